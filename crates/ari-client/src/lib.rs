@@ -1,0 +1,1 @@
+//! Client library for Asterisk's REST interface, over NATS or directly.

@@ -1,0 +1,1 @@
+//! Server: Asterisk's REST interface over NATS.

@@ -1,0 +1,1 @@
+//! Calls we record-routed: sessions, limits, call records.

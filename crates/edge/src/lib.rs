@@ -1,0 +1,1 @@
+//! EdgePort: shards that tie transport, transactions and the router together.

@@ -1,0 +1,1 @@
+//! The location service: AOR to bindings, selection, persistence.

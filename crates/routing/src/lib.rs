@@ -1,0 +1,1 @@
+//! The router: who calls, may they, where to.

@@ -1,0 +1,1 @@
+//! The resource store: files and SQLite behind one set of live tables.

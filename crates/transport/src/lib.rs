@@ -1,0 +1,1 @@
+//! Sockets: UDP batches, TCP framing, flows.

@@ -1,0 +1,2 @@
+//! The one binary: arguments, configuration, wiring.
+fn main() {}
