@@ -1,0 +1,60 @@
+//! What can be wrong with a message, and what to answer.
+
+use thiserror::Error;
+
+/// Why bytes are not a message we can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ParseError {
+    /// No blank line ends the headers.
+    #[error("the headers do not end: no empty line")]
+    Truncated,
+    /// Longer than an index can address, or than the limit.
+    #[error("message too large")]
+    TooLarge,
+    /// More headers than the limit.
+    #[error("too many headers")]
+    TooManyHeaders,
+    /// The first line is neither a request line nor a status line.
+    #[error("malformed start line")]
+    StartLine,
+    /// A version other than SIP/2.0 in a request line.
+    #[error("SIP version not supported")]
+    Version,
+    /// A header line without a name or a colon.
+    #[error("malformed header line")]
+    HeaderLine,
+    /// A header that may stand once stands twice, or is missing; its name.
+    #[error("{0} must stand exactly once")]
+    Cardinality(&'static str),
+    /// A header's value cannot be read; its name.
+    #[error("malformed {0}")]
+    Header(&'static str),
+    /// The method in CSeq is not the request's.
+    #[error("the method in CSeq differs from the request's")]
+    CSeqMethod,
+    /// Content-Length is larger than what came.
+    #[error("the body is shorter than Content-Length")]
+    ShortBody,
+    /// A URI cannot be read.
+    #[error("malformed URI")]
+    Uri,
+}
+
+impl ParseError {
+    /// The status that answers a request with this error, RFC 3261 §21.
+    pub fn status(self) -> u16 {
+        match self {
+            ParseError::Version => 505,
+            ParseError::TooLarge => 513,
+            ParseError::Truncated
+            | ParseError::TooManyHeaders
+            | ParseError::StartLine
+            | ParseError::HeaderLine
+            | ParseError::Cardinality(_)
+            | ParseError::Header(_)
+            | ParseError::CSeqMethod
+            | ParseError::ShortBody
+            | ParseError::Uri => 400,
+        }
+    }
+}

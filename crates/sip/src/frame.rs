@@ -1,0 +1,122 @@
+//! Cutting a byte stream into messages, RFC 3261 §18.3, with the keep-alives of RFC 5626 §4.4.1.
+
+use memchr::{memchr, memmem};
+
+use crate::error::ParseError;
+use crate::lex::{number, trim};
+use crate::name::HeaderName;
+
+/// What stands at the beginning of a stream's unread bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A message of this many bytes.
+    Message(usize),
+    /// A keep-alive of 4 bytes (CRLF CRLF), to be answered with CRLF.
+    Ping,
+    /// This many bytes that mean nothing: a pong, or empty lines between messages.
+    Skip(usize),
+    /// More bytes are needed.
+    Incomplete,
+    /// Where the next message begins cannot be known: answer what can be answered, then close. The bytes up
+    /// to here hold the headers.
+    Broken(ParseError, usize),
+}
+
+impl Frame {
+    /// Looks at the unread bytes; `limit` bounds a message.
+    ///
+    /// A stream message must have exactly one readable Content-Length (RFC 3261 §18.3); without one the body
+    /// counts as empty, as clients leave it out of requests without a body.
+    pub fn next(bytes: &[u8], limit: usize) -> Frame {
+        if bytes.starts_with(b"\r\n\r\n") {
+            return Frame::Ping;
+        }
+        if bytes.starts_with(b"\r\n") {
+            // Two more bytes tell a ping from a pong, but a pong alone must not wait for them.
+            return match bytes.get(2) {
+                None => Frame::Incomplete,
+                Some(b'\r') if bytes.len() == 3 => Frame::Incomplete,
+                Some(_) => Frame::Skip(2),
+            };
+        }
+        if bytes.first() == Some(&b'\n') || bytes.first() == Some(&0) {
+            return Frame::Skip(1);
+        }
+        let Some(end) = headers_end(bytes) else {
+            return if bytes.len() >= limit {
+                Frame::Broken(ParseError::TooLarge, bytes.len())
+            } else {
+                Frame::Incomplete
+            };
+        };
+        let length = match content_length(bytes.get(..end).unwrap_or_default()) {
+            Ok(length) => length,
+            Err(e) => return Frame::Broken(e, end),
+        };
+        match end.checked_add(length) {
+            Some(total) if total <= limit => {
+                if total <= bytes.len() {
+                    Frame::Message(total)
+                } else {
+                    Frame::Incomplete
+                }
+            }
+            _ => Frame::Broken(ParseError::TooLarge, end),
+        }
+    }
+}
+
+/// One past the empty line that ends the headers.
+fn headers_end(bytes: &[u8]) -> Option<usize> {
+    memmem::find(bytes, b"\r\n\r\n").map(|i| i + 4)
+}
+
+fn content_length(head: &[u8]) -> Result<usize, ParseError> {
+    let bad = ParseError::Header("Content-Length");
+    let mut found = None;
+    let mut rest = head;
+    while let Some(nl) = memchr(b'\n', rest) {
+        let line = rest.get(..nl).unwrap_or_default();
+        rest = rest.get(nl + 1..).unwrap_or_default();
+        if !matches!(line.first(), Some(b'l' | b'L' | b'c' | b'C')) {
+            continue;
+        }
+        let Some(colon) = memchr(b':', line) else { continue };
+        if HeaderName::from_bytes(trim(line.get(..colon).unwrap_or_default())) != HeaderName::ContentLength {
+            continue;
+        }
+        // A folded value goes on in the next line.
+        let mut value = trim(line.get(colon + 1..).unwrap_or_default());
+        if value.is_empty() && matches!(rest.first(), Some(b' ' | b'\t')) {
+            value = trim(rest.get(..memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default());
+        }
+        let length = number(value, u64::from(u32::MAX)).ok_or(bad)? as usize;
+        if found.replace(length).is_some_and(|earlier| earlier != length) {
+            return Err(ParseError::Cardinality("Content-Length"));
+        }
+    }
+    Ok(found.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames() {
+        let m = b"OPTIONS sip:a SIP/2.0\r\nl: 3\r\n\r\nabcNEXT";
+        assert_eq!(Frame::next(m, 1000), Frame::Message(m.len() - 4));
+        for cut in 0..m.len() - 4 {
+            assert_eq!(Frame::next(&m[..cut], 1000), Frame::Incomplete, "{cut}");
+        }
+        assert_eq!(Frame::next(b"\r\n\r\nX", 1000), Frame::Ping);
+        assert_eq!(Frame::next(b"\r\nX", 1000), Frame::Skip(2));
+        assert_eq!(Frame::next(b"\r\n", 1000), Frame::Incomplete);
+        let negative = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: -9\r\n\r\n";
+        assert!(matches!(Frame::next(negative, 1000), Frame::Broken(..)));
+        let two = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 1\r\nl: 2\r\n\r\nab";
+        assert!(matches!(Frame::next(two, 1000), Frame::Broken(ParseError::Cardinality(_), _)));
+        let large = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 1000\r\n\r\n";
+        assert_eq!(Frame::next(large, 1000), Frame::Broken(ParseError::TooLarge, large.len()));
+    }
+}

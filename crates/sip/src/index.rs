@@ -1,0 +1,320 @@
+//! One pass over the bytes of a message makes an [`Index`]: where the lines, names and values stand.
+//!
+//! Nothing is copied. Offsets are 16 bits wide, so a message holds at most 65,535 bytes. An index is meant to
+//! be used again for the next message; once its list of headers has grown to the usual size it allocates
+//! nothing.
+
+use memchr::memchr;
+
+use crate::address::Address;
+use crate::error::ParseError;
+use crate::lex::{is_space, is_token, number, trim};
+use crate::method::Method;
+use crate::name::HeaderName;
+
+/// A stretch of the message: byte offsets, the end not included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Span {
+    /// First byte.
+    pub start: u16,
+    /// One past the last byte.
+    pub end: u16,
+}
+
+impl Span {
+    /// The bytes of `text` it names.
+    pub fn of(self, text: &[u8]) -> &[u8] {
+        text.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
+    }
+
+    /// The span of `part`, which must be a sub-slice of `whole`.
+    pub fn locate(part: &[u8], whole: &[u8]) -> Span {
+        let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize).min(whole.len());
+        let end = start.saturating_add(part.len()).min(whole.len());
+        Span { start: start as u16, end: end as u16 }
+    }
+}
+
+/// One header line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Which header it is.
+    pub name: HeaderName,
+    /// The whole line, its line end (and folded continuation lines) included.
+    pub line: Span,
+    /// The value without white space around it.
+    pub value: Span,
+}
+
+/// The first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartLine {
+    /// `METHOD uri SIP/2.0`
+    Request {
+        /// The method.
+        method: Method,
+        /// Its name as it stands.
+        name: Span,
+        /// The Request-URI.
+        uri: Span,
+    },
+    /// `SIP/2.0 code reason`
+    Response {
+        /// The status code, 100 to 699.
+        code: u16,
+        /// The reason phrase, maybe empty.
+        reason: Span,
+    },
+}
+
+/// What a message may be at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes, at most 65,535.
+    pub message_size: usize,
+    /// Header lines, at most 250.
+    pub headers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { message_size: 65_535, headers: 250 }
+    }
+}
+
+const NONE: u8 = u8::MAX;
+
+/// Where everything stands in one message.
+#[derive(Clone, Debug)]
+pub struct Index {
+    pub(crate) start_line: StartLine,
+    pub(crate) headers: Vec<Header>,
+    /// For each known name the number of its first line.
+    first: [u8; HeaderName::COUNT],
+    /// End of the start line, its line end included.
+    pub(crate) headers_start: u16,
+    pub(crate) body: Span,
+    pub(crate) cseq: u32,
+    pub(crate) cseq_method: Span,
+    pub(crate) max_forwards: Option<u8>,
+    pub(crate) from_tag: Span,
+    pub(crate) to_tag: Span,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Index {
+            start_line: StartLine::Response { code: 0, reason: Span::default() },
+            headers: Vec::with_capacity(32),
+            first: [NONE; HeaderName::COUNT],
+            headers_start: 0,
+            body: Span::default(),
+            cseq: 0,
+            cseq_method: Span::default(),
+            max_forwards: None,
+            from_tag: Span::default(),
+            to_tag: Span::default(),
+        }
+    }
+}
+
+impl Index {
+    /// Indexes and checks one message: a datagram, or what [`crate::Frame`] cut out of a stream.
+    ///
+    /// On an error the index holds what was read up to there, which may be enough to answer
+    /// ([`crate::response::can_answer`]). Without Content-Length the body is the rest (RFC 3261 §18.3); bytes
+    /// after Content-Length are ignored.
+    pub fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), ParseError> {
+        self.headers.clear();
+        self.first = [NONE; HeaderName::COUNT];
+        self.body = Span::default();
+        self.headers_start = 0;
+        (self.from_tag, self.to_tag) = (Span::default(), Span::default());
+        self.max_forwards = None;
+        if bytes.len() > limits.message_size.min(65_535) {
+            return Err(ParseError::TooLarge);
+        }
+        let line_end = memchr(b'\n', bytes).ok_or(ParseError::Truncated)?;
+        self.headers_start = (line_end + 1) as u16;
+        // A start line we cannot read does not keep us from reading what is needed for the answer.
+        let start_line = self.parse_start_line(bytes, line_end);
+        self.parse_headers(bytes, limits)?;
+        start_line?;
+        self.check(bytes)
+    }
+
+    fn parse_start_line(&mut self, bytes: &[u8], line_end: usize) -> Result<(), ParseError> {
+        self.start_line = StartLine::Response { code: 0, reason: Span::default() };
+        let line = bytes.get(..line_end).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let span = |part: &[u8]| Span::locate(part, bytes);
+        if line.get(..4).is_some_and(|p| p.eq_ignore_ascii_case(b"SIP/")) {
+            let rest = line.get(7..).unwrap_or_default();
+            let (Some(b' '), Some(digits)) = (rest.first(), rest.get(1..4)) else {
+                return Err(ParseError::StartLine);
+            };
+            let code = number(digits, 699).filter(|&c| c >= 100).ok_or(ParseError::StartLine)?;
+            if line.get(4..7) != Some(b"2.0") {
+                return Err(ParseError::Version);
+            }
+            let reason = match rest.get(4..) {
+                None | Some([]) => &[],
+                Some([b' ', reason @ ..]) => reason,
+                Some(_) => return Err(ParseError::StartLine),
+            };
+            self.start_line = StartLine::Response { code: code as u16, reason: span(reason) };
+            return Ok(());
+        }
+        let space = memchr(b' ', line).ok_or(ParseError::StartLine)?;
+        let name = line.get(..space).unwrap_or_default();
+        let rest = line.get(space + 1..).unwrap_or_default();
+        let space = memchr(b' ', rest).ok_or(ParseError::StartLine)?;
+        let (uri, version) =
+            (rest.get(..space).unwrap_or_default(), rest.get(space + 1..).unwrap_or_default());
+        if name.is_empty() || uri.is_empty() || !name.iter().all(|&b| is_token(b)) {
+            return Err(ParseError::StartLine);
+        }
+        self.start_line =
+            StartLine::Request { method: Method::from_bytes(name), name: span(name), uri: span(uri) };
+        match version {
+            b"SIP/2.0" => Ok(()),
+            v if v.eq_ignore_ascii_case(b"SIP/2.0") => Ok(()),
+            v if is_version(v) => Err(ParseError::Version),
+            _ => Err(ParseError::StartLine),
+        }
+    }
+
+    fn parse_headers(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), ParseError> {
+        let mut at = usize::from(self.headers_start);
+        let mut broken = None;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let mut line_len = memchr(b'\n', rest).ok_or(ParseError::Truncated)? + 1;
+            if line_len == 1 || line_len == 2 && rest.first() == Some(&b'\r') {
+                at += line_len;
+                break;
+            }
+            // A line that begins with white space goes on with the one before (RFC 3261 §7.3.1).
+            while matches!(rest.get(line_len), Some(b' ' | b'\t')) {
+                let more =
+                    memchr(b'\n', rest.get(line_len..).unwrap_or_default()).ok_or(ParseError::Truncated)?;
+                line_len += more + 1;
+            }
+            let line = rest.get(..line_len).unwrap_or_default();
+            if self.headers.len() >= limits.headers.min(250) {
+                return Err(ParseError::TooManyHeaders);
+            }
+            match split_header(line) {
+                Some((name, value)) => self.push(name, Span::locate(line, bytes), Span::locate(value, bytes)),
+                None => broken = Some(ParseError::HeaderLine),
+            }
+            at += line_len;
+        }
+        self.body = Span { start: at as u16, end: bytes.len() as u16 };
+        broken.map_or(Ok(()), Err)
+    }
+
+    fn push(&mut self, name: HeaderName, line: Span, value: Span) {
+        if let Some(first) = self.first.get_mut(name as usize) {
+            if *first == NONE {
+                *first = self.headers.len() as u8;
+            }
+        }
+        self.headers.push(Header { name, line, value });
+    }
+
+    /// The rules every message must meet before anything is done with it.
+    fn check(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
+        if let Some(length) = self.once(HeaderName::ContentLength, bytes)? {
+            let length = number(length, u64::from(u32::MAX)).ok_or(ParseError::Header("Content-Length"))?;
+            let there = u64::from(self.body.end - self.body.start);
+            if length > there {
+                return Err(ParseError::ShortBody);
+            }
+            self.body.end = self.body.start + length as u16;
+        }
+        let cseq = self.exactly_once(HeaderName::CSeq, bytes)?;
+        let digits = cseq.iter().take_while(|b| b.is_ascii_digit()).count();
+        let (value, method) = cseq.split_at(digits);
+        self.cseq = number(value, 0x7fff_ffff).ok_or(ParseError::Header("CSeq"))? as u32;
+        if !method.first().copied().is_some_and(is_space) {
+            return Err(ParseError::Header("CSeq"));
+        }
+        let method = trim(method);
+        self.cseq_method = Span::locate(method, bytes);
+        if self.exactly_once(HeaderName::CallId, bytes)?.is_empty() {
+            return Err(ParseError::Header("Call-ID"));
+        }
+        let from = Address::parse(self.exactly_once(HeaderName::From, bytes)?, "From")?;
+        self.from_tag = Span::locate(from.tag(), bytes);
+        let to = Address::parse(self.exactly_once(HeaderName::To, bytes)?, "To")?;
+        self.to_tag = Span::locate(to.tag(), bytes);
+        if from.tag().is_empty() {
+            self.from_tag = Span::default();
+        }
+        if to.tag().is_empty() {
+            self.to_tag = Span::default();
+        }
+        if let Some(hops) = self.once(HeaderName::MaxForwards, bytes)? {
+            self.max_forwards = Some(number(hops, 255).ok_or(ParseError::Header("Max-Forwards"))? as u8);
+        }
+        if self.first_of(HeaderName::Via).is_none() {
+            return Err(ParseError::Cardinality("Via"));
+        }
+        if let StartLine::Request { name, .. } = self.start_line {
+            if name.of(bytes) != method {
+                return Err(ParseError::CSeqMethod);
+            }
+        }
+        Ok(())
+    }
+
+    fn once<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, ParseError> {
+        let Some(first) = self.first_of(name) else { return Ok(None) };
+        let value = self.headers.get(first).map(|h| h.value.of(bytes)).unwrap_or_default();
+        let again = self.headers.iter().skip(first + 1).any(|h| h.name == name);
+        if again { Err(ParseError::Cardinality(name.name())) } else { Ok(Some(value)) }
+    }
+
+    fn exactly_once<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Result<&'a [u8], ParseError> {
+        self.once(name, bytes)?.ok_or(ParseError::Cardinality(name.name()))
+    }
+
+    /// The number of the first line with this name.
+    pub(crate) fn first_of(&self, name: HeaderName) -> Option<usize> {
+        self.first.get(name as usize).copied().filter(|&i| i != NONE).map(usize::from)
+    }
+
+    /// The header lines in order.
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// The first line.
+    pub fn start_line(&self) -> StartLine {
+        self.start_line
+    }
+}
+
+/// `SIP/` and a number with a point: a version, if not ours.
+fn is_version(text: &[u8]) -> bool {
+    let Some(number) =
+        text.get(4..).filter(|_| text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case(b"SIP/")))
+    else {
+        return false;
+    };
+    let mut parts = number.split(|&b| b == b'.');
+    let digits = |p: Option<&[u8]>| p.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
+    digits(parts.next()) && digits(parts.next()) && parts.next().is_none()
+}
+
+/// Splits a header line into its name and its trimmed value.
+fn split_header(line: &[u8]) -> Option<(HeaderName, &[u8])> {
+    let name_len = line.iter().take_while(|&&b| is_token(b)).count();
+    let name = line.get(..name_len).filter(|n| !n.is_empty())?;
+    // A tab or blanks may stand between the name and the colon (RFC 3261 §7.3.1).
+    let gap = line.iter().skip(name_len).take_while(|&&b| matches!(b, b' ' | b'\t')).count();
+    let rest = line.get(name_len + gap..)?;
+    let value = rest.strip_prefix(b":")?;
+    Some((HeaderName::from_bytes(name), trim(value)))
+}

@@ -1,0 +1,190 @@
+//! A message seen through its index.
+
+use crate::address::Address;
+use crate::error::ParseError;
+use crate::index::{Header, Index, Span, StartLine};
+use crate::lex::{List, number};
+use crate::method::Method;
+use crate::name::HeaderName;
+use crate::uri::Uri;
+use crate::via::Via;
+
+/// The bytes of a message and where things stand in them. Cheap to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The received bytes.
+    pub bytes: &'a [u8],
+    /// Their index.
+    pub index: &'a Index,
+}
+
+impl<'a> Message<'a> {
+    /// `index` must have been made from `bytes`.
+    pub fn new(bytes: &'a [u8], index: &'a Index) -> Message<'a> {
+        Message { bytes, index }
+    }
+
+    /// The request's method; `None` for a response.
+    pub fn method(&self) -> Option<Method> {
+        match self.index.start_line {
+            StartLine::Request { method, .. } => Some(method),
+            StartLine::Response { .. } => None,
+        }
+    }
+
+    /// The request's method as it stands; of a response that of its CSeq.
+    pub fn method_name(&self) -> &'a [u8] {
+        match self.index.start_line {
+            StartLine::Request { name, .. } => name.of(self.bytes),
+            StartLine::Response { .. } => self.index.cseq_method.of(self.bytes),
+        }
+    }
+
+    /// The method of the transaction: of CSeq, which in a request is the request's.
+    pub fn cseq_method(&self) -> Method {
+        match self.index.start_line {
+            StartLine::Request { method, .. } => method,
+            StartLine::Response { .. } => Method::from_bytes(self.index.cseq_method.of(self.bytes)),
+        }
+    }
+
+    /// The response's status code; `None` for a request.
+    pub fn status(&self) -> Option<u16> {
+        match self.index.start_line {
+            StartLine::Response { code, .. } => Some(code),
+            StartLine::Request { .. } => None,
+        }
+    }
+
+    /// The Request-URI's text; empty for a response.
+    pub fn uri_text(&self) -> &'a [u8] {
+        self.uri_span().of(self.bytes)
+    }
+
+    /// Where the Request-URI stands.
+    pub fn uri_span(&self) -> Span {
+        match self.index.start_line {
+            StartLine::Request { uri, .. } => uri,
+            StartLine::Response { .. } => Span::default(),
+        }
+    }
+
+    /// The Request-URI, read.
+    pub fn uri(&self) -> Result<Uri<'a>, ParseError> {
+        Uri::parse(self.uri_text())
+    }
+
+    /// The first header line with this name.
+    pub fn header_line(&self, name: HeaderName) -> Option<Header> {
+        self.index.first_of(name).and_then(|i| self.index.headers.get(i)).copied()
+    }
+
+    /// The value of the first header line with this name.
+    pub fn header(&self, name: HeaderName) -> Option<&'a [u8]> {
+        self.header_line(name).map(|h| h.value.of(self.bytes))
+    }
+
+    /// All header lines with this name, in order.
+    pub fn header_lines(&self, name: HeaderName) -> impl Iterator<Item = &'a Header> + use<'a> {
+        let first = self.index.first_of(name).unwrap_or(self.index.headers.len());
+        self.index.headers.get(first..).unwrap_or_default().iter().filter(move |h| h.name == name)
+    }
+
+    /// All values of a header that is a comma list, over all its lines.
+    pub fn list(&self, name: HeaderName) -> impl Iterator<Item = Result<&'a [u8], ParseError>> + use<'a> {
+        let bytes = self.bytes;
+        self.header_lines(name)
+            .flat_map(move |h| List::new(h.value.of(bytes)))
+            .map(move |e| e.map_err(|()| ParseError::Header(name.name())))
+    }
+
+    /// The value of the first header with a name we have no [`HeaderName`] for, any case.
+    pub fn other_header(&self, name: &str) -> Option<&'a [u8]> {
+        let known = HeaderName::from_bytes(name.as_bytes());
+        if known != HeaderName::Other {
+            return self.header(known);
+        }
+        self.index.headers.iter().filter(|h| h.name == HeaderName::Other).find_map(|h| {
+            let line = h.line.of(self.bytes);
+            let head = line.get(..name.len())?;
+            let next = line.get(name.len())?;
+            (head.eq_ignore_ascii_case(name.as_bytes()) && matches!(next, b':' | b' ' | b'\t'))
+                .then(|| h.value.of(self.bytes))
+        })
+    }
+
+    /// The topmost Via.
+    pub fn top_via(&self) -> Result<Via<'a>, ParseError> {
+        Via::parse(self.top_via_text()?)
+    }
+
+    /// The topmost Via's text: the first element of the first line.
+    pub fn top_via_text(&self) -> Result<&'a [u8], ParseError> {
+        let value = self.header(HeaderName::Via).ok_or(ParseError::Cardinality("Via"))?;
+        List::new(value).next().and_then(Result::ok).ok_or(ParseError::Header("Via"))
+    }
+
+    /// From.
+    pub fn from(&self) -> Result<Address<'a>, ParseError> {
+        Address::parse(self.header(HeaderName::From).ok_or(ParseError::Cardinality("From"))?, "From")
+    }
+
+    /// To.
+    pub fn to(&self) -> Result<Address<'a>, ParseError> {
+        Address::parse(self.header(HeaderName::To).ok_or(ParseError::Cardinality("To"))?, "To")
+    }
+
+    /// From's tag, empty when there is none.
+    pub fn from_tag(&self) -> &'a [u8] {
+        self.index.from_tag.of(self.bytes)
+    }
+
+    /// To's tag, empty when there is none.
+    pub fn to_tag(&self) -> &'a [u8] {
+        self.index.to_tag.of(self.bytes)
+    }
+
+    /// Call-ID, empty when it is missing.
+    pub fn call_id(&self) -> &'a [u8] {
+        self.header(HeaderName::CallId).unwrap_or_default()
+    }
+
+    /// The number of CSeq.
+    pub fn cseq(&self) -> u32 {
+        self.index.cseq
+    }
+
+    /// Max-Forwards, where it stands.
+    pub fn max_forwards(&self) -> Option<u8> {
+        self.index.max_forwards
+    }
+
+    /// A header that is a number of seconds, such as Expires; above 2³²−1 it counts as 2³²−1
+    /// (RFC 3261 §20.19). `Err` when it is no number.
+    pub fn seconds(&self, name: HeaderName) -> Result<Option<u32>, ParseError> {
+        self.header(name).map(|v| seconds(v).ok_or(ParseError::Header(name.name()))).transpose()
+    }
+
+    /// The body.
+    pub fn body(&self) -> &'a [u8] {
+        self.index.body.of(self.bytes)
+    }
+
+    /// Where the body stands; its end is the end of the message.
+    pub fn body_span(&self) -> Span {
+        self.index.body
+    }
+
+    /// Does a list header such as Supported or Require name this option tag?
+    pub fn has_option(&self, name: HeaderName, tag: &str) -> bool {
+        self.list(name).flatten().any(|t| t.eq_ignore_ascii_case(tag.as_bytes()))
+    }
+}
+
+/// A `delta-seconds` value: digits only; what does not fit counts as the maximum.
+pub fn seconds(text: &[u8]) -> Option<u32> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(number(text, u64::from(u32::MAX)).unwrap_or(u64::from(u32::MAX)) as u32)
+}

@@ -1,0 +1,336 @@
+//! SIP, SIPS and tel URIs, RFC 3261 §19.1 and RFC 3966, read in place.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use memchr::memchr;
+
+use crate::error::ParseError;
+use crate::flow::Transport;
+use crate::lex::{Params, is_space, number};
+
+/// A URI's scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:`, RFC 3966
+    Tel,
+    /// Any other: routed nowhere (416), carried everywhere else.
+    Other,
+}
+
+/// A URI in place: every part borrows from the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uri<'a> {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The user part, escapes undecoded; for `tel:` the number.
+    pub user: Option<&'a [u8]>,
+    /// The password of `user:password@`.
+    pub password: Option<&'a [u8]>,
+    /// The host; an IPv6 reference keeps its brackets. Empty for `tel:` and unknown schemes.
+    pub host: &'a [u8],
+    /// The port, where one stands.
+    pub port: Option<u16>,
+    /// The parameters with their leading `;`, or empty.
+    pub params: &'a [u8],
+    /// What follows `?`, or empty.
+    pub headers: &'a [u8],
+}
+
+impl<'a> Uri<'a> {
+    /// Reads a URI that fills `text` wholly.
+    pub fn parse(text: &'a [u8]) -> Result<Uri<'a>, ParseError> {
+        let colon = memchr(b':', text).ok_or(ParseError::Uri)?;
+        let (scheme, rest) =
+            (text.get(..colon).unwrap_or_default(), text.get(colon + 1..).unwrap_or_default());
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic)
+            || !scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+            || rest.iter().any(|&b| is_space(b) || matches!(b, b'<' | b'>' | b'"'))
+        {
+            return Err(ParseError::Uri);
+        }
+        let scheme = match scheme.len() {
+            3 if scheme.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
+            4 if scheme.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
+            3 if scheme.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
+            _ => Scheme::Other,
+        };
+        match scheme {
+            Scheme::Sip | Scheme::Sips => Uri::parse_sip(scheme, rest),
+            Scheme::Tel => {
+                let end = memchr(b';', rest).unwrap_or(rest.len());
+                let (user, params) = rest.split_at(end);
+                if user.is_empty() {
+                    return Err(ParseError::Uri);
+                }
+                Ok(Uri {
+                    scheme,
+                    user: Some(user),
+                    password: None,
+                    host: b"",
+                    port: None,
+                    params,
+                    headers: b"",
+                })
+            }
+            Scheme::Other => Ok(Uri {
+                scheme,
+                user: None,
+                password: None,
+                host: b"",
+                port: None,
+                params: b"",
+                headers: b"",
+            }),
+        }
+    }
+
+    fn parse_sip(scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a>, ParseError> {
+        // `@` may stand in no later part, so the first one ends the user part, whatever that holds.
+        let (user, password, rest) = match memchr(b'@', rest) {
+            Some(at) => {
+                let (info, rest) =
+                    (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
+                if info.is_empty() || memchr(b'@', rest).is_some() || !escapes_are_whole(info) {
+                    return Err(ParseError::Uri);
+                }
+                match memchr(b':', info) {
+                    Some(c) => (info.get(..c), info.get(c + 1..), rest),
+                    None => (Some(info), None, rest),
+                }
+            }
+            None => (None, None, rest),
+        };
+        let (host, tail) = split_host(rest).ok_or(ParseError::Uri)?;
+        let (port, tail) = match tail.first() {
+            Some(b':') => {
+                let digits = tail.iter().skip(1).take_while(|b| b.is_ascii_digit()).count();
+                let port =
+                    number(tail.get(1..1 + digits).unwrap_or_default(), 65535).ok_or(ParseError::Uri)?;
+                (Some(port as u16), tail.get(1 + digits..).unwrap_or_default())
+            }
+            _ => (None, tail),
+        };
+        let question = memchr(b'?', tail).unwrap_or(tail.len());
+        let (params, headers) = tail.split_at(question);
+        if !params.is_empty() && params.first() != Some(&b';') {
+            return Err(ParseError::Uri);
+        }
+        Ok(Uri { scheme, user, password, host, port, params, headers: headers.get(1..).unwrap_or_default() })
+    }
+
+    /// The value of a URI parameter: `None` not there, `Some(None)` a flag.
+    pub fn param(&self, name: &str) -> Option<Option<&'a [u8]>> {
+        if self.params.is_empty() { None } else { Params::new(self.params).get(name) }
+    }
+
+    /// `;lr`: the hop is a loose router (RFC 3261 §19.1.1).
+    pub fn is_loose(&self) -> bool {
+        self.param("lr").is_some()
+    }
+
+    /// The transport the URI asks for: its parameter, TLS for `sips:`, else UDP (RFC 3263 §4.1 without NAPTR).
+    /// `None` for a transport we do not speak.
+    pub fn transport(&self) -> Option<Transport> {
+        let wanted = match self.param("transport") {
+            Some(Some(name)) => Transport::from_bytes(name)?,
+            _ => Transport::Udp,
+        };
+        Some(match (self.scheme, wanted) {
+            (Scheme::Sips, Transport::Udp | Transport::Tcp) => Transport::Tls,
+            (Scheme::Sips, Transport::Ws) => Transport::Wss,
+            (Scheme::Sip | Scheme::Sips | Scheme::Tel | Scheme::Other, t) => t,
+        })
+    }
+
+    /// The host as an address, where it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        parse_ip(self.host)
+    }
+
+    /// The user part with its escapes decoded once (RFC 3261 §19.1.2); borrowed when there are none.
+    pub fn user_decoded(&self) -> Option<Cow<'a, [u8]>> {
+        self.user.map(decode_escapes)
+    }
+}
+
+/// A host that is an IPv4 address or an IPv6 reference in brackets; without brackets IPv6 is accepted too.
+pub fn parse_ip(host: &[u8]) -> Option<IpAddr> {
+    match host.first()? {
+        b'[' => {
+            let inner = host.get(1..host.len().checked_sub(1)?)?;
+            (host.last() == Some(&b']')).then_some(())?;
+            std::str::from_utf8(inner).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        }
+        b'0'..=b'9' if !host.contains(&b':') => parse_ipv4(host).map(IpAddr::V4),
+        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' if host.contains(&b':') => {
+            std::str::from_utf8(host).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        }
+        _ => None,
+    }
+}
+
+fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let mut parts = host.split(|&b| b == b'.');
+    for o in &mut octets {
+        *o = number(parts.next()?, 255)? as u8;
+    }
+    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+}
+
+/// Splits `host` off `host[:port][;params]…`; `None` when there is no valid host.
+pub(crate) fn split_host(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = if text.first() == Some(&b'[') {
+        memchr(b']', text)? + 1
+    } else {
+        text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')).count()
+    };
+    let (host, tail) = text.split_at_checked(end)?;
+    if host.is_empty() || host.first() == Some(&b'[') && parse_ip(host).is_none() {
+        return None;
+    }
+    Some((host, tail))
+}
+
+/// Is every `%` followed by two hexadecimal digits?
+fn escapes_are_whole(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(i) = memchr(b'%', rest) {
+        match rest.get(i + 1..i + 3) {
+            Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => {
+                rest = rest.get(i + 3..).unwrap_or_default()
+            }
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn decode_escapes(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'%', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let hex = |b: u8| (b as char).to_digit(16);
+    let mut out = Vec::with_capacity(text.len());
+    let mut i = 0;
+    while let Some(&b) = text.get(i) {
+        let pair = (text.get(i + 1).copied().and_then(hex), text.get(i + 2).copied().and_then(hex));
+        if let (b'%', (Some(high), Some(low))) = (b, pair) {
+            out.push((high * 16 + low) as u8);
+            i += 3;
+        } else {
+            out.push(b);
+            i += 1;
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Are two SIP URIs equal by RFC 3261 §19.1.4? Both as they stand in a Contact.
+pub fn uris_equal(a: &[u8], b: &[u8]) -> bool {
+    if a == b {
+        return true;
+    }
+    let (Ok(x), Ok(y)) = (Uri::parse(a), Uri::parse(b)) else { return false };
+    if x.scheme != y.scheme || x.scheme == Scheme::Other {
+        return false;
+    }
+    let decoded = |t: Option<&[u8]>| t.map(|t| decode_escapes(t).into_owned());
+    if decoded(x.user) != decoded(y.user)
+        || decoded(x.password) != decoded(y.password)
+        || !x.host.eq_ignore_ascii_case(y.host)
+        || x.port != y.port
+        || !x.headers.eq_ignore_ascii_case(y.headers)
+    {
+        return false;
+    }
+    // A parameter in one only is ignored, but for these four; one in both must match.
+    const STRICT: [&str; 4] = ["user", "ttl", "method", "maddr"];
+    let one_way = |from: &Uri<'_>, to: &Uri<'_>| {
+        Params::new(from.params).flatten().all(|p| {
+            let name = std::str::from_utf8(p.name).unwrap_or_default();
+            match to.param(name) {
+                Some(value) => value.unwrap_or_default().eq_ignore_ascii_case(p.value.unwrap_or_default()),
+                None => !STRICT.iter().any(|s| p.is(s)) && !p.is("transport"),
+            }
+        })
+    };
+    one_way(&x, &y) && one_way(&y, &x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_in_place() {
+        let u = Uri::parse(b"sips:alice:pw@Example.COM:5061;transport=tcp;lr?subject=x").unwrap();
+        assert_eq!(u.scheme, Scheme::Sips);
+        assert_eq!((u.user, u.password), (Some(&b"alice"[..]), Some(&b"pw"[..])));
+        assert_eq!((u.host, u.port), (&b"Example.COM"[..], Some(5061)));
+        assert!(u.is_loose());
+        assert_eq!(u.transport(), Some(Transport::Tls));
+        assert_eq!(u.headers, b"subject=x");
+    }
+
+    #[test]
+    fn users_may_hold_anything_but_an_at() {
+        let u = Uri::parse(b"sip:user;par=u%40example.net@example.com").unwrap();
+        assert_eq!((u.user.unwrap(), u.host), (&b"user;par=u%40example.net"[..], &b"example.com"[..]));
+        let odd = b"sip:1_odd.URI~(to!be)&isn't+it$/very?,/;;*:&pass=1!*x@example.com";
+        assert_eq!(Uri::parse(odd).unwrap().host, b"example.com");
+        let nul = Uri::parse(b"sip:null-%00-null@h").unwrap();
+        assert_eq!(&*nul.user_decoded().unwrap(), b"null-\0-null");
+    }
+
+    #[test]
+    fn ipv6_references_and_tel() {
+        let u = Uri::parse(b"sip:a@[2001:db8::9]:5070").unwrap();
+        assert_eq!((u.host, u.port), (&b"[2001:db8::9]"[..], Some(5070)));
+        assert_eq!(u.ip(), Some("2001:db8::9".parse().unwrap()));
+        let t = Uri::parse(b"tel:+1-201-555-0123;phone-context=x").unwrap();
+        assert_eq!((t.scheme, t.user.unwrap()), (Scheme::Tel, &b"+1-201-555-0123"[..]));
+    }
+
+    #[test]
+    fn what_is_not_a_uri() {
+        for bad in [
+            "sip:",
+            "sip:@h",
+            "sip:a@",
+            "sip:a b@h",
+            "alice",
+            "sip:a@h:99999",
+            "sip:a@h:x",
+            "sip:a@[::1",
+            "<sip:a@h>",
+            "sip:a%4@h",
+            ":x",
+        ] {
+            assert!(Uri::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn equality_of_the_rfc() {
+        // The examples of RFC 3261 §19.1.4, with other names.
+        for (a, b, equal) in [
+            ("sip:%61lice@home.test;transport=TCP", "sip:alice@HOME.test;Transport=tcp", true),
+            ("sip:carol@oslo.test", "sip:carol@oslo.test;newparam=5", true),
+            ("sip:carol@oslo.test;security=on", "sip:carol@oslo.test;newparam=5", true),
+            ("SIP:ALICE@home.test", "sip:alice@home.test", false),
+            ("sip:bob@bern.test", "sip:bob@bern.test:5060", false),
+            ("sip:bob@bern.test", "sip:bob@bern.test;transport=udp", false),
+            ("sip:carol@oslo.test;security=on", "sip:carol@oslo.test;security=off", false),
+            ("sip:bob@bern.test;user=phone", "sip:bob@bern.test", false),
+        ] {
+            assert_eq!(uris_equal(a.as_bytes(), b.as_bytes()), equal, "{a} {b}");
+            assert_eq!(uris_equal(b.as_bytes(), a.as_bytes()), equal, "{b} {a}");
+        }
+    }
+}

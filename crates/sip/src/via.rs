@@ -1,0 +1,163 @@
+//! The Via header, RFC 3261 §20.42, with RFC 3581's `rport`.
+
+use std::net::IpAddr;
+
+use crate::error::ParseError;
+use crate::flow::Transport;
+use crate::lex::{Params, is_space, is_token, number, trim};
+use crate::uri::{parse_ip, split_host};
+
+/// The mark of a branch made by RFC 3261 rules.
+pub const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
+
+/// One element of a Via header, in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Via<'a> {
+    /// The transport's name as it stands (`UDP`, or one we do not speak).
+    pub transport: &'a [u8],
+    /// `sent-by`, the host; IPv6 with brackets.
+    pub host: &'a [u8],
+    /// `sent-by`, the port.
+    pub port: Option<u16>,
+    /// The `branch` parameter; empty when there is none (RFC 2543).
+    pub branch: &'a [u8],
+    /// The `received` parameter.
+    pub received: Option<&'a [u8]>,
+    /// The `rport` parameter: `Some(None)` asked for, `Some(Some(port))` filled in (RFC 3581).
+    pub rport: Option<Option<u16>>,
+    /// The `maddr` parameter.
+    pub maddr: Option<&'a [u8]>,
+}
+
+impl<'a> Via<'a> {
+    /// Reads one element of a Via list.
+    pub fn parse(element: &'a [u8]) -> Result<Via<'a>, ParseError> {
+        let bad = ParseError::Header("Via");
+        let mut s = Cursor { rest: element };
+        let protocol = s.token().ok_or(bad)?;
+        s.byte(b'/').ok_or(bad)?;
+        let version = s.token().ok_or(bad)?;
+        s.byte(b'/').ok_or(bad)?;
+        let transport = s.token().ok_or(bad)?;
+        if !protocol.eq_ignore_ascii_case(b"SIP")
+            || version != b"2.0"
+            || !s.rest.first().is_some_and(|&b| is_space(b))
+        {
+            return Err(bad);
+        }
+        s.space();
+        let (host, rest) = split_host(s.rest).ok_or(bad)?;
+        s.rest = rest;
+        s.space();
+        let mut port = None;
+        if s.rest.first() == Some(&b':') {
+            s.byte(b':');
+            s.space();
+            let digits = s.rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            let (p, rest) = s.rest.split_at_checked(digits).ok_or(bad)?;
+            port = Some(number(p, 65535).ok_or(bad)? as u16);
+            s.rest = rest;
+        }
+        let mut via = Via { transport, host, port, branch: b"", received: None, rport: None, maddr: None };
+        for p in Params::new(s.rest) {
+            let p = p.map_err(|()| bad)?;
+            if p.is("branch") {
+                via.branch = p.value.ok_or(bad)?;
+            } else if p.is("rport") {
+                let value = match p.value {
+                    None | Some(b"") => None,
+                    Some(v) => Some(number(v, 65535).ok_or(bad)? as u16),
+                };
+                via.rport = Some(value);
+            } else if p.is("received") {
+                via.received = p.value;
+            } else if p.is("maddr") {
+                via.maddr = p.value;
+            }
+        }
+        Ok(via)
+    }
+
+    /// Was the branch made by the rules of RFC 3261 §8.1.1.7? The cookie alone identifies nothing.
+    pub fn has_cookie(&self) -> bool {
+        self.branch.len() > MAGIC_COOKIE.len() && self.branch.starts_with(MAGIC_COOKIE)
+    }
+
+    /// The transport, where we speak it.
+    pub fn known_transport(&self) -> Option<Transport> {
+        Transport::from_bytes(self.transport)
+    }
+
+    /// The address a response goes to without a connection, RFC 3261 §18.2.2 and RFC 3581 §4: `received` or
+    /// the host where that is an address; `rport`, the port of `sent-by`, or the transport's.
+    pub fn response_address(&self) -> Option<(IpAddr, u16)> {
+        let default = self.known_transport().unwrap_or_default().default_port();
+        let host = self.maddr.or(self.received).unwrap_or(self.host);
+        let port = match (self.rport.flatten(), self.received) {
+            (Some(port), Some(_)) => port,
+            _ => self.port.unwrap_or(default),
+        };
+        Some((parse_ip(host)?, port))
+    }
+}
+
+/// Reads forward over tokens with white space around them.
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    fn space(&mut self) {
+        let n = self.rest.iter().take_while(|&&b| is_space(b)).count();
+        self.rest = self.rest.get(n..).unwrap_or_default();
+    }
+
+    fn token(&mut self) -> Option<&'a [u8]> {
+        self.space();
+        let n = self.rest.iter().take_while(|&&b| is_token(b)).count();
+        let (token, rest) = self.rest.split_at_checked(n)?;
+        self.rest = rest;
+        (!token.is_empty()).then_some(trim(token))
+    }
+
+    fn byte(&mut self, wanted: u8) -> Option<()> {
+        self.space();
+        let (&first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        (first == wanted).then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let v =
+            Via::parse(b"SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKx;rport;received=198.51.100.7").unwrap();
+        assert_eq!((v.host, v.port, v.branch), (&b"192.0.2.1"[..], Some(5070), &b"z9hG4bKx"[..]));
+        assert_eq!(v.rport, Some(None));
+        assert_eq!(v.response_address(), Some(("198.51.100.7".parse().unwrap(), 5070)));
+        let v = Via::parse(b"SIP  / 2.0\r\n / TLS   [2001:db8::1] : 99 ;\r\n branch = z9hG4bK7 ; rport=9")
+            .unwrap();
+        assert_eq!((v.transport, v.host, v.port), (&b"TLS"[..], &b"[2001:db8::1]"[..], Some(99)));
+        assert_eq!(v.branch, b"z9hG4bK7");
+        assert_eq!(v.rport, Some(Some(9)));
+    }
+
+    #[test]
+    fn refused() {
+        for bad in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP h;;,;,,",
+            "SIP/2.0/UDP h:70000",
+            "SIP/3.0/UDP h",
+            "SIP/2.0 UDP h",
+            "SIP/2.0/UDP h;rport=x",
+        ] {
+            assert!(Via::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}
