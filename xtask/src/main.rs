@@ -1,2 +1,52 @@
-//! The projects own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask install` puts what the tests need on the machine, `cargo xtask test`
+//! runs them and ends with a table of seconds per suite.
+#![forbid(unsafe_code)]
+
+mod graph;
+mod install;
+mod runner;
+mod suites;
+
+use std::process::ExitCode;
+
+const USAGE: &str =
+    "usage: cargo xtask install                      install what the tests need (apt, npm, Asterisk)
+       cargo xtask test [--only SUITE[,SUITE]]  run the suites, all or those named
+       cargo xtask suites                       name the suites
+       cargo xtask rules                        crate directions, versions and licences
+
+environment: TRUNKLINE_SOAK_SECONDS  how long each fuzz or chaos loop runs (default 10)
+             CARGO_TARGET_DIR        where builds go";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match args.as_slice() {
+        ["install"] => install::install().map(|()| true),
+        ["suites"] => suites::list(),
+        ["rules"] => rules(),
+        ["test"] => suites::test(None),
+        ["test", "--only", names] => suites::test(Some(names)),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(64);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn rules() -> anyhow::Result<bool> {
+    let broken = graph::Graph::load()?.broken_rules();
+    for line in &broken {
+        println!("{line}");
+    }
+    println!("{} rules broken", broken.len());
+    Ok(broken.is_empty())
+}

@@ -1,0 +1,133 @@
+//! What the tests need on the machine: Debian packages, two npm packages, a private Asterisk.
+//! Everything that is there already is left alone.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// A program the tests start, and the Debian package that brings it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+    why: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { program: "sipp", package: "sip-tester", why: "callers and callees of the flows" },
+    Tool { program: "nats-server", package: "nats-server", why: "ARI over NATS" },
+    Tool { program: "redis-server", package: "redis-server", why: "the Redis stores" },
+    Tool { program: "chromium", package: "chromium", why: "browser phones" },
+    Tool { program: "node", package: "nodejs", why: "drives the browser" },
+    Tool { program: "npm", package: "npm", why: "brings JsSIP" },
+    Tool { program: "rtpengine", package: "rtpengine-daemon", why: "media between browsers and phones" },
+    Tool { program: "ip", package: "iproute2", why: "network namespaces" },
+    Tool { program: "openssl", package: "openssl", why: "certificates of the tests" },
+    Tool { program: "sqlite3", package: "sqlite3", why: "looks into the database" },
+];
+
+/// Installs what is missing and prints each step.
+pub fn install() -> Result<()> {
+    apt()?;
+    npm()?;
+    asterisk()
+}
+
+/// The folder of the checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// Where things that outlive a checkout stand.
+pub fn cache() -> Result<PathBuf> {
+    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()) {
+        Some(dir) => PathBuf::from(dir),
+        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
+            .join(".cache"),
+    };
+    Ok(base.join("trunkline"))
+}
+
+/// Finds a program on PATH, or in the sbin folders that a plain user's PATH leaves out.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
+}
+
+fn apt() -> Result<()> {
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| find(tool.program).is_none()).collect();
+    if missing.is_empty() {
+        println!("install: all {} programs are there", TOOLS.len());
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    packages.dedup();
+    for tool in &missing {
+        println!("install: {} ({}) is missing: {}", tool.program, tool.package, tool.why);
+    }
+    if !is_root() || find("apt-get").is_none() {
+        bail!(
+            "run as root, then again this command:\n  apt-get install -y --no-install-recommends {}",
+            packages.join(" ")
+        );
+    }
+    run(apt_get().args(["-q", "update"]))?;
+    run(apt_get().args(["-q", "install", "-y", "--no-install-recommends"]).args(&packages))
+}
+
+/// `RUNLEVEL=1` keeps the packages' services from starting: each test starts what it needs on a free port.
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdin(Stdio::null());
+    command
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+}
+
+/// `tests/browser/package.json` names the packages; no lockfile, so that a mirror may serve them.
+fn npm() -> Result<()> {
+    let dir = root().join("tests/browser");
+    let manifest = dir.join("package.json");
+    if !manifest.is_file() {
+        return Ok(());
+    }
+    let wanted: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&manifest)?).context("tests/browser/package.json")?;
+    let names = wanted["dependencies"].as_object().into_iter().flatten().map(|(name, _)| name);
+    if names.clone().all(|name| dir.join("node_modules").join(name).join("package.json").is_file()) {
+        println!("install: tests/browser is there");
+        return Ok(());
+    }
+    let npm = find("npm").context("npm is missing: install nodejs and npm")?;
+    run(Command::new(npm).current_dir(&dir).args(["install", "--no-audit", "--no-fund", "--no-package-lock"]))
+}
+
+fn asterisk() -> Result<()> {
+    let script = root().join("tests/asterisk/install.sh");
+    if !script.is_file() {
+        return Ok(());
+    }
+    run(Command::new("bash").arg(script).arg(cache()?.join("asterisk")))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    println!("install: {}", show(command));
+    let status = command.status().with_context(|| show(command))?;
+    if !status.success() {
+        bail!("{} ended with {status}", show(command));
+    }
+    Ok(())
+}
+
+fn show(command: &Command) -> String {
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|w| w.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
