@@ -1,0 +1,96 @@
+//! Access control lists.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::reference::Ref;
+
+super::resource! {
+    /// Networks that may send and networks that may not.
+    ///
+    /// With an empty `allow` everything may send that is not denied; otherwise only what `allow` holds may. Where
+    /// both lists hold an address the longer prefix decides, `allow` between equal ones: so a deny cuts a hole
+    /// into an allowed network and an allow one into a denied network.
+    #[derive(Clone, Debug, PartialEq)]
+    AccessControlList {
+        /// The networks that may send, even from within a wider denied one.
+        allow: Vec<IpNet>,
+        /// The networks that may not send.
+        deny: Vec<IpNet>,
+    }
+}
+
+impl AccessControlList {
+    /// A list named after its ref.
+    pub fn new(reference: impl Into<Ref>, allow: Vec<IpNet>, deny: Vec<IpNet>) -> AccessControlList {
+        let reference = reference.into();
+        AccessControlList {
+            name: reference.to_string(),
+            reference,
+            api_version: "v2".into(),
+            extended: Default::default(),
+            created_at: 0,
+            updated_at: 0,
+            allow,
+            deny,
+        }
+    }
+
+    /// May this address send? An IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn allows(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let allow = longest(&self.allow, ip);
+        let deny = longest(&self.deny, ip);
+        match (allow, deny) {
+            (None, None) => self.allow.is_empty(),
+            // `None < Some(_)`, so a lone match decides as well.
+            (allow, deny) => allow >= deny,
+        }
+    }
+}
+
+/// The length of the longest prefix that holds the address.
+fn longest(nets: &[IpNet], ip: IpAddr) -> Option<u8> {
+    nets.iter().filter(|net| net.contains(&ip)).map(IpNet::prefix_len).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(allow: &[&str], deny: &[&str]) -> AccessControlList {
+        let nets = |list: &[&str]| list.iter().map(|n| n.parse().expect("a network")).collect();
+        AccessControlList::new("acl", nets(allow), nets(deny))
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn the_longest_prefix_decides() {
+        let acl = acl(&["192.168.1.3/31", "127.0.0.1/8"], &["0.0.0.0/1", "192.168.0.0/16", "127.0.0.9/32"]);
+        assert!(acl.allows(ip("127.0.0.1")), "allowed inside the denied half");
+        assert!(!acl.allows(ip("127.0.0.9")), "denied inside the allowed net");
+        assert!(!acl.allows(ip("10.0.0.1")));
+        assert!(acl.allows(ip("192.168.1.2")));
+        assert!(!acl.allows(ip("192.168.1.4")));
+        assert!(!acl.allows(ip("203.0.113.1")), "not among those who may");
+        assert!(acl.allows(ip("::ffff:127.0.0.1")), "mapped counts as IPv4");
+        assert!(!acl.allows(ip("::ffff:10.0.0.1")));
+        assert!(!acl.allows(ip("2001:db8::1")));
+    }
+
+    #[test]
+    fn one_list_alone() {
+        assert!(acl(&["10.0.0.0/8"], &[]).allows(ip("10.1.1.1")));
+        assert!(!acl(&["10.0.0.0/8"], &[]).allows(ip("11.1.1.1")), "a list of all who may");
+        assert!(!acl(&[], &["10.0.0.0/8"]).allows(ip("10.1.1.1")));
+        assert!(acl(&[], &["10.0.0.0/8"]).allows(ip("11.1.1.1")));
+        assert!(acl(&[], &[]).allows(ip("11.1.1.1")));
+        assert!(acl(&["10.0.0.0/8"], &["10.0.0.0/8"]).allows(ip("10.1.1.1")), "allow wins a tie");
+        assert!(acl(&["2001:db8::/32"], &["::/0"]).allows(ip("2001:db8::1")));
+        assert!(!acl(&["2001:db8::/32"], &["::/0"]).allows(ip("2001:db9::1")));
+    }
+}

@@ -1,0 +1,138 @@
+//! Domains: the hosts of AORs, and what leaves them.
+
+use std::fmt;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::reference::Ref;
+
+/// Which requests out of dialog from a domain's users are challenged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Authenticate {
+    /// None. For closed networks.
+    Never,
+    /// REGISTER alone.
+    Register,
+    /// Every method.
+    #[default]
+    All,
+}
+
+/// A digest algorithm, RFC 7616 §3.3, RFC 8760.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DigestAlgorithm {
+    /// `MD5`.
+    Md5,
+    /// `SHA-256`.
+    Sha256,
+}
+
+/// A regular expression over the user part of a Request-URI, in the syntax JavaScript and RE2 share
+/// (no look-around, no back-references), searched anywhere in the text, `\d` and `\w` being ASCII.
+#[derive(Clone)]
+pub struct Rule {
+    text: String,
+    regex: Regex,
+}
+
+impl Rule {
+    /// The bound of a compiled rule in bytes; a rule over a phone number takes a few hundred.
+    const SIZE_LIMIT: usize = 1 << 20;
+
+    /// Compiles the text.
+    pub fn new(text: impl Into<String>) -> Result<Rule, regex::Error> {
+        let text = text.into();
+        let regex = RegexBuilder::new(&text).unicode(false).size_limit(Rule::SIZE_LIMIT).build()?;
+        Ok(Rule { text, regex })
+    }
+
+    /// Does it match somewhere in this user part?
+    pub fn is_match(&self, user: &[u8]) -> bool {
+        self.regex.is_match(user)
+    }
+
+    /// The text it was made from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Rule) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", self.text)
+    }
+}
+
+/// Which number, and so which trunk, a call out of the domain takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EgressPolicy {
+    /// Matches the called user.
+    pub rule: Rule,
+    /// The number that calls; its trunk carries them.
+    pub number: Ref,
+}
+
+super::resource! {
+    /// A host of AORs with its agents and its way out.
+    #[derive(Clone, Debug, PartialEq)]
+    Domain {
+        /// The host part of its AORs, in lower case.
+        domain_uri: String,
+        /// The addresses its users may send from.
+        acl: Option<Ref>,
+        /// The ways out; the first whose rule matches is taken.
+        egress_policies: Vec<EgressPolicy>,
+        /// Which requests are challenged.
+        authenticate: Authenticate,
+        /// The challenges of a 401, in this order; never empty.
+        algorithms: Vec<DigestAlgorithm>,
+    }
+}
+
+impl Domain {
+    /// MD5 first: phones and SIPp up to 3.6 look at the first challenge alone.
+    pub const DEFAULT_ALGORITHMS: [DigestAlgorithm; 2] = [DigestAlgorithm::Md5, DigestAlgorithm::Sha256];
+
+    /// A domain with the defaults, named after its host.
+    pub fn new(reference: impl Into<Ref>, domain_uri: &str) -> Domain {
+        Domain {
+            reference: reference.into(),
+            name: domain_uri.to_owned(),
+            api_version: "v2".into(),
+            extended: Default::default(),
+            created_at: 0,
+            updated_at: 0,
+            domain_uri: domain_uri.to_ascii_lowercase(),
+            acl: None,
+            egress_policies: Vec::new(),
+            authenticate: Authenticate::All,
+            algorithms: Domain::DEFAULT_ALGORITHMS.to_vec(),
+        }
+    }
+
+    /// The first way out for this called user.
+    pub fn egress(&self, user: &[u8]) -> Option<&EgressPolicy> {
+        self.egress_policies.iter().find(|policy| policy.rule.is_match(user))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_searches_like_javascript() {
+        let rule = Rule::new(r"^\+?1\d{10}$").expect("a rule");
+        assert!(rule.is_match(b"+17066041487"));
+        assert!(!rule.is_match(b"1001"));
+        assert!(Rule::new(".*").expect("a rule").is_match(b""));
+        assert!(Rule::new(r"06").expect("a rule").is_match(b"+17066041487"));
+        assert!(Rule::new(r"(").is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! Trunks: the ways to and from a carrier.
+
+use trunkline_sip::Transport;
+
+use crate::reference::Ref;
+
+/// One of a trunk's destinations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkUri {
+    /// The user part, where the carrier wants one.
+    pub user: Option<String>,
+    /// Host name or address; an IPv6 address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The transport.
+    pub transport: Transport,
+    /// Among equals in priority: its share of the calls, as RFC 2782 has it.
+    pub weight: u16,
+    /// The lower is tried first, as RFC 2782 has it.
+    pub priority: u16,
+    /// A disabled one is not tried.
+    pub enabled: bool,
+}
+
+super::resource! {
+    /// The way to and from a carrier.
+    #[derive(Clone, Debug, PartialEq)]
+    Trunk {
+        /// The host the carrier calls us by; it finds the trunk of an incoming call.
+        inbound_uri: Option<String>,
+        /// The addresses the carrier may call from.
+        acl: Option<Ref>,
+        /// What the carrier authenticates with.
+        inbound_credentials: Option<Ref>,
+        /// What we authenticate with at the carrier.
+        outbound_credentials: Option<Ref>,
+        /// Do we register at the carrier?
+        send_register: bool,
+        /// The carrier's destinations.
+        uris: Vec<TrunkUri>,
+        /// How long a destination may stay silent before the next is tried, in milliseconds, 500 to 4000.
+        timeout_ms: u32,
+    }
+}
+
+impl Trunk {
+    /// The silence after which the next destination is tried, in milliseconds.
+    pub const DEFAULT_TIMEOUT_MS: u32 = 2000;
+
+    /// A trunk with the defaults and no destination.
+    pub fn new(reference: impl Into<Ref>, name: impl Into<String>) -> Trunk {
+        Trunk {
+            reference: reference.into(),
+            name: name.into(),
+            api_version: "v2".into(),
+            extended: Default::default(),
+            created_at: 0,
+            updated_at: 0,
+            inbound_uri: None,
+            acl: None,
+            inbound_credentials: None,
+            outbound_credentials: None,
+            send_register: false,
+            uris: Vec::new(),
+            timeout_ms: Trunk::DEFAULT_TIMEOUT_MS,
+        }
+    }
+}
