@@ -1,0 +1,124 @@
+//! Non-INVITE client transaction.
+
+use crate::actions::{Actions, Class};
+use crate::timers::{Now, T1, T1_64, T2, T4};
+
+/// Non-INVITE client transaction, RFC 3261 §17.1.2 (figure 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonInviteClient {
+    state: State,
+    reliable: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Timer E (retransmission) and timer F (give up); after a provisional response E runs at T2.
+    Waiting {
+        proceeding: bool,
+        retransmit: Now,
+        interval: u64,
+        give_up: Now,
+    },
+    /// Timer K absorbs repeated responses.
+    Completed {
+        end: Now,
+    },
+    Terminated,
+}
+
+impl NonInviteClient {
+    /// The request is being sent now.
+    pub fn new(reliable: bool, now: Now) -> Self {
+        let retransmit = if reliable { Now::MAX } else { now + T1 };
+        let state = State::Waiting { proceeding: false, retransmit, interval: T1, give_up: now + T1_64 };
+        NonInviteClient { state, reliable }
+    }
+
+    /// A response arrived.
+    pub fn on_response(&mut self, class: Class, now: Now) -> Actions {
+        match (self.state, class) {
+            (State::Waiting { retransmit, give_up, .. }, Class::Provisional) => {
+                self.state = State::Waiting { proceeding: true, retransmit, interval: T2, give_up };
+                Actions::DELIVER
+            }
+            (State::Waiting { .. }, Class::Success | Class::Failure) if self.reliable => {
+                self.state = State::Terminated;
+                Actions::DELIVER | Actions::TERMINATED
+            }
+            (State::Waiting { .. }, Class::Success | Class::Failure) => {
+                self.state = State::Completed { end: now + T4 };
+                Actions::DELIVER
+            }
+            (State::Completed { .. } | State::Terminated, _) => Actions::NONE,
+        }
+    }
+
+    /// Its deadline has come.
+    pub fn on_timer(&mut self, now: Now) -> Actions {
+        match self.state {
+            State::Waiting { give_up, .. } if now >= give_up => {
+                self.state = State::Terminated;
+                Actions::TIMEOUT | Actions::TERMINATED
+            }
+            State::Waiting { proceeding, retransmit, interval, give_up } if now >= retransmit => {
+                let interval = if proceeding { T2 } else { (interval * 2).min(T2) };
+                self.state = State::Waiting { proceeding, retransmit: now + interval, interval, give_up };
+                Actions::RESEND
+            }
+            State::Completed { end } if now >= end => {
+                self.state = State::Terminated;
+                Actions::TERMINATED
+            }
+            State::Waiting { .. } | State::Completed { .. } | State::Terminated => Actions::NONE,
+        }
+    }
+
+    /// The transport failed, or the owner gives up.
+    pub fn terminate(&mut self) {
+        self.state = State::Terminated;
+    }
+
+    /// When [`NonInviteClient::on_timer`] wants to be called next.
+    pub fn deadline(&self) -> Option<Now> {
+        match self.state {
+            State::Waiting { retransmit, give_up, .. } => Some(retransmit.min(give_up)),
+            State::Completed { end } => Some(end),
+            State::Terminated => None,
+        }
+    }
+
+    /// Has it ended?
+    pub fn is_terminated(&self) -> bool {
+        self.state == State::Terminated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retransmits_up_to_t2_and_gives_up() {
+        let mut t = NonInviteClient::new(false, 0);
+        let mut sent = Vec::new();
+        while let Some(at) = t.deadline() {
+            if t.on_timer(at) == Actions::RESEND {
+                sent.push(at);
+            } else {
+                assert_eq!(at, 32_000);
+            }
+        }
+        assert_eq!(sent, [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    }
+
+    #[test]
+    fn a_final_response_is_delivered_once() {
+        let mut t = NonInviteClient::new(false, 0);
+        assert_eq!(t.on_response(Class::Provisional, 10), Actions::DELIVER);
+        assert_eq!(t.on_response(Class::Success, 20), Actions::DELIVER);
+        assert_eq!(t.on_response(Class::Success, 30), Actions::NONE);
+        assert_eq!(t.on_timer(5_020), Actions::TERMINATED);
+        let mut t = NonInviteClient::new(true, 0);
+        assert!(t.on_response(Class::Failure, 20).has(Actions::TERMINATED));
+    }
+}
