@@ -1,1 +1,31 @@
-//! RFC 3261 section 16: targets, forking, Record-Route, loop detection (sans-IO).
+//! What a proxy adds to transactions (RFC 3261 §16), sans-IO: the branch that finds its transaction and shows
+//! loops, the Record-Route parameter that proves a dialog to be ours and keeps the ways back, and the choice
+//! of the best response.
+//!
+//! ```
+//! use trunkline_proxy::{Branch, ResponseContext};
+//!
+//! let branch = Branch { shard: 0, fork: 1, generation: 2, slot: 3, loop_mac: 4 };
+//! let mut text = Vec::new();
+//! branch.encode(&mut text);
+//! assert_eq!(Branch::decode(&text), Some(branch));
+//!
+//! let mut context = ResponseContext::default();
+//! context.started();
+//! context.started();
+//! assert!(!context.on_final(0, 486).exhausted);
+//! assert!(context.on_final(1, 480).exhausted);
+//! assert_eq!(context.best(), Some((1, 480)));
+//! ```
+#![forbid(unsafe_code)]
+
+mod branch;
+mod hex;
+mod response_context;
+mod route_token;
+mod secret;
+
+pub use branch::{Branch, StatelessBranch};
+pub use response_context::{After, ResponseContext};
+pub use route_token::{FlowToken, RouteToken, Side};
+pub use secret::Secret;
