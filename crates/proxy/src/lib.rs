@@ -15,7 +15,7 @@
 //! context.started();
 //! assert!(!context.on_final(0, 486).exhausted);
 //! assert!(context.on_final(1, 480).exhausted);
-//! assert_eq!(context.best(), Some((1, 480)));
+//! assert_eq!(context.best(), Some((0, 486)));
 //! ```
 #![forbid(unsafe_code)]
 

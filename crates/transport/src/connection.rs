@@ -1,0 +1,75 @@
+//! One connection of a stream transport.
+
+use std::io::{self, Read, Write};
+
+use mio::net::TcpStream;
+use trunkline_sip::{ConnectionId, Flow};
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The other side closed it.
+    ByPeer,
+    /// It could not be made.
+    Refused,
+    /// An error while reading or writing.
+    Broken,
+    /// Nothing was heard for too long.
+    Idle,
+    /// The other side does not take what we send.
+    Slow,
+    /// What came cannot be cut into messages.
+    Garbage,
+    /// We wanted it.
+    ByUs,
+}
+
+/// A connection and what is under way on it.
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) stream: TcpStream,
+    pub(crate) flow: Flow,
+    /// The beginning of a message whose rest has not come.
+    pub(crate) unread: Vec<u8>,
+    /// What could not be written yet.
+    pub(crate) unsent: Vec<u8>,
+    /// Ours, and not established yet.
+    pub(crate) connecting: bool,
+    /// Close when all is written.
+    pub(crate) closing: bool,
+    /// Is it in the list of those to be written?
+    pub(crate) dirty: bool,
+    /// Did it come to us?
+    pub(crate) accepted: bool,
+    /// When something last came or went, in the shard's milliseconds.
+    pub(crate) active: u64,
+    /// When the unread beginning of a message (or the connection) came.
+    pub(crate) began: u64,
+}
+
+impl Connection {
+    /// Reads into `buffer`; `Ok(0)` at the end of the stream, `WouldBlock` when nothing is there.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
+    /// Writes what is unsent, as far as it goes.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        let mut done = 0;
+        let result = loop {
+            let rest = self.unsent.get(done..).unwrap_or_default();
+            if rest.is_empty() {
+                break Ok(());
+            }
+            match self.stream.write(rest) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => break Err(e),
+            }
+        };
+        self.unsent.drain(..done);
+        result
+    }
+}

@@ -1,0 +1,318 @@
+//! What a handler can do: send, connect, close, look at the clock.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use hashbrown::HashMap;
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+use trunkline_sip::{ConnectionId, Flow, Transport};
+
+use crate::connection::{Closed, Connection};
+use crate::mailbox::{Mail, Mailboxes};
+use crate::shard::StreamLimits;
+use crate::udp::{Sender, UdpSocket};
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Egress {
+    /// The transport.
+    pub transport: Transport,
+    /// UDP: the address of ours to send from; an unspecified host or port 0 leaves the choice to us.
+    pub local: SocketAddr,
+    /// To whom.
+    pub remote: SocketAddr,
+    /// Streams: this connection and no other, or [`ConnectionId::NONE`] for any to `remote`.
+    pub connection: ConnectionId,
+}
+
+impl Egress {
+    /// Back the way a message came.
+    pub fn back(flow: &Flow) -> Egress {
+        Egress {
+            transport: flow.transport,
+            local: flow.local,
+            remote: flow.remote,
+            connection: flow.connection,
+        }
+    }
+
+    /// To an address, from where we like.
+    pub fn to(transport: Transport, remote: SocketAddr) -> Egress {
+        let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Egress { transport, local, remote, connection: ConnectionId::NONE }
+    }
+}
+
+/// What became of a message given to [`Io::send`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way; on a stream over this connection, whose end will be told to the handler.
+    Via(ConnectionId),
+    /// There is no socket, no connection, or no way to make one.
+    NoWay,
+}
+
+/// Counters of the transport, one set per shard.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Messages received and sent, per transport.
+    pub received: [AtomicU64; 5],
+    /// Messages sent, per transport.
+    pub sent: [AtomicU64; 5],
+    /// Datagrams the kernel refused.
+    pub lost: AtomicU64,
+    /// Connections accepted.
+    pub accepted: AtomicU64,
+    /// Connections refused by the limit per address.
+    pub refused: AtomicU64,
+    /// Connections made by us.
+    pub connected: AtomicU64,
+    /// Connections that ended.
+    pub closed: AtomicU64,
+    /// Keep-alives.
+    pub keep_alives: AtomicU64,
+}
+
+/// Counts without a locked instruction: every counter has one writer, its shard.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// The hands of a shard.
+pub struct Io<M> {
+    pub(crate) now: u64,
+    pub(crate) started: Instant,
+    pub(crate) unix_at_start: u64,
+    pub(crate) shard: usize,
+    pub(crate) registry: Registry,
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) sender: Sender,
+    pub(crate) connections: Slab<Connection>,
+    pub(crate) by_remote: HashMap<(Transport, SocketAddr), ConnectionId, foldhash::fast::RandomState>,
+    pub(crate) per_address: HashMap<IpAddr, u32, foldhash::fast::RandomState>,
+    pub(crate) dirty: Vec<usize>,
+    pub(crate) ended: Vec<(ConnectionId, Closed)>,
+    pub(crate) serial: u64,
+    pub(crate) limits: StreamLimits,
+    pub(crate) mailboxes: Option<Mailboxes<M>>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Below this the bits of a connection's number are its place in the slab.
+const PLACE_BITS: u32 = 20;
+/// Tokens of connections begin here; below are listeners and the waker.
+pub(crate) const FIRST_CONNECTION: usize = 1 << 16;
+
+impl<M> Io<M> {
+    /// Milliseconds since the shard was made, as of the current batch.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Milliseconds since 1970, as of the current batch.
+    pub fn unix_ms(&self) -> u64 {
+        self.unix_at_start + self.now
+    }
+
+    /// This shard's number.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
+
+    /// The counters of this shard.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    pub(crate) fn update_clock(&mut self) {
+        self.now = self.started.elapsed().as_millis() as u64;
+    }
+
+    /// Lets shards write to each other.
+    pub fn introduce(&mut self, mailboxes: Mailboxes<M>) {
+        self.mailboxes = Some(mailboxes);
+    }
+
+    /// Gives mail to another shard (or this one); `false` when it has ended.
+    pub fn post(&self, shard: usize, mail: Mail<M>) -> bool {
+        self.mailboxes.as_ref().and_then(|m| m.get(shard)).is_some_and(|m| m.post(mail))
+    }
+
+    /// Is there a live connection to send on, for this egress?
+    pub fn is_connected(&self, connection: ConnectionId) -> bool {
+        connection.shard() != self.shard || self.place(connection).is_some()
+    }
+
+    /// Sends one message. UDP goes out with the batch; on a stream it is written at the end of the batch,
+    /// after the connection is established if need be.
+    pub fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {
+        if let Some(c) = self.counters.sent.get(egress.transport as usize) {
+            count(c);
+        }
+        if egress.transport == Transport::Udp {
+            let Some(socket) = self.udp_socket(egress) else { return Sent::NoWay };
+            self.sender.push(socket, egress.local.ip(), egress.remote, bytes);
+            if self.sender.is_full() {
+                self.flush_udp();
+            }
+            return Sent::Via(ConnectionId::NONE);
+        }
+        if egress.connection != ConnectionId::NONE && egress.connection.shard() != self.shard {
+            let mail = Mail::Send(egress.connection, bytes.into());
+            return match self.post(egress.connection.shard(), mail) {
+                true => Sent::Via(egress.connection),
+                false => Sent::NoWay,
+            };
+        }
+        let place = match self.place(egress.connection) {
+            Some(place) => Some(place),
+            None if egress.connection != ConnectionId::NONE => None,
+            None => match self.by_remote.get(&(egress.transport, egress.remote)).copied() {
+                Some(id) => self.place(id),
+                None => self.connect(egress),
+            },
+        };
+        match place {
+            Some(place) => self.write(place, bytes),
+            None => Sent::NoWay,
+        }
+    }
+
+    fn udp_socket(&self, egress: &Egress) -> Option<usize> {
+        let exact = |s: &UdpSocket| {
+            let l = s.local();
+            l.port() == egress.local.port()
+                && l.is_ipv4() == egress.remote.is_ipv4()
+                && (l.ip() == egress.local.ip() || l.ip().is_unspecified())
+        };
+        self.udp
+            .iter()
+            .position(exact)
+            .or_else(|| self.udp.iter().position(|s| s.local().is_ipv4() == egress.remote.is_ipv4()))
+    }
+
+    /// Appends to what a connection has to write.
+    pub(crate) fn write(&mut self, place: usize, bytes: &[u8]) -> Sent {
+        let limit = self.limits.unsent;
+        let Some(c) = self.connections.get_mut(place) else { return Sent::NoWay };
+        if c.unsent.len() + bytes.len() > limit {
+            let id = c.id;
+            self.close(id, Closed::Slow);
+            return Sent::NoWay;
+        }
+        c.unsent.extend_from_slice(bytes);
+        if !c.dirty && !c.connecting {
+            c.dirty = true;
+            self.dirty.push(place);
+        }
+        Sent::Via(c.id)
+    }
+
+    /// The connection's place, if it lives.
+    pub(crate) fn place(&self, id: ConnectionId) -> Option<usize> {
+        let place = (id.0 & ((1 << PLACE_BITS) - 1)) as usize;
+        self.connections.get(place).filter(|c| c.id == id && id != ConnectionId::NONE).map(|_| place)
+    }
+
+    fn connect(&mut self, egress: &Egress) -> Option<usize> {
+        if egress.transport != Transport::Tcp {
+            return None;
+        }
+        let stream = mio::net::TcpStream::connect(egress.remote).ok()?;
+        let _ = stream.set_nodelay(true);
+        let local = stream.local_addr().unwrap_or(egress.local);
+        count(&self.counters.connected);
+        self.adopt(stream, egress.transport, local, egress.remote, false)
+    }
+
+    /// Takes a connection in.
+    pub(crate) fn adopt(
+        &mut self,
+        stream: mio::net::TcpStream,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        accepted: bool,
+    ) -> Option<usize> {
+        let place = self.connections.vacant_key();
+        if place >> PLACE_BITS != 0 {
+            return None;
+        }
+        self.serial += 1;
+        let serial = self.serial & 0xfff_ffff;
+        let id = ConnectionId((self.shard as u64) << 48 | serial << PLACE_BITS | place as u64);
+        let flow = Flow { transport, local, remote, connection: id };
+        let mut c = Connection {
+            id,
+            stream,
+            flow,
+            unread: Vec::new(),
+            unsent: Vec::new(),
+            connecting: !accepted,
+            closing: false,
+            dirty: false,
+            accepted,
+            active: self.now,
+            began: self.now,
+        };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.registry.register(&mut c.stream, Token(FIRST_CONNECTION + place), interest).ok()?;
+        self.connections.insert(c);
+        self.by_remote.insert((transport, remote), id);
+        if accepted {
+            *self.per_address.entry(remote.ip()).or_insert(0) += 1;
+        }
+        Some(place)
+    }
+
+    /// Closes a connection; the handler is told after the batch.
+    pub fn close(&mut self, id: ConnectionId, why: Closed) {
+        let Some(place) = self.place(id) else { return };
+        let mut c = self.connections.remove(place);
+        let _ = self.registry.deregister(&mut c.stream);
+        let key = (c.flow.transport, c.flow.remote);
+        if self.by_remote.get(&key) == Some(&id) {
+            self.by_remote.remove(&key);
+        }
+        if c.accepted {
+            if let Some(n) = self.per_address.get_mut(&c.flow.remote.ip()) {
+                *n -= 1;
+                if *n == 0 {
+                    self.per_address.remove(&c.flow.remote.ip());
+                }
+            }
+        }
+        count(&self.counters.closed);
+        self.ended.push((id, why));
+    }
+
+    pub(crate) fn flush_udp(&mut self) {
+        let lost = self.sender.flush(&self.udp);
+        if lost > 0 {
+            self.counters.lost.fetch_add(lost, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends all that is waiting.
+    pub(crate) fn flush(&mut self) {
+        self.flush_udp();
+        while let Some(place) = self.dirty.pop() {
+            let Some(c) = self.connections.get_mut(place) else { continue };
+            c.dirty = false;
+            let (id, result) = (c.id, c.write());
+            let done = c.closing && c.unsent.is_empty();
+            if result.is_err() {
+                self.close(id, Closed::Broken);
+            } else if done {
+                self.close(id, Closed::Garbage);
+            }
+        }
+    }
+}
+
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_millis() as u64).unwrap_or(0)
+}

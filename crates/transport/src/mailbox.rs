@@ -1,0 +1,76 @@
+//! How shards, and the rest of the process, reach a shard.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use mio::Waker;
+use trunkline_sip::ConnectionId;
+
+/// What a shard finds in its mailbox.
+#[derive(Debug)]
+pub enum Mail<M> {
+    /// For the handler.
+    User(M),
+    /// Bytes for a connection that this shard owns.
+    Send(ConnectionId, Box<[u8]>),
+    /// Close a connection.
+    Close(ConnectionId),
+    /// End the loop.
+    Stop,
+}
+
+/// The way into one shard's mailbox.
+#[derive(Debug)]
+pub struct Mailbox<M> {
+    sender: Sender<Mail<M>>,
+    waker: Arc<Waker>,
+    /// Is a wake-up under way? Saves the system call for all but the first of a burst.
+    woken: Arc<AtomicBool>,
+}
+
+impl<M> Clone for Mailbox<M> {
+    fn clone(&self) -> Self {
+        Mailbox { sender: self.sender.clone(), waker: self.waker.clone(), woken: self.woken.clone() }
+    }
+}
+
+impl<M> Mailbox<M> {
+    pub(crate) fn new(waker: Waker) -> (Mailbox<M>, Inbox<M>) {
+        let (sender, receiver) = channel();
+        let woken = Arc::new(AtomicBool::new(false));
+        let inbox = Inbox { receiver, woken: woken.clone() };
+        (Mailbox { sender, waker: Arc::new(waker), woken }, inbox)
+    }
+
+    /// Puts mail in and wakes the shard; `false` when the shard has ended.
+    pub fn post(&self, mail: Mail<M>) -> bool {
+        if self.sender.send(mail).is_err() {
+            return false;
+        }
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            return self.waker.wake().is_ok();
+        }
+        true
+    }
+}
+
+/// The mailboxes of all shards, by number.
+pub type Mailboxes<M> = Arc<[Mailbox<M>]>;
+
+/// The shard's side.
+pub(crate) struct Inbox<M> {
+    receiver: Receiver<Mail<M>>,
+    woken: Arc<AtomicBool>,
+}
+
+impl<M> Inbox<M> {
+    /// Call before taking mail: what comes from now on wakes again.
+    pub(crate) fn rearm(&self) {
+        self.woken.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn take(&self) -> Option<Mail<M>> {
+        self.receiver.try_recv().ok()
+    }
+}

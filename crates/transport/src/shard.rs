@@ -1,0 +1,447 @@
+//! The loop of a shard.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use trunkline_sip::{ConnectionId, Flow, Frame, ParseError, Transport};
+
+use crate::connection::Closed;
+use crate::io::{Counters, FIRST_CONNECTION, Io, count, unix_ms};
+use crate::mailbox::{Inbox, Mail, Mailbox};
+use crate::udp::{Receiver, Sender, UdpSocket};
+
+/// What is done with what a shard receives.
+pub trait Handler {
+    /// What other parts of the process may post to it.
+    type Mail: Send;
+
+    /// A datagram, or a whole message of a stream.
+    fn on_message(&mut self, io: &mut Io<Self::Mail>, flow: &Flow, bytes: &[u8]);
+
+    /// A stream held something whose end cannot be found; `head` is what there is of it. The connection is
+    /// closed after what the handler sends now.
+    fn on_broken(&mut self, io: &mut Io<Self::Mail>, flow: &Flow, head: &[u8], error: ParseError);
+
+    /// A connection ended, or could not be made.
+    fn on_closed(&mut self, io: &mut Io<Self::Mail>, connection: ConnectionId, why: Closed);
+
+    /// Mail.
+    fn on_mail(&mut self, io: &mut Io<Self::Mail>, mail: Self::Mail);
+
+    /// Time has passed. Called at least every second.
+    fn on_timer(&mut self, io: &mut Io<Self::Mail>);
+
+    /// How many milliseconds may pass until [`Handler::on_timer`] is needed, at most `max`.
+    fn sleep(&self, now: u64, max: u64) -> u64;
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// The address; port 0 for any that is free.
+    pub address: SocketAddr,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, Error)]
+#[error("cannot listen on {transport} {address}: {source}")]
+pub struct ListenError {
+    /// The transport.
+    pub transport: Transport,
+    /// The address.
+    pub address: SocketAddr,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// What a stranger may take of us over streams.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// Bytes of a message.
+    pub message_size: usize,
+    /// Connections from one address, per shard.
+    pub per_address: u32,
+    /// A connection on which nothing was heard for this long is closed.
+    pub idle: Duration,
+    /// A connection that began a message has this long to end it.
+    pub partial: Duration,
+    /// Bytes that wait to be written to one connection.
+    pub unsent: usize,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        StreamLimits {
+            message_size: 65_535,
+            per_address: 1_000,
+            idle: Duration::from_secs(900),
+            partial: Duration::from_secs(15),
+            unsent: 1 << 20,
+        }
+    }
+}
+
+/// One shard: its sockets, its connections, its mailbox.
+pub struct Shard<M> {
+    poll: Poll,
+    inbox: Inbox<M>,
+    mailbox: Mailbox<M>,
+    tcp: Vec<(TcpListener, SocketAddr)>,
+    receiver: Receiver,
+    scratch: Vec<u8>,
+    /// The shard's hands, given to its handler.
+    pub io: Io<M>,
+}
+
+const WAKER: Token = Token(0);
+const FIRST_UDP: usize = 1;
+const FIRST_TCP: usize = 1 << 12;
+/// Batches taken from one socket before others have their turn.
+const TURNS: usize = 16;
+/// The longest a shard sleeps.
+const NAP: u64 = 1_000;
+
+impl<M: Send> Shard<M> {
+    /// Binds the listeners. `shared` lets several shards listen on the same addresses.
+    pub fn bind(
+        number: usize,
+        listeners: &[Listener],
+        limits: StreamLimits,
+        shared: bool,
+    ) -> Result<Self, ListenError> {
+        let nowhere = |source| ListenError {
+            transport: Transport::Udp,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            source,
+        };
+        let poll = Poll::new().map_err(nowhere)?;
+        let registry = poll.registry().try_clone().map_err(nowhere)?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(nowhere)?;
+        let (mailbox, inbox) = Mailbox::new(waker);
+        let (mut udp, mut tcp) = (Vec::new(), Vec::new());
+        for &Listener { transport, address } in listeners {
+            let failed = |source| ListenError { transport, address, source };
+            match transport {
+                Transport::Udp => {
+                    let mut s = UdpSocket::bind(address, shared).map_err(failed)?;
+                    let token = Token(FIRST_UDP + udp.len());
+                    registry.register(s.source(), token, Interest::READABLE).map_err(failed)?;
+                    udp.push(s);
+                }
+                Transport::Tcp => {
+                    let mut l = listen(address, shared).map_err(failed)?;
+                    let local = l.local_addr().map_err(failed)?;
+                    let token = Token(FIRST_TCP + tcp.len());
+                    registry.register(&mut l, token, Interest::READABLE).map_err(failed)?;
+                    tcp.push((l, local));
+                }
+                Transport::Tls | Transport::Ws | Transport::Wss => {
+                    return Err(failed(io::Error::new(ErrorKind::Unsupported, "not a transport of a shard")));
+                }
+            }
+        }
+        let io = Io {
+            now: 0,
+            started: Instant::now(),
+            unix_at_start: unix_ms(),
+            shard: number,
+            registry,
+            udp,
+            sender: Sender::new(),
+            connections: Slab::new(),
+            by_remote: HashMap::default(),
+            per_address: HashMap::default(),
+            dirty: Vec::new(),
+            ended: Vec::new(),
+            serial: 0,
+            limits,
+            mailboxes: None,
+            counters: Arc::new(Counters::default()),
+        };
+        Ok(Shard { poll, inbox, mailbox, tcp, receiver: Receiver::new(), scratch: vec![0; 65_536], io })
+    }
+
+    /// The way in.
+    pub fn mailbox(&self) -> Mailbox<M> {
+        self.mailbox.clone()
+    }
+
+    /// The addresses it listens on, ports filled in.
+    pub fn listening(&self) -> Vec<Listener> {
+        let udp = self.io.udp.iter().map(|s| Listener { transport: Transport::Udp, address: s.local() });
+        let tcp = self.tcp.iter().map(|(_, a)| Listener { transport: Transport::Tcp, address: *a });
+        udp.chain(tcp).collect()
+    }
+
+    /// Runs until [`Mail::Stop`].
+    pub fn run<H: Handler<Mail = M>>(&mut self, handler: &mut H) -> io::Result<()> {
+        let mut events = Events::with_capacity(256);
+        // Sockets that were not emptied: the poll is edge-triggered and will not report them again.
+        let mut unread = 0u64;
+        let mut swept = 0;
+        loop {
+            let sleep = if unread != 0 { 0 } else { handler.sleep(self.io.now, NAP) };
+            match self.poll.poll(&mut events, Some(Duration::from_millis(sleep))) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            self.io.update_clock();
+            for event in &events {
+                let token = event.token();
+                match token.0 {
+                    0 => {
+                        if !self.read_mail(handler) {
+                            self.io.flush();
+                            return Ok(());
+                        }
+                    }
+                    n if n >= FIRST_CONNECTION => {
+                        let place = n - FIRST_CONNECTION;
+                        if event.is_writable() {
+                            self.on_writable(place);
+                        }
+                        if event.is_readable() || event.is_read_closed() || event.is_error() {
+                            self.read_stream(handler, place);
+                        }
+                    }
+                    n if n >= FIRST_TCP => self.accept(n - FIRST_TCP),
+                    n => unread |= 1 << (n - FIRST_UDP).min(63),
+                }
+            }
+            for i in 0..self.io.udp.len() {
+                if unread & 1 << i.min(63) != 0 && self.read_udp(handler, i) {
+                    unread &= !(1 << i.min(63));
+                }
+            }
+            handler.on_timer(&mut self.io);
+            self.io.flush();
+            if self.io.now >= swept + NAP {
+                swept = self.io.now;
+                self.close_idle();
+            }
+            while let Some((id, why)) = self.io.ended.pop() {
+                handler.on_closed(&mut self.io, id, why);
+                self.io.flush();
+            }
+        }
+    }
+
+    fn read_mail<H: Handler<Mail = M>>(&mut self, handler: &mut H) -> bool {
+        self.inbox.rearm();
+        while let Some(mail) = self.inbox.take() {
+            match mail {
+                Mail::User(mail) => handler.on_mail(&mut self.io, mail),
+                Mail::Send(id, bytes) => {
+                    if let Some(place) = self.io.place(id) {
+                        self.io.write(place, &bytes);
+                    }
+                }
+                Mail::Close(id) => self.io.close(id, Closed::ByUs),
+                Mail::Stop => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes datagrams; `true` when there are no more, `false` when its turns ran out first.
+    fn read_udp<H: Handler<Mail = M>>(&mut self, handler: &mut H, i: usize) -> bool {
+        for _ in 0..TURNS {
+            let Some(socket) = self.io.udp.get(i) else { return true };
+            // An error here belongs to an earlier datagram of ours (ICMP); the socket goes on.
+            let n = self.receiver.receive(socket).unwrap_or(0);
+            if n == 0 {
+                return true;
+            }
+            self.io.update_clock();
+            for d in 0..n {
+                let (bytes, remote, local) = self.receiver.datagram(d);
+                count_in(&self.io.counters.received, Transport::Udp);
+                if bytes.len() < 4 || bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
+                    count(&self.io.counters.keep_alives);
+                    continue;
+                }
+                let flow = Flow { transport: Transport::Udp, local, remote, connection: ConnectionId::NONE };
+                handler.on_message(&mut self.io, &flow, bytes);
+            }
+            self.io.flush();
+        }
+        false
+    }
+
+    fn accept(&mut self, i: usize) {
+        loop {
+            let Some((listener, local)) = self.tcp.get(i) else { return };
+            let local = *local;
+            match listener.accept() {
+                Ok((stream, remote)) => {
+                    let here = self.io.per_address.get(&remote.ip()).copied().unwrap_or(0);
+                    if here >= self.io.limits.per_address {
+                        count(&self.io.counters.refused);
+                        continue;
+                    }
+                    let _ = stream.set_nodelay(true);
+                    let local = stream.local_addr().unwrap_or(local);
+                    count(&self.io.counters.accepted);
+                    self.io.adopt(stream, Transport::Tcp, local, remote, true);
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(e) => {
+                    // Out of descriptors, most likely: those who wait are taken when one is free.
+                    tracing::warn!(error = %e, "cannot accept a connection");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn on_writable(&mut self, place: usize) {
+        let Some(c) = self.io.connections.get_mut(place) else { return };
+        if c.connecting {
+            let failed = !matches!(c.stream.take_error(), Ok(None)) || c.stream.peer_addr().is_err();
+            if failed {
+                let id = c.id;
+                self.io.close(id, Closed::Refused);
+                return;
+            }
+            c.connecting = false;
+        }
+        if !c.unsent.is_empty() && !c.dirty {
+            c.dirty = true;
+            self.io.dirty.push(place);
+        }
+    }
+
+    fn read_stream<H: Handler<Mail = M>>(&mut self, handler: &mut H, place: usize) {
+        loop {
+            let Some(c) = self.io.connections.get_mut(place) else { return };
+            let id = c.id;
+            if c.closing {
+                return;
+            }
+            let failed = if c.connecting { Closed::Refused } else { Closed::Broken };
+            let n = match c.read(&mut self.scratch) {
+                Ok(0) => return self.io.close(id, Closed::ByPeer),
+                Ok(n) => n,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return self.io.close(id, failed),
+            };
+            c.active = self.io.now;
+            let flow = c.flow;
+            let scratch = std::mem::take(&mut self.scratch);
+            let fresh = scratch.get(..n).unwrap_or_default();
+            if c.unread.is_empty() {
+                let used = self.cut(handler, &flow, fresh);
+                if let Some(place) = self.io.place(id) {
+                    let c = &mut self.io.connections[place];
+                    c.unread.extend_from_slice(fresh.get(used..).unwrap_or_default());
+                    c.began = self.io.now;
+                }
+            } else {
+                let mut unread = std::mem::take(&mut c.unread);
+                unread.extend_from_slice(fresh);
+                let used = self.cut(handler, &flow, &unread);
+                unread.drain(..used);
+                if let Some(place) = self.io.place(id) {
+                    let c = &mut self.io.connections[place];
+                    c.unread = unread;
+                    if used > 0 {
+                        c.began = self.io.now;
+                    }
+                }
+            }
+            self.scratch = scratch;
+            // A short read of a stream means that it is empty (epoll(7)): saves the call that says so.
+            if n < self.scratch.len() {
+                return;
+            }
+        }
+    }
+
+    /// Hands over the whole messages of `bytes`; how much was used.
+    fn cut<H: Handler<Mail = M>>(&mut self, handler: &mut H, flow: &Flow, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            if rest.is_empty() {
+                return used;
+            }
+            match Frame::next(rest, self.io.limits.message_size) {
+                Frame::Message(n) => {
+                    count_in(&self.io.counters.received, flow.transport);
+                    handler.on_message(&mut self.io, flow, rest.get(..n).unwrap_or_default());
+                    used += n;
+                }
+                Frame::Ping => {
+                    count(&self.io.counters.keep_alives);
+                    if let Some(place) = self.io.place(flow.connection) {
+                        self.io.write(place, b"\r\n");
+                    }
+                    used += 4;
+                }
+                Frame::Skip(n) => used += n,
+                Frame::Incomplete => return used,
+                Frame::Broken(error, end) => {
+                    handler.on_broken(&mut self.io, flow, rest.get(..end).unwrap_or_default(), error);
+                    if let Some(place) = self.io.place(flow.connection) {
+                        self.io.connections[place].closing = true;
+                        self.io.write(place, b"");
+                    }
+                    return bytes.len();
+                }
+            }
+        }
+    }
+
+    fn close_idle(&mut self) {
+        let now = self.io.now;
+        let (idle, partial) =
+            (self.io.limits.idle.as_millis() as u64, self.io.limits.partial.as_millis() as u64);
+        let old: Vec<_> = self
+            .io
+            .connections
+            .iter()
+            .filter(|(_, c)| {
+                let unfinished = c.connecting || !c.unread.is_empty() && c.unread != b"\r\n";
+                now.saturating_sub(c.active) > idle || unfinished && now.saturating_sub(c.began) > partial
+            })
+            .map(|(_, c)| (c.id, if c.connecting { Closed::Refused } else { Closed::Idle }))
+            .collect();
+        for (id, why) in old {
+            self.io.close(id, why);
+        }
+    }
+}
+
+fn count_in(counters: &[AtomicU64; 5], transport: Transport) {
+    if let Some(c) = counters.get(transport as usize) {
+        count(c);
+    }
+}
+
+fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let s = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        s.set_only_v6(true)?;
+    }
+    s.set_reuse_address(true)?;
+    if shared {
+        s.set_reuse_port(true)?;
+    }
+    s.set_nonblocking(true)?;
+    s.bind(&address.into())?;
+    s.listen(1024)?;
+    Ok(TcpListener::from_std(s.into()))
+}
