@@ -23,12 +23,17 @@
 
 #![forbid(unsafe_code)]
 
+mod apply;
+pub mod dialect;
+pub mod document;
 mod live;
 mod reference;
 mod resource;
 mod sharded;
 mod tables;
+mod validate;
 
+pub use apply::{Change, Reason, Violation};
 pub use live::Live;
 pub use reference::Ref;
 pub use resource::{
@@ -37,3 +42,4 @@ pub use resource::{
     TrunkUri, User,
 };
 pub use tables::{Referrer, Tables};
+pub use validate::{Problem, validate};

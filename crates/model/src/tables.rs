@@ -41,8 +41,19 @@ pub struct Referrer {
     pub reference: Ref,
     /// Its friendly name.
     pub name: String,
-    /// The field that refers, as a path below `spec`.
-    pub field: &'static str,
+    /// The path of the field that refers, e.g. `spec.domainRef`.
+    pub field: String,
+}
+
+impl Referrer {
+    pub(crate) fn new(resource: &Resource, field: &str) -> Referrer {
+        Referrer {
+            kind: resource.kind(),
+            reference: resource.reference().clone(),
+            name: resource.name().to_owned(),
+            field: field.to_owned(),
+        }
+    }
 }
 
 // The seed may be fixed: only the operator's keys are ever stored, a caller's are just looked up.
@@ -235,20 +246,22 @@ impl Tables {
     /// Who refers to this ref? Looks at every resource.
     pub fn referrers(&self, reference: &str) -> Vec<Referrer> {
         let mut found = Vec::new();
-        for resource in self.all() {
-            for (field, _, to) in resource.references() {
-                if **to == *reference {
-                    found.push(Referrer {
-                        kind: resource.kind(),
-                        reference: resource.reference().clone(),
-                        name: resource.name().to_owned(),
-                        field,
-                    });
-                }
+        self.each_reference(|resource, field, _, to| {
+            if **to == *reference {
+                found.push(Referrer::new(resource, field));
             }
-        }
+        });
         found.sort_by(|a, b| (a.kind, &a.reference).cmp(&(b.kind, &b.reference)));
         found
+    }
+
+    /// Walks over every field that refers to a resource.
+    pub(crate) fn each_reference(&self, mut look: impl FnMut(&Resource, &str, Kind, &Ref)) {
+        for resource in self.all() {
+            for (field, kind, to) in resource.references() {
+                look(&resource, &field, kind, to);
+            }
+        }
     }
 
     /// Puts a resource in, in place of the one of its kind and ref. Checks nothing.

@@ -9,6 +9,7 @@ mod peer;
 mod trunk;
 mod user;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -152,6 +153,17 @@ pub enum Resource {
     User(Arc<User>),
 }
 
+/// The fields that all resources have, see any of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub reference: Ref,
+    pub name: String,
+    pub api_version: String,
+    pub extended: Extended,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
 /// Reads a field that all resources have.
 macro_rules! common {
     ($resource:expr, $r:ident => $body:expr) => {
@@ -207,38 +219,63 @@ impl Resource {
         });
     }
 
-    /// Every resource this one refers to, with the field that does.
-    pub fn references(&self) -> Vec<(&'static str, Kind, &Ref)> {
-        fn push<'a>(
-            out: &mut Vec<(&'static str, Kind, &'a Ref)>,
-            field: &'static str,
-            kind: Kind,
-            reference: &'a Option<Ref>,
-        ) {
-            out.extend(reference.as_ref().map(|r| (field, kind, r)));
-        }
-        let mut out = Vec::new();
+    pub(crate) fn set_common(&mut self, common: Common) {
+        common!(self, r => {
+            let r = Arc::make_mut(r);
+            r.reference = common.reference;
+            r.name = common.name;
+            r.api_version = common.api_version;
+            r.extended = common.extended;
+            r.created_at = common.created_at;
+            r.updated_at = common.updated_at;
+        });
+    }
+
+    pub(crate) fn common(&self) -> Common {
+        common!(self, r => Common {
+            reference: r.reference.clone(),
+            name: r.name.clone(),
+            api_version: r.api_version.clone(),
+            extended: r.extended.clone(),
+            created_at: r.created_at,
+            updated_at: r.updated_at,
+        })
+    }
+
+    /// Every resource this one refers to, with the path of the field that does, e.g. `spec.domainRef`.
+    pub fn references(&self) -> Vec<(Cow<'static, str>, Kind, &Ref)> {
+        let mut out: Vec<(Cow<'static, str>, Kind, &Ref)> = Vec::new();
         match self {
             Resource::AccessControlList(_) | Resource::Credentials(_) | Resource::User(_) => {}
             Resource::Trunk(t) => {
-                push(&mut out, "inbound.accessControlListRef", Kind::AccessControlList, &t.acl);
-                push(&mut out, "inbound.credentialsRef", Kind::Credentials, &t.inbound_credentials);
-                push(&mut out, "outbound.credentialsRef", Kind::Credentials, &t.outbound_credentials);
+                let acl = "spec.inbound.accessControlListRef";
+                out.extend(t.acl.iter().map(|r| (acl.into(), Kind::AccessControlList, r)));
+                let inbound = "spec.inbound.credentialsRef";
+                out.extend(t.inbound_credentials.iter().map(|r| (inbound.into(), Kind::Credentials, r)));
+                let outbound = "spec.outbound.credentialsRef";
+                out.extend(t.outbound_credentials.iter().map(|r| (outbound.into(), Kind::Credentials, r)));
             }
-            Resource::Number(n) => push(&mut out, "trunkRef", Kind::Trunk, &n.trunk),
+            Resource::Number(n) => {
+                out.extend(n.trunk.iter().map(|r| ("spec.trunkRef".into(), Kind::Trunk, r)))
+            }
             Resource::Domain(d) => {
-                push(&mut out, "accessControlListRef", Kind::AccessControlList, &d.acl);
-                for policy in &d.egress_policies {
-                    out.push(("context.egressPolicies.numberRef", Kind::Number, &policy.number));
+                let acl = "spec.accessControlListRef";
+                out.extend(d.acl.iter().map(|r| (acl.into(), Kind::AccessControlList, r)));
+                for (n, policy) in d.egress_policies.iter().enumerate() {
+                    let path = format!("spec.context.egressPolicies[{n}].numberRef");
+                    out.push((path.into(), Kind::Number, &policy.number));
                 }
             }
             Resource::Agent(a) => {
-                push(&mut out, "domainRef", Kind::Domain, &a.domain);
-                push(&mut out, "credentialsRef", Kind::Credentials, &a.credentials);
+                out.extend(a.domain.iter().map(|r| ("spec.domainRef".into(), Kind::Domain, r)));
+                let credentials = "spec.credentialsRef";
+                out.extend(a.credentials.iter().map(|r| (credentials.into(), Kind::Credentials, r)));
             }
             Resource::Peer(p) => {
-                push(&mut out, "credentialsRef", Kind::Credentials, &p.credentials);
-                push(&mut out, "accessControlListRef", Kind::AccessControlList, &p.acl);
+                let credentials = "spec.credentialsRef";
+                out.extend(p.credentials.iter().map(|r| (credentials.into(), Kind::Credentials, r)));
+                let acl = "spec.accessControlListRef";
+                out.extend(p.acl.iter().map(|r| (acl.into(), Kind::AccessControlList, r)));
             }
         }
         out

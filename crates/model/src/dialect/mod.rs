@@ -1,0 +1,3 @@
+//! The forms resources are written in. Nothing past the door knows them.
+
+pub mod v2;

@@ -1,0 +1,15 @@
+//! Routr v2beta1/v2: YAML or JSON documents of `apiVersion`, `kind`, `ref`, `metadata`, `spec`.
+//!
+//! It is also the form of our own database rows, of export and of `--json`, and so has keys for everything the
+//! canonical model has beyond Routr's: `Domain.spec.authenticate` and `algorithms`, `Agent.spec.fallback`,
+//! `Trunk.spec.outbound.timeoutMs`, the kind `User`, and `extended` beside `spec`.
+
+mod load;
+mod read;
+mod spec;
+mod words;
+mod write;
+
+pub use load::{apply, load};
+pub use read::{Document, documents, resource};
+pub use write::{to_json, to_yaml};

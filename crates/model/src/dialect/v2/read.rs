@@ -1,0 +1,127 @@
+//! Documents to resources.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::spec;
+use crate::document::{Content, Fields, Node, Reading, Source, parse};
+use crate::reference::Ref;
+use crate::resource::{Common, Extended, GeoInfo, Kind, Resource};
+
+/// A document of one resource.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// What was read; `None` if it could not be.
+    pub resource: Option<Resource>,
+    /// Where it stands.
+    pub node: Node,
+}
+
+/// Reads all resources of a text: documents, or lists of them. What cannot be read is noted.
+pub fn documents(source: &Arc<Source>, reading: &Reading) -> Vec<Document> {
+    let roots = match parse(source) {
+        Ok(roots) => roots,
+        Err(error) => {
+            reading.add(error.into());
+            return Vec::new();
+        }
+    };
+    let mut found = Vec::new();
+    for root in roots {
+        let nodes = match root.content {
+            Content::List(items) => items,
+            // An empty document: a file of comments.
+            Content::Scalar { .. } if root.is_null() => continue,
+            Content::Scalar { .. } | Content::Map(_) => vec![root],
+        };
+        for node in nodes {
+            found.push(Document { resource: resource(&node, reading), node });
+        }
+    }
+    found
+}
+
+/// Reads one resource; `None` if there was an error, which is noted. Only the form is looked at: see
+/// [`crate::validate`] for the rest.
+pub fn resource(node: &Node, reading: &Reading) -> Option<Resource> {
+    let before = reading.errors();
+    let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind));
+    let untitled = reading.fields("a resource", node)?;
+    let Some(kind) = untitled.choice("kind", &kinds) else {
+        if reading.errors() == before {
+            let help = format!("it is one of: {}", kinds.map(|(name, _)| name).join(", "));
+            untitled.error("kind", "the kind is required", Some(help));
+        }
+        return None;
+    };
+
+    let top = reading.fields(kind.as_str(), node)?;
+    let api_version = top.choice("apiVersion", &[("v2", "v2"), ("v2beta1", "v2beta1")]);
+    if api_version.is_none() && node.get("apiVersion").is_none() {
+        top.error("apiVersion", "the apiVersion is required", Some("write `apiVersion: v2`".into()));
+    }
+    top.node("kind");
+    let (common, geo) = common(&top, kind, api_version.unwrap_or("v2"));
+    let Some(fields) = top.map("spec") else {
+        if top.node("spec").is_none() {
+            top.error("spec", "the spec is required", None);
+        }
+        top.finish();
+        return None;
+    };
+    let mut resource: Resource = match kind {
+        Kind::AccessControlList => spec::acl(&fields).into(),
+        Kind::Credentials => spec::credentials(&fields).into(),
+        Kind::Trunk => spec::trunk(&fields).into(),
+        Kind::Number => spec::number(&fields, geo).into(),
+        Kind::Domain => spec::domain(&fields).into(),
+        Kind::Agent => spec::agent(&fields).into(),
+        Kind::Peer => spec::peer(&fields).into(),
+        Kind::User => spec::user(&fields).into(),
+    };
+    fields.finish();
+    top.finish();
+    resource.set_common(common);
+    (reading.errors() == before).then_some(resource)
+}
+
+/// What all kinds have, and the place of a number on earth, which stands in `metadata` too.
+fn common(top: &Fields<'_>, kind: Kind, api_version: &str) -> (Common, GeoInfo) {
+    let mut common = Common {
+        reference: Ref::from(top.text("ref").unwrap_or_default()),
+        name: String::new(),
+        api_version: api_version.to_owned(),
+        extended: Extended::new(),
+        created_at: 0,
+        updated_at: 0,
+    };
+    let mut geo = GeoInfo::default();
+    if let Some(metadata) = top.map("metadata") {
+        common.name = metadata.text("name").unwrap_or_default();
+        common.created_at = metadata.integer("createdAt", 0..=i64::from(u32::MAX)).unwrap_or_default();
+        common.updated_at = metadata.integer("updatedAt", 0..=i64::from(u32::MAX)).unwrap_or_default();
+        if let Some(region) = metadata.text("region") {
+            // Nothing reads it, but it is the operator's and must survive an export.
+            common.extended.insert("region".into(), Value::String(region));
+        }
+        if kind == Kind::Number
+            && let Some(info) = metadata.map("geoInfo")
+        {
+            geo = GeoInfo {
+                city: info.text("city"),
+                country: info.text("country"),
+                country_iso_code: info.text("countryIsoCode"),
+            };
+            info.finish();
+        }
+        metadata.finish();
+    }
+    if let Some(node) = top.node("extended") {
+        match node.to_json() {
+            Value::Object(map) => common.extended.extend(map),
+            _ => top.error("extended", format!("expected a map, found {}", node.describe()), None),
+        }
+    }
+    (common, geo)
+}

@@ -1,0 +1,32 @@
+//! The words of the dialect and what they stand for, for reading and writing alike.
+
+use trunkline_sip::Transport;
+
+use crate::resource::{Algorithm, Authenticate, DigestAlgorithm, Privacy, Role};
+
+pub(super) const PRIVACY: [(&str, Privacy); 2] = [("None", Privacy::None), ("Private", Privacy::Private)];
+
+pub(super) const ALGORITHM: [(&str, Algorithm); 2] =
+    [("round-robin", Algorithm::RoundRobin), ("least-sessions", Algorithm::LeastSessions)];
+
+pub(super) const AUTHENTICATE: [(&str, Authenticate); 3] =
+    [("never", Authenticate::Never), ("register", Authenticate::Register), ("all", Authenticate::All)];
+
+pub(super) const DIGEST: [(&str, DigestAlgorithm); 2] =
+    [("MD5", DigestAlgorithm::Md5), ("SHA-256", DigestAlgorithm::Sha256)];
+
+pub(super) const ROLE: [(&str, Role); 3] =
+    [("viewer", Role::Viewer), ("operator", Role::Operator), ("admin", Role::Admin)];
+
+pub(super) const TRANSPORT: [(&str, Transport); 5] = [
+    ("udp", Transport::Udp),
+    ("tcp", Transport::Tcp),
+    ("tls", Transport::Tls),
+    ("ws", Transport::Ws),
+    ("wss", Transport::Wss),
+];
+
+/// The word for a value.
+pub(super) fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
+    words.iter().find(|(_, v)| v == value).map_or("", |(word, _)| word)
+}

@@ -1,0 +1,252 @@
+//! Resources to documents. What has its default is left out.
+
+use serde_json::{Map, Value, json};
+
+use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, PRIVACY, ROLE, word};
+use crate::reference::Ref;
+use crate::resource::{Authenticate, Domain, Privacy, Resource, Trunk};
+
+/// A resource as a v2 document. Reading it gives an equal resource.
+pub fn to_json(resource: &Resource) -> Value {
+    let common = resource.common();
+    let mut metadata = Map::new();
+    metadata.insert("name".into(), common.name.into());
+    if common.created_at > 0 {
+        metadata.insert("createdAt".into(), common.created_at.into());
+    }
+    if common.updated_at > 0 {
+        metadata.insert("updatedAt".into(), common.updated_at.into());
+    }
+    if let Resource::Number(n) = resource {
+        let geo = object([
+            ("city", text(&n.geo.city)),
+            ("country", text(&n.geo.country)),
+            ("countryIsoCode", text(&n.geo.country_iso_code)),
+        ]);
+        if geo.as_object().is_some_and(|geo| !geo.is_empty()) {
+            metadata.insert("geoInfo".into(), geo);
+        }
+    }
+    let extended = if common.extended.is_empty() { Value::Null } else { Value::Object(common.extended) };
+    object([
+        ("apiVersion", common.api_version.into()),
+        ("kind", resource.kind().as_str().into()),
+        ("ref", common.reference.as_str().into()),
+        ("metadata", Value::Object(metadata)),
+        ("spec", spec(resource)),
+        ("extended", extended),
+    ])
+}
+
+/// Resources as one YAML text, a document each.
+pub fn to_yaml<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> String {
+    let mut out = String::new();
+    for resource in resources {
+        out.push_str("---\n");
+        block(&to_json(resource), 0, &mut out);
+    }
+    out
+}
+
+fn spec(resource: &Resource) -> Value {
+    match resource {
+        Resource::AccessControlList(acl) => {
+            let nets = |list: &[ipnet::IpNet]| list.iter().map(ToString::to_string).collect::<Value>();
+            json!({"accessControlList": {"allow": nets(&acl.allow), "deny": nets(&acl.deny)}})
+        }
+        Resource::Credentials(c) => json!({"credentials": {"username": c.username, "password": c.password}}),
+        Resource::Trunk(t) => trunk(t),
+        Resource::Number(n) => {
+            let header = |(name, value): &(String, String)| json!({"name": name, "value": value});
+            object([
+                ("trunkRef", reference(&n.trunk)),
+                (
+                    "location",
+                    object([
+                        ("telUrl", n.tel_url.as_str().into()),
+                        ("aorLink", text(&n.aor_link)),
+                        ("sessionAffinityHeader", text(&n.session_affinity_header)),
+                        ("extraHeaders", list(n.extra_headers.iter().map(header))),
+                    ]),
+                ),
+            ])
+        }
+        Resource::Domain(d) => domain(d),
+        Resource::Agent(a) => {
+            let fallback = object([
+                ("busy", text(&a.fallback_busy)),
+                ("noAnswer", text(&a.fallback_no_answer)),
+                ("noAnswerSeconds", a.no_answer_seconds.into()),
+            ]);
+            let fallback = if fallback == json!({}) { Value::Null } else { fallback };
+            object([
+                ("username", a.username.as_str().into()),
+                ("domainRef", reference(&a.domain)),
+                ("credentialsRef", reference(&a.credentials)),
+                ("privacy", unless(a.privacy == Privacy::None, word(&PRIVACY, &a.privacy))),
+                ("maxContacts", a.max_contacts.into()),
+                ("expires", a.expires.into()),
+                ("enabled", a.enabled.into()),
+                ("fallback", fallback),
+            ])
+        }
+        Resource::Peer(p) => {
+            let balancing = p.load_balancing.map(|b| {
+                json!({
+                    "algorithm": word(&ALGORITHM, &b.algorithm),
+                    "withSessionAffinity": b.with_session_affinity,
+                })
+            });
+            object([
+                ("username", p.username.as_str().into()),
+                ("aor", text(&p.aor)),
+                ("contactAddr", text(&p.contact_addr)),
+                ("credentialsRef", reference(&p.credentials)),
+                ("accessControlListRef", reference(&p.acl)),
+                ("loadBalancing", balancing.into()),
+                ("maxContacts", p.max_contacts.into()),
+                ("expires", p.expires.into()),
+                ("enabled", p.enabled.into()),
+            ])
+        }
+        Resource::User(u) => {
+            let token = |t: &crate::Token| {
+                object([
+                    ("name", t.name.as_str().into()),
+                    ("hash", t.hash.as_str().into()),
+                    ("expires", t.expires.into()),
+                ])
+            };
+            object([
+                ("username", u.username.as_str().into()),
+                ("role", word(&ROLE, &u.role).into()),
+                ("passwordHash", text(&u.password_hash)),
+                ("enabled", u.enabled.into()),
+                ("tokens", list(u.tokens.iter().map(token))),
+            ])
+        }
+    }
+}
+
+fn trunk(t: &Trunk) -> Value {
+    let inbound = object([
+        ("uri", text(&t.inbound_uri)),
+        ("accessControlListRef", reference(&t.acl)),
+        ("credentialsRef", reference(&t.inbound_credentials)),
+    ]);
+    let uris = t.uris.iter().map(|u| {
+        json!({
+            "uri": object([
+                ("user", text(&u.user)),
+                ("host", u.host.as_str().into()),
+                ("port", u.port.into()),
+                ("transport", u.transport.param_name().into()),
+            ]),
+            "weight": u.weight,
+            "priority": u.priority,
+            "enabled": u.enabled,
+        })
+    });
+    object([
+        ("inbound", if inbound == json!({}) { Value::Null } else { inbound }),
+        (
+            "outbound",
+            object([
+                ("sendRegister", t.send_register.into()),
+                ("credentialsRef", reference(&t.outbound_credentials)),
+                ("uris", list(uris)),
+                ("timeoutMs", t.timeout_ms.into()),
+            ]),
+        ),
+    ])
+}
+
+fn domain(d: &Domain) -> Value {
+    let policy = |p: &crate::EgressPolicy| json!({"rule": p.rule.text(), "numberRef": p.number.as_str()});
+    let usual = d.algorithms == Domain::DEFAULT_ALGORITHMS;
+    let algorithms = d.algorithms.iter().map(|a| word(&DIGEST, a).into());
+    object([
+        ("accessControlListRef", reference(&d.acl)),
+        (
+            "context",
+            object([
+                ("domainUri", d.domain_uri.as_str().into()),
+                ("egressPolicies", list(d.egress_policies.iter().map(policy))),
+            ]),
+        ),
+        ("authenticate", unless(d.authenticate == Authenticate::All, word(&AUTHENTICATE, &d.authenticate))),
+        ("algorithms", if usual { Value::Null } else { list(algorithms) }),
+    ])
+}
+
+/// An object without the keys whose value is null.
+fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    entries.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+fn text(value: &Option<String>) -> Value {
+    value.as_deref().map_or(Value::Null, Value::from)
+}
+
+fn reference(value: &Option<Ref>) -> Value {
+    value.as_deref().map_or(Value::Null, Value::from)
+}
+
+fn unless(usual: bool, word: &str) -> Value {
+    if usual { Value::Null } else { word.into() }
+}
+
+fn list(items: impl Iterator<Item = Value>) -> Value {
+    let items: Vec<Value> = items.collect();
+    if items.is_empty() { Value::Null } else { Value::Array(items) }
+}
+
+/// Block YAML: maps and lists over lines, texts in quotes, which JSON's are for YAML too.
+fn block(value: &Value, indent: usize, out: &mut String) {
+    let Value::Object(map) = value else { return };
+    for (key, value) in map {
+        out.push_str(&" ".repeat(indent));
+        out.push_str(&plain(key));
+        out.push(':');
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                out.push('\n');
+                block(value, indent + 2, out);
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                out.push('\n');
+                for item in items {
+                    let mut text = String::new();
+                    block(item, indent + 4, &mut text);
+                    if text.is_empty() {
+                        text = format!("{}{item}\n", " ".repeat(indent + 4));
+                    }
+                    // The dash takes the place of the first line's indent.
+                    out.push_str(&" ".repeat(indent + 2));
+                    out.push_str("- ");
+                    out.push_str(text.trim_start());
+                }
+            }
+            Value::String(text) => {
+                out.push(' ');
+                out.push_str(&plain(text));
+                out.push('\n');
+            }
+            value => {
+                out.push(' ');
+                out.push_str(&value.to_string());
+                out.push('\n');
+            }
+        }
+    }
+}
+
+/// Text without quotes where it cannot be taken for anything else.
+fn plain(text: &str) -> String {
+    let harmless = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.@/".contains(&c))
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word));
+    if harmless { text.to_owned() } else { Value::String(text.to_owned()).to_string() }
+}

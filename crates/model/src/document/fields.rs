@@ -1,0 +1,232 @@
+//! Reading a map key by key.
+
+use std::cell::RefCell;
+
+use super::diagnostic::{Place, Report};
+use super::nearest::nearest;
+use super::node::{Content, Key, Node};
+
+/// A reading in progress: collects the errors.
+#[derive(Debug, Default)]
+pub struct Reading {
+    report: RefCell<Report>,
+}
+
+impl Reading {
+    /// Notes an error.
+    pub fn error(&self, message: impl Into<String>, place: &Place, help: Option<String>) {
+        self.report.borrow_mut().push(message, Some(place.clone()), help);
+    }
+
+    /// Notes that something else stands there than should.
+    pub fn expected(&self, what: &str, node: &Node) {
+        self.error(format!("expected {what}, found {}", node.describe()), &node.place, None);
+    }
+
+    /// How many errors there are so far.
+    pub fn errors(&self) -> usize {
+        self.report.borrow().errors.len()
+    }
+
+    /// Notes what another reading found.
+    pub fn add(&self, other: Report) {
+        self.report.borrow_mut().errors.extend(other.errors);
+    }
+
+    /// Ends the reading.
+    pub fn into_report(self) -> Report {
+        self.report.into_inner()
+    }
+
+    /// Begins to read a map, called `title` in errors, e.g. `Domain.spec.context`. Anything else is an error.
+    pub fn fields<'n>(&'n self, title: impl Into<String>, node: &'n Node) -> Option<Fields<'n>> {
+        match &node.content {
+            Content::Map(entries) => Some(Fields::new(self, title.into(), &node.place, entries)),
+            Content::Scalar { .. } | Content::List(_) => {
+                self.expected("a map", node);
+                None
+            }
+        }
+    }
+}
+
+/// A map that is read key by key. What was never asked for is unknown, and an error, when [`Fields::finish`] is
+/// called. A key that is null counts as absent.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    reading: &'n Reading,
+    title: String,
+    place: &'n Place,
+    entries: &'n [(Key, Node)],
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl<'n> Fields<'n> {
+    fn new(reading: &'n Reading, title: String, place: &'n Place, entries: &'n [(Key, Node)]) -> Fields<'n> {
+        for (n, (key, _)) in entries.iter().enumerate() {
+            if let Some((first, _)) = entries[..n].iter().find(|(k, _)| k.text == key.text) {
+                let help = (first.place.line > 0).then(|| format!("first on line {}", first.place.line));
+                reading.error(format!("key `{}` stands twice", key.text), &key.place, help);
+            }
+        }
+        Fields { reading, title, place, entries, asked: RefCell::default() }
+    }
+
+    /// Where the map stands.
+    pub fn place(&self) -> &'n Place {
+        self.place
+    }
+
+    /// What the map is called in errors.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The value of a key.
+    pub fn node(&self, key: &'static str) -> Option<&'n Node> {
+        self.asked.borrow_mut().push(key);
+        self.entries.iter().find(|(k, _)| k.text == key).map(|(_, node)| node).filter(|node| !node.is_null())
+    }
+
+    /// Text; a plain number or boolean counts as the text it is written as.
+    pub fn text(&self, key: &'static str) -> Option<String> {
+        let node = self.node(key)?;
+        match &node.content {
+            Content::Scalar { text, .. } => Some(text.clone()),
+            Content::List(_) | Content::Map(_) => {
+                self.reading.expected("text", node);
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self, key: &'static str) -> Option<bool> {
+        let node = self.node(key)?;
+        let value = node.to_json().as_bool();
+        if value.is_none() {
+            self.reading.expected("true or false", node);
+        }
+        value
+    }
+
+    /// A whole number within a range.
+    pub fn integer(&self, key: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        let node = self.node(key)?;
+        let value = node.to_json().as_i64();
+        match value {
+            Some(n) if range.contains(&n) => return value,
+            Some(n) => self.reading.error(
+                format!("{n} is out of range: from {} to {}", range.start(), range.end()),
+                &node.place,
+                None,
+            ),
+            None => self.reading.expected("a whole number", node),
+        }
+        None
+    }
+
+    /// One of several words; case does not matter, nor `_` against `-`.
+    pub fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let node = self.node(key)?;
+        self.word(node, words)
+    }
+
+    /// A list of words as in [`Fields::choice`].
+    pub fn choices<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<Vec<T>> {
+        let items = self.list(key)?;
+        Some(items.iter().filter_map(|item| self.word(item, words)).collect())
+    }
+
+    fn word<T: Copy>(&self, node: &Node, words: &[(&str, T)]) -> Option<T> {
+        let names = || words.iter().map(|(name, _)| *name);
+        let Content::Scalar { text, .. } = &node.content else {
+            self.reading.expected(&format!("one of {}", names().collect::<Vec<_>>().join(", ")), node);
+            return None;
+        };
+        let same = |name: &str| {
+            name.len() == text.len()
+                && name.bytes().zip(text.bytes()).all(|(a, b)| {
+                    a.eq_ignore_ascii_case(&b) || (matches!(a, b'-' | b'_') && matches!(b, b'-' | b'_'))
+                })
+        };
+        let found = words.iter().find(|(name, _)| same(name)).map(|(_, value)| *value);
+        if found.is_none() {
+            self.reading.error(
+                format!("`{text}` is unknown here{}", did_you_mean(text, names())),
+                &node.place,
+                Some(format!("expected one of: {}", names().collect::<Vec<_>>().join(", "))),
+            );
+        }
+        found
+    }
+
+    /// A list.
+    pub fn list(&self, key: &'static str) -> Option<&'n [Node]> {
+        let node = self.node(key)?;
+        match &node.content {
+            Content::List(items) => Some(items),
+            Content::Scalar { .. } | Content::Map(_) => {
+                self.reading.expected("a list", node);
+                None
+            }
+        }
+    }
+
+    /// A list of texts, each with its place.
+    pub fn texts(&self, key: &'static str) -> Option<Vec<(String, &'n Place)>> {
+        let mut texts = Vec::new();
+        for item in self.list(key)? {
+            match &item.content {
+                Content::Scalar { text, .. } if !item.is_null() => texts.push((text.clone(), &item.place)),
+                Content::Scalar { .. } | Content::List(_) | Content::Map(_) => {
+                    self.reading.expected("text", item);
+                }
+            }
+        }
+        Some(texts)
+    }
+
+    /// A map within this one; its title is this one's and the key.
+    pub fn map(&self, key: &'static str) -> Option<Fields<'n>> {
+        let node = self.node(key)?;
+        self.reading.fields(format!("{}.{key}", self.title), node)
+    }
+
+    /// The maps of a list; their title is this one's, the key and `[]`.
+    pub fn maps(&self, key: &'static str) -> Option<Vec<Fields<'n>>> {
+        let title = format!("{}.{key}[]", self.title);
+        Some(self.list(key)?.iter().filter_map(|item| self.reading.fields(title.clone(), item)).collect())
+    }
+
+    /// Notes an error at a key's value, or at the map if it has none.
+    pub fn error(&self, key: &str, message: impl Into<String>, help: Option<String>) {
+        let node = self.entries.iter().find(|(k, _)| k.text == key).map(|(_, node)| &node.place);
+        self.reading.error(message, node.unwrap_or(self.place), help);
+    }
+
+    /// Notes an error at a place within.
+    pub fn error_at(&self, place: &Place, message: impl Into<String>, help: Option<String>) {
+        self.reading.error(message, place, help);
+    }
+
+    /// Ends the reading: every key nobody asked for is an error.
+    pub fn finish(self) {
+        let asked = self.asked.borrow();
+        for (key, _) in self.entries {
+            if asked.contains(&key.text.as_str()) {
+                continue;
+            }
+            self.reading.error(
+                format!("unknown key `{}`{}", key.text, did_you_mean(&key.text, asked.iter().copied())),
+                &key.place,
+                Some(format!("{} takes: {}", self.title, asked.join(", "))),
+            );
+        }
+    }
+}
+
+/// ` (did you mean …?)`, or nothing.
+fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}

@@ -1,0 +1,15 @@
+//! YAML and JSON documents that remember where everything stands, so that an error can point at it.
+//!
+//! Reading never stops at the first mistake: what cannot be read is noted in a [`Report`] and left out.
+
+mod diagnostic;
+mod fields;
+mod nearest;
+mod node;
+mod parse;
+
+pub use diagnostic::{Diagnostic, Place, Report, Source};
+pub use fields::{Fields, Reading};
+pub use nearest::nearest;
+pub use node::{Content, Key, Node};
+pub use parse::parse;

@@ -1,0 +1,55 @@
+//! The name somebody meant.
+
+/// The one of `names` that is nearest to `word`, if it is near enough to be what was meant: case and
+/// separators aside, at most a third of it mistyped.
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = fold(word);
+    names
+        .into_iter()
+        .map(|name| (distance(&word, &fold(name)), name))
+        .filter(|(distance, name)| distance * 3 <= name.chars().count().max(word.len()))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+fn fold(text: &str) -> Vec<char> {
+    text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).take(64).collect()
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
+fn distance(a: &[char], b: &[char]) -> usize {
+    let width = b.len() + 1;
+    let mut rows: Vec<usize> = vec![0; (a.len() + 1) * width];
+    let at = |i: usize, j: usize| i * width + j;
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[at(i, j)] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let change = usize::from(a[i - 1] != b[j - 1]);
+                let mut best =
+                    (rows[at(i - 1, j)] + 1).min(rows[at(i, j - 1)] + 1).min(rows[at(i - 1, j - 1)] + change);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(rows[at(i - 2, j - 2)] + 1);
+                }
+                best
+            };
+        }
+    }
+    rows[at(a.len(), b.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn what_was_meant() {
+        let names = ["domainUri", "egressPolicies", "accessControlListRef"];
+        assert_eq!(nearest("egresPolicies", names), Some("egressPolicies"));
+        assert_eq!(nearest("domain_uri", names), Some("domainUri"));
+        assert_eq!(nearest("domianUri", names), Some("domainUri"));
+        assert_eq!(nearest("colour", names), None);
+        assert_eq!(nearest("", names), None);
+    }
+}
