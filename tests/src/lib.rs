@@ -1,1 +1,47 @@
-//! Whole-system flows against real parts.
+//! Whole-system flows against real parts: starts the `trunkline` binary on free loopback ports, SIPp beside it, and
+//! speaks SIP itself where a test needs to see each message.
+//!
+//! ```no_run
+//! use trunkline_tests::{Exchange, Resources, Ua};
+//!
+//! let exchange = Exchange::start(&Resources::new().domain("sip.test", "all").agent("sip.test", "1001", "secret"));
+//! let mut phone = Ua::udp(exchange.udp(), "1001", "sip.test", "secret");
+//! assert_eq!(phone.register(600).status(), 200);
+//! ```
+#![forbid(unsafe_code)]
+
+mod call;
+mod digest;
+mod exchange;
+mod message;
+mod ports;
+mod resources;
+mod scratch;
+mod sipp;
+mod ua;
+mod wire;
+
+pub use call::Dialog;
+pub use digest::Challenge;
+pub use exchange::Exchange;
+pub use message::Message;
+pub use ports::free_port;
+pub use resources::Resources;
+pub use scratch::Scratch;
+pub use sipp::{Sipp, SippRun};
+pub use ua::Ua;
+pub use wire::{Wire, split_stream};
+
+use std::time::{Duration, Instant};
+
+/// Asks `check` every few milliseconds until it gives a value, or panics after `bound`.
+pub fn wait_for<T>(what: &str, bound: Duration, mut check: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + bound;
+    loop {
+        if let Some(value) = check() {
+            return value;
+        }
+        assert!(Instant::now() < end, "waited {bound:?} for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,173 @@
+//! The `trunkline` binary under test: one process on free loopback ports, its data in a scratch folder.
+
+use std::fs::File;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::resources::Resources;
+use crate::scratch::Scratch;
+use crate::{free_port, wait_for};
+
+/// A running exchange; dropped, it is ended.
+#[derive(Debug)]
+pub struct Exchange {
+    scratch: Scratch,
+    port: u16,
+    extra: Vec<(String, String)>,
+    child: Child,
+}
+
+impl Exchange {
+    /// Starts one with these resources and waits until it answers OPTIONS.
+    pub fn start(resources: &Resources) -> Exchange {
+        Exchange::start_with(resources, "", &[])
+    }
+
+    /// The same with lines of `trunkline.yaml` and environment overrides.
+    pub fn start_with(resources: &Resources, config: &str, env: &[(&str, &str)]) -> Exchange {
+        let scratch = Scratch::new("exchange");
+        for (name, text) in resources.files() {
+            scratch.write(&format!("resources/{name}"), text);
+        }
+        scratch.write("trunkline.yaml", if config.is_empty() { "{}\n" } else { config });
+        let extra: Vec<_> = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let port = free_port();
+        let child = spawn(&scratch, port, &extra);
+        let mut exchange = Exchange { scratch, port, extra, child };
+        exchange.wait_ready();
+        exchange
+    }
+
+    /// Where it hears UDP.
+    pub fn udp(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Where it hears TCP: the same port.
+    pub fn tcp(&self) -> SocketAddr {
+        self.udp()
+    }
+
+    /// Its folder: `trunkline.db`, `resources/`, `log`.
+    pub fn folder(&self) -> &std::path::Path {
+        self.scratch.path()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process still runs.
+    pub fn alive(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_none())
+    }
+
+    /// Writes one resource file anew while it runs.
+    pub fn rewrite(&self, file: &str, text: &str) {
+        self.scratch.write(&format!("resources/{file}"), text);
+    }
+
+    /// Ends it at once, as a power cut would (`kill -9`).
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to leave (SIGTERM) and gives its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        let child = &mut self.child;
+        let status =
+            wait_for("the exchange to leave", Duration::from_secs(40), || child.try_wait().ok().flatten());
+        status.code()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
+    /// Starts it again on the same port and data.
+    pub fn restart(&mut self) {
+        self.child = spawn(&self.scratch, self.port, &self.extra);
+        self.wait_ready();
+    }
+
+    fn wait_ready(&mut self) {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP port");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a live socket");
+        let (me, to) = (socket.local_addr().expect("bound"), self.udp());
+        let mut n = 0;
+        let child = &mut self.child;
+        let log = self.scratch.path().join("log");
+        wait_for("the exchange to answer OPTIONS", Duration::from_secs(15), || {
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!(
+                    "trunkline ended with {status}:\n{}",
+                    std::fs::read_to_string(&log).unwrap_or_default()
+                );
+            }
+            n += 1;
+            let ask = format!(
+                "OPTIONS sip:{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bKready{n};rport\r\nMax-Forwards: 70\r\nFrom: <sip:ready@{me}>;tag=1\r\nTo: <sip:{to}>\r\nCall-ID: ready{n}@{me}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            );
+            socket.send_to(ask.as_bytes(), to).ok()?;
+            let mut buffer = [0; 2048];
+            socket.recv(&mut buffer).ok().filter(|n| buffer[..*n].starts_with(b"SIP/2.0"))
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail = log.lines().rev().take(30).collect::<Vec<_>>();
+            eprintln!("last lines of the exchange's log:");
+            tail.iter().rev().for_each(|line| eprintln!("  {line}"));
+        }
+    }
+}
+
+fn spawn(scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Child {
+    let open = || {
+        let log = File::options().create(true).append(true).open(scratch.path().join("log"));
+        Stdio::from(log.expect("the log file opens"))
+    };
+    let at = format!("127.0.0.1:{port}");
+    Command::new(binary())
+        .args(["serve", "--config", "trunkline.yaml"])
+        .current_dir(scratch.path())
+        .env("TRUNKLINE_SIP_UDP", &at)
+        .env("TRUNKLINE_SIP_TCP", &at)
+        .env("TRUNKLINE_RESOURCES", "resources")
+        .env("TRUNKLINE_STORE", "sqlite:trunkline.db")
+        .envs(extra.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::null())
+        .stdout(open())
+        .stderr(open())
+        .spawn()
+        .expect("the trunkline binary starts")
+}
+
+/// `TRUNKLINE_BIN`, or the binary beside this test's own: `cargo xtask test` builds it first.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("TRUNKLINE_BIN") {
+        return PathBuf::from(path);
+    }
+    let me = std::env::current_exe().expect("a test has a path");
+    let profile = me.ancestors().nth(2).expect("target/PROFILE/deps/test");
+    let path = profile.join("trunkline");
+    assert!(path.is_file(), "{} is missing: cargo build -p trunkline, or set TRUNKLINE_BIN", path.display());
+    path
+}

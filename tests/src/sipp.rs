@@ -1,0 +1,166 @@
+//! SIPp as a caller or a callee: one process, one scenario of `tests/sipp`, one call unless told otherwise.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::scratch::Scratch;
+use crate::{free_port, wait_for};
+
+/// A SIPp run in the making.
+#[derive(Debug)]
+pub struct Sipp {
+    scenario: PathBuf,
+    target: Option<SocketAddr>,
+    port: u16,
+    transport: &'static str,
+    calls: u32,
+    args: Vec<String>,
+    fill: Vec<(String, String)>,
+}
+
+impl Sipp {
+    /// A scenario of `tests/sipp` by its name without `.xml`.
+    pub fn new(scenario: &str) -> Sipp {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{scenario}.xml"));
+        assert!(file.is_file(), "no scenario {}", file.display());
+        Sipp {
+            scenario: file,
+            target: None,
+            port: free_port(),
+            transport: "u1",
+            calls: 1,
+            args: Vec::new(),
+            fill: Vec::new(),
+        }
+    }
+
+    /// Where its requests go.
+    pub fn to(mut self, target: SocketAddr) -> Sipp {
+        self.target = Some(target);
+        self
+    }
+
+    /// Its own port instead of a free one.
+    pub fn port(mut self, port: u16) -> Sipp {
+        self.port = port;
+        self
+    }
+
+    /// `u1` (UDP) or `t1` (TCP).
+    pub fn transport(mut self, transport: &'static str) -> Sipp {
+        self.transport = transport;
+        self
+    }
+
+    /// How many calls it makes or takes.
+    pub fn calls(mut self, calls: u32) -> Sipp {
+        self.calls = calls;
+        self
+    }
+
+    /// Fills `@NAME@` in the scenario.
+    pub fn fill(mut self, name: &str, value: &str) -> Sipp {
+        self.fill.push((format!("@{name}@"), value.to_owned()));
+        self
+    }
+
+    /// A further argument.
+    pub fn arg(mut self, arg: &str) -> Sipp {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Starts it.
+    pub fn start(self) -> SippRun {
+        let scratch = Scratch::new("sipp");
+        let mut text = std::fs::read_to_string(&self.scenario).expect("the scenario can be read");
+        for (name, value) in &self.fill {
+            text = text.replace(name, value);
+        }
+        let file = scratch.write("scenario.xml", text);
+        let mut command = Command::new("sipp");
+        command.args(self.target.map(|target| target.to_string()));
+        command.arg("-sf").arg(file).args([
+            "-i",
+            "127.0.0.1",
+            "-nostdin",
+            "-timeout_error",
+            "-trace_msg",
+            "-trace_err",
+        ]);
+        command.args(["-p", &self.port.to_string(), "-t", self.transport, "-m", &self.calls.to_string()]);
+        command
+            .args(["-timeout", "40s", "-message_file", "messages", "-error_file", "errors"])
+            .args(&self.args);
+        let out = std::fs::File::create(scratch.path().join("screen")).expect("a file");
+        let child = command
+            .current_dir(scratch.path())
+            .env("TERM", "dumb")
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().expect("a file"))
+            .stderr(out)
+            .spawn()
+            .expect("sipp starts: cargo xtask install");
+        let mut run = SippRun { child, scratch, port: self.port };
+        if self.target.is_none() {
+            run.wait_bound(self.transport);
+        }
+        run
+    }
+
+    /// Starts it and waits for its end; panics unless every call went as the scenario says.
+    pub fn run(self) {
+        self.start().finish();
+    }
+}
+
+/// A running SIPp; dropped, it is ended.
+#[derive(Debug)]
+pub struct SippRun {
+    child: Child,
+    scratch: Scratch,
+    /// Its port.
+    pub port: u16,
+}
+
+impl SippRun {
+    /// Waits for its end; panics unless every call went as the scenario says.
+    pub fn finish(mut self) {
+        let child = &mut self.child;
+        let status = wait_for("SIPp to end", Duration::from_secs(60), || child.try_wait().ok().flatten());
+        assert!(status.success(), "sipp ended with {status}\n{}", self.trace());
+    }
+
+    /// Every message it sent and received.
+    pub fn messages(&self) -> String {
+        std::fs::read_to_string(self.scratch.path().join("messages")).unwrap_or_default()
+    }
+
+    fn trace(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default();
+        format!("{}\n{}", read("errors"), read("messages"))
+    }
+
+    /// A callee counts as started once its port is taken.
+    fn wait_bound(&mut self, transport: &str) {
+        let (port, child) = (self.port, &mut self.child);
+        wait_for("SIPp to bind its port", Duration::from_secs(10), || {
+            assert!(
+                child.try_wait().is_ok_and(|status| status.is_none()),
+                "sipp ended before its first call"
+            );
+            // A look, not a bind of our own: that could take the port from under SIPp.
+            let table = if transport == "t1" { "/proc/net/tcp" } else { "/proc/net/udp" };
+            std::fs::read_to_string(table).ok()?.contains(&format!("0100007F:{port:04X} ")).then_some(())
+        });
+    }
+}
+
+impl Drop for SippRun {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
