@@ -1,1 +1,50 @@
-//! Types, subjects and messages of Asterisk's REST interface over NATS (sans-IO).
+//! Asterisk's REST interface over NATS, without the network: keys, subjects, requests and replies
+//! as ari-proxy 5.3 has them, every kind translated to its REST calls, events and dialogs.
+//!
+//! A proxy parses a [`Request`], starts an [`Exchange`] and makes the calls it asks for:
+//!
+//! ```
+//! use trunkline_ari::{Exchange, Request, RestReply, Site, Step};
+//!
+//! let site = Site { app: "example".into(), node: "02:00:00:00:00:0a".into() };
+//! let request = Request::parse(br#"{"kind":"ChannelAnswer","key":{"kind":"channel","id":"c1"}}"#)?;
+//! let (mut exchange, step) = Exchange::start(&request, &site);
+//! let Step::Call(call) = step else { panic!("Asterisk must be asked") };
+//! assert_eq!((call.method.name(), call.path.as_str()), ("POST", "/channels/c1/answer"));
+//!
+//! let reply = RestReply { status: 204, reason: "No Content", content_type: "", body: b"" };
+//! let Step::Done(outcome) = exchange.on_reply(&reply) else { panic!("that was all") };
+//! assert_eq!(outcome.messages, [br#"{"error":""}"#]);
+//! # Ok::<(), trunkline_ari::RequestError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod base64;
+mod dialog;
+mod exchange;
+mod json;
+mod key;
+mod kind;
+mod object;
+mod operation;
+mod plan;
+mod presence;
+mod request;
+mod rest;
+mod shape;
+mod sighting;
+mod subject;
+mod ulid;
+
+pub use dialog::Dialogs;
+pub use exchange::{Binding, Exchange, Outcome, Site, Step};
+pub use key::{Key, KeyView, kinds};
+pub use kind::{Kind, UPSTREAM_KINDS};
+pub use object::{NotText, Object, text_of};
+pub use operation::{OPERATIONS, Operation};
+pub use presence::{Announcement, Cluster, Member};
+pub use request::{OwnedRequest, Request, RequestError};
+pub use rest::{Method, RestCall, RestReply};
+pub use sighting::{NotAnEvent, Sighting, with_dialog};
+pub use subject::{CREATE_QUEUE, Class, DEFAULT_PREFIX, LISTEN_QUEUE, Subjects};
+pub use ulid::{Purpose, fresh, ulid};

@@ -1,0 +1,274 @@
+//! One request carried out: REST calls out, Asterisk's answers in, a reply at the end. Sans-IO.
+
+use std::borrow::Cow;
+
+use crate::json::{Writer, write_text};
+use crate::key::{KeyView, kinds};
+use crate::object::Object;
+use crate::plan::{self, Fault, Plan, Refusal, Then};
+use crate::request::Request;
+use crate::rest::{RestCall, RestReply};
+use crate::shape::Entity;
+
+/// Where a proxy stands: what it stamps on the keys it returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The ARI application.
+    pub app: String,
+    /// The Asterisk, by its entity id.
+    pub node: String,
+}
+
+/// A thing whose events a dialog wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding<'a> {
+    /// The kind of thing, as in keys.
+    pub kind: Cow<'a, str>,
+    /// Its id.
+    pub id: Cow<'a, str>,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Make this call and hand its answer to [`Exchange::on_reply`].
+    Call(RestCall),
+    /// Send these messages to the reply subject.
+    Done(Outcome),
+}
+
+/// The end of an exchange.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether the request succeeded.
+    pub ok: bool,
+    /// The reply. More than one message only for the file of a stored recording.
+    pub messages: Vec<Vec<u8>>,
+}
+
+impl Outcome {
+    /// A reply that says what went wrong.
+    #[must_use]
+    pub fn error(text: &str) -> Self {
+        let mut w = Writer::new();
+        w.text("error", text);
+        Outcome { ok: false, messages: vec![w.finish()] }
+    }
+
+    fn success(message: Vec<u8>) -> Self {
+        Outcome { ok: true, messages: vec![message] }
+    }
+}
+
+/// Bytes of a stored recording in one message, before base64.
+const FILE_CHUNK: usize = 256 * 1024;
+
+/// A request on its way.
+pub struct Exchange<'a> {
+    site: &'a Site,
+    then: Then<'a>,
+    fault: Fault<'a>,
+    bindings: Vec<Binding<'a>>,
+}
+
+impl<'a> Exchange<'a> {
+    /// Starts `request` at `site`. The bindings are to be made before the first call, so that no
+    /// event is missed, and undone when the outcome is not ok.
+    #[must_use]
+    pub fn start(request: &Request<'a>, site: &'a Site) -> (Self, Step) {
+        match plan::plan(request, site) {
+            Ok(Plan { call, then, fault, bindings }) => {
+                let mut exchange = Exchange { site, then, fault, bindings };
+                let step = match call {
+                    Some(call) => Step::Call(call),
+                    None => {
+                        exchange.finish(&RestReply { status: 200, reason: "", content_type: "", body: b"" })
+                    }
+                };
+                (exchange, step)
+            }
+            Err(Refusal(text)) => {
+                let exchange =
+                    Exchange { site, then: Then::Empty, fault: Fault::Plain, bindings: Vec::new() };
+                (exchange, Step::Done(Outcome::error(&text)))
+            }
+        }
+    }
+
+    /// The things to bind to the request's dialog.
+    #[must_use]
+    pub fn bindings(&self) -> &[Binding<'a>] {
+        &self.bindings
+    }
+
+    /// Asterisk answered the last call.
+    pub fn on_reply(&mut self, reply: &RestReply<'_>) -> Step {
+        if !reply.is_success() {
+            return Step::Done(Outcome::error(&self.fault.text(&reply.to_string())));
+        }
+        self.finish(reply)
+    }
+
+    /// The last call could not be made or was not answered.
+    #[must_use]
+    pub fn on_failure(&self, why: &str) -> Outcome {
+        Outcome::error(&self.fault.text(&format!("failed to make request: {why}")))
+    }
+
+    fn finish(&mut self, reply: &RestReply<'_>) -> Step {
+        match std::mem::replace(&mut self.then, Then::Empty) {
+            Then::Check(next) => match *next {
+                Ok(Plan { call, then, fault, bindings }) => {
+                    self.then = then;
+                    self.fault = fault;
+                    self.bindings = bindings;
+                    match call {
+                        Some(call) => Step::Call(call),
+                        None => self.finish(reply),
+                    }
+                }
+                Err(Refusal(text)) => Step::Done(Outcome::error(&text)),
+            },
+            then => Step::Done(self.outcome(then, reply).unwrap_or_else(|e| {
+                Outcome::error(&self.fault.text(&format!("failed to decode response: {e}")))
+            })),
+        }
+    }
+
+    fn outcome(&self, then: Then<'a>, reply: &RestReply<'_>) -> Result<Outcome, serde_json::Error> {
+        let message = match then {
+            Then::Empty | Then::Check(_) => br#"{"error":""}"#.to_vec(),
+            Then::Key { kind, id, dialog } => {
+                let key = self.stamp(kind, &id, &dialog);
+                let mut w = reply_with_capacity(key.len());
+                w.nested("key", |out| out.extend_from_slice(&key));
+                w.finish()
+            }
+            Then::Get(entity, key) => {
+                Object::parse(reply.body)?;
+                let key = self.stamp(entity.kind, &key.id, &key.dialog);
+                let mut w = reply_with_capacity(key.len());
+                w.nested("key", |out| out.extend_from_slice(&key));
+                w.finish()
+            }
+            Then::Data(entity, key) => self.data(entity, &key, &Object::parse(reply.body)?),
+            Then::List(entity) => {
+                let items: Vec<Object<'_>> = serde_json::from_slice(reply.body)?;
+                return Ok(Outcome::success(self.keys(entity, &items)));
+            }
+            Then::Log { entity, key, data } => {
+                let items: Vec<Object<'_>> = serde_json::from_slice(reply.body)?;
+                let Some(item) = items.iter().find(|i| entity.id_of(i) == key.id) else {
+                    return Ok(Outcome::error("not found"));
+                };
+                if data {
+                    self.data(entity, &key, item)
+                } else {
+                    return self
+                        .outcome(Then::Key { kind: entity.kind, id: key.id, dialog: key.dialog }, reply);
+                }
+            }
+            Then::Config { key, class, object_type, name } => {
+                let fields: &serde_json::value::RawValue = serde_json::from_slice(reply.body)?;
+                let key = self.stamp(kinds::CONFIG, &key.id, &key.dialog);
+                let mut config = Writer::with_capacity(reply.body.len() + 128);
+                config
+                    .nested("key", |out| out.extend_from_slice(&key))
+                    .text("Class", &class)
+                    .text("Type", &object_type)
+                    .text("Name", &name)
+                    .raw("Fields", fields.get());
+                wrap("config", &config.finish())
+            }
+            Then::Variable => {
+                let value = Object::parse(reply.body)?.get("value").map_or("", |v| v.get());
+                let mut data = Writer::with_capacity(value.len() + 16);
+                data.raw_unless_empty("variable", Some(value).filter(|v| *v != "\"\""));
+                let mut w = reply_with_capacity(value.len());
+                w.nested("data", |out| out.extend_from_slice(&data.finish()));
+                w.finish()
+            }
+            Then::Named(name) => {
+                let body: &serde_json::value::RawValue = serde_json::from_slice(reply.body)?;
+                wrap(name, body.get().as_bytes())
+            }
+            Then::File { name } => return Ok(file(&name, reply)),
+        };
+        Ok(Outcome::success(message))
+    }
+
+    fn data(&self, entity: &Entity, key: &KeyView<'_>, object: &Object<'_>) -> Vec<u8> {
+        let key = self.stamp(entity.kind, &key.id, &key.dialog);
+        let mut out = Vec::with_capacity(512);
+        out.extend_from_slice(b"{\"error\":\"\",\"data\":{\"");
+        out.extend_from_slice(entity.data.as_bytes());
+        out.extend_from_slice(b"\":");
+        entity.write(&mut out, &key, object);
+        out.extend_from_slice(b"}}");
+        out
+    }
+
+    fn keys(&self, entity: &Entity, items: &[Object<'_>]) -> Vec<u8> {
+        if items.is_empty() {
+            return br#"{"error":""}"#.to_vec();
+        }
+        let mut out = Vec::with_capacity(32 + items.len() * 96);
+        out.extend_from_slice(b"{\"error\":\"\",\"keys\":[");
+        for (n, item) in items.iter().enumerate() {
+            if n > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&self.stamp(entity.kind, &entity.id_of(item), ""));
+        }
+        out.extend_from_slice(b"]}");
+        out
+    }
+
+    /// A key at this site.
+    fn stamp(&self, kind: &str, id: &str, dialog: &str) -> Vec<u8> {
+        let mut w = Writer::with_capacity(96 + id.len());
+        w.text_unless_empty("kind", kind)
+            .text_unless_empty("id", id)
+            .text_unless_empty("node", &self.site.node)
+            .text_unless_empty("dialog", dialog)
+            .text_unless_empty("app", &self.site.app);
+        w.finish()
+    }
+}
+
+fn reply_with_capacity(bytes: usize) -> Writer {
+    let mut w = Writer::with_capacity(bytes + 32);
+    w.text("error", "");
+    w
+}
+
+/// `{"error":"","data":{NAME:VALUE}}`
+fn wrap(name: &str, value: &[u8]) -> Vec<u8> {
+    let mut w = reply_with_capacity(value.len() + name.len());
+    w.nested("data", |out| {
+        out.push(b'{');
+        write_text(out, name);
+        out.push(b':');
+        out.extend_from_slice(value);
+        out.push(b'}');
+    });
+    w.finish()
+}
+
+/// The file of a stored recording in chunks: each tells its offset and the whole size, so that a
+/// client sees when something is missing and when it has everything.
+fn file(name: &str, reply: &RestReply<'_>) -> Outcome {
+    let total = reply.body.len();
+    let chunks = reply.body.chunks(FILE_CHUNK).map(Some);
+    let chunks: Vec<_> = if total == 0 { vec![None] } else { chunks.collect() };
+    let messages = chunks.iter().enumerate().map(|(n, chunk)| {
+        let mut part = Writer::with_capacity(chunk.map_or(0, <[u8]>::len) * 4 / 3 + 160);
+        part.text("name", name)
+            .text("content_type", reply.content_type)
+            .integer("offset", (n * FILE_CHUNK) as i64)
+            .integer("total", total as i64)
+            .text("content", &crate::base64::encode(chunk.unwrap_or_default()));
+        wrap("file", &part.finish())
+    });
+    Outcome { ok: true, messages: messages.collect() }
+}

@@ -1,0 +1,164 @@
+//! A JSON object read in place: names compared without case, values left as they stand.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of one JSON object, borrowed from the bytes they came in.
+///
+/// Go clients decode without regard to the case of a name, so partners send any case; the last
+/// member of a name counts. A member that is `null` counts as absent.
+#[derive(Debug, Default)]
+pub struct Object<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads an object from `json`.
+    ///
+    /// # Errors
+    /// What is wrong with the JSON, when it is not one object.
+    pub fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
+    /// Reads an object from a raw value; anything that is not an object is `None`.
+    #[must_use]
+    pub fn from_raw(raw: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    /// The value of `name`, unless it is absent or `null`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        // Exact names first: nearly every partner sends them.
+        let hit = self.members.iter().rev().find(|(n, _)| n == name);
+        let hit = hit.or_else(|| self.members.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(name)));
+        hit.map(|&(_, v)| v).filter(|v| v.get() != "null")
+    }
+
+    /// The object under `name`.
+    #[must_use]
+    pub fn object(&self, name: &str) -> Option<Object<'a>> {
+        self.get(name).and_then(Object::from_raw)
+    }
+
+    /// The text under `name`; empty when absent.
+    ///
+    /// # Errors
+    /// The name, when the value is there and is not text.
+    pub fn text(&self, name: &'static str) -> Result<Cow<'a, str>, NotText> {
+        match self.get(name) {
+            None => Ok(Cow::Borrowed("")),
+            Some(raw) => text_of(raw).ok_or(NotText(name)),
+        }
+    }
+
+    /// The whole number under `name`; 0 when absent or not a number.
+    #[must_use]
+    pub fn integer(&self, name: &str) -> i64 {
+        self.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(0)
+    }
+
+    /// The members in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.members.iter().map(|(n, v)| (n.as_ref(), *v))
+    }
+}
+
+/// The text a raw JSON string stands for, borrowed when nothing in it is escaped.
+#[must_use]
+pub fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+/// A member that should be text is something else.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} must be a string")]
+pub struct NotText(pub &'static str);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members = Vec::with_capacity(16);
+                while let Some(Name(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Members).map(|members| Object { members })
+    }
+}
+
+/// A member name, borrowed when nothing in it is escaped.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Cow<'de, str>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member name")
+            }
+
+            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(v))
+            }
+
+            fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(v.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_str(Text).map(Name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_match_in_any_case_and_the_last_counts() {
+        let o = Object::parse(br#"{"Kind":"a","KIND":"b","n":null,"x\u0041":1}"#).unwrap();
+        assert_eq!(o.text("kind").unwrap(), "b");
+        assert!(o.get("n").is_none());
+        assert_eq!(o.integer("xa"), 1);
+    }
+
+    #[test]
+    fn text_is_unescaped_and_checked() {
+        let o = Object::parse(br#"{"a":"x\ny","b":5}"#).unwrap();
+        assert_eq!(o.text("a").unwrap(), "x\ny");
+        assert_eq!(o.text("missing").unwrap(), "");
+        assert_eq!(o.text("b").unwrap_err().to_string(), "b must be a string");
+    }
+
+    #[test]
+    fn only_an_object_is_an_object() {
+        assert!(Object::parse(b"[1]").is_err());
+        assert!(Object::parse(b"").is_err());
+        assert!(Object::parse(b"{\"a\":").is_err());
+    }
+}
