@@ -1,1 +1,58 @@
-//! HTTP digest for SIP: RFC 7616 and RFC 8760, stateless nonces (sans-IO).
+//! HTTP digest for SIP: RFC 7616 and RFC 8760, with RFC 2617 for old phones. Sans-IO: bytes and the time
+//! come in, verdicts and header values go out.
+//!
+//! The server's side is [`Authenticator`]: stateless nonces ([`Nonces`]), a bounded replay table
+//! ([`Replays`]) and a brake on guessing ([`Throttle`]). The client's side is [`answer`].
+//! Times are milliseconds since the Unix epoch. Everything is shared by reference between threads.
+//!
+//! ```
+//! use trunkline_digest::{Algorithm, Answer, Authenticator, Credentials, Ha1, Presented, Verdict, answer};
+//!
+//! let server = Authenticator::new();
+//! let now = 1_700_000_000_000;
+//!
+//! // The first request carries no credentials: 401 with one challenge per algorithm.
+//! let mut header = Vec::new();
+//! server.challenge("sip.local", Algorithm::Md5, false, now, &mut header);
+//!
+//! // The phone answers.
+//! let value = answer(
+//!     &[&header],
+//!     &Answer { username: "1001", password: "secret", method: b"REGISTER", uri: b"sip:sip.local", cnonce: "0a4f", nc: 1 },
+//! )?
+//! .value;
+//!
+//! // The second request is accepted.
+//! let credentials = Credentials::parse(&value)?.expect("a Digest header");
+//! let ha1 = Ha1::new(Algorithm::Md5, b"1001", b"sip.local", b"secret");
+//! let request = Presented { method: b"REGISTER", realm: b"sip.local", fingerprint: 7 };
+//! assert_eq!(server.check(&credentials, &request, Some(&ha1), now), Verdict::Accepted);
+//! # Ok::<(), trunkline_digest::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod algorithm;
+mod answer;
+mod authenticator;
+mod challenge;
+mod credentials;
+mod error;
+mod ha1;
+mod nonce;
+mod params;
+mod replay;
+mod throttle;
+mod verify;
+
+pub use algorithm::Algorithm;
+pub use answer::{Answer, Answered, answer};
+pub use authenticator::{Authenticator, Presented, Verdict};
+pub use challenge::{Challenge, parse_challenges, write_challenge};
+pub use credentials::Credentials;
+pub use error::Error;
+pub use ha1::{Ha1, Ha1Cache};
+pub use nonce::{Freshness, Nonce, NonceId, Nonces};
+pub use replay::{Replays, Use};
+pub use throttle::{Permit, Throttle, ThrottleLimits};
+pub use verify::{Response, response, verify, verify_unknown};

@@ -1,0 +1,127 @@
+//! The hash algorithms, and digests written as hexadecimal without a heap.
+
+use md5::{Digest, Md5};
+use sha2::{Sha256, Sha512_256};
+
+/// A hash algorithm of RFC 7616 §3.2 and RFC 8760 §2.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[repr(u8)]
+pub enum Algorithm {
+    /// `MD5`: what every phone speaks, and what is meant when no algorithm is named.
+    #[default]
+    Md5 = 0,
+    /// `SHA-512-256`.
+    Sha512_256 = 1,
+    /// `SHA-256`.
+    Sha256 = 2,
+}
+
+impl Algorithm {
+    /// As it stands in the `algorithm` parameter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Md5 => "MD5",
+            Algorithm::Sha512_256 => "SHA-512-256",
+            Algorithm::Sha256 => "SHA-256",
+        }
+    }
+
+    /// Reads a name in any case; `None` for one we do not speak, the `-sess` forms among them.
+    pub fn from_bytes(name: &[u8]) -> Option<Algorithm> {
+        [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256]
+            .into_iter()
+            .find(|a| name.eq_ignore_ascii_case(a.name().as_bytes()))
+    }
+
+    /// The length of a digest in hexadecimal digits.
+    pub fn hex_len(self) -> usize {
+        match self {
+            Algorithm::Md5 => 32,
+            Algorithm::Sha512_256 | Algorithm::Sha256 => 64,
+        }
+    }
+
+    /// The digest of the parts joined by colons.
+    pub(crate) fn joined(self, parts: &[&[u8]]) -> Hex {
+        match self {
+            Algorithm::Md5 => Hex::of(&joined::<Md5>(parts)),
+            Algorithm::Sha512_256 => Hex::of(&joined::<Sha512_256>(parts)),
+            Algorithm::Sha256 => Hex::of(&joined::<Sha256>(parts)),
+        }
+    }
+}
+
+/// Most inputs fit a small buffer: one `update` of a whole run costs less than ten of a few bytes each.
+fn joined<D: Digest>(parts: &[&[u8]]) -> md5::digest::Output<D> {
+    let mut buffer = [0u8; 256];
+    let total = parts.iter().map(|p| p.len() + 1).sum::<usize>();
+    if let (Some(room), false) = (buffer.get_mut(..total), parts.is_empty()) {
+        let mut at = 0;
+        for part in parts {
+            if let Some(to) = room.get_mut(at..at + part.len()) {
+                to.copy_from_slice(part);
+            }
+            at += part.len();
+            if let Some(colon) = room.get_mut(at) {
+                *colon = b':';
+            }
+            at += 1;
+        }
+        return D::digest(&room[..total - 1]);
+    }
+    let mut hash = D::new();
+    for (n, part) in parts.iter().enumerate() {
+        if n > 0 {
+            hash.update(b":");
+        }
+        hash.update(part);
+    }
+    hash.finalize()
+}
+
+/// A digest as lower-case hexadecimal digits, on the stack.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hex {
+    digits: [u8; 64],
+    len: u8,
+}
+
+impl Hex {
+    fn of(bytes: &[u8]) -> Hex {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0u8; 64];
+        let mut len = 0;
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+            len += 2;
+        }
+        Hex { digits, len }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.digits.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_of_long_and_short_inputs_agree_with_the_plain_hash() {
+        let long = vec![b'a'; 300];
+        let md5 = Algorithm::Md5.joined(&[&long, b"b"]);
+        let mut whole = long.clone();
+        whole.extend_from_slice(b":b");
+        assert_eq!(md5.as_bytes(), Hex::of(&Md5::digest(&whole)).as_bytes());
+        assert_eq!(Algorithm::Md5.joined(&[b""]).as_bytes(), b"d41d8cd98f00b204e9800998ecf8427e");
+    }
+
+    #[test]
+    fn names_are_read_in_any_case_and_sess_is_refused() {
+        assert_eq!(Algorithm::from_bytes(b"md5"), Some(Algorithm::Md5));
+        assert_eq!(Algorithm::from_bytes(b"sha-256"), Some(Algorithm::Sha256));
+        assert_eq!(Algorithm::from_bytes(b"MD5-sess"), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! `Authorization` and `Proxy-Authorization`.
+
+use std::borrow::Cow;
+
+use crate::params::{Item, Reader, once, unescape};
+use crate::{Algorithm, Error};
+
+/// The credentials of a request: `Authorization` or `Proxy-Authorization` with scheme Digest,
+/// RFC 7616 §3.4, borrowed from the header value.
+///
+/// `username` and `realm` are compared with names of ours, so their escapes are resolved. The others enter
+/// the hash as they stand between the quotes (RFC 7616 §3.4.1 `unq`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials<'a> {
+    /// Who claims to ask.
+    pub username: Cow<'a, [u8]>,
+    /// The realm the client answers for.
+    pub realm: Cow<'a, [u8]>,
+    /// The nonce of the challenge.
+    pub nonce: &'a [u8],
+    /// The Request-URI as the client wrote it.
+    pub uri: &'a [u8],
+    /// The hash, in hexadecimal.
+    pub response: &'a [u8],
+    /// The algorithm; MD5 when none is named.
+    pub algorithm: Algorithm,
+    /// Client nonce; present with `qop`.
+    pub cnonce: Option<&'a [u8]>,
+    /// Nonce count; present with `qop`.
+    pub nc: Option<u32>,
+    /// The eight digits of `nc` as they stand, which is what enters the hash.
+    pub nc_text: &'a [u8],
+    /// True for `qop=auth`; false for the form of RFC 2069 without qop.
+    pub qop: bool,
+    /// Returned from the challenge.
+    pub opaque: Option<&'a [u8]>,
+}
+
+impl<'a> Credentials<'a> {
+    /// Reads a header value such as `Digest username="1001", realm=…`.
+    ///
+    /// `Ok(None)` for another scheme. Allocates only when the user name or realm holds an escape.
+    pub fn parse(value: &'a [u8]) -> Result<Option<Credentials<'a>>, Error> {
+        let mut reader = Reader::new(value);
+        match reader.next() {
+            Ok(Item::Scheme(scheme)) if scheme.eq_ignore_ascii_case(b"Digest") => {}
+            Ok(Item::Scheme(_)) => return Ok(None),
+            Ok(Item::Param(_) | Item::End) => return Err(Error::Missing("scheme Digest")),
+            Err(error) => return Err(error),
+        }
+        let (mut username, mut realm, mut nonce, mut uri) = (None, None, None, None);
+        let (mut response, mut algorithm, mut cnonce, mut nc) = (None, None, None, None);
+        let (mut qop, mut opaque) = (None, None);
+        loop {
+            let param = match reader.next()? {
+                Item::Param(param) => param,
+                Item::Scheme(_) => return Err(Error::Repeated("scheme")),
+                Item::End => break,
+            };
+            let (slot, name) = match param.name {
+                n if n.eq_ignore_ascii_case(b"username") => (&mut username, "username"),
+                n if n.eq_ignore_ascii_case(b"realm") => (&mut realm, "realm"),
+                n if n.eq_ignore_ascii_case(b"nonce") => (&mut nonce, "nonce"),
+                n if n.eq_ignore_ascii_case(b"uri") => (&mut uri, "uri"),
+                n if n.eq_ignore_ascii_case(b"response") => (&mut response, "response"),
+                n if n.eq_ignore_ascii_case(b"algorithm") => (&mut algorithm, "algorithm"),
+                n if n.eq_ignore_ascii_case(b"cnonce") => (&mut cnonce, "cnonce"),
+                n if n.eq_ignore_ascii_case(b"nc") => (&mut nc, "nc"),
+                n if n.eq_ignore_ascii_case(b"qop") => (&mut qop, "qop"),
+                n if n.eq_ignore_ascii_case(b"opaque") => (&mut opaque, "opaque"),
+                _ => continue,
+            };
+            once(slot, param.value, name)?;
+        }
+        let algorithm = match algorithm {
+            None => Algorithm::Md5,
+            Some(name) => Algorithm::from_bytes(name).ok_or(Error::Algorithm)?,
+        };
+        let qop = match qop {
+            None => false,
+            Some(name) if name.eq_ignore_ascii_case(b"auth") => true,
+            Some(_) => return Err(Error::Qop),
+        };
+        if qop && cnonce.is_none() {
+            return Err(Error::Missing("cnonce"));
+        }
+        if qop && nc.is_none() {
+            return Err(Error::Missing("nc"));
+        }
+        let count = nc.map(nonce_count).transpose()?;
+        Ok(Some(Credentials {
+            username: unescape(username.ok_or(Error::Missing("username"))?),
+            realm: unescape(realm.ok_or(Error::Missing("realm"))?),
+            nonce: nonce.ok_or(Error::Missing("nonce"))?,
+            uri: uri.ok_or(Error::Missing("uri"))?,
+            response: response.ok_or(Error::Missing("response"))?,
+            algorithm,
+            cnonce,
+            nc: count,
+            nc_text: nc.unwrap_or_default(),
+            qop,
+            opaque,
+        }))
+    }
+}
+
+fn nonce_count(text: &[u8]) -> Result<u32, Error> {
+    if text.len() != 8 {
+        return Err(Error::NonceCount);
+    }
+    let mut count = 0u32;
+    for &digit in text {
+        let value = char::from(digit).to_digit(16).ok_or(Error::NonceCount)?;
+        count = count << 4 | value;
+    }
+    if count == 0 { Err(Error::NonceCount) } else { Ok(count) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_what_phones_send() {
+        let value = b"Digest username=\"al\\\"ice\" ,realm=\"sip.local\",\r\n nonce=\"n\", uri=\"sip:sip.local;x=1,2\", \
+            response=\"00\", algorithm=MD5, cnonce=\"c\", nc=0000000a, qop=auth, opaque=\"\"";
+        let c = Credentials::parse(value).unwrap().unwrap();
+        assert_eq!(c.username.as_ref(), b"al\"ice");
+        assert!(matches!(c.realm, Cow::Borrowed(b"sip.local")));
+        assert_eq!(c.uri, b"sip:sip.local;x=1,2");
+        assert_eq!((c.nc, c.qop, c.opaque), (Some(10), true, Some(&b""[..])));
+    }
+
+    #[test]
+    fn another_scheme_is_none_and_faults_are_named() {
+        assert_eq!(Credentials::parse(b"Basic dXNlcjpwYXNz"), Ok(None));
+        assert_eq!(Credentials::parse(b"Digest username=\"a"), Err(Error::Syntax(17)));
+        assert_eq!(Credentials::parse(b"Digest realm=\"a\""), Err(Error::Missing("username")));
+        let twice = b"Digest username=\"a\",username=\"b\"";
+        assert_eq!(Credentials::parse(twice), Err(Error::Repeated("username")));
+        let base = "Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"u\",response=\"x\"";
+        let with = |more: &str| Credentials::parse(format!("{base},{more}").as_bytes()).map(|_| ());
+        assert_eq!(with("algorithm=MD5-sess"), Err(Error::Algorithm));
+        assert_eq!(with("qop=auth-int,nc=00000001,cnonce=\"c\""), Err(Error::Qop));
+        assert_eq!(with("qop=auth,nc=1,cnonce=\"c\""), Err(Error::NonceCount));
+        assert_eq!(with("qop=auth,nc=00000001"), Err(Error::Missing("cnonce")));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Credentials::parse(&bytes);
+            let mut with_scheme = b"Digest ".to_vec();
+            with_scheme.extend_from_slice(&bytes);
+            let _ = Credentials::parse(&with_scheme);
+        }
+
+        #[test]
+        fn quoted_text_comes_back(name in "[ -~]{0,40}", realm in "[ -~]{0,40}") {
+            let mut value = b"Digest username=".to_vec();
+            crate::params::quote(name.as_bytes(), &mut value);
+            value.extend_from_slice(b",realm=");
+            crate::params::quote(realm.as_bytes(), &mut value);
+            value.extend_from_slice(b",nonce=\"n\",uri=\"sip:a\",response=\"0\"");
+            let read = Credentials::parse(&value).unwrap().unwrap();
+            prop_assert_eq!(read.username.as_ref(), name.as_bytes());
+            prop_assert_eq!(read.realm.as_ref(), realm.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The grammar both headers share: `name=value` pairs between commas, RFC 3261 §25.1 `auth-param`.
+
+use std::borrow::Cow;
+
+use crate::Error;
+
+/// One `auth-param`. The value is what stands between the quotes, escapes untouched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Param<'a> {
+    pub name: &'a [u8],
+    pub value: &'a [u8],
+}
+
+/// What stands at the reader's place.
+pub(crate) enum Item<'a> {
+    Param(Param<'a>),
+    /// A scheme name: another challenge begins.
+    Scheme(&'a [u8]),
+    End,
+}
+
+/// Reads a header value from left to right; never backwards, so in time linear in its length.
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { bytes, at: 0 }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Skips blanks and line folds; true when there were any.
+    fn blanks(&mut self) -> bool {
+        let from = self.at;
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+        self.at > from
+    }
+
+    fn token(&mut self) -> &'a [u8] {
+        let from = self.at;
+        while self.peek().is_some_and(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'=' | b',' | b'"')) {
+            self.at += 1;
+        }
+        self.bytes.get(from..self.at).unwrap_or_default()
+    }
+
+    fn quoted(&mut self) -> Result<&'a [u8], Error> {
+        self.at += 1;
+        let from = self.at;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(stop) = memchr::memchr2(b'"', b'\\', rest) else { return Err(Error::Syntax(from)) };
+            self.at += stop;
+            if self.peek() == Some(b'"') {
+                let value = self.bytes.get(from..self.at).unwrap_or_default();
+                self.at += 1;
+                return Ok(value);
+            }
+            // A quoted-pair: whatever follows the backslash belongs to the text.
+            self.at += 2;
+        }
+    }
+
+    /// The next item. Empty list elements are skipped, as RFC 3261 §7.3.1 readers do.
+    pub fn next(&mut self) -> Result<Item<'a>, Error> {
+        while self.blanks() || self.peek() == Some(b',') {
+            if self.peek() == Some(b',') {
+                self.at += 1;
+            }
+        }
+        let start = self.at;
+        if self.peek().is_none() {
+            return Ok(Item::End);
+        }
+        let name = self.token();
+        if name.is_empty() {
+            return Err(Error::Syntax(start));
+        }
+        let blank = self.blanks();
+        if self.peek() != Some(b'=') {
+            return if blank || self.peek().is_none() {
+                Ok(Item::Scheme(name))
+            } else {
+                Err(Error::Syntax(start))
+            };
+        }
+        self.at += 1;
+        self.blanks();
+        let value = if self.peek() == Some(b'"') { self.quoted()? } else { self.token() };
+        self.blanks();
+        if !matches!(self.peek(), None | Some(b',')) {
+            return Err(Error::Syntax(self.at));
+        }
+        Ok(Item::Param(Param { name, value }))
+    }
+}
+
+/// Resolves quoted pairs; borrows when there is none.
+pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', raw).is_none() {
+        return Cow::Borrowed(raw);
+    }
+    let mut text = Vec::with_capacity(raw.len());
+    let mut bytes = raw.iter();
+    while let Some(&byte) = bytes.next() {
+        text.push(if byte == b'\\' { bytes.next().copied().unwrap_or(byte) } else { byte });
+    }
+    Cow::Owned(text)
+}
+
+/// Appends a quoted string, escaping what must be.
+pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for &byte in text {
+        // A line break in a name from configuration must not become a header of its own.
+        if byte == b'\r' || byte == b'\n' {
+            continue;
+        }
+        if byte == b'"' || byte == b'\\' {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+/// Sets a parameter once.
+pub(crate) fn once<'a>(
+    slot: &mut Option<&'a [u8]>,
+    value: &'a [u8],
+    name: &'static str,
+) -> Result<(), Error> {
+    if slot.replace(value).is_some() { Err(Error::Repeated(name)) } else { Ok(()) }
+}

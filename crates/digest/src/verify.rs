@@ -1,0 +1,119 @@
+//! The response, and comparing it.
+
+use std::hint::black_box;
+
+use crate::algorithm::Hex;
+use crate::{Algorithm, Credentials, Ha1};
+
+/// A computed response in hexadecimal, on the stack.
+#[derive(Clone, Copy)]
+pub struct Response(Hex);
+
+impl Response {
+    /// The lower-case digits.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// `response` of RFC 7616 §3.4.1: with `qop` the triple (nc, cnonce, `auth`), without it the form of RFC 2069.
+pub fn response(ha1: &Ha1, nonce: &[u8], qop: Option<(&[u8], &[u8])>, method: &[u8], uri: &[u8]) -> Response {
+    let algorithm = ha1.algorithm();
+    let ha2 = algorithm.joined(&[method, uri]);
+    Response(match qop {
+        Some((nc, cnonce)) => algorithm.joined(&[ha1.as_hex(), nonce, nc, cnonce, b"auth", ha2.as_bytes()]),
+        None => algorithm.joined(&[ha1.as_hex(), nonce, ha2.as_bytes()]),
+    })
+}
+
+/// Is the response the one that the holder of `ha1` gives? Takes the same time for right and wrong ones.
+///
+/// False when `ha1` is of another algorithm than the credentials. Says nothing of the nonce.
+pub fn verify(credentials: &Credentials<'_>, method: &[u8], ha1: &Ha1) -> bool {
+    let qop =
+        if credentials.qop { credentials.cnonce.map(|cnonce| (credentials.nc_text, cnonce)) } else { None };
+    let want = response(ha1, credentials.nonce, qop, method, credentials.uri);
+    let (want, given) = (want.as_bytes(), credentials.response);
+    let mut differ = u8::from(want.len() != given.len()) | u8::from(ha1.algorithm() != credentials.algorithm);
+    for (n, w) in want.iter().enumerate() {
+        differ |= w ^ given.get(n).copied().unwrap_or(0).to_ascii_lowercase();
+    }
+    black_box(differ) == 0
+}
+
+/// For a user who does not exist: takes as long as [`verify`] and is false.
+pub fn verify_unknown(credentials: &Credentials<'_>, method: &[u8]) -> bool {
+    static UNKNOWN: std::sync::LazyLock<[Ha1; 3]> = std::sync::LazyLock::new(|| {
+        let password: [u8; 16] = crate::nonce::random();
+        [Algorithm::Md5, Algorithm::Sha512_256, Algorithm::Sha256].map(|a| Ha1::new(a, b"", b"", &password))
+    });
+    if let Some(ha1) = UNKNOWN.get(credentials.algorithm as usize) {
+        black_box(verify(credentials, method, ha1));
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(
+        algorithm: Algorithm,
+        header: &str,
+        method: &str,
+        user: &str,
+        realm: &str,
+        password: &str,
+    ) -> bool {
+        let credentials = Credentials::parse(header.as_bytes()).unwrap().unwrap();
+        verify(
+            &credentials,
+            method.as_bytes(),
+            &Ha1::new(algorithm, user.as_bytes(), realm.as_bytes(), password.as_bytes()),
+        )
+    }
+
+    /// RFC 2617 §3.5.
+    #[test]
+    fn rfc_2617_example() {
+        let header = r#"Digest username="Mufasa", realm="testrealm@host.com",
+            nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", uri="/dir/index.html", qop=auth, nc=00000001,
+            cnonce="0a4f113b", response="6629fae49393a05397450978507c4ef1",
+            opaque="5ccc069c403ebaf9f0171e9517f40e41""#;
+        let ok = |p: &str| check(Algorithm::Md5, header, "GET", "Mufasa", "testrealm@host.com", p);
+        assert!(ok("Circle Of Life"));
+        assert!(!ok("Circle of Life"));
+    }
+
+    /// RFC 7616 §3.9.1, both algorithms.
+    #[test]
+    fn rfc_7616_examples() {
+        let header = |algorithm: &str, response: &str| {
+            format!(
+                r#"Digest username="Mufasa", realm="http-auth@example.org", uri="/dir/index.html",
+                algorithm={algorithm}, nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", nc=00000001,
+                cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", qop=auth, response="{response}",
+                opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS""#
+            )
+        };
+        let md5 = header("MD5", "8ca523f5e9506fed4657c9700eebdbec");
+        let sha = header("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1");
+        let args = ("GET", "Mufasa", "http-auth@example.org", "Circle of Life");
+        assert!(check(Algorithm::Md5, &md5, args.0, args.1, args.2, args.3));
+        assert!(check(Algorithm::Sha256, &sha, args.0, args.1, args.2, args.3));
+        assert!(!check(Algorithm::Md5, &sha, args.0, args.1, args.2, args.3));
+    }
+
+    #[test]
+    fn the_form_without_qop_and_upper_case_digits_are_read() {
+        let ha1 = Ha1::new(Algorithm::Md5, b"a", b"r", b"p");
+        let want = response(&ha1, b"n", None, b"REGISTER", b"sip:r");
+        let digits = String::from_utf8(want.as_bytes().to_vec()).unwrap().to_uppercase();
+        let header =
+            format!("Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"sip:r\",response=\"{digits}\"");
+        assert!(check(Algorithm::Md5, &header, "REGISTER", "a", "r", "p"));
+        assert!(!check(Algorithm::Md5, &header, "INVITE", "a", "r", "p"));
+        let credentials = Credentials::parse(header.as_bytes()).unwrap().unwrap();
+        assert!(!verify_unknown(&credentials, b"REGISTER"));
+    }
+}
