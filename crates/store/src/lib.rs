@@ -1,1 +1,36 @@
-//! The resource store: files and SQLite behind one set of live tables.
+//! The resource store: files, SQLite or memory behind one set of live tables.
+//!
+//! A [`Store`] is chosen by a URL and keeps a [`Live`] in step with what is stored. Readers on the packet path
+//! take the `Live` and never touch the store; changes go through [`Store::apply`], all of them or none.
+//!
+//! ```
+//! use trunkline_model::{Change, Domain, Kind};
+//! use trunkline_store::Store;
+//!
+//! let store = Store::open("memory:")?;
+//! store.apply(vec![Change::Create(Domain::new("domain-01", "sip.local").into())])?;
+//! assert_eq!(store.live().load().count(Kind::Domain), 1);
+//! # Ok::<(), trunkline_store::StoreError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod files;
+mod first_start;
+mod list;
+mod memory;
+mod secret;
+mod sqlite;
+mod store;
+mod transfer;
+mod watch;
+
+pub use error::StoreError;
+pub use first_start::{FirstStart, Login};
+pub use list::{Order, Page, Query, list};
+pub use secret::{generate_secret, hash_password, hash_token, verify_password};
+pub use store::Store;
+pub use transfer::{ImportMode, Imported};
+pub use trunkline_model::Live;
+pub use watch::Watch;

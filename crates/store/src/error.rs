@@ -1,0 +1,72 @@
+//! What can go wrong with a store.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use trunkline_model::Violation;
+use trunkline_model::document::Report;
+
+/// What went wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no store.
+    #[error("`{0}` names no store: write files:FOLDER, sqlite:FILE or memory:")]
+    Url(String),
+    /// A file or folder could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database refused.
+    #[error("the database {path}: {source}")]
+    Database {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The database was made by a later version of the program.
+    #[error(
+        "the database {path} has resources of layout {found}, this version knows up to {known}: use a newer one"
+    )]
+    Newer {
+        /// Its file.
+        path: PathBuf,
+        /// The layout it has.
+        found: i64,
+        /// The latest layout this version knows.
+        known: i64,
+    },
+    /// The texts have errors.
+    #[error("{0}")]
+    Resources(Report),
+    /// The changes cannot be made.
+    #[error("{}", Lines(.0))]
+    Refused(Vec<Violation>),
+    /// Files are changed with an editor.
+    #[error("the resources are files: change them in {0}, they are taken up at once")]
+    Files(PathBuf),
+    /// The system gives no random bytes.
+    #[error("no random numbers from the system: {0}")]
+    Random(getrandom::Error),
+    /// The password could not be hashed.
+    #[error("cannot hash the password: {0}")]
+    Hash(argon2::password_hash::Error),
+}
+
+struct Lines<'a>(&'a [Violation]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, violation) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            violation.fmt(f)?;
+        }
+        Ok(())
+    }
+}

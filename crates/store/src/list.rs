@@ -1,0 +1,123 @@
+//! Lists with a filter and pages.
+
+use trunkline_model::{Kind, Ref, Resource, Tables};
+
+/// In which order a list comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Order {
+    /// By ref.
+    #[default]
+    Reference,
+    /// The newest first, as the Connect API lists.
+    Newest,
+}
+
+/// What to list.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Which kind.
+    pub kind: Kind,
+    /// Only those with this text, in any case, in their ref, name or user name, number, host.
+    pub filter: Option<String>,
+    /// Only those behind this one, for the next page.
+    pub after: Option<Ref>,
+    /// How many at most.
+    pub limit: usize,
+    /// In which order.
+    pub order: Order,
+}
+
+impl Query {
+    /// All of a kind.
+    pub fn all(kind: Kind) -> Query {
+        Query { kind, filter: None, after: None, limit: usize::MAX, order: Order::Reference }
+    }
+}
+
+/// A part of a list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The resources.
+    pub items: Vec<Resource>,
+    /// How many there are on all pages.
+    pub total: usize,
+    /// The `after` of the next page; `None` on the last.
+    pub next: Option<Ref>,
+}
+
+/// Lists resources.
+pub fn list(tables: &Tables, query: &Query) -> Page {
+    let filter = query.filter.as_ref().map(|text| text.to_lowercase());
+    let mut all = tables.of_kind(query.kind);
+    if let Some(filter) = &filter {
+        all.retain(|resource| matches(resource, filter));
+    }
+    match query.order {
+        Order::Reference => all.sort_by(|a, b| a.reference().cmp(b.reference())),
+        Order::Newest => {
+            all.sort_by(|a, b| (b.times().0, a.reference()).cmp(&(a.times().0, b.reference())));
+        }
+    }
+    let total = all.len();
+    let start = match &query.after {
+        // A cursor that is gone ends the list: going on from the start would never end.
+        Some(after) => all.iter().position(|r| r.reference() == after).map_or(total, |at| at + 1),
+        None => 0,
+    };
+    let items: Vec<Resource> = all.drain(start..).take(query.limit).collect();
+    let more = start + items.len() < total;
+    let next = items.last().filter(|_| more).map(|r| r.reference().clone());
+    Page { items, total, next }
+}
+
+fn matches(resource: &Resource, filter: &str) -> bool {
+    let holds = |text: &str| text.to_lowercase().contains(filter);
+    let own = match resource {
+        Resource::AccessControlList(_) => false,
+        Resource::Credentials(r) => holds(&r.username),
+        Resource::Trunk(r) => {
+            r.inbound_uri.as_deref().is_some_and(holds) || r.uris.iter().any(|uri| holds(&uri.host))
+        }
+        Resource::Number(r) => holds(&r.tel_url),
+        Resource::Domain(r) => holds(&r.domain_uri),
+        Resource::Agent(r) => holds(&r.username),
+        Resource::Peer(r) => holds(&r.username) || r.aor.as_deref().is_some_and(holds),
+        Resource::User(r) => holds(&r.username),
+    };
+    own || holds(resource.reference()) || holds(resource.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_model::Agent;
+
+    #[test]
+    fn pages_and_filters() {
+        let mut tables = Tables::default();
+        for n in 0..10 {
+            let mut agent = Agent::new(format!("agent-{n}"), format!("10{n:02}"), None);
+            agent.created_at = 100 - i64::from(n);
+            tables.put(agent);
+        }
+        let mut query = Query { limit: 4, ..Query::all(Kind::Agent) };
+        let mut seen = Vec::new();
+        loop {
+            let page = list(&tables, &query);
+            assert_eq!(page.total, 10);
+            seen.extend(page.items.iter().map(|r| r.reference().to_string()));
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), 10);
+        assert!(seen.is_sorted());
+        let filter = Some("1007".to_owned());
+        assert_eq!(list(&tables, &Query { filter, ..Query::all(Kind::Agent) }).items.len(), 1);
+        let newest = list(&tables, &Query { order: Order::Newest, limit: 1, ..Query::all(Kind::Agent) });
+        assert_eq!(&**newest.items[0].reference(), "agent-0");
+        let after = Some(Ref::new("gone"));
+        assert!(list(&tables, &Query { after, ..Query::all(Kind::Agent) }).items.is_empty());
+    }
+}

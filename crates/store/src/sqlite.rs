@@ -1,0 +1,234 @@
+//! Resources in an SQLite database, which other parts and other processes share.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use trunkline_model::dialect::v2;
+use trunkline_model::document::{Node, Place, Reading, Source};
+use trunkline_model::{Change, Live, Tables};
+
+use crate::error::StoreError;
+use crate::store::stamp;
+
+/// Each entry brings the layout from the version of its index to the next.
+///
+/// Every change gets a number, and so does every row it touches: what others changed is found by an index, not
+/// by reading all again. Deleted rows stay for that, without their document.
+const LAYOUTS: [&str; 1] = ["
+    CREATE TABLE resources (
+        ref TEXT PRIMARY KEY NOT NULL,
+        kind TEXT NOT NULL,
+        document TEXT,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        change INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX resources_by_change ON resources (change);
+"];
+
+/// An SQLite database.
+///
+/// The file holds secrets and is made readable by its owner alone. Its layout version stands in a table, not in
+/// `user_version`: bindings and call records may live in the same file and have layouts of their own.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    pub(crate) live: Arc<Live>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    connection: Connection,
+    /// The number of the last change in the live tables.
+    change: i64,
+    /// `PRAGMA data_version` when last looked at: it differs after other connections wrote.
+    data_version: i64,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        let wrong = wrong(path);
+        // SQLite would make it readable by all.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
+        let mut connection = Connection::open(path).map_err(&wrong)?;
+        connection.busy_timeout(Duration::from_secs(5)).map_err(&wrong)?;
+        connection.pragma_update(None, "journal_mode", "wal").map_err(&wrong)?;
+        connection.pragma_update(None, "synchronous", "normal").map_err(&wrong)?;
+        migrate(&mut connection, path)?;
+
+        let live = Arc::new(Live::new(Tables::default()));
+        let state = State { connection, change: 0, data_version: -1 };
+        let store = Sqlite { path: path.to_owned(), live, state: Mutex::new(state) };
+        store.poll()?;
+        Ok(store)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has anything ever been stored?
+    pub(crate) fn is_new(&self) -> bool {
+        self.state().change == 0
+    }
+
+    pub(crate) fn apply(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
+        let wrong = wrong(&self.path);
+        let mut state = self.state();
+        let State { connection, change, .. } = &mut *state;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&wrong)?;
+        // The checks must see what others committed, and nobody may come in between.
+        let mut tables = Tables::clone(&self.live.load());
+        let seen = catch_up(&transaction, &mut tables, *change, &self.path)?;
+        stamp(&mut changes, &tables);
+        tables.apply(&changes).map_err(StoreError::Refused)?;
+        write(&transaction, &changes, seen + 1).map_err(&wrong)?;
+        transaction.commit().map_err(&wrong)?;
+        *change = seen + 1;
+        self.live.replace(tables);
+        Ok(())
+    }
+
+    /// Takes up what other connections changed; whether there was anything.
+    pub(crate) fn poll(&self) -> Result<bool, StoreError> {
+        let wrong = wrong(&self.path);
+        let mut state = self.state();
+        let State { connection, change, data_version } = &mut *state;
+        let version: i64 =
+            connection.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(&wrong)?;
+        if version == *data_version {
+            return Ok(false);
+        }
+        // Before anything can fail: what is wrong now is told once.
+        *data_version = version;
+        let transaction = connection.transaction().map_err(&wrong)?;
+        let mut tables = Tables::clone(&self.live.load());
+        let seen = catch_up(&transaction, &mut tables, *change, &self.path)?;
+        drop(transaction);
+        if seen == *change {
+            return Ok(false);
+        }
+        *change = seen;
+        self.live.replace(tables);
+        Ok(true)
+    }
+}
+
+fn wrong(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |source| StoreError::Database { path: path.to_owned(), source }
+}
+
+/// Brings the layout up to date, by one process at a time.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let wrong = wrong(path);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&wrong)?;
+    transaction
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS layouts (part TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL)",
+        )
+        .map_err(&wrong)?;
+    let mut rows =
+        transaction.prepare("SELECT version FROM layouts WHERE part = 'resources'").map_err(&wrong)?;
+    let found: i64 = rows
+        .query_map([], |row| row.get(0))
+        .map_err(&wrong)?
+        .next()
+        .transpose()
+        .map_err(&wrong)?
+        .unwrap_or(0);
+    drop(rows);
+    let known = LAYOUTS.len() as i64;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    for layout in LAYOUTS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(layout).map_err(&wrong)?;
+    }
+    transaction
+        .execute("INSERT OR REPLACE INTO layouts (part, version) VALUES ('resources', ?1)", [known])
+        .map_err(&wrong)?;
+    transaction.commit().map_err(&wrong)
+}
+
+/// Brings tables from one change to the latest; gives its number.
+fn catch_up(db: &Transaction<'_>, tables: &mut Tables, since: i64, path: &Path) -> Result<i64, StoreError> {
+    let wrong = wrong(path);
+    let mut latest = since;
+    let reading = Reading::default();
+    let mut statement = db
+        .prepare_cached(
+            "SELECT ref, kind, document, created_at, updated_at, change FROM resources WHERE change > ?1",
+        )
+        .map_err(&wrong)?;
+    let mut rows = statement.query([since]).map_err(&wrong)?;
+    while let Some(row) = rows.next().map_err(&wrong)? {
+        let get = || -> rusqlite::Result<_> {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, Option<String>>(2)?,
+                (row.get::<_, i64>(3)?, row.get::<_, i64>(4)?),
+                row.get::<_, i64>(5)?,
+            ))
+        };
+        let (reference, kind, document, (created_at, updated_at), change) = get().map_err(&wrong)?;
+        latest = latest.max(change);
+        // A ref may have come back as another kind.
+        if let Some(old) = tables.find(&reference) {
+            tables.remove(old.kind(), &reference);
+        }
+        let Some(document) = document else { continue };
+        let source = Source::new(format!("{}: {kind} {reference}", path.display()), "");
+        match serde_json::from_str(&document) {
+            Ok(json) => {
+                if let Some(mut resource) = v2::resource(&Node::from_json(&json, &source), &reading) {
+                    resource.set_times(created_at, updated_at);
+                    tables.put(resource);
+                }
+            }
+            Err(error) => {
+                let place = Place::whole(source);
+                reading.error(format!("the row is damaged: {error}"), &place, None);
+            }
+        }
+    }
+    reading.into_report().unless(latest).map_err(StoreError::Resources)
+}
+
+fn write(db: &Transaction<'_>, changes: &[Change], number: i64) -> rusqlite::Result<()> {
+    let mut put = db.prepare_cached(
+        "INSERT OR REPLACE INTO resources (ref, kind, document, created_at, updated_at, change)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let mut delete =
+        db.prepare_cached("UPDATE resources SET document = NULL, change = ?2 WHERE ref = ?1 AND kind = ?3")?;
+    // Deletions first: in one call a ref may go as one kind and come as another.
+    for change in changes {
+        if let Change::Delete(kind, reference) = change {
+            delete.execute(params![reference.as_str(), number, kind.as_str()])?;
+        }
+    }
+    for resource in changes.iter().filter_map(Change::resource) {
+        let (created_at, updated_at) = resource.times();
+        put.execute(params![
+            resource.reference().as_str(),
+            resource.kind().as_str(),
+            v2::to_json(resource).to_string(),
+            created_at,
+            updated_at,
+            number,
+        ])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The store, whatever is behind it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use trunkline_model::{Change, Live, Resource, Tables};
+
+use crate::error::StoreError;
+use crate::files::Files;
+use crate::memory::Memory;
+use crate::sqlite::Sqlite;
+
+/// Where resources are kept.
+#[derive(Debug)]
+pub enum Store {
+    /// `files:FOLDER`: YAML and JSON files, changed with an editor.
+    Files(Files),
+    /// `sqlite:FILE`: a database.
+    Sqlite(Sqlite),
+    /// `memory:`: nowhere. For tests and trials.
+    Memory(Memory),
+}
+
+impl Store {
+    /// Opens the store of a URL and reads everything. A database is made if there is none.
+    pub fn open(url: &str) -> Result<Store, StoreError> {
+        match url.split_once(':') {
+            Some(("files", folder)) if !folder.is_empty() => Files::open(Path::new(folder)).map(Store::Files),
+            Some(("sqlite", file)) if !file.is_empty() => Sqlite::open(Path::new(file)).map(Store::Sqlite),
+            Some(("memory", "")) => Ok(Store::Memory(Memory::default())),
+            _ => Err(StoreError::Url(url.to_owned())),
+        }
+    }
+
+    /// The resources in force, kept in step with the store.
+    pub fn live(&self) -> &Arc<Live> {
+        match self {
+            Store::Files(files) => &files.live,
+            Store::Sqlite(sqlite) => &sqlite.live,
+            Store::Memory(memory) => &memory.live,
+        }
+    }
+
+    /// Makes changes, all or none: stored first, then in force. The times of the resources are set here.
+    pub fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        match self {
+            Store::Files(files) => Err(StoreError::Files(files.folder.clone())),
+            Store::Sqlite(sqlite) => sqlite.apply(changes),
+            Store::Memory(memory) => memory.apply(changes),
+        }
+    }
+
+    /// Takes up what others changed: files, rows written by another process. Whether there was anything. On an
+    /// error what was in force stays, and the same error does not come twice.
+    pub fn poll(&self) -> Result<bool, StoreError> {
+        match self {
+            Store::Files(files) => files.poll(),
+            Store::Sqlite(sqlite) => sqlite.poll(),
+            Store::Memory(_) => Ok(false),
+        }
+    }
+
+    /// Has nothing ever been stored, and could something be?
+    pub(crate) fn is_new(&self) -> bool {
+        match self {
+            Store::Files(_) => false,
+            Store::Sqlite(sqlite) => sqlite.is_new(),
+            Store::Memory(memory) => memory.live.load().is_empty(),
+        }
+    }
+}
+
+/// Sets the times of what is put: a resource that was there keeps its first one.
+pub(crate) fn stamp(changes: &mut [Change], tables: &Tables) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    for change in changes {
+        let (Change::Create(resource) | Change::Update(resource) | Change::Put(resource)) = change else {
+            continue;
+        };
+        let old: Option<Resource> = tables.get(resource.kind(), resource.reference());
+        let given = Some(resource.times().0).filter(|at| *at > 0);
+        let created_at = old.map(|old| old.times().0).or(given).unwrap_or(now);
+        resource.set_times(created_at, now);
+    }
+}

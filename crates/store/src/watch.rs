@@ -1,0 +1,83 @@
+//! Taking up changes that others make.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::store::Store;
+
+/// A thread that looks for changes once a second, until this is dropped. What it finds and what is wrong with it
+/// goes to the log.
+#[derive(Debug)]
+pub struct Watch {
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// How often the watch looks.
+    const PERIOD: Duration = Duration::from_secs(1);
+
+    /// Starts watching.
+    pub fn start(store: Arc<Store>) -> std::io::Result<Watch> {
+        Watch::every(Watch::PERIOD, store)
+    }
+
+    fn every(period: Duration, store: Arc<Store>) -> std::io::Result<Watch> {
+        let stop = Arc::new((Mutex::new(false), Condvar::new()));
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new().name("store-watch".into()).spawn(move || {
+            let (flag, wake) = &*stopped;
+            let mut guard = flag.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*guard {
+                guard = wake.wait_timeout(guard, period).unwrap_or_else(PoisonError::into_inner).0;
+                if !*guard {
+                    look(&store);
+                }
+            }
+        })?;
+        Ok(Watch { stop, thread: Some(thread) })
+    }
+}
+
+fn look(store: &Store) {
+    match store.poll() {
+        Ok(false) => {}
+        Ok(true) => tracing::info!(version = store.live().version(), "resources changed"),
+        Err(error) => tracing::error!("the resources in force stay, the changed ones are wrong:\n{error}"),
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let (flag, wake) = &*self.stop;
+        *flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        wake.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It only panics if the store did, and that has been told.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_model::{Change, Domain, Kind};
+
+    #[test]
+    fn another_process_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("t.db").display());
+        let ours = Arc::new(Store::open(&url).expect("opened"));
+        let watch = Watch::every(Duration::from_millis(5), ours.clone()).expect("a thread");
+        let theirs = Store::open(&url).expect("opened twice");
+        theirs.apply(vec![Change::Create(Domain::new("d", "sip.local").into())]).expect("stored");
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while ours.live().load().count(Kind::Domain) == 0 {
+            assert!(std::time::Instant::now() < deadline, "never noticed");
+            std::thread::yield_now();
+        }
+        drop(watch);
+    }
+}
