@@ -42,6 +42,19 @@ impl Challenge {
 
     /// The value of Authorization or Proxy-Authorization that answers it; `nc` counts the uses of this nonce from 1.
     pub fn answer(&self, user: &str, password: &str, method: &str, uri: &str, nc: u32) -> String {
+        self.answer_with(user, password, method, uri, nc, "c0ffee11")
+    }
+
+    /// The same with a client nonce of the caller's.
+    pub fn answer_with(
+        &self,
+        user: &str,
+        password: &str,
+        method: &str,
+        uri: &str,
+        nc: u32,
+        cnonce: &str,
+    ) -> String {
         let hash = |text: String| -> String {
             match self.algorithm.as_str() {
                 "SHA-256" => hex(&sha2::Sha256::digest(text)),
@@ -50,7 +63,7 @@ impl Challenge {
         };
         let ha1 = hash(format!("{user}:{}:{password}", self.realm));
         let ha2 = hash(format!("{method}:{uri}"));
-        let (cnonce, count) = ("c0ffee11", format!("{nc:08x}"));
+        let count = format!("{nc:08x}");
         let response = if self.qop {
             hash(format!("{ha1}:{}:{count}:{cnonce}:auth:{ha2}", self.nonce))
         } else {

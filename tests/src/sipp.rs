@@ -60,9 +60,9 @@ impl Sipp {
         self
     }
 
-    /// Fills `@NAME@` in the scenario.
+    /// Fills `{NAME}` in the scenario.
     pub fn fill(mut self, name: &str, value: &str) -> Sipp {
-        self.fill.push((format!("@{name}@"), value.to_owned()));
+        self.fill.push((format!("{{{name}}}"), value.to_owned()));
         self
     }
 

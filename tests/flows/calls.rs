@@ -1,0 +1,147 @@
+//! Agent to agent, by SIPp over UDP and TCP: answered, busy, unanswered, cancelled, held, transferred.
+
+use std::net::TcpListener;
+
+use trunkline_tests::{Exchange, Sipp, SippRun, Ua, Wire, free_port};
+
+use super::{DOMAIN, agents, registered};
+
+/// Registers 1002 for a port that SIPp takes afterwards, and starts SIPp there.
+fn callee(exchange: &Exchange, scenario: &str, transport: &'static str, fill: &[(&str, &str)]) -> SippRun {
+    let port = free_port();
+    match transport {
+        "u1" => {
+            let mut ua = Ua::new(Wire::udp_at(exchange.udp(), port), "1002", DOMAIN, "pw-1002");
+            assert_eq!(ua.register(600).status(), 200);
+        }
+        _ => {
+            let mut ua = Ua::tcp(exchange.tcp(), "1002", DOMAIN, "pw-1002");
+            let contact = format!("<sip:1002@127.0.0.1:{port};transport=tcp>");
+            let request = ua.register_request(600).set("Contact", contact);
+            assert_eq!(ua.ask(&request).0.status(), 200);
+        }
+    }
+    let sipp =
+        Sipp::new(scenario).port(port).transport(transport).fill("USER", "1002").fill("DOMAIN", DOMAIN);
+    fill.iter().fold(sipp, |sipp, (name, value)| sipp.fill(name, value)).start()
+}
+
+fn caller(exchange: &Exchange, scenario: &str, transport: &'static str) -> Sipp {
+    let sipp = Sipp::new(scenario).to(exchange.udp()).transport(transport);
+    sipp.fill("FROM", "1001").fill("TO", "1002").fill("DOMAIN", DOMAIN).fill("PASSWORD", "pw-1001")
+}
+
+fn pair(uac: &str, uas: &str, from: &'static str, to: &'static str, fill: &[(&str, &str)]) {
+    let exchange = Exchange::start(&agents());
+    let callee = callee(&exchange, uas, to, fill);
+    let sipp = caller(&exchange, uac, from);
+    fill.iter().fold(sipp, |sipp, (name, value)| sipp.fill(name, value)).run();
+    callee.finish();
+}
+
+#[test]
+fn answered_udp_to_udp() {
+    pair("uac_call", "uas_call", "u1", "u1", &[]);
+}
+
+#[test]
+fn answered_tcp_to_tcp() {
+    pair("uac_call", "uas_call", "t1", "t1", &[]);
+}
+
+#[test]
+fn answered_udp_to_tcp() {
+    pair("uac_call", "uas_call", "u1", "t1", &[]);
+}
+
+#[test]
+fn answered_tcp_to_udp() {
+    pair("uac_call", "uas_call", "t1", "u1", &[]);
+}
+
+#[test]
+fn busy() {
+    pair("uac_fail", "uas_refuse", "u1", "u1", &[("STATUS", "486"), ("REASON", "Busy Here")]);
+}
+
+#[test]
+fn declined_over_tcp() {
+    pair("uac_fail", "uas_refuse", "t1", "t1", &[("STATUS", "603"), ("REASON", "Decline")]);
+}
+
+#[test]
+fn cancelled() {
+    pair("uac_cancel", "uas_cancelled", "u1", "u1", &[]);
+}
+
+#[test]
+fn cancelled_over_tcp() {
+    pair("uac_cancel", "uas_cancelled", "t1", "t1", &[]);
+}
+
+#[test]
+fn hold_and_update_both_ways() {
+    pair("uac_hold", "uas_hold", "u1", "u1", &[]);
+}
+
+#[test]
+fn hold_and_update_both_ways_over_tcp() {
+    pair("uac_hold", "uas_hold", "t1", "t1", &[]);
+}
+
+#[test]
+fn blind_transfer() {
+    pair("uac_refer", "uas_refer", "u1", "u1", &[("TARGET", "1003")]);
+}
+
+#[test]
+fn a_hundred_calls_at_fifty_a_second() {
+    let exchange = Exchange::start(&agents());
+    let port = free_port();
+    let mut ua = Ua::new(Wire::udp_at(exchange.udp(), port), "1002", DOMAIN, "pw-1002");
+    assert_eq!(ua.register(600).status(), 200);
+    drop(ua);
+    let uas = Sipp::new("uas_call").port(port).calls(100).fill("USER", "1002").fill("DOMAIN", DOMAIN).start();
+    caller(&exchange, "uac_call", "u1").calls(100).arg("-r").arg("50").run();
+    uas.finish();
+}
+
+#[test]
+fn an_agent_without_a_phone_is_480() {
+    let exchange = Exchange::start(&agents());
+    caller(&exchange, "uac_fail", "u1").fill("STATUS", "480").run();
+}
+
+#[test]
+fn a_long_invite_goes_over_tcp_when_the_phone_hears_it() {
+    // RFC 3261 §18.1.1: over 1300 bytes a datagram is not enough.
+    let exchange = Exchange::start(&agents());
+    let mut callee = registered(&exchange, "1002");
+    let listener = TcpListener::bind(callee.wire.local()).expect("the same port number");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&super::at("1002")).with("X-Long", "l".repeat(1400));
+    let accepted = std::thread::spawn(move || {
+        let mut ua = Ua::new(Wire::accept(&listener), "1002", DOMAIN, "");
+        let invite = ua.request_of("INVITE");
+        ua.respond(&invite, 486, "Busy Here");
+        invite
+    });
+    let invite = caller.call(&invite);
+    caller.status_for(&invite, 486);
+    let seen = accepted.join().expect("the callee's thread");
+    assert!(seen.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/TCP")), "{seen:?}");
+    assert!(callee.silent(std::time::Duration::from_millis(50), |m| m.method() == "INVITE"));
+}
+
+#[test]
+fn a_long_invite_falls_back_to_udp_when_tcp_is_refused() {
+    let exchange = Exchange::start(&agents());
+    let mut callee = registered(&exchange, "1002");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&super::at("1002")).with("X-Long", "l".repeat(1400));
+    let invite = caller.call(&invite);
+    let seen = callee.request_of("INVITE");
+    callee.respond(&seen, 486, "Busy Here");
+    let failure = caller.status_for(&invite, 486);
+    caller.acknowledge_failure(&invite, &failure);
+}

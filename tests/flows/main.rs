@@ -1,0 +1,40 @@
+//! Calls and registrations through a running exchange, with SIPp and with phones of our own.
+
+mod calls;
+mod dialogs;
+mod durability;
+mod forking;
+mod refusals;
+mod registration;
+mod transfers;
+mod trunks;
+
+use trunkline_tests::{Exchange, Resources, Ua};
+
+const DOMAIN: &str = "sip.test";
+
+/// A domain with three agents whose secrets are `pw-` and their name.
+fn agents() -> Resources {
+    let users = ["1001", "1002", "1003"];
+    users.iter().fold(Resources::new().domain(DOMAIN, "all"), |all, user| {
+        all.agent(DOMAIN, user, &format!("pw-{user}"))
+    })
+}
+
+/// An agent's phone on UDP, not registered.
+fn phone(exchange: &Exchange, user: &str) -> Ua {
+    Ua::udp(exchange.udp(), user, DOMAIN, &format!("pw-{user}"))
+}
+
+/// The same, registered.
+fn registered(exchange: &Exchange, user: &str) -> Ua {
+    let mut ua = phone(exchange, user);
+    let answer = ua.register(600);
+    assert_eq!(answer.status(), 200, "{user}: {}", answer.start);
+    ua
+}
+
+/// Another user of the domain.
+fn at(user: &str) -> String {
+    format!("sip:{user}@{DOMAIN}")
+}

@@ -1,0 +1,78 @@
+//! Transfers: the exchange passes REFER and Replaces through and routes the new call.
+
+use trunkline_tests::{Exchange, Ua};
+
+use super::dialogs::{connect, talking};
+use super::{agents, at, registered};
+
+/// NOTIFY of a transfer's progress, from the transferee to the transferor.
+fn notify(from: &mut Ua, dialog: &mut trunkline_tests::Dialog, to: &mut Ua, line: &str) {
+    let request = dialog
+        .request(from, "NOTIFY")
+        .with("Event", "refer")
+        .with("Subscription-State", "terminated;reason=noresource")
+        .body("message/sipfrag", format!("{line}\r\n"));
+    from.send(&request);
+    let arrived = to.request_of("NOTIFY");
+    assert_eq!(arrived.body, request.body);
+    to.respond(&arrived, 200, "OK");
+    from.status_for(&request, 200);
+}
+
+#[test]
+fn blind() {
+    let exchange = Exchange::start(&agents());
+    let (mut alice, mut a, mut bob, mut b) = talking(&exchange, "1001", "1002");
+    let mut carol = registered(&exchange, "1003");
+    let refer = a.request(&alice, "REFER").with("Refer-To", format!("<{}>", at("1003")));
+    alice.send(&refer);
+    let arrived = bob.request_of("REFER");
+    assert_eq!(arrived.get("Refer-To"), refer.get("Refer-To"));
+    bob.respond(&arrived, 202, "Accepted");
+    alice.status_for(&refer, 202);
+    let (mut c, _) = connect(&mut bob, &mut carol);
+    notify(&mut bob, &mut b, &mut alice, "SIP/2.0 200 OK");
+    let bye = a.request(&alice, "BYE");
+    alice.send(&bye);
+    let arrived = bob.request_of("BYE");
+    bob.respond(&arrived, 200, "OK");
+    alice.status_for(&bye, 200);
+    let bye = c.request(&bob, "BYE");
+    bob.send(&bye);
+    let arrived = carol.request_of("BYE");
+    carol.respond(&arrived, 200, "OK");
+    bob.status_for(&bye, 200);
+}
+
+#[test]
+fn attended_with_replaces() {
+    let exchange = Exchange::start(&agents());
+    let (mut alice, mut a, mut bob, mut b) = talking(&exchange, "1001", "1002");
+    let mut carol = registered(&exchange, "1003");
+    let (second, mut on_carol) = connect(&mut alice, &mut carol);
+    // Alice's dialog with Carol, as Carol names it: to-tag is Carol's, from-tag Alice's (RFC 3891 §3).
+    let (local, remote) = second.tags();
+    let escaped = format!("{}%3Bto-tag%3D{remote}%3Bfrom-tag%3D{local}", second.call_id.replace('@', "%40"));
+    let refer = a.request(&alice, "REFER").with("Refer-To", format!("<{}?Replaces={escaped}>", at("1003")));
+    alice.send(&refer);
+    let arrived = bob.request_of("REFER");
+    assert_eq!(arrived.get("Refer-To"), refer.get("Refer-To"));
+    bob.respond(&arrived, 202, "Accepted");
+    alice.status_for(&refer, 202);
+
+    let replaces = format!("{};to-tag={remote};from-tag={local}", second.call_id);
+    let invite = bob.invite(&at("1003")).with("Replaces", &*replaces).with("Require", "replaces");
+    let invite = bob.call(&invite);
+    let arrived = carol.request_of("INVITE");
+    assert_eq!(arrived.get("Replaces"), Some(&*replaces));
+    assert_eq!(arrived.get("Require"), Some("replaces"));
+    carol.accept(&arrived);
+    bob.status_for(&invite, 200);
+    // Carol ends the call that was replaced.
+    let bye = on_carol.request(&carol, "BYE");
+    carol.send(&bye);
+    let arrived = alice.request_of("BYE");
+    alice.respond(&arrived, 200, "OK");
+    carol.status_for(&bye, 200);
+    notify(&mut bob, &mut b, &mut alice, "SIP/2.0 200 OK");
+}
