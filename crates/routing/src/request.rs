@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use trunkline_sip::{Address, Flow, Message, ParseError, Uri};
+use trunkline_sip::{Address, Flow, Message, Method, ParseError, Scheme, Uri};
+
+use crate::e164;
 
 /// How the router behaves; one set for the whole exchange.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The host of the domain that our own addresses stand for, e.g. `sip.local`.
     pub default_domain: String,
@@ -22,19 +24,6 @@ pub struct Options {
     /// A user who does not exist gets 403 once it offers a digest, as from Routr 2.15, instead of a challenge
     /// like any other.
     pub reveal_unknown_users: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            default_domain: String::new(),
-            enforce_e164: false,
-            third_party_registration: false,
-            proxy_challenge: false,
-            privacy_always_none: false,
-            reveal_unknown_users: false,
-        }
-    }
 }
 
 /// A request out of dialog, with what the router has to know of its surroundings.
@@ -56,10 +45,12 @@ pub struct Request<'a> {
     pub(crate) from: Address<'a>,
     pub(crate) from_uri: Uri<'a>,
     pub(crate) to_uri: Uri<'a>,
-    /// The called user, decoded and normalised.
+    /// The called user, decoded; a telephone number as the options want it.
     pub(crate) callee: Cow<'a, [u8]>,
-    /// The calling user, decoded and normalised.
+    /// The user of From, decoded; a telephone number as the options want it.
     pub(crate) caller: Cow<'a, [u8]>,
+    /// The user of To, decoded.
+    pub(crate) to_user: Cow<'a, [u8]>,
 }
 
 impl<'a> Request<'a> {
@@ -75,6 +66,7 @@ impl<'a> Request<'a> {
         let from = message.from()?;
         let from_uri = from.parsed_uri()?;
         let to_uri = message.to()?.parsed_uri()?;
+        let e164 = options.enforce_e164 && message.method() != Some(Method::Register);
         Ok(Request {
             message,
             flow,
@@ -82,8 +74,9 @@ impl<'a> Request<'a> {
             own_address,
             random,
             from_sibling: false,
-            callee: uri.user_decoded().unwrap_or_default(),
-            caller: from_uri.user_decoded().unwrap_or_default(),
+            callee: user(&uri, e164),
+            caller: user(&from_uri, e164),
+            to_user: user(&to_uri, false),
             uri,
             from,
             from_uri,
@@ -91,10 +84,27 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// The called user as it goes into a URI: as it came, escapes included, unless it was normalised.
+    pub(crate) fn dialled(&self) -> &[u8] {
+        match (&self.callee, self.uri.user) {
+            (Cow::Owned(number), Some(user)) if !user.contains(&b'%') => number,
+            (_, user) => user.unwrap_or_default(),
+        }
+    }
+
     /// The Request-URI, read.
     pub fn uri(&self) -> &Uri<'a> {
         &self.uri
     }
+}
+
+fn user<'a>(uri: &Uri<'a>, e164: bool) -> Cow<'a, [u8]> {
+    let user = uri.user_decoded().unwrap_or_default();
+    let user = match uri.scheme {
+        Scheme::Tel => e164::without_separators(&user).map_or(user, Cow::Owned),
+        Scheme::Sip | Scheme::Sips | Scheme::Other => user,
+    };
+    if e164 { e164::normalise(&user).map_or(user, Cow::Owned) } else { user }
 }
 
 impl fmt::Debug for Request<'_> {

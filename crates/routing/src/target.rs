@@ -121,6 +121,24 @@ impl Targets {
         });
     }
 
+    /// A target that says itself where it is.
+    pub(crate) fn push_uri(&mut self, uri: Text) {
+        self.push(Target {
+            uri,
+            flow: None,
+            next_hop: None,
+            path: Text::default(),
+            headers: Text::default(),
+            q: 1000,
+            group: 0,
+            trunk: None,
+            trunk_uri: 0,
+            credentials: None,
+            timeout_ms: None,
+            binding_id: 0,
+        });
+    }
+
     pub(crate) fn push(&mut self, target: Target) {
         self.list.push(target);
     }

@@ -1,0 +1,333 @@
+//! Who is called, within the exchange.
+
+use trunkline_model::{Agent, Domain, LoadBalancing, Number, Peer};
+use trunkline_sip::Uri;
+
+use crate::explain::Fact;
+use crate::lookup::{Backend, Lookup, Step};
+use crate::party::{Direction, Party};
+use crate::plan::Plan;
+use crate::request::Request;
+use crate::route::{Route, State};
+use crate::target::Binding;
+
+impl<'s> Route<'s> {
+    /// The caller is admitted; what does the Request-URI name? Numbers go before agents, agents before peers.
+    pub(crate) fn ask_callee<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
+    where
+        's: 'x,
+    {
+        if request.callee.is_empty() {
+            self.note(Fact::CalleeUnknown);
+            return self.reply(plan, 404);
+        }
+        match (self.target_is_ours, self.caller) {
+            (true, _) => {}
+            // A peer calls out under any host, as the number it names decides the way.
+            (false, Party::Peer(_)) => return self.ask_egress(request, plan),
+            (false, _) => {
+                self.note(Fact::CalleeUnknown);
+                return self.reply(plan, 404);
+            }
+        }
+        match self.number {
+            Some(number) => self.callee_number(request, plan, number),
+            None => self.need(State::CalleeNumber, Lookup::Number(&request.callee)),
+        }
+    }
+
+    pub(crate) fn callee_number<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        number: Option<&'s Number>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        self.number = Some(number);
+        match (number, self.target_domain) {
+            (Some(number), _) => self.call_number(request, plan, number),
+            (None, Some(domain)) => self
+                .need(State::CalleeAgent, Lookup::Agent { domain: &domain.reference, user: &request.callee }),
+            (None, None) => self.ask_egress(request, plan),
+        }
+    }
+
+    pub(crate) fn callee_agent<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        agent: Option<&'s Agent>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let Some(domain) = self.target_domain else { return self.reply(plan, 500) };
+        if let Some(agent) = agent {
+            return self.call_agent(request, plan, agent, domain);
+        }
+        plan.set_aor(&request.callee, &domain.domain_uri);
+        self.need(State::CalleePeerByAor, Lookup::PeerByAor)
+    }
+
+    pub(crate) fn callee_peer_by_aor<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        peer: Option<&'s Peer>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        match peer {
+            Some(peer) => self.call_peer(request, plan, peer),
+            None => self.need(State::CalleePeer, Lookup::Peer(&request.callee)),
+        }
+    }
+
+    pub(crate) fn callee_peer<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        peer: Option<&'s Peer>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        match peer {
+            Some(peer) => self.call_peer(request, plan, peer),
+            None => self.ask_egress(request, plan),
+        }
+    }
+
+    /// A number of ours is called, from outside or from within: on to what it is linked to.
+    pub(crate) fn call_number<'x>(
+        &mut self,
+        _request: &'x Request<'_>,
+        plan: &mut Plan,
+        number: &'s Number,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        self.note(Fact::CalleeNumber(number));
+        self.number = Some(Some(number));
+        let Some(link) = &number.aor_link else {
+            self.note(Fact::NumberWithoutLink(number));
+            return self.reply(plan, 404);
+        };
+        plan.aor.clear();
+        plan.aor.extend_from_slice(link.as_bytes());
+        self.need(State::LinkPeer, Lookup::PeerByAor)
+    }
+
+    pub(crate) fn link_peer<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        peer: Option<&'s Peer>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        match (peer, self.link()) {
+            (Some(peer), _) => self.call_peer(request, plan, peer),
+            (None, Some(uri)) => self.need(State::LinkDomain, Lookup::Domain(uri.host)),
+            (None, None) => self.nobody_there(plan),
+        }
+    }
+
+    pub(crate) fn link_domain<'x>(&mut self, plan: &mut Plan, domain: Option<&'s Domain>) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let user = self.link().and_then(|uri| uri.user);
+        let (Some(domain), Some(user)) = (domain, user) else { return self.nobody_there(plan) };
+        self.target_domain = Some(domain);
+        self.need(State::LinkAgent, Lookup::Agent { domain: &domain.reference, user })
+    }
+
+    pub(crate) fn link_agent<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        agent: Option<&'s Agent>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        match (agent, self.target_domain, self.link().and_then(|uri| uri.user)) {
+            (Some(agent), Some(domain), _) => self.call_agent(request, plan, agent, domain),
+            (_, _, Some(user)) => self.need(State::LinkPeerByName, Lookup::Peer(user)),
+            (_, _, None) => self.nobody_there(plan),
+        }
+    }
+
+    pub(crate) fn link_peer_by_name<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        peer: Option<&'s Peer>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        match peer {
+            Some(peer) => self.call_peer(request, plan, peer),
+            None => self.nobody_there(plan),
+        }
+    }
+
+    /// Where the called number leads to.
+    fn link(&self) -> Option<Uri<'s>> {
+        let link = self.number.flatten()?.aor_link.as_deref()?;
+        Uri::parse(link.as_bytes()).ok().filter(|uri| !uri.host.is_empty())
+    }
+
+    fn call_agent<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        agent: &'s Agent,
+        domain: &'s Domain,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        self.note(Fact::CalleeAgent(agent, domain));
+        self.callee = Party::Agent(agent, domain);
+        if !agent.enabled {
+            self.note(Fact::CalleeDisabled);
+            return self.reply(plan, 480);
+        }
+        plan.set_aor(agent.username.as_bytes(), &domain.domain_uri);
+        let call_id = request.message.call_id();
+        self.need(State::Bindings, Lookup::Bindings { call_id, backend: None, affinity: None })
+    }
+
+    fn call_peer<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan, peer: &'s Peer) -> Step<'x>
+    where
+        's: 'x,
+    {
+        self.note(Fact::CalleePeer(peer));
+        self.callee = Party::Peer(peer);
+        if !peer.enabled {
+            self.note(Fact::CalleeDisabled);
+            return self.reply(plan, 480);
+        }
+        match (&peer.aor, self.target_domain) {
+            (Some(aor), _) => {
+                plan.aor.clear();
+                plan.aor.extend_from_slice(aor.as_bytes());
+            }
+            (None, Some(domain)) => plan.set_aor(peer.username.as_bytes(), &domain.domain_uri),
+            (None, None) => return self.peer_address(request, plan, peer),
+        }
+        let LoadBalancing { algorithm, with_session_affinity } = peer.load_balancing.unwrap_or_default();
+        let backend = Backend { reference: &peer.reference, algorithm, with_session_affinity };
+        let affinity = if with_session_affinity { self.affinity(request) } else { None };
+        let call_id = request.message.call_id();
+        self.need(State::Bindings, Lookup::Bindings { call_id, backend: Some(backend), affinity })
+    }
+
+    /// What keeps calls to this number on one instance: the header the number names, as the caller sends it or as
+    /// the number adds it.
+    fn affinity<'x>(&self, request: &'x Request<'_>) -> Option<&'x [u8]>
+    where
+        's: 'x,
+    {
+        let number = self.number.flatten()?;
+        let name = number.session_affinity_header.as_deref()?;
+        let added = || number.extra_headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        request
+            .message
+            .other_header(name)
+            .or_else(|| added().map(|(_, value)| value.as_bytes()))
+            .filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn bindings<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan, found: bool) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let found = found && !plan.targets.as_slice().is_empty();
+        match self.callee {
+            Party::Peer(peer) if found => {
+                // A server's dial plan goes by what was dialled, not by the name it registered with.
+                let user = request.dialled();
+                if !user.is_empty() {
+                    plan.targets.set_user(user);
+                }
+                self.forward_inside(request, plan, peer)
+            }
+            Party::Peer(peer) => self.peer_address(request, plan, peer),
+            _ if found => {
+                plan.targets.group_by_q();
+                let direction = match self.caller {
+                    Party::Agent(..) => Direction::AgentToAgent,
+                    Party::Peer(_) => Direction::PeerToAgent,
+                    Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
+                };
+                self.forward(request, plan, direction)
+            }
+            _ => self.nobody_there(plan),
+        }
+    }
+
+    fn peer_address<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan, peer: &'s Peer) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let Some(address) = &peer.contact_addr else { return self.nobody_there(plan) };
+        self.note(Fact::PeerAddress(peer));
+        let user = match request.dialled() {
+            b"" => peer.username.as_bytes(),
+            user => user,
+        };
+        let uri = plan.targets.write(|out| {
+            out.extend_from_slice(b"sip:");
+            out.extend_from_slice(user);
+            out.push(b'@');
+            out.extend_from_slice(address.as_bytes());
+        });
+        plan.targets.push_uri(uri);
+        self.forward_inside(request, plan, peer)
+    }
+
+    fn forward_inside<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan, _peer: &'s Peer) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let direction = match self.caller {
+            Party::Agent(..) => Direction::AgentToPeer,
+            Party::Peer(_) => Direction::PeerToPeer,
+            Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
+        };
+        self.forward(request, plan, direction)
+    }
+
+    fn nobody_there<'x>(&mut self, plan: &mut Plan) -> Step<'x>
+    where
+        's: 'x,
+    {
+        self.note(Fact::NoBindings);
+        self.reply(plan, 480)
+    }
+
+    /// Another exchange of ours has routed it: its Request-URI is the target.
+    pub(crate) fn forward_as_is<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
+    where
+        's: 'x,
+    {
+        plan.targets.push_binding(Binding {
+            uri: request.message.uri_text(),
+            q: 1000,
+            flow: None,
+            next_hop: None,
+            path: b"",
+            id: 0,
+        });
+        self.forward_relayed(request, plan)
+    }
+}

@@ -1,0 +1,337 @@
+//! The way out: which number calls, through which trunk, to which of its destinations.
+
+use arrayvec::ArrayVec;
+use trunkline_model::{Number, Privacy, Trunk, TrunkUri};
+use trunkline_sip::{HeaderName, Params, Transport};
+
+use crate::explain::Fact;
+use crate::headers::write_identity;
+use crate::lookup::{Lookup, Step};
+use crate::party::{Direction, Party};
+use crate::plan::{Outcome, Plan};
+use crate::request::Request;
+use crate::route::{Route, State};
+use crate::target::{NextHop, Target, Text};
+
+/// What a peer is told whose call out names no number. The wording is Routr's.
+const NO_DOD_NUMBER: &str = "Missing or empty 'X-DOD-Number' header required for peer-to-pstn routing";
+
+impl<'s> Route<'s> {
+    /// Nothing of ours has the called name: does the caller have a way out?
+    pub(crate) fn ask_egress<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let wants_privacy = request
+            .message
+            .list(HeaderName::Privacy)
+            .flatten()
+            .any(|value| value.split(|&b| b == b';').any(|p| p.trim_ascii().eq_ignore_ascii_case(b"id")));
+        match self.caller {
+            Party::Agent(agent, _) => {
+                self.egress.private = agent.privacy == Privacy::Private || wants_privacy;
+                self.ask_policy(request, plan)
+            }
+            Party::Peer(_) => {
+                let dod = request.message.other_header("X-DOD-Privacy").unwrap_or_default();
+                self.egress.private = dod.eq_ignore_ascii_case(b"id") || wants_privacy;
+                match request.message.other_header("X-DOD-Number") {
+                    Some(number) if !number.is_empty() => self.need(State::DodNumber, Lookup::Number(number)),
+                    _ => {
+                        self.note(Fact::NoDodNumber);
+                        let reason = Some(NO_DOD_NUMBER);
+                        self.end(plan, Outcome::Reply { code: 400, reason, retry_after: None })
+                    }
+                }
+            }
+            Party::Pstn(..) | Party::Unknown | Party::Sibling => {
+                self.note(Fact::CalleeUnknown);
+                self.reply(plan, 404)
+            }
+        }
+    }
+
+    pub(crate) fn dod_number<'x>(&mut self, plan: &mut Plan, number: Option<&'s Number>) -> Step<'x>
+    where
+        's: 'x,
+    {
+        match number.map(|n| (n, &n.trunk)) {
+            Some((number, Some(trunk))) => {
+                self.egress.matched = true;
+                self.egress.number = Some(number);
+                self.need(State::EgressTrunk, Lookup::Trunk(trunk))
+            }
+            Some((_, None)) => {
+                self.note(Fact::Dangling);
+                self.reply(plan, 503)
+            }
+            None => {
+                self.note(Fact::CalleeUnknown);
+                let reason = Some("No Number found for X-DOD-Number");
+                self.end(plan, Outcome::Reply { code: 404, reason, retry_after: None })
+            }
+        }
+    }
+
+    /// The next policy whose rule matches: the first is the way out, later ones take over when its trunk fails.
+    fn ask_policy<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let policies = self.caller_domain.map_or(&[][..], |d| &d.egress_policies);
+        while let Some(policy) = policies.get(self.egress.next_policy) {
+            self.egress.next_policy += 1;
+            if !self.egress.tried.is_full() && policy.rule.is_match(&request.callee) {
+                self.note(Fact::Policy(policy));
+                self.egress.matched = true;
+                return self.need(State::PolicyNumber, Lookup::NumberByRef(&policy.number));
+            }
+        }
+        self.end_egress(request, plan)
+    }
+
+    pub(crate) fn policy_number<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        number: Option<&'s Number>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let Some((number, trunk)) = number.and_then(|n| Some((n, n.trunk.as_ref()?))) else {
+            self.note(Fact::Dangling);
+            return self.ask_policy(request, plan);
+        };
+        if self.egress.tried.contains(&trunk) {
+            return self.ask_policy(request, plan);
+        }
+        self.egress.number = Some(number);
+        self.need(State::EgressTrunk, Lookup::Trunk(trunk))
+    }
+
+    pub(crate) fn egress_trunk<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        trunk: Option<&'s Trunk>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let Some(trunk) = trunk else {
+            self.note(Fact::Dangling);
+            return self.next_way(request, plan);
+        };
+        let _ = self.egress.tried.try_push(&trunk.reference);
+        if !trunk.uris.iter().any(|u| u.enabled) {
+            self.note(Fact::NoDestination(trunk));
+            return self.next_way(request, plan);
+        }
+        self.egress.trunk = Some(trunk);
+        self.need(State::Qualified, Lookup::TrunkState(trunk))
+    }
+
+    /// Lines up the destinations of a trunk.
+    pub(crate) fn trunk_state<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan, down: u64) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let (Some(trunk), Some(number)) = (self.egress.trunk, self.egress.number) else {
+            return self.reply(plan, 500);
+        };
+        self.note(Fact::OutBy(number));
+        self.note(Fact::OutThrough(trunk));
+        if self.callee.reference().is_none() {
+            self.callee = Party::Pstn(trunk, Some(number));
+        }
+        let private = self.egress.private && !request.options.privacy_always_none;
+        for place in order(&trunk.uris, down, request.random) {
+            let Some(uri) = trunk.uris.get(usize::from(place)) else { continue };
+            let group = plan.targets.as_slice().len().min(255) as u8;
+            let host = plan.targets.put(uri.host.as_bytes());
+            let request_uri = plan.targets.write(|out| write_uri(out, request, uri));
+            let headers =
+                plan.targets.write(|out| write_identity(out, request, number.digits(), &uri.host, private));
+            plan.targets.push(Target {
+                uri: request_uri,
+                flow: None,
+                next_hop: Some(NextHop {
+                    host,
+                    port: (uri.port != 0).then_some(uri.port),
+                    transport: uri.transport,
+                }),
+                path: Text::default(),
+                headers,
+                q: 0,
+                group,
+                trunk: Some(trunk.reference.clone()),
+                trunk_uri: place,
+                credentials: trunk.outbound_credentials.clone(),
+                timeout_ms: Some(trunk.timeout_ms),
+                binding_id: 0,
+            });
+        }
+        self.next_way(request, plan)
+    }
+
+    /// An agent's call may have further ways; a peer named the only one.
+    fn next_way<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
+    where
+        's: 'x,
+    {
+        match self.caller {
+            Party::Agent(..) => self.ask_policy(request, plan),
+            Party::Peer(_) | Party::Pstn(..) | Party::Unknown | Party::Sibling => {
+                self.end_egress(request, plan)
+            }
+        }
+    }
+
+    fn end_egress<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
+    where
+        's: 'x,
+    {
+        if plan.targets.as_slice().is_empty() {
+            if self.egress.matched {
+                return self.reply(plan, 503);
+            }
+            self.note(Fact::NoPolicy);
+            return self.reply(plan, 404);
+        }
+        let direction = match self.caller {
+            Party::Peer(_) => Direction::PeerToPstn,
+            Party::Agent(..) | Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::AgentToPstn,
+        };
+        self.forward(request, plan, direction)
+    }
+}
+
+/// The called user at the trunk's destination; the parameters of the Request-URI stay but for those that say where
+/// to send it.
+fn write_uri(out: &mut Vec<u8>, request: &Request<'_>, uri: &TrunkUri) {
+    out.extend_from_slice(b"sip:");
+    out.extend_from_slice(request.dialled());
+    out.push(b'@');
+    write_host(out, &uri.host);
+    if uri.port != 0 {
+        out.push(b':');
+        push_number(out, uri.port);
+    }
+    for param in Params::new(request.uri.params).flatten() {
+        if !["transport", "maddr", "ttl", "lr", "method", "phone-context"].iter().any(|name| param.is(name)) {
+            out.push(b';');
+            out.extend_from_slice(param.name);
+            if let Some(value) = param.value {
+                out.push(b'=');
+                out.extend_from_slice(value);
+            }
+        }
+    }
+    if uri.transport != Transport::Udp {
+        out.extend_from_slice(b";transport=");
+        out.extend_from_slice(uri.transport.param_name().as_bytes());
+    }
+}
+
+/// A host as it stands in a URI: IPv6 in brackets.
+pub(crate) fn write_host(out: &mut Vec<u8>, host: &str) {
+    if host.contains(':') && !host.starts_with('[') {
+        out.push(b'[');
+        out.extend_from_slice(host.as_bytes());
+        out.push(b']');
+    } else {
+        out.extend_from_slice(host.as_bytes());
+    }
+}
+
+fn push_number(out: &mut Vec<u8>, number: u16) {
+    let mut divisor = 10_000;
+    while divisor > 1 && number / divisor == 0 {
+        divisor /= 10;
+    }
+    while divisor > 0 {
+        out.push(b'0' + (number / divisor % 10) as u8);
+        divisor /= 10;
+    }
+}
+
+/// The order in which a trunk's destinations are tried, as places in `uris`: enabled ones only, those that are up
+/// before those that are down, lower priority first; among equals drawn by weight (RFC 2782).
+fn order(uris: &[TrunkUri], down: u64, random: u64) -> ArrayVec<u8, 64> {
+    let mut rest: ArrayVec<u8, 64> =
+        (0u8..64).zip(uris).filter(|(_, uri)| uri.enabled).map(|(place, _)| place).collect();
+    let rank = |place: u8| {
+        let uri = uris.get(usize::from(place));
+        (down >> place & 1, uri.map_or(0, |u| u.priority))
+    };
+    let weight = |place: u8| u64::from(uris.get(usize::from(place)).map_or(0, |u| u.weight));
+    let mut random = random;
+    let mut out = ArrayVec::new();
+    while let Some(best) = rest.iter().map(|&p| rank(p)).min() {
+        let equals = || rest.iter().enumerate().filter(|&(_, &p)| rank(p) == best);
+        let total: u64 = equals().map(|(_, &p)| weight(p)).sum();
+        // splitmix64: the caller's one number serves several draws.
+        random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = random;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mut drawn = (mixed ^ mixed >> 31) % total.max(1);
+        let chosen = equals()
+            .find(|&(_, &p)| {
+                let hit = total == 0 || drawn < weight(p);
+                drawn = drawn.saturating_sub(weight(p));
+                hit
+            })
+            .map_or(0, |(i, _)| i);
+        out.push(rest.remove(chosen));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(priority: u16, weight: u16, enabled: bool) -> TrunkUri {
+        TrunkUri {
+            user: None,
+            host: "sip.provider.test".into(),
+            port: 5060,
+            transport: Transport::Udp,
+            weight,
+            priority,
+            enabled,
+        }
+    }
+
+    #[test]
+    fn up_before_down_then_priority() {
+        let uris = [uri(20, 1, true), uri(10, 1, true), uri(5, 1, false), uri(30, 1, true)];
+        assert_eq!(order(&uris, 0, 7).as_slice(), [1, 0, 3]);
+        assert_eq!(order(&uris, 0b10, 7).as_slice(), [0, 3, 1], "a dead one comes last but comes");
+        assert!(order(&[uri(1, 1, false)], 0, 7).is_empty());
+        assert!(order(&[], 0, 7).is_empty());
+    }
+
+    #[test]
+    fn equals_share_by_weight() {
+        let uris = [uri(10, 3, true), uri(10, 1, true)];
+        let first = (0..4000).filter(|&i| order(&uris, 0, i * 0x1234_5678_9abc)[0] == 0).count();
+        assert!((2850..3150).contains(&first), "three of four, saw {first} of 4000");
+        let none = [uri(10, 0, true), uri(10, 0, true)];
+        assert_eq!(order(&none, 0, 9).as_slice(), [0, 1]);
+    }
+
+    #[test]
+    fn numbers_and_hosts() {
+        for n in [0u16, 7, 10, 5060, 65535] {
+            let mut out = Vec::new();
+            push_number(&mut out, n);
+            assert_eq!(out, n.to_string().as_bytes());
+        }
+        let mut out = Vec::new();
+        write_host(&mut out, "2001:db8::1");
+        assert_eq!(out, b"[2001:db8::1]");
+    }
+}

@@ -1,0 +1,143 @@
+//! Why a route ended as it did, in an operator's words.
+
+use std::fmt;
+
+use trunkline_model::{AccessControlList, Agent, Domain, EgressPolicy, Number, Peer, Trunk};
+
+/// One thing the router found out. Cheap to note; words are made only when somebody reads them.
+#[derive(Clone, Copy, Debug)]
+pub enum Fact<'s> {
+    /// The request came from another exchange of ours, which routed it already.
+    FromSibling,
+    /// The host is one of our own addresses, so the default domain is meant.
+    OwnAddress(&'s Domain),
+    /// The caller is an agent.
+    CallerAgent(&'s Agent, &'s Domain),
+    /// The caller is a peer.
+    CallerPeer(&'s Peer),
+    /// The call comes through a trunk.
+    CallerTrunk(&'s Trunk),
+    /// Nobody knows the caller.
+    CallerUnknown,
+    /// The caller is switched off.
+    CallerDisabled,
+    /// The caller has no credentials, so it can never authenticate.
+    NoCredentials,
+    /// Somebody registers another's AOR.
+    ThirdParty,
+    /// A list let the source address pass.
+    AclAllows(&'s AccessControlList),
+    /// A list refused the source address.
+    AclDenies(&'s AccessControlList),
+    /// A list is referred to but does not exist.
+    AclMissing,
+    /// Neither domain nor trunk has the called host.
+    HostUnknown,
+    /// A digest is due.
+    ChallengeDue,
+    /// The digest was right.
+    Authenticated,
+    /// The digest was wrong.
+    WrongDigest,
+    /// The digest was right for a nonce too old.
+    StaleNonce,
+    /// Too many wrong digests.
+    Throttled,
+    /// No digest is asked for.
+    NotChallenged,
+    /// A number of ours is called.
+    CalleeNumber(&'s Number),
+    /// The number called does not belong to the trunk the call came by.
+    NumberOfOtherTrunk(&'s Number),
+    /// The number leads nowhere.
+    NumberWithoutLink(&'s Number),
+    /// An agent is called.
+    CalleeAgent(&'s Agent, &'s Domain),
+    /// A peer is called.
+    CalleePeer(&'s Peer),
+    /// The callee is switched off.
+    CalleeDisabled,
+    /// No contact is registered.
+    NoBindings,
+    /// The peer is reached at its fixed address.
+    PeerAddress(&'s Peer),
+    /// A policy's rule matches the called user.
+    Policy(&'s EgressPolicy),
+    /// No policy's rule matches.
+    NoPolicy,
+    /// The number a call goes out by.
+    OutBy(&'s Number),
+    /// The trunk a call goes out through.
+    OutThrough(&'s Trunk),
+    /// The trunk has no destination that is switched on.
+    NoDestination(&'s Trunk),
+    /// What the policy names does not exist.
+    Dangling,
+    /// A peer's call out names no number.
+    NoDodNumber,
+    /// Nothing has that name.
+    CalleeUnknown,
+    /// Whoever knows could not be asked.
+    StoreUnavailable,
+}
+
+impl fmt::Display for Fact<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fact::FromSibling => f.write_str("another exchange of ours sent it and has routed it already"),
+            Fact::OwnAddress(d) => {
+                write!(f, "the host is one of our addresses, so domain {} is meant", d.domain_uri)
+            }
+            Fact::CallerAgent(a, d) => {
+                write!(
+                    f,
+                    "{}@{} is agent {} of domain {}",
+                    a.username, d.domain_uri, a.reference, d.reference
+                )
+            }
+            Fact::CallerPeer(p) => write!(f, "{} is peer {}", p.username, p.reference),
+            Fact::CallerTrunk(t) => write!(f, "it comes in through trunk {}", t.reference),
+            Fact::CallerUnknown => f.write_str("nobody knows the caller"),
+            Fact::CallerDisabled => f.write_str("the caller is disabled"),
+            Fact::NoCredentials => {
+                f.write_str("the caller has no credentials and so can never authenticate: set credentialsRef")
+            }
+            Fact::ThirdParty => f.write_str("From and To differ: nobody may register another's AOR"),
+            Fact::AclAllows(l) => {
+                write!(f, "access control list {} lets the source address pass", l.reference)
+            }
+            Fact::AclDenies(l) => write!(f, "access control list {} refuses the source address", l.reference),
+            Fact::AclMissing => {
+                f.write_str("an access control list is referred to but does not exist, so nobody passes")
+            }
+            Fact::HostUnknown => f.write_str("the called host is no domain, trunk or address of ours"),
+            Fact::ChallengeDue => f.write_str("the caller must authenticate"),
+            Fact::Authenticated => f.write_str("the caller has authenticated"),
+            Fact::WrongDigest => f.write_str("the digest is wrong"),
+            Fact::StaleNonce => f.write_str("the digest is right but its nonce is too old"),
+            Fact::Throttled => f.write_str("too many wrong digests came from there"),
+            Fact::NotChallenged => f.write_str("no authentication is asked for here"),
+            Fact::CalleeNumber(n) => write!(f, "{} is number {}", n.digits(), n.reference),
+            Fact::NumberOfOtherTrunk(n) => write!(f, "number {} belongs to another trunk", n.reference),
+            Fact::NumberWithoutLink(n) => write!(f, "number {} leads nowhere: set its aorLink", n.reference),
+            Fact::CalleeAgent(a, d) => {
+                write!(f, "{}@{} is agent {}", a.username, d.domain_uri, a.reference)
+            }
+            Fact::CalleePeer(p) => write!(f, "the callee is peer {}", p.reference),
+            Fact::CalleeDisabled => f.write_str("the callee is disabled"),
+            Fact::NoBindings => f.write_str("no phone is registered there"),
+            Fact::PeerAddress(p) => {
+                write!(f, "it is reached at {}", p.contact_addr.as_deref().unwrap_or_default())
+            }
+            Fact::Policy(p) => write!(f, "the rule {} leads out by number {}", p.rule.text(), p.number),
+            Fact::NoPolicy => f.write_str("no egress policy of the domain matches the called user"),
+            Fact::OutBy(n) => write!(f, "it goes out as {}", n.digits()),
+            Fact::OutThrough(t) => write!(f, "it goes out through trunk {}", t.reference),
+            Fact::NoDestination(t) => write!(f, "trunk {} has no enabled URI", t.reference),
+            Fact::Dangling => f.write_str("the number or trunk the way out needs does not exist"),
+            Fact::NoDodNumber => f.write_str("a peer's call out must name a number in X-DOD-Number"),
+            Fact::CalleeUnknown => f.write_str("nothing has the called name"),
+            Fact::StoreUnavailable => f.write_str("the resources or bindings cannot be read now"),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What changes in a forwarded request beside Request-URI, Via and Route.
+
+use trunkline_sip::{HeaderName, List, Method, Span, unquote};
+
+use crate::egress::write_host;
+use crate::lookup::Step;
+use crate::party::{Direction, Party};
+use crate::plan::{Plan, push_header};
+use crate::request::Request;
+use crate::route::Route;
+
+/// Headers of ours that nobody from outside may set.
+const OURS: [&[u8]; 4] = [b"X-Gateway-Auth", b"X-Connect-Token", b"X-Edgeport-Ref", b"X-Call-Direction"];
+
+impl<'s> Route<'s> {
+    /// The end of a call that goes on: what is taken out of the request and what is put in.
+    pub(crate) fn forward<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        direction: Direction,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        plan.direction = Some(direction);
+        plan.add_header("X-Call-Direction", direction.as_str().as_bytes());
+        if let Some(number) = self.number.flatten() {
+            for (name, value) in &number.extra_headers {
+                plan.add_header(name, value.as_bytes());
+            }
+        }
+        if request.options.enforce_e164 {
+            rewrite_number(plan, request, request.from_uri.user, &request.caller);
+            if let Some(to) = request.to_uri.user.and_then(crate::e164::normalise) {
+                rewrite_number(plan, request, request.to_uri.user, &to);
+            }
+        }
+        self.forward_relayed(request, plan)
+    }
+
+    /// The same without additions of ours.
+    pub(crate) fn forward_relayed<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let trusted = match self.caller {
+            Party::Peer(_) | Party::Pstn(..) | Party::Sibling => true,
+            Party::Agent(..) | Party::Unknown => false,
+        };
+        let leaves = matches!(plan.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
+        let sibling = matches!(self.caller, Party::Sibling);
+        for header in request.message.index.headers() {
+            let out = match header.name {
+                // Asserted by whom we do not trust (RFC 3325 §5), or about to be replaced by what we assert.
+                HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => !trusted || leaves,
+                HeaderName::PPreferredIdentity => !sibling,
+                HeaderName::Privacy => leaves,
+                HeaderName::Authorization | HeaderName::ProxyAuthorization => {
+                    self.is_for_us(plan, header.value.of(request.message.bytes))
+                }
+                HeaderName::Other => {
+                    let line = header.line.of(request.message.bytes);
+                    matches!(line.first(), Some(b'x' | b'X')) && is_ours(line)
+                }
+                _ => false,
+            };
+            if out {
+                plan.delete(header.line);
+            }
+        }
+        plan.record_route =
+            matches!(request.message.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
+        self.end(plan, crate::plan::Outcome::Forward)
+    }
+
+    /// Are these credentials for a realm of ours, so spent here (RFC 3261 §22.3)?
+    fn is_for_us(&self, plan: &Plan, value: &[u8]) -> bool {
+        let Some(realm) = realm(value) else { return false };
+        let domains = [self.caller_domain, self.target_domain];
+        realm.eq_ignore_ascii_case(&plan.realm)
+            || domains.iter().flatten().any(|d| realm.eq_ignore_ascii_case(d.domain_uri.as_bytes()))
+    }
+}
+
+/// The realm of a digest's credentials.
+fn realm(value: &[u8]) -> Option<&[u8]> {
+    let rest =
+        value.get(7..).filter(|_| value.get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"Digest")))?;
+    List::new(rest).flatten().find_map(|pair| {
+        let equals = pair.iter().position(|&b| b == b'=')?;
+        let (name, value) = pair.split_at_checked(equals)?;
+        let value = value.get(1..)?;
+        name.trim_ascii().eq_ignore_ascii_case(b"realm").then(|| unquote(value.trim_ascii()))
+    })
+}
+
+fn is_ours(line: &[u8]) -> bool {
+    OURS.iter().any(|name| {
+        line.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
+            && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t'))
+    })
+}
+
+fn rewrite_number(plan: &mut Plan, request: &Request<'_>, user: Option<&[u8]>, number: &[u8]) {
+    if let Some(user) = user.filter(|u| *u != number && number.first() == Some(&b'+')) {
+        plan.replace(Span::locate(user, request.message.bytes), number);
+    }
+}
+
+/// Who calls, for a trunk: Privacy (RFC 3323), Remote-Party-ID and P-Asserted-Identity (RFC 3325).
+pub(crate) fn write_identity(
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+    number: &str,
+    host: &str,
+    private: bool,
+) {
+    push_header(out, "Privacy", if private { b"id" } else { b"none" });
+    out.extend_from_slice(b"Remote-Party-ID: <sip:");
+    out.extend_from_slice(number.as_bytes());
+    out.push(b'@');
+    write_host(out, host);
+    out.extend_from_slice(b">;screen=yes;party=calling");
+    if private {
+        out.extend_from_slice(b";privacy=full");
+    }
+    out.extend_from_slice(b"\r\nP-Asserted-Identity: ");
+    // A folded or unquoted name may hold what a header of ours must not.
+    let name = unquote(request.from.display);
+    if !name.is_empty() && !name.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        out.push(b'"');
+        out.extend_from_slice(name);
+        out.extend_from_slice(b"\" ");
+    }
+    out.extend_from_slice(b"<sip:");
+    out.extend_from_slice(number.as_bytes());
+    out.push(b'@');
+    write_host(out, host);
+    out.extend_from_slice(b";user=phone>\r\n");
+}

@@ -1,0 +1,174 @@
+//! REGISTER: whose AOR it is and who may register it, RFC 3261 §10.3.
+
+use trunkline_model::{Agent, Authenticate, Domain, Peer};
+
+use crate::explain::Fact;
+use crate::lookup::{Lookup, Step};
+use crate::party::Party;
+use crate::plan::{Outcome, Plan};
+use crate::request::Request;
+use crate::route::{Route, State};
+
+impl<'s> Route<'s> {
+    /// The Request-URI's host names the domain; To must lie in it.
+    pub(crate) fn register_domain<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        domain: Option<&'s Domain>,
+        own: bool,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        if domain.is_none() && !own && (request.own_address)(&request.uri) {
+            let default = request.options.default_domain.as_bytes();
+            return self.need(State::TargetDomain { own: true }, Lookup::Domain(default));
+        }
+        let Some(domain) = domain else {
+            self.note(Fact::HostUnknown);
+            return self.reply(plan, 404);
+        };
+        if own {
+            self.note(Fact::OwnAddress(domain));
+        }
+        self.target_domain = Some(domain);
+        self.caller_domain = Some(domain);
+        if request.to_user.is_empty() || !self.is_of_domain(request, request.to_uri.host, &request.to_uri) {
+            self.note(Fact::CalleeUnknown);
+            return self.reply(plan, 404);
+        }
+        self.access.acls.extend(domain.acl.as_ref());
+        plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
+        plan.set_aor(&request.to_user, &domain.domain_uri);
+        self.need(State::RegisterAgent, Lookup::Agent { domain: &domain.reference, user: &request.to_user })
+    }
+
+    /// Does the host stand for the domain at hand: its own, or an address of ours?
+    fn is_of_domain(&self, request: &Request<'_>, host: &[u8], uri: &trunkline_sip::Uri<'_>) -> bool {
+        let Some(domain) = self.target_domain else { return false };
+        host.eq_ignore_ascii_case(domain.domain_uri.as_bytes())
+            || domain.domain_uri.eq_ignore_ascii_case(&request.options.default_domain)
+                && (request.own_address)(uri)
+    }
+
+    pub(crate) fn register_agent<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        agent: Option<&'s Agent>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let (Some(agent), Some(domain)) = (agent, self.target_domain) else {
+            return self.need(State::RegisterPeer, Lookup::Peer(&request.to_user));
+        };
+        self.note(Fact::CallerAgent(agent, domain));
+        self.caller = Party::Agent(agent, domain);
+        self.access.credentials = agent.credentials.as_ref();
+        self.ask_registrant(request, plan, agent.enabled, false)
+    }
+
+    /// A peer registers under its user name or under its AOR; either way the binding is its AOR's.
+    pub(crate) fn register_peer<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        peer: Option<&'s Peer>,
+        by_aor: bool,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        let Some(peer) = peer else {
+            if !by_aor {
+                return self.need(State::RegisterPeerByAor, Lookup::PeerByAor);
+            }
+            self.note(Fact::CallerUnknown);
+            return self.ask_registrant(request, plan, true, false);
+        };
+        self.note(Fact::CallerPeer(peer));
+        self.caller = Party::Peer(peer);
+        self.access.acls.extend(peer.acl.as_ref());
+        self.access.credentials = peer.credentials.as_ref();
+        if let Some(aor) = &peer.aor {
+            plan.aor.clear();
+            plan.aor.extend_from_slice(aor.as_bytes());
+        }
+        let own_name = *request.caller == *peer.username.as_bytes();
+        self.ask_registrant(request, plan, peer.enabled, own_name)
+    }
+
+    /// From says who registers. Unless the options allow it that must be the one whose AOR it is.
+    fn ask_registrant<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        enabled: bool,
+        own_name: bool,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        if !enabled {
+            self.note(Fact::CallerDisabled);
+            return self.reply(plan, 403);
+        }
+        let authenticate = self.authenticate();
+        self.access.digest = match authenticate {
+            Authenticate::All | Authenticate::Register => true,
+            Authenticate::Never => false,
+        };
+        let same = (own_name || request.caller == request.to_user)
+            && self.is_of_domain(request, request.from_uri.host, &request.from_uri);
+        match self.target_domain {
+            _ if same => self.ask_access(request, plan),
+            Some(domain) if request.options.third_party_registration => self.need(
+                State::RegisterIdentity,
+                Lookup::Agent { domain: &domain.reference, user: &request.caller },
+            ),
+            _ => {
+                self.note(Fact::ThirdParty);
+                self.reply(plan, 403)
+            }
+        }
+    }
+
+    /// A third party authenticates as itself.
+    pub(crate) fn register_identity<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        agent: Option<&'s Agent>,
+    ) -> Step<'x>
+    where
+        's: 'x,
+    {
+        if let Some(agent) = agent.filter(|a| !a.enabled) {
+            self.note(Fact::CallerDisabled);
+            let _ = agent;
+            return self.reply(plan, 403);
+        }
+        // With nobody of that name the challenge is one nobody can answer.
+        self.access.credentials = agent.and_then(|a| a.credentials.as_ref());
+        if agent.is_none() {
+            self.caller = Party::Unknown;
+        }
+        self.ask_access(request, plan)
+    }
+
+    pub(crate) fn finish_register<'x>(&mut self, plan: &mut Plan) -> Step<'x> {
+        let (max_contacts, expires) = match self.caller {
+            Party::Agent(agent, _) => (agent.max_contacts, agent.expires),
+            Party::Peer(peer) => (peer.max_contacts, peer.expires),
+            // Without authentication nobody else stands between a stranger and the registrar.
+            Party::Unknown | Party::Pstn(..) | Party::Sibling => {
+                self.note(Fact::CalleeUnknown);
+                return self.reply(plan, 404);
+            }
+        };
+        self.callee = self.caller;
+        self.end(plan, Outcome::Register { max_contacts, expires })
+    }
+}

@@ -1,0 +1,346 @@
+//! The resources of the recorded cases, a driver that answers from them, and requests to ask about.
+
+#![allow(dead_code)]
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use trunkline_model::{
+    AccessControlList, Agent, Algorithm, Credentials, Domain, EgressPolicy, LoadBalancing, Number, Peer,
+    Privacy, Ref, Rule, Tables, Trunk, TrunkUri,
+};
+use trunkline_routing::{Answer, Binding, Lookup, Options, Outcome, Plan, Request, Route, Step, Verdict};
+use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport, Uri};
+
+fn r(text: &str) -> Option<Ref> {
+    Some(Ref::new(text))
+}
+
+pub fn uri(host: &str, port: u16, priority: u16) -> TrunkUri {
+    TrunkUri {
+        user: Some("pbx-1".into()),
+        host: host.into(),
+        port,
+        transport: Transport::Udp,
+        weight: 10,
+        priority,
+        enabled: true,
+    }
+}
+
+/// The resources the recorded cases were made with.
+pub fn fixtures() -> Tables {
+    let mut t = Tables::default();
+    let nets = |list: &[&str]| list.iter().map(|n| n.parse().unwrap()).collect();
+    t.put(AccessControlList::new(
+        "acl-01",
+        nets(&["192.168.1.3/31", "127.0.0.1/8", "10.111.221.22/31"]),
+        nets(&["0.0.0.0/1"]),
+    ));
+    for (reference, user) in [
+        ("credentials-01", "1001"),
+        ("credentials-02", "1002"),
+        ("credentials-03", "asterisk"),
+        ("credentials-04", "pbx-1"),
+        ("credentials-05", "freeswitch"),
+    ] {
+        t.put(Credentials::new(reference, user, "1234"));
+    }
+    let mut domain = Domain::new("domain-01", "sip.local");
+    domain.acl = r("acl-01");
+    domain.egress_policies =
+        vec![EgressPolicy { rule: Rule::new(".*").unwrap(), number: Ref::new("number-01") }];
+    t.put(domain);
+    for (reference, user, credentials, privacy) in [
+        ("agent-01", "1001", "credentials-01", Privacy::Private),
+        ("agent-02", "1002", "credentials-02", Privacy::None),
+    ] {
+        let mut agent = Agent::new(reference, user, r("domain-01"));
+        agent.credentials = r(credentials);
+        agent.privacy = privacy;
+        t.put(agent);
+    }
+    let mut peer = Peer::new("peer-01", "asterisk", Some("sip:conference@sip.local"));
+    peer.credentials = r("credentials-03");
+    peer.load_balancing =
+        Some(LoadBalancing { algorithm: Algorithm::LeastSessions, with_session_affinity: true });
+    t.put(peer);
+    let mut peer = Peer::new("peer-02", "freeswitch", Some("sip:voice@sip.local"));
+    peer.credentials = r("credentials-05");
+    peer.load_balancing =
+        Some(LoadBalancing { algorithm: Algorithm::RoundRobin, with_session_affinity: false });
+    t.put(peer);
+    for (reference, tel, trunk, link) in [
+        ("number-01", "tel:+17066041487", "trunk-01", "sip:conference@sip.local"),
+        ("number-02", "tel:+19103434434", "trunk-01", "sip:1001@sip.local"),
+        ("number-03", "tel:+18295863314", "trunk-02", "sip:1001@sip.local"),
+        ("number-04", "tel:+18095863314", "trunk-03", "sip:voice@sip.local"),
+        ("number-05", "tel:+14045551212", "trunk-01", "sip:voice@sip.local"),
+    ] {
+        let mut number = Number::new(reference, tel, r(trunk));
+        number.aor_link = Some(link.into());
+        if reference == "number-01" {
+            number.session_affinity_header = Some("X-Room-Id".into());
+            number.extra_headers = vec![("X-Room-Id".into(), "jsa-shqm-iyo".into())];
+        }
+        t.put(number);
+    }
+    for (reference, host, acl, inbound) in [
+        ("trunk-01", "trunk01.acme.com", r("acl-01"), None),
+        ("trunk-02", "trunk02.acme.com", r("acl-01"), r("credentials-04")),
+        ("trunk-03", "trunk03.acme.com", None, r("credentials-04")),
+    ] {
+        let mut trunk = Trunk::new(reference, reference);
+        trunk.inbound_uri = Some(host.into());
+        trunk.acl = acl;
+        trunk.inbound_credentials = inbound;
+        trunk.outbound_credentials = r("credentials-04");
+        trunk.uris = vec![uri("sip.provider.net", 7060, 10)];
+        t.put(trunk);
+    }
+    t
+}
+
+/// A contact that is registered.
+#[derive(Clone)]
+pub struct Contact {
+    pub uri: String,
+    pub q: u16,
+}
+
+/// Everything a route is asked from.
+pub struct World {
+    pub tables: Tables,
+    pub options: Options,
+    /// AOR to contacts.
+    pub bindings: HashMap<String, Vec<Contact>>,
+    /// How a digest for known credentials is judged; by user name of the credentials.
+    pub verdicts: HashMap<String, Verdict>,
+    /// Trunk ref to the destinations that are down.
+    pub down: HashMap<String, u64>,
+    /// Where packets come from.
+    pub source: SocketAddr,
+    /// Kinds of lookups that nobody can answer now.
+    pub unavailable: Option<fn(&Lookup<'_>) -> bool>,
+    /// Is the sender another exchange of ours?
+    pub sibling: bool,
+    /// Addresses of trunks' host names.
+    pub trunk_addresses: Vec<(String, std::net::IpAddr)>,
+    pub random: u64,
+}
+
+/// What the router made of a request.
+pub struct Decision {
+    pub outcome: Outcome,
+    pub plan: Plan,
+    pub words: Vec<String>,
+    pub lookups: Vec<String>,
+    /// The forwarded message for each target, Request-URI replaced.
+    pub sent: Vec<String>,
+    /// The value that keeps calls together, as the location service was asked.
+    pub affinity: Option<String>,
+    pub metadata: Option<String>,
+}
+
+impl World {
+    pub fn new() -> World {
+        World {
+            tables: fixtures(),
+            options: Options { default_domain: "sip.local".into(), ..Options::default() },
+            bindings: HashMap::new(),
+            verdicts: HashMap::new(),
+            down: HashMap::new(),
+            source: "127.0.0.1:5066".parse().unwrap(),
+            unavailable: None,
+            sibling: false,
+            trunk_addresses: Vec::new(),
+            random: 7,
+        }
+    }
+
+    pub fn register(&mut self, aor: &str, uri: &str, q: u16) {
+        self.bindings.entry(aor.into()).or_default().push(Contact { uri: uri.into(), q });
+    }
+
+    /// Everybody with credentials knows the secret.
+    pub fn authenticated() -> World {
+        let mut world = World::new();
+        for user in ["1001", "1002", "asterisk", "freeswitch", "pbx-1"] {
+            world.verdicts.insert(user.into(), Verdict::Accepted);
+        }
+        world
+    }
+
+    pub fn answer<'s>(&'s self, lookup: &Lookup<'_>, plan: &mut Plan) -> Answer<'s> {
+        if self.unavailable.is_some_and(|is| is(lookup)) {
+            return Answer::Unavailable;
+        }
+        if let Some(answer) = lookup.answer(&self.tables, plan) {
+            return answer;
+        }
+        match lookup {
+            Lookup::TrunkSource { trunk, source } => Answer::Found(
+                self.trunk_addresses
+                    .iter()
+                    .any(|(host, ip)| ip == source && trunk.uris.iter().any(|u| u.host == *host)),
+            ),
+            Lookup::TrunkState(trunk) => {
+                Answer::Down(self.down.get(trunk.reference.as_str()).copied().unwrap_or_default())
+            }
+            Lookup::Authenticate { credentials } => Answer::Verdict(match credentials {
+                Some(c) => self.verdicts.get(&c.username).copied().unwrap_or(Verdict::Missing),
+                None => self.verdicts.get("").copied().unwrap_or(Verdict::Missing),
+            }),
+            Lookup::Bindings { .. } => {
+                let aor = std::str::from_utf8(&plan.aor).unwrap();
+                let contacts = self.bindings.get(aor).map(Vec::as_slice).unwrap_or_default();
+                for (id, contact) in contacts.iter().enumerate() {
+                    plan.targets.push_binding(Binding {
+                        uri: contact.uri.as_bytes(),
+                        q: contact.q,
+                        flow: None,
+                        next_hop: None,
+                        path: b"",
+                        id: id as u64 + 1,
+                    });
+                }
+                Answer::Found(!contacts.is_empty())
+            }
+            other => panic!("the tables must answer {other:?}"),
+        }
+    }
+
+    pub fn own_address(uri: &Uri<'_>) -> bool {
+        uri.host == b"192.0.2.1" || uri.host == b"localhost"
+    }
+
+    pub fn ask(&self, text: &str) -> Decision {
+        let bytes = text.as_bytes();
+        let mut index = Index::default();
+        index.parse(bytes, &Limits::default()).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: self.source,
+            connection: ConnectionId::NONE,
+        };
+        let message = Message::new(bytes, &index);
+        let own = World::own_address;
+        let mut request = Request::new(message, flow, &self.options, &own, self.random).unwrap();
+        request.from_sibling = self.sibling;
+        let mut plan = Plan::default();
+        let mut route = Route::default();
+        let mut lookups = Vec::new();
+        let mut affinity_asked = None;
+        let mut step = route.start(&request, &mut plan);
+        while let Step::Need(lookup) = step {
+            assert!(lookups.len() < 64, "a route without end: {lookups:?}");
+            lookups.push(format!("{lookup:?}"));
+            if let Lookup::Bindings { affinity, .. } = lookup {
+                affinity_asked = affinity.map(|a| String::from_utf8(a.to_vec()).unwrap());
+            }
+            let answer = self.answer(&lookup, &mut plan);
+            step = route.step(&request, &mut plan, answer);
+        }
+        let mut sent = Vec::new();
+        for target in plan.targets.as_slice() {
+            let mut splices = Splices::default();
+            splices.replace(message.uri_span(), plan.targets.text(target.uri));
+            let end = message.body_span().start - 2;
+            plan.apply(&mut splices, end);
+            splices.insert(end, plan.targets.text(target.headers));
+            let mut out = Vec::new();
+            splices.apply(bytes, bytes.len() as u16, &mut out);
+            sent.push(String::from_utf8(out).unwrap());
+        }
+        Decision {
+            outcome: plan.outcome,
+            words: route.facts().iter().map(ToString::to_string).collect(),
+            metadata: route.metadata().map(|m| serde_json::Value::Object(m.clone()).to_string()),
+            plan,
+            lookups,
+            sent,
+            affinity: affinity_asked,
+        }
+    }
+
+    pub fn invite(&self, from: &str, to: &str) -> Decision {
+        self.ask(&request("INVITE", from, to, ""))
+    }
+}
+
+impl Decision {
+    /// In short: `480`, `challenge 401 sip.local`, `register sip:… `, `direction: uri, uri | uri` (`|` between
+    /// groups).
+    pub fn short(&self) -> String {
+        match self.outcome {
+            Outcome::Reply { code, retry_after: None, .. } => code.to_string(),
+            Outcome::Reply { code, retry_after: Some(s), .. } => format!("{code} after {s}"),
+            Outcome::Challenge { proxy, stale } => format!(
+                "challenge {} {}{}",
+                if proxy { 407 } else { 401 },
+                String::from_utf8_lossy(&self.plan.realm),
+                if stale { " stale" } else { "" }
+            ),
+            Outcome::Register { max_contacts, expires } => {
+                let mut out = format!("register {}", String::from_utf8_lossy(&self.plan.aor));
+                out.extend(max_contacts.map(|n| format!(" max {n}")));
+                out.extend(expires.map(|n| format!(" expires {n}")));
+                out
+            }
+            Outcome::Forward => {
+                let mut out = self.plan.direction.map_or("relay", |d| d.as_str()).to_string() + ":";
+                let mut group = 0;
+                for t in self.plan.targets.as_slice() {
+                    if t.group != group {
+                        out.push_str(" |");
+                        group = t.group;
+                    }
+                    out.push(' ');
+                    out.push_str(std::str::from_utf8(self.plan.targets.text(t.uri)).unwrap());
+                }
+                out
+            }
+        }
+    }
+
+    /// The values of a header of the first forwarded message.
+    pub fn header(&self, name: &str) -> Vec<String> {
+        self.header_of(0, name)
+    }
+
+    pub fn header_of(&self, target: usize, name: &str) -> Vec<String> {
+        let head = self.sent[target].split("\r\n\r\n").next().unwrap();
+        head.lines()
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(n, _)| n.trim().eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.trim().to_owned())
+            .collect()
+    }
+}
+
+/// A request. `from` and `to` without a scheme get `sip:`.
+pub fn request(method: &str, from: &str, to: &str, headers: &str) -> String {
+    let full = |u: &str| {
+        if u.starts_with("sip:") || u.starts_with("tel:") || u.starts_with("sips:") || u.starts_with("urn:") {
+            u.to_owned()
+        } else {
+            format!("sip:{u}")
+        }
+    };
+    let (from, to) = (full(from), full(to));
+    format!(
+        "{method} {to} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.50:5066;branch=z9hG4bKx;rport\r\n\
+         From: <{from}>;tag=ft\r\nTo: <{to}>\r\nCall-ID: c1\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
+         Contact: <sip:1001@10.0.0.50:5066>\r\n{headers}Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// A REGISTER at `domain` of From and To.
+pub fn register(domain: &str, from: &str, to: &str) -> String {
+    format!(
+        "REGISTER sip:{domain} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.50:5066;branch=z9hG4bKx;rport\r\n\
+         From: <sip:{from}>;tag=ft\r\nTo: <sip:{to}>\r\nCall-ID: r1\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <sip:1001@10.0.0.50:5066>\r\nContent-Length: 0\r\n\r\n"
+    )
+}

@@ -1,0 +1,142 @@
+//! What a forwarded request loses and gains.
+
+mod common;
+
+use common::{World, request};
+
+fn world() -> World {
+    let mut world = World::authenticated();
+    world.register("sip:1001@sip.local", "sip:1001@10.0.0.51:5060", 1000);
+    world.register("sip:1002@sip.local", "sip:1002@10.0.0.50:5066", 1000);
+    world
+}
+
+const CLAIMS: &str = "P-Asserted-Identity: <sip:king@sip.local>\r\nRemote-Party-ID: <sip:king@sip.local>\r\n\
+    P-Preferred-Identity: <sip:king@sip.local>\r\nX-Gateway-Auth: YTpi\r\nx-edgeport-ref: e1\r\n\
+    X-Connect-Token: t\r\nX-Call-Direction: from-pstn\r\nX-Other: stays\r\n";
+
+#[test]
+fn a_phone_may_not_assert_who_it_is() {
+    let got = world().ask(&request("INVITE", "1001@sip.local", "1002@sip.local", CLAIMS));
+    for gone in [
+        "P-Asserted-Identity",
+        "Remote-Party-ID",
+        "P-Preferred-Identity",
+        "X-Gateway-Auth",
+        "X-Edgeport-Ref",
+        "X-Connect-Token",
+    ] {
+        assert_eq!(got.header(gone), [""; 0], "{gone}");
+    }
+    assert_eq!(got.header("X-Other"), ["stays"]);
+    assert_eq!(got.header("X-Call-Direction"), ["agent-to-agent"]);
+}
+
+#[test]
+fn a_trunk_is_believed() {
+    let got = world().ask(&request("INVITE", "+1785@c.example", "+18295863314@trunk02.acme.com", CLAIMS));
+    assert_eq!(got.header("P-Asserted-Identity"), ["<sip:king@sip.local>"]);
+    assert_eq!(got.header("Remote-Party-ID"), ["<sip:king@sip.local>"]);
+    assert_eq!(got.header("X-Gateway-Auth"), [""; 0]);
+    assert_eq!(got.header("X-Call-Direction"), ["from-pstn"]);
+    // What the caller withholds passes through untouched.
+    let text =
+        request("INVITE", "anonymous@anonymous.invalid", "+18295863314@trunk02.acme.com", "Privacy: id\r\n");
+    let got = world().ask(&text);
+    assert_eq!(got.header("Privacy"), ["id"]);
+    assert!(got.header("From")[0].contains("anonymous.invalid"));
+}
+
+#[test]
+fn identity_towards_a_trunk() {
+    let world = world();
+    let shown = world.ask(&request("INVITE", "1002@sip.local", "1785@sip.local", CLAIMS));
+    assert_eq!(shown.header("Privacy"), ["none"]);
+    assert_eq!(
+        shown.header("Remote-Party-ID"),
+        ["<sip:+17066041487@sip.provider.net>;screen=yes;party=calling"]
+    );
+    assert_eq!(shown.header("P-Asserted-Identity"), ["<sip:+17066041487@sip.provider.net;user=phone>"]);
+    assert_eq!(shown.header("X-Gateway-Auth"), [""; 0], "credentials never travel");
+    let hidden = world.invite("1001@sip.local", "1785@sip.local");
+    assert_eq!(hidden.header("Privacy"), ["id"], "the agent is private");
+    assert_eq!(
+        hidden.header("Remote-Party-ID"),
+        ["<sip:+17066041487@sip.provider.net>;screen=yes;party=calling;privacy=full"]
+    );
+    let asked = world.ask(&request("INVITE", "1002@sip.local", "1785@sip.local", "Privacy: user;id\r\n"));
+    assert_eq!(asked.header("Privacy"), ["id"], "the caller asks for it");
+    let mut world = world;
+    world.options.privacy_always_none = true;
+    assert_eq!(world.invite("1001@sip.local", "1785@sip.local").header("Privacy"), ["none"]);
+}
+
+#[test]
+fn display_names_are_quoted() {
+    let world = world();
+    for (from, want) in [
+        (
+            "From: Alice A <sip:1002@sip.local>;tag=1",
+            "\"Alice A\" <sip:+17066041487@sip.provider.net;user=phone>",
+        ),
+        (
+            "From: \"A \\\" B\" <sip:1002@sip.local>;tag=1",
+            "\"A \\\" B\" <sip:+17066041487@sip.provider.net;user=phone>",
+        ),
+    ] {
+        let text = request("INVITE", "1002@sip.local", "1785@sip.local", "");
+        let text = text.replace("From: <sip:1002@sip.local>;tag=ft", from);
+        assert_eq!(world.ask(&text).header("P-Asserted-Identity"), [want]);
+    }
+}
+
+#[test]
+fn credentials_for_us_are_spent() {
+    let mine = "Authorization: Digest username=\"1001\", realm=\"sip.local\", nonce=\"n\", response=\"r\"\r\n\
+        Proxy-Authorization: Digest realm=\"callee.example\",username=\"1001\",nonce=\"n\"\r\n";
+    let got = world().ask(&request("INVITE", "1001@sip.local", "1002@sip.local", mine));
+    assert_eq!(got.header("Authorization"), [""; 0]);
+    assert_eq!(got.header("Proxy-Authorization").len(), 1, "those for another realm are not ours");
+}
+
+#[test]
+fn numbers_are_written_as_e164() {
+    let mut world = world();
+    world.options.enforce_e164 = true;
+    let got = world.ask(&request("INVITE", "17851112222@c.example", "18295863314@trunk02.acme.com", ""));
+    assert_eq!(got.header("From"), ["<sip:17851112222@c.example>;tag=ft"], "no such exchange");
+    let got = world.ask(&request("INVITE", "17853172222@c.example", "18295863314@trunk02.acme.com", ""));
+    assert_eq!(got.short(), "from-pstn: sip:1001@10.0.0.51:5060");
+    assert_eq!(got.header("From"), ["<sip:+17853172222@c.example>;tag=ft"]);
+    assert_eq!(got.header("To"), ["<sip:+18295863314@trunk02.acme.com>"]);
+    let got = world.invite("1001@sip.local", "17853178070@sip.local");
+    assert_eq!(got.short(), "agent-to-pstn: sip:+17853178070@sip.provider.net:7060");
+    assert_eq!(got.header("From"), ["<sip:1001@sip.local>;tag=ft"], "an extension is none");
+}
+
+#[test]
+fn what_a_sibling_routed_is_only_relayed() {
+    let mut world = world();
+    let text = request("INVITE", "x@foo.example", "sip:1002@10.0.0.50:5066", "X-Edgeport-Ref: e2\r\n");
+    assert_eq!(world.ask(&text).short(), "403", "nobody may say so but one");
+    world.sibling = true;
+    let got = world.ask(&text);
+    assert_eq!(got.short(), "relay: sip:1002@10.0.0.50:5066");
+    assert_eq!(got.header("X-Edgeport-Ref"), [""; 0]);
+}
+
+#[test]
+fn the_words_of_a_route() {
+    let got = world().invite("1001@sip.local", "1785@sip.local");
+    assert_eq!(
+        got.words,
+        [
+            "1001@sip.local is agent agent-01 of domain domain-01",
+            "access control list acl-01 lets the source address pass",
+            "the caller has authenticated",
+            "the rule .* leads out by number number-01",
+            "it goes out as +17066041487",
+            "it goes out through trunk trunk-01",
+        ]
+    );
+}
