@@ -1,0 +1,65 @@
+//! The loop around a target: how long, how much, and what it was when something broke.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, Instant};
+
+use crate::mutate::mutate;
+use crate::rng::Rng;
+
+/// What a run did.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Inputs given to the target, the corpus itself included.
+    pub inputs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// `TRUNKLINE_SOAK_SECONDS`, else 2.
+pub fn seconds() -> Duration {
+    let text = std::env::var("TRUNKLINE_SOAK_SECONDS").unwrap_or_default();
+    Duration::from_secs_f64(text.parse().unwrap_or(2.0))
+}
+
+/// `TRUNKLINE_FUZZ_SEED`, else one that differs from run to run.
+fn seed() -> u64 {
+    let given = std::env::var("TRUNKLINE_FUZZ_SEED").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(1, |time| time.as_nanos() as u64)
+    })
+}
+
+/// Runs the corpus and then mutations of it through `target` for `time`, and prints how much that was. When the
+/// target panics, the seed and the input are printed first.
+pub fn soak(name: &str, corpus: &[Vec<u8>], time: Duration, target: impl Fn(&[u8])) -> Report {
+    let seed = seed();
+    let mut rng = Rng::new(seed);
+    let mut report = Report { inputs: 0, bytes: 0 };
+    let mut give = |input: &[u8]| {
+        report.inputs += 1;
+        report.bytes += input.len() as u64;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(input))) {
+            eprintln!(
+                "{name}: TRUNKLINE_FUZZ_SEED={seed}, input {}:\n{}",
+                report.inputs,
+                input.escape_ascii()
+            );
+            resume_unwind(panic);
+        }
+    };
+    corpus.iter().for_each(|input| give(input));
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        for _ in 0..64 {
+            give(&mutate(&mut rng, corpus));
+        }
+    }
+    println!(
+        "fuzz {name}: {} inputs, {:.1} MB in {:.1} s, seed {seed}",
+        report.inputs,
+        report.bytes as f64 / 1e6,
+        time.as_secs_f64()
+    );
+    report
+}

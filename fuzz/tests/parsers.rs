@@ -1,0 +1,51 @@
+//! Every parser, for `TRUNKLINE_SOAK_SECONDS` each.
+
+use trunkline_fuzz::targets::{self, frames};
+use trunkline_fuzz::{corpus, seconds, soak};
+
+#[test]
+fn message() {
+    soak("message", &corpus(), seconds(), targets::message);
+}
+
+#[test]
+fn uri() {
+    soak("uri", &corpus(), seconds(), targets::uri);
+}
+
+#[test]
+fn via() {
+    soak("via", &corpus(), seconds(), targets::via);
+}
+
+#[test]
+fn contact() {
+    soak("contact", &corpus(), seconds(), targets::contact);
+}
+
+#[test]
+fn digest() {
+    soak("digest", &corpus(), seconds(), targets::digest);
+}
+
+#[test]
+fn framing() {
+    soak("framing", &corpus(), seconds(), targets::framing);
+}
+
+/// Three messages in a row, cut in two at every byte.
+#[test]
+fn every_cut_of_a_stream_gives_the_same_messages() {
+    let messages: Vec<Vec<u8>> = corpus().into_iter().filter(|bytes| bytes.ends_with(b"\r\n")).collect();
+    let mut cuts = 0;
+    for trio in messages.windows(3) {
+        let stream = trio.concat();
+        let whole = frames(&[&stream], 65_535);
+        for at in 0..=stream.len() {
+            assert_eq!(frames(&[&stream[..at], &stream[at..]], 65_535), whole, "cut at {at}");
+            cuts += 1;
+        }
+    }
+    println!("{cuts} cuts");
+    assert!(cuts > 10_000);
+}
