@@ -1,0 +1,94 @@
+//! Once its memory has grown, a plan is filled without allocating.
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::{World, request};
+use trunkline_routing::{Outcome, Plan, Request, Route, Step};
+use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often the hundredth request of its kind allocates, from its index to its splices.
+fn allocations(world: &World, text: &str) -> usize {
+    let mut index = Index::default();
+    let mut plan = Plan::default();
+    let mut splices = Splices::default();
+    let flow = Flow {
+        transport: Transport::Udp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: world.source,
+        connection: ConnectionId::NONE,
+    };
+    let mut seen = 0;
+    for _ in 0..100 {
+        let before = ALLOCATIONS.with(Cell::get);
+        index.parse(text.as_bytes(), &Limits::default()).unwrap();
+        let message = Message::new(text.as_bytes(), &index);
+        let own = World::own_address;
+        let request = Request::new(message, flow, &world.options, &own, 7).unwrap();
+        let mut route = Route::default();
+        let mut step = route.start(&request, &mut plan);
+        while let Step::Need(lookup) = step {
+            let answer = world.answer(&lookup, &mut plan);
+            step = route.step(&request, &mut plan, answer);
+        }
+        splices.clear();
+        plan.apply(&mut splices, message.body_span().start - 2);
+        seen = ALLOCATIONS.with(Cell::get) - before;
+    }
+    assert!(
+        matches!(plan.outcome, Outcome::Forward | Outcome::Register { .. } | Outcome::Challenge { .. }),
+        "{:?}",
+        plan.outcome
+    );
+    seen
+}
+
+#[test]
+fn a_steady_router_allocates_nothing() {
+    let mut world = World::authenticated();
+    world.register("sip:1001@sip.local", "sip:1001@10.0.0.51:5060", 1000);
+    world.register("sip:1002@sip.local", "sip:1002@10.0.0.50:5066", 1000);
+    world.register("sip:1002@sip.local", "sip:1002@10.0.0.51:5066", 500);
+    world.register("sip:conference@sip.local", "sip:asterisk@10.0.0.60:5060", 1000);
+    let digest =
+        "Authorization: Digest username=\"1001\", realm=\"sip.local\", nonce=\"n\", response=\"r\"\r\n";
+    let from = "1001@sip.local";
+    for (what, text) in [
+        ("agent to agent", request("INVITE", from, "1002@sip.local", digest)),
+        ("a message", request("MESSAGE", from, "1002@sip.local", digest)),
+        ("agent to peer", request("INVITE", from, "conference@sip.local", digest)),
+        ("out through a trunk", request("INVITE", from, "17853178070@sip.local", digest)),
+        ("in through a trunk", request("INVITE", "+1785@c.example", "+18295863314@trunk02.acme.com", "")),
+        ("a registration", common::register("sip.local", from, from)),
+        ("a challenge", request("INVITE", "nobody@sip.local", "1002@sip.local", "")),
+    ] {
+        assert_eq!(allocations(&world, &text), 0, "{what}");
+    }
+}
