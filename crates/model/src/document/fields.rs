@@ -33,6 +33,30 @@ impl Reading {
         self.report.borrow_mut().errors.extend(other.errors);
     }
 
+    /// One of several words; case does not matter, nor `_` against `-`.
+    pub fn word<T: Copy>(&self, node: &Node, words: &[(&str, T)]) -> Option<T> {
+        let names = || words.iter().map(|(name, _)| *name);
+        let Content::Scalar { text, .. } = &node.content else {
+            self.expected(&format!("one of {}", names().collect::<Vec<_>>().join(", ")), node);
+            return None;
+        };
+        let same = |name: &str| {
+            name.len() == text.len()
+                && name.bytes().zip(text.bytes()).all(|(a, b)| {
+                    a.eq_ignore_ascii_case(&b) || (matches!(a, b'-' | b'_') && matches!(b, b'-' | b'_'))
+                })
+        };
+        let found = words.iter().find(|(name, _)| same(name)).map(|(_, value)| *value);
+        if found.is_none() {
+            self.error(
+                format!("`{text}` is unknown here{}", did_you_mean(text, names())),
+                &node.place,
+                Some(format!("expected one of: {}", names().collect::<Vec<_>>().join(", "))),
+            );
+        }
+        found
+    }
+
     /// Ends the reading.
     pub fn into_report(self) -> Report {
         self.report.into_inner()
@@ -129,36 +153,13 @@ impl<'n> Fields<'n> {
     /// One of several words; case does not matter, nor `_` against `-`.
     pub fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let node = self.node(key)?;
-        self.word(node, words)
+        self.reading.word(node, words)
     }
 
     /// A list of words as in [`Fields::choice`].
     pub fn choices<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<Vec<T>> {
         let items = self.list(key)?;
-        Some(items.iter().filter_map(|item| self.word(item, words)).collect())
-    }
-
-    fn word<T: Copy>(&self, node: &Node, words: &[(&str, T)]) -> Option<T> {
-        let names = || words.iter().map(|(name, _)| *name);
-        let Content::Scalar { text, .. } = &node.content else {
-            self.reading.expected(&format!("one of {}", names().collect::<Vec<_>>().join(", ")), node);
-            return None;
-        };
-        let same = |name: &str| {
-            name.len() == text.len()
-                && name.bytes().zip(text.bytes()).all(|(a, b)| {
-                    a.eq_ignore_ascii_case(&b) || (matches!(a, b'-' | b'_') && matches!(b, b'-' | b'_'))
-                })
-        };
-        let found = words.iter().find(|(name, _)| same(name)).map(|(_, value)| *value);
-        if found.is_none() {
-            self.reading.error(
-                format!("`{text}` is unknown here{}", did_you_mean(text, names())),
-                &node.place,
-                Some(format!("expected one of: {}", names().collect::<Vec<_>>().join(", "))),
-            );
-        }
-        found
+        Some(items.iter().filter_map(|item| self.reading.word(item, words)).collect())
     }
 
     /// A list.

@@ -1,0 +1,93 @@
+//! What no value can be by itself: values that do not fit together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::sections::ClientAuth;
+use crate::tree::Config;
+
+/// A key whose value does not fit.
+pub(crate) struct Misfit {
+    pub path: &'static str,
+    pub message: String,
+}
+
+pub(crate) fn check(config: &Config) -> Vec<Misfit> {
+    let mut misfits = Vec::new();
+    let mut unless = |holds: bool, path: &'static str, message: &str| {
+        if !holds {
+            misfits.push(Misfit { path, message: message.to_owned() });
+        }
+    };
+    let r = &config.registrar;
+    unless(r.max_expires > 0, "registrar.maxExpires", "maxExpires must be at least 1");
+    unless(r.min_expires <= r.max_expires, "registrar.minExpires", "minExpires is above maxExpires");
+    unless(
+        r.default_expires <= r.max_expires,
+        "registrar.defaultExpires",
+        "defaultExpires is above maxExpires",
+    );
+    unless(
+        r.default_expires >= r.min_expires,
+        "registrar.defaultExpires",
+        "defaultExpires is below minExpires",
+    );
+    unless(r.max_contacts > 0, "registrar.maxContacts", "maxContacts must be at least 1");
+
+    let l = &config.limits;
+    let message = "messageSize must be between 1024 and 65535";
+    unless((1024..=65_535).contains(&l.message_size), "limits.messageSize", message);
+    unless((16..=250).contains(&l.headers), "limits.headers", "headers must be between 16 and 250");
+    unless(l.idle_seconds > 0, "limits.idleSeconds", "idleSeconds must be at least 1");
+    unless(l.partial_seconds > 0, "limits.partialSeconds", "partialSeconds must be at least 1");
+    let message = "connectionsPerAddress must be at least 1";
+    unless(l.connections_per_address > 0, "limits.connectionsPerAddress", message);
+    unless(l.unsent_bytes >= 65_536, "limits.unsentBytes", "unsentBytes must be at least 65536");
+
+    let message = "noAnswerSeconds must be between 1 and 3600";
+    unless((1..=3600).contains(&config.routing.no_answer_seconds), "routing.noAnswerSeconds", message);
+    unless(config.workers <= 1024, "workers", "workers must be at most 1024");
+    unless(!config.roles.is_empty(), "roles", "at least one role is needed");
+    unless(!config.domain.is_empty(), "domain", "the domain must not be empty");
+    unless(!config.data.is_empty(), "data", "the data must not be empty");
+
+    let t = &config.tls;
+    unless(t.cert.is_some() || t.key.is_none(), "tls.key", "a key needs `tls.cert`");
+    unless(t.key.is_some() || t.cert.is_none(), "tls.cert", "a certificate needs `tls.key`");
+    let both = t.cert.is_some() && t.pkcs12.file.is_some();
+    unless(!both, "tls.pkcs12.file", "there is `tls.cert` already: one of them is enough");
+    let checkable = t.client_auth == ClientAuth::Off || t.client_ca.is_some();
+    unless(checkable, "tls.clientAuth", "client certificates need `tls.clientCa`");
+
+    misfits.extend(ports_taken_twice(config));
+    misfits
+}
+
+/// Keys that want the same port, UDP and the rest apart.
+fn ports_taken_twice(config: &Config) -> Vec<Misfit> {
+    let l = &config.listen;
+    let one = |address: &Option<SocketAddr>| address.iter().copied().collect();
+    let keys: [(&'static str, Vec<SocketAddr>); 7] = [
+        ("listen.tcp", l.tcp.clone()),
+        ("listen.tls", l.tls.clone()),
+        ("listen.ws", l.ws.clone()),
+        ("listen.wss", l.wss.clone()),
+        ("http.addr", one(&config.http.addr)),
+        ("grpc.addr", one(&config.grpc.addr)),
+        ("grpc.externalAddr", one(&config.grpc.external_addr)),
+    ];
+    let mut misfits = Vec::new();
+    let mut taken: BTreeMap<SocketAddr, &'static str> = BTreeMap::new();
+    for (path, addresses) in keys {
+        // Port 0 is any free one.
+        for address in addresses.into_iter().filter(|address| address.port() > 0) {
+            match taken.insert(address, path) {
+                Some(by) => {
+                    misfits.push(Misfit { path, message: format!("{address} is taken by `{by}` already") });
+                }
+                None => continue,
+            }
+        }
+    }
+    misfits
+}

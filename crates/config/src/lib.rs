@@ -1,0 +1,35 @@
+//! `trunkline.yaml`: one tree of settings with defaults in code, overridden by the file, overridden by the
+//! environment; each value remembers where it came from.
+//!
+//! ```
+//! use trunkline_config::{Config, Env, Source};
+//!
+//! let file = Source::new("trunkline.yaml", "registrar:\n  maxExpires: 1800\n");
+//! let env = Env::from([("TRUNKLINE_DOMAIN", "pbx.example")]);
+//! let loaded = Config::read(Some(&file), &env).unwrap_or_else(|report| panic!("{report}"));
+//! assert_eq!(loaded.config.registrar.max_expires, 1800);
+//! assert_eq!(loaded.config.domain, "pbx.example");
+//! assert!(loaded.to_string().contains("maxExpires: 1800  # trunkline.yaml:2:15"));
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod keys;
+mod load;
+mod sections;
+mod setting;
+mod tree;
+
+pub use keys::{Env, Origin, Value};
+pub use load::Loaded;
+pub use sections::{
+    Calls, Certificate, ClientAuth, Control, Dns, Grpc, Http, Limits, Listen, Log, LogFormat, Pkcs12,
+    Registrar, Role, Routing, Tls,
+};
+pub use setting::{HostAddresses, Secret};
+pub use tree::Config;
+pub use trunkline_model::document::{Report, Source};
+
+/// What a program answers the system with after a usage or configuration error (BSD `EX_USAGE`).
+pub const EXIT_USAGE: u8 = 64;

@@ -1,0 +1,143 @@
+//! From the file and the environment to the tree.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use trunkline_model::document::{Place, Reading, Report, Source, nearest, parse};
+
+use crate::check::check;
+use crate::keys::{Env, Keys, Origin, Value, variable};
+use crate::tree::Config;
+
+/// The configuration, and where each value of it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Every key with its value, in the order of the tree.
+    pub values: Vec<Value>,
+    /// What may be a mistake, but need not be one.
+    pub warnings: Vec<String>,
+}
+
+/// Variables that mean something else than a key.
+const OTHER_VARIABLES: [&str; 2] = ["TRUNKLINE_CONFIG", "TRUNKLINE_BIN"];
+
+/// The file that is read if none is named.
+const DEFAULT_FILE: &str = "trunkline.yaml";
+
+impl Config {
+    /// Reads the named file, or `$TRUNKLINE_CONFIG`, or `trunkline.yaml` in this folder if there is one.
+    pub fn load(file: Option<&Path>, env: &Env) -> Result<Loaded, Report> {
+        let named = file.or_else(|| env.get("TRUNKLINE_CONFIG").map(Path::new));
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Config::read(Some(&Source::new(name, text)), env),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Config::read(None, env)
+            }
+            Err(error) => {
+                let mut report = Report::default();
+                report.push(format!("cannot read the configuration {name}: {error}"), None, None);
+                Err(report)
+            }
+        }
+    }
+
+    /// Reads a text and the environment.
+    pub fn read(file: Option<&Arc<Source>>, env: &Env) -> Result<Loaded, Report> {
+        let reading = Reading::default();
+        let mut documents = match file.map(parse).transpose() {
+            Ok(documents) => documents.unwrap_or_default(),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(second) = documents.get(1) {
+            reading.error("the configuration is one document", &second.place, None);
+        }
+        documents.truncate(1);
+        let root = documents.first().filter(|node| !node.is_null());
+
+        let mut config = Config::default();
+        let mut keys = Keys::root(&reading, env, root);
+        config.keys(&mut keys);
+        let mut values = keys.finish();
+        follow(&mut config, &mut values);
+
+        let mut report = Report::default();
+        // A value that could not be read is its default now: nothing to be measured by.
+        if reading.errors() == 0 {
+            for misfit in check(&config) {
+                let origin = values.iter().find(|value| value.path == misfit.path).map(|value| &value.origin);
+                let (place, help) = match origin {
+                    Some(Origin::File(place)) => (Some(place.clone()), None),
+                    Some(Origin::Variable(name)) => {
+                        let source = Source::new(format!("environment variable {name}"), "");
+                        (Some(Place::whole(source)), None)
+                    }
+                    Some(Origin::Default) | None => {
+                        (None, Some(format!("`{}` has its default", misfit.path)))
+                    }
+                };
+                report.push(format!("`{}`: {}", misfit.path, misfit.message), place, help);
+            }
+        }
+        let mut all = reading.into_report();
+        all.errors.extend(report.errors);
+        let warnings = unknown_variables(env, &values);
+        all.unless(Loaded { config, values, warnings })
+    }
+}
+
+/// A default gives way to the bounds that the operator set.
+fn follow(config: &mut Config, values: &mut [Value]) {
+    let r = &mut config.registrar;
+    let value = values.iter_mut().find(|value| value.path == "registrar.defaultExpires");
+    if let Some(value) = value.filter(|value| matches!(value.origin, Origin::Default))
+        && r.min_expires <= r.max_expires
+    {
+        r.default_expires = r.default_expires.clamp(r.min_expires, r.max_expires);
+        value.shown = r.default_expires.to_string();
+    }
+}
+
+/// Variables that look like ours and override nothing.
+fn unknown_variables(env: &Env, values: &[Value]) -> Vec<String> {
+    let known: Vec<String> = values.iter().map(|value| variable(&value.path)).collect();
+    let unknown = env
+        .names()
+        .filter(|name| !OTHER_VARIABLES.contains(name) && !known.iter().any(|known| known == name));
+    let warn = |name: &str| {
+        let near = nearest(name, known.iter().map(String::as_str));
+        let near = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
+        format!("the environment variable {name} overrides nothing{near}")
+    };
+    unknown.map(warn).collect()
+}
+
+impl Loaded {
+    /// Where the value of a key came from, e.g. of `listen.udp`.
+    pub fn origin(&self, path: &str) -> Option<&Origin> {
+        self.values.iter().find(|value| value.path == path).map(|value| &value.origin)
+    }
+}
+
+/// The whole tree as YAML that can be read again (secrets aside), with the origin of each value behind it.
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut open: Vec<&str> = Vec::new();
+        for value in &self.values {
+            let mut steps: Vec<&str> = value.path.split('.').collect();
+            let key = steps.pop().unwrap_or_default();
+            let shared = steps.iter().zip(&open).take_while(|(a, b)| a == b).count();
+            for (depth, step) in steps.iter().enumerate().skip(shared) {
+                writeln!(f, "{:width$}{step}:", "", width = depth * 2)?;
+            }
+            let indent = steps.len() * 2;
+            writeln!(f, "{:indent$}{key}: {}  # {}", "", value.shown, value.origin)?;
+            open = steps;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! The sections of the tree, with their defaults.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use trunkline_model::document::{Node, Reading};
+
+use crate::keys::Keys;
+use crate::setting::{HostAddresses, Secret, Setting, everywhere, list_of, quoted, words};
+
+/// Declares a section: fields with key, type and default, readable by [`Keys`].
+macro_rules! section {
+    ($(#[$meta:meta])* $Name:ident {
+        $($(#[$field_meta:meta])* $field:ident: $Type:ty = $default:expr, $key:literal;)*
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Name { $($(#[$field_meta])* pub $field: $Type,)* }
+
+        impl Default for $Name {
+            fn default() -> Self {
+                $Name { $($field: $default,)* }
+            }
+        }
+
+        impl $Name {
+            pub(crate) fn keys(&mut self, keys: &mut Keys<'_>) {
+                $(keys.value($key, &mut self.$field);)*
+            }
+        }
+    };
+}
+
+words! {
+    /// A part of the exchange that this process runs.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    Role {
+        /// SIP: listeners, registrar, router.
+        Exchange = "exchange",
+        /// Health and metrics over HTTP.
+        Health = "health",
+        /// The Unix socket of the command line.
+        Control = "control",
+    }
+}
+list_of!(Role);
+
+section! {
+    /// `listen`: addresses per transport.
+    Listen {
+        /// SIP over UDP.
+        udp: Vec<SocketAddr> = everywhere(5060), "udp";
+        /// SIP over TCP.
+        tcp: Vec<SocketAddr> = everywhere(5060), "tcp";
+        /// SIP over TLS.
+        tls: Vec<SocketAddr> = everywhere(5061), "tls";
+        /// SIP over WebSocket, RFC 7118.
+        ws: Vec<SocketAddr> = everywhere(5062), "ws";
+        /// SIP over secure WebSocket.
+        wss: Vec<SocketAddr> = everywhere(5063), "wss";
+    }
+}
+
+section! {
+    /// `limits`: what a stranger may take of us.
+    Limits {
+        /// Bytes of a message, at most 65,535.
+        message_size: u32 = 65_535, "messageSize";
+        /// Header lines of a message, at most 250.
+        headers: u16 = 250, "headers";
+        /// Connections from one address.
+        connections_per_address: u32 = 1000, "connectionsPerAddress";
+        /// A connection on which nothing was heard for this long is closed, in seconds.
+        idle_seconds: u32 = 900, "idleSeconds";
+        /// A connection that began a message has this long to end it, in seconds.
+        partial_seconds: u32 = 15, "partialSeconds";
+        /// Bytes that may wait to be written to one connection.
+        unsent_bytes: u32 = 1 << 20, "unsentBytes";
+    }
+}
+
+section! {
+    /// `registrar`: RFC 3261 §10.3.
+    Registrar {
+        /// Shorter registrations get 423, in seconds.
+        min_expires: u32 = 60, "minExpires";
+        /// Longer ones are shortened, in seconds.
+        max_expires: u32 = 7200, "maxExpires";
+        /// For a contact that says nothing, in seconds.
+        default_expires: u32 = 3600, "defaultExpires";
+        /// Contacts of an AOR whose resource sets nothing.
+        max_contacts: u32 = 10, "maxContacts";
+        /// May a user register another's AOR?
+        third_party: bool = false, "thirdParty";
+    }
+}
+
+section! {
+    /// `routing`: how the router behaves.
+    Routing {
+        /// Users that are telephone numbers are written as E.164 with `+`.
+        e164: bool = false, "e164";
+        /// With `e164`: only numbers with a mobile prefix count.
+        mobile_prefix: bool = false, "mobilePrefix";
+        /// How long a phone rings when its agent sets nothing, in seconds.
+        no_answer_seconds: u32 = 120, "noAnswerSeconds";
+        /// Between two OPTIONS to a trunk or peer, in seconds; 0 for none.
+        qualify_seconds: u32 = 30, "qualifySeconds";
+        /// Challenge other requests than REGISTER with 407 instead of 401.
+        proxy_challenge: bool = false, "proxyChallenge";
+        /// Every call through a trunk says `Privacy: none`, as Routr 2.15 did.
+        privacy_always_none: bool = false, "privacyAlwaysNone";
+        /// A user who does not exist gets 403 instead of a challenge, as from Routr 2.15.
+        reveal_unknown_users: bool = false, "revealUnknownUsers";
+    }
+}
+
+/// A certificate for SNI, RFC 6066 §3: the host names are those the certificate itself has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The chain, PEM.
+    pub cert: PathBuf,
+    /// The key, PEM.
+    pub key: PathBuf,
+}
+
+impl Setting for Certificate {
+    fn read(node: &Node, reading: &Reading) -> Option<Certificate> {
+        let fields = reading.fields("a certificate", node)?;
+        let path = |key: &'static str| {
+            let text = fields.text(key).filter(|text| !text.is_empty());
+            if text.is_none() {
+                fields.error(key, format!("a certificate needs `{key}`"), None);
+            }
+            text.map(PathBuf::from)
+        };
+        let (cert, key) = (path("cert"), path("key"));
+        fields.finish();
+        Some(Certificate { cert: cert?, key: key? })
+    }
+
+    fn show(&self) -> String {
+        let path = |path: &PathBuf| quoted(&path.display().to_string());
+        format!("{{cert: {}, key: {}}}", path(&self.cert), path(&self.key))
+    }
+}
+list_of!(Certificate);
+
+words! {
+    /// Do clients show a certificate?
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    ClientAuth {
+        /// They are not asked.
+        Off = "off",
+        /// They are asked and may have none.
+        Optional = "optional",
+        /// Without one they are refused.
+        Required = "required",
+    }
+}
+
+section! {
+    /// `tls.pkcs12`: certificate and key in one file.
+    Pkcs12 {
+        /// The file.
+        file: Option<PathBuf> = None, "file";
+        /// Its password.
+        password: Secret = Secret::default(), "password";
+    }
+}
+
+/// `tls`: certificates. Without any, a self-signed one is made at the first start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tls {
+    /// The chain of the certificate for all without a better one, PEM.
+    pub cert: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key: Option<PathBuf>,
+    /// Or both as PKCS#12.
+    pub pkcs12: Pkcs12,
+    /// More certificates, chosen by SNI.
+    pub certificates: Vec<Certificate>,
+    /// Who signs the certificates of clients, PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Do clients show a certificate?
+    pub client_auth: ClientAuth,
+    /// Who signs the certificates of trunks and peers, PEM, beside the system's.
+    pub trusted_ca: Option<PathBuf>,
+    /// Are the certificates of trunks and peers checked?
+    pub verify: bool,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Tls {
+            cert: None,
+            key: None,
+            pkcs12: Pkcs12::default(),
+            certificates: Vec::new(),
+            client_ca: None,
+            client_auth: ClientAuth::Off,
+            trusted_ca: None,
+            verify: true,
+        }
+    }
+}
+
+impl Tls {
+    pub(crate) fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.value("cert", &mut self.cert);
+        keys.value("key", &mut self.key);
+        keys.section("pkcs12", |keys| self.pkcs12.keys(keys));
+        keys.value("certificates", &mut self.certificates);
+        keys.value("clientCa", &mut self.client_ca);
+        keys.value("clientAuth", &mut self.client_auth);
+        keys.value("trustedCa", &mut self.trusted_ca);
+        keys.value("verify", &mut self.verify);
+    }
+}
+
+section! {
+    /// `dns`: finding the way to a host, RFC 3263.
+    Dns {
+        /// Hosts whose addresses are given.
+        hosts: Vec<HostAddresses> = Vec::new(), "hosts";
+    }
+}
+
+section! {
+    /// `http`: the listener of health and metrics.
+    Http {
+        /// Where; `off` for nowhere.
+        addr: Option<SocketAddr> = Some(([127, 0, 0, 1], 8000).into()), "addr";
+    }
+}
+
+section! {
+    /// `grpc`: the resource services.
+    Grpc {
+        /// For processes on this machine, e.g. 127.0.0.1:51907.
+        addr: Option<SocketAddr> = None, "addr";
+        /// For others, e.g. 0.0.0.0:51908.
+        external_addr: Option<SocketAddr> = None, "externalAddr";
+    }
+}
+
+section! {
+    /// `control`: the door of the command line.
+    Control {
+        /// The Unix socket; by default beside the database.
+        socket: Option<PathBuf> = None, "socket";
+    }
+}
+
+section! {
+    /// `calls`: what is kept of calls.
+    Calls {
+        /// A record for every call.
+        records: bool = true, "records";
+    }
+}
+
+words! {
+    /// The form of log lines.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// An object per line.
+        Json = "json",
+    }
+}
+
+section! {
+    /// `log`: what is told.
+    Log {
+        /// `error`, `warn`, `info`, `debug`, `trace`, or filters such as `info,trunkline_edge=debug`.
+        level: String = "info".into(), "level";
+        /// The form of its lines.
+        format: LogFormat = LogFormat::Text, "format";
+    }
+}

@@ -1,0 +1,139 @@
+//! The whole tree.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use crate::keys::Keys;
+use crate::sections::{Calls, Control, Dns, Grpc, Http, Limits, Listen, Log, Registrar, Role, Routing, Tls};
+
+/// All settings, defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `data`: the store of the resources, by its URL; or a folder, in which `trunkline.db` is it.
+    pub data: String,
+    /// `database`: the SQLite file of bindings and call records; by default that of `data`.
+    pub database: Option<PathBuf>,
+    /// `domain`: the domain that our own addresses stand for; the first start makes it.
+    pub domain: String,
+    /// `roles`: what this process runs.
+    pub roles: Vec<Role>,
+    /// `workers`: threads for SIP; 0: one per core.
+    pub workers: u16,
+    /// `stateless`: forward without transactions.
+    pub stateless: bool,
+    /// `listen`.
+    pub listen: Listen,
+    /// `externalAddrs`: addresses the outside sees us under; the first of a family is advertised to it.
+    pub external_addrs: Vec<IpAddr>,
+    /// `localnets`: networks that see us under our own address there; by default those of the interfaces.
+    pub localnets: Vec<IpNet>,
+    /// `limits`.
+    pub limits: Limits,
+    /// `registrar`.
+    pub registrar: Registrar,
+    /// `routing`.
+    pub routing: Routing,
+    /// `tls`.
+    pub tls: Tls,
+    /// `dns`.
+    pub dns: Dns,
+    /// `rtpengine`: the address of its NG protocol; media is relayed if it is set.
+    pub rtpengine: Option<SocketAddr>,
+    /// `http`.
+    pub http: Http,
+    /// `grpc`.
+    pub grpc: Grpc,
+    /// `control`.
+    pub control: Control,
+    /// `calls`.
+    pub calls: Calls,
+    /// `log`.
+    pub log: Log,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            data: "sqlite:trunkline.db".into(),
+            database: None,
+            domain: "sip.local".into(),
+            roles: vec![Role::Exchange, Role::Health, Role::Control],
+            workers: 0,
+            stateless: false,
+            listen: Listen::default(),
+            external_addrs: Vec::new(),
+            localnets: Vec::new(),
+            limits: Limits::default(),
+            registrar: Registrar::default(),
+            routing: Routing::default(),
+            tls: Tls::default(),
+            dns: Dns::default(),
+            rtpengine: None,
+            http: Http::default(),
+            grpc: Grpc::default(),
+            control: Control::default(),
+            calls: Calls::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+const DATABASE: &str = "trunkline.db";
+
+impl Config {
+    pub(crate) fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.value("data", &mut self.data);
+        keys.value("database", &mut self.database);
+        keys.value("domain", &mut self.domain);
+        keys.value("roles", &mut self.roles);
+        keys.value("workers", &mut self.workers);
+        keys.value("stateless", &mut self.stateless);
+        keys.section("listen", |keys| self.listen.keys(keys));
+        keys.value("externalAddrs", &mut self.external_addrs);
+        keys.value("localnets", &mut self.localnets);
+        keys.section("limits", |keys| self.limits.keys(keys));
+        keys.section("registrar", |keys| self.registrar.keys(keys));
+        keys.section("routing", |keys| self.routing.keys(keys));
+        keys.section("tls", |keys| self.tls.keys(keys));
+        keys.section("dns", |keys| self.dns.keys(keys));
+        keys.value("rtpengine", &mut self.rtpengine);
+        keys.section("http", |keys| self.http.keys(keys));
+        keys.section("grpc", |keys| self.grpc.keys(keys));
+        keys.section("control", |keys| self.control.keys(keys));
+        keys.section("calls", |keys| self.calls.keys(keys));
+        keys.section("log", |keys| self.log.keys(keys));
+    }
+
+    /// The URL of the resource store, for `trunkline_store::Store::open`.
+    pub fn store_url(&self) -> String {
+        match self.data.split_once(':') {
+            Some(("sqlite" | "files" | "memory", _)) => self.data.clone(),
+            _ => format!("sqlite:{}", Path::new(&self.data).join(DATABASE).display()),
+        }
+    }
+
+    /// The SQLite file of bindings and call records; `None` if nothing is to survive the process.
+    pub fn database_file(&self) -> Option<PathBuf> {
+        if let Some(file) = &self.database {
+            return Some(file.clone());
+        }
+        match self.store_url().split_once(':') {
+            Some(("sqlite", file)) => Some(PathBuf::from(file)),
+            Some(("memory", _)) => None,
+            _ => Some(PathBuf::from(DATABASE)),
+        }
+    }
+
+    /// The Unix socket of the command line.
+    pub fn control_socket(&self) -> PathBuf {
+        let beside = || self.database_file().unwrap_or_else(|| DATABASE.into()).with_extension("sock");
+        self.control.socket.clone().unwrap_or_else(beside)
+    }
+
+    /// Does this process run that?
+    pub fn runs(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}

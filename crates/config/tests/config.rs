@@ -1,0 +1,141 @@
+//! The configuration as an operator meets it.
+
+use trunkline_config::{ClientAuth, Config, Env, Loaded, Role, Source};
+
+fn read(text: &str, env: &Env) -> Loaded {
+    Config::read(Some(&Source::new("trunkline.yaml", text)), env).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn wrong(text: &str, env: &Env) -> String {
+    match Config::read(Some(&Source::new("trunkline.yaml", text)), env) {
+        Ok(loaded) => panic!("accepted:\n{loaded}"),
+        Err(report) => report.to_string(),
+    }
+}
+
+#[test]
+fn nothing_is_needed() {
+    let loaded = Config::read(None, &Env::default()).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(loaded.config, Config::default());
+    assert_eq!(loaded.config.store_url(), "sqlite:trunkline.db");
+    assert_eq!(loaded.config.control_socket().to_str(), Some("trunkline.sock"));
+    assert_eq!(loaded.config.listen.udp.len(), 2, "both families");
+    assert!(loaded.config.runs(Role::Exchange));
+    assert_eq!(read("# only comments\n", &Env::default()).config, Config::default());
+}
+
+#[test]
+fn what_is_printed_reads_the_same() {
+    let file = "
+data: /var/lib/trunkline
+domain: pbx.example
+roles: [exchange]
+listen: {udp: \"192.0.2.1:5060\", tcp: [5060, \"[2001:db8::1]:5070\"], tls: off, ws: 8080}
+externalAddrs: [203.0.113.9]
+localnets: 10.0.0.1/24, 192.168.1.1/16
+registrar: {minExpires: 30, thirdParty: yes}
+tls:
+  certificates: [{cert: a.pem, key: a.key}, {cert: b b.pem, key: \"b,key\"}]
+  clientAuth: required
+  clientCa: ca.pem
+dns: {hosts: {Sip.Provider.Net: [10.0.0.7, \"10.0.0.8:5080\"], other: \"::1\"}}
+rtpengine: 127.0.0.1:2223
+http: {addr: off}
+log: {level: \"info,trunkline_edge=debug\", format: json}
+";
+    let first = read(file, &Env::default());
+    let c = &first.config;
+    assert_eq!(c.listen.udp, ["192.0.2.1:5060".parse().expect("address")]);
+    assert_eq!((c.listen.tcp.len(), c.listen.tls.len(), c.listen.ws.len()), (3, 0, 2));
+    assert_eq!(c.tls.client_auth, ClientAuth::Required);
+    assert_eq!(c.dns.hosts[0].host, "sip.provider.net");
+    assert_eq!(c.dns.hosts[0].addresses[1].port(), 5080);
+    assert_eq!(c.http.addr, None);
+    assert_eq!(c.store_url(), "sqlite:/var/lib/trunkline/trunkline.db");
+    assert_eq!(c.database_file().as_deref(), Some("/var/lib/trunkline/trunkline.db".as_ref()));
+    let printed = first.to_string();
+    let second = read(&printed, &Env::default());
+    assert_eq!(second.config, first.config, "{printed}");
+    let defaults = Config::read(None, &Env::default()).expect("defaults").to_string();
+    assert_eq!(read(&defaults, &Env::default()).config, Config::default(), "{defaults}");
+}
+
+#[test]
+fn the_environment_wins_and_is_named() {
+    let env = Env::from([
+        ("TRUNKLINE_HTTP_ADDR", "127.0.0.1:9000"),
+        ("TRUNKLINE_REGISTRAR_MAX_EXPIRES", "1800"),
+        ("TRUNKLINE_EXTERNAL_ADDRS", "203.0.113.9, 2001:db8::9"),
+        ("TRUNKLINE_LISTEN_TLS", "off"),
+        ("TRUNKLINE_LITSEN_UDP", "5070"),
+        ("TRUNKLINE_BIN", "/somewhere"),
+    ]);
+    let loaded = read("registrar:\n  maxExpires: 900\n", &env);
+    let c = &loaded.config;
+    assert_eq!(c.registrar.max_expires, 1800);
+    assert_eq!(c.external_addrs.len(), 2);
+    assert!(c.listen.tls.is_empty());
+    assert_eq!(c.http.addr.map(|a| a.port()), Some(9000));
+    let printed = loaded.to_string();
+    assert!(printed.contains("  maxExpires: 1800  # TRUNKLINE_REGISTRAR_MAX_EXPIRES"), "{printed}");
+    assert!(printed.contains("  minExpires: 60  # default"), "{printed}");
+    assert!(printed.contains("  defaultExpires: 1800  # default"), "it follows its bounds: {printed}");
+    let expected = "TRUNKLINE_LITSEN_UDP overrides nothing (did you mean TRUNKLINE_LISTEN_UDP?)";
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert!(loaded.warnings[0].ends_with(expected), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn mistakes_are_shown_where_they_stand() {
+    let text =
+        wrong("registrar:\n  maxExpire: 900\nworkers: many\nroles: [exchagne]\ntsl: {}\n", &Env::default());
+    let expected = "\
+error: unknown key `maxExpire` (did you mean `maxExpires`?)
+  ┌─ trunkline.yaml:2:3
+2 │   maxExpire: 900
+  │   ^^^^^^^^^
+  = `registrar` takes: minExpires, maxExpires, defaultExpires, maxContacts, thirdParty
+";
+    assert!(text.contains(expected), "{text}");
+    for part in [
+        "`many` is not a whole number from 0 to 65535\n  ┌─ trunkline.yaml:3:10",
+        "`exchagne` is unknown here (did you mean `exchange`?)\n  ┌─ trunkline.yaml:4:9",
+        "unknown key `tsl` (did you mean `tls`?)",
+    ] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+    let text = wrong("", &Env::from([("TRUNKLINE_WORKERS", "x")]));
+    assert!(text.contains("┌─ environment variable TRUNKLINE_WORKERS:1:1"), "{text}");
+    assert!(wrong("[1, 2]", &Env::default()).contains("expected a map, found a list"));
+    assert!(wrong("a: [", &Env::default()).contains("this is not YAML"));
+    assert!(wrong("{}\n---\n{}\n", &Env::default()).contains("one document"));
+    assert!(wrong("listen: 5060", &Env::default()).contains("expected a map, found a number"));
+}
+
+#[test]
+fn values_must_fit_together() {
+    let text = wrong("registrar: {minExpires: 600, maxExpires: 300}\nlisten: {tls: 5060}\n", &Env::default());
+    for part in [
+        "`registrar.minExpires`: minExpires is above maxExpires\n  ┌─ trunkline.yaml:1:25",
+        "`registrar.defaultExpires`: defaultExpires is above maxExpires\n  = `registrar.defaultExpires` has its default",
+        "`listen.tls`: 0.0.0.0:5060 is taken by `listen.tcp` already",
+    ] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+    assert!(wrong("tls: {cert: a.pem}", &Env::default()).contains("a certificate needs `tls.key`"));
+    assert!(wrong("tls: {clientAuth: required}", &Env::default()).contains("need `tls.clientCa`"));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let loaded = read("tls: {pkcs12: {file: a.p12, password: hunter2}}", &Env::default());
+    assert_eq!(loaded.config.tls.pkcs12.password.0, "hunter2");
+    assert!(!loaded.to_string().contains("hunter2"));
+    assert!(!format!("{:?}", loaded.config).contains("hunter2"));
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let report = Config::load(Some("/nonexistent.yaml".as_ref()), &Env::default()).expect_err("missing");
+    assert!(report.to_string().contains("cannot read the configuration /nonexistent.yaml"), "{report}");
+}
