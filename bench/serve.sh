@@ -6,7 +6,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 run=${BENCH_RUNDIR:?}
 python3 "$here/resources.py" "$run/resources"
 # Every key in the environment overrides the file's.
-export TRUNKLINE_SIP_UDP="${BENCH_HOST:?}:${BENCH_PORT:?}" TRUNKLINE_SIP_TCP="$BENCH_HOST:$BENCH_PORT"
-export TRUNKLINE_WORKERS="${BENCH_WORKERS:-1}" TRUNKLINE_STORE="sqlite:$run/trunkline.db" TRUNKLINE_RESOURCES="$run/resources"
-[ "${BENCH_PROFILE:?}" = stateless ] && export TRUNKLINE_STATELESS=true
+export TRUNKLINE_LISTEN_UDP="${BENCH_HOST:?}:${BENCH_PORT:?}" TRUNKLINE_LISTEN_TCP="$BENCH_HOST:$BENCH_PORT"
+export TRUNKLINE_LISTEN_TLS= TRUNKLINE_LISTEN_WS= TRUNKLINE_LISTEN_WSS= TRUNKLINE_HTTP_ADDR=off
+export TRUNKLINE_DATA="files:$run/resources" TRUNKLINE_DATABASE="$run/trunkline.db"
+export TRUNKLINE_WORKERS="${BENCH_WORKERS:-1}"
+if [ "${BENCH_PROFILE:?}" = stateless ]; then export TRUNKLINE_STATELESS=true; fi
 exec "${TRUNKLINE_BIN:-$here/../target/release/trunkline}" serve --config "$here/trunkline.yaml"

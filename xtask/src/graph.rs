@@ -100,7 +100,7 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-ari-proxy",
         "trunkline-ari-client",
     ],
-    &["trunkline-edge"],
+    &["trunkline-edge", "trunkline-config"],
     &["trunkline"],
 ];
 
