@@ -1,1 +1,27 @@
-//! Server: Asterisk's REST interface over NATS.
+//! Server: Asterisk's REST interface over NATS, in the place of ari-proxy beside each Asterisk.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use trunkline_ari_proxy::{Config, run};
+//!
+//! let config = Config::from_sources(|name| std::env::var(name).ok(), None, &[])?;
+//! run(config, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await?;
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod config;
+mod file;
+mod http;
+mod lanes;
+mod link;
+mod metrics;
+mod outbox;
+mod proxy;
+mod requests;
+mod run;
+
+pub use config::{Config, ConfigError, Delivery, File};
+pub use metrics::Metrics;
+pub use run::{ProxyError, run, run_with};

@@ -1,2 +1,27 @@
-//! One Asterisk's REST interface over HTTP and its events over a WebSocket.
+//! One Asterisk's REST interface over HTTP and its events over a WebSocket: a keep-alive pool with
+//! time-outs, a socket that is pinged, delays that grow with jitter.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), trunkline_ari_rest::AriError> {
+//! use trunkline_ari::{Method, RestCall};
+//! use trunkline_ari_rest::{Ari, AriConfig};
+//!
+//! let ari = Ari::new(AriConfig::new("http://127.0.0.1:8088/ari", "user", "password"))?;
+//! let call = RestCall { method: Method::Get, path: "/asterisk/info".into(), body: None };
+//! let reply = ari.call(call).await?;
+//! println!("{} {}", reply.status, reply.reason);
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
+
+mod backoff;
+mod client;
+mod events;
+mod stream;
+mod url;
+
+pub use backoff::Backoff;
+pub use client::{Ari, AriConfig, AriError, Reply};
+pub use events::Events;
+pub use url::{Url, UrlError};

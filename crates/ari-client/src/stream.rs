@@ -1,0 +1,11 @@
+//! What the messages of the JetStream stream carry besides the event.
+
+/// Header: the start of the proxy that numbers the events.
+pub const EPOCH: &str = "Trunkline-Epoch";
+
+/// Header: the number of the event within its node and epoch, from 1 without gaps.
+pub const SEQUENCE: &str = "Trunkline-Sequence";
+
+/// Header: the message is no event but notes that events of unknown number were lost; its value
+/// says where (`asterisk`: the WebSocket to Asterisk was down).
+pub const GAP: &str = "Trunkline-Gap";

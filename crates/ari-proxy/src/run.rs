@@ -1,0 +1,172 @@
+//! A proxy from start to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::Event;
+use tokio::sync::{mpsc, watch};
+use trunkline_ari::Cluster;
+use trunkline_ari_client::NatsError;
+use trunkline_ari_rest::{Ari, AriError};
+
+use crate::config::Config;
+use crate::link;
+use crate::metrics::Metrics;
+use crate::outbox::Outbox;
+use crate::proxy::Proxy;
+use crate::{http, requests};
+
+/// Why a proxy ended by itself. That Asterisk or NATS are away never ends it.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The NATS settings.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    /// The Asterisk settings.
+    #[error(transparent)]
+    Ari(#[from] AriError),
+    /// The address for metrics and health cannot be had.
+    #[error("cannot listen on {0} for metrics and health: {1}")]
+    Listen(std::net::SocketAddr, #[source] std::io::Error),
+    /// The entity id changed and the configuration asks to end then.
+    #[error("{0}")]
+    EntityChanged(String),
+}
+
+/// Runs a proxy until `shutdown` is ready, then drains: no new requests are taken, those begun are
+/// answered, the stream gets what it lacks.
+///
+/// # Errors
+/// When it cannot start, or ends by itself.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> Result<(), ProxyError> {
+    run_with(config, Arc::default(), shutdown).await
+}
+
+/// As [`run`], counting in `metrics`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: Config,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ProxyError> {
+    let listener = match config.listen {
+        Some(address) => Some(http::bind(address).await.map_err(|e| ProxyError::Listen(address, e))?),
+        None => None,
+    };
+    let ari = Ari::new(config.ari.clone())?;
+    let (nats, connected) = connect(&config, &metrics).await?;
+    let proxy = Arc::new(Proxy::new(config, ari, nats.clone(), metrics));
+    tracing::info!(
+        application = proxy.config.application,
+        asterisk = proxy.config.ari.http_url,
+        nats = proxy.config.nats.describe(),
+        "proxy starts"
+    );
+
+    let stop = watch::Sender::new(false);
+    let (events, queue) = mpsc::channel(link::EVENT_QUEUE);
+    let outbox =
+        proxy.config.delivery.map(|d| (Arc::new(Outbox::new(d.outbox, Arc::clone(&proxy.metrics))), d));
+    let mut helpers = tokio::task::JoinSet::new();
+    if let Some(listener) = listener {
+        helpers.spawn(http::serve(listener, Arc::clone(&proxy)));
+    }
+    if let Some((outbox, delivery)) = &outbox {
+        let (outbox, nats, subjects, delivery) =
+            (Arc::clone(outbox), nats.clone(), proxy.subjects.clone(), *delivery);
+        helpers.spawn(async move { outbox.send(nats, subjects, delivery).await });
+    }
+    helpers.spawn(announcer(Arc::clone(&proxy), connected));
+    let pump = tokio::spawn(link::pump(nats.clone(), queue));
+    let serving = tokio::spawn(requests::serve(Arc::clone(&proxy), stop.subscribe()));
+    let keeping =
+        link::keep(Arc::clone(&proxy), events, outbox.as_ref().map(|(o, _)| Arc::clone(o)), stop.subscribe());
+    let mut keeping = tokio::spawn(keeping);
+
+    let ended = tokio::select! {
+        () = shutdown => None,
+        ended = &mut keeping => ended.ok(),
+    };
+    tracing::info!("proxy stops");
+    // Nothing new first; the link stays until what has begun is answered.
+    let limit = proxy.config.drain;
+    proxy.goodbye().await;
+    let requests_end = stop_requests(&stop, serving, &proxy);
+    if tokio::time::timeout(limit, requests_end).await.is_err() {
+        tracing::warn!(pending = proxy.pending.load(Ordering::Relaxed), "requests are given up");
+    }
+    if ended.is_none() {
+        // Closes the socket, which ends the application at Asterisk.
+        let _ = tokio::time::timeout(Duration::from_secs(3), keeping).await;
+    }
+    if let Some((outbox, _)) = &outbox
+        && tokio::time::timeout(limit, outbox.emptied()).await.is_err()
+    {
+        tracing::warn!("events for the stream are given up");
+    }
+    // The link's end closed the queue, so the pump ends when it has sent everything.
+    let _ = tokio::time::timeout(Duration::from_secs(2), pump).await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), nats.flush()).await;
+    helpers.shutdown().await;
+    match ended {
+        Some(Err(error)) => Err(ProxyError::EntityChanged(error.to_string())),
+        Some(Ok(())) | None => Ok(()),
+    }
+}
+
+async fn stop_requests(stop: &watch::Sender<bool>, serving: tokio::task::JoinHandle<()>, proxy: &Proxy) {
+    stop.send_replace(true);
+    let _ = serving.await;
+    proxy.drained().await;
+}
+
+/// The connection to NATS, which need not be there yet, and a signal for each time it is reached.
+async fn connect(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> Result<(async_nats::Client, watch::Receiver<u64>), ProxyError> {
+    let reached = Arc::new(watch::Sender::new(0));
+    let signal = reached.subscribe();
+    let metrics = Arc::clone(metrics);
+    let options =
+        config.nats.options()?.retry_on_initial_connect().subscription_capacity(16_384).event_callback(
+            move |event| {
+                let (reached, metrics) = (Arc::clone(&reached), Arc::clone(&metrics));
+                async move {
+                    match event {
+                        Event::Connected => {
+                            tracing::info!("NATS is there");
+                            metrics.nats_connects.fetch_add(1, Ordering::Relaxed);
+                            reached.send_modify(|n| *n += 1);
+                        }
+                        Event::Disconnected => tracing::warn!("NATS is gone; waiting for it"),
+                        other => tracing::warn!(event = %other, "NATS"),
+                    }
+                }
+            },
+        );
+    let addresses = config.nats.addresses()?;
+    let nats = options
+        .connect(addresses)
+        .await
+        .map_err(|e| NatsError::Connect(config.nats.describe(), e.to_string()))?;
+    Ok((nats, signal))
+}
+
+/// Announces every minute and after each connection to NATS. The subscriptions announce when
+/// Asterisk is reached, pings are answered there too.
+async fn announcer(proxy: Arc<Proxy>, mut connected: watch::Receiver<u64>) {
+    let mut minute = tokio::time::interval(Cluster::ANNOUNCE_INTERVAL);
+    minute.tick().await;
+    loop {
+        tokio::select! {
+            _ = minute.tick() => {}
+            changed = connected.changed() => if changed.is_err() { return },
+        }
+        proxy.announce().await;
+    }
+}

@@ -1,0 +1,282 @@
+//! HTTP to Asterisk: a pool of kept-alive connections, each call with a time limit.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use trunkline_ari::{RestCall, RestReply};
+
+use crate::events::Events;
+use crate::stream;
+use crate::url::{Url, UrlError};
+
+/// Asterisk closes a connection that was idle for 15 s; ours are given up before.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The largest answer that is read: a stored recording's file may be long.
+const MAX_BODY: usize = 512 * 1024 * 1024;
+
+/// How to reach one Asterisk.
+#[derive(Clone, Debug)]
+pub struct AriConfig {
+    /// The REST interface, such as `http://localhost:8088/ari`.
+    pub http_url: String,
+    /// The event WebSocket, such as `ws://localhost:8088/ari/events`.
+    pub websocket_url: String,
+    /// The `Origin` header of the WebSocket.
+    pub origin: String,
+    /// The ARI user.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// The time limit of one call (default 10 s).
+    pub timeout: Duration,
+    /// How many connections may be open at once (default 32; Asterisk's own limit is 100).
+    pub connections: usize,
+    /// How long the WebSocket may be silent before it is pinged; after twice that it is dead
+    /// (default 10 s).
+    pub keep_alive: Duration,
+}
+
+impl AriConfig {
+    /// The REST interface at `http_url`, the WebSocket at `/events` below it, all else by default.
+    #[must_use]
+    pub fn new(http_url: &str, username: &str, password: &str) -> Self {
+        let websocket = http_url.trim_end_matches('/').replacen("http", "ws", 1);
+        AriConfig {
+            http_url: http_url.to_owned(),
+            websocket_url: format!("{websocket}/events"),
+            origin: "http://localhost/".to_owned(),
+            username: username.to_owned(),
+            password: password.to_owned(),
+            timeout: Duration::from_secs(10),
+            connections: 32,
+            keep_alive: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a call had no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AriError {
+    /// The configured URL cannot be used.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// User or password cannot stand in a header.
+    #[error("the ARI user or password contains characters that HTTP cannot carry")]
+    Credentials,
+    /// No connection, or it broke.
+    #[error("{0}: {1}")]
+    Io(String, #[source] io::Error),
+    /// The other side does not speak HTTP as expected.
+    #[error("{0}: {1}")]
+    Http(String, #[source] hyper::Error),
+    /// The answer is larger than we read, or broke off.
+    #[error("{0}: the answer could not be read: {1}")]
+    Body(String, String),
+    /// No answer in time.
+    #[error("{0}: no answer within {1:?}")]
+    Timeout(String, Duration),
+    /// The call's path or body cannot be sent.
+    #[error("`{0}` cannot be sent as a request")]
+    Request(String),
+    /// The WebSocket was refused or broke.
+    #[error("{0}: {1}")]
+    WebSocket(String, #[source] Box<tokio_tungstenite::tungstenite::Error>),
+}
+
+/// What Asterisk answered.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The words after the status.
+    pub reason: Cow<'static, str>,
+    /// The `Content-Type`; empty when absent.
+    pub content_type: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// The same for an exchange.
+    #[must_use]
+    pub fn as_rest(&self) -> RestReply<'_> {
+        RestReply {
+            status: self.status,
+            reason: &self.reason,
+            content_type: &self.content_type,
+            body: &self.body,
+        }
+    }
+}
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// One Asterisk. Calls may run at the same time; each has a connection of its own.
+pub struct Ari {
+    config: AriConfig,
+    http: Url,
+    websocket: Url,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    authorization: HeaderValue,
+    host: HeaderValue,
+    idle: Mutex<Vec<(Sender, Instant)>>,
+    room: Semaphore,
+}
+
+impl Ari {
+    /// Checks the configuration; connects only when something is called.
+    ///
+    /// # Errors
+    /// When a URL or the credentials cannot be used.
+    pub fn new(config: AriConfig) -> Result<Self, AriError> {
+        let http = Url::http(&config.http_url)?;
+        let websocket = Url::websocket(&config.websocket_url)?;
+        let tls = if http.tls || websocket.tls {
+            Some(stream::tls_config().map_err(|e| AriError::Io(http.to_string(), e))?)
+        } else {
+            None
+        };
+        let login = format!("{}:{}", config.username, config.password);
+        let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login));
+        let mut authorization = HeaderValue::from_str(&basic).map_err(|_| AriError::Credentials)?;
+        authorization.set_sensitive(true);
+        let host = HeaderValue::from_str(&http.authority()).map_err(|_| AriError::Credentials)?;
+        let room = Semaphore::new(config.connections.max(1));
+        Ok(Ari { config, http, websocket, tls, authorization, host, idle: Mutex::default(), room })
+    }
+
+    /// Makes one call within the time limit.
+    ///
+    /// # Errors
+    /// When there is no answer. An answer with an error status is an answer.
+    pub async fn call(&self, call: RestCall) -> Result<Reply, AriError> {
+        let limit = self.config.timeout;
+        match tokio::time::timeout(limit, self.exchange(call)).await {
+            Ok(result) => result,
+            Err(_) => Err(AriError::Timeout(self.http.to_string(), limit)),
+        }
+    }
+
+    /// Opens the event WebSocket for `app`, for all events of Asterisk if `subscribe_all`.
+    ///
+    /// # Errors
+    /// When the connection or the upgrade fails, or takes longer than a call may.
+    pub async fn events(&self, app: &str, subscribe_all: bool) -> Result<Events, AriError> {
+        let limit = self.config.timeout;
+        let opening = async {
+            let tls = self.tls.as_ref().filter(|_| self.websocket.tls);
+            let stream = stream::connect(&self.websocket, tls)
+                .await
+                .map_err(|e| AriError::Io(self.websocket.to_string(), e))?;
+            Events::open(stream, &self.websocket, &self.config, &self.authorization, app, subscribe_all).await
+        };
+        match tokio::time::timeout(limit, opening).await {
+            Ok(result) => result,
+            Err(_) => Err(AriError::Timeout(self.websocket.to_string(), limit)),
+        }
+    }
+
+    /// Closes the connections that are kept for later, as after Asterisk was gone.
+    pub fn forget_connections(&self) {
+        self.idle.lock().clear();
+    }
+
+    async fn exchange(&self, call: RestCall) -> Result<Reply, AriError> {
+        // The semaphore is never closed.
+        let _room = self.room.acquire().await;
+        let mut request = self.request(call)?;
+        loop {
+            let (mut sender, reused) = match self.kept() {
+                Some(sender) => (sender, true),
+                None => (self.connect().await?, false),
+            };
+            let response = match sender.try_send_request(request).await {
+                Ok(response) => response,
+                Err(mut error) => match error.take_message() {
+                    // A kept connection was closed under us and nothing was sent: take another.
+                    Some(unsent) if reused => {
+                        request = unsent;
+                        continue;
+                    }
+                    _ => return Err(AriError::Http(self.http.to_string(), error.into_error())),
+                },
+            };
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, MAX_BODY)
+                .collect()
+                .await
+                .map_err(|e| AriError::Body(self.http.to_string(), e.to_string()))?
+                .to_bytes();
+            if sender.is_ready() {
+                self.idle.lock().push((sender, Instant::now()));
+            }
+            let phrase = head.extensions.get::<hyper::ext::ReasonPhrase>();
+            let reason = match phrase.and_then(|p| std::str::from_utf8(p.as_bytes()).ok()) {
+                Some(phrase) => Cow::Owned(phrase.to_owned()),
+                None => Cow::Borrowed(head.status.canonical_reason().unwrap_or("")),
+            };
+            let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+            // Only files are told by their type; JSON need not be copied for each answer.
+            let content_type =
+                if content_type == "application/json" { String::new() } else { content_type.to_owned() };
+            return Ok(Reply { status: head.status.as_u16(), reason, content_type, body });
+        }
+    }
+
+    fn request(&self, call: RestCall) -> Result<hyper::Request<Full<Bytes>>, AriError> {
+        let path = format!("{}{}", self.http.path, call.path);
+        let mut request = hyper::Request::builder()
+            .method(call.method.name())
+            .uri(path)
+            .header(HOST, self.host.clone())
+            .header(AUTHORIZATION, self.authorization.clone());
+        if call.body.is_some() {
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let body = Full::new(Bytes::from(call.body.unwrap_or_default()));
+        request.body(body).map_err(|_| AriError::Request(call.path))
+    }
+
+    /// A kept connection that can be used again, the one used last first.
+    fn kept(&self) -> Option<Sender> {
+        let mut idle = self.idle.lock();
+        while let Some((sender, since)) = idle.pop() {
+            if since.elapsed() >= IDLE {
+                // All below it are older still.
+                idle.clear();
+                return None;
+            }
+            if sender.is_ready() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<Sender, AriError> {
+        let tls = self.tls.as_ref().filter(|_| self.http.tls);
+        let stream =
+            stream::connect(&self.http, tls).await.map_err(|e| AriError::Io(self.http.to_string(), e))?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| AriError::Http(self.http.to_string(), e))?;
+        // Ends when the sender is dropped or Asterisk closes.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection to Asterisk ended");
+            }
+        });
+        Ok(sender)
+    }
+}
