@@ -85,5 +85,14 @@ fn measure(world: &World, what: &str, text: &str) {
         }
         best = best.min(start.elapsed().as_nanos() as f64 / f64::from(ROUND));
     }
+    let mut parse = f64::MAX;
+    for _ in 0..30 {
+        let start = Instant::now();
+        for _ in 0..ROUND {
+            black_box(Request::new(black_box(message), flow, &world.options, &own, 7).expect("readable"));
+        }
+        parse = parse.min(start.elapsed().as_nanos() as f64 / f64::from(ROUND));
+    }
+    print!("parse {parse:.0} ");
     println!("{what:<34} {best:>7.0} ns  {:?}", plan.outcome);
 }

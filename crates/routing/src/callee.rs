@@ -320,14 +320,7 @@ impl<'s> Route<'s> {
     where
         's: 'x,
     {
-        plan.targets.push_binding(Binding {
-            uri: request.message.uri_text(),
-            q: 1000,
-            flow: None,
-            next_hop: None,
-            path: b"",
-            id: 0,
-        });
+        plan.targets.push_binding(Binding::new(request.message.uri_text(), 0));
         self.forward_relayed(request, plan)
     }
 }

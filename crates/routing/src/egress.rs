@@ -2,10 +2,10 @@
 
 use arrayvec::ArrayVec;
 use trunkline_model::{Number, Privacy, Trunk, TrunkUri};
-use trunkline_sip::{HeaderName, Params, Transport};
+use trunkline_sip::{Params, Transport};
 
 use crate::explain::Fact;
-use crate::headers::write_identity;
+use crate::headers::{withholds_identity, write_identity};
 use crate::lookup::{Lookup, Step};
 use crate::party::{Direction, Party};
 use crate::plan::{Outcome, Plan};
@@ -22,11 +22,7 @@ impl<'s> Route<'s> {
     where
         's: 'x,
     {
-        let wants_privacy = request
-            .message
-            .list(HeaderName::Privacy)
-            .flatten()
-            .any(|value| value.split(|&b| b == b';').any(|p| p.trim_ascii().eq_ignore_ascii_case(b"id")));
+        let wants_privacy = withholds_identity(&request.message);
         match self.caller {
             Party::Agent(agent, _) => {
                 self.egress.private = agent.privacy == Privacy::Private || wants_privacy;

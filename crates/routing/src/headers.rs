@@ -1,6 +1,6 @@
 //! What changes in a forwarded request beside Request-URI, Via and Route.
 
-use trunkline_sip::{HeaderName, List, Method, Span, unquote};
+use trunkline_sip::{HeaderName, List, Message, Method, Span, unquote};
 
 use crate::egress::write_host;
 use crate::lookup::Step;
@@ -32,8 +32,9 @@ impl<'s> Route<'s> {
         }
         if request.options.enforce_e164 {
             rewrite_number(plan, request, request.from_uri.user, &request.caller);
-            if let Some(to) = request.to_uri.user.and_then(crate::e164::normalise) {
-                rewrite_number(plan, request, request.to_uri.user, &to);
+            let to = request.to.as_ref().and_then(|to| to.uri.user);
+            if let Some(number) = to.and_then(crate::e164::normalise) {
+                rewrite_number(plan, request, to, &number);
             }
         }
         self.forward_relayed(request, plan)
@@ -50,10 +51,12 @@ impl<'s> Route<'s> {
         };
         let leaves = matches!(plan.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
         let sibling = matches!(self.caller, Party::Sibling);
+        // A phone is not to be trusted with what the caller withholds (RFC 3325 §7).
+        let withheld = matches!(self.callee, Party::Agent(..)) && withholds_identity(&request.message);
         for header in request.message.index.headers() {
             let out = match header.name {
                 // Asserted by whom we do not trust (RFC 3325 §5), or about to be replaced by what we assert.
-                HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => !trusted || leaves,
+                HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => !trusted || leaves || withheld,
                 HeaderName::PPreferredIdentity => !sibling,
                 HeaderName::Privacy => leaves,
                 HeaderName::Authorization | HeaderName::ProxyAuthorization => {
@@ -81,6 +84,15 @@ impl<'s> Route<'s> {
         realm.eq_ignore_ascii_case(&plan.realm)
             || domains.iter().flatten().any(|d| realm.eq_ignore_ascii_case(d.domain_uri.as_bytes()))
     }
+}
+
+/// Does the caller withhold its identity: `Privacy: id` (RFC 3325 §9.3)?
+pub(crate) fn withholds_identity(message: &Message<'_>) -> bool {
+    message
+        .list(HeaderName::Privacy)
+        .flatten()
+        .flat_map(|value| value.split(|&b| b == b';'))
+        .any(|value| value.trim_ascii().eq_ignore_ascii_case(b"id"))
 }
 
 /// The realm of a digest's credentials.
@@ -127,7 +139,7 @@ pub(crate) fn write_identity(
     }
     out.extend_from_slice(b"\r\nP-Asserted-Identity: ");
     // A folded or unquoted name may hold what a header of ours must not.
-    let name = unquote(request.from.display);
+    let name = request.message.from().map_or(&b""[..], |from| unquote(from.display));
     if !name.is_empty() && !name.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
         out.push(b'"');
         out.extend_from_slice(name);

@@ -1,6 +1,7 @@
 //! REGISTER: whose AOR it is and who may register it, RFC 3261 §10.3.
 
 use trunkline_model::{Agent, Authenticate, Domain, Peer};
+use trunkline_sip::Uri;
 
 use crate::explain::Fact;
 use crate::lookup::{Lookup, Step};
@@ -34,20 +35,21 @@ impl<'s> Route<'s> {
         }
         self.target_domain = Some(domain);
         self.caller_domain = Some(domain);
-        if request.to_user.is_empty() || !self.is_of_domain(request, request.to_uri.host, &request.to_uri) {
+        let to = request.to.as_ref().filter(|to| !to.user.is_empty() && self.is_of_domain(request, &to.uri));
+        let Some(to) = to else {
             self.note(Fact::CalleeUnknown);
             return self.reply(plan, 404);
-        }
+        };
         self.access.acls.extend(domain.acl.as_ref());
         plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
-        plan.set_aor(&request.to_user, &domain.domain_uri);
-        self.need(State::RegisterAgent, Lookup::Agent { domain: &domain.reference, user: &request.to_user })
+        plan.set_aor(&to.user, &domain.domain_uri);
+        self.need(State::RegisterAgent, Lookup::Agent { domain: &domain.reference, user: &to.user })
     }
 
     /// Does the host stand for the domain at hand: its own, or an address of ours?
-    fn is_of_domain(&self, request: &Request<'_>, host: &[u8], uri: &trunkline_sip::Uri<'_>) -> bool {
+    fn is_of_domain(&self, request: &Request<'_>, uri: &Uri<'_>) -> bool {
         let Some(domain) = self.target_domain else { return false };
-        host.eq_ignore_ascii_case(domain.domain_uri.as_bytes())
+        uri.host.eq_ignore_ascii_case(domain.domain_uri.as_bytes())
             || domain.domain_uri.eq_ignore_ascii_case(&request.options.default_domain)
                 && (request.own_address)(uri)
     }
@@ -62,7 +64,7 @@ impl<'s> Route<'s> {
         's: 'x,
     {
         let (Some(agent), Some(domain)) = (agent, self.target_domain) else {
-            return self.need(State::RegisterPeer, Lookup::Peer(&request.to_user));
+            return self.need(State::RegisterPeer, Lookup::Peer(registered(request)));
         };
         self.note(Fact::CallerAgent(agent, domain));
         self.caller = Party::Agent(agent, domain);
@@ -120,8 +122,8 @@ impl<'s> Route<'s> {
             Authenticate::All | Authenticate::Register => true,
             Authenticate::Never => false,
         };
-        let same = (own_name || request.caller == request.to_user)
-            && self.is_of_domain(request, request.from_uri.host, &request.from_uri);
+        let same = (own_name || *request.caller == *registered(request))
+            && self.is_of_domain(request, &request.from_uri);
         match self.target_domain {
             _ if same => self.ask_access(request, plan),
             Some(domain) if request.options.third_party_registration => self.need(
@@ -171,4 +173,9 @@ impl<'s> Route<'s> {
         self.callee = self.caller;
         self.end(plan, Outcome::Register { max_contacts, expires })
     }
+}
+
+/// The user whose AOR is to be registered.
+fn registered<'x>(request: &'x Request<'_>) -> &'x [u8] {
+    request.to.as_ref().map_or(&b""[..], |to| &to.user)
 }

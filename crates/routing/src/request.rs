@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use trunkline_sip::{Address, Flow, Message, Method, ParseError, Scheme, Uri};
+use trunkline_sip::{Flow, HeaderName, Message, Method, ParseError, Scheme, Uri};
 
 use crate::e164;
 
@@ -26,6 +26,14 @@ pub struct Options {
     pub reveal_unknown_users: bool,
 }
 
+/// The address of record in To.
+#[derive(Clone)]
+pub(crate) struct To<'a> {
+    pub uri: Uri<'a>,
+    /// Its user, decoded.
+    pub user: Cow<'a, [u8]>,
+}
+
 /// A request out of dialog, with what the router has to know of its surroundings.
 #[derive(Clone)]
 pub struct Request<'a> {
@@ -36,21 +44,19 @@ pub struct Request<'a> {
     /// How to behave.
     pub options: &'a Options,
     /// Is the host (and port) of a URI one of our own addresses?
-    pub own_address: &'a (dyn Fn(&Uri<'_>) -> bool + 'a),
+    pub own_address: &'a (dyn Fn(&Uri<'_>) -> bool + Sync + 'a),
     /// Any number; decides among equals in priority by weight.
     pub random: u64,
     /// Does it come from another exchange of ours, by configuration?
     pub from_sibling: bool,
     pub(crate) uri: Uri<'a>,
-    pub(crate) from: Address<'a>,
     pub(crate) from_uri: Uri<'a>,
-    pub(crate) to_uri: Uri<'a>,
     /// The called user, decoded; a telephone number as the options want it.
     pub(crate) callee: Cow<'a, [u8]>,
     /// The user of From, decoded; a telephone number as the options want it.
     pub(crate) caller: Cow<'a, [u8]>,
-    /// The user of To, decoded.
-    pub(crate) to_user: Cow<'a, [u8]>,
+    /// To, where it counts: in REGISTER, and where its number may have to be rewritten.
+    pub(crate) to: Option<To<'a>>,
 }
 
 impl<'a> Request<'a> {
@@ -59,14 +65,30 @@ impl<'a> Request<'a> {
         message: Message<'a>,
         flow: Flow,
         options: &'a Options,
-        own_address: &'a (dyn Fn(&Uri<'_>) -> bool + 'a),
+        own_address: &'a (dyn Fn(&Uri<'_>) -> bool + Sync + 'a),
         random: u64,
     ) -> Result<Request<'a>, ParseError> {
-        let uri = message.uri()?;
-        let from = message.from()?;
-        let from_uri = from.parsed_uri()?;
-        let to_uri = message.to()?.parsed_uri()?;
-        let e164 = options.enforce_e164 && message.method() != Some(Method::Register);
+        Request::with_uri(message, message.uri()?, flow, options, own_address, random)
+    }
+
+    /// The same where the Request-URI has been read already.
+    pub fn with_uri(
+        message: Message<'a>,
+        uri: Uri<'a>,
+        flow: Flow,
+        options: &'a Options,
+        own_address: &'a (dyn Fn(&Uri<'_>) -> bool + Sync + 'a),
+        random: u64,
+    ) -> Result<Request<'a>, ParseError> {
+        let from_uri = Uri::parse(from_uri(message)?)?;
+        let registers = message.method() == Some(Method::Register);
+        let e164 = options.enforce_e164 && !registers;
+        let to = if registers || e164 {
+            let uri = message.to()?.parsed_uri()?;
+            Some(To { user: user(&uri, false), uri })
+        } else {
+            None
+        };
         Ok(Request {
             message,
             flow,
@@ -76,11 +98,9 @@ impl<'a> Request<'a> {
             from_sibling: false,
             callee: user(&uri, e164),
             caller: user(&from_uri, e164),
-            to_user: user(&to_uri, false),
             uri,
-            from,
             from_uri,
-            to_uri,
+            to,
         })
     }
 
@@ -96,6 +116,20 @@ impl<'a> Request<'a> {
     pub fn uri(&self) -> &Uri<'a> {
         &self.uri
     }
+}
+
+/// The text of From's URI. The index has checked the header; without quotes its brackets are all there is to find.
+fn from_uri(message: Message<'_>) -> Result<&[u8], ParseError> {
+    let value = message.header(HeaderName::From).unwrap_or_default();
+    let start = value.iter().position(|b| matches!(b, b'<' | b'"'));
+    let plain = |i: &usize| value.get(*i) == Some(&b'<') && !value.iter().take(*i).any(|&b| b == b';');
+    if let Some(start) = start.filter(plain) {
+        let inner = value.get(start + 1..).unwrap_or_default();
+        if let Some(end) = inner.iter().position(|&b| b == b'>') {
+            return Ok(inner.get(..end).unwrap_or_default());
+        }
+    }
+    Ok(message.from()?.uri)
 }
 
 fn user<'a>(uri: &Uri<'a>, e164: bool) -> Cow<'a, [u8]> {

@@ -81,6 +81,13 @@ pub struct Binding<'b> {
     pub id: u64,
 }
 
+impl<'b> Binding<'b> {
+    /// A contact of the highest preference, reached where its URI points.
+    pub fn new(uri: &'b [u8], id: u64) -> Binding<'b> {
+        Binding { uri, q: 1000, flow: None, next_hop: None, path: b"", id }
+    }
+}
+
 /// The targets of a plan, with the memory their texts stand in.
 #[derive(Clone, Debug, Default)]
 pub struct Targets {

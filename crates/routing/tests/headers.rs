@@ -8,6 +8,7 @@ fn world() -> World {
     let mut world = World::authenticated();
     world.register("sip:1001@sip.local", "sip:1001@10.0.0.51:5060", 1000);
     world.register("sip:1002@sip.local", "sip:1002@10.0.0.50:5066", 1000);
+    world.register("sip:conference@sip.local", "sip:asterisk@10.0.0.60:5060", 1000);
     world
 }
 
@@ -39,12 +40,15 @@ fn a_trunk_is_believed() {
     assert_eq!(got.header("Remote-Party-ID"), ["<sip:king@sip.local>"]);
     assert_eq!(got.header("X-Gateway-Auth"), [""; 0]);
     assert_eq!(got.header("X-Call-Direction"), ["from-pstn"]);
-    // What the caller withholds passes through untouched.
-    let text =
-        request("INVITE", "anonymous@anonymous.invalid", "+18295863314@trunk02.acme.com", "Privacy: id\r\n");
+    // A caller who withholds its number stays withheld: the phone does not learn who the carrier says it is.
+    let claims = "Privacy: id\r\nP-Asserted-Identity: <sip:+1785@c.example>\r\n";
+    let text = request("INVITE", "anonymous@anonymous.invalid", "+18295863314@trunk02.acme.com", claims);
     let got = world().ask(&text);
     assert_eq!(got.header("Privacy"), ["id"]);
     assert!(got.header("From")[0].contains("anonymous.invalid"));
+    assert_eq!(got.header("P-Asserted-Identity"), [""; 0]);
+    let text = text.replace("+18295863314@trunk02", "+17066041487@trunk01");
+    assert_eq!(world().ask(&text).header("P-Asserted-Identity").len(), 1, "a server of ours does");
 }
 
 #[test]
