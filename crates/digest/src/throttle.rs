@@ -141,10 +141,10 @@ impl Throttle {
     /// A response was right: the user's own source is remembered, and its slate is clean.
     pub fn succeeded(&self, ip: IpAddr, user: &[u8], now: u64) {
         let key = self.hash(2, Some(ip), user);
-        if let Some(slot) = self.known_slot(key) {
-            if slot.load(Ordering::Relaxed) != key {
-                slot.store(key, Ordering::Relaxed);
-            }
+        if let Some(slot) = self.known_slot(key)
+            && slot.load(Ordering::Relaxed) != key
+        {
+            slot.store(key, Ordering::Relaxed);
         }
         if now < self.quiet_from.load(Ordering::Relaxed) {
             self.with_set(key, |set| {

@@ -1,0 +1,142 @@
+//! The log in SQLite: whole records, appended; a later one replaces an earlier one of the same AOR.
+//!
+//! A B-tree keyed by AOR would touch a page of 4 KiB for each refreshed phone. Appending packs about fifteen
+//! records on a page, so a refresh costs a copy and a fifteenth of a page. When the log is far longer than
+//! what is alive, the living are written again and the old part is deleted, both a little at a time.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::Location;
+use crate::binding::Timestamp;
+use crate::record;
+
+/// Records of one row; longer rows only cost memory.
+pub(crate) const ROW_BYTES: usize = 256 * 1024;
+/// Rows of the old part deleted at once.
+const DELETE_ROWS: i64 = 64;
+const FORMAT: &str = "1";
+
+/// The database of the location service.
+pub(crate) struct Log {
+    db: Connection,
+    next: i64,
+    /// Bytes in the table.
+    pub bytes: u64,
+    locals_stored: usize,
+}
+
+pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(path, OpenFlags::default())?;
+    db.busy_timeout(Duration::from_secs(2))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    // KiB when negative. The log is appended: there is little to cache.
+    db.pragma_update(None, "cache_size", -512)?;
+    // The checkpoint waits for the disk; the writer must not.
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(db)
+}
+
+impl Log {
+    pub fn open(path: &Path) -> rusqlite::Result<Log> {
+        let db = open(path)?;
+        db.execute_batch(
+            "CREATE TABLE IF NOT EXISTS location_log (seq INTEGER PRIMARY KEY, records BLOB NOT NULL);
+             CREATE TABLE IF NOT EXISTS location_local (n INTEGER PRIMARY KEY, address TEXT NOT NULL);
+             CREATE TABLE IF NOT EXISTS location_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);",
+        )?;
+        db.execute("INSERT OR IGNORE INTO location_meta VALUES ('format', ?1)", [FORMAT])?;
+        let (last, bytes): (i64, i64) = db.query_row(
+            "SELECT coalesce(max(seq), 0), coalesce(sum(length(records)), 0) FROM location_log",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(Log { db, next: last + 1, bytes: bytes.unsigned_abs(), locals_stored: 0 })
+    }
+
+    /// The version of the records' layout the file was written with; `None` when it is ours.
+    pub fn foreign_format(&self) -> rusqlite::Result<Option<String>> {
+        let format: String =
+            self.db.query_row("SELECT value FROM location_meta WHERE name = 'format'", [], |r| r.get(0))?;
+        Ok((format != FORMAT).then_some(format))
+    }
+
+    /// Reads everything into the table; gives the number of records read. A row that is damaged is passed
+    /// over from the damage on.
+    pub fn load(&mut self, location: &Location, now: Timestamp) -> rusqlite::Result<u64> {
+        let mut locals: Vec<SocketAddr> = Vec::new();
+        let mut query = self.db.prepare("SELECT n, address FROM location_local ORDER BY n")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let (n, address): (i64, String) = (row.get(0)?, row.get(1)?);
+            if let (Ok(address), true) = (address.parse(), usize::try_from(n) == Ok(locals.len())) {
+                locals.push(address);
+            }
+        }
+        self.locals_stored = locals.len();
+        location.locals.restore(locals);
+
+        let mut count = 0;
+        let mut query = self.db.prepare("SELECT records FROM location_log ORDER BY seq")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let mut rest = row.get_ref(0)?.as_blob().unwrap_or_default();
+            while let Some((len, after)) = rest.split_first_chunk::<4>() {
+                let len = u32::from_le_bytes(*len) as usize;
+                let Some(bytes) = after.get(..len).filter(|bytes| record::valid(bytes)) else { break };
+                location.restore(bytes, now);
+                count += 1;
+                rest = after.get(len..).unwrap_or_default();
+            }
+        }
+        Ok(count)
+    }
+
+    /// The number the next row gets.
+    pub fn next_seq(&self) -> i64 {
+        self.next
+    }
+
+    /// Appends rows, and our addresses their records refer to, in one transaction.
+    pub fn append(&mut self, rows: &[Vec<u8>], location: &Location) -> rusqlite::Result<()> {
+        let locals = location.locals.since(self.locals_stored);
+        let transaction = self.db.transaction()?;
+        let mut bytes = 0;
+        {
+            let mut insert =
+                transaction.prepare_cached("INSERT OR REPLACE INTO location_local VALUES (?1, ?2)")?;
+            for (n, address) in locals.iter().enumerate() {
+                insert.execute(params![(self.locals_stored + n) as i64, address.to_string()])?;
+            }
+            let mut insert = transaction.prepare_cached("INSERT INTO location_log VALUES (?1, ?2)")?;
+            for (n, row) in rows.iter().filter(|row| !row.is_empty()).enumerate() {
+                insert.execute(params![self.next + n as i64, row])?;
+                bytes += row.len() as u64;
+            }
+        }
+        transaction.commit()?;
+        self.next += rows.len() as i64;
+        self.bytes += bytes;
+        self.locals_stored += locals.len();
+        Ok(())
+    }
+
+    /// Deletes some of the rows before `seq`; true when none are left.
+    pub fn delete_before(&mut self, seq: i64) -> rusqlite::Result<bool> {
+        let mut delete = self.db.prepare_cached(
+            "DELETE FROM location_log WHERE seq IN
+             (SELECT seq FROM location_log WHERE seq < ?1 ORDER BY seq LIMIT ?2)",
+        )?;
+        Ok(delete.execute(params![seq, DELETE_ROWS])? == 0)
+    }
+}
+
+/// Appends a record to a row: length and bytes.
+pub(crate) fn push_record(row: &mut Vec<u8>, record: &[u8]) {
+    row.extend_from_slice(&(record.len() as u32).to_le_bytes());
+    row.extend_from_slice(record);
+}

@@ -1,0 +1,269 @@
+//! What a REGISTER does, RFC 3261 §10.3 and RFC 5626 §6.
+
+use trunkline_location::{
+    BindingId, ContactChange, Contacts, Location, Outcome, Overflow, Register, RegisterError,
+};
+use trunkline_sip::{ConnectionId, Flow, Transport};
+
+const NOW: u64 = 1_700_000_000_000;
+const AOR: &[u8] = b"sip:1001@sip.local";
+
+fn flow() -> Flow {
+    Flow {
+        transport: Transport::Udp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: "[2001:db8::7]:5066".parse().unwrap(),
+        connection: ConnectionId::NONE,
+    }
+}
+
+fn on_connection(number: u64, transport: Transport) -> Flow {
+    Flow {
+        transport,
+        connection: ConnectionId(number),
+        remote: "198.51.100.9:40000".parse().unwrap(),
+        ..flow()
+    }
+}
+
+fn register(
+    location: &Location,
+    call: &str,
+    cseq: u32,
+    contacts: &[ContactChange<'_>],
+    now: u64,
+) -> Result<Outcome, RegisterError> {
+    location.register(&Register::new(AOR, call.as_bytes(), cseq, flow(), contacts), now, |_| {})
+}
+
+fn uris(location: &Location, now: u64) -> Vec<String> {
+    let mut all = Vec::new();
+    location.visit(AOR, now, |b| all.push(String::from_utf8(b.uri.to_vec()).unwrap()));
+    all
+}
+
+fn change(uri: &str, expires: u32) -> ContactChange<'_> {
+    ContactChange::new(uri.as_bytes(), expires)
+}
+
+#[test]
+fn everything_given_comes_back() {
+    let location = Location::new();
+    let contacts = [ContactChange {
+        uri: b"sip:a@b;x",
+        expires: 60,
+        q: 500,
+        instance: b"<urn:uuid:1>",
+        reg_id: 2,
+        params: b";methods=\"INVITE\"",
+    }];
+    let request = Register {
+        behind_nat: true,
+        path: b"<sip:p;lr>",
+        user_agent: b"phone/1",
+        labels: b"region=eu;gpu=no",
+        ..Register::new(AOR, b"call", 7, flow(), &contacts)
+    };
+    let outcome = location.register(&request, NOW, |_| {}).unwrap();
+    assert_eq!(outcome, Outcome { added: 1, ..Outcome::default() });
+    let mut seen = 0;
+    location.visit(AOR, NOW + 1, |b| {
+        seen += 1;
+        assert_eq!((b.uri, b.q, b.instance, b.reg_id), (&b"sip:a@b;x"[..], 500, &b"<urn:uuid:1>"[..], 2));
+        assert_eq!(
+            (b.path, b.user_agent, b.call_id, b.cseq),
+            (&b"<sip:p;lr>"[..], &b"phone/1"[..], &b"call"[..], 7)
+        );
+        assert_eq!((b.flow, b.behind_nat, b.expires_in(NOW + 1)), (flow(), true, 60));
+        assert_eq!(b.params, b";methods=\"INVITE\"");
+        assert!(b.has_label(b"region", b"eu") && b.has_label(b"gpu", b"no") && !b.has_label(b"region", b"e"));
+    });
+    assert_eq!(seen, 1);
+    assert_eq!(location.visit(AOR, NOW + 60_000, |_| {}), 0);
+    assert_eq!(location.visit(b"sip:other@sip.local", NOW, |_| {}), 0);
+}
+
+#[test]
+fn q_first_then_the_newest() {
+    let location = Location::new();
+    let low = ContactChange { q: 100, ..change("sip:low@h", 60) };
+    register(&location, "c", 1, &[change("sip:old@h", 60), low, change("sip:new@h", 60)], NOW).unwrap();
+    assert_eq!(uris(&location, NOW), ["sip:new@h", "sip:old@h", "sip:low@h"]);
+    register(&location, "c", 2, &[change("sip:old@h", 60)], NOW).unwrap();
+    assert_eq!(uris(&location, NOW), ["sip:new@h", "sip:old@h", "sip:low@h"]);
+    register(&location, "c", 3, &[ContactChange { q: 1000, ..low }], NOW).unwrap();
+    assert_eq!(uris(&location, NOW), ["sip:new@h", "sip:low@h", "sip:old@h"]);
+}
+
+#[test]
+fn refresh_keeps_the_number_whatever_changes_its_length() {
+    let location = Location::new();
+    let id = |location: &Location| {
+        let mut id = BindingId(0);
+        location.visit(AOR, NOW, |b| id = b.id);
+        id
+    };
+    register(&location, "call", 1, &[change("sip:a@h", 60)], NOW).unwrap();
+    let first = id(&location);
+    for (call, cseq) in [("call", 2), ("llac", 1), ("a-longer-call-id", 1)] {
+        let outcome = register(&location, call, cseq, &[change("sip:a@h", 60)], NOW).unwrap();
+        assert_eq!(outcome, Outcome { refreshed: 1, ..Outcome::default() }, "{call}");
+        assert_eq!(id(&location), first);
+    }
+}
+
+#[test]
+fn an_equal_request_changes_nothing_and_an_older_one_is_refused() {
+    let location = Location::new();
+    register(&location, "c", 5, &[change("sip:a@h", 60)], NOW).unwrap();
+    let again = register(&location, "c", 5, &[change("sip:a@h", 60)], NOW + 500).unwrap();
+    assert!(again.retransmission);
+    location.visit(AOR, NOW + 500, |b| assert_eq!(b.expires_at, NOW + 60_000));
+    let refused = |cseq, contacts: &[ContactChange<'_>]| register(&location, "c", cseq, contacts, NOW);
+    assert_eq!(refused(4, &[change("sip:a@h", 60)]), Err(RegisterError::OutOfOrder { got: 4, had: 5 }));
+    assert_eq!(refused(5, &[change("sip:a@h", 61)]), Err(RegisterError::OutOfOrder { got: 5, had: 5 }));
+    assert_eq!(refused(5, &[change("sip:a@h", 0)]), Err(RegisterError::OutOfOrder { got: 5, had: 5 }));
+    // All or nothing: the new contact beside the refused one is not added.
+    assert!(refused(4, &[change("sip:b@h", 60), change("sip:a@h", 60)]).is_err());
+    assert_eq!(uris(&location, NOW), ["sip:a@h"]);
+    assert_eq!(location.stats().refused, 4);
+    // Another Call-ID starts anew (a phone that was restarted).
+    assert_eq!(register(&location, "d", 1, &[change("sip:a@h", 60)], NOW).unwrap().refreshed, 1);
+}
+
+#[test]
+fn a_late_copy_does_not_bring_a_removed_binding_back() {
+    let location = Location::new();
+    register(&location, "c", 1, &[change("sip:a@h", 60)], NOW).unwrap();
+    let removed = register(&location, "c", 2, &[change("sip:a@h", 0)], NOW).unwrap();
+    assert_eq!(removed.removed, 1);
+    assert!(register(&location, "c", 2, &[change("sip:a@h", 0)], NOW).unwrap().retransmission);
+    assert!(matches!(
+        register(&location, "c", 1, &[change("sip:a@h", 60)], NOW),
+        Err(RegisterError::OutOfOrder { .. })
+    ));
+    assert!(uris(&location, NOW).is_empty());
+    assert_eq!(register(&location, "c", 3, &[change("sip:a@h", 60)], NOW).unwrap().added, 1);
+    assert_eq!(uris(&location, NOW), ["sip:a@h"]);
+}
+
+#[test]
+fn the_wildcard_removes_all_of_them_in_order() {
+    let location = Location::new();
+    register(&location, "c", 3, &[change("sip:a@h", 60), change("sip:b@h", 60)], NOW).unwrap();
+    let wildcard = |call: &'static [u8], cseq| {
+        let request =
+            Register { contacts: Contacts::Wildcard, ..Register::new(AOR, call, cseq, flow(), &[]) };
+        location.register(&request, NOW, |_| {})
+    };
+    assert!(wildcard(b"c", 3).is_err());
+    assert_eq!(wildcard(b"c", 4).unwrap().removed, 2);
+    assert!(wildcard(b"c", 4).unwrap().retransmission);
+    assert!(uris(&location, NOW).is_empty());
+}
+
+#[test]
+fn contact_limit_fails_or_replaces_the_oldest() {
+    let location = Location::new();
+    let ask = |call: &'static [u8], cseq, uri: &'static str, overflow, now| {
+        let contacts = [change(uri, 600)];
+        let request =
+            Register { max_contacts: Some(2), overflow, ..Register::new(AOR, call, cseq, flow(), &contacts) };
+        location.register(&request, now, |_| {})
+    };
+    ask(b"1", 1, "sip:a@h", Overflow::Fail, NOW).unwrap();
+    ask(b"2", 1, "sip:b@h", Overflow::Fail, NOW + 1).unwrap();
+    assert_eq!(ask(b"3", 1, "sip:c@h", Overflow::Fail, NOW + 2), Err(RegisterError::TooMany { max: 2 }));
+    ask(b"1", 2, "sip:a@h", Overflow::Fail, NOW + 3).unwrap();
+    let outcome = ask(b"3", 1, "sip:c@h", Overflow::ReplaceOldest, NOW + 4).unwrap();
+    assert_eq!((outcome.added, outcome.removed), (1, 1));
+    assert_eq!(uris(&location, NOW + 4), ["sip:c@h", "sip:a@h"]);
+    // What has expired takes no room.
+    ask(b"4", 1, "sip:d@h", Overflow::Fail, NOW + 700_000).unwrap();
+}
+
+#[test]
+fn an_instance_with_reg_id_replaces_its_own_flow_only() {
+    let location = Location::new();
+    let with =
+        |uri: &'static str, reg_id| ContactChange { instance: b"<urn:uuid:1>", reg_id, ..change(uri, 60) };
+    register(&location, "c", 1, &[with("sip:a@1.1.1.1", 1)], NOW).unwrap();
+    register(&location, "c", 2, &[with("sip:a@2.2.2.2", 2)], NOW).unwrap();
+    let outcome = register(&location, "c", 3, &[with("sip:a@3.3.3.3", 1)], NOW).unwrap();
+    assert_eq!(outcome.refreshed, 1);
+    assert_eq!(uris(&location, NOW), ["sip:a@2.2.2.2", "sip:a@3.3.3.3"]);
+}
+
+#[test]
+fn a_lost_connection_takes_what_only_it_could_reach() {
+    let location = Location::new();
+    let add = |aor: &'static [u8], flow, behind_nat| {
+        let contacts = [change("sip:x@h", 600)];
+        let request = Register { behind_nat, ..Register::new(aor, b"c", 1, flow, &contacts) };
+        location.register(&request, NOW, |_| {}).unwrap();
+    };
+    add(b"sip:ws@h", on_connection(9, Transport::Ws), false);
+    add(b"sip:nat@h", on_connection(9, Transport::Tcp), true);
+    add(b"sip:open@h", on_connection(9, Transport::Tcp), false);
+    add(b"sip:other@h", on_connection(10, Transport::Ws), false);
+    assert_eq!(location.connection_lost(ConnectionId(9), NOW), 2);
+    assert_eq!(location.connection_lost(ConnectionId(9), NOW), 0);
+    assert_eq!(location.visit(b"sip:ws@h", NOW, |_| {}) + location.visit(b"sip:nat@h", NOW, |_| {}), 0);
+    assert_eq!(location.visit(b"sip:open@h", NOW, |b| assert_eq!(b.flow.connection, ConnectionId::NONE)), 1);
+    assert_eq!(location.visit(b"sip:other@h", NOW, |b| assert_eq!(b.flow.connection, ConnectionId(10))), 1);
+    assert_eq!(location.stats().removed, 2);
+}
+
+#[test]
+fn sweep_list_kick_and_stats() {
+    let location = Location::new();
+    for n in 0..1000u32 {
+        let aor = format!("sip:{n}@h");
+        let contacts = [change("sip:x@h", if n % 2 == 0 { 10 } else { 1000 })];
+        let request = Register::new(aor.as_bytes(), b"c", 1, flow(), &contacts);
+        location.register(&request, NOW, |_| {}).unwrap();
+    }
+    let (mut from, mut pages, mut seen) = (Some(0), 0, std::collections::HashSet::new());
+    while let Some(at) = from {
+        from = location.list(at, 100, NOW, |aor, _| {
+            seen.insert(aor.to_vec());
+        });
+        pages += 1;
+    }
+    assert_eq!((seen.len(), pages >= 10), (1000, true));
+    assert_eq!(location.sweep(NOW + 20_000, usize::MAX), 0);
+    assert_eq!(location.sweep(NOW + 60_000, usize::MAX), 500);
+    assert_eq!((location.stats().aors, location.stats().bindings, location.stats().expired), (500, 500, 500));
+    assert_eq!(location.kick(b"sip:1@h", Some(b"sip:y@h"), NOW), 0);
+    assert_eq!(location.kick(b"sip:1@h", Some(b"sip:x@h"), NOW), 1);
+    assert_eq!(location.kick(b"sip:3@h", None, NOW), 1);
+    assert_eq!((location.stats().bindings, location.stats().removed), (498, 2));
+    // Bounded work still comes round.
+    let mut expired = 0;
+    for _ in 0..400 {
+        expired += location.sweep(NOW + 2_000_000, 1);
+    }
+    assert_eq!((expired, location.stats().aors), (498, 0));
+}
+
+#[test]
+fn threads_share_it() {
+    let location = Location::new();
+    std::thread::scope(|scope| {
+        for thread in 0..4u32 {
+            let location = &location;
+            scope.spawn(move || {
+                for n in 0..2000u32 {
+                    let aor = format!("sip:{}@h", n % 50);
+                    let uri = format!("sip:{thread}@h");
+                    let contacts = [ContactChange::new(uri.as_bytes(), 60)];
+                    let call = format!("call-{thread}");
+                    let request = Register::new(aor.as_bytes(), call.as_bytes(), n + 1, flow(), &contacts);
+                    location.register(&request, NOW, |_| {}).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(location.stats().bindings, 200);
+    assert_eq!(location.visit(b"sip:7@h", NOW, |_| {}), 4);
+}
