@@ -25,6 +25,12 @@ impl Exchange {
         Exchange::start_with(resources, "", &[])
     }
 
+    /// The same with a WebSocket listener beside UDP and TCP.
+    pub fn start_ws(resources: &Resources) -> (Exchange, SocketAddr) {
+        let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        (Exchange::start_with(resources, "", &[("TRUNKLINE_LISTEN_WS", &at.to_string())]), at)
+    }
+
     /// The same with lines of `trunkline.yaml` and environment overrides.
     pub fn start_with(resources: &Resources, config: &str, env: &[(&str, &str)]) -> Exchange {
         let scratch = Scratch::new("exchange");

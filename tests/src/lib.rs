@@ -19,6 +19,7 @@ mod resources;
 mod scratch;
 mod sipp;
 mod ua;
+mod websocket;
 mod wire;
 
 pub use call::Dialog;
@@ -30,7 +31,8 @@ pub use resources::Resources;
 pub use scratch::Scratch;
 pub use sipp::{Sipp, SippRun};
 pub use ua::Ua;
-pub use wire::{Wire, split_stream};
+pub use websocket::WebSocket;
+pub use wire::{Closed, Wire, split_stream};
 
 use std::time::{Duration, Instant};
 

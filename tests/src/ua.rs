@@ -36,6 +36,11 @@ impl Ua {
         Ua::new(Wire::tcp(server), user, domain, password)
     }
 
+    /// A phone on one WebSocket.
+    pub fn ws(server: SocketAddr, user: &str, domain: &str, password: &str) -> Ua {
+        Ua::new(Wire::ws(server), user, domain, password)
+    }
+
     /// A phone on any socket.
     pub fn new(wire: Wire, user: &str, domain: &str, password: &str) -> Ua {
         let (user, domain, password) = (user.to_owned(), domain.to_owned(), password.to_owned());
@@ -52,6 +57,7 @@ impl Ua {
         let transport = match self.wire {
             Wire::Udp { .. } => "",
             Wire::Tcp { .. } => ";transport=tcp",
+            Wire::Ws(_) => ";transport=ws",
         };
         format!("sip:{}@{}{transport}", self.user, self.wire.local())
     }

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::websocket::WebSocket;
+
 /// One socket towards the exchange.
 #[derive(Debug)]
 pub enum Wire {
@@ -21,6 +23,8 @@ pub enum Wire {
         /// Bytes not yet taken.
         rest: Vec<u8>,
     },
+    /// A WebSocket.
+    Ws(WebSocket),
 }
 
 impl Wire {
@@ -40,6 +44,11 @@ impl Wire {
         Wire::accepted(TcpStream::connect_timeout(&server, Duration::from_secs(3)).expect("a TCP connection"))
     }
 
+    /// A WebSocket to the exchange.
+    pub fn ws(server: SocketAddr) -> Wire {
+        Wire::Ws(WebSocket::connect(server))
+    }
+
     /// A connection that the exchange made to `listener`.
     pub fn accept(listener: &TcpListener) -> Wire {
         Wire::accepted(listener.accept().expect("the exchange connects").0)
@@ -55,6 +64,7 @@ impl Wire {
         match self {
             Wire::Udp { socket, .. } => socket.local_addr(),
             Wire::Tcp { stream, .. } => stream.local_addr(),
+            Wire::Ws(socket) => socket.stream.local_addr(),
         }
         .expect("a bound socket has an address")
     }
@@ -64,6 +74,7 @@ impl Wire {
         match self {
             Wire::Udp { .. } => "UDP",
             Wire::Tcp { .. } => "TCP",
+            Wire::Ws(_) => "WS",
         }
     }
 
@@ -72,6 +83,7 @@ impl Wire {
         match self {
             Wire::Udp { socket, server } => socket.send_to(bytes, *server).is_ok(),
             Wire::Tcp { stream, .. } => stream.write_all(bytes).is_ok(),
+            Wire::Ws(socket) => socket.send(bytes),
         }
     }
 
@@ -79,6 +91,7 @@ impl Wire {
     pub fn recv(&mut self, wait: Duration) -> Result<Option<Vec<u8>>, Closed> {
         let end = Instant::now() + wait;
         match self {
+            Wire::Ws(socket) => socket.recv(wait),
             Wire::Udp { socket, .. } => {
                 let mut buffer = vec![0; 65_536];
                 let _ = socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))));

@@ -38,16 +38,6 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
 }
 
-/// Where things that outlive a checkout stand.
-pub fn cache() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()) {
-        Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
-            .join(".cache"),
-    };
-    Ok(base.join("trunkline"))
-}
-
 /// Finds a program on PATH, or in the sbin folders that a plain user's PATH leaves out.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -112,7 +102,7 @@ fn asterisk() -> Result<()> {
     if !script.is_file() {
         return Ok(());
     }
-    run(Command::new("bash").arg(script).arg(cache()?.join("asterisk")))
+    run(Command::new("bash").arg(script))
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -1,0 +1,117 @@
+//! The client's side of SIP over WebSocket (RFC 6455, RFC 7118): one text frame is one message.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::wire::Closed;
+
+/// A connection after its handshake.
+#[derive(Debug)]
+pub struct WebSocket {
+    /// The stream below.
+    pub stream: TcpStream,
+    rest: Vec<u8>,
+}
+
+const TEXT: u8 = 1;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+
+impl WebSocket {
+    /// Connects and asks for the subprotocol `sip`.
+    pub fn connect(server: SocketAddr) -> WebSocket {
+        let mut stream =
+            TcpStream::connect_timeout(&server, Duration::from_secs(3)).expect("a TCP connection");
+        stream.set_nodelay(true).expect("a live socket");
+        let ask = format!(
+            "GET / HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGVzdHMgb2YgdHJ1bms=\r\nSec-WebSocket-Protocol: sip\r\nOrigin: http://{server}\r\n\r\n"
+        );
+        stream.write_all(ask.as_bytes()).expect("the handshake is sent");
+        stream.set_read_timeout(Some(Duration::from_secs(3))).expect("a live socket");
+        let mut rest = Vec::new();
+        let end = loop {
+            if let Some(at) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let mut buffer = [0; 2048];
+            let n = stream.read(&mut buffer).expect("an answer to the handshake");
+            assert!(n > 0, "the handshake was refused");
+            rest.extend_from_slice(&buffer[..n]);
+        };
+        let head = String::from_utf8_lossy(&rest[..end]).to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 101"), "{head}");
+        assert!(head.contains("sec-websocket-protocol: sip"), "{head}");
+        rest.drain(..end);
+        WebSocket { stream, rest }
+    }
+
+    /// Sends one message; false when the other side closed.
+    pub fn send(&mut self, message: &[u8]) -> bool {
+        self.frame(TEXT, message)
+    }
+
+    fn frame(&mut self, kind: u8, data: &[u8]) -> bool {
+        let mask = [0x5A, 0xC3, 0x17, 0x88];
+        let mut out = vec![0x80 | kind];
+        match data.len() {
+            n if n < 126 => out.push(0x80 | n as u8),
+            n if n < 65_536 => {
+                out.push(0x80 | 126);
+                out.extend_from_slice(&(n as u16).to_be_bytes());
+            }
+            n => {
+                out.push(0x80 | 127);
+                out.extend_from_slice(&(n as u64).to_be_bytes());
+            }
+        }
+        out.extend_from_slice(&mask);
+        out.extend(data.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        self.stream.write_all(&out).is_ok()
+    }
+
+    /// The next message, or nothing within `wait`.
+    pub fn recv(&mut self, wait: Duration) -> Result<Option<Vec<u8>>, Closed> {
+        let end = Instant::now() + wait;
+        loop {
+            while let Some((kind, data)) = self.take() {
+                match kind {
+                    CLOSE => return Err(Closed),
+                    PING => drop(self.frame(PONG, &data)),
+                    PONG => {}
+                    _ => return Ok(Some(data)),
+                }
+            }
+            let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let _ = self.stream.set_read_timeout(Some(left));
+            let mut buffer = [0; 65_536];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(Closed),
+                Ok(n) => self.rest.extend_from_slice(&buffer[..n]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return Ok(None);
+                }
+                Err(_) => return Err(Closed),
+            }
+        }
+    }
+
+    /// Takes one whole frame off what was read; servers neither mask nor, here, fragment.
+    fn take(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (first, second) = (*self.rest.first()?, *self.rest.get(1)?);
+        let (head, length) = match second & 0x7F {
+            126 => (4, u64::from(u16::from_be_bytes(self.rest.get(2..4)?.try_into().ok()?))),
+            127 => (10, u64::from_be_bytes(self.rest.get(2..10)?.try_into().ok()?)),
+            n => (2, u64::from(n)),
+        };
+        assert_eq!(second & 0x80, 0, "a server's frames are not masked");
+        let whole = head + usize::try_from(length).ok()?;
+        if self.rest.len() < whole {
+            return None;
+        }
+        let data = self.rest[head..whole].to_vec();
+        self.rest.drain(..whole);
+        Some((first & 0x0F, data))
+    }
+}
