@@ -1,1 +1,35 @@
-//! EdgePort: shards that tie transport, transactions and the router together.
+//! The EdgePort: shards that tie transport, transactions and the router together.
+//!
+//! A [`Edge`] is one shard's handler: it owns its transactions. All shards share a [`Shared`]: the resources,
+//! the location service, secrets, counters. One request takes one straight way through here: read in place,
+//! matched to its transaction, routed, spliced, sent.
+#![forbid(unsafe_code)]
+
+mod address;
+mod calls;
+mod config;
+mod context;
+mod counters;
+mod decide;
+mod dialog;
+mod edge;
+mod forward;
+mod forwarding;
+mod inbound;
+mod mail;
+mod pool;
+mod qualify;
+mod registrar;
+mod request;
+mod resolver;
+mod responses;
+mod routes;
+mod shared;
+mod timing;
+mod trunk_auth;
+
+pub use config::{EdgeConfig, RegistrarConfig};
+pub use counters::{Counter, Counters};
+pub use edge::Edge;
+pub use mail::EdgeMail;
+pub use shared::Shared;

@@ -27,12 +27,21 @@ const STATELESS: u8 = b's';
 impl Branch {
     /// Appends the parameter's value: 40 characters.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(MAGIC_COOKIE);
-        out.push(STATEFUL);
-        hex::put(&[self.shard, self.fork], out);
-        hex::put(&self.generation.to_be_bytes(), out);
-        hex::put(&self.slot.to_be_bytes(), out);
-        hex::put(&self.loop_mac.to_be_bytes(), out);
+        out.extend_from_slice(&self.encoded());
+    }
+
+    /// The parameter's value.
+    pub fn encoded(&self) -> [u8; 40] {
+        let mut text = *b"z9hG4bKt00000000000000000000000000000000";
+        let head = u64::from_be_bytes([self.shard, self.fork, 0, 0, 0, 0, 0, 0])
+            | u64::from(self.generation) << 32
+            | u64::from(self.slot);
+        for (place, value) in [(8, head), (24, self.loop_mac)] {
+            if let Some(digits) = text.get_mut(place..place + 16) {
+                hex::fill(&value.to_be_bytes(), digits);
+            }
+        }
+        text
     }
 
     /// Reads a value made by [`Branch::encode`].

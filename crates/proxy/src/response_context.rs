@@ -46,6 +46,11 @@ impl ResponseContext {
         After { forward: false, cancel_others, exhausted: self.running == 0 && !self.answered }
     }
 
+    /// A running branch had a response that is not passed on: another one is started in its place.
+    pub fn replaced(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
     /// The caller cancelled: no further targets.
     pub fn close(&mut self) {
         self.closed = true;

@@ -105,7 +105,7 @@ impl Default for Index {
     fn default() -> Self {
         Index {
             start_line: StartLine::Response { code: 0, reason: Span::default() },
-            headers: Vec::with_capacity(32),
+            headers: Vec::new(),
             first: [NONE; HeaderName::COUNT],
             headers_start: 0,
             body: Span::default(),

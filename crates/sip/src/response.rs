@@ -6,15 +6,12 @@ use crate::message::Message;
 use crate::name::HeaderName;
 use crate::status::reason;
 
-/// How the topmost Via is completed: `received` and `rport` (RFC 3261 §18.2.1, RFC 3581 §4), as text to put
-/// behind the Via's own parameters. Empty when nothing is to be added.
+/// How the topmost Via is completed: with `received` and `rport` (RFC 3261 §18.2.1, RFC 3581 §4).
 #[derive(Clone, Copy, Debug)]
 pub struct ViaFill<'a> {
-    /// Where in the request the text goes: the end of the topmost Via's element.
-    pub at: u16,
-    /// The stretch it takes the place of (an empty `rport`), or an empty one at `at`.
+    /// The stretch of the request that holds the topmost Via's element.
     pub replace: Span,
-    /// `;received=…;rport=…`
+    /// The element as it goes back: `SIP/2.0/UDP …;received=…;rport=…`
     pub text: &'a [u8],
 }
 

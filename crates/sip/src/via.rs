@@ -27,6 +27,8 @@ pub struct Via<'a> {
     pub rport: Option<Option<u16>>,
     /// The `maddr` parameter.
     pub maddr: Option<&'a [u8]>,
+    /// Where the name of `rport` stands, empty when it does not.
+    pub rport_name: &'a [u8],
 }
 
 impl<'a> Via<'a> {
@@ -58,7 +60,7 @@ impl<'a> Via<'a> {
             port = Some(number(p, 65535).ok_or(bad)? as u16);
             s.rest = rest;
         }
-        let mut via = Via { transport, host, port, branch: b"", received: None, rport: None, maddr: None };
+        let mut via = Via { transport, host, port, branch: b"", received: None, rport: None, maddr: None, rport_name: b"" };
         for p in Params::new(s.rest) {
             let p = p.map_err(|()| bad)?;
             if p.is("branch") {
@@ -69,6 +71,7 @@ impl<'a> Via<'a> {
                     Some(v) => Some(number(v, 65535).ok_or(bad)? as u16),
                 };
                 via.rport = Some(value);
+                via.rport_name = p.name;
             } else if p.is("received") {
                 via.received = p.value;
             } else if p.is("maddr") {

@@ -1,0 +1,203 @@
+//! Our addresses: which are ours, and which of them the other side is shown.
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use ipnet::IpNet;
+use parking_lot::RwLock;
+use trunkline_sip::{Transport, Uri};
+use trunkline_transport::{Egress, Listener};
+
+/// What the listeners and the operator's settings say about our addresses.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    listeners: Vec<Listener>,
+    external: Vec<IpAddr>,
+    localnets: Vec<IpNet>,
+    /// Is an address one of this host's? Asked of the kernel once.
+    local: RwLock<HashMap<IpAddr, bool, foldhash::fast::RandomState>>,
+    /// From which address of ours the kernel reaches another.
+    toward: RwLock<HashMap<IpAddr, IpAddr, foldhash::fast::RandomState>>,
+}
+
+/// Answers of the kernel that are remembered, at most.
+const REMEMBERED: usize = 65_536;
+
+impl Addresses {
+    pub(crate) fn new(listeners: Vec<Listener>, external: Vec<IpAddr>, localnets: Vec<IpNet>) -> Arc<Addresses> {
+        Arc::new(Addresses {
+            listeners,
+            external,
+            localnets,
+            local: RwLock::default(),
+            toward: RwLock::default(),
+        })
+    }
+
+    /// Do we listen on this transport?
+    pub(crate) fn has(&self, transport: Transport) -> bool {
+        self.listeners.iter().any(|l| l.transport == transport)
+    }
+
+    /// Is the host (and the port, where one stands) of this URI ours?
+    pub(crate) fn is_own(&self, uri: &Uri<'_>) -> bool {
+        let Some(ip) = uri.ip() else { return false };
+        let port_fits = |l: &Listener| uri.port.is_none_or(|p| p == l.address.port());
+        if self.external.contains(&ip) || self.localnets.iter().any(|n| n.addr() == ip) {
+            return self.listeners.iter().any(port_fits);
+        }
+        self.listeners.iter().any(|l| {
+            port_fits(l)
+                && (l.address.ip() == ip
+                    || l.address.ip().is_unspecified() && l.address.is_ipv4() == ip.is_ipv4() && self.is_local(ip))
+        })
+    }
+
+    fn is_local(&self, ip: IpAddr) -> bool {
+        if let Some(&known) = self.local.read().get(&ip) {
+            return known;
+        }
+        // Only an address of this host can be bound.
+        let local = UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok();
+        let mut cache = self.local.write();
+        if cache.len() >= REMEMBERED {
+            cache.clear();
+        }
+        cache.insert(ip, local);
+        local
+    }
+
+    fn toward(&self, remote: IpAddr) -> IpAddr {
+        if let Some(&known) = self.toward.read().get(&remote) {
+            return known;
+        }
+        let unspecified: IpAddr = if remote.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+        // Connecting a datagram socket sends nothing; it makes the kernel choose the way.
+        let chosen = UdpSocket::bind(SocketAddr::new(unspecified, 0))
+            .and_then(|s| s.connect(SocketAddr::new(remote, 9)).and_then(|()| s.local_addr()))
+            .map_or(unspecified, |a| a.ip());
+        let mut cache = self.toward.write();
+        if cache.len() >= REMEMBERED {
+            cache.clear();
+        }
+        cache.insert(remote, chosen);
+        chosen
+    }
+
+    /// The address that the side at the end of `egress` is shown in Via, Record-Route and Contact: ours on its
+    /// own network, else the external one, else the one the kernel sends from.
+    pub(crate) fn advertised(&self, egress: &Egress) -> SocketAddr {
+        let remote = egress.remote.ip();
+        let listener = self
+            .listeners
+            .iter()
+            .find(|l| l.transport == egress.transport && l.address.port() == egress.local.port() && l.address.is_ipv4() == remote.is_ipv4())
+            .or_else(|| {
+                self.listeners.iter().find(|l| l.transport == egress.transport && l.address.is_ipv4() == remote.is_ipv4())
+            })
+            .or_else(|| self.listeners.iter().find(|l| l.transport == egress.transport));
+        let port = listener.map_or(egress.transport.default_port(), |l| l.address.port());
+        if !self.external.is_empty() || !self.localnets.is_empty() {
+            if let Some(net) = self.localnets.iter().find(|n| n.contains(&remote)) {
+                return SocketAddr::new(net.addr(), port);
+            }
+            let of_family = self.external.iter().find(|e| e.is_ipv4() == remote.is_ipv4());
+            if let Some(&external) = of_family.filter(|_| !remote.is_loopback()) {
+                return SocketAddr::new(external, port);
+            }
+        }
+        let bound = listener.map_or(egress.local.ip(), |l| l.address.ip());
+        let ip = if !bound.is_unspecified() {
+            bound
+        } else if !egress.local.ip().is_unspecified() {
+            egress.local.ip()
+        } else {
+            self.toward(remote)
+        };
+        SocketAddr::new(ip, port)
+    }
+}
+
+/// Appends an address as it stands in a message: IPv6 in brackets, the port always.
+pub(crate) fn put_address(address: SocketAddr, out: &mut Vec<u8>) {
+    match address.ip() {
+        IpAddr::V4(_) => {
+            put_ip(address.ip(), out);
+            out.push(b':');
+            trunkline_sip::response::put_number(u64::from(address.port()), out);
+        }
+        IpAddr::V6(ip) => {
+            let _ = write!(out, "[{ip}]:{}", address.port());
+        }
+    }
+}
+
+/// Appends an address without a port, IPv6 without brackets.
+pub(crate) fn put_ip(ip: IpAddr, out: &mut Vec<u8>) {
+    match ip {
+        IpAddr::V4(ip) => {
+            for (i, octet) in ip.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                trunkline_sip::response::put_number(u64::from(octet), out);
+            }
+        }
+        IpAddr::V6(ip) => {
+            let _ = write!(out, "{ip}");
+        }
+    }
+}
+
+/// `;transport=tcp` and its like; UDP needs none.
+pub(crate) fn put_transport(transport: Transport, out: &mut Vec<u8>) {
+    if transport != Transport::Udp {
+        out.extend_from_slice(b";transport=");
+        out.extend_from_slice(transport.param_name().as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(listen: &str, external: &[&str], nets: &[&str]) -> Arc<Addresses> {
+        let listeners = [Transport::Udp, Transport::Tcp]
+            .map(|transport| Listener { transport, address: listen.parse().unwrap() })
+            .to_vec();
+        Addresses::new(
+            listeners,
+            external.iter().map(|a| a.parse().unwrap()).collect(),
+            nets.iter().map(|a| a.parse().unwrap()).collect(),
+        )
+    }
+
+    #[test]
+    fn each_side_is_shown_its_address() {
+        let a = addresses("0.0.0.0:5060", &["203.0.113.9"], &["10.0.0.1/24"]);
+        let shown = |to: &str| a.advertised(&Egress::to(Transport::Udp, to.parse().unwrap())).to_string();
+        assert_eq!(shown("10.0.0.77:5060"), "10.0.0.1:5060");
+        assert_eq!(shown("198.51.100.1:5060"), "203.0.113.9:5060");
+        assert_eq!(shown("127.0.0.1:9"), "127.0.0.1:5060");
+        let b = addresses("127.0.0.1:15060", &[], &[]);
+        let egress = Egress::to(Transport::Tcp, "127.0.0.1:9".parse().unwrap());
+        assert_eq!(b.advertised(&egress).to_string(), "127.0.0.1:15060");
+    }
+
+    #[test]
+    fn what_is_ours() {
+        let a = addresses("0.0.0.0:5070", &["203.0.113.9"], &["10.0.0.1/24"]);
+        let own = |u: &str| a.is_own(&Uri::parse(u.as_bytes()).unwrap());
+        assert!(own("sip:1001@127.0.0.1"));
+        assert!(own("sip:127.0.0.1:5070"));
+        assert!(!own("sip:127.0.0.1:5060"));
+        assert!(own("sip:1001@203.0.113.9"));
+        assert!(own("sip:10.0.0.1:5070"));
+        assert!(!own("sip:10.0.0.2"));
+        assert!(!own("sip:sip.local"));
+        let b = addresses("127.0.0.1:5070", &[], &[]);
+        assert!(!b.is_own(&Uri::parse(b"sip:127.0.0.2:5070").unwrap()));
+    }
+}

@@ -1,0 +1,82 @@
+//! What an operator sets about the SIP edge.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use trunkline_routing::Options;
+use trunkline_sip::Limits;
+use trunkline_transport::{Listener, StreamLimits};
+
+/// The edge's settings, defaults filled in.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// Where to listen.
+    pub listeners: Vec<Listener>,
+    /// Addresses the outside sees us under; the first of a family is advertised to it.
+    pub external_addrs: Vec<IpAddr>,
+    /// Networks that see us under our own address there: the address is ours, the prefix the network's.
+    pub localnets: Vec<IpNet>,
+    /// How many shards; 0: one per core.
+    pub shards: usize,
+    /// Bounds of a message.
+    pub limits: Limits,
+    /// Bounds of streams.
+    pub streams: StreamLimits,
+    /// Forward without transactions.
+    pub stateless: bool,
+    /// How the router behaves.
+    pub routing: Options,
+    /// The registrar's bounds.
+    pub registrar: RegistrarConfig,
+    /// How long an unanswered INVITE rings when its agent sets nothing: timer C, RFC 3261 §16.6.
+    pub no_answer: Duration,
+    /// Between two OPTIONS to a trunk or peer.
+    pub qualify: Duration,
+    /// Hosts whose addresses are given, not looked up.
+    pub hosts: Vec<(String, Vec<SocketAddr>)>,
+    /// Record calls.
+    pub record_calls: bool,
+    /// The Server header of our own answers; empty for none.
+    pub server_name: String,
+}
+
+/// The registrar's bounds, RFC 3261 §10.3.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistrarConfig {
+    /// Shorter registrations get 423, in seconds.
+    pub min_expires: u32,
+    /// Longer ones are shortened, in seconds.
+    pub max_expires: u32,
+    /// For a contact that says nothing, in seconds.
+    pub default_expires: u32,
+    /// Contacts of an AOR whose resource sets nothing.
+    pub max_contacts: u32,
+}
+
+impl Default for RegistrarConfig {
+    fn default() -> Self {
+        RegistrarConfig { min_expires: 60, max_expires: 7200, default_expires: 3600, max_contacts: 10 }
+    }
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        EdgeConfig {
+            listeners: Vec::new(),
+            external_addrs: Vec::new(),
+            localnets: Vec::new(),
+            shards: 0,
+            limits: Limits::default(),
+            streams: StreamLimits::default(),
+            stateless: false,
+            routing: Options::default(),
+            registrar: RegistrarConfig::default(),
+            no_answer: Duration::from_millis(trunkline_transaction::timers::C),
+            qualify: Duration::from_secs(30),
+            hosts: Vec::new(),
+            record_calls: true,
+            server_name: "Trunkline".into(),
+        }
+    }
+}

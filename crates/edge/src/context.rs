@@ -1,0 +1,258 @@
+//! One request on its way: its server transaction, its branches, its response context.
+
+use smallvec::SmallVec;
+use trunkline_model::Ref;
+use trunkline_proxy::ResponseContext;
+use trunkline_sip::Method;
+use trunkline_transaction::timers::Now;
+use trunkline_transaction::{
+    Actions, Class, InviteClient, InviteServer, NonInviteClient, NonInviteServer, TransactionKey,
+};
+use trunkline_transport::Egress;
+
+/// The server side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Server {
+    Invite(InviteServer),
+    NonInvite(NonInviteServer),
+}
+
+impl Server {
+    pub(crate) fn new(method: Method, reliable: bool) -> Server {
+        match method {
+            Method::Invite => Server::Invite(InviteServer::new(reliable)),
+            _ => Server::NonInvite(NonInviteServer::new(reliable)),
+        }
+    }
+
+    pub(crate) fn on_request(&mut self) -> Actions {
+        match self {
+            Server::Invite(s) => s.on_request(),
+            Server::NonInvite(s) => s.on_request(),
+        }
+    }
+
+    pub(crate) fn on_respond(&mut self, class: Class, now: Now) {
+        match self {
+            Server::Invite(s) => s.on_respond(class, now),
+            Server::NonInvite(s) => {
+                s.on_respond(class, now);
+            }
+        }
+    }
+
+    pub(crate) fn on_timer(&mut self, now: Now) -> Actions {
+        match self {
+            Server::Invite(s) => s.on_timer(now),
+            Server::NonInvite(s) => s.on_timer(now),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Now> {
+        match self {
+            Server::Invite(s) => s.deadline(),
+            Server::NonInvite(s) => s.deadline(),
+        }
+    }
+
+    pub(crate) fn is_proceeding(&self) -> bool {
+        match self {
+            Server::Invite(s) => s.is_proceeding(),
+            Server::NonInvite(s) => s.is_proceeding(),
+        }
+    }
+
+    pub(crate) fn keeps_response(&self) -> bool {
+        match self {
+            Server::Invite(s) => s.keeps_response(),
+            Server::NonInvite(s) => s.keeps_response(),
+        }
+    }
+
+    pub(crate) fn is_terminated(&self) -> bool {
+        match self {
+            Server::Invite(s) => s.is_terminated(),
+            Server::NonInvite(s) => s.is_terminated(),
+        }
+    }
+}
+
+/// The client side of one branch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Client {
+    Invite(InviteClient),
+    NonInvite(NonInviteClient),
+}
+
+impl Client {
+    pub(crate) fn new(method: Method, reliable: bool, now: Now) -> Client {
+        match method {
+            Method::Invite => Client::Invite(InviteClient::new(reliable, now)),
+            _ => Client::NonInvite(NonInviteClient::new(reliable, now)),
+        }
+    }
+
+    pub(crate) fn on_response(&mut self, class: Class, now: Now) -> Actions {
+        match self {
+            Client::Invite(c) => c.on_response(class, now),
+            Client::NonInvite(c) => c.on_response(class, now),
+        }
+    }
+
+    pub(crate) fn on_timer(&mut self, now: Now) -> Actions {
+        match self {
+            Client::Invite(c) => c.on_timer(now),
+            Client::NonInvite(c) => c.on_timer(now),
+        }
+    }
+
+    pub(crate) fn terminate(&mut self) {
+        match self {
+            Client::Invite(c) => c.terminate(),
+            Client::NonInvite(c) => c.terminate(),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Now> {
+        match self {
+            Client::Invite(c) => c.deadline(),
+            Client::NonInvite(c) => c.deadline(),
+        }
+    }
+
+    pub(crate) fn is_terminated(&self) -> bool {
+        match self {
+            Client::Invite(c) => c.is_terminated(),
+            Client::NonInvite(c) => c.is_terminated(),
+        }
+    }
+}
+
+/// Where the cancelling of a branch stands, RFC 3261 §9.1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cancel {
+    /// Nobody wants it.
+    No,
+    /// Wanted; it waits for a provisional response.
+    Wanted,
+    /// The CANCEL is a transaction of its own, with the branch of the INVITE.
+    Sent(NonInviteClient),
+}
+
+/// What made us give a branch a time limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// None.
+    None,
+    /// A trunk's destination that stays silent: the next one is tried.
+    Silence(Now),
+    /// Timer C, or the callee's no-answer time: cancel.
+    Answer(Now),
+}
+
+/// What a branch needs to know of its target after the plan is gone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TargetInfo {
+    /// The trunk, and which of its destinations.
+    pub(crate) trunk: Option<Ref>,
+    pub(crate) trunk_uri: u8,
+    /// Answers the trunk's challenge, once.
+    pub(crate) credentials: Option<Ref>,
+    /// Was a challenge answered already?
+    pub(crate) authenticated: bool,
+    /// Silence after which the next target is tried, in milliseconds.
+    pub(crate) silence: Option<u32>,
+    /// The contact a call of it counts for.
+    pub(crate) binding: u64,
+}
+
+/// One branch: a request we sent, and what is known of its fate.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) client: Client,
+    pub(crate) egress: Egress,
+    /// A large request went to TCP; where it goes when nobody listens there (RFC 3261 §18.1.1).
+    pub(crate) fallback: Option<Egress>,
+    /// The request as it went out; after a failure of an INVITE its ACK.
+    pub(crate) sent: Vec<u8>,
+    /// The final response, where it may still be needed as the best one.
+    pub(crate) response: Vec<u8>,
+    /// The final status, 0 while there is none.
+    pub(crate) code: u16,
+    pub(crate) cancel: Cancel,
+    pub(crate) limit: Limit,
+    pub(crate) target: TargetInfo,
+    /// CSeq was raised by so much when a trunk's challenge was answered.
+    pub(crate) cseq_added: u8,
+}
+
+/// A later target, kept until the ones before it have failed.
+#[derive(Debug)]
+pub(crate) struct Later {
+    /// The request as it will go out, but for the branch, which stands at `branch_at`.
+    pub(crate) request: Vec<u8>,
+    pub(crate) branch_at: usize,
+    /// `None`: there is no way to it, which counts as a 503.
+    pub(crate) egress: Option<Egress>,
+    pub(crate) fallback: Option<Egress>,
+    pub(crate) group: u8,
+    pub(crate) target: TargetInfo,
+}
+
+/// One request on its way.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) key: TransactionKey,
+    pub(crate) method: Method,
+    pub(crate) server: Server,
+    /// Where responses go.
+    pub(crate) back: Egress,
+    /// The last response, to be repeated; before there is one a 100, so that it always holds what a response of
+    /// ours needs (Via, From, To, Call-ID, CSeq).
+    pub(crate) reply: Vec<u8>,
+    pub(crate) loop_mac: u64,
+    pub(crate) responses: ResponseContext,
+    pub(crate) branches: SmallVec<[Branch; 1]>,
+    /// Targets to be tried later, last first.
+    pub(crate) later: Vec<Later>,
+    pub(crate) cancelled: bool,
+    /// The call this INVITE begins.
+    pub(crate) call: bool,
+}
+
+impl Context {
+    /// When it wants to be looked at next.
+    pub(crate) fn deadline(&self) -> Option<Now> {
+        let mut first = self.server.deadline();
+        let mut take = |d: Option<Now>| {
+            if let Some(d) = d {
+                first = Some(first.map_or(d, |f| f.min(d)));
+            }
+        };
+        for b in &self.branches {
+            take(b.client.deadline());
+            if let Cancel::Sent(c) = &b.cancel {
+                take(c.deadline());
+            }
+            if b.code == 0 {
+                match b.limit {
+                    Limit::None => {}
+                    Limit::Silence(at) | Limit::Answer(at) => take(Some(at)),
+                }
+            }
+        }
+        first
+    }
+
+    /// Is there nothing more to wait for?
+    pub(crate) fn is_over(&self) -> bool {
+        self.server.is_terminated()
+            && self.branches.iter().all(|b| {
+                let cancelled = match &b.cancel {
+                    Cancel::No | Cancel::Wanted => true,
+                    Cancel::Sent(c) => c.is_terminated(),
+                };
+                b.client.is_terminated() && cancelled
+            })
+    }
+}

@@ -1,0 +1,71 @@
+//! What a shard counts. Each has one writer, its shard; readers may be a moment behind.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counters of one shard.
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[$doc])* pub $name: Counter,)* }
+
+        impl Counters {
+            /// Every counter with its name.
+            pub fn all(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.get()),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Requests received.
+    requests,
+    /// Responses received.
+    responses,
+    /// Requests that were received before: absorbed.
+    retransmissions,
+    /// Messages that are no SIP, or cannot be answered.
+    garbage,
+    /// Requests answered with 400 or its like because they cannot be read.
+    malformed,
+    /// Responses for which there is no transaction.
+    stray_responses,
+    /// ACKs that belong to nothing.
+    stray_acks,
+    /// Requests forwarded.
+    forwarded,
+    /// Requests inside dialogs of ours.
+    in_dialog,
+    /// Answers we made ourselves.
+    answered,
+    /// Challenges sent.
+    challenged,
+    /// Wrong credentials.
+    auth_failed,
+    /// Requests slowed for too many wrong credentials.
+    throttled,
+    /// REGISTER requests that changed or refreshed bindings.
+    registered,
+    /// Calls begun.
+    calls,
+    /// INVITEs and other requests that got no answer.
+    timeouts,
+    /// Requests refused for want of a place in the transaction table.
+    overloaded,
+}
+
+/// One number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more. No locked instruction: there is one writer.
+    pub(crate) fn add(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

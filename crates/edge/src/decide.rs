@@ -1,0 +1,150 @@
+//! The router's questions answered out of this process.
+
+use trunkline_digest::{Credentials as Digest, Permit, Presented};
+use trunkline_location::Select;
+use trunkline_model::{Algorithm as Balance, Credentials, Tables, Trunk};
+use trunkline_routing::{Answer, Backend, Binding, Lookup, Plan, Request, Route, Step, Verdict};
+use trunkline_sip::{HeaderName, ParseError, Uri, parse_ip};
+use trunkline_transport::Io;
+
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::mail::EdgeMail;
+use crate::resolver::Resolved;
+
+impl Edge {
+    /// Runs the router to its end: the decision stands in `plan`.
+    pub(crate) fn decide(&mut self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, plan: &mut Plan) -> Result<(), ParseError> {
+        let shared = self.shared.clone();
+        let tables = shared.tables.load();
+        let own = |uri: &Uri<'_>| shared.addresses.is_own(uri);
+        // xorshift: only spreads load.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let request = Request::new(inbound.message, *inbound.flow, &shared.config.routing, &own, self.random)?;
+        let mut route = Route::default();
+        let mut step = route.start(&request, plan);
+        while let Step::Need(lookup) = step {
+            let answer = self.answer(io, inbound, &tables, &lookup, plan);
+            step = route.step(&request, plan, answer);
+        }
+        Ok(())
+    }
+
+    fn answer<'s>(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        tables: &'s Tables,
+        lookup: &Lookup<'_>,
+        plan: &mut Plan,
+    ) -> Answer<'s> {
+        if let Some(answer) = lookup.answer(tables, plan) {
+            return answer;
+        }
+        match *lookup {
+            Lookup::Authenticate { credentials } => {
+                Answer::Verdict(self.judge(io, inbound, credentials, &plan.realm))
+            }
+            Lookup::Bindings { call_id, backend, affinity } => {
+                Answer::Found(self.bindings(io, plan, call_id, backend, affinity))
+            }
+            Lookup::TrunkState(trunk) => Answer::Down(self.shared.trunk_down(&trunk.reference)),
+            Lookup::TrunkSource { trunk, source } => Answer::Found(self.is_trunk_source(trunk, source)),
+            _ => Answer::Unavailable,
+        }
+    }
+
+    fn is_trunk_source(&self, trunk: &Trunk, source: std::net::IpAddr) -> bool {
+        trunk.uris.iter().any(|u| {
+            parse_ip(u.host.as_bytes()) == Some(source)
+                || matches!(
+                    self.shared.resolver.resolve(u.host.as_bytes(), Some(u.port), u.transport),
+                    Resolved::To(egress) if egress.remote.ip() == source
+                )
+        })
+    }
+
+    /// Judges the digest a request carries for `realm`.
+    fn judge(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, credentials: Option<&Credentials>, realm: &[u8]) -> Verdict {
+        let m = &inbound.message;
+        let digest = m
+            .header_lines(HeaderName::ProxyAuthorization)
+            .chain(m.header_lines(HeaderName::Authorization))
+            .filter_map(|h| Digest::parse(h.value.of(m.bytes)).ok().flatten())
+            .find(|d| d.realm.as_ref() == realm);
+        let Some(digest) = digest else { return Verdict::Missing };
+        let (now, ip) = (io.unix_ms(), inbound.flow.remote.ip());
+        let shared = &self.shared;
+        if let Permit::RetryAfter(seconds) = shared.throttle.allow(ip, &digest.username, now) {
+            self.counters.throttled.add();
+            return Verdict::Throttled(seconds);
+        }
+        let known = credentials.filter(|c| c.username.as_bytes() == digest.username.as_ref());
+        let ha1 = known.map(|c| {
+            shared.ha1.get(digest.algorithm, c.username.as_bytes(), realm, c.password.as_bytes())
+        });
+        let fingerprint = shared.secret.tag(inbound.via.branch, m.call_id(), &m.cseq().to_le_bytes());
+        let request = Presented { method: m.method_name(), realm, fingerprint };
+        match shared.authenticator.check(&digest, &request, ha1.as_ref(), now) {
+            trunkline_digest::Verdict::Accepted => {
+                shared.throttle.succeeded(ip, &digest.username, now);
+                Verdict::Accepted
+            }
+            trunkline_digest::Verdict::Stale => Verdict::Stale,
+            trunkline_digest::Verdict::Wrong => {
+                self.counters.auth_failed.add();
+                shared.throttle.failed(ip, &digest.username, now);
+                Verdict::Wrong
+            }
+        }
+    }
+
+    /// Puts the contacts of the plan's AOR, or the one chosen, among its targets.
+    fn bindings(
+        &self,
+        io: &Io<EdgeMail>,
+        plan: &mut Plan,
+        call_id: &[u8],
+        backend: Option<Backend<'_>>,
+        affinity: Option<&[u8]>,
+    ) -> bool {
+        let now = io.unix_ms();
+        let location = &self.shared.location;
+        let Plan { aor, targets, .. } = plan;
+        let mut found = false;
+        let mut push = |b: trunkline_location::Binding<'_>| {
+            found = true;
+            let reach_by_flow = b.behind_nat || b.flow.transport.is_reliable();
+            targets.push_binding(Binding {
+                uri: b.uri,
+                q: b.q,
+                flow: reach_by_flow.then_some(b.flow),
+                next_hop: None,
+                path: b.path,
+                id: b.id.0,
+            });
+        };
+        match backend {
+            None => {
+                location.visit(aor, now, push);
+            }
+            Some(backend) => {
+                let by = Select {
+                    call_id,
+                    algorithm: match backend.algorithm {
+                        Balance::RoundRobin => trunkline_location::Algorithm::RoundRobin,
+                        Balance::LeastSessions => trunkline_location::Algorithm::LeastSessions,
+                    },
+                    backend: backend.reference.as_str().as_bytes(),
+                    affinity: affinity.filter(|_| backend.with_session_affinity).unwrap_or_default(),
+                    labels: &[],
+                };
+                let calls = &self.shared.calls;
+                location.select(aor, &by, now, |id| calls.sessions(id.0), &mut push);
+            }
+        }
+        found
+    }
+}

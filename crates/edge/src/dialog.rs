@@ -1,0 +1,229 @@
+//! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
+
+use trunkline_proxy::{FlowToken, Side};
+use trunkline_sip::{ConnectionId, Method, Transport, Uri};
+use trunkline_transaction::TransactionKey;
+use trunkline_transport::{Egress, Io};
+
+use crate::context::{Cancel, Client, Limit, TargetInfo};
+use crate::edge::Edge;
+use crate::forward;
+use crate::forwarding::Outgoing;
+use crate::inbound::Inbound;
+use crate::mail::EdgeMail;
+use crate::resolver::Resolved;
+use crate::routes::{Dialog, Routes};
+use trunkline_sip::Message;
+use trunkline_transaction::timers::T1_64;
+use trunkline_transaction::{NonInviteClient, Slot};
+
+/// Where a request inside a dialog goes.
+enum Next<'a> {
+    To(Outgoing<'a>),
+    Nowhere,
+    /// A name has to be looked up first; the request will be looked at again.
+    Later,
+}
+
+impl Edge {
+    /// Loose routing (RFC 3261 §16.12) of a request whose Route proves the dialog to be ours.
+    pub(crate) fn forward_in_dialog(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        uri: &Uri<'_>,
+        routes: &Routes<'_>,
+        dialog: &Dialog,
+    ) {
+        let mut old_uri = std::mem::take(&mut self.scratch.contacts);
+        let outgoing = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri) {
+            Next::To(outgoing) => outgoing,
+            Next::Nowhere => {
+                // 430 tells the sender that the flow to the other side is gone (RFC 5626 §5.3.1).
+                self.refuse(io, inbound, 430, None);
+                self.scratch.contacts = old_uri;
+                return;
+            }
+            Next::Later => {
+                self.scratch.contacts = old_uri;
+                return;
+            }
+        };
+        if inbound.method == Method::Bye {
+            self.shared.call_ended(inbound, "NORMAL_CLEARING");
+        }
+        let loop_mac = self.shared.secret.loop_mac(&inbound.message);
+        if self.shared.config.stateless || inbound.method == Method::Ack {
+            self.send_stateless(io, inbound, &outgoing, None, loop_mac);
+        } else if let Some(slot) = self.open(io, inbound, key, loop_mac) {
+            self.start(io, inbound, slot, &outgoing, None, TargetInfo::default());
+            self.after_start(io, slot);
+        }
+        self.scratch.contacts = old_uri;
+    }
+
+    fn next_in_dialog<'a>(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'a>,
+        uri: &Uri<'_>,
+        routes: &Routes<'a>,
+        dialog: &Dialog,
+        old_uri: &'a mut Vec<u8>,
+    ) -> Next<'a> {
+        let m = &inbound.message;
+        let mut out = Outgoing {
+            uri: b"",
+            path: b"",
+            headers: b"",
+            drop_routes: routes.own,
+            egress: Egress::back(inbound.flow),
+            may_grow: false,
+            token: None,
+            max_breadth: None,
+        };
+        let mut target = m.uri_text();
+        if let Some(last) = routes.last {
+            // A strict router before us: its last Route value is the real Request-URI (§16.4).
+            let last = trunkline_sip::Address::parse(last, "Route").map_or(last, |a| a.uri);
+            (out.uri, target) = (last, last);
+            out.drop_routes = u16::MAX;
+        }
+        if let Some(next) = routes.next.filter(|_| routes.last.is_none()) {
+            if !Uri::parse(next).is_ok_and(|u| u.is_loose()) {
+                // A strict router after us: it wants to see itself in the Request-URI (§16.6 step 6).
+                out.uri = next;
+                out.drop_routes = routes.own + 1;
+                old_uri.clear();
+                old_uri.extend_from_slice(b"Route: <");
+                old_uri.extend_from_slice(m.uri_text());
+                old_uri.extend_from_slice(b">\r\n");
+                out.headers = old_uri;
+            }
+            target = next;
+        } else {
+            let flow = match dialog.from {
+                Side::Caller => &dialog.token.callee,
+                Side::Callee => &dialog.token.caller,
+            };
+            if let Some(flow) = flow {
+                let egress = egress_of(flow);
+                if !flow.transport.is_reliable() || io.is_connected(flow.connection) {
+                    out.egress = egress;
+                    return Next::To(out);
+                }
+                if flow.transport != Transport::Tcp {
+                    return Next::Nowhere;
+                }
+            }
+            if uri.user.is_none() && self.shared.addresses.is_own(uri) && routes.last.is_none() {
+                return Next::Nowhere;
+            }
+        }
+        match self.shared.resolver.resolve_uri(target) {
+            Resolved::To(egress) => {
+                out.egress = egress;
+                out.may_grow = Uri::parse(target).is_ok_and(|u| u.param("transport").is_none());
+                Next::To(out)
+            }
+            Resolved::Nowhere => Next::Nowhere,
+            Resolved::Later(question) => {
+                self.shared.resolver.ask(question, *inbound.flow, m.bytes, self.shard);
+                Next::Later
+            }
+        }
+    }
+
+    /// An ACK: to a failure it ends here (§17.2.1), to a 2xx it follows the dialog.
+    pub(crate) fn on_ack(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>, routes: &Routes<'_>) {
+        let m = &inbound.message;
+        let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
+        if let Some(slot) = self.find(key) {
+            let now = io.now();
+            if let Some(context) = self.contexts.get_mut(slot) {
+                if let crate::context::Server::Invite(s) = &mut context.server {
+                    if !s.is_accepted() {
+                        s.on_ack(now);
+                        return self.settle(slot);
+                    }
+                }
+            }
+        }
+        // Our own stateless answers want no more than that their ACK goes no further.
+        if m.to_tag() == self.local_tag(inbound) {
+            return;
+        }
+        match &routes.dialog {
+            Some(dialog) if m.max_forwards() != Some(0) => {
+                self.counters.in_dialog.add();
+                self.forward_in_dialog(io, inbound, key, uri, routes, dialog);
+            }
+            _ => self.counters.stray_acks.add(),
+        }
+    }
+
+    /// A CANCEL, RFC 3261 §16.10: answered here, passed on to the branches that run.
+    pub(crate) fn on_cancel(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+        let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
+        let Some(slot) = self.find(key) else {
+            return self.refuse(io, inbound, 481, None);
+        };
+        self.refuse(io, inbound, 200, None);
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        if context.cancelled || !context.server.is_proceeding() {
+            return;
+        }
+        context.cancelled = true;
+        context.responses.close();
+        context.later.clear();
+        self.cancel_branches(io, slot, None);
+        self.settle(slot);
+    }
+
+    /// Cancels the branches that run, but for `except`.
+    pub(crate) fn cancel_branches(&mut self, io: &mut Io<EdgeMail>, slot: Slot, except: Option<usize>) {
+        let count = self.contexts.get(slot).map_or(0, |c| c.branches.len());
+        for i in (0..count).filter(|i| Some(*i) != except) {
+            self.cancel_branch(io, slot, i);
+        }
+    }
+
+    /// Cancels one branch: at once if it has been heard of, else when it is (RFC 3261 §9.1).
+    pub(crate) fn cancel_branch(&mut self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
+        let now = io.now();
+        let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) else { return };
+        let Client::Invite(client) = &branch.client else { return };
+        if matches!(branch.cancel, Cancel::Sent(_)) || branch.sent.is_empty() || branch.client.is_terminated() {
+            return;
+        }
+        if !client.is_proceeding() {
+            branch.cancel = Cancel::Wanted;
+            return;
+        }
+        branch.cancel = Cancel::Sent(NonInviteClient::new(branch.egress.transport.is_reliable(), now));
+        // No final response to the INVITE within 64*T1 after the CANCEL: it is over (RFC 3261 §9.1).
+        if branch.code == 0 {
+            branch.limit = Limit::Answer(now + T1_64);
+        }
+        self.send_cancel(io, slot, i);
+    }
+
+    /// Sends (again) the CANCEL of a branch.
+    pub(crate) fn send_cancel(&mut self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
+        let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i)) else { return };
+        let (mut index, mut out) = (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
+        if index.parse(&branch.sent, &trunkline_sip::Limits::default()).is_ok() {
+            forward::companion(&Message::new(&branch.sent, &index), "CANCEL", None, &mut out);
+            io.send(&branch.egress, &out);
+        }
+        (self.scratch.other, self.scratch.text) = (index, out);
+    }
+}
+
+fn egress_of(flow: &FlowToken) -> Egress {
+    let mut egress = Egress::to(flow.transport, flow.remote);
+    egress.local.set_port(flow.local_port);
+    egress.connection = if flow.transport.is_reliable() { flow.connection } else { ConnectionId::NONE };
+    egress
+}

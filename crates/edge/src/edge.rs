@@ -1,0 +1,160 @@
+//! The edge of one shard: what it owns, and the door through which everything comes.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use trunkline_routing::Plan;
+use trunkline_sip::{ConnectionId, Flow, Index, Message, ParseError, Splices};
+use trunkline_transaction::{Slot, Table, TransactionKey};
+use trunkline_transport::{Closed, Handler, Io};
+
+use crate::context::Context;
+use crate::counters::Counters;
+use crate::mail::EdgeMail;
+use crate::pool::Pool;
+use crate::qualify::Qualify;
+use crate::shared::Shared;
+
+/// The edge of one shard, RFC 3261 §16 from the outside: it owns its transactions and shares resources,
+/// location and secrets with the others.
+pub struct Edge {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) shard: u8,
+    pub(crate) contexts: Table<Context>,
+    /// Server transactions by their key.
+    pub(crate) by_key: HashTable<(TransactionKey, Slot)>,
+    pub(crate) pool: Pool,
+    pub(crate) draining: bool,
+    /// Spreads load among equals.
+    pub(crate) random: u64,
+    pub(crate) qualify: Qualify,
+    pub(crate) next_background: u64,
+    /// Memory that is used again for every message.
+    pub(crate) scratch: Scratch,
+}
+
+/// What a message is worked on with; taken out while it is worked on.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) index: Index,
+    pub(crate) other: Index,
+    pub(crate) index_for_replies: Index,
+    pub(crate) splices: Splices,
+    pub(crate) plan: Plan,
+    pub(crate) via: Vec<u8>,
+    pub(crate) out: Vec<u8>,
+    pub(crate) text: Vec<u8>,
+    pub(crate) contacts: Vec<u8>,
+}
+
+/// Transactions of a shard, at most; what comes beyond is answered 503.
+pub(crate) const MOST_CONTEXTS: usize = 4_000_000;
+
+impl Edge {
+    /// The edge of shard `shard`.
+    pub fn new(shared: Arc<Shared>, shard: usize) -> Edge {
+        let counters = shared.counters.get(shard).cloned().unwrap_or_default();
+        Edge {
+            shared,
+            counters,
+            shard: shard as u8,
+            contexts: Table::new(0),
+            by_key: HashTable::new(),
+            pool: Pool::default(),
+            draining: false,
+            random: 0x9e37_79b9_7f4a_7c15 ^ (shard as u64 + 1) << 17,
+            qualify: Qualify::default(),
+            next_background: 0,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The transaction with this key.
+    pub(crate) fn find(&self, key: TransactionKey) -> Option<Slot> {
+        self.by_key.find(key.short(), |(k, _)| *k == key).map(|(_, slot)| *slot)
+    }
+
+    /// Puts a transaction in.
+    pub(crate) fn enter(&mut self, context: Context) -> Slot {
+        let key = context.key;
+        let slot = self.contexts.insert(context);
+        self.by_key.insert_unique(key.short(), (key, slot), |(k, _)| k.short());
+        slot
+    }
+
+    /// Takes a transaction out and gives its buffers back.
+    pub(crate) fn forget(&mut self, slot: Slot) {
+        let Some(context) = self.contexts.remove(slot) else { return };
+        if let Ok(entry) = self.by_key.find_entry(context.key.short(), |(k, s)| *k == context.key && *s == slot) {
+            entry.remove();
+        }
+        self.pool.give(context.reply);
+        for b in context.branches {
+            self.pool.give(b.sent);
+            self.pool.give(b.response);
+        }
+    }
+
+    /// After a change: is it over, or when is it to be looked at next?
+    pub(crate) fn settle(&mut self, slot: Slot) {
+        let Some(context) = self.contexts.get(slot) else { return };
+        if context.is_over() {
+            self.forget(slot);
+        } else if let Some(at) = context.deadline() {
+            self.contexts.schedule(slot, at);
+        }
+    }
+
+    fn take_message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
+        let mut index = std::mem::take(&mut self.scratch.index);
+        let parsed = index.parse(bytes, &self.shared.config.limits);
+        let message = Message::new(bytes, &index);
+        match (parsed, message.method()) {
+            (Ok(()), Some(method)) => self.on_request(io, flow, message, method),
+            (Ok(()), None) => self.on_response(io, flow, message),
+            (Err(error), _) => self.on_malformed(io, flow, message, error),
+        }
+        self.scratch.index = index;
+    }
+}
+
+impl Handler for Edge {
+    type Mail = EdgeMail;
+
+    fn on_message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
+        self.take_message(io, flow, bytes);
+    }
+
+    fn on_broken(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, head: &[u8], error: ParseError) {
+        let mut index = std::mem::take(&mut self.scratch.index);
+        // The framing error is the reason; the index is made for what the answer needs.
+        let _ = index.parse(head, &self.shared.config.limits);
+        self.on_malformed(io, flow, Message::new(head, &index), error);
+        self.scratch.index = index;
+    }
+
+    fn on_closed(&mut self, io: &mut Io<EdgeMail>, connection: ConnectionId, why: Closed) {
+        self.connection_ended(io, connection, why);
+    }
+
+    fn on_mail(&mut self, io: &mut Io<EdgeMail>, mail: EdgeMail) {
+        match mail {
+            EdgeMail::Message(flow, bytes) => self.take_message(io, &flow, &bytes),
+            EdgeMail::Closed(connection) => self.connection_ended(io, connection, Closed::Broken),
+            EdgeMail::Resolved(slot) => self.next_targets(io, slot),
+            EdgeMail::Drain => {
+                self.draining = true;
+                self.count_pending();
+            }
+        }
+    }
+
+    fn on_timer(&mut self, io: &mut Io<EdgeMail>) {
+        self.run_timers(io);
+    }
+
+    fn sleep(&self, now: u64, max: u64) -> u64 {
+        self.contexts.sleep(now, max)
+    }
+}

@@ -1,0 +1,202 @@
+//! The text of a forwarded request, RFC 3261 §16.6: the received bytes with splices.
+
+use trunkline_proxy::{RouteToken, Secret};
+use trunkline_routing::Plan;
+use trunkline_sip::response::put_number;
+use trunkline_sip::{HeaderName, List, Message, Span, Splices, Transport};
+use trunkline_transport::Egress;
+
+use crate::address::{Addresses, put_address, put_transport};
+use crate::inbound::Inbound;
+
+/// What a forwarded request gets.
+pub(crate) struct Edits<'a> {
+    /// The new Request-URI; empty leaves it.
+    pub(crate) uri: &'a [u8],
+    /// Route values to put on top; may be empty.
+    pub(crate) path: &'a [u8],
+    /// Header lines for this target; may be empty.
+    pub(crate) headers: &'a [u8],
+    /// What the router wants changed.
+    pub(crate) plan: Option<&'a Plan>,
+    /// How many Route values at the top are ours and go; `u16::MAX`: all Routes go.
+    pub(crate) drop_routes: u16,
+    /// Put ourselves into the dialog's way.
+    pub(crate) record_route: Option<&'a RouteToken>,
+    /// Where it goes, as Record-Route shall say.
+    pub(crate) egress: &'a Egress,
+    /// The transport our Via names; other than the egress's when a large request went to TCP.
+    pub(crate) via_transport: Transport,
+    /// The branch of our Via.
+    pub(crate) branch: &'a [u8],
+    /// Breadth for this branch (RFC 5393 §5), where it is to be said.
+    pub(crate) max_breadth: Option<u32>,
+}
+
+/// Writes the request for one target into `out`.
+pub(crate) fn build(
+    inbound: &Inbound<'_>,
+    edits: &Edits<'_>,
+    addresses: &Addresses,
+    secret: &Secret,
+    splices: &mut Splices,
+    out: &mut Vec<u8>,
+) {
+    let m = &inbound.message;
+    splices.clear();
+    if !edits.uri.is_empty() && edits.uri != m.uri_text() {
+        splices.replace(m.uri_span(), edits.uri);
+    }
+    let top = m.header_line(HeaderName::Via).map_or(0, |h| h.line.start);
+    let shown = addresses.advertised(edits.egress);
+    splices.insert_with(top, |text| {
+        text.extend_from_slice(b"Via: SIP/2.0/");
+        text.extend_from_slice(edits.via_transport.via_name().as_bytes());
+        text.push(b' ');
+        put_address(shown, text);
+        text.extend_from_slice(b";branch=");
+        text.extend_from_slice(edits.branch);
+        text.extend_from_slice(b"\r\n");
+        if let Some(token) = edits.record_route {
+            put_record_route(inbound, edits, token, addresses, secret, text);
+        }
+        if !edits.path.is_empty() {
+            text.extend_from_slice(b"Route: ");
+            text.extend_from_slice(edits.path);
+            text.extend_from_slice(b"\r\n");
+        }
+        if m.max_forwards().is_none() {
+            text.extend_from_slice(b"Max-Forwards: 70\r\n");
+        }
+        if let Some(breadth) = edits.max_breadth.filter(|_| m.header_line(HeaderName::MaxBreadth).is_none()) {
+            text.extend_from_slice(b"Max-Breadth: ");
+            put_number(u64::from(breadth), text);
+            text.extend_from_slice(b"\r\n");
+        }
+    });
+    if let Some(fill) = &inbound.fill {
+        splices.replace(fill.replace, fill.text);
+    }
+    if let (Some(hops), Some(line)) = (m.max_forwards(), m.header_line(HeaderName::MaxForwards)) {
+        splices.replace_with(line.value, |text| put_number(u64::from(hops.saturating_sub(1)), text));
+    }
+    if let (Some(breadth), Some(line)) = (edits.max_breadth, m.header_line(HeaderName::MaxBreadth)) {
+        splices.replace_with(line.value, |text| put_number(u64::from(breadth), text));
+    }
+    drop_routes(m, edits.drop_routes, splices);
+    let end_of_headers = end_of_headers(m);
+    if let Some(plan) = edits.plan {
+        plan.apply(splices, end_of_headers);
+    }
+    if !edits.headers.is_empty() {
+        splices.insert(end_of_headers, edits.headers);
+    }
+    out.clear();
+    splices.apply(m.bytes, m.body_span().end, out);
+}
+
+/// Where new header lines go: before the empty line.
+fn end_of_headers(m: &Message<'_>) -> u16 {
+    m.index.headers().last().map_or(0, |h| h.line.end)
+}
+
+/// Record-Route, RFC 3261 §16.6 step 4; two where the sides differ in transport or address, the side it goes
+/// to first (RFC 5658 §5).
+fn put_record_route(
+    inbound: &Inbound<'_>,
+    edits: &Edits<'_>,
+    token: &RouteToken,
+    addresses: &Addresses,
+    secret: &Secret,
+    text: &mut Vec<u8>,
+) {
+    let (call_id, tag) = (inbound.message.call_id(), inbound.message.from_tag());
+    let came_by = Egress::back(inbound.flow);
+    let outer = (edits.egress.transport, addresses.advertised(edits.egress));
+    let inner = (came_by.transport, addresses.advertised(&came_by));
+    let mut one = |(transport, address): (Transport, std::net::SocketAddr)| {
+        text.extend_from_slice(b"Record-Route: <sip:");
+        put_address(address, text);
+        put_transport(transport, text);
+        text.extend_from_slice(b";lr");
+        token.put(secret, call_id, tag, text);
+        text.extend_from_slice(b">\r\n");
+    };
+    one(outer);
+    if inner != outer {
+        one(inner);
+    }
+}
+
+/// Leaves out the first `count` values of Route.
+fn drop_routes(m: &Message<'_>, count: u16, splices: &mut Splices) {
+    let mut left = count;
+    for line in m.header_lines(HeaderName::Route) {
+        if left == 0 {
+            return;
+        }
+        if count == u16::MAX {
+            splices.delete(line.line);
+            continue;
+        }
+        let value = line.value.of(m.bytes);
+        let elements = List::new(value).flatten().count() as u16;
+        if elements <= left {
+            splices.delete(line.line);
+            left -= elements;
+        } else if let Some(kept) = List::new(value).flatten().nth(usize::from(left)) {
+            let kept = Span::locate(kept, m.bytes);
+            splices.delete(Span { start: line.value.start, end: kept.start });
+            return;
+        }
+    }
+}
+
+/// Turns a request we sent into one of its companions: the ACK to a failure (RFC 3261 §17.1.1.3) or the CANCEL
+/// (§9.1). Both have the request's Request-URI, topmost Via, From, Call-ID, CSeq number, Route; the ACK has
+/// the response's To.
+pub(crate) fn companion(sent: &Message<'_>, method: &str, to: Option<&[u8]>, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(sent.uri_text());
+    out.extend_from_slice(b" SIP/2.0\r\n");
+    if let Ok(via) = sent.top_via_text() {
+        put_line(b"Via: ", via, out);
+    }
+    for h in sent.index.headers() {
+        let line = h.line.of(sent.bytes);
+        match h.name {
+            HeaderName::From | HeaderName::CallId | HeaderName::Route => out.extend_from_slice(line),
+            HeaderName::To => match to {
+                Some(to) => put_line(b"To: ", to, out),
+                None => out.extend_from_slice(line),
+            },
+            _ => {}
+        }
+    }
+    out.extend_from_slice(b"CSeq: ");
+    put_number(u64::from(sent.cseq()), out);
+    out.push(b' ');
+    out.extend_from_slice(method.as_bytes());
+    out.extend_from_slice(b"\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
+}
+
+fn put_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a response without its topmost Via into `out`.
+pub(crate) fn strip_via(response: &Message<'_>, out: &mut Vec<u8>) {
+    let Some(line) = response.header_line(HeaderName::Via) else { return };
+    let value = line.value.of(response.bytes);
+    let cut = match List::new(value).flatten().nth(1) {
+        Some(next) => Span { start: line.value.start, end: Span::locate(next, response.bytes).start },
+        None => line.line,
+    };
+    out.clear();
+    out.extend_from_slice(Span { start: 0, end: cut.start }.of(response.bytes));
+    out.extend_from_slice(Span { start: cut.end, end: response.body_span().end }.of(response.bytes));
+}

@@ -1,0 +1,444 @@
+//! Forwarding with a transaction: from the router's plan to branches that run, RFC 3261 §16.6.
+
+use arrayvec::ArrayVec;
+use memchr::memmem;
+use smallvec::SmallVec;
+use trunkline_proxy::{Branch as BranchName, FlowToken, ResponseContext, RouteToken, StatelessBranch};
+use trunkline_routing::{Plan, Target};
+use trunkline_sip::response::{self};
+use trunkline_sip::{Address, Flow, HeaderName, Method, Transport, Uri, seconds};
+use trunkline_transaction::{Slot, TransactionKey};
+use trunkline_transport::{Egress, Io, Sent};
+
+use crate::context::{Branch, Cancel, Client, Context, Later, Limit, Server, TargetInfo};
+use crate::edge::{Edge, MOST_CONTEXTS};
+use crate::forward::{self, Edits};
+use crate::inbound::{Inbound, sender_is_translated};
+use crate::mail::EdgeMail;
+use crate::resolver::Resolved;
+
+/// Targets of one request, at most; more contacts are not rung.
+const MOST_TARGETS: usize = 32;
+/// Max-Breadth where the request says nothing, RFC 5393 §5.3.3.
+const BREADTH: u32 = 60;
+/// Requests above this go over TCP unless the target says otherwise, RFC 3261 §18.1.1.
+const LARGE: usize = 1300;
+
+/// One target with what sending to it takes.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) uri: &'a [u8],
+    pub(crate) path: &'a [u8],
+    pub(crate) headers: &'a [u8],
+    pub(crate) drop_routes: u16,
+    pub(crate) egress: Egress,
+    /// May a large request go to TCP instead?
+    pub(crate) may_grow: bool,
+    pub(crate) token: Option<RouteToken>,
+    pub(crate) max_breadth: Option<u32>,
+}
+
+impl Edge {
+    /// Forwards a request that begins something, to the plan's targets.
+    pub(crate) fn forward(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, key: TransactionKey, plan: &Plan) {
+        let targets = plan.targets.as_slice();
+        let targets = targets.get(..MOST_TARGETS.min(targets.len())).unwrap_or_default();
+        let mut ways: ArrayVec<Option<Egress>, MOST_TARGETS> = ArrayVec::new();
+        for target in targets {
+            match self.way_to(io, plan, target) {
+                Resolved::To(egress) => ways.push(Some(egress)),
+                Resolved::Nowhere => ways.push(None),
+                // The request is looked at again when the name is known; its repetitions are too, and find the
+                // transaction of the first.
+                Resolved::Later(question) => {
+                    self.shared.resolver.ask(question, *inbound.flow, inbound.message.bytes, self.shard);
+                    return;
+                }
+            }
+        }
+        let Some(first) = targets.first() else { return self.refuse(io, inbound, 480, None) };
+        let caller = if plan.record_route { self.caller_flow(inbound) } else { None };
+        let token = |target: &Target| {
+            plan.record_route.then(|| RouteToken { caller, callee: target.flow.as_ref().map(flow_token) })
+        };
+        let outgoing = |target: &'_ Target, egress: Egress, breadth: Option<u32>| Outgoing {
+            uri: plan.targets.text(target.uri),
+            path: plan.targets.text(target.path),
+            headers: plan.targets.text(target.headers),
+            drop_routes: u16::MAX,
+            egress,
+            may_grow: target.flow.is_none() && may_grow(plan.targets.text(target.uri)),
+            token: token(target),
+            max_breadth: breadth,
+        };
+        let loop_mac = self.shared.secret.loop_mac(&inbound.message);
+        if self.shared.config.stateless {
+            match ways.first().copied().flatten() {
+                Some(egress) => self.send_stateless(io, inbound, &outgoing(first, egress, None), Some(plan), loop_mac),
+                None => self.refuse(io, inbound, 503, None),
+            }
+            return;
+        }
+        let first_group = targets.iter().take_while(|t| t.group == first.group).count();
+        let breadth = match self.breadth(inbound, first_group as u32) {
+            Ok(breadth) => breadth,
+            Err(()) => return self.refuse(io, inbound, 440, None),
+        };
+        let Some(slot) = self.open(io, inbound, key, loop_mac) else { return };
+        for (i, (target, way)) in targets.iter().zip(&ways).enumerate() {
+            let info = TargetInfo {
+                trunk: target.trunk.clone(),
+                trunk_uri: target.trunk_uri,
+                credentials: target.credentials.clone(),
+                authenticated: false,
+                silence: target.timeout_ms,
+                binding: target.binding_id,
+            };
+            if i < first_group {
+                match way {
+                    Some(egress) => {
+                        let out = outgoing(target, *egress, breadth);
+                        self.start(io, inbound, slot, &out, Some(plan), info);
+                    }
+                    None => self.push_dead(slot, info),
+                }
+            } else {
+                self.put_off(inbound, slot, way.map(|w| outgoing(target, w, breadth)), plan, target.group, info);
+            }
+        }
+        self.after_start(io, slot);
+    }
+
+    /// Begins a transaction for this request: 100 for an INVITE, a context in the table.
+    pub(crate) fn open(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        loop_mac: u64,
+    ) -> Option<Slot> {
+        if self.contexts.len() >= MOST_CONTEXTS {
+            self.counters.overloaded.add();
+            self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
+            return None;
+        }
+        let mut out = std::mem::take(&mut self.scratch.out);
+        out.clear();
+        response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), &mut out);
+        response::finish(&mut out);
+        if inbound.method == Method::Invite {
+            io.send(&inbound.back, &out);
+        }
+        let context = Context {
+            key,
+            method: inbound.method,
+            server: Server::new(inbound.method, inbound.flow.transport.is_reliable()),
+            back: inbound.back,
+            reply: self.pool.copy(&out),
+            loop_mac,
+            responses: ResponseContext::default(),
+            branches: SmallVec::new(),
+            later: Vec::new(),
+            cancelled: false,
+            call: false,
+        };
+        self.scratch.out = out;
+        Some(self.enter(context))
+    }
+
+    /// Builds and sends the request for one target, as a new branch.
+    pub(crate) fn start(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        slot: Slot,
+        outgoing: &Outgoing<'_>,
+        plan: Option<&Plan>,
+        info: TargetInfo,
+    ) {
+        let Some(context) = self.contexts.get(slot) else { return };
+        let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
+        let mut out = std::mem::take(&mut self.scratch.out);
+        let fallback = self.build(inbound, outgoing, plan, &name, &mut out);
+        let egress = match fallback {
+            Some(_) => Egress { transport: Transport::Tcp, ..outgoing.egress },
+            None => outgoing.egress,
+        };
+        self.send_branch(io, slot, egress, fallback, &out, info);
+        self.scratch.out = out;
+    }
+
+    /// Sends a built request and adds its branch to the context.
+    pub(crate) fn send_branch(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        slot: Slot,
+        mut egress: Egress,
+        fallback: Option<Egress>,
+        request: &[u8],
+        target: TargetInfo,
+    ) {
+        self.counters.forwarded.add();
+        let sent = io.send(&egress, request);
+        let now = io.now();
+        let copy = self.pool.copy(request);
+        let no_answer = self.shared.config.no_answer.as_millis() as u64;
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let mut client = Client::new(context.method, egress.transport.is_reliable(), now);
+        let mut code = 0;
+        match sent {
+            Sent::Via(connection) => egress.connection = connection,
+            Sent::NoWay => {
+                client.terminate();
+                code = 503;
+            }
+        }
+        let limit = match (target.silence, context.method) {
+            (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
+            (None, Method::Invite) => Limit::Answer(now + no_answer),
+            (None, _) => Limit::None,
+        };
+        context.responses.started();
+        context.branches.push(Branch {
+            client,
+            egress,
+            fallback,
+            sent: copy,
+            response: Vec::new(),
+            code,
+            cancel: Cancel::No,
+            limit,
+            target,
+            cseq_added: 0,
+        });
+    }
+
+    /// A target there is no way to: a branch that has failed already.
+    fn push_dead(&mut self, slot: Slot, target: TargetInfo) {
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let mut client = Client::new(context.method, true, 0);
+        client.terminate();
+        context.responses.started();
+        context.branches.push(Branch {
+            client,
+            egress: context.back,
+            fallback: None,
+            sent: Vec::new(),
+            response: Vec::new(),
+            code: 503,
+            cancel: Cancel::No,
+            limit: Limit::None,
+            target,
+            cseq_added: 0,
+        });
+    }
+
+    /// Counts the branches that failed while they were started, and lets the context go on.
+    pub(crate) fn after_start(&mut self, io: &mut Io<EdgeMail>, slot: Slot) {
+        let mut i = 0;
+        while let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i)) {
+            if branch.code == 503 && branch.response.is_empty() && branch.client.is_terminated() {
+                if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) {
+                    b.code = 0;
+                }
+                self.branch_failed(io, slot, i, 503);
+            }
+            i += 1;
+        }
+        self.settle(slot);
+    }
+
+    /// Builds a request for later.
+    fn put_off(
+        &mut self,
+        inbound: &Inbound<'_>,
+        slot: Slot,
+        outgoing: Option<Outgoing<'_>>,
+        plan: &Plan,
+        group: u8,
+        target: TargetInfo,
+    ) {
+        let Some(context) = self.contexts.get(slot) else { return };
+        let name = self.branch_name(slot, context.branches.len() + context.later.len(), context.loop_mac);
+        let mut later =
+            Later { request: Vec::new(), branch_at: 0, egress: None, fallback: None, group, target };
+        if let Some(o) = outgoing {
+            let mut out = std::mem::take(&mut self.scratch.out);
+            later.fallback = self.build(inbound, &o, Some(plan), &name, &mut out);
+            later.egress = Some(match later.fallback {
+                Some(_) => Egress { transport: Transport::Tcp, ..o.egress },
+                None => o.egress,
+            });
+            later.branch_at = memmem::find(&out, &name).unwrap_or(0);
+            later.request = self.pool.copy(&out);
+            self.scratch.out = out;
+        }
+        if let Some(context) = self.contexts.get_mut(slot) {
+            context.later.insert(0, later);
+        }
+    }
+
+    /// Starts the next group of targets; what there is of them may fail at once.
+    pub(crate) fn next_targets(&mut self, io: &mut Io<EdgeMail>, slot: Slot) {
+        let Some(group) = self.contexts.get(slot).and_then(|c| c.later.last()).map(|l| l.group) else { return };
+        while let Some(context) = self.contexts.get_mut(slot) {
+            if context.later.last().is_none_or(|l| l.group != group) {
+                break;
+            }
+            let Some(mut later) = context.later.pop() else { break };
+            let (fork, loop_mac) = (context.branches.len(), context.loop_mac);
+            match later.egress {
+                Some(egress) => {
+                    let name = self.branch_name(slot, fork, loop_mac);
+                    if let Some(place) = later.request.get_mut(later.branch_at..later.branch_at + name.len()) {
+                        place.copy_from_slice(&name);
+                    }
+                    self.send_branch(io, slot, egress, later.fallback, &later.request, later.target);
+                    self.pool.give(later.request);
+                }
+                None => self.push_dead(slot, later.target),
+            }
+        }
+        self.after_start(io, slot);
+    }
+
+    /// Writes the request for one target. A large one for UDP is written for TCP; the answer is then the way to
+    /// fall back to.
+    fn build(
+        &mut self,
+        inbound: &Inbound<'_>,
+        o: &Outgoing<'_>,
+        plan: Option<&Plan>,
+        branch: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<Egress> {
+        let mut edits = Edits {
+            uri: o.uri,
+            path: o.path,
+            headers: o.headers,
+            plan,
+            drop_routes: o.drop_routes,
+            record_route: o.token.as_ref(),
+            egress: &o.egress,
+            via_transport: o.egress.transport,
+            branch,
+            max_breadth: o.max_breadth,
+        };
+        let shared = self.shared.clone();
+        let splices = &mut self.scratch.splices;
+        forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
+        if out.len() > LARGE && o.egress.transport == Transport::Udp && o.may_grow && shared.addresses.has(Transport::Tcp) {
+            edits.via_transport = Transport::Tcp;
+            forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
+            return Some(o.egress);
+        }
+        None
+    }
+
+    /// Forwards without a transaction, RFC 3261 §16.11.
+    pub(crate) fn send_stateless(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        outgoing: &Outgoing<'_>,
+        plan: Option<&Plan>,
+        loop_mac: u64,
+    ) {
+        let request_mac = self.shared.secret.stateless_mac(inbound.via.branch, &inbound.message);
+        let mut name = std::mem::take(&mut self.scratch.text);
+        name.clear();
+        StatelessBranch { request_mac, loop_mac }.encode(&mut name);
+        let mut out = std::mem::take(&mut self.scratch.out);
+        let fallback = self.build(inbound, outgoing, plan, &name, &mut out);
+        let egress = match fallback {
+            Some(_) => Egress { transport: Transport::Tcp, ..outgoing.egress },
+            None => outgoing.egress,
+        };
+        self.counters.forwarded.add();
+        io.send(&egress, &out);
+        self.scratch.out = out;
+        self.scratch.text = name;
+    }
+
+    /// The name of a branch of this transaction.
+    pub(crate) fn branch_name(&self, slot: Slot, fork: usize, loop_mac: u64) -> ArrayVec<u8, 40> {
+        let name = BranchName {
+            shard: self.shard,
+            fork: fork as u8,
+            generation: slot.generation,
+            slot: slot.number,
+            loop_mac,
+        };
+        ArrayVec::from(name.encoded())
+    }
+
+    /// Breadth for each branch (RFC 5393 §5.3.3.1); `None` when nothing needs to be said, `Err` when there is
+    /// not enough.
+    fn breadth(&self, inbound: &Inbound<'_>, branches: u32) -> Result<Option<u32>, ()> {
+        let given = inbound.message.header(HeaderName::MaxBreadth).map(|v| seconds(v).unwrap_or(BREADTH));
+        match given {
+            None if branches <= 1 => Ok(None),
+            _ => {
+                let breadth = given.unwrap_or(BREADTH);
+                if breadth < branches || breadth == 0 { Err(()) } else { Ok(Some(breadth / branches.max(1))) }
+            }
+        }
+    }
+
+    /// How later requests of the dialog reach the caller, where its Contact does not say: a client's connection,
+    /// or the public side of its NAT.
+    fn caller_flow(&self, inbound: &Inbound<'_>) -> Option<FlowToken> {
+        let flow = inbound.flow;
+        if flow.transport.is_reliable() {
+            return Some(flow_token(flow));
+        }
+        let contact = inbound.message.list(HeaderName::Contact).next()?.ok()?;
+        let uri = Address::parse(contact, "Contact").ok()?.parsed_uri().ok()?;
+        let ip = uri.ip()?;
+        let port = uri.port.unwrap_or(Transport::Udp.default_port());
+        if (ip, port) == (flow.remote.ip(), flow.remote.port()) {
+            return None;
+        }
+        let behind_nat = sender_is_translated(&inbound.via, flow)
+            || ip == flow.remote.ip() && inbound.via.port.unwrap_or(5060) != flow.remote.port();
+        behind_nat.then(|| flow_token(flow))
+    }
+
+    /// Where a target of the plan is reached.
+    fn way_to(&self, io: &Io<EdgeMail>, plan: &Plan, target: &Target) -> Resolved {
+        if let Some(flow) = &target.flow {
+            if !flow.transport.is_reliable() || io.is_connected(flow.connection) {
+                return Resolved::To(Egress::back(flow));
+            }
+            // The connection is gone. Only a TCP or TLS client may listen where its Contact says.
+            if flow.transport != Transport::Tcp {
+                return Resolved::Nowhere;
+            }
+        }
+        if let Some(hop) = &target.next_hop {
+            return self.shared.resolver.resolve(plan.targets.text(hop.host), hop.port, hop.transport);
+        }
+        let path = plan.targets.text(target.path);
+        let first = trunkline_sip::List::new(path).flatten().next().filter(|p| !p.is_empty());
+        let uri = match first.map(|p| Address::parse(p, "Path")) {
+            Some(Ok(address)) => address.uri,
+            Some(Err(_)) => return Resolved::Nowhere,
+            None => plan.targets.text(target.uri),
+        };
+        self.shared.resolver.resolve_uri(uri)
+    }
+}
+
+/// A flow as a route token keeps it.
+pub(crate) fn flow_token(flow: &Flow) -> FlowToken {
+    FlowToken {
+        transport: flow.transport,
+        local_port: flow.local.port(),
+        remote: flow.remote,
+        connection: flow.connection,
+    }
+}
+
+/// May a large request to this URI go over TCP? Not when the URI insists on a transport.
+fn may_grow(uri: &[u8]) -> bool {
+    Uri::parse(uri).is_ok_and(|u| u.param("transport").is_none())
+}

@@ -1,0 +1,131 @@
+//! A received request with what the packet adds to it.
+
+use trunkline_sip::response::ViaFill;
+use trunkline_sip::{Flow, Message, Method, Span, Via, parse_ip};
+use trunkline_transport::Egress;
+
+use crate::address::put_ip;
+
+/// A request, how it came, and how to answer it.
+#[derive(Clone, Copy)]
+pub(crate) struct Inbound<'a> {
+    pub(crate) message: Message<'a>,
+    pub(crate) method: Method,
+    pub(crate) flow: &'a Flow,
+    pub(crate) via: Via<'a>,
+    /// The topmost Via's new text, where it changes.
+    pub(crate) fill: Option<ViaFill<'a>>,
+    /// Where responses go.
+    pub(crate) back: Egress,
+}
+
+/// Does the sender see itself under another address than we see it?
+pub(crate) fn sender_is_translated(via: &Via<'_>, flow: &Flow) -> bool {
+    parse_ip(via.host).is_some_and(|ip| ip != flow.remote.ip())
+}
+
+/// Where responses go: over the connection the request came by, else RFC 3261 §18.2.2 with RFC 3581 §4. A
+/// client behind a NAT that did not ask for `rport` is answered as if it had: nothing else reaches it.
+pub(crate) fn way_back(via: &Via<'_>, flow: &Flow) -> Egress {
+    let mut back = Egress::back(flow);
+    if !flow.transport.is_reliable() && via.rport.is_none() && !sender_is_translated(via, flow) {
+        back.remote.set_port(via.port.unwrap_or(flow.transport.default_port()));
+    }
+    back
+}
+
+/// Writes the topmost Via as it must be passed on into `out`: `received` when the addresses differ or `rport`
+/// was asked for, `rport` filled in (RFC 3261 §18.2.1, RFC 3581 §4). What a client put there itself goes.
+/// `None` when nothing changes; else the stretch of the message that `out` replaces.
+pub(crate) fn complete_via(message: &Message<'_>, via: &Via<'_>, flow: &Flow, out: &mut Vec<u8>) -> Option<Span> {
+    let element = message.top_via_text().ok()?;
+    let translated = parse_ip(via.host) != Some(flow.remote.ip());
+    if !translated && via.rport.is_none() && via.received.is_none() {
+        return None;
+    }
+    out.clear();
+    let put = |out: &mut Vec<u8>| {
+        if via.rport.is_some() {
+            out.extend_from_slice(b"=");
+            trunkline_sip::response::put_number(u64::from(flow.remote.port()), out);
+            out.extend_from_slice(b";received=");
+        } else {
+            out.extend_from_slice(b";received=");
+        }
+        put_ip(flow.remote.ip(), out);
+    };
+    if via.received.is_none() && via.rport == Some(None) {
+        let name = Span::locate(via.rport_name, element);
+        out.extend_from_slice(Span { start: 0, end: name.end }.of(element));
+        put(out);
+        out.extend_from_slice(Span { start: name.end, end: element.len() as u16 }.of(element));
+    } else {
+        // Parameter by parameter, without those that are ours to say.
+        let semicolon = element.iter().position(|&b| b == b';').unwrap_or(element.len());
+        let (head, params) = element.split_at(semicolon);
+        out.extend_from_slice(head);
+        for p in trunkline_sip::Params::new(params).flatten() {
+            if p.is("received") || p.is("rport") {
+                continue;
+            }
+            out.push(b';');
+            out.extend_from_slice(p.name);
+            if let Some(value) = p.value {
+                out.push(b'=');
+                out.extend_from_slice(value);
+            }
+        }
+        if via.rport.is_some() {
+            out.extend_from_slice(b";rport");
+        }
+        put(out);
+    }
+    Some(Span::locate(element, message.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::{ConnectionId, Index, Limits, Transport};
+
+    fn completed(via: &str) -> String {
+        let bytes = format!(
+            "OPTIONS sip:h SIP/2.0\r\nv: {via}, SIP/2.0/UDP 192.0.2.9\r\nf: <sip:a@h>;tag=1\r\nt: <sip:h>\r\ni: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"
+        );
+        let mut index = Index::default();
+        index.parse(bytes.as_bytes(), &Limits::default()).unwrap();
+        let m = Message::new(bytes.as_bytes(), &index);
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            remote: "198.51.100.7:4000".parse().unwrap(),
+            connection: ConnectionId::NONE,
+        };
+        let mut out = Vec::new();
+        match complete_via(&m, &m.top_via().unwrap(), &flow, &mut out) {
+            Some(span) => {
+                assert_eq!(span.of(m.bytes), via.as_bytes());
+                String::from_utf8(out).unwrap()
+            }
+            None => via.to_string(),
+        }
+    }
+
+    #[test]
+    fn received_and_rport() {
+        let same = "SIP/2.0/UDP 198.51.100.7:4000;branch=z9hG4bKa";
+        assert_eq!(completed(same), same);
+        assert_eq!(
+            completed("SIP/2.0/UDP 10.0.0.1:5060;rport;branch=z9hG4bKa"),
+            "SIP/2.0/UDP 10.0.0.1:5060;rport=4000;received=198.51.100.7;branch=z9hG4bKa"
+        );
+        assert_eq!(
+            completed("SIP/2.0/UDP phone.test;branch=z9hG4bKa"),
+            "SIP/2.0/UDP phone.test;branch=z9hG4bKa;received=198.51.100.7"
+        );
+        assert_eq!(
+            completed("SIP/2.0/UDP h;received=203.0.113.1;rport=9;branch=z9hG4bKa"),
+            "SIP/2.0/UDP h;branch=z9hG4bKa;rport=4000;received=198.51.100.7"
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! Are the trunks there? OPTIONS to every destination, as other exchanges do.
+
+use std::io::Write as _;
+
+use hashbrown::HashMap;
+use trunkline_model::Ref;
+use trunkline_sip::{Flow, MAGIC_COOKIE, Message};
+use trunkline_transport::{Egress, Io, Mail, Sent};
+
+use crate::address::{put_address, put_transport};
+use crate::edge::Edge;
+use crate::mail::EdgeMail;
+use crate::resolver::Resolved;
+
+/// Who asks: one shard for all.
+const ASKER: u8 = 0;
+/// Unanswered questions in a row that make a destination count as down.
+const PATIENCE: u8 = 2;
+
+/// The questions under way.
+#[derive(Debug, Default)]
+pub(crate) struct Qualify {
+    next: u64,
+    serial: u64,
+    asked: HashMap<(Ref, u8), Asked>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    serial: u64,
+    unanswered: u8,
+}
+
+impl Edge {
+    /// Asks again when it is time.
+    pub(crate) fn qualify(&mut self, io: &mut Io<EdgeMail>) {
+        let every = self.shared.config.qualify.as_millis() as u64;
+        if self.shard != ASKER || every == 0 || io.now() < self.qualify.next {
+            return;
+        }
+        self.qualify.next = io.now() + every;
+        let shared = self.shared.clone();
+        let tables = shared.tables.load();
+        let mut asked = std::mem::take(&mut self.qualify.asked);
+        asked.retain(|(trunk, _), _| tables.trunk_by_ref(trunk.as_str()).is_some());
+        for trunk in tables.trunks() {
+            for (place, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
+                let place = place as u8;
+                let key = (trunk.reference.clone(), place);
+                let before = asked.get(&key).copied();
+                let unanswered = before.map_or(0, |a| a.unanswered);
+                if unanswered >= PATIENCE {
+                    shared.set_trunk(&trunk.reference, place, true);
+                }
+                self.qualify.serial += 1;
+                let serial = self.qualify.serial;
+                // A name that is not known yet is looked up by this very question; the next round sends.
+                let sent = match shared.resolver.resolve(uri.host.as_bytes(), Some(uri.port), uri.transport) {
+                    Resolved::To(egress) => self.ask(io, egress, serial),
+                    Resolved::Nowhere => Sent::NoWay,
+                    Resolved::Later(question) => {
+                        shared.resolver.look_up(question);
+                        continue;
+                    }
+                };
+                let unanswered = match sent {
+                    Sent::Via(_) => unanswered.saturating_add(1),
+                    Sent::NoWay => PATIENCE,
+                };
+                asked.insert(key, Asked { serial, unanswered });
+            }
+        }
+        self.qualify.asked = asked;
+    }
+
+    fn ask(&mut self, io: &mut Io<EdgeMail>, egress: Egress, serial: u64) -> Sent {
+        let us = self.shared.addresses.advertised(&egress);
+        let mut out = std::mem::take(&mut self.scratch.out);
+        out.clear();
+        let address = |out: &mut Vec<u8>, a| {
+            out.extend_from_slice(b"sip:");
+            put_address(a, out);
+            put_transport(egress.transport, out);
+        };
+        out.extend_from_slice(b"OPTIONS ");
+        address(&mut out, egress.remote);
+        let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", egress.transport.via_name());
+        put_address(us, &mut out);
+        let mac = self.shared.secret.tag(b"qualify", &serial.to_be_bytes(), b"");
+        let _ = write!(out, ";branch=z9hG4bKq{serial:016x}{mac:016x};rport\r\nMax-Forwards: 70\r\nFrom: <");
+        address(&mut out, us);
+        let _ = write!(out, ">;tag={mac:x}\r\nTo: <");
+        address(&mut out, egress.remote);
+        let _ = write!(out, ">\r\nCall-ID: q{serial:x}.{mac:x}\r\nCSeq: 1 OPTIONS\r\nContact: <");
+        address(&mut out, us);
+        out.extend_from_slice(b">\r\nAccept: application/sdp\r\nContent-Length: 0\r\n\r\n");
+        let sent = io.send(&egress, &out);
+        self.scratch.out = out;
+        sent
+    }
+
+    /// Takes an answer to one of our questions; `false` when it is none.
+    pub(crate) fn on_qualify_response(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, m: &Message<'_>) -> bool {
+        let Ok(via) = m.top_via() else { return false };
+        let Some(digits) = via.branch.strip_prefix(MAGIC_COOKIE).and_then(|b| b.strip_prefix(b"q")) else {
+            return false;
+        };
+        let hex = |part: Option<&[u8]>| {
+            part.and_then(|p| std::str::from_utf8(p).ok()).and_then(|p| u64::from_str_radix(p, 16).ok())
+        };
+        let (Some(serial), Some(mac)) = (hex(digits.get(..16)), hex(digits.get(16..))) else { return false };
+        if mac != self.shared.secret.tag(b"qualify", &serial.to_be_bytes(), b"") {
+            return false;
+        }
+        if self.shard != ASKER {
+            io.post(usize::from(ASKER), Mail::User(EdgeMail::Message(*flow, m.bytes.into())));
+            return true;
+        }
+        // Any answer shows that somebody is there (a 503 says that it wants no calls).
+        let found = self.qualify.asked.iter_mut().find(|(_, a)| a.serial == serial);
+        if let Some(((trunk, place), asked)) = found {
+            asked.unanswered = 0;
+            self.shared.set_trunk(trunk, *place, m.status() == Some(503));
+        }
+        true
+    }
+}

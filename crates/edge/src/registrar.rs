@@ -1,0 +1,283 @@
+//! The registrar, RFC 3261 §10.3.
+
+use std::io::Write as _;
+
+use smallvec::SmallVec;
+use trunkline_digest::write_challenge;
+use trunkline_location::{ContactChange, Contacts, Overflow, Register, RegisterError};
+use trunkline_model::DigestAlgorithm;
+use trunkline_routing::{Outcome, Plan};
+use trunkline_sip::response::put_number;
+use trunkline_sip::{Address, HeaderName, Method, ParseError, Scheme, Transport, Uri, seconds, unquote};
+use trunkline_transport::Io;
+
+use crate::edge::Edge;
+use crate::inbound::{Inbound, sender_is_translated};
+use crate::mail::EdgeMail;
+
+/// Contacts in one REGISTER, at most.
+const MOST_CONTACTS: usize = 32;
+
+/// Why a REGISTER's contacts cannot be taken.
+enum Refused {
+    Malformed(ParseError),
+    TooBrief,
+    BadWildcard,
+    TooMany,
+}
+
+impl Edge {
+    /// A REGISTER for a domain of ours: the router says who may, the location service keeps it.
+    pub(crate) fn on_register(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, _uri: &Uri<'_>) {
+        let mut plan = std::mem::take(&mut self.scratch.plan);
+        match self.decide(io, inbound, &mut plan) {
+            Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),
+            Ok(()) => match plan.outcome {
+                Outcome::Register { max_contacts, expires } => {
+                    self.register(io, inbound, &plan.aor, max_contacts, expires);
+                }
+                Outcome::Challenge { stale, .. } => self.challenge(io, inbound, &plan, false, stale),
+                Outcome::Reply { code, reason, retry_after } => {
+                    let mut extra = Vec::new();
+                    if let Some(seconds) = retry_after {
+                        let _ = write!(extra, "Retry-After: {seconds}\r\n");
+                    }
+                    self.reply(io, inbound, code, reason, &extra);
+                }
+                // A REGISTER is never forwarded: the domain is ours.
+                Outcome::Forward => self.refuse(io, inbound, 403, None),
+            },
+        }
+        self.scratch.plan = plan;
+    }
+
+    /// Sends one challenge per algorithm, all with the same nonce (RFC 8760 §2.3).
+    pub(crate) fn challenge(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, plan: &Plan, proxy: bool, stale: bool) {
+        if inbound.method == Method::Ack {
+            return;
+        }
+        self.counters.challenged.add();
+        let Ok(realm) = std::str::from_utf8(&plan.realm) else {
+            return self.refuse(io, inbound, 400, None);
+        };
+        let nonce = self.shared.authenticator.nonce(realm, io.unix_ms());
+        let (code, name) = if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
+        let mut extra = std::mem::take(&mut self.scratch.text);
+        extra.clear();
+        for algorithm in &plan.algorithms {
+            extra.extend_from_slice(name.name().as_bytes());
+            extra.extend_from_slice(b": ");
+            let algorithm = match algorithm {
+                DigestAlgorithm::Md5 => trunkline_digest::Algorithm::Md5,
+                DigestAlgorithm::Sha256 => trunkline_digest::Algorithm::Sha256,
+            };
+            write_challenge(realm, nonce.as_bytes(), algorithm, stale, &mut extra);
+            extra.extend_from_slice(b"\r\n");
+        }
+        self.reply(io, inbound, code, None, &extra);
+        self.scratch.text = extra;
+    }
+
+    fn register(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        aor: &[u8],
+        max_contacts: Option<u32>,
+        fixed_expires: Option<u32>,
+    ) {
+        let m = &inbound.message;
+        let bounds = self.shared.config.registrar;
+        let mut changes: SmallVec<[ContactChange<'_>; 4]> = SmallVec::new();
+        let wildcard = match self.read_contacts(inbound, fixed_expires, &mut changes) {
+            Ok(wildcard) => wildcard,
+            Err(Refused::Malformed(error)) => return self.refuse(io, inbound, error.status(), Some(&error.to_string())),
+            Err(Refused::BadWildcard) => return self.refuse(io, inbound, 400, Some("Wildcard Only Alone and With Expires 0")),
+            Err(Refused::TooMany) => return self.refuse(io, inbound, 403, Some("Too Many Contacts")),
+            Err(Refused::TooBrief) => {
+                let mut extra = Vec::new();
+                let _ = write!(extra, "Min-Expires: {}\r\n", bounds.min_expires);
+                return self.reply(io, inbound, 423, None, &extra);
+            }
+        };
+        let mut path = std::mem::take(&mut self.scratch.text);
+        path.clear();
+        for element in m.list(HeaderName::Path).flatten() {
+            if !path.is_empty() {
+                path.extend_from_slice(b", ");
+            }
+            path.extend_from_slice(element);
+        }
+        let mut register = Register::new(aor, m.call_id(), m.cseq(), *inbound.flow, &changes);
+        if wildcard {
+            register.contacts = Contacts::Wildcard;
+        }
+        register.behind_nat = self.is_behind_nat(inbound);
+        register.path = &path;
+        register.user_agent = m.header(HeaderName::UserAgent).unwrap_or_default();
+        register.max_contacts = Some(max_contacts.unwrap_or(bounds.max_contacts) as usize);
+        register.overflow = Overflow::Fail;
+        let now = io.unix_ms();
+        let mut list = std::mem::take(&mut self.scratch.contacts);
+        list.clear();
+        let result = self.shared.location.register(&register, now, |binding| put_contact(&binding, now, &mut list));
+        match result {
+            Ok(_) => {
+                self.counters.registered.add();
+                if !path.is_empty() {
+                    list.extend_from_slice(b"Path: ");
+                    list.extend_from_slice(&path);
+                    list.extend_from_slice(b"\r\n");
+                }
+                self.reply(io, inbound, 200, None, &list);
+            }
+            Err(RegisterError::TooMany { .. }) => {
+                let phrase = "Too Many Contacts";
+                self.refuse(io, inbound, 403, Some(phrase));
+            }
+            Err(RegisterError::OutOfOrder { .. }) => self.refuse(io, inbound, 500, Some("CSeq Out of Order")),
+            Err(_) => self.refuse(io, inbound, 400, None),
+        }
+        self.scratch.contacts = list;
+        self.scratch.text = path;
+    }
+
+    /// Reads the Contact values; `true` for the wildcard.
+    fn read_contacts<'a>(
+        &self,
+        inbound: &Inbound<'a>,
+        fixed_expires: Option<u32>,
+        out: &mut SmallVec<[ContactChange<'a>; 4]>,
+    ) -> Result<bool, Refused> {
+        let m = inbound.message;
+        let bounds = &self.shared.config.registrar;
+        let general = m.seconds(HeaderName::Expires).map_err(Refused::Malformed)?;
+        for element in m.list(HeaderName::Contact) {
+            let element = element.map_err(Refused::Malformed)?;
+            if element == b"*" {
+                let alone = m.list(HeaderName::Contact).count() == 1;
+                return if alone && general == Some(0) { Ok(true) } else { Err(Refused::BadWildcard) };
+            }
+            if out.len() >= MOST_CONTACTS {
+                return Err(Refused::TooMany);
+            }
+            let contact = Address::parse(element, "Contact").map_err(Refused::Malformed)?;
+            let uri = contact.parsed_uri().map_err(Refused::Malformed)?;
+            if uri.scheme == Scheme::Other {
+                return Err(Refused::Malformed(ParseError::Header("Contact")));
+            }
+            let own = match contact.param("expires") {
+                // What is no number counts as one hour (RFC 3261 §10.3 step 7 leaves it to us).
+                Some(value) => value.and_then(seconds).or(Some(bounds.default_expires)),
+                None => None,
+            };
+            let asked = own.or(general).unwrap_or(bounds.default_expires);
+            let expires = match (asked, fixed_expires) {
+                (0, _) => 0,
+                (_, Some(fixed)) => fixed,
+                (asked, None) if asked < bounds.min_expires => return Err(Refused::TooBrief),
+                (asked, None) => asked.min(bounds.max_expires),
+            };
+            let mut change = ContactChange::new(contact.uri, expires);
+            if let Some(q) = contact.param("q").flatten() {
+                change.q = thousandths(q).ok_or(Refused::Malformed(ParseError::Header("Contact")))?;
+            }
+            if let Some(instance) = contact.param("+sip.instance").flatten() {
+                change.instance = unquote(instance);
+                change.reg_id = contact.param("reg-id").flatten().and_then(seconds).unwrap_or(0);
+            }
+            out.push(change);
+        }
+        Ok(false)
+    }
+
+    /// Can the contact be reached only the way its REGISTER came?
+    fn is_behind_nat(&self, inbound: &Inbound<'_>) -> bool {
+        let flow = inbound.flow;
+        // Browsers cannot be connected to (RFC 7118 §5), nor can TLS clients without a certificate.
+        if !matches!(flow.transport, Transport::Udp | Transport::Tcp) || sender_is_translated(&inbound.via, flow) {
+            return true;
+        }
+        let contact = inbound.message.list(HeaderName::Contact).next().and_then(Result::ok);
+        let uri = contact.and_then(|c| Address::parse(c, "Contact").ok()).and_then(|a| a.parsed_uri().ok());
+        let Some(uri) = uri else { return false };
+        let Some(ip) = uri.ip() else { return uri.host.ends_with(b".invalid") };
+        if flow.transport == Transport::Tcp {
+            // Nobody listens on the port a connection was made from.
+            return uri.port == Some(flow.remote.port()) || ip != flow.remote.ip() && is_private(ip);
+        }
+        // The sender's own port in Via, and another one on the packet: translated as well.
+        let port_translated = inbound.via.rport.is_some()
+            && inbound.via.port.unwrap_or(Transport::Udp.default_port()) != flow.remote.port();
+        // A private address in the Contact of a packet that comes from another one.
+        port_translated || ip != flow.remote.ip() && is_private(ip)
+    }
+}
+
+/// RFC 1918, RFC 6598 and their like.
+fn is_private(ip: std::net::IpAddr) -> bool {
+    match ip {
+        std::net::IpAddr::V4(v4) => {
+            v4.is_private() || v4.is_link_local() || v4.is_loopback() || v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64
+        }
+        std::net::IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// `qvalue`: 0 to 1 with up to three digits, in thousandths.
+fn thousandths(text: &[u8]) -> Option<u16> {
+    let (whole, fraction) = match text.iter().position(|&b| b == b'.') {
+        Some(point) => (text.get(..point)?, text.get(point + 1..)?),
+        None => (text, &b""[..]),
+    };
+    if !matches!(whole, b"0" | b"1" | b"") || fraction.len() > 3 || text.is_empty() {
+        return None;
+    }
+    let mut q = if whole == b"1" { 1000 } else { 0 };
+    let mut place = 100;
+    for d in fraction {
+        if !d.is_ascii_digit() {
+            return None;
+        }
+        q += u16::from(d - b'0') * place;
+        place /= 10;
+    }
+    (q <= 1000).then_some(q)
+}
+
+/// One Contact of the 200.
+fn put_contact(binding: &trunkline_location::Binding<'_>, now: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Contact: <");
+    out.extend_from_slice(binding.uri);
+    out.extend_from_slice(b">;expires=");
+    put_number(u64::from(binding.expires_in(now)), out);
+    if binding.q != 1000 {
+        out.extend_from_slice(b";q=0.");
+        for place in [100, 10, 1] {
+            out.push(b'0' + (binding.q / place % 10) as u8);
+        }
+    }
+    if !binding.instance.is_empty() {
+        out.extend_from_slice(b";+sip.instance=\"");
+        out.extend_from_slice(binding.instance);
+        out.push(b'"');
+        if binding.reg_id > 0 {
+            out.extend_from_slice(b";reg-id=");
+            put_number(u64::from(binding.reg_id), out);
+        }
+    }
+    out.extend_from_slice(binding.params);
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousandths;
+
+    #[test]
+    fn q_values() {
+        for (text, q) in [("1", Some(1000)), ("0.7", Some(700)), ("0.005", Some(5)), ("1.000", Some(1000)), ("1.5", None), ("0.0001", None), ("x", None), ("", None), ("0", Some(0))] {
+            assert_eq!(thousandths(text.as_bytes()), q, "{text}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What becomes of a received request, RFC 3261 §16.3 to §16.6.
+
+use std::fmt::Write as _;
+
+use trunkline_proxy::{Branch, StatelessBranch};
+use trunkline_routing::Outcome;
+use trunkline_sip::response::{self, ViaFill};
+use trunkline_sip::{Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via};
+use trunkline_transaction::Actions;
+use trunkline_transport::Io;
+
+use crate::edge::Edge;
+use crate::inbound::{Inbound, complete_via, way_back};
+use crate::mail::EdgeMail;
+use crate::routes::Routes;
+
+/// Methods we know, for Allow.
+pub(crate) const ALLOW: &[u8] = b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, REFER, INFO, PRACK, UPDATE\r\n";
+
+impl Edge {
+    /// A well-formed request.
+    pub(crate) fn on_request(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, message: Message<'_>, method: Method) {
+        self.counters.requests.add();
+        // Without a readable topmost Via there is nobody to answer.
+        let Ok(via) = message.top_via() else {
+            self.counters.garbage.add();
+            return;
+        };
+        let mut text = std::mem::take(&mut self.scratch.via);
+        let replace = complete_via(&message, &via, flow, &mut text);
+        let fill = replace.map(|replace| ViaFill { replace, text: &text });
+        let inbound = Inbound { message, method, flow, via, fill, back: way_back(&via, flow) };
+        self.dispatch(io, &inbound);
+        self.scratch.via = text;
+    }
+
+    fn dispatch(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+        let m = &inbound.message;
+        if inbound.via.branch == MAGIC_COOKIE {
+            // Such a branch identifies no transaction (RFC 4475 §3.2.1).
+            return self.refuse(io, inbound, 400, Some("Branch Without Identity"));
+        }
+        if let Err(code) = self.check(inbound) {
+            return self.refuse(io, inbound, code, None);
+        }
+        let Ok(uri) = m.uri() else { return self.refuse(io, inbound, 400, Some("Malformed Request-URI")) };
+        let routes = Routes::read(m, &uri, &self.shared);
+        if routes.malformed {
+            return self.refuse(io, inbound, 400, Some("Malformed Route"));
+        }
+        match inbound.method {
+            Method::Ack => return self.on_ack(io, inbound, &uri, &routes),
+            Method::Cancel => return self.on_cancel(io, inbound),
+            // These change nothing when repeated, or are recognised by the registrar: no transaction
+            // (RFC 3261 §8.2.7).
+            Method::Register | Method::Options if routes.dialog.is_none() && self.is_for_us(&uri, inbound.method) => {
+                return self.serve(io, inbound, &uri);
+            }
+            _ => {}
+        }
+        let key = self.shared.keys.key(m, &inbound.via, inbound.method);
+        if !self.shared.config.stateless {
+            if let Some(slot) = self.find(key) {
+                return self.on_retransmission(io, slot);
+            }
+        }
+        if m.max_forwards() == Some(0) {
+            return self.refuse(io, inbound, 483, None);
+        }
+        let tags = m.list(HeaderName::ProxyRequire).flatten();
+        if self.refuse_extensions(io, inbound, tags) {
+            return;
+        }
+        if self.is_loop(inbound) {
+            return self.refuse(io, inbound, 482, None);
+        }
+        if let Some(dialog) = &routes.dialog {
+            self.counters.in_dialog.add();
+            return self.forward_in_dialog(io, inbound, key, &uri, &routes, dialog);
+        }
+        if self.draining {
+            return self.refuse(io, inbound, 503, Some("Shutting Down"));
+        }
+        if uri.user.is_none() && uri.scheme != Scheme::Tel && self.is_for_us(&uri, inbound.method) {
+            return self.serve(io, inbound, &uri);
+        }
+        self.route(io, inbound, key);
+    }
+
+    /// The rules every request must meet; the status that says which it does not.
+    fn check(&self, inbound: &Inbound<'_>) -> Result<(), u16> {
+        let m = &inbound.message;
+        let uri = m.uri_text();
+        // Any scheme we cannot route by: 416 before the URI's other parts are judged (RFC 3261 §16.3 step 2).
+        let scheme = uri.iter().position(|&b| b == b':').and_then(|c| uri.get(..c)).unwrap_or_default();
+        let known = [&b"sip"[..], b"sips", b"tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
+        if !known && scheme.first().is_some_and(u8::is_ascii_alphabetic) {
+            return Err(416);
+        }
+        let uri = m.uri().map_err(|e| e.status())?;
+        // Header fields may not stand in a Request-URI (§19.1.1); they are never applied.
+        if !uri.headers.is_empty() {
+            return Err(400);
+        }
+        Ok(())
+    }
+
+    /// Is the request meant for the exchange itself: a URI without a user at a host that is ours?
+    fn is_for_us(&self, uri: &Uri<'_>, method: Method) -> bool {
+        if uri.user.is_some() && method != Method::Register {
+            return false;
+        }
+        self.shared.addresses.is_own(uri) || self.shared.tables.load().domain_by_uri(uri.host).is_some()
+    }
+
+    /// A loop is a Via of ours that carries the MAC this very request would get (RFC 5393 §4.2).
+    fn is_loop(&self, inbound: &Inbound<'_>) -> bool {
+        let m = &inbound.message;
+        let mut mac = None;
+        m.list(HeaderName::Via).skip(1).flatten().filter_map(|element| Via::parse(element).ok()).any(|via| {
+            let seen = Branch::decode(via.branch)
+                .map(|b| b.loop_mac)
+                .or_else(|| StatelessBranch::decode(via.branch).map(|b| b.loop_mac));
+            seen.is_some_and(|seen| seen == *mac.get_or_insert_with(|| self.shared.secret.loop_mac(m)))
+        })
+    }
+
+    /// 420 with the extensions we do not have, RFC 3261 §16.3 step 5; `true` when it was sent.
+    fn refuse_extensions<'a>(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        tags: impl Iterator<Item = &'a [u8]>,
+    ) -> bool {
+        let mut unsupported = Vec::new();
+        for tag in tags {
+            unsupported.extend_from_slice(if unsupported.is_empty() { b"Unsupported: " } else { b", " });
+            unsupported.extend_from_slice(tag);
+        }
+        if unsupported.is_empty() {
+            return false;
+        }
+        unsupported.extend_from_slice(b"\r\n");
+        self.reply(io, inbound, 420, None, &unsupported);
+        true
+    }
+
+    /// The request came before.
+    fn on_retransmission(&mut self, io: &mut Io<EdgeMail>, slot: trunkline_transaction::Slot) {
+        self.counters.retransmissions.add();
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        if context.server.on_request().has(Actions::RESEND) && !context.reply.is_empty() {
+            io.send(&context.back, &context.reply);
+        }
+    }
+
+    /// Answers a request that is for the exchange itself.
+    fn serve(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>) {
+        let m = &inbound.message;
+        if self.refuse_extensions(io, inbound, m.list(HeaderName::Require).flatten().filter(|t| !is_supported(t))) {
+            return;
+        }
+        match inbound.method {
+            Method::Register => self.on_register(io, inbound, uri),
+            Method::Options => {
+                let mut extra = std::mem::take(&mut self.scratch.text);
+                extra.clear();
+                extra.extend_from_slice(ALLOW);
+                extra.extend_from_slice(b"Accept: application/sdp\r\nSupported: path, outbound, gruu\r\n");
+                self.reply(io, inbound, 200, None, &extra);
+                self.scratch.text = extra;
+            }
+            // The exchange has no phone of its own.
+            Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify => {
+                self.refuse(io, inbound, 481, None);
+            }
+            Method::Invite
+            | Method::Message
+            | Method::Subscribe
+            | Method::Publish
+            | Method::Refer => self.refuse(io, inbound, 404, None),
+            Method::Ack | Method::Cancel => {}
+            Method::Other => self.reply(io, inbound, 405, None, ALLOW),
+        }
+    }
+
+    /// Asks the router and does what it says.
+    fn route(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, key: trunkline_transaction::TransactionKey) {
+        let mut plan = std::mem::take(&mut self.scratch.plan);
+        if let Err(error) = self.decide(io, inbound, &mut plan) {
+            self.scratch.plan = plan;
+            return self.refuse_error(io, inbound, error);
+        }
+        match plan.outcome {
+            Outcome::Reply { code, reason, retry_after } => {
+                let mut extra = String::new();
+                if let Some(seconds) = retry_after {
+                    let _ = write!(extra, "Retry-After: {seconds}\r\n");
+                }
+                self.reply(io, inbound, code, reason, extra.as_bytes());
+            }
+            Outcome::Challenge { proxy, stale } => self.challenge(io, inbound, &plan, proxy, stale),
+            Outcome::Register { .. } => self.refuse(io, inbound, 404, None),
+            Outcome::Forward => self.forward(io, inbound, key, &plan),
+        }
+        self.scratch.plan = plan;
+    }
+
+    /// A message that breaks the rules: 400 and its like where it can be answered, else a counter.
+    pub(crate) fn on_malformed(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, message: Message<'_>, error: ParseError) {
+        let method = message.method();
+        let answerable = response::can_answer(&message).is_ok() && !matches!(method, None | Some(Method::Ack));
+        match (answerable, message.top_via()) {
+            (true, Ok(via)) => {
+                self.counters.malformed.add();
+                let inbound = Inbound {
+                    message,
+                    method: method.unwrap_or(Method::Other),
+                    flow,
+                    via,
+                    fill: None,
+                    back: way_back(&via, flow),
+                };
+                self.refuse_error(io, &inbound, error);
+            }
+            _ => self.counters.garbage.add(),
+        }
+    }
+
+    fn refuse_error(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, error: ParseError) {
+        let phrase = error.to_string();
+        self.reply(io, inbound, error.status(), Some(&phrase), b"");
+    }
+
+    /// An answer without further headers.
+    pub(crate) fn refuse(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, code: u16, phrase: Option<&str>) {
+        self.reply(io, inbound, code, phrase, b"");
+    }
+
+    /// An answer of our own, without a transaction: a repeated request gets an equal one, with the same To tag
+    /// (RFC 3261 §8.2.7). `extra` are header lines.
+    pub(crate) fn reply(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        code: u16,
+        phrase: Option<&str>,
+        extra: &[u8],
+    ) {
+        if inbound.method == Method::Ack {
+            return;
+        }
+        self.counters.answered.add();
+        let mut out = std::mem::take(&mut self.scratch.out);
+        out.clear();
+        let tag = self.local_tag(inbound);
+        response::begin(&inbound.message, code, phrase, &tag, inbound.fill.as_ref(), &mut out);
+        out.extend_from_slice(extra);
+        self.put_server_name(&mut out);
+        response::finish(&mut out);
+        io.send(&inbound.back, &out);
+        self.scratch.out = out;
+    }
+
+    pub(crate) fn put_server_name(&self, out: &mut Vec<u8>) {
+        let name = &self.shared.config.server_name;
+        if !name.is_empty() {
+            out.extend_from_slice(b"Server: ");
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// The To tag of our answers to this request.
+    pub(crate) fn local_tag(&self, inbound: &Inbound<'_>) -> [u8; 16] {
+        let m = &inbound.message;
+        let mut tag = self.shared.secret.tag(inbound.via.branch, m.call_id(), m.from_tag());
+        let mut digits = [0u8; 16];
+        for d in digits.iter_mut().rev() {
+            *d = b"0123456789abcdef"[(tag & 15) as usize];
+            tag >>= 4;
+        }
+        digits
+    }
+}
+
+/// Extensions a request to the exchange itself may require.
+fn is_supported(tag: &[u8]) -> bool {
+    [&b"path"[..], b"outbound", b"gruu", b"gin"].iter().any(|t| tag.eq_ignore_ascii_case(t))
+}

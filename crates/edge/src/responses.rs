@@ -1,0 +1,454 @@
+//! What becomes of a received response, RFC 3261 §16.7.
+
+use trunkline_proxy::{Branch as BranchName, StatelessBranch};
+use trunkline_sip::response::{self, put_number};
+use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Transport, Via};
+use trunkline_transaction::{Actions, Class, Slot};
+use trunkline_transport::{Closed, Egress, Io, Mail, Sent};
+
+use crate::context::{Cancel, Limit};
+use crate::edge::Edge;
+use crate::forward;
+use crate::mail::EdgeMail;
+
+impl Edge {
+    /// A well-formed response.
+    pub(crate) fn on_response(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, m: Message<'_>) {
+        self.counters.responses.add();
+        let Ok(via) = m.top_via() else { return self.counters.garbage.add() };
+        let Some(name) = BranchName::decode(via.branch) else {
+            if !self.on_qualify_response(io, flow, &m) {
+                self.on_stateless_response(io, &m, &via);
+            }
+            return;
+        };
+        if name.shard != self.shard {
+            let mail = Mail::User(EdgeMail::Message(*flow, m.bytes.into()));
+            if !io.post(usize::from(name.shard), mail) {
+                self.counters.stray_responses.add();
+            }
+            return;
+        }
+        let slot = Slot { number: name.slot, generation: name.generation };
+        let fork = usize::from(name.fork);
+        let ours = self.contexts.get(slot).is_some_and(|c| {
+            c.loop_mac == name.loop_mac && c.branches.get(fork).is_some_and(|b| !b.sent.is_empty() || b.code != 0)
+        });
+        if !ours {
+            return self.counters.stray_responses.add();
+        }
+        if m.cseq_method() == Method::Cancel {
+            self.on_cancel_response(io, slot, fork, &m);
+        } else {
+            self.on_branch_response(io, slot, fork, &m);
+        }
+        self.settle(slot);
+    }
+
+    fn on_cancel_response(&mut self, io: &Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
+        let class = Class::of(m.status().unwrap_or(0));
+        if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) {
+            if let Cancel::Sent(client) = &mut branch.cancel {
+                client.on_response(class, io.now());
+            }
+        }
+    }
+
+    fn on_branch_response(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
+        let now = io.now();
+        let code = m.status().unwrap_or(0);
+        let class = Class::of(code);
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        if m.cseq_method() != context.method {
+            return self.counters.stray_responses.add();
+        }
+        let Some(branch) = context.branches.get_mut(fork) else { return };
+        let actions = branch.client.on_response(class, now);
+        if actions.has(Actions::RESEND) {
+            // `sent` is the ACK by now.
+            io.send(&branch.egress, &branch.sent);
+        }
+        if actions.has(Actions::ACK) {
+            self.acknowledge(io, slot, fork, m);
+        }
+        if !actions.has(Actions::DELIVER) {
+            return;
+        }
+        match class {
+            Class::Provisional => self.on_provisional(io, slot, fork, m, code),
+            Class::Success | Class::Failure => self.on_final(io, slot, fork, m, code),
+        }
+    }
+
+    /// Sends the ACK to a failure and keeps it in the place of the request.
+    fn acknowledge(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
+        let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) else { return };
+        let (mut index, mut out) = (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
+        if index.parse(&branch.sent, &Limits::default()).is_ok() {
+            let sent = Message::new(&branch.sent, &index);
+            forward::companion(&sent, "ACK", m.header(HeaderName::To), &mut out);
+            io.send(&branch.egress, &out);
+            // A challenge may still be answered with the request itself; `retry` comes first then.
+            if branch.target.credentials.is_none() || branch.target.authenticated || !matches!(m.status(), Some(401 | 407)) {
+                self.pool.replace(&mut branch.sent, &out);
+            }
+        }
+        (self.scratch.other, self.scratch.text) = (index, out);
+    }
+
+    fn on_provisional(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>, code: u16) {
+        let now = io.now();
+        let no_answer = self.shared.config.no_answer.as_millis() as u64;
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let proceeding = context.server.is_proceeding();
+        let invite = context.method == Method::Invite;
+        let Some(branch) = context.branches.get_mut(fork) else { return };
+        if let Cancel::Wanted = branch.cancel {
+            return self.cancel_branch(io, slot, fork);
+        }
+        if branch.code == 0 {
+            match branch.limit {
+                // It is not silent: from now on the answer is waited for. Timer C starts again with every
+                // provisional response above 100 (RFC 3261 §16.7 step 2).
+                Limit::Silence(_) if invite => branch.limit = Limit::Answer(now + no_answer),
+                Limit::Silence(_) => branch.limit = Limit::None,
+                Limit::Answer(_) if code > 100 => branch.limit = Limit::Answer(now + no_answer),
+                Limit::Answer(_) | Limit::None => {}
+            }
+        }
+        // 100 is between neighbours; to a non-INVITE request there are no others (RFC 4320 §4.1).
+        if code == 100 || !proceeding || !invite {
+            return;
+        }
+        let mut out = std::mem::take(&mut self.scratch.out);
+        forward::strip_via(m, &mut out);
+        io.send(&context.back, &out);
+        self.pool.replace(&mut context.reply, &out);
+        self.scratch.out = out;
+    }
+
+    fn on_final(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>, code: u16) {
+        if matches!(code, 401 | 407) && self.retry_with_credentials(io, slot, fork, m) {
+            return;
+        }
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let Some(branch) = context.branches.get_mut(fork) else { return };
+        let late = branch.code != 0;
+        if branch.code == 0 {
+            branch.code = code;
+        }
+        if (200..300).contains(&code) {
+            let after = match late {
+                // A later 2xx of the same branch, or of one that was given up: it goes through as well.
+                true => trunkline_proxy::After { cancel_others: false, ..context.responses.on_final(fork as u8, code) },
+                false => context.responses.on_final(fork as u8, code),
+            };
+            self.forward_success(io, slot, fork, m);
+            if after.cancel_others {
+                if let Some(context) = self.contexts.get_mut(slot) {
+                    context.later.clear();
+                }
+                self.cancel_branches(io, slot, Some(fork));
+            }
+            return;
+        }
+        if late {
+            return;
+        }
+        // A carrier that says no means no; only silence and its own trouble lead to the next way (issue: 408, 5xx).
+        if branch.target.trunk.is_some() && !matches!(code, 408 | 500..=599) {
+            context.responses.close();
+            context.later.clear();
+        }
+        let after = context.responses.on_final(fork as u8, code);
+        let last_word = after.exhausted && context.later.is_empty() && context.responses.best() == Some((fork as u8, code));
+        if !last_word || matches!(code, 401 | 407) {
+            let copy = self.pool.copy(m.bytes);
+            if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) {
+                b.response = copy;
+            }
+        }
+        if last_word && !matches!(code, 401 | 407) {
+            self.forward_failure(io, slot, m, code);
+        } else {
+            self.go_on(io, slot, after);
+        }
+    }
+
+    /// A 2xx: to the caller at once.
+    fn forward_success(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
+        let now = io.now();
+        let mut out = std::mem::take(&mut self.scratch.out);
+        forward::strip_via(m, &mut out);
+        if let Some(context) = self.contexts.get_mut(slot) {
+            let added = context.branches.get(fork).map_or(0, |b| b.cseq_added);
+            if added > 0 {
+                lower_cseq(&mut out, m.cseq(), added);
+            }
+            io.send(&context.back, &out);
+            if context.server.is_proceeding() {
+                context.server.on_respond(Class::Success, now);
+                if context.server.keeps_response() {
+                    self.pool.replace(&mut context.reply, &out);
+                } else {
+                    self.pool.give(std::mem::take(&mut context.reply));
+                }
+            }
+            if let Some(branch) = context.branches.get_mut(fork) {
+                self.pool.give(std::mem::take(&mut branch.sent));
+            }
+            if context.call {
+                let binding = context.branches.get(fork).map_or(0, |b| b.target.binding);
+                self.shared.call_answered(m, binding);
+            }
+        }
+        self.scratch.out = out;
+    }
+
+    /// A branch ended without a response: 408 for silence, 503 for a transport failure (RFC 3261 §16.9).
+    pub(crate) fn branch_failed(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, code: u16) {
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let Some(branch) = context.branches.get_mut(fork) else { return };
+        if branch.code != 0 {
+            return;
+        }
+        branch.code = code;
+        let target = branch.target.clone();
+        let after = context.responses.on_final(fork as u8, code);
+        if let Some(trunk) = &target.trunk {
+            self.shared.trunk_failed(trunk, target.trunk_uri);
+        }
+        self.go_on(io, slot, after);
+    }
+
+    /// After a failure: the next targets, or the best answer there is.
+    fn go_on(&mut self, io: &mut Io<EdgeMail>, slot: Slot, after: trunkline_proxy::After) {
+        if after.cancel_others {
+            if let Some(context) = self.contexts.get_mut(slot) {
+                context.later.clear();
+            }
+            self.cancel_branches(io, slot, None);
+        }
+        if !after.exhausted {
+            return;
+        }
+        let Some(context) = self.contexts.get(slot) else { return };
+        if context.responses.is_open() && !context.later.is_empty() {
+            return self.next_targets(io, slot);
+        }
+        self.answer_with_best(io, slot);
+    }
+
+    /// No branch runs any more: answers the caller.
+    pub(crate) fn answer_with_best(&mut self, io: &mut Io<EdgeMail>, slot: Slot) {
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        if !context.server.is_proceeding() {
+            return;
+        }
+        let (fork, code) = context.responses.best().unwrap_or((0, 480));
+        if context.cancelled && code < 600 {
+            return self.answer_locally(io, slot, 487);
+        }
+        let stored = context.branches.get_mut(usize::from(fork)).map(|b| std::mem::take(&mut b.response));
+        let stored = stored.unwrap_or_default();
+        if stored.is_empty() {
+            return self.answer_locally(io, slot, code);
+        }
+        let mut index = std::mem::take(&mut self.scratch.other);
+        if index.parse(&stored, &Limits::default()).is_ok() {
+            self.forward_failure(io, slot, &Message::new(&stored, &index), code);
+        }
+        self.scratch.other = index;
+        self.pool.give(stored);
+    }
+
+    /// A failure goes to the caller: the response of one branch, with what others' challenges add.
+    fn forward_failure(&mut self, io: &mut Io<EdgeMail>, slot: Slot, m: &Message<'_>, code: u16) {
+        let now = io.now();
+        let mut out = std::mem::take(&mut self.scratch.out);
+        forward::strip_via(m, &mut out);
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        if let Some((fork, _)) = context.responses.best() {
+            let added = context.branches.get(usize::from(fork)).map_or(0, |b| b.cseq_added);
+            if added > 0 {
+                lower_cseq(&mut out, m.cseq(), added);
+            }
+        }
+        if code == 503 {
+            // Only this branch is out of service, not we (RFC 3261 §16.7 step 6).
+            replace_status_line(&mut out, b"SIP/2.0 500 Server Internal Error");
+        }
+        if matches!(code, 401 | 407) {
+            add_challenges(context, &mut out);
+        }
+        context.server.on_respond(Class::Failure, now);
+        io.send(&context.back, &out);
+        self.pool.replace(&mut context.reply, &out);
+        let call = context.call;
+        self.scratch.out = out;
+        if call {
+            self.shared.call_failed(m, code);
+        }
+    }
+
+    /// An answer of our own inside a transaction.
+    pub(crate) fn answer_locally(&mut self, io: &mut Io<EdgeMail>, slot: Slot, code: u16) {
+        let now = io.now();
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        if let crate::context::Server::NonInvite(s) = &mut context.server {
+            if code == 408 {
+                // Whoever asked has given up by now; a 408 would only confuse (RFC 4320 §4.1).
+                s.terminate();
+                return self.counters.timeouts.add();
+            }
+        }
+        let (mut index, mut out) = (std::mem::take(&mut self.scratch.index_for_replies), std::mem::take(&mut self.scratch.out));
+        if index.parse(&context.reply, &Limits::default()).is_ok() {
+            let last = Message::new(&context.reply, &index);
+            let mut tag = [0u8; 16];
+            for (digit, shift) in tag.iter_mut().zip((0..64).step_by(4)) {
+                *digit = b"0123456789abcdef"[(context.loop_mac >> shift & 15) as usize];
+            }
+            out.clear();
+            response::begin(&last, code, None, &tag, None, &mut out);
+            if code == 503 {
+                out.extend_from_slice(b"Retry-After: 5\r\n");
+            }
+            let name = &self.shared.config.server_name;
+            if !name.is_empty() {
+                out.extend_from_slice(b"Server: ");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+            response::finish(&mut out);
+            context.server.on_respond(Class::of(code), now);
+            io.send(&context.back, &out);
+            let call = context.call;
+            if call {
+                self.shared.call_failed(&last, code);
+            }
+            if let Some(context) = self.contexts.get_mut(slot) {
+                self.pool.replace(&mut context.reply, &out);
+            }
+        }
+        self.counters.answered.add();
+        (self.scratch.index_for_replies, self.scratch.out) = (index, out);
+    }
+
+    /// A response to a request that was forwarded without a transaction: the MAC shows that it was ours.
+    fn on_stateless_response(&mut self, io: &mut Io<EdgeMail>, m: &Message<'_>, via: &Via<'_>) {
+        let second = m
+            .list(HeaderName::Via)
+            .nth(1)
+            .and_then(Result::ok)
+            .and_then(|element| Via::parse(element).ok());
+        let (Some(name), Some(next)) = (StatelessBranch::decode(via.branch), second) else {
+            return self.counters.stray_responses.add();
+        };
+        if name.request_mac != self.shared.secret.stateless_mac(next.branch, m) {
+            return self.counters.stray_responses.add();
+        }
+        let (Some((ip, port)), Some(transport)) = (next.response_address(), next.known_transport()) else {
+            return self.counters.stray_responses.add();
+        };
+        let mut out = std::mem::take(&mut self.scratch.out);
+        forward::strip_via(m, &mut out);
+        if let Sent::NoWay = io.send(&Egress::to(transport, (ip, port).into()), &out) {
+            self.counters.stray_responses.add();
+        }
+        self.scratch.out = out;
+    }
+
+    /// A connection ended: requests that went out on it and have no answer fail.
+    pub(crate) fn connection_ended(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        connection: trunkline_sip::ConnectionId,
+        why: Closed,
+    ) {
+        self.shared.location.connection_lost(connection, io.unix_ms());
+        let waiting: Vec<(Slot, usize)> = self
+            .contexts
+            .slots()
+            .filter_map(|slot| {
+                let context = self.contexts.get(slot)?;
+                let fork = context.branches.iter().position(|b| {
+                    b.egress.connection == connection && b.egress.transport.is_reliable() && b.code == 0
+                })?;
+                Some((slot, fork))
+            })
+            .collect();
+        for (slot, fork) in waiting {
+            self.branch_lost_connection(io, slot, fork, why);
+            self.settle(slot);
+        }
+    }
+
+    fn branch_lost_connection(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, why: Closed) {
+        let now = io.now();
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let method = context.method;
+        let Some(branch) = context.branches.get_mut(fork) else { return };
+        match (branch.fallback.take(), why) {
+            (Some(egress), Closed::Refused) => {
+                // Nobody takes large requests over TCP there: as the RFC says, UDP then. Our Via is the first.
+                branch.egress = egress;
+                branch.client = crate::context::Client::new(method, false, now);
+                if let Some(at) = memchr::memmem::find(&branch.sent, b"Via: SIP/2.0/TCP ") {
+                    if let Some(name) = branch.sent.get_mut(at + 13..at + 16) {
+                        name.copy_from_slice(Transport::Udp.via_name().as_bytes());
+                    }
+                }
+                io.send(&branch.egress, &branch.sent);
+            }
+            _ => {
+                branch.client.terminate();
+                self.branch_failed(io, slot, fork, 503);
+            }
+        }
+    }
+}
+
+/// Gives a response the CSeq number the caller knows: ours was raised when we answered a trunk's challenge.
+fn lower_cseq(out: &mut Vec<u8>, cseq: u32, added: u8) {
+    let mut index = trunkline_sip::Index::default();
+    if index.parse(out, &Limits::default()).is_err() {
+        return;
+    }
+    let Some(line) = Message::new(out, &index).header_line(HeaderName::CSeq) else { return };
+    let digits = line.value.of(out).iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut number = Vec::with_capacity(10);
+    put_number(u64::from(cseq.saturating_sub(u32::from(added))), &mut number);
+    let start = usize::from(line.value.start);
+    out.splice(start..start + digits, number);
+}
+
+fn replace_status_line(out: &mut Vec<u8>, line: &[u8]) {
+    if let Some(end) = memchr::memmem::find(out, b"\r\n") {
+        out.splice(..end, line.iter().copied());
+    }
+}
+
+/// Adds the challenges of the other branches, RFC 3261 §16.7 step 7.
+fn add_challenges(context: &crate::context::Context, out: &mut Vec<u8>) {
+    let Some((best, _)) = context.responses.best() else { return };
+    let Some(end) = memchr::memmem::find(out, b"\r\n\r\n") else { return };
+    let mut lines = Vec::new();
+    for (i, branch) in context.branches.iter().enumerate() {
+        if i == usize::from(best) || !matches!(branch.code, 401 | 407) {
+            continue;
+        }
+        let mut index = trunkline_sip::Index::default();
+        if index.parse(&branch.response, &Limits::default()).is_err() {
+            continue;
+        }
+        for h in index.headers() {
+            if matches!(h.name, HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate)
+                && List::new(h.value.of(&branch.response)).all(|e| e.is_ok())
+            {
+                lines.extend_from_slice(h.line.of(&branch.response));
+            }
+        }
+    }
+    out.splice(end + 2..end + 2, lines);
+}

@@ -1,0 +1,118 @@
+//! What the shards of an edge share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashbrown::HashMap;
+use parking_lot::RwLock;
+use crate::calls::Calls;
+use trunkline_digest::{Authenticator, Ha1Cache, Throttle};
+use trunkline_location::Location;
+use trunkline_model::{Live, Ref};
+use trunkline_proxy::Secret;
+use trunkline_transaction::KeyMaker;
+use trunkline_transport::{Listener, Mailboxes};
+
+use crate::address::Addresses;
+use crate::config::EdgeConfig;
+use crate::counters::Counters;
+use crate::mail::EdgeMail;
+use crate::resolver::Resolver;
+
+/// What the shards share: read without a lock on the packet's way, or behind many small ones.
+pub struct Shared {
+    /// The settings.
+    pub config: EdgeConfig,
+    /// The resources in force.
+    pub tables: Arc<Live>,
+    /// Who is registered where.
+    pub location: Arc<Location>,
+    /// The calls under way.
+    pub calls: Arc<Calls>,
+    /// One set of counters per shard.
+    pub counters: Vec<Arc<Counters>>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) throttle: Throttle,
+    pub(crate) ha1: Ha1Cache,
+    pub(crate) secret: Secret,
+    pub(crate) keys: KeyMaker,
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) resolver: Arc<Resolver>,
+    /// Requests that wait for their answer, per shard; kept while draining.
+    pub(crate) pending: Vec<AtomicU64>,
+    /// Which destinations of a trunk are down, a bit each.
+    pub(crate) trunks: RwLock<HashMap<Ref, Arc<AtomicU64>>>,
+}
+
+impl Shared {
+    /// Puts together what shards share. `secret` outlives the process, so that dialogs do; `listening` are the
+    /// addresses with their ports filled in.
+    pub fn new(
+        config: EdgeConfig,
+        listening: Vec<Listener>,
+        shards: usize,
+        tables: Arc<Live>,
+        location: Arc<Location>,
+        secret: [u8; 16],
+    ) -> Arc<Shared> {
+        let addresses = Addresses::new(listening, config.external_addrs.clone(), config.localnets.clone());
+        let resolver = Resolver::new(&config.hosts);
+        let mut random = [0u8; 16];
+        // Without the kernel's random numbers nothing here would be safe; the secret still is not guessable.
+        if getrandom::fill(&mut random).is_err() {
+            random = secret;
+        }
+        let (a, b) = random.split_at(8);
+        let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        Arc::new(Shared {
+            tables,
+            location,
+            calls: Arc::default(),
+            pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            counters: (0..shards).map(|_| Arc::new(Counters::default())).collect(),
+            authenticator: Authenticator::new(),
+            throttle: Throttle::new(),
+            ha1: Ha1Cache::new(16_384),
+            secret: Secret::new(secret),
+            keys: KeyMaker::new((half(a), half(b))),
+            addresses,
+            resolver,
+            trunks: RwLock::default(),
+            config,
+        })
+    }
+
+    /// Starts the threads beside the shards.
+    pub fn start(&self, mailboxes: Mailboxes<EdgeMail>) {
+        self.resolver.start(mailboxes);
+    }
+
+    /// How many requests wait for their final answer, as the shards last said.
+    pub fn pending(&self) -> u64 {
+        self.pending.iter().map(|p| p.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Which destinations of the trunk are down.
+    pub fn trunk_down(&self, trunk: &Ref) -> u64 {
+        self.trunks.read().get(trunk).map_or(0, |d| d.load(Ordering::Relaxed))
+    }
+
+    /// A destination of a trunk gave no answer.
+    pub(crate) fn trunk_failed(&self, trunk: &Ref, place: u8) {
+        self.set_trunk(trunk, place, true);
+    }
+
+    /// Notes whether a destination of a trunk answers.
+    pub(crate) fn set_trunk(&self, trunk: &Ref, place: u8, down: bool) {
+        if place >= 64 {
+            return;
+        }
+        let bit = 1u64 << place;
+        let entry = self.trunks.read().get(trunk).cloned();
+        let entry = entry.unwrap_or_else(|| self.trunks.write().entry(trunk.clone()).or_default().clone());
+        let before = if down { entry.fetch_or(bit, Ordering::Relaxed) } else { entry.fetch_and(!bit, Ordering::Relaxed) };
+        if (before & bit != 0) != down {
+            tracing::warn!(trunk = %trunk, destination = place, down, "a trunk's destination changed its state");
+        }
+    }
+}

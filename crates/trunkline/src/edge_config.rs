@@ -1,0 +1,55 @@
+//! From the operator's settings to the edge's.
+
+use std::time::Duration;
+
+use trunkline_config::Config;
+use trunkline_edge::{EdgeConfig, RegistrarConfig};
+use trunkline_routing::Options;
+use trunkline_sip::{Limits, Transport};
+use trunkline_transport::{Listener, StreamLimits};
+
+/// The edge's part of the settings.
+pub fn edge_config(config: &Config) -> EdgeConfig {
+    let seconds = |n: u32| Duration::from_secs(u64::from(n));
+    let listen = |transport, addresses: &[std::net::SocketAddr]| {
+        addresses.iter().map(move |&address| Listener { transport, address }).collect::<Vec<_>>()
+    };
+    let mut listeners = listen(Transport::Udp, &config.listen.udp);
+    listeners.extend(listen(Transport::Tcp, &config.listen.tcp));
+    let size = config.limits.message_size as usize;
+    EdgeConfig {
+        listeners,
+        external_addrs: config.external_addrs.clone(),
+        localnets: config.localnets.clone(),
+        shards: usize::from(config.workers),
+        limits: Limits { message_size: size, headers: usize::from(config.limits.headers) },
+        streams: StreamLimits {
+            message_size: size,
+            per_address: config.limits.connections_per_address,
+            idle: seconds(config.limits.idle_seconds),
+            partial: seconds(config.limits.partial_seconds),
+            unsent: config.limits.unsent_bytes as usize,
+        },
+        stateless: config.stateless,
+        routing: Options {
+            default_domain: config.domain.to_ascii_lowercase(),
+            enforce_e164: config.routing.e164,
+            third_party_registration: config.registrar.third_party,
+            proxy_challenge: config.routing.proxy_challenge,
+            privacy_always_none: config.routing.privacy_always_none,
+            reveal_unknown_users: config.routing.reveal_unknown_users,
+            ..Options::default()
+        },
+        registrar: RegistrarConfig {
+            min_expires: config.registrar.min_expires,
+            max_expires: config.registrar.max_expires,
+            default_expires: config.registrar.default_expires,
+            max_contacts: config.registrar.max_contacts,
+        },
+        no_answer: seconds(config.routing.no_answer_seconds),
+        qualify: seconds(config.routing.qualify_seconds),
+        hosts: config.dns.hosts.iter().map(|h| (h.host.clone(), h.addresses.clone())).collect(),
+        record_calls: config.calls.records,
+        ..EdgeConfig::default()
+    }
+}

@@ -1,0 +1,104 @@
+//! The exchange: its parts put together, run, drained.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use trunkline_config::Config;
+use trunkline_edge::{Edge, EdgeMail, Shared};
+use trunkline_location::{Location, Persistence};
+use trunkline_store::{Store, Watch};
+use trunkline_transport::{Listener, Mail, Mailboxes, Shard};
+
+use crate::edge_config::edge_config;
+use crate::{first_start, secret};
+
+/// Calls under way have this long to get their answer when the exchange is told to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A built exchange: listening, not yet answering.
+pub struct Exchange {
+    shards: Vec<Shard<EdgeMail>>,
+    mailboxes: Mailboxes<EdgeMail>,
+    shared: Arc<Shared>,
+    persistence: Option<Persistence>,
+    watch: Option<Watch>,
+}
+
+impl Exchange {
+    /// Opens the data, binds the listeners, puts the parts together.
+    pub fn build(config: Config) -> Result<Exchange> {
+        let edge = edge_config(&config);
+        let store = Arc::new(Store::open(&config.store_url())?);
+        let made = store.bootstrap(&config.domain)?;
+        let database = config.database_file();
+        let location = Arc::new(Location::new());
+        let persistence =
+            database.as_deref().map(|file| Persistence::open(file, location.clone())).transpose()?;
+        let secret = secret::load(database.as_deref().map(|f| f.with_extension("secret")).as_deref())?;
+        let count = match edge.shards {
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            n => n,
+        };
+        let mut shards = Vec::with_capacity(count);
+        let mut addresses: Vec<Listener> = edge.listeners.clone();
+        for number in 0..count {
+            let shard = Shard::bind(number, &addresses, edge.streams, count > 1)
+                .map_err(|e| anyhow::anyhow!("{e} (key listen.{}; is another program there?)", e.transport))?;
+            // Ports chosen by the system are the same for the other shards.
+            addresses = shard.listening();
+            shards.push(shard);
+        }
+        let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
+        let shared = Shared::new(edge, addresses.clone(), count, store.live().clone(), location, secret);
+        shared.start(mailboxes.clone());
+        for shard in &mut shards {
+            shard.io.introduce(mailboxes.clone());
+        }
+        if let Some(made) = made {
+            first_start::announce(&made, &addresses);
+        }
+        for l in &addresses {
+            tracing::info!(transport = %l.transport, address = %l.address, "listening");
+        }
+        let watch = Watch::start(store).context("cannot watch the resources for changes")?;
+        Ok(Exchange { shards, mailboxes, shared, persistence, watch: Some(watch) })
+    }
+
+    /// Runs until SIGTERM or SIGINT, then drains.
+    pub fn run(self) -> Result<()> {
+        let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])
+            .context("cannot listen for signals")?;
+        let mut threads: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
+        for (number, mut shard) in self.shards.into_iter().enumerate() {
+            let mut edge = Edge::new(self.shared.clone(), number);
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{number}"))
+                .spawn(move || shard.run(&mut edge))
+                .context("cannot start a shard")?;
+            threads.push(thread);
+        }
+        signals.forever().next();
+        tracing::info!("draining: no new calls; a second signal ends at once");
+        for m in self.mailboxes.iter() {
+            m.post(Mail::User(EdgeMail::Drain));
+        }
+        let end = Instant::now() + DRAIN;
+        while Instant::now() < end && self.shared.pending() > 0 && signals.pending().next().is_none() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for m in self.mailboxes.iter() {
+            m.post(Mail::Stop);
+        }
+        for thread in threads {
+            match thread.join() {
+                Ok(result) => result.context("a shard failed")?,
+                Err(_) => anyhow::bail!("a shard panicked"),
+            }
+        }
+        drop(self.watch);
+        drop(self.persistence);
+        Ok(())
+    }
+}
