@@ -1,4 +1,4 @@
-//! The client's side of SIP over WebSocket (RFC 6455, RFC 7118): one text frame is one message.
+//! The client's side of SIP over WebSocket (RFC 6455, RFC 7118): one frame is one message.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,6 +15,7 @@ pub struct WebSocket {
 }
 
 const TEXT: u8 = 1;
+const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
@@ -47,9 +48,10 @@ impl WebSocket {
         WebSocket { stream, rest }
     }
 
-    /// Sends one message; false when the other side closed.
+    /// Sends one message, as text where it is UTF-8 (RFC 7118 §5.2); false when the other side closed.
     pub fn send(&mut self, message: &[u8]) -> bool {
-        self.frame(TEXT, message)
+        let kind = if std::str::from_utf8(message).is_ok() { TEXT } else { BINARY };
+        self.frame(kind, message)
     }
 
     fn frame(&mut self, kind: u8, data: &[u8]) -> bool {
