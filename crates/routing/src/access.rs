@@ -16,6 +16,10 @@ impl<'s> Route<'s> {
     where
         's: 'x,
     {
+        if request.diversion.is_some() && !matches!(self.caller, Party::Unknown) {
+            self.note(Fact::AdmittedBefore);
+            return self.admitted(request, plan);
+        }
         if let Some(&acl) = self.access.acls.get(self.access.passed) {
             return self.need(State::Acl, Lookup::Acl(acl));
         }

@@ -1,7 +1,6 @@
 //! Who is called, within the exchange.
 
 use trunkline_model::{Agent, Domain, LoadBalancing, Number, Peer};
-use trunkline_sip::Uri;
 
 use crate::explain::Fact;
 use crate::lookup::{Backend, Lookup, Step};
@@ -101,91 +100,7 @@ impl<'s> Route<'s> {
         }
     }
 
-    /// A number of ours is called, from outside or from within: on to what it is linked to.
-    pub(crate) fn call_number<'x>(
-        &mut self,
-        _request: &'x Request<'_>,
-        plan: &mut Plan,
-        number: &'s Number,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
-        self.note(Fact::CalleeNumber(number));
-        self.number = Some(Some(number));
-        let Some(link) = &number.aor_link else {
-            self.note(Fact::NumberWithoutLink(number));
-            return self.reply(plan, 404);
-        };
-        plan.aor.clear();
-        plan.aor.extend_from_slice(link.as_bytes());
-        self.need(State::LinkPeer, Lookup::PeerByAor)
-    }
-
-    pub(crate) fn link_peer<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        peer: Option<&'s Peer>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
-        match (peer, self.link()) {
-            (Some(peer), _) => self.call_peer(request, plan, peer),
-            (None, Some(uri)) => self.need(State::LinkDomain, Lookup::Domain(uri.host)),
-            (None, None) => self.nobody_there(plan),
-        }
-    }
-
-    pub(crate) fn link_domain<'x>(&mut self, plan: &mut Plan, domain: Option<&'s Domain>) -> Step<'x>
-    where
-        's: 'x,
-    {
-        let user = self.link().and_then(|uri| uri.user);
-        let (Some(domain), Some(user)) = (domain, user) else { return self.nobody_there(plan) };
-        self.target_domain = Some(domain);
-        self.need(State::LinkAgent, Lookup::Agent { domain: &domain.reference, user })
-    }
-
-    pub(crate) fn link_agent<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        agent: Option<&'s Agent>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
-        match (agent, self.target_domain, self.link().and_then(|uri| uri.user)) {
-            (Some(agent), Some(domain), _) => self.call_agent(request, plan, agent, domain),
-            (_, _, Some(user)) => self.need(State::LinkPeerByName, Lookup::Peer(user)),
-            (_, _, None) => self.nobody_there(plan),
-        }
-    }
-
-    pub(crate) fn link_peer_by_name<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        peer: Option<&'s Peer>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
-        match peer {
-            Some(peer) => self.call_peer(request, plan, peer),
-            None => self.nobody_there(plan),
-        }
-    }
-
-    /// Where the called number leads to.
-    fn link(&self) -> Option<Uri<'s>> {
-        let link = self.number.flatten()?.aor_link.as_deref()?;
-        Uri::parse(link.as_bytes()).ok().filter(|uri| !uri.host.is_empty())
-    }
-
-    fn call_agent<'x>(
+    pub(crate) fn call_agent<'x>(
         &mut self,
         request: &'x Request<'_>,
         plan: &mut Plan,
@@ -206,7 +121,12 @@ impl<'s> Route<'s> {
         self.need(State::Bindings, Lookup::Bindings { call_id, backend: None, affinity: None })
     }
 
-    fn call_peer<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan, peer: &'s Peer) -> Step<'x>
+    pub(crate) fn call_peer<'x>(
+        &mut self,
+        request: &'x Request<'_>,
+        plan: &mut Plan,
+        peer: &'s Peer,
+    ) -> Step<'x>
     where
         's: 'x,
     {
@@ -255,7 +175,7 @@ impl<'s> Route<'s> {
         match self.callee {
             Party::Peer(peer) if found => {
                 // A server's dial plan goes by what was dialled, not by the name it registered with.
-                let user = request.dialled();
+                let user = self.user_for_peer(request);
                 if !user.is_empty() {
                     plan.targets.set_user(user);
                 }
@@ -281,7 +201,7 @@ impl<'s> Route<'s> {
     {
         let Some(address) = &peer.contact_addr else { return self.nobody_there(plan) };
         self.note(Fact::PeerAddress(peer));
-        let user = match request.dialled() {
+        let user = match self.user_for_peer(request) {
             b"" => peer.username.as_bytes(),
             user => user,
         };
@@ -305,14 +225,6 @@ impl<'s> Route<'s> {
             Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
         };
         self.forward(request, plan, direction)
-    }
-
-    fn nobody_there<'x>(&mut self, plan: &mut Plan) -> Step<'x>
-    where
-        's: 'x,
-    {
-        self.note(Fact::NoBindings);
-        self.reply(plan, 480)
     }
 
     /// Another exchange of ours has routed it: its Request-URI is the target.

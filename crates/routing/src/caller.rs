@@ -99,7 +99,8 @@ impl<'s> Route<'s> {
         }
         self.number = Some(number);
         self.caller = Party::Pstn(trunk, number);
-        plan.realm.extend_from_slice(request.uri.host);
+        let realm = trunk.inbound_uri.as_deref().map_or(request.uri.host, str::as_bytes);
+        plan.realm.extend_from_slice(realm);
         self.access = Access {
             acls: trunk.acl.iter().collect(),
             credentials: trunk.inbound_credentials.as_ref(),
@@ -350,6 +351,11 @@ impl<'s> Route<'s> {
     {
         if request.message.method() == Some(Method::Register) {
             return self.finish_register(plan);
+        }
+        if let (Party::Agent(..) | Party::Peer(_) | Party::Pstn(..), Some(diversion)) =
+            (self.caller, request.diversion)
+        {
+            return self.call_link(plan, diversion.to);
         }
         match self.caller {
             Party::Agent(..) | Party::Peer(_) => self.ask_callee(request, plan),

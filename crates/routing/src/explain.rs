@@ -3,6 +3,44 @@
 use std::fmt;
 
 use trunkline_model::{AccessControlList, Agent, Domain, EgressPolicy, Number, Peer, Trunk};
+use trunkline_sip::reason;
+
+use crate::plan::{Outcome, Plan};
+use crate::route::Route;
+
+impl Route<'_> {
+    /// The whole story, a sentence a line: what was found out, then what becomes of the request.
+    pub fn explain(&self, plan: &Plan) -> String {
+        let mut out = String::new();
+        for fact in self.facts() {
+            out += &format!("{fact}\n");
+        }
+        let text = String::from_utf8_lossy;
+        out += &match plan.outcome {
+            Outcome::Reply { code, reason: phrase, .. } => {
+                format!("so it is answered {code} {}\n", phrase.unwrap_or_else(|| reason(code)))
+            }
+            Outcome::Challenge { .. } => format!("so it is challenged for realm {}\n", text(&plan.realm)),
+            Outcome::Register { .. } => format!("so {} is registered\n", text(&plan.aor)),
+            Outcome::Forward => {
+                let target = |t: &crate::target::Target| text(plan.targets.text(t.uri)).into_owned();
+                let mut lines = String::new();
+                let mut group = None;
+                for t in plan.targets.as_slice() {
+                    lines += match group {
+                        None => "so it goes to ",
+                        Some(g) if g == t.group => " and ",
+                        Some(_) => ", then to ",
+                    };
+                    lines += &target(t);
+                    group = Some(t.group);
+                }
+                lines + "\n"
+            }
+        };
+        out
+    }
+}
 
 /// One thing the router found out. Cheap to note; words are made only when somebody reads them.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +97,10 @@ pub enum Fact<'s> {
     CalleeDisabled,
     /// No contact is registered.
     NoBindings,
+    /// Another AOR takes the calls of the agent.
+    Diverted(&'s Agent),
+    /// The call was admitted before and is now diverted.
+    AdmittedBefore,
     /// The peer is reached at its fixed address.
     PeerAddress(&'s Peer),
     /// A policy's rule matches the called user.
@@ -126,6 +168,10 @@ impl fmt::Display for Fact<'_> {
             Fact::CalleePeer(p) => write!(f, "the callee is peer {}", p.reference),
             Fact::CalleeDisabled => f.write_str("the callee is disabled"),
             Fact::NoBindings => f.write_str("no phone is registered there"),
+            Fact::Diverted(a) => {
+                write!(f, "{} takes its calls", a.fallback_no_answer.as_deref().unwrap_or_default())
+            }
+            Fact::AdmittedBefore => f.write_str("the call was admitted before and is diverted now"),
             Fact::PeerAddress(p) => {
                 write!(f, "it is reached at {}", p.contact_addr.as_deref().unwrap_or_default())
             }

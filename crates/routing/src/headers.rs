@@ -30,6 +30,9 @@ impl<'s> Route<'s> {
                 plan.add_header(name, value.as_bytes());
             }
         }
+        if request.diversion.is_some() || !self.diverted.is_empty() {
+            self.write_history(request, plan);
+        }
         if request.options.enforce_e164 {
             rewrite_number(plan, request, request.from_uri.user, &request.caller);
             let to = request.to.as_ref().and_then(|to| to.uri.user);

@@ -154,6 +154,11 @@ impl Plan {
         }
     }
 
+    /// Adds whole header lines of our own making for every target.
+    pub(crate) fn add_lines(&mut self, lines: &[u8]) {
+        self.added.extend_from_slice(lines);
+    }
+
     pub(crate) fn set_aor(&mut self, user: &[u8], host: &str) {
         self.aor.clear();
         self.aor.extend_from_slice(b"sip:");

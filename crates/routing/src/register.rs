@@ -147,9 +147,8 @@ impl<'s> Route<'s> {
     where
         's: 'x,
     {
-        if let Some(agent) = agent.filter(|a| !a.enabled) {
+        if agent.is_some_and(|a| !a.enabled) {
             self.note(Fact::CallerDisabled);
-            let _ = agent;
             return self.reply(plan, 403);
         }
         // With nobody of that name the challenge is one nobody can answer.

@@ -26,6 +26,17 @@ pub struct Options {
     pub reveal_unknown_users: bool,
 }
 
+/// A call that somebody else shall take.
+#[derive(Clone, Copy, Debug)]
+pub struct Diversion<'a> {
+    /// The AOR that did not take it, e.g. `sip:1002@sip.local`: [`crate::Plan::aor`] of the first route.
+    pub from: &'a str,
+    /// The AOR that shall, from [`trunkline_model::Agent`]: `fallback_busy` or `fallback_no_answer`.
+    pub to: &'a str,
+    /// The status that ended the first try, e.g. 486; 408 or 487 when nobody answered in time.
+    pub cause: u16,
+}
+
 /// The address of record in To.
 #[derive(Clone)]
 pub(crate) struct To<'a> {
@@ -49,6 +60,8 @@ pub struct Request<'a> {
     pub random: u64,
     /// Does it come from another exchange of ours, by configuration?
     pub from_sibling: bool,
+    /// The request was admitted and forwarded before, and its callee did not take it: route it to somebody else.
+    pub diversion: Option<Diversion<'a>>,
     pub(crate) uri: Uri<'a>,
     pub(crate) from_uri: Uri<'a>,
     /// The called user, decoded; a telephone number as the options want it.
@@ -96,6 +109,7 @@ impl<'a> Request<'a> {
             own_address,
             random,
             from_sibling: false,
+            diversion: None,
             callee: user(&uri, e164),
             caller: user(&from_uri, e164),
             uri,

@@ -1,7 +1,7 @@
 //! The step machine.
 
 use arrayvec::ArrayVec;
-use trunkline_model::{Authenticate, Credentials, Domain, Extended, Number, Ref, Trunk};
+use trunkline_model::{Agent, Authenticate, Credentials, Domain, Extended, Number, Ref, Trunk};
 use trunkline_sip::Method;
 
 use crate::explain::Fact;
@@ -72,6 +72,9 @@ pub(crate) struct Access<'s> {
 /// The most trunks one call tries one after the other.
 pub(crate) const MAX_TRUNKS: usize = 4;
 
+/// The most agents a call goes past, one diverting to the next.
+pub(crate) const MAX_DIVERSIONS: usize = 3;
+
 /// A call on its way out.
 #[derive(Debug, Default)]
 pub(crate) struct Egress<'s> {
@@ -100,6 +103,10 @@ pub struct Route<'s> {
     pub(crate) target_is_ours: bool,
     /// Number called; `Some(None)` when none has those digits.
     pub(crate) number: Option<Option<&'s Number>>,
+    /// The AOR a number or an agent names.
+    pub(crate) link: Option<&'s str>,
+    /// Agents the call went past because they have no phone, in order.
+    pub(crate) diverted: ArrayVec<(&'s Agent, &'s Domain), MAX_DIVERSIONS>,
     pub(crate) access: Access<'s>,
     pub(crate) egress: Egress<'s>,
     pub(crate) facts: ArrayVec<Fact<'s>, 24>,
@@ -146,7 +153,7 @@ impl<'s> Route<'s> {
             }
             (State::TargetDomain { own }, Answer::Domain(d)) => self.target_domain(request, plan, d, own),
             (State::CallerDomain { own }, Answer::Domain(d)) => self.caller_domain(request, plan, d, own),
-            (State::LinkDomain, Answer::Domain(d)) => self.link_domain(plan, d),
+            (State::LinkDomain, Answer::Domain(d)) => self.link_domain(request, plan, d),
             (State::CallerAgent, Answer::Agent(a)) => self.caller_agent(request, plan, a),
             (State::RegisterAgent, Answer::Agent(a)) => self.register_agent(request, plan, a),
             (State::RegisterIdentity, Answer::Agent(a)) => self.register_identity(request, plan, a),

@@ -133,14 +133,19 @@ fn what_a_sibling_routed_is_only_relayed() {
 fn the_words_of_a_route() {
     let got = world().invite("1001@sip.local", "1785@sip.local");
     assert_eq!(
-        got.words,
-        [
-            "1001@sip.local is agent agent-01 of domain domain-01",
-            "access control list acl-01 lets the source address pass",
-            "the caller has authenticated",
-            "the rule .* leads out by number number-01",
-            "it goes out as +17066041487",
-            "it goes out through trunk trunk-01",
-        ]
+        got.story,
+        "1001@sip.local is agent agent-01 of domain domain-01\n\
+         access control list acl-01 lets the source address pass\n\
+         the caller has authenticated\n\
+         the rule .* leads out by number number-01\n\
+         it goes out as +17066041487\n\
+         it goes out through trunk trunk-01\n\
+         so it goes to sip:1785@sip.provider.net:7060\n"
+    );
+    let got = World::new().invite("mallory@evil.example", "y@foo.example");
+    assert_eq!(
+        got.story,
+        "the called host is no domain, trunk or address of ours\nnobody knows the caller\n\
+         so it is answered 403 Forbidden\n"
     );
 }

@@ -9,7 +9,9 @@ use trunkline_model::{
     AccessControlList, Agent, Algorithm, Credentials, Domain, EgressPolicy, LoadBalancing, Number, Peer,
     Privacy, Ref, Rule, Tables, Trunk, TrunkUri,
 };
-use trunkline_routing::{Answer, Binding, Lookup, Options, Outcome, Plan, Request, Route, Step, Verdict};
+use trunkline_routing::{
+    Answer, Binding, Diversion, Lookup, Options, Outcome, Plan, Request, Route, Step, Verdict,
+};
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport, Uri};
 
 fn r(text: &str) -> Option<Ref> {
@@ -134,6 +136,7 @@ pub struct Decision {
     pub outcome: Outcome,
     pub plan: Plan,
     pub words: Vec<String>,
+    pub story: String,
     pub lookups: Vec<String>,
     /// The forwarded message for each target, Request-URI replaced.
     pub sent: Vec<String>,
@@ -215,6 +218,10 @@ impl World {
     }
 
     pub fn ask(&self, text: &str) -> Decision {
+        self.ask_diverted(text, None)
+    }
+
+    pub fn ask_diverted(&self, text: &str, diversion: Option<Diversion<'_>>) -> Decision {
         let bytes = text.as_bytes();
         let mut index = Index::default();
         index.parse(bytes, &Limits::default()).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -228,6 +235,7 @@ impl World {
         let own = World::own_address;
         let mut request = Request::new(message, flow, &self.options, &own, self.random).unwrap();
         request.from_sibling = self.sibling;
+        request.diversion = diversion;
         let mut plan = Plan::default();
         let mut route = Route::default();
         let mut lookups = Vec::new();
@@ -256,6 +264,7 @@ impl World {
         Decision {
             outcome: plan.outcome,
             words: route.facts().iter().map(ToString::to_string).collect(),
+            story: route.explain(&plan),
             metadata: route.metadata().map(|m| serde_json::Value::Object(m.clone()).to_string()),
             plan,
             lookups,
