@@ -103,8 +103,9 @@ impl NatsConfig {
     pub fn options(&self) -> Result<ConnectOptions, NatsError> {
         let mut options = ConnectOptions::new()
             .max_reconnects(None)
-            .reconnect_delay_callback(|attempt| {
-                Duration::from_millis(100 << attempt.min(5)).min(Duration::from_secs(2))
+            .reconnect_delay_callback(|attempt| match attempt {
+                0 | 1 => Duration::ZERO,
+                more => Duration::from_millis(50 << more.min(6)).min(Duration::from_secs(2)),
             })
             .ping_interval(Duration::from_secs(15))
             .request_timeout(None)

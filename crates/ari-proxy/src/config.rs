@@ -34,6 +34,8 @@ pub struct Config {
     pub concurrency: usize,
     /// How long a stop waits for requests that have begun.
     pub drain: Duration,
+    /// How often the proxy says that it is there.
+    pub announce_interval: Duration,
     /// After how long without events a dialog binding ends.
     pub dialog_age: Duration,
     /// Whether a changed entity id ends the proxy, for a supervisor to start it again.
@@ -139,6 +141,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("request_timeout", "ARI_PROXY_REQUEST_TIMEOUT"),
     setting("concurrency", "ARI_PROXY_CONCURRENCY"),
     setting("drain", "ARI_PROXY_DRAIN"),
+    setting("announce_interval", "ARI_PROXY_ANNOUNCE_INTERVAL"),
     setting("dialog_age", "ARI_PROXY_DIALOG_AGE"),
     setting("exit_on_entity_change", "ARI_PROXY_EXIT_ON_ENTITY_CHANGE"),
 ];
@@ -310,6 +313,7 @@ impl Settings {
             request_timeout: self.seconds("request_timeout", 10)?,
             concurrency: self.number("concurrency", 64)?.max(1),
             drain: self.seconds("drain", 10)?,
+            announce_interval: self.seconds("announce_interval", 60)?.max(Duration::from_millis(100)),
             dialog_age: self.seconds("dialog_age", 24 * 60 * 60)?,
             exit_on_entity_change: self.flag("exit_on_entity_change")?,
             verbose: self.flag("verbose")?,

@@ -204,9 +204,10 @@ impl Follow<'_> {
             if dialogs.is_empty() {
                 Vec::new()
             } else {
-                let copies = dialogs.of_any(&sighting.things, Instant::now());
+                let now = Instant::now();
+                let copies = dialogs.of_any(&sighting.things, now);
                 if let Some((kind, id)) = sighting.ended() {
-                    dialogs.end(kind, id);
+                    dialogs.end(kind, id, now);
                 }
                 metrics.dialogs.store(dialogs.len() as u64, Ordering::Relaxed);
                 copies

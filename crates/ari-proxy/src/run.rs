@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_nats::Event;
 use tokio::sync::{mpsc, watch};
-use trunkline_ari::Cluster;
 use trunkline_ari_client::NatsError;
 use trunkline_ari_rest::{Ari, AriError};
 
@@ -157,14 +156,14 @@ async fn connect(
     Ok((nats, signal))
 }
 
-/// Announces every minute and after each connection to NATS. The subscriptions announce when
+/// Announces from time to time and after each connection to NATS. The subscriptions announce when
 /// Asterisk is reached, pings are answered there too.
 async fn announcer(proxy: Arc<Proxy>, mut connected: watch::Receiver<u64>) {
-    let mut minute = tokio::time::interval(Cluster::ANNOUNCE_INTERVAL);
-    minute.tick().await;
+    let mut interval = tokio::time::interval(proxy.config.announce_interval);
+    interval.tick().await;
     loop {
         tokio::select! {
-            _ = minute.tick() => {}
+            _ = interval.tick() => {}
             changed = connected.changed() => if changed.is_err() { return },
         }
         proxy.announce().await;

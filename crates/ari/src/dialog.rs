@@ -1,23 +1,30 @@
 //! Dialogs: which things' events are copied to whom.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::key::kinds;
 
-/// The bindings of things to dialogs. A binding ends with its thing, or when nothing was heard of
-/// the thing for the age limit.
+/// How long a thing that ended keeps its dialogs: Asterisk sends stragglers, such as a caller id
+/// after the channel is destroyed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The bindings of things to dialogs. A binding ends shortly after its thing, or when nothing was
+/// heard of the thing for the age limit.
 #[derive(Debug, Default)]
 pub struct Dialogs {
     things: HashMap<&'static str, HashMap<Box<str>, Bound>>,
+    /// What ended, and when, in that order.
+    ended: VecDeque<(Instant, &'static str, Box<str>)>,
 }
 
 #[derive(Debug)]
 struct Bound {
     dialogs: Vec<Arc<str>>,
     heard: Instant,
+    ended: bool,
 }
 
 /// The kind under which a thing is kept. Partners write two of them in two ways.
@@ -42,8 +49,14 @@ impl Dialogs {
             return false;
         }
         let of_kind = self.things.entry(kind).or_default();
-        let bound = of_kind.entry(id.into()).or_insert_with(|| Bound { dialogs: Vec::new(), heard: now });
+        let bound = of_kind.entry(id.into()).or_insert_with(|| Bound {
+            dialogs: Vec::new(),
+            heard: now,
+            ended: false,
+        });
         bound.heard = now;
+        // The id is in use again.
+        bound.ended = false;
         if bound.dialogs.iter().any(|d| **d == *dialog) {
             return false;
         }
@@ -62,10 +75,25 @@ impl Dialogs {
         }
     }
 
-    /// The thing is no more.
-    pub fn end(&mut self, kind: &str, id: &str) {
-        if let Some(of_kind) = canonical(kind).and_then(|k| self.things.get_mut(k)) {
-            of_kind.remove(id);
+    /// The thing is no more: its bindings end, after a short time for stragglers.
+    pub fn end(&mut self, kind: &str, id: &str, now: Instant) {
+        let Some(kind) = canonical(kind) else { return };
+        if let Some(bound) = self.things.get_mut(kind).and_then(|of_kind| of_kind.get_mut(id)) {
+            bound.ended = true;
+            self.ended.push_back((now, kind, id.into()));
+        }
+        self.forget_ended(now);
+    }
+
+    fn forget_ended(&mut self, now: Instant) {
+        while let Some((when, ..)) = self.ended.front()
+            && now.saturating_duration_since(*when) >= GRACE
+        {
+            let Some((_, kind, id)) = self.ended.pop_front() else { return };
+            let Some(of_kind) = self.things.get_mut(kind) else { continue };
+            if of_kind.get(&id).is_some_and(|bound| bound.ended) {
+                of_kind.remove(&id);
+            }
             // A burst of calls must not keep its memory for ever.
             if of_kind.capacity() > 1024 && of_kind.len() * 4 < of_kind.capacity() {
                 of_kind.shrink_to(of_kind.len() * 2);
@@ -108,6 +136,7 @@ impl Dialogs {
 
     /// Forgets things of which nothing was heard for `limit`.
     pub fn expire(&mut self, limit: Duration, now: Instant) {
+        self.forget_ended(now);
         for of_kind in self.things.values_mut() {
             of_kind.retain(|_, bound| now.saturating_duration_since(bound.heard) < limit);
         }
@@ -158,9 +187,21 @@ mod tests {
         d.bind("deviceState", "s", "d", now);
         assert_eq!(d.of("liverecording", "r").len(), 1);
         assert_eq!(d.of("devicestate", "s").len(), 1);
-        d.end("liverecording", "r");
+        d.end("liverecording", "r", now);
         d.unbind("devicestate", "s", "d");
+        assert_eq!(d.of("recording", "r").len(), 1, "stragglers still find it");
+        d.expire(Duration::MAX, now + GRACE);
         assert!(d.is_empty());
+    }
+
+    #[test]
+    fn an_id_that_is_bound_again_lives_on() {
+        let (mut d, now) = (Dialogs::default(), Instant::now());
+        d.bind("playback", "p", "d", now);
+        d.end("playback", "p", now);
+        d.bind("playback", "p", "d", now);
+        d.expire(Duration::MAX, now + GRACE);
+        assert_eq!(d.len(), 1);
     }
 
     #[test]
