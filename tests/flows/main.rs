@@ -4,6 +4,7 @@ mod calls;
 mod dialogs;
 mod durability;
 mod forking;
+mod live;
 mod refusals;
 mod registration;
 mod transfers;

@@ -1,0 +1,46 @@
+//! Resources change while the exchange runs: taken up all or nothing.
+
+use std::time::Duration;
+
+use trunkline_tests::{Exchange, Resources, Ua, wait_for};
+
+use super::{DOMAIN, agents, registered};
+
+fn file<'a>(resources: &'a Resources, name: &str) -> &'a str {
+    resources.files().find(|(file, _)| *file == name).map_or("", |(_, text)| text)
+}
+
+/// Registers with digest; the final status.
+fn status(exchange: &Exchange, user: &str, password: &str) -> u16 {
+    Ua::udp(exchange.udp(), user, DOMAIN, password).register(600).status()
+}
+
+#[test]
+fn a_new_agent_registers_and_a_removed_one_no_more() {
+    let exchange = Exchange::start(&agents());
+    registered(&exchange, "1003");
+    assert_ne!(status(&exchange, "1004", "pw-1004"), 200);
+    let users = ["1001", "1002", "1004"];
+    let after =
+        users.iter().fold(Resources::new(), |all, user| all.agent(DOMAIN, user, &format!("pw-{user}")));
+    // Credentials first: an agent may not refer to what is not there.
+    let both = agents().agent(DOMAIN, "1004", "pw-1004");
+    exchange.rewrite("credentials.yaml", file(&both, "credentials.yaml"));
+    exchange.rewrite("agents.yaml", file(&after, "agents.yaml"));
+    wait_for("the new agent", Duration::from_secs(10), || {
+        (status(&exchange, "1004", "pw-1004") == 200).then_some(())
+    });
+    assert_ne!(status(&exchange, "1003", "pw-1003"), 200);
+}
+
+#[test]
+fn a_broken_file_changes_nothing() {
+    let exchange = Exchange::start(&agents());
+    let text = agents().agent(DOMAIN, "1004", "pw-1004");
+    exchange.rewrite("agents.yaml", &format!("{}\n- {{kind: Agnet}}\n", file(&text, "agents.yaml")));
+    wait_for("a word about the mistake", Duration::from_secs(10), || {
+        exchange.log().contains("agents.yaml").then_some(())
+    });
+    assert_eq!(status(&exchange, "1001", "pw-1001"), 200);
+    assert_ne!(status(&exchange, "1004", "pw-1004"), 200);
+}
