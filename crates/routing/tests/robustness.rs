@@ -80,7 +80,7 @@ fn random_answers_never_lead_astray() {
                 1 => Answer::Found(true),
                 2 => Answer::Down(random.0),
                 3 => Answer::Verdict(Verdict::Accepted),
-                4 => Answer::Agent(tables.agents().nth(0).map(|a| &**a)),
+                4 => Answer::Agent(tables.agents().next().map(|a| &**a)),
                 5 => Answer::Peer(tables.peers().nth(1).map(|p| &**p)),
                 6 => Answer::Number(tables.numbers().nth(2).map(|n| &**n)),
                 7 => Answer::Domain(None),
