@@ -66,7 +66,6 @@ impl<'s> Route<'s> {
 
     pub(crate) fn credentials<'x>(
         &mut self,
-        _request: &'x Request<'_>,
         plan: &mut Plan,
         credentials: Option<&'s Credentials>,
     ) -> Step<'x>

@@ -46,7 +46,7 @@ impl<'s> Route<'s> {
     {
         self.number = Some(number);
         match (number, self.target_domain) {
-            (Some(number), _) => self.call_number(request, plan, number),
+            (Some(number), _) => self.call_number(plan, number),
             (None, Some(domain)) => self
                 .need(State::CalleeAgent, Lookup::Agent { domain: &domain.reference, user: &request.callee }),
             (None, None) => self.ask_egress(request, plan),
@@ -179,7 +179,7 @@ impl<'s> Route<'s> {
                 if !user.is_empty() {
                     plan.targets.set_user(user);
                 }
-                self.forward_inside(request, plan, peer)
+                self.forward_to_peer(request, plan)
             }
             Party::Peer(peer) => self.peer_address(request, plan, peer),
             _ if found => {
@@ -212,10 +212,10 @@ impl<'s> Route<'s> {
             out.extend_from_slice(address.as_bytes());
         });
         plan.targets.push_uri(uri);
-        self.forward_inside(request, plan, peer)
+        self.forward_to_peer(request, plan)
     }
 
-    fn forward_inside<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan, _peer: &'s Peer) -> Step<'x>
+    fn forward_to_peer<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
     where
         's: 'x,
     {

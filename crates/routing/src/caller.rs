@@ -359,7 +359,7 @@ impl<'s> Route<'s> {
         }
         match self.caller {
             Party::Agent(..) | Party::Peer(_) => self.ask_callee(request, plan),
-            Party::Pstn(_, Some(number)) => self.call_number(request, plan, number),
+            Party::Pstn(_, Some(number)) => self.call_number(plan, number),
             Party::Pstn(_, None) => {
                 self.note(Fact::CalleeUnknown);
                 self.reply(plan, 404)

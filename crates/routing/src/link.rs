@@ -13,12 +13,7 @@ use crate::route::{Route, State};
 
 impl<'s> Route<'s> {
     /// A number of ours is called, from outside or from within: on to what it is linked to.
-    pub(crate) fn call_number<'x>(
-        &mut self,
-        _request: &'x Request<'_>,
-        plan: &mut Plan,
-        number: &'s Number,
-    ) -> Step<'x>
+    pub(crate) fn call_number<'x>(&mut self, plan: &mut Plan, number: &'s Number) -> Step<'x>
     where
         's: 'x,
     {

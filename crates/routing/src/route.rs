@@ -177,7 +177,7 @@ impl<'s> Route<'s> {
             (State::PolicyNumber, Answer::Number(n)) => self.policy_number(request, plan, n),
             (State::Acl, Answer::Acl(l)) => self.acl(request, plan, l),
             (State::StrangerAcl, Answer::Acl(l)) => self.stranger_acl(request, plan, l),
-            (State::Credentials, Answer::Credentials(c)) => self.credentials(request, plan, c),
+            (State::Credentials, Answer::Credentials(c)) => self.credentials(plan, c),
             (State::Verdict, Answer::Verdict(v)) => self.verdict(request, plan, v),
             (State::StrangerSource, Answer::Found(found)) => self.stranger_source(request, plan, found),
             (State::Bindings, Answer::Found(found)) => self.bindings(request, plan, found),
