@@ -88,6 +88,14 @@ pub struct Receiver {
     locals: [SocketAddr; BATCH],
 }
 
+// SAFETY: the pointers are only set right before a system call and point into the struct itself (or nowhere);
+// nothing else shares them.
+#[allow(unsafe_code)]
+unsafe impl Send for Receiver {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Send for Sender {}
+
 const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
 impl Default for Receiver {
