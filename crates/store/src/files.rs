@@ -73,6 +73,15 @@ fn look(folder: &Path) -> Result<Fingerprint, StoreError> {
     Ok(found)
 }
 
+/// The resource files of a folder, in the order of their names; a file is its own.
+pub fn resource_files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    if path.is_dir() {
+        Ok(look(path)?.into_iter().map(|(path, _, _)| path).collect())
+    } else {
+        Ok(vec![path.to_owned()])
+    }
+}
+
 fn read(files: &Fingerprint) -> Result<Tables, StoreError> {
     let mut sources = Vec::with_capacity(files.len());
     for (path, _, _) in files {

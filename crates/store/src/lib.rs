@@ -27,6 +27,7 @@ mod transfer;
 mod watch;
 
 pub use error::StoreError;
+pub use files::resource_files;
 pub use first_start::{FirstStart, Login};
 pub use list::{Order, Page, Query, list};
 pub use secret::{generate_secret, hash_password, hash_token, verify_password};

@@ -12,4 +12,4 @@ mod write;
 
 pub use load::{apply, load};
 pub use read::{Document, documents, resource};
-pub use write::{to_json, to_yaml};
+pub use write::{to_json, to_yaml, yaml};

@@ -43,7 +43,20 @@ pub fn to_yaml<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> String 
     let mut out = String::new();
     for resource in resources {
         out.push_str("---\n");
-        block(&to_json(resource), 0, &mut out);
+        out.push_str(&yaml(&to_json(resource)));
+    }
+    out
+}
+
+/// A document as YAML.
+pub fn yaml(document: &Value) -> String {
+    let mut out = String::new();
+    if let Value::Object(map) = document {
+        let first =
+            |key: &str| ["apiVersion", "kind", "ref", "metadata", "spec"].iter().position(|k| *k == key);
+        let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+        entries.sort_by_key(|(key, _)| first(key).unwrap_or(usize::MAX));
+        entries.into_iter().for_each(|(key, value)| entry(key, value, 0, &mut out));
     }
     out
 }
@@ -201,42 +214,41 @@ fn list(items: impl Iterator<Item = Value>) -> Value {
     if items.is_empty() { Value::Null } else { Value::Array(items) }
 }
 
-/// Block YAML: maps and lists over lines, texts in quotes, which JSON's are for YAML too.
-fn block(value: &Value, indent: usize, out: &mut String) {
-    let Value::Object(map) = value else { return };
-    for (key, value) in map {
-        out.push_str(&" ".repeat(indent));
-        out.push_str(&plain(key));
-        out.push(':');
-        match value {
-            Value::Object(inner) if !inner.is_empty() => {
-                out.push('\n');
-                block(value, indent + 2, out);
-            }
-            Value::Array(items) if items.iter().any(Value::is_object) => {
-                out.push('\n');
-                for item in items {
-                    let mut text = String::new();
-                    block(item, indent + 4, &mut text);
-                    if text.is_empty() {
-                        text = format!("{}{item}\n", " ".repeat(indent + 4));
+/// A key and its value in block YAML: maps and lists over lines, texts in the quotes of JSON, which are YAML's too.
+fn entry(key: &str, value: &Value, indent: usize, out: &mut String) {
+    out.push_str(&" ".repeat(indent));
+    out.push_str(&plain(key));
+    out.push(':');
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            out.push('\n');
+            map.iter().for_each(|(key, value)| entry(key, value, indent + 2, out));
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            out.push('\n');
+            for item in items {
+                let mut text = String::new();
+                match item {
+                    Value::Object(map) => {
+                        map.iter().for_each(|(key, value)| entry(key, value, indent + 4, &mut text));
                     }
-                    // The dash takes the place of the first line's indent.
-                    out.push_str(&" ".repeat(indent + 2));
-                    out.push_str("- ");
-                    out.push_str(text.trim_start());
+                    other => text = format!("{other}\n"),
                 }
+                // The dash takes the place of the first line's indent.
+                out.push_str(&" ".repeat(indent + 2));
+                out.push_str("- ");
+                out.push_str(if text.is_empty() { "{}\n" } else { text.trim_start() });
             }
-            Value::String(text) => {
-                out.push(' ');
-                out.push_str(&plain(text));
-                out.push('\n');
-            }
-            value => {
-                out.push(' ');
-                out.push_str(&value.to_string());
-                out.push('\n');
-            }
+        }
+        Value::String(text) => {
+            out.push(' ');
+            out.push_str(&plain(text));
+            out.push('\n');
+        }
+        value => {
+            out.push(' ');
+            out.push_str(&value.to_string());
+            out.push('\n');
         }
     }
 }

@@ -1,0 +1,103 @@
+//! Who answers requests.
+
+use trunkline_store::Store;
+
+use crate::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Request, Response, Status};
+use crate::resources;
+
+/// What the running exchange tells about itself. Resources are answered from its store, for all alike.
+///
+/// Each method is called on a thread of the connection that asks, never on a shard's.
+pub trait ControlBackend: Send + Sync {
+    /// The resource store.
+    fn store(&self) -> &Store;
+
+    /// How the exchange is. `resources` is filled in from the store.
+    fn status(&self) -> Status;
+
+    /// The bindings whose AOR or contact has that text; all for `None`.
+    fn registrations(&self, filter: Option<&str>) -> Result<Vec<Registration>, String>;
+
+    /// Removes the bindings of an AOR, or one contact of it; gives how many.
+    fn kick(&self, aor: &str, contact: Option<&str>) -> Result<usize, String>;
+
+    /// The calls that are up or ringing.
+    fn calls(&self) -> Result<Vec<LiveCall>, String>;
+
+    /// Records of calls, the latest first.
+    fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String>;
+}
+
+/// Answers a request.
+pub fn answer(backend: &dyn ControlBackend, request: Request) -> Response {
+    let store = backend.store();
+    match request {
+        Request::List { kind, filter, after, limit } => resources::list(store, &kind, filter, after, limit),
+        Request::Get { kind, name } => resources::get(store, &kind, &name),
+        Request::Apply { mode, texts } => resources::apply(store, mode, &texts),
+        Request::Delete { targets } => resources::delete(store, &targets),
+        Request::Export => Response::Text { text: store.export() },
+        Request::Import { texts, mode } => resources::import(store, &texts, mode),
+        Request::Status => {
+            let mut status = backend.status();
+            status.resources = resources::counts(store);
+            Response::Status(status)
+        }
+        Request::Registrations { filter } => {
+            told(backend.registrations(filter.as_deref()), |items| Response::Registrations { items })
+        }
+        Request::Kick { aor, contact } => {
+            told(backend.kick(&aor, contact.as_deref()), |count| Response::Kicked { count })
+        }
+        Request::Calls => told(backend.calls(), |items| Response::Calls { items }),
+        Request::Records(query) => told(backend.records(&query), |items| Response::Records { items }),
+    }
+}
+
+fn told<T>(result: Result<T, String>, response: impl FnOnce(T) -> Response) -> Response {
+    result.map_or_else(Response::failed, response)
+}
+
+/// The database alone, when no server runs: resources can be worked on, what lives in memory cannot be seen.
+#[derive(Debug)]
+pub struct StoreOnly {
+    store: Store,
+    url: String,
+}
+
+impl StoreOnly {
+    /// Works on an open store; `url` is what it is called.
+    pub fn new(store: Store, url: impl Into<String>) -> StoreOnly {
+        StoreOnly { store, url: url.into() }
+    }
+
+    fn none<T>() -> Result<T, String> {
+        Err("the exchange is not running: start it with `trunkline serve`".into())
+    }
+}
+
+impl ControlBackend for StoreOnly {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn status(&self) -> Status {
+        Status { store: self.url.clone(), version: env!("CARGO_PKG_VERSION").into(), ..Status::default() }
+    }
+
+    fn registrations(&self, _: Option<&str>) -> Result<Vec<Registration>, String> {
+        StoreOnly::none()
+    }
+
+    fn kick(&self, _: &str, _: Option<&str>) -> Result<usize, String> {
+        StoreOnly::none()
+    }
+
+    fn calls(&self) -> Result<Vec<LiveCall>, String> {
+        StoreOnly::none()
+    }
+
+    fn records(&self, _: &RecordQuery) -> Result<Vec<CallRecord>, String> {
+        StoreOnly::none()
+    }
+}

@@ -1,0 +1,51 @@
+//! `trunkline check`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use trunkline_config::Config;
+use trunkline_model::dialect::v2;
+use trunkline_model::document::Source;
+use trunkline_model::{Kind, Tables};
+use trunkline_store::Store;
+
+use crate::run::Failure;
+
+/// Checks the store of a configuration, which itself has been read by now. What is said if all is well.
+pub(crate) fn store(config: &Config) -> Result<String, Failure> {
+    let url = config.store_url();
+    if url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists()) {
+        return Ok(format!("the configuration is good; {url} will be made at the first start\n"));
+    }
+    let store = Store::open(&url).map_err(|error| Failure::Usage(error.to_string()))?;
+    let tables = store.live().snapshot();
+    Ok(format!("the configuration is good; {url}: {}\n", counts(&tables)))
+}
+
+/// Checks files and folders as one set.
+pub(crate) fn paths(paths: &[PathBuf]) -> Result<String, Failure> {
+    let sources = read(paths)?;
+    let tables = v2::load(&sources).map_err(|report| Failure::Usage(report.to_string()))?;
+    Ok(format!("{} files are good: {}\n", sources.len(), counts(&tables)))
+}
+
+/// Reads files, and the `.yaml`, `.yml` and `.json` files of folders.
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, Failure> {
+    let mut sources = Vec::new();
+    for path in paths {
+        let files =
+            trunkline_store::resource_files(path).map_err(|error| Failure::Usage(error.to_string()))?;
+        for file in files {
+            let text = std::fs::read_to_string(&file)
+                .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
+            sources.push(Source::new(file.display().to_string(), text));
+        }
+    }
+    Ok(sources)
+}
+
+fn counts(tables: &Tables) -> String {
+    let some = Kind::ALL.into_iter().filter(|kind| tables.count(*kind) > 0);
+    let counts: Vec<String> = some.map(|kind| format!("{} {}", tables.count(kind), kind.plural())).collect();
+    if counts.is_empty() { "no resources".into() } else { counts.join(", ") }
+}

@@ -1,0 +1,495 @@
+//! The tree of subcommands.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use trunkline_config::EXIT_USAGE;
+use trunkline_model::Kind;
+
+/// What all commands take.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Common {
+    /// The configuration; by default $TRUNKLINE_CONFIG or trunkline.yaml in this folder
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The operator's commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Check the configuration and the resources; every error with file, line and column
+    #[command(after_help = "Examples:\n  trunkline check\n  trunkline check config/ more/agents.yaml")]
+    Check(Check),
+    /// Phones of people
+    #[command(subcommand, after_help = AGENTS)]
+    Agents(OfKind<CreateAgent>),
+    /// Hosts of addresses, and their ways out
+    #[command(subcommand, after_help = DOMAINS)]
+    Domains(OfKind<CreateDomain>),
+    /// SIP servers beside the exchange, such as an Asterisk node
+    #[command(subcommand, after_help = PEERS)]
+    Peers(OfKind<CreatePeer>),
+    /// Ways to and from a carrier
+    #[command(subcommand, after_help = TRUNKS)]
+    Trunks(OfKind<CreateTrunk>),
+    /// Telephone numbers
+    #[command(subcommand, after_help = NUMBERS)]
+    Numbers(OfKind<CreateNumber>),
+    /// User names and passwords for SIP
+    #[command(subcommand, after_help = CREDENTIALS)]
+    Credentials(OfKind<CreateCredentials>),
+    /// Lists of networks that may send, and that may not
+    #[command(subcommand, after_help = ACL)]
+    Acl(OfKind<CreateAcl>),
+    /// People who operate the exchange
+    #[command(subcommand, after_help = USERS)]
+    Users(OfKind<CreateUser>),
+    /// How the exchange is
+    Status,
+    /// Who is registered
+    #[command(
+        after_help = "Examples:\n  trunkline registrations\n  trunkline registrations --filter 1001\n  \
+                            trunkline registrations kick 1001@sip.local"
+    )]
+    Registrations(Registrations),
+    /// Calls that are up, and records of those that were
+    #[command(
+        after_help = "Examples:\n  trunkline calls\n  trunkline calls records --since 2h --filter 1001"
+    )]
+    Calls(Calls),
+    /// Write all resources as YAML, secrets included
+    #[command(
+        after_help = "Examples:\n  trunkline export --output backup.yaml\n  trunkline export > backup.yaml"
+    )]
+    Export(Export),
+    /// Read resources from YAML or JSON files, all or nothing
+    #[command(
+        after_help = "Examples:\n  trunkline import backup.yaml\n  trunkline import --replace config/\n  \
+                            trunkline import - < backup.yaml"
+    )]
+    Import(Import),
+}
+
+const AGENTS: &str = "Examples:
+  trunkline agents list --filter 10
+  trunkline agents create 1003 --name 'Ann Lee'
+  trunkline agents create 1004 --domain branch.example --password-stdin < secret
+  trunkline agents update 1003 --set maxContacts=2 --set fallback.busy=sip:1001@sip.local
+  trunkline agents update 1003 --generate-password
+  trunkline agents delete 1003 --with-credentials";
+const DOMAINS: &str = "Examples:
+  trunkline domains create branch.example
+  trunkline domains update sip.local --set 'context.egressPolicies=[{rule: .*, numberRef: number-01}]'
+  trunkline domains update sip.local --set authenticate=register";
+const PEERS: &str = "Examples:
+  trunkline peers create asterisk --aor sip:conference@sip.local --contact 127.0.0.1:5070
+  trunkline peers update asterisk --set loadBalancing.algorithm=least-sessions";
+const TRUNKS: &str = "Examples:
+  trunkline trunks create provider --host sip.provider.example --user pbx-1 --register --prompt-password
+  trunkline trunks create provider --host 192.0.2.10 --transport tcp --inbound pbx.example
+  trunkline trunks update provider --set outbound.timeoutMs=1000";
+const NUMBERS: &str = "Examples:
+  trunkline numbers create +17066041487 --trunk provider --to sip:1001@sip.local
+  trunkline numbers update +17066041487 --unset location.aorLink";
+const CREDENTIALS: &str = "Examples:
+  trunkline credentials list
+  trunkline credentials create pbx-1 --prompt-password
+  trunkline credentials update pbx-1 --generate-password";
+const ACL: &str = "Examples:
+  trunkline acl create office --allow 192.0.2.0/24 --allow 2001:db8::/32
+  trunkline acl update office --set 'accessControlList.deny=[192.0.2.66]'";
+const USERS: &str = "Examples:
+  trunkline users create ann --role operator --prompt-password
+  trunkline users update ann --generate-password
+  trunkline users update ann --set enabled=false";
+
+/// What can be done with a kind of resource.
+#[derive(Subcommand, Debug)]
+pub enum OfKind<C: Args> {
+    /// Show all, or those that match
+    List(List),
+    /// Show one in full, without secrets
+    Get(Get),
+    /// Make a new one
+    Create(C),
+    /// Change one
+    Update(Update),
+    /// Remove some; refused while others refer to them
+    Delete(Delete),
+}
+
+/// `list`
+#[derive(Args, Debug)]
+pub struct List {
+    /// Only those with this text in ref, name, user name, number or host
+    #[arg(long, short)]
+    pub filter: Option<String>,
+    /// At most so many
+    #[arg(long)]
+    pub limit: Option<usize>,
+}
+
+/// `get`
+#[derive(Args, Debug)]
+pub struct Get {
+    /// Its ref, or what it is called otherwise
+    pub name: String,
+}
+
+/// `update`
+#[derive(Args, Debug)]
+pub struct Update {
+    /// Its ref, or what it is called otherwise
+    #[arg(required_unless_present = "file")]
+    pub name: Option<String>,
+    /// A YAML or JSON file with the changed resources; - is the standard input
+    #[arg(long, short = 'F', value_name = "FILE", conflicts_with_all = ["name", "set", "unset"])]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub edits: Edits,
+    /// Remove a value
+    #[arg(long, value_name = "PATH")]
+    pub unset: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub password: NewPassword,
+}
+
+/// `delete`
+#[derive(Args, Debug)]
+pub struct Delete {
+    /// Their refs, or what they are called otherwise
+    #[arg(required = true)]
+    pub names: Vec<String>,
+    /// Remove the credentials of agents, peers and trunks with them
+    #[arg(long)]
+    pub with_credentials: bool,
+}
+
+/// Values by path.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Edits {
+    /// Set a value, e.g. maxContacts=2 (below `spec`) or metadata.name='Ann Lee'
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Where a password comes from; never from the command line, which others can read.
+#[derive(Args, Clone, Debug, Default)]
+pub struct NewPassword {
+    /// Read the password from the standard input
+    #[arg(long, group = "secret")]
+    pub password_stdin: bool,
+    /// Ask for the password
+    #[arg(long, group = "secret")]
+    pub prompt_password: bool,
+    /// Make a password and show it once
+    #[arg(long, group = "secret")]
+    pub generate_password: bool,
+}
+
+/// What every `create` takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct New {
+    /// A YAML or JSON file with the new resources; - is the standard input
+    #[arg(long, short = 'F', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The friendly name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The name others refer to it by
+    #[arg(long = "ref", value_name = "REF")]
+    pub reference: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub edits: Edits,
+}
+
+/// `agents create`
+#[derive(Args, Debug)]
+pub struct CreateAgent {
+    /// The user name, e.g. 1003
+    #[arg(required_unless_present = "file")]
+    pub username: Option<String>,
+    /// The domain, by ref or host; by default the configuration's
+    #[arg(long)]
+    pub domain: Option<String>,
+    /// Credentials that are there; by default new ones are made
+    #[arg(long, conflicts_with = "secret")]
+    pub credentials: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub password: NewPassword,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
+/// `domains create`
+#[derive(Args, Debug)]
+pub struct CreateDomain {
+    /// The host, e.g. branch.example
+    #[arg(required_unless_present = "file")]
+    pub host: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
+/// `peers create`
+#[derive(Args, Debug)]
+pub struct CreatePeer {
+    /// The user name it registers and calls as
+    #[arg(required_unless_present = "file")]
+    pub username: Option<String>,
+    /// The address its instances answer for, e.g. sip:conference@sip.local
+    #[arg(long)]
+    pub aor: Option<String>,
+    /// Where it is reached if it does not register, e.g. 127.0.0.1:5070
+    #[arg(long)]
+    pub contact: Option<String>,
+    /// The access control list, by ref or name
+    #[arg(long)]
+    pub acl: Option<String>,
+    /// Credentials that are there; by default new ones are made
+    #[arg(long, conflicts_with = "secret")]
+    pub credentials: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub password: NewPassword,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
+/// `trunks create`
+#[derive(Args, Debug)]
+pub struct CreateTrunk {
+    /// The friendly name, from which the ref is made
+    #[arg(required_unless_present = "file")]
+    pub title: Option<String>,
+    /// The carrier's host
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Its port; by default the transport's
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// udp, tcp, tls, ws or wss
+    #[arg(long, default_value = "udp")]
+    pub transport: String,
+    /// The host the carrier calls us by
+    #[arg(long)]
+    pub inbound: Option<String>,
+    /// The access control list for its calls, by ref or name
+    #[arg(long)]
+    pub acl: Option<String>,
+    /// Register there
+    #[arg(long)]
+    pub register: bool,
+    /// The user name we have there; its password is asked for, or see below
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Credentials that are there
+    #[arg(long, conflicts_with_all = ["user", "secret"])]
+    pub credentials: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub password: NewPassword,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
+/// `numbers create`
+#[derive(Args, Debug)]
+pub struct CreateNumber {
+    /// The number, e.g. +17066041487
+    #[arg(required_unless_present = "file")]
+    pub number: Option<String>,
+    /// Its trunk, by ref or name
+    #[arg(long)]
+    pub trunk: Option<String>,
+    /// Who gets its calls, e.g. sip:1001@sip.local
+    #[arg(long)]
+    pub to: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
+/// `credentials create`
+#[derive(Args, Debug)]
+pub struct CreateCredentials {
+    /// The user name
+    #[arg(required_unless_present = "file")]
+    pub username: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub password: NewPassword,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
+/// `acl create`
+#[derive(Args, Debug)]
+pub struct CreateAcl {
+    /// The friendly name, from which the ref is made
+    #[arg(required_unless_present = "file")]
+    pub title: Option<String>,
+    /// A network that may send
+    #[arg(long)]
+    pub allow: Vec<String>,
+    /// A network that may not
+    #[arg(long)]
+    pub deny: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
+/// `users create`
+#[derive(Args, Debug)]
+pub struct CreateUser {
+    /// The login name
+    #[arg(required_unless_present = "file")]
+    pub username: Option<String>,
+    /// What the user may do
+    #[arg(long, value_enum, default_value_t = UserRole::Viewer)]
+    pub role: UserRole,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub password: NewPassword,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
+/// What a user may do.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserRole {
+    /// Look
+    Viewer,
+    /// Change resources
+    Operator,
+    /// Everything
+    Admin,
+}
+
+/// `check`
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Files and folders of resources, checked as one set; by default the configuration and its store
+    pub paths: Vec<PathBuf>,
+}
+
+/// `registrations`
+#[derive(Args, Debug)]
+pub struct Registrations {
+    /// Only addresses and contacts with this text
+    #[arg(long, short)]
+    pub filter: Option<String>,
+    #[command(subcommand)]
+    #[allow(missing_docs)]
+    pub action: Option<RegistrationAction>,
+}
+
+/// What can be done with registrations.
+#[derive(Subcommand, Debug)]
+pub enum RegistrationAction {
+    /// Remove the registrations of an address
+    Kick {
+        /// The address: sip:1001@sip.local, 1001@sip.local, or 1001 if there is one only
+        aor: String,
+        /// This contact only
+        #[arg(long)]
+        contact: Option<String>,
+    },
+}
+
+/// `calls`
+#[derive(Args, Debug)]
+pub struct Calls {
+    #[command(subcommand)]
+    #[allow(missing_docs)]
+    pub action: Option<CallAction>,
+}
+
+/// What can be asked about calls.
+#[derive(Subcommand, Debug)]
+pub enum CallAction {
+    /// Calls that were, the latest first
+    Records {
+        /// Only those that began within, e.g. 30m, 2h, 7d
+        #[arg(long, value_parser = crate::time::parse_span)]
+        since: Option<i64>,
+        /// Only those with this text in caller, callee or Call-ID
+        #[arg(long, short)]
+        filter: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+}
+
+/// `export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Write to this file, readable by its owner alone
+    #[arg(long, short)]
+    pub output: Option<PathBuf>,
+}
+
+/// `import`
+#[derive(Args, Debug)]
+pub struct Import {
+    /// Files and folders; - is the standard input
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Remove what the files do not have; users only if they have users
+    #[arg(long, conflicts_with = "add")]
+    pub replace: bool,
+    /// Refuse what is there already
+    #[arg(long)]
+    pub add: bool,
+}
+
+impl Command {
+    /// The kind a resource command is about.
+    pub fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Command::Agents(_) => Kind::Agent,
+            Command::Domains(_) => Kind::Domain,
+            Command::Peers(_) => Kind::Peer,
+            Command::Trunks(_) => Kind::Trunk,
+            Command::Numbers(_) => Kind::Number,
+            Command::Credentials(_) => Kind::Credentials,
+            Command::Acl(_) => Kind::AccessControlList,
+            Command::Users(_) => Kind::User,
+            Command::Check(_)
+            | Command::Status
+            | Command::Registrations(_)
+            | Command::Calls(_)
+            | Command::Export(_)
+            | Command::Import(_) => return None,
+        })
+    }
+}
+
+/// Parses arguments. Help and version print and end well; a mistake ends with 64 (BSD `EX_USAGE`), where clap
+/// alone would end with 2.
+pub fn parse<T: clap::Parser>(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<T, ExitCode> {
+    T::try_parse_from(arguments).map_err(|error| {
+        // Nobody to tell if even this cannot be printed.
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+    })
+}

@@ -1,0 +1,96 @@
+//! The way of a command to its answer.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use trunkline_config::Config;
+use trunkline_store::{Store, StoreError};
+
+use crate::backend::{ControlBackend, StoreOnly, answer};
+use crate::protocol::{Request, Response};
+use crate::run::Offline;
+
+/// To the running server, or on the database where none runs.
+pub enum Connection {
+    /// A running server.
+    Server(BufReader<UnixStream>),
+    /// What is there without one.
+    Direct(Box<dyn ControlBackend>),
+}
+
+/// Why nobody answers.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// A server runs, but not for us.
+    Socket(PathBuf, io::Error),
+    /// No server runs, and its database cannot be opened.
+    Store(StoreError),
+    /// No server runs, and there is no database.
+    NoDatabase(PathBuf),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Socket(path, error) => {
+                write!(f, "cannot talk to the exchange on {}: {error}", path.display())?;
+                if error.kind() == ErrorKind::PermissionDenied {
+                    f.write_str("; run this as the user the exchange runs as")?;
+                }
+                Ok(())
+            }
+            ConnectError::Store(error) => error.fmt(f),
+            ConnectError::NoDatabase(path) => write!(
+                f,
+                "no exchange is running and there is no database {}: start `trunkline serve` once, or name \
+                 the configuration with --config",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl Connection {
+    /// Finds the server of a configuration, or opens its store. A database that is not there is made only if
+    /// `make` says so.
+    pub fn open(config: &Config, make: bool, offline: Offline<'_>) -> Result<Connection, ConnectError> {
+        let socket = config.control_socket();
+        match UnixStream::connect(&socket) {
+            Ok(stream) => return Ok(Connection::Server(BufReader::new(stream))),
+            // Nobody there, or a socket that a dead process left.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+            Err(error) => return Err(ConnectError::Socket(socket, error)),
+        }
+        let url = config.store_url();
+        if let Some(file) = url.strip_prefix("sqlite:")
+            && !make
+            && !Path::new(file).exists()
+        {
+            return Err(ConnectError::NoDatabase(file.into()));
+        }
+        let store = Store::open(&url).map_err(ConnectError::Store)?;
+        Ok(Connection::Direct(offline(config, StoreOnly::new(store, url))))
+    }
+
+    /// Asks and waits for the answer.
+    pub fn ask(&mut self, request: Request) -> io::Result<Response> {
+        match self {
+            Connection::Direct(backend) => Ok(answer(&**backend, request)),
+            Connection::Server(stream) => {
+                let mut line = serde_json::to_vec(&request)?;
+                line.push(b'\n');
+                stream.get_mut().write_all(&line)?;
+                let mut text = String::new();
+                if stream.read_line(&mut text)? == 0 {
+                    let message = "the exchange hung up without an answer";
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
+                }
+                Ok(serde_json::from_str(&text)?)
+            }
+        }
+    }
+}

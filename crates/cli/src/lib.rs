@@ -1,0 +1,45 @@
+//! The operator's commands, and the door of the running server they come in by.
+//!
+//! * [`Command`] is the tree of subcommands, to be put beside `serve` by the binary; [`run`] runs one.
+//! * A running server answers on a Unix socket: [`ControlServer`] asks a [`ControlBackend`], the protocol is in
+//!   [`protocol`]. When no server runs, the commands work on the database themselves.
+//!
+//! ```
+//! use clap::Parser;
+//! use trunkline_cli::{Common, Command};
+//!
+//! #[derive(Parser)]
+//! struct Arguments {
+//!     #[command(flatten)]
+//!     common: Common,
+//!     #[command(subcommand)]
+//!     command: Command,
+//! }
+//!
+//! let arguments = Arguments::parse_from(["trunkline", "agents", "list", "--json"]);
+//! assert!(matches!(arguments.command, Command::Agents(_)));
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod check;
+mod command;
+mod connection;
+mod create;
+mod edit;
+mod live;
+pub mod protocol;
+mod resources;
+mod run;
+mod server;
+mod show;
+mod terminal;
+mod time;
+
+pub use backend::{ControlBackend, StoreOnly, answer};
+pub use command::{Command, Common, parse};
+pub use connection::{ConnectError, Connection};
+pub use run::{Offline, run};
+pub use server::ControlServer;
+pub use terminal::Terminal;

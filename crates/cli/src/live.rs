@@ -1,0 +1,98 @@
+//! What the running exchange tells about itself, for people.
+
+use std::fmt::Write;
+
+use crate::protocol::{CallRecord, LiveCall, Registration, Status};
+use crate::show::table;
+use crate::time::{now, span, utc};
+
+pub(crate) fn status(status: &Status) -> String {
+    let mut out = String::new();
+    // Writing into a String cannot fail.
+    let mut line = |title: &str, value: String| {
+        let _ = writeln!(out, "{title:<15}{value}");
+    };
+    if status.running {
+        let up = span(now() - status.started);
+        line(
+            "exchange",
+            format!("running, version {}, up {up} (since {} UTC)", status.version, utc(status.started)),
+        );
+        line("roles", status.roles.join(", "));
+        line("workers", status.workers.to_string());
+        for (n, listener) in status.listeners.iter().enumerate() {
+            line(if n == 0 { "listening" } else { "" }, listener.clone());
+        }
+        line("registrations", status.registrations.to_string());
+        line("calls", status.calls.to_string());
+    } else {
+        line("exchange", "not running".into());
+    }
+    line("store", status.store.clone());
+    let counts: Vec<String> =
+        status.resources.iter().filter(|(_, n)| **n > 0).map(|(kind, n)| format!("{n} {kind}")).collect();
+    line("resources", if counts.is_empty() { "none".into() } else { counts.join(", ") });
+    for (n, trouble) in status.degraded.iter().enumerate() {
+        line(if n == 0 { "degraded" } else { "" }, trouble.clone());
+    }
+    if !status.trunks.is_empty() {
+        out.push('\n');
+        let rows = status.trunks.iter().map(|t| {
+            let state = if t.up { "up" } else { "DOWN" };
+            vec![t.reference.clone(), t.target.clone(), state.into(), span(now() - t.since)]
+        });
+        out.push_str(&table(&["trunk or peer", "target", "state", "for"], rows));
+    }
+    if !status.counters.is_empty() {
+        out.push('\n');
+        let rows = status.counters.iter().map(|(name, n)| vec![name.clone(), n.to_string()]);
+        out.push_str(&table(&["counter", "since start"], rows));
+    }
+    out
+}
+
+pub(crate) fn registrations(items: &[Registration]) -> String {
+    let rows = items.iter().map(|r| {
+        vec![
+            r.aor.clone(),
+            r.contact.clone(),
+            span(r.expires),
+            r.flow.clone(),
+            r.user_agent.clone().unwrap_or_default(),
+        ]
+    });
+    table(&["aor", "contact", "expires", "flow", "user agent"], rows)
+}
+
+pub(crate) fn calls(items: &[LiveCall]) -> String {
+    let rows = items.iter().map(|c| {
+        vec![
+            c.caller.clone(),
+            c.callee.clone(),
+            c.state.clone(),
+            span(now() - c.answered.unwrap_or(c.started)),
+            c.trunk.clone().unwrap_or_default(),
+            c.call_id.clone(),
+        ]
+    });
+    table(&["caller", "callee", "state", "for", "trunk", "call-id"], rows)
+}
+
+pub(crate) fn records(items: &[CallRecord]) -> String {
+    let rows = items.iter().map(|r| {
+        let talked = match (r.answered, r.ended) {
+            (Some(answered), Some(ended)) => span(ended - answered),
+            _ => "-".into(),
+        };
+        vec![
+            utc(r.started),
+            r.caller.clone(),
+            r.callee.clone(),
+            talked,
+            r.cause.clone(),
+            r.trunk.clone().unwrap_or_default(),
+            r.call_id.clone(),
+        ]
+    });
+    table(&["start (utc)", "caller", "callee", "talked", "cause", "trunk", "call-id"], rows)
+}

@@ -1,0 +1,356 @@
+//! What goes over the Unix socket: one JSON object a line, a [`Request`] one way, a [`Response`] the other.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A line may be this long: an import of a hundred thousand agents fits.
+pub const MAX_LINE: u64 = 256 << 20;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Request {
+    /// A page of a kind; [`Response::Page`].
+    List {
+        /// The kind, singular or plural.
+        kind: String,
+        /// Only those with this text in ref, name, user name, number or host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<String>,
+        /// Only those behind this ref.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// One resource; [`Response::Resource`].
+    Get {
+        /// The kind.
+        kind: String,
+        /// Its ref, or what it is called otherwise if that is unique: user name, host, number, name.
+        name: String,
+    },
+    /// New or changed resources, all or none; [`Response::Changed`].
+    Apply {
+        /// Must they be new, or be there?
+        mode: ApplyMode,
+        /// Documents of the v2 dialect.
+        texts: Vec<Text>,
+    },
+    /// Fewer resources, all or none; [`Response::Changed`].
+    Delete {
+        /// Which.
+        targets: Vec<Target>,
+    },
+    /// All resources as v2 YAML, secrets included; [`Response::Text`].
+    Export,
+    /// Resources from v2 documents, all or none; [`Response::Changed`].
+    Import {
+        /// The documents.
+        texts: Vec<Text>,
+        /// What becomes of what is there.
+        mode: ImportMode,
+    },
+    /// How the exchange is; [`Response::Status`].
+    Status,
+    /// Who is registered; [`Response::Registrations`].
+    Registrations {
+        /// Only AORs and contacts with this text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<String>,
+    },
+    /// Removes bindings; [`Response::Kicked`].
+    Kick {
+        /// The AOR, e.g. `sip:1001@sip.local`.
+        aor: String,
+        /// One contact only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contact: Option<String>,
+    },
+    /// Calls that are up or ringing; [`Response::Calls`].
+    Calls,
+    /// Records of calls, the latest first; [`Response::Records`].
+    Records(RecordQuery),
+}
+
+/// Must a resource be new?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ApplyMode {
+    /// It must be new.
+    Create,
+    /// It must be there. A secret that the document leaves out stays.
+    Update,
+}
+
+/// What an import does with what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ImportMode {
+    /// Same refs are replaced, the rest stays.
+    Merge,
+    /// Same refs are an error.
+    Add,
+    /// What the import does not have goes.
+    Replace,
+}
+
+/// A text and what to call it in errors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Text {
+    /// A file name, or what else the operator knows it by.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A resource to delete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    /// The kind.
+    pub kind: String,
+    /// As in [`Request::Get`].
+    pub name: String,
+}
+
+/// Which call records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordQuery {
+    /// Only calls that began at or after, in seconds of Unix time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    /// Only calls with this text in caller, callee or Call-ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Response {
+    /// A part of a list.
+    Page {
+        /// v2 documents without secrets.
+        items: Vec<Value>,
+        /// How many there are on all pages.
+        total: usize,
+        /// The `after` of the next page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+    },
+    /// One v2 document without secrets.
+    Resource {
+        /// The document.
+        document: Value,
+    },
+    /// What was changed.
+    Changed(Changed),
+    /// A text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// How the exchange is.
+    Status(Status),
+    /// Who is registered.
+    Registrations {
+        /// The bindings.
+        items: Vec<Registration>,
+    },
+    /// How many bindings were removed.
+    Kicked {
+        /// How many.
+        count: usize,
+    },
+    /// Calls that are up or ringing.
+    Calls {
+        /// The calls.
+        items: Vec<LiveCall>,
+    },
+    /// Records of calls.
+    Records {
+        /// The records, the latest first.
+        items: Vec<CallRecord>,
+    },
+    /// It could not be done.
+    Failed {
+        /// Why, and the way out.
+        message: String,
+        /// Is it a mistake in what was asked, rather than a trouble of the exchange?
+        usage: bool,
+    },
+}
+
+/// What a change did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Changed {
+    /// New resources.
+    pub created: usize,
+    /// Changed ones.
+    pub updated: usize,
+    /// Ones that were so already.
+    pub unchanged: usize,
+    /// Ones that went.
+    pub deleted: usize,
+}
+
+/// How the exchange is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Does a server run?
+    pub running: bool,
+    /// The program's version.
+    pub version: String,
+    /// When it was started, in seconds of Unix time.
+    pub started: i64,
+    /// What it runs.
+    pub roles: Vec<String>,
+    /// Threads for SIP.
+    pub workers: usize,
+    /// Where it listens, e.g. `udp 0.0.0.0:5060`.
+    pub listeners: Vec<String>,
+    /// The URL of the resource store.
+    pub store: String,
+    /// How many resources of each kind there are.
+    pub resources: BTreeMap<String, usize>,
+    /// Bindings in the location service.
+    pub registrations: u64,
+    /// Calls that are up or ringing.
+    pub calls: u64,
+    /// Trunks and peers that are asked how they are.
+    pub trunks: Vec<Reachability>,
+    /// What does not work as it should; empty if all is well.
+    pub degraded: Vec<String>,
+    /// Counters since the start.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// A trunk or peer that answers OPTIONS or does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reachability {
+    /// The ref of the trunk or peer.
+    pub reference: String,
+    /// The destination, e.g. `udp sip.provider.net:5060`.
+    pub target: String,
+    /// Does it answer?
+    pub up: bool,
+    /// Since when, in seconds of Unix time.
+    pub since: i64,
+}
+
+/// A binding.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// The AOR, e.g. `sip:1001@sip.local`.
+    pub aor: String,
+    /// The contact's URI.
+    pub contact: String,
+    /// In how many seconds it ends.
+    pub expires: i64,
+    /// The preference, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<f32>,
+    /// Transport and source address, e.g. `udp 192.0.2.7:5060`.
+    pub flow: String,
+    /// What the phone calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// RFC 5626 `+sip.instance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
+/// A call that is up or ringing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveCall {
+    /// The Call-ID.
+    pub call_id: String,
+    /// Who calls, e.g. `sip:1001@sip.local`.
+    pub caller: String,
+    /// Who is called.
+    pub callee: String,
+    /// `ringing` or `up`.
+    pub state: String,
+    /// When it began, in seconds of Unix time.
+    pub started: i64,
+    /// When it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<i64>,
+    /// The trunk it goes or came through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
+}
+
+/// A call that ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallRecord {
+    /// The Call-ID.
+    pub call_id: String,
+    /// The caller's tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_tag: Option<String>,
+    /// The callee's tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_tag: Option<String>,
+    /// Who called.
+    pub caller: String,
+    /// Who was called.
+    pub callee: String,
+    /// When it began, in seconds of Unix time.
+    pub started: i64,
+    /// When it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<i64>,
+    /// When it ended; `None` if the exchange died before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<i64>,
+    /// Why it ended, e.g. `486 Busy Here`, `caller hung up`.
+    pub cause: String,
+    /// The trunk it went or came through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
+}
+
+impl Response {
+    /// A trouble of the exchange.
+    pub fn failed(message: impl Into<String>) -> Response {
+        Response::Failed { message: message.into(), usage: false }
+    }
+
+    /// A mistake in what was asked.
+    pub fn refused(message: impl Into<String>) -> Response {
+        Response::Failed { message: message.into(), usage: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_a_line() {
+        let request = Request::Get { kind: "agents".into(), name: "1001".into() };
+        let line = serde_json::to_string(&request).expect("json");
+        assert_eq!(line, r#"{"do":"get","kind":"agents","name":"1001"}"#);
+        assert_eq!(serde_json::from_str::<Request>(&line).expect("read"), request);
+        let records = Request::Records(RecordQuery { limit: 5, ..RecordQuery::default() });
+        let line = serde_json::to_string(&records).expect("json");
+        assert_eq!(line, r#"{"do":"records","limit":5}"#);
+        assert_eq!(serde_json::from_str::<Request>(&line).expect("read"), records);
+        let failed = serde_json::to_string(&Response::failed("no")).expect("json");
+        assert_eq!(failed, r#"{"is":"failed","message":"no","usage":false}"#);
+    }
+}

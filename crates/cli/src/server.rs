@@ -1,0 +1,121 @@
+//! The Unix socket of a running server.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::backend::{ControlBackend, answer};
+use crate::protocol::{MAX_LINE, Request, Response};
+
+/// More at once are turned away: it is a door for people.
+const MAX_CONNECTIONS: usize = 64;
+
+/// A connection that asks nothing for this long is closed.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// Answers on a Unix socket until it is dropped, which also removes the socket.
+#[derive(Debug)]
+pub struct ControlServer {
+    path: PathBuf,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ControlServer {
+    /// Starts answering. The socket is for the owner alone. One that a dead process left is taken over; one that
+    /// somebody answers on is an error.
+    pub fn start(path: &Path, backend: Arc<dyn ControlBackend>) -> io::Result<ControlServer> {
+        if UnixStream::connect(path).is_ok() {
+            let message = format!("another exchange answers on {} (`control.socket`)", path.display());
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
+        }
+        // Made elsewhere and moved, so that it is never there with the rights of the umask.
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(format!(".{}", std::process::id()));
+        let fresh = PathBuf::from(fresh);
+        let _ = std::fs::remove_file(&fresh);
+        let listener = UnixListener::bind(&fresh)?;
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&fresh, path)?;
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+            accept(&listener, &backend, &stopped);
+        })?;
+        Ok(ControlServer { path: path.to_owned(), stop, thread: Some(thread) })
+    }
+
+    /// Where it answers.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for ControlServer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // Wakes the thread from its accept.
+        let woken = UnixStream::connect(&self.path).is_ok();
+        let _ = std::fs::remove_file(&self.path);
+        if let Some(thread) = self.thread.take().filter(|_| woken) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn accept(listener: &UnixListener, backend: &Arc<dyn ControlBackend>, stop: &AtomicBool) {
+    let open = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        if stop.load(Ordering::Acquire) {
+            return;
+        }
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "control socket");
+                continue;
+            }
+        };
+        if open.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
+            open.fetch_sub(1, Ordering::AcqRel);
+            continue;
+        }
+        let (backend, counted) = (backend.clone(), open.clone());
+        let thread = std::thread::Builder::new().name("control-client".into());
+        let spawned = thread.spawn(move || {
+            // Ends when the other side hangs up or breaks off: no news.
+            let _ = converse(&stream, &*backend);
+            counted.fetch_sub(1, Ordering::AcqRel);
+        });
+        if let Err(error) = spawned {
+            open.fetch_sub(1, Ordering::AcqRel);
+            tracing::warn!(%error, "control socket");
+        }
+    }
+}
+
+fn converse(stream: &UnixStream, backend: &dyn ControlBackend) -> io::Result<()> {
+    stream.set_read_timeout(Some(IDLE))?;
+    stream.set_write_timeout(Some(IDLE))?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if reader.by_ref().take(MAX_LINE).read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let response = match serde_json::from_str::<Request>(&line) {
+            Ok(request) => answer(backend, request),
+            Err(error) => Response::refused(format!("this server does not know that request: {error}")),
+        };
+        let mut text = serde_json::to_vec(&response)?;
+        text.push(b'\n');
+        (&mut &*stream).write_all(&text)?;
+    }
+}

@@ -1,0 +1,43 @@
+//! Where a command reads and writes.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+/// The streams of a command.
+pub struct Terminal<'a> {
+    /// What is piped in.
+    pub input: &'a mut dyn BufRead,
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Errors, and what is not a result.
+    pub err: &'a mut dyn Write,
+}
+
+impl Terminal<'_> {
+    /// One line from the input, without its end.
+    pub(crate) fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.input.read_line(&mut line)?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    /// All of the input.
+    pub(crate) fn everything(&mut self) -> io::Result<String> {
+        let mut text = String::new();
+        self.input.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Asks for a password at the terminal, twice, without showing it.
+    pub(crate) fn ask_password(&mut self, whose: &str) -> io::Result<String> {
+        if !io::stdin().is_terminal() {
+            let message = "there is no terminal to ask at: use --password-stdin, or --generate";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let first = rpassword::prompt_password(format!("Password of {whose}: "))?;
+        let second = rpassword::prompt_password("Again: ")?;
+        if first != second {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two differ"));
+        }
+        Ok(first)
+    }
+}

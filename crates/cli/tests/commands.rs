@@ -1,0 +1,312 @@
+//! Commands as an operator types them: on the database, and through the socket of a running server.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use trunkline_cli::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Status};
+use trunkline_cli::{Command, Common, ControlBackend, ControlServer, Terminal, run};
+use trunkline_config::Env;
+use trunkline_store::Store;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// A folder with a configuration.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+struct Said {
+    code: u8,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn new() -> Place {
+        let place = Place { folder: tempfile::tempdir().expect("a folder") };
+        let data = place.path("");
+        std::fs::write(place.path("trunkline.yaml"), format!("data: {}\n", data.display())).expect("written");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite:{}", self.path("trunkline.db").display())
+    }
+
+    fn said(&self, line: &str, input: &str) -> Said {
+        let words = line.split(' ').map(|word| word.replace('␣', " "));
+        let arguments: Arguments = trunkline_cli::parse(["trunkline".to_owned()].into_iter().chain(words))
+            .unwrap_or_else(|code| panic!("{line}: {code:?}"));
+        let config = Some(self.path("trunkline.yaml"));
+        let common = Common { config, ..arguments.common };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut terminal = Terminal { input: &mut input.as_bytes(), out: &mut out, err: &mut err };
+        let code =
+            run(&arguments.command, &common, &Env::default(), &mut terminal, &|_, store| Box::new(store));
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        Said { code, out: text(out), err: text(err) }
+    }
+
+    fn ok(&self, line: &str) -> String {
+        let said = self.said(line, "");
+        assert_eq!(said.code, 0, "{line}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    fn wrong(&self, line: &str, code: u8) -> String {
+        let said = self.said(line, "");
+        assert_eq!(said.code, code, "{line}: {}{}", said.out, said.err);
+        said.err
+    }
+}
+
+/// A running exchange, as far as the commands see one.
+struct Fake {
+    store: Store,
+    kicked: Mutex<Vec<String>>,
+}
+
+impl ControlBackend for Fake {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            running: true,
+            version: "1.2.3".into(),
+            listeners: vec!["udp 0.0.0.0:5060".into()],
+            degraded: vec!["trunk provider does not answer".into()],
+            ..Status::default()
+        }
+    }
+
+    fn registrations(&self, filter: Option<&str>) -> Result<Vec<Registration>, String> {
+        let all = ["sip:1001@sip.local", "sip:1002@sip.local", "sip:1002@other.example"];
+        let found = all.iter().filter(|aor| filter.is_none_or(|text| aor.contains(text)));
+        Ok(found
+            .map(|aor| Registration {
+                aor: (*aor).into(),
+                contact: "sip:x@192.0.2.7:5060".into(),
+                expires: 3599,
+                flow: "udp 192.0.2.7:5060".into(),
+                ..Registration::default()
+            })
+            .collect())
+    }
+
+    fn kick(&self, aor: &str, contact: Option<&str>) -> Result<usize, String> {
+        self.kicked.lock().expect("lock").push(format!("{aor} {}", contact.unwrap_or("*")));
+        Ok(1)
+    }
+
+    fn calls(&self) -> Result<Vec<LiveCall>, String> {
+        Ok(vec![LiveCall { call_id: "abc".into(), state: "up".into(), ..LiveCall::default() }])
+    }
+
+    fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {
+        let cause = format!("limit {} since {}", query.limit, query.since.is_some());
+        Ok(vec![CallRecord { cause, started: 1_795_235_778, ..CallRecord::default() }])
+    }
+}
+
+#[test]
+fn a_day_of_an_operator() {
+    let place = Place::new();
+    let missing = place.wrong("agents list", 1);
+    assert!(missing.contains("there is no database") && missing.contains("trunkline serve"), "{missing}");
+    assert!(!place.path("trunkline.db").exists(), "a list makes nothing");
+
+    place.ok("domains create sip.local");
+    let made = place.ok("agents create 1003 --name Ann␣Lee");
+    assert!(made.starts_with("created Agent agent-1003\npassword: "), "{made}");
+    let secret = made.trim().rsplit(' ').next().expect("a secret").to_owned();
+    assert_eq!(secret.len(), 16);
+    let store = Store::open(&place.url()).expect("opened");
+    let stored = store.live().load().credentials_by_ref("credentials-1003").map(|c| c.password.clone());
+    assert_eq!(stored.as_deref(), Some(secret.as_str()));
+
+    let said = place.said("agents create 1004 --password-stdin --set maxContacts=2", "hush hush\n");
+    assert_eq!((said.code, said.out.as_str()), (0, "created Agent agent-1004\n"), "{}", said.err);
+    let list = place.ok("agents list");
+    let expected = "\
+REF         USERNAME  DOMAIN            CREDENTIALS       ENABLED  NAME
+agent-1003  1003      domain-sip.local  credentials-1003  yes      Ann Lee
+agent-1004  1004      domain-sip.local  credentials-1004  yes      1004
+";
+    assert_eq!(list, expected);
+    let json: serde_json::Value =
+        serde_json::from_str(&place.ok("agents list --filter 1004 --json")).expect("json");
+    assert_eq!(json[0]["spec"]["maxContacts"], 2);
+
+    let all =
+        [place.ok("credentials list --json"), place.ok("credentials get 1004"), place.ok("credentials list")];
+    for text in all {
+        assert!(!text.contains("hush") && !text.contains(&secret), "{text}");
+    }
+
+    place.ok("agents update 1003@sip.local --set fallback.busy=sip:1004@sip.local --set metadata.name=Ann");
+    let yaml = place.ok("agents get agent-1003");
+    assert!(yaml.contains("busy: \"sip:1004@sip.local\"") && yaml.contains("name: Ann\n"), "{yaml}");
+    let renewed = place.ok("agents update 1003 --generate-password");
+    assert!(renewed.contains("password: ") && !renewed.contains(&secret), "{renewed}");
+    // A change of something else leaves the secret.
+    place.ok("credentials update credentials-1004 --set metadata.name=four");
+    store.poll().expect("read");
+    let stored = store.live().load().credentials_by_ref("credentials-1004").map(|c| c.password.clone());
+    assert_eq!(stored.as_deref(), Some("hush hush"));
+
+    let refused = place.wrong("domains delete sip.local", 1);
+    assert!(
+        refused.contains("still referred to by Agent agent-1003 (spec.domainRef), Agent agent-1004"),
+        "{refused}"
+    );
+    assert_eq!(place.ok("agents delete 1003 1004 --with-credentials"), "4 deleted\n");
+    assert_eq!(place.ok("domains delete sip.local"), "1 deleted\n");
+}
+
+#[test]
+fn every_kind_can_be_made() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("acl create office --allow 192.0.2.0/24 --allow 2001:db8::/32 --deny 192.0.2.66");
+    place.ok("credentials create pbx-1 --generate-password");
+    place.ok("peers create asterisk --aor sip:conference@sip.local --contact 127.0.0.1:5070 --acl office");
+    place.ok("trunks create provider --host sip.provider.example --transport tls --user pbx-1 --register --acl office");
+    place.ok("trunks create Other --inbound pbx.example --host 192.0.2.10 --credentials credentials-pbx-1");
+    place.ok("numbers create +17066041487 --trunk provider --to sip:1001@sip.local");
+    place.ok(
+        "domains update sip.local --set context.egressPolicies=[{rule:␣'.*',␣numberRef:␣number-17066041487}]",
+    );
+    place.ok("users create ann --role operator");
+    assert!(
+        place
+            .ok("numbers list")
+            .contains("number-17066041487  +17066041487  trunk-provider  sip:1001@sip.local")
+    );
+    let trunks = place.ok("trunks list");
+    assert!(trunks.contains("tls:sip.provider.example:5061"), "{trunks}");
+    assert!(place.ok("domains list").contains(".*→number-17066041487"));
+    assert!(!place.ok("users get ann --json").contains("argon2"));
+    assert!(place.ok("check").contains("1 domains"));
+
+    // What is exported imports the same.
+    let backup = place.path("backup.yaml");
+    place.ok(&format!("export --output {}", backup.display()));
+    let other = Place::new();
+    let done = other.ok(&format!("import {}", backup.display()));
+    assert_eq!(done, "10 created\n");
+    let timeless =
+        |text: String| text.lines().filter(|l| !l.contains("updatedAt")).collect::<Vec<_>>().join("\n");
+    assert_eq!(timeless(other.ok("export")), timeless(place.ok("export")));
+    assert_eq!(other.ok(&format!("import --replace {}", backup.display())), "10 unchanged\n");
+}
+
+#[test]
+fn mistakes_end_with_64() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    let error = place.wrong("agents update 1001", 64);
+    assert!(error.contains("nothing to change"), "{error}");
+    let error = place.wrong("credentials update x --set credentials.password=y", 1);
+    assert!(error.contains("there is no Credentials `x`"), "{error}");
+    place.ok("credentials create x");
+    let error = place.wrong("credentials update x --set credentials.password=y", 64);
+    assert!(error.contains("--password-stdin"), "{error}");
+    let error = place.wrong("agents create 1001 --set colour=red", 64);
+    assert!(
+        error.contains("unknown key `colour`") && error.contains("Agent.spec takes: username"),
+        "{error}"
+    );
+    let error = place.wrong("agents create 1001 --domain nowhere.example", 64);
+    assert!(error.contains("there is no Domain `nowhere.example`"), "{error}");
+    place.ok("agents create 1001");
+    let error = place.wrong("agents create 1001 --ref other --credentials x", 64);
+    assert!(error.contains("already used by agent-1001"), "{error}");
+
+    std::fs::write(
+        place.path("bad.yaml"),
+        "- {apiVersion: v2, kind: Agent, ref: a, metadata: {name: a}, spec: {usrname: b}}\n",
+    )
+    .expect("written");
+    let bad = place.path("bad.yaml");
+    for line in [format!("check {}", bad.display()), format!("import {}", bad.display())] {
+        let error = place.wrong(&line, 64);
+        assert!(error.starts_with("error: unknown key `usrname` (did you mean `username`?)"), "{error}");
+        assert!(error.contains("bad.yaml:1:69"), "{error}");
+    }
+    std::fs::write(place.path("trunkline.yaml"), "domian: x\n").expect("written");
+    let error = place.wrong("status", 64);
+    assert!(error.contains("did you mean `domain`?"), "{error}");
+
+    assert!(Arguments::try_parse_from(["trunkline", "agents", "create", "1", "--password", "x"]).is_err());
+    let code = trunkline_cli::parse::<Arguments>(["trunkline", "agents", "creat"]).err().expect("a mistake");
+    assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::from(64)));
+}
+
+#[test]
+fn through_the_socket_of_a_server() {
+    let place = Place::new();
+    let store = Store::open(&place.url()).expect("opened");
+    store.bootstrap("sip.local").expect("made");
+    let backend = Arc::new(Fake { store, kicked: Mutex::default() });
+    let socket = place.path("trunkline.sock");
+    // What a dead process left.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("bound"));
+    let server = ControlServer::start(&socket, backend.clone()).expect("started");
+    assert!(ControlServer::start(&socket, backend.clone()).is_err(), "one at a time");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&socket).expect("there").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let status = place.ok("status");
+    assert!(status.contains("running, version 1.2.3"), "{status}");
+    assert!(status.contains("degraded       trunk provider does not answer"), "{status}");
+    assert!(status.contains("2 agents"), "{status}");
+    place.ok("agents create 1003");
+    assert_eq!(backend.store.live().load().agents().count(), 3, "the server's own tables have it at once");
+
+    assert!(
+        place.ok("registrations --filter 1001").contains("sip:1001@sip.local  sip:x@192.0.2.7:5060  59m 59s")
+    );
+    let error = place.wrong("registrations kick 1002", 64);
+    assert!(error.contains("sip:1002@other.example, sip:1002@sip.local"), "{error}");
+    place.ok("registrations kick 1002@sip.local");
+    place.ok("registrations kick 1001 --contact sip:x@192.0.2.7:5060");
+    place.wrong("registrations kick 1009", 1);
+    let kicked = backend.kicked.lock().expect("lock").clone();
+    assert_eq!(kicked, ["sip:1002@sip.local *", "sip:1001@sip.local sip:x@192.0.2.7:5060"]);
+    assert!(place.ok("calls").contains("abc"));
+    let records = place.ok("calls records --since 2h --limit 7");
+    assert!(records.contains("2026-11-21 04:36:18") && records.contains("limit 7 since true"), "{records}");
+
+    drop(server);
+    assert!(!socket.exists(), "it cleans up");
+    assert!(place.ok("status").contains("not running"));
+    assert!(place.wrong("registrations", 1).contains("trunkline serve"));
+}
+
+#[test]
+fn a_stranger_on_the_socket_gets_an_answer() {
+    use std::io::{BufRead, Write};
+    let place = Place::new();
+    let backend = Arc::new(Fake { store: Store::open("memory:").expect("opened"), kicked: Mutex::default() });
+    let server = ControlServer::start(&place.path("s.sock"), backend).expect("started");
+    let mut stream = std::os::unix::net::UnixStream::connect(server.path()).expect("connected");
+    stream.write_all(b"{\"do\":\"dance\"}\nnot json\n{\"do\":\"export\"}\n").expect("sent");
+    let mut lines = std::io::BufReader::new(stream).lines().map(|line| line.expect("a line"));
+    assert!(lines.next().expect("an answer").contains("does not know that request"));
+    assert!(lines.next().expect("an answer").contains("does not know that request"));
+    assert_eq!(lines.next().expect("an answer"), r#"{"is":"text","text":""}"#);
+}
