@@ -173,7 +173,7 @@ impl<'s> Route<'s> {
     {
         let found = found && !plan.targets.as_slice().is_empty();
         match self.callee {
-            Party::Peer(peer) if found => {
+            Party::Peer(_) if found => {
                 // A server's dial plan goes by what was dialled, not by the name it registered with.
                 let user = self.user_for_peer(request);
                 if !user.is_empty() {
