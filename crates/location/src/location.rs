@@ -386,29 +386,27 @@ impl Location {
         into.extend(self.table(shard).read().slots.iter().map(|s| s.hash));
     }
 
-    /// Puts in a record from the database in place of what was there; one without live bindings removes it.
-    pub(crate) fn restore(&self, bytes: &[u8], now: Timestamp) {
+    /// Puts in a record from the database, unless its AOR has one: the log is read from its end.
+    ///
+    /// Ended bindings come too, since they say that what stands before them in the log is no more; the
+    /// sweep finds them.
+    pub(crate) fn restore(&self, bytes: &[u8]) {
         let aor = record::aor(bytes);
         let (shard, hash) = self.place(aor);
-        let mut parts: Vec<Part<'_>> =
-            record::entries(bytes).filter(|e| e.live(now)).map(Part::Kept).collect();
         let newest = record::entries(bytes).map(|e| e.id()).max().unwrap_or(0);
         self.next_id.fetch_max(newest + 1, Ordering::Relaxed);
         let mut table = self.table(shard).write();
         let table = &mut *table;
         let found = |s: &Slot| s.hash == hash && record::aor(&s.record) == aor;
-        if let Ok(old) = table.slots.find_entry(spread(hash), found) {
-            table.stats.bindings -= record::entries(&old.get().record).count() as u64;
-            old.remove();
-        }
-        if parts.is_empty() {
+        if table.slots.find(spread(hash), found).is_some() {
             return;
         }
-        let mut record = record::build(aor, 0, &mut parts);
+        let mut record: Box<[u8]> = bytes.into();
+        record::set_dirty(&mut record, false);
         // Its connections ended with the process that wrote it.
-        let at: Vec<usize> = record::entries(&record).map(|e| e.at).collect();
+        let at: Vec<usize> = record::entries(&record).filter(|e| e.connection() != 0).map(|e| e.at).collect();
         at.iter().for_each(|at| record::disconnect(&mut record, *at));
-        table.stats.bindings += at.len() as u64;
+        table.stats.bindings += record::entries(&record).filter(|e| !e.removed()).count() as u64;
         let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
         table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));
     }

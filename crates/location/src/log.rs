@@ -11,7 +11,6 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::Location;
-use crate::binding::Timestamp;
 use crate::record;
 
 /// Records of one row; longer rows only cost memory.
@@ -67,7 +66,7 @@ impl Log {
 
     /// Reads everything into the table; gives the number of records read. A row that is damaged is passed
     /// over from the damage on.
-    pub fn load(&mut self, location: &Location, now: Timestamp) -> rusqlite::Result<u64> {
+    pub fn load(&mut self, location: &Location) -> rusqlite::Result<u64> {
         let mut locals: Vec<SocketAddr> = Vec::new();
         let mut query = self.db.prepare("SELECT n, address FROM location_local ORDER BY n")?;
         let mut rows = query.query([])?;
@@ -80,18 +79,29 @@ impl Log {
         self.locals_stored = locals.len();
         location.locals.restore(locals);
 
-        let mut count = 0;
-        let mut query = self.db.prepare("SELECT records FROM location_log ORDER BY seq")?;
+        // The last word on an AOR comes first this way, and what it replaces costs one lookup.
+        let (mut count, mut records) = (0, Vec::new());
+        let mut query = self.db.prepare("SELECT records FROM location_log ORDER BY seq DESC")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            let mut rest = row.get_ref(0)?.as_blob().unwrap_or_default();
+            let whole = row.get_ref(0)?.as_blob().unwrap_or_default();
+            let mut rest = whole;
+            records.clear();
             while let Some((len, after)) = rest.split_first_chunk::<4>() {
                 let len = u32::from_le_bytes(*len) as usize;
-                let Some(bytes) = after.get(..len).filter(|bytes| record::valid(bytes)) else { break };
-                location.restore(bytes, now);
-                count += 1;
+                if !after.get(..len).is_some_and(record::valid) {
+                    break;
+                }
+                let from = whole.len() - after.len();
+                records.push(from..from + len);
                 rest = after.get(len..).unwrap_or_default();
             }
+            count += records.len() as u64;
+            records
+                .drain(..)
+                .rev()
+                .filter_map(|range| whole.get(range))
+                .for_each(|bytes| location.restore(bytes));
         }
         Ok(count)
     }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::Location;
-use crate::binding::Timestamp;
 use crate::location::SHARDS;
 use crate::log::{self, Log, ROW_BYTES, push_record};
 
@@ -90,10 +89,6 @@ pub struct Persistence {
     loaded: u64,
 }
 
-fn clock() -> Timestamp {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
-}
-
 impl Persistence {
     /// Opens or creates the database, loads the live bindings into `location`, and follows it from then on.
     ///
@@ -105,7 +100,7 @@ impl Persistence {
         if let Some(found) = log.foreign_format().map_err(database)? {
             return Err(PersistenceError::Format { path: path.to_owned(), found });
         }
-        let loaded = log.load(&location, clock()).map_err(database)?;
+        let loaded = log.load(&location).map_err(database)?;
         location.note_changes(true);
 
         let shared = Arc::new(Shared::default());
