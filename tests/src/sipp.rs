@@ -152,8 +152,11 @@ impl SippRun {
                 "sipp ended before its first call"
             );
             // A look, not a bind of our own: that could take the port from under SIPp.
-            let table = if transport == "t1" { "/proc/net/tcp" } else { "/proc/net/udp" };
-            std::fs::read_to_string(table).ok()?.contains(&format!("0100007F:{port:04X} ")).then_some(())
+            // 0A is LISTEN: a bound TCP socket refuses connections until then.
+            let (table, state) =
+                if transport == "t1" { ("/proc/net/tcp", "0A") } else { ("/proc/net/udp", "07") };
+            let line = format!("0100007F:{port:04X} 00000000:0000 {state}");
+            std::fs::read_to_string(table).ok()?.contains(&line).then_some(())
         });
     }
 }
