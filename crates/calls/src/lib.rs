@@ -1,1 +1,44 @@
-//! Calls we record-routed: sessions, limits, call records.
+//! Calls we record-routed: sessions per peer, limits, and a record for every call, once.
+//!
+//! [`Calls`] is told by the edge when a call starts, is answered and ends; it counts sessions from real
+//! dialogs and holds what is live. [`Records`] follows behind on a thread of its own and keeps the records
+//! in SQLite; nothing on the packet's way waits for it. Times are milliseconds since the Unix epoch.
+//!
+//! ```
+//! use trunkline_calls::{CallStart, Calls, Cause, Counted, Direction, SessionKey};
+//!
+//! let calls = Calls::new();
+//! let agent = SessionKey::reference(b"agent-01");
+//! let start = CallStart {
+//!     call_id: b"a84b4c76e66710",
+//!     from_tag: b"1928301774",
+//!     from: b"sip:1001@sip.local",
+//!     to: b"sip:1002@sip.local",
+//!     caller: Counted { key: Some(agent), limit: Some(2) },
+//!     ..CallStart::new(Direction::AgentToAgent, [192, 0, 2, 7].into())
+//! };
+//! let call = calls.start(&start, 1_000)?;
+//! calls.answered(call, b"314159", 4_000);
+//! assert_eq!(calls.sessions(agent), 1);
+//! // The callee hangs up: its BYE carries the tags the other way round.
+//! assert!(calls.ended(b"a84b4c76e66710", b"314159", b"1928301774", Cause::NormalClearing, 9_000));
+//! assert_eq!(calls.sessions(agent), 0);
+//! # Ok::<(), trunkline_calls::LimitReached>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod call;
+mod calls;
+mod cause;
+mod query;
+mod row;
+mod sessions;
+mod writer;
+
+pub use call::{CallStart, CallView, Counted, Direction};
+pub use calls::{CallHandle, Calls, LimitReached, Stats};
+pub use cause::Cause;
+pub use query::{CallRecord, Filter};
+pub use sessions::SessionKey;
+pub use writer::{Health, Records, RecordsError};

@@ -1,0 +1,159 @@
+//! One call as it is told and as it is shown.
+
+use std::net::IpAddr;
+
+use crate::cause::Cause;
+use crate::sessions::SessionKey;
+
+/// Who calls whom, as the router decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Direction {
+    /// Not known.
+    Unknown = 0,
+    /// Agent to agent.
+    AgentToAgent = 1,
+    /// Agent to peer.
+    AgentToPeer = 2,
+    /// Agent out through a trunk.
+    AgentToPstn = 3,
+    /// Peer to agent.
+    PeerToAgent = 4,
+    /// Peer out through a trunk.
+    PeerToPstn = 5,
+    /// In from a trunk, to a number.
+    FromPstn = 6,
+    /// Peer to peer.
+    PeerToPeer = 7,
+}
+
+impl Direction {
+    const ALL: [Direction; 8] = [
+        Direction::Unknown,
+        Direction::AgentToAgent,
+        Direction::AgentToPeer,
+        Direction::AgentToPstn,
+        Direction::PeerToAgent,
+        Direction::PeerToPstn,
+        Direction::FromPstn,
+        Direction::PeerToPeer,
+    ];
+
+    /// As it stands in records and in `X-Call-Direction`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::Unknown => "unknown",
+            Direction::AgentToAgent => "agent-to-agent",
+            Direction::AgentToPeer => "agent-to-peer",
+            Direction::AgentToPstn => "agent-to-pstn",
+            Direction::PeerToAgent => "peer-to-agent",
+            Direction::PeerToPstn => "peer-to-pstn",
+            Direction::FromPstn => "from-pstn",
+            Direction::PeerToPeer => "peer-to-peer",
+        }
+    }
+
+    /// Reads a name.
+    pub fn from_name(name: &str) -> Option<Direction> {
+        Direction::ALL.into_iter().find(|direction| direction.name() == name)
+    }
+
+    pub(crate) fn from_number(number: u8) -> Direction {
+        Direction::ALL.into_iter().find(|d| *d as u8 == number).unwrap_or(Direction::Unknown)
+    }
+}
+
+/// A party whose sessions are counted, and how many it may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Whom to count for; `None` for nobody.
+    pub key: Option<SessionKey>,
+    /// The most calls at once; `None` for no limit.
+    pub limit: Option<u32>,
+}
+
+/// A call that starts: an INVITE without To-tag that was let in and is about to be forwarded.
+#[derive(Clone, Copy, Debug)]
+pub struct CallStart<'a> {
+    /// Call-ID.
+    pub call_id: &'a [u8],
+    /// The caller's tag.
+    pub from_tag: &'a [u8],
+    /// URI of From.
+    pub from: &'a [u8],
+    /// URI of To.
+    pub to: &'a [u8],
+    /// Who calls whom.
+    pub direction: Direction,
+    /// Ref of the calling agent or peer; empty for none.
+    pub caller_ref: &'a [u8],
+    /// Ref of the called agent, peer or number; empty for none.
+    pub callee_ref: &'a [u8],
+    /// Ref of the trunk; empty for none.
+    pub trunk_ref: &'a [u8],
+    /// The packet's source.
+    pub source: IpAddr,
+    /// Counted for the caller.
+    pub caller: Counted,
+    /// Counted for the callee, such as the binding of a backend.
+    pub callee: Counted,
+    /// Counted for the trunk.
+    pub trunk: Counted,
+}
+
+impl CallStart<'_> {
+    /// A call of which only direction and source are known.
+    pub fn new(direction: Direction, source: IpAddr) -> CallStart<'static> {
+        CallStart {
+            call_id: b"",
+            from_tag: b"",
+            from: b"",
+            to: b"",
+            direction,
+            caller_ref: b"",
+            callee_ref: b"",
+            trunk_ref: b"",
+            source,
+            caller: Counted::default(),
+            callee: Counted::default(),
+            trunk: Counted::default(),
+        }
+    }
+}
+
+/// A call, borrowed while its shard is locked.
+#[derive(Clone, Copy, Debug)]
+pub struct CallView<'a> {
+    /// Number of its record: greater for calls that started later.
+    pub id: u64,
+    /// Call-ID.
+    pub call_id: &'a [u8],
+    /// The caller's tag.
+    pub from_tag: &'a [u8],
+    /// The callee's tag; empty before the answer.
+    pub to_tag: &'a [u8],
+    /// URI of From.
+    pub from: &'a [u8],
+    /// URI of To.
+    pub to: &'a [u8],
+    /// Who calls whom.
+    pub direction: Direction,
+    /// Ref of the calling agent or peer.
+    pub caller_ref: &'a [u8],
+    /// Ref of the called agent, peer or number.
+    pub callee_ref: &'a [u8],
+    /// Ref of the trunk.
+    pub trunk_ref: &'a [u8],
+    /// The packet's source.
+    pub source: IpAddr,
+    /// When it started.
+    pub started: u64,
+    /// When it was answered.
+    pub answered: Option<u64>,
+    /// When it ended.
+    pub ended: Option<u64>,
+    /// Why; of a call that has ended.
+    pub cause: Option<Cause>,
+    /// The final status of an INVITE that failed, 200 of one that was answered, 0 before.
+    pub status: u16,
+}

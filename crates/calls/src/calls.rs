@@ -1,0 +1,445 @@
+//! The table of calls.
+
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use hashbrown::HashTable;
+use parking_lot::Mutex;
+
+use crate::call::{CallStart, CallView};
+use crate::cause::Cause;
+use crate::row::{self, Kind, Row};
+use crate::sessions::{SessionKey, Sessions};
+
+pub(crate) const SHARDS: usize = 64;
+/// A call that rings longer than this has been forgotten by everybody: Timer C (RFC 3261 §16.6) is three
+/// minutes, and each provisional response starts it anew.
+const RING_LIMIT_MS: u64 = 30 * 60_000;
+const SESSION_LIMIT_MS: u64 = 12 * 3_600_000;
+
+/// The live calls, shared by all threads: sharded by Call-ID, a short lock per event. Buffers of calls that
+/// have ended are used again, so a steady load allocates nothing.
+pub struct Calls {
+    hasher: foldhash::quality::RandomState,
+    shards: Box<[Shard]>,
+    sessions: Sessions,
+    next_id: AtomicU64,
+    recording: AtomicBool,
+    session_limit_ms: AtomicU64,
+    sweep_cursor: AtomicUsize,
+}
+
+#[repr(align(128))]
+struct Shard(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    index: HashTable<(u32, u32)>,
+    /// Calls the database has to look at when they still live at its next turn.
+    fresh: Vec<(u32, u32)>,
+    /// Calls that ended, as rows.
+    outbox: Vec<u8>,
+    stats: Stats,
+}
+
+#[derive(Default)]
+struct Slot {
+    row: Row,
+    hash: u32,
+    /// Odd while a call lives here.
+    generation: u32,
+    has_row: bool,
+    in_fresh: bool,
+    /// When it is given up.
+    deadline: u64,
+    keys: [Option<SessionKey>; 3],
+}
+
+/// A call, while it lives; a stale one finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallHandle {
+    slot: u32,
+    generation: u32,
+    shard: u16,
+}
+
+/// A party has as many calls as it may: answer 486 towards a callee, 503 for a trunk, 403 for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitReached {
+    /// The caller.
+    #[error("the caller has as many calls as it may: raise its limit or end one")]
+    Caller,
+    /// The callee.
+    #[error("the callee has as many calls as it may: raise its limit or end one")]
+    Callee,
+    /// The trunk.
+    #[error("the trunk has as many calls as it may: raise its limit or use another trunk")]
+    Trunk,
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Calls now.
+    pub live: u64,
+    /// Calls that started.
+    pub started: u64,
+    /// Calls that were answered.
+    pub answered: u64,
+    /// Calls that ended.
+    pub ended: u64,
+    /// Calls given up without a BYE.
+    pub expired: u64,
+    /// Calls that were not let in.
+    pub refused: u64,
+}
+
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Table {
+    /// The slot of the call with this Call-ID and caller's tag.
+    fn find(&self, hash: u32, call_id: &[u8], from_tag: &[u8]) -> Option<u32> {
+        let same = |slot: &Slot| slot.row.text(0) == call_id && slot.row.text(1) == from_tag;
+        let found = self
+            .index
+            .find(spread(hash), |(slot, h)| *h == hash && self.slots.get(*slot as usize).is_some_and(same));
+        found.map(|(slot, _)| *slot)
+    }
+
+    fn note(&mut self, slot: u32) {
+        if let Some(at) = self.slots.get_mut(slot as usize)
+            && !at.in_fresh
+        {
+            at.in_fresh = true;
+            self.fresh.push((slot, at.generation));
+        }
+    }
+}
+
+impl Calls {
+    /// An empty table. Calls without a BYE end after 12 hours.
+    pub fn new() -> Calls {
+        Calls {
+            hasher: foldhash::quality::RandomState::default(),
+            shards: (0..SHARDS).map(|_| Shard(Mutex::default())).collect(),
+            sessions: Sessions::new(),
+            next_id: AtomicU64::new(1),
+            recording: AtomicBool::new(false),
+            session_limit_ms: AtomicU64::new(SESSION_LIMIT_MS),
+            sweep_cursor: AtomicUsize::new(0),
+        }
+    }
+
+    /// Sets after how many seconds without a BYE an answered call ends; holds for calls answered from now on.
+    pub fn set_session_limit(&self, seconds: u64) {
+        self.session_limit_ms.store(seconds.saturating_mul(1000), Ordering::Relaxed);
+    }
+
+    fn place(&self, call_id: &[u8]) -> (usize, u32) {
+        let hash = self.hasher.hash_one(call_id);
+        ((hash >> 32) as usize % SHARDS, hash as u32)
+    }
+
+    fn table(&self, shard: usize) -> &Mutex<Table> {
+        &self.shards[shard % SHARDS].0
+    }
+
+    /// A call starts. One with the same Call-ID and caller's tag that lives already is that call: an INVITE
+    /// that comes by twice has one record and counts once.
+    ///
+    /// # Errors
+    /// When a party has as many calls as it may; nothing is counted or recorded then.
+    pub fn start(&self, start: &CallStart<'_>, now: u64) -> Result<CallHandle, LimitReached> {
+        let (shard, hash) = self.place(start.call_id);
+        let mut table = self.table(shard).lock();
+        let table = &mut *table;
+        if let Some(slot) = table.find(hash, start.call_id, start.from_tag) {
+            let generation = table.slots.get(slot as usize).map_or(0, |s| s.generation);
+            return Ok(CallHandle { slot, generation, shard: shard as u16 });
+        }
+        let parties = [
+            (start.caller, LimitReached::Caller),
+            (start.callee, LimitReached::Callee),
+            (start.trunk, LimitReached::Trunk),
+        ];
+        for (n, (counted, error)) in parties.iter().enumerate() {
+            let Some(key) = counted.key else { continue };
+            if !self.sessions.add(key, counted.limit) {
+                parties.iter().take(n).filter_map(|(c, _)| c.key).for_each(|key| self.sessions.remove(key));
+                table.stats.refused += 1;
+                return Err(*error);
+            }
+        }
+        let number = match table.free.pop() {
+            Some(number) => number,
+            None => {
+                table.slots.push(Slot::default());
+                (table.slots.len() - 1) as u32
+            }
+        };
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut generation = 0;
+        if let Some(slot) = table.slots.get_mut(number as usize) {
+            slot.row.fill(start, id, now);
+            slot.hash = hash;
+            slot.generation = slot.generation.wrapping_add(1);
+            slot.has_row = false;
+            slot.in_fresh = false;
+            slot.deadline = now + RING_LIMIT_MS;
+            slot.keys = [start.caller.key, start.callee.key, start.trunk.key];
+            generation = slot.generation;
+        }
+        table.index.insert_unique(spread(hash), (number, hash), |(_, h)| spread(*h));
+        table.stats.started += 1;
+        if self.recording.load(Ordering::Relaxed) {
+            table.note(number);
+        }
+        Ok(CallHandle { slot: number, generation, shard: shard as u16 })
+    }
+
+    fn with<T>(&self, call: CallHandle, change: impl FnOnce(&mut Table, u32) -> T) -> Option<T> {
+        let mut table = self.table(usize::from(call.shard)).lock();
+        let lives = table.slots.get(call.slot as usize).is_some_and(|s| s.generation == call.generation);
+        lives.then(|| change(&mut table, call.slot))
+    }
+
+    /// The call goes on to another target: the binding or trunk that was chosen, or the next one after a
+    /// failure. The callee's and the trunk's sessions move along; limits are not asked.
+    ///
+    /// False when the call has ended.
+    pub fn assign(&self, call: CallHandle, to: &CallStart<'_>) -> bool {
+        self.with(call, |table, number| {
+            let Some(slot) = table.slots.get_mut(number as usize) else { return };
+            for (n, text) in [(row::CALLEE, to.callee_ref), (row::TRUNK, to.trunk_ref)] {
+                if slot.row.text(n) != text {
+                    slot.row.set_text(n, text);
+                }
+            }
+            for (had, new) in slot.keys.iter_mut().skip(1).zip([to.callee.key, to.trunk.key]) {
+                if *had != new {
+                    if let Some(key) = new {
+                        self.sessions.add(key, None);
+                    }
+                    if let Some(key) = std::mem::replace(had, new) {
+                        self.sessions.remove(key);
+                    }
+                }
+            }
+        })
+        .is_some()
+    }
+
+    /// The first 2xx to the INVITE. Those of other branches change nothing. False when the call has ended.
+    pub fn answered(&self, call: CallHandle, to_tag: &[u8], now: u64) -> bool {
+        let limit = self.session_limit_ms.load(Ordering::Relaxed);
+        self.with(call, |table, number| {
+            let Some(slot) = table.slots.get_mut(number as usize) else { return };
+            if slot.row.is_answered() {
+                return;
+            }
+            slot.row.set_answered(now);
+            slot.row.set_text(row::TO_TAG, to_tag);
+            slot.deadline = now.saturating_add(limit);
+            table.stats.answered += 1;
+            // One without a row is on the list already.
+            if table.slots.get(number as usize).is_some_and(|s| s.has_row) {
+                table.note(number);
+            }
+        })
+        .is_some()
+    }
+
+    /// A request inside the dialog refreshed the session (RFC 4028): it lives so many seconds from now.
+    /// Tags may stand either way round. False when there is no such call.
+    pub fn refreshed(&self, call_id: &[u8], tags: (&[u8], &[u8]), seconds: u32, now: u64) -> bool {
+        let (shard, hash) = self.place(call_id);
+        let mut table = self.table(shard).lock();
+        let found = table.find(hash, call_id, tags.0).or_else(|| table.find(hash, call_id, tags.1));
+        let slot = found.and_then(|n| table.slots.get_mut(n as usize));
+        slot.map(|slot| slot.deadline = now + u64::from(seconds) * 1000).is_some()
+    }
+
+    /// A BYE was answered, or could not be delivered: the call ends. The tags are those of the BYE and may
+    /// stand either way round. False when there is no such call, or when the BYE is about another branch of
+    /// it than the one that was answered first.
+    pub fn ended(&self, call_id: &[u8], from_tag: &[u8], to_tag: &[u8], cause: Cause, now: u64) -> bool {
+        self.ended_with(call_id, from_tag, to_tag, cause, now, |_| {})
+    }
+
+    /// As [`Calls::ended`], and shows the call as its record has it.
+    pub fn ended_with(
+        &self,
+        call_id: &[u8],
+        from_tag: &[u8],
+        to_tag: &[u8],
+        cause: Cause,
+        now: u64,
+        see: impl FnOnce(CallView<'_>),
+    ) -> bool {
+        let (shard, hash) = self.place(call_id);
+        let mut table = self.table(shard).lock();
+        let (found, other) = match table.find(hash, call_id, from_tag) {
+            Some(found) => (Some(found), to_tag),
+            None => (table.find(hash, call_id, to_tag), from_tag),
+        };
+        let Some(number) = found else { return false };
+        let about_it = |slot: &Slot| !slot.row.is_answered() || slot.row.text(row::TO_TAG) == other;
+        if !table.slots.get(number as usize).is_some_and(about_it) {
+            return false;
+        }
+        self.end_slot(&mut table, number, cause, 200, now, see);
+        true
+    }
+
+    /// The INVITE failed with this final status (487 when it was cancelled). An answered call does not end by
+    /// it: a forked branch may fail late. False when nothing ended.
+    pub fn failed(&self, call: CallHandle, status: u16, now: u64) -> bool {
+        self.failed_with(call, status, now, |_| {})
+    }
+
+    /// As [`Calls::failed`], and shows the call as its record has it.
+    pub fn failed_with(
+        &self,
+        call: CallHandle,
+        status: u16,
+        now: u64,
+        see: impl FnOnce(CallView<'_>),
+    ) -> bool {
+        self.with(call, |table, number| {
+            let unanswered = table.slots.get(number as usize).is_some_and(|s| !s.row.is_answered());
+            if unanswered {
+                self.end_slot(table, number, Cause::from_status(status), status, now, see);
+            }
+            unanswered
+        })
+        .unwrap_or(false)
+    }
+
+    fn end_slot(
+        &self,
+        table: &mut Table,
+        number: u32,
+        cause: Cause,
+        status: u16,
+        now: u64,
+        see: impl FnOnce(CallView<'_>),
+    ) {
+        let Some(slot) = table.slots.get_mut(number as usize) else { return };
+        slot.row.set_ended(cause, status, now);
+        see(slot.row.view());
+        if self.recording.load(Ordering::Relaxed) || slot.has_row {
+            slot.row.push(if slot.has_row { Kind::Ended } else { Kind::Whole }, &mut table.outbox);
+        }
+        slot.keys.iter_mut().filter_map(Option::take).for_each(|key| self.sessions.remove(key));
+        slot.generation = slot.generation.wrapping_add(1);
+        let hash = slot.hash;
+        if let Ok(found) = table.index.find_entry(spread(hash), |(n, _)| *n == number) {
+            found.remove();
+        }
+        table.free.push(number);
+        table.stats.ended += 1;
+    }
+
+    /// How many calls a party has now.
+    pub fn sessions(&self, key: SessionKey) -> u32 {
+        self.sessions.count(key)
+    }
+
+    /// Ends what has outlived its session: goes on where the last call stopped, over at least one shard and
+    /// until `budget` calls were looked at. Gives the number that ended.
+    pub fn sweep(&self, now: u64, budget: usize) -> usize {
+        let (mut looked, mut expired) = (0, 0);
+        for _ in 0..SHARDS {
+            let shard = self.sweep_cursor.fetch_add(1, Ordering::Relaxed) % SHARDS;
+            let mut table = self.table(shard).lock();
+            looked += table.slots.len().max(1);
+            for number in 0..table.slots.len() as u32 {
+                let due = |s: &Slot| s.generation % 2 == 1 && s.deadline <= now;
+                if table.slots.get(number as usize).is_some_and(due) {
+                    self.end_slot(&mut table, number, Cause::SessionExpired, 408, now, |_| {});
+                    table.stats.expired += 1;
+                    expired += 1;
+                }
+            }
+            if looked >= budget {
+                break;
+            }
+        }
+        expired
+    }
+
+    /// Shows up to `limit` live calls, in no particular order. Start with 0 and go on with what is given
+    /// back, until `None`.
+    pub fn live(&self, from: u64, limit: usize, mut see: impl FnMut(CallView<'_>)) -> Option<u64> {
+        let (mut shard, mut skip) = ((from >> 32) as usize, from as u32 as usize);
+        let mut left = limit.max(1);
+        while shard < SHARDS {
+            let table = self.table(shard).lock();
+            for (n, slot) in table.slots.iter().enumerate().skip(skip).filter(|(_, s)| s.generation % 2 == 1)
+            {
+                see(slot.row.view());
+                left -= 1;
+                if left == 0 {
+                    return Some((shard as u64) << 32 | (n as u64 + 1));
+                }
+            }
+            shard += 1;
+            skip = 0;
+        }
+        None
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> Stats {
+        let mut sum = Stats::default();
+        for shard in &self.shards {
+            let stats = shard.0.lock().stats;
+            sum.started += stats.started;
+            sum.answered += stats.answered;
+            sum.ended += stats.ended;
+            sum.expired += stats.expired;
+            sum.refused += stats.refused;
+        }
+        sum.live = sum.started - sum.ended;
+        sum
+    }
+
+    // ---- for the records ----
+
+    /// From now on calls are recorded, numbered from `first`.
+    pub(crate) fn record_from(&self, first: u64) {
+        self.next_id.fetch_max(first, Ordering::Relaxed);
+        self.recording.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stop_recording(&self) {
+        self.recording.store(false, Ordering::Relaxed);
+    }
+
+    /// Appends to `queue` what the database has not seen of a shard.
+    pub(crate) fn take_rows(&self, shard: usize, queue: &mut Vec<u8>) {
+        let mut table = self.table(shard).lock();
+        let table = &mut *table;
+        queue.extend_from_slice(&table.outbox);
+        table.outbox.clear();
+        for (number, generation) in table.fresh.drain(..) {
+            let Some(slot) = table.slots.get_mut(number as usize) else { continue };
+            if slot.generation != generation {
+                continue;
+            }
+            slot.row.push(if slot.has_row { Kind::Answered } else { Kind::Open }, queue);
+            slot.has_row = true;
+            slot.in_fresh = false;
+        }
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Calls::new()
+    }
+}

@@ -1,0 +1,197 @@
+//! A call in bytes: numbers and texts in one reusable buffer, the same in the table and in the queue to the
+//! database.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::call::{CallStart, CallView, Direction};
+use crate::cause::Cause;
+
+/// What the database is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The call goes on: insert.
+    Open = 0,
+    /// The call goes on and has a row: update.
+    Answered = 1,
+    /// The call has ended and has no row: insert.
+    Whole = 2,
+    /// The call has ended and has a row: update.
+    Ended = 3,
+}
+
+const KIND: usize = 0;
+const CAUSE: usize = 1;
+const DIRECTION: usize = 2;
+const STATE: usize = 3;
+const STATUS: usize = 4;
+const ID: usize = 8;
+const STARTED: usize = 16;
+const ANSWERED: usize = 24;
+const ENDED: usize = 32;
+const SOURCE: usize = 40;
+const LENGTHS: usize = 56;
+const TEXTS: usize = 8;
+const HEAD: usize = LENGTHS + 2 * TEXTS;
+
+const WAS_ANSWERED: u8 = 1;
+const HAS_ENDED: u8 = 2;
+const SOURCE_V4: u8 = 4;
+
+/// Longer texts are cut: a record is for reading, and a Request-URI of kilobytes is noise.
+const MOST_TEXT: usize = 512;
+
+/// Text numbers; those that may change after the start come last.
+pub(crate) const CALLEE: usize = 5;
+pub(crate) const TRUNK: usize = 6;
+pub(crate) const TO_TAG: usize = 7;
+
+/// The buffer of one call. Cleared and filled again for the next, so it allocates only until it has grown.
+#[derive(Clone, Default)]
+pub(crate) struct Row(Vec<u8>);
+
+fn get<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes.get(at..at + N).and_then(|b| b.try_into().ok()).unwrap_or([0; N])
+}
+
+fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    if let Some(room) = bytes.get_mut(at..at + value.len()) {
+        room.copy_from_slice(value);
+    }
+}
+
+fn text_len(bytes: &[u8], n: usize) -> usize {
+    usize::from(u16::from_le_bytes(get(bytes, LENGTHS + 2 * n)))
+}
+
+fn cut(text: &[u8]) -> &[u8] {
+    text.get(..MOST_TEXT).unwrap_or(text)
+}
+
+impl Row {
+    pub fn fill(&mut self, start: &CallStart<'_>, id: u64, now: u64) {
+        let bytes = &mut self.0;
+        bytes.clear();
+        bytes.resize(HEAD, 0);
+        let (source, state) = match start.source {
+            IpAddr::V4(v4) => (v4.to_ipv6_mapped(), SOURCE_V4),
+            IpAddr::V6(v6) => (v6, 0),
+        };
+        put(bytes, DIRECTION, &[start.direction as u8, state]);
+        put(bytes, ID, &id.to_le_bytes());
+        put(bytes, STARTED, &now.to_le_bytes());
+        put(bytes, SOURCE, &source.octets());
+        let texts = [
+            // Dialogs are told apart by these two, so they are never cut.
+            start.call_id,
+            start.from_tag,
+            cut(start.from),
+            cut(start.to),
+            cut(start.caller_ref),
+            cut(start.callee_ref),
+            cut(start.trunk_ref),
+        ];
+        for (n, text) in texts.iter().enumerate() {
+            put(bytes, LENGTHS + 2 * n, &(text.len().min(usize::from(u16::MAX)) as u16).to_le_bytes());
+            bytes.extend_from_slice(text.get(..usize::from(u16::MAX)).unwrap_or(text));
+        }
+    }
+
+    pub fn text(&self, n: usize) -> &[u8] {
+        text(&self.0, n)
+    }
+
+    pub fn set_text(&mut self, n: usize, value: &[u8]) {
+        let value =
+            if n == TO_TAG { value.get(..usize::from(u16::MAX)).unwrap_or(value) } else { cut(value) };
+        let from = HEAD + (0..n).map(|n| text_len(&self.0, n)).sum::<usize>();
+        let to = from + text_len(&self.0, n);
+        if to <= self.0.len() {
+            self.0.splice(from..to, value.iter().copied());
+            put(&mut self.0, LENGTHS + 2 * n, &(value.len() as u16).to_le_bytes());
+        }
+    }
+
+    pub fn is_answered(&self) -> bool {
+        get::<1>(&self.0, STATE)[0] & WAS_ANSWERED != 0
+    }
+
+    fn set_state(&mut self, flag: u8) {
+        let state = get::<1>(&self.0, STATE)[0] | flag;
+        put(&mut self.0, STATE, &[state]);
+    }
+
+    pub fn set_answered(&mut self, now: u64) {
+        self.set_state(WAS_ANSWERED);
+        put(&mut self.0, ANSWERED, &now.to_le_bytes());
+        put(&mut self.0, STATUS, &200u16.to_le_bytes());
+    }
+
+    pub fn set_ended(&mut self, cause: Cause, status: u16, now: u64) {
+        self.set_state(HAS_ENDED);
+        put(&mut self.0, ENDED, &now.to_le_bytes());
+        put(&mut self.0, CAUSE, &[cause as u8]);
+        if !self.is_answered() {
+            put(&mut self.0, STATUS, &status.to_le_bytes());
+        }
+    }
+
+    pub fn view(&self) -> CallView<'_> {
+        view(&self.0)
+    }
+
+    /// Appends it to a queue.
+    pub fn push(&self, kind: Kind, queue: &mut Vec<u8>) {
+        let at = queue.len();
+        queue.extend_from_slice(&self.0);
+        put(queue, at + KIND, &[kind as u8]);
+    }
+}
+
+fn text(bytes: &[u8], n: usize) -> &[u8] {
+    let from = HEAD + (0..n).map(|n| text_len(bytes, n)).sum::<usize>();
+    bytes.get(from..from + text_len(bytes, n)).unwrap_or_default()
+}
+
+fn view(bytes: &[u8]) -> CallView<'_> {
+    let [cause, direction, state] = get::<3>(bytes, CAUSE);
+    let time = |at, flag| (state & flag != 0).then(|| u64::from_le_bytes(get(bytes, at)));
+    let source = Ipv6Addr::from(get::<16>(bytes, SOURCE));
+    let source = match source.to_ipv4_mapped() {
+        Some(v4) if state & SOURCE_V4 != 0 => IpAddr::V4(v4),
+        _ => IpAddr::V6(source),
+    };
+    CallView {
+        id: u64::from_le_bytes(get(bytes, ID)),
+        call_id: text(bytes, 0),
+        from_tag: text(bytes, 1),
+        from: text(bytes, 2),
+        to: text(bytes, 3),
+        caller_ref: text(bytes, 4),
+        callee_ref: text(bytes, CALLEE),
+        trunk_ref: text(bytes, TRUNK),
+        to_tag: text(bytes, TO_TAG),
+        direction: Direction::from_number(direction),
+        source,
+        started: u64::from_le_bytes(get(bytes, STARTED)),
+        answered: time(ANSWERED, WAS_ANSWERED),
+        ended: time(ENDED, HAS_ENDED),
+        cause: (state & HAS_ENDED != 0).then(|| Cause::from_number(cause)),
+        status: u16::from_le_bytes(get(bytes, STATUS)),
+    }
+}
+
+/// Takes a queue apart.
+pub(crate) fn read_queue(mut queue: &[u8], mut see: impl FnMut(Kind, CallView<'_>)) {
+    while queue.len() >= HEAD {
+        let len = HEAD + (0..TEXTS).map(|n| text_len(queue, n)).sum::<usize>();
+        let Some((row, rest)) = queue.split_at_checked(len) else { return };
+        let kind = match get::<1>(row, KIND)[0] {
+            0 => Kind::Open,
+            1 => Kind::Answered,
+            2 => Kind::Whole,
+            _ => Kind::Ended,
+        };
+        see(kind, view(row));
+        queue = rest;
+    }
+}

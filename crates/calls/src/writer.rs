@@ -1,0 +1,379 @@
+//! Call records in SQLite, written from a thread of its own, half a second behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, params};
+
+use crate::call::CallView;
+use crate::calls::{Calls, SHARDS};
+use crate::cause::Cause;
+use crate::row::{Kind, read_queue};
+
+/// A call that starts and ends within this time is one insert.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// What is kept for a database that cannot be written: about 200,000 calls.
+const MOST_PENDING: usize = 64 << 20;
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// Old records deleted at once.
+const RETENTION_ROWS: i64 = 2_000;
+const CHECKPOINT_BYTES: u64 = 8 << 20;
+
+/// Why the records could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// SQLite said no.
+    #[error("call records {path}: {source}; check the path and its permissions")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// No thread could be started.
+    #[error("call records: no thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// How the database is doing. Calls go on without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// What the last write failed with; `None` when it succeeded.
+    pub failing: Option<String>,
+    /// Failed writes since the start.
+    pub errors: u64,
+    /// Rows inserted or updated since the start.
+    pub written: u64,
+    /// Calls dropped because the database could not be written for too long.
+    pub lost: u64,
+    /// Calls found half open at the start and closed.
+    pub crashed: u64,
+    /// Clock time of the writing thread's batches since the start, in nanoseconds.
+    pub busy_ns: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    failing: Mutex<Option<String>>,
+    errors: AtomicU64,
+    written: AtomicU64,
+    lost: AtomicU64,
+    busy_ns: AtomicU64,
+}
+
+enum Order {
+    Flush(Sender<bool>),
+    Stop,
+}
+
+/// Keeps a record of every call of a [`Calls`] in SQLite, in batches of half a second.
+///
+/// A call that starts and ends within a batch is one insert; a longer one gets its row while it lives, and an
+/// update when it is answered and when it ends. Rows that a crash left open are closed with cause `CRASH` at
+/// the next start. Dropping it writes what is left.
+pub struct Records {
+    pub(crate) path: PathBuf,
+    orders: Sender<Order>,
+    writer: Option<JoinHandle<()>>,
+    checkpointer: Option<(Sender<Order>, JoinHandle<()>)>,
+    shared: Arc<Shared>,
+    crashed: u64,
+}
+
+fn clock() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
+
+pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(2))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    // KiB when negative.
+    db.pragma_update(None, "cache_size", -1024)?;
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(db)
+}
+
+fn prepare(db: &Connection) -> rusqlite::Result<(u64, u64)> {
+    db.execute_batch(
+        "CREATE TABLE IF NOT EXISTS calls (
+             id INTEGER PRIMARY KEY, call_id TEXT NOT NULL, from_tag TEXT NOT NULL, to_tag TEXT NOT NULL,
+             from_uri TEXT NOT NULL, to_uri TEXT NOT NULL, direction TEXT NOT NULL, caller TEXT NOT NULL,
+             callee TEXT NOT NULL, trunk TEXT NOT NULL, source TEXT NOT NULL, started INTEGER NOT NULL,
+             answered INTEGER, ended INTEGER, status INTEGER NOT NULL, cause TEXT);
+         CREATE INDEX IF NOT EXISTS calls_open ON calls (id) WHERE ended IS NULL;",
+    )?;
+    // Nobody knows when they ended; the last thing known is a time not after it.
+    let crashed = db.execute(
+        "UPDATE calls SET ended = coalesce(answered, started), cause = ?1 WHERE ended IS NULL",
+        [Cause::Crash.name()],
+    )?;
+    let last: i64 = db.query_row("SELECT coalesce(max(id), 0) FROM calls", [], |row| row.get(0))?;
+    Ok((last.unsigned_abs() + 1, crashed as u64))
+}
+
+impl Records {
+    /// Opens or creates the database, closes what a crash left open, and records from then on. Records older
+    /// than `retention` are deleted; `None` keeps them for ever.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(
+        path: &Path,
+        calls: Arc<Calls>,
+        retention: Option<Duration>,
+    ) -> Result<Records, RecordsError> {
+        let database = |source| RecordsError::Database { path: path.to_owned(), source };
+        let db = open(path).map_err(database)?;
+        let (first, crashed) = prepare(&db).map_err(database)?;
+        calls.record_from(first);
+        let shared = Arc::new(Shared::default());
+        let (orders, inbox) = channel();
+        let writer = Writer { db, calls, shared: Arc::clone(&shared), queue: Vec::new(), retention };
+        let writer =
+            std::thread::Builder::new().name("records-db".into()).spawn(move || writer.run(&inbox))?;
+        let (stop, stopped) = channel();
+        let file = path.to_owned();
+        let checkpointer = std::thread::Builder::new()
+            .name("records-checkpoint".into())
+            .spawn(move || checkpoint_until(&stopped, &file))?;
+        Ok(Records {
+            path: path.to_owned(),
+            orders,
+            writer: Some(writer),
+            checkpointer: Some((stop, checkpointer)),
+            shared,
+            crashed,
+        })
+    }
+
+    /// How the database is doing.
+    pub fn health(&self) -> Health {
+        Health {
+            failing: self.shared.failing.lock().clone(),
+            errors: self.shared.errors.load(Ordering::Relaxed),
+            written: self.shared.written.load(Ordering::Relaxed),
+            lost: self.shared.lost.load(Ordering::Relaxed),
+            crashed: self.crashed,
+            busy_ns: self.shared.busy_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until everything that happened before the call is written; false when the write failed.
+    pub fn flush(&self) -> bool {
+        let (done, wait) = channel();
+        self.orders.send(Order::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
+    }
+
+    /// Writes what is left and ends. Calls that still live stay open in the database.
+    pub fn close(self) {}
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        let _ = self.orders.send(Order::Stop);
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+        if let Some((stop, thread)) = self.checkpointer.take() {
+            let _ = stop.send(Order::Stop);
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Writer {
+    db: Connection,
+    calls: Arc<Calls>,
+    shared: Arc<Shared>,
+    /// Rows not yet written, in order.
+    queue: Vec<u8>,
+    retention: Option<Duration>,
+}
+
+impl Writer {
+    fn run(mut self, inbox: &Receiver<Order>) {
+        let mut next = Instant::now() + INTERVAL;
+        let mut tidy = Instant::now();
+        loop {
+            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Err(RecvTimeoutError::Timeout) => {
+                    next = Instant::now() + INTERVAL;
+                    self.write();
+                    if Instant::now() >= tidy {
+                        tidy = Instant::now() + if self.delete_old() { INTERVAL } else { RETENTION_EVERY };
+                    }
+                }
+                Ok(Order::Flush(done)) => {
+                    let _ = done.send(self.write());
+                }
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.calls.stop_recording();
+                    self.write();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn write(&mut self) -> bool {
+        let begun = Instant::now();
+        for shard in 0..SHARDS {
+            self.calls.take_rows(shard, &mut self.queue);
+        }
+        if self.queue.is_empty() {
+            return true;
+        }
+        let written = write_queue(&mut self.db, &self.queue);
+        let ok = match written {
+            Ok(count) => {
+                self.shared.written.fetch_add(count, Ordering::Relaxed);
+                self.shared.failing.lock().take();
+                self.queue.clear();
+                // After a burst the room is given back.
+                self.queue.shrink_to(1 << 20);
+                true
+            }
+            Err(error) => {
+                self.failed(&error);
+                if self.queue.len() > MOST_PENDING {
+                    let mut lost = 0;
+                    read_queue(&self.queue, |_, _| lost += 1);
+                    self.shared.lost.fetch_add(lost, Ordering::Relaxed);
+                    self.queue = Vec::new();
+                }
+                false
+            }
+        };
+        let spent = begun.elapsed().as_nanos() as u64;
+        self.shared.busy_ns.fetch_add(spent, Ordering::Relaxed);
+        ok
+    }
+
+    fn failed(&self, error: &rusqlite::Error) {
+        self.shared.errors.fetch_add(1, Ordering::Relaxed);
+        let text = error.to_string();
+        let mut failing = self.shared.failing.lock();
+        if failing.as_ref() != Some(&text) {
+            tracing::error!(error = text, "call records: write failed; it is tried again");
+            *failing = Some(text);
+        }
+    }
+
+    /// Deletes some records past their time; true when there may be more.
+    fn delete_old(&self) -> bool {
+        let Some(retention) = self.retention else { return false };
+        let before = clock().saturating_sub(retention.as_millis() as u64);
+        // Numbers follow the start, so the oldest stand first and no index on time is needed.
+        let deleted = self.db.execute(
+            "DELETE FROM calls WHERE started < ?1 AND ended IS NOT NULL AND id IN
+             (SELECT id FROM calls ORDER BY id LIMIT ?2)",
+            params![before as i64, RETENTION_ROWS],
+        );
+        match deleted {
+            Ok(count) => count as i64 == RETENTION_ROWS,
+            Err(error) => {
+                self.failed(&error);
+                false
+            }
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// Writes the rows in one transaction; gives their number.
+fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
+    let transaction = db.transaction()?;
+    let (mut count, mut failed) = (0, None);
+    {
+        // Replace: a batch whose commit was reported as failed may be there all the same.
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR REPLACE INTO calls VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+        )?;
+        let mut update = transaction.prepare_cached(
+            "UPDATE calls SET to_tag = ?2, callee = ?3, trunk = ?4, answered = ?5, ended = ?6, status = ?7,
+             cause = ?8 WHERE id = ?1",
+        )?;
+        let mut one = |kind: Kind, call: CallView<'_>| {
+            let id = call.id as i64;
+            let (answered, ended) = (call.answered.map(|t| t as i64), call.ended.map(|t| t as i64));
+            let cause = call.cause.map(Cause::name);
+            match kind {
+                Kind::Open | Kind::Whole => insert.execute(params![
+                    id,
+                    text(call.call_id),
+                    text(call.from_tag),
+                    text(call.to_tag),
+                    text(call.from),
+                    text(call.to),
+                    call.direction.name(),
+                    text(call.caller_ref),
+                    text(call.callee_ref),
+                    text(call.trunk_ref),
+                    call.source.to_string(),
+                    call.started as i64,
+                    answered,
+                    ended,
+                    call.status,
+                    cause,
+                ]),
+                Kind::Answered | Kind::Ended => update.execute(params![
+                    id,
+                    text(call.to_tag),
+                    text(call.callee_ref),
+                    text(call.trunk_ref),
+                    answered,
+                    ended,
+                    call.status,
+                    cause,
+                ]),
+            }
+        };
+        read_queue(queue, |kind, call| {
+            if failed.is_none() {
+                match one(kind, call) {
+                    Ok(_) => count += 1,
+                    Err(error) => failed = Some(error),
+                }
+            }
+        });
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => transaction.commit().map(|()| count),
+    }
+}
+
+/// Moves the write-ahead log into the database when it has grown, beside the writer, which must not wait for
+/// the disk.
+fn checkpoint_until(stopped: &Receiver<Order>, path: &Path) {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let wal = PathBuf::from(wal);
+    let mut db = None;
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_secs(1)) {
+        if std::fs::metadata(&wal).map_or(0, |m| m.len()) < CHECKPOINT_BYTES {
+            continue;
+        }
+        if db.is_none() {
+            db = open(path).ok();
+        }
+        let Some(open) = &db else { continue };
+        // Twice: the second pass is short, so the writer finds nothing left to keep and starts over.
+        for _ in 0..2 {
+            let done = open.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
+            if let Err(error) = done {
+                tracing::warn!(%error, "call records: checkpoint failed; it is tried again");
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The table of calls: once, counted, bounded.
+
+use trunkline_calls::{CallStart, Calls, Cause, Counted, Direction, LimitReached, SessionKey};
+
+fn start<'a>(call_id: &'a [u8], caller: Counted, trunk: Counted) -> CallStart<'a> {
+    CallStart {
+        call_id,
+        from_tag: b"caller",
+        caller,
+        trunk,
+        ..CallStart::new(Direction::AgentToPstn, [192, 0, 2, 1].into())
+    }
+}
+
+const NOBODY: Counted = Counted { key: None, limit: None };
+
+#[test]
+fn a_call_is_counted_once_and_until_its_bye() {
+    let calls = Calls::new();
+    let key = SessionKey::reference(b"agent-01");
+    let who = Counted { key: Some(key), limit: None };
+    let call = calls.start(&start(b"1", who, NOBODY), 0).unwrap();
+    // The INVITE comes by again, with credentials or over a loop.
+    assert_eq!(calls.start(&start(b"1", who, NOBODY), 1), Ok(call));
+    assert_eq!(calls.sessions(key), 1);
+    assert!(calls.answered(call, b"callee", 2));
+    assert!(calls.answered(call, b"other-branch", 3));
+    // The branch that lost the race hangs up: the call goes on.
+    assert!(!calls.ended(b"1", b"caller", b"other-branch", Cause::NormalClearing, 4));
+    assert!(!calls.failed(call, 487, 4));
+    assert_eq!((calls.sessions(key), calls.stats().live), (1, 1));
+    let mut seen = 0;
+    assert!(calls.ended_with(b"1", b"callee", b"caller", Cause::NormalClearing, 9, |view| {
+        seen += 1;
+        assert_eq!((view.started, view.answered, view.ended), (0, Some(2), Some(9)));
+        assert_eq!((view.to_tag, view.status), (&b"callee"[..], 200));
+    }));
+    assert_eq!(seen, 1);
+    assert!(!calls.ended(b"1", b"callee", b"caller", Cause::NormalClearing, 9));
+    assert!(!calls.answered(call, b"late", 10));
+    assert_eq!((calls.sessions(key), calls.stats().live), (0, 0));
+}
+
+#[test]
+fn limits_refuse_and_leave_nothing_behind() {
+    let calls = Calls::new();
+    let (agent, trunk) = (SessionKey::reference(b"agent"), SessionKey::reference(b"trunk"));
+    let who = Counted { key: Some(agent), limit: Some(5) };
+    let via = Counted { key: Some(trunk), limit: Some(1) };
+    let first = calls.start(&start(b"1", who, via), 0).unwrap();
+    assert_eq!(calls.start(&start(b"2", who, via), 0), Err(LimitReached::Trunk));
+    assert_eq!((calls.sessions(agent), calls.sessions(trunk)), (1, 1));
+    assert!(calls.failed(first, 486, 1));
+    assert!(calls.start(&start(b"2", who, via), 1).is_ok());
+    assert_eq!(calls.stats().refused, 1);
+}
+
+#[test]
+fn the_next_trunk_takes_the_session_over() {
+    let calls = Calls::new();
+    let (one, two) = (SessionKey::reference(b"one"), SessionKey::reference(b"two"));
+    let via = |key| Counted { key: Some(key), limit: None };
+    let call = calls.start(&CallStart { trunk_ref: b"one", ..start(b"1", NOBODY, via(one)) }, 0).unwrap();
+    assert!(calls.assign(call, &CallStart { trunk_ref: b"trunk-two", ..start(b"1", NOBODY, via(two)) }));
+    assert_eq!((calls.sessions(one), calls.sessions(two)), (0, 1));
+    calls.answered(call, b"t", 1);
+    assert_eq!(
+        calls.live(0, 10, |view| assert_eq!((view.trunk_ref, view.to_tag), (&b"trunk-two"[..], &b"t"[..]))),
+        None
+    );
+    assert!(calls.failed(call, 500, 1) || calls.ended(b"1", b"caller", b"t", Cause::NormalClearing, 2));
+    assert_eq!(calls.sessions(two), 0);
+}
+
+#[test]
+fn a_session_without_bye_ends_by_the_sweep() {
+    let calls = Calls::new();
+    calls.set_session_limit(100);
+    let kept = calls.start(&start(b"kept", NOBODY, NOBODY), 0).unwrap();
+    let lost = calls.start(&start(b"lost", NOBODY, NOBODY), 0).unwrap();
+    calls.answered(kept, b"a", 0);
+    calls.answered(lost, b"b", 0);
+    assert!(calls.refreshed(b"kept", (b"a", b"caller"), 1800, 50_000));
+    assert_eq!(calls.sweep(99_999, usize::MAX), 0);
+    assert_eq!(calls.sweep(100_000, usize::MAX), 1);
+    let mut live = Vec::new();
+    calls.live(0, 10, |view| live.push(view.call_id.to_vec()));
+    assert_eq!(live, [b"kept"]);
+    let mut ended = 0;
+    for _ in 0..64 {
+        ended += calls.sweep(10_000_000, 1);
+    }
+    assert_eq!((ended, calls.stats().expired), (1, 2));
+}
+
+#[test]
+fn pages_of_live_calls_show_each_once() {
+    let calls = Calls::new();
+    for n in 0..500u32 {
+        calls.start(&start(n.to_string().as_bytes(), NOBODY, NOBODY), 0).unwrap();
+    }
+    let (mut from, mut seen) = (Some(0), std::collections::HashSet::new());
+    while let Some(at) = from {
+        from = calls.live(at, 7, |view| assert!(seen.insert(view.id)));
+    }
+    assert_eq!(seen.len(), 500);
+}
+
+#[test]
+fn causes_follow_the_status() {
+    for (status, name) in [(487, "NORMAL_CLEARING"), (486, "USER_BUSY"), (480, "NO_ANSWER"), (500, "UNKNOWN")]
+    {
+        assert_eq!(Cause::from_status(status).name(), name);
+        assert_eq!(Cause::from_name(name), Some(Cause::from_status(status)));
+    }
+}
