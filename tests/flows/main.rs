@@ -3,6 +3,7 @@
 mod calls;
 mod dialogs;
 mod durability;
+mod first_start;
 mod forking;
 mod live;
 mod refusals;

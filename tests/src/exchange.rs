@@ -25,6 +25,11 @@ impl Exchange {
         Exchange::start_with(resources, "", &[])
     }
 
+    /// As a newcomer starts it: no configuration, no resources.
+    pub fn first_start() -> Exchange {
+        Exchange::start_with(&Resources::new(), "", &[("TRUNKLINE_DATA", "sqlite:trunkline.db")])
+    }
+
     /// The same with a WebSocket listener beside UDP and TCP.
     pub fn start_ws(resources: &Resources) -> (Exchange, SocketAddr) {
         let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
