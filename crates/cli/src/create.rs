@@ -23,6 +23,10 @@ pub(crate) trait Create: clap::Args {
     fn common(&self) -> &New;
     /// Where the password is to come from, if there is one.
     fn password(&self) -> Option<&crate::command::NewPassword>;
+    /// Is the password one that others made, so that it must be asked for if nothing is said?
+    fn asks(&self) -> bool {
+        false
+    }
     /// The documents to create, the one that was asked for last.
     fn documents(&self, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String>;
 }
@@ -160,6 +164,10 @@ impl Create for CreatePeer {
 }
 
 impl Create for CreateTrunk {
+    fn asks(&self) -> bool {
+        true
+    }
+
     fn common(&self) -> &New {
         &self.new
     }

@@ -205,12 +205,16 @@ impl Session<'_, '_> {
             let texts = self.texts(std::slice::from_ref(file))?;
             return self.apply(ApplyMode::Create, texts);
         }
+        let mut how = arguments.password().cloned().unwrap_or_default();
+        if arguments.asks() && !how.password_stdin && !how.generate_password {
+            how.prompt_password = true;
+        }
         let mut connection = self.connect(true)?;
         let mut making = Making {
             connection: &mut connection,
             terminal: self.terminal,
             domain: &self.config.domain,
-            how: arguments.password().cloned().unwrap_or_default(),
+            how,
             generated: None,
         };
         let documents = arguments.documents(&mut making).map_err(Failure::Usage)?;

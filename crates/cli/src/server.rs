@@ -30,6 +30,10 @@ impl ControlServer {
     /// Starts answering. The socket is for the owner alone. One that a dead process left is taken over; one that
     /// somebody answers on is an error.
     pub fn start(path: &Path, backend: Arc<dyn ControlBackend>) -> io::Result<ControlServer> {
+        let named = |error: io::Error| {
+            let message = format!("the control socket {} (`control.socket`): {error}", path.display());
+            io::Error::new(error.kind(), message)
+        };
         if UnixStream::connect(path).is_ok() {
             let message = format!("another exchange answers on {} (`control.socket`)", path.display());
             return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
@@ -39,9 +43,9 @@ impl ControlServer {
         fresh.push(format!(".{}", std::process::id()));
         let fresh = PathBuf::from(fresh);
         let _ = std::fs::remove_file(&fresh);
-        let listener = UnixListener::bind(&fresh)?;
-        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
-        std::fs::rename(&fresh, path)?;
+        let listener = UnixListener::bind(&fresh).map_err(named)?;
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).map_err(named)?;
+        std::fs::rename(&fresh, path).map_err(named)?;
 
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

@@ -183,7 +183,9 @@ fn every_kind_can_be_made() {
     place.ok("acl create office --allow 192.0.2.0/24 --allow 2001:db8::/32 --deny 192.0.2.66");
     place.ok("credentials create pbx-1 --generate-password");
     place.ok("peers create asterisk --aor sip:conference@sip.local --contact 127.0.0.1:5070 --acl office");
-    place.ok("trunks create provider --host sip.provider.example --transport tls --user pbx-1 --register --acl office");
+    let trunk = "trunks create provider --host sip.provider.example --transport tls --user pbx-1 --register --acl office";
+    assert!(place.wrong(trunk, 64).contains("--password-stdin"), "the carrier made the password");
+    assert_eq!(place.said(&format!("{trunk} --password-stdin"), "theirs\n").code, 0);
     place.ok("trunks create Other --inbound pbx.example --host 192.0.2.10 --credentials credentials-pbx-1");
     place.ok("numbers create +17066041487 --trunk provider --to sip:1001@sip.local");
     place.ok(
@@ -211,6 +213,19 @@ fn every_kind_can_be_made() {
         |text: String| text.lines().filter(|l| !l.contains("updatedAt")).collect::<Vec<_>>().join("\n");
     assert_eq!(timeless(other.ok("export")), timeless(place.ok("export")));
     assert_eq!(other.ok(&format!("import --replace {}", backup.display())), "10 unchanged\n");
+}
+
+#[test]
+fn help_has_examples() {
+    use clap::CommandFactory;
+    let mut command = Arguments::command();
+    command.clone().debug_assert();
+    for name in
+        ["agents", "domains", "peers", "trunks", "numbers", "credentials", "acl", "users", "calls", "import"]
+    {
+        let found = command.find_subcommand_mut(name).expect("a subcommand");
+        assert!(found.render_long_help().to_string().contains(&format!("  trunkline {name} ")), "{name}");
+    }
 }
 
 #[test]

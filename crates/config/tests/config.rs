@@ -139,3 +139,18 @@ fn a_named_file_must_be_there() {
     let report = Config::load(Some("/nonexistent.yaml".as_ref()), &Env::default()).expect_err("missing");
     assert!(report.to_string().contains("cannot read the configuration /nonexistent.yaml"), "{report}");
 }
+
+#[test]
+fn the_shipped_example_has_every_key_with_its_default() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/trunkline.yaml");
+    let loaded =
+        Config::load(Some(path.as_ref()), &Env::default()).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(loaded.config, Config::default());
+    let absent: Vec<_> = loaded
+        .values
+        .iter()
+        .filter(|value| matches!(value.origin, trunkline_config::Origin::Default))
+        .map(|value| &value.path)
+        .collect();
+    assert!(absent.is_empty(), "{absent:?}");
+}

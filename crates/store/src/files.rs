@@ -55,7 +55,8 @@ fn look(folder: &Path) -> Result<Fingerprint, StoreError> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(wrong(&folder))? {
-            let path = entry.map_err(wrong(&folder))?.path();
+            let entry = entry.map_err(wrong(&folder))?;
+            let path = entry.path();
             if path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b".")) {
                 continue;
             }
@@ -63,7 +64,10 @@ fn look(folder: &Path) -> Result<Fingerprint, StoreError> {
             let Ok(data) = fs::metadata(&path) else { continue };
             let suffix = path.extension().and_then(|s| s.to_str()).unwrap_or_default().to_ascii_lowercase();
             if data.is_dir() {
-                folders.push(path);
+                // A link to a folder may lead in a circle.
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(path);
+                }
             } else if matches!(suffix.as_str(), "yaml" | "yml" | "json") {
                 found.push((path, data.modified().ok(), data.len()));
             }

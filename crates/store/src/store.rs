@@ -42,7 +42,8 @@ impl Store {
         }
     }
 
-    /// Makes changes, all or none: stored first, then in force. The times of the resources are set here.
+    /// Makes changes, all or none: stored first, then in force. The times of the resources are set here. Waits for
+    /// the disk: nothing for a shard's thread.
     pub fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         match self {
             Store::Files(files) => Err(StoreError::Files(files.folder.clone())),

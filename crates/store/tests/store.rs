@@ -117,6 +117,7 @@ fn files_are_taken_up_whole_or_not_at_all() {
     let domain = "- {apiVersion: v2, kind: Domain, ref: d, metadata: {name: d}, spec: {context: {domainUri: a.example}}}\n";
     std::fs::write(&domains, domain).expect("written");
     std::fs::write(folder.path().join("README.md"), "not: [a resource").expect("written");
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("circle")).expect("linked");
     let url = format!("files:{}", folder.path().display());
     let store = open(&url);
     assert!(!store.poll().expect("read"));

@@ -44,6 +44,8 @@ struct Open {
     anchor: usize,
     /// The key whose value comes next.
     key: Option<Key>,
+    /// Is that key the `<<` that merges? In quotes it is a key like any other.
+    merges: bool,
 }
 
 impl Tree<'_> {
@@ -57,12 +59,12 @@ impl Tree<'_> {
             }
             Event::SequenceStart(_, anchor, _) => {
                 let node = Node { place: self.place(span), content: Content::List(Vec::new()) };
-                self.open.push(Open { node, anchor, key: None });
+                self.open.push(Open { node, anchor, key: None, merges: false });
                 Ok(())
             }
             Event::MappingStart(_, anchor, _) => {
                 let node = Node { place: self.place(span), content: Content::Map(Vec::new()) };
-                self.open.push(Open { node, anchor, key: None });
+                self.open.push(Open { node, anchor, key: None, merges: false });
                 Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
@@ -97,11 +99,14 @@ impl Tree<'_> {
         match &mut open.node.content {
             Content::List(items) => items.push(node),
             Content::Map(entries) => match (open.key.take(), node.content) {
-                (None, Content::Scalar { text, .. }) => open.key = Some(Key { text, place: node.place }),
+                (None, Content::Scalar { text, plain }) => {
+                    open.merges = plain && text == "<<";
+                    open.key = Some(Key { text, place: node.place });
+                }
                 (None, Content::List(_) | Content::Map(_)) => {
                     return Err(error("a key must be text", node.place));
                 }
-                (Some(key), Content::Map(merged)) if key.text == "<<" => {
+                (Some(_), Content::Map(merged)) if open.merges => {
                     for (key, value) in merged {
                         if !entries.iter().any(|(k, _)| k.text == key.text) {
                             entries.push((key, value));
