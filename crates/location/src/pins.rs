@@ -1,6 +1,6 @@
 //! What selection remembers: which binding a call or a session was given, and whose turn is next.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -34,7 +34,7 @@ struct Pin {
 }
 
 /// What a pin is for; the kinds never meet.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Call,
     Affinity,
@@ -51,9 +51,7 @@ impl Pins {
 
     /// Scoped to the AOR, so that equal Call-IDs or references of two AORs have nothing in common.
     pub fn key(&self, kind: Kind, aor: &[u8], name: &[u8]) -> u64 {
-        let mut hash = self.hasher.build_hasher();
-        (kind, aor, name).hash(&mut hash);
-        hash.finish() | 1
+        self.hasher.hash_one((kind, aor, name)) | 1
     }
 
     fn shard(&self, key: u64) -> &Mutex<Shard> {

@@ -314,6 +314,8 @@ pub(crate) fn disconnect(record: &mut [u8], at: usize) {
 }
 
 /// A binding for a record under construction: kept as it is, or written anew.
+// A handful on the stack while a record is built: boxing the large one would cost more than it saves.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Part<'a> {
     Kept(Entry<'a>),
     New(Head, Texts<'a>),
