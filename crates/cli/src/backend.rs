@@ -15,8 +15,8 @@ pub trait ControlBackend: Send + Sync {
     /// How the exchange is. `resources` is filled in from the store.
     fn status(&self) -> Status;
 
-    /// The bindings whose AOR or contact has that text; all for `None`.
-    fn registrations(&self, filter: Option<&str>) -> Result<Vec<Registration>, String>;
+    /// Up to so many bindings; only those whose AOR or contact has that text, if there is one.
+    fn registrations(&self, filter: Option<&str>, limit: usize) -> Result<Vec<Registration>, String>;
 
     /// Removes the bindings of an AOR, or one contact of it; gives how many.
     fn kick(&self, aor: &str, contact: Option<&str>) -> Result<usize, String>;
@@ -43,8 +43,8 @@ pub fn answer(backend: &dyn ControlBackend, request: Request) -> Response {
             status.resources = resources::counts(store);
             Response::Status(status)
         }
-        Request::Registrations { filter } => {
-            told(backend.registrations(filter.as_deref()), |items| Response::Registrations { items })
+        Request::Registrations { filter, limit } => {
+            told(backend.registrations(filter.as_deref(), limit), |items| Response::Registrations { items })
         }
         Request::Kick { aor, contact } => {
             told(backend.kick(&aor, contact.as_deref()), |count| Response::Kicked { count })
@@ -85,7 +85,7 @@ impl ControlBackend for StoreOnly {
         Status { store: self.url.clone(), version: env!("CARGO_PKG_VERSION").into(), ..Status::default() }
     }
 
-    fn registrations(&self, _: Option<&str>) -> Result<Vec<Registration>, String> {
+    fn registrations(&self, _: Option<&str>, _: usize) -> Result<Vec<Registration>, String> {
         StoreOnly::none()
     }
 

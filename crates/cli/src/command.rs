@@ -395,6 +395,9 @@ pub struct Registrations {
     /// Only addresses and contacts with this text
     #[arg(long, short)]
     pub filter: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 1000)]
+    pub limit: usize,
     #[command(subcommand)]
     #[allow(missing_docs)]
     pub action: Option<RegistrationAction>,

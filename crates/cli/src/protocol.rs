@@ -60,6 +60,8 @@ pub enum Request {
         /// Only AORs and contacts with this text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         filter: Option<String>,
+        /// How many at most: there may be a million.
+        limit: usize,
     },
     /// Removes bindings; [`Response::Kicked`].
     Kick {
@@ -305,6 +307,9 @@ pub struct CallRecord {
     /// The callee's tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_tag: Option<String>,
+    /// Which way it went, e.g. `agent-to-pstn`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub direction: String,
     /// Who called.
     pub caller: String,
     /// Who was called.

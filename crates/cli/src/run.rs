@@ -335,12 +335,17 @@ impl Session<'_, '_> {
             Some(RegistrationAction::Kick { aor, .. }) => Some(aor.clone()),
             None => arguments.filter.clone(),
         };
-        let items = match ask(&mut connection, Request::Registrations { filter })? {
+        let limit = arguments.limit;
+        let items = match ask(&mut connection, Request::Registrations { filter, limit })? {
             Response::Registrations { items } => items,
             other => return unexpected(&other),
         };
         let Some(RegistrationAction::Kick { aor, contact }) = &arguments.action else {
-            return self.tell(&json!(items), || live::registrations(&items));
+            self.tell(&json!(items), || live::registrations(&items))?;
+            if items.len() == limit {
+                writeln!(self.terminal.err, "there may be more: --limit {}", limit.saturating_mul(10))?;
+            }
+            return Ok(());
         };
         let mut aors: Vec<&str> =
             items.iter().map(|r| r.aor.as_str()).filter(|known| means(known, aor)).collect();

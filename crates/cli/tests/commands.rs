@@ -92,10 +92,11 @@ impl ControlBackend for Fake {
         }
     }
 
-    fn registrations(&self, filter: Option<&str>) -> Result<Vec<Registration>, String> {
+    fn registrations(&self, filter: Option<&str>, limit: usize) -> Result<Vec<Registration>, String> {
         let all = ["sip:1001@sip.local", "sip:1002@sip.local", "sip:1002@other.example"];
         let found = all.iter().filter(|aor| filter.is_none_or(|text| aor.contains(text)));
         Ok(found
+            .take(limit)
             .map(|aor| Registration {
                 aor: (*aor).into(),
                 contact: "sip:x@192.0.2.7:5060".into(),
@@ -295,6 +296,8 @@ fn through_the_socket_of_a_server() {
     assert!(
         place.ok("registrations --filter 1001").contains("sip:1001@sip.local  sip:x@192.0.2.7:5060  59m 59s")
     );
+    let said = place.said("registrations --limit 2", "");
+    assert_eq!((said.out.lines().count(), said.err.as_str()), (3, "there may be more: --limit 20\n"));
     let error = place.wrong("registrations kick 1002", 64);
     assert!(error.contains("sip:1002@other.example, sip:1002@sip.local"), "{error}");
     place.ok("registrations kick 1002@sip.local");
