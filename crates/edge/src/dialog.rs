@@ -17,7 +17,8 @@ use trunkline_sip::Message;
 use trunkline_transaction::timers::T1_64;
 use trunkline_transaction::{NonInviteClient, Slot};
 
-/// Where a request inside a dialog goes.
+/// Where a request inside a dialog goes. Lives on the stack of one call, so its size costs nothing.
+#[allow(clippy::large_enum_variant)]
 enum Next<'a> {
     To(Outgoing<'a>),
     Nowhere,

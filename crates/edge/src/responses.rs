@@ -134,6 +134,9 @@ impl Edge {
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let Some(branch) = context.branches.get_mut(fork) else { return };
         let late = branch.code != 0;
+        // A trunk's challenge is between it and us: what the caller learns is that the call may not go there.
+        let refused = branch.target.trunk.is_some() && matches!(code, 401 | 407);
+        let code = if refused { 403 } else { code };
         if branch.code == 0 {
             branch.code = code;
         }
@@ -162,13 +165,13 @@ impl Edge {
         }
         let after = context.responses.on_final(fork as u8, code);
         let last_word = after.exhausted && context.later.is_empty() && context.responses.best() == Some((fork as u8, code));
-        if !last_word || matches!(code, 401 | 407) {
+        if (!last_word || matches!(code, 401 | 407)) && !refused {
             let copy = self.pool.copy(m.bytes);
             if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) {
                 b.response = copy;
             }
         }
-        if last_word && !matches!(code, 401 | 407) {
+        if last_word && !refused && !matches!(code, 401 | 407) {
             self.forward_failure(io, slot, m, code);
         } else {
             self.go_on(io, slot, after);

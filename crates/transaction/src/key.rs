@@ -31,9 +31,10 @@ impl KeyMaker {
 
     /// The key of `request`, taken as a request of `method`: an ACK and a CANCEL find their INVITE that way.
     ///
-    /// With the magic cookie branch, sent-by and method decide; without it the rules of RFC 2543 do (Call-ID,
-    /// CSeq, From tag, Request-URI and topmost Via; of the To tag nothing, since an ACK brings one that the
-    /// INVITE had not).
+    /// With the magic cookie branch, sent-by and method decide, and Call-ID and CSeq number, which are equal for
+    /// all that belongs to one transaction: a client whose branches are not as unique as it believes is served
+    /// all the same. Without the cookie the rules of RFC 2543 decide (From tag and Request-URI besides; of the To
+    /// tag nothing, since an ACK brings one that the INVITE had not).
     pub fn key(&self, request: &Message<'_>, via: &Via<'_>, method: Method) -> TransactionKey {
         let mut h = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
         let mut part = |bytes: &[u8]| {
@@ -42,12 +43,12 @@ impl KeyMaker {
         };
         part(via.branch);
         part(via.host);
+        part(request.call_id());
         if !via.has_cookie() {
-            part(request.call_id());
             part(request.from_tag());
             part(request.uri_text());
-            h.write_u32(request.cseq());
         }
+        h.write_u32(request.cseq());
         h.write_u16(via.port.unwrap_or(0));
         match method {
             Method::Invite | Method::Ack => h.write_u8(Method::Invite as u8),

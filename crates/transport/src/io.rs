@@ -1,11 +1,11 @@
 //! What a handler can do: send, connect, close, look at the clock.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use mio::{Interest, Registry, Token};
 use slab::Slab;
 use trunkline_sip::{ConnectionId, Flow, Transport};
@@ -81,6 +81,10 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
+/// The connections that live, of all shards: written when one comes or goes, asked only for those of another
+/// shard.
+pub type Alive = Arc<Mutex<HashSet<ConnectionId, foldhash::fast::RandomState>>>;
+
 /// The hands of a shard.
 pub struct Io<M> {
     pub(crate) now: u64,
@@ -98,6 +102,7 @@ pub struct Io<M> {
     pub(crate) serial: u64,
     pub(crate) limits: StreamLimits,
     pub(crate) mailboxes: Option<Mailboxes<M>>,
+    pub(crate) alive: Alive,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -131,9 +136,10 @@ impl<M> Io<M> {
         self.now = self.started.elapsed().as_millis() as u64;
     }
 
-    /// Lets shards write to each other.
-    pub fn introduce(&mut self, mailboxes: Mailboxes<M>) {
+    /// Lets shards write to each other and know of each other's connections.
+    pub fn introduce(&mut self, mailboxes: Mailboxes<M>, alive: Alive) {
         self.mailboxes = Some(mailboxes);
+        self.alive = alive;
     }
 
     /// Gives mail to another shard (or this one); `false` when it has ended.
@@ -141,9 +147,12 @@ impl<M> Io<M> {
         self.mailboxes.as_ref().and_then(|m| m.get(shard)).is_some_and(|m| m.post(mail))
     }
 
-    /// Is there a live connection to send on, for this egress?
+    /// Does this connection live, on whatever shard?
     pub fn is_connected(&self, connection: ConnectionId) -> bool {
-        connection.shard() != self.shard || self.place(connection).is_some()
+        if connection.shard() == self.shard {
+            return self.place(connection).is_some();
+        }
+        self.alive.lock().is_ok_and(|alive| alive.contains(&connection))
     }
 
     /// Sends one message. UDP goes out with the batch; on a stream it is written at the end of the batch,
@@ -262,6 +271,9 @@ impl<M> Io<M> {
         self.registry.register(&mut c.stream, Token(FIRST_CONNECTION + place), interest).ok()?;
         self.connections.insert(c);
         self.by_remote.insert((transport, remote), id);
+        if let Ok(mut alive) = self.alive.lock() {
+            alive.insert(id);
+        }
         if accepted {
             *self.per_address.entry(remote.ip()).or_insert(0) += 1;
         }
@@ -273,6 +285,9 @@ impl<M> Io<M> {
         let Some(place) = self.place(id) else { return };
         let mut c = self.connections.remove(place);
         let _ = self.registry.deregister(&mut c.stream);
+        if let Ok(mut alive) = self.alive.lock() {
+            alive.remove(&id);
+        }
         let key = (c.flow.transport, c.flow.remote);
         if self.by_remote.get(&key) == Some(&id) {
             self.by_remote.remove(&key);

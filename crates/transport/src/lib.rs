@@ -12,7 +12,7 @@ mod shard;
 mod udp;
 
 pub use connection::Closed;
-pub use io::{Counters, Egress, Io, Sent};
+pub use io::{Alive, Counters, Egress, Io, Sent};
 pub use mailbox::{Mail, Mailbox, Mailboxes};
 pub use shard::{Handler, ListenError, Listener, Shard, StreamLimits};
 pub use udp::{BATCH, Receiver, Sender, UdpSocket};

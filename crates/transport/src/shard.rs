@@ -15,7 +15,7 @@ use thiserror::Error;
 use trunkline_sip::{ConnectionId, Flow, Frame, ParseError, Transport};
 
 use crate::connection::Closed;
-use crate::io::{Counters, FIRST_CONNECTION, Io, count, unix_ms};
+use crate::io::{Alive, Counters, FIRST_CONNECTION, Io, count, unix_ms};
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::udp::{Receiver, Sender, UdpSocket};
 
@@ -167,6 +167,7 @@ impl<M: Send> Shard<M> {
             serial: 0,
             limits,
             mailboxes: None,
+            alive: Alive::default(),
             counters: Arc::new(Counters::default()),
         };
         Ok(Shard { poll, inbox, mailbox, tcp, receiver: Receiver::new(), scratch: vec![0; 65_536], io })

@@ -9,7 +9,7 @@ use trunkline_config::Config;
 use trunkline_edge::{Edge, EdgeMail, Shared};
 use trunkline_location::{Location, Persistence};
 use trunkline_store::{Store, Watch};
-use trunkline_transport::{Listener, Mail, Mailboxes, Shard};
+use trunkline_transport::{Alive, Listener, Mail, Mailboxes, Shard};
 
 use crate::edge_config::edge_config;
 use crate::{first_start, secret};
@@ -53,8 +53,9 @@ impl Exchange {
         let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
         let shared = Shared::new(edge, addresses.clone(), count, store.live().clone(), location, secret);
         shared.start(mailboxes.clone());
+        let alive = Alive::default();
         for shard in &mut shards {
-            shard.io.introduce(mailboxes.clone());
+            shard.io.introduce(mailboxes.clone(), alive.clone());
         }
         if let Some(made) = made {
             first_start::announce(&made, &addresses);
