@@ -6,6 +6,8 @@ mod durability;
 mod first_start;
 mod forking;
 mod live;
+mod peers;
+mod reach;
 mod refusals;
 mod registration;
 mod transfers;

@@ -38,13 +38,17 @@ impl Exchange {
 
     /// The same with lines of `trunkline.yaml` and environment overrides.
     pub fn start_with(resources: &Resources, config: &str, env: &[(&str, &str)]) -> Exchange {
-        let scratch = Scratch::new("exchange");
-        for (name, text) in resources.files() {
-            scratch.write(&format!("resources/{name}"), text);
-        }
-        scratch.write("trunkline.yaml", if config.is_empty() { "{}\n" } else { config });
-        let extra: Vec<_> = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let port = free_port();
+        let (scratch, extra) = prepare(resources, config, env);
+        Exchange::begin(scratch, free_port(), extra)
+    }
+
+    /// The same on a port of the caller's, with environment overrides.
+    pub fn start_at(port: u16, resources: &Resources, env: &[(&str, &str)]) -> Exchange {
+        let (scratch, extra) = prepare(resources, "", env);
+        Exchange::begin(scratch, port, extra)
+    }
+
+    fn begin(scratch: Scratch, port: u16, extra: Vec<(String, String)>) -> Exchange {
         let child = spawn(&scratch, port, &extra);
         let mut exchange = Exchange { scratch, port, extra, child };
         exchange.wait_ready();
@@ -148,6 +152,16 @@ impl Drop for Exchange {
             tail.iter().rev().for_each(|line| eprintln!("  {line}"));
         }
     }
+}
+
+/// Writes what it reads at its start.
+fn prepare(resources: &Resources, config: &str, env: &[(&str, &str)]) -> (Scratch, Vec<(String, String)>) {
+    let scratch = Scratch::new("exchange");
+    for (name, text) in resources.files() {
+        scratch.write(&format!("resources/{name}"), text);
+    }
+    scratch.write("trunkline.yaml", if config.is_empty() { "{}\n" } else { config });
+    (scratch, env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
 }
 
 fn spawn(scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Child {

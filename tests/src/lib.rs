@@ -37,13 +37,23 @@ pub use wire::{Closed, Wire, split_stream};
 use std::time::{Duration, Instant};
 
 /// Asks `check` every few milliseconds until it gives a value, or panics after `bound`.
-pub fn wait_for<T>(what: &str, bound: Duration, mut check: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, bound: Duration, check: impl FnMut() -> Option<T>) -> T {
+    wait_for_every(Duration::from_millis(5), what, bound, check)
+}
+
+/// The same with pauses of the caller's: for questions that must not come often.
+pub fn wait_for_every<T>(
+    pause: Duration,
+    what: &str,
+    bound: Duration,
+    mut check: impl FnMut() -> Option<T>,
+) -> T {
     let end = Instant::now() + bound;
     loop {
         if let Some(value) = check() {
             return value;
         }
         assert!(Instant::now() < end, "waited {bound:?} for {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
     }
 }

@@ -28,9 +28,10 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// A UDP socket on a free port of 127.0.0.1.
+    /// A UDP socket on a free port of the loopback address of the server's family.
     pub fn udp(server: SocketAddr) -> Wire {
-        Wire::udp_at(server, 0)
+        let host = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+        Wire::Udp { socket: UdpSocket::bind(host).expect("a UDP port"), server }
     }
 
     /// A UDP socket on a given port.

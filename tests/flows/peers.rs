@@ -1,0 +1,98 @@
+//! Peers: several contacts of one AOR taken in turn, session affinity, extra headers, message waiting.
+
+use trunkline_tests::{Exchange, Message, Resources, Ua};
+
+use super::{DOMAIN, agents, at, registered};
+
+const NUMBER: &str = "+17066041487";
+
+fn with_peer(more: &str) -> Resources {
+    agents().peer("asterisk", "sip:conference@sip.test", "pw-asterisk", more)
+}
+
+fn node(exchange: &Exchange) -> Ua {
+    let mut ua = Ua::udp(exchange.udp(), "asterisk", DOMAIN, "pw-asterisk");
+    let answer = ua.register(600);
+    assert_eq!(answer.status(), 200, "{}", answer.start);
+    ua
+}
+
+/// Which of the nodes gets an INVITE to the peer's AOR; it answers busy.
+fn rings(caller: &mut Ua, invite: &Message, nodes: &mut [Ua]) -> usize {
+    let invite = caller.call(invite);
+    let found = trunkline_tests::wait_for("an INVITE at a node", std::time::Duration::from_secs(5), || {
+        nodes.iter_mut().enumerate().find_map(|(n, ua)| {
+            let wait = std::time::Duration::from_millis(20);
+            ua.wait(wait, |m| m.method() == "INVITE" && m.call_id() == invite.call_id()).map(|m| (n, m))
+        })
+    });
+    nodes[found.0].respond(&found.1, 486, "Busy Here");
+    let failure = caller.status_for(&invite, 486);
+    caller.acknowledge_failure(&invite, &failure);
+    found.0
+}
+
+#[test]
+fn an_agent_calls_a_peers_nodes_in_turn() {
+    let exchange = Exchange::start(&with_peer(", loadBalancing: {algorithm: round-robin}"));
+    let mut nodes = [node(&exchange), node(&exchange)];
+    let mut caller = registered(&exchange, "1001");
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let invite = caller.invite(&at("conference"));
+        order.push(rings(&mut caller, &invite, &mut nodes));
+    }
+    assert!(order == [0, 1, 0, 1] || order == [1, 0, 1, 0], "{order:?}");
+}
+
+#[test]
+fn a_peer_calls_an_agent() {
+    let exchange = Exchange::start(&with_peer(""));
+    let mut node = node(&exchange);
+    let mut agent = registered(&exchange, "1001");
+    super::dialogs::connect(&mut node, &mut agent);
+}
+
+#[test]
+fn a_subscription_to_a_peers_aor_reaches_it() {
+    let exchange = Exchange::start(&with_peer(""));
+    let mut node = node(&exchange);
+    let mut agent = registered(&exchange, "1001");
+    let request = agent.request("SUBSCRIBE", &at("conference")).with("Event", "message-summary");
+    agent.send(&request);
+    let challenge = agent.final_for(&request);
+    let retry = agent.authorise(&request, &challenge, 1).expect("a challenge");
+    agent.send(&retry);
+    let arrived = node.request_of("SUBSCRIBE");
+    node.respond(&arrived, 200, "OK");
+    agent.status_for(&retry, 200);
+}
+
+#[test]
+fn a_numbers_extra_headers_and_affinity_reach_the_peer() {
+    let resources = with_peer(", loadBalancing: {algorithm: least-sessions, withSessionAffinity: true}")
+        .trunk("provider", "trunk.test", &[("127.0.0.1:9", 1, "udp")], None)
+        .raw(
+            "numbers.yaml",
+            &format!(
+                "- {{apiVersion: v2, kind: Number, ref: n1, metadata: {{name: n, geoInfo: {{city: C, country: C, countryIsoCode: US}}}}, spec: {{trunkRef: provider, location: {{telUrl: \"tel:{NUMBER}\", aorLink: \"sip:conference@sip.test\", sessionAffinityHeader: X-Room-Id, extraHeaders: [{{name: X-Origin, value: number-one}}]}}}}}}\n"
+            ),
+        );
+    let exchange = Exchange::start(&resources);
+    let mut nodes = [node(&exchange), node(&exchange)];
+    let mut caller = Ua::udp(exchange.udp(), "+4930123456", "trunk.test", "");
+    let target = format!("sip:{NUMBER}@trunk.test");
+    let mut rooms = Vec::new();
+    for room in ["a", "b", "a", "b", "a"] {
+        let invite = caller.invite(&target).with("X-Room-Id", room);
+        rooms.push(rings(&mut caller, &invite, &mut nodes));
+    }
+    assert!(rooms[0] == rooms[2] && rooms[2] == rooms[4] && rooms[1] == rooms[3], "{rooms:?}");
+    let invite = caller.invite(&target).with("X-Room-Id", "a");
+    caller.send(&invite);
+    let arrived = nodes[rooms[0]].request_of("INVITE");
+    assert_eq!(arrived.get("X-Origin"), Some("number-one"));
+    assert_eq!(arrived.get("X-Room-Id"), Some("a"));
+    nodes[rooms[0]].respond(&arrived, 486, "Busy Here");
+    caller.status_for(&invite, 486);
+}

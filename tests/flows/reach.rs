@@ -1,0 +1,112 @@
+//! How a phone is reached: the flow it came by, its connection, IPv6; and calls that outlive a restart.
+
+use std::net::SocketAddr;
+
+use trunkline_tests::{Exchange, Ua, free_port};
+
+use super::dialogs::{connect, talking};
+use super::{DOMAIN, agents, at, registered};
+
+#[test]
+fn a_contact_behind_a_nat_is_reached_where_it_came_from() {
+    let exchange = Exchange::start(&agents());
+    let mut callee = super::phone(&exchange, "1002");
+    // What a phone in a private network says of itself.
+    let request = callee.register_request(600).set("Contact", "<sip:1002@10.99.98.97:5060>");
+    assert_eq!(callee.ask(&request).0.status(), 200);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    assert_eq!(arrived.uri(), "sip:1002@10.99.98.97:5060");
+    // Its 200 has the private Contact too; ACK and BYE must find it all the same.
+    let ok = callee.response(&arrived, 200, "OK").set("Contact", "<sip:1002@10.99.98.97:5060>");
+    callee.send(&ok);
+    let ok = caller.status_for(&invite, 200);
+    let mut dialog = trunkline_tests::Dialog::of_caller(&invite, &ok);
+    let ack = dialog.request(&caller, "ACK");
+    caller.send(&ack);
+    callee.request_of("ACK");
+    let bye = dialog.request(&caller, "BYE");
+    caller.send(&bye);
+    let arrived = callee.request_of("BYE");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&bye, 200);
+}
+
+#[test]
+fn phones_on_tcp_are_reached_over_their_own_connections() {
+    let exchange = Exchange::start(&agents());
+    let mut phones = ["1001", "1002"].map(|user| {
+        let mut ua = Ua::tcp(exchange.tcp(), user, DOMAIN, &format!("pw-{user}"));
+        assert_eq!(ua.register(600).status(), 200);
+        ua
+    });
+    let [caller, callee] = &mut phones;
+    let (mut a, mut b) = connect(caller, callee);
+    let info = b.request(callee, "INFO");
+    callee.send(&info);
+    let arrived = caller.request_of("INFO");
+    caller.respond(&arrived, 200, "OK");
+    callee.status_for(&info, 200);
+    let bye = a.request(caller, "BYE");
+    caller.send(&bye);
+    let arrived = callee.request_of("BYE");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&bye, 200);
+}
+
+#[test]
+fn a_call_goes_on_after_a_kill_and_a_restart() {
+    let mut exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, mut b) = talking(&exchange, "1001", "1002");
+    exchange.kill();
+    exchange.restart();
+    let info = a.request(&caller, "INFO");
+    caller.send(&info);
+    let arrived = callee.request_of("INFO");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&info, 200);
+    let bye = b.request(&callee, "BYE");
+    callee.send(&bye);
+    let arrived = caller.request_of("BYE");
+    caller.respond(&arrived, 200, "OK");
+    callee.status_for(&bye, 200);
+}
+
+#[test]
+fn a_repeated_register_gets_an_equal_answer() {
+    let exchange = Exchange::start(&agents());
+    let mut ua = super::phone(&exchange, "1001");
+    let request = ua.register_request(600);
+    let (first, sent) = ua.ask(&request);
+    ua.send(&sent);
+    let again = ua.final_for(&sent);
+    assert_eq!(again.status(), first.status());
+    assert_eq!(again.list("Contact").len(), first.list("Contact").len());
+}
+
+#[test]
+fn ipv6_beside_ipv4() {
+    let port = free_port();
+    let six = SocketAddr::from(([0_u16, 0, 0, 0, 0, 0, 0, 1], port));
+    let four = SocketAddr::from(([127, 0, 0, 1], port));
+    let both = format!("{four},{six}");
+    let exchange = Exchange::start_at(port, &agents(), &[("TRUNKLINE_LISTEN_UDP", &both)]);
+    let mut callee = Ua::udp(six, "1002", DOMAIN, "pw-1002");
+    assert_eq!(callee.register(600).status(), 200);
+    let mut caller = registered(&exchange, "1001");
+    let (mut a, mut b) = connect(&mut caller, &mut callee);
+    // The two sides see the exchange under different addresses: both Record-Routes are there (RFC 5658).
+    assert_eq!(a.routes.len(), 2, "{:?}", a.routes);
+    let info = b.request(&callee, "INFO");
+    callee.send(&info);
+    let arrived = caller.request_of("INFO");
+    caller.respond(&arrived, 200, "OK");
+    callee.status_for(&info, 200);
+    let bye = a.request(&caller, "BYE");
+    caller.send(&bye);
+    let arrived = callee.request_of("BYE");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&bye, 200);
+}
