@@ -26,7 +26,11 @@ pub(crate) struct Addresses {
 const REMEMBERED: usize = 65_536;
 
 impl Addresses {
-    pub(crate) fn new(listeners: Vec<Listener>, external: Vec<IpAddr>, localnets: Vec<IpNet>) -> Arc<Addresses> {
+    pub(crate) fn new(
+        listeners: Vec<Listener>,
+        external: Vec<IpAddr>,
+        localnets: Vec<IpNet>,
+    ) -> Arc<Addresses> {
         Arc::new(Addresses {
             listeners,
             external,
@@ -51,7 +55,9 @@ impl Addresses {
         self.listeners.iter().any(|l| {
             port_fits(l)
                 && (l.address.ip() == ip
-                    || l.address.ip().is_unspecified() && l.address.is_ipv4() == ip.is_ipv4() && self.is_local(ip))
+                    || l.address.ip().is_unspecified()
+                        && l.address.is_ipv4() == ip.is_ipv4()
+                        && self.is_local(ip))
         })
     }
 
@@ -93,9 +99,15 @@ impl Addresses {
         let listener = self
             .listeners
             .iter()
-            .find(|l| l.transport == egress.transport && l.address.port() == egress.local.port() && l.address.is_ipv4() == remote.is_ipv4())
+            .find(|l| {
+                l.transport == egress.transport
+                    && l.address.port() == egress.local.port()
+                    && l.address.is_ipv4() == remote.is_ipv4()
+            })
             .or_else(|| {
-                self.listeners.iter().find(|l| l.transport == egress.transport && l.address.is_ipv4() == remote.is_ipv4())
+                self.listeners
+                    .iter()
+                    .find(|l| l.transport == egress.transport && l.address.is_ipv4() == remote.is_ipv4())
             })
             .or_else(|| self.listeners.iter().find(|l| l.transport == egress.transport));
         let port = listener.map_or(egress.transport.default_port(), |l| l.address.port());

@@ -8,7 +8,9 @@ use crate::shared::Shared;
 #[derive(Default)]
 pub struct Calls;
 impl Calls {
-    pub fn sessions(&self, _id: u64) -> u32 { 0 }
+    pub fn sessions(&self, _id: u64) -> u32 {
+        0
+    }
     pub fn sweep(&self, _now: u64, _n: usize) {}
 }
 

@@ -14,7 +14,12 @@ use crate::resolver::Resolved;
 
 impl Edge {
     /// Runs the router to its end: the decision stands in `plan`.
-    pub(crate) fn decide(&mut self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, plan: &mut Plan) -> Result<(), ParseError> {
+    pub(crate) fn decide(
+        &mut self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        plan: &mut Plan,
+    ) -> Result<(), ParseError> {
         let shared = self.shared.clone();
         let tables = shared.tables.load();
         let own = |uri: &Uri<'_>| shared.addresses.is_own(uri);
@@ -22,7 +27,8 @@ impl Edge {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let request = Request::new(inbound.message, *inbound.flow, &shared.config.routing, &own, self.random)?;
+        let request =
+            Request::new(inbound.message, *inbound.flow, &shared.config.routing, &own, self.random)?;
         let mut route = Route::default();
         let mut step = route.start(&request, plan);
         while let Step::Need(lookup) = step {
@@ -67,7 +73,13 @@ impl Edge {
     }
 
     /// Judges the digest a request carries for `realm`.
-    fn judge(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, credentials: Option<&Credentials>, realm: &[u8]) -> Verdict {
+    fn judge(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        credentials: Option<&Credentials>,
+        realm: &[u8],
+    ) -> Verdict {
         let m = &inbound.message;
         let digest = m
             .header_lines(HeaderName::ProxyAuthorization)
@@ -82,9 +94,8 @@ impl Edge {
             return Verdict::Throttled(seconds);
         }
         let known = credentials.filter(|c| c.username.as_bytes() == digest.username.as_ref());
-        let ha1 = known.map(|c| {
-            shared.ha1.get(digest.algorithm, c.username.as_bytes(), realm, c.password.as_bytes())
-        });
+        let ha1 = known
+            .map(|c| shared.ha1.get(digest.algorithm, c.username.as_bytes(), realm, c.password.as_bytes()));
         let fingerprint = shared.secret.tag(inbound.via.branch, m.call_id(), &m.cseq().to_le_bytes());
         let request = Presented { method: m.method_name(), realm, fingerprint };
         match shared.authenticator.check(&digest, &request, ha1.as_ref(), now) {

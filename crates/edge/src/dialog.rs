@@ -137,18 +137,23 @@ impl Edge {
     }
 
     /// An ACK: to a failure it ends here (§17.2.1), to a 2xx it follows the dialog.
-    pub(crate) fn on_ack(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>, routes: &Routes<'_>) {
+    pub(crate) fn on_ack(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        uri: &Uri<'_>,
+        routes: &Routes<'_>,
+    ) {
         let m = &inbound.message;
         let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
         if let Some(slot) = self.find(key) {
             let now = io.now();
-            if let Some(context) = self.contexts.get_mut(slot) {
-                if let crate::context::Server::Invite(s) = &mut context.server {
-                    if !s.is_accepted() {
-                        s.on_ack(now);
-                        return self.settle(slot);
-                    }
-                }
+            if let Some(context) = self.contexts.get_mut(slot)
+                && let crate::context::Server::Invite(s) = &mut context.server
+                && !s.is_accepted()
+            {
+                s.on_ack(now);
+                return self.settle(slot);
             }
         }
         // Our own stateless answers want no more than that their ACK goes no further.
@@ -195,7 +200,8 @@ impl Edge {
         let now = io.now();
         let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) else { return };
         let Client::Invite(client) = &branch.client else { return };
-        if matches!(branch.cancel, Cancel::Sent(_)) || branch.sent.is_empty() || branch.client.is_terminated() {
+        if matches!(branch.cancel, Cancel::Sent(_)) || branch.sent.is_empty() || branch.client.is_terminated()
+        {
             return;
         }
         if !client.is_proceeding() {
@@ -213,7 +219,8 @@ impl Edge {
     /// Sends (again) the CANCEL of a branch.
     pub(crate) fn send_cancel(&mut self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
         let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i)) else { return };
-        let (mut index, mut out) = (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
+        let (mut index, mut out) =
+            (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
         if index.parse(&branch.sent, &trunkline_sip::Limits::default()).is_ok() {
             forward::companion(&Message::new(&branch.sent, &index), "CANCEL", None, &mut out);
             io.send(&branch.egress, &out);

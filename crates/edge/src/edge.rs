@@ -86,7 +86,9 @@ impl Edge {
     /// Takes a transaction out and gives its buffers back.
     pub(crate) fn forget(&mut self, slot: Slot) {
         let Some(context) = self.contexts.remove(slot) else { return };
-        if let Ok(entry) = self.by_key.find_entry(context.key.short(), |(k, s)| *k == context.key && *s == slot) {
+        if let Ok(entry) =
+            self.by_key.find_entry(context.key.short(), |(k, s)| *k == context.key && *s == slot)
+        {
             entry.remove();
         }
         self.pool.give(context.reply);

@@ -39,7 +39,13 @@ pub(crate) struct Outgoing<'a> {
 
 impl Edge {
     /// Forwards a request that begins something, to the plan's targets.
-    pub(crate) fn forward(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, key: TransactionKey, plan: &Plan) {
+    pub(crate) fn forward(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        plan: &Plan,
+    ) {
         let targets = plan.targets.as_slice();
         let targets = targets.get(..MOST_TARGETS.min(targets.len())).unwrap_or_default();
         let mut ways: ArrayVec<Option<Egress>, MOST_TARGETS> = ArrayVec::new();
@@ -73,7 +79,9 @@ impl Edge {
         let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless {
             match ways.first().copied().flatten() {
-                Some(egress) => self.send_stateless(io, inbound, &outgoing(first, egress, None), Some(plan), loop_mac),
+                Some(egress) => {
+                    self.send_stateless(io, inbound, &outgoing(first, egress, None), Some(plan), loop_mac)
+                }
                 None => self.refuse(io, inbound, 503, None),
             }
             return;
@@ -102,7 +110,14 @@ impl Edge {
                     None => self.push_dead(slot, info),
                 }
             } else {
-                self.put_off(inbound, slot, way.map(|w| outgoing(target, w, breadth)), plan, target.group, info);
+                self.put_off(
+                    inbound,
+                    slot,
+                    way.map(|w| outgoing(target, w, breadth)),
+                    plan,
+                    target.group,
+                    info,
+                );
             }
         }
         self.after_start(io, slot);
@@ -279,7 +294,9 @@ impl Edge {
 
     /// Starts the next group of targets; what there is of them may fail at once.
     pub(crate) fn next_targets(&mut self, io: &mut Io<EdgeMail>, slot: Slot) {
-        let Some(group) = self.contexts.get(slot).and_then(|c| c.later.last()).map(|l| l.group) else { return };
+        let Some(group) = self.contexts.get(slot).and_then(|c| c.later.last()).map(|l| l.group) else {
+            return;
+        };
         while let Some(context) = self.contexts.get_mut(slot) {
             if context.later.last().is_none_or(|l| l.group != group) {
                 break;
@@ -289,7 +306,8 @@ impl Edge {
             match later.egress {
                 Some(egress) => {
                     let name = self.branch_name(slot, fork, loop_mac);
-                    if let Some(place) = later.request.get_mut(later.branch_at..later.branch_at + name.len()) {
+                    if let Some(place) = later.request.get_mut(later.branch_at..later.branch_at + name.len())
+                    {
                         place.copy_from_slice(&name);
                     }
                     self.send_branch(io, slot, egress, later.fallback, &later.request, later.target);
@@ -326,7 +344,11 @@ impl Edge {
         let shared = self.shared.clone();
         let splices = &mut self.scratch.splices;
         forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
-        if out.len() > LARGE && o.egress.transport == Transport::Udp && o.may_grow && shared.addresses.has(Transport::Tcp) {
+        if out.len() > LARGE
+            && o.egress.transport == Transport::Udp
+            && o.may_grow
+            && shared.addresses.has(Transport::Tcp)
+        {
             edits.via_transport = Transport::Tcp;
             forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
             return Some(o.egress);

@@ -37,7 +37,12 @@ pub(crate) fn way_back(via: &Via<'_>, flow: &Flow) -> Egress {
 /// Writes the topmost Via as it must be passed on into `out`: `received` when the addresses differ or `rport`
 /// was asked for, `rport` filled in (RFC 3261 §18.2.1, RFC 3581 §4). What a client put there itself goes.
 /// `None` when nothing changes; else the stretch of the message that `out` replaces.
-pub(crate) fn complete_via(message: &Message<'_>, via: &Via<'_>, flow: &Flow, out: &mut Vec<u8>) -> Option<Span> {
+pub(crate) fn complete_via(
+    message: &Message<'_>,
+    via: &Via<'_>,
+    flow: &Flow,
+    out: &mut Vec<u8>,
+) -> Option<Span> {
     let element = message.top_via_text().ok()?;
     let translated = parse_ip(via.host) != Some(flow.remote.ip());
     if !translated && via.rport.is_none() && via.received.is_none() {

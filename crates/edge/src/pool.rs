@@ -39,14 +39,14 @@ impl Pool {
     /// Takes a buffer back.
     pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if capacity < STEP || capacity > LARGEST || capacity % STEP != 0 {
+        if !(STEP..=LARGEST).contains(&capacity) || !capacity.is_multiple_of(STEP) {
             return;
         }
-        if let Some(free) = self.free.get_mut(capacity / STEP - 1) {
-            if free.len() < KEPT {
-                buffer.clear();
-                free.push(buffer);
-            }
+        if let Some(free) = self.free.get_mut(capacity / STEP - 1)
+            && free.len() < KEPT
+        {
+            buffer.clear();
+            free.push(buffer);
         }
     }
 }

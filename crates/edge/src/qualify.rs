@@ -100,7 +100,12 @@ impl Edge {
     }
 
     /// Takes an answer to one of our questions; `false` when it is none.
-    pub(crate) fn on_qualify_response(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, m: &Message<'_>) -> bool {
+    pub(crate) fn on_qualify_response(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        flow: &Flow,
+        m: &Message<'_>,
+    ) -> bool {
         let Ok(via) = m.top_via() else { return false };
         let Some(digits) = via.branch.strip_prefix(MAGIC_COOKIE).and_then(|b| b.strip_prefix(b"q")) else {
             return false;

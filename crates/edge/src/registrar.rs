@@ -52,7 +52,14 @@ impl Edge {
     }
 
     /// Sends one challenge per algorithm, all with the same nonce (RFC 8760 §2.3).
-    pub(crate) fn challenge(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, plan: &Plan, proxy: bool, stale: bool) {
+    pub(crate) fn challenge(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        plan: &Plan,
+        proxy: bool,
+        stale: bool,
+    ) {
         if inbound.method == Method::Ack {
             return;
         }
@@ -61,7 +68,8 @@ impl Edge {
             return self.refuse(io, inbound, 400, None);
         };
         let nonce = self.shared.authenticator.nonce(realm, io.unix_ms());
-        let (code, name) = if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
+        let (code, name) =
+            if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let mut extra = std::mem::take(&mut self.scratch.text);
         extra.clear();
         for algorithm in &plan.algorithms {
@@ -91,8 +99,12 @@ impl Edge {
         let mut changes: SmallVec<[ContactChange<'_>; 4]> = SmallVec::new();
         let wildcard = match self.read_contacts(inbound, fixed_expires, &mut changes) {
             Ok(wildcard) => wildcard,
-            Err(Refused::Malformed(error)) => return self.refuse(io, inbound, error.status(), Some(&error.to_string())),
-            Err(Refused::BadWildcard) => return self.refuse(io, inbound, 400, Some("Wildcard Only Alone and With Expires 0")),
+            Err(Refused::Malformed(error)) => {
+                return self.refuse(io, inbound, error.status(), Some(&error.to_string()));
+            }
+            Err(Refused::BadWildcard) => {
+                return self.refuse(io, inbound, 400, Some("Wildcard Only Alone and With Expires 0"));
+            }
             Err(Refused::TooMany) => return self.refuse(io, inbound, 403, Some("Too Many Contacts")),
             Err(Refused::TooBrief) => {
                 let mut extra = Vec::new();
@@ -120,7 +132,8 @@ impl Edge {
         let now = io.unix_ms();
         let mut list = std::mem::take(&mut self.scratch.contacts);
         list.clear();
-        let result = self.shared.location.register(&register, now, |binding| put_contact(&binding, now, &mut list));
+        let result =
+            self.shared.location.register(&register, now, |binding| put_contact(&binding, now, &mut list));
         match result {
             Ok(_) => {
                 self.counters.registered.add();
@@ -195,7 +208,9 @@ impl Edge {
     fn is_behind_nat(&self, inbound: &Inbound<'_>) -> bool {
         let flow = inbound.flow;
         // Browsers cannot be connected to (RFC 7118 §5), nor can TLS clients without a certificate.
-        if !matches!(flow.transport, Transport::Udp | Transport::Tcp) || sender_is_translated(&inbound.via, flow) {
+        if !matches!(flow.transport, Transport::Udp | Transport::Tcp)
+            || sender_is_translated(&inbound.via, flow)
+        {
             return true;
         }
         let contact = inbound.message.list(HeaderName::Contact).next().and_then(Result::ok);
@@ -218,7 +233,10 @@ impl Edge {
 fn is_private(ip: std::net::IpAddr) -> bool {
     match ip {
         std::net::IpAddr::V4(v4) => {
-            v4.is_private() || v4.is_link_local() || v4.is_loopback() || v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64
+            v4.is_private()
+                || v4.is_link_local()
+                || v4.is_loopback()
+                || v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64
         }
         std::net::IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
@@ -276,7 +294,17 @@ mod tests {
 
     #[test]
     fn q_values() {
-        for (text, q) in [("1", Some(1000)), ("0.7", Some(700)), ("0.005", Some(5)), ("1.000", Some(1000)), ("1.5", None), ("0.0001", None), ("x", None), ("", None), ("0", Some(0))] {
+        for (text, q) in [
+            ("1", Some(1000)),
+            ("0.7", Some(700)),
+            ("0.005", Some(5)),
+            ("1.000", Some(1000)),
+            ("1.5", None),
+            ("0.0001", None),
+            ("x", None),
+            ("", None),
+            ("0", Some(0)),
+        ] {
             assert_eq!(thousandths(text.as_bytes()), q, "{text}");
         }
     }

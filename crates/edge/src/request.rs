@@ -19,7 +19,13 @@ pub(crate) const ALLOW: &[u8] = b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGI
 
 impl Edge {
     /// A well-formed request.
-    pub(crate) fn on_request(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, message: Message<'_>, method: Method) {
+    pub(crate) fn on_request(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        flow: &Flow,
+        message: Message<'_>,
+        method: Method,
+    ) {
         self.counters.requests.add();
         // Without a readable topmost Via there is nobody to answer.
         let Ok(via) = message.top_via() else {
@@ -53,16 +59,18 @@ impl Edge {
             Method::Cancel => return self.on_cancel(io, inbound),
             // These change nothing when repeated, or are recognised by the registrar: no transaction
             // (RFC 3261 §8.2.7).
-            Method::Register | Method::Options if routes.dialog.is_none() && self.is_for_us(&uri, inbound.method) => {
+            Method::Register | Method::Options
+                if routes.dialog.is_none() && self.is_for_us(&uri, inbound.method) =>
+            {
                 return self.serve(io, inbound, &uri);
             }
             _ => {}
         }
         let key = self.shared.keys.key(m, &inbound.via, inbound.method);
-        if !self.shared.config.stateless {
-            if let Some(slot) = self.find(key) {
-                return self.on_retransmission(io, slot);
-            }
+        if !self.shared.config.stateless
+            && let Some(slot) = self.find(key)
+        {
+            return self.on_retransmission(io, slot);
         }
         if m.max_forwards() == Some(0) {
             return self.refuse(io, inbound, 483, None);
@@ -157,7 +165,11 @@ impl Edge {
     /// Answers a request that is for the exchange itself.
     fn serve(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>) {
         let m = &inbound.message;
-        if self.refuse_extensions(io, inbound, m.list(HeaderName::Require).flatten().filter(|t| !is_supported(t))) {
+        if self.refuse_extensions(
+            io,
+            inbound,
+            m.list(HeaderName::Require).flatten().filter(|t| !is_supported(t)),
+        ) {
             return;
         }
         match inbound.method {
@@ -174,18 +186,21 @@ impl Edge {
             Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify => {
                 self.refuse(io, inbound, 481, None);
             }
-            Method::Invite
-            | Method::Message
-            | Method::Subscribe
-            | Method::Publish
-            | Method::Refer => self.refuse(io, inbound, 404, None),
+            Method::Invite | Method::Message | Method::Subscribe | Method::Publish | Method::Refer => {
+                self.refuse(io, inbound, 404, None)
+            }
             Method::Ack | Method::Cancel => {}
             Method::Other => self.reply(io, inbound, 405, None, ALLOW),
         }
     }
 
     /// Asks the router and does what it says.
-    fn route(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, key: trunkline_transaction::TransactionKey) {
+    fn route(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: trunkline_transaction::TransactionKey,
+    ) {
         let mut plan = std::mem::take(&mut self.scratch.plan);
         if let Err(error) = self.decide(io, inbound, &mut plan) {
             self.scratch.plan = plan;
@@ -207,9 +222,16 @@ impl Edge {
     }
 
     /// A message that breaks the rules: 400 and its like where it can be answered, else a counter.
-    pub(crate) fn on_malformed(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, message: Message<'_>, error: ParseError) {
+    pub(crate) fn on_malformed(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        flow: &Flow,
+        message: Message<'_>,
+        error: ParseError,
+    ) {
         let method = message.method();
-        let answerable = response::can_answer(&message).is_ok() && !matches!(method, None | Some(Method::Ack));
+        let answerable =
+            response::can_answer(&message).is_ok() && !matches!(method, None | Some(Method::Ack));
         match (answerable, message.top_via()) {
             (true, Ok(via)) => {
                 self.counters.malformed.add();
@@ -233,7 +255,13 @@ impl Edge {
     }
 
     /// An answer without further headers.
-    pub(crate) fn refuse(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, code: u16, phrase: Option<&str>) {
+    pub(crate) fn refuse(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        code: u16,
+        phrase: Option<&str>,
+    ) {
         self.reply(io, inbound, code, phrase, b"");
     }
 

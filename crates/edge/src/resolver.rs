@@ -183,7 +183,10 @@ mod tests {
         let r = Resolver::new(&[("sip.provider.net".into(), vec!["127.0.0.1:7060".parse().unwrap()])]);
         let to = |t, a: &str| Resolved::To(Egress::to(t, a.parse().unwrap()));
         assert_eq!(r.resolve_uri(b"sip:a@192.0.2.1"), to(Transport::Udp, "192.0.2.1:5060"));
-        assert_eq!(r.resolve_uri(b"sip:a@[2001:db8::1]:9;transport=tcp"), to(Transport::Tcp, "[2001:db8::1]:9"));
+        assert_eq!(
+            r.resolve_uri(b"sip:a@[2001:db8::1]:9;transport=tcp"),
+            to(Transport::Tcp, "[2001:db8::1]:9")
+        );
         assert_eq!(r.resolve_uri(b"sip:a@SIP.provider.net"), to(Transport::Udp, "127.0.0.1:7060"));
         assert_eq!(r.resolve_uri(b"sip:a@sip.provider.net:5080"), to(Transport::Udp, "127.0.0.1:5080"));
         assert_eq!(r.resolve_uri(b"sip:a@255.255.255.255"), Resolved::Nowhere);

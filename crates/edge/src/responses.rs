@@ -32,7 +32,8 @@ impl Edge {
         let slot = Slot { number: name.slot, generation: name.generation };
         let fork = usize::from(name.fork);
         let ours = self.contexts.get(slot).is_some_and(|c| {
-            c.loop_mac == name.loop_mac && c.branches.get(fork).is_some_and(|b| !b.sent.is_empty() || b.code != 0)
+            c.loop_mac == name.loop_mac
+                && c.branches.get(fork).is_some_and(|b| !b.sent.is_empty() || b.code != 0)
         });
         if !ours {
             return self.counters.stray_responses.add();
@@ -47,10 +48,10 @@ impl Edge {
 
     fn on_cancel_response(&mut self, io: &Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
         let class = Class::of(m.status().unwrap_or(0));
-        if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) {
-            if let Cancel::Sent(client) = &mut branch.cancel {
-                client.on_response(class, io.now());
-            }
+        if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork))
+            && let Cancel::Sent(client) = &mut branch.cancel
+        {
+            client.on_response(class, io.now());
         }
     }
 
@@ -83,13 +84,17 @@ impl Edge {
     /// Sends the ACK to a failure and keeps it in the place of the request.
     fn acknowledge(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
         let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) else { return };
-        let (mut index, mut out) = (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
+        let (mut index, mut out) =
+            (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
         if index.parse(&branch.sent, &Limits::default()).is_ok() {
             let sent = Message::new(&branch.sent, &index);
             forward::companion(&sent, "ACK", m.header(HeaderName::To), &mut out);
             io.send(&branch.egress, &out);
             // A challenge may still be answered with the request itself; `retry` comes first then.
-            if branch.target.credentials.is_none() || branch.target.authenticated || !matches!(m.status(), Some(401 | 407)) {
+            if branch.target.credentials.is_none()
+                || branch.target.authenticated
+                || !matches!(m.status(), Some(401 | 407))
+            {
                 self.pool.replace(&mut branch.sent, &out);
             }
         }
@@ -143,7 +148,10 @@ impl Edge {
         if (200..300).contains(&code) {
             let after = match late {
                 // A later 2xx of the same branch, or of one that was given up: it goes through as well.
-                true => trunkline_proxy::After { cancel_others: false, ..context.responses.on_final(fork as u8, code) },
+                true => trunkline_proxy::After {
+                    cancel_others: false,
+                    ..context.responses.on_final(fork as u8, code)
+                },
                 false => context.responses.on_final(fork as u8, code),
             };
             self.forward_success(io, slot, fork, m);
@@ -164,7 +172,9 @@ impl Edge {
             context.later.clear();
         }
         let after = context.responses.on_final(fork as u8, code);
-        let last_word = after.exhausted && context.later.is_empty() && context.responses.best() == Some((fork as u8, code));
+        let last_word = after.exhausted
+            && context.later.is_empty()
+            && context.responses.best() == Some((fork as u8, code));
         if (!last_word || matches!(code, 401 | 407)) && !refused {
             let copy = self.pool.copy(m.bytes);
             if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) {
@@ -298,14 +308,15 @@ impl Edge {
     pub(crate) fn answer_locally(&mut self, io: &mut Io<EdgeMail>, slot: Slot, code: u16) {
         let now = io.now();
         let Some(context) = self.contexts.get_mut(slot) else { return };
-        if let crate::context::Server::NonInvite(s) = &mut context.server {
-            if code == 408 {
-                // Whoever asked has given up by now; a 408 would only confuse (RFC 4320 §4.1).
-                s.terminate();
-                return self.counters.timeouts.add();
-            }
+        if let crate::context::Server::NonInvite(s) = &mut context.server
+            && code == 408
+        {
+            // Whoever asked has given up by now; a 408 would only confuse (RFC 4320 §4.1).
+            s.terminate();
+            return self.counters.timeouts.add();
         }
-        let (mut index, mut out) = (std::mem::take(&mut self.scratch.index_for_replies), std::mem::take(&mut self.scratch.out));
+        let (mut index, mut out) =
+            (std::mem::take(&mut self.scratch.index_for_replies), std::mem::take(&mut self.scratch.out));
         if index.parse(&context.reply, &Limits::default()).is_ok() {
             let last = Message::new(&context.reply, &index);
             let mut tag = [0u8; 16];
@@ -340,11 +351,8 @@ impl Edge {
 
     /// A response to a request that was forwarded without a transaction: the MAC shows that it was ours.
     fn on_stateless_response(&mut self, io: &mut Io<EdgeMail>, m: &Message<'_>, via: &Via<'_>) {
-        let second = m
-            .list(HeaderName::Via)
-            .nth(1)
-            .and_then(Result::ok)
-            .and_then(|element| Via::parse(element).ok());
+        let second =
+            m.list(HeaderName::Via).nth(1).and_then(Result::ok).and_then(|element| Via::parse(element).ok());
         let (Some(name), Some(next)) = (StatelessBranch::decode(via.branch), second) else {
             return self.counters.stray_responses.add();
         };
@@ -397,10 +405,10 @@ impl Edge {
                 // Nobody takes large requests over TCP there: as the RFC says, UDP then. Our Via is the first.
                 branch.egress = egress;
                 branch.client = crate::context::Client::new(method, false, now);
-                if let Some(at) = memchr::memmem::find(&branch.sent, b"Via: SIP/2.0/TCP ") {
-                    if let Some(name) = branch.sent.get_mut(at + 13..at + 16) {
-                        name.copy_from_slice(Transport::Udp.via_name().as_bytes());
-                    }
+                if let Some(at) = memchr::memmem::find(&branch.sent, b"Via: SIP/2.0/TCP ")
+                    && let Some(name) = branch.sent.get_mut(at + 13..at + 16)
+                {
+                    name.copy_from_slice(Transport::Udp.via_name().as_bytes());
                 }
                 io.send(&branch.egress, &branch.sent);
             }

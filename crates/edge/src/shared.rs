@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::calls::Calls;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
-use crate::calls::Calls;
 use trunkline_digest::{Authenticator, Ha1Cache, Throttle};
 use trunkline_location::Location;
 use trunkline_model::{Live, Ref};
@@ -110,7 +110,11 @@ impl Shared {
         let bit = 1u64 << place;
         let entry = self.trunks.read().get(trunk).cloned();
         let entry = entry.unwrap_or_else(|| self.trunks.write().entry(trunk.clone()).or_default().clone());
-        let before = if down { entry.fetch_or(bit, Ordering::Relaxed) } else { entry.fetch_and(!bit, Ordering::Relaxed) };
+        let before = if down {
+            entry.fetch_or(bit, Ordering::Relaxed)
+        } else {
+            entry.fetch_and(!bit, Ordering::Relaxed)
+        };
         if (before & bit != 0) != down {
             tracing::warn!(trunk = %trunk, destination = place, down, "a trunk's destination changed its state");
         }

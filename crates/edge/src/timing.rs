@@ -74,7 +74,11 @@ impl Edge {
         }
         branch.limit = Limit::None;
         self.cancel_branch(io, slot, i);
-        let heard = self.contexts.get(slot).and_then(|c| c.branches.get(i)).is_some_and(|b| matches!(b.cancel, Cancel::Sent(_)));
+        let heard = self
+            .contexts
+            .get(slot)
+            .and_then(|c| c.branches.get(i))
+            .is_some_and(|b| matches!(b.cancel, Cancel::Sent(_)));
         if heard {
             // The caller need not wait for the callee's 487.
             self.branch_failed(io, slot, i, 408);

@@ -24,7 +24,8 @@ impl Edge {
             return false;
         }
         let Some(branch) = context.branches.get(fork) else { return false };
-        let Some(reference) = branch.target.credentials.as_ref().filter(|_| !branch.target.authenticated) else {
+        let Some(reference) = branch.target.credentials.as_ref().filter(|_| !branch.target.authenticated)
+        else {
             return false;
         };
         if branch.code != 0 {
@@ -36,7 +37,8 @@ impl Edge {
             Some(407) => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
             _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
         };
-        let challenges: SmallVec<[&[u8]; 4]> = m.header_lines(challenge_name).map(|h| h.value.of(m.bytes)).collect();
+        let challenges: SmallVec<[&[u8]; 4]> =
+            m.header_lines(challenge_name).map(|h| h.value.of(m.bytes)).collect();
         let mut index = std::mem::take(&mut self.scratch.other);
         let mut out = std::mem::take(&mut self.scratch.out);
         let parsed = index.parse(&branch.sent, &Limits::default());

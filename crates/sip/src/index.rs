@@ -215,10 +215,10 @@ impl Index {
     }
 
     fn push(&mut self, name: HeaderName, line: Span, value: Span) {
-        if let Some(first) = self.first.get_mut(name as usize) {
-            if *first == NONE {
-                *first = self.headers.len() as u8;
-            }
+        if let Some(first) = self.first.get_mut(name as usize)
+            && *first == NONE
+        {
+            *first = self.headers.len() as u8;
         }
         self.headers.push(Header { name, line, value });
     }
@@ -261,10 +261,10 @@ impl Index {
         if self.first_of(HeaderName::Via).is_none() {
             return Err(ParseError::Cardinality("Via"));
         }
-        if let StartLine::Request { name, .. } = self.start_line {
-            if name.of(bytes) != method {
-                return Err(ParseError::CSeqMethod);
-            }
+        if let StartLine::Request { name, .. } = self.start_line
+            && name.of(bytes) != method
+        {
+            return Err(ParseError::CSeqMethod);
         }
         Ok(())
     }

@@ -60,7 +60,16 @@ impl<'a> Via<'a> {
             port = Some(number(p, 65535).ok_or(bad)? as u16);
             s.rest = rest;
         }
-        let mut via = Via { transport, host, port, branch: b"", received: None, rport: None, maddr: None, rport_name: b"" };
+        let mut via = Via {
+            transport,
+            host,
+            port,
+            branch: b"",
+            received: None,
+            rport: None,
+            maddr: None,
+            rport_name: b"",
+        };
         for p in Params::new(s.rest) {
             let p = p.map_err(|()| bad)?;
             if p.is("branch") {

@@ -38,7 +38,6 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             proxy_challenge: config.routing.proxy_challenge,
             privacy_always_none: config.routing.privacy_always_none,
             reveal_unknown_users: config.routing.reveal_unknown_users,
-            ..Options::default()
         },
         registrar: RegistrarConfig {
             min_expires: config.registrar.min_expires,

@@ -44,8 +44,9 @@ impl Exchange {
         let mut shards = Vec::with_capacity(count);
         let mut addresses: Vec<Listener> = edge.listeners.clone();
         for number in 0..count {
-            let shard = Shard::bind(number, &addresses, edge.streams, count > 1)
-                .map_err(|e| anyhow::anyhow!("{e} (key listen.{}; is another program there?)", e.transport))?;
+            let shard = Shard::bind(number, &addresses, edge.streams, count > 1).map_err(|e| {
+                anyhow::anyhow!("{e} (key listen.{}; is another program there?)", e.transport)
+            })?;
             // Ports chosen by the system are the same for the other shards.
             addresses = shard.listening();
             shards.push(shard);
@@ -69,8 +70,9 @@ impl Exchange {
 
     /// Runs until SIGTERM or SIGINT, then drains.
     pub fn run(self) -> Result<()> {
-        let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])
-            .context("cannot listen for signals")?;
+        let mut signals =
+            signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])
+                .context("cannot listen for signals")?;
         let mut threads: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
         for (number, mut shard) in self.shards.into_iter().enumerate() {
             let mut edge = Edge::new(self.shared.clone(), number);

@@ -11,7 +11,13 @@ pub fn announce(made: &FirstStart, listening: &[Listener]) {
     for agent in &made.agents {
         println!("  user {}   password {}", agent.username, agent.secret);
     }
-    println!("  server: the address of this machine{}", if port == 5060 { String::new() } else { format!(", port {port}") });
-    println!("  then 1001 calls 1002. The console's login is {} / {}", made.admin.username, made.admin.secret);
+    println!(
+        "  server: the address of this machine{}",
+        if port == 5060 { String::new() } else { format!(", port {port}") }
+    );
+    println!(
+        "  then 1001 calls 1002. The console's login is {} / {}",
+        made.admin.username, made.admin.secret
+    );
     println!("  (these secrets are shown this once; `trunkline credentials update` sets others)");
 }

@@ -20,7 +20,9 @@ pub fn load(file: Option<&Path>) -> Result<[u8; 16]> {
             f.read_to_end(&mut bytes).with_context(|| format!("cannot read {}", file.display()))?;
             match bytes.try_into() {
                 Ok(secret) => Ok(secret),
-                Err(_) => bail!("{} is not 16 bytes long: remove it, and calls under way end", file.display()),
+                Err(_) => {
+                    bail!("{} is not 16 bytes long: remove it, and calls under way end", file.display())
+                }
             }
         }
         Err(e) if e.kind() == ErrorKind::NotFound => {
