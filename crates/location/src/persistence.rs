@@ -58,7 +58,9 @@ pub struct Health {
     pub written: u64,
     /// Records read at the start.
     pub loaded: u64,
-    /// Processor time of the writing thread's batches since the start, in nanoseconds of wall clock.
+    /// How often the log was written anew since the start.
+    pub rewritten: u64,
+    /// Clock time of the writing thread's batches since the start, in nanoseconds.
     pub busy_ns: u64,
 }
 
@@ -68,6 +70,7 @@ struct Shared {
     errors: AtomicU64,
     written: AtomicU64,
     busy_ns: AtomicU64,
+    rewritten: AtomicU64,
 }
 
 enum Order {
@@ -95,6 +98,14 @@ impl Persistence {
     /// # Errors
     /// When the file cannot be opened, read or understood.
     pub fn open(path: &Path, location: Arc<Location>) -> Result<Persistence, PersistenceError> {
+        Persistence::open_with(path, location, SLACK_BYTES)
+    }
+
+    fn open_with(
+        path: &Path,
+        location: Arc<Location>,
+        slack_bytes: u64,
+    ) -> Result<Persistence, PersistenceError> {
         let database = |source| PersistenceError::Database { path: path.to_owned(), source };
         let mut log = Log::open(path).map_err(database)?;
         if let Some(found) = log.foreign_format().map_err(database)? {
@@ -114,6 +125,7 @@ impl Persistence {
             taken: Vec::new(),
             list: Vec::new(),
             rewrite: None,
+            slack_bytes,
         };
         let writer =
             std::thread::Builder::new().name("location-db".into()).spawn(move || writer.run(&inbox))?;
@@ -138,6 +150,7 @@ impl Persistence {
             errors: self.shared.errors.load(Ordering::Relaxed),
             written: self.shared.written.load(Ordering::Relaxed),
             loaded: self.loaded,
+            rewritten: self.shared.rewritten.load(Ordering::Relaxed),
             busy_ns: self.shared.busy_ns.load(Ordering::Relaxed),
         }
     }
@@ -177,6 +190,7 @@ struct Writer {
     rewrite: Option<Rewrite>,
     /// Length of the log after it was last written anew.
     live_bytes: u64,
+    slack_bytes: u64,
 }
 
 /// Writing the log anew.
@@ -260,7 +274,7 @@ impl Writer {
     /// One interval's share of writing the log anew.
     fn go_on_rewriting(&mut self) {
         let Some(rewrite) = &mut self.rewrite else {
-            if self.log.bytes > 2 * self.live_bytes + SLACK_BYTES {
+            if self.log.bytes > 2 * self.live_bytes + self.slack_bytes {
                 let (from, log_bytes_before) = (self.log.next_seq(), self.log.bytes);
                 let hashes = Vec::new();
                 self.rewrite = Some(Rewrite { from, shard: 0, hashes, at: 0, bytes: 0, log_bytes_before });
@@ -299,6 +313,7 @@ impl Writer {
             Ok(true) => {
                 self.live_bytes = rewrite.bytes;
                 self.log.bytes -= rewrite.log_bytes_before.min(self.log.bytes);
+                self.shared.rewritten.fetch_add(1, Ordering::Relaxed);
                 self.rewrite = None;
             }
             Err(error) => self.failed(&error),
@@ -356,5 +371,58 @@ fn checkpoint_until(stopped: &Receiver<Order>, path: &Path) {
                 tracing::warn!(%error, "location database: checkpoint failed; it is tried again");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ContactChange, Register};
+    use trunkline_sip::{ConnectionId, Flow, Transport};
+
+    /// Writing the log anew, while phones refresh and leave, neither loses nor revives anybody.
+    #[test]
+    fn the_log_is_written_anew_under_load() {
+        let folder = std::env::temp_dir().join(format!("trunkline-location-anew-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("trunkline.db");
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "192.0.2.7:5060".parse().unwrap(),
+            connection: ConnectionId::NONE,
+        };
+        let mut cseq = [0u32; 300];
+        let mut alive = [false; 300];
+        let location = Arc::new(Location::new());
+        let persistence = Persistence::open_with(&file, Arc::clone(&location), 20_000).unwrap();
+        let (mut round, begun) = (0u32, Instant::now());
+        while persistence.health().rewritten < 3 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", persistence.health());
+            for _ in 0..50 {
+                round += 1;
+                let n = (round * 7 % 300) as usize;
+                (cseq[n], alive[n]) = (cseq[n] + 1, round % 5 != 0);
+                let aor = format!("sip:{n}@h");
+                let contacts = [ContactChange::new(b"sip:x@h", if alive[n] { 3600 } else { 0 })];
+                let request = Register::new(aor.as_bytes(), b"c", cseq[n], flow, &contacts);
+                location.register(&request, now, |_| {}).unwrap();
+            }
+            persistence.flush();
+        }
+        persistence.close();
+
+        let location = Arc::new(Location::new());
+        let persistence = Persistence::open(&file, Arc::clone(&location)).unwrap();
+        for n in 0..300 {
+            let mut found = None;
+            location.visit(format!("sip:{n}@h").as_bytes(), now, |b| found = Some(b.cseq));
+            assert_eq!(found, alive[n].then_some(cseq[n]), "sip:{n}@h after {round} rounds");
+        }
+        assert!(persistence.health().loaded < u64::from(round) / 2, "the old part is still there");
+        drop(persistence);
+        let _ = std::fs::remove_dir_all(folder);
     }
 }
