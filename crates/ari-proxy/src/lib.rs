@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod cli;
 mod config;
 mod file;
 mod http;

@@ -21,15 +21,18 @@
 
 pub mod base64;
 mod dialog;
+pub mod event;
 mod exchange;
 mod json;
 mod key;
 mod kind;
+pub mod model;
 mod object;
 mod operation;
 mod plan;
 mod presence;
 mod request;
+mod response;
 mod rest;
 mod shape;
 mod sighting;
@@ -37,6 +40,7 @@ mod subject;
 mod ulid;
 
 pub use dialog::Dialogs;
+pub use event::{Event, EventType};
 pub use exchange::{Binding, Exchange, Outcome, Site, Step};
 pub use key::{Key, KeyView, kinds};
 pub use kind::{Kind, UPSTREAM_KINDS};
@@ -44,6 +48,7 @@ pub use object::{NotText, Object, text_of};
 pub use operation::{OPERATIONS, Operation};
 pub use presence::{Announcement, Cluster, Member};
 pub use request::{OwnedRequest, Request, RequestError};
+pub use response::{ConfigData, FilePart, LogData, Response};
 pub use rest::{Method, RestCall, RestReply};
 pub use sighting::{NotAnEvent, Sighting, with_dialog};
 pub use subject::{CREATE_QUEUE, Class, DEFAULT_PREFIX, LISTEN_QUEUE, Subjects};

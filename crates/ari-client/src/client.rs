@@ -1,0 +1,391 @@
+//! The client: one connection, shared by all that is derived from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use trunkline_ari::{
+    Cluster, DEFAULT_PREFIX, EventType, Key, Kind, Member, OwnedRequest, Response, Subjects, ulid,
+};
+use trunkline_ari_rest::AriConfig;
+
+use crate::bus::{Listing, NatsBus};
+use crate::direct::Direct;
+use crate::error::Error;
+use crate::nats::{NatsConfig, NatsError};
+use crate::subscription::{Filter, Subscription};
+
+/// How long a request waits for its answer unless configured.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
+
+pub(crate) enum Transport {
+    Nats(NatsBus),
+    Direct(Direct),
+}
+
+pub(crate) struct Core {
+    pub transport: Transport,
+    pub application: String,
+    pub fill_application: bool,
+    pub durable: bool,
+    pub lease: Duration,
+}
+
+/// A client of a cluster, or of one Asterisk. Clones are the same client; derived clients share the
+/// connection and have subscriptions of their own.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) core: Arc<Core>,
+    closed: Arc<watch::Sender<bool>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("application", &self.core.application).finish_non_exhaustive()
+    }
+}
+
+/// Sets a client up.
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    application: String,
+    prefix: String,
+    nats: NatsConfig,
+    connection: Option<async_nats::Client>,
+    direct: Option<AriConfig>,
+    timeout: Duration,
+    retries: u32,
+    fill_application: bool,
+    durable: bool,
+    lease: Duration,
+}
+
+impl Client {
+    /// A client set up from the environment: `ARI_APPLICATION`, `ARI_PREFIX` and the settings of
+    /// NATS (see [`NatsConfig::from_env`]); `ARI_DELIVERY=stream` reads events from the stream.
+    ///
+    /// # Errors
+    /// When the settings cannot be used or NATS cannot be reached.
+    pub async fn from_env() -> Result<Client, Error> {
+        let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let mut builder = Client::builder().nats(NatsConfig::from_env(env));
+        if let Some(application) = env("ARI_APPLICATION") {
+            builder = builder.application(application);
+        }
+        if let Some(prefix) = env("ARI_PREFIX") {
+            builder = builder.prefix(prefix);
+        }
+        builder.durable(env("ARI_DELIVERY").is_some_and(|d| d == "stream")).connect().await
+    }
+
+    /// A client to be set up.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            application: String::new(),
+            prefix: DEFAULT_PREFIX.to_owned(),
+            nats: NatsConfig::default(),
+            connection: None,
+            direct: None,
+            timeout: REQUEST_TIMEOUT,
+            retries: 0,
+            fill_application: false,
+            durable: false,
+            lease: Duration::from_secs(5),
+        }
+    }
+
+    /// A client of the same connection with subscriptions of its own.
+    #[must_use]
+    pub fn derive(&self) -> Client {
+        Client { core: Arc::clone(&self.core), closed: Arc::new(watch::Sender::new(false)) }
+    }
+
+    /// The ARI application.
+    #[must_use]
+    pub fn application_name(&self) -> &str {
+        &self.core.application
+    }
+
+    /// A key for new things in this client's application, on any node.
+    #[must_use]
+    pub fn here(&self) -> Key {
+        Key { app: self.core.application.clone(), ..Key::default() }
+    }
+
+    /// A fresh dialog: things bound to it have their events copied to whoever subscribes to it.
+    #[must_use]
+    pub fn dialog(&self) -> String {
+        ulid()
+    }
+
+    /// The proxies heard of within five minutes.
+    #[must_use]
+    pub fn cluster(&self) -> Vec<Member> {
+        match &self.core.transport {
+            Transport::Nats(bus) => bus.members(&Key::default(), Cluster::MAX_AGE),
+            Transport::Direct(direct) => {
+                let site = direct.site();
+                vec![Member { node: site.node.clone(), app: site.app.clone() }]
+            }
+        }
+    }
+
+    /// Whether a proxy of this client's application was heard of within two minutes.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        match &self.core.transport {
+            Transport::Nats(bus) => !bus.members(&self.here(), Cluster::ANNOUNCE_INTERVAL * 2).is_empty(),
+            Transport::Direct(direct) => direct.is_up(),
+        }
+    }
+
+    /// Asks all proxies to announce themselves.
+    ///
+    /// # Errors
+    /// When NATS does not take it.
+    pub async fn ping(&self) -> Result<(), Error> {
+        match &self.core.transport {
+            Transport::Nats(bus) => bus.ping().await,
+            Transport::Direct(_) => Ok(()),
+        }
+    }
+
+    /// Ends this client's subscriptions; with the last client of a connection, the connection.
+    pub async fn close(self) {
+        self.closed.send_replace(true);
+        let Client { core, closed } = self;
+        drop(closed);
+        if Arc::strong_count(&core) == 1 {
+            match &core.transport {
+                Transport::Nats(bus) => bus.close().await,
+                Transport::Direct(direct) => direct.close().await,
+            }
+        }
+    }
+
+    /// Events of `key`: those of its dialog, else of its application and node, narrowed to its id
+    /// when it has one. No `types` are all types.
+    ///
+    /// # Errors
+    /// When the subscription cannot be made.
+    pub async fn subscribe(&self, key: &Key, types: &[EventType]) -> Result<Subscription, Error> {
+        let filter = Filter { key: key.clone(), types: types.to_vec() };
+        let closed = self.closed.subscribe();
+        match &self.core.transport {
+            Transport::Direct(direct) => Ok(Subscription::direct(direct, filter, closed)),
+            // Dialog copies are not in the stream: they are copies.
+            Transport::Nats(bus) if self.core.durable && key.dialog.is_empty() => {
+                Subscription::durable(bus, filter, false, closed).await
+            }
+            Transport::Nats(bus) => Subscription::core(bus, filter, closed).await,
+        }
+    }
+
+    /// As [`Client::subscribe`], from the JetStream stream and beginning with what it still has.
+    ///
+    /// # Errors
+    /// When there is no stream.
+    pub async fn replay(&self, key: &Key, types: &[EventType]) -> Result<Subscription, Error> {
+        let filter = Filter { key: key.clone(), types: types.to_vec() };
+        match &self.core.transport {
+            Transport::Direct(_) => Err(Error::Setting("one Asterisk has no stream of past events")),
+            Transport::Nats(bus) => Subscription::durable(bus, filter, true, self.closed.subscribe()).await,
+        }
+    }
+
+    pub(crate) fn closed(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
+    }
+
+    fn prepared(&self, kind: Kind, key: &Key) -> OwnedRequest {
+        let mut request = OwnedRequest::new(kind, key.clone());
+        if self.core.fill_application && request.key.app.is_empty() {
+            request.key.app.clone_from(&self.core.application);
+        }
+        request
+    }
+
+    /// Sends any request; an error in the answer is an error here.
+    ///
+    /// # Errors
+    /// When there is no good answer.
+    pub async fn send(&self, request: OwnedRequest) -> Result<Response, Error> {
+        let response = match &self.core.transport {
+            Transport::Nats(bus) => bus.request(&request).await?,
+            Transport::Direct(direct) => {
+                let mut responses = direct.request(&request).await?;
+                if responses.is_empty() { Response::default() } else { responses.swap_remove(0) }
+            }
+        };
+        if response.error.is_empty() { Ok(response) } else { Err(Error::Refused(response.error)) }
+    }
+
+    pub(crate) async fn call(&self, kind: Kind, key: &Key) -> Result<Response, Error> {
+        self.send(self.prepared(kind, key)).await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        kind: Kind,
+        key: &Key,
+        option: &impl Serialize,
+    ) -> Result<Response, Error> {
+        self.send(self.prepared(kind, key).with_option(option)?).await
+    }
+
+    pub(crate) async fn data<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        key: &Key,
+        name: &'static str,
+    ) -> Result<T, Error> {
+        self.call(kind, key).await?.data(name)?.ok_or(Error::Nil(name))
+    }
+
+    pub(crate) async fn list(
+        &self,
+        kind: Kind,
+        key: &Key,
+        option: Option<&impl Serialize>,
+    ) -> Result<Listing, Error> {
+        let mut request = self.prepared(kind, key);
+        if let Some(option) = option {
+            request = request.with_option(option)?;
+        }
+        match &self.core.transport {
+            Transport::Nats(bus) => bus.list(&request).await,
+            Transport::Direct(direct) => {
+                let response = direct.request(&request).await?.into_iter().next().unwrap_or_default();
+                if !response.error.is_empty() {
+                    return Err(Error::Refused(response.error));
+                }
+                Ok(Listing { keys: response.keys, error: None })
+            }
+        }
+    }
+
+    /// The key of an answer.
+    pub(crate) fn key_of(response: Response) -> Result<Key, Error> {
+        response.key.ok_or(Error::Nil("key"))
+    }
+}
+
+impl ClientBuilder {
+    /// The ARI application; a fresh name when not set.
+    #[must_use]
+    pub fn application(mut self, name: impl Into<String>) -> Self {
+        self.application = name.into();
+        self
+    }
+
+    /// What the subjects start with (default `ari.`).
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The URL of the NATS servers.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.nats.servers = vec![url.into()];
+        self
+    }
+
+    /// The NATS servers and the login.
+    #[must_use]
+    pub fn nats(mut self, nats: NatsConfig) -> Self {
+        self.nats = nats;
+        self
+    }
+
+    /// A connection that exists already. Closing the client leaves it open.
+    #[must_use]
+    pub fn connection(mut self, connection: async_nats::Client) -> Self {
+        self.connection = Some(connection);
+        self
+    }
+
+    /// One Asterisk without NATS.
+    #[must_use]
+    pub fn direct(mut self, asterisk: AriConfig) -> Self {
+        self.direct = Some(asterisk);
+        self
+    }
+
+    /// How long a request waits for its answer (default 500 ms).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How often an addressed request that had no answer is sent again (default 0).
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Whether requests whose key has no application go to this client's only (default: to all,
+    /// as ari-proxy's own client does).
+    #[must_use]
+    pub fn fill_application(mut self, fill: bool) -> Self {
+        self.fill_application = fill;
+        self
+    }
+
+    /// Whether events come from the JetStream stream, in order and with gaps told, and new calls
+    /// with a lease. The proxies must run with delivery `stream`.
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// How long a call stays with an instance that gives no sign of life (default 5 s).
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the settings cannot be used or the other side cannot be reached.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let application = if self.application.is_empty() { ulid() } else { self.application };
+        let transport = match self.direct {
+            Some(asterisk) => Transport::Direct(Direct::start(asterisk, application.clone()).await?),
+            None => {
+                let owned = self.connection.is_none();
+                let client = match self.connection {
+                    Some(connection) => connection,
+                    None => {
+                        let mut nats = self.nats;
+                        if nats.name.is_empty() {
+                            nats.name = format!("trunkline-ari-client {application}");
+                        }
+                        let connected =
+                            nats.options()?.subscription_capacity(65_536).connect(nats.addresses()?).await;
+                        connected.map_err(|e| NatsError::Connect(nats.describe(), e.to_string()))?
+                    }
+                };
+                let subjects = Subjects::new(self.prefix);
+                Transport::Nats(NatsBus::start(client, owned, subjects, self.timeout, self.retries).await?)
+            }
+        };
+        let core = Core {
+            transport,
+            application,
+            fill_application: self.fill_application,
+            durable: self.durable,
+            lease: self.lease,
+        };
+        Ok(Client { core: Arc::new(core), closed: Arc::new(watch::Sender::new(false)) })
+    }
+}

@@ -1,0 +1,174 @@
+//! One Asterisk without NATS: the same requests carried out here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{broadcast, watch};
+use tokio::task::AbortHandle;
+use trunkline_ari::{
+    Dialogs, Exchange, Method, Object, OwnedRequest, Request, Response, RestCall, Sighting, Site, Step,
+    with_dialog,
+};
+use trunkline_ari_rest::{Ari, AriConfig, Backoff};
+
+use crate::error::Error;
+
+/// Events that a slow reader may be behind.
+const BEHIND: usize = 16_384;
+
+/// A frame and the dialog it is a copy for.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub dialog: Option<Arc<str>>,
+    pub body: Bytes,
+}
+
+/// One Asterisk.
+pub(crate) struct Direct {
+    ari: Arc<Ari>,
+    site: watch::Receiver<Arc<Site>>,
+    up: watch::Receiver<bool>,
+    dialogs: Arc<Mutex<Dialogs>>,
+    frames: broadcast::Sender<Frame>,
+    stop: watch::Sender<bool>,
+    task: AbortHandle,
+}
+
+impl Direct {
+    /// Connects, waiting at most the time limit of a call for Asterisk; from then on the connection
+    /// comes back by itself.
+    pub(crate) async fn start(config: AriConfig, app: String) -> Result<Self, Error> {
+        let timeout = config.timeout;
+        let ari = Arc::new(Ari::new(config)?);
+        let (set_site, site) = watch::channel(Arc::new(Site { app, node: String::new() }));
+        let (set_up, mut up) = watch::channel(false);
+        let (frames, _) = broadcast::channel(BEHIND);
+        let stop = watch::Sender::new(false);
+        let dialogs = Arc::<Mutex<Dialogs>>::default();
+        let keeper = Keeper {
+            ari: Arc::clone(&ari),
+            site: set_site,
+            up: set_up,
+            dialogs: Arc::clone(&dialogs),
+            frames: frames.clone(),
+        };
+        let task = tokio::spawn(keeper.keep(stop.subscribe())).abort_handle();
+        let reached = tokio::time::timeout(timeout, up.wait_for(|up| *up)).await.map(|up| up.is_ok());
+        match reached {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::Closed),
+            Err(_) => {
+                task.abort();
+                return Err(Error::Timeout(timeout));
+            }
+        }
+        Ok(Direct { ari, site, up, dialogs, frames, stop, task })
+    }
+
+    pub(crate) fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site.borrow())
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        *self.up.borrow()
+    }
+
+    pub(crate) fn frames(&self) -> broadcast::Receiver<Frame> {
+        self.frames.subscribe()
+    }
+
+    /// Carries a request out; the answers are those a proxy would send.
+    pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<Vec<Response>, Error> {
+        let body = request.to_json();
+        let site = self.site();
+        let Ok(request) = Request::parse(&body) else {
+            return Err(Error::Setting("the request cannot be read"));
+        };
+        let dialog = request.key().map(|k| k.dialog.clone()).unwrap_or_default();
+        let (mut exchange, mut step) = Exchange::start(&request, &site);
+        loop {
+            for binding in exchange.bindings() {
+                self.dialogs.lock().bind(&binding.kind, &binding.id, &dialog, Instant::now());
+            }
+            step = match step {
+                Step::Call(call) => exchange.on_reply(&self.ari.call(call).await?.as_rest()),
+                Step::Done(outcome) => {
+                    return outcome.messages.iter().map(|m| Ok(Response::parse(m)?)).collect();
+                }
+            };
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.stop.send_replace(true);
+        let mut up = self.up.clone();
+        // The socket is closed in an orderly way, which ends the application at once.
+        let _ = tokio::time::timeout(Duration::from_secs(2), up.wait_for(|up| !*up)).await;
+        self.task.abort();
+    }
+}
+
+impl Drop for Direct {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Keeps the event WebSocket open.
+struct Keeper {
+    ari: Arc<Ari>,
+    site: watch::Sender<Arc<Site>>,
+    up: watch::Sender<bool>,
+    dialogs: Arc<Mutex<Dialogs>>,
+    frames: broadcast::Sender<Frame>,
+}
+
+impl Keeper {
+    async fn keep(self, mut stop: watch::Receiver<bool>) {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        loop {
+            tokio::select! {
+                () = self.session(&mut backoff) => {}
+                _ = stop.wait_for(|stop| *stop) => {
+                    self.up.send_replace(false);
+                    return;
+                }
+            }
+            self.up.send_replace(false);
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
+    }
+
+    async fn session(&self, backoff: &mut Backoff) {
+        let app = self.site.borrow().app.clone();
+        let Ok(mut events) = self.ari.events(&app, false).await else { return };
+        let info = RestCall { method: Method::Get, path: "/asterisk/info".to_owned(), body: None };
+        let Ok(reply) = self.ari.call(info).await else { return };
+        let system = Object::parse(&reply.body).ok().and_then(|i| i.object("system"));
+        let node =
+            system.and_then(|s| s.text("entity_id").ok().map(|id| id.into_owned())).unwrap_or_default();
+        self.site.send_replace(Arc::new(Site { app, node }));
+        self.up.send_replace(true);
+        backoff.reset();
+        while let Ok(frame) = events.next().await {
+            self.take(&frame);
+        }
+    }
+
+    fn take(&self, frame: &Bytes) {
+        let Ok(sighting) = Sighting::read(frame) else { return };
+        // Nobody may be reading; then the frame is for nobody.
+        let _ = self.frames.send(Frame { dialog: None, body: frame.clone() });
+        let now = Instant::now();
+        let mut dialogs = self.dialogs.lock();
+        for dialog in dialogs.of_any(&sighting.things, now) {
+            let body = with_dialog(frame, &dialog).into();
+            let _ = self.frames.send(Frame { dialog: Some(dialog), body });
+        }
+        if let Some((kind, id)) = sighting.ended() {
+            dialogs.end(kind, id, now);
+        }
+    }
+}

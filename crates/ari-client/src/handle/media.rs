@@ -1,0 +1,231 @@
+//! Playbacks, recordings, sounds.
+
+use serde_json::{Value, json};
+use trunkline_ari::{FilePart, Key, Kind, OwnedRequest, Purpose, Response, base64, fresh, kinds, model};
+
+use super::{Staged, collection, commands, handle, subscribe};
+use crate::bus::Listing;
+use crate::client::{Client, Transport};
+use crate::error::Error;
+use crate::options::{Play, Record};
+
+handle! {
+    /// A playback.
+    Playback, kinds::PLAYBACK
+}
+
+collection! {
+    /// The playbacks of a cluster.
+    Playbacks of Playback, kinds::PLAYBACK, model::Playback as "playback", PlaybackData, get PlaybackGet
+}
+
+subscribe!(Playback, PlaybackSubscribe);
+
+impl Playback {
+    commands! {
+        /// Ends it.
+        stop => PlaybackStop;
+    }
+
+    /// Controls it: `restart`, `pause`, `unpause`, `reverse` or `forward`.
+    ///
+    /// # Errors
+    /// When Asterisk or the proxy refuses.
+    pub async fn control(&self, command: &str) -> Result<(), Error> {
+        self.client.call_with(Kind::PlaybackControl, &self.key, &json!({"command": command})).await.map(drop)
+    }
+}
+
+handle! {
+    /// A recording being made.
+    LiveRecording, kinds::LIVE_RECORDING
+}
+
+collection! {
+    /// The recordings being made in a cluster.
+    LiveRecordings of LiveRecording, kinds::LIVE_RECORDING, model::LiveRecording as "live_recording", RecordingLiveData, get RecordingLiveGet
+}
+
+subscribe!(LiveRecording, RecordingLiveSubscribe);
+
+impl LiveRecording {
+    commands! {
+        /// Ends it and keeps the file.
+        stop => RecordingLiveStop;
+        /// Pauses it.
+        pause => RecordingLivePause;
+        /// Goes on with it.
+        resume => RecordingLiveResume;
+        /// Records silence.
+        mute => RecordingLiveMute;
+        /// Ends recording silence.
+        unmute => RecordingLiveUnmute;
+        /// Ends it and throws the file away.
+        scrap => RecordingLiveScrap;
+    }
+
+    /// The file it becomes.
+    #[must_use]
+    pub fn stored(&self) -> StoredRecording {
+        StoredRecording::new(&self.client, self.key.clone())
+    }
+}
+
+handle! {
+    /// A recording on disk.
+    StoredRecording, kinds::STORED_RECORDING
+}
+
+collection! {
+    /// The recordings on disk in a cluster.
+    StoredRecordings of StoredRecording, kinds::STORED_RECORDING, model::StoredRecording as "stored_recording", RecordingStoredData, get RecordingStoredGet, list RecordingStoredList
+}
+
+/// The file of a stored recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// What it is, such as `audio/x-wav`.
+    pub content_type: String,
+    /// The bytes.
+    pub content: Vec<u8>,
+}
+
+impl StoredRecording {
+    commands! {
+        /// Removes it.
+        delete => RecordingStoredDelete;
+    }
+
+    /// Copies it on its node.
+    ///
+    /// # Errors
+    /// When there is one of the new name.
+    pub async fn copy(&self, destination: &str) -> Result<StoredRecording, Error> {
+        let option = json!({"destination": destination});
+        let response = self.client.call_with(Kind::RecordingStoredCopy, &self.key, &option).await?;
+        Ok(StoredRecording::new(&self.client, Client::key_of(response)?))
+    }
+
+    /// Fetches the file, which comes in parts.
+    ///
+    /// # Errors
+    /// When it does not exist or does not come whole.
+    pub async fn file(&self) -> Result<StoredFile, Error> {
+        let request = OwnedRequest::new(Kind::RecordingStoredFile, self.key.clone());
+        let mut file = StoredFile { content_type: String::new(), content: Vec::new() };
+        match &self.client.core.transport {
+            Transport::Direct(direct) => {
+                for part in direct.request(&request).await? {
+                    if self.add(&mut file, part)? {
+                        return Ok(file);
+                    }
+                }
+            }
+            Transport::Nats(bus) => {
+                let mut parts = bus.parts(&request).await?;
+                while let Some(part) = parts.next().await? {
+                    parts.extend();
+                    if self.add(&mut file, part)? {
+                        return Ok(file);
+                    }
+                }
+            }
+        }
+        Err(Error::Incomplete(self.key.id.clone()))
+    }
+
+    /// Adds a part; true when the file is whole.
+    fn add(&self, file: &mut StoredFile, response: Response) -> Result<bool, Error> {
+        if !response.error.is_empty() {
+            return Err(Error::Refused(response.error));
+        }
+        let part: FilePart = response.data("file")?.ok_or(Error::Nil("file"))?;
+        let content = base64::decode(&part.content).filter(|_| part.offset == file.content.len() as u64);
+        file.content.extend(content.ok_or_else(|| Error::Incomplete(self.key.id.clone()))?);
+        file.content_type = part.content_type;
+        Ok(file.content.len() as u64 >= part.total)
+    }
+}
+
+/// The sounds of a cluster.
+pub struct Sounds<'c>(pub(crate) &'c Client);
+
+impl Sounds<'_> {
+    /// The keys of sounds in a language and format; empty is any.
+    ///
+    /// # Errors
+    /// When no proxy told its part.
+    pub async fn list(&self, filter: &Key, lang: &str, format: &str) -> Result<Listing, Error> {
+        let mut filters = serde_json::Map::new();
+        for (name, value) in [("lang", lang), ("format", format)] {
+            if !value.is_empty() {
+                filters.insert(name.to_owned(), value.into());
+            }
+        }
+        let filters = if filters.is_empty() { Value::Null } else { Value::Object(filters) };
+        self.0.list(Kind::SoundList, filter, Some(&json!({"filters": filters}))).await
+    }
+
+    /// What Asterisk knows of a sound.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub async fn data(&self, key: &Key) -> Result<model::Sound, Error> {
+        self.0.data(Kind::SoundData, key, "sound").await
+    }
+}
+
+fn named(play: Play) -> Play {
+    let id = if play.playback_id.is_empty() { fresh(Purpose::Playback) } else { play.playback_id };
+    Play { playback_id: id, ..play }
+}
+
+pub(super) async fn play(client: &Client, on: &Key, kind: Kind, play: Play) -> Result<Playback, Error> {
+    let response = client.call_with(kind, on, &named(play)).await?;
+    Ok(Playback::new(client, Client::key_of(response)?.with_dialog(on.dialog.clone())))
+}
+
+pub(super) async fn stage_play(
+    client: &Client,
+    on: &Key,
+    [stage, exec]: [Kind; 2],
+    play: Play,
+) -> Result<Staged<Playback>, Error> {
+    let play = named(play);
+    let key = Client::key_of(client.call_with(stage, on, &play).await?)?;
+    let on = on.clone().at(key.app.clone(), key.node.clone());
+    let handle = Playback::new(client, key.with_dialog(on.dialog.clone()));
+    let client = client.clone();
+    Ok(Staged::new(handle, async move { client.call_with(exec, &on, &play).await.map(drop) }))
+}
+
+fn recording(name: &str, options: Record) -> Value {
+    let name = if name.is_empty() { fresh(Purpose::Recording) } else { name.to_owned() };
+    json!({"name": name, "options": options})
+}
+
+pub(super) async fn record(
+    client: &Client,
+    on: &Key,
+    kind: Kind,
+    name: &str,
+    options: Record,
+) -> Result<LiveRecording, Error> {
+    let response = client.call_with(kind, on, &recording(name, options)).await?;
+    Ok(LiveRecording::new(client, Client::key_of(response)?.with_dialog(on.dialog.clone())))
+}
+
+pub(super) async fn stage_record(
+    client: &Client,
+    on: &Key,
+    [stage, exec]: [Kind; 2],
+    name: &str,
+    options: Record,
+) -> Result<Staged<LiveRecording>, Error> {
+    let option = recording(name, options);
+    let key = Client::key_of(client.call_with(stage, on, &option).await?)?;
+    let on = on.clone().at(key.app.clone(), key.node.clone());
+    let handle = LiveRecording::new(client, key.with_dialog(on.dialog.clone()));
+    let client = client.clone();
+    Ok(Staged::new(handle, async move { client.call_with(exec, &on, &option).await.map(drop) }))
+}

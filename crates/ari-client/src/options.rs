@@ -1,0 +1,280 @@
+//! What operations can be told besides the thing they act on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+/// Variables by name.
+pub type Variables = BTreeMap<String, String>;
+
+fn nanoseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn whole_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.as_secs())
+}
+
+fn is_zero(time: &Duration) -> bool {
+    time.is_zero()
+}
+
+/// A new call, either into an application or to a place in the dialplan.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Originate {
+    /// Whom to call, such as `PJSIP/1001`.
+    pub endpoint: String,
+    /// How long to ring; zero leaves it to Asterisk (30 s).
+    #[serde(skip_serializing_if = "is_zero", serialize_with = "whole_seconds")]
+    pub timeout: Duration,
+    /// Caller id, such as `"Name" <number>`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub caller_id: String,
+    /// Context of the dialplan.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// Extension of the dialplan.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub extension: String,
+    /// Priority of the dialplan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// Label of the dialplan, instead of a priority.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    /// The application that gets the channel.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub app: String,
+    /// What the application is told.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub app_args: String,
+    /// Codecs, separated by commas.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub formats: String,
+    /// The channel's id; made up when empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub channel_id: String,
+    /// The id of the other half of a `Local` channel.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub other_channel_id: String,
+    /// The channel on whose behalf it is; Asterisk must know it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub originator: String,
+    /// Variables of the new channel.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub variables: Variables,
+}
+
+/// A channel that is made and not dialled yet.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateChannel {
+    /// Whom it is for, such as `PJSIP/1001`.
+    pub endpoint: String,
+    /// The application that gets it.
+    pub app: String,
+    /// What the application is told.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub app_args: String,
+    /// Its id; made up when empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub channel_id: String,
+    /// The id of the other half of a `Local` channel.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub other_channel_id: String,
+    /// The channel on whose behalf it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub originator: String,
+    /// Codecs, separated by commas.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub formats: String,
+    /// Variables of the new channel.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub variables: Variables,
+}
+
+/// A channel whose voice goes to and comes from a program. Empty fields leave the usual: `rtp`,
+/// `udp`, `client`, `both`, the proxy's own application.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ExternalMedia {
+    /// Its id; made up when empty.
+    #[serde(rename = "channelId")]
+    pub channel_id: String,
+    /// The application that gets it.
+    pub app: String,
+    /// Host and port of the program.
+    pub external_host: String,
+    /// `rtp` or `audiosocket`.
+    pub encapsulation: String,
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// `client`.
+    pub connection_type: String,
+    /// The codec.
+    pub format: String,
+    /// `both`.
+    pub direction: String,
+    /// Variables of the new channel.
+    pub variables: Option<Variables>,
+    /// An opaque text for the encapsulation.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub data: String,
+    /// An opaque text for the transport.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub transport_data: String,
+}
+
+/// How a recording is made.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Record {
+    /// The file format, such as `wav`.
+    pub format: String,
+    /// The longest it may be; zero is no limit.
+    #[serde(serialize_with = "nanoseconds")]
+    pub max_duration: Duration,
+    /// The silence that ends it; zero is none.
+    #[serde(serialize_with = "nanoseconds")]
+    pub max_silence: Duration,
+    /// If there is one of that name: `fail`, `overwrite` or `append`.
+    pub exists: String,
+    /// Whether a beep begins it.
+    pub beep: bool,
+    /// The DTMF digits that end it: `none`, `any`, `*` or `#`.
+    pub terminate: String,
+    /// The format in which a bridge is recorded, when it differs.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub recorder_format: String,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Record {
+            format: "wav".to_owned(),
+            max_duration: Duration::ZERO,
+            max_silence: Duration::ZERO,
+            exists: "fail".to_owned(),
+            beep: false,
+            terminate: "none".to_owned(),
+            recorder_format: String::new(),
+        }
+    }
+}
+
+/// How a channel is listened to or spoken into.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snoop {
+    /// The application that gets the snooping channel.
+    pub app: String,
+    /// What the application is told.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub app_args: String,
+    /// What is heard: `none`, `in`, `out` or `both`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub spy: String,
+    /// Who hears what is spoken: `none`, `in`, `out` or `both`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub whisper: String,
+}
+
+/// How media is played.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Play {
+    /// The playback's id; made up when empty.
+    pub playback_id: String,
+    /// What is played, such as `sound:hello-world`.
+    pub media_uri: String,
+    /// The language of sounds.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub lang: String,
+    /// Where to begin, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offsetms: Option<u32>,
+    /// How far forward and reverse go, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipms: Option<u32>,
+    /// The format of the announcer on a bridge.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub announcer_format: String,
+}
+
+impl Play {
+    /// Plays `media` in the usual way.
+    #[must_use]
+    pub fn media(media: impl Into<String>) -> Self {
+        Play { media_uri: media.into(), ..Play::default() }
+    }
+}
+
+/// The times of DTMF digits; zero leaves Asterisk its own.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Dtmf {
+    /// Before the first digit.
+    #[serde(serialize_with = "nanoseconds")]
+    pub before: Duration,
+    /// Between digits.
+    #[serde(serialize_with = "nanoseconds")]
+    pub between: Duration,
+    /// Of each digit.
+    #[serde(serialize_with = "nanoseconds")]
+    pub duration: Duration,
+    /// After the last digit.
+    #[serde(serialize_with = "nanoseconds")]
+    pub after: Duration,
+}
+
+/// How a channel joins a bridge.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct AddChannel {
+    /// The channel.
+    pub channel: String,
+    /// Its role, in holding bridges.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub role: String,
+    /// Whether its DTMF is kept from the bridge.
+    #[serde(rename = "absorbDTMF", skip_serializing_if = "std::ops::Not::not")]
+    pub absorb_dtmf: bool,
+    /// Whether it is muted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mute: bool,
+    /// Whether the others are not told who it is.
+    #[serde(rename = "inhibitConnectedLineUpdates", skip_serializing_if = "std::ops::Not::not")]
+    pub inhibit_connected_line_updates: bool,
+}
+
+/// A text message to or through an endpoint.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Message {
+    /// To whom, such as `pjsip:1001`; empty when the endpoint is named otherwise.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub to: String,
+    /// From whom.
+    pub from: String,
+    /// The text.
+    pub body: String,
+    /// Headers and the like.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub variables: Variables,
+}
+
+/// A request to an endpoint to call somebody else.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Refer {
+    /// To whom; empty when the endpoint is named otherwise.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub to: String,
+    /// From whom.
+    pub from: String,
+    /// Whom it shall call.
+    pub refer_to: String,
+    /// Whether `refer_to` is rewritten to point at Asterisk.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub to_self: bool,
+    /// Headers and the like.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub variables: Variables,
+}

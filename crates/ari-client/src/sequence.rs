@@ -1,0 +1,194 @@
+//! Events in order by the numbers that proxies give them, and what is missing.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+/// Something that could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The node whose events are missing; empty when it is not known.
+    pub node: String,
+    /// How many are missing, when they were numbered.
+    pub missing: Option<u64>,
+    /// Why, as far as it is known.
+    pub reason: String,
+}
+
+/// How long an event waits for one numbered before it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What came out of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sorted {
+    Event(Bytes),
+    Gap(Gap),
+}
+
+/// The numbers of all nodes.
+#[derive(Default)]
+pub(crate) struct Sequencer {
+    nodes: HashMap<String, Numbers>,
+}
+
+struct Numbers {
+    epoch: String,
+    next: u64,
+    waiting: BTreeMap<u64, Held>,
+    since: Option<Instant>,
+}
+
+struct Held {
+    body: Bytes,
+    gap: Option<String>,
+}
+
+/// A message of the stream.
+pub(crate) struct Numbered<'m> {
+    /// `application.node`: each proxy numbers its own.
+    pub node: &'m str,
+    pub epoch: &'m str,
+    pub sequence: u64,
+    pub gap: Option<&'m str>,
+    pub body: Bytes,
+}
+
+impl Sequencer {
+    /// Takes a message; what is due comes out in order.
+    pub(crate) fn take(&mut self, message: Numbered<'_>, now: Instant, out: &mut VecDeque<Sorted>) {
+        let numbers = self.nodes.entry(message.node.to_owned()).or_insert_with(|| Numbers {
+            epoch: message.epoch.to_owned(),
+            // Wherever a reader begins is the beginning.
+            next: message.sequence,
+            waiting: BTreeMap::new(),
+            since: None,
+        });
+        if numbers.epoch != message.epoch {
+            // The proxy started anew: nothing of before can come any more.
+            numbers.give_up(message.node, out);
+            numbers.epoch = message.epoch.to_owned();
+            numbers.next = 1;
+        }
+        if message.sequence < numbers.next {
+            return;
+        }
+        let held = Held { body: message.body, gap: message.gap.map(str::to_owned) };
+        numbers.waiting.insert(message.sequence, held);
+        numbers.release(message.node, out);
+        numbers.since = if numbers.waiting.is_empty() { None } else { numbers.since.or(Some(now)) };
+    }
+
+    /// Gives up waiting for what did not come in time. Returns when to ask again.
+    pub(crate) fn expire(&mut self, now: Instant, out: &mut VecDeque<Sorted>) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        for (node, numbers) in &mut self.nodes {
+            let Some(since) = numbers.since else { continue };
+            let due = since + PATIENCE;
+            if due <= now {
+                numbers.give_up(node, out);
+            } else {
+                next = Some(next.map_or(due, |n| n.min(due)));
+            }
+        }
+        next
+    }
+}
+
+/// The node of `application.node`, under which numbers are kept.
+fn name_of(place: &str) -> String {
+    place.rsplit('.').next().unwrap_or(place).to_owned()
+}
+
+impl Numbers {
+    /// Lets go what stands next without a hole.
+    fn release(&mut self, node: &str, out: &mut VecDeque<Sorted>) {
+        while let Some(held) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            out.push_back(match held.gap {
+                Some(reason) => Sorted::Gap(Gap { node: name_of(node), missing: None, reason }),
+                None => Sorted::Event(held.body),
+            });
+        }
+    }
+
+    /// Tells the holes and lets go everything.
+    fn give_up(&mut self, node: &str, out: &mut VecDeque<Sorted>) {
+        while let Some((first, _)) = self.waiting.first_key_value() {
+            let missing = first.saturating_sub(self.next);
+            if missing > 0 {
+                out.push_back(Sorted::Gap(Gap {
+                    node: name_of(node),
+                    missing: Some(missing),
+                    reason: "the proxy or the stream had no room for them".to_owned(),
+                }));
+            }
+            self.next = *first;
+            self.release(node, out);
+        }
+        self.since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Feed(Sequencer, Instant, VecDeque<Sorted>);
+
+    impl Feed {
+        fn new() -> Self {
+            Feed(Sequencer::default(), Instant::now(), VecDeque::new())
+        }
+
+        fn take(&mut self, epoch: &str, sequence: u64) {
+            let body = Bytes::from(sequence.to_string());
+            let message = Numbered { node: "n", epoch, sequence, gap: None, body };
+            self.0.take(message, self.1, &mut self.2);
+        }
+
+        /// Numbers as they came out; gaps as negative counts.
+        fn out(&mut self) -> Vec<i64> {
+            let number = |s: Sorted| match s {
+                Sorted::Event(b) => std::str::from_utf8(&b).unwrap().parse().unwrap(),
+                Sorted::Gap(g) => -(g.missing.unwrap() as i64),
+            };
+            self.2.drain(..).map(number).collect()
+        }
+    }
+
+    #[test]
+    fn order_is_restored_and_doubles_are_dropped() {
+        let mut feed = Feed::new();
+        for n in [5, 6, 6, 8, 5, 7, 9] {
+            feed.take("e", n);
+        }
+        assert_eq!(feed.out(), [5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn a_hole_is_told_after_a_while() {
+        let mut feed = Feed::new();
+        for n in [1, 5, 6] {
+            feed.take("e", n);
+        }
+        assert_eq!(feed.out(), [1]);
+        let due = feed.0.expire(feed.1, &mut feed.2).unwrap();
+        assert!(feed.out().is_empty());
+        assert!(feed.0.expire(due, &mut feed.2).is_none());
+        assert_eq!(feed.out(), [-3, 5, 6]);
+        feed.take("e", 7);
+        assert_eq!(feed.out(), [7]);
+    }
+
+    #[test]
+    fn a_new_start_of_the_proxy_begins_at_one() {
+        let mut feed = Feed::new();
+        feed.take("e", 3);
+        feed.take("f", 1);
+        feed.take("g", 2);
+        assert_eq!(feed.out(), [3, 1]);
+        feed.0.expire(feed.1 + PATIENCE, &mut feed.2);
+        assert_eq!(feed.out(), [-1, 2]);
+    }
+}

@@ -1,0 +1,240 @@
+//! Subscriptions: streams of events, typed, with the frame beside.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use async_nats::jetstream::{self, consumer};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::{broadcast, watch};
+use trunkline_ari::{Event, EventType, Key, Sighting, Subjects};
+
+use crate::bus::NatsBus;
+use crate::direct::Direct;
+use crate::error::Error;
+use crate::sequence::{Gap, Numbered, Sequencer, Sorted};
+use crate::stream::{EPOCH, GAP, SEQUENCE};
+
+/// An event as it arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// The event, typed; [`Event::Unknown`] when its type is not known here.
+    pub event: Event,
+    /// The frame as Asterisk sent it, with `dialog` added on copies for a dialog.
+    pub raw: Bytes,
+}
+
+/// What a subscription yields.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delivered {
+    /// An event.
+    Event(Received),
+    /// Something was missed, as far as this can be known.
+    Gap(Gap),
+}
+
+/// Which events are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    pub key: Key,
+    pub types: Vec<EventType>,
+}
+
+impl Filter {
+    /// The event in a frame, if it is wanted.
+    fn pass(&self, frame: Bytes) -> Option<Delivered> {
+        let sighting = Sighting::read(&frame).ok()?;
+        if !self.types.is_empty() && !self.types.iter().any(|t| t.name() == sighting.event_type) {
+            return None;
+        }
+        if !self.key.id.is_empty() {
+            let hit = |(kind, id): &(&str, std::borrow::Cow<'_, str>)| {
+                *id == self.key.id && (self.key.kind.is_empty() || self.key.kind == *kind)
+            };
+            if !sighting.things.iter().any(hit) {
+                return None;
+            }
+        }
+        drop(sighting);
+        // What cannot be typed is still an event.
+        let event = Event::read(&frame).unwrap_or_else(|_| Event::Unknown(frame.clone()));
+        Some(Delivered::Event(Received { event, raw: frame }))
+    }
+}
+
+/// Events of a key. Dropping it ends it; so does closing the client it came from.
+pub struct Subscription {
+    inner: Pin<Box<dyn Stream<Item = Delivered> + Send>>,
+}
+
+impl Subscription {
+    /// The next event, passing over gaps; `None` at the end. Cancellation-safe.
+    pub async fn event(&mut self) -> Option<Received> {
+        loop {
+            match self.next().await? {
+                Delivered::Event(event) => return Some(event),
+                Delivered::Gap(gap) => tracing::warn!(?gap, "events were missed"),
+            }
+        }
+    }
+
+    fn until_closed(
+        stream: impl Stream<Item = Delivered> + Send + 'static,
+        mut closed: watch::Receiver<bool>,
+    ) -> Self {
+        let end = async move {
+            // The end of the sender is an end too.
+            let _ = closed.wait_for(|closed| *closed).await;
+        };
+        Subscription { inner: Box::pin(stream.take_until(Box::pin(end))) }
+    }
+
+    /// From the core subjects: at most once.
+    pub(crate) async fn core(
+        bus: &NatsBus,
+        filter: Filter,
+        closed: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
+        let subject = bus.subjects.events_of(&filter.key);
+        let messages = bus.client.subscribe(subject).await.map_err(|e| Error::Bus(e.to_string()))?;
+        // The subscription must stand before whatever is asked next.
+        let messages = messages.filter_map(move |message| {
+            let passed = filter.pass(message.payload);
+            async move { passed }
+        });
+        Ok(Self::until_closed(messages, closed))
+    }
+
+    /// From one Asterisk.
+    pub(crate) fn direct(direct: &Direct, filter: Filter, closed: watch::Receiver<bool>) -> Self {
+        let frames = stream::unfold(direct.frames(), move |mut frames| {
+            let filter = filter.clone();
+            async move {
+                loop {
+                    match frames.recv().await {
+                        Ok(frame) => {
+                            let dialog = frame.dialog.as_deref().unwrap_or("");
+                            if dialog == filter.key.dialog
+                                && let Some(delivered) = filter.pass(frame.body)
+                            {
+                                return Some((delivered, frames));
+                            }
+                        }
+                        Err(broadcast::error::RecvError::Lagged(missing)) => {
+                            let reason = "this reader was too slow".to_owned();
+                            let gap = Gap { node: String::new(), missing: Some(missing), reason };
+                            return Some((Delivered::Gap(gap), frames));
+                        }
+                        Err(broadcast::error::RecvError::Closed) => return None,
+                    }
+                }
+            }
+        });
+        Self::until_closed(frames, closed)
+    }
+
+    /// From the JetStream stream: in order and without loss, or with the loss told. Begins with
+    /// what comes now, or with what the stream still has.
+    pub(crate) async fn durable(
+        bus: &NatsBus,
+        filter: Filter,
+        everything: bool,
+        closed: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
+        let bus_error = |e: String| Error::Bus(e);
+        let jetstream = jetstream::new(bus.client.clone());
+        let stream = jetstream
+            .get_stream(bus.subjects.stream_name())
+            .await
+            .map_err(|e| bus_error(format!("{e}: is a proxy with delivery `stream` running?")))?;
+        let config = consumer::pull::OrderedConfig {
+            filter_subject: bus.subjects.stream_filter(&filter.key.app, &filter.key.node, ""),
+            deliver_policy: if everything {
+                consumer::DeliverPolicy::All
+            } else {
+                consumer::DeliverPolicy::New
+            },
+            ..consumer::pull::OrderedConfig::default()
+        };
+        let consumer = stream.create_consumer(config).await.map_err(|e| bus_error(e.to_string()))?;
+        let messages = consumer.messages().await.map_err(|e| bus_error(e.to_string()))?;
+        let reader = Reader {
+            messages,
+            subjects: bus.subjects.clone(),
+            sequencer: Sequencer::default(),
+            ready: VecDeque::new(),
+            due: None,
+        };
+        let sorted = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
+        let delivered = sorted.filter_map(move |sorted| {
+            let delivered = match sorted {
+                Sorted::Event(frame) => filter.pass(frame),
+                Sorted::Gap(gap) => Some(Delivered::Gap(gap)),
+            };
+            async move { delivered }
+        });
+        Ok(Self::until_closed(delivered, closed))
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Delivered;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivered>> {
+        self.inner.as_mut().poll_next(cx)
+    }
+}
+
+/// Reads the stream and puts it in order.
+struct Reader {
+    messages: consumer::pull::Ordered,
+    subjects: Subjects,
+    sequencer: Sequencer,
+    ready: VecDeque<Sorted>,
+    due: Option<Instant>,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Sorted> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            let wake = async {
+                match self.due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                message = self.messages.next() => match message? {
+                    Ok(message) => self.take(&message),
+                    // The consumer is made anew where it was; the numbers tell if anything is missing.
+                    Err(error) => {
+                        tracing::debug!(%error, "reading the stream");
+                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    }
+                },
+                () = wake => {}
+            }
+            self.due = self.sequencer.expire(Instant::now(), &mut self.ready);
+        }
+    }
+
+    fn take(&mut self, message: &jetstream::Message) {
+        let Some(headers) = &message.headers else { return };
+        let header = |name: &str| headers.get(name).map(|v| v.as_str());
+        let (Some(epoch), Some(sequence)) = (header(EPOCH), header(SEQUENCE).and_then(|s| s.parse().ok()))
+        else {
+            return;
+        };
+        // `P stream.app.node.type`: application and node count as one place.
+        let place = message.subject.as_str().strip_prefix(self.subjects.prefix()).unwrap_or_default();
+        let node = place.rsplit_once('.').map_or(place, |(node, _)| node);
+        let node = node.strip_prefix("stream.").unwrap_or(node);
+        let numbered = Numbered { node, epoch, sequence, gap: header(GAP), body: message.payload.clone() };
+        self.sequencer.take(numbered, Instant::now(), &mut self.ready);
+    }
+}
