@@ -100,13 +100,14 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-ari-proxy",
         "trunkline-ari-client",
     ],
-    &["trunkline-edge", "trunkline-config"],
+    &["trunkline-edge", "trunkline-config", "trunkline-cli"],
     &["trunkline"],
 ];
 
 /// Neighbours on one storey that may be used by the one named first.
 const BESIDE: &[(&str, &str)] = &[
     ("trunkline-proxy", "trunkline-transaction"),
+    ("trunkline-cli", "trunkline-config"),
     ("trunkline-store", "trunkline-model"),
     ("trunkline-location", "trunkline-model"),
     ("trunkline-routing", "trunkline-model"),
@@ -117,19 +118,28 @@ const BESIDE: &[(&str, &str)] = &[
     ("trunkline-ari-proxy", "trunkline-ari-client"),
 ];
 
-/// Two versions of these stand in the tree because their users have not moved on yet; the reason follows.
+/// Two versions of these stand in the tree because their users have not all moved on; who is behind.
 const TWICE: &[(&str, &str)] = &[
-    ("base64", "serde-saphyr is on 0.23, the HTTP and NATS crates on 0.22"),
-    ("block-buffer", "tungstenite's sha1 is on digest 0.11, ring's and argon2's side on 0.10"),
-    ("const-oid", "as block-buffer"),
-    ("cpufeatures", "as block-buffer"),
-    ("crypto-common", "as block-buffer"),
-    ("digest", "as block-buffer"),
-    ("getrandom", "ring is on 0.2, rand on 0.4"),
-    ("rand", "the NATS keys crate is on 0.8"),
-    ("rand_core", "as rand"),
-    ("syn", "clap's derive is on 3, others on 2; it builds, nothing ships it"),
+    ("base64", "serde-saphyr is ahead of the HTTP and NATS crates"),
+    ("block-buffer", NATS_KEYS),
+    ("const-oid", NATS_KEYS),
+    ("cpufeatures", NATS_KEYS),
+    ("crypto-common", NATS_KEYS),
+    ("der", NATS_KEYS),
+    ("digest", NATS_KEYS),
+    ("getrandom", "ring is behind rand"),
+    ("pem-rfc7468", NATS_KEYS),
+    ("pkcs8", NATS_KEYS),
+    ("rand", NATS_KEYS),
+    ("rand_core", NATS_KEYS),
+    ("sha2", NATS_KEYS),
+    ("spki", NATS_KEYS),
+    ("syn", "macros of clap and of the Unicode tables are ahead; nothing ships it"),
+    ("synstructure", "as syn"),
 ];
+
+/// The crate that reads NATS keys, and argon2, use the RustCrypto generation before that of tungstenite and PKCS#12.
+const NATS_KEYS: &str = "nkeys and argon2 are behind tungstenite and p12-keystore";
 
 const LICENCES: &[&str] = &[
     "0BSD",
