@@ -208,14 +208,15 @@ impl Calls {
     }
 
     /// The call goes on to another target: the binding or trunk that was chosen, or the next one after a
-    /// failure. The callee's and the trunk's sessions move along; limits are not asked.
+    /// failure. The callee's and the trunk's sessions move along; limits are not asked. An empty ref keeps what
+    /// stood there.
     ///
     /// False when the call has ended.
     pub fn assign(&self, call: CallHandle, to: &CallStart<'_>) -> bool {
         self.with(call, |table, number| {
             let Some(slot) = table.slots.get_mut(number as usize) else { return };
             for (n, text) in [(row::CALLEE, to.callee_ref), (row::TRUNK, to.trunk_ref)] {
-                if slot.row.text(n) != text {
+                if !text.is_empty() && slot.row.text(n) != text {
                     slot.row.set_text(n, text);
                 }
             }

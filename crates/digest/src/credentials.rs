@@ -52,24 +52,31 @@ impl<'a> Credentials<'a> {
         let (mut response, mut algorithm, mut cnonce, mut nc) = (None, None, None, None);
         let (mut qop, mut opaque) = (None, None);
         loop {
-            let param = match reader.next()? {
-                Item::Param(param) => param,
-                Item::Scheme(_) => return Err(Error::Repeated("scheme")),
-                Item::End => break,
+            let param = match reader.quick() {
+                Some(param) => param,
+                None => match reader.next()? {
+                    Item::Param(param) => param,
+                    Item::Scheme(_) => return Err(Error::Repeated("scheme")),
+                    Item::End => break,
+                },
             };
-            let (slot, name) = match param.name {
-                n if n.eq_ignore_ascii_case(b"username") => (&mut username, "username"),
-                n if n.eq_ignore_ascii_case(b"realm") => (&mut realm, "realm"),
-                n if n.eq_ignore_ascii_case(b"nonce") => (&mut nonce, "nonce"),
-                n if n.eq_ignore_ascii_case(b"uri") => (&mut uri, "uri"),
-                n if n.eq_ignore_ascii_case(b"response") => (&mut response, "response"),
-                n if n.eq_ignore_ascii_case(b"algorithm") => (&mut algorithm, "algorithm"),
-                n if n.eq_ignore_ascii_case(b"cnonce") => (&mut cnonce, "cnonce"),
-                n if n.eq_ignore_ascii_case(b"nc") => (&mut nc, "nc"),
-                n if n.eq_ignore_ascii_case(b"qop") => (&mut qop, "qop"),
-                n if n.eq_ignore_ascii_case(b"opaque") => (&mut opaque, "opaque"),
+            // The length tells the names apart but for three pairs; one comparison then confirms.
+            let (slot, name) = match (param.name.len(), param.name.first().map(u8::to_ascii_lowercase)) {
+                (8, Some(b'u')) => (&mut username, "username"),
+                (8, Some(b'r')) => (&mut response, "response"),
+                (5, Some(b'r')) => (&mut realm, "realm"),
+                (5, Some(b'n')) => (&mut nonce, "nonce"),
+                (3, Some(b'u')) => (&mut uri, "uri"),
+                (3, Some(b'q')) => (&mut qop, "qop"),
+                (9, _) => (&mut algorithm, "algorithm"),
+                (6, Some(b'c')) => (&mut cnonce, "cnonce"),
+                (6, Some(b'o')) => (&mut opaque, "opaque"),
+                (2, _) => (&mut nc, "nc"),
                 _ => continue,
             };
+            if param.name != name.as_bytes() && !param.name.eq_ignore_ascii_case(name.as_bytes()) {
+                continue;
+            }
             once(slot, param.value, name)?;
         }
         let algorithm = match algorithm {
@@ -154,6 +161,36 @@ mod tests {
             let mut with_scheme = b"Digest ".to_vec();
             with_scheme.extend_from_slice(&bytes);
             let _ = Credentials::parse(&with_scheme);
+        }
+
+        /// The quick way and the thorough one read the same.
+        #[test]
+        fn blanks_make_no_difference(
+            blanks in proptest::collection::vec("[ \t]{0,2}", 24), name in "[!-~]{0,12}", text in "[ -~]{0,12}"
+        ) {
+            let fields = [
+                ("username", true, "u"), ("realm", true, "r"), ("nonce", true, "n=,"), ("uri", true, "sip:a,b=c"),
+                ("response", true, "00"), ("algorithm", false, "MD5"), ("qop", false, "auth"),
+                ("nc", false, "00000001"), ("cnonce", true, "c"),
+            ];
+            let mut plain = b"Digest ".to_vec();
+            let mut blank = b"Digest ".to_vec();
+            for (n, (key, quoted, value)) in fields.iter().enumerate() {
+                let quote = if *quoted { "\"" } else { "" };
+                let (a, b) = (&blanks[2 * n], &blanks[2 * n + 1]);
+                plain.extend_from_slice(format!("{key}={quote}{value}{quote}, ").as_bytes());
+                blank.extend_from_slice(format!("{key}{a}={b}{quote}{value}{quote}{a},{b}{b}").as_bytes());
+            }
+            let want = Credentials::parse(&plain).unwrap().unwrap();
+            let read = Credentials::parse(&blank).unwrap().unwrap();
+            prop_assert_eq!(&read, &want);
+            // Something unknown among them changes nothing, or is refused.
+            let mut more = plain.clone();
+            more.extend_from_slice(format!("x{name}=\"{text}").as_bytes());
+            more.push(b'"');
+            if let Ok(Some(read)) = Credentials::parse(&more) {
+                prop_assert_eq!(read.uri, want.uri);
+            }
         }
 
         #[test]

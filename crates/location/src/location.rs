@@ -83,7 +83,7 @@ impl Location {
         Location {
             hasher: foldhash::quality::RandomState::default(),
             shards: (0..SHARDS).map(|_| Shard(RwLock::default())).collect(),
-            locals: Locals::default(),
+            locals: Locals::new(),
             connections: Connections::new(),
             next_id: AtomicU64::new(1),
             persistent: AtomicBool::new(false),
@@ -137,7 +137,11 @@ impl Location {
             }
             (Effect::InPlace, Some(slot)) => slot,
             (Effect::Replace(record), Some(slot)) => {
-                slot.record = record;
+                let had = std::mem::replace(&mut slot.record, record);
+                // What had run out and was replaced or dropped, before the sweep could count it.
+                let had = record::standing(&had) + usize::from(outcome.added);
+                let now = record::standing(&slot.record) + usize::from(outcome.removed);
+                table.stats.expired += had.saturating_sub(now) as u64;
                 slot
             }
             (Effect::Replace(record), None) => {
@@ -406,7 +410,7 @@ impl Location {
         // Its connections ended with the process that wrote it.
         let at: Vec<usize> = record::entries(&record).filter(|e| e.connection() != 0).map(|e| e.at).collect();
         at.iter().for_each(|at| record::disconnect(&mut record, *at));
-        table.stats.bindings += record::entries(&record).filter(|e| !e.removed()).count() as u64;
+        table.stats.bindings += record::standing(&record) as u64;
         let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
         table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));
     }

@@ -93,7 +93,8 @@ pub struct Persistence {
 }
 
 impl Persistence {
-    /// Opens or creates the database, loads the live bindings into `location`, and follows it from then on.
+    /// Opens or creates the database, loads the live bindings into `location`, which is still empty, and
+    /// follows it from then on.
     ///
     /// # Errors
     /// When the file cannot be opened, read or understood.
@@ -101,17 +102,32 @@ impl Persistence {
         Persistence::open_with(path, location, SLACK_BYTES)
     }
 
-    fn open_with(
-        path: &Path,
-        location: Arc<Location>,
-        slack_bytes: u64,
-    ) -> Result<Persistence, PersistenceError> {
+    /// What a database holds, when no exchange runs on it; for the command line.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or understood.
+    pub fn read(path: &Path) -> Result<Location, PersistenceError> {
+        let location = Location::new();
+        Persistence::load(path, &location)?;
+        Ok(location)
+    }
+
+    fn load(path: &Path, location: &Location) -> Result<(Log, u64), PersistenceError> {
         let database = |source| PersistenceError::Database { path: path.to_owned(), source };
         let mut log = Log::open(path).map_err(database)?;
         if let Some(found) = log.foreign_format().map_err(database)? {
             return Err(PersistenceError::Format { path: path.to_owned(), found });
         }
-        let loaded = log.load(&location).map_err(database)?;
+        let loaded = log.load(location).map_err(database)?;
+        Ok((log, loaded))
+    }
+
+    fn open_with(
+        path: &Path,
+        location: Arc<Location>,
+        slack_bytes: u64,
+    ) -> Result<Persistence, PersistenceError> {
+        let (log, loaded) = Persistence::load(path, &location)?;
         location.note_changes(true);
 
         let shared = Arc::new(Shared::default());

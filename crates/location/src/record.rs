@@ -232,6 +232,11 @@ pub(crate) fn entries(record: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
+/// Bindings that nobody has removed; some may have run out.
+pub(crate) fn standing(record: &[u8]) -> usize {
+    entries(record).filter(|e| !e.removed()).count()
+}
+
 /// Is this a record from beginning to end? For bytes from a file.
 pub(crate) fn valid(record: &[u8]) -> bool {
     if record.len() < RECORD_HEAD || aor(record).is_empty() {

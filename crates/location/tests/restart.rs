@@ -69,6 +69,7 @@ fn bindings_come_back_with_everything_but_the_connection() {
     register(&location, 2, 2, 0);
     location.kick(b"sip:3@sip.local", None, now());
     persistence.close();
+    assert_eq!(Persistence::read(&folder.file()).unwrap().stats().bindings, 98);
 
     let location = Arc::new(Location::new());
     let persistence = Persistence::open(&folder.file(), Arc::clone(&location)).unwrap();
