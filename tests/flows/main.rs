@@ -8,6 +8,7 @@ mod forking;
 mod live;
 mod peers;
 mod reach;
+mod records;
 mod refusals;
 mod registration;
 mod transfers;

@@ -1,0 +1,80 @@
+//! A record for every call, once: read from the database as an operator would.
+
+use std::process::Command;
+use std::time::Duration;
+
+use trunkline_tests::{Exchange, wait_for};
+
+use super::dialogs::talking;
+use super::{agents, at, registered};
+
+/// One line of the table: caller, callee, status, answered, ended, cause.
+fn records(exchange: &Exchange) -> Vec<Vec<String>> {
+    let sql = "SELECT caller, callee, status, answered IS NOT NULL, ended IS NOT NULL, coalesce(cause, '') FROM calls ORDER BY id";
+    let out = Command::new("sqlite3")
+        .arg("-readonly")
+        .arg(exchange.folder().join("trunkline.db"))
+        .arg(sql)
+        .output();
+    let out = out.expect("sqlite3 starts: cargo xtask install brings it");
+    String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .map(|line| line.split('|').map(str::to_owned).collect())
+        .collect()
+}
+
+/// Waits until so many calls have ended on disk.
+fn ended(exchange: &Exchange, count: usize) -> Vec<Vec<String>> {
+    wait_for("the records", Duration::from_secs(5), || {
+        let all = records(exchange);
+        (all.len() == count && all.iter().all(|row| row[4] == "1")).then_some(all)
+    })
+}
+
+#[test]
+fn answered_busy_and_cancelled_calls_are_recorded_once() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, _) = talking(&exchange, "1001", "1002");
+    let bye = a.request(&caller, "BYE");
+    caller.send(&bye);
+    let arrived = callee.request_of("BYE");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&bye, 200);
+
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 486, "Busy Here");
+    let failure = caller.status_for(&invite, 486);
+    caller.acknowledge_failure(&invite, &failure);
+
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    caller.expect("180", |m| m.status() == 180);
+    caller.cancel(&invite);
+    let cancel = callee.request_of("CANCEL");
+    callee.respond(&cancel, 200, "OK");
+    callee.respond(&arrived, 487, "Request Terminated");
+    let failure = caller.status_for(&invite, 487);
+    caller.acknowledge_failure(&invite, &failure);
+
+    let all = ended(&exchange, 3);
+    let column = |n: usize| all.iter().map(|row| row[n].as_str()).collect::<Vec<_>>();
+    assert_eq!(column(2), ["200", "486", "487"], "{all:?}");
+    assert_eq!(column(3), ["1", "0", "0"], "{all:?}");
+    assert!(all.iter().all(|row| row[0].contains("1001") && row[1].contains("1002")), "{all:?}");
+}
+
+#[test]
+fn a_call_that_was_up_at_a_crash_is_closed_at_the_next_start() {
+    let mut exchange = Exchange::start(&agents());
+    let _call = talking(&exchange, "1001", "1002");
+    wait_for("the open record", Duration::from_secs(5), || (records(&exchange).len() == 1).then_some(()));
+    exchange.kill();
+    exchange.restart();
+    let all = ended(&exchange, 1);
+    assert_eq!(all[0][5], "CRASH", "{all:?}");
+    registered(&exchange, "1003");
+}
