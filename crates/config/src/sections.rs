@@ -257,6 +257,8 @@ section! {
     Calls {
         /// A record for every call.
         records: bool = true, "records";
+        /// Records older than this are deleted, in days; 0 keeps them for ever.
+        retention_days: u32 = 0, "retentionDays";
     }
 }
 

@@ -1,21 +1,81 @@
-//! Calls as the edge tells of them.
+//! Calls as the edge tells of them: every INVITE that begins a dialog is one, from the moment it goes out.
 
+use trunkline_calls::{CallHandle, CallStart, Calls, Cause, Counted, Direction as Recorded, SessionKey};
+use trunkline_model::Ref;
+use trunkline_routing::{Direction, Plan};
 use trunkline_sip::Message;
 
+use crate::context::TargetInfo;
 use crate::inbound::Inbound;
-use crate::shared::Shared;
 
-#[derive(Default)]
-pub struct Calls;
-impl Calls {
-    pub fn sessions(&self, _id: u64) -> u32 {
-        0
-    }
-    pub fn sweep(&self, _now: u64, _n: usize) {}
+/// Who takes part, as the router found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parties {
+    pub(crate) caller: Option<Ref>,
+    pub(crate) callee: Option<Ref>,
 }
 
-impl Shared {
-    pub(crate) fn call_answered(&self, _m: &Message<'_>, _binding: u64) {}
-    pub(crate) fn call_failed(&self, _m: &Message<'_>, _code: u16) {}
-    pub(crate) fn call_ended(&self, _inbound: &Inbound<'_>, _cause: &'static str) {}
+fn recorded(direction: Option<Direction>) -> Recorded {
+    match direction {
+        None => Recorded::Unknown,
+        Some(Direction::AgentToAgent) => Recorded::AgentToAgent,
+        Some(Direction::AgentToPeer) => Recorded::AgentToPeer,
+        Some(Direction::AgentToPstn) => Recorded::AgentToPstn,
+        Some(Direction::PeerToAgent) => Recorded::PeerToAgent,
+        Some(Direction::PeerToPeer) => Recorded::PeerToPeer,
+        Some(Direction::PeerToPstn) => Recorded::PeerToPstn,
+        Some(Direction::FromPstn) => Recorded::FromPstn,
+    }
+}
+
+/// A call begins with this INVITE.
+pub(crate) fn begin(
+    calls: &Calls,
+    inbound: &Inbound<'_>,
+    plan: &Plan,
+    parties: &Parties,
+    now: u64,
+) -> Option<CallHandle> {
+    let m = &inbound.message;
+    let (from, to) = (m.from().ok()?.uri, m.to().ok()?.uri);
+    let first = plan.targets.as_slice().first()?;
+    let counted = |key: Option<SessionKey>| Counted { key, limit: None };
+    let by_ref = |r: &Option<Ref>| r.as_ref().map(|r| SessionKey::reference(r.as_str().as_bytes()));
+    let start = CallStart {
+        call_id: m.call_id(),
+        from_tag: m.from_tag(),
+        from,
+        to,
+        direction: recorded(plan.direction),
+        caller_ref: text(&parties.caller),
+        callee_ref: text(&parties.callee),
+        trunk_ref: text(&first.trunk),
+        source: inbound.flow.remote.ip(),
+        caller: counted(by_ref(&parties.caller)),
+        callee: counted((first.binding_id != 0).then(|| SessionKey::binding(first.binding_id))),
+        trunk: counted(by_ref(&first.trunk)),
+    };
+    calls.start(&start, now).ok()
+}
+
+fn text(reference: &Option<Ref>) -> &[u8] {
+    reference.as_ref().map_or(b"", |r| r.as_str().as_bytes())
+}
+
+/// Another target than the first answered: its sessions count, and its trunk stands in the record.
+pub(crate) fn moved(calls: &Calls, call: CallHandle, target: &TargetInfo) {
+    let counted = |key: Option<SessionKey>| Counted { key, limit: None };
+    let unspecified = std::net::IpAddr::from([0, 0, 0, 0]);
+    let to = CallStart {
+        trunk_ref: text(&target.trunk),
+        callee: counted((target.binding != 0).then(|| SessionKey::binding(target.binding))),
+        trunk: counted(target.trunk.as_ref().map(|r| SessionKey::reference(r.as_str().as_bytes()))),
+        ..CallStart::new(Recorded::Unknown, unspecified)
+    };
+    calls.assign(call, &to);
+}
+
+/// A BYE goes through: the call has ended.
+pub(crate) fn end(calls: &Calls, bye: &Message<'_>, now: u64) {
+    calls.ended(bye.call_id(), bye.from_tag(), bye.to_tag(), Cause::NormalClearing, now);
 }

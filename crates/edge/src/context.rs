@@ -1,6 +1,7 @@
 //! One request on its way: its server transaction, its branches, its response context.
 
 use smallvec::SmallVec;
+use trunkline_calls::CallHandle;
 use trunkline_model::Ref;
 use trunkline_proxy::ResponseContext;
 use trunkline_sip::Method;
@@ -217,7 +218,7 @@ pub(crate) struct Context {
     pub(crate) later: Vec<Later>,
     pub(crate) cancelled: bool,
     /// The call this INVITE begins.
-    pub(crate) call: bool,
+    pub(crate) call: Option<CallHandle>,
 }
 
 impl Context {

@@ -1,5 +1,6 @@
 //! The router's questions answered out of this process.
 
+use trunkline_calls::SessionKey;
 use trunkline_digest::{Credentials as Digest, Permit, Presented};
 use trunkline_location::Select;
 use trunkline_model::{Algorithm as Balance, Credentials, Tables, Trunk};
@@ -7,6 +8,7 @@ use trunkline_routing::{Answer, Backend, Binding, Lookup, Plan, Request, Route, 
 use trunkline_sip::{HeaderName, ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
 
+use crate::calls::Parties;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
@@ -18,6 +20,7 @@ impl Edge {
         &mut self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
+        uri: &Uri<'_>,
         plan: &mut Plan,
     ) -> Result<(), ParseError> {
         let shared = self.shared.clone();
@@ -27,14 +30,24 @@ impl Edge {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let request =
-            Request::new(inbound.message, *inbound.flow, &shared.config.routing, &own, self.random)?;
+        let request = Request::with_uri(
+            inbound.message,
+            *uri,
+            *inbound.flow,
+            &shared.config.routing,
+            &own,
+            self.random,
+        )?;
         let mut route = Route::default();
         let mut step = route.start(&request, plan);
         while let Step::Need(lookup) = step {
             let answer = self.answer(io, inbound, &tables, &lookup, plan);
             step = route.step(&request, plan, answer);
         }
+        self.scratch.parties = Parties {
+            caller: route.caller().reference().cloned(),
+            callee: route.callee().reference().cloned(),
+        };
         Ok(())
     }
 
@@ -153,7 +166,7 @@ impl Edge {
                     labels: &[],
                 };
                 let calls = &self.shared.calls;
-                location.select(aor, &by, now, |id| calls.sessions(id.0), &mut push);
+                location.select(aor, &by, now, |id| calls.sessions(SessionKey::binding(id.0)), &mut push);
             }
         }
         found

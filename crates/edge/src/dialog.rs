@@ -5,6 +5,7 @@ use trunkline_sip::{ConnectionId, Method, Transport, Uri};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Io};
 
+use crate::calls;
 use crate::context::{Cancel, Client, Limit, TargetInfo};
 use crate::edge::Edge;
 use crate::forward;
@@ -52,7 +53,7 @@ impl Edge {
             }
         };
         if inbound.method == Method::Bye {
-            self.shared.call_ended(inbound, "NORMAL_CLEARING");
+            calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
         }
         let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless || inbound.method == Method::Ack {

@@ -8,6 +8,7 @@ use trunkline_sip::{ConnectionId, Flow, Index, Message, ParseError, Splices};
 use trunkline_transaction::{Slot, Table, TransactionKey};
 use trunkline_transport::{Closed, Handler, Io};
 
+use crate::calls::Parties;
 use crate::context::Context;
 use crate::counters::Counters;
 use crate::mail::EdgeMail;
@@ -42,6 +43,7 @@ pub(crate) struct Scratch {
     pub(crate) index_for_replies: Index,
     pub(crate) splices: Splices,
     pub(crate) plan: Plan,
+    pub(crate) parties: Parties,
     pub(crate) via: Vec<u8>,
     pub(crate) out: Vec<u8>,
     pub(crate) text: Vec<u8>,

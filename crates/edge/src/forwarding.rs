@@ -10,6 +10,7 @@ use trunkline_sip::{Address, Flow, HeaderName, Method, Transport, Uri, seconds};
 use trunkline_transaction::{Slot, TransactionKey};
 use trunkline_transport::{Egress, Io, Sent};
 
+use crate::calls;
 use crate::context::{Branch, Cancel, Client, Context, Later, Limit, Server, TargetInfo};
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::{self, Edits};
@@ -92,6 +93,13 @@ impl Edge {
             Err(()) => return self.refuse(io, inbound, 440, None),
         };
         let Some(slot) = self.open(io, inbound, key, loop_mac) else { return };
+        if inbound.method == Method::Invite {
+            let call = calls::begin(&self.shared.calls, inbound, plan, &self.scratch.parties, io.unix_ms());
+            self.counters.calls.add();
+            if let Some(context) = self.contexts.get_mut(slot) {
+                context.call = call;
+            }
+        }
         for (i, (target, way)) in targets.iter().zip(&ways).enumerate() {
             let info = TargetInfo {
                 trunk: target.trunk.clone(),
@@ -154,7 +162,7 @@ impl Edge {
             branches: SmallVec::new(),
             later: Vec::new(),
             cancelled: false,
-            call: false,
+            call: None,
         };
         self.scratch.out = out;
         Some(self.enter(context))

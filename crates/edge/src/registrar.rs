@@ -28,9 +28,9 @@ enum Refused {
 
 impl Edge {
     /// A REGISTER for a domain of ours: the router says who may, the location service keeps it.
-    pub(crate) fn on_register(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, _uri: &Uri<'_>) {
+    pub(crate) fn on_register(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>) {
         let mut plan = std::mem::take(&mut self.scratch.plan);
-        match self.decide(io, inbound, &mut plan) {
+        match self.decide(io, inbound, uri, &mut plan) {
             Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),
             Ok(()) => match plan.outcome {
                 Outcome::Register { max_contacts, expires } => {

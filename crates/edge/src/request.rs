@@ -92,7 +92,7 @@ impl Edge {
         if uri.user.is_none() && uri.scheme != Scheme::Tel && self.is_for_us(&uri, inbound.method) {
             return self.serve(io, inbound, &uri);
         }
-        self.route(io, inbound, key);
+        self.route(io, inbound, &uri, key);
     }
 
     /// The rules every request must meet; the status that says which it does not.
@@ -199,10 +199,11 @@ impl Edge {
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
+        uri: &Uri<'_>,
         key: trunkline_transaction::TransactionKey,
     ) {
         let mut plan = std::mem::take(&mut self.scratch.plan);
-        if let Err(error) = self.decide(io, inbound, &mut plan) {
+        if let Err(error) = self.decide(io, inbound, uri, &mut plan) {
             self.scratch.plan = plan;
             return self.refuse_error(io, inbound, error);
         }

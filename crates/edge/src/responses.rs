@@ -6,6 +6,7 @@ use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Transport, 
 use trunkline_transaction::{Actions, Class, Slot};
 use trunkline_transport::{Closed, Egress, Io, Mail, Sent};
 
+use crate::calls;
 use crate::context::{Cancel, Limit};
 use crate::edge::Edge;
 use crate::forward;
@@ -210,9 +211,11 @@ impl Edge {
             if let Some(branch) = context.branches.get_mut(fork) {
                 self.pool.give(std::mem::take(&mut branch.sent));
             }
-            if context.call {
-                let binding = context.branches.get(fork).map_or(0, |b| b.target.binding);
-                self.shared.call_answered(m, binding);
+            if let Some(call) = context.call {
+                if let Some(branch) = context.branches.get(fork).filter(|_| fork > 0) {
+                    calls::moved(&self.shared.calls, call, &branch.target);
+                }
+                self.shared.calls.answered(call, m.to_tag(), io.unix_ms());
             }
         }
         self.scratch.out = out;
@@ -299,8 +302,8 @@ impl Edge {
         self.pool.replace(&mut context.reply, &out);
         let call = context.call;
         self.scratch.out = out;
-        if call {
-            self.shared.call_failed(m, code);
+        if let Some(call) = call {
+            self.shared.calls.failed(call, code, io.unix_ms());
         }
     }
 
@@ -337,9 +340,8 @@ impl Edge {
             response::finish(&mut out);
             context.server.on_respond(Class::of(code), now);
             io.send(&context.back, &out);
-            let call = context.call;
-            if call {
-                self.shared.call_failed(&last, code);
+            if let Some(call) = context.call {
+                self.shared.calls.failed(call, code, io.unix_ms());
             }
             if let Some(context) = self.contexts.get_mut(slot) {
                 self.pool.replace(&mut context.reply, &out);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::calls::Calls;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
+use trunkline_calls::Calls;
 use trunkline_digest::{Authenticator, Ha1Cache, Throttle};
 use trunkline_location::Location;
 use trunkline_model::{Live, Ref};
@@ -53,6 +53,7 @@ impl Shared {
         shards: usize,
         tables: Arc<Live>,
         location: Arc<Location>,
+        calls: Arc<Calls>,
         secret: [u8; 16],
     ) -> Arc<Shared> {
         let addresses = Addresses::new(listening, config.external_addrs.clone(), config.localnets.clone());
@@ -67,7 +68,7 @@ impl Shared {
         Arc::new(Shared {
             tables,
             location,
-            calls: Arc::default(),
+            calls,
             pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             counters: (0..shards).map(|_| Arc::new(Counters::default())).collect(),
             authenticator: Authenticator::new(),

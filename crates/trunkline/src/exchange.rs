@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use trunkline_calls::{Calls, Records};
 use trunkline_config::Config;
 use trunkline_edge::{Edge, EdgeMail, Shared};
 use trunkline_location::{Location, Persistence};
@@ -23,6 +24,7 @@ pub struct Exchange {
     mailboxes: Mailboxes<EdgeMail>,
     shared: Arc<Shared>,
     persistence: Option<Persistence>,
+    records: Option<Records>,
     watch: Option<Watch>,
 }
 
@@ -36,6 +38,11 @@ impl Exchange {
         let location = Arc::new(Location::new());
         let persistence =
             database.as_deref().map(|file| Persistence::open(file, location.clone())).transpose()?;
+        let calls = Arc::new(Calls::new());
+        let records = match database.as_deref().filter(|_| config.calls.records) {
+            Some(file) => Some(Records::open(file, calls.clone(), retention(&config))?),
+            None => None,
+        };
         let secret = secret::load(database.as_deref().map(|f| f.with_extension("secret")).as_deref())?;
         let count = match edge.shards {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
@@ -52,7 +59,8 @@ impl Exchange {
             shards.push(shard);
         }
         let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
-        let shared = Shared::new(edge, addresses.clone(), count, store.live().clone(), location, secret);
+        let shared =
+            Shared::new(edge, addresses.clone(), count, store.live().clone(), location, calls, secret);
         shared.start(mailboxes.clone());
         let alive = Alive::default();
         for shard in &mut shards {
@@ -65,7 +73,7 @@ impl Exchange {
             tracing::info!(transport = %l.transport, address = %l.address, "listening");
         }
         let watch = Watch::start(store).context("cannot watch the resources for changes")?;
-        Ok(Exchange { shards, mailboxes, shared, persistence, watch: Some(watch) })
+        Ok(Exchange { shards, mailboxes, shared, persistence, records, watch: Some(watch) })
     }
 
     /// Runs until SIGTERM or SIGINT, then drains.
@@ -102,6 +110,13 @@ impl Exchange {
         }
         drop(self.watch);
         drop(self.persistence);
+        drop(self.records);
         Ok(())
     }
+}
+
+/// How long call records are kept; `None`: for ever.
+fn retention(config: &Config) -> Option<Duration> {
+    let days = u64::from(config.calls.retention_days);
+    (days > 0).then(|| Duration::from_secs(days * 86_400))
 }
