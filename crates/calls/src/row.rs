@@ -180,26 +180,32 @@ fn view(bytes: &[u8]) -> CallView<'_> {
     }
 }
 
-/// Takes a queue apart, in the order of the calls' numbers; what concerns one call stays in its order.
+/// Where a row stands in a queue: its call's number and its offset.
+pub(crate) type Place = (u64, usize);
+
+/// The rows of a queue in the order of the calls' numbers; what concerns one call stays in its order.
 ///
 /// The queue was gathered shard by shard. Inserted like that, each shard would walk over all the pages of
 /// the batch; sorted, they are appended.
-pub(crate) fn read_queue(queue: &[u8], mut see: impl FnMut(Kind, CallView<'_>)) {
-    let mut order: Vec<(u64, usize)> = Vec::with_capacity(queue.len() / 192);
+pub(crate) fn in_order(queue: &[u8]) -> Vec<Place> {
+    let mut order: Vec<Place> = Vec::with_capacity(queue.len() / 192);
     let mut at = 0;
     while let Some(row) = queue.get(at..).filter(|rest| rest.len() >= HEAD) {
         order.push((u64::from_le_bytes(get(row, ID)), at));
         at += HEAD + (0..TEXTS).map(|n| text_len(row, n)).sum::<usize>();
     }
     order.sort_unstable();
-    for (_, at) in order {
-        let row = queue.get(at..).unwrap_or_default();
-        let kind = match get::<1>(row, KIND)[0] {
-            0 => Kind::Open,
-            1 => Kind::Answered,
-            2 => Kind::Whole,
-            _ => Kind::Ended,
-        };
-        see(kind, view(row));
-    }
+    order
+}
+
+/// The row at a place of a queue.
+pub(crate) fn read<'a>(queue: &'a [u8], place: &Place) -> (Kind, CallView<'a>) {
+    let row = queue.get(place.1..).unwrap_or_default();
+    let kind = match get::<1>(row, KIND)[0] {
+        0 => Kind::Open,
+        1 => Kind::Answered,
+        2 => Kind::Whole,
+        _ => Kind::Ended,
+    };
+    (kind, view(row))
 }

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 
-use crate::call::CallView;
 use crate::calls::{Calls, SHARDS};
 use crate::cause::Cause;
-use crate::row::{Kind, read_queue};
+use crate::row::{Kind, Place, in_order, read};
 
 /// A call that starts and ends within this time is one insert.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -243,9 +242,7 @@ impl Writer {
             Err(error) => {
                 self.failed(&error);
                 if self.queue.len() > MOST_PENDING {
-                    let mut lost = 0;
-                    read_queue(&self.queue, |_, _| lost += 1);
-                    self.shared.lost.fetch_add(lost, Ordering::Relaxed);
+                    self.shared.lost.fetch_add(in_order(&self.queue).len() as u64, Ordering::Relaxed);
                     self.queue = Vec::new();
                 }
                 false
@@ -291,10 +288,16 @@ fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), std::borrow::Cow::Borrowed)
 }
 
-/// Writes the rows in one transaction; gives their number.
+/// Rows of one transaction: others who write to the same file wait no longer than this takes.
+const TRANSACTION_ROWS: usize = 4_000;
+
+/// Writes the rows; gives their number. After a failure all of them may be written again.
 fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
+    in_order(queue).chunks(TRANSACTION_ROWS).try_fold(0, |sum, rows| Ok(sum + write_rows(db, queue, rows)?))
+}
+
+fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Result<u64> {
     let transaction = db.transaction()?;
-    let (mut count, mut failed) = (0, None);
     {
         // Ignore: a batch whose commit was reported as failed may be there all the same.
         let mut insert = transaction.prepare_cached(
@@ -304,7 +307,8 @@ fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
             "UPDATE calls SET to_tag = ?2, callee = ?3, trunk = ?4, answered = ?5, ended = ?6, status = ?7,
              cause = ?8 WHERE id = ?1",
         )?;
-        let mut one = |kind: Kind, call: CallView<'_>| {
+        for place in rows {
+            let (kind, call) = read(queue, place);
             let id = call.id as i64;
             let (answered, ended) = (call.answered.map(|t| t as i64), call.ended.map(|t| t as i64));
             let cause = call.cause.map(Cause::name);
@@ -326,7 +330,7 @@ fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
                     ended,
                     call.status,
                     cause,
-                ]),
+                ])?,
                 Kind::Answered | Kind::Ended => update.execute(params![
                     id,
                     text(call.to_tag),
@@ -336,22 +340,12 @@ fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
                     ended,
                     call.status,
                     cause,
-                ]),
-            }
-        };
-        read_queue(queue, |kind, call| {
-            if failed.is_none() {
-                match one(kind, call) {
-                    Ok(_) => count += 1,
-                    Err(error) => failed = Some(error),
-                }
-            }
-        });
+                ])?,
+            };
+        }
     }
-    match failed {
-        Some(error) => Err(error),
-        None => transaction.commit().map(|()| count),
-    }
+    transaction.commit()?;
+    Ok(rows.len() as u64)
 }
 
 /// Moves the write-ahead log into the database when it has grown, beside the writer, which must not wait for
