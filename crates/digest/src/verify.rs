@@ -1,9 +1,49 @@
 //! The response, and comparing it.
 
+use std::cell::Cell;
 use std::hint::black_box;
 
 use crate::algorithm::Hex;
 use crate::{Algorithm, Credentials, Ha1};
+
+thread_local! {
+    /// The last `H(method:uri)` of this thread. Registrations of a domain all have the same, and it is no
+    /// secret; a hash costs about what parsing half a header does.
+    static LAST: Cell<Last> = const { Cell::new(Last { algorithm: Algorithm::Md5, len: 0, text: [0; 80], hex: None }) };
+}
+
+#[derive(Clone, Copy)]
+struct Last {
+    algorithm: Algorithm,
+    len: usize,
+    /// `method:uri`.
+    text: [u8; 80],
+    hex: Option<Hex>,
+}
+
+/// HA2 of RFC 7616 §3.4.3 for qop=auth.
+fn ha2(algorithm: Algorithm, method: &[u8], uri: &[u8]) -> Hex {
+    let len = method.len() + 1 + uri.len();
+    let mut last = LAST.get();
+    if let (Some(hex), true) = (last.hex, last.algorithm == algorithm && last.len == len) {
+        let (head, tail) = last.text.split_at(method.len().min(last.text.len()));
+        let tail = tail.get(1..).and_then(|t| t.get(..uri.len()));
+        if head == method && tail == Some(uri) {
+            return hex;
+        }
+    }
+    let hex = algorithm.joined(&[method, uri]);
+    if let Some(text) = last.text.get_mut(..len) {
+        let (head, tail) = text.split_at_mut(method.len());
+        head.copy_from_slice(method);
+        if let Some((colon, tail)) = tail.split_first_mut() {
+            *colon = b':';
+            tail.copy_from_slice(uri);
+        }
+        LAST.set(Last { algorithm, len, hex: Some(hex), ..last });
+    }
+    hex
+}
 
 /// A computed response in hexadecimal, on the stack.
 #[derive(Clone, Copy)]
@@ -19,7 +59,7 @@ impl Response {
 /// `response` of RFC 7616 §3.4.1: with `qop` the triple (nc, cnonce, `auth`), without it the form of RFC 2069.
 pub fn response(ha1: &Ha1, nonce: &[u8], qop: Option<(&[u8], &[u8])>, method: &[u8], uri: &[u8]) -> Response {
     let algorithm = ha1.algorithm();
-    let ha2 = algorithm.joined(&[method, uri]);
+    let ha2 = ha2(algorithm, method, uri);
     Response(match qop {
         Some((nc, cnonce)) => algorithm.joined(&[ha1.as_hex(), nonce, nc, cnonce, b"auth", ha2.as_bytes()]),
         None => algorithm.joined(&[ha1.as_hex(), nonce, ha2.as_bytes()]),
@@ -102,6 +142,32 @@ mod tests {
         assert!(check(Algorithm::Md5, &md5, args.0, args.1, args.2, args.3));
         assert!(check(Algorithm::Sha256, &sha, args.0, args.1, args.2, args.3));
         assert!(!check(Algorithm::Md5, &sha, args.0, args.1, args.2, args.3));
+    }
+
+    #[test]
+    fn the_remembered_hash_is_never_another_ones() {
+        let long = [b'x'; 100];
+        let cases: [(&[u8], &[u8]); 7] = [
+            (b"INVITE", b"sip:a"),
+            (b"INVITE", b"sip:b"),
+            (b"INVIT", b"Esip:b"),
+            (b"INVITE:", b"ip:b"),
+            (b"INVITE", &long),
+            (&long, b"sip:b"),
+            (b"", b""),
+        ];
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+            for (method, uri) in cases.into_iter().chain(cases).chain(cases.into_iter().rev()) {
+                assert!(
+                    ha2(algorithm, method, uri) == algorithm.joined(&[method, uri]),
+                    "{method:?} {uri:?}"
+                );
+                assert!(
+                    ha2(algorithm, method, uri) == algorithm.joined(&[method, uri]),
+                    "{method:?} {uri:?}"
+                );
+            }
+        }
     }
 
     #[test]
