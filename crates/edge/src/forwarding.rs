@@ -106,7 +106,8 @@ impl Edge {
                 trunk_uri: target.trunk_uri,
                 credentials: target.credentials.clone(),
                 authenticated: false,
-                silence: target.timeout_ms,
+                // Patience is short only while there is another way.
+                silence: target.timeout_ms.filter(|_| targets.last().is_some_and(|l| l.group > target.group)),
                 binding: target.binding_id,
             };
             if i < first_group {

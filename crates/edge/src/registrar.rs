@@ -29,6 +29,11 @@ enum Refused {
 impl Edge {
     /// A REGISTER for a domain of ours: the router says who may, the location service keeps it.
     pub(crate) fn on_register(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>) {
+        // What is registered must be a SIP or SIPS URI (RFC 3261 §10.3 step 5).
+        let to = inbound.message.to().and_then(|to| to.parsed_uri());
+        if !to.is_ok_and(|to| matches!(to.scheme, Scheme::Sip | Scheme::Sips)) {
+            return self.refuse(io, inbound, 400, Some("To Is No SIP URI"));
+        }
         let mut plan = std::mem::take(&mut self.scratch.plan);
         match self.decide(io, inbound, uri, &mut plan) {
             Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),

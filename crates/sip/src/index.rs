@@ -168,14 +168,20 @@ impl Index {
         let space = memchr(b' ', line).ok_or(ParseError::StartLine)?;
         let name = line.get(..space).unwrap_or_default();
         let rest = line.get(space + 1..).unwrap_or_default();
+        let token = !name.is_empty() && name.iter().all(|&b| is_token(b));
+        if !token {
+            return Err(ParseError::StartLine);
+        }
+        // From here on it is a request, if maybe one that gets 400.
+        let method = Method::from_bytes(name);
+        self.start_line = StartLine::Request { method, name: span(name), uri: Span::default() };
         let space = memchr(b' ', rest).ok_or(ParseError::StartLine)?;
         let (uri, version) =
             (rest.get(..space).unwrap_or_default(), rest.get(space + 1..).unwrap_or_default());
-        if name.is_empty() || uri.is_empty() || !name.iter().all(|&b| is_token(b)) {
+        if uri.is_empty() {
             return Err(ParseError::StartLine);
         }
-        self.start_line =
-            StartLine::Request { method: Method::from_bytes(name), name: span(name), uri: span(uri) };
+        self.start_line = StartLine::Request { method, name: span(name), uri: span(uri) };
         match version {
             b"SIP/2.0" => Ok(()),
             v if v.eq_ignore_ascii_case(b"SIP/2.0") => Ok(()),

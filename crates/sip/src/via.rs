@@ -38,11 +38,11 @@ impl<'a> Via<'a> {
         let mut s = Cursor { rest: element };
         let protocol = s.token().ok_or(bad)?;
         s.byte(b'/').ok_or(bad)?;
-        let version = s.token().ok_or(bad)?;
+        // Another version is answered 505, for which this Via must be readable.
+        s.token().ok_or(bad)?;
         s.byte(b'/').ok_or(bad)?;
         let transport = s.token().ok_or(bad)?;
         if !protocol.eq_ignore_ascii_case(b"SIP")
-            || version != b"2.0"
             || !s.rest.first().is_some_and(|&b| is_space(b))
         {
             return Err(bad);
@@ -165,7 +165,6 @@ mod tests {
             "SIP/2.0/UDP",
             "SIP/2.0/UDP h;;,;,,",
             "SIP/2.0/UDP h:70000",
-            "SIP/3.0/UDP h",
             "SIP/2.0 UDP h",
             "SIP/2.0/UDP h;rport=x",
         ] {
