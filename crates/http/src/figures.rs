@@ -1,0 +1,144 @@
+//! The numbers of `/metrics`, summed over shards by whoever fills them in.
+
+use crate::exposition::{Exposition, Kind};
+
+/// A moment's numbers. What a process does not run stays at its default and shows as 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// The edge's counters, one list per shard: name in snake case, value.
+    pub shards: Vec<Vec<(&'static str, u64)>>,
+    /// What the transports carried, all shards together.
+    pub transports: Vec<Transport>,
+    /// Datagrams the kernel refused.
+    pub datagrams_lost: u64,
+    /// Connections accepted since the start.
+    pub connections_accepted: u64,
+    /// Connections refused by the limit per address.
+    pub connections_refused: u64,
+    /// Connections made by us.
+    pub connections_made: u64,
+    /// Connections that ended.
+    pub connections_closed: u64,
+    /// Keep-alives received, RFC 5626 §4.4.
+    pub keep_alives: u64,
+    /// Transactions under way.
+    pub transactions: u64,
+    /// AORs with a binding.
+    pub aors: u64,
+    /// Bindings now.
+    pub bindings: u64,
+    /// Binding records written to the database.
+    pub location_writes: u64,
+    /// Writes of binding records that failed.
+    pub location_write_errors: u64,
+    /// Calls now.
+    pub calls: u64,
+    /// Calls that were started.
+    pub calls_started: u64,
+    /// Calls that were answered.
+    pub calls_answered: u64,
+    /// Calls that ended.
+    pub calls_ended: u64,
+    /// Calls given up without a BYE.
+    pub calls_expired: u64,
+    /// Calls refused by a limit.
+    pub calls_refused: u64,
+    /// The trunks.
+    pub trunks: Vec<Trunk>,
+}
+
+/// What one transport carried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transport {
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
+    pub name: &'static str,
+    /// Messages received.
+    pub received: u64,
+    /// Messages sent.
+    pub sent: u64,
+}
+
+/// The state of a trunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trunk {
+    /// Its `ref`.
+    pub reference: String,
+    /// Its destinations.
+    pub destinations: u64,
+    /// Those of them that do not answer.
+    pub down: u64,
+}
+
+impl Figures {
+    /// Writes every number.
+    pub fn write(&self, out: &mut Exposition) {
+        self.write_shards(out);
+        out.family(
+            "trunkline_sip_messages_total",
+            Kind::Counter,
+            "SIP messages, by transport and direction.",
+        );
+        for t in &self.transports {
+            out.sample(&[("transport", t.name), ("direction", "in")], t.received);
+            out.sample(&[("transport", t.name), ("direction", "out")], t.sent);
+        }
+        for (name, help, value) in [
+            ("datagrams_lost", "Datagrams the kernel refused.", self.datagrams_lost),
+            ("connections_accepted", "Connections accepted.", self.connections_accepted),
+            (
+                "connections_refused",
+                "Connections refused by the limit per address.",
+                self.connections_refused,
+            ),
+            ("connections_made", "Connections made.", self.connections_made),
+            ("connections_closed", "Connections that ended.", self.connections_closed),
+            ("keep_alives", "Keep-alives received.", self.keep_alives),
+            ("location_writes", "Binding records written to the database.", self.location_writes),
+            ("location_write_errors", "Writes of bindings that failed.", self.location_write_errors),
+            ("calls_started", "Calls started.", self.calls_started),
+            ("calls_answered", "Calls answered.", self.calls_answered),
+            ("calls_ended", "Calls ended.", self.calls_ended),
+            ("calls_expired", "Calls given up without a BYE.", self.calls_expired),
+            ("calls_refused", "Calls refused by a limit.", self.calls_refused),
+        ] {
+            out.counter(&format!("trunkline_{name}_total"), help, value);
+        }
+        for (name, help, value) in [
+            ("transactions", "Transactions under way.", self.transactions),
+            ("aors", "Addresses of record with a binding.", self.aors),
+            ("bindings", "Bindings.", self.bindings),
+            ("calls", "Calls now.", self.calls),
+        ] {
+            out.gauge(&format!("trunkline_{name}"), help, value);
+        }
+        self.write_trunks(out);
+    }
+
+    /// One series per counter, the shards summed: which shard served a message is chance.
+    fn write_shards(&self, out: &mut Exposition) {
+        let mut sums: Vec<(&'static str, u64)> = Vec::new();
+        for (name, value) in self.shards.iter().flatten() {
+            match sums.iter_mut().find(|(known, _)| known == name) {
+                Some((_, sum)) => *sum = sum.saturating_add(*value),
+                None => sums.push((name, *value)),
+            }
+        }
+        for (name, value) in sums {
+            let help = format!("The edge's counter `{name}`.");
+            out.counter(&format!("trunkline_edge_{name}_total"), &help, value);
+        }
+        out.gauge("trunkline_shards", "Threads that serve SIP.", self.shards.len() as u64);
+    }
+
+    /// A trunk is up while one of its destinations answers.
+    fn write_trunks(&self, out: &mut Exposition) {
+        out.family("trunkline_trunk_up", Kind::Gauge, "Whether a destination of the trunk answers.");
+        for trunk in &self.trunks {
+            out.sample(&[("trunk", &trunk.reference)], u64::from(trunk.down < trunk.destinations));
+        }
+        out.family("trunkline_trunk_destinations_down", Kind::Gauge, "Destinations that do not answer.");
+        for trunk in &self.trunks {
+            out.sample(&[("trunk", &trunk.reference)], trunk.down);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The one HTTP listener (`http.addr`, 127.0.0.1:8000 by default): health, readiness and metrics, and whatever
+//! else mounts on it.
+//!
+//! | path | answers |
+//! | --- | --- |
+//! | `/healthz` | 200 while the process works. A dead store never turns it red: a restart would not mend it |
+//! | `/readyz` | 200 while calls are taken, 503 before listening and while draining; says what is degraded |
+//! | `/metrics` | Prometheus' text format, version 0.0.4 |
+//!
+//! The listener has one thread with a runtime of its own, so nothing that happens here delays a SIP message. What
+//! it tells comes from a [`Status`], asked once per request on that thread: an implementation reads counters and
+//! must not wait.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use trunkline_http::{Figures, Readiness, Server, Status, health};
+//!
+//! struct Nothing;
+//! impl Status for Nothing {
+//!     fn readiness(&self) -> Readiness {
+//!         Readiness { listening: true, ..Readiness::default() }
+//!     }
+//!     fn figures(&self) -> Figures {
+//!         Figures::default()
+//!     }
+//! }
+//!
+//! let server = Server::new("127.0.0.1:0".parse()?).mount(health(Arc::new(Nothing))).start()?;
+//! println!("health on http://{}/healthz", server.address());
+//! server.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod exposition;
+mod figures;
+mod health;
+mod server;
+mod status;
+
+/// What is mounted: axum's router, without a fallback of its own.
+pub use axum::Router;
+pub use exposition::{Exposition, Kind};
+pub use figures::{Figures, Transport, Trunk};
+pub use health::health;
+pub use server::{HttpError, KEY, Running, Server};
+pub use status::{Part, Readiness, Status};

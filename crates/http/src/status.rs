@@ -1,0 +1,69 @@
+//! What the rest of the process tells the listener.
+
+use serde::Serialize;
+
+use crate::exposition::Exposition;
+use crate::figures::Figures;
+
+/// The rest of the process, as health and metrics see it. Asked on the listener's thread: answers come from
+/// memory, without waiting.
+pub trait Status: Send + Sync + 'static {
+    /// Does it take calls, and what is missing?
+    fn readiness(&self) -> Readiness;
+
+    /// The numbers of `/metrics`.
+    fn figures(&self) -> Figures;
+
+    /// Metrics beside [`Figures`]. No label may hold a call's, a dialog's or a user's name: each value of a label
+    /// is a time series that is kept.
+    fn more(&self, out: &mut Exposition) {
+        let _ = out;
+    }
+}
+
+/// The answer of `/readyz`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// The SIP listeners are open.
+    pub listening: bool,
+    /// The process has been told to end: no new calls.
+    pub draining: bool,
+    /// Its parts, as many as there are.
+    pub parts: Vec<Part>,
+}
+
+/// A part that can fail without taking the process with it: a store, the media relay, a trunk registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Its name: `store`, `location`, `calls`, `rtpengine`.
+    pub name: String,
+    /// Does it work?
+    pub ok: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Part {
+    /// A part that works when nothing is `failing`.
+    pub fn new(name: impl Into<String>, failing: Option<String>) -> Part {
+        Part { name: name.into(), ok: failing.is_none(), reason: failing }
+    }
+}
+
+impl Readiness {
+    /// May a balancer send calls here? What is degraded still works from what is cached, so it does not count.
+    pub fn is_ready(&self) -> bool {
+        self.listening && !self.draining
+    }
+
+    /// One word: `ready`, `degraded` (ready with a part that fails), `starting` or `draining`.
+    pub fn word(&self) -> &'static str {
+        match (self.draining, self.listening) {
+            (true, _) => "draining",
+            (false, false) => "starting",
+            (false, true) if self.parts.iter().all(|part| part.ok) => "ready",
+            (false, true) => "degraded",
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The listener over real sockets.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use trunkline_http::{
+    Exposition, Figures, HttpError, Part, Readiness, Router, Running, Server, Status, Transport, Trunk,
+    health,
+};
+
+#[derive(Default)]
+struct Fake {
+    starting: AtomicBool,
+    draining: AtomicBool,
+    store_dead: AtomicBool,
+}
+
+impl Status for Fake {
+    fn readiness(&self) -> Readiness {
+        let dead = self.store_dead.load(Ordering::Relaxed);
+        Readiness {
+            listening: !self.starting.load(Ordering::Relaxed),
+            draining: self.draining.load(Ordering::Relaxed),
+            parts: vec![
+                Part::new("store", dead.then(|| "the disk is full".to_owned())),
+                Part::new("location", None),
+            ],
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            shards: vec![vec![("requests", 3), ("challenged", 1)], vec![("requests", 4), ("challenged", 0)]],
+            transports: vec![Transport { name: "udp", received: 7, sent: 8 }],
+            transactions: 2,
+            bindings: 5,
+            calls: 1,
+            location_writes: 9,
+            trunks: vec![
+                Trunk { reference: "alpha".into(), destinations: 2, down: 1 },
+                Trunk { reference: "beta".into(), destinations: 1, down: 1 },
+            ],
+            ..Figures::default()
+        }
+    }
+
+    fn more(&self, out: &mut Exposition) {
+        out.gauge("trunkline_media_sessions", "Calls whose media is relayed.", 6);
+    }
+}
+
+fn start(status: Arc<Fake>) -> Running {
+    Server::new(([127, 0, 0, 1], 0).into()).mount(health(status)).start().unwrap()
+}
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Status, head, body.
+fn get(to: SocketAddr, path: &str) -> (u16, String, String) {
+    let mut stream = connect(to);
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
+}
+
+fn get_json(to: SocketAddr, path: &str) -> (u16, Value) {
+    let (code, head, body) = get(to, path);
+    assert!(head.contains("content-type: application/json"), "{head}");
+    (code, serde_json::from_str(&body).unwrap())
+}
+
+#[test]
+fn a_dead_store_is_told_and_turns_nothing_red() {
+    let status = Arc::new(Fake::default());
+    let server = start(status.clone());
+    assert_eq!(get_json(server.address(), "/healthz").0, 200);
+    let (code, ready) = get_json(server.address(), "/readyz");
+    assert_eq!((code, &ready["status"], &ready["degraded"]), (200, &json!("ready"), &json!([])));
+
+    status.store_dead.store(true, Ordering::Relaxed);
+    let (code, alive) = get_json(server.address(), "/healthz");
+    assert_eq!((code, &alive["status"]), (200, &json!("ok")));
+    let (code, ready) = get_json(server.address(), "/readyz");
+    assert_eq!(code, 200);
+    assert_eq!(
+        ready,
+        json!({
+            "status": "degraded", "listening": true, "draining": false, "degraded": ["store"],
+            "parts": [
+                {"name": "store", "ok": false, "reason": "the disk is full"},
+                {"name": "location", "ok": true},
+            ],
+        })
+    );
+}
+
+#[test]
+fn not_ready_before_listening_and_while_draining() {
+    let status = Arc::new(Fake::default());
+    let server = start(status.clone());
+    status.starting.store(true, Ordering::Relaxed);
+    let (code, ready) = get_json(server.address(), "/readyz");
+    assert_eq!((code, &ready["status"]), (503, &json!("starting")));
+    status.starting.store(false, Ordering::Relaxed);
+    status.draining.store(true, Ordering::Relaxed);
+    let (code, ready) = get_json(server.address(), "/readyz");
+    assert_eq!((code, &ready["status"]), (503, &json!("draining")));
+    assert_eq!(get(server.address(), "/healthz").0, 200);
+}
+
+#[test]
+fn metrics_are_sums_over_the_shards() {
+    let status = Arc::new(Fake::default());
+    let server = start(status.clone());
+    status.store_dead.store(true, Ordering::Relaxed);
+    let (code, head, text) = get(server.address(), "/metrics");
+    assert_eq!(code, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    for line in [
+        "trunkline_ready 1",
+        "trunkline_part_up{part=\"store\"} 0",
+        "trunkline_part_up{part=\"location\"} 1",
+        "# TYPE trunkline_edge_requests_total counter",
+        "trunkline_edge_requests_total 7",
+        "trunkline_edge_challenged_total 1",
+        "trunkline_shards 2",
+        "trunkline_sip_messages_total{transport=\"udp\",direction=\"in\"} 7",
+        "trunkline_sip_messages_total{transport=\"udp\",direction=\"out\"} 8",
+        "trunkline_transactions 2",
+        "trunkline_bindings 5",
+        "trunkline_calls 1",
+        "trunkline_location_writes_total 9",
+        "trunkline_trunk_up{trunk=\"alpha\"} 1",
+        "trunkline_trunk_up{trunk=\"beta\"} 0",
+        "trunkline_trunk_destinations_down{trunk=\"alpha\"} 1",
+        "trunkline_media_sessions 6",
+    ] {
+        assert!(text.lines().any(|l| l == line), "no line `{line}` in\n{text}");
+    }
+    // Every family stands once, and every sample below its own head.
+    let mut heads = std::collections::HashSet::new();
+    let mut family = "";
+    for line in text.lines() {
+        match line.strip_prefix("# TYPE ").map(|rest| rest.split(' ').next().unwrap()) {
+            Some(name) => {
+                assert!(heads.insert(name), "{name} stands twice");
+                family = name;
+            }
+            None if line.starts_with('#') => {}
+            None => assert_eq!(line.split(['{', ' ']).next().unwrap(), family),
+        }
+    }
+}
+
+#[test]
+fn a_busy_port_names_its_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let Err(error) = Server::new(address).start() else { panic!("two listeners on {address}") };
+    assert!(matches!(error, HttpError::Bind { .. }));
+    let text = error.to_string();
+    assert!(text.contains("key http.addr") && text.contains(&address.to_string()), "{text}");
+}
+
+#[test]
+fn other_parts_mount_beside_health() {
+    let hello = Router::new().route("/hello", axum::routing::get(|| async { "here" }));
+    let server = Server::new(([127, 0, 0, 1], 0).into())
+        .mount(health(Arc::new(Fake::default())))
+        .mount(hello)
+        .start()
+        .unwrap();
+    assert_eq!(get(server.address(), "/hello").2, "here");
+    let (code, missing) = get_json(server.address(), "/nothing");
+    assert_eq!((code, missing), (404, json!({"error": "no such page"})));
+    let mut stream = connect(server.address());
+    stream
+        .write_all(b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 405"), "{text}");
+}
+
+#[test]
+fn what_is_under_way_is_answered_when_it_ends() {
+    let (arrived, at) = mpsc::channel();
+    let (finish, end) = tokio::sync::watch::channel(false);
+    let slow = Router::new().route(
+        "/slow",
+        axum::routing::get(move || {
+            let (arrived, mut end) = (arrived.clone(), end.clone());
+            async move {
+                let _ = arrived.send(());
+                let _ = end.wait_for(|e| *e).await.is_ok();
+                "done"
+            }
+        }),
+    );
+    let server = Server::new(([127, 0, 0, 1], 0).into()).mount(slow).start().unwrap();
+    let address = server.address();
+    // A connection that says nothing must not hold up the end.
+    let idle = connect(address);
+    let client = std::thread::spawn(move || get(address, "/slow"));
+    at.recv_timeout(Duration::from_secs(20)).unwrap();
+    let stopping = std::thread::spawn(move || server.stop());
+    // It takes no more: the port is free for another.
+    let end = std::time::Instant::now() + Duration::from_secs(1);
+    while TcpListener::bind(address).is_err() && std::time::Instant::now() < end {
+        std::thread::yield_now();
+    }
+    finish.send(true).unwrap();
+    let (code, head, body) = client.join().unwrap();
+    assert_eq!((code, body.as_str()), (200, "done"));
+    assert!(head.contains("connection: close"), "{head}");
+    stopping.join().unwrap();
+    drop(idle);
+    assert!(TcpStream::connect(address).is_err());
+}

@@ -1,0 +1,2 @@
+//! The media relay.
+#![forbid(unsafe_code)]
