@@ -2,8 +2,11 @@
 
 use std::io::{self, Read, Write};
 
-use mio::net::TcpStream;
 use trunkline_sip::{ConnectionId, Flow};
+
+use crate::names::HostName;
+use crate::websocket::WebSocket;
+use crate::wire::Wire;
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,11 @@ pub enum Closed {
 /// A connection and what is under way on it.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
-    pub(crate) stream: TcpStream,
+    pub(crate) wire: Wire,
+    /// The frames around messages, where there are any.
+    pub(crate) frames: Option<Box<WebSocket>>,
+    /// Whose certificate was asked for, where we connected.
+    pub(crate) name: HostName,
     pub(crate) flow: Flow,
     /// The beginning of a message whose rest has not come.
     pub(crate) unread: Vec<u8>,
@@ -50,7 +57,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Reads into `buffer`; `Ok(0)` at the end of the stream, `WouldBlock` when nothing is there.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
+        self.wire.read(buffer)
     }
 
     /// Writes what is unsent, as far as it goes.
@@ -61,7 +68,7 @@ impl Connection {
             if rest.is_empty() {
                 break Ok(());
             }
-            match self.stream.write(rest) {
+            match self.wire.write(rest) {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => done += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break Ok(()),
@@ -70,6 +77,6 @@ impl Connection {
             }
         };
         self.unsent.drain(..done);
-        result
+        result.and_then(|()| self.wire.flush())
     }
 }

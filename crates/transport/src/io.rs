@@ -1,19 +1,23 @@
 //! What a handler can do: send, connect, close, look at the clock.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use hashbrown::{HashMap, HashSet};
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use slab::Slab;
 use trunkline_sip::{ConnectionId, Flow, Transport};
 
 use crate::connection::{Closed, Connection};
+use crate::door::{Arrival, Dialer};
 use crate::mailbox::{Mail, Mailboxes};
+use crate::names::HostName;
 use crate::shard::StreamLimits;
 use crate::udp::{Sender, UdpSocket};
+use crate::websocket::{self, WebSocket};
+use crate::wire::Wire;
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Egress {
     pub remote: SocketAddr,
     /// Streams: this connection and no other, or [`ConnectionId::NONE`] for any to `remote`.
     pub connection: ConnectionId,
+    /// TLS connections that we make: whose certificate the other side must show.
+    pub name: HostName,
 }
 
 impl Egress {
@@ -36,13 +42,14 @@ impl Egress {
             local: flow.local,
             remote: flow.remote,
             connection: flow.connection,
+            name: HostName::NONE,
         }
     }
 
     /// To an address, from where we like.
     pub fn to(transport: Transport, remote: SocketAddr) -> Egress {
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        Egress { transport, local, remote, connection: ConnectionId::NONE }
+        Egress { transport, local, remote, connection: ConnectionId::NONE, name: HostName::NONE }
     }
 }
 
@@ -72,6 +79,8 @@ pub struct Counters {
     pub connected: AtomicU64,
     /// Connections that ended.
     pub closed: AtomicU64,
+    /// Connections that did not get past their handshake or HTTP request.
+    pub unfinished: AtomicU64,
     /// Keep-alives.
     pub keep_alives: AtomicU64,
 }
@@ -95,13 +104,15 @@ pub struct Io<M> {
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) sender: Sender,
     pub(crate) connections: Slab<Connection>,
-    pub(crate) by_remote: HashMap<(Transport, SocketAddr), ConnectionId, foldhash::fast::RandomState>,
+    pub(crate) by_remote:
+        HashMap<(Transport, SocketAddr, HostName), ConnectionId, foldhash::fast::RandomState>,
     pub(crate) per_address: HashMap<IpAddr, u32, foldhash::fast::RandomState>,
     pub(crate) dirty: Vec<usize>,
     pub(crate) ended: Vec<(ConnectionId, Closed)>,
     pub(crate) serial: u64,
     pub(crate) limits: StreamLimits,
     pub(crate) mailboxes: Option<Mailboxes<M>>,
+    pub(crate) dialer: Option<Dialer>,
     pub(crate) alive: Alive,
     pub(crate) counters: Arc<Counters>,
 }
@@ -122,6 +133,15 @@ impl<M> Io<M> {
         self.unix_at_start + self.now
     }
 
+    /// Moves the shard's clock forward, so that a test need not wait for what time does.
+    pub fn advance(&mut self, ms: u64) {
+        if let Some(earlier) = self.started.checked_sub(std::time::Duration::from_millis(ms)) {
+            self.started = earlier;
+            self.unix_at_start = self.unix_at_start.saturating_sub(ms);
+        }
+        self.update_clock();
+    }
+
     /// This shard's number.
     pub fn shard(&self) -> usize {
         self.shard
@@ -140,6 +160,11 @@ impl<M> Io<M> {
     pub fn introduce(&mut self, mailboxes: Mailboxes<M>, alive: Alive) {
         self.mailboxes = Some(mailboxes);
         self.alive = alive;
+    }
+
+    /// Lets the shard make TLS connections.
+    pub fn set_dialer(&mut self, dialer: Dialer) {
+        self.dialer = Some(dialer);
     }
 
     /// Gives mail to another shard (or this one); `false` when it has ended.
@@ -179,7 +204,7 @@ impl<M> Io<M> {
         let place = match self.place(egress.connection) {
             Some(place) => Some(place),
             None if egress.connection != ConnectionId::NONE => None,
-            None => match self.by_remote.get(&(egress.transport, egress.remote)).copied() {
+            None => match self.by_remote.get(&(egress.transport, egress.remote, egress.name)).copied() {
                 Some(id) => self.place(id),
                 None => self.connect(egress),
             },
@@ -212,12 +237,13 @@ impl<M> Io<M> {
             self.close(id, Closed::Slow);
             return Sent::NoWay;
         }
-        c.unsent.extend_from_slice(bytes);
-        if !c.dirty && !c.connecting {
-            c.dirty = true;
-            self.dirty.push(place);
+        match c.frames {
+            Some(_) if !bytes.is_empty() => websocket::put_message(bytes, &mut c.unsent),
+            Some(_) | None => c.unsent.extend_from_slice(bytes),
         }
-        Sent::Via(c.id)
+        let id = c.id;
+        self.mark_dirty(place);
+        Sent::Via(id)
     }
 
     /// The connection's place, if it lives.
@@ -227,23 +253,37 @@ impl<M> Io<M> {
     }
 
     fn connect(&mut self, egress: &Egress) -> Option<usize> {
-        if egress.transport != Transport::Tcp {
+        let wire = match egress.transport {
+            Transport::Tcp => {
+                let stream = mio::net::TcpStream::connect(egress.remote).ok()?;
+                let _ = stream.set_nodelay(true);
+                Wire::Tcp(stream)
+            }
+            Transport::Tls => Wire::Pending,
+            // A WebSocket client can never be connected to (RFC 7118 §5).
+            Transport::Udp | Transport::Ws | Transport::Wss => return None,
+        };
+        let dialer = if matches!(wire, Wire::Pending) { Some(self.dialer.clone()?) } else { None };
+        count(&self.counters.connected);
+        let place = self.adopt(wire, egress.transport, egress.local, egress.remote, egress.name, false)?;
+        if let (Some(dialer), Some(c)) = (dialer, self.connections.get(place))
+            && !dialer.dial(c.id, egress.remote, egress.name)
+        {
+            let id = c.id;
+            self.close(id, Closed::Refused);
             return None;
         }
-        let stream = mio::net::TcpStream::connect(egress.remote).ok()?;
-        let _ = stream.set_nodelay(true);
-        let local = stream.local_addr().unwrap_or(egress.local);
-        count(&self.counters.connected);
-        self.adopt(stream, egress.transport, local, egress.remote, false)
+        Some(place)
     }
 
     /// Takes a connection in.
     pub(crate) fn adopt(
         &mut self,
-        stream: mio::net::TcpStream,
+        mut wire: Wire,
         transport: Transport,
         local: SocketAddr,
         remote: SocketAddr,
+        name: HostName,
         accepted: bool,
     ) -> Option<usize> {
         let place = self.connections.vacant_key();
@@ -253,10 +293,14 @@ impl<M> Io<M> {
         self.serial += 1;
         let serial = self.serial & 0xfff_ffff;
         let id = ConnectionId((self.shard as u64) << 48 | serial << PLACE_BITS | place as u64);
+        let local = wire.socket().and_then(|s| s.local_addr().ok()).unwrap_or(local);
         let flow = Flow { transport, local, remote, connection: id };
-        let mut c = Connection {
+        wire.register(&self.registry, Token(FIRST_CONNECTION + place)).ok()?;
+        self.connections.insert(Connection {
             id,
-            stream,
+            wire,
+            frames: transport.is_websocket().then(|| Box::new(WebSocket::default())),
+            name,
             flow,
             unread: Vec::new(),
             unsent: Vec::new(),
@@ -266,11 +310,8 @@ impl<M> Io<M> {
             accepted,
             active: self.now,
             began: self.now,
-        };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.registry.register(&mut c.stream, Token(FIRST_CONNECTION + place), interest).ok()?;
-        self.connections.insert(c);
-        self.by_remote.insert((transport, remote), id);
+        });
+        self.by_remote.insert((transport, remote, name), id);
         if let Ok(mut alive) = self.alive.lock() {
             alive.insert(id);
         }
@@ -280,15 +321,70 @@ impl<M> Io<M> {
         Some(place)
     }
 
+    /// May one more connection come from this address?
+    pub(crate) fn admits(&self, remote: IpAddr) -> bool {
+        let here = self.per_address.get(&remote).copied().unwrap_or(0);
+        let admitted = here < self.limits.per_address;
+        count(if admitted { &self.counters.accepted } else { &self.counters.refused });
+        admitted
+    }
+
+    /// Takes in whom the door let through.
+    pub(crate) fn welcome(&mut self, arrival: Arrival) -> Option<usize> {
+        let Arrival { wire, transport, local, remote, unread, unsent } = arrival;
+        if !self.admits(remote.ip()) {
+            return None;
+        }
+        let place = self.adopt(wire, transport, local, remote, HostName::NONE, true)?;
+        let c = self.connections.get_mut(place)?;
+        (c.unread, c.unsent) = (unread, unsent);
+        self.mark_dirty(place);
+        Some(place)
+    }
+
+    /// The TLS connection we asked for stands.
+    pub(crate) fn connected(&mut self, id: ConnectionId, mut wire: Wire) -> Option<usize> {
+        let place = self.place(id)?;
+        let registered = wire.register(&self.registry, Token(FIRST_CONNECTION + place));
+        let c = self.connections.get_mut(place)?;
+        if let Some(local) = wire.socket().and_then(|s| s.local_addr().ok()) {
+            c.flow.local = local;
+        }
+        (c.wire, c.connecting, c.active) = (wire, false, self.now);
+        if registered.is_err() {
+            self.close(id, Closed::Broken);
+            return None;
+        }
+        self.mark_dirty(place);
+        Some(place)
+    }
+
+    /// Will write to this connection at the end of the batch.
+    pub(crate) fn mark_dirty(&mut self, place: usize) {
+        if let Some(c) = self.connections.get_mut(place)
+            && !c.dirty
+            && !c.connecting
+        {
+            c.dirty = true;
+            self.dirty.push(place);
+        }
+    }
+
     /// Closes a connection; the handler is told after the batch.
     pub fn close(&mut self, id: ConnectionId, why: Closed) {
         let Some(place) = self.place(id) else { return };
         let mut c = self.connections.remove(place);
-        let _ = self.registry.deregister(&mut c.stream);
+        if c.frames.is_some() && !matches!(why, Closed::ByPeer | Closed::Broken | Closed::Slow) && !c.closing
+        {
+            websocket::put_close(websocket::GOING_AWAY, &mut c.unsent);
+            let _ = c.write();
+        }
+        c.wire.deregister(&self.registry);
+        c.wire.finish();
         if let Ok(mut alive) = self.alive.lock() {
             alive.remove(&id);
         }
-        let key = (c.flow.transport, c.flow.remote);
+        let key = (c.flow.transport, c.flow.remote, c.name);
         if self.by_remote.get(&key) == Some(&id) {
             self.by_remote.remove(&key);
         }
@@ -318,7 +414,7 @@ impl<M> Io<M> {
             let Some(c) = self.connections.get_mut(place) else { continue };
             c.dirty = false;
             let (id, result) = (c.id, c.write());
-            let done = c.closing && c.unsent.is_empty();
+            let done = c.closing && c.unsent.is_empty() && !c.wire.holds_back();
             if result.is_err() {
                 self.close(id, Closed::Broken);
             } else if done {

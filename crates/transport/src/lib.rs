@@ -3,16 +3,28 @@
 //! A shard is one thread with sockets of its own on the shared addresses (SO_REUSEPORT), connections of its
 //! own and a mailbox. What it receives goes to a [`Handler`]; the handler sends through [`Io`]. Nothing here
 //! knows what SIP means beyond where a message ends.
+//!
+//! TLS, WS and WSS connections come by a [`Door`]: another thread, which accepts them, sees them through their
+//! handshakes and hands them to the shards. Our own TLS connections take the same way.
 #![deny(unsafe_code)]
 
 mod connection;
+mod door;
 mod io;
 mod mailbox;
+mod names;
 mod shard;
+mod tls;
 mod udp;
+mod upgrade;
+mod websocket;
+mod wire;
 
 pub use connection::Closed;
+pub use door::{Dialer, Door, Handover, OpenDoor};
 pub use io::{Alive, Counters, Egress, Io, Sent};
 pub use mailbox::{Mail, Mailbox, Mailboxes};
+pub use names::HostName;
 pub use shard::{Handler, ListenError, Listener, Shard, StreamLimits};
+pub use tls::{ClientAuth, SelfSigned, TlsError, TlsSettings};
 pub use udp::{BATCH, Receiver, Sender, UdpSocket};

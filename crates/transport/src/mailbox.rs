@@ -7,6 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use mio::Waker;
 use trunkline_sip::ConnectionId;
 
+use crate::door::Handover;
+
 /// What a shard finds in its mailbox.
 #[derive(Debug)]
 pub enum Mail<M> {
@@ -16,6 +18,8 @@ pub enum Mail<M> {
     Send(ConnectionId, Box<[u8]>),
     /// Close a connection.
     Close(ConnectionId),
+    /// A connection from the door.
+    Door(Box<Handover>),
     /// End the loop.
     Stop,
 }

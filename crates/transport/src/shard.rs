@@ -15,9 +15,13 @@ use thiserror::Error;
 use trunkline_sip::{ConnectionId, Flow, Frame, ParseError, Transport};
 
 use crate::connection::Closed;
+use crate::door::{self, Handed};
 use crate::io::{Alive, Counters, FIRST_CONNECTION, Io, count, unix_ms};
 use crate::mailbox::{Inbox, Mail, Mailbox};
+use crate::names::HostName;
 use crate::udp::{Receiver, Sender, UdpSocket};
+use crate::websocket::{self, Item};
+use crate::wire::Wire;
 
 /// What is done with what a shard receives.
 pub trait Handler {
@@ -47,7 +51,7 @@ pub trait Handler {
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// UDP or TCP.
+    /// The transport.
     pub transport: Transport,
     /// The address; port 0 for any that is free.
     pub address: SocketAddr,
@@ -109,11 +113,14 @@ const FIRST_UDP: usize = 1;
 const FIRST_TCP: usize = 1 << 12;
 /// Batches taken from one socket before others have their turn.
 const TURNS: usize = 16;
+/// A WebSocket on which nothing came for so many milliseconds is pinged.
+const SILENT: u64 = 25_000;
 /// The longest a shard sleeps.
 const NAP: u64 = 1_000;
 
 impl<M: Send> Shard<M> {
-    /// Binds the listeners. `shared` lets several shards listen on the same addresses.
+    /// Binds those of the listeners that are UDP or TCP; the others are a [`crate::Door`]'s. `shared` lets several
+    /// shards listen on the same addresses.
     pub fn bind(
         number: usize,
         listeners: &[Listener],
@@ -130,7 +137,7 @@ impl<M: Send> Shard<M> {
         let waker = Waker::new(poll.registry(), WAKER).map_err(nowhere)?;
         let (mailbox, inbox) = Mailbox::new(waker);
         let (mut udp, mut tcp) = (Vec::new(), Vec::new());
-        for &Listener { transport, address } in listeners {
+        for &Listener { transport, address } in listeners.iter().filter(|l| !door::is_ours(l.transport)) {
             let failed = |source| ListenError { transport, address, source };
             match transport {
                 Transport::Udp => {
@@ -139,15 +146,12 @@ impl<M: Send> Shard<M> {
                     registry.register(s.source(), token, Interest::READABLE).map_err(failed)?;
                     udp.push(s);
                 }
-                Transport::Tcp => {
+                Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                     let mut l = listen(address, shared).map_err(failed)?;
                     let local = l.local_addr().map_err(failed)?;
                     let token = Token(FIRST_TCP + tcp.len());
                     registry.register(&mut l, token, Interest::READABLE).map_err(failed)?;
                     tcp.push((l, local));
-                }
-                Transport::Tls | Transport::Ws | Transport::Wss => {
-                    return Err(failed(io::Error::new(ErrorKind::Unsupported, "not a transport of a shard")));
                 }
             }
         }
@@ -167,6 +171,7 @@ impl<M: Send> Shard<M> {
             serial: 0,
             limits,
             mailboxes: None,
+            dialer: None,
             alive: Alive::default(),
             counters: Arc::new(Counters::default()),
         };
@@ -230,6 +235,7 @@ impl<M: Send> Shard<M> {
             if self.io.now >= swept + NAP {
                 swept = self.io.now;
                 self.close_idle();
+                self.ping_silent();
             }
             while let Some((id, why)) = self.io.ended.pop() {
                 handler.on_closed(&mut self.io, id, why);
@@ -246,6 +252,21 @@ impl<M: Send> Shard<M> {
                 Mail::Send(id, bytes) => {
                     if let Some(place) = self.io.place(id) {
                         self.io.write(place, &bytes);
+                    }
+                }
+                Mail::Door(handover) => {
+                    let place = match handover.0 {
+                        Handed::Arrived(arrival) => self.io.welcome(arrival),
+                        Handed::Connected(id, wire) => self.io.connected(id, wire),
+                        Handed::Refused(id) => {
+                            self.io.close(id, Closed::Refused);
+                            None
+                        }
+                    };
+                    // What the door read along with the handshake is not reported by the poll.
+                    if let Some(place) = place {
+                        self.cut_frames(handler, place);
+                        self.read_stream(handler, place);
                     }
                 }
                 Mail::Close(id) => self.io.close(id, Closed::ByUs),
@@ -286,15 +307,11 @@ impl<M: Send> Shard<M> {
             let local = *local;
             match listener.accept() {
                 Ok((stream, remote)) => {
-                    let here = self.io.per_address.get(&remote.ip()).copied().unwrap_or(0);
-                    if here >= self.io.limits.per_address {
-                        count(&self.io.counters.refused);
+                    if !self.io.admits(remote.ip()) {
                         continue;
                     }
                     let _ = stream.set_nodelay(true);
-                    let local = stream.local_addr().unwrap_or(local);
-                    count(&self.io.counters.accepted);
-                    self.io.adopt(stream, Transport::Tcp, local, remote, true);
+                    self.io.adopt(Wire::Tcp(stream), Transport::Tcp, local, remote, HostName::NONE, true);
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
@@ -310,7 +327,8 @@ impl<M: Send> Shard<M> {
     fn on_writable(&mut self, place: usize) {
         let Some(c) = self.io.connections.get_mut(place) else { return };
         if c.connecting {
-            let failed = !matches!(c.stream.take_error(), Ok(None)) || c.stream.peer_addr().is_err();
+            let failed =
+                c.wire.socket().is_none_or(|s| !matches!(s.take_error(), Ok(None)) || s.peer_addr().is_err());
             if failed {
                 let id = c.id;
                 self.io.close(id, Closed::Refused);
@@ -318,9 +336,8 @@ impl<M: Send> Shard<M> {
             }
             c.connecting = false;
         }
-        if !c.unsent.is_empty() && !c.dirty {
-            c.dirty = true;
-            self.io.dirty.push(place);
+        if !c.unsent.is_empty() || c.wire.holds_back() {
+            self.io.mark_dirty(place);
         }
     }
 
@@ -341,6 +358,16 @@ impl<M: Send> Shard<M> {
             };
             c.active = self.io.now;
             let flow = c.flow;
+            if let Some(frames) = &mut c.frames {
+                frames.pinged = false;
+                if c.unread.is_empty() {
+                    c.began = self.io.now;
+                }
+                c.unread.extend_from_slice(self.scratch.get(..n).unwrap_or_default());
+                self.cut_frames(handler, place);
+                continue;
+            }
+            let plain = c.wire.is_plain();
             let scratch = std::mem::take(&mut self.scratch);
             let fresh = scratch.get(..n).unwrap_or_default();
             if c.unread.is_empty() {
@@ -365,7 +392,7 @@ impl<M: Send> Shard<M> {
             }
             self.scratch = scratch;
             // A short read of a stream means that it is empty (epoll(7)): saves the call that says so.
-            if n < self.scratch.len() {
+            if plain && n < self.scratch.len() {
                 return;
             }
         }
@@ -406,6 +433,87 @@ impl<M: Send> Shard<M> {
         }
     }
 
+    /// Hands over the messages in a WebSocket's frames.
+    fn cut_frames<H: Handler<Mail = M>>(&mut self, handler: &mut H, place: usize) {
+        let limit = self.io.limits.message_size;
+        let Some(c) = self.io.connections.get_mut(place).filter(|c| !c.unread.is_empty()) else { return };
+        if c.frames.is_none() {
+            return;
+        }
+        let (id, flow) = (c.id, c.flow);
+        let mut unread = std::mem::take(&mut c.unread);
+        let mut used = 0;
+        // A handler may close the connection, or fill its place anew.
+        while let Some(c) = self.io.place(id).and_then(|place| self.io.connections.get_mut(place)) {
+            let Some(frames) = c.frames.as_mut().filter(|_| !c.closing) else { break };
+            let Some(rest) = unread.get_mut(used..).filter(|r| !r.is_empty()) else { break };
+            let (item, length) = frames.next(rest, limit);
+            let rest = unread.get(used..).unwrap_or_default();
+            match item {
+                Item::Incomplete => break,
+                Item::Nothing => {}
+                Item::Message(payload) => {
+                    self.on_frame(handler, &flow, rest.get(payload).unwrap_or_default())
+                }
+                Item::Gathered => {
+                    let message = frames.take();
+                    self.on_frame(handler, &flow, &message);
+                }
+                Item::Ping(payload) => {
+                    websocket::put_pong(rest.get(payload).unwrap_or_default(), &mut c.unsent);
+                    count(&self.io.counters.keep_alives);
+                    // Pongs for one who reads none of them are bounded like all else.
+                    self.io.write(place, b"");
+                }
+                Item::Close(_) => self.end_frames(place, websocket::NORMAL),
+                Item::Broken(code) => self.end_frames(place, code),
+            }
+            used += length;
+            if let Some(c) = self.io.connections.get_mut(place) {
+                c.began = self.io.now;
+            }
+        }
+        if let Some(c) = self.io.place(id).and_then(|place| self.io.connections.get_mut(place)) {
+            unread.drain(..used.min(unread.len()));
+            c.unread = unread;
+        }
+    }
+
+    /// One SIP message per WebSocket message (RFC 7118 §5.2), or a keep-alive of RFC 5626 §3.5.1.
+    fn on_frame<H: Handler<Mail = M>>(&mut self, handler: &mut H, flow: &Flow, bytes: &[u8]) {
+        count_in(&self.io.counters.received, flow.transport);
+        if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+            count(&self.io.counters.keep_alives);
+            if let Some(place) = self.io.place(flow.connection).filter(|_| bytes == b"\r\n\r\n") {
+                self.io.write(place, b"\r\n");
+            }
+            return;
+        }
+        handler.on_message(&mut self.io, flow, bytes);
+    }
+
+    /// Closes a WebSocket once all is written, RFC 6455 §7.1.
+    fn end_frames(&mut self, place: usize, code: u16) {
+        let Some(c) = self.io.connections.get_mut(place) else { return };
+        websocket::put_close(code, &mut c.unsent);
+        c.closing = true;
+        self.io.mark_dirty(place);
+    }
+
+    /// Browsers send no keep-alives, and NATs forget: who is silent is pinged (RFC 6455 §5.5.2).
+    fn ping_silent(&mut self) {
+        let now = self.io.now;
+        for place in 0..self.io.connections.capacity() {
+            let Some(c) = self.io.connections.get_mut(place) else { continue };
+            let Some(frames) = c.frames.as_mut().filter(|f| !f.pinged) else { continue };
+            if now.saturating_sub(c.active) > SILENT {
+                frames.pinged = true;
+                websocket::put_ping(&mut c.unsent);
+                self.io.mark_dirty(place);
+            }
+        }
+    }
+
     fn close_idle(&mut self) {
         let now = self.io.now;
         let (idle, partial) =
@@ -415,7 +523,9 @@ impl<M: Send> Shard<M> {
             .connections
             .iter()
             .filter(|(_, c)| {
-                let unfinished = c.connecting || !c.unread.is_empty() && c.unread != b"\r\n";
+                let unfinished = c.connecting
+                    || !c.unread.is_empty() && c.unread != b"\r\n"
+                    || c.frames.as_ref().is_some_and(|f| f.is_partial());
                 now.saturating_sub(c.active) > idle || unfinished && now.saturating_sub(c.began) > partial
             })
             .map(|(_, c)| (c.id, if c.connecting { Closed::Refused } else { Closed::Idle }))
@@ -432,7 +542,8 @@ fn count_in(counters: &[AtomicU64; 5], transport: Transport) {
     }
 }
 
-fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+/// A bound TCP socket.
+pub(crate) fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let s = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         s.set_only_v6(true)?;

@@ -16,6 +16,9 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
     };
     let mut listeners = listen(Transport::Udp, &config.listen.udp);
     listeners.extend(listen(Transport::Tcp, &config.listen.tcp));
+    listeners.extend(listen(Transport::Tls, &config.listen.tls));
+    listeners.extend(listen(Transport::Ws, &config.listen.ws));
+    listeners.extend(listen(Transport::Wss, &config.listen.wss));
     let size = config.limits.message_size as usize;
     EdgeConfig {
         listeners,

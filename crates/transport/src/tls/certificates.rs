@@ -1,0 +1,229 @@
+//! The certificates in force, and how they change.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use super::verify::Anybody;
+use super::{ClientAuth, TlsError, TlsSettings, load};
+
+/// What tells one version of a file from another.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// The settings with what was loaded from their files.
+pub(crate) struct Certificates {
+    settings: TlsSettings,
+    provider: Arc<CryptoProvider>,
+    /// For those who connect to us.
+    pub(crate) server: Arc<ServerConfig>,
+    /// For those we connect to.
+    pub(crate) client: Arc<ClientConfig>,
+    seen: Vec<(PathBuf, Stamp)>,
+}
+
+impl Certificates {
+    /// Loads everything.
+    pub(crate) fn load(settings: TlsSettings) -> Result<Certificates, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        // Looked at first: a file that changes while it is loaded is loaded again.
+        let seen = stamps(&settings);
+        let (server, client) = build(&settings, &provider)?;
+        let seen = if seen.iter().any(|(_, s)| s.is_none()) { stamps(&settings) } else { seen };
+        Ok(Certificates { settings, provider, server, client, seen })
+    }
+
+    /// Takes up changed files. Connections that stand keep what they began with; files that cannot be used
+    /// change nothing.
+    pub(crate) fn refresh(&mut self) {
+        let now = stamps(&self.settings);
+        if now == self.seen {
+            return;
+        }
+        self.seen = now;
+        match build(&self.settings, &self.provider) {
+            Ok((server, client)) => {
+                (self.server, self.client) = (server, client);
+                tracing::info!("certificates loaded anew");
+            }
+            Err(error) => tracing::warn!(%error, "certificates changed, the old ones stay"),
+        }
+    }
+}
+
+fn stamps(settings: &TlsSettings) -> Vec<(PathBuf, Stamp)> {
+    let own = settings.self_signed.files.as_ref().filter(|_| settings.is_self_signed());
+    let pairs = settings.pair.iter().chain(&settings.more).chain(own).flat_map(|(a, b)| [a, b]);
+    let single =
+        [settings.pkcs12.as_ref().map(|(p, _)| p), settings.client_ca.as_ref(), settings.trusted_ca.as_ref()];
+    pairs
+        .chain(single.into_iter().flatten())
+        .map(|path| {
+            let stamp = fs::metadata(path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
+            (path.clone(), stamp)
+        })
+        .collect()
+}
+
+impl TlsSettings {
+    fn is_self_signed(&self) -> bool {
+        self.pair.is_none() && self.pkcs12.is_none() && self.more.is_empty()
+    }
+}
+
+fn build(
+    settings: &TlsSettings,
+    provider: &Arc<CryptoProvider>,
+) -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), TlsError> {
+    let mut chosen = Vec::new();
+    if let Some((chain, key)) = &settings.pair {
+        chosen.push(load::pair(chain, key, provider)?);
+    }
+    if let Some((path, password)) = &settings.pkcs12 {
+        chosen.push(load::pkcs12(path, password, provider)?);
+    }
+    for (chain, key) in &settings.more {
+        chosen.push(load::pair(chain, key, provider)?);
+    }
+    let own = settings.is_self_signed();
+    if own {
+        chosen.push(settings.self_signed.load(provider)?);
+    }
+    let default = chosen.first().cloned();
+    let by_name = BySni::new(chosen);
+    let server =
+        ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let server = match (settings.client_auth, &settings.client_ca) {
+        (ClientAuth::Off, _) => server.with_no_client_auth(),
+        (ClientAuth::Optional | ClientAuth::Required, None) => return Err(TlsError::NoClientCa),
+        (auth, Some(path)) => {
+            let mut roots = RootCertStore::empty();
+            load::signers(path, &mut roots)?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+            let verifier = match auth {
+                ClientAuth::Required => verifier,
+                ClientAuth::Off | ClientAuth::Optional => verifier.allow_unauthenticated(),
+            };
+            let verifier = verifier
+                .build()
+                .map_err(|e| TlsError::Signers { path: path.clone(), reason: e.to_string() })?;
+            server.with_client_cert_verifier(verifier)
+        }
+    };
+    let server = server.with_cert_resolver(Arc::new(by_name));
+
+    let client =
+        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let client = if settings.verify {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = &settings.trusted_ca {
+            load::signers(path, &mut roots)?;
+        }
+        client.with_root_certificates(roots)
+    } else {
+        client.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider.clone())))
+    };
+    // Trunks that ask who we are see the operator's certificate; one of our own making proves nothing.
+    let client = match default.filter(|_| !own) {
+        Some(key) => {
+            client.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::unwrap_or_clone(key))))
+        }
+        None => client.with_no_client_auth(),
+    };
+    Ok((Arc::new(server), Arc::new(client)))
+}
+
+/// Chooses a certificate by the name the client asks for, RFC 6066 §3; the first where none fits.
+#[derive(Debug)]
+struct BySni {
+    first: Option<Arc<CertifiedKey>>,
+    names: HashMap<String, Arc<CertifiedKey>>,
+}
+
+impl BySni {
+    fn new(certificates: Vec<Arc<CertifiedKey>>) -> BySni {
+        let mut names = HashMap::new();
+        for c in &certificates {
+            let parsed = c.cert.first().and_then(|der| webpki::EndEntityCert::try_from(der).ok());
+            for name in parsed.iter().flat_map(|p| p.valid_dns_names()) {
+                names.entry(name.to_ascii_lowercase()).or_insert_with(|| c.clone());
+            }
+        }
+        BySni { first: certificates.into_iter().next(), names }
+    }
+
+    fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let found = name.map(str::to_ascii_lowercase).and_then(|name| {
+            let exact = self.names.get(&name);
+            // `*` stands for one label (RFC 9525 §6.3).
+            let wildcard = || self.names.get(&format!("*.{}", name.split_once('.')?.1));
+            exact.or_else(wildcard).cloned()
+        });
+        found.or_else(|| self.first.clone())
+    }
+}
+
+impl ResolvesServerCert for BySni {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.choose(hello.server_name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::SelfSigned;
+
+    #[test]
+    fn the_best_name_wins() {
+        let provider = rustls::crypto::ring::default_provider();
+        let make = |names: &[&str]| {
+            let names = names.iter().map(|n| n.to_string()).collect();
+            SelfSigned { files: None, names }.load(&provider).unwrap()
+        };
+        let (a, wild, b) = (make(&["a.test"]), make(&["*.b.test"]), make(&["x.b.test"]));
+        let sni = BySni::new(vec![a.clone(), wild.clone(), b.clone()]);
+        let chosen = |name| sni.choose(name).unwrap().cert.clone();
+        assert_eq!(chosen(Some("X.b.test")), b.cert);
+        assert_eq!(chosen(Some("y.b.test")), wild.cert);
+        assert_eq!(chosen(Some("z.y.b.test")), a.cert);
+        assert_eq!(chosen(None), a.cert);
+    }
+
+    #[test]
+    fn pkcs12_and_errors_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(vec!["p.test".into()]).unwrap();
+        let chain = p12_keystore::PrivateKeyChain::new(
+            vec![1u8],
+            p12_keystore::PrivateKey::from_der(&made.signing_key.serialize_der()).unwrap(),
+            [p12_keystore::Certificate::from_der(made.cert.der()).unwrap()],
+        );
+        let mut store = p12_keystore::KeyStore::new();
+        store.add_entry("p", p12_keystore::KeyStoreEntry::PrivateKeyChain(chain));
+        let path = folder.path().join("p.p12");
+        fs::write(&path, store.writer("secret").encryption_iterations(10).write().unwrap()).unwrap();
+        let load = |password: &str| {
+            Certificates::load(TlsSettings {
+                pkcs12: Some((path.clone(), password.into())),
+                ..TlsSettings::default()
+            })
+        };
+        assert!(load("secret").is_ok());
+        let error = load("wrong").err().unwrap().to_string();
+        assert!(error.contains("p.p12") && error.contains("password"), "{error}");
+        let missing =
+            TlsSettings { pair: Some(("/no/chain".into(), "/no/key".into())), ..TlsSettings::default() };
+        let error = Certificates::load(missing).err().unwrap().to_string();
+        assert!(error.contains("/no/chain"), "{error}");
+        let nobody = TlsSettings { client_auth: ClientAuth::Required, ..TlsSettings::default() };
+        assert!(matches!(Certificates::load(nobody), Err(TlsError::NoClientCa)));
+    }
+}

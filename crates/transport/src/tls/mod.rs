@@ -1,0 +1,133 @@
+//! TLS: whose certificates we show, whose we believe.
+
+mod certificates;
+mod load;
+mod self_signed;
+mod verify;
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+pub(crate) use certificates::Certificates;
+pub use self_signed::SelfSigned;
+
+/// Do clients show a certificate?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked.
+    #[default]
+    Off,
+    /// They are asked and may have none.
+    Optional,
+    /// Without one they are refused.
+    Required,
+}
+
+/// What an operator sets about TLS.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Chain and key of the certificate for all without a better one, PEM.
+    pub pair: Option<(PathBuf, PathBuf)>,
+    /// Or both in one PKCS#12 file, with its password.
+    pub pkcs12: Option<(PathBuf, String)>,
+    /// More chains and keys, PEM, chosen by SNI (RFC 6066 §3) among the names that stand in them.
+    pub more: Vec<(PathBuf, PathBuf)>,
+    /// Without any of these: a certificate of our own making.
+    pub self_signed: SelfSigned,
+    /// Who signs the certificates of clients, PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Do clients show a certificate?
+    pub client_auth: ClientAuth,
+    /// Who signs the certificates of those we connect to, PEM, beside the system's.
+    pub trusted_ca: Option<PathBuf>,
+    /// Are the certificates of those we connect to checked?
+    pub verify: bool,
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        TlsSettings {
+            pair: None,
+            pkcs12: None,
+            more: Vec::new(),
+            self_signed: SelfSigned::default(),
+            client_ca: None,
+            client_auth: ClientAuth::Off,
+            trusted_ca: None,
+            verify: true,
+        }
+    }
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source} (does it exist, may this user read it?)")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificate of our own making cannot be kept.
+    #[error("cannot write {path}: {source} (may this user write there? or set tls.cert and tls.key)")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file holds no certificate.
+    #[error("{path} holds no certificate: it must be PEM, beginning with -----BEGIN CERTIFICATE-----")]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file holds no key.
+    #[error("{path} holds no private key: it must be PEM, not encrypted (PKCS#8, PKCS#1 or SEC1)")]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A PKCS#12 file cannot be opened.
+    #[error("cannot open {path} as PKCS#12: {reason} (is tls.pkcs12.password right?)")]
+    Pkcs12 {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Certificate and key do not fit, or are of a kind that is not supported.
+    #[error("the certificate in {path} cannot be used: {source}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// Clients are asked for certificates that nobody can check.
+    #[error("clients are to show a certificate, but nothing says who signs them: set tls.clientCa")]
+    NoClientCa,
+    /// A list of signers cannot be used.
+    #[error("the signers in {path} cannot be used: {reason}")]
+    Signers {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A certificate of our own making failed.
+    #[error("cannot make a certificate for {names:?}: {reason}")]
+    SelfSigned {
+        /// The names it should have had.
+        names: Vec<String>,
+        /// Why.
+        reason: String,
+    },
+    /// The library refuses.
+    #[error("cannot set up TLS: {0}")]
+    Library(#[from] rustls::Error),
+}
