@@ -40,8 +40,12 @@ pub struct Shared {
     pub(crate) resolver: Arc<Resolver>,
     /// Requests that wait for their answer, per shard; kept while draining.
     pub(crate) pending: Vec<AtomicU64>,
+    /// Transactions under way, per shard, as of the last second.
+    pub(crate) transactions: Vec<AtomicU64>,
     /// Which destinations of a trunk are down, a bit each.
     pub(crate) trunks: RwLock<HashMap<Ref, Arc<AtomicU64>>>,
+    /// When a destination last changed its state, in seconds since 1970.
+    trunk_changes: RwLock<HashMap<(Ref, u8), i64>>,
 }
 
 impl Shared {
@@ -78,7 +82,9 @@ impl Shared {
             keys: KeyMaker::new((half(a), half(b))),
             addresses,
             resolver,
+            transactions: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             trunks: RwLock::default(),
+            trunk_changes: RwLock::default(),
             config,
         })
     }
@@ -91,6 +97,16 @@ impl Shared {
     /// How many requests wait for their final answer, as the shards last said.
     pub fn pending(&self) -> u64 {
         self.pending.iter().map(|p| p.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How many transactions there are, finished ones that still absorb repetitions included.
+    pub fn transactions(&self) -> u64 {
+        self.transactions.iter().map(|t| t.load(Ordering::Relaxed)).sum()
+    }
+
+    /// When a destination of a trunk last changed its state, in seconds since 1970.
+    pub fn trunk_since(&self, trunk: &Ref, place: u8) -> Option<i64> {
+        self.trunk_changes.read().get(&(trunk.clone(), place)).copied()
     }
 
     /// Which destinations of the trunk are down.
@@ -117,6 +133,8 @@ impl Shared {
             entry.fetch_and(!bit, Ordering::Relaxed)
         };
         if (before & bit != 0) != down {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            self.trunk_changes.write().insert((trunk.clone(), place), now.map_or(0, |d| d.as_secs() as i64));
             tracing::warn!(trunk = %trunk, destination = place, down, "a trunk's destination changed its state");
         }
     }

@@ -105,6 +105,9 @@ impl Edge {
             return;
         }
         self.next_background = io.now() + 1_000;
+        if let Some(transactions) = self.shared.transactions.get(usize::from(self.shard)) {
+            transactions.store(self.contexts.len() as u64, Ordering::Relaxed);
+        }
         self.qualify(io);
         if self.shard == 0 {
             self.shared.location.sweep(io.unix_ms(), SWEPT_AT_ONCE);
