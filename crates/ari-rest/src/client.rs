@@ -221,10 +221,12 @@ impl Ari {
             if sender.is_ready() {
                 self.idle.lock().push((sender, Instant::now()));
             }
+            // The registered words: Asterisk writes its own in various ways ("Not found").
             let phrase = head.extensions.get::<hyper::ext::ReasonPhrase>();
-            let reason = match phrase.and_then(|p| std::str::from_utf8(p.as_bytes()).ok()) {
-                Some(phrase) => Cow::Owned(phrase.to_owned()),
-                None => Cow::Borrowed(head.status.canonical_reason().unwrap_or("")),
+            let phrase = phrase.and_then(|p| std::str::from_utf8(p.as_bytes()).ok());
+            let reason = match head.status.canonical_reason() {
+                Some(registered) => Cow::Borrowed(registered),
+                None => Cow::Owned(phrase.unwrap_or_default().to_owned()),
             };
             let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
             // Only files are told by their type; JSON need not be copied for each answer.

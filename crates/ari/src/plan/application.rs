@@ -73,9 +73,11 @@ pub(super) fn user_event_call<'a>(option: &Options<'a>, application: &str, sourc
         return Err(Refusal("eventname is required".to_owned()));
     }
     let mut body = Writer::new();
-    body.text("application", application)
-        .text_unless_empty("source", source)
-        .raw("variables", option.optional("userevent").unwrap_or("null"));
+    body.text("application", application).text_unless_empty("source", source);
+    // Asterisk takes `null` for an error of its own.
+    if let Some(variables) = option.optional("userevent") {
+        body.raw("variables", variables);
+    }
     let call = RestCall::new(Method::Post, &["events", "user", &name]).body(body);
     let plan: Plan<'a> = run(call, Then::Empty);
     Ok(plan)
