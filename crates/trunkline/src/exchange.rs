@@ -1,18 +1,23 @@
 //! The exchange: its parts put together, run, drained.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use trunkline_calls::{Calls, Records};
-use trunkline_config::Config;
+use trunkline_cli::ControlServer;
+use trunkline_config::{Config, Role};
 use trunkline_edge::{Edge, EdgeMail, Shared};
+use trunkline_http::{Running, Server, health};
 use trunkline_location::{Location, Persistence};
 use trunkline_store::{Store, Watch};
-use trunkline_transport::{Alive, Listener, Mail, Mailboxes, Shard};
+use trunkline_transport::{Alive, Door, ListenError, Listener, Mail, Mailboxes, OpenDoor, Shard};
 
 use crate::edge_config::edge_config;
+use crate::report::{Report, unix_seconds};
+use crate::tls::tls_settings;
 use crate::{first_start, secret};
 
 /// Calls under way have this long to get their answer when the exchange is told to end.
@@ -22,10 +27,11 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct Exchange {
     shards: Vec<Shard<EdgeMail>>,
     mailboxes: Mailboxes<EdgeMail>,
-    shared: Arc<Shared>,
-    persistence: Option<Persistence>,
-    records: Option<Records>,
-    watch: Option<Watch>,
+    door: OpenDoor,
+    report: Arc<Report>,
+    watch: Watch,
+    control: Option<ControlServer>,
+    http: Option<Running>,
 }
 
 impl Exchange {
@@ -48,16 +54,20 @@ impl Exchange {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
             n => n,
         };
+        let busy =
+            |e: ListenError| anyhow::anyhow!("{e} (key listen.{}; is another program there?)", e.transport);
         let mut shards = Vec::with_capacity(count);
         let mut addresses: Vec<Listener> = edge.listeners.clone();
         for number in 0..count {
-            let shard = Shard::bind(number, &addresses, edge.streams, count > 1).map_err(|e| {
-                anyhow::anyhow!("{e} (key listen.{}; is another program there?)", e.transport)
-            })?;
+            let shard = Shard::bind(number, &addresses, edge.streams, count > 1).map_err(busy)?;
             // Ports chosen by the system are the same for the other shards.
             addresses = shard.listening();
             shards.push(shard);
         }
+        let mut door = Door::new(tls_settings(&config, database.as_deref()), edge.streams)
+            .context("the keys under tls")?;
+        door.bind(&edge.listeners).map_err(busy)?;
+        addresses.extend(door.listening());
         let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
         let shared =
             Shared::new(edge, addresses.clone(), count, store.live().clone(), location, calls, secret);
@@ -65,15 +75,37 @@ impl Exchange {
         let alive = Alive::default();
         for shard in &mut shards {
             shard.io.introduce(mailboxes.clone(), alive.clone());
+            shard.io.set_dialer(door.dialer());
         }
+        let door = door.open(mailboxes.clone()).context("cannot start the door of TLS and WebSockets")?;
         if let Some(made) = made {
             first_start::announce(&made, &addresses);
         }
         for l in &addresses {
             tracing::info!(transport = %l.transport, address = %l.address, "listening");
         }
-        let watch = Watch::start(store).context("cannot watch the resources for changes")?;
-        Ok(Exchange { shards, mailboxes, shared, persistence, records, watch: Some(watch) })
+        let watch = Watch::start(store.clone()).context("cannot watch the resources for changes")?;
+        let report = Arc::new(Report {
+            shared,
+            store,
+            store_url: config.store_url(),
+            roles: config.roles.iter().map(|r| format!("{r:?}").to_lowercase()).collect(),
+            persistence,
+            records,
+            transport: shards.iter().map(|s| s.io.counters().clone()).collect(),
+            listening: addresses,
+            started: unix_seconds(),
+            draining: AtomicBool::new(false),
+        });
+        let http = match config.http.addr.filter(|_| config.runs(Role::Health)) {
+            Some(address) => Some(Server::new(address).mount(health(report.clone())).start()?),
+            None => None,
+        };
+        let control = match config.runs(Role::Control) {
+            true => Some(ControlServer::start(&config.control_socket(), report.clone())?),
+            false => None,
+        };
+        Ok(Exchange { shards, mailboxes, door, report, watch, control, http })
     }
 
     /// Runs until SIGTERM or SIGINT, then drains.
@@ -83,7 +115,7 @@ impl Exchange {
                 .context("cannot listen for signals")?;
         let mut threads: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
         for (number, mut shard) in self.shards.into_iter().enumerate() {
-            let mut edge = Edge::new(self.shared.clone(), number);
+            let mut edge = Edge::new(self.report.shared.clone(), number);
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{number}"))
                 .spawn(move || shard.run(&mut edge))
@@ -92,11 +124,12 @@ impl Exchange {
         }
         signals.forever().next();
         tracing::info!("draining: no new calls; a second signal ends at once");
+        self.report.draining.store(true, Ordering::Relaxed);
         for m in self.mailboxes.iter() {
             m.post(Mail::User(EdgeMail::Drain));
         }
         let end = Instant::now() + DRAIN;
-        while Instant::now() < end && self.shared.pending() > 0 && signals.pending().next().is_none() {
+        while Instant::now() < end && self.report.shared.pending() > 0 && signals.pending().next().is_none() {
             std::thread::sleep(Duration::from_millis(20));
         }
         for m in self.mailboxes.iter() {
@@ -108,9 +141,9 @@ impl Exchange {
                 Err(_) => anyhow::bail!("a shard panicked"),
             }
         }
-        drop(self.watch);
-        drop(self.persistence);
-        drop(self.records);
+        // Doors first; the report holds what is still to be written.
+        drop((self.door, self.control, self.http, self.watch));
+        drop(self.report);
         Ok(())
     }
 }

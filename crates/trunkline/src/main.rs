@@ -1,48 +1,66 @@
 //! The one binary: arguments, configuration, wiring.
 
+use std::io::{stderr, stdin, stdout};
 use std::process::ExitCode;
+
+use trunkline_cli::{Common, ControlBackend, StoreOnly, Terminal};
+use trunkline_config::{Config, EXIT_USAGE, Env};
 
 mod args;
 mod edge_config;
 mod exchange;
 mod first_start;
+mod offline;
+mod report;
 mod secret;
 mod telemetry;
+mod tls;
 
-use args::{Args, Command};
+use args::{Args, Command, Serve};
 use exchange::Exchange;
-use trunkline_config::{Config, EXIT_USAGE, Env};
+use offline::Offline;
 
 /// Gives memory back when a large file of resources has been read; see BENCHMARKS.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = match Args::read() {
+    let args: Args = match trunkline_cli::parse(std::env::args_os()) {
         Ok(args) => args,
         Err(code) => return code,
     };
     match args.command {
-        Command::Serve(serve) => {
-            let loaded = match Config::load(serve.config.as_deref(), &Env::of_process()) {
-                Ok(loaded) => loaded,
-                Err(report) => {
-                    eprintln!("{report}");
-                    return ExitCode::from(EXIT_USAGE);
-                }
+        Command::Serve(serve) => run_exchange(&args.common, &serve),
+        Command::Operator(command) => {
+            let (mut input, mut out, mut err) = (stdin().lock(), stdout().lock(), stderr().lock());
+            let mut terminal = Terminal { input: &mut input, out: &mut out, err: &mut err };
+            let offline = |config: &Config, store: StoreOnly| -> Box<dyn ControlBackend> {
+                Box::new(Offline::new(config, store))
             };
-            if serve.print_config {
-                print!("{loaded}");
-                return ExitCode::SUCCESS;
-            }
-            telemetry::init(&loaded.config.log);
-            match Exchange::build(loaded.config).and_then(Exchange::run) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("error: {error:#}");
-                    ExitCode::FAILURE
-                }
-            }
+            let env = Env::of_process();
+            ExitCode::from(trunkline_cli::run(&command, &args.common, &env, &mut terminal, &offline))
+        }
+    }
+}
+
+fn run_exchange(common: &Common, serve: &Serve) -> ExitCode {
+    let loaded = match Config::load(common.config.as_deref(), &Env::of_process()) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            eprintln!("{report}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    if serve.print_config {
+        print!("{loaded}");
+        return ExitCode::SUCCESS;
+    }
+    telemetry::init(&loaded.config.log);
+    match Exchange::build(loaded.config).and_then(Exchange::run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

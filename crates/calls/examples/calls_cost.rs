@@ -1,4 +1,4 @@
-//! Prints what a call costs here: `cargo run --release -p trunkline-calls --example cost [-- CALLS]`.
+//! Prints what a call costs here: `cargo run --release -p trunkline-calls --example calls_cost [-- CALLS]`.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Prints what the location service costs: nanoseconds, bytes per contact, and the database's share.
-//! `cargo run --release -p trunkline-location --example cost [-- AORS]` (default 1,000,000).
+//! `cargo run --release -p trunkline-location --example location_cost [-- AORS]` (default 1,000,000).
 
 use std::hint::black_box;
 use std::sync::Arc;

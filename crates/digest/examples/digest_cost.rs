@@ -1,4 +1,4 @@
-//! Prints what the pieces cost: `cargo run --release -p trunkline-digest --example cost`.
+//! Prints what the pieces cost: `cargo run --release -p trunkline-digest --example digest_cost`.
 
 use std::hint::black_box;
 use std::time::Duration;
