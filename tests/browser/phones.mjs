@@ -1,7 +1,7 @@
 // Two JsSIP phones in headless Chromium: register over the exchange's WebSocket, call each other, hear each other's
 // media, hang up. Started by the test target `browser` with one JSON argument:
 //   { url, domain, chromium, caller: {user, password}, callee: {user, password} | null, target }
-// Without a callee the target answers elsewhere (SIPp), and media is not looked at. Prints one JSON line.
+// Without a callee the target answers elsewhere (SIPp, which echoes). Prints one JSON line.
 import { build } from "esbuild";
 import puppeteer from "puppeteer-core";
 
@@ -107,6 +107,7 @@ try {
     await callee.evaluate(() => window.state.session.terminate());
     await until(caller, "ended", "the caller");
   } else {
+    await hears(caller, "the caller");
     await caller.evaluate(() => window.state.session.terminate());
     await until(caller, "ended", "the caller");
   }

@@ -27,7 +27,7 @@ impl WebSocket {
             TcpStream::connect_timeout(&server, Duration::from_secs(3)).expect("a TCP connection");
         stream.set_nodelay(true).expect("a live socket");
         let ask = format!(
-            "GET / HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGVzdHMgb2YgdHJ1bms=\r\nSec-WebSocket-Protocol: sip\r\nOrigin: http://{server}\r\n\r\n"
+            "GET / HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dHJ1bmtsaW5lIHRlc3RzIQ==\r\nSec-WebSocket-Protocol: sip\r\nOrigin: http://{server}\r\n\r\n"
         );
         stream.write_all(ask.as_bytes()).expect("the handshake is sent");
         stream.set_read_timeout(Some(Duration::from_secs(3))).expect("a live socket");
