@@ -1,0 +1,47 @@
+//! Why there is no SDP.
+
+use std::net::SocketAddr;
+
+/// What went wrong with the relay; to the caller it is a 503, or 488 where the relay refused the SDP.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// Nothing came back in time.
+    #[error("rtpengine gave no answer in {0} ms: does it run where the key `rtpengine` says?")]
+    Timeout(u64),
+    /// It refuses.
+    #[error("rtpengine refuses: {0}")]
+    Refused(String),
+    /// It has as many calls as it may.
+    #[error("rtpengine takes no more calls ({0}): raise its limits or add another")]
+    LoadLimit(String),
+    /// Its answer has no SDP.
+    #[error("rtpengine's answer has no SDP: is it older than 9?")]
+    NoSdp,
+    /// Too many commands wait.
+    #[error("{0} commands wait for rtpengine: it is too slow or gone")]
+    Busy(usize),
+    /// The command does not fit into a datagram.
+    #[error("an SDP of {0} bytes is too large for rtpengine's datagrams")]
+    TooLarge(usize),
+    /// There is no socket to it.
+    #[error("cannot reach rtpengine at {0} (key `rtpengine`): {1}")]
+    Socket(SocketAddr, String),
+    /// The relay has been stopped.
+    #[error("the media relay has ended")]
+    Ended,
+}
+
+impl MediaError {
+    /// The answer to the request whose SDP this was.
+    pub fn status(&self) -> u16 {
+        match self {
+            MediaError::Refused(_) | MediaError::TooLarge(_) => 488,
+            MediaError::Timeout(_)
+            | MediaError::LoadLimit(_)
+            | MediaError::NoSdp
+            | MediaError::Busy(_)
+            | MediaError::Socket(..)
+            | MediaError::Ended => 503,
+        }
+    }
+}

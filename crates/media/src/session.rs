@@ -1,0 +1,345 @@
+//! One call's media: which SDP offers, which answers (RFC 3264, RFC 6337), and between whom.
+
+use crate::command::{Command, Description};
+use crate::direction::{Direction, Party};
+
+/// A side of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Who sent the first INVITE.
+    Caller,
+    /// Who got it.
+    Callee,
+}
+
+impl Side {
+    /// The other one.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        }
+    }
+}
+
+/// The requests whose SDP matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// INVITE, the first and later ones.
+    Invite,
+    /// ACK to a 2xx: with SDP it answers a late offer.
+    Ack,
+    /// PRACK, RFC 3262 §5.
+    Prack,
+    /// UPDATE, RFC 3311.
+    Update,
+}
+
+#[derive(Clone, Debug)]
+struct Leg {
+    tag: Vec<u8>,
+    party: Party,
+}
+
+/// The exchange of descriptions within one INVITE transaction, RFC 6337 §2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Invite {
+    /// None under way.
+    Idle,
+    /// An INVITE with an offer: what comes back answers.
+    Offered(Side),
+    /// An INVITE without: what comes back offers, from the other side than this one.
+    Empty(Side),
+}
+
+/// The media of a call that is relayed. It tells which command each message with SDP takes; who calls it sends the
+/// command, waits, and puts the SDP of the outcome in the message's place.
+#[derive(Clone, Debug)]
+pub struct Session {
+    call_id: Vec<u8>,
+    caller: Leg,
+    callee: Leg,
+    branch: Option<Vec<u8>>,
+    invite: Invite,
+    /// A PRACK or UPDATE of this side bore an offer.
+    inner: Option<Side>,
+    confirmed: bool,
+    /// The relay knows the call.
+    known: bool,
+    ended: bool,
+}
+
+impl Session {
+    /// A call at its first INVITE. `callee` is what is known of the target before it speaks, from its transport;
+    /// `caller` likewise, until its SDP tells. A branch of a forked INVITE has a session and a `branch` of its own
+    /// if the targets are not of one sort.
+    pub fn new(
+        call_id: &[u8],
+        caller_tag: &[u8],
+        caller: Party,
+        callee: Party,
+        branch: Option<&[u8]>,
+    ) -> Session {
+        Session {
+            call_id: call_id.to_vec(),
+            caller: Leg { tag: caller_tag.to_vec(), party: caller },
+            callee: Leg { tag: Vec::new(), party: callee },
+            branch: branch.map(<[u8]>::to_vec),
+            invite: Invite::Idle,
+            inner: None,
+            confirmed: false,
+            known: false,
+            ended: false,
+        }
+    }
+
+    /// A request of one side, about to be forwarded. `sdp` is its body if that is SDP. `None`: forward it as it is.
+    pub fn on_request(&mut self, from: Side, method: Method, sdp: Option<&[u8]>) -> Option<Command> {
+        if self.ended {
+            return None;
+        }
+        match (method, sdp) {
+            (Method::Invite, Some(sdp)) => {
+                self.invite = Invite::Offered(from);
+                Some(self.offer(from, sdp))
+            }
+            (Method::Invite, None) => {
+                self.invite = Invite::Empty(from);
+                None
+            }
+            // An offer in a 2xx is answered in its ACK, one in a reliable 1xx in its PRACK.
+            (Method::Ack, Some(sdp)) => Some(self.answer(from, sdp)),
+            (Method::Prack, Some(sdp)) if self.invite == Invite::Empty(from) => {
+                // The offer has its answer: what the 2xx bears repeats nothing.
+                self.invite = Invite::Idle;
+                Some(self.answer(from, sdp))
+            }
+            (Method::Prack | Method::Update, Some(sdp)) => {
+                self.inner = Some(from);
+                Some(self.offer(from, sdp))
+            }
+            (Method::Ack | Method::Prack | Method::Update, None) => None,
+        }
+    }
+
+    /// A response of one side (100 is none), about to be forwarded, with the CSeq's method and the To-tag. Early
+    /// media comes this way: the SDP of a 183 is relayed as that of a 200.
+    pub fn on_response(
+        &mut self,
+        from: Side,
+        method: Method,
+        code: u16,
+        to_tag: &[u8],
+        sdp: Option<&[u8]>,
+    ) -> Option<Command> {
+        if self.ended {
+            return None;
+        }
+        if from == Side::Callee && !self.confirmed && !to_tag.is_empty() {
+            // Forks further on have tags of their own; the one who answers stays.
+            self.callee.tag.clear();
+            self.callee.tag.extend_from_slice(to_tag);
+        }
+        let success = (200..300).contains(&code);
+        if code >= 300 {
+            // The INVITE or the change failed: what was agreed before stands. The end of the call is `end`.
+            match method {
+                Method::Invite => self.invite = Invite::Idle,
+                Method::Prack | Method::Update => self.inner = None,
+                Method::Ack => {}
+            }
+            return None;
+        }
+        match method {
+            Method::Invite => {
+                self.confirmed |= success;
+                match (self.invite, sdp?) {
+                    (Invite::Offered(side), sdp) if side != from => Some(self.answer(from, sdp)),
+                    (Invite::Empty(side), sdp) if side != from => Some(self.offer(from, sdp)),
+                    (Invite::Idle | Invite::Offered(_) | Invite::Empty(_), _) => None,
+                }
+            }
+            Method::Prack | Method::Update => {
+                let offered = self.inner == Some(from.other());
+                if success {
+                    self.inner = None;
+                }
+                offered.then_some(sdp).flatten().map(|sdp| self.answer(from, sdp))
+            }
+            Method::Ack => None,
+        }
+    }
+
+    /// The call is over: BYE, a failed first INVITE, CANCEL, a limit. The command is given once, and only if the
+    /// relay knows the call.
+    pub fn end(&mut self) -> Option<Command> {
+        let known = self.known && !self.ended;
+        self.ended = true;
+        known.then(|| Command::Delete { call_id: self.call_id.clone(), from_tag: self.caller.tag.clone() })
+    }
+
+    /// From one side to the other, as far as is known.
+    pub fn direction(&self, from: Side) -> Direction {
+        Direction::between(self.leg(from).party, self.leg(from.other()).party)
+    }
+
+    /// Does the relay hold ports for this call?
+    pub fn is_relayed(&self) -> bool {
+        self.known && !self.ended
+    }
+
+    fn leg(&self, side: Side) -> &Leg {
+        match side {
+            Side::Caller => &self.caller,
+            Side::Callee => &self.callee,
+        }
+    }
+
+    /// What a side says of itself counts more than its transport.
+    fn learn(&mut self, from: Side, sdp: &[u8]) {
+        if let Some(party) = Party::of_sdp(sdp) {
+            match from {
+                Side::Caller => self.caller.party = party,
+                Side::Callee => self.callee.party = party,
+            }
+        }
+    }
+
+    fn offer(&mut self, from: Side, sdp: &[u8]) -> Command {
+        Command::Offer(self.description(from, from, sdp))
+    }
+
+    fn answer(&mut self, from: Side, sdp: &[u8]) -> Command {
+        Command::Answer(self.description(from.other(), from, sdp))
+    }
+
+    fn description(&mut self, offerer: Side, from: Side, sdp: &[u8]) -> Description {
+        self.learn(from, sdp);
+        self.known = true;
+        let to_tag = &self.leg(offerer.other()).tag;
+        Description {
+            call_id: self.call_id.clone(),
+            from_tag: self.leg(offerer).tag.clone(),
+            to_tag: (!to_tag.is_empty()).then(|| to_tag.clone()),
+            branch: self.branch.clone(),
+            direction: self.direction(from),
+            sdp: sdp.to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{BROWSER, PHONE};
+
+    /// Kind, from-tag, to-tag, direction.
+    fn show(command: Option<Command>) -> Option<(&'static str, String, String, Direction)> {
+        let (kind, d) = match command? {
+            Command::Offer(d) => ("offer", d),
+            Command::Answer(d) => ("answer", d),
+            Command::Delete { .. } | Command::Ping => panic!("no description"),
+        };
+        let text = |tag: &[u8]| String::from_utf8(tag.to_vec()).unwrap();
+        Some((kind, text(&d.from_tag), text(&d.to_tag.unwrap_or_default()), d.direction))
+    }
+
+    fn want(
+        kind: &'static str,
+        from: &str,
+        to: &str,
+        direction: Direction,
+    ) -> Option<(&'static str, String, String, Direction)> {
+        Some((kind, from.into(), to.into(), direction))
+    }
+
+    fn browser_calls_phone() -> Session {
+        Session::new(b"id", b"a", Party::of_transport(true), Party::of_transport(false), None)
+    }
+
+    #[test]
+    fn offer_early_answer_answer_delete() {
+        let mut s = browser_calls_phone();
+        let offer = s.on_request(Side::Caller, Method::Invite, Some(BROWSER));
+        assert_eq!(show(offer), want("offer", "a", "", Direction::WebToPhone));
+        assert_eq!(s.on_response(Side::Callee, Method::Invite, 180, b"b", None), None);
+        let early = s.on_response(Side::Callee, Method::Invite, 183, b"b", Some(PHONE));
+        assert_eq!(show(early), want("answer", "a", "b", Direction::PhoneToWeb));
+        let answer = s.on_response(Side::Callee, Method::Invite, 200, b"b", Some(PHONE));
+        assert_eq!(show(answer), want("answer", "a", "b", Direction::PhoneToWeb));
+        assert_eq!(s.on_request(Side::Caller, Method::Ack, None), None);
+        assert!(s.is_relayed());
+        let delete = Command::Delete { call_id: b"id".to_vec(), from_tag: b"a".to_vec() };
+        assert_eq!((s.end(), s.end()), (Some(delete), None));
+        assert_eq!(s.on_request(Side::Caller, Method::Invite, Some(BROWSER)), None);
+    }
+
+    #[test]
+    fn a_late_offer_is_turned_round() {
+        let mut s = browser_calls_phone();
+        assert_eq!(s.on_request(Side::Caller, Method::Invite, None), None);
+        let offer = s.on_response(Side::Callee, Method::Invite, 200, b"b", Some(PHONE));
+        assert_eq!(show(offer), want("offer", "b", "a", Direction::PhoneToWeb));
+        let answer = s.on_request(Side::Caller, Method::Ack, Some(BROWSER));
+        assert_eq!(show(answer), want("answer", "b", "a", Direction::WebToPhone));
+    }
+
+    #[test]
+    fn a_late_offer_in_a_reliable_183() {
+        let mut s = browser_calls_phone();
+        s.on_request(Side::Caller, Method::Invite, None);
+        let offer = s.on_response(Side::Callee, Method::Invite, 183, b"b", Some(PHONE));
+        assert_eq!(show(offer), want("offer", "b", "a", Direction::PhoneToWeb));
+        let answer = s.on_request(Side::Caller, Method::Prack, Some(BROWSER));
+        assert_eq!(show(answer), want("answer", "b", "a", Direction::WebToPhone));
+        assert_eq!(s.on_response(Side::Callee, Method::Prack, 200, b"b", None), None);
+        assert_eq!(s.on_response(Side::Callee, Method::Invite, 200, b"b", None), None);
+    }
+
+    #[test]
+    fn changes_from_both_sides_keep_the_direction() {
+        let mut s = browser_calls_phone();
+        s.on_request(Side::Caller, Method::Invite, Some(BROWSER));
+        s.on_response(Side::Callee, Method::Invite, 200, b"b", Some(PHONE));
+        let hold = s.on_request(Side::Callee, Method::Invite, Some(PHONE));
+        assert_eq!(show(hold), want("offer", "b", "a", Direction::PhoneToWeb));
+        let held = s.on_response(Side::Caller, Method::Invite, 200, b"a", Some(BROWSER));
+        assert_eq!(show(held), want("answer", "b", "a", Direction::WebToPhone));
+        let update = s.on_request(Side::Caller, Method::Update, Some(BROWSER));
+        assert_eq!(show(update), want("offer", "a", "b", Direction::WebToPhone));
+        // Refused: nothing changes, and the call goes on.
+        assert_eq!(s.on_response(Side::Callee, Method::Update, 488, b"b", None), None);
+        assert!(s.is_relayed());
+        let update = s.on_request(Side::Callee, Method::Update, Some(PHONE));
+        assert_eq!(show(update), want("offer", "b", "a", Direction::PhoneToWeb));
+        let done = s.on_response(Side::Caller, Method::Update, 200, b"a", Some(BROWSER));
+        assert_eq!(show(done), want("answer", "b", "a", Direction::WebToPhone));
+    }
+
+    #[test]
+    fn an_update_while_it_rings_from_the_callee() {
+        let mut s = browser_calls_phone();
+        s.on_request(Side::Caller, Method::Invite, Some(BROWSER));
+        s.on_response(Side::Callee, Method::Invite, 183, b"b", Some(PHONE));
+        let update = s.on_request(Side::Callee, Method::Update, Some(PHONE));
+        assert_eq!(show(update), want("offer", "b", "a", Direction::PhoneToWeb));
+        let done = s.on_response(Side::Caller, Method::Update, 200, b"a", Some(BROWSER));
+        assert_eq!(show(done), want("answer", "b", "a", Direction::WebToPhone));
+    }
+
+    #[test]
+    fn forks_until_one_answers_and_failures() {
+        let mut s = Session::new(b"id", b"a", Party::Phone, Party::Phone, None);
+        s.on_request(Side::Caller, Method::Invite, Some(PHONE));
+        let one = s.on_response(Side::Callee, Method::Invite, 183, b"x", Some(PHONE));
+        assert_eq!(show(one), want("answer", "a", "x", Direction::PhoneToPhone));
+        let two = s.on_response(Side::Callee, Method::Invite, 200, b"y", Some(PHONE));
+        assert_eq!(show(two), want("answer", "a", "y", Direction::PhoneToPhone));
+        let mut failed = browser_calls_phone();
+        assert_eq!(failed.end(), None, "the relay never heard of it");
+        let mut failed = browser_calls_phone();
+        failed.on_request(Side::Caller, Method::Invite, Some(BROWSER));
+        assert_eq!(failed.on_response(Side::Callee, Method::Invite, 486, b"b", None), None);
+        assert!(failed.end().is_some());
+    }
+}
