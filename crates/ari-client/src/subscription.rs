@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, consumer};
 use bytes::Bytes;
@@ -143,30 +143,20 @@ impl Subscription {
         everything: bool,
         closed: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
-        let bus_error = |e: String| Error::Bus(e);
-        let jetstream = jetstream::new(bus.client.clone());
-        let stream = jetstream
-            .get_stream(bus.subjects.stream_name())
-            .await
-            .map_err(|e| bus_error(format!("{e}: is a proxy with delivery `stream` running?")))?;
-        let config = consumer::pull::OrderedConfig {
-            filter_subject: bus.subjects.stream_filter(&filter.key.app, &filter.key.node, ""),
-            deliver_policy: if everything {
-                consumer::DeliverPolicy::All
-            } else {
-                consumer::DeliverPolicy::New
-            },
-            ..consumer::pull::OrderedConfig::default()
-        };
-        let consumer = stream.create_consumer(config).await.map_err(|e| bus_error(e.to_string()))?;
-        let messages = consumer.messages().await.map_err(|e| bus_error(e.to_string()))?;
-        let reader = Reader {
-            messages,
+        let mut reader = Reader {
+            jetstream: jetstream::new(bus.client.clone()),
             subjects: bus.subjects.clone(),
+            filter: bus.subjects.stream_filter(&filter.key.app, &filter.key.node, ""),
+            messages: None,
+            begin: if everything { Begin::First } else { Begin::Now },
             sequencer: Sequencer::default(),
             ready: VecDeque::new(),
             due: None,
         };
+        // The first opening tells whether there is a stream at all.
+        let opened = reader.open().await;
+        reader.messages =
+            Some(opened.map_err(|e| Error::Bus(format!("{e}: is a proxy with delivery `stream` running?")))?);
         let sorted = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
         let delivered = sorted.filter_map(move |sorted| {
             let delivered = match sorted {
@@ -187,21 +177,70 @@ impl Stream for Subscription {
     }
 }
 
-/// Reads the stream and puts it in order.
+/// Where reading begins.
+#[derive(Clone, Copy)]
+enum Begin {
+    First,
+    Now,
+    /// After the message of this number in the stream.
+    After(u64),
+}
+
+/// Reads the stream and puts it in order. Its consumer is made anew where it was whenever the
+/// server forgot it, as after a restart.
 struct Reader {
-    messages: consumer::pull::Ordered,
+    jetstream: jetstream::Context,
     subjects: Subjects,
+    filter: String,
+    messages: Option<consumer::pull::Stream>,
+    begin: Begin,
     sequencer: Sequencer,
     ready: VecDeque<Sorted>,
     due: Option<Instant>,
 }
 
 impl Reader {
+    async fn open(&mut self) -> Result<consumer::pull::Stream, String> {
+        let stream =
+            self.jetstream.get_stream(self.subjects.stream_name()).await.map_err(|e| e.to_string())?;
+        // A reader of what comes now must know where now is, to go on from there.
+        if let Begin::Now = self.begin {
+            self.begin = Begin::After(stream.cached_info().state.last_sequence);
+        }
+        let config = consumer::pull::Config {
+            filter_subject: self.filter.clone(),
+            deliver_policy: match self.begin {
+                Begin::After(sequence) => {
+                    consumer::DeliverPolicy::ByStartSequence { start_sequence: sequence.saturating_add(1) }
+                }
+                Begin::First | Begin::Now => consumer::DeliverPolicy::All,
+            },
+            ack_policy: consumer::AckPolicy::None,
+            inactive_threshold: Duration::from_secs(30),
+            memory_storage: true,
+            ..consumer::pull::Config::default()
+        };
+        let consumer = stream.create_consumer(config).await.map_err(|e| e.to_string())?;
+        let messages =
+            consumer.stream().heartbeat(Duration::from_millis(500)).expires(Duration::from_secs(5));
+        messages.messages().await.map_err(|e| e.to_string())
+    }
+
     async fn next(&mut self) -> Option<Sorted> {
         loop {
             if let Some(ready) = self.ready.pop_front() {
                 return Some(ready);
             }
+            let Some(messages) = &mut self.messages else {
+                match self.open().await {
+                    Ok(messages) => self.messages = Some(messages),
+                    Err(error) => {
+                        tracing::debug!(error, "the stream cannot be read yet");
+                        tokio::time::sleep(Duration::from_millis(200)).await;
+                    }
+                }
+                continue;
+            };
             let wake = async {
                 match self.due {
                     Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -209,12 +248,13 @@ impl Reader {
                 }
             };
             tokio::select! {
-                message = self.messages.next() => match message? {
-                    Ok(message) => self.take(&message),
-                    // The consumer is made anew where it was; the numbers tell if anything is missing.
-                    Err(error) => {
-                        tracing::debug!(%error, "reading the stream");
-                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                message = messages.next() => match message {
+                    Some(Ok(message)) => self.take(&message),
+                    ended => {
+                        if let Some(Err(error)) = ended {
+                            tracing::debug!(%error, "reading the stream again");
+                        }
+                        self.messages = None;
                     }
                 },
                 () = wake => {}
@@ -224,6 +264,9 @@ impl Reader {
     }
 
     fn take(&mut self, message: &jetstream::Message) {
+        if let Ok(info) = message.info() {
+            self.begin = Begin::After(info.stream_sequence);
+        }
         let Some(headers) = &message.headers else { return };
         let header = |name: &str| headers.get(name).map(|v| v.as_str());
         let (Some(epoch), Some(sequence)) = (header(EPOCH), header(SEQUENCE).and_then(|s| s.parse().ok()))

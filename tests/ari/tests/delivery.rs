@@ -1,0 +1,384 @@
+//! Delivery under failure: NATS killed, proxies and applications killed, Asterisk restarted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use trunkline_ari_client::{Client, Delivered, EventType, Key};
+use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
+use trunkline_tests_ari::nats::NatsServer;
+use trunkline_tests_ari::proxy::{TestProxy, config};
+use trunkline_tests_ari::wait::{log, soak, until};
+
+const APP: &str = "app";
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn fake(node: &'static str) -> FakeAri {
+    FakeAri::start(move |request| match request.path.as_str() {
+        "/asterisk/info" => info(node),
+        path if request.method == "GET" && path.starts_with("/channels/") => {
+            HttpReply::json(200, json!({"id": path.trim_start_matches("/channels/")}).to_string())
+        }
+        _ => HttpReply::json(200, r#"{"id":"x"}"#),
+    })
+    .await
+}
+
+fn numbered(n: u64, padding: usize) -> String {
+    json!({"type": "ChannelVarset", "application": APP, "timestamp": "t", "variable": "N", "value": n.to_string(),
+        "channel": {"id": "c"}, "padding": "x".repeat(padding)})
+    .to_string()
+}
+
+fn number_of(raw: &[u8]) -> u64 {
+    let event: Value = serde_json::from_slice(raw).expect("an event");
+    event["value"].as_str().and_then(|v| v.parse().ok()).expect("its number")
+}
+
+/// A durable client, once the stream is there.
+async fn durable(server: &NatsServer, lease: Duration) -> Client {
+    let client =
+        Client::builder().application(APP).url(server.url()).durable(true).lease(lease).timeout(5 * SECOND);
+    let client = client.connect().await.expect("a client");
+    until("the stream is made", 10 * SECOND, || async {
+        client.subscribe(&client.here(), &[EventType::ChannelHold]).await.is_ok()
+    })
+    .await;
+    client
+}
+
+/// 500 events a second, NATS killed in the middle: everything arrives, once, in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_killed_and_nothing_missing() {
+    log();
+    let mut server = NatsServer::start(true).await;
+    let fake = fake("n1").await;
+    let proxy = TestProxy::start(config(&server.url(), &fake.url(), APP, &[("delivery", "stream")]));
+    fake.connected().await;
+    let client = durable(&server, 5 * SECOND).await;
+    let mut events = client.subscribe(&client.here(), &[]).await.unwrap();
+    let emit = fake.emitter();
+    let away = soak(10).max(SECOND).min(60 * SECOND);
+    let total = 500 * (away.as_secs() + 4);
+    let sending = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        for n in 0..total {
+            if n % 10 == 0 {
+                tick.tick().await;
+            }
+            emit(numbered(n, 200));
+        }
+    });
+    let reading = tokio::spawn(async move {
+        let mut next = 0;
+        while next < total {
+            let got = tokio::time::timeout(60 * SECOND, events.next()).await;
+            match got
+                .unwrap_or_else(|_| panic!("nothing after {next} of {total}"))
+                .expect("the subscription lives")
+            {
+                Delivered::Event(event) => {
+                    assert_eq!(number_of(&event.raw), next, "out of order or missing");
+                    next += 1;
+                }
+                Delivered::Gap(gap) => panic!("{gap:?} after {next}"),
+            }
+        }
+        next
+    });
+    tokio::time::sleep(2 * SECOND).await;
+    server.kill();
+    tokio::time::sleep(away).await;
+    server.revive().await;
+    sending.await.unwrap();
+    let got = reading.await.unwrap();
+    println!("NATS away for {away:?} at 500 events/s: {got} of {total} events in order, none missing");
+    assert_eq!(proxy.metrics.events(), total);
+    proxy.stop().await;
+}
+
+/// Beyond the outbox's bound the gap is told, with its size.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_the_bound_the_gap_is_told() {
+    log();
+    let mut server = NatsServer::start(true).await;
+    let fake = fake("n1").await;
+    // The bound that ships; events of 64 KiB fill it sooner.
+    let proxy = TestProxy::start(config(&server.url(), &fake.url(), APP, &[("delivery", "stream")]));
+    fake.connected().await;
+    let client = durable(&server, 5 * SECOND).await;
+    let mut events = client.subscribe(&client.here(), &[]).await.unwrap();
+    fake.emit(numbered(0, 0));
+    let Some(Delivered::Event(first)) = events.next().await else { panic!("the first event") };
+    assert_eq!(number_of(&first.raw), 0);
+    server.kill();
+    until("the proxy knows", 10 * SECOND, || async {
+        proxy.metrics.render(true, false).contains("stream_waiting_bytes 0\n")
+    })
+    .await;
+    let total = 1500;
+    for n in 1..=total {
+        fake.emit(numbered(n, 64 << 10));
+        if n % 100 == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    until("the proxy has them", 20 * SECOND, || async { proxy.metrics.events() == total + 1 }).await;
+    server.revive().await;
+    let (mut missing, mut got, mut next) = (0, 0, 1);
+    while got + missing < total {
+        match tokio::time::timeout(30 * SECOND, events.next()).await.expect("in time").expect("alive") {
+            Delivered::Gap(gap) => {
+                missing += gap.missing.expect("a count");
+                next += gap.missing.expect("a count");
+            }
+            Delivered::Event(event) => {
+                assert_eq!(number_of(&event.raw), next, "in order");
+                (got, next) = (got + 1, next + 1);
+            }
+        }
+    }
+    println!("64 MiB bound: {got} events of 64 KiB kept and in order, {missing} told as missing");
+    assert!(missing > 0 && got as usize * (64 << 10) <= 64 << 20 && got as usize * (64 << 10) > 56 << 20);
+    proxy.stop().await;
+}
+
+/// A process that listens: what it handles is noted, and it can be killed.
+struct App {
+    client: Client,
+    task: tokio::task::JoinHandle<()>,
+}
+
+type Handled = Arc<Mutex<BTreeMap<String, Vec<usize>>>>;
+
+impl App {
+    async fn start(server: &NatsServer, me: usize, handled: &Handled, slow: bool) -> Self {
+        let client = durable(server, 2 * SECOND).await;
+        let (listening, handled) = (client.clone(), Arc::clone(handled));
+        let task = tokio::spawn(async move {
+            let handler = move |mut call: trunkline_ari_client::Incoming| {
+                let handled = Arc::clone(&handled);
+                async move {
+                    if slow {
+                        // Dies with the call in hand, before it answers.
+                        return std::future::pending().await;
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    if call.accept().await.is_ok() {
+                        handled.lock().entry(call.channel.id().to_owned()).or_default().push(me);
+                    }
+                }
+            };
+            let _ = listening.listen(handler).await;
+        });
+        App { client, task }
+    }
+
+    /// As a crash: no goodbye, no more signs of life.
+    async fn die(self) {
+        self.task.abort();
+        drop(self.client);
+    }
+}
+
+/// Two proxies and four applications; one application dies with calls in hand, one proxy's Asterisk
+/// dies: every call is handled once, every create is answered by a node that lives.
+#[test]
+fn two_proxies_four_applications_one_killed() {
+    log();
+    // The dying application has a runtime of its own: dropping it ends everything it does at once.
+    let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let server = runtime.block_on(NatsServer::start(true));
+    let handled = Handled::default();
+    let (mut fakes, proxies) = runtime.block_on(async {
+        let fakes = [fake("n1").await, fake("n2").await];
+        let proxies = fakes
+            .each_ref()
+            .map(|f| TestProxy::start(config(&server.url(), &f.url(), APP, &[("delivery", "stream")])));
+        for fake in &fakes {
+            fake.connected().await;
+        }
+        (fakes, proxies)
+    });
+    let apps: Vec<_> = (0..3).map(|me| runtime.block_on(App::start(&server, me, &handled, false))).collect();
+    let dying = doomed.block_on(App::start(&server, 3, &handled, true));
+    let calls = 400;
+    runtime.block_on(async {
+        let nats = async_nats::connect(server.url()).await.unwrap();
+        // The four must be waiting before calls come.
+        tokio::time::sleep(SECOND).await;
+        let creates = Arc::new(AtomicU64::new(0));
+        let lost = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let creating = tokio::spawn({
+            let (creates, lost, stop, nats) = (Arc::clone(&creates), Arc::clone(&lost), Arc::clone(&stop), nats.clone());
+            async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let request = r#"{"kind":"BridgeCreate","key":{},"bridge_create":{"type":"mixing"}}"#;
+                    let asked = nats.request(format!("ari.create.{APP}"), request.into());
+                    let answered = tokio::time::timeout(2 * SECOND, asked).await;
+                    let good = matches!(&answered, Ok(Ok(m)) if m.payload.starts_with(br#"{"error":"""#));
+                    if !good {
+                        println!("a create was not answered: {answered:?}");
+                        lost.fetch_add(1, Ordering::Relaxed);
+                    }
+                    creates.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        });
+        for n in 0..calls {
+            let (fake, node) = if n % 2 == 0 { (&fakes[0], "n1") } else { (&fakes[1], "n2") };
+            let frame = json!({"type": "StasisStart", "application": APP, "timestamp": "t", "asterisk_id": node, "args": [],
+                "channel": {"id": format!("call-{n}")}});
+            fake.emit(frame.to_string());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if n == calls / 2 {
+                dying.die().await;
+                doomed.shutdown_background();
+                break;
+            }
+        }
+        // A dead Asterisk takes no create with it: its proxy leaves the queue group.
+        fakes[1].kill().await;
+        for n in calls / 2 + 1..calls {
+            let frame = json!({"type": "StasisStart", "application": APP, "timestamp": "t", "asterisk_id": "n1", "args": [],
+                "channel": {"id": format!("call-{n}")}});
+            fakes[0].emit(frame.to_string());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        until("every call is handled", 60 * SECOND, || async { handled.lock().len() == calls }).await;
+        stop.store(true, Ordering::Relaxed);
+        creating.await.unwrap();
+        // A second handling would come with the next lease.
+        tokio::time::sleep(3 * SECOND).await;
+        let handled = handled.lock();
+        let twice: Vec<_> = handled.iter().filter(|(_, by)| by.len() > 1).collect();
+        let by: BTreeSet<_> = handled.values().flatten().collect();
+        println!(
+            "{} calls handled once each by applications {by:?} after one of four died; {} creates, {} lost",
+            handled.len(),
+            creates.load(Ordering::Relaxed),
+            lost.load(Ordering::Relaxed)
+        );
+        assert!(twice.is_empty(), "handled twice: {twice:?}");
+        assert_eq!(lost.load(Ordering::Relaxed), 0);
+    });
+    runtime.block_on(async {
+        for app in apps {
+            app.die().await;
+        }
+        for proxy in proxies {
+            proxy.stop().await;
+        }
+    });
+}
+
+/// The bindings of very many calls leave no memory behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_flat_over_many_calls() {
+    log();
+    let server = NatsServer::start(false).await;
+    let fake = fake("n1").await;
+    let proxy = TestProxy::start(config(&server.url(), &fake.url(), APP, &[]));
+    fake.connected().await;
+    let nats = async_nats::connect(server.url()).await.unwrap();
+    let copies = Arc::new(AtomicU64::new(0));
+    let mut dialogs = nats.subscribe("ari.dialogevent.>").await.unwrap();
+    let counting = tokio::spawn({
+        let copies = Arc::clone(&copies);
+        async move {
+            while dialogs.next().await.is_some() {
+                copies.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    until("the proxy answers", 10 * SECOND, || async {
+        let asked = nats.request(format!("ari.command.{APP}.n1"), "{}".into());
+        tokio::time::timeout(SECOND / 5, asked).await.is_ok_and(|a| a.is_ok())
+    })
+    .await;
+    let (calls, batch) = (100_000u64, 200u64);
+    let (mut done, mut marks, started) = (0, Vec::new(), Instant::now());
+    while done < calls {
+        let ask = |n: u64| {
+            let request = json!({"kind": "ChannelSubscribe", "key": {"id": format!("call-{n}"), "dialog": format!("d-{n}")}});
+            nats.request(format!("ari.command.{APP}.n1"), request.to_string().into())
+        };
+        let answers = futures_util::future::join_all((done..done + batch).map(ask)).await;
+        assert!(answers.iter().all(Result::is_ok));
+        for n in done..done + batch {
+            let frame = json!({"type": "ChannelDestroyed", "application": APP, "timestamp": "t", "cause": 16,
+                "cause_txt": "", "channel": {"id": format!("call-{n}")}});
+            fake.emit(frame.to_string());
+        }
+        done += batch;
+        until("the copies arrive", 20 * SECOND, || async { copies.load(Ordering::Relaxed) == done }).await;
+        if done % 20_000 == 0 {
+            marks.push(resident_kib());
+        }
+    }
+    // Ended bindings go with the next end after the time for stragglers.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    fake.emit(json!({"type": "ChannelDestroyed", "channel": {"id": "none"}}).to_string());
+    let empty = || async {
+        fake.emit(json!({"type": "ChannelHold", "channel": {"id": "none"}}).to_string());
+        proxy.metrics.render(true, true).contains("dialog_things 0\n")
+    };
+    until("no binding is left", 10 * SECOND, empty).await;
+    println!("{calls} calls in {:?}, each bound and ended: resident KiB {marks:?}", started.elapsed());
+    let (first, last) = (marks[0], marks[marks.len() - 1]);
+    assert!(last < first + 8 * 1024, "memory grows: {marks:?} KiB");
+    counting.abort();
+    proxy.stop().await;
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Without the stream: one queue group shares the calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_goes_to_one_listener_without_a_stream() {
+    let server = NatsServer::start(false).await;
+    let fake = fake("n1").await;
+    let proxy = TestProxy::start(config(&server.url(), &fake.url(), APP, &[]));
+    fake.connected().await;
+    let handled = Handled::default();
+    let mut clients = Vec::new();
+    for me in 0..2 {
+        let client = Client::builder().application(APP).url(server.url()).connect().await.unwrap();
+        let (listening, handled) = (client.clone(), Arc::clone(&handled));
+        tokio::spawn(async move {
+            let handler = move |call: trunkline_ari_client::Incoming| {
+                handled.lock().entry(call.channel.id().to_owned()).or_default().push(me);
+                async {}
+            };
+            listening.listen(handler).await
+        });
+        clients.push(client);
+    }
+    let nats = async_nats::connect(server.url()).await.unwrap();
+    nats.flush().await.unwrap();
+    until("both listen and share", 20 * SECOND, || async {
+        for n in 0..20 {
+            let id = format!("{n}-{}", trunkline_ari::ulid());
+            let frame = json!({"type": "StasisStart", "application": APP, "timestamp": "t", "args": [], "channel": {"id": id}});
+            fake.emit(frame.to_string());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let by: BTreeSet<_> = handled.lock().values().flatten().copied().collect();
+        by.len() == 2
+    })
+    .await;
+    assert!(handled.lock().values().all(|by| by.len() == 1), "a call went to both");
+    let _ = Key::default();
+    proxy.stop().await;
+}
