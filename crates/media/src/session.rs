@@ -175,7 +175,11 @@ impl Session {
     pub fn end(&mut self) -> Option<Command> {
         let known = self.known && !self.ended;
         self.ended = true;
-        known.then(|| Command::Delete { call_id: self.call_id.clone(), from_tag: self.caller.tag.clone() })
+        known.then(|| Command::Delete {
+            call_id: self.call_id.clone(),
+            from_tag: self.caller.tag.clone(),
+            branch: self.branch.clone(),
+        })
     }
 
     /// From one side to the other, as far as is known.
@@ -269,7 +273,7 @@ mod tests {
         assert_eq!(show(answer), want("answer", "a", "b", Direction::PhoneToWeb));
         assert_eq!(s.on_request(Side::Caller, Method::Ack, None), None);
         assert!(s.is_relayed());
-        let delete = Command::Delete { call_id: b"id".to_vec(), from_tag: b"a".to_vec() };
+        let delete = Command::Delete { call_id: b"id".to_vec(), from_tag: b"a".to_vec(), branch: None };
         assert_eq!((s.end(), s.end()), (Some(delete), None));
         assert_eq!(s.on_request(Side::Caller, Method::Invite, Some(BROWSER)), None);
     }
