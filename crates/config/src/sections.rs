@@ -41,6 +41,8 @@ words! {
         Health = "health",
         /// The Unix socket of the command line.
         Control = "control",
+        /// Asterisk's REST interface over NATS, configured as ari-proxy is.
+        AriProxy = "ari-proxy",
     }
 }
 list_of!(Role);

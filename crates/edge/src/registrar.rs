@@ -77,7 +77,10 @@ impl Edge {
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let mut extra = std::mem::take(&mut self.scratch.text);
         extra.clear();
-        for algorithm in &plan.algorithms {
+        // Browser phones know MD5 alone, and JsSIP looks at the last challenge only.
+        let md5_alone =
+            inbound.flow.transport.is_websocket() && plan.algorithms.contains(&DigestAlgorithm::Md5);
+        for algorithm in plan.algorithms.iter().filter(|a| !md5_alone || **a == DigestAlgorithm::Md5) {
             extra.extend_from_slice(name.name().as_bytes());
             extra.extend_from_slice(b": ");
             let algorithm = match algorithm {

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use trunkline_ari_proxy::cli::{AriArgs, AriProxyArgs};
 use trunkline_cli::Common;
 
 /// The exchange that joins phones, trunks, Asterisk nodes and other exchanges.
@@ -19,6 +20,10 @@ pub enum Command {
     Serve(Serve),
     #[command(flatten)]
     Operator(trunkline_cli::Command),
+    /// Run Asterisk's REST interface over NATS, in ari-proxy's place beside each Asterisk
+    AriProxy(AriProxyArgs),
+    /// Look at and act on the Asterisk nodes behind the proxies
+    Ari(AriArgs),
 }
 
 /// Runs the exchange in the foreground until SIGTERM or Ctrl-C

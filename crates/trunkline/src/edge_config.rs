@@ -19,6 +19,14 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
     listeners.extend(listen(Transport::Tls, &config.listen.tls));
     listeners.extend(listen(Transport::Ws, &config.listen.ws));
     listeners.extend(listen(Transport::Wss, &config.listen.wss));
+    if !has_ipv6() {
+        // The default names both families; on a host without IPv6 that must not keep the exchange from starting.
+        let before = listeners.len();
+        listeners.retain(|l| !(l.address.is_ipv6() && l.address.ip().is_unspecified()));
+        if listeners.len() < before {
+            tracing::info!("this host has no IPv6: listening on IPv4 alone");
+        }
+    }
     let size = config.limits.message_size as usize;
     EdgeConfig {
         listeners,
@@ -54,4 +62,8 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         record_calls: config.calls.records,
         ..EdgeConfig::default()
     }
+}
+
+fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind("[::]:0").is_ok()
 }

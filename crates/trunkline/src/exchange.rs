@@ -18,7 +18,7 @@ use trunkline_transport::{Alive, Door, ListenError, Listener, Mail, Mailboxes, O
 use crate::edge_config::edge_config;
 use crate::report::{Report, unix_seconds};
 use crate::tls::tls_settings;
-use crate::{first_start, secret};
+use crate::{ari, first_start, secret};
 
 /// Calls under way have this long to get their answer when the exchange is told to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -32,6 +32,7 @@ pub struct Exchange {
     watch: Watch,
     control: Option<ControlServer>,
     http: Option<Running>,
+    ari_proxy: Option<ari::InsideServe>,
 }
 
 impl Exchange {
@@ -105,7 +106,8 @@ impl Exchange {
             true => Some(ControlServer::start(&config.control_socket(), report.clone())?),
             false => None,
         };
-        Ok(Exchange { shards, mailboxes, door, report, watch, control, http })
+        let ari_proxy = if config.runs(Role::AriProxy) { Some(ari::InsideServe::start()?) } else { None };
+        Ok(Exchange { shards, mailboxes, door, report, watch, control, http, ari_proxy })
     }
 
     /// Runs until SIGTERM or SIGINT, then drains.
@@ -142,7 +144,7 @@ impl Exchange {
             }
         }
         // Doors first; the report holds what is still to be written.
-        drop((self.door, self.control, self.http, self.watch));
+        drop((self.door, self.control, self.http, self.watch, self.ari_proxy));
         drop(self.report);
         Ok(())
     }

@@ -16,7 +16,7 @@ pub fn announce(made: &FirstStart, listening: &[Listener]) {
         if port == 5060 { String::new() } else { format!(", port {port}") }
     );
     println!(
-        "  then 1001 calls 1002. The console's login is {} / {}",
+        "  then 1001 calls 1002. The operator's login is {} / {}",
         made.admin.username, made.admin.secret
     );
     println!("  (these secrets are shown this once; `trunkline credentials update` sets others)");

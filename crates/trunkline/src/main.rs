@@ -4,9 +4,10 @@ use std::io::{stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use trunkline_cli::{Common, ControlBackend, StoreOnly, Terminal};
-use trunkline_config::{Config, EXIT_USAGE, Env};
+use trunkline_config::{Config, EXIT_USAGE, Env, Log};
 
 mod args;
+mod ari;
 mod edge_config;
 mod exchange;
 mod first_start;
@@ -40,6 +41,11 @@ fn main() -> ExitCode {
             let env = Env::of_process();
             ExitCode::from(trunkline_cli::run(&command, &args.common, &env, &mut terminal, &offline))
         }
+        Command::AriProxy(proxy) => {
+            telemetry::init(&Log::default());
+            ari::finish(proxy.run())
+        }
+        Command::Ari(ari) => ari::finish(ari.run()),
     }
 }
 
