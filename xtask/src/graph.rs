@@ -97,10 +97,11 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-location",
         "trunkline-routing",
         "trunkline-calls",
+        "trunkline-media",
         "trunkline-ari-proxy",
         "trunkline-ari-client",
     ],
-    &["trunkline-edge", "trunkline-config", "trunkline-cli"],
+    &["trunkline-edge", "trunkline-config", "trunkline-cli", "trunkline-http"],
     &["trunkline"],
 ];
 
