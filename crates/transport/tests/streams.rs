@@ -1,0 +1,245 @@
+//! TLS, WS and WSS with real sockets on loopback: an echo behind a door and two shards.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use common::{Echo, MESSAGE, identity, tls_client, websocket_request};
+use trunkline_sip::Transport;
+use trunkline_transport::{ClientAuth, StreamLimits, TlsSettings};
+use tungstenite::Message;
+
+#[test]
+fn messages_and_keep_alives_over_tls() {
+    let echo = Echo::start(TlsSettings::default(), StreamLimits::default());
+    let mut phone = tls_client(echo.at(Transport::Tls), "localhost", None, None).unwrap();
+    phone.write_all(MESSAGE).unwrap();
+    let mut answer = vec![0; MESSAGE.len()];
+    phone.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, MESSAGE);
+    // Cut anywhere, and a keep-alive of RFC 5626 behind it.
+    for part in MESSAGE.chunks(7) {
+        phone.write_all(part).unwrap();
+        phone.flush().unwrap();
+    }
+    phone.write_all(b"\r\n\r\n").unwrap();
+    let mut answer = vec![0; MESSAGE.len() + 2];
+    phone.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, [MESSAGE, b"\r\n"].concat());
+}
+
+#[test]
+fn much_goes_through_a_full_socket() {
+    let echo =
+        Echo::start(TlsSettings::default(), StreamLimits { unsent: 64 << 20, ..StreamLimits::default() });
+    let mut phone = tls_client(echo.at(Transport::Tls), "localhost", None, None).unwrap();
+    const MANY: usize = 5_000;
+    let all = MESSAGE.repeat(MANY);
+    // Nothing is read until all is written: the echo has to wait for us.
+    phone.write_all(&all).unwrap();
+    phone.flush().unwrap();
+    let mut answer = vec![0; all.len()];
+    phone.read_exact(&mut answer).unwrap();
+    assert!(answer == all);
+}
+
+#[test]
+fn messages_over_websockets() {
+    let echo = Echo::start(TlsSettings::default(), StreamLimits::default());
+    let plain = TcpStream::connect(echo.at(Transport::Ws)).unwrap();
+    let secure = tls_client(echo.at(Transport::Wss), "localhost", None, None).unwrap();
+    talk(plain);
+    talk(secure);
+}
+
+fn talk<S: Read + Write>(stream: S) {
+    let (mut socket, response) = tungstenite::client(websocket_request("sip"), stream).unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "sip");
+    let text = std::str::from_utf8(MESSAGE).unwrap();
+    socket.send(Message::text(text)).unwrap();
+    assert_eq!(socket.read().unwrap(), Message::text(text));
+    socket.send(Message::binary(MESSAGE)).unwrap();
+    assert_eq!(socket.read().unwrap(), Message::text(text), "UTF-8 goes as text, however it came");
+    let odd = [MESSAGE, b"\xff"].concat();
+    socket.send(Message::binary(odd.clone())).unwrap();
+    assert_eq!(socket.read().unwrap(), Message::binary(odd));
+    socket.send(Message::text("\r\n\r\n")).unwrap();
+    assert_eq!(socket.read().unwrap(), Message::text("\r\n"));
+    socket.send(Message::Ping(b"are you there"[..].into())).unwrap();
+    assert_eq!(socket.read().unwrap(), Message::Pong(b"are you there"[..].into()));
+    socket.close(None).unwrap();
+    assert!(matches!(socket.read().unwrap(), Message::Close(_)));
+    assert!(matches!(socket.read(), Err(tungstenite::Error::ConnectionClosed)));
+}
+
+#[test]
+fn frames_behind_the_request_are_not_lost() {
+    let echo = Echo::start(TlsSettings::default(), StreamLimits::default());
+    let mut stream = TcpStream::connect(echo.at(Transport::Ws)).unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
+    // A masked text frame `\r\n\r\n` in the same packet.
+    let frame = [0x81, 0x84, 0, 0, 0, 0, b'\r', b'\n', b'\r', b'\n'];
+    stream.write_all(&[request.as_bytes(), &frame].concat()).unwrap();
+    let mut all = Vec::new();
+    let mut buffer = [0; 512];
+    while !all.ends_with(&[0x81, 2, b'\r', b'\n']) {
+        let n = stream.read(&mut buffer).unwrap();
+        assert!(n > 0, "closed after {all:?}");
+        all.extend_from_slice(&buffer[..n]);
+    }
+    assert!(all.starts_with(b"HTTP/1.1 101 "));
+}
+
+#[test]
+fn browsers_get_a_page_and_others_an_error() {
+    let echo = Echo::start(TlsSettings::default(), StreamLimits::default());
+    let mut browser = tls_client(echo.at(Transport::Wss), "localhost", None, None).unwrap();
+    browser.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let mut page = String::new();
+    browser.read_to_string(&mut page).unwrap();
+    assert!(
+        page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("certificate is now accepted"),
+        "{page}"
+    );
+    let stream = TcpStream::connect(echo.at(Transport::Ws)).unwrap();
+    match tungstenite::client(websocket_request("chat"), stream) {
+        Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+            assert_eq!(response.status(), 400);
+        }
+        other => panic!("{:?}", other.is_ok()),
+    }
+}
+
+#[test]
+fn names_choose_certificates_and_files_may_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join(file);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (a, b) = (identity("a.test", None), identity("b.test", None));
+    let pair = |name: &str, made: &common::Identity| {
+        (write(&format!("{name}.crt"), &made.chain), write(&format!("{name}.key"), &made.key))
+    };
+    let tls = TlsSettings { pair: Some(pair("a", &a)), more: vec![pair("b", &b)], ..TlsSettings::default() };
+    let echo = Echo::start(tls, StreamLimits::default());
+    let to = echo.at(Transport::Tls);
+    // Each client trusts one certificate alone, for its name.
+    let mut phone = tls_client(to, "a.test", Some(&a), None).unwrap();
+    tls_client(to, "b.test", Some(&b), None).unwrap();
+    assert!(tls_client(to, "b.test", Some(&a), None).is_err());
+
+    let newer = identity("a.test", None);
+    pair("a", &newer);
+    let until = Instant::now() + Duration::from_secs(20);
+    while tls_client(to, "a.test", Some(&newer), None).is_err() {
+        assert!(Instant::now() < until, "the new certificate was not taken up");
+    }
+    // The old connection lives.
+    phone.write_all(MESSAGE).unwrap();
+    let mut answer = vec![0; MESSAGE.len()];
+    phone.read_exact(&mut answer).unwrap();
+    // Nonsense in the files changes nothing.
+    write("a.crt", "nonsense");
+    let until = Instant::now() + Duration::from_millis(700);
+    while Instant::now() < until {
+        tls_client(to, "a.test", Some(&newer), None).unwrap();
+    }
+}
+
+#[test]
+fn clients_show_certificates_where_they_must() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = common::Authority::new();
+    let path = folder.path().join("ca.crt");
+    std::fs::write(&path, &ca.chain).unwrap();
+    let known = identity("phone.test", Some(&ca));
+    let stranger = identity("phone.test", None);
+    for (auth, who, welcome) in [
+        (ClientAuth::Required, Some(&known), true),
+        (ClientAuth::Required, Some(&stranger), false),
+        (ClientAuth::Required, None, false),
+        (ClientAuth::Optional, None, true),
+        (ClientAuth::Optional, Some(&known), true),
+    ] {
+        let tls = TlsSettings { client_ca: Some(path.clone()), client_auth: auth, ..TlsSettings::default() };
+        let echo = Echo::start(tls, StreamLimits::default());
+        let works = || -> std::io::Result<()> {
+            let mut phone = tls_client(echo.at(Transport::Tls), "localhost", None, who)?;
+            phone.write_all(MESSAGE)?;
+            phone.read_exact(&mut vec![0; MESSAGE.len()])
+        };
+        assert_eq!(works().is_ok(), welcome, "{auth:?}, with a certificate: {}", who.is_some());
+    }
+}
+
+#[test]
+fn the_slow_and_the_wild_have_to_go() {
+    let limits = StreamLimits { partial: Duration::from_millis(600), ..StreamLimits::default() };
+    let echo = Echo::start(TlsSettings::default(), limits);
+    for (transport, first) in [
+        (Transport::Tls, &b"\x16\x03\x01"[..]),
+        (Transport::Tls, b""),
+        (Transport::Wss, b"\x16"),
+        (Transport::Ws, b"GET / HTTP/1.1\r\n"),
+        (Transport::Tls, b"OPTIONS sip:h SIP/2.0\r\n\r\n"),
+        (Transport::Wss, b"GET / HTTP/1.1\r\n\r\n"),
+        (Transport::Ws, &[0u8; 20_000]),
+    ] {
+        let mut stream = TcpStream::connect(echo.at(transport)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // It may be closed while we still write.
+        let _ = stream.write_all(first);
+        let mut rest = Vec::new();
+        match stream.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(e) => assert_ne!(e.kind(), std::io::ErrorKind::WouldBlock, "{transport} is still open"),
+        }
+    }
+    // A frame that was not masked ends a WebSocket with 1002.
+    let (mut socket, _) =
+        tungstenite::client(websocket_request("sip"), TcpStream::connect(echo.at(Transport::Ws)).unwrap())
+            .unwrap();
+    socket.get_mut().write_all(&[0x81, 1, b'a']).unwrap();
+    let Message::Close(Some(close)) = socket.read().unwrap() else { panic!() };
+    assert_eq!(u16::from(close.code), 1002);
+    // And the rest goes on.
+    tls_client(echo.at(Transport::Tls), "localhost", None, None).unwrap();
+}
+
+#[test]
+fn connections_from_one_address_are_bounded() {
+    let limits = StreamLimits { per_address: 3, ..StreamLimits::default() };
+    let echo = Echo::start(TlsSettings::default(), limits);
+    // Waiting for their handshake they count at the door.
+    let _waiting: Vec<_> = (0..3).map(|_| TcpStream::connect(echo.at(Transport::Tls)).unwrap()).collect();
+    let mut one_more = TcpStream::connect(echo.at(Transport::Tls)).unwrap();
+    one_more.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert!(!matches!(one_more.read(&mut [0]), Ok(1..)));
+}
+
+#[test]
+fn our_own_tls_connections_check_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = common::Authority::new();
+    let path = folder.path().join("ca.crt");
+    std::fs::write(&path, &ca.chain).unwrap();
+    let trunk = common::TlsServer::start(&identity("trunk.test", Some(&ca)));
+    let with = |tls| Echo::start(tls, StreamLimits::default());
+    let trusting = with(TlsSettings { trusted_ca: Some(path), ..TlsSettings::default() });
+    assert_eq!(trusting.ask(trunk.address, "trunk.test"), Ok(MESSAGE.to_vec()));
+    assert_eq!(trusting.ask(trunk.address, "other.test"), Err(trunkline_transport::Closed::Refused));
+    let careless = with(TlsSettings { verify: false, ..TlsSettings::default() });
+    assert_eq!(careless.ask(trunk.address, "other.test"), Ok(MESSAGE.to_vec()));
+    let strict = with(TlsSettings::default());
+    assert_eq!(strict.ask(trunk.address, "trunk.test"), Err(trunkline_transport::Closed::Refused));
+    // Nobody listens on port 1.
+    assert_eq!(
+        careless.ask("127.0.0.1:1".parse().unwrap(), "x.test"),
+        Err(trunkline_transport::Closed::Refused)
+    );
+}
