@@ -6,6 +6,7 @@ mod durability;
 mod first_start;
 mod forking;
 mod live;
+mod operator;
 mod peers;
 mod reach;
 mod records;

@@ -169,9 +169,24 @@ fn spawn(scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Child {
         let log = File::options().create(true).append(true).open(scratch.path().join("log"));
         Stdio::from(log.expect("the log file opens"))
     };
-    let at = format!("127.0.0.1:{port}");
-    Command::new(binary())
+    command(scratch, port, extra)
         .args(["serve", "--config", "trunkline.yaml"])
+        .stdin(Stdio::null())
+        .stdout(open())
+        .stderr(open())
+        .spawn()
+        .expect("the trunkline binary starts")
+}
+
+/// The binary with the folder and the environment of an exchange, without arguments.
+pub fn exchange_command(exchange: &Exchange) -> Command {
+    command(&exchange.scratch, exchange.port, &exchange.extra)
+}
+
+fn command(scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Command {
+    let at = format!("127.0.0.1:{port}");
+    let mut command = Command::new(binary());
+    command
         .current_dir(scratch.path())
         .env("TRUNKLINE_LISTEN_UDP", &at)
         .env("TRUNKLINE_LISTEN_TCP", &at)
@@ -180,12 +195,8 @@ fn spawn(scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Child {
         .env("TRUNKLINE_DATA", "files:resources")
         .env("TRUNKLINE_DATABASE", "trunkline.db")
         .env_remove("TRUNKLINE_SOAK_SECONDS")
-        .envs(extra.iter().map(|(key, value)| (key, value)))
-        .stdin(Stdio::null())
-        .stdout(open())
-        .stderr(open())
-        .spawn()
-        .expect("the trunkline binary starts")
+        .envs(extra.iter().map(|(key, value)| (key, value)));
+    command
 }
 
 /// `TRUNKLINE_BIN`, or the binary beside this test's own: `cargo xtask test` builds it first.

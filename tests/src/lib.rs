@@ -24,7 +24,7 @@ mod wire;
 
 pub use call::Dialog;
 pub use digest::Challenge;
-pub use exchange::Exchange;
+pub use exchange::{Exchange, binary, exchange_command};
 pub use message::Message;
 pub use ports::free_port;
 pub use resources::Resources;

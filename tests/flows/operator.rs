@@ -1,0 +1,130 @@
+//! The operator's hands on a running exchange: the command line through its socket, health over HTTP.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use trunkline_tests::{Exchange, Ua, exchange_command, free_port, wait_for};
+
+/// Runs the binary's command in the exchange's folder.
+fn run(exchange: &Exchange, words: &[&str]) -> Output {
+    exchange_command(exchange).args(words).output().expect("the command runs")
+}
+
+fn out(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}
+
+/// Runs it and gives what it printed; panics when it fails.
+fn ok(exchange: &Exchange, words: &[&str]) -> String {
+    let output = run(exchange, words);
+    assert!(output.status.success(), "{words:?}: {}", out(&output));
+    out(&output)
+}
+
+#[test]
+fn an_agent_is_made_registers_is_kicked_and_removed() {
+    let exchange = Exchange::first_start();
+    let printed = ok(&exchange, &["agents", "create", "1003", "--generate-password", "--json"]);
+    assert!(ok(&exchange, &["agents", "list"]).contains("1003"));
+    let words = printed.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| w.len() >= 8);
+    // The password is one of the words printed.
+    let mut found = None;
+    for word in words {
+        let mut ua = Ua::udp(exchange.udp(), "1003", "sip.local", word);
+        if ua.register(600).status() == 200 {
+            found = Some(ua);
+            break;
+        }
+    }
+    let mut ua = found.unwrap_or_else(|| panic!("no word of this registers 1003:\n{printed}"));
+    assert!(ok(&exchange, &["registrations"]).contains("1003"));
+    assert!(ok(&exchange, &["status"]).contains("registrations  1"));
+    ok(&exchange, &["registrations", "kick", "1003@sip.local"]);
+    let query = ua.register_request(600).without("Contact");
+    assert_eq!(ua.ask(&query).0.list("Contact").len(), 0);
+    ok(&exchange, &["agents", "delete", "1003", "--with-credentials"]);
+    assert_ne!(ua.register(600).status(), 200);
+}
+
+#[test]
+fn what_others_refer_to_is_not_removed() {
+    let exchange = Exchange::first_start();
+    let refused = run(&exchange, &["domains", "delete", "sip.local"]);
+    assert!(!refused.status.success());
+    let text = out(&refused);
+    assert!(text.contains("1001") && text.contains("1002"), "it names who refers: {text}");
+    assert!(ok(&exchange, &["domains", "list"]).contains("sip.local"));
+}
+
+#[test]
+fn what_is_exported_can_be_imported() {
+    let exchange = Exchange::first_start();
+    let text = ok(&exchange, &["export"]);
+    assert!(text.contains("1001") && text.contains("sip.local"));
+    std::fs::write(exchange.folder().join("all.yaml"), &text).expect("a file");
+    ok(&exchange, &["import", "all.yaml"]);
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_shown_with_its_place_and_exits_64() {
+    let exchange = Exchange::start(&super::agents());
+    std::fs::write(exchange.folder().join("bad.yaml"), "registrar:\n  maxExpire: 10\n").expect("a file");
+    let output = run(&exchange, &["check", "--config", "bad.yaml"]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = out(&output);
+    assert!(text.contains("bad.yaml:2:3") && text.contains("maxExpires"), "{text}");
+}
+
+/// One HTTP request; status line and body.
+fn get(at: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(at).expect("the HTTP listener");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    (head.lines().next().unwrap_or("").to_owned(), body.to_owned())
+}
+
+#[test]
+fn health_and_metrics() {
+    let at = format!("127.0.0.1:{}", free_port());
+    let exchange = Exchange::start_with(&super::agents(), "", &[("TRUNKLINE_HTTP_ADDR", &at)]);
+    assert!(get(&at, "/healthz").0.contains("200"));
+    assert!(get(&at, "/readyz").0.contains("200"));
+    super::registered(&exchange, "1001");
+    let (status, body) = get(&at, "/metrics");
+    assert!(status.contains("200") && body.contains("trunkline_"), "{status}\n{body}");
+    assert!(get(&at, "/nothing").0.contains("404"));
+}
+
+#[test]
+fn a_busy_port_is_an_error_that_names_its_key() {
+    let exchange = Exchange::start(&super::agents());
+    let folder = trunkline_tests::Scratch::new("busy");
+    let log = std::fs::File::create(folder.path().join("log")).expect("a file");
+    let mut child = Command::new(trunkline_tests::binary())
+        .arg("serve")
+        .current_dir(folder.path())
+        .envs(
+            [("UDP", exchange.udp().to_string()), ("TCP", exchange.tcp().to_string())]
+                .map(|(k, v)| (format!("TRUNKLINE_LISTEN_{k}"), v)),
+        )
+        .envs(["TLS", "WS", "WSS"].map(|k| (format!("TRUNKLINE_LISTEN_{k}"), "")))
+        .env("TRUNKLINE_HTTP_ADDR", "off")
+        .stdout(log.try_clone().expect("a file"))
+        .stderr(log)
+        .spawn()
+        .expect("the command runs");
+    let text = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+    let ended = wait_for("the second exchange to end or to listen", Duration::from_secs(10), || {
+        let ended = child.try_wait().ok().flatten();
+        (ended.is_some() || text().contains("listening")).then_some(ended)
+    });
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(ended.is_some_and(|status| !status.success()), "it listens where another does:\n{}", text());
+    assert!(text().contains("listen."), "{}", text());
+}
