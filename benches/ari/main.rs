@@ -139,10 +139,10 @@ async fn load(
     let room = Arc::new(Semaphore::new(if rate == 0 { 64 } else { 4096 }));
     let (sender, mut results) = tokio::sync::mpsc::unbounded_channel();
     let (cpu, started) = (subjects.cpu(), Instant::now());
-    let mut sent = 0;
+    let mut sent = 0u64;
     while started.elapsed() < time {
-        if rate > 0 {
-            let due = started + Duration::from_nanos(sent * 1_000_000_000 / rate);
+        if let Some(nanoseconds) = (sent * 1_000_000_000).checked_div(rate) {
+            let due = started + Duration::from_nanos(nanoseconds);
             if let Some(wait) =
                 due.checked_duration_since(Instant::now()).filter(|w| *w > Duration::from_micros(200))
             {

@@ -66,7 +66,8 @@ pub async fn run_with(
         "proxy starts"
     );
 
-    let stop = watch::Sender::new(false);
+    // Requests stop first: what has begun still needs Asterisk.
+    let (stop, stop_link) = (watch::Sender::new(false), watch::Sender::new(false));
     let (events, queue) = mpsc::channel(link::EVENT_QUEUE);
     let outbox =
         proxy.config.delivery.map(|d| (Arc::new(Outbox::new(d.outbox, Arc::clone(&proxy.metrics))), d));
@@ -82,8 +83,12 @@ pub async fn run_with(
     helpers.spawn(announcer(Arc::clone(&proxy), connected));
     let pump = tokio::spawn(link::pump(nats.clone(), queue));
     let serving = tokio::spawn(requests::serve(Arc::clone(&proxy), stop.subscribe()));
-    let keeping =
-        link::keep(Arc::clone(&proxy), events, outbox.as_ref().map(|(o, _)| Arc::clone(o)), stop.subscribe());
+    let keeping = link::keep(
+        Arc::clone(&proxy),
+        events,
+        outbox.as_ref().map(|(o, _)| Arc::clone(o)),
+        stop_link.subscribe(),
+    );
     let mut keeping = tokio::spawn(keeping);
 
     let ended = tokio::select! {
@@ -98,6 +103,7 @@ pub async fn run_with(
     if tokio::time::timeout(limit, requests_end).await.is_err() {
         tracing::warn!(pending = proxy.pending.load(Ordering::Relaxed), "requests are given up");
     }
+    stop_link.send_replace(true);
     if ended.is_none() {
         // Closes the socket, which ends the application at Asterisk.
         let _ = tokio::time::timeout(Duration::from_secs(3), keeping).await;

@@ -122,7 +122,6 @@ impl FakeAri {
     }
 
     /// A way to write frames from other tasks.
-    #[must_use]
     pub fn emitter(&self) -> impl Fn(String) + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move |frame| {

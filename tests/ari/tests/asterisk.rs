@@ -351,8 +351,8 @@ async fn asterisk_itself(bus: &mut Bus) {
     let list = bus
         .ok(Kind::AsteriskLoggingList, "", NONE, json!({"keys": [{"kind": "logging", "node": NODE_A}]}))
         .await;
-    let ids = list["keys"].as_array().unwrap().iter().map(|k| k["id"].as_str().unwrap().to_owned());
-    let listed = ids.filter(|id| id.ends_with("/testlog")).next().expect("the log channel is listed");
+    let mut ids = list["keys"].as_array().unwrap().iter().map(|k| k["id"].as_str().unwrap().to_owned());
+    let listed = ids.find(|id| id.ends_with("/testlog")).expect("the log channel is listed");
     bus.ok(
         Kind::AsteriskLoggingData,
         &listed,

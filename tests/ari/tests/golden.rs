@@ -236,13 +236,14 @@ impl Replay {
             }
         }
         // The recorded events and ours belong together by type, from the end.
-        let types: std::collections::BTreeSet<_> = frames.iter().map(|f| f["type"].to_string()).collect();
+        let types: std::collections::BTreeSet<_> =
+            frames.iter().map(|f| f["type"].as_str().unwrap_or_default().to_owned()).collect();
         for kind in types {
             let of = |groups: &[(Value, Vec<String>)]| -> Vec<Vec<String>> {
                 groups
                     .iter()
                     .rev()
-                    .filter(|(m, _)| m["type"].to_string() == kind)
+                    .filter(|(m, _)| m["type"] == kind.as_str())
                     .map(|(_, d)| d.clone())
                     .collect()
             };
