@@ -9,11 +9,9 @@ const DOMAIN: &str = "sip.test";
 
 fn resources() -> Resources {
     let users = ["1001", "1002"];
-    users
-        .iter()
-        .fold(Resources::new().domain_with(DOMAIN, "all", &[], "    algorithms: [MD5]\n"), |all, user| {
-            all.agent(DOMAIN, user, &format!("pw-{user}"))
-        })
+    users.iter().fold(Resources::new().domain(DOMAIN, "all"), |all, user| {
+        all.agent(DOMAIN, user, &format!("pw-{user}"))
+    })
 }
 
 /// The browser on PATH.

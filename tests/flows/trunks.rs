@@ -25,7 +25,9 @@ fn provider(port: u16) -> Ua {
 
 fn sipp_out(transport: &'static str, kind: &'static str) {
     let port = free_port();
-    let exchange = Exchange::start(&with_trunk(&[(&format!("127.0.0.1:{port}"), 1, kind)]));
+    // SIPp takes an OPTIONS for the call it waits for.
+    let resources = with_trunk(&[(&format!("127.0.0.1:{port}"), 1, kind)]);
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
     let uas = Sipp::new("uas_trunk")
         .port(port)
         .transport(transport)
