@@ -139,6 +139,10 @@ impl<M: Send> Shard<M> {
         let (mut udp, mut tcp) = (Vec::new(), Vec::new());
         for &Listener { transport, address } in listeners.iter().filter(|l| !door::is_ours(l.transport)) {
             let failed = |source| ListenError { transport, address, source };
+            if shared && number == 0 && address.port() != 0 {
+                // SO_REUSEPORT would let us share with another exchange: the port must be free without it.
+                is_free(transport, address).map_err(failed)?;
+            }
             match transport {
                 Transport::Udp => {
                     let mut s = UdpSocket::bind(address, shared).map_err(failed)?;
@@ -556,4 +560,16 @@ pub(crate) fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListene
     s.bind(&address.into())?;
     s.listen(1024)?;
     Ok(TcpListener::from_std(s.into()))
+}
+
+/// Can this address be bound by us alone?
+fn is_free(transport: Transport, address: SocketAddr) -> io::Result<()> {
+    let kind = if transport == Transport::Udp { Type::DGRAM } else { Type::STREAM };
+    let s = Socket::new(Domain::for_address(address), kind, None)?;
+    if address.is_ipv6() {
+        s.set_only_v6(true)?;
+    }
+    // Connections of an earlier run may still be winding down; a listener is what counts.
+    s.set_reuse_address(transport != Transport::Udp)?;
+    s.bind(&address.into())
 }
