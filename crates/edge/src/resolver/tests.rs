@@ -1,0 +1,147 @@
+//! Against a name server on loopback.
+
+use std::net::UdpSocket;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::proto::op::{Message, ResponseCode};
+use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+
+use super::*;
+
+#[test]
+fn literals_overrides_and_names() {
+    let provider = vec!["127.0.0.1:7060".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
+    let r = Resolver::new(&[("sip.provider.net".into(), provider)]);
+    let to = |t, a: &str| Resolved::To(Egress::to(t, a.parse().unwrap()));
+    assert_eq!(r.resolve_uri(b"sip:a@192.0.2.1"), to(Transport::Udp, "192.0.2.1:5060"));
+    assert_eq!(r.resolve_uri(b"sip:a@[2001:db8::1]:9;transport=tcp"), to(Transport::Tcp, "[2001:db8::1]:9"));
+    assert_eq!(r.resolve_uri(b"sip:a@SIP.provider.net"), to(Transport::Udp, "127.0.0.1:7060"));
+    assert_eq!(r.resolve_uri(b"sip:a@sip.provider.net:5080"), to(Transport::Udp, "127.0.0.1:5080"));
+    assert_eq!(r.resolve_uri(b"sip:a@255.255.255.255"), Resolved::Nowhere);
+    assert_eq!(r.resolve_uri(b"sip:a@x.invalid"), Resolved::Nowhere);
+    assert_eq!(r.resolve_uri(b"sip:a@h;transport=sctp"), Resolved::Nowhere);
+    assert_eq!(r.resolve_uri(b"sip:a@example.test;transport=ws"), Resolved::Nowhere);
+    assert!(matches!(r.resolve_uri(b"sip:a@example.test"), Resolved::Later(_)));
+    // A connection over TLS asks for the certificate of the name, not of the address.
+    let Resolved::To(egress) = r.resolve_uri(b"sips:a@sip.provider.net:5061") else { panic!() };
+    assert_eq!(egress.name.text().as_deref(), Some("sip.provider.net"));
+    // What failed stands behind the others.
+    assert_eq!(
+        r.alternatives(b"sip:a@sip.provider.net"),
+        [Egress::to(Transport::Udp, "127.0.0.2:5060".parse().unwrap())]
+    );
+    r.failed(&Egress::to(Transport::Udp, "127.0.0.1:7060".parse().unwrap()));
+    assert_eq!(r.resolve_uri(b"sip:a@sip.provider.net"), to(Transport::Udp, "127.0.0.2:5060"));
+}
+
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+/// A name server with a few records; its port.
+fn name_server() -> u16 {
+    static PORT: OnceLock<u16> = OnceLock::new();
+    *PORT.get_or_init(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1500];
+            while let Ok((n, from)) = socket.recv_from(&mut buffer) {
+                let Ok(query) = Message::from_vec(&buffer[..n]) else { continue };
+                ASKED.fetch_add(1, Ordering::Relaxed);
+                let mut answer = Message::response(query.metadata.id, query.metadata.op_code);
+                answer.metadata.recursion_available = true;
+                let asked = query.queries[0].clone();
+                let data = records(&asked.name.to_utf8().to_ascii_lowercase(), asked.query_type);
+                if data.is_empty() {
+                    answer.metadata.response_code = ResponseCode::NXDomain;
+                }
+                data.into_iter().for_each(|d| {
+                    answer.add_answer(Record::from_rdata(asked.name.clone(), 300, d));
+                });
+                answer.add_query(asked);
+                socket.send_to(&answer.to_vec().unwrap(), from).unwrap();
+            }
+        });
+        port
+    })
+}
+
+fn records(name: &str, of: RecordType) -> Vec<RData> {
+    let to = |text: &str| Name::from_utf8(text).unwrap();
+    let bytes = |text: &str| text.as_bytes().to_vec().into_boxed_slice();
+    let naptr = |order, service: &str, at: &str| {
+        RData::NAPTR(NAPTR::new(order, 1, bytes("s"), bytes(service), bytes(""), to(at)))
+    };
+    let srv = |priority, port, target: &str| RData::SRV(SRV::new(priority, 1, port, to(target)));
+    match (name, of) {
+        ("full.test.", RecordType::NAPTR) => {
+            vec![naptr(2, "SIP+D2U", "_sip._udp.full.test."), naptr(1, "SIPS+D2T", "_sips._tcp.full.test.")]
+        }
+        ("_sips._tcp.full.test.", RecordType::SRV) => {
+            vec![srv(2, 5071, "b.full.test."), srv(1, 5061, "a.full.test.")]
+        }
+        ("_sip._udp.full.test." | "_sip._udp.srv.test.", RecordType::SRV) => {
+            vec![srv(1, 5080, "a.full.test.")]
+        }
+        ("_sip._tcp.gone.test.", RecordType::SRV) => vec![srv(0, 0, ".")],
+        ("a.full.test." | "plain.test." | "full.test." | "gone.test.", RecordType::A) => {
+            vec![RData::A(A::new(192, 0, 2, 1))]
+        }
+        ("b.full.test.", RecordType::A) => {
+            vec![RData::A(A::new(192, 0, 2, 2)), RData::A(A::new(192, 0, 2, 3))]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn loopback() -> dns::Dns {
+    let mut connection = ConnectionConfig::udp();
+    connection.port = name_server();
+    let server = NameServerConfig::new("127.0.0.1".parse().unwrap(), true, vec![connection]);
+    dns::Dns::with(ResolverConfig::from_parts(None, Vec::new(), vec![server]), ResolverOpts::default())
+}
+
+/// Every way to a URI, in order.
+fn ways(r: &Resolver, uri: &str) -> Vec<String> {
+    let text = |e: &Egress| format!("{} {}", e.transport, e.remote);
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        match r.resolve_uri(uri.as_bytes()) {
+            Resolved::To(egress) => {
+                let rest = r.alternatives(uri.as_bytes());
+                return std::iter::once(&egress).chain(&rest).map(text).collect();
+            }
+            Resolved::Nowhere => return Vec::new(),
+            Resolved::Later(question) => r.look_up(question),
+        }
+        assert!(Instant::now() < until, "{uri} was not looked up");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn naptr_then_srv_then_addresses() {
+    let r = Resolver::new(&[]);
+    r.start_with(Vec::new().into(), loopback);
+    let [a, b, c] = ["tls 192.0.2.1:5061", "tls 192.0.2.2:5071", "tls 192.0.2.3:5071"];
+    assert_eq!(ways(&r, "sip:1@full.test"), [a, b, c, "udp 192.0.2.1:5080"]);
+    assert_eq!(ways(&r, "sips:1@full.test"), [a, b, c]);
+    assert_eq!(ways(&r, "sip:1@full.test;transport=udp"), ["udp 192.0.2.1:5080"]);
+    assert_eq!(
+        ways(&r, "sip:1@full.test;transport=tcp"),
+        ["tcp 192.0.2.1:5060"],
+        "no SRV: its own addresses"
+    );
+    assert_eq!(ways(&r, "sip:1@full.test:5090"), ["udp 192.0.2.1:5090"], "a port leaves no choice");
+    assert_eq!(ways(&r, "sip:1@srv.test"), ["udp 192.0.2.1:5080"], "SRV without NAPTR");
+    assert_eq!(ways(&r, "sip:1@plain.test"), ["udp 192.0.2.1:5060"], "neither");
+    assert!(ways(&r, "sip:1@gone.test;transport=tcp").is_empty(), "a target of `.`");
+    assert!(ways(&r, "sip:1@nobody.test").is_empty());
+    // From the cache, found or not, nobody is asked again.
+    let before = ASKED.load(Ordering::Relaxed);
+    assert_eq!(ways(&r, "sip:1@full.test").len(), 4);
+    assert!(ways(&r, "sip:1@nobody.test").is_empty());
+    assert_eq!(ASKED.load(Ordering::Relaxed), before);
+}
