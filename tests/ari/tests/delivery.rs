@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use trunkline_ari_client::{Client, Delivered, EventType, Key};
+use trunkline_ari_client::{Client, Delivered, EventType};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::NatsServer;
 use trunkline_tests_ari::proxy::{TestProxy, config};
@@ -144,6 +144,36 @@ async fn beyond_the_bound_the_gap_is_told() {
     }
     println!("64 MiB bound: {got} events of 64 KiB kept and in order, {missing} told as missing");
     assert!(missing > 0 && got as usize * (64 << 10) <= 64 << 20 && got as usize * (64 << 10) > 56 << 20);
+    proxy.stop().await;
+}
+
+/// Asterisk gone and back: events of unknown number were lost, and this is told in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_asterisk_is_a_gap() {
+    log();
+    let server = NatsServer::start(true).await;
+    let mut fake = fake("n1").await;
+    let proxy = TestProxy::start(config(&server.url(), &fake.url(), APP, &[("delivery", "stream")]));
+    fake.connected().await;
+    let client = durable(&server, 5 * SECOND).await;
+    let mut events = client.subscribe(&client.here(), &[]).await.unwrap();
+    fake.emit(numbered(0, 0));
+    let first = tokio::time::timeout(10 * SECOND, events.next()).await.expect("in time").expect("alive");
+    assert!(matches!(first, Delivered::Event(_)));
+    fake.kill().await;
+    fake.revive().await;
+    fake.connected().await;
+    fake.emit(numbered(1, 0));
+    let told = tokio::time::timeout(10 * SECOND, events.next()).await.expect("in time").expect("alive");
+    let Delivered::Gap(gap) = told else { panic!("{told:?}") };
+    assert_eq!((gap.node.as_str(), gap.missing, gap.reason.as_str()), ("n1", None, "asterisk"));
+    let next = tokio::time::timeout(10 * SECOND, events.next()).await.expect("in time").expect("alive");
+    assert!(matches!(&next, Delivered::Event(e) if number_of(&e.raw) == 1), "{next:?}");
+    // What the stream has can be had again from its beginning.
+    let mut again = client.replay(&client.here(), &[]).await.unwrap();
+    for _ in 0..3 {
+        assert!(tokio::time::timeout(10 * SECOND, again.next()).await.expect("in time").is_some());
+    }
     proxy.stop().await;
 }
 
@@ -379,6 +409,5 @@ async fn a_call_goes_to_one_listener_without_a_stream() {
     })
     .await;
     assert!(handled.lock().values().all(|by| by.len() == 1), "a call went to both");
-    let _ = Key::default();
     proxy.stop().await;
 }
