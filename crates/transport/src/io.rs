@@ -388,12 +388,12 @@ impl<M> Io<M> {
         if self.by_remote.get(&key) == Some(&id) {
             self.by_remote.remove(&key);
         }
-        if c.accepted {
-            if let Some(n) = self.per_address.get_mut(&c.flow.remote.ip()) {
-                *n -= 1;
-                if *n == 0 {
-                    self.per_address.remove(&c.flow.remote.ip());
-                }
+        if c.accepted
+            && let Some(n) = self.per_address.get_mut(&c.flow.remote.ip())
+        {
+            *n -= 1;
+            if *n == 0 {
+                self.per_address.remove(&c.flow.remote.ip());
             }
         }
         count(&self.counters.closed);

@@ -113,12 +113,14 @@ fn by_naptr(mut records: Vec<NAPTR>, secure: bool) -> Vec<(Transport, String)> {
     records.sort_by_key(|r| (r.order, r.preference));
     let transport = |services: &[u8]| {
         let is = |name: &str| services.eq_ignore_ascii_case(name.as_bytes());
-        match () {
-            () if is("SIPS+D2T") => Some(Transport::Tls),
-            () if secure => None,
-            () if is("SIP+D2U") => Some(Transport::Udp),
-            () if is("SIP+D2T") => Some(Transport::Tcp),
-            () => None,
+        if is("SIPS+D2T") {
+            Some(Transport::Tls)
+        } else if secure {
+            None
+        } else if is("SIP+D2U") {
+            Some(Transport::Udp)
+        } else {
+            is("SIP+D2T").then_some(Transport::Tcp)
         }
     };
     let terminal = |r: &&NAPTR| r.flags.eq_ignore_ascii_case(b"s") && r.regexp.is_empty();

@@ -21,10 +21,11 @@ use tungstenite::client::IntoClientRequest as _;
 pub const MESSAGE: &[u8] = b"MESSAGE sip:a@h SIP/2.0\r\nContent-Length: 2\r\n\r\nhi";
 
 /// What the echo is asked to send elsewhere, and where its answer goes.
-type Order = (Egress, Sender<Result<Vec<u8>, Closed>>);
+type Order = (Egress, Answer);
+type Answer = Sender<Result<Vec<u8>, Closed>>;
 
 struct Repeat {
-    waiting: Vec<(ConnectionId, Sender<Result<Vec<u8>, Closed>>)>,
+    waiting: Vec<(ConnectionId, Answer)>,
 }
 
 impl Handler for Repeat {
@@ -112,7 +113,9 @@ impl Echo {
 
 impl Drop for Echo {
     fn drop(&mut self) {
-        self.mailboxes.iter().for_each(|m| drop(m.post(Mail::Stop)));
+        for mailbox in self.mailboxes.iter() {
+            mailbox.post(Mail::Stop);
+        }
         self.threads.drain(..).for_each(|t| t.join().unwrap());
     }
 }
