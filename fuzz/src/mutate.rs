@@ -107,7 +107,7 @@ fn once(rng: &mut Rng, bytes: &mut Vec<u8>, corpus: &[Vec<u8>]) {
         }
         1 => {
             if let Some(byte) = bytes.get_mut(at) {
-                *byte = rng.next() as u8;
+                *byte = rng.draw() as u8;
             }
         }
         2 => {

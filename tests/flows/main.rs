@@ -3,6 +3,7 @@
 mod calls;
 mod dialogs;
 mod durability;
+mod fallback;
 mod first_start;
 mod forking;
 mod live;

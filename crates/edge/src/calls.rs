@@ -6,6 +6,7 @@ use trunkline_routing::{Direction, Plan};
 use trunkline_sip::Message;
 
 use crate::context::TargetInfo;
+use crate::divert::Fallback;
 use crate::inbound::Inbound;
 
 /// Who takes part, as the router found.
@@ -13,6 +14,12 @@ use crate::inbound::Inbound;
 pub(crate) struct Parties {
     pub(crate) caller: Option<Ref>,
     pub(crate) callee: Option<Ref>,
+    /// Where the callee's calls go when it does not take them.
+    pub(crate) fallback: Fallback,
+    /// How long it rings before that, in seconds.
+    pub(crate) no_answer: Option<u32>,
+    /// How often this call was diverted before.
+    pub(crate) turns: u8,
 }
 
 fn recorded(direction: Option<Direction>) -> Recorded {

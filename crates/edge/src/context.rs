@@ -11,6 +11,8 @@ use trunkline_transaction::{
 };
 use trunkline_transport::Egress;
 
+use crate::divert::Divertible;
+
 /// The server side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Server {
@@ -217,6 +219,10 @@ pub(crate) struct Context {
     /// Targets to be tried later, last first.
     pub(crate) later: Vec<Later>,
     pub(crate) cancelled: bool,
+    /// How long the callee rings, in seconds, where its agent says so.
+    pub(crate) no_answer: Option<u32>,
+    /// What it takes to send the call elsewhere.
+    pub(crate) divertible: Option<Box<Divertible>>,
     /// The call this INVITE begins.
     pub(crate) call: Option<CallHandle>,
 }

@@ -4,11 +4,14 @@ use trunkline_calls::SessionKey;
 use trunkline_digest::{Credentials as Digest, Permit, Presented};
 use trunkline_location::Select;
 use trunkline_model::{Algorithm as Balance, Credentials, Tables, Trunk};
-use trunkline_routing::{Answer, Backend, Binding, Lookup, Plan, Request, Route, Step, Verdict};
+use trunkline_routing::{
+    Answer, Backend, Binding, Diversion, Lookup, Party, Plan, Request, Route, Step, Verdict,
+};
 use trunkline_sip::{HeaderName, ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
 
 use crate::calls::Parties;
+use crate::divert::Fallback;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
@@ -21,6 +24,7 @@ impl Edge {
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         uri: &Uri<'_>,
+        diversion: Option<Diversion<'_>>,
         plan: &mut Plan,
     ) -> Result<(), ParseError> {
         let shared = self.shared.clone();
@@ -30,7 +34,7 @@ impl Edge {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let request = Request::with_uri(
+        let mut request = Request::with_uri(
             inbound.message,
             *uri,
             *inbound.flow,
@@ -38,16 +42,22 @@ impl Edge {
             &own,
             self.random,
         )?;
+        request.diversion = diversion;
         let mut route = Route::default();
         let mut step = route.start(&request, plan);
         while let Step::Need(lookup) = step {
             let answer = self.answer(io, inbound, &tables, &lookup, plan);
             step = route.step(&request, plan, answer);
         }
-        self.scratch.parties = Parties {
-            caller: route.caller().reference().cloned(),
-            callee: route.callee().reference().cloned(),
-        };
+        let callee = route.callee();
+        let parties = &mut self.scratch.parties;
+        *parties = Parties { caller: route.caller().reference().cloned(), ..Parties::default() };
+        parties.callee = callee.reference().cloned();
+        if let Party::Agent(agent, _) = callee {
+            parties.no_answer = agent.no_answer_seconds;
+            parties.fallback =
+                Fallback { busy: agent.fallback_busy.clone(), no_answer: agent.fallback_no_answer.clone() };
+        }
         Ok(())
     }
 

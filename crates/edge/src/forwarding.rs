@@ -10,8 +10,9 @@ use trunkline_sip::{Address, Flow, HeaderName, Method, Transport, Uri, seconds};
 use trunkline_transaction::{Slot, TransactionKey};
 use trunkline_transport::{Egress, Io, Sent};
 
-use crate::calls;
+use crate::calls::{self, Parties};
 use crate::context::{Branch, Cancel, Client, Context, Later, Limit, Server, TargetInfo};
+use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::{self, Edits};
 use crate::inbound::{Inbound, sender_is_translated};
@@ -47,6 +48,19 @@ impl Edge {
         key: TransactionKey,
         plan: &Plan,
     ) {
+        self.forward_into(io, inbound, key, plan, None);
+    }
+
+    /// As [`Edge::forward`], or on behalf of a transaction that runs already; `false` when nothing was started
+    /// for that one.
+    pub(crate) fn forward_into(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        plan: &Plan,
+        running: Option<Slot>,
+    ) -> bool {
         let targets = plan.targets.as_slice();
         let targets = targets.get(..MOST_TARGETS.min(targets.len())).unwrap_or_default();
         let mut ways: ArrayVec<Option<Egress>, MOST_TARGETS> = ArrayVec::new();
@@ -57,12 +71,21 @@ impl Edge {
                 // The request is looked at again when the name is known; its repetitions are too, and find the
                 // transaction of the first.
                 Resolved::Later(question) => {
+                    if running.is_some() {
+                        self.shared.resolver.look_up(question);
+                        return false;
+                    }
                     self.shared.resolver.ask(question, *inbound.flow, inbound.message.bytes, self.shard);
-                    return;
+                    return true;
                 }
             }
         }
-        let Some(first) = targets.first() else { return self.refuse(io, inbound, 480, None) };
+        let Some(first) = targets.first() else {
+            if running.is_none() {
+                self.refuse(io, inbound, 480, None);
+            }
+            return false;
+        };
         let caller = if plan.record_route { self.caller_flow(inbound) } else { None };
         let token = |target: &Target| {
             plan.record_route.then(|| RouteToken { caller, callee: target.flow.as_ref().map(flow_token) })
@@ -85,19 +108,34 @@ impl Edge {
                 }
                 None => self.refuse(io, inbound, 503, None),
             }
-            return;
+            return true;
         }
         let first_group = targets.iter().take_while(|t| t.group == first.group).count();
         let breadth = match self.breadth(inbound, first_group as u32) {
             Ok(breadth) => breadth,
-            Err(()) => return self.refuse(io, inbound, 440, None),
+            Err(()) => {
+                if running.is_none() {
+                    self.refuse(io, inbound, 440, None);
+                }
+                return false;
+            }
         };
-        let Some(slot) = self.open(io, inbound, key, loop_mac) else { return };
+        let slot = match running {
+            Some(slot) => slot,
+            None => match self.open(io, inbound, key, loop_mac) {
+                Some(slot) => slot,
+                None => return false,
+            },
+        };
         if inbound.method == Method::Invite {
             let call = calls::begin(&self.shared.calls, inbound, plan, &self.scratch.parties, io.unix_ms());
             self.counters.calls.add();
+            let Parties { fallback, no_answer, turns, .. } = &mut self.scratch.parties;
+            let divertible = Divertible::new(std::mem::take(fallback), inbound, plan, *turns);
             if let Some(context) = self.contexts.get_mut(slot) {
                 context.call = call;
+                context.no_answer = *no_answer;
+                context.divertible = divertible;
             }
         }
         for (i, (target, way)) in targets.iter().zip(&ways).enumerate() {
@@ -130,6 +168,7 @@ impl Edge {
             }
         }
         self.after_start(io, slot);
+        true
     }
 
     /// Begins a transaction for this request: 100 for an INVITE, a context in the table.
@@ -164,6 +203,8 @@ impl Edge {
             later: Vec::new(),
             cancelled: false,
             call: None,
+            no_answer: None,
+            divertible: None,
         };
         self.scratch.out = out;
         Some(self.enter(context))
@@ -207,6 +248,7 @@ impl Edge {
         let copy = self.pool.copy(request);
         let no_answer = self.shared.config.no_answer.as_millis() as u64;
         let Some(context) = self.contexts.get_mut(slot) else { return };
+        let no_answer = context.no_answer.map_or(no_answer, |s| u64::from(s) * 1000);
         let mut client = Client::new(context.method, egress.transport.is_reliable(), now);
         let mut code = 0;
         match sent {

@@ -12,6 +12,7 @@ mod context;
 mod counters;
 mod decide;
 mod dialog;
+mod divert;
 mod edge;
 mod forward;
 mod forwarding;

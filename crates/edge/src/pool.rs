@@ -62,7 +62,8 @@ mod tests {
         assert_eq!((b.len(), b.capacity()), (600, 1024));
         let place = b.as_ptr();
         p.give(b);
-        assert_eq!(p.copy(&[2; 1000]).as_ptr(), place);
+        let again = p.copy(&[2; 1000]);
+        assert_eq!(again.as_ptr(), place);
         let mut b = p.copy(b"x");
         p.replace(&mut b, &[3; 5000]);
         assert_eq!(b, [3; 5000]);

@@ -35,7 +35,7 @@ impl Edge {
             return self.refuse(io, inbound, 400, Some("To Is No SIP URI"));
         }
         let mut plan = std::mem::take(&mut self.scratch.plan);
-        match self.decide(io, inbound, uri, &mut plan) {
+        match self.decide(io, inbound, uri, None, &mut plan) {
             Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),
             Ok(()) => match plan.outcome {
                 Outcome::Register { max_contacts, expires } => {

@@ -203,7 +203,7 @@ impl Edge {
         key: trunkline_transaction::TransactionKey,
     ) {
         let mut plan = std::mem::take(&mut self.scratch.plan);
-        if let Err(error) = self.decide(io, inbound, uri, &mut plan) {
+        if let Err(error) = self.decide(io, inbound, uri, None, &mut plan) {
             self.scratch.plan = plan;
             return self.refuse_error(io, inbound, error);
         }

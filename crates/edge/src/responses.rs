@@ -108,6 +108,9 @@ impl Edge {
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let proceeding = context.server.is_proceeding();
         let invite = context.method == Method::Invite;
+        // An agent's own time does not begin anew.
+        let fixed = context.no_answer;
+        let no_answer = fixed.map_or(no_answer, |s| u64::from(s) * 1000);
         let Some(branch) = context.branches.get_mut(fork) else { return };
         if let Cancel::Wanted = branch.cancel {
             return self.cancel_branch(io, slot, fork);
@@ -118,7 +121,9 @@ impl Edge {
                 // provisional response above 100 (RFC 3261 §16.7 step 2).
                 Limit::Silence(_) if invite => branch.limit = Limit::Answer(now + no_answer),
                 Limit::Silence(_) => branch.limit = Limit::None,
-                Limit::Answer(_) if code > 100 => branch.limit = Limit::Answer(now + no_answer),
+                Limit::Answer(_) if code > 100 && fixed.is_none() => {
+                    branch.limit = Limit::Answer(now + no_answer)
+                }
                 Limit::Answer(_) | Limit::None => {}
             }
         }
@@ -176,13 +181,14 @@ impl Edge {
         let last_word = after.exhausted
             && context.later.is_empty()
             && context.responses.best() == Some((fork as u8, code));
-        if (!last_word || matches!(code, 401 | 407)) && !refused {
+        let divertible = self.contexts.get(slot).is_some_and(|c| c.divertible.is_some());
+        if (!last_word || divertible || matches!(code, 401 | 407)) && !refused {
             let copy = self.pool.copy(m.bytes);
             if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) {
                 b.response = copy;
             }
         }
-        if last_word && !refused && !matches!(code, 401 | 407) {
+        if last_word && !refused && !divertible && !matches!(code, 401 | 407) {
             self.forward_failure(io, slot, m, code);
         } else {
             self.go_on(io, slot, after);
@@ -265,6 +271,10 @@ impl Edge {
         if context.cancelled && code < 600 {
             return self.answer_locally(io, slot, 487);
         }
+        if self.divert(io, slot, code) {
+            return;
+        }
+        let Some(context) = self.contexts.get_mut(slot) else { return };
         let stored = context.branches.get_mut(usize::from(fork)).map(|b| std::mem::take(&mut b.response));
         let stored = stored.unwrap_or_default();
         if stored.is_empty() {

@@ -42,9 +42,7 @@ impl<'a> Via<'a> {
         s.token().ok_or(bad)?;
         s.byte(b'/').ok_or(bad)?;
         let transport = s.token().ok_or(bad)?;
-        if !protocol.eq_ignore_ascii_case(b"SIP")
-            || !s.rest.first().is_some_and(|&b| is_space(b))
-        {
+        if !protocol.eq_ignore_ascii_case(b"SIP") || !s.rest.first().is_some_and(|&b| is_space(b)) {
             return Err(bad);
         }
         s.space();

@@ -10,7 +10,7 @@ use trunkline_ari_proxy::cli::{AriProxyArgs, CliError};
 
 /// Runs a command to its end.
 pub fn finish(command: impl Future<Output = Result<(), CliError>>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: no runtime: {error}");

@@ -1,0 +1,103 @@
+//! Busy, or nobody answers: the call goes on to the agent's fallback, with Diversion (RFC 5806) and History-Info
+//! (RFC 7044) written by the router.
+
+use trunkline_proxy::ResponseContext;
+use trunkline_routing::{Diversion, Outcome, Plan};
+use trunkline_sip::response::ViaFill;
+use trunkline_sip::{Flow, Index, Limits, Message, Method};
+use trunkline_transaction::Slot;
+use trunkline_transport::Io;
+
+use crate::edge::Edge;
+use crate::inbound::{Inbound, complete_via, way_back};
+use crate::mail::EdgeMail;
+
+/// Where an agent's calls go when it does not take them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fallback {
+    pub(crate) busy: Option<String>,
+    pub(crate) no_answer: Option<String>,
+}
+
+/// What is kept of a call that may be diverted. Only agents with a fallback have one, so others cost nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Divertible {
+    fallback: Fallback,
+    /// The AOR that was called.
+    aor: String,
+    /// The INVITE as it came.
+    request: Vec<u8>,
+    flow: Flow,
+    /// How often the call was diverted before.
+    turns: u8,
+}
+
+/// A call is diverted so often at most.
+const MOST_TURNS: u8 = 5;
+
+impl Fallback {
+    fn target(&self, code: u16) -> Option<&str> {
+        match code {
+            486 | 600 | 603 => self.busy.as_deref(),
+            408 | 480 | 487 => self.no_answer.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl Divertible {
+    /// For the INVITE that is being forwarded by this plan.
+    pub(crate) fn new(
+        fallback: Fallback,
+        inbound: &Inbound<'_>,
+        plan: &Plan,
+        turns: u8,
+    ) -> Option<Box<Divertible>> {
+        if inbound.method != Method::Invite || fallback == Fallback::default() || turns >= MOST_TURNS {
+            return None;
+        }
+        Some(Box::new(Divertible {
+            fallback,
+            aor: String::from_utf8_lossy(&plan.aor).into_owned(),
+            request: inbound.message.bytes.to_vec(),
+            flow: *inbound.flow,
+            turns,
+        }))
+    }
+}
+
+impl Edge {
+    /// The call ends with this status: if its callee has a fallback for that, the call goes there; `true` then.
+    pub(crate) fn divert(&mut self, io: &mut Io<EdgeMail>, slot: Slot, code: u16) -> bool {
+        let Some(context) = self.contexts.get_mut(slot) else { return false };
+        if context.cancelled || !context.server.is_proceeding() {
+            return false;
+        }
+        let Some(divertible) = context.divertible.take() else { return false };
+        let Some(to) = divertible.fallback.target(code) else { return false };
+        let key = context.key;
+        let mut index = Index::default();
+        if index.parse(&divertible.request, &Limits::default()).is_err() {
+            return false;
+        }
+        let message = Message::new(&divertible.request, &index);
+        let (Ok(via), Ok(uri)) = (message.top_via(), message.uri()) else { return false };
+        let mut text = Vec::new();
+        let fill = complete_via(&message, &via, &divertible.flow, &mut text)
+            .map(|replace| ViaFill { replace, text: &text });
+        let flow = &divertible.flow;
+        let inbound =
+            Inbound { message, method: Method::Invite, flow, via, fill, back: way_back(&via, flow) };
+        let diversion = Diversion { from: &divertible.aor, to, cause: code };
+        let mut plan = Plan::default();
+        let decided = self.decide(io, &inbound, &uri, Some(diversion), &mut plan);
+        if decided.is_err() || plan.outcome != Outcome::Forward {
+            return false;
+        }
+        if let Some(context) = self.contexts.get_mut(slot) {
+            context.responses = ResponseContext::default();
+        }
+        self.scratch.parties.turns = divertible.turns + 1;
+        self.forward_into(io, &inbound, key, &plan, Some(slot))
+    }
+}
