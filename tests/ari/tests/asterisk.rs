@@ -100,6 +100,12 @@ impl Bus {
 
     /// The next event of this type for this channel, bridge, playback or recording.
     async fn event(&mut self, event_type: &str, id: &str) -> Value {
+        self.event_with(event_type, id, json!({})).await
+    }
+
+    /// The next such event that has at least `want`. Events before it are passed over, so steps wait
+    /// for events in the order in which Asterisk sends them.
+    async fn event_with(&mut self, event_type: &str, id: &str, want: Value) -> Value {
         let wanted = async {
             loop {
                 let message = self.events.next().await.expect("events");
@@ -111,12 +117,19 @@ impl Bus {
                         || is("bridge", "id")
                         || is("playback", "id")
                         || is("recording", "name"))
+                    && contains(&event, &want)
                 {
                     return event;
                 }
             }
         };
-        tokio::time::timeout(20 * SECOND, wanted).await.unwrap_or_else(|_| panic!("no {event_type} of {id}"))
+        let found = tokio::time::timeout(20 * SECOND, wanted).await;
+        found.unwrap_or_else(|_| panic!("no {event_type} of {id} with {want}"))
+    }
+
+    /// Waits until Asterisk says that the channel is answered, which is when it takes commands.
+    async fn answered(&mut self, channel: &str) {
+        self.event_with("ChannelStateChange", channel, json!({"channel": {"state": "Up"}})).await;
     }
 }
 
@@ -303,6 +316,8 @@ fn write_table(shown: &BTreeMap<&'static str, Shown>, version: &str) {
 }
 
 const NONE: Value = Value::Null;
+/// Plays until it is stopped, so that a slow machine still finds it.
+const ENDLESS: &str = "tone:ring";
 const NOT_FOUND: &str = "Non-2XX response: 404 Not Found";
 
 fn not_had(label: &str, id: &str) -> String {
@@ -493,7 +508,7 @@ async fn bridges_and_legs(bus: &mut Bus, pair: &Pair) {
     bus.done(Kind::ChannelStopRing, &channel, NONE).await;
     bus.done(Kind::ChannelProgress, &channel, NONE).await;
     bus.done(Kind::ChannelAnswer, &channel, NONE).await;
-    bus.event("ChannelStateChange", &channel).await;
+    bus.answered(&channel).await;
 
     let bridge = "test-br";
     bus.made(Kind::BridgeStageCreate, bridge, json!({"type": "mixing", "name": "b"}), "bridge", bridge).await;
@@ -516,7 +531,7 @@ async fn bridges_and_legs(bus: &mut Bus, pair: &Pair) {
     bus.done(Kind::BridgeVideoSourceDelete, bridge, NONE).await;
     bus.done(Kind::BridgeMOH, bridge, json!({"class": "default"})).await;
     bus.done(Kind::BridgeStopMOH, bridge, NONE).await;
-    let play = json!({"playback_id": "test-bp", "media_uri": "sound:hello-world"});
+    let play = json!({"playback_id": "test-bp", "media_uri": ENDLESS});
     bus.made(Kind::BridgeStagePlay, bridge, play.clone(), "playback", "test-bp").await;
     bus.made(Kind::BridgePlay, bridge, play.clone(), "playback", "test-bp").await;
     bus.event("PlaybackStarted", "test-bp").await;
@@ -610,7 +625,7 @@ async fn channels(bus: &mut Bus, pair: &Pair) {
     )
     .await;
     assert_eq!(bus.event("ChannelUserevent", "").await["userevent"]["a"], 1);
-    let play = json!({"playback_id": "p1", "media_uri": "sound:hello-world"});
+    let play = json!({"playback_id": "p1", "media_uri": ENDLESS});
     bus.made(Kind::ChannelStagePlay, "c1", play.clone(), "playback", "p1").await;
     bus.made(Kind::ChannelPlay, "c1", play.clone(), "playback", "p1").await;
     bus.event("PlaybackStarted", "p1").await;
@@ -627,6 +642,7 @@ async fn channels(bus: &mut Bus, pair: &Pair) {
         bus.done(Kind::PlaybackControl, "p1", json!({"command": command})).await;
     }
     bus.done(Kind::PlaybackStop, "p1", NONE).await;
+    bus.event("PlaybackFinished", "p1").await;
     let snoop = |id: &str| json!({"snoop_id": id, "options": {"app": APP, "spy": "both", "appArgs": "s"}});
     bus.made(Kind::ChannelStageSnoop, "c1", snoop("s1"), "channel", "s1").await;
     bus.made(Kind::ChannelSnoop, "c1", snoop("s1"), "channel", "s1").await;
@@ -638,8 +654,9 @@ async fn channels(bus: &mut Bus, pair: &Pair) {
     }
     let create = |id: &str| json!({"channel_create_request": {"endpoint": "Local/600@phones", "app": APP, "channelId": id}});
     bus.made(Kind::ChannelCreate, "", create("d1"), "channel", "d1").await;
+    bus.event("StasisStart", "d1").await;
     bus.done(Kind::ChannelDial, "d1", json!({"caller": "", "timeout": 5_000_000_000u64})).await;
-    bus.event("Dial", "").await;
+    bus.answered("d1").await;
     bus.done(Kind::ChannelContinue, "d1", json!({"context": "phones", "extension": "600", "priority": 1}))
         .await;
     for (kind, id) in [(Kind::ChannelBusy, "c2"), (Kind::ChannelCongestion, "c3")] {
@@ -735,6 +752,7 @@ async fn recordings(bus: &mut Bus) {
     bus.done(Kind::RecordingLiveStop, "r1", NONE).await;
     bus.event("RecordingFinished", "r1").await;
     bus.made(Kind::ChannelRecord, "c1", record("r2"), "liverecording", "r2").await;
+    bus.event("RecordingStarted", "r2").await;
     bus.done(Kind::RecordingLiveScrap, "r2", NONE).await;
     bus.ok(Kind::RecordingStoredList, "", NONE, json!({"keys": [{"kind": "storedrecording", "id": "r1"}]}))
         .await;
