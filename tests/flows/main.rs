@@ -7,6 +7,7 @@ mod fallback;
 mod first_start;
 mod forking;
 mod live;
+mod names;
 mod operator;
 mod peers;
 mod reach;

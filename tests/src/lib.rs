@@ -12,6 +12,7 @@
 
 mod call;
 mod digest;
+mod dns;
 mod exchange;
 mod message;
 mod ports;
@@ -24,6 +25,7 @@ mod wire;
 
 pub use call::Dialog;
 pub use digest::Challenge;
+pub use dns::{NameServer, Record};
 pub use exchange::{Exchange, binary, exchange_command};
 pub use message::Message;
 pub use ports::free_port;

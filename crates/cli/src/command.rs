@@ -277,12 +277,12 @@ pub struct CreateTrunk {
     /// The carrier's host
     #[arg(long)]
     pub host: Option<String>,
-    /// Its port; by default the transport's
+    /// Its port; by default the one in DNS, else the transport's
     #[arg(long)]
     pub port: Option<u16>,
-    /// udp, tcp, tls, ws or wss
-    #[arg(long, default_value = "udp")]
-    pub transport: String,
+    /// udp, tcp or tls; by default the one in DNS, else udp
+    #[arg(long)]
+    pub transport: Option<String>,
     /// The host the carrier calls us by
     #[arg(long)]
     pub inbound: Option<String>,

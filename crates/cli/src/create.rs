@@ -191,7 +191,7 @@ impl Create for CreateTrunk {
             object([
                 ("host", Some(host.as_str().into())),
                 ("port", self.port.map(Value::from)),
-                ("transport", Some(self.transport.as_str().into())),
+                ("transport", text(&self.transport)),
                 ("user", text(&self.user)),
             ])
         });

@@ -81,7 +81,9 @@ fn cell(value: &Value) -> String {
         Value::Object(map) => match (map.get("uri"), map.get("rule")) {
             (Some(uri), _) => {
                 let part = |key: &str| uri.get(key).map(cell).unwrap_or_default();
-                format!("{}:{}:{}", part("transport"), part("host"), part("port"))
+                // What is not set is left to DNS.
+                let set = ["transport", "host", "port"].map(part);
+                set.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(":")
             }
             (None, Some(rule)) => {
                 format!("{}→{}", cell(rule), map.get("numberRef").map(cell).unwrap_or_default())

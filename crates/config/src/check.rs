@@ -44,6 +44,11 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless(l.connections_per_address > 0, "limits.connectionsPerAddress", message);
     unless(l.unsent_bytes >= 65_536, "limits.unsentBytes", "unsentBytes must be at least 65536");
 
+    let message = "failoverMs must be between 100 and 32000";
+    unless((100..=32_000).contains(&config.dns.failover_ms), "dns.failoverMs", message);
+    let message = "flowTimerSeconds must be below limits.idleSeconds: silent connections are closed then";
+    unless(r.flow_timer_seconds < l.idle_seconds, "registrar.flowTimerSeconds", message);
+
     let message = "noAnswerSeconds must be between 1 and 3600";
     unless((1..=3600).contains(&config.routing.no_answer_seconds), "routing.noAnswerSeconds", message);
     unless(config.workers <= 1024, "workers", "workers must be at most 1024");

@@ -27,7 +27,7 @@ pub use sections::{
     Calls, Certificate, ClientAuth, Control, Dns, Grpc, Http, Limits, Listen, Log, LogFormat, Pkcs12,
     Registrar, Role, Routing, Tls,
 };
-pub use setting::{HostAddresses, Secret};
+pub use setting::{HostAddresses, NameServer, Secret};
 pub use tree::Config;
 pub use trunkline_model::document::{Report, Source};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
-use crate::setting::{HostAddresses, Secret, Setting, everywhere, list_of, quoted, words};
+use crate::setting::{HostAddresses, NameServer, Secret, Setting, everywhere, list_of, quoted, words};
 
 /// Declares a section: fields with key, type and default, readable by [`Keys`].
 macro_rules! section {
@@ -46,6 +46,7 @@ words! {
     }
 }
 list_of!(Role);
+list_of!(NameServer);
 
 section! {
     /// `listen`: addresses per transport.
@@ -94,6 +95,11 @@ section! {
         max_contacts: u32 = 10, "maxContacts";
         /// May a user register another's AOR?
         third_party: bool = false, "thirdParty";
+        /// How often phones are asked to show that they are still there, in seconds; 0 leaves it to them
+        /// (RFC 5626 §4.4).
+        flow_timer_seconds: u32 = 120, "flowTimerSeconds";
+        /// Phones are told to send their requests through us (RFC 3608).
+        service_route: bool = true, "serviceRoute";
     }
 }
 
@@ -225,6 +231,13 @@ section! {
     Dns {
         /// Hosts whose addresses are given.
         hosts: Vec<HostAddresses> = Vec::new(), "hosts";
+        /// Name servers that are asked instead of the system's.
+        servers: Vec<NameServer> = Vec::new(), "servers";
+        /// How long one address of a host, or one flow of a phone, may stay silent while there is another, in
+        /// milliseconds.
+        failover_ms: u32 = 4000, "failoverMs";
+        /// How long an address that failed stands behind the others of its host, in seconds.
+        avoid_seconds: u32 = 30, "avoidSeconds";
     }
 }
 

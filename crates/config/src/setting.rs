@@ -189,6 +189,30 @@ pub(crate) fn everywhere(port: u16) -> Vec<SocketAddr> {
     vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()]
 }
 
+/// A name server. Without a port it is asked on port 53 (RFC 1035 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameServer(pub SocketAddr);
+
+impl NameServer {
+    const PORT: u16 = 53;
+}
+
+impl Setting for NameServer {
+    fn read(node: &Node, reading: &Reading) -> Option<NameServer> {
+        scalar(node, reading, "an IP address with or without a port", |text| {
+            let address = text.parse::<SocketAddr>().ok();
+            address.or_else(|| Some((text.parse::<IpAddr>().ok()?, NameServer::PORT).into())).map(NameServer)
+        })
+    }
+
+    fn show(&self) -> String {
+        match self.0.port() {
+            NameServer::PORT => quoted(&self.0.ip().to_string()),
+            _ => self.0.show(),
+        }
+    }
+}
+
 impl Setting for Vec<IpAddr> {
     fn read(node: &Node, reading: &Reading) -> Option<Vec<IpAddr>> {
         items(node, reading, |item| scalar(item, reading, "an IP address", |text| text.parse().ok()))

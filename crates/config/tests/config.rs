@@ -38,7 +38,7 @@ tls:
   certificates: [{cert: a.pem, key: a.key}, {cert: b b.pem, key: \"b,key\"}]
   clientAuth: required
   clientCa: ca.pem
-dns: {hosts: {Sip.Provider.Net: [10.0.0.7, \"10.0.0.8:5080\"], other: \"::1\"}}
+dns: {hosts: {Sip.Provider.Net: [10.0.0.7, \"10.0.0.8:5080\"], other: \"::1\"}, servers: [10.0.0.53, \"[::1]:5353\"]}
 rtpengine: 127.0.0.1:2223
 http: {addr: off}
 log: {level: \"info,trunkline_edge=debug\", format: json}
@@ -50,6 +50,10 @@ log: {level: \"info,trunkline_edge=debug\", format: json}
     assert_eq!(c.tls.client_auth, ClientAuth::Required);
     assert_eq!(c.dns.hosts[0].host, "sip.provider.net");
     assert_eq!(c.dns.hosts[0].addresses[1].port(), 5080);
+    assert_eq!(
+        c.dns.servers.iter().map(|s| s.0.to_string()).collect::<Vec<_>>(),
+        ["10.0.0.53:53", "[::1]:5353"]
+    );
     assert_eq!(c.http.addr, None);
     assert_eq!(c.store_url(), "sqlite:/var/lib/trunkline/trunkline.db");
     assert_eq!(c.database_file().as_deref(), Some("/var/lib/trunkline/trunkline.db".as_ref()));

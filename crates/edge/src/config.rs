@@ -35,6 +35,12 @@ pub struct EdgeConfig {
     pub qualify: Duration,
     /// Hosts whose addresses are given, not looked up.
     pub hosts: Vec<(String, Vec<SocketAddr>)>,
+    /// Name servers that are asked instead of the system's.
+    pub name_servers: Vec<SocketAddr>,
+    /// How long one address of a host, or one flow of a phone, may stay silent while there is another.
+    pub failover: Duration,
+    /// How long an address that failed stands behind the others of its host.
+    pub avoid: Duration,
     /// Record calls.
     pub record_calls: bool,
     /// The Server header of our own answers; empty for none.
@@ -52,11 +58,22 @@ pub struct RegistrarConfig {
     pub default_expires: u32,
     /// Contacts of an AOR whose resource sets nothing.
     pub max_contacts: u32,
+    /// How often phones on streams are asked to show that they are there, in seconds; 0 for no word of it.
+    pub flow_timer: u32,
+    /// Name ourselves in Service-Route (RFC 3608).
+    pub service_route: bool,
 }
 
 impl Default for RegistrarConfig {
     fn default() -> Self {
-        RegistrarConfig { min_expires: 60, max_expires: 7200, default_expires: 3600, max_contacts: 10 }
+        RegistrarConfig {
+            min_expires: 60,
+            max_expires: 7200,
+            default_expires: 3600,
+            max_contacts: 10,
+            flow_timer: 120,
+            service_route: true,
+        }
     }
 }
 
@@ -75,6 +92,9 @@ impl Default for EdgeConfig {
             no_answer: Duration::from_millis(trunkline_transaction::timers::C),
             qualify: Duration::from_secs(30),
             hosts: Vec::new(),
+            name_servers: Vec::new(),
+            failover: Duration::from_secs(4),
+            avoid: Duration::from_secs(30),
             record_calls: true,
             server_name: "Trunkline".into(),
         }

@@ -12,6 +12,7 @@ use trunkline_transaction::{
 use trunkline_transport::Egress;
 
 use crate::divert::Divertible;
+use crate::resolver::Spare;
 
 /// The server side.
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +166,12 @@ pub(crate) struct TargetInfo {
     pub(crate) authenticated: bool,
     /// Silence after which the next target is tried, in milliseconds.
     pub(crate) silence: Option<u32>,
+    /// Silence after which another address or flow of the same target is tried, in milliseconds.
+    pub(crate) patience: u32,
+    /// Where else its next hop may be.
+    pub(crate) spare: Spare,
+    /// The phone that has several flows (RFC 5626), 0 for none.
+    pub(crate) phone: u64,
     /// The contact a call of it counts for.
     pub(crate) binding: u64,
 }
@@ -182,6 +189,8 @@ pub(crate) struct Branch {
     pub(crate) response: Vec<u8>,
     /// The final status, 0 while there is none.
     pub(crate) code: u16,
+    /// It could not be sent, which has not been counted yet.
+    pub(crate) stillborn: bool,
     pub(crate) cancel: Cancel,
     pub(crate) limit: Limit,
     pub(crate) target: TargetInfo,
@@ -218,6 +227,8 @@ pub(crate) struct Context {
     pub(crate) branches: SmallVec<[Branch; 1]>,
     /// Targets to be tried later, last first.
     pub(crate) later: Vec<Later>,
+    /// Further flows of phones that are being tried, last first.
+    pub(crate) flows: Vec<Later>,
     pub(crate) cancelled: bool,
     /// How long the callee rings, in seconds, where its agent says so.
     pub(crate) no_answer: Option<u32>,

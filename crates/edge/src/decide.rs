@@ -15,7 +15,6 @@ use crate::divert::Fallback;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
-use crate::resolver::Resolved;
 
 impl Edge {
     /// Runs the router to its end: the decision stands in `plan`.
@@ -88,10 +87,7 @@ impl Edge {
     fn is_trunk_source(&self, trunk: &Trunk, source: std::net::IpAddr) -> bool {
         trunk.uris.iter().any(|u| {
             parse_ip(u.host.as_bytes()) == Some(source)
-                || matches!(
-                    self.shared.resolver.resolve(u.host.as_bytes(), Some(u.port), u.transport),
-                    Resolved::To(egress) if egress.remote.ip() == source
-                )
+                || self.shared.resolver.leads_to(u.host.as_bytes(), u.port, u.transport, source)
         })
     }
 

@@ -12,7 +12,7 @@ use crate::forward;
 use crate::forwarding::Outgoing;
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
-use crate::resolver::Resolved;
+use crate::resolver::{Resolved, Spare};
 use crate::routes::{Dialog, Routes};
 use trunkline_sip::Message;
 use trunkline_transaction::timers::T1_64;
@@ -21,7 +21,7 @@ use trunkline_transaction::{NonInviteClient, Slot};
 /// Where a request inside a dialog goes. Lives on the stack of one call, so its size costs nothing.
 #[allow(clippy::large_enum_variant)]
 enum Next<'a> {
-    To(Outgoing<'a>),
+    To(Outgoing<'a>, Spare),
     Nowhere,
     /// A name has to be looked up first; the request will be looked at again.
     Later,
@@ -39,8 +39,8 @@ impl Edge {
         dialog: &Dialog,
     ) {
         let mut old_uri = std::mem::take(&mut self.scratch.contacts);
-        let outgoing = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri) {
-            Next::To(outgoing) => outgoing,
+        let (outgoing, spare) = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri) {
+            Next::To(outgoing, spare) => (outgoing, spare),
             Next::Nowhere => {
                 // 430 tells the sender that the flow to the other side is gone (RFC 5626 §5.3.1).
                 self.refuse(io, inbound, 430, None);
@@ -59,7 +59,9 @@ impl Edge {
         if self.shared.config.stateless || inbound.method == Method::Ack {
             self.send_stateless(io, inbound, &outgoing, None, loop_mac);
         } else if let Some(slot) = self.open(io, inbound, key, loop_mac) {
-            self.start(io, inbound, slot, &outgoing, None, TargetInfo::default());
+            let patience = self.shared.config.failover.as_millis() as u32;
+            let info = TargetInfo { patience, spare, ..TargetInfo::default() };
+            self.start(io, inbound, slot, &outgoing, None, info);
             self.after_start(io, slot);
         }
         self.scratch.contacts = old_uri;
@@ -113,7 +115,7 @@ impl Edge {
                 let egress = egress_of(flow);
                 if !flow.transport.is_reliable() || io.is_connected(flow.connection) {
                     out.egress = egress;
-                    return Next::To(out);
+                    return Next::To(out, Spare::default());
                 }
                 if flow.transport != Transport::Tcp {
                     return Next::Nowhere;
@@ -124,10 +126,10 @@ impl Edge {
             }
         }
         match self.shared.resolver.resolve_uri(target) {
-            Resolved::To(egress) => {
+            Resolved::To(egress, spare) => {
                 out.egress = egress;
                 out.may_grow = Uri::parse(target).is_ok_and(|u| u.param("transport").is_none());
-                Next::To(out)
+                Next::To(out, spare)
             }
             Resolved::Nowhere => Next::Nowhere,
             Resolved::Later(question) => {

@@ -17,7 +17,7 @@ use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::{self, Edits};
 use crate::inbound::{Inbound, sender_is_translated};
 use crate::mail::EdgeMail;
-use crate::resolver::Resolved;
+use crate::resolver::{Resolved, Spare};
 
 /// Targets of one request, at most; more contacts are not rung.
 const MOST_TARGETS: usize = 32;
@@ -63,10 +63,10 @@ impl Edge {
     ) -> bool {
         let targets = plan.targets.as_slice();
         let targets = targets.get(..MOST_TARGETS.min(targets.len())).unwrap_or_default();
-        let mut ways: ArrayVec<Option<Egress>, MOST_TARGETS> = ArrayVec::new();
+        let mut ways: ArrayVec<Option<(Egress, Spare)>, MOST_TARGETS> = ArrayVec::new();
         for target in targets {
             match self.way_to(io, plan, target) {
-                Resolved::To(egress) => ways.push(Some(egress)),
+                Resolved::To(egress, spare) => ways.push(Some((egress, spare))),
                 Resolved::Nowhere => ways.push(None),
                 // The request is looked at again when the name is known; its repetitions are too, and find the
                 // transaction of the first.
@@ -102,11 +102,11 @@ impl Edge {
         };
         let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless {
-            match ways.first().copied().flatten() {
-                Some(egress) => {
-                    self.send_stateless(io, inbound, &outgoing(first, egress, None), Some(plan), loop_mac)
+            match ways.first() {
+                Some(Some((egress, _))) => {
+                    self.send_stateless(io, inbound, &outgoing(first, *egress, None), Some(plan), loop_mac)
                 }
-                None => self.refuse(io, inbound, 503, None),
+                _ => self.refuse(io, inbound, 503, None),
             }
             return true;
         }
@@ -138,7 +138,9 @@ impl Edge {
                 context.divertible = divertible;
             }
         }
-        for (i, (target, way)) in targets.iter().zip(&ways).enumerate() {
+        let failover = self.shared.config.failover.as_millis() as u32;
+        for (i, (target, way)) in targets.iter().zip(ways).enumerate() {
+            let (egress, spare) = way.unzip();
             let info = TargetInfo {
                 trunk: target.trunk.clone(),
                 trunk_uri: target.trunk_uri,
@@ -146,12 +148,15 @@ impl Edge {
                 authenticated: false,
                 // Patience is short only while there is another way.
                 silence: target.timeout_ms.filter(|_| targets.last().is_some_and(|l| l.group > target.group)),
+                patience: target.timeout_ms.unwrap_or(failover),
+                spare: spare.unwrap_or_default(),
+                phone: 0,
                 binding: target.binding_id,
             };
             if i < first_group {
-                match way {
+                match egress {
                     Some(egress) => {
-                        let out = outgoing(target, *egress, breadth);
+                        let out = outgoing(target, egress, breadth);
                         self.start(io, inbound, slot, &out, Some(plan), info);
                     }
                     None => self.push_dead(slot, info),
@@ -160,7 +165,7 @@ impl Edge {
                 self.put_off(
                     inbound,
                     slot,
-                    way.map(|w| outgoing(target, w, breadth)),
+                    egress.map(|w| outgoing(target, w, breadth)),
                     plan,
                     target.group,
                     info,
@@ -201,6 +206,7 @@ impl Edge {
             responses: ResponseContext::default(),
             branches: SmallVec::new(),
             later: Vec::new(),
+            flows: Vec::new(),
             cancelled: false,
             call: None,
             no_answer: None,
@@ -250,15 +256,15 @@ impl Edge {
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let no_answer = context.no_answer.map_or(no_answer, |s| u64::from(s) * 1000);
         let mut client = Client::new(context.method, egress.transport.is_reliable(), now);
-        let mut code = 0;
+        let stillborn = sent == Sent::NoWay;
         match sent {
             Sent::Via(connection) => egress.connection = connection,
-            Sent::NoWay => {
-                client.terminate();
-                code = 503;
-            }
+            Sent::NoWay => client.terminate(),
         }
-        let limit = match (target.silence, context.method) {
+        let elsewhere =
+            target.spare.has_more() || context.flows.iter().any(|f| f.target.phone == target.phone);
+        let silence = target.silence.or(elsewhere.then_some(target.patience));
+        let limit = match (silence, context.method) {
             (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
             (None, Method::Invite) => Limit::Answer(now + no_answer),
             (None, _) => Limit::None,
@@ -270,7 +276,8 @@ impl Edge {
             fallback,
             sent: copy,
             response: Vec::new(),
-            code,
+            code: 0,
+            stillborn,
             cancel: Cancel::No,
             limit,
             target,
@@ -290,7 +297,8 @@ impl Edge {
             fallback: None,
             sent: Vec::new(),
             response: Vec::new(),
-            code: 503,
+            code: 0,
+            stillborn: true,
             cancel: Cancel::No,
             limit: Limit::None,
             target,
@@ -301,11 +309,8 @@ impl Edge {
     /// Counts the branches that failed while they were started, and lets the context go on.
     pub(crate) fn after_start(&mut self, io: &mut Io<EdgeMail>, slot: Slot) {
         let mut i = 0;
-        while let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i)) {
-            if branch.code == 503 && branch.response.is_empty() && branch.client.is_terminated() {
-                if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) {
-                    b.code = 0;
-                }
+        while let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) {
+            if std::mem::take(&mut branch.stillborn) {
                 self.branch_failed(io, slot, i, 503);
             }
             i += 1;
@@ -352,22 +357,24 @@ impl Edge {
             if context.later.last().is_none_or(|l| l.group != group) {
                 break;
             }
-            let Some(mut later) = context.later.pop() else { break };
-            let (fork, loop_mac) = (context.branches.len(), context.loop_mac);
-            match later.egress {
-                Some(egress) => {
-                    let name = self.branch_name(slot, fork, loop_mac);
-                    if let Some(place) = later.request.get_mut(later.branch_at..later.branch_at + name.len())
-                    {
-                        place.copy_from_slice(&name);
-                    }
-                    self.send_branch(io, slot, egress, later.fallback, &later.request, later.target);
-                    self.pool.give(later.request);
-                }
-                None => self.push_dead(slot, later.target),
-            }
+            let Some(later) = context.later.pop() else { break };
+            self.start_later(io, slot, later);
         }
         self.after_start(io, slot);
+    }
+
+    /// Sends a request that was put off.
+    pub(crate) fn start_later(&mut self, io: &mut Io<EdgeMail>, slot: Slot, mut later: Later) {
+        let Some((fork, loop_mac)) = self.contexts.get(slot).map(|c| (c.branches.len(), c.loop_mac)) else {
+            return;
+        };
+        let Some(egress) = later.egress else { return self.push_dead(slot, later.target) };
+        let name = self.branch_name(slot, fork, loop_mac);
+        if let Some(place) = later.request.get_mut(later.branch_at..later.branch_at + name.len()) {
+            place.copy_from_slice(&name);
+        }
+        self.send_branch(io, slot, egress, later.fallback, &later.request, later.target);
+        self.pool.give(later.request);
     }
 
     /// Writes the request for one target. A large one for UDP is written for TCP; the answer is then the way to
@@ -480,7 +487,7 @@ impl Edge {
     fn way_to(&self, io: &Io<EdgeMail>, plan: &Plan, target: &Target) -> Resolved {
         if let Some(flow) = &target.flow {
             if !flow.transport.is_reliable() || io.is_connected(flow.connection) {
-                return Resolved::To(Egress::back(flow));
+                return Resolved::To(Egress::back(flow), Spare::default());
             }
             // The connection is gone. Only a TCP or TLS client may listen where its Contact says.
             if flow.transport != Transport::Tcp {

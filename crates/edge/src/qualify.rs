@@ -10,7 +10,7 @@ use trunkline_transport::{Egress, Io, Mail, Sent};
 use crate::address::{put_address, put_transport};
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
-use crate::resolver::Resolved;
+use crate::resolver::{Resolved, Spare};
 
 /// Who asks: one shard for all.
 const ASKER: u8 = 0;
@@ -25,10 +25,12 @@ pub(crate) struct Qualify {
     asked: HashMap<(Ref, u8), Asked>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Asked {
     serial: u64,
     unanswered: u8,
+    /// The address that was asked, and the others of its name.
+    at: Option<(Egress, Spare)>,
 }
 
 impl Edge {
@@ -47,16 +49,26 @@ impl Edge {
             for (place, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
                 let place = place as u8;
                 let key = (trunk.reference.clone(), place);
-                let before = asked.get(&key).copied();
-                let unanswered = before.map_or(0, |a| a.unanswered);
+                let (unanswered, silent) = match asked.get(&key) {
+                    Some(a) => (a.unanswered, a.at.as_ref().filter(|_| a.unanswered > 0)),
+                    None => (0, None),
+                };
+                // Of several addresses of a name the next one is asked then, and calls go there first.
+                if let Some((egress, spare)) = silent {
+                    spare.note_failure(&shared.resolver, egress);
+                }
                 if unanswered >= PATIENCE {
                     shared.set_trunk(&trunk.reference, place, true);
                 }
                 self.qualify.serial += 1;
                 let serial = self.qualify.serial;
+                let mut at = None;
                 // A name that is not known yet is looked up by this very question; the next round sends.
-                let sent = match shared.resolver.resolve(uri.host.as_bytes(), Some(uri.port), uri.transport) {
-                    Resolved::To(egress) => self.ask(io, egress, serial),
+                let sent = match shared.resolver.resolve(uri.host.as_bytes(), uri.port, uri.transport) {
+                    Resolved::To(egress, spare) => {
+                        at = Some((egress, spare));
+                        self.ask(io, egress, serial)
+                    }
                     Resolved::Nowhere => Sent::NoWay,
                     Resolved::Later(question) => {
                         shared.resolver.look_up(question);
@@ -67,7 +79,7 @@ impl Edge {
                     Sent::Via(_) => unanswered.saturating_add(1),
                     Sent::NoWay => PATIENCE,
                 };
-                asked.insert(key, Asked { serial, unanswered });
+                asked.insert(key, Asked { serial, unanswered, at });
             }
         }
         self.qualify.asked = asked;

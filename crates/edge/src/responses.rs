@@ -9,6 +9,7 @@ use trunkline_transport::{Closed, Egress, Io, Mail, Sent};
 use crate::calls;
 use crate::context::{Cancel, Limit};
 use crate::edge::Edge;
+use crate::failover::Failure;
 use crate::forward;
 use crate::mail::EdgeMail;
 
@@ -82,6 +83,25 @@ impl Edge {
         }
     }
 
+    /// Puts the ACK to this failure in the place of the request, without sending it again.
+    pub(crate) fn keep_ack(&mut self, slot: Slot, fork: usize, m: &Message<'_>) {
+        let Some(context) = self.contexts.get_mut(slot).filter(|c| c.method == Method::Invite) else {
+            return;
+        };
+        let Some(branch) = context.branches.get_mut(fork) else { return };
+        let (mut index, mut out) =
+            (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
+        if index.parse(&branch.sent, &Limits::default()).is_ok() {
+            let sent = Message::new(&branch.sent, &index);
+            // It may stand there already.
+            if sent.method() == Some(Method::Invite) {
+                forward::companion(&sent, "ACK", m.header(HeaderName::To), &mut out);
+                self.pool.replace(&mut branch.sent, &out);
+            }
+        }
+        (self.scratch.other, self.scratch.text) = (index, out);
+    }
+
     /// Sends the ACK to a failure and keeps it in the place of the request.
     fn acknowledge(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
         let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) else { return };
@@ -91,11 +111,14 @@ impl Edge {
             let sent = Message::new(&branch.sent, &index);
             forward::companion(&sent, "ACK", m.header(HeaderName::To), &mut out);
             io.send(&branch.egress, &out);
-            // A challenge may still be answered with the request itself; `retry` comes first then.
-            if branch.target.credentials.is_none()
-                || branch.target.authenticated
-                || !matches!(m.status(), Some(401 | 407))
-            {
+            // A challenge is still answered with the request itself, and a 503 may send it elsewhere; the ACK
+            // takes its place after that.
+            let needed = match m.status() {
+                Some(401 | 407) => branch.target.credentials.is_some() && !branch.target.authenticated,
+                Some(503) => branch.target.spare.has_more(),
+                _ => false,
+            };
+            if !needed {
                 self.pool.replace(&mut branch.sent, &out);
             }
         }
@@ -139,8 +162,19 @@ impl Edge {
     }
 
     fn on_final(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>, code: u16) {
-        if matches!(code, 401 | 407) && self.retry_with_credentials(io, slot, fork, m) {
-            return;
+        if matches!(code, 401 | 407) {
+            let retried = self.retry_with_credentials(io, slot, fork, m);
+            self.keep_ack(slot, fork, m);
+            if retried {
+                return;
+            }
+        }
+        if matches!(code, 408 | 430 | 503) {
+            let elsewhere = self.try_elsewhere(io, slot, fork, code, Failure::Answered);
+            self.keep_ack(slot, fork, m);
+            if elsewhere {
+                return;
+            }
         }
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let Some(branch) = context.branches.get_mut(fork) else { return };
@@ -152,14 +186,8 @@ impl Edge {
             branch.code = code;
         }
         if (200..300).contains(&code) {
-            let after = match late {
-                // A later 2xx of the same branch, or of one that was given up: it goes through as well.
-                true => trunkline_proxy::After {
-                    cancel_others: false,
-                    ..context.responses.on_final(fork as u8, code)
-                },
-                false => context.responses.on_final(fork as u8, code),
-            };
+            // A later 2xx of the same branch, or of one that was given up, goes through as well.
+            let after = context.responses.on_final(fork as u8, code);
             self.forward_success(io, slot, fork, m);
             if after.cancel_others {
                 if let Some(context) = self.contexts.get_mut(slot) {
@@ -231,9 +259,11 @@ impl Edge {
     pub(crate) fn branch_failed(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, code: u16) {
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let Some(branch) = context.branches.get_mut(fork) else { return };
-        if branch.code != 0 {
+        if branch.code != 0 || self.try_elsewhere(io, slot, fork, code, Failure::Silent) {
             return;
         }
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let Some(branch) = context.branches.get_mut(fork) else { return };
         branch.code = code;
         let target = branch.target.clone();
         let after = context.responses.on_final(fork as u8, code);

@@ -17,7 +17,7 @@ use crate::address::Addresses;
 use crate::config::EdgeConfig;
 use crate::counters::Counters;
 use crate::mail::EdgeMail;
-use crate::resolver::Resolver;
+use crate::resolver::{Resolver, Settings};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
 pub struct Shared {
@@ -61,7 +61,11 @@ impl Shared {
         secret: [u8; 16],
     ) -> Arc<Shared> {
         let addresses = Addresses::new(listening, config.external_addrs.clone(), config.localnets.clone());
-        let resolver = Resolver::new(&config.hosts);
+        let resolver = Resolver::new(Settings {
+            hosts: config.hosts.clone(),
+            servers: config.name_servers.clone(),
+            avoid: config.avoid,
+        });
         let mut random = [0u8; 16];
         // Without the kernel's random numbers nothing here would be safe; the secret still is not guessable.
         if getrandom::fill(&mut random).is_err() {

@@ -94,7 +94,7 @@ impl Check {
         self.that(!uri.host.is_empty(), &host, "the host is required");
         let valid = uri.host.is_empty() || is_host(&uri.host);
         self.that(valid, &host, "the host must be a valid FQDN or IP");
-        self.that(uri.port > 0, &format!("{path}.uri.port"), "the port must be a valid port");
+        self.that(uri.port != Some(0), &format!("{path}.uri.port"), "the port must be a valid port");
         self.that(uri.weight > 0, &format!("{path}.weight"), "the weight must be between 1 and 65535");
         if let Some(user) = &uri.user {
             self.username(user, &format!("{path}.uri.user"));

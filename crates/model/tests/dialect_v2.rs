@@ -35,7 +35,7 @@ fn reads_every_kind() {
     assert_eq!(number.extra_headers, [("X-Room-Id".to_owned(), "jsa-shqm-iyo".to_owned())]);
     assert!(tables.number_by_tel(b"tel:+17066041487").is_some());
     let trunk = tables.trunk_by_inbound_uri(b"TRUNK02.acme.com").expect("the trunk");
-    assert_eq!((trunk.uris[0].host.as_str(), trunk.uris[0].port), ("sip.provider.net", 7060));
+    assert_eq!((trunk.uris[0].host.as_str(), trunk.uris[0].port), ("sip.provider.net", Some(7060)));
     assert_eq!(trunk.extended["region"], "us-east1");
     let acl = tables.acl_by_ref("acl-01").expect("the list");
     assert!(acl.allows("127.0.0.1".parse().expect("ip")));

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use trunkline_model::dialect::v2;
 use trunkline_model::document::{Node, Reading, Source};
-use trunkline_model::{Agent, Credentials, Number, Privacy, Ref, Resource};
+use trunkline_model::{Agent, Credentials, Number, Privacy, Ref, Resource, Trunk, TrunkUri};
+use trunkline_sip::Transport;
 
 /// Any text that is not empty: an empty one counts as absent.
 fn text() -> impl Strategy<Value = String> {
@@ -41,11 +42,33 @@ fn credentials() -> impl Strategy<Value = Resource> {
     (text(), text(), text()).prop_map(|(r, u, p)| Credentials::new(r, u, p).into())
 }
 
+/// Destinations with and without port and transport: what the file leaves out stays out.
+fn trunk() -> impl Strategy<Value = Resource> {
+    let transport =
+        prop::option::of(prop::sample::select(&[Transport::Udp, Transport::Tcp, Transport::Tls][..]));
+    let uri =
+        (prop::option::of(1..u16::MAX), transport, prop::option::of("[a-z]{1,8}"), any::<(u16, bool)>());
+    let uri = uri.prop_map(|(port, transport, user, (priority, enabled))| TrunkUri {
+        user,
+        host: "sip.provider.test".into(),
+        port,
+        transport,
+        weight: 1,
+        priority,
+        enabled,
+    });
+    (text(), prop::collection::vec(uri, 0..3)).prop_map(|(reference, uris)| {
+        let mut trunk = Trunk::new(reference, "trunk");
+        trunk.uris = uris;
+        trunk.into()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn by_json_and_by_yaml(resource in prop_oneof![agent(), number(), credentials()]) {
+    fn by_json_and_by_yaml(resource in prop_oneof![agent(), number(), credentials(), trunk()]) {
         let reading = Reading::default();
         let node = Node::from_json(&v2::to_json(&resource), &Source::new("json", ""));
         let read = v2::resource(&node, &reading);

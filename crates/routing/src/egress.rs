@@ -152,11 +152,7 @@ impl<'s> Route<'s> {
             plan.targets.push(Target {
                 uri: request_uri,
                 flow: None,
-                next_hop: Some(NextHop {
-                    host,
-                    port: (uri.port != 0).then_some(uri.port),
-                    transport: uri.transport,
-                }),
+                next_hop: Some(NextHop { host, port: uri.port, transport: uri.transport }),
                 path: Text::default(),
                 headers,
                 q: 0,
@@ -210,9 +206,9 @@ fn write_uri(out: &mut Vec<u8>, request: &Request<'_>, uri: &TrunkUri) {
     out.extend_from_slice(request.dialled());
     out.push(b'@');
     write_host(out, &uri.host);
-    if uri.port != 0 {
+    if let Some(port) = uri.port {
         out.push(b':');
-        push_number(out, uri.port);
+        push_number(out, port);
     }
     for param in Params::new(request.uri.params).flatten() {
         if !["transport", "maddr", "ttl", "lr", "method", "phone-context"].iter().any(|name| param.is(name)) {
@@ -224,9 +220,9 @@ fn write_uri(out: &mut Vec<u8>, request: &Request<'_>, uri: &TrunkUri) {
             }
         }
     }
-    if uri.transport != Transport::Udp {
+    if let Some(transport) = uri.transport.filter(|t| *t != Transport::Udp) {
         out.extend_from_slice(b";transport=");
-        out.extend_from_slice(uri.transport.param_name().as_bytes());
+        out.extend_from_slice(transport.param_name().as_bytes());
     }
 }
 
@@ -293,8 +289,8 @@ mod tests {
         TrunkUri {
             user: None,
             host: "sip.provider.test".into(),
-            port: 5060,
-            transport: Transport::Udp,
+            port: Some(5060),
+            transport: Some(Transport::Udp),
             weight,
             priority,
             enabled,

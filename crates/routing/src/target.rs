@@ -30,8 +30,8 @@ pub struct NextHop {
     pub host: Text,
     /// The port; `None` leaves it to RFC 3263.
     pub port: Option<u16>,
-    /// The transport.
-    pub transport: Transport,
+    /// The transport; `None` leaves it to RFC 3263.
+    pub transport: Option<Transport>,
 }
 
 /// One place a request may go, RFC 3261 §16.5.
@@ -74,7 +74,7 @@ pub struct Binding<'b> {
     /// Reach it by this flow.
     pub flow: Option<Flow>,
     /// Reach it there (host, port, transport) when it has no flow and the URI does not say.
-    pub next_hop: Option<(&'b [u8], Option<u16>, Transport)>,
+    pub next_hop: Option<(&'b [u8], Option<u16>, Option<Transport>)>,
     /// Route values from the registration's Path, as one header value; may be empty.
     pub path: &'b [u8],
     /// Its number, for counting its sessions.

@@ -55,10 +55,15 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             max_expires: config.registrar.max_expires,
             default_expires: config.registrar.default_expires,
             max_contacts: config.registrar.max_contacts,
+            flow_timer: config.registrar.flow_timer_seconds,
+            service_route: config.registrar.service_route,
         },
         no_answer: seconds(config.routing.no_answer_seconds),
         qualify: seconds(config.routing.qualify_seconds),
         hosts: config.dns.hosts.iter().map(|h| (h.host.clone(), h.addresses.clone())).collect(),
+        name_servers: config.dns.servers.iter().map(|s| s.0).collect(),
+        failover: Duration::from_millis(u64::from(config.dns.failover_ms)),
+        avoid: seconds(config.dns.avoid_seconds),
         record_calls: config.calls.records,
         ..EdgeConfig::default()
     }

@@ -74,7 +74,7 @@ impl Report {
             for (place, uri) in trunk.uris.iter().enumerate().take(64) {
                 list.push(Reachability {
                     reference: trunk.reference.to_string(),
-                    target: format!("{} {}:{}", uri.transport, uri.host, uri.port),
+                    target: uri.to_string(),
                     up: self.shared.trunk_down(&trunk.reference) & 1 << place == 0,
                     since: self.shared.trunk_since(&trunk.reference, place as u8).unwrap_or(self.started),
                 });

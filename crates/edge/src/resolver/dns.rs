@@ -1,10 +1,10 @@
 //! The thread that asks DNS.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
@@ -38,8 +38,24 @@ pub(super) struct Dns {
 }
 
 impl Dns {
+    /// These name servers; without any those the system is set up with.
+    fn new(servers: &[SocketAddr]) -> Dns {
+        if servers.is_empty() {
+            return Dns::of_system();
+        }
+        let server = |at: &SocketAddr| {
+            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut c| {
+                c.port = at.port();
+                c
+            });
+            NameServerConfig::new(at.ip(), true, connections.into())
+        };
+        let servers = servers.iter().map(server).collect();
+        Dns::with(ResolverConfig::from_parts(None, Vec::new(), servers), ResolverOpts::default())
+    }
+
     /// As the system is set up: `resolv.conf`, hosts file.
-    pub(super) fn of_system() -> Dns {
+    fn of_system() -> Dns {
         let (config, options) = hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
             tracing::warn!(%error, "no name servers are set up: names are found in the hosts file alone");
             (ResolverConfig::from_parts(None, Vec::new(), Vec::new()), ResolverOpts::default())
@@ -47,7 +63,7 @@ impl Dns {
         Dns::with(config, options)
     }
 
-    pub(super) fn with(config: ResolverConfig, mut options: ResolverOpts) -> Dns {
+    fn with(config: ResolverConfig, mut options: ResolverOpts) -> Dns {
         (options.timeout, options.attempts) = (TIMEOUT, ATTEMPTS);
         let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         let resolver = builder.with_options(options).build();
@@ -114,7 +130,7 @@ fn missing<T>(error: &NetError) -> Asked<T> {
 /// Answers questions until nobody can ask any more.
 pub(super) fn run(
     mut todo: UnboundedReceiver<Question>,
-    dns: fn() -> Dns,
+    servers: &[SocketAddr],
     resolver: &Weak<Resolver>,
     mailboxes: &Mailboxes<EdgeMail>,
 ) {
@@ -123,7 +139,7 @@ pub(super) fn run(
         Err(error) => return tracing::error!(%error, "the resolver cannot run: names will not be found"),
     };
     runtime.block_on(async {
-        let dns = Arc::new(dns());
+        let dns = Arc::new(Dns::new(servers));
         while let Some(question) = todo.recv().await {
             let (dns, resolver, mailboxes) = (dns.clone(), resolver.clone(), mailboxes.clone());
             tokio::spawn(async move {

@@ -3,24 +3,28 @@
 
 mod dns;
 mod selection;
+mod spare;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
+use arrayvec::ArrayVec;
+use hashbrown::{Equivalent, HashMap};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use trunkline_sip::{Flow, Transport, Uri, parse_ip};
 use trunkline_transport::{Egress, HostName, Mail, Mailboxes};
 
 use crate::mail::EdgeMail;
+use spare::Ways;
+pub(crate) use spare::{Spare, Way};
 
 /// What is known of a next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
-    /// Send there.
-    To(Egress),
+    /// Send there, and there when that fails.
+    To(Egress, Spare),
     /// There is no such place, or no transport we speak leads there.
     Nowhere,
     /// Ask, and look at the request again when the answer is there.
@@ -40,11 +44,19 @@ pub(crate) struct Question {
     pub(crate) named: bool,
 }
 
-/// One address of a host, and how it is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
-    pub(crate) transport: Transport,
-    pub(crate) address: SocketAddr,
+/// A [`Question`] that is only looked for: names are found without an allocation.
+#[derive(Hash)]
+struct Sought<'a> {
+    host: &'a str,
+    port: Option<u16>,
+    transport: Transport,
+    named: bool,
+}
+
+impl Equivalent<Question> for Sought<'_> {
+    fn equivalent(&self, q: &Question) -> bool {
+        self.host == q.host && (self.port, self.transport, self.named) == (q.port, q.transport, q.named)
+    }
 }
 
 /// A request that waits for a name.
@@ -55,21 +67,30 @@ struct Waiting {
 }
 
 struct Known {
-    /// In the order they are tried.
-    ways: Vec<Way>,
-    /// Whose certificate must be shown: the host of the URI, not that of an SRV record (RFC 5922 §7.3).
-    name: HostName,
-    until: Instant,
+    ways: Arc<Ways>,
+    /// `None`: as long as the process lives.
+    until: Option<Instant>,
+}
+
+/// How names are found.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Answered without asking anybody; in lower case.
+    pub(crate) hosts: Vec<(String, Vec<SocketAddr>)>,
+    /// Who is asked; none: those of the system.
+    pub(crate) servers: Vec<SocketAddr>,
+    /// An address that failed stands behind the others for so long (RFC 3263 §4.3).
+    pub(crate) avoid: Duration,
 }
 
 /// Names in the cache, and requests that wait, at most.
 const MOST: usize = 10_000;
-/// An address that failed stands behind the others for so long (RFC 3263 §4.3).
-const AVOIDED: Duration = Duration::from_secs(30);
+/// Letters of a host name, RFC 1035 §2.3.4.
+const LONGEST_NAME: usize = 255;
 
 /// The cache and the thread behind it.
 pub(crate) struct Resolver {
-    hosts: HashMap<String, (Vec<SocketAddr>, HostName)>,
+    settings: Settings,
     known: RwLock<HashMap<Question, Known>>,
     waiting: Mutex<HashMap<Question, Vec<Waiting>>>,
     questions: UnboundedSender<Question>,
@@ -79,14 +100,10 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// `hosts` are answered without asking anybody.
-    pub(crate) fn new(hosts: &[(String, Vec<SocketAddr>)]) -> Arc<Resolver> {
+    pub(crate) fn new(settings: Settings) -> Arc<Resolver> {
         let (questions, todo) = unbounded_channel();
-        let given = |(host, addresses): &(String, Vec<SocketAddr>)| {
-            (host.to_ascii_lowercase(), (addresses.clone(), HostName::of(host)))
-        };
         Arc::new(Resolver {
-            hosts: hosts.iter().map(given).collect(),
+            settings,
             known: RwLock::default(),
             waiting: Mutex::default(),
             questions,
@@ -97,13 +114,10 @@ impl Resolver {
 
     /// Starts the thread that asks; answers go to the shards' mailboxes.
     pub(crate) fn start(self: &Arc<Self>, mailboxes: Mailboxes<EdgeMail>) {
-        self.start_with(mailboxes, dns::Dns::of_system);
-    }
-
-    fn start_with(self: &Arc<Self>, mailboxes: Mailboxes<EdgeMail>, dns: fn() -> dns::Dns) {
         let Some(todo) = self.todo.lock().take() else { return };
         let resolver = Arc::downgrade(self);
-        let run = move || dns::run(todo, dns, &resolver, &mailboxes);
+        let servers = self.settings.servers.clone();
+        let run = move || dns::run(todo, &servers, &resolver, &mailboxes);
         if let Err(error) = std::thread::Builder::new().name("resolver".into()).spawn(run) {
             tracing::error!(%error, "no thread for the resolver: names will not be found");
         }
@@ -111,15 +125,7 @@ impl Resolver {
 
     /// Keeps an answer, and looks again at the requests that waited for it.
     fn answer(&self, question: &Question, ways: Vec<Way>, until: Instant, mailboxes: &Mailboxes<EdgeMail>) {
-        let secure = ways.iter().any(|w| w.transport.is_secure());
-        let name = if secure { HostName::of(&question.host) } else { HostName::NONE };
-        {
-            let mut known = self.known.write();
-            if known.len() >= MOST {
-                known.clear();
-            }
-            known.insert(question.clone(), Known { ways, name, until });
-        }
+        self.keep(question.clone(), ways, Some(until));
         for w in self.waiting.lock().remove(question).unwrap_or_default() {
             if let Some(mailbox) = mailboxes.get(w.shard) {
                 mailbox.post(Mail::User(EdgeMail::Message(w.flow, w.bytes)));
@@ -154,6 +160,18 @@ impl Resolver {
         }
     }
 
+    fn keep(&self, question: Question, list: Vec<Way>, until: Option<Instant>) -> Arc<Ways> {
+        let secure = list.iter().any(|w| w.transport.is_secure());
+        let name = if secure { HostName::of(&question.host) } else { HostName::NONE };
+        let ways = Arc::new(Ways { list, name });
+        let mut known = self.known.write();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(question, Known { ways: ways.clone(), until });
+        ways
+    }
+
     /// The next hop of a SIP URI (RFC 3261 §8.1.2): `maddr` or host, port, transport.
     pub(crate) fn resolve_uri(&self, uri: &[u8]) -> Resolved {
         let Ok(uri) = Uri::parse(uri) else { return Resolved::Nowhere };
@@ -162,96 +180,103 @@ impl Resolver {
         self.find(host, uri.port, transport, uri.param("transport").is_some())
     }
 
-    /// The address of a host that is spoken to over this transport.
-    pub(crate) fn resolve(&self, host: &[u8], port: Option<u16>, transport: Transport) -> Resolved {
-        self.find(host, port, transport, true)
+    /// The address of a host. Without a transport its records say which it wants (RFC 3263 §4.1).
+    pub(crate) fn resolve(&self, host: &[u8], port: Option<u16>, transport: Option<Transport>) -> Resolved {
+        self.find(host, port, transport.unwrap_or_default(), transport.is_some())
     }
 
     fn find(&self, host: &[u8], port: Option<u16>, transport: Transport, named: bool) -> Resolved {
         if let Some(ip) = parse_ip(host) {
             let address = SocketAddr::new(ip, port.unwrap_or(transport.default_port()));
             return if is_unicast(ip) {
-                Resolved::To(Egress::to(transport, address))
+                Resolved::To(Egress::to(transport, address), Spare::default())
             } else {
                 Resolved::Nowhere
             };
         }
-        self.with_ways(host, port, transport, named, |ways, name| match self.best(ways) {
-            Some(way) => Resolved::To(Egress { name, ..Egress::to(way.transport, way.address) }),
+        let ways = match self.ways(host, port, transport, named) {
+            Ok(ways) => ways,
+            Err(Some(question)) => return Resolved::Later(question),
+            Err(None) => return Resolved::Nowhere,
+        };
+        let first = self.choose(&ways.list, 0);
+        match first.and_then(|n| Some((ways.egress(n)?, n))) {
+            Some((egress, n)) => Resolved::To(egress, Spare::of(&ways, n)),
             None => Resolved::Nowhere,
-        })
-        .unwrap_or_else(|missing| missing.map_or(Resolved::Nowhere, Resolved::Later))
+        }
     }
 
-    /// Where else the URI's host may be reached when the first way fails (RFC 3263 §4.3): what is known, without
-    /// asking. The first is the one [`Resolver::resolve_uri`] gives.
-    #[allow(dead_code)] // Forks take it up when a branch cannot be sent.
-    pub(crate) fn alternatives(&self, uri: &[u8]) -> Vec<Egress> {
-        let Ok(uri) = Uri::parse(uri) else { return Vec::new() };
-        let Some(transport) = uri.transport() else { return Vec::new() };
-        let host = uri.param("maddr").flatten().unwrap_or(uri.host);
-        if parse_ip(host).is_some() {
-            return Vec::new();
-        }
-        let named = uri.param("transport").is_some();
-        self.with_ways(host, uri.port, transport, named, |ways, name| {
-            let first = self.best(ways);
-            let rest = ways.iter().copied().filter(|w| Some(*w) != first);
-            rest.map(|w| Egress { name, ..Egress::to(w.transport, w.address) }).collect()
-        })
-        .unwrap_or_default()
+    /// Is this one of the host's addresses, as far as they are known?
+    pub(crate) fn leads_to(
+        &self,
+        host: &[u8],
+        port: Option<u16>,
+        transport: Option<Transport>,
+        source: IpAddr,
+    ) -> bool {
+        let ways = self.ways(host, port, transport.unwrap_or_default(), transport.is_some());
+        ways.is_ok_and(|ways| ways.list.iter().any(|w| w.address.ip() == source))
     }
 
     /// An address did not answer: others of its host stand before it for a while.
-    #[allow(dead_code)] // As above.
     pub(crate) fn failed(&self, egress: &Egress) {
         let mut failed = self.failed.write();
         if failed.len() >= MOST {
             failed.clear();
         }
-        failed.insert((egress.transport, egress.remote), Instant::now() + AVOIDED);
+        failed.insert((egress.transport, egress.remote), Instant::now() + self.settings.avoid);
     }
 
-    /// The first way that has not failed lately; the first, when all have.
-    fn best(&self, ways: &[Way]) -> Option<Way> {
-        let first = ways.first().copied();
+    /// Of the ways not in `tried` the first that has not failed lately; the first, when all have.
+    fn choose(&self, ways: &[Way], tried: u16) -> Option<usize> {
+        let open = || (0..ways.len().min(16)).filter(|n| tried >> n & 1 == 0);
+        let first = open().next();
         if ways.len() < 2 {
             return first;
         }
         let failed = self.failed.read();
-        let avoided = |w: &&Way| failed.get(&(w.transport, w.address)).is_some_and(|t| *t > Instant::now());
-        ways.iter().find(|w| !avoided(w)).copied().or(first)
+        if failed.is_empty() {
+            return first;
+        }
+        let now = Instant::now();
+        let fresh = |n: &usize| {
+            ways.get(*n).is_some_and(|w| failed.get(&(w.transport, w.address)).is_none_or(|t| *t <= now))
+        };
+        open().find(fresh).or(first)
     }
 
     /// What is known of a name; `Err` with the question to be asked, or none where asking is in vain.
-    fn with_ways<T>(
+    fn ways(
         &self,
         host: &[u8],
         port: Option<u16>,
         transport: Transport,
         named: bool,
-        then: impl FnOnce(&[Way], HostName) -> T,
-    ) -> Result<T, Option<Question>> {
-        let host = std::str::from_utf8(host).map_err(|_| None)?;
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        if let Some((given, name)) = self.hosts.get(&host) {
+    ) -> Result<Arc<Ways>, Option<Question>> {
+        let mut lower: ArrayVec<u8, LONGEST_NAME> = ArrayVec::new();
+        let host = host.strip_suffix(b".").unwrap_or(host);
+        lower.try_extend_from_slice(host).map_err(|_| None)?;
+        lower.make_ascii_lowercase();
+        let host = std::str::from_utf8(&lower).map_err(|_| None)?;
+        if let Some(k) = self.known.read().get(&Sought { host, port, transport, named })
+            && k.until.is_none_or(|until| until > Instant::now())
+        {
+            return Ok(k.ways.clone());
+        }
+        let question = Question { host: host.to_owned(), port, transport, named };
+        if let Some((_, given)) = self.settings.hosts.iter().find(|(h, _)| h.eq_ignore_ascii_case(host)) {
             let wanted = port.unwrap_or(transport.default_port());
             let way = |a: &SocketAddr| {
                 let port = if a.port() != 0 && port.is_none() { a.port() } else { wanted };
                 Way { transport, address: SocketAddr::new(a.ip(), port) }
             };
-            let ways: Vec<Way> = given.iter().map(way).collect();
-            return Ok(then(&ways, if transport.is_secure() { *name } else { HostName::NONE }));
+            return Ok(self.keep(question, given.iter().take(16).map(way).collect(), None));
         }
         // `.invalid` never exists (RFC 6761); browser phones put it into their Contact, and cannot be connected to.
         if host.is_empty() || host.ends_with(".invalid") || transport.is_websocket() {
             return Err(None);
         }
-        let question = Question { host, port, transport, named };
-        match self.known.read().get(&question) {
-            Some(k) if k.until > Instant::now() => Ok(then(&k.ways, k.name)),
-            _ => Err(Some(question)),
-        }
+        Err(Some(question))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Question, Way, is_unicast};
 const SHORTEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(3600);
 const NOT_FOUND: Duration = Duration::from_secs(10);
-/// Addresses of one name.
+/// Addresses of one name; a request remembers in so many bits which it has tried.
 const MOST: usize = 16;
 
 /// All ways to a host, in the order they are tried, and until when they hold.

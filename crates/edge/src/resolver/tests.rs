@@ -4,37 +4,51 @@ use std::net::UdpSocket;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 use super::*;
 
+fn resolver(hosts: Vec<(String, Vec<SocketAddr>)>, servers: Vec<SocketAddr>) -> Arc<Resolver> {
+    Resolver::new(Settings { hosts, servers, avoid: Duration::from_secs(30) })
+}
+
+/// Every address of a next hop, in the order in which they are tried.
+fn all_of(r: &Resolver, found: Resolved) -> Vec<Egress> {
+    let Resolved::To(first, mut spare) = found else { return Vec::new() };
+    std::iter::once(first).chain(std::iter::from_fn(|| spare.next(r))).collect()
+}
+
 #[test]
 fn literals_overrides_and_names() {
     let provider = vec!["127.0.0.1:7060".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
-    let r = Resolver::new(&[("sip.provider.net".into(), provider)]);
-    let to = |t, a: &str| Resolved::To(Egress::to(t, a.parse().unwrap()));
-    assert_eq!(r.resolve_uri(b"sip:a@192.0.2.1"), to(Transport::Udp, "192.0.2.1:5060"));
-    assert_eq!(r.resolve_uri(b"sip:a@[2001:db8::1]:9;transport=tcp"), to(Transport::Tcp, "[2001:db8::1]:9"));
-    assert_eq!(r.resolve_uri(b"sip:a@SIP.provider.net"), to(Transport::Udp, "127.0.0.1:7060"));
-    assert_eq!(r.resolve_uri(b"sip:a@sip.provider.net:5080"), to(Transport::Udp, "127.0.0.1:5080"));
+    let r = resolver(vec![("sip.provider.net".into(), provider)], Vec::new());
+    let to = |t, a: &str| Egress::to(t, a.parse().unwrap());
+    let first = |uri: &[u8]| all_of(&r, r.resolve_uri(uri)).first().copied();
+    assert_eq!(first(b"sip:a@192.0.2.1"), Some(to(Transport::Udp, "192.0.2.1:5060")));
+    assert_eq!(first(b"sip:a@[2001:db8::1]:9;transport=tcp"), Some(to(Transport::Tcp, "[2001:db8::1]:9")));
+    assert_eq!(first(b"sip:a@SIP.provider.net"), Some(to(Transport::Udp, "127.0.0.1:7060")));
+    assert_eq!(first(b"sip:a@sip.provider.net:5080"), Some(to(Transport::Udp, "127.0.0.1:5080")));
     assert_eq!(r.resolve_uri(b"sip:a@255.255.255.255"), Resolved::Nowhere);
     assert_eq!(r.resolve_uri(b"sip:a@x.invalid"), Resolved::Nowhere);
     assert_eq!(r.resolve_uri(b"sip:a@h;transport=sctp"), Resolved::Nowhere);
     assert_eq!(r.resolve_uri(b"sip:a@example.test;transport=ws"), Resolved::Nowhere);
     assert!(matches!(r.resolve_uri(b"sip:a@example.test"), Resolved::Later(_)));
     // A connection over TLS asks for the certificate of the name, not of the address.
-    let Resolved::To(egress) = r.resolve_uri(b"sips:a@sip.provider.net:5061") else { panic!() };
+    let Resolved::To(egress, _) = r.resolve_uri(b"sips:a@sip.provider.net:5061") else { panic!() };
     assert_eq!(egress.name.text().as_deref(), Some("sip.provider.net"));
     // What failed stands behind the others.
-    assert_eq!(
-        r.alternatives(b"sip:a@sip.provider.net"),
-        [Egress::to(Transport::Udp, "127.0.0.2:5060".parse().unwrap())]
-    );
+    let [one, two] = [to(Transport::Udp, "127.0.0.1:7060"), to(Transport::Udp, "127.0.0.2:5060")];
+    assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [one, two]);
     r.failed(&Egress::to(Transport::Udp, "127.0.0.1:7060".parse().unwrap()));
-    assert_eq!(r.resolve_uri(b"sip:a@sip.provider.net"), to(Transport::Udp, "127.0.0.2:5060"));
+    assert_eq!(first(b"sip:a@sip.provider.net"), Some(to(Transport::Udp, "127.0.0.2:5060")));
+    assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [two, one]);
+    // When all have failed, they are tried all the same.
+    r.failed(&two);
+    assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [one, two]);
+    let Resolved::To(_, spare) = r.resolve_uri(b"sip:a@192.0.2.1") else { panic!() };
+    assert!(!spare.has_more(), "a literal is all there is");
 }
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -96,23 +110,13 @@ fn records(name: &str, of: RecordType) -> Vec<RData> {
     }
 }
 
-fn loopback() -> dns::Dns {
-    let mut connection = ConnectionConfig::udp();
-    connection.port = name_server();
-    let server = NameServerConfig::new("127.0.0.1".parse().unwrap(), true, vec![connection]);
-    dns::Dns::with(ResolverConfig::from_parts(None, Vec::new(), vec![server]), ResolverOpts::default())
-}
-
 /// Every way to a URI, in order.
 fn ways(r: &Resolver, uri: &str) -> Vec<String> {
     let text = |e: &Egress| format!("{} {}", e.transport, e.remote);
     let until = Instant::now() + Duration::from_secs(30);
     loop {
         match r.resolve_uri(uri.as_bytes()) {
-            Resolved::To(egress) => {
-                let rest = r.alternatives(uri.as_bytes());
-                return std::iter::once(&egress).chain(&rest).map(text).collect();
-            }
+            found @ Resolved::To(..) => return all_of(r, found).iter().map(text).collect(),
             Resolved::Nowhere => return Vec::new(),
             Resolved::Later(question) => r.look_up(question),
         }
@@ -123,8 +127,8 @@ fn ways(r: &Resolver, uri: &str) -> Vec<String> {
 
 #[test]
 fn naptr_then_srv_then_addresses() {
-    let r = Resolver::new(&[]);
-    r.start_with(Vec::new().into(), loopback);
+    let r = resolver(Vec::new(), vec![SocketAddr::from(([127, 0, 0, 1], name_server()))]);
+    r.start(Vec::new().into());
     let [a, b, c] = ["tls 192.0.2.1:5061", "tls 192.0.2.2:5071", "tls 192.0.2.3:5071"];
     assert_eq!(ways(&r, "sip:1@full.test"), [a, b, c, "udp 192.0.2.1:5080"]);
     assert_eq!(ways(&r, "sips:1@full.test"), [a, b, c]);

@@ -1,5 +1,7 @@
 //! Trunks: the ways to and from a carrier.
 
+use std::fmt;
+
 use trunkline_sip::Transport;
 
 use crate::reference::Ref;
@@ -11,16 +13,30 @@ pub struct TrunkUri {
     pub user: Option<String>,
     /// Host name or address; an IPv6 address without brackets.
     pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The transport.
-    pub transport: Transport,
+    /// The port; `None` leaves it to the host's DNS records, else to the transport's own (RFC 3263 §4.2).
+    pub port: Option<u16>,
+    /// The transport; `None` leaves it to the host's DNS records, else UDP (RFC 3263 §4.1).
+    pub transport: Option<Transport>,
     /// Among equals in priority: its share of the calls, as RFC 2782 has it.
     pub weight: u16,
     /// The lower is tried first, as RFC 2782 has it.
     pub priority: u16,
     /// A disabled one is not tried.
     pub enabled: bool,
+}
+
+/// As an operator is told of it: transport, host and port, as far as they are set.
+impl fmt::Display for TrunkUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(transport) = self.transport {
+            write!(f, "{transport} ")?;
+        }
+        match self.port {
+            Some(port) if self.host.contains(':') => write!(f, "[{}]:{port}", self.host),
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => f.write_str(&self.host),
+        }
+    }
 }
 
 super::resource! {

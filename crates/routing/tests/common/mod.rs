@@ -22,8 +22,8 @@ pub fn uri(host: &str, port: u16, priority: u16) -> TrunkUri {
     TrunkUri {
         user: Some("pbx-1".into()),
         host: host.into(),
-        port,
-        transport: Transport::Udp,
+        port: Some(port),
+        transport: Some(Transport::Udp),
         weight: 10,
         priority,
         enabled: true,

@@ -98,13 +98,13 @@ fn trunk_uri(entry: &Fields<'_>) -> Option<TrunkUri> {
         entry.error("uri", "the host is required", Some("uri takes: user, host, port, transport".into()));
         return None;
     };
-    let transport = uri.choice("transport", &TRANSPORT).unwrap_or_default();
+    let transport = uri.choice("transport", &TRANSPORT);
     let host = uri.text("host").unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(&host).to_ascii_lowercase();
     let port = uri.integer("port", 0..=65535);
     let user = filled(&uri, "user");
     uri.finish();
-    let port = port.and_then(|p| u16::try_from(p).ok()).unwrap_or(transport.default_port());
+    let port = port.and_then(|p| u16::try_from(p).ok());
     let (weight, priority) = (u16::try_from(weight).ok()?, u16::try_from(priority).ok()?);
     Some(TrunkUri { user, host, port, transport, weight, priority, enabled })
 }

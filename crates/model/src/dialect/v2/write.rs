@@ -1,6 +1,7 @@
 //! Resources to documents. What has its default is left out.
 
 use serde_json::{Map, Value, json};
+use trunkline_sip::Transport;
 
 use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, PRIVACY, ROLE, word};
 use crate::reference::Ref;
@@ -153,7 +154,7 @@ fn trunk(t: &Trunk) -> Value {
                 ("user", text(&u.user)),
                 ("host", u.host.as_str().into()),
                 ("port", u.port.into()),
-                ("transport", u.transport.param_name().into()),
+                ("transport", u.transport.map(Transport::param_name).into()),
             ]),
             "weight": u.weight,
             "priority": u.priority,

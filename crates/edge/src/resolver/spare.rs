@@ -1,0 +1,72 @@
+//! The addresses of one name, and which of them a request has not tried yet (RFC 3263 §4.3).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use trunkline_sip::Transport;
+use trunkline_transport::{Egress, HostName};
+
+use super::Resolver;
+
+/// One address of a host, and how it is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) transport: Transport,
+    pub(crate) address: SocketAddr,
+}
+
+/// All that is known of a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ways {
+    /// In the order they are tried.
+    pub(super) list: Vec<Way>,
+    /// Whose certificate must be shown: the host of the URI, not that of an SRV record (RFC 5922 §7.3).
+    pub(super) name: HostName,
+}
+
+impl Ways {
+    pub(super) fn egress(&self, n: usize) -> Option<Egress> {
+        let way = self.list.get(n)?;
+        let name = if way.transport.is_secure() { self.name } else { HostName::NONE };
+        Some(Egress { name, ..Egress::to(way.transport, way.address) })
+    }
+}
+
+/// Where else a request may go when its next hop fails. A literal address has no other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spare {
+    ways: Option<Arc<Ways>>,
+    /// Bit n: `ways[n]` was tried.
+    tried: u16,
+}
+
+impl Spare {
+    /// Of a name whose first address in use is `first`.
+    pub(super) fn of(ways: &Arc<Ways>, first: usize) -> Spare {
+        match ways.list.len() {
+            0 | 1 => Spare::default(),
+            _ => Spare { ways: Some(ways.clone()), tried: 1 << first },
+        }
+    }
+
+    /// Is there an address that was not tried?
+    pub(crate) fn has_more(&self) -> bool {
+        self.ways.as_ref().is_some_and(|w| (self.tried.count_ones() as usize) < w.list.len())
+    }
+
+    /// The next address: of those not tried the first that has not failed lately, else the first.
+    pub(crate) fn next(&mut self, resolver: &Resolver) -> Option<Egress> {
+        let ways = self.ways.as_ref()?;
+        let next = resolver.choose(&ways.list, self.tried)?;
+        self.tried |= 1 << next;
+        ways.egress(next)
+    }
+
+    /// Tells that the address in use did not serve: others of its name stand before it for a while. A name's only
+    /// address is not avoided, since there is nothing to be used instead.
+    pub(crate) fn note_failure(&self, resolver: &Resolver, egress: &Egress) {
+        if self.ways.is_some() {
+            resolver.failed(egress);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Names with several addresses, RFC 3263: which is tried, and what happens when it fails.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use trunkline_tests::{Dialog, Exchange, NameServer, Record, Resources, Ua, Wire, free_port};
+
+use super::{DOMAIN, agents, at, registered};
+
+const NUMBER: &str = "+17066041487";
+const DIALLED: &str = "+17853178070";
+/// Long enough for a gateway to answer, short enough for a test.
+const FAILOVER: &str = ", failoverMs: 300";
+const QUIET: Duration = Duration::from_millis(400);
+
+/// A domain whose calls out go to one destination: a host, with port and transport or without.
+fn with_trunk(uri: &str) -> Resources {
+    let domain = Resources::new().domain_with(DOMAIN, "all", &[(".*", NUMBER)], "");
+    let agents = domain.agent(DOMAIN, "1001", "pw-1001").agent(DOMAIN, "1002", "pw-1002");
+    let trunk = format!(
+        "- apiVersion: v2\n  kind: Trunk\n  ref: provider\n  metadata: {{name: provider}}\n  spec:\n    inbound: {{uri: trunk.test}}\n    outbound: {{timeoutMs: 500, uris: [{{uri: {{{uri}}}}}]}}\n"
+    );
+    agents.raw("trunks.yaml", &trunk).number(NUMBER, "provider", &at("1002"))
+}
+
+fn start(resources: &Resources, config: &str) -> Exchange {
+    Exchange::start_with(resources, &format!("{config}routing: {{qualifySeconds: 0}}\n"), &[])
+}
+
+/// A gateway of the provider on one of loopback's many addresses.
+fn gateway(exchange: &Exchange, address: &str) -> Ua {
+    let socket = UdpSocket::bind(address).expect("an address of loopback");
+    Ua::new(Wire::Udp { socket, server: exchange.udp() }, "gateway", "provider.test", "")
+}
+
+fn out(caller: &mut Ua) -> trunkline_tests::Message {
+    let invite = caller.invite(&at(DIALLED));
+    caller.call(&invite)
+}
+
+#[test]
+fn a_trunk_without_a_port_is_found_by_its_srv_records_in_their_order() {
+    let port = free_port();
+    let names = NameServer::start(&[
+        ("_sip._udp.sip.provider.test", Record::Srv(20, 1, port, "b.provider.test")),
+        ("_sip._udp.sip.provider.test", Record::Srv(10, 1, port, "a.provider.test")),
+        ("a.provider.test", Record::A([127, 0, 0, 2].into())),
+        ("b.provider.test", Record::A([127, 0, 0, 3].into())),
+    ]);
+    let exchange = start(&with_trunk("host: sip.provider.test, transport: udp"), &names.config(FAILOVER));
+    let [mut a, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
+    let mut caller = registered(&exchange, "1001");
+    let invite = out(&mut caller);
+    let arrived = a.request_of("INVITE");
+    assert_eq!(arrived.uri(), format!("sip:{DIALLED}@sip.provider.test"));
+    a.accept(&arrived);
+    caller.status_for(&invite, 200);
+    assert!(b.silent(QUIET, |_| true), "the second is asked only when the first fails");
+    // The next call needs no further question.
+    let asked = names.asked();
+    let invite = out(&mut caller);
+    let arrived = a.request_of("INVITE");
+    a.accept(&arrived);
+    caller.status_for(&invite, 200);
+    assert_eq!(names.asked(), asked);
+}
+
+#[test]
+fn without_a_transport_naptr_says_which() {
+    let port = free_port();
+    let listener = std::net::TcpListener::bind(("127.0.0.2", port)).expect("a TCP port");
+    let names = NameServer::start(&[
+        ("sip.provider.test", Record::Naptr(10, 10, "SIP+D2T", "_sip._tcp.provider.test")),
+        ("sip.provider.test", Record::Naptr(20, 10, "SIP+D2U", "_sip._udp.provider.test")),
+        ("_sip._tcp.provider.test", Record::Srv(10, 1, port, "a.provider.test")),
+        ("_sip._udp.provider.test", Record::Srv(10, 1, port, "b.provider.test")),
+        ("a.provider.test", Record::A([127, 0, 0, 2].into())),
+        ("b.provider.test", Record::A([127, 0, 0, 3].into())),
+    ]);
+    let exchange = start(&with_trunk("host: sip.provider.test"), &names.config(FAILOVER));
+    let mut udp = gateway(&exchange, &format!("127.0.0.3:{port}"));
+    let mut caller = registered(&exchange, "1001");
+    let invite = out(&mut caller);
+    let mut tcp = Ua::new(Wire::accept(&listener), "gateway", "provider.test", "");
+    let arrived = tcp.request_of("INVITE");
+    assert!(arrived.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/TCP ")), "{arrived:?}");
+    tcp.accept(&arrived);
+    caller.status_for(&invite, 200);
+    // Nobody takes connections any more: UDP is next, and Via and Record-Route say so.
+    drop((tcp, listener));
+    let invite = out(&mut caller);
+    let arrived = udp.request_of("INVITE");
+    assert!(arrived.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/UDP ")), "{arrived:?}");
+    assert!(!arrived.list("Record-Route").concat().contains("transport=tcp"), "{arrived:?}");
+    let answered = udp.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let mut a = Dialog::of_caller(&invite, &ok);
+    let ack = a.request(&caller, "ACK");
+    caller.send(&ack);
+    udp.request_of("ACK");
+    // And a request of the other side finds its way back.
+    let mut b = Dialog::of_callee(&arrived, &answered);
+    let bye = b.request(&udp, "BYE");
+    udp.send(&bye);
+    let arrived = caller.request_of("BYE");
+    caller.respond(&arrived, 200, "OK");
+    udp.status_for(&bye, 200);
+}
+
+#[test]
+fn a_silent_address_gives_way_to_the_next_and_is_avoided() {
+    let port = free_port();
+    let hosts = format!("dns: {{hosts: {{sip.provider.test: [127.0.0.2, 127.0.0.3]}}{FAILOVER}}}\n");
+    let exchange =
+        start(&with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp")), &hosts);
+    let [mut mute, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
+    let mut caller = registered(&exchange, "1001");
+    let invite = out(&mut caller);
+    let first = mute.request_of("INVITE");
+    let second = b.request_of("INVITE");
+    assert_ne!(first.branch(), second.branch(), "a client transaction of its own");
+    assert_eq!((first.call_id(), first.cseq(), first.uri()), (second.call_id(), second.cseq(), second.uri()));
+    assert_eq!(first.list("Record-Route"), second.list("Record-Route"));
+    assert_eq!(first.all("Via").count(), second.all("Via").count(), "{second:?}");
+    b.accept(&second);
+    caller.status_for(&invite, 200);
+    // The next call goes where somebody answered.
+    mute.forget();
+    let invite = out(&mut caller);
+    let arrived = b.request_of("INVITE");
+    b.accept(&arrived);
+    caller.status_for(&invite, 200);
+    assert!(
+        mute.silent(QUIET, |m| m.call_id() == invite.call_id()),
+        "the silent one is left alone for a while"
+    );
+}
+
+#[test]
+fn who_wakes_up_too_late_is_cancelled() {
+    let port = free_port();
+    let hosts = format!("dns: {{hosts: {{sip.provider.test: [127.0.0.2, 127.0.0.3]}}{FAILOVER}}}\n");
+    let exchange =
+        start(&with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp")), &hosts);
+    let [mut late, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
+    let mut caller = registered(&exchange, "1001");
+    let invite = out(&mut caller);
+    let first = late.request_of("INVITE");
+    let second = b.request_of("INVITE");
+    late.respond(&first, 180, "Ringing");
+    let cancel = late.request_of("CANCEL");
+    assert_eq!(cancel.branch(), first.branch());
+    late.respond(&cancel, 200, "OK");
+    late.respond(&first, 487, "Request Terminated");
+    b.accept(&second);
+    caller.status_for(&invite, 200);
+}
+
+#[test]
+fn a_503_speaks_for_one_address() {
+    let port = free_port();
+    let hosts = "dns: {hosts: {sip.provider.test: [127.0.0.2, 127.0.0.3]}}\n";
+    let exchange =
+        start(&with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp")), hosts);
+    let [mut a, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
+    let mut caller = registered(&exchange, "1001");
+    let invite = out(&mut caller);
+    let first = a.request_of("INVITE");
+    let refusal = a.respond(&first, 503, "Service Unavailable");
+    let ack = a.request_of("ACK");
+    assert_eq!(ack.branch(), first.branch());
+    let second = b.request_of("INVITE");
+    // The refusal again: its ACK was lost. What comes back is an ACK, not the INVITE.
+    a.forget();
+    a.send(&refusal);
+    assert_eq!(a.expect("the ACK again", |m| m.branch() == first.branch()).method(), "ACK");
+    b.respond(&second, 503, "Service Unavailable");
+    let failure = caller.final_for(&invite);
+    assert_eq!(failure.status(), 500, "both refused: {}", failure.start);
+    caller.acknowledge_failure(&invite, &failure);
+    // Any other refusal is the provider's word.
+    let invite = out(&mut caller);
+    let arrived = a.request_of("INVITE");
+    a.respond(&arrived, 404, "Not Found");
+    let failure = caller.status_for(&invite, 404);
+    caller.acknowledge_failure(&invite, &failure);
+    assert!(b.silent(QUIET, |m| m.call_id() == invite.call_id() && m.method() == "INVITE"));
+}
+
+#[test]
+fn requests_within_a_dialog_take_the_next_address_too() {
+    let port = free_port();
+    let hosts = format!("dns: {{hosts: {{phone.test: [127.0.0.2, 127.0.0.3]}}{FAILOVER}}}\n");
+    let exchange = start(&agents(), &hosts);
+    let mut caller = registered(&exchange, "1001");
+    let mut callee = gateway(&exchange, &format!("127.0.0.3:{port}"));
+    (callee.user, callee.domain, callee.password) = ("1002".into(), DOMAIN.into(), "pw-1002".into());
+    let contact = format!("<sip:1002@phone.test:{port}>");
+    let request = callee.register_request(600).set("Contact", &contact);
+    assert_eq!(callee.ask(&request).0.status(), 200);
+    // 127.0.0.2 is mute: the INVITE comes to the second address.
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    assert_eq!(arrived.uri(), format!("sip:1002@phone.test:{port}"));
+    let ok = callee.response(&arrived, 200, "OK").set("Contact", contact);
+    callee.send(&ok);
+    let ok = caller.status_for(&invite, 200);
+    let mut dialog = Dialog::of_caller(&invite, &ok);
+    let ack = dialog.request(&caller, "ACK");
+    caller.send(&ack);
+    callee.request_of("ACK");
+    let info = dialog.request(&caller, "INFO");
+    caller.send(&info);
+    let arrived = callee.request_of("INFO");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&info, 200);
+    // It moves to the first address: what was avoided is tried once the other is silent.
+    let mut moved = gateway(&exchange, &format!("127.0.0.2:{port}"));
+    let info = dialog.request(&caller, "INFO");
+    caller.send(&info);
+    let arrived = moved.request_of("INFO");
+    moved.respond(&arrived, 200, "OK");
+    caller.status_for(&info, 200);
+}
+
+#[test]
+fn a_carrier_may_call_from_any_address_of_its_name() {
+    let names = NameServer::start(&[
+        ("_sip._udp.sip.provider.test", Record::Srv(10, 1, 5060, "a.provider.test")),
+        ("_sip._udp.sip.provider.test", Record::Srv(20, 1, 5060, "b.provider.test")),
+        ("a.provider.test", Record::A([127, 0, 0, 2].into())),
+        ("b.provider.test", Record::A([127, 0, 0, 3].into())),
+    ]);
+    let qualify = format!("{}routing: {{qualifySeconds: 1}}\n", names.config(""));
+    let exchange =
+        Exchange::start_with(&with_trunk("host: sip.provider.test, transport: udp"), &qualify, &[]);
+    let mut callee = registered(&exchange, "1002");
+    // The name is looked up by the question whether anybody is there.
+    trunkline_tests::wait_for("the name to be asked for", Duration::from_secs(10), || {
+        (names.asked() > 0).then_some(())
+    });
+    for (ip, known) in [("127.0.0.3", true), ("127.0.0.9", false)] {
+        let invite = trunkline_tests::wait_for("the call to be judged", Duration::from_secs(10), || {
+            let mut carrier = gateway(&exchange, &format!("{ip}:{}", free_port()));
+            let invite = carrier.invite(&format!("sip:{NUMBER}@{}", exchange.udp()));
+            carrier.send(&invite);
+            let answer = carrier.expect("an answer", |m| m.status() >= 100);
+            // Until the answer of the name server is there, nobody is known.
+            (known == (answer.status() < 300)).then_some(invite)
+        });
+        if known {
+            let arrived = callee.expect("the call", |m| m.call_id() == invite.call_id());
+            callee.respond(&arrived, 486, "Busy Here");
+        }
+    }
+}
