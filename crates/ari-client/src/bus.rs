@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::{RequestErrorKind, StatusCode};
+use async_nats::{RequestErrorKind, StatusCode, jetstream};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
@@ -16,6 +16,9 @@ use crate::error::Error;
 
 /// How long a broadcast waits for announcements when no proxy is known.
 const GRACE: Duration = Duration::from_millis(150);
+
+/// How long JetStream has for an answer. A cluster that has no leader gives none.
+const JETSTREAM: Duration = Duration::from_secs(2);
 
 /// NATS as a client sees it.
 pub(crate) struct NatsBus {
@@ -41,6 +44,11 @@ pub struct Listing {
 }
 
 impl NatsBus {
+    /// JetStream on this connection.
+    pub(crate) fn jetstream(&self) -> jetstream::Context {
+        jetstream::context::ContextBuilder::new().timeout(JETSTREAM).build(self.client.clone())
+    }
+
     pub(crate) async fn start(
         client: async_nats::Client,
         owned: bool,

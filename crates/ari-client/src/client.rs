@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use trunkline_ari::{
-    Cluster, DEFAULT_PREFIX, EventType, Key, Kind, Member, OwnedRequest, Response, Subjects, ulid,
+    Cluster, DEFAULT_PREFIX, EventType, Key, Kind, Member, OwnedRequest, Purpose, Response, Subjects, fresh,
+    ulid,
 };
 use trunkline_ari_rest::AriConfig;
 
@@ -15,6 +16,7 @@ use crate::bus::{Listing, NatsBus};
 use crate::direct::Direct;
 use crate::error::Error;
 use crate::nats::{NatsConfig, NatsError};
+use crate::own::OwnCalls;
 use crate::subscription::{Filter, Subscription};
 
 /// How long a request waits for its answer unless configured.
@@ -31,6 +33,8 @@ pub(crate) struct Core {
     pub fill_application: bool,
     pub durable: bool,
     pub lease: Duration,
+    /// Set when `listen` leaves out what the application called itself.
+    pub own: Option<OwnCalls>,
 }
 
 /// A client of a cluster, or of one Asterisk. Clones are the same client; derived clients share the
@@ -60,6 +64,7 @@ pub struct ClientBuilder {
     fill_application: bool,
     durable: bool,
     lease: Duration,
+    skip_own_calls: bool,
 }
 
 impl Client {
@@ -94,6 +99,7 @@ impl Client {
             fill_application: false,
             durable: false,
             lease: Duration::from_secs(5),
+            skip_own_calls: false,
         }
     }
 
@@ -221,6 +227,15 @@ impl Client {
             }
         };
         if response.error.is_empty() { Ok(response) } else { Err(Error::Refused(response.error)) }
+    }
+
+    /// Makes up the id of a call when it is empty: a handle has one whatever the answer says.
+    pub(crate) fn name_call(&self, id: &mut String, purpose: Purpose) {
+        match &self.core.own {
+            Some(own) => own.name(id, purpose),
+            None if id.is_empty() => *id = fresh(purpose),
+            None => {}
+        }
     }
 
     pub(crate) async fn call(&self, kind: Kind, key: &Key) -> Result<Response, Error> {
@@ -353,6 +368,18 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether [`Client::listen`] leaves out calls that this application made itself (default: an
+    /// originated call is offered to a listener like any other, as by ari-proxy's client).
+    ///
+    /// All instances of the application must set it: then calls whose ids the clients made up are
+    /// known to each of them. An id that the program gave itself is known to the client that gave
+    /// it, for ten minutes.
+    #[must_use]
+    pub fn skip_own_calls(mut self, skip: bool) -> Self {
+        self.skip_own_calls = skip;
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -381,6 +408,7 @@ impl ClientBuilder {
         };
         let core = Core {
             transport,
+            own: self.skip_own_calls.then(|| OwnCalls::new(&application)),
             application,
             fill_application: self.fill_application,
             durable: self.durable,

@@ -42,6 +42,7 @@ mod handle;
 mod listen;
 mod nats;
 mod options;
+mod own;
 mod sequence;
 pub mod stream;
 mod subscription;

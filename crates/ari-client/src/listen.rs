@@ -63,6 +63,9 @@ impl Client {
     /// Old listeners of ari-proxy's Go client 5.3.1 do not join the queue group: in a mixed fleet
     /// they get every call besides.
     ///
+    /// Calls that the application made itself are offered too, unless
+    /// [`crate::ClientBuilder::skip_own_calls`] says otherwise.
+    ///
     /// # Errors
     /// When the subscription cannot be made.
     pub async fn listen<F, H>(&self, handler: F) -> Result<(), Error>
@@ -144,7 +147,7 @@ impl Client {
     /// The shared consumer from which every instance takes calls one by one.
     async fn offers(&self, bus: &NatsBus) -> Result<consumer::pull::Stream, Error> {
         let failed = |e: String| Error::Bus(e);
-        let jetstream = jetstream::new(bus.client.clone());
+        let jetstream = bus.jetstream();
         let app = &self.core.application;
         let filter = bus.subjects.stream_filter(app, "", EventType::StasisStart.name());
         let token: String = app.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -211,6 +214,9 @@ impl Client {
 
     fn incoming(&self, raw: Bytes, offered_before: bool, lease: Option<Lease>) -> Option<Incoming> {
         let Ok(Event::StasisStart(start)) = Event::read(&raw) else { return None };
+        if self.core.own.as_ref().is_some_and(|own| own.made(&start.channel.id)) {
+            return None;
+        }
         let node = start.asterisk_id.clone().unwrap_or_default();
         let key = Key::new(kinds::CHANNEL, start.channel.id.clone()).at(start.application.clone(), node);
         Some(Incoming { channel: Channel::new(self, key), start: *start, raw, offered_before, lease })

@@ -144,7 +144,7 @@ impl Subscription {
         closed: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let mut reader = Reader {
-            jetstream: jetstream::new(bus.client.clone()),
+            jetstream: bus.jetstream(),
             subjects: bus.subjects.clone(),
             filter: bus.subjects.stream_filter(&filter.key.app, &filter.key.node, ""),
             messages: None,

@@ -3,6 +3,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::wait::{Scratch, free_port, until};
 
 /// A running nats-server on the loopback.
@@ -91,6 +93,66 @@ impl NatsServer {
         })
         .await;
     }
+}
+
+/// Three servers in a cluster, with JetStream.
+pub struct NatsCluster {
+    servers: Vec<NatsServer>,
+    monitors: Vec<u16>,
+}
+
+impl NatsCluster {
+    /// Starts the three.
+    ///
+    /// # Panics
+    /// As [`NatsServer::start`].
+    pub async fn start() -> Self {
+        let routes: [u16; 3] = std::array::from_fn(|_| free_port());
+        let all = routes.map(|port| format!("nats://127.0.0.1:{port}")).join(",");
+        let (mut servers, mut monitors) = (Vec::new(), Vec::new());
+        for (n, port) in routes.iter().enumerate() {
+            let (name, route, monitor) = (format!("s{n}"), format!("nats://127.0.0.1:{port}"), free_port());
+            let arguments = ["--cluster_name", "three", "--server_name", &name, "--cluster", &route];
+            let more = ["--routes", &all, "-m", &monitor.to_string()];
+            servers.push(NatsServer::start_with(true, &[&arguments[..], &more[..]].concat()).await);
+            monitors.push(monitor);
+        }
+        NatsCluster { servers, monitors }
+    }
+
+    /// The URLs of all, as one text.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.servers.iter().map(NatsServer::url).collect::<Vec<_>>().join(",")
+    }
+
+    /// Which server a connection goes to: the one whose list of connections has `name`.
+    pub async fn holder(&self, name: &str) -> Option<usize> {
+        for (n, monitor) in self.monitors.iter().enumerate() {
+            if self.servers[n].child.is_some() && connections(*monitor).await.contains(name) {
+                return Some(n);
+            }
+        }
+        None
+    }
+
+    /// The server of this number.
+    pub fn server(&mut self, n: usize) -> &mut NatsServer {
+        &mut self.servers[n]
+    }
+}
+
+/// What the monitoring page says of the connections; empty when it does not answer.
+async fn connections(monitor: u16) -> String {
+    let mut text = String::new();
+    if let Ok(mut stream) = tokio::net::TcpStream::connect(("127.0.0.1", monitor)).await {
+        let request = "GET /connz HTTP/1.0\r\n\r\n";
+        if stream.write_all(request.as_bytes()).await.is_ok() {
+            // What could be read is looked at; the caller asks again.
+            let _ = stream.read_to_string(&mut text).await;
+        }
+    }
+    text
 }
 
 impl Drop for NatsServer {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trunkline_ari::{Key, Kind, Purpose, fresh, kinds, model};
+use trunkline_ari::{Key, Kind, Purpose, kinds, model};
 
 use super::{Bridge, LiveRecording, Playback, Staged, collection, commands, handle, subscribe};
 use crate::client::Client;
@@ -29,7 +29,7 @@ impl Channels<'_> {
     /// # Errors
     /// When Asterisk or the proxy refuses.
     pub async fn originate(&self, at: &Key, mut request: Originate) -> Result<Channel, Error> {
-        name(&mut request.channel_id);
+        self.0.name_call(&mut request.channel_id, Purpose::Channel);
         let option = json!({"originate_request": request});
         self.made(at, self.0.call_with(Kind::ChannelOriginate, at, &option).await)
     }
@@ -39,7 +39,7 @@ impl Channels<'_> {
     /// # Errors
     /// When the proxy refuses.
     pub async fn stage_originate(&self, at: &Key, mut request: Originate) -> Result<Staged<Channel>, Error> {
-        name(&mut request.channel_id);
+        self.0.name_call(&mut request.channel_id, Purpose::Channel);
         let option = json!({"originate_request": request});
         let handle = self.made(at, self.0.call_with(Kind::ChannelStageOriginate, at, &option).await)?;
         Ok(self.staged(handle, at, Kind::ChannelOriginate, option))
@@ -50,7 +50,7 @@ impl Channels<'_> {
     /// # Errors
     /// When Asterisk or the proxy refuses.
     pub async fn create(&self, at: &Key, mut request: CreateChannel) -> Result<Channel, Error> {
-        name(&mut request.channel_id);
+        self.0.name_call(&mut request.channel_id, Purpose::Channel);
         let option = json!({"channel_create_request": request});
         self.made(at, self.0.call_with(Kind::ChannelCreate, at, &option).await)
     }
@@ -60,7 +60,7 @@ impl Channels<'_> {
     /// # Errors
     /// When Asterisk or the proxy refuses.
     pub async fn external_media(&self, at: &Key, mut media: ExternalMedia) -> Result<Channel, Error> {
-        name(&mut media.channel_id);
+        self.0.name_call(&mut media.channel_id, Purpose::Channel);
         let option = json!({"options": media});
         self.made(at, self.0.call_with(Kind::ChannelExternalMedia, at, &option).await)
     }
@@ -74,7 +74,7 @@ impl Channels<'_> {
         at: &Key,
         mut media: ExternalMedia,
     ) -> Result<Staged<Channel>, Error> {
-        name(&mut media.channel_id);
+        self.0.name_call(&mut media.channel_id, Purpose::Channel);
         let option = json!({"options": media});
         let handle = self.made(at, self.0.call_with(Kind::ChannelStageExternalMedia, at, &option).await)?;
         Ok(self.staged(handle, at, Kind::ChannelExternalMedia, option))
@@ -89,13 +89,6 @@ impl Channels<'_> {
     fn staged(&self, handle: Channel, at: &Key, kind: Kind, option: Value) -> Staged<Channel> {
         let (client, key) = (self.0.clone(), at.clone().at(handle.key.app.clone(), handle.key.node.clone()));
         Staged::new(handle, async move { client.call_with(kind, &key, &option).await.map(drop) })
-    }
-}
-
-/// Ids are made here, so that a handle has one whatever the answer says.
-fn name(id: &mut String) {
-    if id.is_empty() {
-        *id = fresh(Purpose::Channel);
     }
 }
 
@@ -337,7 +330,7 @@ impl Channel {
     /// # Errors
     /// When Asterisk or the proxy refuses.
     pub async fn snoop(&self, id: &str, options: Snoop) -> Result<Channel, Error> {
-        let option = snoop(id, &options);
+        let option = self.snooping(id, &options);
         let response = self.client.call_with(Kind::ChannelSnoop, &self.key, &option).await?;
         Ok(Channel::new(&self.client, Client::key_of(response)?))
     }
@@ -347,7 +340,7 @@ impl Channel {
     /// # Errors
     /// When the channel is gone.
     pub async fn stage_snoop(&self, id: &str, options: Snoop) -> Result<Staged<Channel>, Error> {
-        let option = snoop(id, &options);
+        let option = self.snooping(id, &options);
         let response = self.client.call_with(Kind::ChannelStageSnoop, &self.key, &option).await?;
         let handle = Channel::new(&self.client, Client::key_of(response)?);
         let key = self.key.clone().at(handle.key.app.clone(), handle.key.node.clone());
@@ -358,6 +351,12 @@ impl Channel {
         ))
     }
 
+    fn snooping(&self, id: &str, options: &Snoop) -> Value {
+        let mut id = id.to_owned();
+        self.client.name_call(&mut id, Purpose::Snoop);
+        json!({"snoop_id": id, "options": options})
+    }
+
     /// Puts it into a bridge.
     ///
     /// # Errors
@@ -365,9 +364,4 @@ impl Channel {
     pub async fn join(&self, bridge: &Bridge) -> Result<(), Error> {
         bridge.add_channel(self.id()).await
     }
-}
-
-fn snoop(id: &str, options: &Snoop) -> Value {
-    let id = if id.is_empty() { fresh(Purpose::Snoop) } else { id.to_owned() };
-    json!({"snoop_id": id, "options": options})
 }
