@@ -14,7 +14,9 @@ mod reach;
 mod records;
 mod refusals;
 mod registration;
+mod secure_trunks;
 mod transfers;
+mod transports;
 mod trunks;
 
 use trunkline_tests::{Exchange, Resources, Ua};

@@ -44,7 +44,17 @@ impl Exchange {
 
     /// The same on a port of the caller's, with environment overrides.
     pub fn start_at(port: u16, resources: &Resources, env: &[(&str, &str)]) -> Exchange {
-        let (scratch, extra) = prepare(resources, "", env);
+        Exchange::start_configured_at(port, resources, "", env)
+    }
+
+    /// The same with lines of `trunkline.yaml`.
+    pub fn start_configured_at(
+        port: u16,
+        resources: &Resources,
+        config: &str,
+        env: &[(&str, &str)],
+    ) -> Exchange {
+        let (scratch, extra) = prepare(resources, config, env);
         Exchange::begin(scratch, port, extra)
     }
 

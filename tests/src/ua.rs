@@ -56,6 +56,7 @@ impl Ua {
     pub fn contact(&self) -> String {
         let transport = match self.wire {
             Wire::Udp { .. } => "",
+            Wire::Tcp { ref stream, .. } if stream.is_secure() => ";transport=tls",
             Wire::Tcp { .. } => ";transport=tcp",
             Wire::Ws(_) => ";transport=ws",
         };
@@ -290,9 +291,10 @@ impl Ua {
 /// A short offer or answer.
 pub fn sdp(at: SocketAddr, direction: &str) -> String {
     format!(
-        "v=0\r\no=- 7 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP 8\r\na={direction}\r\n",
+        "v=0\r\no=- 7 {} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP 8\r\na={direction}\r\n",
         COUNTER.load(Ordering::Relaxed),
         40_000 + u32::from(at.port()) % 2_000 * 2,
+        family = if at.is_ipv6() { "IP6" } else { "IP4" },
         ip = at.ip(),
     )
 }

@@ -1,16 +1,16 @@
 //! The client's side of SIP over WebSocket (RFC 6455, RFC 7118): one frame is one message.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::stream::Stream;
 use crate::wire::Closed;
 
 /// A connection after its handshake.
 #[derive(Debug)]
 pub struct WebSocket {
     /// The stream below.
-    pub stream: TcpStream,
+    pub stream: Stream,
     rest: Vec<u8>,
 }
 
@@ -21,16 +21,14 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 
 impl WebSocket {
-    /// Connects and asks for the subprotocol `sip`.
-    pub fn connect(server: SocketAddr) -> WebSocket {
-        let mut stream =
-            TcpStream::connect_timeout(&server, Duration::from_secs(3)).expect("a TCP connection");
-        stream.set_nodelay(true).expect("a live socket");
+    /// Asks for the subprotocol `sip` on a stream.
+    pub fn connect(mut stream: Stream) -> WebSocket {
+        let server = stream.socket().peer_addr().expect("a connected socket");
         let ask = format!(
             "GET / HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dHJ1bmtsaW5lIHRlc3RzIQ==\r\nSec-WebSocket-Protocol: sip\r\nOrigin: http://{server}\r\n\r\n"
         );
         stream.write_all(ask.as_bytes()).expect("the handshake is sent");
-        stream.set_read_timeout(Some(Duration::from_secs(3))).expect("a live socket");
+        stream.wait(Duration::from_secs(3));
         let mut rest = Vec::new();
         let end = loop {
             if let Some(at) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -70,7 +68,7 @@ impl WebSocket {
         }
         out.extend_from_slice(&mask);
         out.extend(data.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.stream.write_all(&out).is_ok()
+        self.stream.write_all(&out).and_then(|()| self.stream.flush()).is_ok()
     }
 
     /// The next message, or nothing within `wait`.
@@ -86,7 +84,7 @@ impl WebSocket {
                 }
             }
             let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            let _ = self.stream.set_read_timeout(Some(left));
+            self.stream.wait(left);
             let mut buffer = [0; 65_536];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(Closed),

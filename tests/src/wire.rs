@@ -1,9 +1,11 @@
 //! The sockets a test phone speaks through.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::stream::Stream;
+use crate::tls::Authority;
 use crate::websocket::WebSocket;
 
 /// One socket towards the exchange.
@@ -16,14 +18,14 @@ pub enum Wire {
         /// Where requests go.
         server: SocketAddr,
     },
-    /// One connection, and what of the next message has been read.
+    /// One connection, plain or inside TLS, and what of the next message has been read.
     Tcp {
         /// The connected stream.
-        stream: TcpStream,
+        stream: Stream,
         /// Bytes not yet taken.
         rest: Vec<u8>,
     },
-    /// A WebSocket.
+    /// A WebSocket, plain or inside TLS.
     Ws(WebSocket),
 }
 
@@ -42,21 +44,33 @@ impl Wire {
 
     /// A TCP connection to the exchange.
     pub fn tcp(server: SocketAddr) -> Wire {
-        Wire::accepted(TcpStream::connect_timeout(&server, Duration::from_secs(3)).expect("a TCP connection"))
+        Wire::over(Stream::tcp(server))
+    }
+
+    /// A TLS connection to the exchange, which must prove the address it is called at.
+    pub fn tls(server: SocketAddr, authority: &Authority) -> Wire {
+        Wire::over(authority.connect(server, &server.ip().to_string()))
     }
 
     /// A WebSocket to the exchange.
     pub fn ws(server: SocketAddr) -> Wire {
-        Wire::Ws(WebSocket::connect(server))
+        Wire::Ws(WebSocket::connect(Stream::tcp(server)))
+    }
+
+    /// A secure WebSocket to the exchange, which must prove the address it is called at.
+    pub fn wss(server: SocketAddr, authority: &Authority) -> Wire {
+        Wire::Ws(WebSocket::connect(authority.connect(server, &server.ip().to_string())))
     }
 
     /// A connection that the exchange made to `listener`.
     pub fn accept(listener: &TcpListener) -> Wire {
-        Wire::accepted(listener.accept().expect("the exchange connects").0)
+        let (socket, _) = listener.accept().expect("the exchange connects");
+        socket.set_nodelay(true).expect("a live socket");
+        Wire::over(Stream::Tcp(socket))
     }
 
-    fn accepted(stream: TcpStream) -> Wire {
-        stream.set_nodelay(true).expect("a live socket");
+    /// Messages over a stream that stands.
+    pub fn over(stream: Stream) -> Wire {
         Wire::Tcp { stream, rest: Vec::new() }
     }
 
@@ -64,8 +78,8 @@ impl Wire {
     pub fn local(&self) -> SocketAddr {
         match self {
             Wire::Udp { socket, .. } => socket.local_addr(),
-            Wire::Tcp { stream, .. } => stream.local_addr(),
-            Wire::Ws(socket) => socket.stream.local_addr(),
+            Wire::Tcp { stream, .. } => stream.socket().local_addr(),
+            Wire::Ws(socket) => socket.stream.socket().local_addr(),
         }
         .expect("a bound socket has an address")
     }
@@ -74,7 +88,9 @@ impl Wire {
     pub fn name(&self) -> &'static str {
         match self {
             Wire::Udp { .. } => "UDP",
+            Wire::Tcp { stream, .. } if stream.is_secure() => "TLS",
             Wire::Tcp { .. } => "TCP",
+            Wire::Ws(socket) if socket.stream.is_secure() => "WSS",
             Wire::Ws(_) => "WS",
         }
     }
@@ -83,7 +99,7 @@ impl Wire {
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         match self {
             Wire::Udp { socket, server } => socket.send_to(bytes, *server).is_ok(),
-            Wire::Tcp { stream, .. } => stream.write_all(bytes).is_ok(),
+            Wire::Tcp { stream, .. } => stream.write_all(bytes).and_then(|()| stream.flush()).is_ok(),
             Wire::Ws(socket) => socket.send(bytes),
         }
     }
@@ -106,7 +122,7 @@ impl Wire {
                     return Ok(Some(message));
                 }
                 let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-                let _ = stream.set_read_timeout(Some(left));
+                stream.wait(left);
                 let mut buffer = [0; 65_536];
                 match stream.read(&mut buffer) {
                     Ok(0) => return Err(Closed),

@@ -163,12 +163,16 @@ pub(crate) fn put_ip(ip: IpAddr, out: &mut Vec<u8>) {
     }
 }
 
-/// `;transport=tcp` and its like; UDP needs none.
+/// `;transport=tcp` and its like; UDP needs none. A URI knows one word for WebSockets, secure or not (RFC 7118
+/// §5.2.4).
 pub(crate) fn put_transport(transport: Transport, out: &mut Vec<u8>) {
-    if transport != Transport::Udp {
-        out.extend_from_slice(b";transport=");
-        out.extend_from_slice(transport.param_name().as_bytes());
-    }
+    let name = match transport {
+        Transport::Udp => return,
+        Transport::Wss => Transport::Ws.param_name(),
+        Transport::Tcp | Transport::Tls | Transport::Ws => transport.param_name(),
+    };
+    out.extend_from_slice(b";transport=");
+    out.extend_from_slice(name.as_bytes());
 }
 
 #[cfg(test)]

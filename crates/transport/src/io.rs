@@ -312,6 +312,11 @@ impl<M> Io<M> {
             began: self.now,
         });
         self.by_remote.insert((transport, remote, name), id);
+        if name != HostName::NONE {
+            // Whoever proved a name at an address is reached there by the address too: gateways write it into
+            // their Contact, and their certificate seldom holds it (RFC 5923 §5 reuses in the same way).
+            self.by_remote.entry((transport, remote, HostName::NONE)).or_insert(id);
+        }
         if let Ok(mut alive) = self.alive.lock() {
             alive.insert(id);
         }
@@ -384,9 +389,11 @@ impl<M> Io<M> {
         if let Ok(mut alive) = self.alive.lock() {
             alive.remove(&id);
         }
-        let key = (c.flow.transport, c.flow.remote, c.name);
-        if self.by_remote.get(&key) == Some(&id) {
-            self.by_remote.remove(&key);
+        for name in [c.name, HostName::NONE] {
+            let key = (c.flow.transport, c.flow.remote, name);
+            if self.by_remote.get(&key) == Some(&id) {
+                self.by_remote.remove(&key);
+            }
         }
         if c.accepted
             && let Some(n) = self.per_address.get_mut(&c.flow.remote.ip())

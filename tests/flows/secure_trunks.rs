@@ -1,0 +1,113 @@
+//! Trunks over TLS: out, in, and a gateway that cannot prove who it is.
+
+use std::net::{SocketAddr, TcpListener};
+
+use trunkline_tests::{Authority, Exchange, Resources, Ua, Wire, free_port};
+
+use super::transports::{reinvite, within};
+use super::{DOMAIN, at, registered};
+
+const NUMBER: &str = "+17066041487";
+const CALLED: &str = "+17853178070";
+const GATEWAY: &str = "sip.provider.test";
+
+/// A domain whose other calls leave over TLS to the gateway's name, which `dns.hosts` knows.
+fn start(authority: &Authority, gateway: SocketAddr) -> (Exchange, SocketAddr) {
+    let tls = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let uri = format!("{GATEWAY}:{}", gateway.port());
+    let resources = Resources::new()
+        .domain_with(DOMAIN, "all", &[(".*", NUMBER)], "")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .trunk("provider", "trunk.test", &[(&uri, 1, "tls")], None)
+        .number(NUMBER, "provider", &at("1001"));
+    let config = format!(
+        "{}dns: {{hosts: {{{GATEWAY}: [127.0.0.1]}}}}\nrouting: {{qualifySeconds: 0}}\n",
+        authority.config(&["127.0.0.1"])
+    );
+    let exchange = Exchange::start_with(&resources, &config, &[("TRUNKLINE_LISTEN_TLS", &tls.to_string())]);
+    (exchange, tls)
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = listener.local_addr().expect("bound");
+    (listener, at)
+}
+
+#[test]
+fn out_over_tls_to_a_gateway_that_proves_its_name() {
+    let authority = Authority::new();
+    let (listener, gateway) = listener();
+    let (exchange, _) = start(&authority, gateway);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at(CALLED));
+    let invite = caller.call(&invite);
+    let stream = authority.accept(&listener, &[GATEWAY]).expect("the exchange likes our certificate");
+    let mut provider = Ua::new(Wire::over(stream), CALLED, GATEWAY, "");
+    let arrived = provider.request_of("INVITE");
+    assert!(arrived.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/TLS ")), "{arrived:?}");
+    assert_eq!(arrived.list("Record-Route").len(), 2, "{arrived:?}");
+    let sent = provider.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let mut a = trunkline_tests::Dialog::of_caller(&invite, &ok);
+    let mut b = trunkline_tests::Dialog::of_callee(&arrived, &sent);
+    let ack = a.request(&caller, "ACK");
+    caller.send(&ack);
+    provider.request_of("ACK");
+    reinvite(&mut caller, &mut a, &mut provider);
+    reinvite(&mut provider, &mut b, &mut caller);
+    within("BYE", &mut provider, &mut b, &mut caller);
+}
+
+#[test]
+fn in_over_tls_from_a_gateway() {
+    let authority = Authority::new();
+    let (_listener, gateway) = listener();
+    let (exchange, tls) = start(&authority, gateway);
+    let mut callee = registered(&exchange, "1001");
+    let mut provider = Ua::new(Wire::tls(tls, &authority), "+4930123456", "trunk.test", "");
+    let invite = provider.invite(&format!("sip:{NUMBER}@trunk.test"));
+    provider.send(&invite);
+    let arrived = callee.request_of("INVITE");
+    let sent = callee.accept(&arrived);
+    let ok = provider.status_for(&invite, 200);
+    let mut a = trunkline_tests::Dialog::of_caller(&invite, &ok);
+    let mut b = trunkline_tests::Dialog::of_callee(&arrived, &sent);
+    let ack = a.request(&provider, "ACK");
+    provider.send(&ack);
+    callee.request_of("ACK");
+    reinvite(&mut provider, &mut a, &mut callee);
+    reinvite(&mut callee, &mut b, &mut provider);
+    within("BYE", &mut callee, &mut b, &mut provider);
+}
+
+/// Calls out to a gateway whose certificate somebody signed for some name: the caller's answer. The gateway must see
+/// no SIP.
+fn refused(signer: &Authority, believed: &Authority, name: &str) -> u16 {
+    let (listener, gateway) = listener();
+    let (exchange, _) = start(believed, gateway);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at(CALLED));
+    let invite = caller.call(&invite);
+    let heard = match signer.accept(&listener, &[name]) {
+        // TLS 1.3 lets the server finish first; the client's refusal comes behind.
+        Ok(stream) => Wire::over(stream).recv(std::time::Duration::from_secs(5)).is_ok_and(|m| m.is_some()),
+        Err(_) => false,
+    };
+    assert!(!heard, "a gateway that did not prove its name got a request");
+    let failure = caller.final_for(&invite);
+    caller.acknowledge_failure(&invite, &failure);
+    failure.status()
+}
+
+#[test]
+fn a_gateway_with_a_certificate_for_another_name_gets_no_call() {
+    let authority = Authority::new();
+    assert!(refused(&authority, &authority, "sip.other.test") >= 500);
+}
+
+#[test]
+fn a_gateway_whose_certificate_nobody_known_signed_gets_no_call() {
+    let (stranger, believed) = (Authority::new(), Authority::new());
+    assert!(refused(&stranger, &believed, GATEWAY) >= 500);
+}

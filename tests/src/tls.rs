@@ -1,0 +1,111 @@
+//! Certificates of a test: an authority of its own, whom phones believe and nobody else.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+use crate::scratch::Scratch;
+use crate::stream::Stream;
+
+/// Somebody who signs certificates; its files lie in a folder of its own.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: Scratch,
+}
+
+impl Authority {
+    /// A new one with a key of its own.
+    pub fn new() -> Authority {
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, "Authority of the tests");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");
+        let folder = Scratch::new("authority");
+        folder.write("ca.pem", issuer.pem());
+        Authority { issuer, folder }
+    }
+
+    /// Its certificate, PEM.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Makes a certificate for these names or addresses; the files of chain and key, PEM.
+    pub fn sign(&self, names: &[&str]) -> (PathBuf, PathBuf) {
+        let key = KeyPair::generate().expect("a key");
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let file = names.first().map_or_else(String::new, |name| name.replace([':', '*'], "_"));
+        let params = CertificateParams::new(names).expect("names of a certificate");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        (
+            self.folder.write(&format!("{file}.pem"), certificate.pem()),
+            self.folder.write(&format!("{file}.key"), key.serialize_pem()),
+        )
+    }
+
+    /// Lines of `trunkline.yaml`: the exchange shows a certificate for these names, and believes this authority.
+    pub fn config(&self, names: &[&str]) -> String {
+        let (chain, key) = self.sign(names);
+        let show = |path: PathBuf| path.display().to_string();
+        format!("tls: {{cert: {}, key: {}, trustedCa: {}}}\n", show(chain), show(key), show(self.file()))
+    }
+
+    /// Connects as a phone does that believes nobody else; the certificate must be for `name`.
+    pub fn connect(&self, server: SocketAddr, name: &str) -> Stream {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a certificate");
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(name.to_owned()).expect("a host name or an address");
+        let session = ClientConnection::new(Arc::new(config), name).expect("a session");
+        let socket = TcpStream::connect_timeout(&server, Duration::from_secs(3)).expect("a TCP connection");
+        socket.set_nodelay(true).expect("a live socket");
+        let mut tls = StreamOwned::new(session, socket);
+        while tls.conn.is_handshaking() {
+            tls.conn.complete_io(&mut tls.sock).expect("a TLS handshake");
+        }
+        Stream::TlsClient(Box::new(tls))
+    }
+
+    /// Takes a TLS connection that the exchange makes, with a certificate for `names`; why it came to none when
+    /// the exchange does not like it.
+    pub fn accept(&self, listener: &TcpListener, names: &[&str]) -> std::io::Result<Stream> {
+        let (chain, key) = self.sign(names);
+        let chain = CertificateDer::from_pem_file(chain).expect("our certificate");
+        let key = PrivateKeyDer::from_pem_file(key).expect("our key");
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key)
+            .expect("a certificate and its key");
+        let session = ServerConnection::new(Arc::new(config)).expect("a session");
+        let (socket, _) = listener.accept()?;
+        socket.set_nodelay(true)?;
+        let mut tls = StreamOwned::new(session, socket);
+        while tls.conn.is_handshaking() {
+            tls.conn.complete_io(&mut tls.sock)?;
+        }
+        Ok(Stream::TlsServer(Box::new(tls)))
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Authority::new()
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
