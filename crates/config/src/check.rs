@@ -46,8 +46,6 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
 
     let message = "failoverMs must be between 100 and 32000";
     unless((100..=32_000).contains(&config.dns.failover_ms), "dns.failoverMs", message);
-    let message = "flowTimerSeconds must be below limits.idleSeconds: silent connections are closed then";
-    unless(r.flow_timer_seconds < l.idle_seconds, "registrar.flowTimerSeconds", message);
 
     let message = "noAnswerSeconds must be between 1 and 3600";
     unless((1..=3600).contains(&config.routing.no_answer_seconds), "routing.noAnswerSeconds", message);

@@ -2,10 +2,10 @@
 
 use trunkline_calls::SessionKey;
 use trunkline_digest::{Credentials as Digest, Permit, Presented};
-use trunkline_location::Select;
+use trunkline_location::{Binding as Located, BindingId, Select};
 use trunkline_model::{Algorithm as Balance, Credentials, Tables, Trunk};
 use trunkline_routing::{
-    Answer, Backend, Binding, Diversion, Lookup, Party, Plan, Request, Route, Step, Verdict,
+    Answer, Backend, Binding, Diversion, Gruu, Lookup, Outcome, Party, Plan, Request, Route, Step, Verdict,
 };
 use trunkline_sip::{HeaderName, ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
@@ -13,8 +13,10 @@ use trunkline_transport::Io;
 use crate::calls::Parties;
 use crate::divert::Fallback;
 use crate::edge::Edge;
+use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
+use crate::ways::{Reach, reach};
 
 impl Edge {
     /// Runs the router to its end: the decision stands in `plan`.
@@ -29,24 +31,32 @@ impl Edge {
         let shared = self.shared.clone();
         let tables = shared.tables.load();
         let own = |uri: &Uri<'_>| shared.addresses.is_own(uri);
+        let ours = || own(uri) || tables.domain_by_uri(uri.host).is_some();
+        let named = Named::read(uri, &shared.secret).filter(|_| ours());
+        let aor = named.as_ref().and_then(|n| n.user.as_deref());
+        let uri = Uri { user: aor.or(uri.user), ..*uri };
         // xorshift: only spreads load.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         let mut request = Request::with_uri(
             inbound.message,
-            *uri,
+            uri,
             *inbound.flow,
             &shared.config.routing,
             &own,
             self.random,
         )?;
         request.diversion = diversion;
+        request.gruu = named.as_ref().map(|n| Gruu { instance: &n.instance, registration: n.registration });
         let mut route = Route::default();
         let mut step = route.start(&request, plan);
         while let Step::Need(lookup) = step {
             let answer = self.answer(io, inbound, &tables, &lookup, plan);
             step = route.step(&request, plan, answer);
+        }
+        if plan.outcome == Outcome::reply(480) && named.is_some_and(|n| self.has_ended(io, &plan.aor, &n)) {
+            plan.outcome = Outcome::reply(404);
         }
         let callee = route.callee();
         let parties = &mut self.scratch.parties;
@@ -75,9 +85,10 @@ impl Edge {
             Lookup::Authenticate { credentials } => {
                 Answer::Verdict(self.judge(io, inbound, credentials, &plan.realm))
             }
-            Lookup::Bindings { call_id, backend, affinity } => {
-                Answer::Found(self.bindings(io, plan, call_id, backend, affinity))
+            Lookup::Bindings { call_id, backend: Some(backend), affinity, gruu: None } => {
+                Answer::Found(self.chosen(io, plan, call_id, backend, affinity))
             }
+            Lookup::Bindings { gruu, .. } => Answer::Found(self.bindings(io, plan, gruu)),
             Lookup::TrunkState(trunk) => Answer::Down(self.shared.trunk_down(&trunk.reference)),
             Lookup::TrunkSource { trunk, source } => Answer::Found(self.is_trunk_source(trunk, source)),
             _ => Answer::Unavailable,
@@ -131,50 +142,70 @@ impl Edge {
         }
     }
 
-    /// Puts the contacts of the plan's AOR, or the one chosen, among its targets.
-    fn bindings(
+    /// Has the phone registered anew since its temporary GRUU was given out (RFC 5627 §3.1.2)?
+    fn has_ended(&self, io: &Io<EdgeMail>, aor: &[u8], named: &Named<'_>) -> bool {
+        let mut ended = false;
+        self.shared.location.visit(aor, io.unix_ms(), |b| {
+            ended |= is_of(&b, &named.instance, named.registration, &self.shared.secret).is_err();
+        });
+        ended
+    }
+
+    /// Puts the contacts of the plan's AOR, or those of one phone, among its targets.
+    fn bindings(&self, io: &Io<EdgeMail>, plan: &mut Plan, gruu: Option<Gruu<'_>>) -> bool {
+        let Plan { aor, targets, .. } = plan;
+        let secret = &self.shared.secret;
+        let mut found = false;
+        self.shared.location.visit(aor, io.unix_ms(), |b| {
+            let wanted = gruu.is_none_or(|g| is_of(&b, g.instance, g.registration, secret) == Ok(true));
+            if let Some(way) = reach(io, &b).filter(|_| wanted) {
+                found = true;
+                targets.push_binding(self.target(&b, way));
+            }
+        });
+        found
+    }
+
+    /// Puts the one contact of the plan's AOR that is chosen among its targets.
+    fn chosen(
         &self,
         io: &Io<EdgeMail>,
         plan: &mut Plan,
         call_id: &[u8],
-        backend: Option<Backend<'_>>,
+        backend: Backend<'_>,
         affinity: Option<&[u8]>,
     ) -> bool {
-        let now = io.unix_ms();
-        let location = &self.shared.location;
         let Plan { aor, targets, .. } = plan;
-        let mut found = false;
-        let mut push = |b: trunkline_location::Binding<'_>| {
-            found = true;
-            let reach_by_flow = b.behind_nat || b.flow.transport.is_reliable();
-            targets.push_binding(Binding {
-                uri: b.uri,
-                q: b.q,
-                flow: reach_by_flow.then_some(b.flow),
-                next_hop: None,
-                path: b.path,
-                id: b.id.0,
-            });
+        let by = Select {
+            call_id,
+            algorithm: match backend.algorithm {
+                Balance::RoundRobin => trunkline_location::Algorithm::RoundRobin,
+                Balance::LeastSessions => trunkline_location::Algorithm::LeastSessions,
+            },
+            backend: backend.reference.as_str().as_bytes(),
+            affinity: affinity.filter(|_| backend.with_session_affinity).unwrap_or_default(),
+            labels: &[],
         };
-        match backend {
-            None => {
-                location.visit(aor, now, push);
-            }
-            Some(backend) => {
-                let by = Select {
-                    call_id,
-                    algorithm: match backend.algorithm {
-                        Balance::RoundRobin => trunkline_location::Algorithm::RoundRobin,
-                        Balance::LeastSessions => trunkline_location::Algorithm::LeastSessions,
-                    },
-                    backend: backend.reference.as_str().as_bytes(),
-                    affinity: affinity.filter(|_| backend.with_session_affinity).unwrap_or_default(),
-                    labels: &[],
-                };
-                let calls = &self.shared.calls;
-                location.select(aor, &by, now, |id| calls.sessions(SessionKey::binding(id.0)), &mut push);
-            }
+        let sessions = |id: BindingId| self.shared.calls.sessions(SessionKey::binding(id.0));
+        let reachable = |b: &Located<'_>| reach(io, b).is_some();
+        let found = self.shared.location.select(aor, &by, io.unix_ms(), sessions, reachable, |b| {
+            reach(io, &b).map(|way| targets.push_binding(self.target(&b, way)))
+        });
+        found.flatten().is_some()
+    }
+
+    fn target<'b>(&self, b: &Located<'b>, way: Reach) -> Binding<'b> {
+        // The flows of one phone are known by its instance (RFC 5626 §6).
+        let is_flow = b.reg_id != 0 && !b.instance.is_empty();
+        Binding {
+            uri: b.uri,
+            q: b.q,
+            flow: way.flow,
+            flow_only: way.flow_only,
+            phone: if is_flow { self.shared.secret.registration(b"", b.instance) | 1 } else { 0 },
+            next_hop: None,
+            path: b.path,
+            id: b.id.0,
         }
-        found
     }
 }

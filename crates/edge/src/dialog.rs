@@ -1,7 +1,7 @@
 //! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
 
 use trunkline_proxy::{FlowToken, Side};
-use trunkline_sip::{ConnectionId, Method, Transport, Uri};
+use trunkline_sip::{ConnectionId, HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Io};
 
@@ -10,10 +10,12 @@ use crate::context::{Cancel, Client, Limit, TargetInfo};
 use crate::edge::Edge;
 use crate::forward;
 use crate::forwarding::Outgoing;
+use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
-use crate::resolver::{Resolved, Spare};
+use crate::resolver::{Question, Resolved, Spare};
 use crate::routes::{Dialog, Routes};
+use crate::ways::reach;
 use trunkline_sip::Message;
 use trunkline_transaction::timers::T1_64;
 use trunkline_transaction::{NonInviteClient, Slot};
@@ -25,6 +27,13 @@ enum Next<'a> {
     Nowhere,
     /// A name has to be looked up first; the request will be looked at again.
     Later,
+}
+
+impl<'a> Outgoing<'a> {
+    fn to(mut self, egress: Egress, spare: Spare) -> Next<'a> {
+        self.egress = egress;
+        Next::To(self, spare)
+    }
 }
 
 impl Edge {
@@ -42,8 +51,10 @@ impl Edge {
         let (outgoing, spare) = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri) {
             Next::To(outgoing, spare) => (outgoing, spare),
             Next::Nowhere => {
-                // 430 tells the sender that the flow to the other side is gone (RFC 5626 §5.3.1).
-                self.refuse(io, inbound, 430, None);
+                // 430 tells a proxy that the flow to the other side is gone; phones are never told so
+                // (RFC 5626 §11.5).
+                let relayed = inbound.message.list(HeaderName::Via).count() > 1;
+                self.refuse(io, inbound, if relayed { 430 } else { 480 }, None);
                 self.scratch.contacts = old_uri;
                 return;
             }
@@ -111,15 +122,24 @@ impl Edge {
                 Side::Caller => &dialog.token.callee,
                 Side::Callee => &dialog.token.caller,
             };
-            if let Some(flow) = flow {
-                let egress = egress_of(flow);
-                if !flow.transport.is_reliable() || io.is_connected(flow.connection) {
-                    out.egress = egress;
-                    return Next::To(out, Spare::default());
-                }
-                if flow.transport != Transport::Tcp {
-                    return Next::Nowhere;
-                }
+            let alive = flow.filter(|f| !f.transport.is_reliable() || io.is_connected(f.connection));
+            // A GRUU of ours is translated, and finds the phone on whatever flow it has now (RFC 5627 §5.1).
+            if routes.last.is_none()
+                && let Some(way) = self.phone_named(io, uri, old_uri)
+            {
+                out.uri = old_uri;
+                return match (alive, way) {
+                    (Some(flow), _) => out.to(egress_of(&flow), Spare::default()),
+                    (None, Resolved::To(egress, spare)) => out.to(egress, spare),
+                    (None, Resolved::Nowhere) => Next::Nowhere,
+                    (None, Resolved::Later(question)) => self.wait(inbound, question),
+                };
+            }
+            if let Some(flow) = alive {
+                return out.to(egress_of(&flow), Spare::default());
+            }
+            if flow.is_some_and(|f| !f.listens) || self.is_our_gruu(uri) {
+                return Next::Nowhere;
             }
             if uri.user.is_none() && self.shared.addresses.is_own(uri) && routes.last.is_none() {
                 return Next::Nowhere;
@@ -127,16 +147,51 @@ impl Edge {
         }
         match self.shared.resolver.resolve_uri(target) {
             Resolved::To(egress, spare) => {
-                out.egress = egress;
                 out.may_grow = Uri::parse(target).is_ok_and(|u| u.param("transport").is_none());
-                Next::To(out, spare)
+                out.to(egress, spare)
             }
             Resolved::Nowhere => Next::Nowhere,
-            Resolved::Later(question) => {
-                self.shared.resolver.ask(question, *inbound.flow, m.bytes, self.shard);
-                Next::Later
-            }
+            Resolved::Later(question) => self.wait(inbound, question),
         }
+    }
+
+    fn is_our_gruu(&self, uri: &Uri<'_>) -> bool {
+        let ours = || {
+            self.shared.addresses.is_own(uri) || self.shared.tables.load().domain_by_uri(uri.host).is_some()
+        };
+        uri.param("gr").is_some() && ours()
+    }
+
+    fn wait<'a>(&self, inbound: &Inbound<'_>, question: Question) -> Next<'a> {
+        self.shared.resolver.ask(question, *inbound.flow, inbound.message.bytes, self.shard);
+        Next::Later
+    }
+
+    /// The phone a GRUU of ours names: how it is reached now, with its Contact in `contact`. `None`: the URI is no
+    /// GRUU of ours, or the phone is not registered.
+    fn phone_named(&self, io: &Io<EdgeMail>, uri: &Uri<'_>, contact: &mut Vec<u8>) -> Option<Resolved> {
+        let shared = &self.shared;
+        let named = Named::read(uri, &shared.secret)?;
+        let tables = shared.tables.load();
+        let own = || shared.addresses.is_own(uri).then_some(shared.config.routing.default_domain.as_bytes());
+        let domain = tables.domain_by_uri(uri.host).or_else(|| tables.domain_by_uri(own()?))?;
+        let own_user = uri.user_decoded();
+        let user = named.user.as_deref().or(own_user.as_deref())?;
+        let aor = [b"sip:", user, b"@", domain.domain_uri.as_bytes()].concat();
+        let mut found = None;
+        shared.location.visit(&aor, io.unix_ms(), |b| {
+            if found.is_some() || is_of(&b, &named.instance, named.registration, &shared.secret) != Ok(true) {
+                return;
+            }
+            let Some(way) = reach(io, &b) else { return };
+            contact.clear();
+            contact.extend_from_slice(b.uri);
+            found = Some(match way.flow {
+                Some(flow) => Resolved::To(Egress::back(&flow), Spare::default()),
+                None => self.way_by_uri(b.path, b.uri),
+            });
+        });
+        found
     }
 
     /// An ACK: to a failure it ends here (§17.2.1), to a 2xx it follows the dialog.

@@ -3,10 +3,10 @@
 use arrayvec::ArrayVec;
 use memchr::memmem;
 use smallvec::SmallVec;
-use trunkline_proxy::{Branch as BranchName, FlowToken, ResponseContext, RouteToken, StatelessBranch};
+use trunkline_proxy::{Branch as BranchName, ResponseContext, RouteToken, StatelessBranch};
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
-use trunkline_sip::{Address, Flow, HeaderName, Method, Transport, Uri, seconds};
+use trunkline_sip::{HeaderName, Method, Transport, Uri, seconds};
 use trunkline_transaction::{Slot, TransactionKey};
 use trunkline_transport::{Egress, Io, Sent};
 
@@ -15,9 +15,10 @@ use crate::context::{Branch, Cancel, Client, Context, Later, Limit, Server, Targ
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::{self, Edits};
-use crate::inbound::{Inbound, sender_is_translated};
+use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::resolver::{Resolved, Spare};
+use crate::ways::flow_token;
 
 /// Targets of one request, at most; more contacts are not rung.
 const MOST_TARGETS: usize = 32;
@@ -65,7 +66,7 @@ impl Edge {
         let targets = targets.get(..MOST_TARGETS.min(targets.len())).unwrap_or_default();
         let mut ways: ArrayVec<Option<(Egress, Spare)>, MOST_TARGETS> = ArrayVec::new();
         for target in targets {
-            match self.way_to(io, plan, target) {
+            match self.way_to(plan, target) {
                 Resolved::To(egress, spare) => ways.push(Some((egress, spare))),
                 Resolved::Nowhere => ways.push(None),
                 // The request is looked at again when the name is known; its repetitions are too, and find the
@@ -86,9 +87,10 @@ impl Edge {
             }
             return false;
         };
-        let caller = if plan.record_route { self.caller_flow(inbound) } else { None };
+        let caller = if plan.record_route { self.caller_flow(io, inbound) } else { None };
         let token = |target: &Target| {
-            plan.record_route.then(|| RouteToken { caller, callee: target.flow.as_ref().map(flow_token) })
+            let callee = target.flow.as_ref().map(|flow| flow_token(flow, !target.flow_only));
+            plan.record_route.then_some(RouteToken { caller, callee })
         };
         let outgoing = |target: &'_ Target, egress: Egress, breadth: Option<u32>| Outgoing {
             uri: plan.targets.text(target.uri),
@@ -110,7 +112,7 @@ impl Edge {
             }
             return true;
         }
-        let first_group = targets.iter().take_while(|t| t.group == first.group).count();
+        let first_group = targets.iter().filter(|t| !t.alternate && t.group == first.group).count();
         let breadth = match self.breadth(inbound, first_group as u32) {
             Ok(breadth) => breadth,
             Err(()) => {
@@ -139,21 +141,28 @@ impl Edge {
             }
         }
         let failover = self.shared.config.failover.as_millis() as u32;
-        for (i, (target, way)) in targets.iter().zip(ways).enumerate() {
-            let (egress, spare) = way.unzip();
+        let last_group = targets.iter().map(|t| t.group).max().unwrap_or(0);
+        if let Some(context) = self.contexts.get_mut(slot) {
+            context.flows.clear();
+        }
+        // A phone's further flows are put by first: whether there are any says how patient the first one is.
+        let alternates = targets.iter().enumerate().filter(|(_, t)| t.alternate);
+        let in_order = alternates.chain(targets.iter().enumerate().filter(|(_, t)| !t.alternate));
+        for (i, target) in in_order {
+            let (egress, spare) = ways.get_mut(i).and_then(Option::take).unzip();
             let info = TargetInfo {
                 trunk: target.trunk.clone(),
                 trunk_uri: target.trunk_uri,
                 credentials: target.credentials.clone(),
                 authenticated: false,
                 // Patience is short only while there is another way.
-                silence: target.timeout_ms.filter(|_| targets.last().is_some_and(|l| l.group > target.group)),
+                silence: target.timeout_ms.filter(|_| last_group > target.group),
                 patience: target.timeout_ms.unwrap_or(failover),
                 spare: spare.unwrap_or_default(),
-                phone: 0,
+                phone: target.phone,
                 binding: target.binding_id,
             };
-            if i < first_group {
+            if !target.alternate && target.group == first.group {
                 match egress {
                     Some(egress) => {
                         let out = outgoing(target, egress, breadth);
@@ -162,14 +171,7 @@ impl Edge {
                     None => self.push_dead(slot, info),
                 }
             } else {
-                self.put_off(
-                    inbound,
-                    slot,
-                    egress.map(|w| outgoing(target, w, breadth)),
-                    plan,
-                    target.group,
-                    info,
-                );
+                self.put_off(inbound, slot, egress.map(|w| outgoing(target, w, breadth)), plan, target, info);
             }
         }
         self.after_start(io, slot);
@@ -325,13 +327,20 @@ impl Edge {
         slot: Slot,
         outgoing: Option<Outgoing<'_>>,
         plan: &Plan,
-        group: u8,
+        of: &Target,
         target: TargetInfo,
     ) {
         let Some(context) = self.contexts.get(slot) else { return };
-        let name = self.branch_name(slot, context.branches.len() + context.later.len(), context.loop_mac);
-        let mut later =
-            Later { request: Vec::new(), branch_at: 0, egress: None, fallback: None, group, target };
+        // Any name of the right length: its own is written when it is sent.
+        let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
+        let mut later = Later {
+            request: Vec::new(),
+            branch_at: 0,
+            egress: None,
+            fallback: None,
+            group: of.group,
+            target,
+        };
         if let Some(o) = outgoing {
             let mut out = std::mem::take(&mut self.scratch.out);
             later.fallback = self.build(inbound, &o, Some(plan), &name, &mut out);
@@ -344,7 +353,8 @@ impl Edge {
             self.scratch.out = out;
         }
         if let Some(context) = self.contexts.get_mut(slot) {
-            context.later.insert(0, later);
+            let list = if of.alternate { &mut context.flows } else { &mut context.later };
+            list.insert(0, later);
         }
     }
 
@@ -462,59 +472,6 @@ impl Edge {
                 if breadth < branches || breadth == 0 { Err(()) } else { Ok(Some(breadth / branches.max(1))) }
             }
         }
-    }
-
-    /// How later requests of the dialog reach the caller, where its Contact does not say: a client's connection,
-    /// or the public side of its NAT.
-    fn caller_flow(&self, inbound: &Inbound<'_>) -> Option<FlowToken> {
-        let flow = inbound.flow;
-        if flow.transport.is_reliable() {
-            return Some(flow_token(flow));
-        }
-        let contact = inbound.message.list(HeaderName::Contact).next()?.ok()?;
-        let uri = Address::parse(contact, "Contact").ok()?.parsed_uri().ok()?;
-        let ip = uri.ip()?;
-        let port = uri.port.unwrap_or(Transport::Udp.default_port());
-        if (ip, port) == (flow.remote.ip(), flow.remote.port()) {
-            return None;
-        }
-        let behind_nat = sender_is_translated(&inbound.via, flow)
-            || ip == flow.remote.ip() && inbound.via.port.unwrap_or(5060) != flow.remote.port();
-        behind_nat.then(|| flow_token(flow))
-    }
-
-    /// Where a target of the plan is reached.
-    fn way_to(&self, io: &Io<EdgeMail>, plan: &Plan, target: &Target) -> Resolved {
-        if let Some(flow) = &target.flow {
-            if !flow.transport.is_reliable() || io.is_connected(flow.connection) {
-                return Resolved::To(Egress::back(flow), Spare::default());
-            }
-            // The connection is gone. Only a TCP or TLS client may listen where its Contact says.
-            if flow.transport != Transport::Tcp {
-                return Resolved::Nowhere;
-            }
-        }
-        if let Some(hop) = &target.next_hop {
-            return self.shared.resolver.resolve(plan.targets.text(hop.host), hop.port, hop.transport);
-        }
-        let path = plan.targets.text(target.path);
-        let first = trunkline_sip::List::new(path).flatten().next().filter(|p| !p.is_empty());
-        let uri = match first.map(|p| Address::parse(p, "Path")) {
-            Some(Ok(address)) => address.uri,
-            Some(Err(_)) => return Resolved::Nowhere,
-            None => plan.targets.text(target.uri),
-        };
-        self.shared.resolver.resolve_uri(uri)
-    }
-}
-
-/// A flow as a route token keeps it.
-pub(crate) fn flow_token(flow: &Flow) -> FlowToken {
-    FlowToken {
-        transport: flow.transport,
-        local_port: flow.local.port(),
-        remote: flow.remote,
-        connection: flow.connection,
     }
 }
 

@@ -17,8 +17,10 @@ mod edge;
 mod failover;
 mod forward;
 mod forwarding;
+mod gruu;
 mod inbound;
 mod mail;
+mod outbound;
 mod pool;
 mod qualify;
 mod readdress;
@@ -30,6 +32,7 @@ mod routes;
 mod shared;
 mod timing;
 mod trunk_auth;
+mod ways;
 
 pub use config::{EdgeConfig, RegistrarConfig};
 pub use counters::{Counter, Counters};

@@ -12,8 +12,10 @@ use trunkline_sip::{Address, HeaderName, Method, ParseError, Scheme, Transport, 
 use trunkline_transport::Io;
 
 use crate::edge::Edge;
+use crate::gruu::put_gruus;
 use crate::inbound::{Inbound, sender_is_translated};
 use crate::mail::EdgeMail;
+use crate::outbound::{Extensions, Unfit};
 
 /// Contacts in one REGISTER, at most.
 const MOST_CONTACTS: usize = 32;
@@ -120,6 +122,13 @@ impl Edge {
                 return self.reply(io, inbound, 423, None, &extra);
             }
         };
+        let extensions = match Extensions::read(m, &changes) {
+            Ok(extensions) => extensions,
+            Err(Unfit::NotAlone) => return self.refuse(io, inbound, 400, Some("reg-id Stands Alone")),
+            Err(Unfit::FirstHop) => {
+                return self.refuse(io, inbound, 439, Some("First Hop Lacks Outbound Support"));
+            }
+        };
         let mut path = std::mem::take(&mut self.scratch.text);
         path.clear();
         for element in m.list(HeaderName::Path).flatten() {
@@ -132,7 +141,7 @@ impl Edge {
         if wildcard {
             register.contacts = Contacts::Wildcard;
         }
-        register.behind_nat = self.is_behind_nat(inbound);
+        register.behind_nat = path.is_empty() && (extensions.outbound || self.is_behind_nat(inbound));
         register.path = &path;
         register.user_agent = m.header(HeaderName::UserAgent).unwrap_or_default();
         register.max_contacts = Some(max_contacts.unwrap_or(bounds.max_contacts) as usize);
@@ -140,8 +149,14 @@ impl Edge {
         let now = io.unix_ms();
         let mut list = std::mem::take(&mut self.scratch.contacts);
         list.clear();
-        let result =
-            self.shared.location.register(&register, now, |binding| put_contact(&binding, now, &mut list));
+        let secret = &self.shared.secret;
+        let result = self.shared.location.register(&register, now, |binding| {
+            put_contact(&binding, now, &mut list);
+            if extensions.gruu {
+                put_gruus(&binding, aor, secret, &mut list);
+            }
+            list.extend_from_slice(b"\r\n");
+        });
         match result {
             Ok(_) => {
                 self.counters.registered.add();
@@ -149,6 +164,9 @@ impl Edge {
                     list.extend_from_slice(b"Path: ");
                     list.extend_from_slice(&path);
                     list.extend_from_slice(b"\r\n");
+                }
+                if !list.is_empty() {
+                    extensions.put_lines(inbound, &bounds, &self.shared.addresses, &mut list);
                 }
                 self.reply(io, inbound, 200, None, &list);
             }
@@ -213,7 +231,7 @@ impl Edge {
     }
 
     /// Can the contact be reached only the way its REGISTER came?
-    fn is_behind_nat(&self, inbound: &Inbound<'_>) -> bool {
+    pub(crate) fn is_behind_nat(&self, inbound: &Inbound<'_>) -> bool {
         let flow = inbound.flow;
         // Browsers cannot be connected to (RFC 7118 §5), nor can TLS clients without a certificate.
         if !matches!(flow.transport, Transport::Udp | Transport::Tcp)
@@ -271,7 +289,7 @@ fn thousandths(text: &[u8]) -> Option<u16> {
     (q <= 1000).then_some(q)
 }
 
-/// One Contact of the 200.
+/// One Contact of the 200, without its line end.
 fn put_contact(binding: &trunkline_location::Binding<'_>, now: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Contact: <");
     out.extend_from_slice(binding.uri);
@@ -293,7 +311,6 @@ fn put_contact(binding: &trunkline_location::Binding<'_>, now: u64, out: &mut Ve
         }
     }
     out.extend_from_slice(binding.params);
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

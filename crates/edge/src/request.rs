@@ -315,5 +315,5 @@ impl Edge {
 
 /// Extensions a request to the exchange itself may require.
 fn is_supported(tag: &[u8]) -> bool {
-    [&b"path"[..], b"outbound", b"gruu", b"gin"].iter().any(|t| tag.eq_ignore_ascii_case(t))
+    [&b"path"[..], b"outbound", b"gruu"].iter().any(|t| tag.eq_ignore_ascii_case(t))
 }

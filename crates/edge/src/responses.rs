@@ -330,6 +330,10 @@ impl Edge {
                 lower_cseq(&mut out, m.cseq(), added);
             }
         }
+        if code == 430 {
+            // That was about one flow, and there is no other; who called is not to see it (RFC 5626 §11.5).
+            replace_status_line(&mut out, b"SIP/2.0 480 Temporarily Unavailable");
+        }
         if code == 503 {
             // Only this branch is out of service, not we (RFC 3261 §16.7 step 6).
             replace_status_line(&mut out, b"SIP/2.0 500 Server Internal Error");

@@ -104,7 +104,7 @@ fn main() {
     let begun = on_processor();
     for n in 0..all.min(10_000) * 10 {
         let by = Select { call_id: load.calls[n % 1000].as_bytes(), ..Select::default() };
-        location.select(load.aors[n % 1000].as_bytes(), &by, now, |_| 0, |b| black_box(b.id));
+        location.select(load.aors[n % 1000].as_bytes(), &by, now, |_| 0, |_| true, |b| black_box(b.id));
     }
     report("select, with call pinning", all.min(10_000) * 10, begun);
     let begun = Instant::now();

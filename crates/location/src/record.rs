@@ -335,6 +335,15 @@ impl Part<'_> {
         (std::cmp::Reverse(q), std::cmp::Reverse(id))
     }
 
+    /// The instance of the phone it is one of the flows of (RFC 5626).
+    pub fn flow_of(&self) -> Option<&[u8]> {
+        let (instance, reg_id) = match self {
+            Part::Kept(entry) => (entry.texts().instance, entry.reg_id()),
+            Part::New(head, texts) => (texts.instance, head.reg_id),
+        };
+        (reg_id != 0 && !instance.is_empty()).then_some(instance)
+    }
+
     fn len(&self) -> usize {
         match self {
             Part::Kept(entry) => entry.bytes.len(),

@@ -161,15 +161,23 @@ fn texts<'a>(register: &Register<'a>, change: &ContactChange<'a>) -> Texts<'a> {
     }
 }
 
-/// The binding a contact is about: by instance and reg-id (RFC 5626 §6), else by URI.
+/// The binding a contact is about: by instance and reg-id (RFC 5626 §6), else by URI. Two flows of phones stay two,
+/// whatever URI their phones put into both.
 fn find<'r>(record: &'r [u8], change: &ContactChange<'_>) -> Option<Entry<'r>> {
-    let by_instance = (change.reg_id != 0 && !change.instance.is_empty())
+    let is_flow = change.reg_id != 0 && !change.instance.is_empty();
+    let by_instance = is_flow
         .then(|| {
             record::entries(record)
                 .find(|e| e.reg_id() == change.reg_id && e.texts().instance == change.instance)
         })
         .flatten();
-    by_instance.or_else(|| record::entries(record).find(|e| uri_equivalent(e.texts().uri, change.uri)))
+    by_instance.or_else(|| {
+        record::entries(record).find(|e| {
+            let texts = e.texts();
+            let both = is_flow && e.reg_id() != 0 && !texts.instance.is_empty();
+            !both && uri_equivalent(texts.uri, change.uri)
+        })
+    })
 }
 
 fn same(entry: &Entry<'_>, change: &ContactChange<'_>) -> bool {
@@ -328,6 +336,19 @@ fn is_live(part: &Part<'_>, now: Timestamp) -> bool {
     }
 }
 
+/// How many contacts count: the flows of one phone are one (RFC 5626 §3.1).
+fn contacts(parts: &[Part<'_>], now: Timestamp) -> usize {
+    let (mut phones, mut others): (Vec<&[u8]>, usize) = (Vec::new(), 0);
+    for part in parts.iter().filter(|p| is_live(p, now)) {
+        match part.flow_of() {
+            Some(phone) if phones.contains(&phone) => {}
+            Some(phone) => phones.push(phone),
+            None => others += 1,
+        }
+    }
+    phones.len() + others
+}
+
 fn make_room<'a>(
     parts: &mut [Part<'a>],
     register: &Register<'a>,
@@ -336,7 +357,7 @@ fn make_room<'a>(
     outcome: &mut Outcome,
 ) -> Result<(), RegisterError> {
     let max = register.max_contacts.unwrap_or(MOST).min(MOST);
-    let mut live = parts.iter().filter(|p| is_live(p, now)).count();
+    let mut live = contacts(parts, now);
     while live > max {
         let oldest = parts
             .iter_mut()
@@ -349,7 +370,7 @@ fn make_room<'a>(
             (Overflow::ReplaceOldest, Some((entry, part))) => {
                 *part = ended(&entry, register, local, now);
                 outcome.removed += 1;
-                live -= 1;
+                live = contacts(parts, now);
             }
             (Overflow::ReplaceOldest | Overflow::Fail, _) => return Err(RegisterError::TooMany { max }),
         }

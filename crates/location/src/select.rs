@@ -41,14 +41,16 @@ impl Location {
     /// Chooses one live binding of an AOR and shows it; `None` when there is none with these labels.
     ///
     /// The order is: the binding this call has, the one its affinity reference has, the algorithm. A binding
-    /// that has gone is chosen anew; a miss is not remembered. `sessions` says how many calls a binding has;
-    /// it is called while the shard is locked, so it must not come back here.
+    /// that has gone is chosen anew; a miss is not remembered. One that is not `reachable` is passed over.
+    /// `sessions` says how many calls a binding has. Both are called while the shard is locked, so they must not
+    /// come back here.
     pub fn select<T>(
         &self,
         aor: &[u8],
         by: &Select<'_>,
         now: Timestamp,
         sessions: impl Fn(BindingId) -> u32,
+        reachable: impl Fn(&Binding<'_>) -> bool,
         see: impl FnOnce(Binding<'_>) -> T,
     ) -> Option<T> {
         let call = (!by.call_id.is_empty()).then(|| self.pins.key(Kind::Call, aor, by.call_id));
@@ -57,9 +59,8 @@ impl Location {
             .with_record(aor, |bytes| {
                 let fits = |entry: &Entry<'_>| {
                     entry.live(now) && {
-                        let view = by.labels.is_empty().then_some(None);
-                        let view = view.unwrap_or_else(|| Some(entry.view(&self.locals)));
-                        view.is_none_or(|v| by.labels.iter().all(|(key, value)| v.has_label(key, value)))
+                        let view = entry.view(&self.locals);
+                        by.labels.iter().all(|(key, value)| view.has_label(key, value)) && reachable(&view)
                     }
                 };
                 let candidates = || record::entries(bytes).filter(fits);
@@ -73,7 +74,9 @@ impl Location {
                     match (affinity, by.algorithm) {
                         (None, Algorithm::RoundRobin) => {
                             let count = candidates().count();
-                            if count == 0 { None } else { candidates().nth(self.pins.turn(turn, count)) }
+                            let chosen = (count > 0).then(|| self.pins.turn(turn, count));
+                            // Connections end while we look: what was counted may be gone.
+                            chosen.and_then(|n| candidates().nth(n)).or_else(|| candidates().next())
                         }
                         (Some(_), _) | (None, Algorithm::LeastSessions) => {
                             let load = |e: &Entry<'_>| sessions(BindingId(e.id()));

@@ -267,3 +267,46 @@ fn threads_share_it() {
     assert_eq!(location.stats().bindings, 200);
     assert_eq!(location.visit(b"sip:7@h", NOW, |_| {}), 4);
 }
+
+#[test]
+fn two_flows_of_a_phone_stay_two_whatever_their_contact() {
+    let location = Location::new();
+    let flow =
+        |reg_id| ContactChange { instance: b"<urn:uuid:1>", reg_id, ..change("sip:a@phone.invalid", 60) };
+    register(&location, "one", 1, &[flow(1)], NOW).unwrap();
+    register(&location, "two", 1, &[flow(2)], NOW).unwrap();
+    assert_eq!(uris(&location, NOW).len(), 2);
+    // Each is refreshed by itself, and a phone that says no more than its Contact is a third.
+    assert_eq!(register(&location, "two", 2, &[flow(2)], NOW).unwrap().refreshed, 1);
+    let other = ContactChange { instance: b"<urn:uuid:2>", reg_id: 1, ..change("sip:a@phone.invalid", 60) };
+    assert_eq!(register(&location, "three", 1, &[other], NOW).unwrap().added, 1);
+    assert_eq!(uris(&location, NOW).len(), 3);
+}
+
+#[test]
+fn the_order_of_parameters_makes_no_other_binding() {
+    let location = Location::new();
+    register(&location, "c", 1, &[change("sip:a@h;transport=tcp;line=1", 60)], NOW).unwrap();
+    let outcome = register(&location, "c", 2, &[change("sip:a@h;line=1;transport=TCP", 60)], NOW).unwrap();
+    assert_eq!((outcome.added, outcome.refreshed), (0, 1));
+    assert_eq!(uris(&location, NOW), ["sip:a@h;line=1;transport=TCP"]);
+}
+
+#[test]
+fn flows_of_one_phone_count_once() {
+    let location = Location::new();
+    let contact = |instance: &'static [u8], reg_id| ContactChange {
+        instance,
+        reg_id,
+        ..change("sip:a@phone.invalid", 60)
+    };
+    let put = |contact: ContactChange<'_>, call: &'static str| {
+        let contacts = [contact];
+        let request =
+            Register { max_contacts: Some(1), ..Register::new(AOR, call.as_bytes(), 1, flow(), &contacts) };
+        location.register(&request, NOW, |_| {})
+    };
+    put(contact(b"<1>", 1), "a").unwrap();
+    put(contact(b"<1>", 2), "b").unwrap();
+    assert!(matches!(put(contact(b"<2>", 1), "c"), Err(RegisterError::TooMany { max: 1 })));
+}

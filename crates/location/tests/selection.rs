@@ -36,7 +36,7 @@ fn pick_with(
     by: &Select<'_>,
     sessions: impl Fn(BindingId) -> u32,
 ) -> Option<String> {
-    location.select(aor, by, NOW, sessions, |b| String::from_utf8(b.uri.to_vec()).unwrap())
+    location.select(aor, by, NOW, sessions, |_| true, |b| String::from_utf8(b.uri.to_vec()).unwrap())
 }
 
 #[test]

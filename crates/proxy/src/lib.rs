@@ -23,6 +23,7 @@ mod branch;
 mod hex;
 mod response_context;
 mod route_token;
+mod sealed;
 mod secret;
 
 pub use branch::{Branch, StatelessBranch};

@@ -18,11 +18,16 @@ pub struct FlowToken {
     pub remote: SocketAddr,
     /// The connection; [`ConnectionId::NONE`] for UDP.
     pub connection: ConnectionId,
+    /// Once the connection has ended: may the other side be connected to where its Contact says?
+    pub listens: bool,
 }
+
+/// Beside the transport's number: the other side listens.
+const LISTENS: u8 = 0x80;
 
 impl FlowToken {
     fn put(&self, out: &mut Vec<u8>) {
-        hex::put(&[self.transport as u8], out);
+        hex::put(&[self.transport as u8 | if self.listens { LISTENS } else { 0 }], out);
         hex::put(&self.local_port.to_be_bytes(), out);
         hex::put(&self.remote.port().to_be_bytes(), out);
         hex::put(&self.connection.0.to_be_bytes(), out);
@@ -47,10 +52,11 @@ impl FlowToken {
             IpAddr::from(b)
         };
         Some(FlowToken {
-            transport: Transport::ALL.into_iter().find(|x| *x as u8 == t)?,
+            transport: Transport::ALL.into_iter().find(|x| *x as u8 == t & !LISTENS)?,
             local_port: u16::from_be_bytes([l1, l0]),
             remote: SocketAddr::new(ip, u16::from_be_bytes([p1, p0])),
             connection: ConnectionId(u64::from_be_bytes(connection)),
+            listens: t & LISTENS != 0,
         })
     }
 }
@@ -139,8 +145,14 @@ mod tests {
             local_port: 5063,
             remote: "[2001:db8::7]:4711".parse().unwrap(),
             connection: ConnectionId(42),
+            listens: true,
         };
-        let v4 = FlowToken { transport: Transport::Udp, remote: "192.0.2.1:5".parse().unwrap(), ..flow };
+        let v4 = FlowToken {
+            transport: Transport::Udp,
+            remote: "192.0.2.1:5".parse().unwrap(),
+            listens: false,
+            ..flow
+        };
         for token in [
             RouteToken::default(),
             RouteToken { caller: Some(flow), callee: None },

@@ -71,4 +71,19 @@ impl Secret {
     pub fn tag(&self, via_branch: &[u8], call_id: &[u8], from_tag: &[u8]) -> u64 {
         self.mac(4, [via_branch, call_id, from_tag])
     }
+
+    /// The MAC of a sealed text.
+    pub(crate) fn sealed_mac(&self, text: &[u8]) -> u64 {
+        self.mac(5, [text])
+    }
+
+    /// One block of what sealed texts are crossed with.
+    pub(crate) fn key_stream(&self, nonce: [u8; 8], block: u64) -> u64 {
+        self.mac(6, [&nonce[..], &block.to_be_bytes()])
+    }
+
+    /// Names a phone's registration: the same as long as it keeps its Call-ID (RFC 5627 §5.4).
+    pub fn registration(&self, call_id: &[u8], instance: &[u8]) -> u64 {
+        self.mac(7, [call_id, instance])
+    }
 }

@@ -72,6 +72,8 @@ fn measure(world: &World, what: &str, text: &str) {
                             uri: b"sip:1002@10.0.0.50:5066",
                             q: 1000,
                             flow: None,
+                            flow_only: false,
+                            phone: 0,
                             next_hop: None,
                             path: b"",
                             id: 1,

@@ -6,7 +6,7 @@ use crate::explain::Fact;
 use crate::lookup::{Backend, Lookup, Step};
 use crate::party::{Direction, Party};
 use crate::plan::Plan;
-use crate::request::Request;
+use crate::request::{Gruu, Request};
 use crate::route::{Route, State};
 use crate::target::Binding;
 
@@ -16,7 +16,8 @@ impl<'s> Route<'s> {
     where
         's: 'x,
     {
-        if request.callee.is_empty() {
+        let unknown_gruu = self.gruu(request).is_some_and(|g| g.instance.is_empty());
+        if request.callee.is_empty() || unknown_gruu {
             self.note(Fact::CalleeUnknown);
             return self.reply(plan, 404);
         }
@@ -96,6 +97,11 @@ impl<'s> Route<'s> {
     {
         match peer {
             Some(peer) => self.call_peer(request, plan, peer),
+            // A phone of ours that is not there is nowhere else either.
+            None if request.gruu.is_some() => {
+                self.note(Fact::CalleeUnknown);
+                self.reply(plan, 404)
+            }
             None => self.ask_egress(request, plan),
         }
     }
@@ -118,7 +124,8 @@ impl<'s> Route<'s> {
         }
         plan.set_aor(agent.username.as_bytes(), &domain.domain_uri);
         let call_id = request.message.call_id();
-        self.need(State::Bindings, Lookup::Bindings { call_id, backend: None, affinity: None })
+        let gruu = self.gruu(request);
+        self.need(State::Bindings, Lookup::Bindings { call_id, backend: None, affinity: None, gruu })
     }
 
     pub(crate) fn call_peer<'x>(
@@ -148,7 +155,16 @@ impl<'s> Route<'s> {
         let backend = Backend { reference: &peer.reference, algorithm, with_session_affinity };
         let affinity = if with_session_affinity { self.affinity(request) } else { None };
         let call_id = request.message.call_id();
-        self.need(State::Bindings, Lookup::Bindings { call_id, backend: Some(backend), affinity })
+        let gruu = self.gruu(request);
+        self.need(State::Bindings, Lookup::Bindings { call_id, backend: Some(backend), affinity, gruu })
+    }
+
+    /// The phone that is called, where the Request-URI names one; whom a call goes on to is called as a whole.
+    pub(crate) fn gruu<'x>(&self, request: &'x Request<'_>) -> Option<Gruu<'x>>
+    where
+        's: 'x,
+    {
+        request.gruu.filter(|_| self.link.is_none() && request.diversion.is_none())
     }
 
     /// What keeps calls to this number on one instance: the header the number names, as the caller sends it or as
@@ -181,7 +197,7 @@ impl<'s> Route<'s> {
                 }
                 self.forward_to_peer(request, plan)
             }
-            Party::Peer(peer) => self.peer_address(request, plan, peer),
+            Party::Peer(peer) if self.gruu(request).is_none() => self.peer_address(request, plan, peer),
             _ if found => {
                 plan.targets.group_by_q();
                 let direction = match self.caller {
@@ -191,7 +207,7 @@ impl<'s> Route<'s> {
                 };
                 self.forward(request, plan, direction)
             }
-            _ => self.nobody_there(plan),
+            _ => self.nobody_there(request, plan),
         }
     }
 
@@ -199,7 +215,9 @@ impl<'s> Route<'s> {
     where
         's: 'x,
     {
-        let Some(address) = &peer.contact_addr else { return self.nobody_there(plan) };
+        let Some(address) = &peer.contact_addr else {
+            return self.nobody_there(request, plan);
+        };
         self.note(Fact::PeerAddress(peer));
         let user = match self.user_for_peer(request) {
             b"" => peer.username.as_bytes(),

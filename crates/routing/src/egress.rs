@@ -152,6 +152,9 @@ impl<'s> Route<'s> {
             plan.targets.push(Target {
                 uri: request_uri,
                 flow: None,
+                flow_only: false,
+                phone: 0,
+                alternate: false,
                 next_hop: Some(NextHop { host, port: uri.port, transport: uri.transport }),
                 path: Text::default(),
                 headers,

@@ -49,7 +49,7 @@ impl<'s> Route<'s> {
         match (peer, self.link(request)) {
             (Some(peer), _) => self.call_peer(request, plan, peer),
             (None, Some(uri)) => self.need(State::LinkDomain, Lookup::Domain(uri.host)),
-            (None, None) => self.nobody_there(plan),
+            (None, None) => self.nobody_there(request, plan),
         }
     }
 
@@ -63,7 +63,7 @@ impl<'s> Route<'s> {
         's: 'x,
     {
         let user = self.link(request).and_then(|uri| uri.user);
-        let (Some(domain), Some(user)) = (domain, user) else { return self.nobody_there(plan) };
+        let (Some(domain), Some(user)) = (domain, user) else { return self.nobody_there(request, plan) };
         self.target_domain = Some(domain);
         self.need(State::LinkAgent, Lookup::Agent { domain: &domain.reference, user })
     }
@@ -80,7 +80,7 @@ impl<'s> Route<'s> {
         match (agent, self.target_domain, self.link(request).and_then(|uri| uri.user)) {
             (Some(agent), Some(domain), _) => self.call_agent(request, plan, agent, domain),
             (_, _, Some(user)) => self.need(State::LinkPeerByName, Lookup::Peer(user)),
-            (_, _, None) => self.nobody_there(plan),
+            (_, _, None) => self.nobody_there(request, plan),
         }
     }
 
@@ -95,7 +95,7 @@ impl<'s> Route<'s> {
     {
         match peer {
             Some(peer) => self.call_peer(request, plan, peer),
-            None => self.nobody_there(plan),
+            None => self.nobody_there(request, plan),
         }
     }
 
@@ -119,14 +119,17 @@ impl<'s> Route<'s> {
         self.link(request).and_then(|uri| uri.user).unwrap_or_default()
     }
 
-    /// No contact: 480, unless the agent has somebody to take its calls then.
-    pub(crate) fn nobody_there<'x>(&mut self, plan: &mut Plan) -> Step<'x>
+    /// No contact: 480, unless the agent has somebody to take its calls then. A call for one phone goes to nobody else
+    /// (RFC 5627 §5.1).
+    pub(crate) fn nobody_there<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
     where
         's: 'x,
     {
         self.note(Fact::NoBindings);
         let taker = match self.callee {
-            Party::Agent(agent, _) if agent.enabled => agent.fallback_no_answer.as_deref(),
+            Party::Agent(agent, _) if agent.enabled && self.gruu(request).is_none() => {
+                agent.fallback_no_answer.as_deref()
+            }
             Party::Agent(..) | Party::Peer(_) | Party::Pstn(..) | Party::Unknown | Party::Sibling => None,
         };
         match (taker, self.callee) {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::request::Gruu;
+
 use trunkline_model::{AccessControlList, Agent, Algorithm, Credentials, Domain, Number, Peer, Ref, Trunk};
 
 /// What the router wants next.
@@ -66,6 +68,8 @@ pub enum Lookup<'x> {
         backend: Option<Backend<'x>>,
         /// The value that keeps calls together, where the backend wants it.
         affinity: Option<&'x [u8]>,
+        /// With one, only the flows of this phone are wanted.
+        gruu: Option<Gruu<'x>>,
     },
 }
 

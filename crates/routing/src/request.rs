@@ -37,6 +37,15 @@ pub struct Diversion<'a> {
     pub cause: u16,
 }
 
+/// One phone among those of an AOR (RFC 5627): what a GRUU names beside the AOR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gruu<'a> {
+    /// Its `+sip.instance` without angle brackets; empty for a GRUU that we never gave out.
+    pub instance: &'a [u8],
+    /// Of a temporary GRUU: the registration it was given out for, by a number of the driver's.
+    pub registration: Option<u64>,
+}
+
 /// The address of record in To.
 #[derive(Clone)]
 pub(crate) struct To<'a> {
@@ -62,6 +71,8 @@ pub struct Request<'a> {
     pub from_sibling: bool,
     /// The request was admitted and forwarded before, and its callee did not take it: route it to somebody else.
     pub diversion: Option<Diversion<'a>>,
+    /// The Request-URI is a GRUU of ours: the call is for that phone and no other.
+    pub gruu: Option<Gruu<'a>>,
     pub(crate) uri: Uri<'a>,
     pub(crate) from_uri: Uri<'a>,
     /// The called user, decoded; a telephone number as the options want it.
@@ -110,6 +121,7 @@ impl<'a> Request<'a> {
             random,
             from_sibling: false,
             diversion: None,
+            gruu: None,
             callee: user(&uri, e164),
             caller: user(&from_uri, e164),
             uri,

@@ -41,6 +41,12 @@ pub struct Target {
     pub uri: Text,
     /// Reach it by this flow: the client is behind a NAT or can only be reached by its own connection.
     pub flow: Option<Flow>,
+    /// Once that flow has ended, nothing else leads to it.
+    pub flow_only: bool,
+    /// The phone it is one of the flows of (RFC 5626), by a number of the driver's; 0 for a contact of its own.
+    pub phone: u64,
+    /// Another flow of the same phone stands before it: it is tried when that one fails, never beside it.
+    pub alternate: bool,
     /// Else reach it there; `None`: where the Request-URI, or the first of `path`, points.
     pub next_hop: Option<NextHop>,
     /// A list of Route values as it goes into one header, from the Path of a registration (RFC 3327); may be
@@ -73,6 +79,10 @@ pub struct Binding<'b> {
     pub q: u16,
     /// Reach it by this flow.
     pub flow: Option<Flow>,
+    /// Once that flow has ended, nothing else leads to it.
+    pub flow_only: bool,
+    /// The same for all flows of one phone (RFC 5626 §5.3), 0 for a contact of its own.
+    pub phone: u64,
     /// Reach it there (host, port, transport) when it has no flow and the URI does not say.
     pub next_hop: Option<(&'b [u8], Option<u16>, Option<Transport>)>,
     /// Route values from the registration's Path, as one header value; may be empty.
@@ -84,7 +94,7 @@ pub struct Binding<'b> {
 impl<'b> Binding<'b> {
     /// A contact of the highest preference, reached where its URI points.
     pub fn new(uri: &'b [u8], id: u64) -> Binding<'b> {
-        Binding { uri, q: 1000, flow: None, next_hop: None, path: b"", id }
+        Binding { uri, q: 1000, flow: None, flow_only: false, phone: 0, next_hop: None, path: b"", id }
     }
 }
 
@@ -115,6 +125,9 @@ impl Targets {
         self.list.push(Target {
             uri,
             flow: binding.flow,
+            flow_only: binding.flow_only,
+            phone: binding.phone,
+            alternate: false,
             next_hop,
             path,
             headers: Text::default(),
@@ -133,6 +146,9 @@ impl Targets {
         self.push(Target {
             uri,
             flow: None,
+            flow_only: false,
+            phone: 0,
+            alternate: false,
             next_hop: None,
             path: Text::default(),
             headers: Text::default(),
@@ -165,7 +181,8 @@ impl Targets {
         self.arena.clear();
     }
 
-    /// Sorts contacts by q, the best first, and numbers the groups (RFC 3261 §16.6: equal q at once).
+    /// Sorts contacts by q, the best first, and numbers the groups (RFC 3261 §16.6: equal q at once). Of the flows of
+    /// a phone one is tried at a time (RFC 5626 §5.3).
     pub(crate) fn group_by_q(&mut self) {
         // Stable for the few contacts an AOR has, and without memory of its own.
         for i in 1..self.list.len() {
@@ -177,7 +194,14 @@ impl Targets {
         }
         let mut last = None;
         let mut group = 0u8;
-        for target in &mut self.list {
+        for i in 0..self.list.len() {
+            let (before, rest) = self.list.split_at_mut(i);
+            let Some(target) = rest.first_mut() else { break };
+            let first = before.iter().find(|t| t.phone != 0 && t.phone == target.phone);
+            if let Some(first) = first {
+                (target.alternate, target.group) = (true, first.group);
+                continue;
+            }
             if last.is_some_and(|q| q != target.q) {
                 group = group.saturating_add(1);
             }

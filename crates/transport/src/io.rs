@@ -180,6 +180,11 @@ impl<M> Io<M> {
         self.alive.lock().is_ok_and(|alive| alive.contains(&connection))
     }
 
+    /// Did we make this connection? For one of this shard.
+    pub fn was_opened(&self, connection: ConnectionId) -> bool {
+        self.place(connection).and_then(|place| self.connections.get(place)).is_some_and(|c| !c.accepted)
+    }
+
     /// Sends one message. UDP goes out with the batch; on a stream it is written at the end of the batch,
     /// after the connection is established if need be.
     pub fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {

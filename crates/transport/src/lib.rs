@@ -14,6 +14,7 @@ mod io;
 mod mailbox;
 mod names;
 mod shard;
+mod stun;
 mod tls;
 mod udp;
 mod upgrade;

@@ -16,9 +16,10 @@ use trunkline_sip::{ConnectionId, Flow, Frame, ParseError, Transport};
 
 use crate::connection::Closed;
 use crate::door::{self, Handed};
-use crate::io::{Alive, Counters, FIRST_CONNECTION, Io, count, unix_ms};
+use crate::io::{Alive, Counters, Egress, FIRST_CONNECTION, Io, count, unix_ms};
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::names::HostName;
+use crate::stun;
 use crate::udp::{Receiver, Sender, UdpSocket};
 use crate::websocket::{self, Item};
 use crate::wire::Wire;
@@ -298,6 +299,14 @@ impl<M: Send> Shard<M> {
                     continue;
                 }
                 let flow = Flow { transport: Transport::Udp, local, remote, connection: ConnectionId::NONE };
+                // No SIP message begins with such a byte.
+                if bytes.first().is_some_and(|b| *b < 4)
+                    && let Some(answer) = stun::answer(bytes, remote)
+                {
+                    count(&self.io.counters.keep_alives);
+                    self.io.send(&Egress::back(&flow), answer.bytes());
+                    continue;
+                }
                 handler.on_message(&mut self.io, &flow, bytes);
             }
             self.io.flush();

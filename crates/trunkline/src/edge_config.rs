@@ -55,7 +55,8 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             max_expires: config.registrar.max_expires,
             default_expires: config.registrar.default_expires,
             max_contacts: config.registrar.max_contacts,
-            flow_timer: config.registrar.flow_timer_seconds,
+            // A connection that is silent for longer is closed.
+            flow_timer: config.registrar.flow_timer_seconds.min(config.limits.idle_seconds / 2),
             service_route: config.registrar.service_route,
         },
         no_answer: seconds(config.routing.no_answer_seconds),

@@ -10,7 +10,7 @@ use trunkline_model::{
     Privacy, Ref, Rule, Tables, Trunk, TrunkUri,
 };
 use trunkline_routing::{
-    Answer, Binding, Diversion, Lookup, Options, Outcome, Plan, Request, Route, Step, Verdict,
+    Answer, Binding, Diversion, Gruu, Lookup, Options, Outcome, Plan, Request, Route, Step, Verdict,
 };
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport, Uri};
 
@@ -108,6 +108,8 @@ pub fn fixtures() -> Tables {
 pub struct Contact {
     pub uri: String,
     pub q: u16,
+    /// The phone it is a flow of, 0 for none.
+    pub phone: u64,
 }
 
 /// Everything a route is asked from.
@@ -129,6 +131,8 @@ pub struct World {
     /// Addresses of trunks' host names.
     pub trunk_addresses: Vec<(String, std::net::IpAddr)>,
     pub random: u64,
+    /// The phone the Request-URI names, by a part of its contact; empty: a GRUU nobody has.
+    pub gruu: Option<&'static str>,
 }
 
 /// What the router made of a request.
@@ -158,11 +162,17 @@ impl World {
             sibling: false,
             trunk_addresses: Vec::new(),
             random: 7,
+            gruu: None,
         }
     }
 
     pub fn register(&mut self, aor: &str, uri: &str, q: u16) {
-        self.bindings.entry(aor.into()).or_default().push(Contact { uri: uri.into(), q });
+        self.bindings.entry(aor.into()).or_default().push(Contact { uri: uri.into(), q, phone: 0 });
+    }
+
+    /// One of a phone's flows.
+    pub fn register_flow(&mut self, aor: &str, uri: &str, phone: u64) {
+        self.bindings.entry(aor.into()).or_default().push(Contact { uri: uri.into(), q: 1000, phone });
     }
 
     /// Everybody with credentials knows the secret.
@@ -194,20 +204,26 @@ impl World {
                 Some(c) => self.verdicts.get(&c.username).copied().unwrap_or(Verdict::Missing),
                 None => self.verdicts.get("").copied().unwrap_or(Verdict::Missing),
             }),
-            Lookup::Bindings { .. } => {
+            Lookup::Bindings { gruu, .. } => {
                 let aor = std::str::from_utf8(&plan.aor).unwrap();
-                let contacts = self.bindings.get(aor).map(Vec::as_slice).unwrap_or_default();
-                for (id, contact) in contacts.iter().enumerate() {
+                let named =
+                    |uri: &str| gruu.is_none_or(|g| uri.contains(std::str::from_utf8(g.instance).unwrap()));
+                let contacts = self.bindings.get(aor).into_iter().flatten();
+                let mut found = false;
+                for (id, contact) in contacts.filter(|c| named(&c.uri)).enumerate() {
+                    found = true;
                     plan.targets.push_binding(Binding {
                         uri: contact.uri.as_bytes(),
                         q: contact.q,
                         flow: None,
+                        flow_only: false,
+                        phone: contact.phone,
                         next_hop: None,
                         path: b"",
                         id: id as u64 + 1,
                     });
                 }
-                Answer::Found(!contacts.is_empty())
+                Answer::Found(found)
             }
             other => panic!("the tables must answer {other:?}"),
         }
@@ -236,6 +252,7 @@ impl World {
         let mut request = Request::new(message, flow, &self.options, &own, self.random).unwrap();
         request.from_sibling = self.sibling;
         request.diversion = diversion;
+        request.gruu = self.gruu.map(|g| Gruu { instance: g.as_bytes(), registration: None });
         let mut plan = Plan::default();
         let mut route = Route::default();
         let mut lookups = Vec::new();

@@ -1,0 +1,103 @@
+//! Which way leads to a phone: its flow, the proxy it registered through, or where its Contact points.
+
+use trunkline_location::Binding;
+use trunkline_proxy::FlowToken;
+use trunkline_routing::{Plan, Target};
+use trunkline_sip::{Address, ConnectionId, Flow, HeaderName, List, Transport, Uri};
+use trunkline_transport::{Egress, Io};
+
+use crate::edge::Edge;
+use crate::inbound::{Inbound, sender_is_translated};
+use crate::mail::EdgeMail;
+use crate::resolver::{Resolved, Spare};
+
+/// How a binding is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// By this flow; `None`: where its Path or its Contact points.
+    pub(crate) flow: Option<Flow>,
+    /// Nothing else leads to it.
+    pub(crate) flow_only: bool,
+}
+
+/// How a binding is reached now; `None`: not at all, its connection has ended and nobody listens where it came from.
+pub(crate) fn reach(io: &Io<EdgeMail>, binding: &Binding<'_>) -> Option<Reach> {
+    let flow = binding.flow;
+    let by_uri = Reach { flow: None, flow_only: false };
+    if !binding.path.is_empty() {
+        // The proxies it came through know the way (RFC 3327 §5.2).
+        return Some(by_uri);
+    }
+    if !flow.transport.is_reliable() {
+        let flow = Some(flow).filter(|_| binding.behind_nat);
+        return Some(Reach { flow, flow_only: binding.behind_nat });
+    }
+    let flow_only = binding.behind_nat || flow.transport.is_websocket();
+    match flow.connection != ConnectionId::NONE && io.is_connected(flow.connection) {
+        true => Some(Reach { flow: Some(flow), flow_only }),
+        false => (!flow_only).then_some(by_uri),
+    }
+}
+
+impl Edge {
+    /// Where a target of the plan is reached.
+    pub(crate) fn way_to(&self, plan: &Plan, target: &Target) -> Resolved {
+        if let Some(flow) = &target.flow {
+            // Whether its connection lives was asked when the binding was found.
+            return Resolved::To(Egress::back(flow), Spare::default());
+        }
+        if let Some(hop) = &target.next_hop {
+            return self.shared.resolver.resolve(plan.targets.text(hop.host), hop.port, hop.transport);
+        }
+        self.way_by_uri(plan.targets.text(target.path), plan.targets.text(target.uri))
+    }
+
+    /// Where the first Route value, else the Request-URI points.
+    pub(crate) fn way_by_uri(&self, path: &[u8], uri: &[u8]) -> Resolved {
+        let first = List::new(path).flatten().next().filter(|p| !p.is_empty());
+        match first.map(|p| Address::parse(p, "Path")) {
+            Some(Ok(address)) => self.shared.resolver.resolve_uri(address.uri),
+            Some(Err(_)) => Resolved::Nowhere,
+            None => self.shared.resolver.resolve_uri(uri),
+        }
+    }
+
+    /// How later requests of the dialog reach the caller, where its Contact does not say: a client's connection, the
+    /// public side of its NAT, the flow it asks for itself (`ob`, RFC 5626 §5.3), or that of a GRUU's phone.
+    pub(crate) fn caller_flow(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>) -> Option<FlowToken> {
+        let flow = inbound.flow;
+        if flow.transport.is_reliable() {
+            let listens = io.was_opened(flow.connection) || !self.is_behind_nat(inbound);
+            return Some(flow_token(flow, listens && !flow.transport.is_websocket()));
+        }
+        let contact = inbound.message.list(HeaderName::Contact).next()?.ok()?;
+        let uri = Address::parse(contact, "Contact").ok()?.parsed_uri().ok()?;
+        if !uri.params.is_empty() && wants_flow(&uri) {
+            return Some(flow_token(flow, false));
+        }
+        let ip = uri.ip()?;
+        let port = uri.port.unwrap_or(Transport::Udp.default_port());
+        if (ip, port) == (flow.remote.ip(), flow.remote.port()) {
+            return None;
+        }
+        let behind_nat = sender_is_translated(&inbound.via, flow)
+            || ip == flow.remote.ip() && inbound.via.port.unwrap_or(5060) != flow.remote.port();
+        behind_nat.then(|| flow_token(flow, false))
+    }
+}
+
+/// Does a Contact say that its phone is reached by the flow it came by?
+fn wants_flow(contact: &Uri<'_>) -> bool {
+    contact.param("ob").is_some() || contact.param("gr").is_some()
+}
+
+/// A flow as a route token keeps it.
+pub(crate) fn flow_token(flow: &Flow, listens: bool) -> FlowToken {
+    FlowToken {
+        transport: flow.transport,
+        local_port: flow.local.port(),
+        remote: flow.remote,
+        connection: flow.connection,
+        listens,
+    }
+}

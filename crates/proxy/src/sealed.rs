@@ -1,0 +1,106 @@
+//! Texts that only we can read and only we can have written, to be given to strangers and taken back.
+
+use crate::secret::Secret;
+
+/// Bytes of a sealed text beyond its own: what makes it different each time, and its MAC.
+const OVERHEAD: usize = 16;
+/// Plain bytes at most.
+const LONGEST: usize = 512;
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+impl Secret {
+    /// Appends `plain`, sealed, in the letters of RFC 4648 §5 without padding: they may stand in the user part of a
+    /// URI. Equal texts with unequal `nonce` have nothing in common. A text of more than 512 bytes is left out.
+    pub fn seal(&self, plain: &[u8], nonce: u64, out: &mut Vec<u8>) {
+        if plain.len() > LONGEST {
+            return;
+        }
+        let nonce = nonce.to_be_bytes();
+        let mut text = Vec::with_capacity(plain.len() + OVERHEAD);
+        text.extend_from_slice(&nonce);
+        text.extend_from_slice(plain);
+        self.cross(nonce, text.get_mut(8..).unwrap_or_default());
+        let mac = self.sealed_mac(&text);
+        text.extend_from_slice(&mac.to_be_bytes());
+        encode(&text, out);
+    }
+
+    /// Reads what [`Secret::seal`] wrote; `None` for everything else.
+    pub fn unseal(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut text = decode(sealed)?;
+        let mac = text.split_off(text.len().checked_sub(8)?);
+        let nonce: [u8; 8] = text.get(..8)?.try_into().ok()?;
+        if mac != self.sealed_mac(&text).to_be_bytes() {
+            return None;
+        }
+        let mut plain = text.split_off(8);
+        self.cross(nonce, &mut plain);
+        Some(plain)
+    }
+
+    /// Counter mode over a keyed function: the same twice gives the text back.
+    fn cross(&self, nonce: [u8; 8], text: &mut [u8]) {
+        for (block, bytes) in text.chunks_mut(8).enumerate() {
+            let key = self.key_stream(nonce, block as u64).to_be_bytes();
+            bytes.iter_mut().zip(key).for_each(|(b, k)| *b ^= k);
+        }
+    }
+}
+
+fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for place in 0..=chunk.len() {
+            out.push(DIGITS[(bits >> (18 - 6 * place) & 63) as usize]);
+        }
+    }
+}
+
+fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() > (LONGEST + OVERHEAD) * 4 / 3 + 1 || text.len() % 4 == 1 {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len() * 3 / 4);
+    for chunk in text.chunks(4) {
+        let mut bits = 0u32;
+        for digit in chunk {
+            bits = bits << 6 | DIGITS.iter().position(|d| d == digit)? as u32;
+        }
+        bits <<= 6 * (4 - chunk.len());
+        let bytes = bits.to_be_bytes();
+        out.extend_from_slice(bytes.get(1..chunk.len())?);
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(secret: &Secret, plain: &[u8], nonce: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        secret.seal(plain, nonce, &mut out);
+        out
+    }
+
+    #[test]
+    fn only_we_read_it() {
+        let (ours, other) = (Secret::new([7; 16]), Secret::new([8; 16]));
+        for plain in [&b""[..], b"a", b"1001", b"a text of several blocks, and more than one"] {
+            let text = sealed(&ours, plain, 42);
+            assert!(text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')));
+            assert_eq!(ours.unseal(&text).as_deref(), Some(plain));
+            assert_eq!(other.unseal(&text), None);
+            assert_ne!(sealed(&ours, plain, 43), text);
+            for n in 0..text.len() {
+                let mut forged = text.clone();
+                forged[n] = if forged[n] == b'A' { b'Q' } else { b'A' };
+                assert!(ours.unseal(&forged).is_none_or(|p| p == plain), "digit {n}");
+            }
+        }
+        for bad in [&b""[..], b"A", b"AAAA", b"********", &[b'A'; 4096]] {
+            assert_eq!(ours.unseal(bad), None);
+        }
+        assert!(sealed(&ours, &[0; 600], 1).is_empty());
+    }
+}
