@@ -41,6 +41,8 @@ pub struct EdgeConfig {
     pub failover: Duration,
     /// How long an address that failed stands behind the others of its host.
     pub avoid: Duration,
+    /// rtpengine's NG protocol; media is relayed if it is set.
+    pub rtpengine: Option<SocketAddr>,
     /// Record calls.
     pub record_calls: bool,
     /// The Server header of our own answers; empty for none.
@@ -95,6 +97,7 @@ impl Default for EdgeConfig {
             name_servers: Vec::new(),
             failover: Duration::from_secs(4),
             avoid: Duration::from_secs(30),
+            rtpengine: None,
             record_calls: true,
             server_name: "Trunkline".into(),
         }

@@ -13,6 +13,7 @@ use trunkline_transport::Egress;
 
 use crate::divert::Divertible;
 use crate::resolver::Spare;
+use crate::media::Leg;
 
 /// The server side.
 #[derive(Clone, Copy, Debug)]
@@ -234,6 +235,8 @@ pub(crate) struct Context {
     pub(crate) no_answer: Option<u32>,
     /// What it takes to send the call elsewhere.
     pub(crate) divertible: Option<Box<Divertible>>,
+    /// What its responses mean to the media relay.
+    pub(crate) media: Option<Box<Leg>>,
     /// The call this INVITE begins.
     pub(crate) call: Option<CallHandle>,
 }

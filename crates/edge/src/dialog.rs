@@ -13,6 +13,7 @@ use crate::forwarding::Outgoing;
 use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
+use crate::media::refusal;
 use crate::resolver::{Question, Resolved, Spare};
 use crate::routes::{Dialog, Routes};
 use crate::ways::reach;
@@ -48,7 +49,7 @@ impl Edge {
         dialog: &Dialog,
     ) {
         let mut old_uri = std::mem::take(&mut self.scratch.contacts);
-        let (outgoing, spare) = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri) {
+        let (mut outgoing, spare) = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri) {
             Next::To(outgoing, spare) => (outgoing, spare),
             Next::Nowhere => {
                 // 430 tells a proxy that the flow to the other side is gone; phones are never told so
@@ -63,6 +64,23 @@ impl Edge {
                 return;
             }
         };
+        let (body, leg) = match self.turn_media(io, inbound, key, dialog) {
+            Ok(turned) => turned,
+            Err(()) => {
+                // It waits for the media relay.
+                self.scratch.contacts = old_uri;
+                return;
+            }
+        };
+        match &body {
+            Some(Ok(body)) => outgoing.body = Some(body),
+            Some(Err(code)) if inbound.method != Method::Ack => {
+                self.reply(io, inbound, *code, None, &refusal(*code));
+                self.scratch.contacts = old_uri;
+                return;
+            }
+            Some(Err(_)) | None => {}
+        }
         if inbound.method == Method::Bye {
             calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
         }
@@ -70,6 +88,9 @@ impl Edge {
         if self.shared.config.stateless || inbound.method == Method::Ack {
             self.send_stateless(io, inbound, &outgoing, None, loop_mac);
         } else if let Some(slot) = self.open(io, inbound, key, loop_mac) {
+            if let Some(context) = self.contexts.get_mut(slot) {
+                context.media = leg;
+            }
             let patience = self.shared.config.failover.as_millis() as u32;
             let info = TargetInfo { patience, spare, ..TargetInfo::default() };
             self.start(io, inbound, slot, &outgoing, None, info);
@@ -97,6 +118,7 @@ impl Edge {
             may_grow: false,
             token: None,
             max_breadth: None,
+            body: None,
         };
         let mut target = m.uri_text();
         if let Some(last) = routes.last {
@@ -231,7 +253,8 @@ impl Edge {
     pub(crate) fn on_cancel(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
         let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
         let Some(slot) = self.find(key) else {
-            return self.refuse(io, inbound, 481, None);
+            let parked = self.cancel_parked(io, key);
+            return self.refuse(io, inbound, if parked { 200 } else { 481 }, None);
         };
         self.refuse(io, inbound, 200, None);
         let Some(context) = self.contexts.get_mut(slot) else { return };

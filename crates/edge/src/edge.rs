@@ -12,6 +12,7 @@ use crate::calls::Parties;
 use crate::context::Context;
 use crate::counters::Counters;
 use crate::mail::EdgeMail;
+use crate::media::Desk;
 use crate::pool::Pool;
 use crate::qualify::Qualify;
 use crate::shared::Shared;
@@ -26,6 +27,8 @@ pub struct Edge {
     /// Server transactions by their key.
     pub(crate) by_key: HashTable<(TransactionKey, Slot)>,
     pub(crate) pool: Pool,
+    /// Messages that wait for the media relay.
+    pub(crate) desk: Desk,
     pub(crate) draining: bool,
     /// Spreads load among equals.
     pub(crate) random: u64,
@@ -64,6 +67,7 @@ impl Edge {
             contexts: Table::new(0),
             by_key: HashTable::new(),
             pool: Pool::default(),
+            desk: Desk::default(),
             draining: false,
             random: 0x9e37_79b9_7f4a_7c15 ^ (shard as u64 + 1) << 17,
             qualify: Qualify::default(),
@@ -110,7 +114,7 @@ impl Edge {
         }
     }
 
-    fn take_message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
+    pub(crate) fn take_message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
         let mut index = std::mem::take(&mut self.scratch.index);
         let parsed = index.parse(bytes, &self.shared.config.limits);
         let message = Message::new(bytes, &index);
@@ -146,6 +150,7 @@ impl Handler for Edge {
         match mail {
             EdgeMail::Message(flow, bytes) => self.take_message(io, &flow, &bytes),
             EdgeMail::Closed(connection) => self.connection_ended(io, connection, Closed::Broken),
+            EdgeMail::Media(ticket, outcome) => self.on_media(io, ticket, outcome),
             EdgeMail::Resolved(slot) => self.next_targets(io, slot),
             EdgeMail::Drain => {
                 self.draining = true;

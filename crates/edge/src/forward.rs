@@ -8,6 +8,7 @@ use trunkline_transport::Egress;
 
 use crate::address::{Addresses, put_address, put_transport};
 use crate::inbound::Inbound;
+use crate::media::put_length;
 
 /// What a forwarded request gets.
 pub(crate) struct Edits<'a> {
@@ -29,6 +30,8 @@ pub(crate) struct Edits<'a> {
     pub(crate) via_transport: Transport,
     /// The branch of our Via.
     pub(crate) branch: &'a [u8],
+    /// A body in the place of its own.
+    pub(crate) body: Option<&'a [u8]>,
     /// Breadth for this branch (RFC 5393 §5), where it is to be said.
     pub(crate) max_breadth: Option<u32>,
 }
@@ -92,7 +95,14 @@ pub(crate) fn build(
         splices.insert(end_of_headers, edits.headers);
     }
     out.clear();
-    splices.apply(m.bytes, m.body_span().end, out);
+    match edits.body {
+        None => splices.apply(m.bytes, m.body_span().end, out),
+        Some(body) => {
+            put_length(m, body.len(), splices);
+            splices.apply(m.bytes, m.body_span().start, out);
+            out.extend_from_slice(body);
+        }
+    }
 }
 
 /// Where new header lines go: before the empty line.

@@ -17,6 +17,7 @@ use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::{self, Edits};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
+use crate::media::{Offered, refusal};
 use crate::resolver::{Resolved, Spare};
 use crate::ways::flow_token;
 
@@ -38,6 +39,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) may_grow: bool,
     pub(crate) token: Option<RouteToken>,
     pub(crate) max_breadth: Option<u32>,
+    /// A body in the place of the request's own.
+    pub(crate) body: Option<&'a [u8]>,
 }
 
 impl Edge {
@@ -87,6 +90,16 @@ impl Edge {
             }
             return false;
         };
+        let relaying = match self.offer_media(io, inbound, key, &mut ways, running.is_some()) {
+            Offered::Go(relaying) => relaying,
+            Offered::Parked => return true,
+            Offered::Refuse(code) => {
+                if running.is_none() {
+                    self.reply(io, inbound, code, None, &refusal(code));
+                }
+                return false;
+            }
+        };
         let caller = if plan.record_route { self.caller_flow(io, inbound) } else { None };
         let token = |target: &Target| {
             let callee = target.flow.as_ref().map(|flow| flow_token(flow, !target.flow_only));
@@ -101,6 +114,7 @@ impl Edge {
             may_grow: target.flow.is_none() && may_grow(plan.targets.text(target.uri)),
             token: token(target),
             max_breadth: breadth,
+            body: relaying.body(&egress),
         };
         let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless {
@@ -136,6 +150,7 @@ impl Edge {
             let divertible = Divertible::new(std::mem::take(fallback), inbound, plan, *turns);
             if let Some(context) = self.contexts.get_mut(slot) {
                 context.call = call;
+                context.media = relaying.leg();
                 context.no_answer = *no_answer;
                 context.divertible = divertible;
             }
@@ -213,6 +228,7 @@ impl Edge {
             call: None,
             no_answer: None,
             divertible: None,
+            media: None,
         };
         self.scratch.out = out;
         Some(self.enter(context))
@@ -408,6 +424,7 @@ impl Edge {
             via_transport: o.egress.transport,
             branch,
             max_breadth: o.max_breadth,
+            body: o.body,
         };
         let shared = self.shared.clone();
         let splices = &mut self.scratch.splices;

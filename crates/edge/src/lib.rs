@@ -21,6 +21,7 @@ mod gruu;
 mod inbound;
 mod mail;
 mod outbound;
+mod media;
 mod pool;
 mod qualify;
 mod readdress;

@@ -1,5 +1,6 @@
 //! What shards are told by each other and by the rest of the process.
 
+use trunkline_media::MediaError;
 use trunkline_sip::{ConnectionId, Flow};
 use trunkline_transaction::Slot;
 
@@ -11,6 +12,8 @@ pub enum EdgeMail {
     Message(Flow, Box<[u8]>),
     /// Connections of another shard ended: branches that wait on them fail.
     Closed(ConnectionId),
+    /// The media relay answered this ticket.
+    Media(u64, Result<Vec<u8>, MediaError>),
     /// A later target of this transaction can be resolved now.
     Resolved(Slot),
     /// Take no new calls; end when the last one has its answer.

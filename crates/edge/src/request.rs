@@ -72,6 +72,9 @@ impl Edge {
         {
             return self.on_retransmission(io, slot);
         }
+        if self.is_parked(key) {
+            return self.counters.retransmissions.add();
+        }
         if m.max_forwards() == Some(0) {
             return self.refuse(io, inbound, 483, None);
         }

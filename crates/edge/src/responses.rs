@@ -43,7 +43,9 @@ impl Edge {
         if m.cseq_method() == Method::Cancel {
             self.on_cancel_response(io, slot, fork, &m);
         } else {
-            self.on_branch_response(io, slot, fork, &m);
+            if !self.relay_response(io, slot, fork, flow, &m) {
+                self.on_branch_response(io, slot, fork, &m);
+            }
         }
         self.settle(slot);
     }
@@ -349,6 +351,7 @@ impl Edge {
         if let Some(call) = call {
             self.shared.calls.failed(call, code, io.unix_ms());
         }
+        self.end_media(slot);
     }
 
     /// An answer of our own inside a transaction.
@@ -386,6 +389,9 @@ impl Edge {
             io.send(&context.back, &out);
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, io.unix_ms());
+            }
+            if code >= 300 {
+                self.end_media(slot);
             }
             if let Some(context) = self.contexts.get_mut(slot) {
                 self.pool.replace(&mut context.reply, &out);

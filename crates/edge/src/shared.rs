@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use trunkline_calls::Calls;
 use trunkline_digest::{Authenticator, Ha1Cache, Throttle};
 use trunkline_location::Location;
+use trunkline_media::{Health, MediaError};
 use trunkline_model::{Live, Ref};
 use trunkline_proxy::Secret;
 use trunkline_transaction::KeyMaker;
@@ -17,6 +18,7 @@ use crate::address::Addresses;
 use crate::config::EdgeConfig;
 use crate::counters::Counters;
 use crate::mail::EdgeMail;
+use crate::media::Relayed;
 use crate::resolver::{Resolver, Settings};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
@@ -38,6 +40,8 @@ pub struct Shared {
     pub(crate) keys: KeyMaker,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) resolver: Arc<Resolver>,
+    /// The calls whose media is relayed, if there is a relay.
+    pub(crate) media: Option<Arc<Relayed>>,
     /// Requests that wait for their answer, per shard; kept while draining.
     pub(crate) pending: Vec<AtomicU64>,
     /// Transactions under way, per shard, as of the last second.
@@ -74,6 +78,7 @@ impl Shared {
         let (a, b) = random.split_at(8);
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
         Arc::new(Shared {
+            media: config.rtpengine.map(|_| Arc::default()),
             tables,
             location,
             calls,
@@ -94,8 +99,17 @@ impl Shared {
     }
 
     /// Starts the threads beside the shards.
-    pub fn start(&self, mailboxes: Mailboxes<EdgeMail>) {
-        self.resolver.start(mailboxes);
+    pub fn start(&self, mailboxes: Mailboxes<EdgeMail>) -> Result<(), MediaError> {
+        self.resolver.start(mailboxes.clone());
+        match (&self.media, self.config.rtpengine) {
+            (Some(media), Some(rtpengine)) => media.start(rtpengine, mailboxes),
+            _ => Ok(()),
+        }
+    }
+
+    /// How the media relay does and how many calls it carries, if there is one.
+    pub fn media(&self) -> Option<(Health, usize)> {
+        self.media.as_ref().map(|m| (m.health(), m.len()))
     }
 
     /// How many requests wait for their final answer, as the shards last said.

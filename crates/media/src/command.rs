@@ -107,11 +107,9 @@ impl Description {
             Direction::PhoneToWeb => {
                 list("flags", &["trust-address", "SDES-no", "generate-mid", "strip-extmap"]);
                 list("rtcp-mux", &["require"]);
-                entries.extend([
-                    entry("ICE", b"force"),
-                    entry("DTLS", b"passive"),
-                    entry("transport-protocol", b"UDP/TLS/RTP/SAVPF"),
-                ]);
+                // The role in DTLS is left to rtpengine: once ICE is done it begins the handshake while it has only the
+                // browser's offer, and an answer that takes the other role would leave both waiting.
+                entries.extend([entry("ICE", b"force"), entry("transport-protocol", b"UDP/TLS/RTP/SAVPF")]);
             }
             Direction::PhoneToPhone => {
                 list("flags", &["trust-address"]);

@@ -93,6 +93,21 @@ impl Session {
         }
     }
 
+    /// A call that is up already: it began before this process did. `caller` and `callee` are guesses until their
+    /// SDP tells.
+    pub fn resume(
+        call_id: &[u8],
+        caller_tag: &[u8],
+        callee_tag: &[u8],
+        caller: Party,
+        callee: Party,
+    ) -> Session {
+        let mut session = Session::new(call_id, caller_tag, caller, callee, None);
+        session.callee.tag = callee_tag.to_vec();
+        (session.confirmed, session.known) = (true, true);
+        session
+    }
+
     /// A request of one side, about to be forwarded. `sdp` is its body if that is SDP. `None`: forward it as it is.
     pub fn on_request(&mut self, from: Side, method: Method, sdp: Option<&[u8]>) -> Option<Command> {
         if self.ended {
@@ -318,6 +333,16 @@ mod tests {
         assert_eq!(show(update), want("offer", "b", "a", Direction::PhoneToWeb));
         let done = s.on_response(Side::Caller, Method::Update, 200, b"a", Some(BROWSER));
         assert_eq!(show(done), want("answer", "b", "a", Direction::WebToPhone));
+    }
+
+    #[test]
+    fn a_call_from_before_goes_on() {
+        let mut s = Session::resume(b"id", b"a", b"b", Party::Web, Party::Phone);
+        let hold = s.on_request(Side::Callee, Method::Invite, Some(PHONE));
+        assert_eq!(show(hold), want("offer", "b", "a", Direction::PhoneToWeb));
+        let held = s.on_response(Side::Caller, Method::Invite, 200, b"a", Some(BROWSER));
+        assert_eq!(show(held), want("answer", "b", "a", Direction::WebToPhone));
+        assert!(s.end().is_some());
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         name_servers: config.dns.servers.iter().map(|s| s.0).collect(),
         failover: Duration::from_millis(u64::from(config.dns.failover_ms)),
         avoid: seconds(config.dns.avoid_seconds),
+        rtpengine: config.rtpengine,
         record_calls: config.calls.records,
         ..EdgeConfig::default()
     }

@@ -57,6 +57,10 @@ impl Report {
         let location = self.persistence.as_ref().and_then(|p| p.health().failing);
         let calls = self.records.as_ref().and_then(|r| r.health().failing);
         let mut parts = vec![Part::new("location", location), Part::new("calls", calls)];
+        if let Some((health, _)) = self.shared.media() {
+            let silent = "gives no answer: does it run where the key rtpengine says?";
+            parts.push(Part::new("rtpengine", (!health.up).then(|| silent.into())));
+        }
         for trunk in self.shared.tables.load().trunks() {
             let down = self.shared.trunk_down(&trunk.reference);
             if !trunk.uris.is_empty() && down.count_ones() as usize >= trunk.uris.len() {

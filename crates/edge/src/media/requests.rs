@@ -1,0 +1,254 @@
+//! Requests and the relay: the offer of a first INVITE, later ones inside the dialog, the end.
+
+use trunkline_media::{MediaError, Method as Turning, Party, Session, Side, WARNING, incompatible};
+use trunkline_sip::response::{self, ViaFill};
+use trunkline_sip::{Flow, Index, Message, Method};
+use trunkline_transaction::TransactionKey;
+use trunkline_transport::{Egress, Io};
+
+use super::relayed::{Offer, PARTIES, Turn, place};
+use super::{Body, ByParty, CallName, For, Leg, Turned, Waiting};
+use crate::divert::Fallback;
+use crate::edge::Edge;
+use crate::inbound::{Inbound, complete_via, way_back};
+use crate::mail::EdgeMail;
+use crate::media::body::sdp_of;
+use crate::routes::Dialog;
+
+/// What a first INVITE bears to each target.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Relaying {
+    name: Option<CallName>,
+    bodies: ByParty<Body>,
+}
+
+impl Relaying {
+    /// The body for a target, where its own is to be replaced.
+    pub(crate) fn body(&self, to: &Egress) -> Option<&[u8]> {
+        self.bodies.get(place(party_of(to))).and_then(Option::as_ref).and_then(|b| b.as_deref().ok())
+    }
+
+    /// What the transaction keeps of it.
+    pub(crate) fn leg(&self) -> Option<Box<Leg>> {
+        let name = self.name.clone()?;
+        Some(Box::new(Leg { name, responder: Side::Callee, first: true }))
+    }
+}
+
+/// What a first INVITE does next.
+pub(crate) enum Offered {
+    Go(Relaying),
+    /// It waits for rtpengine.
+    Parked,
+    /// No target's media can be had.
+    Refuse(u16),
+}
+
+/// Before an endpoint has said anything, its transport tells what it is.
+fn party_of(to: &Egress) -> Party {
+    Party::of_transport(to.transport.is_websocket())
+}
+
+/// Header lines for the refusal of a call whose media cannot work.
+pub(crate) fn refusal(code: u16) -> Vec<u8> {
+    match code {
+        488 => format!("Warning: {WARNING}\r\n").into_bytes(),
+        503 => b"Retry-After: 5\r\n".to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+impl Edge {
+    /// An INVITE is about to begin a call over these ways. A way whose media cannot be had is taken out.
+    pub(crate) fn offer_media(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        ways: &mut [Option<Egress>],
+        diverted: bool,
+    ) -> Offered {
+        if inbound.method != Method::Invite || self.shared.config.stateless {
+            return Offered::Go(Relaying::default());
+        }
+        let Some(relayed) = self.shared.media.clone() else {
+            return refuse_mismatch(inbound, ways);
+        };
+        let m = &inbound.message;
+        let name = CallName::new(m.call_id(), m.from_tag());
+        let goes_to = |party| ways.iter().flatten().any(|way| party_of(way) == party);
+        let mut callees = PARTIES.map(goes_to);
+        if callees == [false, false] {
+            return Offered::Go(Relaying::default());
+        }
+        let bodies = if diverted {
+            relayed.offered(&name)
+        } else {
+            if self.scratch.parties.fallback != Fallback::default() {
+                // Whoever the call is diverted to may be of either sort.
+                callees = [true, true];
+            }
+            let caller = Party::of_transport(inbound.flow.transport.is_websocket());
+            match relayed.on_offer(&name, m, caller, callees, io.unix_ms()) {
+                Err(error) => return Offered::Refuse(error.status()),
+                Ok(Offer::Have(bodies)) => bodies,
+                Ok(Offer::Ask(commands)) => {
+                    let for_ = For::Offer(name.clone());
+                    return match self.park(Waiting::Request(key), for_, inbound.flow, m.bytes, commands) {
+                        Ok(()) => {
+                            self.say_trying(io, inbound);
+                            Offered::Parked
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "a call's media cannot be relayed");
+                            relayed.end(&name, false);
+                            Offered::Refuse(error.status())
+                        }
+                    };
+                }
+            }
+        };
+        let mut refused = None;
+        for way in ways.iter_mut() {
+            let Some(party) = way.as_ref().map(party_of) else { continue };
+            let missing = match &bodies[place(party)] {
+                Some(Err(code)) => Some(*code),
+                // A late offer needs nothing yet.
+                None if sdp_of(m).is_some() => Some(488),
+                Some(Ok(_)) | None => None,
+            };
+            if missing.is_some() {
+                (*way, refused) = (None, missing);
+            }
+        }
+        match refused {
+            Some(code) if ways.iter().all(Option::is_none) => {
+                if !diverted {
+                    relayed.end(&name, false);
+                }
+                Offered::Refuse(code)
+            }
+            _ => Offered::Go(Relaying { name: Some(name), bodies }),
+        }
+    }
+
+    /// A request inside a dialog is about to go on: the body in its own's place, or `Err` when it went no further.
+    pub(crate) fn turn_media(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        dialog: &Dialog,
+    ) -> Result<(Option<Body>, Option<Box<Leg>>), ()> {
+        let (Some(relayed), false) = (self.shared.media.clone(), self.shared.config.stateless) else {
+            return Ok((None, None));
+        };
+        let m = &inbound.message;
+        let from = match dialog.from {
+            trunkline_proxy::Side::Caller => Side::Caller,
+            trunkline_proxy::Side::Callee => Side::Callee,
+        };
+        let (caller_tag, callee_tag) = match from {
+            Side::Caller => (m.from_tag(), m.to_tag()),
+            Side::Callee => (m.to_tag(), m.from_tag()),
+        };
+        let name = CallName::new(m.call_id(), caller_tag);
+        let method = match inbound.method {
+            Method::Invite => Turning::Invite,
+            Method::Ack => Turning::Ack,
+            Method::Prack => Turning::Prack,
+            Method::Update => Turning::Update,
+            Method::Bye => {
+                relayed.end(&name, true);
+                return Ok((None, None));
+            }
+            _ => return Ok((None, None)),
+        };
+        let turned = Turned { from, method, cseq: m.cseq() };
+        let web = |flow: &Option<trunkline_proxy::FlowToken>| {
+            Party::of_transport(flow.is_some_and(|f| f.transport.is_websocket()))
+        };
+        let resume = || {
+            let (caller, callee) = (web(&dialog.token.caller), web(&dialog.token.callee));
+            (callee, Session::resume(m.call_id(), caller_tag, callee_tag, caller, callee))
+        };
+        let leg = || Some(Box::new(Leg { name: name.clone(), responder: from.other(), first: false }));
+        match relayed.on_request(&name, turned, m, io.unix_ms(), resume) {
+            Turn::AsItIs => Ok((None, leg())),
+            Turn::Have(body) => Ok((Some(body), leg())),
+            Turn::Ask(command) => {
+                let for_ = For::Turned(name.clone(), turned);
+                let commands = [(Party::Web, command)];
+                match self.park(Waiting::Request(key), for_, inbound.flow, m.bytes, commands) {
+                    Ok(()) => Err(()),
+                    Err(error) => Ok((Some(Err(error.status())), leg())),
+                }
+            }
+        }
+    }
+
+    /// Does this request wait for rtpengine?
+    pub(crate) fn is_parked(&self, key: TransactionKey) -> bool {
+        !self.desk.by_message.is_empty() && self.desk.by_message.contains_key(&Waiting::Request(key))
+    }
+
+    /// The caller cancels an INVITE that waits for rtpengine: it has gone nowhere yet, and is answered 487.
+    pub(crate) fn cancel_parked(&mut self, io: &mut Io<EdgeMail>, key: TransactionKey) -> bool {
+        let Some(number) = self.desk.by_message.get(&Waiting::Request(key)).copied() else { return false };
+        let Some(parked) = self.desk.take(number) else { return false };
+        if let (For::Offer(name), Some(relayed)) = (&parked.for_, &self.shared.media) {
+            relayed.end(name, false);
+        }
+        read_again(&parked.flow, &parked.bytes, |inbound| {
+            let loop_mac = self.shared.secret.loop_mac(&inbound.message);
+            if let Some(slot) = self.open(io, inbound, key, loop_mac) {
+                self.answer_locally(io, slot, 487);
+                self.settle(slot);
+            }
+        });
+        true
+    }
+
+    /// 100 to an INVITE that waits, so that it is not repeated meanwhile.
+    fn say_trying(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+        let mut out = std::mem::take(&mut self.scratch.out);
+        out.clear();
+        response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), &mut out);
+        response::finish(&mut out);
+        io.send(&inbound.back, &out);
+        self.scratch.out = out;
+    }
+}
+
+/// Without a relay: takes out the ways to endpoints that never understand this offer.
+fn refuse_mismatch(inbound: &Inbound<'_>, ways: &mut [Option<Egress>]) -> Offered {
+    let websocket = |way: &Egress| way.transport.is_websocket();
+    // Between phones nothing needs to be looked at.
+    if !inbound.flow.transport.is_websocket() && !ways.iter().flatten().any(websocket) {
+        return Offered::Go(Relaying::default());
+    }
+    let Some(sdp) = sdp_of(&inbound.message) else { return Offered::Go(Relaying::default()) };
+    let mut refused = false;
+    for way in ways.iter_mut() {
+        if way.as_ref().is_some_and(|w| incompatible(sdp, websocket(w))) {
+            (*way, refused) = (None, true);
+        }
+    }
+    match refused && ways.iter().all(Option::is_none) {
+        true => Offered::Refuse(MediaError::Refused(String::new()).status()),
+        false => Offered::Go(Relaying::default()),
+    }
+}
+
+/// Works on a kept request as on one that just came in.
+pub(crate) fn read_again(flow: &Flow, bytes: &[u8], work: impl FnOnce(&Inbound<'_>)) {
+    let mut index = Index::default();
+    if index.parse(bytes, &trunkline_sip::Limits::default()).is_err() {
+        return;
+    }
+    let message = Message::new(bytes, &index);
+    let (Some(method), Ok(via)) = (message.method(), message.top_via()) else { return };
+    let mut text = Vec::new();
+    let fill = complete_via(&message, &via, flow, &mut text).map(|replace| ViaFill { replace, text: &text });
+    work(&Inbound { message, method, flow, via, fill, back: way_back(&via, flow) });
+}
