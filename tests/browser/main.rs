@@ -1,10 +1,10 @@
 //! Browser phones: JsSIP in headless Chromium, over WSS.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use trunkline_tests::{Exchange, Resources, Sipp, Ua, Wire, free_port, wait_for};
+use trunkline_tests::{Exchange, Resources, Rtpengine, Sipp, Ua, Wire, free_port};
 
 const DOMAIN: &str = "sip.test";
 
@@ -22,95 +22,124 @@ fn chromium() -> PathBuf {
     found.expect("chromium is missing: cargo xtask install brings it")
 }
 
-/// Runs the phones; what they printed.
-fn phones(arguments: &serde_json::Value) -> String {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
-    assert!(dir.join("node_modules").is_dir(), "no node_modules: cargo xtask install brings them");
-    let out = Command::new("node")
-        .arg("phones.mjs")
-        .arg(arguments.to_string())
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .output()
-        .expect("node starts");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(out.status.success(), "{}\n{}", text(&out.stderr), text(&out.stdout));
-    text(&out.stdout)
+/// The phones, running.
+struct Phones(Child);
+
+impl Phones {
+    fn start(arguments: &serde_json::Value) -> Phones {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+        assert!(dir.join("node_modules").is_dir(), "no node_modules: cargo xtask install brings them");
+        let child = Command::new("node")
+            .arg("phones.mjs")
+            .arg(arguments.to_string())
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        Phones(child.expect("node starts"))
+    }
+
+    /// Waits until the phones are registered.
+    fn registered(mut self) -> Phones {
+        let mut line = String::new();
+        // Byte by byte: what comes after this line is for `finish`.
+        let mut out = BufReader::with_capacity(1, self.0.stdout.as_mut().expect("piped"));
+        out.read_line(&mut line).expect("a line");
+        if line != "registered\n" {
+            self.finish();
+            panic!("the phones said {line:?}");
+        }
+        self
+    }
+
+    /// Waits for their end; what they printed.
+    fn finish(mut self) -> String {
+        let (mut out, mut errors) = (String::new(), String::new());
+        self.0.stdout.take().expect("piped").read_to_string(&mut out).expect("text");
+        self.0.stderr.take().expect("piped").read_to_string(&mut errors).expect("text");
+        assert!(self.0.wait().expect("node ends").success(), "{errors}\n{out}");
+        out
+    }
+}
+
+/// Both phones, as the script wants them; `null` for one that is no browser.
+fn who(user: &str) -> serde_json::Value {
+    serde_json::json!({"user": user, "password": format!("pw-{user}")})
+}
+
+fn exchange(more: &[(&str, &str)]) -> (Exchange, String) {
+    let at = format!("127.0.0.1:{}", free_port());
+    let mut env = vec![("TRUNKLINE_LISTEN_WSS", at.as_str())];
+    env.extend(more);
+    (Exchange::start_with(&resources(), "", &env), format!("wss://{at}/"))
+}
+
+fn arguments(url: &str, caller: serde_json::Value, callee: serde_json::Value) -> serde_json::Value {
+    serde_json::json!({
+        "url": url,
+        "domain": DOMAIN,
+        "chromium": chromium(),
+        "caller": caller,
+        "callee": callee,
+        "target": format!("sip:1002@{DOMAIN}"),
+    })
+}
+
+/// A phone without WebRTC at this port.
+fn register_plain(exchange: &Exchange, user: &str, port: u16) {
+    let mut ua = Ua::new(Wire::udp_at(exchange.udp(), port), user, DOMAIN, &format!("pw-{user}"));
+    assert_eq!(ua.register(600).status(), 200);
 }
 
 #[test]
 fn browser_to_browser_over_wss() {
-    let at = format!("127.0.0.1:{}", free_port());
-    let exchange = Exchange::start_with(&resources(), "", &[("TRUNKLINE_LISTEN_WSS", &at)]);
-    let printed = phones(&serde_json::json!({
-        "url": format!("wss://{at}/"),
-        "domain": DOMAIN,
-        "chromium": chromium(),
-        "caller": {"user": "1001", "password": "pw-1001"},
-        "callee": {"user": "1002", "password": "pw-1002"},
-        "target": format!("sip:1002@{DOMAIN}"),
-    }));
-    println!("{}", printed.trim());
-    drop(exchange);
+    let (_exchange, url) = exchange(&[]);
+    let printed = Phones::start(&arguments(&url, who("1001"), who("1002"))).finish();
+    assert!(printed.contains("confirmed"), "{printed}");
 }
 
-/// Debian's rtpengine in user space; dropped, it is ended.
-struct Rtpengine(Child);
-
-impl Rtpengine {
-    fn start(port: u16) -> Rtpengine {
-        let at = format!("127.0.0.1:{port}");
-        let arguments =
-            ["--foreground", "--log-stderr", "--log-level=7", "--table=-1", "--interface=127.0.0.1"];
-        let child = Command::new("rtpengine")
-            .args(arguments)
-            .args([format!("--listen-ng={at}"), "--port-min=22000".to_owned(), "--port-max=22400".to_owned()])
-            .args(["--config-file=none", "--pidfile=/dev/null"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create("/tmp/rtpe.log").unwrap())
-            .spawn()
-            .expect("rtpengine starts: cargo xtask install brings it");
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a live socket");
-        wait_for("rtpengine to answer", Duration::from_secs(10), || {
-            socket.send_to(b"1 d7:command4:pinge", &at).ok()?;
-            socket.recv(&mut [0; 200]).ok()
-        });
-        Rtpengine(child)
-    }
-}
-
-impl Drop for Rtpengine {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+#[test]
+fn browser_to_browser_through_rtpengine() {
+    let rtpengine = Rtpengine::start();
+    let media = rtpengine.at().to_string();
+    let (_exchange, url) = exchange(&[("TRUNKLINE_RTPENGINE", &media)]);
+    let printed = Phones::start(&arguments(&url, who("1001"), who("1002"))).finish();
+    assert!(printed.contains("confirmed"), "{printed}");
 }
 
 #[test]
 fn browser_to_a_plain_phone_through_rtpengine() {
-    let (ng, port) = (free_port(), free_port());
-    let _rtpengine = Rtpengine::start(ng);
-    let at = format!("127.0.0.1:{}", free_port());
-    let media = format!("127.0.0.1:{ng}");
-    let exchange = Exchange::start_with(
-        &resources(),
-        "",
-        &[("TRUNKLINE_LISTEN_WSS", &at), ("TRUNKLINE_RTPENGINE", &media)],
-    );
-    let mut ua = Ua::new(Wire::udp_at(exchange.udp(), port), "1002", DOMAIN, "pw-1002");
-    assert_eq!(ua.register(600).status(), 200);
-    drop(ua);
+    let (rtpengine, port) = (Rtpengine::start(), free_port());
+    let media = rtpengine.at().to_string();
+    let (exchange, url) = exchange(&[("TRUNKLINE_RTPENGINE", &media)]);
+    register_plain(&exchange, "1002", port);
     let sipp = Sipp::new("uas_media").port(port).fill("USER", "1002").fill("DOMAIN", DOMAIN);
     let callee = sipp.arg("-rtp_echo").arg("-mp").arg(&free_port().to_string()).start();
-    phones(&serde_json::json!({
-        "url": format!("wss://{at}/"),
-        "domain": DOMAIN,
-        "chromium": chromium(),
-        "caller": {"user": "1001", "password": "pw-1001"},
-        "callee": null,
-        "target": format!("sip:1002@{DOMAIN}"),
-    }));
+    Phones::start(&arguments(&url, who("1001"), serde_json::Value::Null)).finish();
     callee.finish();
+}
+
+#[test]
+fn a_plain_phone_to_a_browser_through_rtpengine() {
+    let rtpengine = Rtpengine::start();
+    let media = rtpengine.at().to_string();
+    let (exchange, url) = exchange(&[("TRUNKLINE_RTPENGINE", &media)]);
+    let phones = Phones::start(&arguments(&url, serde_json::Value::Null, who("1002"))).registered();
+    let sipp = Sipp::new("uac_media").to(exchange.udp()).fill("FROM", "1001").fill("TO", "1002");
+    let sipp = sipp.fill("DOMAIN", DOMAIN).fill("PASSWORD", "pw-1001");
+    let caller = sipp.arg("-rtp_echo").arg("-mp").arg(&free_port().to_string()).start();
+    phones.finish();
+    caller.finish();
+}
+
+#[test]
+fn without_a_relay_a_browser_is_told_why_it_cannot_call_a_plain_phone() {
+    let (exchange, url) = exchange(&[]);
+    register_plain(&exchange, "1002", free_port());
+    let mut arguments = arguments(&url, who("1001"), serde_json::Value::Null);
+    arguments["fails"] = true.into();
+    let printed = Phones::start(&arguments).finish();
+    assert!(printed.contains("failed:Incompatible SDP:488:399 trunkline"), "{printed}");
+    assert!(printed.contains("set rtpengine:"), "{printed}");
 }

@@ -1,7 +1,8 @@
 // Two JsSIP phones in headless Chromium: register over the exchange's WebSocket, call each other, hear each other's
 // media, hang up. Started by the test target `browser` with one JSON argument:
-//   { url, domain, chromium, caller: {user, password}, callee: {user, password} | null, target }
-// Without a callee the target answers elsewhere (SIPp, which echoes). Prints one JSON line.
+//   { url, domain, chromium, caller: {user, password} | null, callee: {user, password} | null, target, fails? }
+// A phone that is null is elsewhere (SIPp, which echoes). `fails`: the call is to be refused. Prints "registered" when
+// the phones are, and at the end one JSON line.
 import { build } from "esbuild";
 import puppeteer from "puppeteer-core";
 
@@ -40,10 +41,12 @@ function phone({ url, domain, user, password }) {
   for (const name of ["connected", "disconnected", "registered", "registrationFailed"]) {
     ua.on(name, (e) => note(name + (e && e.cause ? `:${e.cause}` : "")));
   }
+  const why = ({ cause, message }) =>
+    ["failed", cause, message?.status_code ?? "", message?.getHeader?.("Warning") ?? ""].join(":");
   const watch = (session) => {
     state.session = session;
     for (const name of ["progress", "accepted", "confirmed", "ended", "failed", "hold", "unhold"]) {
-      session.on(name, (e) => note(name + (name === "failed" ? `:${e.cause}` : "")));
+      session.on(name, (e) => note(name === "failed" ? why(e) : name));
     }
   };
   ua.on("newRTCSession", ({ originator, session }) => {
@@ -95,23 +98,23 @@ async function hears(page, who) {
 
 let code = 0;
 try {
-  const caller = await open(want.caller);
+  const caller = want.caller ? await open(want.caller) : null;
   const callee = want.callee ? await open(want.callee) : null;
-  await until(caller, "registered", "the caller");
-  if (callee) await until(callee, "registered", "the callee");
-  await caller.evaluate((target) => void window.state.call(target), want.target);
-  await until(caller, "confirmed", "the caller");
-  if (callee) {
-    await until(callee, "confirmed", "the callee");
-    await Promise.all([hears(caller, "the caller"), hears(callee, "the callee")]);
-    await callee.evaluate(() => window.state.session.terminate());
-    await until(caller, "ended", "the caller");
+  const phones = [[caller, "the caller"], [callee, "the callee"]].filter(([page]) => page);
+  const all = (work) => Promise.all(phones.map(([page, who]) => work(page, who)));
+  await all((page, who) => until(page, "registered", who));
+  console.log("registered");
+  if (caller) await caller.evaluate((target) => void window.state.call(target), want.target);
+  if (want.fails) {
+    await until(caller, "failed", "the caller");
   } else {
-    await hears(caller, "the caller");
-    await caller.evaluate(() => window.state.session.terminate());
-    await until(caller, "ended", "the caller");
+    await all((page, who) => until(page, "confirmed", who));
+    await all(hears);
+    await (callee ?? caller).evaluate(() => window.state.session.terminate());
+    await all((page, who) => until(page, "ended", who));
   }
-  console.log(JSON.stringify({ caller: await events(caller), callee: callee ? await events(callee) : null }));
+  const told = async (page) => (page ? await events(page) : null);
+  console.log(JSON.stringify({ caller: await told(caller), callee: await told(callee) }));
 } catch (error) {
   console.error(error.message);
   code = 1;

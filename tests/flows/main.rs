@@ -8,6 +8,7 @@ mod first_start;
 mod forking;
 mod gruu;
 mod live;
+mod media;
 mod names;
 mod operator;
 mod outbound;

@@ -62,6 +62,9 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     let checkable = t.client_auth == ClientAuth::Off || t.client_ca.is_some();
     unless(checkable, "tls.clientAuth", "client certificates need `tls.clientCa`");
 
+    let message = "media cannot be relayed without transactions: set `stateless` or `rtpengine`, not both";
+    unless(!config.stateless || config.rtpengine.is_none(), "rtpengine", message);
+
     misfits.extend(ports_taken_twice(config));
     misfits
 }

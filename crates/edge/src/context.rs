@@ -12,8 +12,8 @@ use trunkline_transaction::{
 use trunkline_transport::Egress;
 
 use crate::divert::Divertible;
-use crate::resolver::Spare;
 use crate::media::Leg;
+use crate::resolver::Spare;
 
 /// The server side.
 #[derive(Clone, Copy, Debug)]

@@ -49,7 +49,8 @@ impl Edge {
         dialog: &Dialog,
     ) {
         let mut old_uri = std::mem::take(&mut self.scratch.contacts);
-        let (mut outgoing, spare) = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri) {
+        let (mut outgoing, spare) = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri)
+        {
             Next::To(outgoing, spare) => (outgoing, spare),
             Next::Nowhere => {
                 // 430 tells a proxy that the flow to the other side is gone; phones are never told so

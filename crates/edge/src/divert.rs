@@ -3,13 +3,12 @@
 
 use trunkline_proxy::ResponseContext;
 use trunkline_routing::{Diversion, Outcome, Plan};
-use trunkline_sip::response::ViaFill;
-use trunkline_sip::{Flow, Index, Limits, Message, Method};
+use trunkline_sip::{Flow, Method};
 use trunkline_transaction::Slot;
 use trunkline_transport::Io;
 
 use crate::edge::Edge;
-use crate::inbound::{Inbound, complete_via, way_back};
+use crate::inbound::{Inbound, read_again};
 use crate::mail::EdgeMail;
 
 /// Where an agent's calls go when it does not take them.
@@ -76,28 +75,20 @@ impl Edge {
         let Some(divertible) = context.divertible.take() else { return false };
         let Some(to) = divertible.fallback.target(code) else { return false };
         let key = context.key;
-        let mut index = Index::default();
-        if index.parse(&divertible.request, &Limits::default()).is_err() {
-            return false;
-        }
-        let message = Message::new(&divertible.request, &index);
-        let (Ok(via), Ok(uri)) = (message.top_via(), message.uri()) else { return false };
-        let mut text = Vec::new();
-        let fill = complete_via(&message, &via, &divertible.flow, &mut text)
-            .map(|replace| ViaFill { replace, text: &text });
-        let flow = &divertible.flow;
-        let inbound =
-            Inbound { message, method: Method::Invite, flow, via, fill, back: way_back(&via, flow) };
         let diversion = Diversion { from: &divertible.aor, to, cause: code };
-        let mut plan = Plan::default();
-        let decided = self.decide(io, &inbound, &uri, Some(diversion), &mut plan);
-        if decided.is_err() || plan.outcome != Outcome::Forward {
-            return false;
-        }
-        if let Some(context) = self.contexts.get_mut(slot) {
-            context.responses = ResponseContext::default();
-        }
-        self.scratch.parties.turns = divertible.turns + 1;
-        self.forward_into(io, &inbound, key, &plan, Some(slot))
+        let forwarded = read_again(&divertible.flow, &divertible.request, |inbound| {
+            let Ok(uri) = inbound.message.uri() else { return false };
+            let mut plan = Plan::default();
+            let decided = self.decide(io, inbound, &uri, Some(diversion), &mut plan);
+            if decided.is_err() || plan.outcome != Outcome::Forward {
+                return false;
+            }
+            if let Some(context) = self.contexts.get_mut(slot) {
+                context.responses = ResponseContext::default();
+            }
+            self.scratch.parties.turns = divertible.turns + 1;
+            self.forward_into(io, inbound, key, &plan, Some(slot))
+        });
+        forwarded.unwrap_or(false)
     }
 }

@@ -1,7 +1,7 @@
 //! A received request with what the packet adds to it.
 
 use trunkline_sip::response::ViaFill;
-use trunkline_sip::{Flow, Message, Method, Span, Via, parse_ip};
+use trunkline_sip::{Flow, Index, Limits, Message, Method, Span, Via, parse_ip};
 use trunkline_transport::Egress;
 
 use crate::address::put_ip;
@@ -17,6 +17,17 @@ pub(crate) struct Inbound<'a> {
     pub(crate) fill: Option<ViaFill<'a>>,
     /// Where responses go.
     pub(crate) back: Egress,
+}
+
+/// Works on a kept request as on one that has just come in; `None` when it cannot be read.
+pub(crate) fn read_again<R>(flow: &Flow, bytes: &[u8], work: impl FnOnce(&Inbound<'_>) -> R) -> Option<R> {
+    let mut index = Index::default();
+    index.parse(bytes, &Limits::default()).ok()?;
+    let message = Message::new(bytes, &index);
+    let (method, via) = (message.method()?, message.top_via().ok()?);
+    let mut text = Vec::new();
+    let fill = complete_via(&message, &via, flow, &mut text).map(|replace| ViaFill { replace, text: &text });
+    Some(work(&Inbound { message, method, flow, via, fill, back: way_back(&via, flow) }))
 }
 
 /// Does the sender see itself under another address than we see it?
@@ -91,7 +102,7 @@ pub(crate) fn complete_via(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_sip::{ConnectionId, Index, Limits, Transport};
+    use trunkline_sip::{ConnectionId, Transport};
 
     fn completed(via: &str) -> String {
         let bytes = format!(

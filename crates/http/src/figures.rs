@@ -43,6 +43,8 @@ pub struct Figures {
     pub calls_expired: u64,
     /// Calls refused by a limit.
     pub calls_refused: u64,
+    /// The media relay, where there is one.
+    pub relay: Option<Relay>,
     /// The trunks.
     pub trunks: Vec<Trunk>,
 }
@@ -56,6 +58,21 @@ pub struct Transport {
     pub received: u64,
     /// Messages sent.
     pub sent: u64,
+}
+
+/// How rtpengine does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relay {
+    /// Its last command was answered.
+    pub up: bool,
+    /// Calls whose media it carries.
+    pub calls: u64,
+    /// Commands it answered.
+    pub answered: u64,
+    /// Commands it refused.
+    pub refused: u64,
+    /// Commands it did not answer.
+    pub timeouts: u64,
 }
 
 /// The state of a trunk.
@@ -110,6 +127,20 @@ impl Figures {
             ("calls", "Calls now.", self.calls),
         ] {
             out.gauge(&format!("trunkline_{name}"), help, value);
+        }
+        if let Some(relay) = self.relay {
+            out.gauge("trunkline_rtpengine_up", "Whether rtpengine answers.", u64::from(relay.up));
+            out.gauge("trunkline_rtpengine_calls", "Calls whose media it carries.", relay.calls);
+            out.family(
+                "trunkline_rtpengine_commands_total",
+                Kind::Counter,
+                "Commands, by what became of them.",
+            );
+            for (outcome, value) in
+                [("answered", relay.answered), ("refused", relay.refused), ("timeout", relay.timeouts)]
+            {
+                out.sample(&[("outcome", outcome)], value);
+            }
         }
         self.write_trunks(out);
     }

@@ -7,7 +7,7 @@
 //! * [`Ng`], [`Value`]: the protocol without a socket.
 //! * [`incompatible`], [`WARNING`]: without a relay, which calls get 488 and what it says.
 //!
-//! # Where an edge calls this
+//! # How an edge calls this
 //!
 //! A message whose SDP is to be replaced waits outside, as a request waits for a name to be resolved: its bytes are
 //! kept under a ticket, the shard goes on, the relay's callback posts the outcome to the shard's mailbox, and the

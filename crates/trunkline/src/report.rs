@@ -8,7 +8,7 @@ use trunkline_calls::{Filter, Records};
 use trunkline_cli::ControlBackend;
 use trunkline_cli::protocol::{CallRecord, LiveCall, Reachability, RecordQuery, Registration, Status};
 use trunkline_edge::Shared;
-use trunkline_http::{Figures, Part, Readiness, Status as HttpStatus, Transport as Carried, Trunk};
+use trunkline_http::{Figures, Part, Readiness, Relay, Status as HttpStatus, Transport as Carried, Trunk};
 use trunkline_location::Persistence;
 use trunkline_sip::Transport;
 use trunkline_store::Store;
@@ -247,6 +247,13 @@ impl HttpStatus for Report {
             calls_ended: calls.ended,
             calls_expired: calls.expired,
             calls_refused: calls.refused,
+            relay: self.shared.media().map(|(health, calls)| Relay {
+                up: health.up,
+                calls: calls as u64,
+                answered: health.answered,
+                refused: health.refused,
+                timeouts: health.timeouts,
+            }),
             trunks: tables.trunks().map(trunk).collect(),
         }
     }

@@ -22,8 +22,8 @@ use crate::edge::Edge;
 use crate::mail::EdgeMail;
 
 pub(crate) use body::put_length;
-pub(crate) use relayed::{CallName, Relayed};
 use relayed::{Body, ByParty, Turned};
+pub(crate) use relayed::{CallName, Relayed};
 pub(crate) use requests::{Offered, refusal};
 
 /// What a transaction's responses mean to the relay.

@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use trunkline_media::{Command, Health, MediaError, Method, Party, Relay, Session, Side};
@@ -62,7 +61,7 @@ pub(crate) enum Offer {
     /// These bodies, by the callee's party; none where it bears no SDP.
     Have(ByParty<Body>),
     /// The answers to these.
-    Ask(ArrayVec<(Party, Command), 2>),
+    Ask(Vec<(Party, Command)>),
 }
 
 /// What a request inside a dialog needs before it goes on.
@@ -171,7 +170,7 @@ impl Relayed {
         }
         let both = callees == [true, true];
         let sdp = sdp_of(invite);
-        let mut ask = ArrayVec::new();
+        let mut ask = Vec::new();
         for party in PARTIES {
             let at = place(party);
             if !callees[at] || call.offered[at].is_some() {

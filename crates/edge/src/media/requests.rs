@@ -1,8 +1,8 @@
 //! Requests and the relay: the offer of a first INVITE, later ones inside the dialog, the end.
 
 use trunkline_media::{MediaError, Method as Turning, Party, Session, Side, WARNING, incompatible};
-use trunkline_sip::response::{self, ViaFill};
-use trunkline_sip::{Flow, Index, Message, Method};
+use trunkline_sip::Method;
+use trunkline_sip::response;
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Io};
 
@@ -10,9 +10,10 @@ use super::relayed::{Offer, PARTIES, Turn, place};
 use super::{Body, ByParty, CallName, For, Leg, Turned, Waiting};
 use crate::divert::Fallback;
 use crate::edge::Edge;
-use crate::inbound::{Inbound, complete_via, way_back};
+use crate::inbound::{Inbound, read_again};
 use crate::mail::EdgeMail;
 use crate::media::body::sdp_of;
+use crate::resolver::Spare;
 use crate::routes::Dialog;
 
 /// What a first INVITE bears to each target.
@@ -65,7 +66,7 @@ impl Edge {
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
-        ways: &mut [Option<Egress>],
+        ways: &mut [Option<(Egress, Spare)>],
         diverted: bool,
     ) -> Offered {
         if inbound.method != Method::Invite || self.shared.config.stateless {
@@ -76,7 +77,7 @@ impl Edge {
         };
         let m = &inbound.message;
         let name = CallName::new(m.call_id(), m.from_tag());
-        let goes_to = |party| ways.iter().flatten().any(|way| party_of(way) == party);
+        let goes_to = |party| ways.iter().flatten().any(|(way, _)| party_of(way) == party);
         let mut callees = PARTIES.map(goes_to);
         if callees == [false, false] {
             return Offered::Go(Relaying::default());
@@ -110,7 +111,7 @@ impl Edge {
         };
         let mut refused = None;
         for way in ways.iter_mut() {
-            let Some(party) = way.as_ref().map(party_of) else { continue };
+            let Some(party) = way.as_ref().map(|(way, _)| party_of(way)) else { continue };
             let missing = match &bodies[place(party)] {
                 Some(Err(code)) => Some(*code),
                 // A late offer needs nothing yet.
@@ -221,8 +222,8 @@ impl Edge {
 }
 
 /// Without a relay: takes out the ways to endpoints that never understand this offer.
-fn refuse_mismatch(inbound: &Inbound<'_>, ways: &mut [Option<Egress>]) -> Offered {
-    let websocket = |way: &Egress| way.transport.is_websocket();
+fn refuse_mismatch(inbound: &Inbound<'_>, ways: &mut [Option<(Egress, Spare)>]) -> Offered {
+    let websocket = |(way, _): &(Egress, Spare)| way.transport.is_websocket();
     // Between phones nothing needs to be looked at.
     if !inbound.flow.transport.is_websocket() && !ways.iter().flatten().any(websocket) {
         return Offered::Go(Relaying::default());
@@ -238,17 +239,4 @@ fn refuse_mismatch(inbound: &Inbound<'_>, ways: &mut [Option<Egress>]) -> Offere
         true => Offered::Refuse(MediaError::Refused(String::new()).status()),
         false => Offered::Go(Relaying::default()),
     }
-}
-
-/// Works on a kept request as on one that just came in.
-pub(crate) fn read_again(flow: &Flow, bytes: &[u8], work: impl FnOnce(&Inbound<'_>)) {
-    let mut index = Index::default();
-    if index.parse(bytes, &trunkline_sip::Limits::default()).is_err() {
-        return;
-    }
-    let message = Message::new(bytes, &index);
-    let (Some(method), Ok(via)) = (message.method(), message.top_via()) else { return };
-    let mut text = Vec::new();
-    let fill = complete_via(&message, &via, flow, &mut text).map(|replace| ViaFill { replace, text: &text });
-    work(&Inbound { message, method, flow, via, fill, back: way_back(&via, flow) });
 }
