@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use trunkline_tests::{Exchange, Resources, Rtpengine, Sipp, Ua, Wire, free_port};
+use trunkline_tests::{Exchange, Resources, Rtpengine, Sipp, Ua, Wire, free_port, free_run};
 
 const DOMAIN: &str = "sip.test";
 
@@ -115,7 +115,7 @@ fn browser_to_a_plain_phone_through_rtpengine() {
     let (exchange, url) = exchange(&[("TRUNKLINE_RTPENGINE", &media)]);
     register_plain(&exchange, "1002", port);
     let sipp = Sipp::new("uas_media").port(port).fill("USER", "1002").fill("DOMAIN", DOMAIN);
-    let callee = sipp.arg("-rtp_echo").arg("-mp").arg(&free_port().to_string()).start();
+    let callee = sipp.arg("-rtp_echo").arg("-mp").arg(&free_run(3).to_string()).start();
     Phones::start(&arguments(&url, who("1001"), serde_json::Value::Null)).finish();
     callee.finish();
 }
@@ -128,7 +128,7 @@ fn a_plain_phone_to_a_browser_through_rtpengine() {
     let phones = Phones::start(&arguments(&url, serde_json::Value::Null, who("1002"))).registered();
     let sipp = Sipp::new("uac_media").to(exchange.udp()).fill("FROM", "1001").fill("TO", "1002");
     let sipp = sipp.fill("DOMAIN", DOMAIN).fill("PASSWORD", "pw-1001");
-    let caller = sipp.arg("-rtp_echo").arg("-mp").arg(&free_port().to_string()).start();
+    let caller = sipp.arg("-rtp_echo").arg("-mp").arg(&free_run(3).to_string()).start();
     phones.finish();
     caller.finish();
 }

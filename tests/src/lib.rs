@@ -31,7 +31,7 @@ pub use digest::Challenge;
 pub use dns::{NameServer, Record};
 pub use exchange::{Exchange, binary, exchange_command};
 pub use message::Message;
-pub use ports::free_port;
+pub use ports::{free_port, free_run};
 pub use resources::Resources;
 pub use rtpengine::Rtpengine;
 pub use scratch::Scratch;

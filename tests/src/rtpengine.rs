@@ -6,31 +6,40 @@ use std::time::Duration;
 
 use crate::{free_port, wait_for};
 
-/// Ports rtpengine gives to media; each process finds free ones among them.
-const MEDIA: std::ops::RangeInclusive<u16> = 19000..=19999;
+/// Ports for media, in stretches of [`STRETCH`]: below those that [`free_port`] gives out.
+const MEDIA: std::ops::RangeInclusive<u16> = 10_000..=19_999;
+/// Ports of one rtpengine. Two that shared some would take each other's packets: it binds them for reuse.
+const STRETCH: u16 = 100;
 
 /// A running rtpengine; dropped, it is ended.
 pub struct Rtpengine {
     process: Child,
     at: SocketAddr,
+    /// The last port of its stretch, held so that nobody else takes the stretch.
+    _lock: UdpSocket,
 }
 
 impl Rtpengine {
     /// Starts one on a free port and waits until it answers.
     pub fn start() -> Rtpengine {
         let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let lock = MEDIA
+            .step_by(usize::from(STRETCH))
+            .find_map(|first| UdpSocket::bind(("127.0.0.1", first + STRETCH - 1)).ok())
+            .expect("a free stretch of ports");
+        let last = lock.local_addr().expect("bound").port() - 1;
         let process = Command::new("rtpengine")
             .args(["--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--interface=127.0.0.1"])
             .arg(format!("--listen-ng={at}"))
-            .arg(format!("--port-min={}", MEDIA.start()))
-            .arg(format!("--port-max={}", MEDIA.end()))
+            .arg(format!("--port-min={}", last + 2 - STRETCH))
+            .arg(format!("--port-max={last}"))
             .args(["--config-file=none", "--pidfile=/dev/null"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("rtpengine starts: cargo xtask install brings it");
-        let rtpengine = Rtpengine { process, at };
+        let rtpengine = Rtpengine { process, at, _lock: lock };
         wait_for("rtpengine to answer", Duration::from_secs(10), || rtpengine.ask("7:command4:ping"));
         rtpengine
     }
