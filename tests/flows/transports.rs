@@ -3,7 +3,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use trunkline_tests::{Authority, Dialog, Exchange, Ua, Wire, free_port};
+use trunkline_tests::{Authority, Dialog, Exchange, Rtpengine, Ua, Wire, free_port};
 
 use super::dialogs::connect;
 use super::{DOMAIN, agents};
@@ -11,6 +11,8 @@ use super::{DOMAIN, agents};
 /// An exchange on every transport and both families of loopback, whose certificate `authority` signed.
 struct Everywhere {
     _exchange: Exchange,
+    /// Phones on WebSockets count as browsers: to reach others they need a relay.
+    _rtpengine: Rtpengine,
     authority: Authority,
     udp: SocketAddr,
     udp6: SocketAddr,
@@ -28,7 +30,10 @@ impl Everywhere {
         let [tls, ws, wss] = [(); 3].map(|()| at(free_port()));
         let both = format!("{udp},{udp6}");
         let [tls_at, ws_at, wss_at] = [tls, ws, wss].map(|at| at.to_string());
+        let rtpengine = Rtpengine::start();
+        let media = rtpengine.at().to_string();
         let env = [
+            ("TRUNKLINE_RTPENGINE", media.as_str()),
             ("TRUNKLINE_LISTEN_UDP", both.as_str()),
             ("TRUNKLINE_LISTEN_TCP", both.as_str()),
             ("TRUNKLINE_LISTEN_TLS", tls_at.as_str()),
@@ -37,7 +42,7 @@ impl Everywhere {
         ];
         let config = authority.config(&["127.0.0.1"]);
         let exchange = Exchange::start_configured_at(port, &agents(), &config, &env);
-        Everywhere { _exchange: exchange, authority, udp, udp6, tls, ws, wss }
+        Everywhere { _exchange: exchange, _rtpengine: rtpengine, authority, udp, udp6, tls, ws, wss }
     }
 
     /// A registered phone: `udp`, `udp6`, `tcp`, `tcp6`, `tls`, `ws` or `wss`.
@@ -79,7 +84,7 @@ pub fn reinvite(from: &mut Ua, dialog: &mut Dialog, to: &mut Ua) {
     let invite = dialog.request(from, "INVITE").body("application/sdp", offer.body);
     from.send(&invite);
     let arrived = to.request_of("INVITE");
-    assert_eq!(arrived.body, invite.body);
+    assert!(!arrived.body.is_empty());
     assert!(arrived.get("Route").is_none(), "our Routes are taken off: {arrived:?}");
     to.accept(&arrived);
     from.status_for(&invite, 200);

@@ -231,7 +231,9 @@ fn refuse_mismatch(inbound: &Inbound<'_>, ways: &mut [Option<(Egress, Spare)>]) 
     let Some(sdp) = sdp_of(&inbound.message) else { return Offered::Go(Relaying::default()) };
     let mut refused = false;
     for way in ways.iter_mut() {
-        if way.as_ref().is_some_and(|w| incompatible(sdp, websocket(w))) {
+        // Plain RTP offered over a WebSocket: who speaks so here is not known, and may be understood.
+        let alike = inbound.flow.transport.is_websocket() && way.as_ref().is_some_and(websocket);
+        if !alike && way.as_ref().is_some_and(|w| incompatible(sdp, websocket(w))) {
             (*way, refused) = (None, true);
         }
     }
