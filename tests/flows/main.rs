@@ -10,6 +10,7 @@ mod gruu;
 mod live;
 mod media;
 mod names;
+mod nat;
 mod operator;
 mod outbound;
 mod peers;

@@ -1,7 +1,7 @@
 //! The sockets a test phone speaks through.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::stream::Stream;
@@ -34,6 +34,11 @@ impl Wire {
     pub fn udp(server: SocketAddr) -> Wire {
         let host = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
         Wire::Udp { socket: UdpSocket::bind(host).expect("a UDP port"), server }
+    }
+
+    /// A UDP socket on a free port of one of this machine's addresses.
+    pub fn udp_from(host: IpAddr, server: SocketAddr) -> Wire {
+        Wire::Udp { socket: UdpSocket::bind((host, 0)).expect("a UDP port"), server }
     }
 
     /// A UDP socket on a given port.

@@ -22,6 +22,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "npm", package: "npm", why: "brings JsSIP" },
     Tool { program: "rtpengine", package: "rtpengine-daemon", why: "media between browsers and phones" },
     Tool { program: "ip", package: "iproute2", why: "network namespaces" },
+    Tool { program: "iptables", package: "iptables", why: "a NAT between them" },
     Tool { program: "openssl", package: "openssl", why: "certificates of the tests" },
     Tool { program: "sqlite3", package: "sqlite3", why: "looks into the database" },
 ];

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 use parking_lot::RwLock;
 use trunkline_sip::{Transport, Uri};
-use trunkline_transport::{Egress, Listener};
+use trunkline_transport::{Egress, Listener, Sources, choose_local};
 
 /// What the listeners and the operator's settings say about our addresses.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Addresses {
     /// Is an address one of this host's? Asked of the kernel once.
     local: RwLock<HashMap<IpAddr, bool, foldhash::fast::RandomState>>,
     /// From which address of ours the kernel reaches another.
-    toward: RwLock<HashMap<IpAddr, IpAddr, foldhash::fast::RandomState>>,
+    toward: RwLock<Sources>,
 }
 
 /// Answers of the kernel that are remembered, at most.
@@ -76,40 +76,20 @@ impl Addresses {
     }
 
     fn toward(&self, remote: IpAddr) -> IpAddr {
-        if let Some(&known) = self.toward.read().get(&remote) {
+        if let Some(known) = self.toward.read().known(remote) {
             return known;
         }
-        let unspecified: IpAddr = if remote.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
-        // Connecting a datagram socket sends nothing; it makes the kernel choose the way.
-        let chosen = UdpSocket::bind(SocketAddr::new(unspecified, 0))
-            .and_then(|s| s.connect(SocketAddr::new(remote, 9)).and_then(|()| s.local_addr()))
-            .map_or(unspecified, |a| a.ip());
-        let mut cache = self.toward.write();
-        if cache.len() >= REMEMBERED {
-            cache.clear();
-        }
-        cache.insert(remote, chosen);
-        chosen
+        self.toward.write().toward(remote)
     }
 
     /// The address that the side at the end of `egress` is shown in Via, Record-Route and Contact: ours on its
     /// own network, else the external one, else the one the kernel sends from.
     pub(crate) fn advertised(&self, egress: &Egress) -> SocketAddr {
         let remote = egress.remote.ip();
-        let listener = self
-            .listeners
-            .iter()
-            .find(|l| {
-                l.transport == egress.transport
-                    && l.address.port() == egress.local.port()
-                    && l.address.is_ipv4() == remote.is_ipv4()
-            })
-            .or_else(|| {
-                self.listeners
-                    .iter()
-                    .find(|l| l.transport == egress.transport && l.address.is_ipv4() == remote.is_ipv4())
-            })
-            .or_else(|| self.listeners.iter().find(|l| l.transport == egress.transport));
+        let of_transport = self.listeners.iter().filter(|l| l.transport == egress.transport);
+        let ours = of_transport.clone().map(|l| l.address);
+        let place = choose_local(ours, egress.local, remote, |remote| self.toward(remote));
+        let listener = of_transport.clone().nth(place.unwrap_or(0));
         let port = listener.map_or(egress.transport.default_port(), |l| l.address.port());
         if !self.external.is_empty() || !self.localnets.is_empty() {
             if let Some(net) = self.localnets.iter().find(|n| n.contains(&remote)) {

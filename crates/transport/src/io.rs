@@ -15,6 +15,7 @@ use crate::door::{Arrival, Dialer};
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::shard::StreamLimits;
+use crate::source::{Sources, choose_local};
 use crate::udp::{Sender, UdpSocket};
 use crate::websocket::{self, WebSocket};
 use crate::wire::Wire;
@@ -103,6 +104,7 @@ pub struct Io<M> {
     pub(crate) registry: Registry,
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) sender: Sender,
+    pub(crate) sources: Sources,
     pub(crate) connections: Slab<Connection>,
     pub(crate) by_remote:
         HashMap<(Transport, SocketAddr, HostName), ConnectionId, foldhash::fast::RandomState>,
@@ -220,17 +222,9 @@ impl<M> Io<M> {
         }
     }
 
-    fn udp_socket(&self, egress: &Egress) -> Option<usize> {
-        let exact = |s: &UdpSocket| {
-            let l = s.local();
-            l.port() == egress.local.port()
-                && l.is_ipv4() == egress.remote.is_ipv4()
-                && (l.ip() == egress.local.ip() || l.ip().is_unspecified())
-        };
-        self.udp
-            .iter()
-            .position(exact)
-            .or_else(|| self.udp.iter().position(|s| s.local().is_ipv4() == egress.remote.is_ipv4()))
+    fn udp_socket(&mut self, egress: &Egress) -> Option<usize> {
+        let (ours, sources) = (self.udp.iter().map(UdpSocket::local), &mut self.sources);
+        choose_local(ours, egress.local, egress.remote.ip(), |remote| sources.toward(remote))
     }
 
     /// Appends to what a connection has to write.

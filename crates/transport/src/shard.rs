@@ -19,6 +19,7 @@ use crate::door::{self, Handed};
 use crate::io::{Alive, Counters, Egress, FIRST_CONNECTION, Io, count, unix_ms};
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::names::HostName;
+use crate::source::Sources;
 use crate::stun;
 use crate::udp::{Receiver, Sender, UdpSocket};
 use crate::websocket::{self, Item};
@@ -168,6 +169,7 @@ impl<M: Send> Shard<M> {
             registry,
             udp,
             sender: Sender::new(),
+            sources: Sources::default(),
             connections: Slab::new(),
             by_remote: HashMap::default(),
             per_address: HashMap::default(),

@@ -1,0 +1,99 @@
+//! A phone in a private network, behind a NAT that changes addresses and ports and lets nobody in unasked.
+
+use std::net::{IpAddr, SocketAddr};
+
+use trunkline_tests::{Exchange, Message, Network, Side, Ua, Wire, free_port};
+
+use super::transports::call_both_ways;
+use super::{DOMAIN, agents};
+
+/// The exchange on the public address, a phone beside it, and one behind the NAT.
+struct Apart {
+    outside: Ua,
+    inside: Ua,
+    // Before the network: its process lives there.
+    _exchange: Exchange,
+    _network: Network,
+}
+
+impl Apart {
+    fn start(transport: &str) -> Apart {
+        let network = Network::behind_a_nat();
+        let exchange = network.on(Side::Outside, || {
+            let port = free_port();
+            // Loopback is for the question whether it has started.
+            let at = format!("127.0.0.1:{port},{}:{port}", Network::EXCHANGE);
+            let env = [("TRUNKLINE_LISTEN_UDP", at.as_str()), ("TRUNKLINE_LISTEN_TCP", at.as_str())];
+            Exchange::start_at(port, &agents(), &env)
+        });
+        let server = SocketAddr::from((Network::EXCHANGE, exchange.udp().port()));
+        let outside = network.on(Side::Outside, || Wire::udp_from(Network::OUTSIDE.into(), server));
+        let inside = network.on(Side::Inside, || match transport {
+            "tcp" => Wire::tcp(server),
+            _ => Wire::udp_from(Network::INSIDE.into(), server),
+        });
+        assert_eq!(inside.local().ip(), IpAddr::from(Network::INSIDE));
+        let ua = |wire, user| Ua::new(wire, user, DOMAIN, &format!("pw-{user}"));
+        Apart {
+            outside: ua(outside, "1001"),
+            inside: ua(inside, "1002"),
+            _exchange: exchange,
+            _network: network,
+        }
+    }
+
+    fn register(&mut self) {
+        for ua in [&mut self.outside, &mut self.inside] {
+            let (answer, sent) = ua.ask(&ua.register_request(600));
+            assert_eq!(answer.status(), 200, "{}: {}", ua.user, answer.start);
+            assert!(sent.get("Contact").is_some_and(|c| c.contains(&ua.wire.local().to_string())));
+        }
+    }
+}
+
+/// The topmost Via's parameter.
+fn via(message: &Message, name: &str) -> Option<String> {
+    let via = message.get("Via")?;
+    via.split(';').find_map(|p| p.strip_prefix(&format!("{name}="))).map(str::to_owned)
+}
+
+#[test]
+fn over_udp_it_calls_is_called_and_both_sides_speak_within_the_dialog() {
+    let mut apart = Apart::start("udp");
+    apart.register();
+    let Apart { outside, inside, .. } = &mut apart;
+    call_both_ways(outside, inside, |_, b| {
+        assert!(b.target.contains(&Network::OUTSIDE.to_string()), "{}", b.target);
+    });
+    call_both_ways(inside, outside, |_, b| {
+        // What the phone says of itself is no address of the public network: only the flow leads back.
+        assert!(b.target.contains(&Network::INSIDE.to_string()), "{}", b.target);
+    });
+}
+
+#[test]
+fn over_tcp_it_calls_is_called_and_both_sides_speak_within_the_dialog() {
+    let mut apart = Apart::start("tcp");
+    apart.register();
+    let Apart { outside, inside, .. } = &mut apart;
+    call_both_ways(outside, inside, |_, _| {});
+    call_both_ways(inside, outside, |_, b| {
+        assert!(b.target.contains(&Network::INSIDE.to_string()), "{}", b.target);
+    });
+}
+
+#[test]
+fn it_learns_its_public_address_and_is_answered_there_even_without_rport() {
+    let mut apart = Apart::start("udp");
+    let request = apart.inside.register_request(600);
+    let (answer, _) = apart.inside.ask(&request);
+    assert_eq!(answer.status(), 200);
+    assert_eq!(via(&answer, "received"), Some(Network::NAT.to_string()));
+    let port = via(&answer, "rport").and_then(|p| p.parse::<u16>().ok());
+    assert!(port.is_some_and(|p| (30_000..31_000).contains(&p)), "{:?}", answer.get("Via"));
+    // RFC 3261 §18.2.2 alone would answer to the private port, which is nobody's out there.
+    let request = apart.inside.register_request(600);
+    let bare = request.get("Via").map(|via| via.replace(";rport", "")).expect("a Via");
+    apart.inside.send(&request.set("Via", bare));
+    apart.inside.expect("401 without rport", |m| m.status() == 401);
+}
