@@ -131,11 +131,11 @@ fn only_who_asks_is_told_and_the_claims_are_true() {
     assert!(!ua.ask(&request).0.list("Contact").concat().contains("gruu"));
     let options = ua.request("OPTIONS", &format!("sip:{DOMAIN}"));
     ua.send(&options);
-    assert_eq!(ua.status_for(&options, 200).get("Supported"), Some("path, outbound, gruu"));
+    assert_eq!(ua.status_for(&options, 200).get("Supported"), Some("path, outbound, gruu, gin"));
     // What is not claimed cannot be required.
-    let bulk = ua.register_request(600).with("Require", "gin");
-    let refused = ua.ask(&bulk).0;
-    assert_eq!((refused.status(), refused.get("Unsupported")), (420, Some("gin")));
+    let unknown = ua.register_request(600).with("Require", "path, eventlist");
+    let refused = ua.ask(&unknown).0;
+    assert_eq!((refused.status(), refused.get("Unsupported")), (420, Some("eventlist")));
     let known = ua.register_request(600).with("Require", "outbound, gruu, path");
     assert_eq!(ua.ask(&known).0.status(), 200);
 }

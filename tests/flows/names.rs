@@ -225,6 +225,32 @@ fn requests_within_a_dialog_take_the_next_address_too() {
 }
 
 #[test]
+fn who_is_asked_how_it_is_and_stays_silent_is_not_called_first() {
+    let port = free_port();
+    let [mut mute, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| {
+        let socket = UdpSocket::bind(format!("{ip}:{port}")).expect("an address of loopback");
+        let server = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        Ua::new(Wire::Udp { socket, server }, "gateway", "provider.test", "")
+    });
+    let config = "dns: {hosts: {sip.provider.test: [127.0.0.2, 127.0.0.3]}}\nrouting: {qualifySeconds: 1}\n";
+    let trunk = with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp"));
+    let exchange = Exchange::start_with(&trunk, config, &[]);
+    let Wire::Udp { server, .. } = &mut b.wire else { unreachable!("made above") };
+    *server = exchange.udp();
+    mute.request_of("OPTIONS");
+    // Its silence turns the next question to the other address.
+    let asked = b.request_of("OPTIONS");
+    b.respond(&asked, 200, "OK");
+    mute.forget();
+    let mut caller = registered(&exchange, "1001");
+    let invite = out(&mut caller);
+    let arrived = b.request_of("INVITE");
+    b.accept(&arrived);
+    caller.status_for(&invite, 200);
+    assert!(mute.silent(QUIET, |m| m.method() == "INVITE"));
+}
+
+#[test]
 fn a_carrier_may_call_from_any_address_of_its_name() {
     let names = NameServer::start(&[
         ("_sip._udp.sip.provider.test", Record::Srv(10, 1, 5060, "a.provider.test")),

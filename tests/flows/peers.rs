@@ -54,6 +54,31 @@ fn a_peer_calls_an_agent() {
 }
 
 #[test]
+fn a_server_registers_once_for_all_its_numbers() {
+    let resources = agents()
+        .peer("asterisk", "sip:voice@sip.test", "pw-asterisk", "")
+        .trunk("provider", "trunk.test", &[("127.0.0.1:9", 1, "udp")], None)
+        .number(NUMBER, "provider", "sip:voice@sip.test");
+    let exchange = Exchange::start(&resources);
+    let mut server = Ua::udp(exchange.udp(), "asterisk", DOMAIN, "pw-asterisk");
+    let at_all = format!("<sip:{};bnc>", server.wire.local());
+    let gin = |request: Message| request.with("Require", "gin").with("Proxy-Require", "gin");
+    let request = gin(server.register_request(600).set("Contact", &at_all));
+    assert_eq!(server.ask(&request).0.status(), 200);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at(NUMBER));
+    let invite = caller.call(&invite);
+    let arrived = server.request_of("INVITE");
+    assert_eq!(arrived.uri(), format!("sip:{NUMBER}@{}", server.wire.local()));
+    server.accept(&arrived);
+    caller.status_for(&invite, 200);
+    // Such a contact names nobody (RFC 6140 §5.2).
+    let named = format!("<sip:somebody@{};bnc>", server.wire.local());
+    let request = gin(server.register_request(600).set("Contact", named));
+    assert_eq!(server.ask(&request).0.status(), 400);
+}
+
+#[test]
 fn a_subscription_to_a_peers_aor_reaches_it() {
     let exchange = Exchange::start(&with_peer(""));
     let mut node = node(&exchange);

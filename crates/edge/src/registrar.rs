@@ -202,7 +202,9 @@ impl Edge {
             }
             let contact = Address::parse(element, "Contact").map_err(Refused::Malformed)?;
             let uri = contact.parsed_uri().map_err(Refused::Malformed)?;
-            if uri.scheme == Scheme::Other {
+            // A bulk contact stands for every user of its server, so it has none itself (RFC 6140 §5.2).
+            let named = uri.user.is_some() && uri.param("bnc").is_some();
+            if uri.scheme == Scheme::Other || named {
                 return Err(Refused::Malformed(ParseError::Header("Contact")));
             }
             let own = match contact.param("expires") {

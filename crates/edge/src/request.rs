@@ -181,7 +181,9 @@ impl Edge {
                 let mut extra = std::mem::take(&mut self.scratch.text);
                 extra.clear();
                 extra.extend_from_slice(ALLOW);
-                extra.extend_from_slice(b"Accept: application/sdp\r\nSupported: path, outbound, gruu\r\n");
+                extra.extend_from_slice(
+                    b"Accept: application/sdp\r\nSupported: path, outbound, gruu, gin\r\n",
+                );
                 self.reply(io, inbound, 200, None, &extra);
                 self.scratch.text = extra;
             }
@@ -318,5 +320,5 @@ impl Edge {
 
 /// Extensions a request to the exchange itself may require.
 fn is_supported(tag: &[u8]) -> bool {
-    [&b"path"[..], b"outbound", b"gruu"].iter().any(|t| tag.eq_ignore_ascii_case(t))
+    [&b"path"[..], b"outbound", b"gruu", b"gin"].iter().any(|t| tag.eq_ignore_ascii_case(t))
 }

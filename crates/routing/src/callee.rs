@@ -192,13 +192,16 @@ impl<'s> Route<'s> {
             Party::Peer(_) if found => {
                 // A server's dial plan goes by what was dialled, not by the name it registered with.
                 let user = self.user_for_peer(request);
-                if !user.is_empty() {
+                if user.is_empty() {
+                    plan.targets.fill_bulk_contacts(request.dialled());
+                } else {
                     plan.targets.set_user(user);
                 }
                 self.forward_to_peer(request, plan)
             }
             Party::Peer(peer) if self.gruu(request).is_none() => self.peer_address(request, plan, peer),
             _ if found => {
+                plan.targets.fill_bulk_contacts(request.dialled());
                 plan.targets.group_by_q();
                 let direction = match self.caller {
                     Party::Agent(..) => Direction::AgentToAgent,

@@ -213,19 +213,45 @@ impl Targets {
     /// Puts another user into every target's URI.
     pub(crate) fn set_user(&mut self, user: &[u8]) {
         for i in 0..self.list.len() {
-            let Some(old) = self.list.get(i).map(|t| t.uri.range()) else { continue };
-            let start = self.arena.len();
-            let bytes = self.arena.get(old.clone()).unwrap_or_default();
-            let colon = bytes.iter().position(|&b| b == b':').map_or(0, |c| c + 1);
-            let rest = bytes.iter().position(|&b| b == b'@').map_or(colon, |a| a + 1);
-            self.arena.extend_from_within(old.start..old.start + colon);
-            self.arena.extend_from_slice(user);
-            self.arena.push(b'@');
-            self.arena.extend_from_within(old.start + rest..old.end);
-            let end = self.arena.len() as u32;
-            if let Some(target) = self.list.get_mut(i) {
-                target.uri = Text { start: start as u32, end };
+            self.rewrite(i, user);
+        }
+    }
+
+    /// A contact registered for all numbers of a server at once (`bnc`, RFC 6140 §7.1) gets the called user.
+    pub(crate) fn fill_bulk_contacts(&mut self, user: &[u8]) {
+        for i in 0..self.list.len() {
+            let bulk = self.list.get(i).is_some_and(|t| bulk_parameter(self.text(t.uri)).is_some());
+            if bulk {
+                self.rewrite(i, user);
             }
         }
     }
+
+    /// Writes a target's URI anew: this user, and without `bnc`, which is between the server and its registrar.
+    fn rewrite(&mut self, i: usize, user: &[u8]) {
+        let Some(old) = self.list.get(i).map(|t| t.uri.range()) else { return };
+        let start = self.arena.len();
+        let bytes = self.arena.get(old.clone()).unwrap_or_default();
+        let colon = bytes.iter().position(|&b| b == b':').map_or(0, |c| c + 1);
+        let rest = bytes.iter().position(|&b| b == b'@').map_or(colon, |a| a + 1);
+        let bulk = bulk_parameter(bytes).unwrap_or(bytes.len()..bytes.len());
+        self.arena.extend_from_within(old.start..old.start + colon);
+        self.arena.extend_from_slice(user);
+        self.arena.push(b'@');
+        self.arena.extend_from_within(old.start + rest..old.start + bulk.start);
+        self.arena.extend_from_within(old.start + bulk.end..old.end);
+        let end = self.arena.len() as u32;
+        if let Some(target) = self.list.get_mut(i) {
+            target.uri = Text { start: start as u32, end };
+        }
+    }
+}
+
+/// Where `;bnc` stands in a URI, among its parameters.
+fn bulk_parameter(uri: &[u8]) -> Option<Range<usize>> {
+    const NAME: &[u8] = b";bnc";
+    let host = uri.iter().position(|&b| b == b'@').unwrap_or(0);
+    let found = uri.get(host..)?.windows(NAME.len()).position(|w| w.eq_ignore_ascii_case(NAME))?;
+    let (start, end) = (host + found, host + found + NAME.len());
+    matches!(uri.get(end), None | Some(b';' | b'?')).then_some(start..end)
 }

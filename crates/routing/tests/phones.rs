@@ -38,6 +38,26 @@ fn a_flow_of_lower_q_belongs_to_its_phone() {
 }
 
 #[test]
+fn a_bulk_contact_gets_the_dialled_user() {
+    let mut world = World::authenticated();
+    for (registered, wanted) in [
+        ("sip:4.4.4.4:5070;transport=tcp;bnc", "sip:1002@4.4.4.4:5070;transport=tcp"),
+        ("sip:4.4.4.4;BNC;x=1", "sip:1002@4.4.4.4;x=1"),
+        ("sip:4.4.4.4;bncx", "sip:4.4.4.4;bncx"),
+        ("sip:a;bnc@4.4.4.4", "sip:a;bnc@4.4.4.4"),
+    ] {
+        world.bindings.clear();
+        world.register(AOR, registered, 1000);
+        let short = world.invite("1001@sip.local", "1002@sip.local").short();
+        assert_eq!(short, format!("agent-to-agent: {wanted}"), "{registered}");
+    }
+    // A number that rings a server: its switch sees the number.
+    world.register("sip:voice@sip.local", "sip:5.5.5.5;bnc", 1000);
+    let short = world.invite("1001@sip.local", "+18095863314@sip.local").short();
+    assert_eq!(short, "agent-to-peer: sip:+18095863314@5.5.5.5");
+}
+
+#[test]
 fn a_gruu_reaches_its_phone_alone() {
     let mut world = world();
     world.gruu = Some("2.2.2.2");
