@@ -293,6 +293,7 @@ fn a_phone_on_a_connection_that_ended_is_480_and_never_dialled() {
     let bye = dialog.request(&caller, "BYE");
     caller.send(&bye);
     caller.status_for(&bye, 480);
+    super::records::ended(&exchange, 1);
     // The same after a restart, which ends every connection but leaves the binding.
     let mut callee = tcp(&exchange, "1002");
     assert_eq!(callee.register(600).status(), 200);

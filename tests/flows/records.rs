@@ -24,7 +24,7 @@ fn records(exchange: &Exchange) -> Vec<Vec<String>> {
 }
 
 /// Waits until so many calls have ended on disk.
-fn ended(exchange: &Exchange, count: usize) -> Vec<Vec<String>> {
+pub fn ended(exchange: &Exchange, count: usize) -> Vec<Vec<String>> {
     wait_for("the records", Duration::from_secs(5), || {
         let all = records(exchange);
         (all.len() == count && all.iter().all(|row| row[4] == "1")).then_some(all)

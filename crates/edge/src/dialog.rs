@@ -53,6 +53,11 @@ impl Edge {
         {
             Next::To(outgoing, spare) => (outgoing, spare),
             Next::Nowhere => {
+                if inbound.method == Method::Bye {
+                    // Who hangs up has hung up, whether the other side hears of it or not.
+                    calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
+                    let _ = self.turn_media(io, inbound, key, dialog);
+                }
                 // 430 tells a proxy that the flow to the other side is gone; phones are never told so
                 // (RFC 5626 §11.5).
                 let relayed = inbound.message.list(HeaderName::Via).count() > 1;

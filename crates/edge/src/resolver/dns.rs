@@ -143,10 +143,10 @@ pub(super) fn run(
         while let Some(question) = todo.recv().await {
             let (dns, resolver, mailboxes) = (dns.clone(), resolver.clone(), mailboxes.clone());
             tokio::spawn(async move {
-                let (ways, until) = selection::locate(&dns, &question).await;
-                tracing::debug!(host = %question.host, found = ways.len(), "a name was looked up");
+                let located = selection::locate(&dns, &question).await;
+                tracing::debug!(host = %question.host, found = located.ways.len(), "a name was looked up");
                 if let Some(resolver) = resolver.upgrade() {
-                    resolver.answer(&question, ways, until, &mailboxes);
+                    resolver.answer(&question, located, &mailboxes);
                 }
             });
         }

@@ -17,6 +17,7 @@ use trunkline_sip::{Flow, Transport, Uri, parse_ip};
 use trunkline_transport::{Egress, HostName, Mail, Mailboxes};
 
 use crate::mail::EdgeMail;
+use selection::Located;
 use spare::Ways;
 pub(crate) use spare::{Spare, Way};
 
@@ -123,9 +124,22 @@ impl Resolver {
         }
     }
 
-    /// Keeps an answer, and looks again at the requests that waited for it.
-    fn answer(&self, question: &Question, ways: Vec<Way>, until: Instant, mailboxes: &Mailboxes<EdgeMail>) {
-        self.keep(question.clone(), ways, Some(until));
+    /// Keeps an answer, and looks again at the requests that waited for it. While name servers do not answer, what
+    /// was known before goes on holding: their trouble ends no calls.
+    fn answer(&self, question: &Question, located: Located, mailboxes: &Mailboxes<EdgeMail>) {
+        let Located { ways, until, failed } = located;
+        let before = match self.known.write().get_mut(question) {
+            Some(known) if failed && ways.is_empty() && !known.ways.list.is_empty() => {
+                known.until = Some(until);
+                true
+            }
+            _ => false,
+        };
+        if before {
+            tracing::warn!(host = %question.host, "name servers do not answer: the addresses known before are used");
+        } else {
+            self.keep(question.clone(), ways, Some(until));
+        }
         for w in self.waiting.lock().remove(question).unwrap_or_default() {
             if let Some(mailbox) = mailboxes.get(w.shard) {
                 mailbox.post(Mail::User(EdgeMail::Message(w.flow, w.bytes)));

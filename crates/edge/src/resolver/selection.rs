@@ -16,36 +16,65 @@ const NOT_FOUND: Duration = Duration::from_secs(10);
 /// Addresses of one name; a request remembers in so many bits which it has tried.
 const MOST: usize = 16;
 
-/// All ways to a host, in the order they are tried, and until when they hold.
-pub(super) async fn locate(dns: &Dns, question: &Question) -> (Vec<Way>, Instant) {
+/// What the name servers said of a host.
+#[derive(Debug)]
+pub(super) struct Located {
+    /// All ways to it, in the order they are tried.
+    pub(super) ways: Vec<Way>,
+    /// Until when they hold.
+    pub(super) until: Instant,
+    /// A question had no answer: that nothing was found does not mean that there is nothing.
+    pub(super) failed: bool,
+}
+
+/// What is to be kept in mind while asking.
+struct Heard {
+    until: Instant,
+    failed: bool,
+}
+
+impl Heard {
+    /// Takes the records out of an answer.
+    fn records<T>(&mut self, asked: Asked<T>) -> Option<Vec<T>> {
+        match asked {
+            Asked::Found(records, holds) => {
+                self.until = self.until.min(holds);
+                Some(records)
+            }
+            Asked::Nothing => None,
+            Asked::Failed => {
+                self.failed = true;
+                None
+            }
+        }
+    }
+}
+
+/// Looks a host up.
+pub(super) async fn locate(dns: &Dns, question: &Question) -> Located {
     let now = Instant::now();
-    let mut until = now + LONGEST;
+    let mut heard = Heard { until: now + LONGEST, failed: false };
     let mut ways = Vec::new();
-    for (transport, service) in services(dns, question, &mut until).await {
+    for (transport, service) in services(dns, question, &mut heard).await {
         match service {
             Service::Srv(name, records) => {
                 let records = match records {
-                    Some(records) => records,
-                    None => match dns.srv(&name).await {
-                        Asked::Found(records, holds) => {
-                            until = until.min(holds);
-                            records
-                        }
-                        Asked::Nothing | Asked::Failed => continue,
-                    },
+                    Some(records) => Some(records),
+                    None => heard.records(dns.srv(&name).await),
                 };
+                let Some(records) = records else { continue };
                 for srv in in_order(records) {
                     // A target of `.` says that the service is not there (RFC 2782).
                     if srv.target.is_root() {
                         continue;
                     }
                     let target = srv.target.to_utf8();
-                    add(dns, &target, srv.port, transport, &mut ways, &mut until).await;
+                    add(dns, &target, srv.port, transport, &mut ways, &mut heard).await;
                 }
             }
             Service::Host => {
                 let port = question.port.unwrap_or(transport.default_port());
-                add(dns, &question.host, port, transport, &mut ways, &mut until).await;
+                add(dns, &question.host, port, transport, &mut ways, &mut heard).await;
             }
         }
         if ways.len() >= MOST {
@@ -53,8 +82,8 @@ pub(super) async fn locate(dns: &Dns, question: &Question) -> (Vec<Way>, Instant
         }
     }
     ways.truncate(MOST);
-    let until = if ways.is_empty() { now + NOT_FOUND } else { until.max(now + SHORTEST) };
-    (ways, until)
+    let until = if ways.is_empty() { now + NOT_FOUND } else { heard.until.max(now + SHORTEST) };
+    Located { ways, until, failed: heard.failed }
 }
 
 /// What a transport's addresses are found by.
@@ -66,7 +95,7 @@ enum Service {
 }
 
 /// The transports to try and the services behind them, §4.1.
-async fn services(dns: &Dns, question: &Question, until: &mut Instant) -> Vec<(Transport, Service)> {
+async fn services(dns: &Dns, question: &Question, heard: &mut Heard) -> Vec<(Transport, Service)> {
     let host = || vec![(question.transport, Service::Host)];
     let name = |transport| format!("{}.{}", prefix(transport), question.host);
     // A port leaves no choice; a name without a dot and one of the hosts file have addresses and no more.
@@ -74,33 +103,28 @@ async fn services(dns: &Dns, question: &Question, until: &mut Instant) -> Vec<(T
         return host();
     }
     if question.named {
-        return match dns.srv(&name(question.transport)).await {
-            Asked::Found(records, holds) => {
-                *until = (*until).min(holds);
+        return match heard.records(dns.srv(&name(question.transport)).await) {
+            Some(records) => {
                 vec![(question.transport, Service::Srv(name(question.transport), Some(records)))]
             }
-            Asked::Nothing | Asked::Failed => host(),
+            None => host(),
         };
     }
     let secure = question.transport == Transport::Tls;
-    match dns.naptr(&question.host).await {
-        Asked::Found(records, holds) => {
-            let services = by_naptr(records, secure);
-            if !services.is_empty() {
-                *until = (*until).min(holds);
-                return services.into_iter().map(|(t, name)| (t, Service::Srv(name, None))).collect();
-            }
-        }
-        Asked::Nothing => {}
+    let naptr = heard.records(dns.naptr(&question.host).await);
+    let services = naptr.map(|records| by_naptr(records, secure)).unwrap_or_default();
+    if !services.is_empty() {
+        return services.into_iter().map(|(t, name)| (t, Service::Srv(name, None))).collect();
+    }
+    if heard.failed {
         // Nobody answers: the host's addresses may stand in a cache nearer by.
-        Asked::Failed => return host(),
+        return host();
     }
     let spoken: &[Transport] =
         if secure { &[Transport::Tls] } else { &[Transport::Udp, Transport::Tcp, Transport::Tls] };
     let mut found = Vec::new();
     for &transport in spoken {
-        if let Asked::Found(records, holds) = dns.srv(&name(transport)).await {
-            *until = (*until).min(holds);
+        if let Some(records) = heard.records(dns.srv(&name(transport)).await) {
             found.push((transport, Service::Srv(name(transport), Some(records))));
         }
     }
@@ -167,17 +191,10 @@ fn in_order(mut records: Vec<SRV>) -> Vec<SRV> {
     ordered
 }
 
-async fn add(
-    dns: &Dns,
-    host: &str,
-    port: u16,
-    transport: Transport,
-    ways: &mut Vec<Way>,
-    until: &mut Instant,
-) {
-    let Asked::Found(addresses, holds) = dns.addresses(host).await else { return };
-    *until = (*until).min(holds);
-    for ip in addresses.into_iter().filter(|ip| is_unicast(*ip)) {
+async fn add(dns: &Dns, host: &str, port: u16, transport: Transport, ways: &mut Vec<Way>, heard: &mut Heard) {
+    for ip in
+        heard.records(dns.addresses(host).await).unwrap_or_default().into_iter().filter(|ip| is_unicast(*ip))
+    {
         let way = Way { transport, address: SocketAddr::new(ip, port) };
         if !ways.contains(&way) {
             ways.push(way);

@@ -110,6 +110,34 @@ fn records(name: &str, of: RecordType) -> Vec<RData> {
     }
 }
 
+#[test]
+fn what_was_known_holds_while_nobody_answers() {
+    let r = resolver(Vec::new(), Vec::new());
+    let Resolved::Later(question) = r.resolve_uri(b"sip:a@example.test") else { panic!() };
+    let located = |addresses: &[&str], failed| Located {
+        ways: addresses
+            .iter()
+            .map(|a| Way { transport: Transport::Udp, address: a.parse().unwrap() })
+            .collect(),
+        until: Instant::now() + Duration::from_secs(60),
+        failed,
+    };
+    let known = || -> Vec<String> {
+        all_of(&r, r.resolve_uri(b"sip:a@example.test")).iter().map(|e| e.remote.to_string()).collect()
+    };
+    let tell = |located| r.answer(&question, located, &Vec::new().into());
+    let [one, two] = ["192.0.2.1:5060", "192.0.2.2:5060"];
+    tell(located(&[one], false));
+    assert_eq!(known(), [one]);
+    tell(located(&[], true));
+    assert_eq!(known(), [one], "nobody answers");
+    // Who does not know NAPTR may still know addresses.
+    tell(located(&[two], true));
+    assert_eq!(known(), [two]);
+    tell(located(&[], false));
+    assert!(known().is_empty(), "it is gone, and they say so");
+}
+
 /// Every way to a URI, in order.
 fn ways(r: &Resolver, uri: &str) -> Vec<String> {
     let text = |e: &Egress| format!("{} {}", e.transport, e.remote);
