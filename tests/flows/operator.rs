@@ -101,6 +101,23 @@ fn health_and_metrics() {
 }
 
 #[test]
+fn whoever_does_not_get_past_the_tls_handshake_is_counted() {
+    let [http, tls] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
+    let env = [("TRUNKLINE_HTTP_ADDR", http.as_str()), ("TRUNKLINE_LISTEN_TLS", tls.as_str())];
+    let _exchange = Exchange::start_with(&super::agents(), "", &env);
+    let count = || {
+        let (_, body) = get(&http, "/metrics");
+        let line = body.lines().find_map(|l| l.strip_prefix("trunkline_connections_unfinished_total "));
+        line.map(str::to_owned)
+    };
+    assert_eq!(count().as_deref(), Some("0"));
+    TcpStream::connect(&tls).and_then(|mut s| s.write_all(b"GET / HTTP/1.1\r\n\r\n")).expect("sent");
+    wait_for("the door's counter", Duration::from_secs(5), || {
+        (count().as_deref() == Some("1")).then_some(())
+    });
+}
+
+#[test]
 fn a_busy_port_is_an_error_that_names_its_key() {
     let exchange = Exchange::start(&super::agents());
     let folder = trunkline_tests::Scratch::new("busy");

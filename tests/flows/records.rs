@@ -68,6 +68,18 @@ fn answered_busy_and_cancelled_calls_are_recorded_once() {
 }
 
 #[test]
+fn a_call_that_is_up_at_a_stop_ends_with_a_cause_of_its_own() {
+    let mut exchange = Exchange::start(&agents());
+    let _call = talking(&exchange, "1001", "1002");
+    assert_eq!(exchange.stop(), Some(0));
+    let all = records(&exchange);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0][2..], ["200", "1", "1", "SHUTDOWN"], "{all:?}");
+    exchange.restart();
+    assert_eq!(records(&exchange), all, "the next start finds nothing half open");
+}
+
+#[test]
 fn a_call_that_was_up_at_a_crash_is_closed_at_the_next_start() {
     let mut exchange = Exchange::start(&agents());
     let _call = talking(&exchange, "1001", "1002");

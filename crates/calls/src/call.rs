@@ -134,8 +134,10 @@ pub struct CallView<'a> {
     pub to_tag: &'a [u8],
     /// URI of From.
     pub from: &'a [u8],
-    /// URI of To.
+    /// URI of To; of a diverted call whom it went on to.
     pub to: &'a [u8],
+    /// Of a diverted call: URI of To, who was called first; else empty.
+    pub first_called: &'a [u8],
     /// Who calls whom.
     pub direction: Direction,
     /// Ref of the calling agent or peer.

@@ -234,6 +234,24 @@ impl Calls {
         .is_some()
     }
 
+    /// Its callee did not take the call, which goes on to `to` with this ref: the record shows both, whom it is with
+    /// and who was called first. False when the call has ended.
+    pub fn diverted(&self, call: CallHandle, to: &[u8], callee_ref: &[u8]) -> bool {
+        self.with(call, |table, number| {
+            let Some(slot) = table.slots.get_mut(number as usize) else { return };
+            if slot.row.text(row::FIRST_CALLED).is_empty() {
+                let first = slot.row.text(row::TO).to_vec();
+                slot.row.set_text(row::FIRST_CALLED, &first);
+            }
+            slot.row.set_text(row::TO, to);
+            slot.row.set_text(row::CALLEE, callee_ref);
+            if slot.has_row {
+                table.note(number);
+            }
+        })
+        .is_some()
+    }
+
     /// The first 2xx to the INVITE. Those of other branches change nothing. False when the call has ended.
     pub fn answered(&self, call: CallHandle, to_tag: &[u8], now: u64) -> bool {
         let limit = self.session_limit_ms.load(Ordering::Relaxed);
@@ -343,6 +361,22 @@ impl Calls {
         }
         table.free.push(number);
         table.stats.ended += 1;
+    }
+
+    /// Ends every call that lives: the exchange is being stopped, and nobody will hear of their BYEs. Gives their
+    /// number.
+    pub fn end_all(&self, cause: Cause, now: u64) -> usize {
+        let mut ended = 0;
+        for shard in 0..SHARDS {
+            let mut table = self.table(shard).lock();
+            for number in 0..table.slots.len() as u32 {
+                if table.slots.get(number as usize).is_some_and(|s| s.generation % 2 == 1) {
+                    self.end_slot(&mut table, number, cause, 503, now, |_| {});
+                    ended += 1;
+                }
+            }
+        }
+        ended
     }
 
     /// How many calls a party has now.

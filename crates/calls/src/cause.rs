@@ -28,12 +28,14 @@ pub enum Cause {
     Unknown = 10,
     /// No BYE was seen within the session's time.
     SessionExpired = 11,
-    /// The exchange ended before the call did.
+    /// The exchange died before the call ended.
     Crash = 12,
+    /// The exchange was stopped before the call ended.
+    Shutdown = 13,
 }
 
 impl Cause {
-    const ALL: [Cause; 13] = [
+    const ALL: [Cause; 14] = [
         Cause::NormalClearing,
         Cause::CallRejected,
         Cause::Unallocated,
@@ -47,6 +49,7 @@ impl Cause {
         Cause::Unknown,
         Cause::SessionExpired,
         Cause::Crash,
+        Cause::Shutdown,
     ];
 
     /// The cause a final response stands for.
@@ -82,6 +85,7 @@ impl Cause {
             Cause::Unknown => "UNKNOWN",
             Cause::SessionExpired => "SESSION_EXPIRED",
             Cause::Crash => "CRASH",
+            Cause::Shutdown => "SHUTDOWN",
         }
     }
 

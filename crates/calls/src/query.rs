@@ -39,8 +39,10 @@ pub struct CallRecord {
     pub to_tag: String,
     /// URI of From.
     pub from: String,
-    /// URI of To.
+    /// URI of To; of a diverted call whom it went on to.
     pub to: String,
+    /// Of a diverted call: who was called first; else empty.
+    pub first_called: String,
     /// Direction, by name.
     pub direction: String,
     /// Ref of the caller.
@@ -82,6 +84,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
         ended: time(13)?,
         status: row.get(14)?,
         cause: row.get(15)?,
+        first_called: row.get(16)?,
     })
 }
 
@@ -136,8 +139,8 @@ fn select(
         values.push(call_id);
     }
     if let Some(party) = &filter.party {
-        sql.push_str(" AND (instr(from_uri, ?) OR instr(to_uri, ?) OR instr(caller, ?) OR instr(callee, ?))");
-        (0..4).for_each(|_| values.push(party));
+        sql.push_str(" AND (instr(from_uri, ?) OR instr(to_uri, ?) OR instr(first_called, ?) OR instr(caller, ?) OR instr(callee, ?))");
+        (0..5).for_each(|_| values.push(party));
     }
     if let Some(trunk) = &filter.trunk {
         sql.push_str(" AND trunk = ?");

@@ -30,7 +30,7 @@ const ANSWERED: usize = 24;
 const ENDED: usize = 32;
 const SOURCE: usize = 40;
 const LENGTHS: usize = 56;
-const TEXTS: usize = 8;
+const TEXTS: usize = 9;
 const HEAD: usize = LENGTHS + 2 * TEXTS;
 
 const WAS_ANSWERED: u8 = 1;
@@ -40,10 +40,12 @@ const SOURCE_V4: u8 = 4;
 /// Longer texts are cut: a record is for reading, and a Request-URI of kilobytes is noise.
 const MOST_TEXT: usize = 512;
 
-/// Text numbers; those that may change after the start come last.
+/// Text numbers; those of a plain call that change after the start come last.
+pub(crate) const TO: usize = 3;
 pub(crate) const CALLEE: usize = 5;
 pub(crate) const TRUNK: usize = 6;
 pub(crate) const TO_TAG: usize = 7;
+pub(crate) const FIRST_CALLED: usize = 8;
 
 /// The buffer of one call. Cleared and filled again for the next, so it allocates only until it has grown.
 #[derive(Clone, Default)]
@@ -165,7 +167,8 @@ fn view(bytes: &[u8]) -> CallView<'_> {
         call_id: text(bytes, 0),
         from_tag: text(bytes, 1),
         from: text(bytes, 2),
-        to: text(bytes, 3),
+        to: text(bytes, TO),
+        first_called: text(bytes, FIRST_CALLED),
         caller_ref: text(bytes, 4),
         callee_ref: text(bytes, CALLEE),
         trunk_ref: text(bytes, TRUNK),

@@ -105,9 +105,14 @@ fn prepare(db: &Connection) -> rusqlite::Result<(u64, u64)> {
              id INTEGER PRIMARY KEY, call_id TEXT NOT NULL, from_tag TEXT NOT NULL, to_tag TEXT NOT NULL,
              from_uri TEXT NOT NULL, to_uri TEXT NOT NULL, direction TEXT NOT NULL, caller TEXT NOT NULL,
              callee TEXT NOT NULL, trunk TEXT NOT NULL, source TEXT NOT NULL, started INTEGER NOT NULL,
-             answered INTEGER, ended INTEGER, status INTEGER NOT NULL, cause TEXT);
+             answered INTEGER, ended INTEGER, status INTEGER NOT NULL, cause TEXT,
+             first_called TEXT NOT NULL DEFAULT '');
          CREATE INDEX IF NOT EXISTS calls_open ON calls (id) WHERE ended IS NULL;",
     )?;
+    // Databases of earlier versions have no such column.
+    if !db.column_exists(None, "calls", "first_called")? {
+        db.execute_batch("ALTER TABLE calls ADD COLUMN first_called TEXT NOT NULL DEFAULT ''")?;
+    }
     // Nobody knows when they ended; the last thing known is a time not after it.
     let crashed = db.execute(
         "UPDATE calls SET ended = coalesce(answered, started), cause = ?1 WHERE ended IS NULL",
@@ -170,7 +175,8 @@ impl Records {
         self.orders.send(Order::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
     }
 
-    /// Writes what is left and ends. Calls that still live stay open in the database.
+    /// Writes what is left and ends. Calls that still live stay open in the database: [`Calls::end_all`] before a
+    /// stop.
     pub fn close(self) {}
 }
 
@@ -301,11 +307,11 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
     {
         // Ignore: a batch whose commit was reported as failed may be there all the same.
         let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO calls VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+            "INSERT OR IGNORE INTO calls VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
         )?;
         let mut update = transaction.prepare_cached(
             "UPDATE calls SET to_tag = ?2, callee = ?3, trunk = ?4, answered = ?5, ended = ?6, status = ?7,
-             cause = ?8 WHERE id = ?1",
+             cause = ?8, to_uri = ?9, first_called = ?10 WHERE id = ?1",
         )?;
         for place in rows {
             let (kind, call) = read(queue, place);
@@ -330,6 +336,7 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
                     ended,
                     call.status,
                     cause,
+                    text(call.first_called),
                 ])?,
                 Kind::Answered | Kind::Ended => update.execute(params![
                     id,
@@ -340,6 +347,8 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
                     ended,
                     call.status,
                     cause,
+                    text(call.to),
+                    text(call.first_called),
                 ])?,
             };
         }

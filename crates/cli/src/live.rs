@@ -88,11 +88,12 @@ pub(crate) fn records(items: &[CallRecord]) -> String {
             utc(r.started),
             r.caller.clone(),
             r.callee.clone(),
+            r.first_called.clone().unwrap_or_default(),
             talked,
             r.cause.clone(),
             r.trunk.clone().unwrap_or_default(),
             r.call_id.clone(),
         ]
     });
-    table(&["start (utc)", "caller", "callee", "talked", "cause", "trunk", "call-id"], rows)
+    table(&["start (utc)", "caller", "callee", "called first", "talked", "cause", "trunk", "call-id"], rows)
 }

@@ -312,8 +312,11 @@ pub struct CallRecord {
     pub direction: String,
     /// Who called.
     pub caller: String,
-    /// Who was called.
+    /// Who was called; of a diverted call whom it went on to.
     pub callee: String,
+    /// Of a diverted call: who was called first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_called: Option<String>,
     /// When it began, in seconds of Unix time.
     pub started: i64,
     /// When it was answered.

@@ -18,6 +18,8 @@ pub(crate) struct Parties {
     pub(crate) fallback: Fallback,
     /// How long it rings before that, in seconds.
     pub(crate) no_answer: Option<u32>,
+    /// The callee is not who was called: that one has no phone, or did not take the call.
+    pub(crate) diverted: bool,
     /// How often this call was diverted before.
     pub(crate) turns: u8,
 }
@@ -62,7 +64,11 @@ pub(crate) fn begin(
         callee: counted((first.binding_id != 0).then(|| SessionKey::binding(first.binding_id))),
         trunk: counted(by_ref(&first.trunk)),
     };
-    calls.start(&start, now).ok()
+    let call = calls.start(&start, now).ok()?;
+    if parties.diverted {
+        calls.diverted(call, &plan.aor, text(&parties.callee));
+    }
+    Some(call)
 }
 
 fn text(reference: &Option<Ref>) -> &[u8] {

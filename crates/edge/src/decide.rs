@@ -55,12 +55,14 @@ impl Edge {
             let answer = self.answer(io, inbound, &tables, &lookup, plan);
             step = route.step(&request, plan, answer);
         }
+        let diverted = request.diversion.is_some() || route.was_diverted();
         if plan.outcome == Outcome::reply(480) && named.is_some_and(|n| self.has_ended(io, &plan.aor, &n)) {
             plan.outcome = Outcome::reply(404);
         }
         let callee = route.callee();
         let parties = &mut self.scratch.parties;
         *parties = Parties { caller: route.caller().reference().cloned(), ..Parties::default() };
+        parties.diverted = diverted;
         parties.callee = callee.reference().cloned();
         if let Party::Agent(agent, _) = callee {
             parties.no_answer = agent.no_answer_seconds;

@@ -15,6 +15,8 @@ pub struct Figures {
     pub connections_accepted: u64,
     /// Connections refused by the limit per address.
     pub connections_refused: u64,
+    /// Connections that did not get past their TLS handshake or HTTP request.
+    pub connections_unfinished: u64,
     /// Connections made by us.
     pub connections_made: u64,
     /// Connections that ended.
@@ -106,6 +108,11 @@ impl Figures {
                 "connections_refused",
                 "Connections refused by the limit per address.",
                 self.connections_refused,
+            ),
+            (
+                "connections_unfinished",
+                "Connections that did not get past their TLS handshake or HTTP request.",
+                self.connections_unfinished,
             ),
             ("connections_made", "Connections made.", self.connections_made),
             ("connections_closed", "Connections that ended.", self.connections_closed),

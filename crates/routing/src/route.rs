@@ -197,6 +197,11 @@ impl<'s> Route<'s> {
         self.callee
     }
 
+    /// Did the call go on to the fallback of whom it was for, since no phone of theirs is registered?
+    pub fn was_diverted(&self) -> bool {
+        !self.diverted.is_empty()
+    }
+
     /// The operator's own data that travels with the call's records: the caller's, or that of the number for a
     /// call from outside.
     pub fn metadata(&self) -> Option<&'s Extended> {

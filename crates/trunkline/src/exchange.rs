@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use trunkline_calls::{Calls, Records};
+use trunkline_calls::{Calls, Cause, Records};
 use trunkline_cli::ControlServer;
 use trunkline_config::{Config, Role};
 use trunkline_edge::{Edge, EdgeMail, Shared};
@@ -16,7 +16,7 @@ use trunkline_store::{Store, Watch};
 use trunkline_transport::{Alive, Door, ListenError, Listener, Mail, Mailboxes, OpenDoor, Shard};
 
 use crate::edge_config::edge_config;
-use crate::report::{Report, unix_seconds};
+use crate::report::{Report, unix_ms, unix_seconds};
 use crate::tls::tls_settings;
 use crate::{ari, first_start, secret};
 
@@ -78,6 +78,7 @@ impl Exchange {
             shard.io.introduce(mailboxes.clone(), alive.clone());
             shard.io.set_dialer(door.dialer());
         }
+        let at_the_door = door.counters();
         let door = door.open(mailboxes.clone()).context("cannot start the door of TLS and WebSockets")?;
         if let Some(made) = made {
             first_start::announce(&made, &addresses);
@@ -93,7 +94,7 @@ impl Exchange {
             roles: config.roles.iter().map(|r| format!("{r:?}").to_lowercase()).collect(),
             persistence,
             records,
-            transport: shards.iter().map(|s| s.io.counters().clone()).collect(),
+            transport: shards.iter().map(|s| s.io.counters().clone()).chain([at_the_door]).collect(),
             listening: addresses,
             started: unix_seconds(),
             draining: AtomicBool::new(false),
@@ -142,6 +143,11 @@ impl Exchange {
                 Ok(result) => result.context("a shard failed")?,
                 Err(_) => anyhow::bail!("a shard panicked"),
             }
+        }
+        let now = unix_ms();
+        match self.report.shared.calls.end_all(Cause::Shutdown, now) {
+            0 => {}
+            calls => tracing::info!(calls, "calls were up; their records end here, the phones may talk on"),
         }
         // Doors first; the report holds what is still to be written.
         drop((self.door, self.control, self.http, self.watch, self.ari_proxy));

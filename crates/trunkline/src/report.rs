@@ -36,7 +36,8 @@ pub fn unix_seconds() -> i64 {
     unix_ms() as i64 / 1000
 }
 
-fn unix_ms() -> u64 {
+/// Milliseconds since 1970.
+pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }
 
@@ -196,6 +197,7 @@ pub fn read_records(
             direction: r.direction,
             caller: r.from,
             callee: r.to,
+            first_called: some(r.first_called),
             started: seconds(r.started),
             answered: r.answered.map(seconds),
             ended: r.ended.map(seconds),
@@ -233,6 +235,7 @@ impl HttpStatus for Report {
             datagrams_lost: sum(&|c| get(&c.lost)),
             connections_accepted: sum(&|c| get(&c.accepted)),
             connections_refused: sum(&|c| get(&c.refused)),
+            connections_unfinished: sum(&|c| get(&c.unfinished)),
             connections_made: sum(&|c| get(&c.connected)),
             connections_closed: sum(&|c| get(&c.closed)),
             keep_alives: sum(&|c| get(&c.keep_alives)),
