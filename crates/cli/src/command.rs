@@ -393,10 +393,10 @@ pub struct Check {
 #[derive(Args, Debug)]
 pub struct Registrations {
     /// Only addresses and contacts with this text
-    #[arg(long, short)]
+    #[arg(long, short, global = true)]
     pub filter: Option<String>,
     /// At most so many
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, global = true)]
     pub limit: usize,
     #[command(subcommand)]
     #[allow(missing_docs)]
@@ -406,6 +406,8 @@ pub struct Registrations {
 /// What can be done with registrations.
 #[derive(Subcommand, Debug)]
 pub enum RegistrationAction {
+    /// Show them; what it does without a word too
+    List,
     /// Remove the registrations of an address
     Kick {
         /// The address: sip:1001@sip.local, 1001@sip.local, or 1001 if there is one only
@@ -427,6 +429,8 @@ pub struct Calls {
 /// What can be asked about calls.
 #[derive(Subcommand, Debug)]
 pub enum CallAction {
+    /// Calls that are up; what it does without a word too
+    List,
     /// Calls that were, the latest first
     Records {
         /// Only those that began within, e.g. 30m, 2h, 7d

@@ -333,7 +333,7 @@ impl Session<'_, '_> {
         let mut connection = self.connect(false)?;
         let filter = match &arguments.action {
             Some(RegistrationAction::Kick { aor, .. }) => Some(aor.clone()),
-            None => arguments.filter.clone(),
+            Some(RegistrationAction::List) | None => arguments.filter.clone(),
         };
         let limit = arguments.limit;
         let items = match ask(&mut connection, Request::Registrations { filter, limit })? {
@@ -371,7 +371,7 @@ impl Session<'_, '_> {
     fn calls(&mut self, arguments: &Calls) -> Result<(), Failure> {
         let mut connection = self.connect(false)?;
         let request = match &arguments.action {
-            None => Request::Calls,
+            Some(CallAction::List) | None => Request::Calls,
             Some(CallAction::Records { since, filter, limit }) => Request::Records(RecordQuery {
                 since: since.map(|seconds| time::now() - seconds),
                 filter: filter.clone(),

@@ -65,6 +65,10 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     let message = "media cannot be relayed without transactions: set `stateless` or `rtpengine`, not both";
     unless(!config.stateless || config.rtpengine.is_none(), "rtpengine", message);
 
+    let message = "this version has no gRPC services yet: leave it off";
+    unless(config.grpc.addr.is_none(), "grpc.addr", message);
+    unless(config.grpc.external_addr.is_none(), "grpc.externalAddr", message);
+
     misfits.extend(ports_taken_twice(config));
     misfits
 }
