@@ -12,6 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod ari;
 mod corpus;
 mod mutate;
 mod rng;

@@ -1,7 +1,7 @@
 //! Every parser, for `TRUNKLINE_SOAK_SECONDS` each.
 
 use trunkline_fuzz::targets::{self, frames};
-use trunkline_fuzz::{corpus, seconds, soak};
+use trunkline_fuzz::{ari, corpus, seconds, soak};
 
 #[test]
 fn message() {
@@ -31,6 +31,31 @@ fn digest() {
 #[test]
 fn framing() {
     soak("framing", &corpus(), seconds(), targets::framing);
+}
+
+#[test]
+fn ari_request() {
+    soak("ari request", &ari::requests(), seconds(), ari::request);
+}
+
+#[test]
+fn ari_reply() {
+    soak("ari reply", &ari::replies(), seconds(), ari::reply);
+}
+
+#[test]
+fn ari_event() {
+    soak("ari event", &ari::events(), seconds(), ari::event);
+}
+
+#[test]
+fn ari_announcement() {
+    soak("ari announcement", &ari::events(), seconds(), ari::announcement);
+}
+
+#[test]
+fn ari_file() {
+    soak("ari file", &ari::files(), seconds(), ari::file);
 }
 
 /// Three messages in a row, cut in two at every byte.

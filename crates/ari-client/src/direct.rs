@@ -11,7 +11,7 @@ use trunkline_ari::{
     Dialogs, Exchange, Method, Object, OwnedRequest, Request, Response, RestCall, Sighting, Site, Step,
     with_dialog,
 };
-use trunkline_ari_rest::{Ari, AriConfig, Backoff};
+use trunkline_ari_rest::{Ari, AriConfig, AriError, Backoff};
 
 use crate::error::Error;
 
@@ -47,7 +47,9 @@ impl Direct {
         let (frames, _) = broadcast::channel(BEHIND);
         let stop = watch::Sender::new(false);
         let dialogs = Arc::<Mutex<Dialogs>>::default();
+        let why = Arc::<Mutex<Option<AriError>>>::default();
         let keeper = Keeper {
+            why: Arc::clone(&why),
             ari: Arc::clone(&ari),
             site: set_site,
             up: set_up,
@@ -61,7 +63,7 @@ impl Direct {
             Ok(false) => return Err(Error::Closed),
             Err(_) => {
                 task.abort();
-                return Err(Error::Timeout(timeout));
+                return Err(why.lock().take().map_or(Error::Timeout(timeout), Error::Ari));
             }
         }
         Ok(Direct { ari, site, up, dialogs, frames, stop, task })
@@ -119,6 +121,8 @@ impl Drop for Direct {
 /// Keeps the event WebSocket open.
 struct Keeper {
     ari: Arc<Ari>,
+    /// Why the last attempt failed.
+    why: Arc<Mutex<Option<AriError>>>,
     site: watch::Sender<Arc<Site>>,
     up: watch::Sender<bool>,
     dialogs: Arc<Mutex<Dialogs>>,
@@ -130,7 +134,10 @@ impl Keeper {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         loop {
             tokio::select! {
-                () = self.session(&mut backoff) => {}
+                ended = self.session(&mut backoff) => if let Err(error) = ended {
+                    tracing::debug!(%error, "Asterisk is not there");
+                    *self.why.lock() = Some(error);
+                },
                 _ = stop.wait_for(|stop| *stop) => {
                     self.up.send_replace(false);
                     return;
@@ -141,19 +148,19 @@ impl Keeper {
         }
     }
 
-    async fn session(&self, backoff: &mut Backoff) {
+    async fn session(&self, backoff: &mut Backoff) -> Result<(), AriError> {
         let app = self.site.borrow().app.clone();
-        let Ok(mut events) = self.ari.events(&app, false).await else { return };
+        let mut events = self.ari.events(&app, false).await?;
         let info = RestCall { method: Method::Get, path: "/asterisk/info".to_owned(), body: None };
-        let Ok(reply) = self.ari.call(info).await else { return };
+        let reply = self.ari.call(info).await?;
         let system = Object::parse(&reply.body).ok().and_then(|i| i.object("system"));
         let node =
             system.and_then(|s| s.text("entity_id").ok().map(|id| id.into_owned())).unwrap_or_default();
         self.site.send_replace(Arc::new(Site { app, node }));
         self.up.send_replace(true);
         backoff.reset();
-        while let Ok(frame) = events.next().await {
-            self.take(&frame);
+        loop {
+            self.take(&events.next().await?);
         }
     }
 

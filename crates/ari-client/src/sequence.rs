@@ -16,8 +16,10 @@ pub struct Gap {
     pub reason: String,
 }
 
-/// How long an event waits for one numbered before it.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an event waits for one numbered before it that may still come: a proxy sends again what
+/// the stream did not confirm, and a NATS cluster may take many seconds to find a new leader. What
+/// the proxy knows to be lost is not waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came out of a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub(crate) struct Numbered<'m> {
     pub node: &'m str,
     pub epoch: &'m str,
     pub sequence: u64,
+    /// What is numbered below this and did not come yet will never come.
+    pub oldest: Option<u64>,
     pub gap: Option<&'m str>,
     pub body: Bytes,
 }
@@ -66,7 +70,7 @@ impl Sequencer {
         });
         if numbers.epoch != message.epoch {
             // The proxy started anew: nothing of before can come any more.
-            numbers.give_up(message.node, out);
+            numbers.give_up(u64::MAX, message.node, out);
             numbers.epoch = message.epoch.to_owned();
             numbers.next = 1;
         }
@@ -74,9 +78,13 @@ impl Sequencer {
             return;
         }
         let held = Held { body: message.body, gap: message.gap.map(str::to_owned) };
+        let before = numbers.next;
         numbers.waiting.insert(message.sequence, held);
+        numbers.give_up(message.oldest.unwrap_or(0), message.node, out);
         numbers.release(message.node, out);
-        numbers.since = if numbers.waiting.is_empty() { None } else { numbers.since.or(Some(now)) };
+        // Each hole has its own time.
+        let since = if numbers.next == before { numbers.since } else { None };
+        numbers.since = if numbers.waiting.is_empty() { None } else { since.or(Some(now)) };
     }
 
     /// Gives up waiting for what did not come in time. Returns when to ask again.
@@ -86,7 +94,8 @@ impl Sequencer {
             let Some(since) = numbers.since else { continue };
             let due = since + PATIENCE;
             if due <= now {
-                numbers.give_up(node, out);
+                numbers.give_up(u64::MAX, node, out);
+                numbers.since = None;
             } else {
                 next = Some(next.map_or(due, |n| n.min(due)));
             }
@@ -112,10 +121,13 @@ impl Numbers {
         }
     }
 
-    /// Tells the holes and lets go everything.
-    fn give_up(&mut self, node: &str, out: &mut VecDeque<Sorted>) {
-        while let Some((first, _)) = self.waiting.first_key_value() {
-            let missing = first.saturating_sub(self.next);
+    /// Tells the holes below a number, and lets go what waited behind them.
+    fn give_up(&mut self, below: u64, node: &str, out: &mut VecDeque<Sorted>) {
+        while self.next < below
+            && let Some((first, _)) = self.waiting.first_key_value()
+        {
+            let end = below.min(*first);
+            let missing = end.saturating_sub(self.next);
             if missing > 0 {
                 out.push_back(Sorted::Gap(Gap {
                     node: name_of(node),
@@ -123,10 +135,9 @@ impl Numbers {
                     reason: "the proxy or the stream had no room for them".to_owned(),
                 }));
             }
-            self.next = *first;
+            self.next = end;
             self.release(node, out);
         }
-        self.since = None;
     }
 }
 
@@ -142,8 +153,12 @@ mod tests {
         }
 
         fn take(&mut self, epoch: &str, sequence: u64) {
+            self.take_knowing(epoch, sequence, None);
+        }
+
+        fn take_knowing(&mut self, epoch: &str, sequence: u64, oldest: Option<u64>) {
             let body = Bytes::from(sequence.to_string());
-            let message = Numbered { node: "n", epoch, sequence, gap: None, body };
+            let message = Numbered { node: "n", epoch, sequence, oldest, gap: None, body };
             self.0.take(message, self.1, &mut self.2);
         }
 
@@ -179,6 +194,19 @@ mod tests {
         assert_eq!(feed.out(), [-3, 5, 6]);
         feed.take("e", 7);
         assert_eq!(feed.out(), [7]);
+    }
+
+    #[test]
+    fn what_the_proxy_gave_up_is_told_at_once_and_what_it_holds_is_waited_for() {
+        let mut feed = Feed::new();
+        feed.take_knowing("e", 1, Some(1));
+        // 2 to 4 are lost; 5 was not confirmed and is sent again after 6.
+        feed.take_knowing("e", 6, Some(5));
+        assert_eq!(feed.out(), [1, -3]);
+        feed.take_knowing("e", 7, Some(5));
+        feed.take_knowing("e", 5, Some(5));
+        assert_eq!(feed.out(), [5, 6, 7]);
+        assert!(feed.0.expire(feed.1 + PATIENCE, &mut feed.2).is_none());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::bus::NatsBus;
 use crate::direct::Direct;
 use crate::error::Error;
 use crate::sequence::{Gap, Numbered, Sequencer, Sorted};
-use crate::stream::{EPOCH, GAP, SEQUENCE};
+use crate::stream::{EPOCH, GAP, OLDEST, SEQUENCE};
 
 /// An event as it arrived.
 #[derive(Clone, Debug, PartialEq)]
@@ -277,7 +277,9 @@ impl Reader {
         let place = message.subject.as_str().strip_prefix(self.subjects.prefix()).unwrap_or_default();
         let node = place.rsplit_once('.').map_or(place, |(node, _)| node);
         let node = node.strip_prefix("stream.").unwrap_or(node);
-        let numbered = Numbered { node, epoch, sequence, gap: header(GAP), body: message.payload.clone() };
+        let oldest = header(OLDEST).and_then(|s| s.parse().ok());
+        let body = message.payload.clone();
+        let numbered = Numbered { node, epoch, sequence, oldest, gap: header(GAP), body };
         self.sequencer.take(numbered, Instant::now(), &mut self.ready);
     }
 }

@@ -128,6 +128,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("ari.http_url", "ARI_HTTP_URL"),
     setting("ari.websocket_url", "ARI_WEBSOCKET_URL"),
     setting("ari.origin", "ARI_WSORIGIN"),
+    setting("ari.ca", "ARI_CA"),
     setting("ari.node", "ARI_NODE"),
     setting("ari.subscribe_all", "ARI_SUBSCRIBE_ALL"),
     setting("ari.timeout", "ARI_TIMEOUT"),
@@ -296,6 +297,7 @@ impl Settings {
         if let Some(origin) = self.get("ari.origin") {
             ari.origin = origin;
         }
+        ari.ca = self.get("ari.ca").map(PathBuf::from);
         ari.timeout = self.seconds("ari.timeout", 10)?;
         ari.connections = self.number("ari.connections", 32)?;
         trunkline_ari_rest::Url::http(&ari.http_url)?;

@@ -14,6 +14,7 @@
 pub mod cli;
 mod config;
 mod file;
+mod handover;
 mod http;
 mod lanes;
 mod link;
@@ -22,6 +23,7 @@ mod outbox;
 mod proxy;
 mod requests;
 mod run;
+mod subscriptions;
 
 pub use config::{Config, ConfigError, Delivery, File};
 pub use metrics::Metrics;

@@ -18,6 +18,7 @@ pub struct Metrics {
     time_count: AtomicU64,
     pub(crate) unreadable: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) handed_over: AtomicU64,
     pub(crate) in_flight: AtomicI64,
     pub(crate) events: AtomicU64,
     pub(crate) dialog_events: AtomicU64,
@@ -40,6 +41,7 @@ impl Default for Metrics {
             time_count: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            handed_over: AtomicU64::new(0),
             in_flight: AtomicI64::new(0),
             events: AtomicU64::new(0),
             dialog_events: AtomicU64::new(0),
@@ -114,6 +116,12 @@ impl Metrics {
         );
         gauge("requests_unreadable_total", "counter", "Requests that were no JSON.", of(&self.unreadable));
         gauge("requests_refused_total", "counter", "Requests beyond the bound.", of(&self.refused));
+        gauge(
+            "requests_handed_over_total",
+            "counter",
+            "Requests for new things that another proxy took over when Asterisk died.",
+            of(&self.handed_over),
+        );
         gauge("events_total", "counter", "Events from Asterisk.", of(&self.events));
         gauge("dialog_events_total", "counter", "Copies of events for dialogs.", of(&self.dialog_events));
         gauge(

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use trunkline_ari::{Subjects, ulid};
-use trunkline_ari_client::stream::{EPOCH, GAP, SEQUENCE};
+use trunkline_ari_client::stream::{EPOCH, GAP, OLDEST, SEQUENCE};
 use trunkline_ari_rest::Backoff;
 
 use crate::config::Delivery;
@@ -95,11 +95,12 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// The first event numbered above `after`.
-    fn next_after(&self, after: u64) -> Option<Item> {
+    /// The first event numbered above `after`, and the eldest number that waits.
+    fn next_after(&self, after: u64) -> Option<(Item, u64)> {
         let queue = self.queue.lock();
+        let oldest = queue.items.front()?.sequence;
         let first = queue.items.partition_point(|i| i.sequence <= after);
-        queue.items.get(first).cloned()
+        queue.items.get(first).map(|item| (item.clone(), oldest))
     }
 
     /// The stream has everything up to `sequence`.
@@ -169,9 +170,9 @@ impl Outbox {
         loop {
             // Fill the window first: the acknowledgements come in the order of sending.
             while window.len() < WINDOW {
-                let Some(item) = self.next_after(sent) else { break };
+                let Some((item, oldest)) = self.next_after(sent) else { break };
                 sent = item.sequence;
-                let ack = jetstream.send_publish(item.subject.clone(), self.message(item));
+                let ack = jetstream.send_publish(item.subject.clone(), self.message(item, oldest));
                 window.push_back((sent, ack.await.map_err(|e| e.to_string())?));
             }
             match window.pop_front() {
@@ -186,13 +187,14 @@ impl Outbox {
         }
     }
 
-    fn message(&self, item: Item) -> PublishMessage {
+    fn message(&self, item: Item, oldest: u64) -> PublishMessage {
         let number = item.sequence.to_string();
         let mut message = PublishMessage::build()
             .payload(item.body)
             .message_id(format!("{}-{number}", self.epoch))
             .header(EPOCH, self.epoch.as_str())
-            .header(SEQUENCE, number.as_str());
+            .header(SEQUENCE, number.as_str())
+            .header(OLDEST, oldest.to_string());
         if let Some(reason) = item.gap {
             message = message.header(GAP, reason);
         }
@@ -210,10 +212,11 @@ mod tests {
         for _ in 0..10 {
             outbox.push("s".to_owned(), Bytes::from_static(b"0123456789"));
         }
-        assert_eq!(outbox.next_after(0).unwrap().sequence, 7);
-        assert_eq!(outbox.next_after(8).unwrap().sequence, 9);
+        let next = |after| outbox.next_after(after).map(|(item, oldest)| (item.sequence, oldest)).unwrap();
+        assert_eq!(next(0), (7, 7));
+        assert_eq!(next(8), (9, 7));
         outbox.confirm(9);
-        assert_eq!(outbox.next_after(0).unwrap().sequence, 10);
+        assert_eq!(next(0), (10, 10));
         outbox.confirm(10);
         assert!(outbox.next_after(0).is_none());
         assert_eq!(outbox.queue.lock().bytes, 0);

@@ -29,6 +29,8 @@ pub(crate) struct Proxy {
     /// Where we stand; the node is empty until Asterisk told it.
     site: RwLock<Arc<Site>>,
     up: AtomicBool,
+    /// Whether we are in the queue groups of `create`, as far as the server may know.
+    pub taking_creates: watch::Sender<bool>,
     /// Tells what depends on it: node known, Asterisk there.
     pub state: watch::Sender<Reach>,
 }
@@ -58,6 +60,7 @@ impl Proxy {
             idle: Notify::new(),
             site: RwLock::new(Arc::new(site)),
             up: AtomicBool::new(false),
+            taking_creates: watch::Sender::new(false),
             state: watch::Sender::new(Reach { node, up: false }),
             config,
         }

@@ -15,7 +15,7 @@ use crate::link;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::proxy::Proxy;
-use crate::{http, requests};
+use crate::{http, subscriptions};
 
 /// Why a proxy ended by itself. That Asterisk or NATS are away never ends it.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,7 @@ pub async fn run_with(
     }
     helpers.spawn(announcer(Arc::clone(&proxy), connected));
     let pump = tokio::spawn(link::pump(nats.clone(), queue));
-    let serving = tokio::spawn(requests::serve(Arc::clone(&proxy), stop.subscribe()));
+    let serving = tokio::spawn(subscriptions::serve(Arc::clone(&proxy), stop.subscribe()));
     let keeping = link::keep(
         Arc::clone(&proxy),
         events,

@@ -1,7 +1,6 @@
 //! HTTP to Asterisk: a pool of kept-alive connections, each call with a time limit.
 
 use std::borrow::Cow;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,84 +14,17 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use trunkline_ari::{RestCall, RestReply};
 
+use crate::config::AriConfig;
+use crate::error::AriError;
 use crate::events::Events;
-use crate::stream;
-use crate::url::{Url, UrlError};
+use crate::url::Url;
+use crate::{stream, tls};
 
 /// Asterisk closes a connection that was idle for 15 s; ours are given up before.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The largest answer that is read: a stored recording's file may be long.
 const MAX_BODY: usize = 512 * 1024 * 1024;
-
-/// How to reach one Asterisk.
-#[derive(Clone, Debug)]
-pub struct AriConfig {
-    /// The REST interface, such as `http://localhost:8088/ari`.
-    pub http_url: String,
-    /// The event WebSocket, such as `ws://localhost:8088/ari/events`.
-    pub websocket_url: String,
-    /// The `Origin` header of the WebSocket.
-    pub origin: String,
-    /// The ARI user.
-    pub username: String,
-    /// Its password.
-    pub password: String,
-    /// The time limit of one call (default 10 s).
-    pub timeout: Duration,
-    /// How many connections may be open at once (default 32; Asterisk's own limit is 100).
-    pub connections: usize,
-    /// How long the WebSocket may be silent before it is pinged; after twice that it is dead
-    /// (default 10 s).
-    pub keep_alive: Duration,
-}
-
-impl AriConfig {
-    /// The REST interface at `http_url`, the WebSocket at `/events` below it, all else by default.
-    #[must_use]
-    pub fn new(http_url: &str, username: &str, password: &str) -> Self {
-        let websocket = http_url.trim_end_matches('/').replacen("http", "ws", 1);
-        AriConfig {
-            http_url: http_url.to_owned(),
-            websocket_url: format!("{websocket}/events"),
-            origin: "http://localhost/".to_owned(),
-            username: username.to_owned(),
-            password: password.to_owned(),
-            timeout: Duration::from_secs(10),
-            connections: 32,
-            keep_alive: Duration::from_secs(10),
-        }
-    }
-}
-
-/// Why a call had no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum AriError {
-    /// The configured URL cannot be used.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// User or password cannot stand in a header.
-    #[error("the ARI user or password contains characters that HTTP cannot carry")]
-    Credentials,
-    /// No connection, or it broke.
-    #[error("{0}: {1}")]
-    Io(String, #[source] io::Error),
-    /// The other side does not speak HTTP as expected.
-    #[error("{0}: {1}")]
-    Http(String, #[source] hyper::Error),
-    /// The answer is larger than we read, or broke off.
-    #[error("{0}: the answer could not be read: {1}")]
-    Body(String, String),
-    /// No answer in time.
-    #[error("{0}: no answer within {1:?}")]
-    Timeout(String, Duration),
-    /// The call's path or body cannot be sent.
-    #[error("`{0}` cannot be sent as a request")]
-    Request(String),
-    /// The WebSocket was refused or broke.
-    #[error("{0}: {1}")]
-    WebSocket(String, #[source] Box<tokio_tungstenite::tungstenite::Error>),
-}
 
 /// What Asterisk answered.
 #[derive(Clone, Debug)]
@@ -142,11 +74,7 @@ impl Ari {
     pub fn new(config: AriConfig) -> Result<Self, AriError> {
         let http = Url::http(&config.http_url)?;
         let websocket = Url::websocket(&config.websocket_url)?;
-        let tls = if http.tls || websocket.tls {
-            Some(stream::tls_config().map_err(|e| AriError::Io(http.to_string(), e))?)
-        } else {
-            None
-        };
+        let tls = if http.tls || websocket.tls { Some(tls::config(config.ca.as_deref())?) } else { None };
         let login = format!("{}:{}", config.username, config.password);
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login));
         let mut authorization = HeaderValue::from_str(&basic).map_err(|_| AriError::Credentials)?;
@@ -178,7 +106,7 @@ impl Ari {
             let tls = self.tls.as_ref().filter(|_| self.websocket.tls);
             let stream = stream::connect(&self.websocket, tls)
                 .await
-                .map_err(|e| AriError::Io(self.websocket.to_string(), e))?;
+                .map_err(|e| AriError::connecting(self.websocket.to_string(), e))?;
             Events::open(stream, &self.websocket, &self.config, &self.authorization, app, subscribe_all).await
         };
         match tokio::time::timeout(limit, opening).await {
@@ -268,8 +196,9 @@ impl Ari {
 
     async fn connect(&self) -> Result<Sender, AriError> {
         let tls = self.tls.as_ref().filter(|_| self.http.tls);
-        let stream =
-            stream::connect(&self.http, tls).await.map_err(|e| AriError::Io(self.http.to_string(), e))?;
+        let stream = stream::connect(&self.http, tls)
+            .await
+            .map_err(|e| AriError::connecting(self.http.to_string(), e))?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| AriError::Http(self.http.to_string(), e))?;

@@ -9,7 +9,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::client::{AriConfig, AriError};
+use crate::config::AriConfig;
+use crate::error::AriError;
 use crate::stream::Stream;
 use crate::url::Url;
 

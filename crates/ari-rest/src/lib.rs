@@ -17,11 +17,16 @@
 
 mod backoff;
 mod client;
+mod config;
+mod error;
 mod events;
 mod stream;
+mod tls;
 mod url;
 
 pub use backoff::Backoff;
-pub use client::{Ari, AriConfig, AriError, Reply};
+pub use client::{Ari, Reply};
+pub use config::AriConfig;
+pub use error::AriError;
 pub use events::Events;
 pub use url::{Url, UrlError};

@@ -53,20 +53,54 @@ impl Pair {
     /// When they do not come up.
     #[must_use]
     pub fn start(app: &str) -> Self {
+        let pair = Self::prepare(app);
+        pair.script(&["start"]);
+        pair
+    }
+
+    /// As [`Self::start`], with `https` and `wss` by certificates of an authority whose file is
+    /// [`Self::authority`].
+    ///
+    /// # Panics
+    /// When they do not come up.
+    #[must_use]
+    pub fn start_certified(app: &str) -> Self {
+        let pair = Self::prepare(app);
+        let mut params = rcgen::CertificateParams::new([]).expect("parameters");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "an authority of the test's own");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("the authority's certificate");
+        std::fs::write(pair.authority(), certificate.pem()).expect("its file");
+        let authority = rcgen::Issuer::new(params, key);
+        for (name, address) in [("A", &pair.a), ("B", &pair.b)] {
+            let key = rcgen::KeyPair::generate().expect("a key");
+            let params = rcgen::CertificateParams::new([address.clone()]).expect("parameters");
+            let certificate = params.signed_by(&key, &authority).expect("a certificate");
+            // Those that lie there already are kept by pair.sh.
+            let keys = pair.run.path().join(name).join("keys");
+            std::fs::create_dir_all(&keys).expect("the folder of keys");
+            std::fs::write(keys.join("cert.pem"), certificate.pem()).expect("the certificate");
+            std::fs::write(keys.join("key.pem"), key.serialize_pem()).expect("the key");
+        }
+        pair.script(&["start"]);
+        pair
+    }
+
+    /// The file of the authority, when the pair is certified.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.run.path().join("authority.pem")
+    }
+
+    fn prepare(app: &str) -> Self {
         let _ = home();
         // Addresses of our own, so that test runs do not meet.
         let id = std::process::id();
         let unique = trunkline_ari::ulid();
         let salt = unique.bytes().fold(0u32, |n, b| n.wrapping_mul(31).wrapping_add(u32::from(b)));
         let net = format!("127.{}.{}", 64 + (id ^ salt) % 128, (salt >> 8) % 250 + 1);
-        let pair = Pair {
-            run: Scratch::new("ast"),
-            a: format!("{net}.2"),
-            b: format!("{net}.3"),
-            app: app.to_owned(),
-        };
-        pair.script(&["start"]);
-        pair
+        Pair { run: Scratch::new("ast"), a: format!("{net}.2"), b: format!("{net}.3"), app: app.to_owned() }
     }
 
     fn script(&self, arguments: &[&str]) -> String {
@@ -95,6 +129,12 @@ impl Pair {
     #[must_use]
     pub fn url_a(&self) -> String {
         format!("http://{}:8088/ari", self.a)
+    }
+
+    /// The REST interface of instance A by TLS.
+    #[must_use]
+    pub fn https_a(&self) -> String {
+        format!("https://{}:8089/ari", self.a)
     }
 
     /// The REST interface of instance B.

@@ -77,7 +77,7 @@ async fn suite(client: &Client, app: &str) {
     next(&mut events, EventType::ChannelUserevent).await;
 
     // A playback, staged, controlled.
-    let staged = channel.stage_play(Play::media("sound:hello-world")).await.unwrap();
+    let staged = channel.stage_play(Play::media("tone:ring")).await.unwrap();
     let playback = staged.exec().await.unwrap();
     next(&mut events, EventType::PlaybackStarted).await;
     playback.control("pause").await.unwrap();
@@ -111,9 +111,18 @@ async fn suite(client: &Client, app: &str) {
         app: app.to_owned(),
         ..CreateChannel::default()
     };
+    let mut others = client.subscribe(&client.here(), &[EventType::StasisStart]).await.unwrap();
     let other = client.channel().create(&node, other).await.unwrap();
     // It can be dialled once it has entered the application.
-    until("it is dialled", 5 * SECOND, || async { other.dial("", 5 * SECOND).await.is_ok() }).await;
+    loop {
+        let Event::StasisStart(start) = next(&mut others, EventType::StasisStart).await else {
+            panic!("not typed")
+        };
+        if start.channel.id == other.id() {
+            break;
+        }
+    }
+    other.dial("", 5 * SECOND).await.unwrap();
     bridge.moh("default").await.unwrap();
     bridge.stop_moh().await.unwrap();
     let snoop = Snoop { app: app.to_owned(), spy: "both".to_owned(), ..Snoop::default() };

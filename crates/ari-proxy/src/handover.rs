@@ -1,0 +1,45 @@
+//! A `create` that reached us while our Asterisk died: another proxy of the queue group gets it.
+
+use std::time::Duration;
+
+use async_nats::{Message, Subject};
+use trunkline_ari::{Class, Outcome};
+
+use crate::proxy::Proxy;
+
+/// How long after a broken call the loss of Asterisk may show: both connections end when it dies.
+const NOTICE: Duration = Duration::from_secs(2);
+
+/// Whether other proxies hear this subject in the queue group too. One that names our node has
+/// nobody else to go to.
+pub(crate) fn is_shared(proxy: &Proxy, subject: &Subject) -> bool {
+    let app = proxy.config.application.as_str();
+    [("", ""), (app, "")]
+        .iter()
+        .any(|(app, node)| subject.as_str() == proxy.subjects.request(Class::Create, app, node))
+}
+
+/// Asks the rest of the queue group in our place; `None` when Asterisk is there after all, or nobody
+/// else takes calls.
+pub(crate) async fn hand_over(proxy: &Proxy, message: &Message) -> Option<Outcome> {
+    let mut state = proxy.state.subscribe();
+    let down = state.wait_for(|reach| !reach.up);
+    // The sender lives as long as the proxy.
+    tokio::time::timeout(NOTICE, down).await.ok()?.ok()?;
+    // Not before we have left the group: it would come back to us.
+    let mut taking = proxy.taking_creates.subscribe();
+    taking.wait_for(|taking| !taking).await.ok()?;
+    let asked = proxy.nats.request(message.subject.clone(), message.payload.clone()).await;
+    match asked {
+        Ok(answer) => {
+            tracing::info!(subject = %message.subject, "a request for a new thing was handed to another proxy");
+            proxy.metrics.handed_over.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let ok = answer.payload.starts_with(br#"{"error":"""#);
+            Some(Outcome { ok, messages: vec![answer.payload.to_vec()] })
+        }
+        Err(error) => {
+            tracing::debug!(%error, "nobody takes over");
+            None
+        }
+    }
+}

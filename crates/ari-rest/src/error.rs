@@ -1,0 +1,58 @@
+//! Why Asterisk gave no answer.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::url::UrlError;
+
+/// Why a call had no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AriError {
+    /// The configured URL cannot be used.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// User or password cannot stand in a header.
+    #[error("the ARI user or password contains characters that HTTP cannot carry")]
+    Credentials,
+    /// The file of certificate authorities cannot be used.
+    #[error("the certificate authorities in {0} cannot be used: {1}")]
+    Authorities(PathBuf, String),
+    /// TLS is asked for and cannot be had at all.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// Asterisk's certificate is not one we trust.
+    #[error("{0}: {1}: name the authority that signed it (ari.ca), and a host that the certificate is for")]
+    Certificate(String, rustls::Error),
+    /// No connection, or it broke.
+    #[error("{0}: {1}")]
+    Io(String, #[source] io::Error),
+    /// The other side does not speak HTTP as expected.
+    #[error("{0}: {1}")]
+    Http(String, #[source] hyper::Error),
+    /// The answer is larger than we read, or broke off.
+    #[error("{0}: the answer could not be read: {1}")]
+    Body(String, String),
+    /// No answer in time.
+    #[error("{0}: no answer within {1:?}")]
+    Timeout(String, Duration),
+    /// The call's path or body cannot be sent.
+    #[error("`{0}` cannot be sent as a request")]
+    Request(String),
+    /// The WebSocket was refused or broke.
+    #[error("{0}: {1}")]
+    WebSocket(String, #[source] Box<tokio_tungstenite::tungstenite::Error>),
+}
+
+impl AriError {
+    /// A connection that failed: a certificate that is not trusted tells how to trust it.
+    pub(crate) fn connecting(place: String, error: io::Error) -> Self {
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(certificate @ rustls::Error::InvalidCertificate(_)) => {
+                AriError::Certificate(place, certificate.clone())
+            }
+            _ => AriError::Io(place, error),
+        }
+    }
+}
