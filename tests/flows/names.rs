@@ -1,9 +1,9 @@
 //! Names with several addresses, RFC 3263: which is tried, and what happens when it fails.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
-use trunkline_tests::{Dialog, Exchange, NameServer, Record, Resources, Ua, Wire, free_port};
+use trunkline_tests::{Authority, Dialog, Exchange, NameServer, Record, Resources, Ua, Wire, free_port};
 
 use super::{DOMAIN, agents, at, registered};
 
@@ -68,7 +68,7 @@ fn a_trunk_without_a_port_is_found_by_its_srv_records_in_their_order() {
 #[test]
 fn without_a_transport_naptr_says_which() {
     let port = free_port();
-    let listener = std::net::TcpListener::bind(("127.0.0.2", port)).expect("a TCP port");
+    let listener = TcpListener::bind(("127.0.0.2", port)).expect("a TCP port");
     let names = NameServer::start(&[
         ("sip.provider.test", Record::Naptr(10, 10, "SIP+D2T", "_sip._tcp.provider.test")),
         ("sip.provider.test", Record::Naptr(20, 10, "SIP+D2U", "_sip._udp.provider.test")),
@@ -105,6 +105,34 @@ fn without_a_transport_naptr_says_which() {
     let arrived = caller.request_of("BYE");
     caller.respond(&arrived, 200, "OK");
     udp.status_for(&bye, 200);
+}
+
+#[test]
+fn over_tls_who_cannot_prove_the_trunks_name_gives_way_to_who_can() {
+    let authority = Authority::new();
+    let [bad, good] = ["127.0.0.2:0", "127.0.0.3:0"].map(|at| TcpListener::bind(at).expect("a TCP port"));
+    let port = |listener: &TcpListener| listener.local_addr().expect("bound").port();
+    let names = NameServer::start(&[
+        ("_sips._tcp.sip.provider.test", Record::Srv(10, 1, port(&bad), "a.hoster.test")),
+        ("_sips._tcp.sip.provider.test", Record::Srv(20, 1, port(&good), "b.hoster.test")),
+        ("a.hoster.test", Record::A([127, 0, 0, 2].into())),
+        ("b.hoster.test", Record::A([127, 0, 0, 3].into())),
+    ]);
+    let config =
+        format!("{}{}routing: {{qualifySeconds: 0}}\n", authority.config(&["127.0.0.1"]), names.config(""));
+    let tls = format!("127.0.0.1:{}", free_port());
+    let trunk = with_trunk("host: sip.provider.test, transport: tls");
+    let exchange = Exchange::start_with(&trunk, &config, &[("TRUNKLINE_LISTEN_TLS", &tls)]);
+    let mut caller = registered(&exchange, "1001");
+    let invite = out(&mut caller);
+    // The certificate must hold the trunk's name, not that of an SRV record (RFC 5922 §7.3).
+    assert!(authority.accept(&bad, &["a.hoster.test"]).is_err(), "the exchange does not like it");
+    let stream = authority.accept(&good, &["sip.provider.test"]).expect("the exchange likes this one");
+    let mut provider = Ua::new(Wire::over(stream), DIALLED, "sip.provider.test", "");
+    let arrived = provider.request_of("INVITE");
+    assert_eq!(arrived.uri(), format!("sip:{DIALLED}@sip.provider.test;transport=tls"));
+    provider.accept(&arrived);
+    caller.status_for(&invite, 200);
 }
 
 #[test]

@@ -304,6 +304,23 @@ fn a_phone_on_a_connection_that_ended_is_480_and_never_dialled() {
 }
 
 #[test]
+fn a_phone_comes_back_after_a_restart_though_it_may_have_one_contact() {
+    let resources = agents().agent_with(DOMAIN, "1009", "pw-1009", ", maxContacts: 1");
+    let mut exchange = Exchange::start(&resources);
+    let mut before = tcp(&exchange, "1009");
+    assert_eq!(before.register(600).status(), 200);
+    assert_eq!(exchange.stop(), Some(0));
+    exchange.restart();
+    // Another connection, so another port in its Contact: the old one leads nowhere and does not count.
+    let mut after = tcp(&exchange, "1009");
+    assert_eq!(after.register(600).status(), 200);
+    let mut caller = registered(&exchange, "1001");
+    super::dialogs::connect(&mut caller, &mut after);
+    let mut second = phone(&exchange, "1009");
+    assert_eq!(second.register(600).status(), 403);
+}
+
+#[test]
 fn keep_alives_are_answered() {
     let exchange = Exchange::start(&agents());
     // CRLF CRLF on a stream (RFC 5626 §4.4.1).

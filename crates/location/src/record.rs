@@ -143,6 +143,11 @@ impl<'a> Entry<'a> {
     pub fn live(&self, now: Timestamp) -> bool {
         !self.removed() && self.expires_at() > now
     }
+    /// Only a connection leads to it, and that has ended with the process that held it: nobody reaches it any more.
+    pub fn stranded(&self) -> bool {
+        let by_connection = self.flags() & BEHIND_NAT != 0 || self.transport().is_websocket();
+        by_connection && self.transport().is_reliable() && self.connection() == 0
+    }
     /// Ended so long ago that nobody asks any more.
     pub fn forgotten(&self, now: Timestamp) -> bool {
         self.expires_at().saturating_add(GRACE_MS) <= now

@@ -336,10 +336,15 @@ fn is_live(part: &Part<'_>, now: Timestamp) -> bool {
     }
 }
 
-/// How many contacts count: the flows of one phone are one (RFC 5626 §3.1).
+/// How many contacts count: the flows of one phone are one (RFC 5626 §3.1), and one whose connection a restart ended
+/// does not stand in the way of the phone that comes back.
 fn contacts(parts: &[Part<'_>], now: Timestamp) -> usize {
     let (mut phones, mut others): (Vec<&[u8]>, usize) = (Vec::new(), 0);
-    for part in parts.iter().filter(|p| is_live(p, now)) {
+    let counts = |part: &&Part<'_>| match part {
+        Part::Kept(entry) => entry.live(now) && !entry.stranded(),
+        Part::New(..) => is_live(part, now),
+    };
+    for part in parts.iter().filter(counts) {
         match part.flow_of() {
             Some(phone) if phones.contains(&phone) => {}
             Some(phone) => phones.push(phone),
