@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use trunkline_model::dialect::v2;
-use trunkline_model::document::Source;
+use trunkline_model::document::{Source, nearest};
 use trunkline_model::{Change, Kind, Ref, Resource, Tables};
 use trunkline_store::{self as store, Query, Store, StoreError};
 
@@ -119,21 +119,23 @@ fn resolve(tables: &Tables, kind: Kind, name: &str) -> Result<Resource, String> 
     if let Some(resource) = tables.get(kind, name) {
         return Ok(resource);
     }
+    // Titles are for people, who do not mind capitals.
+    let called = |title: &str| title.eq_ignore_ascii_case(name);
     let is = |resource: &Resource| match resource {
-        Resource::AccessControlList(r) => r.name == name,
-        Resource::Credentials(r) => r.name == name || r.username == name,
-        Resource::Trunk(r) => r.name == name || r.inbound_uri.as_deref() == Some(name),
-        Resource::Number(r) => r.name == name || r.tel_url == name || r.digits() == name,
-        Resource::Domain(r) => r.name == name || r.domain_uri.eq_ignore_ascii_case(name),
+        Resource::AccessControlList(r) => called(&r.name),
+        Resource::Credentials(r) => called(&r.name) || r.username == name,
+        Resource::Trunk(r) => called(&r.name) || r.inbound_uri.as_deref() == Some(name),
+        Resource::Number(r) => called(&r.name) || r.tel_url == name || r.digits() == name,
+        Resource::Domain(r) => called(&r.name) || called(&r.domain_uri),
         Resource::Agent(r) => {
             let in_domain = |(user, host): (&str, &str)| {
                 let domain = r.domain.as_ref().and_then(|d| tables.domain_by_ref(d));
                 r.username == user && domain.is_some_and(|d| d.domain_uri.eq_ignore_ascii_case(host))
             };
-            r.username == name || r.name == name || name.rsplit_once('@').is_some_and(in_domain)
+            r.username == name || called(&r.name) || name.rsplit_once('@').is_some_and(in_domain)
         }
-        Resource::Peer(r) => r.username == name || r.name == name || r.aor.as_deref() == Some(name),
-        Resource::User(r) => r.username == name || r.name == name,
+        Resource::Peer(r) => r.username == name || called(&r.name) || r.aor.as_deref() == Some(name),
+        Resource::User(r) => r.username == name || called(&r.name),
     };
     let mut found: Vec<Resource> = tables.of_kind(kind).into_iter().filter(is).collect();
     match (found.pop(), found.pop()) {
@@ -144,7 +146,15 @@ fn resolve(tables: &Tables, kind: Kind, name: &str) -> Result<Resource, String> 
             one.reference(),
             other.reference()
         )),
-        (None, _) => Err(format!("there is no {kind} `{name}`")),
+        (None, _) => {
+            let all = tables.of_kind(kind);
+            let names = all.iter().flat_map(|r| [r.name(), r.reference().as_str()]);
+            let meant = nearest(name, names);
+            Err(match meant {
+                Some(meant) => format!("there is no {kind} `{name}`; do you mean `{meant}`?"),
+                None => format!("there is no {kind} `{name}`: `trunkline {} list` shows all", kind.plural()),
+            })
+        }
     }
 }
 
