@@ -1,5 +1,7 @@
 //! The next address of a name (RFC 3263 §4.3) and the next flow of a phone (RFC 5626 §5.3), before a failure counts.
 
+use std::time::Duration;
+
 use trunkline_sip::{Limits, Message, Method, Transport};
 use trunkline_transaction::Slot;
 use trunkline_transport::{Egress, Io};
@@ -12,8 +14,8 @@ use crate::readdress::{Readdress, readdress};
 /// How a branch failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It was answered with this status.
-    Answered,
+    /// It was answered with this status, and the wish to be left alone for so many seconds (Retry-After).
+    Answered(u32),
     /// Nobody answered, or the transport failed.
     Silent,
 }
@@ -37,13 +39,15 @@ impl Edge {
         // A 503 speaks for one address (RFC 3263 §4.3); 408 and 430 speak for one flow (RFC 5626 §11.5).
         let (address, flow) = match how {
             Failure::Silent => (true, true),
-            Failure::Answered => (code == 503, matches!(code, 408 | 430)),
+            Failure::Answered(_) => (code == 503, matches!(code, 408 | 430)),
         };
         if address {
-            branch
-                .target
-                .spare
-                .note_failure(&self.shared.resolver, &branch.fallback.unwrap_or(branch.egress));
+            let at_least = match how {
+                Failure::Answered(seconds) => Duration::from_secs(u64::from(seconds)),
+                Failure::Silent => Duration::ZERO,
+            };
+            let egress = branch.fallback.unwrap_or(branch.egress);
+            branch.target.spare.note_failure(&self.shared.resolver, &egress, at_least);
         }
         (address && self.try_address(io, slot, fork, code)) || (flow && self.try_flow(io, slot, fork, code))
     }

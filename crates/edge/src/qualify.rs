@@ -1,6 +1,7 @@
 //! Are the trunks there? OPTIONS to every destination, as other exchanges do.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use trunkline_model::Ref;
@@ -55,7 +56,7 @@ impl Edge {
                 };
                 // Of several addresses of a name the next one is asked then, and calls go there first.
                 if let Some((egress, spare)) = silent {
-                    spare.note_failure(&shared.resolver, egress);
+                    spare.note_failure(&shared.resolver, egress, Duration::ZERO);
                 }
                 if unanswered >= PATIENCE {
                     shared.set_trunk(&trunk.reference, place, true);

@@ -2,7 +2,7 @@
 
 use trunkline_proxy::{Branch as BranchName, StatelessBranch};
 use trunkline_sip::response::{self, put_number};
-use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Transport, Via};
+use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Transport, Via, seconds};
 use trunkline_transaction::{Actions, Class, Slot};
 use trunkline_transport::{Closed, Egress, Io, Mail, Sent};
 
@@ -172,7 +172,8 @@ impl Edge {
             }
         }
         if matches!(code, 408 | 430 | 503) {
-            let elsewhere = self.try_elsewhere(io, slot, fork, code, Failure::Answered);
+            let retry_after = m.header(HeaderName::RetryAfter).and_then(leading_number).unwrap_or(0);
+            let elsewhere = self.try_elsewhere(io, slot, fork, code, Failure::Answered(retry_after));
             self.keep_ack(slot, fork, m);
             if elsewhere {
                 return;
@@ -470,6 +471,12 @@ impl Edge {
             }
         }
     }
+}
+
+/// The seconds of a Retry-After, which a comment or parameters may follow (RFC 3261 §20.33).
+fn leading_number(value: &[u8]) -> Option<u32> {
+    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    seconds(value.get(..digits)?)
 }
 
 /// Gives a response the CSeq number the caller knows: ours was raised when we answered a trunk's challenge.

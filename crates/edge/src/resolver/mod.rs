@@ -86,6 +86,8 @@ pub(crate) struct Settings {
 
 /// Names in the cache, and requests that wait, at most.
 const MOST: usize = 10_000;
+/// No address is left alone for longer than this because its 503 asks for it.
+const LONGEST_AVOIDED: Duration = Duration::from_secs(3600);
 /// Letters of a host name, RFC 1035 §2.3.4.
 const LONGEST_NAME: usize = 255;
 
@@ -233,12 +235,15 @@ impl Resolver {
     }
 
     /// An address did not answer: others of its host stand before it for a while.
-    pub(crate) fn failed(&self, egress: &Egress) {
+    fn failed(&self, egress: &Egress, at_least: Duration) {
         let mut failed = self.failed.write();
         if failed.len() >= MOST {
             failed.clear();
         }
-        failed.insert((egress.transport, egress.remote), Instant::now() + self.settings.avoid);
+        failed.insert(
+            (egress.transport, egress.remote),
+            Instant::now() + self.settings.avoid.max(at_least.min(LONGEST_AVOIDED)),
+        );
     }
 
     /// Of the ways not in `tried` the first that has not failed lately; the first, when all have.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use trunkline_sip::Transport;
 use trunkline_transport::{Egress, HostName};
@@ -62,11 +63,11 @@ impl Spare {
         ways.egress(next)
     }
 
-    /// Tells that the address in use did not serve: others of its name stand before it for a while. A name's only
-    /// address is not avoided, since there is nothing to be used instead.
-    pub(crate) fn note_failure(&self, resolver: &Resolver, egress: &Egress) {
+    /// Tells that the address in use did not serve: others of its name stand before it for a while, `at_least` so
+    /// long. A name's only address is not avoided, since there is nothing to be used instead.
+    pub(crate) fn note_failure(&self, resolver: &Resolver, egress: &Egress, at_least: Duration) {
         if self.ways.is_some() {
-            resolver.failed(egress);
+            resolver.failed(egress, at_least);
         }
     }
 }

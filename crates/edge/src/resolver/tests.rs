@@ -41,14 +41,30 @@ fn literals_overrides_and_names() {
     // What failed stands behind the others.
     let [one, two] = [to(Transport::Udp, "127.0.0.1:7060"), to(Transport::Udp, "127.0.0.2:5060")];
     assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [one, two]);
-    r.failed(&Egress::to(Transport::Udp, "127.0.0.1:7060".parse().unwrap()));
+    r.failed(&Egress::to(Transport::Udp, "127.0.0.1:7060".parse().unwrap()), Duration::ZERO);
     assert_eq!(first(b"sip:a@sip.provider.net"), Some(to(Transport::Udp, "127.0.0.2:5060")));
     assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [two, one]);
     // When all have failed, they are tried all the same.
-    r.failed(&two);
+    r.failed(&two, Duration::ZERO);
     assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [one, two]);
     let Resolved::To(_, spare) = r.resolve_uri(b"sip:a@192.0.2.1") else { panic!() };
     assert!(!spare.has_more(), "a literal is all there is");
+}
+
+#[test]
+fn an_address_is_avoided_as_long_as_it_asks_for() {
+    let hosts =
+        vec![("h.test".to_owned(), vec!["127.0.0.1:1".parse().unwrap(), "127.0.0.2:2".parse().unwrap()])];
+    let r = Resolver::new(Settings { hosts, servers: Vec::new(), avoid: Duration::ZERO });
+    let ports = || -> Vec<u16> {
+        all_of(&r, r.resolve_uri(b"sip:a@h.test")).iter().map(|e| e.remote.port()).collect()
+    };
+    let first = Egress::to(Transport::Udp, "127.0.0.1:1".parse().unwrap());
+    let Resolved::To(_, spare) = r.resolve_uri(b"sip:a@h.test") else { panic!() };
+    spare.note_failure(&r, &first, Duration::ZERO);
+    assert_eq!(ports(), [1, 2], "the operator wants nobody avoided");
+    spare.note_failure(&r, &first, Duration::from_secs(120));
+    assert_eq!(ports(), [2, 1]);
 }
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
