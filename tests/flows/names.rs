@@ -3,7 +3,9 @@
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
-use trunkline_tests::{Authority, Dialog, Exchange, NameServer, Record, Resources, Ua, Wire, free_port};
+use trunkline_tests::{
+    Authority, Dialog, Exchange, Message, NameServer, Record, Resources, Ua, Wire, free_port,
+};
 
 use super::{DOMAIN, agents, at, registered};
 
@@ -33,7 +35,7 @@ fn gateway(exchange: &Exchange, address: &str) -> Ua {
     Ua::new(Wire::Udp { socket, server: exchange.udp() }, "gateway", "provider.test", "")
 }
 
-fn out(caller: &mut Ua) -> trunkline_tests::Message {
+fn out(caller: &mut Ua) -> Message {
     let invite = caller.invite(&at(DIALLED));
     caller.call(&invite)
 }
@@ -182,6 +184,54 @@ fn who_wakes_up_too_late_is_cancelled() {
     late.respond(&first, 487, "Request Terminated");
     b.accept(&second);
     caller.status_for(&invite, 200);
+}
+
+/// A call whose first address was silent; the second has it as well.
+fn turned() -> (Exchange, Ua, Message, [(Ua, Message); 2]) {
+    let port = free_port();
+    let hosts = format!("dns: {{hosts: {{sip.provider.test: [127.0.0.2, 127.0.0.3]}}{FAILOVER}}}\n");
+    let exchange =
+        start(&with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp")), &hosts);
+    let [mut a, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
+    let mut caller = registered(&exchange, "1001");
+    let invite = out(&mut caller);
+    let (on_a, on_b) = (a.request_of("INVITE"), b.request_of("INVITE"));
+    (exchange, caller, invite, [(a, on_a), (b, on_b)])
+}
+
+#[test]
+fn who_answers_late_has_the_call_and_the_other_is_cancelled() {
+    let (_exchange, mut caller, invite, [(mut a, on_a), (mut b, on_b)]) = turned();
+    b.respond(&on_b, 180, "Ringing");
+    caller.expect("180", |m| m.status() == 180);
+    a.accept(&on_a);
+    let ok = caller.status_for(&invite, 200);
+    let cancel = b.request_of("CANCEL");
+    b.respond(&cancel, 200, "OK");
+    b.respond(&on_b, 487, "Request Terminated");
+    b.request_of("ACK");
+    let mut dialog = Dialog::of_caller(&invite, &ok);
+    let bye = dialog.request(&caller, "BYE");
+    caller.send(&bye);
+    let arrived = a.request_of("BYE");
+    a.respond(&arrived, 200, "OK");
+    caller.status_for(&bye, 200);
+}
+
+#[test]
+fn the_callers_cancel_goes_where_the_call_went() {
+    let (_exchange, mut caller, invite, [(mut a, _), (mut b, on_b)]) = turned();
+    b.respond(&on_b, 180, "Ringing");
+    caller.expect("180", |m| m.status() == 180);
+    let cancel = caller.cancel(&invite);
+    caller.status_for(&cancel, 200);
+    let arrived = b.request_of("CANCEL");
+    assert_eq!(arrived.branch(), on_b.branch());
+    b.respond(&arrived, 200, "OK");
+    b.respond(&on_b, 487, "Request Terminated");
+    let failure = caller.status_for(&invite, 487);
+    caller.acknowledge_failure(&invite, &failure);
+    assert!(a.silent(QUIET, |m| m.method() == "CANCEL"), "who said nothing is told nothing (RFC 3261 §9.1)");
 }
 
 #[test]
