@@ -147,4 +147,33 @@ mod tests {
             let _ = answer(&text, from);
         }
     }
+
+    #[test]
+    fn whatever_comes_the_answer_is_whole() {
+        let from = "[2001:db8::1]:5060".parse().unwrap();
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        let mut answered = 0;
+        for _ in 0..50_000 {
+            let length = (next() % 48) as usize;
+            let attributes: Vec<u8> = (0..length).map(|_| (next() >> 7) as u8 & 0x8f).collect();
+            let mut text = request(&attributes);
+            if next() % 3 == 0 {
+                let at = next() as usize % text.len();
+                text[at] = next() as u8;
+            }
+            if let Some(answer) = answer(&text, from) {
+                answered += 1;
+                let bytes = answer.bytes();
+                assert_eq!(usize::from(u16::from_be_bytes([bytes[2], bytes[3]])) + HEADER, bytes.len());
+                assert_eq!(bytes[4..HEADER], text[4..HEADER]);
+            }
+        }
+        assert!(answered > 1_000, "{answered}");
+    }
 }
