@@ -79,7 +79,7 @@ fn a_mistake_in_the_configuration_is_shown_with_its_place_and_exits_64() {
 }
 
 /// One HTTP request; status line and body.
-fn get(at: &str, path: &str) -> (String, String) {
+pub fn get(at: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(at).expect("the HTTP listener");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").expect("sent");
     let mut text = String::new();

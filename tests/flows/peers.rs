@@ -121,3 +121,80 @@ fn a_numbers_extra_headers_and_affinity_reach_the_peer() {
     nodes[rooms[0]].respond(&arrived, 486, "Busy Here");
     caller.status_for(&invite, 486);
 }
+
+/// What `trunkline status` says of the destination at this port: `up` or `DOWN`.
+fn state(exchange: &Exchange, port: u16) -> Option<String> {
+    let out = trunkline_tests::exchange_command(exchange).arg("status").output().expect("the command runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let line = text.lines().find(|line| line.contains(&port.to_string()))?;
+    line.split_whitespace().find(|word| ["up", "DOWN"].contains(word)).map(str::to_owned)
+}
+
+/// Answers the questions that have come, for as long as `check` wants.
+fn answering(ua: &mut Ua, what: &str, mut check: impl FnMut() -> bool) {
+    trunkline_tests::wait_for(what, std::time::Duration::from_secs(15), || {
+        while let Some(options) = ua.wait(std::time::Duration::from_millis(10), |m| m.method() == "OPTIONS") {
+            ua.respond(&options, 200, "OK");
+        }
+        check().then_some(())
+    });
+}
+
+const EVERY_SECOND: &str = "routing: {qualifySeconds: 1}\n";
+
+#[test]
+fn an_instance_that_answers_no_options_is_passed_over_while_another_does() {
+    let resources = with_peer(", loadBalancing: {algorithm: round-robin}");
+    let exchange = Exchange::start_with(&resources, EVERY_SECOND, &[]);
+    let mut dead = node(&exchange);
+    let mut nodes = [node(&exchange)];
+    let ports = [dead.wire.local().port(), nodes[0].wire.local().port()];
+    let live = &mut nodes[0];
+    answering(live, "one up, one down", || {
+        state(&exchange, ports[0]).as_deref() == Some("DOWN")
+            && state(&exchange, ports[1]).as_deref() == Some("up")
+    });
+    let mut caller = registered(&exchange, "1001");
+    for _ in 0..3 {
+        let invite = caller.invite(&at("conference"));
+        assert_eq!(rings(&mut caller, &invite, &mut nodes), 0);
+    }
+    assert!(dead.silent(std::time::Duration::from_millis(50), |m| m.method() == "INVITE"));
+    // It answers again, and has its turn again.
+    answering(&mut dead, "the other is back", || state(&exchange, ports[0]).as_deref() == Some("up"));
+}
+
+#[test]
+fn alone_a_silent_instance_is_tried_all_the_same() {
+    let exchange = Exchange::start_with(&with_peer(""), EVERY_SECOND, &[]);
+    let mut nodes = [node(&exchange)];
+    let port = nodes[0].wire.local().port();
+    trunkline_tests::wait_for("down", std::time::Duration::from_secs(15), || {
+        (state(&exchange, port).as_deref() == Some("DOWN")).then_some(())
+    });
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("conference"));
+    assert_eq!(rings(&mut caller, &invite, &mut nodes), 0);
+}
+
+#[test]
+fn a_peers_given_address_is_asked_and_takes_over_from_instances_that_are_down() {
+    let port = trunkline_tests::free_port();
+    let http = format!("127.0.0.1:{}", trunkline_tests::free_port());
+    let given = format!(", contactAddr: \"127.0.0.1:{port}\"");
+    let env = [("TRUNKLINE_HTTP_ADDR", http.as_str())];
+    let exchange = Exchange::start_with(&with_peer(&given), EVERY_SECOND, &env);
+    let wire = trunkline_tests::Wire::udp_at(exchange.udp(), port);
+    let mut nodes = [Ua::new(wire, "asterisk", DOMAIN, "")];
+    let dead = node(&exchange);
+    let silent = dead.wire.local().port();
+    answering(&mut nodes[0], "the address up, the instance down", || {
+        state(&exchange, port).as_deref() == Some("up") && state(&exchange, silent).as_deref() == Some("DOWN")
+    });
+    let (_, metrics) = super::operator::get(&http, "/metrics");
+    assert!(metrics.contains("trunkline_peer_destinations_down{peer=\"asterisk\"} 1"), "{metrics}");
+    assert!(metrics.contains("trunkline_peer_up{peer=\"asterisk\"} 1"), "{metrics}");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("conference"));
+    assert_eq!(rings(&mut caller, &invite, &mut nodes), 0);
+}

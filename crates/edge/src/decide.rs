@@ -189,11 +189,17 @@ impl Edge {
             labels: &[],
         };
         let sessions = |id: BindingId| self.shared.calls.sessions(SessionKey::binding(id.0));
-        let reachable = |b: &Located<'_>| reach(io, b).is_some();
-        let found = self.shared.location.select(aor, &by, io.unix_ms(), sessions, reachable, |b| {
-            reach(io, &b).map(|way| targets.push_binding(self.target(&b, way)))
-        });
-        found.flatten().is_some()
+        let peers = &self.shared.peers;
+        let mut choose = |passing_over_the_dead: bool| {
+            let fits =
+                |b: &Located<'_>| reach(io, b).is_some() && !(passing_over_the_dead && peers.is_down(b.id.0));
+            let found = self.shared.location.select(aor, &by, io.unix_ms(), sessions, fits, |b| {
+                reach(io, &b).map(|way| targets.push_binding(self.target(&b, way)))
+            });
+            found.flatten().is_some()
+        };
+        // Where all are down, one of them is tried all the same, unless the peer's own address answers.
+        choose(true) || !peers.answers_at_address(backend.reference) && choose(false)
     }
 
     fn target<'b>(&self, b: &Located<'b>, way: Reach) -> Binding<'b> {

@@ -1,29 +1,52 @@
-//! Are the trunks there? OPTIONS to every destination, as other exchanges do.
+//! Are the trunks and peers there? OPTIONS to every destination, as other exchanges do.
 
 use std::io::Write as _;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use trunkline_model::Ref;
+use trunkline_model::{Peer, Ref, Tables};
 use trunkline_sip::{Flow, MAGIC_COOKIE, Message};
 use trunkline_transport::{Egress, Io, Mail, Sent};
 
 use crate::address::{put_address, put_transport};
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
+use crate::peers::Place;
 use crate::resolver::{Resolved, Spare};
+use crate::shared::Shared;
+use crate::ways::reach;
 
 /// Who asks: one shard for all.
 const ASKER: u8 = 0;
 /// Unanswered questions in a row that make a destination count as down.
 const PATIENCE: u8 = 2;
+/// Instances of a peer that are asked, at most.
+const MOST_INSTANCES: usize = 64;
 
 /// The questions under way.
 #[derive(Debug, Default)]
 pub(crate) struct Qualify {
     next: u64,
     serial: u64,
-    asked: HashMap<(Ref, u8), Asked>,
+    asked: HashMap<Subject, Asked>,
+}
+
+/// Who is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    /// A destination of a trunk.
+    Trunk(Ref, u8),
+    /// A peer, or an instance of one.
+    Peer(Ref, Place),
+}
+
+impl Subject {
+    fn set(&self, shared: &Shared, down: bool) {
+        match self {
+            Subject::Trunk(trunk, place) => shared.set_trunk(trunk, *place, down),
+            Subject::Peer(peer, place) => shared.peers.set(peer, *place, down),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -44,46 +67,103 @@ impl Edge {
         self.qualify.next = io.now() + every;
         let shared = self.shared.clone();
         let tables = shared.tables.load();
-        let mut asked = std::mem::take(&mut self.qualify.asked);
-        asked.retain(|(trunk, _), _| tables.trunk_by_ref(trunk.as_str()).is_some());
+        let before = std::mem::take(&mut self.qualify.asked);
         for trunk in tables.trunks() {
             for (place, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
-                let place = place as u8;
-                let key = (trunk.reference.clone(), place);
-                let (unanswered, silent) = match asked.get(&key) {
-                    Some(a) => (a.unanswered, a.at.as_ref().filter(|_| a.unanswered > 0)),
-                    None => (0, None),
-                };
-                // Of several addresses of a name the next one is asked then, and calls go there first.
-                if let Some((egress, spare)) = silent {
-                    spare.note_failure(&shared.resolver, egress, Duration::ZERO);
-                }
-                if unanswered >= PATIENCE {
-                    shared.set_trunk(&trunk.reference, place, true);
-                }
-                self.qualify.serial += 1;
-                let serial = self.qualify.serial;
-                let mut at = None;
-                // A name that is not known yet is looked up by this very question; the next round sends.
-                let sent = match shared.resolver.resolve(uri.host.as_bytes(), uri.port, uri.transport) {
-                    Resolved::To(egress, spare) => {
-                        at = Some((egress, spare));
-                        self.ask(io, egress, serial)
-                    }
-                    Resolved::Nowhere => Sent::NoWay,
-                    Resolved::Later(question) => {
-                        shared.resolver.look_up(question);
-                        continue;
-                    }
-                };
-                let unanswered = match sent {
-                    Sent::Via(_) => unanswered.saturating_add(1),
-                    Sent::NoWay => PATIENCE,
-                };
-                asked.insert(key, Asked { serial, unanswered, at });
+                let to = Subject::Trunk(trunk.reference.clone(), place as u8);
+                let way = || shared.resolver.resolve(uri.host.as_bytes(), uri.port, uri.transport);
+                self.question(io, &before, to, way);
             }
         }
-        self.qualify.asked = asked;
+        for peer in tables.peers().filter(|p| p.enabled) {
+            self.question_peer(io, &before, &tables, peer);
+        }
+        let asked = &self.qualify.asked;
+        shared.peers.keep(|peer, place| asked.contains_key(&Subject::Peer(peer.clone(), place)));
+    }
+
+    /// Asks a peer's given address and its instances.
+    fn question_peer(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        before: &HashMap<Subject, Asked>,
+        tables: &Tables,
+        peer: &Peer,
+    ) {
+        let shared = self.shared.clone();
+        if let Some(address) = &peer.contact_addr {
+            shared.peers.begin(&peer.reference, Place::Address, || address.clone());
+            let to = Subject::Peer(peer.reference.clone(), Place::Address);
+            self.question(io, before, to, || {
+                shared.resolver.resolve_uri(format!("sip:{address}").as_bytes())
+            });
+        }
+        // Without an AOR of its own it registers under its user, in whatever domain.
+        let aors: Vec<String> = match &peer.aor {
+            Some(aor) => vec![aor.clone()],
+            None => tables.domains().map(|d| format!("sip:{}@{}", peer.username, d.domain_uri)).collect(),
+        };
+        let mut instances: Vec<(u64, Flow, bool, Vec<u8>, Vec<u8>)> = Vec::new();
+        for aor in aors {
+            shared.location.visit(aor.as_bytes(), io.unix_ms(), |b| {
+                if let Some(way) = reach(io, &b).filter(|_| instances.len() < MOST_INSTANCES) {
+                    let flow = way.flow.unwrap_or(b.flow);
+                    instances.push((b.id.0, flow, way.flow.is_some(), b.path.to_vec(), b.uri.to_vec()));
+                }
+            });
+        }
+        for (id, flow, by_flow, path, uri) in instances {
+            let place = Place::Instance(id);
+            shared.peers.begin(&peer.reference, place, || String::from_utf8_lossy(&uri).into_owned());
+            let way = match by_flow {
+                true => Resolved::To(Egress::back(&flow), Spare::default()),
+                false => self.way_by_uri(&path, &uri),
+            };
+            self.question(io, before, Subject::Peer(peer.reference.clone(), place), || way);
+        }
+    }
+
+    /// Looks at what became of the last question to this one, and asks the next.
+    fn question(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        before: &HashMap<Subject, Asked>,
+        to: Subject,
+        way: impl FnOnce() -> Resolved,
+    ) {
+        let shared = self.shared.clone();
+        let (unanswered, silent) = match before.get(&to) {
+            Some(a) => (a.unanswered, a.at.as_ref().filter(|_| a.unanswered > 0)),
+            None => (0, None),
+        };
+        // Of several addresses of a name the next one is asked then, and calls go there first.
+        if let Some((egress, spare)) = silent {
+            spare.note_failure(&shared.resolver, egress, Duration::ZERO);
+        }
+        if unanswered >= PATIENCE {
+            to.set(&shared, true);
+        }
+        self.qualify.serial += 1;
+        let serial = self.qualify.serial;
+        let mut at = None;
+        // A name that is not known yet is looked up by this very question; the next round sends.
+        let sent = match way() {
+            Resolved::To(egress, spare) => {
+                at = Some((egress, spare));
+                self.ask(io, egress, serial)
+            }
+            Resolved::Nowhere => Sent::NoWay,
+            Resolved::Later(question) => {
+                shared.resolver.look_up(question);
+                self.qualify.asked.insert(to, Asked { serial, unanswered, at });
+                return;
+            }
+        };
+        let unanswered = match sent {
+            Sent::Via(_) => unanswered.saturating_add(1),
+            Sent::NoWay => PATIENCE,
+        };
+        self.qualify.asked.insert(to, Asked { serial, unanswered, at });
     }
 
     fn ask(&mut self, io: &mut Io<EdgeMail>, egress: Egress, serial: u64) -> Sent {
@@ -136,9 +216,9 @@ impl Edge {
         }
         // Any answer shows that somebody is there (a 503 says that it wants no calls).
         let found = self.qualify.asked.iter_mut().find(|(_, a)| a.serial == serial);
-        if let Some(((trunk, place), asked)) = found {
+        if let Some((subject, asked)) = found {
             asked.unanswered = 0;
-            self.shared.set_trunk(trunk, *place, m.status() == Some(503));
+            subject.set(&self.shared, m.status() == Some(503));
         }
         true
     }

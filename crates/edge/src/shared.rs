@@ -19,6 +19,7 @@ use crate::config::EdgeConfig;
 use crate::counters::Counters;
 use crate::mail::EdgeMail;
 use crate::media::Relayed;
+use crate::peers::{PeerState, Peers};
 use crate::resolver::{Resolver, Settings};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
@@ -50,6 +51,8 @@ pub struct Shared {
     pub(crate) trunks: RwLock<HashMap<Ref, Arc<AtomicU64>>>,
     /// When a destination last changed its state, in seconds since 1970.
     trunk_changes: RwLock<HashMap<(Ref, u8), i64>>,
+    /// Which peers answer.
+    pub(crate) peers: Peers,
 }
 
 impl Shared {
@@ -94,6 +97,7 @@ impl Shared {
             transactions: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             trunks: RwLock::default(),
             trunk_changes: RwLock::default(),
+            peers: Peers::default(),
             config,
         })
     }
@@ -120,6 +124,11 @@ impl Shared {
     /// How many transactions there are, finished ones that still absorb repetitions included.
     pub fn transactions(&self) -> u64 {
         self.transactions.iter().map(|t| t.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How the peers do: their given addresses and the instances that registered.
+    pub fn peer_states(&self) -> Vec<PeerState> {
+        self.peers.all()
     }
 
     /// When a destination of a trunk last changed its state, in seconds since 1970.

@@ -49,6 +49,8 @@ pub struct Figures {
     pub relay: Option<Relay>,
     /// The trunks.
     pub trunks: Vec<Trunk>,
+    /// The peers.
+    pub peers: Vec<Trunk>,
 }
 
 /// What one transport carried.
@@ -77,7 +79,7 @@ pub struct Relay {
     pub timeouts: u64,
 }
 
-/// The state of a trunk.
+/// The state of a trunk or peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trunk {
     /// Its `ref`.
@@ -168,15 +170,19 @@ impl Figures {
         out.gauge("trunkline_shards", "Threads that serve SIP.", self.shards.len() as u64);
     }
 
-    /// A trunk is up while one of its destinations answers.
+    /// A trunk or peer is up while one of its destinations answers.
     fn write_trunks(&self, out: &mut Exposition) {
-        out.family("trunkline_trunk_up", Kind::Gauge, "Whether a destination of the trunk answers.");
-        for trunk in &self.trunks {
-            out.sample(&[("trunk", &trunk.reference)], u64::from(trunk.down < trunk.destinations));
-        }
-        out.family("trunkline_trunk_destinations_down", Kind::Gauge, "Destinations that do not answer.");
-        for trunk in &self.trunks {
-            out.sample(&[("trunk", &trunk.reference)], trunk.down);
+        for (kind, list) in [("trunk", &self.trunks), ("peer", &self.peers)] {
+            let help = format!("Whether a destination of the {kind} answers.");
+            out.family(&format!("trunkline_{kind}_up"), Kind::Gauge, &help);
+            for t in list {
+                out.sample(&[(kind, &t.reference)], u64::from(t.down < t.destinations));
+            }
+            let name = format!("trunkline_{kind}_destinations_down");
+            out.family(&name, Kind::Gauge, "Destinations that do not answer.");
+            for t in list {
+                out.sample(&[(kind, &t.reference)], t.down);
+            }
         }
     }
 }

@@ -72,6 +72,7 @@ impl Report {
         parts
     }
 
+    /// Trunks and peers.
     fn trunks(&self) -> Vec<Reachability> {
         let tables = self.shared.tables.load();
         let mut list = Vec::new();
@@ -85,9 +86,29 @@ impl Report {
                 });
             }
         }
+        list.extend(self.shared.peer_states().into_iter().map(|peer| Reachability {
+            reference: peer.reference.to_string(),
+            target: peer.target,
+            up: !peer.down,
+            since: peer.since,
+        }));
         list.sort_by(|a, b| (&a.reference, &a.target).cmp(&(&b.reference, &b.target)));
         list
     }
+}
+
+/// The peers with what is asked of them.
+fn peers(shared: &Shared) -> Vec<Trunk> {
+    let mut peers = std::collections::BTreeMap::new();
+    for state in shared.peer_states() {
+        let reference = state.reference.to_string();
+        let peer = peers.entry(reference).or_insert((0, 0));
+        *peer = (peer.0 + 1, peer.1 + u64::from(state.down));
+    }
+    peers
+        .into_iter()
+        .map(|(reference, (destinations, down))| Trunk { reference, destinations, down })
+        .collect()
 }
 
 impl ControlBackend for Report {
@@ -258,6 +279,7 @@ impl HttpStatus for Report {
                 timeouts: health.timeouts,
             }),
             trunks: tables.trunks().map(trunk).collect(),
+            peers: peers(&self.shared),
         }
     }
 }
