@@ -57,6 +57,15 @@ struct Asked {
     at: Option<(Egress, Spare)>,
 }
 
+/// An instance of a peer, as it registered.
+struct Instance {
+    binding: u64,
+    /// The flow it is reached by; else where its Path or its Contact points.
+    flow: Option<Flow>,
+    path: Vec<u8>,
+    uri: Vec<u8>,
+}
+
 impl Edge {
     /// Asks again when it is time.
     pub(crate) fn qualify(&mut self, io: &mut Io<EdgeMail>) {
@@ -103,21 +112,23 @@ impl Edge {
             Some(aor) => vec![aor.clone()],
             None => tables.domains().map(|d| format!("sip:{}@{}", peer.username, d.domain_uri)).collect(),
         };
-        let mut instances: Vec<(u64, Flow, bool, Vec<u8>, Vec<u8>)> = Vec::new();
+        // Questions go out when the location service is not locked any more.
+        let mut instances: Vec<Instance> = Vec::new();
         for aor in aors {
             shared.location.visit(aor.as_bytes(), io.unix_ms(), |b| {
                 if let Some(way) = reach(io, &b).filter(|_| instances.len() < MOST_INSTANCES) {
-                    let flow = way.flow.unwrap_or(b.flow);
-                    instances.push((b.id.0, flow, way.flow.is_some(), b.path.to_vec(), b.uri.to_vec()));
+                    let (path, uri) = (b.path.to_vec(), b.uri.to_vec());
+                    instances.push(Instance { binding: b.id.0, flow: way.flow, path, uri });
                 }
             });
         }
-        for (id, flow, by_flow, path, uri) in instances {
-            let place = Place::Instance(id);
-            shared.peers.begin(&peer.reference, place, || String::from_utf8_lossy(&uri).into_owned());
-            let way = match by_flow {
-                true => Resolved::To(Egress::back(&flow), Spare::default()),
-                false => self.way_by_uri(&path, &uri),
+        for instance in instances {
+            let place = Place::Instance(instance.binding);
+            let uri = &instance.uri;
+            shared.peers.begin(&peer.reference, place, || String::from_utf8_lossy(uri).into_owned());
+            let way = match &instance.flow {
+                Some(flow) => Resolved::To(Egress::back(flow), Spare::default()),
+                None => self.way_by_uri(&instance.path, uri),
             };
             self.question(io, before, Subject::Peer(peer.reference.clone(), place), || way);
         }
