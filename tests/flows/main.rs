@@ -19,6 +19,7 @@ mod records;
 mod refusals;
 mod registration;
 mod secure_trunks;
+mod store;
 mod transfers;
 mod transports;
 mod trunks;
