@@ -14,6 +14,7 @@
 
 pub mod ari;
 mod corpus;
+pub mod media;
 mod mutate;
 mod rng;
 mod soak;

@@ -1,7 +1,7 @@
 //! Every parser, for `TRUNKLINE_SOAK_SECONDS` each.
 
 use trunkline_fuzz::targets::{self, frames};
-use trunkline_fuzz::{ari, corpus, seconds, soak};
+use trunkline_fuzz::{ari, corpus, media, seconds, soak};
 
 #[test]
 fn message() {
@@ -56,6 +56,16 @@ fn ari_announcement() {
 #[test]
 fn ari_file() {
     soak("ari file", &ari::files(), seconds(), ari::file);
+}
+
+#[test]
+fn sdp() {
+    soak("sdp", &media::bodies(), seconds(), media::body);
+}
+
+#[test]
+fn rtpengine_answer() {
+    soak("rtpengine answer", &media::answers(), seconds(), media::answer);
 }
 
 /// Three messages in a row, cut in two at every byte.
