@@ -304,6 +304,30 @@ fn a_phone_on_a_connection_that_ended_is_480_and_never_dialled() {
 }
 
 #[test]
+fn whoever_waits_for_a_phone_whose_connection_ends_is_told_at_once() {
+    let exchange = Exchange::start_with(&agents(), "workers: 4\n", &[]);
+    let mut callee = tcp(&exchange, "1002");
+    assert_eq!(callee.register(600).status(), 200);
+    // Calls of many sockets: the kernel spreads them over the shards, and one shard has the connection.
+    let mut calls: Vec<(Ua, Message)> = Vec::new();
+    for _ in 0..8 {
+        let mut caller = phone(&exchange, "1001");
+        let invite = caller.invite(&at("1002"));
+        let invite = caller.call(&invite);
+        let arrived = callee.expect("INVITE", |m| m.method() == "INVITE" && m.call_id() == invite.call_id());
+        callee.respond(&arrived, 180, "Ringing");
+        caller.expect("180", |m| m.status() == 180 && m.call_id() == invite.call_id());
+        calls.push((caller, invite));
+    }
+    drop(callee);
+    for (mut caller, invite) in calls {
+        let failure = caller.final_for(&invite);
+        assert!([480, 500, 503].contains(&failure.status()), "{}", failure.start);
+        caller.acknowledge_failure(&invite, &failure);
+    }
+}
+
+#[test]
 fn a_phone_comes_back_after_a_restart_though_it_may_have_one_contact() {
     let resources = agents().agent_with(DOMAIN, "1009", "pw-1009", ", maxContacts: 1");
     let mut exchange = Exchange::start(&resources);

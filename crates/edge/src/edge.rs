@@ -149,9 +149,7 @@ impl Handler for Edge {
     fn on_mail(&mut self, io: &mut Io<EdgeMail>, mail: EdgeMail) {
         match mail {
             EdgeMail::Message(flow, bytes) => self.take_message(io, &flow, &bytes),
-            EdgeMail::Closed(connection) => self.connection_ended(io, connection, Closed::Broken),
             EdgeMail::Media(ticket, outcome) => self.on_media(io, ticket, outcome),
-            EdgeMail::Resolved(slot) => self.next_targets(io, slot),
             EdgeMail::Drain => {
                 self.draining = true;
                 self.count_pending();

@@ -431,17 +431,14 @@ impl Edge {
         why: Closed,
     ) {
         self.shared.location.connection_lost(connection, io.unix_ms());
-        let waiting: Vec<(Slot, usize)> = self
-            .contexts
-            .slots()
-            .filter_map(|slot| {
-                let context = self.contexts.get(slot)?;
-                let fork = context.branches.iter().position(|b| {
-                    b.egress.connection == connection && b.egress.transport.is_reliable() && b.code == 0
-                })?;
-                Some((slot, fork))
-            })
-            .collect();
+        let mut waiting: Vec<(Slot, usize)> = Vec::new();
+        for slot in self.contexts.slots() {
+            let branches = self.contexts.get(slot).map_or(&[][..], |c| &c.branches);
+            let on_it = branches.iter().enumerate().filter(|(_, b)| {
+                b.egress.connection == connection && b.egress.transport.is_reliable() && b.code == 0
+            });
+            waiting.extend(on_it.map(|(fork, _)| (slot, fork)));
+        }
         for (slot, fork) in waiting {
             self.branch_lost_connection(io, slot, fork, why);
             self.settle(slot);

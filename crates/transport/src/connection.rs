@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     pub(crate) dirty: bool,
     /// Did it come to us?
     pub(crate) accepted: bool,
+    /// The other shards that have sent by it, a bit each; the last stands for all from it on.
+    pub(crate) senders: u64,
     /// When something last came or went, in the shard's milliseconds.
     pub(crate) active: u64,
     /// When the unread beginning of a message (or the connection) came.
@@ -55,6 +57,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Notes that another shard sends by it: it is told of its end.
+    pub(crate) fn sent_by(&mut self, shard: usize) {
+        self.senders |= 1 << shard.min(63);
+    }
+
+    /// Has this shard sent by it?
+    pub(crate) fn was_sent_by(&self, shard: usize) -> bool {
+        self.senders >> shard.min(63) & 1 != 0
+    }
+
     /// Reads into `buffer`; `Ok(0)` at the end of the stream, `WouldBlock` when nothing is there.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.wire.read(buffer)

@@ -202,7 +202,7 @@ impl<M> Io<M> {
             return Sent::Via(ConnectionId::NONE);
         }
         if egress.connection != ConnectionId::NONE && egress.connection.shard() != self.shard {
-            let mail = Mail::Send(egress.connection, bytes.into());
+            let mail = Mail::Send(egress.connection, self.shard, bytes.into());
             return match self.post(egress.connection.shard(), mail) {
                 true => Sent::Via(egress.connection),
                 false => Sent::NoWay,
@@ -307,6 +307,7 @@ impl<M> Io<M> {
             closing: false,
             dirty: false,
             accepted,
+            senders: 0,
             active: self.now,
             began: self.now,
         });
@@ -400,6 +401,12 @@ impl<M> Io<M> {
             *n -= 1;
             if *n == 0 {
                 self.per_address.remove(&c.flow.remote.ip());
+            }
+        }
+        if c.senders != 0 {
+            let shards = self.mailboxes.as_ref().map_or(0, |m| m.len());
+            for shard in (0..shards).filter(|s| *s != self.shard && c.was_sent_by(*s)) {
+                self.post(shard, Mail::Closed(id, why));
             }
         }
         count(&self.counters.closed);

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use mio::Waker;
 use trunkline_sip::ConnectionId;
 
+use crate::connection::Closed;
 use crate::door::Handover;
 
 /// What a shard finds in its mailbox.
@@ -14,8 +15,10 @@ use crate::door::Handover;
 pub enum Mail<M> {
     /// For the handler.
     User(M),
-    /// Bytes for a connection that this shard owns.
-    Send(ConnectionId, Box<[u8]>),
+    /// Bytes for a connection that this shard owns, from the shard of this number.
+    Send(ConnectionId, usize, Box<[u8]>),
+    /// A connection of another shard that this one sent by has ended.
+    Closed(ConnectionId, Closed),
     /// Close a connection.
     Close(ConnectionId),
     /// A connection from the door.

@@ -256,11 +256,19 @@ impl<M: Send> Shard<M> {
         while let Some(mail) = self.inbox.take() {
             match mail {
                 Mail::User(mail) => handler.on_mail(&mut self.io, mail),
-                Mail::Send(id, bytes) => {
-                    if let Some(place) = self.io.place(id) {
+                Mail::Send(id, from, bytes) => match self.io.place(id) {
+                    Some(place) => {
+                        if let Some(c) = self.io.connections.get_mut(place) {
+                            c.sent_by(from);
+                        }
                         self.io.write(place, &bytes);
                     }
-                }
+                    // It ended while this was on its way.
+                    None => {
+                        self.io.post(from, Mail::Closed(id, Closed::Broken));
+                    }
+                },
+                Mail::Closed(id, why) => handler.on_closed(&mut self.io, id, why),
                 Mail::Door(handover) => {
                     let place = match handover.0 {
                         Handed::Arrived(arrival) => self.io.welcome(arrival),
