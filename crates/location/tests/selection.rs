@@ -112,3 +112,24 @@ fn labels_are_matched_all_of_them() {
     }
     assert_eq!(pick(&location, AOR, &Select { labels: &[(b"region", b"asia")], ..Select::default() }), None);
 }
+
+#[test]
+fn who_cannot_be_reached_is_passed_over() {
+    let location = three();
+    let reached = |gone: &'static [&'static [u8]], by: &Select<'_>| {
+        let reachable = |b: &trunkline_location::Binding<'_>| !gone.contains(&b.uri);
+        location
+            .select(AOR, by, NOW, |_| 0, reachable, |b| String::from_utf8(b.uri.to_vec()).unwrap())
+            .unwrap_or_default()
+    };
+    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastSessions] {
+        let by = Select { algorithm, ..Select::default() };
+        let got: std::collections::HashSet<_> = (0..6).map(|_| reached(&[b"sip:b@h"], &by)).collect();
+        assert_eq!(got, ["sip:a@h", "sip:c@h"].map(str::to_owned).into());
+        assert_eq!(reached(&[b"sip:a@h", b"sip:b@h", b"sip:c@h"], &by), "");
+    }
+    // Nor is a call kept to it.
+    let by = Select { call_id: b"call-2", ..Select::default() };
+    assert_eq!(reached(&[b"sip:b@h", b"sip:c@h"], &by), "sip:a@h");
+    assert_eq!(reached(&[b"sip:a@h", b"sip:c@h"], &by), "sip:b@h");
+}
