@@ -2,12 +2,17 @@
 
 use std::net::TcpListener;
 
-use trunkline_tests::{Exchange, Sipp, SippRun, Ua, Wire, free_port};
+use trunkline_tests::{Exchange, Resources, Sipp, SippRun, Ua, Wire, free_port};
 
 use super::{DOMAIN, agents, registered};
 
 /// Registers 1002 for a port that SIPp takes afterwards, and starts SIPp there.
-fn callee(exchange: &Exchange, scenario: &str, transport: &'static str, fill: &[(&str, &str)]) -> SippRun {
+pub fn callee(
+    exchange: &Exchange,
+    scenario: &str,
+    transport: &'static str,
+    fill: &[(&str, &str)],
+) -> SippRun {
     let port = free_port();
     match transport {
         "u1" => {
@@ -23,7 +28,8 @@ fn callee(exchange: &Exchange, scenario: &str, transport: &'static str, fill: &[
     }
     let sipp =
         Sipp::new(scenario).port(port).transport(transport).fill("USER", "1002").fill("DOMAIN", DOMAIN);
-    fill.iter().fold(sipp, |sipp, (name, value)| sipp.fill(name, value)).start()
+    let sipp = fill.iter().fold(sipp, |sipp, (name, value)| sipp.fill(name, value));
+    sipp.fill("RINGS", "180 Ringing").start()
 }
 
 fn caller(exchange: &Exchange, scenario: &str, transport: &'static str) -> Sipp {
@@ -65,6 +71,34 @@ fn busy() {
 }
 
 #[test]
+fn busy_over_tcp() {
+    pair("uac_fail", "uas_refuse", "t1", "t1", &[("STATUS", "486"), ("REASON", "Busy Here")]);
+}
+
+/// Nobody answers within the second that the agent's phone rings: it is cancelled, the caller hears 408.
+fn unanswered(transport: &'static str) {
+    let fallback = ", fallback: {noAnswerSeconds: 1}";
+    let resources = Resources::new()
+        .domain(DOMAIN, "all")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .agent_with(DOMAIN, "1002", "pw-1002", fallback);
+    let exchange = Exchange::start(&resources);
+    let callee = callee(&exchange, "uas_cancelled", transport, &[]);
+    caller(&exchange, "uac_fail", transport).fill("STATUS", "408").run();
+    callee.finish();
+}
+
+#[test]
+fn unanswered_over_udp() {
+    unanswered("u1");
+}
+
+#[test]
+fn unanswered_over_tcp() {
+    unanswered("t1");
+}
+
+#[test]
 fn declined_over_tcp() {
     pair("uac_fail", "uas_refuse", "t1", "t1", &[("STATUS", "603"), ("REASON", "Decline")]);
 }
@@ -91,7 +125,69 @@ fn hold_and_update_both_ways_over_tcp() {
 
 #[test]
 fn blind_transfer() {
-    pair("uac_refer", "uas_refer", "u1", "u1", &[("TARGET", "1003")]);
+    pair("uac_refer", "uas_refer", "u1", "u1", &[("TARGET", "1003"), ("REPLACES", "")]);
+}
+
+#[test]
+fn blind_transfer_over_tcp() {
+    pair("uac_refer", "uas_refer", "t1", "t1", &[("TARGET", "1003"), ("REPLACES", "")]);
+}
+
+/// The new call itself, with its Replaces header: `transfers`.
+const REPLACES: &str = "?Replaces=second%40call%3Bto-tag%3Dt3%3Bfrom-tag%3Dt1";
+
+#[test]
+fn attended_transfer() {
+    pair("uac_refer", "uas_refer", "u1", "u1", &[("TARGET", "1003"), ("REPLACES", REPLACES)]);
+}
+
+#[test]
+fn attended_transfer_over_tcp() {
+    pair("uac_refer", "uas_refer", "t1", "t1", &[("TARGET", "1003"), ("REPLACES", REPLACES)]);
+}
+
+/// Two phones of 1002 behave as these scenarios say, and the caller's sees what comes of it.
+fn forked(transport: &'static str, one: &str, other: &str, uac: &str, fill: &[(&str, &str)]) {
+    let exchange = Exchange::start(&agents());
+    let callees = [one, other].map(|scenario| callee(&exchange, scenario, transport, fill));
+    let sipp = caller(&exchange, uac, transport);
+    fill.iter().fold(sipp, |sipp, (name, value)| sipp.fill(name, value)).run();
+    callees.into_iter().for_each(SippRun::finish);
+}
+
+#[test]
+fn forked_one_answers_the_other_is_cancelled() {
+    ["u1", "t1"].into_iter().for_each(|t| forked(t, "uas_call", "uas_cancelled", "uac_call", &[]));
+}
+
+#[test]
+fn forked_one_is_busy_the_other_answers() {
+    let busy = [("STATUS", "486"), ("REASON", "Busy Here")];
+    ["u1", "t1"].into_iter().for_each(|t| forked(t, "uas_refuse", "uas_call", "uac_call", &busy));
+}
+
+#[test]
+fn forked_both_are_busy() {
+    let busy = [("STATUS", "486"), ("REASON", "Busy Here")];
+    ["u1", "t1"].into_iter().for_each(|t| forked(t, "uas_refuse", "uas_refuse", "uac_fail", &busy));
+}
+
+#[test]
+fn forked_and_declined_everywhere() {
+    let decline = [("STATUS", "603"), ("REASON", "Decline")];
+    ["u1", "t1"].into_iter().for_each(|t| forked(t, "uas_refuse", "uas_cancelled", "uac_fail", &decline));
+}
+
+#[test]
+fn forked_and_cancelled_by_the_caller() {
+    for transport in ["u1", "t1"] {
+        let exchange = Exchange::start(&agents());
+        // One rings; of the other only the exchange hears.
+        let callees = ["180 Ringing", "100 Trying"]
+            .map(|rings| callee(&exchange, "uas_cancelled", transport, &[("RINGS", rings)]));
+        caller(&exchange, "uac_cancel", transport).run();
+        callees.into_iter().for_each(SippRun::finish);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use trunkline_tests::{Exchange, Ua};
 
 use super::dialogs::{connect, talking};
-use super::{agents, at, registered};
+use super::{DOMAIN, agents, at, registered};
 
 /// NOTIFY of a transfer's progress, from the transferee to the transferor.
 fn notify(from: &mut Ua, dialog: &mut trunkline_tests::Dialog, to: &mut Ua, line: &str) {
@@ -46,9 +46,22 @@ fn blind() {
 
 #[test]
 fn attended_with_replaces() {
+    attended(registered);
+}
+
+#[test]
+fn attended_with_replaces_over_tcp() {
+    attended(|exchange, user| {
+        let mut ua = Ua::tcp(exchange.tcp(), user, DOMAIN, &format!("pw-{user}"));
+        assert_eq!(ua.register(600).status(), 200);
+        ua
+    });
+}
+
+fn attended(phone: impl Fn(&Exchange, &str) -> Ua) {
     let exchange = Exchange::start(&agents());
-    let (mut alice, mut a, mut bob, mut b) = talking(&exchange, "1001", "1002");
-    let mut carol = registered(&exchange, "1003");
+    let [mut alice, mut bob, mut carol] = ["1001", "1002", "1003"].map(|user| phone(&exchange, user));
+    let (mut a, mut b) = connect(&mut alice, &mut bob);
     let (second, mut on_carol) = connect(&mut alice, &mut carol);
     // Alice's dialog with Carol, as Carol names it: to-tag is Carol's, from-tag Alice's (RFC 3891 §3).
     let (local, remote) = second.tags();

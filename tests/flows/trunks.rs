@@ -99,15 +99,44 @@ fn a_trunks_407_is_answered_once_with_its_own_credentials() {
 
 #[test]
 fn in_from_a_trunk_to_the_numbers_agent() {
+    sipp_in("u1");
+}
+
+#[test]
+fn in_from_a_trunk_to_the_numbers_agent_over_tcp() {
+    sipp_in("t1");
+}
+
+fn sipp_in(transport: &'static str) {
     let exchange = Exchange::start(&with_trunk(&[("127.0.0.1:9", 1, "udp")]));
-    let port = free_port();
-    let mut ua = Ua::new(Wire::udp_at(exchange.udp(), port), "1002", DOMAIN, "pw-1002");
-    assert_eq!(ua.register(600).status(), 200);
-    drop(ua);
-    let uas = Sipp::new("uas_call").port(port).fill("USER", "1002").fill("DOMAIN", DOMAIN).start();
-    let sipp = Sipp::new("uac_trunk").to(exchange.udp()).fill("FROM", "+4930123456").fill("TO", NUMBER);
+    let uas = super::calls::callee(&exchange, "uas_call", transport, &[]);
+    let sipp = Sipp::new("uac_trunk").to(exchange.udp()).transport(transport);
+    let sipp = sipp.fill("FROM", "+4930123456").fill("TO", NUMBER);
     sipp.fill("DOMAIN", "trunk.test").run();
     uas.finish();
+}
+
+/// Two trunks' gateways: the first is dead, SIPp is the second.
+fn sipp_beside_a_dead_one(transport: &'static str, kind: &'static str) {
+    let (dead, port) = (free_port(), free_port());
+    let uris = [format!("127.0.0.1:{dead}"), format!("127.0.0.1:{port}")];
+    let resources = with_trunk(&[(&uris[0], 1, kind), (&uris[1], 2, kind)]);
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let uas = Sipp::new("uas_trunk").port(port).transport(transport);
+    let uas = uas.fill("LOGIN", LOGIN.0).fill("SECRET", LOGIN.1).start();
+    let sipp = Sipp::new("uac_call").to(exchange.udp()).transport(transport).fill("FROM", "1001");
+    sipp.fill("TO", "+17853178070").fill("DOMAIN", DOMAIN).fill("PASSWORD", "pw-1001").run();
+    uas.finish();
+}
+
+#[test]
+fn out_past_a_dead_trunk_over_udp() {
+    sipp_beside_a_dead_one("u1", "udp");
+}
+
+#[test]
+fn out_past_a_dead_trunk_over_tcp() {
+    sipp_beside_a_dead_one("t1", "tcp");
 }
 
 #[test]
