@@ -1,5 +1,6 @@
 //! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
 
+use smallvec::SmallVec;
 use trunkline_proxy::{FlowToken, Side};
 use trunkline_sip::{ConnectionId, HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
@@ -205,7 +206,10 @@ impl Edge {
         let domain = tables.domain_by_uri(uri.host).or_else(|| tables.domain_by_uri(own()?))?;
         let own_user = uri.user_decoded();
         let user = named.user.as_deref().or(own_user.as_deref())?;
-        let aor = [b"sip:", user, b"@", domain.domain_uri.as_bytes()].concat();
+        let mut aor: SmallVec<[u8; 128]> = SmallVec::new();
+        for part in [b"sip:", user, b"@", domain.domain_uri.as_bytes()] {
+            aor.extend_from_slice(part);
+        }
         let mut found = None;
         shared.location.visit(&aor, io.unix_ms(), |b| {
             if found.is_some() || is_of(&b, &named.instance, named.registration, &shared.secret) != Ok(true) {
