@@ -14,7 +14,7 @@ use crate::location::SHARDS;
 use crate::log::{self, Log, ROW_BYTES, push_record};
 
 /// A binding is in the operating system's hands this long after its 200, and a write's time.
-const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(50);
 /// The log is written anew when it is twice as long as what was alive the last time, and this much more.
 const SLACK_BYTES: u64 = 32 << 20;
 /// Records written again in one interval.
