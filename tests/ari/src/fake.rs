@@ -56,6 +56,7 @@ struct Shared {
     sockets: Mutex<HashMap<u64, (String, mpsc::UnboundedSender<Utf8Bytes>)>>,
     next: AtomicU64,
     requests: AtomicU64,
+    accepted: AtomicU64,
 }
 
 /// A running stand-in.
@@ -79,6 +80,7 @@ impl FakeAri {
                 sockets: Mutex::default(),
                 next: AtomicU64::new(0),
                 requests: AtomicU64::new(0),
+                accepted: AtomicU64::new(0),
             }),
             accepting: None,
             connections: Arc::default(),
@@ -97,6 +99,12 @@ impl FakeAri {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were made.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.shared.accepted.load(Ordering::Relaxed)
     }
 
     /// The applications whose WebSocket is open.
@@ -177,6 +185,7 @@ async fn accept(
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
+        shared.accepted.fetch_add(1, Ordering::Relaxed);
         let task = tokio::spawn(serve(stream, Arc::clone(&shared)));
         let mut connections = connections.lock();
         connections.retain(|c| !c.is_finished());

@@ -59,7 +59,7 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
     let mut from_core = core.subscribe(&core.here(), &[EventType::ChannelVarset]).await.unwrap();
 
     let stop = Arc::<AtomicBool>::default();
-    let [emitted, in_order, heard, answered] = std::array::from_fn(|_| Arc::<AtomicU64>::default());
+    let [emitted, in_order, missing, heard, answered] = std::array::from_fn(|_| Arc::<AtomicU64>::default());
     let emitting = tokio::spawn({
         let (emit, emitted, stop) = (fake.emitter(), Arc::clone(&emitted), Arc::clone(&stop));
         async move {
@@ -73,13 +73,21 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
         }
     });
     let reading = tokio::spawn({
-        let in_order = Arc::clone(&in_order);
+        let (in_order, missing) = (Arc::clone(&in_order), Arc::clone(&missing));
         async move {
             while let Some(delivered) = futures_util::StreamExt::next(&mut from_stream).await {
-                let Delivered::Event(event) = delivered else { panic!("{delivered:?}") };
-                let event: Value = serde_json::from_slice(&event.raw).unwrap();
-                let next = in_order.fetch_add(1, Ordering::Relaxed);
-                assert_eq!(event["value"], next.to_string(), "in order, none missing");
+                match delivered {
+                    Delivered::Event(event) => {
+                        let event: Value = serde_json::from_slice(&event.raw).unwrap();
+                        let next = in_order.fetch_add(1, Ordering::Relaxed);
+                        assert_eq!(event["value"], next.to_string(), "in order, and what is missing is told");
+                    }
+                    Delivered::Gap(gap) => {
+                        let n = gap.missing.expect("a count");
+                        missing.fetch_add(n, Ordering::Relaxed);
+                        in_order.fetch_add(n, Ordering::Relaxed);
+                    }
+                }
             }
         }
     });
@@ -121,16 +129,20 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
     emitting.await.unwrap();
     creating.await.unwrap();
     let total = emitted.load(Ordering::Relaxed);
+    // The stream's own promise is the server's: 2.9.10 now and then loses one that it had confirmed when its
+    // leader is killed. That must be told, and no more than that.
     until("every event arrived", 20 * SECOND, || async {
         assert!(!reading.is_finished(), "the reader ended");
         in_order.load(Ordering::Relaxed) == total
     })
     .await;
+    let lost = missing.load(Ordering::Relaxed);
     println!(
-        "{total} events, all in order from the stream; {} of them heard without it; {} creates answered",
+        "{total} events in order from the stream, {lost} told as missing; {} heard without it; {} creates answered",
         heard.load(Ordering::Relaxed),
         answered.load(Ordering::Relaxed)
     );
+    assert!(lost <= 3, "{lost} of {total} missing after three kills");
     reading.abort();
     hearing.abort();
     proxy.stop().await;

@@ -1,0 +1,246 @@
+//! The program itself: the proxy as a command and inside `serve`, the operator's commands, what listens.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
+use trunkline_tests_ari::nats::NatsServer;
+use trunkline_tests_ari::wait::{Scratch, free_port, until};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// `TRUNKLINE_BIN`, or the binary beside this test's own: `cargo xtask test` builds it first.
+fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("TRUNKLINE_BIN") {
+        return PathBuf::from(path);
+    }
+    let me = std::env::current_exe().expect("a test has a path");
+    let path = me.ancestors().nth(2).expect("target/PROFILE/deps/test").join("trunkline");
+    assert!(path.is_file(), "{} is missing: cargo build -p trunkline, or set TRUNKLINE_BIN", path.display());
+    path
+}
+
+/// The program in a folder of its own, without settings of ours from outside.
+fn command(folder: &Scratch, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    let names = ["MESSAGEBUS_URL", "NATS_URL", "NATS_URI", "ARI_USERNAME", "ARI_PASSWORD", "ARI_APPLICATION"];
+    for name in names {
+        command.env_remove(name);
+    }
+    command.args(arguments).current_dir(folder.path()).env("HOME", folder.path()).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Scratch, arguments: &[&str], env: &[(&str, &str)]) -> Output {
+    command(folder, arguments).envs(env.iter().copied()).output().expect("trunkline")
+}
+
+/// A running program; killed when dropped.
+struct Running(tokio::process::Child);
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        Running(tokio::process::Command::from(command).kill_on_drop(true).spawn().expect("trunkline"))
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id().expect("it runs")
+    }
+
+    /// SIGTERM, and the exit status.
+    async fn terminate(mut self) -> Option<i32> {
+        let sent = Command::new("kill").arg(self.pid().to_string()).status().expect("kill");
+        assert!(sent.success());
+        let ended = tokio::time::timeout(10 * SECOND, self.0.wait()).await.expect("it ends");
+        ended.expect("its status").code()
+    }
+}
+
+/// The TCP ports on which a process listens.
+fn listening(pid: u32) -> Vec<u16> {
+    let sockets: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("/proc")
+        .flatten()
+        .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+        .filter_map(|to| to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned))
+        .collect();
+    let tables =
+        ["tcp", "tcp6"].map(|t| std::fs::read_to_string(format!("/proc/{pid}/net/{t}")).unwrap_or_default());
+    let mut ports = Vec::new();
+    for line in tables.iter().flat_map(|t| t.lines().skip(1)) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // State 0A listens; the tenth word is the socket.
+        if words[3] == "0A" && sockets.iter().any(|s| s == words[9]) {
+            let port = words[1].rsplit(':').next().unwrap();
+            ports.push(u16::from_str_radix(port, 16).unwrap());
+        }
+    }
+    ports
+}
+
+async fn asterisk() -> FakeAri {
+    FakeAri::start(|request| match request.path.as_str() {
+        "/asterisk/info" => info("n1"),
+        "/channels" if request.method == "GET" => HttpReply::json(
+            200,
+            r#"[{"id":"c1","name":"PJSIP/1001-1","state":"Up","caller":{"name":"","number":"1001"},"connected":{"name":"","number":""},"accountcode":"","dialplan":{"context":"phones","exten":"700","priority":1},"creationtime":"2026-01-02T03:04:05.678+0000","language":"en"}]"#,
+        ),
+        "/channels/c1" => HttpReply::json(200, r#"{"id":"c1","name":"PJSIP/1001-1","state":"Up"}"#),
+        _ => HttpReply::json(200, r#"{"id":"made"}"#),
+    })
+    .await
+}
+
+/// Waits until a proxy announces this node; asks for it.
+async fn announced(server: &NatsServer, app: &str) {
+    let nats = async_nats::connect(server.url()).await.unwrap();
+    until("the proxy answers", 20 * SECOND, || async {
+        let request = r#"{"kind":"AsteriskInfo","key":{}}"#;
+        nats.request(format!("ari.data.{app}.n1"), request.into()).await.is_ok()
+    })
+    .await;
+}
+
+/// Flags, environment and file say the same; nothing listens unless it is told to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_proxy_by_environment_by_flags_and_by_file() {
+    let (server, fake, folder) = (NatsServer::start(false).await, asterisk().await, Scratch::new("binary"));
+    let (nats, ari, port) = (server.url(), fake.url(), free_port());
+    let listen = format!("listen=127.0.0.1:{port}");
+
+    let mut by_environment = command(&folder, &["ari-proxy"]);
+    by_environment.envs([
+        ("MESSAGEBUS_URL", nats.as_str()),
+        ("ARI_HTTP_URL", ari.as_str()),
+        ("ARI_USERNAME", "ari"),
+        ("ARI_PASSWORD", "secret"),
+        ("ARI_APPLICATION", "env"),
+    ]);
+    let mut file = std::fs::File::create(folder.path().join("proxy.yaml")).unwrap();
+    let text = format!(
+        "messagebus:\n  url: {nats}\nari:\n  http_url: {ari}\n  username: ari\n  password: secret\n  application: file\n"
+    );
+    file.write_all(text.as_bytes()).unwrap();
+    let by_file = command(&folder, &["ari-proxy", "--config", "proxy.yaml"]);
+    let login = ["--ari.username", "ari", "--ari.password", "secret", "--ari.application", "flags"];
+    let place = ["ari-proxy", "--messagebus.url", &nats, "--ari.http_url", &ari, "--set", &listen];
+    let by_flags = command(&folder, &[&place[..], &login[..]].concat());
+
+    for (command, app, ports) in
+        [(by_environment, "env", vec![]), (by_file, "file", vec![]), (by_flags, "flags", vec![port])]
+    {
+        let proxy = Running::start(command);
+        announced(&server, app).await;
+        assert_eq!(listening(proxy.pid()), ports, "{app}");
+        assert_eq!(proxy.terminate().await, Some(0), "SIGTERM drains and ends well");
+    }
+}
+
+/// What cannot be is said, with the way out, and the exit status is that of a wrong configuration.
+#[test]
+fn wrong_settings_are_told() {
+    let folder = Scratch::new("binary");
+    let login = [("ARI_USERNAME", "u"), ("ARI_PASSWORD", "p")];
+    let amqp = [login[0], login[1], ("MESSAGEBUS_URL", "amqp://guest:secret@rabbit")];
+    for (env, want) in [
+        (
+            &amqp[..],
+            "`amqp://rabbit` asks for RabbitMQ, which is not supported: set MESSAGEBUS_URL to a nats:// URL",
+        ),
+        (&login[..1], "no password found: set ARI_PASSWORD"),
+        (&[], "no username found: set ARI_USERNAME"),
+    ] {
+        let output = run(&folder, &["ari-proxy"], env);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(want) && !text.contains("secret@"), "{text}");
+        assert_eq!(output.status.code(), Some(64), "{text}");
+    }
+}
+
+/// `trunkline serve` with the role ari-proxy is a proxy too, and ends with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_proxy_inside_serve() {
+    let (server, fake, folder) = (NatsServer::start(false).await, asterisk().await, Scratch::new("binary"));
+    std::fs::write(folder.path().join("trunkline.yaml"), "roles: [ari-proxy]\n").unwrap();
+    let mut serve = command(&folder, &["serve", "--config", "trunkline.yaml"]);
+    serve.envs([
+        ("MESSAGEBUS_URL", server.url().as_str()),
+        ("ARI_HTTP_URL", fake.url().as_str()),
+        ("ARI_USERNAME", "ari"),
+        ("ARI_PASSWORD", "secret"),
+        ("ARI_APPLICATION", "inside"),
+        ("TRUNKLINE_HTTP_ADDR", "off"),
+    ]);
+    let at = format!("127.0.0.1:{}", free_port());
+    serve.envs([("TRUNKLINE_LISTEN_UDP", at.as_str()), ("TRUNKLINE_LISTEN_TCP", at.as_str())]);
+    serve.envs(["TLS", "WS", "WSS"].map(|name| (format!("TRUNKLINE_LISTEN_{name}"), "")));
+    let serve = Running::start(serve);
+    announced(&server, "inside").await;
+    let nats = async_nats::connect(server.url()).await.unwrap();
+    let mut bye = nats.subscribe("ari.bye").await.unwrap();
+    nats.flush().await.unwrap();
+    assert_eq!(serve.terminate().await, Some(0));
+    let bye = tokio::time::timeout(5 * SECOND, bye.next()).await.expect("a goodbye").expect("its body");
+    let bye: Value = serde_json::from_slice(&bye.payload).unwrap();
+    assert_eq!((&bye["node"], &bye["application"]), (&json!("n1"), &json!("inside")));
+}
+
+/// `trunkline ari nodes`, `channels`, `events --follow`, `call`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operators_commands() {
+    let (server, fake, folder) = (NatsServer::start(false).await, asterisk().await, Scratch::new("binary"));
+    let (nats, ari) = (server.url(), fake.url());
+    let mut proxy = command(&folder, &["ari-proxy"]);
+    proxy.envs([
+        ("MESSAGEBUS_URL", nats.as_str()),
+        ("ARI_HTTP_URL", ari.as_str()),
+        ("ARI_USERNAME", "ari"),
+        ("ARI_PASSWORD", "secret"),
+        ("ARI_APPLICATION", "app"),
+    ]);
+    let proxy = Running::start(proxy);
+    announced(&server, "app").await;
+    let env = [("MESSAGEBUS_URL", nats.as_str())];
+    let ok = |arguments: &[&str]| {
+        let output = run(&folder, arguments, &env);
+        let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {out}{error}");
+        out.into_owned()
+    };
+    let nodes = ok(&["ari", "nodes"]);
+    assert!(nodes.contains("n1") && nodes.contains("app"), "{nodes}");
+    let channels = ok(&["ari", "channels", "--app", "app"]);
+    assert!(channels.contains("c1") && channels.contains("PJSIP/1001-1"), "{channels}");
+    let called = ok(&["ari", "call", "PJSIP/1002", "--into", "app", "--app", "app"]);
+    assert!(called.contains("n1"), "{called}");
+
+    let mut follow =
+        command(&folder, &["ari", "events", "--follow", "--type", "StasisStart", "--app", "app"]);
+    follow.envs(env);
+    let mut follow = Running::start(follow);
+    let mut lines = BufReader::new(follow.0.stdout.take().unwrap()).lines();
+    let emit = fake.emitter();
+    let emitting = tokio::spawn(async move {
+        // It follows from when it has subscribed; so some are sent until one is seen.
+        loop {
+            for event_type in ["ChannelHold", "StasisStart"] {
+                let event = json!({"type": event_type, "application": "app", "timestamp": "t", "args": [],
+                    "channel": {"id": "c1"}});
+                emit(event.to_string());
+            }
+            tokio::time::sleep(SECOND / 20).await;
+        }
+    });
+    let line = tokio::time::timeout(10 * SECOND, lines.next_line()).await.expect("in time").unwrap().unwrap();
+    emitting.abort();
+    let event: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&event["type"], &event["channel"]["id"]), (&json!("StasisStart"), &json!("c1")), "{line}");
+    drop(follow);
+    assert_eq!(proxy.terminate().await, Some(0));
+}
