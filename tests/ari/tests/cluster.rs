@@ -110,7 +110,7 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
         let used = used.into_inner();
         cluster.server(used).kill();
         let before = [&in_order, &heard, &answered].map(|n| n.load(Ordering::Relaxed));
-        until("creates and events go on", 30 * SECOND, || async {
+        until("creates and events go on", 60 * SECOND, || async {
             [&in_order, &heard, &answered]
                 .iter()
                 .zip(before)
@@ -131,7 +131,7 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
     let total = emitted.load(Ordering::Relaxed);
     // The stream's own promise is the server's: 2.9.10 now and then loses one that it had confirmed when its
     // leader is killed. That must be told, and no more than that.
-    until("every event arrived", 20 * SECOND, || async {
+    until("every event arrived", 60 * SECOND, || async {
         assert!(!reading.is_finished(), "the reader ended");
         in_order.load(Ordering::Relaxed) == total
     })
@@ -152,7 +152,7 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
 async fn all_current(cluster: &NatsCluster) {
     let nats = async_nats::connect(cluster.url().split(',').collect::<Vec<_>>()).await.unwrap();
     let jetstream = async_nats::jetstream::new(nats);
-    until("the copies are whole", 30 * SECOND, || async {
+    until("the copies are whole", 60 * SECOND, || async {
         let Ok(mut stream) = jetstream.get_stream("ari_events").await else { return false };
         let Ok(info) = stream.info().await else { return false };
         info.cluster
