@@ -82,6 +82,10 @@ fn a_trunks_407_is_answered_once_with_its_own_credentials() {
     assert!(wanted.contains(&response), "{given}, wanted {wanted}");
     assert_ne!(first.branch(), second.branch());
     assert!(second.cseq().0 >= first.cseq().0);
+    // A gateway that missed the ACK says it again, and gets the ACK again: not the first INVITE.
+    provider.send(&refusal);
+    let again = provider.expect("what the repeated 407 gets", |m| m.branch() == first.branch());
+    assert_eq!((again.method(), again.cseq().0), ("ACK", first.cseq().0), "{again:?}");
     // Wrong again: the caller hears of it, nobody loops.
     let refusal = provider
         .response(&second, 407, "Proxy Authentication Required")
