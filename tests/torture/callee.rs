@@ -36,9 +36,14 @@ impl Callee {
         self.got.lock().expect("no thread panics with it").len()
     }
 
-    /// The first message after that many.
-    pub fn after(&self, count: usize) -> Option<Vec<u8>> {
-        self.got.lock().expect("no thread panics with it").get(count).cloned()
+    /// The first message after that many with this Call-ID (any, if it is empty): what an earlier one led to may be
+    /// late.
+    pub fn after(&self, count: usize, call_id: &str) -> Option<Vec<u8>> {
+        let got = self.got.lock().expect("no thread panics with it");
+        let of_it = |bytes: &&Vec<u8>| {
+            call_id.is_empty() || Message::parse(bytes).is_none_or(|m| m.call_id() == call_id)
+        };
+        got.iter().skip(count).find(of_it).cloned()
     }
 }
 

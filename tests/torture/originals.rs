@@ -4,7 +4,7 @@ use std::path::Path;
 
 use trunkline_tests::{Exchange, Resources};
 
-use super::{Outcome, Way, answers, folder, send};
+use super::{Outcome, QUIET, Way, answers, folder, send};
 use crate::callee::Callee;
 
 /// What an exchange that serves example.com (nobody of the RFC registered) may do with each on a stream:
@@ -89,8 +89,8 @@ fn the_originals_where_they_are() {
     for (name, rule) in ALLOWED {
         let message = std::fs::read(dir.join(format!("{name}.dat"))).expect("a message of the RFC");
         // Over UDP the answers go to the port that their Via names, so only survival shows there.
-        send(&exchange, &callee, Way::Udp, &message);
-        let outcome = send(&exchange, &callee, Way::Tcp, &message);
+        send(&exchange, &callee, Way::Udp, &message, QUIET);
+        let outcome = send(&exchange, &callee, Way::Tcp, &message, QUIET);
         if !allowed(name, &outcome) {
             wrong.push(format!("{name}: {}, wanted {rule}", super::describe(&outcome)));
         }
