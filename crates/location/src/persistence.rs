@@ -79,7 +79,7 @@ enum Order {
 }
 
 /// Keeps a [`Location`] in SQLite (WAL, `synchronous=NORMAL`): loads it, then writes what changed every
-/// 100 ms in one transaction, each AOR at most once.
+/// 50 ms in one transaction, each AOR at most once.
 ///
 /// The packet's way only notes a 32-bit hash per changed AOR, so however far the writer lags, the queue is
 /// as long as there are AORs. A failed write is counted, told by [`Persistence::health`] and tried again.
