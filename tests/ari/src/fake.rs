@@ -34,7 +34,7 @@ pub struct HttpRequest {
 /// What to answer.
 #[derive(Clone, Debug)]
 pub struct HttpReply {
-    /// The status; 0 cuts the connection without an answer.
+    /// The status; 0 cuts the connection without an answer, 1 keeps it and never answers.
     pub status: u16,
     /// The body; none with 204.
     pub body: Bytes,
@@ -239,8 +239,10 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         let body = buffer.split_to(length).freeze();
         let path = target.strip_prefix("/ari").unwrap_or(target).to_owned();
         let reply = (shared.handler)(&HttpRequest { method: method.to_owned(), path, body });
-        if reply.status == 0 {
-            return;
+        match reply.status {
+            0 => return,
+            1 => std::future::pending().await,
+            _ => {}
         }
         shared.requests.fetch_add(1, Ordering::Relaxed);
         out.clear();
