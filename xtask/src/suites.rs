@@ -52,7 +52,11 @@ fn all() -> Result<Vec<Suite>> {
         suites.push(Suite::new(target, true, &[&["test", "--workspace", "--test", target]]));
     }
     if fuzz {
-        suites.push(Suite::new("fuzz", false, &[&["test", "-p", FUZZ, "--", "--nocapture"]]));
+        suites.push(Suite::new(
+            "fuzz",
+            false,
+            &[&["test", "--workspace", "--test", "parsers", "--", "--nocapture"]],
+        ));
     }
     Ok(suites)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_config::Config;
+use trunkline_config::{Config, Role};
 use trunkline_edge::{EdgeConfig, RegistrarConfig};
 use trunkline_routing::Options;
 use trunkline_sip::{Limits, Transport};
@@ -27,12 +27,16 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             tracing::info!("this host has no IPv6: listening on IPv4 alone");
         }
     }
+    let serves_sip = config.runs(Role::Exchange);
+    if !serves_sip {
+        listeners.clear();
+    }
     let size = config.limits.message_size as usize;
     EdgeConfig {
         listeners,
         external_addrs: config.external_addrs.clone(),
         localnets: config.localnets.clone(),
-        shards: usize::from(config.workers),
+        shards: if serves_sip { usize::from(config.workers) } else { 1 },
         limits: Limits { message_size: size, headers: usize::from(config.limits.headers) },
         streams: StreamLimits {
             message_size: size,
@@ -60,7 +64,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             service_route: config.registrar.service_route,
         },
         no_answer: seconds(config.routing.no_answer_seconds),
-        qualify: seconds(config.routing.qualify_seconds),
+        qualify: seconds(if serves_sip { config.routing.qualify_seconds } else { 0 }),
         hosts: config.dns.hosts.iter().map(|h| (h.host.clone(), h.addresses.clone())).collect(),
         name_servers: config.dns.servers.iter().map(|s| s.0).collect(),
         failover: Duration::from_millis(u64::from(config.dns.failover_ms)),

@@ -40,7 +40,7 @@ impl Exchange {
     pub fn build(config: Config) -> Result<Exchange> {
         let edge = edge_config(&config);
         let store = Arc::new(Store::open(&config.store_url())?);
-        let made = store.bootstrap(&config.domain)?;
+        let made = if config.runs(Role::Exchange) { store.bootstrap(&config.domain)? } else { None };
         let database = config.database_file();
         let location = Arc::new(Location::new());
         let persistence =
@@ -91,7 +91,7 @@ impl Exchange {
             shared,
             store,
             store_url: config.store_url(),
-            roles: config.roles.iter().map(|r| format!("{r:?}").to_lowercase()).collect(),
+            roles: config.roles.iter().map(|r| r.as_str().to_owned()).collect(),
             persistence,
             records,
             transport: shards.iter().map(|s| s.io.counters().clone()).chain([at_the_door]).collect(),

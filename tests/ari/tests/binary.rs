@@ -182,6 +182,8 @@ async fn the_proxy_inside_serve() {
     serve.envs(["TLS", "WS", "WSS"].map(|name| (format!("TRUNKLINE_LISTEN_{name}"), "")));
     let serve = Running::start(serve);
     announced(&server, "inside").await;
+    // No other role: nobody hears SIP.
+    assert!(std::net::UdpSocket::bind(&at).is_ok() && std::net::TcpListener::bind(&at).is_ok());
     let nats = async_nats::connect(server.url()).await.unwrap();
     let mut bye = nats.subscribe("ari.bye").await.unwrap();
     nats.flush().await.unwrap();
