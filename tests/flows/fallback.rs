@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Exchange, Resources, Rtpengine, Ua, exchange_command, free_port, wait_for};
+use trunkline_tests::{Exchange, Message, Resources, Rtpengine, Ua, exchange_command, free_port, wait_for};
 
 use super::transports::within;
 use super::{DOMAIN, at, registered};
@@ -21,15 +21,29 @@ fn with_voicemail() -> Resources {
         .agent(DOMAIN, "1003", "pw-1003")
 }
 
-#[test]
-fn busy_goes_to_the_fallback() {
-    let exchange = Exchange::start(&with_voicemail());
-    let mut callee = registered(&exchange, "1002");
-    let mut voicemail = registered(&exchange, "1003");
-    let mut caller = registered(&exchange, "1001");
+/// A call that has reached the agent with a fallback.
+struct Ringing {
+    caller: Ua,
+    callee: Ua,
+    voicemail: Ua,
+    /// As the caller sent it.
+    invite: Message,
+    /// As the agent got it.
+    first: Message,
+}
+
+fn ring(exchange: &Exchange) -> Ringing {
+    let [mut callee, voicemail, mut caller] = ["1002", "1003", "1001"].map(|user| registered(exchange, user));
     let invite = caller.invite(&at("1002"));
     let invite = caller.call(&invite);
     let first = callee.request_of("INVITE");
+    Ringing { caller, callee, voicemail, invite, first }
+}
+
+#[test]
+fn busy_goes_to_the_fallback() {
+    let exchange = Exchange::start(&with_voicemail());
+    let Ringing { mut caller, mut callee, mut voicemail, invite, first } = ring(&exchange);
     callee.respond(&first, 486, "Busy Here");
     callee.request_of("ACK");
     let second = voicemail.request_of("INVITE");
@@ -43,12 +57,7 @@ fn busy_goes_to_the_fallback() {
 #[test]
 fn nobody_answers_and_the_fallback_does() {
     let exchange = Exchange::start(&with_voicemail());
-    let mut callee = registered(&exchange, "1002");
-    let mut voicemail = registered(&exchange, "1003");
-    let mut caller = registered(&exchange, "1001");
-    let invite = caller.invite(&at("1002"));
-    let invite = caller.call(&invite);
-    let first = callee.request_of("INVITE");
+    let Ringing { mut caller, mut callee, mut voicemail, invite, first } = ring(&exchange);
     callee.respond(&first, 180, "Ringing");
     let cancel = callee.request_of("CANCEL");
     callee.respond(&cancel, 200, "OK");
@@ -73,12 +82,7 @@ fn records(exchange: &Exchange, count: usize) -> Vec<serde_json::Value> {
 #[test]
 fn the_record_says_who_was_called_first_and_who_took_it() {
     let exchange = Exchange::start(&with_voicemail());
-    let mut callee = registered(&exchange, "1002");
-    let mut voicemail = registered(&exchange, "1003");
-    let mut caller = registered(&exchange, "1001");
-    let invite = caller.invite(&at("1002"));
-    let invite = caller.call(&invite);
-    let first = callee.request_of("INVITE");
+    let Ringing { mut caller, mut callee, mut voicemail, invite, first } = ring(&exchange);
     callee.respond(&first, 486, "Busy Here");
     let second = voicemail.request_of("INVITE");
     voicemail.accept(&second);

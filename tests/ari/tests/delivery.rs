@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_nats::jetstream;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use trunkline_ari::Subjects;
 use trunkline_ari_client::{Client, Delivered, EventType};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::NatsServer;
@@ -215,6 +217,13 @@ impl App {
     }
 }
 
+/// Do so many applications wait for calls?
+async fn waiting(jetstream: &jetstream::Context, count: usize) -> bool {
+    let Ok(stream) = jetstream.get_stream(Subjects::default().stream_name()).await else { return false };
+    let consumer = stream.get_consumer::<jetstream::consumer::pull::Config>(&format!("listen_{APP}")).await;
+    consumer.is_ok_and(|consumer| consumer.cached_info().num_waiting >= count)
+}
+
 /// Two proxies and four applications; one application dies with calls in hand, one proxy's Asterisk
 /// dies: every call is handled once, every create is answered by a node that lives.
 #[test]
@@ -240,8 +249,8 @@ fn two_proxies_four_applications_one_killed() {
     let calls = 400;
     runtime.block_on(async {
         let nats = async_nats::connect(server.url()).await.unwrap();
-        // The four must be waiting before calls come.
-        tokio::time::sleep(SECOND).await;
+        let jetstream = async_nats::jetstream::new(nats.clone());
+        until("the four wait for calls", 20 * SECOND, || waiting(&jetstream, 4)).await;
         let creates = Arc::new(AtomicU64::new(0));
         let lost = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));

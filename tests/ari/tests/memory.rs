@@ -63,9 +63,8 @@ async fn memory_is_flat_over_many_calls() {
         }
     }
     // Ended bindings go with the next end after the time for stragglers.
-    tokio::time::sleep(Duration::from_millis(2100)).await;
-    fake.emit(json!({"type": "ChannelDestroyed", "channel": {"id": "none"}}).to_string());
     let empty = || async {
+        fake.emit(json!({"type": "ChannelDestroyed", "channel": {"id": "none"}}).to_string());
         fake.emit(json!({"type": "ChannelHold", "channel": {"id": "none"}}).to_string());
         proxy.metrics.render(true, true).contains("dialog_things 0\n")
     };
