@@ -36,7 +36,8 @@ def log(*a):
 
 def build():
     src = HERE / "src" / "sipload.rs"
-    if not LOAD.exists() or LOAD.stat().st_mtime < src.stat().st_mtime:
+    newest = max(part.stat().st_mtime for part in src.parent.glob("*.rs"))
+    if not LOAD.exists() or LOAD.stat().st_mtime < newest:
         subprocess.run(["rustc", "--edition", "2021", "-C", "opt-level=3", "-C", "target-cpu=native",
                         "-o", str(LOAD), str(src)], check=True)
 
