@@ -45,7 +45,7 @@ enum Waiting {
 
 /// What becomes of rtpengine's answer.
 #[derive(Clone, Debug)]
-enum For {
+enum Purpose {
     Offer(CallName),
     Turned(CallName, Turned),
     Response,
@@ -55,7 +55,7 @@ enum For {
 #[derive(Debug)]
 struct Parked {
     what: Waiting,
-    for_: For,
+    purpose: Purpose,
     flow: Flow,
     bytes: Box<[u8]>,
     /// Answers still to come.
@@ -88,7 +88,7 @@ impl Edge {
     fn park(
         &mut self,
         what: Waiting,
-        for_: For,
+        purpose: Purpose,
         flow: &Flow,
         bytes: &[u8],
         commands: impl IntoIterator<Item = (Party, Command)>,
@@ -102,7 +102,7 @@ impl Edge {
             match relayed.ask(command, ticket) {
                 Ok(()) => left += 1,
                 Err(error) => {
-                    if let For::Offer(name) = &for_ {
+                    if let Purpose::Offer(name) = &purpose {
                         relayed.set_offered(name, party, Err(error.status()));
                     }
                     failed = Some(error);
@@ -113,7 +113,7 @@ impl Edge {
             return Err(error);
         }
         self.desk.by_message.insert(what, number);
-        self.desk.parked.insert(number, Parked { what, for_, flow: *flow, bytes: bytes.into(), left });
+        self.desk.parked.insert(number, Parked { what, purpose, flow: *flow, bytes: bytes.into(), left });
         Ok(())
     }
 
@@ -132,27 +132,27 @@ impl Edge {
         if let Err(error) = &outcome {
             tracing::warn!(%error, "a call's media cannot be relayed");
         }
-        if let (Some(relayed), false) = (&self.shared.media, matches!(parked.for_, For::Response)) {
+        if let (Some(relayed), false) = (&self.shared.media, matches!(parked.purpose, Purpose::Response)) {
             let body: Body = match &outcome {
                 Ok(sdp) => Ok(Arc::from(sdp.as_slice())),
                 Err(error) => Err(error.status()),
             };
-            match &parked.for_ {
-                For::Offer(name) => {
+            match &parked.purpose {
+                Purpose::Offer(name) => {
                     let party = relayed::PARTIES[(ticket & 1) as usize];
                     relayed.set_offered(name, party, body);
                 }
-                For::Turned(name, turned) => relayed.set_turned(name, *turned, body),
-                For::Response => {}
+                Purpose::Turned(name, turned) => relayed.set_turned(name, *turned, body),
+                Purpose::Response => {}
             }
         }
         if !over {
             return;
         }
         let Some(parked) = self.desk.take(number) else { return };
-        match parked.for_ {
-            For::Offer(_) | For::Turned(..) => self.take_message(io, &parked.flow, &parked.bytes),
-            For::Response => self.take_response(io, &parked.flow, &parked.bytes, outcome.ok()),
+        match parked.purpose {
+            Purpose::Offer(_) | Purpose::Turned(..) => self.take_message(io, &parked.flow, &parked.bytes),
+            Purpose::Response => self.take_response(io, &parked.flow, &parked.bytes, outcome.ok()),
         }
     }
 }
