@@ -1,0 +1,41 @@
+//! Who logged in.
+
+use trunkline_model::{Ref, Role, User};
+
+/// A user whose password or token was right, as the resources had it at that moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The ref of the user.
+    pub reference: Ref,
+    /// The login name.
+    pub username: String,
+    /// What the user may do.
+    pub role: Role,
+    /// What was shown.
+    pub means: Means,
+}
+
+/// What a user shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// The password.
+    Password,
+    /// The token of that name.
+    Token(String),
+}
+
+impl Identity {
+    pub(crate) fn new(user: &User, means: Means) -> Identity {
+        Identity {
+            reference: user.reference.clone(),
+            username: user.username.clone(),
+            role: user.role,
+            means,
+        }
+    }
+
+    /// May resources be changed?
+    pub fn may_write(&self) -> bool {
+        self.role >= Role::Operator
+    }
+}

@@ -1,0 +1,186 @@
+//! Checking what was presented.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use trunkline_digest::{Permit, Throttle, ThrottleLimits};
+use trunkline_model::{Live, User};
+use trunkline_store::{StoreError, hash_password, hash_token, verify_password};
+
+use crate::identity::{Identity, Means};
+use crate::places::{Place, Places};
+use crate::presented::Presented;
+use crate::verified::Verified;
+
+/// Wrong ones of a source: so many at once, then one in so many milliseconds.
+const PER_SOURCE: ThrottleLimits = ThrottleLimits { burst: 30, interval_ms: 2_000 };
+/// Wrong ones of one user from one source.
+const PER_PAIR: ThrottleLimits = ThrottleLimits { burst: 5, interval_ms: 10_000 };
+/// Wrong ones of one user from sources that user never logged in from.
+const PER_USER: ThrottleLimits = ThrottleLimits { burst: 100, interval_ms: 1_000 };
+
+/// Why nobody is logged in. None of them tells whether there is such a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Nothing was shown.
+    #[error("a login is required: send a user's name and password (Basic) or a token (Bearer)")]
+    Absent,
+    /// What was shown cannot be read.
+    #[error(
+        "the authorization cannot be read: send `Basic` with base64 of NAME:PASSWORD, or `Bearer` with a token"
+    )]
+    Malformed,
+    /// It is nobody's.
+    #[error("user name, password or token are wrong, or the user is disabled")]
+    Wrong,
+    /// There were too many wrong ones.
+    #[error("too many wrong logins: try again in {seconds} s")]
+    Slowed {
+        /// When the next one is looked at.
+        seconds: u32,
+    },
+    /// Too many passwords wait to be checked.
+    #[error("too many logins at once: try again in a moment")]
+    Busy,
+}
+
+/// Checks passwords and tokens against the users in force. Cheap to clone.
+#[derive(Clone)]
+pub struct Login {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    live: Arc<Live>,
+    throttle: Throttle,
+    verified: Verified,
+    places: Arc<Places>,
+    /// The hash of a password that nobody has, for users who do not exist.
+    nobody: String,
+    /// The throttle's time counts from here: it must not jump with the clock.
+    start: Instant,
+}
+
+impl Login {
+    /// For these users. Hashes one password: takes tens of milliseconds.
+    pub fn new(live: Arc<Live>) -> Result<Login, StoreError> {
+        let mut secret = [0u8; 16];
+        getrandom::fill(&mut secret).map_err(StoreError::Random)?;
+        let nobody = hash_password(&hash_token(&format!("{secret:?}")))?;
+        // The shards need the rest of the machine.
+        let hashing = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(4));
+        Ok(Login {
+            inner: Arc::new(Inner {
+                live,
+                throttle: Throttle::with_limits(PER_SOURCE, PER_PAIR, PER_USER),
+                verified: Verified::new().map_err(StoreError::Random)?,
+                places: Arc::new(Places::new(hashing)),
+                nobody,
+                start: Instant::now(),
+            }),
+        })
+    }
+
+    /// Who shows this, from that address? To be called on a tokio runtime; a password that is not known from a
+    /// moment ago takes tens of milliseconds on one of its blocking threads.
+    pub async fn check(&self, source: IpAddr, presented: Presented) -> Result<Identity, Refused> {
+        if !presented.fits() {
+            return Err(Refused::Malformed);
+        }
+        match presented {
+            Presented::Password { username, password } => self.password(source, username, password).await,
+            Presented::Token(token) => self.inner.token(source, &token),
+        }
+    }
+
+    async fn password(
+        &self,
+        source: IpAddr,
+        username: String,
+        password: String,
+    ) -> Result<Identity, Refused> {
+        self.inner.allowed(source, &username)?;
+        if let Some(user) = self.inner.user(&username)
+            && let Some(hash) = &user.password_hash
+        {
+            let mark = self.inner.verified.mark(&username, &password, hash);
+            if user.enabled && self.inner.verified.knows(&mark, Instant::now()) {
+                return Ok(Identity::new(&user, Means::Password));
+            }
+        }
+        let place = self.inner.places.clone().turn(source).await.ok_or(Refused::Busy)?;
+        // Others of this source may have been wrong while this one waited.
+        self.inner.allowed(source, &username)?;
+        let inner = self.inner.clone();
+        // Runs to its end, and is counted, even if the caller hangs up.
+        let hashed = tokio::task::spawn_blocking(move || inner.hash(source, &username, &password, place));
+        hashed.await.unwrap_or(Err(Refused::Busy))
+    }
+}
+
+impl Inner {
+    fn now(&self) -> u64 {
+        // Well above zero, where the throttle's arithmetic begins.
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX / 2) + 1
+    }
+
+    fn user(&self, username: &str) -> Option<Arc<User>> {
+        self.live.load().user_by_username(username.as_bytes()).cloned()
+    }
+
+    fn allowed(&self, source: IpAddr, user: &str) -> Result<(), Refused> {
+        match self.throttle.allow(source, user.as_bytes(), self.now()) {
+            Permit::Ok => Ok(()),
+            Permit::RetryAfter(seconds) => Err(Refused::Slowed { seconds }),
+        }
+    }
+
+    /// Hashes the password and compares; as much work for a user who does not exist.
+    fn hash(
+        &self,
+        source: IpAddr,
+        username: &str,
+        password: &str,
+        place: Place,
+    ) -> Result<Identity, Refused> {
+        let user = self.user(username);
+        let stored = user.as_ref().filter(|user| user.enabled).and_then(|user| user.password_hash.as_deref());
+        let right = verify_password(password, stored.unwrap_or(&self.nobody));
+        let outcome = match (user.as_ref(), stored) {
+            (Some(user), Some(stored)) if right => {
+                self.throttle.succeeded(source, username.as_bytes(), self.now());
+                self.verified.remember(self.verified.mark(username, password, stored), Instant::now());
+                Ok(Identity::new(user, Means::Password))
+            }
+            _ => {
+                self.throttle.failed(source, username.as_bytes(), self.now());
+                Err(Refused::Wrong)
+            }
+        };
+        // Only now: whose turn is next finds this one counted.
+        drop(place);
+        outcome
+    }
+
+    /// Looks for the token among all users': there are few, and a token is compared by its SHA-256.
+    fn token(&self, source: IpAddr, token: &str) -> Result<Identity, Refused> {
+        let hash = hash_token(token);
+        // Each wrong token is a user of its own here: nobody's guesses lock out the owner of another.
+        self.allowed(source, &hash)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let good = |expires: Option<i64>| expires.is_none_or(|at| u64::try_from(at).is_ok_and(|at| now < at));
+        let tables = self.live.load();
+        let found = tables.users().filter(|user| user.enabled).find_map(|user| {
+            let token = user.tokens.iter().find(|t| t.hash == hash && good(t.expires))?;
+            Some(Identity::new(user, Means::Token(token.name.clone())))
+        });
+        match found {
+            Some(identity) => Ok(identity),
+            None => {
+                self.throttle.failed(source, hash.as_bytes(), self.now());
+                Err(Refused::Wrong)
+            }
+        }
+    }
+}
