@@ -6,33 +6,41 @@ use trunkline_tests::{Exchange, Resources, Sipp, SippRun, Ua, Wire, free_port};
 
 use super::{DOMAIN, agents, registered};
 
-/// Registers 1002 for a port that SIPp takes afterwards, and starts SIPp there.
+/// Registers a user for a port that SIPp takes afterwards.
+pub fn seat(exchange: &Exchange, user: &str, transport: &'static str) -> u16 {
+    let port = free_port();
+    let password = format!("pw-{user}");
+    match transport {
+        "u1" => {
+            let mut ua = Ua::new(Wire::udp_at(exchange.udp(), port), user, DOMAIN, &password);
+            assert_eq!(ua.register(600).status(), 200);
+        }
+        _ => {
+            let mut ua = Ua::tcp(exchange.tcp(), user, DOMAIN, &password);
+            let contact = format!("<sip:{user}@127.0.0.1:{port};transport=tcp>");
+            let request = ua.register_request(600).set("Contact", contact);
+            assert_eq!(ua.ask(&request).0.status(), 200);
+        }
+    }
+    port
+}
+
+/// Registers 1002 for a port and starts SIPp there.
 pub fn callee(
     exchange: &Exchange,
     scenario: &str,
     transport: &'static str,
     fill: &[(&str, &str)],
 ) -> SippRun {
-    let port = free_port();
-    match transport {
-        "u1" => {
-            let mut ua = Ua::new(Wire::udp_at(exchange.udp(), port), "1002", DOMAIN, "pw-1002");
-            assert_eq!(ua.register(600).status(), 200);
-        }
-        _ => {
-            let mut ua = Ua::tcp(exchange.tcp(), "1002", DOMAIN, "pw-1002");
-            let contact = format!("<sip:1002@127.0.0.1:{port};transport=tcp>");
-            let request = ua.register_request(600).set("Contact", contact);
-            assert_eq!(ua.ask(&request).0.status(), 200);
-        }
-    }
+    let port = seat(exchange, "1002", transport);
     let sipp =
         Sipp::new(scenario).port(port).transport(transport).fill("USER", "1002").fill("DOMAIN", DOMAIN);
     let sipp = fill.iter().fold(sipp, |sipp, (name, value)| sipp.fill(name, value));
     sipp.fill("RINGS", "180 Ringing").start()
 }
 
-fn caller(exchange: &Exchange, scenario: &str, transport: &'static str) -> Sipp {
+/// SIPp as 1001, calling 1002.
+pub fn caller(exchange: &Exchange, scenario: &str, transport: &'static str) -> Sipp {
     let sipp = Sipp::new(scenario).to(exchange.udp()).transport(transport);
     sipp.fill("FROM", "1001").fill("TO", "1002").fill("DOMAIN", DOMAIN).fill("PASSWORD", "pw-1001")
 }
@@ -133,19 +141,6 @@ fn blind_transfer_over_tcp() {
     pair("uac_refer", "uas_refer", "t1", "t1", &[("TARGET", "1003"), ("REPLACES", "")]);
 }
 
-/// The new call itself, with its Replaces header: `transfers`.
-const REPLACES: &str = "?Replaces=second%40call%3Bto-tag%3Dt3%3Bfrom-tag%3Dt1";
-
-#[test]
-fn attended_transfer() {
-    pair("uac_refer", "uas_refer", "u1", "u1", &[("TARGET", "1003"), ("REPLACES", REPLACES)]);
-}
-
-#[test]
-fn attended_transfer_over_tcp() {
-    pair("uac_refer", "uas_refer", "t1", "t1", &[("TARGET", "1003"), ("REPLACES", REPLACES)]);
-}
-
 /// Two phones of 1002 behave as these scenarios say, and the caller's sees what comes of it.
 fn forked(transport: &'static str, one: &str, other: &str, uac: &str, fill: &[(&str, &str)]) {
     let exchange = Exchange::start(&agents());
@@ -193,10 +188,7 @@ fn forked_and_cancelled_by_the_caller() {
 #[test]
 fn a_hundred_calls_at_fifty_a_second() {
     let exchange = Exchange::start(&agents());
-    let port = free_port();
-    let mut ua = Ua::new(Wire::udp_at(exchange.udp(), port), "1002", DOMAIN, "pw-1002");
-    assert_eq!(ua.register(600).status(), 200);
-    drop(ua);
+    let port = seat(&exchange, "1002", "u1");
     let uas = Sipp::new("uas_call").port(port).calls(100).fill("USER", "1002").fill("DOMAIN", DOMAIN).start();
     caller(&exchange, "uac_call", "u1").calls(100).arg("-r").arg("50").run();
     uas.finish();

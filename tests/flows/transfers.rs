@@ -1,7 +1,10 @@
 //! Transfers: the exchange passes REFER and Replaces through and routes the new call.
 
-use trunkline_tests::{Exchange, Ua};
+use std::time::Duration;
 
+use trunkline_tests::{Exchange, Sipp, Ua, wait_for};
+
+use super::calls::{callee, caller, seat};
 use super::dialogs::{connect, talking};
 use super::{DOMAIN, agents, at, registered};
 
@@ -88,4 +91,62 @@ fn attended(phone: impl Fn(&Exchange, &str) -> Ua) {
     alice.respond(&arrived, 200, "OK");
     carol.status_for(&bye, 200);
     notify(&mut bob, &mut b, &mut alice, "SIP/2.0 200 OK");
+}
+
+/// The same by SIPp alone: 1001 talks to 1002 and, in a second call, to 1003; its REFER names that call, and the INVITE
+/// with Replaces that 1002 sends ends it.
+fn attended_by_sipp(transport: &'static str) {
+    let exchange = Exchange::start(&agents());
+    let replaces = "second-1;to-tag=carol1;from-tag=alice";
+    let carol = Sipp::new("uas_replaced")
+        .port(seat(&exchange, "1003", transport))
+        .transport(transport)
+        .calls(2)
+        .fill("USER", "1003")
+        .fill("DOMAIN", DOMAIN)
+        .fill("TAG", "carol")
+        .fill("REPLACES", replaces)
+        .start();
+    let second = Sipp::new("uac_hung_up")
+        .to(exchange.udp())
+        .transport(transport)
+        .arg("-cid_str")
+        .arg("second-%u")
+        .fill("FROM", "1001")
+        .fill("TO", "1003")
+        .fill("TAG", "alice")
+        .fill("DOMAIN", DOMAIN)
+        .fill("PASSWORD", "pw-1001")
+        .start();
+    wait_for("1001 and 1003 to talk", Duration::from_secs(20), || {
+        carol.messages().contains("\nACK ").then_some(())
+    });
+
+    let bob = callee(&exchange, "uas_refer", transport, &[("TARGET", "1003")]);
+    let escaped = format!("?Replaces={}", replaces.replace(';', "%3B").replace('=', "%3D"));
+    caller(&exchange, "uac_refer", transport).fill("TARGET", "1003").fill("REPLACES", &escaped).run();
+    assert!(bob.messages().contains(&format!("Refer-To: <{}{escaped}>", at("1003"))), "{}", bob.messages());
+    bob.finish();
+
+    Sipp::new("uac_call")
+        .to(exchange.udp())
+        .transport(transport)
+        .headers(&[&format!("Replaces: {replaces}"), "Require: replaces"])
+        .fill("FROM", "1002")
+        .fill("TO", "1003")
+        .fill("DOMAIN", DOMAIN)
+        .fill("PASSWORD", "pw-1002")
+        .run();
+    second.finish();
+    carol.finish();
+}
+
+#[test]
+fn attended_by_sipp_over_udp() {
+    attended_by_sipp("u1");
+}
+
+#[test]
+fn attended_by_sipp_over_tcp() {
+    attended_by_sipp("t1");
 }

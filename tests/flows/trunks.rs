@@ -120,16 +120,26 @@ fn sipp_in(transport: &'static str) {
     uas.finish();
 }
 
-/// Two trunks' gateways: the first is dead, SIPp is the second.
+/// Two trunks, each with a number that a policy names: the first is dead, SIPp is the second.
 fn sipp_beside_a_dead_one(transport: &'static str, kind: &'static str) {
-    let (dead, port) = (free_port(), free_port());
-    let uris = [format!("127.0.0.1:{dead}"), format!("127.0.0.1:{port}")];
-    let resources = with_trunk(&[(&uris[0], 1, kind), (&uris[1], 2, kind)]);
+    const SECOND: &str = "+17066041488";
+    let (dead, port) = (format!("127.0.0.1:{}", free_port()), free_port());
+    let alive = format!("127.0.0.1:{port}");
+    let resources = Resources::new()
+        .domain_with(DOMAIN, "all", &[(".*", NUMBER), (".*", SECOND)], "")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .agent(DOMAIN, "1002", "pw-1002")
+        .trunk("one", "one.test", &[(&dead, 1, kind)], Some(("pbx-one", "another-secret")))
+        .number(NUMBER, "one", &at("1002"))
+        .trunk("two", "two.test", &[(&alive, 1, kind)], Some(LOGIN))
+        .number(SECOND, "two", &at("1002"));
     let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
     let uas = Sipp::new("uas_trunk").port(port).transport(transport);
     let uas = uas.fill("LOGIN", LOGIN.0).fill("SECRET", LOGIN.1).start();
     let sipp = Sipp::new("uac_call").to(exchange.udp()).transport(transport).fill("FROM", "1001");
     sipp.fill("TO", "+17853178070").fill("DOMAIN", DOMAIN).fill("PASSWORD", "pw-1001").run();
+    let identity = format!("P-Asserted-Identity: <sip:{SECOND}@127.0.0.1");
+    assert!(uas.messages().contains(&identity), "the second trunk's own number: {}", uas.messages());
     uas.finish();
 }
 

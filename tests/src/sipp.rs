@@ -60,6 +60,12 @@ impl Sipp {
         self
     }
 
+    /// Further header lines of its INVITEs, for scenarios that take them.
+    pub fn headers(self, lines: &[&str]) -> Sipp {
+        let text = lines.iter().fold(String::new(), |text, line| text + "\n" + line);
+        self.fill("MORE", &text)
+    }
+
     /// Fills `{NAME}` in the scenario.
     pub fn fill(mut self, name: &str, value: &str) -> Sipp {
         self.fill.push((format!("{{{name}}}"), value.to_owned()));
@@ -79,7 +85,7 @@ impl Sipp {
         for (name, value) in &self.fill {
             text = text.replace(name, value);
         }
-        let file = scratch.write("scenario.xml", text);
+        let file = scratch.write("scenario.xml", text.replace("{MORE}", ""));
         let mut command = Command::new("sipp");
         command.args(self.target.map(|target| target.to_string()));
         command.arg("-sf").arg(file).args([
