@@ -1,12 +1,19 @@
 //! The tree of subcommands.
 
+mod creation;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use trunkline_config::EXIT_USAGE;
 use trunkline_model::Kind;
+
+pub use creation::{
+    CreateAcl, CreateAgent, CreateCredentials, CreateDomain, CreateNumber, CreatePeer, CreateTrunk,
+    CreateUser, Edits, New, NewPassword, UserRole,
+};
 
 /// What all commands take.
 #[derive(Args, Clone, Debug, Default)]
@@ -48,7 +55,7 @@ pub enum Command {
     Acl(OfKind<CreateAcl>),
     /// People who operate the exchange
     #[command(subcommand, after_help = USERS)]
-    Users(OfKind<CreateUser>),
+    Users(OfUsers),
     /// How the exchange is
     Status,
     /// Who is registered
@@ -106,7 +113,14 @@ const ACL: &str = "Examples:
 const USERS: &str = "Examples:
   trunkline users create ann --role operator --prompt-password
   trunkline users update ann --generate-password
-  trunkline users update ann --set enabled=false";
+  trunkline users update ann --set enabled=false
+  trunkline users token create ann --name backup --expires 90d
+  trunkline users token list ann";
+const TOKENS: &str = "Examples:
+  trunkline users token create ann --name backup
+  trunkline users token create ann --name ci --expires 90d --json
+  trunkline users token list ann
+  trunkline users token delete ann ci";
 
 /// What can be done with a kind of resource.
 #[derive(Subcommand, Debug)]
@@ -121,6 +135,45 @@ pub enum OfKind<C: Args> {
     Update(Update),
     /// Remove some; refused while others refer to them
     Delete(Delete),
+}
+
+/// What can be done with users.
+#[derive(Subcommand, Debug)]
+pub enum OfUsers {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    Resource(OfKind<CreateUser>),
+    /// Tokens, with which programs log in instead of a password
+    #[command(subcommand, after_help = TOKENS)]
+    Token(TokenAction),
+}
+
+/// `users token`
+#[derive(Subcommand, Debug)]
+pub enum TokenAction {
+    /// Make a token and show it, this once
+    Create {
+        /// The user, by login name or ref
+        user: String,
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// When it ends, from now, e.g. 12h, 90d; by default never
+        #[arg(long, value_parser = crate::time::parse_span)]
+        expires: Option<i64>,
+    },
+    /// Show what tokens a user has, not the tokens themselves
+    List {
+        /// The user, by login name or ref
+        user: String,
+    },
+    /// Remove a token; it is void at once
+    Delete {
+        /// The user, by login name or ref
+        user: String,
+        /// What the token is called
+        name: String,
+    },
 }
 
 /// `list`
@@ -170,216 +223,6 @@ pub struct Delete {
     /// Remove the credentials of agents, peers and trunks with them
     #[arg(long)]
     pub with_credentials: bool,
-}
-
-/// Values by path.
-#[derive(Args, Clone, Debug, Default)]
-pub struct Edits {
-    /// Set a value, e.g. maxContacts=2 (below `spec`) or metadata.name='Ann Lee'
-    #[arg(long, value_name = "PATH=VALUE")]
-    pub set: Vec<String>,
-}
-
-/// Where a password comes from; never from the command line, which others can read.
-#[derive(Args, Clone, Debug, Default)]
-pub struct NewPassword {
-    /// Read the password from the standard input
-    #[arg(long, group = "secret")]
-    pub password_stdin: bool,
-    /// Ask for the password
-    #[arg(long, group = "secret")]
-    pub prompt_password: bool,
-    /// Make a password and show it once
-    #[arg(long, group = "secret")]
-    pub generate_password: bool,
-}
-
-/// What every `create` takes.
-#[derive(Args, Clone, Debug, Default)]
-pub struct New {
-    /// A YAML or JSON file with the new resources; - is the standard input
-    #[arg(long, short = 'F', value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// The friendly name
-    #[arg(long)]
-    pub name: Option<String>,
-    /// The name others refer to it by
-    #[arg(long = "ref", value_name = "REF")]
-    pub reference: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub edits: Edits,
-}
-
-/// `agents create`
-#[derive(Args, Debug)]
-pub struct CreateAgent {
-    /// The user name, e.g. 1003
-    #[arg(required_unless_present = "file")]
-    pub username: Option<String>,
-    /// The domain, by ref or host; by default the configuration's
-    #[arg(long)]
-    pub domain: Option<String>,
-    /// Credentials that are there; by default new ones are made
-    #[arg(long, conflicts_with = "secret")]
-    pub credentials: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
-}
-
-/// `domains create`
-#[derive(Args, Debug)]
-pub struct CreateDomain {
-    /// The host, e.g. branch.example
-    #[arg(required_unless_present = "file")]
-    pub host: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
-}
-
-/// `peers create`
-#[derive(Args, Debug)]
-pub struct CreatePeer {
-    /// The user name it registers and calls as
-    #[arg(required_unless_present = "file")]
-    pub username: Option<String>,
-    /// The address its instances answer for, e.g. sip:conference@sip.local
-    #[arg(long)]
-    pub aor: Option<String>,
-    /// Where it is reached if it does not register, e.g. 127.0.0.1:5070
-    #[arg(long)]
-    pub contact: Option<String>,
-    /// The access control list, by ref or name
-    #[arg(long)]
-    pub acl: Option<String>,
-    /// Credentials that are there; by default new ones are made
-    #[arg(long, conflicts_with = "secret")]
-    pub credentials: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
-}
-
-/// `trunks create`
-#[derive(Args, Debug)]
-pub struct CreateTrunk {
-    /// The friendly name, from which the ref is made
-    #[arg(required_unless_present = "file")]
-    pub title: Option<String>,
-    /// The carrier's host
-    #[arg(long)]
-    pub host: Option<String>,
-    /// Its port; by default the one in DNS, else the transport's
-    #[arg(long)]
-    pub port: Option<u16>,
-    /// udp, tcp or tls; by default the one in DNS, else udp
-    #[arg(long)]
-    pub transport: Option<String>,
-    /// The host the carrier calls us by
-    #[arg(long)]
-    pub inbound: Option<String>,
-    /// The access control list for its calls, by ref or name
-    #[arg(long)]
-    pub acl: Option<String>,
-    /// Register there
-    #[arg(long)]
-    pub register: bool,
-    /// The user name we have there; its password is asked for, or see below
-    #[arg(long)]
-    pub user: Option<String>,
-    /// Credentials that are there
-    #[arg(long, conflicts_with_all = ["user", "secret"])]
-    pub credentials: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
-}
-
-/// `numbers create`
-#[derive(Args, Debug)]
-pub struct CreateNumber {
-    /// The number, e.g. +17066041487
-    #[arg(required_unless_present = "file")]
-    pub number: Option<String>,
-    /// Its trunk, by ref or name
-    #[arg(long)]
-    pub trunk: Option<String>,
-    /// Who gets its calls, e.g. sip:1001@sip.local
-    #[arg(long)]
-    pub to: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
-}
-
-/// `credentials create`
-#[derive(Args, Debug)]
-pub struct CreateCredentials {
-    /// The user name
-    #[arg(required_unless_present = "file")]
-    pub username: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
-}
-
-/// `acl create`
-#[derive(Args, Debug)]
-pub struct CreateAcl {
-    /// The friendly name, from which the ref is made
-    #[arg(required_unless_present = "file")]
-    pub title: Option<String>,
-    /// A network that may send
-    #[arg(long)]
-    pub allow: Vec<String>,
-    /// A network that may not
-    #[arg(long)]
-    pub deny: Vec<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
-}
-
-/// `users create`
-#[derive(Args, Debug)]
-pub struct CreateUser {
-    /// The login name
-    #[arg(required_unless_present = "file")]
-    pub username: Option<String>,
-    /// What the user may do
-    #[arg(long, value_enum, default_value_t = UserRole::Viewer)]
-    pub role: UserRole,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
-}
-
-/// What a user may do.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserRole {
-    /// Look
-    Viewer,
-    /// Change resources
-    Operator,
-    /// Everything
-    Admin,
 }
 
 /// `check`

@@ -36,6 +36,7 @@ mod server;
 mod show;
 mod terminal;
 mod time;
+mod tokens;
 
 pub use backend::{ControlBackend, StoreOnly, answer};
 pub use command::{Command, Common, parse};

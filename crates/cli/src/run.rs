@@ -11,7 +11,7 @@ use trunkline_store::generate_secret;
 
 use crate::backend::{ControlBackend, StoreOnly};
 use crate::command::{
-    CallAction, Calls, Command, Common, Delete, Export, Get, Import, List, NewPassword, OfKind,
+    CallAction, Calls, Command, Common, Delete, Export, Get, Import, List, NewPassword, OfKind, OfUsers,
     RegistrationAction, Registrations, Update,
 };
 use crate::connection::{ConnectError, Connection};
@@ -97,7 +97,8 @@ fn dispatch(
         Command::Numbers(action) => session.resources(Kind::Number, action),
         Command::Credentials(action) => session.resources(Kind::Credentials, action),
         Command::Acl(action) => session.resources(Kind::AccessControlList, action),
-        Command::Users(action) => session.resources(Kind::User, action),
+        Command::Users(OfUsers::Resource(action)) => session.resources(Kind::User, action),
+        Command::Users(OfUsers::Token(action)) => session.tokens(action),
         Command::Status => session.status(),
         Command::Registrations(arguments) => session.registrations(arguments),
         Command::Calls(arguments) => session.calls(arguments),
@@ -106,7 +107,7 @@ fn dispatch(
     }
 }
 
-struct Session<'a, 't> {
+pub(crate) struct Session<'a, 't> {
     config: Config,
     json: bool,
     terminal: &'a mut Terminal<'t>,
@@ -125,7 +126,7 @@ fn unexpected<T>(response: &Response) -> Result<T, Failure> {
     Err(Failure::Failed(format!("the exchange answered something else: {response:?}")))
 }
 
-fn get(connection: &mut Connection, kind: &str, name: &str) -> Result<Value, Failure> {
+pub(crate) fn get(connection: &mut Connection, kind: &str, name: &str) -> Result<Value, Failure> {
     let request = Request::Get { kind: kind.to_owned(), name: name.to_owned() };
     match ask(connection, request)? {
         Response::Resource { document } => Ok(document),
@@ -133,17 +134,17 @@ fn get(connection: &mut Connection, kind: &str, name: &str) -> Result<Value, Fai
     }
 }
 
-fn field<'v>(document: &'v Value, path: &str) -> Option<&'v str> {
+pub(crate) fn field<'v>(document: &'v Value, path: &str) -> Option<&'v str> {
     document.pointer(path).and_then(Value::as_str)
 }
 
 impl Session<'_, '_> {
-    fn connect(&self, make: bool) -> Result<Connection, Failure> {
+    pub(crate) fn connect(&self, make: bool) -> Result<Connection, Failure> {
         Ok(Connection::open(&self.config, make, self.offline)?)
     }
 
     /// Prints JSON, or else what `text` makes.
-    fn tell(&mut self, json: &Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub(crate) fn tell(&mut self, json: &Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.json {
             serde_json::to_writer_pretty(&mut *self.terminal.out, json).map_err(io::Error::from)?;
             writeln!(self.terminal.out)?;
@@ -434,7 +435,11 @@ impl Session<'_, '_> {
     }
 }
 
-fn apply(connection: &mut Connection, mode: ApplyMode, documents: &[Value]) -> Result<(), Failure> {
+pub(crate) fn apply(
+    connection: &mut Connection,
+    mode: ApplyMode,
+    documents: &[Value],
+) -> Result<(), Failure> {
     let text = Text { name: "the command line".into(), text: json!(documents).to_string() };
     match ask(connection, Request::Apply { mode, texts: vec![text] })? {
         Response::Changed(_) => Ok(()),

@@ -220,6 +220,47 @@ fn every_kind_can_be_made() {
 }
 
 #[test]
+fn tokens_of_users() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("users create ann --role operator");
+    let made = place.ok("users token create ann --name backup");
+    let token = made.strip_prefix("created token backup of ann\ntoken: ").expect(&made).trim();
+    assert!(token.starts_with("tl_") && token.len() == 43, "{token}");
+    let json: serde_json::Value =
+        serde_json::from_str(&place.ok("users token create user-ann --name ci --expires 90d --json"))
+            .expect("json");
+    let in_days = json["expires"].as_i64().expect("a time") - 90 * 86_400;
+    assert!(in_days > 1_700_000_000, "{json}");
+
+    let store = Store::open(&place.url()).expect("opened");
+    let stored = store.live().load().user_by_username(b"ann").map(|user| user.tokens.clone()).expect("ann");
+    let hashes: Vec<&str> = stored.iter().map(|token| token.hash.as_str()).collect();
+    let second = json["token"].as_str().expect("a token");
+    assert_eq!(hashes, [trunkline_store::hash_token(token), trunkline_store::hash_token(second)]);
+    let password = store.live().load().user_by_username(b"ann").and_then(|user| user.password_hash.clone());
+    assert!(password.is_some(), "the password stays");
+
+    let list = place.ok("users token list ann");
+    assert!(list.starts_with("NAME    EXPIRES\nbackup  never\nci      20"), "{list}");
+    assert!(!list.contains(token) && !list.contains(hashes[0]), "{list}");
+    assert!(!place.ok("users token list ann --json").contains(hashes[0]));
+    let error = place.wrong("users token create ann --name ci", 64);
+    assert!(error.contains("has a token `ci` already: `trunkline users token delete ann ci`"), "{error}");
+    let error = place.wrong("users token delete ann other", 1);
+    assert!(error.contains("ann has no token `other`; there are: backup, ci"), "{error}");
+    assert!(place.wrong("users token list bob", 1).contains("there is no User `bob`"));
+    assert_eq!(place.ok("users token delete ann backup"), "deleted token backup of ann\n");
+    assert_eq!(place.ok("users token list ann").lines().count(), 2);
+    store.poll().expect("read");
+    assert_eq!(store.live().load().user_by_username(b"ann").map(|user| user.tokens.len()), Some(1));
+    let mut command = <Arguments as clap::CommandFactory>::command();
+    let help = command.find_subcommand_mut("users").and_then(|c| c.find_subcommand_mut("token"));
+    let help = help.expect("a subcommand").render_long_help().to_string();
+    assert!(help.contains("  trunkline users token create ann --name backup"), "{help}");
+}
+
+#[test]
 fn help_has_examples() {
     use clap::CommandFactory;
     let mut command = Arguments::command();

@@ -175,6 +175,10 @@ impl Check {
             let sha256 = token.hash.len() == 64 && token.hash.bytes().all(|c| c.is_ascii_hexdigit());
             let message = "the hash must be a SHA-256 in hexadecimal";
             self.that(sha256, &format!("spec.tokens[{n}].hash"), message);
+            let path = format!("spec.tokens[{n}].name");
+            self.that(!token.name.is_empty(), &path, "the name of the token is required");
+            let twice = r.tokens.iter().take(n).any(|other| other.name == token.name);
+            self.that(!twice, &path, "each token needs a name of its own");
         }
     }
 }
