@@ -51,21 +51,53 @@ fn create(exchange: &Exchange, user: &str, password: &str) -> Output {
     child.wait_with_output().expect("the command ends")
 }
 
-#[test]
-fn a_database_that_is_locked_stops_no_call_and_loses_no_binding() {
-    let at = format!("127.0.0.1:{}", free_port());
-    let env = [("TRUNKLINE_HTTP_ADDR", at.as_str()), ("TRUNKLINE_DATA", "sqlite:trunkline.db")];
-    let mut exchange = Exchange::start_with(&trunkline_tests::Resources::new(), "", &env);
+const SECRET: &str = "a-long-secret";
+
+/// An exchange on SQLite with agents 1003 and 1004; its HTTP address.
+fn on_sqlite(config: &str) -> (Exchange, String) {
+    let http = format!("127.0.0.1:{}", free_port());
+    let env = [("TRUNKLINE_HTTP_ADDR", http.as_str()), ("TRUNKLINE_DATA", "sqlite:trunkline.db")];
+    let exchange = Exchange::start_with(&trunkline_tests::Resources::new(), config, &env);
     for user in ["1003", "1004"] {
-        let output = create(&exchange, user, "a-long-secret");
+        let output = create(&exchange, user, SECRET);
         assert!(output.status.success(), "{output:?}");
     }
-    let lock = Lock::take(&exchange);
-    let phone = |user: &str| Ua::udp(exchange.udp(), user, "sip.local", "a-long-secret");
-    let (mut caller, mut callee) = (phone("1003"), phone("1004"));
+    (exchange, http)
+}
+
+fn phone(exchange: &Exchange, user: &str) -> Ua {
+    Ua::udp(exchange.udp(), user, "sip.local", SECRET)
+}
+
+/// Waits until `/readyz` says that the database is locked.
+fn degraded(http: &str) -> String {
+    wait_for("readiness says what fails", Duration::from_secs(15), || {
+        let body = get(http, "/readyz").1;
+        body.contains("locked").then_some(body)
+    })
+}
+
+#[test]
+fn a_database_that_is_locked_stops_no_call_and_loses_no_binding() {
+    let (mut exchange, http) = on_sqlite("registrar: {storePatienceMs: 500}\n");
+    let (mut caller, mut callee) = (phone(&exchange, "1003"), phone(&exchange, "1004"));
     for ua in [&mut caller, &mut callee] {
-        // In memory from now on, in the database when it answers again: never 403, 404 or a phone turned away.
         assert_eq!(ua.register(600).status(), 200);
+    }
+    let lock = Lock::take(&exchange);
+    assert_eq!(caller.register(600).status(), 200, "a known phone is refreshed");
+    let body = degraded(&http);
+    assert!(body.contains("location"), "{body}");
+    assert!(get(&http, "/healthz").0.contains("200"), "it lives all the same");
+
+    // A further phone cannot be promised to be known after a restart: 503, never 403 or 404.
+    let mut late = phone(&exchange, "1004");
+    let refused = late.register(600);
+    assert_eq!(refused.status(), 503, "{refused:?}");
+    assert_eq!(refused.get("Retry-After"), Some("10"));
+    assert!(get(&http, "/metrics").1.contains("trunkline_edge_unstorable_total 1\n"), "it is counted");
+    for ua in [&mut caller, &mut callee] {
+        assert_eq!(ua.register(600).status(), 200, "known ones are refreshed");
     }
     connect(&mut caller, &mut callee);
     // Who exists not is still unknown, who exists is still known.
@@ -73,25 +105,40 @@ fn a_database_that_is_locked_stops_no_call_and_loses_no_binding() {
     let (failure, _) = caller.ask(&nobody);
     assert_eq!(failure.status(), 404, "{}", failure.start);
 
-    let refused = create(&exchange, "1005", "a-long-secret");
+    let refused = create(&exchange, "1005", SECRET);
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && text.contains("locked"), "an operator hears why: {text}");
-
-    let degraded = wait_for("health says what fails", Duration::from_secs(15), || {
-        let body = get(&at, "/readyz").1;
-        body.contains("locked").then_some(body)
-    });
-    assert!(degraded.contains("location"), "{degraded}");
-    assert!(get(&at, "/healthz").0.contains("200"), "it lives all the same");
     assert!(exchange.alive());
 
     drop(lock);
     wait_for("all is well again", Duration::from_secs(15), || {
-        (!get(&at, "/readyz").1.contains("locked")).then_some(())
+        (!get(&http, "/readyz").1.contains("locked")).then_some(())
     });
-    assert!(create(&exchange, "1005", "a-long-secret").status.success());
+    assert!(create(&exchange, "1005", SECRET).status.success());
+    assert_eq!(late.register(600).status(), 200, "and the phone that was refused is taken");
     exchange.kill();
     exchange.restart();
     let query = callee.register_request(600).without("Contact");
-    assert_eq!(callee.ask(&query).0.list("Contact").len(), 1, "the binding made meanwhile is there");
+    let known = callee.ask(&query).0.list("Contact").len();
+    assert!(known >= 1, "what was refreshed meanwhile is there");
+}
+
+#[test]
+fn an_operator_may_have_phones_registered_whatever_the_database_does() {
+    let (mut exchange, http) = on_sqlite("registrar: {storePatienceMs: 0}\n");
+    let lock = Lock::take(&exchange);
+    let mut first = phone(&exchange, "1003");
+    assert_eq!(first.register(600).status(), 200);
+    degraded(&http);
+    let mut late = phone(&exchange, "1004");
+    assert_eq!(late.register(600).status(), 200);
+    connect(&mut first, &mut late);
+    drop(lock);
+    wait_for("both bindings are written", Duration::from_secs(15), || {
+        get(&http, "/metrics").1.contains("trunkline_location_writes_total 2\n").then_some(())
+    });
+    exchange.kill();
+    exchange.restart();
+    let query = late.register_request(600).without("Contact");
+    assert_eq!(late.ask(&query).0.list("Contact").len(), 1, "the binding made meanwhile is there");
 }

@@ -33,6 +33,8 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
         "defaultExpires is below minExpires",
     );
     unless(r.max_contacts > 0, "registrar.maxContacts", "maxContacts must be at least 1");
+    let message = "storePatienceMs must be 0 (never refuse) or at least 500";
+    unless(r.store_patience_ms == 0 || r.store_patience_ms >= 500, "registrar.storePatienceMs", message);
 
     let l = &config.limits;
     let message = "messageSize must be between 1024 and 65535";

@@ -100,6 +100,9 @@ section! {
         flow_timer_seconds: u32 = 120, "flowTimerSeconds";
         /// Phones are told to send their requests through us (RFC 3608).
         service_route: bool = true, "serviceRoute";
+        /// Once the database has taken nothing for so many milliseconds, a new phone gets 503 while known ones are
+        /// refreshed; 0 registers whatever the database does.
+        store_patience_ms: u32 = 2000, "storePatienceMs";
     }
 }
 
@@ -108,8 +111,6 @@ section! {
     Routing {
         /// Users that are telephone numbers are written as E.164 with `+`.
         e164: bool = false, "e164";
-        /// With `e164`: only numbers with a mobile prefix count.
-        mobile_prefix: bool = false, "mobilePrefix";
         /// How long a phone rings when its agent sets nothing, in seconds.
         no_answer_seconds: u32 = 120, "noAnswerSeconds";
         /// Between two OPTIONS to a trunk or peer, in seconds; 0 for none.

@@ -64,6 +64,8 @@ pub struct RegistrarConfig {
     pub flow_timer: u32,
     /// Name ourselves in Service-Route (RFC 3608).
     pub service_route: bool,
+    /// Once the database has taken nothing for so many milliseconds, what would add a binding is 503; 0: never.
+    pub store_patience: u32,
 }
 
 impl Default for RegistrarConfig {
@@ -75,6 +77,7 @@ impl Default for RegistrarConfig {
             max_contacts: 10,
             flow_timer: 120,
             service_route: true,
+            store_patience: 2000,
         }
     }
 }

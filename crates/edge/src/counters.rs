@@ -46,6 +46,8 @@ counters! {
     throttled,
     /// REGISTER requests that changed or refreshed bindings.
     registered,
+    /// REGISTER requests refused since the database takes no bindings.
+    unstorable,
     /// Calls begun.
     calls,
     /// INVITEs and other requests that got no answer.

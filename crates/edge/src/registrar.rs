@@ -19,6 +19,8 @@ use crate::outbound::{Extensions, Unfit};
 
 /// Contacts in one REGISTER, at most.
 const MOST_CONTACTS: usize = 32;
+/// With a 503: when to try again, in seconds.
+const STORE_RETRY: &[u8] = b"Retry-After: 10\r\n";
 
 /// Why a REGISTER's contacts cannot be taken.
 enum Refused {
@@ -147,6 +149,8 @@ impl Edge {
         register.max_contacts = Some(max_contacts.unwrap_or(bounds.max_contacts) as usize);
         register.overflow = Overflow::Fail;
         let now = io.unix_ms();
+        let patience = u64::from(bounds.store_patience);
+        register.add_nothing = patience > 0 && self.shared.location.behind_for(now) > patience;
         let mut list = std::mem::take(&mut self.scratch.contacts);
         list.clear();
         let secret = &self.shared.secret;
@@ -173,6 +177,10 @@ impl Edge {
             Err(RegisterError::TooMany { .. }) => {
                 let phrase = "Too Many Contacts";
                 self.refuse(io, inbound, 403, Some(phrase));
+            }
+            Err(RegisterError::Unavailable) => {
+                self.counters.unstorable.add();
+                self.reply(io, inbound, 503, Some("Bindings Cannot Be Stored Now"), STORE_RETRY);
             }
             Err(RegisterError::OutOfOrder { .. }) => self.refuse(io, inbound, 500, Some("CSeq Out of Order")),
             Err(_) => self.refuse(io, inbound, 400, None),

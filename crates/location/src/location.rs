@@ -31,6 +31,8 @@ pub struct Location {
     connections: Connections,
     next_id: AtomicU64,
     persistent: AtomicBool,
+    /// Since when the database lacks a change, in Unix milliseconds; 0: it has all.
+    behind_since: AtomicU64,
     sweep_cursor: AtomicUsize,
     pub(crate) pins: Pins,
 }
@@ -87,6 +89,7 @@ impl Location {
             connections: Connections::new(),
             next_id: AtomicU64::new(1),
             persistent: AtomicBool::new(false),
+            behind_since: AtomicU64::new(0),
             sweep_cursor: AtomicUsize::new(0),
             pins: Pins::new(),
         }
@@ -99,6 +102,24 @@ impl Location {
 
     fn table(&self, shard: usize) -> &RwLock<Table> {
         &self.shards[shard % SHARDS].0
+    }
+
+    /// For how many milliseconds the database has not taken what it lacks; 0 without a database.
+    pub fn behind_for(&self, now: Timestamp) -> u64 {
+        match self.behind_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => now.saturating_sub(since),
+        }
+    }
+
+    /// The database lacks something since then; `None`: it has all.
+    pub(crate) fn note_behind(&self, since: Option<Timestamp>) {
+        match since {
+            Some(since) => {
+                let _ = self.behind_since.compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            None => self.behind_since.store(0, Ordering::Relaxed),
+        }
     }
 
     /// Applies one REGISTER and shows the AOR's live bindings afterwards, which its 200 lists.

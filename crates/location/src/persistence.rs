@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
@@ -256,12 +256,15 @@ impl Writer {
             self.taken.extend(self.list.drain(..).map(|hash| (shard, hash)));
         }
         if self.taken.is_empty() {
+            self.location.note_behind(None);
             return true;
         }
+        self.location.note_behind(Some(unix_ms()));
         let ok = match self.log.append(&self.rows, &self.location) {
             Ok(()) => {
                 self.shared.written.fetch_add(self.taken.len() as u64, Ordering::Relaxed);
                 self.shared.failing.lock().take();
+                self.location.note_behind(None);
                 true
             }
             Err(error) => {
@@ -335,6 +338,11 @@ impl Writer {
             Err(error) => self.failed(&error),
         }
     }
+}
+
+fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Fills rows one after the other.

@@ -79,6 +79,8 @@ pub struct Register<'a> {
     pub max_contacts: Option<usize>,
     /// What happens beyond that.
     pub overflow: Overflow,
+    /// Refresh, change and remove what is there, but add nothing: the database would not have it.
+    pub add_nothing: bool,
 }
 
 impl<'a> Register<'a> {
@@ -102,6 +104,7 @@ impl<'a> Register<'a> {
             labels: b"",
             max_contacts: None,
             overflow: Overflow::Fail,
+            add_nothing: false,
         }
     }
 }
@@ -136,6 +139,9 @@ pub enum RegisterError {
         /// The limit.
         max: usize,
     },
+    /// It would add a binding, and [`Register::add_nothing`] is set: answer 503.
+    #[error("register: no binding can be added while the database takes none")]
+    Unavailable,
     /// A text is longer than 65,535 bytes or the AOR is empty: answer 400 or 513.
     #[error("register: the AOR is empty or a text is too long to be stored")]
     Unstorable,
@@ -291,6 +297,9 @@ pub(crate) fn apply(
         return Ok((outcome, Effect::Nothing));
     }
     if outcome.added > 0 {
+        if register.add_nothing {
+            return Err(RegisterError::Unavailable);
+        }
         make_room(&mut parts, register, local, now, &mut outcome)?;
     }
     keep_ended(&mut parts, dead, now);

@@ -183,6 +183,22 @@ fn contact_limit_fails_or_replaces_the_oldest() {
 }
 
 #[test]
+fn while_nothing_may_be_added_known_bindings_are_refreshed_and_removed() {
+    let location = Location::new();
+    let ask = |cseq, uri: &'static str, expires, add_nothing| {
+        let contacts = [change(uri, expires)];
+        let request = Register { add_nothing, ..Register::new(AOR, b"c", cseq, flow(), &contacts) };
+        location.register(&request, NOW, |_| {})
+    };
+    ask(1, "sip:a@h", 600, false).unwrap();
+    assert_eq!(ask(2, "sip:b@h", 600, true), Err(RegisterError::Unavailable));
+    assert_eq!(uris(&location, NOW), ["sip:a@h"], "nothing is changed then");
+    assert_eq!(ask(3, "sip:a@h", 300, true).unwrap().refreshed, 1);
+    assert_eq!(ask(4, "sip:a@h", 0, true).unwrap().removed, 1);
+    assert_eq!(ask(5, "sip:a@h", 600, true), Err(RegisterError::Unavailable), "what is gone would be added");
+}
+
+#[test]
 fn an_instance_with_reg_id_replaces_its_own_flow_only() {
     let location = Location::new();
     let with =

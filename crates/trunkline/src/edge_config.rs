@@ -62,6 +62,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             // A connection that is silent for longer is closed.
             flow_timer: config.registrar.flow_timer_seconds.min(config.limits.idle_seconds / 2),
             service_route: config.registrar.service_route,
+            store_patience: config.registrar.store_patience_ms,
         },
         no_answer: seconds(config.routing.no_answer_seconds),
         qualify: seconds(if serves_sip { config.routing.qualify_seconds } else { 0 }),
