@@ -10,7 +10,7 @@ use trunkline_model::document::Report;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URL names no store.
-    #[error("`{0}` names no store: write files:FOLDER, sqlite:FILE or memory:")]
+    #[error("`{0}` names no store: write files:FOLDER, routr-v1:FOLDER, sqlite:FILE or memory:")]
     Url(String),
     /// A file or folder could not be read.
     #[error("cannot read {path}: {source}")]

@@ -22,7 +22,7 @@ pub struct Files {
 }
 
 /// Name, time of change and size of every file.
-type Fingerprint = Vec<(PathBuf, Option<SystemTime>, u64)>;
+pub(crate) type Fingerprint = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
 impl Files {
     pub(crate) fn open(folder: &Path) -> Result<Files, StoreError> {
@@ -43,6 +43,12 @@ impl Files {
         self.live.replace(read(&now)?);
         Ok(true)
     }
+}
+
+/// What tells one version of a file from another; `None` if it is not there.
+pub(crate) fn stamp(path: PathBuf) -> Option<(PathBuf, Option<SystemTime>, u64)> {
+    let data = fs::metadata(&path).ok()?;
+    Some((path, data.modified().ok(), data.len()))
 }
 
 /// Finds the files, in the order of their names.

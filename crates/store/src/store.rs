@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use trunkline_model::dialect::v1::Edition;
 use trunkline_model::{Change, Live, Resource, Tables};
 
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::memory::Memory;
+use crate::routr_v1::RoutrV1;
 use crate::sqlite::Sqlite;
 
 /// Where resources are kept.
@@ -16,6 +18,8 @@ use crate::sqlite::Sqlite;
 pub enum Store {
     /// `files:FOLDER`: YAML and JSON files, changed with an editor.
     Files(Files),
+    /// `routr-v1:FOLDER`, `routr-v1-rc2:FOLDER`: the files of a Routr v1, changed with an editor.
+    RoutrV1(RoutrV1),
     /// `sqlite:FILE`: a database.
     Sqlite(Sqlite),
     /// `memory:`: nowhere. For tests and trials.
@@ -27,6 +31,10 @@ impl Store {
     pub fn open(url: &str) -> Result<Store, StoreError> {
         match url.split_once(':') {
             Some(("files", folder)) if !folder.is_empty() => Files::open(Path::new(folder)).map(Store::Files),
+            Some((scheme @ ("routr-v1" | "routr-v1-rc2"), folder)) if !folder.is_empty() => {
+                let edition = if scheme == "routr-v1" { Edition::Late } else { Edition::Rc2 };
+                RoutrV1::open(Path::new(folder), edition).map(Store::RoutrV1)
+            }
             Some(("sqlite", file)) if !file.is_empty() => Sqlite::open(Path::new(file)).map(Store::Sqlite),
             Some(("memory", "")) => Ok(Store::Memory(Memory::default())),
             _ => Err(StoreError::Url(url.to_owned())),
@@ -37,6 +45,7 @@ impl Store {
     pub fn live(&self) -> &Arc<Live> {
         match self {
             Store::Files(files) => &files.live,
+            Store::RoutrV1(files) => &files.live,
             Store::Sqlite(sqlite) => &sqlite.live,
             Store::Memory(memory) => &memory.live,
         }
@@ -47,6 +56,7 @@ impl Store {
     pub fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         match self {
             Store::Files(files) => Err(StoreError::Files(files.folder.clone())),
+            Store::RoutrV1(files) => Err(StoreError::Files(files.folder.clone())),
             Store::Sqlite(sqlite) => sqlite.apply(changes),
             Store::Memory(memory) => memory.apply(changes),
         }
@@ -57,6 +67,7 @@ impl Store {
     pub fn poll(&self) -> Result<bool, StoreError> {
         match self {
             Store::Files(files) => files.poll(),
+            Store::RoutrV1(files) => files.poll(),
             Store::Sqlite(sqlite) => sqlite.poll(),
             Store::Memory(_) => Ok(false),
         }
@@ -65,7 +76,7 @@ impl Store {
     /// Has nothing ever been stored, and could something be?
     pub(crate) fn is_new(&self) -> bool {
         match self {
-            Store::Files(_) => false,
+            Store::Files(_) | Store::RoutrV1(_) => false,
             Store::Sqlite(sqlite) => sqlite.is_new(),
             Store::Memory(memory) => memory.live.load().is_empty(),
         }

@@ -227,6 +227,28 @@ impl<'n> Fields<'n> {
     }
 }
 
+impl Fields<'_> {
+    /// Ends the reading of a map that may hold keys of the operator's own: only what looks like a key that was asked
+    /// for, and is not there, is an error.
+    pub fn finish_open(self) {
+        let asked = self.asked.borrow();
+        let there = |name: &str| self.entries.iter().any(|(key, _)| key.text == name);
+        for (key, _) in self.entries {
+            if asked.contains(&key.text.as_str()) {
+                continue;
+            }
+            let missing = asked.iter().copied().filter(|name| !there(name));
+            if let Some(near) = nearest(&key.text, missing) {
+                self.reading.error(
+                    format!("unknown key `{}` (did you mean `{near}`?)", key.text),
+                    &key.place,
+                    Some(format!("{} takes: {}", self.title, asked.join(", "))),
+                );
+            }
+        }
+    }
+}
+
 /// ` (did you mean …?)`, or nothing.
 fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()

@@ -1,0 +1,258 @@
+//! What a document becomes in the model.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::document::Document;
+use super::resources::{Gateway, Login, Spec, did_you_mean};
+use super::{Collection, Edition};
+use crate::document::Reading;
+use crate::reference::Ref;
+use crate::resource::{
+    AccessControlList, Agent, Authenticate, Credentials, Domain, EgressPolicy, Number, Peer, Resource, Role,
+    Trunk, TrunkUri, User,
+};
+use crate::tables::normal_aor;
+
+/// A resource, and the document it was made from, by its place.
+pub(super) struct Made {
+    pub resource: Resource,
+    pub from: usize,
+}
+
+/// The list that lets a gateway's calls come from anywhere: Routr looks at no source address there.
+const ANYWHERE: &str = "routr-v1-anywhere";
+
+/// Where a field of the model stands in the document it came from.
+pub(super) fn field_in_v1(collection: Collection, field: &str) -> &str {
+    match (collection, field) {
+        (_, "ref") => "metadata.ref",
+        (Collection::Agents | Collection::Peers | Collection::Users, "spec.username") => {
+            "spec.credentials.username"
+        }
+        (Collection::Agents, "spec.domainRef") => "spec.domains",
+        (_, "spec.credentials.password") => "spec.credentials.secret",
+        (Collection::Peers, "spec.aor" | "spec.context.domainUri") => "spec.device",
+        (Collection::Gateways, "spec.inbound.uri" | "spec.outbound.uris[0].uri.host") => "spec.host",
+        (Collection::Gateways, "spec.outbound.uris[0].uri.port") => "spec.port",
+        (Collection::Numbers, "spec.trunkRef") => "metadata.gwRef",
+        (Collection::Domains, "spec.context.egressPolicies[0].numberRef") => {
+            "spec.context.egressPolicy.numberRef"
+        }
+        (_, field) => field,
+    }
+}
+
+/// Hashes a user's secret: user name and secret to a PHC string.
+pub(super) type Hash<'h> = dyn FnMut(&str, &str) -> Result<String, String> + 'h;
+
+/// Makes the resources of all documents. References that lead nowhere are noted.
+pub(super) struct Maker<'a, 'h> {
+    pub documents: &'a [Document],
+    pub edition: Edition,
+    pub reading: &'a Reading,
+    pub hash: &'a mut Hash<'h>,
+    pub made: Vec<Made>,
+    /// The domain of each host.
+    domains: BTreeMap<&'a str, Ref>,
+    /// The refs of each collection.
+    refs: HashMap<(Collection, &'a str), ()>,
+    /// The hosts that trunks are called by: the first gateway of a host gets its calls.
+    hosts: HashMap<&'a str, ()>,
+    at: usize,
+}
+
+impl<'a, 'h> Maker<'a, 'h> {
+    pub fn new(
+        documents: &'a [Document],
+        edition: Edition,
+        reading: &'a Reading,
+        hash: &'a mut Hash<'h>,
+    ) -> Maker<'a, 'h> {
+        let mut domains = BTreeMap::new();
+        let mut refs = HashMap::new();
+        for document in documents {
+            refs.insert((document.collection, &*document.reference), ());
+            if let Spec::Domain { uri, .. } = &document.spec {
+                domains.entry(uri.as_str()).or_insert_with(|| document.reference.clone());
+            }
+        }
+        Maker {
+            documents,
+            edition,
+            reading,
+            hash,
+            made: Vec::new(),
+            domains,
+            refs,
+            hosts: HashMap::new(),
+            at: 0,
+        }
+    }
+
+    /// Makes everything.
+    pub fn run(mut self) -> Vec<Made> {
+        for (at, document) in self.documents.iter().enumerate() {
+            self.at = at;
+            match &document.spec {
+                Spec::User(login) => self.user(document, login),
+                Spec::Agent { .. } => self.agent(document),
+                Spec::Domain { .. } => self.domain(document),
+                Spec::Gateway(gateway) => self.gateway(document, gateway),
+                Spec::Number { .. } => self.number(document),
+                Spec::Peer { .. } => self.peer(document),
+            }
+        }
+        self.made
+    }
+
+    fn put(&mut self, resource: impl Into<Resource>) {
+        self.made.push(Made { resource: resource.into(), from: self.at });
+    }
+
+    /// Credentials of a document, and their ref.
+    fn credentials(&mut self, document: &Document, login: &Login) -> Ref {
+        let reference = Ref::from(format!("{}-credentials", document.reference));
+        let mut credentials = Credentials::new(reference.clone(), &*login.username, &*login.secret);
+        credentials.name.clone_from(&document.name);
+        self.put(credentials);
+        reference
+    }
+
+    fn error(&self, document: &Document, field: &str, message: String) {
+        let message = format!("{}: {message}", document.title(self.edition));
+        self.reading.error(message, &document.node.at(field).place, None);
+    }
+
+    fn user(&mut self, document: &Document, login: &Login) {
+        // Routr knows no roles: whoever logs in may do everything.
+        let mut user = User::new(document.reference.clone(), &*login.username, Role::Admin);
+        user.name.clone_from(&document.name);
+        match (self.hash)(&login.username, &login.secret) {
+            Ok(hash) => user.password_hash = Some(hash),
+            Err(why) => self.error(document, "spec.credentials.secret", why),
+        }
+        self.put(user);
+    }
+
+    fn agent(&mut self, document: &Document) {
+        let Spec::Agent { login, domains, privacy, max_contacts } = &document.spec else { return };
+        let credentials = self.credentials(document, login);
+        for (n, uri) in domains.iter().enumerate() {
+            let Some(domain) = self.domains.get(uri.as_str()).cloned() else {
+                let near = did_you_mean(uri, self.domains.keys().copied());
+                let message = format!("there is no Domain with domainUri `{uri}`{near}");
+                self.error(document, &format!("spec.domains[{n}]"), message);
+                continue;
+            };
+            // The first one has the document's own ref, which clients know.
+            let reference = match n {
+                0 => document.reference.clone(),
+                _ => Ref::from(format!("{}-{}", document.reference, n + 1)),
+            };
+            let mut agent = Agent::new(reference, &*login.username, Some(domain));
+            agent.name.clone_from(&document.name);
+            agent.credentials = Some(credentials.clone());
+            agent.privacy = *privacy;
+            agent.max_contacts = *max_contacts;
+            self.put(agent);
+        }
+    }
+
+    fn domain(&mut self, document: &Document) {
+        let Spec::Domain { uri, egress, acl } = &document.spec else { return };
+        let mut domain = Domain::new(document.reference.clone(), uri);
+        domain.name.clone_from(&document.name);
+        domain.authenticate = Authenticate::Register;
+        if let Some(acl) = acl {
+            let reference = Ref::from(format!("{}-acl", document.reference));
+            let mut acl = AccessControlList { reference: reference.clone(), ..acl.clone() };
+            acl.name.clone_from(&document.name);
+            domain.acl = Some(reference);
+            self.put(acl);
+        }
+        if let Some((rule, number)) = egress {
+            if !self.refs.contains_key(&(Collection::Numbers, number.as_str())) {
+                let policy = document.node.at("spec.context.egressPolicy");
+                let key = if policy.get("didRef").is_some() { "didRef" } else { "numberRef" };
+                self.dangling(
+                    document,
+                    &format!("spec.context.egressPolicy.{key}"),
+                    Collection::Numbers,
+                    number,
+                );
+            }
+            domain.egress_policies =
+                vec![EgressPolicy { rule: rule.clone(), number: Ref::from(number.as_str()) }];
+        }
+        self.put(domain);
+    }
+
+    fn dangling(&self, document: &Document, field: &str, kind: Collection, to: &str) {
+        let names = self.refs.keys().filter(|(k, _)| *k == kind).map(|(_, name)| *name);
+        let near = did_you_mean(to, names);
+        self.error(document, field, format!("there is no {} `{to}`{near}", kind.kind(self.edition)));
+    }
+
+    fn gateway(&mut self, document: &Document, gateway: &'a Gateway) {
+        if !self.made.iter().any(|made| &**made.resource.reference() == ANYWHERE) {
+            let all = ["0.0.0.0/0", "::/0"].into_iter().filter_map(super::net).collect();
+            self.put(AccessControlList::new(ANYWHERE, all, Vec::new()));
+        }
+        let mut trunk = Trunk::new(document.reference.clone(), &*document.name);
+        trunk.acl = Some(Ref::from(ANYWHERE));
+        if self.hosts.insert(&gateway.host, ()).is_none() {
+            trunk.inbound_uri = Some(gateway.host.clone());
+        }
+        trunk.outbound_credentials = gateway.login.as_ref().map(|login| self.credentials(document, login));
+        trunk.send_register = gateway.registers;
+        trunk.uris = vec![TrunkUri {
+            user: None,
+            host: gateway.host.clone(),
+            port: gateway.port,
+            transport: gateway.transport,
+            weight: 1,
+            priority: 0,
+            enabled: true,
+        }];
+        self.put(trunk);
+    }
+
+    fn number(&mut self, document: &Document) {
+        let Spec::Number { tel_url, aor_link, gateway, geo } = &document.spec else { return };
+        if !self.refs.contains_key(&(Collection::Gateways, gateway.as_str())) {
+            self.dangling(document, "metadata.gwRef", Collection::Gateways, gateway);
+            return;
+        }
+        // Separators that are only seen (RFC 3966 §5.1.1) never come over the wire.
+        let digits = tel_url.replace(['-', '.', '(', ')', ' '], "");
+        let mut number = Number::new(document.reference.clone(), &digits, Some(Ref::from(gateway.as_str())));
+        number.name.clone_from(&document.name);
+        number.aor_link = Some(normal_aor(aor_link));
+        number.geo = geo.clone();
+        self.put(number);
+    }
+
+    fn peer(&mut self, document: &Document) {
+        let Spec::Peer { login, device, contact_addr, max_contacts } = &document.spec else { return };
+        let credentials = self.credentials(document, login);
+        let device = device.as_ref().map(|host| host.to_ascii_lowercase());
+        let aor = device.as_ref().map(|host| format!("sip:{}@{host}", login.username));
+        let mut peer = Peer::new(document.reference.clone(), &*login.username, aor.as_deref());
+        peer.name.clone_from(&document.name);
+        peer.credentials = Some(credentials);
+        peer.contact_addr.clone_from(contact_addr);
+        peer.max_contacts = *max_contacts;
+        self.put(peer);
+        // It registers and is called under its device's name, so that is a host of ours.
+        let device = device.filter(|host| !self.domains.contains_key(host.as_str()));
+        let known = |host: &str| {
+            self.made.iter().any(|m| matches!(&m.resource, Resource::Domain(d) if d.domain_uri == host))
+        };
+        if let Some(host) = device.filter(|host| !known(host)) {
+            let mut domain = Domain::new(Ref::from(format!("{}-device", document.reference)), &host);
+            domain.name.clone_from(&document.name);
+            domain.authenticate = Authenticate::Register;
+            self.put(domain);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The `spec` of each kind of Routr v1, as it is written.
+
+use trunkline_sip::Transport;
+
+use super::{Collection, Edition, acl};
+use crate::document::{Fields, nearest};
+use crate::reference::Ref;
+use crate::resource::{AccessControlList, GeoInfo, Privacy, Rule};
+
+/// What somebody authenticates with.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Login {
+    pub username: String,
+    pub secret: String,
+}
+
+/// What is special about a document.
+pub(super) enum Spec {
+    User(Login),
+    Agent { login: Login, domains: Vec<String>, privacy: Privacy, max_contacts: Option<u32> },
+    Domain { uri: String, egress: Option<(Rule, String)>, acl: Option<AccessControlList> },
+    Gateway(Gateway),
+    Number { tel_url: String, aor_link: String, gateway: String, geo: GeoInfo },
+    Peer { login: Login, device: Option<String>, contact_addr: Option<String>, max_contacts: Option<u32> },
+}
+
+/// A way to a carrier.
+pub(super) struct Gateway {
+    pub host: String,
+    pub port: Option<u16>,
+    pub transport: Option<Transport>,
+    pub login: Option<Login>,
+    /// Does it want to be registered at?
+    pub registers: bool,
+}
+
+impl Spec {
+    /// What its ref is generated from.
+    pub fn factor(&self) -> String {
+        match self {
+            Spec::User(login) | Spec::Peer { login, .. } => login.username.clone(),
+            Spec::Agent { login, domains, .. } => {
+                format!("{}{}", login.username, domains.first().map_or("", String::as_str))
+            }
+            Spec::Domain { uri, .. } => uri.clone(),
+            Spec::Gateway(gateway) => gateway.host.clone(),
+            Spec::Number { tel_url, .. } => tel_url.clone(),
+        }
+    }
+}
+
+const PRIVACY: [(&str, Privacy); 2] = [("None", Privacy::None), ("Private", Privacy::Private)];
+const TRANSPORT: [(&str, Transport); 5] = [
+    ("udp", Transport::Udp),
+    ("tcp", Transport::Tcp),
+    ("tls", Transport::Tls),
+    ("ws", Transport::Ws),
+    ("wss", Transport::Wss),
+];
+
+/// Reads the spec of a kind; what is missing is noted.
+pub(super) fn spec(
+    collection: Collection,
+    spec: &Fields<'_>,
+    metadata: Option<&Fields<'_>>,
+    edition: Edition,
+) -> Spec {
+    match collection {
+        Collection::Users => Spec::User(login(spec, true).unwrap_or_else(Login::none)),
+        Collection::Agents => agent(spec),
+        Collection::Domains => domain(spec, edition),
+        Collection::Gateways => Spec::Gateway(gateway(spec, edition)),
+        Collection::Numbers => number(spec, metadata),
+        Collection::Peers => Spec::Peer {
+            login: login(spec, true).unwrap_or_else(Login::none),
+            device: filled(spec, "device"),
+            contact_addr: filled(spec, "contactAddr"),
+            max_contacts: max_contacts(spec),
+        },
+    }
+}
+
+impl Login {
+    /// Stands where an error was noted.
+    fn none() -> Login {
+        Login { username: String::new(), secret: String::new() }
+    }
+}
+
+fn filled(fields: &Fields<'_>, key: &'static str) -> Option<String> {
+    fields.text(key).filter(|text| !text.is_empty())
+}
+
+fn required(fields: &Fields<'_>, key: &'static str) -> String {
+    let text = filled(fields, key);
+    // A value of the wrong kind has been noted.
+    if text.is_none() && fields.node(key).is_none_or(|node| node.as_text().is_some()) {
+        fields.error(key, format!("the {key} is required"), None);
+    }
+    text.unwrap_or_default()
+}
+
+fn login(spec: &Fields<'_>, wanted: bool) -> Option<Login> {
+    let Some(pair) = spec.map("credentials") else {
+        if wanted && spec.node("credentials").is_none() {
+            spec.error("credentials", "the credentials with username and secret are required", None);
+        }
+        return None;
+    };
+    let login = Login { username: required(&pair, "username"), secret: required(&pair, "secret") };
+    pair.finish_open();
+    Some(login)
+}
+
+/// Routr keeps one contact where nothing is said, and drops the phone registered before; that is not copied.
+fn max_contacts(spec: &Fields<'_>) -> Option<u32> {
+    let n = spec.integer("ex_maxContact", 0..=i64::from(i32::MAX))?;
+    u32::try_from(n).ok().filter(|n| *n > 0)
+}
+
+fn agent(spec: &Fields<'_>) -> Spec {
+    let domains: Vec<String> = spec
+        .texts("domains")
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(text, _)| text.to_ascii_lowercase())
+        .collect();
+    if domains.is_empty() && spec.node("domains").is_none_or(|node| node.describe() == "a list") {
+        spec.error("domains", "the domains are required: a list of at least one", None);
+    }
+    Spec::Agent {
+        login: login(spec, true).unwrap_or_else(Login::none),
+        domains,
+        privacy: spec.choice("privacy", &PRIVACY).unwrap_or_default(),
+        max_contacts: max_contacts(spec),
+    }
+}
+
+fn domain(spec: &Fields<'_>, edition: Edition) -> Spec {
+    let mut read = (String::new(), None, None);
+    match spec.map("context") {
+        Some(context) => {
+            read.0 = required(&context, "domainUri").to_ascii_lowercase();
+            read.1 = context.map("egressPolicy").and_then(|policy| {
+                let found = egress(&policy);
+                policy.finish_open();
+                found
+            });
+            if let Some(lists) = context.map("accessControlList") {
+                read.2 = acl::read(&lists, Ref::from(""), edition);
+                lists.finish_open();
+            }
+            context.finish_open();
+        }
+        None if spec.node("context").is_none() => {
+            spec.error("context", "the context with a domainUri is required", None);
+        }
+        None => {}
+    }
+    Spec::Domain { uri: read.0, egress: read.1, acl: read.2 }
+}
+
+/// The number that calls out, and whom it calls. Routr matches the whole user of the URI.
+fn egress(policy: &Fields<'_>) -> Option<(Rule, String)> {
+    let rule = required(policy, "rule");
+    let (early, late) = (filled(policy, "didRef"), filled(policy, "numberRef"));
+    let number = early.or(late);
+    if number.is_none() {
+        policy.error("numberRef", "the numberRef (didRef in early releases) is required", None);
+    }
+    if rule.is_empty() {
+        return None;
+    }
+    let whole = if rule == ".*" { rule.clone() } else { format!("^(?:{rule})$") };
+    match Rule::new(whole) {
+        Ok(rule) => Some((rule, number?)),
+        Err(error) => {
+            let help = error.to_string().lines().last().map(str::to_owned);
+            policy.error("rule", format!("`{rule}` is not a regular expression that can be used"), help);
+            None
+        }
+    }
+}
+
+fn gateway(spec: &Fields<'_>, edition: Edition) -> Gateway {
+    // Guides of the first release have it one level down.
+    let inner = spec.map("regService");
+    let of = inner.as_ref().unwrap_or(spec);
+    let login = login(of, false);
+    let written = required(of, "host").to_ascii_lowercase();
+    let (host, own_port) = host_and_port(&written);
+    let port = of.integer("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).or(own_port);
+    // Registration: told by the configuration, see the exchange's warnings.
+    let registries = of.texts("registries").is_some_and(|list| !list.is_empty());
+    of.integer("expires", 0..=i64::from(u32::MAX));
+    let asks = of.boolean("sendRegister");
+    let registers = login.is_some()
+        && match edition {
+            Edition::Rc2 => asks.unwrap_or(true) || registries,
+            Edition::Late => asks.unwrap_or(false),
+        };
+    let gateway = Gateway { host, port, transport: of.choice("transport", &TRANSPORT), login, registers };
+    if let Some(inner) = inner {
+        inner.finish_open();
+    }
+    gateway
+}
+
+/// `host`, `host:port`, `[v6]:port`, `v6`.
+fn host_and_port(text: &str) -> (String, Option<u16>) {
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
+        return (host.to_owned(), rest.strip_prefix(':').and_then(|port| port.parse().ok()));
+    }
+    match text.split_once(':') {
+        Some((host, port)) if !port.contains(':') => match port.parse() {
+            Ok(port) => (host.to_owned(), Some(port)),
+            Err(_) => (text.to_owned(), None),
+        },
+        _ => (text.to_owned(), None),
+    }
+}
+
+fn number(spec: &Fields<'_>, metadata: Option<&Fields<'_>>) -> Spec {
+    let mut geo = GeoInfo::default();
+    let mut gateway = String::new();
+    match metadata {
+        Some(metadata) => {
+            gateway = required(metadata, "gwRef");
+            if let Some(info) = metadata.map("geoInfo") {
+                geo.city = filled(&info, "city");
+                geo.country = filled(&info, "country");
+                geo.country_iso_code = filled(&info, "countryISOCode");
+                info.finish_open();
+            }
+        }
+        None => spec.error("metadata", "the metadata with a gwRef is required", None),
+    }
+    let (mut tel_url, mut aor_link) = (String::new(), String::new());
+    match spec.map("location") {
+        Some(location) => {
+            tel_url = required(&location, "telUrl");
+            aor_link = required(&location, "aorLink");
+            location.finish_open();
+        }
+        None if spec.node("location").is_none() => {
+            spec.error("location", "the location with telUrl and aorLink is required", None);
+        }
+        None => {}
+    }
+    Spec::Number { tel_url, aor_link, gateway, geo }
+}
+
+/// ` (did you mean …?)`, or nothing.
+pub(super) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_and_port;
+
+    #[test]
+    fn hosts_with_and_without_ports() {
+        for (text, host, port) in [
+            ("sip.provider.net", "sip.provider.net", None),
+            ("sip.provider.net:5061", "sip.provider.net", Some(5061)),
+            ("[2001:db8::1]:5070", "2001:db8::1", Some(5070)),
+            ("2001:db8::1", "2001:db8::1", None),
+            ("host:none", "host:none", None),
+        ] {
+            assert_eq!(host_and_port(text), (host.to_owned(), port), "{text}");
+        }
+    }
+}
