@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
 use rusqlite::{Connection, params};
+use trunkline_write_behind::{Batch, Names, WriteBehind};
 
 use crate::calls::{Calls, SHARDS};
 use crate::cause::Cause;
@@ -21,7 +19,8 @@ const MOST_PENDING: usize = 64 << 20;
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// Old records deleted at once.
 const RETENTION_ROWS: i64 = 2_000;
-const CHECKPOINT_BYTES: u64 = 8 << 20;
+const CACHE_KIB: u32 = 1024;
+const NAMES: Names = Names { what: "call records", thread: "records" };
 
 /// Why the records could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -56,20 +55,6 @@ pub struct Health {
     pub busy_ns: u64,
 }
 
-#[derive(Default)]
-struct Shared {
-    failing: Mutex<Option<String>>,
-    errors: AtomicU64,
-    written: AtomicU64,
-    lost: AtomicU64,
-    busy_ns: AtomicU64,
-}
-
-enum Order {
-    Flush(Sender<bool>),
-    Stop,
-}
-
 /// Keeps a record of every call of a [`Calls`] in SQLite, in batches of half a second.
 ///
 /// A call that starts and ends within a batch is one insert; a longer one gets its row while it lives, and an
@@ -77,26 +62,13 @@ enum Order {
 /// the next start. Dropping it writes what is left.
 pub struct Records {
     pub(crate) path: PathBuf,
-    orders: Sender<Order>,
-    writer: Option<JoinHandle<()>>,
-    checkpointer: Option<(Sender<Order>, JoinHandle<()>)>,
-    shared: Arc<Shared>,
+    behind: WriteBehind,
+    lost: Arc<AtomicU64>,
     crashed: u64,
 }
 
 fn clock() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
-}
-
-pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open(path)?;
-    db.busy_timeout(Duration::from_secs(2))?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    db.pragma_update(None, "synchronous", "NORMAL")?;
-    // KiB when negative.
-    db.pragma_update(None, "cache_size", -1024)?;
-    db.pragma_update(None, "wal_autocheckpoint", 0)?;
-    Ok(db)
 }
 
 fn prepare(db: &Connection) -> rusqlite::Result<(u64, u64)> {
@@ -134,45 +106,38 @@ impl Records {
         retention: Option<Duration>,
     ) -> Result<Records, RecordsError> {
         let database = |source| RecordsError::Database { path: path.to_owned(), source };
-        let db = open(path).map_err(database)?;
+        let db = trunkline_write_behind::open(path, CACHE_KIB).map_err(database)?;
         let (first, crashed) = prepare(&db).map_err(database)?;
         calls.record_from(first);
-        let shared = Arc::new(Shared::default());
-        let (orders, inbox) = channel();
-        let writer = Writer { db, calls, shared: Arc::clone(&shared), queue: Vec::new(), retention };
-        let writer =
-            std::thread::Builder::new().name("records-db".into()).spawn(move || writer.run(&inbox))?;
-        let (stop, stopped) = channel();
-        let file = path.to_owned();
-        let checkpointer = std::thread::Builder::new()
-            .name("records-checkpoint".into())
-            .spawn(move || checkpoint_until(&stopped, &file))?;
-        Ok(Records {
-            path: path.to_owned(),
-            orders,
-            writer: Some(writer),
-            checkpointer: Some((stop, checkpointer)),
-            shared,
-            crashed,
-        })
+        let lost = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            db,
+            calls,
+            lost: Arc::clone(&lost),
+            queue: Vec::new(),
+            retention,
+            next_deletion: Instant::now(),
+        };
+        let behind = WriteBehind::start(NAMES, path, INTERVAL, writer)?;
+        Ok(Records { path: path.to_owned(), behind, lost, crashed })
     }
 
     /// How the database is doing.
     pub fn health(&self) -> Health {
+        let progress = self.behind.progress();
         Health {
-            failing: self.shared.failing.lock().clone(),
-            errors: self.shared.errors.load(Ordering::Relaxed),
-            written: self.shared.written.load(Ordering::Relaxed),
-            lost: self.shared.lost.load(Ordering::Relaxed),
+            failing: progress.failing,
+            errors: progress.errors,
+            written: progress.written,
+            lost: self.lost.load(Ordering::Relaxed),
             crashed: self.crashed,
-            busy_ns: self.shared.busy_ns.load(Ordering::Relaxed),
+            busy_ns: progress.busy_ns,
         }
     }
 
     /// Waits until everything that happened before the call is written; false when the write failed.
     pub fn flush(&self) -> bool {
-        let (done, wait) = channel();
-        self.orders.send(Order::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
+        self.behind.flush()
     }
 
     /// Writes what is left and ends. Calls that still live stay open in the database: [`Calls::end_all`] before a
@@ -180,112 +145,69 @@ impl Records {
     pub fn close(self) {}
 }
 
-impl Drop for Records {
-    fn drop(&mut self) {
-        let _ = self.orders.send(Order::Stop);
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
-        if let Some((stop, thread)) = self.checkpointer.take() {
-            let _ = stop.send(Order::Stop);
-            let _ = thread.join();
-        }
-    }
-}
-
 struct Writer {
     db: Connection,
     calls: Arc<Calls>,
-    shared: Arc<Shared>,
+    lost: Arc<AtomicU64>,
     /// Rows not yet written, in order.
     queue: Vec<u8>,
     retention: Option<Duration>,
+    next_deletion: Instant,
 }
 
-impl Writer {
-    fn run(mut self, inbox: &Receiver<Order>) {
-        let mut next = Instant::now() + INTERVAL;
-        let mut tidy = Instant::now();
-        loop {
-            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => {
-                    next = Instant::now() + INTERVAL;
-                    self.write();
-                    if Instant::now() >= tidy {
-                        tidy = Instant::now() + if self.delete_old() { INTERVAL } else { RETENTION_EVERY };
-                    }
-                }
-                Ok(Order::Flush(done)) => {
-                    let _ = done.send(self.write());
-                }
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    self.calls.stop_recording();
-                    self.write();
-                    return;
-                }
-            }
-        }
-    }
-
-    fn write(&mut self) -> bool {
-        let begun = Instant::now();
+impl Batch for Writer {
+    fn write(&mut self) -> rusqlite::Result<u64> {
         for shard in 0..SHARDS {
             self.calls.take_rows(shard, &mut self.queue);
         }
         if self.queue.is_empty() {
-            return true;
+            return Ok(0);
         }
-        let written = write_queue(&mut self.db, &self.queue);
-        let ok = match written {
+        match write_queue(&mut self.db, &self.queue) {
             Ok(count) => {
-                self.shared.written.fetch_add(count, Ordering::Relaxed);
-                self.shared.failing.lock().take();
                 self.queue.clear();
                 // After a burst the room is given back.
                 self.queue.shrink_to(1 << 20);
-                true
+                Ok(count)
             }
             Err(error) => {
-                self.failed(&error);
                 if self.queue.len() > MOST_PENDING {
-                    self.shared.lost.fetch_add(in_order(&self.queue).len() as u64, Ordering::Relaxed);
+                    self.lost.fetch_add(in_order(&self.queue).len() as u64, Ordering::Relaxed);
                     self.queue = Vec::new();
                 }
-                false
+                Err(error)
             }
-        };
-        let spent = begun.elapsed().as_nanos() as u64;
-        self.shared.busy_ns.fetch_add(spent, Ordering::Relaxed);
-        ok
-    }
-
-    fn failed(&self, error: &rusqlite::Error) {
-        self.shared.errors.fetch_add(1, Ordering::Relaxed);
-        let text = error.to_string();
-        let mut failing = self.shared.failing.lock();
-        if failing.as_ref() != Some(&text) {
-            tracing::error!(error = text, "call records: write failed; it is tried again");
-            *failing = Some(text);
         }
     }
 
+    fn upkeep(&mut self) -> rusqlite::Result<()> {
+        if Instant::now() < self.next_deletion {
+            return Ok(());
+        }
+        self.next_deletion = Instant::now() + RETENTION_EVERY;
+        if self.delete_old()? {
+            self.next_deletion = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.calls.stop_recording();
+    }
+}
+
+impl Writer {
     /// Deletes some records past their time; true when there may be more.
-    fn delete_old(&self) -> bool {
-        let Some(retention) = self.retention else { return false };
+    fn delete_old(&self) -> rusqlite::Result<bool> {
+        let Some(retention) = self.retention else { return Ok(false) };
         let before = clock().saturating_sub(retention.as_millis() as u64);
         // Numbers follow the start, so the oldest stand first and no index on time is needed.
         let deleted = self.db.execute(
             "DELETE FROM calls WHERE started < ?1 AND ended IS NOT NULL AND id IN
              (SELECT id FROM calls ORDER BY id LIMIT ?2)",
             params![before as i64, RETENTION_ROWS],
-        );
-        match deleted {
-            Ok(count) => count as i64 == RETENTION_ROWS,
-            Err(error) => {
-                self.failed(&error);
-                false
-            }
-        }
+        )?;
+        Ok(deleted as i64 == RETENTION_ROWS)
     }
 }
 
@@ -355,29 +277,4 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
     }
     transaction.commit()?;
     Ok(rows.len() as u64)
-}
-
-/// Moves the write-ahead log into the database when it has grown, beside the writer, which must not wait for
-/// the disk.
-fn checkpoint_until(stopped: &Receiver<Order>, path: &Path) {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    let wal = PathBuf::from(wal);
-    let mut db = None;
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_secs(1)) {
-        if std::fs::metadata(&wal).map_or(0, |m| m.len()) < CHECKPOINT_BYTES {
-            continue;
-        }
-        if db.is_none() {
-            db = open(path).ok();
-        }
-        let Some(open) = &db else { continue };
-        // Twice: the second pass is short, so the writer finds nothing left to keep and starts over.
-        for _ in 0..2 {
-            let done = open.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
-            if let Err(error) = done {
-                tracing::warn!(%error, "call records: checkpoint failed; it is tried again");
-            }
-        }
-    }
 }

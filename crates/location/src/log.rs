@@ -6,9 +6,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
 use crate::Location;
 use crate::record;
@@ -28,21 +27,10 @@ pub(crate) struct Log {
     locals_stored: usize,
 }
 
-pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open_with_flags(path, OpenFlags::default())?;
-    db.busy_timeout(Duration::from_secs(2))?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    db.pragma_update(None, "synchronous", "NORMAL")?;
-    // KiB when negative. The log is appended: there is little to cache.
-    db.pragma_update(None, "cache_size", -512)?;
-    // The checkpoint waits for the disk; the writer must not.
-    db.pragma_update(None, "wal_autocheckpoint", 0)?;
-    Ok(db)
-}
-
 impl Log {
     pub fn open(path: &Path) -> rusqlite::Result<Log> {
-        let db = open(path)?;
+        // The log is appended: there is little to cache.
+        let db = trunkline_write_behind::open(path, 512)?;
         db.execute_batch(
             "CREATE TABLE IF NOT EXISTS location_log (seq INTEGER PRIMARY KEY, records BLOB NOT NULL);
              CREATE TABLE IF NOT EXISTS location_local (n INTEGER PRIMARY KEY, address TEXT NOT NULL);

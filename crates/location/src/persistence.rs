@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
+use trunkline_write_behind::{Batch, Names, WriteBehind};
 
 use crate::Location;
 use crate::location::SHARDS;
-use crate::log::{self, Log, ROW_BYTES, push_record};
+use crate::log::{Log, ROW_BYTES, push_record};
 
 /// A binding is in the operating system's hands this long after its 200, and a write's time.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -19,7 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 const SLACK_BYTES: u64 = 32 << 20;
 /// Records written again in one interval.
 const REWRITE_RECORDS: usize = 4_000;
-const CHECKPOINT_BYTES: u64 = 8 << 20;
+const NAMES: Names = Names { what: "location database", thread: "location" };
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -64,20 +62,6 @@ pub struct Health {
     pub busy_ns: u64,
 }
 
-#[derive(Default)]
-struct Shared {
-    failing: Mutex<Option<String>>,
-    errors: AtomicU64,
-    written: AtomicU64,
-    busy_ns: AtomicU64,
-    rewritten: AtomicU64,
-}
-
-enum Order {
-    Flush(Sender<bool>),
-    Stop,
-}
-
 /// Keeps a [`Location`] in SQLite (WAL, `synchronous=NORMAL`): loads it, then writes what changed every
 /// 50 ms in one transaction, each AOR at most once.
 ///
@@ -85,10 +69,8 @@ enum Order {
 /// as long as there are AORs. A failed write is counted, told by [`Persistence::health`] and tried again.
 /// Dropping it writes what is left.
 pub struct Persistence {
-    orders: Sender<Order>,
-    writer: Option<JoinHandle<()>>,
-    checkpointer: Option<(Sender<Order>, JoinHandle<()>)>,
-    shared: Arc<Shared>,
+    behind: WriteBehind,
+    rewritten: Arc<AtomicU64>,
     loaded: u64,
 }
 
@@ -130,74 +112,48 @@ impl Persistence {
         let (log, loaded) = Persistence::load(path, &location)?;
         location.note_changes(true);
 
-        let shared = Arc::new(Shared::default());
-        let (orders, inbox) = channel();
+        let rewritten = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             location,
             live_bytes: log.bytes,
             log,
-            shared: Arc::clone(&shared),
+            rewritten: Arc::clone(&rewritten),
             rows: vec![Vec::new()],
             taken: Vec::new(),
             list: Vec::new(),
             rewrite: None,
             slack_bytes,
         };
-        let writer =
-            std::thread::Builder::new().name("location-db".into()).spawn(move || writer.run(&inbox))?;
-        let (stop, stopped) = channel();
-        let path = path.to_owned();
-        let checkpointer = std::thread::Builder::new()
-            .name("location-checkpoint".into())
-            .spawn(move || checkpoint_until(&stopped, &path))?;
-        Ok(Persistence {
-            orders,
-            writer: Some(writer),
-            checkpointer: Some((stop, checkpointer)),
-            shared,
-            loaded,
-        })
+        let behind = WriteBehind::start(NAMES, path, INTERVAL, writer)?;
+        Ok(Persistence { behind, rewritten, loaded })
     }
 
     /// How the database is doing.
     pub fn health(&self) -> Health {
+        let progress = self.behind.progress();
         Health {
-            failing: self.shared.failing.lock().clone(),
-            errors: self.shared.errors.load(Ordering::Relaxed),
-            written: self.shared.written.load(Ordering::Relaxed),
+            failing: progress.failing,
+            errors: progress.errors,
+            written: progress.written,
             loaded: self.loaded,
-            rewritten: self.shared.rewritten.load(Ordering::Relaxed),
-            busy_ns: self.shared.busy_ns.load(Ordering::Relaxed),
+            rewritten: self.rewritten.load(Ordering::Relaxed),
+            busy_ns: progress.busy_ns,
         }
     }
 
     /// Waits until everything changed before the call is written; false when the write failed.
     pub fn flush(&self) -> bool {
-        let (done, wait) = channel();
-        self.orders.send(Order::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
+        self.behind.flush()
     }
 
     /// Writes what is left and ends.
     pub fn close(self) {}
 }
 
-impl Drop for Persistence {
-    fn drop(&mut self) {
-        let _ = self.orders.send(Order::Stop);
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
-        if let Some((stop, thread)) = self.checkpointer.take() {
-            let _ = stop.send(Order::Stop);
-            let _ = thread.join();
-        }
-    }
-}
-
 struct Writer {
     location: Arc<Location>,
     log: Log,
-    shared: Arc<Shared>,
+    rewritten: Arc<AtomicU64>,
     /// Rows of this transaction; the buffers are kept.
     rows: Vec<Vec<u8>>,
     /// What this transaction holds, to be marked again should it fail.
@@ -220,31 +176,9 @@ struct Rewrite {
     log_bytes_before: u64,
 }
 
-impl Writer {
-    fn run(mut self, inbox: &Receiver<Order>) {
-        let mut next = Instant::now() + INTERVAL;
-        loop {
-            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => {
-                    next = Instant::now() + INTERVAL;
-                    self.write();
-                    self.go_on_rewriting();
-                }
-                Ok(Order::Flush(done)) => {
-                    let _ = done.send(self.write());
-                }
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    self.location.note_changes(false);
-                    self.write();
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Writes what changed; false when that failed.
-    fn write(&mut self) -> bool {
-        let begun = Instant::now();
+impl Batch for Writer {
+    /// Writes what changed.
+    fn write(&mut self) -> rusqlite::Result<u64> {
         self.taken.clear();
         let mut rows = Rows::new(&mut self.rows);
         for shard in 0..SHARDS {
@@ -257,48 +191,28 @@ impl Writer {
         }
         if self.taken.is_empty() {
             self.location.note_behind(None);
-            return true;
+            return Ok(0);
         }
         self.location.note_behind(Some(unix_ms()));
-        let ok = match self.log.append(&self.rows, &self.location) {
-            Ok(()) => {
-                self.shared.written.fetch_add(self.taken.len() as u64, Ordering::Relaxed);
-                self.shared.failing.lock().take();
-                self.location.note_behind(None);
-                true
+        if let Err(error) = self.log.append(&self.rows, &self.location) {
+            for (shard, hash) in self.taken.drain(..) {
+                self.location.mark_dirty(shard, hash);
             }
-            Err(error) => {
-                self.failed(&error);
-                for (shard, hash) in self.taken.drain(..) {
-                    self.location.mark_dirty(shard, hash);
-                }
-                false
-            }
-        };
-        let spent = begun.elapsed().as_nanos() as u64;
-        self.shared.busy_ns.fetch_add(spent, Ordering::Relaxed);
-        ok
-    }
-
-    fn failed(&self, error: &rusqlite::Error) {
-        self.shared.errors.fetch_add(1, Ordering::Relaxed);
-        let text = error.to_string();
-        let mut failing = self.shared.failing.lock();
-        if failing.as_ref() != Some(&text) {
-            tracing::error!(error = text, "location database: write failed; it is tried again");
-            *failing = Some(text);
+            return Err(error);
         }
+        self.location.note_behind(None);
+        Ok(self.taken.len() as u64)
     }
 
     /// One interval's share of writing the log anew.
-    fn go_on_rewriting(&mut self) {
+    fn upkeep(&mut self) -> rusqlite::Result<()> {
         let Some(rewrite) = &mut self.rewrite else {
             if self.log.bytes > 2 * self.live_bytes + self.slack_bytes {
                 let (from, log_bytes_before) = (self.log.next_seq(), self.log.bytes);
                 let hashes = Vec::new();
                 self.rewrite = Some(Rewrite { from, shard: 0, hashes, at: 0, bytes: 0, log_bytes_before });
             }
-            return;
+            return Ok(());
         };
         if rewrite.shard < SHARDS {
             let mut rows = Rows::new(&mut self.rows);
@@ -321,22 +235,19 @@ impl Writer {
                 }
             }
             let bytes = rows.bytes;
-            match self.log.append(&self.rows, &self.location) {
-                Ok(()) => (rewrite.shard, rewrite.at, rewrite.bytes) = (shard, at, rewrite.bytes + bytes),
-                Err(error) => self.failed(&error),
-            }
-            return;
+            self.log.append(&self.rows, &self.location)?;
+            (rewrite.shard, rewrite.at, rewrite.bytes) = (shard, at, rewrite.bytes + bytes);
+        } else if self.log.delete_before(rewrite.from)? {
+            self.live_bytes = rewrite.bytes;
+            self.log.bytes -= rewrite.log_bytes_before.min(self.log.bytes);
+            self.rewritten.fetch_add(1, Ordering::Relaxed);
+            self.rewrite = None;
         }
-        match self.log.delete_before(rewrite.from) {
-            Ok(false) => {}
-            Ok(true) => {
-                self.live_bytes = rewrite.bytes;
-                self.log.bytes -= rewrite.log_bytes_before.min(self.log.bytes);
-                self.shared.rewritten.fetch_add(1, Ordering::Relaxed);
-                self.rewrite = None;
-            }
-            Err(error) => self.failed(&error),
-        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.location.note_changes(false);
     }
 }
 
@@ -373,33 +284,10 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Moves the write-ahead log into the database when it has grown, beside the writer: waiting for the disk
-/// must not delay what phones were promised.
-fn checkpoint_until(stopped: &Receiver<Order>, path: &Path) {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    let wal = PathBuf::from(wal);
-    let mut db = None;
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_secs(1)) {
-        if std::fs::metadata(&wal).map_or(0, |m| m.len()) < CHECKPOINT_BYTES {
-            continue;
-        }
-        if db.is_none() {
-            db = log::open(path).ok();
-        }
-        let Some(open) = &db else { continue };
-        // Twice: the second pass is short, so the writer finds nothing left to keep and starts over.
-        for _ in 0..2 {
-            let done = open.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
-            if let Err(error) = done {
-                tracing::warn!(%error, "location database: checkpoint failed; it is tried again");
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::{ContactChange, Register};
     use trunkline_sip::{ConnectionId, Flow, Transport};
