@@ -46,6 +46,10 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless(l.connections_per_address > 0, "limits.connectionsPerAddress", message);
     unless(l.unsent_bytes >= 65_536, "limits.unsentBytes", "unsentBytes must be at least 65536");
 
+    let h = &config.handover;
+    unless(h.busy_percent <= 100, "handover.busyPercent", "busyPercent must be at most 100");
+    unless(h.calm_seconds > 0, "handover.calmSeconds", "calmSeconds must be at least 1");
+
     let message = "failoverMs must be between 100 and 32000";
     unless((100..=32_000).contains(&config.dns.failover_ms), "dns.failoverMs", message);
 

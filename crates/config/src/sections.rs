@@ -83,6 +83,16 @@ section! {
 }
 
 section! {
+    /// `handover`: when one busy source is served by all workers.
+    Handover {
+        /// A worker that is busier hands its heaviest source over, in percent of its time; 0: at any load, 100: never.
+        busy_percent: u16 = 70, "busyPercent";
+        /// A source that is calm for so long is served by one worker again.
+        calm_seconds: u32 = 180, "calmSeconds";
+    }
+}
+
+section! {
     /// `registrar`: RFC 3261 §10.3.
     Registrar {
         /// Shorter registrations get 423, in seconds.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::keys::Keys;
-use crate::sections::{Calls, Control, Dns, Grpc, Http, Limits, Listen, Log, Registrar, Role, Routing, Tls};
+use crate::sections::{
+    Calls, Control, Dns, Grpc, Handover, Http, Limits, Listen, Log, Registrar, Role, Routing, Tls,
+};
 
 /// All settings, defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Config {
     pub roles: Vec<Role>,
     /// `workers`: threads for SIP; 0: one per core.
     pub workers: u16,
+    /// `handover`.
+    pub handover: Handover,
     /// `stateless`: forward without transactions.
     pub stateless: bool,
     /// `listen`.
@@ -61,6 +65,7 @@ impl Default for Config {
             domain: "sip.local".into(),
             roles: vec![Role::Exchange, Role::Health, Role::Control],
             workers: 0,
+            handover: Handover::default(),
             stateless: false,
             listen: Listen::default(),
             external_addrs: Vec::new(),
@@ -89,6 +94,7 @@ impl Config {
         keys.value("domain", &mut self.domain);
         keys.value("roles", &mut self.roles);
         keys.value("workers", &mut self.workers);
+        keys.section("handover", |keys| self.handover.keys(keys));
         keys.value("stateless", &mut self.stateless);
         keys.section("listen", |keys| self.listen.keys(keys));
         keys.value("externalAddrs", &mut self.external_addrs);

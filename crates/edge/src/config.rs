@@ -8,6 +8,8 @@ use trunkline_routing::Options;
 use trunkline_sip::Limits;
 use trunkline_transport::{Listener, StreamLimits};
 
+use crate::handover::HandoverConfig;
+
 /// The edge's settings, defaults filled in.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
@@ -19,6 +21,8 @@ pub struct EdgeConfig {
     pub localnets: Vec<IpNet>,
     /// How many shards; 0: one per core.
     pub shards: usize,
+    /// When a busy source is served by all shards.
+    pub handover: HandoverConfig,
     /// Bounds of a message.
     pub limits: Limits,
     /// Bounds of streams.
@@ -89,6 +93,7 @@ impl Default for EdgeConfig {
             external_addrs: Vec::new(),
             localnets: Vec::new(),
             shards: 0,
+            handover: HandoverConfig::default(),
             limits: Limits::default(),
             streams: StreamLimits::default(),
             stateless: false,

@@ -54,6 +54,10 @@ counters! {
     timeouts,
     /// Requests refused for want of a place in the transaction table.
     overloaded,
+    /// Requests of a busy source given to the shard of their Call-ID.
+    handed_over,
+    /// Messages for another shard that were dropped since too many waited there.
+    handover_dropped,
 }
 
 /// One number that only grows.

@@ -28,7 +28,7 @@ enum Next<'a> {
     To(Outgoing<'a>, Spare),
     Nowhere,
     /// A name has to be looked up first; the request will be looked at again.
-    Later,
+    Later(Question),
 }
 
 impl<'a> Outgoing<'a> {
@@ -66,7 +66,8 @@ impl Edge {
                 self.scratch.contacts = old_uri;
                 return;
             }
-            Next::Later => {
+            Next::Later(question) => {
+                self.wait_for(io, inbound, key, question);
                 self.scratch.contacts = old_uri;
                 return;
             }
@@ -161,7 +162,7 @@ impl Edge {
                     (Some(flow), _) => out.to(egress_of(&flow), Spare::default()),
                     (None, Resolved::To(egress, spare)) => out.to(egress, spare),
                     (None, Resolved::Nowhere) => Next::Nowhere,
-                    (None, Resolved::Later(question)) => self.wait(inbound, question),
+                    (None, Resolved::Later(question)) => Next::Later(question),
                 };
             }
             if let Some(flow) = alive {
@@ -180,7 +181,7 @@ impl Edge {
                 out.to(egress, spare)
             }
             Resolved::Nowhere => Next::Nowhere,
-            Resolved::Later(question) => self.wait(inbound, question),
+            Resolved::Later(question) => Next::Later(question),
         }
     }
 
@@ -191,9 +192,16 @@ impl Edge {
         uri.param("gr").is_some() && ours()
     }
 
-    fn wait<'a>(&self, inbound: &Inbound<'_>, question: Question) -> Next<'a> {
+    /// Lets a request wait until a name is known.
+    pub(crate) fn wait_for(
+        &mut self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        question: Question,
+    ) {
+        self.await_name(io.now(), inbound.flow, key);
         self.shared.resolver.ask(question, *inbound.flow, inbound.message.bytes, self.shard);
-        Next::Later
     }
 
     /// The phone a GRUU of ours names: how it is reached now, with its Contact in `contact`. `None`: the URI is no

@@ -11,6 +11,7 @@ use trunkline_transport::{Closed, Handler, Io};
 use crate::calls::Parties;
 use crate::context::Context;
 use crate::counters::Counters;
+use crate::handover::{Came, Handover};
 use crate::mail::EdgeMail;
 use crate::media::Desk;
 use crate::pool::Pool;
@@ -29,6 +30,7 @@ pub struct Edge {
     pub(crate) pool: Pool,
     /// Messages that wait for the media relay.
     pub(crate) desk: Desk,
+    pub(crate) handover: Handover,
     pub(crate) draining: bool,
     /// Spreads load among equals.
     pub(crate) random: u64,
@@ -60,7 +62,9 @@ impl Edge {
     /// The edge of shard `shard`.
     pub fn new(shared: Arc<Shared>, shard: usize) -> Edge {
         let counters = shared.counters.get(shard).cloned().unwrap_or_default();
+        let handover = Handover::new(shared.config.handover, shard as u8, shared.neighbours.len());
         Edge {
+            handover,
             shared,
             counters,
             shard: shard as u8,
@@ -114,12 +118,22 @@ impl Edge {
         }
     }
 
+    /// A message that is to be served here, whatever its source.
     pub(crate) fn take_message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
+        self.receive(io, flow, bytes, Came::ToStay);
+    }
+
+    /// A message, which may be another shard's to serve.
+    pub(crate) fn receive(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8], came: Came) {
         let mut index = std::mem::take(&mut self.scratch.index);
         let parsed = index.parse(bytes, &self.shared.config.limits);
         let message = Message::new(bytes, &index);
         match (parsed, message.method()) {
-            (Ok(()), Some(method)) => self.on_request(io, flow, message, method),
+            (Ok(()), Some(method)) => {
+                if !self.hands_over(io, flow, &message, method, came) {
+                    self.on_request(io, flow, message, method);
+                }
+            }
             (Ok(()), None) => self.on_response(io, flow, message),
             (Err(error), _) => self.on_malformed(io, flow, message, error),
         }
@@ -131,7 +145,7 @@ impl Handler for Edge {
     type Mail = EdgeMail;
 
     fn on_message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
-        self.take_message(io, flow, bytes);
+        self.receive(io, flow, bytes, Came::In);
     }
 
     fn on_broken(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, head: &[u8], error: ParseError) {
@@ -144,17 +158,25 @@ impl Handler for Edge {
 
     fn on_closed(&mut self, io: &mut Io<EdgeMail>, connection: ConnectionId, why: Closed) {
         self.connection_ended(io, connection, why);
+        self.source_ended(connection);
     }
 
     fn on_mail(&mut self, io: &mut Io<EdgeMail>, mail: EdgeMail) {
         match mail {
             EdgeMail::Message(flow, bytes) => self.take_message(io, &flow, &bytes),
+            EdgeMail::Batch(from, batch) => self.on_batch_mail(io, from, batch),
+            EdgeMail::Remains(by, source) => self.on_question(io, by, source),
+            EdgeMail::Remain(source, remain) => self.on_answer(io, source, remain),
             EdgeMail::Media(ticket, outcome) => self.on_media(io, ticket, outcome),
             EdgeMail::Drain => {
                 self.draining = true;
                 self.count_pending();
             }
         }
+    }
+
+    fn on_batch(&mut self, io: &mut Io<EdgeMail>) {
+        self.post_outbox(io);
     }
 
     fn on_timer(&mut self, io: &mut Io<EdgeMail>) {

@@ -79,7 +79,7 @@ impl Edge {
                         self.shared.resolver.look_up(question);
                         return false;
                     }
-                    self.shared.resolver.ask(question, *inbound.flow, inbound.message.bytes, self.shard);
+                    self.wait_for(io, inbound, key, question);
                     return true;
                 }
             }
@@ -100,7 +100,7 @@ impl Edge {
                 return false;
             }
         };
-        let caller = if plan.record_route { self.caller_flow(io, inbound) } else { None };
+        let caller = if plan.record_route { self.caller_flow(inbound) } else { None };
         let token = |target: &Target| {
             let callee = target.flow.as_ref().map(|flow| flow_token(flow, !target.flow_only));
             plan.record_route.then_some(RouteToken { caller, callee })

@@ -3,12 +3,19 @@
 use trunkline_media::MediaError;
 use trunkline_sip::Flow;
 
+use crate::handover::{Asked, Batch};
+
 /// Mail for a shard's edge.
 #[derive(Debug)]
 pub enum EdgeMail {
-    /// A message that belongs to this shard, or is to be looked at again: a response whose transaction stands
-    /// here, a request whose next hop has been looked up.
+    /// A message to be looked at here: a request whose next hop is known now, an answer to a question of ours.
     Message(Flow, Box<[u8]>),
+    /// From the shard of this number: responses whose transactions stand here, requests that are handed over.
+    Batch(u8, Batch),
+    /// The shard of this number asks whether anything of a source remains here.
+    Remains(u8, Asked),
+    /// An answer to that.
+    Remain(Asked, bool),
     /// The media relay answered this ticket.
     Media(u64, Result<Vec<u8>, MediaError>),
     /// Take no new calls; end when the last one has its answer.

@@ -4,7 +4,7 @@ use trunkline_proxy::{Branch as BranchName, StatelessBranch};
 use trunkline_sip::response::{self, put_number};
 use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Transport, Via, seconds};
 use trunkline_transaction::{Actions, Class, Slot};
-use trunkline_transport::{Closed, Egress, Io, Mail, Sent};
+use trunkline_transport::{Closed, Egress, Io, Sent};
 
 use crate::calls;
 use crate::context::{Cancel, Limit};
@@ -25,9 +25,11 @@ impl Edge {
             return;
         };
         if name.shard != self.shard {
-            let mail = Mail::User(EdgeMail::Message(*flow, m.bytes.into()));
-            if !io.post(usize::from(name.shard), mail) {
+            let shard = usize::from(name.shard);
+            if shard >= self.shared.neighbours.len() {
                 self.counters.stray_responses.add();
+            } else if !self.put_back(io, shard, flow, m.bytes) {
+                self.counters.handover_dropped.add();
             }
             return;
         }

@@ -17,6 +17,7 @@ use trunkline_transport::{Listener, Mailboxes};
 use crate::address::Addresses;
 use crate::config::EdgeConfig;
 use crate::counters::Counters;
+use crate::handover::Neighbours;
 use crate::mail::EdgeMail;
 use crate::media::Relayed;
 use crate::peers::{PeerState, Peers};
@@ -47,6 +48,8 @@ pub struct Shared {
     pub(crate) pending: Vec<AtomicU64>,
     /// Transactions under way, per shard, as of the last second.
     pub(crate) transactions: Vec<AtomicU64>,
+    /// What the shards know of each other.
+    pub(crate) neighbours: Neighbours,
     /// Which destinations of a trunk are down, a bit each.
     pub(crate) trunks: RwLock<HashMap<Ref, Arc<AtomicU64>>>,
     /// When a destination last changed its state, in seconds since 1970.
@@ -95,6 +98,7 @@ impl Shared {
             addresses,
             resolver,
             transactions: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            neighbours: Neighbours::new(shards),
             trunks: RwLock::default(),
             trunk_changes: RwLock::default(),
             peers: Peers::default(),
@@ -124,6 +128,16 @@ impl Shared {
     /// How many transactions there are, finished ones that still absorb repetitions included.
     pub fn transactions(&self) -> u64 {
         self.transactions.iter().map(|t| t.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How busy each shard was in the last second, in percent of its time.
+    pub fn busy(&self) -> Vec<u8> {
+        self.neighbours.busy()
+    }
+
+    /// How many sources keep a shard so busy that others serve them with it.
+    pub fn sources_handed_over(&self) -> u64 {
+        self.neighbours.away()
     }
 
     /// How the peers do: their given addresses and the instances that registered.

@@ -108,6 +108,7 @@ impl Edge {
         if let Some(transactions) = self.shared.transactions.get(usize::from(self.shard)) {
             transactions.store(self.contexts.len() as u64, Ordering::Relaxed);
         }
+        self.watch_sources(io);
         self.qualify(io);
         if self.shard == 0 {
             self.shared.location.sweep(io.unix_ms(), SWEPT_AT_ONCE);

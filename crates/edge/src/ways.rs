@@ -64,10 +64,10 @@ impl Edge {
 
     /// How later requests of the dialog reach the caller, where its Contact does not say: a client's connection, the
     /// public side of its NAT, the flow it asks for itself (`ob`, RFC 5626 §5.3), or that of a GRUU's phone.
-    pub(crate) fn caller_flow(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>) -> Option<FlowToken> {
+    pub(crate) fn caller_flow(&self, inbound: &Inbound<'_>) -> Option<FlowToken> {
         let flow = inbound.flow;
         if flow.transport.is_reliable() {
-            let listens = io.was_opened(flow.connection) || !self.is_behind_nat(inbound);
+            let listens = flow.connection.was_opened() || !self.is_behind_nat(inbound);
             return Some(flow_token(flow, listens && !flow.transport.is_websocket()));
         }
         let contact = inbound.message.list(HeaderName::Contact).next()?.ok()?;

@@ -7,6 +7,10 @@ use crate::exposition::{Exposition, Kind};
 pub struct Figures {
     /// The edge's counters, one list per shard: name in snake case, value.
     pub shards: Vec<Vec<(&'static str, u64)>>,
+    /// How busy each shard was in the last second, in percent of its time.
+    pub busy_percent: Vec<u8>,
+    /// Sources that keep a shard so busy that all serve them.
+    pub sources_handed_over: u64,
     /// What the transports carried, all shards together.
     pub transports: Vec<Transport>,
     /// Datagrams the kernel refused.
@@ -130,6 +134,7 @@ impl Figures {
             out.counter(&format!("trunkline_{name}_total"), help, value);
         }
         for (name, help, value) in [
+            ("sources_handed_over", "Busy sources that all shards serve.", self.sources_handed_over),
             ("transactions", "Transactions under way.", self.transactions),
             ("aors", "Addresses of record with a binding.", self.aors),
             ("bindings", "Bindings.", self.bindings),
@@ -154,7 +159,8 @@ impl Figures {
         self.write_trunks(out);
     }
 
-    /// One series per counter, the shards summed: which shard served a message is chance.
+    /// One series per counter, the shards summed: which shard served a message is chance. How busy each is tells
+    /// whether chance is fair.
     fn write_shards(&self, out: &mut Exposition) {
         let mut sums: Vec<(&'static str, u64)> = Vec::new();
         for (name, value) in self.shards.iter().flatten() {
@@ -168,6 +174,11 @@ impl Figures {
             out.counter(&format!("trunkline_edge_{name}_total"), &help, value);
         }
         out.gauge("trunkline_shards", "Threads that serve SIP.", self.shards.len() as u64);
+        let help = "How busy each shard was in the last second, in percent of its time.";
+        out.family("trunkline_shard_busy_percent", Kind::Gauge, help);
+        for (shard, busy) in self.busy_percent.iter().enumerate() {
+            out.sample(&[("shard", &shard.to_string())], u64::from(*busy));
+        }
     }
 
     /// A trunk or peer is up while one of its destinations answers.

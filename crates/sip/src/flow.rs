@@ -95,7 +95,7 @@ impl FromStr for Transport {
 /// A connection of a stream transport; 0 where there is none (UDP).
 ///
 /// Numbers are never used twice while the process lives, so a stale one finds nothing. The upper 16 bits
-/// name the shard that owns the connection.
+/// name the shard that owns the connection, the one below them says whether we made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct ConnectionId(pub u64);
 
@@ -103,9 +103,17 @@ impl ConnectionId {
     /// No connection: UDP.
     pub const NONE: ConnectionId = ConnectionId(0);
 
+    /// Set in the number of a connection that we made.
+    pub const OPENED: u64 = 1 << 47;
+
     /// The shard that owns the connection.
     pub fn shard(self) -> usize {
         (self.0 >> 48) as usize
+    }
+
+    /// Did we make this connection? Any shard may ask.
+    pub fn was_opened(self) -> bool {
+        self.0 & Self::OPENED != 0
     }
 }
 

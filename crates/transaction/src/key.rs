@@ -29,6 +29,13 @@ impl KeyMaker {
         KeyMaker { keys: secret }
     }
 
+    /// A number that all requests of a dialog share, and all that began with it: of the Call-ID alone.
+    pub fn dialog(&self, request: &Message<'_>) -> u64 {
+        let mut h = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
+        h.write(request.call_id());
+        h.finish()
+    }
+
     /// The key of `request`, taken as a request of `method`: an ACK and a CANCEL find their INVITE that way.
     ///
     /// With the magic cookie branch, sent-by and method decide, and Call-ID and CSeq number, which are equal for

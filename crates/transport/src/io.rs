@@ -182,11 +182,6 @@ impl<M> Io<M> {
         self.alive.lock().is_ok_and(|alive| alive.contains(&connection))
     }
 
-    /// Did we make this connection? For one of this shard.
-    pub fn was_opened(&self, connection: ConnectionId) -> bool {
-        self.place(connection).and_then(|place| self.connections.get(place)).is_some_and(|c| !c.accepted)
-    }
-
     /// Sends one message. UDP goes out with the batch; on a stream it is written at the end of the batch,
     /// after the connection is established if need be.
     pub fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {
@@ -290,8 +285,9 @@ impl<M> Io<M> {
             return None;
         }
         self.serial += 1;
-        let serial = self.serial & 0xfff_ffff;
-        let id = ConnectionId((self.shard as u64) << 48 | serial << PLACE_BITS | place as u64);
+        let serial = self.serial & 0x7ff_ffff;
+        let opened = if accepted { 0 } else { ConnectionId::OPENED };
+        let id = ConnectionId((self.shard as u64) << 48 | opened | serial << PLACE_BITS | place as u64);
         let local = wire.socket().and_then(|s| s.local_addr().ok()).unwrap_or(local);
         let flow = Flow { transport, local, remote, connection: id };
         wire.register(&self.registry, Token(FIRST_CONNECTION + place)).ok()?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trunkline_config::{Config, Role};
-use trunkline_edge::{EdgeConfig, RegistrarConfig};
+use trunkline_edge::{EdgeConfig, HandoverConfig, RegistrarConfig};
 use trunkline_routing::Options;
 use trunkline_sip::{Limits, Transport};
 use trunkline_transport::{Listener, StreamLimits};
@@ -37,6 +37,10 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         external_addrs: config.external_addrs.clone(),
         localnets: config.localnets.clone(),
         shards: if serves_sip { usize::from(config.workers) } else { 1 },
+        handover: HandoverConfig {
+            busy: config.handover.busy_percent.min(100) as u8,
+            calm: u64::from(config.handover.calm_seconds) * 1000,
+        },
         limits: Limits { message_size: size, headers: usize::from(config.limits.headers) },
         streams: StreamLimits {
             message_size: size,

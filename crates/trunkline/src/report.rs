@@ -261,6 +261,8 @@ impl HttpStatus for Report {
             connections_closed: sum(&|c| get(&c.closed)),
             keep_alives: sum(&|c| get(&c.keep_alives)),
             transactions: self.shared.transactions(),
+            busy_percent: self.shared.busy(),
+            sources_handed_over: self.shared.sources_handed_over(),
             aors: location.aors,
             bindings: location.bindings,
             location_writes: written.written,

@@ -76,6 +76,11 @@ pub(crate) struct Desk {
 const NUMBER: u64 = (1 << 55) - 1;
 
 impl Desk {
+    /// How the parked messages came.
+    pub(crate) fn flows(&self) -> impl Iterator<Item = &Flow> {
+        self.parked.values().map(|p| &p.flow)
+    }
+
     fn take(&mut self, number: u64) -> Option<Parked> {
         let parked = self.parked.remove(&number)?;
         self.by_message.remove(&parked.what);

@@ -1,0 +1,279 @@
+//! Handing over: a source that keeps its shard busy is served by all of them.
+//!
+//! The kernel gives all datagrams of one source to one shard, and a connection lives on one. Where such a source, a
+//! carrier for instance, is more than its shard can do, the shard sends each of its requests to the shard of the
+//! request's Call-ID ([`keeper`]), which serves it as if it had come in there. Three rules keep every transaction in
+//! one place while that begins and ends:
+//!
+//! * What is known here is served here, whatever its source's phase: retransmissions, CANCEL and ACK find their
+//!   INVITE, also one that waits for a name or for the media relay.
+//! * Other shards keep what they have begun. While a source returns, they are asked about each request that is not
+//!   known here, and give back what they do not know either.
+//! * A phase changes only when none of the source's requests is on its way there and back: they are held here for the
+//!   moment in which all shards say whether anything remains with them (their mail comes in order).
+//!
+//! Answers that we give without a transaction need no care: every shard gives the same one (RFC 3261 §8.2.7).
+
+mod batch;
+mod sources;
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use trunkline_sip::{ConnectionId, Flow, Message, Method};
+use trunkline_transaction::TransactionKey;
+use trunkline_transaction::timers::{Now, T1_64};
+use trunkline_transport::{Egress, Io, Load, Mail};
+
+use crate::edge::Edge;
+use crate::inbound::read_again;
+use crate::mail::EdgeMail;
+pub use batch::Batch;
+pub(crate) use batch::Neighbours;
+use batch::{Outbox, Purpose};
+pub use sources::HandoverConfig;
+use sources::{Change, Phase, Second, Source, Sources, keeper};
+
+/// Requests that are held while others are asked, at most.
+const MOST_HELD: usize = 8_192;
+/// Requests that wait for a name and are remembered for it, at most.
+const MOST_AWAITED: usize = 10_000;
+
+/// How a message came to this shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// By its own socket or connection.
+    In,
+    /// By its own socket or connection, and was held back for a moment.
+    Held,
+    /// It is to be served here: another shard sent it, or it waited here.
+    ToStay,
+    /// From this shard, which does not know it; it goes back if it is not known here either.
+    Asked(usize),
+}
+
+/// A shard's part in handing over.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    /// Are there others, and may they be given anything?
+    enabled: bool,
+    load: Load,
+    sources: Sources,
+    pub(crate) outbox: Outbox,
+    round: Option<Round>,
+    /// Transactions of requests that wait for a name, and until when; and where they came from.
+    awaited: HashMap<TransactionKey, (IpAddr, Now)>,
+}
+
+/// All other shards are asked what they have of a source.
+#[derive(Debug)]
+struct Round {
+    source: Source,
+    /// Answers that are still to come.
+    left: usize,
+    remain: bool,
+    /// What the source sent meanwhile.
+    held: Batch,
+}
+
+impl Handover {
+    pub(crate) fn new(config: HandoverConfig, shard: u8, shards: usize) -> Handover {
+        Handover {
+            enabled: shards > 1 && config.busy < 100,
+            load: Load::default(),
+            sources: Sources::new(config),
+            outbox: Outbox::new(shard, shards),
+            round: None,
+            awaited: HashMap::new(),
+        }
+    }
+}
+
+impl Edge {
+    /// Looks whether a request is another shard's to serve; `true` when it is on its way there (or was held, or
+    /// dropped).
+    pub(crate) fn hands_over(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        flow: &Flow,
+        m: &Message<'_>,
+        method: Method,
+        came: Came,
+    ) -> bool {
+        let phase = match came {
+            Came::ToStay => return false,
+            Came::Asked(by) => {
+                let goes_back = !self.is_known(m, method);
+                if goes_back && !self.put_back(io, by, flow, m.bytes) {
+                    self.counters.handover_dropped.add();
+                }
+                return goes_back;
+            }
+            Came::In if self.handover.enabled => self.handover.sources.note(flow),
+            Came::Held => self.handover.sources.phase(&Source::of(flow)),
+            Came::In => None,
+        };
+        let Some(phase) = phase else { return false };
+        if let Some(round) = self.handover.round.as_mut().filter(|r| r.source == Source::of(flow)) {
+            if round.held.len() < MOST_HELD {
+                round.held.push(flow, m.bytes, Purpose::Serve);
+            } else {
+                self.counters.handover_dropped.add();
+            }
+            return true;
+        }
+        let shards = self.shared.neighbours.len();
+        let to = keeper(self.shared.keys.dialog(m), usize::from(self.shard), shards);
+        if to == usize::from(self.shard) || self.is_known(m, method) {
+            return false;
+        }
+        let purpose = match phase {
+            Phase::Spread => Purpose::Serve,
+            Phase::Returning => Purpose::ServeIfKnown,
+        };
+        let neighbours = &self.shared.neighbours;
+        if self.handover.outbox.put_request(io, neighbours, to, flow, m.bytes, purpose) {
+            self.counters.handed_over.add();
+            return true;
+        }
+        self.counters.handover_dropped.add();
+        // A datagram is sent again; over a stream nothing is, so the sender has to hear of it.
+        if flow.transport.is_reliable() {
+            read_again(flow, m.bytes, |inbound| {
+                self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
+            });
+        }
+        true
+    }
+
+    /// Gives another shard a response of its, or a request that it asked about in vain.
+    pub(crate) fn put_back(&mut self, io: &Io<EdgeMail>, to: usize, flow: &Flow, bytes: &[u8]) -> bool {
+        self.handover.outbox.put_back(io, &self.shared.neighbours, to, flow, bytes)
+    }
+
+    /// Is there a transaction of this shard that the request belongs to, or will be?
+    fn is_known(&self, m: &Message<'_>, method: Method) -> bool {
+        let Ok(via) = m.top_via() else { return false };
+        let of = if matches!(method, Method::Ack | Method::Cancel) { Method::Invite } else { method };
+        let key = self.shared.keys.key(m, &via, of);
+        self.find(key).is_some() || self.is_parked(key) || self.handover.awaited.contains_key(&key)
+    }
+
+    /// A request waits for a name: its repetitions belong here.
+    pub(crate) fn await_name(&mut self, now: Now, flow: &Flow, key: TransactionKey) {
+        let awaited = &mut self.handover.awaited;
+        if self.handover.enabled && awaited.len() < MOST_AWAITED {
+            awaited.insert(key, (flow.remote.ip(), now + T1_64));
+        }
+    }
+
+    /// Other shards' messages.
+    pub(crate) fn on_batch_mail(&mut self, io: &mut Io<EdgeMail>, from: u8, batch: Batch) {
+        for (flow, bytes, purpose) in batch.messages() {
+            let came = match purpose {
+                Purpose::Serve => Came::ToStay,
+                Purpose::ServeIfKnown => Came::Asked(usize::from(from)),
+            };
+            self.receive(io, &flow, bytes, came);
+        }
+        self.shared.neighbours.taken(usize::from(self.shard), batch);
+    }
+
+    /// A second has passed.
+    pub(crate) fn watch_sources(&mut self, io: &mut Io<EdgeMail>) {
+        let here = usize::from(self.shard);
+        let now = io.now();
+        let busy = self.handover.load.percent().unwrap_or(0);
+        let change = if self.handover.enabled {
+            self.handover.awaited.retain(|_, (_, until)| *until > now);
+            let idlest = self.shared.neighbours.idlest_but(here);
+            let may_ask = self.handover.round.is_none();
+            self.handover.sources.second(Second { now, busy, idlest, may_ask })
+        } else {
+            None
+        };
+        match change {
+            Some(Change::Spread(source, rate)) => {
+                tracing::info!(source = %source.remote, shard = here, rate, "a busy source is served by all shards");
+            }
+            Some(Change::Returning(source)) => {
+                tracing::info!(source = %source.remote, shard = here, "a source has been calm: its own shard serves it");
+            }
+            Some(Change::Ask(source)) => self.begin_round(io, source),
+            None => {}
+        }
+        self.shared.neighbours.tell(here, busy, self.handover.sources.len());
+    }
+
+    fn begin_round(&mut self, io: &mut Io<EdgeMail>, source: Source) {
+        // What is on its way comes before the question.
+        self.post_outbox(io);
+        let here = usize::from(self.shard);
+        let others = (0..self.shared.neighbours.len()).filter(|s| *s != here);
+        let question = || Mail::User(EdgeMail::Remains(self.shard, Asked(source)));
+        let left = others.filter(|s| io.post(*s, question())).count();
+        self.handover.round = Some(Round { source, left, remain: false, held: Batch::default() });
+        if left == 0 {
+            self.end_round(io);
+        }
+    }
+
+    /// Another shard asks whether anything of a source remains here.
+    pub(crate) fn on_question(&mut self, io: &mut Io<EdgeMail>, by: u8, Asked(source): Asked) {
+        let is_of = |ip: IpAddr, connection: ConnectionId| match source.connection {
+            // The port of a Via may be another than the one its packets come from: all of an address counts.
+            ConnectionId::NONE => ip == source.remote.ip() && connection == ConnectionId::NONE,
+            one => connection == one,
+        };
+        let of_way = |back: &Egress| is_of(back.remote.ip(), back.connection);
+        let of_flow = |flow: &Flow| is_of(flow.remote.ip(), flow.connection);
+        let remain = self.contexts.slots().any(|s| self.contexts.get(s).is_some_and(|c| of_way(&c.back)))
+            || self.desk.flows().any(of_flow)
+            || self.handover.awaited.values().any(|(ip, _)| *ip == source.remote.ip());
+        // What goes back comes before the answer.
+        self.post_outbox(io);
+        io.post(usize::from(by), Mail::User(EdgeMail::Remain(Asked(source), remain)));
+    }
+
+    /// Another shard answers.
+    pub(crate) fn on_answer(&mut self, io: &mut Io<EdgeMail>, Asked(source): Asked, remain: bool) {
+        let Some(round) = self.handover.round.as_mut().filter(|r| r.source == source) else { return };
+        round.remain |= remain;
+        round.left = round.left.saturating_sub(1);
+        if round.left == 0 {
+            self.end_round(io);
+        }
+    }
+
+    fn end_round(&mut self, io: &mut Io<EdgeMail>) {
+        let Some(round) = self.handover.round.take() else { return };
+        match self.handover.sources.answered(&round.source, round.remain) {
+            Some(Phase::Spread) => {
+                tracing::info!(source = %round.source.remote, shard = self.shard, "a source is busy again: all shards serve it");
+            }
+            Some(Phase::Returning) => {}
+            None => {
+                tracing::debug!(source = %round.source.remote, "nothing of a source remains with other shards")
+            }
+        }
+        for (flow, bytes, _) in round.held.messages() {
+            self.receive(io, &flow, bytes, Came::Held);
+        }
+    }
+
+    /// Posts what is for other shards.
+    pub(crate) fn post_outbox(&mut self, io: &Io<EdgeMail>) {
+        self.handover.outbox.post(io, &self.shared.neighbours);
+    }
+
+    /// A connection of this shard's ended.
+    pub(crate) fn source_ended(&mut self, connection: ConnectionId) {
+        if self.handover.sources.len() > 0 {
+            self.handover.sources.ended(connection);
+        }
+    }
+}
+
+/// The source a question is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked(Source);

@@ -1,0 +1,226 @@
+//! A shard's streams: what comes is cut into messages, what is idle or silent is seen to.
+
+use std::io::ErrorKind;
+
+use trunkline_sip::{Flow, Frame};
+
+use crate::connection::Closed;
+use crate::io::count;
+use crate::shard::{Handler, Shard, count_in};
+use crate::websocket::{self, Item};
+
+/// A WebSocket on which nothing came for so many milliseconds is pinged.
+const SILENT: u64 = 25_000;
+
+impl<M: Send> Shard<M> {
+    pub(crate) fn on_writable(&mut self, place: usize) {
+        let Some(c) = self.io.connections.get_mut(place) else { return };
+        if c.connecting {
+            let failed =
+                c.wire.socket().is_none_or(|s| !matches!(s.take_error(), Ok(None)) || s.peer_addr().is_err());
+            if failed {
+                let id = c.id;
+                self.io.close(id, Closed::Refused);
+                return;
+            }
+            c.connecting = false;
+        }
+        if !c.unsent.is_empty() || c.wire.holds_back() {
+            self.io.mark_dirty(place);
+        }
+    }
+
+    pub(crate) fn read_stream<H: Handler<Mail = M>>(&mut self, handler: &mut H, place: usize) {
+        loop {
+            let Some(c) = self.io.connections.get_mut(place) else { return };
+            let id = c.id;
+            if c.closing {
+                return;
+            }
+            let failed = if c.connecting { Closed::Refused } else { Closed::Broken };
+            let n = match c.read(&mut self.scratch) {
+                Ok(0) => return self.io.close(id, Closed::ByPeer),
+                Ok(n) => n,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return self.io.close(id, failed),
+            };
+            c.active = self.io.now;
+            let flow = c.flow;
+            if let Some(frames) = &mut c.frames {
+                frames.pinged = false;
+                if c.unread.is_empty() {
+                    c.began = self.io.now;
+                }
+                c.unread.extend_from_slice(self.scratch.get(..n).unwrap_or_default());
+                self.cut_frames(handler, place);
+                continue;
+            }
+            let plain = c.wire.is_plain();
+            let scratch = std::mem::take(&mut self.scratch);
+            let fresh = scratch.get(..n).unwrap_or_default();
+            if c.unread.is_empty() {
+                let used = self.cut(handler, &flow, fresh);
+                if let Some(place) = self.io.place(id) {
+                    let c = &mut self.io.connections[place];
+                    c.unread.extend_from_slice(fresh.get(used..).unwrap_or_default());
+                    c.began = self.io.now;
+                }
+            } else {
+                let mut unread = std::mem::take(&mut c.unread);
+                unread.extend_from_slice(fresh);
+                let used = self.cut(handler, &flow, &unread);
+                unread.drain(..used);
+                if let Some(place) = self.io.place(id) {
+                    let c = &mut self.io.connections[place];
+                    c.unread = unread;
+                    if used > 0 {
+                        c.began = self.io.now;
+                    }
+                }
+            }
+            self.scratch = scratch;
+            // A short read of a stream means that it is empty (epoll(7)): saves the call that says so.
+            if plain && n < self.scratch.len() {
+                return;
+            }
+        }
+    }
+
+    /// Hands over the whole messages of `bytes`; how much was used.
+    fn cut<H: Handler<Mail = M>>(&mut self, handler: &mut H, flow: &Flow, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            if rest.is_empty() {
+                return used;
+            }
+            match Frame::next(rest, self.io.limits.message_size) {
+                Frame::Message(n) => {
+                    count_in(&self.io.counters.received, flow.transport);
+                    handler.on_message(&mut self.io, flow, rest.get(..n).unwrap_or_default());
+                    used += n;
+                }
+                Frame::Ping => {
+                    count(&self.io.counters.keep_alives);
+                    if let Some(place) = self.io.place(flow.connection) {
+                        self.io.write(place, b"\r\n");
+                    }
+                    used += 4;
+                }
+                Frame::Skip(n) => used += n,
+                Frame::Incomplete => return used,
+                Frame::Broken(error, end) => {
+                    handler.on_broken(&mut self.io, flow, rest.get(..end).unwrap_or_default(), error);
+                    if let Some(place) = self.io.place(flow.connection) {
+                        self.io.connections[place].closing = true;
+                        self.io.write(place, b"");
+                    }
+                    return bytes.len();
+                }
+            }
+        }
+    }
+
+    /// Hands over the messages in a WebSocket's frames.
+    pub(crate) fn cut_frames<H: Handler<Mail = M>>(&mut self, handler: &mut H, place: usize) {
+        let limit = self.io.limits.message_size;
+        let Some(c) = self.io.connections.get_mut(place).filter(|c| !c.unread.is_empty()) else { return };
+        if c.frames.is_none() {
+            return;
+        }
+        let (id, flow) = (c.id, c.flow);
+        let mut unread = std::mem::take(&mut c.unread);
+        let mut used = 0;
+        // A handler may close the connection, or fill its place anew.
+        while let Some(c) = self.io.place(id).and_then(|place| self.io.connections.get_mut(place)) {
+            let Some(frames) = c.frames.as_mut().filter(|_| !c.closing) else { break };
+            let Some(rest) = unread.get_mut(used..).filter(|r| !r.is_empty()) else { break };
+            let (item, length) = frames.next(rest, limit);
+            let rest = unread.get(used..).unwrap_or_default();
+            match item {
+                Item::Incomplete => break,
+                Item::Nothing => {}
+                Item::Message(payload) => {
+                    self.on_frame(handler, &flow, rest.get(payload).unwrap_or_default())
+                }
+                Item::Gathered => {
+                    let message = frames.take();
+                    self.on_frame(handler, &flow, &message);
+                }
+                Item::Ping(payload) => {
+                    websocket::put_pong(rest.get(payload).unwrap_or_default(), &mut c.unsent);
+                    count(&self.io.counters.keep_alives);
+                    // Pongs for one who reads none of them are bounded like all else.
+                    self.io.write(place, b"");
+                }
+                Item::Close(_) => self.end_frames(place, websocket::NORMAL),
+                Item::Broken(code) => self.end_frames(place, code),
+            }
+            used += length;
+            if let Some(c) = self.io.connections.get_mut(place) {
+                c.began = self.io.now;
+            }
+        }
+        if let Some(c) = self.io.place(id).and_then(|place| self.io.connections.get_mut(place)) {
+            unread.drain(..used.min(unread.len()));
+            c.unread = unread;
+        }
+    }
+
+    /// One SIP message per WebSocket message (RFC 7118 §5.2), or a keep-alive of RFC 5626 §3.5.1.
+    fn on_frame<H: Handler<Mail = M>>(&mut self, handler: &mut H, flow: &Flow, bytes: &[u8]) {
+        count_in(&self.io.counters.received, flow.transport);
+        if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+            count(&self.io.counters.keep_alives);
+            if let Some(place) = self.io.place(flow.connection).filter(|_| bytes == b"\r\n\r\n") {
+                self.io.write(place, b"\r\n");
+            }
+            return;
+        }
+        handler.on_message(&mut self.io, flow, bytes);
+    }
+
+    /// Closes a WebSocket once all is written, RFC 6455 §7.1.
+    fn end_frames(&mut self, place: usize, code: u16) {
+        let Some(c) = self.io.connections.get_mut(place) else { return };
+        websocket::put_close(code, &mut c.unsent);
+        c.closing = true;
+        self.io.mark_dirty(place);
+    }
+
+    /// Browsers send no keep-alives, and NATs forget: who is silent is pinged (RFC 6455 §5.5.2).
+    pub(crate) fn ping_silent(&mut self) {
+        let now = self.io.now;
+        for place in 0..self.io.connections.capacity() {
+            let Some(c) = self.io.connections.get_mut(place) else { continue };
+            let Some(frames) = c.frames.as_mut().filter(|f| !f.pinged) else { continue };
+            if now.saturating_sub(c.active) > SILENT {
+                frames.pinged = true;
+                websocket::put_ping(&mut c.unsent);
+                self.io.mark_dirty(place);
+            }
+        }
+    }
+
+    pub(crate) fn close_idle(&mut self) {
+        let now = self.io.now;
+        let (idle, partial) =
+            (self.io.limits.idle.as_millis() as u64, self.io.limits.partial.as_millis() as u64);
+        let old: Vec<_> = self
+            .io
+            .connections
+            .iter()
+            .filter(|(_, c)| {
+                let unfinished = c.connecting
+                    || !c.unread.is_empty() && c.unread != b"\r\n"
+                    || c.frames.as_ref().is_some_and(|f| f.is_partial());
+                now.saturating_sub(c.active) > idle || unfinished && now.saturating_sub(c.began) > partial
+            })
+            .map(|(_, c)| (c.id, if c.connecting { Closed::Refused } else { Closed::Idle }))
+            .collect();
+        for (id, why) in old {
+            self.io.close(id, why);
+        }
+    }
+}
