@@ -21,7 +21,7 @@ use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::names::HostName;
 use crate::source::Sources;
 use crate::stun;
-use crate::udp::{Receiver, Sender, UdpSocket};
+use crate::udp::{BATCH, Receiver, Sender, UdpSocket};
 use crate::wire::Wire;
 
 /// What is done with what a shard receives.
@@ -316,7 +316,7 @@ impl<M: Send> Shard<M> {
         for _ in 0..TURNS {
             let Some(socket) = self.io.udp.get(i) else { return true };
             // An error here belongs to an earlier datagram of ours (ICMP); the socket goes on.
-            let n = self.receiver.receive(socket).unwrap_or(0);
+            let Ok(n) = self.receiver.receive(socket) else { continue };
             if n == 0 {
                 return true;
             }
@@ -341,6 +341,10 @@ impl<M: Send> Shard<M> {
             }
             handler.on_batch(&mut self.io);
             self.io.flush();
+            if n < BATCH {
+                // It was empty: what has come since is a new edge, and the poll reports it.
+                return true;
+            }
         }
         false
     }
