@@ -18,6 +18,7 @@ mod reach;
 mod records;
 mod refusals;
 mod registration;
+mod routr_v1;
 mod secure_trunks;
 mod store;
 mod transfers;

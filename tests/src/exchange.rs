@@ -16,7 +16,15 @@ pub struct Exchange {
     scratch: Scratch,
     port: u16,
     extra: Vec<(String, String)>,
+    kind: Kind,
     child: Child,
+}
+
+/// Whose configuration it runs on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Ours,
+    RoutrV1,
 }
 
 impl Exchange {
@@ -58,9 +66,24 @@ impl Exchange {
         Exchange::begin(scratch, port, extra)
     }
 
+    /// One that runs on the folder of a Routr v1, whose `config/config.yml` listens on 127.0.0.1 and this port. Paths
+    /// are within its folder.
+    pub fn start_routr_v1(port: u16, files: &[(&str, &str)], env: &[(&str, &str)]) -> Exchange {
+        let scratch = Scratch::new("routr-v1");
+        for (path, text) in files {
+            scratch.write(path, text);
+        }
+        let extra = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Exchange::begin_as(Kind::RoutrV1, scratch, port, extra)
+    }
+
     fn begin(scratch: Scratch, port: u16, extra: Vec<(String, String)>) -> Exchange {
-        let child = spawn(&scratch, port, &extra);
-        let mut exchange = Exchange { scratch, port, extra, child };
+        Exchange::begin_as(Kind::Ours, scratch, port, extra)
+    }
+
+    fn begin_as(kind: Kind, scratch: Scratch, port: u16, extra: Vec<(String, String)>) -> Exchange {
+        let child = spawn(kind, &scratch, port, &extra);
+        let mut exchange = Exchange { scratch, port, extra, kind, child };
         exchange.wait_ready();
         exchange
     }
@@ -123,7 +146,7 @@ impl Exchange {
 
     /// Starts it again on the same port and data.
     pub fn restart(&mut self) {
-        self.child = spawn(&self.scratch, self.port, &self.extra);
+        self.child = spawn(self.kind, &self.scratch, self.port, &self.extra);
         self.wait_ready();
     }
 
@@ -174,13 +197,17 @@ fn prepare(resources: &Resources, config: &str, env: &[(&str, &str)]) -> (Scratc
     (scratch, env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
 }
 
-fn spawn(scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Child {
+fn spawn(kind: Kind, scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Child {
     let open = || {
         let log = File::options().create(true).append(true).open(scratch.path().join("log"));
         Stdio::from(log.expect("the log file opens"))
     };
-    command(scratch, port, extra)
-        .args(["serve", "--config", "trunkline.yaml"])
+    let config = match kind {
+        Kind::Ours => "trunkline.yaml",
+        Kind::RoutrV1 => "config/config.yml",
+    };
+    command(kind, scratch, port, extra)
+        .args(["serve", "--config", config])
         .stdin(Stdio::null())
         .stdout(open())
         .stderr(open())
@@ -190,20 +217,23 @@ fn spawn(scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Child {
 
 /// The binary with the folder and the environment of an exchange, without arguments.
 pub fn exchange_command(exchange: &Exchange) -> Command {
-    command(&exchange.scratch, exchange.port, &exchange.extra)
+    command(exchange.kind, &exchange.scratch, exchange.port, &exchange.extra)
 }
 
-fn command(scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Command {
+fn command(kind: Kind, scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Command {
     let at = format!("127.0.0.1:{port}");
     let mut command = Command::new(binary());
+    if kind == Kind::Ours {
+        command
+            .env("TRUNKLINE_LISTEN_UDP", &at)
+            .env("TRUNKLINE_LISTEN_TCP", &at)
+            .envs(["TLS", "WS", "WSS"].map(|name| (format!("TRUNKLINE_LISTEN_{name}"), "")))
+            .env("TRUNKLINE_DATA", "files:resources")
+            .env("TRUNKLINE_DATABASE", "trunkline.db");
+    }
     command
         .current_dir(scratch.path())
-        .env("TRUNKLINE_LISTEN_UDP", &at)
-        .env("TRUNKLINE_LISTEN_TCP", &at)
-        .envs(["TLS", "WS", "WSS"].map(|name| (format!("TRUNKLINE_LISTEN_{name}"), "")))
         .env("TRUNKLINE_HTTP_ADDR", "off")
-        .env("TRUNKLINE_DATA", "files:resources")
-        .env("TRUNKLINE_DATABASE", "trunkline.db")
         .env_remove("TRUNKLINE_SOAK_SECONDS")
         .envs(extra.iter().map(|(key, value)| (key, value)));
     command

@@ -75,6 +75,10 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless(config.grpc.addr.is_none(), "grpc.addr", message);
     unless(config.grpc.external_addr.is_none(), "grpc.externalAddr", message);
 
+    let v1 = ["routr-v1:", "routr-v1-rc2:"].iter().any(|scheme| config.data.starts_with(scheme));
+    let message = "the API of Routr v1 needs the resources of one: `data: routr-v1:FOLDER`";
+    unless(config.routr_v1.addr.is_none() || v1, "routrV1.addr", message);
+
     misfits.extend(ports_taken_twice(config));
     misfits
 }
@@ -83,12 +87,13 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
 fn ports_taken_twice(config: &Config) -> Vec<Misfit> {
     let l = &config.listen;
     let one = |address: &Option<SocketAddr>| address.iter().copied().collect();
-    let keys: [(&'static str, Vec<SocketAddr>); 7] = [
+    let keys: [(&'static str, Vec<SocketAddr>); 8] = [
         ("listen.tcp", l.tcp.clone()),
         ("listen.tls", l.tls.clone()),
         ("listen.ws", l.ws.clone()),
         ("listen.wss", l.wss.clone()),
         ("http.addr", one(&config.http.addr)),
+        ("routrV1.addr", one(&config.routr_v1.addr)),
         ("grpc.addr", one(&config.grpc.addr)),
         ("grpc.externalAddr", one(&config.grpc.external_addr)),
     ];

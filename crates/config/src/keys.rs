@@ -5,6 +5,7 @@ use std::fmt;
 
 use trunkline_model::document::{Content, Fields, Node, Place, Reading, Source};
 
+use crate::routr_v1::is_variable;
 use crate::setting::Setting;
 
 /// Environment variables, by name.
@@ -12,11 +13,13 @@ use crate::setting::Setting;
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
-    /// Those of this process whose names begin with `TRUNKLINE_`; one that is not text is left out.
+    /// Those of this process whose names begin with `TRUNKLINE_`, and those that Routr v1 knows; one that is not text
+    /// is left out.
     pub fn of_process() -> Env {
         let text =
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        Env(text.filter(|(name, _)| name.starts_with(PREFIX)).collect())
+        let ours = |name: &str| name.starts_with(PREFIX) || is_variable(name);
+        Env(text.filter(|(name, _)| ours(name)).collect())
     }
 
     /// The value of a variable.
@@ -24,8 +27,9 @@ impl Env {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The names that are ours.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.keys().map(String::as_str).filter(|name| name.starts_with(PREFIX))
     }
 }
 

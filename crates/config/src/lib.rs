@@ -17,6 +17,7 @@
 mod check;
 mod keys;
 mod load;
+mod routr_v1;
 mod sections;
 mod setting;
 mod tree;
@@ -24,8 +25,8 @@ mod tree;
 pub use keys::{Env, Origin, Value};
 pub use load::Loaded;
 pub use sections::{
-    Calls, Certificate, ClientAuth, Control, Dns, Grpc, Http, Limits, Listen, Log, LogFormat, Pkcs12,
-    Registrar, Role, Routing, Tls,
+    AccessControl, Calls, Certificate, ClientAuth, Control, Dns, Grpc, Http, Limits, Listen, Log, LogFormat,
+    Pkcs12, Registrar, Role, Routing, RoutrV1, Tls,
 };
 pub use setting::{HostAddresses, NameServer, Secret};
 pub use tree::Config;

@@ -8,6 +8,7 @@ use trunkline_model::document::{Place, Reading, Report, Source, nearest, parse};
 
 use crate::check::check;
 use crate::keys::{Env, Keys, Origin, Value, variable};
+use crate::routr_v1::{convert, is_v1};
 use crate::tree::Config;
 
 /// The configuration, and where each value of it came from.
@@ -19,6 +20,8 @@ pub struct Loaded {
     pub values: Vec<Value>,
     /// What may be a mistake, but need not be one.
     pub warnings: Vec<String>,
+    /// The operator's own document, variables in it, where that is a configuration of Routr v1. Secrets included.
+    pub routr_v1: Option<serde_json::Value>,
 }
 
 /// Variables that mean something else than a key.
@@ -28,9 +31,13 @@ const OTHER_VARIABLES: [&str; 2] = ["TRUNKLINE_CONFIG", "TRUNKLINE_BIN"];
 const DEFAULT_FILE: &str = "trunkline.yaml";
 
 impl Config {
-    /// Reads the named file, or `$TRUNKLINE_CONFIG`, or `trunkline.yaml` in this folder if there is one.
+    /// Reads the named file, or `$TRUNKLINE_CONFIG`, or `trunkline.yaml` in this folder if there is one. Where
+    /// neither of the first is given, Routr v1's `$ROUTR_CONFIG_FILE` counts too, and `$CONFIG_FILE` if it names a
+    /// configuration of Routr v1: others may use that name for something else.
     pub fn load(file: Option<&Path>, env: &Env) -> Result<Loaded, Report> {
         let named = file.or_else(|| env.get("TRUNKLINE_CONFIG").map(Path::new));
+        let named = named.or_else(|| env.get("ROUTR_CONFIG_FILE").map(Path::new));
+        let named = named.or_else(|| env.get("CONFIG_FILE").map(Path::new).filter(|path| holds_v1(path)));
         let path = named.unwrap_or(Path::new(DEFAULT_FILE));
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
@@ -57,7 +64,9 @@ impl Config {
             reading.error("the configuration is one document", &second.place, None);
         }
         documents.truncate(1);
-        let root = documents.first().filter(|node| !node.is_null());
+        let written = documents.first().filter(|node| !node.is_null());
+        let converted = written.filter(|node| is_v1(node)).map(|node| convert(node, env, &reading));
+        let root = converted.as_ref().map(|converted| &converted.node).or(written);
 
         let mut config = Config::default();
         let mut keys = Keys::root(&reading, env, root);
@@ -85,9 +94,20 @@ impl Config {
         }
         let mut all = reading.into_report();
         all.errors.extend(report.errors);
-        let warnings = unknown_variables(env, &values);
-        all.unless(Loaded { config, values, warnings })
+        let mut warnings = unknown_variables(env, &values);
+        let mut routr_v1 = None;
+        if let Some(converted) = converted {
+            warnings.extend(converted.warnings);
+            routr_v1 = Some(converted.document);
+        }
+        all.unless(Loaded { config, values, warnings, routr_v1 })
     }
+}
+
+/// Does this file hold a configuration of Routr v1?
+fn holds_v1(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    parse(&Source::new("", text)).is_ok_and(|documents| documents.first().is_some_and(is_v1))
 }
 
 /// A default gives way to the bounds that the operator set.

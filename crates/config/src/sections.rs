@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
@@ -131,6 +132,55 @@ section! {
         privacy_always_none: bool = false, "privacyAlwaysNone";
         /// A user who does not exist gets 403 instead of a challenge, as from Routr 2.15.
         reveal_unknown_users: bool = false, "revealUnknownUsers";
+        /// Peers that name no number (X-DOD-Number) leave by the policies of the domain they call, as in Routr v1.
+        peers_use_policies: bool = false, "peersUsePolicies";
+    }
+}
+
+section! {
+    /// `accessControl`: who may send requests to the exchange at all; a domain's or trunk's own list comes after it.
+    AccessControl {
+        /// Networks that may; with none, all that are not denied.
+        allow: Vec<IpNet> = Vec::new(), "allow";
+        /// Networks that may not, but for what `allow` names more closely.
+        deny: Vec<IpNet> = Vec::new(), "deny";
+    }
+}
+
+/// `routrV1`: the REST API of Routr v1, over the resources of one (`data: routr-v1:FOLDER`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutrV1 {
+    /// Where it listens; `off` for nowhere.
+    pub addr: Option<SocketAddr>,
+    /// HTTPS; plain HTTP without.
+    pub tls: bool,
+    /// Its certificate; by default that of TLS.
+    pub pkcs12: Pkcs12,
+    /// The salt its tokens are signed with, base64; by default one that is kept in `salt_file`.
+    pub salt: Secret,
+    /// Where the salt is kept.
+    pub salt_file: PathBuf,
+}
+
+impl Default for RoutrV1 {
+    fn default() -> Self {
+        RoutrV1 {
+            addr: None,
+            tls: true,
+            pkcs12: Pkcs12::default(),
+            salt: Secret::default(),
+            salt_file: ".routr.salt".into(),
+        }
+    }
+}
+
+impl RoutrV1 {
+    pub(crate) fn keys(&mut self, keys: &mut Keys<'_>) {
+        keys.value("addr", &mut self.addr);
+        keys.value("tls", &mut self.tls);
+        keys.section("pkcs12", |keys| self.pkcs12.keys(keys));
+        keys.value("salt", &mut self.salt);
+        keys.value("saltFile", &mut self.salt_file);
     }
 }
 

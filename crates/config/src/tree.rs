@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use crate::keys::Keys;
 use crate::sections::{
-    Calls, Control, Dns, Grpc, Handover, Http, Limits, Listen, Log, Registrar, Role, Routing, Tls,
+    AccessControl, Calls, Control, Dns, Grpc, Handover, Http, Limits, Listen, Log, Registrar, Role, Routing,
+    RoutrV1, Tls,
 };
 
 /// All settings, defaults filled in.
@@ -33,6 +34,8 @@ pub struct Config {
     pub external_addrs: Vec<IpAddr>,
     /// `localnets`: networks that see us under our own address there; by default those of the interfaces.
     pub localnets: Vec<IpNet>,
+    /// `accessControl`.
+    pub access_control: AccessControl,
     /// `limits`.
     pub limits: Limits,
     /// `registrar`.
@@ -49,6 +52,8 @@ pub struct Config {
     pub http: Http,
     /// `grpc`.
     pub grpc: Grpc,
+    /// `routrV1`.
+    pub routr_v1: RoutrV1,
     /// `control`.
     pub control: Control,
     /// `calls`.
@@ -70,6 +75,7 @@ impl Default for Config {
             listen: Listen::default(),
             external_addrs: Vec::new(),
             localnets: Vec::new(),
+            access_control: AccessControl::default(),
             limits: Limits::default(),
             registrar: Registrar::default(),
             routing: Routing::default(),
@@ -78,6 +84,7 @@ impl Default for Config {
             rtpengine: None,
             http: Http::default(),
             grpc: Grpc::default(),
+            routr_v1: RoutrV1::default(),
             control: Control::default(),
             calls: Calls::default(),
             log: Log::default(),
@@ -99,6 +106,7 @@ impl Config {
         keys.section("listen", |keys| self.listen.keys(keys));
         keys.value("externalAddrs", &mut self.external_addrs);
         keys.value("localnets", &mut self.localnets);
+        keys.section("accessControl", |keys| self.access_control.keys(keys));
         keys.section("limits", |keys| self.limits.keys(keys));
         keys.section("registrar", |keys| self.registrar.keys(keys));
         keys.section("routing", |keys| self.routing.keys(keys));
@@ -107,6 +115,7 @@ impl Config {
         keys.value("rtpengine", &mut self.rtpengine);
         keys.section("http", |keys| self.http.keys(keys));
         keys.section("grpc", |keys| self.grpc.keys(keys));
+        keys.section("routrV1", |keys| self.routr_v1.keys(keys));
         keys.section("control", |keys| self.control.keys(keys));
         keys.section("calls", |keys| self.calls.keys(keys));
         keys.section("log", |keys| self.log.keys(keys));
@@ -115,7 +124,7 @@ impl Config {
     /// The URL of the resource store, for `trunkline_store::Store::open`.
     pub fn store_url(&self) -> String {
         match self.data.split_once(':') {
-            Some(("sqlite" | "files" | "memory", _)) => self.data.clone(),
+            Some(("sqlite" | "files" | "memory" | "routr-v1" | "routr-v1-rc2", _)) => self.data.clone(),
             _ => format!("sqlite:{}", Path::new(&self.data).join(DATABASE).display()),
         }
     }

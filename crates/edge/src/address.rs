@@ -92,11 +92,14 @@ impl Addresses {
         let listener = of_transport.clone().nth(place.unwrap_or(0));
         let port = listener.map_or(egress.transport.default_port(), |l| l.address.port());
         if !self.external.is_empty() || !self.localnets.is_empty() {
-            if let Some(net) = self.localnets.iter().find(|n| n.contains(&remote)) {
+            let net = self.localnets.iter().find(|n| n.contains(&remote));
+            // A network's own address is nobody's: it says that this is inside, and not who we are there.
+            if let Some(net) = net.filter(|n| n.addr() != n.network() || n.prefix_len() == n.max_prefix_len())
+            {
                 return SocketAddr::new(net.addr(), port);
             }
             let of_family = self.external.iter().find(|e| e.is_ipv4() == remote.is_ipv4());
-            if let Some(&external) = of_family.filter(|_| !remote.is_loopback()) {
+            if let Some(&external) = of_family.filter(|_| net.is_none() && !remote.is_loopback()) {
                 return SocketAddr::new(external, port);
             }
         }
@@ -177,6 +180,11 @@ mod tests {
         assert_eq!(shown("10.0.0.77:5060"), "10.0.0.1:5060");
         assert_eq!(shown("198.51.100.1:5060"), "203.0.113.9:5060");
         assert_eq!(shown("127.0.0.1:9"), "127.0.0.1:5060");
+        let inside = addresses("0.0.0.0:5060", &["203.0.113.9"], &["127.0.0.0/8", "10.0.0.0/24"]);
+        let egress = Egress::to(Transport::Udp, "127.0.0.9:5060".parse().unwrap());
+        assert_eq!(inside.advertised(&egress).to_string(), "127.0.0.1:5060", "as the kernel sends there");
+        let egress = Egress::to(Transport::Udp, "198.51.100.1:5060".parse().unwrap());
+        assert_eq!(inside.advertised(&egress).to_string(), "203.0.113.9:5060");
         let b = addresses("127.0.0.1:15060", &[], &[]);
         let egress = Egress::to(Transport::Tcp, "127.0.0.1:9".parse().unwrap());
         assert_eq!(b.advertised(&egress).to_string(), "127.0.0.1:15060");

@@ -54,6 +54,7 @@ fn an_early_folder_becomes_the_model() {
     let secret = tables.credentials_by_ref(agent.credentials.as_ref().expect("some")).expect("credentials");
     assert_eq!((secret.username.as_str(), secret.password.as_str()), ("1001", "1234"));
     let branch = tables.domain_by_uri(b"sip2.local").expect("the branch");
+    assert_eq!(branch.authenticate, Authenticate::All, "by a key of our own");
     let refs = [&domain, &branch]
         .map(|d| tables.agent(Some(&d.reference), b"1002").map(|a| a.reference.to_string()));
     assert_eq!(refs, [Some("ag636a89".into()), Some("ag636a89-2".into())], "one for each domain");

@@ -33,6 +33,10 @@ impl<'s> Route<'s> {
                 self.egress.private = dod.eq_ignore_ascii_case(b"id") || wants_privacy;
                 match request.message.other_header("X-DOD-Number") {
                     Some(number) if !number.is_empty() => self.need(State::DodNumber, Lookup::Number(number)),
+                    _ if request.options.peers_use_policies && self.target_domain.is_some() => {
+                        self.egress.by_policy = true;
+                        self.ask_policy(request, plan)
+                    }
                     _ => {
                         self.note(Fact::NoDodNumber);
                         let reason = Some(NO_DOD_NUMBER);
@@ -74,7 +78,8 @@ impl<'s> Route<'s> {
     where
         's: 'x,
     {
-        let policies = self.caller_domain.map_or(&[][..], |d| &d.egress_policies);
+        let domain = if self.egress.by_policy { self.target_domain } else { self.caller_domain };
+        let policies = domain.map_or(&[][..], |d| &d.egress_policies);
         while let Some(policy) = policies.get(self.egress.next_policy) {
             self.egress.next_policy += 1;
             if !self.egress.tried.is_full() && policy.rule.is_match(&request.callee) {
@@ -170,13 +175,14 @@ impl<'s> Route<'s> {
         self.next_way(request, plan)
     }
 
-    /// An agent's call may have further ways; a peer named the only one.
+    /// An agent's call may have further ways; a peer that named a number named the only one.
     fn next_way<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
     where
         's: 'x,
     {
         match self.caller {
             Party::Agent(..) => self.ask_policy(request, plan),
+            Party::Peer(_) if self.egress.by_policy => self.ask_policy(request, plan),
             Party::Peer(_) | Party::Pstn(..) | Party::Unknown | Party::Sibling => {
                 self.end_egress(request, plan)
             }

@@ -63,6 +63,8 @@ pub enum Fact<'s> {
     NoCredentials,
     /// Somebody registers another's AOR.
     ThirdParty,
+    /// Nothing is taken from the source address.
+    SourceRefused,
     /// A list let the source address pass.
     AclAllows(&'s AccessControlList),
     /// A list refused the source address.
@@ -149,6 +151,7 @@ impl fmt::Display for Fact<'_> {
                 write!(f, "access control list {} lets the source address pass", l.reference)
             }
             Fact::AclDenies(l) => write!(f, "access control list {} refuses the source address", l.reference),
+            Fact::SourceRefused => f.write_str("the exchange takes no requests from the source address"),
             Fact::AclMissing => {
                 f.write_str("an access control list is referred to but does not exist, so nobody passes")
             }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use trunkline_model::AccessControlList;
 use trunkline_sip::{Flow, HeaderName, Message, Method, ParseError, Scheme, Uri};
 
 use crate::e164;
@@ -21,6 +22,10 @@ pub struct Options {
     pub proxy_challenge: bool,
     /// Every call through a trunk says `Privacy: none`, as Routr 2.15 did whatever was configured.
     pub privacy_always_none: bool,
+    /// Who may send requests at all; `None` for everybody. A domain's or trunk's own list comes after it.
+    pub access: Option<AccessControlList>,
+    /// Peers that name no number leave by the policies of the domain they call, as in Routr v1.
+    pub peers_use_policies: bool,
     /// A user who does not exist gets 403 once it offers a digest, as from Routr 2.15, instead of a challenge
     /// like any other.
     pub reveal_unknown_users: bool,

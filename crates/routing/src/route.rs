@@ -1,7 +1,9 @@
 //! The step machine.
 
 use arrayvec::ArrayVec;
-use trunkline_model::{Agent, Authenticate, Credentials, Domain, Extended, Number, Ref, Trunk};
+use trunkline_model::{
+    AccessControlList, Agent, Authenticate, Credentials, Domain, Extended, Number, Ref, Trunk,
+};
 use trunkline_sip::Method;
 
 use crate::explain::Fact;
@@ -83,6 +85,8 @@ pub(crate) struct Egress<'s> {
     pub number: Option<&'s Number>,
     pub trunk: Option<&'s Trunk>,
     pub tried: ArrayVec<&'s Ref, MAX_TRUNKS>,
+    /// Do the policies of the called domain say the way, not a number that the caller names?
+    pub by_policy: bool,
     /// Has any rule matched?
     pub matched: bool,
     /// Is the caller's number withheld?
@@ -120,6 +124,11 @@ impl<'s> Route<'s> {
     {
         *self = Route::default();
         plan.clear();
+        let admitted = |list: &AccessControlList| list.allows(request.flow.remote.ip());
+        if request.options.access.as_ref().is_some_and(|list| !admitted(list)) {
+            self.note(Fact::SourceRefused);
+            return self.reply(plan, 403);
+        }
         if request.message.method() == Some(Method::Register) {
             return self.need(State::TargetDomain { own: false }, Lookup::Domain(request.uri.host));
         }

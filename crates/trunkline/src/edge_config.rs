@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use trunkline_config::{Config, Role};
+use trunkline_config::{AccessControl, Config, Role};
 use trunkline_edge::{EdgeConfig, HandoverConfig, RegistrarConfig};
+use trunkline_model::AccessControlList;
 use trunkline_routing::Options;
 use trunkline_sip::{Limits, Transport};
 use trunkline_transport::{Listener, StreamLimits};
@@ -57,6 +58,8 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             proxy_challenge: config.routing.proxy_challenge,
             privacy_always_none: config.routing.privacy_always_none,
             reveal_unknown_users: config.routing.reveal_unknown_users,
+            access: access(&config.access_control),
+            peers_use_policies: config.routing.peers_use_policies,
         },
         registrar: RegistrarConfig {
             min_expires: config.registrar.min_expires,
@@ -78,6 +81,12 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         record_calls: config.calls.records,
         ..EdgeConfig::default()
     }
+}
+
+/// Who may send requests at all; `None` for everybody.
+fn access(lists: &AccessControl) -> Option<AccessControlList> {
+    let any = !lists.allow.is_empty() || !lists.deny.is_empty();
+    any.then(|| AccessControlList::new("accessControl", lists.allow.clone(), lists.deny.clone()))
 }
 
 fn has_ipv6() -> bool {

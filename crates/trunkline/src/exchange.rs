@@ -18,7 +18,7 @@ use trunkline_transport::{Alive, Door, ListenError, Listener, Mail, Mailboxes, O
 use crate::edge_config::edge_config;
 use crate::report::{Report, unix_ms, unix_seconds};
 use crate::tls::tls_settings;
-use crate::{ari, first_start, secret};
+use crate::{ari, first_start, routr_v1, secret};
 
 /// Calls under way have this long to get their answer when the exchange is told to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -38,8 +38,11 @@ pub struct Exchange {
 impl Exchange {
     /// Opens the data, binds the listeners, puts the parts together.
     pub fn build(config: Config) -> Result<Exchange> {
-        let edge = edge_config(&config);
+        let mut edge = edge_config(&config);
         let store = Arc::new(Store::open(&config.store_url())?);
+        if let Some(host) = routr_v1::default_domain(&store, &config) {
+            edge.routing.default_domain = host;
+        }
         let made = if config.runs(Role::Exchange) { store.bootstrap(&config.domain)? } else { None };
         let database = config.database_file();
         let location = Arc::new(Location::new());

@@ -13,6 +13,7 @@ mod exchange;
 mod first_start;
 mod offline;
 mod report;
+mod routr_v1;
 mod secret;
 mod telemetry;
 mod tls;
@@ -62,6 +63,9 @@ fn run_exchange(common: &Common, serve: &Serve) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     telemetry::init(&loaded.config.log);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
     match Exchange::build(loaded.config).and_then(Exchange::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

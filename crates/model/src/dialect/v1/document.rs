@@ -109,7 +109,7 @@ fn document(file: Collection, node: Node, edition: Edition, reading: &Reading) -
     if reading.errors() > before {
         return None;
     }
-    let factor = spec.factor();
+    let factor = resources::factor(file, &node);
     let reference = reference.unwrap_or_else(|| generated_ref(edition, file, &factor));
     let json = with_ref(node.to_json(), &reference);
     let name = name.unwrap_or_else(|| factor.clone());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::document::Document;
-use super::resources::{Gateway, Login, Spec, did_you_mean};
+use super::resources::{self, Gateway, Login, Spec, did_you_mean};
 use super::{Collection, Edition};
 use crate::document::Reading;
 use crate::reference::Ref;
@@ -72,8 +72,8 @@ impl<'a, 'h> Maker<'a, 'h> {
         let mut refs = HashMap::new();
         for document in documents {
             refs.insert((document.collection, &*document.reference), ());
-            if let Spec::Domain { uri, .. } = &document.spec {
-                domains.entry(uri.as_str()).or_insert_with(|| document.reference.clone());
+            if let Spec::Domain(domain) = &document.spec {
+                domains.entry(domain.uri.as_str()).or_insert_with(|| document.reference.clone());
             }
         }
         Maker {
@@ -96,7 +96,7 @@ impl<'a, 'h> Maker<'a, 'h> {
             match &document.spec {
                 Spec::User(login) => self.user(document, login),
                 Spec::Agent { .. } => self.agent(document),
-                Spec::Domain { .. } => self.domain(document),
+                Spec::Domain(domain) => self.domain(document, domain),
                 Spec::Gateway(gateway) => self.gateway(document, gateway),
                 Spec::Number { .. } => self.number(document),
                 Spec::Peer { .. } => self.peer(document),
@@ -158,11 +158,11 @@ impl<'a, 'h> Maker<'a, 'h> {
         }
     }
 
-    fn domain(&mut self, document: &Document) {
-        let Spec::Domain { uri, egress, acl } = &document.spec else { return };
+    fn domain(&mut self, document: &Document, written: &resources::Domain) {
+        let resources::Domain { uri, egress, acl, authenticate } = written;
         let mut domain = Domain::new(document.reference.clone(), uri);
         domain.name.clone_from(&document.name);
-        domain.authenticate = Authenticate::Register;
+        domain.authenticate = *authenticate;
         if let Some(acl) = acl {
             let reference = Ref::from(format!("{}-acl", document.reference));
             let mut acl = AccessControlList { reference: reference.clone(), ..acl.clone() };

@@ -10,7 +10,7 @@
 //! | Peer with a `device` | [`crate::Peer`] of that AOR, and the [`crate::Domain`] its device is, unless there is one |
 //!
 //! What Routr did by default comes out explicit: calls are not authenticated
-//! ([`crate::Authenticate::Register`]), and what an access list says of those it does not name depends on the
+//! ([`crate::Authenticate::Register`], unless a domain's `spec.authenticate` asks for more), and what an access list says of those it does not name depends on the
 //! [`Edition`]. Keys that nobody knows are the operator's own and stay in the [`Documents`]; those that look like a
 //! known one are errors.
 

@@ -3,9 +3,9 @@
 use trunkline_sip::Transport;
 
 use super::{Collection, Edition, acl};
-use crate::document::{Fields, nearest};
+use crate::document::{Fields, Node, nearest};
 use crate::reference::Ref;
-use crate::resource::{AccessControlList, GeoInfo, Privacy, Rule};
+use crate::resource::{AccessControlList, Authenticate, GeoInfo, Privacy, Rule};
 
 /// What somebody authenticates with.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,10 +18,19 @@ pub(super) struct Login {
 pub(super) enum Spec {
     User(Login),
     Agent { login: Login, domains: Vec<String>, privacy: Privacy, max_contacts: Option<u32> },
-    Domain { uri: String, egress: Option<(Rule, String)>, acl: Option<AccessControlList> },
+    Domain(Domain),
     Gateway(Gateway),
     Number { tel_url: String, aor_link: String, gateway: String, geo: GeoInfo },
     Peer { login: Login, device: Option<String>, contact_addr: Option<String>, max_contacts: Option<u32> },
+}
+
+/// A host of AORs.
+pub(super) struct Domain {
+    pub uri: String,
+    pub egress: Option<(Rule, String)>,
+    pub acl: Option<AccessControlList>,
+    /// Routr challenges REGISTER alone; a key of our own asks for more.
+    pub authenticate: Authenticate,
 }
 
 /// A way to a carrier.
@@ -34,22 +43,21 @@ pub(super) struct Gateway {
     pub registers: bool,
 }
 
-impl Spec {
-    /// What its ref is generated from.
-    pub fn factor(&self) -> String {
-        match self {
-            Spec::User(login) | Spec::Peer { login, .. } => login.username.clone(),
-            Spec::Agent { login, domains, .. } => {
-                format!("{}{}", login.username, domains.first().map_or("", String::as_str))
-            }
-            Spec::Domain { uri, .. } => uri.clone(),
-            Spec::Gateway(gateway) => gateway.host.clone(),
-            Spec::Number { tel_url, .. } => tel_url.clone(),
-        }
-    }
+/// What the ref of a document without one is generated from: values as they are written.
+pub(super) fn factor(collection: Collection, document: &Node) -> String {
+    let paths: &[&str] = match collection {
+        Collection::Users | Collection::Peers => &["spec.credentials.username"],
+        Collection::Agents => &["spec.credentials.username", "spec.domains[0]"],
+        Collection::Domains => &["spec.context.domainUri"],
+        Collection::Gateways => &["spec.host", "spec.regService.host"],
+        Collection::Numbers => &["spec.location.telUrl"],
+    };
+    paths.iter().filter_map(|path| document.at(path).as_text()).collect()
 }
 
 const PRIVACY: [(&str, Privacy); 2] = [("None", Privacy::None), ("Private", Privacy::Private)];
+const AUTHENTICATE: [(&str, Authenticate); 3] =
+    [("never", Authenticate::Never), ("register", Authenticate::Register), ("all", Authenticate::All)];
 const TRANSPORT: [(&str, Transport); 5] = [
     ("udp", Transport::Udp),
     ("tcp", Transport::Tcp),
@@ -68,7 +76,7 @@ pub(super) fn spec(
     match collection {
         Collection::Users => Spec::User(login(spec, true).unwrap_or_else(Login::none)),
         Collection::Agents => agent(spec),
-        Collection::Domains => domain(spec, edition),
+        Collection::Domains => Spec::Domain(domain(spec, edition)),
         Collection::Gateways => Spec::Gateway(gateway(spec, edition)),
         Collection::Numbers => number(spec, metadata),
         Collection::Peers => Spec::Peer {
@@ -136,18 +144,19 @@ fn agent(spec: &Fields<'_>) -> Spec {
     }
 }
 
-fn domain(spec: &Fields<'_>, edition: Edition) -> Spec {
-    let mut read = (String::new(), None, None);
+fn domain(spec: &Fields<'_>, edition: Edition) -> Domain {
+    let authenticate = spec.choice("authenticate", &AUTHENTICATE).unwrap_or(Authenticate::Register);
+    let mut read = Domain { uri: String::new(), egress: None, acl: None, authenticate };
     match spec.map("context") {
         Some(context) => {
-            read.0 = required(&context, "domainUri").to_ascii_lowercase();
-            read.1 = context.map("egressPolicy").and_then(|policy| {
+            read.uri = required(&context, "domainUri").to_ascii_lowercase();
+            read.egress = context.map("egressPolicy").and_then(|policy| {
                 let found = egress(&policy);
                 policy.finish_open();
                 found
             });
             if let Some(lists) = context.map("accessControlList") {
-                read.2 = acl::read(&lists, Ref::from(""), edition);
+                read.acl = acl::read(&lists, Ref::from(""), edition);
                 lists.finish_open();
             }
             context.finish_open();
@@ -157,7 +166,7 @@ fn domain(spec: &Fields<'_>, edition: Edition) -> Spec {
         }
         None => {}
     }
-    Spec::Domain { uri: read.0, egress: read.1, acl: read.2 }
+    read
 }
 
 /// The number that calls out, and whom it calls. Routr matches the whole user of the URI.

@@ -1,0 +1,101 @@
+//! A configuration of Routr v1 (`config/config.yml`), read as if it were `trunkline.yaml`.
+//!
+//! Its keys are turned into ours where they stand, so that errors, overrides and `--print-config` work as ever and
+//! point into the operator's own file. What cannot be honoured becomes a warning that names the key; what would
+//! change who may call or who is believed becomes an error.
+
+mod addresses;
+mod data_source;
+mod nodes;
+mod security;
+mod spec;
+mod variables;
+
+use std::path::Path;
+
+use serde_json::Value;
+use trunkline_model::dialect::v1::Edition;
+use trunkline_model::document::{Node, Reading};
+
+use crate::keys::Env;
+use nodes::Tree;
+
+pub(crate) use variables::is_variable;
+
+/// What a configuration of Routr v1 becomes.
+pub(crate) struct Converted {
+    /// The document in our own keys, each value where the operator wrote it.
+    pub node: Node,
+    /// The operator's document with the variables in it: what the REST API shows. Secrets included.
+    pub document: Value,
+    /// What is not honoured, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Is this a configuration of Routr v1? Ours has neither `apiVersion` nor `spec`.
+pub(crate) fn is_v1(root: &Node) -> bool {
+    let version = root.get("apiVersion").and_then(Node::as_text);
+    root.get("spec").is_some() && version.is_none_or(|version| !version.starts_with("v2"))
+}
+
+const VERSIONS: [(&str, ()); 3] = [("v1beta1", ()), ("v1.0", ()), ("v1", ())];
+
+/// Reads the document and the variables of Routr v1. Mistakes are noted.
+pub(crate) fn convert(root: &Node, env: &Env, reading: &Reading) -> Converted {
+    let folder = Path::new(&root.place.source.name).parent().unwrap_or(Path::new("")).to_owned();
+    let edition = data_source::edition(root, env, &folder);
+    let root = variables::overlay(root, env, edition);
+    let mut out = Conversion {
+        edition,
+        folder,
+        reading,
+        env,
+        tree: Tree::new(root.place.clone()),
+        warnings: Vec::new(),
+        tls_listens: false,
+    };
+    if let Some(top) = reading.fields("the configuration", &root) {
+        if top.choice("apiVersion", &VERSIONS).is_none() && root.get("apiVersion").is_none() {
+            let help = "write `apiVersion: v1beta1`".to_owned();
+            top.error("apiVersion", "the apiVersion is required", Some(help));
+        }
+        if let Some(metadata) = top.map("metadata") {
+            if let Some(node) = metadata.node("userAgent") {
+                out.warn("metadata.userAgent", node, "trunks are not registered at with a name of one's own");
+            }
+            metadata.finish_open();
+        }
+        match top.map("spec") {
+            Some(spec) => {
+                out.spec(&spec);
+                spec.finish();
+            }
+            None if root.get("spec").is_none() => top.error("spec", "the spec is required", None),
+            None => {}
+        }
+        // Some keep `kind: Config` or notes of their own here.
+        top.finish_open();
+    }
+    variables::salt(env, edition, &mut out.tree);
+    Converted { node: out.tree.into_node(), document: root.to_json(), warnings: out.warnings }
+}
+
+/// A conversion in progress.
+struct Conversion<'r> {
+    edition: Edition,
+    /// The folder of the configuration.
+    folder: std::path::PathBuf,
+    reading: &'r Reading,
+    env: &'r Env,
+    tree: Tree,
+    warnings: Vec<String>,
+    /// Does anything listen with TLS?
+    tls_listens: bool,
+}
+
+impl Conversion<'_> {
+    /// Tells that a key is not honoured.
+    fn warn(&mut self, key: &str, node: &Node, why: &str) {
+        self.warnings.push(format!("{}: `{key}` is not honoured: {why}", node.place));
+    }
+}

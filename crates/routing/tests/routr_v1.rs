@@ -1,0 +1,126 @@
+//! A folder of Routr v1, routed: what its own tests call intra-domain, inter-domain, egress and ingress.
+
+mod common;
+
+use common::{World, register, request};
+use trunkline_model::AccessControlList;
+use trunkline_model::dialect::v1::{self, Collection, Edition};
+use trunkline_model::document::Source;
+
+const FILES: [(Collection, &str); 5] = [
+    (
+        Collection::Domains,
+        "- {apiVersion: v1, kind: Domain, metadata: {name: A}, spec: {context: {domainUri: sip.local, egressPolicy: {rule: '.{5,}', numberRef: line}}}}
+- {apiVersion: v1, kind: Domain, metadata: {name: B}, spec: {context: {domainUri: sip2.local, accessControlList: {deny: [10.0.0.0/8], allow: [10.0.0.99]}}}}",
+    ),
+    (
+        Collection::Agents,
+        "- {apiVersion: v1, kind: Agent, metadata: {name: A}, spec: {credentials: {username: '1001', secret: x}, domains: [sip.local]}}
+- {apiVersion: v1, kind: Agent, metadata: {name: B}, spec: {credentials: {username: '1002', secret: x}, domains: [sip.local]}}
+- {apiVersion: v1, kind: Agent, metadata: {name: C}, spec: {credentials: {username: '4001', secret: x}, domains: [sip2.local]}}",
+    ),
+    (
+        Collection::Gateways,
+        "- {apiVersion: v1, kind: Gateway, metadata: {name: G, ref: gw}, spec: {host: sip.provider.net, transport: tcp, credentials: {username: u, secret: s}}}",
+    ),
+    (
+        Collection::Numbers,
+        "- {apiVersion: v1, kind: Number, metadata: {ref: line, gwRef: gw}, spec: {location: {telUrl: 'tel:0000000000', aorLink: 'sip:1001@sip.local'}}}",
+    ),
+    (
+        Collection::Peers,
+        "- {apiVersion: v1, kind: Peer, metadata: {name: P}, spec: {device: astserver, credentials: {username: ast, secret: x}}}",
+    ),
+];
+
+/// As a configuration of Routr v1 sets the router.
+fn world() -> World {
+    let files = FILES.map(|(collection, text)| (collection, Source::new("v1.yml", text)));
+    let read = v1::load(&files, Edition::Late, &mut |_, _| Ok("$argon2".into()));
+    let mut world = World::new();
+    world.tables = read.unwrap_or_else(|report| panic!("{report}")).tables;
+    world.options.peers_use_policies = true;
+    for aor in ["sip:1001@sip.local", "sip:1002@sip.local", "sip:4001@sip2.local", "sip:ast@astserver"] {
+        let user = aor.trim_start_matches("sip:").split('@').next().unwrap_or_default();
+        world.register(aor, &format!("sip:{user}@198.51.100.50"), 1000);
+    }
+    world.source = "198.51.100.50:5060".parse().expect("an address");
+    world
+}
+
+#[test]
+fn calls_are_not_authenticated_and_go_where_routr_sends_them() {
+    let world = world();
+    let egress = "sip:17853178070@sip.provider.net;transport=tcp";
+    for (what, from, to, want) in [
+        ("intra-domain", "1001@sip.local", "1002@sip.local", "agent-to-agent: sip:1002@198.51.100.50"),
+        ("inter-domain", "1001@sip.local", "4001@sip2.local", "agent-to-agent: sip:4001@198.51.100.50"),
+        ("to a peer", "1001@sip.local", "ast@sip.local", "agent-to-peer: sip:ast@198.51.100.50"),
+        ("to a peer's device", "1001@sip.local", "ast@astserver", "agent-to-peer: sip:ast@198.51.100.50"),
+        ("egress", "1001@sip.local", "17853178070@sip.local", &*format!("agent-to-pstn: {egress}")),
+        ("a peer's egress", "ast@astserver", "17853178070@sip.local", &*format!("peer-to-pstn: {egress}")),
+        (
+            "ingress",
+            "17853178070@a.example",
+            "0000000000@sip.provider.net",
+            "from-pstn: sip:1001@198.51.100.50",
+        ),
+        (
+            "ingress to us",
+            "17853178070@a.example",
+            "0000000000@192.0.2.1",
+            "from-pstn: sip:1001@198.51.100.50",
+        ),
+        ("a number by tel", "17853178070@a.example", "tel:0000000000", "from-pstn: sip:1001@198.51.100.50"),
+        (
+            "a number from within",
+            "1002@sip.local",
+            "0000000000@sip.local",
+            "agent-to-agent: sip:1001@198.51.100.50",
+        ),
+        ("no agent, no rule", "1001@sip.local", "1003@sip.local", "404"),
+        ("no way out of there", "4001@sip2.local", "17853178070@sip2.local", "404"),
+        ("a host of nobody's", "1001@sip.local", "bob@b.example", "404"),
+        ("a stranger to an agent", "mallory@a.example", "1001@sip.local", "403"),
+        ("a stranger out", "mallory@a.example", "17853178070@sip.local", "403"),
+        ("a stranger through", "mallory@a.example", "bob@b.example", "403"),
+    ] {
+        let got = world.invite(from, to);
+        assert_eq!(got.short(), want, "{what}:\n{}", got.story);
+    }
+    let out = world.invite("1001@sip.local", "17853178070@sip.local");
+    assert_eq!(out.header("P-Asserted-Identity"), ["<sip:0000000000@sip.provider.net;user=phone>"]);
+    assert!(out.header("Remote-Party-ID")[0].starts_with("<sip:0000000000@sip.provider.net>"));
+}
+
+#[test]
+fn who_registers_is_authenticated() {
+    let world = world();
+    for (domain, user) in [("sip.local", "1001@sip.local"), ("astserver", "ast@astserver")] {
+        let got = world.ask(&register(domain, user, user));
+        assert_eq!(got.short(), format!("challenge 401 {domain}"), "{user}:\n{}", got.story);
+    }
+    let nobody = world.ask(&register("sip.local", "9999@sip.local", "9999@sip.local"));
+    assert_eq!(nobody.short(), "challenge 401 sip.local", "like any other");
+}
+
+#[test]
+fn lists_of_domains_and_of_the_exchange() {
+    let mut world = world();
+    world.source = "10.0.0.5:5060".parse().expect("an address");
+    assert_eq!(world.invite("4001@sip2.local", "1001@sip.local").short(), "403", "denied by its domain");
+    assert!(world.invite("1001@sip.local", "1002@sip.local").short().starts_with("agent-to-agent"));
+    world.source = "10.0.0.99:5060".parse().expect("an address");
+    assert!(world.invite("4001@sip2.local", "1001@sip.local").short().starts_with("agent-to-agent"));
+    let mut deny = vec!["10.0.0.0/24".parse().expect("a network")];
+    let mut allow = Vec::new();
+    v1::with_default(Edition::Late, &mut allow, &mut deny);
+    world.options.access = Some(AccessControlList::new("all", allow, deny));
+    for method in ["INVITE", "MESSAGE", "OPTIONS"] {
+        let got = world.ask(&request(method, "1001@sip.local", "1002@sip.local", ""));
+        assert_eq!(got.short(), "403", "{method}: {}", got.story);
+    }
+    assert_eq!(world.ask(&register("sip.local", "1001@sip.local", "1001@sip.local")).short(), "403");
+    world.source = "198.51.100.50:5060".parse().expect("an address");
+    assert!(world.invite("1001@sip.local", "1002@sip.local").short().starts_with("agent-to-agent"));
+}

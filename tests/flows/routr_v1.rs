@@ -1,0 +1,251 @@
+//! An exchange on the folder of a Routr v1, in both editions: its phones, gateway, numbers; what changes while it
+//! runs; what is said about mistakes.
+
+use std::time::Duration;
+
+use trunkline_tests::{Exchange, Ua, Wire, exchange_command, free_port, wait_for, wait_for_every};
+
+const DOMAIN: &str = "sip.local";
+const NUMBER: &str = "17066041487";
+
+/// Which releases of Routr v1 wrote the folder.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Edition {
+    /// 1.0.0-rc1 and rc2.
+    Rc2,
+    /// rc4 to 1.2.8.
+    Late,
+}
+
+use Edition::{Late, Rc2};
+
+/// A folder of a Routr v1, and the ports it names.
+struct Folder {
+    edition: Edition,
+    sip: u16,
+    rest: u16,
+    gateway: u16,
+    /// More lines of `spec`, two spaces in.
+    spec: String,
+}
+
+impl Folder {
+    fn new(edition: Edition) -> Folder {
+        Folder { edition, sip: free_port(), rest: free_port(), gateway: free_port(), spec: String::new() }
+    }
+
+    fn config(&self) -> String {
+        let parameters = match self.edition {
+            Rc2 => "{path: config}",
+            Late => "path=config",
+        };
+        format!(
+            "apiVersion: v1beta1\nmetadata: {{userAgent: Test v1}}\nspec:\n  bindAddr: 127.0.0.1\n  dataSource:\n    provider: files_data_provider\n    parameters: {parameters}\n  restService:\n    bindAddr: 127.0.0.1\n    port: {}\n  transport:\n    - {{protocol: udp, port: {sip}}}\n    - {{protocol: tcp, port: {sip}}}\n{}",
+            self.rest,
+            self.spec,
+            sip = self.sip,
+        )
+    }
+
+    /// Path and text of each file.
+    fn files(&self) -> Vec<(&'static str, String)> {
+        let (number, kind, reference) = match self.edition {
+            Rc2 => ("config/dids.yml", "DID", "didRef"),
+            Late => ("config/numbers.yml", "Number", "numberRef"),
+        };
+        let gateway = match self.edition {
+            Rc2 => format!("host: '127.0.0.1:{}'", self.gateway),
+            Late => format!("host: 127.0.0.1\n    port: {}", self.gateway),
+        };
+        let agents = ["1001", "1002"].map(agent).concat();
+        vec![
+            ("config/config.yml", self.config()),
+            (
+                "config/users.yml",
+                "- apiVersion: v1beta1\n  kind: User\n  metadata:\n    name: Operator\n  spec:\n    credentials:\n      username: admin\n      secret: changeit\n".into(),
+            ),
+            ("config/agents.yml", agents),
+            (
+                "config/domains.yml",
+                format!("- apiVersion: v1beta1\n  kind: Domain\n  metadata:\n    name: Office\n  spec:\n    context:\n      domainUri: {DOMAIN}\n      egressPolicy:\n        rule: '.{{5,}}'\n        {reference}: main-line\n"),
+            ),
+            (
+                "config/gateways.yml",
+                format!("- apiVersion: v1beta1\n  kind: Gateway\n  metadata:\n    name: Provider\n    ref: provider\n  spec:\n    {gateway}\n    transport: udp\n    credentials:\n      username: account\n      secret: hidden\n"),
+            ),
+            (
+                number,
+                format!("- apiVersion: v1beta1\n  kind: {kind}\n  metadata:\n    name: Main line\n    ref: main-line\n    gwRef: provider\n    geoInfo:\n      city: Durham\n      country: USA\n      countryISOCode: US\n  spec:\n    location:\n      telUrl: 'tel:{NUMBER}'\n      aorLink: 'sip:1002@{DOMAIN}'\n"),
+            ),
+        ]
+    }
+
+    fn start(&self, env: &[(&str, &str)]) -> Exchange {
+        let files = self.files();
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        Exchange::start_routr_v1(self.sip, &files, env)
+    }
+}
+
+fn agent(user: &str) -> String {
+    format!(
+        "- apiVersion: v1beta1\n  kind: Agent\n  metadata:\n    name: Agent {user}\n  spec:\n    credentials:\n      username: '{user}'\n      secret: 'pw-{user}'\n    domains:\n      - {DOMAIN}\n"
+    )
+}
+
+fn phone(exchange: &Exchange, user: &str) -> Ua {
+    Ua::udp(exchange.udp(), user, DOMAIN, &format!("pw-{user}"))
+}
+
+fn registered(exchange: &Exchange, user: &str) -> Ua {
+    let mut ua = phone(exchange, user);
+    let answer = ua.register(600);
+    assert_eq!(answer.status(), 200, "{user}: {}", answer.start);
+    ua
+}
+
+fn at(user: &str) -> String {
+    format!("sip:{user}@{DOMAIN}")
+}
+
+/// The caller's call rings there, is answered and ended; nobody is challenged.
+fn talk(caller: &mut Ua, to: &str, callee: &mut Ua) {
+    let invite = caller.invite(to);
+    caller.send(&invite);
+    let seen = callee.request_of("INVITE");
+    let ok = callee.accept(&seen);
+    let answer = caller.status_for(&invite, 200);
+    let mut dialog = trunkline_tests::Dialog::of_caller(&invite, &answer);
+    let ack = dialog.request(caller, "ACK");
+    caller.send(&ack);
+    callee.request_of("ACK");
+    let bye = dialog.request(caller, "BYE");
+    caller.send(&bye);
+    let ended = callee.request_of("BYE");
+    assert_eq!(ended.call_id(), ok.call_id());
+    callee.respond(&ended, 200, "OK");
+    caller.status_for(&bye, 200);
+}
+
+fn phones_call_each_other(edition: Edition) {
+    let exchange = Folder::new(edition).start(&[]);
+    let mut wrong = Ua::udp(exchange.udp(), "1001", DOMAIN, "guess");
+    assert_ne!(wrong.register(600).status(), 200, "who registers is authenticated");
+    let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    talk(&mut one, &at("1002"), &mut two);
+    talk(&mut two, &at("1001"), &mut one);
+    // An own address stands for the first domain.
+    talk(&mut one, &format!("sip:1002@{}", exchange.udp()), &mut two);
+    for (to, status) in [(at("1003"), 404), ("sip:somebody@elsewhere.example".into(), 404)] {
+        let invite = one.invite(&to);
+        one.send(&invite);
+        let answer = one.status_for(&invite, status);
+        one.acknowledge_failure(&invite, &answer);
+    }
+}
+
+#[test]
+fn phones_of_an_early_folder_call_each_other() {
+    phones_call_each_other(Rc2);
+}
+
+#[test]
+fn phones_of_a_late_folder_call_each_other() {
+    phones_call_each_other(Late);
+}
+
+fn out_and_in(edition: Edition) {
+    let folder = Folder::new(edition);
+    let exchange = folder.start(&[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]);
+    let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
+    // Out: the egress policy's number calls, and the gateway's challenge is answered with its own credentials.
+    let invite = one.invite(&at("17853178070"));
+    one.send(&invite);
+    let first = gateway.request_of("INVITE");
+    assert!(first.uri().starts_with("sip:17853178070@127.0.0.1"), "{}", first.uri());
+    let identity = first.get("P-Asserted-Identity").expect("who calls").to_owned();
+    assert!(identity.contains(&format!("<sip:{NUMBER}@127.0.0.1")), "{identity}");
+    let challenge = "Digest realm=\"provider.test\", nonce=\"n0nce\", algorithm=MD5, qop=\"auth\"";
+    let refusal = gateway.response(&first, 401, "Unauthorized").with("WWW-Authenticate", challenge);
+    gateway.send(&refusal);
+    gateway.request_of("ACK");
+    let second = gateway.request_of("INVITE");
+    assert!(second.get("Authorization").is_some_and(|a| a.contains("username=\"account\"")), "{second:?}");
+    gateway.accept(&second);
+    let answer = one.status_for(&invite, 200);
+    let ack = trunkline_tests::Dialog::of_caller(&invite, &answer).request(&one, "ACK");
+    one.send(&ack);
+    gateway.request_of("ACK");
+    // In: the number rings its agent, wherever the gateway calls from.
+    let mut elsewhere = Ua::udp(exchange.udp(), "19195551212", "provider.test", "");
+    for host in [DOMAIN.to_owned(), exchange.udp().to_string()] {
+        talk(&mut elsewhere, &format!("sip:{NUMBER}@{host}"), &mut two);
+    }
+    // And nothing else: it is no way through.
+    for (to, status) in [(at("1002"), 403), (at("17853178070"), 403), ("sip:a@b.example".into(), 403)] {
+        let invite = elsewhere.invite(&to);
+        elsewhere.send(&invite);
+        let answer = elsewhere.status_for(&invite, status);
+        elsewhere.acknowledge_failure(&invite, &answer);
+    }
+}
+
+#[test]
+fn out_by_the_egress_policy_and_in_by_a_did() {
+    out_and_in(Rc2);
+}
+
+#[test]
+fn out_by_the_egress_policy_and_in_by_a_number() {
+    out_and_in(Late);
+}
+
+#[test]
+fn a_new_agent_is_taken_up_and_a_broken_file_refused_with_its_place() {
+    let exchange = Folder::new(Late).start(&[]);
+    let file = exchange.folder().join("config/agents.yml");
+    let write = |text: &str| std::fs::write(&file, text).expect("written");
+    let status = |user: &str| phone(&exchange, user).register(600).status();
+    let all = ["1001", "1002", "1003"].map(agent).concat();
+    write(&all);
+    // Failed guesses are slowed, so they are few here.
+    wait_for_every(Duration::from_millis(500), "the new agent", Duration::from_secs(10), || {
+        (status("1003") == 200).then_some(())
+    });
+    write(&format!(
+        "{all}- apiVersion: v1beta1\n  kind: Agent\n  metadata: {{name: X}}\n  spec:\n    domians: [{DOMAIN}]\n"
+    ));
+    wait_for("a word about the mistake", Duration::from_secs(10), || {
+        let log = exchange.log();
+        (log.contains("config/agents.yml:35:5") && log.contains("did you mean `domains`")).then_some(())
+    });
+    assert_eq!(status("1003"), 200, "what was in force stays");
+}
+
+#[test]
+fn the_operators_commands_read_it() {
+    let exchange = Folder::new(Rc2).start(&[]);
+    let run = |words: &[&str]| {
+        let output = exchange_command(&exchange).args(words).output().expect("the command runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
+    };
+    let config = ["--config", "config/config.yml"];
+    let (code, said) = run(&["check", config[0], config[1]]);
+    assert!(code == Some(0) && said.contains("2 agents"), "{said}");
+    assert!(said.contains("`metadata.userAgent` is not honoured"), "{said}");
+    let (code, said) = run(&["serve", "--print-config", config[0], config[1]]);
+    assert!(
+        code == Some(0) && said.contains("data: routr-v1-rc2:config  # config/config.yml:7:17"),
+        "{said}"
+    );
+    let (code, said) = run(&["agents", "list", config[0], config[1]]);
+    assert!(code == Some(0) && said.contains("1001"), "{said}");
+    let (code, said) = run(&["export", config[0], config[1]]);
+    assert!(code == Some(0) && said.contains("kind: Trunk") && said.contains("apiVersion: v2"), "{said}");
+    std::fs::write(exchange.folder().join("config/bad.yml"), "apiVersion: v1\nspec:\n  restServce: {}\n")
+        .expect("written");
+    let (code, said) = run(&["check", config[0], "config/bad.yml"]);
+    assert!(code == Some(64) && said.contains("bad.yml:3:3") && said.contains("restService"), "{said}");
+}
