@@ -1,107 +1,77 @@
 //! May they: lists of addresses, then a digest.
 
 use trunkline_model::{AccessControlList, Credentials, Domain};
-use trunkline_sip::Method;
 
 use crate::explain::Fact;
 use crate::lookup::{Lookup, Step, Verdict};
 use crate::party::Party;
-use crate::plan::{Outcome, Plan};
-use crate::request::Request;
-use crate::route::{Route, State};
+use crate::plan::Outcome;
+use crate::route::State;
+use crate::turn::Turn;
 
-impl<'s> Route<'s> {
+impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// Asks for the next thing the caller has to pass.
-    pub(crate) fn ask_access<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
-    where
-        's: 'x,
-    {
-        if request.diversion.is_some() && !matches!(self.caller, Party::Unknown) {
+    pub(crate) fn ask_access(&mut self) -> Step<'x> {
+        if self.request.diversion.is_some() && !matches!(self.caller, Party::Unknown) {
             self.note(Fact::AdmittedBefore);
-            return self.admitted(request, plan);
+            return self.admitted();
         }
         if let Some(&acl) = self.access.acls.get(self.access.passed) {
             return self.need(State::Acl, Lookup::Acl(acl));
         }
         if !self.access.digest {
             self.note(Fact::NotChallenged);
-            return self.admitted(request, plan);
+            return self.admitted();
         }
         match (self.access.credentials, self.caller) {
             (Some(credentials), _) => self.need(State::Credentials, Lookup::Credentials(credentials)),
             (None, Party::Unknown) => self.ask_verdict(),
             (None, _) => {
                 self.note(Fact::NoCredentials);
-                self.reply(plan, 403)
+                self.reply(403)
             }
         }
     }
 
     /// A list that is referred to but does not exist lets nobody pass.
-    pub(crate) fn acl<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        acl: Option<&'s AccessControlList>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn acl(&mut self, acl: Option<&'s AccessControlList>) -> Step<'x> {
         match acl {
-            Some(acl) if acl.allows(request.flow.remote.ip()) => {
+            Some(acl) if acl.allows(self.request.flow.remote.ip()) => {
                 self.note(Fact::AclAllows(acl));
                 self.access.passed += 1;
-                self.ask_access(request, plan)
+                self.ask_access()
             }
             Some(acl) => {
                 self.note(Fact::AclDenies(acl));
-                self.reply(plan, 403)
+                self.reply(403)
             }
             None => {
                 self.note(Fact::AclMissing);
-                self.reply(plan, 403)
+                self.reply(403)
             }
         }
     }
 
-    pub(crate) fn credentials<'x>(
-        &mut self,
-        plan: &mut Plan,
-        credentials: Option<&'s Credentials>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn credentials(&mut self, credentials: Option<&'s Credentials>) -> Step<'x> {
         if credentials.is_none() {
             self.note(Fact::NoCredentials);
-            return self.reply(plan, 403);
+            return self.reply(403);
         }
         self.access.secret = credentials;
         self.ask_verdict()
     }
 
-    fn ask_verdict<'x>(&mut self) -> Step<'x>
-    where
-        's: 'x,
-    {
+    fn ask_verdict(&mut self) -> Step<'x> {
         let credentials = self.access.secret;
         self.need(State::Verdict, Lookup::Authenticate { credentials })
     }
 
-    pub(crate) fn verdict<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        verdict: Verdict,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn verdict(&mut self, verdict: Verdict) -> Step<'x> {
         let known = self.access.secret.is_some();
         let stale = match verdict {
             Verdict::Accepted if known => {
                 self.note(Fact::Authenticated);
-                return self.admitted(request, plan);
+                return self.admitted();
             }
             Verdict::Missing => {
                 self.note(Fact::ChallengeDue);
@@ -113,26 +83,25 @@ impl<'s> Route<'s> {
             }
             Verdict::Accepted | Verdict::Wrong => {
                 self.note(Fact::WrongDigest);
-                if !known && request.options.reveal_unknown_users {
-                    return self.reply(plan, 403);
+                if !known && self.request.options.reveal_unknown_users {
+                    return self.reply(403);
                 }
                 false
             }
             Verdict::Throttled(seconds) => {
                 self.note(Fact::Throttled);
                 let outcome = Outcome::Reply { code: 503, reason: None, retry_after: Some(seconds) };
-                return self.end(plan, outcome);
+                return self.end(outcome);
             }
         };
         let domain = self.caller_domain.or(self.target_domain);
         let default = &Domain::DEFAULT_ALGORITHMS[..];
         for &algorithm in domain.map_or(default, |d| &d.algorithms) {
-            if !plan.algorithms.contains(&algorithm) {
-                let _ = plan.algorithms.try_push(algorithm);
+            if !self.plan.algorithms.contains(&algorithm) {
+                let _ = self.plan.algorithms.try_push(algorithm);
             }
         }
-        let registers = request.message.method() == Some(Method::Register);
-        let proxy = !registers && request.options.proxy_challenge;
-        self.end(plan, Outcome::Challenge { proxy, stale })
+        let proxy = !self.request.registers() && self.request.options.proxy_challenge;
+        self.end(Outcome::Challenge { proxy, stale })
     }
 }

@@ -4,17 +4,17 @@ use std::io::Write;
 
 use trunkline_sip::{HeaderName, Span};
 
-use crate::plan::{Plan, push_header};
+use crate::plan::push_header;
 use crate::request::Request;
-use crate::route::Route;
+use crate::turn::Turn;
 
-impl Route<'_> {
+impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// Adds one Diversion per AOR that did not take the call, the last on top, and the way in History-Info.
-    pub(crate) fn write_history(&self, request: &Request<'_>, plan: &mut Plan) {
+    pub(crate) fn write_history(&mut self) {
         // A diversion is rare and its texts short: here memory is taken.
         let mut passed: Vec<(String, u16)> = Vec::new();
         let mut last = String::new();
-        if let Some(diversion) = request.diversion {
+        if let Some(diversion) = self.request.diversion {
             passed.push((diversion.from.to_owned(), diversion.cause));
             diversion.to.clone_into(&mut last);
         }
@@ -31,11 +31,11 @@ impl Route<'_> {
             let value = format!("<{aor}>;reason={};counter=1", reason(*cause));
             push_header(&mut lines, "Diversion", value.as_bytes());
         }
-        match request.message.header_line(HeaderName::Diversion) {
-            Some(top) => plan.replace(Span { start: top.line.start, end: top.line.start }, &lines),
-            None => plan.add_lines(&lines),
+        match self.request.message.header_line(HeaderName::Diversion) {
+            Some(top) => self.plan.replace(Span { start: top.line.start, end: top.line.start }, &lines),
+            None => self.plan.add_lines(&lines),
         }
-        plan.add_header("History-Info", &history(&last_index(request), &passed, &last));
+        self.plan.add_header("History-Info", &history(&last_index(self.request), &passed, &last));
     }
 }
 

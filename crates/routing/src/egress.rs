@@ -8,53 +8,48 @@ use crate::explain::Fact;
 use crate::headers::{withholds_identity, write_identity};
 use crate::lookup::{Lookup, Step};
 use crate::party::{Direction, Party};
-use crate::plan::{Outcome, Plan};
+use crate::plan::Outcome;
 use crate::request::Request;
-use crate::route::{Route, State};
+use crate::route::State;
 use crate::target::{NextHop, Target, Text};
+use crate::turn::Turn;
 
 /// What a peer is told whose call out names no number. The wording is Routr's.
 const NO_DOD_NUMBER: &str = "Missing or empty 'X-DOD-Number' header required for peer-to-pstn routing";
 
-impl<'s> Route<'s> {
+impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// Nothing of ours has the called name: does the caller have a way out?
-    pub(crate) fn ask_egress<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
-    where
-        's: 'x,
-    {
-        let wants_privacy = withholds_identity(&request.message);
+    pub(crate) fn ask_egress(&mut self) -> Step<'x> {
+        let wants_privacy = withholds_identity(&self.request.message);
         match self.caller {
             Party::Agent(agent, _) => {
                 self.egress.private = agent.privacy == Privacy::Private || wants_privacy;
-                self.ask_policy(request, plan)
+                self.ask_policy()
             }
             Party::Peer(_) => {
-                let dod = request.message.other_header("X-DOD-Privacy").unwrap_or_default();
+                let dod = self.request.message.other_header("X-DOD-Privacy").unwrap_or_default();
                 self.egress.private = dod.eq_ignore_ascii_case(b"id") || wants_privacy;
-                match request.message.other_header("X-DOD-Number") {
+                match self.request.message.other_header("X-DOD-Number") {
                     Some(number) if !number.is_empty() => self.need(State::DodNumber, Lookup::Number(number)),
-                    _ if request.options.peers_use_policies && self.target_domain.is_some() => {
+                    _ if self.request.options.peers_use_policies && self.target_domain.is_some() => {
                         self.egress.by_policy = true;
-                        self.ask_policy(request, plan)
+                        self.ask_policy()
                     }
                     _ => {
                         self.note(Fact::NoDodNumber);
                         let reason = Some(NO_DOD_NUMBER);
-                        self.end(plan, Outcome::Reply { code: 400, reason, retry_after: None })
+                        self.end(Outcome::Reply { code: 400, reason, retry_after: None })
                     }
                 }
             }
             Party::Pstn(..) | Party::Unknown | Party::Sibling => {
                 self.note(Fact::CalleeUnknown);
-                self.reply(plan, 404)
+                self.reply(404)
             }
         }
     }
 
-    pub(crate) fn dod_number<'x>(&mut self, plan: &mut Plan, number: Option<&'s Number>) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn dod_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
         match number.map(|n| (n, &n.trunk)) {
             Some((number, Some(trunk))) => {
                 self.egress.matched = true;
@@ -63,98 +58,78 @@ impl<'s> Route<'s> {
             }
             Some((_, None)) => {
                 self.note(Fact::Dangling);
-                self.reply(plan, 503)
+                self.reply(503)
             }
             None => {
                 self.note(Fact::CalleeUnknown);
                 let reason = Some("No Number found for X-DOD-Number");
-                self.end(plan, Outcome::Reply { code: 404, reason, retry_after: None })
+                self.end(Outcome::Reply { code: 404, reason, retry_after: None })
             }
         }
     }
 
     /// The next policy whose rule matches: the first is the way out, later ones take over when its trunk fails.
-    fn ask_policy<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
-    where
-        's: 'x,
-    {
+    fn ask_policy(&mut self) -> Step<'x> {
         let domain = if self.egress.by_policy { self.target_domain } else { self.caller_domain };
         let policies = domain.map_or(&[][..], |d| &d.egress_policies);
         while let Some(policy) = policies.get(self.egress.next_policy) {
             self.egress.next_policy += 1;
-            if !self.egress.tried.is_full() && policy.rule.is_match(&request.callee) {
+            if !self.egress.tried.is_full() && policy.rule.is_match(&self.request.callee) {
                 self.note(Fact::Policy(policy));
                 self.egress.matched = true;
                 return self.need(State::PolicyNumber, Lookup::NumberByRef(&policy.number));
             }
         }
-        self.end_egress(request, plan)
+        self.end_egress()
     }
 
-    pub(crate) fn policy_number<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        number: Option<&'s Number>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn policy_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
         let Some((number, trunk)) = number.and_then(|n| Some((n, n.trunk.as_ref()?))) else {
             self.note(Fact::Dangling);
-            return self.ask_policy(request, plan);
+            return self.ask_policy();
         };
         if self.egress.tried.contains(&trunk) {
-            return self.ask_policy(request, plan);
+            return self.ask_policy();
         }
         self.egress.number = Some(number);
         self.need(State::EgressTrunk, Lookup::Trunk(trunk))
     }
 
-    pub(crate) fn egress_trunk<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        trunk: Option<&'s Trunk>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn egress_trunk(&mut self, trunk: Option<&'s Trunk>) -> Step<'x> {
         let Some(trunk) = trunk else {
             self.note(Fact::Dangling);
-            return self.next_way(request, plan);
+            return self.next_way();
         };
         let _ = self.egress.tried.try_push(&trunk.reference);
         if !trunk.uris.iter().any(|u| u.enabled) {
             self.note(Fact::NoDestination(trunk));
-            return self.next_way(request, plan);
+            return self.next_way();
         }
         self.egress.trunk = Some(trunk);
         self.need(State::Qualified, Lookup::TrunkState(trunk))
     }
 
     /// Lines up the destinations of a trunk.
-    pub(crate) fn trunk_state<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan, down: u64) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn trunk_state(&mut self, down: u64) -> Step<'x> {
         let (Some(trunk), Some(number)) = (self.egress.trunk, self.egress.number) else {
-            return self.reply(plan, 500);
+            return self.reply(500);
         };
         self.note(Fact::OutBy(number));
         self.note(Fact::OutThrough(trunk));
         if self.callee.reference().is_none() {
             self.callee = Party::Pstn(trunk, Some(number));
         }
-        let private = self.egress.private && !request.options.privacy_always_none;
-        for place in order(&trunk.uris, down, request.random) {
+        let private = self.egress.private && !self.request.options.privacy_always_none;
+        for place in order(&trunk.uris, down, self.request.random) {
             let Some(uri) = trunk.uris.get(usize::from(place)) else { continue };
-            let group = plan.targets.as_slice().len().min(255) as u8;
-            let host = plan.targets.put(uri.host.as_bytes());
-            let request_uri = plan.targets.write(|out| write_uri(out, request, uri));
-            let headers =
-                plan.targets.write(|out| write_identity(out, request, number.digits(), &uri.host, private));
-            plan.targets.push(Target {
+            let group = self.plan.targets.as_slice().len().min(255) as u8;
+            let host = self.plan.targets.put(uri.host.as_bytes());
+            let request_uri = self.plan.targets.write(|out| write_uri(out, self.request, uri));
+            let headers = self
+                .plan
+                .targets
+                .write(|out| write_identity(out, self.request, number.digits(), &uri.host, private));
+            self.plan.targets.push(Target {
                 uri: request_uri,
                 flow: None,
                 flow_only: false,
@@ -172,39 +147,31 @@ impl<'s> Route<'s> {
                 binding_id: 0,
             });
         }
-        self.next_way(request, plan)
+        self.next_way()
     }
 
     /// An agent's call may have further ways; a peer that named a number named the only one.
-    fn next_way<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
-    where
-        's: 'x,
-    {
+    fn next_way(&mut self) -> Step<'x> {
         match self.caller {
-            Party::Agent(..) => self.ask_policy(request, plan),
-            Party::Peer(_) if self.egress.by_policy => self.ask_policy(request, plan),
-            Party::Peer(_) | Party::Pstn(..) | Party::Unknown | Party::Sibling => {
-                self.end_egress(request, plan)
-            }
+            Party::Agent(..) => self.ask_policy(),
+            Party::Peer(_) if self.egress.by_policy => self.ask_policy(),
+            Party::Peer(_) | Party::Pstn(..) | Party::Unknown | Party::Sibling => self.end_egress(),
         }
     }
 
-    fn end_egress<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
-    where
-        's: 'x,
-    {
-        if plan.targets.as_slice().is_empty() {
+    fn end_egress(&mut self) -> Step<'x> {
+        if self.plan.targets.as_slice().is_empty() {
             if self.egress.matched {
-                return self.reply(plan, 503);
+                return self.reply(503);
             }
             self.note(Fact::NoPolicy);
-            return self.reply(plan, 404);
+            return self.reply(404);
         }
         let direction = match self.caller {
             Party::Peer(_) => Direction::PeerToPstn,
             Party::Agent(..) | Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::AgentToPstn,
         };
-        self.forward(request, plan, direction)
+        self.forward(direction)
     }
 }
 

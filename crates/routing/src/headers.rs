@@ -7,84 +7,73 @@ use crate::lookup::Step;
 use crate::party::{Direction, Party};
 use crate::plan::{Plan, push_header};
 use crate::request::Request;
-use crate::route::Route;
+use crate::turn::Turn;
 
 /// Headers of ours that nobody from outside may set.
 const OURS: [&[u8]; 4] = [b"X-Gateway-Auth", b"X-Connect-Token", b"X-Edgeport-Ref", b"X-Call-Direction"];
 
-impl<'s> Route<'s> {
+impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// The end of a call that goes on: what is taken out of the request and what is put in.
-    pub(crate) fn forward<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        direction: Direction,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
-        plan.direction = Some(direction);
-        plan.add_header("X-Call-Direction", direction.as_str().as_bytes());
+    pub(crate) fn forward(&mut self, direction: Direction) -> Step<'x> {
+        self.plan.direction = Some(direction);
+        self.plan.add_header("X-Call-Direction", direction.as_str().as_bytes());
         if let Some(number) = self.number.flatten() {
             for (name, value) in &number.extra_headers {
-                plan.add_header(name, value.as_bytes());
+                self.plan.add_header(name, value.as_bytes());
             }
         }
-        if request.diversion.is_some() || !self.diverted.is_empty() {
-            self.write_history(request, plan);
+        if self.request.diversion.is_some() || !self.diverted.is_empty() {
+            self.write_history();
         }
-        if request.options.enforce_e164 {
-            rewrite_number(plan, request, request.from_uri.user, &request.caller);
-            let to = request.to.as_ref().and_then(|to| to.uri.user);
+        if self.request.options.enforce_e164 {
+            rewrite_number(self.plan, self.request, self.request.from_uri.user, &self.request.caller);
+            let to = self.request.to.as_ref().and_then(|to| to.uri.user);
             if let Some(number) = to.and_then(crate::e164::normalise) {
-                rewrite_number(plan, request, to, &number);
+                rewrite_number(self.plan, self.request, to, &number);
             }
         }
-        self.forward_relayed(request, plan)
+        self.forward_relayed()
     }
 
     /// The same without additions of ours.
-    pub(crate) fn forward_relayed<'x>(&mut self, request: &'x Request<'_>, plan: &mut Plan) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn forward_relayed(&mut self) -> Step<'x> {
         let trusted = match self.caller {
             Party::Peer(_) | Party::Pstn(..) | Party::Sibling => true,
             Party::Agent(..) | Party::Unknown => false,
         };
-        let leaves = matches!(plan.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
+        let leaves = matches!(self.plan.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
         let sibling = matches!(self.caller, Party::Sibling);
         // A phone is not to be trusted with what the caller withholds (RFC 3325 §7).
-        let withheld = matches!(self.callee, Party::Agent(..)) && withholds_identity(&request.message);
-        for header in request.message.index.headers() {
+        let withheld = matches!(self.callee, Party::Agent(..)) && withholds_identity(&self.request.message);
+        for header in self.request.message.index.headers() {
             let out = match header.name {
                 // Asserted by whom we do not trust (RFC 3325 §5), or about to be replaced by what we assert.
                 HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => !trusted || leaves || withheld,
                 HeaderName::PPreferredIdentity => !sibling,
                 HeaderName::Privacy => leaves,
                 HeaderName::Authorization | HeaderName::ProxyAuthorization => {
-                    self.is_for_us(plan, header.value.of(request.message.bytes))
+                    self.is_for_us(header.value.of(self.request.message.bytes))
                 }
                 HeaderName::Other => {
-                    let line = header.line.of(request.message.bytes);
+                    let line = header.line.of(self.request.message.bytes);
                     matches!(line.first(), Some(b'x' | b'X')) && is_ours(line)
                 }
                 _ => false,
             };
             if out {
-                plan.delete(header.line);
+                self.plan.delete(header.line);
             }
         }
-        plan.record_route =
-            matches!(request.message.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
-        self.end(plan, crate::plan::Outcome::Forward)
+        self.plan.record_route =
+            matches!(self.request.message.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
+        self.end(crate::plan::Outcome::Forward)
     }
 
     /// Are these credentials for a realm of ours, so spent here (RFC 3261 §22.3)?
-    fn is_for_us(&self, plan: &Plan, value: &[u8]) -> bool {
+    fn is_for_us(&self, value: &[u8]) -> bool {
         let Some(realm) = realm(value) else { return false };
         let domains = [self.caller_domain, self.target_domain];
-        realm.eq_ignore_ascii_case(&plan.realm)
+        realm.eq_ignore_ascii_case(&self.plan.realm)
             || domains.iter().flatten().any(|d| realm.eq_ignore_ascii_case(d.domain_uri.as_bytes()))
     }
 }

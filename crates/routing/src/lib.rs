@@ -72,6 +72,7 @@ mod register;
 mod request;
 mod route;
 mod target;
+mod turn;
 
 pub use explain::Fact;
 pub use lookup::{Answer, Backend, Lookup, Step, Verdict};

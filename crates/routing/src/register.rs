@@ -6,171 +6,134 @@ use trunkline_sip::Uri;
 use crate::explain::Fact;
 use crate::lookup::{Lookup, Step};
 use crate::party::Party;
-use crate::plan::{Outcome, Plan};
+use crate::plan::Outcome;
 use crate::request::Request;
-use crate::route::{Route, State};
+use crate::route::State;
+use crate::turn::Turn;
 
-impl<'s> Route<'s> {
+impl<'x, 's: 'x> Turn<'_, 's, 'x> {
+    /// A REGISTER.
+    pub(crate) fn start_register(&mut self) -> Step<'x> {
+        self.need(State::TargetDomain { own: false }, Lookup::Domain(self.request.uri.host))
+    }
+
     /// The Request-URI's host names the domain; To must lie in it.
-    pub(crate) fn register_domain<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        domain: Option<&'s Domain>,
-        own: bool,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
-        if domain.is_none() && !own && (request.own_address)(&request.uri) {
-            let default = request.options.default_domain.as_bytes();
+    pub(crate) fn register_domain(&mut self, domain: Option<&'s Domain>, own: bool) -> Step<'x> {
+        if domain.is_none() && !own && (self.request.own_address)(&self.request.uri) {
+            let default = self.request.options.default_domain.as_bytes();
             return self.need(State::TargetDomain { own: true }, Lookup::Domain(default));
         }
         let Some(domain) = domain else {
             self.note(Fact::HostUnknown);
-            return self.reply(plan, 404);
+            return self.reply(404);
         };
         if own {
             self.note(Fact::OwnAddress(domain));
         }
         self.target_domain = Some(domain);
         self.caller_domain = Some(domain);
-        let to = request.to.as_ref().filter(|to| !to.user.is_empty() && self.is_of_domain(request, &to.uri));
+        let to = self.request.to.as_ref().filter(|to| !to.user.is_empty() && self.is_of_domain(&to.uri));
         let Some(to) = to else {
             self.note(Fact::CalleeUnknown);
-            return self.reply(plan, 404);
+            return self.reply(404);
         };
         self.access.acls.extend(domain.acl.as_ref());
-        plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
-        plan.set_aor(&to.user, &domain.domain_uri);
+        self.plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
+        self.plan.set_aor(&to.user, &domain.domain_uri);
         self.need(State::RegisterAgent, Lookup::Agent { domain: &domain.reference, user: &to.user })
     }
 
     /// Does the host stand for the domain at hand: its own, or an address of ours?
-    fn is_of_domain(&self, request: &Request<'_>, uri: &Uri<'_>) -> bool {
+    fn is_of_domain(&self, uri: &Uri<'_>) -> bool {
         let Some(domain) = self.target_domain else { return false };
         uri.host.eq_ignore_ascii_case(domain.domain_uri.as_bytes())
-            || domain.domain_uri.eq_ignore_ascii_case(&request.options.default_domain)
-                && (request.own_address)(uri)
+            || domain.domain_uri.eq_ignore_ascii_case(&self.request.options.default_domain)
+                && (self.request.own_address)(uri)
     }
 
-    pub(crate) fn register_agent<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        agent: Option<&'s Agent>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn register_agent(&mut self, agent: Option<&'s Agent>) -> Step<'x> {
         let (Some(agent), Some(domain)) = (agent, self.target_domain) else {
-            return self.need(State::RegisterPeer, Lookup::Peer(registered(request)));
+            return self.need(State::RegisterPeer, Lookup::Peer(registered(self.request)));
         };
         self.note(Fact::CallerAgent(agent, domain));
         self.caller = Party::Agent(agent, domain);
         self.access.credentials = agent.credentials.as_ref();
-        self.ask_registrant(request, plan, agent.enabled, false)
+        self.ask_registrant(agent.enabled, false)
     }
 
     /// A peer registers under its user name or under its AOR; either way the binding is its AOR's.
-    pub(crate) fn register_peer<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        peer: Option<&'s Peer>,
-        by_aor: bool,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn register_peer(&mut self, peer: Option<&'s Peer>, by_aor: bool) -> Step<'x> {
         let Some(peer) = peer else {
             if !by_aor {
                 return self.need(State::RegisterPeerByAor, Lookup::PeerByAor);
             }
             self.note(Fact::CallerUnknown);
-            return self.ask_registrant(request, plan, true, false);
+            return self.ask_registrant(true, false);
         };
         self.note(Fact::CallerPeer(peer));
         self.caller = Party::Peer(peer);
         self.access.acls.extend(peer.acl.as_ref());
         self.access.credentials = peer.credentials.as_ref();
         if let Some(aor) = &peer.aor {
-            plan.aor.clear();
-            plan.aor.extend_from_slice(aor.as_bytes());
+            self.plan.aor.clear();
+            self.plan.aor.extend_from_slice(aor.as_bytes());
         }
-        let own_name = *request.caller == *peer.username.as_bytes();
-        self.ask_registrant(request, plan, peer.enabled, own_name)
+        let own_name = *self.request.caller == *peer.username.as_bytes();
+        self.ask_registrant(peer.enabled, own_name)
     }
 
     /// From says who registers. Unless the options allow it that must be the one whose AOR it is.
-    fn ask_registrant<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        enabled: bool,
-        own_name: bool,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    fn ask_registrant(&mut self, enabled: bool, own_name: bool) -> Step<'x> {
         if !enabled {
             self.note(Fact::CallerDisabled);
-            return self.reply(plan, 403);
+            return self.reply(403);
         }
         let authenticate = self.authenticate();
         self.access.digest = match authenticate {
             Authenticate::All | Authenticate::Register => true,
             Authenticate::Never => false,
         };
-        let same = (own_name || *request.caller == *registered(request))
-            && self.is_of_domain(request, &request.from_uri);
+        let same = (own_name || *self.request.caller == *registered(self.request))
+            && self.is_of_domain(&self.request.from_uri);
         match self.target_domain {
-            _ if same => self.ask_access(request, plan),
-            Some(domain) if request.options.third_party_registration => self.need(
+            _ if same => self.ask_access(),
+            Some(domain) if self.request.options.third_party_registration => self.need(
                 State::RegisterIdentity,
-                Lookup::Agent { domain: &domain.reference, user: &request.caller },
+                Lookup::Agent { domain: &domain.reference, user: &self.request.caller },
             ),
             _ => {
                 self.note(Fact::ThirdParty);
-                self.reply(plan, 403)
+                self.reply(403)
             }
         }
     }
 
     /// A third party authenticates as itself.
-    pub(crate) fn register_identity<'x>(
-        &mut self,
-        request: &'x Request<'_>,
-        plan: &mut Plan,
-        agent: Option<&'s Agent>,
-    ) -> Step<'x>
-    where
-        's: 'x,
-    {
+    pub(crate) fn register_identity(&mut self, agent: Option<&'s Agent>) -> Step<'x> {
         if agent.is_some_and(|a| !a.enabled) {
             self.note(Fact::CallerDisabled);
-            return self.reply(plan, 403);
+            return self.reply(403);
         }
         // With nobody of that name the challenge is one nobody can answer.
         self.access.credentials = agent.and_then(|a| a.credentials.as_ref());
         if agent.is_none() {
             self.caller = Party::Unknown;
         }
-        self.ask_access(request, plan)
+        self.ask_access()
     }
 
-    pub(crate) fn finish_register<'x>(&mut self, plan: &mut Plan) -> Step<'x> {
+    pub(crate) fn finish_register(&mut self) -> Step<'x> {
         let (max_contacts, expires) = match self.caller {
             Party::Agent(agent, _) => (agent.max_contacts, agent.expires),
             Party::Peer(peer) => (peer.max_contacts, peer.expires),
             // Without authentication nobody else stands between a stranger and the registrar.
             Party::Unknown | Party::Pstn(..) | Party::Sibling => {
                 self.note(Fact::CalleeUnknown);
-                return self.reply(plan, 404);
+                return self.reply(404);
             }
         };
         self.callee = self.caller;
-        self.end(plan, Outcome::Register { max_contacts, expires })
+        self.end(Outcome::Register { max_contacts, expires })
     }
 }
 

@@ -135,6 +135,11 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// Is it a REGISTER?
+    pub(crate) fn registers(&self) -> bool {
+        self.message.method() == Some(Method::Register)
+    }
+
     /// The called user as it goes into a URI: as it came, escapes included, unless it was normalised.
     pub(crate) fn dialled(&self) -> &[u8] {
         match (&self.callee, self.uri.user) {

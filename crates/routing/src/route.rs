@@ -4,13 +4,13 @@ use arrayvec::ArrayVec;
 use trunkline_model::{
     AccessControlList, Agent, Authenticate, Credentials, Domain, Extended, Number, Ref, Trunk,
 };
-use trunkline_sip::Method;
 
 use crate::explain::Fact;
-use crate::lookup::{Answer, Lookup, Step};
+use crate::lookup::{Answer, Step};
 use crate::party::Party;
-use crate::plan::{Outcome, Plan};
+use crate::plan::Plan;
 use crate::request::Request;
+use crate::turn::Turn;
 
 /// Which answer is awaited.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,15 +124,13 @@ impl<'s> Route<'s> {
     {
         *self = Route::default();
         plan.clear();
+        let mut turn = Turn { route: self, request, plan };
         let admitted = |list: &AccessControlList| list.allows(request.flow.remote.ip());
         if request.options.access.as_ref().is_some_and(|list| !admitted(list)) {
-            self.note(Fact::SourceRefused);
-            return self.reply(plan, 403);
+            turn.note(Fact::SourceRefused);
+            return turn.reply(403);
         }
-        if request.message.method() == Some(Method::Register) {
-            return self.need(State::TargetDomain { own: false }, Lookup::Domain(request.uri.host));
-        }
-        self.start_call(request, plan)
+        if request.registers() { turn.start_register() } else { turn.start_call() }
     }
 
     /// Goes on with the answer to what was needed.
@@ -142,58 +140,7 @@ impl<'s> Route<'s> {
     where
         's: 'x,
     {
-        let state = std::mem::take(&mut self.state);
-        match (state, answer) {
-            // What qualifies and resolves trunks only refines a choice, so a route goes on without it.
-            (State::StrangerSource, Answer::Unavailable) => {
-                return self.stranger_source(request, plan, false);
-            }
-            (State::Qualified, Answer::Unavailable) => return self.trunk_state(request, plan, 0),
-            (_, Answer::Unavailable) => {
-                self.note(Fact::StoreUnavailable);
-                return self.reply(plan, 503);
-            }
-            (_, _) => {}
-        }
-        let registers = request.message.method() == Some(Method::Register);
-        match (state, answer) {
-            (State::TargetDomain { own }, Answer::Domain(d)) if registers => {
-                self.register_domain(request, plan, d, own)
-            }
-            (State::TargetDomain { own }, Answer::Domain(d)) => self.target_domain(request, plan, d, own),
-            (State::CallerDomain { own }, Answer::Domain(d)) => self.caller_domain(request, plan, d, own),
-            (State::LinkDomain, Answer::Domain(d)) => self.link_domain(request, plan, d),
-            (State::CallerAgent, Answer::Agent(a)) => self.caller_agent(request, plan, a),
-            (State::RegisterAgent, Answer::Agent(a)) => self.register_agent(request, plan, a),
-            (State::RegisterIdentity, Answer::Agent(a)) => self.register_identity(request, plan, a),
-            (State::CalleeAgent, Answer::Agent(a)) => self.callee_agent(request, plan, a),
-            (State::LinkAgent, Answer::Agent(a)) => self.link_agent(request, plan, a),
-            (State::CallerPeer, Answer::Peer(p)) => self.caller_peer(request, plan, p),
-            (State::RegisterPeer, Answer::Peer(p)) => self.register_peer(request, plan, p, false),
-            (State::RegisterPeerByAor, Answer::Peer(p)) => self.register_peer(request, plan, p, true),
-            (State::CalleePeerByAor, Answer::Peer(p)) => self.callee_peer_by_aor(request, plan, p),
-            (State::CalleePeer, Answer::Peer(p)) => self.callee_peer(request, plan, p),
-            (State::LinkPeer, Answer::Peer(p)) => self.link_peer(request, plan, p),
-            (State::LinkPeerByName, Answer::Peer(p)) => self.link_peer_by_name(request, plan, p),
-            (State::InboundTrunk, Answer::Trunk(t)) => self.inbound_trunk(request, plan, t),
-            (State::StrangerInbound, Answer::Trunk(t)) => self.stranger_inbound(request, plan, t),
-            (State::StrangerTrunk, Answer::Trunk(t)) => self.stranger_trunk(request, plan, t),
-            (State::EgressTrunk, Answer::Trunk(t)) => self.egress_trunk(request, plan, t),
-            (State::InboundNumber, Answer::Number(n)) => self.inbound_number(request, plan, n),
-            (State::StrangerNumber, Answer::Number(n)) => self.stranger_number(plan, n, request),
-            (State::CalleeNumber, Answer::Number(n)) => self.callee_number(request, plan, n),
-            (State::DodNumber, Answer::Number(n)) => self.dod_number(plan, n),
-            (State::PolicyNumber, Answer::Number(n)) => self.policy_number(request, plan, n),
-            (State::Acl, Answer::Acl(l)) => self.acl(request, plan, l),
-            (State::StrangerAcl, Answer::Acl(l)) => self.stranger_acl(request, plan, l),
-            (State::Credentials, Answer::Credentials(c)) => self.credentials(plan, c),
-            (State::Verdict, Answer::Verdict(v)) => self.verdict(request, plan, v),
-            (State::StrangerSource, Answer::Found(found)) => self.stranger_source(request, plan, found),
-            (State::Bindings, Answer::Found(found)) => self.bindings(request, plan, found),
-            (State::Qualified, Answer::Down(down)) => self.trunk_state(request, plan, down),
-            // The driver answered another question, or nothing was asked.
-            (_, _) => self.reply(plan, 500),
-        }
+        Turn { route: self, request, plan }.take(answer)
     }
 
     /// Who calls.
@@ -230,23 +177,8 @@ impl<'s> Route<'s> {
         self.caller_domain.or(self.target_domain).map_or(Authenticate::All, |d| d.authenticate)
     }
 
-    pub(crate) fn need<'x>(&mut self, state: State, lookup: Lookup<'x>) -> Step<'x> {
-        self.state = state;
-        Step::Need(lookup)
-    }
-
     pub(crate) fn note(&mut self, fact: Fact<'s>) {
         // What does not fit is lost: no route is that long.
         let _ = self.facts.try_push(fact);
-    }
-
-    pub(crate) fn reply<'x>(&mut self, plan: &mut Plan, code: u16) -> Step<'x> {
-        self.end(plan, Outcome::reply(code))
-    }
-
-    pub(crate) fn end<'x>(&mut self, plan: &mut Plan, outcome: Outcome) -> Step<'x> {
-        self.state = State::Ended;
-        plan.outcome = outcome;
-        Step::Done
     }
 }
