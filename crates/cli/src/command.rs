@@ -12,7 +12,7 @@ use trunkline_model::Kind;
 
 pub use creation::{
     CreateAcl, CreateAgent, CreateCredentials, CreateDomain, CreateNumber, CreatePeer, CreateTrunk,
-    CreateUser, Edits, New, NewPassword, UserRole,
+    CreateUser, Creation, Edits, New, NewPassword, UserRole,
 };
 
 /// What all commands take.
@@ -130,7 +130,7 @@ pub enum OfKind<C: Args> {
     /// Show one in full, without secrets
     Get(Get),
     /// Make a new one
-    Create(C),
+    Create(Creation<C>),
     /// Change one
     Update(Update),
     /// Remove some; refused while others refer to them

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::command::{
     CreateAcl, CreateAgent, CreateCredentials, CreateDomain, CreateNumber, CreatePeer, CreateTrunk,
-    CreateUser, New, UserRole,
+    CreateUser, New, NewPassword, UserRole,
 };
 
 /// What a `create` needs to know of what is there.
@@ -19,16 +19,16 @@ pub(crate) trait Lookup {
 
 /// A kind's arguments.
 pub(crate) trait Create: clap::Args {
-    /// What all have.
-    fn common(&self) -> &New;
     /// Where the password is to come from, if there is one.
-    fn password(&self) -> Option<&crate::command::NewPassword>;
+    fn password(&self) -> Option<&NewPassword> {
+        None
+    }
     /// Is the password one that others made, so that it must be asked for if nothing is said?
     fn asks(&self) -> bool {
         false
     }
     /// The documents to create, the one that was asked for last.
-    fn documents(&self, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String>;
+    fn documents(&self, new: &New, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String>;
 }
 
 /// A document, with the name, ref and edits that were given.
@@ -96,15 +96,11 @@ fn text(value: &Option<String>) -> Option<Value> {
 }
 
 impl Create for CreateAgent {
-    fn common(&self) -> &New {
-        &self.new
-    }
-
-    fn password(&self) -> Option<&crate::command::NewPassword> {
+    fn password(&self) -> Option<&NewPassword> {
         Some(&self.password)
     }
 
-    fn documents(&self, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
+    fn documents(&self, new: &New, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let username = required(self.username.as_ref(), "the user name")?;
         let host = self.domain.clone().unwrap_or_else(|| lookup.default_domain());
         let domain = lookup.reference("domains", &host)?;
@@ -115,8 +111,8 @@ impl Create for CreateAgent {
         };
         let (reference, made) = own_credentials(lookup, self.credentials.as_deref(), username, &unique)?;
         let spec = json!({"username": username, "domainRef": domain, "credentialsRef": reference});
-        let mut agent = document("Agent", &self.new, username, spec)?;
-        if self.new.reference.is_none() {
+        let mut agent = document("Agent", new, username, spec)?;
+        if new.reference.is_none() {
             agent["ref"] = derived_ref("Agent", &unique).into();
         }
         Ok(made.into_iter().chain([agent]).collect())
@@ -124,30 +120,18 @@ impl Create for CreateAgent {
 }
 
 impl Create for CreateDomain {
-    fn common(&self) -> &New {
-        &self.new
-    }
-
-    fn password(&self) -> Option<&crate::command::NewPassword> {
-        None
-    }
-
-    fn documents(&self, _: &mut dyn Lookup) -> Result<Vec<Value>, String> {
+    fn documents(&self, new: &New, _: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let host = required(self.host.as_ref(), "the host")?;
-        Ok(vec![document("Domain", &self.new, host, json!({"context": {"domainUri": host}}))?])
+        Ok(vec![document("Domain", new, host, json!({"context": {"domainUri": host}}))?])
     }
 }
 
 impl Create for CreatePeer {
-    fn common(&self) -> &New {
-        &self.new
-    }
-
-    fn password(&self) -> Option<&crate::command::NewPassword> {
+    fn password(&self) -> Option<&NewPassword> {
         Some(&self.password)
     }
 
-    fn documents(&self, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
+    fn documents(&self, new: &New, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let username = required(self.username.as_ref(), "the user name")?;
         let acl = self.acl.as_ref().map(|name| lookup.reference("acl", name)).transpose()?;
         let (reference, made) = own_credentials(lookup, self.credentials.as_deref(), username, username)?;
@@ -158,7 +142,7 @@ impl Create for CreatePeer {
             ("credentialsRef", Some(reference.into())),
             ("accessControlListRef", acl.map(Value::from)),
         ]);
-        let peer = document("Peer", &self.new, username, spec)?;
+        let peer = document("Peer", new, username, spec)?;
         Ok(made.into_iter().chain([peer]).collect())
     }
 }
@@ -168,15 +152,11 @@ impl Create for CreateTrunk {
         true
     }
 
-    fn common(&self) -> &New {
-        &self.new
-    }
-
-    fn password(&self) -> Option<&crate::command::NewPassword> {
+    fn password(&self) -> Option<&NewPassword> {
         Some(&self.password)
     }
 
-    fn documents(&self, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
+    fn documents(&self, new: &New, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let title = required(self.title.as_ref(), "the name")?;
         let acl = self.acl.as_ref().map(|name| lookup.reference("acl", name)).transpose()?;
         let (reference, made) = match (&self.user, &self.credentials) {
@@ -201,74 +181,50 @@ impl Create for CreateTrunk {
             ("credentialsRef", reference.map(Value::from)),
             ("uris", uri.map(|uri| json!([{"uri": uri}]))),
         ]);
-        let trunk = document("Trunk", &self.new, title, json!({"inbound": inbound, "outbound": outbound}))?;
+        let trunk = document("Trunk", new, title, json!({"inbound": inbound, "outbound": outbound}))?;
         Ok(made.into_iter().chain([trunk]).collect())
     }
 }
 
 impl Create for CreateNumber {
-    fn common(&self) -> &New {
-        &self.new
-    }
-
-    fn password(&self) -> Option<&crate::command::NewPassword> {
-        None
-    }
-
-    fn documents(&self, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
+    fn documents(&self, new: &New, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let number = required(self.number.as_ref(), "the number")?;
         let number = number.strip_prefix("tel:").unwrap_or(number);
         let trunk = self.trunk.as_ref().map(|name| lookup.reference("trunks", name)).transpose()?;
         let location =
             object([("telUrl", Some(format!("tel:{number}").into())), ("aorLink", text(&self.to))]);
         let spec = object([("trunkRef", trunk.map(Value::from)), ("location", Some(location))]);
-        Ok(vec![document("Number", &self.new, number, spec)?])
+        Ok(vec![document("Number", new, number, spec)?])
     }
 }
 
 impl Create for CreateCredentials {
-    fn common(&self) -> &New {
-        &self.new
-    }
-
-    fn password(&self) -> Option<&crate::command::NewPassword> {
+    fn password(&self) -> Option<&NewPassword> {
         Some(&self.password)
     }
 
-    fn documents(&self, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
+    fn documents(&self, new: &New, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let username = required(self.username.as_ref(), "the user name")?;
         let password = lookup.password(username)?;
         let spec = json!({"credentials": {"username": username, "password": password}});
-        Ok(vec![document("Credentials", &self.new, username, spec)?])
+        Ok(vec![document("Credentials", new, username, spec)?])
     }
 }
 
 impl Create for CreateAcl {
-    fn common(&self) -> &New {
-        &self.new
-    }
-
-    fn password(&self) -> Option<&crate::command::NewPassword> {
-        None
-    }
-
-    fn documents(&self, _: &mut dyn Lookup) -> Result<Vec<Value>, String> {
+    fn documents(&self, new: &New, _: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let title = required(self.title.as_ref(), "the name")?;
         let spec = json!({"accessControlList": {"allow": self.allow, "deny": self.deny}});
-        Ok(vec![document("AccessControlList", &self.new, title, spec)?])
+        Ok(vec![document("AccessControlList", new, title, spec)?])
     }
 }
 
 impl Create for CreateUser {
-    fn common(&self) -> &New {
-        &self.new
-    }
-
-    fn password(&self) -> Option<&crate::command::NewPassword> {
+    fn password(&self) -> Option<&NewPassword> {
         Some(&self.password)
     }
 
-    fn documents(&self, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
+    fn documents(&self, new: &New, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let username = required(self.username.as_ref(), "the user name")?;
         let password = lookup.password(username)?;
         let hash = trunkline_store::hash_password(&password).map_err(|error| error.to_string())?;
@@ -278,6 +234,6 @@ impl Create for CreateUser {
             UserRole::Admin => "admin",
         };
         let spec = json!({"username": username, "role": role, "passwordHash": hash});
-        Ok(vec![document("User", &self.new, username, spec)?])
+        Ok(vec![document("User", new, username, spec)?])
     }
 }

@@ -11,8 +11,8 @@ use trunkline_store::generate_secret;
 
 use crate::backend::{ControlBackend, StoreOnly};
 use crate::command::{
-    CallAction, Calls, Command, Common, Delete, Export, Get, Import, List, NewPassword, OfKind, OfUsers,
-    RegistrationAction, Registrations, Update,
+    CallAction, Calls, Command, Common, Creation, Delete, Export, Get, Import, List, NewPassword, OfKind,
+    OfUsers, RegistrationAction, Registrations, Update,
 };
 use crate::connection::{ConnectError, Connection};
 use crate::create::{Create, Lookup};
@@ -201,13 +201,13 @@ impl Session<'_, '_> {
         self.tell(&document, || show::resource(&document))
     }
 
-    fn create<C: Create>(&mut self, kind: Kind, arguments: &C) -> Result<(), Failure> {
-        if let Some(file) = &arguments.common().file {
+    fn create<C: Create>(&mut self, kind: Kind, Creation { own, new }: &Creation<C>) -> Result<(), Failure> {
+        if let Some(file) = &new.file {
             let texts = self.texts(std::slice::from_ref(file))?;
             return self.apply(ApplyMode::Create, texts);
         }
-        let mut how = arguments.password().cloned().unwrap_or_default();
-        if arguments.asks() && !how.password_stdin && !how.generate_password {
+        let mut how = own.password().cloned().unwrap_or_default();
+        if own.asks() && !how.password_stdin && !how.generate_password {
             how.prompt_password = true;
         }
         let mut connection = self.connect(true)?;
@@ -218,7 +218,7 @@ impl Session<'_, '_> {
             how,
             generated: None,
         };
-        let documents = arguments.documents(&mut making).map_err(Failure::Usage)?;
+        let documents = own.documents(new, &mut making).map_err(Failure::Usage)?;
         let generated = making.generated;
         apply(&mut connection, ApplyMode::Create, &documents)?;
 

@@ -43,6 +43,17 @@ pub struct New {
     pub edits: Edits,
 }
 
+/// `create`: what makes one of a kind, and what every kind takes.
+#[derive(Args, Debug)]
+pub struct Creation<C: Args> {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub own: C,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub new: New,
+}
+
 /// `agents create`
 #[derive(Args, Debug)]
 pub struct CreateAgent {
@@ -58,9 +69,6 @@ pub struct CreateAgent {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
 }
 
 /// `domains create`
@@ -69,9 +77,6 @@ pub struct CreateDomain {
     /// The host, e.g. branch.example
     #[arg(required_unless_present = "file")]
     pub host: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
 }
 
 /// `peers create`
@@ -95,9 +100,6 @@ pub struct CreatePeer {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
 }
 
 /// `trunks create`
@@ -133,9 +135,6 @@ pub struct CreateTrunk {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
 }
 
 /// `numbers create`
@@ -150,9 +149,6 @@ pub struct CreateNumber {
     /// Who gets its calls, e.g. sip:1001@sip.local
     #[arg(long)]
     pub to: Option<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
 }
 
 /// `credentials create`
@@ -164,9 +160,6 @@ pub struct CreateCredentials {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
 }
 
 /// `acl create`
@@ -181,9 +174,6 @@ pub struct CreateAcl {
     /// A network that may not
     #[arg(long)]
     pub deny: Vec<String>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
 }
 
 /// `users create`
@@ -198,9 +188,6 @@ pub struct CreateUser {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub password: NewPassword,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub new: New,
 }
 
 /// What a user may do.
