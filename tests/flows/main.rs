@@ -1,12 +1,14 @@
 //! Calls and registrations through a running exchange, with SIPp and with phones of our own.
 
 mod calls;
+mod carrier;
 mod dialogs;
 mod durability;
 mod fallback;
 mod first_start;
 mod forking;
 mod gruu;
+mod handover;
 mod live;
 mod media;
 mod names;
