@@ -53,3 +53,12 @@ pub(crate) fn hex(b: &[u8]) -> String {
     for x in b { s.push(H[(x >> 4) as usize] as char); s.push(H[(x & 15) as usize] as char); }
     s
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn md5_vectors() {
+        assert_eq!(hex(&md5(b"")), "d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(hex(&md5(b"abc")), "900150983cd24fb0d6963f7d28e17f72");
+    }
+}

@@ -90,6 +90,14 @@ impl Net {
     }
 }
 
+/// Sleeps until a datagram is there, a millisecond at most: leaves the core to others.
+pub(crate) fn wait(uac: &Net, uas: Option<&[Udp]>) {
+    let Net::Udp(uac) = uac else { return };
+    let all = uac.iter().chain(uas.unwrap_or_default());
+    let mut pf: Vec<sys::PollFd> = all.map(|u| sys::PollFd { fd: u.fd, events: sys::POLLIN, revents: 0 }).collect();
+    unsafe { sys::poll(pf.as_mut_ptr(), pf.len() as _, 1) };
+}
+
 pub(crate) fn mk_net(c: &Cfg) -> Net {
     if c.tcp {
         Net::Tcp((0..c.conns).map(|_| {
@@ -100,6 +108,6 @@ pub(crate) fn mk_net(c: &Cfg) -> Net {
             Tcp { s, out: Vec::new(), inb: Vec::new(), local }
         }).collect())
     } else {
-        Net::Udp((0..c.socks).map(|i| Udp::new(SocketAddr::new(c.server.ip(), c.uac_port + i as u16), c.server)).collect())
+        Net::Udp((0..c.uac_socks).map(|i| Udp::new(SocketAddr::new(c.server.ip(), c.uac_port + i as u16), c.server)).collect())
     }
 }

@@ -34,6 +34,20 @@ pub(crate) fn cpu_ns(pids: &[u32]) -> u64 {
     }
     t
 }
+/// on-CPU nanoseconds of each thread of the process tree
+pub(crate) fn threads_ns(pids: &[u32]) -> HashMap<String, u64> {
+    let mut each = HashMap::new();
+    for p in pids {
+        let Ok(d) = std::fs::read_dir(format!("/proc/{p}/task")) else { continue };
+        for e in d.flatten() {
+            let text = std::fs::read_to_string(e.path().join("schedstat")).unwrap_or_default();
+            if let Some(ns) = text.split(' ').next().and_then(|x| x.parse().ok()) {
+                each.insert(e.file_name().to_string_lossy().into_owned(), ns);
+            }
+        }
+    }
+    each
+}
 pub(crate) fn pss_kb(pids: &[u32]) -> u64 {
     let mut t = 0;
     for p in pids {

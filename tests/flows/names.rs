@@ -10,13 +10,13 @@ use trunkline_tests::{
 use super::{DOMAIN, agents, at, registered};
 
 const NUMBER: &str = "+17066041487";
-const DIALLED: &str = "+17853178070";
+pub const DIALLED: &str = "+17853178070";
 /// Long enough for a gateway to answer, short enough for a test.
 const FAILOVER: &str = ", failoverMs: 300";
 const QUIET: Duration = Duration::from_millis(400);
 
 /// A domain whose calls out go to one destination: a host, with port and transport or without.
-fn with_trunk(uri: &str) -> Resources {
+pub fn with_trunk(uri: &str) -> Resources {
     let domain = Resources::new().domain_with(DOMAIN, "all", &[(".*", NUMBER)], "");
     let agents = domain.agent(DOMAIN, "1001", "pw-1001").agent(DOMAIN, "1002", "pw-1002");
     let trunk = format!(

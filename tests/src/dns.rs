@@ -2,7 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// One record.
 #[derive(Clone, Debug)]
@@ -22,27 +23,45 @@ pub enum Record {
 pub struct NameServer {
     address: SocketAddr,
     asked: Arc<AtomicUsize>,
+    speaks: Arc<AtomicBool>,
 }
 
 impl NameServer {
     /// One with these records. Names are without a dot at their end.
     pub fn start(records: &[(&str, Record)]) -> NameServer {
+        let server = NameServer::start_silent(records);
+        server.speak();
+        server
+    }
+
+    /// The same, but it keeps its answers until [`NameServer::speak`].
+    pub fn start_silent(records: &[(&str, Record)]) -> NameServer {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP port");
         let address = socket.local_addr().expect("bound");
-        let asked = Arc::new(AtomicUsize::new(0));
+        let (asked, speaks) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a live socket");
         let records: Vec<(String, Record)> =
             records.iter().map(|(name, record)| ((*name).to_owned(), record.clone())).collect();
-        let server = NameServer { address, asked: asked.clone() };
+        let server = NameServer { address, asked: asked.clone(), speaks: speaks.clone() };
         std::thread::spawn(move || {
             let mut buffer = [0; 1500];
-            while let Ok((n, from)) = socket.recv_from(&mut buffer) {
-                asked.fetch_add(1, Ordering::Relaxed);
-                if let Some(answer) = answer(&buffer[..n], &records) {
-                    let _ = socket.send_to(&answer, from);
+            let mut kept = Vec::new();
+            loop {
+                if let Ok((n, from)) = socket.recv_from(&mut buffer) {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    kept.extend(answer(&buffer[..n], &records).map(|answer| (answer, from)));
+                }
+                if speaks.load(Ordering::Relaxed) {
+                    kept.drain(..).for_each(|(answer, from)| drop(socket.send_to(&answer, from)));
                 }
             }
         });
         server
+    }
+
+    /// Gives the answers that it kept, and every other from now on.
+    pub fn speak(&self) {
+        self.speaks.store(true, Ordering::Relaxed);
     }
 
     /// The lines of `trunkline.yaml` that have it asked; further keys of `dns` follow.
