@@ -9,6 +9,7 @@ python3 "$here/resources.py" "$run/resources"
 # Every key in the environment overrides the file's.
 export TRUNKLINE_LISTEN_UDP="${BENCH_HOST:?}:${BENCH_PORT:?}" TRUNKLINE_LISTEN_TCP="$BENCH_HOST:$BENCH_PORT"
 export TRUNKLINE_LISTEN_TLS= TRUNKLINE_LISTEN_WS= TRUNKLINE_LISTEN_WSS= TRUNKLINE_HTTP_ADDR=off
+export TRUNKLINE_GRPC_ADDR=off TRUNKLINE_GRPC_EXTERNAL_ADDR=off
 export TRUNKLINE_DATA="sqlite:$run/resources.db" TRUNKLINE_DATABASE="$run/trunkline.db"
 export TRUNKLINE_WORKERS="${BENCH_WORKERS:-1}"
 if [ "${BENCH_PROFILE:?}" = stateless ]; then export TRUNKLINE_STATELESS=true; fi

@@ -1,5 +1,6 @@
 //! Calls and registrations through a running exchange, with SIPp and with phones of our own.
 
+mod api;
 mod calls;
 mod carrier;
 mod dialogs;

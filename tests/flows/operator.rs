@@ -18,7 +18,7 @@ fn out(output: &Output) -> String {
 }
 
 /// Runs it and gives what it printed; panics when it fails.
-fn ok(exchange: &Exchange, words: &[&str]) -> String {
+pub fn ok(exchange: &Exchange, words: &[&str]) -> String {
     let output = run(exchange, words);
     assert!(output.status.success(), "{words:?}: {}", out(&output));
     out(&output)
@@ -131,6 +131,8 @@ fn a_busy_port_is_an_error_that_names_its_key() {
         )
         .envs(["TLS", "WS", "WSS"].map(|k| (format!("TRUNKLINE_LISTEN_{k}"), "")))
         .env("TRUNKLINE_HTTP_ADDR", "off")
+        .env("TRUNKLINE_GRPC_ADDR", "off")
+        .env("TRUNKLINE_GRPC_EXTERNAL_ADDR", "off")
         .stdout(log.try_clone().expect("a file"))
         .stderr(log)
         .spawn()

@@ -98,6 +98,16 @@ impl Exchange {
         self.udp()
     }
 
+    /// Where it listens for a transport as `status` calls it, e.g. `grpc`, `grpcs`; for ports the system chose.
+    pub fn listens(&self, transport: &str) -> SocketAddr {
+        let output = exchange_command(self).args(["status", "--json"]).output().expect("the command runs");
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON of status");
+        let listeners = status["listeners"].as_array().into_iter().flatten().filter_map(|l| l.as_str());
+        let mut at = listeners.filter_map(|l| l.strip_prefix(transport)?.strip_prefix(' '));
+        let at = at.next().unwrap_or_else(|| panic!("no {transport} in {status}"));
+        at.parse().expect("an address")
+    }
+
     /// Its folder: `trunkline.db`, `resources/`, `log`.
     pub fn folder(&self) -> &std::path::Path {
         self.scratch.path()
@@ -234,6 +244,8 @@ fn command(kind: Kind, scratch: &Scratch, port: u16, extra: &[(String, String)])
     command
         .current_dir(scratch.path())
         .env("TRUNKLINE_HTTP_ADDR", "off")
+        .env("TRUNKLINE_GRPC_ADDR", "off")
+        .env("TRUNKLINE_GRPC_EXTERNAL_ADDR", "off")
         .env_remove("TRUNKLINE_SOAK_SECONDS")
         .envs(extra.iter().map(|(key, value)| (key, value)));
     command

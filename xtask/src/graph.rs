@@ -100,10 +100,11 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-calls",
         "trunkline-media",
         "trunkline-login",
+        "trunkline-grpc",
         "trunkline-ari-proxy",
         "trunkline-ari-client",
     ],
-    &["trunkline-edge", "trunkline-config", "trunkline-cli", "trunkline-http"],
+    &["trunkline-edge", "trunkline-config", "trunkline-cli", "trunkline-http", "trunkline-api"],
     &["trunkline"],
 ];
 
@@ -134,7 +135,9 @@ const TWICE: &[(&str, &str)] = &[
     ("crypto-common", NATS_KEYS),
     ("der", NATS_KEYS),
     ("digest", NATS_KEYS),
+    ("foldhash", PROTO),
     ("getrandom", "ring is behind rand"),
+    ("hashbrown", PROTO),
     ("pem-rfc7468", NATS_KEYS),
     ("pkcs8", NATS_KEYS),
     ("rand", NATS_KEYS),
@@ -143,7 +146,11 @@ const TWICE: &[(&str, &str)] = &[
     ("spki", NATS_KEYS),
     ("syn", "macros of clap and of the Unicode tables are ahead; nothing ships it"),
     ("synstructure", "as syn"),
+    ("unicode-width", PROTO),
 ];
+
+/// What compiles the .proto files is behind; it runs when the program is built and is no part of it.
+const PROTO: &str = "petgraph and miette, under the compiler of .proto files, are behind; nothing ships them";
 
 /// The crate that reads NATS keys, and argon2, use the RustCrypto generation before that of tungstenite and PKCS#12.
 const NATS_KEYS: &str = "nkeys and argon2 are behind tungstenite and p12-keystore";

@@ -1,4 +1,4 @@
-//! What the tests need on the machine: Debian packages, two npm packages, a private Asterisk.
+//! What the tests need on the machine: Debian packages, npm packages, a private Asterisk.
 //! Everything that is there already is left alone.
 
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "nats-server", package: "nats-server", why: "ARI over NATS" },
     Tool { program: "redis-server", package: "redis-server", why: "the Redis stores" },
     Tool { program: "chromium", package: "chromium", why: "browser phones" },
-    Tool { program: "node", package: "nodejs", why: "drives the browser" },
-    Tool { program: "npm", package: "npm", why: "brings JsSIP" },
+    Tool { program: "node", package: "nodejs", why: "drives the browser, runs Routr's client" },
+    Tool { program: "npm", package: "npm", why: "brings JsSIP and Routr's client" },
     Tool { program: "rtpengine", package: "rtpengine-daemon", why: "media between browsers and phones" },
     Tool { program: "ip", package: "iproute2", why: "network namespaces" },
     Tool { program: "iptables", package: "iptables", why: "a NAT between them" },
@@ -80,22 +80,27 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
 }
 
-/// `tests/browser/package.json` names the packages; no lockfile, so that a mirror may serve them.
+/// Folders whose `package.json` names packages of npm; no lockfile, so that a mirror may serve them.
+const PACKAGES: [&str; 2] = ["tests/browser", "tests/sdk"];
+
 fn npm() -> Result<()> {
-    let dir = root().join("tests/browser");
+    PACKAGES.into_iter().try_for_each(packages)
+}
+
+fn packages(folder: &str) -> Result<()> {
+    let dir = root().join(folder);
     let manifest = dir.join("package.json");
-    if !manifest.is_file() {
-        return Ok(());
-    }
+    let wanted = std::fs::read(&manifest).with_context(|| manifest.display().to_string())?;
     let wanted: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&manifest)?).context("tests/browser/package.json")?;
+        serde_json::from_slice(&wanted).with_context(|| manifest.display().to_string())?;
     let names = wanted["dependencies"].as_object().into_iter().flatten().map(|(name, _)| name);
     if names.clone().all(|name| dir.join("node_modules").join(name).join("package.json").is_file()) {
-        println!("install: tests/browser is there");
+        println!("install: {folder} is there");
         return Ok(());
     }
     let npm = find("npm").context("npm is missing: install nodejs and npm")?;
-    run(Command::new(npm).current_dir(&dir).args(["install", "--no-audit", "--no-fund", "--no-package-lock"]))
+    let arguments = ["install", "--no-audit", "--no-fund", "--no-package-lock"];
+    run(Command::new(npm).current_dir(&dir).args(arguments))
 }
 
 fn asterisk() -> Result<()> {

@@ -71,9 +71,9 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     let message = "media cannot be relayed without transactions: set `stateless` or `rtpengine`, not both";
     unless(!config.stateless || config.rtpengine.is_none(), "rtpengine", message);
 
-    let message = "this version has no gRPC services yet: leave it off";
-    unless(config.grpc.addr.is_none(), "grpc.addr", message);
-    unless(config.grpc.external_addr.is_none(), "grpc.externalAddr", message);
+    let message = "nobody logs in there and passwords are shown, so it must be a loopback address such as \
+                   127.0.0.1:51907; for other machines there is `grpc.externalAddr`";
+    unless(config.grpc.addr.is_none_or(|a| a.ip().to_canonical().is_loopback()), "grpc.addr", message);
 
     let v1 = ["routr-v1:", "routr-v1-rc2:"].iter().any(|scheme| config.data.starts_with(scheme));
     let message = "the API of Routr v1 needs the resources of one: `data: routr-v1:FOLDER`";

@@ -42,6 +42,8 @@ words! {
         Health = "health",
         /// The Unix socket of the command line.
         Control = "control",
+        /// The resource services over gRPC.
+        Api = "api",
         /// Asterisk's REST interface over NATS, configured as ari-proxy is.
         AriProxy = "ari-proxy",
     }
@@ -313,10 +315,12 @@ section! {
 section! {
     /// `grpc`: the resource services.
     Grpc {
-        /// For processes on this machine, e.g. 127.0.0.1:51907.
-        addr: Option<SocketAddr> = None, "addr";
-        /// For others, e.g. 0.0.0.0:51908.
-        external_addr: Option<SocketAddr> = None, "externalAddr";
+        /// For processes on this machine: plaintext, no login, passwords shown; `off` for nowhere.
+        addr: Option<SocketAddr> = Some(([127, 0, 0, 1], 51907).into()), "addr";
+        /// For others: TLS and a login; `off` for nowhere.
+        external_addr: Option<SocketAddr> = Some(([0, 0, 0, 0], 51908).into()), "externalAddr";
+        /// Are passwords of credentials shown to others too, if they may write?
+        reveal_passwords: bool = false, "revealPasswords";
     }
 }
 

@@ -68,7 +68,7 @@ impl Default for Config {
             data: "sqlite:trunkline.db".into(),
             database: None,
             domain: "sip.local".into(),
-            roles: vec![Role::Exchange, Role::Health, Role::Control],
+            roles: vec![Role::Exchange, Role::Health, Role::Control, Role::Api],
             workers: 0,
             handover: Handover::default(),
             stateless: false,

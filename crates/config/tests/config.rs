@@ -128,6 +128,13 @@ fn values_must_fit_together() {
     }
     assert!(wrong("tls: {cert: a.pem}", &Env::default()).contains("a certificate needs `tls.key`"));
     assert!(wrong("tls: {clientAuth: required}", &Env::default()).contains("need `tls.clientCa`"));
+    let open = wrong("grpc: {addr: 0.0.0.0:51907}", &Env::default());
+    assert!(open.contains("must be a loopback address") && open.contains("`grpc.externalAddr`"), "{open}");
+    let twice = wrong("grpc: {addr: 127.0.0.1:8000}", &Env::default());
+    assert!(twice.contains("`grpc.addr`: 127.0.0.1:8000 is taken by `http.addr` already"), "{twice}");
+    let fine =
+        read("grpc: {addr: \"[::1]:51907\", externalAddr: off, revealPasswords: on}", &Env::default()).config;
+    assert!(fine.grpc.addr.is_some() && fine.grpc.external_addr.is_none() && fine.grpc.reveal_passwords);
 }
 
 #[test]

@@ -55,6 +55,23 @@ pub struct Figures {
     pub trunks: Vec<Trunk>,
     /// The peers.
     pub peers: Vec<Trunk>,
+    /// Calls of the resource services.
+    pub api: Vec<ApiCalls>,
+}
+
+/// Calls of one method of the resource services that ended alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiCalls {
+    /// The key of the listener: `grpc.addr` or `grpc.externalAddr`.
+    pub listener: &'static str,
+    /// The service, e.g. `Agents`.
+    pub service: &'static str,
+    /// The method, e.g. `Create`.
+    pub method: &'static str,
+    /// The gRPC status, e.g. `OK`, `NOT_FOUND`.
+    pub code: &'static str,
+    /// How many.
+    pub count: u64,
 }
 
 /// What one transport carried.
@@ -157,6 +174,16 @@ impl Figures {
             }
         }
         self.write_trunks(out);
+        out.family(
+            "trunkline_api_calls_total",
+            Kind::Counter,
+            "Calls of the resource services, by listener, service, method and gRPC status.",
+        );
+        for c in &self.api {
+            let labels =
+                [("listener", c.listener), ("service", c.service), ("method", c.method), ("code", c.code)];
+            out.sample(&labels, c.count);
+        }
     }
 
     /// One series per counter, the shards summed: which shard served a message is chance. How busy each is tells

@@ -41,7 +41,7 @@ mod status;
 /// What is mounted: axum's router, without a fallback of its own.
 pub use axum::Router;
 pub use exposition::{Exposition, Kind};
-pub use figures::{Figures, Relay, Transport, Trunk};
+pub use figures::{ApiCalls, Figures, Relay, Transport, Trunk};
 pub use health::health;
 pub use server::{HttpError, KEY, Running, Server};
 pub use status::{Part, Readiness, Status};

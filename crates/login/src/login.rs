@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use trunkline_digest::{Permit, Throttle, ThrottleLimits};
 use trunkline_model::{Live, User};
-use trunkline_store::{StoreError, hash_password, hash_token, verify_password};
+use trunkline_store::{StoreError, hash_token, verify_password};
 
 use crate::identity::{Identity, Means};
 use crate::places::{Place, Places};
@@ -19,6 +19,10 @@ const PER_SOURCE: ThrottleLimits = ThrottleLimits { burst: 30, interval_ms: 2_00
 const PER_PAIR: ThrottleLimits = ThrottleLimits { burst: 5, interval_ms: 10_000 };
 /// Wrong ones of one user from sources that user never logged in from.
 const PER_USER: ThrottleLimits = ThrottleLimits { burst: 100, interval_ms: 1_000 };
+
+/// What passwords of users who do not exist are compared with: as much work as a stored one, and nobody's.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$dHJ1bmtsaW5lLW5vYm9keQ$\
+                      bm9ib2R5J3MgcGFzc3dvcmQgaXMgdGhpcyBhdCBhbGw";
 
 /// Why nobody is logged in. None of them tells whether there is such a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,18 +60,13 @@ struct Inner {
     throttle: Throttle,
     verified: Verified,
     places: Arc<Places>,
-    /// The hash of a password that nobody has, for users who do not exist.
-    nobody: String,
     /// The throttle's time counts from here: it must not jump with the clock.
     start: Instant,
 }
 
 impl Login {
-    /// For these users. Hashes one password: takes tens of milliseconds.
+    /// For these users.
     pub fn new(live: Arc<Live>) -> Result<Login, StoreError> {
-        let mut secret = [0u8; 16];
-        getrandom::fill(&mut secret).map_err(StoreError::Random)?;
-        let nobody = hash_password(&hash_token(&format!("{secret:?}")))?;
         // The shards need the rest of the machine.
         let hashing = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(4));
         Ok(Login {
@@ -76,7 +75,6 @@ impl Login {
                 throttle: Throttle::with_limits(PER_SOURCE, PER_PAIR, PER_USER),
                 verified: Verified::new().map_err(StoreError::Random)?,
                 places: Arc::new(Places::new(hashing)),
-                nobody,
                 start: Instant::now(),
             }),
         })
@@ -146,7 +144,7 @@ impl Inner {
     ) -> Result<Identity, Refused> {
         let user = self.user(username);
         let stored = user.as_ref().filter(|user| user.enabled).and_then(|user| user.password_hash.as_deref());
-        let right = verify_password(password, stored.unwrap_or(&self.nobody));
+        let right = verify_password(password, stored.unwrap_or(NOBODY));
         let outcome = match (user.as_ref(), stored) {
             (Some(user), Some(stored)) if right => {
                 self.throttle.succeeded(source, username.as_bytes(), self.now());
@@ -182,5 +180,26 @@ impl Inner {
                 Err(Refused::Wrong)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_store::hash_password;
+
+    #[test]
+    fn nobody_costs_as_much_as_somebody() {
+        let stored = hash_password("horse").expect("hashed");
+        let parameters = |hash: &str| hash.rsplitn(3, '$').nth(2).map(str::to_owned);
+        assert_eq!(parameters(NOBODY), parameters(&stored));
+        assert_eq!(NOBODY.len(), stored.len());
+        let time = |hash: &str| {
+            let start = Instant::now();
+            assert!(!verify_password("x", hash));
+            start.elapsed()
+        };
+        // One that cannot be read would take no time at all.
+        assert!(time(NOBODY) * 10 > time(&stored));
     }
 }

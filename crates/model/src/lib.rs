@@ -39,7 +39,7 @@ pub use reference::Ref;
 pub use resource::{
     AccessControlList, Agent, Algorithm, Authenticate, Credentials, DigestAlgorithm, Domain, EgressPolicy,
     Extended, GeoInfo, Kind, LoadBalancing, Number, Peer, Privacy, Resource, Role, Rule, Token, Trunk,
-    TrunkUri, User,
+    TrunkUri, User, network,
 };
-pub use tables::{Referrer, Tables};
+pub use tables::{Referrer, Tables, normal_aor};
 pub use validate::{Problem, validate};

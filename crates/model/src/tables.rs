@@ -94,8 +94,8 @@ fn same_aor(a: &[u8], b: &[u8]) -> bool {
     a.get(user(a)) == b.get(user(b))
 }
 
-/// An AOR with scheme and host in lower case.
-pub(crate) fn normal_aor(aor: &str) -> String {
+/// An AOR with scheme and host in lower case: `SIP:Ann@SIP.local` is `sip:Ann@sip.local`.
+pub fn normal_aor(aor: &str) -> String {
     match (aor.split_once(':'), aor.rfind('@')) {
         (Some((scheme, rest)), Some(_)) => {
             let (user, host) = rest.rsplit_once('@').unwrap_or((rest, ""));

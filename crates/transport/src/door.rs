@@ -21,7 +21,7 @@ use crate::io::{Counters, count};
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::shard::{ListenError, Listener, StreamLimits, listen};
-use crate::tls::{Certificates, TlsError, TlsSettings};
+use crate::tls::{Certificates, ServerTls, TlsError, TlsSettings};
 use crate::upgrade::{self, Verdict};
 use crate::wire::{Tls, Wire};
 
@@ -190,6 +190,11 @@ impl Door {
         Dialer { orders: self.orders.0.clone(), waker: self.waker.clone() }
     }
 
+    /// The certificates it shows, for listeners of other protocols; kept up to date while the door is open.
+    pub fn tls(&self) -> ServerTls {
+        self.certificates.server.clone()
+    }
+
     /// Whom it refused.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
@@ -259,7 +264,7 @@ impl Door {
             let _ = socket.set_nodelay(true);
             let local = socket.local_addr().unwrap_or(address);
             let (wire, stage) = if transport.is_secure() {
-                let Ok(session) = ServerConnection::new(self.certificates.server.clone()) else { continue };
+                let Ok(session) = ServerConnection::new(self.certificates.server.current()) else { continue };
                 (Wire::Tls(Box::new(Tls::new(socket, session.into()))), Stage::Handshake(transport))
             } else {
                 (Wire::Tcp(socket), Stage::Request(transport, Vec::new()))

@@ -12,13 +12,14 @@ use trunkline_config::{Config, Role};
 use trunkline_edge::{Edge, EdgeMail, Shared};
 use trunkline_http::{Running, Server, health};
 use trunkline_location::{Location, Persistence};
+use trunkline_login::Login;
 use trunkline_store::{Store, Watch};
 use trunkline_transport::{Alive, Door, ListenError, Listener, Mail, Mailboxes, OpenDoor, Shard};
 
 use crate::edge_config::edge_config;
 use crate::report::{Report, unix_ms, unix_seconds};
 use crate::tls::tls_settings;
-use crate::{ari, first_start, routr_v1, secret};
+use crate::{api, ari, first_start, routr_v1, secret};
 
 /// Calls under way have this long to get their answer when the exchange is told to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -72,6 +73,9 @@ impl Exchange {
             .context("the keys under tls")?;
         door.bind(&edge.listeners).map_err(busy)?;
         addresses.extend(door.listening());
+        // One for all doors that people and programs log in at: what is guessed at one is slowed at all.
+        let login = Login::new(store.live().clone())?;
+        let api = api::start(&config, &store, &login, door.tls())?;
         let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
         let shared =
             Shared::new(edge, addresses.clone(), count, store.live().clone(), location, calls, secret);
@@ -91,6 +95,7 @@ impl Exchange {
         }
         let watch = Watch::start(store.clone()).context("cannot watch the resources for changes")?;
         let report = Arc::new(Report {
+            api,
             shared,
             store,
             store_url: config.store_url(),
@@ -131,6 +136,9 @@ impl Exchange {
         signals.forever().next();
         tracing::info!("draining: no new calls; a second signal ends at once");
         self.report.draining.store(true, Ordering::Relaxed);
+        if let Some(api) = &self.report.api {
+            api.drain();
+        }
         for m in self.mailboxes.iter() {
             m.post(Mail::User(EdgeMail::Drain));
         }

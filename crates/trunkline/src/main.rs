@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use trunkline_cli::{Common, ControlBackend, StoreOnly, Terminal};
 use trunkline_config::{Config, EXIT_USAGE, Env, Log};
 
+mod api;
 mod args;
 mod ari;
 mod edge_config;

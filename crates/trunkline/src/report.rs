@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use trunkline_api::Door;
 use trunkline_calls::{Filter, Records};
 use trunkline_cli::ControlBackend;
 use trunkline_cli::protocol::{CallRecord, LiveCall, Reachability, RecordQuery, Registration, Status};
 use trunkline_edge::Shared;
-use trunkline_http::{Figures, Part, Readiness, Relay, Status as HttpStatus, Transport as Carried, Trunk};
+use trunkline_http::{
+    ApiCalls, Figures, Part, Readiness, Relay, Status as HttpStatus, Transport as Carried, Trunk,
+};
 use trunkline_location::Persistence;
 use trunkline_sip::Transport;
 use trunkline_store::Store;
@@ -16,6 +19,8 @@ use trunkline_transport::{Counters, Listener};
 
 /// Everything there is to tell.
 pub struct Report {
+    /// First, so that nobody changes anything while the rest ends.
+    pub api: Option<trunkline_api::Running>,
     pub shared: Arc<Shared>,
     pub store: Arc<Store>,
     pub store_url: String,
@@ -70,6 +75,32 @@ impl Report {
             }
         }
         parts
+    }
+
+    /// Where it listens: SIP by transport, gRPC in plaintext as `grpc`, over TLS as `grpcs`.
+    fn listeners(&self) -> Vec<String> {
+        let sip = self.listening.iter().map(|l| format!("{} {}", l.transport, l.address));
+        let api = self.api.iter().flat_map(|api| api.addresses()).map(|(door, address)| {
+            let name = match door {
+                Door::Internal => "grpc",
+                Door::External => "grpcs",
+            };
+            format!("{name} {address}")
+        });
+        sip.chain(api).collect()
+    }
+
+    /// Calls of the resource services.
+    fn api_calls(&self) -> Vec<ApiCalls> {
+        let counts = self.api.iter().flat_map(|api| api.counts());
+        let calls = counts.map(|c| ApiCalls {
+            listener: c.listener,
+            service: c.service,
+            method: c.method,
+            code: c.code,
+            count: c.count,
+        });
+        calls.collect()
     }
 
     /// Trunks and peers.
@@ -130,7 +161,7 @@ impl ControlBackend for Report {
             started: self.started,
             roles: self.roles.clone(),
             workers: self.shared.counters.len(),
-            listeners: self.listening.iter().map(|l| format!("{} {}", l.transport, l.address)).collect(),
+            listeners: self.listeners(),
             store: self.store_url.clone(),
             resources: std::collections::BTreeMap::new(),
             registrations: self.shared.location.stats().bindings,
@@ -282,6 +313,7 @@ impl HttpStatus for Report {
             }),
             trunks: tables.trunks().map(trunk).collect(),
             peers: peers(&self.shared),
+            api: self.api_calls(),
         }
     }
 }

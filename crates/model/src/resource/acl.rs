@@ -50,6 +50,18 @@ impl AccessControlList {
     }
 }
 
+/// Reads a network, or a lone address; IPv4 networks mapped into IPv6 become IPv4.
+pub fn network(text: &str) -> Option<IpNet> {
+    let net = text.parse::<IpNet>().or_else(|_| text.parse().map(|ip: IpAddr| IpNet::from(ip))).ok()?;
+    match net {
+        IpNet::V6(v6) => match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+            (Some(ip), Some(length)) => ipnet::Ipv4Net::new(ip, length).ok().map(IpNet::V4),
+            _ => Some(net),
+        },
+        IpNet::V4(_) => Some(net),
+    }
+}
+
 /// The length of the longest prefix that holds the address.
 fn longest(nets: &[IpNet], ip: IpAddr) -> Option<u8> {
     nets.iter().filter(|net| net.contains(&ip)).map(IpNet::prefix_len).max()

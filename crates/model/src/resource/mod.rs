@@ -14,7 +14,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub use acl::AccessControlList;
+pub use acl::{AccessControlList, network};
 pub use agent::{Agent, Privacy};
 pub use credentials::Credentials;
 pub use domain::{Authenticate, DigestAlgorithm, Domain, EgressPolicy, Rule};

@@ -12,7 +12,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::verify::Anybody;
-use super::{ClientAuth, TlsError, TlsSettings, load};
+use super::{ClientAuth, ServerTls, TlsError, TlsSettings, load};
 
 /// What tells one version of a file from another.
 type Stamp = Option<(SystemTime, u64)>;
@@ -22,7 +22,7 @@ pub(crate) struct Certificates {
     settings: TlsSettings,
     provider: Arc<CryptoProvider>,
     /// For those who connect to us.
-    pub(crate) server: Arc<ServerConfig>,
+    pub(crate) server: ServerTls,
     /// For those we connect to.
     pub(crate) client: Arc<ClientConfig>,
     seen: Vec<(PathBuf, Stamp)>,
@@ -36,7 +36,7 @@ impl Certificates {
         let seen = stamps(&settings);
         let (server, client) = build(&settings, &provider)?;
         let seen = if seen.iter().any(|(_, s)| s.is_none()) { stamps(&settings) } else { seen };
-        Ok(Certificates { settings, provider, server, client, seen })
+        Ok(Certificates { settings, provider, server: ServerTls::new(server), client, seen })
     }
 
     /// Takes up changed files. Connections that stand keep what they began with; files that cannot be used
@@ -49,7 +49,8 @@ impl Certificates {
         self.seen = now;
         match build(&self.settings, &self.provider) {
             Ok((server, client)) => {
-                (self.server, self.client) = (server, client);
+                self.server.change(server);
+                self.client = client;
                 tracing::info!("certificates loaded anew");
             }
             Err(error) => tracing::warn!(%error, "certificates changed, the old ones stay"),

@@ -3,6 +3,7 @@
 mod certificates;
 mod load;
 mod self_signed;
+mod server;
 mod verify;
 
 use std::io;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 pub(crate) use certificates::Certificates;
 pub use self_signed::SelfSigned;
+pub use server::ServerTls;
 
 /// Do clients show a certificate?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::document::{Fields, Place};
 use crate::reference::Ref;
 use crate::resource::{
     AccessControlList, Agent, Credentials, Domain, EgressPolicy, GeoInfo, LoadBalancing, Number, Peer, Role,
-    Rule, Token, Trunk, TrunkUri, User,
+    Rule, Token, Trunk, TrunkUri, User, network,
 };
 use crate::tables::normal_aor;
 
@@ -39,21 +39,14 @@ pub(super) fn acl(spec: &Fields<'_>) -> AccessControlList {
     acl
 }
 
-/// A network, or a lone address; IPv4 networks mapped into IPv6 become IPv4.
+/// A network, or a lone address.
 fn net(text: &str, place: &Place, fields: &Fields<'_>) -> Option<IpNet> {
-    let net = text.parse::<IpNet>().or_else(|_| text.parse().map(|ip: std::net::IpAddr| IpNet::from(ip)));
-    match net {
-        Ok(IpNet::V6(net)) => match (net.addr().to_ipv4_mapped(), net.prefix_len().checked_sub(96)) {
-            (Some(ip), Some(length)) => ipnet::Ipv4Net::new(ip, length).ok().map(IpNet::V4),
-            _ => Some(IpNet::V6(net)),
-        },
-        Ok(net) => Some(net),
-        Err(_) => {
-            let help = "e.g. 10.0.0.0/8, 192.0.2.7, 2001:db8::/32".to_owned();
-            fields.error_at(place, format!("{text} is not a valid cidr or ip"), Some(help));
-            None
-        }
+    let net = network(text);
+    if net.is_none() {
+        let help = "e.g. 10.0.0.0/8, 192.0.2.7, 2001:db8::/32".to_owned();
+        fields.error_at(place, format!("{text} is not a valid cidr or ip"), Some(help));
     }
+    net
 }
 
 pub(super) fn credentials(spec: &Fields<'_>) -> Credentials {

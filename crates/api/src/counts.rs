@@ -1,0 +1,46 @@
+//! How often what was called, and how it ended.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use tonic::Code;
+
+use crate::method::{Method, code_name};
+use crate::server::Door;
+
+/// Calls that ended alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The key of the listener: `grpc.addr` or `grpc.externalAddr`.
+    pub listener: &'static str,
+    /// The service, e.g. `Agents`.
+    pub service: &'static str,
+    /// The method, e.g. `Create`.
+    pub method: &'static str,
+    /// The gRPC status, e.g. `OK`.
+    pub code: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// The counters of all listeners. Bounded by the methods and codes there are.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(Mutex<BTreeMap<(Door, Method, &'static str), u64>>);
+
+impl Counts {
+    pub(crate) fn add(&self, door: Door, method: Method, code: Code) {
+        *self.0.lock().entry((door, method, code_name(code))).or_insert(0) += 1;
+    }
+
+    pub(crate) fn all(&self) -> Vec<Count> {
+        let counts = self.0.lock();
+        let read = |(&(door, method, code), &count): (&(Door, Method, &'static str), &u64)| Count {
+            listener: door.key(),
+            service: method.service,
+            method: method.name,
+            code,
+            count,
+        };
+        counts.iter().map(read).collect()
+    }
+}

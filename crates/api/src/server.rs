@@ -1,0 +1,353 @@
+//! The listeners, their thread, their end.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use trunkline_grpc::connect;
+use trunkline_login::Login;
+use trunkline_store::Store;
+use trunkline_transport::ServerTls;
+
+use crate::connection;
+use crate::counts::{Count, Counts};
+use crate::gate::Gate;
+use crate::method::connect_services;
+use crate::resources::Resources;
+
+/// Connections of one door at a time, and of one address among them.
+const MOST_CONNECTIONS: usize = 512;
+const MOST_OF_ONE: usize = 64;
+/// Bytes of a request.
+const MOST_REQUEST: usize = 1 << 20;
+/// Calls under way have this long when the server ends.
+const DRAIN: Duration = Duration::from_secs(2);
+/// Out of descriptors: no use in asking again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Threads for what waits.
+const BESIDE: usize = 8;
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The address is taken or not ours.
+    #[error(
+        "cannot listen for gRPC on {address}: {source} (key {}: is another program there? `off` for none)",
+        door.key()
+    )]
+    Bind {
+        /// Which door.
+        door: Door,
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The system gives no thread.
+    #[error("no thread for gRPC (keys grpc.addr, grpc.externalAddr): {0}")]
+    Thread(std::io::Error),
+    /// Server reflection cannot read what it is to tell.
+    #[error("cannot set up gRPC server reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Where callers come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    /// From this machine, without a login.
+    Internal,
+    /// From anywhere, over TLS and with a login.
+    External,
+}
+
+impl Door {
+    /// The key of its address.
+    pub fn key(self) -> &'static str {
+        match self {
+            Door::Internal => "grpc.addr",
+            Door::External => "grpc.externalAddr",
+        }
+    }
+}
+
+/// A door before it is open.
+struct Closed {
+    listener: std::net::TcpListener,
+    tls: Option<ServerTls>,
+    gate: Arc<Gate>,
+}
+
+/// The server before it serves.
+pub struct Server {
+    runtime: Runtime,
+    routes: Routes,
+    health: HealthReporter,
+    counts: Arc<Counts>,
+    doors: Vec<Closed>,
+    addresses: Vec<(Door, SocketAddr)>,
+}
+
+impl Server {
+    /// Over this store, without a door.
+    pub fn new(store: Arc<Store>) -> Result<Server, ApiError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BESIDE)
+            .build()
+            .map_err(ApiError::Thread)?;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        Ok(Server {
+            runtime,
+            routes: services(Routes::new(health_service), &Resources::new(store)),
+            health,
+            counts: Arc::default(),
+            doors: Vec::new(),
+            addresses: Vec::new(),
+        })
+    }
+
+    /// Adds the door for this machine; port 0 leaves the choice to the system. Whoever can connect there may do
+    /// everything: the address must be a loopback one.
+    pub fn internal(mut self, address: SocketAddr) -> Result<Server, ApiError> {
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(connect::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let routes = self.routes.clone();
+        let routes = routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+        let gate = Gate {
+            door: Door::Internal,
+            routes: routes.prepare(),
+            login: None,
+            reveal: true,
+            counts: self.counts.clone(),
+        };
+        self.add(address, None, gate)?;
+        Ok(self)
+    }
+
+    /// Adds the door for others; port 0 leaves the choice to the system. `reveal`: do users who may write see
+    /// passwords of credentials?
+    pub fn external(
+        mut self,
+        address: SocketAddr,
+        tls: ServerTls,
+        login: Login,
+        reveal: bool,
+    ) -> Result<Server, ApiError> {
+        let gate = Gate {
+            door: Door::External,
+            routes: self.routes.clone().prepare(),
+            login: Some(login),
+            reveal,
+            counts: self.counts.clone(),
+        };
+        self.add(address, Some(tls), gate)?;
+        Ok(self)
+    }
+
+    fn add(&mut self, address: SocketAddr, tls: Option<ServerTls>, gate: Gate) -> Result<(), ApiError> {
+        let door = gate.door;
+        let bind = |source| ApiError::Bind { door, address, source };
+        let listener = std::net::TcpListener::bind(address).map_err(bind)?;
+        listener.set_nonblocking(true).map_err(bind)?;
+        let at = listener.local_addr().map_err(bind)?;
+        tracing::info!(address = %at, key = door.key(), "listening for gRPC");
+        self.addresses.push((door, at));
+        self.doors.push(Closed { listener, tls, gate: Arc::new(gate) });
+        Ok(())
+    }
+
+    /// Serves in a thread of its own.
+    pub fn start(self) -> Result<Running, ApiError> {
+        let Server { runtime, health, counts, doors, addresses, .. } = self;
+        let mut open = Vec::with_capacity(doors.len());
+        for (Closed { listener, tls, gate }, (door, address)) in doors.into_iter().zip(&addresses) {
+            let _inside = runtime.enter();
+            let listener = TcpListener::from_std(listener).map_err(|source| ApiError::Bind {
+                door: *door,
+                address: *address,
+                source,
+            })?;
+            open.push((listener, tls, gate));
+        }
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let thread = std::thread::Builder::new()
+            .name("grpc".into())
+            .spawn(move || runtime.block_on(serve(open, health, phases)))
+            .map_err(ApiError::Thread)?;
+        Ok(Running { addresses, counts, phase, thread: Some(thread) })
+    }
+}
+
+/// Adds the resource services.
+fn services(routes: Routes, resources: &Resources) -> Routes {
+    macro_rules! bounded {
+        ($service:path) => {{
+            use $service as Service;
+            Service::new(resources.clone()).max_decoding_message_size(MOST_REQUEST)
+        }};
+    }
+    routes
+        .add_service(bounded!(connect::acl::acl_service_server::AclServiceServer))
+        .add_service(bounded!(connect::agents::agents_server::AgentsServer))
+        .add_service(bounded!(connect::credentials::credentials_service_server::CredentialsServiceServer))
+        .add_service(bounded!(connect::domains::domains_server::DomainsServer))
+        .add_service(bounded!(connect::numbers::numbers_server::NumbersServer))
+        .add_service(bounded!(connect::peers::peers_server::PeersServer))
+        .add_service(bounded!(connect::trunks::trunks_server::TrunksServer))
+}
+
+/// How far the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// It serves.
+    Serving,
+    /// It still serves, and says that it is about to end.
+    Draining,
+    /// It ends.
+    Ending,
+}
+
+/// The server at work. Dropping it takes no more calls and answers those under way, for two seconds at most.
+pub struct Running {
+    addresses: Vec<(Door, SocketAddr)>,
+    counts: Arc<Counts>,
+    phase: watch::Sender<Phase>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Its doors and where they are, with the ports filled in.
+    pub fn addresses(&self) -> &[(Door, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// How often what was called.
+    pub fn counts(&self) -> Vec<Count> {
+        self.counts.all()
+    }
+
+    /// Health says NOT_SERVING from now on, so that balancers send nobody any more.
+    pub fn drain(&self) {
+        let _ = self.phase.send(Phase::Draining);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.phase.send(Phase::Ending);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the gRPC server panicked");
+        }
+    }
+}
+
+/// Serves until told to end.
+async fn serve(
+    doors: Vec<(TcpListener, Option<ServerTls>, Arc<Gate>)>,
+    health: HealthReporter,
+    mut phase: watch::Receiver<Phase>,
+) {
+    for service in connect_services() {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+    let mut listening = JoinSet::new();
+    for (listener, tls, gate) in doors {
+        listening.spawn(accept(listener, tls, gate, phase.clone()));
+    }
+    reached(&mut phase, Phase::Draining).await;
+    for service in connect_services().chain([""]) {
+        health.set_service_status(service, ServingStatus::NotServing).await;
+    }
+    reached(&mut phase, Phase::Ending).await;
+    while listening.join_next().await.is_some() {}
+}
+
+/// Until the server is that far.
+pub(crate) async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    // An error is the end of the sender, which is the end of all.
+    let _ = phase.wait_for(|now| *now >= wanted).await;
+}
+
+/// Connections of one door, by address.
+type Guests = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// A connection's place among them.
+struct Place(Guests, IpAddr);
+
+impl Place {
+    /// Takes one, if there is room.
+    fn take(guests: &Guests, from: IpAddr) -> Option<Place> {
+        let mut counts = guests.lock();
+        let all: usize = counts.values().sum();
+        let own = counts.get(&from).copied().unwrap_or(0);
+        if all >= MOST_CONNECTIONS || own >= MOST_OF_ONE {
+            return None;
+        }
+        counts.insert(from, own + 1);
+        Some(Place(guests.clone(), from))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.0.lock();
+        match counts.get_mut(&self.1) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => {
+                counts.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// Accepts at one door until told to end, then lets the calls under way finish.
+async fn accept(
+    listener: TcpListener,
+    tls: Option<ServerTls>,
+    gate: Arc<Gate>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let guests = Guests::default();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = reached(&mut phase, Phase::Ending) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => {
+                    let Some(place) = Place::take(&guests, from.ip()) else {
+                        tracing::debug!(%from, "too many gRPC connections");
+                        continue;
+                    };
+                    let (tls, gate, phase) = (tls.clone(), gate.clone(), phase.clone());
+                    connections.spawn(async move {
+                        connection::serve(stream, from, tls, gate, phase).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a gRPC connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(DRAIN, all).await;
+}

@@ -1,0 +1,159 @@
+//! A gRPC client that waits for its answers, in plaintext or over TLS, with any headers.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
+
+use crate::tls::provider;
+
+/// No answer takes this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a call ended with, if not with an answer: the code and the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcError {
+    /// The gRPC status code.
+    pub code: i32,
+    /// The message.
+    pub message: String,
+}
+
+/// A connection.
+pub struct Grpc {
+    runtime: Runtime,
+    sender: SendRequest<Full<Bytes>>,
+    authorization: Option<String>,
+}
+
+impl Grpc {
+    /// In plaintext.
+    pub fn plain(to: SocketAddr) -> Grpc {
+        let runtime = runtime();
+        let sender = runtime.block_on(async {
+            let stream = TcpStream::connect(to).await.expect("a connection");
+            begin(stream).await.expect("HTTP/2")
+        });
+        Grpc { runtime, sender, authorization: None }
+    }
+
+    /// Over TLS, believing the certificates in this file alone; `own` is a chain and a key to show.
+    pub fn tls(to: SocketAddr, believed: &Path, own: Option<(&Path, &Path)>) -> std::io::Result<Grpc> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(believed).expect("a certificate")).expect("a certificate");
+        let config = rustls::ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        let mut config = match own {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain = vec![CertificateDer::from_pem_file(chain).expect("a certificate")];
+                let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+                config.with_client_auth_cert(chain, key).expect("a certificate and its key")
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let runtime = runtime();
+        let sender = runtime.block_on(async {
+            let stream = TcpStream::connect(to).await?;
+            let name = ServerName::from(to.ip());
+            let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+            begin(stream).await
+        })?;
+        Ok(Grpc { runtime, sender, authorization: None })
+    }
+
+    /// With this header from now on, e.g. `Bearer tl_…`.
+    #[must_use]
+    pub fn authorized(mut self, value: &str) -> Grpc {
+        self.authorization = Some(value.to_owned());
+        self
+    }
+
+    /// Calls `/package.Service/Method`.
+    pub fn call<R: Message + Default>(&self, path: &str, request: &impl Message) -> Result<R, GrpcError> {
+        let bytes = self.call_bytes(path, &request.encode_to_vec())?;
+        Ok(R::decode(&*bytes).expect("the message of the answer"))
+    }
+
+    /// The same with the bytes of a message.
+    pub fn call_bytes(&self, path: &str, message: &[u8]) -> Result<Vec<u8>, GrpcError> {
+        let mut body = vec![0];
+        body.extend(u32::try_from(message.len()).expect("a small message").to_be_bytes());
+        body.extend(message);
+        self.runtime.block_on(async {
+            let call = self.send(path, body);
+            tokio::time::timeout(PATIENCE, call).await.expect("an answer in time")
+        })
+    }
+
+    async fn send(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, GrpcError> {
+        let mut request = Request::post(format!("http://exchange{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        if let Some(value) = &self.authorization {
+            request = request.header("authorization", value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+        let broken = |error: hyper::Error| GrpcError { code: -1, message: format!("{error:?}") };
+        let response = self.sender.clone().send_request(request).await.map_err(broken)?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(broken)?;
+        let headers = body.trailers().filter(|t| t.contains_key("grpc-status")).unwrap_or(&head.headers);
+        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        match text("grpc-status").parse() {
+            Ok(0) => Ok(body.to_bytes().get(5..).unwrap_or_default().to_vec()),
+            Ok(code) => Err(GrpcError { code, message: percent_decoded(text("grpc-message")) }),
+            Err(_) => Err(GrpcError { code: -1, message: format!("no gRPC answer: {head:?}") }),
+        }
+    }
+}
+
+fn runtime() -> Runtime {
+    // A worker keeps the connection alive between calls.
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+}
+
+async fn begin<S>(stream: S) -> std::io::Result<SendRequest<Full<Bytes>>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) =
+        handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    tokio::spawn(connection);
+    // Under TLS 1.3 a refusal of our certificate comes after the handshake.
+    sender.ready().await.map_err(std::io::Error::other)?;
+    Ok(sender)
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|h| std::str::from_utf8(h).ok());
+        match hex.filter(|_| *first == b'%').and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
