@@ -27,9 +27,11 @@ SCENARIOS = {
     "message_stateless": ("stateless", "--mode message", 4000, 4, 1),
     "invite_stateless":  ("stateless", "--mode invite", 1500, 12, 2),
     "invite_one_source": ("plain", "--mode invite --uac-socks 1 --gentle", 800, 13, 2),
+    "register_one_source": ("plain", "--mode register --uac-socks 1 --gentle", 8000, 2, 1),
+    "options_one_source": ("plain", "--mode options --uac-socks 1 --gentle", 8000, 2, 1),
 }
 # wants several workers, which wants an arrangement of cores of its own (README.md)
-APART = ["invite_one_source"]
+APART = ["invite_one_source", "register_one_source", "options_one_source"]
 PROFILES = ["plain", "auth", "callauth", "stateless"]
 
 

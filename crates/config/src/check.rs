@@ -55,7 +55,8 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
 
     let message = "noAnswerSeconds must be between 1 and 3600";
     unless((1..=3600).contains(&config.routing.no_answer_seconds), "routing.noAnswerSeconds", message);
-    unless(config.workers <= 1024, "workers", "workers must be at most 1024");
+    // A branch names its shard in one byte.
+    unless(config.workers <= 256, "workers", "workers must be at most 256");
     unless(!config.roles.is_empty(), "roles", "at least one role is needed");
     unless(!config.domain.is_empty(), "domain", "the domain must not be empty");
     unless(!config.data.is_empty(), "data", "the data must not be empty");

@@ -231,6 +231,8 @@ pub(crate) struct Context {
     /// Further flows of phones that are being tried, last first.
     pub(crate) flows: Vec<Later>,
     pub(crate) cancelled: bool,
+    /// Another shard gave us its request.
+    pub(crate) guest: bool,
     /// How long the callee rings, in seconds, where its agent says so.
     pub(crate) no_answer: Option<u32>,
     /// What it takes to send the call elsewhere.

@@ -125,6 +125,7 @@ impl Edge {
 
     /// A message, which may be another shard's to serve.
     pub(crate) fn receive(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8], came: Came) {
+        self.handover.guest = !matches!(came, Came::In | Came::Held);
         let mut index = std::mem::take(&mut self.scratch.index);
         let parsed = index.parse(bytes, &self.shared.config.limits);
         let message = Message::new(bytes, &index);

@@ -225,6 +225,7 @@ impl Edge {
             later: Vec::new(),
             flows: Vec::new(),
             cancelled: false,
+            guest: self.handover.guest,
             call: None,
             no_answer: None,
             divertible: None,

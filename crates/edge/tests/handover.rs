@@ -2,6 +2,10 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use common::{Phones, Shards};
 use trunkline_edge::HandoverConfig;
 
@@ -109,5 +113,94 @@ fn a_source_that_is_busy_again_while_it_returns() {
         repeat(&phones, &ringing);
         ringing.iter().for_each(|(invite, arrived)| phones.cancel(invite, arrived));
         assert_eq!(sum(shards.counter("stray_acks")), 0, "turn {turn}");
+    }
+}
+
+/// A call that came to the other shard by itself is no reason to remember that the address was shared.
+#[test]
+fn what_the_other_shard_has_of_its_own_does_not_count() {
+    let (shards, mut phones) = shards();
+    let here = home(&shards, &mut phones);
+    let mut neighbour = (0..64)
+        .map(|_| phones.beside(shards.address))
+        .find_map(|mut p| (home(&shards, &mut p) != here).then_some(p))
+        .expect("of 64 sockets one comes to the other shard");
+    let (invite, arrived) = neighbour.ring();
+    spread(&shards, &mut phones);
+    (0..20).for_each(|_| phones.call());
+    shards.advance_until(80, "nothing remains", |s| s.sources_handed_over() == 0);
+    neighbour.cancel(&invite, &arrived);
+}
+
+/// A shard that does not keep up is given no more than it can hold: datagrams beyond are dropped, as by a full buffer
+/// of the kernel's, and who sends over a stream is told.
+#[test]
+fn what_waits_for_a_shard_is_bounded() {
+    let shards = Shards::start_awake(1, 2, HandoverConfig { busy: 0, calm: CALM }, || 0);
+    let mut phones = (0..64)
+        .map(|_| Phones::new(shards.address))
+        .find_map(|mut phones| {
+            let me = phones.caller.local_addr().unwrap();
+            let ask = phones.options("UDP", me);
+            phones.send(&ask);
+            phones.caller.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            phones.caller.recv(&mut [0; 2048]).is_ok().then_some(phones)
+        })
+        .expect("of 64 sockets one comes to the shard that is awake");
+    let me = phones.caller.local_addr().unwrap();
+    let mut ask = |shards: &Shards| {
+        let text = phones.options("UDP", me);
+        let requests = shards.counter("requests")[0] + handled(shards);
+        phones.send(&text);
+        until("the request is taken", || shards.counter("requests")[0] + handled(shards) > requests);
+    };
+    (0..60).for_each(|_| ask(&shards));
+    shards.advance_until(2, "the source is handed over", |s| s.sources_handed_over() == 1);
+    let dropped = (0..30_000).any(|_| {
+        ask(&shards);
+        sum(shards.counter("handover_dropped")) > 0
+    });
+    assert!(dropped, "nothing is ever dropped");
+    let waiting = sum(shards.counter("handed_over"));
+    assert!((8_000..10_000).contains(&waiting), "{waiting} wait for the other shard");
+
+    let mut stream = (0..64)
+        .find_map(|_| {
+            let mut stream = TcpStream::connect(shards.tcp).unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            let text = phones.options("TCP", stream.local_addr().unwrap());
+            stream.write_all(text.as_bytes()).unwrap();
+            stream.read(&mut [0; 2048]).is_ok_and(|n| n > 0).then_some(stream)
+        })
+        .expect("of 64 connections one comes to the shard that is awake");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut answer = || {
+        let text = phones.options("TCP", stream.local_addr().unwrap());
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut buffer = [0; 2048];
+        let n = stream.read(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..n]).into_owned()
+    };
+    // In a second of its own, in which it is the heaviest.
+    shards.advance(1_000);
+    assert!((0..100).all(|_| answer().starts_with("SIP/2.0 200")));
+    shards.advance_until(2, "the connection is handed over", |s| s.sources_handed_over() == 2);
+    let answers: Vec<String> = (0..40).map(|_| answer()).collect();
+    let refused = answers.iter().filter(|a| a.starts_with("SIP/2.0 503") && a.contains("Retry-After: 5\r\n"));
+    let served = answers.iter().filter(|a| a.starts_with("SIP/2.0 200"));
+    let (refused, served) = (refused.count(), served.count());
+    assert!(refused > 0 && served > 0 && refused + served == 40, "{refused} refused, {served} served");
+}
+
+fn handled(shards: &Shards) -> u64 {
+    sum(shards.counter("handed_over")) + sum(shards.counter("handover_dropped"))
+}
+
+/// Waits for a condition, with a bound.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "in vain: {what}");
+        std::thread::yield_now();
     }
 }

@@ -24,6 +24,9 @@ use crate::{api, ari, first_start, routr_v1, secret};
 /// Calls under way have this long to get their answer when the exchange is told to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Shards, at most: a branch names its shard in one byte.
+const MOST_SHARDS: usize = 256;
+
 /// A built exchange: listening, not yet answering.
 pub struct Exchange {
     shards: Vec<Shard<EdgeMail>>,
@@ -56,7 +59,7 @@ impl Exchange {
         };
         let secret = secret::load(database.as_deref().map(|f| f.with_extension("secret")).as_deref())?;
         let count = match edge.shards {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_SHARDS)),
             n => n,
         };
         let busy =

@@ -61,6 +61,8 @@ pub(crate) struct Handover {
     sources: Sources,
     pub(crate) outbox: Outbox,
     round: Option<Round>,
+    /// The message at hand may be another shard's: it came by one, or has waited.
+    pub(crate) guest: bool,
     /// Transactions of requests that wait for a name, and until when; and where they came from.
     awaited: HashMap<TransactionKey, (IpAddr, Now)>,
 }
@@ -84,6 +86,7 @@ impl Handover {
             sources: Sources::new(config),
             outbox: Outbox::new(shard, shards),
             round: None,
+            guest: false,
             awaited: HashMap::new(),
         }
     }
@@ -227,7 +230,8 @@ impl Edge {
         };
         let of_way = |back: &Egress| is_of(back.remote.ip(), back.connection);
         let of_flow = |flow: &Flow| is_of(flow.remote.ip(), flow.connection);
-        let remain = self.contexts.slots().any(|s| self.contexts.get(s).is_some_and(|c| of_way(&c.back)))
+        let is_guest = |slot| self.contexts.get(slot).is_some_and(|c| c.guest && of_way(&c.back));
+        let remain = self.contexts.slots().any(is_guest)
             || self.desk.flows().any(of_flow)
             || self.handover.awaited.values().any(|(ip, _)| *ip == source.remote.ip());
         // What goes back comes before the answer.

@@ -63,11 +63,19 @@ pub struct Shards {
     mailboxes: Vec<Mailbox<EdgeMail>>,
     told: Vec<Receiver<u64>>,
     threads: Vec<JoinHandle<std::io::Result<()>>>,
+    asleep: Vec<Shard<EdgeMail>>,
+    /// Where it hears TCP.
+    pub tcp: SocketAddr,
 }
 
 impl Shards {
     /// Starts so many; `count` is asked on each shard's own thread.
     pub fn start(shards: usize, handover: HandoverConfig, count: fn() -> u64) -> Shards {
+        Shards::start_awake(shards, shards, handover, count)
+    }
+
+    /// The same, but only the first `awake` of them do anything.
+    pub fn start_awake(awake: usize, shards: usize, handover: HandoverConfig, count: fn() -> u64) -> Shards {
         let mut tables = Tables::default();
         let mut domain = Domain::new("domain-01", "sip.local");
         domain.authenticate = Authenticate::Never;
@@ -96,23 +104,28 @@ impl Shards {
             [7; 16],
         );
         let (step, alive) = (Arc::new(AtomicU64::new(0)), Alive::default());
-        let (mut told, mut threads) = (Vec::new(), Vec::new());
+        let (mut told, mut threads, mut asleep) = (Vec::new(), Vec::new(), Vec::new());
         for (number, mut shard) in bound.into_iter().enumerate() {
             shard.io.introduce(mailboxes.clone().into(), alive.clone());
+            if number >= awake {
+                asleep.push(shard);
+                continue;
+            }
             let (tell, heard) = channel();
             let mut watched =
                 Watched { edge: Edge::new(shared.clone(), number), step: step.clone(), count, tell };
             told.push(heard);
             threads.push(std::thread::spawn(move || shard.run(&mut watched)));
         }
-        let address = listening.iter().find(|l| l.transport == Transport::Udp).unwrap().address;
-        Shards { shared, address, step, mailboxes, told, threads }
+        let at = |transport| listening.iter().find(|l| l.transport == transport).unwrap().address;
+        let (address, tcp) = (at(Transport::Udp), at(Transport::Tcp));
+        Shards { shared, address, tcp, step, mailboxes, told, threads, asleep }
     }
 
     /// Moves the clock of every shard; what `count` said on each before.
     pub fn advance(&self, ms: u64) -> Vec<u64> {
         self.step.store(ms, Ordering::Relaxed);
-        for mailbox in &self.mailboxes {
+        for mailbox in self.mailboxes.iter().take(self.told.len()) {
             assert!(mailbox.post(Mail::User(EdgeMail::Drain)));
         }
         self.told.iter().map(|told| told.recv_timeout(BOUND).expect("the shard lives")).collect()
@@ -153,6 +166,7 @@ pub struct Phones {
     pub caller: UdpSocket,
     pub callee: UdpSocket,
     serial: u32,
+    beside: u32,
 }
 
 impl Phones {
@@ -163,7 +177,15 @@ impl Phones {
             s.set_read_timeout(Some(BOUND)).unwrap();
             s
         };
-        Phones { caller: socket(), callee: socket(), serial: 0 }
+        Phones { caller: socket(), callee: socket(), serial: 0, beside: 0 }
+    }
+
+    /// Another caller for the same callee.
+    pub fn beside(&mut self, server: SocketAddr) -> Phones {
+        let Phones { caller, .. } = Phones::new(server);
+        self.beside += 1;
+        let callee = self.callee.try_clone().unwrap();
+        Phones { caller, callee, serial: self.beside * 10_000, beside: 0 }
     }
 
     pub fn receive(socket: &UdpSocket) -> String {
@@ -205,6 +227,17 @@ impl Phones {
     /// The Call-ID of the call or message begun last.
     pub fn call_id(&self) -> String {
         format!("call-{:06}", self.serial)
+    }
+
+    /// An OPTIONS to the exchange with a Call-ID of its own.
+    pub fn options(&mut self, transport: &str, me: SocketAddr) -> String {
+        self.serial += 1;
+        let (n, call) = (self.serial, self.call_id());
+        format!(
+            "OPTIONS sip:sip.local SIP/2.0\r\nVia: SIP/2.0/{transport} {me};branch=z9hG4bKo{n};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:1001@sip.local>;tag=caller\r\nTo: <sip:sip.local>\r\nCall-ID: {call}\r\n\
+             CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        )
     }
 
     fn request(&mut self, method: &str, uri: &str, cseq: u32, to_tag: &str, route: &str) -> String {
