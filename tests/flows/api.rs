@@ -26,6 +26,7 @@ const CREATE_CREDENTIALS: &str = "/fonoster.routr.connect.credentials.v2beta1.Cr
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 const INVALID_ARGUMENT: i32 = 3;
+const DEADLINE_EXCEEDED: i32 = 4;
 const NOT_FOUND: i32 = 5;
 const PERMISSION_DENIED: i32 = 7;
 const RESOURCE_EXHAUSTED: i32 = 8;
@@ -420,11 +421,68 @@ fn one_address_cannot_take_all_connections() {
 }
 
 #[test]
-fn it_ends_with_connections_open() {
-    let mut exchange = newcomer("", &[]);
+fn it_says_that_it_ends_and_ends_with_connections_open() {
+    let mut exchange = Exchange::start_with(&super::agents(), "", &BOTH);
     let grpc = Grpc::plain(exchange.listens("grpc"));
-    assert_eq!(grpc.call_bytes(HEALTH, &[]).expect("healthy"), [8, 1]);
+    for service in [&b"\x0a\x2cfonoster.routr.connect.agents.v2beta1.Agents"[..], b""] {
+        assert_eq!(grpc.call_bytes(HEALTH, service).expect("healthy"), [8, 1]);
+    }
+    // A phone that rings keeps the exchange for a moment.
+    let mut callee = super::registered(&exchange, "1002");
+    let mut caller = super::registered(&exchange, "1001");
+    let invite = caller.invite(&callee.aor());
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    caller.status_for(&invite, 180);
+    exchange.signal("TERM");
+    wait_for("health to say NOT_SERVING", Duration::from_secs(4), || {
+        (grpc.call_bytes(HEALTH, &[]).ok()? == [8, 2]).then_some(())
+    });
+    assert_eq!(list(&grpc).expect("still served").items.len(), 3);
+    callee.accept(&arrived);
+    caller.status_for(&invite, 200);
     let start = std::time::Instant::now();
     assert_eq!(exchange.stop(), Some(0), "{}", exchange.log());
     assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_caller_is_told_when_its_patience_is_over() {
+    let exchange = newcomer("", &[]);
+    let grpc = Grpc::plain(exchange.listens("grpc")).waiting("200m");
+    assert_eq!(code(grpc.call_forever(LIST_AGENTS)), DEADLINE_EXCEEDED);
+    assert_eq!(list(&grpc.waiting("5S")).expect("a list").items.len(), 2);
+}
+
+#[test]
+fn a_first_start_that_finds_a_port_taken_keeps_its_secrets_for_the_next() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = taken.local_addr().expect("bound").to_string();
+    let exchange = Exchange::start(&super::agents());
+    let folder = trunkline_tests::Scratch::new("first");
+    let sip = format!("127.0.0.1:{}", free_port());
+    let start = |grpc: &str, words: &[&str]| {
+        let mut command = exchange_command(&exchange);
+        command
+            .args(words)
+            .current_dir(folder.path())
+            .envs(["UDP", "TCP"].map(|name| (format!("TRUNKLINE_LISTEN_{name}"), sip.clone())))
+            .env("TRUNKLINE_DATA", "sqlite:trunkline.db")
+            .env("TRUNKLINE_GRPC_ADDR", grpc);
+        command
+    };
+    let first = start(&at, &["serve"]).output().expect("it ends");
+    assert_eq!(first.status.code(), Some(1));
+    assert!(first.stdout.is_empty(), "{first:?}");
+    let log = std::fs::File::create(folder.path().join("log")).expect("a file");
+    let mut second = start("127.0.0.1:0", &["serve"]).stdout(log).spawn().expect("it starts");
+    let said = wait_for("the secrets", Duration::from_secs(10), || {
+        let said = std::fs::read_to_string(folder.path().join("log")).ok()?;
+        said.contains("shown this once").then_some(said)
+    });
+    let _ = second.kill();
+    let _ = second.wait();
+    assert!(said.contains("user 1001   password "), "{said}");
+    assert!(said.contains("Programs change this over gRPC: 127.0.0.1:"), "{said}");
 }

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::Request;
+use hyper::body::Frame;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
@@ -31,11 +34,34 @@ pub struct GrpcError {
     pub message: String,
 }
 
+/// The bytes of a request; one that is not whole goes on for ever.
+struct Body {
+    bytes: Option<Bytes>,
+    whole: bool,
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.bytes.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None if self.whole => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
+
 /// A connection.
 pub struct Grpc {
     runtime: Runtime,
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Body>,
     authorization: Option<String>,
+    patience: Option<String>,
 }
 
 impl Grpc {
@@ -46,7 +72,7 @@ impl Grpc {
             let stream = TcpStream::connect(to).await.expect("a connection");
             begin(stream).await.expect("HTTP/2")
         });
-        Grpc { runtime, sender, authorization: None }
+        Grpc { runtime, sender, authorization: None, patience: None }
     }
 
     /// Over TLS, believing the certificates in this file alone; `own` is a chain and a key to show.
@@ -73,13 +99,20 @@ impl Grpc {
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
             begin(stream).await
         })?;
-        Ok(Grpc { runtime, sender, authorization: None })
+        Ok(Grpc { runtime, sender, authorization: None, patience: None })
     }
 
     /// With this header from now on, e.g. `Bearer tl_…`.
     #[must_use]
     pub fn authorized(mut self, value: &str) -> Grpc {
         self.authorization = Some(value.to_owned());
+        self
+    }
+
+    /// With this deadline from now on, as the header `grpc-timeout` says it, e.g. `250m`.
+    #[must_use]
+    pub fn waiting(mut self, timeout: &str) -> Grpc {
+        self.patience = Some(timeout.to_owned());
         self
     }
 
@@ -91,23 +124,35 @@ impl Grpc {
 
     /// The same with the bytes of a message.
     pub fn call_bytes(&self, path: &str, message: &[u8]) -> Result<Vec<u8>, GrpcError> {
-        let mut body = vec![0];
-        body.extend(u32::try_from(message.len()).expect("a small message").to_be_bytes());
-        body.extend(message);
+        let mut bytes = vec![0];
+        bytes.extend(u32::try_from(message.len()).expect("a small message").to_be_bytes());
+        bytes.extend(message);
+        self.answer(path, Body { bytes: Some(bytes.into()), whole: true })
+    }
+
+    /// The same with a request that begins and never ends.
+    pub fn call_forever(&self, path: &str) -> Result<Vec<u8>, GrpcError> {
+        self.answer(path, Body { bytes: Some(Bytes::from_static(&[0, 0])), whole: false })
+    }
+
+    fn answer(&self, path: &str, body: Body) -> Result<Vec<u8>, GrpcError> {
         self.runtime.block_on(async {
             let call = self.send(path, body);
             tokio::time::timeout(PATIENCE, call).await.expect("an answer in time")
         })
     }
 
-    async fn send(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, GrpcError> {
+    async fn send(&self, path: &str, body: Body) -> Result<Vec<u8>, GrpcError> {
         let mut request = Request::post(format!("http://exchange{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
         if let Some(value) = &self.authorization {
             request = request.header("authorization", value);
         }
-        let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+        if let Some(value) = &self.patience {
+            request = request.header("grpc-timeout", value);
+        }
+        let request = request.body(body).expect("a request");
         let broken = |error: hyper::Error| GrpcError { code: -1, message: format!("{error:?}") };
         let response = self.sender.clone().send_request(request).await.map_err(broken)?;
         let (head, body) = response.into_parts();
@@ -127,7 +172,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 }
 
-async fn begin<S>(stream: S) -> std::io::Result<SendRequest<Full<Bytes>>>
+async fn begin<S>(stream: S) -> std::io::Result<SendRequest<Body>>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {

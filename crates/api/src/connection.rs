@@ -20,18 +20,29 @@ use crate::server::{Phase, reached};
 
 /// A TLS handshake takes at most this long.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A connection on which nothing was ever called is closed after this.
-const UNUSED: Duration = Duration::from_secs(30);
-/// A connection on which nothing was called for this long is closed; clients connect again when they need to.
-const IDLE: Duration = Duration::from_secs(15 * 60);
-/// How often that is looked at.
-const ROUND: Duration = Duration::from_secs(5);
+/// How long a connection may be silent; clients connect again when they need to.
+const PATIENCE: Patience = Patience {
+    unused: Duration::from_secs(30),
+    idle: Duration::from_secs(15 * 60),
+    round: Duration::from_secs(5),
+};
 /// Calls at a time on one connection.
 const MOST_CALLS: u32 = 64;
 /// Bytes of a call's head.
 const MOST_HEAD: u32 = 16 * 1024;
 /// The other side is asked whether it is there, and has so long to say so.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// How long a connection may be silent.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// If nothing was ever called.
+    unused: Duration,
+    /// Since the last call.
+    idle: Duration,
+    /// How often that is looked at; one that was told to go has so long to do so.
+    round: Duration,
+}
 
 /// Serves a connection to its end: the other side's, a silence, or the order to end.
 pub(crate) async fn serve(
@@ -42,10 +53,10 @@ pub(crate) async fn serve(
     phase: watch::Receiver<Phase>,
 ) {
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return http(stream, from, gate, phase).await };
+    let Some(tls) = tls else { return http(stream, from, gate, phase, PATIENCE).await };
     let acceptor = TlsAcceptor::from(tls.speaking(b"h2"));
     match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, from, gate, phase).await,
+        Ok(Ok(stream)) => http(stream, from, gate, phase, PATIENCE).await,
         Ok(Err(error)) => tracing::debug!(%from, %error, "a TLS handshake for gRPC failed"),
         Err(_) => tracing::debug!(%from, "a TLS handshake for gRPC took too long"),
     }
@@ -77,8 +88,8 @@ impl Drop for InUse {
 }
 
 impl Use {
-    fn over(&self) -> bool {
-        let limit = if self.ever.load(Ordering::Relaxed) == 0 { UNUSED } else { IDLE };
+    fn over(&self, patience: Patience) -> bool {
+        let limit = if self.ever.load(Ordering::Relaxed) == 0 { patience.unused } else { patience.idle };
         self.calls.load(Ordering::Relaxed) == 0 && self.last.lock().elapsed() >= limit
     }
 }
@@ -88,6 +99,7 @@ async fn http(
     from: SocketAddr,
     gate: Arc<Gate>,
     mut phase: watch::Receiver<Phase>,
+    patience: Patience,
 ) {
     let used = Arc::new(Use {
         calls: AtomicUsize::new(0),
@@ -112,18 +124,22 @@ async fn http(
             .keep_alive_timeout(KEEP_ALIVE.1)
             .serve_connection(TokioIo::new(stream), service)
     );
-    let mut look = tokio::time::interval(ROUND);
+    let mut look = tokio::time::interval(patience.round);
     let mut leaving = false;
     let ended = loop {
         tokio::select! {
             ended = connection.as_mut() => break ended,
             () = reached(&mut phase, Phase::Ending), if !leaving => {
+                // Nobody waits for an answer, and the other side may not even speak HTTP/2.
+                if used.ever.load(Ordering::Relaxed) == 0 {
+                    return;
+                }
                 leaving = true;
                 connection.as_mut().graceful_shutdown();
             }
             _ = look.tick() => {
                 // One that was told to go and is still here after a round does not answer.
-                if used.over() {
+                if used.over(patience) {
                     if leaving {
                         return;
                     }
@@ -135,5 +151,81 @@ async fn http(
     };
     if let Err(error) = ended {
         tracing::debug!(%from, %error, "a gRPC connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counts::Counts;
+    use crate::server::Door;
+    use http_body_util::Empty;
+    use hyper::body::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tonic::service::Routes;
+
+    const BOUND: Duration = Duration::from_secs(20);
+
+    fn begin(
+        patience: Patience,
+    ) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>, watch::Sender<Phase>) {
+        let gate = Gate {
+            door: Door::Internal,
+            routes: Routes::default(),
+            login: None,
+            reveal: true,
+            counts: Arc::<Counts>::default(),
+        };
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let from = SocketAddr::from(([192, 0, 2, 1], 9));
+        let task = tokio::spawn(http(ours, from, Arc::new(gate), phases, patience));
+        (theirs, task, phase)
+    }
+
+    fn patience(unused: u64, idle: u64) -> Patience {
+        let ms = Duration::from_millis;
+        Patience { unused: ms(unused), idle: ms(idle), round: ms(20) }
+    }
+
+    #[tokio::test]
+    async fn one_that_says_nothing_is_closed() {
+        let (mut client, task, _phase) = begin(patience(60, 60_000));
+        tokio::time::timeout(BOUND, task).await.expect("closed").expect("no panic");
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.expect("an end");
+        // And one that speaks another protocol at once.
+        let (mut client, task, _phase) = begin(patience(60_000, 60_000));
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("sent");
+        tokio::time::timeout(BOUND, task).await.expect("closed").expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn one_that_was_used_may_be_silent_for_longer() {
+        let (client, task, _phase) = begin(patience(1, 400));
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client))
+                .await
+                .expect("HTTP/2");
+        let ended = tokio::spawn(connection);
+        let request = hyper::Request::post("http://x/nobody.knows/This");
+        let request = request.body(Empty::<Bytes>::new()).expect("a request");
+        let start = Instant::now();
+        let response = sender.send_request(request).await.expect("an answer");
+        assert_eq!(response.headers()["grpc-status"], "12");
+        tokio::time::timeout(BOUND, task).await.expect("closed").expect("no panic");
+        assert!(start.elapsed() >= Duration::from_millis(400), "not before its time");
+        tokio::time::timeout(BOUND, ended)
+            .await
+            .expect("the client knows")
+            .expect("no panic")
+            .expect("no error");
+    }
+
+    #[tokio::test]
+    async fn the_order_to_end_closes_it() {
+        let (_silent, task, phase) = begin(patience(60_000, 60_000));
+        phase.send(Phase::Ending).expect("somebody listens");
+        tokio::time::timeout(BOUND, task).await.expect("closed").expect("no panic");
     }
 }

@@ -120,7 +120,14 @@ impl Shared {
         self.media.as_ref().map(|m| (m.health(), m.len()))
     }
 
-    /// How many requests wait for their final answer, as the shards last said.
+    /// To be called before the shards are told to drain: until one has counted, it counts as busy.
+    pub fn expect_counts(&self) {
+        for pending in &self.pending {
+            pending.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many requests wait for their final answer, as the shards last said. They count while they drain.
     pub fn pending(&self) -> u64 {
         self.pending.iter().map(|p| p.load(Ordering::Relaxed)).sum()
     }

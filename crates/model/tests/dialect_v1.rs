@@ -146,7 +146,7 @@ fn what_stands_twice_is_shown_with_both_places() {
         "- {apiVersion: v1, kind: Domain, metadata: {name: X}, spec: {context: {domainUri: SIP.local}}}";
     files.push((Collection::Domains, Source::new("more.yml", domain)));
     let report = read(&files, Edition::Late).expect_err("twice").to_string();
-    for line in ["there is one of that ref already", "more.yml:1:", "it stands at domains.yaml:3:"] {
+    for line in ["already used by dmba89f9f", "more.yml:1:", "dmba89f9f stands at domains.yaml:3:"] {
         assert!(report.contains(line), "{line}\n{report}");
     }
 }

@@ -47,7 +47,6 @@ impl Exchange {
         if let Some(host) = routr_v1::default_domain(&store, &config) {
             edge.routing.default_domain = host;
         }
-        let made = if config.runs(Role::Exchange) { store.bootstrap(&config.domain)? } else { None };
         let database = config.database_file();
         let location = Arc::new(Location::new());
         let persistence =
@@ -90,8 +89,10 @@ impl Exchange {
         }
         let at_the_door = door.counters();
         let door = door.open(mailboxes.clone()).context("cannot start the door of TLS and WebSockets")?;
+        // Only now: a first start that found a port taken must not have made secrets that nobody was shown.
+        let made = if config.runs(Role::Exchange) { store.bootstrap(&config.domain)? } else { None };
         if let Some(made) = made {
-            first_start::announce(&made, &addresses);
+            first_start::announce(&made, &addresses, api.as_ref());
         }
         for l in &addresses {
             tracing::info!(transport = %l.transport, address = %l.address, "listening");
@@ -142,6 +143,7 @@ impl Exchange {
         if let Some(api) = &self.report.api {
             api.drain();
         }
+        self.report.shared.expect_counts();
         for m in self.mailboxes.iter() {
             m.post(Mail::User(EdgeMail::Drain));
         }

@@ -1,13 +1,14 @@
 //! What the first start says: what to type into a phone.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use trunkline_api::{Door, Running};
 use trunkline_sip::Transport;
 use trunkline_store::FirstStart;
 use trunkline_transport::Listener;
 
 /// Prints what the first start made, once; secrets go to the terminal and nowhere else.
-pub fn announce(made: &FirstStart, listening: &[Listener]) {
+pub fn announce(made: &FirstStart, listening: &[Listener], api: Option<&Running>) {
     println!("First start: made the domain {} with two phones. Type into a softphone:", made.domain);
     for agent in &made.agents {
         println!("  user {}   password {}", agent.username, agent.secret);
@@ -21,6 +22,13 @@ pub fn announce(made: &FirstStart, listening: &[Listener]) {
         );
     }
     println!("Then 1001 calls 1002. The operator's login is {} / {}", made.admin.username, made.admin.secret);
+    if let Some(api) = api {
+        let doors = api.addresses().iter().map(|(door, address)| match door {
+            Door::Internal => format!("{address} on this machine"),
+            Door::External => format!("{} with that login", reached(*address, "")),
+        });
+        println!("Programs change this over gRPC: {}", doors.collect::<Vec<_>>().join(", "));
+    }
     println!(
         "(These secrets are shown this once; `trunkline agents update 1001 --generate-password` makes another.)"
     );
@@ -29,7 +37,12 @@ pub fn announce(made: &FirstStart, listening: &[Listener]) {
 /// Where clients reach the first listener of a transport, without a port that goes without saying.
 fn address(listening: &[Listener], transport: Transport, usual: &str) -> Option<String> {
     let listener = listening.iter().find(|l| l.transport == transport)?;
-    let ip = match listener.address.ip() {
+    Some(reached(listener.address, usual))
+}
+
+/// Where clients reach a listener.
+fn reached(address: SocketAddr, usual: &str) -> String {
+    let ip = match address.ip() {
         ip if ip.is_unspecified() => machine(ip.is_ipv6()),
         ip => Some(ip),
     };
@@ -38,8 +51,8 @@ fn address(listening: &[Listener], transport: Transport, usual: &str) -> Option<
         Some(IpAddr::V4(ip)) => ip.to_string(),
         None => "the address of this machine".to_owned(),
     };
-    let port = format!(":{}", listener.address.port());
-    Some(if port == usual { host } else { host + &port })
+    let port = format!(":{}", address.port());
+    if port == usual { host } else { host + &port }
 }
 
 /// The address by which this machine is seen on its way out: a connected datagram socket tells, and nothing is sent.
