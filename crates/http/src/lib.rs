@@ -1,5 +1,5 @@
-//! The one HTTP listener (`http.addr`, 127.0.0.1:8000 by default): health, readiness and metrics, and whatever
-//! else mounts on it.
+//! HTTP listeners. The one of every process (`http.addr`, 127.0.0.1:8000 by default) has health, readiness and metrics,
+//! and whatever else mounts on it; APIs with a port of their own have another, with or without TLS.
 //!
 //! | path | answers |
 //! | --- | --- |
@@ -32,16 +32,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod connection;
 mod exposition;
 mod figures;
 mod health;
 mod server;
 mod status;
+mod target;
 
 /// What is mounted: axum's router, without a fallback of its own.
 pub use axum::Router;
 pub use exposition::{Exposition, Kind};
 pub use figures::{ApiCalls, Figures, Relay, Transport, Trunk};
 pub use health::health;
-pub use server::{HttpError, KEY, Running, Server};
+pub use server::{HttpError, KEY, Running, Server, TlsSource};
 pub use status::{Part, Readiness, Status};

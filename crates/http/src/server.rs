@@ -1,4 +1,4 @@
-//! The listener, its thread, its end.
+//! A listener, its thread, its end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,19 +8,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-/// The key of the listener's address.
+use crate::connection::{Manner, connection};
+
+/// The key of the address of the listener for health and metrics.
 pub const KEY: &str = "http.addr";
 /// Connections at a time; more wait in the kernel.
 const MOST_CONNECTIONS: usize = 512;
-/// A client has this long to send a request's head, and to begin its next one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests under way have this long when the listener ends.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Out of descriptors: no use in asking again at once.
@@ -31,29 +28,65 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum HttpError {
     /// The address is taken or not ours.
     #[error(
-        "cannot listen for HTTP on {address}: {source} (key {KEY}: is another program there? `off` for none)"
+        "cannot listen for HTTP on {address}: {source} (key {key}: is another program there? `off` for none)"
     )]
     Bind {
+        /// The key of the address.
+        key: &'static str,
         /// The address asked for.
         address: SocketAddr,
         /// What the system says.
         source: std::io::Error,
     },
     /// The system gives no thread.
-    #[error("no thread for the HTTP listener (key {KEY}): {0}")]
-    Thread(std::io::Error),
+    #[error("no thread for the HTTP listener (key {key}): {source}")]
+    Thread {
+        /// The key of its address.
+        key: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
-/// The listener before it listens.
+/// A listener before it listens.
 pub struct Server {
     address: SocketAddr,
+    key: &'static str,
     router: Router,
+    manner: Manner,
 }
+
+/// Gives the TLS settings in force, for each connection anew, so that a certificate can be changed. Asked on the
+/// listener's thread.
+pub type TlsSource = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
 
 impl Server {
     /// For this address; port 0 leaves the choice to the system.
     pub fn new(address: SocketAddr) -> Server {
-        Server { address, router: Router::new() }
+        Server { address, key: KEY, router: Router::new(), manner: Manner::default() }
+    }
+
+    /// The key that says the address, for errors.
+    #[must_use]
+    pub fn key(mut self, key: &'static str) -> Server {
+        self.key = key;
+        self
+    }
+
+    /// HTTPS.
+    #[must_use]
+    pub fn tls(mut self, settings: TlsSource) -> Server {
+        self.manner.tls = Some(settings);
+        self
+    }
+
+    /// For clients that write characters into their request targets that must be escaped there (RFC 3986 §2.1):
+    /// they are escaped before they are read. That is done to the first request of a connection, so each connection
+    /// has one.
+    #[must_use]
+    pub fn tolerant(mut self) -> Server {
+        self.manner.tolerant = true;
+        self
     }
 
     /// Adds routes. They must be new ones, and the router must have no fallback: axum panics otherwise, at the
@@ -66,13 +99,14 @@ impl Server {
 
     /// Binds, and serves in a thread of its own.
     pub fn start(self) -> Result<Running, HttpError> {
-        let at = self.address;
-        let bind = |source| HttpError::Bind { address: at, source };
+        let (at, key) = (self.address, self.key);
+        let bind = |source| HttpError::Bind { key, address: at, source };
+        let no_thread = |source| HttpError::Thread { key, source };
         let socket = std::net::TcpListener::bind(at).map_err(bind)?;
         socket.set_nonblocking(true).map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
         let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HttpError::Thread)?;
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
         let listener = {
             let _inside = runtime.enter();
             TcpListener::from_std(socket).map_err(bind)?
@@ -81,9 +115,9 @@ impl Server {
         let router = self.router.fallback(not_found);
         let thread = std::thread::Builder::new()
             .name("http".into())
-            .spawn(move || runtime.block_on(serve(listener, router, stopped)))
-            .map_err(HttpError::Thread)?;
-        tracing::info!(%address, "listening for HTTP");
+            .spawn(move || runtime.block_on(serve(listener, router, self.manner, stopped)))
+            .map_err(no_thread)?;
+        tracing::info!(%address, key, "listening for HTTP");
         Ok(Running { address, stop, thread: Some(thread) })
     }
 }
@@ -126,7 +160,7 @@ struct Missing {
 }
 
 /// Accepts until told to stop.
-async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, router: Router, manner: Manner, mut stopped: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -138,10 +172,10 @@ async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiv
         tokio::select! {
             () = told(&mut stopped) => break,
             (place, accepted) = next => match accepted {
-                Ok((stream, _)) => {
-                    let (router, stopped) = (router.clone(), stopped.clone());
+                Ok((stream, from)) => {
+                    let (router, manner, stopped) = (router.clone(), manner.clone(), stopped.clone());
                     connections.spawn(async move {
-                        connection(stream, router, stopped).await;
+                        connection(stream, from, router, manner, stopped).await;
                         drop(place);
                     });
                 }
@@ -159,29 +193,7 @@ async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiv
 }
 
 /// Until the listener is to end.
-async fn told(stopped: &mut watch::Receiver<bool>) {
+pub(crate) async fn told(stopped: &mut watch::Receiver<bool>) {
     // An error is the end of the sender, which is the same.
     let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-/// One connection, with whatever requests come over it.
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
-    let _ = stream.set_nodelay(true);
-    let mut http = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-            .with_upgrades()
-    );
-    let ended = tokio::select! {
-        ended = http.as_mut() => ended,
-        () = told(&mut stopped) => {
-            http.as_mut().graceful_shutdown();
-            http.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "an HTTP connection broke");
-    }
 }

@@ -32,5 +32,5 @@ pub use mailbox::{Mail, Mailbox, Mailboxes};
 pub use names::HostName;
 pub use shard::{Handler, ListenError, Listener, Shard, StreamLimits};
 pub use source::{Sources, choose_local};
-pub use tls::{ClientAuth, SelfSigned, ServerTls, TlsError, TlsSettings};
+pub use tls::{ClientAuth, SelfSigned, SeparateTls, ServerTls, TlsError, TlsSettings};
 pub use udp::{BATCH, Receiver, Sender, UdpSocket};

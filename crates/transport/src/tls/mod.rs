@@ -3,6 +3,7 @@
 mod certificates;
 mod load;
 mod self_signed;
+mod separate;
 mod server;
 mod verify;
 
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 pub(crate) use certificates::Certificates;
 pub use self_signed::SelfSigned;
+pub use separate::SeparateTls;
 pub use server::ServerTls;
 
 /// Do clients show a certificate?

@@ -1,0 +1,109 @@
+//! One connection, with or without TLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::server::{TlsSource, told};
+use crate::target::Tolerant;
+
+/// A client has this long for its TLS handshake, to send a request's head, and to begin its next one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a listener talks.
+#[derive(Clone, Default)]
+pub(crate) struct Manner {
+    /// HTTPS.
+    pub tls: Option<TlsSource>,
+    /// Escape what clients should have escaped.
+    pub tolerant: bool,
+}
+
+/// One connection, with whatever requests come over it. Handlers find the client's address in [`ConnectInfo`].
+pub(crate) async fn connection(
+    stream: TcpStream,
+    from: SocketAddr,
+    router: Router,
+    manner: Manner,
+    stopped: watch::Receiver<bool>,
+) {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = manner.tls else { return plain(stream, from, router, manner.tolerant, stopped).await };
+    let shaken = tokio::time::timeout(HEAD_TIMEOUT, TlsAcceptor::from(tls()).accept(stream)).await;
+    match shaken {
+        Ok(Ok(stream)) => plain(stream, from, router, manner.tolerant, stopped).await,
+        Ok(Err(error)) => tracing::debug!(%error, "no TLS with an HTTP client"),
+        Err(_) => tracing::debug!("an HTTP client did not end its TLS handshake"),
+    }
+}
+
+async fn plain(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    from: SocketAddr,
+    router: Router,
+    tolerant: bool,
+    stopped: watch::Receiver<bool>,
+) {
+    if tolerant {
+        talk(Tolerant::new(stream), from, router, false, stopped).await;
+    } else {
+        talk(stream, from, router, true, stopped).await;
+    }
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    from: SocketAddr,
+    router: Router,
+    keep_alive: bool,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let service = From { inner: TowerToHyperService::new(router), from };
+    let mut http = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .keep_alive(keep_alive)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        ended = http.as_mut() => ended,
+        () = told(&mut stopped) => {
+            http.as_mut().graceful_shutdown();
+            http.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an HTTP connection broke");
+    }
+}
+
+/// Tells handlers where a request came from.
+struct From<S> {
+    inner: S,
+    from: SocketAddr,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for From<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        request.extensions_mut().insert(ConnectInfo(self.from));
+        self.inner.call(request)
+    }
+}
