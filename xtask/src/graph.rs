@@ -104,7 +104,7 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-ari-proxy",
         "trunkline-ari-client",
     ],
-    &["trunkline-edge", "trunkline-config", "trunkline-cli", "trunkline-http", "trunkline-api"],
+    &["trunkline-edge", "trunkline-config", "trunkline-cli", "trunkline-http", "trunkline-api", "trunkline-rest-v1"],
     &["trunkline"],
 ];
 
@@ -112,6 +112,7 @@ const STOREYS: &[&[&str]] = &[
 const BESIDE: &[(&str, &str)] = &[
     ("trunkline-proxy", "trunkline-transaction"),
     ("trunkline-cli", "trunkline-config"),
+    ("trunkline-rest-v1", "trunkline-http"),
     ("trunkline-store", "trunkline-model"),
     ("trunkline-login", "trunkline-model"),
     ("trunkline-login", "trunkline-store"),

@@ -1,0 +1,224 @@
+//! The routes, and who may use them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, delete, get, post};
+use trunkline_http::Router;
+use trunkline_login::{Login, Presented, Refused};
+use trunkline_model::dialect::v1::{Collection, Edition};
+
+use crate::answer::{Outcome, not_found, plain, unauthorized};
+use crate::backend::Backend;
+use crate::query::Query;
+use crate::resources::Resources;
+use crate::time::iso_8601;
+use crate::token::TokenKey;
+use crate::{location, system};
+
+/// The key of the listener's port, in the operator's configuration.
+pub const KEY: &str = "spec.restService.port";
+
+pub(crate) const BASE: &str = "/api/v1beta1";
+
+/// A body is one document; more is nobody's.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// What all handlers share.
+pub(crate) struct Api {
+    pub backend: Arc<dyn Backend>,
+    login: Login,
+    key: TokenKey,
+}
+
+pub(crate) type Shared = State<Arc<Api>>;
+
+/// The routes, to be mounted on a [`trunkline_http::Server`] of their own that is tolerant: clients do not escape
+/// their filters.
+pub fn api(backend: Arc<dyn Backend>, login: Login, key: TokenKey) -> Router {
+    let shared = Arc::new(Api { backend, login, key });
+    let collection = get(list).post(create);
+    let routes = Router::new()
+        .route("/credentials", get(credentials))
+        .route("/token", get(token))
+        .route("/system/status", get(system::status))
+        .route("/system/status/{word}", post(system::stop))
+        .route("/system/info", get(system::info))
+        .route("/system/logs", get(system::logs))
+        .route("/system/config", get(system::config).put(system::put_config))
+        .route("/location", get(location::list).delete(location::evict_all))
+        .route("/location/{*aor}", delete(location::evict).post(location::add))
+        .route("/registry", get(location::registry))
+        .route("/{collection}", collection.clone())
+        .route("/{collection}/", collection.put(update_unnamed).delete(remove_unnamed))
+        .route("/{collection}/{reference}", get(one).put(update).delete(remove))
+        .method_not_allowed_fallback(nothing)
+        .fallback(nothing)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
+    Router::new()
+        .nest(BASE, routes)
+        .route("/{*path}", any(nothing))
+        .route("/", any(nothing))
+        .layer(from_fn_with_state(shared.clone(), at_the_door))
+        .with_state(shared)
+}
+
+async fn nothing() -> Response {
+    not_found()
+}
+
+/// CORS, and the token that everything but a login needs.
+async fn at_the_door(State(api): Shared, request: Request, next: Next) -> Response {
+    let mut response = match request.method() {
+        &Method::OPTIONS => preflight(request.headers()),
+        method => match request.uri().path().strip_prefix(BASE) {
+            Some(path) if !api.admits(method, path, &request) => unauthorized(),
+            Some(_) | None => next.run(request).await,
+        },
+    };
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    // Lists change, and hold what is nobody else's business.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What a browser asks before it asks.
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut response = (StatusCode::OK, "OK").into_response();
+    for (from, to) in [
+        (header::ACCESS_CONTROL_REQUEST_HEADERS, header::ACCESS_CONTROL_ALLOW_HEADERS),
+        (header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_ALLOW_METHODS),
+    ] {
+        if let Some(value) = asked.get(from) {
+            response.headers_mut().insert(to, value.clone());
+        }
+    }
+    response
+}
+
+impl Api {
+    fn admits(&self, method: &Method, path: &str, request: &Request) -> bool {
+        let open = match path.trim_end_matches('/') {
+            "/credentials" | "/token" => true,
+            "/system/status" => self.backend.edition() == Edition::Late && method == Method::GET,
+            _ => false,
+        };
+        open || self.bearer(request).is_some()
+    }
+
+    /// Whose token it carries. The user must still be there: tokens have no end of their own.
+    fn bearer(&self, request: &Request) -> Option<String> {
+        let query = Query::read(request.uri().query().unwrap_or_default());
+        let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = match (query.token, header.map(Presented::from_header)) {
+            (Some(token), _) => token,
+            (None, Some(Ok(Presented::Token(token)))) => token,
+            (None, _) => return None,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        self.key.verify(&token, now).filter(|user| self.backend.knows_user(user))
+    }
+
+    /// The token for whoever shows name and password.
+    async fn sign_in(&self, from: SocketAddr, headers: &HeaderMap) -> Result<String, Response> {
+        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let presented = match header.map(Presented::from_header) {
+            Some(Ok(presented @ Presented::Password { .. })) => presented,
+            _ => return Err(unauthorized()),
+        };
+        match self.login.check(from.ip().to_canonical(), presented).await {
+            Ok(identity) => Ok(self.key.sign(&identity.username)),
+            Err(refused @ Refused::Slowed { seconds }) => {
+                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, &refused.to_string());
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                Err(response)
+            }
+            Err(refused @ Refused::Busy) => Err(plain(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string())),
+            Err(Refused::Absent | Refused::Malformed | Refused::Wrong) => Err(unauthorized()),
+        }
+    }
+
+    pub(crate) fn answer(&self, outcome: Outcome) -> Response {
+        outcome.respond(self.backend.edition())
+    }
+
+    /// Works on a collection, if there is one of that name. Users have no endpoint in any edition.
+    fn on(&self, name: &str, work: impl FnOnce(&Resources<'_>, Collection) -> Outcome) -> Response {
+        let collection = Collection::of_name(name).filter(|collection| *collection != Collection::Users);
+        let Some(collection) = collection else { return not_found() };
+        let documents = self.backend.documents();
+        self.answer(work(&self.resources(&documents), collection))
+    }
+
+    pub(crate) fn resources<'d>(
+        &self,
+        documents: &'d trunkline_model::dialect::v1::Documents,
+    ) -> Resources<'d> {
+        Resources { documents, edition: self.backend.edition(), since: iso_8601(self.backend.started()) }
+    }
+}
+
+async fn credentials(
+    State(api): Shared,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    match api.sign_in(from, &headers).await {
+        Ok(token) => token.into_response(),
+        Err(refused) => refused,
+    }
+}
+
+async fn token(
+    State(api): Shared,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    match api.sign_in(from, &headers).await {
+        Ok(token) => api.answer(Outcome::ok(token.into())),
+        Err(refused) => refused,
+    }
+}
+
+async fn list(State(api): Shared, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
+    let query = Query::read(query.as_deref().unwrap_or_default());
+    api.on(&name, |resources, collection| resources.list(collection, &query))
+}
+
+async fn one(State(api): Shared, Path((name, reference)): Path<(String, String)>) -> Response {
+    api.on(&name, |resources, collection| resources.get(collection, &reference))
+}
+
+async fn create(State(api): Shared, Path(name): Path<String>, headers: HeaderMap, body: String) -> Response {
+    let form = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if form.is_some_and(|form| form.starts_with("multipart/form-data")) {
+        // A file of many: none of them could be written.
+        return api.on(&name, |_, _| Outcome::failed(405, crate::answer::READ_ONLY_STORE));
+    }
+    api.on(&name, |resources, collection| resources.create(collection, &body))
+}
+
+async fn update(
+    State(api): Shared,
+    Path((name, reference)): Path<(String, String)>,
+    body: String,
+) -> Response {
+    api.on(&name, |resources, collection| resources.update(collection, &reference, &body))
+}
+
+async fn update_unnamed(State(api): Shared, Path(name): Path<String>, body: String) -> Response {
+    api.on(&name, |resources, collection| resources.update(collection, "", &body))
+}
+
+async fn remove(State(api): Shared, Path((name, reference)): Path<(String, String)>) -> Response {
+    api.on(&name, |resources, collection| resources.remove(collection, &reference))
+}
+
+async fn remove_unnamed(State(api): Shared, Path(name): Path<String>) -> Response {
+    api.on(&name, |resources, collection| resources.remove(collection, ""))
+}

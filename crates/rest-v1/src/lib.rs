@@ -1,0 +1,45 @@
+//! The REST API of Routr v1 (`/api/v1beta1`), for its clients: rctl of either edition, its web console, scripts.
+//!
+//! | path | what it does |
+//! | --- | --- |
+//! | `GET /credentials`, `/token` | HTTP Basic against the users: a token |
+//! | `GET /{agents,domains,gateways,dids,numbers,peers}` | list, with `filter`, `page`, `itemsPerPage` |
+//! | `GET /{…}/{ref}` | one |
+//! | `POST`, `PUT`, `DELETE` on these | checked, then 405: the files are changed with an editor |
+//! | `GET /location`, `DELETE /location[/{aor}]`, `POST /location/{aor}` | who is registered where |
+//! | `GET /registry` | registrations at gateways |
+//! | `GET /system/status`, `info`, `config`, `logs`; `POST /system/status/{down,restarting}` | the process |
+//!
+//! A token comes as `?token=` or as a bearer. What clients of one edition do not know they pass over, so lists are
+//! given under both names, `result` and `data`; where the editions contradict each other the
+//! [`Edition`](trunkline_model::dialect::v1::Edition) of the [`Backend`] decides.
+//!
+//! ```
+//! use trunkline_rest_v1::Filter;
+//!
+//! let agents = serde_json::json!([{"spec": {"domains": ["sip.local"]}}, {"spec": {"domains": []}}]);
+//! let filter = Filter::parse("'sip.local' in @.spec.domains")?;
+//! let found: Vec<bool> = agents.as_array().into_iter().flatten().map(|a| filter.passes(a, &agents)).collect();
+//! assert_eq!(found, [true, false]);
+//! # Ok::<(), trunkline_rest_v1::FilterError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod answer;
+mod api;
+mod backend;
+mod filter;
+mod location;
+mod query;
+mod resources;
+mod salt;
+mod schema;
+mod system;
+mod time;
+mod token;
+
+pub use api::{KEY, api};
+pub use backend::{Backend, Binding, Entry, Stop};
+pub use filter::{Filter, FilterError};
+pub use salt::{SaltError, salt_in};
+pub use token::{BadSalt, TokenKey};

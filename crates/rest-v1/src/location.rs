@@ -1,0 +1,80 @@
+//! Who is registered here, and where we are registered.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use trunkline_model::dialect::v1::Edition;
+
+use crate::answer::{Outcome, plain};
+use crate::api::Shared;
+use crate::backend::Entry;
+use crate::query::Query;
+
+/// All AORs with what is known of the first contact, and a hint where there are more.
+pub(crate) async fn list(State(api): Shared, RawQuery(query): RawQuery) -> Response {
+    let mut aors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for binding in api.backend.bindings() {
+        let info = format!("{};nat={};expires={}", binding.contact, binding.nat, binding.expires);
+        aors.entry(binding.aor).or_default().push(info);
+    }
+    let entries: Vec<Value> = aors
+        .into_iter()
+        .map(|(aor, mut contacts)| {
+            contacts.sort();
+            let more = if contacts.len() > 1 { " [...]" } else { "" };
+            let first = contacts.first().map_or("", String::as_str);
+            json!({"addressOfRecord": aor, "contactInfo": format!("{first}{more}")})
+        })
+        .collect();
+    let entries: Vec<&Value> = entries.iter().collect();
+    let query = Query::read(query.as_deref().unwrap_or_default());
+    let documents = api.backend.documents();
+    api.answer(api.resources(&documents).page(&entries, &query))
+}
+
+pub(crate) async fn evict_all(State(api): Shared) -> Response {
+    let evicted = api.backend.evict(None);
+    tracing::info!(evicted, "all registrations were removed through the API");
+    plain(StatusCode::OK, "Evicted All!")
+}
+
+pub(crate) async fn evict(State(api): Shared, Path(aor): Path<String>) -> Response {
+    api.backend.evict(Some(&aor));
+    plain(StatusCode::OK, "Location entry evicted")
+}
+
+/// An entry made by hand: `{user, address, port, expires}`.
+pub(crate) async fn add(State(api): Shared, Path(aor): Path<String>, body: String) -> Response {
+    let bad = || plain(StatusCode::BAD_REQUEST, "Bad request");
+    let Ok(body) = serde_json::from_str::<Value>(&body) else { return bad() };
+    let whole = |name: &str| {
+        let value = &body[name];
+        value.as_u64().or_else(|| value.as_str()?.parse().ok())
+    };
+    let named = || aor.split_once(':').and_then(|(_, rest)| rest.split_once('@')).map(|(user, _)| user);
+    let user = body["user"].as_str().or_else(named).unwrap_or_default().to_owned();
+    let address = body["address"].as_str().and_then(|text| text.parse().ok());
+    let port = whole("port").and_then(|port| u16::try_from(port).ok());
+    let expires = whole("expires").and_then(|seconds| u32::try_from(seconds).ok());
+    let (Some(address), Some(port), Some(expires)) = (address, port, expires) else { return bad() };
+    match api.backend.add(&aor, &Entry { user, address, port, expires }) {
+        Ok(()) => plain(StatusCode::OK, "Added location entry"),
+        Err(why) => {
+            tracing::info!(aor, why, "a location entry could not be added");
+            bad()
+        }
+    }
+}
+
+/// Nothing is registered at gateways yet.
+pub(crate) async fn registry(State(api): Shared, RawQuery(query): RawQuery) -> Response {
+    let query = Query::read(query.as_deref().unwrap_or_default());
+    let documents = api.backend.documents();
+    match api.backend.edition() {
+        Edition::Rc2 => api.answer(Outcome::ok(Value::Array(Vec::new()))),
+        Edition::Late => api.answer(api.resources(&documents).page(&[], &query)),
+    }
+}

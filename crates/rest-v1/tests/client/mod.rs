@@ -1,0 +1,203 @@
+//! A site to ask: the API over documents of its own, and a small HTTP client.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use trunkline_http::{Running, Server};
+use trunkline_login::Login;
+use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
+use trunkline_model::document::Source;
+use trunkline_model::{Change, Role, User};
+use trunkline_rest_v1::{Backend, Binding, Entry, Stop, TokenKey, api};
+use trunkline_store::{Store, hash_password};
+
+/// The rest of the process.
+#[derive(Default)]
+pub struct Fake {
+    edition: Edition,
+    documents: Arc<Documents>,
+    users: Mutex<Vec<String>>,
+    bindings: Mutex<Vec<Binding>>,
+    stopped: Mutex<Option<Stop>>,
+}
+
+impl Fake {
+    pub fn dismiss(&self, user: &str) {
+        self.users.lock().expect("unpoisoned").retain(|other| other != user);
+    }
+
+    pub fn stopped(&self) -> Option<Stop> {
+        *self.stopped.lock().expect("unpoisoned")
+    }
+}
+
+impl Backend for Fake {
+    fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    fn documents(&self) -> Arc<Documents> {
+        self.documents.clone()
+    }
+
+    fn knows_user(&self, username: &str) -> bool {
+        self.users.lock().expect("unpoisoned").iter().any(|user| user == username)
+    }
+
+    fn bindings(&self) -> Vec<Binding> {
+        self.bindings.lock().expect("unpoisoned").clone()
+    }
+
+    fn evict(&self, aor: Option<&str>) -> usize {
+        let mut bindings = self.bindings.lock().expect("unpoisoned");
+        let before = bindings.len();
+        bindings.retain(|binding| aor.is_some_and(|aor| binding.aor != aor));
+        before - bindings.len()
+    }
+
+    fn add(&self, aor: &str, entry: &Entry) -> Result<(), String> {
+        let contact = format!("sip:{}@{}:{}", entry.user, entry.address, entry.port);
+        let binding = Binding { aor: aor.into(), contact, nat: false, expires: entry.expires };
+        self.bindings.lock().expect("unpoisoned").push(binding);
+        Ok(())
+    }
+
+    fn configuration(&self) -> Value {
+        json!({"spec": {"restService": {"port": 4567, "keyStorePassword": "hush"}}, "salt": "hush", "system": {}})
+    }
+
+    fn environment(&self) -> Vec<(String, Option<String>)> {
+        vec![("SALT".into(), Some("***".into())), ("HOME".into(), None)]
+    }
+
+    fn started(&self) -> i64 {
+        1_700_000_000
+    }
+
+    fn log(&self) -> String {
+        "a line\n".into()
+    }
+
+    fn stop(&self, stop: Stop) {
+        *self.stopped.lock().expect("unpoisoned") = Some(stop);
+    }
+}
+
+fn documents(edition: Edition) -> Documents {
+    let (kind, reference) = match edition {
+        Edition::Rc2 => ("DID", "didRef"),
+        Edition::Late => ("Number", "numberRef"),
+    };
+    let agent = |name: &str, user: &str, domain: &str| {
+        format!(
+            "- {{apiVersion: v1, kind: Agent, metadata: {{name: {name}, ref: agent-{}}}, spec: {{credentials: {{username: '{user}', secret: pw-{user}}}, domains: [{domain}]}}}}\n",
+            name.to_lowercase()
+        )
+    };
+    let files = [
+        (Collection::Agents, [agent("Ann", "1001", "sip.local"), agent("Bo", "1002", "sip.local"), agent("Cy", "1003", "sip2.local")].concat()),
+        (Collection::Domains, format!("- {{apiVersion: v1, kind: Domain, metadata: {{name: Office, ref: sip-local}}, spec: {{context: {{domainUri: sip.local, egressPolicy: {{rule: .*, {reference}: main-line}}}}}}}}\n- {{apiVersion: v1, kind: Domain, metadata: {{name: Branch}}, spec: {{context: {{domainUri: sip2.local}}}}}}\n")),
+        (Collection::Gateways, "- {apiVersion: v1, kind: Gateway, metadata: {name: Provider, ref: provider}, spec: {host: sip.provider.net, transport: udp}}\n".into()),
+        (Collection::Numbers, format!("- {{apiVersion: v1, kind: {kind}, metadata: {{name: Main line, ref: main-line, gwRef: provider}}, spec: {{location: {{telUrl: 'tel:17066041487', aorLink: 'sip:1001@sip.local'}}}}}}\n")),
+    ];
+    let files = files.map(|(collection, text)| (collection, Source::new("test.yml", text)));
+    let loaded = v1::load(&files, edition, &mut |_, _| Err("no users".into()));
+    loaded.unwrap_or_else(|report| panic!("{report}")).documents
+}
+
+/// A listener with the API, and a token for it.
+pub struct Site {
+    pub backend: Arc<Fake>,
+    pub token: String,
+    at: SocketAddr,
+    _running: Running,
+}
+
+/// An answer.
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+    pub json: Value,
+}
+
+impl Site {
+    pub fn start(edition: Edition) -> Site {
+        let store = Store::open("memory:").expect("a store");
+        let users = ["admin", "off"].map(|name| {
+            let mut user = User::new(format!("user-{name}"), name, Role::Admin);
+            user.password_hash = Some(hash_password("changeit").expect("a hash"));
+            user.enabled = name == "admin";
+            Change::Create(user.into())
+        });
+        store.apply(users.to_vec()).expect("stored");
+        let binding = |user: &str, contact: &str, nat: bool, expires: u32| Binding {
+            aor: format!("sip:{user}@sip.local"),
+            contact: contact.into(),
+            nat,
+            expires,
+        };
+        let backend = Arc::new(Fake {
+            edition,
+            documents: Arc::new(documents(edition)),
+            users: Mutex::new(vec!["admin".into()]),
+            bindings: Mutex::new(vec![
+                binding("1002", "sip:1002@192.0.2.8", true, 60),
+                binding("1001", "sip:1001@192.0.2.7:5060", false, 600),
+                binding("1002", "sip:1002@192.0.2.9", false, 60),
+            ]),
+            ..Fake::default()
+        });
+        let key = || TokenKey::from_salt("1ecdc765b27e4b80924f4c5deeccf590").expect("a salt");
+        let login = Login::new(store.live().clone()).expect("random");
+        let router = api(backend.clone(), login, key());
+        let server = Server::new(([127, 0, 0, 1], 0).into()).tolerant().mount(router);
+        let running = server.start().expect("a free port");
+        Site { backend, token: key().sign("admin"), at: running.address(), _running: running }
+    }
+
+    /// A request without a token.
+    pub fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, "", "")
+    }
+
+    pub fn basic(&self, path: &str, user: &str, password: &str) -> Reply {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        self.send("GET", path, &format!("Authorization: Basic {pair}\r\n"), "")
+    }
+
+    /// With a token; of a GET `more` is the rest of the query, of others the body.
+    pub fn with_token(&self, method: &str, path: &str, more: &str) -> Reply {
+        match method {
+            "GET" => self.get(&format!("{path}?token={}&{more}", self.token)),
+            _ => self.send(method, &format!("{path}?token={}", self.token), "", more),
+        }
+    }
+
+    pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.at).expect("the listener");
+        let form =
+            if headers.contains("Content-Type") { "" } else { "Content-Type: text/plain; charset=UTF-8\r\n" };
+        let head = format!(
+            "{method} /api/v1beta1{path} HTTP/1.1\r\nHost: {}\r\n{form}{headers}Content-Length: {}\r\n\r\n",
+            self.at,
+            body.len()
+        );
+        // What is refused for its length is not read to its end.
+        let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+        Reply {
+            status,
+            head: head.to_owned(),
+            json: serde_json::from_str(body).unwrap_or_default(),
+            body: body.to_owned(),
+        }
+    }
+}
