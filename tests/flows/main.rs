@@ -22,6 +22,7 @@ mod records;
 mod refusals;
 mod registration;
 mod routr_v1;
+mod routr_v1_api;
 mod secure_trunks;
 mod store;
 mod transfers;

@@ -3,101 +3,19 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Exchange, Ua, Wire, exchange_command, free_port, wait_for, wait_for_every};
+use trunkline_tests::V1Edition::{self, Late, Rc2};
+use trunkline_tests::{
+    Exchange, Ua, V1_DOMAIN as DOMAIN, V1_NUMBER as NUMBER, V1Folder as Folder, Wire, exchange_command,
+    v1_agent as agent, wait_for, wait_for_every,
+};
 
-const DOMAIN: &str = "sip.local";
-const NUMBER: &str = "17066041487";
-
-/// Which releases of Routr v1 wrote the folder.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Edition {
-    /// 1.0.0-rc1 and rc2.
-    Rc2,
-    /// rc4 to 1.2.8.
-    Late,
-}
-
-use Edition::{Late, Rc2};
-
-/// A folder of a Routr v1, and the ports it names.
-struct Folder {
-    edition: Edition,
-    sip: u16,
-    rest: u16,
-    gateway: u16,
-    /// More lines of `spec`, two spaces in.
-    spec: String,
-}
-
-impl Folder {
-    fn new(edition: Edition) -> Folder {
-        Folder { edition, sip: free_port(), rest: free_port(), gateway: free_port(), spec: String::new() }
-    }
-
-    fn config(&self) -> String {
-        let parameters = match self.edition {
-            Rc2 => "{path: config}",
-            Late => "path=config",
-        };
-        format!(
-            "apiVersion: v1beta1\nmetadata: {{userAgent: Test v1}}\nspec:\n  bindAddr: 127.0.0.1\n  dataSource:\n    provider: files_data_provider\n    parameters: {parameters}\n  restService:\n    bindAddr: 127.0.0.1\n    port: {}\n  transport:\n    - {{protocol: udp, port: {sip}}}\n    - {{protocol: tcp, port: {sip}}}\n{}",
-            self.rest,
-            self.spec,
-            sip = self.sip,
-        )
-    }
-
-    /// Path and text of each file.
-    fn files(&self) -> Vec<(&'static str, String)> {
-        let (number, kind, reference) = match self.edition {
-            Rc2 => ("config/dids.yml", "DID", "didRef"),
-            Late => ("config/numbers.yml", "Number", "numberRef"),
-        };
-        let gateway = match self.edition {
-            Rc2 => format!("host: '127.0.0.1:{}'", self.gateway),
-            Late => format!("host: 127.0.0.1\n    port: {}", self.gateway),
-        };
-        let agents = ["1001", "1002"].map(agent).concat();
-        vec![
-            ("config/config.yml", self.config()),
-            (
-                "config/users.yml",
-                "- apiVersion: v1beta1\n  kind: User\n  metadata:\n    name: Operator\n  spec:\n    credentials:\n      username: admin\n      secret: changeit\n".into(),
-            ),
-            ("config/agents.yml", agents),
-            (
-                "config/domains.yml",
-                format!("- apiVersion: v1beta1\n  kind: Domain\n  metadata:\n    name: Office\n  spec:\n    context:\n      domainUri: {DOMAIN}\n      egressPolicy:\n        rule: '.{{5,}}'\n        {reference}: main-line\n"),
-            ),
-            (
-                "config/gateways.yml",
-                format!("- apiVersion: v1beta1\n  kind: Gateway\n  metadata:\n    name: Provider\n    ref: provider\n  spec:\n    {gateway}\n    transport: udp\n    credentials:\n      username: account\n      secret: hidden\n"),
-            ),
-            (
-                number,
-                format!("- apiVersion: v1beta1\n  kind: {kind}\n  metadata:\n    name: Main line\n    ref: main-line\n    gwRef: provider\n    geoInfo:\n      city: Durham\n      country: USA\n      countryISOCode: US\n  spec:\n    location:\n      telUrl: 'tel:{NUMBER}'\n      aorLink: 'sip:1002@{DOMAIN}'\n"),
-            ),
-        ]
-    }
-
-    fn start(&self, env: &[(&str, &str)]) -> Exchange {
-        let files = self.files();
-        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-        Exchange::start_routr_v1(self.sip, &files, env)
-    }
-}
-
-fn agent(user: &str) -> String {
-    format!(
-        "- apiVersion: v1beta1\n  kind: Agent\n  metadata:\n    name: Agent {user}\n  spec:\n    credentials:\n      username: '{user}'\n      secret: 'pw-{user}'\n    domains:\n      - {DOMAIN}\n"
-    )
-}
-
+/// An agent's phone on UDP, not registered.
 fn phone(exchange: &Exchange, user: &str) -> Ua {
     Ua::udp(exchange.udp(), user, DOMAIN, &format!("pw-{user}"))
 }
 
-fn registered(exchange: &Exchange, user: &str) -> Ua {
+/// The same, registered.
+pub fn registered(exchange: &Exchange, user: &str) -> Ua {
     let mut ua = phone(exchange, user);
     let answer = ua.register(600);
     assert_eq!(answer.status(), 200, "{user}: {}", answer.start);
@@ -127,7 +45,7 @@ fn talk(caller: &mut Ua, to: &str, callee: &mut Ua) {
     caller.status_for(&bye, 200);
 }
 
-fn phones_call_each_other(edition: Edition) {
+fn phones_call_each_other(edition: V1Edition) {
     let exchange = Folder::new(edition).start(&[]);
     let mut wrong = Ua::udp(exchange.udp(), "1001", DOMAIN, "guess");
     assert_ne!(wrong.register(600).status(), 200, "who registers is authenticated");
@@ -154,7 +72,7 @@ fn phones_of_a_late_folder_call_each_other() {
     phones_call_each_other(Late);
 }
 
-fn out_and_in(edition: Edition) {
+fn out_and_in(edition: V1Edition) {
     let folder = Folder::new(edition);
     let exchange = folder.start(&[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]);
     let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));

@@ -142,6 +142,11 @@ impl Exchange {
     /// Asks it to leave (SIGTERM) and gives its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for it to leave and gives its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
         let child = &mut self.child;
         let status =
             wait_for("the exchange to leave", Duration::from_secs(40), || child.try_wait().ok().flatten());

@@ -104,7 +104,14 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-ari-proxy",
         "trunkline-ari-client",
     ],
-    &["trunkline-edge", "trunkline-config", "trunkline-cli", "trunkline-http", "trunkline-api", "trunkline-rest-v1"],
+    &[
+        "trunkline-edge",
+        "trunkline-config",
+        "trunkline-cli",
+        "trunkline-http",
+        "trunkline-api",
+        "trunkline-rest-v1",
+    ],
     &["trunkline"],
 ];
 

@@ -27,6 +27,12 @@ impl Env {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Those that mean something to Routr v1.
+    pub fn of_routr_v1(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(|(name, _)| is_variable(name) && *name != "HOME")
+    }
+
     /// The names that are ours.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(|name| name.starts_with(PREFIX))

@@ -1,14 +1,14 @@
 //! The exchange: its parts put together, run, drained.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use trunkline_calls::{Calls, Cause, Records};
 use trunkline_cli::ControlServer;
-use trunkline_config::{Config, Role};
+use trunkline_config::{Config, Loaded, Role};
 use trunkline_edge::{Edge, EdgeMail, Shared};
 use trunkline_http::{Running, Server, health};
 use trunkline_location::{Location, Persistence};
@@ -27,6 +27,15 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Shards, at most: a branch names its shard in one byte.
 const MOST_SHARDS: usize = 256;
 
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// For good.
+    Stop,
+    /// To be started again by whoever started it.
+    Restart,
+}
+
 /// A built exchange: listening, not yet answering.
 pub struct Exchange {
     shards: Vec<Shard<EdgeMail>>,
@@ -36,12 +45,13 @@ pub struct Exchange {
     watch: Watch,
     control: Option<ControlServer>,
     http: Option<Running>,
+    rest_v1: Option<Running>,
     ari_proxy: Option<ari::InsideServe>,
 }
 
 impl Exchange {
     /// Opens the data, binds the listeners, puts the parts together.
-    pub fn build(config: Config) -> Result<Exchange> {
+    pub fn build(Loaded { config, routr_v1: document, .. }: Loaded) -> Result<Exchange> {
         let mut edge = edge_config(&config);
         let store = Arc::new(Store::open(&config.store_url())?);
         if let Some(host) = routr_v1::default_domain(&store, &config) {
@@ -61,8 +71,10 @@ impl Exchange {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_SHARDS)),
             n => n,
         };
-        let busy =
-            |e: ListenError| anyhow::anyhow!("{e} (key listen.{}; is another program there?)", e.transport);
+        let busy = |e: ListenError| {
+            let key = routr_v1::key_of_port(&e.transport.to_string(), document.as_ref());
+            anyhow::anyhow!("{e} (key {key}; is another program there?)")
+        };
         let mut shards = Vec::with_capacity(count);
         let mut addresses: Vec<Listener> = edge.listeners.clone();
         for number in 0..count {
@@ -110,21 +122,23 @@ impl Exchange {
             listening: addresses,
             started: unix_seconds(),
             draining: AtomicBool::new(false),
+            told: Mutex::new(None),
         });
         let http = match config.http.addr.filter(|_| config.runs(Role::Health)) {
             Some(address) => Some(Server::new(address).mount(health(report.clone())).start()?),
             None => None,
         };
+        let rest_v1 = routr_v1::start(&config, document, &report, login, database.as_deref())?;
         let control = match config.runs(Role::Control) {
             true => Some(ControlServer::start(&config.control_socket(), report.clone())?),
             false => None,
         };
         let ari_proxy = if config.runs(Role::AriProxy) { Some(ari::InsideServe::start()?) } else { None };
-        Ok(Exchange { shards, mailboxes, door, report, watch, control, http, ari_proxy })
+        Ok(Exchange { shards, mailboxes, door, report, watch, control, http, rest_v1, ari_proxy })
     }
 
-    /// Runs until SIGTERM or SIGINT, then drains.
-    pub fn run(self) -> Result<()> {
+    /// Runs until SIGTERM or SIGINT, then drains. Whether it is to be started again.
+    pub fn run(self) -> Result<Ended> {
         let mut signals =
             signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])
                 .context("cannot listen for signals")?;
@@ -138,6 +152,8 @@ impl Exchange {
             threads.push(thread);
         }
         signals.forever().next();
+        let told = *self.report.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let drain = if told.is_some_and(|stop| stop.now) { Duration::ZERO } else { DRAIN };
         tracing::info!("draining: no new calls; a second signal ends at once");
         self.report.draining.store(true, Ordering::Relaxed);
         if let Some(api) = &self.report.api {
@@ -147,7 +163,7 @@ impl Exchange {
         for m in self.mailboxes.iter() {
             m.post(Mail::User(EdgeMail::Drain));
         }
-        let end = Instant::now() + DRAIN;
+        let end = Instant::now() + drain;
         while Instant::now() < end && self.report.shared.pending() > 0 && signals.pending().next().is_none() {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -166,9 +182,9 @@ impl Exchange {
             calls => tracing::info!(calls, "calls were up; their records end here, the phones may talk on"),
         }
         // Doors first; the report holds what is still to be written.
-        drop((self.door, self.control, self.http, self.watch, self.ari_proxy));
+        drop((self.door, self.control, self.http, self.rest_v1, self.watch, self.ari_proxy));
         drop(self.report);
-        Ok(())
+        Ok(if told.is_some_and(|stop| stop.restart) { Ended::Restart } else { Ended::Stop })
     }
 }
 

@@ -20,12 +20,15 @@ mod telemetry;
 mod tls;
 
 use args::{Args, Command, Serve};
-use exchange::Exchange;
+use exchange::{Ended, Exchange};
 use offline::Offline;
 
 /// Gives memory back when a large file of resources has been read; see BENCHMARKS.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What whoever started the process takes for "start me again", as the launcher of Routr v1 does.
+const EXIT_RESTART: u8 = 123;
 
 fn main() -> ExitCode {
     let args: Args = match trunkline_cli::parse(std::env::args_os()) {
@@ -67,8 +70,9 @@ fn run_exchange(common: &Common, serve: &Serve) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    match Exchange::build(loaded.config).and_then(Exchange::run) {
-        Ok(()) => ExitCode::SUCCESS,
+    match Exchange::build(loaded).and_then(Exchange::run) {
+        Ok(Ended::Stop) => ExitCode::SUCCESS,
+        Ok(Ended::Restart) => ExitCode::from(EXIT_RESTART),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -1,7 +1,7 @@
 //! What the running exchange tells about itself: to the command line and over HTTP.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use trunkline_api::Door;
@@ -13,6 +13,7 @@ use trunkline_http::{
     ApiCalls, Figures, Part, Readiness, Relay, Status as HttpStatus, Transport as Carried, Trunk,
 };
 use trunkline_location::Persistence;
+use trunkline_rest_v1::Stop;
 use trunkline_sip::Transport;
 use trunkline_store::Store;
 use trunkline_transport::{Counters, Listener};
@@ -31,6 +32,8 @@ pub struct Report {
     pub listening: Vec<Listener>,
     pub started: i64,
     pub draining: AtomicBool,
+    /// How it was told to end, other than by a signal.
+    pub told: Mutex<Option<Stop>>,
 }
 
 /// Live calls shown at once.
@@ -50,7 +53,8 @@ fn seconds(ms: u64) -> i64 {
     (ms / 1000) as i64
 }
 
-fn text(bytes: &[u8]) -> String {
+/// Bytes for people.
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -59,6 +63,14 @@ fn some(text: String) -> Option<String> {
 }
 
 impl Report {
+    /// Ends the process as a signal does, which it sends itself.
+    pub fn end(&self, stop: Stop) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+        if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGTERM) {
+            tracing::error!(%error, "cannot end");
+        }
+    }
+
     fn parts(&self) -> Vec<Part> {
         let location = self.persistence.as_ref().and_then(|p| p.health().failing);
         let calls = self.records.as_ref().and_then(|r| r.health().failing);

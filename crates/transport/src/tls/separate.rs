@@ -30,7 +30,7 @@ impl SeparateTls {
             certificates.refresh();
             *looked = Instant::now();
         }
-        certificates.server.clone()
+        certificates.server.current()
     }
 }
 

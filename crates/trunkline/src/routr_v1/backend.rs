@@ -1,0 +1,171 @@
+//! What the REST API of Routr v1 tells of this process, and does to it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::Value;
+use trunkline_config::Env;
+use trunkline_location::{ContactChange, Register};
+use trunkline_model::dialect::v1::{Documents, Edition};
+use trunkline_rest_v1::{Backend, Binding, Entry, Stop};
+use trunkline_sip::{ConnectionId, Flow, Transport};
+use trunkline_store::Store;
+
+use crate::report::{Report, text, unix_ms, unix_seconds};
+use crate::telemetry;
+
+/// The process, as the API sees it.
+pub struct Site {
+    report: Arc<Report>,
+    /// The operator's configuration.
+    document: Value,
+    env: Env,
+}
+
+/// What early editions tell of, whether it is set or not.
+const EARLY: [&str; 8] = [
+    "ROUTR_JAVA_OPTS",
+    "ROUTR_DS_PROVIDER",
+    "ROUTR_DS_PARAMETERS",
+    "ROUTR_CONFIG_PATH",
+    "ROUTR_SALT",
+    "ROUTR_EXTERN_ADDR",
+    "ROUTR_LOCALNETS",
+    "ROUTR_REGISTRAR_INTF",
+];
+
+impl Site {
+    pub fn new(report: Arc<Report>, document: Value) -> Site {
+        Site { report, document, env: Env::of_process() }
+    }
+
+    /// Walks over all live bindings.
+    fn each(&self, mut see: impl FnMut(String, &trunkline_location::Binding<'_>)) {
+        let now = unix_ms();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next =
+                self.report.shared.location.list(from, 1_000, now, |aor, binding| see(text(aor), &binding));
+        }
+    }
+}
+
+/// Values that nobody who may look is to see.
+fn masked(name: &str, value: &str) -> String {
+    let secret = name.ends_with("SALT") || name.contains("PASSWORD") || value.contains("secret=");
+    if secret { "***".to_owned() } else { value.to_owned() }
+}
+
+impl Backend for Site {
+    fn edition(&self) -> Edition {
+        match &*self.report.store {
+            Store::RoutrV1(files) => files.edition(),
+            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Edition::default(),
+        }
+    }
+
+    fn documents(&self) -> Arc<Documents> {
+        match &*self.report.store {
+            Store::RoutrV1(files) => files.documents(),
+            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Arc::default(),
+        }
+    }
+
+    fn knows_user(&self, username: &str) -> bool {
+        let tables = self.report.shared.tables.load();
+        tables.user_by_username(username.as_bytes()).is_some_and(|user| user.enabled)
+    }
+
+    fn bindings(&self) -> Vec<Binding> {
+        let now = unix_ms();
+        let mut found = Vec::new();
+        self.each(|aor, binding| {
+            found.push(Binding {
+                aor,
+                contact: text(binding.uri),
+                nat: binding.behind_nat,
+                expires: binding.expires_in(now),
+            });
+        });
+        found
+    }
+
+    fn evict(&self, aor: Option<&str>) -> usize {
+        let mut aors = Vec::new();
+        match aor {
+            Some(aor) => aors.push(aor.to_owned()),
+            None => self.each(|aor, _| aors.push(aor)),
+        }
+        let kick = |aor: &String| self.report.shared.location.kick(aor.as_bytes(), None, unix_ms());
+        aors.iter().map(kick).sum()
+    }
+
+    fn add(&self, aor: &str, entry: &Entry) -> Result<(), String> {
+        let remote = SocketAddr::new(entry.address, entry.port);
+        let ours = self
+            .report
+            .listening
+            .iter()
+            .find(|l| l.transport == Transport::Udp && l.address.is_ipv4() == remote.is_ipv4());
+        let Some(ours) = ours else { return Err(format!("nothing listens on UDP for {remote}")) };
+        let contact = format!("sip:{}@{remote}", entry.user);
+        let changes = [ContactChange::new(contact.as_bytes(), entry.expires)];
+        let flow =
+            Flow { transport: Transport::Udp, local: ours.address, remote, connection: ConnectionId::NONE };
+        // One of these after the other is in order.
+        let cseq = u32::try_from(unix_seconds()).unwrap_or(u32::MAX);
+        let register = Register::new(aor.as_bytes(), b"rest-v1", cseq, flow, &changes);
+        let added = self.report.shared.location.register(&register, unix_ms(), |_| {});
+        added.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn configuration(&self) -> Value {
+        self.document.clone()
+    }
+
+    fn environment(&self) -> Vec<(String, Option<String>)> {
+        match self.edition() {
+            Edition::Rc2 => EARLY
+                .map(|name| {
+                    let value = std::env::var(name).ok();
+                    (name.to_owned(), value.map(|value| masked(name, &value)))
+                })
+                .to_vec(),
+            Edition::Late => {
+                let set = self.env.of_routr_v1();
+                set.map(|(name, value)| (name.to_owned(), Some(masked(name, value)))).collect()
+            }
+        }
+    }
+
+    fn started(&self) -> i64 {
+        self.report.started
+    }
+
+    fn log(&self) -> String {
+        telemetry::recent()
+    }
+
+    fn stop(&self, stop: Stop) {
+        self.report.end(stop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn secrets_are_masked() {
+        for (name, value, shown) in [
+            ("SALT", "abc", "***"),
+            ("ROUTR_SALT", "abc", "***"),
+            ("SALT_FILE", "/etc/salt", "/etc/salt"),
+            ("REST_SERVICE_KEY_STORE_PASSWORD", "abc", "***"),
+            ("DATA_SOURCE_PARAMETERS", "host=a,secret=b", "***"),
+            ("EXTERN_ADDR", "192.0.2.1", "192.0.2.1"),
+        ] {
+            assert_eq!(masked(name, value), shown, "{name}");
+        }
+    }
+}
