@@ -1,8 +1,9 @@
 //! Agent to agent, by SIPp over UDP and TCP: answered, busy, unanswered, cancelled, held, transferred.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
-use trunkline_tests::{Exchange, Resources, Sipp, SippRun, Ua, Wire, free_port};
+use trunkline_tests::{Exchange, Resources, Sipp, SippRun, Ua, Wire, free_port, wait_for};
 
 use super::{DOMAIN, agents, registered};
 
@@ -232,4 +233,24 @@ fn a_long_invite_falls_back_to_udp_when_tcp_is_refused() {
     callee.respond(&seen, 486, "Busy Here");
     let failure = caller.status_for(&invite, 486);
     caller.acknowledge_failure(&invite, &failure);
+}
+
+#[test]
+fn a_call_that_rings_at_a_stop_gets_its_answer() {
+    let mut exchange = Exchange::start(&agents());
+    let [mut caller, mut callee, mut late] = ["1001", "1002", "1003"].map(|user| registered(&exchange, user));
+    let invite = caller.invite(&super::at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    caller.expect("180", |m| m.status() == 180);
+    exchange.signal("TERM");
+    wait_for("the exchange to drain", Duration::from_secs(10), || {
+        exchange.log().contains("draining").then_some(())
+    });
+    let refused = late.invite(&super::at("1002"));
+    assert_eq!(late.ask(&refused).0.status(), 503, "no new calls");
+    callee.accept(&arrived);
+    caller.status_for(&invite, 200);
+    wait_for("the exchange to end", Duration::from_secs(10), || (!exchange.alive()).then_some(()));
 }

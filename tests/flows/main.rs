@@ -27,6 +27,7 @@ mod secure_trunks;
 mod store;
 mod transfers;
 mod transports;
+mod trunk_registration;
 mod trunks;
 
 use trunkline_tests::{Exchange, Resources, Ua};

@@ -143,7 +143,19 @@ from_user = asterisk
 from_domain = sip.test
 outbound_auth = exchange
 outbound_proxy = sip:@EXCHANGE@\\;lr
-aors = exchange
+aors = exchange,line
+
+[line]
+type = aor
+max_contacts = 1
+
+[line]
+type = endpoint
+context = from-exchange
+disallow = all
+allow = alaw,ulaw
+from_user = +4930123456
+aors = line
 
 [exchange]
 type = aor

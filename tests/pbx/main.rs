@@ -16,7 +16,13 @@ fn resources() -> Resources {
         .agent(DOMAIN, "1001", "pw-1001")
         .agent(DOMAIN, "1002", "pw-1002")
         .peer("asterisk", "sip:asterisk@sip.test", "pw-asterisk", "")
-        .trunk("provider", "trunk.test", &[(&format!("{}:5060", asterisk::ADDRESS), 1, "udp")], None)
+        .trunk_with(
+            "provider",
+            "trunk.test",
+            &[(&format!("{}:5060", asterisk::ADDRESS), 1, "udp")],
+            Some(("line", "pw-line")),
+            "sendRegister: true",
+        )
         .number(NUMBER, "provider", "sip:1002@sip.test")
 }
 
@@ -43,7 +49,7 @@ fn calls(exchange: &Exchange, target: &str) {
 /// Asterisk calls; the phone answers; Asterisk hangs up by itself.
 fn is_called(exchange: &Exchange, asterisk: &Asterisk, target: &str) {
     let mut callee = phone(exchange, "1002");
-    asterisk.cli(&format!("channel originate PJSIP/exchange/{target} application Wait 1"));
+    asterisk.cli(&format!("channel originate PJSIP/{target} application Wait 1"));
     let invite = callee.request_of("INVITE");
     callee.accept(&invite);
     callee.request_of("ACK");
@@ -61,10 +67,15 @@ fn peer_and_trunk_in_both_directions() {
     });
     calls(&exchange, "sip:asterisk@sip.test");
     println!("agent to peer");
-    is_called(&exchange, &asterisk, "sip:1002@sip.test");
+    is_called(&exchange, &asterisk, "exchange/sip:1002@sip.test");
     println!("peer to agent");
     calls(&exchange, "sip:+17853178070@sip.test");
     println!("agent through the trunk");
-    is_called(&exchange, &asterisk, &format!("sip:{NUMBER}@trunk.test"));
+    is_called(&exchange, &asterisk, &format!("exchange/sip:{NUMBER}@trunk.test"));
     println!("trunk to number to agent");
+    trunkline_tests::wait_for("the exchange to be registered at Asterisk", Duration::from_secs(20), || {
+        asterisk.cli("pjsip show aor line").contains(&exchange.udp().to_string()).then_some(())
+    });
+    is_called(&exchange, &asterisk, &format!("{NUMBER}@line"));
+    println!("where the trunk was registered, to number to agent");
 }

@@ -35,7 +35,7 @@ pub use digest::Challenge;
 pub use dns::{NameServer, Record};
 pub use exchange::{Exchange, binary, exchange_command};
 pub use grpc::{Grpc, GrpcError};
-pub use message::Message;
+pub use message::{Message, param, uri};
 pub use network::{Network, Side};
 pub use ports::{free_port, free_run};
 pub use resources::Resources;

@@ -73,6 +73,18 @@ impl Resources {
         uris: &[(&str, u16, &str)],
         login: Option<(&str, &str)>,
     ) -> Resources {
+        self.trunk_with(name, inbound, uris, login, "sendRegister: false")
+    }
+
+    /// The same with further entries of `outbound`.
+    pub fn trunk_with(
+        self,
+        name: &str,
+        inbound: &str,
+        uris: &[(&str, u16, &str)],
+        login: Option<(&str, &str)>,
+        outbound: &str,
+    ) -> Resources {
         let mut list = String::new();
         for (at, priority, transport) in uris {
             let (host, port) = at.rsplit_once(':').unwrap_or((at, "5060"));
@@ -83,7 +95,7 @@ impl Resources {
         }
         let credentials = login.map_or(String::new(), |_| format!("credentialsRef: {name}-login, "));
         let text = format!(
-            "- apiVersion: v2\n  kind: Trunk\n  ref: {name}\n  metadata: {{name: {name}}}\n  spec:\n    inbound: {{uri: {inbound}}}\n    outbound: {{sendRegister: false, {credentials}uris: [{list}]}}\n"
+            "- apiVersion: v2\n  kind: Trunk\n  ref: {name}\n  metadata: {{name: {name}}}\n  spec:\n    inbound: {{uri: {inbound}}}\n    outbound: {{{outbound}, {credentials}uris: [{list}]}}\n"
         );
         let out = self.raw("trunks.yaml", &text);
         match login {

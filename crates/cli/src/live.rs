@@ -43,6 +43,14 @@ pub(crate) fn status(status: &Status) -> String {
         });
         out.push_str(&table(&["trunk or peer", "target", "state", "for"], rows));
     }
+    if !status.trunk_registrations.is_empty() {
+        out.push('\n');
+        let rows = status.trunk_registrations.iter().map(|r| {
+            let state = if r.registered { "registered" } else { "NOT REGISTERED" };
+            vec![r.trunk.clone(), r.aor.clone(), state.into(), r.answer.clone(), span(now() - r.since)]
+        });
+        out.push_str(&table(&["trunk", "registered as", "state", "answer", "for"], rows));
+    }
     if !status.counters.is_empty() {
         out.push('\n');
         let rows = status.counters.iter().map(|(name, n)| vec![name.clone(), n.to_string()]);

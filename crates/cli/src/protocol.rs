@@ -230,10 +230,31 @@ pub struct Status {
     pub calls: u64,
     /// Trunks and peers that are asked how they are.
     pub trunks: Vec<Reachability>,
+    /// Our registrations at trunks that want one.
+    #[serde(default)]
+    pub trunk_registrations: Vec<TrunkRegistration>,
     /// What does not work as it should; empty if all is well.
     pub degraded: Vec<String>,
     /// Counters since the start.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// A registration of ours at a trunk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrunkRegistration {
+    /// The ref of the trunk.
+    pub trunk: String,
+    /// As whom and where, e.g. `pbx-1@sip.provider.net`.
+    pub aor: String,
+    /// Does the carrier have us?
+    pub registered: bool,
+    /// Until when, in seconds of Unix time.
+    pub until: Option<i64>,
+    /// The carrier's last answer, e.g. `200 OK`, or what is wrong on our side; empty before the first.
+    pub answer: String,
+    /// Since when it is so, in seconds of Unix time.
+    pub since: i64,
 }
 
 /// A trunk or peer that answers OPTIONS or does not.

@@ -37,6 +37,8 @@ pub struct EdgeConfig {
     pub no_answer: Duration,
     /// Between two OPTIONS to a trunk or peer.
     pub qualify: Duration,
+    /// Register at the trunks that want it.
+    pub register_at_trunks: bool,
     /// Hosts whose addresses are given, not looked up.
     pub hosts: Vec<(String, Vec<SocketAddr>)>,
     /// Name servers that are asked instead of the system's.
@@ -101,6 +103,7 @@ impl Default for EdgeConfig {
             registrar: RegistrarConfig::default(),
             no_answer: Duration::from_millis(trunkline_transaction::timers::C),
             qualify: Duration::from_secs(30),
+            register_at_trunks: true,
             hosts: Vec::new(),
             name_servers: Vec::new(),
             failover: Duration::from_secs(4),

@@ -16,6 +16,7 @@ use crate::mail::EdgeMail;
 use crate::media::Desk;
 use crate::pool::Pool;
 use crate::qualify::Qualify;
+use crate::registry::Registry;
 use crate::shared::Shared;
 
 /// The edge of one shard, RFC 3261 §16 from the outside: it owns its transactions and shares resources,
@@ -35,6 +36,8 @@ pub struct Edge {
     /// Spreads load among equals.
     pub(crate) random: u64,
     pub(crate) qualify: Qualify,
+    /// Our registrations at trunks.
+    pub(crate) registry: Registry,
     pub(crate) next_background: u64,
     /// Memory that is used again for every message.
     pub(crate) scratch: Scratch,
@@ -75,6 +78,7 @@ impl Edge {
             draining: false,
             random: 0x9e37_79b9_7f4a_7c15 ^ (shard as u64 + 1) << 17,
             qualify: Qualify::default(),
+            registry: Registry::default(),
             next_background: 0,
             scratch: Scratch::default(),
         }
@@ -171,6 +175,7 @@ impl Handler for Edge {
             EdgeMail::Media(ticket, outcome) => self.on_media(io, ticket, outcome),
             EdgeMail::Drain => {
                 self.draining = true;
+                self.leave_trunks(io);
                 self.count_pending();
             }
         }
@@ -185,6 +190,6 @@ impl Handler for Edge {
     }
 
     fn sleep(&self, now: u64, max: u64) -> u64 {
-        self.contexts.sleep(now, max)
+        self.contexts.sleep(now, max).min(self.registry.sleep(now, max))
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use trunkline_model::{Peer, Ref, Tables};
-use trunkline_sip::{Flow, MAGIC_COOKIE, Message};
+use trunkline_sip::{Flow, Message};
 use trunkline_transport::{Egress, Io, Mail, Sent};
 
 use crate::address::{put_address, put_transport};
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
+use crate::own::Purpose;
 use crate::peers::Place;
 use crate::resolver::{Resolved, Spare};
 use crate::shared::Shared;
@@ -190,8 +191,10 @@ impl Edge {
         address(&mut out, egress.remote);
         let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", egress.transport.via_name());
         put_address(us, &mut out);
-        let mac = self.shared.secret.tag(b"qualify", &serial.to_be_bytes(), b"");
-        let _ = write!(out, ";branch=z9hG4bKq{serial:016x}{mac:016x};rport\r\nMax-Forwards: 70\r\nFrom: <");
+        out.extend_from_slice(b";branch=");
+        Purpose::Qualify.put_branch(&self.shared.secret, serial, &mut out);
+        let mac = Purpose::Qualify.mac(&self.shared.secret, serial);
+        out.extend_from_slice(b";rport\r\nMax-Forwards: 70\r\nFrom: <");
         address(&mut out, us);
         let _ = write!(out, ">;tag={mac:x}\r\nTo: <");
         address(&mut out, egress.remote);
@@ -203,27 +206,17 @@ impl Edge {
         sent
     }
 
-    /// Takes an answer to one of our questions; `false` when it is none.
+    /// Takes an answer to one of our questions.
     pub(crate) fn on_qualify_response(
         &mut self,
         io: &mut Io<EdgeMail>,
         flow: &Flow,
         m: &Message<'_>,
-    ) -> bool {
-        let Ok(via) = m.top_via() else { return false };
-        let Some(digits) = via.branch.strip_prefix(MAGIC_COOKIE).and_then(|b| b.strip_prefix(b"q")) else {
-            return false;
-        };
-        let hex = |part: Option<&[u8]>| {
-            part.and_then(|p| std::str::from_utf8(p).ok()).and_then(|p| u64::from_str_radix(p, 16).ok())
-        };
-        let (Some(serial), Some(mac)) = (hex(digits.get(..16)), hex(digits.get(16..))) else { return false };
-        if mac != self.shared.secret.tag(b"qualify", &serial.to_be_bytes(), b"") {
-            return false;
-        }
+        serial: u64,
+    ) {
         if self.shard != ASKER {
             io.post(usize::from(ASKER), Mail::User(EdgeMail::Message(*flow, m.bytes.into())));
-            return true;
+            return;
         }
         // Any answer shows that somebody is there (a 503 says that it wants no calls).
         let found = self.qualify.asked.iter_mut().find(|(_, a)| a.serial == serial);
@@ -231,6 +224,5 @@ impl Edge {
             asked.unanswered = 0;
             subject.set(&self.shared, m.status() == Some(503));
         }
-        true
     }
 }

@@ -92,7 +92,8 @@ impl Edge {
         if self.draining {
             return self.refuse(io, inbound, 503, Some("Shutting Down"));
         }
-        if uri.user.is_none() && uri.scheme != Scheme::Tel && self.is_for_us(&uri, inbound.method) {
+        let nobody = uri.user.is_none() && uri.scheme != Scheme::Tel && !names_somebody(inbound);
+        if nobody && self.is_for_us(&uri, inbound.method) {
             return self.serve(io, inbound, &uri);
         }
         self.route(io, inbound, &uri, key);
@@ -321,4 +322,10 @@ impl Edge {
 /// Extensions a request to the exchange itself may require.
 fn is_supported(tag: &[u8]) -> bool {
     [&b"path"[..], b"outbound", b"gruu", b"gin"].iter().any(|t| tag.eq_ignore_ascii_case(t))
+}
+
+/// A call to a Contact of ours at a carrier, which has no user: To says who is called.
+fn names_somebody(inbound: &Inbound<'_>) -> bool {
+    let to = || inbound.message.to().and_then(|to| to.parsed_uri());
+    inbound.method == Method::Invite && to().is_ok_and(|to| to.user.is_some())
 }

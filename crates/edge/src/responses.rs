@@ -12,6 +12,7 @@ use crate::edge::Edge;
 use crate::failover::Failure;
 use crate::forward;
 use crate::mail::EdgeMail;
+use crate::own::{self, Purpose};
 
 impl Edge {
     /// A well-formed response.
@@ -19,10 +20,11 @@ impl Edge {
         self.counters.responses.add();
         let Ok(via) = m.top_via() else { return self.counters.garbage.add() };
         let Some(name) = BranchName::decode(via.branch) else {
-            if !self.on_qualify_response(io, flow, &m) {
-                self.on_stateless_response(io, &m, &via);
-            }
-            return;
+            return match own::answered(&self.shared.secret, &m) {
+                Some((Purpose::Qualify, serial)) => self.on_qualify_response(io, flow, &m, serial),
+                Some((Purpose::Register, serial)) => self.on_register_response(io, flow, &m, serial),
+                None => self.on_stateless_response(io, &m, &via),
+            };
         };
         if name.shard != self.shard {
             let shard = usize::from(name.shard);

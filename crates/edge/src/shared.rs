@@ -21,6 +21,7 @@ use crate::handover::Neighbours;
 use crate::mail::EdgeMail;
 use crate::media::Relayed;
 use crate::peers::{PeerState, Peers};
+use crate::registry::{Registered, TrunkRegistration};
 use crate::resolver::{Resolver, Settings};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
@@ -56,6 +57,8 @@ pub struct Shared {
     trunk_changes: RwLock<HashMap<(Ref, u8), i64>>,
     /// Which peers answer.
     pub(crate) peers: Peers,
+    /// Our registrations at trunks.
+    pub(crate) registered: Registered,
 }
 
 impl Shared {
@@ -102,6 +105,7 @@ impl Shared {
             trunks: RwLock::default(),
             trunk_changes: RwLock::default(),
             peers: Peers::default(),
+            registered: Registered::default(),
             config,
         })
     }
@@ -145,6 +149,11 @@ impl Shared {
     /// How many sources keep a shard so busy that others serve them with it.
     pub fn sources_handed_over(&self) -> u64 {
         self.neighbours.away()
+    }
+
+    /// How our registrations at trunks do.
+    pub fn trunk_registrations(&self) -> Vec<TrunkRegistration> {
+        self.registered.all()
     }
 
     /// How the peers do: their given addresses and the instances that registered.

@@ -17,6 +17,7 @@ impl Edge {
             self.on_deadline(io, slot);
             self.settle(slot);
         }
+        self.register_at_trunks(io);
         self.background(io);
     }
 
@@ -90,7 +91,7 @@ impl Edge {
     /// Tells how many requests wait for their final answer.
     pub(crate) fn count_pending(&self) {
         let waiting = |slot: &Slot| self.contexts.get(*slot).is_some_and(|c| c.server.is_proceeding());
-        let count = self.contexts.slots().filter(waiting).count() as u64;
+        let count = self.contexts.slots().filter(waiting).count() as u64 + self.registry.leaving();
         if let Some(pending) = self.shared.pending.get(usize::from(self.shard)) {
             pending.store(count, Ordering::Relaxed);
         }

@@ -1,5 +1,7 @@
 //! The numbers of `/metrics`, summed over shards by whoever fills them in.
 
+use std::collections::BTreeMap;
+
 use crate::exposition::{Exposition, Kind};
 
 /// A moment's numbers. What a process does not run stays at its default and shows as 0.
@@ -53,6 +55,8 @@ pub struct Figures {
     pub relay: Option<Relay>,
     /// The trunks.
     pub trunks: Vec<Trunk>,
+    /// Our registrations at trunks: the trunk, and whether its carrier has us.
+    pub trunk_registrations: Vec<(String, bool)>,
     /// The peers.
     pub peers: Vec<Trunk>,
     /// Calls of the resource services.
@@ -208,8 +212,18 @@ impl Figures {
         }
     }
 
-    /// A trunk or peer is up while one of its destinations answers.
+    /// A trunk or peer is up while one of its destinations answers; we are registered at a trunk while one of them has
+    /// us.
     fn write_trunks(&self, out: &mut Exposition) {
+        let mut registered: BTreeMap<&str, bool> = BTreeMap::new();
+        for (trunk, one) in &self.trunk_registrations {
+            *registered.entry(trunk).or_default() |= one;
+        }
+        let help = "Whether the trunk's carrier has our registration.";
+        out.family("trunkline_trunk_registered", Kind::Gauge, help);
+        for (trunk, one) in registered {
+            out.sample(&[("trunk", trunk)], u64::from(one));
+        }
         for (kind, list) in [("trunk", &self.trunks), ("peer", &self.peers)] {
             let help = format!("Whether a destination of the {kind} answers.");
             out.family(&format!("trunkline_{kind}_up"), Kind::Gauge, &help);

@@ -112,12 +112,16 @@ impl<'a> Request<'a> {
         let from_uri = Uri::parse(from_uri(message)?)?;
         let registers = message.method() == Some(Method::Register);
         let e164 = options.enforce_e164 && !registers;
-        let to = if registers || e164 {
+        // A carrier that we registered at calls our Contact, which has no user, and says in To who is called.
+        let callee_in_to =
+            uri.user.is_none() && uri.scheme != Scheme::Tel && message.method() == Some(Method::Invite);
+        let to = if registers || e164 || callee_in_to {
             let uri = message.to()?.parsed_uri()?;
             Some(To { user: user(&uri, false), uri })
         } else {
             None
         };
+        let named = to.as_ref().filter(|_| callee_in_to).map_or(uri, |to| to.uri);
         Ok(Request {
             message,
             flow,
@@ -127,7 +131,7 @@ impl<'a> Request<'a> {
             from_sibling: false,
             diversion: None,
             gruu: None,
-            callee: user(&uri, e164),
+            callee: user(&named, e164),
             caller: user(&from_uri, e164),
             uri,
             from_uri,
@@ -143,6 +147,7 @@ impl<'a> Request<'a> {
     /// The called user as it goes into a URI: as it came, escapes included, unless it was normalised.
     pub(crate) fn dialled(&self) -> &[u8] {
         match (&self.callee, self.uri.user) {
+            (callee, None) => callee,
             (Cow::Owned(number), Some(user)) if !user.contains(&b'%') => number,
             (_, user) => user.unwrap_or_default(),
         }

@@ -378,6 +378,19 @@ fn a_carrier_may_call_our_address() {
 }
 
 #[test]
+fn a_carrier_that_calls_our_bare_contact_names_the_number_in_to() {
+    let world = busy_day();
+    let called = |target: &str| {
+        let (from, to) = ("sip:+1785@carrier.example", "sip:+19103434434@carrier.example");
+        let text = common::request("INVITE", from, to, "");
+        let (_, rest) = text.split_once("\r\n").unwrap();
+        world.ask(&format!("INVITE {target} SIP/2.0\r\n{rest}")).short()
+    };
+    assert_eq!(called("sip:192.0.2.1;bnc"), "from-pstn: sip:1001@10.0.0.51:5060");
+    assert_eq!(called("sip:nobody@192.0.2.1"), "challenge 401 sip.local", "who is named there counts");
+}
+
+#[test]
 fn affinity_and_extra_headers() {
     let world = busy_day();
     let got = world.invite("+1785@carrier.example", "+17066041487@trunk01.acme.com");

@@ -56,6 +56,14 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The reason phrase of a response; empty for a request.
+    pub fn reason(&self) -> &'a [u8] {
+        match self.index.start_line {
+            StartLine::Response { reason, .. } => reason.of(self.bytes),
+            StartLine::Request { .. } => b"",
+        }
+    }
+
     /// The Request-URI's text; empty for a response.
     pub fn uri_text(&self) -> &'a [u8] {
         self.uri_span().of(self.bytes)

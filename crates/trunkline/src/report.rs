@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use trunkline_api::Door;
 use trunkline_calls::{Filter, Records};
 use trunkline_cli::ControlBackend;
-use trunkline_cli::protocol::{CallRecord, LiveCall, Reachability, RecordQuery, Registration, Status};
+use trunkline_cli::protocol::{
+    CallRecord, LiveCall, Reachability, RecordQuery, Registration, Status, TrunkRegistration,
+};
 use trunkline_edge::Shared;
 use trunkline_http::{
     ApiCalls, Figures, Part, Readiness, Relay, Status as HttpStatus, Transport as Carried, Trunk,
@@ -86,6 +88,13 @@ impl Report {
                 parts.push(Part::new(name, Some("no destination answers".into())));
             }
         }
+        for r in self.shared.trunk_registrations().into_iter().filter(|r| !r.registered) {
+            let answer = registration(r.clone()).answer;
+            // Before the first answer nothing is wrong yet.
+            if !answer.is_empty() {
+                parts.push(Part::new(format!("registration at trunk {}", r.trunk), Some(answer)));
+            }
+        }
         parts
     }
 
@@ -140,6 +149,17 @@ impl Report {
     }
 }
 
+fn registration(r: trunkline_edge::TrunkRegistration) -> TrunkRegistration {
+    TrunkRegistration {
+        trunk: r.trunk.to_string(),
+        aor: r.aor,
+        registered: r.registered,
+        until: r.until.map(|until| i64::try_from(until / 1000).unwrap_or(i64::MAX)),
+        answer: if r.status == 0 { r.reason } else { format!("{} {}", r.status, r.reason) },
+        since: r.since,
+    }
+}
+
 /// The peers with what is asked of them.
 fn peers(shared: &Shared) -> Vec<Trunk> {
     let mut peers = std::collections::BTreeMap::new();
@@ -179,6 +199,7 @@ impl ControlBackend for Report {
             registrations: self.shared.location.stats().bindings,
             calls: self.shared.calls.stats().live,
             trunks: self.trunks(),
+            trunk_registrations: self.shared.trunk_registrations().into_iter().map(registration).collect(),
             degraded: degraded.map(|p| format!("{}: {}", p.name, p.reason.unwrap_or_default())).collect(),
             counters,
         }
@@ -324,6 +345,12 @@ impl HttpStatus for Report {
                 timeouts: health.timeouts,
             }),
             trunks: tables.trunks().map(trunk).collect(),
+            trunk_registrations: self
+                .shared
+                .trunk_registrations()
+                .into_iter()
+                .map(|r| (r.trunk.to_string(), r.registered))
+                .collect(),
             peers: peers(&self.shared),
             api: self.api_calls(),
         }

@@ -1,0 +1,327 @@
+//! We register at carriers (`sendRegister`), so that they know where to send the calls for our numbers.
+//!
+//! One shard does it for all trunks. Each destination of a trunk is a [`Registration`], a machine without I/O; here it
+//! gets its time, its answers and its socket.
+
+mod registration;
+mod request;
+mod state;
+
+use std::fmt::Write as _;
+
+use smallvec::SmallVec;
+use trunkline_digest::{Answer, answer};
+use trunkline_model::{Ref, Tables};
+use trunkline_sip::{Flow, HeaderName, Message};
+use trunkline_transaction::timers::Now;
+use trunkline_transport::{Egress, Io, Mail, Sent};
+
+pub(crate) use state::Registered;
+pub use state::TrunkRegistration;
+
+use crate::edge::Edge;
+use crate::mail::EdgeMail;
+use crate::resolver::{Resolved, Spare};
+use crate::shared::Shared;
+use registration::{Next, Registration};
+use request::{Asked, Place};
+
+/// Who registers: one shard for all.
+const REGISTRANT: u8 = 0;
+/// Changed resources are noticed in this time, in milliseconds.
+const LOOK: Now = 1_000;
+/// An address that is just being left is registered again after this.
+const AFTER_LEAVING: Now = 2_000;
+/// A name that is being looked up is asked for again after this.
+const LOOK_UP: Now = 300;
+
+/// The registrations of all trunks.
+#[derive(Default)]
+pub(crate) struct Registry {
+    entries: Vec<Entry>,
+    /// The resources they were last compared with.
+    version: u64,
+    serial: u64,
+    next: Now,
+}
+
+struct Entry {
+    trunk: Ref,
+    /// The place of the destination in the trunk's `uris`.
+    number: u8,
+    place: Place,
+    credentials: Option<(String, String)>,
+    registration: Registration,
+    call_id: String,
+    cseq: u32,
+    /// The REGISTER under way.
+    serial: u64,
+    sent: Vec<u8>,
+    way: Option<(Egress, Spare)>,
+}
+
+impl Registry {
+    /// How many milliseconds may pass until there is something to do, at most `max`.
+    pub(crate) fn sleep(&self, now: Now, max: Now) -> Now {
+        if self.entries.is_empty() { max } else { self.next.saturating_sub(now) }
+    }
+
+    /// How many carriers are still to hear that we leave.
+    pub(crate) fn leaving(&self) -> u64 {
+        self.entries.iter().filter(|e| e.registration.is_leaving()).count() as u64
+    }
+
+    /// What the resources want, compared with what there is.
+    fn compare(&mut self, tables: &Tables, shared: &Shared, now: Now) {
+        let (mut wanted, mut hopeless) = (Vec::new(), Vec::new());
+        for trunk in tables.trunks().filter(|t| t.send_register) {
+            let credentials =
+                trunk.outbound_credentials.as_ref().and_then(|r| tables.credentials_by_ref(r.as_str()));
+            for (number, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
+                let user = uri.user.clone().or_else(|| credentials.map(|c| c.username.clone()));
+                let Some(user) = user.filter(|u| !u.is_empty()) else {
+                    let reason =
+                        "no user to register as: give the trunk outbound credentials, or its uri a user";
+                    hopeless.push((trunk.reference.clone(), number as u8, uri.to_string(), reason));
+                    continue;
+                };
+                let place = Place { host: uri.host.clone(), port: uri.port, transport: uri.transport, user };
+                let credentials = credentials.map(|c| (c.username.clone(), c.password.clone()));
+                wanted.push((trunk.reference.clone(), number as u8, place, credentials));
+            }
+        }
+        for entry in &mut self.entries {
+            let same = |w: &&(Ref, u8, Place, _)| w.0 == entry.trunk && w.2 == entry.place;
+            match wanted.iter().find(same) {
+                Some((_, number, _, credentials)) => {
+                    if entry.number != *number {
+                        entry.number = *number;
+                        shared.registered.begin(&entry.trunk, *number, &entry.place);
+                        entry.registration.refresh(now);
+                    }
+                    if entry.credentials != *credentials {
+                        entry.credentials.clone_from(credentials);
+                        entry.registration.refresh(now);
+                    }
+                }
+                None => entry.registration.leave(now),
+            }
+        }
+        shared.registered.keep(|trunk, number| {
+            wanted.iter().any(|w| w.0 == *trunk && w.1 == number)
+                || hopeless.iter().any(|h| h.0 == *trunk && h.1 == number)
+        });
+        for (trunk, number, target, reason) in hopeless {
+            shared.registered.refused(&trunk, number, target, reason);
+        }
+        for (trunk, number, place, credentials) in wanted {
+            let same = |e: &&Entry| e.trunk == trunk && e.place == place;
+            let known = self.entries.iter().find(same).map(|e| e.registration.is_leaving());
+            let start = match known {
+                Some(false) => continue,
+                // What ends the old one must not end the new one.
+                Some(true) => now + AFTER_LEAVING,
+                None => now,
+            };
+            shared.registered.begin(&trunk, number, &place);
+            let mut random = [0u8; 8];
+            // A Call-ID that repeats after a restart is only a matter of CSeq then, and that is high.
+            let _ = getrandom::fill(&mut random);
+            self.entries.push(Entry {
+                call_id: random.iter().fold(String::from("r"), |mut id, b| {
+                    let _ = write!(id, "{b:02x}");
+                    id
+                }),
+                trunk,
+                number,
+                place,
+                credentials,
+                registration: Registration::new(true, start),
+                cseq: 0,
+                serial: 0,
+                sent: Vec::new(),
+                way: None,
+            });
+        }
+    }
+}
+
+impl Edge {
+    /// Does what is due.
+    pub(crate) fn register_at_trunks(&mut self, io: &mut Io<EdgeMail>) {
+        let now = io.now();
+        if self.shard != REGISTRANT || now < self.registry.next || !self.shared.config.register_at_trunks {
+            return;
+        }
+        let mut registry = std::mem::take(&mut self.registry);
+        let version = self.shared.tables.version();
+        if registry.version != version && !self.draining {
+            registry.version = version;
+            registry.compare(&self.shared.tables.load(), &self.shared, now);
+        }
+        for i in 0..registry.entries.len() {
+            while registry.entries.get(i).and_then(|e| e.registration.due()).is_some_and(|due| due <= now) {
+                let Some(entry) = registry.entries.get_mut(i) else { break };
+                let next = entry.registration.on_time(now);
+                self.registration_step(io, entry, &mut registry.serial, next, None);
+            }
+        }
+        // What has ended has nothing more to wait for.
+        registry.entries.retain(|e| e.registration.due().is_some());
+        let due = registry.entries.iter().filter_map(|e| e.registration.due()).min();
+        registry.next = due.unwrap_or(Now::MAX).min(now + LOOK);
+        self.registry = registry;
+    }
+
+    /// The exchange ends: carriers are told to send no more calls.
+    pub(crate) fn leave_trunks(&mut self, io: &mut Io<EdgeMail>) {
+        let now = io.now();
+        self.registry.entries.iter_mut().for_each(|e| e.registration.leave(now));
+        self.registry.next = now;
+        self.register_at_trunks(io);
+    }
+
+    /// Takes the answer to one of our REGISTERs.
+    pub(crate) fn on_register_response(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        flow: &Flow,
+        m: &Message<'_>,
+        serial: u64,
+    ) {
+        if self.shard != REGISTRANT {
+            io.post(usize::from(REGISTRANT), Mail::User(EdgeMail::Message(*flow, m.bytes.into())));
+            return;
+        }
+        let mut registry = std::mem::take(&mut self.registry);
+        if let Some(entry) = registry.entries.iter_mut().find(|e| e.serial == serial)
+            && let Some((egress, _)) = &entry.way
+        {
+            let response = request::read(m, self.shared.addresses.advertised(egress));
+            let next = entry.registration.on_response(&response, io.now());
+            if response.status >= 200 && !matches!(next, Next::Ask | Next::Answer) {
+                let reason = String::from_utf8_lossy(m.reason()).into_owned();
+                self.tell(io, entry, response.status, reason);
+            }
+            self.registration_step(io, entry, &mut registry.serial, next, Some(m));
+        }
+        registry.next = io.now();
+        self.registry = registry;
+    }
+
+    fn registration_step(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        entry: &mut Entry,
+        serial: &mut u64,
+        next: Next,
+        challenged: Option<&Message<'_>>,
+    ) {
+        match (next, challenged) {
+            (Next::Wait | Next::Over, _) => {}
+            (Next::Ask, _) => self.send_register(io, entry, serial, b""),
+            (Next::Answer, Some(m)) => match authorization(entry, m) {
+                Ok(line) => self.send_register(io, entry, serial, &line),
+                Err(reason) => {
+                    entry.registration.not_sent(None, io.now());
+                    self.tell(io, entry, m.status().unwrap_or(0), reason);
+                }
+            },
+            (Next::Answer, None) => entry.registration.not_sent(None, io.now()),
+            (Next::Repeat, _) => {
+                if let Some((egress, _)) = &entry.way {
+                    io.send(egress, &entry.sent);
+                }
+            }
+            (Next::Silent, _) => {
+                // Of several addresses of a name the next one is asked then.
+                if let Some((egress, spare)) = entry.way.take() {
+                    spare.note_failure(&self.shared.resolver, &egress, std::time::Duration::ZERO);
+                }
+                self.tell(io, entry, 408, "no answer".into());
+            }
+        }
+    }
+
+    /// Sends a REGISTER; an answer to a challenge goes to the address that challenged.
+    fn send_register(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        entry: &mut Entry,
+        serial: &mut u64,
+        authorization: &[u8],
+    ) {
+        let now = io.now();
+        if authorization.is_empty() || entry.way.is_none() {
+            let place = &entry.place;
+            match self.shared.resolver.resolve(place.host.as_bytes(), place.port, place.transport) {
+                Resolved::To(egress, spare) => entry.way = Some((egress, spare)),
+                Resolved::Later(question) => {
+                    self.shared.resolver.look_up(question);
+                    return entry.registration.not_sent(Some(LOOK_UP), now);
+                }
+                Resolved::Nowhere => {
+                    entry.registration.not_sent(None, now);
+                    return self.tell(io, entry, 0, "its host has no address, or none we can reach".into());
+                }
+            }
+        }
+        let Some((egress, _)) = &entry.way else { return };
+        *serial += 1;
+        entry.serial = *serial;
+        entry.cseq += 1;
+        let asked = Asked {
+            place: &entry.place,
+            egress,
+            serial: entry.serial,
+            call_id: &entry.call_id,
+            cseq: entry.cseq,
+            expires: entry.registration.expires,
+            bulk: entry.registration.bulk,
+            authorization,
+        };
+        request::write(&asked, &self.shared, &mut entry.sent);
+        match io.send(egress, &entry.sent) {
+            Sent::Via(_) => entry.registration.sent(egress.transport.is_reliable(), now),
+            Sent::NoWay => {
+                entry.registration.not_sent(None, now);
+                self.tell(io, entry, 0, "no connection can be made".into());
+            }
+        }
+    }
+
+    /// Tells the operator what came of it.
+    fn tell(&self, io: &Io<EdgeMail>, entry: &Entry, status: u16, reason: String) {
+        if entry.registration.is_leaving() || entry.registration.due().is_none() {
+            return;
+        }
+        let registered = entry.registration.is_registered(io.now());
+        let until = entry.registration.until().filter(|_| registered);
+        let until = until.map(|until| io.unix_ms() + until.saturating_sub(io.now()));
+        self.shared.registered.set(&entry.trunk, entry.number, registered, until, status, reason);
+    }
+}
+
+/// The header line that answers a challenge, or why there is none.
+fn authorization(entry: &Entry, m: &Message<'_>) -> Result<Vec<u8>, String> {
+    let Some((username, password)) = &entry.credentials else {
+        return Err("it wants a password, and the trunk has no outbound credentials".into());
+    };
+    let (challenge, name) = match m.status() {
+        Some(407) => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
+        _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
+    };
+    let challenges: SmallVec<[&[u8]; 4]> = m.header_lines(challenge).map(|h| h.value.of(m.bytes)).collect();
+    let mut uri = Vec::new();
+    entry.place.put_registrar(&mut uri);
+    let mut random = [0u8; 8];
+    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+    let cnonce = format!("{:016x}", u64::from_be_bytes(random));
+    let with = Answer { username, password, method: b"REGISTER", uri: &uri, cnonce: &cnonce, nc: 1 };
+    let answered = answer(&challenges, &with).map_err(|error| error.to_string())?;
+    let mut line = name.name().as_bytes().to_vec();
+    line.extend_from_slice(b": ");
+    line.extend_from_slice(&answered.value);
+    line.extend_from_slice(b"\r\n");
+    Ok(line)
+}

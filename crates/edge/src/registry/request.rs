@@ -1,0 +1,123 @@
+//! The REGISTER we send, RFC 3261 §10.2, and what its answer says.
+
+use std::io::Write as _;
+
+use trunkline_sip::response::put_number;
+use trunkline_sip::{Address, HeaderName, Message, Transport, Uri, seconds};
+use trunkline_transport::Egress;
+
+use crate::address::{put_address, put_transport};
+use crate::own::Purpose;
+use crate::registry::registration::Response;
+use crate::shared::Shared;
+
+/// Where we register and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub host: String,
+    pub port: Option<u16>,
+    pub transport: Option<Transport>,
+    /// The user of our AOR there.
+    pub user: String,
+}
+
+/// What one REGISTER says.
+pub(crate) struct Asked<'a> {
+    pub place: &'a Place,
+    pub egress: &'a Egress,
+    pub serial: u64,
+    pub call_id: &'a str,
+    pub cseq: u32,
+    pub expires: u32,
+    pub bulk: bool,
+    /// A whole header line with the answer to a challenge; empty for none.
+    pub authorization: &'a [u8],
+}
+
+impl Place {
+    /// The registrar: the Request-URI. It names no user (RFC 3261 §10.2).
+    pub(crate) fn put_registrar(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"sip:");
+        self.put_host(out);
+        if let Some(port) = self.port {
+            out.push(b':');
+            put_number(u64::from(port), out);
+        }
+        put_transport(self.transport.unwrap_or_default(), out);
+    }
+
+    fn put_host(&self, out: &mut Vec<u8>) {
+        let bare_v6 = self.host.contains(':') && !self.host.starts_with('[');
+        let _ = if bare_v6 { write!(out, "[{}]", self.host) } else { write!(out, "{}", self.host) };
+    }
+
+    fn put_aor(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"<sip:");
+        out.extend_from_slice(self.user.as_bytes());
+        out.push(b'@');
+        self.put_host(out);
+        out.push(b'>');
+    }
+}
+
+/// Writes it. The Contact has no user: the carrier puts the called number there (RFC 6140 §7.1), or says it in To.
+pub(crate) fn write(asked: &Asked<'_>, shared: &Shared, out: &mut Vec<u8>) {
+    let us = shared.addresses.advertised(asked.egress);
+    let mac = Purpose::Register.mac(&shared.secret, asked.serial);
+    out.clear();
+    out.extend_from_slice(b"REGISTER ");
+    asked.place.put_registrar(out);
+    let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", asked.egress.transport.via_name());
+    put_address(us, out);
+    out.extend_from_slice(b";branch=");
+    Purpose::Register.put_branch(&shared.secret, asked.serial, out);
+    out.extend_from_slice(b";rport\r\nMax-Forwards: 70\r\nFrom: ");
+    asked.place.put_aor(out);
+    let _ = write!(out, ";tag={mac:x}\r\nTo: ");
+    asked.place.put_aor(out);
+    let _ = write!(out, "\r\nCall-ID: {}\r\nCSeq: {} REGISTER\r\nContact: <sip:", asked.call_id, asked.cseq);
+    put_address(us, out);
+    put_transport(asked.egress.transport, out);
+    out.extend_from_slice(if asked.bulk { b";bnc>\r\n" } else { b">\r\n" });
+    if asked.bulk {
+        out.extend_from_slice(b"Require: gin\r\nProxy-Require: gin\r\n");
+    }
+    let _ = write!(out, "Supported: path\r\nExpires: {}\r\n", asked.expires);
+    out.extend_from_slice(
+        b"Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER, NOTIFY, MESSAGE\r\n",
+    );
+    if !shared.config.server_name.is_empty() {
+        let _ = write!(out, "User-Agent: {}\r\n", shared.config.server_name);
+    }
+    out.extend_from_slice(asked.authorization);
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+}
+
+/// Reads an answer. `us`: the address our Contact names.
+pub(crate) fn read(m: &Message<'_>, us: std::net::SocketAddr) -> Response {
+    let ours = |uri: &Uri<'_>| uri.ip() == Some(us.ip()) && uri.port.unwrap_or(5060) == us.port();
+    let own_contact = m.list(HeaderName::Contact).flatten().find_map(|element| {
+        let contact = Address::parse(element, "Contact").ok()?;
+        ours(&contact.parsed_uri().ok()?).then(|| contact.param("expires").flatten().and_then(seconds))
+    });
+    let challenge = match m.status() {
+        Some(407) => HeaderName::ProxyAuthenticate,
+        _ => HeaderName::WwwAuthenticate,
+    };
+    let is_stale = |value: &[u8]| {
+        let text = value.to_ascii_lowercase();
+        [&b"stale=true"[..], b"stale=\"true\""].iter().any(|s| text.windows(s.len()).any(|w| w == *s))
+    };
+    let number = |name: &str| {
+        let value = m.other_header(name)?;
+        let digits = value.iter().position(|b| !b.is_ascii_digit()).unwrap_or(value.len());
+        value.get(..digits).and_then(seconds)
+    };
+    Response {
+        status: m.status().unwrap_or(0),
+        granted: own_contact.flatten().or_else(|| m.seconds(HeaderName::Expires).ok().flatten()),
+        at_least: number("Min-Expires"),
+        retry_after: number("Retry-After"),
+        stale: m.header_lines(challenge).any(|h| is_stale(h.value.of(m.bytes))),
+    }
+}

@@ -1,0 +1,90 @@
+//! What is known of our registrations, for operators.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::RwLock;
+use trunkline_model::Ref;
+
+use crate::registry::request::Place;
+
+/// How a registration of ours at a trunk does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkRegistration {
+    /// The trunk.
+    pub trunk: Ref,
+    /// Where we register, and as whom: `pbx-1@sip.carrier.example`.
+    pub aor: String,
+    /// Does the carrier have us?
+    pub registered: bool,
+    /// Until when, in milliseconds since 1970, if it has.
+    pub until: Option<u64>,
+    /// The last final status; 0: none yet, or nothing could be sent.
+    pub status: u16,
+    /// Its reason phrase, or what is wrong on our side.
+    pub reason: String,
+    /// Since when it is so, in seconds since 1970.
+    pub since: i64,
+}
+
+/// All of them, by trunk and place of the destination.
+#[derive(Debug, Default)]
+pub(crate) struct Registered(RwLock<BTreeMap<(Ref, u8), TrunkRegistration>>);
+
+impl Registered {
+    pub(crate) fn all(&self) -> Vec<TrunkRegistration> {
+        self.0.read().values().cloned().collect()
+    }
+
+    /// It will be asked for.
+    pub(crate) fn begin(&self, trunk: &Ref, number: u8, place: &Place) {
+        let fresh = fresh(trunk, format!("{}@{}", place.user, place.host), String::new());
+        self.0.write().insert((trunk.clone(), number), fresh);
+    }
+
+    /// It cannot be asked for.
+    pub(crate) fn refused(&self, trunk: &Ref, number: u8, target: String, reason: &str) {
+        let fresh = fresh(trunk, target, reason.to_owned());
+        let before = self.0.write().insert((trunk.clone(), number), fresh);
+        if before.is_none_or(|before| before.reason != reason) {
+            tracing::error!(trunk = %trunk, destination = number, reason, "cannot register at a trunk");
+        }
+    }
+
+    pub(crate) fn set(
+        &self,
+        trunk: &Ref,
+        number: u8,
+        registered: bool,
+        until: Option<u64>,
+        status: u16,
+        reason: String,
+    ) {
+        let mut all = self.0.write();
+        let Some(known) = all.get_mut(&(trunk.clone(), number)) else { return };
+        (known.until, known.reason) = (until, reason);
+        if (known.registered, known.status) != (registered, status) {
+            let (aor, reason) = (&known.aor, &known.reason);
+            if (200..300).contains(&status) {
+                tracing::info!(trunk = %trunk, aor, "registered at a trunk");
+            } else {
+                tracing::warn!(trunk = %trunk, aor, status, reason, registered, "registration at a trunk failed");
+            }
+            (known.registered, known.status, known.since) = (registered, status, unix_seconds());
+        }
+    }
+
+    /// Forgets those that are wanted no more.
+    pub(crate) fn keep(&self, wanted: impl Fn(&Ref, u8) -> bool) {
+        self.0.write().retain(|(trunk, number), _| wanted(trunk, *number));
+    }
+}
+
+fn fresh(trunk: &Ref, aor: String, reason: String) -> TrunkRegistration {
+    let (trunk, since) = (trunk.clone(), unix_seconds());
+    TrunkRegistration { trunk, aor, registered: false, until: None, status: 0, reason, since }
+}
+
+fn unix_seconds() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+}

@@ -1,0 +1,219 @@
+//! We register at carriers, so that the calls for our numbers come.
+
+use std::time::Duration;
+
+use trunkline_tests::{
+    Exchange, Message, Resources, Ua, Wire, exchange_command, free_port, param, uri, wait_for,
+};
+
+use super::operator::get;
+use super::{DOMAIN, at, registered};
+
+const NUMBER: &str = "+17066041487";
+const LOGIN: (&str, &str) = ("pbx-1", "trunk-secret");
+
+/// Agents 1001 and 1002, a number for 1002, and a trunk that is registered at.
+fn resources(carrier: u16, transport: &str, password: &str) -> Resources {
+    let uris = [(format!("127.0.0.1:{carrier}"), 1, transport)];
+    let uris: Vec<(&str, u16, &str)> = uris.iter().map(|(at, n, t)| (at.as_str(), *n, *t)).collect();
+    Resources::new()
+        .domain_with(DOMAIN, "all", &[(".*", NUMBER)], "")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .agent(DOMAIN, "1002", "pw-1002")
+        .trunk_with("provider", "trunk.test", &uris, Some((LOGIN.0, password)), "sendRegister: true")
+        .number(NUMBER, "provider", &at("1002"))
+}
+
+/// The carrier: answers what the exchange asks.
+fn carrier(port: u16) -> Ua {
+    let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    Ua::new(Wire::udp_at(nobody, port), "carrier", "carrier.test", "")
+}
+
+fn speaks_to(carrier: &mut Ua, exchange: &Exchange) {
+    let Wire::Udp { server, .. } = &mut carrier.wire else { unreachable!("made above") };
+    *server = exchange.udp();
+}
+
+/// An exchange that registers at a carrier of ours, without OPTIONS in between.
+fn start(password: &str, more: &[(&str, &str)]) -> (Exchange, Ua) {
+    let port = free_port();
+    let mut carrier = carrier(port);
+    let config = "routing: {qualifySeconds: 0}\n";
+    let exchange = Exchange::start_with(&resources(port, "udp", password), config, more);
+    speaks_to(&mut carrier, &exchange);
+    (exchange, carrier)
+}
+
+fn grant(carrier: &mut Ua, register: &Message, seconds: u32) {
+    let contact = format!("{};expires={seconds}", register.get("Contact").expect("a Contact"));
+    let answer = carrier.response(register, 200, "OK").set("Contact", contact);
+    carrier.send(&answer);
+}
+
+const CHALLENGE: &str = "Digest realm=\"carrier.test\", nonce=\"n0nce\", algorithm=MD5, qop=\"auth\"";
+
+/// Challenges the next REGISTER and gives the one that answers.
+fn challenged(carrier: &mut Ua) -> Message {
+    let first = carrier.request_of("REGISTER");
+    assert!(first.get("Authorization").is_none(), "{first:?}");
+    let refusal = carrier.response(&first, 401, "Unauthorized").with("WWW-Authenticate", CHALLENGE);
+    carrier.send(&refusal);
+    let second = carrier.expect("a REGISTER with credentials", |m| {
+        m.method() == "REGISTER" && m.get("Authorization").is_some()
+    });
+    assert_eq!(second.call_id(), first.call_id());
+    assert!(second.cseq().0 > first.cseq().0);
+    assert_ne!(second.branch(), first.branch());
+    let given = second.get("Authorization").expect("looked at").to_owned();
+    let field = |name: &str| param_of(&given, name);
+    assert_eq!((&*field("username"), &*field("realm")), (LOGIN.0, "carrier.test"));
+    let offer = trunkline_tests::Challenge::parse(CHALLENGE).expect("a challenge");
+    let wanted = offer.answer_with(LOGIN.0, LOGIN.1, "REGISTER", &field("uri"), 1, &field("cnonce"));
+    assert!(wanted.contains(&format!("response=\"{}\"", field("response"))), "{given}, wanted {wanted}");
+    second
+}
+
+fn param_of(credentials: &str, name: &str) -> String {
+    let text = credentials.split(&format!("{name}=")).nth(1).unwrap_or("").trim_start_matches('"');
+    text.split(['"', ',']).next().unwrap_or("").to_owned()
+}
+
+/// What the operator sees of it.
+fn state(exchange: &Exchange) -> serde_json::Value {
+    let output = exchange_command(exchange).args(["status", "--json"]).output().expect("the command runs");
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    status["trunkRegistrations"][0].clone()
+}
+
+fn wait_state(exchange: &Exchange, registered: bool) -> serde_json::Value {
+    wait_for("the operator to see it", Duration::from_secs(10), || {
+        let state = state(exchange);
+        (state["registered"] == registered && state["answer"] != "").then_some(state)
+    })
+}
+
+#[test]
+fn registered_called_refreshed_and_left() {
+    let http = format!("127.0.0.1:{}", free_port());
+    let (mut exchange, mut carrier) = start(LOGIN.1, &[("TRUNKLINE_HTTP_ADDR", &http)]);
+    let register = challenged(&mut carrier);
+    // RFC 6140: for all numbers at once; the Contact has no user.
+    assert_eq!(uri(register.get("To").expect("To")), "sip:pbx-1@127.0.0.1");
+    assert_eq!(register.get("Require"), Some("gin"));
+    assert_eq!(register.get("Expires"), Some("600"));
+    let contact = uri(register.get("Contact").expect("a Contact")).to_owned();
+    assert_eq!(contact, format!("sip:{};bnc", exchange.udp()));
+    grant(&mut carrier, &register, 4);
+    let seen = wait_state(&exchange, true);
+    assert_eq!((&seen["trunk"], &seen["aor"]), (&"provider".into(), &"pbx-1@127.0.0.1".into()));
+    assert!(get(&http, "/metrics").1.contains("trunkline_trunk_registered{trunk=\"provider\"} 1\n"));
+
+    // The carrier calls the number: in the Request-URI, or, if it knows no gin, in To.
+    let mut callee = registered(&exchange, "1002");
+    for target in [format!("sip:{NUMBER}@{}", exchange.udp()), format!("sip:{}", exchange.udp())] {
+        let mut invite = carrier.invite(&format!("sip:{NUMBER}@trunk.test"));
+        invite.start = format!("INVITE {target} SIP/2.0");
+        let invite = carrier.call(&invite);
+        let arrived = callee.request_of("INVITE");
+        callee.accept(&arrived);
+        carrier.status_for(&invite, 200);
+    }
+    let again = challenged(&mut carrier);
+    assert_eq!(again.call_id(), register.call_id(), "a refresh");
+    grant(&mut carrier, &again, 600);
+
+    // A graceful stop tells the carrier to send no more calls.
+    let stopping = std::thread::spawn(move || {
+        let left = challenged(&mut carrier);
+        assert_eq!(left.get("Expires"), Some("0"));
+        let answer = carrier.response(&left, 200, "OK");
+        carrier.send(&answer);
+    });
+    assert_eq!(exchange.stop(), Some(0));
+    stopping.join().expect("the carrier heard of it");
+}
+
+#[test]
+fn what_the_carrier_wants_otherwise() {
+    let (exchange, mut carrier) = start(LOGIN.1, &[]);
+    let first = carrier.request_of("REGISTER");
+    let refusal = carrier.response(&first, 420, "Bad Extension").with("Unsupported", "gin");
+    carrier.send(&refusal);
+    let second =
+        carrier.expect("one without gin", |m| m.method() == "REGISTER" && m.get("Require").is_none());
+    assert_eq!(uri(second.get("Contact").unwrap()), format!("sip:{}", exchange.udp()));
+    let refusal = carrier.response(&second, 423, "Interval Too Brief").with("Min-Expires", "1800");
+    carrier.send(&refusal);
+    let third =
+        carrier.expect("a longer one", |m| m.method() == "REGISTER" && m.get("Expires") == Some("1800"));
+    // A stranger's answer is none.
+    let forged = carrier.response(&third, 403, "Forbidden").set("Via", {
+        let via = third.get("Via").expect("Via");
+        let branch = param(via, "branch").expect("a branch");
+        via.replace(branch, &format!("{}0", &branch[..branch.len() - 1]))
+    });
+    carrier.send(&forged);
+    grant(&mut carrier, &third, 1800);
+    let seen = wait_state(&exchange, true);
+    assert_eq!(seen["answer"], "200 OK");
+}
+
+#[test]
+fn a_wrong_password_is_told_and_mended_live() {
+    let http = format!("127.0.0.1:{}", free_port());
+    let (exchange, mut carrier) = start("wrong", &[("TRUNKLINE_HTTP_ADDR", &http)]);
+    for credentials in [false, true] {
+        let register = carrier.expect("a REGISTER", |m| {
+            m.method() == "REGISTER" && m.get("Authorization").is_some() == credentials
+        });
+        let refusal = carrier.response(&register, 401, "Unauthorized").with("WWW-Authenticate", CHALLENGE);
+        carrier.send(&refusal);
+    }
+    let seen = wait_state(&exchange, false);
+    assert_eq!(seen["answer"], "401 Unauthorized");
+    let ready = get(&http, "/readyz").1;
+    assert!(ready.contains("registration at trunk provider") && ready.contains("401"), "{ready}");
+    assert!(!exchange.log().contains("wrong"), "no secret in the log");
+
+    let port = carrier.wire.local().port();
+    let right = resources(port, "udp", LOGIN.1);
+    let (_, text) = right.files().find(|(file, _)| *file == "credentials.yaml").expect("written");
+    exchange.rewrite("credentials.yaml", text);
+    let register = challenged(&mut carrier);
+    grant(&mut carrier, &register, 600);
+    wait_state(&exchange, true);
+}
+
+#[test]
+fn a_silent_carrier_is_asked_again_and_told_of() {
+    let (exchange, mut carrier) = start(LOGIN.1, &[]);
+    let first = carrier.request_of("REGISTER");
+    // Timer E: the same bytes.
+    let repeated = carrier.request_of("REGISTER");
+    assert_eq!((repeated.branch(), repeated.cseq()), (first.branch(), first.cseq()));
+    assert!(state(&exchange)["answer"] == "", "nothing is wrong yet");
+    grant(&mut carrier, &repeated, 600);
+    wait_state(&exchange, true);
+}
+
+/// Two of ours: one is the carrier of the other, over UDP and TCP.
+#[test]
+fn at_another_exchange_of_ours() {
+    for transport in ["udp", "tcp"] {
+        let theirs = Resources::new().domain("sip.local", "all").agent("sip.local", LOGIN.0, LOGIN.1).agent(
+            "sip.local",
+            "2001",
+            "pw-2001",
+        );
+        let carrier = Exchange::start(&theirs);
+        let port = if transport == "udp" { carrier.udp().port() } else { carrier.tcp().port() };
+        let exchange = Exchange::start(&resources(port, transport, LOGIN.1));
+        wait_state(&exchange, true);
+
+        let list = exchange_command(&carrier).args(["registrations", "--json"]).output().expect("runs");
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        assert!(list.contains("pbx-1@sip.local") && list.contains("bnc"), "{list}");
+        drop(exchange);
+    }
+}
