@@ -21,6 +21,7 @@ mod connection;
 mod counts;
 mod extended;
 mod gate;
+mod guests;
 mod kind;
 mod kinds;
 mod method;

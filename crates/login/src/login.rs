@@ -69,6 +69,11 @@ impl Login {
     pub fn new(live: Arc<Live>) -> Result<Login, StoreError> {
         // The shards need the rest of the machine.
         let hashing = std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(4));
+        Login::hashing(live, hashing)
+    }
+
+    /// With room for so many hashes at a time.
+    fn hashing(live: Arc<Live>, hashing: usize) -> Result<Login, StoreError> {
         Ok(Login {
             inner: Arc::new(Inner {
                 live,
@@ -186,7 +191,30 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use trunkline_model::Role;
     use trunkline_store::hash_password;
+
+    #[tokio::test]
+    async fn the_second_time_costs_no_hash() {
+        let mut ann = User::new("user-ann", "ann", Role::Operator);
+        ann.password_hash = Some(hash_password("horse").expect("hashed"));
+        let live = Arc::new(Live::default());
+        live.update(|tables| tables.put(ann));
+        let login = Login::hashing(live, 1).expect("made");
+        let from = IpAddr::from([192, 0, 2, 1]);
+        login.check(from, Presented::password("ann", "horse")).await.expect("right");
+        // Nobody can hash now.
+        let turn = login.inner.places.clone().turn(from).await.expect("room");
+        for _ in 0..10 {
+            let again = login.check(from, Presented::password("ann", "horse"));
+            let again = tokio::time::timeout(Duration::from_secs(10), again).await;
+            assert!(again.expect("without waiting").is_ok());
+        }
+        let other = login.check(from, Presented::password("ann", "Horse"));
+        assert!(tokio::time::timeout(Duration::from_millis(50), other).await.is_err(), "another one waits");
+        drop(turn);
+    }
 
     #[test]
     fn nobody_costs_as_much_as_somebody() {
