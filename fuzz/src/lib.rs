@@ -16,6 +16,7 @@ pub mod ari;
 mod corpus;
 pub mod media;
 mod mutate;
+pub mod rest_v1;
 mod rng;
 mod soak;
 pub mod targets;

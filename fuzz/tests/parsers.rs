@@ -1,7 +1,7 @@
 //! Every parser, for `TRUNKLINE_SOAK_SECONDS` each.
 
 use trunkline_fuzz::targets::{self, frames};
-use trunkline_fuzz::{ari, corpus, media, seconds, soak};
+use trunkline_fuzz::{ari, corpus, media, rest_v1, seconds, soak};
 
 #[test]
 fn message() {
@@ -66,6 +66,21 @@ fn sdp() {
 #[test]
 fn rtpengine_answer() {
     soak("rtpengine answer", &media::answers(), seconds(), media::answer);
+}
+
+#[test]
+fn routr_v1_filter() {
+    soak("Routr v1 filter", &rest_v1::filters(), seconds(), rest_v1::filter);
+}
+
+#[test]
+fn routr_v1_query() {
+    soak("Routr v1 query", &rest_v1::queries(), seconds(), rest_v1::query);
+}
+
+#[test]
+fn routr_v1_token() {
+    soak("Routr v1 token", &rest_v1::tokens(), seconds(), rest_v1::token);
 }
 
 /// Three messages in a row, cut in two at every byte.

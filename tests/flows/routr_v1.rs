@@ -76,6 +76,9 @@ fn out_and_in(edition: V1Edition) {
     let folder = Folder::new(edition);
     let exchange = folder.start(&[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]);
     let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    // Early gateways with credentials are registered at.
+    let told = exchange.log().contains("Gateway `Provider` is not registered at");
+    assert_eq!(told, edition == Rc2);
     let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
     // Out: the egress policy's number calls, and the gateway's challenge is answered with its own credentials.
     let invite = one.invite(&at("17853178070"));

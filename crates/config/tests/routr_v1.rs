@@ -55,6 +55,7 @@ fn an_early_configuration_becomes_ours() {
     assert_eq!(config.access_control.deny.len(), 3, "what no rule names is denied in early editions");
     assert_eq!(config.routr_v1.addr, "0.0.0.0:5567".parse().ok());
     assert!(!config.routr_v1.tls && config.routing.peers_use_policies);
+    assert_eq!(config.registrar.min_expires, 1, "no 423");
     let shown = loaded.to_string();
     assert!(shown.contains("addr: \"0.0.0.0:5567\"  # config/config.yml:18:11"), "{shown}");
     for key in

@@ -41,5 +41,6 @@ mod token;
 pub use api::{KEY, api};
 pub use backend::{Backend, Binding, Entry, Stop};
 pub use filter::{Filter, FilterError};
+pub use query::Query;
 pub use salt::{SaltError, salt_in};
 pub use token::{BadSalt, TokenKey};

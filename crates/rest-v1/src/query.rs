@@ -5,11 +5,16 @@ const KNOWN: [&str; 5] = ["token", "filter", "page", "itemsPerPage", "now"];
 
 /// What a query says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Query {
+pub struct Query {
+    /// `token`.
     pub token: Option<String>,
+    /// `filter`, without what clients append to it.
     pub filter: Option<String>,
+    /// `page`.
     pub page: Option<String>,
+    /// `itemsPerPage`.
     pub items_per_page: Option<String>,
+    /// `now=true`.
     pub now: bool,
 }
 

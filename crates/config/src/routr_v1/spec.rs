@@ -15,6 +15,8 @@ impl Conversion<'_> {
         self.rest_service(spec);
         // A peer's calls out leave by the policy of the domain it calls, as an agent's do.
         self.tree.set("routing.peersUsePolicies", text("on", spec.place()));
+        // No registration is too short for Routr.
+        self.tree.set("registrar.minExpires", text("1", spec.place()));
         self.behaviour(spec);
         self.beside(spec);
     }
