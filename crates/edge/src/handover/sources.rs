@@ -112,6 +112,8 @@ pub(crate) struct Sources {
     counted: ArrayVec<(Source, u32), COUNTED>,
     samples: u32,
     skip: u32,
+    /// The last second was busy: this one's requests are counted. Otherwise that would be work for nothing.
+    counts: bool,
     second: Now,
 }
 
@@ -123,6 +125,7 @@ impl Sources {
             counted: ArrayVec::new(),
             samples: 0,
             skip: SAMPLE,
+            counts: config.busy == 0,
             second: 0,
         }
     }
@@ -134,10 +137,12 @@ impl Sources {
 
     /// A request came by this flow.
     pub(crate) fn note(&mut self, flow: &Flow) -> Option<Phase> {
-        self.skip -= 1;
-        if self.skip == 0 {
-            self.skip = SAMPLE;
-            self.sample(Source::of(flow));
+        if self.counts {
+            self.skip -= 1;
+            if self.skip == 0 {
+                self.skip = SAMPLE;
+                self.sample(Source::of(flow));
+            }
         }
         if self.away.is_empty() {
             return None;
@@ -175,9 +180,9 @@ impl Sources {
             let calm = rate < away.rate / 2 && (self.config.busy == 0 || s.busy < self.config.busy / 4 * 3);
             away.calm = if calm { away.calm.or(Some(s.now)) } else { None };
         }
-        let busy =
-            s.busy >= self.config.busy && (self.config.busy == 0 || s.idlest.saturating_add(ROOM) <= s.busy);
-        if busy && samples >= FEW {
+        self.counts = s.busy >= self.config.busy;
+        let room = self.config.busy == 0 || s.idlest.saturating_add(ROOM) <= s.busy;
+        if self.counts && room && samples >= FEW {
             counted.sort_unstable_by_key(|(_, n)| std::cmp::Reverse(*n));
             let heavy = counted.iter().take_while(|(_, n)| n * SHARE >= samples);
             let heaviest = heavy.into_iter().find(|(s, _)| self.phase(s) != Some(Phase::Spread));
@@ -334,6 +339,7 @@ mod tests {
     fn heavy_sources_are_spread_one_a_second() {
         let mut w = Watched::new(HandoverConfig::default());
         let sent = [(1, 3000), (2, 4000), (3, 3500)];
+        assert_eq!(w.second(100, 0, &sent), None, "one busy second is none");
         for port in [2, 3, 1] {
             assert!(matches!(w.second(100, 0, &sent), Some(Change::Spread(s, _)) if s.remote.port() == port));
         }
@@ -343,6 +349,7 @@ mod tests {
 
     fn spread() -> Watched {
         let mut w = Watched::new(HandoverConfig { busy: 70, calm: 60_000 });
+        w.second(100, 0, &[(1, 7000)]);
         assert!(matches!(w.second(100, 0, &[(1, 7000)]), Some(Change::Spread(..))));
         w
     }
@@ -388,6 +395,7 @@ mod tests {
     fn heavy_again_while_it_returns_it_is_spread_after_a_round() {
         let mut w = returning();
         let source = Source::of(&flow(1));
+        w.second(100, 0, &[(1, 7000)]);
         assert_eq!(w.second(100, 0, &[(1, 7000)]), Some(Change::Ask(source)), "at once");
         assert_eq!(w.phase(1), Some(Phase::Returning), "not before all have answered");
         assert_eq!(w.sources.answered(&source, false), Some(Phase::Spread));
