@@ -35,6 +35,8 @@ impl Status for Fake {
     fn figures(&self) -> Figures {
         Figures {
             shards: vec![vec![("requests", 3), ("challenged", 1)], vec![("requests", 4), ("challenged", 0)]],
+            busy_percent: vec![12, 80],
+            sources_handed_over: 1,
             transports: vec![Transport { name: "udp", received: 7, sent: 8 }],
             transactions: 2,
             bindings: 5,
@@ -134,6 +136,9 @@ fn metrics_are_sums_over_the_shards() {
         "trunkline_edge_requests_total 7",
         "trunkline_edge_challenged_total 1",
         "trunkline_shards 2",
+        "trunkline_shard_busy_percent{shard=\"0\"} 12",
+        "trunkline_shard_busy_percent{shard=\"1\"} 80",
+        "trunkline_sources_handed_over 1",
         "trunkline_sip_messages_total{transport=\"udp\",direction=\"in\"} 7",
         "trunkline_sip_messages_total{transport=\"udp\",direction=\"out\"} 8",
         "trunkline_transactions 2",
