@@ -25,6 +25,11 @@ impl Load {
         Some((busy * 100 / passed).min(100) as u8)
     }
 
+    /// Does the kernel say anything? To be asked after the first [`Load::percent`].
+    pub fn is_told(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Time on a core and time spent waiting for one: the first two numbers of `schedstat`.
     fn nanoseconds(&mut self) -> Option<u64> {
         if self.account.is_none() {
@@ -51,7 +56,7 @@ mod tests {
         if load.nanoseconds().is_none() {
             return;
         }
-        assert_eq!(load.percent(), None);
+        assert_eq!((load.percent(), load.is_told()), (None, true));
         let end = Instant::now() + Duration::from_millis(200);
         while Instant::now() < end {
             std::hint::black_box([0u8; 4096]);

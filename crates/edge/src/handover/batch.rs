@@ -15,7 +15,7 @@ const MOST_WAITING: usize = 4 * MOST_REQUESTS;
 /// A batch that has grown to this many bytes is posted before its time.
 const LARGE: usize = 128 * 1024;
 /// Empty batches that are kept.
-const MOST_SPARE: usize = 256;
+const MOST_SPARE: usize = 64;
 
 /// Messages on their way to another shard, in the order in which they came.
 #[derive(Debug, Default)]

@@ -187,6 +187,13 @@ impl Edge {
         let here = usize::from(self.shard);
         let now = io.now();
         let busy = self.handover.load.percent().unwrap_or(0);
+        if self.handover.enabled && !self.handover.load.is_told() && self.shared.config.handover.busy > 0 {
+            self.handover.enabled = false;
+            tracing::warn!(
+                "how busy a shard is cannot be read from /proc/thread-self/schedstat: a busy source stays with one \
+                 shard, unless handover.busyPercent is 0"
+            );
+        }
         let change = if self.handover.enabled {
             self.handover.awaited.retain(|_, (_, until)| *until > now);
             let idlest = self.shared.neighbours.idlest_but(here);
