@@ -123,6 +123,23 @@ fn out_by_the_egress_policy_and_in_by_a_number() {
 }
 
 #[test]
+fn who_is_denied_gets_403_for_whatever_it_sends() {
+    let mut folder = Folder::new(Late);
+    folder.more = "  accessControlList: {deny: [127.0.0.2]}\n".into();
+    let exchange = folder.start(&[]);
+    registered(&exchange, "1001");
+    let host = std::net::Ipv4Addr::new(127, 0, 0, 2).into();
+    let mut denied = Ua::new(Wire::udp_from(host, exchange.udp()), "1002", DOMAIN, "pw-1002");
+    assert_eq!(denied.register(600).status(), 403);
+    for (method, to) in
+        [("OPTIONS", format!("sip:{DOMAIN}")), ("INVITE", at("1001")), ("MESSAGE", at("1001"))]
+    {
+        let request = denied.request(method, &to);
+        assert_eq!(denied.ask(&request).0.status(), 403, "{method}");
+    }
+}
+
+#[test]
 fn a_new_agent_is_taken_up_and_a_broken_file_refused_with_its_place() {
     let exchange = Folder::new(Late).start(&[]);
     let file = exchange.folder().join("config/agents.yml");

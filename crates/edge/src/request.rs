@@ -169,6 +169,10 @@ impl Edge {
     /// Answers a request that is for the exchange itself.
     fn serve(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>) {
         let m = &inbound.message;
+        let access = self.shared.config.routing.access.as_ref();
+        if access.is_some_and(|list| !list.allows(inbound.flow.remote.ip())) {
+            return self.refuse(io, inbound, 403, None);
+        }
         if self.refuse_extensions(
             io,
             inbound,

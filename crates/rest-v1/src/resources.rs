@@ -135,7 +135,9 @@ impl Resources<'_> {
         let read_only = |path: &str| {
             Outcome::failed(422, format!("$[0].{path}: is a readonly field, it cannot be changed"))
         };
-        let Some(stored) = self.find(collection, named) else {
+        // Early editions found it by its name; by its ref first is what clients mean.
+        let by_name = || self.twin(collection, &document).filter(|_| self.edition == Edition::Rc2);
+        let Some(stored) = self.find(collection, named).or_else(by_name) else {
             return match self.edition {
                 Edition::Rc2 => Outcome::failed(404, "Not found"),
                 Edition::Late => read_only("metadata.ref"),

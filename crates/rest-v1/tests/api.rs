@@ -217,6 +217,7 @@ fn writes_of_early_editions_say_so_in_the_body() {
         ("POST", "/agents", agent("1001", "sip.local"), 409, exists),
         ("PUT", "/gateways/nobody", gateway().to_string(), 404, "Not found"),
         ("PUT", "/agents/agent-ann", agent("1001", "sip.local"), 405, NOT_SUPPORTED),
+        ("PUT", "/agents/no-such-ref", agent("1001", "sip.local"), 405, NOT_SUPPORTED),
         ("DELETE", "/domains/sip-local", String::new(), 409, "Found one or more dependent objects"),
         ("DELETE", "/dids/", String::new(), 405, NOT_SUPPORTED),
     ] {

@@ -1,6 +1,6 @@
 //! What a document becomes in the model.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use super::document::Document;
 use super::resources::{self, Gateway, Login, Spec, did_you_mean};
@@ -55,9 +55,11 @@ pub(super) struct Maker<'a, 'h> {
     /// The domain of each host.
     domains: BTreeMap<&'a str, Ref>,
     /// The refs of each collection.
-    refs: HashMap<(Collection, &'a str), ()>,
+    refs: HashSet<(Collection, &'a str)>,
     /// The hosts that trunks are called by: the first gateway of a host gets its calls.
-    hosts: HashMap<&'a str, ()>,
+    hosts: HashSet<&'a str>,
+    /// The devices that became domains.
+    devices: HashSet<String>,
     at: usize,
 }
 
@@ -69,9 +71,9 @@ impl<'a, 'h> Maker<'a, 'h> {
         hash: &'a mut Hash<'h>,
     ) -> Maker<'a, 'h> {
         let mut domains = BTreeMap::new();
-        let mut refs = HashMap::new();
+        let mut refs = HashSet::new();
         for document in documents {
-            refs.insert((document.collection, &*document.reference), ());
+            refs.insert((document.collection, &*document.reference));
             if let Spec::Domain(domain) = &document.spec {
                 domains.entry(domain.uri.as_str()).or_insert_with(|| document.reference.clone());
             }
@@ -84,7 +86,8 @@ impl<'a, 'h> Maker<'a, 'h> {
             made: Vec::new(),
             domains,
             refs,
-            hosts: HashMap::new(),
+            hosts: HashSet::new(),
+            devices: HashSet::new(),
             at: 0,
         }
     }
@@ -171,7 +174,7 @@ impl<'a, 'h> Maker<'a, 'h> {
             self.put(acl);
         }
         if let Some((rule, number)) = egress {
-            if !self.refs.contains_key(&(Collection::Numbers, number.as_str())) {
+            if !self.refs.contains(&(Collection::Numbers, number.as_str())) {
                 let policy = document.node.at("spec.context.egressPolicy");
                 let key = if policy.get("didRef").is_some() { "didRef" } else { "numberRef" };
                 self.dangling(
@@ -188,19 +191,19 @@ impl<'a, 'h> Maker<'a, 'h> {
     }
 
     fn dangling(&self, document: &Document, field: &str, kind: Collection, to: &str) {
-        let names = self.refs.keys().filter(|(k, _)| *k == kind).map(|(_, name)| *name);
+        let names = self.refs.iter().filter(|(k, _)| *k == kind).map(|(_, name)| *name);
         let near = did_you_mean(to, names);
         self.error(document, field, format!("there is no {} `{to}`{near}", kind.kind(self.edition)));
     }
 
     fn gateway(&mut self, document: &Document, gateway: &'a Gateway) {
-        if !self.made.iter().any(|made| &**made.resource.reference() == ANYWHERE) {
+        if self.hosts.is_empty() {
             let all = ["0.0.0.0/0", "::/0"].into_iter().filter_map(super::net).collect();
             self.put(AccessControlList::new(ANYWHERE, all, Vec::new()));
         }
         let mut trunk = Trunk::new(document.reference.clone(), &*document.name);
         trunk.acl = Some(Ref::from(ANYWHERE));
-        if self.hosts.insert(&gateway.host, ()).is_none() {
+        if self.hosts.insert(&gateway.host) {
             trunk.inbound_uri = Some(gateway.host.clone());
         }
         trunk.outbound_credentials = gateway.login.as_ref().map(|login| self.credentials(document, login));
@@ -219,7 +222,7 @@ impl<'a, 'h> Maker<'a, 'h> {
 
     fn number(&mut self, document: &Document) {
         let Spec::Number { tel_url, aor_link, gateway, geo } = &document.spec else { return };
-        if !self.refs.contains_key(&(Collection::Gateways, gateway.as_str())) {
+        if !self.refs.contains(&(Collection::Gateways, gateway.as_str())) {
             self.dangling(document, "metadata.gwRef", Collection::Gateways, gateway);
             return;
         }
@@ -245,10 +248,7 @@ impl<'a, 'h> Maker<'a, 'h> {
         self.put(peer);
         // It registers and is called under its device's name, so that is a host of ours.
         let device = device.filter(|host| !self.domains.contains_key(host.as_str()));
-        let known = |host: &str| {
-            self.made.iter().any(|m| matches!(&m.resource, Resource::Domain(d) if d.domain_uri == host))
-        };
-        if let Some(host) = device.filter(|host| !known(host)) {
+        if let Some(host) = device.filter(|host| self.devices.insert(host.clone())) {
             let mut domain = Domain::new(Ref::from(format!("{}-device", document.reference)), &host);
             domain.name.clone_from(&document.name);
             domain.authenticate = Authenticate::Register;
