@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tonic::{Request, Status};
 use trunkline_model::{Change, Kind, Ref, Resource, Tables};
-use trunkline_store::{Order, Query, Store, list};
+use trunkline_store::{Order, Query, Store, StoreError, list};
 
 use crate::caller::Caller;
 use crate::kind::{Connect, Update, View};
@@ -176,14 +176,14 @@ impl Resources {
     }
 
     fn read_only(&self) -> bool {
-        matches!(*self.store, Store::Files(_))
+        self.store.files().is_some()
     }
 
     /// Said before anything is looked at: files are changed with an editor.
     fn writable(&self) -> Result<(), Status> {
-        match &*self.store {
-            Store::Files(_) => Err(from_store(trunkline_store::StoreError::Files(Default::default()))),
-            _ => Ok(()),
+        match self.store.files() {
+            Some(folder) => Err(from_store(StoreError::Files(folder.to_owned()))),
+            None => Ok(()),
         }
     }
 }

@@ -52,22 +52,27 @@ pub fn list(tables: &Tables, query: &Query) -> Page {
     if let Some(filter) = &filter {
         all.retain(|resource| matches(resource, filter));
     }
-    match query.order {
-        Order::Reference => all.sort_by(|a, b| a.reference().cmp(b.reference())),
-        Order::Newest => {
-            all.sort_by(|a, b| (b.times().0, a.reference()).cmp(&(a.times().0, b.reference())));
+    let order = |a: &Resource, b: &Resource| match query.order {
+        Order::Reference => a.reference().cmp(b.reference()),
+        Order::Newest => (b.times().0, a.reference()).cmp(&(a.times().0, b.reference())),
+    };
+    let total = all.len();
+    if let Some(after) = &query.after {
+        match tables.get(query.kind, after) {
+            Some(cursor) => all.retain(|resource| order(resource, &cursor).is_gt()),
+            // A cursor that is gone ends the list: going on from the start would never end.
+            None => all.clear(),
         }
     }
-    let total = all.len();
-    let start = match &query.after {
-        // A cursor that is gone ends the list: going on from the start would never end.
-        Some(after) => all.iter().position(|r| r.reference() == after).map_or(total, |at| at + 1),
-        None => 0,
-    };
-    let items: Vec<Resource> = all.drain(start..).take(query.limit).collect();
-    let more = start + items.len() < total;
-    let next = items.last().filter(|_| more).map(|r| r.reference().clone());
-    Page { items, total, next }
+    let more = all.len() > query.limit;
+    if more {
+        // Only the page is put in order, however many there are.
+        all.select_nth_unstable_by(query.limit, order);
+        all.truncate(query.limit);
+    }
+    all.sort_unstable_by(order);
+    let next = all.last().filter(|_| more).map(|r| r.reference().clone());
+    Page { items: all, total, next }
 }
 
 fn matches(resource: &Resource, filter: &str) -> bool {

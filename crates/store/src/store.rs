@@ -51,6 +51,15 @@ impl Store {
         }
     }
 
+    /// The folder whose files are changed with an editor; `None` if [`Store::apply`] changes things.
+    pub fn files(&self) -> Option<&Path> {
+        match self {
+            Store::Files(files) => Some(&files.folder),
+            Store::RoutrV1(files) => Some(&files.folder),
+            Store::Sqlite(_) | Store::Memory(_) => None,
+        }
+    }
+
     /// Makes changes, all or none: stored first, then in force. The times of the resources are set here. Waits for
     /// the disk: nothing for a shard's thread.
     pub fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
