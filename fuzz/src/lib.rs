@@ -14,6 +14,7 @@
 
 pub mod ari;
 mod corpus;
+pub mod login;
 pub mod media;
 mod mutate;
 pub mod rest_v1;

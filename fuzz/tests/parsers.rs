@@ -1,7 +1,7 @@
 //! Every parser, for `TRUNKLINE_SOAK_SECONDS` each.
 
 use trunkline_fuzz::targets::{self, frames};
-use trunkline_fuzz::{ari, corpus, media, rest_v1, seconds, soak};
+use trunkline_fuzz::{ari, corpus, login, media, rest_v1, seconds, soak};
 
 #[test]
 fn message() {
@@ -56,6 +56,11 @@ fn ari_announcement() {
 #[test]
 fn ari_file() {
     soak("ari file", &ari::files(), seconds(), ari::file);
+}
+
+#[test]
+fn authorization() {
+    soak("authorization", &login::headers(), seconds(), login::header);
 }
 
 #[test]
