@@ -45,7 +45,7 @@ fn busy_and_calm(caller: impl FnOnce(&Exchange) -> Ua) {
         carrier.run(Duration::from_millis(1_500), 16);
         let handed_over = figure(&http, "trunkline_edge_handed_over_total") - before;
         assert!(handed_over > 0, "nothing was handed over");
-        let slowly = Duration::from_millis(200);
+        let slowly = Duration::from_millis(500);
         let what = "a calm source returns";
         carrier.run_slowly(slowly, Duration::from_secs(20), what, || told("has been calm") > calm);
         turns += 1;
