@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use trunkline_tests::V1Edition::{Late, Rc2};
-use trunkline_tests::{Exchange, Rest, Scratch, V1Folder, binary, wait_for};
+use trunkline_tests::{Exchange, Rest, Scratch, V1Folder, binary, key_store, wait_for};
 
 use super::routr_v1::registered;
 
@@ -81,6 +81,21 @@ fn a_client_of_a_late_edition_sees_phones_come_and_go() {
     assert!(log.json["data"].as_str().is_some_and(|log| log.contains("listening")), "{}", log.body);
     let config = get("/system/config");
     assert_eq!(config.json["data"]["spec"]["restService"]["port"], folder.rest);
+}
+
+#[test]
+fn its_certificate_is_that_of_the_key_store() {
+    let stores = Scratch::new("key-store");
+    let (certificate, store) = key_store("127.0.0.1", "changeit");
+    // `keytool` writes PKCS#12 under this name.
+    let store = stores.write("api-cert.jks", store);
+    let certificate = stores.write("api.pem", certificate);
+    let mut folder = V1Folder::new(Rc2);
+    folder.more = format!("    keyStore: {}\n", store.display());
+    let exchange = folder.start(&[("HOME", ".")]);
+    assert!(!exchange.log().contains("keyStore"), "nothing is left unsaid: it is honoured");
+    let rest = Rest::https(address(&folder), "/api/v1beta1", &certificate);
+    assert_eq!(rest.get_as("/credentials", LOGIN).status, 200);
 }
 
 #[test]

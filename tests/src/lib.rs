@@ -45,7 +45,7 @@ pub use rtpengine::Rtpengine;
 pub use scratch::Scratch;
 pub use sipp::{Sipp, SippRun};
 pub use stream::Stream;
-pub use tls::Authority;
+pub use tls::{Authority, key_store};
 pub use ua::{Ua, sdp};
 pub use websocket::WebSocket;
 pub use wire::{Closed, Wire, split_stream};

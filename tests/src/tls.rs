@@ -106,6 +106,19 @@ impl Default for Authority {
     }
 }
 
+/// A self-signed certificate for an address: PEM, and with its key as PKCS#12 under a password.
+pub fn key_store(address: &str, password: &str) -> (String, Vec<u8>) {
+    let made = rcgen::generate_simple_self_signed([address.to_owned()]).expect("a certificate");
+    let chain = p12_keystore::PrivateKeyChain::new(
+        vec![1u8],
+        p12_keystore::PrivateKey::from_der(&made.signing_key.serialize_der()).expect("a key"),
+        [p12_keystore::Certificate::from_der(made.cert.der()).expect("a certificate")],
+    );
+    let mut store = p12_keystore::KeyStore::new();
+    store.add_entry("api", p12_keystore::KeyStoreEntry::PrivateKeyChain(chain));
+    (made.cert.pem(), store.writer(password).encryption_iterations(10).write().expect("PKCS#12"))
+}
+
 pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -125,6 +125,33 @@ mod tests {
         }
     }
 
+    /// Whatever comes: method, version and what follows the line stay, and the target holds nothing illegal.
+    #[test]
+    fn any_bytes_are_escaped_within_the_target_alone() {
+        let alphabet = b"GET /a?=&'@ \"<>|{}\\^`#%\r\n\x00\x7f\xffHTTP/1.1";
+        let mut random: u64 = 7;
+        let mut next = |below: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as usize % below
+        };
+        for _ in 0..20_000 {
+            let head: Vec<u8> = (0..next(60)).map(|_| alphabet[next(alphabet.len())]).collect();
+            let out = escaped(&head);
+            let line = |bytes: &[u8]| bytes.split(|b| *b == b'\n').next().unwrap_or_default().to_vec();
+            let (before, after) = (line(&head), line(&out));
+            assert_eq!(head[before.len()..], out[after.len()..], "{}", head.escape_ascii());
+            if before.iter().filter(|b| **b == b' ').count() < 2 {
+                assert_eq!(head, out);
+                continue;
+            }
+            let parts: Vec<&[u8]> = after.split(|b| *b == b' ').collect();
+            assert_eq!(parts.len(), 3, "{}", out.escape_ascii());
+            assert!(parts[1].iter().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(b)));
+            assert_eq!(before.split(|b| *b == b' ').next(), Some(parts[0]));
+            assert_eq!(before.rsplit(|b| *b == b' ').next(), Some(parts[2]));
+        }
+    }
+
     #[tokio::test]
     async fn a_stream_in_pieces_is_the_same() {
         let text = b"GET /?a=\"b\" HTTP/1.1\r\nHost: x\r\n\r\n\"body\"".as_slice();

@@ -232,3 +232,46 @@ fn what_is_under_way_is_answered_when_it_ends() {
     drop(idle);
     assert!(TcpStream::connect(address).is_err());
 }
+
+/// Who asks, and what for.
+async fn echo(
+    axum::extract::ConnectInfo(from): axum::extract::ConnectInfo<SocketAddr>,
+    axum::extract::RawQuery(query): axum::extract::RawQuery,
+) -> String {
+    format!("{} {}", from.ip(), query.unwrap_or_default())
+}
+
+#[test]
+fn a_tolerant_listener_reads_what_should_have_been_escaped() {
+    let router = Router::new().route("/echo", axum::routing::get(echo));
+    let tolerant = Server::new(([127, 0, 0, 1], 0).into()).tolerant().mount(router.clone()).start().unwrap();
+    let (status, _, body) = get(tolerant.address(), "/echo?a=\"b c\"");
+    assert_eq!((status, body.as_str()), (200, "127.0.0.1 a=%22b%20c%22"));
+    // One request a connection: only its first line is looked at.
+    let mut stream = connect(tolerant.address());
+    stream.write_all(b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\nGET /echo HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200").count(), 1, "{text}");
+    let strict = Server::new(([127, 0, 0, 1], 0).into()).mount(router).start().unwrap();
+    assert_eq!(get(strict.address(), "/echo?a=\"b").0, 400);
+}
+
+#[test]
+fn another_listener_names_its_own_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let Err(error) = Server::new(address).key("some.key").start() else { panic!("two listeners") };
+    assert!(error.to_string().contains("key some.key"), "{error}");
+}
+
+/// A client that never ends its request line is let go, on a tolerant listener too.
+#[test]
+fn who_does_not_end_a_request_is_let_go() {
+    let server = Server::new(([127, 0, 0, 1], 0).into()).tolerant().start().unwrap();
+    let mut stream = connect(server.address());
+    stream.write_all(b"GET /never").unwrap();
+    let mut rest = Vec::new();
+    // The bound is the socket's: twenty seconds, twice what a head may take.
+    stream.read_to_end(&mut rest).expect("the connection is ended");
+}
