@@ -123,6 +123,7 @@ fn mistakes_are_shown_where_they_stand() {
         ("apiVersion: v1\nspec:\n  restService: {port: 70000}\n", "3:23", "out of range"),
         ("apiVersion: v3\nspec: {}\n", "1:13", "`v3` is unknown here"),
         ("spec: {}\n", "1:1", "the apiVersion is required"),
+        ("apiVersion: v1beta1\n", "1:1", "the spec is required"),
         ("apiVersion: v1\nspec:\n  localnets: [nets]\n", "3:15", "`nets` is no address and no network"),
         (
             "apiVersion: v1\nspec:\n  dataSource: {provider: redis_data_provider}\n",

@@ -34,8 +34,11 @@ pub(crate) struct Converted {
 
 /// Is this a configuration of Routr v1? Ours has neither `apiVersion` nor `spec`.
 pub(crate) fn is_v1(root: &Node) -> bool {
-    let version = root.get("apiVersion").and_then(Node::as_text);
-    root.get("spec").is_some() && version.is_none_or(|version| !version.starts_with("v2"))
+    match root.get("apiVersion").and_then(Node::as_text) {
+        Some(version) if VERSIONS.iter().any(|(known, ())| *known == version) => true,
+        Some(version) if version.starts_with("v2") => false,
+        Some(_) | None => root.get("spec").is_some(),
+    }
 }
 
 const VERSIONS: [(&str, ()); 3] = [("v1beta1", ()), ("v1.0", ()), ("v1", ())];
