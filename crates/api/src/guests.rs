@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use trunkline_login::source_of;
 use trunkline_transport::ServerTls;
 
 use crate::connection;
@@ -69,7 +70,7 @@ pub(crate) async fn accept(
             () = reached(&mut phase, Phase::Ending) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
-                    let Some(place) = Place::take(&guests, from.ip()) else {
+                    let Some(place) = Place::take(&guests, source_of(from.ip())) else {
                         tracing::debug!(%from, "too many gRPC connections");
                         continue;
                     };
