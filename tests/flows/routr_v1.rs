@@ -173,6 +173,8 @@ fn the_operators_commands_read_it() {
     let (code, said) = run(&["check", config[0], config[1]]);
     assert!(code == Some(0) && said.contains("2 agents"), "{said}");
     assert!(said.contains("`metadata.userAgent` is not honoured"), "{said}");
+    let (code, said) = run(&["check", "config"]);
+    assert!(code == Some(0) && said.contains("routr-v1-rc2:config is good: "), "{said}");
     let (code, said) = run(&["serve", "--print-config", config[0], config[1]]);
     assert!(
         code == Some(0) && said.contains("data: routr-v1-rc2:config  # config/config.yml:7:17"),

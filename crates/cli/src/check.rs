@@ -22,8 +22,14 @@ pub(crate) fn store(config: &Config) -> Result<String, Failure> {
     Ok(format!("the configuration is good; {url}: {}\n", counts(&tables)))
 }
 
-/// Checks files and folders as one set.
+/// Checks files and folders as one set; a folder of Routr v1 as what it is.
 pub(crate) fn paths(paths: &[PathBuf]) -> Result<String, Failure> {
+    if let [folder] = paths
+        && let Some(url) = trunkline_store::routr_v1_url(folder)
+    {
+        let store = Store::open(&url).map_err(|error| Failure::Usage(error.to_string()))?;
+        return Ok(format!("{url} is good: {}\n", counts(&store.live().snapshot())));
+    }
     let sources = read(paths)?;
     let tables = v2::load(&sources).map_err(|report| Failure::Usage(report.to_string()))?;
     Ok(format!("{} files are good: {}\n", sources.len(), counts(&tables)))

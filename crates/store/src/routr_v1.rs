@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use trunkline_model::Live;
 use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
-use trunkline_model::document::Source;
+use trunkline_model::document::{Content, Source, parse};
 
 use crate::error::StoreError;
 use crate::files::{Fingerprint, stamp};
@@ -71,6 +71,24 @@ impl RoutrV1 {
         self.live.replace(loaded.tables);
         Ok(true)
     }
+}
+
+/// The URL of a folder that holds the resources of a Routr v1; `None` if it does not.
+pub fn routr_v1_url(folder: &Path) -> Option<String> {
+    let files = look(folder);
+    let is_v1 = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let root = parse(&Source::new("", text)).ok()?.into_iter().next()?;
+        let first = match &root.content {
+            Content::List(items) => items.first()?,
+            Content::Scalar { .. } | Content::Map(_) => &root,
+        };
+        Some(matches!(first.get("apiVersion")?.as_text()?, "v1beta1" | "v1.0" | "v1"))
+    };
+    files.iter().any(|(path, _, _)| is_v1(path) == Some(true)).then(|| {
+        let early = files.iter().any(|(path, _, _)| path.file_stem().is_some_and(|stem| stem == "dids"));
+        format!("{}:{}", if early { "routr-v1-rc2" } else { "routr-v1" }, folder.display())
+    })
 }
 
 /// The names a collection's file may have.

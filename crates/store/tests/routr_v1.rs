@@ -5,7 +5,7 @@ use std::path::Path;
 
 use trunkline_model::dialect::v1::Collection;
 use trunkline_model::{Change, Domain, Kind};
-use trunkline_store::{Store, StoreError, verify_password};
+use trunkline_store::{Store, StoreError, routr_v1_url, verify_password};
 
 fn write(folder: &Path, name: &str, text: &str) {
     fs::write(folder.join(name), text).expect("written");
@@ -70,6 +70,13 @@ fn it_is_changed_with_an_editor_only_and_must_be_there() {
     let store = Store::open(&format!("routr-v1-rc2:{}", folder.path().display())).expect("opened");
     let refused = store.apply(vec![Change::Create(Domain::new("d", "sip.local").into())]);
     assert!(matches!(refused, Err(StoreError::Files(_))));
+    assert_eq!(routr_v1_url(folder.path()), None, "nothing says whose folder it is");
+    write(folder.path(), "agents.yml", "- {apiVersion: v2, kind: Agent}\n");
+    assert_eq!(routr_v1_url(folder.path()), None);
+    write(folder.path(), "domains.yaml", DOMAIN);
+    assert_eq!(routr_v1_url(folder.path()), Some(format!("routr-v1:{}", folder.path().display())));
+    write(folder.path(), "dids.yml", "[]\n");
+    assert_eq!(routr_v1_url(folder.path()), Some(format!("routr-v1-rc2:{}", folder.path().display())));
     let missing = folder.path().join("none");
     let error = Store::open(&format!("routr-v1:{}", missing.display())).expect_err("no folder");
     assert!(matches!(error, StoreError::Read { .. }), "{error}");
