@@ -122,6 +122,26 @@ fn out_by_the_egress_policy_and_in_by_a_number() {
     out_and_in(Late);
 }
 
+/// User agents of its time: no magic cookie in the branch, another user in To, a header that is no header value.
+#[test]
+fn old_user_agents_are_served() {
+    let exchange = Folder::new(Late).start(&[]);
+    let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let via = format!("SIP/2.0/UDP {};branch=7f3a-of-old", two.wire.local());
+    let text = two.request("MESSAGE", &at("1001")).set("Via", via).body("text/plain", "hello");
+    two.send(&text);
+    let seen = one.request_of("MESSAGE");
+    one.respond(&seen, 200, "OK");
+    two.status_for(&text, 200);
+    let invite = one.invite(&at("1002")).set("To", format!("<{}>", at("somebody")));
+    let invite = invite.with("P-Asserted-Identity", "tel:+1 785-317-8070");
+    one.send(&invite);
+    let seen = two.request_of("INVITE");
+    two.respond(&seen, 486, "Busy Here");
+    let answer = one.status_for(&invite, 486);
+    one.acknowledge_failure(&invite, &answer);
+}
+
 #[test]
 fn who_is_denied_gets_403_for_whatever_it_sends() {
     let mut folder = Folder::new(Late);
