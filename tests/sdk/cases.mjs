@@ -1,5 +1,5 @@
-// Replays recorded cases with the .proto files of Routr's own package. Usage: node cases.mjs FILE STORE ADDRESS
-// Prints how many there were; ends with 1 when one is not as recorded.
+// Replays the cases of a file with the .proto files of Routr's own package. Usage: node cases.mjs FILE STORE ADDRESS
+// Prints how many there were; ends with 1 when one differs.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,4 +1,4 @@
-//! Routr's own client, unchanged, and recorded cases.
+//! Routr's own client, unchanged, and cases of what the original answers.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn node(script: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the recorded cases of a kind of store.
+/// Runs the cases of a kind of store.
 fn replay(store: &str, at: SocketAddr) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/connect.json");
     let said = run_node("cases.mjs", &[file, store, &at.to_string()]);
@@ -80,7 +80,7 @@ fn phones_made_by_routrs_client_call_each_other_at_once() {
 }
 
 #[test]
-fn recorded_cases() {
+fn cases_of_the_original() {
     let fixtures = include_str!("../../golden/connect-fixtures.yaml");
     let resources = Resources::new().raw("fixtures.yaml", fixtures);
     let files = Exchange::start_with(&resources, "", &BOTH);
