@@ -76,10 +76,13 @@ fn out_and_in(edition: V1Edition) {
     let folder = Folder::new(edition);
     let exchange = folder.start(&[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]);
     let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
-    // Early gateways with credentials are registered at.
-    let told = exchange.log().contains("Gateway `Provider` is not registered at");
-    assert_eq!(told, edition == Rc2);
     let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
+    // Early gateways with credentials are registered at.
+    if edition == Rc2 {
+        let register = gateway.request_of("REGISTER");
+        assert!(register.get("To").is_some_and(|to| to.contains("<sip:account@127.0.0.1>")), "{register:?}");
+        gateway.respond(&register, 200, "OK");
+    }
     // Out: the egress policy's number calls, and the gateway's challenge is answered with its own credentials.
     let invite = one.invite(&at("17853178070"));
     one.send(&invite);

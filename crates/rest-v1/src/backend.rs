@@ -19,6 +19,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Everything that is registered, in any order.
     fn bindings(&self) -> Vec<Binding>;
 
+    /// Where we are registered ourselves, in any order.
+    fn gateways(&self) -> Vec<Registered>;
+
     /// Removes the bindings of an AOR, or all; how many there were.
     fn evict(&self, aor: Option<&str>) -> usize;
 
@@ -52,6 +55,23 @@ pub struct Binding {
     pub nat: bool,
     /// Seconds left.
     pub expires: u32,
+}
+
+/// A registration of ours at a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The gateway's ref.
+    pub gateway: String,
+    /// As whom.
+    pub username: String,
+    /// Where, as the gateway names it.
+    pub host: String,
+    /// The address behind it.
+    pub ip: Option<std::net::IpAddr>,
+    /// Seconds left.
+    pub expires: u64,
+    /// Since when, in seconds of Unix time.
+    pub since: i64,
 }
 
 /// A contact put in by hand.

@@ -39,7 +39,7 @@ mod time;
 mod token;
 
 pub use api::{KEY, api};
-pub use backend::{Backend, Binding, Entry, Stop};
+pub use backend::{Backend, Binding, Entry, Registered, Stop};
 pub use filter::{Filter, FilterError};
 pub use query::Query;
 pub use salt::{SaltError, salt_in};

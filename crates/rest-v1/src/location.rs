@@ -1,6 +1,7 @@
 //! Who is registered here, and where we are registered.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
@@ -10,8 +11,9 @@ use trunkline_model::dialect::v1::Edition;
 
 use crate::answer::{Outcome, plain};
 use crate::api::Shared;
-use crate::backend::Entry;
+use crate::backend::{Entry, Registered};
 use crate::query::Query;
+use crate::time::ago;
 
 /// All AORs with what is known of the first contact, and a hint where there are more.
 pub(crate) async fn list(State(api): Shared, RawQuery(query): RawQuery) -> Response {
@@ -69,12 +71,35 @@ pub(crate) async fn add(State(api): Shared, Path(aor): Path<String>, body: Strin
     }
 }
 
-/// Nothing is registered at gateways yet.
+/// Where we are registered ourselves.
 pub(crate) async fn registry(State(api): Shared, RawQuery(query): RawQuery) -> Response {
     let query = Query::read(query.as_deref().unwrap_or_default());
     let documents = api.backend.documents();
-    match api.backend.edition() {
-        Edition::Rc2 => api.answer(Outcome::ok(Value::Array(Vec::new()))),
-        Edition::Late => api.answer(api.resources(&documents).page(&[], &query)),
+    let edition = api.backend.edition();
+    let mut entries: Vec<Value> = api.backend.gateways().iter().map(|g| entry(g, edition)).collect();
+    entries.sort_by_key(|entry| entry["host"].to_string());
+    match edition {
+        Edition::Rc2 => api.answer(Outcome::ok(Value::Array(entries))),
+        Edition::Late => {
+            let entries: Vec<&Value> = entries.iter().collect();
+            api.answer(api.resources(&documents).page(&entries, &query))
+        }
     }
+}
+
+fn entry(gateway: &Registered, edition: Edition) -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+    let mut entry = json!({
+        "username": gateway.username,
+        "host": gateway.host,
+        "ip": gateway.ip.map(|ip| ip.to_string()),
+        "expires": gateway.expires,
+        "registeredOn": gateway.since.saturating_mul(1000),
+        "regOnFormatted": ago(now - gateway.since),
+    });
+    if edition == Edition::Late {
+        entry["gwRef"] = gateway.gateway.as_str().into();
+        entry["gwURI"] = format!("sip:{}@{}", gateway.username, gateway.host).into();
+    }
+    entry
 }

@@ -21,9 +21,41 @@ pub(crate) fn iso_8601(unix: i64) -> String {
     )
 }
 
+/// How long ago something was, in seconds, in words: as web pages say it.
+pub(crate) fn ago(seconds: i64) -> String {
+    // A unit holds up to the moment from which the next one is nearer.
+    let rounded = |unit: i64| (seconds + unit / 2) / unit;
+    match seconds {
+        ..45 => "a few seconds ago".into(),
+        45..90 => "a minute ago".into(),
+        90..2_700 => format!("{} minutes ago", rounded(60)),
+        2_700..5_400 => "an hour ago".into(),
+        5_400..79_200 => format!("{} hours ago", rounded(3_600)),
+        79_200..129_600 => "a day ago".into(),
+        _ => format!("{} days ago", rounded(86_400)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::iso_8601;
+    use super::{ago, iso_8601};
+
+    #[test]
+    fn times_in_words() {
+        for (seconds, text) in [
+            (-3, "a few seconds ago"),
+            (44, "a few seconds ago"),
+            (45, "a minute ago"),
+            (90, "2 minutes ago"),
+            (2_699, "45 minutes ago"),
+            (2_700, "an hour ago"),
+            (7_000, "2 hours ago"),
+            (100_000, "a day ago"),
+            (200_000, "2 days ago"),
+        ] {
+            assert_eq!(ago(seconds), text, "{seconds}");
+        }
+    }
 
     #[test]
     fn known_days() {

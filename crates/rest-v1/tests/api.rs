@@ -236,7 +236,16 @@ fn who_is_registered() {
             {"addressOfRecord": "sip:1002@sip.local", "contactInfo": "sip:1002@192.0.2.8;nat=true;expires=60 [...]"},
         ]);
         assert_eq!((&list()["data"], &list()["result"]), (&want, &want));
-        assert_eq!(site.with_token("GET", "/registry", "").json["data"], json!([]));
+        let registry = site.with_token("GET", "/registry", "").json;
+        let entry = &registry["data"][0];
+        let fields = ["username", "host", "ip", "expires", "registeredOn"].map(|name| entry[name].clone());
+        let want = json!(["account", "sip.provider.test", "192.0.2.10", 540, 1_795_255_199_000_i64]);
+        assert_eq!(json!(fields), want);
+        assert!(entry["regOnFormatted"].as_str().is_some_and(|text| text.ends_with(" ago")), "{entry}");
+        let late = json!(["gw-1", "sip:account@sip.provider.test"]);
+        let more = json!([entry["gwRef"], entry["gwURI"]]);
+        assert_eq!(more, if edition == Late { late } else { json!([null, null]) });
+        assert_eq!(registry["meta"]["totalItems"] == 1, edition == Late, "{registry}");
         let reply = site.with_token("DELETE", "/location/sip:1001@sip.local", "");
         assert_eq!(reply.body, "{\"status\": \"200\", \"message\":\"Location entry evicted\"}");
         let entry = json!({"user": "1003", "address": "192.0.2.9", "port": 5060, "expires": 300}).to_string();

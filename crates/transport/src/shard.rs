@@ -21,7 +21,7 @@ use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::names::HostName;
 use crate::source::Sources;
 use crate::stun;
-use crate::udp::{BATCH, Receiver, Sender, UdpSocket};
+use crate::udp::{Receiver, Sender, UdpSocket};
 use crate::wire::Wire;
 
 /// What is done with what a shard receives.
@@ -123,6 +123,8 @@ enum Post {
 const WAKER: Token = Token(0);
 const FIRST_UDP: usize = 1;
 const FIRST_TCP: usize = 1 << 12;
+/// After a batch of fewer the socket is not asked again at once: that costs a call, and on a busy shard finds more.
+const FEW: usize = 4;
 /// Batches taken from one socket before others have their turn.
 const TURNS: usize = 16;
 /// Pieces of mail taken before others have their turn.
@@ -341,8 +343,8 @@ impl<M: Send> Shard<M> {
             }
             handler.on_batch(&mut self.io);
             self.io.flush();
-            if n < BATCH {
-                // It was empty: what has come since is a new edge, and the poll reports it.
+            if n < FEW {
+                // It was empty, and little is going on. What has come since is a new edge, which the poll reports.
                 return true;
             }
         }

@@ -57,9 +57,6 @@ impl Exchange {
         if let Some(host) = routr_v1::default_domain(&store, &config) {
             edge.routing.default_domain = host;
         }
-        for warning in routr_v1::warnings(&store) {
-            tracing::warn!("{warning}");
-        }
         let database = config.database_file();
         let location = Arc::new(Location::new());
         let persistence =

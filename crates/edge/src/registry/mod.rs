@@ -16,6 +16,7 @@ use trunkline_sip::{Flow, HeaderName, Message};
 use trunkline_transaction::timers::Now;
 use trunkline_transport::{Egress, Io, Mail, Sent};
 
+use state::Came;
 pub(crate) use state::Registered;
 pub use state::TrunkRegistration;
 
@@ -298,7 +299,9 @@ impl Edge {
         let registered = entry.registration.is_registered(io.now());
         let until = entry.registration.until().filter(|_| registered);
         let until = until.map(|until| io.unix_ms() + until.saturating_sub(io.now()));
-        self.shared.registered.set(&entry.trunk, entry.number, registered, until, status, reason);
+        let address = entry.way.as_ref().map(|(egress, _)| egress.remote.ip());
+        let came = Came { address, registered, until, status, reason };
+        self.shared.registered.set(&entry.trunk, entry.number, came);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of our registrations, for operators.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::RwLock;
@@ -15,6 +16,8 @@ pub struct TrunkRegistration {
     pub trunk: Ref,
     /// Where we register, and as whom: `pbx-1@sip.carrier.example`.
     pub aor: String,
+    /// The address that was asked last.
+    pub address: Option<IpAddr>,
     /// Does the carrier have us?
     pub registered: bool,
     /// Until when, in milliseconds since 1970, if it has.
@@ -25,6 +28,15 @@ pub struct TrunkRegistration {
     pub reason: String,
     /// Since when it is so, in seconds since 1970.
     pub since: i64,
+}
+
+/// What came of one attempt.
+pub(crate) struct Came {
+    pub address: Option<IpAddr>,
+    pub registered: bool,
+    pub until: Option<u64>,
+    pub status: u16,
+    pub reason: String,
 }
 
 /// All of them, by trunk and place of the destination.
@@ -51,18 +63,12 @@ impl Registered {
         }
     }
 
-    pub(crate) fn set(
-        &self,
-        trunk: &Ref,
-        number: u8,
-        registered: bool,
-        until: Option<u64>,
-        status: u16,
-        reason: String,
-    ) {
+    /// What came of it.
+    pub(crate) fn set(&self, trunk: &Ref, number: u8, came: Came) {
+        let Came { address, registered, until, status, reason } = came;
         let mut all = self.0.write();
         let Some(known) = all.get_mut(&(trunk.clone(), number)) else { return };
-        (known.until, known.reason) = (until, reason);
+        (known.address, known.until, known.reason) = (address, until, reason);
         if (known.registered, known.status) != (registered, status) {
             let (aor, reason) = (&known.aor, &known.reason);
             if (200..300).contains(&status) {
@@ -82,7 +88,7 @@ impl Registered {
 
 fn fresh(trunk: &Ref, aor: String, reason: String) -> TrunkRegistration {
     let (trunk, since) = (trunk.clone(), unix_seconds());
-    TrunkRegistration { trunk, aor, registered: false, until: None, status: 0, reason, since }
+    TrunkRegistration { trunk, aor, address: None, registered: false, until: None, status: 0, reason, since }
 }
 
 fn unix_seconds() -> i64 {

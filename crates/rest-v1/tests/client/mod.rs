@@ -11,7 +11,7 @@ use trunkline_login::Login;
 use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
 use trunkline_model::document::Source;
 use trunkline_model::{Change, Role, User};
-use trunkline_rest_v1::{Backend, Binding, Entry, Stop, TokenKey, api};
+use trunkline_rest_v1::{Backend, Binding, Entry, Registered, Stop, TokenKey, api};
 use trunkline_store::{Store, hash_password};
 
 /// The rest of the process.
@@ -49,6 +49,17 @@ impl Backend for Fake {
 
     fn bindings(&self) -> Vec<Binding> {
         self.bindings.lock().expect("unpoisoned").clone()
+    }
+
+    fn gateways(&self) -> Vec<Registered> {
+        vec![Registered {
+            gateway: "gw-1".into(),
+            username: "account".into(),
+            host: "sip.provider.test".into(),
+            ip: Some([192, 0, 2, 10].into()),
+            expires: 540,
+            since: 1_795_255_199,
+        }]
     }
 
     fn evict(&self, aor: Option<&str>) -> usize {

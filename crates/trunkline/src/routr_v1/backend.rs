@@ -7,7 +7,7 @@ use serde_json::Value;
 use trunkline_config::Env;
 use trunkline_location::{ContactChange, Register};
 use trunkline_model::dialect::v1::{Documents, Edition};
-use trunkline_rest_v1::{Backend, Binding, Entry, Stop};
+use trunkline_rest_v1::{Backend, Binding, Entry, Registered, Stop};
 use trunkline_sip::{ConnectionId, Flow, Transport};
 use trunkline_store::Store;
 
@@ -88,6 +88,24 @@ impl Backend for Site {
             });
         });
         found
+    }
+
+    fn gateways(&self) -> Vec<Registered> {
+        let (now, report) = (unix_ms(), &self.report);
+        let registered = report.shared.trunk_registrations().into_iter().filter(|r| r.registered);
+        registered
+            .map(|r| {
+                let (username, host) = r.aor.split_once('@').unwrap_or(("", &r.aor));
+                Registered {
+                    gateway: r.trunk.to_string(),
+                    username: username.to_owned(),
+                    host: host.to_owned(),
+                    ip: r.address,
+                    expires: r.until.map_or(0, |until| until.saturating_sub(now) / 1000),
+                    since: r.since,
+                }
+            })
+            .collect()
     }
 
     fn evict(&self, aor: Option<&str>) -> usize {

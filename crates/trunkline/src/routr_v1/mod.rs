@@ -38,23 +38,6 @@ pub fn key_of_port(transport: &str, document: Option<&Value>) -> String {
     }
 }
 
-/// What the gateways ask for and do not get.
-pub fn warnings(store: &Store) -> Vec<String> {
-    let Store::RoutrV1(files) = store else { return Vec::new() };
-    let documents = files.documents();
-    let tables = store.live().load();
-    let asks = |gateway: &&Value| {
-        let reference = gateway["metadata"]["ref"].as_str().unwrap_or_default();
-        tables.trunk_by_ref(reference).is_some_and(|trunk| trunk.send_register)
-    };
-    let gateways = documents.of(Collection::Gateways).iter().filter(asks);
-    let warn = |gateway: &Value| {
-        let name = gateway["metadata"]["name"].as_str().unwrap_or_default();
-        format!("Gateway `{name}` is not registered at: that is not there yet; calls go to its `spec.host`")
-    };
-    gateways.map(warn).collect()
-}
-
 /// Starts the REST API, where there is to be one.
 pub fn start(
     config: &Config,
