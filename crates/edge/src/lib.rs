@@ -7,6 +7,7 @@
 
 mod address;
 mod calls;
+mod challenged;
 mod config;
 mod context;
 mod counters;

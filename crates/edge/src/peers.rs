@@ -91,7 +91,8 @@ impl Peers {
     }
 }
 
-fn unix_seconds() -> i64 {
+/// The clock, in seconds since 1970.
+pub(crate) fn unix_seconds() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
 }
 

@@ -20,7 +20,7 @@ use crate::counters::Counters;
 use crate::handover::Neighbours;
 use crate::mail::EdgeMail;
 use crate::media::Relayed;
-use crate::peers::{PeerState, Peers};
+use crate::peers::{PeerState, Peers, unix_seconds};
 use crate::registry::{Registered, TrunkRegistration};
 use crate::resolver::{Resolver, Settings};
 
@@ -190,8 +190,7 @@ impl Shared {
             entry.fetch_and(!bit, Ordering::Relaxed)
         };
         if (before & bit != 0) != down {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            self.trunk_changes.write().insert((trunk.clone(), place), now.map_or(0, |d| d.as_secs() as i64));
+            self.trunk_changes.write().insert((trunk.clone(), place), unix_seconds());
             tracing::warn!(trunk = %trunk, destination = place, down, "a trunk's destination changed its state");
         }
     }

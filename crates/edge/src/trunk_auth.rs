@@ -1,12 +1,11 @@
 //! A trunk's challenge is answered with that trunk's credentials, RFC 3261 §22.2, for its own host only.
 
-use smallvec::SmallVec;
-use trunkline_digest::{Answer, answer};
 use trunkline_sip::response::put_number;
 use trunkline_sip::{HeaderName, Limits, Message, Span, Splices};
 use trunkline_transaction::Slot;
 use trunkline_transport::Io;
 
+use crate::challenged::{Login, credentials_for};
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
 
@@ -33,32 +32,19 @@ impl Edge {
         }
         let tables = self.shared.tables.load();
         let Some(credentials) = tables.credentials_by_ref(reference.as_str()) else { return false };
-        let (challenge_name, answer_name) = match m.status() {
-            Some(407) => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
-            _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
-        };
-        let challenges: SmallVec<[&[u8]; 4]> =
-            m.header_lines(challenge_name).map(|h| h.value.of(m.bytes)).collect();
         let mut index = std::mem::take(&mut self.scratch.other);
         let mut out = std::mem::take(&mut self.scratch.out);
         let parsed = index.parse(&branch.sent, &Limits::default());
         let sent = Message::new(&branch.sent, &index);
-        let mut cnonce = [0u8; 8];
-        let random = getrandom::fill(&mut cnonce);
-        let hex = cnonce.iter().fold(String::new(), |s, b| format!("{s}{b:02x}"));
-        let with = Answer {
-            username: &credentials.username,
-            password: &credentials.password,
-            method: sent.method_name(),
-            uri: sent.uri_text(),
-            cnonce: &hex,
-            nc: 1,
+        let login = Login { username: &credentials.username, password: &credentials.password };
+        let answered = match parsed {
+            Ok(()) => credentials_for(m, login, sent.method_name(), sent.uri_text()).ok(),
+            Err(_) => None,
         };
-        let answered = if parsed.is_ok() && random.is_ok() { answer(&challenges, &with).ok() } else { None };
         let mut done = false;
-        if let Some(answered) = answered {
+        if let Some((header, value)) = answered {
             let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
-            Self::rewrite(&sent, answer_name, &answered.value, &name, &mut out);
+            Self::rewrite(&sent, header, &value, &name, &mut out);
             done = true;
         }
         let mut info = branch.target.clone();

@@ -315,10 +315,12 @@ impl<M: Send> Shard<M> {
 
     /// Takes datagrams; `true` when there are no more, `false` when its turns ran out first.
     fn read_udp<H: Handler<Mail = M>>(&mut self, handler: &mut H, i: usize) -> bool {
+        let mut heard = false;
         for _ in 0..TURNS {
             let Some(socket) = self.io.udp.get(i) else { return true };
             // An error here belongs to an earlier datagram of ours (ICMP); the socket goes on.
             let Ok(n) = self.receiver.receive(socket) else { continue };
+            heard = true;
             if n == 0 {
                 return true;
             }
@@ -348,7 +350,8 @@ impl<M: Send> Shard<M> {
                 return true;
             }
         }
-        false
+        // One that only errs is left alone until it has something.
+        !heard
     }
 
     fn accept(&mut self, i: usize) {

@@ -9,17 +9,16 @@ mod state;
 
 use std::fmt::Write as _;
 
-use smallvec::SmallVec;
-use trunkline_digest::{Answer, answer};
 use trunkline_model::{Ref, Tables};
-use trunkline_sip::{Flow, HeaderName, Message};
+use trunkline_sip::{Flow, Message};
 use trunkline_transaction::timers::Now;
 use trunkline_transport::{Egress, Io, Mail, Sent};
 
-use state::Came;
+use state::Attempt;
 pub(crate) use state::Registered;
 pub use state::TrunkRegistration;
 
+use crate::challenged::{Login, credentials_for};
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
 use crate::resolver::{Resolved, Spare};
@@ -300,8 +299,8 @@ impl Edge {
         let until = entry.registration.until().filter(|_| registered);
         let until = until.map(|until| io.unix_ms() + until.saturating_sub(io.now()));
         let address = entry.way.as_ref().map(|(egress, _)| egress.remote.ip());
-        let came = Came { address, registered, until, status, reason };
-        self.shared.registered.set(&entry.trunk, entry.number, came);
+        let attempt = Attempt { address, registered, until, status, reason };
+        self.shared.registered.set(&entry.trunk, entry.number, attempt);
     }
 }
 
@@ -310,21 +309,12 @@ fn authorization(entry: &Entry, m: &Message<'_>) -> Result<Vec<u8>, String> {
     let Some((username, password)) = &entry.credentials else {
         return Err("it wants a password, and the trunk has no outbound credentials".into());
     };
-    let (challenge, name) = match m.status() {
-        Some(407) => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
-        _ => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
-    };
-    let challenges: SmallVec<[&[u8]; 4]> = m.header_lines(challenge).map(|h| h.value.of(m.bytes)).collect();
     let mut uri = Vec::new();
     entry.place.put_registrar(&mut uri);
-    let mut random = [0u8; 8];
-    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
-    let cnonce = format!("{:016x}", u64::from_be_bytes(random));
-    let with = Answer { username, password, method: b"REGISTER", uri: &uri, cnonce: &cnonce, nc: 1 };
-    let answered = answer(&challenges, &with).map_err(|error| error.to_string())?;
+    let (name, value) = credentials_for(m, Login { username, password }, b"REGISTER", &uri)?;
     let mut line = name.name().as_bytes().to_vec();
     line.extend_from_slice(b": ");
-    line.extend_from_slice(&answered.value);
+    line.extend_from_slice(&value);
     line.extend_from_slice(b"\r\n");
     Ok(line)
 }

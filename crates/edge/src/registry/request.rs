@@ -7,6 +7,7 @@ use trunkline_sip::{Address, HeaderName, Message, Transport, Uri, seconds};
 use trunkline_transport::Egress;
 
 use crate::address::{put_address, put_transport};
+use crate::challenged::is_stale;
 use crate::own::Purpose;
 use crate::registry::registration::Response;
 use crate::shared::Shared;
@@ -100,14 +101,6 @@ pub(crate) fn read(m: &Message<'_>, us: std::net::SocketAddr) -> Response {
         let contact = Address::parse(element, "Contact").ok()?;
         ours(&contact.parsed_uri().ok()?).then(|| contact.param("expires").flatten().and_then(seconds))
     });
-    let challenge = match m.status() {
-        Some(407) => HeaderName::ProxyAuthenticate,
-        _ => HeaderName::WwwAuthenticate,
-    };
-    let is_stale = |value: &[u8]| {
-        let text = value.to_ascii_lowercase();
-        [&b"stale=true"[..], b"stale=\"true\""].iter().any(|s| text.windows(s.len()).any(|w| w == *s))
-    };
     let number = |name: &str| {
         let value = m.other_header(name)?;
         let digits = value.iter().position(|b| !b.is_ascii_digit()).unwrap_or(value.len());
@@ -118,6 +111,6 @@ pub(crate) fn read(m: &Message<'_>, us: std::net::SocketAddr) -> Response {
         granted: own_contact.flatten().or_else(|| m.seconds(HeaderName::Expires).ok().flatten()),
         at_least: number("Min-Expires"),
         retry_after: number("Retry-After"),
-        stale: m.header_lines(challenge).any(|h| is_stale(h.value.of(m.bytes))),
+        stale: is_stale(m),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::RwLock;
 use trunkline_model::Ref;
 
+use crate::peers::unix_seconds;
 use crate::registry::request::Place;
 
 /// How a registration of ours at a trunk does.
@@ -31,7 +31,7 @@ pub struct TrunkRegistration {
 }
 
 /// What came of one attempt.
-pub(crate) struct Came {
+pub(crate) struct Attempt {
     pub address: Option<IpAddr>,
     pub registered: bool,
     pub until: Option<u64>,
@@ -64,8 +64,8 @@ impl Registered {
     }
 
     /// What came of it.
-    pub(crate) fn set(&self, trunk: &Ref, number: u8, came: Came) {
-        let Came { address, registered, until, status, reason } = came;
+    pub(crate) fn set(&self, trunk: &Ref, number: u8, attempt: Attempt) {
+        let Attempt { address, registered, until, status, reason } = attempt;
         let mut all = self.0.write();
         let Some(known) = all.get_mut(&(trunk.clone(), number)) else { return };
         (known.address, known.until, known.reason) = (address, until, reason);
@@ -89,8 +89,4 @@ impl Registered {
 fn fresh(trunk: &Ref, aor: String, reason: String) -> TrunkRegistration {
     let (trunk, since) = (trunk.clone(), unix_seconds());
     TrunkRegistration { trunk, aor, address: None, registered: false, until: None, status: 0, reason, since }
-}
-
-fn unix_seconds() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
 }
