@@ -151,7 +151,8 @@ fn what_the_carrier_wants_otherwise() {
     let forged = carrier.response(&third, 403, "Forbidden").set("Via", {
         let via = third.get("Via").expect("Via");
         let branch = param(via, "branch").expect("a branch");
-        via.replace(branch, &format!("{}0", &branch[..branch.len() - 1]))
+        let (begin, last) = branch.split_at(branch.len() - 1);
+        via.replace(branch, &format!("{begin}{}", if last == "0" { '1' } else { '0' }))
     });
     carrier.send(&forged);
     grant(&mut carrier, &third, 1800);

@@ -199,7 +199,7 @@ impl Edge {
         {
             let response = request::read(m, self.shared.addresses.advertised(egress));
             let next = entry.registration.on_response(&response, io.now());
-            if response.status >= 200 && !matches!(next, Next::Ask | Next::Answer) {
+            if next == Next::Rest {
                 let reason = String::from_utf8_lossy(m.reason()).into_owned();
                 self.tell(io, entry, response.status, reason);
             }
@@ -218,7 +218,7 @@ impl Edge {
         challenged: Option<&Message<'_>>,
     ) {
         match (next, challenged) {
-            (Next::Wait | Next::Over, _) => {}
+            (Next::Wait | Next::Rest | Next::Over, _) => {}
             (Next::Ask, _) => self.send_register(io, entry, serial, b""),
             (Next::Answer, Some(m)) => match authorization(entry, m) {
                 Ok(line) => self.send_register(io, entry, serial, &line),

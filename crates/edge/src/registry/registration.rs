@@ -18,6 +18,8 @@ const MOST_REPAIRS: u8 = 4;
 pub(crate) enum Next {
     /// Nothing yet.
     Wait,
+    /// A final answer was taken, nothing follows before the next time it is due.
+    Rest,
     /// Send a REGISTER.
     Ask,
     /// Send the REGISTER again, with an answer to the challenge.
@@ -182,7 +184,7 @@ impl Registration {
                 // Time for an answer that takes its 32 seconds, where there is that much.
                 let margin = (granted / 4).clamp(granted.min(10_000) / 2, 60_000);
                 self.phase = Phase::Pause(now + granted - margin);
-                Next::Wait
+                Next::Rest
             }
             401 | 407 if self.challenges == 0 || response.stale && self.challenges < MOST_CHALLENGES => {
                 self.challenges += 1;
@@ -209,7 +211,7 @@ impl Registration {
             return self.over();
         }
         self.fail(now, response.retry_after);
-        Next::Wait
+        Next::Rest
     }
 
     fn over(&mut self) -> Next {
@@ -245,7 +247,12 @@ mod tests {
 
     fn granted(r: &mut Registration, seconds: u32, now: Now) -> Now {
         let response = Response { granted: Some(seconds), ..answer(200) };
-        assert_eq!(r.on_response(&response, now), Next::Wait);
+        assert_eq!(r.on_response(&response, now), Next::Rest);
+        assert_eq!(
+            r.on_response(&answer(403), now),
+            Next::Wait,
+            "an answer that comes after the first is none"
+        );
         assert!(r.is_registered(now));
         r.due().unwrap() - now
     }
@@ -271,7 +278,7 @@ mod tests {
         ask(&mut r, 0);
         assert_eq!(r.on_response(&answer(401), 1), Next::Answer);
         r.sent(false, 1);
-        assert_eq!(r.on_response(&answer(401), 2), Next::Wait);
+        assert_eq!(r.on_response(&answer(401), 2), Next::Rest);
         assert_eq!(r.due(), Some(15_002));
         ask(&mut r, 15_002);
         assert_eq!(r.on_response(&answer(401), 15_003), Next::Answer, "a new attempt may answer again");
@@ -279,7 +286,7 @@ mod tests {
         let stale = Response { stale: true, ..answer(401) };
         assert_eq!(r.on_response(&stale, 15_004), Next::Answer);
         r.sent(false, 15_004);
-        assert_eq!(r.on_response(&stale, 15_005), Next::Wait);
+        assert_eq!(r.on_response(&stale, 15_005), Next::Rest);
         assert_eq!(r.due(), Some(45_005), "twice the pause");
     }
 
@@ -294,7 +301,7 @@ mod tests {
         assert_eq!(r.on_response(&brief, 2), Next::Ask);
         assert_eq!(r.expires, 1800);
         r.sent(false, 2);
-        assert_eq!(r.on_response(&brief, 3), Next::Wait, "it was given what it wanted");
+        assert_eq!(r.on_response(&brief, 3), Next::Rest, "it was given what it wanted");
     }
 
     #[test]
@@ -315,7 +322,7 @@ mod tests {
         let mut now = 47_000;
         for _ in 0..20 {
             ask(&mut r, now);
-            assert_eq!(r.on_response(&answer(403), now), Next::Wait);
+            assert_eq!(r.on_response(&answer(403), now), Next::Rest);
             assert!(r.due().unwrap() - now <= LONGEST_PAUSE);
             now = r.due().unwrap();
         }
