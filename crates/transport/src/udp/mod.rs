@@ -1,0 +1,90 @@
+//! UDP in batches: `recvmmsg` and `sendmmsg`, the addresses of both ends known.
+//!
+//! The only place of the project with `unsafe`: the system calls, their addresses and their control messages.
+
+mod name;
+mod receive;
+mod send;
+
+use std::cell::Cell;
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+pub use receive::Receiver;
+pub use send::Sender;
+
+/// Datagrams taken at once.
+pub const BATCH: usize = 32;
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// A bound UDP socket.
+pub struct UdpSocket {
+    socket: mio::net::UdpSocket,
+    local: SocketAddr,
+    /// Does the kernel cut datagrams for us (UDP_SEGMENT)? Not on devices that cannot fill in checksums.
+    segments: Cell<bool>,
+}
+
+impl UdpSocket {
+    /// Binds with SO_REUSEPORT, so that every shard has a socket of its own on the same address.
+    pub fn bind(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+        let s = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            s.set_only_v6(true)?;
+        }
+        if shared {
+            s.set_reuse_port(true)?;
+        }
+        s.set_nonblocking(true)?;
+        // Best effort: the kernel caps these by its own limits.
+        let _ = s.set_recv_buffer_size(SOCKET_BUFFER);
+        let _ = s.set_send_buffer_size(SOCKET_BUFFER);
+        s.bind(&address.into())?;
+        let local = s.local_addr()?.as_socket().unwrap_or(address);
+        if local.ip().is_unspecified() {
+            let (level, option) = if local.is_ipv6() {
+                (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
+            } else {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO)
+            };
+            set_option(s.as_raw_fd(), level, option, 1)?;
+        }
+        // 0: nothing is cut unless a message asks for it. Kernels before 4.18 do not know the option.
+        let segments = set_option(s.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
+        let socket = mio::net::UdpSocket::from_std(s.into());
+        Ok(UdpSocket { socket, local, segments: Cell::new(segments) })
+    }
+
+    /// The address it is bound to; the host may be unspecified.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// For the poll.
+    pub fn source(&mut self) -> &mut mio::net::UdpSocket {
+        &mut self.socket
+    }
+
+    fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+#[allow(unsafe_code)]
+fn set_option(fd: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: `value` lives through the call and its size is given.
+    let done = unsafe {
+        libc::setsockopt(
+            fd,
+            level,
+            option,
+            (&raw const value).cast(),
+            mem::size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
