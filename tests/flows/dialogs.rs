@@ -67,6 +67,24 @@ fn a_to_tag_alone_is_no_dialog() {
     assert!(callee.silent(Duration::from_millis(200), |m| m.method() == "INVITE"));
 }
 
+/// What a caller has learnt of our mark in one call opens no second one: it is asked who it is, and routed by the rules.
+#[test]
+fn the_mark_of_a_dialog_begins_none() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, _) = talking(&exchange, "1001", "1002");
+    let mut elsewhere = Ua::udp(exchange.udp(), "elsewhere", DOMAIN, "");
+    a.remote = format!("<{}>", elsewhere.aor());
+    a.target = elsewhere.contact();
+    let invite = a.request(&caller, "INVITE");
+    caller.send(&invite);
+    let answer = caller.final_for(&invite);
+    assert!([401, 403, 404, 407].contains(&answer.status()), "{}", answer.start);
+    caller.acknowledge_failure(&invite, &answer);
+    for ua in [&mut elsewhere, &mut callee] {
+        assert!(ua.silent(Duration::from_millis(200), |m| m.method() == "INVITE"));
+    }
+}
+
 /// A BYE with these Routes from a socket that has no part in the call; what came back, and what the callee got.
 fn bye_with(
     exchange: &Exchange,

@@ -27,6 +27,8 @@ mod secure_trunks;
 mod store;
 mod transfers;
 mod transports;
+mod trunk_dialogs;
+mod trunk_nat;
 mod trunk_registration;
 mod trunks;
 

@@ -9,11 +9,11 @@ use trunkline_tests::{
 use super::operator::get;
 use super::{DOMAIN, at, registered};
 
-const NUMBER: &str = "+17066041487";
-const LOGIN: (&str, &str) = ("pbx-1", "trunk-secret");
+pub(super) const NUMBER: &str = "+17066041487";
+pub(super) const LOGIN: (&str, &str) = ("pbx-1", "trunk-secret");
 
 /// Agents 1001 and 1002, a number for 1002, and a trunk that is registered at.
-fn resources(carrier: u16, transport: &str, password: &str) -> Resources {
+pub(super) fn resources(carrier: u16, transport: &str, password: &str) -> Resources {
     let uris = [(format!("127.0.0.1:{carrier}"), 1, transport)];
     let uris: Vec<(&str, u16, &str)> = uris.iter().map(|(at, n, t)| (at.as_str(), *n, *t)).collect();
     Resources::new()
@@ -36,7 +36,7 @@ fn speaks_to(carrier: &mut Ua, exchange: &Exchange) {
 }
 
 /// An exchange that registers at a carrier of ours, without OPTIONS in between.
-fn start(password: &str, more: &[(&str, &str)]) -> (Exchange, Ua) {
+pub(super) fn start(password: &str, more: &[(&str, &str)]) -> (Exchange, Ua) {
     let port = free_port();
     let mut carrier = carrier(port);
     let config = "routing: {qualifySeconds: 0}\n";
@@ -45,13 +45,14 @@ fn start(password: &str, more: &[(&str, &str)]) -> (Exchange, Ua) {
     (exchange, carrier)
 }
 
-fn grant(carrier: &mut Ua, register: &Message, seconds: u32) {
+pub(super) fn grant(carrier: &mut Ua, register: &Message, seconds: u32) {
     let contact = format!("{};expires={seconds}", register.get("Contact").expect("a Contact"));
     let answer = carrier.response(register, 200, "OK").set("Contact", contact);
     carrier.send(&answer);
 }
 
-const CHALLENGE: &str = "Digest realm=\"carrier.test\", nonce=\"n0nce\", algorithm=MD5, qop=\"auth\"";
+pub(super) const CHALLENGE: &str =
+    "Digest realm=\"carrier.test\", nonce=\"n0nce\", algorithm=MD5, qop=\"auth\"";
 
 /// Challenges the next REGISTER and gives the one that answers.
 fn challenged(carrier: &mut Ua) -> Message {
@@ -86,7 +87,7 @@ fn state(exchange: &Exchange) -> serde_json::Value {
     status["trunkRegistrations"][0].clone()
 }
 
-fn wait_state(exchange: &Exchange, registered: bool) -> serde_json::Value {
+pub(super) fn wait_state(exchange: &Exchange, registered: bool) -> serde_json::Value {
     wait_for("the operator to see it", Duration::from_secs(10), || {
         let state = state(exchange);
         (state["registered"] == registered && state["answer"] != "").then_some(state)

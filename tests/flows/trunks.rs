@@ -6,11 +6,11 @@ use trunkline_tests::{Exchange, Resources, Sipp, Ua, Wire, free_port};
 
 use super::{DOMAIN, agents, at, registered};
 
-const NUMBER: &str = "+17066041487";
-const LOGIN: (&str, &str) = ("pbx-1", "trunk-secret");
+pub(super) const NUMBER: &str = "+17066041487";
+pub(super) const LOGIN: (&str, &str) = ("pbx-1", "trunk-secret");
 
 /// A domain whose every other call leaves by the number's trunk.
-fn with_trunk(uris: &[(&str, u16, &str)]) -> Resources {
+pub(super) fn with_trunk(uris: &[(&str, u16, &str)]) -> Resources {
     let users = ["1001", "1002"];
     let domain = Resources::new().domain_with(DOMAIN, "all", &[(".*", NUMBER)], "");
     let agents = users.iter().fold(domain, |all, user| all.agent(DOMAIN, user, &format!("pw-{user}")));
@@ -18,7 +18,7 @@ fn with_trunk(uris: &[(&str, u16, &str)]) -> Resources {
 }
 
 /// A provider's socket, spoken to by the exchange.
-fn provider(port: u16) -> Ua {
+pub(super) fn provider(port: u16) -> Ua {
     let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     Ua::new(Wire::udp_at(nobody, port), "provider", "provider.test", "")
 }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashMap;
 use ipnet::IpNet;
@@ -20,7 +21,23 @@ pub(crate) struct Addresses {
     local: RwLock<HashMap<IpAddr, bool, foldhash::fast::RandomState>>,
     /// From which address of ours the kernel reaches another.
     toward: RwLock<Sources>,
+    /// Under which addresses others see us, as they say themselves.
+    seen: RwLock<Vec<Seen>>,
+    /// Is there any of them? Most exchanges have none, and ask for every message.
+    any_seen: AtomicBool,
 }
+
+/// What one host sees of us through a NAT (RFC 3581).
+#[derive(Debug)]
+struct Seen {
+    transport: Transport,
+    by: IpAddr,
+    /// The latest first: dialogs that began under an earlier one go on.
+    under: Vec<SocketAddr>,
+}
+
+/// Addresses one host has seen us under that are remembered, at most.
+const SEEN_BEFORE: usize = 8;
 
 /// Answers of the kernel that are remembered, at most.
 const REMEMBERED: usize = 65_536;
@@ -37,6 +54,8 @@ impl Addresses {
             localnets,
             local: RwLock::default(),
             toward: RwLock::default(),
+            seen: RwLock::default(),
+            any_seen: AtomicBool::new(false),
         })
     }
 
@@ -51,6 +70,9 @@ impl Addresses {
         let port_fits = |l: &Listener| uri.port.is_none_or(|p| p == l.address.port());
         if self.external.contains(&ip) || self.localnets.iter().any(|n| n.addr() == ip) {
             return self.listeners.iter().any(port_fits);
+        }
+        if self.any_seen.load(Ordering::Relaxed) && self.is_seen(ip, uri.port) {
+            return true;
         }
         self.listeners.iter().any(|l| {
             port_fits(l)
@@ -82,6 +104,56 @@ impl Addresses {
         self.toward.write().toward(remote)
     }
 
+    fn is_seen(&self, ip: IpAddr, port: Option<u16>) -> bool {
+        let seen = self.seen.read();
+        seen.iter().flat_map(|s| &s.under).any(|a| a.ip() == ip && port.is_none_or(|p| p == a.port()))
+    }
+
+    fn seen_by(&self, transport: Transport, by: IpAddr) -> Option<SocketAddr> {
+        let seen = self.seen.read();
+        seen.iter().find(|s| (s.transport, s.by) == (transport, by))?.under.first().copied()
+    }
+
+    /// The host at the end of `egress` says under which address our packets reach it. Behind a NAT that is the one
+    /// which leads back to us; what the operator says of this side goes before it.
+    pub(crate) fn learn(&self, egress: &Egress, under: SocketAddr) {
+        let (transport, by) = (egress.transport, egress.remote.ip());
+        let external = self.external.iter().any(|e| e.is_ipv4() == by.is_ipv4());
+        let told = external || self.localnets.iter().any(|n| n.contains(&by));
+        if told || under.port() == 0 || under.is_ipv4() != by.is_ipv4() || under.ip().is_unspecified() {
+            return;
+        }
+        let mut all = self.seen.write();
+        all.iter_mut()
+            .filter(|s| (s.transport, s.by) == (transport, by))
+            .for_each(|s| s.under.retain(|a| *a != under));
+        // Over a stream the port is only that of one connection; ours to be connected to is another.
+        let translated = if transport.is_reliable() {
+            !self.is_local(under.ip())
+        } else {
+            !self.is_bound(transport, under)
+        };
+        match all.iter_mut().find(|s| (s.transport, s.by) == (transport, by)) {
+            _ if !translated => all.retain(|s| (s.transport, s.by) != (transport, by)),
+            Some(seen) => {
+                seen.under.insert(0, under);
+                seen.under.truncate(SEEN_BEFORE);
+            }
+            None => all.push(Seen { transport, by, under: vec![under] }),
+        }
+        self.any_seen.store(!all.is_empty(), Ordering::Relaxed);
+    }
+
+    /// Do we listen at this very address?
+    fn is_bound(&self, transport: Transport, at: SocketAddr) -> bool {
+        let ours = |l: &Listener| {
+            l.transport == transport
+                && l.address.port() == at.port()
+                && (l.address.ip() == at.ip() || l.address.ip().is_unspecified() && self.is_local(at.ip()))
+        };
+        self.listeners.iter().any(ours)
+    }
+
     /// The address that the side at the end of `egress` is shown in Via, Record-Route and Contact: ours on its
     /// own network, else the external one, else the one the kernel sends from.
     pub(crate) fn advertised(&self, egress: &Egress) -> SocketAddr {
@@ -102,6 +174,11 @@ impl Addresses {
             if let Some(&external) = of_family.filter(|_| net.is_none() && !remote.is_loopback()) {
                 return SocketAddr::new(external, port);
             }
+        }
+        if self.any_seen.load(Ordering::Relaxed)
+            && let Some(seen) = self.seen_by(egress.transport, remote)
+        {
+            return seen;
         }
         let bound = listener.map_or(egress.local.ip(), |l| l.address.ip());
         let ip = if !bound.is_unspecified() {
@@ -188,6 +265,37 @@ mod tests {
         let b = addresses("127.0.0.1:15060", &[], &[]);
         let egress = Egress::to(Transport::Tcp, "127.0.0.1:9".parse().unwrap());
         assert_eq!(b.advertised(&egress).to_string(), "127.0.0.1:15060");
+    }
+
+    #[test]
+    fn what_a_host_sees_through_a_nat_is_ours_and_shown_to_it() {
+        let a = addresses("127.0.0.1:5060", &[], &[]);
+        let carrier = Egress::to(Transport::Udp, "198.51.100.1:5060".parse().unwrap());
+        let shown = |a: &Addresses, e: &Egress| a.advertised(e).to_string();
+        let own = |u: &str| a.is_own(&Uri::parse(u.as_bytes()).unwrap());
+        a.learn(&carrier, "203.0.113.9:40001".parse().unwrap());
+        assert_eq!(shown(&a, &carrier), "203.0.113.9:40001");
+        assert_eq!(shown(&a, &Egress { transport: Transport::Tcp, ..carrier }), "127.0.0.1:5060");
+        assert!(own("sip:1@203.0.113.9:40001") && own("sip:1@203.0.113.9") && !own("sip:1@203.0.113.9:5060"));
+        // The NAT has another port for us now: dialogs that know the old one are still ours.
+        a.learn(&carrier, "203.0.113.9:40002".parse().unwrap());
+        assert_eq!(shown(&a, &carrier), "203.0.113.9:40002");
+        assert!(own("sip:203.0.113.9:40001"));
+        // No NAT any more.
+        a.learn(&carrier, "127.0.0.1:5060".parse().unwrap());
+        assert_eq!(shown(&a, &carrier), "127.0.0.1:5060");
+        assert!(!own("sip:203.0.113.9:40001"));
+        // Over a stream another port says nothing, another address does.
+        let stream = Egress { transport: Transport::Tcp, ..carrier };
+        a.learn(&stream, "127.0.0.1:33333".parse().unwrap());
+        assert_eq!(shown(&a, &stream), "127.0.0.1:5060");
+        a.learn(&stream, "203.0.113.9:33333".parse().unwrap());
+        assert_eq!(shown(&a, &stream), "203.0.113.9:33333");
+        // The operator knows better.
+        let b = addresses("127.0.0.1:5060", &["192.0.2.1"], &[]);
+        b.learn(&carrier, "203.0.113.9:40001".parse().unwrap());
+        assert_eq!(shown(&b, &carrier), "192.0.2.1:5060");
+        assert!(!b.is_own(&Uri::parse(b"sip:203.0.113.9:40001").unwrap()));
     }
 
     #[test]

@@ -199,6 +199,15 @@ pub(crate) struct Branch {
     pub(crate) cseq_added: u8,
 }
 
+impl Branch {
+    /// The limit that holds now: one whose fate is known has none, unless it is being cancelled and has said nothing
+    /// final yet. Somebody who never will must not be waited for (RFC 3261 §9.1).
+    pub(crate) fn limit(&self) -> Limit {
+        let ends = matches!(self.cancel, Cancel::Sent(_)) && !self.client.is_terminated();
+        if self.code == 0 || ends { self.limit } else { Limit::None }
+    }
+}
+
 /// A later target, kept until the ones before it have failed.
 #[derive(Debug)]
 pub(crate) struct Later {
@@ -257,11 +266,9 @@ impl Context {
             if let Cancel::Sent(c) = &b.cancel {
                 take(c.deadline());
             }
-            if b.code == 0 {
-                match b.limit {
-                    Limit::None => {}
-                    Limit::Silence(at) | Limit::Answer(at) => take(Some(at)),
-                }
+            match b.limit() {
+                Limit::None => {}
+                Limit::Silence(at) | Limit::Answer(at) => take(Some(at)),
             }
         }
         first

@@ -58,6 +58,8 @@ counters! {
     handed_over,
     /// Messages for another shard that were dropped since too many waited there.
     handover_dropped,
+    /// Connections that ended after requests had gone out on them.
+    asked_ended,
 }
 
 /// One number that only grows.

@@ -127,6 +127,7 @@ impl Edge {
             token: None,
             max_breadth: None,
             body: None,
+            cseq_added: if dialog.from == Side::Caller { dialog.token.cseq_added } else { 0 },
         };
         let mut target = m.uri_text();
         if let Some(last) = routes.last {
@@ -309,9 +310,7 @@ impl Edge {
         }
         branch.cancel = Cancel::Sent(NonInviteClient::new(branch.egress.transport.is_reliable(), now));
         // No final response to the INVITE within 64*T1 after the CANCEL: it is over (RFC 3261 §9.1).
-        if branch.code == 0 {
-            branch.limit = Limit::Answer(now + T1_64);
-        }
+        branch.limit = Limit::Answer(now + T1_64);
         self.send_cancel(io, slot, i);
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{HashSet, HashTable};
 use trunkline_routing::Plan;
 use trunkline_sip::{ConnectionId, Flow, Index, Message, ParseError, Splices};
 use trunkline_transaction::{Slot, Table, TransactionKey};
@@ -29,6 +29,8 @@ pub struct Edge {
     /// Server transactions by their key.
     pub(crate) by_key: HashTable<(TransactionKey, Slot)>,
     pub(crate) pool: Pool,
+    /// Connections that requests went out on: the end of any other concerns no transaction.
+    pub(crate) asked: HashSet<ConnectionId, foldhash::fast::RandomState>,
     /// Messages that wait for the media relay.
     pub(crate) desk: Desk,
     pub(crate) handover: Handover,
@@ -74,6 +76,7 @@ impl Edge {
             contexts: Table::new(0),
             by_key: HashTable::new(),
             pool: Pool::default(),
+            asked: HashSet::default(),
             desk: Desk::default(),
             draining: false,
             random: 0x9e37_79b9_7f4a_7c15 ^ (shard as u64 + 1) << 17,
@@ -163,6 +166,7 @@ impl Handler for Edge {
 
     fn on_closed(&mut self, io: &mut Io<EdgeMail>, connection: ConnectionId, why: Closed) {
         self.connection_ended(io, connection, why);
+        self.trunk_connection_ended(io.now(), connection);
         self.source_ended(connection);
     }
 

@@ -57,6 +57,8 @@ impl Edge {
         let Some(context) = self.contexts.get(slot) else { return false };
         let Some(branch) = context.branches.get(fork) else { return false };
         let mut info = branch.target.clone();
+        // Another host of the carrier may have a challenge of its own.
+        info.authenticated = false;
         let Some(egress) = info.spare.next(&self.shared.resolver) else { return false };
         // A large request went over TCP, and does so again (RFC 3261 §18.1.1).
         let (old, grown) = match branch.fallback {

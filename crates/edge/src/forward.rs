@@ -7,6 +7,7 @@ use trunkline_sip::{HeaderName, List, Message, Span, Splices, Transport};
 use trunkline_transport::Egress;
 
 use crate::address::{Addresses, put_address, put_transport};
+use crate::cseq;
 use crate::inbound::Inbound;
 use crate::media::put_length;
 
@@ -34,6 +35,8 @@ pub(crate) struct Edits<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// Breadth for this branch (RFC 5393 §5), where it is to be said.
     pub(crate) max_breadth: Option<u32>,
+    /// By how much CSeq is raised.
+    pub(crate) cseq_added: u8,
 }
 
 /// Writes the request for one target into `out`.
@@ -87,6 +90,7 @@ pub(crate) fn build(
         splices.replace_with(line.value, |text| put_number(u64::from(breadth), text));
     }
     drop_routes(m, edits.drop_routes, splices);
+    cseq::raise(m, edits.cseq_added, splices);
     let end_of_headers = end_of_headers(m);
     if let Some(plan) = edits.plan {
         plan.apply(splices, end_of_headers);
@@ -95,6 +99,9 @@ pub(crate) fn build(
         splices.insert(end_of_headers, edits.headers);
     }
     out.clear();
+    if edits.body.is_none() && edits.via_transport.is_reliable() {
+        put_frame(m, splices);
+    }
     match edits.body {
         None => splices.apply(m.bytes, m.body_span().end, out),
         Some(body) => {
@@ -136,6 +143,23 @@ fn put_record_route(
     if inner != outer {
         one(inner);
     }
+}
+
+/// Makes of a message something a stream can be cut into again (RFC 3261 §18.3): a datagram may come without
+/// Content-Length, and from some with lines that end in LF alone, after which nobody would find its end.
+fn put_frame(m: &Message<'_>, splices: &mut Splices) {
+    if m.header_line(HeaderName::ContentLength).is_none() {
+        put_length(m, usize::from(m.body_span().end - m.body_span().start), splices);
+    }
+    let mut put_line_end = |end: u16| {
+        let last = Span { start: end.saturating_sub(2), end };
+        if last.of(m.bytes) != b"\r\n" {
+            splices.replace(Span { start: end.saturating_sub(1), end }, b"\r\n");
+        }
+    };
+    put_line_end(m.index.start_line_end());
+    m.index.headers().iter().for_each(|h| put_line_end(h.line.end));
+    put_line_end(m.body_span().start);
 }
 
 /// Leaves out the first `count` values of Route.
@@ -198,15 +222,52 @@ fn put_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a response without its topmost Via into `out`.
-pub(crate) fn strip_via(response: &Message<'_>, out: &mut Vec<u8>) {
+/// Writes a response without its topmost Via into `out`, as it goes over this transport.
+pub(crate) fn strip_via(
+    response: &Message<'_>,
+    transport: Transport,
+    splices: &mut Splices,
+    out: &mut Vec<u8>,
+) {
     let Some(line) = response.header_line(HeaderName::Via) else { return };
     let value = line.value.of(response.bytes);
     let cut = match List::new(value).flatten().nth(1) {
         Some(next) => Span { start: line.value.start, end: Span::locate(next, response.bytes).start },
         None => line.line,
     };
+    splices.clear();
+    splices.delete(cut);
+    if transport.is_reliable() {
+        put_frame(response, splices);
+    }
     out.clear();
-    out.extend_from_slice(Span { start: 0, end: cut.start }.of(response.bytes));
-    out.extend_from_slice(Span { start: cut.end, end: response.body_span().end }.of(response.bytes));
+    splices.apply(response.bytes, response.body_span().end, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::{Index, Limits};
+
+    #[test]
+    fn what_goes_over_a_stream_has_an_end() {
+        let stripped = |text: &str, transport| {
+            let mut index = Index::default();
+            index.parse(text.as_bytes(), &Limits::default()).unwrap();
+            let mut out = Vec::new();
+            let m = Message::new(text.as_bytes(), &index);
+            strip_via(&m, transport, &mut Splices::default(), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let head = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP us;branch=z9hG4bKa\r\nVia: SIP/2.0/TCP h\r\nFrom: <sip:a@h>;tag=1\r\n\
+                    To: <sip:b@h>;tag=2\r\nCall-ID: i\r\nCSeq: 1 MESSAGE\r\n";
+        let rest = head.replacen("Via: SIP/2.0/UDP us;branch=z9hG4bKa\r\n", "", 1);
+        let bare = format!("{head}\r\nbody");
+        assert_eq!(stripped(&bare, Transport::Tcp), format!("{rest}Content-Length: 4\r\n\r\nbody"));
+        assert_eq!(stripped(&bare, Transport::Udp), format!("{rest}\r\nbody"));
+        let lf = format!("{head}l: 4\r\n\r\n").replace("\r\n", "\n") + "body";
+        assert_eq!(stripped(&lf, Transport::Tls), format!("{rest}l: 4\r\n\r\nbody"));
+        let two = bare.replacen("\r\nVia: SIP/2.0/TCP h", ", SIP/2.0/TCP h", 1);
+        assert_eq!(stripped(&two, Transport::Udp), format!("{rest}\r\nbody"));
+    }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) max_breadth: Option<u32>,
     /// A body in the place of the request's own.
     pub(crate) body: Option<&'a [u8]>,
+    /// By how much CSeq is raised: the other side counts otherwise.
+    pub(crate) cseq_added: u8,
 }
 
 impl Edge {
@@ -103,7 +105,7 @@ impl Edge {
         let caller = if plan.record_route { self.caller_flow(inbound) } else { None };
         let token = |target: &Target| {
             let callee = target.flow.as_ref().map(|flow| flow_token(flow, !target.flow_only));
-            plan.record_route.then_some(RouteToken { caller, callee })
+            plan.record_route.then_some(RouteToken { caller, callee, cseq_added: 0 })
         };
         let outgoing = |target: &'_ Target, egress: Egress, breadth: Option<u32>| Outgoing {
             uri: plan.targets.text(target.uri),
@@ -115,6 +117,7 @@ impl Edge {
             token: token(target),
             max_breadth: breadth,
             body: relaying.body(&egress),
+            cseq_added: 0,
         };
         let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless {
@@ -254,6 +257,9 @@ impl Edge {
             None => outgoing.egress,
         };
         self.send_branch(io, slot, egress, fallback, &out, info);
+        if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.last_mut()) {
+            branch.cseq_added = outgoing.cseq_added;
+        }
         self.scratch.out = out;
     }
 
@@ -277,7 +283,12 @@ impl Edge {
         let mut client = Client::new(context.method, egress.transport.is_reliable(), now);
         let stillborn = sent == Sent::NoWay;
         match sent {
-            Sent::Via(connection) => egress.connection = connection,
+            Sent::Via(connection) => {
+                egress.connection = connection;
+                if egress.transport.is_reliable() {
+                    self.asked.insert(connection);
+                }
+            }
             Sent::NoWay => client.terminate(),
         }
         let elsewhere =
@@ -426,6 +437,7 @@ impl Edge {
             branch,
             max_breadth: o.max_breadth,
             body: o.body,
+            cseq_added: o.cseq_added,
         };
         let shared = self.shared.clone();
         let splices = &mut self.scratch.splices;

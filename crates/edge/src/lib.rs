@@ -11,6 +11,7 @@ mod challenged;
 mod config;
 mod context;
 mod counters;
+mod cseq;
 mod decide;
 mod dialog;
 mod divert;

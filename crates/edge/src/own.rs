@@ -7,23 +7,23 @@ use trunkline_sip::{MAGIC_COOKIE, Message};
 
 /// What a request of our own is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum Errand {
     /// OPTIONS to a trunk or peer.
     Qualify,
     /// REGISTER at a trunk.
     Register,
 }
 
-impl Purpose {
+impl Errand {
     fn letter(self) -> u8 {
         match self {
-            Purpose::Qualify => b'q',
-            Purpose::Register => b'r',
+            Errand::Qualify => b'q',
+            Errand::Register => b'r',
         }
     }
 
-    fn of(letter: u8) -> Option<Purpose> {
-        [Purpose::Qualify, Purpose::Register].into_iter().find(|p| p.letter() == letter)
+    fn of(letter: u8) -> Option<Errand> {
+        [Errand::Qualify, Errand::Register].into_iter().find(|p| p.letter() == letter)
     }
 
     /// What nobody else can write.
@@ -40,14 +40,14 @@ impl Purpose {
 }
 
 /// Which request of ours a response answers; `None` when it answers none.
-pub(crate) fn answered(secret: &Secret, m: &Message<'_>) -> Option<(Purpose, u64)> {
+pub(crate) fn answered(secret: &Secret, m: &Message<'_>) -> Option<(Errand, u64)> {
     let via = m.top_via().ok()?;
     let (letter, digits) = via.branch.strip_prefix(MAGIC_COOKIE)?.split_first()?;
-    let purpose = Purpose::of(*letter)?;
+    let errand = Errand::of(*letter)?;
     let hex = |part: &[u8]| u64::from_str_radix(std::str::from_utf8(part).ok()?, 16).ok();
     let (serial, mac) = digits.split_at_checked(16)?;
     let serial = hex(serial)?;
-    (hex(mac)? == purpose.mac(secret, serial)).then_some((purpose, serial))
+    (hex(mac)? == errand.mac(secret, serial)).then_some((errand, serial))
 }
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
     fn an_answer_to_ours_is_known_and_a_forged_one_is_not() {
         let secret = Secret::new([7; 16]);
         let mut branch = Vec::new();
-        Purpose::Register.put_branch(&secret, 42, &mut branch);
+        Errand::Register.put_branch(&secret, 42, &mut branch);
         let of = |branch: &str| {
             let text = format!(
                 "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch={branch}\r\nFrom: <sip:a@h>;tag=1\r\n\
@@ -70,7 +70,7 @@ mod tests {
             answered(&secret, &Message::new(text.as_bytes(), &index))
         };
         let branch = String::from_utf8(branch).unwrap();
-        assert_eq!(of(&branch), Some((Purpose::Register, 42)));
+        assert_eq!(of(&branch), Some((Errand::Register, 42)));
         assert_eq!(of(&branch.replace("bKr", "bKq")), None);
         assert_eq!(of(&branch.replace("2a", "2b")), None);
         for short in ["z9hG4bKr", "z9hG4bKr00", "z9hG4bK", "x", "z9hG4bKr000000000000002a+0000000000000001"] {

@@ -1,18 +1,19 @@
 //! What becomes of a received response, RFC 3261 §16.7.
 
 use trunkline_proxy::{Branch as BranchName, StatelessBranch};
-use trunkline_sip::response::{self, put_number};
+use trunkline_sip::response;
 use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Transport, Via, seconds};
 use trunkline_transaction::{Actions, Class, Slot};
 use trunkline_transport::{Closed, Egress, Io, Sent};
 
 use crate::calls;
 use crate::context::{Cancel, Limit};
+use crate::cseq;
 use crate::edge::Edge;
 use crate::failover::Failure;
 use crate::forward;
 use crate::mail::EdgeMail;
-use crate::own::{self, Purpose};
+use crate::own::{self, Errand};
 
 impl Edge {
     /// A well-formed response.
@@ -21,8 +22,8 @@ impl Edge {
         let Ok(via) = m.top_via() else { return self.counters.garbage.add() };
         let Some(name) = BranchName::decode(via.branch) else {
             return match own::answered(&self.shared.secret, &m) {
-                Some((Purpose::Qualify, serial)) => self.on_qualify_response(io, flow, &m, serial),
-                Some((Purpose::Register, serial)) => self.on_register_response(io, flow, &m, serial),
+                Some((Errand::Qualify, serial)) => self.on_qualify_response(io, flow, &m, serial),
+                Some((Errand::Register, serial)) => self.on_register_response(io, flow, &m, serial),
                 None => self.on_stateless_response(io, &m, &via),
             };
         };
@@ -161,7 +162,8 @@ impl Edge {
             return;
         }
         let mut out = std::mem::take(&mut self.scratch.out);
-        forward::strip_via(m, &mut out);
+        forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out);
+        cseq::lower(&mut out, m.cseq(), context.branches.get(fork).map_or(0, |b| b.cseq_added));
         io.send(&context.back, &out);
         self.pool.replace(&mut context.reply, &out);
         self.scratch.out = out;
@@ -234,12 +236,10 @@ impl Edge {
     fn forward_success(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
         let now = io.now();
         let mut out = std::mem::take(&mut self.scratch.out);
-        forward::strip_via(m, &mut out);
         if let Some(context) = self.contexts.get_mut(slot) {
+            forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out);
             let added = context.branches.get(fork).map_or(0, |b| b.cseq_added);
-            if added > 0 {
-                lower_cseq(&mut out, m.cseq(), added);
-            }
+            cseq::lower(&mut out, m.cseq(), added);
             io.send(&context.back, &out);
             if context.server.is_proceeding() {
                 context.server.on_respond(Class::Success, now);
@@ -277,6 +277,22 @@ impl Edge {
         if let Some(trunk) = &target.trunk {
             self.shared.trunk_failed(trunk, target.trunk_uri);
         }
+        self.go_on(io, slot, after);
+    }
+
+    /// A branch rang, and nobody took the call: 408. Where it rang everything works, so that no other address, flow
+    /// or carrier is tried to ring the same callee again, and nothing counts as down.
+    pub(crate) fn branch_unanswered(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize) {
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let Some(branch) = context.branches.get_mut(fork).filter(|b| b.code == 0) else { return };
+        branch.code = 408;
+        if branch.target.trunk.is_some() {
+            context.responses.close();
+            context.later.clear();
+        }
+        let phone = branch.target.phone;
+        context.flows.retain(|f| phone == 0 || f.target.phone != phone);
+        let after = context.responses.on_final(fork as u8, 408);
         self.go_on(io, slot, after);
     }
 
@@ -329,13 +345,11 @@ impl Edge {
     fn forward_failure(&mut self, io: &mut Io<EdgeMail>, slot: Slot, m: &Message<'_>, code: u16) {
         let now = io.now();
         let mut out = std::mem::take(&mut self.scratch.out);
-        forward::strip_via(m, &mut out);
         let Some(context) = self.contexts.get_mut(slot) else { return };
+        forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out);
         if let Some((fork, _)) = context.responses.best() {
             let added = context.branches.get(usize::from(fork)).map_or(0, |b| b.cseq_added);
-            if added > 0 {
-                lower_cseq(&mut out, m.cseq(), added);
-            }
+            cseq::lower(&mut out, m.cseq(), added);
         }
         if code == 430 {
             // That was about one flow, and there is no other; who called is not to see it (RFC 5626 §11.5).
@@ -420,7 +434,7 @@ impl Edge {
             return self.counters.stray_responses.add();
         };
         let mut out = std::mem::take(&mut self.scratch.out);
-        forward::strip_via(m, &mut out);
+        forward::strip_via(m, transport, &mut self.scratch.splices, &mut out);
         if let Sent::NoWay = io.send(&Egress::to(transport, (ip, port).into()), &out) {
             self.counters.stray_responses.add();
         }
@@ -435,6 +449,11 @@ impl Edge {
         why: Closed,
     ) {
         self.shared.location.connection_lost(connection, io.unix_ms());
+        // Looking at every transaction for each connection a stranger opens and closes would stop a busy shard.
+        if !self.asked.remove(&connection) {
+            return;
+        }
+        self.counters.asked_ended.add();
         let mut waiting: Vec<(Slot, usize)> = Vec::new();
         for slot in self.contexts.slots() {
             let branches = self.contexts.get(slot).map_or(&[][..], |c| &c.branches);
@@ -478,20 +497,6 @@ impl Edge {
 fn leading_number(value: &[u8]) -> Option<u32> {
     let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
     seconds(value.get(..digits)?)
-}
-
-/// Gives a response the CSeq number the caller knows: ours was raised when we answered a trunk's challenge.
-fn lower_cseq(out: &mut Vec<u8>, cseq: u32, added: u8) {
-    let mut index = trunkline_sip::Index::default();
-    if index.parse(out, &Limits::default()).is_err() {
-        return;
-    }
-    let Some(line) = Message::new(out, &index).header_line(HeaderName::CSeq) else { return };
-    let digits = line.value.of(out).iter().take_while(|b| b.is_ascii_digit()).count();
-    let mut number = Vec::with_capacity(10);
-    put_number(u64::from(cseq.saturating_sub(u32::from(added))), &mut number);
-    let start = usize::from(line.value.start);
-    out.splice(start..start + digits, number);
 }
 
 fn replace_status_line(out: &mut Vec<u8>, line: &[u8]) {

@@ -45,7 +45,7 @@ impl Edge {
         if let Cancel::Sent(cancel) = &mut branch.cancel {
             resend_cancel = cancel.on_timer(now).has(Actions::RESEND);
         }
-        let limit = if branch.code == 0 { branch.limit } else { Limit::None };
+        let limit = branch.limit();
         if resend_cancel {
             self.send_cancel(io, slot, i);
         }
@@ -66,24 +66,17 @@ impl Edge {
         }
     }
 
-    /// Timer C: cancel, and if that was done already, give up (RFC 3261 §16.8).
+    /// Timer C: cancel, and if that was done already, give up (RFC 3261 §16.8). The caller need not wait for the
+    /// callee's 487, nor for a phone that is silent.
     fn on_no_answer(&mut self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
         let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) else { return };
         if let Cancel::Sent(_) = branch.cancel {
             branch.client.terminate();
-            return self.branch_failed(io, slot, i, 408);
+        } else {
+            branch.limit = Limit::None;
+            self.cancel_branch(io, slot, i);
         }
-        branch.limit = Limit::None;
-        self.cancel_branch(io, slot, i);
-        let heard = self
-            .contexts
-            .get(slot)
-            .and_then(|c| c.branches.get(i))
-            .is_some_and(|b| matches!(b.cancel, Cancel::Sent(_)));
-        if heard {
-            // The caller need not wait for the callee's 487.
-            self.branch_failed(io, slot, i, 408);
-        }
+        self.branch_unanswered(io, slot, i);
     }
 }
 

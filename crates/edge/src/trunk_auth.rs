@@ -1,11 +1,12 @@
 //! A trunk's challenge is answered with that trunk's credentials, RFC 3261 §22.2, for its own host only.
 
-use trunkline_sip::response::put_number;
-use trunkline_sip::{HeaderName, Limits, Message, Span, Splices};
+use trunkline_proxy::{RouteToken, Secret};
+use trunkline_sip::{Address, HeaderName, Limits, Message, Span, Splices};
 use trunkline_transaction::Slot;
 use trunkline_transport::Io;
 
 use crate::challenged::{Login, credentials_for};
+use crate::cseq;
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
 
@@ -44,7 +45,8 @@ impl Edge {
         let mut done = false;
         if let Some((header, value)) = answered {
             let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
-            Self::rewrite(&sent, header, &value, &name, &mut out);
+            let retry = Retry { header, value: &value, branch: &name, added: branch.cseq_added };
+            retry.write(&sent, &self.shared.secret, &mut out);
             done = true;
         }
         let mut info = branch.target.clone();
@@ -69,26 +71,52 @@ impl Edge {
         (self.scratch.other, self.scratch.out) = (index, out);
         done
     }
+}
 
-    /// The request again: CSeq one higher, another branch, the credentials.
-    fn rewrite(sent: &Message<'_>, name: HeaderName, value: &[u8], branch: &[u8], out: &mut Vec<u8>) {
+/// What changes in a request that is sent again with credentials.
+struct Retry<'a> {
+    header: HeaderName,
+    value: &'a [u8],
+    branch: &'a [u8],
+    /// By how much CSeq was raised before.
+    added: u8,
+}
+
+impl Retry<'_> {
+    /// The request again: CSeq one higher, which our Record-Route remembers for the rest of the dialog, another branch,
+    /// the credentials.
+    fn write(&self, sent: &Message<'_>, secret: &Secret, out: &mut Vec<u8>) {
         let mut splices = Splices::default();
         if let Ok(via) = sent.top_via() {
-            splices.replace(Span::locate(via.branch, sent.bytes), branch);
+            splices.replace(Span::locate(via.branch, sent.bytes), self.branch);
         }
-        if let Some(line) = sent.header_line(HeaderName::CSeq) {
-            let digits = line.value.of(sent.bytes).iter().take_while(|b| b.is_ascii_digit()).count() as u16;
-            let number = Span { start: line.value.start, end: line.value.start + digits };
-            splices.replace_with(number, |text| put_number(u64::from(sent.cseq()) + 1, text));
+        for line in sent.header_lines(HeaderName::RecordRoute) {
+            let Some((value, token)) = mark(line.value.of(sent.bytes), sent, secret) else { break };
+            let token = RouteToken { cseq_added: self.added + 1, ..token };
+            splices.replace_with(Span::locate(value, sent.bytes), |text| {
+                token.put_value(secret, sent.call_id(), sent.from_tag(), text);
+            });
         }
-        let at = sent.index.headers().last().map_or(0, |h| h.line.end);
-        splices.insert_with(at, |text| {
-            text.extend_from_slice(name.name().as_bytes());
+        cseq::raise(sent, 1, &mut splices);
+        let last = sent.index.headers().last();
+        // What answered the challenge of another address of this carrier is of no use to this one.
+        if let Some(spent) = last.filter(|h| self.added > 0 && h.name == self.header) {
+            splices.delete(spent.line);
+        }
+        splices.insert_with(last.map_or(0, |h| h.line.end), |text| {
+            text.extend_from_slice(self.header.name().as_bytes());
             text.extend_from_slice(b": ");
-            text.extend_from_slice(value);
+            text.extend_from_slice(self.value);
             text.extend_from_slice(b"\r\n");
         });
         out.clear();
         splices.apply(sent.bytes, sent.body_span().end, out);
     }
+}
+
+/// The mark of this dialog in a Record-Route of ours.
+fn mark<'a>(record_route: &'a [u8], sent: &Message<'_>, secret: &Secret) -> Option<(&'a [u8], RouteToken)> {
+    let uri = Address::parse(record_route, "Record-Route").ok()?.parsed_uri().ok()?;
+    let value = uri.param(RouteToken::PARAM).flatten()?;
+    Some((value, RouteToken::read(value, secret, sent.call_id(), sent.from_tag())?))
 }

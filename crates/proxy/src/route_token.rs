@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use trunkline_sip::response::put_number;
 use trunkline_sip::{ConnectionId, Transport};
 
 use crate::hex;
@@ -61,14 +62,17 @@ impl FlowToken {
     }
 }
 
-/// The value of our Record-Route's `dlg` parameter: a MAC over Call-ID, the caller's tag and the ways to both
-/// sides; then the ways, where there are any: `MAC`, `MAC.caller`, `MAC.caller.callee`, `MAC..callee`.
+/// The value of our Record-Route's `dlg` parameter: a MAC over Call-ID, the caller's tag and the rest, which is there as
+/// far as it is needed: the ways to both sides, and by how much CSeq was raised. `MAC`, `MAC.caller`,
+/// `MAC.caller.callee`, `MAC..callee`, `MAC...1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct RouteToken {
     /// How to reach the side that began the dialog.
     pub caller: Option<FlowToken>,
     /// How to reach the other side.
     pub callee: Option<FlowToken>,
+    /// How much higher the other side counts what the beginning one sends: a challenge was answered for it.
+    pub cseq_added: u8,
 }
 
 /// Which side sent a request inside the dialog.
@@ -87,18 +91,30 @@ impl RouteToken {
     /// Appends `;dlg=…`. `tag` is the From tag of the request that begins the dialog.
     pub fn put(&self, secret: &Secret, call_id: &[u8], tag: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(b";dlg=");
+        self.put_value(secret, call_id, tag, out);
+    }
+
+    /// Appends the value alone.
+    pub fn put_value(&self, secret: &Secret, call_id: &[u8], tag: &[u8], out: &mut Vec<u8>) {
         let mac_at = out.len();
         out.extend_from_slice(&[b'0'; 16]);
         let flows_at = out.len();
-        if self.caller.is_some() || self.callee.is_some() {
+        let raised = self.cseq_added > 0;
+        if self.caller.is_some() || self.callee.is_some() || raised {
             out.push(b'.');
             if let Some(f) = &self.caller {
                 f.put(out);
             }
         }
-        if let Some(f) = &self.callee {
+        if self.callee.is_some() || raised {
             out.push(b'.');
-            f.put(out);
+            if let Some(f) = &self.callee {
+                f.put(out);
+            }
+        }
+        if raised {
+            out.push(b'.');
+            put_number(u64::from(self.cseq_added), out);
         }
         let mac = secret.dialog_mac(call_id, tag, out.get(flows_at..).unwrap_or_default());
         let mut digits = [0u8; 16];
@@ -108,7 +124,8 @@ impl RouteToken {
         }
     }
 
-    /// Reads and verifies a value; tells which side the request came from. `None`: not a dialog of ours.
+    /// Reads and verifies a value; tells which side the request came from. `None`: not a dialog of ours. A request
+    /// without To tag is in no dialog (RFC 3261 §12.2.2), whatever it has learnt of an earlier one.
     pub fn verify(
         value: &[u8],
         secret: &Secret,
@@ -116,20 +133,28 @@ impl RouteToken {
         from_tag: &[u8],
         to_tag: &[u8],
     ) -> Option<(RouteToken, Side)> {
-        let (mac, flows) = value.split_at_checked(16)?;
+        if to_tag.is_empty() {
+            return None;
+        }
+        let from_caller =
+            RouteToken::read(value, secret, call_id, from_tag).map(|token| (token, Side::Caller));
+        from_caller
+            .or_else(|| RouteToken::read(value, secret, call_id, to_tag).map(|token| (token, Side::Callee)))
+    }
+
+    /// Reads a value of ours; `tag` is that of the side which began the dialog.
+    pub fn read(value: &[u8], secret: &Secret, call_id: &[u8], tag: &[u8]) -> Option<RouteToken> {
+        let (mac, rest) = value.split_at_checked(16)?;
         let mut bytes = [0u8; 8];
         hex::take(mac, &mut bytes)?;
-        let mac = u64::from_be_bytes(bytes);
-        let side = if secret.dialog_mac(call_id, from_tag, flows) == mac {
-            Side::Caller
-        } else if !to_tag.is_empty() && secret.dialog_mac(call_id, to_tag, flows) == mac {
-            Side::Callee
-        } else {
+        if secret.dialog_mac(call_id, tag, rest) != u64::from_be_bytes(bytes) {
             return None;
-        };
-        let mut parts = flows.split(|&b| b == b'.').skip(1);
+        }
+        let mut parts = rest.split(|&b| b == b'.').skip(1);
         let mut flow = || parts.next().filter(|p| !p.is_empty()).and_then(FlowToken::take);
-        Some((RouteToken { caller: flow(), callee: flow() }, side))
+        let (caller, callee) = (flow(), flow());
+        let added = parts.next().and_then(|p| std::str::from_utf8(p).ok()?.parse().ok());
+        Some(RouteToken { caller, callee, cseq_added: added.unwrap_or(0) })
     }
 }
 
@@ -155,9 +180,11 @@ mod tests {
         };
         for token in [
             RouteToken::default(),
-            RouteToken { caller: Some(flow), callee: None },
-            RouteToken { caller: None, callee: Some(v4) },
-            RouteToken { caller: Some(v4), callee: Some(flow) },
+            RouteToken { caller: Some(flow), callee: None, cseq_added: 0 },
+            RouteToken { caller: None, callee: Some(v4), cseq_added: 0 },
+            RouteToken { caller: Some(v4), callee: Some(flow), cseq_added: 0 },
+            RouteToken { caller: None, callee: None, cseq_added: 1 },
+            RouteToken { caller: None, callee: Some(v4), cseq_added: 12 },
         ] {
             let mut text = b"<sip:x;lr".to_vec();
             token.put(&secret, b"call", b"a", &mut text);
@@ -165,6 +192,7 @@ mod tests {
             assert_eq!(RouteToken::verify(value, &secret, b"call", b"a", b"b"), Some((token, Side::Caller)));
             assert_eq!(RouteToken::verify(value, &secret, b"call", b"b", b"a"), Some((token, Side::Callee)));
             assert_eq!(RouteToken::verify(value, &secret, b"other", b"a", b"b"), None);
+            assert_eq!(RouteToken::verify(value, &secret, b"call", b"a", b""), None, "no To tag, no dialog");
             assert_eq!(RouteToken::verify(value, &Secret::new([8; 16]), b"call", b"a", b"b"), None);
             let mut forged = value.to_vec();
             forged.extend_from_slice(b".00");

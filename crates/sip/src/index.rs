@@ -296,6 +296,11 @@ impl Index {
         &self.headers
     }
 
+    /// Where the first line ends, its line end included.
+    pub fn start_line_end(&self) -> u16 {
+        self.headers_start
+    }
+
     /// The first line.
     pub fn start_line(&self) -> StartLine {
         self.start_line

@@ -2,12 +2,12 @@
 
 use crate::index::Span;
 
-/// One edit: at `at` leave out `delete` bytes and put in `insert` (a stretch of the arena).
+/// One edit: at `at` leave out `delete` bytes and put in a stretch of the arena, which may hold more than a message.
 #[derive(Clone, Copy, Debug)]
 struct Edit {
     at: u16,
     delete: u16,
-    insert: Span,
+    insert: (u32, u32),
 }
 
 /// A list of edits to one message. Used again and again, it stops allocating.
@@ -15,7 +15,6 @@ struct Edit {
 pub struct Splices {
     edits: Vec<Edit>,
     arena: Vec<u8>,
-    open: u16,
 }
 
 impl Splices {
@@ -27,8 +26,7 @@ impl Splices {
 
     /// Leaves out a stretch.
     pub fn delete(&mut self, span: Span) {
-        let insert = Span::default();
-        self.push(Edit { at: span.start, delete: span.end.saturating_sub(span.start), insert });
+        self.push(Edit { at: span.start, delete: span.end.saturating_sub(span.start), insert: (0, 0) });
     }
 
     /// Puts text in before byte `at`. Several at one place come out in the order of their calls.
@@ -48,9 +46,9 @@ impl Splices {
 
     /// Puts what `write` appends in the place of a stretch.
     pub fn replace_with(&mut self, span: Span, write: impl FnOnce(&mut Vec<u8>)) {
-        self.open = self.arena.len() as u16;
+        let start = self.arena.len() as u32;
         write(&mut self.arena);
-        let insert = Span { start: self.open, end: self.arena.len() as u16 };
+        let insert = (start, self.arena.len() as u32);
         self.push(Edit { at: span.start, delete: span.end.saturating_sub(span.start), insert });
     }
 
@@ -60,7 +58,8 @@ impl Splices {
         self.edits.insert(place, edit);
     }
 
-    /// Appends `bytes[..end]` with the edits to `out`. Overlapping deletions delete their union.
+    /// Appends `bytes[..end]` with the edits to `out`. Overlapping deletions delete their union, and what was to be put
+    /// inside one.
     pub fn apply(&self, bytes: &[u8], end: u16, out: &mut Vec<u8>) {
         let end = usize::from(end).min(bytes.len());
         out.reserve(end + self.arena.len());
@@ -70,7 +69,10 @@ impl Splices {
             if let Some(kept) = bytes.get(at..start) {
                 out.extend_from_slice(kept);
             }
-            out.extend_from_slice(e.insert.of(&self.arena));
+            if start >= at {
+                let (from, to) = (e.insert.0 as usize, e.insert.1 as usize);
+                out.extend_from_slice(self.arena.get(from..to).unwrap_or_default());
+            }
             at = at.max(start + usize::from(e.delete)).min(end);
         }
         out.extend_from_slice(bytes.get(at..end).unwrap_or_default());
@@ -99,5 +101,28 @@ mod tests {
         out.clear();
         s.apply(b"0123456789", 5, &mut out);
         assert_eq!(out, b"01<+23I");
+    }
+
+    #[test]
+    fn more_may_be_put_in_than_a_message_holds() {
+        let mut s = Splices::default();
+        let much = vec![b'x'; 60_000];
+        s.insert(1, &much);
+        s.insert(2, &much);
+        s.insert(3, b"end");
+        let mut out = Vec::new();
+        s.apply(b"0123", 4, &mut out);
+        assert_eq!(out, [b"0", &much[..], b"1", &much, b"2end3"].concat());
+    }
+
+    #[test]
+    fn nothing_is_put_inside_what_is_left_out() {
+        let mut s = Splices::default();
+        s.delete(Span { start: 2, end: 6 });
+        s.replace(Span { start: 5, end: 6 }, b"X");
+        s.insert(6, b"+");
+        let mut out = Vec::new();
+        s.apply(b"0123456789", 10, &mut out);
+        assert_eq!(out, b"01+6789");
     }
 }

@@ -285,7 +285,8 @@ impl<M> Io<M> {
             return None;
         }
         self.serial += 1;
-        let serial = self.serial & 0x7ff_ffff;
+        // 0 is no connection.
+        let serial = (self.serial & 0x7ff_ffff).max(1);
         let opened = if accepted { 0 } else { ConnectionId::OPENED };
         let id = ConnectionId((self.shard as u64) << 48 | opened | serial << PLACE_BITS | place as u64);
         let local = wire.socket().and_then(|s| s.local_addr().ok()).unwrap_or(local);

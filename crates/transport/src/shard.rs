@@ -187,7 +187,7 @@ impl<M: Send> Shard<M> {
             per_address: HashMap::default(),
             dirty: Vec::new(),
             ended: Vec::new(),
-            serial: 0,
+            serial: first_serial(),
             limits,
             mailboxes: None,
             dialer: None,
@@ -378,6 +378,12 @@ impl<M: Send> Shard<M> {
     }
 }
 
+/// Where the numbers of connections begin. Route marks name connections and outlive the process: what an earlier one
+/// called by a number must not be somebody else's now.
+fn first_serial() -> u64 {
+    unix_ms()
+}
+
 pub(crate) fn count_in(counters: &[AtomicU64; 5], transport: Transport) {
     if let Some(c) = counters.get(transport as usize) {
         count(c);
@@ -410,4 +416,19 @@ fn is_free(transport: Transport, address: SocketAddr) -> io::Result<()> {
     // Connections of an earlier run may still be winding down; a listener is what counts.
     s.set_reuse_address(transport != Transport::Udp)?;
     s.bind(&address.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_not_numbered_anew_by_the_next_process() {
+        let serial = || Shard::<()>::bind(0, &[], StreamLimits::default(), false).unwrap().io.serial;
+        let first = serial();
+        while unix_ms() <= first {
+            std::thread::yield_now();
+        }
+        assert!(serial() > first);
+    }
 }

@@ -30,12 +30,12 @@ struct Carried {
     flow: Flow,
     start: u32,
     end: u32,
-    purpose: Purpose,
+    order: Order,
 }
 
 /// What is to be done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum Order {
     /// Serve it.
     Serve,
     /// Serve it if you know its transaction, else give it back.
@@ -43,21 +43,21 @@ pub(crate) enum Purpose {
 }
 
 impl Batch {
-    pub(crate) fn push(&mut self, flow: &Flow, bytes: &[u8], purpose: Purpose) {
+    pub(crate) fn push(&mut self, flow: &Flow, bytes: &[u8], order: Order) {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(bytes);
         let end = self.bytes.len() as u32;
-        self.messages.push(Carried { flow: *flow, start, end, purpose });
+        self.messages.push(Carried { flow: *flow, start, end, order });
     }
 
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
 
-    pub(crate) fn messages(&self) -> impl Iterator<Item = (Flow, &[u8], Purpose)> {
+    pub(crate) fn messages(&self) -> impl Iterator<Item = (Flow, &[u8], Order)> {
         self.messages.iter().map(|c| {
             let bytes = self.bytes.get(c.start as usize..c.end as usize).unwrap_or_default();
-            (c.flow, bytes, c.purpose)
+            (c.flow, bytes, c.order)
         })
     }
 
@@ -157,9 +157,9 @@ impl Outbox {
         to: usize,
         flow: &Flow,
         bytes: &[u8],
-        purpose: Purpose,
+        order: Order,
     ) -> bool {
-        self.put(io, neighbours, to, MOST_REQUESTS, (flow, bytes, purpose))
+        self.put(io, neighbours, to, MOST_REQUESTS, (flow, bytes, order))
     }
 
     /// The same for a response, or for a request that its shard did not know.
@@ -171,7 +171,7 @@ impl Outbox {
         flow: &Flow,
         bytes: &[u8],
     ) -> bool {
-        self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, Purpose::Serve))
+        self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, Order::Serve))
     }
 
     fn put(
@@ -180,7 +180,7 @@ impl Outbox {
         neighbours: &Neighbours,
         to: usize,
         most: usize,
-        (flow, bytes, purpose): (&Flow, &[u8], Purpose),
+        (flow, bytes, order): (&Flow, &[u8], Order),
     ) -> bool {
         let Some(batch) = self.to.get_mut(to) else { return false };
         if neighbours.waiting(to) + batch.len() >= most {
@@ -191,7 +191,7 @@ impl Outbox {
         {
             *batch = spare;
         }
-        batch.push(flow, bytes, purpose);
+        batch.push(flow, bytes, order);
         self.filled = true;
         if batch.bytes.len() >= LARGE {
             self.post(io, neighbours);
@@ -229,16 +229,16 @@ mod tests {
             connection: ConnectionId::NONE,
         };
         let mut batch = Batch::default();
-        batch.push(&flow, b"one", Purpose::Serve);
-        batch.push(&flow, b"", Purpose::Serve);
-        batch.push(&flow, b"three", Purpose::ServeIfKnown);
+        batch.push(&flow, b"one", Order::Serve);
+        batch.push(&flow, b"", Order::Serve);
+        batch.push(&flow, b"three", Order::ServeIfKnown);
         let all: Vec<_> = batch.messages().map(|(_, b, p)| (b.to_vec(), p)).collect();
         assert_eq!(
             all,
             [
-                (b"one".to_vec(), Purpose::Serve),
-                (b"".to_vec(), Purpose::Serve),
-                (b"three".to_vec(), Purpose::ServeIfKnown)
+                (b"one".to_vec(), Order::Serve),
+                (b"".to_vec(), Order::Serve),
+                (b"three".to_vec(), Order::ServeIfKnown)
             ]
         );
         let neighbours = Neighbours::new(2);

@@ -30,7 +30,7 @@ use crate::inbound::read_again;
 use crate::mail::EdgeMail;
 pub use batch::Batch;
 pub(crate) use batch::Neighbours;
-use batch::{Outbox, Purpose};
+use batch::{Order, Outbox};
 pub use sources::HandoverConfig;
 use sources::{Change, Phase, Second, Source, Sources, keeper};
 
@@ -119,7 +119,7 @@ impl Edge {
         let Some(phase) = phase else { return false };
         if let Some(round) = self.handover.round.as_mut().filter(|r| r.source == Source::of(flow)) {
             if round.held.len() < MOST_HELD {
-                round.held.push(flow, m.bytes, Purpose::Serve);
+                round.held.push(flow, m.bytes, Order::Serve);
             } else {
                 self.counters.handover_dropped.add();
             }
@@ -130,12 +130,12 @@ impl Edge {
         if to == usize::from(self.shard) || self.is_known(m, method) {
             return false;
         }
-        let purpose = match phase {
-            Phase::Spread => Purpose::Serve,
-            Phase::Returning => Purpose::ServeIfKnown,
+        let order = match phase {
+            Phase::Spread => Order::Serve,
+            Phase::Returning => Order::ServeIfKnown,
         };
         let neighbours = &self.shared.neighbours;
-        if self.handover.outbox.put_request(io, neighbours, to, flow, m.bytes, purpose) {
+        if self.handover.outbox.put_request(io, neighbours, to, flow, m.bytes, order) {
             self.counters.handed_over.add();
             return true;
         }
@@ -172,10 +172,10 @@ impl Edge {
 
     /// Other shards' messages.
     pub(crate) fn on_batch_mail(&mut self, io: &mut Io<EdgeMail>, from: u8, batch: Batch) {
-        for (flow, bytes, purpose) in batch.messages() {
-            let came = match purpose {
-                Purpose::Serve => Came::ToStay,
-                Purpose::ServeIfKnown => Came::Asked(usize::from(from)),
+        for (flow, bytes, order) in batch.messages() {
+            let came = match order {
+                Order::Serve => Came::ToStay,
+                Order::ServeIfKnown => Came::Asked(usize::from(from)),
             };
             self.receive(io, &flow, bytes, came);
         }

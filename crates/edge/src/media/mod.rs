@@ -45,7 +45,7 @@ enum Waiting {
 
 /// What becomes of rtpengine's answer.
 #[derive(Clone, Debug)]
-enum Purpose {
+enum Awaited {
     Offer(CallName),
     Turned(CallName, Turned),
     Response,
@@ -55,7 +55,7 @@ enum Purpose {
 #[derive(Debug)]
 struct Parked {
     what: Waiting,
-    purpose: Purpose,
+    awaited: Awaited,
     flow: Flow,
     bytes: Box<[u8]>,
     /// Answers still to come.
@@ -93,7 +93,7 @@ impl Edge {
     fn park(
         &mut self,
         what: Waiting,
-        purpose: Purpose,
+        awaited: Awaited,
         flow: &Flow,
         bytes: &[u8],
         commands: impl IntoIterator<Item = (Party, Command)>,
@@ -107,7 +107,7 @@ impl Edge {
             match relayed.ask(command, ticket) {
                 Ok(()) => left += 1,
                 Err(error) => {
-                    if let Purpose::Offer(name) = &purpose {
+                    if let Awaited::Offer(name) = &awaited {
                         relayed.set_offered(name, party, Err(error.status()));
                     }
                     failed = Some(error);
@@ -118,7 +118,7 @@ impl Edge {
             return Err(error);
         }
         self.desk.by_message.insert(what, number);
-        self.desk.parked.insert(number, Parked { what, purpose, flow: *flow, bytes: bytes.into(), left });
+        self.desk.parked.insert(number, Parked { what, awaited, flow: *flow, bytes: bytes.into(), left });
         Ok(())
     }
 
@@ -137,27 +137,27 @@ impl Edge {
         if let Err(error) = &outcome {
             tracing::warn!(%error, "a call's media cannot be relayed");
         }
-        if let (Some(relayed), false) = (&self.shared.media, matches!(parked.purpose, Purpose::Response)) {
+        if let (Some(relayed), false) = (&self.shared.media, matches!(parked.awaited, Awaited::Response)) {
             let body: Body = match &outcome {
                 Ok(sdp) => Ok(Arc::from(sdp.as_slice())),
                 Err(error) => Err(error.status()),
             };
-            match &parked.purpose {
-                Purpose::Offer(name) => {
+            match &parked.awaited {
+                Awaited::Offer(name) => {
                     let party = relayed::PARTIES[(ticket & 1) as usize];
                     relayed.set_offered(name, party, body);
                 }
-                Purpose::Turned(name, turned) => relayed.set_turned(name, *turned, body),
-                Purpose::Response => {}
+                Awaited::Turned(name, turned) => relayed.set_turned(name, *turned, body),
+                Awaited::Response => {}
             }
         }
         if !over {
             return;
         }
         let Some(parked) = self.desk.take(number) else { return };
-        match parked.purpose {
-            Purpose::Offer(_) | Purpose::Turned(..) => self.take_message(io, &parked.flow, &parked.bytes),
-            Purpose::Response => self.take_response(io, &parked.flow, &parked.bytes, outcome.ok()),
+        match parked.awaited {
+            Awaited::Offer(_) | Awaited::Turned(..) => self.take_message(io, &parked.flow, &parked.bytes),
+            Awaited::Response => self.take_response(io, &parked.flow, &parked.bytes, outcome.ok()),
         }
     }
 }

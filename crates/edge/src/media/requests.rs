@@ -7,7 +7,7 @@ use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Io};
 
 use super::relayed::{Offer, PARTIES, Turn, place};
-use super::{Body, ByParty, CallName, Leg, Purpose, Turned, Waiting};
+use super::{Awaited, Body, ByParty, CallName, Leg, Turned, Waiting};
 use crate::divert::Fallback;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
@@ -94,8 +94,8 @@ impl Edge {
                 Err(error) => return Offered::Refuse(error.status()),
                 Ok(Offer::Have(bodies)) => bodies,
                 Ok(Offer::Ask(commands)) => {
-                    let purpose = Purpose::Offer(name.clone());
-                    return match self.park(Waiting::Request(key), purpose, inbound.flow, m.bytes, commands) {
+                    let awaited = Awaited::Offer(name.clone());
+                    return match self.park(Waiting::Request(key), awaited, inbound.flow, m.bytes, commands) {
                         Ok(()) => {
                             self.say_trying(io, inbound);
                             Offered::Parked
@@ -178,9 +178,9 @@ impl Edge {
             Turn::AsItIs => Ok((None, leg())),
             Turn::Have(body) => Ok((Some(body), leg())),
             Turn::Ask(command) => {
-                let purpose = Purpose::Turned(name.clone(), turned);
+                let awaited = Awaited::Turned(name.clone(), turned);
                 let commands = [(Party::Web, command)];
-                match self.park(Waiting::Request(key), purpose, inbound.flow, m.bytes, commands) {
+                match self.park(Waiting::Request(key), awaited, inbound.flow, m.bytes, commands) {
                     Ok(()) => Err(()),
                     Err(error) => Ok((Some(Err(error.status())), leg())),
                 }
@@ -197,7 +197,7 @@ impl Edge {
     pub(crate) fn cancel_parked(&mut self, io: &mut Io<EdgeMail>, key: TransactionKey) -> bool {
         let Some(number) = self.desk.by_message.get(&Waiting::Request(key)).copied() else { return false };
         let Some(parked) = self.desk.take(number) else { return false };
-        if let (Purpose::Offer(name), Some(relayed)) = (&parked.purpose, &self.shared.media) {
+        if let (Awaited::Offer(name), Some(relayed)) = (&parked.awaited, &self.shared.media) {
             relayed.end(name, false);
         }
         read_again(&parked.flow, &parked.bytes, |inbound| {

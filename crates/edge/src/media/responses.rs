@@ -6,7 +6,7 @@ use trunkline_transaction::Slot;
 use trunkline_transport::Io;
 
 use super::body::with_body;
-use super::{Purpose, Waiting};
+use super::{Awaited, Waiting};
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
 
@@ -41,7 +41,7 @@ impl Edge {
         let callee = leg.first.then(|| Party::of_transport(branch.egress.transport.is_websocket()));
         let command = relayed.on_response(&leg.name, leg.responder, callee, method, m, io.unix_ms());
         let Some(command) = command else { return false };
-        match self.park(what, Purpose::Response, flow, m.bytes, [(Party::Web, command)]) {
+        match self.park(what, Awaited::Response, flow, m.bytes, [(Party::Web, command)]) {
             Ok(()) => true,
             Err(error) => {
                 // It goes on with its own SDP: whom that does not suit will end the call.

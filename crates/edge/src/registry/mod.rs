@@ -8,9 +8,10 @@ mod request;
 mod state;
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use trunkline_model::{Ref, Tables};
-use trunkline_sip::{Flow, Message};
+use trunkline_sip::{ConnectionId, Flow, Message};
 use trunkline_transaction::timers::Now;
 use trunkline_transport::{Egress, Io, Mail, Sent};
 
@@ -58,6 +59,30 @@ struct Entry {
     serial: u64,
     sent: Vec<u8>,
     way: Option<(Egress, Spare)>,
+    contact: Told,
+    /// The connection the last REGISTER went over.
+    connection: ConnectionId,
+}
+
+/// Where a carrier was told to send calls.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    /// In the REGISTER under way.
+    asked: Option<SocketAddr>,
+    /// In the last one that was granted.
+    granted: Option<SocketAddr>,
+    /// It has been mended since the registration was last due.
+    mended: bool,
+}
+
+impl Told {
+    /// The carrier took the Contact. `now`: what it says is our address. `true`: it has to be told, which it is once,
+    /// as some NATs have another address for every packet.
+    fn granted(&mut self, now: SocketAddr) -> bool {
+        self.granted = self.asked;
+        self.mended = !self.mended && self.granted != Some(now);
+        self.mended
+    }
 }
 
 impl Registry {
@@ -141,6 +166,8 @@ impl Registry {
                 serial: 0,
                 sent: Vec::new(),
                 way: None,
+                contact: Told::default(),
+                connection: ConnectionId::NONE,
             });
         }
     }
@@ -197,16 +224,36 @@ impl Edge {
         if let Some(entry) = registry.entries.iter_mut().find(|e| e.serial == serial)
             && let Some((egress, _)) = &entry.way
         {
-            let response = request::read(m, self.shared.addresses.advertised(egress));
+            let addresses = &self.shared.addresses;
+            let us = entry.contact.asked.unwrap_or_else(|| addresses.advertised(egress));
+            let response = request::read(m, us);
             let next = entry.registration.on_response(&response, io.now());
+            if let Some(seen) = request::seen(m).filter(|_| next != Next::Wait) {
+                addresses.learn(egress, seen);
+            }
             if next == Next::Rest {
+                let granted = (200..300).contains(&response.status);
+                let amiss = granted && entry.contact.granted(addresses.advertised(egress));
                 let reason = String::from_utf8_lossy(m.reason()).into_owned();
                 self.tell(io, entry, response.status, reason);
+                if amiss {
+                    entry.registration.refresh(io.now());
+                }
             }
             self.registration_step(io, entry, &mut registry.serial, next, Some(m));
         }
         registry.next = io.now();
         self.registry = registry;
+    }
+
+    /// A connection ended. A carrier that sends us calls over it has no other way, where a NAT lets nobody in.
+    pub(crate) fn trunk_connection_ended(&mut self, now: Now, connection: ConnectionId) {
+        let on_it = |e: &&mut Entry| e.connection == connection && connection != ConnectionId::NONE;
+        for entry in self.registry.entries.iter_mut().filter(on_it) {
+            entry.connection = ConnectionId::NONE;
+            entry.registration.flow_ended(now);
+            self.registry.next = now;
+        }
     }
 
     fn registration_step(
@@ -270,9 +317,14 @@ impl Edge {
         *serial += 1;
         entry.serial = *serial;
         entry.cseq += 1;
+        let us = self.shared.addresses.advertised(egress);
+        entry.contact.asked = Some(us);
         let asked = Asked {
             place: &entry.place,
             egress,
+            us,
+            // One that leads nowhere any more would ring beside it until it ends by itself.
+            gone: entry.contact.granted.filter(|before| *before != us),
             serial: entry.serial,
             call_id: &entry.call_id,
             cseq: entry.cseq,
@@ -282,7 +334,10 @@ impl Edge {
         };
         request::write(&asked, &self.shared, &mut entry.sent);
         match io.send(egress, &entry.sent) {
-            Sent::Via(_) => entry.registration.sent(egress.transport.is_reliable(), now),
+            Sent::Via(connection) => {
+                entry.connection = connection;
+                entry.registration.sent(egress.transport.is_reliable(), now);
+            }
             Sent::NoWay => {
                 entry.registration.not_sent(None, now);
                 self.tell(io, entry, 0, "no connection can be made".into());

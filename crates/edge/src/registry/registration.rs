@@ -8,6 +8,8 @@ const EXPIRES: u32 = 600;
 /// After a failure it is tried again so much later, and twice that after the next.
 const FIRST_PAUSE: Now = 15_000;
 const LONGEST_PAUSE: Now = 600_000;
+/// A registration whose connection has ended is made again after this.
+const SHORT_PAUSE: Now = 500;
 /// A REGISTER sent again with credentials, at most: once for a nonce, once for a fresher one.
 const MOST_CHALLENGES: u8 = 2;
 /// Requests that follow each other at once (423, 420), at most, before it counts as a failure.
@@ -67,6 +69,10 @@ pub(crate) struct Registration {
     /// The registration is being ended.
     leaving: bool,
     until: Option<Now>,
+    /// When it was last granted.
+    since: Now,
+    /// Its last connection did not last.
+    short_lived: bool,
     failures: u32,
     challenges: u8,
     repairs: u8,
@@ -81,6 +87,8 @@ impl Registration {
             bulk,
             leaving: false,
             until: None,
+            since: 0,
+            short_lived: false,
             failures: 0,
             challenges: 0,
             repairs: 0,
@@ -125,6 +133,23 @@ impl Registration {
         self.leaving = true;
         self.expires = 0;
         self.phase = if self.is_registered(now) { Phase::Pause(now) } else { Phase::Over };
+    }
+
+    /// The connection it went over has ended: calls that come by it want a new one. Carriers that close it after every
+    /// answer are not asked all the time.
+    pub(crate) fn flow_ended(&mut self, now: Now) {
+        match self.phase {
+            Phase::Asking(_) => self.fail(now, None),
+            Phase::Pause(due) if self.is_registered(now) && !self.leaving => {
+                if now.saturating_sub(self.since) >= FIRST_PAUSE {
+                    self.short_lived = false;
+                }
+                let pause = if self.short_lived { FIRST_PAUSE } else { SHORT_PAUSE };
+                self.short_lived = true;
+                self.phase = Phase::Pause(due.min(now + pause));
+            }
+            Phase::Pause(_) | Phase::Over => {}
+        }
     }
 
     /// Its time has come.
@@ -180,6 +205,7 @@ impl Registration {
                 }
                 let granted = Now::from(granted) * 1000;
                 self.until = Some(now + granted);
+                self.since = now;
                 self.failures = 0;
                 // Time for an answer that takes its 32 seconds, where there is that much.
                 let margin = (granted / 4).clamp(granted.min(10_000) / 2, 60_000);
@@ -332,6 +358,26 @@ mod tests {
         assert_eq!(r.due(), Some(now + 3_600_000));
         r.refresh(now);
         assert_eq!(r.due(), Some(now), "an operator's change is tried at once");
+    }
+
+    #[test]
+    fn a_connection_that_ends_is_made_again_but_not_all_the_time() {
+        let mut r = Registration::new(false, 0);
+        ask(&mut r, 0);
+        granted(&mut r, 600, 1);
+        r.flow_ended(60_000);
+        assert_eq!(r.due(), Some(60_500));
+        ask(&mut r, 60_500);
+        granted(&mut r, 600, 60_600);
+        r.flow_ended(60_601);
+        assert_eq!(r.due(), Some(75_601));
+        ask(&mut r, 75_601);
+        granted(&mut r, 600, 75_602);
+        r.flow_ended(95_602);
+        assert_eq!(r.due(), Some(96_102), "that one has lasted");
+        ask(&mut r, 96_102);
+        r.flow_ended(96_103);
+        assert_eq!(r.due(), Some(111_103), "a REGISTER that was under way has failed");
     }
 
     #[test]

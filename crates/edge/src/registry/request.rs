@@ -1,14 +1,15 @@
 //! The REGISTER we send, RFC 3261 §10.2, and what its answer says.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 
 use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, HeaderName, Message, Transport, Uri, seconds};
+use trunkline_sip::{Address, HeaderName, Message, Transport, Uri, parse_ip, seconds};
 use trunkline_transport::Egress;
 
 use crate::address::{put_address, put_transport};
 use crate::challenged::is_stale;
-use crate::own::Purpose;
+use crate::own::Errand;
 use crate::registry::registration::Response;
 use crate::shared::Shared;
 
@@ -26,6 +27,10 @@ pub(crate) struct Place {
 pub(crate) struct Asked<'a> {
     pub place: &'a Place,
     pub egress: &'a Egress,
+    /// The address in our Contact.
+    pub us: SocketAddr,
+    /// That of an earlier Contact of ours, which is taken back.
+    pub gone: Option<SocketAddr>,
     pub serial: u64,
     pub call_id: &'a str,
     pub cseq: u32,
@@ -63,23 +68,32 @@ impl Place {
 
 /// Writes it. The Contact has no user: the carrier puts the called number there (RFC 6140 §7.1), or says it in To.
 pub(crate) fn write(asked: &Asked<'_>, shared: &Shared, out: &mut Vec<u8>) {
-    let us = shared.addresses.advertised(asked.egress);
-    let mac = Purpose::Register.mac(&shared.secret, asked.serial);
+    let us = asked.us;
+    let mac = Errand::Register.mac(&shared.secret, asked.serial);
     out.clear();
     out.extend_from_slice(b"REGISTER ");
     asked.place.put_registrar(out);
     let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", asked.egress.transport.via_name());
     put_address(us, out);
     out.extend_from_slice(b";branch=");
-    Purpose::Register.put_branch(&shared.secret, asked.serial, out);
+    Errand::Register.put_branch(&shared.secret, asked.serial, out);
     out.extend_from_slice(b";rport\r\nMax-Forwards: 70\r\nFrom: ");
     asked.place.put_aor(out);
     let _ = write!(out, ";tag={mac:x}\r\nTo: ");
     asked.place.put_aor(out);
-    let _ = write!(out, "\r\nCall-ID: {}\r\nCSeq: {} REGISTER\r\nContact: <sip:", asked.call_id, asked.cseq);
-    put_address(us, out);
-    put_transport(asked.egress.transport, out);
-    out.extend_from_slice(if asked.bulk { b";bnc>\r\n" } else { b">\r\n" });
+    let _ = write!(out, "\r\nCall-ID: {}\r\nCSeq: {} REGISTER\r\n", asked.call_id, asked.cseq);
+    let mut put_contact = |at: SocketAddr, more: &[u8]| {
+        out.extend_from_slice(b"Contact: <sip:");
+        put_address(at, out);
+        put_transport(asked.egress.transport, out);
+        out.extend_from_slice(if asked.bulk { b";bnc>" } else { b">" });
+        out.extend_from_slice(more);
+        out.extend_from_slice(b"\r\n");
+    };
+    put_contact(us, b"");
+    if let Some(gone) = asked.gone {
+        put_contact(gone, b";expires=0");
+    }
     if asked.bulk {
         out.extend_from_slice(b"Require: gin\r\nProxy-Require: gin\r\n");
     }
@@ -94,8 +108,19 @@ pub(crate) fn write(asked: &Asked<'_>, shared: &Shared, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
 }
 
+/// Under which address our REGISTER arrived, as its answer says (RFC 3581 §4).
+pub(crate) fn seen(m: &Message<'_>) -> Option<SocketAddr> {
+    let via = m.top_via().ok()?;
+    let received = via.received.and_then(parse_ip);
+    let port = via.rport.flatten();
+    if received.is_none() && port.is_none() {
+        return None;
+    }
+    Some(SocketAddr::new(received.or_else(|| parse_ip(via.host))?, port.or(via.port)?))
+}
+
 /// Reads an answer. `us`: the address our Contact names.
-pub(crate) fn read(m: &Message<'_>, us: std::net::SocketAddr) -> Response {
+pub(crate) fn read(m: &Message<'_>, us: SocketAddr) -> Response {
     let ours = |uri: &Uri<'_>| uri.ip() == Some(us.ip()) && uri.port.unwrap_or(5060) == us.port();
     let own_contact = m.list(HeaderName::Contact).flatten().find_map(|element| {
         let contact = Address::parse(element, "Contact").ok()?;

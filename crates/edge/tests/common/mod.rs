@@ -291,6 +291,13 @@ impl Phones {
         assert!(Self::receive_of(&self.caller, &call, "SIP/2.0").starts_with("SIP/2.0 200"));
     }
 
+    /// ACK to a failure of this INVITE, RFC 3261 §17.1.1.3.
+    pub fn acknowledge(&self, invite: &str, failure: &str) {
+        let to = format!("To: {}\r\n", Self::header(failure, "To"));
+        let ack = invite.replacen("INVITE sip:", "ACK sip:", 1).replacen("1 INVITE", "1 ACK", 1);
+        self.send(&ack.replacen("To: <sip:1002@sip.local>\r\n", &to, 1));
+    }
+
     /// Cancels a call that rings, and acknowledges its end.
     pub fn cancel(&self, invite: &str, arrived: &str) {
         let call = Self::header(invite, "Call-ID");
