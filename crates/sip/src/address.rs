@@ -1,7 +1,6 @@
 //! `name-addr` and `addr-spec`: From, To, Contact, Route, Record-Route and their like, RFC 3261 §20.10, §25.1.
 
-use memchr::memchr;
-
+use crate::class::find;
 use crate::error::ParseError;
 use crate::lex::{Params, is_space, is_token, quoted_len, trim, trim_end};
 use crate::uri::Uri;
@@ -31,9 +30,10 @@ impl<'a> Address<'a> {
             None => return Err(bad),
         };
         let rest = text.get(after_name..).unwrap_or_default();
-        let address = match memchr(b'<', rest) {
-            // A `<` behind the `;` of an addr-spec belongs to a parameter.
-            Some(open) if after_name > 0 || memchr(b';', rest).is_none_or(|s| s > open) => {
+        // A `<` behind the `;` of an addr-spec belongs to a parameter.
+        let first = rest.iter().position(|b| matches!(b, b'<' | b';'));
+        let address = match first.map(|i| (i, rest.get(i))) {
+            Some((open, Some(b'<'))) => {
                 let display = trim(text.get(..after_name + open).unwrap_or_default());
                 let between = rest.get(..open).unwrap_or_default();
                 let plain = |b: u8| is_space(b) || is_token(b) || b >= 0x80;
@@ -43,13 +43,13 @@ impl<'a> Address<'a> {
                     return Err(bad);
                 }
                 let inner = rest.get(open + 1..).unwrap_or_default();
-                let close = memchr(b'>', inner).ok_or(bad)?;
+                let close = find(b'>', inner).ok_or(bad)?;
                 let params = trim(inner.get(close + 1..).unwrap_or_default());
                 Address { display, uri: inner.get(..close).unwrap_or_default(), params }
             }
             _ if after_name > 0 => return Err(bad),
             _ => {
-                let end = memchr(b';', rest).unwrap_or(rest.len());
+                let end = first.unwrap_or(rest.len());
                 let uri = trim_end(rest.get(..end).unwrap_or_default());
                 if uri.iter().any(|b| matches!(b, b',' | b'?')) {
                     return Err(bad);

@@ -7,8 +7,9 @@
 use memchr::memchr;
 
 use crate::address::Address;
+use crate::class::{TOKEN, find, leading};
 use crate::error::ParseError;
-use crate::lex::{is_space, is_token, number, trim};
+use crate::lex::{is_space, number, trim};
 use crate::method::Method;
 use crate::name::HeaderName;
 
@@ -83,6 +84,8 @@ impl Default for Limits {
 }
 
 const NONE: u8 = u8::MAX;
+// A bit each in `repeated`.
+const _: () = assert!(HeaderName::COUNT <= 64);
 
 /// Where everything stands in one message.
 #[derive(Clone, Debug)]
@@ -91,6 +94,8 @@ pub struct Index {
     pub(crate) headers: Vec<Header>,
     /// For each known name the number of its first line.
     first: [u8; HeaderName::COUNT],
+    /// The names that stand on more than one line, a bit each.
+    repeated: u64,
     /// End of the start line, its line end included.
     pub(crate) headers_start: u16,
     pub(crate) body: Span,
@@ -107,6 +112,7 @@ impl Default for Index {
             start_line: StartLine::Response { code: 0, reason: Span::default() },
             headers: Vec::new(),
             first: [NONE; HeaderName::COUNT],
+            repeated: 0,
             headers_start: 0,
             body: Span::default(),
             cseq: 0,
@@ -126,7 +132,7 @@ impl Index {
     /// after Content-Length are ignored.
     pub fn parse(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), ParseError> {
         self.headers.clear();
-        self.first = [NONE; HeaderName::COUNT];
+        (self.first, self.repeated) = ([NONE; HeaderName::COUNT], 0);
         self.body = Span::default();
         self.headers_start = 0;
         (self.from_tag, self.to_tag) = (Span::default(), Span::default());
@@ -165,17 +171,16 @@ impl Index {
             self.start_line = StartLine::Response { code: code as u16, reason: span(reason) };
             return Ok(());
         }
-        let space = memchr(b' ', line).ok_or(ParseError::StartLine)?;
+        let space = find(b' ', line).ok_or(ParseError::StartLine)?;
         let name = line.get(..space).unwrap_or_default();
         let rest = line.get(space + 1..).unwrap_or_default();
-        let token = !name.is_empty() && name.iter().all(|&b| is_token(b));
-        if !token {
+        if name.is_empty() || leading(name, TOKEN) < name.len() {
             return Err(ParseError::StartLine);
         }
         // From here on it is a request, if maybe one that gets 400.
         let method = Method::from_bytes(name);
         self.start_line = StartLine::Request { method, name: span(name), uri: Span::default() };
-        let space = memchr(b' ', rest).ok_or(ParseError::StartLine)?;
+        let space = find(b' ', rest).ok_or(ParseError::StartLine)?;
         let (uri, version) =
             (rest.get(..space).unwrap_or_default(), rest.get(space + 1..).unwrap_or_default());
         if uri.is_empty() {
@@ -221,10 +226,12 @@ impl Index {
     }
 
     fn push(&mut self, name: HeaderName, line: Span, value: Span) {
-        if let Some(first) = self.first.get_mut(name as usize)
-            && *first == NONE
-        {
-            *first = self.headers.len() as u8;
+        if let Some(first) = self.first.get_mut(name as usize) {
+            if *first == NONE {
+                *first = self.headers.len() as u8;
+            } else {
+                self.repeated |= 1 << name as u8;
+            }
         }
         self.headers.push(Header { name, line, value });
     }
@@ -251,16 +258,8 @@ impl Index {
         if self.exactly_once(HeaderName::CallId, bytes)?.is_empty() {
             return Err(ParseError::Header("Call-ID"));
         }
-        let from = Address::parse(self.exactly_once(HeaderName::From, bytes)?, "From")?;
-        self.from_tag = Span::locate(from.tag(), bytes);
-        let to = Address::parse(self.exactly_once(HeaderName::To, bytes)?, "To")?;
-        self.to_tag = Span::locate(to.tag(), bytes);
-        if from.tag().is_empty() {
-            self.from_tag = Span::default();
-        }
-        if to.tag().is_empty() {
-            self.to_tag = Span::default();
-        }
+        self.from_tag = tag_of(self.exactly_once(HeaderName::From, bytes)?, "From", bytes)?;
+        self.to_tag = tag_of(self.exactly_once(HeaderName::To, bytes)?, "To", bytes)?;
         if let Some(hops) = self.once(HeaderName::MaxForwards, bytes)? {
             self.max_forwards = Some(number(hops, 255).ok_or(ParseError::Header("Max-Forwards"))? as u8);
         }
@@ -278,8 +277,11 @@ impl Index {
     fn once<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, ParseError> {
         let Some(first) = self.first_of(name) else { return Ok(None) };
         let value = self.headers.get(first).map(|h| h.value.of(bytes)).unwrap_or_default();
-        let again = self.headers.iter().skip(first + 1).any(|h| h.name == name);
-        if again { Err(ParseError::Cardinality(name.name())) } else { Ok(Some(value)) }
+        if self.repeated & 1 << name as u8 != 0 {
+            Err(ParseError::Cardinality(name.name()))
+        } else {
+            Ok(Some(value))
+        }
     }
 
     fn exactly_once<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Result<&'a [u8], ParseError> {
@@ -319,13 +321,23 @@ fn is_version(text: &[u8]) -> bool {
     digits(parts.next()) && digits(parts.next()) && parts.next().is_none()
 }
 
+/// Where the tag of a From or To stands; nowhere, when there is none.
+fn tag_of(value: &[u8], header: &'static str, bytes: &[u8]) -> Result<Span, ParseError> {
+    let address = Address::parse(value, header)?;
+    let tag = address.tag();
+    Ok(if tag.is_empty() { Span::default() } else { Span::locate(tag, bytes) })
+}
+
 /// Splits a header line into its name and its trimmed value.
 fn split_header(line: &[u8]) -> Option<(HeaderName, &[u8])> {
-    let name_len = line.iter().take_while(|&&b| is_token(b)).count();
-    let name = line.get(..name_len).filter(|n| !n.is_empty())?;
-    // A tab or blanks may stand between the name and the colon (RFC 3261 §7.3.1).
-    let gap = line.iter().skip(name_len).take_while(|&&b| matches!(b, b' ' | b'\t')).count();
-    let rest = line.get(name_len + gap..)?;
-    let value = rest.strip_prefix(b":")?;
+    let (name, rest) = line.split_at_checked(leading(line, TOKEN)).filter(|(n, _)| !n.is_empty())?;
+    let value = match rest {
+        [b':', value @ ..] => value,
+        // A tab or blanks may stand between the name and the colon (RFC 3261 §7.3.1).
+        _ => {
+            let gap = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            rest.get(gap..)?.strip_prefix(b":")?
+        }
+    };
     Some((HeaderName::from_bytes(name), trim(value)))
 }

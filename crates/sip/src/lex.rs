@@ -1,16 +1,15 @@
 //! The lexical ground of RFC 3261 §25: white space, tokens, quoted strings, lists, parameters.
 
-use memchr::memchr;
+use crate::class::{self, PARAM_NAME, PARAM_STOP, SPACE, TOKEN, find, leading, until};
 
 /// White space inside a header value; folding leaves CR and LF there (RFC 3261 §7.3.1).
 pub(crate) fn is_space(b: u8) -> bool {
-    matches!(b, b' ' | b'\t' | b'\r' | b'\n')
+    class::is(b, SPACE)
 }
 
 /// `token` characters, RFC 3261 §25.1.
 pub(crate) fn is_token(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+    class::is(b, TOKEN)
 }
 
 /// Without white space at both ends.
@@ -66,7 +65,7 @@ pub(crate) fn quoted_len(s: &[u8]) -> Option<usize> {
 /// end.
 pub(crate) fn find_outside(s: &[u8], stop: u8) -> Result<Option<usize>, ()> {
     // Most values hold no such byte at all, which one quick look shows.
-    if memchr(stop, s).is_none() && memchr(b'"', s).is_none() {
+    if find(stop, s).is_none() && find(b'"', s).is_none() {
         return Ok(None);
     }
     let mut i = 0;
@@ -76,7 +75,7 @@ pub(crate) fn find_outside(s: &[u8], stop: u8) -> Result<Option<usize>, ()> {
         }
         match b {
             b'"' => i += quoted_len(s.get(i..).unwrap_or_default()).ok_or(())?,
-            b'<' => i += memchr(b'>', s.get(i..).unwrap_or_default()).ok_or(())? + 1,
+            b'<' => i += find(b'>', s.get(i..).unwrap_or_default()).ok_or(())? + 1,
             _ => i += 1,
         }
     }
@@ -133,7 +132,7 @@ pub struct Param<'a> {
 impl Param<'_> {
     /// Is it this name? Parameter names do not distinguish case (RFC 3261 §7.3.1).
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_bytes())
+        class::same_name(self.name, name.as_bytes())
     }
 }
 
@@ -153,12 +152,31 @@ impl<'a> Params<'a> {
     pub fn get(self, name: &str) -> Option<Option<&'a [u8]>> {
         self.flatten().find(|p| p.is(name)).map(|p| p.value)
     }
+
+    /// The next parameter, when it is as nearly all are: without white space and quotes, up to `;` or the end.
+    #[inline]
+    fn plain(&mut self) -> Option<Param<'a>> {
+        let rest = self.rest.strip_prefix(b";")?;
+        let (name, rest) = rest.split_at_checked(leading(rest, PARAM_NAME)).filter(|(n, _)| !n.is_empty())?;
+        let (value, rest) = match rest.strip_prefix(b"=") {
+            Some(rest) => rest.split_at_checked(until(rest, PARAM_STOP)).map(|(v, rest)| (Some(v), rest))?,
+            None => (None, rest),
+        };
+        if !matches!(rest.first(), None | Some(b';')) {
+            return None;
+        }
+        self.rest = rest;
+        Some(Param { name, value })
+    }
 }
 
 impl<'a> Iterator for Params<'a> {
     type Item = Result<Param<'a>, ()>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(plain) = self.plain() {
+            return Some(Ok(plain));
+        }
         let rest = trim(self.rest);
         let (&semicolon, rest) = rest.split_first()?;
         self.rest = &[];
@@ -171,13 +189,11 @@ impl<'a> Iterator for Params<'a> {
         };
         let (one, tail) = rest.split_at_checked(end)?;
         self.rest = tail;
-        let (name, value) = match memchr(b'=', one) {
+        let (name, value) = match find(b'=', one) {
             Some(eq) => (trim(one.get(..eq)?), Some(trim(one.get(eq + 1..)?))),
             None => (trim(one), None),
         };
-        if name.is_empty()
-            || !name.iter().all(|&b| is_token(b) || matches!(b, b'[' | b']' | b':' | b'/' | b'&' | b'$'))
-        {
+        if name.is_empty() || leading(name, PARAM_NAME) < name.len() {
             return Some(Err(()));
         }
         Some(Ok(Param { name, value }))

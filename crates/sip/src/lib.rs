@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod class;
 mod error;
 mod flow;
 mod frame;

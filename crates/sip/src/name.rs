@@ -1,5 +1,7 @@
 //! Header names we act on, RFC 3261 §20 and its extensions, with their compact forms.
 
+use crate::class::same_name;
+
 /// Declares the known headers once: variant, name, compact form.
 macro_rules! header_names {
     ($($variant:ident $name:literal $(, $compact:literal)?;)*) => {
@@ -76,7 +78,7 @@ impl HeaderName {
         let Some(&first) = name.first() else { return Other };
         let lower = first | 0x20;
         let is = |known: HeaderName| {
-            if name.eq_ignore_ascii_case(known.name().as_bytes()) { known } else { Other }
+            if same_name(name, known.name().as_bytes()) { known } else { Other }
         };
         // Length and first letter leave at most two candidates, so one comparison settles nearly every name.
         match (name.len(), lower) {

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use memchr::memchr;
-
+use crate::class::{AT, HOST, IN_USER, NOT_URI, find, leading, same_name, until};
 use crate::error::ParseError;
 use crate::flow::Transport;
-use crate::lex::{Params, is_space, number};
+use crate::lex::{Params, number};
 
 /// A URI's scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,25 +43,28 @@ pub struct Uri<'a> {
 impl<'a> Uri<'a> {
     /// Reads a URI that fills `text` wholly.
     pub fn parse(text: &'a [u8]) -> Result<Uri<'a>, ParseError> {
-        let colon = memchr(b':', text).ok_or(ParseError::Uri)?;
+        if let Some(rest) = text.strip_prefix(b"sip:") {
+            return Uri::parse_sip(Scheme::Sip, rest);
+        }
+        let colon = find(b':', text).ok_or(ParseError::Uri)?;
         let (scheme, rest) =
             (text.get(..colon).unwrap_or_default(), text.get(colon + 1..).unwrap_or_default());
         if !scheme.first().is_some_and(u8::is_ascii_alphabetic)
             || !scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
-            || rest.iter().any(|&b| is_space(b) || matches!(b, b'<' | b'>' | b'"'))
+            || until(rest, NOT_URI) < rest.len()
         {
             return Err(ParseError::Uri);
         }
         let scheme = match scheme.len() {
-            3 if scheme.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
-            4 if scheme.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
-            3 if scheme.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
+            3 if same_name(scheme, b"sip") => Scheme::Sip,
+            4 if same_name(scheme, b"sips") => Scheme::Sips,
+            3 if same_name(scheme, b"tel") => Scheme::Tel,
             _ => Scheme::Other,
         };
         match scheme {
             Scheme::Sip | Scheme::Sips => Uri::parse_sip(scheme, rest),
             Scheme::Tel => {
-                let end = memchr(b';', rest).unwrap_or(rest.len());
+                let end = find(b';', rest).unwrap_or(rest.len());
                 let (user, params) = rest.split_at(end);
                 if user.is_empty() {
                     return Err(ParseError::Uri);
@@ -91,19 +93,25 @@ impl<'a> Uri<'a> {
 
     fn parse_sip(scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a>, ParseError> {
         // `@` may stand in no later part, so the first one ends the user part, whatever that holds.
-        let (user, password, rest) = match memchr(b'@', rest) {
-            Some(at) => {
-                let (info, rest) =
-                    (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
-                if info.is_empty() || memchr(b'@', rest).is_some() || !escapes_are_whole(info) {
+        let (info, rest) = match rest.split_at_checked(until(rest, AT | NOT_URI)) {
+            Some((info, [b'@', rest @ ..])) => (Some(info), rest),
+            _ => (None, rest),
+        };
+        if until(rest, AT | NOT_URI) < rest.len() {
+            return Err(ParseError::Uri);
+        }
+        let (user, password) = match info {
+            Some([]) => return Err(ParseError::Uri),
+            Some(info) if until(info, IN_USER) < info.len() => {
+                if !escapes_are_whole(info) {
                     return Err(ParseError::Uri);
                 }
-                match memchr(b':', info) {
-                    Some(c) => (info.get(..c), info.get(c + 1..), rest),
-                    None => (Some(info), None, rest),
+                match find(b':', info) {
+                    Some(c) => (info.get(..c), info.get(c + 1..)),
+                    None => (Some(info), None),
                 }
             }
-            None => (None, None, rest),
+            info => (info, None),
         };
         let (host, tail) = split_host(rest).ok_or(ParseError::Uri)?;
         let (port, tail) = match tail.first() {
@@ -115,8 +123,7 @@ impl<'a> Uri<'a> {
             }
             _ => (None, tail),
         };
-        let question = memchr(b'?', tail).unwrap_or(tail.len());
-        let (params, headers) = tail.split_at(question);
+        let (params, headers) = tail.split_at(find(b'?', tail).unwrap_or(tail.len()));
         if !params.is_empty() && params.first() != Some(&b';') {
             return Err(ParseError::Uri);
         }
@@ -166,9 +173,9 @@ pub fn parse_ip(host: &[u8]) -> Option<IpAddr> {
             (host.last() == Some(&b']')).then_some(())?;
             std::str::from_utf8(inner).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
         }
-        b'0'..=b'9' if !host.contains(&b':') => parse_ipv4(host).map(IpAddr::V4),
-        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' if host.contains(&b':') => {
-            std::str::from_utf8(host).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' => {
+            let v6 = |host| std::str::from_utf8(host).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+            parse_ipv4(host).map(IpAddr::V4).or_else(|| find(b':', host).and_then(|_| v6(host)))
         }
         _ => None,
     }
@@ -185,11 +192,7 @@ fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
 
 /// Splits `host` off `host[:port][;params]…`; `None` when there is no valid host.
 pub(crate) fn split_host(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = if text.first() == Some(&b'[') {
-        memchr(b']', text)? + 1
-    } else {
-        text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')).count()
-    };
+    let end = if text.first() == Some(&b'[') { find(b']', text)? + 1 } else { leading(text, HOST) };
     let (host, tail) = text.split_at_checked(end)?;
     if host.is_empty() || host.first() == Some(&b'[') && parse_ip(host).is_none() {
         return None;
@@ -200,7 +203,7 @@ pub(crate) fn split_host(text: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Is every `%` followed by two hexadecimal digits?
 fn escapes_are_whole(text: &[u8]) -> bool {
     let mut rest = text;
-    while let Some(i) = memchr(b'%', rest) {
+    while let Some(i) = find(b'%', rest) {
         match rest.get(i + 1..i + 3) {
             Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => {
                 rest = rest.get(i + 3..).unwrap_or_default()
@@ -212,7 +215,7 @@ fn escapes_are_whole(text: &[u8]) -> bool {
 }
 
 fn decode_escapes(text: &[u8]) -> Cow<'_, [u8]> {
-    if memchr(b'%', text).is_none() {
+    if find(b'%', text).is_none() {
         return Cow::Borrowed(text);
     }
     let hex = |b: u8| (b as char).to_digit(16);

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use crate::class::{SPACE, TOKEN, leading};
 use crate::error::ParseError;
 use crate::flow::Transport;
-use crate::lex::{Params, is_space, is_token, number, trim};
+use crate::lex::{Params, is_space, number};
 use crate::uri::{parse_ip, split_host};
 
 /// The mark of a branch made by RFC 3261 rules.
@@ -118,16 +119,16 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn space(&mut self) {
-        let n = self.rest.iter().take_while(|&&b| is_space(b)).count();
+        let n = leading(self.rest, SPACE);
         self.rest = self.rest.get(n..).unwrap_or_default();
     }
 
     fn token(&mut self) -> Option<&'a [u8]> {
         self.space();
-        let n = self.rest.iter().take_while(|&&b| is_token(b)).count();
+        let n = leading(self.rest, TOKEN);
         let (token, rest) = self.rest.split_at_checked(n)?;
         self.rest = rest;
-        (!token.is_empty()).then_some(trim(token))
+        (!token.is_empty()).then_some(token)
     }
 
     fn byte(&mut self, wanted: u8) -> Option<()> {
