@@ -14,6 +14,8 @@ use crate::inbound::Inbound;
 pub(crate) struct Parties {
     pub(crate) caller: Option<Ref>,
     pub(crate) callee: Option<Ref>,
+    /// Is the callee a phone, who says itself where it is?
+    pub(crate) agent_called: bool,
     /// Where the callee's calls go when it does not take them.
     pub(crate) fallback: Fallback,
     /// How long it rings before that, in seconds.

@@ -65,6 +65,7 @@ impl Edge {
         parties.diverted = diverted;
         parties.callee = callee.reference().cloned();
         if let Party::Agent(agent, _) = callee {
+            parties.agent_called = true;
             parties.no_answer = agent.no_answer_seconds;
             parties.fallback =
                 Fallback { busy: agent.fallback_busy.clone(), no_answer: agent.fallback_no_answer.clone() };
@@ -97,7 +98,7 @@ impl Edge {
         }
     }
 
-    fn is_trunk_source(&self, trunk: &Trunk, source: std::net::IpAddr) -> bool {
+    pub(crate) fn is_trunk_source(&self, trunk: &Trunk, source: std::net::IpAddr) -> bool {
         trunk.uris.iter().any(|u| {
             parse_ip(u.host.as_bytes()) == Some(source)
                 || self.shared.resolver.leads_to(u.host.as_bytes(), u.port, u.transport, source)

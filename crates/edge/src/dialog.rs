@@ -12,6 +12,7 @@ use crate::edge::Edge;
 use crate::forward;
 use crate::forwarding::Outgoing;
 use crate::gruu::{Named, is_of};
+use crate::guarded::{SIPS_NOT_ALLOWED, is_sips};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::refusal;
@@ -27,6 +28,8 @@ use trunkline_transaction::{NonInviteClient, Slot};
 enum Next<'a> {
     To(Outgoing<'a>, Spare),
     Nowhere,
+    /// A SIPS URI, and no way protected by TLS.
+    Insecure,
     /// A name has to be looked up first; the request will be looked at again.
     Later(Question),
 }
@@ -53,6 +56,11 @@ impl Edge {
         let (mut outgoing, spare) = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri)
         {
             Next::To(outgoing, spare) => (outgoing, spare),
+            Next::Insecure => {
+                self.reply(io, inbound, 480, None, SIPS_NOT_ALLOWED);
+                self.scratch.contacts = old_uri;
+                return;
+            }
             Next::Nowhere => {
                 if inbound.method == Method::Bye {
                     // Who hangs up has hung up, whether the other side hears of it or not.
@@ -94,7 +102,7 @@ impl Edge {
         }
         let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless || inbound.method == Method::Ack {
-            self.send_stateless(io, inbound, &outgoing, None, loop_mac);
+            self.send_stateless(io, inbound, &outgoing, None);
         } else if let Some(slot) = self.open(io, inbound, key, loop_mac) {
             if let Some(context) = self.contexts.get_mut(slot) {
                 context.media = leg;
@@ -167,6 +175,9 @@ impl Edge {
                 };
             }
             if let Some(flow) = alive {
+                if is_sips(target) && !flow.transport.is_secure() {
+                    return Next::Insecure;
+                }
                 return out.to(egress_of(&flow), Spare::default());
             }
             if flow.is_some_and(|f| !f.listens) || self.is_our_gruu(uri) {
@@ -177,6 +188,10 @@ impl Edge {
             }
         }
         match self.shared.resolver.resolve_uri(target) {
+            // A Route may name another transport than the SIPS URI behind it allows.
+            Resolved::To(egress, _) if is_sips(m.uri_text()) && !egress.transport.is_secure() => {
+                Next::Insecure
+            }
             Resolved::To(egress, spare) => {
                 out.may_grow = Uri::parse(target).is_ok_and(|u| u.param("transport").is_none());
                 out.to(egress, spare)
@@ -264,6 +279,7 @@ impl Edge {
                 self.counters.in_dialog.add();
                 self.forward_in_dialog(io, inbound, key, uri, routes, dialog);
             }
+            None if self.shared.config.stateless => self.on_stateless_companion(io, inbound, uri, routes),
             _ => self.counters.stray_acks.add(),
         }
     }

@@ -15,6 +15,7 @@ use crate::context::{Branch, Cancel, Client, Context, Later, Limit, Server, Targ
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::{self, Edits};
+use crate::guarded::{SIPS_NOT_ALLOWED, keep_secure};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::{Offered, refusal};
@@ -92,6 +93,12 @@ impl Edge {
             }
             return false;
         };
+        if !keep_secure(&inbound.message, &mut ways) {
+            if running.is_none() {
+                self.reply(io, inbound, 480, None, SIPS_NOT_ALLOWED);
+            }
+            return false;
+        }
         let relaying = match self.offer_media(io, inbound, key, &mut ways, running.is_some()) {
             Offered::Go(relaying) => relaying,
             Offered::Parked => return true,
@@ -123,7 +130,7 @@ impl Edge {
         if self.shared.config.stateless {
             match ways.first() {
                 Some(Some((egress, _))) => {
-                    self.send_stateless(io, inbound, &outgoing(first, *egress, None), Some(plan), loop_mac)
+                    self.send_stateless(io, inbound, &outgoing(first, *egress, None), Some(plan))
                 }
                 _ => self.refuse(io, inbound, 503, None),
             }
@@ -461,9 +468,17 @@ impl Edge {
         inbound: &Inbound<'_>,
         outgoing: &Outgoing<'_>,
         plan: Option<&Plan>,
-        loop_mac: u64,
     ) {
-        let request_mac = self.shared.secret.stateless_mac(inbound.via.branch, &inbound.message);
+        let (secret, m) = (&self.shared.secret, &inbound.message);
+        let back = (
+            inbound.flow.remote.ip(),
+            match inbound.via.rport {
+                Some(_) => inbound.flow.remote.port(),
+                None => inbound.via.sent_by_port(),
+            },
+        );
+        let request_mac = secret.stateless_mac(inbound.via.branch, back, m);
+        let loop_mac = secret.stateless_loop_mac(m);
         let mut name = std::mem::take(&mut self.scratch.text);
         name.clear();
         StatelessBranch { request_mac, loop_mac }.encode(&mut name);

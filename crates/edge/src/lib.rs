@@ -20,6 +20,7 @@ mod failover;
 mod forward;
 mod forwarding;
 mod gruu;
+mod guarded;
 mod handover;
 mod inbound;
 mod mail;

@@ -144,6 +144,13 @@ impl Edge {
             register.contacts = Contacts::Wildcard;
         }
         register.behind_nat = path.is_empty() && (extensions.outbound || self.is_behind_nat(inbound));
+        let lasting = changes.iter().filter(|c| c.expires > 0).map(|c| c.uri);
+        let by_uri = self.scratch.parties.agent_called && !register.behind_nat;
+        if by_uri && self.names_a_trunk(inbound, lasting, &path) {
+            self.refuse(io, inbound, 403, Some("Contact Leads to a Trunk"));
+            self.scratch.text = path;
+            return;
+        }
         register.path = &path;
         register.user_agent = m.header(HeaderName::UserAgent).unwrap_or_default();
         register.max_contacts = Some(max_contacts.unwrap_or(bounds.max_contacts) as usize);

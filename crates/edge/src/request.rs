@@ -56,6 +56,9 @@ impl Edge {
         }
         match inbound.method {
             Method::Ack => return self.on_ack(io, inbound, &uri, &routes),
+            Method::Cancel if self.shared.config.stateless => {
+                return self.on_stateless_companion(io, inbound, &uri, &routes);
+            }
             Method::Cancel => return self.on_cancel(io, inbound),
             // These change nothing when repeated, or are recognised by the registrar: no transaction
             // (RFC 3261 §8.2.7).
@@ -128,12 +131,14 @@ impl Edge {
     /// A loop is a Via of ours that carries the MAC this very request would get (RFC 5393 §4.2).
     fn is_loop(&self, inbound: &Inbound<'_>) -> bool {
         let m = &inbound.message;
-        let mut mac = None;
+        let (mut mac, mut stateless) = (None, None);
+        let secret = &self.shared.secret;
         m.list(HeaderName::Via).skip(1).flatten().filter_map(|element| Via::parse(element).ok()).any(|via| {
-            let seen = Branch::decode(via.branch)
-                .map(|b| b.loop_mac)
-                .or_else(|| StatelessBranch::decode(via.branch).map(|b| b.loop_mac));
-            seen.is_some_and(|seen| seen == *mac.get_or_insert_with(|| self.shared.secret.loop_mac(m)))
+            if let Some(seen) = Branch::decode(via.branch) {
+                return seen.loop_mac == *mac.get_or_insert_with(|| secret.loop_mac(m));
+            }
+            let seen = StatelessBranch::decode(via.branch);
+            seen.is_some_and(|s| s.loop_mac == *stateless.get_or_insert_with(|| secret.stateless_loop_mac(m)))
         })
     }
 
@@ -169,8 +174,9 @@ impl Edge {
     /// Answers a request that is for the exchange itself.
     fn serve(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>) {
         let m = &inbound.message;
-        let access = self.shared.config.routing.access.as_ref();
-        if access.is_some_and(|list| !list.allows(inbound.flow.remote.ip())) {
+        // A REGISTER goes on to the router, which asks the same.
+        let asked = inbound.method == Method::Register;
+        if !asked && !self.shared.config.routing.admits(inbound.flow.remote.ip()) {
             return self.refuse(io, inbound, 403, None);
         }
         if self.refuse_extensions(
@@ -201,6 +207,23 @@ impl Edge {
             }
             Method::Ack | Method::Cancel => {}
             Method::Other => self.reply(io, inbound, 405, None, ALLOW),
+        }
+    }
+
+    /// Without transactions a CANCEL and the ACK to a failure follow their INVITE (RFC 3261 §16.10, §16.11), whose
+    /// branch they have.
+    pub(crate) fn on_stateless_companion(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        uri: &Uri<'_>,
+        routes: &Routes<'_>,
+    ) {
+        let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
+        match &routes.dialog {
+            _ if inbound.message.max_forwards() == Some(0) => self.refuse(io, inbound, 483, None),
+            Some(dialog) => self.forward_in_dialog(io, inbound, key, uri, routes, dialog),
+            None => self.route(io, inbound, uri, key),
         }
     }
 

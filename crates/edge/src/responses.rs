@@ -427,12 +427,13 @@ impl Edge {
         let (Some(name), Some(next)) = (StatelessBranch::decode(via.branch), second) else {
             return self.counters.stray_responses.add();
         };
-        if name.request_mac != self.shared.secret.stateless_mac(next.branch, m) {
-            return self.counters.stray_responses.add();
-        }
         let (Some((ip, port)), Some(transport)) = (next.response_address(), next.known_transport()) else {
             return self.counters.stray_responses.add();
         };
+        // The way back is under the MAC too: whoever had the request is not to send us anywhere else.
+        if name.request_mac != self.shared.secret.stateless_mac(next.branch, (ip, port), m) {
+            return self.counters.stray_responses.add();
+        }
         let mut out = std::mem::take(&mut self.scratch.out);
         forward::strip_via(m, transport, &mut self.scratch.splices, &mut out);
         if let Sent::NoWay = io.send(&Egress::to(transport, (ip, port).into()), &out) {

@@ -49,7 +49,8 @@ impl Edge {
         if let Some(hop) = &target.next_hop {
             return self.shared.resolver.resolve(plan.targets.text(hop.host), hop.port, hop.transport);
         }
-        self.way_by_uri(plan.targets.text(target.path), plan.targets.text(target.uri))
+        let (path, uri) = (plan.targets.text(target.path), plan.targets.text(target.uri));
+        self.keep_from_trunks(path, uri, self.way_by_uri(path, uri))
     }
 
     /// Where the first Route value, else the Request-URI points.

@@ -3,36 +3,11 @@
 #![allow(unsafe_code)]
 
 mod common;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "../../routing/tests/counting/mod.rs"]
+mod counting;
 
 use common::{Phones, Shards};
 use trunkline_edge::HandoverConfig;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Lets all transactions of the past end.
 const PAST: u64 = 70_000;
@@ -63,7 +38,7 @@ fn allocations(shards: &Shards) -> u64 {
 
 #[test]
 fn a_steady_shard_forwards_without_allocating() {
-    let shards = Shards::start(1, HandoverConfig::default(), || ALLOCATIONS.with(Cell::get));
+    let shards = Shards::start(1, HandoverConfig::default(), counting::allocations);
     let n = allocations(&shards);
     println!("allocations in 300 registrations, calls and messages: {n}");
     assert_eq!(n, 0, "the path of a packet allocates");
@@ -74,7 +49,7 @@ fn a_steady_shard_forwards_without_allocating() {
 #[test]
 fn handing_over_allocates_for_the_mailbox_alone() {
     let always = HandoverConfig { busy: 0, calm: 3_600_000 };
-    let shards = Shards::start(2, always, || ALLOCATIONS.with(Cell::get));
+    let shards = Shards::start(2, always, counting::allocations);
     let n = allocations(&shards);
     let handed_over: u64 = shards.counter("handed_over").into_iter().sum();
     println!(

@@ -1,6 +1,7 @@
 //! The secret of this exchange and what it signs.
 
 use std::hash::Hasher;
+use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 use trunkline_sip::{HeaderName, Message};
@@ -55,10 +56,24 @@ impl Secret {
         )
     }
 
-    /// The MAC of the stateless branch: equal for a request and its retransmissions (RFC 3261 §16.11).
-    pub fn stateless_mac(&self, via_branch: &[u8], request: &Message<'_>) -> u64 {
+    /// As [`Secret::loop_mac`], but the same for an INVITE, its CANCEL and the ACK to its failure, which without
+    /// transactions must have one branch (RFC 3261 §16.11): they differ in To tag and credentials.
+    pub fn stateless_loop_mac(&self, request: &Message<'_>) -> u64 {
         let cseq = request.cseq().to_le_bytes();
-        self.mac(2, [via_branch, request.call_id(), request.from_tag(), &cseq])
+        let route = request.header(HeaderName::Route).unwrap_or_default();
+        self.mac(8, [request.from_tag(), request.call_id(), request.uri_text(), &cseq, route])
+    }
+
+    /// The MAC of the stateless branch: equal for a request and its retransmissions (RFC 3261 §16.11), and for where
+    /// its responses go.
+    pub fn stateless_mac(&self, via_branch: &[u8], back: (IpAddr, u16), message: &Message<'_>) -> u64 {
+        let cseq = message.cseq().to_le_bytes();
+        let ip = match back.0 {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+            IpAddr::V6(ip) => ip.octets(),
+        };
+        let port = back.1.to_be_bytes();
+        self.mac(2, [via_branch, message.call_id(), message.from_tag(), &cseq, &ip, &port])
     }
 
     /// The MAC of a dialog's Record-Route parameter: Call-ID, the tag of the side that began it, and the

@@ -1,6 +1,7 @@
 //! May they: lists of addresses, then a digest.
 
 use trunkline_model::{AccessControlList, Credentials, Domain};
+use trunkline_sip::Method;
 
 use crate::explain::Fact;
 use crate::lookup::{Lookup, Step, Verdict};
@@ -19,7 +20,9 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         if let Some(&acl) = self.access.acls.get(self.access.passed) {
             return self.need(State::Acl, Lookup::Acl(acl));
         }
-        if !self.access.digest {
+        // Neither can be challenged (RFC 3261 §22.1), and both are about an INVITE that was.
+        let follows = matches!(self.request.message.method(), Some(Method::Ack | Method::Cancel));
+        if !self.access.digest || follows {
             self.note(Fact::NotChallenged);
             return self.admitted();
         }

@@ -1,7 +1,7 @@
 //! Who calls.
 
 use trunkline_model::{AccessControlList, Agent, Authenticate, Domain, Number, Peer, Trunk};
-use trunkline_sip::{Scheme, parse_ip};
+use trunkline_sip::{Scheme, Uri, parse_ip};
 
 use crate::explain::Fact;
 use crate::lookup::{Lookup, Step};
@@ -138,12 +138,23 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         self.admit(peer.enabled)
     }
 
+    /// Do the rules of the domain at hand hold for this peer? One with an AOR in another domain is not let in without a
+    /// digest because this one asks for none: whoever calls chooses the domain by what stands in From.
+    pub(crate) fn is_at_home(&self, peer: &Peer) -> bool {
+        let home = peer.aor.as_deref().and_then(|aor| Uri::parse(aor.as_bytes()).ok()).map(|uri| uri.host);
+        let Some(home) = home.filter(|host| !host.is_empty()) else { return true };
+        let domain = self.caller_domain.or(self.target_domain);
+        domain.is_none_or(|d| home.eq_ignore_ascii_case(d.domain_uri.as_bytes()))
+    }
+
     /// The realm of a caller that is no agent: the domain at hand, else the host that was called.
     fn set_realm(&mut self) {
         let realm = match self.target_domain.or(self.caller_domain) {
             Some(domain) => domain.domain_uri.as_bytes(),
-            None if self.request.uri.host.is_empty() => self.request.from_uri.host,
-            None => self.request.uri.host,
+            None => [self.request.uri.host, self.request.from_uri.host]
+                .into_iter()
+                .find(|host| !host.is_empty())
+                .unwrap_or(self.request.options.default_domain.as_bytes()),
         };
         self.plan.realm.extend_from_slice(realm);
     }
@@ -154,9 +165,10 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             self.note(Fact::CallerDisabled);
             return self.reply(403);
         }
-        self.access.digest = match self.authenticate() {
-            Authenticate::All => true,
-            Authenticate::Register | Authenticate::Never => false,
+        self.access.digest = match (self.authenticate(), self.caller) {
+            (Authenticate::All, _) => true,
+            (_, Party::Peer(peer)) => !self.is_at_home(peer),
+            (Authenticate::Register | Authenticate::Never, _) => false,
         };
         self.ask_access()
     }

@@ -72,7 +72,11 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         };
         self.note(Fact::CallerPeer(peer));
         self.caller = Party::Peer(peer);
-        self.access.acls.extend(peer.acl.as_ref());
+        if let Some(own) = &peer.acl {
+            // As when it calls: its own list goes before that of the domain.
+            self.access.acls.clear();
+            self.access.acls.push(own);
+        }
         self.access.credentials = peer.credentials.as_ref();
         if let Some(aor) = &peer.aor {
             self.plan.aor.clear();
@@ -89,9 +93,10 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             return self.reply(403);
         }
         let authenticate = self.authenticate();
-        self.access.digest = match authenticate {
-            Authenticate::All | Authenticate::Register => true,
-            Authenticate::Never => false,
+        self.access.digest = match (authenticate, self.caller) {
+            (Authenticate::All | Authenticate::Register, _) => true,
+            (Authenticate::Never, Party::Peer(peer)) => !self.is_at_home(peer),
+            (Authenticate::Never, _) => false,
         };
         let same = (own_name || *self.request.caller == *registered(self.request))
             && self.is_of_domain(&self.request.from_uri);

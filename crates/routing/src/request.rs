@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
 use trunkline_model::AccessControlList;
 use trunkline_sip::{Flow, HeaderName, Message, Method, ParseError, Scheme, Uri};
@@ -29,6 +30,13 @@ pub struct Options {
     /// A user who does not exist gets 403 once it offers a digest, as from Routr 2.15, instead of a challenge
     /// like any other.
     pub reveal_unknown_users: bool,
+}
+
+impl Options {
+    /// May requests come from this address at all?
+    pub fn admits(&self, source: IpAddr) -> bool {
+        self.access.as_ref().is_none_or(|list| list.allows(source))
+    }
 }
 
 /// A call that somebody else shall take.

@@ -1,9 +1,7 @@
 //! The step machine.
 
 use arrayvec::ArrayVec;
-use trunkline_model::{
-    AccessControlList, Agent, Authenticate, Credentials, Domain, Extended, Number, Ref, Trunk,
-};
+use trunkline_model::{Agent, Authenticate, Credentials, Domain, Extended, Number, Ref, Trunk};
 
 use crate::explain::Fact;
 use crate::lookup::{Answer, Step};
@@ -125,8 +123,7 @@ impl<'s> Route<'s> {
         *self = Route::default();
         plan.clear();
         let mut turn = Turn { route: self, request, plan };
-        let admitted = |list: &AccessControlList| list.allows(request.flow.remote.ip());
-        if request.options.access.as_ref().is_some_and(|list| !admitted(list)) {
+        if !request.options.admits(request.flow.remote.ip()) {
             turn.note(Fact::SourceRefused);
             return turn.reply(403);
         }

@@ -2,40 +2,15 @@
 #![allow(unsafe_code)]
 
 mod common;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
 
 use common::{World, request};
+use counting::allocations;
 use trunkline_routing::{Outcome, Plan, Request, Route, Step};
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport};
 
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.with(|n| n.set(n.get() + 1));
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// How often the hundredth request of its kind allocates, from its index to its splices.
-fn allocations(world: &World, text: &str) -> usize {
+fn of_the_hundredth(world: &World, text: &str) -> u64 {
     let mut index = Index::default();
     let mut plan = Plan::default();
     let mut splices = Splices::default();
@@ -47,7 +22,7 @@ fn allocations(world: &World, text: &str) -> usize {
     };
     let mut seen = 0;
     for _ in 0..100 {
-        let before = ALLOCATIONS.with(Cell::get);
+        let before = allocations();
         index.parse(text.as_bytes(), &Limits::default()).unwrap();
         let message = Message::new(text.as_bytes(), &index);
         let own = World::own_address;
@@ -60,7 +35,7 @@ fn allocations(world: &World, text: &str) -> usize {
         }
         splices.clear();
         plan.apply(&mut splices, message.body_span().start - 2);
-        seen = ALLOCATIONS.with(Cell::get) - before;
+        seen = allocations() - before;
     }
     assert!(
         matches!(plan.outcome, Outcome::Forward | Outcome::Register { .. } | Outcome::Challenge { .. }),
@@ -89,6 +64,6 @@ fn a_steady_router_allocates_nothing() {
         ("a registration", common::register("sip.local", from, from)),
         ("a challenge", request("INVITE", "nobody@sip.local", "1002@sip.local", "")),
     ] {
-        assert_eq!(allocations(&world, &text), 0, "{what}");
+        assert_eq!(of_the_hundredth(&world, &text), 0, "{what}");
     }
 }

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{World, register};
-use trunkline_model::{Agent, Peer};
+use common::{World, register, request};
+use trunkline_model::{AccessControlList, Agent, Authenticate, Domain, Peer, Ref};
 
 fn check(world: &World, table: &[(&str, &str, &str, &str, &str)]) {
     for (what, domain, from, to, want) in table {
@@ -99,4 +99,51 @@ fn limits_of_the_resource() {
             ("a peer", "sip.local", p, p, "register backend:voice expires 30"),
         ],
     );
+}
+
+/// A domain that asks nobody for a digest is no back door to the peers of another.
+#[test]
+fn a_peer_is_at_home_where_its_aor_is() {
+    let mut world = World::new();
+    let mut lab = Domain::new("domain-02", "lab.local");
+    lab.authenticate = Authenticate::Never;
+    world.tables.put(lab);
+    let mut peer = Peer::new("peer-03", "mixer", Some("sip:mixer@lab.local"));
+    peer.credentials = Some(Ref::new("credentials-03"));
+    world.tables.put(peer);
+    let (stranger, home) = ("asterisk@lab.local", "mixer@lab.local");
+    check(
+        &world,
+        &[
+            ("another domain's", "lab.local", stranger, stranger, "challenge 401 lab.local"),
+            ("its own", "lab.local", home, home, "register sip:mixer@lab.local"),
+        ],
+    );
+    let out = |from: &str| {
+        let number = "X-DOD-Number: tel:+17066041487\r\n";
+        world.ask(&request("INVITE", from, "+17853178070@lab.local", number)).short()
+    };
+    assert_eq!(out(stranger), "challenge 401 lab.local");
+    assert_eq!(out(home), "peer-to-pstn: sip:+17853178070@sip.provider.net:7060");
+}
+
+#[test]
+fn a_peers_own_list_goes_before_that_of_the_domain() {
+    let mut world = World::authenticated();
+    world.source = "203.0.113.5:5060".parse().unwrap();
+    let p = "freeswitch@sip.local";
+    check(&world, &[("the domain's", "sip.local", p, p, "403")]);
+    let deny = vec!["0.0.0.0/0".parse().unwrap()];
+    world.tables.put(AccessControlList::new("acl-02", vec!["203.0.113.0/24".parse().unwrap()], deny));
+    let mut peer = Peer::clone(world.tables.peer_by_ref("peer-02").unwrap());
+    peer.acl = Some(Ref::new("acl-02"));
+    world.tables.put(peer);
+    check(&world, &[("its own", "sip.local", p, p, "register sip:voice@sip.local")]);
+}
+
+/// From may be a telephone number, which names no domain (RFC 3966).
+#[test]
+fn a_challenge_always_has_a_realm() {
+    let asked = World::new().ask(&request("INVITE", "tel:+4930123456", "tel:+4930999999", ""));
+    assert_eq!(asked.short(), "challenge 401 sip.local");
 }

@@ -99,16 +99,20 @@ impl<'a> Via<'a> {
         Transport::from_bytes(self.transport)
     }
 
+    /// The port of `sent-by`, or that of its transport.
+    pub fn sent_by_port(&self) -> u16 {
+        self.port.unwrap_or(self.known_transport().unwrap_or_default().default_port())
+    }
+
     /// The address a response goes to without a connection, RFC 3261 §18.2.2 and RFC 3581 §4: `received` or
-    /// the host where that is an address; `rport`, the port of `sent-by`, or the transport's.
+    /// the host where that is an address; `rport`, the port of `sent-by`, or the transport's. `maddr` is for multicast,
+    /// which we do not speak.
     pub fn response_address(&self) -> Option<(IpAddr, u16)> {
-        let default = self.known_transport().unwrap_or_default().default_port();
-        let host = self.maddr.or(self.received).unwrap_or(self.host);
         let port = match (self.rport.flatten(), self.received) {
             (Some(port), Some(_)) => port,
-            _ => self.port.unwrap_or(default),
+            _ => self.sent_by_port(),
         };
-        Some((parse_ip(host)?, port))
+        Some((parse_ip(self.received.unwrap_or(self.host))?, port))
     }
 }
 

@@ -152,14 +152,13 @@ impl Resolver {
     /// Lets a request wait for an answer.
     pub(crate) fn ask(&self, question: Question, flow: Flow, bytes: &[u8], shard: u8) {
         let mut waiting = self.waiting.lock();
-        if waiting.len() >= MOST {
+        let first = !waiting.contains_key(&question);
+        // Name servers that are slow must not fill the memory; whoever is dropped here repeats the request.
+        if waiting.values().map(Vec::len).sum::<usize>() >= MOST || first && waiting.len() >= MOST {
             return;
         }
-        let first = !waiting.contains_key(&question);
         let list = waiting.entry(question.clone()).or_default();
-        if list.len() < MOST {
-            list.push(Waiting { flow, bytes: bytes.into(), shard: usize::from(shard) });
-        }
+        list.push(Waiting { flow, bytes: bytes.into(), shard: usize::from(shard) });
         if first && self.questions.send(question).is_err() {
             tracing::warn!("the resolver has ended");
         }
