@@ -18,6 +18,7 @@ mod nat;
 mod operator;
 mod outbound;
 mod peers;
+mod process;
 mod reach;
 mod records;
 mod refusals;

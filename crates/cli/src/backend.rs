@@ -34,7 +34,7 @@ pub fn answer(backend: &dyn ControlBackend, request: Request) -> Response {
     match request {
         Request::List { kind, filter, after, limit } => resources::list(store, &kind, filter, after, limit),
         Request::Get { kind, name } => resources::get(store, &kind, &name),
-        Request::Apply { mode, texts } => resources::apply(store, mode, &texts),
+        Request::Apply { mode, texts, documents } => resources::apply(store, mode, &texts, &documents),
         Request::Delete { targets } => resources::delete(store, &targets),
         Request::Export => Response::Text { text: store.export() },
         Request::Import { texts, mode } => resources::import(store, &texts, mode),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trunkline_config::Config;
+use trunkline_config::Loaded;
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
 use trunkline_model::{Kind, Tables};
@@ -11,9 +11,10 @@ use trunkline_store::Store;
 
 use crate::run::Failure;
 
-/// Checks the store of a configuration, which itself has been read by now. What is said if all is well.
-pub(crate) fn store(config: &Config) -> Result<String, Failure> {
-    let url = config.store_url();
+/// Checks what a configuration names, and its store. What is said if all is well.
+pub(crate) fn store(loaded: &Loaded) -> Result<String, Failure> {
+    loaded.check_files().map_err(|report| Failure::Usage(report.to_string()))?;
+    let url = loaded.config.store_url();
     if url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists()) {
         return Ok(format!("the configuration is good; {url} will be made at the first start\n"));
     }
@@ -42,9 +43,8 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, Failure> {
         let files =
             trunkline_store::resource_files(path).map_err(|error| Failure::Usage(error.to_string()))?;
         for file in files {
-            let text = std::fs::read_to_string(&file)
-                .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
-            sources.push(Source::new(file.display().to_string(), text));
+            let wrong = |error| Failure::Usage(format!("cannot read {}: {error}", file.display()));
+            sources.push(Source::read(&file).map_err(wrong)?);
         }
     }
     Ok(sources)

@@ -1,7 +1,7 @@
 //! Changing a document by paths.
 
 use serde_json::{Map, Value};
-use trunkline_model::document::{Source, parse};
+use trunkline_model::document::{Node, Source, parse};
 
 /// The parts of a document that a path may begin with; any other begins below `spec`.
 const TOP: [&str; 5] = ["apiVersion", "ref", "metadata", "spec", "extended"];
@@ -20,7 +20,14 @@ pub(crate) fn set(document: &mut Value, edit: &str) -> Result<(), String> {
         ));
     }
     let nodes = parse(&Source::new("the command line", text)).map_err(|error| error.message)?;
-    let value = nodes.first().map_or(Value::Null, |node| node.to_json());
+    let node = nodes.first();
+    let mut value = node.map_or(Value::Null, Node::to_json);
+    // `0123` and `+1706…` are user names and telephone numbers, and would lose their beginning.
+    if let (Value::Number(number), Some(typed)) = (&value, node.and_then(Node::as_text))
+        && number.to_string() != typed
+    {
+        value = typed.into();
+    }
     put(document, path, Some(value))
 }
 
@@ -80,7 +87,13 @@ mod tests {
         set(&mut d, "fallback.busy=sip:1@x").expect("set");
         set(&mut d, "metadata.name=Ann Lee").expect("set");
         set(&mut d, "spec.a[1].b=[x, 'y', {z: true}]").expect("set");
-        set(&mut d, "username='0123'").expect("set");
+        for typed in ["username='0123'", "username=0123"] {
+            set(&mut d, typed).expect("set");
+            assert_eq!(d["spec"]["username"], "0123");
+        }
+        set(&mut d, "n=+1706").expect("set");
+        assert_eq!(d["spec"]["n"], "+1706");
+        unset(&mut d, "n").expect("unset");
         let expected = json!({
             "metadata": {"name": "Ann Lee"},
             "spec": {

@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod change;
 mod check;
 mod command;
 mod connection;
@@ -32,6 +33,7 @@ mod live;
 pub mod protocol;
 mod resources;
 mod run;
+mod running;
 mod server;
 mod show;
 mod terminal;

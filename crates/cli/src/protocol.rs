@@ -37,7 +37,11 @@ pub enum Request {
         /// Must they be new, or be there?
         mode: ApplyMode,
         /// Documents of the v2 dialect.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         texts: Vec<Text>,
+        /// The same where no operator wrote them: errors name fields, not lines, and so show no secrets.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        documents: Vec<Value>,
     },
     /// Fewer resources, all or none; [`Response::Changed`].
     Delete {

@@ -43,14 +43,18 @@ pub(crate) fn get(store: &Store, kind: &str, name: &str) -> Response {
     }
 }
 
-pub(crate) fn apply(store: &Store, mode: ApplyMode, texts: &[Text]) -> Response {
+pub(crate) fn apply(store: &Store, mode: ApplyMode, texts: &[Text], documents: &[Value]) -> Response {
     let present = store.live().snapshot();
     let mut next = Tables::clone(&present);
     let change = |resource| match mode {
         ApplyMode::Create => Change::Create(resource),
         ApplyMode::Update => Change::Update(with_secrets(&present, resource)),
     };
-    let changes = match v2::apply(&mut next, &sources(texts), change) {
+    let changes = v2::apply(&mut next, &sources(texts), change).and_then(|mut changes| {
+        changes.extend(v2::apply_json(&mut next, "the command line", documents, change)?);
+        Ok(changes)
+    });
+    let changes = match changes {
         Ok(changes) => changes,
         Err(report) => return Response::refused(report.to_string()),
     };

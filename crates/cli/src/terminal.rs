@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use crate::run::Failure;
+
 /// The streams of a command.
 pub struct Terminal<'a> {
     /// What is piped in.
@@ -13,6 +15,14 @@ pub struct Terminal<'a> {
 }
 
 impl Terminal<'_> {
+    /// Prints a result.
+    pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
+        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Unread),
+            result => Ok(result?),
+        }
+    }
+
     /// One line from the input, without its end.
     pub(crate) fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
@@ -30,7 +40,7 @@ impl Terminal<'_> {
     /// Asks for a password at the terminal, twice, without showing it.
     pub(crate) fn ask_password(&mut self, whose: &str) -> io::Result<String> {
         if !io::stdin().is_terminal() {
-            let message = "there is no terminal to ask at: use --password-stdin, or --generate";
+            let message = "there is no terminal to ask at: use --password-stdin, or --generate-password";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let first = rpassword::prompt_password(format!("Password of {whose}: "))?;

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use trunkline_model::Kind;
 use trunkline_store::{generate_secret, hash_token};
 
+use crate::change::apply;
 use crate::command::TokenAction;
 use crate::protocol::ApplyMode;
-use crate::run::{Failure, Session, apply, field, get};
+use crate::run::{Failure, Session, field, get};
 use crate::{show, time};
 
 /// What tokens begin with, so that one that leaked is known for what it is.

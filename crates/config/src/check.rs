@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use trunkline_model::is_host;
 
 use crate::sections::ClientAuth;
 use crate::tree::Config;
@@ -58,8 +61,14 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     // A branch names its shard in one byte.
     unless(config.workers <= 256, "workers", "workers must be at most 256");
     unless(!config.roles.is_empty(), "roles", "at least one role is needed");
-    unless(!config.domain.is_empty(), "domain", "the domain must not be empty");
+    let message = "the domain must be a host such as sip.local";
+    unless(is_host(&config.domain), "domain", message);
     unless(!config.data.is_empty(), "data", "the data must not be empty");
+    let message =
+        "that names no store: write sqlite:FILE, files:FOLDER, memory:, or a folder for trunkline.db";
+    unless(is_store(&config.data), "data", message);
+    let message = "write error, warn, info, debug, trace, or filters such as info,trunkline_edge=debug";
+    unless(config.log.level.split(',').all(is_filter), "log.level", message);
 
     let t = &config.tls;
     unless(t.cert.is_some() || t.key.is_none(), "tls.key", "a key needs `tls.cert`");
@@ -81,6 +90,57 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless(config.routr_v1.addr.is_none() || v1, "routrV1.addr", message);
 
     misfits.extend(ports_taken_twice(config));
+    misfits
+}
+
+/// A folder, or a scheme with something behind it. A folder whose name has a colon is written with `./` before it.
+fn is_store(data: &str) -> bool {
+    match data.split_once(':') {
+        Some(("memory", rest)) => rest.is_empty(),
+        Some(("sqlite" | "files" | "routr-v1" | "routr-v1-rc2", rest)) => !rest.is_empty(),
+        Some((scheme, _)) => scheme.contains(['/', '.']),
+        None => true,
+    }
+}
+
+/// A level, or the level of a target.
+fn is_filter(filter: &str) -> bool {
+    let level = filter.rsplit_once('=').map_or(filter, |(_, level)| level).trim();
+    ["off", "error", "warn", "info", "debug", "trace"].iter().any(|known| level.eq_ignore_ascii_case(known))
+}
+
+/// Files that cannot be read, and folders that are not there.
+pub(crate) fn missing_files(config: &Config) -> Vec<Misfit> {
+    let t = &config.tls;
+    let named = [
+        ("tls.cert", &t.cert),
+        ("tls.key", &t.key),
+        ("tls.pkcs12.file", &t.pkcs12.file),
+        ("tls.clientCa", &t.client_ca),
+        ("tls.trustedCa", &t.trusted_ca),
+        ("routrV1.pkcs12.file", &config.routr_v1.pkcs12.file),
+    ];
+    let files = named.into_iter().filter_map(|(path, file)| Some((path, file.as_ref()?)));
+    let more =
+        t.certificates.iter().flat_map(|c| [("tls.certificates", &c.cert), ("tls.certificates", &c.key)]);
+    let mut misfits = Vec::new();
+    for (path, file) in files.chain(more) {
+        if let Err(error) = std::fs::File::open(file) {
+            misfits.push(Misfit { path, message: format!("cannot read {}: {error}", file.display()) });
+        }
+    }
+    let url = config.store_url();
+    let made = [
+        ("data", url.strip_prefix("sqlite:").map(PathBuf::from)),
+        ("database", config.database.clone()),
+        ("control.socket", config.control.socket.clone()),
+    ];
+    for (path, file) in made {
+        let folder = file.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            misfits.push(Misfit { path, message: format!("there is no folder {}", folder.display()) });
+        }
+    }
     misfits
 }
 

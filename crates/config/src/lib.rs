@@ -28,7 +28,7 @@ pub use sections::{
     AccessControl, Calls, Certificate, ClientAuth, Control, Dns, Grpc, Http, Limits, Listen, Log, LogFormat,
     Pkcs12, Registrar, Role, Routing, RoutrV1, Tls,
 };
-pub use setting::{HostAddresses, NameServer, Secret};
+pub use setting::{HostAddresses, NameServer, Network, Secret};
 pub use tree::Config;
 pub use trunkline_model::document::{Report, Source};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trunkline_model::document::{Place, Reading, Report, Source, nearest, parse};
 
-use crate::check::check;
+use crate::check::{Misfit, check, missing_files};
 use crate::keys::{Env, Keys, Origin, Value, variable};
 use crate::routr_v1::{convert, is_v1};
 use crate::tree::Config;
@@ -40,8 +40,8 @@ impl Config {
         let named = named.or_else(|| env.get("CONFIG_FILE").map(Path::new).filter(|path| holds_v1(path)));
         let path = named.unwrap_or(Path::new(DEFAULT_FILE));
         let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Config::read(Some(&Source::new(name, text)), env),
+        match Source::read(path) {
+            Ok(source) => Config::read(Some(&source), env),
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 Config::read(None, env)
             }
@@ -78,18 +78,7 @@ impl Config {
         // A value that could not be read is its default now: nothing to be measured by.
         if reading.errors() == 0 {
             for misfit in check(&config) {
-                let origin = values.iter().find(|value| value.path == misfit.path).map(|value| &value.origin);
-                let (place, help) = match origin {
-                    Some(Origin::File(place)) => (Some(place.clone()), None),
-                    Some(Origin::Variable(name)) => {
-                        let source = Source::new(format!("environment variable {name}"), "");
-                        (Some(Place::whole(source)), None)
-                    }
-                    Some(Origin::Default) | None => {
-                        (None, Some(format!("`{}` has its default", misfit.path)))
-                    }
-                };
-                report.push(format!("`{}`: {}", misfit.path, misfit.message), place, help);
+                note(&mut report, &values, &misfit);
             }
         }
         let mut all = reading.into_report();
@@ -102,6 +91,20 @@ impl Config {
         }
         all.unless(Loaded { config, values, warnings, routr_v1 })
     }
+}
+
+/// Notes a value that does not fit, where it came from.
+fn note(report: &mut Report, values: &[Value], misfit: &Misfit) {
+    let origin = values.iter().find(|value| value.path == misfit.path).map(|value| &value.origin);
+    let (place, help) = match origin {
+        Some(Origin::File(place)) => (Some(place.clone()), None),
+        Some(Origin::Variable(name)) => {
+            let source = Source::new(format!("environment variable {name}"), "");
+            (Some(Place::whole(source)), None)
+        }
+        Some(Origin::Default) | None => (None, Some(format!("`{}` has its default", misfit.path))),
+    };
+    report.push(format!("`{}`: {}", misfit.path, misfit.message), place, help);
 }
 
 /// Does this file hold a configuration of Routr v1?
@@ -140,6 +143,24 @@ impl Loaded {
     /// Where the value of a key came from, e.g. of `listen.udp`.
     pub fn origin(&self, path: &str) -> Option<&Origin> {
         self.values.iter().find(|value| value.path == path).map(|value| &value.origin)
+    }
+
+    /// Looks for what the configuration names on this machine: files that must be readable, folders that must be there.
+    pub fn check_files(&self) -> Result<(), Report> {
+        let mut report = Report::default();
+        for misfit in missing_files(&self.config) {
+            note(&mut report, &self.values, &misfit);
+        }
+        report.unless(())
+    }
+
+    /// Every key with its value as the file would have it, and where it came from.
+    pub fn to_json(&self) -> String {
+        let one = |value: &Value| {
+            let shown = serde_json::json!({ "value": value.shown, "from": value.origin.to_string() });
+            (value.path.clone(), shown)
+        };
+        format!("{:#}\n", self.values.iter().map(one).collect::<serde_json::Value>())
     }
 }
 

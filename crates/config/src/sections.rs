@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
 use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
-use crate::setting::{HostAddresses, NameServer, Secret, Setting, everywhere, list_of, quoted, words};
+use crate::setting::{
+    HostAddresses, NameServer, Network, Secret, Setting, everywhere, list_of, quoted, words,
+};
 
 /// Declares a section: fields with key, type and default, readable by [`Keys`].
 macro_rules! section {
@@ -50,6 +51,7 @@ words! {
 }
 list_of!(Role);
 list_of!(NameServer);
+list_of!(Network);
 
 section! {
     /// `listen`: addresses per transport.
@@ -143,9 +145,9 @@ section! {
     /// `accessControl`: who may send requests to the exchange at all; a domain's or trunk's own list comes after it.
     AccessControl {
         /// Networks that may; with none, all that are not denied.
-        allow: Vec<IpNet> = Vec::new(), "allow";
+        allow: Vec<Network> = Vec::new(), "allow";
         /// Networks that may not, but for what `allow` names more closely.
-        deny: Vec<IpNet> = Vec::new(), "deny";
+        deny: Vec<Network> = Vec::new(), "deny";
     }
 }
 

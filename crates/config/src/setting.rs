@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use trunkline_model::document::{Content, Node, Reading};
+use trunkline_model::network;
 
 /// A value of the configuration.
 pub(crate) trait Setting: Sized {
@@ -231,6 +232,20 @@ impl Setting for Vec<IpNet> {
 
     fn show(&self) -> String {
         flow(self.iter().map(|net| quoted(&net.to_string())))
+    }
+}
+
+/// A network, or a lone address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(pub IpNet);
+
+impl Setting for Network {
+    fn read(node: &Node, reading: &Reading) -> Option<Network> {
+        scalar(node, reading, "a network or an address, e.g. 10.0.0.0/8, 192.0.2.7", network).map(Network)
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0.to_string())
     }
 }
 

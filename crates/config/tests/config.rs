@@ -138,6 +138,56 @@ fn values_must_fit_together() {
 }
 
 #[test]
+fn what_would_be_taken_for_something_else_is_refused() {
+    for (text, about) in [
+        ("data: postgres://db/x", "`data`: that names no store: write sqlite:FILE"),
+        ("data: \"sqlite:\"", "`data`: that names no store"),
+        ("data: \"memory:x\"", "`data`: that names no store"),
+        ("domain: a b/c", "`domain`: the domain must be a host such as sip.local"),
+        ("log: {level: loud}", "`log.level`: write error, warn, info, debug, trace"),
+        ("log: {level: \"info,trunkline_edge=verbose\"}", "`log.level`: write error"),
+        (
+            "accessControl: {allow: [10.0.0.0/33]}",
+            "`10.0.0.0/33` is not a network or an address, e.g. 10.0.0.0/8",
+        ),
+    ] {
+        let said = wrong(text, &Env::default());
+        assert!(said.contains(about) && said.contains("┌─ trunkline.yaml:1:"), "{text}: {said}");
+    }
+    let said = wrong("{}", &Env::from([("TRUNKLINE_LOG_LEVEL", "loud")]));
+    assert!(said.contains("environment variable TRUNKLINE_LOG_LEVEL"), "{said}");
+    for good in
+        ["data: ./a:b", "data: /var/lib/x", "domain: pbx", "log: {level: \"warn, trunkline_edge=trace\"}"]
+    {
+        read(good, &Env::default());
+    }
+    let lists =
+        read("accessControl: {allow: [192.0.2.7], deny: [\"::/0\"]}", &Env::default()).config.access_control;
+    assert_eq!(lists.allow[0].0.to_string(), "192.0.2.7/32");
+}
+
+/// A bad file of a megabyte on one line is told about in a moment, and in few words each.
+#[test]
+fn many_mistakes_on_a_long_line() {
+    let keys: Vec<String> = (0..20_000).map(|n| format!("k{n}: 1")).collect();
+    let start = std::time::Instant::now();
+    let said = wrong(&format!("{{{}}}", keys.join(", ")), &Env::default());
+    assert!(said.len() < 500_000, "{} bytes", said.len());
+    assert!(said.ends_with("error: and 19800 more\n"));
+    // Minutes, when each of them walked along the file.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}
+
+#[test]
+fn json_of_the_configuration() {
+    let loaded = read("tls: {pkcs12: {file: a.p12, password: hunter2}}\nworkers: 3\n", &Env::default());
+    let json: serde_json::Value = serde_json::from_str(&loaded.to_json()).expect("json");
+    assert_eq!(json["workers"]["value"], "3");
+    assert_eq!(json["workers"]["from"], "trunkline.yaml:2:10");
+    assert!(!loaded.to_json().contains("hunter2"));
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let loaded = read("tls: {pkcs12: {file: a.p12, password: hunter2}}", &Env::default());
     assert_eq!(loaded.config.tls.pkcs12.password.0, "hunter2");

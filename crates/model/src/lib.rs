@@ -42,4 +42,4 @@ pub use resource::{
     TrunkUri, User, network,
 };
 pub use tables::{Referrer, Tables, normal_aor};
-pub use validate::{Problem, validate};
+pub use validate::{Problem, is_host, validate};

@@ -23,6 +23,7 @@ pub fn validate(resource: &Resource) -> Vec<Problem> {
         "ref",
         "the reference to the resource must not contain spaces",
     );
+    check.no_control(reference, "ref", "the reference to the resource");
     let name = resource.name();
     check.that(!name.is_empty(), "metadata.name", "the friendly name for the resource is required");
     check.that(
@@ -30,6 +31,7 @@ pub fn validate(resource: &Resource) -> Vec<Problem> {
         "metadata.name",
         "the friendly name must have less than 60 characters",
     );
+    check.no_control(name, "metadata.name", "the friendly name");
     match resource {
         Resource::AccessControlList(r) => check.acl(r),
         Resource::Credentials(r) => check.credentials(r),
@@ -55,10 +57,16 @@ impl Check {
         }
     }
 
+    fn no_control(&mut self, text: &str, field: &str, what: &str) {
+        let message = format!("{what} must not contain control characters");
+        self.that(!text.contains(char::is_control), field, &message);
+    }
+
     fn username(&mut self, username: &str, field: &str) {
         self.that(!username.is_empty(), field, "the username is required");
         self.that(!username.contains(char::is_whitespace), field, "the username must not contain spaces");
         self.that(username.len() <= 60, field, "the username must have at most 60 characters");
+        self.no_control(username, field, "the username");
     }
 
     fn acl(&mut self, r: &AccessControlList) {
@@ -184,7 +192,7 @@ impl Check {
 }
 
 /// A host name or an address without brackets. One label is enough: people call their exchange `pbx`.
-fn is_host(host: &str) -> bool {
+pub fn is_host(host: &str) -> bool {
     if host.parse::<std::net::IpAddr>().is_ok() {
         return true;
     }
@@ -271,6 +279,10 @@ mod tests {
             ]
         );
         assert!(validate(&Agent::new("a", "1001", Some(Ref::new("d"))).into()).is_empty());
+        let mut agent = Agent::new("a\u{7}", "1\u{1b}[31m", None);
+        agent.name = "Ann\nLee".into();
+        let fields: Vec<String> = validate(&agent.into()).into_iter().map(|p| p.field).collect();
+        assert_eq!(fields, ["ref", "metadata.name", "spec.username"]);
         let problems = validate(&Agent::new("a", "", None).into());
         assert!(problems.iter().any(|p| p.message == "the username is required"), "{problems:?}");
     }

@@ -56,6 +56,40 @@ fn what_is_written_reads_the_same() {
 }
 
 #[test]
+fn any_character_survives_an_export() {
+    for odd in [
+        "\u{7f}",
+        "\u{85}",
+        "\u{9b}31m",
+        "\u{feff}x",
+        "\u{fffe}",
+        "\u{ffff}",
+        "\u{202e}",
+        "\u{2028}",
+        "\x1b[1m",
+        "\t",
+        "🎉",
+        "#",
+        ": ",
+        "- ",
+        "<<",
+        "~",
+        "'\"",
+    ] {
+        let mut domain = trunkline_model::Domain::new("d", "sip.local");
+        domain.name = format!("a{odd}b");
+        domain.extended.insert(odd.into(), serde_json::json!([odd, {odd: [odd]}]));
+        let resource = Resource::from(domain);
+        let text = v2::to_yaml([&resource]);
+        let reading = Reading::default();
+        let read = v2::documents(&Source::new("x", text.clone()), &reading);
+        assert!(reading.errors() == 0, "{text}{}", reading.into_report());
+        assert_eq!(read[0].resource.as_ref(), Some(&resource), "{text}");
+        assert!(!text.contains(['\x1b', '\u{9b}', '\u{202e}']), "{text:?}");
+    }
+}
+
+#[test]
 fn all_mistakes_of_all_files_are_shown() {
     let report = v2::load(&[source("bad/domains.yaml"), source("bad/agents.json")]).expect_err("bad files");
     let text = report.to_string();

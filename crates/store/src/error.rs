@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
 use trunkline_model::Violation;
 use trunkline_model::document::Report;
 
@@ -20,8 +21,19 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// The database could be neither opened nor made.
+    #[error(
+        "cannot open or make the database {path}: {source} (key data: its folder must be there, and you must be \
+         allowed to write there)"
+    )]
+    Open {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The database refused.
-    #[error("the database {path}: {source}")]
+    #[error("the database {path}: {source}{}", remedy(.source))]
     Database {
         /// Its file.
         path: PathBuf,
@@ -55,6 +67,17 @@ pub enum StoreError {
     /// The password could not be hashed.
     #[error("cannot hash the password: {0}")]
     Hash(argon2::password_hash::Error),
+}
+
+/// The way out of what is wrong with a database's file.
+fn remedy(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "; move it away, and `trunkline import` what was exported from it"
+        }
+        Some(ErrorCode::ReadOnly) => "; run this as the user who owns it",
+        _ => "",
+    }
 }
 
 struct Lines<'a>(&'a [Violation]);

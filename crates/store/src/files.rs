@@ -95,9 +95,8 @@ pub fn resource_files(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
 fn read(files: &Fingerprint) -> Result<Tables, StoreError> {
     let mut sources = Vec::with_capacity(files.len());
     for (path, _, _) in files {
-        let text =
-            fs::read_to_string(path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
-        sources.push(Source::new(path.display().to_string(), text));
+        let wrong = |source| StoreError::Read { path: path.clone(), source };
+        sources.push(Source::read(path).map_err(wrong)?);
     }
     v2::load(&sources).map_err(StoreError::Resources)
 }

@@ -108,9 +108,8 @@ fn read(files: &Fingerprint, edition: Edition, known: &mut Hashes) -> Result<v1:
     for (path, _, _) in files {
         let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
         let Some(collection) = Collection::of_name(stem) else { continue };
-        let text =
-            fs::read_to_string(path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
-        sources.push((collection, Source::new(path.display().to_string(), text)));
+        let wrong = |source| StoreError::Read { path: path.clone(), source };
+        sources.push((collection, Source::read(path).map_err(wrong)?));
     }
     let mut fresh = Hashes::new();
     let loaded = v1::load(&sources, edition, &mut |user, secret| {

@@ -59,7 +59,7 @@ impl Sqlite {
             .append(true)
             .mode(0o600)
             .open(path)
-            .map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
+            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
         let mut connection = Connection::open(path).map_err(&wrong)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(&wrong)?;
         connection.pragma_update(None, "journal_mode", "wal").map_err(&wrong)?;

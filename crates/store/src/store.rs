@@ -92,7 +92,7 @@ impl Store {
     }
 }
 
-/// Sets the times of what is put: a resource that was there keeps its first one.
+/// Sets the times of what is put: a resource that was there keeps its first one, a new one what it brings.
 pub(crate) fn stamp(changes: &mut [Change], tables: &Tables) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let now = i64::try_from(now).unwrap_or(i64::MAX);
@@ -101,8 +101,12 @@ pub(crate) fn stamp(changes: &mut [Change], tables: &Tables) {
             continue;
         };
         let old: Option<Resource> = tables.get(resource.kind(), resource.reference());
-        let given = Some(resource.times().0).filter(|at| *at > 0);
-        let created_at = old.map(|old| old.times().0).or(given).unwrap_or(now);
-        resource.set_times(created_at, now);
+        let (created_at, updated_at) = match (old, resource.times()) {
+            (Some(old), _) => (old.times().0, now),
+            // What was exported comes back as it was.
+            (None, (created_at @ 1.., updated_at)) => (created_at, updated_at.max(created_at)),
+            (None, (..=0, _)) => (now, now),
+        };
+        resource.set_times(created_at, updated_at);
     }
 }

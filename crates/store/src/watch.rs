@@ -29,10 +29,11 @@ impl Watch {
         let thread = std::thread::Builder::new().name("store-watch".into()).spawn(move || {
             let (flag, wake) = &*stopped;
             let mut guard = flag.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut told = None;
             while !*guard {
                 guard = wake.wait_timeout(guard, period).unwrap_or_else(PoisonError::into_inner).0;
                 if !*guard {
-                    look(&store);
+                    look(&store, &mut told);
                 }
             }
         })?;
@@ -40,11 +41,21 @@ impl Watch {
     }
 }
 
-fn look(store: &Store) {
+/// Looks once. `told` is what is wrong and was said: a folder that is gone would be said every second.
+fn look(store: &Store, told: &mut Option<String>) {
     match store.poll() {
-        Ok(false) => {}
-        Ok(true) => tracing::info!(version = store.live().version(), "resources changed"),
-        Err(error) => tracing::error!("the resources in force stay, the changed ones are wrong:\n{error}"),
+        Ok(false) => *told = None,
+        Ok(true) => {
+            *told = None;
+            tracing::info!(version = store.live().version(), "resources changed");
+        }
+        Err(error) => {
+            let error = error.to_string();
+            if told.as_ref() != Some(&error) {
+                tracing::error!("the resources in force stay, the changed ones are wrong:\n{error}");
+            }
+            *told = Some(error);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_config::{AccessControl, Config, Role};
+use trunkline_config::{AccessControl, Config, Network, Role};
 use trunkline_edge::{EdgeConfig, HandoverConfig, RegistrarConfig};
 use trunkline_model::AccessControlList;
 use trunkline_routing::Options;
@@ -87,7 +87,8 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
 /// Who may send requests at all; `None` for everybody.
 fn access(lists: &AccessControl) -> Option<AccessControlList> {
     let any = !lists.allow.is_empty() || !lists.deny.is_empty();
-    any.then(|| AccessControlList::new("accessControl", lists.allow.clone(), lists.deny.clone()))
+    let nets = |list: &[Network]| list.iter().map(|network| network.0).collect();
+    any.then(|| AccessControlList::new("accessControl", nets(&lists.allow), nets(&lists.deny)))
 }
 
 fn has_ipv6() -> bool {

@@ -1,11 +1,13 @@
 //! The exchange: its parts put together, run, drained.
 
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use trunkline_calls::{Calls, Cause, Records};
 use trunkline_cli::ControlServer;
 use trunkline_config::{Config, Loaded, Role};
@@ -101,11 +103,6 @@ impl Exchange {
         }
         let at_the_door = door.counters();
         let door = door.open(mailboxes.clone()).context("cannot start the door of TLS and WebSockets")?;
-        // Only now: a first start that found a port taken must not have made secrets that nobody was shown.
-        let made = if config.runs(Role::Exchange) { store.bootstrap(&config.domain)? } else { None };
-        if let Some(made) = made {
-            first_start::announce(&made, &addresses, api.as_ref());
-        }
         for l in &addresses {
             tracing::info!(transport = %l.transport, address = %l.address, "listening");
         }
@@ -129,19 +126,27 @@ impl Exchange {
             None => None,
         };
         let rest_v1 = routr_v1::start(&config, document, &report, login, database.as_deref())?;
+        let ari_proxy = if config.runs(Role::AriProxy) { Some(ari::InsideServe::start()?) } else { None };
+        // Only now: a first start that found a port taken must not have made secrets that are good for nothing. Whom the
+        // socket answers finds them made.
+        let made = if config.runs(Role::Exchange) { report.store.bootstrap(&config.domain)? } else { None };
+        if let Some(made) = made {
+            first_start::announce(&made, &report.listening, report.api.as_ref());
+        }
         let control = match config.runs(Role::Control) {
             true => Some(ControlServer::start(&config.control_socket(), report.clone())?),
             false => None,
         };
-        let ari_proxy = if config.runs(Role::AriProxy) { Some(ari::InsideServe::start()?) } else { None };
         Ok(Exchange { shards, mailboxes, door, report, watch, control, http, rest_v1, ari_proxy })
     }
 
-    /// Runs until SIGTERM or SIGINT, then drains. Whether it is to be started again.
+    /// Runs until SIGTERM or SIGINT, or until its terminal is closed, then drains. Whether it is to be started again.
     pub fn run(self) -> Result<Ended> {
-        let mut signals =
-            signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])
-                .context("cannot listen for signals")?;
+        let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])
+            .context("cannot listen for signals")?;
+        // At a terminal it says that the terminal is closed; to a service it is the usual word for "read again".
+        let hangup_ends = std::io::stdin().is_terminal();
+        let ends = |signal: i32| signal != SIGHUP || hangup_ends;
         let mut threads: Vec<JoinHandle<std::io::Result<()>>> = Vec::new();
         for (number, mut shard) in self.shards.into_iter().enumerate() {
             let mut edge = Edge::new(self.report.shared.clone(), number);
@@ -151,7 +156,14 @@ impl Exchange {
                 .context("cannot start a shard")?;
             threads.push(thread);
         }
-        signals.forever().next();
+        for signal in signals.forever() {
+            if ends(signal) {
+                break;
+            }
+            tracing::info!(
+                "SIGHUP: changed resources and certificates are in force already, the configuration is read at the start"
+            );
+        }
         let told = *self.report.told.lock().unwrap_or_else(PoisonError::into_inner);
         let drain = if told.is_some_and(|stop| stop.now) { Duration::ZERO } else { DRAIN };
         tracing::info!("draining: no new calls; a second signal ends at once");
@@ -164,7 +176,7 @@ impl Exchange {
             m.post(Mail::User(EdgeMail::Drain));
         }
         let end = Instant::now() + drain;
-        while Instant::now() < end && self.report.shared.pending() > 0 && signals.pending().next().is_none() {
+        while Instant::now() < end && self.report.shared.pending() > 0 && !signals.pending().any(ends) {
             std::thread::sleep(Duration::from_millis(20));
         }
         for m in self.mailboxes.iter() {

@@ -1,38 +1,55 @@
 //! What the first start says: what to type into a phone.
 
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use trunkline_api::{Door, Running};
 use trunkline_sip::Transport;
-use trunkline_store::FirstStart;
+use trunkline_store::{FirstStart, Login};
 use trunkline_transport::Listener;
 
-/// Prints what the first start made, once; secrets go to the terminal and nowhere else.
+/// Prints what the first start made, once; secrets go to the standard output and nowhere else.
 pub fn announce(made: &FirstStart, listening: &[Listener], api: Option<&Running>) {
-    println!("First start: made the domain {} with two phones. Type into a softphone:", made.domain);
+    if let Err(error) = io::stdout().write_all(told(made, listening, api).as_bytes()) {
+        // The exchange serves all the same.
+        let remedy = "`trunkline agents update 1001 --generate-password` makes another secret";
+        tracing::warn!(%error, "what the first start made could not be shown: {remedy}");
+    }
+}
+
+fn told(made: &FirstStart, listening: &[Listener], api: Option<&Running>) -> String {
+    let mut lines =
+        vec![format!("First start: made the domain {} with two phones. Type into a softphone:", made.domain)];
     for agent in &made.agents {
-        println!("  user {}   password {}", agent.username, agent.secret);
+        lines.push(format!("  user {}   password {}", agent.username, agent.secret));
     }
     if let Some(phones) = address(listening, Transport::Udp, ":5060") {
-        println!("  server {phones}   (UDP or TCP)");
+        lines.push(format!("  server {phones}   (UDP or TCP)"));
     }
     if let Some(browsers) = address(listening, Transport::Wss, "") {
-        println!(
-            "  a browser phone: wss://{browsers}, after a look at https://{browsers} to accept its certificate"
-        );
+        let accept = format!("after a look at https://{browsers} to accept its certificate");
+        lines.push(format!("  a browser phone: wss://{browsers}, {accept}"));
     }
-    println!("Then 1001 calls 1002. The operator's login is {} / {}", made.admin.username, made.admin.secret);
+    if lines.iter().any(|line| line.contains(ADDRESS)) {
+        lines.push(format!("  ({ADDRESS} is that of this machine)"));
+    }
+    let Login { username, secret } = &made.admin;
+    lines.push(format!("Then 1001 calls 1002. The operator's login is {username} / {secret}"));
     if let Some(api) = api {
         let doors = api.addresses().iter().map(|(door, address)| match door {
             Door::Internal => format!("{address} on this machine"),
             Door::External => format!("{} with that login", reached(*address, "")),
         });
-        println!("Programs change this over gRPC: {}", doors.collect::<Vec<_>>().join(", "));
+        let doors = doors.collect::<Vec<_>>().join(", ");
+        lines.push(format!("For programs that manage agents, trunks and the rest (gRPC): {doors}"));
     }
-    println!(
-        "(These secrets are shown this once; `trunkline agents update 1001 --generate-password` makes another.)"
-    );
+    let again = "`trunkline agents update 1001 --generate-password` makes another";
+    lines.push(format!("(These secrets are shown this once; {again}.)\n"));
+    lines.join("\n")
 }
+
+/// What stands for the machine's address where it has none but the loopback one.
+const ADDRESS: &str = "ADDRESS";
 
 /// Where clients reach the first listener of a transport, without a port that goes without saying.
 fn address(listening: &[Listener], transport: Transport, usual: &str) -> Option<String> {
@@ -49,7 +66,7 @@ fn reached(address: SocketAddr, usual: &str) -> String {
     let host = match ip {
         Some(IpAddr::V6(ip)) => format!("[{ip}]"),
         Some(IpAddr::V4(ip)) => ip.to_string(),
-        None => "the address of this machine".to_owned(),
+        None => ADDRESS.to_owned(),
     };
     let port = format!(":{}", address.port());
     if port == usual { host } else { host + &port }

@@ -1,6 +1,6 @@
 //! The one binary: arguments, configuration, wiring.
 
-use std::io::{stderr, stdin, stdout};
+use std::io::{Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use trunkline_cli::{Common, ControlBackend, StoreOnly, Terminal};
@@ -58,12 +58,14 @@ fn run_exchange(common: &Common, serve: &Serve) -> ExitCode {
     let loaded = match Config::load(common.config.as_deref(), &Env::of_process()) {
         Ok(loaded) => loaded,
         Err(report) => {
-            eprintln!("{report}");
+            complain(&report.to_string());
             return ExitCode::from(EXIT_USAGE);
         }
     };
     if serve.print_config {
-        print!("{loaded}");
+        let text = if common.json { loaded.to_json() } else { loaded.to_string() };
+        // A reader who has seen enough, such as `head`, is not worth a word.
+        let _ = stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
     telemetry::init(&loaded.config.log);
@@ -74,8 +76,46 @@ fn run_exchange(common: &Common, serve: &Serve) -> ExitCode {
         Ok(Ended::Stop) => ExitCode::SUCCESS,
         Ok(Ended::Restart) => ExitCode::from(EXIT_RESTART),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&format!("error: {}\n", with_causes(&error)));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Says what is wrong, if there is somebody to tell.
+fn complain(text: &str) {
+    let _ = stderr().write_all(text.as_bytes());
+}
+
+/// An error and its causes, but for those that its text tells by itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let told = cause.rsplit(": ").next().is_some_and(|last| text.contains(last));
+        if text.is_empty() {
+            text = cause;
+        } else if !told {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let error = anyhow::Error::from(denied()).context("cannot make trunkline.secret");
+        assert_eq!(with_causes(&error), "cannot make trunkline.secret: permission denied");
+        let source = denied();
+        let error = trunkline_store::StoreError::Read { path: "x.yaml".into(), source };
+        assert_eq!(with_causes(&error.into()), "cannot read x.yaml: permission denied");
+        let error =
+            trunkline_store::Store::open("sqlite:/nowhere/x.db").context("the data").expect_err("no folder");
+        assert_eq!(with_causes(&error).matches("os error 2").count(), 1, "{error:#}");
     }
 }

@@ -207,12 +207,14 @@ impl ControlBackend for Report {
 
     fn registrations(&self, filter: Option<&str>, limit: usize) -> Result<Vec<Registration>, String> {
         let now = unix_ms();
+        let filter = filter.map(str::to_lowercase);
+        let holds = |text: &str| filter.as_ref().is_none_or(|f| text.to_lowercase().contains(f));
         let mut items = Vec::new();
         let mut next = Some(0);
         while let Some(from) = next.filter(|_| items.len() < limit) {
             next = self.shared.location.list(from, 1_000, now, |aor, b| {
                 let (aor, contact) = (text(aor), text(b.uri));
-                if items.len() < limit && filter.is_none_or(|f| aor.contains(f) || contact.contains(f)) {
+                if items.len() < limit && (holds(&aor) || holds(&contact)) {
                     items.push(Registration {
                         aor,
                         contact,
@@ -267,7 +269,7 @@ pub fn read_records(
     query: &RecordQuery,
     read: impl Fn(&Filter) -> Result<Vec<trunkline_calls::CallRecord>, String>,
 ) -> Result<Vec<CallRecord>, String> {
-    let since = query.since.and_then(|s| u64::try_from(s).ok()).map(|s| s * 1000);
+    let since = query.since.and_then(|s| u64::try_from(s).ok()).map(|s| s.saturating_mul(1000));
     let by_party = Filter { party: query.filter.clone(), since, ..Filter::default() };
     let mut found = read(&by_party)?;
     if let (true, Some(call_id)) = (found.is_empty(), &query.filter) {

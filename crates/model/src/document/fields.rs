@@ -1,6 +1,7 @@
 //! Reading a map key by key.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use super::diagnostic::{Place, Report};
 use super::nearest::nearest;
@@ -87,8 +88,10 @@ pub struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     fn new(reading: &'n Reading, title: String, place: &'n Place, entries: &'n [(Key, Node)]) -> Fields<'n> {
-        for (n, (key, _)) in entries.iter().enumerate() {
-            if let Some((first, _)) = entries[..n].iter().find(|(k, _)| k.text == key.text) {
+        let mut seen: HashMap<&str, &Key> = HashMap::with_capacity(entries.len());
+        for (key, _) in entries {
+            let first = *seen.entry(&key.text).or_insert(key);
+            if !std::ptr::eq(first, key) {
                 let help = (first.place.line > 0).then(|| format!("first on line {}", first.place.line));
                 reading.error(format!("key `{}` stands twice", key.text), &key.place, help);
             }

@@ -7,9 +7,12 @@ mod fields;
 mod nearest;
 mod node;
 mod parse;
+mod printable;
 
 pub use diagnostic::{Diagnostic, Place, Report, Source};
 pub use fields::{Fields, Reading};
 pub use nearest::nearest;
 pub use node::{Content, Key, Node};
 pub use parse::parse;
+pub(crate) use printable::is_obeyed;
+pub use printable::printable;

@@ -1,6 +1,6 @@
 //! Text to trees.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
@@ -46,6 +46,14 @@ struct Open {
     key: Option<Key>,
     /// Is that key the `<<` that merges? In quotes it is a key like any other.
     merges: bool,
+    /// The keys that came by merging, which give way to those that are written, wherever these stand.
+    merged: HashSet<String>,
+}
+
+impl Open {
+    fn new(node: Node, anchor: usize) -> Open {
+        Open { node, anchor, key: None, merges: false, merged: HashSet::new() }
+    }
 }
 
 impl Tree<'_> {
@@ -59,12 +67,12 @@ impl Tree<'_> {
             }
             Event::SequenceStart(_, anchor, _) => {
                 let node = Node { place: self.place(span), content: Content::List(Vec::new()) };
-                self.open.push(Open { node, anchor, key: None, merges: false });
+                self.open.push(Open::new(node, anchor));
                 Ok(())
             }
             Event::MappingStart(_, anchor, _) => {
                 let node = Node { place: self.place(span), content: Content::Map(Vec::new()) };
-                self.open.push(Open { node, anchor, key: None, merges: false });
+                self.open.push(Open::new(node, anchor));
                 Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
@@ -106,14 +114,32 @@ impl Tree<'_> {
                 (None, Content::List(_) | Content::Map(_)) => {
                     return Err(error("a key must be text", node.place));
                 }
-                (Some(_), Content::Map(merged)) if open.merges => {
-                    for (key, value) in merged {
-                        if !entries.iter().any(|(k, _)| k.text == key.text) {
-                            entries.push((key, value));
+                (Some(_), content @ (Content::Map(_) | Content::List(_))) if open.merges => {
+                    let place = node.place;
+                    let maps = match content {
+                        Content::List(items) => items,
+                        content => vec![Node { place: place.clone(), content }],
+                    };
+                    let mut there: HashSet<String> =
+                        entries.iter().map(|(key, _)| key.text.clone()).collect();
+                    for map in maps {
+                        let Content::Map(merged) = map.content else {
+                            return Err(error("only maps can be merged", place));
+                        };
+                        for (key, value) in merged {
+                            if there.insert(key.text.clone()) {
+                                open.merged.insert(key.text.clone());
+                                entries.push((key, value));
+                            }
                         }
                     }
                 }
-                (Some(key), content) => entries.push((key, Node { place: node.place, content })),
+                (Some(key), content) => {
+                    if open.merged.remove(&key.text) {
+                        entries.retain(|(merged, _)| merged.text != key.text);
+                    }
+                    entries.push((key, Node { place: node.place, content }));
+                }
             },
             Content::Scalar { .. } => {}
         }
@@ -169,6 +195,11 @@ mod tests {
         let docs = read("base: &b {x: 1, y: 2}\nd:\n  <<: *b\n  z: 3\ne: *b\n");
         assert_eq!(docs[0].at("d").to_json(), serde_json::json!({"x": 1, "y": 2, "z": 3}));
         assert_eq!(docs[0].at("e").to_json(), serde_json::json!({"x": 1, "y": 2}));
+        let docs = read("a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc:\n  <<: [*a, *b]\n  x: 9\n  w: 0\n");
+        let Content::Map(entries) = &docs[0].at("c").content else { panic!("a map") };
+        assert_eq!(entries.len(), 4, "what is written stands over what is merged, once");
+        assert_eq!(docs[0].at("c").to_json(), serde_json::json!({"x": 9, "y": 2, "z": 4, "w": 0}));
+        assert!(parse(&Source::new("x", "a: &a [1]\nb:\n  <<: *a\n")).is_err(), "a list of no maps");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::read::documents;
+use serde_json::Value;
+
+use super::read::{Document, documents, resource};
 use crate::apply::{Change, Reason, Violation};
 use crate::document::{Node, Reading, Report, Source};
 use crate::resource::Resource;
@@ -24,11 +26,37 @@ pub fn apply(
     change: impl Fn(Resource) -> Change,
 ) -> Result<Vec<Change>, Report> {
     let reading = Reading::default();
+    let documents = sources.iter().flat_map(|source| documents(source, &reading)).collect();
+    apply_documents(tables, documents, reading, change)
+}
+
+/// The same with documents that a program made: their errors name fields instead of lines, and `name` as their place.
+pub fn apply_json(
+    tables: &mut Tables,
+    name: &str,
+    documents: &[Value],
+    change: impl Fn(Resource) -> Change,
+) -> Result<Vec<Change>, Report> {
+    let (reading, source) = (Reading::default(), Source::new(name, ""));
+    let read = |value| {
+        let node = Node::from_json(value, &source);
+        Document { resource: resource(&node, &reading), node }
+    };
+    let documents = documents.iter().map(read).collect();
+    apply_documents(tables, documents, reading, change)
+}
+
+fn apply_documents(
+    tables: &mut Tables,
+    documents: Vec<Document>,
+    reading: Reading,
+    change: impl Fn(Resource) -> Change,
+) -> Result<Vec<Change>, Report> {
     let mut found = Vec::new();
     // What could not be read is not there to be referred to; that is no finding of its own.
     let mut unread = HashSet::new();
     let mut changes = Vec::new();
-    for document in sources.iter().flat_map(|source| documents(source, &reading)) {
+    for document in documents {
         match document.resource {
             Some(resource) => {
                 changes.push(change(resource));
@@ -54,11 +82,16 @@ pub fn apply(
 fn note(violation: &Violation, found: &[Node], reading: &Reading) {
     let Some(node) = found.get(violation.change) else { return };
     let place = &node.at(&violation.field).place;
-    let message = format!("{} {}: {}", violation.kind, violation.reference, violation.reason);
+    let message = match place.line {
+        // Only the field says what it is about.
+        0 => violation.to_string(),
+        _ => format!("{} {}: {}", violation.kind, violation.reference, violation.reason),
+    };
     let help = match &violation.reason {
         Reason::Taken { by } => found
             .iter()
             .find(|other| other.get("ref").and_then(Node::as_text) == Some(by))
+            .filter(|other| other.place.line > 0)
             .map(|other| format!("{by} stands at {}", other.place)),
         Reason::Dangling { .. } | Reason::Invalid(_) | Reason::Missing | Reason::InUse(_) => None,
     };

@@ -10,6 +10,6 @@ mod spec;
 mod words;
 mod write;
 
-pub use load::{apply, load};
+pub use load::{apply, apply_json, load};
 pub use read::{Document, documents, resource};
 pub use write::{to_json, to_yaml, yaml};

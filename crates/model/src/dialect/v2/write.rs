@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use trunkline_sip::Transport;
 
 use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, PRIVACY, ROLE, word};
+use crate::document::is_obeyed;
 use crate::reference::Ref;
 use crate::resource::{Authenticate, Domain, Privacy, Resource, Trunk};
 
@@ -58,6 +59,25 @@ pub fn yaml(document: &Value) -> String {
         let mut entries: Vec<(&String, &Value)> = map.iter().collect();
         entries.sort_by_key(|(key, _)| first(key).unwrap_or(usize::MAX));
         entries.into_iter().for_each(|(key, value)| entry(key, value, 0, &mut out));
+    }
+    escaped(out)
+}
+
+/// With escapes for what YAML does not take as it is (YAML 1.2.2 §5.1), and JSON does, and for what a terminal would
+/// obey. Such characters stand in quotes only.
+fn escaped(yaml: String) -> String {
+    let odd = |c: char| (c != '\n' && is_obeyed(c)) || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    if !yaml.contains(odd) {
+        return yaml;
+    }
+    let mut out = String::with_capacity(yaml.len() + 64);
+    for c in yaml.chars() {
+        if odd(c) {
+            // All of them are below 0x10000.
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
     }
     out
 }

@@ -1,0 +1,289 @@
+//! What changes resources: create, update, delete, import; and export.
+
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use trunkline_model::Kind;
+use trunkline_model::document::{Node, Source, parse};
+use trunkline_store::generate_secret;
+
+use crate::command::{Creation, Delete, Export, Import, NewPassword, Update};
+use crate::connection::Connection;
+use crate::create::{Create, Lookup};
+use crate::protocol::{ApplyMode, Changed, ImportMode, Request, Response, Target, Text};
+use crate::run::{Failure, Session, ask, field, get, unexpected};
+use crate::terminal::Terminal;
+use crate::{check, edit};
+
+/// How long a generated password is.
+const PASSWORD_LENGTH: usize = 16;
+
+impl Session<'_, '_> {
+    pub(crate) fn create<C: Create>(
+        &mut self,
+        kind: Kind,
+        Creation { own, new }: &Creation<C>,
+    ) -> Result<(), Failure> {
+        if let Some(file) = &new.file {
+            let texts = self.texts(std::slice::from_ref(file))?;
+            return self.apply(ApplyMode::Create, texts);
+        }
+        let mut how = own.password().cloned().unwrap_or_default();
+        if own.asks() && !how.password_stdin && !how.generate_password {
+            how.prompt_password = true;
+        }
+        let mut connection = self.connect(true)?;
+        let mut making = Making {
+            connection: &mut connection,
+            terminal: self.terminal,
+            domain: &self.config.domain,
+            how,
+            generated: None,
+        };
+        let documents = own.documents(new, &mut making).map_err(Failure::Usage)?;
+        let generated = making.generated;
+        apply(&mut connection, ApplyMode::Create, &documents)?;
+
+        let made = documents.last().map(|d| field(d, "/ref").unwrap_or_default()).unwrap_or_default();
+        let mut json =
+            json!({ "created": documents.iter().filter_map(|d| d.get("ref")).collect::<Vec<_>>() });
+        if let Some(password) = &generated {
+            json["password"] = password.as_str().into();
+        }
+        self.tell(&json, || {
+            let secret = generated.as_ref().map(|p| format!("password: {p}\n")).unwrap_or_default();
+            format!("created {kind} {made}\n{secret}")
+        })
+    }
+
+    pub(crate) fn update(&mut self, kind: Kind, arguments: &Update) -> Result<(), Failure> {
+        if let Some(file) = &arguments.file {
+            let texts = self.texts(std::slice::from_ref(file))?;
+            return self.apply(ApplyMode::Update, texts);
+        }
+        let how = &arguments.password;
+        let secret = how.password_stdin || how.prompt_password || how.generate_password;
+        if arguments.edits.set.is_empty() && arguments.unset.is_empty() && !secret {
+            return Err(Failure::Usage(
+                "nothing to change: give --set, --unset, --file or a password".into(),
+            ));
+        }
+        let mut connection = self.connect(false)?;
+        let name = arguments.name.as_deref().unwrap_or_default();
+        let mut document = get(&mut connection, kind.plural(), name)?;
+        for edit in &arguments.edits.set {
+            edit::set(&mut document, edit).map_err(Failure::Usage)?;
+        }
+        for path in &arguments.unset {
+            edit::unset(&mut document, path).map_err(Failure::Usage)?;
+        }
+        let reference = field(&document, "/ref").unwrap_or_default().to_owned();
+        let mut documents = vec![document];
+        let mut generated = None;
+        if secret {
+            let mut making = Making {
+                connection: &mut connection,
+                terminal: self.terminal,
+                domain: &self.config.domain,
+                how: how.clone(),
+                generated: None,
+            };
+            let password = making.password(&reference).map_err(Failure::Usage)?;
+            generated = making.generated;
+            set_password(&mut connection, kind, &mut documents, &password)?;
+        }
+        apply(&mut connection, ApplyMode::Update, &documents)?;
+        let mut json = json!({ "updated": reference });
+        if let Some(password) = &generated {
+            json["password"] = password.as_str().into();
+        }
+        self.tell(&json, || {
+            let secret = generated.as_ref().map(|p| format!("password: {p}\n")).unwrap_or_default();
+            format!("updated {kind} {reference}\n{secret}")
+        })
+    }
+
+    pub(crate) fn delete(&mut self, kind: Kind, arguments: &Delete) -> Result<(), Failure> {
+        let mut connection = self.connect(false)?;
+        let mut targets = Vec::new();
+        for name in &arguments.names {
+            targets.push(Target { kind: kind.plural().into(), name: name.clone() });
+            if !arguments.with_credentials {
+                continue;
+            }
+            let document = get(&mut connection, kind.plural(), name)?;
+            let paths =
+                ["/spec/credentialsRef", "/spec/inbound/credentialsRef", "/spec/outbound/credentialsRef"];
+            for name in paths.iter().filter_map(|path| field(&document, path)) {
+                let target = Target { kind: Kind::Credentials.plural().into(), name: name.to_owned() };
+                if !targets.contains(&target) {
+                    targets.push(target);
+                }
+            }
+        }
+        let response = ask(&mut connection, Request::Delete { targets })?;
+        self.changed(response)
+    }
+
+    /// Creates or updates what files hold.
+    pub(crate) fn apply(&mut self, mode: ApplyMode, texts: Vec<Text>) -> Result<(), Failure> {
+        let mut connection = self.connect(mode == ApplyMode::Create)?;
+        let response = ask(&mut connection, Request::Apply { mode, texts, documents: Vec::new() })?;
+        self.changed(response)
+    }
+
+    pub(crate) fn changed(&mut self, response: Response) -> Result<(), Failure> {
+        let Response::Changed(done) = response else { return unexpected(&response) };
+        self.tell(&json!(done), || {
+            let Changed { created, updated, unchanged, deleted } = done;
+            let parts =
+                [(created, "created"), (updated, "updated"), (unchanged, "unchanged"), (deleted, "deleted")];
+            let parts: Vec<String> =
+                parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+            if parts.is_empty() { "nothing to do\n".into() } else { format!("{}\n", parts.join(", ")) }
+        })
+    }
+
+    pub(crate) fn export(&mut self, arguments: &Export) -> Result<(), Failure> {
+        let mut connection = self.connect(false)?;
+        let text = match ask(&mut connection, Request::Export)? {
+            Response::Text { text } => text,
+            other => return unexpected(&other),
+        };
+        let text = if self.json { as_json(&text)? } else { text };
+        let Some(path) = &arguments.output else {
+            return self.terminal.print(&text);
+        };
+        let wrong = |error: io::Error| Failure::Failed(format!("cannot write {}: {error}", path.display()));
+        // Made beside it and moved: what others may read, or the backup before, is not half written over.
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(format!(".{}", std::process::id()));
+        let fresh = PathBuf::from(fresh);
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&fresh).map_err(wrong)?;
+        let written = (&file).write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        written.and_then(|()| std::fs::rename(&fresh, path)).map_err(|error| {
+            let _ = std::fs::remove_file(&fresh);
+            wrong(error)
+        })
+    }
+
+    pub(crate) fn import(&mut self, arguments: &Import) -> Result<(), Failure> {
+        let texts = self.texts(&arguments.paths)?;
+        let mode = match (arguments.replace, arguments.add) {
+            (true, _) => ImportMode::Replace,
+            (false, true) => ImportMode::Add,
+            (false, false) => ImportMode::Merge,
+        };
+        let mut connection = self.connect(true)?;
+        let response = ask(&mut connection, Request::Import { texts, mode })?;
+        self.changed(response)
+    }
+
+    /// Reads files, folders and the standard input.
+    pub(crate) fn texts(&mut self, paths: &[PathBuf]) -> Result<Vec<Text>, Failure> {
+        let mut texts = Vec::new();
+        for path in paths {
+            if path == Path::new("-") {
+                let text = self.terminal.everything()?;
+                texts.push(Text { name: "the standard input".into(), text });
+                continue;
+            }
+            for source in check::read(std::slice::from_ref(path))? {
+                texts.push(Text { name: source.name.clone(), text: source.text.clone() });
+            }
+        }
+        Ok(texts)
+    }
+}
+
+/// The documents of a YAML text as a JSON list, which `import` reads too.
+fn as_json(yaml: &str) -> Result<String, Failure> {
+    let documents = parse(&Source::new("the export", yaml));
+    let documents = documents.map_err(|error| Failure::Failed(error.to_string()))?;
+    let documents: Vec<Value> = documents.iter().map(Node::to_json).collect();
+    Ok(format!("{:#}\n", json!(documents)))
+}
+
+pub(crate) fn apply(
+    connection: &mut Connection,
+    mode: ApplyMode,
+    documents: &[Value],
+) -> Result<(), Failure> {
+    let request = Request::Apply { mode, texts: Vec::new(), documents: documents.to_vec() };
+    match ask(connection, request)? {
+        Response::Changed(_) => Ok(()),
+        other => unexpected(&other),
+    }
+}
+
+/// Puts a new password where the kind keeps it: itself, or its credentials, which then change too.
+fn set_password(
+    connection: &mut Connection,
+    kind: Kind,
+    documents: &mut Vec<Value>,
+    password: &str,
+) -> Result<(), Failure> {
+    let Some(document) = documents.first_mut() else { return Ok(()) };
+    match kind {
+        Kind::Credentials => document["spec"]["credentials"]["password"] = password.into(),
+        Kind::User => {
+            let hash = trunkline_store::hash_password(password);
+            document["spec"]["passwordHash"] =
+                hash.map_err(|error| Failure::Failed(error.to_string()))?.into();
+        }
+        Kind::Agent | Kind::Peer | Kind::Trunk => {
+            let path =
+                if kind == Kind::Trunk { "/spec/outbound/credentialsRef" } else { "/spec/credentialsRef" };
+            let Some(name) = field(document, path) else {
+                return Err(Failure::Usage(format!("this {kind} has no credentials")));
+            };
+            let mut credentials = get(connection, Kind::Credentials.plural(), name)?;
+            credentials["spec"]["credentials"]["password"] = password.into();
+            documents.push(credentials);
+        }
+        Kind::AccessControlList | Kind::Number | Kind::Domain => {
+            return Err(Failure::Usage(format!("a {kind} has no password")));
+        }
+    }
+    Ok(())
+}
+
+/// The answers a `create` needs.
+struct Making<'a, 't> {
+    connection: &'a mut Connection,
+    terminal: &'a mut Terminal<'t>,
+    domain: &'a str,
+    how: NewPassword,
+    generated: Option<String>,
+}
+
+impl Lookup for Making<'_, '_> {
+    fn reference(&mut self, kind: &str, name: &str) -> Result<String, String> {
+        match get(self.connection, kind, name) {
+            Ok(document) => Ok(field(&document, "/ref").unwrap_or_default().to_owned()),
+            Err(Failure::Usage(message) | Failure::Failed(message)) => Err(message),
+            // Nothing was printed.
+            Err(Failure::Unread) => Err(String::new()),
+        }
+    }
+
+    fn password(&mut self, whose: &str) -> Result<String, String> {
+        let password = if self.how.password_stdin {
+            self.terminal.line().map_err(|error| error.to_string())?
+        } else if self.how.prompt_password {
+            self.terminal.ask_password(whose).map_err(|error| error.to_string())?
+        } else {
+            let password = generate_secret(PASSWORD_LENGTH).map_err(|error| error.to_string())?;
+            self.generated = Some(password.clone());
+            password
+        };
+        if password.is_empty() { Err("the password is empty".into()) } else { Ok(password) }
+    }
+
+    fn default_domain(&self) -> String {
+        self.domain.to_owned()
+    }
+}

@@ -1,0 +1,100 @@
+//! What a running exchange is asked: how it is, who is registered, who talks.
+
+use serde_json::json;
+
+use crate::command::{CallAction, Calls, RegistrationAction, Registrations};
+use crate::connection::Connection;
+use crate::protocol::{RecordQuery, Registration, Request, Response};
+use crate::run::{Failure, Session, ask, unexpected};
+use crate::{live, time};
+
+impl Session<'_, '_> {
+    pub(crate) fn status(&mut self) -> Result<(), Failure> {
+        let mut connection = self.connect(false)?;
+        match ask(&mut connection, Request::Status)? {
+            Response::Status(status) => self.tell(&json!(status), || live::status(&status)),
+            other => unexpected(&other),
+        }
+    }
+
+    pub(crate) fn registrations(&mut self, arguments: &Registrations) -> Result<(), Failure> {
+        let mut connection = self.connect(false)?;
+        let limit = arguments.limit;
+        let Some(RegistrationAction::Kick { aor, contact }) = &arguments.action else {
+            let items = registrations(&mut connection, arguments.filter.clone(), limit)?;
+            self.tell(&json!(items), || live::registrations(&items))?;
+            if items.len() == limit {
+                writeln!(self.terminal.err, "there may be more: --limit {}", limit.saturating_mul(10))?;
+            }
+            return Ok(());
+        };
+        let mut items = registrations(&mut connection, Some(whole(aor)), limit)?;
+        if items.is_empty() {
+            // An address without a user.
+            items = registrations(&mut connection, Some(aor.clone()), limit)?;
+        }
+        let mut aors: Vec<&str> =
+            items.iter().map(|r| r.aor.as_str()).filter(|known| means(known, aor)).collect();
+        aors.dedup();
+        aors.sort_unstable();
+        aors.dedup();
+        let aor = match aors.as_slice() {
+            [one] => (*one).to_owned(),
+            [] => return Err(Failure::Failed(format!("`{aor}` is not registered"))),
+            [..] => {
+                return Err(Failure::Usage(format!("`{aor}` may be one of: {}", aors.join(", "))));
+            }
+        };
+        let request = Request::Kick { aor: aor.clone(), contact: contact.clone() };
+        match ask(&mut connection, request)? {
+            Response::Kicked { count } => self.tell(&json!({"aor": aor, "kicked": count}), || {
+                format!("{aor}: {count} registrations removed\n")
+            }),
+            other => unexpected(&other),
+        }
+    }
+
+    pub(crate) fn calls(&mut self, arguments: &Calls) -> Result<(), Failure> {
+        let mut connection = self.connect(false)?;
+        let request = match &arguments.action {
+            Some(CallAction::List) | None => Request::Calls,
+            Some(CallAction::Records { since, filter, limit }) => Request::Records(RecordQuery {
+                since: since.map(|seconds| time::now() - seconds),
+                filter: filter.clone(),
+                limit: *limit,
+            }),
+        };
+        match ask(&mut connection, request)? {
+            Response::Calls { items } => self.tell(&json!(items), || live::calls(&items)),
+            Response::Records { items } => self.tell(&json!(items), || live::records(&items)),
+            other => unexpected(&other),
+        }
+    }
+}
+
+fn registrations(
+    connection: &mut Connection,
+    filter: Option<String>,
+    limit: usize,
+) -> Result<Vec<Registration>, Failure> {
+    match ask(connection, Request::Registrations { filter, limit })? {
+        Response::Registrations { items } => Ok(items),
+        other => unexpected(&other),
+    }
+}
+
+/// What was typed as it stands in an AOR: among a million there are many that hold it somewhere.
+fn whole(typed: &str) -> String {
+    match (typed.contains(':'), typed.contains('@')) {
+        (true, _) => typed.to_owned(),
+        (false, true) => format!(":{typed}"),
+        (false, false) => format!(":{typed}@"),
+    }
+}
+
+/// Does what was typed mean this AOR? The scheme may be left out, and the host.
+fn means(aor: &str, typed: &str) -> bool {
+    let bare = aor.split_once(':').map_or(aor, |(_, rest)| rest);
+    let user = bare.split_once('@').map_or(bare, |(user, _)| user);
+    [aor, bare, user].contains(&typed)
+}

@@ -1,0 +1,38 @@
+//! Text that may be shown on a terminal.
+
+use std::borrow::Cow;
+
+/// What a terminal obeys instead of showing it: control characters, and the marks that turn the order of letters.
+pub(crate) fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text of one line, with escapes (`\u{1b}`) in place of what a terminal would obey: names and the User-Agent of a
+/// phone come from strangers.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_obeyed(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_obeyed() {
+        assert_eq!(printable("☎️ Zoë 🎉 漢字"), "☎️ Zoë 🎉 漢字");
+        assert_eq!(printable("a\x1b[31mb\n\t\u{9b}1m"), "a\\u{1b}[31mb\\n\\t\\u{9b}1m");
+        assert_eq!(printable("gpj.\u{202e}exe"), "gpj.\\u{202e}exe");
+    }
+}
