@@ -119,6 +119,7 @@ const STOREYS: &[&[&str]] = &[
 const BESIDE: &[(&str, &str)] = &[
     ("trunkline-proxy", "trunkline-transaction"),
     ("trunkline-cli", "trunkline-config"),
+    ("trunkline-api", "trunkline-http"),
     ("trunkline-rest-v1", "trunkline-http"),
     ("trunkline-store", "trunkline-model"),
     ("trunkline-login", "trunkline-model"),

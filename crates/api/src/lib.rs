@@ -21,7 +21,6 @@ mod connection;
 mod counts;
 mod extended;
 mod gate;
-mod guests;
 mod kind;
 mod kinds;
 mod method;

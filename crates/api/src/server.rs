@@ -12,13 +12,14 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use trunkline_grpc::connect;
+use trunkline_http::accept;
 use trunkline_login::Login;
 use trunkline_store::Store;
 use trunkline_transport::ServerTls;
 
+use crate::connection;
 use crate::counts::{Count, Counts};
 use crate::gate::Gate;
-use crate::guests::accept;
 use crate::method::connect_services;
 use crate::resources::Resources;
 
@@ -257,7 +258,14 @@ async fn serve(
     }
     let mut listening = JoinSet::new();
     for (listener, tls, gate) in doors {
-        listening.spawn(accept(listener, tls, gate, phase.clone()));
+        let (mut ending, phase) = (phase.clone(), phase.clone());
+        listening.spawn(async move {
+            let end = reached(&mut ending, Phase::Ending);
+            accept(listener, "gRPC", end, |stream, from| {
+                connection::serve(stream, from, tls.clone(), gate.clone(), phase.clone())
+            })
+            .await;
+        });
     }
     reached(&mut phase, Phase::Draining).await;
     for service in connect_services().chain([""]) {

@@ -1,10 +1,13 @@
 //! One connection, with or without TLS.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,11 +19,17 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::patience::Patience;
 use crate::server::{TlsSource, told};
 use crate::target::Tolerant;
 
 /// A client has this long for its TLS handshake, to send a request's head, and to begin its next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request and its answer take at most this long, the rest of the request included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that takes nothing of its answer is left after this long.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a listener talks.
 #[derive(Clone, Default)]
@@ -76,7 +85,7 @@ async fn talk(
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .keep_alive(keep_alive)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Patience::new(stream, WRITE_TIMEOUT)), service)
             .with_upgrades()
     );
     let ended = tokio::select! {
@@ -91,19 +100,26 @@ async fn talk(
     }
 }
 
-/// Tells handlers where a request came from.
+/// Tells handlers where a request came from, and bounds their time.
 struct From<S> {
     inner: S,
     from: SocketAddr,
 }
 
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for From<S> {
-    type Response = S::Response;
+impl<S> Service<Request<Incoming>> for From<S>
+where
+    S: Service<Request<Incoming>, Response = Response>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
 
-    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ConnectInfo(self.from));
-        self.inner.call(request)
+        let answer = tokio::time::timeout(CALL_TIMEOUT, self.inner.call(request));
+        Box::pin(
+            async move { answer.await.unwrap_or_else(|_| Ok(StatusCode::REQUEST_TIMEOUT.into_response())) },
+        )
     }
 }

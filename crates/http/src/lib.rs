@@ -32,14 +32,17 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accept;
 mod connection;
 mod exposition;
 mod figures;
 mod health;
+mod patience;
 mod server;
 mod status;
 mod target;
 
+pub use accept::accept;
 /// What is mounted: axum's router, without a fallback of its own.
 pub use axum::Router;
 pub use exposition::{Exposition, Kind};

@@ -3,25 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
+use crate::accept::accept;
 use crate::connection::{Manner, connection};
 
 /// The key of the address of the listener for health and metrics.
 pub const KEY: &str = "http.addr";
-/// Connections at a time; more wait in the kernel.
-const MOST_CONNECTIONS: usize = 512;
-/// Requests under way have this long when the listener ends.
-const DRAIN: Duration = Duration::from_secs(2);
-/// Out of descriptors: no use in asking again at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why there is no listener.
 #[derive(Debug, thiserror::Error)]
@@ -160,36 +153,12 @@ struct Missing {
 }
 
 /// Accepts until told to stop.
-async fn serve(listener: TcpListener, router: Router, manner: Manner, mut stopped: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let next = async {
-            // The semaphore is never closed.
-            let Ok(place) = room.clone().acquire_owned().await else { std::future::pending().await };
-            (place, listener.accept().await)
-        };
-        tokio::select! {
-            () = told(&mut stopped) => break,
-            (place, accepted) = next => match accepted {
-                Ok((stream, from)) => {
-                    let (router, manner, stopped) = (router.clone(), manner.clone(), stopped.clone());
-                    connections.spawn(async move {
-                        connection(stream, from, router, manner, stopped).await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept an HTTP connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    drop(listener);
-    let all = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(DRAIN, all).await;
+async fn serve(listener: TcpListener, router: Router, manner: Manner, stopped: watch::Receiver<bool>) {
+    let mut ending = stopped.clone();
+    accept(listener, "HTTP", told(&mut ending), |stream, from| {
+        connection(stream, from, router.clone(), manner.clone(), stopped.clone())
+    })
+    .await;
 }
 
 /// Until the listener is to end.

@@ -275,3 +275,39 @@ fn who_does_not_end_a_request_is_let_go() {
     // The bound is the socket's: twenty seconds, twice what a head may take.
     stream.read_to_end(&mut rest).expect("the connection is ended");
 }
+
+/// A connection from another loopback address.
+fn connect_from(from: [u8; 4], to: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        socket.connect(to).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+#[test]
+fn one_address_does_not_take_all_the_room() {
+    let server = start(Arc::default());
+    let to = server.address();
+    let silent: Vec<TcpStream> = (0..64).map(|_| connect_from([127, 0, 0, 2], to)).collect();
+    let mut turned_away = connect_from([127, 0, 0, 2], to);
+    assert_eq!(turned_away.read(&mut [0; 16]).unwrap(), 0, "the 65th is closed");
+    assert_eq!(get(to, "/healthz").0, 200, "another address is served");
+    drop(silent);
+    // Their places are free again, in a moment.
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        let mut again = connect_from([127, 0, 0, 2], to);
+        let _ = again.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let mut text = String::new();
+        if again.read_to_string(&mut text).is_ok() && text.contains(" 200 ") {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "no place became free");
+        std::thread::yield_now();
+    }
+}
