@@ -46,10 +46,10 @@ impl Edge {
             // Such a branch identifies no transaction (RFC 4475 §3.2.1).
             return self.refuse(io, inbound, 400, Some("Branch Without Identity"));
         }
-        if let Err(code) = self.check(inbound) {
-            return self.refuse(io, inbound, code, None);
-        }
-        let Ok(uri) = m.uri() else { return self.refuse(io, inbound, 400, Some("Malformed Request-URI")) };
+        let uri = match request_uri(m) {
+            Ok(uri) => uri,
+            Err((code, reason)) => return self.refuse(io, inbound, code, reason),
+        };
         let routes = Routes::read(m, &uri, &self.shared);
         if routes.malformed {
             return self.refuse(io, inbound, 400, Some("Malformed Route"));
@@ -100,24 +100,6 @@ impl Edge {
             return self.serve(io, inbound, &uri);
         }
         self.route(io, inbound, &uri, key);
-    }
-
-    /// The rules every request must meet; the status that says which it does not.
-    fn check(&self, inbound: &Inbound<'_>) -> Result<(), u16> {
-        let m = &inbound.message;
-        let uri = m.uri_text();
-        // Any scheme we cannot route by: 416 before the URI's other parts are judged (RFC 3261 §16.3 step 2).
-        let scheme = uri.iter().position(|&b| b == b':').and_then(|c| uri.get(..c)).unwrap_or_default();
-        let known = [&b"sip"[..], b"sips", b"tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
-        if !known && scheme.first().is_some_and(u8::is_ascii_alphabetic) {
-            return Err(416);
-        }
-        let uri = m.uri().map_err(|e| e.status())?;
-        // Header fields may not stand in a Request-URI (§19.1.1); they are never applied.
-        if !uri.headers.is_empty() {
-            return Err(400);
-        }
-        Ok(())
     }
 
     /// Is the request meant for the exchange itself: a URI without a user at a host that is ours?
@@ -349,6 +331,25 @@ impl Edge {
 /// Extensions a request to the exchange itself may require.
 fn is_supported(tag: &[u8]) -> bool {
     [&b"path"[..], b"outbound", b"gruu", b"gin"].iter().any(|t| tag.eq_ignore_ascii_case(t))
+}
+
+/// The Request-URI, or the status and phrase that say what is wrong with it.
+fn request_uri<'a>(m: &Message<'a>) -> Result<Uri<'a>, (u16, Option<&'static str>)> {
+    match m.uri() {
+        // A scheme we cannot route by: 416 before the URI's other parts are judged (RFC 3261 §16.3 step 2).
+        Ok(uri) if uri.scheme == Scheme::Other => Err((416, None)),
+        // Header fields may not stand in a Request-URI (§19.1.1); they are never applied.
+        Ok(uri) if !uri.headers.is_empty() => Err((400, Some("Header Fields in Request-URI"))),
+        Ok(uri) => Ok(uri),
+        Err(_) if has_strange_scheme(m.uri_text()) => Err((416, None)),
+        Err(error) => Err((error.status(), Some("Malformed Request-URI"))),
+    }
+}
+
+fn has_strange_scheme(uri: &[u8]) -> bool {
+    let scheme = uri.iter().position(|&b| b == b':').and_then(|c| uri.get(..c)).unwrap_or_default();
+    let known = [&b"sip"[..], b"sips", b"tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
+    !known && scheme.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// A call to a Contact of ours at a carrier, which has no user: To says who is called.

@@ -1,7 +1,8 @@
 //! Cutting a byte stream into messages, RFC 3261 §18.3, with the keep-alives of RFC 5626 §4.4.1.
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
+use crate::class::find;
 use crate::error::ParseError;
 use crate::lex::{number, trim};
 use crate::name::HeaderName;
@@ -42,14 +43,14 @@ impl Frame {
         if bytes.first() == Some(&b'\n') || bytes.first() == Some(&0) {
             return Frame::Skip(1);
         }
-        let Some(end) = headers_end(bytes) else {
+        let Some((end, length)) = headers(bytes) else {
             return if bytes.len() >= limit {
                 Frame::Broken(ParseError::TooLarge, bytes.len())
             } else {
                 Frame::Incomplete
             };
         };
-        let length = match content_length(bytes.get(..end).unwrap_or_default()) {
+        let length = match length {
             Ok(length) => length,
             Err(e) => return Frame::Broken(e, end),
         };
@@ -66,36 +67,39 @@ impl Frame {
     }
 }
 
-/// One past the empty line that ends the headers.
-fn headers_end(bytes: &[u8]) -> Option<usize> {
-    memmem::find(bytes, b"\r\n\r\n").map(|i| i + 4)
+/// Where the headers end, after CRLF CRLF, and what they say of the body's length; `None` before that end has come.
+fn headers(bytes: &[u8]) -> Option<(usize, Result<usize, ParseError>)> {
+    let mut length = Ok(None);
+    let mut rest = bytes;
+    let mut after_crlf = false;
+    loop {
+        let (line, next) = rest.split_at_checked(memchr(b'\n', rest)? + 1)?;
+        if after_crlf && line == b"\r\n" {
+            return Some((bytes.len() - next.len(), length.map(Option::unwrap_or_default)));
+        }
+        if let (Some(b'l' | b'L' | b'c' | b'C'), Ok(known)) = (line.first(), length) {
+            length = content_length(line, next, known);
+        }
+        (rest, after_crlf) = (next, line.ends_with(b"\r\n"));
+    }
 }
 
-fn content_length(head: &[u8]) -> Result<usize, ParseError> {
-    let bad = ParseError::Header("Content-Length");
-    let mut found = None;
-    let mut rest = head;
-    while let Some(nl) = memchr(b'\n', rest) {
-        let line = rest.get(..nl).unwrap_or_default();
-        rest = rest.get(nl + 1..).unwrap_or_default();
-        if !matches!(line.first(), Some(b'l' | b'L' | b'c' | b'C')) {
-            continue;
-        }
-        let Some(colon) = memchr(b':', line) else { continue };
-        if HeaderName::from_bytes(trim(line.get(..colon).unwrap_or_default())) != HeaderName::ContentLength {
-            continue;
-        }
-        // A folded value goes on in the next line.
-        let mut value = trim(line.get(colon + 1..).unwrap_or_default());
-        if value.is_empty() && matches!(rest.first(), Some(b' ' | b'\t')) {
-            value = trim(rest.get(..memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default());
-        }
-        let length = number(value, u64::from(u32::MAX)).ok_or(bad)? as usize;
-        if found.replace(length).is_some_and(|earlier| earlier != length) {
-            return Err(ParseError::Cardinality("Content-Length"));
-        }
+/// The length in this line, or what is known of it when the line is about something else.
+fn content_length(line: &[u8], next: &[u8], known: Option<usize>) -> Result<Option<usize>, ParseError> {
+    let Some(colon) = find(b':', line) else { return Ok(known) };
+    if HeaderName::from_bytes(trim(line.get(..colon).unwrap_or_default())) != HeaderName::ContentLength {
+        return Ok(known);
     }
-    Ok(found.unwrap_or(0))
+    // A folded value goes on in the next line.
+    let mut value = trim(line.get(colon + 1..).unwrap_or_default());
+    if value.is_empty() && matches!(next.first(), Some(b' ' | b'\t')) {
+        value = trim(next.get(..memchr(b'\n', next).unwrap_or(next.len())).unwrap_or_default());
+    }
+    let length = number(value, u64::from(u32::MAX)).ok_or(ParseError::Header("Content-Length"))? as usize;
+    if known.is_some_and(|known| known != length) {
+        return Err(ParseError::Cardinality("Content-Length"));
+    }
+    Ok(Some(length))
 }
 
 #[cfg(test)]
@@ -116,6 +120,9 @@ mod tests {
         assert!(matches!(Frame::next(negative, 1000), Frame::Broken(..)));
         let two = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 1\r\nl: 2\r\n\r\nab";
         assert!(matches!(Frame::next(two, 1000), Frame::Broken(ParseError::Cardinality(_), _)));
+        // Only CRLF CRLF ends the headers, wherever the lines before end otherwise.
+        let bare = b"OPTIONS sip:a SIP/2.0\nl: 0\n\r\n";
+        assert_eq!(Frame::next(bare, 1000), Frame::Incomplete);
         let large = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 1000\r\n\r\n";
         assert_eq!(Frame::next(large, 1000), Frame::Broken(ParseError::TooLarge, large.len()));
     }
