@@ -156,15 +156,25 @@ impl Session<'_, '_> {
         let Some(path) = &arguments.output else {
             return self.terminal.print(&text);
         };
-        let wrong = |error: io::Error| Failure::Failed(format!("cannot write {}: {error}", path.display()));
+        let shown = path;
+        let wrong = |error: io::Error| Failure::Failed(format!("cannot write {}: {error}", shown.display()));
+        let mut options = std::fs::OpenOptions::new();
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            // A pipe or a device is nobody's to replace.
+            return options
+                .write(true)
+                .open(path)
+                .and_then(|mut to| to.write_all(text.as_bytes()))
+                .map_err(wrong);
+        }
         // Made beside it and moved: what others may read, or the backup before, is not half written over.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let mut fresh = path.as_os_str().to_owned();
         fresh.push(format!(".{}", std::process::id()));
         let fresh = PathBuf::from(fresh);
-        let mut options = std::fs::OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(&fresh).map_err(wrong)?;
         let written = (&file).write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        written.and_then(|()| std::fs::rename(&fresh, path)).map_err(|error| {
+        written.and_then(|()| std::fs::rename(&fresh, &path)).map_err(|error| {
             let _ = std::fs::remove_file(&fresh);
             wrong(error)
         })

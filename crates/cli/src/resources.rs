@@ -51,7 +51,7 @@ pub(crate) fn apply(store: &Store, mode: ApplyMode, texts: &[Text], documents: &
         ApplyMode::Update => Change::Update(with_secrets(&present, resource)),
     };
     let changes = v2::apply(&mut next, &sources(texts), change).and_then(|mut changes| {
-        changes.extend(v2::apply_json(&mut next, "the command line", documents, change)?);
+        changes.extend(v2::apply_json(&mut next, documents, change)?);
         Ok(changes)
     });
     let changes = match changes {
@@ -97,7 +97,9 @@ pub(crate) fn import(store: &Store, texts: &[Text], mode: ImportMode) -> Respons
             unchanged: done.unchanged,
             deleted: done.deleted,
         }),
-        Err(error @ StoreError::Resources(_)) => Response::refused(error.to_string()),
+        Err(error @ (StoreError::Resources(_) | StoreError::NothingToImport)) => {
+            Response::refused(error.to_string())
+        }
         Err(error) => Response::failed(error.to_string()),
     }
 }

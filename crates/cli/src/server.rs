@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::backend::{ControlBackend, answer};
 use crate::protocol::{MAX_LINE, Request, Response};
@@ -17,6 +17,10 @@ const MAX_CONNECTIONS: usize = 64;
 
 /// A connection that asks nothing for this long is closed.
 const IDLE: Duration = Duration::from_secs(300);
+
+/// Out of descriptors: no use in asking again at once, nor in saying so each time.
+const PAUSE: Duration = Duration::from_millis(100);
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Answers on a Unix socket until it is dropped, which also removes the socket.
 #[derive(Debug)]
@@ -75,6 +79,7 @@ impl Drop for ControlServer {
 
 fn accept(listener: &UnixListener, backend: &Arc<dyn ControlBackend>, stop: &AtomicBool) {
     let open = Arc::new(AtomicUsize::new(0));
+    let mut said = None;
     for stream in listener.incoming() {
         if stop.load(Ordering::Acquire) {
             return;
@@ -82,7 +87,11 @@ fn accept(listener: &UnixListener, backend: &Arc<dyn ControlBackend>, stop: &Ato
         let stream = match stream {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!(%error, "control socket");
+                if said.is_none_or(|at: Instant| at.elapsed() >= SILENCE) {
+                    tracing::warn!(%error, "cannot accept a connection of the control socket");
+                    said = Some(Instant::now());
+                }
+                std::thread::sleep(PAUSE);
                 continue;
             }
         };

@@ -119,6 +119,18 @@ fn an_export_is_for_its_owner_alone() {
     assert!(std::fs::read_to_string(&file).expect("read").contains("password"));
     let left = std::fs::read_dir(place.path("")).expect("a folder").count();
     assert_eq!(left, 3, "backup.yaml, trunkline.db, trunkline.yaml");
+    let link = place.path("link.yaml");
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    place.ok(&format!("export --output {}", link.display()));
+    assert!(link.is_symlink(), "what it leads to is written");
+    let pipe = place.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).expect("read")
+    });
+    place.ok(&format!("export --output {}", pipe.display()));
+    assert!(reader.join().expect("no panic").contains("password"), "a pipe is written to, not replaced");
     let error = place.wrong("export --output /nowhere/backup.yaml", 1);
     assert!(error.contains("cannot write /nowhere/backup.yaml"), "{error}");
 }
@@ -136,4 +148,14 @@ fn check_looks_for_what_the_configuration_names() {
         let error = place.wrong("check", 64);
         assert!(error.contains(about), "{error}");
     }
+}
+
+#[test]
+fn a_replacement_without_anything_removes_nothing() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    std::fs::create_dir(place.path("empty")).expect("a folder");
+    let error = place.wrong(&format!("import --replace {}", place.path("empty").display()), 64);
+    assert!(error.contains("there are no resources"), "{error}");
+    assert!(place.ok("domains list").contains("sip.local"));
 }

@@ -30,6 +30,7 @@ mod live;
 mod reference;
 mod resource;
 mod sharded;
+mod sorted;
 mod tables;
 mod validate;
 
@@ -41,5 +42,6 @@ pub use resource::{
     Extended, GeoInfo, Kind, LoadBalancing, Number, Peer, Privacy, Resource, Role, Rule, Token, Trunk,
     TrunkUri, User, network,
 };
+pub use sorted::Order;
 pub use tables::{Referrer, Tables, normal_aor};
 pub use validate::{Problem, is_host, validate};

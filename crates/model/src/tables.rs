@@ -8,6 +8,7 @@ use crate::resource::{
     AccessControlList, Agent, Credentials, Domain, Kind, Number, Peer, Resource, Trunk, User,
 };
 use crate::sharded::Sharded;
+use crate::sorted::{Order, Sorted};
 
 /// All resources. A copy is cheap and shares everything with the original until it is changed.
 ///
@@ -30,6 +31,7 @@ pub struct Tables {
     peer_by_username: Sharded<Peer>,
     peer_by_aor: Sharded<Peer>,
     user_by_username: Sharded<User>,
+    sorted: Sorted,
 }
 
 /// Who refers to a resource.
@@ -224,6 +226,11 @@ impl Tables {
         Kind::ALL.into_iter().find_map(|kind| self.get(kind, reference))
     }
 
+    /// All resources of a kind, in an order that is kept for the next who asks.
+    pub fn sorted(&self, kind: Kind, order: Order) -> Arc<[Resource]> {
+        self.sorted.get(kind, order, || self.of_kind(kind))
+    }
+
     /// All resources of a kind, in no order.
     pub fn of_kind(&self, kind: Kind) -> Vec<Resource> {
         match kind {
@@ -322,6 +329,7 @@ impl Tables {
 
     /// Takes a resource out; gives it back if it was there. Checks nothing.
     pub fn remove(&mut self, kind: Kind, reference: &str) -> Option<Resource> {
+        self.sorted.forget(kind);
         let key = exact([reference.as_bytes(), b""]);
         // The secondary indexes give up an entry only if it is this very resource: with two of the same key
         // (which validation forbids) the other one stays.

@@ -185,6 +185,7 @@ impl Check {
             self.that(sha256, &format!("spec.tokens[{n}].hash"), message);
             let path = format!("spec.tokens[{n}].name");
             self.that(!token.name.is_empty(), &path, "the name of the token is required");
+            self.no_control(&token.name, &path, "the name of the token");
             let twice = r.tokens.iter().take(n).any(|other| other.name == token.name);
             self.that(!twice, &path, "each token needs a name of its own");
         }

@@ -139,7 +139,11 @@ impl Api {
                 Err(response)
             }
             Err(refused @ Refused::Busy) => Err(plain(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string())),
-            Err(Refused::Absent | Refused::Malformed | Refused::Wrong) => Err(unauthorized()),
+            Err(Refused::Wrong) => {
+                tracing::warn!(%from, "a wrong login over REST");
+                Err(unauthorized())
+            }
+            Err(Refused::Absent | Refused::Malformed) => Err(unauthorized()),
         }
     }
 

@@ -58,6 +58,9 @@ pub enum StoreError {
     /// The changes cannot be made.
     #[error("{}", Lines(.0))]
     Refused(Vec<Violation>),
+    /// A replacement without anything in it: more likely the wrong folder than the end of all phones.
+    #[error("there are no resources in what is to replace those that are there: nothing is changed")]
+    NothingToImport,
     /// Files are changed with an editor.
     #[error("the resources are files: change them in {0}, they are taken up at once")]
     Files(PathBuf),

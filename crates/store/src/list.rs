@@ -1,16 +1,6 @@
 //! Lists with a filter and pages.
 
-use trunkline_model::{Kind, Ref, Resource, Tables};
-
-/// In which order a list comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Order {
-    /// By ref.
-    #[default]
-    Reference,
-    /// The newest first, as the Connect API lists.
-    Newest,
-}
+use trunkline_model::{Kind, Order, Ref, Resource, Tables};
 
 /// What to list.
 #[derive(Clone, Debug)]
@@ -48,31 +38,21 @@ pub struct Page {
 /// Lists resources.
 pub fn list(tables: &Tables, query: &Query) -> Page {
     let filter = query.filter.as_ref().map(|text| text.to_lowercase());
-    let mut all = tables.of_kind(query.kind);
-    if let Some(filter) = &filter {
-        all.retain(|resource| matches(resource, filter));
-    }
-    let order = |a: &Resource, b: &Resource| match query.order {
-        Order::Reference => a.reference().cmp(b.reference()),
-        Order::Newest => (b.times().0, a.reference()).cmp(&(a.times().0, b.reference())),
-    };
-    let total = all.len();
-    if let Some(after) = &query.after {
-        match tables.get(query.kind, after) {
-            Some(cursor) => all.retain(|resource| order(resource, &cursor).is_gt()),
+    let fits = |resource: &&Resource| filter.as_ref().is_none_or(|filter| matches(resource, filter));
+    let all = tables.sorted(query.kind, query.order);
+    let total = if filter.is_some() { all.iter().filter(fits).count() } else { all.len() };
+    let begin = match &query.after {
+        None => 0,
+        Some(after) => match tables.get(query.kind, after) {
+            Some(cursor) => all.partition_point(|r| query.order.compare(r, &cursor).is_le()),
             // A cursor that is gone ends the list: going on from the start would never end.
-            None => all.clear(),
-        }
-    }
-    let more = all.len() > query.limit;
-    if more {
-        // Only the page is put in order, however many there are.
-        all.select_nth_unstable_by(query.limit, order);
-        all.truncate(query.limit);
-    }
-    all.sort_unstable_by(order);
-    let next = all.last().filter(|_| more).map(|r| r.reference().clone());
-    Page { items: all, total, next }
+            None => all.len(),
+        },
+    };
+    let mut rest = all.get(begin..).unwrap_or_default().iter().filter(fits);
+    let items: Vec<Resource> = rest.by_ref().take(query.limit).cloned().collect();
+    let next = rest.next().and_then(|_| items.last()).map(|last| last.reference().clone());
+    Page { items, total, next }
 }
 
 fn matches(resource: &Resource, filter: &str) -> bool {

@@ -57,6 +57,9 @@ impl Store {
             ImportMode::Merge | ImportMode::Replace => Change::Put,
         };
         let mut changes = v2::apply(&mut base, sources, kind_of_change).map_err(StoreError::Resources)?;
+        if changes.is_empty() && mode == ImportMode::Replace && !present.is_empty() {
+            return Err(StoreError::NothingToImport);
+        }
         let named: HashSet<(Kind, Ref)> =
             changes.iter().map(Change::target).map(|(kind, reference)| (kind, reference.clone())).collect();
 

@@ -30,20 +30,22 @@ pub fn apply(
     apply_documents(tables, documents, reading, change)
 }
 
-/// The same with documents that a program made: their errors name fields instead of lines, and `name` as their place.
+/// The same with documents that a program made: their errors name fields instead of lines.
 pub fn apply_json(
     tables: &mut Tables,
-    name: &str,
     documents: &[Value],
     change: impl Fn(Resource) -> Change,
 ) -> Result<Vec<Change>, Report> {
-    let (reading, source) = (Reading::default(), Source::new(name, ""));
+    let (reading, source) = (Reading::default(), Source::new("", ""));
     let read = |value| {
         let node = Node::from_json(value, &source);
         Document { resource: resource(&node, &reading), node }
     };
     let documents = documents.iter().map(read).collect();
-    apply_documents(tables, documents, reading, change)
+    apply_documents(tables, documents, reading, change).map_err(|mut report| {
+        report.errors.iter_mut().for_each(|error| error.place = None);
+        report
+    })
 }
 
 fn apply_documents(
