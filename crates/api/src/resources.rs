@@ -152,7 +152,11 @@ impl Resources {
         aside(move || {
             let candidates = match T::indexed(&tables, &name, &value) {
                 Some(candidates) => candidates,
-                None => tables.of_kind(T::KIND).iter().filter_map(|r| T::of(r).cloned()).collect(),
+                // In an order, so that the same ones are found again where there are too many.
+                None => {
+                    let all = tables.sorted(T::KIND, Order::Newest);
+                    all.iter().filter_map(|r| T::of(r).cloned()).collect()
+                }
             };
             let view = View { tables: &tables, secrets: caller.secrets };
             let found = candidates.iter().filter(|one| one.field(&name).is(&value));
