@@ -146,6 +146,17 @@ fn a_call_that_comes_to_nothing_gives_its_ports_back() {
     gone(&rtpengine, invite.call_id());
 }
 
+/// What is refused before it goes anywhere takes no ports: a phone could use them up.
+#[test]
+fn a_refused_call_takes_no_ports() {
+    let (rtpengine, exchange) = relayed(&agents());
+    let _callee = registered(&exchange, "1002");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("1002")).with("Max-Breadth", "0");
+    assert_eq!(caller.ask(&invite).0.status(), 440);
+    assert!(!rtpengine.knows(invite.call_id()));
+}
+
 #[test]
 fn a_fork_to_a_browser_and_a_phone_offers_each_what_it_understands() {
     let rtpengine = Rtpengine::start();

@@ -1,8 +1,8 @@
 //! How a phone is reached: the flow it came by, its connection, IPv6; and calls that outlive a restart.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
-use trunkline_tests::{Exchange, Ua, free_port};
+use trunkline_tests::{Exchange, Ua, Wire, free_port};
 
 use super::dialogs::{connect, talking};
 use super::{DOMAIN, agents, at, registered};
@@ -109,4 +109,42 @@ fn ipv6_beside_ipv4() {
     let arrived = callee.request_of("BYE");
     callee.respond(&arrived, 200, "OK");
     caller.status_for(&bye, 200);
+}
+
+/// An INVITE that is too large for a datagram by RFC 3261 §18.1.1.
+fn large_invite(caller: &Ua, to: &str) -> trunkline_tests::Message {
+    let sdp = trunkline_tests::sdp(caller.wire.local(), "sendrecv") + &"a=x:1234567890\r\n".repeat(100);
+    caller.request("INVITE", to).body("application/sdp", sdp)
+}
+
+#[test]
+fn a_large_request_goes_over_udp_where_nobody_speaks_on_tcp() {
+    let exchange = Exchange::start(&agents());
+    let port = free_port();
+    // Connections are let in, and no word is heard on them: as behind a firewall, but for who swallows it.
+    let _mute = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    let mut callee = Ua::new(Wire::udp_at(exchange.udp(), port), "1002", DOMAIN, "pw-1002");
+    assert_eq!(callee.register(600).status(), 200);
+    let mut caller = registered(&exchange, "1001");
+    let invite = large_invite(&caller, &at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    assert!(arrived.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/UDP ")), "{arrived:?}");
+    callee.accept(&arrived);
+    caller.status_for(&invite, 200);
+}
+
+#[test]
+fn a_trunk_on_udp_is_spoken_to_over_udp_however_large_the_request() {
+    let port = free_port();
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    listener.set_nonblocking(true).expect("a live socket");
+    let exchange = Exchange::start(&super::trunks::with_trunk(&[(&format!("127.0.0.1:{port}"), 1, "udp")]));
+    let mut provider = super::trunks::provider(port);
+    let mut caller = registered(&exchange, "1001");
+    let invite = large_invite(&caller, &at("+17853178070"));
+    caller.call(&invite);
+    let arrived = provider.request_of("INVITE");
+    assert!(arrived.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/UDP ")), "{arrived:?}");
+    assert!(listener.accept().is_err(), "the operator said UDP");
 }

@@ -137,3 +137,20 @@ fn failed_guesses_are_slowed_but_the_right_secret_still_counts() {
     }
     assert_eq!(right.register(600).status(), 200, "another user of the same source");
 }
+
+/// RFC 3261 §16.7 step 3: it is for nobody but us.
+#[test]
+fn a_response_without_the_callers_via_goes_nowhere() {
+    let exchange = Exchange::start(&agents());
+    let mut callee = registered(&exchange, "1002");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    let right = callee.response(&arrived, 180, "Ringing");
+    let ours = right.get("Via").expect("ours stands first").to_owned();
+    callee.send(&right.without("Via").with("Via", ours));
+    assert!(caller.silent(Duration::from_millis(200), |m| m.status() == 180));
+    callee.respond(&arrived, 180, "Ringing");
+    caller.status_for(&invite, 180);
+}

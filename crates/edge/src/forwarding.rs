@@ -29,6 +29,9 @@ const BREADTH: u32 = 60;
 /// Requests above this go over TCP unless the target says otherwise, RFC 3261 §18.1.1.
 const LARGE: usize = 1300;
 
+/// A large request that went over TCP goes over UDP after so many milliseconds without a word.
+const GROWN_MS: u32 = 2_000;
+
 /// One target with what sending to it takes.
 pub(crate) struct Outgoing<'a> {
     pub(crate) uri: &'a [u8],
@@ -99,6 +102,17 @@ impl Edge {
             }
             return false;
         }
+        // Before the media is offered, which a refusal would leave behind.
+        let first_group = targets.iter().filter(|t| !t.alternate && t.group == first.group).count();
+        let breadth = match self.breadth(inbound, first_group as u32) {
+            Ok(breadth) => breadth,
+            Err(()) => {
+                if running.is_none() {
+                    self.refuse(io, inbound, 440, None);
+                }
+                return false;
+            }
+        };
         let relaying = match self.offer_media(io, inbound, key, &mut ways, running.is_some()) {
             Offered::Go(relaying) => relaying,
             Offered::Parked => return true,
@@ -120,7 +134,9 @@ impl Edge {
             headers: plan.targets.text(target.headers),
             drop_routes: u16::MAX,
             egress,
-            may_grow: target.flow.is_none() && may_grow(plan.targets.text(target.uri)),
+            may_grow: target.flow.is_none()
+                && target.next_hop.is_none_or(|hop| hop.transport.is_none())
+                && may_grow(plan.targets.text(target.uri)),
             token: token(target),
             max_breadth: breadth,
             body: relaying.body(&egress),
@@ -136,21 +152,14 @@ impl Edge {
             }
             return true;
         }
-        let first_group = targets.iter().filter(|t| !t.alternate && t.group == first.group).count();
-        let breadth = match self.breadth(inbound, first_group as u32) {
-            Ok(breadth) => breadth,
-            Err(()) => {
-                if running.is_none() {
-                    self.refuse(io, inbound, 440, None);
-                }
-                return false;
-            }
-        };
         let slot = match running {
             Some(slot) => slot,
             None => match self.open(io, inbound, key, loop_mac) {
                 Some(slot) => slot,
-                None => return false,
+                None => {
+                    self.take_back_media(relaying);
+                    return false;
+                }
             },
         };
         if inbound.method == Method::Invite {
@@ -301,6 +310,9 @@ impl Edge {
         let elsewhere =
             target.spare.has_more() || context.flows.iter().any(|f| f.target.phone == target.phone);
         let silence = target.silence.or(elsewhere.then_some(target.patience));
+        // A firewall that swallows what opens a connection must not cost the call.
+        let silence =
+            if fallback.is_some() { Some(silence.unwrap_or(GROWN_MS).min(GROWN_MS)) } else { silence };
         let limit = match (silence, context.method) {
             (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
             (None, Method::Invite) => Limit::Answer(now + no_answer),

@@ -42,7 +42,9 @@ impl Edge {
             c.loop_mac == name.loop_mac
                 && c.branches.get(fork).is_some_and(|b| !b.sent.is_empty() || b.code != 0)
         });
-        if !ours {
+        // Without another Via it is for nobody but us (RFC 3261 §16.7 step 3).
+        let goes_on = || m.list(HeaderName::Via).nth(1).is_some();
+        if !ours || m.cseq_method() != Method::Cancel && !goes_on() {
             return self.counters.stray_responses.add();
         }
         if m.cseq_method() == Method::Cancel {
@@ -469,23 +471,36 @@ impl Edge {
         }
     }
 
-    fn branch_lost_connection(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, why: Closed) {
+    /// Nobody takes a large request over TCP there: as the RFC says, UDP then (§18.1.1). Our Via is the first. It stays
+    /// one transaction: should it have arrived after all, this is a repetition.
+    pub(crate) fn fall_back(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize) {
         let now = io.now();
+        let no_answer = self.shared.config.no_answer.as_millis() as u64;
         let Some(context) = self.contexts.get_mut(slot) else { return };
+        let no_answer = context.no_answer.map_or(no_answer, |s| u64::from(s) * 1000);
         let method = context.method;
         let Some(branch) = context.branches.get_mut(fork) else { return };
-        match (branch.fallback.take(), why) {
-            (Some(egress), Closed::Refused) => {
-                // Nobody takes large requests over TCP there: as the RFC says, UDP then. Our Via is the first.
-                branch.egress = egress;
-                branch.client = crate::context::Client::new(method, false, now);
-                if let Some(at) = memchr::memmem::find(&branch.sent, b"Via: SIP/2.0/TCP ")
-                    && let Some(name) = branch.sent.get_mut(at + 13..at + 16)
-                {
-                    name.copy_from_slice(Transport::Udp.via_name().as_bytes());
-                }
-                io.send(&branch.egress, &branch.sent);
-            }
+        let Some(egress) = branch.fallback.take() else { return };
+        branch.egress = egress;
+        branch.client = crate::context::Client::new(method, false, now);
+        branch.limit = match (branch.target.silence, method) {
+            (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
+            (None, Method::Invite) => Limit::Answer(now + no_answer),
+            (None, _) => Limit::None,
+        };
+        if let Some(at) = memchr::memmem::find(&branch.sent, b"Via: SIP/2.0/TCP ")
+            && let Some(name) = branch.sent.get_mut(at + 13..at + 16)
+        {
+            name.copy_from_slice(Transport::Udp.via_name().as_bytes());
+        }
+        io.send(&branch.egress, &branch.sent);
+    }
+
+    fn branch_lost_connection(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, why: Closed) {
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let Some(branch) = context.branches.get_mut(fork) else { return };
+        match (branch.fallback, why) {
+            (Some(_), Closed::Refused) => self.fall_back(io, slot, fork),
             _ => {
                 branch.client.terminate();
                 self.branch_failed(io, slot, fork, 503);

@@ -53,7 +53,10 @@ impl Edge {
             self.counters.timeouts.add();
             return self.branch_failed(io, slot, i, 408);
         }
+        let grown =
+            self.contexts.get(slot).and_then(|c| c.branches.get(i)).is_some_and(|b| b.fallback.is_some());
         match limit {
+            Limit::Silence(at) if now >= at && grown => self.fall_back(io, slot, i),
             Limit::Silence(at) if now >= at => {
                 // The next way is tried; should this one wake up after all, it is cancelled.
                 if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) {

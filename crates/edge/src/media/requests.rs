@@ -133,6 +133,13 @@ impl Edge {
         }
     }
 
+    /// The call goes nowhere after all: the relay may have its ports back.
+    pub(crate) fn take_back_media(&self, relaying: Relaying) {
+        if let (Some(name), Some(relayed)) = (relaying.name, &self.shared.media) {
+            relayed.end(&name, false);
+        }
+    }
+
     /// A request inside a dialog is about to go on: the body in its own's place, or `Err` when it went no further.
     pub(crate) fn turn_media(
         &mut self,
