@@ -1,10 +1,12 @@
 //! How a phone is reached: the flow it came by, its connection, IPv6; and calls that outlive a restart.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
-use trunkline_tests::{Exchange, Ua, Wire, free_port};
+use trunkline_tests::{Exchange, Ua, Wire, free_port, wait_for};
 
 use super::dialogs::{connect, talking};
+use super::operator::get;
 use super::{DOMAIN, agents, at, registered};
 
 #[test]
@@ -147,4 +149,32 @@ fn a_trunk_on_udp_is_spoken_to_over_udp_however_large_the_request() {
     let arrived = provider.request_of("INVITE");
     assert!(arrived.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/UDP ")), "{arrived:?}");
     assert!(listener.accept().is_err(), "the operator said UDP");
+}
+
+/// RFC 3261 §18.2.2: gateways close connections they have not used for a while, calls that ring or not.
+#[test]
+fn a_caller_whose_connection_ended_is_answered_where_it_listens() {
+    let resources = super::trunks::with_trunk(&[("127.0.0.1:9", 1, "tcp")]);
+    let http = format!("127.0.0.1:{}", free_port());
+    let env = [("TRUNKLINE_HTTP_ADDR", &*http)];
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &env);
+    let mut callee = registered(&exchange, "1002");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listens = listener.local_addr().expect("bound");
+    let mut gateway = Ua::tcp(exchange.tcp(), "+4930123456", "trunk.test", "");
+    let invite = gateway.invite("sip:+17066041487@trunk.test");
+    let via = gateway.via().replace(&gateway.wire.local().to_string(), &listens.to_string());
+    let invite = invite.set("Via", via);
+    gateway.send(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    gateway.status_for(&invite, 180);
+    drop(gateway);
+    // Until the exchange has noticed, it writes to a connection nobody reads from.
+    wait_for("the connection to end", Duration::from_secs(5), || {
+        get(&http, "/metrics").1.contains("trunkline_connections_closed_total 1\n").then_some(())
+    });
+    callee.accept(&arrived);
+    let mut gateway = Ua::new(Wire::accept(&listener), "+4930123456", "trunk.test", "");
+    gateway.status_for(&invite, 200);
 }

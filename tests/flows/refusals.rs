@@ -153,4 +153,11 @@ fn a_response_without_the_callers_via_goes_nowhere() {
     assert!(caller.silent(Duration::from_millis(200), |m| m.status() == 180));
     callee.respond(&arrived, 180, "Ringing");
     caller.status_for(&invite, 180);
+    // That it was refused is true all the same.
+    let busy = callee.response(&arrived, 486, "Busy Here");
+    let ours = busy.get("Via").expect("ours stands first").to_owned();
+    callee.send(&busy.without("Via").with("Via", ours));
+    let failure = caller.status_for(&invite, 486);
+    assert_eq!(failure.get("Via").map(|via| via.contains(&caller.wire.local().to_string())), Some(true));
+    caller.acknowledge_failure(&invite, &failure);
 }

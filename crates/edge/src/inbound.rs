@@ -1,10 +1,13 @@
 //! A received request with what the packet adds to it.
 
+use std::net::SocketAddr;
+
 use trunkline_sip::response::ViaFill;
-use trunkline_sip::{Flow, Index, Limits, Message, Method, Span, Via, parse_ip};
-use trunkline_transport::Egress;
+use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Method, Span, Transport, Via, parse_ip};
+use trunkline_transport::{Egress, Io, Sent};
 
 use crate::address::put_ip;
+use crate::mail::EdgeMail;
 
 /// A request, how it came, and how to answer it.
 #[derive(Clone, Copy)]
@@ -43,6 +46,22 @@ pub(crate) fn way_back(via: &Via<'_>, flow: &Flow) -> Egress {
         back.remote.set_port(via.port.unwrap_or(flow.transport.default_port()));
     }
     back
+}
+
+/// Sends a response the way its request came. Where that connection has ended in the meantime, a new one is made to the
+/// port that the sender says it listens on (RFC 3261 §18.2.2).
+pub(crate) fn send_back(io: &mut Io<EdgeMail>, back: &Egress, response: &[u8]) {
+    let listens = matches!(back.transport, Transport::Tcp | Transport::Tls);
+    if io.send(back, response) != Sent::NoWay || !listens || back.connection == ConnectionId::NONE {
+        return;
+    }
+    let mut index = Index::default();
+    if index.parse(response, &Limits::default()).is_ok()
+        && let Ok(via) = Message::new(response, &index).top_via()
+    {
+        let to = SocketAddr::new(back.remote.ip(), via.sent_by_port());
+        io.send(&Egress::to(back.transport, to), response);
+    }
 }
 
 /// Writes the topmost Via as it must be passed on into `out`: `received` when the addresses differ or `rport`
@@ -102,7 +121,6 @@ pub(crate) fn complete_via(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_sip::{ConnectionId, Transport};
 
     fn completed(via: &str) -> String {
         let bytes = format!(

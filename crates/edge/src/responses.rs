@@ -12,6 +12,7 @@ use crate::cseq;
 use crate::edge::Edge;
 use crate::failover::Failure;
 use crate::forward;
+use crate::inbound::send_back;
 use crate::mail::EdgeMail;
 use crate::own::{self, Errand};
 
@@ -42,9 +43,8 @@ impl Edge {
             c.loop_mac == name.loop_mac
                 && c.branches.get(fork).is_some_and(|b| !b.sent.is_empty() || b.code != 0)
         });
-        // Without another Via it is for nobody but us (RFC 3261 §16.7 step 3).
-        let goes_on = || m.list(HeaderName::Via).nth(1).is_some();
-        if !ours || m.cseq_method() != Method::Cancel && !goes_on() {
+        let success = m.status().is_some_and(|code| (200..300).contains(&code));
+        if !ours || success && m.cseq_method() != Method::Cancel && !goes_on(&m) {
             return self.counters.stray_responses.add();
         }
         if m.cseq_method() == Method::Cancel {
@@ -160,13 +160,13 @@ impl Edge {
             }
         }
         // 100 is between neighbours; to a non-INVITE request there are no others (RFC 4320 §4.1).
-        if code == 100 || !proceeding || !invite {
+        if code == 100 || !proceeding || !invite || !goes_on(m) {
             return;
         }
         let mut out = std::mem::take(&mut self.scratch.out);
         forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out);
         cseq::lower(&mut out, m.cseq(), context.branches.get(fork).map_or(0, |b| b.cseq_added));
-        io.send(&context.back, &out);
+        send_back(io, &context.back, &out);
         self.pool.replace(&mut context.reply, &out);
         self.scratch.out = out;
     }
@@ -193,6 +193,8 @@ impl Edge {
         // A trunk's challenge is between it and us: what the caller learns is that the call may not go there.
         let refused = branch.target.trunk.is_some() && matches!(code, 401 | 407);
         let code = if refused { 403 } else { code };
+        // What it says holds, but we have to say it ourselves.
+        let refused = refused || !goes_on(m);
         if branch.code == 0 {
             branch.code = code;
         }
@@ -242,7 +244,7 @@ impl Edge {
             forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out);
             let added = context.branches.get(fork).map_or(0, |b| b.cseq_added);
             cseq::lower(&mut out, m.cseq(), added);
-            io.send(&context.back, &out);
+            send_back(io, &context.back, &out);
             if context.server.is_proceeding() {
                 context.server.on_respond(Class::Success, now);
                 if context.server.keeps_response() {
@@ -365,7 +367,7 @@ impl Edge {
             add_challenges(context, &mut out);
         }
         context.server.on_respond(Class::Failure, now);
-        io.send(&context.back, &out);
+        send_back(io, &context.back, &out);
         self.pool.replace(&mut context.reply, &out);
         let call = context.call;
         self.scratch.out = out;
@@ -407,7 +409,7 @@ impl Edge {
             }
             response::finish(&mut out);
             context.server.on_respond(Class::of(code), now);
-            io.send(&context.back, &out);
+            send_back(io, &context.back, &out);
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, io.unix_ms());
             }
@@ -507,6 +509,12 @@ impl Edge {
             }
         }
     }
+}
+
+/// Is a response for somebody behind us? One without another Via is for nobody but us (RFC 3261 §16.7 step 3); some phones
+/// build those to a cancelled INVITE from the CANCEL.
+fn goes_on(m: &Message<'_>) -> bool {
+    m.list(HeaderName::Via).nth(1).is_some()
 }
 
 /// The seconds of a Retry-After, which a comment or parameters may follow (RFC 3261 §20.33).
