@@ -10,6 +10,7 @@ use trunkline_model::{Kind, Tables};
 use trunkline_store::Store;
 
 use crate::run::Failure;
+use crate::show::counted;
 
 /// Checks what a configuration names, and its store. What is said if all is well.
 pub(crate) fn store(loaded: &Loaded) -> Result<String, Failure> {
@@ -33,7 +34,8 @@ pub(crate) fn paths(paths: &[PathBuf]) -> Result<String, Failure> {
     }
     let sources = read(paths)?;
     let tables = v2::load(&sources).map_err(|report| Failure::Usage(report.to_string()))?;
-    Ok(format!("{} files are good: {}\n", sources.len(), counts(&tables)))
+    let are = if sources.len() == 1 { "is" } else { "are" };
+    Ok(format!("{} {are} good: {}\n", counted(sources.len(), "files"), counts(&tables)))
 }
 
 /// Reads files, and the `.yaml`, `.yml` and `.json` files of folders.
@@ -52,6 +54,6 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, Failure> {
 
 fn counts(tables: &Tables) -> String {
     let some = Kind::ALL.into_iter().filter(|kind| tables.count(*kind) > 0);
-    let counts: Vec<String> = some.map(|kind| format!("{} {}", tables.count(kind), kind.plural())).collect();
+    let counts: Vec<String> = some.map(|kind| counted(tables.count(kind), kind.plural())).collect();
     if counts.is_empty() { "no resources".into() } else { counts.join(", ") }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::protocol::{CallRecord, LiveCall, Registration, Status};
-use crate::show::table;
+use crate::show::{counted, table};
 use crate::time::{now, span, utc};
 
 pub(crate) fn status(status: &Status) -> String {
@@ -30,7 +30,7 @@ pub(crate) fn status(status: &Status) -> String {
     }
     line("store", status.store.clone());
     let counts: Vec<String> =
-        status.resources.iter().filter(|(_, n)| **n > 0).map(|(kind, n)| format!("{n} {kind}")).collect();
+        status.resources.iter().filter(|(_, n)| **n > 0).map(|(kind, n)| counted(*n, kind)).collect();
     line("resources", if counts.is_empty() { "none".into() } else { counts.join(", ") });
     for (n, trouble) in status.degraded.iter().enumerate() {
         line(if n == 0 { "degraded" } else { "" }, trouble.clone());

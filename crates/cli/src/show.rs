@@ -20,6 +20,12 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     text.lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line).trim_end())).collect()
 }
 
+/// `1 agent`, `2 agents`; of what is not counted by an `s`, `1 credentials`, `1 acl`.
+pub(crate) fn counted(n: usize, plural: &str) -> String {
+    let one = plural.strip_suffix('s').filter(|_| n == 1 && plural != "credentials");
+    format!("{n} {}", one.unwrap_or(plural))
+}
+
 /// Lines that a terminal shows and does not obey.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     if text.split('\n').all(|line| matches!(printable(line), Cow::Borrowed(_))) {

@@ -144,7 +144,7 @@ fn every_kind_can_be_made() {
     assert!(trunks.contains(" 192.0.2.10 "), "{trunks}");
     assert!(place.ok("domains list").contains(".*→number-17066041487"));
     assert!(!place.ok("users get ann --json").contains("argon2"));
-    assert!(place.ok("check").contains("1 domains"));
+    assert!(place.ok("check").contains("1 domain,"));
 
     // What is exported imports the same.
     let backup = place.path("backup.yaml");

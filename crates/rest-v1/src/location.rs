@@ -62,6 +62,10 @@ pub(crate) async fn add(State(api): Shared, Path(aor): Path<String>, body: Strin
     let port = whole("port").and_then(|port| u16::try_from(port).ok());
     let expires = whole("expires").and_then(|seconds| u32::try_from(seconds).ok());
     let (Some(address), Some(port), Some(expires)) = (address, port, expires) else { return bad() };
+    // Both are written into requests to that address.
+    if !is_written_as_is(&aor) || !is_written_as_is(&user) || user.contains(['@', ':']) {
+        return bad();
+    }
     match api.backend.add(&aor, &Entry { user, address, port, expires }) {
         Ok(()) => plain(StatusCode::OK, "Added location entry"),
         Err(why) => {
@@ -69,6 +73,11 @@ pub(crate) async fn add(State(api): Shared, Path(aor): Path<String>, body: Strin
             bad()
         }
     }
+}
+
+/// Something, and nothing in it that would end a URI or a line (RFC 3261 §25.1).
+fn is_written_as_is(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&b))
 }
 
 /// Where we are registered ourselves.

@@ -252,6 +252,16 @@ fn who_is_registered() {
         let reply = site.with_token("POST", "/location/sip:1003@sip.local", &entry);
         assert_eq!(reply.body, "{\"status\": \"200\", \"message\":\"Added location entry\"}");
         assert_eq!(site.with_token("POST", "/location/sip:1003@sip.local", "{}").status, 400);
+        for user in ["1003\r\nEvil: 1", "1003>", "10 03", "1@evil", ""] {
+            let entry =
+                json!({"user": user, "address": "192.0.2.9", "port": 5060, "expires": 300}).to_string();
+            assert_eq!(
+                site.with_token("POST", "/location/sip:1003@sip.local", &entry).status,
+                400,
+                "{user:?}"
+            );
+        }
+        assert_eq!(site.with_token("POST", "/location/sip:10%0d%0a03@sip.local", &entry).status, 400);
         let aors = || list()["data"].as_array().map_or(0, Vec::len);
         assert_eq!(aors(), 2);
         let reply = site.with_token("DELETE", "/location", "");
