@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """resources.py FOLDER: writes the bench's resources there, in the v2 YAML dialect.
 
-Domain bench.local with agents u0 .. u(N-1), password of uN is pwN; N and the profile come from BENCH_USERS and
-BENCH_PROFILE. One file per kind.
+Domain bench.local with agents u0 .. u(N-1), password of uN is pwN, and the agent that the SIPp scenarios call from; N
+and the profile come from BENCH_USERS and BENCH_PROFILE. One file per kind.
 """
-import os, pathlib, sys
+import itertools, os, pathlib, sys
 
 folder = pathlib.Path(sys.argv[1])
 users = int(os.environ.get("BENCH_USERS", "3000"))
@@ -28,6 +28,9 @@ write("domains.yaml", [f"""- apiVersion: v2
 write("credentials.yaml", (
     f"- {{apiVersion: v2, kind: Credentials, ref: c{i}, metadata: {{name: u{i}}}, "
     f"spec: {{credentials: {{username: u{i}, password: pw{i}}}}}}}\n" for i in range(users)))
-write("agents.yaml", (
+# sipp/gen.py writes this one into From; it has no password, so it can call only where none is asked for.
+caller = ("- {apiVersion: v2, kind: Agent, ref: caller, metadata: {name: caller}, "
+          "spec: {username: caller, domainRef: bench, privacy: None, enabled: true}}\n")
+write("agents.yaml", itertools.chain([caller], (
     f"- {{apiVersion: v2, kind: Agent, ref: a{i}, metadata: {{name: u{i}}}, "
-    f"spec: {{username: u{i}, domainRef: bench, credentialsRef: c{i}, privacy: None, enabled: true}}}}\n" for i in range(users)))
+    f"spec: {{username: u{i}, domainRef: bench, credentialsRef: c{i}, privacy: None, enabled: true}}}}\n" for i in range(users))))
