@@ -280,6 +280,7 @@ impl Edge {
                 self.forward_in_dialog(io, inbound, key, uri, routes, dialog);
             }
             None if self.shared.config.stateless => self.on_stateless_companion(io, inbound, uri, routes),
+            _ if self.seek(io, inbound.flow, m.bytes) => {}
             _ => self.counters.stray_acks.add(),
         }
     }
@@ -289,6 +290,9 @@ impl Edge {
         let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
         let Some(slot) = self.find(key) else {
             let parked = self.cancel_parked(io, key);
+            if !parked && self.seek(io, inbound.flow, inbound.message.bytes) {
+                return;
+            }
             return self.refuse(io, inbound, if parked { 200 } else { 481 }, None);
         };
         self.refuse(io, inbound, 200, None);

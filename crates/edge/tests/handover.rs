@@ -132,6 +132,47 @@ fn what_the_other_shard_has_of_its_own_does_not_count() {
     neighbour.cancel(&invite, &arrived);
 }
 
+/// Another port, another shard: a CANCEL and the ACK to a failure find their INVITE all the same (RFC 3261 §9.2 says
+/// nothing of where they come from).
+#[test]
+fn a_cancel_from_another_port_finds_its_call() {
+    let shards = Shards::start(2, HandoverConfig { busy: 100, calm: CALM }, || 0);
+    let mut phones = Phones::new(shards.address);
+    phones.refresh();
+    let here = home(&shards, &mut phones);
+    let mut neighbour = (0..64)
+        .map(|_| phones.beside(shards.address))
+        .find_map(|mut p| (home(&shards, &mut p) != here).then_some(p))
+        .expect("of 64 sockets one comes to the other shard");
+    let (invite, arrived) = phones.ring();
+    let call = Phones::header(&invite, "Call-ID");
+    let again = |method: &str| {
+        let head = invite.replacen("INVITE sip:", &format!("{method} sip:"), 1);
+        head.replacen("CSeq: 1 INVITE", &format!("CSeq: 1 {method}"), 1)
+    };
+    neighbour.send(&again("CANCEL"));
+    let answer = Phones::receive_of(&neighbour.caller, &call, "SIP/2.0");
+    assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+    let cancelled = Phones::receive_of(&phones.callee, &call, "CANCEL");
+    phones.callee.send(Phones::response(&cancelled, "200 OK", "sip:x@y").as_bytes()).unwrap();
+    phones.callee.send(Phones::response(&arrived, "487 Request Terminated", "sip:x@y").as_bytes()).unwrap();
+    let ended = Phones::receive_of(&phones.caller, &call, "SIP/2.0 487");
+    neighbour.acknowledge(&invite, &ended);
+    Phones::receive_of(&phones.callee, &call, "ACK");
+    // One that nobody knows is told so by whoever is asked last, and goes round no more.
+    neighbour.message();
+    let nothing = again("CANCEL").replace("branch=z9hG4bK", "branch=z9hG4bKnot");
+    neighbour.send(&nothing);
+    let answer = Phones::receive_of(&neighbour.caller, &call, "SIP/2.0");
+    assert!(answer.starts_with("SIP/2.0 481"), "{answer}");
+    // Were its ACK lost, the 487 would be said again.
+    let repeated = shards.counter("requests");
+    shards.advance(600);
+    phones.caller.set_nonblocking(true).unwrap();
+    assert!(phones.caller.recv(&mut [0; 16]).is_err(), "the ACK was not found to belong to it");
+    assert_eq!(shards.counter("requests"), repeated);
+}
+
 /// A shard that does not keep up is given no more than it can hold: datagrams beyond are dropped, as by a full buffer
 /// of the kernel's, and who sends over a stream is told.
 #[test]

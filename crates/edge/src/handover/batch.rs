@@ -40,6 +40,8 @@ pub(crate) enum Order {
     Serve,
     /// Serve it if you know its transaction, else give it back.
     ServeIfKnown,
+    /// Serve it if you know its transaction, else give it to the next, so many more times.
+    PassOn(u8),
 }
 
 impl Batch {

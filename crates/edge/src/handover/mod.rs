@@ -12,7 +12,8 @@
 //! * A phase changes only when none of the source's requests is on its way there and back: they are held here for the
 //!   moment in which all shards say whether anything remains with them (their mail comes in order).
 //!
-//! Answers that we give without a transaction need no care: every shard gives the same one (RFC 3261 §8.2.7).
+//! A CANCEL or an ACK of which nothing is known where it came in is passed round: not every client sends it the way its
+//! INVITE went. Answers that we give without a transaction need no care: every shard gives the same one (RFC 3261 §8.2.7).
 
 mod batch;
 mod sources;
@@ -50,6 +51,8 @@ pub(crate) enum Came {
     ToStay,
     /// From this shard, which does not know it; it goes back if it is not known here either.
     Asked(usize),
+    /// From a shard that does not know its transaction; so many others are still to be asked.
+    Sought(u8),
 }
 
 /// A shard's part in handing over.
@@ -112,6 +115,10 @@ impl Edge {
                 }
                 return goes_back;
             }
+            Came::Sought(left) => {
+                let here = left == 0 || self.is_known(m, method);
+                return !here && self.pass_on(io, flow, m.bytes, left - 1);
+            }
             Came::In if self.handover.enabled => self.handover.sources.note(flow),
             Came::Held => self.handover.sources.phase(&Source::of(flow)),
             Came::In => None,
@@ -149,6 +156,19 @@ impl Edge {
         true
     }
 
+    /// A CANCEL, or the ACK to a failure, whose INVITE is not known here: clients send them from another port or over
+    /// another connection than the INVITE, which came to another shard then. `true`: it is on its way there.
+    pub(crate) fn seek(&mut self, io: &Io<EdgeMail>, flow: &Flow, bytes: &[u8]) -> bool {
+        let others = self.shared.neighbours.len().saturating_sub(1);
+        !self.handover.guest && others > 0 && self.pass_on(io, flow, bytes, (others - 1).min(255) as u8)
+    }
+
+    fn pass_on(&mut self, io: &Io<EdgeMail>, flow: &Flow, bytes: &[u8], left: u8) -> bool {
+        let neighbours = &self.shared.neighbours;
+        let next = (usize::from(self.shard) + 1) % neighbours.len();
+        self.handover.outbox.put_request(io, neighbours, next, flow, bytes, Order::PassOn(left))
+    }
+
     /// Gives another shard a response of its, or a request that it asked about in vain.
     pub(crate) fn put_back(&mut self, io: &Io<EdgeMail>, to: usize, flow: &Flow, bytes: &[u8]) -> bool {
         self.handover.outbox.put_back(io, &self.shared.neighbours, to, flow, bytes)
@@ -176,6 +196,7 @@ impl Edge {
             let came = match order {
                 Order::Serve => Came::ToStay,
                 Order::ServeIfKnown => Came::Asked(usize::from(from)),
+                Order::PassOn(left) => Came::Sought(left),
             };
             self.receive(io, &flow, bytes, came);
         }
