@@ -10,9 +10,13 @@ use super::{DOMAIN, at, registered};
 /// The command that prints the records.
 const RECORDS: [&str; 3] = ["calls", "records", "--json"];
 
-fn with_voicemail() -> Resources {
+/// Long enough for a phone that is to answer.
+const LONG: u32 = 30;
+
+/// Agent 1002 has a fallback, which takes over after so many seconds.
+fn with_voicemail(seconds: u32) -> Resources {
     let fallback = format!(
-        ", fallback: {{busy: \"sip:1003@{DOMAIN}\", noAnswer: \"sip:1003@{DOMAIN}\", noAnswerSeconds: 1}}"
+        ", fallback: {{busy: \"sip:1003@{DOMAIN}\", noAnswer: \"sip:1003@{DOMAIN}\", noAnswerSeconds: {seconds}}}"
     );
     Resources::new()
         .domain(DOMAIN, "all")
@@ -42,7 +46,7 @@ fn ring(exchange: &Exchange) -> Ringing {
 
 #[test]
 fn busy_goes_to_the_fallback() {
-    let exchange = Exchange::start(&with_voicemail());
+    let exchange = Exchange::start(&with_voicemail(LONG));
     let Ringing { mut caller, mut callee, mut voicemail, invite, first } = ring(&exchange);
     callee.respond(&first, 486, "Busy Here");
     callee.request_of("ACK");
@@ -56,7 +60,7 @@ fn busy_goes_to_the_fallback() {
 
 #[test]
 fn nobody_answers_and_the_fallback_does() {
-    let exchange = Exchange::start(&with_voicemail());
+    let exchange = Exchange::start(&with_voicemail(1));
     let Ringing { mut caller, mut callee, mut voicemail, invite, first } = ring(&exchange);
     callee.respond(&first, 180, "Ringing");
     let cancel = callee.request_of("CANCEL");
@@ -79,9 +83,20 @@ fn records(exchange: &Exchange, count: usize) -> Vec<serde_json::Value> {
     })
 }
 
+/// A phone that is unplugged says nothing at all: its agent's time holds all the same.
+#[test]
+fn a_silent_phone_has_its_fallback_in_time() {
+    let exchange = Exchange::start(&with_voicemail(1));
+    let Ringing { mut caller, mut voicemail, invite, .. } = ring(&exchange);
+    let second = voicemail.request_of("INVITE");
+    assert!(second.get("Diversion").is_some_and(|d| d.contains("no-answer")), "{second:?}");
+    voicemail.accept(&second);
+    caller.status_for(&invite, 200);
+}
+
 #[test]
 fn the_record_says_who_was_called_first_and_who_took_it() {
-    let exchange = Exchange::start(&with_voicemail());
+    let exchange = Exchange::start(&with_voicemail(LONG));
     let Ringing { mut caller, mut callee, mut voicemail, invite, first } = ring(&exchange);
     callee.respond(&first, 486, "Busy Here");
     let second = voicemail.request_of("INVITE");
@@ -105,7 +120,7 @@ fn the_record_says_who_was_called_first_and_who_took_it() {
 
 #[test]
 fn without_a_phone_the_fallback_is_called_and_the_record_says_so() {
-    let exchange = Exchange::start(&with_voicemail());
+    let exchange = Exchange::start(&with_voicemail(LONG));
     let mut voicemail = registered(&exchange, "1003");
     let mut caller = registered(&exchange, "1001");
     let invite = caller.invite(&at("1002"));
@@ -128,7 +143,7 @@ fn a_browser_that_does_not_answer_has_its_fallback_too() {
     let rtpengine = Rtpengine::start();
     let (ws, media) = (format!("127.0.0.1:{}", free_port()), rtpengine.at().to_string());
     let env = [("TRUNKLINE_LISTEN_WS", ws.as_str()), ("TRUNKLINE_RTPENGINE", media.as_str())];
-    let exchange = Exchange::start_with(&with_voicemail(), "", &env);
+    let exchange = Exchange::start_with(&with_voicemail(3), "", &env);
     let ws = ws.parse().expect("an address");
     let mut callee = Ua::ws(ws, "1002", DOMAIN, "pw-1002");
     assert_eq!(callee.register(600).status(), 200);

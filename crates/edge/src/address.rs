@@ -109,9 +109,15 @@ impl Addresses {
         seen.iter().flat_map(|s| &s.under).any(|a| a.ip() == ip && port.is_none_or(|p| p == a.port()))
     }
 
-    fn seen_by(&self, transport: Transport, by: IpAddr) -> Option<SocketAddr> {
+    /// Under which address a host sees us, where that is not the one we are bound to. Others behind the same NAT are told
+    /// what it shows for us on UDP: a carrier calls from more addresses than the one we register at.
+    fn seen_by(&self, transport: Transport, by: IpAddr, bound: SocketAddr) -> Option<SocketAddr> {
         let seen = self.seen.read();
-        seen.iter().find(|s| (s.transport, s.by) == (transport, by))?.under.first().copied()
+        let of_transport = || seen.iter().filter(|s| s.transport == transport);
+        let same = || of_transport().find(|s| s.by == by);
+        let through_nat = transport == Transport::Udp && is_private(bound.ip()) && !is_private(by);
+        let any = || of_transport().find(|s| through_nat && s.by.is_ipv4() == by.is_ipv4());
+        same().or_else(any)?.under.first().copied()
     }
 
     /// The host at the end of `egress` says under which address our packets reach it. Behind a NAT that is the one
@@ -175,11 +181,6 @@ impl Addresses {
                 return SocketAddr::new(external, port);
             }
         }
-        if self.any_seen.load(Ordering::Relaxed)
-            && let Some(seen) = self.seen_by(egress.transport, remote)
-        {
-            return seen;
-        }
         let bound = listener.map_or(egress.local.ip(), |l| l.address.ip());
         let ip = if !bound.is_unspecified() {
             bound
@@ -188,7 +189,24 @@ impl Addresses {
         } else {
             self.toward(remote)
         };
-        SocketAddr::new(ip, port)
+        let bound = SocketAddr::new(ip, port);
+        if !self.any_seen.load(Ordering::Relaxed) {
+            return bound;
+        }
+        self.seen_by(egress.transport, remote, bound).unwrap_or(bound)
+    }
+}
+
+/// RFC 1918, RFC 6598 and their like.
+pub(crate) fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            v4.is_private()
+                || v4.is_link_local()
+                || v4.is_loopback()
+                || v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -277,6 +295,10 @@ mod tests {
         assert_eq!(shown(&a, &carrier), "203.0.113.9:40001");
         assert_eq!(shown(&a, &Egress { transport: Transport::Tcp, ..carrier }), "127.0.0.1:5060");
         assert!(own("sip:1@203.0.113.9:40001") && own("sip:1@203.0.113.9") && !own("sip:1@203.0.113.9:5060"));
+        // So are others out there, who come through the same NAT; those in here are not.
+        let at = |to: &str| Egress::to(Transport::Udp, to.parse().unwrap());
+        assert_eq!(shown(&a, &at("198.51.100.77:5060")), "203.0.113.9:40001");
+        assert_eq!(shown(&a, &at("10.0.0.77:5060")), "127.0.0.1:5060");
         // The NAT has another port for us now: dialogs that know the old one are still ours.
         a.learn(&carrier, "203.0.113.9:40002".parse().unwrap());
         assert_eq!(shown(&a, &carrier), "203.0.113.9:40002");

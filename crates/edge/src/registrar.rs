@@ -11,6 +11,7 @@ use trunkline_sip::response::put_number;
 use trunkline_sip::{Address, HeaderName, Method, ParseError, Scheme, Transport, Uri, seconds, unquote};
 use trunkline_transport::Io;
 
+use crate::address::is_private;
 use crate::edge::Edge;
 use crate::gruu::put_gruus;
 use crate::inbound::{Inbound, sender_is_translated};
@@ -269,19 +270,6 @@ impl Edge {
             && inbound.via.port.unwrap_or(Transport::Udp.default_port()) != flow.remote.port();
         // A private address in the Contact of a packet that comes from another one.
         port_translated || ip != flow.remote.ip() && is_private(ip)
-    }
-}
-
-/// RFC 1918, RFC 6598 and their like.
-fn is_private(ip: std::net::IpAddr) -> bool {
-    match ip {
-        std::net::IpAddr::V4(v4) => {
-            v4.is_private()
-                || v4.is_link_local()
-                || v4.is_loopback()
-                || v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64
-        }
-        std::net::IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

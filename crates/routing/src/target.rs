@@ -118,7 +118,10 @@ impl Targets {
 
     /// A contact found by the location service. Any order: the router sorts by q.
     pub fn push_binding(&mut self, binding: Binding<'_>) {
-        let uri = self.put(binding.uri);
+        // A Contact may have header fields, a Request-URI may not (RFC 3261 §19.1.1).
+        let host = binding.uri.iter().rposition(|&b| b == b'@').unwrap_or(0);
+        let end = binding.uri.iter().skip(host).position(|&b| b == b'?').map(|n| host + n);
+        let uri = self.put(binding.uri.get(..end.unwrap_or(binding.uri.len())).unwrap_or_default());
         let path = self.put(binding.path);
         let next_hop =
             binding.next_hop.map(|(host, port, transport)| NextHop { host: self.put(host), port, transport });

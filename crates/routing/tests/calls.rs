@@ -400,6 +400,15 @@ fn affinity_and_extra_headers() {
     assert_eq!(world.ask(&text).affinity.as_deref(), Some("blue"));
 }
 
+/// RFC 3261 §19.1.1: a Request-URI has no header fields; a user may have a question mark.
+#[test]
+fn header_fields_of_a_contact_stay_behind() {
+    let mut world = World::authenticated();
+    world.register("sip:1002@sip.local", "sip:a?b@10.0.0.1;x=y?Route=%3Csip:z%3E", 1000);
+    let want = "agent-to-agent: sip:a?b@10.0.0.1;x=y";
+    check(&world, &[("without them", "1001@sip.local", "1002@sip.local", want)]);
+}
+
 #[test]
 fn forking_by_q() {
     let mut world = World::authenticated();
