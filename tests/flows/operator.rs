@@ -50,6 +50,21 @@ fn an_agent_is_made_registers_is_kicked_and_removed() {
 }
 
 #[test]
+fn calls_that_are_up_are_found_by_who_talks() {
+    let exchange = Exchange::start(&super::agents());
+    let (_caller, _a, _callee, _) = super::dialogs::talking(&exchange, "1001", "1002");
+    let calls = |words: &[&str]| -> Vec<serde_json::Value> {
+        let text = ok(&exchange, &[&["calls", "--json"], words].concat());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    let all = calls(&[]);
+    assert_eq!((all.len(), all[0]["state"].as_str()), (1, Some("up")), "{all:?}");
+    assert_eq!(calls(&["--filter", "1002@SIP.TEST"]), all);
+    assert!(calls(&["--filter", "1003"]).is_empty());
+    assert!(calls(&["list", "--limit", "0"]).is_empty());
+}
+
+#[test]
 fn what_others_refer_to_is_not_removed() {
     let exchange = Exchange::first_start();
     let refused = run(&exchange, &["domains", "delete", "sip.local"]);

@@ -21,8 +21,8 @@ pub trait ControlBackend: Send + Sync {
     /// Removes the bindings of an AOR, or one contact of it; gives how many.
     fn kick(&self, aor: &str, contact: Option<&str>) -> Result<usize, String>;
 
-    /// The calls that are up or ringing.
-    fn calls(&self) -> Result<Vec<LiveCall>, String>;
+    /// Up to so many of the calls that are up or ringing; only those with that text, if there is one.
+    fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, String>;
 
     /// Records of calls, the latest first.
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String>;
@@ -49,7 +49,9 @@ pub fn answer(backend: &dyn ControlBackend, request: Request) -> Response {
         Request::Kick { aor, contact } => {
             told(backend.kick(&aor, contact.as_deref()), |count| Response::Kicked { count })
         }
-        Request::Calls => told(backend.calls(), |items| Response::Calls { items }),
+        Request::Calls { filter, limit } => {
+            told(backend.calls(filter.as_deref(), limit), |items| Response::Calls { items })
+        }
         Request::Records(query) => told(backend.records(&query), |items| Response::Records { items }),
     }
 }
@@ -93,7 +95,7 @@ impl ControlBackend for StoreOnly {
         StoreOnly::none()
     }
 
-    fn calls(&self) -> Result<Vec<LiveCall>, String> {
+    fn calls(&self, _: Option<&str>, _: usize) -> Result<Vec<LiveCall>, String> {
         StoreOnly::none()
     }
 

@@ -66,7 +66,7 @@ pub enum Command {
     Registrations(Registrations),
     /// Calls that are up, and records of those that were
     #[command(
-        after_help = "Examples:\n  trunkline calls\n  trunkline calls records --since 2h --filter 1001"
+        after_help = "Examples:\n  trunkline calls\n  trunkline calls --filter 1001\n  trunkline calls records --since 2h --filter 1001"
     )]
     Calls(Calls),
     /// Write all resources as YAML, secrets included
@@ -264,6 +264,13 @@ pub enum RegistrationAction {
 /// `calls`
 #[derive(Args, Debug)]
 pub struct Calls {
+    /// Only those with this text in caller, callee, trunk or Call-ID; of records: in caller or callee, or
+    /// the whole Call-ID
+    #[arg(long, short, global = true)]
+    pub filter: Option<String>,
+    /// At most so many; by default 1000, of records 50
+    #[arg(long, global = true)]
+    pub limit: Option<usize>,
     #[command(subcommand)]
     #[allow(missing_docs)]
     pub action: Option<CallAction>,
@@ -279,12 +286,6 @@ pub enum CallAction {
         /// Only those that began within, e.g. 30m, 2h, 7d
         #[arg(long, value_parser = crate::time::parse_span)]
         since: Option<i64>,
-        /// Only those with this text in caller, callee or Call-ID
-        #[arg(long, short)]
-        filter: Option<String>,
-        /// At most so many
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
     },
 }
 

@@ -76,7 +76,13 @@ pub enum Request {
         contact: Option<String>,
     },
     /// Calls that are up or ringing; [`Response::Calls`].
-    Calls,
+    Calls {
+        /// Only those with this text in caller, callee, trunk or Call-ID.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<String>,
+        /// How many at most.
+        limit: usize,
+    },
     /// Records of calls, the latest first; [`Response::Records`].
     Records(RecordQuery),
 }
@@ -130,7 +136,7 @@ pub struct RecordQuery {
     /// Only calls that began at or after, in seconds of Unix time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
-    /// Only calls with this text in caller, callee or Call-ID.
+    /// Only calls with this text in caller or callee, or with this Call-ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
     /// How many at most.

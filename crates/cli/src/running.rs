@@ -23,10 +23,7 @@ impl Session<'_, '_> {
         let Some(RegistrationAction::Kick { aor, contact }) = &arguments.action else {
             let items = registrations(&mut connection, arguments.filter.clone(), limit)?;
             self.tell(&json!(items), || live::registrations(&items))?;
-            if items.len() == limit {
-                writeln!(self.terminal.err, "there may be more: --limit {}", limit.saturating_mul(10))?;
-            }
-            return Ok(());
+            return self.perhaps_more(items.len(), limit);
         };
         let mut items = registrations(&mut connection, Some(whole(aor)), limit)?;
         if items.is_empty() {
@@ -54,23 +51,39 @@ impl Session<'_, '_> {
         }
     }
 
+    fn perhaps_more(&mut self, shown: usize, limit: usize) -> Result<(), Failure> {
+        if shown == limit && shown > 0 {
+            writeln!(self.terminal.err, "there may be more: --limit {}", limit.saturating_mul(10))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn calls(&mut self, arguments: &Calls) -> Result<(), Failure> {
         let mut connection = self.connect(false)?;
+        let (filter, limit) = (arguments.filter.clone(), arguments.limit);
+        let most_live = limit.unwrap_or(MOST_LIVE);
         let request = match &arguments.action {
-            Some(CallAction::List) | None => Request::Calls,
-            Some(CallAction::Records { since, filter, limit }) => Request::Records(RecordQuery {
+            Some(CallAction::List) | None => Request::Calls { filter, limit: most_live },
+            Some(CallAction::Records { since }) => Request::Records(RecordQuery {
                 since: since.map(|seconds| time::now() - seconds),
-                filter: filter.clone(),
-                limit: *limit,
+                filter,
+                limit: limit.unwrap_or(MOST_RECORDS),
             }),
         };
         match ask(&mut connection, request)? {
-            Response::Calls { items } => self.tell(&json!(items), || live::calls(&items)),
+            Response::Calls { items } => {
+                self.tell(&json!(items), || live::calls(&items))?;
+                self.perhaps_more(items.len(), most_live)
+            }
             Response::Records { items } => self.tell(&json!(items), || live::records(&items)),
             other => unexpected(&other),
         }
     }
 }
+
+/// Shown where no limit is given.
+const MOST_LIVE: usize = 1000;
+const MOST_RECORDS: usize = 50;
 
 fn registrations(
     connection: &mut Connection,

@@ -35,7 +35,9 @@ impl ControlServer {
     /// somebody answers on is an error.
     pub fn start(path: &Path, backend: Arc<dyn ControlBackend>) -> io::Result<ControlServer> {
         let named = |error: io::Error| {
-            let message = format!("the control socket {} (`control.socket`): {error}", path.display());
+            // The system's bound of a socket's path is 107 bytes, wherever it is.
+            let short = if error.kind() == io::ErrorKind::InvalidInput { "; name a shorter one" } else { "" };
+            let message = format!("the control socket {} (`control.socket`): {error}{short}", path.display());
             io::Error::new(error.kind(), message)
         };
         if UnixStream::connect(path).is_ok() {

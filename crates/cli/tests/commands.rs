@@ -51,8 +51,9 @@ impl ControlBackend for Fake {
         Ok(1)
     }
 
-    fn calls(&self) -> Result<Vec<LiveCall>, String> {
-        Ok(vec![LiveCall { call_id: "abc".into(), state: "up".into(), ..LiveCall::default() }])
+    fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, String> {
+        let call_id = format!("abc {} {limit}", filter.unwrap_or("all"));
+        Ok(vec![LiveCall { call_id, state: "up".into(), ..LiveCall::default() }])
     }
 
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {
@@ -286,7 +287,10 @@ fn through_the_socket_of_a_server() {
     place.wrong("registrations kick 1009", 1);
     let kicked = backend.kicked.lock().expect("lock").clone();
     assert_eq!(kicked, ["sip:1002@sip.local *", "sip:1001@sip.local sip:x@192.0.2.7:5060"]);
-    assert!(place.ok("calls").contains("abc"));
+    assert!(place.ok("calls").contains("abc all 1000"));
+    let said = place.said("calls --filter 1001 --limit 1", "");
+    assert!(said.out.contains("abc 1001 1") && said.err.contains("there may be more"), "{}", said.out);
+    assert!(place.ok("calls list --filter 1001").contains("abc 1001 1000"));
     let records = place.ok("calls records --since 2h --limit 7");
     assert!(records.contains("2026-11-21 04:36:18") && records.contains("limit 7 since true"), "{records}");
 

@@ -32,6 +32,7 @@ mod resource;
 mod sharded;
 mod sorted;
 mod tables;
+mod time;
 mod validate;
 
 pub use apply::{Change, Reason, Violation};
@@ -44,4 +45,5 @@ pub use resource::{
 };
 pub use sorted::Order;
 pub use tables::{Referrer, Tables, normal_aor};
+pub use time::Utc;
 pub use validate::{Problem, is_host, validate};

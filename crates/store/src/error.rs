@@ -78,6 +78,7 @@ fn remedy(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             "; move it away, and `trunkline import` what was exported from it"
         }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "; another program holds it",
         Some(ErrorCode::ReadOnly) => "; run this as the user who owns it",
         _ => "",
     }

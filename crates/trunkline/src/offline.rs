@@ -41,8 +41,8 @@ impl ControlBackend for Offline {
         self.store.kick(aor, contact)
     }
 
-    fn calls(&self) -> Result<Vec<LiveCall>, String> {
-        self.store.calls()
+    fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, String> {
+        self.store.calls(filter, limit)
     }
 
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {

@@ -38,9 +38,6 @@ pub struct Report {
     pub told: Mutex<Option<Stop>>,
 }
 
-/// Live calls shown at once.
-const MOST_CALLS: usize = 10_000;
-
 /// Seconds since 1970.
 pub fn unix_seconds() -> i64 {
     unix_ms() as i64 / 1000
@@ -235,11 +232,20 @@ impl ControlBackend for Report {
         Ok(self.shared.location.kick(aor.as_bytes(), contact.map(str::as_bytes), unix_ms()))
     }
 
-    fn calls(&self) -> Result<Vec<LiveCall>, String> {
+    fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, String> {
+        let filter = filter.map(str::to_lowercase);
         let mut items = Vec::new();
         let mut next = Some(0);
-        while let Some(from) = next.filter(|_| items.len() < MOST_CALLS) {
+        while let Some(from) = next.filter(|_| items.len() < limit) {
             next = self.shared.calls.live(from, 1_000, |c| {
+                let holds = |f: &String| {
+                    [c.call_id, c.from, c.to, c.trunk_ref]
+                        .iter()
+                        .any(|part| text(part).to_lowercase().contains(f))
+                };
+                if items.len() >= limit || !filter.as_ref().is_none_or(holds) {
+                    return;
+                }
                 items.push(LiveCall {
                     call_id: text(c.call_id),
                     caller: text(c.from),

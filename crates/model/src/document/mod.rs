@@ -13,6 +13,6 @@ pub use diagnostic::{Diagnostic, Place, Report, Source};
 pub use fields::{Fields, Reading};
 pub use nearest::nearest;
 pub use node::{Content, Key, Node};
-pub use parse::parse;
+pub use parse::{entries, parse};
 pub(crate) use printable::is_obeyed;
 pub use printable::printable;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::diagnostic::{Diagnostic, Place, Source};
+use super::fields::Reading;
 use super::node::{Content, Key, Node};
 
 /// How many values aliases may repeat in one text: a few lines could otherwise stand for millions.
@@ -28,6 +29,27 @@ pub fn parse(source: &Arc<Source>) -> Result<Vec<Node>, Diagnostic> {
         tree.event(event, span)?;
     }
     Ok(tree.done)
+}
+
+/// Reads the entries of a text: its documents, and what lists among them hold. What cannot be read is noted.
+pub fn entries(source: &Arc<Source>, reading: &Reading) -> Vec<Node> {
+    let roots = match parse(source) {
+        Ok(roots) => roots,
+        Err(error) => {
+            reading.add(error.into());
+            return Vec::new();
+        }
+    };
+    let mut found = Vec::new();
+    for root in roots {
+        match root.content {
+            Content::List(items) => found.extend(items),
+            // An empty document: a file of comments.
+            Content::Scalar { .. } if root.is_null() => {}
+            Content::Scalar { .. } | Content::Map(_) => found.push(root),
+        }
+    }
+    found
 }
 
 struct Tree<'a> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::resources::{self, Spec};
 use super::{Collection, Edition, generated_ref};
-use crate::document::{Content, Node, Reading, Source, parse};
+use crate::document::{Node, Reading, Source, entries};
 use crate::reference::Ref;
 
 /// A document that could be read.
@@ -37,23 +37,8 @@ pub(super) fn documents(
     edition: Edition,
     reading: &Reading,
 ) -> Vec<Document> {
-    let roots = match parse(source) {
-        Ok(roots) => roots,
-        Err(error) => {
-            reading.add(error.into());
-            return Vec::new();
-        }
-    };
-    let mut found = Vec::new();
-    for root in roots {
-        let nodes = match root.content {
-            Content::List(items) => items,
-            Content::Scalar { .. } if root.is_null() => continue,
-            Content::Scalar { .. } | Content::Map(_) => vec![root],
-        };
-        found.extend(nodes.into_iter().filter_map(|node| document(file, node, edition, reading)));
-    }
-    found
+    let nodes = entries(source, reading).into_iter();
+    nodes.filter_map(|node| document(file, node, edition, reading)).collect()
 }
 
 fn document(file: Collection, node: Node, edition: Edition, reading: &Reading) -> Option<Document> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::spec;
-use crate::document::{Content, Fields, Node, Reading, Source, parse};
+use crate::document::{Fields, Node, Reading, Source, entries};
 use crate::reference::Ref;
 use crate::resource::{Common, Extended, GeoInfo, Kind, Resource};
 
@@ -20,26 +20,8 @@ pub struct Document {
 
 /// Reads all resources of a text: documents, or lists of them. What cannot be read is noted.
 pub fn documents(source: &Arc<Source>, reading: &Reading) -> Vec<Document> {
-    let roots = match parse(source) {
-        Ok(roots) => roots,
-        Err(error) => {
-            reading.add(error.into());
-            return Vec::new();
-        }
-    };
-    let mut found = Vec::new();
-    for root in roots {
-        let nodes = match root.content {
-            Content::List(items) => items,
-            // An empty document: a file of comments.
-            Content::Scalar { .. } if root.is_null() => continue,
-            Content::Scalar { .. } | Content::Map(_) => vec![root],
-        };
-        for node in nodes {
-            found.push(Document { resource: resource(&node, reading), node });
-        }
-    }
-    found
+    let nodes = entries(source, reading).into_iter();
+    nodes.map(|node| Document { resource: resource(&node, reading), node }).collect()
 }
 
 /// Reads one resource; `None` if there was an error, which is noted. Only the form is looked at: see
