@@ -85,6 +85,33 @@ fn the_mark_of_a_dialog_begins_none() {
     }
 }
 
+/// Phones send credentials along inside a dialog, unasked and not used yet: whoever is called could call with them.
+#[test]
+fn credentials_for_us_are_not_passed_on() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, mut b) = talking(&exchange, "1001", "1002");
+    let of = |realm: &str| {
+        format!(
+            "Digest username=\"1001\", realm=\"{realm}\", nonce=\"n\", uri=\"sip:x\", response=\"{}\"",
+            "0".repeat(32)
+        )
+    };
+    for method in ["INVITE", "INFO"] {
+        let request = a.request(&caller, method).with("Authorization", of(DOMAIN));
+        let request =
+            request.with("Proxy-Authorization", of(DOMAIN)).with("Proxy-Authorization", of("elsewhere.test"));
+        caller.send(&request);
+        let arrived = callee.request_of(method);
+        assert!(arrived.get("Authorization").is_none(), "{arrived:?}");
+        assert_eq!(arrived.all("Proxy-Authorization").collect::<Vec<_>>(), [of("elsewhere.test")]);
+        callee.respond(&arrived, 200, "OK");
+        caller.status_for(&request, 200);
+    }
+    let bye = b.request(&callee, "BYE").with("Authorization", of("SIP.test"));
+    callee.send(&bye);
+    assert!(caller.request_of("BYE").get("Authorization").is_none());
+}
+
 /// A BYE with these Routes from a socket that has no part in the call; what came back, and what the callee got.
 fn bye_with(
     exchange: &Exchange,

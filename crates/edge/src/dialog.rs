@@ -135,6 +135,7 @@ impl Edge {
             token: None,
             max_breadth: None,
             body: None,
+            spent: self.spent_credentials(m),
             cseq_added: if dialog.from == Side::Caller { dialog.token.cseq_added } else { 0 },
         };
         let mut target = m.uri_text();

@@ -37,6 +37,8 @@ pub(crate) struct Edits<'a> {
     pub(crate) max_breadth: Option<u32>,
     /// By how much CSeq is raised.
     pub(crate) cseq_added: u8,
+    /// Lines that are left out.
+    pub(crate) spent: &'a [Span],
 }
 
 /// Writes the request for one target into `out`.
@@ -90,6 +92,7 @@ pub(crate) fn build(
         splices.replace_with(line.value, |text| put_number(u64::from(breadth), text));
     }
     drop_routes(m, edits.drop_routes, splices);
+    edits.spent.iter().for_each(|line| splices.delete(*line));
     cseq::raise(m, edits.cseq_added, splices);
     let end_of_headers = end_of_headers(m);
     if let Some(plan) = edits.plan {

@@ -15,7 +15,7 @@ use crate::context::{Branch, Cancel, Client, Context, Later, Limit, Server, Targ
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::{self, Edits};
-use crate::guarded::{SIPS_NOT_ALLOWED, keep_secure};
+use crate::guarded::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::{Offered, refusal};
@@ -47,6 +47,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// By how much CSeq is raised: the other side counts otherwise.
     pub(crate) cseq_added: u8,
+    /// Credentials that are spent here.
+    pub(crate) spent: Spent,
 }
 
 impl Edge {
@@ -141,6 +143,7 @@ impl Edge {
             max_breadth: breadth,
             body: relaying.body(&egress),
             cseq_added: 0,
+            spent: Spent::new(),
         };
         let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless {
@@ -457,6 +460,7 @@ impl Edge {
             max_breadth: o.max_breadth,
             body: o.body,
             cseq_added: o.cseq_added,
+            spent: &o.spent,
         };
         let shared = self.shared.clone();
         let splices = &mut self.scratch.splices;

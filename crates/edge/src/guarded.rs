@@ -1,7 +1,10 @@
-//! Ways a request must not take: unprotected ones for a SIPS URI, and to a carrier by a phone's own word.
+//! Ways a request must not take: unprotected ones for a SIPS URI, and to a carrier by a phone's own word. And what it
+//! must not take along.
 
-use trunkline_model::TrunkUri;
-use trunkline_sip::{Address, List, Message, Uri, parse_ip};
+use arrayvec::ArrayVec;
+use trunkline_digest::Credentials;
+use trunkline_model::{Trunk, TrunkUri};
+use trunkline_sip::{Address, Header, HeaderName, List, Message, Span, Uri, parse_ip};
 use trunkline_transport::Egress;
 
 use crate::edge::Edge;
@@ -15,6 +18,9 @@ pub(crate) const SIPS_NOT_ALLOWED: &[u8] = b"Warning: 380 trunkline \"SIPS Not A
 pub(crate) fn is_sips(uri: &[u8]) -> bool {
     uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
 }
+
+/// Lines with credentials that are left out of one request, at most; a request has one or two.
+pub(crate) type Spent = ArrayVec<Span, 4>;
 
 /// Takes out the ways that are not protected by TLS; `false` when that leaves none.
 pub(crate) fn keep_secure(request: &Message<'_>, ways: &mut [Option<(Egress, Spare)>]) -> bool {
@@ -30,6 +36,27 @@ pub(crate) fn keep_secure(request: &Message<'_>, ways: &mut [Option<(Egress, Spa
 }
 
 impl Edge {
+    /// Credentials for a realm of ours in a request inside a dialog, where nobody asked for them. They go no further
+    /// (RFC 3261 §22.3): whoever got them could use what is fresh in them to call as the one who sent them.
+    pub(crate) fn spent_credentials(&self, m: &Message<'_>) -> Spent {
+        let ours = |line: &&Header| {
+            let Ok(Some(digest)) = Credentials::parse(line.value.of(m.bytes)) else { return false };
+            let own = |host: &[u8]| {
+                let uri = [b"sip:", host].concat();
+                Uri::parse(&uri).is_ok_and(|uri| self.shared.addresses.is_own(&uri))
+            };
+            let tables = self.shared.tables.load();
+            let calls_us =
+                |t: &Trunk| t.inbound_uri.as_ref().is_some_and(|uri| uri.as_bytes() == &*digest.realm);
+            tables.domain_by_uri(&digest.realm).is_some()
+                || own(&digest.realm)
+                || tables.trunks().any(|t| calls_us(t))
+        };
+        let lines = m.header_lines(HeaderName::Authorization);
+        let lines = lines.chain(m.header_lines(HeaderName::ProxyAuthorization));
+        lines.filter(ours).take(4).map(|line| line.line).collect()
+    }
+
     /// Would this REGISTER have calls for its user sent to a carrier, which takes them for the exchange's own? Only a
     /// gateway that registers itself may name an address that is also a trunk's.
     pub(crate) fn names_a_trunk<'c>(
