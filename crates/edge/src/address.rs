@@ -129,6 +129,9 @@ impl Addresses {
         if told || under.port() == 0 || under.is_ipv4() != by.is_ipv4() || under.ip().is_unspecified() {
             return;
         }
+        // With a public address of our own it is their NAT that they see; a private one leads nobody out there back.
+        let outside = !is_private(by);
+        let theirs = !is_private(self.told(egress).ip()) || outside && is_private(under.ip());
         let mut all = self.seen.write();
         all.iter_mut()
             .filter(|s| (s.transport, s.by) == (transport, by))
@@ -140,7 +143,7 @@ impl Addresses {
             !self.is_bound(transport, under)
         };
         match all.iter_mut().find(|s| (s.transport, s.by) == (transport, by)) {
-            _ if !translated => all.retain(|s| (s.transport, s.by) != (transport, by)),
+            _ if !translated || theirs => all.retain(|s| (s.transport, s.by) != (transport, by)),
             Some(seen) => {
                 seen.under.insert(0, under);
                 seen.under.truncate(SEEN_BEFORE);
@@ -163,6 +166,15 @@ impl Addresses {
     /// The address that the side at the end of `egress` is shown in Via, Record-Route and Contact: ours on its
     /// own network, else the external one, else the one the kernel sends from.
     pub(crate) fn advertised(&self, egress: &Egress) -> SocketAddr {
+        let told = self.told(egress);
+        if !self.any_seen.load(Ordering::Relaxed) {
+            return told;
+        }
+        self.seen_by(egress.transport, egress.remote.ip(), told).unwrap_or(told)
+    }
+
+    /// The same without what others say they see.
+    fn told(&self, egress: &Egress) -> SocketAddr {
         let remote = egress.remote.ip();
         let of_transport = self.listeners.iter().filter(|l| l.transport == egress.transport);
         let ours = of_transport.clone().map(|l| l.address);
@@ -189,11 +201,7 @@ impl Addresses {
         } else {
             self.toward(remote)
         };
-        let bound = SocketAddr::new(ip, port);
-        if !self.any_seen.load(Ordering::Relaxed) {
-            return bound;
-        }
-        self.seen_by(egress.transport, remote, bound).unwrap_or(bound)
+        SocketAddr::new(ip, port)
     }
 }
 
@@ -307,6 +315,12 @@ mod tests {
         a.learn(&carrier, "127.0.0.1:5060".parse().unwrap());
         assert_eq!(shown(&a, &carrier), "127.0.0.1:5060");
         assert!(!own("sip:203.0.113.9:40001"));
+        // A balancer of theirs, whose address leads nowhere.
+        a.learn(&carrier, "10.9.9.9:40003".parse().unwrap());
+        assert_eq!(shown(&a, &carrier), "127.0.0.1:5060");
+        let public = addresses("192.0.2.5:5060", &[], &[]);
+        public.learn(&carrier, "203.0.113.9:40001".parse().unwrap());
+        assert_eq!(shown(&public, &carrier), "192.0.2.5:5060");
         // Over a stream another port says nothing, another address does.
         let stream = Egress { transport: Transport::Tcp, ..carrier };
         a.learn(&stream, "127.0.0.1:33333".parse().unwrap());
