@@ -1,7 +1,6 @@
 //! The commands `ari-proxy` and `ari` of the binary.
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use trunkline_ari_client::{
 };
 
 use crate::config::{Config, ConfigError, File, SETTINGS};
+use crate::look::{channels, nodes};
 use crate::run::{ProxyError, run};
 
 /// Why a command failed.
@@ -35,6 +35,12 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// Has whoever read the output seen enough, as `head` does?
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        matches!(self, CliError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
     /// The exit status: 64 when the configuration or an argument is wrong, else 1.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
@@ -134,17 +140,22 @@ impl AriProxyArgs {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
+/// Waits for SIGTERM or SIGINT, or for the end of the terminal.
 async fn stopped() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let [Ok(mut term), Ok(mut int), Ok(mut hangup)] = kinds.map(signal) else {
         // Without handlers the signals end the process by themselves.
         return std::future::pending().await;
     };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    let at_a_terminal = std::io::stdin().is_terminal();
+    loop {
+        tokio::select! {
+            _ = term.recv() => return,
+            _ = int.recv() => return,
+            // To a service it is the usual word for "read again", and there is nothing to read.
+            _ = hangup.recv() => if at_a_terminal { return },
+        }
     }
 }
 
@@ -224,11 +235,11 @@ pub enum AriCommand {
 }
 
 impl AriArgs {
-    /// Runs the command, writing to `out`.
+    /// Runs the command, writing to `out`; `json` instead of tables.
     ///
     /// # Errors
     /// When a request fails or the output is closed.
-    pub async fn run_to(self, out: &mut (impl Write + Send)) -> Result<(), CliError> {
+    pub async fn run_to(self, json: bool, out: &mut (impl Write + Send)) -> Result<(), CliError> {
         let mut nats = NatsConfig::from_env(|name| std::env::var(name).ok());
         if let Some(url) = &self.nats {
             nats.servers = vec![url.clone()];
@@ -243,8 +254,8 @@ impl AriArgs {
         let at =
             Key::default().at(self.app.clone().unwrap_or_default(), self.node.clone().unwrap_or_default());
         let result = match self.command.clone() {
-            AriCommand::Nodes => nodes(&client, &at, self.timeout, out).await,
-            AriCommand::Channels => channels(&client, &at, out).await,
+            AriCommand::Nodes => nodes(&client, &at, self.timeout, json, out).await,
+            AriCommand::Channels => channels(&client, &at, json, out).await,
             AriCommand::Events { follow, types, dialog } => {
                 events(&client, at.with_dialog(dialog.unwrap_or_default()), follow, &types, out).await
             }
@@ -265,7 +276,12 @@ impl AriArgs {
                     }
                 }
                 let channel = client.channel().originate(&at, call).await?;
-                writeln!(out, "{} on {}", channel.id(), channel.key().node)?;
+                let (id, node) = (channel.id(), channel.key().node.as_str());
+                if json {
+                    writeln!(out, "{:#}", serde_json::json!({ "channel": id, "node": node }))?;
+                } else {
+                    writeln!(out, "{id} on {node}")?;
+                }
                 Ok(())
             }
             AriCommand::Request { kind, id, option } => {
@@ -280,51 +296,9 @@ impl AriArgs {
     ///
     /// # Errors
     /// As [`Self::run_to`].
-    pub async fn run(self) -> Result<(), CliError> {
-        self.run_to(&mut std::io::stdout()).await
+    pub async fn run(self, json: bool) -> Result<(), CliError> {
+        self.run_to(json, &mut std::io::stdout()).await
     }
-}
-
-async fn nodes(client: &Client, at: &Key, timeout: u64, out: &mut impl Write) -> Result<(), CliError> {
-    client.ping().await?;
-    // Whoever is there answers at once; the wait is for those far away.
-    tokio::time::sleep(Duration::from_millis(timeout.min(500))).await;
-    let wanted = |m: &&trunkline_ari_client::Member| {
-        (at.app.is_empty() || at.app == m.app) && (at.node.is_empty() || at.node == m.node)
-    };
-    let members = client.cluster();
-    writeln!(out, "{:<24} {:<24} {:<40} CHANNELS", "APPLICATION", "NODE", "ASTERISK")?;
-    for member in members.iter().filter(wanted) {
-        let key = Key::default().at(member.app.clone(), member.node.clone());
-        let version = match client.asterisk(key.clone()).info().await {
-            Ok(info) => info.system.map(|s| s.version).unwrap_or_default(),
-            Err(error) => error.to_string(),
-        };
-        let channels =
-            client.channel().list(&key).await.map_or_else(|_| "-".to_owned(), |l| l.keys.len().to_string());
-        writeln!(out, "{:<24} {:<24} {version:<40} {channels}", member.app, member.node)?;
-    }
-    Ok(())
-}
-
-async fn channels(client: &Client, at: &Key, out: &mut impl Write) -> Result<(), CliError> {
-    let listing = client.channel().list(at).await?;
-    writeln!(out, "{:<20} {:<32} {:<40} {:<8} CALLER", "NODE", "ID", "NAME", "STATE")?;
-    // One line a channel, though several applications of a node may list it.
-    let mut seen = BTreeMap::new();
-    for key in listing.keys {
-        seen.entry((key.node.clone(), key.id.clone())).or_insert(key);
-    }
-    for ((node, id), key) in seen {
-        // A channel may end between the list and the question.
-        if let Ok(data) = client.channel().handle(key).data().await {
-            writeln!(out, "{node:<20} {id:<32} {:<40} {:<8} {}", data.name, data.state, data.caller.number)?;
-        }
-    }
-    if let Some(error) = listing.error {
-        writeln!(out, "(a node could not tell: {error})")?;
-    }
-    Ok(())
 }
 
 async fn events(

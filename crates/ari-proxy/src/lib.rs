@@ -18,6 +18,7 @@ mod handover;
 mod http;
 mod lanes;
 mod link;
+mod look;
 mod metrics;
 mod outbox;
 mod proxy;

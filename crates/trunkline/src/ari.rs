@@ -8,19 +8,22 @@ use anyhow::{Context, Result};
 use tokio::sync::oneshot;
 use trunkline_ari_proxy::cli::{AriProxyArgs, CliError};
 
+use crate::complain;
+
 /// Runs a command to its end.
 pub fn finish(command: impl Future<Output = Result<(), CliError>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no runtime: {error}");
+            complain(&format!("error: no runtime: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(command) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_unread() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(&format!("error: {error}\n"));
             ExitCode::from(error.exit_status())
         }
     }

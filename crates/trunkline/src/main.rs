@@ -50,7 +50,7 @@ fn main() -> ExitCode {
             telemetry::init(&Log::default());
             ari::finish(proxy.run())
         }
-        Command::Ari(ari) => ari::finish(ari.run()),
+        Command::Ari(ari) => ari::finish(ari.run(args.common.json)),
     }
 }
 

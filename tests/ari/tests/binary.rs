@@ -91,7 +91,11 @@ async fn asterisk() -> FakeAri {
             200,
             r#"[{"id":"c1","name":"PJSIP/1001-1","state":"Up","caller":{"name":"","number":"1001"},"connected":{"name":"","number":""},"accountcode":"","dialplan":{"context":"phones","exten":"700","priority":1},"creationtime":"2026-01-02T03:04:05.678+0000","language":"en"}]"#,
         ),
-        "/channels/c1" => HttpReply::json(200, r#"{"id":"c1","name":"PJSIP/1001-1","state":"Up"}"#),
+        // A caller chooses what it is called.
+        "/channels/c1" => HttpReply::json(
+            200,
+            r#"{"id":"c1","name":"PJSIP/1001-1","state":"Up","caller":{"name":"","number":"1\u001b[31m"}}"#,
+        ),
         _ => HttpReply::json(200, r#"{"id":"made"}"#),
     })
     .await
@@ -219,6 +223,10 @@ async fn the_operators_commands() {
     assert!(nodes.contains("n1") && nodes.contains("app"), "{nodes}");
     let channels = ok(&["ari", "channels", "--app", "app"]);
     assert!(channels.contains("c1") && channels.contains("PJSIP/1001-1"), "{channels}");
+    assert!(channels.contains("1\u{fffd}[31m") && !channels.contains('\u{1b}'), "{channels:?}");
+    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&ok(arguments)).expect("json") };
+    assert_eq!(json(&["ari", "nodes", "--json"])[0]["node"], "n1");
+    assert_eq!(json(&["ari", "channels", "--json", "--app", "app"])[0]["id"], "c1");
     let called = ok(&["ari", "call", "PJSIP/1002", "--into", "app", "--app", "app"]);
     assert!(called.contains("n1"), "{called}");
 

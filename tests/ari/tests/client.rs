@@ -250,7 +250,7 @@ async fn proxies_suite(client: &Client, proxies: [TestProxy; 2], pair: &Pair, se
             command,
         };
         let mut out = Vec::new();
-        arguments.run_to(&mut out).await.unwrap();
+        arguments.run_to(false, &mut out).await.unwrap();
         String::from_utf8(out).unwrap()
     };
     let nodes = run(AriCommand::Nodes).await;
