@@ -111,3 +111,19 @@ fn means(aor: &str, typed: &str) -> bool {
     let user = bare.split_once('@').map_or(bare, |(user, _)| user);
     [aor, bare, user].contains(&typed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_the_whole_user() {
+        for (typed, asked) in
+            [("1", ":1@"), ("1@sip.local", ":1@sip.local"), ("sip:1@sip.local", "sip:1@sip.local")]
+        {
+            assert_eq!(whole(typed), asked);
+            assert!("sip:1@sip.local".contains(&whole(typed)) && means("sip:1@sip.local", typed));
+            assert!(!"sip:11@sip.local".contains(&whole(typed)));
+        }
+    }
+}

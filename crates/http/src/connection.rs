@@ -123,3 +123,28 @@ where
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_does_not_end_is_answered_all_the_same() {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+        let router = Router::new().route("/", axum::routing::post(|body: String| async move { body }));
+        let (_stop, stopped) = watch::channel(false);
+        let from = SocketAddr::from(([192, 0, 2, 1], 9));
+        let talking = tokio::spawn(talk(ours, from, router, true, stopped));
+        let start = tokio::time::Instant::now();
+        theirs
+            .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+            .await
+            .expect("sent");
+        let mut text = String::new();
+        theirs.read_to_string(&mut text).await.expect("an answer and the end");
+        assert!(text.starts_with("HTTP/1.1 408"), "{text}");
+        assert_eq!(start.elapsed(), CALL_TIMEOUT);
+        talking.await.expect("no panic");
+    }
+}

@@ -32,8 +32,8 @@ impl Watch {
             let mut told = None;
             while !*guard {
                 guard = wake.wait_timeout(guard, period).unwrap_or_else(PoisonError::into_inner).0;
-                if !*guard {
-                    look(&store, &mut told);
+                if !*guard && let Some(error) = look(&store, &mut told) {
+                    tracing::error!("the resources in force stay, the changed ones are wrong:\n{error}");
                 }
             }
         })?;
@@ -41,20 +41,20 @@ impl Watch {
     }
 }
 
-/// Looks once. `told` is what is wrong and was said: a folder that is gone would be said every second.
-fn look(store: &Store, told: &mut Option<String>) {
+/// Looks once; gives what is wrong and was not `told` the last time: a folder that is gone would be said every second.
+fn look(store: &Store, told: &mut Option<String>) -> Option<String> {
     match store.poll() {
-        Ok(false) => *told = None,
-        Ok(true) => {
+        Ok(changed) => {
+            if changed {
+                tracing::info!(version = store.live().version(), "resources changed");
+            }
             *told = None;
-            tracing::info!(version = store.live().version(), "resources changed");
+            None
         }
         Err(error) => {
             let error = error.to_string();
-            if told.as_ref() != Some(&error) {
-                tracing::error!("the resources in force stay, the changed ones are wrong:\n{error}");
-            }
-            *told = Some(error);
+            let last = told.replace(error.clone());
+            (last.as_ref() != Some(&error)).then_some(error)
         }
     }
 }
@@ -75,6 +75,22 @@ impl Drop for Watch {
 mod tests {
     use super::*;
     use trunkline_model::{Change, Domain, Kind};
+
+    #[test]
+    fn what_is_wrong_is_told_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = folder.path().join("resources");
+        std::fs::create_dir(&files).expect("made");
+        let store = Store::open(&format!("files:{}", files.display())).expect("opened");
+        let mut told = None;
+        for _ in 0..2 {
+            assert_eq!(look(&store, &mut told), None);
+            std::fs::remove_dir(&files).expect("removed");
+            assert!(look(&store, &mut told).is_some_and(|error| error.contains("resources")));
+            assert_eq!(look(&store, &mut told), None, "the same again");
+            std::fs::create_dir(&files).expect("made");
+        }
+    }
 
     #[test]
     fn another_process_is_noticed() {
