@@ -26,6 +26,7 @@ mod registration;
 mod routr_v1;
 mod routr_v1_api;
 mod secure_trunks;
+mod softphones;
 mod store;
 mod transfers;
 mod transports;

@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod baresip;
 mod call;
 mod digest;
 mod dns;
@@ -30,6 +31,7 @@ mod ua;
 mod websocket;
 mod wire;
 
+pub use baresip::Baresip;
 pub use call::Dialog;
 pub use digest::Challenge;
 pub use dns::{NameServer, Record};

@@ -15,6 +15,7 @@ struct Tool {
 
 const TOOLS: &[Tool] = &[
     Tool { program: "sipp", package: "sip-tester", why: "callers and callees of the flows" },
+    Tool { program: "baresip", package: "baresip-core", why: "softphones of the flows" },
     Tool { program: "nats-server", package: "nats-server", why: "ARI over NATS" },
     Tool { program: "redis-server", package: "redis-server", why: "the Redis stores" },
     Tool { program: "chromium", package: "chromium", why: "browser phones" },

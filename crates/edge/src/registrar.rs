@@ -82,9 +82,7 @@ impl Edge {
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let mut extra = std::mem::take(&mut self.scratch.text);
         extra.clear();
-        // Browser phones know MD5 alone, and JsSIP looks at the last challenge only.
-        let md5_alone =
-            inbound.flow.transport.is_websocket() && plan.algorithms.contains(&DigestAlgorithm::Md5);
+        let md5_alone = knows_md5_alone(inbound) && plan.algorithms.contains(&DigestAlgorithm::Md5);
         for algorithm in plan.algorithms.iter().filter(|a| !md5_alone || **a == DigestAlgorithm::Md5) {
             extra.extend_from_slice(name.name().as_bytes());
             extra.extend_from_slice(b": ");
@@ -271,6 +269,14 @@ impl Edge {
         // A private address in the Contact of a packet that comes from another one.
         port_translated || ip != flow.remote.ip() && is_private(ip)
     }
+}
+
+/// Does a second challenge, for SHA-256, keep this phone from answering the first? Browser phones know MD5 alone, and
+/// JsSIP looks at the last challenge only; baresip before 2.0 gives up when one of them is not for MD5.
+fn knows_md5_alone(inbound: &Inbound<'_>) -> bool {
+    let agent = inbound.message.header(HeaderName::UserAgent).unwrap_or_default();
+    inbound.flow.transport.is_websocket()
+        || [&b"baresip v0."[..], b"baresip v1."].iter().any(|old| agent.starts_with(old))
 }
 
 /// `qvalue`: 0 to 1 with up to three digits, in thousandths.
