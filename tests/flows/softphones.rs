@@ -25,7 +25,7 @@ fn softphones_call_each_other_across_transports() {
         }
         // A re-INVITE from each side.
         for (one, other) in [(0, 1), (1, 0)] {
-            let mut phones = [&mut caller, &mut callee];
+            let phones = [&mut caller, &mut callee];
             for change in ["hold", "resume"] {
                 phones[one].command(change, "");
                 phones[other].offer();
