@@ -166,7 +166,6 @@ impl Exchange {
         }
         let told = *self.report.told.lock().unwrap_or_else(PoisonError::into_inner);
         let drain = if told.is_some_and(|stop| stop.now) { Duration::ZERO } else { DRAIN };
-        tracing::info!("draining: no new calls; a second signal ends at once");
         self.report.draining.store(true, Ordering::Relaxed);
         if let Some(api) = &self.report.api {
             api.drain();
@@ -175,6 +174,8 @@ impl Exchange {
         for m in self.mailboxes.iter() {
             m.post(Mail::User(EdgeMail::Drain));
         }
+        // Said when it is so: mail goes before what comes in after it.
+        tracing::info!("draining: no new calls; a second signal ends at once");
         let end = Instant::now() + drain;
         while Instant::now() < end && self.report.shared.pending() > 0 && !signals.pending().any(ends) {
             std::thread::sleep(Duration::from_millis(20));
