@@ -1,5 +1,6 @@
 //! Names with several addresses, RFC 3263: which is tried, and what happens when it fails.
 
+use std::fmt::Write as _;
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use trunkline_tests::{
     Authority, Dialog, Exchange, Message, NameServer, Record, Resources, Ua, Wire, free_port,
 };
 
-use super::{DOMAIN, agents, at, registered};
+use super::{DOMAIN, agents, at, phone, registered};
 
 const NUMBER: &str = "+17066041487";
 pub const DIALLED: &str = "+17853178070";
@@ -358,4 +359,30 @@ fn a_carrier_may_call_from_any_address_of_its_name() {
             callee.respond(&arrived, 486, "Busy Here");
         }
     }
+}
+
+#[test]
+fn a_call_has_no_more_branches_than_their_names_can_count() {
+    // 20 contacts by name, each with 16 addresses of which none takes a connection: 320 ways to nowhere. The last
+    // contact would answer, as a branch of a number that another one had.
+    let mut hosts = String::new();
+    for n in 1..=20 {
+        let addresses: Vec<_> = (1..=16).map(|i| format!("127.1.{n}.{i}")).collect();
+        let _ = write!(hosts, "p{n}.phone.test: [{}], ", addresses.join(", "));
+    }
+    let config = format!("dns: {{hosts: {{{hosts}}}{FAILOVER}}}\nregistrar: {{maxContacts: 30}}\n");
+    let exchange = start(&agents(), &config);
+    let port = free_port();
+    let mut callee = phone(&exchange, "1002");
+    let dead = |n| format!("<sip:1002@p{n}.phone.test:{port};transport=tcp>");
+    let contacts: Vec<_> = (1..=20).map(dead).chain([callee.contact() + ";q=0.1"]).collect();
+    let request = callee.register_request(600).set("Contact", contacts.join(", "));
+    assert_eq!(callee.ask(&request).0.status(), 200);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let failure = caller.expect("the end of the call", |m| m.status() >= 300);
+    assert_eq!(failure.cseq(), invite.cseq());
+    caller.acknowledge_failure(&invite, &failure);
+    assert!(callee.silent(QUIET, |m| m.method() == "INVITE"), "nobody is called who cannot answer");
 }

@@ -66,7 +66,9 @@ impl Edge {
             None => (branch.egress, false),
         };
         let (back, added) = (context.back, branch.cseq_added);
-        let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
+        let Some(name) = self.branch_name(slot, context.branches.len(), context.loop_mac) else {
+            return false;
+        };
         let (mut index, mut out) =
             (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.out));
         let readable = index.parse(&branch.sent, &Limits::default()).is_ok();

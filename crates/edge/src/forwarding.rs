@@ -268,7 +268,9 @@ impl Edge {
         info: TargetInfo,
     ) {
         let Some(context) = self.contexts.get(slot) else { return };
-        let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
+        let Some(name) = self.branch_name(slot, context.branches.len(), context.loop_mac) else {
+            return self.push_dead(slot, info);
+        };
         let mut out = std::mem::take(&mut self.scratch.out);
         let fallback = self.build(inbound, outgoing, plan, &name, &mut out);
         let egress = match fallback {
@@ -382,7 +384,7 @@ impl Edge {
     ) {
         let Some(context) = self.contexts.get(slot) else { return };
         // Any name of the right length: its own is written when it is sent.
-        let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
+        let Some(name) = self.branch_name(slot, 0, context.loop_mac) else { return };
         let mut later = Later {
             request: Vec::new(),
             branch_at: 0,
@@ -428,8 +430,9 @@ impl Edge {
         let Some((fork, loop_mac)) = self.contexts.get(slot).map(|c| (c.branches.len(), c.loop_mac)) else {
             return;
         };
-        let Some(egress) = later.egress else { return self.push_dead(slot, later.target) };
-        let name = self.branch_name(slot, fork, loop_mac);
+        let (Some(egress), Some(name)) = (later.egress, self.branch_name(slot, fork, loop_mac)) else {
+            return self.push_dead(slot, later.target);
+        };
         if let Some(place) = later.request.get_mut(later.branch_at..later.branch_at + name.len()) {
             place.copy_from_slice(&name);
         }
@@ -510,16 +513,17 @@ impl Edge {
         self.scratch.text = name;
     }
 
-    /// The name of a branch of this transaction.
-    pub(crate) fn branch_name(&self, slot: Slot, fork: usize, loop_mac: u64) -> ArrayVec<u8, 40> {
+    /// The name of a branch of this transaction. After 256 there are no more: whoever has contacts by name, each with
+    /// many addresses that do not answer, gets no further.
+    pub(crate) fn branch_name(&self, slot: Slot, fork: usize, loop_mac: u64) -> Option<ArrayVec<u8, 40>> {
         let name = BranchName {
             shard: self.shard,
-            fork: fork as u8,
+            fork: u8::try_from(fork).ok()?,
             generation: slot.generation,
             slot: slot.number,
             loop_mac,
         };
-        ArrayVec::from(name.encoded())
+        Some(ArrayVec::from(name.encoded()))
     }
 
     /// Breadth for each branch (RFC 5393 §5.3.3.1); `None` when nothing needs to be said, `Err` when there is

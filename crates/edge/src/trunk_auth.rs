@@ -43,8 +43,8 @@ impl Edge {
             Err(_) => None,
         };
         let mut done = false;
-        if let Some((header, value)) = answered {
-            let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
+        let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
+        if let (Some((header, value)), Some(name)) = (answered, name) {
             let retry = Retry { header, value: &value, branch: &name, added: branch.cseq_added };
             retry.write(&sent, &self.shared.secret, &mut out);
             done = true;
