@@ -47,15 +47,22 @@ impl Session<'_, '_> {
         apply(&mut connection, ApplyMode::Create, &documents)?;
 
         let made = documents.last().map(|d| field(d, "/ref").unwrap_or_default()).unwrap_or_default();
-        let mut json =
-            json!({ "created": documents.iter().filter_map(|d| d.get("ref")).collect::<Vec<_>>() });
+        let refs = documents.iter().filter_map(|d| d.get("ref")).collect::<Vec<_>>();
+        self.tell_with_password(json!({ "created": refs }), &format!("created {kind} {made}"), generated)
+    }
+
+    /// Tells what was done, and the password that was made for it, if any.
+    fn tell_with_password(
+        &mut self,
+        mut json: Value,
+        text: &str,
+        generated: Option<String>,
+    ) -> Result<(), Failure> {
         if let Some(password) = &generated {
             json["password"] = password.as_str().into();
         }
-        self.tell(&json, || {
-            let secret = generated.as_ref().map(|p| format!("password: {p}\n")).unwrap_or_default();
-            format!("created {kind} {made}\n{secret}")
-        })
+        let secret = generated.map(|p| format!("password: {p}\n")).unwrap_or_default();
+        self.tell(&json, || format!("{text}\n{secret}"))
     }
 
     pub(crate) fn update(&mut self, kind: Kind, arguments: &Update) -> Result<(), Failure> {
@@ -95,14 +102,8 @@ impl Session<'_, '_> {
             set_password(&mut connection, kind, &mut documents, &password)?;
         }
         apply(&mut connection, ApplyMode::Update, &documents)?;
-        let mut json = json!({ "updated": reference });
-        if let Some(password) = &generated {
-            json["password"] = password.as_str().into();
-        }
-        self.tell(&json, || {
-            let secret = generated.as_ref().map(|p| format!("password: {p}\n")).unwrap_or_default();
-            format!("updated {kind} {reference}\n{secret}")
-        })
+        let text = format!("updated {kind} {reference}");
+        self.tell_with_password(json!({ "updated": reference }), &text, generated)
     }
 
     pub(crate) fn delete(&mut self, kind: Kind, arguments: &Delete) -> Result<(), Failure> {

@@ -100,10 +100,9 @@ impl Edge {
         if inbound.method == Method::Bye {
             calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
         }
-        let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless || inbound.method == Method::Ack {
             self.send_stateless(io, inbound, &outgoing, None);
-        } else if let Some(slot) = self.open(io, inbound, key, loop_mac) {
+        } else if let Some(slot) = self.open(io, inbound, key) {
             if let Some(context) = self.contexts.get_mut(slot) {
                 context.media = leg;
             }

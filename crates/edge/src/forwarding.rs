@@ -145,7 +145,6 @@ impl Edge {
             cseq_added: 0,
             spent: Spent::new(),
         };
-        let loop_mac = self.shared.secret.loop_mac(&inbound.message);
         if self.shared.config.stateless {
             match ways.first() {
                 Some(Some((egress, _))) => {
@@ -157,7 +156,7 @@ impl Edge {
         }
         let slot = match running {
             Some(slot) => slot,
-            None => match self.open(io, inbound, key, loop_mac) {
+            None => match self.open(io, inbound, key) {
                 Some(slot) => slot,
                 None => {
                     self.take_back_media(relaying);
@@ -221,7 +220,6 @@ impl Edge {
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
-        loop_mac: u64,
     ) -> Option<Slot> {
         if self.contexts.len() >= MOST_CONTEXTS {
             self.counters.overloaded.add();
@@ -241,7 +239,7 @@ impl Edge {
             server: Server::new(inbound.method, inbound.flow.transport.is_reliable()),
             back: inbound.back,
             reply: self.pool.copy(&out),
-            loop_mac,
+            loop_mac: self.shared.secret.loop_mac(&inbound.message),
             responses: ResponseContext::default(),
             branches: SmallVec::new(),
             later: Vec::new(),

@@ -208,8 +208,7 @@ impl Edge {
             relayed.end(name, false);
         }
         read_again(&parked.flow, &parked.bytes, |inbound| {
-            let loop_mac = self.shared.secret.loop_mac(&inbound.message);
-            if let Some(slot) = self.open(io, inbound, key, loop_mac) {
+            if let Some(slot) = self.open(io, inbound, key) {
                 self.answer_locally(io, slot, 487);
                 self.settle(slot);
             }
