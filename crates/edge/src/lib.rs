@@ -40,6 +40,7 @@ mod routes;
 mod shared;
 mod timing;
 mod trunk_auth;
+mod trust;
 mod ways;
 
 pub use config::{EdgeConfig, RegistrarConfig};

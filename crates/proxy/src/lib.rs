@@ -21,12 +21,14 @@
 
 mod branch;
 mod hex;
+mod party;
 mod response_context;
 mod route_token;
 mod sealed;
 mod secret;
 
 pub use branch::{Branch, StatelessBranch};
+pub use party::PartyKind;
 pub use response_context::{After, ResponseContext};
 pub use route_token::{FlowToken, RouteToken, Side};
 pub use secret::Secret;

@@ -82,6 +82,11 @@ impl Secret {
         self.mac(3, [call_id, tag, flows])
     }
 
+    /// A short name of an agent, peer or trunk, by its reference, that only this exchange can make. Never 0.
+    pub fn party(&self, reference: &[u8]) -> u32 {
+        (self.mac(9, [reference]) as u32).max(1)
+    }
+
     /// A To tag for answers given without a transaction: a repeated request gets the same one.
     pub fn tag(&self, via_branch: &[u8], call_id: &[u8], from_tag: &[u8]) -> u64 {
         self.mac(4, [via_branch, call_id, from_tag])
