@@ -53,7 +53,8 @@ async fn relay(nats: &str, ari: &str, node: &str) {
     while let Some(message) = requests.next().await {
         let (ari, nats) = (Arc::clone(&ari), nats.clone());
         tokio::spawn(async move {
-            let call = RestCall { method: Method::Get, path: "/channels/c".to_owned(), body: None };
+            let call =
+                RestCall { method: Method::Get, path: "/channels/c".to_owned(), body: None, file: false };
             let reply = ari.call(call).await.expect("an answer");
             if let Some(subject) = message.reply {
                 nats.publish(subject, reply.body).await.expect("published");

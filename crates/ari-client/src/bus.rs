@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use trunkline_ari::{Announcement, Class, Cluster, Key, OwnedRequest, Response, Subjects};
+use trunkline_ari::{Announcement, Class, Cluster, Key, OwnedRequest, Response, Subjects, is_subject};
 
 use crate::error::Error;
 
@@ -42,6 +42,14 @@ pub struct Listing {
     /// The last error of a proxy that could not tell its part.
     pub error: Option<Error>,
 }
+
+/// Checks what of a key becomes part of a subject: the NATS library is told not to.
+pub(crate) fn check(key: &Key) -> Result<(), Error> {
+    let good = [&key.app, &key.node, &key.dialog].into_iter().all(|part| part.is_empty() || is_subject(part));
+    if good { Ok(()) } else { Err(Error::Setting(NO_SUBJECT)) }
+}
+
+const NO_SUBJECT: &str = "the key's application, node or dialog has spaces, wildcards or empty parts, which NATS subjects cannot have";
 
 impl NatsBus {
     /// JetStream on this connection.
@@ -114,11 +122,17 @@ impl NatsBus {
         }
     }
 
+    /// Where a request goes.
+    fn subject(&self, request: &OwnedRequest) -> Result<String, Error> {
+        check(&request.key)?;
+        Ok(self.subjects.request(request.kind.class(), &request.key.app, &request.key.node))
+    }
+
     /// One request for one answer: to the proxy of a located key, else to all and the first good
     /// answer counts.
     pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<Response, Error> {
         let (class, key) = (request.kind.class(), &request.key);
-        let subject = self.subjects.request(class, &key.app, &key.node);
+        let subject = self.subject(request)?;
         let body = Bytes::from(request.to_json());
         if key.is_located() {
             return self.addressed(subject, body).await;
@@ -147,7 +161,7 @@ impl NatsBus {
     /// One request for the lists of all proxies that match the key.
     pub(crate) async fn list(&self, request: &OwnedRequest) -> Result<Listing, Error> {
         let key = &request.key;
-        let subject = self.subjects.request(request.kind.class(), &key.app, &key.node);
+        let subject = self.subject(request)?;
         let body = Bytes::from(request.to_json());
         let expected = if key.is_located() { 1 } else { self.expected(key).await? };
         let mut gather = self.gather(subject, body).await?;
@@ -175,8 +189,7 @@ impl NatsBus {
 
     /// All messages of one answer, for replies that come in parts.
     pub(crate) async fn parts(&self, request: &OwnedRequest) -> Result<Gather<'_>, Error> {
-        let key = &request.key;
-        let subject = self.subjects.request(request.kind.class(), &key.app, &key.node);
+        let subject = self.subject(request)?;
         self.gather(subject, Bytes::from(request.to_json())).await
     }
 

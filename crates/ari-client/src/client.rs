@@ -178,6 +178,7 @@ impl Client {
     /// # Errors
     /// When the subscription cannot be made.
     pub async fn subscribe(&self, key: &Key, types: &[EventType]) -> Result<Subscription, Error> {
+        crate::bus::check(key)?;
         let filter = Filter { key: key.clone(), types: types.to_vec() };
         let closed = self.closed.subscribe();
         match &self.core.transport {
@@ -386,6 +387,7 @@ impl ClientBuilder {
     /// When the settings cannot be used or the other side cannot be reached.
     pub async fn connect(self) -> Result<Client, Error> {
         let application = if self.application.is_empty() { ulid() } else { self.application };
+        crate::bus::check(&Key::default().at(application.clone(), ""))?;
         let transport = match self.direct {
             Some(asterisk) => Transport::Direct(Direct::start(asterisk, application.clone()).await?),
             None => {

@@ -151,7 +151,8 @@ impl Keeper {
     async fn session(&self, backoff: &mut Backoff) -> Result<(), AriError> {
         let app = self.site.borrow().app.clone();
         let mut events = self.ari.events(&app, false).await?;
-        let info = RestCall { method: Method::Get, path: "/asterisk/info".to_owned(), body: None };
+        let path = "/asterisk/info".to_owned();
+        let info = RestCall { method: Method::Get, path, body: None, file: false };
         let reply = self.ari.call(info).await?;
         let system = Object::parse(&reply.body).ok().and_then(|i| i.object("system"));
         let node =

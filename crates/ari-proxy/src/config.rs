@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use trunkline_ari::{DEFAULT_PREFIX, ulid};
+use trunkline_ari::{DEFAULT_PREFIX, is_subject, ulid};
 use trunkline_ari_client::{NatsConfig, NatsError};
 use trunkline_ari_rest::{AriConfig, UrlError};
 
@@ -133,6 +133,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("ari.subscribe_all", "ARI_SUBSCRIBE_ALL"),
     setting("ari.timeout", "ARI_TIMEOUT"),
     setting("ari.connections", "ARI_CONNECTIONS"),
+    setting("ari.max_answer", "ARI_MAX_ANSWER"),
+    setting("ari.max_file", "ARI_MAX_FILE"),
     setting("delivery", "ARI_DELIVERY"),
     setting("delivery.outbox", "ARI_DELIVERY_OUTBOX"),
     setting("delivery.max_age", "ARI_DELIVERY_MAX_AGE"),
@@ -264,13 +266,25 @@ impl Settings {
         self.parsed(name, default, "a number such as 64, 64KiB, 64MiB or 1GiB", bytes)
     }
 
+    /// What becomes part of NATS subjects.
+    fn subject_part(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        let expected = "a name without spaces, `*`, `>` and empty parts: it becomes part of NATS subjects";
+        self.parsed(name, None, expected, |v| is_subject(v).then(|| Some(v.to_owned())))
+    }
+
+    fn prefix(&self) -> Result<String, ConfigError> {
+        let expected = "the beginning of a NATS subject, such as `ari.`";
+        let good = |v: &str| is_subject(&format!("{v}x")).then(|| v.to_owned());
+        self.parsed("ari.prefix", DEFAULT_PREFIX.to_owned(), expected, good)
+    }
+
     /// MESSAGEBUS_URL wins over NATS_URL over NATS_URI, wherever each stands.
     fn nats_url(&self) -> Option<String> {
         self.get("messagebus.url").or_else(|| self.get("nats.url")).or_else(|| self.get("nats.uri"))
     }
 
     fn config(&self, service: Option<String>) -> Result<Config, ConfigError> {
-        let application = self.get("ari.application").unwrap_or_else(ulid);
+        let application = self.subject_part("ari.application")?.unwrap_or_else(ulid);
         let nats = NatsConfig {
             servers: service.or_else(|| self.nats_url()).into_iter().collect(),
             name: self.get("nats.name").unwrap_or_else(|| {
@@ -300,14 +314,16 @@ impl Settings {
         ari.ca = self.get("ari.ca").map(PathBuf::from);
         ari.timeout = self.seconds("ari.timeout", 10)?;
         ari.connections = self.number("ari.connections", 32)?;
+        ari.max_answer = self.number("ari.max_answer", ari.max_answer)?.max(1024);
+        ari.max_file = self.number("ari.max_file", ari.max_file)?;
         trunkline_ari_rest::Url::http(&ari.http_url)?;
         trunkline_ari_rest::Url::websocket(&ari.websocket_url)?;
         Ok(Config {
-            prefix: self.get("ari.prefix").unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
+            prefix: self.prefix()?,
             nats,
             application,
             ari,
-            node: self.get("ari.node"),
+            node: self.subject_part("ari.node")?,
             subscribe_all: self.flag("ari.subscribe_all")?,
             delivery: self.delivery()?,
             listen: self

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_nats::Subject;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use trunkline_ari::{Method, Object, RestCall, Sighting, with_dialog};
+use trunkline_ari::{Method, Object, RestCall, Sighting, is_subject, with_dialog};
 use trunkline_ari_rest::{AriError, Backoff, Events};
 
 use crate::outbox::Outbox;
@@ -92,6 +92,10 @@ enum OpenError {
     Status(u16, String),
     #[error("empty Asterisk ID: set entityid in asterisk.conf, or ARI_NODE here")]
     NoEntity,
+    #[error(
+        "Asterisk's entity id {0:?} cannot be part of a NATS subject: set another in asterisk.conf, or ARI_NODE here"
+    )]
+    Entity(String),
 }
 
 /// The WebSocket first, so that no event is missed, then who Asterisk is.
@@ -105,7 +109,7 @@ async fn open(proxy: &Proxy) -> Result<(Events, String), OpenError> {
 }
 
 async fn entity_id(proxy: &Proxy) -> Result<String, OpenError> {
-    let call = RestCall { method: Method::Get, path: "/asterisk/info".to_owned(), body: None };
+    let call = RestCall { method: Method::Get, path: "/asterisk/info".to_owned(), body: None, file: false };
     let reply = proxy.ari.call(call).await?;
     if !reply.as_rest().is_success() {
         return Err(OpenError::Status(reply.status, reply.reason.into_owned()));
@@ -113,7 +117,8 @@ async fn entity_id(proxy: &Proxy) -> Result<String, OpenError> {
     let info = Object::parse(&reply.body).ok();
     let system = info.and_then(|i| i.object("system"));
     let id = system.map(|s| s.text("entity_id").unwrap_or_default().into_owned());
-    id.filter(|id| !id.is_empty()).ok_or(OpenError::NoEntity)
+    let id = id.filter(|id| !id.is_empty()).ok_or(OpenError::NoEntity)?;
+    if is_subject(&id) { Ok(id) } else { Err(OpenError::Entity(id)) }
 }
 
 /// A new entity id under which Asterisk came back.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper_util::rt::TokioIo;
@@ -23,8 +24,12 @@ use crate::{stream, tls};
 /// Asterisk closes a connection that was idle for 15 s; ours are given up before.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// The largest answer that is read: a stored recording's file may be long.
-const MAX_BODY: usize = 512 * 1024 * 1024;
+/// How many files are read at the same time: each is held in memory whole.
+const FILES: usize = 2;
+
+/// The longest line that Asterisk reads is 4096 bytes; it would take the rest of a longer request
+/// line for a header. Method and version need their part of it.
+const MAX_PATH: usize = 4000;
 
 /// What Asterisk answered.
 #[derive(Clone, Debug)]
@@ -64,6 +69,7 @@ pub struct Ari {
     host: HeaderValue,
     idle: Mutex<Vec<(Sender, Instant)>>,
     room: Semaphore,
+    files: Semaphore,
 }
 
 impl Ari {
@@ -81,7 +87,17 @@ impl Ari {
         authorization.set_sensitive(true);
         let host = HeaderValue::from_str(&http.authority()).map_err(|_| AriError::Credentials)?;
         let room = Semaphore::new(config.connections.max(1));
-        Ok(Ari { config, http, websocket, tls, authorization, host, idle: Mutex::default(), room })
+        Ok(Ari {
+            config,
+            http,
+            websocket,
+            tls,
+            authorization,
+            host,
+            idle: Mutex::default(),
+            room,
+            files: Semaphore::new(FILES),
+        })
     }
 
     /// Makes one call within the time limit.
@@ -121,7 +137,12 @@ impl Ari {
     }
 
     async fn exchange(&self, call: RestCall) -> Result<Reply, AriError> {
-        // The semaphore is never closed.
+        let (setting, limit) = match call.file {
+            true => ("ari.max_file", self.config.max_file),
+            false => ("ari.max_answer", self.config.max_answer),
+        };
+        // The semaphores are never closed.
+        let _file = if call.file { Some(self.files.acquire().await) } else { None };
         let _room = self.room.acquire().await;
         let mut request = self.request(call)?;
         loop {
@@ -141,11 +162,7 @@ impl Ari {
                 },
             };
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_BODY)
-                .collect()
-                .await
-                .map_err(|e| AriError::Body(self.http.to_string(), e.to_string()))?
-                .to_bytes();
+            let body = self.body(body, setting, limit).await?;
             if sender.is_ready() {
                 self.idle.lock().push((sender, Instant::now()));
             }
@@ -164,8 +181,25 @@ impl Ari {
         }
     }
 
+    /// The whole of an answer, if it is not longer than `limit`.
+    async fn body(&self, body: Incoming, setting: &'static str, limit: usize) -> Result<Bytes, AriError> {
+        let too_long = || AriError::TooLong { place: self.http.to_string(), limit, setting };
+        // Nothing is read of an answer that says itself that it is too long.
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_long());
+        }
+        match Limited::new(body, limit).collect().await {
+            Ok(whole) => Ok(whole.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(too_long()),
+            Err(error) => Err(AriError::Body(self.http.to_string(), error.to_string())),
+        }
+    }
+
     fn request(&self, call: RestCall) -> Result<hyper::Request<Full<Bytes>>, AriError> {
         let path = format!("{}{}", self.http.path, call.path);
+        if path.len() > MAX_PATH {
+            return Err(AriError::LongPath(path.len(), MAX_PATH));
+        }
         let mut request = hyper::Request::builder()
             .method(call.method.name())
             .uri(path)

@@ -22,6 +22,10 @@ pub struct AriConfig {
     pub timeout: Duration,
     /// How many connections may be open at once (default 32; Asterisk's own limit is 100).
     pub connections: usize,
+    /// The longest answer and the longest event that are read, in bytes (default 16 MiB).
+    pub max_answer: usize,
+    /// The longest file of a stored recording that is read, in bytes (default 256 MiB).
+    pub max_file: usize,
     /// How long the WebSocket may be silent before it is pinged; after twice that it is dead
     /// (default 10 s).
     pub keep_alive: Duration,
@@ -41,6 +45,8 @@ impl AriConfig {
             ca: None,
             timeout: Duration::from_secs(10),
             connections: 32,
+            max_answer: 16 << 20,
+            max_file: 256 << 20,
             keep_alive: Duration::from_secs(10),
         }
     }

@@ -30,7 +30,23 @@ pub enum AriError {
     /// The other side does not speak HTTP as expected.
     #[error("{0}: {1}")]
     Http(String, #[source] hyper::Error),
-    /// The answer is larger than we read, or broke off.
+    /// The answer is longer than the limit of its setting.
+    #[error("{place}: the answer is longer than the {limit} bytes that {setting} allows")]
+    TooLong {
+        /// Whose answer.
+        place: String,
+        /// The limit in bytes.
+        limit: usize,
+        /// The setting that changes it.
+        setting: &'static str,
+    },
+    /// The call's path is longer than Asterisk reads.
+    #[error("the request's path has {0} bytes; Asterisk reads {1}")]
+    LongPath(usize, usize),
+    /// An event is longer than we read.
+    #[error("{0}: an event is longer than the {1} bytes that ari.max_answer allows")]
+    LongEvent(String, usize),
+    /// The answer broke off.
     #[error("{0}: the answer could not be read: {1}")]
     Body(String, String),
     /// No answer in time.

@@ -7,6 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::header::{AUTHORIZATION, HeaderValue, ORIGIN};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::config::AriConfig;
@@ -19,6 +20,7 @@ pub struct Events {
     socket: WebSocketStream<Stream>,
     keep_alive: Duration,
     place: String,
+    limit: usize,
 }
 
 impl Events {
@@ -39,8 +41,11 @@ impl Events {
         if let Ok(origin) = HeaderValue::from_str(&config.origin) {
             request.headers_mut().insert(ORIGIN, origin);
         }
-        let (socket, _) = tokio_tungstenite::client_async(request, stream).await.map_err(fail)?;
-        Ok(Events { socket, keep_alive: config.keep_alive, place })
+        let limit = config.max_answer;
+        let limits = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
+        let (socket, _) =
+            tokio_tungstenite::client_async_with_config(request, stream, Some(limits)).await.map_err(fail)?;
+        Ok(Events { socket, keep_alive: config.keep_alive, place, limit })
     }
 
     /// The next text frame, as it came. After a silence Asterisk is pinged; if it is silent for as
@@ -77,7 +82,10 @@ impl Events {
     }
 
     fn broken(&self, error: tungstenite::Error) -> AriError {
-        AriError::WebSocket(self.place.clone(), Box::new(error))
+        match error {
+            tungstenite::Error::Capacity(_) => AriError::LongEvent(self.place.clone(), self.limit),
+            error => AriError::WebSocket(self.place.clone(), Box::new(error)),
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! use trunkline_ari_rest::{Ari, AriConfig};
 //!
 //! let ari = Ari::new(AriConfig::new("http://127.0.0.1:8088/ari", "user", "password"))?;
-//! let call = RestCall { method: Method::Get, path: "/asterisk/info".into(), body: None };
+//! let call = RestCall { method: Method::Get, path: "/asterisk/info".into(), body: None, file: false };
 //! let reply = ari.call(call).await?;
 //! println!("{} {}", reply.status, reply.reason);
 //! # Ok(())

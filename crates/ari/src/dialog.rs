@@ -1,7 +1,7 @@
 //! Dialogs: which things' events are copied to whom.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,8 @@ pub struct Dialogs {
 
 #[derive(Debug)]
 struct Bound {
-    dialogs: Vec<Arc<str>>,
+    /// Any number of dialogs may want one thing, so none is looked for one by one.
+    dialogs: BTreeSet<Arc<str>>,
     heard: Instant,
     ended: bool,
 }
@@ -50,25 +51,21 @@ impl Dialogs {
         }
         let of_kind = self.things.entry(kind).or_default();
         let bound = of_kind.entry(id.into()).or_insert_with(|| Bound {
-            dialogs: Vec::new(),
+            dialogs: BTreeSet::new(),
             heard: now,
             ended: false,
         });
         bound.heard = now;
         // The id is in use again.
         bound.ended = false;
-        if bound.dialogs.iter().any(|d| **d == *dialog) {
-            return false;
-        }
-        bound.dialogs.push(dialog.into());
-        true
+        !bound.dialogs.contains(dialog) && bound.dialogs.insert(dialog.into())
     }
 
     /// Takes one binding back.
     pub fn unbind(&mut self, kind: &str, id: &str, dialog: &str) {
         let Some(of_kind) = canonical(kind).and_then(|k| self.things.get_mut(k)) else { return };
         if let Some(bound) = of_kind.get_mut(id) {
-            bound.dialogs.retain(|d| **d != *dialog);
+            bound.dialogs.remove(dialog);
             if bound.dialogs.is_empty() {
                 of_kind.remove(id);
             }
@@ -105,32 +102,30 @@ impl Dialogs {
     pub fn unbind_dialog(&mut self, dialog: &str) {
         for of_kind in self.things.values_mut() {
             of_kind.retain(|_, bound| {
-                bound.dialogs.retain(|d| **d != *dialog);
+                bound.dialogs.remove(dialog);
                 !bound.dialogs.is_empty()
             });
         }
     }
 
     /// The dialogs of a thing.
-    #[must_use]
-    pub fn of(&self, kind: &str, id: &str) -> &[Arc<str>] {
+    pub fn of(&self, kind: &str, id: &str) -> impl ExactSizeIterator<Item = &Arc<str>> {
+        static NONE: BTreeSet<Arc<str>> = BTreeSet::new();
         let bound = canonical(kind).and_then(|k| self.things.get(k)).and_then(|of_kind| of_kind.get(id));
-        bound.map_or(&[], |b| &b.dialogs)
+        bound.map_or(&NONE, |b| &b.dialogs).iter()
     }
 
-    /// The dialogs of any of `things`, each once, in the order found.
+    /// The dialogs of any of `things`, each once.
     pub fn of_any(&mut self, things: &[(&'static str, Cow<'_, str>)], now: Instant) -> Vec<Arc<str>> {
         let mut found: Vec<Arc<str>> = Vec::new();
         for (kind, id) in things {
             let Some(of_kind) = canonical(kind).and_then(|k| self.things.get_mut(k)) else { continue };
             let Some(bound) = of_kind.get_mut(id.as_ref()) else { continue };
             bound.heard = now;
-            for dialog in &bound.dialogs {
-                if !found.contains(dialog) {
-                    found.push(Arc::clone(dialog));
-                }
-            }
+            found.extend(bound.dialogs.iter().cloned());
         }
+        found.sort_unstable();
+        found.dedup();
         found
     }
 
@@ -166,7 +161,7 @@ mod tests {
         assert!(!d.bind("channel", "c", "d1", now));
         assert!(d.bind("channel", "c", "d2", now));
         assert_eq!(d.of("channel", "c").len(), 2);
-        assert!(d.of("channel", "unknown").is_empty());
+        assert_eq!(d.of("channel", "unknown").len(), 0);
     }
 
     #[test]

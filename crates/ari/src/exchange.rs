@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::json::{Writer, write_text};
 use crate::key::{KeyView, kinds};
-use crate::object::Object;
+use crate::object::{Object, each};
 use crate::plan::{self, Fault, Plan, Refusal, Then};
 use crate::request::Request;
 use crate::rest::{RestCall, RestReply};
@@ -153,16 +153,18 @@ impl<'a> Exchange<'a> {
             }
             Then::Data(entity, key) => self.data(entity, &key, &Object::parse(reply.body)?),
             Then::List(entity) => {
-                let items: Vec<Object<'_>> = serde_json::from_slice(reply.body)?;
-                return Ok(Outcome::success(self.keys(entity, &items)));
+                return Ok(Outcome::success(self.keys(entity, reply.body)?));
             }
             Then::Log { entity, key, data } => {
-                let items: Vec<Object<'_>> = serde_json::from_slice(reply.body)?;
-                let Some(item) = items.iter().find(|i| entity.id_of(i) == key.id) else {
-                    return Ok(Outcome::error("not found"));
-                };
+                let mut found = None;
+                each(reply.body, |item| {
+                    if found.is_none() && entity.id_of(&item) == key.id {
+                        found = Some(item);
+                    }
+                })?;
+                let Some(item) = found else { return Ok(Outcome::error("not found")) };
                 if data {
-                    self.data(entity, &key, item)
+                    self.data(entity, &key, &item)
                 } else {
                     return self
                         .outcome(Then::Key { kind: entity.kind, id: key.id, dialog: key.dialog }, reply);
@@ -208,20 +210,27 @@ impl<'a> Exchange<'a> {
         out
     }
 
-    fn keys(&self, entity: &Entity, items: &[Object<'_>]) -> Vec<u8> {
-        if items.is_empty() {
-            return br#"{"error":""}"#.to_vec();
-        }
-        let mut out = Vec::with_capacity(32 + items.len() * 96);
+    /// The keys of the things in Asterisk's list. What has no id is no thing.
+    fn keys(&self, entity: &Entity, list: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+        let empty = br#"{"error":""}"#;
+        let mut out = Vec::with_capacity(512);
         out.extend_from_slice(b"{\"error\":\"\",\"keys\":[");
-        for (n, item) in items.iter().enumerate() {
-            if n > 0 {
+        let head = out.len();
+        each(list, |item| {
+            let id = entity.id_of(&item);
+            if id.is_empty() {
+                return;
+            }
+            if out.len() > head {
                 out.push(b',');
             }
-            out.extend_from_slice(&self.stamp(entity.kind, &entity.id_of(item), ""));
+            out.extend_from_slice(&self.stamp(entity.kind, &id, ""));
+        })?;
+        if out.len() == head {
+            return Ok(empty.to_vec());
         }
         out.extend_from_slice(b"]}");
-        out
+        Ok(out)
     }
 
     /// A key at this site.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The members of one JSON object, borrowed from the bytes they came in.
@@ -56,6 +56,19 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The text under `name`, or the texts of a list there joined by commas as Asterisk takes them.
+    ///
+    /// # Errors
+    /// The name, when the value is neither.
+    pub fn list(&self, name: &'static str) -> Result<Cow<'a, str>, NotTexts> {
+        let Some(raw) = self.get(name) else { return Ok(Cow::Borrowed("")) };
+        if let Some(text) = text_of(raw) {
+            return Ok(text);
+        }
+        let list: Vec<Cow<'_, str>> = serde_json::from_str(raw.get()).map_err(|_| NotTexts(name))?;
+        Ok(Cow::Owned(list.join(",")))
+    }
+
     /// The whole number under `name`; 0 when absent or not a number.
     #[must_use]
     pub fn integer(&self, name: &str) -> i64 {
@@ -83,6 +96,38 @@ pub fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
 #[derive(Debug, thiserror::Error)]
 #[error("{0} must be a string")]
 pub struct NotText(pub &'static str);
+
+/// A member that should be text or a list of texts is something else.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} must be a string or a list of strings")]
+pub struct NotTexts(pub &'static str);
+
+/// Reads a list of objects one by one, so that it takes the memory of one.
+///
+/// # Errors
+/// When `json` is not a list of objects. `take` has got those before the fault.
+pub(crate) fn each<'a>(json: &'a [u8], take: impl FnMut(Object<'a>)) -> Result<(), serde_json::Error> {
+    struct Items<F>(F);
+
+    impl<'de, F: FnMut(Object<'de>)> Visitor<'de> for Items<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of JSON objects")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(mut self, mut items: S) -> Result<(), S::Error> {
+            while let Some(item) = items.next_element()? {
+                (self.0)(item);
+            }
+            Ok(())
+        }
+    }
+
+    let mut json = serde_json::Deserializer::from_slice(json);
+    json.deserialize_seq(Items(take))?;
+    json.end()
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -153,6 +198,21 @@ mod tests {
         assert_eq!(o.text("a").unwrap(), "x\ny");
         assert_eq!(o.text("missing").unwrap(), "");
         assert_eq!(o.text("b").unwrap_err().to_string(), "b must be a string");
+    }
+
+    #[test]
+    fn lists_are_joined_and_read_one_by_one() {
+        let o = Object::parse(br#"{"a":["x","y\n"],"b":"x,y","c":[1]}"#).unwrap();
+        assert_eq!(o.list("a").unwrap(), "x,y\n");
+        assert_eq!(o.list("b").unwrap(), "x,y");
+        assert_eq!(o.list("none").unwrap(), "");
+        assert_eq!(o.list("c").unwrap_err().to_string(), "c must be a string or a list of strings");
+        let mut ids = Vec::new();
+        each(br#"[{"id":"a"},{"id":"b"}]"#, |o| ids.push(o.text("id").unwrap())).unwrap();
+        assert_eq!(ids, ["a", "b"]);
+        for bad in ["{}", "[1]", "[{}", "[{}] x"] {
+            assert!(each(bad.as_bytes(), |_| ()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -68,13 +68,10 @@ impl<'a> Request<'a> {
             if !id.is_empty() {
                 let mut hasher = DefaultHasher::new();
                 (kind, id).hash(&mut hasher);
-                let lane = hasher.finish();
-                if !lanes.contains(&lane) {
-                    lanes.push(lane);
-                }
+                lanes.push(hasher.finish());
             }
         };
-        let Some(kind) = self.kind() else { return lanes };
+        let Some(kind) = self.kind() else { return Vec::new() };
         if let Some(key) = &self.key {
             let thing = kind.name();
             let end = thing
@@ -86,7 +83,7 @@ impl<'a> Request<'a> {
         }
         // A channel that a bridge operation moves must wait for what the channel is doing.
         if let Some(option) = self.option(kind.option()) {
-            for channel in option.text("channel").unwrap_or_default().split(',') {
+            for channel in option.list("channel").unwrap_or_default().split(',') {
                 add("Channel", channel);
             }
             for inner in ["originate_request", "channel_create_request", "options"] {
@@ -95,6 +92,9 @@ impl<'a> Request<'a> {
                 }
             }
         }
+        // A request may name a great many things, and one of them twice.
+        lanes.sort_unstable();
+        lanes.dedup();
         lanes
     }
 }
@@ -172,6 +172,14 @@ mod tests {
         assert_eq!(add.len(), 2);
         assert!(add.contains(&answer[0]) && originate.contains(&answer[0]));
         assert!(lanes(r#"{"kind":"ChannelList","key":{}}"#).is_empty());
+        for channels in [r#""c,d,c,,d""#, r#"["c","d","c"]"#] {
+            let twice = format!(
+                r#"{{"kind":"BridgeAddChannel","key":{{"id":"b"}},"bridge_add_channel":{{"channel":{channels}}}}}"#
+            );
+            let twice = lanes(&twice);
+            assert_eq!(twice.len(), 3, "{channels}");
+            assert!(twice.contains(&answer[0]));
+        }
     }
 
     #[test]

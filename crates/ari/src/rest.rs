@@ -34,6 +34,8 @@ pub struct RestCall {
     pub path: String,
     /// The JSON body, when there is one.
     pub body: Option<Vec<u8>>,
+    /// Whether the answer is a file, which may be longer than any other answer.
+    pub file: bool,
 }
 
 /// What Asterisk answered.
@@ -63,14 +65,55 @@ impl fmt::Display for RestReply<'_> {
     }
 }
 
+/// Text that has no place in the path of a call.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadPath {
+    /// Asterisk stops reading a path at an empty segment, so the call would be one on the collection.
+    #[error("an empty id cannot be part of a path")]
+    Empty,
+    /// What stands between us and Asterisk may resolve these, even when they are encoded.
+    #[error("`{0}` cannot be part of a path: it leads to another place")]
+    Dots(String),
+    /// Asterisk reads a path as C text, which ends at a NUL; the others end a line.
+    #[error("`{0}` cannot be part of a path: it contains control characters")]
+    Control(String),
+}
+
+/// As much of `text` as an error needs, with its control characters escaped.
+pub(crate) fn shown(text: &str) -> String {
+    const SHOWN: usize = 64;
+    let mut out: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// Checks what shall be one segment of a path. Ids may contain slashes, which are encoded: a part
+/// between two of them must not be `.` or `..` either.
+fn check(segment: &str) -> Result<(), BadPath> {
+    if segment.is_empty() {
+        return Err(BadPath::Empty);
+    }
+    if segment.chars().any(char::is_control) {
+        return Err(BadPath::Control(shown(segment)));
+    }
+    if segment.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(BadPath::Dots(shown(segment)));
+    }
+    Ok(())
+}
+
 impl RestCall {
-    pub(crate) fn new(method: Method, segments: &[&str]) -> Self {
+    /// A call on the path of `segments`, each checked and encoded.
+    pub(crate) fn new(method: Method, segments: &[&str]) -> Result<Self, BadPath> {
         let mut path = String::with_capacity(48);
         for segment in segments {
+            check(segment)?;
             path.push('/');
             escape(&mut path, segment);
         }
-        RestCall { method, path, body: None }
+        Ok(RestCall { method, path, body: None, file: false })
     }
 
     pub(crate) fn body(mut self, body: crate::json::Writer) -> Self {
@@ -78,12 +121,16 @@ impl RestCall {
         self
     }
 
-    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
+    /// Adds a query parameter. Asterisk reads its value as C text, so a NUL would cut it.
+    pub(crate) fn query(mut self, name: &str, value: &str) -> Result<Self, BadPath> {
+        if value.contains('\0') {
+            return Err(BadPath::Control(shown(value)));
+        }
         self.path.push(if self.path.contains('?') { '&' } else { '?' });
         self.path.push_str(name);
         self.path.push('=');
         escape(&mut self.path, value);
-        self
+        Ok(self)
     }
 }
 
@@ -111,10 +158,43 @@ mod tests {
 
     #[test]
     fn ids_cannot_leave_their_segment() {
-        let call = RestCall::new(Method::Get, &["deviceStates", "PJSIP/1001?x&y=é"]);
+        let call = RestCall::new(Method::Get, &["deviceStates", "PJSIP/1001?x&y=é"]).unwrap();
         assert_eq!(call.path, "/deviceStates/PJSIP%2F1001%3Fx%26y%3D%C3%A9");
-        let call =
-            RestCall::new(Method::Get, &["asterisk", "variable"]).query("variable", "A+&x").query("b", "1");
+        let call = RestCall::new(Method::Get, &["asterisk", "variable"]).unwrap();
+        let call = call.query("variable", "A+&x").unwrap().query("b", "1").unwrap();
         assert_eq!(call.path, "/asterisk/variable?variable=A%2B%26x&b=1");
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_no_segment() {
+        let path = |id: &str| RestCall::new(Method::Delete, &["channels", id]).map(|call| call.path);
+        for dots in [".", "..", "a/..", "../a", "a/./b", "/..", "../"] {
+            assert_eq!(path(dots), Err(BadPath::Dots(dots.to_owned())), "{dots}");
+        }
+        for control in ["a\0b", "\r\nX: y", "a\u{7f}", "a\u{85}"] {
+            assert!(matches!(path(control), Err(BadPath::Control(_))), "{control:?}");
+        }
+        assert_eq!(path(""), Err(BadPath::Empty));
+        for (good, encoded) in [
+            ("...", "..."),
+            ("..a", "..a"),
+            ("a..b/c.d", "a..b%2Fc.d"),
+            ("%2e%2e", "%252e%252e"),
+            ("1.2", "1.2"),
+        ] {
+            assert_eq!(path(good), Ok(format!("/channels/{encoded}")));
+        }
+        let call = RestCall::new(Method::Get, &["asterisk", "variable"]).unwrap();
+        assert!(call.query("variable", "A\0B").is_err());
+    }
+
+    #[test]
+    fn an_error_shows_the_beginning_of_a_long_id() {
+        let long = format!("{}\n", "x".repeat(1 << 20));
+        let error = RestCall::new(Method::Get, &["channels", &long]).unwrap_err().to_string();
+        assert!(
+            error.len() < 200
+                && error.ends_with("…` cannot be part of a path: it contains control characters")
+        );
     }
 }

@@ -104,7 +104,7 @@ impl Subjects {
     /// `P stream.app.node.type`, what goes to the JetStream stream.
     #[must_use]
     pub fn stream(&self, app: &str, node: &str, event_type: &str) -> String {
-        format!("{}stream.{}.{}.{event_type}", self.prefix, token(app), token(node))
+        format!("{}stream.{}.{}.{}", self.prefix, token(app), token(node), token(event_type))
     }
 
     /// The subjects of the stream that match an application (all when empty), a node (all when
@@ -155,9 +155,22 @@ impl Subjects {
     }
 }
 
+/// Whether `text` can stand in a subject as it is: tokens that are not empty, without wildcards,
+/// white space and control characters. Others would change where a message goes, and a line end
+/// would end the command that carries it.
+#[must_use]
+pub fn is_subject(text: &str) -> bool {
+    let token = |token: &str| {
+        !token.is_empty()
+            && !token.chars().any(|c| matches!(c, '*' | '>') || c.is_whitespace() || c.is_control())
+    };
+    text.split('.').all(token)
+}
+
 /// One token of a stream subject: characters with a meaning in subjects become underscores.
 fn token(text: &str) -> String {
-    text.chars().map(|c| if matches!(c, '.' | '*' | '>') || c.is_whitespace() { '_' } else { c }).collect()
+    let part = |c: char| !matches!(c, '.' | '*' | '>') && !c.is_whitespace() && !c.is_control();
+    text.chars().map(|c| if part(c) { c } else { '_' }).collect()
 }
 
 #[cfg(test)]
@@ -189,5 +202,16 @@ mod tests {
         assert_eq!(s.stream("a.b", "02:00", "Dial"), "ari.stream.a_b.02:00.Dial");
         assert_eq!(s.stream_filter("a", "", "StasisStart"), "ari.stream.a.*.StasisStart");
         assert_eq!(s.stream_name(), "ari_events");
+        assert_eq!(s.stream("a", "n", "X\r\nPUB y"), "ari.stream.a.n.X__PUB_y");
+    }
+
+    #[test]
+    fn what_is_no_subject() {
+        for good in ["d", "a.b", "02:00:00", "01h-rp", "é"] {
+            assert!(is_subject(good), "{good}");
+        }
+        for bad in ["", ".", "a.", ".a", "a..b", "a b", "a\r\nPUB x 0", "*", "a.>", "a>b", "a\0", "a\tb"] {
+            assert!(!is_subject(bad), "{bad:?}");
+        }
     }
 }

@@ -34,7 +34,8 @@ pub struct HttpRequest {
 /// What to answer.
 #[derive(Clone, Debug)]
 pub struct HttpReply {
-    /// The status; 0 cuts the connection without an answer, 1 keeps it and never answers.
+    /// The status; 0 cuts the connection without an answer, 1 keeps it and never answers, 2 begins
+    /// an answer that never ends, the body again and again.
     pub status: u16,
     /// The body; none with 204.
     pub body: Bytes,
@@ -57,6 +58,7 @@ struct Shared {
     next: AtomicU64,
     requests: AtomicU64,
     accepted: AtomicU64,
+    endless: AtomicU64,
 }
 
 /// A running stand-in.
@@ -81,6 +83,7 @@ impl FakeAri {
                 next: AtomicU64::new(0),
                 requests: AtomicU64::new(0),
                 accepted: AtomicU64::new(0),
+                endless: AtomicU64::new(0),
             }),
             accepting: None,
             connections: Arc::default(),
@@ -99,6 +102,12 @@ impl FakeAri {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of endless answers were taken.
+    #[must_use]
+    pub fn endless(&self) -> u64 {
+        self.shared.endless.load(Ordering::Relaxed)
     }
 
     /// How many connections were made.
@@ -242,6 +251,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         match reply.status {
             0 => return,
             1 => std::future::pending().await,
+            2 => return endless(stream, &reply.body, &shared.endless).await,
             _ => {}
         }
         shared.requests.fetch_add(1, Ordering::Relaxed);
@@ -250,6 +260,22 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         if stream.write_all(&out).await.is_err() {
             return;
         }
+    }
+}
+
+/// Writes chunks until nobody takes them.
+async fn endless(mut stream: TcpStream, part: &[u8], sent: &AtomicU64) {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut out = head.to_vec();
+    loop {
+        out.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+        out.extend_from_slice(part);
+        out.extend_from_slice(b"\r\n");
+        if stream.write_all(&out).await.is_err() {
+            return;
+        }
+        sent.fetch_add(out.len() as u64, Ordering::Relaxed);
+        out.clear();
     }
 }
 

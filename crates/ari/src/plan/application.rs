@@ -26,7 +26,7 @@ fn subscribe<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let source = option.text("event_source")?;
     let mut body = Writer::new();
     body.text("eventSource", &source);
-    let call = entity_call(Method::Post, &APPLICATION, &key.id, &["subscription"]).body(body);
+    let call = entity_call(Method::Post, &APPLICATION, &key.id, &["subscription"])?.body(body);
     let mut plan = run(call, Then::Empty)
         .fault(format!("Error subscribing application '{}' for event source '{source}'", key.id));
     plan.bindings.extend(binding(&source));
@@ -42,8 +42,8 @@ fn binding<'a>(source: &str) -> Option<Binding<'a>> {
 fn unsubscribe<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let (key, option) = (ask.named(&APPLICATION)?, ask.option()?);
     let source = option.text("event_source")?;
-    let call =
-        entity_call(Method::Delete, &APPLICATION, &key.id, &["subscription"]).query("eventSource", &source);
+    let call = entity_call(Method::Delete, &APPLICATION, &key.id, &["subscription"])?
+        .query("eventSource", &source)?;
     Ok(run(call, Then::Empty)
         .fault(format!("Error unsubscribing application '{}' for event source '{source}'", key.id)))
 }
@@ -78,7 +78,7 @@ pub(super) fn user_event_call<'a>(option: &Options<'a>, application: &str, sourc
     if let Some(variables) = option.optional("userevent") {
         body.raw("variables", variables);
     }
-    let call = RestCall::new(Method::Post, &["events", "user", &name]).body(body);
+    let call = RestCall::new(Method::Post, &["events", "user", &name])?.body(body);
     let plan: Plan<'a> = run(call, Then::Empty);
     Ok(plan)
 }

@@ -14,11 +14,13 @@ static VARIABLE: Entity = Entity::nameless(kinds::VARIABLE, "variable");
 
 pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     match ask.kind {
-        Kind::AsteriskInfo => Ok(info(ask)),
-        Kind::AsteriskPing => Ok(run(RestCall::new(Method::Get, &["asterisk", "ping"]), Then::Named("ping"))),
+        Kind::AsteriskInfo => info(ask),
+        Kind::AsteriskPing => {
+            Ok(run(RestCall::new(Method::Get, &["asterisk", "ping"])?, Then::Named("ping")))
+        }
         Kind::AsteriskVariableGet => {
             let key = ask.key(&VARIABLE)?;
-            let call = RestCall::new(Method::Get, &["asterisk", "variable"]).query("variable", &key.id);
+            let call = RestCall::new(Method::Get, &["asterisk", "variable"])?.query("variable", &key.id)?;
             Ok(run(call, Then::Variable).fault(format!("Error getting asterisk variable '{}'", key.id)))
         }
         Kind::AsteriskVariableSet => variable_set(ask),
@@ -35,13 +37,13 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::AsteriskLoggingData | Kind::AsteriskLoggingGet => {
             let key = ask.named(&LOG)?;
             let data = ask.kind == Kind::AsteriskLoggingData;
-            Ok(run(RestCall::new(Method::Get, LOG.collection), Then::Log { entity: &LOG, key, data }))
+            Ok(run(RestCall::new(Method::Get, LOG.collection)?, Then::Log { entity: &LOG, key, data }))
         }
         Kind::AsteriskLoggingCreate => {
             let (key, option) = (ask.named(&LOG)?, ask.option()?);
             let mut body = Writer::new();
             body.text("configuration", &option.text("config")?);
-            let call = entity_call(Method::Post, &LOG, &key.id, &[]).body(body);
+            let call = entity_call(Method::Post, &LOG, &key.id, &[])?.body(body);
             Ok(run(call, created(kinds::LOGGING, key.id)))
         }
         Kind::AsteriskLoggingRotate => {
@@ -61,15 +63,15 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
 }
 
 /// `only` may be named in the options; partners never do.
-fn info<'a>(ask: &Ask<'_, 'a>) -> Plan<'a> {
-    let mut call = RestCall::new(Method::Get, &["asterisk", "info"]);
+fn info<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
+    let mut call = RestCall::new(Method::Get, &["asterisk", "info"])?;
     if let Some(option) = ask.request.option("asterisk_info")
         && let Ok(only) = option.text("only")
         && !only.is_empty()
     {
-        call = call.query("only", &only);
+        call = call.query("only", &only)?;
     }
-    run(call, Then::Named("asterisk"))
+    Ok(run(call, Then::Named("asterisk")))
 }
 
 fn variable_set<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
@@ -77,7 +79,7 @@ fn variable_set<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let value = option.text("value")?;
     let mut body = Writer::new();
     body.text("variable", &key.id).text_unless_empty("value", &value);
-    let call = RestCall::new(Method::Post, &["asterisk", "variable"]).body(body);
+    let call = RestCall::new(Method::Post, &["asterisk", "variable"])?.body(body);
     Ok(run(call, Then::Empty).fault(format!("Error setting asterisk variable '{}' to '{value}'", key.id)))
 }
 
@@ -93,7 +95,7 @@ fn config_call(ask: &Ask<'_, '_>, method: Method) -> Result<RestCall, Refusal> {
     let Some([class, object_type, name]) = config_parts(&key.id) else {
         return Err(Refusal("failed to parse key: invalid input ID".to_owned()));
     };
-    Ok(RestCall::new(method, &["asterisk", "config", "dynamic", class, object_type, name]))
+    Ok(RestCall::new(method, &["asterisk", "config", "dynamic", class, object_type, name])?)
 }
 
 fn config_data<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {

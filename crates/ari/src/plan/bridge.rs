@@ -55,8 +55,8 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::BridgeStopMOH => Ok(bound(ask, ask.command(Method::Delete, &BRIDGE, &["moh"])?)),
         Kind::BridgeVariableGet => {
             let (key, option) = (ask.named(&BRIDGE)?, ask.option()?);
-            let call = entity_call(Method::Get, &BRIDGE, &key.id, &["variable"]);
-            Ok(run(call.query("variable", &option.text("name")?), Then::Variable))
+            let call = entity_call(Method::Get, &BRIDGE, &key.id, &["variable"])?;
+            Ok(run(call.query("variable", &option.text("name")?)?, Then::Variable))
         }
         Kind::BridgeVariableSet => {
             let option = ask.option()?;
@@ -67,8 +67,8 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::BridgeVariablesGet => {
             let (key, option) = (ask.named(&BRIDGE)?, ask.option()?);
-            let call = entity_call(Method::Get, &BRIDGE, &key.id, &["variables"]);
-            Ok(run(call.query("variables", &media::list_of(&option, "variables")?), Then::Named("variables")))
+            let call = entity_call(Method::Get, &BRIDGE, &key.id, &["variables"])?;
+            Ok(run(call.query("variables", &option.list("variables")?)?, Then::Named("variables")))
         }
         Kind::BridgeVariablesSet => {
             let mut body = Writer::new();
@@ -95,7 +95,7 @@ fn create<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     for name in ["type", "name", "variables"] {
         body.raw_unless_empty(name, option.optional(name));
     }
-    let call = entity_call(Method::Post, &BRIDGE, &id, &[]).body(body);
+    let call = entity_call(Method::Post, &BRIDGE, &id, &[])?.body(body);
     let then = Then::Key { kind: kinds::BRIDGE, id: id.clone(), dialog: key.dialog };
     Ok(run(call, then).bind(kinds::BRIDGE, id))
 }
@@ -111,12 +111,12 @@ fn bound<'a>(ask: &Ask<'_, 'a>, plan: Plan<'a>) -> Plan<'a> {
 /// A command on the bridge and a channel of it; both are bound.
 fn with_channel<'a>(ask: &Ask<'_, 'a>, method: Method, action: &[&str], body: Option<Writer>) -> Planned<'a> {
     let (key, option) = (ask.named(&BRIDGE)?, ask.option()?);
-    let mut call = entity_call(method, &BRIDGE, &key.id, action);
+    let mut call = entity_call(method, &BRIDGE, &key.id, action)?;
     if let Some(body) = body {
         call = call.body(body);
     }
     let mut plan = run(call, Then::Empty).bind(kinds::BRIDGE, key.id);
-    for channel in media::list_of(&option, "channel")?.split(',') {
+    for channel in option.list("channel")?.split(',') {
         plan = plan.bind(kinds::CHANNEL, Cow::Owned(channel.to_owned()));
     }
     Ok(plan)

@@ -48,8 +48,8 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::ChannelUnmute => {
             let (key, option) = (ask.named(ON)?, ask.option()?);
-            let call = entity_call(Method::Delete, ON, &key.id, &["mute"]);
-            Ok(run(call.query("direction", &option.text_or("direction", "both")?), Then::Empty))
+            let call = entity_call(Method::Delete, ON, &key.id, &["mute"])?;
+            Ok(run(call.query("direction", &option.text_or("direction", "both")?)?, Then::Empty))
         }
         Kind::ChannelSendDTMF => dtmf(ask),
         Kind::ChannelContinue => {
@@ -78,8 +78,8 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::ChannelVariableGet => {
             let (key, option) = (ask.named(ON)?, ask.option()?);
-            let call = entity_call(Method::Get, ON, &key.id, &["variable"]);
-            Ok(run(call.query("variable", &option.text("name")?), Then::Variable))
+            let call = entity_call(Method::Get, ON, &key.id, &["variable"])?;
+            Ok(run(call.query("variable", &option.text("name")?)?, Then::Variable))
         }
         Kind::ChannelVariableSet => {
             let option = ask.option()?;
@@ -90,8 +90,8 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::ChannelVariablesGet => {
             let (key, option) = (ask.named(ON)?, ask.option()?);
-            let call = entity_call(Method::Get, ON, &key.id, &["variables"]);
-            Ok(run(call.query("variables", &media::list_of(&option, "variables")?), Then::Named("variables")))
+            let call = entity_call(Method::Get, ON, &key.id, &["variables"])?;
+            Ok(run(call.query("variables", &option.list("variables")?)?, Then::Named("variables")))
         }
         Kind::ChannelVariablesSet => {
             let mut body = Writer::new();
@@ -120,11 +120,14 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
             let mut body = Writer::new();
             body.text("channelId", &key.id)
                 .text("application", if application.is_empty() { &ask.site.app } else { &application });
-            Ok(run(RestCall::new(Method::Post, &["events", "claim"]).body(body), Then::Empty))
+            Ok(run(RestCall::new(Method::Post, &["events", "claim"])?.body(body), Then::Empty))
         }
         Kind::ChannelRTPStatistics => {
             let key = ask.named(ON)?;
-            Ok(run(entity_call(Method::Get, ON, &key.id, &["rtp_statistics"]), Then::Named("rtp_statistics")))
+            Ok(run(
+                entity_call(Method::Get, ON, &key.id, &["rtp_statistics"])?,
+                Then::Named("rtp_statistics"),
+            ))
         }
         Kind::ChannelPlay => ask.check(ON, |_| media::play(ask, ON)),
         Kind::ChannelStagePlay => ask.check(ON, |_| media::stage_play(ask, ON)),
@@ -139,10 +142,10 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
 /// A reason and a cause code exclude each other at Asterisk, so the code stands alone.
 fn hangup<'a>(ask: &Ask<'_, 'a>, reason: &str, code: Option<&str>) -> Planned<'a> {
     let key = ask.named(ON)?;
-    let call = entity_call(Method::Delete, ON, &key.id, &[]);
+    let call = entity_call(Method::Delete, ON, &key.id, &[])?;
     let call = match code {
-        Some(code) => call.query("reason_code", code),
-        None => call.query("reason", if reason.is_empty() { "normal" } else { reason }),
+        Some(code) => call.query("reason_code", code)?,
+        None => call.query("reason", if reason.is_empty() { "normal" } else { reason })?,
     };
     Ok(run(call, Then::Empty))
 }

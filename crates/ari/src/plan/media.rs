@@ -6,7 +6,7 @@ use super::{Ask, Options, Planned, Refusal, Then, created, entity_call, local, r
 use crate::Kind;
 use crate::json::Writer;
 use crate::key::kinds;
-use crate::object::{Object, text_of};
+use crate::object::Object;
 use crate::rest::{Method, RestCall};
 use crate::shape::{Entity, LIVE_RECORDING, PLAYBACK, SOUND, STORED_RECORDING};
 use crate::ulid::{Purpose, fresh};
@@ -36,13 +36,13 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
             let destination = option.text("destination")?;
             let mut body = Writer::new();
             body.text("destinationRecordingName", &destination);
-            let call = entity_call(Method::Post, &STORED_RECORDING, &key.id, &["copy"]).body(body);
+            let call = entity_call(Method::Post, &STORED_RECORDING, &key.id, &["copy"])?.body(body);
             Ok(run(call, created(kinds::STORED_RECORDING, destination)))
         }
         Kind::RecordingStoredFile => {
             let key = ask.named(&STORED_RECORDING)?;
-            let call = entity_call(Method::Get, &STORED_RECORDING, &key.id, &["file"]);
-            Ok(run(call, Then::File { name: key.id }))
+            let call = entity_call(Method::Get, &STORED_RECORDING, &key.id, &["file"])?;
+            Ok(run(RestCall { file: true, ..call }, Then::File { name: key.id }))
         }
         Kind::RecordingStoredData | Kind::RecordingStoredGet => ask.read(&STORED_RECORDING),
         Kind::SoundList => sounds(ask),
@@ -52,27 +52,16 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
 
 fn sounds<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let option = ask.option()?;
-    let mut call = RestCall::new(Method::Get, SOUND.collection);
+    let mut call = RestCall::new(Method::Get, SOUND.collection)?;
     if let Some(filters) = option.0.object("filters") {
         for name in ["lang", "format"] {
             let value = filters.text(name)?;
             if !value.is_empty() {
-                call = call.query(name, &value);
+                call = call.query(name, &value)?;
             }
         }
     }
     Ok(run(call, Then::List(&SOUND)))
-}
-
-/// Text, or a list of texts joined by commas as Asterisk takes them.
-pub(super) fn list_of<'a>(option: &Options<'a>, name: &'static str) -> Result<Cow<'a, str>, Refusal> {
-    let Some(raw) = option.0.get(name) else { return Ok(Cow::Borrowed("")) };
-    if let Some(text) = text_of(raw) {
-        return Ok(text);
-    }
-    let list: Vec<String> = serde_json::from_str(raw.get())
-        .map_err(|_| Refusal(format!("{name} must be a string or a list of strings")))?;
-    Ok(Cow::Owned(list.join(",")))
 }
 
 fn id_of<'a>(option: &Options<'a>, name: &'static str, purpose: Purpose) -> Result<Cow<'a, str>, Refusal> {
@@ -96,7 +85,7 @@ pub(super) fn play<'a>(ask: &Ask<'_, 'a>, on: &'static Entity) -> Planned<'a> {
     for name in ["announcer_format", "lang", "offsetms", "skipms"] {
         body.raw_unless_empty(name, option.optional(name));
     }
-    let call = entity_call(Method::Post, on, &key.id, &["play", &id]).body(body);
+    let call = entity_call(Method::Post, on, &key.id, &["play", &id])?.body(body);
     let bound = bound_id(&option, on, &id)?;
     Ok(run(call, created(kinds::PLAYBACK, id)).bind(on.kind, key.id).bind(kinds::PLAYBACK, bound))
 }
@@ -125,7 +114,7 @@ pub(super) fn record<'a>(ask: &Ask<'_, 'a>, on: &'static Entity) -> Planned<'a> 
         .raw("beep", options.optional("Beep").unwrap_or("false"))
         .raw_unless_empty("terminateOn", options.optional("Terminate"))
         .raw_unless_empty("recorder_format", options.optional("RecorderFormat"));
-    let call = entity_call(Method::Post, on, &key.id, &["record"]).body(body);
+    let call = entity_call(Method::Post, on, &key.id, &["record"])?.body(body);
     Ok(run(call, created(kinds::LIVE_RECORDING, name.clone()))
         .bind(on.kind, key.id)
         .bind(kinds::LIVE_RECORDING, name))
@@ -155,7 +144,7 @@ pub(super) fn snoop<'a>(ask: &Ask<'_, 'a>, on: &'static Entity) -> Planned<'a> {
             }
         }
     }
-    let call = entity_call(Method::Post, on, &key.id, &["snoop", &id]).body(body);
+    let call = entity_call(Method::Post, on, &key.id, &["snoop", &id])?.body(body);
     Ok(run(call, created(kinds::CHANNEL, id.clone())).bind(kinds::CHANNEL, id))
 }
 

@@ -16,10 +16,11 @@ use crate::exchange::{Binding, Site};
 use crate::json::Writer;
 use crate::key::KeyView;
 use crate::kind::Kind;
-use crate::object::{NotText, Object};
+use crate::object::{NotText, NotTexts, Object};
 use crate::request::Request;
-use crate::rest::{Method, RestCall};
+use crate::rest::{BadPath, Method, RestCall, shown};
 use crate::shape::Entity;
+use crate::subject::is_subject;
 
 /// A request that is answered without asking Asterisk: the error text.
 #[derive(Debug)]
@@ -27,6 +28,18 @@ pub(crate) struct Refusal(pub String);
 
 impl From<NotText> for Refusal {
     fn from(error: NotText) -> Self {
+        Refusal(error.to_string())
+    }
+}
+
+impl From<NotTexts> for Refusal {
+    fn from(error: NotTexts) -> Self {
+        Refusal(error.to_string())
+    }
+}
+
+impl From<BadPath> for Refusal {
+    fn from(error: BadPath) -> Self {
         Refusal(error.to_string())
     }
 }
@@ -96,6 +109,10 @@ type Planned<'a> = Result<Plan<'a>, Refusal>;
 /// Plans `request`.
 pub(crate) fn plan<'a>(request: &Request<'a>, site: &'a Site) -> Planned<'a> {
     let Some(kind) = request.kind() else { return Err(Refusal("Not implemented".to_owned())) };
+    let dialog = request.key().map_or("", |k| &k.dialog);
+    if !dialog.is_empty() && !is_subject(dialog) {
+        return Err(Refusal(format!("`{}` cannot be a dialog: it is no NATS subject", shown(dialog))));
+    }
     let ask = Ask { request, site, kind };
     let name = kind.name();
     let mut plan = if name.starts_with("Application") {
@@ -112,7 +129,6 @@ pub(crate) fn plan<'a>(request: &Request<'a>, site: &'a Site) -> Planned<'a> {
         state::plan(&ask)
     }?;
     // Only a request with a dialog binds anything.
-    let dialog = request.key().map_or("", |k| &k.dialog);
     let keep = |b: &Binding<'_>| !dialog.is_empty() && !b.kind.is_empty() && !b.id.is_empty();
     plan.bindings.retain(keep);
     if let Then::Check(next) = &mut plan.then
@@ -153,7 +169,7 @@ impl<'a> Ask<'_, 'a> {
     fn read(&self, entity: &'static Entity) -> Planned<'a> {
         let key = self.named(entity)?;
         let fault = Fault::Data(entity, key.id.clone());
-        let call = entity_call(Method::Get, entity, &key.id, &[]);
+        let call = entity_call(Method::Get, entity, &key.id, &[])?;
         let then =
             if self.kind.name().ends_with("Data") { Then::Data(entity, key) } else { Then::Get(entity, key) };
         Ok(Plan { call: Some(call), then, fault, bindings: Vec::new() })
@@ -161,14 +177,14 @@ impl<'a> Ask<'_, 'a> {
 
     /// GET the collection and return its keys.
     fn list(&self, entity: &'static Entity) -> Planned<'a> {
-        Ok(run(RestCall::new(Method::Get, entity.collection), Then::List(entity)))
+        Ok(run(RestCall::new(Method::Get, entity.collection)?, Then::List(entity)))
     }
 
     /// GET the thing first, then go on with `next`.
     fn check(&self, entity: &'static Entity, next: impl FnOnce(&KeyView<'a>) -> Planned<'a>) -> Planned<'a> {
         let key = self.named(entity)?;
         let next = next(&key);
-        let call = entity_call(Method::Get, entity, &key.id, &[]);
+        let call = entity_call(Method::Get, entity, &key.id, &[])?;
         let then = Then::Check(Box::new(next));
         Ok(Plan { call: Some(call), then, fault: Fault::Data(entity, key.id), bindings: Vec::new() })
     }
@@ -176,7 +192,7 @@ impl<'a> Ask<'_, 'a> {
     /// A call on the thing that only succeeds or fails.
     fn command(&self, method: Method, entity: &'static Entity, action: &[&str]) -> Planned<'a> {
         let key = self.named(entity)?;
-        Ok(run(entity_call(method, entity, &key.id, action), Then::Empty))
+        Ok(run(entity_call(method, entity, &key.id, action)?, Then::Empty))
     }
 
     /// A call on the thing with a body.
@@ -188,7 +204,7 @@ impl<'a> Ask<'_, 'a> {
         body: Writer,
     ) -> Planned<'a> {
         let key = self.named(entity)?;
-        Ok(run(entity_call(method, entity, &key.id, action).body(body), Then::Empty))
+        Ok(run(entity_call(method, entity, &key.id, action)?.body(body), Then::Empty))
     }
 
     /// Nothing but binding the thing to the dialog.
@@ -199,12 +215,12 @@ impl<'a> Ask<'_, 'a> {
 }
 
 /// The call on one thing, `action` below it. Endpoints are technology and resource.
-fn entity_call(method: Method, entity: &Entity, id: &str, action: &[&str]) -> RestCall {
+fn entity_call(method: Method, entity: &Entity, id: &str, action: &[&str]) -> Result<RestCall, BadPath> {
     let mut segments = Vec::with_capacity(6);
     segments.extend_from_slice(entity.collection);
     if entity.id.len() == 2 {
-        let (technology, resource) = id.split_once('/').unwrap_or((id, ""));
-        segments.extend([technology, resource]);
+        // A name without a resource is asked for as it stands: Asterisk says that it has none.
+        segments.extend(id.splitn(2, '/'));
     } else {
         segments.push(id);
     }
@@ -246,6 +262,11 @@ pub(crate) struct Options<'a>(Object<'a>);
 impl<'a> Options<'a> {
     fn text(&self, name: &'static str) -> Result<Cow<'a, str>, Refusal> {
         Ok(self.0.text(name)?)
+    }
+
+    /// Text, or texts joined by commas.
+    fn list(&self, name: &'static str) -> Result<Cow<'a, str>, Refusal> {
+        Ok(self.0.list(name)?)
     }
 
     fn text_or(&self, name: &'static str, default: &'static str) -> Result<Cow<'a, str>, Refusal> {

@@ -65,7 +65,7 @@ pub(super) fn originate<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     body.text("channelId", &id)
         .text_unless_empty("originator", &originator)
         .raw_unless_empty("variables", request.optional("variables"));
-    let call = RestCall::new(Method::Post, &["channels"]).body(body);
+    let call = RestCall::new(Method::Post, &["channels"])?.body(body);
     let plan = run(call, created(kinds::CHANNEL, id.clone()));
     bind(ask, plan, &request, id)
 }
@@ -92,7 +92,7 @@ pub(super) fn create<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     for name in ["appArgs", "otherChannelId", "originator", "formats", "variables"] {
         body.raw_unless_empty(name, request.optional(name));
     }
-    let call = RestCall::new(Method::Post, &["channels", "create"]).body(body);
+    let call = RestCall::new(Method::Post, &["channels", "create"])?.body(body);
     Ok(run(call, created(kinds::CHANNEL, id.clone()))
         .bind(kinds::CHANNEL, id)
         .bind(kinds::CHANNEL, request.text("otherChannelId")?))
@@ -127,7 +127,7 @@ pub(super) fn external_media<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         .raw("variables", options.optional("variables").unwrap_or("null"))
         .raw_unless_empty("data", options.optional("data"))
         .raw_unless_empty("transport_data", options.optional("transport_data"));
-    let call = RestCall::new(Method::Post, &["channels", "externalMedia"]).body(body);
+    let call = RestCall::new(Method::Post, &["channels", "externalMedia"])?.body(body);
     Ok(run(call, created(kinds::CHANNEL, id.clone())).bind(kinds::CHANNEL, id))
 }
 

@@ -20,12 +20,12 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::EndpointList => ask.list(&ENDPOINT),
         Kind::EndpointListByTech => {
             let tech = ask.option()?.text("tech")?;
-            Ok(run(RestCall::new(Method::Get, &["endpoints", &tech]), Then::List(&ENDPOINT)))
+            Ok(run(RestCall::new(Method::Get, &["endpoints", &tech])?, Then::List(&ENDPOINT)))
         }
         Kind::EndpointSendMessage => {
-            message(ask, RestCall::new(Method::Put, &["endpoints", "sendMessage"]), true)
+            message(ask, RestCall::new(Method::Put, &["endpoints", "sendMessage"])?, true)
         }
-        Kind::EndpointRefer => refer(ask, RestCall::new(Method::Post, &["endpoints", "refer"]), true),
+        Kind::EndpointRefer => refer(ask, RestCall::new(Method::Post, &["endpoints", "refer"])?, true),
         Kind::EndpointSendMessageTo => message(ask, endpoint_call(ask, Method::Put, "sendMessage")?, false),
         Kind::EndpointReferTo => refer(ask, endpoint_call(ask, Method::Post, "refer")?, false),
         Kind::MailboxList => ask.list(&MAILBOX),
@@ -42,7 +42,8 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         _ => {
             if let Some(key) = ask.request.key()
                 && !key.id.is_empty()
-                && ((!key.kind.is_empty() && key.kind != kinds::ENDPOINT) || !key.id.contains('/'))
+                && !key.kind.is_empty()
+                && key.kind != kinds::ENDPOINT
             {
                 return Err(Refusal("wrong key type".to_owned()));
             }
@@ -53,7 +54,11 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
 
 fn endpoint_call(ask: &Ask<'_, '_>, method: Method, action: &str) -> Result<RestCall, Refusal> {
     let key = ask.named(&ENDPOINT)?;
-    Ok(super::entity_call(method, &ENDPOINT, &key.id, &[action]))
+    // Without a resource the action would be taken for one.
+    if !key.id.contains('/') {
+        return Err(Refusal("wrong key type".to_owned()));
+    }
+    Ok(super::entity_call(method, &ENDPOINT, &key.id, &[action])?)
 }
 
 /// `endpoint_message`: `to` (unless the key names the endpoint), `from`, `body`, `variables`.
