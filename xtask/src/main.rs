@@ -2,6 +2,7 @@
 //! runs them and ends with a table of seconds per suite.
 #![forbid(unsafe_code)]
 
+mod deny;
 mod graph;
 mod install;
 mod runner;
@@ -10,7 +11,7 @@ mod suites;
 use std::process::ExitCode;
 
 const USAGE: &str =
-    "usage: cargo xtask install                      install what the tests need (apt, npm, Asterisk)
+    "usage: cargo xtask install                      install what the tests need (apt, npm, Asterisk, cargo-deny)
        cargo xtask test [--only SUITE[,SUITE]]  run the suites, all or those named
        cargo xtask suites                       name the suites
        cargo xtask rules                        crate directions, versions and licences

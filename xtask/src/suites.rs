@@ -11,6 +11,7 @@ use crate::runner::{self, Count};
 
 const SOAK: &str = "TRUNKLINE_SOAK_SECONDS";
 const FUZZ: &str = "trunkline-fuzz";
+const DENY: &str = "deny";
 
 /// A name and the cargo commands behind it.
 struct Suite {
@@ -44,6 +45,7 @@ fn all() -> Result<Vec<Suite>> {
     }
     let mut suites = vec![
         Suite::new("fmt", false, &[&["fmt", "--all", "--check"]]),
+        Suite::new(DENY, false, &[crate::deny::CHECK]),
         Suite::new("clippy", false, &[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]]),
         Suite::new("build", false, &[&["build", "--workspace", "--bins"]]),
         Suite::new("unit", false, &[&unit, &["test", "--workspace", "--doc"]]),
@@ -85,13 +87,15 @@ pub fn test(only: Option<&str>) -> Result<bool> {
         let start = Instant::now();
         install::install()?;
         rows.push(("install".to_owned(), Count::default(), start.elapsed()));
+    } else if suites.iter().any(|suite| suite.name == DENY) {
+        crate::deny::install()?;
     }
     let soak = std::env::var(SOAK).unwrap_or_else(|_| "10".to_owned());
     for suite in suites {
         let start = Instant::now();
         let mut total = Count::default();
         for words in &suite.commands {
-            let outcome = runner::run(cargo(words).env(SOAK, &soak))?;
+            let outcome = runner::run(cargo(words)?.env(SOAK, &soak))?;
             total.passed += outcome.count.passed;
             total.failed += outcome.count.failed;
             println!("{} took {:.1} s", words.first().map_or("", String::as_str), outcome.took.as_secs_f64());
@@ -109,12 +113,16 @@ pub fn test(only: Option<&str>) -> Result<bool> {
     Ok(failed == 0)
 }
 
-fn cargo(words: &[String]) -> Command {
+fn cargo(words: &[String]) -> Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(words).current_dir(install::root());
     // What `cargo run` set for us would make cargo think the children belong to this package.
     for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_MANIFEST_PATH"] {
         command.env_remove(name);
     }
-    command
+    // Where cargo finds what it calls for a command that is not its own.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(crate::deny::bin()?).chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(folders)?);
+    Ok(command)
 }
