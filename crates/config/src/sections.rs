@@ -76,7 +76,7 @@ section! {
         message_size: u32 = 65_535, "messageSize";
         /// Header lines of a message, at most 250.
         headers: u16 = 250, "headers";
-        /// Connections from one address.
+        /// Connections from one address; an IPv6 /64 counts as one.
         connections_per_address: u32 = 1000, "connectionsPerAddress";
         /// A connection on which nothing was heard for this long is closed, in seconds.
         idle_seconds: u32 = 900, "idleSeconds";

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use trunkline_login::source_of;
+use trunkline_sip::source_of;
 
 /// Connections of a listener at a time, and of one address among them.
 const MOST: usize = 512;

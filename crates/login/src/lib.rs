@@ -48,5 +48,4 @@ mod verified;
 
 pub use identity::{Identity, Means};
 pub use login::{Login, Refused};
-pub use places::source_of;
 pub use presented::Presented;

@@ -6,19 +6,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use trunkline_sip::source_of;
 
 /// Passwords that are hashed or wait for it, of all sources.
 const MOST: usize = 64;
 /// The same of one source, so that nobody fills the room.
 const MOST_OF_ONE: usize = 8;
-
-/// Whom an address counts for: an IPv6 one for its /64, which is one customer's, an IPv4 one mapped into IPv6 for itself.
-pub fn source_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
-        v4 => v4,
-    }
-}
 
 /// The room.
 #[derive(Debug)]
@@ -99,15 +92,6 @@ mod tests {
         assert!(other.is_some());
         drop(other);
         assert!(places.waiting.lock().is_empty(), "who leaves is forgotten");
-    }
-
-    #[test]
-    fn an_ipv6_source_is_its_network() {
-        let of = |text: &str| source_of(text.parse().expect("an address"));
-        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2::"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.7"));
-        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
     }
 
     /// Polls once.

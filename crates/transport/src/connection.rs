@@ -50,10 +50,14 @@ pub(crate) struct Connection {
     pub(crate) accepted: bool,
     /// The other shards that have sent by it, a bit each; the last stands for all from it on.
     pub(crate) senders: u64,
-    /// When something last came or went, in the shard's milliseconds.
+    /// Has a whole message come by it, or is it ours? Until then keep-alives do not keep it.
+    pub(crate) spoke: bool,
+    /// When something last came, in the shard's milliseconds.
     pub(crate) active: u64,
-    /// When the unread beginning of a message (or the connection) came.
+    /// When the beginning of a message came whose end has not (or the connection).
     pub(crate) began: u64,
+    /// When the other side last took something, or had nothing to take, as of the last sweep.
+    pub(crate) taken: u64,
 }
 
 impl Connection {
@@ -73,7 +77,7 @@ impl Connection {
     }
 
     /// Writes what is unsent, as far as it goes.
-    pub(crate) fn write(&mut self) -> io::Result<()> {
+    pub(crate) fn write(&mut self, now: u64) -> io::Result<()> {
         let mut done = 0;
         let result = loop {
             let rest = self.unsent.get(done..).unwrap_or_default();
@@ -88,6 +92,9 @@ impl Connection {
                 Err(e) => break Err(e),
             }
         };
+        if done > 0 {
+            self.taken = now;
+        }
         self.unsent.drain(..done);
         result.and_then(|()| self.wire.flush())
     }

@@ -1,9 +1,8 @@
 //! The door: a thread that accepts TLS and WebSocket connections, sees them through their handshakes, and gives
 //! them to the shards. Nobody's handshake costs a shard more than a letter.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,6 +19,7 @@ use trunkline_sip::{ConnectionId, Transport};
 use crate::io::{Counters, count};
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
+use crate::per_source::PerSource;
 use crate::shard::{ListenError, Listener, StreamLimits, listen};
 use crate::tls::{Certificates, ServerTls, TlsError, TlsSettings};
 use crate::upgrade::{self, Verdict};
@@ -112,7 +112,7 @@ pub struct Door {
     limits: StreamLimits,
     orders: (Sender<Dial>, Receiver<Dial>),
     guests: Slab<Guest>,
-    per_address: HashMap<IpAddr, u32>,
+    per_source: PerSource,
     next_shard: usize,
     counters: Arc<Counters>,
 }
@@ -161,7 +161,7 @@ impl Door {
             limits,
             orders: channel(),
             guests: Slab::new(),
-            per_address: HashMap::new(),
+            per_source: PerSource::default(),
             next_shard: 0,
             counters: Arc::default(),
         })
@@ -256,8 +256,9 @@ impl Door {
                     return;
                 }
             };
-            let here = self.per_address.get(&remote.ip()).copied().unwrap_or(0);
-            if here >= self.limits.per_address || self.guests.len() >= MOST_GUESTS {
+            if self.per_source.count(remote.ip()) >= self.limits.per_address
+                || self.guests.len() >= MOST_GUESTS
+            {
                 count(&self.counters.refused);
                 continue;
             }
@@ -269,7 +270,7 @@ impl Door {
             } else {
                 (Wire::Tcp(socket), Stage::Request(transport, Vec::new()))
             };
-            *self.per_address.entry(remote.ip()).or_insert(0) += 1;
+            self.per_source.enter(remote.ip());
             self.admit(shards, Guest { wire, stage, remote, local, since: Instant::now() });
         }
     }
@@ -331,11 +332,8 @@ impl Door {
     fn take(&mut self, place: usize) -> Option<Guest> {
         let guest = self.guests.try_remove(place)?;
         let ours = matches!(guest.stage, Stage::Dialing(..) | Stage::Greeting(_));
-        if let Some(n) = self.per_address.get_mut(&guest.remote.ip()).filter(|_| !ours) {
-            *n -= 1;
-            if *n == 0 {
-                self.per_address.remove(&guest.remote.ip());
-            }
+        if !ours {
+            self.per_source.leave(guest.remote.ip());
         }
         Some(guest)
     }

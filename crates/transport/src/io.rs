@@ -14,6 +14,7 @@ use crate::connection::{Closed, Connection};
 use crate::door::{Arrival, Dialer};
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
+use crate::per_source::PerSource;
 use crate::shard::StreamLimits;
 use crate::source::{Sources, choose_local};
 use crate::udp::{Sender, UdpSocket};
@@ -74,7 +75,7 @@ pub struct Counters {
     pub lost: AtomicU64,
     /// Connections accepted.
     pub accepted: AtomicU64,
-    /// Connections refused by the limit per address.
+    /// Connections refused by the limit per source.
     pub refused: AtomicU64,
     /// Connections made by us.
     pub connected: AtomicU64,
@@ -108,7 +109,7 @@ pub struct Io<M> {
     pub(crate) connections: Slab<Connection>,
     pub(crate) by_remote:
         HashMap<(Transport, SocketAddr, HostName), ConnectionId, foldhash::fast::RandomState>,
-    pub(crate) per_address: HashMap<IpAddr, u32, foldhash::fast::RandomState>,
+    pub(crate) per_source: PerSource,
     pub(crate) dirty: Vec<usize>,
     pub(crate) ended: Vec<(ConnectionId, Closed)>,
     pub(crate) serial: u64,
@@ -305,8 +306,10 @@ impl<M> Io<M> {
             dirty: false,
             accepted,
             senders: 0,
+            spoke: !accepted,
             active: self.now,
             began: self.now,
+            taken: self.now,
         });
         self.by_remote.insert((transport, remote, name), id);
         if name != HostName::NONE {
@@ -318,15 +321,14 @@ impl<M> Io<M> {
             alive.insert(id);
         }
         if accepted {
-            *self.per_address.entry(remote.ip()).or_insert(0) += 1;
+            self.per_source.enter(remote.ip());
         }
         Some(place)
     }
 
-    /// May one more connection come from this address?
+    /// May one more connection come from the source of this address?
     pub(crate) fn admits(&self, remote: IpAddr) -> bool {
-        let here = self.per_address.get(&remote).copied().unwrap_or(0);
-        let admitted = here < self.limits.per_address;
+        let admitted = self.per_source.count(remote) < self.limits.per_address;
         count(if admitted { &self.counters.accepted } else { &self.counters.refused });
         admitted
     }
@@ -379,7 +381,7 @@ impl<M> Io<M> {
         if c.frames.is_some() && !matches!(why, Closed::ByPeer | Closed::Broken | Closed::Slow) && !c.closing
         {
             websocket::put_close(websocket::GOING_AWAY, &mut c.unsent);
-            let _ = c.write();
+            let _ = c.write(self.now);
         }
         c.wire.deregister(&self.registry);
         c.wire.finish();
@@ -392,13 +394,8 @@ impl<M> Io<M> {
                 self.by_remote.remove(&key);
             }
         }
-        if c.accepted
-            && let Some(n) = self.per_address.get_mut(&c.flow.remote.ip())
-        {
-            *n -= 1;
-            if *n == 0 {
-                self.per_address.remove(&c.flow.remote.ip());
-            }
+        if c.accepted {
+            self.per_source.leave(c.flow.remote.ip());
         }
         if c.senders != 0 {
             let shards = self.mailboxes.as_ref().map_or(0, |m| m.len());
@@ -423,7 +420,7 @@ impl<M> Io<M> {
         while let Some(place) = self.dirty.pop() {
             let Some(c) = self.connections.get_mut(place) else { continue };
             c.dirty = false;
-            let (id, result) = (c.id, c.write());
+            let (id, result) = (c.id, c.write(self.now));
             let done = c.closing && c.unsent.is_empty() && !c.wire.holds_back();
             if result.is_err() {
                 self.close(id, Closed::Broken);

@@ -14,6 +14,7 @@ mod io;
 mod load;
 mod mailbox;
 mod names;
+mod per_source;
 mod shard;
 mod source;
 mod streams;

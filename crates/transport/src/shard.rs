@@ -19,6 +19,7 @@ use crate::door::{self, Handed};
 use crate::io::{Alive, Counters, Egress, FIRST_CONNECTION, Io, count, unix_ms};
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::names::HostName;
+use crate::per_source::PerSource;
 use crate::source::Sources;
 use crate::stun;
 use crate::udp::{Receiver, Sender, UdpSocket};
@@ -78,11 +79,11 @@ pub struct ListenError {
 pub struct StreamLimits {
     /// Bytes of a message.
     pub message_size: usize,
-    /// Connections from one address, per shard.
+    /// Connections from one source (an IPv4 address, an IPv6 /64), per shard.
     pub per_address: u32,
     /// A connection on which nothing was heard for this long is closed.
     pub idle: Duration,
-    /// A connection that began a message has this long to end it.
+    /// A connection that began a handshake or a message has this long to end it, whatever comes in the meantime.
     pub partial: Duration,
     /// Bytes that wait to be written to one connection.
     pub unsent: usize,
@@ -184,7 +185,7 @@ impl<M: Send> Shard<M> {
             sources: Sources::default(),
             connections: Slab::new(),
             by_remote: HashMap::default(),
-            per_address: HashMap::default(),
+            per_source: PerSource::default(),
             dirty: Vec::new(),
             ended: Vec::new(),
             serial: first_serial(),

@@ -45,11 +45,13 @@ impl<M: Send> Shard<M> {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return self.io.close(id, failed),
             };
-            c.active = self.io.now;
+            if c.spoke {
+                c.active = self.io.now;
+            }
             let flow = c.flow;
             if let Some(frames) = &mut c.frames {
                 frames.pinged = false;
-                if c.unread.is_empty() {
+                if c.unread.is_empty() && !frames.is_partial() {
                     c.began = self.io.now;
                 }
                 c.unread.extend_from_slice(self.scratch.get(..n).unwrap_or_default());
@@ -98,6 +100,7 @@ impl<M: Send> Shard<M> {
             match Frame::next(rest, self.io.limits.message_size) {
                 Frame::Message(n) => {
                     count_in(&self.io.counters.received, flow.transport);
+                    self.spoke(flow);
                     handler.on_message(&mut self.io, flow, rest.get(..n).unwrap_or_default());
                     used += n;
                 }
@@ -158,7 +161,10 @@ impl<M: Send> Shard<M> {
                 Item::Broken(code) => self.end_frames(place, code),
             }
             used += length;
-            if let Some(c) = self.io.connections.get_mut(place) {
+            if let Some(c) = self.io.connections.get_mut(place)
+                // Neither further fragments nor what comes between them gives a message more time.
+                && c.frames.as_ref().is_none_or(|frames| !frames.is_partial())
+            {
                 c.began = self.io.now;
             }
         }
@@ -178,7 +184,16 @@ impl<M: Send> Shard<M> {
             }
             return;
         }
+        self.spoke(flow);
         handler.on_message(&mut self.io, flow, bytes);
+    }
+
+    /// A whole message came.
+    fn spoke(&mut self, flow: &Flow) {
+        let now = self.io.now;
+        if let Some(c) = self.io.place(flow.connection).and_then(|place| self.io.connections.get_mut(place)) {
+            (c.spoke, c.active) = (true, now);
+        }
     }
 
     /// Closes a WebSocket once all is written, RFC 6455 §7.1.
@@ -207,18 +222,22 @@ impl<M: Send> Shard<M> {
         let now = self.io.now;
         let (idle, partial) =
             (self.io.limits.idle.as_millis() as u64, self.io.limits.partial.as_millis() as u64);
-        let old: Vec<_> = self
-            .io
-            .connections
-            .iter()
-            .filter(|(_, c)| {
-                let unfinished = c.connecting
-                    || !c.unread.is_empty() && c.unread != b"\r\n"
-                    || c.frames.as_ref().is_some_and(|f| f.is_partial());
-                now.saturating_sub(c.active) > idle || unfinished && now.saturating_sub(c.began) > partial
-            })
-            .map(|(_, c)| (c.id, if c.connecting { Closed::Refused } else { Closed::Idle }))
-            .collect();
+        let mut old = Vec::new();
+        for (_, c) in &mut self.io.connections {
+            if c.unsent.is_empty() && !c.wire.holds_back() {
+                c.taken = now;
+            }
+            let unfinished = c.connecting
+                || !c.unread.is_empty() && c.unread != b"\r\n"
+                || c.frames.as_ref().is_some_and(|f| f.is_partial());
+            let since = |then: u64| now.saturating_sub(then);
+            if unfinished && since(c.began) > partial || since(c.active) > idle {
+                old.push((c.id, if c.connecting { Closed::Refused } else { Closed::Idle }));
+            } else if since(c.taken) > 2 * partial {
+                // What waits for it is memory that a stranger could fill for as long as the connection lives.
+                old.push((c.id, Closed::Slow));
+            }
+        }
         for (id, why) in old {
             self.io.close(id, why);
         }

@@ -211,6 +211,108 @@ fn the_slow_and_the_wild_have_to_go() {
     tls_client(echo.at(Transport::Tls), "localhost", None, None).unwrap();
 }
 
+/// Writes `pieces` over and over until the other side closes; panics when it does not.
+fn closes(mut stream: impl Read + Write, pieces: &[&[u8]], what: &str) {
+    let until = Instant::now() + Duration::from_secs(20);
+    for piece in pieces.iter().cycle() {
+        assert!(Instant::now() < until, "{what}: still open");
+        if stream.write_all(piece).and_then(|()| stream.flush()).is_err() {
+            return;
+        }
+        // The read timeout is the pace.
+        match stream.read(&mut [0; 4096]) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+const PACE: Option<Duration> = Some(Duration::from_millis(20));
+const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
+const EMPTY_FRAGMENT: &[u8] = &[0x00, 0x80, 0, 0, 0, 0];
+
+#[test]
+fn what_comes_in_between_gives_a_message_no_more_time() {
+    let limits = StreamLimits { partial: Duration::from_millis(600), ..StreamLimits::default() };
+    let echo = Echo::start(TlsSettings::default(), limits);
+    let tcp = |transport, first: &[u8]| {
+        let mut stream = TcpStream::connect(echo.at(transport)).unwrap();
+        stream.set_read_timeout(PACE).unwrap();
+        stream.write_all(first).unwrap();
+        stream
+    };
+    let tls = |first: &[u8]| {
+        let mut stream = tls_client(echo.at(Transport::Tls), "localhost", None, None).unwrap();
+        stream.sock.set_read_timeout(PACE).unwrap();
+        stream.write_all(first).unwrap();
+        stream
+    };
+    let websocket = |first: &[u8]| {
+        let plain = TcpStream::connect(echo.at(Transport::Ws)).unwrap();
+        let mut stream = tungstenite::client(websocket_request("sip"), plain).unwrap().0.into_inner();
+        stream.set_read_timeout(PACE).unwrap();
+        stream.write_all(first).unwrap();
+        stream
+    };
+    let fragment = [0x01, 0x81, 0, 0, 0, 0, b'M'];
+    closes(websocket(&fragment), &[PING], "a fragment and pings");
+    closes(websocket(&fragment), &[EMPTY_FRAGMENT], "fragments without end");
+    closes(websocket(&fragment), &[PING, EMPTY_FRAGMENT], "both");
+    closes(websocket(&fragment), &[&PING[..3], &PING[3..]], "a fragment and halves of pings");
+    closes(websocket(&[0x81, 0xfe, 0xff, 0xf0, 0, 0, 0, 0]), &[b"a"], "one frame, byte by byte");
+    closes(websocket(&[PING, &fragment].concat()), &[PING], "a ping, then a fragment");
+    closes(tcp(Transport::Tcp, b"\r\n\r\nOPTIONS sip:h SIP/2.0\r\nX: "), &[b"x"], "half a header");
+    closes(tcp(Transport::Tcp, b"OPTIONS sip:h SIP/2.0\r\nl: 9999\r\n\r\n"), &[b"x"], "half a body");
+    closes(tls(b"OPTIONS sip:h SIP/2.0\r\nX: "), &[b"x"], "half a header in TLS");
+    closes(tcp(Transport::Ws, b"GET / HTTP/1.1\r\nX: "), &[b"x"], "half a request");
+    closes(tcp(Transport::Tls, &[0x16, 3, 1, 1, 0, 1]), &[&[0]], "half a handshake");
+}
+
+#[test]
+fn keep_alives_keep_nobody_who_says_nothing() {
+    let limits = StreamLimits { idle: Duration::from_millis(600), ..StreamLimits::default() };
+    let echo = Echo::start(TlsSettings::default(), limits);
+    let mut stream = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
+    stream.set_read_timeout(PACE).unwrap();
+    closes(&mut stream, &[b"\r\n\r\n"], "keep-alives alone");
+    // After a message they keep the connection.
+    let mut phone = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
+    phone.write_all(MESSAGE).unwrap();
+    phone.read_exact(&mut vec![0; MESSAGE.len()]).unwrap();
+    phone.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let until = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until {
+        phone.write_all(b"\r\n\r\n").unwrap();
+        phone.read_exact(&mut [0; 2]).unwrap();
+    }
+}
+
+#[test]
+fn who_takes_nothing_has_to_go() {
+    let limits =
+        StreamLimits { partial: Duration::from_millis(500), unsent: 1 << 30, ..StreamLimits::default() };
+    let echo = Echo::start(TlsSettings::default(), limits);
+    let mut stream = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
+    // More than the sockets' buffers hold, so that the echo waits for us.
+    let much = MESSAGE.repeat(1_000);
+    let until = Instant::now() + Duration::from_secs(30);
+    for _ in 0..(64 << 20) / much.len() {
+        if stream.write_all(&much).is_err() {
+            return;
+        }
+    }
+    stream.set_write_timeout(PACE).unwrap();
+    loop {
+        match stream.write(MESSAGE) {
+            Err(e) if e.kind() != std::io::ErrorKind::WouldBlock => return,
+            _ => assert!(Instant::now() < until, "still open"),
+        }
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn connections_from_one_address_are_bounded() {
     let limits = StreamLimits { per_address: 3, ..StreamLimits::default() };

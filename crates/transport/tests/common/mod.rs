@@ -79,11 +79,12 @@ impl Echo {
         let address = "127.0.0.1:0".parse().unwrap();
         let listeners =
             [Transport::Tls, Transport::Ws, Transport::Wss].map(|transport| Listener { transport, address });
-        let mut shards: Vec<Shard<Order>> =
-            (0..2).map(|n| Shard::bind(n, &listeners, limits, true).unwrap()).collect();
+        let tcp = [Listener { transport: Transport::Tcp, address }];
+        let mut shards =
+            [(0, &tcp[..]), (1, &[])].map(|(n, own)| Shard::bind(n, own, limits, false).unwrap());
         let mut door = Door::new(tls, limits).unwrap();
         door.bind(&listeners).unwrap();
-        let listening = door.listening();
+        let listening = [door.listening(), shards[0].listening()].concat();
         let mailboxes: Mailboxes<Order> = shards.iter().map(Shard::mailbox).collect();
         let alive = Alive::default();
         for s in &mut shards {
@@ -93,7 +94,7 @@ impl Echo {
         let run = |mut s: Shard<Order>| {
             std::thread::spawn(move || s.run(&mut Repeat { waiting: Vec::new() }).unwrap())
         };
-        let threads = shards.into_iter().map(run).collect();
+        let threads = shards.map(run).into();
         let _door = door.open(mailboxes.clone()).unwrap();
         Echo { listening, mailboxes, threads, _door }
     }
