@@ -1,28 +1,21 @@
-//! HTTP to Asterisk: a pool of kept-alive connections, each call with a time limit.
-
-use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+//! HTTP to Asterisk: calls with a time limit, answers with a bound.
 
 use base64::Engine;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::SendRequest;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper_util::rt::TokioIo;
-use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 use trunkline_ari::{RestCall, RestReply};
 
 use crate::config::AriConfig;
 use crate::error::AriError;
 use crate::events::Events;
+use crate::pool::Pool;
 use crate::url::Url;
 use crate::{stream, tls};
-
-/// Asterisk closes a connection that was idle for 15 s; ours are given up before.
-const IDLE: Duration = Duration::from_secs(10);
 
 /// How many files are read at the same time: each is held in memory whole.
 const FILES: usize = 2;
@@ -57,8 +50,6 @@ impl Reply {
     }
 }
 
-type Sender = SendRequest<Full<Bytes>>;
-
 /// One Asterisk. Calls may run at the same time; each has a connection of its own.
 pub struct Ari {
     config: AriConfig,
@@ -67,8 +58,7 @@ pub struct Ari {
     tls: Option<Arc<rustls::ClientConfig>>,
     authorization: HeaderValue,
     host: HeaderValue,
-    idle: Mutex<Vec<(Sender, Instant)>>,
-    room: Semaphore,
+    pool: Arc<Pool>,
     files: Semaphore,
 }
 
@@ -86,18 +76,8 @@ impl Ari {
         let mut authorization = HeaderValue::from_str(&basic).map_err(|_| AriError::Credentials)?;
         authorization.set_sensitive(true);
         let host = HeaderValue::from_str(&http.authority()).map_err(|_| AriError::Credentials)?;
-        let room = Semaphore::new(config.connections.max(1));
-        Ok(Ari {
-            config,
-            http,
-            websocket,
-            tls,
-            authorization,
-            host,
-            idle: Mutex::default(),
-            room,
-            files: Semaphore::new(FILES),
-        })
+        let pool = Arc::new(Pool::new(http.clone(), tls.clone(), config.connections, config.timeout));
+        Ok(Ari { config, http, websocket, tls, authorization, host, pool, files: Semaphore::new(FILES) })
     }
 
     /// Makes one call within the time limit.
@@ -133,7 +113,7 @@ impl Ari {
 
     /// Closes the connections that are kept for later, as after Asterisk was gone.
     pub fn forget_connections(&self) {
-        self.idle.lock().clear();
+        self.pool.forget();
     }
 
     async fn exchange(&self, call: RestCall) -> Result<Reply, AriError> {
@@ -141,20 +121,18 @@ impl Ari {
             true => ("ari.max_file", self.config.max_file),
             false => ("ari.max_answer", self.config.max_answer),
         };
-        // The semaphores are never closed.
+        // The semaphore is never closed.
         let _file = if call.file { Some(self.files.acquire().await) } else { None };
-        let _room = self.room.acquire().await;
         let mut request = self.request(call)?;
         loop {
-            let (mut sender, reused) = match self.kept() {
-                Some(sender) => (sender, true),
-                None => (self.connect().await?, false),
-            };
+            let mut lease = self.pool.lease().await?;
+            // A fresh lease has its connection.
+            let Some(mut sender) = lease.sender() else { continue };
             let response = match sender.try_send_request(request).await {
                 Ok(response) => response,
                 Err(mut error) => match error.take_message() {
                     // A kept connection was closed under us and nothing was sent: take another.
-                    Some(unsent) if reused => {
+                    Some(unsent) if lease.reused => {
                         request = unsent;
                         continue;
                     }
@@ -163,9 +141,7 @@ impl Ari {
             };
             let (head, body) = response.into_parts();
             let body = self.body(body, setting, limit).await?;
-            if sender.is_ready() {
-                self.idle.lock().push((sender, Instant::now()));
-            }
+            lease.done(sender);
             // The registered words: Asterisk writes its own in various ways ("Not found").
             let phrase = head.extensions.get::<hyper::ext::ReasonPhrase>();
             let phrase = phrase.and_then(|p| std::str::from_utf8(p.as_bytes()).ok());
@@ -210,38 +186,5 @@ impl Ari {
         }
         let body = Full::new(Bytes::from(call.body.unwrap_or_default()));
         request.body(body).map_err(|_| AriError::Request(call.path))
-    }
-
-    /// A kept connection that can be used again, the one used last first.
-    fn kept(&self) -> Option<Sender> {
-        let mut idle = self.idle.lock();
-        while let Some((sender, since)) = idle.pop() {
-            if since.elapsed() >= IDLE {
-                // All below it are older still.
-                idle.clear();
-                return None;
-            }
-            if sender.is_ready() {
-                return Some(sender);
-            }
-        }
-        None
-    }
-
-    async fn connect(&self) -> Result<Sender, AriError> {
-        let tls = self.tls.as_ref().filter(|_| self.http.tls);
-        let stream = stream::connect(&self.http, tls)
-            .await
-            .map_err(|e| AriError::connecting(self.http.to_string(), e))?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| AriError::Http(self.http.to_string(), e))?;
-        // Ends when the sender is dropped or Asterisk closes.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to Asterisk ended");
-            }
-        });
-        Ok(sender)
     }
 }

@@ -20,6 +20,7 @@ mod client;
 mod config;
 mod error;
 mod events;
+mod pool;
 mod stream;
 mod tls;
 mod url;
