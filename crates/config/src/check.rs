@@ -58,6 +58,8 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
 
     let message = "noAnswerSeconds must be between 1 and 3600";
     unless((1..=3600).contains(&config.routing.no_answer_seconds), "routing.noAnswerSeconds", message);
+    let message = "dialogSeconds must be between 60 and 2592000";
+    unless((60..=2_592_000).contains(&config.routing.dialog_seconds), "routing.dialogSeconds", message);
     // A branch names its shard in one byte.
     unless(config.workers <= 256, "workers", "workers must be at most 256");
     unless(!config.roles.is_empty(), "roles", "at least one role is needed");

@@ -128,6 +128,9 @@ section! {
         e164: bool = false, "e164";
         /// How long a phone rings when its agent sets nothing, in seconds.
         no_answer_seconds: u32 = 120, "noAnswerSeconds";
+        /// How long a dialog lives without a request in it, and how long one that was begun before a restart is
+        /// recognised, in seconds.
+        dialog_seconds: u32 = 86_400, "dialogSeconds";
         /// Between two OPTIONS to a trunk or peer, in seconds; 0 for none.
         qualify_seconds: u32 = 30, "qualifySeconds";
         /// Challenge other requests than REGISTER with 407 instead of 401.

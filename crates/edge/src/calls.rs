@@ -8,12 +8,13 @@ use trunkline_sip::Message;
 use crate::context::TargetInfo;
 use crate::divert::Fallback;
 use crate::inbound::Inbound;
+use crate::trust::marks::PartyRef;
 
 /// Who takes part, as the router found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parties {
-    pub(crate) caller: Option<Ref>,
-    pub(crate) callee: Option<Ref>,
+    pub(crate) caller: PartyRef,
+    pub(crate) callee: PartyRef,
     /// Is the callee a phone, who says itself where it is?
     pub(crate) agent_called: bool,
     /// Where the callee's calls go when it does not take them.
@@ -58,17 +59,17 @@ pub(crate) fn begin(
         from,
         to,
         direction: recorded(plan.direction),
-        caller_ref: text(&parties.caller),
-        callee_ref: text(&parties.callee),
+        caller_ref: text(&parties.caller.reference),
+        callee_ref: text(&parties.callee.reference),
         trunk_ref: text(&first.trunk),
         source: inbound.flow.remote.ip(),
-        caller: counted(by_ref(&parties.caller)),
+        caller: counted(by_ref(&parties.caller.reference)),
         callee: counted((first.binding_id != 0).then(|| SessionKey::binding(first.binding_id))),
         trunk: counted(by_ref(&first.trunk)),
     };
     let call = calls.start(&start, now).ok()?;
     if parties.diverted {
-        calls.diverted(call, &plan.aor, text(&parties.callee));
+        calls.diverted(call, &plan.aor, text(&parties.callee.reference));
     }
     Some(call)
 }

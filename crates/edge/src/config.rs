@@ -35,6 +35,8 @@ pub struct EdgeConfig {
     pub registrar: RegistrarConfig,
     /// How long an unanswered INVITE rings when its agent sets nothing: timer C, RFC 3261 §16.6.
     pub no_answer: Duration,
+    /// How long a dialog lives without a request in it, and after a restart the mark of one begun before, in seconds.
+    pub dialog_seconds: u64,
     /// Between two OPTIONS to a trunk or peer.
     pub qualify: Duration,
     /// Register at the trunks that want it.
@@ -102,6 +104,7 @@ impl Default for EdgeConfig {
             routing: Options::default(),
             registrar: RegistrarConfig::default(),
             no_answer: Duration::from_millis(trunkline_transaction::timers::C),
+            dialog_seconds: 86_400,
             qualify: Duration::from_secs(30),
             register_at_trunks: true,
             hosts: Vec::new(),

@@ -1,7 +1,7 @@
 //! One request on its way: its server transaction, its branches, its response context.
 
 use smallvec::SmallVec;
-use trunkline_calls::CallHandle;
+use trunkline_calls::{CallHandle, DialogKey};
 use trunkline_model::Ref;
 use trunkline_proxy::ResponseContext;
 use trunkline_sip::Method;
@@ -250,6 +250,8 @@ pub(crate) struct Context {
     pub(crate) media: Option<Box<Leg>>,
     /// The call this INVITE begins.
     pub(crate) call: Option<CallHandle>,
+    /// The dialogs that the request begins.
+    pub(crate) dialog: Option<DialogKey>,
 }
 
 impl Context {

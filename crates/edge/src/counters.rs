@@ -36,6 +36,8 @@ counters! {
     forwarded,
     /// Requests inside dialogs of ours.
     in_dialog,
+    /// Requests that claim a dialog which has ended, or go to another target than its own.
+    outside_dialogs,
     /// Answers we made ourselves.
     answered,
     /// Challenges sent.

@@ -4,6 +4,7 @@ use trunkline_calls::SessionKey;
 use trunkline_digest::{Credentials as Digest, Permit, Presented};
 use trunkline_location::{Binding as Located, BindingId, Select};
 use trunkline_model::{Algorithm as Balance, Credentials, Tables, Trunk};
+use trunkline_proxy::PartyKind;
 use trunkline_routing::{
     Answer, Backend, Binding, Diversion, Gruu, Lookup, Outcome, Party, Plan, Request, Route, Step, Verdict,
 };
@@ -16,6 +17,7 @@ use crate::edge::Edge;
 use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
+use crate::trust::marks::PartyRef;
 use crate::ways::{Reach, reach};
 
 impl Edge {
@@ -61,9 +63,9 @@ impl Edge {
         }
         let callee = route.callee();
         let parties = &mut self.scratch.parties;
-        *parties = Parties { caller: route.caller().reference().cloned(), ..Parties::default() };
+        *parties = Parties { caller: party_ref(&route.caller()), ..Parties::default() };
         parties.diverted = diverted;
-        parties.callee = callee.reference().cloned();
+        parties.callee = party_ref(&callee);
         if let Party::Agent(agent, _) = callee {
             parties.agent_called = true;
             parties.no_answer = agent.no_answer_seconds;
@@ -106,7 +108,7 @@ impl Edge {
     }
 
     /// Judges the digest a request carries for `realm`.
-    fn judge(
+    pub(crate) fn judge(
         &self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
@@ -217,4 +219,15 @@ impl Edge {
             id: b.id.0,
         }
     }
+}
+
+/// What the router's party is to the rules of trust.
+fn party_ref(party: &Party<'_>) -> PartyRef {
+    let kind = match party {
+        Party::Unknown => PartyKind::Stranger,
+        Party::Agent(..) => PartyKind::Agent,
+        Party::Peer(_) | Party::Sibling => PartyKind::Peer,
+        Party::Pstn(..) => PartyKind::Trunk,
+    };
+    PartyRef { kind, reference: party.reference().cloned() }
 }

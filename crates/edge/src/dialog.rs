@@ -1,8 +1,8 @@
 //! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
 
 use smallvec::SmallVec;
-use trunkline_proxy::{FlowToken, Side};
-use trunkline_sip::{ConnectionId, HeaderName, Method, Uri};
+use trunkline_proxy::{FlowToken, Side, Way};
+use trunkline_sip::{Address, ConnectionId, HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Io};
 
@@ -52,9 +52,17 @@ impl Edge {
         routes: &Routes<'_>,
         dialog: &Dialog,
     ) {
+        // A strict router before us: its last Route value is the real Request-URI (§16.4).
+        let last = routes.last.and_then(|last| Address::parse(last, "Route").ok()).map(|a| a.parsed_uri());
+        let target = match last {
+            None => *uri,
+            Some(Ok(uri)) => uri,
+            Some(Err(error)) => return self.refuse(io, inbound, error.status(), Some("Malformed Route")),
+        };
+        let Some(way) = self.judge_inside(io, inbound, &target, dialog) else { return };
         let mut old_uri = std::mem::take(&mut self.scratch.contacts);
-        let (mut outgoing, spare) = match self.next_in_dialog(io, inbound, uri, routes, dialog, &mut old_uri)
-        {
+        let next = self.next_in_dialog(io, inbound, uri, routes, (dialog, &way), &mut old_uri);
+        let (mut outgoing, spare) = match next {
             Next::To(outgoing, spare) => (outgoing, spare),
             Next::Insecure => {
                 self.reply(io, inbound, 480, None, SIPS_NOT_ALLOWED);
@@ -62,10 +70,11 @@ impl Edge {
                 return;
             }
             Next::Nowhere => {
+                self.note_request(io, inbound, dialog);
                 if inbound.method == Method::Bye {
                     // Who hangs up has hung up, whether the other side hears of it or not.
                     calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
-                    let _ = self.turn_media(io, inbound, key, dialog);
+                    let _ = self.turn_media(io, inbound, key, dialog, &way.flow);
                 }
                 // 430 tells a proxy that the flow to the other side is gone; phones are never told so
                 // (RFC 5626 §11.5).
@@ -80,7 +89,7 @@ impl Edge {
                 return;
             }
         };
-        let (body, leg) = match self.turn_media(io, inbound, key, dialog) {
+        let (body, leg) = match self.turn_media(io, inbound, key, dialog, &way.flow) {
             Ok(turned) => turned,
             Err(()) => {
                 // It waits for the media relay.
@@ -97,6 +106,7 @@ impl Edge {
             }
             Some(Err(_)) | None => {}
         }
+        self.note_request(io, inbound, dialog);
         if inbound.method == Method::Bye {
             calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
         }
@@ -120,7 +130,7 @@ impl Edge {
         inbound: &Inbound<'a>,
         uri: &Uri<'_>,
         routes: &Routes<'a>,
-        dialog: &Dialog,
+        (dialog, way): (&Dialog, &Way),
         old_uri: &'a mut Vec<u8>,
     ) -> Next<'a> {
         let m = &inbound.message;
@@ -131,16 +141,15 @@ impl Edge {
             drop_routes: routes.own,
             egress: Egress::back(inbound.flow),
             may_grow: false,
-            token: None,
+            mark: None,
             max_breadth: None,
             body: None,
             spent: self.spent_credentials(m),
-            cseq_added: if dialog.from == Side::Caller { dialog.token.cseq_added } else { 0 },
+            cseq_added: if dialog.from == Side::Caller { dialog.mark.cseq_added } else { 0 },
         };
         let mut target = m.uri_text();
         if let Some(last) = routes.last {
-            // A strict router before us: its last Route value is the real Request-URI (§16.4).
-            let last = trunkline_sip::Address::parse(last, "Route").map_or(last, |a| a.uri);
+            let last = Address::parse(last, "Route").map_or(last, |a| a.uri);
             (out.uri, target) = (last, last);
             out.drop_routes = u16::MAX;
         }
@@ -157,10 +166,7 @@ impl Edge {
             }
             target = next;
         } else {
-            let flow = match dialog.from {
-                Side::Caller => &dialog.token.callee,
-                Side::Callee => &dialog.token.caller,
-            };
+            let flow = &way.flow;
             let alive = flow.filter(|f| !f.transport.is_reliable() || io.is_connected(f.connection));
             // A GRUU of ours is translated, and finds the phone on whatever flow it has now (RFC 5627 §5.1).
             if routes.last.is_none()

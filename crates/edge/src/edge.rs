@@ -108,6 +108,9 @@ impl Edge {
         {
             entry.remove();
         }
+        if let Some(dialog) = context.dialog {
+            self.shared.dialogs.concluded(dialog);
+        }
         self.pool.give(context.reply);
         for b in context.branches {
             self.pool.give(b.sent);

@@ -1,6 +1,6 @@
 //! The text of a forwarded request, RFC 3261 §16.6: the received bytes with splices.
 
-use trunkline_proxy::{RouteToken, Secret};
+use trunkline_proxy::{Belongs, Mark, Secret};
 use trunkline_routing::Plan;
 use trunkline_sip::response::put_number;
 use trunkline_sip::{HeaderName, List, Message, Span, Splices, Transport};
@@ -10,6 +10,7 @@ use crate::address::{Addresses, put_address, put_transport};
 use crate::cseq;
 use crate::inbound::Inbound;
 use crate::media::put_length;
+use crate::trust::marks::record_routes;
 
 /// What a forwarded request gets.
 pub(crate) struct Edits<'a> {
@@ -24,7 +25,7 @@ pub(crate) struct Edits<'a> {
     /// How many Route values at the top are ours and go; `u16::MAX`: all Routes go.
     pub(crate) drop_routes: u16,
     /// Put ourselves into the dialog's way.
-    pub(crate) record_route: Option<&'a RouteToken>,
+    pub(crate) record_route: Option<&'a Mark>,
     /// Where it goes, as Record-Route shall say.
     pub(crate) egress: &'a Egress,
     /// The transport our Via names; other than the egress's when a large request went to TCP.
@@ -65,8 +66,8 @@ pub(crate) fn build(
         text.extend_from_slice(b";branch=");
         text.extend_from_slice(edits.branch);
         text.extend_from_slice(b"\r\n");
-        if let Some(token) = edits.record_route {
-            put_record_route(inbound, edits, token, addresses, secret, text);
+        if let Some(mark) = edits.record_route {
+            put_record_route(inbound, edits, mark, addresses, secret, text);
         }
         if !edits.path.is_empty() {
             text.extend_from_slice(b"Route: ");
@@ -125,12 +126,12 @@ fn end_of_headers(m: &Message<'_>) -> u16 {
 fn put_record_route(
     inbound: &Inbound<'_>,
     edits: &Edits<'_>,
-    token: &RouteToken,
+    mark: &Mark,
     addresses: &Addresses,
     secret: &Secret,
     text: &mut Vec<u8>,
 ) {
-    let (call_id, tag) = (inbound.message.call_id(), inbound.message.from_tag());
+    let m = &inbound.message;
     let came_by = Egress::back(inbound.flow);
     let outer = (edits.egress.transport, addresses.advertised(edits.egress));
     let inner = (came_by.transport, addresses.advertised(&came_by));
@@ -139,7 +140,9 @@ fn put_record_route(
         put_address(address, text);
         put_transport(transport, text);
         text.extend_from_slice(b";lr");
-        token.put(secret, call_id, tag, text);
+        let routes = record_routes(m);
+        let (call_id, caller_tag) = (m.call_id(), m.from_tag());
+        mark.put(secret, Belongs { call_id, caller_tag, callee_tag: b"", routes }, text);
         text.extend_from_slice(b">\r\n");
     };
     one(outer);
@@ -225,12 +228,13 @@ fn put_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a response without its topmost Via into `out`, as it goes over this transport.
+/// Writes a response without its topmost Via into `out`, as it goes over this transport; `edit` changes more of it.
 pub(crate) fn strip_via(
     response: &Message<'_>,
     transport: Transport,
     splices: &mut Splices,
     out: &mut Vec<u8>,
+    edit: impl FnOnce(&mut Splices),
 ) {
     let Some(line) = response.header_line(HeaderName::Via) else { return };
     let value = line.value.of(response.bytes);
@@ -240,6 +244,7 @@ pub(crate) fn strip_via(
     };
     splices.clear();
     splices.delete(cut);
+    edit(splices);
     if transport.is_reliable() {
         put_frame(response, splices);
     }
@@ -259,7 +264,7 @@ mod tests {
             index.parse(text.as_bytes(), &Limits::default()).unwrap();
             let mut out = Vec::new();
             let m = Message::new(text.as_bytes(), &index);
-            strip_via(&m, transport, &mut Splices::default(), &mut out);
+            strip_via(&m, transport, &mut Splices::default(), &mut out, |_| {});
             String::from_utf8(out).unwrap()
         };
         let head = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP us;branch=z9hG4bKa\r\nVia: SIP/2.0/TCP h\r\nFrom: <sip:a@h>;tag=1\r\n\

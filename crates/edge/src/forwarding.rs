@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use memchr::memmem;
 use smallvec::SmallVec;
-use trunkline_proxy::{Branch as BranchName, ResponseContext, RouteToken, StatelessBranch};
+use trunkline_proxy::{Branch as BranchName, Mark, ResponseContext, StatelessBranch};
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{HeaderName, Method, Transport, Uri, seconds};
@@ -20,7 +20,6 @@ use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::{Offered, refusal};
 use crate::resolver::{Resolved, Spare};
-use crate::ways::flow_token;
 
 /// Targets of one request, at most; more contacts are not rung.
 const MOST_TARGETS: usize = 32;
@@ -41,7 +40,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) egress: Egress,
     /// May a large request go to TCP instead?
     pub(crate) may_grow: bool,
-    pub(crate) token: Option<RouteToken>,
+    pub(crate) mark: Option<Mark>,
     pub(crate) max_breadth: Option<u32>,
     /// A body in the place of the request's own.
     pub(crate) body: Option<&'a [u8]>,
@@ -125,30 +124,33 @@ impl Edge {
                 return false;
             }
         };
-        let caller = if plan.record_route { self.caller_flow(inbound) } else { None };
-        let token = |target: &Target| {
-            let callee = target.flow.as_ref().map(|flow| flow_token(flow, !target.flow_only));
-            plan.record_route.then_some(RouteToken { caller, callee, cseq_added: 0 })
-        };
-        let outgoing = |target: &'_ Target, egress: Egress, breadth: Option<u32>| Outgoing {
-            uri: plan.targets.text(target.uri),
-            path: plan.targets.text(target.path),
-            headers: plan.targets.text(target.headers),
-            drop_routes: u16::MAX,
-            egress,
-            may_grow: target.flow.is_none()
-                && target.next_hop.is_none_or(|hop| hop.transport.is_none())
-                && may_grow(plan.targets.text(target.uri)),
-            token: token(target),
-            max_breadth: breadth,
-            body: relaying.body(&egress),
-            cseq_added: 0,
-            spent: Spent::new(),
-        };
+        let outgoing =
+            |target: &'_ Target, egress: Egress, breadth: Option<u32>, mark: Option<Mark>| Outgoing {
+                uri: plan.targets.text(target.uri),
+                path: plan.targets.text(target.path),
+                headers: plan.targets.text(target.headers),
+                drop_routes: u16::MAX,
+                egress,
+                may_grow: target.flow.is_none()
+                    && target.next_hop.is_none_or(|hop| hop.transport.is_none())
+                    && may_grow(plan.targets.text(target.uri)),
+                mark,
+                max_breadth: breadth,
+                body: relaying.body(&egress),
+                cseq_added: 0,
+                spent: Spent::new(),
+            };
         if self.shared.config.stateless {
             match ways.first() {
                 Some(Some((egress, _))) => {
-                    self.send_stateless(io, inbound, &outgoing(first, *egress, None), Some(plan))
+                    let beginning = plan.record_route.then(|| self.beginning(inbound, io.unix_ms()));
+                    let begun = beginning.as_ref().is_none_or(|b| self.begin_dialog(inbound, b).is_some());
+                    if !begun {
+                        self.overloaded(io, inbound);
+                        return true;
+                    }
+                    let mark = beginning.as_ref().map(|b| self.callee_mark(b, first, egress));
+                    self.send_stateless(io, inbound, &outgoing(first, *egress, None, mark), Some(plan))
                 }
                 _ => self.refuse(io, inbound, 503, None),
             }
@@ -164,6 +166,22 @@ impl Edge {
                 }
             },
         };
+        let beginning = plan.record_route.then(|| self.beginning(inbound, io.unix_ms()));
+        if let Some(beginning) = &beginning
+            && self.contexts.get(slot).is_some_and(|c| c.dialog.is_none())
+        {
+            let dialog = self.begin_dialog(inbound, beginning);
+            if dialog.is_none() {
+                self.counters.overloaded.add();
+                self.take_back_media(relaying);
+                self.answer_locally(io, slot, 503);
+                self.settle(slot);
+                return false;
+            }
+            if let Some(context) = self.contexts.get_mut(slot) {
+                context.dialog = dialog;
+            }
+        }
         if inbound.method == Method::Invite {
             let call = calls::begin(&self.shared.calls, inbound, plan, &self.scratch.parties, io.unix_ms());
             self.counters.calls.add();
@@ -201,17 +219,28 @@ impl Edge {
             if !target.alternate && target.group == first.group {
                 match egress {
                     Some(egress) => {
-                        let out = outgoing(target, egress, breadth);
+                        let mark = beginning.as_ref().map(|b| self.callee_mark(b, target, &egress));
+                        let out = outgoing(target, egress, breadth, mark);
                         self.start(io, inbound, slot, &out, Some(plan), info);
                     }
                     None => self.push_dead(slot, info),
                 }
             } else {
-                self.put_off(inbound, slot, egress.map(|w| outgoing(target, w, breadth)), plan, target, info);
+                let later = egress.map(|way| {
+                    let mark = beginning.as_ref().map(|b| self.callee_mark(b, target, &way));
+                    outgoing(target, way, breadth, mark)
+                });
+                self.put_off(inbound, slot, later, plan, target, info);
             }
         }
         self.after_start(io, slot);
         true
+    }
+
+    /// There is no room for what this request begins.
+    fn overloaded(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+        self.counters.overloaded.add();
+        self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
     }
 
     /// Begins a transaction for this request: 100 for an INVITE, a context in the table.
@@ -222,8 +251,7 @@ impl Edge {
         key: TransactionKey,
     ) -> Option<Slot> {
         if self.contexts.len() >= MOST_CONTEXTS {
-            self.counters.overloaded.add();
-            self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
+            self.overloaded(io, inbound);
             return None;
         }
         let mut out = std::mem::take(&mut self.scratch.out);
@@ -247,6 +275,7 @@ impl Edge {
             cancelled: false,
             guest: self.handover.guest,
             call: None,
+            dialog: None,
             no_answer: None,
             divertible: None,
             media: None,
@@ -454,7 +483,7 @@ impl Edge {
             headers: o.headers,
             plan,
             drop_routes: o.drop_routes,
-            record_route: o.token.as_ref(),
+            record_route: o.mark.as_ref(),
             egress: &o.egress,
             via_transport: o.egress.transport,
             branch,

@@ -54,6 +54,10 @@ impl Edge {
         if routes.malformed {
             return self.refuse(io, inbound, 400, Some("Malformed Route"));
         }
+        if routes.false_mark && !matches!(inbound.method, Method::Ack | Method::Cancel) {
+            self.counters.outside_dialogs.add();
+            return self.refuse(io, inbound, 481, None);
+        }
         match inbound.method {
             Method::Ack => return self.on_ack(io, inbound, &uri, &routes),
             Method::Cancel if self.shared.config.stateless => {

@@ -25,7 +25,7 @@ impl Edge {
             return match own::answered(&self.shared.secret, &m) {
                 Some((Errand::Qualify, serial)) => self.on_qualify_response(io, flow, &m, serial),
                 Some((Errand::Register, serial)) => self.on_register_response(io, flow, &m, serial),
-                None => self.on_stateless_response(io, &m, &via),
+                None => self.on_stateless_response(io, flow, &m, &via),
             };
         };
         if name.shard != self.shard {
@@ -164,7 +164,13 @@ impl Edge {
             return;
         }
         let mut out = std::mem::take(&mut self.scratch.out);
-        forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out);
+        let from = context.branches.get(fork).map(|b| b.egress.remote.ip());
+        let (begins, unix_ms) = (context.dialog.is_some(), io.unix_ms());
+        forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out, |splices| {
+            if begins {
+                self.shared.mark_response(m, from, unix_ms, splices);
+            }
+        });
         cseq::lower(&mut out, m.cseq(), context.branches.get(fork).map_or(0, |b| b.cseq_added));
         send_back(io, &context.back, &out);
         self.pool.replace(&mut context.reply, &out);
@@ -241,7 +247,15 @@ impl Edge {
         let now = io.now();
         let mut out = std::mem::take(&mut self.scratch.out);
         if let Some(context) = self.contexts.get_mut(slot) {
-            forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out);
+            let from = context.branches.get(fork).map(|b| b.egress.remote.ip());
+            let (begins, unix_ms) = (context.dialog.is_some(), io.unix_ms());
+            forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out, |splices| {
+                if begins {
+                    self.shared.mark_response(m, from, unix_ms, splices);
+                } else {
+                    self.shared.note_answer(m, from, unix_ms);
+                }
+            });
             let added = context.branches.get(fork).map_or(0, |b| b.cseq_added);
             cseq::lower(&mut out, m.cseq(), added);
             send_back(io, &context.back, &out);
@@ -350,7 +364,11 @@ impl Edge {
         let now = io.now();
         let mut out = std::mem::take(&mut self.scratch.out);
         let Some(context) = self.contexts.get_mut(slot) else { return };
-        forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out);
+        forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out, |_| {});
+        match context.dialog {
+            Some(dialog) => self.shared.dialogs.failed(dialog),
+            None => self.shared.note_answer(m, None, io.unix_ms()),
+        }
         if let Some((fork, _)) = context.responses.best() {
             let added = context.branches.get(usize::from(fork)).map_or(0, |b| b.cseq_added);
             cseq::lower(&mut out, m.cseq(), added);
@@ -413,6 +431,9 @@ impl Edge {
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, io.unix_ms());
             }
+            if let Some(dialog) = context.dialog.filter(|_| code >= 300) {
+                self.shared.dialogs.failed(dialog);
+            }
             if code >= 300 {
                 self.end_media(slot);
             }
@@ -425,7 +446,7 @@ impl Edge {
     }
 
     /// A response to a request that was forwarded without a transaction: the MAC shows that it was ours.
-    fn on_stateless_response(&mut self, io: &mut Io<EdgeMail>, m: &Message<'_>, via: &Via<'_>) {
+    fn on_stateless_response(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, m: &Message<'_>, via: &Via<'_>) {
         let second =
             m.list(HeaderName::Via).nth(1).and_then(Result::ok).and_then(|element| Via::parse(element).ok());
         let (Some(name), Some(next)) = (StatelessBranch::decode(via.branch), second) else {
@@ -439,7 +460,10 @@ impl Edge {
             return self.counters.stray_responses.add();
         }
         let mut out = std::mem::take(&mut self.scratch.out);
-        forward::strip_via(m, transport, &mut self.scratch.splices, &mut out);
+        let (from, unix_ms) = (Some(flow.remote.ip()), io.unix_ms());
+        forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
+            self.shared.mark_stateless(m, from, unix_ms, splices);
+        });
         if let Sent::NoWay = io.send(&Egress::to(transport, (ip, port).into()), &out) {
             self.counters.stray_responses.add();
         }

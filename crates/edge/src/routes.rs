@@ -1,14 +1,14 @@
 //! Route header values and the dialogs they prove, RFC 3261 §16.4 and §16.12.
 
-use trunkline_proxy::{RouteToken, Side};
+use trunkline_proxy::{Mark, Side};
 use trunkline_sip::{Address, HeaderName, Message, Uri};
 
 use crate::shared::Shared;
 
-/// A dialog that we record-routed, known by the MAC in our Record-Route.
+/// A dialog that we record-routed, known by the mark in our Record-Route.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dialog {
-    pub(crate) token: RouteToken,
+    pub(crate) mark: Mark,
     pub(crate) from: Side,
 }
 
@@ -23,6 +23,8 @@ pub(crate) struct Routes<'a> {
     pub(crate) last: Option<&'a [u8]>,
     /// The dialog it belongs to.
     pub(crate) dialog: Option<Dialog>,
+    /// It claims to belong to a dialog of ours, and does not.
+    pub(crate) false_mark: bool,
     /// A value cannot be read.
     pub(crate) malformed: bool,
 }
@@ -34,17 +36,12 @@ impl<'a> Routes<'a> {
         if m.header_line(HeaderName::Route).is_none() && uri.params.is_empty() {
             return routes;
         }
-        let verify = |uri: &Uri<'a>| -> Option<Dialog> {
-            let value = uri.param(RouteToken::PARAM).flatten()?;
-            RouteToken::verify(value, &shared.secret, m.call_id(), m.from_tag(), m.to_tag())
-                .map(|(token, from)| Dialog { token, from })
-        };
+        let claim_of = |uri: &Uri<'a>| uri.param(Mark::PARAM).flatten();
+        let mut claim = None;
         // A strict router before us put our own Record-Route into the Request-URI (§16.4).
-        if uri.user.is_none() && shared.addresses.is_own(uri) {
-            routes.dialog = verify(uri);
-            if routes.dialog.is_some() {
-                routes.last = m.list(HeaderName::Route).flatten().last();
-            }
+        if uri.user.is_none() && uri.param(Mark::PARAM).is_some() && shared.addresses.is_own(uri) {
+            claim = claim_of(uri);
+            routes.last = m.list(HeaderName::Route).flatten().last();
         }
         for element in m.list(HeaderName::Route) {
             let Ok(Ok(address)) = element.map(|e| Address::parse(e, "Route")) else {
@@ -57,13 +54,32 @@ impl<'a> Routes<'a> {
             };
             if !shared.addresses.is_own(&hop) {
                 routes.next = Some(address.uri);
-                return routes;
+                break;
             }
             routes.own += 1;
-            if routes.dialog.is_none() {
-                routes.dialog = verify(&hop);
-            }
+            claim = claim.or_else(|| claim_of(&hop));
+        }
+        if let Some(claim) = claim {
+            routes.verify(m, shared, claim);
         }
         routes
+    }
+
+    fn verify(&mut self, m: &Message<'a>, shared: &Shared, claim: &[u8]) {
+        let uris = || {
+            let elements = m.list(HeaderName::Route).flatten();
+            elements.map(|e| Address::parse(e, "Route").map_or(e, |address| address.uri))
+        };
+        // The last one is the Request-URI where a strict router is before us.
+        let all = if self.last.is_some() { uris().count().saturating_sub(1) } else { usize::MAX };
+        let after = uris().take(all).skip(usize::from(self.own));
+        let tags = (m.from_tag(), m.to_tag());
+        let mark = Mark::verify(claim, &shared.secret, m.call_id(), tags, after);
+        self.dialog = mark.map(|mark| Dialog { mark, from: mark.side });
+        // Without To tag a request is in no dialog, whatever it has learnt of an earlier one.
+        self.false_mark = mark.is_none() && !m.to_tag().is_empty();
+        if mark.is_none() {
+            self.last = None;
+        }
     }
 }

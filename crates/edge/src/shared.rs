@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::HashMap;
 use parking_lot::RwLock;
-use trunkline_calls::Calls;
+use trunkline_calls::{Calls, Dialogs};
 use trunkline_digest::{Authenticator, Ha1Cache, Throttle};
 use trunkline_location::Location;
 use trunkline_media::{Health, MediaError};
@@ -34,6 +35,8 @@ pub struct Shared {
     pub location: Arc<Location>,
     /// The calls under way.
     pub calls: Arc<Calls>,
+    /// The dialogs we are in the way of.
+    pub(crate) dialogs: Dialogs,
     /// One set of counters per shard.
     pub counters: Vec<Arc<Counters>>,
     pub(crate) authenticator: Authenticator,
@@ -79,6 +82,8 @@ impl Shared {
             servers: config.name_servers.clone(),
             avoid: config.avoid,
         });
+        let started =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mut random = [0u8; 16];
         // Without the kernel's random numbers nothing here would be safe; the secret still is not guessable.
         if getrandom::fill(&mut random).is_err() {
@@ -88,6 +93,7 @@ impl Shared {
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
         Arc::new(Shared {
             media: config.rtpengine.map(|_| Arc::default()),
+            dialogs: Dialogs::new(started, config.dialog_seconds),
             tables,
             location,
             calls,
@@ -139,6 +145,11 @@ impl Shared {
     /// How many transactions there are, finished ones that still absorb repetitions included.
     pub fn transactions(&self) -> u64 {
         self.transactions.iter().map(|t| t.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How many dialogs there are.
+    pub fn dialogs(&self) -> usize {
+        self.dialogs.len()
     }
 
     /// How busy each shard was in the last second, in percent of its time.

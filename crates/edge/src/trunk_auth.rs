@@ -1,7 +1,7 @@
 //! A trunk's challenge is answered with that trunk's credentials, RFC 3261 §22.2, for its own host only.
 
-use trunkline_proxy::{RouteToken, Secret};
-use trunkline_sip::{Address, HeaderName, Limits, Message, Span, Splices};
+use trunkline_proxy::{Belongs, Mark};
+use trunkline_sip::{HeaderName, Limits, Message, Span, Splices};
 use trunkline_transaction::Slot;
 use trunkline_transport::Io;
 
@@ -9,6 +9,8 @@ use crate::challenged::{Login, credentials_for};
 use crate::cseq;
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
+use crate::shared::Shared;
+use crate::trust::marks::{mark_text, record_routes, sent_mark};
 
 impl Edge {
     /// Sends the request again with credentials; `false` when there are none, or they were tried before.
@@ -46,7 +48,7 @@ impl Edge {
         let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
         if let (Some((header, value)), Some(name)) = (answered, name) {
             let retry = Retry { header, value: &value, branch: &name, added: branch.cseq_added };
-            retry.write(&sent, &self.shared.secret, &mut out);
+            retry.write(&sent, &self.shared, &mut out);
             done = true;
         }
         let mut info = branch.target.clone();
@@ -85,17 +87,23 @@ struct Retry<'a> {
 impl Retry<'_> {
     /// The request again: CSeq one higher, which our Record-Route remembers for the rest of the dialog, another branch,
     /// the credentials.
-    fn write(&self, sent: &Message<'_>, secret: &Secret, out: &mut Vec<u8>) {
+    fn write(&self, sent: &Message<'_>, shared: &Shared, out: &mut Vec<u8>) {
         let mut splices = Splices::default();
         if let Ok(via) = sent.top_via() {
             splices.replace(Span::locate(via.branch, sent.bytes), self.branch);
         }
-        for line in sent.header_lines(HeaderName::RecordRoute) {
-            let Some((value, token)) = mark(line.value.of(sent.bytes), sent, secret) else { break };
-            let token = RouteToken { cseq_added: self.added + 1, ..token };
-            splices.replace_with(Span::locate(value, sent.bytes), |text| {
-                token.put_value(secret, sent.call_id(), sent.from_tag(), text);
-            });
+        if let Some((text, mark)) = sent_mark(sent, shared) {
+            let mark = Mark { cseq_added: self.added + 1, ..mark };
+            let ours = |uri: &&[u8]| mark_text(uri) == Some(text);
+            for uri in record_routes(sent).filter(|uri| ours(uri)) {
+                let Some(place) = mark_text(uri) else { continue };
+                let routes = record_routes(sent).skip_while(|uri| !ours(uri)).skip_while(ours);
+                let (call_id, caller_tag) = (sent.call_id(), sent.from_tag());
+                let belongs = Belongs { call_id, caller_tag, callee_tag: b"", routes };
+                splices.replace_with(Span::locate(place, sent.bytes), |out| {
+                    mark.put_value(&shared.secret, belongs, out);
+                });
+            }
         }
         cseq::raise(sent, 1, &mut splices);
         let last = sent.index.headers().last();
@@ -112,11 +120,4 @@ impl Retry<'_> {
         out.clear();
         splices.apply(sent.bytes, sent.body_span().end, out);
     }
-}
-
-/// The mark of this dialog in a Record-Route of ours.
-fn mark<'a>(record_route: &'a [u8], sent: &Message<'_>, secret: &Secret) -> Option<(&'a [u8], RouteToken)> {
-    let uri = Address::parse(record_route, "Record-Route").ok()?.parsed_uri().ok()?;
-    let value = uri.param(RouteToken::PARAM).flatten()?;
-    Some((value, RouteToken::read(value, secret, sent.call_id(), sent.from_tag())?))
 }

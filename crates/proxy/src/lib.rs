@@ -19,16 +19,20 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod base64url;
 mod branch;
+mod flow_token;
 mod hex;
+mod mark;
 mod party;
 mod response_context;
-mod route_token;
 mod sealed;
 mod secret;
+mod target;
 
 pub use branch::{Branch, StatelessBranch};
+pub use flow_token::FlowToken;
+pub use mark::{Belongs, Holder, Mark, Reference, Seen, Side, Way};
 pub use party::PartyKind;
 pub use response_context::{After, ResponseContext};
-pub use route_token::{FlowToken, RouteToken, Side};
 pub use secret::Secret;

@@ -1,12 +1,12 @@
 //! Texts that only we can read and only we can have written, to be given to strangers and taken back.
 
+use crate::base64url;
 use crate::secret::Secret;
 
 /// Bytes of a sealed text beyond its own: what makes it different each time, and its MAC.
 const OVERHEAD: usize = 16;
 /// Plain bytes at most.
 const LONGEST: usize = 512;
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 impl Secret {
     /// Appends `plain`, sealed, in the letters of RFC 4648 §5 without padding: they may stand in the user part of a
@@ -22,12 +22,14 @@ impl Secret {
         self.cross(nonce, text.get_mut(8..).unwrap_or_default());
         let mac = self.sealed_mac(&text);
         text.extend_from_slice(&mac.to_be_bytes());
-        encode(&text, out);
+        base64url::encode(&text, out);
     }
 
     /// Reads what [`Secret::seal`] wrote; `None` for everything else.
     pub fn unseal(&self, sealed: &[u8]) -> Option<Vec<u8>> {
-        let mut text = decode(sealed)?;
+        let mut text = vec![0; (LONGEST + OVERHEAD).min(sealed.len())];
+        let length = base64url::decode(sealed, &mut text)?;
+        text.truncate(length);
         let mac = text.split_off(text.len().checked_sub(8)?);
         let nonce: [u8; 8] = text.get(..8)?.try_into().ok()?;
         if mac != self.sealed_mac(&text).to_be_bytes() {
@@ -45,32 +47,6 @@ impl Secret {
             bytes.iter_mut().zip(key).for_each(|(b, k)| *b ^= k);
         }
     }
-}
-
-fn encode(bytes: &[u8], out: &mut Vec<u8>) {
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            out.push(DIGITS[(bits >> (18 - 6 * place) & 63) as usize]);
-        }
-    }
-}
-
-fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() > (LONGEST + OVERHEAD) * 4 / 3 + 1 || text.len() % 4 == 1 {
-        return None;
-    }
-    let mut out = Vec::with_capacity(text.len() * 3 / 4);
-    for chunk in text.chunks(4) {
-        let mut bits = 0u32;
-        for digit in chunk {
-            bits = bits << 6 | DIGITS.iter().position(|d| d == digit)? as u32;
-        }
-        bits <<= 6 * (4 - chunk.len());
-        let bytes = bits.to_be_bytes();
-        out.extend_from_slice(bytes.get(1..chunk.len())?);
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The secret of this exchange and what it signs.
 
 use std::hash::Hasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use siphasher::sip::SipHasher24;
-use trunkline_sip::{HeaderName, Message};
+use trunkline_sip::{HeaderName, Message, Transport};
 
 /// A secret that outlives the process: dialogs begun before a restart are recognised after it.
 #[derive(Clone)]
@@ -25,9 +25,15 @@ impl Secret {
         Secret { keys: (n as u64, (n >> 64) as u64) }
     }
 
-    fn mac<'a>(&self, domain: u8, parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+    /// A keyed function of its own for each use.
+    pub(crate) fn hasher(&self, domain: u8) -> SipHasher24 {
         let mut h = SipHasher24::new_with_keys(self.keys.0, self.keys.1);
         h.write_u8(domain);
+        h
+    }
+
+    fn mac<'a>(&self, domain: u8, parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+        let mut h = self.hasher(domain);
         for part in parts {
             h.write(part);
             h.write_u8(0);
@@ -76,15 +82,18 @@ impl Secret {
         self.mac(2, [via_branch, message.call_id(), message.from_tag(), &cseq, &ip, &port])
     }
 
-    /// The MAC of a dialog's Record-Route parameter: Call-ID, the tag of the side that began it, and the
-    /// ways to both sides.
-    pub fn dialog_mac(&self, call_id: &[u8], tag: &[u8], flows: &[u8]) -> u64 {
-        self.mac(3, [call_id, tag, flows])
-    }
-
     /// A short name of an agent, peer or trunk, by its reference, that only this exchange can make. Never 0.
     pub fn party(&self, reference: &[u8]) -> u32 {
         (self.mac(9, [reference]) as u32).max(1)
+    }
+
+    /// Where a party's own packets come from, as a number that only this exchange can make. Never 0.
+    pub fn source(&self, transport: Transport, remote: SocketAddr) -> u32 {
+        let ip = match remote.ip().to_canonical() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+            IpAddr::V6(ip) => ip.octets(),
+        };
+        (self.mac(11, [&[transport as u8][..], &ip, &remote.port().to_be_bytes()]) as u32).max(1)
     }
 
     /// A To tag for answers given without a transaction: a repeated request gets the same one.

@@ -76,9 +76,17 @@ impl<'a> Address<'a> {
         Uri::parse(self.uri)
     }
 
-    /// The `tag` parameter, empty when there is none.
+    /// The `tag` parameter, empty when there is none. One that is repeated or quoted is none: others may read another one
+    /// of them, and a parameter may stand once (RFC 3261 §7.3.1), a tag unquoted (§25.1).
     pub fn tag(&self) -> &'a [u8] {
-        if self.params.is_empty() { b"" } else { self.param("tag").flatten().unwrap_or_default() }
+        if self.params.is_empty() {
+            return b"";
+        }
+        let mut tags = Params::new(self.params).flatten().filter(|p| p.is("tag"));
+        match (tags.next(), tags.next()) {
+            (Some(tag), None) => tag.value.filter(|v| v.first() != Some(&b'"')).unwrap_or_default(),
+            _ => b"",
+        }
     }
 
     /// A header parameter: `None` not there, `Some(None)` a flag.
@@ -107,6 +115,15 @@ mod tests {
             (&b"sip:+1972@gw.test"[..], &b";unknown=1;tag=x"[..], &b"x"[..])
         );
         assert_eq!(read("Two Words <tel:+1>  ; tag = y ").unwrap().tag(), b"y");
+        for none in [
+            "<sip:a@h>;tag=",
+            "<sip:a@h>;tag",
+            "<sip:a@h>;tag=\"\"",
+            "<sip:a@h>;tag=\"x\"",
+            "<sip:a@h>;tag=1;x;Tag=2",
+        ] {
+            assert_eq!(read(none).unwrap().tag(), b"", "{none}");
+        }
     }
 
     #[test]

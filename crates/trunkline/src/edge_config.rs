@@ -72,6 +72,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             store_patience: config.registrar.store_patience_ms,
         },
         no_answer: seconds(config.routing.no_answer_seconds),
+        dialog_seconds: u64::from(config.routing.dialog_seconds),
         register_at_trunks: serves_sip,
         qualify: seconds(if serves_sip { config.routing.qualify_seconds } else { 0 }),
         hosts: config.dns.hosts.iter().map(|h| (h.host.clone(), h.addresses.clone())).collect(),

@@ -1,6 +1,7 @@
 //! Requests and the relay: the offer of a first INVITE, later ones inside the dialog, the end.
 
 use trunkline_media::{MediaError, Method as Turning, Party, Session, Side, WARNING, incompatible};
+use trunkline_proxy::FlowToken;
 use trunkline_sip::Method;
 use trunkline_sip::response;
 use trunkline_transaction::TransactionKey;
@@ -147,6 +148,7 @@ impl Edge {
         inbound: &Inbound<'_>,
         key: TransactionKey,
         dialog: &Dialog,
+        other: &Option<FlowToken>,
     ) -> Result<(Option<Body>, Option<Box<Leg>>), ()> {
         let (Some(relayed), false) = (self.shared.media.clone(), self.shared.config.stateless) else {
             return Ok((None, None));
@@ -173,11 +175,13 @@ impl Edge {
             _ => return Ok((None, None)),
         };
         let turned = Turned { from, method, cseq: m.cseq() };
-        let web = |flow: &Option<trunkline_proxy::FlowToken>| {
-            Party::of_transport(flow.is_some_and(|f| f.transport.is_websocket()))
-        };
+        let sender = Party::of_transport(inbound.flow.transport.is_websocket());
+        let receiver = Party::of_transport(other.is_some_and(|f| f.transport.is_websocket()));
         let resume = || {
-            let (caller, callee) = (web(&dialog.token.caller), web(&dialog.token.callee));
+            let (caller, callee) = match from {
+                Side::Caller => (sender, receiver),
+                Side::Callee => (receiver, sender),
+            };
             (callee, Session::resume(m.call_id(), caller_tag, callee_tag, caller, callee))
         };
         let leg = || Some(Box::new(Leg { name: name.clone(), responder: from.other(), first: false }));

@@ -1,6 +1,9 @@
 //! Who may send what to whom. These rules hold for every message: a first request, a request inside a dialog, CANCEL,
 //! ACK, a response, and what the exchange sends on its own.
 
+pub(crate) mod inside;
+pub(crate) mod marks;
+
 use std::net::IpAddr;
 
 use trunkline_proxy::PartyKind;

@@ -278,8 +278,9 @@ impl Phones {
         let (_, arrived) = self.ring();
         let (call, contact) = (self.call_id(), self.contact());
         self.callee.send(Self::response(&arrived, "200 OK", &contact).as_bytes()).unwrap();
-        assert!(Self::receive_of(&self.caller, &call, "SIP/2.0").starts_with("SIP/2.0 200"));
-        let route = Self::header(&arrived, "Record-Route");
+        let answer = Self::receive_of(&self.caller, &call, "SIP/2.0");
+        assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+        let route = Self::header(&answer, "Record-Route");
         let ack = self.request("ACK", &contact, 1, ";tag=callee", &route);
         self.send(&ack);
         assert!(Self::receive_of(&self.callee, &call, "").starts_with("ACK"));

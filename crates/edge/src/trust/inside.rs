@@ -1,0 +1,206 @@
+//! Requests inside dialogs: who may send what, and where it may go. A mark leads to the remote target of its dialog and
+//! nowhere else, while the dialog lives, and from an agent that is where it is known to be.
+
+use std::net::IpAddr;
+
+use trunkline_calls::{DialogId, Ended, Standing};
+use trunkline_model::{Agent, Authenticate, Domain};
+use trunkline_proxy::{Holder, PartyKind, Seen, Side, Way};
+use trunkline_routing::{Plan, Verdict};
+use trunkline_sip::{Flow, Message, Method, Uri};
+use trunkline_transport::Io;
+
+use super::Word;
+use super::marks::contact_of;
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::mail::EdgeMail;
+use crate::routes::Dialog;
+
+/// The dialog of a request, by its tags.
+pub(crate) fn dialog_id<'a>(m: &Message<'a>, from: Side) -> DialogId<'a> {
+    let (caller_tag, callee_tag) = match from {
+        Side::Caller => (m.from_tag(), m.to_tag()),
+        Side::Callee => (m.to_tag(), m.from_tag()),
+    };
+    DialogId { call_id: m.call_id(), caller_tag, callee_tag }
+}
+
+/// Why a request inside a dialog goes no further.
+enum Refused {
+    /// 481: the dialog has ended, or this is not its remote target.
+    NoDialog,
+    /// 403 with this reason.
+    Forbidden(&'static str),
+    /// It was answered.
+    Answered,
+}
+
+impl Edge {
+    /// Judges a request inside a dialog. The way to the other side; `None` when the request was answered.
+    pub(crate) fn judge_inside(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        target: &Uri<'_>,
+        dialog: &Dialog,
+    ) -> Option<Way> {
+        match self.examine(io, inbound, target, dialog) {
+            Ok(way) => return Some(way),
+            Err(Refused::NoDialog) => {
+                self.counters.outside_dialogs.add();
+                self.refuse(io, inbound, 481, None);
+            }
+            Err(Refused::Forbidden(reason)) => self.refuse(io, inbound, 403, Some(reason)),
+            Err(Refused::Answered) => {}
+        }
+        None
+    }
+
+    fn examine(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        target: &Uri<'_>,
+        dialog: &Dialog,
+    ) -> Result<Way, Refused> {
+        let m = &inbound.message;
+        let now = io.unix_ms();
+        let id = dialog_id(m, dialog.from);
+        let standing = self.shared.dialogs.request(id, &dialog.mark, inbound.method, now);
+        let standing = standing.map_err(|Ended| Refused::NoDialog)?;
+        let way = self.way_in(target, dialog, &standing).ok_or(Refused::NoDialog)?;
+        if dialog.mark.holder.kind == PartyKind::Agent && inbound.method != Method::Ack {
+            self.identify_agent(io, inbound, dialog, &standing)?;
+        }
+        Ok(way)
+    }
+
+    /// The way to the remote target that was recorded last, if the Request-URI names it (RFC 3261 §19.1.4).
+    fn way_in(&self, target: &Uri<'_>, dialog: &Dialog, standing: &Standing) -> Option<Way> {
+        let named = self.shared.secret.target(target);
+        let way = dialog.mark.way;
+        let refreshed = [standing.moved, standing.moving].into_iter().flatten().find(|m| m.target == named);
+        match (refreshed, standing.moved) {
+            (Some(moved), _) => {
+                let before = standing.moved.and_then(|m| m.flow).unwrap_or(way.flow);
+                let flow = moved.flow.unwrap_or(before);
+                Some(Way { seen: moved.seen, target: moved.target, flow, ..way })
+            }
+            (None, None) if named == way.target => Some(way),
+            (None, _) => None,
+        }
+    }
+
+    /// An agent is asked who it is when its request comes neither by its flow nor by one of its registrations.
+    fn identify_agent(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        dialog: &Dialog,
+        standing: &Standing,
+    ) -> Result<(), Refused> {
+        let holder = &dialog.mark.holder;
+        let shared = self.shared.clone();
+        let here = shared.secret.source(inbound.flow.transport, inbound.flow.remote);
+        if here == holder.source || here == standing.source || is_on(holder, inbound.flow) {
+            return Ok(());
+        }
+        let tables = shared.tables.load();
+        let reference = std::str::from_utf8(holder.agent.as_bytes()).unwrap_or_default();
+        let agent = tables.agent_by_ref(reference);
+        let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
+        let (Some(agent), Some(domain)) = (agent, domain) else {
+            return Err(Refused::Forbidden("Account Unknown"));
+        };
+        if self.is_registered_at(io, agent, domain, inbound.flow) {
+            return Ok(());
+        }
+        if domain.authenticate != Authenticate::All {
+            // It calls without a digest too.
+            return Ok(());
+        }
+        let credentials = agent.credentials.as_ref().and_then(|c| tables.credentials_by_ref(c.as_str()));
+        let credentials = credentials.ok_or(Refused::Forbidden("Account Without Credentials"))?;
+        let realm = domain.domain_uri.as_bytes();
+        let stale = match self.judge(io, inbound, Some(&**credentials), realm) {
+            Verdict::Accepted => {
+                shared.dialogs.proven(dialog_id(&inbound.message, dialog.from), dialog.from, here);
+                return Ok(());
+            }
+            Verdict::Stale => true,
+            Verdict::Missing | Verdict::Wrong | Verdict::Throttled(_) => false,
+        };
+        let mut plan = Plan::default();
+        plan.realm.extend_from_slice(realm);
+        plan.algorithms.extend(domain.algorithms.iter().copied());
+        let proxy = shared.config.routing.proxy_challenge;
+        self.challenge(io, inbound, &plan, proxy, stale);
+        Err(Refused::Answered)
+    }
+
+    fn is_registered_at(&self, io: &Io<EdgeMail>, agent: &Agent, domain: &Domain, flow: &Flow) -> bool {
+        let aor = [b"sip:", agent.username.as_bytes(), b"@", domain.domain_uri.as_bytes()].concat();
+        let mut found = false;
+        self.shared.location.visit(&aor, io.unix_ms(), |b| {
+            found |= b.flow.transport == flow.transport
+                && b.flow.remote == flow.remote
+                && b.flow.connection == flow.connection;
+        });
+        found
+    }
+
+    /// What the request does to its dialog once it goes on.
+    pub(crate) fn note_request(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, dialog: &Dialog) {
+        let m = &inbound.message;
+        let (shared, now) = (&self.shared, io.unix_ms());
+        let id = || dialog_id(m, dialog.from);
+        match inbound.method {
+            Method::Bye => shared.dialogs.leaving(id(), now),
+            Method::Notify => shared.dialogs.notified(id(), notified_for(m), now),
+            _ => {}
+        }
+        // Target refresh requests, RFC 3261 §12.2, RFC 3311 §5.1, RFC 6665 §4.1.2.
+        let refreshes = matches!(
+            inbound.method,
+            Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
+        );
+        if refreshes && let Some(contact) = contact_of(m) {
+            let flow = Some(self.caller_flow(inbound));
+            let moved = shared.moved(&contact, inbound.flow.remote.ip(), flow);
+            shared.dialogs.refreshing(id(), dialog.from, moved);
+        }
+    }
+}
+
+/// Does the flow of the mark's holder lead there?
+fn is_on(holder: &Holder, flow: &Flow) -> bool {
+    holder.flow.is_some_and(|f| f.transport == flow.transport && f.remote == flow.remote)
+}
+
+/// How long a NOTIFY says that its subscription lives, in seconds, 0 for one that ends (RFC 6665 §4.1.3).
+fn notified_for(m: &Message<'_>) -> Option<u32> {
+    let value = m.other_header("Subscription-State")?;
+    let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
+    let (state, params) = value.split_at(end);
+    if state.trim_ascii().eq_ignore_ascii_case(b"terminated") {
+        return Some(0);
+    }
+    let expires = trunkline_sip::Params::new(params).get("expires").flatten()?;
+    trunkline_sip::seconds(expires).filter(|seconds| *seconds > 0)
+}
+
+impl Edge {
+    /// By whose word a request inside the dialog goes to its remote target: what the guard asks in `next_in_dialog`.
+    #[allow(dead_code, reason = "the guard reads it")]
+    pub(crate) fn word_of(&self, way: &Way, target: &Uri<'_>) -> Word {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let seen_at = match (&way.flow, way.seen) {
+            (Some(flow), _) => Some(flow.remote.ip()),
+            (None, Seen::AtTarget) => target.ip(),
+            (None, Seen::OnLoopback) => Some(loopback),
+            (None, Seen::Elsewhere) => None,
+        };
+        Word { kind: way.kind, party: way.party, seen_at }
+    }
+}

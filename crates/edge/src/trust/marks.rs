@@ -1,0 +1,284 @@
+//! Writing the marks of dialogs: the callee's into the request's Record-Route (RFC 3261 §16.6 step 4), the caller's into
+//! the response's (§16.7 step 8).
+
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+use trunkline_calls::{Answered, DialogId, DialogKey, Moved};
+use trunkline_model::Ref;
+use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Reference, Seen, Side, Way};
+use trunkline_routing::Target;
+use trunkline_sip::{Address, HeaderName, Message, Method, Span, Splices, Uri, seconds};
+use trunkline_transport::Egress;
+
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::shared::Shared;
+use crate::ways::flow_token;
+
+/// A party as the router found it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PartyRef {
+    pub(crate) kind: PartyKind,
+    pub(crate) reference: Option<Ref>,
+}
+
+impl PartyRef {
+    fn text(&self) -> &[u8] {
+        self.reference.as_ref().map_or(b"", |r| r.as_str().as_bytes())
+    }
+}
+
+/// Methods whose 2xx begins a dialog (RFC 3261 §12, RFC 6665 §4, RFC 3515 §2.4).
+pub(crate) fn begins_dialogs(method: Method) -> bool {
+    matches!(method, Method::Invite | Method::Subscribe | Method::Refer)
+}
+
+/// The URI of the first Contact.
+pub(crate) fn contact_of<'a>(m: &Message<'a>) -> Option<Uri<'a>> {
+    let contact = m.list(HeaderName::Contact).next()?.ok()?;
+    Address::parse(contact, "Contact").ok()?.parsed_uri().ok()
+}
+
+/// Where a party's packets come from, compared with its remote target.
+pub(crate) fn seen(target: &Uri<'_>, source: IpAddr) -> Seen {
+    let at_target = || target.ip() == Some(source) && target.param("maddr").is_none();
+    match source.to_canonical().is_loopback() {
+        _ if at_target() => Seen::AtTarget,
+        true => Seen::OnLoopback,
+        false => Seen::Elsewhere,
+    }
+}
+
+impl Shared {
+    fn holder(&self, party: &PartyRef, at: &Egress, flow: Option<FlowToken>) -> Holder {
+        let mut holder = Holder { kind: party.kind, party: 0, agent: Reference::NONE, source: 0, flow };
+        match party.kind {
+            PartyKind::Agent => {
+                holder.agent = Reference::new(party.text());
+                holder.source = self.secret.source(at.transport, at.remote);
+            }
+            PartyKind::Peer | PartyKind::Trunk => holder.party = self.secret.party(party.text()),
+            PartyKind::Stranger => {}
+        }
+        holder
+    }
+
+    fn party(&self, party: &PartyRef) -> u32 {
+        party.reference.as_ref().map_or(0, |r| self.secret.party(r.as_str().as_bytes()))
+    }
+
+    /// Whom a mark's holder is to the other side.
+    fn party_of_holder(&self, holder: &Holder) -> u32 {
+        match holder.kind {
+            PartyKind::Agent => self.secret.party(holder.agent.as_bytes()),
+            PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => holder.party,
+        }
+    }
+
+    /// Where a Contact leads: a remote target with what is known of its party.
+    pub(crate) fn moved(&self, contact: &Uri<'_>, source: IpAddr, flow: Option<Option<FlowToken>>) -> Moved {
+        Moved { target: self.secret.target(contact), seen: seen(contact, source), flow }
+    }
+}
+
+/// What the marks of one first request have in common.
+pub(crate) struct Beginning {
+    caller: Holder,
+    way: Way,
+    born: u64,
+    subscription: bool,
+}
+
+impl Edge {
+    /// The caller's part in the marks of a request that begins a dialog.
+    pub(crate) fn beginning(&self, inbound: &Inbound<'_>, now: u64) -> Beginning {
+        let shared = &self.shared;
+        let party = &self.scratch.parties.caller;
+        let m = &inbound.message;
+        // Without a Contact the other side has nothing but From to send requests to (RFC 2543).
+        let target = contact_of(m).or_else(|| m.from().and_then(|from| from.parsed_uri()).ok());
+        let source = inbound.flow.remote.ip();
+        Beginning {
+            caller: shared.holder(party, &Egress::back(inbound.flow), None),
+            way: Way {
+                kind: party.kind,
+                party: shared.party(party),
+                seen: target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, source)),
+                target: target.as_ref().map_or(0, |uri| shared.secret.target(uri)),
+                flow: self.caller_flow(inbound),
+            },
+            born: now,
+            subscription: inbound.method != Method::Invite,
+        }
+    }
+
+    /// The mark of the callee behind one target.
+    pub(crate) fn callee_mark(&self, beginning: &Beginning, target: &Target, egress: &Egress) -> Mark {
+        let flow = target.flow.as_ref().map(|flow| flow_token(flow, !target.flow_only));
+        let trunk = target.trunk.clone().map(|r| PartyRef { kind: PartyKind::Trunk, reference: Some(r) });
+        let party = trunk.as_ref().unwrap_or(&self.scratch.parties.callee);
+        Mark {
+            side: Side::Callee,
+            born: beginning.born,
+            subscription: beginning.subscription,
+            cseq_added: 0,
+            holder: self.shared.holder(party, egress, flow),
+            way: beginning.way,
+        }
+    }
+
+    /// A request that begins a dialog is about to go out. `None`: there are too many dialogs.
+    pub(crate) fn begin_dialog(&self, inbound: &Inbound<'_>, beginning: &Beginning) -> Option<DialogKey> {
+        let m = &inbound.message;
+        let caller = beginning.caller;
+        self.shared.dialogs.begin(m.call_id(), m.from_tag(), caller, inbound.method, beginning.born)
+    }
+}
+
+/// The Record-Route values of a message, each as it stands between its brackets.
+pub(crate) fn record_routes<'a>(m: &Message<'a>) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+    let lines: SmallVec<[&'a [u8]; 4]> =
+        m.list(HeaderName::RecordRoute).flatten().map(between_brackets).collect();
+    lines.into_iter()
+}
+
+fn between_brackets(element: &[u8]) -> &[u8] {
+    Address::parse(element, "Record-Route").map_or(element, |address| address.uri)
+}
+
+/// The value of the mark in a Record-Route or Route of ours.
+pub(crate) fn mark_text(uri: &[u8]) -> Option<&[u8]> {
+    Uri::parse(uri).ok()?.param(Mark::PARAM).flatten()
+}
+
+/// The callee's mark in the Record-Route values of a message, and how many values stand before and belong to it.
+struct Found<'a> {
+    mark: Mark,
+    text: &'a [u8],
+    before: usize,
+}
+
+fn find_mark<'a>(
+    values: &[&'a [u8]],
+    shared: &Shared,
+    call_id: &[u8],
+    caller_tag: &[u8],
+) -> Option<Found<'a>> {
+    let mut before = 0;
+    while let Some(uri) = values.get(before) {
+        let Some(text) = mark_text(uri) else {
+            before += 1;
+            continue;
+        };
+        // Two where the sides differ in transport or address, with the same mark.
+        let ours = values.iter().skip(before).take_while(|uri| mark_text(uri) == Some(text)).count();
+        let routes = values.iter().skip(before + ours).copied();
+        if let Some(mark) = Mark::read_back(text, &shared.secret, call_id, caller_tag, routes) {
+            return Some(Found { mark, text, before });
+        }
+        before += ours;
+    }
+    None
+}
+
+impl Shared {
+    /// A response to a request that begins a dialog is about to go back: the caller's mark takes the place of the callee's.
+    /// `from` is the address it came from.
+    pub(crate) fn mark_response(
+        &self,
+        m: &Message<'_>,
+        from: Option<IpAddr>,
+        now: u64,
+        splices: &mut Splices,
+    ) {
+        if m.to_tag().is_empty() || !begins_dialogs(m.cseq_method()) {
+            return;
+        }
+        let id = DialogId { call_id: m.call_id(), caller_tag: m.from_tag(), callee_tag: m.to_tag() };
+        let Some(caller) = self.dialogs.responded(id, &answered(m, None), now) else { return };
+        if m.header_line(HeaderName::RecordRoute).is_none() {
+            return;
+        }
+        let values: SmallVec<[&[u8]; 8]> = record_routes(m).collect();
+        let Some(found) = find_mark(&values, self, id.call_id, id.caller_tag) else { return };
+        let contact = contact_of(m);
+        let callee = found.mark.holder;
+        let mark = Mark {
+            side: Side::Caller,
+            holder: caller,
+            way: Way {
+                kind: callee.kind,
+                party: self.party_of_holder(&callee),
+                seen: contact.as_ref().zip(from).map_or(Seen::Elsewhere, |(uri, ip)| seen(uri, ip)),
+                target: contact.as_ref().map_or(0, |uri| self.secret.target(uri)),
+                flow: callee.flow,
+            },
+            ..found.mark
+        };
+        for element in m.list(HeaderName::RecordRoute).flatten() {
+            let Some(place) = mark_text(between_brackets(element)).filter(|text| *text == found.text) else {
+                continue;
+            };
+            splices.replace_with(Span::locate(place, m.bytes), |out| {
+                let routes = values.iter().take(found.before).rev().copied();
+                let belongs = Belongs {
+                    call_id: id.call_id,
+                    caller_tag: id.caller_tag,
+                    callee_tag: id.callee_tag,
+                    routes,
+                };
+                mark.put_value(&self.secret, belongs, out);
+            });
+        }
+    }
+
+    /// The same where no transaction says what the response is to: a Record-Route of ours stands in those to requests that
+    /// begin a dialog alone.
+    pub(crate) fn mark_stateless(
+        &self,
+        m: &Message<'_>,
+        from: Option<IpAddr>,
+        now: u64,
+        splices: &mut Splices,
+    ) {
+        if m.status().is_some_and(|status| (101..300).contains(&status)) {
+            self.mark_response(m, from, now, splices);
+        }
+        self.note_answer(m, from, now);
+    }
+
+    /// A response to a request inside a dialog is about to go back.
+    pub(crate) fn note_answer(&self, m: &Message<'_>, from: Option<IpAddr>, now: u64) {
+        let concerns = matches!(
+            m.cseq_method(),
+            Method::Invite
+                | Method::Update
+                | Method::Bye
+                | Method::Subscribe
+                | Method::Refer
+                | Method::Notify
+        );
+        if !concerns || m.status().is_none_or(|status| status < 200) {
+            return;
+        }
+        let contact = contact_of(m).zip(from).map(|(uri, ip)| self.moved(&uri, ip, None));
+        self.dialogs.answered(m.call_id(), (m.from_tag(), m.to_tag()), &answered(m, contact), now);
+    }
+}
+
+fn answered(m: &Message<'_>, contact: Option<Moved>) -> Answered {
+    Answered {
+        method: m.cseq_method(),
+        status: m.status().unwrap_or(0),
+        contact,
+        expires: m.header(HeaderName::Expires).and_then(seconds),
+    }
+}
+
+/// Of a request that went out with a Record-Route of ours: the callee's mark and its text.
+pub(crate) fn sent_mark<'a>(sent: &Message<'a>, shared: &Shared) -> Option<(&'a [u8], Mark)> {
+    let values: SmallVec<[&[u8]; 8]> = record_routes(sent).collect();
+    let found = find_mark(&values, shared, sent.call_id(), sent.from_tag())?;
+    Some((found.text, found.mark))
+}

@@ -1,0 +1,515 @@
+//! The mark in our Record-Route: by it we know a dialog again, after a restart too, and what may be sent in it.
+
+use trunkline_sip::Uri;
+
+use crate::base64url;
+use crate::flow_token::FlowToken;
+use crate::party::PartyKind;
+use crate::secret::Secret;
+
+/// A side of a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The one that began it.
+    Caller,
+    /// The other.
+    Callee,
+}
+
+/// The reference of an agent, as a mark carries it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    length: u8,
+    bytes: [u8; Reference::LONGEST],
+}
+
+impl Reference {
+    /// The longest reference that a mark carries, in bytes.
+    pub const LONGEST: usize = 64;
+    /// No reference.
+    pub const NONE: Reference = Reference { length: 0, bytes: [0; Reference::LONGEST] };
+
+    /// Takes a reference; one that is too long is none.
+    pub fn new(text: &[u8]) -> Reference {
+        let mut reference = Reference::NONE;
+        if let Some(place) = reference.bytes.get_mut(..text.len()) {
+            place.copy_from_slice(text);
+            reference.length = text.len() as u8;
+        }
+        reference
+    }
+
+    /// The text, empty for none.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        String::from_utf8_lossy(self.as_bytes()).fmt(f)
+    }
+}
+
+/// The side that sends requests with a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// What it is.
+    pub kind: PartyKind,
+    /// Which peer or trunk it is, [`Secret::party`]; 0 for others.
+    pub party: u32,
+    /// Which agent it is; [`Reference::NONE`] for others.
+    pub agent: Reference,
+    /// Where its packets come from, [`Secret::source`]; 0 where it does not matter: only an agent's source is checked.
+    pub source: u32,
+    /// How it is reached itself, for the mark of the other side.
+    pub flow: Option<FlowToken>,
+}
+
+/// Where a party's packets come from, compared with the address in its Contact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Seen {
+    /// From elsewhere, or the Contact names a host.
+    #[default]
+    Elsewhere = 0,
+    /// From the very address.
+    AtTarget = 1,
+    /// From a loopback address, and not the one in the Contact.
+    OnLoopback = 2,
+}
+
+/// The way to the other side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// What the other side is.
+    pub kind: PartyKind,
+    /// Which agent, peer or trunk it is, [`Secret::party`]; 0 for a stranger.
+    pub party: u32,
+    /// Where its packets come from.
+    pub seen: Seen,
+    /// Its remote target, [`Secret::target`].
+    pub target: u64,
+    /// How it is reached, where its remote target does not say.
+    pub flow: Option<FlowToken>,
+}
+
+/// The value of our Record-Route's `dlg` parameter. The caller finds its mark in the response's Record-Route, the callee
+/// in the request's (RFC 3261 §16.6 step 4, §16.7 step 8): each binds what its holder may send in the dialog. That is the
+/// Request-URI (the other side's Contact) and the Route values after ours, which are under the MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which side may use it.
+    pub side: Side,
+    /// When the dialog began, in milliseconds since 1970.
+    pub born: u64,
+    /// Was the dialog begun by SUBSCRIBE or REFER, not by INVITE?
+    pub subscription: bool,
+    /// How much higher the callee counts what the caller sends: a challenge was answered for it.
+    pub cseq_added: u8,
+    /// Who uses it.
+    pub holder: Holder,
+    /// Whom it leads to.
+    pub way: Way,
+}
+
+/// What a mark belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Belongs<'a, R> {
+    /// The Call-ID.
+    pub call_id: &'a [u8],
+    /// The tag of the side that began the dialog.
+    pub caller_tag: &'a [u8],
+    /// The other tag; it counts in the caller's mark only, since the callee's is written before there is one.
+    pub callee_tag: &'a [u8],
+    /// The Route values after ours, in order, each as it stands between its brackets.
+    pub routes: R,
+}
+
+/// Milliseconds of 2025-01-01T00:00:00Z since 1970, from which the time in a mark counts; 40 bits reach to 2059.
+const EPOCH: u64 = 1_735_689_600_000;
+/// The longest binary form without its MAC.
+const LONGEST: usize = 26 + 2 * FlowToken::LONGEST + Reference::LONGEST;
+const MAC: usize = 8;
+
+// Bits of the first byte.
+const CALLEE: u8 = 1;
+const SUBSCRIPTION: u8 = 1 << 1;
+const HOLDER_KIND: u8 = 2;
+const WAY_KIND: u8 = 4;
+const SEEN: u8 = 6;
+// Bits of the second byte.
+const HOLDER_FLOW: u8 = 1;
+const WAY_FLOW: u8 = 1 << 1;
+const UUID: u8 = 1 << 2;
+
+/// Writes fields one after the other.
+struct Writer {
+    bytes: [u8; MAC + LONGEST],
+    length: usize,
+}
+
+impl Writer {
+    fn put(&mut self, field: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(self.length..self.length + field.len()) {
+            place.copy_from_slice(field);
+            self.length += field.len();
+        }
+    }
+
+    fn flow(&mut self, flow: &FlowToken) {
+        self.length += flow.put(self.bytes.get_mut(self.length..).unwrap_or_default());
+    }
+}
+
+impl Mark {
+    /// The parameter's name.
+    pub const PARAM: &'static str = "dlg";
+
+    /// Appends the parameter, `;dlg=…`.
+    pub fn put<'a>(
+        &self,
+        secret: &Secret,
+        of: Belongs<'a, impl Iterator<Item = &'a [u8]>>,
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(b";dlg=");
+        self.put_value(secret, of, out);
+    }
+
+    /// Appends the value alone.
+    pub fn put_value<'a>(
+        &self,
+        secret: &Secret,
+        of: Belongs<'a, impl Iterator<Item = &'a [u8]>>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut writer = Writer { bytes: [0; MAC + LONGEST], length: MAC };
+        self.write(&mut writer);
+        let Writer { mut bytes, length } = writer;
+        let mac = secret.mark_mac(self.side, bytes.get(MAC..length).unwrap_or_default(), of);
+        bytes.iter_mut().zip(mac.to_be_bytes()).for_each(|(to, from)| *to = from);
+        base64url::encode(bytes.get(..length).unwrap_or_default(), out);
+    }
+
+    fn write(&self, to: &mut Writer) {
+        let Mark { holder, way, .. } = self;
+        let reference = holder.agent.as_bytes();
+        let uuid = uuid_bytes(reference);
+        let first = if self.side == Side::Callee { CALLEE } else { 0 }
+            | if self.subscription { SUBSCRIPTION } else { 0 }
+            | (holder.kind as u8) << HOLDER_KIND
+            | (way.kind as u8) << WAY_KIND
+            | (way.seen as u8) << SEEN;
+        let second = if holder.flow.is_some() { HOLDER_FLOW } else { 0 }
+            | if way.flow.is_some() { WAY_FLOW } else { 0 }
+            | if uuid.is_some() { UUID } else { 0 };
+        to.put(&[first, second, self.cseq_added]);
+        to.put(self.born.saturating_sub(EPOCH).to_be_bytes().get(3..).unwrap_or_default());
+        to.put(&way.party.to_be_bytes());
+        to.put(way.target.to_be_bytes().get(2..).unwrap_or_default());
+        match holder.kind {
+            PartyKind::Agent => to.put(&holder.source.to_be_bytes()),
+            PartyKind::Peer | PartyKind::Trunk => to.put(&holder.party.to_be_bytes()),
+            PartyKind::Stranger => {}
+        }
+        holder.flow.iter().chain(&way.flow).for_each(|flow| to.flow(flow));
+        match (holder.kind, &uuid) {
+            (PartyKind::Agent, Some(uuid)) => to.put(uuid),
+            (PartyKind::Agent, None) => to.put(reference),
+            (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, _) => {}
+        }
+    }
+
+    /// Reads and verifies the value that stands in a Route of a request with these tags. `None`: no mark of ours, or not
+    /// for this side of this dialog, or other Route values follow. A request without To tag is in no dialog (RFC 3261
+    /// §12.2.2), whatever it has learnt of an earlier one.
+    pub fn verify<'a>(
+        value: &[u8],
+        secret: &Secret,
+        call_id: &'a [u8],
+        (from_tag, to_tag): (&'a [u8], &'a [u8]),
+        routes: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<Mark> {
+        if to_tag.is_empty() || from_tag.is_empty() {
+            return None;
+        }
+        Mark::open(value, secret, |side| {
+            let (caller_tag, callee_tag) = match side {
+                Side::Caller => (from_tag, to_tag),
+                Side::Callee => (to_tag, from_tag),
+            };
+            Belongs { call_id, caller_tag, callee_tag, routes }
+        })
+    }
+
+    /// Reads the callee's mark back from the Record-Route of a request that went out, or of a response to it. `routes` are
+    /// the values after ours.
+    pub fn read_back<'a>(
+        value: &[u8],
+        secret: &Secret,
+        call_id: &'a [u8],
+        caller_tag: &'a [u8],
+        routes: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<Mark> {
+        let belongs = |_| Belongs { call_id, caller_tag, callee_tag: b"", routes };
+        Mark::open(value, secret, belongs).filter(|mark| mark.side == Side::Callee)
+    }
+
+    fn open<'a, R: Iterator<Item = &'a [u8]>>(
+        value: &[u8],
+        secret: &Secret,
+        belongs: impl FnOnce(Side) -> Belongs<'a, R>,
+    ) -> Option<Mark> {
+        let mut bytes = [0u8; MAC + LONGEST];
+        let length = base64url::decode(value, &mut bytes)?;
+        let (mac, body) = bytes.get(..length)?.split_first_chunk::<MAC>()?;
+        let side = if body.first()? & CALLEE == 0 { Side::Caller } else { Side::Callee };
+        let differ = mac.iter().zip(secret.mark_mac(side, body, belongs(side)).to_be_bytes());
+        if std::hint::black_box(differ.fold(0, |all, (a, b)| all | (a ^ b))) != 0 {
+            return None;
+        }
+        Mark::parse(side, body)
+    }
+
+    fn parse(side: Side, body: &[u8]) -> Option<Mark> {
+        let (&[first, second, cseq_added], rest) = body.split_first_chunk::<3>()?;
+        let (&[b4, b3, b2, b1, b0], rest) = rest.split_first_chunk::<5>()?;
+        let (party, rest) = rest.split_first_chunk::<4>()?;
+        let (&[t5, t4, t3, t2, t1, t0], mut rest) = rest.split_first_chunk::<6>()?;
+        let kind = |shift: u8| PartyKind::ALL.get(usize::from(first >> shift & 3)).copied();
+        let seen = match first >> SEEN & 3 {
+            1 => Seen::AtTarget,
+            2 => Seen::OnLoopback,
+            _ => Seen::Elsewhere,
+        };
+        let mut holder =
+            Holder { kind: kind(HOLDER_KIND)?, party: 0, agent: Reference::NONE, source: 0, flow: None };
+        if holder.kind != PartyKind::Stranger {
+            let (number, after) = rest.split_first_chunk::<4>()?;
+            rest = after;
+            let number = u32::from_be_bytes(*number);
+            match holder.kind {
+                PartyKind::Agent => holder.source = number,
+                PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => holder.party = number,
+            }
+        }
+        let mut flow = |there: bool| -> Option<Option<FlowToken>> {
+            if !there {
+                return Some(None);
+            }
+            let (flow, after) = FlowToken::take(rest)?;
+            rest = after;
+            Some(Some(flow))
+        };
+        holder.flow = flow(second & HOLDER_FLOW != 0)?;
+        let way_flow = flow(second & WAY_FLOW != 0)?;
+        holder.agent = match second & UUID {
+            0 => Reference::new(rest),
+            _ => uuid_text(rest)?,
+        };
+        Some(Mark {
+            side,
+            born: EPOCH + u64::from_be_bytes([0, 0, 0, b4, b3, b2, b1, b0]),
+            subscription: first & SUBSCRIPTION != 0,
+            cseq_added,
+            holder,
+            way: Way {
+                kind: kind(WAY_KIND)?,
+                party: u32::from_be_bytes(*party),
+                seen,
+                target: u64::from_be_bytes([0, 0, t5, t4, t3, t2, t1, t0]),
+                flow: way_flow,
+            },
+        })
+    }
+
+    /// Does a request with this Request-URI go to the recorded remote target (RFC 3261 §19.1.4)?
+    pub fn leads_to(&self, secret: &Secret, uri: &Uri<'_>) -> bool {
+        secret.target(uri) == self.way.target
+    }
+}
+
+impl Secret {
+    /// The MAC of a mark: what it says and what it belongs to.
+    fn mark_mac<'a>(&self, side: Side, body: &[u8], of: Belongs<'a, impl Iterator<Item = &'a [u8]>>) -> u64 {
+        use std::hash::Hasher as _;
+        let mut hash = self.hasher(3);
+        let mut put = |part: &[u8]| {
+            hash.write(&(part.len() as u32).to_be_bytes());
+            hash.write(part);
+        };
+        put(body);
+        put(of.call_id);
+        put(of.caller_tag);
+        put(match side {
+            Side::Caller => of.callee_tag,
+            Side::Callee => b"",
+        });
+        of.routes.for_each(put);
+        hash.finish()
+    }
+}
+
+/// A UUID in its usual form takes 16 bytes.
+fn uuid_bytes(text: &[u8]) -> Option<[u8; 16]> {
+    if text.len() != 36 {
+        return None;
+    }
+    let mut bytes = [0u8; 16];
+    let mut digits = 0;
+    for (n, b) in text.iter().enumerate() {
+        match (n, b) {
+            (8 | 13 | 18 | 23, b'-') => {}
+            (8 | 13 | 18 | 23, _) => return None,
+            (_, b'0'..=b'9' | b'a'..=b'f') => {
+                let value = (*b as char).to_digit(16)? as u8;
+                let byte = bytes.get_mut(digits / 2)?;
+                *byte = *byte << 4 | value;
+                digits += 1;
+            }
+            _ => return None,
+        }
+    }
+    Some(bytes)
+}
+
+fn uuid_text(bytes: &[u8]) -> Option<Reference> {
+    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    let mut text = [b'-'; 36];
+    let places = (0..36).filter(|n| !matches!(n, 8 | 13 | 18 | 23));
+    let nibbles = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
+    for (place, nibble) in places.zip(nibbles) {
+        *text.get_mut(place)? = *b"0123456789abcdef".get(usize::from(nibble))?;
+    }
+    Some(Reference::new(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::{ConnectionId, Transport};
+
+    fn flow(transport: Transport, remote: &str) -> FlowToken {
+        FlowToken {
+            transport,
+            local_port: 5063,
+            remote: remote.parse().expect("an address"),
+            connection: ConnectionId(42),
+            listens: transport == Transport::Tcp,
+        }
+    }
+
+    fn marks() -> Vec<Mark> {
+        let agent = |reference: &str| Holder {
+            kind: PartyKind::Agent,
+            party: 0,
+            agent: Reference::new(reference.as_bytes()),
+            source: 77,
+            flow: None,
+        };
+        let trunk = Holder {
+            kind: PartyKind::Trunk,
+            party: 9,
+            agent: Reference::NONE,
+            source: 0,
+            flow: Some(flow(Transport::Tcp, "192.0.2.1:5")),
+        };
+        let stranger = Holder { kind: PartyKind::Stranger, party: 0, flow: None, ..trunk };
+        let way = Way {
+            kind: PartyKind::Agent,
+            party: u32::MAX,
+            seen: Seen::AtTarget,
+            target: (1 << 48) - 2,
+            flow: Some(flow(Transport::Wss, "[2001:db8::7]:4711")),
+        };
+        let mark = |side, holder, way| Mark {
+            side,
+            born: EPOCH + 123_456_789_012,
+            subscription: false,
+            cseq_added: 0,
+            holder,
+            way,
+        };
+        vec![
+            mark(Side::Caller, agent("agent-01"), way),
+            mark(Side::Callee, agent("0192f0c1-7d1e-7a44-8c3b-0123456789ab"), Way { flow: None, ..way }),
+            mark(Side::Callee, trunk, way),
+            mark(Side::Caller, stranger, Way::default()),
+            Mark {
+                cseq_added: 12,
+                subscription: true,
+                ..mark(Side::Caller, agent(""), Way { seen: Seen::OnLoopback, kind: PartyKind::Trunk, ..way })
+            },
+            mark(Side::Callee, Holder { flow: way.flow, ..agent(&"x".repeat(64)) }, way),
+        ]
+    }
+
+    #[test]
+    fn each_side_uses_its_own_mark_in_its_own_dialog_alone() {
+        let secret = Secret::new([7; 16]);
+        let none = || std::iter::empty::<&[u8]>();
+        for mark in marks() {
+            let belongs = Belongs { call_id: b"call", caller_tag: b"a", callee_tag: b"b", routes: none() };
+            let mut value = Vec::new();
+            mark.put_value(&secret, belongs, &mut value);
+            let verify = |secret: &Secret, call_id: &'static [u8], tags| {
+                Mark::verify(&value, secret, call_id, tags, none())
+            };
+            let own: (&[u8], &[u8]) = match mark.side {
+                Side::Caller => (b"a", b"b"),
+                Side::Callee => (b"b", b"a"),
+            };
+            assert_eq!(verify(&secret, b"call", own), Some(mark));
+            assert_eq!(verify(&secret, b"call", (own.1, own.0)), None, "the other side's");
+            assert_eq!(verify(&secret, b"other", own), None);
+            assert_eq!(verify(&secret, b"call", (own.0, b"")), None, "no To tag, no dialog");
+            assert_eq!(verify(&Secret::new([8; 16]), b"call", own), None);
+            // The callee's is written before it has a tag.
+            let other_callee: (&[u8], &[u8]) = match mark.side {
+                Side::Caller => (b"a", b"c"),
+                Side::Callee => (b"c", b"a"),
+            };
+            let known = verify(&secret, b"call", other_callee);
+            assert_eq!(known.is_some(), mark.side == Side::Callee);
+            let after: [&[u8]; 1] = [b"sip:198.51.100.1;lr"];
+            assert_eq!(Mark::verify(&value, &secret, b"call", own, after.into_iter()), None, "a Route more");
+            let back = Mark::read_back(&value, &secret, b"call", b"a", none());
+            assert_eq!(back.is_some(), mark.side == Side::Callee);
+            for at in 0..value.len() {
+                let mut forged = value.clone();
+                forged[at] = if forged[at] == b'A' { b'Q' } else { b'A' };
+                assert_eq!(Mark::verify(&forged, &secret, b"call", own, none()), None, "character {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_routes_after_ours_are_bound() {
+        let secret = Secret::new([7; 16]);
+        let mark = marks()[0];
+        let routes: [&[u8]; 2] = [b"sip:p1;lr", b"sip:p2;lr"];
+        let belongs =
+            Belongs { call_id: b"c", caller_tag: b"a", callee_tag: b"b", routes: routes.into_iter() };
+        let mut value = Vec::new();
+        mark.put_value(&secret, belongs, &mut value);
+        let verify = |routes: &[&'static [u8]]| {
+            Mark::verify(&value, &secret, b"c", (b"a", b"b"), routes.iter().copied())
+        };
+        assert_eq!(verify(&routes), Some(mark));
+        let swapped: [&[u8]; 2] = [b"sip:p2;lr", b"sip:p1;lr"];
+        let joined: [&[u8]; 1] = [b"sip:p1;lrsip:p2;lr"];
+        for other in [&[][..], &routes[..1], &swapped, &joined] {
+            assert_eq!(verify(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_marks() {
+        let secret = Secret::new([7; 16]);
+        for bad in [&b""[..], b"A", b"AAAAAAAAAAA", &[b'A'; 48], &[b'A'; 1000], b"0123456789abcdef.00"] {
+            let read = Mark::verify(bad, &secret, b"c", (b"a", b"b"), std::iter::empty::<&[u8]>());
+            assert_eq!(read, None);
+        }
+    }
+}
