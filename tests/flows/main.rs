@@ -12,6 +12,7 @@ mod gruu;
 mod guarded;
 mod handover;
 mod live;
+mod marks;
 mod media;
 mod names;
 mod nat;

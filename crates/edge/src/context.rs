@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use trunkline_calls::{CallHandle, DialogKey};
 use trunkline_model::Ref;
 use trunkline_proxy::ResponseContext;
-use trunkline_sip::Method;
+use trunkline_sip::{Flow, Method};
 use trunkline_transaction::timers::Now;
 use trunkline_transaction::{
     Actions, Class, InviteClient, InviteServer, NonInviteClient, NonInviteServer, TransactionKey,
@@ -255,6 +255,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Does a CANCEL or an ACK that came by this flow belong to its request? The port may differ, as NATs rebind and clients
+    /// connect anew; the address may not.
+    pub(crate) fn comes_from(&self, flow: &Flow) -> bool {
+        self.back.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
+    }
+
     /// When it wants to be looked at next.
     pub(crate) fn deadline(&self) -> Option<Now> {
         let mut first = self.server.deadline();

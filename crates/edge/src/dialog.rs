@@ -269,6 +269,7 @@ impl Edge {
         if let Some(slot) = self.find(key) {
             let now = io.now();
             if let Some(context) = self.contexts.get_mut(slot)
+                && context.comes_from(inbound.flow)
                 && let crate::context::Server::Invite(s) = &mut context.server
                 && !s.is_accepted()
             {
@@ -277,7 +278,7 @@ impl Edge {
             }
         }
         // Our own stateless answers want no more than that their ACK goes no further.
-        if m.to_tag() == self.local_tag(inbound) {
+        if m.to_tag() == self.local_tag(inbound) || self.refusals.has(key) {
             return;
         }
         match &routes.dialog {
@@ -294,8 +295,15 @@ impl Edge {
     /// A CANCEL, RFC 3261 §16.10: answered here, passed on to the branches that run.
     pub(crate) fn on_cancel(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
         let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
-        let Some(slot) = self.find(key) else {
-            let parked = self.cancel_parked(io, key);
+        let found = self.find(key);
+        let foreign =
+            found.and_then(|slot| self.contexts.get(slot)).is_some_and(|c| !c.comes_from(inbound.flow));
+        if foreign {
+            // Whoever sees an INVITE elsewhere is not to end it (RFC 3261 §9.2 wants at least the sender's address alike).
+            return self.refuse(io, inbound, 481, None);
+        }
+        let Some(slot) = found else {
+            let parked = self.cancel_parked(io, key, inbound.flow.remote.ip());
             if !parked && self.seek(io, inbound.flow, inbound.message.bytes) {
                 return;
             }

@@ -18,6 +18,7 @@ use crate::pool::Pool;
 use crate::qualify::Qualify;
 use crate::registry::Registry;
 use crate::shared::Shared;
+use crate::trust::refusals::Refusals;
 
 /// The edge of one shard, RFC 3261 §16 from the outside: it owns its transactions and shares resources,
 /// location and secrets with the others.
@@ -31,6 +32,8 @@ pub struct Edge {
     pub(crate) pool: Pool,
     /// Connections that requests went out on: the end of any other concerns no transaction.
     pub(crate) asked: HashSet<ConnectionId, foldhash::fast::RandomState>,
+    /// INVITEs inside dialogs that were refused.
+    pub(crate) refusals: Refusals,
     /// Messages that wait for the media relay.
     pub(crate) desk: Desk,
     pub(crate) handover: Handover,
@@ -77,6 +80,7 @@ impl Edge {
             by_key: HashTable::new(),
             pool: Pool::default(),
             asked: HashSet::default(),
+            refusals: Refusals::default(),
             desk: Desk::default(),
             draining: false,
             random: 0x9e37_79b9_7f4a_7c15 ^ (shard as u64 + 1) << 17,

@@ -1,5 +1,7 @@
 //! Requests and the relay: the offer of a first INVITE, later ones inside the dialog, the end.
 
+use std::net::IpAddr;
+
 use trunkline_media::{MediaError, Method as Turning, Party, Session, Side, WARNING, incompatible};
 use trunkline_proxy::FlowToken;
 use trunkline_sip::Method;
@@ -205,8 +207,11 @@ impl Edge {
     }
 
     /// The caller cancels an INVITE that waits for rtpengine: it has gone nowhere yet, and is answered 487.
-    pub(crate) fn cancel_parked(&mut self, io: &mut Io<EdgeMail>, key: TransactionKey) -> bool {
+    pub(crate) fn cancel_parked(&mut self, io: &mut Io<EdgeMail>, key: TransactionKey, from: IpAddr) -> bool {
         let Some(number) = self.desk.by_message.get(&Waiting::Request(key)).copied() else { return false };
+        if !self.desk.parked.get(&number).is_some_and(|p| p.flow.remote.ip() == from) {
+            return false;
+        }
         let Some(parked) = self.desk.take(number) else { return false };
         if let (Awaited::Offer(name), Some(relayed)) = (&parked.awaited, &self.shared.media) {
             relayed.end(name, false);

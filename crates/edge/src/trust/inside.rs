@@ -45,7 +45,11 @@ impl Edge {
         target: &Uri<'_>,
         dialog: &Dialog,
     ) -> Option<Way> {
-        match self.examine(io, inbound, target, dialog) {
+        let examined = self.examine(io, inbound, target, dialog);
+        if examined.is_err() && inbound.method == Method::Invite {
+            self.refusals.note(self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite));
+        }
+        match examined {
             Ok(way) => return Some(way),
             Err(Refused::NoDialog) => {
                 self.counters.outside_dialogs.add();

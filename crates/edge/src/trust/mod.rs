@@ -3,6 +3,7 @@
 
 pub(crate) mod inside;
 pub(crate) mod marks;
+pub(crate) mod refusals;
 
 use std::net::IpAddr;
 
