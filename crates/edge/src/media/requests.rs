@@ -209,7 +209,7 @@ impl Edge {
     /// The caller cancels an INVITE that waits for rtpengine: it has gone nowhere yet, and is answered 487.
     pub(crate) fn cancel_parked(&mut self, io: &mut Io<EdgeMail>, key: TransactionKey, from: IpAddr) -> bool {
         let Some(number) = self.desk.by_message.get(&Waiting::Request(key)).copied() else { return false };
-        if !self.desk.parked.get(&number).is_some_and(|p| p.flow.remote.ip() == from) {
+        if self.desk.parked.get(&number).is_none_or(|p| p.flow.remote.ip() != from) {
             return false;
         }
         let Some(parked) = self.desk.take(number) else { return false };
