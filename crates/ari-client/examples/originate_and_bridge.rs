@@ -51,7 +51,7 @@ async fn entered(events: &mut Subscription) -> Result<(), Error> {
     while let Some(received) = events.event().await {
         match received.event {
             Event::StasisStart(_) => return Ok(()),
-            Event::StasisEnd(_) => return Err(Error::Refused("one of them did not answer".to_owned())),
+            Event::StasisEnd(_) => return Err(Error::Setting("one of them did not answer")),
             _ => {}
         }
     }

@@ -1,24 +1,21 @@
 //! Requests over NATS: addressed to one proxy, or to many whose answers are gathered.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_nats::{RequestErrorKind, StatusCode, jetstream};
+use async_nats::{HeaderMap, Message, RequestErrorKind, jetstream};
 use bytes::Bytes;
-use futures_util::StreamExt;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
-use trunkline_ari::{Announcement, Class, Cluster, Key, OwnedRequest, Response, Subjects, is_subject};
+use trunkline_ari::{Class, Cluster, Key, Member, OwnedRequest, Subjects, header, is_subject};
 
 use crate::error::Error;
-
-/// How long a broadcast waits for announcements when no proxy is known.
-const GRACE: Duration = Duration::from_millis(150);
+use crate::gather::{Answer, Census, Gather};
+use crate::members::Members;
 
 /// How long JetStream has for an answer. A cluster that has no leader gives none.
 const JETSTREAM: Duration = Duration::from_secs(2);
+
+/// What the headers of a request need of the largest message.
+const HEADERS: usize = 64;
 
 /// NATS as a client sees it.
 pub(crate) struct NatsBus {
@@ -28,19 +25,28 @@ pub(crate) struct NatsBus {
     pub retries: u32,
     /// Whether the connection was made here and ends here.
     owned: bool,
-    cluster: Arc<Mutex<Cluster>>,
-    heard: Arc<Notify>,
-    pinged: Mutex<Option<Instant>>,
-    tasks: Vec<AbortHandle>,
+    pub members: Members,
 }
 
-/// The keys of a list, and what failed besides.
+/// The keys of a list, and what is missing in it.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Listing {
     /// The keys, each once.
     pub keys: Vec<Key>,
     /// The last error of a proxy that could not tell its part.
     pub error: Option<Error>,
+    /// The proxies whose part is not in the list: they gave no answer in time, or an error.
+    pub missing: Vec<Member>,
+}
+
+impl Listing {
+    /// Whether every proxy that is known told its part. A list that is not complete may become so
+    /// when it is asked for again.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.error.is_none()
+    }
 }
 
 /// Checks what of a key becomes part of a subject: the NATS library is told not to.
@@ -64,61 +70,36 @@ impl NatsBus {
         timeout: Duration,
         retries: u32,
     ) -> Result<Self, Error> {
-        let (cluster, heard) = (Arc::<Mutex<Cluster>>::default(), Arc::<Notify>::default());
-        let mut tasks = Vec::new();
-        for (subject, here) in [(subjects.announce(), true), (subjects.bye(), false)] {
-            let mut messages = client.subscribe(subject).await.map_err(|e| Error::Bus(e.to_string()))?;
-            let (cluster, heard) = (Arc::clone(&cluster), Arc::clone(&heard));
-            let task = tokio::spawn(async move {
-                while let Some(message) = messages.next().await {
-                    let Ok(announcement) = serde_json::from_slice::<Announcement>(&message.payload) else {
-                        continue;
-                    };
-                    if here {
-                        cluster.lock().heard(&announcement, Instant::now());
-                        heard.notify_waiters();
-                    } else {
-                        cluster.lock().left(&announcement);
-                    }
-                }
-            });
-            tasks.push(task.abort_handle());
-        }
-        let bus = NatsBus {
-            client,
-            subjects,
-            timeout,
-            retries,
-            owned,
-            cluster,
-            heard,
-            pinged: Mutex::default(),
-            tasks,
-        };
-        bus.ping().await?;
-        Ok(bus)
-    }
-
-    /// Asks every proxy to announce itself.
-    pub(crate) async fn ping(&self) -> Result<(), Error> {
-        *self.pinged.lock() = Some(Instant::now());
-        let body = Bytes::from_static(br#"{"kind":"","key":null}"#);
-        self.client.publish(self.subjects.ping(), body).await.map_err(|e| Error::Bus(e.to_string()))
-    }
-
-    pub(crate) fn members(&self, key: &Key, age: Duration) -> Vec<trunkline_ari::Member> {
-        self.cluster.lock().matching(key, age, Instant::now())
+        let members = Members::start(client.clone(), subjects.clone(), timeout).await?;
+        Ok(NatsBus { client, subjects, timeout, retries, owned, members })
     }
 
     /// The end of a client: drains an own connection, leaves a foreign one alone.
     pub(crate) async fn close(&self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.members.stop();
         if self.owned {
             // Without a server there is nothing to flush.
             let _ = tokio::time::timeout(Duration::from_secs(1), self.client.flush()).await;
             let _ = self.client.drain().await;
+        }
+    }
+
+    /// The key that says which proxies are asked. One that names a node and no application means the
+    /// node, though subjects have nodes only below applications: a proxy that serves it is looked for,
+    /// `application`'s own first.
+    pub(crate) async fn locate(&self, key: Key, application: &str) -> Result<Key, Error> {
+        if key.node.is_empty() || !key.app.is_empty() {
+            return Ok(key);
+        }
+        let mut found = self.members.matching(&key, Cluster::MAX_AGE);
+        if found.is_empty() {
+            self.members.settle().await?;
+            found = self.members.matching(&key, Cluster::MAX_AGE);
+        }
+        let own = found.iter().find(|m| m.app == application).or(found.first());
+        match own {
+            Some(member) => Ok(Key { app: member.app.clone(), ..key }),
+            None => Err(Error::UnknownNode(key.node)),
         }
     }
 
@@ -130,75 +111,87 @@ impl NatsBus {
 
     /// One request for one answer: to the proxy of a located key, else to all and the first good
     /// answer counts.
-    pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<Response, Error> {
+    pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<Answer, Error> {
         let (class, key) = (request.kind.class(), &request.key);
         let subject = self.subject(request)?;
         let body = Bytes::from(request.to_json());
         if key.is_located() {
-            return self.addressed(subject, body).await;
+            let message = self.addressed(subject.clone(), body.clone()).await?;
+            let long = message.headers.as_ref().is_some_and(|h| h.get(header::LENGTH).is_some());
+            // Only what reads is asked for again.
+            if !long || matches!(class, Class::Command | Class::Create) {
+                return Answer::read(message.headers.as_ref(), &message.payload);
+            }
         }
-        // A queue group answers once, however many proxies there are.
-        let expected = match class {
-            Class::Create => 1,
-            Class::Get | Class::Data | Class::Command => self.expected(key).await?,
-        };
+        self.members.greet().await?;
+        let mut census = Census::new(&self.members, key);
         let mut last = None;
         let mut gather = self.gather(subject, body).await?;
-        let mut answers = 0;
-        while let Some(answer) = gather.next().await? {
-            answers += 1;
-            if answer.error.is_empty() {
+        while let Some(answer) = gather.next(census.enough()).await? {
+            // A queue group answers once, however many proxies there are.
+            if answer.response.error.is_empty() || class == Class::Create {
                 return Ok(answer);
             }
-            last = Some(Error::Refused(answer.error));
-            if expected > 0 && answers >= expected {
-                break;
-            }
+            census.note(answer.from.as_ref());
+            last = Some(answer);
         }
-        Err(last.unwrap_or(if gather.nobody { Error::NoData } else { Error::Timeout(self.timeout) }))
+        last.ok_or(if gather.nobody { Error::NoData } else { Error::Timeout(self.timeout) })
     }
 
     /// One request for the lists of all proxies that match the key.
     pub(crate) async fn list(&self, request: &OwnedRequest) -> Result<Listing, Error> {
         let key = &request.key;
         let subject = self.subject(request)?;
-        let body = Bytes::from(request.to_json());
-        let expected = if key.is_located() { 1 } else { self.expected(key).await? };
-        let mut gather = self.gather(subject, body).await?;
+        self.members.greet().await?;
+        let mut census = Census::new(&self.members, key);
+        let mut gather = self.gather(subject, Bytes::from(request.to_json())).await?;
         let mut listing = Listing::default();
         let mut seen = HashSet::new();
-        let (mut answers, mut good) = (0, 0);
-        while let Some(answer) = gather.next().await? {
-            answers += 1;
-            if answer.error.is_empty() {
+        let mut good = 0;
+        while let Some(answer) = gather.next(census.enough()).await? {
+            census.note(answer.from.as_ref());
+            if answer.response.error.is_empty() {
                 good += 1;
-                listing.keys.extend(answer.keys.into_iter().filter(|k| seen.insert(k.clone())));
+                listing.keys.extend(answer.response.keys.into_iter().filter(|k| seen.insert(k.clone())));
             } else {
-                listing.error = Some(Error::Refused(answer.error));
-            }
-            if expected > 0 && answers >= expected {
-                break;
+                listing.missing.extend(answer.from);
+                listing.error = Some(Error::Refused(answer.refusal));
             }
         }
         if good == 0 {
             let nobody = if gather.nobody { Error::NoData } else { Error::Timeout(self.timeout) };
             return Err(listing.error.unwrap_or(nobody));
         }
+        listing.missing.extend(census.missing());
         Ok(listing)
     }
 
     /// All messages of one answer, for replies that come in parts.
-    pub(crate) async fn parts(&self, request: &OwnedRequest) -> Result<Gather<'_>, Error> {
+    pub(crate) async fn parts(&self, request: &OwnedRequest) -> Result<Gather, Error> {
         let subject = self.subject(request)?;
         self.gather(subject, Bytes::from(request.to_json())).await
     }
 
-    async fn addressed(&self, subject: String, body: Bytes) -> Result<Response, Error> {
+    /// How many proxies serve one application and node: more than one is a fault.
+    pub(crate) async fn twins(&self, member: &Member, patience: Duration) -> Result<usize, Error> {
+        let key = Key::default().at(member.app.clone(), member.node.clone());
+        let request = OwnedRequest::new(trunkline_ari::Kind::BridgeUnsubscribe, key);
+        let mut gather = self.parts(&request).await?;
+        let end = std::time::Instant::now() + patience;
+        let mut count = 0;
+        while gather.next(Some(end)).await?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    async fn addressed(&self, subject: String, body: Bytes) -> Result<Message, Error> {
+        self.fits(&body)?;
         let mut attempt = 0;
         loop {
             let sent = self.client.request(subject.clone(), body.clone());
             match tokio::time::timeout(self.timeout, sent).await {
-                Ok(Ok(message)) => return Ok(Response::parse(&message.payload)?),
+                Ok(Ok(message)) => return Ok(message),
                 Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
                     return Err(Error::NoResponders(subject));
                 }
@@ -209,63 +202,21 @@ impl NatsBus {
         }
     }
 
-    /// How many proxies match; asks who is there when none is known.
-    async fn expected(&self, key: &Key) -> Result<usize, Error> {
-        let known = self.members(key, Cluster::MAX_AGE).len();
-        if known > 0 {
-            return Ok(known);
-        }
-        let heard = self.heard.notified();
-        if self.pinged.lock().is_none_or(|p| p.elapsed() > Duration::from_secs(1)) {
-            self.ping().await?;
-        }
-        // Proxies that are there answer within this; then the first is enough to know them.
-        let _ = tokio::time::timeout(GRACE, heard).await;
-        Ok(self.members(key, Cluster::MAX_AGE).len())
+    /// NATS cuts the connection of whoever sends more than it carries; the library refuses before.
+    fn fits(&self, body: &Bytes) -> Result<(), Error> {
+        let limit = self.client.max_payload();
+        if body.len() + HEADERS <= limit { Ok(()) } else { Err(Error::TooLong(body.len(), limit)) }
     }
 
-    async fn gather(&self, subject: String, body: Bytes) -> Result<Gather<'_>, Error> {
+    async fn gather(&self, subject: String, body: Bytes) -> Result<Gather, Error> {
+        self.fits(&body)?;
         let inbox = self.client.new_inbox();
         let bus = |e: String| Error::Bus(e);
         let messages = self.client.subscribe(inbox.clone()).await.map_err(|e| bus(e.to_string()))?;
-        self.client.publish_with_reply(subject, inbox, body).await.map_err(|e| bus(e.to_string()))?;
-        Ok(Gather { bus: self, messages, end: Instant::now() + self.timeout, nobody: false })
-    }
-}
-
-impl Drop for NatsBus {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
-    }
-}
-
-/// Answers as they come, until the time is over.
-pub(crate) struct Gather<'b> {
-    bus: &'b NatsBus,
-    messages: async_nats::Subscriber,
-    end: Instant,
-    /// NATS said that nobody listens.
-    pub nobody: bool,
-}
-
-impl Gather<'_> {
-    pub(crate) async fn next(&mut self) -> Result<Option<Response>, Error> {
-        let left = self.end.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, self.messages.next()).await {
-            Ok(Some(message)) if message.status == Some(StatusCode::NO_RESPONDERS) => {
-                self.nobody = true;
-                Ok(None)
-            }
-            Ok(Some(message)) => Ok(Some(Response::parse(&message.payload)?)),
-            Ok(None) => Err(Error::Closed),
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// Gives the rest of the answers their time anew.
-    pub(crate) fn extend(&mut self) {
-        self.end = Instant::now() + self.bus.timeout;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::PARTS, "1");
+        let sent = self.client.publish_with_reply_and_headers(subject, inbox, headers, body).await;
+        sent.map_err(|e| bus(e.to_string()))?;
+        Ok(Gather::new(messages, self.timeout))
     }
 }

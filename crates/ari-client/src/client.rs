@@ -23,7 +23,7 @@ use crate::subscription::{Filter, Subscription};
 pub const REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(crate) enum Transport {
-    Nats(NatsBus),
+    Nats(Box<NatsBus>),
     Direct(Direct),
 }
 
@@ -131,7 +131,7 @@ impl Client {
     #[must_use]
     pub fn cluster(&self) -> Vec<Member> {
         match &self.core.transport {
-            Transport::Nats(bus) => bus.members(&Key::default(), Cluster::MAX_AGE),
+            Transport::Nats(bus) => bus.members.matching(&Key::default(), Cluster::MAX_AGE),
             Transport::Direct(direct) => {
                 let site = direct.site();
                 vec![Member { node: site.node.clone(), app: site.app.clone() }]
@@ -143,7 +143,9 @@ impl Client {
     #[must_use]
     pub fn connected(&self) -> bool {
         match &self.core.transport {
-            Transport::Nats(bus) => !bus.members(&self.here(), Cluster::ANNOUNCE_INTERVAL * 2).is_empty(),
+            Transport::Nats(bus) => {
+                !bus.members.matching(&self.here(), Cluster::ANNOUNCE_INTERVAL * 2).is_empty()
+            }
             Transport::Direct(direct) => direct.is_up(),
         }
     }
@@ -154,8 +156,45 @@ impl Client {
     /// When NATS does not take it.
     pub async fn ping(&self) -> Result<(), Error> {
         match &self.core.transport {
-            Transport::Nats(bus) => bus.ping().await,
+            Transport::Nats(bus) => bus.members.ping().await,
             Transport::Direct(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the proxies are known: each that is there had the time to announce itself, and one
+    /// serves this client's application. Lists and requests to several nodes are complete without it,
+    /// too, but the first ones wait for as long as this does.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when no proxy of the application is there within `timeout`.
+    pub async fn ready(&self, timeout: Duration) -> Result<Vec<Member>, Error> {
+        match &self.core.transport {
+            Transport::Nats(bus) => bus.members.ready(&self.here(), timeout).await?,
+            Transport::Direct(direct) => direct.ready(timeout).await?,
+        }
+        Ok(self.cluster())
+    }
+
+    /// The proxies of all applications, once each that is there had the time to announce itself.
+    ///
+    /// # Errors
+    /// When NATS does not take the question.
+    pub async fn survey(&self) -> Result<Vec<Member>, Error> {
+        if let Transport::Nats(bus) = &self.core.transport {
+            bus.members.settle().await?;
+        }
+        Ok(self.cluster())
+    }
+
+    /// How many proxies answer for one application and node within `patience`. More than one is a
+    /// fault: requests reach all of them.
+    ///
+    /// # Errors
+    /// When NATS does not take the question.
+    pub async fn proxies_of(&self, member: &Member, patience: Duration) -> Result<usize, Error> {
+        match &self.core.transport {
+            Transport::Nats(bus) => bus.twins(member, patience).await,
+            Transport::Direct(_) => Ok(1),
         }
     }
 
@@ -215,19 +254,25 @@ impl Client {
         request
     }
 
-    /// Sends any request; an error in the answer is an error here.
+    /// Sends any request; an error in the answer is an error here. A request that lacks what its kind
+    /// needs is not sent: an original proxy would die of it.
     ///
     /// # Errors
     /// When there is no good answer.
     pub async fn send(&self, request: OwnedRequest) -> Result<Response, Error> {
-        let response = match &self.core.transport {
-            Transport::Nats(bus) => bus.request(&request).await?,
-            Transport::Direct(direct) => {
-                let mut responses = direct.request(&request).await?;
-                if responses.is_empty() { Response::default() } else { responses.swap_remove(0) }
+        request.check().map_err(|why| Error::Incomplete(request.kind, why))?;
+        self.dispatch(request).await
+    }
+
+    async fn dispatch(&self, mut request: OwnedRequest) -> Result<Response, Error> {
+        let answer = match &self.core.transport {
+            Transport::Nats(bus) => {
+                request.key = bus.locate(request.key, &self.core.application).await?;
+                bus.request(&request).await?
             }
+            Transport::Direct(direct) => direct.one(&request).await?,
         };
-        if response.error.is_empty() { Ok(response) } else { Err(Error::Refused(response.error)) }
+        answer.good()
     }
 
     /// Makes up the id of a call when it is empty: a handle has one whatever the answer says.
@@ -240,7 +285,7 @@ impl Client {
     }
 
     pub(crate) async fn call(&self, kind: Kind, key: &Key) -> Result<Response, Error> {
-        self.send(self.prepared(kind, key)).await
+        self.dispatch(self.prepared(kind, key)).await
     }
 
     pub(crate) async fn call_with(
@@ -249,7 +294,7 @@ impl Client {
         key: &Key,
         option: &impl Serialize,
     ) -> Result<Response, Error> {
-        self.send(self.prepared(kind, key).with_option(option)?).await
+        self.dispatch(self.prepared(kind, key).with_option(option)?).await
     }
 
     pub(crate) async fn data<T: DeserializeOwned>(
@@ -272,13 +317,13 @@ impl Client {
             request = request.with_option(option)?;
         }
         match &self.core.transport {
-            Transport::Nats(bus) => bus.list(&request).await,
+            Transport::Nats(bus) => {
+                request.key = bus.locate(request.key, &self.core.application).await?;
+                bus.list(&request).await
+            }
             Transport::Direct(direct) => {
-                let response = direct.request(&request).await?.into_iter().next().unwrap_or_default();
-                if !response.error.is_empty() {
-                    return Err(Error::Refused(response.error));
-                }
-                Ok(Listing { keys: response.keys, error: None })
+                let keys = direct.one(&request).await?.good()?.keys;
+                Ok(Listing { keys, ..Listing::default() })
             }
         }
     }
@@ -405,7 +450,9 @@ impl ClientBuilder {
                     }
                 };
                 let subjects = Subjects::new(self.prefix);
-                Transport::Nats(NatsBus::start(client, owned, subjects, self.timeout, self.retries).await?)
+                Transport::Nats(Box::new(
+                    NatsBus::start(client, owned, subjects, self.timeout, self.retries).await?,
+                ))
             }
         };
         let core = Core {

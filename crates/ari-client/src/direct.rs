@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use trunkline_ari::{
-    Dialogs, Exchange, Method, Object, OwnedRequest, Request, Response, RestCall, Sighting, Site, Step,
-    with_dialog,
+    Dialogs, Exchange, Method, Object, OwnedRequest, Request, RestCall, Sighting, Site, Step, with_dialog,
 };
 use trunkline_ari_rest::{Ari, AriConfig, AriError, Backoff};
 
 use crate::error::Error;
+use crate::gather::Answer;
 
 /// Events that a slow reader may be behind.
 const BEHIND: usize = 16_384;
@@ -81,8 +81,23 @@ impl Direct {
         self.frames.subscribe()
     }
 
-    /// Carries a request out; the answers are those a proxy would send.
-    pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<Vec<Response>, Error> {
+    /// Waits until Asterisk is there.
+    pub(crate) async fn ready(&self, timeout: Duration) -> Result<(), Error> {
+        let mut up = self.up.clone();
+        match tokio::time::timeout(timeout, up.wait_for(|up| *up)).await.map(|up| up.is_ok()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Closed),
+            Err(_) => Err(Error::Timeout(timeout)),
+        }
+    }
+
+    /// Carries a request out that has one answer.
+    pub(crate) async fn one(&self, request: &OwnedRequest) -> Result<Answer, Error> {
+        self.request(request).await?.into_iter().next().ok_or(Error::NoData)
+    }
+
+    /// Carries a request out; the answers are those a proxy would send, more than one of a file only.
+    pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<Vec<Answer>, Error> {
         let body = request.to_json();
         let site = self.site();
         let Ok(request) = Request::parse(&body) else {
@@ -97,7 +112,19 @@ impl Direct {
             step = match step {
                 Step::Call(call) => exchange.on_reply(&self.ari.call(call).await?.as_rest()),
                 Step::Done(outcome) => {
-                    return outcome.messages.iter().map(|m| Ok(Response::parse(m)?)).collect();
+                    if let Some(thing) = exchange.ended(&outcome) {
+                        self.dialogs.lock().end(&thing.kind, &thing.id, Instant::now());
+                    }
+                    let said = outcome.refusal.clone();
+                    let read = |message: Vec<u8>| {
+                        let mut answer = Answer::read(None, &message)?;
+                        if let Some(said) = &said {
+                            answer.refusal.status = Some(said.status);
+                            answer.refusal.message.clone_from(&said.message);
+                        }
+                        Ok(answer)
+                    };
+                    return outcome.messages(usize::MAX).map(read).collect();
                 }
             };
         }

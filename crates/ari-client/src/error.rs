@@ -1,17 +1,58 @@
 //! What can go wrong for a client.
 
+use std::fmt;
 use std::time::Duration;
 
+use trunkline_ari::Kind;
 use trunkline_ari_rest::AriError;
 
 use crate::nats::NatsError;
 
+/// What a proxy or Asterisk refused with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The proxy's text, such as `Non-2XX response: 409 Conflict`.
+    pub text: String,
+    /// The HTTP status of Asterisk, when it was Asterisk that refused.
+    pub status: Option<u16>,
+    /// Asterisk's own message, such as `Channel not in Stasis application`; empty when it gave none
+    /// or the proxy is not one of ours.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(text: &str, status: Option<u16>, message: &str) -> Self {
+        Refusal { text: text.to_owned(), status, message: message.to_owned() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
+    }
+}
+
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// The proxy or Asterisk says so, in free text.
+    /// The proxy or Asterisk says so.
     #[error("{0}")]
-    Refused(String),
+    Refused(Refusal),
+    /// The request lacks what its kind needs; it was not sent.
+    #[error("{kind} was not sent: {why}", kind = .0.name(), why = .1)]
+    Incomplete(Kind, String),
+    /// No proxy announced that it serves this node.
+    #[error("no proxy serves the node {0}")]
+    UnknownNode(String),
+    /// The message is longer than NATS carries; it was not sent.
+    #[error("the request has {0} bytes; NATS carries {1}")]
+    TooLong(usize, usize),
+    /// The call is not ours any more.
+    #[error("the lease ran out: another instance may have the call")]
+    LeaseLost,
     /// No answer came in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -43,8 +84,8 @@ pub enum Error {
     #[error("{0}")]
     Setting(&'static str),
     /// A recording's file came with a hole in it.
-    #[error("the file of `{0}` came incomplete")]
-    Incomplete(String),
+    #[error("the file of `{0}` came with a hole in it")]
+    Hole(String),
 }
 
 impl Error {
@@ -52,7 +93,11 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         match self {
-            Error::Refused(text) => text.ends_with("404 Not Found") || text.eq_ignore_ascii_case("not found"),
+            Error::Refused(Refusal { text, status, .. }) => {
+                *status == Some(404)
+                    || text.ends_with("404 Not Found")
+                    || text.eq_ignore_ascii_case("not found")
+            }
             Error::Timeout(_)
             | Error::NoResponders(_)
             | Error::NoData
@@ -63,7 +108,11 @@ impl Error {
             | Error::Ari(_)
             | Error::Closed
             | Error::Setting(_)
-            | Error::Incomplete(_) => false,
+            | Error::Incomplete(..)
+            | Error::UnknownNode(_)
+            | Error::TooLong(..)
+            | Error::LeaseLost
+            | Error::Hole(_) => false,
         }
     }
 }

@@ -36,10 +36,13 @@
 
 mod bus;
 mod client;
+mod copies;
 mod direct;
 mod error;
+mod gather;
 mod handle;
 mod listen;
+mod members;
 mod nats;
 mod options;
 mod own;
@@ -49,7 +52,7 @@ mod subscription;
 
 pub use bus::Listing;
 pub use client::{Client, ClientBuilder, REQUEST_TIMEOUT};
-pub use error::Error;
+pub use error::{Error, Refusal};
 pub use handle::{
     Application, Applications, Asterisk, Bridge, Bridges, Channel, Channels, Config, DeviceState,
     DeviceStates, Endpoint, Endpoints, LiveRecording, LiveRecordings, Logging, Mailbox, Mailboxes, Module,

@@ -271,7 +271,7 @@ impl Lease {
         }
         let left = self.inner.until.lock().saturating_duration_since(Instant::now());
         if left.is_zero() || !self.inner.tell(AckKind::Ack, left).await {
-            return Err(Error::Refused("the lease ran out: another instance may have the call".to_owned()));
+            return Err(Error::LeaseLost);
         }
         *self.inner.accepted.lock() = true;
         self.inner.stop();

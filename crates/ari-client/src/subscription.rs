@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, watch};
 use trunkline_ari::{Event, EventType, Key, Sighting, Subjects};
 
 use crate::bus::NatsBus;
+use crate::copies::Copies;
 use crate::direct::Direct;
 use crate::error::Error;
 use crate::sequence::{Gap, Numbered, Sequencer, Sorted};
@@ -99,9 +100,15 @@ impl Subscription {
     ) -> Result<Self, Error> {
         let subject = bus.subjects.events_of(&filter.key);
         let messages = bus.client.subscribe(subject).await.map_err(|e| Error::Bus(e.to_string()))?;
-        // The subscription must stand before whatever is asked next.
+        // A node without an application is no part of the subject: it is looked for in each.
+        let node = &filter.key.node;
+        let of_node = filter.key.dialog.is_empty() && filter.key.app.is_empty() && !node.is_empty();
+        let end = of_node.then(|| format!(".{node}"));
+        let mut copies = (!filter.key.dialog.is_empty()).then(Copies::default);
         let messages = messages.filter_map(move |message| {
-            let passed = filter.pass(message.payload);
+            let here = end.as_ref().is_none_or(|end| message.subject.as_str().ends_with(end));
+            let again = copies.as_mut().is_some_and(|copies| copies.again(&message.payload, Instant::now()));
+            let passed = if here && !again { filter.pass(message.payload) } else { None };
             async move { passed }
         });
         Ok(Self::until_closed(messages, closed))

@@ -254,7 +254,7 @@ impl AriArgs {
         let at =
             Key::default().at(self.app.clone().unwrap_or_default(), self.node.clone().unwrap_or_default());
         let result = match self.command.clone() {
-            AriCommand::Nodes => nodes(&client, &at, self.timeout, json, out).await,
+            AriCommand::Nodes => nodes(&client, &at, json, out).await,
             AriCommand::Channels => channels(&client, &at, json, out).await,
             AriCommand::Events { follow, types, dialog } => {
                 events(&client, at.with_dialog(dialog.unwrap_or_default()), follow, &types, out).await

@@ -34,8 +34,7 @@ pub(crate) async fn hand_over(proxy: &Proxy, message: &Message) -> Option<Outcom
         Ok(answer) => {
             tracing::info!(subject = %message.subject, "a request for a new thing was handed to another proxy");
             proxy.metrics.handed_over.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let ok = answer.payload.starts_with(br#"{"error":"""#);
-            Some(Outcome { ok, messages: vec![answer.payload.to_vec()] })
+            Some(Outcome::of(answer.payload.to_vec()))
         }
         Err(error) => {
             tracing::debug!(%error, "nobody takes over");

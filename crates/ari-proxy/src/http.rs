@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::State;
@@ -57,5 +58,6 @@ fn report(proxy: &Proxy) -> serde_json::Value {
         "nats": if nats { "up" } else { "down" },
         "application": site.app,
         "node": site.node,
+        "twins": proxy.metrics.twins.load(Ordering::Relaxed),
     })
 }

@@ -24,7 +24,9 @@ mod outbox;
 mod proxy;
 mod requests;
 mod run;
+mod send;
 mod subscriptions;
+mod twins;
 
 pub use config::{Config, ConfigError, Delivery, File};
 pub use metrics::Metrics;

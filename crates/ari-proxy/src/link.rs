@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_nats::Subject;
+use async_nats::client::PublishErrorKind;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use trunkline_ari::{Method, Object, RestCall, Sighting, is_subject, with_dialog};
 use trunkline_ari_rest::{AriError, Backoff, Events};
 
+use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::proxy::Proxy;
 
@@ -203,6 +205,13 @@ impl Follow<'_> {
             }
         };
         metrics.events.fetch_add(1, Ordering::Relaxed);
+        if sighting.event_type == "ApplicationReplaced" {
+            metrics.replaced.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                application = self.proxy.config.application,
+                "another client took this application at Asterisk: only one can have it"
+            );
+        }
         self.publish(subject.clone(), frame.clone());
         let copies = {
             let mut dialogs = self.proxy.dialogs.lock();
@@ -241,10 +250,18 @@ impl Follow<'_> {
 }
 
 /// Hands queued events to NATS, in order.
-pub(crate) async fn pump(nats: async_nats::Client, mut events: mpsc::Receiver<Outgoing>) {
+pub(crate) async fn pump(
+    nats: async_nats::Client,
+    metrics: Arc<Metrics>,
+    mut events: mpsc::Receiver<Outgoing>,
+) {
     while let Some((subject, body)) = events.recv().await {
+        let length = body.len();
         if let Err(error) = nats.publish(subject, body).await {
-            tracing::warn!(%error, "event not sent");
+            if error.kind() == PublishErrorKind::MaxPayloadExceeded {
+                metrics.events_too_long.fetch_add(1, Ordering::Relaxed);
+            }
+            tracing::warn!(%error, length, "event not sent");
         }
     }
 }

@@ -14,6 +14,9 @@ fn shown(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
+/// How long a second proxy of a node has to answer.
+const TWINS: Duration = Duration::from_millis(100);
+
 fn print(rows: Vec<Value>, out: &mut impl Write) -> Result<(), CliError> {
     Ok(writeln!(out, "{:#}", Value::Array(rows))?)
 }
@@ -22,21 +25,24 @@ fn print(rows: Vec<Value>, out: &mut impl Write) -> Result<(), CliError> {
 pub(crate) async fn nodes(
     client: &Client,
     at: &Key,
-    timeout: u64,
     json: bool,
     out: &mut impl Write,
 ) -> Result<(), CliError> {
-    client.ping().await?;
-    // Whoever is there answers at once; the wait is for those far away.
-    tokio::time::sleep(Duration::from_millis(timeout.min(500))).await;
     let wanted =
         |m: &&Member| (at.app.is_empty() || at.app == m.app) && (at.node.is_empty() || at.node == m.node);
-    let members = client.cluster();
+    let members = client.survey().await?;
     let mut rows = Vec::new();
     if !json {
         writeln!(out, "{:<24} {:<24} {:<40} CHANNELS", "APPLICATION", "NODE", "ASTERISK")?;
     }
-    for Member { app, node, .. } in members.iter().filter(wanted) {
+    for member @ Member { app, node, .. } in members.iter().filter(wanted) {
+        let proxies = client.proxies_of(member, TWINS).await?;
+        if proxies > 1 {
+            let warning = format!(
+                "{proxies} proxies serve application {app} on node {node}: requests reach all of them"
+            );
+            let _ = writeln!(std::io::stderr(), "warning: {}", shown(&warning));
+        }
         let key = Key::default().at(app.clone(), node.clone());
         let version = match client.asterisk(key.clone()).info().await {
             Ok(info) => info.system.map(|s| s.version).unwrap_or_default(),
@@ -44,7 +50,7 @@ pub(crate) async fn nodes(
         };
         let channels = client.channel().list(&key).await.ok().map(|list| list.keys.len());
         if json {
-            rows.push(json!({"application": app, "node": node, "asterisk": version, "channels": channels}));
+            rows.push(json!({"application": app, "node": node, "asterisk": version, "channels": channels, "proxies": proxies}));
         } else {
             let channels = channels.map_or_else(|| "-".to_owned(), |count| count.to_string());
             writeln!(out, "{:<24} {:<24} {:<40} {channels}", shown(app), shown(node), shown(&version))?;
@@ -67,8 +73,8 @@ pub(crate) async fn channels(
     }
     // One line a channel, though several applications of a node may list it.
     let mut seen = BTreeMap::new();
-    for key in listing.keys {
-        seen.entry((key.node.clone(), key.id.clone())).or_insert(key);
+    for key in &listing.keys {
+        seen.entry((key.node.clone(), key.id.clone())).or_insert_with(|| key.clone());
     }
     for ((node, id), key) in seen {
         // A channel may end between the list and the question.
@@ -82,9 +88,13 @@ pub(crate) async fn channels(
             writeln!(out, "{node:<20} {id:<32} {name:<40} {state:<8} {caller}")?;
         }
     }
-    if let Some(error) = listing.error {
-        // Among the channels it would be taken for one.
-        let _ = writeln!(std::io::stderr(), "(a node could not tell: {})", shown(&error.to_string()));
+    // Among the channels it would be taken for one.
+    let mut said = std::io::stderr();
+    if let Some(error) = &listing.error {
+        let _ = writeln!(said, "(a node could not tell: {})", shown(&error.to_string()));
+    }
+    for Member { app, node, .. } in &listing.missing {
+        let _ = writeln!(said, "(the list lacks node {} of application {})", shown(node), shown(app));
     }
     if json { print(rows, out) } else { Ok(()) }
 }

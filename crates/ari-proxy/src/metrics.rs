@@ -19,6 +19,10 @@ pub struct Metrics {
     pub(crate) unreadable: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) handed_over: AtomicU64,
+    pub(crate) answers_too_long: AtomicU64,
+    pub(crate) events_too_long: AtomicU64,
+    pub(crate) twins: AtomicU64,
+    pub(crate) replaced: AtomicU64,
     pub(crate) in_flight: AtomicI64,
     pub(crate) events: AtomicU64,
     pub(crate) dialog_events: AtomicU64,
@@ -42,6 +46,10 @@ impl Default for Metrics {
             unreadable: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             handed_over: AtomicU64::new(0),
+            answers_too_long: AtomicU64::new(0),
+            events_too_long: AtomicU64::new(0),
+            twins: AtomicU64::new(0),
+            replaced: AtomicU64::new(0),
             in_flight: AtomicI64::new(0),
             events: AtomicU64::new(0),
             dialog_events: AtomicU64::new(0),
@@ -121,6 +129,25 @@ impl Metrics {
             "counter",
             "Requests for new things that another proxy took over when Asterisk died.",
             of(&self.handed_over),
+        );
+        gauge(
+            "answers_too_long_total",
+            "counter",
+            "Answers longer than one message of NATS.",
+            of(&self.answers_too_long),
+        );
+        gauge(
+            "events_too_long_total",
+            "counter",
+            "Events longer than one message of NATS, which are lost.",
+            of(&self.events_too_long),
+        );
+        gauge("twins", "gauge", "Other proxies with the same application and node.", of(&self.twins));
+        gauge(
+            "application_replaced_total",
+            "counter",
+            "Times another client took the application at Asterisk.",
+            of(&self.replaced),
         );
         gauge("events_total", "counter", "Events from Asterisk.", of(&self.events));
         gauge("dialog_events_total", "counter", "Copies of events for dialogs.", of(&self.dialog_events));

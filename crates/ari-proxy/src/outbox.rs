@@ -19,6 +19,9 @@ use crate::metrics::Metrics;
 /// Events on their way whose storing is not confirmed yet.
 const WINDOW: usize = 512;
 
+/// What the headers of an event need of the largest message.
+const HEADERS: usize = 512;
+
 /// What an event costs besides its body.
 const OVERHEAD: usize = 128;
 
@@ -137,10 +140,11 @@ impl Outbox {
             .timeout(Duration::from_secs(2))
             .ack_timeout(Duration::from_secs(2))
             .max_ack_inflight(WINDOW * 2)
-            .build(nats);
+            .build(nats.clone());
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
         loop {
-            match self.session(&jetstream, &subjects, delivery, &mut backoff).await {
+            match self.session(&jetstream, &subjects, delivery, (&|| nats.max_payload(), &mut backoff)).await
+            {
                 Ok(()) => return,
                 Err(why) => tracing::warn!(why, "the stream does not take events; trying again"),
             }
@@ -153,7 +157,7 @@ impl Outbox {
         jetstream: &jetstream::Context,
         subjects: &Subjects,
         delivery: Delivery,
-        backoff: &mut Backoff,
+        (limit, backoff): (&(dyn Fn() -> usize + Sync), &mut Backoff),
     ) -> Result<(), String> {
         let config = stream::Config {
             name: subjects.stream_name(),
@@ -172,6 +176,7 @@ impl Outbox {
             while window.len() < WINDOW {
                 let Some((item, oldest)) = self.next_after(sent) else { break };
                 sent = item.sequence;
+                let item = carried(item, limit());
                 let ack = jetstream.send_publish(item.subject.clone(), self.message(item, oldest));
                 window.push_back((sent, ack.await.map_err(|e| e.to_string())?));
             }
@@ -200,6 +205,15 @@ impl Outbox {
         }
         message
     }
+}
+
+/// The item, or a gap in its place when NATS does not carry it: it would be tried for ever.
+fn carried(item: Item, limit: usize) -> Item {
+    if item.body.len() + item.subject.len() + HEADERS <= limit {
+        return item;
+    }
+    tracing::warn!(length = item.body.len(), limit, "an event is longer than NATS carries");
+    Item { body: Bytes::from_static(b"{}"), gap: Some("too long"), ..item }
 }
 
 #[cfg(test)]

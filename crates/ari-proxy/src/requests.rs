@@ -11,16 +11,18 @@ use trunkline_ari_rest::AriError;
 use crate::handover::{hand_over, is_shared};
 use crate::lanes::Turn;
 use crate::proxy::Proxy;
+use crate::send::send;
 
 /// Requests that may be under way or waiting for their turn.
 const PENDING: u64 = 16_384;
 
-/// A message arrived: takes its place in the order and answers when its turn comes.
-pub(crate) fn accept(proxy: &Arc<Proxy>, message: Message) {
+/// A message arrived: takes its place in the order and answers when its turn comes. `shared`: other
+/// proxies got it too, so the answer says whose it is.
+pub(crate) fn accept(proxy: &Arc<Proxy>, message: Message, shared: bool) {
     let started = Instant::now();
     if proxy.pending.fetch_add(1, Ordering::AcqRel) >= PENDING {
         proxy.metrics.refused.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(refuse(Arc::clone(proxy), message));
+        tokio::spawn(refuse(Arc::clone(proxy), message, shared));
         return;
     }
     // The order is that of arrival, so places are taken here and not in the task.
@@ -29,16 +31,16 @@ pub(crate) fn accept(proxy: &Arc<Proxy>, message: Message) {
         Err(_) => Vec::new(),
     };
     let turn = proxy.lanes.enter(lanes);
-    tokio::spawn(answer(Arc::clone(proxy), message, turn, started));
+    tokio::spawn(answer(Arc::clone(proxy), message, turn, started, shared));
 }
 
-async fn refuse(proxy: Arc<Proxy>, message: Message) {
-    send(&proxy, message.reply, Outcome::error("too many requests: try again later")).await;
+async fn refuse(proxy: Arc<Proxy>, message: Message, shared: bool) {
+    send(&proxy, &message, Outcome::error("too many requests: try again later"), shared).await;
     proxy.finished();
 }
 
 /// Carries one request out and sends what came of it.
-async fn answer(proxy: Arc<Proxy>, message: Message, mut turn: Option<Turn>, started: Instant) {
+async fn answer(proxy: Arc<Proxy>, message: Message, mut turn: Option<Turn>, started: Instant, shared: bool) {
     proxy.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
     let limit = proxy.config.request_timeout;
     let outcome = match Request::parse(&message.payload) {
@@ -77,7 +79,7 @@ async fn answer(proxy: Arc<Proxy>, message: Message, mut turn: Option<Turn>, sta
     };
     // The next of the lane need not wait for the answer to be sent.
     drop(turn);
-    send(&proxy, message.reply, outcome).await;
+    send(&proxy, &message, outcome, shared).await;
     proxy.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
     proxy.finished();
 }
@@ -108,6 +110,9 @@ async fn carry_out(proxy: &Proxy, request: &Request<'_>) -> Result<Outcome, Outc
                 if outcome.ok {
                     bindings.add(&exchange);
                     bindings.fresh.clear();
+                }
+                if let Some(thing) = exchange.ended(&outcome) {
+                    proxy.dialogs.lock().end(&thing.kind, &thing.id, Instant::now());
                 }
                 return Ok(outcome);
             }
@@ -145,20 +150,6 @@ impl Drop for Bindings<'_> {
             for (kind, id) in &self.fresh {
                 dialogs.unbind(kind, id, self.dialog);
             }
-        }
-    }
-}
-
-/// Sends the answer, if anybody waits for one.
-async fn send(proxy: &Proxy, reply: Option<async_nats::Subject>, outcome: Outcome) {
-    let Some(subject) = reply else {
-        tracing::debug!(ok = outcome.ok, "a request without reply subject was carried out");
-        return;
-    };
-    for message in outcome.messages {
-        if let Err(error) = proxy.nats.publish(subject.clone(), message.into()).await {
-            tracing::warn!(%error, "answer not sent");
-            return;
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::link;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::proxy::Proxy;
-use crate::{http, subscriptions};
+use crate::{http, subscriptions, twins};
 
 /// Why a proxy ended by itself. That Asterisk or NATS are away never ends it.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +81,8 @@ pub async fn run_with(
         helpers.spawn(async move { outbox.send(nats, subjects, delivery).await });
     }
     helpers.spawn(announcer(Arc::clone(&proxy), connected));
-    let pump = tokio::spawn(link::pump(nats.clone(), queue));
+    helpers.spawn(twins::watch(Arc::clone(&proxy)));
+    let pump = tokio::spawn(link::pump(nats.clone(), Arc::clone(&proxy.metrics), queue));
     let serving = tokio::spawn(subscriptions::serve(Arc::clone(&proxy), stop.subscribe()));
     let keeping = link::keep(
         Arc::clone(&proxy),

@@ -24,8 +24,8 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, mut stop: watch::Receiver<bool>) {
     let mut always = Group::default();
     always.ping(&proxy).await;
     for class in PLAIN {
-        always.plain(&proxy, proxy.subjects.request(class, "", "")).await;
-        always.plain(&proxy, proxy.subjects.request(class, &app, "")).await;
+        always.plain(&proxy, proxy.subjects.request(class, "", ""), true).await;
+        always.plain(&proxy, proxy.subjects.request(class, &app, ""), true).await;
     }
     let mut state = proxy.state.subscribe();
     let mut of_node = Group::default();
@@ -40,7 +40,7 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, mut stop: watch::Receiver<bool>) {
             of_node.leave();
             if !now.node.is_empty() {
                 for class in PLAIN {
-                    of_node.plain(&proxy, proxy.subjects.request(class, &app, &now.node)).await;
+                    of_node.plain(&proxy, proxy.subjects.request(class, &app, &now.node), false).await;
                 }
             }
         }
@@ -125,10 +125,11 @@ impl Group {
         });
     }
 
-    async fn plain(&mut self, proxy: &Arc<Proxy>, subject: String) {
+    /// `shared`: other proxies hear the subject too.
+    async fn plain(&mut self, proxy: &Arc<Proxy>, subject: String, shared: bool) {
         let subscriber = proxy.nats.subscribe(subject.clone()).await;
         let proxy = Arc::clone(proxy);
-        self.follow(subject, subscriber, move |message| accept(&proxy, message));
+        self.follow(subject, subscriber, move |message| accept(&proxy, message, shared));
     }
 
     /// The queue groups of `create`, in one task, so that they are left with one write to the server:
@@ -147,7 +148,7 @@ impl Group {
                 tokio::select! {
                     biased;
                     message = all.next() => match message {
-                        Some(message) => accept(&proxy, message),
+                        Some(message) => accept(&proxy, message, false),
                         None => return,
                     },
                     _ = leave.wait_for(|leave| *leave) => break,
@@ -158,7 +159,7 @@ impl Group {
                 let _ = subscriber.drain().await;
             }
             while let Some(message) = all.next().await {
-                accept(&proxy, message);
+                accept(&proxy, message, false);
             }
         });
     }

@@ -6,6 +6,7 @@ use crate::json::{Writer, write_text};
 use crate::key::{KeyView, kinds};
 use crate::object::{Object, each};
 use crate::plan::{self, Fault, Plan, Refusal, Then};
+use crate::reply::{Outcome, file};
 use crate::request::Request;
 use crate::rest::{RestCall, RestReply};
 use crate::shape::Entity;
@@ -37,38 +38,15 @@ pub enum Step {
     Done(Outcome),
 }
 
-/// The end of an exchange.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Whether the request succeeded.
-    pub ok: bool,
-    /// The reply. More than one message only for the file of a stored recording.
-    pub messages: Vec<Vec<u8>>,
-}
-
-impl Outcome {
-    /// A reply that says what went wrong.
-    #[must_use]
-    pub fn error(text: &str) -> Self {
-        let mut w = Writer::new();
-        w.text("error", text);
-        Outcome { ok: false, messages: vec![w.finish()] }
-    }
-
-    fn success(message: Vec<u8>) -> Self {
-        Outcome { ok: true, messages: vec![message] }
-    }
-}
-
-/// Bytes of a stored recording in one message, before base64.
-const FILE_CHUNK: usize = 256 * 1024;
-
 /// A request on its way.
 pub struct Exchange<'a> {
     site: &'a Site,
     then: Then<'a>,
     fault: Fault<'a>,
     bindings: Vec<Binding<'a>>,
+    ends: Option<Binding<'a>>,
+    /// Asterisk does not know the thing.
+    gone: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -77,8 +55,8 @@ impl<'a> Exchange<'a> {
     #[must_use]
     pub fn start(request: &Request<'a>, site: &'a Site) -> (Self, Step) {
         match plan::plan(request, site) {
-            Ok(Plan { call, then, fault, bindings }) => {
-                let mut exchange = Exchange { site, then, fault, bindings };
+            Ok(Plan { call, then, fault, bindings, ends }) => {
+                let mut exchange = Exchange { site, then, fault, bindings, ends, gone: false };
                 let step = match call {
                     Some(call) => Step::Call(call),
                     None => {
@@ -88,8 +66,14 @@ impl<'a> Exchange<'a> {
                 (exchange, step)
             }
             Err(Refusal(text)) => {
-                let exchange =
-                    Exchange { site, then: Then::Empty, fault: Fault::Plain, bindings: Vec::new() };
+                let exchange = Exchange {
+                    site,
+                    then: Then::Empty,
+                    fault: Fault::Plain,
+                    bindings: Vec::new(),
+                    ends: None,
+                    gone: false,
+                };
                 (exchange, Step::Done(Outcome::error(&text)))
             }
         }
@@ -101,10 +85,18 @@ impl<'a> Exchange<'a> {
         &self.bindings
     }
 
+    /// The thing that is no more after this exchange, `outcome` being its end: the request ended it,
+    /// or Asterisk does not know it any more.
+    #[must_use]
+    pub fn ended(&self, outcome: &Outcome) -> Option<&Binding<'a>> {
+        self.ends.as_ref().filter(|_| outcome.ok || self.gone)
+    }
+
     /// Asterisk answered the last call.
     pub fn on_reply(&mut self, reply: &RestReply<'_>) -> Step {
         if !reply.is_success() {
-            return Step::Done(Outcome::error(&self.fault.text(&reply.to_string())));
+            self.gone = reply.status == 404;
+            return Step::Done(Outcome::refused(&self.fault.text(&reply.to_string()), reply));
         }
         self.finish(reply)
     }
@@ -118,7 +110,8 @@ impl<'a> Exchange<'a> {
     fn finish(&mut self, reply: &RestReply<'_>) -> Step {
         match std::mem::replace(&mut self.then, Then::Empty) {
             Then::Check(next) => match *next {
-                Ok(Plan { call, then, fault, bindings }) => {
+                Ok(Plan { call, then, fault, bindings, ends }) => {
+                    self.ends = ends;
                     self.then = then;
                     self.fault = fault;
                     self.bindings = bindings;
@@ -194,7 +187,7 @@ impl<'a> Exchange<'a> {
                 let body: &serde_json::value::RawValue = serde_json::from_slice(reply.body)?;
                 wrap(name, body.get().as_bytes())
             }
-            Then::File { name } => return Ok(file(&name, reply)),
+            Then::File { name } => return Ok(file(name, reply)),
         };
         Ok(Outcome::success(message))
     }
@@ -252,7 +245,7 @@ fn reply_with_capacity(bytes: usize) -> Writer {
 }
 
 /// `{"error":"","data":{NAME:VALUE}}`
-fn wrap(name: &str, value: &[u8]) -> Vec<u8> {
+pub(crate) fn wrap(name: &str, value: &[u8]) -> Vec<u8> {
     let mut w = reply_with_capacity(value.len() + name.len());
     w.nested("data", |out| {
         out.push(b'{');
@@ -262,22 +255,4 @@ fn wrap(name: &str, value: &[u8]) -> Vec<u8> {
         out.push(b'}');
     });
     w.finish()
-}
-
-/// The file of a stored recording in chunks: each tells its offset and the whole size, so that a
-/// client sees when something is missing and when it has everything.
-fn file(name: &str, reply: &RestReply<'_>) -> Outcome {
-    let total = reply.body.len();
-    let chunks = reply.body.chunks(FILE_CHUNK).map(Some);
-    let chunks: Vec<_> = if total == 0 { vec![None] } else { chunks.collect() };
-    let messages = chunks.iter().enumerate().map(|(n, chunk)| {
-        let mut part = Writer::with_capacity(chunk.map_or(0, <[u8]>::len) * 4 / 3 + 160);
-        part.text("name", name)
-            .text("content_type", reply.content_type)
-            .integer("offset", (n * FILE_CHUNK) as i64)
-            .integer("total", total as i64)
-            .text("content", &crate::base64::encode(chunk.unwrap_or_default()));
-        wrap("file", &part.finish())
-    });
-    Outcome { ok: true, messages: messages.collect() }
 }

@@ -126,6 +126,17 @@ impl OwnedRequest {
         Ok(self)
     }
 
+    /// Whether it has what its kind needs, and names nothing that leads elsewhere.
+    ///
+    /// # Errors
+    /// The words that a proxy would refuse with, unasked.
+    pub fn check(&self) -> Result<(), String> {
+        let body = self.to_json();
+        let request = Request::parse(&body).map_err(|e| e.to_string())?;
+        let site = crate::Site { app: self.key.app.clone(), node: self.key.node.clone() };
+        crate::plan::plan(&request, &site).map(drop).map_err(|crate::plan::Refusal(text)| text)
+    }
+
     /// The body of the message.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
@@ -180,6 +191,19 @@ mod tests {
             assert_eq!(twice.len(), 3, "{channels}");
             assert!(twice.contains(&answer[0]));
         }
+    }
+
+    #[test]
+    fn what_a_kind_needs_is_checked() {
+        let of = |kind, id: &str| OwnedRequest::new(kind, Key::new("", id));
+        let why = |request: OwnedRequest| request.check().unwrap_err();
+        assert_eq!(why(of(Kind::ChannelHangup, "c")), "channel_hangup is required");
+        assert_eq!(why(of(Kind::ChannelOriginate, "")), "OriginateRequest is mandatory");
+        assert_eq!(why(of(Kind::ChannelAnswer, "")), "channel key not supplied");
+        assert!(why(of(Kind::ChannelAnswer, "..")).contains("cannot be part of a path"));
+        let hangup = of(Kind::ChannelHangup, "c").with_option(&serde_json::json!({"reason": ""})).unwrap();
+        assert_eq!(hangup.check(), Ok(()));
+        assert_eq!(of(Kind::ChannelList, "").check(), Ok(()));
     }
 
     #[test]

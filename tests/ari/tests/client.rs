@@ -225,7 +225,7 @@ async fn proxies_suite(client: &Client, proxies: [TestProxy; 2], pair: &Pair, se
     next(&mut events, EventType::StasisStart).await;
     pair.kill("A");
     until("a question for the lost call is answered with the reason", 20 * SECOND, || async {
-        matches!(channel.data().await, Err(Error::Refused(text)) if text == "ARI connection is down")
+        matches!(channel.data().await, Err(Error::Refused(why)) if why.text == "ARI connection is down")
     })
     .await;
     let nobody = client.channel().originate(&client.here(), call.clone()).await.unwrap_err();

@@ -1,12 +1,13 @@
 //! Playbacks, recordings, sounds.
 
 use serde_json::{Value, json};
-use trunkline_ari::{FilePart, Key, Kind, OwnedRequest, Purpose, Response, base64, fresh, kinds, model};
+use trunkline_ari::{FilePart, Key, Kind, OwnedRequest, Purpose, base64, fresh, kinds, model};
 
 use super::{Staged, collection, commands, handle, subscribe};
 use crate::bus::Listing;
 use crate::client::{Client, Transport};
 use crate::error::Error;
+use crate::gather::Answer;
 use crate::options::{Play, Record};
 
 handle! {
@@ -123,7 +124,7 @@ impl StoredRecording {
             }
             Transport::Nats(bus) => {
                 let mut parts = bus.parts(&request).await?;
-                while let Some(part) = parts.next().await? {
+                while let Some(part) = parts.next(None).await? {
                     parts.extend();
                     if self.add(&mut file, part)? {
                         return Ok(file);
@@ -131,17 +132,15 @@ impl StoredRecording {
                 }
             }
         }
-        Err(Error::Incomplete(self.key.id.clone()))
+        Err(Error::Hole(self.key.id.clone()))
     }
 
     /// Adds a part; true when the file is whole.
-    fn add(&self, file: &mut StoredFile, response: Response) -> Result<bool, Error> {
-        if !response.error.is_empty() {
-            return Err(Error::Refused(response.error));
-        }
+    fn add(&self, file: &mut StoredFile, answer: Answer) -> Result<bool, Error> {
+        let response = answer.good()?;
         let part: FilePart = response.data("file")?.ok_or(Error::Nil("file"))?;
         let content = base64::decode(&part.content).filter(|_| part.offset == file.content.len() as u64);
-        file.content.extend(content.ok_or_else(|| Error::Incomplete(self.key.id.clone()))?);
+        file.content.extend(content.ok_or_else(|| Error::Hole(self.key.id.clone()))?);
         file.content_type = part.content_type;
         Ok(file.content.len() as u64 >= part.total)
     }

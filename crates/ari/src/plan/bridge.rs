@@ -25,7 +25,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::BridgeSubscribe => ask.subscribe(&BRIDGE),
         Kind::BridgeUnsubscribe => Ok(local(Then::Empty)),
-        Kind::BridgeDelete => Ok(bound(ask, ask.command(Method::Delete, &BRIDGE, &[])?)),
+        Kind::BridgeDelete => Ok(bound(ask, ask.ending(Method::Delete, &BRIDGE, &[])?)),
         Kind::BridgeAddChannel => {
             let option = ask.option()?;
             let mut body = Writer::new();

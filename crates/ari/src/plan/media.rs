@@ -19,15 +19,15 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
             body.text("operation", &ask.option()?.text("command")?);
             ask.command_with(Method::Post, &PLAYBACK, &["control"], body)
         }
-        Kind::PlaybackStop => ask.command(Method::Delete, &PLAYBACK, &[]),
+        Kind::PlaybackStop => ask.ending(Method::Delete, &PLAYBACK, &[]),
         Kind::PlaybackSubscribe => ask.subscribe(&PLAYBACK),
         Kind::RecordingLiveData | Kind::RecordingLiveGet => ask.read(&LIVE_RECORDING),
-        Kind::RecordingLiveStop => ask.command(Method::Post, &LIVE_RECORDING, &["stop"]),
+        Kind::RecordingLiveStop => ask.ending(Method::Post, &LIVE_RECORDING, &["stop"]),
         Kind::RecordingLivePause => ask.command(Method::Post, &LIVE_RECORDING, &["pause"]),
         Kind::RecordingLiveResume => ask.command(Method::Delete, &LIVE_RECORDING, &["pause"]),
         Kind::RecordingLiveMute => ask.command(Method::Post, &LIVE_RECORDING, &["mute"]),
         Kind::RecordingLiveUnmute => ask.command(Method::Delete, &LIVE_RECORDING, &["mute"]),
-        Kind::RecordingLiveScrap => ask.command(Method::Delete, &LIVE_RECORDING, &[]),
+        Kind::RecordingLiveScrap => ask.ending(Method::Delete, &LIVE_RECORDING, &[]),
         Kind::RecordingLiveSubscribe => ask.subscribe(&LIVE_RECORDING),
         Kind::RecordingStoredList => ask.list(&STORED_RECORDING),
         Kind::RecordingStoredDelete => ask.command(Method::Delete, &STORED_RECORDING, &[]),

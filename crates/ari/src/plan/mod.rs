@@ -54,6 +54,8 @@ pub(crate) struct Plan<'a> {
     pub fault: Fault<'a>,
     /// The things to bind to the request's dialog.
     pub bindings: Vec<Binding<'a>>,
+    /// The thing that is no more when this succeeds: its event may be for another application.
+    pub ends: Option<Binding<'a>>,
 }
 
 /// What to make of a successful answer.
@@ -172,7 +174,7 @@ impl<'a> Ask<'_, 'a> {
         let call = entity_call(Method::Get, entity, &key.id, &[])?;
         let then =
             if self.kind.name().ends_with("Data") { Then::Data(entity, key) } else { Then::Get(entity, key) };
-        Ok(Plan { call: Some(call), then, fault, bindings: Vec::new() })
+        Ok(Plan { call: Some(call), then, fault, bindings: Vec::new(), ends: None })
     }
 
     /// GET the collection and return its keys.
@@ -186,13 +188,25 @@ impl<'a> Ask<'_, 'a> {
         let next = next(&key);
         let call = entity_call(Method::Get, entity, &key.id, &[])?;
         let then = Then::Check(Box::new(next));
-        Ok(Plan { call: Some(call), then, fault: Fault::Data(entity, key.id), bindings: Vec::new() })
+        Ok(Plan {
+            call: Some(call),
+            then,
+            fault: Fault::Data(entity, key.id),
+            bindings: Vec::new(),
+            ends: None,
+        })
     }
 
     /// A call on the thing that only succeeds or fails.
     fn command(&self, method: Method, entity: &'static Entity, action: &[&str]) -> Planned<'a> {
         let key = self.named(entity)?;
         Ok(run(entity_call(method, entity, &key.id, action)?, Then::Empty))
+    }
+
+    /// As [`Self::command`], and the thing is no more.
+    fn ending(&self, method: Method, entity: &'static Entity, action: &[&str]) -> Planned<'a> {
+        let key = self.named(entity)?;
+        Ok(run(entity_call(method, entity, &key.id, action)?, Then::Empty).ends(entity.kind, key.id))
     }
 
     /// A call on the thing with a body.
@@ -233,11 +247,11 @@ fn missing_key(label: &str) -> Refusal {
 }
 
 fn run<'a>(call: RestCall, then: Then<'a>) -> Plan<'a> {
-    Plan { call: Some(call), then, fault: Fault::Plain, bindings: Vec::new() }
+    Plan { call: Some(call), then, fault: Fault::Plain, bindings: Vec::new(), ends: None }
 }
 
 fn local<'a>(then: Then<'a>) -> Plan<'a> {
-    Plan { call: None, then, fault: Fault::Plain, bindings: Vec::new() }
+    Plan { call: None, then, fault: Fault::Plain, bindings: Vec::new(), ends: None }
 }
 
 fn created<'a>(kind: &'static str, id: Cow<'a, str>) -> Then<'a> {
@@ -247,6 +261,11 @@ fn created<'a>(kind: &'static str, id: Cow<'a, str>) -> Then<'a> {
 impl<'a> Plan<'a> {
     fn bind(mut self, kind: &'static str, id: Cow<'a, str>) -> Self {
         self.bindings.push(Binding { kind: Cow::Borrowed(kind), id });
+        self
+    }
+
+    fn ends(mut self, kind: &'static str, id: Cow<'a, str>) -> Self {
+        self.ends = Some(Binding { kind: Cow::Borrowed(kind), id });
         self
     }
 
