@@ -9,6 +9,7 @@ mod fallback;
 mod first_start;
 mod forking;
 mod gruu;
+mod guard;
 mod guarded;
 mod handover;
 mod live;

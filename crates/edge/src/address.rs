@@ -1,15 +1,15 @@
 //! Our addresses: which are ours, and which of them the other side is shown.
 
+use std::io;
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use hashbrown::HashMap;
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use trunkline_sip::{Transport, Uri};
-use trunkline_transport::{Egress, Listener, Sources, choose_local};
+use trunkline_transport::{Egress, Interfaces, Listener, Sources, choose_local};
 
 /// What the listeners and the operator's settings say about our addresses.
 #[derive(Debug)]
@@ -17,18 +17,18 @@ pub(crate) struct Addresses {
     listeners: Vec<Listener>,
     external: Vec<IpAddr>,
     localnets: Vec<IpNet>,
-    /// Is an address one of this host's? Asked of the kernel once.
-    local: RwLock<HashMap<IpAddr, bool, foldhash::fast::RandomState>>,
+    /// The addresses of this host, as the kernel lists them.
+    interfaces: ArcSwap<Interfaces>,
     /// From which address of ours the kernel reaches another.
     toward: RwLock<Sources>,
     /// Under which addresses others see us, as they say themselves.
-    seen: RwLock<Vec<Seen>>,
-    /// Is there any of them? Most exchanges have none, and ask for every message.
-    any_seen: AtomicBool,
+    seen: ArcSwap<Vec<Seen>>,
+    /// One at a time changes that.
+    learning: Mutex<()>,
 }
 
 /// What one host sees of us through a NAT (RFC 3581).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     transport: Transport,
     by: IpAddr,
@@ -39,24 +39,41 @@ struct Seen {
 /// Addresses one host has seen us under that are remembered, at most.
 const SEEN_BEFORE: usize = 8;
 
-/// Answers of the kernel that are remembered, at most.
-const REMEMBERED: usize = 65_536;
-
 impl Addresses {
     pub(crate) fn new(
         listeners: Vec<Listener>,
         external: Vec<IpAddr>,
         localnets: Vec<IpNet>,
     ) -> Arc<Addresses> {
-        Arc::new(Addresses {
+        let addresses = Addresses {
             listeners,
             external,
             localnets,
-            local: RwLock::default(),
+            interfaces: ArcSwap::default(),
             toward: RwLock::default(),
-            seen: RwLock::default(),
-            any_seen: AtomicBool::new(false),
-        })
+            seen: ArcSwap::default(),
+            learning: Mutex::default(),
+        };
+        if let Err(error) = addresses.read_interfaces() {
+            tracing::warn!(%error, "the kernel does not list this host's addresses: it is asked again");
+        }
+        Arc::new(addresses)
+    }
+
+    /// Asks the kernel anew which addresses are this host's. What was known holds where it does not answer.
+    pub(crate) fn read_interfaces(&self) -> io::Result<()> {
+        let now = Interfaces::read()?;
+        if now != **self.interfaces.load() {
+            self.interfaces.store(Arc::new(now));
+            // Other addresses, other ways.
+            *self.toward.write() = Sources::default();
+        }
+        Ok(())
+    }
+
+    /// What the kernel last said of this host's addresses.
+    pub(crate) fn interfaces(&self) -> arc_swap::Guard<Arc<Interfaces>> {
+        self.interfaces.load()
     }
 
     /// Do we listen on this transport?
@@ -64,14 +81,23 @@ impl Addresses {
         self.listeners.iter().any(|l| l.transport == transport)
     }
 
+    /// Do we listen at this port of some address? Without one: yes.
+    pub(crate) fn has_port(&self, port: Option<u16>) -> bool {
+        port.is_none_or(|port| self.listeners.iter().any(|l| l.address.port() == port))
+    }
+
     /// Is the host (and the port, where one stands) of this URI ours?
     pub(crate) fn is_own(&self, uri: &Uri<'_>) -> bool {
-        let Some(ip) = uri.ip() else { return false };
-        let port_fits = |l: &Listener| uri.port.is_none_or(|p| p == l.address.port());
+        uri.ip().is_some_and(|ip| self.is_listener(ip, uri.port))
+    }
+
+    /// Does what is sent to this address (and port, where one is given) come back to us?
+    pub(crate) fn is_listener(&self, ip: IpAddr, port: Option<u16>) -> bool {
+        let port_fits = |l: &Listener| port.is_none_or(|p| p == l.address.port());
         if self.external.contains(&ip) || self.localnets.iter().any(|n| n.addr() == ip) {
-            return self.listeners.iter().any(port_fits);
+            return self.has_port(port);
         }
-        if self.any_seen.load(Ordering::Relaxed) && self.is_seen(ip, uri.port) {
+        if self.is_seen(ip, port) {
             return true;
         }
         self.listeners.iter().any(|l| {
@@ -83,18 +109,9 @@ impl Addresses {
         })
     }
 
-    fn is_local(&self, ip: IpAddr) -> bool {
-        if let Some(&known) = self.local.read().get(&ip) {
-            return known;
-        }
-        // Only an address of this host can be bound.
-        let local = UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok();
-        let mut cache = self.local.write();
-        if cache.len() >= REMEMBERED {
-            cache.clear();
-        }
-        cache.insert(ip, local);
-        local
+    /// Is it an address of this host?
+    pub(crate) fn is_local(&self, ip: IpAddr) -> bool {
+        self.interfaces.load().has(ip)
     }
 
     fn toward(&self, remote: IpAddr) -> IpAddr {
@@ -105,14 +122,14 @@ impl Addresses {
     }
 
     fn is_seen(&self, ip: IpAddr, port: Option<u16>) -> bool {
-        let seen = self.seen.read();
+        let seen = self.seen.load();
         seen.iter().flat_map(|s| &s.under).any(|a| a.ip() == ip && port.is_none_or(|p| p == a.port()))
     }
 
     /// Under which address a host sees us, where that is not the one we are bound to. Others behind the same NAT are told
     /// what it shows for us on UDP: a carrier calls from more addresses than the one we register at.
     fn seen_by(&self, transport: Transport, by: IpAddr, bound: SocketAddr) -> Option<SocketAddr> {
-        let seen = self.seen.read();
+        let seen = self.seen.load();
         let of_transport = || seen.iter().filter(|s| s.transport == transport);
         let same = || of_transport().find(|s| s.by == by);
         let through_nat = transport == Transport::Udp && is_private(bound.ip()) && !is_private(by);
@@ -132,7 +149,8 @@ impl Addresses {
         // With a public address of our own it is their NAT that they see; a private one leads nobody out there back.
         let outside = !is_private(by);
         let theirs = !is_private(self.told(egress).ip()) || outside && is_private(under.ip());
-        let mut all = self.seen.write();
+        let _one_at_a_time = self.learning.lock();
+        let mut all = Vec::clone(&self.seen.load());
         all.iter_mut()
             .filter(|s| (s.transport, s.by) == (transport, by))
             .for_each(|s| s.under.retain(|a| *a != under));
@@ -150,7 +168,7 @@ impl Addresses {
             }
             None => all.push(Seen { transport, by, under: vec![under] }),
         }
-        self.any_seen.store(!all.is_empty(), Ordering::Relaxed);
+        self.seen.store(Arc::new(all));
     }
 
     /// Do we listen at this very address?
@@ -167,9 +185,6 @@ impl Addresses {
     /// own network, else the external one, else the one the kernel sends from.
     pub(crate) fn advertised(&self, egress: &Egress) -> SocketAddr {
         let told = self.told(egress);
-        if !self.any_seen.load(Ordering::Relaxed) {
-            return told;
-        }
         self.seen_by(egress.transport, egress.remote.ip(), told).unwrap_or(told)
     }
 

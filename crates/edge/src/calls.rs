@@ -15,8 +15,6 @@ use crate::trust::marks::PartyRef;
 pub(crate) struct Parties {
     pub(crate) caller: PartyRef,
     pub(crate) callee: PartyRef,
-    /// Is the callee a phone, who says itself where it is?
-    pub(crate) agent_called: bool,
     /// Where the callee's calls go when it does not take them.
     pub(crate) fallback: Fallback,
     /// How long it rings before that, in seconds.

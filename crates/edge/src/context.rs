@@ -14,6 +14,7 @@ use trunkline_transport::Egress;
 use crate::divert::Divertible;
 use crate::media::Leg;
 use crate::resolver::Spare;
+use crate::trust::Word;
 
 /// The server side.
 #[derive(Clone, Copy, Debug)]
@@ -175,6 +176,8 @@ pub(crate) struct TargetInfo {
     pub(crate) phone: u64,
     /// The contact a call of it counts for.
     pub(crate) binding: u64,
+    /// By whose word it is one; `None`: the operator's.
+    pub(crate) word: Option<Word>,
 }
 
 /// One branch: a request we sent, and what is known of its fate.

@@ -67,7 +67,6 @@ impl Edge {
         parties.diverted = diverted;
         parties.callee = party_ref(&callee);
         if let Party::Agent(agent, _) = callee {
-            parties.agent_called = true;
             parties.no_answer = agent.no_answer_seconds;
             parties.fallback =
                 Fallback { busy: agent.fallback_busy.clone(), no_answer: agent.fallback_no_answer.clone() };
@@ -217,6 +216,7 @@ impl Edge {
             next_hop: None,
             path: b.path,
             id: b.id.0,
+            named_from: Some(b.flow.remote),
         }
     }
 }

@@ -12,12 +12,12 @@ use crate::edge::Edge;
 use crate::forward;
 use crate::forwarding::Outgoing;
 use crate::gruu::{Named, is_of};
-use crate::guarded::{SIPS_NOT_ALLOWED, is_sips};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::refusal;
 use crate::resolver::{Question, Resolved, Spare};
 use crate::routes::{Dialog, Routes};
+use crate::trust::{Judged, SIPS_NOT_ALLOWED, Word, is_sips};
 use crate::ways::reach;
 use trunkline_sip::Message;
 use trunkline_transaction::timers::T1_64;
@@ -35,9 +35,22 @@ enum Next<'a> {
 }
 
 impl<'a> Outgoing<'a> {
-    fn to(mut self, egress: Egress, spare: Spare) -> Next<'a> {
-        self.egress = egress;
-        Next::To(self, spare)
+    /// Down this way, where the guard lets it go by this word.
+    fn by(mut self, edge: &Edge, word: &Word, way: Resolved) -> Next<'a> {
+        let judged = match way {
+            Resolved::To(egress, spare) => edge.guarded(Some(word), egress, spare),
+            Resolved::Nowhere => Judged::Nowhere,
+            Resolved::Later(question) => Judged::Later(question),
+        };
+        match judged {
+            Judged::To(egress, spare) => {
+                self.egress = egress;
+                Next::To(self, spare)
+            }
+            // A dialog has its other end elsewhere.
+            Judged::Inside | Judged::Nowhere => Next::Nowhere,
+            Judged::Later(question) => Next::Later(question),
+        }
     }
 }
 
@@ -117,7 +130,8 @@ impl Edge {
                 context.media = leg;
             }
             let patience = self.shared.config.failover.as_millis() as u32;
-            let info = TargetInfo { patience, spare, ..TargetInfo::default() };
+            let word = Some(self.word_of(&way, &target));
+            let info = TargetInfo { patience, spare, word, ..TargetInfo::default() };
             self.start(io, inbound, slot, &outgoing, None, info);
             self.after_start(io, slot);
         }
@@ -148,9 +162,11 @@ impl Edge {
             cseq_added: if dialog.from == Side::Caller { dialog.mark.cseq_added } else { 0 },
         };
         let mut target = m.uri_text();
+        let mut word = self.word_of(way, uri);
         if let Some(last) = routes.last {
             let last = Address::parse(last, "Route").map_or(last, |a| a.uri);
             (out.uri, target) = (last, last);
+            word = Uri::parse(last).map_or(word, |uri| self.word_of(way, &uri));
             out.drop_routes = u16::MAX;
         }
         if let Some(next) = routes.next.filter(|_| routes.last.is_none()) {
@@ -170,21 +186,19 @@ impl Edge {
             let alive = flow.filter(|f| !f.transport.is_reliable() || io.is_connected(f.connection));
             // A GRUU of ours is translated, and finds the phone on whatever flow it has now (RFC 5627 §5.1).
             if routes.last.is_none()
-                && let Some(way) = self.phone_named(io, uri, old_uri)
+                && let Some((found, phone)) = self.phone_named(io, uri, old_uri)
             {
                 out.uri = old_uri;
-                return match (alive, way) {
-                    (Some(flow), _) => out.to(egress_of(&flow), Spare::default()),
-                    (None, Resolved::To(egress, spare)) => out.to(egress, spare),
-                    (None, Resolved::Nowhere) => Next::Nowhere,
-                    (None, Resolved::Later(question)) => Next::Later(question),
+                return match alive {
+                    Some(flow) => out.by(self, &word, Resolved::To(egress_of(&flow), Spare::default())),
+                    None => out.by(self, &phone, found),
                 };
             }
             if let Some(flow) = alive {
                 if is_sips(target) && !flow.transport.is_secure() {
                     return Next::Insecure;
                 }
-                return out.to(egress_of(&flow), Spare::default());
+                return out.by(self, &word, Resolved::To(egress_of(&flow), Spare::default()));
             }
             if flow.is_some_and(|f| !f.listens) || self.is_our_gruu(uri) {
                 return Next::Nowhere;
@@ -198,12 +212,10 @@ impl Edge {
             Resolved::To(egress, _) if is_sips(m.uri_text()) && !egress.transport.is_secure() => {
                 Next::Insecure
             }
-            Resolved::To(egress, spare) => {
+            way => {
                 out.may_grow = Uri::parse(target).is_ok_and(|u| u.param("transport").is_none());
-                out.to(egress, spare)
+                out.by(self, &word, way)
             }
-            Resolved::Nowhere => Next::Nowhere,
-            Resolved::Later(question) => Next::Later(question),
         }
     }
 
@@ -226,9 +238,14 @@ impl Edge {
         self.shared.resolver.ask(question, *inbound.flow, inbound.message.bytes, self.shard);
     }
 
-    /// The phone a GRUU of ours names: how it is reached now, with its Contact in `contact`. `None`: the URI is no
-    /// GRUU of ours, or the phone is not registered.
-    fn phone_named(&self, io: &Io<EdgeMail>, uri: &Uri<'_>, contact: &mut Vec<u8>) -> Option<Resolved> {
+    /// The phone a GRUU of ours names: how it is reached now and by whose word, with its Contact in `contact`. `None`: the
+    /// URI is no GRUU of ours, or the phone is not registered.
+    fn phone_named(
+        &self,
+        io: &Io<EdgeMail>,
+        uri: &Uri<'_>,
+        contact: &mut Vec<u8>,
+    ) -> Option<(Resolved, Word)> {
         let shared = &self.shared;
         let named = Named::read(uri, &shared.secret)?;
         let tables = shared.tables.load();
@@ -248,10 +265,11 @@ impl Edge {
             let Some(way) = reach(io, &b) else { return };
             contact.clear();
             contact.extend_from_slice(b.uri);
-            found = Some(match way.flow {
+            let way = match way.flow {
                 Some(flow) => Resolved::To(Egress::back(&flow), Spare::default()),
                 None => self.way_by_uri(b.path, b.uri),
-            });
+            };
+            found = Some((way, Word { seen_at: Some(b.flow.remote), ..Word::default() }));
         });
         found
     }

@@ -76,7 +76,8 @@ impl Edge {
         let Some(to) = divertible.fallback.target(code) else { return false };
         let key = context.key;
         let diversion = Diversion { from: &divertible.aor, to, cause: code };
-        let forwarded = read_again(&divertible.flow, &divertible.request, |inbound| {
+        let shared = self.shared.clone();
+        let forwarded = read_again(&shared.guard, &divertible.flow, &divertible.request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };
             let mut plan = Plan::default();
             let decided = self.decide(io, inbound, &uri, Some(diversion), &mut plan);

@@ -59,7 +59,7 @@ impl Edge {
         let mut info = branch.target.clone();
         // Another host of the carrier may have a challenge of its own.
         info.authenticated = false;
-        let Some(egress) = info.spare.next(&self.shared.resolver) else { return false };
+        let Some(egress) = self.next_spare(info.word.as_ref(), &mut info.spare) else { return false };
         // A large request went over TCP, and does so again (RFC 3261 §18.1.1).
         let (old, grown) = match branch.fallback {
             Some(first) => (first, egress.transport == Transport::Udp),

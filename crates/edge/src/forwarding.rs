@@ -15,11 +15,11 @@ use crate::context::{Branch, Cancel, Client, Context, Later, Limit, Server, Targ
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::{self, Edits};
-use crate::guarded::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::{Offered, refusal};
-use crate::resolver::{Resolved, Spare};
+use crate::resolver::Spare;
+use crate::trust::{Judged, SIPS_NOT_ALLOWED, Spent, keep_secure};
 
 /// Targets of one request, at most; more contacts are not rung.
 const MOST_TARGETS: usize = 32;
@@ -76,12 +76,12 @@ impl Edge {
         let targets = targets.get(..MOST_TARGETS.min(targets.len())).unwrap_or_default();
         let mut ways: ArrayVec<Option<(Egress, Spare)>, MOST_TARGETS> = ArrayVec::new();
         for target in targets {
-            match self.way_to(plan, target) {
-                Resolved::To(egress, spare) => ways.push(Some((egress, spare))),
-                Resolved::Nowhere => ways.push(None),
+            match self.guarded_way(plan, target) {
+                Judged::To(egress, spare) => ways.push(Some((egress, spare))),
+                Judged::Nowhere | Judged::Inside => ways.push(None),
                 // The request is looked at again when the name is known; its repetitions are too, and find the
                 // transaction of the first.
-                Resolved::Later(question) => {
+                Judged::Later(question) => {
                     if running.is_some() {
                         self.shared.resolver.look_up(question);
                         return false;
@@ -104,8 +104,7 @@ impl Edge {
             return false;
         }
         // Before the media is offered, which a refusal would leave behind.
-        let first_group = targets.iter().filter(|t| !t.alternate && t.group == first.group).count();
-        let breadth = match self.breadth(inbound, first_group as u32) {
+        let breadth = match self.breadth(inbound, widest_group(targets)) {
             Ok(breadth) => breadth,
             Err(()) => {
                 if running.is_none() {
@@ -215,6 +214,7 @@ impl Edge {
                 spare: spare.unwrap_or_default(),
                 phone: target.phone,
                 binding: target.binding_id,
+                word: self.word_for(target),
             };
             if !target.alternate && target.group == first.group {
                 match egress {
@@ -556,7 +556,9 @@ impl Edge {
     /// Breadth for each branch (RFC 5393 §5.3.3.1); `None` when nothing needs to be said, `Err` when there is
     /// not enough.
     fn breadth(&self, inbound: &Inbound<'_>, branches: u32) -> Result<Option<u32>, ()> {
-        let given = inbound.message.header(HeaderName::MaxBreadth).map(|v| seconds(v).unwrap_or(BREADTH));
+        let given = inbound.message.header(HeaderName::MaxBreadth);
+        // Nobody is given more than who says nothing.
+        let given = given.map(|v| seconds(v).map_or(BREADTH, |given| given.min(BREADTH)));
         match given {
             None if branches <= 1 => Ok(None),
             _ => {
@@ -565,6 +567,13 @@ impl Edge {
             }
         }
     }
+}
+
+/// How many targets are tried at once, at most: later groups have no more than their share either.
+fn widest_group(targets: &[Target]) -> u32 {
+    let tried = || targets.iter().filter(|t| !t.alternate);
+    let size = |of: &Target| tried().filter(|t| t.group == of.group).count() as u32;
+    tried().map(size).max().unwrap_or(0)
 }
 
 /// May a large request to this URI go over TCP? Not when the URI insists on a transport.

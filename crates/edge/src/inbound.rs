@@ -8,6 +8,7 @@ use trunkline_transport::{Egress, Io, Sent};
 
 use crate::address::put_ip;
 use crate::mail::EdgeMail;
+use crate::trust::Guard;
 
 /// A request, how it came, and how to answer it.
 #[derive(Clone, Copy)]
@@ -23,14 +24,19 @@ pub(crate) struct Inbound<'a> {
 }
 
 /// Works on a kept request as on one that has just come in; `None` when it cannot be read.
-pub(crate) fn read_again<R>(flow: &Flow, bytes: &[u8], work: impl FnOnce(&Inbound<'_>) -> R) -> Option<R> {
+pub(crate) fn read_again<R>(
+    guard: &Guard,
+    flow: &Flow,
+    bytes: &[u8],
+    work: impl FnOnce(&Inbound<'_>) -> R,
+) -> Option<R> {
     let mut index = Index::default();
     index.parse(bytes, &Limits::default()).ok()?;
     let message = Message::new(bytes, &index);
     let (method, via) = (message.method()?, message.top_via().ok()?);
     let mut text = Vec::new();
     let fill = complete_via(&message, &via, flow, &mut text).map(|replace| ViaFill { replace, text: &text });
-    Some(work(&Inbound { message, method, flow, via, fill, back: way_back(&via, flow) }))
+    Some(work(&Inbound { message, method, flow, via, fill, back: way_back(guard, &via, flow) }))
 }
 
 /// Does the sender see itself under another address than we see it?
@@ -39,18 +45,22 @@ pub(crate) fn sender_is_translated(via: &Via<'_>, flow: &Flow) -> bool {
 }
 
 /// Where responses go: over the connection the request came by, else RFC 3261 §18.2.2 with RFC 3581 §4. A
-/// client behind a NAT that did not ask for `rport` is answered as if it had: nothing else reaches it.
-pub(crate) fn way_back(via: &Via<'_>, flow: &Flow) -> Egress {
+/// client behind a NAT that did not ask for `rport` is answered as if it had: nothing else reaches it. So is one that names
+/// a port where nothing is sent.
+pub(crate) fn way_back(guard: &Guard, via: &Via<'_>, flow: &Flow) -> Egress {
     let mut back = Egress::back(flow);
     if !flow.transport.is_reliable() && via.rport.is_none() && !sender_is_translated(via, flow) {
         back.remote.set_port(via.port.unwrap_or(flow.transport.default_port()));
+        if back.remote != flow.remote && guard.may_be_sent_to(&back).is_err() {
+            back.remote = flow.remote;
+        }
     }
     back
 }
 
 /// Sends a response the way its request came. Where that connection has ended in the meantime, a new one is made to the
 /// port that the sender says it listens on (RFC 3261 §18.2.2).
-pub(crate) fn send_back(io: &mut Io<EdgeMail>, back: &Egress, response: &[u8]) {
+pub(crate) fn send_back(io: &mut Io<EdgeMail>, guard: &Guard, back: &Egress, response: &[u8]) {
     let listens = matches!(back.transport, Transport::Tcp | Transport::Tls);
     if io.send(back, response) != Sent::NoWay || !listens || back.connection == ConnectionId::NONE {
         return;
@@ -59,8 +69,10 @@ pub(crate) fn send_back(io: &mut Io<EdgeMail>, back: &Egress, response: &[u8]) {
     if index.parse(response, &Limits::default()).is_ok()
         && let Ok(via) = Message::new(response, &index).top_via()
     {
-        let to = SocketAddr::new(back.remote.ip(), via.sent_by_port());
-        io.send(&Egress::to(back.transport, to), response);
+        let to = Egress::to(back.transport, SocketAddr::new(back.remote.ip(), via.sent_by_port()));
+        if guard.may_be_sent_to(&to).is_ok() {
+            io.send(&to, response);
+        }
     }
 }
 

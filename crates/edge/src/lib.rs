@@ -20,7 +20,6 @@ mod failover;
 mod forward;
 mod forwarding;
 mod gruu;
-mod guarded;
 mod handover;
 mod inbound;
 mod mail;

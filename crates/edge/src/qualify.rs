@@ -1,10 +1,12 @@
 //! Are the trunks and peers there? OPTIONS to every destination, as other exchanges do.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use trunkline_model::{Peer, Ref, Tables};
+use trunkline_proxy::PartyKind;
 use trunkline_sip::{Flow, Message};
 use trunkline_transport::{Egress, Io, Mail, Sent};
 
@@ -15,6 +17,7 @@ use crate::own::Errand;
 use crate::peers::Place;
 use crate::resolver::{Resolved, Spare};
 use crate::shared::Shared;
+use crate::trust::Word;
 use crate::ways::reach;
 
 /// Who asks: one shard for all.
@@ -65,6 +68,7 @@ struct Instance {
     flow: Option<Flow>,
     path: Vec<u8>,
     uri: Vec<u8>,
+    seen_at: SocketAddr,
 }
 
 impl Edge {
@@ -82,7 +86,7 @@ impl Edge {
             for (place, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
                 let to = Subject::Trunk(trunk.reference.clone(), place as u8);
                 let way = || shared.resolver.resolve(uri.host.as_bytes(), uri.port, uri.transport);
-                self.question(io, &before, to, way);
+                self.question(io, &before, to, None, way);
             }
         }
         for peer in tables.peers().filter(|p| p.enabled) {
@@ -104,7 +108,7 @@ impl Edge {
         if let Some(address) = &peer.contact_addr {
             shared.peers.begin(&peer.reference, Place::Address, || address.clone());
             let to = Subject::Peer(peer.reference.clone(), Place::Address);
-            self.question(io, before, to, || {
+            self.question(io, before, to, None, || {
                 shared.resolver.resolve_uri(format!("sip:{address}").as_bytes())
             });
         }
@@ -119,7 +123,8 @@ impl Edge {
             shared.location.visit(aor.as_bytes(), io.unix_ms(), |b| {
                 if let Some(way) = reach(io, &b).filter(|_| instances.len() < MOST_INSTANCES) {
                     let (path, uri) = (b.path.to_vec(), b.uri.to_vec());
-                    instances.push(Instance { binding: b.id.0, flow: way.flow, path, uri });
+                    let seen_at = b.flow.remote;
+                    instances.push(Instance { binding: b.id.0, flow: way.flow, path, uri, seen_at });
                 }
             });
         }
@@ -131,7 +136,9 @@ impl Edge {
                 Some(flow) => Resolved::To(Egress::back(flow), Spare::default()),
                 None => self.way_by_uri(&instance.path, uri),
             };
-            self.question(io, before, Subject::Peer(peer.reference.clone(), place), || way);
+            let party = shared.secret.party(peer.reference.as_str().as_bytes());
+            let word = Word { kind: PartyKind::Peer, party, seen_at: Some(instance.seen_at) };
+            self.question(io, before, Subject::Peer(peer.reference.clone(), place), Some(word), || way);
         }
     }
 
@@ -141,6 +148,7 @@ impl Edge {
         io: &mut Io<EdgeMail>,
         before: &HashMap<Subject, Asked>,
         to: Subject,
+        word: Option<Word>,
         way: impl FnOnce() -> Resolved,
     ) {
         let shared = self.shared.clone();
@@ -160,11 +168,11 @@ impl Edge {
         let mut at = None;
         // A name that is not known yet is looked up by this very question; the next round sends.
         let sent = match way() {
-            Resolved::To(egress, spare) => {
+            Resolved::To(egress, spare) if shared.guard.check(word.as_ref(), &egress).is_ok() => {
                 at = Some((egress, spare));
                 self.ask(io, egress, serial)
             }
-            Resolved::Nowhere => Sent::NoWay,
+            Resolved::To(..) | Resolved::Nowhere => Sent::NoWay,
             Resolved::Later(question) => {
                 shared.resolver.look_up(question);
                 self.qualify.asked.insert(to, Asked { serial, unanswered, at });

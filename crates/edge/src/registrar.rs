@@ -144,9 +144,10 @@ impl Edge {
         }
         register.behind_nat = path.is_empty() && (extensions.outbound || self.is_behind_nat(inbound));
         let lasting = changes.iter().filter(|c| c.expires > 0).map(|c| c.uri);
-        let by_uri = self.scratch.parties.agent_called && !register.behind_nat;
-        if by_uri && self.names_a_trunk(inbound, lasting, &path) {
-            self.refuse(io, inbound, 403, Some("Contact Leads to a Trunk"));
+        // One that is reached by its flow alone may say what it likes.
+        let judged = if register.behind_nat { Ok(()) } else { self.leads_astray(inbound, lasting, &path) };
+        if let Err(forbidden) = judged {
+            self.refuse(io, inbound, 403, Some(forbidden.reason()));
             self.scratch.text = path;
             return;
         }

@@ -35,7 +35,8 @@ impl Edge {
         let mut text = std::mem::take(&mut self.scratch.via);
         let replace = complete_via(&message, &via, flow, &mut text);
         let fill = replace.map(|replace| ViaFill { replace, text: &text });
-        let inbound = Inbound { message, method, flow, via, fill, back: way_back(&via, flow) };
+        let inbound =
+            Inbound { message, method, flow, via, fill, back: way_back(&self.shared.guard, &via, flow) };
         self.dispatch(io, &inbound);
         self.scratch.via = text;
     }
@@ -114,12 +115,13 @@ impl Edge {
         self.shared.addresses.is_own(uri) || self.shared.tables.load().domain_by_uri(uri.host).is_some()
     }
 
-    /// A loop is a Via of ours that carries the MAC this very request would get (RFC 5393 §4.2).
+    /// A loop is a Via of ours that carries the MAC this very request would get (RFC 5393 §4.2). The topmost is one where
+    /// something sends back to us what we sent.
     fn is_loop(&self, inbound: &Inbound<'_>) -> bool {
         let m = &inbound.message;
         let (mut mac, mut stateless) = (None, None);
         let secret = &self.shared.secret;
-        m.list(HeaderName::Via).skip(1).flatten().filter_map(|element| Via::parse(element).ok()).any(|via| {
+        m.list(HeaderName::Via).flatten().filter_map(|element| Via::parse(element).ok()).any(|via| {
             if let Some(seen) = Branch::decode(via.branch) {
                 return seen.loop_mac == *mac.get_or_insert_with(|| secret.loop_mac(m));
             }
@@ -261,7 +263,7 @@ impl Edge {
                     flow,
                     via,
                     fill: None,
-                    back: way_back(&via, flow),
+                    back: way_back(&self.shared.guard, &via, flow),
                 };
                 self.refuse_error(io, &inbound, error);
             }

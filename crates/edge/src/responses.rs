@@ -164,7 +164,7 @@ impl Edge {
             return;
         }
         let mut out = std::mem::take(&mut self.scratch.out);
-        let from = context.branches.get(fork).map(|b| b.egress.remote.ip());
+        let from = context.branches.get(fork).map(|b| b.egress.remote);
         let (begins, unix_ms) = (context.dialog.is_some(), io.unix_ms());
         forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out, |splices| {
             if begins {
@@ -172,7 +172,7 @@ impl Edge {
             }
         });
         cseq::lower(&mut out, m.cseq(), context.branches.get(fork).map_or(0, |b| b.cseq_added));
-        send_back(io, &context.back, &out);
+        send_back(io, &self.shared.guard, &context.back, &out);
         self.pool.replace(&mut context.reply, &out);
         self.scratch.out = out;
     }
@@ -247,7 +247,7 @@ impl Edge {
         let now = io.now();
         let mut out = std::mem::take(&mut self.scratch.out);
         if let Some(context) = self.contexts.get_mut(slot) {
-            let from = context.branches.get(fork).map(|b| b.egress.remote.ip());
+            let from = context.branches.get(fork).map(|b| b.egress.remote);
             let (begins, unix_ms) = (context.dialog.is_some(), io.unix_ms());
             forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out, |splices| {
                 if begins {
@@ -258,7 +258,7 @@ impl Edge {
             });
             let added = context.branches.get(fork).map_or(0, |b| b.cseq_added);
             cseq::lower(&mut out, m.cseq(), added);
-            send_back(io, &context.back, &out);
+            send_back(io, &self.shared.guard, &context.back, &out);
             if context.server.is_proceeding() {
                 context.server.on_respond(Class::Success, now);
                 if context.server.keeps_response() {
@@ -385,7 +385,7 @@ impl Edge {
             add_challenges(context, &mut out);
         }
         context.server.on_respond(Class::Failure, now);
-        send_back(io, &context.back, &out);
+        send_back(io, &self.shared.guard, &context.back, &out);
         self.pool.replace(&mut context.reply, &out);
         let call = context.call;
         self.scratch.out = out;
@@ -427,7 +427,7 @@ impl Edge {
             }
             response::finish(&mut out);
             context.server.on_respond(Class::of(code), now);
-            send_back(io, &context.back, &out);
+            send_back(io, &self.shared.guard, &context.back, &out);
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, io.unix_ms());
             }
@@ -460,11 +460,12 @@ impl Edge {
             return self.counters.stray_responses.add();
         }
         let mut out = std::mem::take(&mut self.scratch.out);
-        let (from, unix_ms) = (Some(flow.remote.ip()), io.unix_ms());
+        let (from, unix_ms) = (Some(flow.remote), io.unix_ms());
         forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
             self.shared.mark_stateless(m, from, unix_ms, splices);
         });
-        if let Sent::NoWay = io.send(&Egress::to(transport, (ip, port).into()), &out) {
+        let to = Egress::to(transport, (ip, port).into());
+        if self.shared.guard.may_be_sent_to(&to).is_err() || io.send(&to, &out) == Sent::NoWay {
             self.counters.stray_responses.add();
         }
         self.scratch.out = out;

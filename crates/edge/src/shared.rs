@@ -24,6 +24,7 @@ use crate::media::Relayed;
 use crate::peers::{PeerState, Peers, unix_seconds};
 use crate::registry::{Registered, TrunkRegistration};
 use crate::resolver::{Resolver, Settings};
+use crate::trust::{Guard, LastLook};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
 pub struct Shared {
@@ -46,6 +47,9 @@ pub struct Shared {
     pub(crate) keys: KeyMaker,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) resolver: Arc<Resolver>,
+    /// Looks at every address before something is sent to it.
+    pub(crate) guard: Guard,
+    pub(crate) found: LastLook,
     /// The calls whose media is relayed, if there is a relay.
     pub(crate) media: Option<Arc<Relayed>>,
     /// Requests that wait for their answer, per shard; kept while draining.
@@ -91,7 +95,9 @@ impl Shared {
         }
         let (a, b) = random.split_at(8);
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
-        Arc::new(Shared {
+        let shared = Shared {
+            guard: Guard::new(addresses.clone()),
+            found: LastLook::default(),
             media: config.rtpengine.map(|_| Arc::default()),
             dialogs: Dialogs::new(started, config.dialog_seconds),
             tables,
@@ -113,12 +119,15 @@ impl Shared {
             peers: Peers::default(),
             registered: Registered::default(),
             config,
-        })
+        };
+        shared.renew_guard();
+        Arc::new(shared)
     }
 
     /// Starts the threads beside the shards.
-    pub fn start(&self, mailboxes: Mailboxes<EdgeMail>) -> Result<(), MediaError> {
+    pub fn start(self: &Arc<Self>, mailboxes: Mailboxes<EdgeMail>) -> Result<(), MediaError> {
         self.resolver.start(mailboxes.clone());
+        self.keep_guard();
         match (&self.media, self.config.rtpengine) {
             (Some(media), Some(rtpengine)) => media.start(rtpengine, mailboxes),
             _ => Ok(()),

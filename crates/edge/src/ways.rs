@@ -50,7 +50,7 @@ impl Edge {
             return self.shared.resolver.resolve(plan.targets.text(hop.host), hop.port, hop.transport);
         }
         let (path, uri) = (plan.targets.text(target.path), plan.targets.text(target.uri));
-        self.keep_from_trunks(path, uri, self.way_by_uri(path, uri))
+        self.way_by_uri(path, uri)
     }
 
     /// Where the first Route value, else the Request-URI points.

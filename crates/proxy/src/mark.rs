@@ -73,10 +73,12 @@ pub enum Seen {
     /// From elsewhere, or the Contact names a host.
     #[default]
     Elsewhere = 0,
-    /// From the very address.
+    /// From the very address and port.
     AtTarget = 1,
     /// From a loopback address, and not the one in the Contact.
     OnLoopback = 2,
+    /// From that host, but from another port.
+    AtHost = 3,
 }
 
 /// The way to the other side.
@@ -281,6 +283,7 @@ impl Mark {
         let seen = match first >> SEEN & 3 {
             1 => Seen::AtTarget,
             2 => Seen::OnLoopback,
+            3 => Seen::AtHost,
             _ => Seen::Elsewhere,
         };
         let mut holder =

@@ -77,6 +77,7 @@ fn measure(world: &World, what: &str, text: &str) {
                             next_hop: None,
                             path: b"",
                             id: 1,
+                            named_from: None,
                         });
                         Answer::Found(true)
                     }

@@ -185,7 +185,10 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
 
     /// Another exchange of ours has routed it: its Request-URI is the target.
     pub(crate) fn forward_as_is(&mut self) -> Step<'x> {
-        self.plan.targets.push_binding(Binding::new(self.request.message.uri_text(), 0));
+        let named_from = Some(self.request.flow.remote);
+        self.plan
+            .targets
+            .push_binding(Binding { named_from, ..Binding::new(self.request.message.uri_text(), 0) });
         self.forward_relayed()
     }
 }

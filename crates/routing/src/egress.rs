@@ -145,6 +145,7 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
                 credentials: trunk.outbound_credentials.clone(),
                 timeout_ms: Some(trunk.timeout_ms),
                 binding_id: 0,
+                named_from: None,
             });
         }
         self.next_way()

@@ -1,5 +1,6 @@
 //! Where a request may go.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use trunkline_model::Ref;
@@ -68,6 +69,8 @@ pub struct Target {
     pub timeout_ms: Option<u32>,
     /// The binding it came from, as the location service numbers them; 0 for none.
     pub binding_id: u64,
+    /// Where the request came from that named this place; `None`: the operator named it.
+    pub named_from: Option<SocketAddr>,
 }
 
 /// What the location service knows of a binding.
@@ -89,12 +92,24 @@ pub struct Binding<'b> {
     pub path: &'b [u8],
     /// Its number, for counting its sessions.
     pub id: u64,
+    /// Where its registration came from; `None` where the operator wrote it down.
+    pub named_from: Option<SocketAddr>,
 }
 
 impl<'b> Binding<'b> {
     /// A contact of the highest preference, reached where its URI points.
     pub fn new(uri: &'b [u8], id: u64) -> Binding<'b> {
-        Binding { uri, q: 1000, flow: None, flow_only: false, phone: 0, next_hop: None, path: b"", id }
+        Binding {
+            uri,
+            q: 1000,
+            flow: None,
+            flow_only: false,
+            phone: 0,
+            next_hop: None,
+            path: b"",
+            id,
+            named_from: None,
+        }
     }
 }
 
@@ -141,6 +156,7 @@ impl Targets {
             credentials: None,
             timeout_ms: None,
             binding_id: binding.id,
+            named_from: binding.named_from,
         });
     }
 
@@ -162,6 +178,7 @@ impl Targets {
             credentials: None,
             timeout_ms: None,
             binding_id: 0,
+            named_from: None,
         });
     }
 

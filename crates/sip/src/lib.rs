@@ -47,5 +47,5 @@ pub use name::HeaderName;
 pub use source::source_of;
 pub use splice::Splices;
 pub use status::reason;
-pub use uri::{Scheme, Uri, parse_ip, uris_equal};
+pub use uri::{Scheme, Uri, canonical_ip, parse_ip, uris_equal};
 pub use via::{MAGIC_COOKIE, Via};

@@ -165,19 +165,34 @@ impl<'a> Uri<'a> {
     }
 }
 
-/// A host that is an IPv4 address or an IPv6 reference in brackets; without brackets IPv6 is accepted too.
+/// A host that is an IPv4 address or an IPv6 reference in brackets; without brackets IPv6 is accepted too. Given in its
+/// canonical form ([`canonical_ip`]).
 pub fn parse_ip(host: &[u8]) -> Option<IpAddr> {
-    match host.first()? {
+    let v6 = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let ip = match host.first()? {
         b'[' => {
             let inner = host.get(1..host.len().checked_sub(1)?)?;
             (host.last() == Some(&b']')).then_some(())?;
-            std::str::from_utf8(inner).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+            v6(inner)
         }
         b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' => {
-            let v6 = |host| std::str::from_utf8(host).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
             parse_ipv4(host).map(IpAddr::V4).or_else(|| find(b':', host).and_then(|_| v6(host)))
         }
         _ => None,
+    };
+    ip.map(canonical_ip)
+}
+
+/// The one form of an address that can be written in several: IPv4 inside IPv6 is IPv4, whether mapped, compatible
+/// (RFC 4291 §2.5.5) or translated (RFC 2765 §2.1).
+pub fn canonical_ip(ip: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = ip else { return ip };
+    match v6.octets() {
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+        | [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, a, b, c, d] => Ipv4Addr::new(a, b, c, d).into(),
+        // `::` and `::1` are addresses of their own.
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] if a != 0 => Ipv4Addr::new(a, b, c, d).into(),
+        _ => ip,
     }
 }
 
@@ -298,6 +313,34 @@ mod tests {
         assert_eq!(u.ip(), Some("2001:db8::9".parse().unwrap()));
         let t = Uri::parse(b"tel:+1-201-555-0123;phone-context=x").unwrap();
         assert_eq!((t.scheme, t.user.unwrap()), (Scheme::Tel, &b"+1-201-555-0123"[..]));
+    }
+
+    #[test]
+    fn one_address_has_one_form() {
+        for (text, form) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("[::ffff:192.0.2.1]", Some("192.0.2.1")),
+            ("[::FFFF:c000:201]", Some("192.0.2.1")),
+            ("[0:0:0:0:0:ffff:192.0.2.1]", Some("192.0.2.1")),
+            ("::ffff:127.0.0.1", Some("127.0.0.1")),
+            ("[::192.0.2.1]", Some("192.0.2.1")),
+            ("[::ffff:0:192.0.2.1]", Some("192.0.2.1")),
+            ("[::]", Some("::")),
+            ("[::1]", Some("::1")),
+            ("[0:0:0:0:0:0:0:1]", Some("::1")),
+            ("[2001:DB8::9]", Some("2001:db8::9")),
+            ("010.0.0.1", Some("10.0.0.1")),
+            ("127.1", None),
+            ("0x7f.0.0.1", None),
+            ("2130706433", None),
+            ("127.0.0.1.", None),
+            ("127.0.0.256", None),
+            ("[fe80::1%eth0]", None),
+            ("[fe80::1%25eth0]", None),
+            ("[127.0.0.1]", None),
+        ] {
+            assert_eq!(parse_ip(text.as_bytes()), form.map(|f| f.parse().unwrap()), "{text}");
+        }
     }
 
     #[test]

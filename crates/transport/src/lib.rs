@@ -10,6 +10,7 @@
 
 mod connection;
 mod door;
+mod interfaces;
 mod io;
 mod load;
 mod mailbox;
@@ -27,6 +28,7 @@ mod wire;
 
 pub use connection::Closed;
 pub use door::{Dialer, Door, Handover, OpenDoor};
+pub use interfaces::Interfaces;
 pub use io::{Alive, Counters, Egress, Io, Sent};
 pub use load::Load;
 pub use mailbox::{Mail, Mailbox, Mailboxes};

@@ -52,8 +52,9 @@ impl Sources {
             if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         // Connecting a datagram socket sends nothing; it makes the kernel choose the way.
         let chosen = UdpSocket::bind(SocketAddr::new(unspecified, 0))
-            .and_then(|s| s.connect(SocketAddr::new(remote, 9)).and_then(|()| s.local_addr()))
-            .map_or(unspecified, |a| a.ip());
+            .and_then(|s| s.connect(SocketAddr::new(remote, 9)).and_then(|()| s.local_addr()));
+        // An error says nothing of the address: descriptors may have run out.
+        let Ok(chosen) = chosen.map(|a| a.ip()) else { return unspecified };
         if self.0.len() >= REMEMBERED {
             self.0.clear();
         }

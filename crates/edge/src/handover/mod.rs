@@ -149,7 +149,8 @@ impl Edge {
         self.counters.handover_dropped.add();
         // A datagram is sent again; over a stream nothing is, so the sender has to hear of it.
         if flow.transport.is_reliable() {
-            read_again(flow, m.bytes, |inbound| {
+            let shared = self.shared.clone();
+            read_again(&shared.guard, flow, m.bytes, |inbound| {
                 self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
             });
         }

@@ -216,7 +216,8 @@ impl Edge {
         if let (Awaited::Offer(name), Some(relayed)) = (&parked.awaited, &self.shared.media) {
             relayed.end(name, false);
         }
-        read_again(&parked.flow, &parked.bytes, |inbound| {
+        let shared = self.shared.clone();
+        read_again(&shared.guard, &parked.flow, &parked.bytes, |inbound| {
             if let Some(slot) = self.open(io, inbound, key) {
                 self.answer_locally(io, slot, 487);
                 self.settle(slot);

@@ -302,12 +302,14 @@ impl Edge {
         if authorization.is_empty() || entry.way.is_none() {
             let place = &entry.place;
             match self.shared.resolver.resolve(place.host.as_bytes(), place.port, place.transport) {
-                Resolved::To(egress, spare) => entry.way = Some((egress, spare)),
+                Resolved::To(egress, spare) if self.shared.guard.may_be_sent_to(&egress).is_ok() => {
+                    entry.way = Some((egress, spare));
+                }
                 Resolved::Later(question) => {
                     self.shared.resolver.look_up(question);
                     return entry.registration.not_sent(Some(LOOK_UP), now);
                 }
-                Resolved::Nowhere => {
+                Resolved::To(..) | Resolved::Nowhere => {
                     entry.registration.not_sent(None, now);
                     return self.tell(io, entry, 0, "its host has no address, or none we can reach".into());
                 }

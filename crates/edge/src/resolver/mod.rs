@@ -5,15 +5,17 @@ mod dns;
 mod selection;
 mod spare;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use hashbrown::{Equivalent, HashMap};
 use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use trunkline_sip::{Flow, Transport, Uri, parse_ip};
+use trunkline_sip::{Flow, Transport, Uri, canonical_ip, parse_ip};
 use trunkline_transport::{Egress, HostName, Mail, Mailboxes};
 
 use crate::mail::EdgeMail;
@@ -98,6 +100,8 @@ pub(crate) struct Resolver {
     waiting: Mutex<HashMap<Question, Vec<Waiting>>>,
     questions: UnboundedSender<Question>,
     todo: Mutex<Option<UnboundedReceiver<Question>>>,
+    /// Counts what was found out.
+    answers: AtomicU64,
     /// Addresses that failed, and until when they are avoided.
     failed: RwLock<HashMap<(Transport, SocketAddr), Instant>>,
 }
@@ -111,6 +115,7 @@ impl Resolver {
             waiting: Mutex::default(),
             questions,
             todo: Mutex::new(Some(todo)),
+            answers: AtomicU64::new(0),
             failed: RwLock::default(),
         })
     }
@@ -164,6 +169,11 @@ impl Resolver {
         }
     }
 
+    /// Changes when more is known of names than before.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Acquire)
+    }
+
     /// Looks a name up for later.
     pub(crate) fn look_up(&self, question: Question) {
         let mut waiting = self.waiting.lock();
@@ -184,6 +194,7 @@ impl Resolver {
             known.clear();
         }
         known.insert(question, Known { ways: ways.clone(), until });
+        self.answers.fetch_add(1, Ordering::Release);
         ways
     }
 
@@ -218,6 +229,34 @@ impl Resolver {
         match first.and_then(|n| Some((ways.egress(n)?, n))) {
             Some((egress, n)) => Resolved::To(egress, Spare::of(&ways, n)),
             None => Resolved::Nowhere,
+        }
+    }
+
+    /// All addresses of a SIP URI's next hop, as far as they are known without asking; with what is to be asked.
+    pub(crate) fn known_of_uri(&self, uri: &[u8]) -> (SmallVec<[SocketAddr; 2]>, Option<Question>) {
+        let parsed = Uri::parse(uri).ok().and_then(|uri| Some((uri, uri.transport()?)));
+        let Some((uri, transport)) = parsed else { return Default::default() };
+        let host = uri.param("maddr").flatten().unwrap_or(uri.host);
+        self.known(host, uri.port, uri.param("transport").map(|_| transport), transport)
+    }
+
+    /// All addresses of a host, as far as they are known without asking; with what is to be asked. Without a transport
+    /// its records say which it wants, or that it is `default`.
+    pub(crate) fn known(
+        &self,
+        host: &[u8],
+        port: Option<u16>,
+        transport: Option<Transport>,
+        default: Transport,
+    ) -> (SmallVec<[SocketAddr; 2]>, Option<Question>) {
+        let (named, transport) = (transport.is_some(), transport.unwrap_or(default));
+        if let Some(ip) = parse_ip(host) {
+            let address = SocketAddr::new(ip, port.unwrap_or(transport.default_port()));
+            return (SmallVec::from_iter([address]), None);
+        }
+        match self.ways(host, port, transport, named) {
+            Ok(ways) => (ways.list.iter().map(|way| way.address).collect(), None),
+            Err(question) => (SmallVec::new(), question),
         }
     }
 
@@ -286,9 +325,16 @@ impl Resolver {
             let wanted = port.unwrap_or(transport.default_port());
             let way = |a: &SocketAddr| {
                 let port = if a.port() != 0 && port.is_none() { a.port() } else { wanted };
-                Way { transport, address: SocketAddr::new(a.ip(), port) }
+                Way { transport, address: SocketAddr::new(canonical_ip(a.ip()), port) }
             };
             return Ok(self.keep(question, given.iter().take(16).map(way).collect(), None));
+        }
+        // These are this host, whatever a name server says (RFC 6761 §6.3).
+        if host == "localhost" || host.ends_with(".localhost") {
+            let port = port.unwrap_or(transport.default_port());
+            let way = |ip: IpAddr| Way { transport, address: SocketAddr::new(ip, port) };
+            let both = [way(Ipv4Addr::LOCALHOST.into()), way(Ipv6Addr::LOCALHOST.into())];
+            return Ok(self.keep(question, both.into(), None));
         }
         // `.invalid` never exists (RFC 6761); browser phones put it into their Contact, and cannot be connected to.
         if host.is_empty() || host.ends_with(".invalid") || transport.is_websocket() {
@@ -298,10 +344,14 @@ impl Resolver {
     }
 }
 
-/// Nothing is ever sent to broadcast, multicast or unspecified addresses.
-fn is_unicast(ip: IpAddr) -> bool {
-    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    !broadcast && !ip.is_multicast() && !ip.is_unspecified()
+/// Nothing is ever sent to broadcast, multicast or unspecified addresses, nor to the rest of 0.0.0.0/8, which no host has
+/// either (RFC 1122 §3.2.1.3).
+pub(crate) fn is_unicast(ip: IpAddr) -> bool {
+    let nobody = match ip {
+        IpAddr::V4(v4) => v4.is_broadcast() || v4.octets()[0] == 0,
+        IpAddr::V6(v6) => v6.is_unspecified(),
+    };
+    !nobody && !ip.is_multicast()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::proto::rr::rdata::{NAPTR, SRV};
-use trunkline_sip::Transport;
+use trunkline_sip::{Transport, canonical_ip};
 
 use super::dns::{Asked, Dns};
 use super::{Question, Way, is_unicast};
@@ -192,9 +192,8 @@ fn in_order(mut records: Vec<SRV>) -> Vec<SRV> {
 }
 
 async fn add(dns: &Dns, host: &str, port: u16, transport: Transport, ways: &mut Vec<Way>, heard: &mut Heard) {
-    for ip in
-        heard.records(dns.addresses(host).await).unwrap_or_default().into_iter().filter(|ip| is_unicast(*ip))
-    {
+    let addresses = heard.records(dns.addresses(host).await).unwrap_or_default();
+    for ip in addresses.into_iter().map(canonical_ip).filter(|ip| is_unicast(*ip)) {
         let way = Way { transport, address: SocketAddr::new(ip, port) };
         if !ways.contains(&way) {
             ways.push(way);

@@ -1,6 +1,6 @@
 //! The addresses of one name, and which of them a request has not tried yet (RFC 3263 §4.3).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,11 +53,6 @@ impl Spare {
     /// Is there an address that was not tried?
     pub(crate) fn has_more(&self) -> bool {
         self.ways.as_ref().is_some_and(|w| (self.tried.count_ones() as usize) < w.list.len())
-    }
-
-    /// Is there one among all its addresses for which this holds?
-    pub(crate) fn any(&self, holds: impl Fn(IpAddr) -> bool) -> bool {
-        self.ways.as_ref().is_some_and(|w| w.list.iter().any(|way| holds(way.address.ip())))
     }
 
     /// The next address: of those not tried the first that has not failed lately, else the first.

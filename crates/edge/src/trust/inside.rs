@@ -1,7 +1,7 @@
 //! Requests inside dialogs: who may send what, and where it may go. A mark leads to the remote target of its dialog and
 //! nowhere else, while the dialog lives, and from an agent that is where it is known to be.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use trunkline_calls::{DialogId, Ended, Standing};
 use trunkline_model::{Agent, Authenticate, Domain};
@@ -11,7 +11,7 @@ use trunkline_sip::{Flow, Message, Method, Uri};
 use trunkline_transport::Io;
 
 use super::Word;
-use super::marks::contact_of;
+use super::marks::{contact_of, port_of};
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
@@ -171,7 +171,7 @@ impl Edge {
         );
         if refreshes && let Some(contact) = contact_of(m) {
             let flow = Some(self.caller_flow(inbound));
-            let moved = shared.moved(&contact, inbound.flow.remote.ip(), flow);
+            let moved = shared.moved(&contact, inbound.flow.remote, flow);
             shared.dialogs.refreshing(id(), dialog.from, moved);
         }
     }
@@ -195,14 +195,14 @@ fn notified_for(m: &Message<'_>) -> Option<u32> {
 }
 
 impl Edge {
-    /// By whose word a request inside the dialog goes to its remote target: what the guard asks in `next_in_dialog`.
-    #[allow(dead_code, reason = "the guard reads it")]
+    /// By whose word a request inside the dialog goes to its remote target.
     pub(crate) fn word_of(&self, way: &Way, target: &Uri<'_>) -> Word {
-        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let at = |port: u16| target.ip().map(|ip| SocketAddr::new(ip, port));
         let seen_at = match (&way.flow, way.seen) {
-            (Some(flow), _) => Some(flow.remote.ip()),
-            (None, Seen::AtTarget) => target.ip(),
-            (None, Seen::OnLoopback) => Some(loopback),
+            (Some(flow), _) => Some(flow.remote),
+            (None, Seen::AtTarget) => at(port_of(target)),
+            (None, Seen::AtHost) => at(0),
+            (None, Seen::OnLoopback) => Some((Ipv4Addr::LOCALHOST, 0).into()),
             (None, Seen::Elsewhere) => None,
         };
         Word { kind: way.kind, party: way.party, seen_at }

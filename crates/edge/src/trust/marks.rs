@@ -1,14 +1,14 @@
 //! Writing the marks of dialogs: the callee's into the request's Record-Route (RFC 3261 §16.6 step 4), the caller's into
 //! the response's (§16.7 step 8).
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 use trunkline_calls::{Answered, DialogId, DialogKey, Moved};
 use trunkline_model::Ref;
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Reference, Seen, Side, Way};
 use trunkline_routing::Target;
-use trunkline_sip::{Address, HeaderName, Message, Method, Span, Splices, Uri, seconds};
+use trunkline_sip::{Address, HeaderName, Message, Method, Span, Splices, Uri, canonical_ip, seconds};
 use trunkline_transport::Egress;
 
 use crate::edge::Edge;
@@ -40,12 +40,18 @@ pub(crate) fn contact_of<'a>(m: &Message<'a>) -> Option<Uri<'a>> {
     Address::parse(contact, "Contact").ok()?.parsed_uri().ok()
 }
 
+/// The port that a URI leads to without asking DNS.
+pub(crate) fn port_of(target: &Uri<'_>) -> u16 {
+    target.port.unwrap_or(target.transport().unwrap_or_default().default_port())
+}
+
 /// Where a party's packets come from, compared with its remote target.
-pub(crate) fn seen(target: &Uri<'_>, source: IpAddr) -> Seen {
-    let at_target = || target.ip() == Some(source) && target.param("maddr").is_none();
-    match source.to_canonical().is_loopback() {
-        _ if at_target() => Seen::AtTarget,
-        true => Seen::OnLoopback,
+pub(crate) fn seen(target: &Uri<'_>, source: SocketAddr) -> Seen {
+    let ip = canonical_ip(source.ip());
+    match target.ip() == Some(ip) && target.param("maddr").is_none() {
+        true if port_of(target) == source.port() => Seen::AtTarget,
+        true => Seen::AtHost,
+        false if ip.is_loopback() => Seen::OnLoopback,
         false => Seen::Elsewhere,
     }
 }
@@ -64,7 +70,7 @@ impl Shared {
         holder
     }
 
-    fn party(&self, party: &PartyRef) -> u32 {
+    pub(crate) fn party(&self, party: &PartyRef) -> u32 {
         party.reference.as_ref().map_or(0, |r| self.secret.party(r.as_str().as_bytes()))
     }
 
@@ -77,7 +83,12 @@ impl Shared {
     }
 
     /// Where a Contact leads: a remote target with what is known of its party.
-    pub(crate) fn moved(&self, contact: &Uri<'_>, source: IpAddr, flow: Option<Option<FlowToken>>) -> Moved {
+    pub(crate) fn moved(
+        &self,
+        contact: &Uri<'_>,
+        source: SocketAddr,
+        flow: Option<Option<FlowToken>>,
+    ) -> Moved {
         Moved { target: self.secret.target(contact), seen: seen(contact, source), flow }
     }
 }
@@ -98,7 +109,7 @@ impl Edge {
         let m = &inbound.message;
         // Without a Contact the other side has nothing but From to send requests to (RFC 2543).
         let target = contact_of(m).or_else(|| m.from().and_then(|from| from.parsed_uri()).ok());
-        let source = inbound.flow.remote.ip();
+        let source = inbound.flow.remote;
         Beginning {
             caller: shared.holder(party, &Egress::back(inbound.flow), None),
             way: Way {
@@ -188,7 +199,7 @@ impl Shared {
     pub(crate) fn mark_response(
         &self,
         m: &Message<'_>,
-        from: Option<IpAddr>,
+        from: Option<SocketAddr>,
         now: u64,
         splices: &mut Splices,
     ) {
@@ -210,7 +221,7 @@ impl Shared {
             way: Way {
                 kind: callee.kind,
                 party: self.party_of_holder(&callee),
-                seen: contact.as_ref().zip(from).map_or(Seen::Elsewhere, |(uri, ip)| seen(uri, ip)),
+                seen: contact.as_ref().zip(from).map_or(Seen::Elsewhere, |(uri, at)| seen(uri, at)),
                 target: contact.as_ref().map_or(0, |uri| self.secret.target(uri)),
                 flow: callee.flow,
             },
@@ -238,7 +249,7 @@ impl Shared {
     pub(crate) fn mark_stateless(
         &self,
         m: &Message<'_>,
-        from: Option<IpAddr>,
+        from: Option<SocketAddr>,
         now: u64,
         splices: &mut Splices,
     ) {
@@ -249,7 +260,7 @@ impl Shared {
     }
 
     /// A response to a request inside a dialog is about to go back.
-    pub(crate) fn note_answer(&self, m: &Message<'_>, from: Option<IpAddr>, now: u64) {
+    pub(crate) fn note_answer(&self, m: &Message<'_>, from: Option<SocketAddr>, now: u64) {
         let concerns = matches!(
             m.cseq_method(),
             Method::Invite
@@ -262,7 +273,7 @@ impl Shared {
         if !concerns || m.status().is_none_or(|status| status < 200) {
             return;
         }
-        let contact = contact_of(m).zip(from).map(|(uri, ip)| self.moved(&uri, ip, None));
+        let contact = contact_of(m).zip(from).map(|(uri, at)| self.moved(&uri, at, None));
         self.dialogs.answered(m.call_id(), (m.from_tag(), m.to_tag()), &answered(m, contact), now);
     }
 }

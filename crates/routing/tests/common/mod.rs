@@ -221,6 +221,7 @@ impl World {
                         next_hop: None,
                         path: b"",
                         id: id as u64 + 1,
+                        named_from: None,
                     });
                 }
                 Answer::Found(found)

@@ -1,0 +1,142 @@
+//! The last look at an address before something is sent to it. It judges the address itself, whatever name, literal or
+//! header led to it, so that nothing can change between the look and the sending.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use arrayvec::ArrayVec;
+use trunkline_sip::canonical_ip;
+use trunkline_transport::Egress;
+
+use super::Word;
+use super::owners::Owners;
+use crate::address::Addresses;
+use crate::resolver::is_unicast;
+
+/// Why nothing is sent there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    /// Multicast, broadcast, unspecified: no host has it.
+    NoHost,
+    /// We listen there.
+    Ourselves,
+    /// Something else on this host, which is for those on this host.
+    ThisHost,
+    /// A trunk's or a peer's, and the party is not that one.
+    Configured,
+}
+
+impl Forbidden {
+    /// As whoever named the address is told.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Forbidden::NoHost => "Contact Leads to No Host",
+            Forbidden::Ourselves => "Contact Leads to This Exchange",
+            Forbidden::ThisHost => "Contact Leads to the Exchange's Host",
+            Forbidden::Configured => "Contact Leads to a Trunk or Peer",
+        }
+    }
+}
+
+/// Judges addresses. Read without a lock; what it goes by is renewed beside the packets' way ([`super::owners`]).
+#[derive(Debug)]
+pub(crate) struct Guard {
+    addresses: Arc<Addresses>,
+    owners: ArcSwap<Owners>,
+}
+
+impl Guard {
+    pub(crate) fn new(addresses: Arc<Addresses>) -> Guard {
+        Guard { addresses, owners: ArcSwap::default() }
+    }
+
+    /// Trunks and peers are there from now on.
+    pub(crate) fn set_owners(&self, owners: Owners) {
+        self.owners.store(Arc::new(owners));
+    }
+
+    /// May something be sent there by this word; without one by the operator's own?
+    pub(crate) fn check(&self, word: Option<&Word>, egress: &Egress) -> Result<(), Forbidden> {
+        match word {
+            Some(word) => self.may_reach(word, egress),
+            None => self.may_be_sent_to(egress),
+        }
+    }
+
+    /// May a message go there because this party says so?
+    pub(crate) fn may_reach(&self, word: &Word, egress: &Egress) -> Result<(), Forbidden> {
+        self.judge(egress.remote, |at| self.is_for(word, at))
+    }
+
+    /// May a message go there because the operator says so, or because a request came from there?
+    pub(crate) fn may_be_sent_to(&self, egress: &Egress) -> Result<(), Forbidden> {
+        self.judge(egress.remote, |_| Ok(()))
+    }
+
+    fn judge(
+        &self,
+        remote: SocketAddr,
+        more: impl Fn(SocketAddr) -> Result<(), Forbidden>,
+    ) -> Result<(), Forbidden> {
+        for ip in forms(remote.ip()) {
+            let at = SocketAddr::new(ip, remote.port());
+            if !is_unicast(ip) || at.port() == 0 || self.addresses.interfaces().is_broadcast(ip) {
+                return Err(Forbidden::NoHost);
+            }
+            if self.addresses.is_listener(ip, Some(at.port())) {
+                return Err(Forbidden::Ourselves);
+            }
+            more(at)?;
+        }
+        Ok(())
+    }
+
+    /// Is this address one the party may name?
+    fn is_for(&self, word: &Word, at: SocketAddr) -> Result<(), Forbidden> {
+        let seen = word.seen_at.map(|a| SocketAddr::new(canonical_ip(a.ip()), a.port()));
+        if seen == Some(at) {
+            return Ok(());
+        }
+        let owners = self.owners.load();
+        let owners = owners.at(at.ip());
+        if owners.iter().any(|o| o.is(word)) {
+            return Ok(());
+        }
+        if seen.is_some_and(|seen| seen.ip() == at.ip()) {
+            // Phones and a server behind one public address, an Asterisk beside us: its own port is still its own.
+            return match owners.iter().any(|o| o.port == at.port()) {
+                true => Err(Forbidden::Configured),
+                false => Ok(()),
+            };
+        }
+        if !owners.is_empty() {
+            return Err(Forbidden::Configured);
+        }
+        let here = |ip| self.addresses.is_local(ip);
+        match here(at.ip()) && !seen.is_some_and(|seen| here(seen.ip())) {
+            true => Err(Forbidden::ThisHost),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The address in its one form, and the IPv4 address that a translator on the way would make of it: 6to4 (RFC 3056 §2)
+/// and NAT64 (RFC 6052 §2.1).
+fn forms(ip: IpAddr) -> ArrayVec<IpAddr, 2> {
+    let ip = canonical_ip(ip);
+    let mut all = ArrayVec::from_iter([ip]);
+    if let IpAddr::V6(v6) = ip {
+        let inside = match v6.octets() {
+            [0x20, 0x02, a, b, c, d, ..] | [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => {
+                Some(Ipv4Addr::new(a, b, c, d))
+            }
+            _ => None,
+        };
+        all.extend(inside.map(IpAddr::V4));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use trunkline_proxy::PartyKind;
+use trunkline_sip::{Transport, parse_ip};
+use trunkline_transport::Listener;
+
+use super::*;
+use crate::trust::owners::Owner;
+
+const CARRIER: u32 = 7;
+const PBX: u32 = 8;
+
+/// Listens on 127.0.0.1:5060, 127.0.0.1:5061 and [::1]:5060; known outside as 198.51.100.1; a carrier at
+/// 203.0.113.5:5060 and in IPv6, a peer at 127.0.0.1:5080 and 203.0.113.77:5060.
+fn guard() -> Guard {
+    let listen = |at: &str| Listener { transport: Transport::Udp, address: at.parse().unwrap() };
+    let listeners = ["127.0.0.1:5060", "127.0.0.1:5061", "[::1]:5060"].map(listen).to_vec();
+    let external = ["198.51.100.1", "2001:db8::1"].map(|a| a.parse().unwrap()).to_vec();
+    let guard = Guard::new(Addresses::new(listeners, external, vec!["192.0.2.1/24".parse().unwrap()]));
+    let mut owners = Owners::default();
+    let mut add = |at: &str, kind, party| {
+        let at: SocketAddr = at.parse().unwrap();
+        owners.add(at, Owner { kind, party, port: at.port() });
+    };
+    add("203.0.113.5:5060", PartyKind::Trunk, CARRIER);
+    add("[2001:db8:5::5]:5060", PartyKind::Trunk, CARRIER);
+    add("203.0.113.77:5060", PartyKind::Peer, PBX);
+    add("127.0.0.1:5080", PartyKind::Peer, PBX);
+    guard.set_owners(owners);
+    guard
+}
+
+fn judge(word: Option<&Word>, at: &str) -> Result<(), Forbidden> {
+    let (host, port) = at.rsplit_once(':').unwrap();
+    let address = SocketAddr::new(parse_ip(host.as_bytes()).unwrap(), port.parse().unwrap());
+    guard().check(word, &Egress::to(Transport::Tcp, address))
+}
+
+fn word(kind: PartyKind, party: u32, seen_at: &str) -> Word {
+    Word { kind, party, seen_at: seen_at.parse().ok() }
+}
+
+#[test]
+fn no_word_leads_to_no_host_nor_to_ourselves() {
+    let phone = word(PartyKind::Agent, 1, "198.18.0.9:5060");
+    let beside = word(PartyKind::Agent, 1, "127.0.0.1:4000");
+    let carrier = word(PartyKind::Trunk, CARRIER, "203.0.113.5:5060");
+    for (at, why) in [
+        ("0.0.0.0:5060", Forbidden::NoHost),
+        ("0.1.2.3:5060", Forbidden::NoHost),
+        ("[::]:5060", Forbidden::NoHost),
+        ("[::ffff:0.0.0.0]:5060", Forbidden::NoHost),
+        ("255.255.255.255:5060", Forbidden::NoHost),
+        ("[::ffff:255.255.255.255]:5060", Forbidden::NoHost),
+        ("224.0.1.75:5060", Forbidden::NoHost),
+        ("239.255.255.250:1900", Forbidden::NoHost),
+        ("[::ffff:224.0.1.75]:5060", Forbidden::NoHost),
+        ("[ff02::1]:5060", Forbidden::NoHost),
+        ("127.255.255.255:5060", Forbidden::NoHost),
+        ("192.0.2.50:0", Forbidden::NoHost),
+        ("[64:ff9b::224.0.1.75]:5060", Forbidden::NoHost),
+        ("127.0.0.1:5060", Forbidden::Ourselves),
+        ("127.0.0.1:5061", Forbidden::Ourselves),
+        ("[::ffff:127.0.0.1]:5060", Forbidden::Ourselves),
+        ("[::ffff:7f00:1]:5061", Forbidden::Ourselves),
+        ("[::127.0.0.1]:5060", Forbidden::Ourselves),
+        ("[::1]:5060", Forbidden::Ourselves),
+        ("198.51.100.1:5060", Forbidden::Ourselves),
+        ("198.51.100.1:5061", Forbidden::Ourselves),
+        ("[2001:db8::1]:5060", Forbidden::Ourselves),
+        ("192.0.2.1:5060", Forbidden::Ourselves),
+        ("[64:ff9b::198.51.100.1]:5060", Forbidden::Ourselves),
+        ("[2002:c633:6401::1]:5060", Forbidden::Ourselves),
+    ] {
+        for word in [None, Some(&phone), Some(&beside), Some(&carrier)] {
+            assert_eq!(judge(word, at), Err(why), "{at} by {word:?}");
+        }
+    }
+}
+
+#[test]
+fn a_configured_address_is_for_its_party_alone() {
+    let phone = word(PartyKind::Agent, 1, "198.18.0.9:5060");
+    let stranger = Word::default();
+    let namesake = word(PartyKind::Agent, CARRIER, "198.18.0.9:5060");
+    let carrier = word(PartyKind::Trunk, CARRIER, "198.18.0.200:5060");
+    let pbx = word(PartyKind::Peer, PBX, "198.18.0.201:5060");
+    for at in [
+        "203.0.113.5:5060",
+        "203.0.113.5:5090",
+        "[::ffff:203.0.113.5]:5060",
+        "[2001:db8:5::5]:5060",
+        "[2001:db8:5:0:0:0:0:5]:5060",
+        "[64:ff9b::203.0.113.5]:5060",
+        "203.0.113.77:5060",
+        "203.0.113.77:22",
+    ] {
+        for word in [&phone, &stranger, &namesake] {
+            assert_eq!(judge(Some(word), at), Err(Forbidden::Configured), "{at} by {word:?}");
+        }
+        assert_eq!(judge(None, at), Ok(()), "the operator may: {at}");
+    }
+    assert_eq!(judge(Some(&carrier), "203.0.113.5:5090"), Ok(()));
+    assert_eq!(judge(Some(&carrier), "203.0.113.77:5060"), Err(Forbidden::Configured));
+    assert_eq!(judge(Some(&pbx), "127.0.0.1:5080"), Ok(()), "though it is seen elsewhere");
+    // Behind the public address of a PBX: every port but the PBX's own.
+    let office = word(PartyKind::Agent, 1, "203.0.113.77:40001");
+    assert_eq!(judge(Some(&office), "203.0.113.77:40001"), Ok(()));
+    assert_eq!(judge(Some(&office), "203.0.113.77:40002"), Ok(()));
+    assert_eq!(judge(Some(&office), "203.0.113.77:5060"), Err(Forbidden::Configured));
+    // The PBX itself has a phone account too.
+    let gateway = word(PartyKind::Agent, 2, "203.0.113.77:5060");
+    assert_eq!(judge(Some(&gateway), "203.0.113.77:5060"), Ok(()));
+}
+
+#[test]
+fn this_host_is_for_those_on_it() {
+    let away = word(PartyKind::Agent, 1, "198.18.0.9:5060");
+    let here = word(PartyKind::Agent, 1, "127.0.0.2:40000");
+    let here6 = word(PartyKind::Agent, 1, "[::1]:40000");
+    for at in
+        ["127.0.0.50:5090", "127.0.0.9:4222", "[::1]:4222", "[::ffff:127.0.0.9]:4222", "[::127.0.0.9]:1"]
+    {
+        assert_eq!(judge(Some(&Word::default()), at), Err(Forbidden::ThisHost), "{at}");
+        assert_eq!(judge(Some(&away), at), Err(Forbidden::ThisHost), "{at}");
+        assert_eq!(judge(None, at), Ok(()), "{at}");
+    }
+    for at in ["127.0.0.50:5090", "[::1]:5090", "127.0.0.2:7"] {
+        assert_eq!(judge(Some(&here), at), Ok(()), "{at}");
+        assert_eq!(judge(Some(&here6), at), Ok(()), "{at}");
+    }
+    // The peer beside us listens at another port of our own address.
+    assert_eq!(judge(Some(&here), "127.0.0.1:5080"), Err(Forbidden::Configured));
+    let asterisk = word(PartyKind::Peer, PBX, "127.0.0.1:5080");
+    assert_eq!(judge(Some(&asterisk), "127.0.0.1:5080"), Ok(()));
+    // Behind our own public address, which is not this host's.
+    let office = word(PartyKind::Agent, 1, "198.51.100.1:40000");
+    assert_eq!(judge(Some(&office), "198.51.100.1:40000"), Ok(()));
+    assert_eq!(judge(Some(&away), "198.18.0.7:5060"), Ok(()), "anywhere else is free");
+}

@@ -1,0 +1,83 @@
+//! The guard's word on the way to a target.
+
+use std::net::SocketAddr;
+
+use trunkline_routing::{Plan, Target};
+use trunkline_sip::Uri;
+use trunkline_transport::Egress;
+
+use super::{Forbidden, Word};
+use crate::edge::Edge;
+use crate::resolver::{Question, Resolved, Spare};
+
+/// The way to a target, as far as it may be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// Send there, and there when that fails.
+    To(Egress, Spare),
+    /// It leads to us.
+    Inside,
+    /// There is none, or none that may be taken.
+    Nowhere,
+    /// Ask, and look again when the answer is there.
+    Later(Question),
+}
+
+impl Edge {
+    /// The word by which a target of the plan is one; `None`: the operator's.
+    pub(crate) fn word_for(&self, target: &Target) -> Option<Word> {
+        target.named_from.map(|from| self.word_of_callee(Some(from)))
+    }
+
+    /// The word of whom the router found to be called, or registered.
+    pub(crate) fn word_of_callee(&self, seen_at: Option<SocketAddr>) -> Word {
+        let callee = &self.scratch.parties.callee;
+        Word { kind: callee.kind, party: self.shared.party(callee), seen_at }
+    }
+
+    /// The way to a target of the plan, judged. Of the addresses of a name the first that may be reached is taken.
+    pub(crate) fn guarded_way(&self, plan: &Plan, target: &Target) -> Judged {
+        let word = self.word_for(target);
+        let by_uri = word.is_some() && target.flow.is_none() && target.path.is_empty();
+        if by_uri && self.is_of_our_domains(plan.targets.text(target.uri)) {
+            return Judged::Inside;
+        }
+        match self.way_to(plan, target) {
+            Resolved::To(egress, spare) => self.guarded(word.as_ref(), egress, spare),
+            Resolved::Nowhere => Judged::Nowhere,
+            Resolved::Later(question) => Judged::Later(question),
+        }
+    }
+
+    /// Is the host of this URI a domain of ours? Then nobody else has to be asked where it leads.
+    pub(crate) fn is_of_our_domains(&self, uri: &[u8]) -> bool {
+        let Ok(uri) = Uri::parse(uri) else { return false };
+        self.shared.addresses.has_port(uri.port)
+            && uri.param("maddr").is_none()
+            && self.shared.tables.load().domain_by_uri(uri.host).is_some()
+    }
+
+    /// The first of these addresses that may be reached by this word.
+    pub(crate) fn guarded(&self, word: Option<&Word>, first: Egress, mut spare: Spare) -> Judged {
+        let mut next = Some(first);
+        while let Some(egress) = next {
+            match self.shared.guard.check(word, &egress) {
+                Ok(()) => return Judged::To(egress, spare),
+                Err(Forbidden::Ourselves) => return Judged::Inside,
+                Err(forbidden) => tracing::debug!(at = %egress.remote, ?forbidden, "nothing is sent there"),
+            }
+            next = spare.next(&self.shared.resolver);
+        }
+        Judged::Nowhere
+    }
+
+    /// The next address of a name that may be reached by this word.
+    pub(crate) fn next_spare(&self, word: Option<&Word>, spare: &mut Spare) -> Option<Egress> {
+        while let Some(egress) = spare.next(&self.shared.resolver) {
+            if self.shared.guard.check(word, &egress).is_ok() {
+                return Some(egress);
+            }
+        }
+        None
+    }
+}
