@@ -12,6 +12,7 @@ mod gruu;
 mod guard;
 mod guarded;
 mod handover;
+mod inside;
 mod live;
 mod marks;
 mod media;

@@ -2,7 +2,7 @@
 
 use trunkline_calls::{CallHandle, CallStart, Calls, Cause, Counted, Direction as Recorded, SessionKey};
 use trunkline_model::Ref;
-use trunkline_routing::{Direction, Plan};
+use trunkline_routing::{Direction, Plan, Target};
 use trunkline_sip::Message;
 
 use crate::context::TargetInfo;
@@ -38,17 +38,16 @@ fn recorded(direction: Option<Direction>) -> Recorded {
     }
 }
 
-/// A call begins with this INVITE.
+/// A call begins with this INVITE, to this target first.
 pub(crate) fn begin(
     calls: &Calls,
     inbound: &Inbound<'_>,
-    plan: &Plan,
+    (plan, target): (&Plan, &Target),
     parties: &Parties,
     now: u64,
 ) -> Option<CallHandle> {
     let m = &inbound.message;
     let (from, to) = (m.from().ok()?.uri, m.to().ok()?.uri);
-    let first = plan.targets.as_slice().first()?;
     let counted = |key: Option<SessionKey>| Counted { key, limit: None };
     let by_ref = |r: &Option<Ref>| r.as_ref().map(|r| SessionKey::reference(r.as_str().as_bytes()));
     let start = CallStart {
@@ -59,11 +58,11 @@ pub(crate) fn begin(
         direction: recorded(plan.direction),
         caller_ref: text(&parties.caller.reference),
         callee_ref: text(&parties.callee.reference),
-        trunk_ref: text(&first.trunk),
+        trunk_ref: text(&target.trunk),
         source: inbound.flow.remote.ip(),
         caller: counted(by_ref(&parties.caller.reference)),
-        callee: counted((first.binding_id != 0).then(|| SessionKey::binding(first.binding_id))),
-        trunk: counted(by_ref(&first.trunk)),
+        callee: counted((target.binding_id != 0).then(|| SessionKey::binding(target.binding_id))),
+        trunk: counted(by_ref(&target.trunk)),
     };
     let call = calls.start(&start, now).ok()?;
     if parties.diverted {

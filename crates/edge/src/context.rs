@@ -193,8 +193,8 @@ pub(crate) struct Branch {
     pub(crate) response: Vec<u8>,
     /// The final status, 0 while there is none.
     pub(crate) code: u16,
-    /// It could not be sent, which has not been counted yet.
-    pub(crate) stillborn: bool,
+    /// It could not be sent, which has not been counted yet: the status it counts as, 0 for one that was sent.
+    pub(crate) stillborn: u16,
     pub(crate) cancel: Cancel,
     pub(crate) limit: Limit,
     pub(crate) target: TargetInfo,
@@ -217,11 +217,19 @@ pub(crate) struct Later {
     /// The request as it will go out, but for the branch, which stands at `branch_at`.
     pub(crate) request: Vec<u8>,
     pub(crate) branch_at: usize,
-    /// `None`: there is no way to it, which counts as a 503.
+    /// `None`: there is no way to it, which counts as [`Later::code`].
     pub(crate) egress: Option<Egress>,
+    pub(crate) code: u16,
     pub(crate) fallback: Option<Egress>,
     pub(crate) group: u8,
     pub(crate) target: TargetInfo,
+}
+
+impl Later {
+    /// One without a way.
+    pub(crate) fn new(target: TargetInfo) -> Later {
+        Later { request: Vec::new(), branch_at: 0, egress: None, code: 0, fallback: None, group: 0, target }
+    }
 }
 
 /// One request on its way.

@@ -6,7 +6,8 @@ use trunkline_location::{Binding as Located, BindingId, Select};
 use trunkline_model::{Algorithm as Balance, Credentials, Tables, Trunk};
 use trunkline_proxy::PartyKind;
 use trunkline_routing::{
-    Answer, Backend, Binding, Diversion, Gruu, Lookup, Outcome, Party, Plan, Request, Route, Step, Verdict,
+    Answer, Backend, Binding, Diversion, Gruu, Inside, Lookup, Outcome, Party, Plan, Request, Route, Step,
+    Verdict,
 };
 use trunkline_sip::{HeaderName, ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
@@ -20,6 +21,17 @@ use crate::mail::EdgeMail;
 use crate::trust::marks::PartyRef;
 use crate::ways::{Reach, reach};
 
+/// How often a request is routed, and why.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Round<'a> {
+    /// For the first time.
+    First,
+    /// Its callee did not take it.
+    Diverted(Diversion<'a>),
+    /// One of its targets leads back to us.
+    Inside(Inside<'a>),
+}
+
 impl Edge {
     /// Runs the router to its end: the decision stands in `plan`.
     pub(crate) fn decide(
@@ -27,12 +39,16 @@ impl Edge {
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         uri: &Uri<'_>,
-        diversion: Option<Diversion<'_>>,
+        round: Round<'_>,
         plan: &mut Plan,
     ) -> Result<(), ParseError> {
         let shared = self.shared.clone();
         let tables = shared.tables.load();
-        let own = |uri: &Uri<'_>| shared.addresses.is_own(uri);
+        let again = matches!(round, Round::Inside(_));
+        let back = *uri;
+        // A name led here where a target leads back; no table knows it.
+        let leads_back = |uri: &Uri<'_>| again && (uri.host, uri.port) == (back.host, back.port);
+        let own = |uri: &Uri<'_>| leads_back(uri) || shared.addresses.is_own(uri);
         let ours = || own(uri) || tables.domain_by_uri(uri.host).is_some();
         let named = Named::read(uri, &shared.secret).filter(|_| ours());
         let aor = named.as_ref().and_then(|n| n.user.as_deref());
@@ -49,7 +65,11 @@ impl Edge {
             &own,
             self.random,
         )?;
-        request.diversion = diversion;
+        match round {
+            Round::First => {}
+            Round::Diverted(diversion) => request.diversion = Some(diversion),
+            Round::Inside(inside) => request.inside = Some(inside),
+        }
         request.gruu = named.as_ref().map(|n| Gruu { instance: &n.instance, registration: n.registration });
         let mut route = Route::default();
         let mut step = route.start(&request, plan);

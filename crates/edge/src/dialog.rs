@@ -6,11 +6,11 @@ use trunkline_sip::{Address, ConnectionId, HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Io};
 
+use crate::branches::Outgoing;
 use crate::calls;
 use crate::context::{Cancel, Client, Limit, TargetInfo};
 use crate::edge::Edge;
 use crate::forward;
-use crate::forwarding::Outgoing;
 use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;

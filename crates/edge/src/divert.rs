@@ -7,6 +7,7 @@ use trunkline_sip::{Flow, Method};
 use trunkline_transaction::Slot;
 use trunkline_transport::Io;
 
+use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
 use crate::mail::EdgeMail;
@@ -80,7 +81,7 @@ impl Edge {
         let forwarded = read_again(&shared.guard, &divertible.flow, &divertible.request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };
             let mut plan = Plan::default();
-            let decided = self.decide(io, inbound, &uri, Some(diversion), &mut plan);
+            let decided = self.decide(io, inbound, &uri, Round::Diverted(diversion), &mut plan);
             if decided.is_err() || plan.outcome != Outcome::Forward {
                 return false;
             }

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod aims;
+mod branches;
 mod calls;
 mod challenged;
 mod config;

@@ -12,6 +12,7 @@ use trunkline_sip::{Address, HeaderName, Method, ParseError, Scheme, Transport, 
 use trunkline_transport::Io;
 
 use crate::address::is_private;
+use crate::decide::Round;
 use crate::edge::Edge;
 use crate::gruu::put_gruus;
 use crate::inbound::{Inbound, sender_is_translated};
@@ -40,7 +41,7 @@ impl Edge {
             return self.refuse(io, inbound, 400, Some("To Is No SIP URI"));
         }
         let mut plan = std::mem::take(&mut self.scratch.plan);
-        match self.decide(io, inbound, uri, None, &mut plan) {
+        match self.decide(io, inbound, uri, Round::First, &mut plan) {
             Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),
             Ok(()) => match plan.outcome {
                 Outcome::Register { max_contacts, expires } => {

@@ -9,6 +9,7 @@ use trunkline_sip::{Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError,
 use trunkline_transaction::Actions;
 use trunkline_transport::Io;
 
+use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, complete_via, way_back};
 use crate::mail::EdgeMail;
@@ -224,7 +225,7 @@ impl Edge {
         key: trunkline_transaction::TransactionKey,
     ) {
         let mut plan = std::mem::take(&mut self.scratch.plan);
-        if let Err(error) = self.decide(io, inbound, uri, None, &mut plan) {
+        if let Err(error) = self.decide(io, inbound, uri, Round::First, &mut plan) {
             self.scratch.plan = plan;
             return self.refuse_error(io, inbound, error);
         }

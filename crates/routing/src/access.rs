@@ -13,7 +13,9 @@ use crate::turn::Turn;
 impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// Asks for the next thing the caller has to pass.
     pub(crate) fn ask_access(&mut self) -> Step<'x> {
-        if self.request.diversion.is_some() && !matches!(self.caller, Party::Unknown) {
+        let diverted = self.request.diversion.is_some() && !matches!(self.caller, Party::Unknown);
+        let proven = self.request.inside.and_then(|inside| inside.caller);
+        if diverted || proven.is_some() && proven == self.caller.reference() {
             self.note(Fact::AdmittedBefore);
             return self.admitted();
         }

@@ -82,6 +82,9 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     }
 
     fn ask_caller_domain(&mut self) -> Step<'x> {
+        if let Some(trunk) = self.request.inside.and_then(|inside| inside.trunk) {
+            return self.need(State::InsideTrunk, Lookup::Trunk(trunk));
+        }
         let host = self.request.from_uri.host;
         if host.is_empty() {
             return self.ask_caller();
@@ -197,6 +200,15 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             Some(trunk) => self.need(State::StrangerTrunk, Lookup::Trunk(trunk)),
             None => self.refuse_stranger(),
         }
+    }
+
+    /// The trunk by which the call came in before one of its targets led back.
+    pub(crate) fn inside_trunk(&mut self, trunk: Option<&'s Trunk>) -> Step<'x> {
+        let Some(trunk) = trunk else { return self.reply(404) };
+        self.note(Fact::CallerTrunk(trunk));
+        self.note(Fact::AdmittedBefore);
+        self.caller = Party::Pstn(trunk, None);
+        self.ask_callee()
     }
 
     /// Does the call come from where the number's trunk calls from?

@@ -20,6 +20,10 @@ const NO_DOD_NUMBER: &str = "Missing or empty 'X-DOD-Number' header required for
 impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// Nothing of ours has the called name: does the caller have a way out?
     pub(crate) fn ask_egress(&mut self) -> Step<'x> {
+        if self.request.inside.is_some_and(|inside| !inside.may_leave) {
+            self.note(Fact::CalleeUnknown);
+            return self.reply(404);
+        }
         let wants_privacy = withholds_identity(&self.request.message);
         match self.caller {
             Party::Agent(agent, _) => {

@@ -101,7 +101,7 @@ pub enum Fact<'s> {
     NoBindings,
     /// Another AOR takes the calls of the agent.
     Diverted(&'s Agent),
-    /// The call was admitted before and is now diverted.
+    /// The call was admitted before, and is diverted now or leads back to us.
     AdmittedBefore,
     /// The peer is reached at its fixed address.
     PeerAddress(&'s Peer),
@@ -174,7 +174,7 @@ impl fmt::Display for Fact<'_> {
             Fact::Diverted(a) => {
                 write!(f, "{} takes its calls", a.fallback_no_answer.as_deref().unwrap_or_default())
             }
-            Fact::AdmittedBefore => f.write_str("the call was admitted before and is diverted now"),
+            Fact::AdmittedBefore => f.write_str("the call was admitted before"),
             Fact::PeerAddress(p) => {
                 write!(f, "it is reached at {}", p.contact_addr.as_deref().unwrap_or_default())
             }

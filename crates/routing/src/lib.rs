@@ -78,6 +78,6 @@ pub use explain::Fact;
 pub use lookup::{Answer, Backend, Lookup, Step, Verdict};
 pub use party::{Direction, Party};
 pub use plan::{Outcome, Plan};
-pub use request::{Diversion, Gruu, Options, Request};
+pub use request::{Diversion, Gruu, Inside, Options, Request};
 pub use route::Route;
 pub use target::{Binding, NextHop, Target, Targets, Text};

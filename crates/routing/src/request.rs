@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use trunkline_model::AccessControlList;
+use trunkline_model::{AccessControlList, Ref};
 use trunkline_sip::{Flow, HeaderName, Message, Method, ParseError, Scheme, Uri};
 
 use crate::e164;
@@ -50,6 +50,18 @@ pub struct Diversion<'a> {
     pub cause: u16,
 }
 
+/// A request that was admitted, and one of whose targets leads back to this exchange: it is routed again without having
+/// left, so that nobody has to prove anew who calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inside<'a> {
+    /// The agent or peer that calls, as it was found the first time.
+    pub caller: Option<&'a Ref>,
+    /// The trunk it came in through.
+    pub trunk: Option<&'a Ref>,
+    /// May it leave by a trunk? Not because a phone says so.
+    pub may_leave: bool,
+}
+
 /// One phone among those of an AOR (RFC 5627): what a GRUU names beside the AOR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gruu<'a> {
@@ -84,6 +96,8 @@ pub struct Request<'a> {
     pub from_sibling: bool,
     /// The request was admitted and forwarded before, and its callee did not take it: route it to somebody else.
     pub diversion: Option<Diversion<'a>>,
+    /// It comes back from one of its own targets.
+    pub inside: Option<Inside<'a>>,
     /// The Request-URI is a GRUU of ours: the call is for that phone and no other.
     pub gruu: Option<Gruu<'a>>,
     pub(crate) uri: Uri<'a>,
@@ -138,6 +152,7 @@ impl<'a> Request<'a> {
             random,
             from_sibling: false,
             diversion: None,
+            inside: None,
             gruu: None,
             callee: user(&named, e164),
             caller: user(&from_uri, e164),

@@ -32,6 +32,7 @@ pub(crate) enum State {
     StrangerTrunk,
     StrangerAcl,
     StrangerSource,
+    InsideTrunk,
     RegisterAgent,
     RegisterPeer,
     RegisterPeerByAor,

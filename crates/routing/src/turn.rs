@@ -65,6 +65,7 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             (State::InboundTrunk, Answer::Trunk(t)) => self.inbound_trunk(t),
             (State::StrangerInbound, Answer::Trunk(t)) => self.stranger_inbound(t),
             (State::StrangerTrunk, Answer::Trunk(t)) => self.stranger_trunk(t),
+            (State::InsideTrunk, Answer::Trunk(t)) => self.inside_trunk(t),
             (State::EgressTrunk, Answer::Trunk(t)) => self.egress_trunk(t),
             (State::InboundNumber, Answer::Number(n)) => self.inbound_number(n),
             (State::StrangerNumber, Answer::Number(n)) => self.stranger_number(n),

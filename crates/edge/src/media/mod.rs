@@ -24,7 +24,7 @@ use crate::mail::EdgeMail;
 pub(crate) use body::put_length;
 use relayed::{Body, ByParty, Turned};
 pub(crate) use relayed::{CallName, Relayed};
-pub(crate) use requests::{Offered, refusal};
+pub(crate) use requests::{Offered, Relaying, refusal};
 
 /// What a transaction's responses mean to the relay.
 #[derive(Clone, Debug)]

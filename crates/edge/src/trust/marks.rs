@@ -125,10 +125,16 @@ impl Edge {
     }
 
     /// The mark of the callee behind one target.
-    pub(crate) fn callee_mark(&self, beginning: &Beginning, target: &Target, egress: &Egress) -> Mark {
+    pub(crate) fn callee_mark(
+        &self,
+        beginning: &Beginning,
+        callee: &PartyRef,
+        target: &Target,
+        egress: &Egress,
+    ) -> Mark {
         let flow = target.flow.as_ref().map(|flow| flow_token(flow, !target.flow_only));
         let trunk = target.trunk.clone().map(|r| PartyRef { kind: PartyKind::Trunk, reference: Some(r) });
-        let party = trunk.as_ref().unwrap_or(&self.scratch.parties.callee);
+        let party = trunk.as_ref().unwrap_or(callee);
         Mark {
             side: Side::Callee,
             born: beginning.born,

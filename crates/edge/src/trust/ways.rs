@@ -36,14 +36,13 @@ impl Edge {
     }
 
     /// The way to a target of the plan, judged. Of the addresses of a name the first that may be reached is taken.
-    pub(crate) fn guarded_way(&self, plan: &Plan, target: &Target) -> Judged {
-        let word = self.word_for(target);
+    pub(crate) fn guarded_way(&self, plan: &Plan, target: &Target, word: Option<&Word>) -> Judged {
         let by_uri = word.is_some() && target.flow.is_none() && target.path.is_empty();
         if by_uri && self.is_of_our_domains(plan.targets.text(target.uri)) {
             return Judged::Inside;
         }
         match self.way_to(plan, target) {
-            Resolved::To(egress, spare) => self.guarded(word.as_ref(), egress, spare),
+            Resolved::To(egress, spare) => self.guarded(word, egress, spare),
             Resolved::Nowhere => Judged::Nowhere,
             Resolved::Later(question) => Judged::Later(question),
         }

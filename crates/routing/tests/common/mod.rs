@@ -10,7 +10,7 @@ use trunkline_model::{
     Privacy, Ref, Rule, Tables, Trunk, TrunkUri,
 };
 use trunkline_routing::{
-    Answer, Binding, Diversion, Gruu, Lookup, Options, Outcome, Plan, Request, Route, Step, Verdict,
+    Answer, Binding, Diversion, Gruu, Inside, Lookup, Options, Outcome, Plan, Request, Route, Step, Verdict,
 };
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport, Uri};
 
@@ -235,10 +235,23 @@ impl World {
     }
 
     pub fn ask(&self, text: &str) -> Decision {
-        self.ask_diverted(text, None)
+        self.ask_again(text, None, None)
     }
 
     pub fn ask_diverted(&self, text: &str, diversion: Option<Diversion<'_>>) -> Decision {
+        self.ask_again(text, diversion, None)
+    }
+
+    pub fn ask_inside(&self, text: &str, inside: Inside<'_>) -> Decision {
+        self.ask_again(text, None, Some(inside))
+    }
+
+    fn ask_again(
+        &self,
+        text: &str,
+        diversion: Option<Diversion<'_>>,
+        inside: Option<Inside<'_>>,
+    ) -> Decision {
         let bytes = text.as_bytes();
         let mut index = Index::default();
         index.parse(bytes, &Limits::default()).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -253,6 +266,7 @@ impl World {
         let mut request = Request::new(message, flow, &self.options, &own, self.random).unwrap();
         request.from_sibling = self.sibling;
         request.diversion = diversion;
+        request.inside = inside;
         request.gruu = self.gruu.map(|g| Gruu { instance: g.as_bytes(), registration: None });
         let mut plan = Plan::default();
         let mut route = Route::default();
