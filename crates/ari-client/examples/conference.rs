@@ -2,7 +2,7 @@
 //!
 //! `ARI_APPLICATION=example cargo run -p trunkline-ari-client --example conference`
 
-use trunkline_ari_client::{Client, Error, Incoming};
+use trunkline_ari_client::{BridgeType, Client, Error, Incoming};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -26,7 +26,9 @@ async fn join(client: &Client, mut call: Incoming) -> Result<(), Error> {
     let room = call.channel.key().sibling("bridge", "conference");
     let bridge = match client.bridge().get(room.clone()).await {
         Ok(bridge) => bridge,
-        Err(error) if error.is_not_found() => client.bridge().create(&room, "mixing", "conference").await?,
+        Err(error) if error.is_not_found() => {
+            client.bridge().create(&room, &[BridgeType::Mixing], "conference").await?
+        }
         Err(error) => return Err(error),
     };
     bridge.add_channel(call.channel.id()).await?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
-use trunkline_ari_client::{Client, Error, Event, EventType, Incoming, Key, Originate};
+use trunkline_ari_client::{BridgeType, Client, Error, Event, EventType, Incoming, Key, Originate};
 
 type Agents = Arc<Mutex<mpsc::UnboundedReceiver<String>>>;
 
@@ -71,7 +71,7 @@ async fn connect(client: &Client, call: &Incoming, agent: &str) -> Result<(), Er
     while let Some(received) = events.event().await {
         match received.event {
             Event::StasisStart(_) => {
-                let bridge = client.bridge().create(&at, "mixing", "agent").await?;
+                let bridge = client.bridge().create(&at, &[BridgeType::Mixing], "agent").await?;
                 call.channel.stop_moh().await?;
                 bridge.add_channel(call.channel.id()).await?;
                 bridge.add_channel(agent.id()).await?;

@@ -2,7 +2,9 @@
 //!
 //! `cargo run -p trunkline-ari-client --example originate_and_bridge -- PJSIP/1001 PJSIP/1002`
 
-use trunkline_ari_client::{Channel, Client, Error, Event, EventType, Key, Originate, Subscription};
+use trunkline_ari_client::{
+    BridgeType, Channel, Client, Error, Event, EventType, Key, Originate, Subscription,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -14,7 +16,7 @@ async fn main() -> Result<(), Error> {
     let client = Client::from_env().await?;
     // Everything below happens in one dialog, so that one subscription sees all of it.
     let here = client.here().with_dialog(client.dialog());
-    let bridge = client.bridge().create(&here, "mixing", "call").await?;
+    let bridge = client.bridge().create(&here, &[BridgeType::Mixing], "call").await?;
     let at = bridge.key().clone();
     let mut events = bridge.subscribe(&[EventType::StasisStart, EventType::StasisEnd]).await?;
 

@@ -34,11 +34,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod builder;
 mod bus;
 mod client;
 mod copies;
 mod direct;
 mod error;
+mod ext;
 mod gather;
 mod handle;
 mod listen;
@@ -49,10 +51,16 @@ mod own;
 mod sequence;
 pub mod stream;
 mod subscription;
+mod words;
 
+pub use builder::ClientBuilder;
 pub use bus::Listing;
-pub use client::{Client, ClientBuilder, REQUEST_TIMEOUT};
+pub use client::{Client, REQUEST_TIMEOUT};
 pub use error::{Error, Refusal};
+pub use ext::{
+    BridgeChange, BridgeMonitor, Match, PlayEnd, Prompt, PromptEnd, Prompted, RecordEnd, RecordUntil,
+    Recorded, audio,
+};
 pub use handle::{
     Application, Applications, Asterisk, Bridge, Bridges, Channel, Channels, Config, DeviceState,
     DeviceStates, Endpoint, Endpoints, LiveRecording, LiveRecordings, Logging, Mailbox, Mailboxes, Module,
@@ -69,3 +77,4 @@ pub use trunkline_ari::{
     ConfigData, Event, EventType, Key, Kind, LogData, Member, OwnedRequest, Response, event, kinds, model,
 };
 pub use trunkline_ari_rest::AriConfig;
+pub use words::{BridgeType, Control, Direction, Format, IfExists, TerminateOn};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::words::{Direction, Format, IfExists, TerminateOn};
+
 /// Variables by name.
 pub type Variables = BTreeMap<String, String>;
 
@@ -14,6 +16,14 @@ fn nanoseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S
 
 fn whole_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(time.as_secs())
+}
+
+/// One medium is a text, as original proxies take it.
+fn one_or_more<S: Serializer>(media: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match media {
+        [one] => serializer.serialize_str(one),
+        more => more.serialize(serializer),
+    }
 }
 
 fn is_zero(time: &Duration) -> bool {
@@ -114,8 +124,8 @@ pub struct ExternalMedia {
     pub connection_type: String,
     /// The codec.
     pub format: String,
-    /// `both`.
-    pub direction: String,
+    /// Which way its voice goes.
+    pub direction: Direction,
     /// Variables of the new channel.
     pub variables: Option<Variables>,
     /// An opaque text for the encapsulation.
@@ -127,40 +137,26 @@ pub struct ExternalMedia {
 }
 
 /// How a recording is made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Record {
-    /// The file format, such as `wav`.
-    pub format: String,
+    /// The file format.
+    pub format: Format,
     /// The longest it may be; zero is no limit.
     #[serde(serialize_with = "nanoseconds")]
     pub max_duration: Duration,
     /// The silence that ends it; zero is none.
     #[serde(serialize_with = "nanoseconds")]
     pub max_silence: Duration,
-    /// If there is one of that name: `fail`, `overwrite` or `append`.
-    pub exists: String,
+    /// If there is one of that name.
+    pub exists: IfExists,
     /// Whether a beep begins it.
     pub beep: bool,
-    /// The DTMF digits that end it: `none`, `any`, `*` or `#`.
-    pub terminate: String,
+    /// The DTMF digit that ends it.
+    pub terminate: TerminateOn,
     /// The format in which a bridge is recorded, when it differs.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub recorder_format: String,
-}
-
-impl Default for Record {
-    fn default() -> Self {
-        Record {
-            format: "wav".to_owned(),
-            max_duration: Duration::ZERO,
-            max_silence: Duration::ZERO,
-            exists: "fail".to_owned(),
-            beep: false,
-            terminate: "none".to_owned(),
-            recorder_format: String::new(),
-        }
-    }
 }
 
 /// How a channel is listened to or spoken into.
@@ -172,12 +168,12 @@ pub struct Snoop {
     /// What the application is told.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub app_args: String,
-    /// What is heard: `none`, `in`, `out` or `both`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub spy: String,
-    /// Who hears what is spoken: `none`, `in`, `out` or `both`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub whisper: String,
+    /// What is heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spy: Option<Direction>,
+    /// Who hears what is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whisper: Option<Direction>,
 }
 
 /// How media is played.
@@ -185,8 +181,9 @@ pub struct Snoop {
 pub struct Play {
     /// The playback's id; made up when empty.
     pub playback_id: String,
-    /// What is played, such as `sound:hello-world`.
-    pub media_uri: String,
+    /// What is played, one after the other, such as `sound:hello-world`; see [`crate::audio`].
+    #[serde(serialize_with = "one_or_more")]
+    pub media_uri: Vec<String>,
     /// The language of sounds.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub lang: String,
@@ -205,7 +202,13 @@ impl Play {
     /// Plays `media` in the usual way.
     #[must_use]
     pub fn media(media: impl Into<String>) -> Self {
-        Play { media_uri: media.into(), ..Play::default() }
+        Play { media_uri: vec![media.into()], ..Play::default() }
+    }
+
+    /// Plays several media one after the other. Original proxies take one only.
+    #[must_use]
+    pub fn all(media: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Play { media_uri: media.into_iter().map(Into::into).collect(), ..Play::default() }
     }
 }
 

@@ -54,7 +54,7 @@ impl Filter {
             let hit = |(kind, id): &(&str, std::borrow::Cow<'_, str>)| {
                 *id == self.key.id && (self.key.kind.is_empty() || self.key.kind == *kind)
             };
-            if !sighting.things.iter().any(hit) {
+            if !sighting.things.iter().chain(&sighting.target).any(hit) {
                 return None;
             }
         }

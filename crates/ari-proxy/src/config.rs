@@ -16,8 +16,8 @@ pub struct Config {
     pub prefix: String,
     /// The NATS servers.
     pub nats: NatsConfig,
-    /// The ARI application; unless configured, a fresh name.
-    pub application: String,
+    /// The ARI applications; unless configured, one with a fresh name.
+    pub applications: Vec<String>,
     /// The Asterisk.
     pub ari: AriConfig,
     /// The node id, instead of Asterisk's entity id.
@@ -272,6 +272,19 @@ impl Settings {
         self.parsed(name, None, expected, |v| is_subject(v).then(|| Some(v.to_owned())))
     }
 
+    /// One application or several, separated by commas.
+    fn applications(&self) -> Result<Vec<String>, ConfigError> {
+        let expected = "a name, or names separated by commas, without spaces, `*`, `>` and empty parts";
+        let all = self.parsed("ari.application", Vec::new(), expected, |v| {
+            let mut names: Vec<String> = v.split(',').map(|name| name.trim().to_owned()).collect();
+            let good = names.iter().all(|name| is_subject(name));
+            names.sort_unstable();
+            names.dedup();
+            good.then_some(names)
+        })?;
+        Ok(if all.is_empty() { vec![ulid()] } else { all })
+    }
+
     fn prefix(&self) -> Result<String, ConfigError> {
         let expected = "the beginning of a NATS subject, such as `ari.`";
         let good = |v: &str| is_subject(&format!("{v}x")).then(|| v.to_owned());
@@ -284,12 +297,12 @@ impl Settings {
     }
 
     fn config(&self, service: Option<String>) -> Result<Config, ConfigError> {
-        let application = self.subject_part("ari.application")?.unwrap_or_else(ulid);
+        let applications = self.applications()?;
         let nats = NatsConfig {
             servers: service.or_else(|| self.nats_url()).into_iter().collect(),
             name: self.get("nats.name").unwrap_or_else(|| {
                 let node = self.get("ari.node").map(|n| format!(" {n}")).unwrap_or_default();
-                format!("trunkline-ari-proxy {application}{node}")
+                format!("trunkline-ari-proxy {}{node}", applications.join(","))
             }),
             credentials: self.get("nats.credentials").map(PathBuf::from),
             user: self.get("nats.user"),
@@ -321,7 +334,7 @@ impl Settings {
         Ok(Config {
             prefix: self.prefix()?,
             nats,
-            application,
+            applications,
             ari,
             node: self.subject_part("ari.node")?,
             subscribe_all: self.flag("ari.subscribe_all")?,
@@ -400,11 +413,14 @@ mod tests {
         let file = "ari:\n  application: file\n  http_url: http://file:1/ari\n  username: f\n";
         let env = [LOGIN[0], LOGIN[1], ("ARI_APPLICATION", "env")];
         let c = config(&env, file, &[("ari.application", "flag")]).unwrap();
-        assert_eq!((c.application.as_str(), c.ari.http_url.as_str()), ("flag", "http://file:1/ari"));
+        assert_eq!(
+            (c.applications.join("+").as_str(), c.ari.http_url.as_str()),
+            ("flag", "http://file:1/ari")
+        );
         assert_eq!(c.ari.username, "u");
         assert_eq!(c.ari.websocket_url, "ws://file:1/ari/events");
         let c = config(&LOGIN, "", &[]).unwrap();
-        assert_eq!(c.application.len(), 26);
+        assert_eq!((c.applications.len(), c.applications[0].len()), (1, 26));
         assert_eq!(c.prefix, "ari.");
         assert!(c.listen.is_none() && c.delivery.is_none());
     }
@@ -442,6 +458,18 @@ mod tests {
             text(config(&LOGIN, "", &[("request_timeout", "soon")])),
             "`request_timeout` is `soon`, which is not a time such as 10s, 5m or 2h"
         );
+    }
+
+    #[test]
+    fn several_applications() {
+        let of = |names: &str| config(&LOGIN, "", &[("ari.application", names)]).map(|c| c.applications);
+        assert_eq!(of("b, a,b").unwrap(), ["a", "b"]);
+        assert_eq!(of("x.y").unwrap(), ["x.y"]);
+        for bad in ["a,", "a b", ">", "a..b"] {
+            assert!(of(bad).unwrap_err().to_string().contains("names separated by commas"), "{bad}");
+        }
+        let list = config(&LOGIN, "ari:\n  application: [a, b]\n", &[]).unwrap();
+        assert_eq!(list.applications, ["a", "b"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const NOTICE: Duration = Duration::from_secs(2);
 /// Whether other proxies hear this subject in the queue group too. One that names our node has
 /// nobody else to go to.
 pub(crate) fn is_shared(proxy: &Proxy, subject: &Subject) -> bool {
-    let app = proxy.config.application.as_str();
+    let app = proxy.application.as_str();
     [("", ""), (app, "")]
         .iter()
         .any(|(app, node)| subject.as_str() == proxy.subjects.request(Class::Create, app, node))

@@ -11,20 +11,20 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::proxy::Proxy;
+use crate::proxy::Proxies;
 
 /// `/metrics`, `/health` (the process works), `/ready` (Asterisk and NATS are there).
-fn router(proxy: Arc<Proxy>) -> Router {
+fn router(proxies: Arc<Proxies>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/ready", get(ready))
-        .with_state(proxy)
+        .with_state(proxies)
 }
 
 /// Serves until the task is dropped.
-pub(crate) async fn serve(listener: TcpListener, proxy: Arc<Proxy>) {
-    if let Err(error) = axum::serve(listener, router(proxy)).await {
+pub(crate) async fn serve(listener: TcpListener, proxies: Arc<Proxies>) {
+    if let Err(error) = axum::serve(listener, router(proxies)).await {
         tracing::error!(%error, "metrics and health ended");
     }
 }
@@ -34,30 +34,30 @@ pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-async fn metrics(State(proxy): State<Arc<Proxy>>) -> impl IntoResponse {
-    let text = proxy.metrics.render(proxy.is_up(), proxy.nats_is_up());
+async fn metrics(State(proxies): State<Arc<Proxies>>) -> impl IntoResponse {
+    let text = proxies.metrics.render(proxies.are_up(), proxies.nats_is_up());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 /// Degraded is still alive: a supervisor must not restart us because Asterisk is away.
-async fn health(State(proxy): State<Arc<Proxy>>) -> impl IntoResponse {
-    (StatusCode::OK, axum::Json(report(&proxy)))
+async fn health(State(proxies): State<Arc<Proxies>>) -> impl IntoResponse {
+    (StatusCode::OK, axum::Json(report(&proxies)))
 }
 
-async fn ready(State(proxy): State<Arc<Proxy>>) -> impl IntoResponse {
-    let ready = proxy.is_up() && proxy.nats_is_up();
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, axum::Json(report(&proxy)))
+async fn ready(State(proxies): State<Arc<Proxies>>) -> impl IntoResponse {
+    let ready = proxies.are_up() && proxies.nats_is_up();
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, axum::Json(report(&proxies)))
 }
 
-fn report(proxy: &Proxy) -> serde_json::Value {
-    let site = proxy.site();
-    let (ari, nats) = (proxy.is_up(), proxy.nats_is_up());
+fn report(proxies: &Proxies) -> serde_json::Value {
+    let (ari, nats) = (proxies.are_up(), proxies.nats_is_up());
+    let applications: Vec<_> = proxies.all.iter().map(|p| p.application.as_str()).collect();
     serde_json::json!({
         "status": if ari && nats { "ok" } else { "degraded" },
         "asterisk": if ari { "up" } else { "down" },
         "nats": if nats { "up" } else { "down" },
-        "application": site.app,
-        "node": site.node,
-        "twins": proxy.metrics.twins.load(Ordering::Relaxed),
+        "application": applications.join(","),
+        "node": proxies.all.first().map(|p| p.site().node.clone()).unwrap_or_default(),
+        "twins": proxies.metrics.twins.load(Ordering::Relaxed),
     })
 }

@@ -51,7 +51,7 @@ pub(crate) async fn keep(
                 (told, backoff) = (false, Backoff::new(Duration::from_millis(200), Duration::from_secs(5)));
                 check_identity(&proxy, &node)?;
                 proxy.metrics.ari_connects.fetch_add(1, Ordering::Relaxed);
-                tracing::info!(node, application = proxy.config.application, "Asterisk is there");
+                tracing::info!(node, application = proxy.application, "Asterisk is there");
                 proxy.set_up(&node);
                 let mut follow = Follow { proxy: &proxy, events: &events, outbox: outbox.as_deref() };
                 let end = follow.run(socket, &mut stop).await;
@@ -102,7 +102,7 @@ enum OpenError {
 
 /// The WebSocket first, so that no event is missed, then who Asterisk is.
 async fn open(proxy: &Proxy) -> Result<(Events, String), OpenError> {
-    let socket = proxy.ari.events(&proxy.config.application, proxy.config.subscribe_all).await?;
+    let socket = proxy.ari.events(&proxy.application, proxy.config.subscribe_all).await?;
     let node = match &proxy.config.node {
         Some(node) => node.clone(),
         None => entity_id(proxy).await?,
@@ -208,7 +208,7 @@ impl Follow<'_> {
         if sighting.event_type == "ApplicationReplaced" {
             metrics.replaced.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
-                application = self.proxy.config.application,
+                application = self.proxy.application,
                 "another client took this application at Asterisk: only one can have it"
             );
         }

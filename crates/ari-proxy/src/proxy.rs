@@ -15,9 +15,11 @@ use crate::metrics::Metrics;
 
 /// The state of a running proxy.
 pub(crate) struct Proxy {
-    pub config: Config,
+    pub config: Arc<Config>,
+    /// The one of the configured applications that this is for.
+    pub application: String,
     pub subjects: Subjects,
-    pub ari: Ari,
+    pub ari: Arc<Ari>,
     pub nats: async_nats::Client,
     pub dialogs: Mutex<Dialogs>,
     pub lanes: Arc<Lanes>,
@@ -29,10 +31,29 @@ pub(crate) struct Proxy {
     /// Where we stand; the node is empty until Asterisk told it.
     site: RwLock<Arc<Site>>,
     up: AtomicBool,
+    /// Other proxies for the same application and node.
+    pub twins: AtomicU64,
     /// Whether we are in the queue groups of `create`, as far as the server may know.
     pub taking_creates: watch::Sender<bool>,
     /// Tells what depends on it: node known, Asterisk there.
     pub state: watch::Sender<Reach>,
+}
+
+/// The proxies of one process: one for each application, on one Asterisk and one NATS.
+pub(crate) struct Proxies {
+    pub all: Vec<Arc<Proxy>>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Proxies {
+    /// Whether Asterisk is there, for every application.
+    pub(crate) fn are_up(&self) -> bool {
+        self.all.iter().all(|proxy| proxy.is_up())
+    }
+
+    pub(crate) fn nats_is_up(&self) -> bool {
+        self.all.iter().all(|proxy| proxy.nats_is_up())
+    }
 }
 
 /// How far the proxy reaches.
@@ -45,11 +66,18 @@ pub(crate) struct Reach {
 }
 
 impl Proxy {
-    pub(crate) fn new(config: Config, ari: Ari, nats: async_nats::Client, metrics: Arc<Metrics>) -> Self {
-        let site = Site { app: config.application.clone(), node: config.node.clone().unwrap_or_default() };
+    pub(crate) fn new(
+        config: Arc<Config>,
+        application: String,
+        ari: Arc<Ari>,
+        nats: async_nats::Client,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let site = Site { app: application.clone(), node: config.node.clone().unwrap_or_default() };
         let node = site.node.clone();
         Proxy {
             subjects: Subjects::new(config.prefix.clone()),
+            application,
             ari,
             nats,
             dialogs: Mutex::default(),
@@ -60,6 +88,7 @@ impl Proxy {
             idle: Notify::new(),
             site: RwLock::new(Arc::new(site)),
             up: AtomicBool::new(false),
+            twins: AtomicU64::new(0),
             taking_creates: watch::Sender::new(false),
             state: watch::Sender::new(Reach { node, up: false }),
             config,
@@ -81,7 +110,7 @@ impl Proxy {
     /// Asterisk is there, under this node id.
     pub(crate) fn set_up(&self, node: &str) {
         if self.site().node != node {
-            let site = Site { app: self.config.application.clone(), node: node.to_owned() };
+            let site = Site { app: self.application.clone(), node: node.to_owned() };
             *self.site.write() = Arc::new(site);
         }
         self.up.store(true, Ordering::Release);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_nats::Event;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use trunkline_ari_client::NatsError;
 use trunkline_ari_rest::{Ari, AriError};
 
@@ -14,7 +15,7 @@ use crate::config::Config;
 use crate::link;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxies, Proxy};
 use crate::{http, subscriptions, twins};
 
 /// Why a proxy ended by itself. That Asterisk or NATS are away never ends it.
@@ -56,25 +57,61 @@ pub async fn run_with(
         Some(address) => Some(http::bind(address).await.map_err(|e| ProxyError::Listen(address, e))?),
         None => None,
     };
-    let ari = Ari::new(config.ari.clone())?;
+    let ari = Arc::new(Ari::new(config.ari.clone())?);
     let (nats, connected) = connect(&config, &metrics).await?;
-    let proxy = Arc::new(Proxy::new(config, ari, nats.clone(), metrics));
+    let config = Arc::new(config);
+    let make = |application: &String| {
+        let (config, ari, metrics) = (Arc::clone(&config), Arc::clone(&ari), Arc::clone(&metrics));
+        Arc::new(Proxy::new(config, application.clone(), ari, nats.clone(), metrics))
+    };
+    let all: Vec<_> = config.applications.iter().map(make).collect();
+    let mut helpers = JoinSet::new();
+    if let Some(listener) = listener {
+        let proxies = Proxies { all: all.clone(), metrics: Arc::clone(&metrics) };
+        helpers.spawn(http::serve(listener, Arc::new(proxies)));
+    }
+    let stop = watch::Sender::new(false);
+    let mut running = JoinSet::new();
+    for proxy in all {
+        running.spawn(one(proxy, connected.clone(), stop.subscribe()));
+    }
+    // A proxy that ends by itself ends the others, too: a supervisor starts them again.
+    let first = tokio::select! {
+        () = shutdown => None,
+        ended = running.join_next() => ended,
+    };
+    stop.send_replace(true);
+    let mut result = first.map_or(Ok(()), |ended| ended.unwrap_or(Ok(())));
+    while let Some(ended) = running.join_next().await {
+        result = result.and(ended.unwrap_or(Ok(())));
+    }
+    let _ = tokio::time::timeout(Duration::from_secs(2), nats.flush()).await;
+    helpers.shutdown().await;
+    result
+}
+
+/// The proxy of one application, until `shutdown` turns true.
+async fn one(
+    proxy: Arc<Proxy>,
+    connected: watch::Receiver<u64>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), ProxyError> {
     tracing::info!(
-        application = proxy.config.application,
+        application = proxy.application,
         asterisk = proxy.config.ari.http_url,
         nats = proxy.config.nats.describe(),
         "proxy starts"
     );
-
+    let nats = proxy.nats.clone();
     // Requests stop first: what has begun still needs Asterisk.
     let (stop, stop_link) = (watch::Sender::new(false), watch::Sender::new(false));
     let (events, queue) = mpsc::channel(link::EVENT_QUEUE);
-    let outbox =
-        proxy.config.delivery.map(|d| (Arc::new(Outbox::new(d.outbox, Arc::clone(&proxy.metrics))), d));
-    let mut helpers = tokio::task::JoinSet::new();
-    if let Some(listener) = listener {
-        helpers.spawn(http::serve(listener, Arc::clone(&proxy)));
-    }
+    let outbox = proxy.config.delivery.map(|delivery| {
+        // The bound is for all applications together.
+        let bound = delivery.outbox / proxy.config.applications.len().max(1);
+        (Arc::new(Outbox::new(bound, Arc::clone(&proxy.metrics))), delivery)
+    });
+    let mut helpers = JoinSet::new();
     if let Some((outbox, delivery)) = &outbox {
         let (outbox, nats, subjects, delivery) =
             (Arc::clone(outbox), nats.clone(), proxy.subjects.clone(), *delivery);
@@ -93,10 +130,10 @@ pub async fn run_with(
     let mut keeping = tokio::spawn(keeping);
 
     let ended = tokio::select! {
-        () = shutdown => None,
+        _ = shutdown.wait_for(|stop| *stop) => None,
         ended = &mut keeping => ended.ok(),
     };
-    tracing::info!("proxy stops");
+    tracing::info!(application = proxy.application, "proxy stops");
     // Nothing new first; the link stays until what has begun is answered.
     let limit = proxy.config.drain;
     proxy.goodbye().await;
@@ -116,7 +153,6 @@ pub async fn run_with(
     }
     // The link's end closed the queue, so the pump ends when it has sent everything.
     let _ = tokio::time::timeout(Duration::from_secs(2), pump).await;
-    let _ = tokio::time::timeout(Duration::from_secs(2), nats.flush()).await;
     helpers.shutdown().await;
     match ended {
         Some(Err(error)) => Err(ProxyError::EntityChanged(error.to_string())),

@@ -20,7 +20,7 @@ const PLAIN: [Class; 3] = [Class::Get, Class::Data, Class::Command];
 /// the plain classes always, those of the node once it is known, the queue group only while
 /// Asterisk is there.
 pub(crate) async fn serve(proxy: Arc<Proxy>, mut stop: watch::Receiver<bool>) {
-    let app = proxy.config.application.clone();
+    let app = proxy.application.clone();
     let mut always = Group::default();
     always.ping(&proxy).await;
     for class in PLAIN {

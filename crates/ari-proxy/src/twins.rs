@@ -37,7 +37,9 @@ async fn look(proxy: &Proxy) {
     let site = proxy.site();
     let Some(answers) = answers(proxy, &site.node).await else { return };
     let twins = answers.saturating_sub(1);
-    let before = proxy.metrics.twins.swap(twins, Ordering::Relaxed);
+    let before = proxy.twins.swap(twins, Ordering::Relaxed);
+    // The count is that of all applications.
+    proxy.metrics.twins.fetch_add(twins.wrapping_sub(before), Ordering::Relaxed);
     let (application, node) = (site.app.as_str(), site.node.as_str());
     if twins > 0 && before != twins {
         tracing::error!(
@@ -55,7 +57,7 @@ async fn look(proxy: &Proxy) {
 async fn answers(proxy: &Proxy, node: &str) -> Option<u64> {
     let inbox = proxy.nats.new_inbox();
     let mut messages = proxy.nats.subscribe(inbox.clone()).await.ok()?;
-    let subject = proxy.subjects.request(Class::Command, &proxy.config.application, node);
+    let subject = proxy.subjects.request(Class::Command, &proxy.application, node);
     let request = OwnedRequest::new(Kind::BridgeUnsubscribe, Key::default()).to_json();
     proxy.nats.publish_with_reply(subject, inbox, request.into()).await.ok()?;
     let mut count = 0;

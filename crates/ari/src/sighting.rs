@@ -13,6 +13,9 @@ pub struct Sighting<'a> {
     pub event_type: Cow<'a, str>,
     /// The things whose dialogs get a copy, as kind and id.
     pub things: Vec<(&'static str, Cow<'a, str>)>,
+    /// The channel or bridge of a playback or recording. Its dialogs get no copy, as partners know
+    /// it; whoever follows the channel or bridge itself wants the event.
+    pub target: Option<(&'static str, Cow<'a, str>)>,
 }
 
 /// Why a frame is not an event.
@@ -62,7 +65,7 @@ impl<'a> Sighting<'a> {
         if event_type.is_empty() {
             return Err(NotAnEvent::NoType);
         }
-        let mut sighting = Sighting { event_type, things: Vec::with_capacity(4) };
+        let mut sighting = Sighting { event_type, things: Vec::with_capacity(4), target: None };
         for (name, value) in event.iter() {
             if value.get().starts_with('{')
                 && let Some(object) = Object::from_raw(value)
@@ -88,8 +91,14 @@ impl<'a> Sighting<'a> {
 
     fn member(&mut self, name: &str, object: &Object<'a>) {
         match name {
-            "playback" => self.thing(kinds::PLAYBACK, object, "id"),
-            "recording" => self.thing(kinds::LIVE_RECORDING, object, "name"),
+            "playback" => {
+                self.thing(kinds::PLAYBACK, object, "id");
+                self.target(object);
+            }
+            "recording" => {
+                self.thing(kinds::LIVE_RECORDING, object, "name");
+                self.target(object);
+            }
             "device_state" => self.thing(kinds::DEVICE_STATE, object, "name"),
             "endpoint" => self.endpoint(object),
             // A transfer tells its parties one level down.
@@ -113,6 +122,16 @@ impl<'a> Sighting<'a> {
         match object.text(id) {
             Ok(id) if !id.is_empty() => self.things.push((kind, id)),
             _ => {}
+        }
+    }
+
+    /// `target_uri`: `channel:ID` or `bridge:ID`.
+    fn target(&mut self, object: &Object<'a>) {
+        let Ok(uri) = object.text("target_uri") else { return };
+        for kind in [kinds::CHANNEL, kinds::BRIDGE] {
+            if let Some(id) = uri.strip_prefix(kind).and_then(|rest| rest.strip_prefix(':')) {
+                self.target = Some((kind, Cow::Owned(id.to_owned())));
+            }
         }
     }
 
@@ -184,6 +203,16 @@ mod tests {
     fn a_transfer_is_read_one_level_down() {
         let frame = r#"{"type":"ChannelTransfer","refer_to":{"destination_channel":{"id":"d"}},"referred_by":{"source_channel":{"id":"s"},"bridge":{"id":"b","channels":[]}}}"#;
         assert_eq!(things(frame), ["channel:d", "channel:s", "bridge:b"]);
+    }
+
+    #[test]
+    fn a_playback_tells_what_it_is_played_on() {
+        let frame = br#"{"type":"PlaybackStarted","playback":{"id":"p","target_uri":"channel:c:1"}}"#;
+        let sighting = Sighting::read(frame).unwrap();
+        assert_eq!(sighting.things, [(kinds::PLAYBACK, Cow::Borrowed("p"))]);
+        assert_eq!(sighting.target, Some((kinds::CHANNEL, Cow::Borrowed("c:1"))));
+        let frame = br#"{"type":"RecordingFinished","recording":{"name":"r","target_uri":"bridge:b"}}"#;
+        assert_eq!(Sighting::read(frame).unwrap().target, Some((kinds::BRIDGE, Cow::Borrowed("b"))));
     }
 
     #[test]

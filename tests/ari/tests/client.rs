@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use trunkline_ari_client::{
-    AriConfig, Client, CreateChannel, Dtmf, Error, Event, EventType, Key, Originate, Play, Record, Snoop,
-    kinds,
+    AriConfig, BridgeType, Client, Control, CreateChannel, Direction, Dtmf, Error, Event, EventType, Key,
+    Originate, Play, Record, Snoop, kinds,
 };
 use trunkline_ari_proxy::cli::{AriArgs, AriCommand};
 use trunkline_tests_ari::asterisk::{NODE_A, NODE_B, Pair};
@@ -65,8 +65,8 @@ async fn suite(client: &Client, app: &str) {
         panic!("not typed")
     };
     assert_eq!(dtmf.digit, "5");
-    channel.mute("in").await.unwrap();
-    channel.unmute("in").await.unwrap();
+    channel.mute(Direction::In).await.unwrap();
+    channel.unmute(Direction::In).await.unwrap();
     channel.hold().await.unwrap();
     channel.stop_hold().await.unwrap();
     channel.moh("default").await.unwrap();
@@ -80,8 +80,8 @@ async fn suite(client: &Client, app: &str) {
     let staged = channel.stage_play(Play::media("tone:ring")).await.unwrap();
     let playback = staged.exec().await.unwrap();
     next(&mut events, EventType::PlaybackStarted).await;
-    playback.control("pause").await.unwrap();
-    playback.control("unpause").await.unwrap();
+    playback.control(Control::Pause).await.unwrap();
+    playback.control(Control::Unpause).await.unwrap();
     assert_eq!(playback.data().await.unwrap().id, playback.id());
     playback.stop().await.unwrap();
     next(&mut events, EventType::PlaybackFinished).await;
@@ -102,7 +102,7 @@ async fn suite(client: &Client, app: &str) {
     recording.stored().delete().await.unwrap();
 
     // A bridge with the channel and another that is created and dialled.
-    let bridge = client.bridge().create(&at, "mixing", "suite").await.unwrap();
+    let bridge = client.bridge().create(&at, &[BridgeType::Mixing], "suite").await.unwrap();
     bridge.add_channel(channel.id()).await.unwrap();
     next(&mut events, EventType::ChannelEnteredBridge).await;
     assert_eq!(bridge.data().await.unwrap().channels, [channel.id()]);
@@ -125,7 +125,7 @@ async fn suite(client: &Client, app: &str) {
     other.dial("", 5 * SECOND).await.unwrap();
     bridge.moh("default").await.unwrap();
     bridge.stop_moh().await.unwrap();
-    let snoop = Snoop { app: app.to_owned(), spy: "both".to_owned(), ..Snoop::default() };
+    let snoop = Snoop { app: app.to_owned(), spy: Some(Direction::Both), ..Snoop::default() };
     let snooping = channel.snoop("", snoop).await.unwrap();
     assert!(!snooping.id().is_empty());
     snooping.hangup("").await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trunkline_ari_client::{Client, Delivered, EventType, NatsConfig};
+use trunkline_ari_client::{BridgeType, Client, Delivered, EventType, NatsConfig};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::NatsCluster;
 use trunkline_tests_ari::proxy::{TestProxy, config};
@@ -29,7 +29,7 @@ fn creating(
     let (answered, stop) = (Arc::clone(answered), Arc::clone(stop));
     tokio::spawn(async move {
         while !stop.load(Ordering::Relaxed) {
-            if client.bridge().create(&client.here(), "mixing", "").await.is_ok() {
+            if client.bridge().create(&client.here(), &[BridgeType::Mixing], "").await.is_ok() {
                 answered.fetch_add(1, Ordering::Relaxed);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

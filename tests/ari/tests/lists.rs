@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
-use trunkline_ari_client::{Client, Key};
+use trunkline_ari_client::{BridgeType, Client, Key};
 use trunkline_tests_ari::asterisk::Pair;
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::NatsServer;
@@ -57,7 +57,11 @@ async fn a_first_list_is_whole_or_says_what_is_missing() {
             for node in ["n0", "n1"] {
                 client
                     .bridge()
-                    .create(&Key::default().at(format!("app{}", &node[1..]), node), "mixing", "b")
+                    .create(
+                        &Key::default().at(format!("app{}", &node[1..]), node),
+                        &[BridgeType::Mixing],
+                        "b",
+                    )
                     .await
                     .unwrap();
             }

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use trunkline_ari_client::Client;
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::NatsServer;
 use trunkline_tests_ari::proxy::{TestProxy, config};
@@ -221,4 +222,46 @@ async fn bad_input_never_ends_it() {
     println!("{asked} bad requests were answered");
     assert!(proxy.runs());
     proxy.stop().await;
+}
+
+/// Several applications in one process: each has its WebSocket, its subjects and its keys; they share one
+/// connection to NATS and the connections to Asterisk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_applications() {
+    let server = NatsServer::start(false).await;
+    let fake = simple().await;
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let proxy = TestProxy::start(config(&server.url(), &fake.url(), "one,two", &[("listen", &listen)]));
+    let nats = async_nats::connect(server.url()).await.unwrap();
+    for app in ["one", "two"] {
+        answers(&nats, &format!("ari.create.{app}.n1")).await;
+        let data =
+            ask(&nats, &format!("ari.data.{app}.n1"), r#"{"kind":"ChannelData","key":{"id":"c"}}"#).await;
+        let data: Value = serde_json::from_str(&data).expect("JSON");
+        assert_eq!(data["data"]["channel"]["key"]["app"], app);
+    }
+    let mut applications = fake.applications();
+    applications.sort();
+    assert_eq!(applications, ["one", "two"]);
+    let (status, body) = get(port, "/ready").await;
+    assert!(status == 200 && body.contains(r#""application":"one,two""#), "{body}");
+    let client = Client::builder().application("two").url(server.url()).connect().await.unwrap();
+    let members = client.survey().await.unwrap();
+    assert_eq!(members.iter().map(|m| m.app.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert!(client.channel().list(&client.here()).await.is_err(), "the stand-in has no list");
+    let mut events = nats.subscribe("ari.event.>").await.unwrap();
+    nats.flush().await.unwrap();
+    fake.emit(r#"{"type":"ChannelVarset","application":"x"}"#);
+    let mut subjects = Vec::new();
+    for _ in 0..2 {
+        let event =
+            tokio::time::timeout(5 * SECOND, events.next()).await.expect("in time").expect("an event");
+        subjects.push(event.subject.to_string());
+    }
+    subjects.sort();
+    assert_eq!(subjects, ["ari.event.one.n1", "ari.event.two.n1"]);
+    client.close().await;
+    proxy.stop().await;
+    until("both applications end at Asterisk", 5 * SECOND, || async { fake.applications().is_empty() }).await;
 }

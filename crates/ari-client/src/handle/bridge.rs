@@ -7,6 +7,7 @@ use super::{LiveRecording, Playback, Staged, collection, commands, handle, subsc
 use crate::client::Client;
 use crate::error::Error;
 use crate::options::{AddChannel, Play, Record, Variables};
+use crate::words::{BridgeType, joined};
 
 handle! {
     /// A bridge.
@@ -21,13 +22,13 @@ collection! {
 subscribe!(Bridge, BridgeSubscribe);
 
 impl Bridges<'_> {
-    /// Makes a bridge; `types` such as `mixing` or `holding`. Without an id in `at` one is made up.
+    /// Makes a bridge, such as `&[BridgeType::Mixing]`. Without an id in `at` one is made up.
     ///
     /// # Errors
     /// When Asterisk or the proxy refuses.
-    pub async fn create(&self, at: &Key, types: &str, name: &str) -> Result<Bridge, Error> {
+    pub async fn create(&self, at: &Key, types: &[BridgeType], name: &str) -> Result<Bridge, Error> {
         let key = named(at);
-        let option = json!({"type": types, "name": name});
+        let option = json!({"type": joined(types), "name": name});
         let response = self.0.call_with(Kind::BridgeCreate, &key, &option).await?;
         Ok(Bridge::new(self.0, Client::key_of(response)?))
     }
@@ -36,9 +37,14 @@ impl Bridges<'_> {
     ///
     /// # Errors
     /// When the proxy refuses.
-    pub async fn stage_create(&self, at: &Key, types: &str, name: &str) -> Result<Staged<Bridge>, Error> {
+    pub async fn stage_create(
+        &self,
+        at: &Key,
+        types: &[BridgeType],
+        name: &str,
+    ) -> Result<Staged<Bridge>, Error> {
         let key = named(at);
-        let option = json!({"type": types, "name": name});
+        let option = json!({"type": joined(types), "name": name});
         let response = self.0.call_with(Kind::BridgeStageCreate, &key, &option).await?;
         let handle = Bridge::new(self.0, Client::key_of(response)?);
         let (client, key) = (self.0.clone(), handle.key.clone());

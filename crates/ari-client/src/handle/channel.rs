@@ -9,6 +9,7 @@ use super::{Bridge, LiveRecording, Playback, Staged, collection, commands, handl
 use crate::client::Client;
 use crate::error::Error;
 use crate::options::{CreateChannel, Dtmf, ExternalMedia, Originate, Play, Record, Snoop, Variables};
+use crate::words::Direction;
 
 handle! {
     /// A channel.
@@ -196,19 +197,19 @@ impl Channel {
         self.with(Kind::ChannelSendDTMF, json!({"dtmf": digits, "options": times})).await
     }
 
-    /// Mutes it: `in`, `out` or `both`.
+    /// Mutes it in a direction.
     ///
     /// # Errors
     /// When Asterisk or the proxy refuses.
-    pub async fn mute(&self, direction: &str) -> Result<(), Error> {
+    pub async fn mute(&self, direction: Direction) -> Result<(), Error> {
         self.with(Kind::ChannelMute, json!({"direction": direction})).await
     }
 
-    /// Ends muting: `in`, `out` or `both`.
+    /// Ends muting in a direction.
     ///
     /// # Errors
     /// When Asterisk or the proxy refuses.
-    pub async fn unmute(&self, direction: &str) -> Result<(), Error> {
+    pub async fn unmute(&self, direction: Direction) -> Result<(), Error> {
         self.with(Kind::ChannelUnmute, json!({"direction": direction})).await
     }
 

@@ -9,6 +9,7 @@ use crate::client::{Client, Transport};
 use crate::error::Error;
 use crate::gather::Answer;
 use crate::options::{Play, Record};
+use crate::words::Control;
 
 handle! {
     /// A playback.
@@ -28,11 +29,11 @@ impl Playback {
         stop => PlaybackStop;
     }
 
-    /// Controls it: `restart`, `pause`, `unpause`, `reverse` or `forward`.
+    /// Controls it.
     ///
     /// # Errors
     /// When Asterisk or the proxy refuses.
-    pub async fn control(&self, command: &str) -> Result<(), Error> {
+    pub async fn control(&self, command: Control) -> Result<(), Error> {
         self.client.call_with(Kind::PlaybackControl, &self.key, &json!({"command": command})).await.map(drop)
     }
 }

@@ -75,6 +75,11 @@ macro_rules! handle {
                 &self.key.id
             }
 
+            #[allow(dead_code, reason = "not every kind of thing needs it")]
+            pub(crate) fn client(&self) -> &$crate::client::Client {
+                &self.client
+            }
+
             /// The same thing with its events copied to `dialog`.
             #[must_use]
             pub fn in_dialog(mut self, dialog: impl Into<String>) -> Self {

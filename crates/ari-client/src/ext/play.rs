@@ -1,0 +1,63 @@
+//! Play and wait.
+
+use trunkline_ari::{Event, EventType};
+
+use super::{GONE, gone};
+use crate::error::Error;
+use crate::handle::{Bridge, Channel, Playback};
+use crate::options::Play;
+use crate::subscription::Subscription;
+
+/// How a playback ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlayEnd {
+    /// It was played to its end, or stopped by somebody.
+    Done,
+    /// Asterisk could not play it: there is no such sound.
+    Failed,
+    /// The channel left the application.
+    HungUp,
+}
+
+impl Channel {
+    /// Plays media and waits for the end.
+    ///
+    /// # Errors
+    /// When the channel is gone before, or the client is closed meanwhile.
+    pub async fn play_and_wait(&self, play: Play) -> Result<PlayEnd, Error> {
+        let [left, destroyed] = GONE;
+        let mut events = self.subscribe(&[EventType::PlaybackFinished, left, destroyed]).await?;
+        let playback = self.play_with(play).await?;
+        ended(&mut events, &playback, self.id()).await
+    }
+}
+
+impl Bridge {
+    /// Plays media to everyone in the bridge and waits for the end.
+    ///
+    /// # Errors
+    /// When the bridge is gone before, or the client is closed meanwhile.
+    pub async fn play_and_wait(&self, play: Play) -> Result<PlayEnd, Error> {
+        let types = [EventType::PlaybackFinished, EventType::BridgeDestroyed];
+        let mut events = self.subscribe(&types).await?;
+        let playback = self.play_with(play).await?;
+        ended(&mut events, &playback, self.id()).await
+    }
+}
+
+/// Waits until the playback ends, or what it is played on.
+async fn ended(events: &mut Subscription, playback: &Playback, on: &str) -> Result<PlayEnd, Error> {
+    while let Some(received) = events.event().await {
+        match &received.event {
+            Event::PlaybackFinished(end) if end.playback.id == playback.id() => {
+                let failed = end.playback.state == "failed";
+                return Ok(if failed { PlayEnd::Failed } else { PlayEnd::Done });
+            }
+            Event::BridgeDestroyed(end) if end.bridge.id == on => return Ok(PlayEnd::HungUp),
+            event if gone(event, on) => return Ok(PlayEnd::HungUp),
+            _ => {}
+        }
+    }
+    Err(Error::Closed)
+}
