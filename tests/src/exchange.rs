@@ -66,6 +66,15 @@ impl Exchange {
         Exchange::begin(scratch, port, extra)
     }
 
+    /// One that finds these files in its folder.
+    pub fn start_on(files: &[(&str, &[u8])], env: &[(&str, &str)]) -> Exchange {
+        let (scratch, extra) = prepare(&Resources::new(), "", env);
+        for (path, bytes) in files {
+            scratch.write(path, bytes);
+        }
+        Exchange::begin(scratch, free_port(), extra)
+    }
+
     /// One that runs on the folder of a Routr v1, whose `config/config.yml` listens on 127.0.0.1 and this port. Paths
     /// are within its folder.
     pub fn start_routr_v1(port: u16, files: &[(&str, &str)], env: &[(&str, &str)]) -> Exchange {

@@ -80,6 +80,11 @@ impl Network {
         network
     }
 
+    /// Another address on the loopback link of a side, e.g. `192.168.0.0/31`.
+    pub fn loopback(&self, side: Side, address: &str) {
+        self.ip(&["-n", &self.namespace(side), "address", "add", address, "dev", "lo"]);
+    }
+
     fn namespace(&self, side: Side) -> String {
         let side = match side {
             Side::Outside => "out",

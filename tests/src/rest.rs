@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -84,6 +86,17 @@ impl Rest {
             body: body.to_owned(),
         }
     }
+}
+
+/// Text in base64, as HTTP Basic has it.
+pub fn base64(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+/// What a JSON Web Token claims.
+pub fn token_claims(token: &str) -> Value {
+    let claims = token.split('.').nth(1).unwrap_or_default();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap_or_default()).unwrap_or_default()
 }
 
 /// Sends and reads to the end of the connection.

@@ -1,5 +1,7 @@
 //! The folder of a Routr v1, as its operator would have it, in either edition.
 
+use serde_json::{Value, json};
+
 use crate::exchange::Exchange;
 use crate::ports::free_port;
 
@@ -31,22 +33,35 @@ pub struct V1Folder {
     pub gateway: u16,
     /// More lines of `spec.restService`, four spaces in.
     pub more: String,
+    /// `spec.dataSource`, as YAML on one line; the folder's own files unless set.
+    pub source: String,
 }
+
+/// A resource that is in no file: its set or path, its ref, itself.
+pub type V1Document = (String, String, Value);
 
 impl V1Folder {
     /// On free ports.
     pub fn new(edition: V1Edition) -> V1Folder {
-        V1Folder { edition, sip: free_port(), rest: free_port(), gateway: free_port(), more: String::new() }
+        V1Folder {
+            edition,
+            sip: free_port(),
+            rest: free_port(),
+            gateway: free_port(),
+            more: String::new(),
+            source: String::new(),
+        }
     }
 
     /// `config/config.yml`.
     pub fn config(&self) -> String {
-        let parameters = match self.edition {
-            Rc2 => "{path: config}",
-            Late => "path=config",
+        let source = match (self.source.as_str(), self.edition) {
+            ("", Rc2) => "{provider: files_data_provider, parameters: {path: config}}",
+            ("", Late) => "{provider: files_data_provider, parameters: path=config}",
+            (given, _) => given,
         };
         format!(
-            "apiVersion: v1beta1\nmetadata: {{userAgent: Test v1}}\nspec:\n  bindAddr: 127.0.0.1\n  dataSource:\n    provider: files_data_provider\n    parameters: {parameters}\n  restService:\n    bindAddr: 127.0.0.1\n    port: {}\n{}  transport:\n    - {{protocol: udp, port: {sip}}}\n    - {{protocol: tcp, port: {sip}}}\n",
+            "apiVersion: v1beta1\nmetadata: {{userAgent: Test v1}}\nspec:\n  bindAddr: 127.0.0.1\n  dataSource: {source}\n  restService:\n    bindAddr: 127.0.0.1\n    port: {}\n{}  transport:\n    - {{protocol: udp, port: {sip}}}\n    - {{protocol: tcp, port: {sip}}}\n",
             self.rest,
             self.more,
             sip = self.sip,
@@ -86,9 +101,65 @@ impl V1Folder {
         ]
     }
 
+    /// The same resources one by one, as Redis and REST services keep them.
+    pub fn documents(&self) -> Vec<V1Document> {
+        let (numbers, kind, policy) = match self.edition {
+            Rc2 => ("dids", "DID", "didRef"),
+            Late => ("numbers", "Number", "numberRef"),
+        };
+        let document = |kind: &str, metadata: Value, spec: Value| json!({"apiVersion": "v1beta1", "kind": kind, "metadata": metadata, "spec": spec});
+        let login = |user: &str, secret: &str| json!({"username": user, "secret": secret});
+        let agent = |user: &str| {
+            let spec = json!({"credentials": login(user, &format!("pw-{user}")), "domains": [V1_DOMAIN]});
+            document("Agent", json!({"name": format!("Agent {user}"), "ref": format!("ref-{user}")}), spec)
+        };
+        let gateway = match self.edition {
+            Rc2 => {
+                json!({"host": format!("127.0.0.1:{}", self.gateway), "transport": "udp", "credentials": login("account", "hidden")})
+            }
+            Late => {
+                json!({"host": "127.0.0.1", "port": self.gateway, "transport": "udp", "credentials": login("account", "hidden")})
+            }
+        };
+        let all = [
+            (
+                "users",
+                document(
+                    "User",
+                    json!({"name": "Operator", "ref": "user-1"}),
+                    json!({"credentials": login("admin", "changeit")}),
+                ),
+            ),
+            ("agents", agent("1001")),
+            ("agents", agent("1002")),
+            (
+                "domains",
+                document(
+                    "Domain",
+                    json!({"name": "Office", "ref": "office"}),
+                    json!({"context": {"domainUri": V1_DOMAIN, "egressPolicy": {"rule": ".{5,}", policy: "main-line"}}}),
+                ),
+            ),
+            ("gateways", document("Gateway", json!({"name": "Provider", "ref": "provider"}), gateway)),
+            (
+                numbers,
+                document(
+                    kind,
+                    json!({"name": "Main line", "ref": "main-line", "gwRef": "provider", "geoInfo": {"city": "Durham"}}),
+                    json!({"location": {"telUrl": format!("tel:{V1_NUMBER}"), "aorLink": format!("sip:1002@{V1_DOMAIN}")}}),
+                ),
+            ),
+        ];
+        let reference = |one: &Value| one["metadata"]["ref"].as_str().unwrap_or_default().to_owned();
+        all.into_iter().map(|(set, one)| (set.to_owned(), reference(&one), one)).collect()
+    }
+
     /// An exchange on it.
     pub fn start(&self, env: &[(&str, &str)]) -> Exchange {
-        let files = self.files();
+        let mut files = self.files();
+        if !self.source.is_empty() {
+            files.truncate(1);
+        }
         let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
         Exchange::start_routr_v1(self.sip, &files, env)
     }

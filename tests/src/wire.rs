@@ -47,6 +47,11 @@ impl Wire {
         Wire::Udp { socket, server }
     }
 
+    /// A UDP socket of the caller's.
+    pub fn udp_on(socket: UdpSocket, server: SocketAddr) -> Wire {
+        Wire::Udp { socket, server }
+    }
+
     /// A TCP connection to the exchange.
     pub fn tcp(server: SocketAddr) -> Wire {
         Wire::over(Stream::tcp(server))

@@ -9,6 +9,7 @@ use trunkline_model::document::Source;
 use trunkline_model::{Kind, Tables};
 use trunkline_store::Store;
 
+use crate::connection::access;
 use crate::run::Failure;
 use crate::show::counted;
 
@@ -19,7 +20,8 @@ pub(crate) fn store(loaded: &Loaded) -> Result<String, Failure> {
     if url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists()) {
         return Ok(format!("the configuration is good; {url} will be made at the first start\n"));
     }
-    let store = Store::open(&url).map_err(|error| Failure::Usage(error.to_string()))?;
+    let access = access(&loaded.config);
+    let store = Store::open_with(&url, &access).map_err(|error| Failure::Usage(error.to_string()))?;
     let tables = store.live().snapshot();
     Ok(format!("the configuration is good; {url}: {}\n", counts(&tables)))
 }

@@ -80,6 +80,11 @@ pub enum Command {
                             trunkline import - < backup.yaml"
     )]
     Import(Import),
+    /// Move the resources of a Routr v1 to a store of the exchange; show what has no equal there
+    #[command(after_help = "Examples:\n  trunkline migrate /opt/routr --dry-run\n  \
+                            trunkline migrate /opt/routr/config/config.yml --to sqlite:trunkline.db\n  \
+                            TRUNKLINE_ROUTR_V1_PROVIDER_SECRET=… trunkline migrate routr-v1-redis:localhost:6379")]
+    Migrate(Migrate),
 }
 
 const AGENTS: &str = "Examples:
@@ -311,6 +316,19 @@ pub struct Import {
     pub add: bool,
 }
 
+/// `migrate`
+#[derive(Args, Debug)]
+pub struct Migrate {
+    /// Configuration or folder of a Routr v1, or routr-v1-redis:HOST:PORT, routr-v1-rest:URL
+    pub from: String,
+    /// The store that is written
+    #[arg(long, value_name = "URL", default_value = "sqlite:trunkline.db")]
+    pub to: String,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 impl Command {
     /// The kind a resource command is about.
     pub fn kind(&self) -> Option<Kind> {
@@ -328,7 +346,8 @@ impl Command {
             | Command::Registrations(_)
             | Command::Calls(_)
             | Command::Export(_)
-            | Command::Import(_) => return None,
+            | Command::Import(_)
+            | Command::Migrate(_) => return None,
         })
     }
 }

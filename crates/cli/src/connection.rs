@@ -4,9 +4,10 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use trunkline_config::Config;
-use trunkline_store::{Store, StoreError};
+use trunkline_store::{Access, Store, StoreError};
 
 use crate::backend::{ControlBackend, StoreOnly, answer};
 use crate::protocol::{Request, Response};
@@ -54,6 +55,21 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
+/// How the store of a configuration is reached where that is no folder and no database: tried once, for commands.
+pub fn access(config: &Config) -> Access {
+    let provider = &config.routr_v1.provider;
+    Access {
+        username: provider.username.clone(),
+        secret: provider.secret.0.clone(),
+        poll: Duration::from_secs(u64::from(provider.poll_seconds)),
+        timeout: Duration::from_millis(u64::from(provider.timeout_ms)),
+        tries: 1,
+        interval: Duration::from_secs(u64::from(provider.retry_seconds)),
+        cache: None,
+        trusted_ca: config.tls.trusted_ca.clone(),
+    }
+}
+
 impl Connection {
     /// Finds the server of a configuration, or opens its store. A database that is not there is made only if
     /// `make` says so.
@@ -72,7 +88,7 @@ impl Connection {
         {
             return Err(ConnectError::NoDatabase(file.into()));
         }
-        let store = Store::open(&url).map_err(ConnectError::Store)?;
+        let store = Store::open_with(&url, &access(config)).map_err(ConnectError::Store)?;
         Ok(Connection::Direct(offline(config, StoreOnly::new(store, url))))
     }
 

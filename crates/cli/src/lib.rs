@@ -30,6 +30,7 @@ mod connection;
 mod create;
 mod edit;
 mod live;
+mod migrate;
 pub mod protocol;
 mod resources;
 mod run;
@@ -42,7 +43,7 @@ mod tokens;
 
 pub use backend::{ControlBackend, StoreOnly, answer};
 pub use command::{Command, Common, parse};
-pub use connection::{ConnectError, Connection};
+pub use connection::{ConnectError, Connection, access};
 pub use run::{Offline, run};
 pub use server::ControlServer;
 pub use terminal::Terminal;

@@ -12,7 +12,7 @@ use crate::connection::{ConnectError, Connection};
 use crate::create::Create;
 use crate::protocol::{Request, Response};
 use crate::terminal::Terminal;
-use crate::{check, show};
+use crate::{check, migrate, show};
 
 /// Why a command ends badly.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,6 +70,10 @@ fn dispatch(
     terminal: &mut Terminal<'_>,
     offline: Offline<'_>,
 ) -> Result<(), Failure> {
+    // What is migrated has a configuration of its own.
+    if let Command::Migrate(asked) = command {
+        return migrate::run(asked, common, env, terminal);
+    }
     let loaded =
         Config::load(common.config.as_deref(), env).map_err(|report| Failure::Usage(report.to_string()))?;
     for warning in &loaded.warnings {
@@ -82,7 +86,7 @@ fn dispatch(
     }
     let mut session = Session { config: loaded.config, json: common.json, terminal, offline };
     match command {
-        Command::Check(_) => Ok(()),
+        Command::Check(_) | Command::Migrate(_) => Ok(()),
         Command::Agents(action) => session.resources(Kind::Agent, action),
         Command::Domains(action) => session.resources(Kind::Domain, action),
         Command::Peers(action) => session.resources(Kind::Peer, action),

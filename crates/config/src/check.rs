@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use trunkline_model::is_host;
 
 use crate::sections::ClientAuth;
-use crate::tree::Config;
+use crate::tree::{Config, ROUTR_V1};
 
 /// A key whose value does not fit.
 pub(crate) struct Misfit {
@@ -65,6 +65,10 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless(!config.roles.is_empty(), "roles", "at least one role is needed");
     let message = "the domain must be a host such as sip.local";
     unless(is_host(&config.domain), "domain", message);
+    let message = "userAgent must be at most 200 printable ASCII characters";
+    let printable = |c: char| c == ' ' || c.is_ascii_graphic();
+    let named = config.user_agent.len() <= 200 && config.user_agent.chars().all(printable);
+    unless(named, "userAgent", message);
     unless(!config.data.is_empty(), "data", "the data must not be empty");
     let message =
         "that names no store: write sqlite:FILE, files:FOLDER, memory:, or a folder for trunkline.db";
@@ -87,9 +91,14 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
                    127.0.0.1:51907; for other machines there is `grpc.externalAddr`";
     unless(config.grpc.addr.is_none_or(|a| a.ip().to_canonical().is_loopback()), "grpc.addr", message);
 
-    let v1 = ["routr-v1:", "routr-v1-rc2:"].iter().any(|scheme| config.data.starts_with(scheme));
+    let v1 = config.data.split_once(':').is_some_and(|(scheme, _)| ROUTR_V1.contains(&scheme));
     let message = "the API of Routr v1 needs the resources of one: `data: routr-v1:FOLDER`";
     unless(config.routr_v1.addr.is_none() || v1, "routrV1.addr", message);
+
+    let p = &config.routr_v1.provider;
+    let message = "timeoutMs must be between 100 and 60000";
+    unless((100..=60_000).contains(&p.timeout_ms), "routrV1.provider.timeoutMs", message);
+    unless(p.poll_seconds > 0, "routrV1.provider.pollSeconds", "pollSeconds must be at least 1");
 
     misfits.extend(ports_taken_twice(config));
     misfits
@@ -99,7 +108,8 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
 fn is_store(data: &str) -> bool {
     match data.split_once(':') {
         Some(("memory", rest)) => rest.is_empty(),
-        Some(("sqlite" | "files" | "routr-v1" | "routr-v1-rc2", rest)) => !rest.is_empty(),
+        Some(("sqlite" | "files", rest)) => !rest.is_empty(),
+        Some((scheme, rest)) if ROUTR_V1.contains(&scheme) => !rest.is_empty(),
         Some((scheme, _)) => scheme.contains(['/', '.']),
         None => true,
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use trunkline_model::document::{Content, Fields, Node, Place, Reading, Source};
+use trunkline_model::document::{Content, Fields, Node, Place, Reading, Source, parse};
 
 use crate::routr_v1::is_variable;
 use crate::setting::Setting;
@@ -95,6 +95,13 @@ pub struct Value {
     pub origin: Origin,
 }
 
+impl Value {
+    /// Did somebody set it? Otherwise it is the default.
+    pub fn is_set(&self) -> bool {
+        !matches!(self.origin, Origin::Default)
+    }
+}
+
 /// The keys of one section, while it is read.
 pub(crate) struct Keys<'n> {
     reading: &'n Reading,
@@ -154,9 +161,13 @@ impl<'n> Keys<'n> {
     }
 }
 
-/// A variable's text as if it stood in a file.
+/// A variable's text as if it stood in a file: a map, or a list of maps, is written as YAML on one line.
 fn variable_node(name: &str, text: &str) -> Node {
     let source = Source::new(format!("environment variable {name}"), text);
+    let is_map = text.trim_start().starts_with(['{', '[']) && text.contains('{');
+    if is_map && let Some(node) = parse(&source).ok().and_then(|roots| roots.into_iter().next()) {
+        return node;
+    }
     let place = Place { source, line: 1, column: 1, length: text.chars().count() as u32 };
     Node { place, content: Content::Scalar { text: text.trim().to_owned(), plain: true } }
 }

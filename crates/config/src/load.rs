@@ -108,7 +108,7 @@ fn note(report: &mut Report, values: &[Value], misfit: &Misfit) {
 }
 
 /// Does this file hold a configuration of Routr v1?
-fn holds_v1(path: &Path) -> bool {
+pub fn holds_v1(path: &Path) -> bool {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     parse(&Source::new("", text)).is_ok_and(|documents| documents.first().is_some_and(is_v1))
 }
@@ -164,21 +164,29 @@ impl Loaded {
     }
 }
 
-/// The whole tree as YAML that can be read again (secrets aside), with the origin of each value behind it.
-impl fmt::Display for Loaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Loaded {
+    /// The values that are `wanted` as YAML, with the origin of each behind it.
+    pub fn to_yaml(&self, wanted: impl Fn(&Value) -> bool) -> String {
+        let mut text = String::new();
         let mut open: Vec<&str> = Vec::new();
-        for value in &self.values {
+        for value in self.values.iter().filter(|value| wanted(value)) {
             let mut steps: Vec<&str> = value.path.split('.').collect();
             let key = steps.pop().unwrap_or_default();
             let shared = steps.iter().zip(&open).take_while(|(a, b)| a == b).count();
             for (depth, step) in steps.iter().enumerate().skip(shared) {
-                writeln!(f, "{:width$}{step}:", "", width = depth * 2)?;
+                text += &format!("{:width$}{step}:\n", "", width = depth * 2);
             }
             let indent = steps.len() * 2;
-            writeln!(f, "{:indent$}{key}: {}  # {}", "", value.shown, value.origin)?;
+            text += &format!("{:indent$}{key}: {}  # {}\n", "", value.shown, value.origin);
             open = steps;
         }
-        Ok(())
+        text
+    }
+}
+
+/// The whole tree as YAML that can be read again (secrets aside), with the origin of each value behind it.
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_yaml(|_| true))
     }
 }

@@ -154,6 +154,27 @@ section! {
     }
 }
 
+section! {
+    /// `routrV1.provider`: how resources of Routr v1 in Redis or behind a REST service are reached.
+    RoutrV1Provider {
+        /// The user name of a REST service.
+        username: String = String::new(), "username";
+        /// The password of Redis or of a REST service.
+        secret: Secret = Secret::default(), "secret";
+        /// Between two looks at a REST service, in seconds.
+        poll_seconds: u32 = 5, "pollSeconds";
+        /// For one answer, in milliseconds.
+        timeout_ms: u32 = 3000, "timeoutMs";
+        /// How often it is tried at the start; 0: until it answers.
+        tries: u32 = 5, "tries";
+        /// Between two of these tries, in seconds.
+        retry_seconds: u32 = 2, "retrySeconds";
+        /// Where what was read is kept, secrets included, for a start without the provider; by default beside the
+        /// database.
+        cache: Option<PathBuf> = None, "cache";
+    }
+}
+
 /// `routrV1`: the REST API of Routr v1, over the resources of one (`data: routr-v1:FOLDER`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoutrV1 {
@@ -167,6 +188,13 @@ pub struct RoutrV1 {
     pub salt: Secret,
     /// Where the salt is kept.
     pub salt_file: PathBuf,
+    /// How long a token is good whose salt was made here, in hours; 0: for ever, as Routr's are.
+    pub token_hours: u32,
+    /// The secret of the user `admin`, who is made where Redis or a REST service has no users; by default one that is
+    /// made and shown once.
+    pub initial_secret: Secret,
+    /// Resources that are in no folder.
+    pub provider: RoutrV1Provider,
 }
 
 impl Default for RoutrV1 {
@@ -177,6 +205,9 @@ impl Default for RoutrV1 {
             pkcs12: Pkcs12::default(),
             salt: Secret::default(),
             salt_file: ".routr.salt".into(),
+            token_hours: 24,
+            initial_secret: Secret::default(),
+            provider: RoutrV1Provider::default(),
         }
     }
 }
@@ -188,6 +219,9 @@ impl RoutrV1 {
         keys.section("pkcs12", |keys| self.pkcs12.keys(keys));
         keys.value("salt", &mut self.salt);
         keys.value("saltFile", &mut self.salt_file);
+        keys.value("tokenHours", &mut self.token_hours);
+        keys.value("initialSecret", &mut self.initial_secret);
+        keys.section("provider", |keys| self.provider.keys(keys));
     }
 }
 
@@ -252,16 +286,20 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// Its key, PEM.
     pub key: Option<PathBuf>,
-    /// Or both as PKCS#12.
+    /// Or both as PKCS#12 or JKS.
     pub pkcs12: Pkcs12,
     /// More certificates, chosen by SNI.
     pub certificates: Vec<Certificate>,
-    /// Who signs the certificates of clients, PEM.
+    /// Who signs the certificates of clients: PEM, PKCS#12 or JKS.
     pub client_ca: Option<PathBuf>,
+    /// The password of that file.
+    pub client_ca_password: Secret,
     /// Do clients show a certificate?
     pub client_auth: ClientAuth,
-    /// Who signs the certificates of trunks and peers, PEM, beside the system's.
+    /// Who signs the certificates of trunks and peers, beside the system's: PEM, PKCS#12 or JKS.
     pub trusted_ca: Option<PathBuf>,
+    /// The password of that file.
+    pub trusted_ca_password: Secret,
     /// Are the certificates of trunks and peers checked?
     pub verify: bool,
 }
@@ -274,8 +312,10 @@ impl Default for Tls {
             pkcs12: Pkcs12::default(),
             certificates: Vec::new(),
             client_ca: None,
+            client_ca_password: Secret::default(),
             client_auth: ClientAuth::Off,
             trusted_ca: None,
+            trusted_ca_password: Secret::default(),
             verify: true,
         }
     }
@@ -288,8 +328,10 @@ impl Tls {
         keys.section("pkcs12", |keys| self.pkcs12.keys(keys));
         keys.value("certificates", &mut self.certificates);
         keys.value("clientCa", &mut self.client_ca);
+        keys.value("clientCaPassword", &mut self.client_ca_password);
         keys.value("clientAuth", &mut self.client_auth);
         keys.value("trustedCa", &mut self.trusted_ca);
+        keys.value("trustedCaPassword", &mut self.trusted_ca_password);
         keys.value("verify", &mut self.verify);
     }
 }

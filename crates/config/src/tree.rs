@@ -20,6 +20,8 @@ pub struct Config {
     pub database: Option<PathBuf>,
     /// `domain`: the domain that our own addresses stand for; the first start makes it.
     pub domain: String,
+    /// `userAgent`: the name in Server and User-Agent of our own messages; empty for none.
+    pub user_agent: String,
     /// `roles`: what this process runs.
     pub roles: Vec<Role>,
     /// `workers`: threads for SIP; 0: one per core.
@@ -68,6 +70,7 @@ impl Default for Config {
             data: "sqlite:trunkline.db".into(),
             database: None,
             domain: "sip.local".into(),
+            user_agent: "Trunkline".into(),
             roles: vec![Role::Exchange, Role::Health, Role::Control, Role::Api],
             workers: 0,
             handover: Handover::default(),
@@ -94,11 +97,16 @@ impl Default for Config {
 
 const DATABASE: &str = "trunkline.db";
 
+/// Schemes of the resources of a Routr v1.
+pub(crate) const ROUTR_V1: [&str; 5] =
+    ["routr-v1", "routr-v1-rc2", "routr-v1-redis", "routr-v1-rc2-redis", "routr-v1-rest"];
+
 impl Config {
     pub(crate) fn keys(&mut self, keys: &mut Keys<'_>) {
         keys.value("data", &mut self.data);
         keys.value("database", &mut self.database);
         keys.value("domain", &mut self.domain);
+        keys.value("userAgent", &mut self.user_agent);
         keys.value("roles", &mut self.roles);
         keys.value("workers", &mut self.workers);
         keys.section("handover", |keys| self.handover.keys(keys));
@@ -124,7 +132,8 @@ impl Config {
     /// The URL of the resource store, for `trunkline_store::Store::open`.
     pub fn store_url(&self) -> String {
         match self.data.split_once(':') {
-            Some(("sqlite" | "files" | "memory" | "routr-v1" | "routr-v1-rc2", _)) => self.data.clone(),
+            Some(("sqlite" | "files" | "memory", _)) => self.data.clone(),
+            Some((scheme, _)) if ROUTR_V1.contains(&scheme) => self.data.clone(),
             _ => format!("sqlite:{}", Path::new(&self.data).join(DATABASE).display()),
         }
     }
@@ -139,6 +148,12 @@ impl Config {
             Some(("memory", _)) => None,
             _ => Some(PathBuf::from(DATABASE)),
         }
+    }
+
+    /// Where what a data provider of Routr v1 says is kept; `None` if nothing is to survive the process.
+    pub fn provider_cache(&self) -> Option<PathBuf> {
+        let beside = || self.database_file().map(|file| file.with_extension("routr-v1"));
+        self.routr_v1.provider.cache.clone().or_else(beside)
     }
 
     /// The Unix socket of the command line.

@@ -58,9 +58,8 @@ fn an_early_configuration_becomes_ours() {
     assert_eq!(config.registrar.min_expires, 1, "no 423");
     let shown = loaded.to_string();
     assert!(shown.contains("addr: \"0.0.0.0:5567\"  # config/config.yml:18:11"), "{shown}");
-    for key in
-        ["metadata.userAgent", "spec.externAddr", "spec.recordRoute", "protocol", "spec.logging.traceLevel"]
-    {
+    assert_eq!((config.user_agent.as_str(), config.log.level.as_str()), ("Routr v1.0", "debug"));
+    for key in ["spec.externAddr", "spec.recordRoute", "protocol"] {
         let told = loaded.warnings.iter().filter(|line| line.contains(key)).count();
         assert_eq!(told, 1, "{key}: {:#?}", loaded.warnings);
     }
@@ -126,14 +125,19 @@ fn mistakes_are_shown_where_they_stand() {
         ("apiVersion: v1beta1\n", "1:1", "the spec is required"),
         ("apiVersion: v1\nspec:\n  localnets: [nets]\n", "3:15", "`nets` is no address and no network"),
         (
-            "apiVersion: v1\nspec:\n  dataSource: {provider: redis_data_provider}\n",
-            "3:26",
-            "resources in Redis are not read yet",
+            "apiVersion: v1\nspec:\n  dataSource: {provider: redis_data_provider, parameters: 'hst=a'}\n",
+            "3:59",
+            "did you mean `host`",
         ),
         (
-            "apiVersion: v1\nspec:\n  dataSource: {provider: restful_data_provider}\n",
-            "3:26",
-            "set `provider: files_data_provider`",
+            "apiVersion: v1\nspec:\n  dataSource: {provider: redis_data_provider, parameters: {port: x}}\n",
+            "3:66",
+            "`x` is not a whole number from 1 to 65535",
+        ),
+        (
+            "apiVersion: v1\nspec:\n  dataSource: {provider: restful_data_provider, parameters: {baseUrl: here}}\n",
+            "3:71",
+            "`here` is no base URL",
         ),
         (
             "apiVersion: v1\nspec:\n  dataSource: {provider: file_data_provider}\n",
@@ -143,7 +147,7 @@ fn mistakes_are_shown_where_they_stand() {
         (
             "apiVersion: v1\nspec:\n  transport: [{protocol: tls, port: 5061}]\n  securityContext: {client: {authType: Enabled}}\n",
             "4:40",
-            "TRUNKLINE_TLS_CLIENT_CA",
+            "set spec.securityContext.trustStore",
         ),
     ];
     for (text, place, message) in table {
@@ -155,30 +159,243 @@ fn mistakes_are_shown_where_they_stand() {
     assert!(report.contains("environment variable REST_SERVICE_PORT"), "{report}");
 }
 
+/// Files of a test that look like key stores by their first bytes.
+struct Stores(std::path::PathBuf);
+
+impl Stores {
+    fn new(name: &str) -> Stores {
+        let folder = std::env::temp_dir().join(format!("trunkline-v1-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        Stores(folder)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+        let file = self.0.join(name);
+        std::fs::write(&file, bytes).expect("written");
+        file
+    }
+}
+
+impl Drop for Stores {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 #[test]
 fn key_stores_are_read_or_told_how_to_become_readable() {
-    let folder = std::env::temp_dir().join(format!("trunkline-v1-stores-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let (p12, jks) = (folder.join("a.jks"), folder.join("b.jks"));
-    std::fs::write(&p12, [0x30, 0x82, 0, 0]).expect("written");
-    std::fs::write(&jks, [0xfe, 0xed, 0xfe, 0xed]).expect("written");
+    let stores = Stores::new("stores");
+    let p12 = stores.file("a.jks", &[0x30, 0x82, 0, 0]);
+    let jks = stores.file("b.jks", &[0xfe, 0xed, 0xfe, 0xed]);
+    let jceks = stores.file("c.jceks", &[0xce, 0xce, 0xce, 0xce]);
     let with = |store: &Path, transport: &str| {
         format!(
-            "apiVersion: v1\nspec:\n  transport: [{{protocol: {transport}, port: 5061}}]\n  restService: {{keyStore: {store}}}\n  securityContext: {{keyStore: {store}, keyStorePassword: hush}}\n",
+            "apiVersion: v1\nspec:\n  transport: [{{protocol: {transport}, port: 5061}}]\n  restService: {{keyStore: {store}}}\n  securityContext: {{keyStore: {store}, keyStorePassword: hush, keyStoreType: jks}}\n",
             store = store.display()
         )
     };
-    let loaded = read(&with(&p12, "wss"), &Env::default());
-    assert_eq!(loaded.config.tls.pkcs12.file.as_deref(), Some(&*p12), "PKCS#12 under the name of another");
-    assert_eq!(loaded.config.tls.pkcs12.password.0, "hush");
-    assert_eq!(loaded.config.routr_v1.pkcs12.file.as_deref(), Some(&*p12));
-    assert_eq!(loaded.config.routr_v1.pkcs12.password.0, "changeit");
-    let report = wrong(&with(&jks, "tls"), &Env::default());
-    assert!(report.contains("keytool -importkeystore") && report.contains("b.p12"), "{report}");
-    let loaded = read(&with(&jks, "udp"), &Env::default());
+    for store in [&p12, &jks] {
+        let loaded = read(&with(store, "wss"), &Env::default());
+        assert_eq!(loaded.config.tls.pkcs12.file.as_ref(), Some(store), "under whatever name");
+        assert_eq!(loaded.config.tls.pkcs12.password.0, "hush");
+        assert_eq!(loaded.config.routr_v1.pkcs12.file.as_ref(), Some(store));
+        assert_eq!(loaded.config.routr_v1.pkcs12.password.0, "changeit");
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    }
+    let report = wrong(&with(&jceks, "tls"), &Env::default());
+    assert!(report.contains("keytool -importkeystore") && report.contains("c.p12"), "{report}");
+    let report = wrong(&with(&stores.0.join("none.jks"), "tls"), &Env::default());
+    assert!(report.contains("none.jks cannot be read"), "{report}");
+    let loaded = read("apiVersion: v1\nspec:\n  transport: [{protocol: udp, port: 5060}]\n", &Env::default());
     assert_eq!(loaded.config.tls.pkcs12.file, None, "nothing listens with TLS");
-    assert!(loaded.warnings.iter().any(|w| w.contains("restService.keyStore") && w.contains("keytool")));
-    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+fn security(context: &str) -> String {
+    format!(
+        "apiVersion: v1\nspec:\n  transport: [{{protocol: tls, port: 5061}}]\n  securityContext: {{{context}}}\n"
+    )
+}
+
+#[test]
+fn the_words_of_client_authentication() {
+    let stores = Stores::new("trust");
+    let trust = format!("trustStore: {}, ", stores.file("trust.jks", &[0xfe, 0xed, 0xfe, 0xed]).display());
+    for (word, with_store, without) in [
+        ("Enabled", "required", None),
+        ("Default", "required", None),
+        ("Want", "optional", Some("off")),
+        ("Disabled", "off", Some("off")),
+        ("DisabledAll", "off", Some("off")),
+    ] {
+        let context = format!("{trust}trustStorePassword: hush, client: {{authType: {word}}}");
+        let config = read(&security(&context), &Env::default()).config;
+        assert_eq!(config.tls.client_auth.as_str(), with_store, "{word}");
+        assert_eq!(config.tls.client_ca_password.0, "hush");
+        assert_eq!(config.tls.client_ca, config.tls.trusted_ca);
+        assert_eq!(config.tls.verify, word != "DisabledAll", "{word}");
+        let bare = security(&format!("client: {{authType: {word}}}"));
+        match without {
+            Some(is) => {
+                assert_eq!(read(&bare, &Env::default()).config.tls.client_auth.as_str(), is, "{word}")
+            }
+            None => {
+                let report = wrong(&bare, &Env::default());
+                assert!(
+                    report.contains("config/config.yml:4:40\n") && report.contains("trustStore"),
+                    "{report}"
+                );
+            }
+        }
+    }
+    let warned = read(&security("client: {authType: DisabledAll}"), &Env::default()).warnings;
+    assert!(warned.iter().any(|w| w.contains("not verified")), "{warned:?}");
+}
+
+#[test]
+fn trust_stores_are_opened_at_the_start() {
+    let stores = Stores::new("opened");
+    let there = stores.file("trust.p12", &[0x30, 0x82, 0, 0]);
+    for key in ["trustStore", "trueStore"] {
+        let context = format!("{key}: {}, {key}Password: hush", there.display());
+        let config = read(&security(&context), &Env::default()).config;
+        assert_eq!(config.tls.trusted_ca.as_ref(), Some(&there), "{key}");
+        assert_eq!(config.tls.trusted_ca_password.0, "hush", "{key}");
+        let report = wrong(&security(&format!("{key}: /nowhere/trust.jks")), &Env::default());
+        assert!(report.contains("/nowhere/trust.jks cannot be read"), "{report}");
+        let rest = |file: &Path| {
+            format!(
+                "apiVersion: v1\nspec:\n  restService: {{{key}: {}, {key}Password: hush}}\n",
+                file.display()
+            )
+        };
+        assert!(read(&rest(&there), &Env::default()).warnings.is_empty());
+        let report = wrong(&rest(Path::new("/nowhere/trust.jks")), &Env::default());
+        assert!(report.contains("/nowhere/trust.jks cannot be read"), "{report}");
+    }
+}
+
+#[test]
+fn only_protocols_of_today_are_offered() {
+    let protocols = |list: &str| security(&format!("client: {{protocols: [{list}]}}"));
+    for (list, warned) in [
+        ("TLSv1.2", ""),
+        ("TLSv1.3, TLSv1.2", ""),
+        ("TLSv1.2, TLSv1.1, TLSv1", "TLSv1.1, TLSv1 cannot be offered"),
+        ("SSLv3, TLSv1.2", "SSLv3 cannot be offered"),
+    ] {
+        let warnings = read(&protocols(list), &Env::default()).warnings;
+        let of_protocols: Vec<&String> = warnings.iter().filter(|w| w.contains("protocols")).collect();
+        assert_eq!(of_protocols.len(), usize::from(!warned.is_empty()), "{list}: {warnings:?}");
+        assert!(warned.is_empty() || of_protocols[0].contains(warned), "{list}: {warnings:?}");
+    }
+    let report = wrong(&protocols("TLSv1.1, TLSv1"), &Env::default());
+    assert!(report.contains("add TLSv1.2"), "{report}");
+    let report = wrong(&protocols("TLSv2"), &Env::default());
+    assert!(report.contains("`TLSv2` is unknown here"), "{report}");
+}
+
+#[test]
+fn logging_keys_set_the_log_level() {
+    let level = |text: &str| read(text, &Env::default()).config.log.level;
+    assert_eq!(level("apiVersion: v1\nspec:\n  logging: {traceLevel: 0}\n"), "info");
+    assert_eq!(level("apiVersion: v1\nspec:\n  logging: {traceLevel: 10}\n"), "debug");
+    assert!(level(&security("debugging: true")).contains("trunkline_transport=debug"));
+    assert_eq!(level(&security("debugging: false")), "info");
+}
+
+#[test]
+fn rtpengine_is_asked_over_udp() {
+    let engine = |text: &str| format!("apiVersion: v1\nspec:\n  ex_rtpEngine: {{{text}}}\n");
+    for (text, at) in [
+        ("enabled: true, host: 192.0.2.1", Some("192.0.2.1:2223")),
+        ("enabled: true, host: 192.0.2.1, proto: http, port: 8080", Some("192.0.2.1:2223")),
+        ("enabled: true, host: 192.0.2.1, port: 22222", Some("192.0.2.1:22222")),
+        ("enabled: false, host: 192.0.2.1", None),
+    ] {
+        let loaded = read(&engine(text), &Env::default());
+        assert_eq!(loaded.config.rtpengine.map(|at| at.to_string()).as_deref(), at, "{text}");
+        assert_eq!(loaded.warnings.len(), usize::from(at.is_some()), "{:?}", loaded.warnings);
+    }
+    assert!(wrong(&engine("enabled: true"), &Env::default()).contains("the host of rtpengine is required"));
+}
+
+#[test]
+fn what_has_no_equal_is_named_in_one_warning() {
+    let text = "apiVersion: v1\nspec:\n  restService: {minThreads: 8, maxThreads: 200, timeoutMillis: 5000}\n  ex_kafka: {enabled: true, topic: t}\n  grpcService: {port: 50099}\n  ex_uniqueGatewayPerHostPort: true\n";
+    let warnings = read(text, &Env::default()).warnings;
+    let [warning] = &warnings[..] else { panic!("one warning: {warnings:?}") };
+    for key in [
+        "minThreads",
+        "maxThreads",
+        "timeoutMillis",
+        "ex_kafka",
+        "grpcService",
+        "ex_uniqueGatewayPerHostPort",
+    ] {
+        assert!(warning.contains(key), "{key}: {warning}");
+    }
+}
+
+#[test]
+fn what_is_not_honoured_is_a_warning() {
+    for (text, key) in [
+        ("recordRoute: false", "spec.recordRoute"),
+        ("useToAsAOR: true", "spec.useToAsAOR"),
+        ("addressInfo: [X-DID]", "spec.addressInfo"),
+        ("transport: [{protocol: sctp, port: 1}, {protocol: udp, port: 2}]", "spec.transport[].protocol"),
+    ] {
+        let warnings = read(&format!("apiVersion: v1\nspec:\n  {text}\n"), &Env::default()).warnings;
+        assert!(warnings.len() == 1 && warnings[0].contains(key), "{text}: {warnings:?}");
+    }
+}
+
+#[test]
+fn the_user_agent_is_ours() {
+    let agent = |name: &str| format!("apiVersion: v1\nmetadata: {{userAgent: {name}}}\nspec: {{}}\n");
+    assert_eq!(read(&agent("Routr v1.0"), &Env::default()).config.user_agent, "Routr v1.0");
+    let report = wrong(&agent("\"a\\r\\nVia: x\""), &Env::default());
+    assert!(report.contains("printable"), "{report}");
+}
+
+/// Every property of the configuration is read: none is an unknown key, and none is silent.
+#[test]
+fn each_property_of_the_list_is_read() {
+    use trunkline_model::dialect::v1::properties;
+    for property in properties().filter(|property| property.of.is_none()) {
+        let keys = property.path.replace("[]", "");
+        let value = match property.path {
+            "apiVersion" => "v1beta1",
+            "spec.ex_rtpEngine" | "spec.ex_kafka" | "spec.grpcService" => "{enabled: false}",
+            path if path.ends_with("[]") => "[x]",
+            _ => "1",
+        };
+        let mut text = String::from("apiVersion: v1beta1\n");
+        if property.path != "apiVersion" {
+            let steps: Vec<&str> = keys.split('.').collect();
+            for (depth, step) in steps.iter().enumerate() {
+                let list = property.path.contains("transport[]") && *step == "transport";
+                let end = if depth + 1 == steps.len() { value } else { "" };
+                let dash = if depth > 0
+                    && property.path.contains("transport[]")
+                    && steps[depth - 1] == "transport"
+                {
+                    "- "
+                } else {
+                    ""
+                };
+                text += &format!("{:width$}{dash}{step}: {end}\n", "", width = depth * 2);
+                assert!(!list || end.is_empty());
+            }
+            if !keys.starts_with("spec") {
+                text += "spec: {}\n";
+            }
+        }
+        let said = match Config::read(Some(&Source::new("config/config.yml", &*text)), &Env::default()) {
+            Ok(_) => String::new(),
+            Err(report) => report.to_string(),
+        };
+        assert!(!said.contains("unknown key"), "{}: {said}\n{text}", property.path);
+    }
 }
 
 #[test]
@@ -208,4 +425,81 @@ fn without_one_the_api_is_not_there() {
     let file = Source::new("trunkline.yaml", "routrV1: {addr: \"127.0.0.1:4567\"}\n");
     let report = Config::read(Some(&file), &Env::default()).expect_err("no such resources").to_string();
     assert!(report.contains("data: routr-v1:FOLDER"), "{report}");
+}
+
+/// The provider's URL, user name and whether there is a secret.
+fn provider(text: &str, env: &Env) -> (String, String, String) {
+    let config = read(text, env).config;
+    let provider = &config.routr_v1.provider;
+    (config.store_url(), provider.username.clone(), provider.secret.0.clone())
+}
+
+#[test]
+fn the_data_providers_and_their_parameters() {
+    let source = |source: &str| format!("apiVersion: v1beta1\nspec:\n  dataSource: {source}\n");
+    for (text, url, username, secret) in [
+        ("{provider: redis_data_provider}", "routr-v1-redis:localhost:6379", "", ""),
+        (
+            "{provider: redis_data_provider, parameters: 'host=redis, port=6380,secret=a=b'}",
+            "routr-v1-redis:redis:6380",
+            "",
+            "a=b",
+        ),
+        (
+            "{provider: redis_data_provider, parameters: {host: '::1', secret: hush}}",
+            "routr-v1-rc2-redis:[::1]:6379",
+            "",
+            "hush",
+        ),
+        (
+            "{provider: restful_data_provider}",
+            "routr-v1-rest:http://localhost:8080/v1/ctl",
+            "admin",
+            "changeit",
+        ),
+        (
+            "{provider: restful_data_provider, parameters: {baseUrl: 'https://h/x', username: u, secret: s}}",
+            "routr-v1-rest:https://h/x",
+            "u",
+            "s",
+        ),
+    ] {
+        let got = provider(&source(text), &Env::default());
+        assert_eq!(got, (url.into(), username.into(), secret.into()), "{text}");
+    }
+    let late = "{provider: redis_data_provider, parameters: 'max_retry=-1,retry_interval=3,timeout=500'}";
+    let patience = read(&source(late), &Env::default()).config.routr_v1.provider;
+    assert_eq!((patience.tries, patience.retry_seconds, patience.timeout_ms), (0, 3, 500));
+    for (name, parameters) in [("DATA_SOURCE", "DATA_SOURCE_PARAMETERS"), ("ROUTR_DS", "ROUTR_DS_PARAMETERS")]
+    {
+        let env = Env::from([
+            (&*format!("{name}_PROVIDER"), "redis_data_provider"),
+            (parameters, "host=r,secret=hush"),
+        ]);
+        let loaded = read("apiVersion: v1beta1\nspec: {}\n", &env);
+        assert_eq!(loaded.config.store_url(), "routr-v1-redis:r:6379", "{name}");
+        assert!(!loaded.to_string().contains("hush"), "secrets are not shown");
+    }
+}
+
+#[test]
+fn numbers_are_written_as_e164_where_that_is_asked() {
+    let e164 = |value: &str| {
+        let text = format!("apiVersion: v1\nspec:\n  ex_convertTelToE164: {value}\n");
+        read(&text, &Env::default()).config.routing.e164
+    };
+    assert!(e164("true") && !e164("false"));
+}
+
+/// A configuration of Routr v1 has no key for these, so that variables are the only place for them.
+#[test]
+fn a_map_is_written_in_a_variable() {
+    let env = Env::from([("TRUNKLINE_DNS_HOSTS", "{sip.provider.com: [192.168.0.0, '192.168.0.1:5070']}")]);
+    let config = read("apiVersion: v1\nspec: {}\n", &env).config;
+    assert_eq!(config.dns.hosts[0].host, "sip.provider.com");
+    assert_eq!(config.dns.hosts[0].addresses.len(), 2);
+    let report = wrong("apiVersion: v1\nspec: {}\n", &Env::from([("TRUNKLINE_DNS_HOSTS", "{sip: [here]}")]));
+    assert!(report.contains("environment variable TRUNKLINE_DNS_HOSTS:1:8"), "{report}");
+    let listen = Env::from([("TRUNKLINE_LISTEN_UDP", "[::1]:5060")]);
+    assert_eq!(read("apiVersion: v1\nspec: {}\n", &listen).config.listen.udp[0].to_string(), "[::1]:5060");
 }

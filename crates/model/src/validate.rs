@@ -91,6 +91,9 @@ impl Check {
         for (n, uri) in r.uris.iter().enumerate() {
             self.trunk_uri(uri, &format!("spec.outbound.uris[{n}]"));
         }
+        for (n, registry) in r.registries.iter().enumerate() {
+            self.trunk_uri(registry, &format!("spec.outbound.registries[{n}]"));
+        }
         let timeout = "the timeoutMs must be between 500 and 4000";
         self.that((500..=4000).contains(&r.timeout_ms), "spec.outbound.timeoutMs", timeout);
         let nowhere = r.send_register && r.uris.is_empty();

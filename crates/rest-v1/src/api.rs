@@ -19,7 +19,7 @@ use crate::query::Query;
 use crate::resources::Resources;
 use crate::time::iso_8601;
 use crate::token::TokenKey;
-use crate::{location, system};
+use crate::{change, location, openapi, system};
 
 /// The key of the listener's port, in the operator's configuration.
 pub const KEY: &str = "spec.restService.port";
@@ -42,7 +42,7 @@ pub(crate) type Shared = State<Arc<Api>>;
 /// their filters.
 pub fn api(backend: Arc<dyn Backend>, login: Login, key: TokenKey) -> Router {
     let shared = Arc::new(Api { backend, login, key });
-    let collection = get(list).post(create);
+    let collection = get(list).post(change::create);
     let routes = Router::new()
         .route("/credentials", get(credentials))
         .route("/token", get(token))
@@ -55,17 +55,22 @@ pub fn api(backend: Arc<dyn Backend>, login: Login, key: TokenKey) -> Router {
         .route("/location/{*aor}", delete(location::evict).post(location::add))
         .route("/registry", get(location::registry))
         .route("/{collection}", collection.clone())
-        .route("/{collection}/", collection.put(update_unnamed).delete(remove_unnamed))
-        .route("/{collection}/{reference}", get(one).put(update).delete(remove))
+        .route("/{collection}/", collection.put(change::update_unnamed).delete(change::remove_unnamed))
+        .route("/{collection}/{reference}", get(one).put(change::update).delete(change::remove))
         .method_not_allowed_fallback(nothing)
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
     Router::new()
         .nest(BASE, routes)
+        .route(openapi::PATH, get(openapi::docs))
         .route("/{*path}", any(nothing))
         .route("/", any(nothing))
         .layer(from_fn_with_state(shared.clone(), at_the_door))
         .with_state(shared)
+}
+
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 async fn nothing() -> Response {
@@ -120,8 +125,7 @@ impl Api {
             (None, Some(Ok(Presented::Token(token)))) => token,
             (None, _) => return None,
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        self.key.verify(&token, now).filter(|user| self.backend.knows_user(user))
+        self.key.verify(&token, unix_seconds()).filter(|user| self.backend.knows_user(user))
     }
 
     /// The token for whoever shows name and password.
@@ -132,7 +136,7 @@ impl Api {
             _ => return Err(unauthorized()),
         };
         match self.login.check(from.ip().to_canonical(), presented).await {
-            Ok(identity) => Ok(self.key.sign(&identity.username)),
+            Ok(identity) => Ok(self.key.sign(&identity.username, unix_seconds())),
             Err(refused @ Refused::Slowed { seconds }) => {
                 let mut response = plain(StatusCode::TOO_MANY_REQUESTS, &refused.to_string());
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -151,10 +155,9 @@ impl Api {
         outcome.respond(self.backend.edition())
     }
 
-    /// Works on a collection, if there is one of that name. Users have no endpoint in any edition.
+    /// Looks at a collection, if there is one of that name.
     fn on(&self, name: &str, work: impl FnOnce(&Resources<'_>, Collection) -> Outcome) -> Response {
-        let collection = Collection::of_name(name).filter(|collection| *collection != Collection::Users);
-        let Some(collection) = collection else { return not_found() };
+        let Some(collection) = change::collection_of(name) else { return not_found() };
         let documents = self.backend.documents();
         self.answer(work(&self.resources(&documents), collection))
     }
@@ -196,33 +199,4 @@ async fn list(State(api): Shared, Path(name): Path<String>, RawQuery(query): Raw
 
 async fn one(State(api): Shared, Path((name, reference)): Path<(String, String)>) -> Response {
     api.on(&name, |resources, collection| resources.get(collection, &reference))
-}
-
-async fn create(State(api): Shared, Path(name): Path<String>, headers: HeaderMap, body: String) -> Response {
-    let form = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if form.is_some_and(|form| form.starts_with("multipart/form-data")) {
-        // A file of many: none of them could be written.
-        return api.on(&name, |_, _| Outcome::failed(405, crate::answer::READ_ONLY_STORE));
-    }
-    api.on(&name, |resources, collection| resources.create(collection, &body))
-}
-
-async fn update(
-    State(api): Shared,
-    Path((name, reference)): Path<(String, String)>,
-    body: String,
-) -> Response {
-    api.on(&name, |resources, collection| resources.update(collection, &reference, &body))
-}
-
-async fn update_unnamed(State(api): Shared, Path(name): Path<String>, body: String) -> Response {
-    api.on(&name, |resources, collection| resources.update(collection, "", &body))
-}
-
-async fn remove(State(api): Shared, Path((name, reference)): Path<(String, String)>) -> Response {
-    api.on(&name, |resources, collection| resources.remove(collection, &reference))
-}
-
-async fn remove_unnamed(State(api): Shared, Path(name): Path<String>) -> Response {
-    api.on(&name, |resources, collection| resources.remove(collection, ""))
 }

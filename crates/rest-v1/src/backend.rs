@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use trunkline_model::dialect::v1::{Documents, Edition};
+use trunkline_store::{Write, WriteError};
 
 /// The rest of the process, as the API sees it. Asked on the listener's thread: answers come from memory.
 pub trait Backend: Send + Sync + 'static {
@@ -12,6 +13,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The documents in force.
     fn documents(&self) -> Arc<Documents>;
+
+    /// Does the data provider take changes? Files are changed with an editor.
+    fn is_writable(&self) -> bool;
+
+    /// Makes a change at the data provider, in force when this returns; gives the ref of the document. Waits for a
+    /// network: it is called on a thread that may.
+    fn write(&self, write: Write) -> Result<String, WriteError>;
 
     /// Is there such a user, and may it log in? A token is good only so long.
     fn knows_user(&self, username: &str) -> bool;

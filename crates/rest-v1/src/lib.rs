@@ -5,9 +5,10 @@
 //! | `GET /credentials`, `/token` | HTTP Basic against the users: a token |
 //! | `GET /{agents,domains,gateways,dids,numbers,peers}` | list, with `filter`, `page`, `itemsPerPage` |
 //! | `GET /{…}/{ref}` | one |
-//! | `POST`, `PUT`, `DELETE` on these | checked, then 405: the files are changed with an editor |
+//! | `POST`, `PUT`, `DELETE` on these | checked, then made by the data provider; 405 for files, which are changed with an editor |
 //! | `GET /location`, `DELETE /location[/{aor}]`, `POST /location/{aor}` | who is registered where |
 //! | `GET /registry` | registrations at gateways |
+//! | `GET /api/docs` | the OpenAPI document, without a token |
 //! | `GET /system/status`, `info`, `config`, `logs`; `POST /system/status/{down,restarting}` | the process |
 //!
 //! A token comes as `?token=` or as a bearer. What clients of one edition do not know they pass over, so lists are
@@ -28,8 +29,11 @@
 mod answer;
 mod api;
 mod backend;
+mod change;
 mod filter;
 mod location;
+mod multipart;
+mod openapi;
 mod query;
 mod resources;
 mod salt;
@@ -42,5 +46,5 @@ pub use api::{KEY, api};
 pub use backend::{Backend, Binding, Entry, Registered, Stop};
 pub use filter::{Filter, FilterError};
 pub use query::Query;
-pub use salt::{SaltError, salt_in};
+pub use salt::{SaltError, is_ours, salt_in};
 pub use token::{BadSalt, TokenKey};

@@ -1,13 +1,15 @@
-//! Operations on resources. The provider is files: they are read here and changed with an editor, so what would change
-//! them is checked as Routr checks it and then answered 405.
+//! Operations on resources: lists and single ones, and what Routr checks before it changes one.
 
 use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Documents, Edition};
+use trunkline_store::Write;
 
-use crate::answer::{DEPENDENT, Outcome, READ_ONLY_STORE, UNFULFILLED, meta};
+use crate::answer::{DEPENDENT, Outcome, UNFULFILLED, meta};
+use crate::api::unix_seconds;
 use crate::filter::Filter;
 use crate::query::Query;
 use crate::schema::{at, mistakes};
+use crate::time::iso_8601;
 
 /// Items of a page where nothing is said, in late editions.
 const PER_PAGE: usize = 30;
@@ -99,47 +101,60 @@ impl Resources<'_> {
         self.documents.of(collection).iter().find(|one| text(one, "metadata.ref") == Some(reference))
     }
 
-    /// A new document: what Routr would say of it, and that files are not written.
-    pub fn create(&self, collection: Collection, body: &str) -> Outcome {
-        let document = match self.read(collection, body) {
-            Ok(document) => document,
-            Err(outcome) => return outcome,
-        };
+    /// A new document: what is to be written, or what Routr says against it.
+    pub fn create(&self, collection: Collection, body: &str) -> Result<Write, Outcome> {
+        let mut document = self.read(collection, body)?;
         if let (Edition::Late, Some(said)) = (self.edition, self.schema(collection, &document)) {
-            return said;
+            return Err(said);
         }
         if !self.fulfilled(collection, &document) {
-            return Outcome::failed(409, UNFULFILLED);
+            return Err(Outcome::failed(409, UNFULFILLED));
         }
-        if self.twin(collection, &document).is_some() {
-            return Outcome::failed(
-                409,
-                match self.edition {
-                    Edition::Rc2 => "An attempt was made to create an object that already exists",
-                    Edition::Late => "Entity already exist",
-                },
-            );
+        let own = text(&document, "metadata.ref");
+        let of_any =
+            |reference: &str| Collection::ALL.into_iter().any(|of| self.find(of, reference).is_some());
+        if self.twin(collection, &document).is_some() || own.is_some_and(of_any) {
+            return Err(self.exists());
         }
-        Outcome::failed(405, READ_ONLY_STORE)
+        self.stamp(&mut document, None);
+        Ok(Write::Insert(collection, document))
+    }
+
+    fn exists(&self) -> Outcome {
+        let message = match self.edition {
+            Edition::Rc2 => "An attempt was made to create an object that already exists",
+            Edition::Late => "Entity already exist",
+        };
+        Outcome::failed(409, message)
+    }
+
+    /// Sets the times of a document that is about to be written, in late editions.
+    fn stamp(&self, document: &mut Value, stored: Option<&Value>) {
+        if self.edition == Edition::Rc2 {
+            return;
+        }
+        let now = iso_8601(i64::try_from(unix_seconds()).unwrap_or(i64::MAX));
+        let created = stored.and_then(|stored| text(stored, "metadata.createdOn")).unwrap_or(&now).to_owned();
+        if let Some(metadata) = document.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("createdOn".into(), created.into());
+            metadata.insert("modifiedOn".into(), now.into());
+        }
     }
 
     /// A changed document. The ref of the path names it; that of the body may be absent, and counts where the path
     /// has none.
-    pub fn update(&self, collection: Collection, reference: &str, body: &str) -> Outcome {
-        let document = match self.read(collection, body) {
-            Ok(document) => document,
-            Err(outcome) => return outcome,
-        };
+    pub fn update(&self, collection: Collection, reference: &str, body: &str) -> Result<Write, Outcome> {
+        let mut document = self.read(collection, body)?;
         let own = text(&document, "metadata.ref");
         let named = if reference.is_empty() { own.unwrap_or_default() } else { reference };
         let read_only = |path: &str| {
-            Outcome::failed(422, format!("$[0].{path}: is a readonly field, it cannot be changed"))
+            Err(Outcome::failed(422, format!("$[0].{path}: is a readonly field, it cannot be changed")))
         };
         // Early editions found it by its name; by its ref first is what clients mean.
         let by_name = || self.twin(collection, &document).filter(|_| self.edition == Edition::Rc2);
         let Some(stored) = self.find(collection, named).or_else(by_name) else {
             return match self.edition {
-                Edition::Rc2 => Outcome::failed(404, "Not found"),
+                Edition::Rc2 => Err(Outcome::failed(404, "Not found")),
                 Edition::Late => read_only("metadata.ref"),
             };
         };
@@ -158,21 +173,34 @@ impl Resources<'_> {
             // What the body leaves out stays as it is.
             let mut merged = stored.clone();
             merge(&mut merged, &document);
-            if let Some(said) = self.schema(collection, &merged) {
-                return said;
+            document = merged;
+            if let Some(said) = self.schema(collection, &document) {
+                return Err(said);
             }
+        } else {
+            keep_secret(&mut document, stored);
         }
         if !self.fulfilled(collection, &document) {
-            return Outcome::failed(409, UNFULFILLED);
+            return Err(Outcome::failed(409, UNFULFILLED));
         }
-        Outcome::failed(405, READ_ONLY_STORE)
+        // Another one may have the name that this one takes.
+        let reference = text(stored, "metadata.ref").unwrap_or_default().to_owned();
+        let twin = self.twin(collection, &document);
+        if twin.is_some_and(|twin| text(twin, "metadata.ref") != Some(reference.as_str())) {
+            return Err(self.exists());
+        }
+        self.stamp(&mut document, Some(stored));
+        Ok(Write::Update(collection, reference, document))
     }
 
-    /// One that is to go: not while others need it, and not from files.
-    pub fn remove(&self, collection: Collection, reference: &str) -> Outcome {
+    /// One that is to go: not while others need it.
+    pub fn remove(&self, collection: Collection, reference: &str) -> Result<Write, Outcome> {
         let needed =
             self.find(collection, reference).is_some_and(|document| self.needed(collection, document));
-        if needed { Outcome::failed(409, DEPENDENT) } else { Outcome::failed(405, READ_ONLY_STORE) }
+        if needed {
+            return Err(Outcome::failed(409, DEPENDENT));
+        }
+        Ok(Write::Remove(collection, reference.to_owned()))
     }
 
     /// Reads a body: an object of the right kind.
@@ -265,6 +293,17 @@ fn text<'v>(document: &'v Value, path: &str) -> Option<&'v str> {
 
 fn texts<'v>(document: &'v Value, path: &str) -> impl Iterator<Item = &'v str> {
     at(document, path).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// A document that comes back without the secret, as it is shown, has the secret it had.
+fn keep_secret(document: &mut Value, stored: &Value) {
+    for path in ["/spec/credentials", "/spec/regService/credentials"] {
+        let Some(secret) = stored.pointer(path).and_then(|pair| pair.get("secret")) else { continue };
+        let shown = document.pointer_mut(path).and_then(Value::as_object_mut);
+        if let Some(pair) = shown.filter(|pair| !pair.contains_key("secret")) {
+            pair.insert("secret".into(), secret.clone());
+        }
+    }
 }
 
 /// Lays one document over another; lists are replaced whole.

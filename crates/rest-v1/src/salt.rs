@@ -29,7 +29,16 @@ pub enum SaltError {
     Random(getrandom::Error),
 }
 
-/// The salt in a file; makes one of 32 hexadecimal digits, for its owner's eyes only, if there is none.
+/// Digits of a salt made here.
+const OURS: usize = 64;
+
+/// Was this salt made here? Then no client holds a token of Routr's, and tokens may end.
+pub fn is_ours(salt: &str) -> bool {
+    salt.len() == OURS && salt.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The salt in a file; makes one of 64 hexadecimal digits, for its owner's eyes only, if there is none. Routr's
+/// own have 32: see [`is_ours`].
 pub fn salt_in(file: &Path) -> Result<String, SaltError> {
     let path = || file.to_owned();
     match std::fs::read_to_string(file) {
@@ -38,7 +47,7 @@ pub fn salt_in(file: &Path) -> Result<String, SaltError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(SaltError::Read { path: path(), source }),
     }
-    let mut random = [0u8; 16];
+    let mut random = [0u8; OURS / 2];
     getrandom::fill(&mut random).map_err(SaltError::Random)?;
     let salt: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let write = || {
@@ -60,7 +69,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join(".routr.salt");
         let first = salt_in(&file).expect("made");
-        assert!(first.len() == 32 && first.bytes().all(|b| b.is_ascii_hexdigit()), "{first}");
+        assert!(is_ours(&first), "{first}");
+        assert!(!is_ours("1ecdc765b27e4b80924f4c5deeccf590"));
         assert_eq!(salt_in(&file).expect("read"), first);
         assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         std::fs::write(&file, "given\n").expect("written");

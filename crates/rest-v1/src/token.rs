@@ -8,7 +8,11 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 /// What tokens are signed with.
-pub struct TokenKey(hmac::Key);
+pub struct TokenKey {
+    key: hmac::Key,
+    /// Seconds that a token is good for; without, until its user or the salt goes.
+    life: Option<u64>,
+}
 
 /// Why a salt cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,14 +39,25 @@ impl TokenKey {
         if key.is_empty() {
             return Err(BadSalt);
         }
-        Ok(TokenKey(hmac::Key::new(hmac::HMAC_SHA512, &key)))
+        Ok(TokenKey { key: hmac::Key::new(hmac::HMAC_SHA512, &key), life: None })
     }
 
-    /// A token for a user. It does not end by itself: it ends with the user, or with the salt.
-    pub fn sign(&self, username: &str) -> String {
+    /// Tokens signed from now on end after so many seconds. Those of Routr have no end.
+    pub fn expiring(mut self, seconds: u64) -> TokenKey {
+        self.life = Some(seconds);
+        self
+    }
+
+    /// A token for a user, made at this time (in seconds of Unix time). It ends with the user, with the salt, or when
+    /// it expires.
+    pub fn sign(&self, username: &str, now: u64) -> String {
+        let claims = match self.life {
+            Some(life) => json!({"sub": username, "exp": now.saturating_add(life)}),
+            None => json!({"sub": username}),
+        };
         let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", encode(json!({"alg": "HS512"})), encode(json!({"sub": username})));
-        let tag = hmac::sign(&self.0, signed.as_bytes());
+        let signed = format!("{}.{}", encode(json!({"alg": "HS512"})), encode(claims));
+        let tag = hmac::sign(&self.key, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
@@ -56,7 +71,7 @@ impl TokenKey {
         let (head, claims) = signed.split_once('.')?;
         let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
         // Compares in constant time.
-        hmac::verify(&self.0, signed.as_bytes(), &tag).ok()?;
+        hmac::verify(&self.key, signed.as_bytes(), &tag).ok()?;
         let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
         if read(head)?["alg"] != "HS512" {
             return None;
@@ -83,7 +98,7 @@ mod tests {
     /// A token that a Routr v1 made with that salt.
     #[test]
     fn tokens_are_those_of_routr() {
-        assert_eq!(key().sign("admin"), ADMIN);
+        assert_eq!(key().sign("admin", 0), ADMIN);
         assert_eq!(key().verify(ADMIN, 0).as_deref(), Some("admin"));
     }
 
@@ -112,12 +127,15 @@ mod tests {
         let signed = |claims: Value| {
             let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
             let signed = format!("{}.{}", encode(json!({"alg": "HS512"})), encode(claims));
-            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key().0, signed.as_bytes())))
+            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key().key, signed.as_bytes())))
         };
         let token = signed(json!({"sub": "ann", "exp": 200, "nbf": 100}));
         assert_eq!(key().verify(&token, 150).as_deref(), Some("ann"));
         assert_eq!((key().verify(&token, 99), key().verify(&token, 200)), (None, None));
         assert_eq!(key().verify(&signed(json!({"sub": 7})), 0), None);
+        let token = key().expiring(60).sign("ann", 1_000);
+        assert_eq!(key().verify(&token, 1_059).as_deref(), Some("ann"));
+        assert_eq!(key().verify(&token, 1_060), None);
     }
 
     #[test]

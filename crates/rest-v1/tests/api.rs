@@ -1,5 +1,6 @@
 //! The API over a real listener, as clients of either edition meet it.
 
+#[allow(dead_code, reason = "each test file of the crate uses a part of it")]
 mod client;
 
 use client::{Reply, Site};
@@ -336,4 +337,29 @@ fn what_is_too_large_is_refused() {
     assert_eq!(reply.status, 413);
     let filter = format!("filter=@.a=='{}'", "x".repeat(9000));
     assert_eq!(site.with_token("GET", "/agents", &filter).status, 400);
+}
+
+/// Every path of the OpenAPI document is there, and every operation of it is answered as it says.
+#[test]
+fn the_openapi_document_is_what_there_is() {
+    for edition in [Late, Rc2] {
+        let site = Site::start(edition);
+        let document = site.absolute("GET", "/api/docs").json;
+        assert_eq!(document["openapi"], "3.0.3");
+        let paths = document["paths"].as_object().expect("paths");
+        assert!(paths.len() > 18, "{paths:?}");
+        for (path, item) in paths {
+            let target = path.replace("{ref}", "no-such-ref");
+            for (method, operation) in
+                item.as_object().expect("operations").iter().filter(|(k, _)| *k != "parameters")
+            {
+                let reply =
+                    site.with_token(&method.to_uppercase(), &target, if method == "get" { "" } else { "{}" });
+                let known = operation["responses"].get(reply.status.to_string()).is_some();
+                // An unknown path has its status as text.
+                let routed = reply.json["status"] != "404";
+                assert!(known && routed, "{edition:?} {method} {path}: {} {}", reply.status, reply.body);
+            }
+        }
+    }
 }

@@ -11,7 +11,10 @@ use trunkline_model::document::Report;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URL names no store.
-    #[error("`{0}` names no store: write files:FOLDER, routr-v1:FOLDER, sqlite:FILE or memory:")]
+    #[error(
+        "`{0}` names no store: write files:FOLDER, sqlite:FILE, memory:, or for a Routr v1 routr-v1:FOLDER, \
+         routr-v1-redis:HOST:PORT, routr-v1-rest:URL"
+    )]
     Url(String),
     /// A file or folder could not be read.
     #[error("cannot read {path}: {source}")]
@@ -64,6 +67,33 @@ pub enum StoreError {
     /// Files are changed with an editor.
     #[error("the resources are files: change them in {0}, they are taken up at once")]
     Files(PathBuf),
+    /// A data provider of Routr v1 does not answer, or not what can be understood.
+    #[error("{what} gives no resources: {why}")]
+    Unreachable {
+        /// Which.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// A data provider lost everything.
+    #[error(
+        "{0} has no resources any more: those known stay in force; fill it again, or start the exchange anew to \
+         have none"
+    )]
+    Emptied(String),
+    /// The base URL of a REST service is none.
+    #[error("`{url}` is no base URL of a REST service: {why} (key spec.dataSource.parameters, `baseUrl`)")]
+    BaseUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Resources of Routr v1 are not changed as ours are.
+    #[error(
+        "the resources are those of a Routr v1 in {0}: change them there, or through its REST API (rctl)"
+    )]
+    RoutrV1(String),
     /// The system gives no random bytes.
     #[error("no random numbers from the system: {0}")]
     Random(getrandom::Error),

@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use trunkline_model::dialect::v1::Edition;
 use trunkline_model::{Change, Live, Resource, Tables};
 
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::memory::Memory;
-use crate::routr_v1::RoutrV1;
+use crate::routr_v1::{Access, RoutrV1, is_scheme};
 use crate::sqlite::Sqlite;
 
 /// Where resources are kept.
@@ -19,6 +18,8 @@ pub enum Store {
     /// `files:FOLDER`: YAML and JSON files, changed with an editor.
     Files(Files),
     /// `routr-v1:FOLDER`, `routr-v1-rc2:FOLDER`: the files of a Routr v1, changed with an editor.
+    /// `routr-v1-redis:HOST:PORT`, `routr-v1-rc2-redis:HOST:PORT`, `routr-v1-rest:URL`: those of one in Redis or behind
+    /// a REST service, changed there or with [`RoutrV1::write`].
     RoutrV1(RoutrV1),
     /// `sqlite:FILE`: a database.
     Sqlite(Sqlite),
@@ -29,11 +30,15 @@ pub enum Store {
 impl Store {
     /// Opens the store of a URL and reads everything. A database is made if there is none.
     pub fn open(url: &str) -> Result<Store, StoreError> {
+        Store::open_with(url, &Access::default())
+    }
+
+    /// The same; what is not a folder or a database is reached as `access` says.
+    pub fn open_with(url: &str, access: &Access) -> Result<Store, StoreError> {
         match url.split_once(':') {
             Some(("files", folder)) if !folder.is_empty() => Files::open(Path::new(folder)).map(Store::Files),
-            Some((scheme @ ("routr-v1" | "routr-v1-rc2"), folder)) if !folder.is_empty() => {
-                let edition = if scheme == "routr-v1" { Edition::Late } else { Edition::Rc2 };
-                RoutrV1::open(Path::new(folder), edition).map(Store::RoutrV1)
+            Some((scheme, at)) if is_scheme(scheme) && !at.is_empty() => {
+                RoutrV1::open(scheme, at, access).map(Store::RoutrV1)
             }
             Some(("sqlite", file)) if !file.is_empty() => Sqlite::open(Path::new(file)).map(Store::Sqlite),
             Some(("memory", "")) => Ok(Store::Memory(Memory::default())),
@@ -45,7 +50,7 @@ impl Store {
     pub fn live(&self) -> &Arc<Live> {
         match self {
             Store::Files(files) => &files.live,
-            Store::RoutrV1(files) => &files.live,
+            Store::RoutrV1(v1) => &v1.live,
             Store::Sqlite(sqlite) => &sqlite.live,
             Store::Memory(memory) => &memory.live,
         }
@@ -55,7 +60,7 @@ impl Store {
     pub fn files(&self) -> Option<&Path> {
         match self {
             Store::Files(files) => Some(&files.folder),
-            Store::RoutrV1(files) => Some(&files.folder),
+            Store::RoutrV1(v1) => v1.folder.as_deref(),
             Store::Sqlite(_) | Store::Memory(_) => None,
         }
     }
@@ -65,7 +70,7 @@ impl Store {
     pub fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         match self {
             Store::Files(files) => Err(StoreError::Files(files.folder.clone())),
-            Store::RoutrV1(files) => Err(StoreError::Files(files.folder.clone())),
+            Store::RoutrV1(v1) => Err(v1.read_only()),
             Store::Sqlite(sqlite) => sqlite.apply(changes),
             Store::Memory(memory) => memory.apply(changes),
         }
@@ -76,7 +81,7 @@ impl Store {
     pub fn poll(&self) -> Result<bool, StoreError> {
         match self {
             Store::Files(files) => files.poll(),
-            Store::RoutrV1(files) => files.poll(),
+            Store::RoutrV1(v1) => v1.poll(),
             Store::Sqlite(sqlite) => sqlite.poll(),
             Store::Memory(_) => Ok(false),
         }

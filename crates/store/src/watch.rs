@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::error::StoreError;
 use crate::store::Store;
 
 /// A thread that looks for changes once a second, until this is dropped. What it finds and what is wrong with it
@@ -33,7 +34,7 @@ impl Watch {
             while !*guard {
                 guard = wake.wait_timeout(guard, period).unwrap_or_else(PoisonError::into_inner).0;
                 if !*guard && let Some(error) = look(&store, &mut told) {
-                    tracing::error!("the resources in force stay, the changed ones are wrong:\n{error}");
+                    tracing::error!("the resources in force stay: {error}");
                 }
             }
         })?;
@@ -48,11 +49,16 @@ fn look(store: &Store, told: &mut Option<String>) -> Option<String> {
             if changed {
                 tracing::info!(version = store.live().version(), "resources changed");
             }
-            *told = None;
+            if told.take().is_some() && !changed {
+                tracing::info!("the resources can be read again; those in force are the same");
+            }
             None
         }
         Err(error) => {
-            let error = error.to_string();
+            let error = match error {
+                StoreError::Resources(report) => format!("the changed ones are wrong:\n{report}"),
+                other => other.to_string(),
+            };
             let last = told.replace(error.clone());
             (last.as_ref() != Some(&error)).then_some(error)
         }

@@ -81,7 +81,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         avoid: seconds(config.dns.avoid_seconds),
         rtpengine: config.rtpengine,
         record_calls: config.calls.records,
-        ..EdgeConfig::default()
+        server_name: config.user_agent.trim().to_owned(),
     }
 }
 

@@ -55,7 +55,7 @@ impl Exchange {
     /// Opens the data, binds the listeners, puts the parts together.
     pub fn build(Loaded { config, routr_v1: document, .. }: Loaded) -> Result<Exchange> {
         let mut edge = edge_config(&config);
-        let store = Arc::new(Store::open(&config.store_url())?);
+        let store = Arc::new(Store::open_with(&config.store_url(), &routr_v1::access(&config))?);
         if let Some(host) = routr_v1::default_domain(&store, &config) {
             edge.routing.default_domain = host;
         }
@@ -106,6 +106,7 @@ impl Exchange {
         for l in &addresses {
             tracing::info!(transport = %l.transport, address = %l.address, "listening");
         }
+        routr_v1::warn_of_transports(&store, &addresses);
         let watch = Watch::start(store.clone()).context("cannot watch the resources for changes")?;
         let report = Arc::new(Report {
             api,

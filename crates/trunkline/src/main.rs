@@ -54,7 +54,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// The configuration of a Routr v1 in this folder, where none of ours is named or there, and nothing was ever started
+/// here: most likely that is what is meant, and a first start would make something else of the folder.
+fn overlooked(common: &Common, env: &Env) -> Option<&'static str> {
+    let named = common.config.is_some()
+        || ["TRUNKLINE_CONFIG", "ROUTR_CONFIG_FILE", "CONFIG_FILE", "TRUNKLINE_DATA"]
+            .iter()
+            .any(|name| env.get(name).is_some());
+    let ours = ["trunkline.yaml", "trunkline.db"].iter().any(|file| std::path::Path::new(file).exists());
+    let found = ["config/config.yml", "config/config.yaml"];
+    found.into_iter().find(|file| !named && !ours && trunkline_config::is_routr_v1(file.as_ref()))
+}
+
 fn run_exchange(common: &Common, serve: &Serve) -> ExitCode {
+    if let Some(file) = overlooked(common, &Env::of_process()) {
+        complain(&format!(
+            "error: there is no trunkline.yaml here, and {file} is the configuration of a Routr v1\n  \
+             to serve with it:      trunkline serve --config {file}\n  \
+             to move its resources: trunkline migrate . --dry-run\n  \
+             to begin anew:         trunkline serve --config FILE (or TRUNKLINE_DATA=sqlite:trunkline.db)\n"
+        ));
+        return ExitCode::from(EXIT_USAGE);
+    }
     let loaded = match Config::load(common.config.as_deref(), &Env::of_process()) {
         Ok(loaded) => loaded,
         Err(report) => {

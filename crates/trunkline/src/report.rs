@@ -74,6 +74,9 @@ impl Report {
         let location = self.persistence.as_ref().and_then(|p| p.health().failing);
         let calls = self.records.as_ref().and_then(|r| r.health().failing);
         let mut parts = vec![Part::new("location", location), Part::new("calls", calls)];
+        if let Store::RoutrV1(v1) = &*self.store {
+            parts.push(Part::new("resources", v1.trouble()));
+        }
         if let Some((health, _)) = self.shared.media() {
             let silent = "gives no answer: does it run where the key rtpengine says?";
             parts.push(Part::new("rtpengine", (!health.up).then(|| silent.into())));

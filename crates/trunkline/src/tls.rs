@@ -18,12 +18,14 @@ pub fn tls_settings(config: &Config, database: Option<&Path>) -> TlsSettings {
             names: own_names(config),
         },
         client_ca: tls.client_ca.clone(),
+        client_ca_password: tls.client_ca_password.0.clone(),
         client_auth: match tls.client_auth {
             ClientAuth::Off => trunkline_transport::ClientAuth::Off,
             ClientAuth::Optional => trunkline_transport::ClientAuth::Optional,
             ClientAuth::Required => trunkline_transport::ClientAuth::Required,
         },
         trusted_ca: tls.trusted_ca.clone(),
+        trusted_ca_password: tls.trusted_ca_password.0.clone(),
         verify: tls.verify,
     }
 }

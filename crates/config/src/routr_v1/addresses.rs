@@ -14,7 +14,7 @@ const TRANSPORTS: [(&str, &str); 6] =
 
 impl Conversion<'_> {
     /// An address, or a name that is looked up once.
-    fn address(&self, node: &Node) -> Option<IpAddr> {
+    pub(super) fn address(&self, node: &Node) -> Option<IpAddr> {
         let written = node.as_text().unwrap_or_default();
         let bare = written.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(written);
         if let Ok(ip) = bare.parse() {
@@ -70,7 +70,11 @@ impl Conversion<'_> {
                     let at = entry.node("port").map_or(entry.place(), |node| &node.place);
                     match (transport, entry.node("protocol")) {
                         (Some("sctp"), Some(node)) => {
-                            self.warn("spec.transport[].protocol", node, "there is no SCTP");
+                            self.warn(
+                                "spec.transport[].protocol",
+                                node,
+                                "there is no SIP over SCTP, so that this entry does not listen; the others do",
+                            );
                         }
                         (Some(transport), _) => {
                             self.tls_listens |= matches!(transport, "tls" | "wss");

@@ -55,6 +55,7 @@ pub(crate) fn convert(root: &Node, env: &Env, reading: &Reading) -> Converted {
         env,
         tree: Tree::new(root.place.clone()),
         warnings: Vec::new(),
+        no_equal: Vec::new(),
         tls_listens: false,
     };
     if let Some(top) = reading.fields("the configuration", &root) {
@@ -63,8 +64,8 @@ pub(crate) fn convert(root: &Node, env: &Env, reading: &Reading) -> Converted {
             top.error("apiVersion", "the apiVersion is required", Some(help));
         }
         if let Some(metadata) = top.map("metadata") {
-            if let Some(node) = metadata.node("userAgent") {
-                out.warn("metadata.userAgent", node, "trunks are not registered at with a name of one's own");
+            if let (Some(name), Some(node)) = (metadata.text("userAgent"), metadata.node("userAgent")) {
+                out.tree.set("userAgent", nodes::text(name, &node.place));
             }
             metadata.finish_open();
         }
@@ -79,7 +80,16 @@ pub(crate) fn convert(root: &Node, env: &Env, reading: &Reading) -> Converted {
         // Some keep `kind: Config` or notes of their own here.
         top.finish_open();
     }
-    variables::salt(env, edition, &mut out.tree);
+    if !out.no_equal.is_empty() {
+        let keys: Vec<String> = out.no_equal.iter().map(|key| format!("`{key}`")).collect();
+        out.warnings.push(format!(
+            "{}: {} have no equal here: the REST API needs no settings of its threads, call records are in the database \
+             (`trunkline calls records`), `trunkline status` shows the server",
+            root.place,
+            keys.join(", ")
+        ));
+    }
+    variables::secrets(env, edition, &mut out.tree);
     Converted { node: out.tree.into_node(), document: root.to_json(), warnings: out.warnings }
 }
 
@@ -92,6 +102,8 @@ struct Conversion<'r> {
     env: &'r Env,
     tree: Tree,
     warnings: Vec<String>,
+    /// Keys of Routr's own workings, named in one warning.
+    no_equal: Vec<String>,
     /// Does anything listen with TLS?
     tls_listens: bool,
 }

@@ -13,8 +13,10 @@ use super::nodes::text;
 enum Form {
     /// PKCS#12, RFC 7292: an ASN.1 sequence.
     Pkcs12,
-    /// Java's own form.
+    /// Java's own form, JKS.
     Jks,
+    /// Another form of Java's, JCEKS, which is not read.
+    Jceks,
     /// Something else.
     Unknown,
     /// It cannot be read.
@@ -27,16 +29,17 @@ fn form(file: &Path) -> Form {
     match opened.read_exact(&mut first) {
         Ok(()) => match first {
             [0x30, ..] => Form::Pkcs12,
-            [0xfe, 0xed, 0xfe, 0xed] | [0xce, 0xce, 0xce, 0xce] => Form::Jks,
+            [0xfe, 0xed, 0xfe, 0xed] => Form::Jks,
+            [0xce, 0xce, 0xce, 0xce] => Form::Jceks,
             _ => Form::Unknown,
         },
         Err(_) => Form::Unknown,
     }
 }
 
-/// How a JKS file is made one that can be read.
+/// How a key store is made one that can be read.
 fn conversion(file: &str) -> String {
-    let stem = file.strip_suffix(".jks").unwrap_or(file);
+    let stem = [".jks", ".jceks"].iter().find_map(|end| file.strip_suffix(end)).unwrap_or(file);
     format!(
         "convert it once: keytool -importkeystore -srckeystore {file} -destkeystore {stem}.p12 -deststoretype pkcs12, \
          and name {stem}.p12 here"
@@ -45,9 +48,12 @@ fn conversion(file: &str) -> String {
 
 const DEFAULT_PASSWORD: &str = "changeit";
 
+/// Where Routr has its stores where nothing is said.
+const DEFAULT_STORE: &str = "etc/certs/domains-cert.jks";
+
 const CLIENT_AUTH: [(&str, Asked); 5] = [
     ("Disabled", Asked::Never),
-    ("DisabledAll", Asked::Never),
+    ("DisabledAll", Asked::NorServers),
     ("Want", Asked::MayBe),
     ("Default", Asked::Must),
     ("Enabled", Asked::Must),
@@ -57,23 +63,36 @@ const CLIENT_AUTH: [(&str, Asked); 5] = [
 #[derive(Clone, Copy, PartialEq)]
 enum Asked {
     Never,
+    /// Neither are those of servers verified.
+    NorServers,
     MayBe,
     Must,
 }
 
+/// Protocols that are offered, and those that no longer are.
+const PROTOCOLS: [(&str, bool); 7] = [
+    ("TLSv1.3", true),
+    ("TLSv1.2", true),
+    ("TLSv1.1", false),
+    ("TLSv1", false),
+    ("SSLv3", false),
+    ("SSLv2Hello", false),
+    ("TLSv1.0", false),
+];
+
 impl Conversion<'_> {
-    /// `securityContext`: the certificate of TLS and WSS.
+    /// `securityContext`: the certificate of TLS and WSS, and whose certificates are believed.
     pub(super) fn security_context(&mut self, spec: &Fields<'_>) {
         let Some(context) = spec.map("securityContext") else {
             if self.tls_listens {
-                self.certificate("etc/certs/domains-cert.jks", None, spec.place());
+                self.certificate(DEFAULT_STORE, None, spec.place());
             }
             return;
         };
         let password = context.node("keyStorePassword").cloned();
         let named = context.node("keyStore");
         if self.tls_listens {
-            let file = named.and_then(Node::as_text).unwrap_or("etc/certs/domains-cert.jks").to_owned();
+            let file = named.and_then(Node::as_text).unwrap_or(DEFAULT_STORE).to_owned();
             let place = named.map_or(context.place(), |node| &node.place).clone();
             self.certificate(&file, named, &place);
             if let Some(password) = &password
@@ -84,76 +103,121 @@ impl Conversion<'_> {
         }
         // What the file is, its first bytes say.
         context.choice("keyStoreType", &[("jks", ()), ("pkcs12", ())]);
-        if let Some(node) = context.node("trustStore") {
-            self.warn(
-                "spec.securityContext.trustStore",
-                node,
-                "whom to believe is set as PEM: TRUNKLINE_TLS_TRUSTED_CA for those we connect to, \
-                 TRUNKLINE_TLS_CLIENT_CA for clients",
-            );
-        }
-        context.node("trustStorePassword");
+        let (store, misspelt) = (context.node("trustStore"), context.node("trueStore"));
+        let (word, other) = (context.node("trustStorePassword"), context.node("trueStorePassword"));
+        let trusts = store.or(misspelt).is_some_and(|node| self.trust_store(node, word.or(other)));
         if let Some(client) = context.map("client") {
-            self.client_auth(&client);
-            let protocols = client.texts("protocols").unwrap_or_default();
-            if let (Some(node), true) = (
-                client.node("protocols"),
-                protocols.iter().any(|(name, _)| name != "TLSv1.2" && name != "TLSv1.3"),
-            ) {
-                self.warn("spec.securityContext.client.protocols", node, "TLS 1.2 and 1.3 are spoken");
-            }
+            self.client_auth(&client, trusts);
+            self.protocols(&client);
             client.finish();
         }
-        if let Some(node) = context.node("debugging") {
-            self.warn("spec.securityContext.debugging", node, "set TRUNKLINE_LOG_LEVEL=info,rustls=debug");
+        if context.boolean("debugging") == Some(true)
+            && let Some(node) = context.node("debugging")
+        {
+            self.tree.set("log.level", text("info,trunkline_transport=debug,rustls=debug", &node.place));
         }
         context.finish();
+    }
+
+    /// Whose certificates are believed: those of clients, and those of servers that we connect to.
+    fn trust_store(&mut self, node: &Node, password: Option<&Node>) -> bool {
+        let file = node.as_text().unwrap_or_default().to_owned();
+        match form(Path::new(&file)) {
+            Form::Missing => {
+                self.reading.error(format!("{file} cannot be read: does it exist?"), &node.place, None);
+                return false;
+            }
+            Form::Jceks => {
+                let message = format!("{file} is a JCEKS store, which is not read");
+                self.reading.error(message, &node.place, Some(conversion(&file)));
+                return false;
+            }
+            Form::Pkcs12 | Form::Jks | Form::Unknown => {}
+        }
+        let password = password.cloned().unwrap_or_else(|| text(DEFAULT_PASSWORD, &node.place));
+        for key in ["clientCa", "trustedCa"] {
+            self.tree.set(&format!("tls.{key}"), text(&*file, &node.place));
+            self.tree.set(&format!("tls.{key}Password"), password.clone());
+        }
+        true
     }
 
     /// The key store in a file. A named one that cannot be read is an error: phones would meet another certificate.
     fn certificate(&mut self, file: &str, named: Option<&Node>, place: &Place) {
         match (form(Path::new(file)), named) {
-            (Form::Pkcs12, _) => {
+            (Form::Pkcs12 | Form::Jks, _) => {
                 self.tree.set("tls.pkcs12.file", text(file, place));
                 self.tree.set("tls.pkcs12.password", text(DEFAULT_PASSWORD, place));
             }
-            (Form::Jks, Some(_)) => {
-                let message = format!("{file} is a Java key store, which is not read");
+            (Form::Jceks, Some(_)) => {
+                let message = format!("{file} is a JCEKS key store, which is not read");
                 self.reading.error(message, place, Some(conversion(file)));
             }
             (Form::Unknown, Some(_)) => {
-                self.reading.error(format!("{file} is no PKCS#12 file"), place, None);
+                let message = format!("{file} is neither a PKCS#12 nor a JKS file");
+                self.reading.error(message, place, Some(conversion(file)));
             }
             (Form::Missing, Some(_)) => {
                 self.reading.error(format!("{file} cannot be read: does it exist?"), place, None);
             }
-            (Form::Jks, None) => self.warnings.push(format!(
-                "{place}: {file} is a Java key store, which is not read: phones meet a certificate of the \
-                 exchange's own; to keep the old one, {} (`spec.securityContext.keyStore`)",
-                conversion(file)
-            )),
-            (Form::Unknown | Form::Missing, None) => self.warnings.push(format!(
+            (Form::Unknown | Form::Missing | Form::Jceks, None) => self.warnings.push(format!(
                 "{place}: there is no `spec.securityContext.keyStore`: phones meet a certificate of the exchange's own"
             )),
         }
     }
 
-    fn client_auth(&mut self, client: &Fields<'_>) {
+    fn client_auth(&mut self, client: &Fields<'_>, trusts: bool) {
         let asked = client.choice("authType", &CLIENT_AUTH);
         let Some(node) = client.node("authType") else { return };
+        let trusts = trusts || self.env.get("TRUNKLINE_TLS_CLIENT_CA").is_some();
         match asked {
-            Some(Asked::Must) if self.tls_listens && self.env.get("TRUNKLINE_TLS_CLIENT_CA").is_none() => {
+            Some(Asked::Must) if self.tls_listens && !trusts => {
                 let message =
-                    "clients are to show a certificate, and the trust store that says whose cannot be read";
-                let help = "set TRUNKLINE_TLS_CLIENT_CA to a PEM file of the signers, and \
-                            TRUNKLINE_TLS_CLIENT_AUTH=required";
+                    "clients are to show a certificate, and there is no trust store that says whose";
+                let help = "set spec.securityContext.trustStore, or TRUNKLINE_TLS_CLIENT_CA to a PEM file";
                 self.reading.error(message, &node.place, Some(help.to_owned()));
             }
+            Some(Asked::Must) if trusts => self.tree.set("tls.clientAuth", text("required", &node.place)),
+            Some(Asked::MayBe) if trusts => self.tree.set("tls.clientAuth", text("optional", &node.place)),
             Some(Asked::MayBe) => {
-                let why = "set TRUNKLINE_TLS_CLIENT_CA (PEM) and TRUNKLINE_TLS_CLIENT_AUTH=optional";
+                let why = "there is no `trustStore` that says whose certificates are believed: clients are not asked";
                 self.warn("spec.securityContext.client.authType", node, why);
             }
+            Some(Asked::NorServers) => {
+                self.tree.set("tls.verify", text("off", &node.place));
+                self.warnings.push(format!(
+                    "{}: `spec.securityContext.client.authType: DisabledAll`: the certificates of servers that we \
+                     connect to are not verified; `Disabled` verifies them",
+                    node.place
+                ));
+            }
             Some(Asked::Must | Asked::Never) | None => {}
+        }
+    }
+
+    /// Nothing below TLS 1.2 is offered, whatever is listed.
+    fn protocols(&mut self, client: &Fields<'_>) {
+        let Some(node) = client.node("protocols") else { return };
+        let Some(offered) = client.choices("protocols", &PROTOCOLS) else { return };
+        let listed = client.texts("protocols").unwrap_or_default();
+        if listed.len() != offered.len() {
+            return;
+        }
+        let old: Vec<&str> = listed
+            .iter()
+            .zip(&offered)
+            .filter(|(_, good)| !**good)
+            .map(|((name, _), _)| name.as_str())
+            .collect();
+        if old.is_empty() {
+            return;
+        }
+        if offered.contains(&true) {
+            let why = format!("{} cannot be offered any more; TLS 1.2 and 1.3 are", old.join(", "));
+            self.warn("spec.securityContext.client.protocols", node, &why);
+        } else {
+            let message = format!("{}: none of them can be offered any more", old.join(", "));
+            self.reading.error(message, &node.place, Some("add TLSv1.2".to_owned()));
         }
     }
 
@@ -175,32 +239,37 @@ impl Conversion<'_> {
         if let Some(node) = rest.node("keyStore") {
             let file = node.as_text().unwrap_or_default().to_owned();
             match form(Path::new(&file)) {
-                Form::Pkcs12 => {
+                Form::Pkcs12 | Form::Jks => {
                     self.tree.set("routrV1.pkcs12.file", text(file, &node.place));
                     let password = password.unwrap_or_else(|| text(DEFAULT_PASSWORD, &node.place));
                     self.tree.set("routrV1.pkcs12.password", password);
                 }
-                Form::Jks | Form::Unknown | Form::Missing => {
-                    let why = format!("the API shows the exchange's own certificate; {}", conversion(&file));
-                    self.warn("spec.restService.keyStore", node, &why);
+                Form::Missing => {
+                    self.reading.error(format!("{file} cannot be read: does it exist?"), &node.place, None);
+                }
+                Form::Jceks | Form::Unknown => {
+                    let message = format!("{file} is neither a PKCS#12 nor a JKS file");
+                    self.reading.error(message, &node.place, Some(conversion(&file)));
                 }
             }
         }
-        for (key, why) in [
-            ("trustStore", "the API asks clients for no certificate"),
-            ("trueStore", "the API asks clients for no certificate"),
-            ("minThreads", "the API needs no threads of its own"),
-            ("maxThreads", "the API needs no threads of its own"),
-            ("timeoutMillis", "a request's head has 10 s"),
-            ("timeOutMillis", "a request's head has 10 s"),
-        ] {
-            if let Some(node) = rest.node(key) {
-                self.warn(&format!("spec.restService.{key}"), node, why);
+        for key in ["minThreads", "maxThreads", "timeoutMillis", "timeOutMillis"] {
+            if rest.integer(key, 0..=i64::from(u32::MAX)).is_some() {
+                self.no_equal.push(format!("spec.restService.{key}"));
             }
         }
-        // Nothing but words for the stores named above.
+        // As in Routr, clients are asked for no certificate; a store that is not there is a mistake all the same.
+        for key in ["trustStore", "trueStore"] {
+            if let Some(node) = rest.node(key)
+                && form(Path::new(node.as_text().unwrap_or_default())) == Form::Missing
+            {
+                let message =
+                    format!("{} cannot be read: does it exist?", node.as_text().unwrap_or_default());
+                self.reading.error(message, &node.place, None);
+            }
+        }
         for key in ["trustStorePassword", "trueStorePassword"] {
-            rest.node(key);
+            rest.text(key);
         }
         rest.finish();
     }
@@ -217,7 +286,7 @@ mod tests {
         for (bytes, is) in [
             (&[0x30u8, 0x82, 1, 2][..], Form::Pkcs12),
             (&[0xfe, 0xed, 0xfe, 0xed, 0], Form::Jks),
-            (&[0xce, 0xce, 0xce, 0xce], Form::Jks),
+            (&[0xce, 0xce, 0xce, 0xce], Form::Jceks),
             (b"-----BEGIN", Form::Unknown),
             (b"", Form::Unknown),
         ] {

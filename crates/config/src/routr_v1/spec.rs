@@ -45,36 +45,51 @@ impl Conversion<'_> {
     /// What stands beside SIP.
     fn beside(&mut self, spec: &Fields<'_>) {
         if let Some(engine) = spec.map("ex_rtpEngine") {
-            let enabled = engine.boolean("enabled").unwrap_or(false);
-            let host = engine.text("host").unwrap_or_default();
-            for key in ["proto", "port", "bridgeParams"] {
-                engine.node(key);
-            }
-            if let (true, Some(node)) = (enabled, spec.node("ex_rtpEngine")) {
-                let why = format!(
-                    "rtpengine is asked over UDP, not HTTP: give it `listen-ng` and set TRUNKLINE_RTPENGINE={host}:2223"
-                );
-                self.warn("spec.ex_rtpEngine", node, &why);
-            }
+            self.rtpengine(&engine, spec.node("ex_rtpEngine"));
             engine.finish();
         }
-        for (key, why) in [
-            ("ex_kafka", "call records stand in the database: `trunkline calls records`"),
-            ("grpcService", "`trunkline status` and the REST API do what it was for"),
-            ("ex_uniqueGatewayPerHostPort", "gateways are told apart by their ref"),
-        ] {
+        for key in ["ex_kafka", "grpcService", "ex_uniqueGatewayPerHostPort"] {
             let off = |node: &Node| node.get("enabled").unwrap_or(node).as_text() == Some("false");
-            if let Some(node) = spec.node(key).filter(|node| !off(node)) {
-                self.warn(&format!("spec.{key}"), node, why);
+            if spec.node(key).is_some_and(|node| !off(node)) {
+                self.no_equal.push(format!("spec.{key}"));
             }
         }
         if let Some(logging) = spec.map("logging") {
             if let (Some(1..), Some(node)) =
                 (logging.integer("traceLevel", 0..=i64::from(u32::MAX)), logging.node("traceLevel"))
             {
-                self.warn("spec.logging.traceLevel", node, "set TRUNKLINE_LOG_LEVEL=debug");
+                self.tree.set("log.level", text("debug", &node.place));
             }
             logging.finish_open();
         }
     }
+
+    /// Routr posts to rtpengine's HTTP port; it is asked over UDP here, where it listens for NG by default.
+    fn rtpengine(&mut self, engine: &Fields<'_>, whole: Option<&Node>) {
+        let enabled = engine.boolean("enabled").unwrap_or(false);
+        let host = engine.node("host");
+        let port = engine.integer("port", 1..=65_535);
+        for key in ["proto", "bridgeParams"] {
+            engine.node(key);
+        }
+        let (true, Some(whole)) = (enabled, whole) else { return };
+        let Some(host) = host else {
+            engine.error("host", "the host of rtpengine is required", None);
+            return;
+        };
+        let Some(ip) = self.address(host) else { return };
+        let port = port.filter(|port| *port != HTTP_PORT).unwrap_or(NG_PORT);
+        let at = std::net::SocketAddr::new(ip, u16::try_from(port).unwrap_or_default());
+        self.tree.set("rtpengine", text(at.to_string(), &host.place));
+        self.warnings.push(format!(
+            "{}: `spec.ex_rtpEngine`: rtpengine is asked over UDP at {at}, not over HTTP: give it `listen-ng = {port}`",
+            whole.place
+        ));
+    }
 }
+
+/// Where Routr finds rtpengine's HTTP where nothing is said.
+const HTTP_PORT: i64 = 8080;
+
+/// Where Debian's rtpengine listens for NG.
+const NG_PORT: i64 = 2223;

@@ -54,7 +54,8 @@ const KEYS: &[(&str, &str, &str, Form)] = &[
 ];
 
 /// Variables that are no keys.
-const OTHERS: [&str; 6] = ["CONFIG_FILE", "ROUTR_CONFIG_FILE", "SALT", "ROUTR_SALT", "SALT_FILE", "HOME"];
+const OTHERS: [&str; 7] =
+    ["CONFIG_FILE", "ROUTR_CONFIG_FILE", "SALT", "ROUTR_SALT", "SALT_FILE", "HOME", "INITIAL_API_SECRET"];
 
 /// Does this name mean something where a configuration of Routr v1 runs?
 pub(crate) fn is_variable(name: &str) -> bool {
@@ -103,10 +104,14 @@ pub(super) fn of_path<'e>(env: &'e Env, path: &str) -> Option<&'e str> {
     find(env, late, early, Edition::Late).map(|(_, text)| text)
 }
 
-/// The salt of the REST API's tokens: given, or the file it is kept in.
-pub(super) fn salt(env: &Env, edition: Edition, tree: &mut Tree) {
+/// The salt of the REST API's tokens: given, or the file it is kept in; the secret of its first user.
+pub(super) fn secrets(env: &Env, edition: Edition, tree: &mut Tree) {
     if let Some((name, value)) = find(env, "SALT", "SALT", edition) {
         tree.set("routrV1.salt", text(value.trim(), &place(&name)));
+    }
+    // Late releases have it; in early ones it does no harm, as the name says what it is.
+    if let Some(value) = env.get("INITIAL_API_SECRET").filter(|value| !value.is_empty()) {
+        tree.set("routrV1.initialSecret", text(value, &place("INITIAL_API_SECRET")));
     }
     match (edition, env.get("SALT_FILE"), env.get("HOME")) {
         (Edition::Late, Some(file), _) if !file.is_empty() => {

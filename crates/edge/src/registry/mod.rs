@@ -33,6 +33,8 @@ const REGISTRANT: u8 = 0;
 const LOOK: Now = 1_000;
 /// An address that is just being left is registered again after this.
 const AFTER_LEAVING: Now = 2_000;
+/// Destinations of a trunk that are registered at, and hosts beside them.
+const MOST: usize = 64;
 /// A name that is being looked up is asked for again after this.
 const LOOK_UP: Now = 300;
 
@@ -62,6 +64,29 @@ struct Entry {
     contact: Told,
     /// The connection the last REGISTER went over.
     connection: ConnectionId,
+    /// The seconds that the trunk says to ask for.
+    asked: Option<u32>,
+}
+
+impl Entry {
+    /// Asks for so many seconds from the next REGISTER on.
+    fn ask_for(&mut self, seconds: Option<u32>) {
+        let changed = seconds.or(self.asked.map(|_| registration::EXPIRES));
+        // One that is leaving asks for nothing any more.
+        if let Some(seconds) = changed.filter(|_| !self.registration.is_leaving()) {
+            self.registration.expires = seconds;
+        }
+        self.asked = seconds;
+    }
+}
+
+/// A registration that the resources want.
+struct Wanted {
+    trunk: Ref,
+    number: u8,
+    place: Place,
+    credentials: Option<(String, String)>,
+    expires: Option<u32>,
 }
 
 /// Where a carrier was told to send calls.
@@ -102,30 +127,38 @@ impl Registry {
         for trunk in tables.trunks().filter(|t| t.send_register) {
             let credentials =
                 trunk.outbound_credentials.as_ref().and_then(|r| tables.credentials_by_ref(r.as_str()));
-            for (number, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
+            let places = trunk.uris.iter().take(MOST).zip(0..).filter(|(u, _)| u.enabled);
+            for (uri, number) in places.chain(trunk.registries.iter().take(MOST).zip(MOST as u8..)) {
                 let user = uri.user.clone().or_else(|| credentials.map(|c| c.username.clone()));
                 let Some(user) = user.filter(|u| !u.is_empty()) else {
                     let reason =
                         "no user to register as: give the trunk outbound credentials, or its uri a user";
-                    hopeless.push((trunk.reference.clone(), number as u8, uri.to_string(), reason));
+                    hopeless.push((trunk.reference.clone(), number, uri.to_string(), reason));
                     continue;
                 };
                 let place = Place { host: uri.host.clone(), port: uri.port, transport: uri.transport, user };
                 let credentials = credentials.map(|c| (c.username.clone(), c.password.clone()));
-                wanted.push((trunk.reference.clone(), number as u8, place, credentials));
+                wanted.push(Wanted {
+                    trunk: trunk.reference.clone(),
+                    number,
+                    place,
+                    credentials,
+                    expires: trunk.register_expires,
+                });
             }
         }
         for entry in &mut self.entries {
-            let same = |w: &&(Ref, u8, Place, _)| w.0 == entry.trunk && w.2 == entry.place;
+            let same = |w: &&Wanted| w.trunk == entry.trunk && w.place == entry.place;
             match wanted.iter().find(same) {
-                Some((_, number, _, credentials)) => {
-                    if entry.number != *number {
-                        entry.number = *number;
-                        shared.registered.begin(&entry.trunk, *number, &entry.place);
+                Some(wanted) => {
+                    if entry.number != wanted.number {
+                        entry.number = wanted.number;
+                        shared.registered.begin(&entry.trunk, wanted.number, &entry.place);
                         entry.registration.refresh(now);
                     }
-                    if entry.credentials != *credentials {
-                        entry.credentials.clone_from(credentials);
+                    if entry.credentials != wanted.credentials || entry.asked != wanted.expires {
+                        entry.credentials.clone_from(&wanted.credentials);
+                        entry.ask_for(wanted.expires);
                         entry.registration.refresh(now);
                     }
                 }
@@ -133,13 +166,13 @@ impl Registry {
             }
         }
         shared.registered.keep(|trunk, number| {
-            wanted.iter().any(|w| w.0 == *trunk && w.1 == number)
+            wanted.iter().any(|w| w.trunk == *trunk && w.number == number)
                 || hopeless.iter().any(|h| h.0 == *trunk && h.1 == number)
         });
         for (trunk, number, target, reason) in hopeless {
             shared.registered.refused(&trunk, number, target, reason);
         }
-        for (trunk, number, place, credentials) in wanted {
+        for Wanted { trunk, number, place, credentials, expires } in wanted {
             let same = |e: &&Entry| e.trunk == trunk && e.place == place;
             let known = self.entries.iter().find(same).map(|e| e.registration.is_leaving());
             let start = match known {
@@ -152,7 +185,7 @@ impl Registry {
             let mut random = [0u8; 8];
             // A Call-ID that repeats after a restart is only a matter of CSeq then, and that is high.
             let _ = getrandom::fill(&mut random);
-            self.entries.push(Entry {
+            let mut entry = Entry {
                 call_id: random.iter().fold(String::from("r"), |mut id, b| {
                     let _ = write!(id, "{b:02x}");
                     id
@@ -168,7 +201,10 @@ impl Registry {
                 way: None,
                 contact: Told::default(),
                 connection: ConnectionId::NONE,
-            });
+                asked: None,
+            };
+            entry.ask_for(expires);
+            self.entries.push(entry);
         }
     }
 }

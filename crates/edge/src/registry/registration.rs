@@ -4,7 +4,7 @@ use trunkline_transaction::timers::Now;
 use trunkline_transaction::{Actions, Class, NonInviteClient};
 
 /// Asked for at first, in seconds.
-const EXPIRES: u32 = 600;
+pub(super) const EXPIRES: u32 = 600;
 /// After a failure it is tried again so much later, and twice that after the next.
 const FIRST_PAUSE: Now = 15_000;
 const LONGEST_PAUSE: Now = 600_000;

@@ -1,9 +1,6 @@
 //! Domains: the hosts of AORs, and what leaves them.
 
-use std::fmt;
-
-use regex::bytes::{Regex, RegexBuilder};
-
+use super::Rule;
 use crate::reference::Ref;
 
 /// Which requests out of dialog from a domain's users are challenged.
@@ -25,48 +22,6 @@ pub enum DigestAlgorithm {
     Md5,
     /// `SHA-256`.
     Sha256,
-}
-
-/// A regular expression over the user part of a Request-URI, in the syntax JavaScript and RE2 share
-/// (no look-around, no back-references), searched anywhere in the text, `\d` and `\w` being ASCII.
-#[derive(Clone)]
-pub struct Rule {
-    text: String,
-    regex: Regex,
-}
-
-impl Rule {
-    /// The bound of a compiled rule in bytes; a rule over a phone number takes a few hundred.
-    const SIZE_LIMIT: usize = 1 << 20;
-
-    /// Compiles the text.
-    pub fn new(text: impl Into<String>) -> Result<Rule, regex::Error> {
-        let text = text.into();
-        let regex = RegexBuilder::new(&text).unicode(false).size_limit(Rule::SIZE_LIMIT).build()?;
-        Ok(Rule { text, regex })
-    }
-
-    /// Does it match somewhere in this user part?
-    pub fn is_match(&self, user: &[u8]) -> bool {
-        self.regex.is_match(user)
-    }
-
-    /// The text it was made from.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-}
-
-impl PartialEq for Rule {
-    fn eq(&self, other: &Rule) -> bool {
-        self.text == other.text
-    }
-}
-
-impl fmt::Debug for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}/", self.text)
-    }
 }
 
 /// Which number, and so which trunk, a call out of the domain takes.
@@ -119,20 +74,5 @@ impl Domain {
     /// The first way out for this called user.
     pub fn egress(&self, user: &[u8]) -> Option<&EgressPolicy> {
         self.egress_policies.iter().find(|policy| policy.rule.is_match(user))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rule_searches_like_javascript() {
-        let rule = Rule::new(r"^\+?1\d{10}$").expect("a rule");
-        assert!(rule.is_match(b"+17066041487"));
-        assert!(!rule.is_match(b"1001"));
-        assert!(Rule::new(".*").expect("a rule").is_match(b""));
-        assert!(Rule::new(r"06").expect("a rule").is_match(b"+17066041487"));
-        assert!(Rule::new(r"(").is_err());
     }
 }

@@ -6,6 +6,7 @@ mod credentials;
 mod domain;
 mod number;
 mod peer;
+mod rule;
 mod trunk;
 mod user;
 
@@ -17,9 +18,10 @@ use std::sync::Arc;
 pub use acl::{AccessControlList, network};
 pub use agent::{Agent, Privacy};
 pub use credentials::Credentials;
-pub use domain::{Authenticate, DigestAlgorithm, Domain, EgressPolicy, Rule};
+pub use domain::{Authenticate, DigestAlgorithm, Domain, EgressPolicy};
 pub use number::{GeoInfo, Number};
 pub use peer::{Algorithm, LoadBalancing, Peer};
+pub use rule::Rule;
 pub use trunk::{Trunk, TrunkUri};
 pub use user::{Role, Token, User};
 

@@ -25,17 +25,40 @@ pub struct TrunkUri {
     pub enabled: bool,
 }
 
+impl TrunkUri {
+    /// One that is only a host and a port, e.g. of `registrar.example:5070` or `[2001:db8::1]:5070`.
+    pub fn of_host(text: &str) -> TrunkUri {
+        let text = text.to_ascii_lowercase();
+        let port = |text: &str| text.parse().ok();
+        let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, rest)) => (host, rest.strip_prefix(':').and_then(port)),
+            None => match text.split_once(':') {
+                // More colons: an IPv6 address by itself.
+                Some((host, rest)) if port(rest).is_some() => (host, port(rest)),
+                Some(_) | None => (&*text, None),
+            },
+        };
+        let host = host.to_owned();
+        TrunkUri { user: None, host, port, transport: None, weight: 1, priority: 0, enabled: true }
+    }
+
+    /// Host and port as [`TrunkUri::of_host`] reads them.
+    pub fn host_text(&self) -> String {
+        match self.port {
+            Some(port) if self.host.contains(':') => format!("[{}]:{port}", self.host),
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
+    }
+}
+
 /// As an operator is told of it: transport, host and port, as far as they are set.
 impl fmt::Display for TrunkUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(transport) = self.transport {
             write!(f, "{transport} ")?;
         }
-        match self.port {
-            Some(port) if self.host.contains(':') => write!(f, "[{}]:{port}", self.host),
-            Some(port) => write!(f, "{}:{port}", self.host),
-            None => f.write_str(&self.host),
-        }
+        f.write_str(&self.host_text())
     }
 }
 
@@ -53,6 +76,10 @@ super::resource! {
         outbound_credentials: Option<Ref>,
         /// Do we register at the carrier?
         send_register: bool,
+        /// Seconds asked for when we register; `None` for our own.
+        register_expires: Option<u32>,
+        /// Hosts beside the destinations that we register at, and that get no calls.
+        registries: Vec<TrunkUri>,
         /// The carrier's destinations.
         uris: Vec<TrunkUri>,
         /// How long a destination may stay silent before the next is tried, in milliseconds, 500 to 4000.
@@ -78,8 +105,29 @@ impl Trunk {
             inbound_credentials: None,
             outbound_credentials: None,
             send_register: false,
+            register_expires: None,
+            registries: Vec::new(),
             uris: Vec::new(),
             timeout_ms: Trunk::DEFAULT_TIMEOUT_MS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TrunkUri;
+
+    #[test]
+    fn hosts_with_and_without_ports() {
+        for (text, host, port) in [
+            ("Registrar.example", "registrar.example", None),
+            ("192.0.2.1:5070", "192.0.2.1", Some(5070)),
+            ("[2001:db8::1]:5070", "2001:db8::1", Some(5070)),
+            ("2001:db8::1", "2001:db8::1", None),
+        ] {
+            let uri = TrunkUri::of_host(text);
+            assert_eq!((uri.host.as_str(), uri.port), (host, port), "{text}");
+            assert_eq!(TrunkUri::of_host(&uri.host_text()), uri, "{text}");
         }
     }
 }

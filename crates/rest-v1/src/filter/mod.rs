@@ -37,14 +37,18 @@ const LONGEST: usize = 8 * 1024;
 impl Filter {
     /// Reads a filter. Nothing, `*` and `@` let everything pass.
     pub fn parse(text: &str) -> Result<Filter, FilterError> {
+        let before = text.chars().take_while(|c| c.is_whitespace()).count();
         let text = text.trim();
         if matches!(text, "" | "*" | "@") {
             return Ok(Filter(None));
         }
+        let shifted = |error: FilterError| FilterError { at: error.at + before, ..error };
         if text.len() > LONGEST {
-            return Err(FilterError { message: format!("more than {LONGEST} bytes"), at: LONGEST });
+            // Positions are told in characters, of which there are fewer than bytes.
+            let at = text.char_indices().take_while(|(byte, _)| *byte < LONGEST).count();
+            return Err(shifted(FilterError { message: format!("more than {LONGEST} bytes"), at }));
         }
-        parse::parse(text).map(|expression| Filter(Some(expression)))
+        parse::parse(text).map(|expression| Filter(Some(expression))).map_err(shifted)
     }
 
     /// Does a document pass? `all` is what it is one of: `$` in the filter.

@@ -1,6 +1,6 @@
 //! A site to ask: the API over documents of its own, and a small HTTP client.
 
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,7 @@ use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
 use trunkline_model::document::Source;
 use trunkline_model::{Change, Role, User};
 use trunkline_rest_v1::{Backend, Binding, Entry, Registered, Stop, TokenKey, api};
-use trunkline_store::{Store, hash_password};
+use trunkline_store::{Store, Write, WriteError, hash_password};
 
 /// The rest of the process.
 #[derive(Default)]
@@ -22,11 +22,18 @@ pub struct Fake {
     users: Mutex<Vec<String>>,
     bindings: Mutex<Vec<Binding>>,
     stopped: Mutex<Option<Stop>>,
+    writable: bool,
+    written: Mutex<Vec<Write>>,
 }
 
 impl Fake {
     pub fn dismiss(&self, user: &str) {
         self.users.lock().expect("unpoisoned").retain(|other| other != user);
+    }
+
+    /// What was written since the last question.
+    pub fn written(&self) -> Vec<Write> {
+        std::mem::take(&mut self.written.lock().expect("unpoisoned"))
     }
 
     pub fn stopped(&self) -> Option<Stop> {
@@ -92,6 +99,30 @@ impl Backend for Fake {
         "a line\n".into()
     }
 
+    fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    fn write(&self, write: Write) -> Result<String, WriteError> {
+        let gone = || WriteError::Unavailable("Redis at nowhere:1 gives no resources".into());
+        match &write {
+            Write::Insert(_, document) | Write::Update(_, _, document)
+                if document["metadata"]["name"] == "Unusable" =>
+            {
+                return Err(WriteError::Unusable("no good".into()));
+            }
+            Write::Insert(_, document) if document["metadata"]["name"] == "Unavailable" => return Err(gone()),
+            Write::Remove(_, reference) if reference == "nobody" => return Err(WriteError::NotFound),
+            Write::Insert(..) | Write::Update(..) | Write::Remove(..) => {}
+        }
+        let reference = match &write {
+            Write::Insert(..) => "64b1f0c2a7d3e9f8b1c2d3e4".to_owned(),
+            Write::Update(_, reference, _) | Write::Remove(_, reference) => reference.clone(),
+        };
+        self.written.lock().expect("unpoisoned").push(write);
+        Ok(reference)
+    }
+
     fn stop(&self, stop: Stop) {
         *self.stopped.lock().expect("unpoisoned") = Some(stop);
     }
@@ -136,7 +167,17 @@ pub struct Reply {
 }
 
 impl Site {
+    /// Over documents in files.
     pub fn start(edition: Edition) -> Site {
+        Site::over(edition, false)
+    }
+
+    /// Over documents of a provider that takes changes.
+    pub fn writable(edition: Edition) -> Site {
+        Site::over(edition, true)
+    }
+
+    fn over(edition: Edition, writable: bool) -> Site {
         let store = Store::open("memory:").expect("a store");
         let users = ["admin", "off"].map(|name| {
             let mut user = User::new(format!("user-{name}"), name, Role::Admin);
@@ -153,6 +194,7 @@ impl Site {
         };
         let backend = Arc::new(Fake {
             edition,
+            writable,
             documents: Arc::new(documents(edition)),
             users: Mutex::new(vec!["admin".into()]),
             bindings: Mutex::new(vec![
@@ -167,7 +209,7 @@ impl Site {
         let router = api(backend.clone(), login, key());
         let server = Server::new(([127, 0, 0, 1], 0).into()).tolerant().mount(router);
         let running = server.start().expect("a free port");
-        Site { backend, token: key().sign("admin"), at: running.address(), _running: running }
+        Site { backend, token: key().sign("admin", 0), at: running.address(), _running: running }
     }
 
     /// A request without a token.
@@ -188,8 +230,15 @@ impl Site {
         }
     }
 
+    /// A request outside the API's own paths.
+    pub fn absolute(&self, method: &str, path: &str) -> Reply {
+        self.exchange(
+            &format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", self.at),
+            "",
+        )
+    }
+
     pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
-        let mut stream = TcpStream::connect(self.at).expect("the listener");
         let form =
             if headers.contains("Content-Type") { "" } else { "Content-Type: text/plain; charset=UTF-8\r\n" };
         let head = format!(
@@ -197,6 +246,11 @@ impl Site {
             self.at,
             body.len()
         );
+        self.exchange(&head, body)
+    }
+
+    fn exchange(&self, head: &str, body: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.at).expect("the listener");
         // What is refused for its length is not read to its end.
         let _ = stream.write_all(format!("{head}{body}").as_bytes());
         let mut bytes = Vec::new();

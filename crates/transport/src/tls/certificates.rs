@@ -87,7 +87,7 @@ fn build(
         chosen.push(load::pair(chain, key, provider)?);
     }
     if let Some((path, password)) = &settings.pkcs12 {
-        chosen.push(load::pkcs12(path, password, provider)?);
+        chosen.push(load::key_store(path, password, provider)?);
     }
     for (chain, key) in &settings.more {
         chosen.push(load::pair(chain, key, provider)?);
@@ -105,7 +105,7 @@ fn build(
         (ClientAuth::Optional | ClientAuth::Required, None) => return Err(TlsError::NoClientCa),
         (auth, Some(path)) => {
             let mut roots = RootCertStore::empty();
-            load::signers(path, &mut roots)?;
+            load::signers(path, &settings.client_ca_password, &mut roots)?;
             let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
             let verifier = match auth {
                 ClientAuth::Required => verifier,
@@ -125,7 +125,7 @@ fn build(
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(path) = &settings.trusted_ca {
-            load::signers(path, &mut roots)?;
+            load::signers(path, &settings.trusted_ca_password, &mut roots)?;
         }
         client.with_root_certificates(roots)
     } else {

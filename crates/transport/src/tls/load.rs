@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
+use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::TlsError;
+use super::jks::{self, Jks};
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read { path: path.into(), source })
@@ -33,21 +34,54 @@ pub(super) fn pair(
     certified(certificates, key, chain, provider)
 }
 
-/// A chain and its key from a PKCS#12 file, RFC 7292.
-pub(super) fn pkcs12(
+/// A chain and its key from a key store: PKCS#12 (RFC 7292) or JKS, whichever it is by its first bytes.
+pub(super) fn key_store(
     path: &Path,
     password: &str,
     provider: &CryptoProvider,
 ) -> Result<Arc<CertifiedKey>, TlsError> {
-    let failed = |reason: String| TlsError::Pkcs12 { path: path.into(), reason };
-    let store = KeyStore::from_pkcs12(&read(path)?, password, Pkcs12ImportPolicy::Strict)
-        .map_err(|e| failed(e.to_string()))?;
-    let Some((_, chain)) = store.private_key_chain() else {
-        return Err(failed("it holds no key with a certificate".into()));
+    let failed = |reason: String| TlsError::KeyStore { path: path.into(), reason };
+    let bytes = read(path)?;
+    let (key, chain) = match Stored::of(&bytes) {
+        Stored::Jks => {
+            let store = Jks::open(&bytes, password).map_err(|why| failed(why.into()))?;
+            store.key.ok_or_else(|| failed("it holds no key with a certificate".into()))?
+        }
+        Stored::Jceks => return Err(failed(JCEKS_REMEDY.into())),
+        Stored::Pkcs12 | Stored::Pem => {
+            let store = KeyStore::from_pkcs12(&bytes, password, Pkcs12ImportPolicy::Strict);
+            let store = store.map_err(|e| failed(e.to_string()))?;
+            let Some((_, chain)) = store.private_key_chain() else {
+                return Err(failed("it holds no key with a certificate".into()));
+            };
+            let certificates = chain.certs().iter().map(|c| c.as_der().to_vec()).collect();
+            (chain.key().as_der().to_vec(), certificates)
+        }
     };
-    let key = PrivateKeyDer::try_from(chain.key().as_der().to_vec()).map_err(|e| failed(e.to_string()))?;
-    let certificates = chain.certs().iter().map(|c| CertificateDer::from(c.as_der().to_vec())).collect();
-    certified(certificates, key, path, provider)
+    let key = PrivateKeyDer::try_from(key).map_err(|e| failed(e.to_string()))?;
+    certified(chain.into_iter().map(CertificateDer::from).collect(), key, path, provider)
+}
+
+const JCEKS_REMEDY: &str = "it is a JCEKS store, which is not read: convert it with keytool -importkeystore \
+                            -deststoretype pkcs12";
+
+/// What a file of certificates is, by its first bytes.
+enum Stored {
+    Pkcs12,
+    Jks,
+    Jceks,
+    Pem,
+}
+
+impl Stored {
+    fn of(bytes: &[u8]) -> Stored {
+        match bytes.first_chunk::<4>() {
+            Some(&jks::MAGIC) => Stored::Jks,
+            Some(&jks::JCEKS) => Stored::Jceks,
+            Some([0x30, ..]) => Stored::Pkcs12,
+            Some(_) | None => Stored::Pem,
+        }
+    }
 }
 
 /// A chain and a key that fit each other.
@@ -62,10 +96,39 @@ pub(super) fn certified(
         .map_err(|source| TlsError::Unusable { path: path.into(), source })
 }
 
-/// Adds the signers in a file.
-pub(super) fn signers(path: &Path, into: &mut RootCertStore) -> Result<(), TlsError> {
-    for certificate in certificates(path)? {
-        into.add(certificate).map_err(|e| TlsError::Signers { path: path.into(), reason: e.to_string() })?;
+/// Adds the signers in a file: PEM, or the trusted certificates of a key store.
+pub(super) fn signers(path: &Path, password: &str, into: &mut RootCertStore) -> Result<(), TlsError> {
+    let failed = |reason: String| TlsError::Signers { path: path.into(), reason };
+    let bytes = read(path)?;
+    let found: Vec<CertificateDer<'static>> = match Stored::of(&bytes) {
+        Stored::Pem => certificates(path)?,
+        Stored::Jceks => return Err(failed(JCEKS_REMEDY.into())),
+        Stored::Jks => {
+            let store = Jks::open(&bytes, password).map_err(|why| failed(why.into()))?;
+            let own = store.key.map(|(_, chain)| chain).unwrap_or_default();
+            store.trusted.into_iter().chain(own).map(CertificateDer::from).collect()
+        }
+        Stored::Pkcs12 => {
+            let store = KeyStore::from_pkcs12(&bytes, password, Pkcs12ImportPolicy::Raw);
+            let store = store.map_err(|e| failed(e.to_string()))?;
+            let mut all = Vec::new();
+            for (_, entry) in store.entries() {
+                match entry {
+                    KeyStoreEntry::Certificate(one) => all.push(one.as_der().to_vec()),
+                    KeyStoreEntry::PrivateKeyChain(chain) => {
+                        all.extend(chain.certs().iter().map(|one| one.as_der().to_vec()));
+                    }
+                    _ => {}
+                }
+            }
+            all.into_iter().map(CertificateDer::from).collect()
+        }
+    };
+    if found.is_empty() {
+        return Err(failed("it holds no certificate".into()));
+    }
+    for certificate in found {
+        into.add(certificate).map_err(|e| failed(e.to_string()))?;
     }
     Ok(())
 }

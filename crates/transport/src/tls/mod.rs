@@ -1,6 +1,7 @@
 //! TLS: whose certificates we show, whose we believe.
 
 mod certificates;
+mod jks;
 mod load;
 mod self_signed;
 mod separate;
@@ -34,18 +35,22 @@ pub enum ClientAuth {
 pub struct TlsSettings {
     /// Chain and key of the certificate for all without a better one, PEM.
     pub pair: Option<(PathBuf, PathBuf)>,
-    /// Or both in one PKCS#12 file, with its password.
+    /// Or both in one PKCS#12 or JKS file, with its password.
     pub pkcs12: Option<(PathBuf, String)>,
     /// More chains and keys, PEM, chosen by SNI (RFC 6066 §3) among the names that stand in them.
     pub more: Vec<(PathBuf, PathBuf)>,
     /// Without any of these: a certificate of our own making.
     pub self_signed: SelfSigned,
-    /// Who signs the certificates of clients, PEM.
+    /// Who signs the certificates of clients: PEM, PKCS#12 or JKS.
     pub client_ca: Option<PathBuf>,
+    /// The password of that file, where it has one.
+    pub client_ca_password: String,
     /// Do clients show a certificate?
     pub client_auth: ClientAuth,
-    /// Who signs the certificates of those we connect to, PEM, beside the system's.
+    /// Who signs the certificates of those we connect to, beside the system's: PEM, PKCS#12 or JKS.
     pub trusted_ca: Option<PathBuf>,
+    /// The password of that file, where it has one.
+    pub trusted_ca_password: String,
     /// Are the certificates of those we connect to checked?
     pub verify: bool,
 }
@@ -58,8 +63,10 @@ impl Default for TlsSettings {
             more: Vec::new(),
             self_signed: SelfSigned::default(),
             client_ca: None,
+            client_ca_password: String::new(),
             client_auth: ClientAuth::Off,
             trusted_ca: None,
+            trusted_ca_password: String::new(),
             verify: true,
         }
     }
@@ -96,9 +103,9 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
     },
-    /// A PKCS#12 file cannot be opened.
-    #[error("cannot open {path} as PKCS#12: {reason} (is tls.pkcs12.password right?)")]
-    Pkcs12 {
+    /// A PKCS#12 or JKS file cannot be opened.
+    #[error("cannot open the key store {path}: {reason} (is tls.pkcs12.password right?)")]
+    KeyStore {
         /// The file.
         path: PathBuf,
         /// Why.

@@ -9,7 +9,7 @@ use trunkline_location::{ContactChange, Register};
 use trunkline_model::dialect::v1::{Documents, Edition};
 use trunkline_rest_v1::{Backend, Binding, Entry, Registered, Stop};
 use trunkline_sip::{ConnectionId, Flow, Transport};
-use trunkline_store::Store;
+use trunkline_store::{Store, Write, WriteError};
 
 use crate::report::{Report, text, unix_ms, unix_seconds};
 use crate::telemetry;
@@ -52,7 +52,9 @@ impl Site {
 
 /// Values that nobody who may look is to see.
 fn masked(name: &str, value: &str) -> String {
-    let secret = name.ends_with("SALT") || name.contains("PASSWORD") || value.contains("secret=");
+    let named =
+        name.ends_with("SALT") || ["PASSWORD", "SECRET", "JAAS"].iter().any(|word| name.contains(word));
+    let secret = named || value.contains("secret=");
     if secret { "***".to_owned() } else { value.to_owned() }
 }
 
@@ -68,6 +70,17 @@ impl Backend for Site {
         match &*self.report.store {
             Store::RoutrV1(files) => files.documents(),
             Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Arc::default(),
+        }
+    }
+
+    fn is_writable(&self) -> bool {
+        matches!(&*self.report.store, Store::RoutrV1(v1) if v1.is_writable())
+    }
+
+    fn write(&self, write: Write) -> Result<String, WriteError> {
+        match &*self.report.store {
+            Store::RoutrV1(v1) => v1.write(write),
+            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Err(WriteError::ReadOnly),
         }
     }
 
@@ -180,6 +193,7 @@ mod tests {
             ("ROUTR_SALT", "abc", "***"),
             ("SALT_FILE", "/etc/salt", "/etc/salt"),
             ("REST_SERVICE_KEY_STORE_PASSWORD", "abc", "***"),
+            ("INITIAL_API_SECRET", "abc", "***"),
             ("DATA_SOURCE_PARAMETERS", "host=a,secret=b", "***"),
             ("EXTERN_ADDR", "192.0.2.1", "192.0.2.1"),
         ] {

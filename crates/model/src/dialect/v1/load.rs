@@ -1,14 +1,15 @@
 //! A folder of Routr v1 as one set.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::document::{Document, documents};
-use super::made::{Maker, field_in_v1};
+use super::made::{Made, Maker, field_in_v1};
 use super::{Collection, Documents, Edition};
 use crate::apply::{Change, Reason, Violation};
-use crate::document::{Place, Reading, Report, Source};
+use crate::document::{Place, Reading, Report, Source, parse};
 use crate::reference::Ref;
+use crate::resource::Resource;
 use crate::tables::Tables;
 
 /// What was read.
@@ -20,12 +21,14 @@ pub struct Loaded {
     pub documents: Documents,
 }
 
-/// Reads the files of all collections as one set; all errors of all files, or the resources. `hash` makes a user's
-/// secret what the model keeps of it: user name and secret to argon2 in the PHC string format.
+/// Makes a user's secret what the model keeps of it: user name and secret to argon2 in the PHC string format.
+type Hasher<'h> = &'h mut dyn FnMut(&str, &str) -> Result<String, String>;
+
+/// Reads the files of all collections as one set; all errors of all files, or the resources.
 pub fn load(
     files: &[(Collection, Arc<Source>)],
     edition: Edition,
-    hash: &mut dyn FnMut(&str, &str) -> Result<String, String>,
+    hash: Hasher<'_>,
 ) -> Result<Loaded, Report> {
     let reading = Reading::default();
     let read =
@@ -39,32 +42,90 @@ pub fn load(
     let changes: Vec<Change> = made.iter().map(|made| Change::Create(made.resource.clone())).collect();
     let mut tables = Tables::default();
     if let Err(violations) = tables.apply(&changes) {
-        for violation in violations {
-            let Some(document) = made.get(violation.change).and_then(|made| found.get(made.from)) else {
-                continue;
-            };
-            // Told above, in the words of Routr.
-            if matches!(violation.reason, Reason::Dangling { .. }) && reading.errors() > 0 {
-                continue;
-            }
-            let place = &document.node.at(field_in_v1(document.collection, &violation.field)).place;
-            let message = format!("{}: {}", document.title(edition), said(&violation));
-            let help = match &violation.reason {
-                Reason::Taken { by } => made
-                    .iter()
-                    .find(|other| other.resource.reference() == by)
-                    .and_then(|other| found.get(other.from))
-                    .map(|other| format!("{by} stands at {}", other.node.at("metadata").place)),
-                Reason::Dangling { .. } | Reason::Invalid(_) | Reason::Missing | Reason::InUse(_) => None,
-            };
-            reading.error(message, place, help);
-        }
+        note(&violations, &made, &found, edition, &reading);
     }
     let mut all = Documents::default();
     for document in found {
         all.push(document.collection, document.json);
     }
     reading.into_report().unless(Loaded { tables, documents: all })
+}
+
+/// Reads texts of one document each, and leaves out what cannot be used: a database may have had its mistakes for
+/// years, and one of them must not silence all phones. What was left out is in the report; the documents are all
+/// there, so that they can be listed and mended.
+pub fn load_lenient(
+    texts: &[(Collection, Arc<Source>)],
+    edition: Edition,
+    hash: Hasher<'_>,
+) -> (Loaded, Report) {
+    let reading = Reading::default();
+    let mut all = Documents::default();
+    let mut read = Vec::with_capacity(texts.len());
+    for (collection, source) in texts {
+        let found = documents(*collection, source, edition, &reading);
+        if found.is_empty() {
+            let written = parse(source).unwrap_or_default().into_iter().next();
+            if let Some(json) = written.map(|node| node.to_json()).filter(serde_json::Value::is_object) {
+                all.push(*collection, json);
+            }
+        }
+        read.extend(found);
+    }
+    let found = distinct(read.into_iter(), edition, &reading);
+    let mut made = Maker::new(&found, edition, &reading, hash).lenient().run();
+    let tables = loop {
+        let changes: Vec<Change> = made.iter().map(|made| Change::Create(made.resource.clone())).collect();
+        let mut tables = Tables::default();
+        let Err(violations) = tables.apply(&changes) else { break tables };
+        note(&violations, &made, &found, edition, &reading);
+        let mut wrong: HashSet<usize> = violations.iter().map(|violation| violation.change).collect();
+        // A domain whose number is left out still has its phones.
+        for violation in violations.iter().filter(|v| v.field.starts_with("spec.context.egressPolicies")) {
+            if let Some(Made { resource: Resource::Domain(domain), .. }) = made.get_mut(violation.change)
+                && !domain.egress_policies.is_empty()
+            {
+                Arc::make_mut(domain).egress_policies.clear();
+                wrong.remove(&violation.change);
+            }
+        }
+        let mended = wrong.len() < violations.iter().map(|v| v.change).collect::<HashSet<_>>().len();
+        let mut at = 0..;
+        let before = made.len();
+        made.retain(|_| !at.next().is_some_and(|at| wrong.contains(&at)));
+        if made.len() == before && !mended {
+            // Nothing to leave out any more: better none than a loop.
+            break Tables::default();
+        }
+    };
+    for document in found {
+        all.push(document.collection, document.json);
+    }
+    (Loaded { tables, documents: all }, reading.into_report())
+}
+
+/// Notes what the model refuses, where it stands in the documents.
+fn note(violations: &[Violation], made: &[Made], found: &[Document], edition: Edition, reading: &Reading) {
+    for violation in violations {
+        let Some(document) = made.get(violation.change).and_then(|made| found.get(made.from)) else {
+            continue;
+        };
+        // Told above, in the words of Routr.
+        if matches!(violation.reason, Reason::Dangling { .. }) && reading.errors() > 0 {
+            continue;
+        }
+        let place = &document.node.at(field_in_v1(document.collection, &violation.field)).place;
+        let message = format!("{}: {}", document.title(edition), said(violation));
+        let help = match &violation.reason {
+            Reason::Taken { by } => made
+                .iter()
+                .find(|other| other.resource.reference() == by)
+                .and_then(|other| found.get(other.from))
+                .map(|other| format!("{by} stands at {}", other.node.at("metadata").place)),
+            Reason::Dangling { .. } | Reason::Invalid(_) | Reason::Missing | Reason::InUse(_) => None,
+        };
+        reading.error(message, place, help);
+    }
 }
 
 /// The documents without those whose ref another one has: two of the same user name, host or number.

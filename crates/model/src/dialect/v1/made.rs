@@ -61,6 +61,8 @@ pub(super) struct Maker<'a, 'h> {
     /// The devices that became domains.
     devices: HashSet<String>,
     at: usize,
+    /// Is a domain made without a policy that leads nowhere?
+    lenient: bool,
 }
 
 impl<'a, 'h> Maker<'a, 'h> {
@@ -89,7 +91,14 @@ impl<'a, 'h> Maker<'a, 'h> {
             hosts: HashSet::new(),
             devices: HashSet::new(),
             at: 0,
+            lenient: false,
         }
+    }
+
+    /// Leaves out what leads nowhere instead of the whole.
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
     }
 
     /// Makes everything.
@@ -174,7 +183,8 @@ impl<'a, 'h> Maker<'a, 'h> {
             self.put(acl);
         }
         if let Some((rule, number)) = egress {
-            if !self.refs.contains(&(Collection::Numbers, number.as_str())) {
+            let known = self.refs.contains(&(Collection::Numbers, number.as_str()));
+            if !known {
                 let policy = document.node.at("spec.context.egressPolicy");
                 let key = if policy.get("didRef").is_some() { "didRef" } else { "numberRef" };
                 self.dangling(
@@ -184,8 +194,10 @@ impl<'a, 'h> Maker<'a, 'h> {
                     number,
                 );
             }
-            domain.egress_policies =
-                vec![EgressPolicy { rule: rule.clone(), number: Ref::from(number.as_str()) }];
+            if known || !self.lenient {
+                domain.egress_policies =
+                    vec![EgressPolicy { rule: rule.clone(), number: Ref::from(number.as_str()) }];
+            }
         }
         self.put(domain);
     }
@@ -208,6 +220,8 @@ impl<'a, 'h> Maker<'a, 'h> {
         }
         trunk.outbound_credentials = gateway.login.as_ref().map(|login| self.credentials(document, login));
         trunk.send_register = gateway.registers;
+        trunk.register_expires = gateway.expires;
+        trunk.registries.clone_from(&gateway.registries);
         trunk.uris = vec![TrunkUri {
             user: None,
             host: gateway.host.clone(),

@@ -20,11 +20,13 @@ mod document;
 mod edition;
 mod load;
 mod made;
+mod properties;
 mod refs;
 mod resources;
 
 pub use acl::{net, with_default};
 pub use collection::{Collection, Documents};
 pub use edition::Edition;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_lenient};
+pub use properties::{Property, properties};
 pub use refs::generated_ref;

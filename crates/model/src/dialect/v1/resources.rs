@@ -5,7 +5,7 @@ use trunkline_sip::Transport;
 use super::{Collection, Edition, acl};
 use crate::document::{Fields, Node, nearest};
 use crate::reference::Ref;
-use crate::resource::{AccessControlList, Authenticate, GeoInfo, Privacy, Rule};
+use crate::resource::{AccessControlList, Authenticate, GeoInfo, Privacy, Rule, TrunkUri};
 
 /// What somebody authenticates with.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,6 +41,10 @@ pub(super) struct Gateway {
     pub login: Option<Login>,
     /// Does it want to be registered at?
     pub registers: bool,
+    /// Seconds to ask for then.
+    pub expires: Option<u32>,
+    /// Hosts beside its own that want it too.
+    pub registries: Vec<TrunkUri>,
 }
 
 /// What the ref of a document without one is generated from: values as they are written.
@@ -197,36 +201,40 @@ fn gateway(spec: &Fields<'_>, edition: Edition) -> Gateway {
     let of = inner.as_ref().unwrap_or(spec);
     let login = login(of, false);
     let written = required(of, "host").to_ascii_lowercase();
-    let (host, own_port) = host_and_port(&written);
-    let port = of.integer("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).or(own_port);
-    // Registration: told by the configuration, see the exchange's warnings.
-    let registries = of.texts("registries").is_some_and(|list| !list.is_empty());
-    of.integer("expires", 0..=i64::from(u32::MAX));
+    let at = TrunkUri::of_host(&written);
+    let port = of.integer("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).or(at.port);
+    let transport = of.choice("transport", &TRANSPORT);
+    let registries = of.texts("registries").unwrap_or_default();
+    let registries: Vec<TrunkUri> = registries
+        .iter()
+        .map(|(host, _)| TrunkUri { transport, ..TrunkUri::of_host(host) })
+        .filter(|uri| (&uri.host, uri.port.or(port)) != (&at.host, port))
+        .collect();
+    let asked = of.integer("expires", 0..=i64::from(u32::MAX)).and_then(|n| u32::try_from(n).ok());
+    let usual = match edition {
+        Edition::Rc2 => Some(3600),
+        Edition::Late => None,
+    };
     let asks = of.boolean("sendRegister");
     let registers = login.is_some()
         && match edition {
-            Edition::Rc2 => asks.unwrap_or(true) || registries,
-            Edition::Late => asks.unwrap_or(false),
+            Edition::Rc2 => asks.unwrap_or(true) || !registries.is_empty(),
+            Edition::Late => asks.unwrap_or(!registries.is_empty()),
         };
-    let gateway = Gateway { host, port, transport: of.choice("transport", &TRANSPORT), login, registers };
+    let gateway = Gateway {
+        host: at.host,
+        port,
+        transport,
+        login,
+        registers,
+        // Nothing shorter than a minute holds anywhere.
+        expires: asked.filter(|n| *n > 0).map(|n| n.clamp(60, 86_400)).or(usual),
+        registries,
+    };
     if let Some(inner) = inner {
         inner.finish_open();
     }
     gateway
-}
-
-/// `host`, `host:port`, `[v6]:port`, `v6`.
-fn host_and_port(text: &str) -> (String, Option<u16>) {
-    if let Some((host, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
-        return (host.to_owned(), rest.strip_prefix(':').and_then(|port| port.parse().ok()));
-    }
-    match text.split_once(':') {
-        Some((host, port)) if !port.contains(':') => match port.parse() {
-            Ok(port) => (host.to_owned(), Some(port)),
-            Err(_) => (text.to_owned(), None),
-        },
-        _ => (text.to_owned(), None),
-    }
 }
 
 fn number(spec: &Fields<'_>, metadata: Option<&Fields<'_>>) -> Spec {
@@ -262,22 +270,4 @@ fn number(spec: &Fields<'_>, metadata: Option<&Fields<'_>>) -> Spec {
 /// ` (did you mean …?)`, or nothing.
 pub(super) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host_and_port;
-
-    #[test]
-    fn hosts_with_and_without_ports() {
-        for (text, host, port) in [
-            ("sip.provider.net", "sip.provider.net", None),
-            ("sip.provider.net:5061", "sip.provider.net", Some(5061)),
-            ("[2001:db8::1]:5070", "2001:db8::1", Some(5070)),
-            ("2001:db8::1", "2001:db8::1", None),
-            ("host:none", "host:none", None),
-        ] {
-            assert_eq!(host_and_port(text), (host.to_owned(), port), "{text}");
-        }
-    }
 }

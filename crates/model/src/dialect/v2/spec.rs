@@ -70,6 +70,10 @@ pub(super) fn trunk(spec: &Fields<'_>) -> Trunk {
     if let Some(outbound) = spec.map("outbound") {
         trunk.send_register = outbound.boolean("sendRegister").unwrap_or_default();
         trunk.outbound_credentials = reference(&outbound, "credentialsRef");
+        let seconds = outbound.integer("registerExpires", 60..=86_400);
+        trunk.register_expires = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+        let registries = outbound.texts("registries").unwrap_or_default();
+        trunk.registries = registries.iter().map(|(host, _)| TrunkUri::of_host(host)).collect();
         for entry in outbound.maps("uris").unwrap_or_default() {
             trunk.uris.extend(trunk_uri(&entry));
             entry.finish();

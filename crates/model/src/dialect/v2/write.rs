@@ -188,6 +188,8 @@ fn trunk(t: &Trunk) -> Value {
             object([
                 ("sendRegister", t.send_register.into()),
                 ("credentialsRef", reference(&t.outbound_credentials)),
+                ("registerExpires", t.register_expires.into()),
+                ("registries", list(t.registries.iter().map(|uri| uri.host_text().into()))),
                 ("uris", list(uris)),
                 ("timeoutMs", t.timeout_ms.into()),
             ]),

@@ -1,0 +1,85 @@
+//! Every property of Routr v1, what it does here, and the test that shows it: `properties.txt`, one a line.
+//! `docs/routr-v1.md` has the list as its table; a test holds the two together.
+
+use serde_json::Value;
+
+use super::{Collection, Documents};
+
+/// A property of the configuration (`of` is `None`) or of a kind of resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Property {
+    /// The kind of resource it belongs to.
+    pub of: Option<Collection>,
+    /// Its path; `[]` stands for the items of a list, `*` for any key.
+    pub path: &'static str,
+    /// Which releases have it: `Both`, `Early` (1.0.0-rc1 and rc2), `Late` (rc3 to 1.2.8).
+    pub releases: &'static str,
+    /// What it does.
+    pub does: &'static str,
+    /// The test that shows it.
+    pub shown_by: &'static str,
+}
+
+const LIST: &str = include_str!("properties.txt");
+
+/// All of them, in the order of Routr's own documentation.
+pub fn properties() -> impl Iterator<Item = Property> {
+    LIST.lines().filter_map(|line| {
+        let mut parts = line.split(" | ");
+        let mut next = || parts.next().map(str::trim);
+        let of = Collection::ALL.into_iter().find(|c| line.split(" | ").next() == c.names().last().copied());
+        next()?;
+        Some(Property { of, path: next()?, releases: next()?, does: next()?, shown_by: next()? })
+    })
+}
+
+/// What all documents have.
+const COMMON: [&str; 6] =
+    ["apiVersion", "kind", "metadata.ref", "metadata.name", "metadata.createdOn", "metadata.modifiedOn"];
+
+impl Documents {
+    /// Keys that mean nothing here: they are kept and shown, and have no place in another store.
+    pub fn unknown_keys(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for collection in Collection::ALL {
+            for document in self.of(collection) {
+                let reference = document.pointer("/metadata/ref").and_then(Value::as_str).unwrap_or_default();
+                let kind = collection.kinds().first().copied().unwrap_or_default();
+                leaves(document, String::new(), &mut |path| {
+                    if !is_known(collection, path) {
+                        found.push(format!("{kind} {reference}: `{path}`"));
+                    }
+                });
+            }
+        }
+        found
+    }
+}
+
+fn is_known(collection: Collection, path: &str) -> bool {
+    let mut of_kind = properties().filter(|property| property.of == Some(collection));
+    COMMON.contains(&path)
+        || of_kind.any(|property| match property.path.strip_suffix('*') {
+            Some(begin) => path.starts_with(begin),
+            None => property.path == path,
+        })
+}
+
+/// Every value that is neither map nor list, by its path.
+fn leaves(value: &Value, path: String, see: &mut dyn FnMut(&str)) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                leaves(value, path, see);
+            }
+        }
+        Value::Array(items) => {
+            // One of a list speaks for all.
+            if let Some(item) = items.first() {
+                leaves(item, format!("{path}[]"), see);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => see(&path),
+    }
+}

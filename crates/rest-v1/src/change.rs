@@ -1,0 +1,153 @@
+//! Changes to resources: checked as Routr checks them, then made by the data provider.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use serde_json::Value;
+use trunkline_model::dialect::v1::{Collection, Edition};
+use trunkline_model::document::{Reading, Source, entries};
+use trunkline_store::{Write, WriteError};
+
+use crate::answer::{OK, Outcome, READ_ONLY_STORE, not_found};
+use crate::api::{Api, Shared};
+use crate::multipart::file_in;
+use crate::resources::Resources;
+
+/// What a change becomes before it is made: what is to be written, or why nothing is.
+type Checked = Result<Write, Outcome>;
+
+/// The collection of a path. Users have no endpoint in any edition.
+pub(crate) fn collection_of(name: &str) -> Option<Collection> {
+    Collection::of_name(name).filter(|collection| *collection != Collection::Users)
+}
+
+impl Api {
+    /// Checks a change and makes it.
+    async fn change(
+        self: &Arc<Self>,
+        name: &str,
+        check: impl FnOnce(&Resources<'_>, Collection) -> Checked,
+    ) -> Response {
+        let Some(collection) = collection_of(name) else { return not_found() };
+        let outcome = self.made(collection, check).await;
+        self.answer(outcome)
+    }
+
+    async fn made(
+        self: &Arc<Self>,
+        collection: Collection,
+        check: impl FnOnce(&Resources<'_>, Collection) -> Checked,
+    ) -> Outcome {
+        let checked = {
+            let documents = self.backend.documents();
+            check(&self.resources(&documents), collection)
+        };
+        let write = match checked {
+            Ok(write) if self.backend.is_writable() => write,
+            Ok(_) => return Outcome::failed(405, READ_ONLY_STORE),
+            Err(outcome) => return outcome,
+        };
+        let (status, message, removes) = match &write {
+            Write::Insert(..) => (201, "Created", false),
+            Write::Update(..) => (200, OK, false),
+            Write::Remove(..) => (200, OK, true),
+        };
+        let api = self.clone();
+        let edition = self.backend.edition();
+        match tokio::task::spawn_blocking(move || api.backend.write(write)).await {
+            Ok(Ok(reference)) => {
+                tracing::info!(%reference, ?collection, "{} over REST", if removes { "removed" } else { "written" });
+                let payload = (!removes).then(|| reference.into());
+                Outcome { payload, ..Outcome::failed(status, message) }
+            }
+            Ok(Err(error)) => refused(error, edition),
+            Err(error) => failed(error.to_string(), edition),
+        }
+    }
+}
+
+/// A change that the provider did not make, in the words of an edition.
+fn refused(error: WriteError, edition: Edition) -> Outcome {
+    match (error, edition) {
+        (WriteError::ReadOnly, _) => Outcome::failed(405, READ_ONLY_STORE),
+        (WriteError::NotFound, _) => Outcome::failed(404, "Not found"),
+        (WriteError::Unusable(why), Edition::Rc2) => {
+            Outcome { payload: Some(why.into()), ..Outcome::failed(400, "Bad request") }
+        }
+        (WriteError::Unusable(why), Edition::Late) => Outcome::failed(422, why),
+        (WriteError::Refused { status, message }, _) => Outcome::failed(status, message),
+        (WriteError::Unavailable(why), edition) => failed(why, edition),
+    }
+}
+
+fn failed(why: String, edition: Edition) -> Outcome {
+    tracing::warn!("a change over REST was not made: {why}");
+    match edition {
+        Edition::Rc2 => {
+            let message = "The execution of the service failed";
+            Outcome { payload: Some(why.into()), ..Outcome::failed(500, message) }
+        }
+        Edition::Late => Outcome { payload: Some(Value::Array(Vec::new())), ..Outcome::failed(500, why) },
+    }
+}
+
+pub(crate) async fn create(
+    State(api): Shared,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let form = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if form.starts_with("multipart/form-data") {
+        return create_all(&api, &name, form, &body).await;
+    }
+    api.change(&name, |resources, collection| resources.create(collection, &body)).await
+}
+
+/// A file of many: each is made by itself. Early editions answer a line for each, late ones one word for all.
+async fn create_all(api: &Arc<Api>, name: &str, form: &str, body: &str) -> Response {
+    let Some(collection) = collection_of(name) else { return not_found() };
+    if !api.backend.is_writable() {
+        return api.answer(Outcome::failed(405, READ_ONLY_STORE));
+    }
+    let Some(text) = file_in(form, body) else { return api.answer(Outcome::failed(400, "Bad request")) };
+    let reading = Reading::default();
+    let found = entries(&Source::new("file", text), &reading);
+    if found.is_empty() || reading.errors() > 0 {
+        return api.answer(Outcome::failed(400, "Bad request"));
+    }
+    let (mut lines, mut good) = (Vec::with_capacity(found.len()), true);
+    for node in found {
+        let body = node.to_json().to_string();
+        let outcome = api.made(collection, |resources, of| resources.create(of, &body)).await;
+        good &= outcome.status == 201;
+        lines.push(outcome.message);
+    }
+    api.answer(match api.backend.edition() {
+        Edition::Rc2 => Outcome::failed(if good { 201 } else { 400 }, lines.join("\n")),
+        Edition::Late if good => Outcome::failed(200, "done"),
+        Edition::Late => Outcome::failed(400, lines.join("\n")),
+    })
+}
+
+pub(crate) async fn update(
+    State(api): Shared,
+    Path((name, reference)): Path<(String, String)>,
+    body: String,
+) -> Response {
+    api.change(&name, |resources, collection| resources.update(collection, &reference, &body)).await
+}
+
+pub(crate) async fn update_unnamed(State(api): Shared, Path(name): Path<String>, body: String) -> Response {
+    api.change(&name, |resources, collection| resources.update(collection, "", &body)).await
+}
+
+pub(crate) async fn remove(State(api): Shared, Path((name, reference)): Path<(String, String)>) -> Response {
+    api.change(&name, |resources, collection| resources.remove(collection, &reference)).await
+}
+
+pub(crate) async fn remove_unnamed(State(api): Shared, Path(name): Path<String>) -> Response {
+    api.change(&name, |resources, collection| resources.remove(collection, "")).await
+}

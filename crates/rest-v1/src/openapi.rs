@@ -1,0 +1,179 @@
+//! The OpenAPI 3.0 document of the API, at `/api/docs`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use trunkline_model::dialect::v1::{Collection, Edition};
+
+use crate::api::{BASE, Shared};
+
+/// Where the document is.
+pub(crate) const PATH: &str = "/api/docs";
+
+/// The document, which says nothing that is secret: it needs no token.
+pub(crate) async fn docs(State(api): Shared) -> Response {
+    Json(document(api.backend.edition())).into_response()
+}
+
+fn document(edition: Edition) -> Value {
+    let mut paths = Map::new();
+    for collection in [
+        Collection::Agents,
+        Collection::Domains,
+        Collection::Gateways,
+        Collection::Numbers,
+        Collection::Peers,
+    ] {
+        for name in collection.names() {
+            paths.insert(format!("/{name}"), many(collection.kind(edition)));
+            paths.insert(format!("/{name}/{{ref}}"), single(collection.kind(edition)));
+        }
+    }
+    for (path, item) in process(edition) {
+        paths.insert(path.to_owned(), item);
+    }
+    json!({
+        "openapi": "3.0.3",
+        "info": {"title": "Routr v1 REST API", "version": "v1beta1"},
+        "servers": [{"url": BASE}],
+        "security": [{"token": []}, {"bearer": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {"type": "apiKey", "in": "query", "name": "token"},
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "basic": {"type": "http", "scheme": "basic"},
+            },
+            "schemas": {
+                "Answer": {
+                    "type": "object",
+                    "required": ["status", "message"],
+                    "properties": {
+                        "status": {"oneOf": [{"type": "integer"}, {"type": "string"}]},
+                        "message": {"type": "string"},
+                        "data": {},
+                        "result": {},
+                        "meta": {"type": "object"},
+                    },
+                },
+                "Resource": {
+                    "type": "object",
+                    "required": ["apiVersion", "kind", "metadata", "spec"],
+                    "properties": {
+                        "apiVersion": {"type": "string", "enum": ["v1beta1", "v1.0", "v1"]},
+                        "kind": {"type": "string"},
+                        "metadata": {"type": "object"},
+                        "spec": {"type": "object"},
+                    },
+                },
+            },
+        },
+    })
+}
+
+fn answer(description: &str) -> Value {
+    json!({
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answer"}}},
+    })
+}
+
+/// The answers of an operation, by their status over HTTP. Early releases answer 200 with the status in the body.
+fn answers(statuses: &[u16]) -> Value {
+    let of = |status: u16| match status {
+        200 => "Successful request",
+        201 => "Created",
+        400 => "The filter or the body cannot be read",
+        401 => "No token, or one that is not good",
+        404 => "Not found",
+        405 => "Operation not supported by data source provider",
+        409 => "Another one has the name, or something that it needs or that needs it",
+        413 => "The body is too large",
+        415 => "The body is no text",
+        422 => "The document is not valid",
+        429 => "Too many wrong logins",
+        503 => "Too many logins at the same time",
+        _ => "The data provider does not answer",
+    };
+    let all = statuses.iter().map(|status| (status.to_string(), answer(of(*status))));
+    Value::Object(all.collect())
+}
+
+fn query(name: &str, schema: Value) -> Value {
+    json!({"name": name, "in": "query", "required": false, "schema": schema})
+}
+
+fn body() -> Value {
+    let schema = json!({"$ref": "#/components/schemas/Resource"});
+    json!({"required": true, "content": {"application/json": {"schema": schema}}})
+}
+
+fn many(kind: &str) -> Value {
+    let number = json!({"type": "integer", "minimum": 0});
+    json!({
+        "get": {
+            "summary": format!("List each {kind} that passes a filter"),
+            "parameters": [
+                query("filter", json!({"type": "string", "maxLength": 8192})),
+                query("page", number.clone()),
+                query("itemsPerPage", number),
+            ],
+            "responses": answers(&[200, 400, 401]),
+        },
+        "post": {
+            "summary": format!("Create a {kind}"),
+            "requestBody": body(),
+            "responses": answers(&[200, 201, 400, 401, 405, 409, 413, 415, 422, 500]),
+        },
+    })
+}
+
+fn single(kind: &str) -> Value {
+    json!({
+        "parameters": [{"name": "ref", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}],
+        "get": {"summary": format!("Show a {kind}"), "responses": answers(&[200, 401, 404])},
+        "put": {
+            "summary": format!("Change a {kind}"),
+            "requestBody": body(),
+            "responses": answers(&[200, 400, 401, 404, 405, 409, 413, 415, 422, 500]),
+        },
+        "delete": {
+            "summary": format!("Remove a {kind}"),
+            "responses": answers(&[200, 401, 404, 405, 409, 500]),
+        },
+    })
+}
+
+/// Logins, and what there is to know of the process.
+fn process(edition: Edition) -> Vec<(&'static str, Value)> {
+    let login = |summary: &str| {
+        json!({"get": {"summary": summary, "security": [{"basic": []}], "responses": {
+            "200": {"description": "The token"},
+            "401": answer("Wrong user name or password"),
+            "429": answer("Too many wrong logins"),
+            "503": answer("Too many logins at the same time"),
+        }}})
+    };
+    let look = |summary: &str| json!({"get": {"summary": summary, "responses": answers(&[200, 400, 401])}});
+    let mut status = json!({"get": {"summary": "Is the server up?", "responses": answers(&[200, 401])}});
+    if edition == Edition::Late {
+        status["get"]["security"] = json!([]);
+    }
+    vec![
+        ("/credentials", login("A token as plain text")),
+        ("/token", login("A token")),
+        ("/system/status", status),
+        ("/system/info", look("Version, variables, start")),
+        ("/system/logs", look("The last of the log")),
+        ("/system/config", look("The configuration, without secrets")),
+        ("/registry", look("Registrations at gateways")),
+        (
+            "/location",
+            json!({
+                "get": {"summary": "Registered contacts", "responses": answers(&[200, 400, 401])},
+                "delete": {"summary": "Remove all of them", "responses": answers(&[200, 401])},
+            }),
+        ),
+    ]
+}

@@ -1,0 +1,344 @@
+//! Resources of a Routr v1, whichever data provider keeps them.
+
+mod cache;
+mod folder;
+mod http;
+mod object_id;
+mod provider;
+mod redis;
+mod rest;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use trunkline_model::Live;
+use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
+use trunkline_model::document::{Report, Source};
+
+use crate::error::StoreError;
+use crate::secret::hash_password;
+use cache::Cache;
+use folder::Folder;
+use provider::{Provider, Texts, ref_of, set_ref, text_of};
+use redis::Redis;
+use rest::Rest;
+
+pub use folder::routr_v1_url;
+pub use provider::{Access, Write, WriteError};
+
+/// The resources of a Routr v1: in a folder, in Redis, or behind a REST service.
+#[derive(Debug)]
+pub struct RoutrV1 {
+    edition: Edition,
+    /// What the operator calls the provider.
+    name: String,
+    /// The folder, where the resources are files.
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) live: Arc<Live>,
+    documents: Mutex<Arc<Documents>>,
+    state: Mutex<State>,
+    /// Why the provider could not be read the last time.
+    trouble: Mutex<Option<String>>,
+    /// What of the documents is not used, and why.
+    left_out: Mutex<String>,
+}
+
+/// What is held while the provider is asked.
+#[derive(Debug)]
+struct State {
+    provider: Box<dyn Provider>,
+    texts: Texts,
+    /// Hashes of users' secrets by user name and secret: hashing takes tens of milliseconds each.
+    hashes: Hashes,
+    cache: Option<Cache>,
+}
+
+type Hashes = HashMap<(String, String), String>;
+
+/// Keys that Routr uses for something else than a document.
+const RESERVED: [&str; 11] = [
+    "users",
+    "agents",
+    "domains",
+    "peers",
+    "gateways",
+    "dids",
+    "numbers",
+    "config",
+    "location",
+    "registry",
+    "regFailure",
+];
+
+/// Schemes of URLs, the edition they say, and the provider behind them.
+const SCHEMES: [(&str, Edition, Kind); 5] = [
+    ("routr-v1", Edition::Late, Kind::Files),
+    ("routr-v1-rc2", Edition::Rc2, Kind::Files),
+    ("routr-v1-redis", Edition::Late, Kind::Redis),
+    ("routr-v1-rc2-redis", Edition::Rc2, Kind::Redis),
+    ("routr-v1-rest", Edition::Rc2, Kind::Rest),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Files,
+    Redis,
+    Rest,
+}
+
+/// Is this the scheme of a URL of Routr v1's resources?
+pub(crate) fn is_scheme(scheme: &str) -> bool {
+    SCHEMES.iter().any(|(known, ..)| *known == scheme)
+}
+
+impl RoutrV1 {
+    pub(crate) fn open(scheme: &str, at: &str, access: &Access) -> Result<RoutrV1, StoreError> {
+        let found = SCHEMES.iter().find(|(known, ..)| *known == scheme);
+        let (_, edition, kind) = *found.ok_or_else(|| StoreError::Url(format!("{scheme}:{at}")))?;
+        let mut provider: Box<dyn Provider> = match kind {
+            Kind::Files => Box::new(Folder::new(Path::new(at))?),
+            Kind::Redis => Box::new(Redis::new(at, edition, access)?),
+            Kind::Rest => Box::new(Rest::new(at, access)?),
+        };
+        let cache = access.cache.as_ref().filter(|_| provider.folder().is_none());
+        let cache = cache.map(|file| Cache::new(file, provider.name()));
+        let (texts, trouble) = first(&mut *provider, cache.as_ref(), access)?;
+        let edition = provider.edition().unwrap_or(edition);
+        let mut hashes = Hashes::new();
+        let loaded = load(&texts, edition, provider.is_lenient(), &mut hashes)?;
+        if let (Some(cache), None) = (&cache, &trouble) {
+            cache.keep(&texts);
+        }
+        tell(provider.name(), &loaded.1);
+        let left_out = Mutex::new(loaded.1.to_string());
+        Ok(RoutrV1 {
+            left_out,
+            edition,
+            name: provider.name().to_owned(),
+            folder: provider.folder().map(Path::to_owned),
+            live: Arc::new(Live::new(loaded.0.tables)),
+            documents: Mutex::new(Arc::new(loaded.0.documents)),
+            state: Mutex::new(State { provider, texts, hashes, cache }),
+            trouble: Mutex::new(trouble),
+        })
+    }
+
+    /// The documents in force.
+    pub fn documents(&self) -> Arc<Documents> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The edition they are written in.
+    pub fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// Does the provider take changes?
+    pub fn is_writable(&self) -> bool {
+        self.folder.is_none()
+    }
+
+    /// Why the provider could not be read the last time; what is in force is what was read before.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What of the documents is not used, and why; empty where all of them are.
+    pub fn left_out(&self) -> String {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why [`crate::Store::apply`] changes nothing here.
+    pub(crate) fn read_only(&self) -> StoreError {
+        match &self.folder {
+            Some(folder) => StoreError::Files(folder.clone()),
+            None => StoreError::RoutrV1(self.name.clone()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up what changed; whether anything did.
+    pub(crate) fn poll(&self) -> Result<bool, StoreError> {
+        let polled = self.look();
+        let trouble = match &polled {
+            Err(error @ (StoreError::Unreachable { .. } | StoreError::Emptied(_))) => Some(error.to_string()),
+            Ok(_) | Err(_) => None,
+        };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        polled
+    }
+
+    fn look(&self) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let Some(texts) = state.provider.read()? else { return Ok(false) };
+        let lenient = state.provider.is_lenient();
+        if lenient && texts.is_empty() && !state.texts.is_empty() {
+            // More likely a database that lost its data than the end of all phones.
+            state.provider.forget();
+            return Err(StoreError::Emptied(state.provider.name().to_owned()));
+        }
+        let loaded = load(&texts, self.edition, lenient, &mut state.hashes)?;
+        tell(state.provider.name(), &loaded.1);
+        *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) = loaded.1.to_string();
+        if let Some(cache) = &state.cache {
+            cache.keep(&texts);
+        }
+        state.texts = texts;
+        self.take(loaded.0);
+        Ok(true)
+    }
+
+    fn take(&self, loaded: v1::Loaded) {
+        *self.documents.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded.documents);
+        self.live.replace(loaded.tables);
+    }
+
+    /// Makes a change at the provider, in force when this returns; gives the ref of the document. A document that the
+    /// exchange could not use is not written. Waits for the provider.
+    pub fn write(&self, write: Write) -> Result<String, WriteError> {
+        let mut state = self.state();
+        let state = &mut *state;
+        if state.provider.folder().is_some() {
+            return Err(WriteError::ReadOnly);
+        }
+        let name = state.provider.name().to_owned();
+        let named =
+            |text: &Arc<Source>, reference: &str| text.name == text_of(&name, reference, &Value::Null).name;
+        let mut texts = state.texts.clone();
+        let checked = match &write {
+            Write::Insert(collection, document) => {
+                let reference = ref_of(document).unwrap_or("a new document");
+                if RESERVED.contains(&reference) || texts.iter().any(|(_, text)| named(text, reference)) {
+                    return Err(WriteError::Unusable(format!("metadata.ref: `{reference}` is taken")));
+                }
+                texts.push((*collection, text_of(&name, reference, document)));
+                let checked = state.usable(&texts, self.edition, texts.len() - 1)?;
+                // Without a ref of its own it is read again with the one it gets.
+                checked.filter(|_| ref_of(document).is_some())
+            }
+            Write::Update(collection, reference, document) => {
+                let at = texts.iter().position(|(of, text)| of == collection && named(text, reference));
+                let at = at.ok_or(WriteError::NotFound)?;
+                let mut document = document.clone();
+                set_ref(&mut document, reference);
+                if let Some(place) = texts.get_mut(at) {
+                    place.1 = text_of(&name, reference, &document);
+                }
+                state.usable(&texts, self.edition, at)?
+            }
+            Write::Remove(collection, reference) => {
+                let at = texts.iter().position(|(of, text)| of == collection && named(text, reference));
+                texts.remove(at.ok_or(WriteError::NotFound)?);
+                None
+            }
+        };
+        let reference = state.provider.write(&write)?;
+        if let (Write::Insert(collection, document), Some(last)) = (&write, texts.last_mut()) {
+            let mut document = document.clone();
+            set_ref(&mut document, &reference);
+            *last = (*collection, text_of(&name, &reference, &document));
+        }
+        let loaded = match checked {
+            Some(loaded) => loaded,
+            None => {
+                let loaded = load(&texts, self.edition, true, &mut state.hashes);
+                loaded.map_err(|error| WriteError::Unusable(error.to_string()))?.0
+            }
+        };
+        if let Some(cache) = &state.cache {
+            cache.keep(&texts);
+        }
+        state.texts = texts;
+        self.take(loaded);
+        Ok(reference)
+    }
+}
+
+impl State {
+    /// Is there nothing wrong with the document at this place among the texts?
+    fn usable(
+        &mut self,
+        texts: &Texts,
+        edition: Edition,
+        at: usize,
+    ) -> Result<Option<v1::Loaded>, WriteError> {
+        let Some((_, text)) = texts.get(at) else { return Ok(None) };
+        let loaded = load(texts, edition, true, &mut self.hashes);
+        let (loaded, report) = loaded.map_err(|error| WriteError::Unusable(error.to_string()))?;
+        let of_it = |place: &trunkline_model::document::Place| Arc::ptr_eq(&place.source, text);
+        match report.errors.iter().find(|error| error.place.as_ref().is_some_and(of_it)) {
+            Some(error) => Err(WriteError::Unusable(match &error.help {
+                Some(help) => format!("{} ({help})", error.message),
+                None => error.message.clone(),
+            })),
+            None => Ok(Some(loaded)),
+        }
+    }
+}
+
+/// The first reading: of the provider, or of what was kept of it.
+fn first(
+    provider: &mut dyn Provider,
+    cache: Option<&Cache>,
+    access: &Access,
+) -> Result<(Texts, Option<String>), StoreError> {
+    let mut tried = 0u32;
+    loop {
+        let error = match provider.read() {
+            Ok(texts) => return Ok((texts.unwrap_or_default(), None)),
+            Err(error @ StoreError::Unreachable { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        if let Some(texts) = cache.and_then(Cache::read) {
+            tracing::warn!("{error}; what was kept of it is in force until it answers");
+            return Ok((texts, Some(error.to_string())));
+        }
+        tried = tried.saturating_add(1);
+        if access.tries != 0 && tried >= access.tries {
+            return Err(error);
+        }
+        tracing::warn!("{error}; the next try follows in {:?}", access.interval);
+        std::thread::sleep(access.interval);
+    }
+}
+
+fn load(
+    texts: &Texts,
+    edition: Edition,
+    lenient: bool,
+    known: &mut Hashes,
+) -> Result<(v1::Loaded, Report), StoreError> {
+    let mut fresh = Hashes::new();
+    let mut hash = |user: &str, secret: &str| {
+        let key = (user.to_owned(), secret.to_owned());
+        let hash = match known.get(&key) {
+            Some(hash) => hash.clone(),
+            None => hash_password(secret).map_err(|error| error.to_string())?,
+        };
+        fresh.insert(key, hash.clone());
+        Ok(hash)
+    };
+    let loaded = match lenient {
+        true => v1::load_lenient(texts, edition, &mut hash),
+        false => (v1::load(texts, edition, &mut hash).map_err(StoreError::Resources)?, Report::default()),
+    };
+    *known = fresh;
+    Ok(loaded)
+}
+
+/// Tells what of a provider's documents is not used.
+fn tell(name: &str, report: &Report) {
+    if !report.errors.is_empty() {
+        tracing::warn!("{name}: what is wrong there is left out:\n{report}");
+    }
+}
+
+/// The collection and the document of each text, for whoever keeps them.
+fn as_documents(texts: &Texts) -> impl Iterator<Item = (Collection, &str)> {
+    texts.iter().map(|(collection, text)| (*collection, text.text.as_str()))
+}

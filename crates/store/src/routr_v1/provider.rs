@@ -1,0 +1,145 @@
+//! What the data providers of Routr v1 have in common.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use trunkline_model::dialect::v1::{Collection, Edition};
+use trunkline_model::document::Source;
+
+use crate::error::StoreError;
+
+/// The texts of a whole set: a file of many documents, or one document each.
+pub(crate) type Texts = Vec<(Collection, Arc<Source>)>;
+
+/// Where the documents of a Routr v1 are kept. Calls wait for a disk or a network.
+pub(crate) trait Provider: Debug + Send {
+    /// Everything; `None` if it is what the last call gave.
+    fn read(&mut self) -> Result<Option<Texts>, StoreError>;
+
+    /// Makes one change and gives the ref of the document.
+    fn write(&mut self, write: &Write) -> Result<String, WriteError>;
+
+    /// What the operator calls it, e.g. `Redis at 127.0.0.1:6379`. Without secrets.
+    fn name(&self) -> &str;
+
+    /// Gives everything at the next reading, whether it changed or not.
+    fn forget(&mut self) {}
+
+    /// The folder, where documents are files that are changed with an editor.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
+
+    /// In which edition the documents are written, if the provider can tell once it was read.
+    fn edition(&self) -> Option<Edition> {
+        None
+    }
+
+    /// Is one bad document left out? Otherwise the set before stays in force: an operator who edits files sees the
+    /// mistake at once, a database may have had it for years.
+    fn is_lenient(&self) -> bool {
+        true
+    }
+}
+
+/// How a provider that is not a folder is reached: what its URL does not say.
+#[derive(Clone)]
+pub struct Access {
+    /// The user name of a REST service.
+    pub username: String,
+    /// The password of Redis or of a REST service.
+    pub secret: String,
+    /// Between two looks at a REST service.
+    pub poll: Duration,
+    /// For one answer.
+    pub timeout: Duration,
+    /// How often a provider is tried at the start; 0: until it answers.
+    pub tries: u32,
+    /// Between two of these.
+    pub interval: Duration,
+    /// Where what was read is kept, for a start without the provider.
+    pub cache: Option<PathBuf>,
+    /// Who signs the certificate of a REST service, PEM, beside the system's.
+    pub trusted_ca: Option<PathBuf>,
+}
+
+impl Default for Access {
+    fn default() -> Access {
+        Access {
+            username: String::new(),
+            secret: String::new(),
+            poll: Duration::from_secs(5),
+            timeout: Duration::from_secs(3),
+            tries: 1,
+            interval: Duration::from_secs(2),
+            cache: None,
+            trusted_ca: None,
+        }
+    }
+}
+
+impl Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// A change to one document.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// A new one. Without a `metadata.ref` the provider chooses one.
+    Insert(Collection, Value),
+    /// Another text for the one of this ref.
+    Update(Collection, String, Value),
+    /// The one of this ref goes.
+    Remove(Collection, String),
+}
+
+/// Why a change was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// Files are changed with an editor.
+    #[error("the documents are files, which are changed with an editor")]
+    ReadOnly,
+    /// There is no such document.
+    #[error("there is no document of that ref")]
+    NotFound,
+    /// The exchange could not use the document.
+    #[error("{0}")]
+    Unusable(String),
+    /// The provider does not answer. Nothing was changed, as far as can be known.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The provider refused, with its own status and words.
+    #[error("{message}")]
+    Refused {
+        /// Its status, as in HTTP.
+        status: u16,
+        /// Its message.
+        message: String,
+    },
+}
+
+/// A document as one text.
+pub(crate) fn text_of(provider: &str, reference: &str, document: &Value) -> Arc<Source> {
+    // Without escapes that JSON has and YAML does not, such as surrogate pairs.
+    Source::new(format!("{provider}, {reference}"), document.to_string())
+}
+
+/// The ref of a document, if it has one.
+pub(crate) fn ref_of(document: &Value) -> Option<&str> {
+    document.pointer("/metadata/ref").and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Sets `metadata.ref`.
+pub(crate) fn set_ref(document: &mut Value, reference: &str) {
+    if let Some(top) = document.as_object_mut() {
+        let metadata = top.entry("metadata").or_insert_with(|| Value::Object(Default::default()));
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert("ref".into(), reference.into());
+        }
+    }
+}

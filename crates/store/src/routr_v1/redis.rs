@@ -1,0 +1,272 @@
+//! `redis_data_provider`: the keys of a Routr v1 in Redis.
+//!
+//! | key | type | content |
+//! | --- | --- | --- |
+//! | a ref | string | the document, JSON, with its `metadata.ref` |
+//! | `users`, `agents`, `domains`, `peers`, `gateways`, `dids` (early) or `numbers` (late) | set | the refs of the kind |
+//!
+//! Database 0, no prefix, no time to live. What is written here can be read by the server it came from.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use redis::{
+    Connection, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisResult,
+};
+use serde_json::Value;
+use trunkline_model::dialect::v1::{Collection, Edition};
+
+use super::object_id::object_id;
+use super::provider::{Access, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
+use crate::error::StoreError;
+
+/// Documents asked for at once.
+const CHUNK: usize = 500;
+
+/// Everything is read again after this time, whatever Redis says of changes.
+const REREAD: Duration = Duration::from_secs(30);
+
+/// A longer document is no resource.
+const LONGEST: usize = 256 * 1024;
+
+/// A Redis server.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    client: redis::Client,
+    name: String,
+    timeout: Duration,
+    connection: Option<Held>,
+    hint: Edition,
+    edition: Option<Edition>,
+    /// What Redis said of its changes before everything was read, and when that was.
+    seen: Option<(Changes, Instant)>,
+    /// What the documents were then.
+    digest: Option<u64>,
+}
+
+/// An open connection.
+struct Held(Connection);
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connection")
+    }
+}
+
+/// What changes when something in the database does: run id, time of the last save, writes since then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Changes(Vec<String>);
+
+impl Redis {
+    /// Of `HOST:PORT`; does not connect yet.
+    pub fn new(at: &str, edition: Edition, access: &Access) -> Result<Redis, StoreError> {
+        let wrong = || StoreError::Url(format!("redis {at}"));
+        let (host, port) = at.rsplit_once(':').ok_or_else(wrong)?;
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = format!("Redis at {at}");
+        let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+        if !access.secret.is_empty() {
+            settings = settings.set_password(&access.secret);
+        }
+        let info: RedisResult<ConnectionInfo> = ConnectionAddr::Tcp(host, port).into_connection_info();
+        let client = info.map(|info| info.set_redis_settings(settings)).and_then(redis::Client::open);
+        Ok(Redis {
+            client: client.map_err(|error| unreachable(&name, &error))?,
+            name,
+            timeout: access.timeout.max(Duration::from_millis(1)),
+            connection: None,
+            hint: edition,
+            edition: None,
+            seen: None,
+            digest: None,
+        })
+    }
+
+    /// Does something over the connection, a new one if there is none. After a failure the next one is new: what the
+    /// server still has to say on this one would be the answer to something else.
+    fn on<T>(&mut self, act: impl FnOnce(&mut Connection) -> RedisResult<T>) -> RedisResult<T> {
+        let mut held = match self.connection.take() {
+            Some(held) => held,
+            None => {
+                let connection = self.client.get_connection_with_timeout(self.timeout)?;
+                connection.set_read_timeout(Some(self.timeout))?;
+                connection.set_write_timeout(Some(self.timeout))?;
+                Held(connection)
+            }
+        };
+        let done = act(&mut held.0)?;
+        self.connection = Some(held);
+        Ok(done)
+    }
+
+    /// All documents, and the edition that the names of the sets tell.
+    fn documents(&mut self) -> Result<Texts, StoreError> {
+        let mut texts = Texts::new();
+        let mut edition = None;
+        for collection in Collection::ALL {
+            let mut refs = BTreeSet::new();
+            for set in collection.names() {
+                let members: Vec<String> = self
+                    .on(|connection| redis::cmd("SMEMBERS").arg(*set).query(connection))
+                    .map_err(|error| unreachable(&self.name, &error))?;
+                if collection == Collection::Numbers && !members.is_empty() {
+                    edition = Some(if *set == "dids" { Edition::Rc2 } else { Edition::Late });
+                }
+                refs.extend(members);
+            }
+            let refs: Vec<String> = refs.into_iter().collect();
+            for chunk in refs.chunks(CHUNK) {
+                let found: Vec<Option<Vec<u8>>> = self
+                    .on(|connection| redis::cmd("MGET").arg(chunk).query(connection))
+                    .map_err(|error| unreachable(&self.name, &error))?;
+                let found = chunk.iter().zip(found);
+                // A ref without a document is one that is about to go, or that comes this moment.
+                let found = found.filter_map(|(reference, bytes)| Some((reference, bytes?)));
+                texts.extend(found.filter_map(|(reference, bytes)| self.text(collection, reference, &bytes)));
+            }
+        }
+        self.edition = edition.or(self.edition);
+        Ok(texts)
+    }
+
+    fn text(
+        &self,
+        collection: Collection,
+        reference: &str,
+        bytes: &[u8],
+    ) -> Option<(Collection, std::sync::Arc<trunkline_model::document::Source>)> {
+        let read = match bytes.len() {
+            ..=LONGEST => serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string()),
+            length => Err(format!("it has {length} bytes, more than {LONGEST}")),
+        };
+        match read {
+            Ok(mut document) => {
+                // The key is what Routr finds it by.
+                set_ref(&mut document, reference);
+                Some((collection, text_of(&self.name, reference, &document)))
+            }
+            Err(why) => {
+                tracing::warn!("{}: the document under the key {reference} is left out: {why}", self.name);
+                None
+            }
+        }
+    }
+
+    fn set_name(&self, collection: Collection) -> &'static str {
+        let names = collection.names();
+        let early = self.edition.unwrap_or(self.hint) == Edition::Rc2;
+        (if early { names.first() } else { names.last() }).copied().unwrap_or_default()
+    }
+
+    fn changed<T>(&mut self, result: RedisResult<T>) -> Result<T, WriteError> {
+        result.map_err(|error| WriteError::Unavailable(unreachable(&self.name, &error).to_string()))
+    }
+}
+
+/// Reads what `INFO` says; `None` where the server does not let us ask.
+fn changes(connection: &mut Connection) -> RedisResult<Option<Changes>> {
+    let said: RedisResult<String> = redis::cmd("INFO").query(connection);
+    match said {
+        Ok(said) => {
+            let wanted = ["run_id:", "rdb_last_save_time:", "rdb_changes_since_last_save:"];
+            let lines = said.lines().filter(|line| wanted.iter().any(|name| line.starts_with(name)));
+            let lines: Vec<String> = lines.map(str::to_owned).collect();
+            Ok((lines.len() == wanted.len()).then_some(Changes(lines)))
+        }
+        Err(error) if error.is_io_error() || error.is_unrecoverable_error() => Err(error),
+        // An ACL user without this command: everything is read each time.
+        Err(_) => Ok(None),
+    }
+}
+
+fn unreachable(name: &str, error: &redis::RedisError) -> StoreError {
+    let mut why = error.to_string();
+    if why.contains("NOAUTH") || why.contains("WRONGPASS") || why.contains("AuthenticationFailed") {
+        why.push_str(" (key spec.dataSource.parameters, `secret`)");
+    }
+    StoreError::Unreachable { what: name.to_owned(), why }
+}
+
+impl Provider for Redis {
+    fn read(&mut self) -> Result<Option<Texts>, StoreError> {
+        let now = self.on(changes).map_err(|error| unreachable(&self.name, &error))?;
+        let unchanged = match (&self.seen, &now) {
+            (Some((seen, at)), Some(now)) => seen == now && at.elapsed() < REREAD,
+            _ => false,
+        };
+        if unchanged {
+            return Ok(None);
+        }
+        let texts = self.documents()?;
+        // Asked before the reading: what changed meanwhile is read the next time.
+        self.seen = now.map(|changes| (changes, Instant::now()));
+        let mut hasher = DefaultHasher::new();
+        for (collection, source) in &texts {
+            (*collection as usize, &source.name, &source.text).hash(&mut hasher);
+        }
+        let digest = hasher.finish();
+        Ok((self.digest.replace(digest) != Some(digest)).then_some(texts))
+    }
+
+    fn write(&mut self, write: &Write) -> Result<String, WriteError> {
+        match write {
+            Write::Insert(collection, document) => {
+                let mut document = document.clone();
+                let reference = match ref_of(&document) {
+                    Some(reference) => reference.to_owned(),
+                    None => object_id().map_err(|error| WriteError::Unavailable(error.to_string()))?,
+                };
+                set_ref(&mut document, &reference);
+                let set = self.set_name(*collection);
+                let done = self.on(|connection| {
+                    let mut both = redis::pipe();
+                    both.atomic().cmd("SET").arg(&reference).arg(document.to_string()).ignore();
+                    both.cmd("SADD").arg(set).arg(&reference).ignore();
+                    both.query::<()>(connection)
+                });
+                self.changed(done)?;
+                Ok(reference)
+            }
+            Write::Update(_, reference, document) => {
+                let mut document = document.clone();
+                set_ref(&mut document, reference);
+                let done = self.on(|connection| {
+                    redis::cmd("SET").arg(reference).arg(document.to_string()).query::<()>(connection)
+                });
+                self.changed(done)?;
+                Ok(reference.clone())
+            }
+            Write::Remove(collection, reference) => {
+                let names = collection.names();
+                let done = self.on(|connection| {
+                    let mut all = redis::pipe();
+                    all.atomic().cmd("DEL").arg(reference);
+                    for set in names {
+                        all.cmd("SREM").arg(*set).arg(reference);
+                    }
+                    all.query::<Vec<u32>>(connection)
+                });
+                let counts = self.changed(done)?;
+                let (document, members) = counts.split_first().map_or((0, 0), |(d, m)| (*d, m.iter().sum()));
+                if document == 0 || members == 0 {
+                    return Err(WriteError::NotFound);
+                }
+                Ok(reference.clone())
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        (self.seen, self.digest) = (None, None);
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn edition(&self) -> Option<Edition> {
+        self.edition
+    }
+}

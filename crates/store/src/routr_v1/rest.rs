@@ -1,0 +1,244 @@
+//! `restful_data_provider`: a REST service of the operator's own, which answers as Routr's API does.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use hyper::{Method, Uri};
+use serde_json::Value;
+use trunkline_model::dialect::v1::{Collection, Edition};
+
+use super::http::{Answer, Http};
+use super::provider::{Access, Provider, Texts, Write, WriteError, ref_of, text_of};
+use crate::error::StoreError;
+
+/// A question that only reads is asked this often.
+const TRIES: u32 = 2;
+
+/// Before it is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// More documents of a kind than anybody has.
+const MOST: usize = 1_000_000;
+
+/// A REST service.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    http: Http,
+    /// The path of the base URL.
+    path: String,
+    name: String,
+    poll: Duration,
+    seen: Option<Instant>,
+    digest: Option<u64>,
+}
+
+impl Rest {
+    /// Of its base URL; does not connect yet.
+    pub fn new(base: &str, access: &Access) -> Result<Rest, StoreError> {
+        let wrong = |why: String| StoreError::BaseUrl { url: base.to_owned(), why };
+        let uri: Uri =
+            base.parse().map_err(|error: hyper::http::uri::InvalidUri| wrong(error.to_string()))?;
+        Ok(Rest {
+            http: Http::new(&uri, access).map_err(wrong)?,
+            path: uri.path().trim_end_matches('/').to_owned(),
+            name: format!("the REST service {base}"),
+            poll: access.poll,
+            seen: None,
+            digest: None,
+        })
+    }
+
+    fn unreachable(&self, why: String) -> StoreError {
+        StoreError::Unreachable { what: self.name.clone(), why }
+    }
+
+    /// The documents of a collection.
+    fn list(&self, collection: Collection) -> Result<Vec<Value>, StoreError> {
+        let name = name_of(collection);
+        let path = format!("{}/{name}?filter=*", self.path);
+        let mut why = String::new();
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            match self.http.ask(Method::GET, &path, None).and_then(|answer| documents(&answer)) {
+                Ok(found) => return Ok(found),
+                Err(error) => why = format!("{name}: {error}"),
+            }
+        }
+        Err(self.unreachable(why))
+    }
+
+    fn change(&self, method: Method, path: String, body: String) -> Result<Value, WriteError> {
+        // Asked once: the service may have done it although its answer was lost.
+        let asked = self.http.ask(method, &format!("{}/{path}", self.path), Some(body));
+        let unavailable = |why: String| WriteError::Unavailable(self.unreachable(why).to_string());
+        let answer = read(&asked.map_err(unavailable)?).map_err(unavailable)?;
+        match answer.status {
+            200 | 201 => Ok(answer.payload),
+            404 => Err(WriteError::NotFound),
+            status => Err(WriteError::Refused { status, message: answer.message }),
+        }
+    }
+}
+
+/// What an answer says.
+struct Said {
+    status: u16,
+    message: String,
+    payload: Value,
+}
+
+/// Reads `{status, message, result}`.
+fn read(answer: &Answer) -> Result<Said, String> {
+    let body: Value = serde_json::from_slice(&answer.body)
+        .map_err(|error| format!("HTTP status {}, and a body that is no JSON: {error}", answer.status))?;
+    // Routr itself writes some statuses as text.
+    let status = match &body["status"] {
+        Value::Number(n) => n.as_u64().and_then(|n| u16::try_from(n).ok()),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let status = status.ok_or("a body without `status`")?;
+    let payload = ["result", "data"].into_iter().find_map(|key| body.get(key)).cloned().unwrap_or_default();
+    let message = body["message"].as_str().unwrap_or("Bad request").chars().take(500).collect();
+    Ok(Said { status, message, payload })
+}
+
+fn documents(answer: &Answer) -> Result<Vec<Value>, String> {
+    let said = read(answer)?;
+    match (said.status, said.payload) {
+        (200, Value::Array(items)) if items.len() <= MOST => Ok(items),
+        (200, Value::Array(items)) => Err(format!("{} documents", items.len())),
+        (200, _) => Err("a `result` that is no list".into()),
+        // Routr's own API, which such a service follows, has no endpoint for users.
+        (404, _) => Ok(Vec::new()),
+        (status, _) => Err(format!("status {status}: {}", said.message)),
+    }
+}
+
+/// The name of a collection in paths: that of the early editions, which alone had this provider.
+fn name_of(collection: Collection) -> &'static str {
+    collection.names().first().copied().unwrap_or_default()
+}
+
+/// A ref in a path.
+fn escaped(reference: &str) -> String {
+    let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    reference.bytes().fold(String::new(), |mut text, byte| {
+        match kept(byte) {
+            true => text.push(char::from(byte)),
+            false => text.push_str(&format!("%{byte:02X}")),
+        }
+        text
+    })
+}
+
+impl Provider for Rest {
+    fn read(&mut self) -> Result<Option<Texts>, StoreError> {
+        if self.seen.is_some_and(|at| at.elapsed() < self.poll) {
+            return Ok(None);
+        }
+        let mut texts = Texts::new();
+        for collection in Collection::ALL {
+            let mut refs = HashSet::new();
+            let mut found = self.list(collection)?;
+            found.retain(Value::is_object);
+            for document in &found {
+                let reference = ref_of(document).unwrap_or("a document without a ref");
+                // The same one twice, as on a page that moved, is one.
+                if ref_of(document).is_none() || refs.insert(reference.to_owned()) {
+                    texts.push((collection, text_of(&self.name, reference, document)));
+                }
+            }
+        }
+        // One that failed is asked again with the next look.
+        self.seen = Some(Instant::now());
+        let mut hasher = DefaultHasher::new();
+        for (collection, source) in &texts {
+            (*collection as usize, &source.name, &source.text).hash(&mut hasher);
+        }
+        let digest = hasher.finish();
+        Ok((self.digest.replace(digest) != Some(digest)).then_some(texts))
+    }
+
+    fn write(&mut self, write: &Write) -> Result<String, WriteError> {
+        match write {
+            Write::Insert(collection, document) => {
+                let path = name_of(*collection).to_owned();
+                let payload = self.change(Method::POST, path, document.to_string())?;
+                let given = payload.as_str().map(str::to_owned);
+                let reference = given.or_else(|| ref_of(document).map(str::to_owned));
+                reference.ok_or_else(|| WriteError::Refused {
+                    status: 500,
+                    message: format!("{} created it without saying its ref", self.name),
+                })
+            }
+            Write::Update(collection, reference, document) => {
+                let path = format!("{}/{}", name_of(*collection), escaped(reference));
+                self.change(Method::PUT, path, document.to_string())?;
+                Ok(reference.clone())
+            }
+            Write::Remove(collection, reference) => {
+                let path = format!("{}/{}", name_of(*collection), escaped(reference));
+                // The body that Routr sends, which a service may look at.
+                self.change(Method::DELETE, path, "\"noobj\"".into())?;
+                Ok(reference.clone())
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn forget(&mut self) {
+        (self.seen, self.digest) = (None, None);
+    }
+
+    fn edition(&self) -> Option<Edition> {
+        Some(Edition::Rc2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> Result<Vec<Value>, String> {
+        documents(&Answer { status: 200, body: body.to_owned().into() })
+    }
+
+    #[test]
+    fn answers_good_and_bad() {
+        assert_eq!(answer(r#"{"status":200,"message":"ok","result":[{"a":1}]}"#).map(|d| d.len()), Ok(1));
+        assert_eq!(answer(r#"{"status":"200","data":[]}"#).map(|d| d.len()), Ok(0));
+        assert_eq!(answer(r#"{"status":404,"message":"Not found"}"#).map(|d| d.len()), Ok(0));
+        for bad in [
+            "",
+            "<html>",
+            "[]",
+            "null",
+            r#"{"result":[]}"#,
+            r#"{"status":99999999,"result":[]}"#,
+            r#"{"status":-1,"result":[]}"#,
+            r#"{"status":200,"result":{"a":[]}}"#,
+            r#"{"status":500,"message":"down","result":[]}"#,
+            &"[".repeat(100_000),
+        ] {
+            assert!(answer(bad).is_err(), "{}", bad.get(..20).unwrap_or(bad));
+        }
+        assert_eq!(escaped("a/../b?x é"), "a%2F..%2Fb%3Fx%20%C3%A9");
+    }
+
+    #[test]
+    fn bases() {
+        let new = |base: &str| Rest::new(base, &Access::default()).map(|rest| rest.path);
+        assert_eq!(new("http://localhost:8080/v1/ctl/").expect("good"), "/v1/ctl");
+        assert_eq!(new("http://[::1]:1").expect("good"), "");
+        for bad in ["ftp://a/", "localhost:8080", "http://user:pw@host/", "", "/v1"] {
+            assert!(matches!(new(bad), Err(StoreError::BaseUrl { .. })), "{bad}");
+        }
+    }
+}

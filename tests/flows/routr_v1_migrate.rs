@@ -1,0 +1,94 @@
+//! Leaving Routr v1: what stands in its files or its Redis becomes a store of our own.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use trunkline_tests::V1Edition::{Late, Rc2};
+use trunkline_tests::{Exchange, RedisServer, Scratch, V1Folder, binary};
+
+use super::routr_v1::{at, registered, talk};
+
+fn run(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(binary()).args(words).current_dir(folder).output().expect("the command runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
+}
+
+/// The migrated store serves the phones.
+fn serves(scratch: &Scratch) {
+    let database = std::fs::read(scratch.path().join("new.db")).expect("a database");
+    let exchange = Exchange::start_on(&[("new.db", &database)], &[("TRUNKLINE_DATA", "sqlite:new.db")]);
+    let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let invite = one.invite(&at("1002"));
+    one.send(&invite);
+    let seen = two.request_of("INVITE");
+    two.respond(&seen, 486, "Busy Here");
+    let answer = one.status_for(&invite, 486);
+    one.acknowledge_failure(&invite, &answer);
+    talk(&mut two, &at("1001"), &mut one);
+}
+
+#[test]
+fn a_folder_becomes_a_store() {
+    for edition in [Rc2, Late] {
+        let folder = V1Folder::new(edition);
+        let scratch = Scratch::new("migrate");
+        for (path, text) in folder.files() {
+            // A key that nobody knows.
+            scratch.write(path, text.replace("    name: Office\n", "    name: Office\n    colour: blue\n"));
+        }
+        let (code, said) = run(scratch.path(), &["migrate", ".", "--to", "sqlite:new.db", "--dry-run"]);
+        assert_eq!(code, Some(0), "{said}");
+        for line in [
+            "Main line",
+            "Agent 1001",
+            "no equal: Domain ",
+            "`metadata.colour`",
+            "userAgent: \"Test v1\"",
+            "nothing is changed",
+        ] {
+            assert!(said.contains(line), "{line}: {said}");
+        }
+        assert!(!said.contains("pw-1001") && !said.contains("hidden"), "{said}");
+        assert!(!scratch.path().join("new.db").exists(), "nothing is written");
+        let (code, said) =
+            run(scratch.path(), &["migrate", "config/config.yml", "--to", "sqlite:new.db", "--json"]);
+        let said: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("JSON: {said}"));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said["done"]["created"].as_u64().is_some_and(|n| n > 5), "{said}");
+        let (_, again) = run(scratch.path(), &["migrate", ".", "--to", "sqlite:new.db"]);
+        assert!(again.contains("0 created, 0 updated"), "{again}");
+        serves(&scratch);
+    }
+}
+
+#[test]
+fn a_redis_becomes_a_store() {
+    let redis = RedisServer::start();
+    let folder = V1Folder::new(Late);
+    redis.fill(&folder.documents());
+    let scratch = Scratch::new("migrate-redis");
+    let from = format!("routr-v1-redis:127.0.0.1:{}", redis.port);
+    let (code, said) = run(scratch.path(), &["migrate", &from, "--to", "sqlite:new.db"]);
+    assert!(code == Some(0) && said.contains(" created, "), "{said}");
+    serves(&scratch);
+    for (from, code) in [("routr-v1-redis:127.0.0.1:1", 1), ("nowhere", 64), ("sqlite:new.db", 64)] {
+        assert_eq!(run(scratch.path(), &["migrate", from]).0, Some(code), "{from}");
+    }
+}
+
+#[test]
+fn a_folder_of_routr_is_not_started_by_mistake() {
+    let folder = V1Folder::new(Late);
+    let scratch = Scratch::new("serve-v1");
+    for (path, text) in folder.files() {
+        scratch.write(path, text);
+    }
+    let (code, said) = run(scratch.path(), &["serve"]);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(
+        said.contains("trunkline serve --config config/config.yml") && said.contains("migrate"),
+        "{said}"
+    );
+}
