@@ -22,6 +22,7 @@ mod look;
 mod metrics;
 mod outbox;
 mod proxy;
+mod publish;
 mod requests;
 mod run;
 mod send;

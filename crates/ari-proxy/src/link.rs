@@ -21,6 +21,9 @@ const IDENTITY_CHECK: Duration = Duration::from_secs(10);
 /// Events that may wait for NATS on the core subjects.
 pub(crate) const EVENT_QUEUE: usize = 32_768;
 
+/// Bytes of such events. NATS is slow or away then; what is beyond is lost, and counted.
+const EVENT_BYTES: u64 = 64 << 20;
+
 /// A message on its way to the bus.
 pub(crate) type Outgoing = (Subject, Bytes);
 
@@ -240,7 +243,11 @@ impl Follow<'_> {
     }
 
     fn publish(&self, subject: Subject, body: Bytes) {
-        if self.events.try_send((subject, body)).is_err() {
+        let waiting = &self.proxy.metrics.events_waiting;
+        let size = body.len() as u64;
+        let room = waiting.fetch_add(size, Ordering::Relaxed) + size <= EVENT_BYTES;
+        if !room || self.events.try_send((subject, body)).is_err() {
+            waiting.fetch_sub(size, Ordering::Relaxed);
             let lost = self.proxy.metrics.events_dropped.fetch_add(1, Ordering::Relaxed);
             if lost.is_power_of_two() || lost == 0 {
                 tracing::error!(lost = lost + 1, "events are lost: NATS does not take them");
@@ -257,7 +264,9 @@ pub(crate) async fn pump(
 ) {
     while let Some((subject, body)) = events.recv().await {
         let length = body.len();
-        if let Err(error) = nats.publish(subject, body).await {
+        let sent = nats.publish(subject, body).await;
+        metrics.events_waiting.fetch_sub(length as u64, Ordering::Relaxed);
+        if let Err(error) = sent {
             if error.kind() == PublishErrorKind::MaxPayloadExceeded {
                 metrics.events_too_long.fetch_add(1, Ordering::Relaxed);
             }

@@ -27,6 +27,7 @@ pub struct Metrics {
     pub(crate) events: AtomicU64,
     pub(crate) dialog_events: AtomicU64,
     pub(crate) events_dropped: AtomicU64,
+    pub(crate) events_waiting: AtomicU64,
     pub(crate) frames_unreadable: AtomicU64,
     pub(crate) ari_connects: AtomicU64,
     pub(crate) nats_connects: AtomicU64,
@@ -54,6 +55,7 @@ impl Default for Metrics {
             events: AtomicU64::new(0),
             dialog_events: AtomicU64::new(0),
             events_dropped: AtomicU64::new(0),
+            events_waiting: AtomicU64::new(0),
             frames_unreadable: AtomicU64::new(0),
             ari_connects: AtomicU64::new(0),
             nats_connects: AtomicU64::new(0),
@@ -157,6 +159,7 @@ impl Metrics {
             "Events lost while NATS was away.",
             of(&self.events_dropped),
         );
+        gauge("events_waiting_bytes", "gauge", "Bytes of events waiting for NATS.", of(&self.events_waiting));
         gauge(
             "frames_unreadable_total",
             "counter",

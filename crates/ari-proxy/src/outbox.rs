@@ -1,59 +1,85 @@
-//! Events for the JetStream stream: numbered, kept until the stream has them, sent again in order.
+//! Events for the JetStream stream: numbered, kept until the stream has them and for a while after.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{self, context::PublishAckFuture, message::PublishMessage, stream};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use trunkline_ari::{Subjects, ulid};
-use trunkline_ari_client::stream::{EPOCH, GAP, OLDEST, SEQUENCE};
-use trunkline_ari_rest::Backoff;
+use trunkline_ari::ulid;
 
-use crate::config::Delivery;
 use crate::metrics::Metrics;
-
-/// Events on their way whose storing is not confirmed yet.
-const WINDOW: usize = 512;
-
-/// What the headers of an event need of the largest message.
-const HEADERS: usize = 512;
 
 /// What an event costs besides its body.
 const OVERHEAD: usize = 128;
 
-/// The events that the stream does not have yet. Their numbers begin at 1 with each start of the
-/// proxy, which has an epoch of its own; whoever reads the stream sees from them what is missing.
+/// How long events are kept that the stream has confirmed: a server that dies may take one with it.
+/// Readers wait for a number that is missing for as long.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// Bytes of events that are kept so at most.
+const KEPT_BYTES: usize = 8 << 20;
+
+/// The events that the stream does not have yet, and those it got lately. Their numbers begin at 1
+/// with each start of the proxy, which has an epoch of its own; whoever reads the stream sees from
+/// them what is missing.
 pub(crate) struct Outbox {
-    epoch: String,
+    pub epoch: String,
     bound: usize,
     queue: Mutex<Queue>,
-    filled: Notify,
+    /// Something waits.
+    pub filled: Notify,
     emptied: Notify,
-    metrics: Arc<Metrics>,
+    pub metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
-    bytes: usize,
+    /// When the first items of all were confirmed, one for each that was.
+    confirmed: VecDeque<Instant>,
+    /// Bytes of the items that are not confirmed.
+    waiting: usize,
+    /// Bytes of those that are.
+    kept: usize,
     next: u64,
 }
 
+/// An event on its way.
 #[derive(Clone)]
-struct Item {
-    sequence: u64,
-    subject: String,
-    body: Bytes,
-    gap: Option<&'static str>,
+pub(crate) struct Item {
+    pub sequence: u64,
+    pub subject: String,
+    pub body: Bytes,
+    pub gap: Option<&'static str>,
 }
 
 impl Item {
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.body.len() + self.subject.len() + OVERHEAD
+    }
+}
+
+impl Queue {
+    /// Forgets the eldest item. Returns whether it was waiting.
+    fn forget(&mut self) -> bool {
+        let Some(item) = self.items.pop_front() else { return false };
+        let waited = self.confirmed.pop_front().is_none();
+        *(if waited { &mut self.waiting } else { &mut self.kept }) -= item.size();
+        waited
+    }
+
+    /// Forgets what was kept for long enough, or takes the room of what waits.
+    fn forget_kept(&mut self, bound: usize, now: Instant) {
+        while let Some(since) = self.confirmed.front()
+            && (now.saturating_duration_since(*since) >= KEPT
+                || self.kept > KEPT_BYTES
+                || self.kept + self.waiting > bound)
+        {
+            self.forget();
+        }
     }
 }
 
@@ -83,23 +109,22 @@ impl Outbox {
         let mut queue = self.queue.lock();
         queue.next += 1;
         let item = Item { sequence: queue.next, subject, body, gap };
-        queue.bytes += item.size();
+        queue.waiting += item.size();
         queue.items.push_back(item);
-        while queue.bytes > self.bound {
-            let Some(lost) = queue.items.pop_front() else { break };
-            queue.bytes -= lost.size();
+        queue.forget_kept(self.bound, Instant::now());
+        while queue.waiting > self.bound && queue.forget() {
             let before = self.metrics.stream_dropped.fetch_add(1, Ordering::Relaxed);
             if before.is_power_of_two() || before == 0 {
                 tracing::error!(lost = before + 1, "the outbox is full: events will be reported as missing");
             }
         }
-        self.metrics.stream_waiting.store(queue.bytes as u64, Ordering::Relaxed);
+        self.metrics.stream_waiting.store(queue.waiting as u64, Ordering::Relaxed);
         drop(queue);
         self.filled.notify_one();
     }
 
-    /// The first event numbered above `after`, and the eldest number that waits.
-    fn next_after(&self, after: u64) -> Option<(Item, u64)> {
+    /// The first event numbered above `after`, and the eldest number that is held.
+    pub(crate) fn next_after(&self, after: u64) -> Option<(Item, u64)> {
         let queue = self.queue.lock();
         let oldest = queue.items.front()?.sequence;
         let first = queue.items.partition_point(|i| i.sequence <= after);
@@ -107,15 +132,19 @@ impl Outbox {
     }
 
     /// The stream has everything up to `sequence`.
-    fn confirm(&self, sequence: u64) {
-        let mut queue = self.queue.lock();
-        while queue.items.front().is_some_and(|i| i.sequence <= sequence) {
-            if let Some(item) = queue.items.pop_front() {
-                queue.bytes -= item.size();
-            }
+    pub(crate) fn confirm(&self, sequence: u64) {
+        let (mut queue, now) = (self.queue.lock(), Instant::now());
+        while let Some(next) = queue.items.get(queue.confirmed.len())
+            && next.sequence <= sequence
+        {
+            let size = next.size();
+            queue.waiting -= size;
+            queue.kept += size;
+            queue.confirmed.push_back(now);
         }
-        self.metrics.stream_waiting.store(queue.bytes as u64, Ordering::Relaxed);
-        if queue.items.is_empty() {
+        queue.forget_kept(self.bound, now);
+        self.metrics.stream_waiting.store(queue.waiting as u64, Ordering::Relaxed);
+        if queue.waiting == 0 {
             self.emptied.notify_waiters();
         }
     }
@@ -126,114 +155,59 @@ impl Outbox {
             let emptied = self.emptied.notified();
             tokio::pin!(emptied);
             emptied.as_mut().enable();
-            if self.queue.lock().items.is_empty() {
+            if self.queue.lock().waiting == 0 {
                 return;
             }
             emptied.await;
         }
     }
-
-    /// Sends for ever: several at a time, in order; after a failure again from the first that is
-    /// not confirmed. The stream drops what it has already by the message id.
-    pub(crate) async fn send(&self, nats: async_nats::Client, subjects: Subjects, delivery: Delivery) {
-        let jetstream = jetstream::context::ContextBuilder::new()
-            .timeout(Duration::from_secs(2))
-            .ack_timeout(Duration::from_secs(2))
-            .max_ack_inflight(WINDOW * 2)
-            .build(nats.clone());
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-        loop {
-            match self.session(&jetstream, &subjects, delivery, (&|| nats.max_payload(), &mut backoff)).await
-            {
-                Ok(()) => return,
-                Err(why) => tracing::warn!(why, "the stream does not take events; trying again"),
-            }
-            tokio::time::sleep(backoff.next_delay()).await;
-        }
-    }
-
-    async fn session(
-        &self,
-        jetstream: &jetstream::Context,
-        subjects: &Subjects,
-        delivery: Delivery,
-        (limit, backoff): (&(dyn Fn() -> usize + Sync), &mut Backoff),
-    ) -> Result<(), String> {
-        let config = stream::Config {
-            name: subjects.stream_name(),
-            subjects: vec![subjects.stream_all()],
-            max_age: delivery.max_age,
-            max_bytes: delivery.max_bytes,
-            num_replicas: delivery.replicas,
-            duplicate_window: delivery.max_age.min(Duration::from_secs(120)),
-            ..stream::Config::default()
-        };
-        jetstream.get_or_create_stream(config).await.map_err(|e| e.to_string())?;
-        let mut window: VecDeque<(u64, PublishAckFuture)> = VecDeque::with_capacity(WINDOW);
-        let mut sent = 0;
-        loop {
-            // Fill the window first: the acknowledgements come in the order of sending.
-            while window.len() < WINDOW {
-                let Some((item, oldest)) = self.next_after(sent) else { break };
-                sent = item.sequence;
-                let item = carried(item, limit());
-                let ack = jetstream.send_publish(item.subject.clone(), self.message(item, oldest));
-                window.push_back((sent, ack.await.map_err(|e| e.to_string())?));
-            }
-            match window.pop_front() {
-                Some((sequence, ack)) => {
-                    ack.await.map_err(|e| e.to_string())?;
-                    self.confirm(sequence);
-                    self.metrics.stream_published.fetch_add(1, Ordering::Relaxed);
-                    backoff.reset();
-                }
-                None => self.filled.notified().await,
-            }
-        }
-    }
-
-    fn message(&self, item: Item, oldest: u64) -> PublishMessage {
-        let number = item.sequence.to_string();
-        let mut message = PublishMessage::build()
-            .payload(item.body)
-            .message_id(format!("{}-{number}", self.epoch))
-            .header(EPOCH, self.epoch.as_str())
-            .header(SEQUENCE, number.as_str())
-            .header(OLDEST, oldest.to_string());
-        if let Some(reason) = item.gap {
-            message = message.header(GAP, reason);
-        }
-        message
-    }
-}
-
-/// The item, or a gap in its place when NATS does not carry it: it would be tried for ever.
-fn carried(item: Item, limit: usize) -> Item {
-    if item.body.len() + item.subject.len() + HEADERS <= limit {
-        return item;
-    }
-    tracing::warn!(length = item.body.len(), limit, "an event is longer than NATS carries");
-    Item { body: Bytes::from_static(b"{}"), gap: Some("too long"), ..item }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_bound_gives_up_the_eldest() {
-        let outbox = Outbox::new(4 * (10 + 1 + OVERHEAD), Arc::default());
-        for _ in 0..10 {
+    fn outbox(events: usize) -> Outbox {
+        Outbox::new(events * (10 + 1 + OVERHEAD), Arc::default())
+    }
+
+    fn next(outbox: &Outbox, after: u64) -> Option<(u64, u64)> {
+        outbox.next_after(after).map(|(item, oldest)| (item.sequence, oldest))
+    }
+
+    fn push(outbox: &Outbox, events: usize) {
+        for _ in 0..events {
             outbox.push("s".to_owned(), Bytes::from_static(b"0123456789"));
         }
-        let next = |after| outbox.next_after(after).map(|(item, oldest)| (item.sequence, oldest)).unwrap();
-        assert_eq!(next(0), (7, 7));
-        assert_eq!(next(8), (9, 7));
-        outbox.confirm(9);
-        assert_eq!(next(0), (10, 10));
-        outbox.confirm(10);
-        assert!(outbox.next_after(0).is_none());
-        assert_eq!(outbox.queue.lock().bytes, 0);
+    }
+
+    #[test]
+    fn the_bound_gives_up_the_eldest() {
+        let outbox = outbox(4);
+        push(&outbox, 10);
+        assert_eq!(next(&outbox, 0), Some((7, 7)));
+        assert_eq!(next(&outbox, 8), Some((9, 7)));
         assert_eq!(outbox.metrics.stream_dropped.load(Ordering::Relaxed), 6);
+        outbox.confirm(9);
+        assert_eq!(next(&outbox, 9), Some((10, 7)), "the confirmed are kept");
+        outbox.confirm(10);
+        assert_eq!(next(&outbox, 10), None);
+        assert_eq!(outbox.metrics.stream_waiting.load(Ordering::Relaxed), 0);
+        let queue = outbox.queue.lock();
+        assert_eq!((queue.waiting, queue.confirmed.len()), (0, 4));
+    }
+
+    #[test]
+    fn what_waits_takes_the_room_of_what_is_kept() {
+        let outbox = outbox(4);
+        push(&outbox, 4);
+        outbox.confirm(4);
+        assert_eq!(next(&outbox, 0), Some((1, 1)), "sent again when the stream lost it");
+        push(&outbox, 3);
+        assert_eq!(next(&outbox, 0), Some((4, 4)));
+        assert_eq!(outbox.metrics.stream_dropped.load(Ordering::Relaxed), 0, "it has it");
+        let mut queue = outbox.queue.lock();
+        queue.forget_kept(usize::MAX, Instant::now() + KEPT);
+        assert_eq!((queue.items.len(), queue.kept), (3, 0));
     }
 }

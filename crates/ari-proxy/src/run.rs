@@ -16,6 +16,7 @@ use crate::link;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::proxy::{Proxies, Proxy};
+use crate::publish::Publisher;
 use crate::{http, subscriptions, twins};
 
 /// Why a proxy ended by itself. That Asterisk or NATS are away never ends it.
@@ -115,7 +116,10 @@ async fn one(
     if let Some((outbox, delivery)) = &outbox {
         let (outbox, nats, subjects, delivery) =
             (Arc::clone(outbox), nats.clone(), proxy.subjects.clone(), *delivery);
-        helpers.spawn(async move { outbox.send(nats, subjects, delivery).await });
+        let connected = connected.clone();
+        helpers.spawn(async move {
+            Publisher { outbox: &outbox, nats, subjects, delivery, connected }.run().await;
+        });
     }
     helpers.spawn(announcer(Arc::clone(&proxy), connected));
     helpers.spawn(twins::watch(Arc::clone(&proxy)));
