@@ -262,6 +262,35 @@ fn a_subscription_is_no_call() {
     assert!(callee.silent(QUIET, |m| m.method() == "INVITE"));
 }
 
+/// Anybody may call the number of a trunk without a list; that makes nobody its carrier.
+#[test]
+fn a_caller_of_an_open_number_is_no_carrier() {
+    let carrier = SocketAddr::from(([127, 0, 0, 50], free_port()));
+    let exchange = Exchange::start_with(&with_a_carrier(carrier), "routing: {qualifySeconds: 0}\n", &[]);
+    let socket = std::net::UdpSocket::bind(carrier).expect("a port");
+    let mut trunk = Ua::new(Wire::Udp { socket, server: exchange.udp() }, "carrier", DOMAIN, "");
+    let mut callee = registered(&exchange, "1002");
+    let mut stranger = phone_from(&exchange, [127, 0, 0, 9], "stranger");
+    for contact in [format!("sip:+19005551234@{carrier}"), format!("sip:+1@127.0.0.9;maddr={}", carrier.ip())]
+    {
+        let invite =
+            stranger.invite("sip:+15550002222@did.carrier.test").set("Contact", format!("<{contact}>"));
+        stranger.send(&invite);
+        let arrived = callee.request_of("INVITE");
+        let sent = callee.accept(&arrived);
+        stranger.status_for(&invite, 200);
+        let mut b = Dialog::of_callee(&arrived, &sent);
+        for method in ["INFO", "INVITE", "NOTIFY", "BYE"] {
+            let request = b.request(&callee, method);
+            callee.send(&request);
+            let refusal = callee.final_for(&request);
+            assert!(refusal.status() >= 400, "{method} {contact}: {}", refusal.start);
+            callee.acknowledge_failure(&request, &refusal);
+        }
+    }
+    assert!(trunk.silent(QUIET, |m| m.status() == 0));
+}
+
 #[test]
 fn nobody_else_cancels_a_call() {
     let exchange = Exchange::start(&agents());

@@ -84,6 +84,11 @@ impl Edge {
         let callee = route.callee();
         let parties = &mut self.scratch.parties;
         *parties = Parties { caller: party_ref(&route.caller()), ..Parties::default() };
+        if let PartyRef { kind: PartyKind::Trunk, reference: Some(trunk) } = &parties.caller
+            && !shared.is_carrier(&tables, trunk, inbound.flow.remote.ip())
+        {
+            parties.caller.kind = PartyKind::Stranger;
+        }
         parties.diverted = diverted;
         parties.callee = party_ref(&callee);
         if let Party::Agent(agent, _) = callee {

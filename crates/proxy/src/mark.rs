@@ -60,7 +60,7 @@ pub struct Holder {
     pub party: u32,
     /// Which agent it is; [`Reference::NONE`] for others.
     pub agent: Reference,
-    /// Where its packets come from, [`Secret::source`]; 0 where it does not matter: only an agent's source is checked.
+    /// Where its packets come from: of an agent [`Secret::source`], of a peer or trunk [`Secret::host`]; 0 for others.
     pub source: u32,
     /// How it is reached itself, for the mark of the other side.
     pub flow: Option<FlowToken>,
@@ -131,7 +131,7 @@ pub struct Belongs<'a, R> {
 /// Milliseconds of 2025-01-01T00:00:00Z since 1970, from which the time in a mark counts; 40 bits reach to 2059.
 const EPOCH: u64 = 1_735_689_600_000;
 /// The longest binary form without its MAC.
-const LONGEST: usize = 26 + 2 * FlowToken::LONGEST + Reference::LONGEST;
+const LONGEST: usize = 28 + 2 * FlowToken::LONGEST + Reference::LONGEST;
 const MAC: usize = 8;
 
 // Bits of the first byte.
@@ -212,7 +212,10 @@ impl Mark {
         to.put(way.target.to_be_bytes().get(2..).unwrap_or_default());
         match holder.kind {
             PartyKind::Agent => to.put(&holder.source.to_be_bytes()),
-            PartyKind::Peer | PartyKind::Trunk => to.put(&holder.party.to_be_bytes()),
+            PartyKind::Peer | PartyKind::Trunk => {
+                to.put(&holder.source.to_be_bytes());
+                to.put(&holder.party.to_be_bytes());
+            }
             PartyKind::Stranger => {}
         }
         holder.flow.iter().chain(&way.flow).for_each(|flow| to.flow(flow));
@@ -288,15 +291,16 @@ impl Mark {
         };
         let mut holder =
             Holder { kind: kind(HOLDER_KIND)?, party: 0, agent: Reference::NONE, source: 0, flow: None };
-        if holder.kind != PartyKind::Stranger {
+        let mut number = |there: bool| -> Option<u32> {
+            if !there {
+                return Some(0);
+            }
             let (number, after) = rest.split_first_chunk::<4>()?;
             rest = after;
-            let number = u32::from_be_bytes(*number);
-            match holder.kind {
-                PartyKind::Agent => holder.source = number,
-                PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => holder.party = number,
-            }
-        }
+            Some(u32::from_be_bytes(*number))
+        };
+        holder.source = number(holder.kind != PartyKind::Stranger)?;
+        holder.party = number(matches!(holder.kind, PartyKind::Peer | PartyKind::Trunk))?;
         let mut flow = |there: bool| -> Option<Option<FlowToken>> {
             if !there {
                 return Some(None);
@@ -415,10 +419,10 @@ mod tests {
             kind: PartyKind::Trunk,
             party: 9,
             agent: Reference::NONE,
-            source: 0,
+            source: 7,
             flow: Some(flow(Transport::Tcp, "192.0.2.1:5")),
         };
-        let stranger = Holder { kind: PartyKind::Stranger, party: 0, flow: None, ..trunk };
+        let stranger = Holder { kind: PartyKind::Stranger, party: 0, source: 0, flow: None, ..trunk };
         let way = Way {
             kind: PartyKind::Agent,
             party: u32::MAX,

@@ -87,6 +87,15 @@ impl Secret {
         (self.mac(9, [reference]) as u32).max(1)
     }
 
+    /// The host a party's own packets come from, whatever their port. Never 0.
+    pub fn host(&self, remote: IpAddr) -> u32 {
+        let ip = match remote.to_canonical() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+            IpAddr::V6(ip) => ip.octets(),
+        };
+        (self.mac(12, [&ip[..]]) as u32).max(1)
+    }
+
     /// Where a party's own packets come from, as a number that only this exchange can make. Never 0.
     pub fn source(&self, transport: Transport, remote: SocketAddr) -> u32 {
         let ip = match remote.ip().to_canonical() {

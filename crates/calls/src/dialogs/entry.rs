@@ -118,15 +118,17 @@ impl Leg {
         }
     }
 
+    /// A NOTIFY begins no subscription, and grants no longer one than the 2xx did (RFC 6665 §4.1.3).
     pub(super) fn notified(&mut self, expires: Option<u32>, now: u64) {
         match expires {
+            _ if self.subscriptions == 0 => {}
             Some(0) => {
                 self.subscriptions = self.subscriptions.saturating_sub(1);
                 if self.subscriptions == 0 {
                     self.subscribed_until = until(0, now);
                 }
             }
-            Some(seconds) => self.subscribed_until = until(seconds, now),
+            Some(seconds) => self.subscribed_until = self.subscribed_until.min(until(seconds, now)),
             None => {}
         }
     }

@@ -164,6 +164,28 @@ fn a_transfer_is_reported_after_the_bye() {
 }
 
 #[test]
+fn a_notify_begins_and_prolongs_no_subscription() {
+    let mut w = World::new();
+    w.call();
+    assert!(w.asks(Side::Callee, Method::Notify), "phones send them unasked");
+    w.dialogs.notified(ID, Some(600), w.now);
+    assert!(w.asks(Side::Caller, Method::Bye));
+    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 200), w.now);
+    assert!(!w.asks(Side::Caller, Method::Refer));
+    let mut w = World::new();
+    w.call();
+    assert!(w.asks(Side::Caller, Method::Subscribe));
+    let accepted = Answered { expires: Some(60), ..answer(Method::Subscribe, 200) };
+    w.dialogs.answered(b"c", (b"a", b"b"), &accepted, w.now);
+    w.dialogs.notified(ID, Some(u32::MAX), w.now);
+    assert!(w.asks(Side::Caller, Method::Bye));
+    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 200), w.now);
+    assert!(w.asks(Side::Callee, Method::Notify));
+    w.now += 60_000 + LINGER_MS;
+    assert!(!w.asks(Side::Callee, Method::Notify));
+}
+
+#[test]
 fn a_side_has_moved_once_its_request_is_accepted() {
     let mut w = World::new();
     w.call();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
+use trunkline_proxy::PartyKind;
 use trunkline_sip::canonical_ip;
 use trunkline_transport::Egress;
 
@@ -72,6 +73,12 @@ impl Guard {
     /// May a message go there because the operator says so, or because a request came from there?
     pub(crate) fn may_be_sent_to(&self, egress: &Egress) -> Result<(), Forbidden> {
         self.judge(egress.remote, |_| Ok(()))
+    }
+
+    /// Is this one of the addresses that the resources give a peer or trunk?
+    pub(crate) fn is_address_of(&self, kind: PartyKind, party: u32, ip: IpAddr) -> bool {
+        let word = Word { kind, party, seen_at: None };
+        self.owners.load().at(canonical_ip(ip)).iter().any(|owner| owner.is(&word))
     }
 
     fn judge(

@@ -154,6 +154,20 @@ impl Edge {
         found
     }
 
+    /// May a request by this flow move the mark's holder? Agents have proven who they are. A peer or trunk is never asked, so
+    /// that whoever has seen its mark could have what is sent to it sent elsewhere.
+    fn comes_from_holder(&self, flow: &Flow, holder: &Holder) -> bool {
+        let ip = flow.remote.ip();
+        match holder.kind {
+            PartyKind::Agent | PartyKind::Stranger => true,
+            PartyKind::Peer | PartyKind::Trunk => {
+                holder.source == self.shared.secret.host(ip)
+                    || holder.flow.is_some_and(|f| f.remote.ip() == ip)
+                    || self.shared.guard.is_address_of(holder.kind, holder.party, ip)
+            }
+        }
+    }
+
     /// What the request does to its dialog once it goes on.
     pub(crate) fn note_request(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, dialog: &Dialog) {
         let m = &inbound.message;
@@ -169,7 +183,10 @@ impl Edge {
             inbound.method,
             Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
         );
-        if refreshes && let Some(contact) = contact_of(m) {
+        if refreshes
+            && self.comes_from_holder(inbound.flow, &dialog.mark.holder)
+            && let Some(contact) = contact_of(m)
+        {
             let flow = Some(self.caller_flow(inbound));
             let moved = shared.moved(&contact, inbound.flow.remote, flow);
             shared.dialogs.refreshing(id(), dialog.from, moved);

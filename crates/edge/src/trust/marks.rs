@@ -1,11 +1,11 @@
 //! Writing the marks of dialogs: the callee's into the request's Record-Route (RFC 3261 §16.6 step 4), the caller's into
 //! the response's (§16.7 step 8).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 use trunkline_calls::{Answered, DialogId, DialogKey, Moved};
-use trunkline_model::Ref;
+use trunkline_model::{Ref, Tables};
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Reference, Seen, Side, Way};
 use trunkline_routing::Target;
 use trunkline_sip::{Address, HeaderName, Message, Method, Span, Splices, Uri, canonical_ip, seconds};
@@ -57,6 +57,19 @@ pub(crate) fn seen(target: &Uri<'_>, source: SocketAddr) -> Seen {
 }
 
 impl Shared {
+    /// What a caller that the router takes for this trunk's carrier is to the rules of trust. Anybody may call the number of a
+    /// trunk that has neither a list nor credentials; only who comes from the trunk's own addresses is its carrier.
+    pub(crate) fn is_carrier(&self, tables: &Tables, trunk: &Ref, source: IpAddr) -> bool {
+        let Some(trunk) = tables.trunk_by_ref(trunk.as_str()) else { return false };
+        let list = trunk.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str()));
+        // A list that only denies says nothing about who the carrier is.
+        let listed = list.is_some_and(|list| !list.allow.is_empty() && list.allows(source));
+        let party = self.secret.party(trunk.reference.as_str().as_bytes());
+        listed
+            || trunk.inbound_credentials.is_some()
+            || self.guard.is_address_of(PartyKind::Trunk, party, source)
+    }
+
     fn holder(&self, party: &PartyRef, at: &Egress, flow: Option<FlowToken>) -> Holder {
         let mut holder = Holder { kind: party.kind, party: 0, agent: Reference::NONE, source: 0, flow };
         match party.kind {
@@ -64,14 +77,20 @@ impl Shared {
                 holder.agent = Reference::new(party.text());
                 holder.source = self.secret.source(at.transport, at.remote);
             }
-            PartyKind::Peer | PartyKind::Trunk => holder.party = self.secret.party(party.text()),
+            PartyKind::Peer | PartyKind::Trunk => {
+                holder.source = self.secret.host(at.remote.ip());
+                holder.party = self.secret.party(party.text());
+            }
             PartyKind::Stranger => {}
         }
         holder
     }
 
     pub(crate) fn party(&self, party: &PartyRef) -> u32 {
-        party.reference.as_ref().map_or(0, |r| self.secret.party(r.as_str().as_bytes()))
+        match (&party.reference, party.kind) {
+            (None, _) | (_, PartyKind::Stranger) => 0,
+            (Some(r), _) => self.secret.party(r.as_str().as_bytes()),
+        }
     }
 
     /// Whom a mark's holder is to the other side.
