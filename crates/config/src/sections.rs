@@ -53,6 +53,19 @@ list_of!(Role);
 list_of!(NameServer);
 list_of!(Network);
 
+words! {
+    /// How closely the `uri` of a digest must name what is asked for (RFC 3261 §22.4).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    DigestUri {
+        /// The user of INVITE, MESSAGE and REFER is that of the Request-URI, the host is ours or a trunk's.
+        User = "user",
+        /// It is equivalent to the Request-URI, in every request.
+        Strict = "strict",
+        /// It is not compared.
+        Off = "off",
+    }
+}
+
 section! {
     /// `listen`: addresses per transport.
     Listen {

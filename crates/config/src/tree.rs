@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use crate::keys::Keys;
 use crate::sections::{
-    AccessControl, Calls, Control, Dns, Grpc, Handover, Http, Limits, Listen, Log, Registrar, Role, Routing,
-    RoutrV1, Tls,
+    AccessControl, Calls, Control, DigestUri, Dns, Grpc, Handover, Http, Limits, Listen, Log, Registrar,
+    Role, Routing, RoutrV1, Tls,
 };
 
 /// All settings, defaults filled in.
@@ -38,6 +38,8 @@ pub struct Config {
     pub localnets: Vec<IpNet>,
     /// `accessControl`.
     pub access_control: AccessControl,
+    /// `digestUri`: how closely the `uri` of a digest must name what is asked for.
+    pub digest_uri: DigestUri,
     /// `limits`.
     pub limits: Limits,
     /// `registrar`.
@@ -79,6 +81,7 @@ impl Default for Config {
             external_addrs: Vec::new(),
             localnets: Vec::new(),
             access_control: AccessControl::default(),
+            digest_uri: DigestUri::User,
             limits: Limits::default(),
             registrar: Registrar::default(),
             routing: Routing::default(),
@@ -115,6 +118,7 @@ impl Config {
         keys.value("externalAddrs", &mut self.external_addrs);
         keys.value("localnets", &mut self.localnets);
         keys.section("accessControl", |keys| self.access_control.keys(keys));
+        keys.value("digestUri", &mut self.digest_uri);
         keys.section("limits", |keys| self.limits.keys(keys));
         keys.section("registrar", |keys| self.registrar.keys(keys));
         keys.section("routing", |keys| self.routing.keys(keys));

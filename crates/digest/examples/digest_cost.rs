@@ -4,8 +4,22 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use trunkline_digest::{
-    Algorithm, Answer, Authenticator, Credentials, Ha1, Ha1Cache, Presented, Throttle, answer, verify,
+    Algorithm, Answer, Authenticator, Bindings, Credentials, Guess, Guesses, Ha1, Ha1Cache, Presented,
+    answer, verify,
 };
+
+/// Nobody is registered.
+struct Nobody;
+
+impl Bindings for Nobody {
+    fn is_registered_here(&self) -> bool {
+        false
+    }
+
+    fn has_registrations(&self) -> bool {
+        false
+    }
+}
 
 const NOW: u64 = 1_700_000_000_000;
 
@@ -25,9 +39,10 @@ fn measure(name: &str, mut f: impl FnMut(u32)) {
 
 fn main() {
     let server = Authenticator::new();
+    let from = std::net::SocketAddr::from(([192, 0, 2, 1], 5060));
     for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
         let mut challenge = Vec::new();
-        server.challenge("bench.local", algorithm, false, NOW, &mut challenge);
+        server.challenge("bench.local", from.ip(), algorithm, NOW, &mut challenge);
         let with = Answer {
             username: "u4711",
             password: "pw4711",
@@ -53,20 +68,25 @@ fn main() {
         measure(&format!("{name}: verify"), |_| {
             black_box(verify(black_box(&credentials), b"REGISTER", &ha1));
         });
-        let request = Presented { method: b"REGISTER", realm: b"bench.local", fingerprint: 1 };
+        let request = Presented { method: b"REGISTER", fingerprint: 1 };
         measure(&format!("{name}: verify, nonce, replay table"), |_| {
-            black_box(server.check(black_box(&credentials), &request, Some(&ha1), NOW));
+            let nonce = server.fresh(black_box(&credentials), b"bench.local", from.ip(), NOW);
+            black_box(nonce.map(|nonce| server.check(&credentials, nonce, &request, Some(&ha1), NOW)));
         });
     }
     let mut out = Vec::new();
     measure("challenge", |_| {
         out.clear();
-        server.challenge("bench.local", Algorithm::Md5, false, NOW, &mut out);
+        server.challenge("bench.local", from.ip(), Algorithm::Md5, NOW, &mut out);
     });
-    let throttle = Throttle::new();
-    let ip = std::net::IpAddr::from([192, 0, 2, 1]);
-    measure("throttle: allow and succeeded", |_| {
-        black_box(throttle.allow(ip, b"u4711", NOW));
-        throttle.succeeded(ip, b"u4711", NOW);
+    let message = [b'm'; 700];
+    measure("fingerprint of 700 bytes", |_| {
+        black_box(server.fingerprint(from, black_box(&message)));
+    });
+    let guesses = Guesses::default();
+    let guess = Guess { from, origin: b"", user: b"u4711", secret: b"pw4711" };
+    measure("guesses: standing and right", |_| {
+        black_box(guesses.standing(black_box(&guess), &Nobody, NOW));
+        guesses.right(&guess, NOW);
     });
 }

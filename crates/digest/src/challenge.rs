@@ -14,7 +14,7 @@ pub fn write_challenge(realm: &str, nonce: &[u8], algorithm: Algorithm, stale: b
     quote(realm.as_bytes(), out);
     out.extend_from_slice(b", nonce=\"");
     out.extend_from_slice(nonce);
-    out.extend_from_slice(b"\", opaque=\"\", ");
+    out.extend_from_slice(b"\", ");
     if stale {
         out.extend_from_slice(b"stale=true, ");
     }
@@ -32,7 +32,7 @@ pub struct Challenge<'a> {
     pub realm_raw: &'a [u8],
     /// The nonce as it stands between the quotes.
     pub nonce: &'a [u8],
-    /// To be returned as it is.
+    /// To be returned as it is. `None` also for an empty one, which says nothing and which some servers do not want back.
     pub opaque: Option<&'a [u8]>,
     /// `None` for an algorithm we do not speak; MD5 when none is named.
     pub algorithm: Option<Algorithm>,
@@ -101,7 +101,7 @@ impl<'a> Draft<'a> {
             realm: unescape(realm),
             realm_raw: realm,
             nonce: self.nonce?,
-            opaque: self.opaque,
+            opaque: self.opaque.filter(|text| !text.is_empty()),
             algorithm: self.algorithm.map_or(Some(Algorithm::Md5), Algorithm::from_bytes),
             algorithm_named: self.algorithm.is_some(),
             qop_auth: self.qop.is_some_and(offers_auth),
@@ -118,11 +118,12 @@ mod tests {
 
     #[test]
     fn several_challenges_in_one_header() {
-        let value = br#"Basic realm="x", Digest realm="a\"b", nonce="1", algorithm=SHA-256, qop="auth,auth-int", Digest realm="c", nonce="2", stale=TRUE, NTLM"#;
+        let value = br#"Basic realm="x", Digest realm="a\"b", nonce="1", opaque="", algorithm=SHA-256, qop="auth,auth-int", Digest realm="c", nonce="2", stale=TRUE, NTLM"#;
         let mut all = Vec::new();
         parse_challenges(value, |c| all.push(c)).unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!(all[0].realm.as_ref(), b"a\"b");
+        assert_eq!(all[0].opaque, None);
         assert_eq!((all[0].algorithm, all[0].qop_auth, all[0].stale), (Some(Algorithm::Sha256), true, false));
         assert_eq!((all[1].algorithm, all[1].qop_auth, all[1].stale), (Some(Algorithm::Md5), false, true));
     }
@@ -131,10 +132,7 @@ mod tests {
     fn written_ones_are_read_back() {
         let mut out = Vec::new();
         write_challenge("sip.local", b"n0nce", Algorithm::Md5, true, &mut out);
-        assert_eq!(
-            out,
-            br#"Digest realm="sip.local", nonce="n0nce", opaque="", stale=true, algorithm=MD5, qop="auth""#
-        );
+        assert_eq!(out, br#"Digest realm="sip.local", nonce="n0nce", stale=true, algorithm=MD5, qop="auth""#);
     }
 
     proptest! {

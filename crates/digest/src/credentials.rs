@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::params::{Item, Reader, once, unescape};
+use crate::params::{Item, Reader, extended, once, unescape};
 use crate::{Algorithm, Error};
 
 /// The credentials of a request: `Authorization` or `Proxy-Authorization` with scheme Digest,
@@ -12,7 +12,7 @@ use crate::{Algorithm, Error};
 /// the hash as they stand between the quotes (RFC 7616 §3.4.1 `unq`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials<'a> {
-    /// Who claims to ask.
+    /// Who claims to ask; from `username*` where that stands instead (RFC 7616 §3.4).
     pub username: Cow<'a, [u8]>,
     /// The realm the client answers for.
     pub realm: Cow<'a, [u8]>,
@@ -50,7 +50,7 @@ impl<'a> Credentials<'a> {
         }
         let (mut username, mut realm, mut nonce, mut uri) = (None, None, None, None);
         let (mut response, mut algorithm, mut cnonce, mut nc) = (None, None, None, None);
-        let (mut qop, mut opaque) = (None, None);
+        let (mut qop, mut opaque, mut extended_name) = (None, None, None);
         loop {
             let param = match reader.quick() {
                 Some(param) => param,
@@ -68,6 +68,7 @@ impl<'a> Credentials<'a> {
                 (5, Some(b'n')) => (&mut nonce, "nonce"),
                 (3, Some(b'u')) => (&mut uri, "uri"),
                 (3, Some(b'q')) => (&mut qop, "qop"),
+                (9, Some(b'u')) => (&mut extended_name, "username*"),
                 (9, _) => (&mut algorithm, "algorithm"),
                 (6, Some(b'c')) => (&mut cnonce, "cnonce"),
                 (6, Some(b'o')) => (&mut opaque, "opaque"),
@@ -95,8 +96,14 @@ impl<'a> Credentials<'a> {
             return Err(Error::Missing("nc"));
         }
         let count = nc.map(nonce_count).transpose()?;
+        let username = match (username, extended_name) {
+            (Some(name), None) => unescape(name),
+            (None, Some(name)) => extended(name).ok_or(Error::Extended)?,
+            (Some(_), Some(_)) => return Err(Error::Repeated("username")),
+            (None, None) => return Err(Error::Missing("username")),
+        };
         Ok(Some(Credentials {
-            username: unescape(username.ok_or(Error::Missing("username"))?),
+            username,
             realm: unescape(realm.ok_or(Error::Missing("realm"))?),
             nonce: nonce.ok_or(Error::Missing("nonce"))?,
             uri: uri.ok_or(Error::Missing("uri"))?,
@@ -108,6 +115,30 @@ impl<'a> Credentials<'a> {
             qop,
             opaque,
         }))
+    }
+
+    /// Are these the credentials of a first request, which only say who asks (3GPP TS 24.229 §5.1.1.2.1)? They answer
+    /// no challenge.
+    pub fn answer_nothing(&self) -> bool {
+        self.nonce.is_empty() || self.response.is_empty()
+    }
+}
+
+/// The realm of a digest that need not be readable otherwise: what we refuse may still help somebody guess.
+pub fn realm_of(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut reader = Reader::new(value);
+    match reader.next() {
+        Ok(Item::Scheme(scheme)) if scheme.eq_ignore_ascii_case(b"Digest") => {}
+        Ok(Item::Scheme(_) | Item::Param(_) | Item::End) | Err(_) => return None,
+    }
+    loop {
+        match reader.next() {
+            Ok(Item::Param(param)) if param.name.eq_ignore_ascii_case(b"realm") => {
+                return Some(unescape(param.value));
+            }
+            Ok(Item::Param(_)) => {}
+            Ok(Item::Scheme(_) | Item::End) | Err(_) => return None,
+        }
     }
 }
 
@@ -149,9 +180,38 @@ mod tests {
         let base = "Digest username=\"a\",realm=\"r\",nonce=\"n\",uri=\"u\",response=\"x\"";
         let with = |more: &str| Credentials::parse(format!("{base},{more}").as_bytes()).map(|_| ());
         assert_eq!(with("algorithm=MD5-sess"), Err(Error::Algorithm));
+        assert_eq!(with("username*=UTF-8''a"), Err(Error::Repeated("username")));
         assert_eq!(with("qop=auth-int,nc=00000001,cnonce=\"c\""), Err(Error::Qop));
         assert_eq!(with("qop=auth,nc=1,cnonce=\"c\""), Err(Error::NonceCount));
         assert_eq!(with("qop=auth,nc=00000001"), Err(Error::Missing("cnonce")));
+    }
+
+    #[test]
+    fn the_realm_is_read_of_what_is_refused() {
+        let realm = |text: &str| realm_of(text.as_bytes()).map(|realm| realm.into_owned());
+        let ours = Some(b"sip.local".to_vec());
+        assert_eq!(realm("Digest qop=auth-int, REALM = \"sip.local\", username=\"a"), ours);
+        assert_eq!(realm("digest algorithm=AKAv1-MD5,realm=sip.local"), ours);
+        assert_eq!(realm("Basic realm=\"sip.local\""), None);
+        assert_eq!(realm("Digest username=\"realm=sip.local\""), None);
+    }
+
+    #[test]
+    fn names_beyond_ascii_come_plain_or_extended() {
+        let rest = "realm=\"r\",nonce=\"\",uri=\"u\",response=\"\"";
+        let name = |text: &str| {
+            let value = format!("Digest {text},{rest}");
+            Credentials::parse(value.as_bytes()).map(|c| c.unwrap().username.into_owned())
+        };
+        let jane = Ok("Jäs".as_bytes().to_vec());
+        assert_eq!(name("username=\"Jäs\""), jane);
+        assert_eq!(name("username*=UTF-8''J%C3%A4s"), jane);
+        assert_eq!(name("USERNAME*=utf-8'de'J%c3%a4s"), jane);
+        for bad in ["ISO-8859-1''J%E4s", "UTF-8'J%C3%A4s", "UTF-8''J%C", "UTF-8''J%ZZ", ""] {
+            assert_eq!(name(&format!("username*={bad}")), Err(Error::Extended), "{bad}");
+        }
+        let empty = format!("Digest username=\"a\",{rest}");
+        assert!(Credentials::parse(empty.as_bytes()).unwrap().unwrap().answer_nothing());
     }
 
     proptest! {

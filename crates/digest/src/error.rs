@@ -21,6 +21,9 @@ pub enum Error {
     /// `nc` is not eight hexadecimal digits, or zero.
     #[error("digest: nc must be eight hexadecimal digits from 00000001")]
     NonceCount,
+    /// `username*` is not UTF-8 in the form of RFC 8187.
+    #[error("digest: username* must be UTF-8'' and a percent-encoded name")]
+    Extended,
     /// No challenge offered can be answered.
     #[error("digest: no challenge with scheme Digest and an algorithm we speak")]
     NoChallenge,

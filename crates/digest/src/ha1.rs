@@ -66,8 +66,7 @@ impl Ha1Cache {
         Ha1Cache { key: random(), shards: (0..CACHE_SHARDS).map(|_| shard()).collect() }
     }
 
-    /// The cached value, or a fresh one that is then cached.
-    pub fn get(&self, algorithm: Algorithm, username: &[u8], realm: &[u8], password: &[u8]) -> Ha1 {
+    fn key(&self, algorithm: Algorithm, username: &[u8], realm: &[u8], password: &[u8]) -> u128 {
         let mut hash = SipHasher13::new_with_key(&self.key);
         hash.write_u8(algorithm as u8);
         // Lengths before texts: "a" + "bc" must not meet "ab" + "c".
@@ -75,27 +74,40 @@ impl Ha1Cache {
         hash.write(username);
         hash.write(realm);
         hash.write(password);
-        let key = hash.finish128().as_u128();
+        hash.finish128().as_u128()
+    }
+
+    /// The ways of a key's set.
+    fn set(key: u128, len: usize) -> std::ops::Range<usize> {
+        let first = (key as usize / CACHE_SHARDS) % (len / WAYS) * WAYS;
+        first..first + WAYS
+    }
+
+    fn find(&self, key: u128) -> Option<Ha1> {
+        let shard = self.shards.get(key as usize % CACHE_SHARDS)?.read();
+        let ways = shard.entries.get(Ha1Cache::set(key, shard.entries.len()))?;
+        ways.iter().flatten().find(|(k, _)| *k == key).map(|(_, found)| *found)
+    }
+
+    /// For a user who does not exist: takes as long as [`Ha1Cache::get`] of one who does, and changes nothing.
+    pub fn miss(&self, algorithm: Algorithm, username: &[u8], realm: &[u8]) {
+        std::hint::black_box(self.find(self.key(algorithm, username, realm, b"")).is_some());
+    }
+
+    /// The cached value, or a fresh one that is then cached.
+    pub fn get(&self, algorithm: Algorithm, username: &[u8], realm: &[u8], password: &[u8]) -> Ha1 {
+        let key = self.key(algorithm, username, realm, password);
         let Some(shard) = self.shards.get(key as usize % CACHE_SHARDS) else {
             return Ha1::new(algorithm, username, realm, password);
         };
-        let set = |len: usize| {
-            let sets = len / WAYS;
-            let first = (key as usize / CACHE_SHARDS) % sets * WAYS;
-            first..first + WAYS
-        };
-        {
-            let shard = shard.read();
-            let ways = shard.entries.get(set(shard.entries.len())).unwrap_or_default();
-            if let Some((_, found)) = ways.iter().flatten().find(|(k, _)| *k == key) {
-                return *found;
-            }
+        if let Some(found) = self.find(key) {
+            return found;
         }
         let ha1 = Ha1::new(algorithm, username, realm, password);
         let mut shard = shard.write();
         shard.next = shard.next.wrapping_add(1);
         let (turn, len) = (shard.next % WAYS, shard.entries.len());
-        let ways = shard.entries.get_mut(set(len)).unwrap_or_default();
+        let ways = shard.entries.get_mut(Ha1Cache::set(key, len)).unwrap_or_default();
         let at = ways.iter().position(Option::is_none).unwrap_or(turn);
         if let Some(entry) = ways.get_mut(at) {
             *entry = Some((key, ha1));

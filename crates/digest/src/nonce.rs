@@ -1,10 +1,12 @@
 //! Stateless nonces.
 
 use std::fmt;
-use std::hash::Hasher;
+use std::hash::{Hash as _, Hasher};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use siphasher::sip::SipHasher24;
+use trunkline_sip::source_of;
 
 /// Length of the binary form: 4 bytes of time, 6 of sequence, 8 of MAC.
 const BYTES: usize = 18;
@@ -23,7 +25,9 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 }
 
 /// Issues and checks nonces without storing them: time and sequence with a keyed MAC (SipHash-2-4) over
-/// both and the realm. RFC 7616 §3.3 leaves the form to the server.
+/// both, the realm and the source the nonce is sent to. RFC 7616 §3.3 leaves the form to the server.
+///
+/// The source is the address (of IPv6 the /64), not the port, since a NAT may give the next request another. So who sends from a forged address, and reads no answers, never has a nonce that is good there.
 ///
 /// Two nonces of one `Nonces` are never equal: the sequence counts up from a random start.
 pub struct Nonces {
@@ -61,11 +65,11 @@ pub struct NonceId(pub u64);
 /// What a nonce turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// Ours, for this realm, young enough.
+    /// Ours, sent to this source for this realm, young enough.
     Fresh(NonceId),
-    /// Ours, for this realm, too old (or from the future, after the clock went back).
+    /// Ours, sent to this source for this realm, too old (or from the future, after the clock went back).
     Stale,
-    /// Not ours: forged, another realm's, or of a process that has ended.
+    /// Not ours: forged, another realm's, sent to another source, or of a process that has ended.
     Forged,
 }
 
@@ -81,28 +85,29 @@ impl Nonces {
         Nonces { key, lifetime_ms: u64::from(lifetime_seconds) * 1000, sequence: AtomicU64::new(start) }
     }
 
-    fn mac(&self, head: &[u8], realm: &[u8]) -> [u8; 8] {
+    fn mac(&self, head: &[u8], realm: &[u8], source: IpAddr) -> [u8; 8] {
         let mut hash = SipHasher24::new_with_key(&self.key);
         hash.write(head);
+        source_of(source).hash(&mut hash);
         hash.write(realm);
         hash.finish().to_be_bytes()
     }
 
-    /// A new nonce for a realm.
-    pub fn issue(&self, realm: &[u8], now: u64) -> Nonce {
+    /// A new nonce for a realm, to be sent to this source.
+    pub fn issue(&self, realm: &[u8], source: IpAddr, now: u64) -> Nonce {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) & SEQUENCE_MASK;
         let mut bytes = [0u8; BYTES];
         bytes[..4].copy_from_slice(&((now / 1000) as u32).to_be_bytes());
         bytes[4..10].copy_from_slice(&sequence.to_be_bytes()[2..]);
-        let mac = self.mac(&bytes[..10], realm);
+        let mac = self.mac(&bytes[..10], realm, source);
         bytes[10..].copy_from_slice(&mac);
         Nonce(encode(&bytes))
     }
 
-    /// Is this nonce ours, for this realm, and fresh?
-    pub fn check(&self, nonce: &[u8], realm: &[u8], now: u64) -> Freshness {
+    /// Is this nonce ours, sent to this source for this realm, and fresh?
+    pub fn check(&self, nonce: &[u8], realm: &[u8], source: IpAddr, now: u64) -> Freshness {
         let Some(bytes) = decode(nonce) else { return Freshness::Forged };
-        let mac = self.mac(&bytes[..10], realm);
+        let mac = self.mac(&bytes[..10], realm, source);
         let differ = mac.iter().zip(&bytes[10..]).fold(0, |acc, (a, b)| acc | (a ^ b));
         if std::hint::black_box(differ) != 0 {
             return Freshness::Forged;
@@ -172,30 +177,50 @@ mod tests {
 
     const NOW: u64 = 1_700_000_000_000;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
     #[test]
     fn fresh_then_stale_and_bound_to_realm_and_secret() {
         let nonces = Nonces::new();
-        let nonce = nonces.issue(b"sip.local", NOW);
-        assert!(matches!(nonces.check(nonce.as_bytes(), b"sip.local", NOW + 299_000), Freshness::Fresh(_)));
-        assert_eq!(nonces.check(nonce.as_bytes(), b"sip.local", NOW + 300_001), Freshness::Stale);
-        assert_eq!(nonces.check(nonce.as_bytes(), b"other", NOW), Freshness::Forged);
-        assert_eq!(Nonces::new().check(nonce.as_bytes(), b"sip.local", NOW), Freshness::Forged);
-        assert_ne!(nonces.issue(b"sip.local", NOW), nonces.issue(b"sip.local", NOW));
+        let nonce = nonces.issue(b"sip.local", HERE, NOW);
+        let check = |nonces: &Nonces, realm: &[u8], now| nonces.check(nonce.as_bytes(), realm, HERE, now);
+        assert!(matches!(check(&nonces, b"sip.local", NOW + 299_000), Freshness::Fresh(_)));
+        assert_eq!(check(&nonces, b"sip.local", NOW + 300_001), Freshness::Stale);
+        assert_eq!(check(&nonces, b"other", NOW), Freshness::Forged);
+        assert_eq!(check(&Nonces::new(), b"sip.local", NOW), Freshness::Forged);
+        assert_ne!(nonces.issue(b"sip.local", HERE, NOW), nonces.issue(b"sip.local", HERE, NOW));
+    }
+
+    #[test]
+    fn bound_to_the_source_it_was_sent_to() {
+        let nonces = Nonces::new();
+        for (sent_to, comes_from, good) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true),
+            ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+            ("::1", "127.0.0.1", false),
+        ] {
+            let nonce = nonces.issue(b"r", sent_to.parse().unwrap(), NOW);
+            let found = nonces.check(nonce.as_bytes(), b"r", comes_from.parse().unwrap(), NOW);
+            assert_eq!(matches!(found, Freshness::Fresh(_)), good, "{sent_to} {comes_from}");
+        }
     }
 
     #[test]
     fn every_changed_character_is_forged() {
         let nonces = Nonces::new();
-        let nonce = nonces.issue(b"r", NOW);
+        let nonce = nonces.issue(b"r", HERE, NOW);
         for at in 0..TEXT {
             for with in [b'A', b'_', b'!', 0xff] {
                 let mut text = nonce.0;
                 if text[at] != with {
                     text[at] = with;
-                    assert_eq!(nonces.check(&text, b"r", NOW), Freshness::Forged);
+                    assert_eq!(nonces.check(&text, b"r", HERE, NOW), Freshness::Forged);
                 }
             }
         }
-        assert_eq!(nonces.check(b"", b"r", NOW), Freshness::Forged);
+        assert_eq!(nonces.check(b"", b"r", HERE, NOW), Freshness::Forged);
     }
 }

@@ -167,6 +167,25 @@ pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
+/// Reads an extended value, `UTF-8'language'percent-encoded` (RFC 8187 §3.2.1).
+pub(crate) fn extended(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut parts = raw.splitn(3, |&b| b == b'\'');
+    let (charset, _language, text) = (parts.next()?, parts.next()?, parts.next()?);
+    if !charset.eq_ignore_ascii_case(b"UTF-8") {
+        return None;
+    }
+    let mut bytes = text.iter();
+    let mut decoded = Vec::with_capacity(text.len());
+    let digit = |bytes: &mut std::slice::Iter<'_, u8>| char::from(*bytes.next()?).to_digit(16);
+    while let Some(&byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => (digit(&mut bytes)? << 4 | digit(&mut bytes)?) as u8,
+            _ => byte,
+        });
+    }
+    Some(Cow::Owned(decoded))
+}
+
 /// Appends a quoted string, escaping what must be.
 pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');

@@ -1,17 +1,15 @@
-//! A brake on guessing passwords.
+//! A brake on guessing passwords of logins.
 
-use std::hash::Hasher;
+use std::hash::{Hash as _, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use siphasher::sip::SipHasher13;
+use trunkline_sip::source_of;
 
+use crate::buckets::Buckets;
 use crate::nonce::random;
 
-const SHARDS: usize = 16;
-const WAYS: usize = 4;
-const SETS: usize = 512;
 const KNOWN: usize = 16_384;
 
 /// May this request be checked now?
@@ -32,8 +30,8 @@ pub struct ThrottleLimits {
     pub interval_ms: u64,
 }
 
-/// Slows wrong responses per source address, per (source, user) and per user. A first 401 never counts:
-/// only [`Throttle::failed`] does.
+/// Slows wrong passwords per source address, per (source, user) and per user, for logins over a connection. SIP, whose
+/// sources can be forged, has [`crate::Guesses`].
 ///
 /// The limit per user does not hold for a source from which that user was accepted before: otherwise
 /// anybody could lock a phone out. Bounded: 32,768 keys of 16 bytes (the least urgent of a set gives way)
@@ -43,17 +41,8 @@ pub struct Throttle {
     per_source: ThrottleLimits,
     per_pair: ThrottleLimits,
     per_user: ThrottleLimits,
-    /// Until when any key may be blocked, ms; before that nothing needs to be looked up.
-    quiet_from: AtomicU64,
-    shards: Box<[Mutex<Box<[Bucket]>>]>,
+    buckets: Buckets,
     known: Box<[AtomicU64]>,
-}
-
-/// A leaky bucket as one time (the "generic cell rate" form): it is empty at `drained`.
-#[derive(Clone, Copy, Default)]
-struct Bucket {
-    key: u64,
-    drained: u64,
 }
 
 impl Throttle {
@@ -74,8 +63,7 @@ impl Throttle {
             per_source: source,
             per_pair: pair,
             per_user: user,
-            quiet_from: AtomicU64::new(0),
-            shards: (0..SHARDS).map(|_| Mutex::new(vec![Bucket::default(); SETS * WAYS].into())).collect(),
+            buckets: Buckets::new(),
             known: (0..KNOWN).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -83,14 +71,7 @@ impl Throttle {
     fn hash(&self, kind: u8, ip: Option<IpAddr>, user: &[u8]) -> u64 {
         let mut hash = SipHasher13::new_with_key(&self.key);
         hash.write_u8(kind);
-        match ip {
-            Some(IpAddr::V4(v4)) => hash.write_u32(v4.to_bits()),
-            Some(IpAddr::V6(v6)) => match v6.to_ipv4_mapped() {
-                Some(v4) => hash.write_u32(v4.to_bits()),
-                None => hash.write_u64((v6.to_bits() >> 64) as u64),
-            },
-            None => {}
-        }
+        ip.map(source_of).hash(&mut hash);
         hash.write(user);
         hash.finish() | 1
     }
@@ -103,42 +84,32 @@ impl Throttle {
         ]
     }
 
-    /// May a response of this user from this source be checked?
+    /// May a password of this user from this source be checked?
     pub fn allow(&self, ip: IpAddr, user: &[u8], now: u64) -> Permit {
-        if now >= self.quiet_from.load(Ordering::Relaxed) {
+        if self.buckets.are_empty(now) {
             return Permit::Ok;
         }
         let [source, pair, by_user] = self.keys(ip, user);
         let known = self.known_slot(pair.0).is_some_and(|slot| slot.load(Ordering::Relaxed) == pair.0);
-        let mut wait = self.wait(source, now).max(self.wait(pair, now));
+        let wait = |(key, limits)| self.buckets.wait(key, limits, now);
+        let mut ms = wait(source).max(wait(pair));
         if !known {
-            wait = wait.max(self.wait(by_user, now));
+            ms = ms.max(wait(by_user));
         }
-        match wait {
+        match ms {
             0 => Permit::Ok,
             ms => Permit::RetryAfter(u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX)),
         }
     }
 
-    /// A response was wrong (or the user unknown).
+    /// A password was wrong (or the user unknown).
     pub fn failed(&self, ip: IpAddr, user: &[u8], now: u64) {
         for (key, limits) in self.keys(ip, user) {
-            self.with_set(key, |set| {
-                let at = set.iter().position(|b| b.key == key).or_else(|| {
-                    // The set's calmest bucket gives way.
-                    set.iter().enumerate().min_by_key(|(_, b)| b.drained).map(|(n, _)| n)
-                });
-                let Some(bucket) = at.and_then(|n| set.get_mut(n)) else { return };
-                let from = if bucket.key == key { bucket.drained.max(now) } else { now };
-                // A bucket never fills beyond one try over its burst: waiting an interval always helps.
-                let full = now + limits.interval_ms * u64::from(limits.burst);
-                *bucket = Bucket { key, drained: (from + limits.interval_ms).min(full) };
-                self.quiet_from.fetch_max(bucket.drained, Ordering::Relaxed);
-            });
+            self.buckets.pour(key, limits, now);
         }
     }
 
-    /// A response was right: the user's own source is remembered, and its slate is clean.
+    /// A password was right: the user's own source is remembered, and its slate is clean.
     pub fn succeeded(&self, ip: IpAddr, user: &[u8], now: u64) {
         let key = self.hash(2, Some(ip), user);
         if let Some(slot) = self.known_slot(key)
@@ -146,32 +117,13 @@ impl Throttle {
         {
             slot.store(key, Ordering::Relaxed);
         }
-        if now < self.quiet_from.load(Ordering::Relaxed) {
-            self.with_set(key, |set| {
-                if let Some(bucket) = set.iter_mut().find(|b| b.key == key) {
-                    *bucket = Bucket::default();
-                }
-            });
+        if !self.buckets.are_empty(now) {
+            self.buckets.empty(key);
         }
     }
 
     fn known_slot(&self, key: u64) -> Option<&AtomicU64> {
         self.known.get((key >> 40) as usize % KNOWN)
-    }
-
-    /// Milliseconds until the bucket has room for one more.
-    fn wait(&self, (key, limits): (u64, ThrottleLimits), now: u64) -> u64 {
-        let room = limits.interval_ms * u64::from(limits.burst.saturating_sub(1));
-        self.with_set(key, |set| {
-            set.iter().find(|b| b.key == key).map_or(0, |b| b.drained.saturating_sub(now + room))
-        })
-        .unwrap_or(0)
-    }
-
-    fn with_set<T>(&self, key: u64, f: impl FnOnce(&mut [Bucket]) -> T) -> Option<T> {
-        let mut shard = self.shards.get(key as usize >> 1 & (SHARDS - 1))?.lock();
-        let first = (key >> 8) as usize % SETS * WAYS;
-        shard.get_mut(first..first + WAYS).map(f)
     }
 }
 

@@ -23,6 +23,8 @@ pub struct EdgeConfig {
     pub shards: usize,
     /// When a busy source is served by all shards.
     pub handover: HandoverConfig,
+    /// How closely the `uri` of a digest must name what is asked for.
+    pub digest_uri: DigestUri,
     /// Bounds of a message.
     pub limits: Limits,
     /// Bounds of streams.
@@ -55,6 +57,19 @@ pub struct EdgeConfig {
     pub record_calls: bool,
     /// The Server header of our own answers; empty for none.
     pub server_name: String,
+}
+
+/// How closely the `uri` of a digest must name what is asked for. RFC 3261 §22.4 lets a server compare them as it sees
+/// fit, since phones differ in what they write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestUri {
+    /// In INVITE, MESSAGE and REFER: the user is that of the Request-URI, the host is its host, ours or a trunk's. Port,
+    /// parameters, scheme and escapes do not matter.
+    User,
+    /// In every request: equivalent to the Request-URI (§19.1.4).
+    Strict,
+    /// Not compared.
+    Off,
 }
 
 /// The registrar's bounds, RFC 3261 §10.3.
@@ -98,6 +113,7 @@ impl Default for EdgeConfig {
             localnets: Vec::new(),
             shards: 0,
             handover: HandoverConfig::default(),
+            digest_uri: DigestUri::User,
             limits: Limits::default(),
             streams: StreamLimits::default(),
             stateless: false,

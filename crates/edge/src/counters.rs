@@ -44,7 +44,7 @@ counters! {
     challenged,
     /// Wrong credentials.
     auth_failed,
-    /// Requests slowed for too many wrong credentials.
+    /// Credentials that were not looked at, after too many wrong ones.
     throttled,
     /// REGISTER requests that changed or refreshed bindings.
     registered,

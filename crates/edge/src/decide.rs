@@ -1,15 +1,13 @@
 //! The router's questions answered out of this process.
 
 use trunkline_calls::SessionKey;
-use trunkline_digest::{Credentials as Digest, Permit, Presented};
 use trunkline_location::{Binding as Located, BindingId, Select};
-use trunkline_model::{Algorithm as Balance, Credentials, Tables, Trunk};
+use trunkline_model::{Algorithm as Balance, Tables, Trunk};
 use trunkline_proxy::PartyKind;
 use trunkline_routing::{
     Answer, Backend, Binding, Diversion, Gruu, Inside, Lookup, Outcome, Party, Plan, Request, Route, Step,
-    Verdict,
 };
-use trunkline_sip::{HeaderName, ParseError, Uri, parse_ip};
+use trunkline_sip::{ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
 
 use crate::calls::Parties;
@@ -112,7 +110,7 @@ impl Edge {
         }
         match *lookup {
             Lookup::Authenticate { credentials } => {
-                Answer::Verdict(self.judge(io, inbound, credentials, &plan.realm))
+                Answer::Verdict(self.judge(io, inbound, credentials, plan))
             }
             Lookup::Bindings { call_id, backend: Some(backend), affinity, gruu: None } => {
                 Answer::Found(self.chosen(io, plan, call_id, backend, affinity))
@@ -129,46 +127,6 @@ impl Edge {
             parse_ip(u.host.as_bytes()) == Some(source)
                 || self.shared.resolver.leads_to(u.host.as_bytes(), u.port, u.transport, source)
         })
-    }
-
-    /// Judges the digest a request carries for `realm`.
-    pub(crate) fn judge(
-        &self,
-        io: &Io<EdgeMail>,
-        inbound: &Inbound<'_>,
-        credentials: Option<&Credentials>,
-        realm: &[u8],
-    ) -> Verdict {
-        let m = &inbound.message;
-        let digest = m
-            .header_lines(HeaderName::ProxyAuthorization)
-            .chain(m.header_lines(HeaderName::Authorization))
-            .filter_map(|h| Digest::parse(h.value.of(m.bytes)).ok().flatten())
-            .find(|d| d.realm.as_ref() == realm);
-        let Some(digest) = digest else { return Verdict::Missing };
-        let (now, ip) = (io.unix_ms(), inbound.flow.remote.ip());
-        let shared = &self.shared;
-        if let Permit::RetryAfter(seconds) = shared.throttle.allow(ip, &digest.username, now) {
-            self.counters.throttled.add();
-            return Verdict::Throttled(seconds);
-        }
-        let known = credentials.filter(|c| c.username.as_bytes() == digest.username.as_ref());
-        let ha1 = known
-            .map(|c| shared.ha1.get(digest.algorithm, c.username.as_bytes(), realm, c.password.as_bytes()));
-        let fingerprint = shared.secret.tag(inbound.via.branch, m.call_id(), &m.cseq().to_le_bytes());
-        let request = Presented { method: m.method_name(), realm, fingerprint };
-        match shared.authenticator.check(&digest, &request, ha1.as_ref(), now) {
-            trunkline_digest::Verdict::Accepted => {
-                shared.throttle.succeeded(ip, &digest.username, now);
-                Verdict::Accepted
-            }
-            trunkline_digest::Verdict::Stale => Verdict::Stale,
-            trunkline_digest::Verdict::Wrong => {
-                self.counters.auth_failed.add();
-                shared.throttle.failed(ip, &digest.username, now);
-                Verdict::Wrong
-            }
-        }
     }
 
     /// Has the phone registered anew since its temporary GRUU was given out (RFC 5627 §3.1.2)?

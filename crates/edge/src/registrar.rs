@@ -3,12 +3,10 @@
 use std::io::Write as _;
 
 use smallvec::SmallVec;
-use trunkline_digest::write_challenge;
 use trunkline_location::{ContactChange, Contacts, Overflow, Register, RegisterError};
-use trunkline_model::DigestAlgorithm;
-use trunkline_routing::{Outcome, Plan};
+use trunkline_routing::Outcome;
 use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, HeaderName, Method, ParseError, Scheme, Transport, Uri, seconds, unquote};
+use trunkline_sip::{Address, HeaderName, ParseError, Scheme, Transport, Uri, seconds, unquote};
 use trunkline_transport::Io;
 
 use crate::address::is_private;
@@ -60,42 +58,6 @@ impl Edge {
             },
         }
         self.scratch.plan = plan;
-    }
-
-    /// Sends one challenge per algorithm, all with the same nonce (RFC 8760 §2.3).
-    pub(crate) fn challenge(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        inbound: &Inbound<'_>,
-        plan: &Plan,
-        proxy: bool,
-        stale: bool,
-    ) {
-        if inbound.method == Method::Ack {
-            return;
-        }
-        self.counters.challenged.add();
-        let Ok(realm) = std::str::from_utf8(&plan.realm) else {
-            return self.refuse(io, inbound, 400, None);
-        };
-        let nonce = self.shared.authenticator.nonce(realm, io.unix_ms());
-        let (code, name) =
-            if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
-        let mut extra = std::mem::take(&mut self.scratch.text);
-        extra.clear();
-        let md5_alone = knows_md5_alone(inbound) && plan.algorithms.contains(&DigestAlgorithm::Md5);
-        for algorithm in plan.algorithms.iter().filter(|a| !md5_alone || **a == DigestAlgorithm::Md5) {
-            extra.extend_from_slice(name.name().as_bytes());
-            extra.extend_from_slice(b": ");
-            let algorithm = match algorithm {
-                DigestAlgorithm::Md5 => trunkline_digest::Algorithm::Md5,
-                DigestAlgorithm::Sha256 => trunkline_digest::Algorithm::Sha256,
-            };
-            write_challenge(realm, nonce.as_bytes(), algorithm, stale, &mut extra);
-            extra.extend_from_slice(b"\r\n");
-        }
-        self.reply(io, inbound, code, None, &extra);
-        self.scratch.text = extra;
     }
 
     fn register(
@@ -271,14 +233,6 @@ impl Edge {
         // A private address in the Contact of a packet that comes from another one.
         port_translated || ip != flow.remote.ip() && is_private(ip)
     }
-}
-
-/// Does a second challenge, for SHA-256, keep this phone from answering the first? Browser phones know MD5 alone, and
-/// JsSIP looks at the last challenge only; baresip before 2.0 gives up when one of them is not for MD5.
-fn knows_md5_alone(inbound: &Inbound<'_>) -> bool {
-    let agent = inbound.message.header(HeaderName::UserAgent).unwrap_or_default();
-    inbound.flow.transport.is_websocket()
-        || [&b"baresip v0."[..], b"baresip v1."].iter().any(|old| agent.starts_with(old))
 }
 
 /// `qvalue`: 0 to 1 with up to three digits, in thousandths.

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 use trunkline_calls::{Calls, Dialogs};
-use trunkline_digest::{Authenticator, Ha1Cache, Throttle};
+use trunkline_digest::{Authenticator, Guesses, Ha1Cache};
 use trunkline_location::Location;
 use trunkline_media::{Health, MediaError};
 use trunkline_model::{Live, Ref};
@@ -41,7 +41,7 @@ pub struct Shared {
     /// One set of counters per shard.
     pub counters: Vec<Arc<Counters>>,
     pub(crate) authenticator: Authenticator,
-    pub(crate) throttle: Throttle,
+    pub(crate) guesses: Guesses,
     pub(crate) ha1: Ha1Cache,
     pub(crate) secret: Secret,
     pub(crate) keys: KeyMaker,
@@ -106,7 +106,7 @@ impl Shared {
             pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             counters: (0..shards).map(|_| Arc::new(Counters::default())).collect(),
             authenticator: Authenticator::new(),
-            throttle: Throttle::new(),
+            guesses: Guesses::default(),
             ha1: Ha1Cache::new(16_384),
             secret: Secret::new(secret),
             keys: KeyMaker::new((half(a), half(b))),

@@ -39,6 +39,7 @@ mod pins;
 mod record;
 mod register;
 mod select;
+mod sources;
 mod uri;
 
 pub use binding::{Binding, BindingId, Timestamp};

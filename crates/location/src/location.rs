@@ -13,6 +13,7 @@ use crate::locals::Locals;
 use crate::pins::Pins;
 use crate::record::{self, Part};
 use crate::register::{self, Effect, Outcome, Register, RegisterError};
+use crate::sources::Sources;
 
 /// Not a power of two: at round numbers of AORs the tables then stand at three quarters, not just past
 /// a doubling.
@@ -29,6 +30,7 @@ pub struct Location {
     shards: Box<[Shard]>,
     pub(crate) locals: Locals,
     connections: Connections,
+    sources: Sources,
     next_id: AtomicU64,
     persistent: AtomicBool,
     /// Since when the database lacks a change, in Unix milliseconds; 0: it has all.
@@ -87,6 +89,7 @@ impl Location {
             shards: (0..SHARDS).map(|_| Shard(RwLock::default())).collect(),
             locals: Locals::new(),
             connections: Connections::new(),
+            sources: Sources::new(),
             next_id: AtomicU64::new(1),
             persistent: AtomicBool::new(false),
             behind_since: AtomicU64::new(0),
@@ -183,8 +186,16 @@ impl Location {
         if connection != ConnectionId::NONE && outcome.added + outcome.refreshed > 0 {
             self.connections.add(connection.0, (shard as Place) << 32 | u64::from(hash));
         }
+        if let Some(seconds) = register.longest() {
+            self.sources.note(register.flow.remote.ip(), now + u64::from(seconds) * 1000);
+        }
         self.show(&slot.record, now, &mut see);
         Ok(outcome)
+    }
+
+    /// Is anybody registered from this source ([`trunkline_sip::source_of`])?
+    pub fn has_source(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
+        self.sources.has(address, now)
     }
 
     fn show(&self, record: &[u8], now: Timestamp, see: &mut impl FnMut(Binding<'_>)) -> usize {
@@ -272,6 +283,7 @@ impl Location {
     ///
     /// Lookups do not depend on it; calling it each second with a hundredth of the AORs is plenty.
     pub fn sweep(&self, now: Timestamp, budget: usize) -> usize {
+        self.sources.prune(now);
         let (mut looked, mut expired) = (0, 0);
         let mut due: Vec<u32> = Vec::new();
         for _ in 0..SHARDS {
@@ -432,6 +444,9 @@ impl Location {
         let at: Vec<usize> = record::entries(&record).filter(|e| e.connection() != 0).map(|e| e.at).collect();
         at.iter().for_each(|at| record::disconnect(&mut record, *at));
         table.stats.bindings += record::standing(&record) as u64;
+        for entry in record::entries(&record).filter(|e| !e.removed()) {
+            self.sources.note(entry.view(&self.locals).flow.remote.ip(), entry.expires_at());
+        }
         let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
         table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));
     }

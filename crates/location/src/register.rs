@@ -107,6 +107,14 @@ impl<'a> Register<'a> {
             add_nothing: false,
         }
     }
+
+    /// How many seconds the binding lasts that lasts longest; `None` when none is added or refreshed.
+    pub(crate) fn longest(&self) -> Option<u32> {
+        match self.contacts {
+            Contacts::Changes(changes) => changes.iter().map(|c| c.expires).max().filter(|s| *s > 0),
+            Contacts::Wildcard => None,
+        }
+    }
 }
 
 /// What a REGISTER did.

@@ -10,6 +10,9 @@ use crate::plan::Outcome;
 use crate::route::State;
 use crate::turn::Turn;
 
+/// The phrase of the 403 to a digest that was made for another Request-URI.
+pub const OTHER_TARGET: &str = "Digest URI Differs From Request-URI";
+
 impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// Asks for the next thing the caller has to pass.
     pub(crate) fn ask_access(&mut self) -> Step<'x> {
@@ -67,6 +70,15 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     }
 
     fn ask_verdict(&mut self) -> Step<'x> {
+        // Those of the domain that is the realm.
+        let domain = match self.caller {
+            Party::Agent(_, domain) => Some(domain),
+            Party::Unknown | Party::Peer(_) | Party::Pstn(..) | Party::Sibling => {
+                self.target_domain.or(self.caller_domain)
+            }
+        };
+        let default = &Domain::DEFAULT_ALGORITHMS[..];
+        self.plan.offer(domain.map_or(default, |d| &d.algorithms));
         let credentials = self.access.secret;
         self.need(State::Verdict, Lookup::Authenticate { credentials })
     }
@@ -86,26 +98,19 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
                 self.note(Fact::StaleNonce);
                 true
             }
-            Verdict::Accepted | Verdict::Wrong => {
-                self.note(Fact::WrongDigest);
+            Verdict::Accepted | Verdict::Wrong | Verdict::Banned => {
+                self.note(if verdict == Verdict::Banned { Fact::Banned } else { Fact::WrongDigest });
                 if !known && self.request.options.reveal_unknown_users {
                     return self.reply(403);
                 }
                 false
             }
-            Verdict::Throttled(seconds) => {
-                self.note(Fact::Throttled);
-                let outcome = Outcome::Reply { code: 503, reason: None, retry_after: Some(seconds) };
-                return self.end(outcome);
+            Verdict::OtherTarget => {
+                self.note(Fact::OtherTarget);
+                let reason = Some(OTHER_TARGET);
+                return self.end(Outcome::Reply { code: 403, reason, retry_after: None });
             }
         };
-        let domain = self.caller_domain.or(self.target_domain);
-        let default = &Domain::DEFAULT_ALGORITHMS[..];
-        for &algorithm in domain.map_or(default, |d| &d.algorithms) {
-            if !self.plan.algorithms.contains(&algorithm) {
-                let _ = self.plan.algorithms.try_push(algorithm);
-            }
-        }
         let proxy = !self.request.registers() && self.request.options.proxy_challenge;
         self.end(Outcome::Challenge { proxy, stale })
     }

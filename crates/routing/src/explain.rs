@@ -79,10 +79,12 @@ pub enum Fact<'s> {
     Authenticated,
     /// The digest was wrong.
     WrongDigest,
-    /// The digest was right for a nonce too old.
+    /// The digest was for a nonce too old, used before or sent elsewhere.
     StaleNonce,
     /// Too many wrong digests.
-    Throttled,
+    Banned,
+    /// The digest was made for another Request-URI.
+    OtherTarget,
     /// No digest is asked for.
     NotChallenged,
     /// A number of ours is called.
@@ -159,8 +161,15 @@ impl fmt::Display for Fact<'_> {
             Fact::ChallengeDue => f.write_str("the caller must authenticate"),
             Fact::Authenticated => f.write_str("the caller has authenticated"),
             Fact::WrongDigest => f.write_str("the digest is wrong"),
-            Fact::StaleNonce => f.write_str("the digest is right but its nonce is too old"),
-            Fact::Throttled => f.write_str("too many wrong digests came from there"),
+            Fact::StaleNonce => {
+                f.write_str("the digest's nonce is too old, was used before or was sent to another address")
+            }
+            Fact::Banned => {
+                f.write_str("too many wrong digests came from there, so this one is not looked at")
+            }
+            Fact::OtherTarget => {
+                f.write_str("the uri of the digest names another target than the Request-URI: see digestUri")
+            }
             Fact::NotChallenged => f.write_str("no authentication is asked for here"),
             Fact::CalleeNumber(n) => write!(f, "{} is number {}", n.digits(), n.reference),
             Fact::NumberOfOtherTrunk(n) => write!(f, "number {} belongs to another trunk", n.reference),

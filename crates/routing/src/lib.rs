@@ -74,6 +74,7 @@ mod route;
 mod target;
 mod turn;
 
+pub use access::OTHER_TARGET;
 pub use explain::Fact;
 pub use lookup::{Answer, Backend, Lookup, Step, Verdict};
 pub use party::{Direction, Party};

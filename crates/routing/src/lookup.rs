@@ -53,7 +53,8 @@ pub enum Lookup<'x> {
     Credentials(&'x Ref),
     /// The access control list of this ref. Answer: [`Answer::Acl`].
     Acl(&'x Ref),
-    /// Does the request carry a right digest for [`crate::Plan::realm`]? Answer: [`Answer::Verdict`].
+    /// Does the request carry a right digest for [`crate::Plan::realm`] by one of [`crate::Plan::algorithms`]? Answer:
+    /// [`Answer::Verdict`].
     Authenticate {
         /// What the caller must know; `None` when there is no such user, who is challenged like any other and
         /// never accepted.
@@ -116,12 +117,15 @@ pub enum Answer<'s> {
 pub enum Verdict {
     /// Right.
     Accepted,
-    /// None for our realm.
+    /// None for our realm by an algorithm that is offered, or one that answers no challenge.
     Missing,
     /// Wrong user, secret or anything else.
     Wrong,
-    /// Right, but for a nonce too old or used before.
+    /// Not looked at, since its nonce is too old or was not sent there; or right, but used before.
     Stale,
-    /// Too many wrong ones from there; look again after so many seconds.
-    Throttled(u32),
+    /// Not looked at, since too many wrong ones came from there. Answered like a wrong one, so that nobody learns what
+    /// it was.
+    Banned,
+    /// Not looked at, since it was made for another Request-URI.
+    OtherTarget,
 }

@@ -23,7 +23,7 @@ pub enum Outcome {
     Challenge {
         /// 407 with Proxy-Authenticate instead of 401 with WWW-Authenticate.
         proxy: bool,
-        /// The digest was right but its nonce too old.
+        /// The digest's nonce was too old, used before or not sent there; nothing is said of its response.
         stale: bool,
     },
     /// A REGISTER that may go on: hand it to the registrar for [`Plan::aor`].
@@ -68,7 +68,7 @@ pub struct Plan {
     pub aor: Vec<u8>,
     /// The realm of a challenge.
     pub realm: Vec<u8>,
-    /// The algorithms of a challenge, in order.
+    /// The algorithms a digest may have, in the order in which a challenge offers them.
     pub algorithms: ArrayVec<DigestAlgorithm, 2>,
     /// Must later requests of the dialog come this way? (RFC 3261 §16.6 step 4)
     pub record_route: bool,
@@ -157,6 +157,15 @@ impl Plan {
     /// Adds whole header lines of our own making for every target.
     pub(crate) fn add_lines(&mut self, lines: &[u8]) {
         self.added.extend_from_slice(lines);
+    }
+
+    /// Adds algorithms a digest may have.
+    pub fn offer(&mut self, algorithms: &[DigestAlgorithm]) {
+        for &algorithm in algorithms {
+            if !self.algorithms.contains(&algorithm) {
+                let _ = self.algorithms.try_push(algorithm);
+            }
+        }
     }
 
     pub(crate) fn set_aor(&mut self, user: &[u8], host: &str) {

@@ -132,14 +132,15 @@ fn digests() {
         (Verdict::Missing, "challenge 401 sip.local"),
         (Verdict::Wrong, "challenge 401 sip.local"),
         (Verdict::Stale, "challenge 401 sip.local stale"),
-        (Verdict::Throttled(30), "503 after 30"),
+        (Verdict::Banned, "challenge 401 sip.local"),
+        (Verdict::OtherTarget, "403"),
         (Verdict::Accepted, "480"),
     ] {
         world.verdicts.insert("1001".into(), verdict);
         assert_eq!(world.invite(both.0, both.1).short(), want, "{verdict:?}");
     }
     // Nobody is ever accepted as a user that does not exist, whatever the judge says.
-    for verdict in [Verdict::Missing, Verdict::Wrong, Verdict::Accepted] {
+    for verdict in [Verdict::Missing, Verdict::Wrong, Verdict::Banned, Verdict::Accepted] {
         world.verdicts.insert(String::new(), verdict);
         assert_eq!(
             world.invite("nobody@sip.local", both.1).short(),

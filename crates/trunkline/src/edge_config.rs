@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_config::{AccessControl, Config, Network, Role};
+use trunkline_config::{AccessControl, Config, DigestUri, Network, Role};
 use trunkline_edge::{EdgeConfig, HandoverConfig, RegistrarConfig};
 use trunkline_model::AccessControlList;
 use trunkline_routing::Options;
@@ -41,6 +41,11 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         handover: HandoverConfig {
             busy: config.handover.busy_percent.min(100) as u8,
             calm: u64::from(config.handover.calm_seconds) * 1000,
+        },
+        digest_uri: match config.digest_uri {
+            DigestUri::User => trunkline_edge::DigestUri::User,
+            DigestUri::Strict => trunkline_edge::DigestUri::Strict,
+            DigestUri::Off => trunkline_edge::DigestUri::Off,
         },
         limits: Limits { message_size: size, headers: usize::from(config.limits.headers) },
         streams: StreamLimits {

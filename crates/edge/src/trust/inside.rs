@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use trunkline_calls::{DialogId, Ended, Standing};
 use trunkline_model::{Agent, Authenticate, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Side, Way};
-use trunkline_routing::{Plan, Verdict};
+use trunkline_routing::{OTHER_TARGET, Plan, Verdict};
 use trunkline_sip::{Flow, Message, Method, Uri};
 use trunkline_transport::Io;
 
@@ -126,18 +126,18 @@ impl Edge {
         }
         let credentials = agent.credentials.as_ref().and_then(|c| tables.credentials_by_ref(c.as_str()));
         let credentials = credentials.ok_or(Refused::Forbidden("Account Without Credentials"))?;
-        let realm = domain.domain_uri.as_bytes();
-        let stale = match self.judge(io, inbound, Some(&**credentials), realm) {
+        let mut plan = Plan::default();
+        plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
+        plan.offer(&domain.algorithms);
+        let stale = match self.judge(io, inbound, Some(&**credentials), &plan) {
             Verdict::Accepted => {
                 shared.dialogs.proven(dialog_id(&inbound.message, dialog.from), dialog.from, here);
                 return Ok(());
             }
             Verdict::Stale => true,
-            Verdict::Missing | Verdict::Wrong | Verdict::Throttled(_) => false,
+            Verdict::Missing | Verdict::Wrong | Verdict::Banned => false,
+            Verdict::OtherTarget => return Err(Refused::Forbidden(OTHER_TARGET)),
         };
-        let mut plan = Plan::default();
-        plan.realm.extend_from_slice(realm);
-        plan.algorithms.extend(domain.algorithms.iter().copied());
         let proxy = shared.config.routing.proxy_challenge;
         self.challenge(io, inbound, &plan, proxy, stale);
         Err(Refused::Answered)

@@ -2,7 +2,9 @@
 //! ACK, a response, and what the exchange sends on its own.
 
 mod contacts;
+mod digest_uri;
 mod guard;
+mod identity;
 pub(crate) mod inside;
 pub(crate) mod marks;
 mod owners;

@@ -1,0 +1,190 @@
+//! Who asks: challenges, the digests that answer them, and the brake on guessing.
+
+use trunkline_digest::{
+    Ban, Bindings, Credentials as Digest, Guess, Presented, Standing, verify_unknown, write_challenge,
+};
+use trunkline_model::{Credentials, DigestAlgorithm};
+use trunkline_routing::{Plan, Verdict};
+use trunkline_sip::{HeaderName, Message, Method};
+use trunkline_transport::Io;
+
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::mail::EdgeMail;
+use crate::shared::Shared;
+
+impl Edge {
+    /// Judges the digest that a request carries for the plan's realm by one of the plan's algorithms. `credentials` are
+    /// those of the user the request must come from; without any it is never accepted.
+    ///
+    /// The secret is looked at only if the nonce is ours, fresh and was sent to the address that the request came from.
+    /// So a wrong digest from a forged address counts against nobody, and no guess goes uncounted. A digest of another
+    /// user is compared with no secret, so it is no guess.
+    pub(crate) fn judge(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        credentials: Option<&Credentials>,
+        plan: &Plan,
+    ) -> Verdict {
+        let m = &inbound.message;
+        let fits = |digest: &Digest<'_>| {
+            digest.realm.as_ref() == plan.realm
+                && offered(inbound, plan).any(|algorithm| algorithm == digest.algorithm)
+                && !digest.answer_nothing()
+        };
+        let digests = m
+            .header_lines(HeaderName::ProxyAuthorization)
+            .chain(m.header_lines(HeaderName::Authorization))
+            .filter_map(|h| Digest::parse(h.value.of(m.bytes)).ok().flatten())
+            .filter(fits);
+        let (now, from, shared) = (io.unix_ms(), inbound.flow.remote, &self.shared);
+        // The first whose nonce is good, and no other: a request is one guess. One of an old nonce may stand beside it.
+        let (mut any, mut good) = (false, None);
+        for digest in digests {
+            any = true;
+            if let Some(nonce) = shared.authenticator.fresh(&digest, &plan.realm, from.ip(), now) {
+                good = Some((digest, nonce));
+                break;
+            }
+        }
+        let Some((digest, nonce)) = good else {
+            return if any { Verdict::Stale } else { Verdict::Missing };
+        };
+        if !self.names_target(inbound, digest.uri, &plan.realm) {
+            return Verdict::OtherTarget;
+        }
+        let Some(known) = credentials.filter(|c| c.username.as_bytes() == digest.username.as_ref()) else {
+            shared.ha1.miss(digest.algorithm, &digest.username, &plan.realm);
+            verify_unknown(&digest, m.method_name());
+            self.counters.auth_failed.add();
+            return Verdict::Wrong;
+        };
+        let (user, secret) = (known.username.as_bytes(), known.password.as_bytes());
+        let guess = Guess { from, origin: origin(m), user, secret };
+        let here = Here { shared, inbound, plan, user, now };
+        if let Standing::Banned { ban, told } = shared.guesses.standing(&guess, &here, now) {
+            self.counters.throttled.add();
+            if !told {
+                report(&guess, &known.username, ban);
+            }
+            verify_unknown(&digest, m.method_name());
+            return Verdict::Banned;
+        }
+        let ha1 = shared.ha1.get(digest.algorithm, user, &plan.realm, secret);
+        let fingerprint = shared.authenticator.fingerprint(from, m.bytes);
+        let request = Presented { method: m.method_name(), fingerprint };
+        match shared.authenticator.check(&digest, nonce, &request, Some(&ha1), now) {
+            trunkline_digest::Verdict::Accepted => {
+                shared.guesses.right(&guess, now);
+                Verdict::Accepted
+            }
+            trunkline_digest::Verdict::Replayed => Verdict::Stale,
+            trunkline_digest::Verdict::Wrong => {
+                self.counters.auth_failed.add();
+                shared.guesses.wrong(&guess, now);
+                Verdict::Wrong
+            }
+        }
+    }
+
+    /// Sends one challenge per algorithm, all with the same nonce (RFC 8760 §2.3).
+    pub(crate) fn challenge(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        plan: &Plan,
+        proxy: bool,
+        stale: bool,
+    ) {
+        if inbound.method == Method::Ack {
+            return;
+        }
+        self.counters.challenged.add();
+        let Ok(realm) = std::str::from_utf8(&plan.realm) else {
+            return self.refuse(io, inbound, 400, None);
+        };
+        let nonce = self.shared.authenticator.nonce(&plan.realm, inbound.back.remote.ip(), io.unix_ms());
+        let (code, name) =
+            if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
+        let mut extra = std::mem::take(&mut self.scratch.text);
+        extra.clear();
+        for algorithm in offered(inbound, plan) {
+            extra.extend_from_slice(name.name().as_bytes());
+            extra.extend_from_slice(b": ");
+            write_challenge(realm, nonce.as_bytes(), algorithm, stale, &mut extra);
+            extra.extend_from_slice(b"\r\n");
+        }
+        self.reply(io, inbound, code, None, &extra);
+        self.scratch.text = extra;
+    }
+}
+
+/// The algorithms that this request may be answered with, and a digest have, in the order of a challenge.
+fn offered<'p>(
+    inbound: &Inbound<'_>,
+    plan: &'p Plan,
+) -> impl Iterator<Item = trunkline_digest::Algorithm> + 'p {
+    let md5_alone = plan.algorithms.contains(&DigestAlgorithm::Md5) && knows_md5_alone(inbound);
+    let fits = move |a: &&DigestAlgorithm| !md5_alone || **a == DigestAlgorithm::Md5;
+    plan.algorithms.iter().filter(fits).map(|algorithm| match algorithm {
+        DigestAlgorithm::Md5 => trunkline_digest::Algorithm::Md5,
+        DigestAlgorithm::Sha256 => trunkline_digest::Algorithm::Sha256,
+    })
+}
+
+/// Does a second challenge, for SHA-256, keep this phone from answering the first? Browser phones know MD5 alone, and
+/// JsSIP looks at the last challenge only; baresip before 2.0 gives up when one of them is not for MD5.
+fn knows_md5_alone(inbound: &Inbound<'_>) -> bool {
+    let agent = inbound.message.header(HeaderName::UserAgent).unwrap_or_default();
+    inbound.flow.transport.is_websocket()
+        || [&b"baresip v0."[..], b"baresip v1."].iter().any(|old| agent.starts_with(old))
+}
+
+/// Who sent the request to a proxy that sent it to us, as it says itself: the last Via's transport and address.
+fn origin<'m>(m: &Message<'m>) -> &'m [u8] {
+    let last = m.list(HeaderName::Via).skip(1).flatten().last().unwrap_or_default();
+    last.split(|&b| b == b';').next().unwrap_or_default()
+}
+
+/// Who is registered where a digest came from.
+struct Here<'a> {
+    shared: &'a Shared,
+    inbound: &'a Inbound<'a>,
+    plan: &'a Plan,
+    user: &'a [u8],
+    now: u64,
+}
+
+impl Bindings for Here<'_> {
+    fn is_registered_here(&self) -> bool {
+        if !origin(&self.inbound.message).is_empty() {
+            // All who come through the proxy come from there.
+            return false;
+        }
+        let flow = self.inbound.flow;
+        let registered = |aor: &[u8]| {
+            let mut here = false;
+            self.shared.location.visit(aor, self.now, |b| {
+                here |= b.flow.transport == flow.transport && b.flow.remote == flow.remote;
+            });
+            here
+        };
+        // A REGISTER's own address of record, which is a peer's where a peer registers; else the user's in the realm.
+        let register = self.inbound.method == Method::Register && registered(&self.plan.aor);
+        register || registered(&[b"sip:", self.user, b"@", &self.plan.realm].concat())
+    }
+
+    fn has_registrations(&self) -> bool {
+        self.shared.location.has_source(self.inbound.flow.remote.ip(), self.now)
+    }
+}
+
+fn report(guess: &Guess<'_>, user: &str, ban: Ban) {
+    let reason = match ban {
+        Ban::Flow => "too many wrong digests of this user from this address and port",
+        Ban::User => "too many wrong digests of this user from this address",
+        Ban::Source => "too many wrong digests from this address, where nobody is registered",
+    };
+    tracing::warn!(source = %guess.from, user, reason, "digests are answered as wrong for a while");
+}

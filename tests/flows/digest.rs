@@ -1,0 +1,203 @@
+//! What a digest is good for: its target, its algorithm, its request.
+
+use trunkline_tests::{Challenge, Exchange, Message, Resources, Ua, Wire};
+
+use super::{DOMAIN, agents, at, phone, registered};
+
+/// The request answered with a digest for another `uri`, method or algorithm than its own.
+struct Presented {
+    request: Message,
+    uri: String,
+    algorithm: &'static str,
+}
+
+impl Presented {
+    fn new(request: Message, uri: &str) -> Presented {
+        Presented { request, uri: uri.to_owned(), algorithm: "MD5" }
+    }
+
+    /// Sends it, answers the challenge, and gives the final answer.
+    fn ask(self, ua: &mut Ua) -> Message {
+        let sent = self.request.clone().set("Via", ua.via());
+        ua.send(&sent);
+        let first = ua.final_for(&sent);
+        ua.acknowledge_failure(&sent, &first);
+        let mut challenge = first.get("WWW-Authenticate").and_then(Challenge::parse).expect("a challenge");
+        challenge.algorithm = self.algorithm.to_owned();
+        let (number, method) = self.request.cseq();
+        let digest = challenge.answer(&ua.user, &ua.password, method, &self.uri, 1);
+        let again = self
+            .request
+            .clone()
+            .set("Via", ua.via())
+            .set("CSeq", format!("{} {method}", number + 1))
+            .with("Authorization", digest);
+        ua.send(&again);
+        let answer = ua.final_for(&again);
+        ua.acknowledge_failure(&again, &answer);
+        answer
+    }
+}
+
+/// What is answered to a request of `method` to 1003, who is not registered, with a digest for `uri`.
+fn asked(ua: &mut Ua, method: &str, to: &str, uri: &str) -> Message {
+    let request = ua.request(method, to);
+    Presented::new(request, uri).ask(ua)
+}
+
+#[test]
+fn a_digest_is_for_the_user_who_is_called() {
+    let exchange = Exchange::start(&agents());
+    let mut ua = registered(&exchange, "1001");
+    for method in ["INVITE", "MESSAGE", "REFER"] {
+        for other in [at("1002"), format!("sip:{DOMAIN}"), "nonsense".to_owned()] {
+            let answer = asked(&mut ua, method, &at("1003"), &other);
+            assert_eq!(answer.start, "SIP/2.0 403 Digest URI Differs From Request-URI", "{method} {other}");
+        }
+        let foreign = "sip:1003@elsewhere.example";
+        assert_eq!(asked(&mut ua, method, &at("1003"), foreign).status(), 403, "{method}");
+        let ours = exchange.udp();
+        for same in [
+            at("1003"),
+            format!("sip:1003@{ours}"),
+            format!("sip:1003@{}:5099;transport=tcp", ours.ip()),
+            format!("sips:1003@{}", DOMAIN.to_uppercase()),
+            format!("sip:100%33@{DOMAIN}:5060;user=phone"),
+            "tel:1003".to_owned(),
+        ] {
+            assert_eq!(asked(&mut ua, method, &at("1003"), &same).status(), 480, "{method} {same}");
+        }
+    }
+    // Others say what they like.
+    assert_eq!(asked(&mut ua, "SUBSCRIBE", &at("1003"), &format!("sip:{DOMAIN}")).status(), 480);
+    // None of it was a guess.
+    assert_eq!(phone(&exchange, "1001").register(600).status(), 200);
+    assert!(!exchange.log().contains("answered as wrong"));
+}
+
+#[test]
+fn the_operator_says_how_closely_a_digest_names_its_target() {
+    let strict = Exchange::start_with(&agents(), "digestUri: strict\n", &[]);
+    let mut ua = registered(&strict, "1001");
+    for (uri, status) in [
+        (at("1003"), 480),
+        (format!("SIP:100%33@{}", DOMAIN.to_uppercase()), 480),
+        (format!("sip:1003@{}", strict.udp()), 403),
+        (format!("{};transport=tcp", at("1003")), 403),
+    ] {
+        assert_eq!(asked(&mut ua, "INVITE", &at("1003"), &uri).status(), status, "{uri}");
+    }
+    assert_eq!(asked(&mut ua, "SUBSCRIBE", &at("1003"), &format!("sip:{DOMAIN}")).status(), 403);
+
+    let off = Exchange::start_with(&agents(), "digestUri: off\n", &[]);
+    let mut ua = registered(&off, "1001");
+    assert_eq!(asked(&mut ua, "INVITE", &at("1003"), &at("1002")).status(), 480);
+}
+
+#[test]
+fn only_algorithms_that_are_offered_are_taken() {
+    let domain = |algorithms: &str| {
+        Resources::new()
+            .domain_with(DOMAIN, "all", &[], &format!("    algorithms: [{algorithms}]\n"))
+            .agent(DOMAIN, "1001", "pw-1001")
+    };
+    for (offered, md5, sha) in [("SHA-256", 401, 200), ("MD5", 200, 401), ("\"SHA-256\", MD5", 200, 200)] {
+        let exchange = Exchange::start(&domain(offered));
+        for (algorithm, status) in [("MD5", md5), ("SHA-256", sha), ("SHA-512-256", 401)] {
+            let mut ua = phone(&exchange, "1001");
+            let request = ua.register_request(600);
+            let uri = request.uri().to_owned();
+            let answer = Presented { algorithm, ..Presented::new(request, &uri) }.ask(&mut ua);
+            assert_eq!(answer.status(), status, "{offered} is offered, {algorithm} comes");
+        }
+    }
+    // Over WebSockets only MD5 is offered.
+    let (exchange, ws) = Exchange::start_ws(&domain("\"SHA-256\", MD5"));
+    for (algorithm, status) in [("MD5", 200), ("SHA-256", 401)] {
+        let mut ua = Ua::ws(ws, "1001", DOMAIN, "pw-1001");
+        let request = ua.register_request(600);
+        let uri = request.uri().to_owned();
+        let answer = Presented { algorithm, ..Presented::new(request, &uri) }.ask(&mut ua);
+        assert_eq!(answer.status(), status, "{algorithm}");
+    }
+    assert!(!exchange.log().contains("answered as wrong"));
+}
+
+/// Whoever sees a request go by can use its digest for nothing else.
+#[test]
+fn what_is_overheard_is_good_for_nothing_else() {
+    let exchange = Exchange::start(&agents());
+    let mut ua = phone(&exchange, "1001");
+    let (answer, heard) = ua.ask(&ua.register_request(600));
+    assert_eq!(answer.status(), 200);
+    // The very same again is a repetition.
+    ua.send(&heard);
+    assert_eq!(ua.final_for(&heard).status(), 200);
+    let call_id = heard.call_id().to_owned();
+    let changed = [
+        heard.clone().set("Contact", "<sip:1001@127.0.0.1:9>"),
+        heard.clone().set("Expires", "60"),
+        heard.clone().set("Via", ua.via()),
+        heard.clone().set("Call-ID", format!("{call_id}x")),
+        heard.clone().set("From", format!("<sip:1001@{DOMAIN}>;tag=another")),
+        heard.clone().body("text/plain", "x"),
+    ];
+    for request in changed {
+        ua.send(&request);
+        let answer = ua.final_for(&request);
+        assert_eq!(answer.status(), 401, "{request:?}");
+        assert!(answer.get("WWW-Authenticate").and_then(Challenge::parse).is_some_and(|c| c.stale));
+    }
+    // From another port, whose answers go there.
+    let mut eavesdropper = Ua::new(Wire::udp(exchange.udp()), "1001", DOMAIN, "");
+    let via = heard.get("Via").expect("a Via").to_owned();
+    eavesdropper.send(&heard.clone().set("Via", via));
+    assert_eq!(eavesdropper.final_for(&heard).status(), 401);
+
+    // A call to one number does not become a call to another.
+    let mut callee = registered(&exchange, "1003");
+    let message = ua.request("MESSAGE", &at("1002"));
+    let (answer, heard) = ua.ask(&message);
+    assert_eq!(answer.status(), 480);
+    let mut other = heard.clone();
+    other.start = other.start.replace("1002", "1003");
+    for digest_uri in ["1002", "1003"] {
+        let digest =
+            heard.get("Authorization").expect("a digest").replace("sip:1002", &format!("sip:{digest_uri}"));
+        let other = other.clone().set("Authorization", digest).set("Via", ua.via());
+        ua.send(&other);
+        let answer = ua.final_for(&other);
+        assert!([401, 403].contains(&answer.status()), "{}", answer.start);
+    }
+    assert!(callee.silent(std::time::Duration::from_millis(100), |m| m.method() == "MESSAGE"));
+}
+
+/// Several digests in one request are not several guesses, and a challenge says nothing it need not.
+#[test]
+fn one_digest_of_a_request_is_looked_at() {
+    let exchange = Exchange::start(&agents());
+    let mut ua = phone(&exchange, "1001");
+    let request = ua.register_request(600);
+    ua.send(&request);
+    let answer = ua.status_for(&request, 401);
+    assert!(answer.all("WWW-Authenticate").all(|value| !value.contains("opaque")), "{answer:?}");
+    let challenge = answer.get("WWW-Authenticate").and_then(Challenge::parse).expect("a challenge");
+    let digest = |password: &str| challenge.answer("1001", password, "REGISTER", request.uri(), 1);
+    let foreign = digest("pw-1001").replace(&format!("realm=\"{DOMAIN}\""), "realm=\"elsewhere.example\"");
+    let unreadable = digest("pw-1001").replace("qop=auth", "qop=auth-int");
+    // Those of other realms, or that cannot be read, stand before ours without harm.
+    let good = ua
+        .register_request(600)
+        .with("Authorization", foreign)
+        .with("Authorization", unreadable)
+        .with("Authorization", digest("pw-1001"));
+    ua.send(&good);
+    ua.status_for(&good, 200);
+    let mut guesses = ua.register_request(600);
+    for n in 0..100 {
+        guesses = guesses.with("Authorization", digest(&format!("guess-{n}")));
+    }
+    let guesses = guesses.with("Authorization", digest("pw-1001"));
+    ua.send(&guesses);
+    ua.status_for(&guesses, 401);
+}
