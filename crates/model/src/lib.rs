@@ -32,6 +32,7 @@ mod resource;
 mod sharded;
 mod sorted;
 mod tables;
+mod tenants;
 mod time;
 mod validate;
 
@@ -40,8 +41,8 @@ pub use live::Live;
 pub use reference::Ref;
 pub use resource::{
     AccessControlList, Agent, Algorithm, Authenticate, Credentials, DigestAlgorithm, Domain, EgressPolicy,
-    Extended, GeoInfo, Kind, LoadBalancing, Number, Peer, Privacy, Resource, Role, Rule, Token, Trunk,
-    TrunkUri, User, network,
+    Extended, GeoInfo, InterDomain, Kind, LoadBalancing, Number, Peer, Privacy, Resource, Role, Rule, Token,
+    Trunk, TrunkUri, User, network,
 };
 pub use sorted::Order;
 pub use tables::{Referrer, Tables, normal_aor};

@@ -9,6 +9,7 @@ use crate::resource::{
 };
 use crate::sharded::Sharded;
 use crate::sorted::{Order, Sorted};
+use crate::tenants::NumberUsers;
 
 /// All resources. A copy is cheap and shares everything with the original until it is changed.
 ///
@@ -31,6 +32,7 @@ pub struct Tables {
     peer_by_username: Sharded<Peer>,
     peer_by_aor: Sharded<Peer>,
     user_by_username: Sharded<User>,
+    pub(crate) number_users: Sharded<NumberUsers>,
     sorted: Sorted,
 }
 
@@ -62,7 +64,7 @@ impl Referrer {
 const HASHER: foldhash::fast::FixedState = foldhash::fast::FixedState::with_seed(0x7472_756e_6b6c_696e);
 
 /// The hash of text whose case matters.
-fn exact(parts: [&[u8]; 2]) -> u64 {
+pub(crate) fn exact(parts: [&[u8]; 2]) -> u64 {
     let mut hasher = HASHER.build_hasher();
     hasher.write(parts[0]);
     hasher.write_u8(0xff);
@@ -303,6 +305,7 @@ impl Tables {
                 self.domains.put(key, |r| r.reference == d.reference, d.clone());
                 let host = folded(d.domain_uri.as_bytes());
                 self.domain_by_uri.put(host, |r| r.domain_uri.eq_ignore_ascii_case(&d.domain_uri), d.clone());
+                self.enter_numbers(&d);
             }
             Resource::Agent(a) => {
                 self.agents.put(key, |r| r.reference == a.reference, a.clone());
@@ -355,6 +358,7 @@ impl Tables {
                 let d = self.domains.remove(key, |r| *r.reference == *reference)?;
                 let host = folded(d.domain_uri.as_bytes());
                 self.domain_by_uri.remove(host, |r| r.reference == d.reference);
+                self.forget_numbers(&d);
                 Some(d.into())
             }
             Kind::Agent => {

@@ -57,9 +57,11 @@ fn trunk() -> impl Strategy<Value = Resource> {
         priority,
         enabled,
     });
-    (text(), prop::collection::vec(uri, 0..3)).prop_map(|(reference, uris)| {
+    let parameters = prop::collection::vec("[a-z-]{1,8}", 0..3);
+    (text(), prop::collection::vec(uri, 0..3), parameters).prop_map(|(reference, uris, parameters)| {
         let mut trunk = Trunk::new(reference, "trunk");
         trunk.uris = uris;
+        trunk.allowed_parameters = parameters;
         trunk.into()
     })
 }

@@ -15,6 +15,18 @@ pub enum Authenticate {
     All,
 }
 
+/// What callers of another domain of ours must show before an agent or peer of this domain is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum InterDomain {
+    /// That they are who they say, whatever their own domain asks of its users.
+    #[default]
+    Authenticated,
+    /// Nothing they could show is enough, and agents and peers of this domain call no other domain either.
+    Isolated,
+    /// What their own domain asks of its users; with `authenticate: never` there that is nothing.
+    Open,
+}
+
 /// A digest algorithm, RFC 7616 §3.3, RFC 8760.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DigestAlgorithm {
@@ -45,6 +57,8 @@ super::resource! {
         egress_policies: Vec<EgressPolicy>,
         /// Which requests are challenged.
         authenticate: Authenticate,
+        /// What callers of other domains must show.
+        inter_domain: InterDomain,
         /// The challenges of a 401, in this order; never empty.
         algorithms: Vec<DigestAlgorithm>,
     }
@@ -67,6 +81,7 @@ impl Domain {
             acl: None,
             egress_policies: Vec::new(),
             authenticate: Authenticate::All,
+            inter_domain: InterDomain::Authenticated,
             algorithms: Domain::DEFAULT_ALGORITHMS.to_vec(),
         }
     }

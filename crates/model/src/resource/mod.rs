@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use acl::{AccessControlList, network};
 pub use agent::{Agent, Privacy};
 pub use credentials::Credentials;
-pub use domain::{Authenticate, DigestAlgorithm, Domain, EgressPolicy};
+pub use domain::{Authenticate, DigestAlgorithm, Domain, EgressPolicy, InterDomain};
 pub use number::{GeoInfo, Number};
 pub use peer::{Algorithm, LoadBalancing, Peer};
 pub use rule::Rule;

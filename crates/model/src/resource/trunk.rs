@@ -84,6 +84,9 @@ super::resource! {
         uris: Vec<TrunkUri>,
         /// How long a destination may stay silent before the next is tried, in milliseconds, 500 to 4000.
         timeout_ms: u32,
+        /// URI parameters that callers may set towards the carrier, in lower case, e.g. `npdi`, `rn`, `cic`
+        /// (RFC 4694). All others that could choose the route or the price of a call are removed.
+        allowed_parameters: Vec<String>,
     }
 }
 
@@ -109,6 +112,7 @@ impl Trunk {
             registries: Vec::new(),
             uris: Vec::new(),
             timeout_ms: Trunk::DEFAULT_TIMEOUT_MS,
+            allowed_parameters: Vec::new(),
         }
     }
 }

@@ -8,8 +8,8 @@ use super::{Collection, Edition};
 use crate::document::Reading;
 use crate::reference::Ref;
 use crate::resource::{
-    AccessControlList, Agent, Authenticate, Credentials, Domain, EgressPolicy, Number, Peer, Resource, Role,
-    Trunk, TrunkUri, User,
+    AccessControlList, Agent, Authenticate, Credentials, Domain, EgressPolicy, InterDomain, Number, Peer,
+    Resource, Role, Trunk, TrunkUri, User,
 };
 use crate::tables::normal_aor;
 
@@ -171,10 +171,11 @@ impl<'a, 'h> Maker<'a, 'h> {
     }
 
     fn domain(&mut self, document: &Document, written: &resources::Domain) {
-        let resources::Domain { uri, egress, acl, authenticate } = written;
+        let resources::Domain { uri, egress, acl, authenticate, inter_domain } = written;
         let mut domain = Domain::new(document.reference.clone(), uri);
         domain.name.clone_from(&document.name);
         domain.authenticate = *authenticate;
+        domain.inter_domain = *inter_domain;
         if let Some(acl) = acl {
             let reference = Ref::from(format!("{}-acl", document.reference));
             let mut acl = AccessControlList { reference: reference.clone(), ..acl.clone() };
@@ -266,6 +267,7 @@ impl<'a, 'h> Maker<'a, 'h> {
             let mut domain = Domain::new(Ref::from(format!("{}-device", document.reference)), &host);
             domain.name.clone_from(&document.name);
             domain.authenticate = Authenticate::Register;
+            domain.inter_domain = InterDomain::Open;
             self.put(domain);
         }
     }

@@ -5,7 +5,7 @@ use trunkline_sip::Transport;
 use super::{Collection, Edition, acl};
 use crate::document::{Fields, Node, nearest};
 use crate::reference::Ref;
-use crate::resource::{AccessControlList, Authenticate, GeoInfo, Privacy, Rule, TrunkUri};
+use crate::resource::{AccessControlList, Authenticate, GeoInfo, InterDomain, Privacy, Rule, TrunkUri};
 
 /// What somebody authenticates with.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub(super) struct Domain {
     pub acl: Option<AccessControlList>,
     /// Routr challenges REGISTER alone; a key of our own asks for more.
     pub authenticate: Authenticate,
+    pub inter_domain: InterDomain,
 }
 
 /// A way to a carrier.
@@ -62,6 +63,11 @@ pub(super) fn factor(collection: Collection, document: &Node) -> String {
 const PRIVACY: [(&str, Privacy); 2] = [("None", Privacy::None), ("Private", Privacy::Private)];
 const AUTHENTICATE: [(&str, Authenticate); 3] =
     [("never", Authenticate::Never), ("register", Authenticate::Register), ("all", Authenticate::All)];
+const INTER_DOMAIN: [(&str, InterDomain); 3] = [
+    ("authenticated", InterDomain::Authenticated),
+    ("isolated", InterDomain::Isolated),
+    ("open", InterDomain::Open),
+];
 const TRANSPORT: [(&str, Transport); 5] = [
     ("udp", Transport::Udp),
     ("tcp", Transport::Tcp),
@@ -150,7 +156,9 @@ fn agent(spec: &Fields<'_>) -> Spec {
 
 fn domain(spec: &Fields<'_>, edition: Edition) -> Domain {
     let authenticate = spec.choice("authenticate", &AUTHENTICATE).unwrap_or(Authenticate::Register);
-    let mut read = Domain { uri: String::new(), egress: None, acl: None, authenticate };
+    // Routr v1 authenticates no calls, those between domains neither.
+    let inter_domain = spec.choice("interDomain", &INTER_DOMAIN).unwrap_or(InterDomain::Open);
+    let mut read = Domain { uri: String::new(), egress: None, acl: None, authenticate, inter_domain };
     match spec.map("context") {
         Some(context) => {
             read.uri = required(&context, "domainUri").to_ascii_lowercase();

@@ -1,8 +1,8 @@
 //! Routr v2beta1/v2: YAML or JSON documents of `apiVersion`, `kind`, `ref`, `metadata`, `spec`.
 //!
 //! It is also the form of our own database rows, of export and of `--json`, and so has keys for everything the
-//! canonical model has beyond Routr's: `Domain.spec.authenticate` and `algorithms`, `Agent.spec.fallback`,
-//! `Trunk.spec.outbound.timeoutMs`, the kind `User`, and `extended` beside `spec`.
+//! canonical model has beyond Routr's: `Domain.spec.authenticate`, `interDomain` and `algorithms`,
+//! `Agent.spec.fallback`, `Trunk.spec.outbound.timeoutMs` and `allowedParameters`, the kind `User`, and `extended` beside `spec`.
 
 mod load;
 mod read;

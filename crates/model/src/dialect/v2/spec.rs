@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, PRIVACY, ROLE, TRANSPORT};
+use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE, TRANSPORT};
 use crate::document::{Fields, Place};
 use crate::reference::Ref;
 use crate::resource::{
@@ -82,6 +82,9 @@ pub(super) fn trunk(spec: &Fields<'_>) -> Trunk {
         if let Some(ms) = outbound.integer("timeoutMs", 0..=i64::from(u32::MAX)) {
             trunk.timeout_ms = u32::try_from(ms).unwrap_or(u32::MAX);
         }
+        for (name, _) in outbound.texts("allowedParameters").unwrap_or_default() {
+            trunk.allowed_parameters.push(name.to_ascii_lowercase());
+        }
         outbound.finish();
     }
     trunk
@@ -143,6 +146,7 @@ pub(super) fn domain(spec: &Fields<'_>) -> Domain {
         context.finish();
     }
     domain.authenticate = spec.choice("authenticate", &AUTHENTICATE).unwrap_or_default();
+    domain.inter_domain = spec.choice("interDomain", &INTER_DOMAIN).unwrap_or_default();
     if let Some(algorithms) = spec.choices("algorithms", &DIGEST) {
         domain.algorithms = algorithms;
     }

@@ -2,7 +2,7 @@
 
 use trunkline_sip::Transport;
 
-use crate::resource::{Algorithm, Authenticate, DigestAlgorithm, Privacy, Role};
+use crate::resource::{Algorithm, Authenticate, DigestAlgorithm, InterDomain, Privacy, Role};
 
 pub(super) const PRIVACY: [(&str, Privacy); 2] = [("None", Privacy::None), ("Private", Privacy::Private)];
 
@@ -11,6 +11,12 @@ pub(super) const ALGORITHM: [(&str, Algorithm); 2] =
 
 pub(super) const AUTHENTICATE: [(&str, Authenticate); 3] =
     [("never", Authenticate::Never), ("register", Authenticate::Register), ("all", Authenticate::All)];
+
+pub(super) const INTER_DOMAIN: [(&str, InterDomain); 3] = [
+    ("authenticated", InterDomain::Authenticated),
+    ("isolated", InterDomain::Isolated),
+    ("open", InterDomain::Open),
+];
 
 pub(super) const DIGEST: [(&str, DigestAlgorithm); 2] =
     [("MD5", DigestAlgorithm::Md5), ("SHA-256", DigestAlgorithm::Sha256)];

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 use trunkline_sip::Transport;
 
-use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, PRIVACY, ROLE, word};
+use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE, word};
 use crate::document::is_obeyed;
 use crate::reference::Ref;
-use crate::resource::{Authenticate, Domain, Privacy, Resource, Trunk};
+use crate::resource::{Authenticate, Domain, InterDomain, Privacy, Resource, Trunk};
 
 /// A resource as a v2 document. Reading it gives an equal resource.
 pub fn to_json(resource: &Resource) -> Value {
@@ -192,6 +192,7 @@ fn trunk(t: &Trunk) -> Value {
                 ("registries", list(t.registries.iter().map(|uri| uri.host_text().into()))),
                 ("uris", list(uris)),
                 ("timeoutMs", t.timeout_ms.into()),
+                ("allowedParameters", list(t.allowed_parameters.iter().map(|name| name.as_str().into()))),
             ]),
         ),
     ])
@@ -211,6 +212,10 @@ fn domain(d: &Domain) -> Value {
             ]),
         ),
         ("authenticate", unless(d.authenticate == Authenticate::All, word(&AUTHENTICATE, &d.authenticate))),
+        (
+            "interDomain",
+            unless(d.inter_domain == InterDomain::Authenticated, word(&INTER_DOMAIN, &d.inter_domain)),
+        ),
         ("algorithms", if usual { Value::Null } else { list(algorithms) }),
     ])
 }
