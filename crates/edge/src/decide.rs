@@ -7,7 +7,7 @@ use trunkline_proxy::PartyKind;
 use trunkline_routing::{
     Answer, Backend, Binding, Diversion, Gruu, Inside, Lookup, Outcome, Party, Plan, Request, Route, Step,
 };
-use trunkline_sip::{ParseError, Uri, parse_ip};
+use trunkline_sip::{ConnectionId, HeaderName, ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
 
 use crate::calls::Parties;
@@ -116,10 +116,23 @@ impl Edge {
                 Answer::Found(self.chosen(io, plan, call_id, backend, affinity))
             }
             Lookup::Bindings { gruu, .. } => Answer::Found(self.bindings(io, plan, gruu)),
+            Lookup::Connection => Answer::Found(self.is_registered_by(io, inbound, &plan.aor)),
             Lookup::TrunkState(trunk) => Answer::Down(self.shared.trunk_down(&trunk.reference)),
             Lookup::TrunkSource { trunk, source } => Answer::Found(self.is_trunk_source(trunk, source)),
             _ => Answer::Unavailable,
         }
+    }
+
+    /// Did somebody register under this AOR over the connection the request came by?
+    fn is_registered_by(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, aor: &[u8]) -> bool {
+        let flow = inbound.flow;
+        let mut found = false;
+        if flow.transport.is_reliable() && flow.connection != ConnectionId::NONE {
+            self.shared.location.visit(aor, io.unix_ms(), |b| {
+                found |= b.flow.connection == flow.connection;
+            });
+        }
+        found
     }
 
     pub(crate) fn is_trunk_source(&self, trunk: &Trunk, source: std::net::IpAddr) -> bool {

@@ -28,6 +28,8 @@ pub(crate) struct Divertible {
     /// The INVITE as it came.
     request: Vec<u8>,
     flow: Flow,
+    /// Had the caller shown who it is?
+    proven: bool,
     /// How often the call was diverted before.
     turns: u8,
 }
@@ -61,6 +63,7 @@ impl Divertible {
             aor: String::from_utf8_lossy(&plan.aor).into_owned(),
             request: inbound.message.bytes.to_vec(),
             flow: *inbound.flow,
+            proven: plan.proven,
             turns,
         }))
     }
@@ -76,7 +79,7 @@ impl Edge {
         let Some(divertible) = context.divertible.take() else { return false };
         let Some(to) = divertible.fallback.target(code) else { return false };
         let key = context.key;
-        let diversion = Diversion { from: &divertible.aor, to, cause: code };
+        let diversion = Diversion { from: &divertible.aor, to, cause: code, proven: divertible.proven };
         let shared = self.shared.clone();
         let forwarded = read_again(&shared.guard, &divertible.flow, &divertible.request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };

@@ -97,8 +97,11 @@ impl Check {
         let timeout = "the timeoutMs must be between 500 and 4000";
         self.that((500..=4000).contains(&r.timeout_ms), "spec.outbound.timeoutMs", timeout);
         for (n, name) in r.allowed_parameters.iter().enumerate() {
-            let message = "a parameter's name has letters, digits and hyphens only";
-            self.that(is_token(name), &format!("spec.outbound.allowedParameters[{n}]"), message);
+            let path = format!("spec.outbound.allowedParameters[{n}]");
+            self.that(is_token(name), &path, "the name of a parameter must be alphanumeric and without spaces");
+            // These say where a request goes, which is the trunk's to say.
+            let ours = ["transport", "maddr", "ttl", "lr", "method", "user", "gr", "ob", "bnc"];
+            self.that(!ours.contains(&name.as_str()), &path, "this parameter is not for callers to set");
         }
         let nowhere = r.send_register && r.uris.is_empty();
         self.that(!nowhere, "spec.outbound.sendRegister", "sendRegister needs at least one of uris");

@@ -16,27 +16,42 @@ pub const OTHER_TARGET: &str = "Digest URI Differs From Request-URI";
 impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// Asks for the next thing the caller has to pass.
     pub(crate) fn ask_access(&mut self) -> Step<'x> {
-        let diverted = self.request.diversion.is_some() && !matches!(self.caller, Party::Unknown);
-        let proven = self.request.inside.and_then(|inside| inside.caller);
-        if diverted || proven.is_some() && proven == self.caller.reference() {
+        if let Some(proven) = self.admitted_before() {
             self.note(Fact::AdmittedBefore);
+            self.access.proven = proven;
             return self.admitted();
         }
         if let Some(&acl) = self.access.acls.get(self.access.passed) {
             return self.need(State::Acl, Lookup::Acl(acl));
         }
-        // Neither can be challenged (RFC 3261 §22.1), and both are about an INVITE that was.
-        let follows = matches!(self.request.message.method(), Some(Method::Ack | Method::Cancel));
-        if !self.access.digest || follows {
+        if !self.access.digest || self.follows() {
             self.note(Fact::NotChallenged);
             return self.admitted();
         }
+        self.ask_digest()
+    }
+
+    /// Was the caller admitted when the request was routed first? With it: had it shown who it is?
+    fn admitted_before(&self) -> Option<bool> {
+        let reference = self.caller.reference();
+        let diverted = self.request.diversion.filter(|_| !matches!(self.caller, Party::Unknown)).map(|d| d.proven);
+        let inside = self.request.inside.filter(|i| i.caller.is_some() && i.caller == reference).map(|i| i.proven);
+        diverted.or(inside)
+    }
+
+    /// Is it a request that cannot be challenged (RFC 3261 §22.1), since it is about an INVITE that was?
+    pub(crate) fn follows(&self) -> bool {
+        matches!(self.request.message.method(), Some(Method::Ack | Method::Cancel))
+    }
+
+    /// Asks for a digest. Somebody without credentials is asked like anybody else, and never right.
+    pub(crate) fn ask_digest(&mut self) -> Step<'x> {
         match (self.access.credentials, self.caller) {
             (Some(credentials), _) => self.need(State::Credentials, Lookup::Credentials(credentials)),
             (None, Party::Unknown) => self.ask_verdict(),
-            (None, _) => {
+            (None, Party::Agent(..) | Party::Peer(_) | Party::Pstn(..) | Party::Sibling) => {
                 self.note(Fact::NoCredentials);
-                self.reply(403)
+                self.ask_verdict()
             }
         }
     }
@@ -46,24 +61,20 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         match acl {
             Some(acl) if acl.allows(self.request.flow.remote.ip()) => {
                 self.note(Fact::AclAllows(acl));
+                self.access.proven |= self.access.own_list && self.access.passed == 0;
                 self.access.passed += 1;
-                self.ask_access()
+                return self.ask_access();
             }
-            Some(acl) => {
-                self.note(Fact::AclDenies(acl));
-                self.reply(403)
-            }
-            None => {
-                self.note(Fact::AclMissing);
-                self.reply(403)
-            }
+            Some(acl) => self.note(Fact::AclDenies(acl)),
+            None => self.note(Fact::AclMissing),
         }
+        // From elsewhere nobody learns that there is such a peer.
+        if self.access.own_list { self.treat_as_stranger() } else { self.reply(403) }
     }
 
     pub(crate) fn credentials(&mut self, credentials: Option<&'s Credentials>) -> Step<'x> {
         if credentials.is_none() {
             self.note(Fact::NoCredentials);
-            return self.reply(403);
         }
         self.access.secret = credentials;
         self.ask_verdict()
@@ -88,6 +99,7 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         let stale = match verdict {
             Verdict::Accepted if known => {
                 self.note(Fact::Authenticated);
+                self.access.proven = true;
                 return self.admitted();
             }
             Verdict::Missing => {

@@ -6,8 +6,9 @@ use crate::explain::Fact;
 use crate::lookup::{Backend, Lookup, Step};
 use crate::party::{Direction, Party};
 use crate::request::Gruu;
-use crate::route::State;
+use crate::route::{Held, State};
 use crate::target::Binding;
+use crate::tenants::home_of;
 use crate::turn::Turn;
 
 impl<'x, 's: 'x> Turn<'_, 's, 'x> {
@@ -39,25 +40,35 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             (Some(number), _) => self.call_number(number),
             (None, Some(domain)) => self.need(
                 State::CalleeAgent,
-                Lookup::Agent { domain: &domain.reference, user: &self.request.callee },
+                Lookup::Agent { domain: &domain.reference, user: self.callee_name() },
             ),
             (None, None) => self.ask_egress(),
         }
     }
 
-    pub(crate) fn callee_agent(&mut self, agent: Option<&'s Agent>) -> Step<'x> {
+    /// The name that is called: as it came, since `100-1` may be one.
+    fn callee_name(&self) -> &'x [u8] {
+        self.request.callee_name.as_deref().unwrap_or(&self.request.callee)
+    }
+
+    /// Nobody of that name may be somebody of that number: `10-01` is 1001 then.
+    pub(crate) fn callee_agent(&mut self, agent: Option<&'s Agent>, by_number: bool) -> Step<'x> {
         let Some(domain) = self.target_domain else { return self.reply(500) };
         if let Some(agent) = agent {
             return self.call_agent(agent, domain);
         }
-        self.plan.set_aor(&self.request.callee, &domain.domain_uri);
+        if self.request.callee_name.is_some() && !by_number {
+            let user = &self.request.callee;
+            return self.need(State::CalleeAgentByNumber, Lookup::Agent { domain: &domain.reference, user });
+        }
+        self.plan.set_aor(self.callee_name(), &domain.domain_uri);
         self.need(State::CalleePeerByAor, Lookup::PeerByAor)
     }
 
     pub(crate) fn callee_peer_by_aor(&mut self, peer: Option<&'s Peer>) -> Step<'x> {
         match peer {
             Some(peer) => self.call_peer(peer),
-            None => self.need(State::CalleePeer, Lookup::Peer(&self.request.callee)),
+            None => self.need(State::CalleePeer, Lookup::Peer(self.callee_name())),
         }
     }
 
@@ -74,6 +85,9 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     }
 
     pub(crate) fn call_agent(&mut self, agent: &'s Agent, domain: &'s Domain) -> Step<'x> {
+        if let Some(step) = self.cross(domain, Held::Agent(agent, domain)) {
+            return step;
+        }
         self.note(Fact::CalleeAgent(agent, domain));
         self.callee = Party::Agent(agent, domain);
         if !agent.enabled {
@@ -86,7 +100,26 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         self.need(State::Bindings, Lookup::Bindings { call_id, backend: None, affinity: None, gruu })
     }
 
+    /// A peer is called: whose is it?
     pub(crate) fn call_peer(&mut self, peer: &'s Peer) -> Step<'x> {
+        self.callee = Party::Peer(peer);
+        let (Some(home), Some(host)) = (self.home, home_of(peer)) else { return self.ring_peer(peer) };
+        if host.eq_ignore_ascii_case(home.domain_uri.as_bytes()) {
+            return self.ring_peer(peer);
+        }
+        self.need(State::CalleeHome, Lookup::Domain(host))
+    }
+
+    /// The domain the called peer has its AOR in.
+    pub(crate) fn callee_home(&mut self, domain: Option<&'s Domain>) -> Step<'x> {
+        let Party::Peer(peer) = self.callee else { return self.reply(500) };
+        match domain.and_then(|domain| self.cross(domain, Held::Peer(peer))) {
+            Some(step) => step,
+            None => self.ring_peer(peer),
+        }
+    }
+
+    pub(crate) fn ring_peer(&mut self, peer: &'s Peer) -> Step<'x> {
         self.note(Fact::CalleePeer(peer));
         self.callee = Party::Peer(peer);
         if !peer.enabled {

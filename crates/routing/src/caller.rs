@@ -1,12 +1,13 @@
 //! Who calls.
 
-use trunkline_model::{AccessControlList, Agent, Authenticate, Domain, Number, Peer, Trunk};
-use trunkline_sip::{Scheme, Uri, parse_ip};
+use trunkline_model::{AccessControlList, Agent, Domain, Number, Peer, Trunk};
+use trunkline_sip::{Scheme, parse_ip};
 
 use crate::explain::Fact;
 use crate::lookup::{Lookup, Step};
 use crate::party::Party;
-use crate::route::{Access, State};
+use crate::route::{Access, Held, State};
+use crate::tenants::{are_isolated, home_of};
 use crate::turn::Turn;
 
 impl<'x, 's: 'x> Turn<'_, 's, 'x> {
@@ -60,14 +61,9 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         self.need(State::InboundNumber, Lookup::Number(&self.request.callee))
     }
 
-    /// The number must belong to the trunk it is called through. One that does not exist is told only to those
-    /// who pass the trunk's list and digest.
+    /// Which number is called is told only to those who pass the trunk's list and digest.
     pub(crate) fn inbound_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
         let Party::Pstn(trunk, _) = self.caller else { return self.reply(500) };
-        if let Some(number) = number.filter(|n| n.trunk.as_ref() != Some(&trunk.reference)) {
-            self.note(Fact::NumberOfOtherTrunk(number));
-            return self.reply(403);
-        }
         self.number = Some(number);
         self.caller = Party::Pstn(trunk, number);
         let realm = trunk.inbound_uri.as_deref().map_or(self.request.uri.host, str::as_bytes);
@@ -122,58 +118,41 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         };
         self.note(Fact::CallerAgent(agent, domain));
         self.caller = Party::Agent(agent, domain);
+        self.home = Some(domain);
         self.access.acls.extend(domain.acl.as_ref());
         self.access.credentials = agent.credentials.as_ref();
-        self.plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
-        self.admit(agent.enabled)
+        self.access.disabled = !agent.enabled;
+        self.set_realm();
+        self.admit_agent(domain)
     }
 
-    /// A peer calls under any host.
+    /// A peer calls under any host, so the domain whose rules hold for it is that of its AOR, not that of From.
     pub(crate) fn caller_peer(&mut self, peer: Option<&'s Peer>) -> Step<'x> {
         let Some(peer) = peer else { return self.ask_stranger() };
         self.note(Fact::CallerPeer(peer));
         self.caller = Party::Peer(peer);
-        // A peer's own list goes before that of the domain it calls from.
-        let acl = peer.acl.as_ref().or(self.caller_domain.and_then(|d| d.acl.as_ref()));
-        self.access.acls.extend(acl);
         self.access.credentials = peer.credentials.as_ref();
+        self.access.disabled = !peer.enabled;
         self.set_realm();
-        self.admit(peer.enabled)
+        let Some(host) = home_of(peer) else { return self.caller_home(None) };
+        let is_home = |d: &&Domain| host.eq_ignore_ascii_case(d.domain_uri.as_bytes());
+        match [self.caller_domain, self.target_domain].into_iter().flatten().find(is_home) {
+            Some(domain) => self.caller_home(Some(domain)),
+            None => self.need(State::CallerHome, Lookup::Domain(host)),
+        }
     }
 
-    /// Do the rules of the domain at hand hold for this peer? One with an AOR in another domain is not let in without a
-    /// digest because this one asks for none: whoever calls chooses the domain by what stands in From.
-    pub(crate) fn is_at_home(&self, peer: &Peer) -> bool {
-        let home = peer.aor.as_deref().and_then(|aor| Uri::parse(aor.as_bytes()).ok()).map(|uri| uri.host);
-        let Some(home) = home.filter(|host| !host.is_empty()) else { return true };
-        let domain = self.caller_domain.or(self.target_domain);
-        domain.is_none_or(|d| home.eq_ignore_ascii_case(d.domain_uri.as_bytes()))
-    }
-
-    /// The realm of a caller that is no agent: the domain at hand, else the host that was called.
+    /// The realm of whoever calls, known or not: the domain it calls from, else the one it calls, else the called host.
+    /// Were it another for those who exist, it would tell who does.
     fn set_realm(&mut self) {
-        let realm = match self.target_domain.or(self.caller_domain) {
+        let realm = match self.caller_domain.or(self.target_domain) {
             Some(domain) => domain.domain_uri.as_bytes(),
-            None => [self.request.uri.host, self.request.from_uri.host]
+            None => [self.request.uri.host, self.request.options.default_domain.as_bytes()]
                 .into_iter()
-                .find(|host| !host.is_empty())
-                .unwrap_or(self.request.options.default_domain.as_bytes()),
+                .find(|realm| !realm.is_empty())
+                .unwrap_or(b"unknown"),
         };
         self.plan.realm.extend_from_slice(realm);
-    }
-
-    /// A caller we know: the lists, then a digest where the domain wants one.
-    fn admit(&mut self, enabled: bool) -> Step<'x> {
-        if !enabled {
-            self.note(Fact::CallerDisabled);
-            return self.reply(403);
-        }
-        self.access.digest = match (self.authenticate(), self.caller) {
-            (Authenticate::All, _) => true,
-            (_, Party::Peer(peer)) => !self.is_at_home(peer),
-            (Authenticate::Register | Authenticate::Never, _) => false,
-        };
-        self.ask_access()
     }
 
     /// Somebody who is neither agent nor peer may still be a carrier that calls us by a host or address of ours.
@@ -248,24 +227,41 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         self.inbound_number(number)
     }
 
-    /// Nobody we know is challenged like any user of a domain of ours; with no such domain it is told to go.
+    /// Nobody we know is challenged like any user of a domain of ours, whatever that asks of its users: a disabled one,
+    /// or a peer with a home elsewhere, is challenged there too; and so where no domain of ours is named, since a peer
+    /// calls under any host.
     fn refuse_stranger(&mut self) -> Step<'x> {
         self.note(Fact::CallerUnknown);
-        let challenges = matches!(self.authenticate(), Authenticate::All);
-        if self.caller_domain.or(self.target_domain).is_none() && !self.target_is_ours || !challenges {
+        let ours = self.target_is_ours || self.caller_domain.is_some();
+        if !ours && self.request.options.reveal_unknown_users {
             return self.reply(403);
         }
-        let acl = self.caller_domain.and_then(|d| d.acl.as_ref());
-        self.access.acls.extend(acl);
-        self.access.digest = true;
         self.set_realm();
+        self.treat_as_stranger()
+    }
+
+    /// The way of those nobody knows: the list of the domain they call from, then a digest that is never right.
+    pub(crate) fn treat_as_stranger(&mut self) -> Step<'x> {
+        self.caller = Party::Unknown;
+        self.home = None;
+        let acls = self.caller_domain.and_then(|d| d.acl.as_ref()).into_iter().collect();
+        self.access = Access { acls, digest: true, ..Access::default() };
         self.ask_access()
     }
 
     /// Everything the caller had to pass is passed.
     pub(crate) fn admitted(&mut self) -> Step<'x> {
+        if let Some(fact) = self.refusal_of_admitted() {
+            self.note(fact);
+            return self.reply(403);
+        }
         if self.request.registers() {
             return self.finish_register();
+        }
+        match self.held.take() {
+            Some(Held::Agent(agent, domain)) => return self.call_agent(agent, domain),
+            Some(Held::Peer(peer)) => return self.ring_peer(peer),
+            None => {}
         }
         if let (Party::Agent(..) | Party::Peer(_) | Party::Pstn(..), Some(diversion)) =
             (self.caller, self.request.diversion)
@@ -280,6 +276,28 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
                 self.reply(404)
             }
             Party::Unknown | Party::Sibling => self.reply(403),
+        }
+    }
+
+    /// Why somebody goes no further who has passed everything. A stranger is not to learn any of these.
+    fn refusal_of_admitted(&self) -> Option<Fact<'s>> {
+        if self.access.disabled {
+            return Some(Fact::CallerDisabled);
+        }
+        if self.access.third_party {
+            return Some(Fact::ThirdParty);
+        }
+        match (self.caller, self.home, self.target_domain) {
+            (Party::Pstn(trunk, Some(number)), _, _) if number.trunk.as_ref() != Some(&trunk.reference) => {
+                Some(Fact::NumberOfOtherTrunk(number))
+            }
+            // A diverted call asks again for whom it goes on to.
+            (_, Some(home), Some(target))
+                if self.request.diversion.is_none() && are_isolated(home, target) =>
+            {
+                Some(Fact::Isolated(target))
+            }
+            (_, _, _) => None,
         }
     }
 }

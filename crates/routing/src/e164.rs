@@ -44,12 +44,6 @@ fn is_country(a: u8, b: u8, c: u8) -> bool {
     }
 }
 
-/// The digits of a tel URI without visual separators (RFC 3966 §5.1.1), if it has any.
-pub(crate) fn without_separators(number: &[u8]) -> Option<Vec<u8>> {
-    let is_separator = |b: &u8| matches!(b, b'-' | b'.' | b'(' | b')');
-    number.iter().any(is_separator).then(|| number.iter().copied().filter(|b| !is_separator(b)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +63,5 @@ mod tests {
         ] {
             assert_eq!(normalise(user.as_bytes()).as_deref(), want.map(str::as_bytes), "{user}");
         }
-        assert_eq!(without_separators(b"+1-(201)-555.0123").as_deref(), Some(&b"+12015550123"[..]));
-        assert_eq!(without_separators(b"+12015550123"), None);
     }
 }

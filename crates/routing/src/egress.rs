@@ -1,12 +1,16 @@
 //! The way out: which number calls, through which trunk, to which of its destinations.
 
+use std::borrow::Cow;
+
 use arrayvec::ArrayVec;
 use trunkline_model::{Number, Privacy, Trunk, TrunkUri};
-use trunkline_sip::{Params, Transport};
+use trunkline_sip::Transport;
 
 use crate::explain::Fact;
 use crate::headers::{withholds_identity, write_identity};
 use crate::lookup::{Lookup, Step};
+use crate::number::{self, put_escaped};
+use crate::parameters::{put_beside_host, put_in_user};
 use crate::party::{Direction, Party};
 use crate::plan::Outcome;
 use crate::request::Request;
@@ -18,33 +22,36 @@ use crate::turn::Turn;
 const NO_DOD_NUMBER: &str = "Missing or empty 'X-DOD-Number' header required for peer-to-pstn routing";
 
 impl<'x, 's: 'x> Turn<'_, 's, 'x> {
-    /// Nothing of ours has the called name: does the caller have a way out?
+    /// Nothing of ours has the called name: does the caller have a way out? Its own, whatever hosts the request names.
     pub(crate) fn ask_egress(&mut self) -> Step<'x> {
         if self.request.inside.is_some_and(|inside| !inside.may_leave) {
             self.note(Fact::CalleeUnknown);
             return self.reply(404);
         }
         let wants_privacy = withholds_identity(&self.request.message);
+        if self.request.called_outside().is_empty() {
+            self.note(Fact::CalleeUnknown);
+            return self.reply(404);
+        }
         match self.caller {
             Party::Agent(agent, _) => {
                 self.egress.private = agent.privacy == Privacy::Private || wants_privacy;
+                self.egress.policies_of = self.home;
                 self.ask_policy()
             }
             Party::Peer(_) => {
                 let dod = self.request.message.other_header("X-DOD-Privacy").unwrap_or_default();
                 self.egress.private = dod.eq_ignore_ascii_case(b"id") || wants_privacy;
-                match self.request.message.other_header("X-DOD-Number") {
-                    Some(number) if !number.is_empty() => self.need(State::DodNumber, Lookup::Number(number)),
-                    _ if self.request.options.peers_use_policies && self.target_domain.is_some() => {
-                        self.egress.by_policy = true;
-                        self.ask_policy()
-                    }
-                    _ => {
-                        self.note(Fact::NoDodNumber);
-                        let reason = Some(NO_DOD_NUMBER);
-                        self.end(Outcome::Reply { code: 400, reason, retry_after: None })
-                    }
+                if let Some(number) = self.dod() {
+                    return self.need(State::DodNumber, Lookup::Number(number));
                 }
+                self.egress.policies_of = self.policies_for_peers();
+                if self.egress.policies_of.is_some() {
+                    return self.ask_policy();
+                }
+                self.note(Fact::NoDodNumber);
+                let reason = Some(NO_DOD_NUMBER);
+                self.end(Outcome::Reply { code: 400, reason, retry_after: None })
             }
             Party::Pstn(..) | Party::Unknown | Party::Sibling => {
                 self.note(Fact::CalleeUnknown);
@@ -53,14 +60,38 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         }
     }
 
+    /// The number a peer wants to call from, in its one form.
+    fn dod(&self) -> Option<&'x [u8]> {
+        let header = self.request.message.other_header("X-DOD-Number").filter(|number| !number.is_empty())?;
+        match number::of_text(header) {
+            Cow::Borrowed(digits) => Some(digits),
+            Cow::Owned(digits) => Some(self.request.dod_number.get_or_init(|| digits)),
+        }
+    }
+
     pub(crate) fn dod_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
-        match number.map(|n| (n, &n.trunk)) {
-            Some((number, Some(trunk))) => {
+        self.egress.number = number;
+        match (number, self.home) {
+            (None, _) => self.dod_owner(false),
+            (Some(_), None) => self.dod_owner(true),
+            (Some(number), Some(home)) => {
+                self.need(State::DodOwner, Lookup::NumberServes { number, domain: &home.reference })
+            }
+        }
+    }
+
+    /// A number of another domain is none for this peer.
+    pub(crate) fn dod_owner(&mut self, may: bool) -> Step<'x> {
+        let number = self.egress.number;
+        if let Some(number) = number.filter(|_| !may) {
+            self.note(Fact::NumberOfOtherDomain(number));
+        }
+        match number.filter(|_| may).map(|n| &n.trunk) {
+            Some(Some(trunk)) => {
                 self.egress.matched = true;
-                self.egress.number = Some(number);
                 self.need(State::EgressTrunk, Lookup::Trunk(trunk))
             }
-            Some((_, None)) => {
+            Some(None) => {
                 self.note(Fact::Dangling);
                 self.reply(503)
             }
@@ -74,11 +105,10 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
 
     /// The next policy whose rule matches: the first is the way out, later ones take over when its trunk fails.
     fn ask_policy(&mut self) -> Step<'x> {
-        let domain = if self.egress.by_policy { self.target_domain } else { self.caller_domain };
-        let policies = domain.map_or(&[][..], |d| &d.egress_policies);
+        let policies = self.egress.policies_of.map_or(&[][..], |d| &d.egress_policies);
         while let Some(policy) = policies.get(self.egress.next_policy) {
             self.egress.next_policy += 1;
-            if !self.egress.tried.is_full() && policy.rule.is_match(&self.request.callee) {
+            if !self.egress.tried.is_full() && policy.rule.is_match(self.request.called_outside()) {
                 self.note(Fact::Policy(policy));
                 self.egress.matched = true;
                 return self.need(State::PolicyNumber, Lookup::NumberByRef(&policy.number));
@@ -123,12 +153,14 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         if self.callee.reference().is_none() {
             self.callee = Party::Pstn(trunk, Some(number));
         }
+        let _ = self.egress.allowed.try_push(&trunk.allowed_parameters);
         let private = self.egress.private && !self.request.options.privacy_always_none;
         for place in order(&trunk.uris, down, self.request.random) {
             let Some(uri) = trunk.uris.get(usize::from(place)) else { continue };
             let group = self.plan.targets.as_slice().len().min(255) as u8;
             let host = self.plan.targets.put(uri.host.as_bytes());
-            let request_uri = self.plan.targets.write(|out| write_uri(out, self.request, uri));
+            let request_uri =
+                self.plan.targets.write(|out| write_uri(out, self.request, uri, &trunk.allowed_parameters));
             let headers = self
                 .plan
                 .targets
@@ -159,7 +191,7 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     fn next_way(&mut self) -> Step<'x> {
         match self.caller {
             Party::Agent(..) => self.ask_policy(),
-            Party::Peer(_) if self.egress.by_policy => self.ask_policy(),
+            Party::Peer(_) if self.egress.policies_of.is_some() => self.ask_policy(),
             Party::Peer(_) | Party::Pstn(..) | Party::Unknown | Party::Sibling => self.end_egress(),
         }
     }
@@ -180,27 +212,18 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     }
 }
 
-/// The called user at the trunk's destination; the parameters of the Request-URI stay but for those that say where
-/// to send it.
-fn write_uri(out: &mut Vec<u8>, request: &Request<'_>, uri: &TrunkUri) {
+/// The called user, as the rule saw it, at the trunk's destination; of the parameters that came those the trunk allows.
+fn write_uri(out: &mut Vec<u8>, request: &Request<'_>, uri: &TrunkUri, allowed: &[String]) {
     out.extend_from_slice(b"sip:");
-    out.extend_from_slice(request.dialled());
+    put_escaped(request.called_outside(), out);
+    put_in_user(&request.uri, allowed, out);
     out.push(b'@');
     write_host(out, &uri.host);
     if let Some(port) = uri.port {
         out.push(b':');
         push_number(out, port);
     }
-    for param in Params::new(request.uri.params).flatten() {
-        if !["transport", "maddr", "ttl", "lr", "method", "phone-context"].iter().any(|name| param.is(name)) {
-            out.push(b';');
-            out.extend_from_slice(param.name);
-            if let Some(value) = param.value {
-                out.push(b'=');
-                out.extend_from_slice(value);
-            }
-        }
-    }
+    put_beside_host(&request.uri, allowed, out);
     if let Some(transport) = uri.transport.filter(|t| *t != Transport::Udp) {
         out.extend_from_slice(b";transport=");
         out.extend_from_slice(transport.param_name().as_bytes());

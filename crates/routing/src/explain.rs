@@ -55,6 +55,14 @@ pub enum Fact<'s> {
     CallerPeer(&'s Peer),
     /// The call comes through a trunk.
     CallerTrunk(&'s Trunk),
+    /// The caller registered over the connection the request came by.
+    KnownConnection,
+    /// The caller shows who it is, since it calls another domain.
+    CallsAnotherDomain(&'s Domain),
+    /// The domains are kept apart.
+    Isolated(&'s Domain),
+    /// The number a peer names is another domain's.
+    NumberOfOtherDomain(&'s Number),
     /// Nobody knows the caller.
     CallerUnknown,
     /// The caller is switched off.
@@ -143,6 +151,22 @@ impl fmt::Display for Fact<'_> {
             }
             Fact::CallerPeer(p) => write!(f, "{} is peer {}", p.username, p.reference),
             Fact::CallerTrunk(t) => write!(f, "it comes in through trunk {}", t.reference),
+            Fact::KnownConnection => f.write_str("it came over the connection the caller registered by"),
+            Fact::CallsAnotherDomain(d) => {
+                write!(
+                    f,
+                    "domain {} takes calls of other domains from authenticated callers only",
+                    d.reference
+                )
+            }
+            Fact::Isolated(d) => {
+                write!(
+                    f,
+                    "nobody calls from one domain to the other: interDomain is isolated ({})",
+                    d.reference
+                )
+            }
+            Fact::NumberOfOtherDomain(n) => write!(f, "number {} belongs to another domain", n.reference),
             Fact::CallerUnknown => f.write_str("nobody knows the caller"),
             Fact::CallerDisabled => f.write_str("the caller is disabled"),
             Fact::NoCredentials => {

@@ -4,6 +4,8 @@ use trunkline_sip::{HeaderName, List, Message, Method, Span, unquote};
 
 use crate::egress::write_host;
 use crate::lookup::Step;
+use crate::number::{User, without_parameters};
+use crate::parameters::{is_named, strip_headers};
 use crate::party::{Direction, Party};
 use crate::plan::{Plan, push_header};
 use crate::request::Request;
@@ -27,9 +29,11 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         }
         if self.request.options.enforce_e164 {
             rewrite_number(self.plan, self.request, self.request.from_uri.user, &self.request.caller);
-            let to = self.request.to.as_ref().and_then(|to| to.uri.user);
-            if let Some(number) = to.and_then(crate::e164::normalise) {
-                rewrite_number(self.plan, self.request, to, &number);
+            if let Some(to) = &self.request.to
+                && let Some(number) = to.uri.user_decoded().map(|user| User::new(user).into_text())
+                && let Some(number) = crate::e164::normalise(&number)
+            {
+                rewrite_number(self.plan, self.request, to.uri.user, &number);
             }
         }
         self.forward_relayed()
@@ -56,7 +60,12 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
                 }
                 HeaderName::Other => {
                     let line = header.line.of(self.request.message.bytes);
-                    matches!(line.first(), Some(b'x' | b'X')) && is_ours(line)
+                    match line.first() {
+                        Some(b'x' | b'X') => is_ours(line),
+                        // Who pays is not for a phone to say (RFC 8496 §6).
+                        Some(b'p' | b'P') => leaves && !trusted && is_named(line, b"P-Charge-Info"),
+                        _ => false,
+                    }
                 }
                 _ => false,
             };
@@ -64,6 +73,11 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
                 self.plan.delete(header.line);
             }
         }
+        if leaves {
+            let allowed = self.egress.allowed.clone();
+            strip_headers(self.plan, &self.request.message, &allowed);
+        }
+        self.plan.proven = self.access.proven;
         self.plan.record_route =
             matches!(self.request.message.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
         self.end(crate::plan::Outcome::Forward)
@@ -100,14 +114,13 @@ fn realm(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_ours(line: &[u8]) -> bool {
-    OURS.iter().any(|name| {
-        line.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
-            && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t'))
-    })
+    OURS.iter().any(|name| is_named(line, name))
 }
 
+/// Puts the number in the place of the one that came, whose parameters stay.
 fn rewrite_number(plan: &mut Plan, request: &Request<'_>, user: Option<&[u8]>, number: &[u8]) {
-    if let Some(user) = user.filter(|u| *u != number && number.first() == Some(&b'+')) {
+    let written = user.map(without_parameters);
+    if let Some(user) = written.filter(|u| *u != number && number.first() == Some(&b'+')) {
         plan.replace(Span::locate(user, request.message.bytes), number);
     }
 }

@@ -66,12 +66,15 @@ mod headers;
 mod link;
 mod local;
 mod lookup;
+mod number;
+mod parameters;
 mod party;
 mod plan;
 mod register;
 mod request;
 mod route;
 mod target;
+mod tenants;
 mod turn;
 
 pub use access::OTHER_TARGET;

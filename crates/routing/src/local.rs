@@ -9,7 +9,7 @@ use crate::plan::Plan;
 
 impl Lookup<'_> {
     /// The answer, if it is one the resources alone can give: all but bindings, digests and the state and
-    /// addresses of trunks.
+    /// addresses of trunks, and connections.
     pub fn answer<'s>(&self, tables: &'s Tables, plan: &Plan) -> Option<Answer<'s>> {
         fn shared<T>(found: Option<&Arc<T>>) -> Option<&T> {
             found.map(Arc::as_ref)
@@ -27,7 +27,9 @@ impl Lookup<'_> {
                 Answer::Credentials(shared(tables.credentials_by_ref(reference)))
             }
             Lookup::Acl(reference) => Answer::Acl(shared(tables.acl_by_ref(reference))),
-            Lookup::TrunkSource { .. }
+            Lookup::NumberServes { number, domain } => Answer::Found(tables.number_serves(number, domain)),
+            Lookup::Connection
+            | Lookup::TrunkSource { .. }
             | Lookup::TrunkState(_)
             | Lookup::Authenticate { .. }
             | Lookup::Bindings { .. } => return None,

@@ -60,6 +60,17 @@ pub enum Lookup<'x> {
         /// never accepted.
         credentials: Option<&'x Credentials>,
     },
+    /// Did the party whose AOR stands in [`crate::Plan::aor`] register over the connection the request came by? Addresses
+    /// say nothing: anybody can write one into a datagram. Answer: [`Answer::Found`].
+    Connection,
+    /// May calls of this domain leave by the number ([`trunkline_model::Tables::number_serves`])? Answer:
+    /// [`Answer::Found`].
+    NumberServes {
+        /// The number.
+        number: &'x Number,
+        /// The domain's ref.
+        domain: &'x Ref,
+    },
     /// The contacts registered under [`crate::Plan::aor`], to be put in with
     /// [`crate::Targets::push_binding`]. Answer: [`Answer::Found`].
     Bindings {

@@ -70,6 +70,8 @@ pub struct Plan {
     pub realm: Vec<u8>,
     /// The algorithms a digest may have, in the order in which a challenge offers them.
     pub algorithms: ArrayVec<DigestAlgorithm, 2>,
+    /// Has the caller shown who it is? What it was not asked for it has not shown.
+    pub proven: bool,
     /// Must later requests of the dialog come this way? (RFC 3261 §16.6 step 4)
     pub record_route: bool,
     edits: Vec<Edit>,
@@ -86,6 +88,7 @@ impl Default for Plan {
             aor: Vec::new(),
             realm: Vec::new(),
             algorithms: ArrayVec::new(),
+            proven: false,
             record_route: false,
             edits: Vec::new(),
             texts: Vec::new(),
@@ -103,6 +106,7 @@ impl Plan {
         self.aor.clear();
         self.realm.clear();
         self.algorithms.clear();
+        self.proven = false;
         self.record_route = false;
         self.edits.clear();
         self.texts.clear();

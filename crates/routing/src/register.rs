@@ -9,6 +9,7 @@ use crate::party::Party;
 use crate::plan::Outcome;
 use crate::request::Request;
 use crate::route::State;
+use crate::tenants::is_at_home;
 use crate::turn::Turn;
 
 impl<'x, 's: 'x> Turn<'_, 's, 'x> {
@@ -57,8 +58,10 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         };
         self.note(Fact::CallerAgent(agent, domain));
         self.caller = Party::Agent(agent, domain);
+        self.home = Some(domain);
         self.access.credentials = agent.credentials.as_ref();
-        self.ask_registrant(agent.enabled, false)
+        self.access.disabled = !agent.enabled;
+        self.ask_registrant(false)
     }
 
     /// A peer registers under its user name or under its AOR; either way the binding is its AOR's.
@@ -68,7 +71,7 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
                 return self.need(State::RegisterPeerByAor, Lookup::PeerByAor);
             }
             self.note(Fact::CallerUnknown);
-            return self.ask_registrant(true, false);
+            return self.ask_registrant(false);
         };
         self.note(Fact::CallerPeer(peer));
         self.caller = Party::Peer(peer);
@@ -76,6 +79,7 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             // As when it calls: its own list goes before that of the domain.
             self.access.acls.clear();
             self.access.acls.push(own);
+            self.access.own_list = true;
         }
         self.access.credentials = peer.credentials.as_ref();
         if let Some(aor) = &peer.aor {
@@ -83,44 +87,38 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             self.plan.aor.extend_from_slice(aor.as_bytes());
         }
         let own_name = *self.request.caller == *peer.username.as_bytes();
-        self.ask_registrant(peer.enabled, own_name)
+        self.access.disabled = !peer.enabled;
+        self.ask_registrant(own_name)
     }
 
-    /// From says who registers. Unless the options allow it that must be the one whose AOR it is.
-    fn ask_registrant(&mut self, enabled: bool, own_name: bool) -> Step<'x> {
-        if !enabled {
-            self.note(Fact::CallerDisabled);
-            return self.reply(403);
-        }
-        let authenticate = self.authenticate();
-        self.access.digest = match (authenticate, self.caller) {
+    /// From says who registers. Unless the options allow it that must be the one whose AOR it is; who is not is told so
+    /// once it has shown who it is, so that nobody learns which AORs there are.
+    fn ask_registrant(&mut self, own_name: bool) -> Step<'x> {
+        let Some(domain) = self.target_domain else { return self.reply(500) };
+        self.access.digest = match (domain.authenticate, self.caller) {
             (Authenticate::All | Authenticate::Register, _) => true,
-            (Authenticate::Never, Party::Peer(peer)) => !self.is_at_home(peer),
-            (Authenticate::Never, _) => false,
+            (Authenticate::Never, _) if self.access.disabled => true,
+            // Whoever registers chooses the domain: its rules are not those of a peer that has its home elsewhere, or none.
+            (Authenticate::Never, Party::Peer(peer)) => !self.access.own_list && !is_at_home(peer, domain),
+            (Authenticate::Never, Party::Agent(..)) => false,
+            (Authenticate::Never, Party::Unknown | Party::Pstn(..) | Party::Sibling) => true,
         };
         let same = (own_name || *self.request.caller == *registered(self.request))
             && self.is_of_domain(&self.request.from_uri);
-        match self.target_domain {
-            _ if same => self.ask_access(),
-            Some(domain) if self.request.options.third_party_registration => self.need(
-                State::RegisterIdentity,
-                Lookup::Agent { domain: &domain.reference, user: &self.request.caller },
-            ),
-            _ => {
-                self.note(Fact::ThirdParty);
-                self.reply(403)
-            }
+        if !same && self.request.options.third_party_registration {
+            let user = &self.request.caller;
+            return self.need(State::RegisterIdentity, Lookup::Agent { domain: &domain.reference, user });
         }
+        self.access.third_party = !same;
+        self.ask_access()
     }
 
     /// A third party authenticates as itself.
     pub(crate) fn register_identity(&mut self, agent: Option<&'s Agent>) -> Step<'x> {
-        if agent.is_some_and(|a| !a.enabled) {
-            self.note(Fact::CallerDisabled);
-            return self.reply(403);
-        }
         // With nobody of that name the challenge is one nobody can answer.
         self.access.credentials = agent.and_then(|a| a.credentials.as_ref());
+        self.access.digest |= agent.is_none_or(|a| !a.enabled);
+        self.access.disabled |= agent.is_some_and(|a| !a.enabled);
         if agent.is_none() {
             self.caller = Party::Unknown;
         }

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use trunkline_model::{AccessControlList, Ref};
 use trunkline_sip::{Flow, HeaderName, Message, Method, ParseError, Scheme, Uri};
 
 use crate::e164;
+use crate::number::{self, User};
 
 /// How the router behaves; one set for the whole exchange.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +50,8 @@ pub struct Diversion<'a> {
     pub to: &'a str,
     /// The status that ended the first try, e.g. 486; 408 or 487 when nobody answered in time.
     pub cause: u16,
+    /// Had the caller proved who it is: [`crate::Plan::proven`] of the first route?
+    pub proven: bool,
 }
 
 /// A request that was admitted, and one of whose targets leads back to this exchange: it is routed again without having
@@ -58,6 +62,8 @@ pub struct Inside<'a> {
     pub caller: Option<&'a Ref>,
     /// The trunk it came in through.
     pub trunk: Option<&'a Ref>,
+    /// Had the caller shown who it is: [`crate::Plan::proven`] of the first route?
+    pub proven: bool,
     /// May it leave by a trunk? Not because a phone says so.
     pub may_leave: bool,
 }
@@ -77,6 +83,17 @@ pub(crate) struct To<'a> {
     pub uri: Uri<'a>,
     /// Its user, decoded.
     pub user: Cow<'a, [u8]>,
+}
+
+/// How the called user goes into a URI.
+#[derive(Clone)]
+enum Dialled {
+    /// As it came, escapes included: it is no number.
+    AsItCame,
+    /// As the rules see it.
+    AsJudged,
+    /// As the rules see it, with escapes.
+    Escaped(Vec<u8>),
 }
 
 /// A request out of dialog, with what the router has to know of its surroundings.
@@ -102,8 +119,14 @@ pub struct Request<'a> {
     pub gruu: Option<Gruu<'a>>,
     pub(crate) uri: Uri<'a>,
     pub(crate) from_uri: Uri<'a>,
-    /// The called user, decoded; a telephone number as the options want it.
+    /// The called user, decoded; a telephone number in its one form, as the options want it.
     pub(crate) callee: Cow<'a, [u8]>,
+    /// The same as it came, where that may be a name of its own: `100-1` is an agent before it is a number.
+    pub(crate) callee_name: Option<Cow<'a, [u8]>>,
+    /// The called number as it goes into a URI, where it differs from `callee`; `None` for what is no number.
+    dialled: Dialled,
+    /// The number a peer wants to call from, where it had to be brought into its form.
+    pub(crate) dod_number: OnceLock<Vec<u8>>,
     /// The user of From, decoded; a telephone number as the options want it.
     pub(crate) caller: Cow<'a, [u8]>,
     /// To, where it counts: in REGISTER, and where its number may have to be rewritten.
@@ -144,6 +167,7 @@ impl<'a> Request<'a> {
             None
         };
         let named = to.as_ref().filter(|_| callee_in_to).map_or(uri, |to| to.uri);
+        let Called { callee, name, dialled } = called(&named, e164);
         Ok(Request {
             message,
             flow,
@@ -154,7 +178,10 @@ impl<'a> Request<'a> {
             diversion: None,
             inside: None,
             gruu: None,
-            callee: user(&named, e164),
+            callee,
+            callee_name: name,
+            dialled,
+            dod_number: OnceLock::new(),
             caller: user(&from_uri, e164),
             uri,
             from_uri,
@@ -167,13 +194,19 @@ impl<'a> Request<'a> {
         self.message.method() == Some(Method::Register)
     }
 
-    /// The called user as it goes into a URI: as it came, escapes included, unless it was normalised.
+    /// The called user as it goes into a URI: a number in the form the rules saw, a name as it came.
     pub(crate) fn dialled(&self) -> &[u8] {
-        match (&self.callee, self.uri.user) {
-            (callee, None) => callee,
-            (Cow::Owned(number), Some(user)) if !user.contains(&b'%') => number,
-            (_, user) => user.unwrap_or_default(),
+        match (&self.dialled, self.uri.user) {
+            (Dialled::Escaped(text), _) => text,
+            (Dialled::AsItCame, Some(user)) => user,
+            (Dialled::AsJudged, _) | (Dialled::AsItCame, None) => &self.callee,
         }
+    }
+
+    /// The called user as a carrier gets it, and so as the rules of a way out are to see it: without what may be
+    /// taken for parameters of a number.
+    pub(crate) fn called_outside(&self) -> &[u8] {
+        number::without_parameters(&self.callee)
     }
 
     /// The Request-URI, read.
@@ -196,13 +229,47 @@ fn from_uri(message: Message<'_>) -> Result<&[u8], ParseError> {
     Ok(message.from()?.uri)
 }
 
+/// A user of From or To. A number is brought into its form where it is declared to be one or is to be E.164; else it
+/// may be a name.
 fn user<'a>(uri: &Uri<'a>, e164: bool) -> Cow<'a, [u8]> {
-    let user = uri.user_decoded().unwrap_or_default();
-    let user = match uri.scheme {
-        Scheme::Tel => e164::without_separators(&user).map_or(user, Cow::Owned),
-        Scheme::Sip | Scheme::Sips | Scheme::Other => user,
-    };
+    let decoded = uri.user_decoded().unwrap_or_default();
+    if !e164 && !is_declared_number(uri) {
+        return decoded;
+    }
+    let user = User::new(decoded).into_text();
     if e164 { e164::normalise(&user).map_or(user, Cow::Owned) } else { user }
+}
+
+/// Does the URI say that its user is a telephone number?
+fn is_declared_number(uri: &Uri<'_>) -> bool {
+    uri.scheme == Scheme::Tel
+        || uri.param("user").flatten().is_some_and(|kind| kind.eq_ignore_ascii_case(b"phone"))
+}
+
+struct Called<'a> {
+    callee: Cow<'a, [u8]>,
+    name: Option<Cow<'a, [u8]>>,
+    dialled: Dialled,
+}
+
+/// The called user.
+fn called<'a>(uri: &Uri<'a>, e164: bool) -> Called<'a> {
+    let user = User::new(uri.user_decoded().unwrap_or_default());
+    if !user.is_number {
+        return Called { callee: user.name, name: None, dialled: Dialled::AsItCame };
+    }
+    let name = user.number.is_some().then(|| user.name.clone()).filter(|_| !is_declared_number(uri));
+    let number = user.into_text();
+    let callee = if e164 { e164::normalise(&number).map_or(number, Cow::Owned) } else { number };
+    let dialled = match callee.iter().all(|&b| number::is_unescaped(b)) {
+        true => Dialled::AsJudged,
+        false => {
+            let mut text = Vec::new();
+            number::put_escaped(&callee, &mut text);
+            Dialled::Escaped(text)
+        }
+    };
+    Called { callee, name, dialled }
 }
 
 impl fmt::Debug for Request<'_> {

@@ -1,7 +1,7 @@
 //! The step machine.
 
 use arrayvec::ArrayVec;
-use trunkline_model::{Agent, Authenticate, Credentials, Domain, Extended, Number, Ref, Trunk};
+use trunkline_model::{Agent, Credentials, Domain, Extended, Number, Peer, Ref, Trunk};
 
 use crate::explain::Fact;
 use crate::lookup::{Answer, Step};
@@ -27,6 +27,8 @@ pub(crate) enum State {
     },
     CallerAgent,
     CallerPeer,
+    CallerHome,
+    CallerConnection,
     StrangerInbound,
     StrangerNumber,
     StrangerTrunk,
@@ -42,14 +44,17 @@ pub(crate) enum State {
     Verdict,
     CalleeNumber,
     CalleeAgent,
+    CalleeAgentByNumber,
     CalleePeerByAor,
     CalleePeer,
+    CalleeHome,
     LinkPeer,
     LinkDomain,
     LinkAgent,
     LinkPeerByName,
     Bindings,
     DodNumber,
+    DodOwner,
     PolicyNumber,
     EgressTrunk,
     Qualified,
@@ -68,6 +73,21 @@ pub(crate) struct Access<'s> {
     pub secret: Option<&'s Credentials>,
     /// Is a digest due?
     pub digest: bool,
+    /// Is the first list the caller's own, so that it shows who calls?
+    pub own_list: bool,
+    /// Has the caller shown who it is: by a digest, by its own list, by its connection?
+    pub proven: bool,
+    /// Is the caller switched off? It learns that once it has shown who it is.
+    pub disabled: bool,
+    /// Does it register another's AOR? It learns that it may not likewise.
+    pub third_party: bool,
+}
+
+/// A callee that waits until the caller has shown who it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Held<'s> {
+    Agent(&'s Agent, &'s Domain),
+    Peer(&'s Peer),
 }
 
 /// The most trunks one call tries one after the other.
@@ -84,8 +104,10 @@ pub(crate) struct Egress<'s> {
     pub number: Option<&'s Number>,
     pub trunk: Option<&'s Trunk>,
     pub tried: ArrayVec<&'s Ref, MAX_TRUNKS>,
-    /// Do the policies of the called domain say the way, not a number that the caller names?
-    pub by_policy: bool,
+    /// The domain whose policies say the way.
+    pub policies_of: Option<&'s Domain>,
+    /// What the trunks on the way let callers say, each.
+    pub allowed: ArrayVec<&'s [String], MAX_TRUNKS>,
     /// Has any rule matched?
     pub matched: bool,
     /// Is the caller's number withheld?
@@ -100,8 +122,13 @@ pub struct Route<'s> {
     pub(crate) state: State,
     pub(crate) caller: Party<'s>,
     pub(crate) callee: Party<'s>,
+    /// The domain of From's host, which the caller wrote.
     pub(crate) caller_domain: Option<&'s Domain>,
+    /// The domain whose rules and ways out are the caller's: an agent's, or that of a peer's AOR.
+    pub(crate) home: Option<&'s Domain>,
     pub(crate) target_domain: Option<&'s Domain>,
+    /// Who is called once the caller has shown who it is.
+    pub(crate) held: Option<Held<'s>>,
     /// Is the Request-URI's host ours, or has it none (tel)?
     pub(crate) target_is_ours: bool,
     /// Number called; `Some(None)` when none has those digits.
@@ -168,11 +195,6 @@ impl<'s> Route<'s> {
     /// What was found out on the way, in order.
     pub fn facts(&self) -> &[Fact<'s>] {
         &self.facts
-    }
-
-    /// Which requests the caller's domain, else the called one, wants authenticated; with neither all.
-    pub(crate) fn authenticate(&self) -> Authenticate {
-        self.caller_domain.or(self.target_domain).map_or(Authenticate::All, |d| d.authenticate)
     }
 
     pub(crate) fn note(&mut self, fact: Fact<'s>) {

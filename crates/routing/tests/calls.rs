@@ -118,7 +118,7 @@ fn calls_of_strangers() {
                 "challenge 401 sip.local",
             ),
             ("with a name of ours", "nobody@sip.local", "1002@sip.local", "challenge 401 sip.local"),
-            ("from nowhere to nowhere", "x@foo.example", "y@bar.example", "403"),
+            ("from nowhere to nowhere", "x@foo.example", "y@bar.example", "challenge 401 bar.example"),
             ("as one of ours, to nowhere", "nobody@sip.local", "y@bar.example", "challenge 401 sip.local"),
         ],
     );
@@ -174,11 +174,11 @@ fn which_methods_are_challenged() {
     }
     assert_eq!(
         world.invite("mallory@evil.example", "1002@sip.local").short(),
-        "403",
+        "challenge 401 sip.local",
         "open to its own users only"
     );
     let nobody = "nobody@sip.local";
-    assert_eq!(world.ask(&common::register("sip.local", nobody, nobody)).short(), "404");
+    assert_eq!(world.ask(&common::register("sip.local", nobody, nobody)).short(), "challenge 401 sip.local");
 }
 
 #[test]
@@ -223,8 +223,9 @@ fn without_credentials_nobody_calls() {
     dangling.credentials = Some(Ref::new("credentials-99"));
     world.tables.put(dangling);
     for user in ["1003@sip.local", "1004@sip.local"] {
-        assert_eq!(world.invite(user, "1002@sip.local").short(), "403");
-        assert_eq!(world.ask(&common::register("sip.local", user, user)).short(), "403");
+        let want = "challenge 401 sip.local";
+        assert_eq!(world.invite(user, "1002@sip.local").short(), want);
+        assert_eq!(world.ask(&common::register("sip.local", user, user)).short(), want);
     }
 }
 
@@ -249,7 +250,8 @@ fn lists_look_at_the_source_of_the_packet() {
     let mut peer = Peer::clone(world.tables.peer_by_ref("peer-01").unwrap());
     peer.acl = Some(Ref::new("acl-77"));
     world.tables.put(peer);
-    assert_eq!(world.invite("asterisk@foo.example", "1002@sip.local").short(), "403", "a missing list");
+    let missing = world.invite("asterisk@foo.example", "1002@sip.local").short();
+    assert_eq!(missing, "challenge 401 sip.local", "a missing list: nobody learns that there is such a peer");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn agents_that_divert_to_each_other_end_in_480() {
 #[test]
 fn a_call_the_callee_did_not_take() {
     let mut world = world();
-    let busy = Diversion { from: "sip:1002@sip.local", to: "sip:1001@sip.local", cause: 486 };
+    let busy = Diversion { from: "sip:1002@sip.local", to: "sip:1001@sip.local", cause: 486, proven: true };
     // It was admitted once: nobody asks for a digest or looks at lists again.
     world.verdicts.clear();
     let text =
@@ -59,10 +59,11 @@ fn a_call_the_callee_did_not_take() {
         "the last on top"
     );
     let text = request("INVITE", "+1785@c.example", "+18295863314@trunk02.acme.com", "");
-    let late = Diversion { from: "sip:1002@sip.local", to: "sip:voicemail@sip.local", cause: 408 };
+    let late =
+        Diversion { from: "sip:1002@sip.local", to: "sip:voicemail@sip.local", cause: 408, proven: true };
     let got = world.ask_diverted(&text, Some(late));
     assert_eq!(got.short(), "from-pstn: sip:voicemail@10.0.0.90");
     assert_eq!(got.header("Diversion"), ["<sip:1002@sip.local>;reason=no-answer;counter=1"]);
-    let gone = Diversion { from: "sip:1002@sip.local", to: "sip:nobody@sip.local", cause: 486 };
+    let gone = Diversion { from: "sip:1002@sip.local", to: "sip:nobody@sip.local", cause: 486, proven: true };
     assert_eq!(world.ask_diverted(&text, Some(gone)).short(), "480");
 }

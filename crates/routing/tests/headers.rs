@@ -122,7 +122,7 @@ fn numbers_are_written_as_e164() {
 fn what_a_sibling_routed_is_only_relayed() {
     let mut world = world();
     let text = request("INVITE", "x@foo.example", "sip:1002@10.0.0.50:5066", "X-Edgeport-Ref: e2\r\n");
-    assert_eq!(world.ask(&text).short(), "403", "nobody may say so but one");
+    assert_eq!(world.ask(&text).short(), "challenge 401 10.0.0.50", "nobody may say so but one");
     world.sibling = true;
     let got = world.ask(&text);
     assert_eq!(got.short(), "relay: sip:1002@10.0.0.50:5066");
@@ -146,6 +146,6 @@ fn the_words_of_a_route() {
     assert_eq!(
         got.story,
         "the called host is no domain, trunk or address of ours\nnobody knows the caller\n\
-         so it is answered 403 Forbidden\n"
+         the caller must authenticate\nso it is challenged for realm foo.example\n"
     );
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{World, register, request};
-use trunkline_model::{AccessControlList, Agent, Authenticate, Domain, Peer, Ref};
+use trunkline_model::{AccessControlList, Agent, Authenticate, Domain, EgressPolicy, Peer, Ref, Rule};
 
 fn check(world: &World, table: &[(&str, &str, &str, &str, &str)]) {
     for (what, domain, from, to, want) in table {
@@ -124,7 +124,14 @@ fn a_peer_is_at_home_where_its_aor_is() {
         world.ask(&request("INVITE", from, "+17853178070@lab.local", number)).short()
     };
     assert_eq!(out(stranger), "challenge 401 lab.local");
-    assert_eq!(out(home), "peer-to-pstn: sip:+17853178070@sip.provider.net:7060");
+    assert_eq!(out(home), "404", "the number is another domain's");
+    let mut lab = Domain::clone(world.tables.domain_by_uri(b"lab.local").unwrap());
+    let rule = Rule::new("^none$").unwrap();
+    lab.egress_policies = vec![EgressPolicy { rule, number: Ref::new("number-01") }];
+    world.tables.put(lab);
+    let number = "X-DOD-Number: tel:+1(706)604-1487\r\n";
+    let got = world.ask(&request("INVITE", home, "+17853178070@lab.local", number));
+    assert_eq!(got.short(), "peer-to-pstn: sip:+17853178070@sip.provider.net:7060", "its own by a policy");
 }
 
 #[test]

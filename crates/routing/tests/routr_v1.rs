@@ -81,9 +81,9 @@ fn calls_are_not_authenticated_and_go_where_routr_sends_them() {
         ("no agent, no rule", "1001@sip.local", "1003@sip.local", "404"),
         ("no way out of there", "4001@sip2.local", "17853178070@sip2.local", "404"),
         ("a host of nobody's", "1001@sip.local", "bob@b.example", "404"),
-        ("a stranger to an agent", "mallory@a.example", "1001@sip.local", "403"),
-        ("a stranger out", "mallory@a.example", "17853178070@sip.local", "403"),
-        ("a stranger through", "mallory@a.example", "bob@b.example", "403"),
+        ("a stranger to an agent", "mallory@a.example", "1001@sip.local", "challenge 401 sip.local"),
+        ("a stranger out", "mallory@a.example", "17853178070@sip.local", "challenge 401 sip.local"),
+        ("a stranger through", "mallory@a.example", "bob@b.example", "challenge 401 b.example"),
     ] {
         let got = world.invite(from, to);
         assert_eq!(got.short(), want, "{what}:\n{}", got.story);

@@ -128,6 +128,8 @@ pub struct World {
     pub unavailable: Option<fn(&Lookup<'_>) -> bool>,
     /// Is the sender another exchange of ours?
     pub sibling: bool,
+    /// AORs registered over the connection the requests come by.
+    pub connected: Vec<String>,
     /// Addresses of trunks' host names.
     pub trunk_addresses: Vec<(String, std::net::IpAddr)>,
     pub random: u64,
@@ -160,6 +162,7 @@ impl World {
             source: "127.0.0.1:5066".parse().unwrap(),
             unavailable: None,
             sibling: false,
+            connected: Vec::new(),
             trunk_addresses: Vec::new(),
             random: 7,
             gruu: None,
@@ -197,6 +200,7 @@ impl World {
                     .iter()
                     .any(|(host, ip)| ip == source && trunk.uris.iter().any(|u| u.host == *host)),
             ),
+            Lookup::Connection => Answer::Found(self.connected.iter().any(|aor| aor.as_bytes() == plan.aor)),
             Lookup::TrunkState(trunk) => {
                 Answer::Down(self.down.get(trunk.reference.as_str()).copied().unwrap_or_default())
             }
@@ -363,7 +367,12 @@ impl Decision {
 /// A request. `from` and `to` without a scheme get `sip:`.
 pub fn request(method: &str, from: &str, to: &str, headers: &str) -> String {
     let full = |u: &str| {
-        if u.starts_with("sip:") || u.starts_with("tel:") || u.starts_with("sips:") || u.starts_with("urn:") {
+        if u.starts_with("TEL:")
+            || u.starts_with("sip:")
+            || u.starts_with("tel:")
+            || u.starts_with("sips:")
+            || u.starts_with("urn:")
+        {
             u.to_owned()
         } else {
             format!("sip:{u}")
