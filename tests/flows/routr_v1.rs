@@ -107,7 +107,7 @@ fn out_and_in(edition: V1Edition) {
         talk(&mut elsewhere, &format!("sip:{NUMBER}@{host}"), &mut two);
     }
     // And nothing else: it is no way through.
-    for (to, status) in [(at("1002"), 403), (at("17853178070"), 403), ("sip:a@b.example".into(), 403)] {
+    for (to, status) in [(at("1002"), 401), (at("17853178070"), 401), ("sip:a@b.example".into(), 401)] {
         let invite = elsewhere.invite(&to);
         elsewhere.send(&invite);
         let answer = elsewhere.status_for(&invite, status);

@@ -98,7 +98,11 @@ impl Check {
         self.that((500..=4000).contains(&r.timeout_ms), "spec.outbound.timeoutMs", timeout);
         for (n, name) in r.allowed_parameters.iter().enumerate() {
             let path = format!("spec.outbound.allowedParameters[{n}]");
-            self.that(is_token(name), &path, "the name of a parameter must be alphanumeric and without spaces");
+            self.that(
+                is_token(name),
+                &path,
+                "the name of a parameter must be alphanumeric and without spaces",
+            );
             // These say where a request goes, which is the trunk's to say.
             let ours = ["transport", "maddr", "ttl", "lr", "method", "user", "gr", "ob", "bnc"];
             self.that(!ours.contains(&name.as_str()), &path, "this parameter is not for callers to set");

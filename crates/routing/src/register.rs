@@ -105,12 +105,12 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         };
         let same = (own_name || *self.request.caller == *registered(self.request))
             && self.is_of_domain(&self.request.from_uri);
-        if !same && self.request.options.third_party_registration {
-            let user = &self.request.caller;
-            return self.need(State::RegisterIdentity, Lookup::Agent { domain: &domain.reference, user });
+        if same {
+            return self.ask_access();
         }
-        self.access.third_party = !same;
-        self.ask_access()
+        self.access.third_party = !self.request.options.third_party_registration;
+        let user = &self.request.caller;
+        self.need(State::RegisterIdentity, Lookup::Agent { domain: &domain.reference, user })
     }
 
     /// A third party authenticates as itself.

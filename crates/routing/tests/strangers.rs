@@ -135,8 +135,9 @@ fn the_right_digest_tells_the_reason() {
     assert_eq!(got.short(), "403");
     assert!(got.story.contains("the caller is disabled"), "{}", got.story);
     assert_eq!(world.ask(&register("sip.local", "off@sip.local", "off@sip.local")).short(), "403");
-    let got = world.ask(&register("sip.local", "1002@sip.local", "1001@sip.local"));
-    assert_eq!(got.short(), "403", "another's AOR with the secret of whose it is");
+    let got = world.ask(&register("sip.local", "1001@sip.local", "1002@sip.local"));
+    assert_eq!(got.short(), "403", "another's AOR, with one's own secret");
+    assert!(got.story.contains("nobody may register another's AOR"), "{}", got.story);
     // Somebody without credentials stays out, whatever is offered; the operator is told why.
     world.verdicts.insert(String::new(), Verdict::Accepted);
     let got = world.invite("bare@sip.local", "1002@sip.local");
