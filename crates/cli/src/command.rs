@@ -97,14 +97,17 @@ const AGENTS: &str = "Examples:
 const DOMAINS: &str = "Examples:
   trunkline domains create branch.example
   trunkline domains update sip.local --set 'context.egressPolicies=[{rule: .*, numberRef: number-01}]'
-  trunkline domains update sip.local --set authenticate=register";
+  trunkline domains update sip.local --set authenticate=register
+  trunkline domains create tenant.example --inter-domain isolated
+  trunkline domains update branch.example --set interDomain=open";
 const PEERS: &str = "Examples:
   trunkline peers create asterisk --aor sip:conference@sip.local --contact 127.0.0.1:5070
   trunkline peers update asterisk --set loadBalancing.algorithm=least-sessions";
 const TRUNKS: &str = "Examples:
   trunkline trunks create provider --host sip.provider.example --user pbx-1 --register --prompt-password
   trunkline trunks create provider --host 192.0.2.10 --transport tcp --inbound pbx.example
-  trunkline trunks update provider --set outbound.timeoutMs=1000";
+  trunkline trunks update provider --set outbound.timeoutMs=1000
+  trunkline trunks update provider --set 'outbound.allowedParameters=[npdi, rn]'";
 const NUMBERS: &str = "Examples:
   trunkline numbers create +17066041487 --trunk provider --to sip:1001@sip.local
   trunkline numbers update +17066041487 --unset location.aorLink";

@@ -122,7 +122,11 @@ impl Create for CreateAgent {
 impl Create for CreateDomain {
     fn documents(&self, new: &New, _: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let host = required(self.host.as_ref(), "the host")?;
-        Ok(vec![document("Domain", new, host, json!({"context": {"domainUri": host}}))?])
+        let spec = object([
+            ("context", Some(json!({"domainUri": host}))),
+            ("interDomain", text(&self.inter_domain)),
+        ]);
+        Ok(vec![document("Domain", new, host, spec)?])
     }
 }
 

@@ -134,6 +134,19 @@ section! {
     }
 }
 
+words! {
+    /// Whose challenges callers see; the others become 403.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    PassChallenges {
+        /// Nobody's.
+        None = "none",
+        /// Those of carriers whose trunk has no credentials.
+        Carriers = "carriers",
+        /// Those of phones and peers, too.
+        All = "all",
+    }
+}
+
 section! {
     /// `routing`: how the router behaves.
     Routing {
@@ -152,8 +165,11 @@ section! {
         privacy_always_none: bool = false, "privacyAlwaysNone";
         /// A user who does not exist gets 403 instead of a challenge, as from Routr 2.15.
         reveal_unknown_users: bool = false, "revealUnknownUsers";
-        /// Peers that name no number (X-DOD-Number) leave by the policies of the domain they call, as in Routr v1.
+        /// Peers that name no number (X-DOD-Number) leave by policies, as in Routr v1: those of their own domain, or, if
+        /// that has none, of the called domain if it is open to others.
         peers_use_policies: bool = false, "peersUsePolicies";
+        /// Whose challenges (401, 407) callers see.
+        pass_challenges: PassChallenges = PassChallenges::Carriers, "passChallenges";
     }
 }
 

@@ -113,6 +113,8 @@ type Found = Option<(Rank, Aim, Open)>;
 #[derive(Default)]
 struct Search {
     caller: PartyRef,
+    /// Had the caller shown who it is when the request was routed first?
+    proven: bool,
     /// The AORs that were called on the way: whoever comes by again goes round in a circle.
     been: Vec<Vec<u8>>,
     passes: u8,
@@ -158,7 +160,7 @@ impl Edge {
         aims: &mut Aims,
     ) -> Result<(), Question> {
         let first = std::mem::take(&mut self.scratch.parties);
-        let mut search = Search { caller: first.caller.clone(), ..Search::default() };
+        let mut search = Search { caller: first.caller.clone(), proven: plan.proven, ..Search::default() };
         search.been.push(plan.aor.clone());
         for (aim, way) in aims.list.drain(..).zip(aims.ways.drain(..)) {
             search.put(plan, aim, way, ([0; DEEPEST], 0));
@@ -242,6 +244,7 @@ impl Edge {
         let inside = Inside {
             caller: caller.filter(|_| !by_trunk),
             trunk: caller.filter(|_| by_trunk),
+            proven: search.proven,
             may_leave: lead.configured,
         };
         let mut plan = Plan::default();

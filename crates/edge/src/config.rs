@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use trunkline_routing::Options;
+use trunkline_routing::{Options, Target};
 use trunkline_sip::Limits;
 use trunkline_transport::{Listener, StreamLimits};
 
@@ -33,6 +33,8 @@ pub struct EdgeConfig {
     pub stateless: bool,
     /// How the router behaves.
     pub routing: Options,
+    /// Whose challenges callers see.
+    pub pass_challenges: PassChallenges,
     /// The registrar's bounds.
     pub registrar: RegistrarConfig,
     /// How long an unanswered INVITE rings when its agent sets nothing: timer C, RFC 3261 §16.6.
@@ -59,17 +61,33 @@ pub struct EdgeConfig {
     pub server_name: String,
 }
 
-/// How closely the `uri` of a digest must name what is asked for. RFC 3261 §22.4 lets a server compare them as it sees
-/// fit, since phones differ in what they write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DigestUri {
-    /// In INVITE, MESSAGE and REFER: the user is that of the Request-URI, the host is its host, ours or a trunk's. Port,
-    /// parameters, scheme and escapes do not matter.
-    User,
-    /// In every request: equivalent to the Request-URI (§19.1.4).
-    Strict,
-    /// Not compared.
-    Off,
+/// Which 401 and 407 of a callee go on to the caller. A phone answers a challenge with a hash of its secret, whoever
+/// asks; what does not go on is 403 to the caller, whom its credentials would not help.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PassChallenges {
+    /// Nobody's.
+    None,
+    /// Those of carriers whose trunk has no credentials of ours: the caller may have an account there.
+    #[default]
+    Carriers,
+    /// Those of phones and peers, too.
+    All,
+}
+
+impl PassChallenges {
+    /// Does a challenge of this target go on?
+    pub(crate) fn of(self, target: &Target) -> bool {
+        self.includes(target.trunk.is_some(), target.credentials.is_some())
+    }
+
+    /// Does a challenge from there go on? `carrier`: from a trunk; `answered`: we have credentials for it.
+    pub(crate) fn includes(self, carrier: bool, answered: bool) -> bool {
+        match self {
+            PassChallenges::None => false,
+            PassChallenges::Carriers => carrier && !answered,
+            PassChallenges::All => !answered,
+        }
+    }
 }
 
 /// The registrar's bounds, RFC 3261 §10.3.
@@ -118,6 +136,7 @@ impl Default for EdgeConfig {
             streams: StreamLimits::default(),
             stateless: false,
             routing: Options::default(),
+            pass_challenges: PassChallenges::default(),
             registrar: RegistrarConfig::default(),
             no_answer: Duration::from_millis(trunkline_transaction::timers::C),
             dialog_seconds: 86_400,

@@ -164,6 +164,8 @@ pub(crate) struct TargetInfo {
     pub(crate) trunk_uri: u8,
     /// Answers the trunk's challenge, once.
     pub(crate) credentials: Option<Ref>,
+    /// Does its challenge go on to who sent the request?
+    pub(crate) passes_challenges: bool,
     /// Was a challenge answered already?
     pub(crate) authenticated: bool,
     /// Silence after which the next target is tried, in milliseconds.

@@ -1,7 +1,7 @@
 //! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
 
 use smallvec::SmallVec;
-use trunkline_proxy::{FlowToken, Side, Way};
+use trunkline_proxy::{FlowToken, PartyKind, Side, Way};
 use trunkline_sip::{Address, ConnectionId, HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Io};
@@ -130,8 +130,14 @@ impl Edge {
                 context.media = leg;
             }
             let patience = self.shared.config.failover.as_millis() as u32;
-            let word = Some(self.word_of(&way, &target));
-            let info = TargetInfo { patience, spare, word, ..TargetInfo::default() };
+            let carrier = dialog.mark.way.kind == PartyKind::Trunk;
+            let info = TargetInfo {
+                patience,
+                spare,
+                word: Some(self.word_of(&way, &target)),
+                passes_challenges: self.shared.config.pass_challenges.includes(carrier, false),
+                ..TargetInfo::default()
+            };
             self.start(io, inbound, slot, &outgoing, None, info);
             self.after_start(io, slot);
         }

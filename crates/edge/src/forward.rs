@@ -252,6 +252,17 @@ pub(crate) fn strip_via(
     splices.apply(response.bytes, response.body_span().end, out);
 }
 
+/// Makes 403 of a challenge.
+pub(crate) fn refuse_challenge(response: &Message<'_>, splices: &mut Splices) {
+    let end = response.index.start_line_end();
+    splices.replace(Span { start: 0, end }, b"SIP/2.0 403 Forbidden\r\n");
+    for header in response.index.headers() {
+        if matches!(header.name, HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate) {
+            splices.delete(header.line);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -232,6 +232,7 @@ impl Edge {
                     trunk: target.trunk.clone(),
                     trunk_uri: target.trunk_uri,
                     credentials: target.credentials.clone(),
+                    passes_challenges: self.shared.config.pass_challenges.of(target),
                     authenticated: false,
                     // Patience is short only while there is another way.
                     silence: target.timeout_ms.filter(|_| last_group > aim.group),

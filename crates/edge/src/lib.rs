@@ -44,7 +44,7 @@ mod trunk_auth;
 mod trust;
 mod ways;
 
-pub use config::{DigestUri, EdgeConfig, RegistrarConfig};
+pub use config::{EdgeConfig, PassChallenges, RegistrarConfig};
 pub use counters::{Counter, Counters};
 pub use edge::Edge;
 pub use handover::{Asked, Batch, HandoverConfig};

@@ -7,6 +7,7 @@ use trunkline_transaction::{Actions, Class, Slot};
 use trunkline_transport::{Closed, Egress, Io, Sent};
 
 use crate::calls;
+use crate::config::PassChallenges;
 use crate::context::{Cancel, Limit};
 use crate::cseq;
 use crate::edge::Edge;
@@ -196,8 +197,8 @@ impl Edge {
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let Some(branch) = context.branches.get_mut(fork) else { return };
         let late = branch.code != 0;
-        // A trunk's challenge is between it and us: what the caller learns is that the call may not go there.
-        let refused = branch.target.trunk.is_some() && matches!(code, 401 | 407);
+        // A challenge the caller is not to see: what it learns is that the call may not go there.
+        let refused = !branch.target.passes_challenges && matches!(code, 401 | 407);
         let code = if refused { 403 } else { code };
         // What it says holds, but we have to say it ourselves.
         let refused = refused || !goes_on(m);
@@ -461,8 +462,14 @@ impl Edge {
         }
         let mut out = std::mem::take(&mut self.scratch.out);
         let (from, unix_ms) = (Some(flow.remote), io.unix_ms());
+        // Nothing says here whose challenge it is.
+        let refused = matches!(m.status(), Some(401 | 407))
+            && self.shared.config.pass_challenges != PassChallenges::All;
         forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
             self.shared.mark_stateless(m, from, unix_ms, splices);
+            if refused {
+                forward::refuse_challenge(m, splices);
+            }
         });
         let to = Egress::to(transport, (ip, port).into());
         if self.shared.guard.may_be_sent_to(&to).is_err() || io.send(&to, &out) == Sent::NoWay {

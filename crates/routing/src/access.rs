@@ -34,8 +34,10 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     /// Was the caller admitted when the request was routed first? With it: had it shown who it is?
     fn admitted_before(&self) -> Option<bool> {
         let reference = self.caller.reference();
-        let diverted = self.request.diversion.filter(|_| !matches!(self.caller, Party::Unknown)).map(|d| d.proven);
-        let inside = self.request.inside.filter(|i| i.caller.is_some() && i.caller == reference).map(|i| i.proven);
+        let diverted =
+            self.request.diversion.filter(|_| !matches!(self.caller, Party::Unknown)).map(|d| d.proven);
+        let inside =
+            self.request.inside.filter(|i| i.caller.is_some() && i.caller == reference).map(|i| i.proven);
         diverted.or(inside)
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use trunkline_config::{AccessControl, Config, DigestUri, Network, Role};
-use trunkline_edge::{EdgeConfig, HandoverConfig, RegistrarConfig};
+use trunkline_config::{AccessControl, Config, Network, Role};
+use trunkline_edge::{EdgeConfig, HandoverConfig, PassChallenges, RegistrarConfig};
 use trunkline_model::AccessControlList;
 use trunkline_routing::Options;
 use trunkline_sip::{Limits, Transport};
@@ -65,6 +65,11 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             reveal_unknown_users: config.routing.reveal_unknown_users,
             access: access(&config.access_control),
             peers_use_policies: config.routing.peers_use_policies,
+        },
+        pass_challenges: match config.routing.pass_challenges {
+            trunkline_config::PassChallenges::None => PassChallenges::None,
+            trunkline_config::PassChallenges::Carriers => PassChallenges::Carriers,
+            trunkline_config::PassChallenges::All => PassChallenges::All,
         },
         registrar: RegistrarConfig {
             min_expires: config.registrar.min_expires,

@@ -77,6 +77,9 @@ pub struct CreateDomain {
     /// The host, e.g. branch.example
     #[arg(required_unless_present = "file")]
     pub host: Option<String>,
+    /// What callers of other domains must show
+    #[arg(long, value_parser = ["authenticated", "isolated", "open"])]
+    pub inter_domain: Option<String>,
 }
 
 /// `peers create`
