@@ -4,7 +4,9 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use trunkline_tests::{Exchange, Message, NameServer, Record, Resources, Ua, Wire, free_port, wait_for};
+use trunkline_tests::{
+    Dialog, Exchange, Message, NameServer, Record, Resources, Ua, Wire, free_port, wait_for,
+};
 
 use super::{DOMAIN, agents, at, phone, registered};
 
@@ -293,4 +295,64 @@ fn breadth_is_no_more_than_what_who_says_nothing_has() {
         let refusal = caller.status_for(&invite, 486);
         caller.acknowledge_failure(&invite, &refusal);
     }
+}
+
+/// A party's Contact in a dialog leads to its own places, whatever the other side then sends there in good faith.
+#[test]
+fn inside_a_dialog_a_contact_leads_to_its_own_party() {
+    let mut net = Neighbours::start("dns: {hosts: {pbx.test: [127.0.0.1]}}\n");
+    let [carrier, pbx] = net.ports();
+    let us = net.exchange.udp().port();
+    let mut callee = registered(&net.exchange, "1002");
+    let mut caller = phone(&net.exchange, "1001");
+    let mut targets = Vec::new();
+    for port in [carrier, pbx, us] {
+        targets.extend(spellings(Ipv4Addr::LOCALHOST).iter().map(|host| format!("sip:+1900@{host}:{port}")));
+        targets.push(format!("sip:+1900@127.0.0.1:{port};transport=tcp"));
+        targets.push(format!("sip:+1900@192.0.2.9:{port};maddr=127.0.0.1"));
+    }
+    targets.extend(["sip:x@224.0.1.75", "sip:x@0.0.0.0:5060", "sip:x@[ff02::1]"].map(String::from));
+    for target in targets {
+        // The callee's, in its 200; then the caller's, in its INVITE.
+        for by_callee in [true, false] {
+            let contact = format!("<{target}>");
+            let mut invite = caller.invite(&at("1002"));
+            if !by_callee {
+                invite = invite.set("Contact", contact.clone());
+            }
+            let invite = caller.call(&invite);
+            let arrived = callee.request_of("INVITE");
+            let mut ok = callee.response(&arrived, 200, "OK");
+            if by_callee {
+                ok = ok.set("Contact", contact);
+            }
+            callee.send(&ok);
+            let got = caller.status_for(&invite, 200);
+            let (mut a, mut b) = (Dialog::of_caller(&invite, &got), Dialog::of_callee(&arrived, &ok));
+            let (ua, dialog) = if by_callee { (&mut caller, &mut a) } else { (&mut callee, &mut b) };
+            if by_callee {
+                let ack = dialog.request(ua, "ACK");
+                ua.send(&ack);
+            }
+            for method in ["INFO", "MESSAGE", "BYE"] {
+                let request = dialog.request(ua, method);
+                ua.send(&request);
+                let status = ua.final_for(&request).status();
+                assert!(status >= 400, "{target}: {status} to {method}");
+            }
+        }
+    }
+    assert!(net.are_silent());
+    assert!(net.carrier.silent(QUIET, |_| true) && net.pbx.silent(QUIET, |_| true));
+}
+
+/// Doors of this process that are not for SIP.
+#[test]
+fn what_listens_for_something_else_hears_no_sip() {
+    let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let env = [("TRUNKLINE_HTTP_ADDR", &*http.to_string())];
+    let exchange = Exchange::start_with(&agents(), "", &env);
+    let mut ua = phone(&exchange, "1001");
+    told(&register_at(&mut ua, &format!("sip:x@{http};transport=tcp")), "the health page");
+    told(&register_at(&mut ua, &format!("sip:x@localhost:{};transport=tcp", http.port())), "by its name");
 }

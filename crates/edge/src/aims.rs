@@ -240,7 +240,8 @@ impl Edge {
         search.passes += 1;
         let uri = Uri::parse(&lead.uri).map_err(|error| error.status())?;
         let caller = search.caller.reference.as_ref();
-        let by_trunk = search.caller.kind == PartyKind::Trunk;
+        // Who calls the number of a trunk that asks nobody is a stranger to all else.
+        let by_trunk = matches!(search.caller.kind, PartyKind::Trunk | PartyKind::Stranger);
         let inside = Inside {
             caller: caller.filter(|_| !by_trunk),
             trunk: caller.filter(|_| by_trunk),

@@ -15,6 +15,8 @@ use crate::handover::HandoverConfig;
 pub struct EdgeConfig {
     /// Where to listen.
     pub listeners: Vec<Listener>,
+    /// Where this process listens for something else: no SIP is sent there.
+    pub other_listeners: Vec<SocketAddr>,
     /// Addresses the outside sees us under; the first of a family is advertised to it.
     pub external_addrs: Vec<IpAddr>,
     /// Networks that see us under our own address there: the address is ours, the prefix the network's.
@@ -127,6 +129,7 @@ impl Default for EdgeConfig {
     fn default() -> Self {
         EdgeConfig {
             listeners: Vec::new(),
+            other_listeners: Vec::new(),
             external_addrs: Vec::new(),
             localnets: Vec::new(),
             shards: 0,

@@ -83,6 +83,8 @@ impl Edge {
         let shared = self.shared.clone();
         let forwarded = read_again(&shared.guard, &divertible.flow, &divertible.request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };
+            // It is none: it was forwarded. What it spent as a spiral goes on counting.
+            self.is_loop(inbound);
             let mut plan = Plan::default();
             let decided = self.decide(io, inbound, &uri, Round::Diverted(diversion), &mut plan);
             if decided.is_err() || plan.outcome != Outcome::Forward {

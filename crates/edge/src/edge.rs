@@ -57,6 +57,8 @@ pub(crate) struct Scratch {
     pub(crate) splices: Splices,
     pub(crate) plan: Plan,
     pub(crate) parties: Parties,
+    /// The request at hand was here before, with another target.
+    pub(crate) spiral: bool,
     pub(crate) via: Vec<u8>,
     pub(crate) out: Vec<u8>,
     pub(crate) text: Vec<u8>,

@@ -17,6 +17,7 @@ use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::{Offered, Relaying, refusal};
+use crate::resolver::Spare;
 use crate::trust::marks::Beginning;
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 
@@ -165,6 +166,14 @@ impl Edge {
         }
         if !keep_secure(&inbound.message, &mut aims.ways) {
             return Prepared::Refuse(480, SIPS_NOT_ALLOWED.to_vec());
+        }
+        if self.scratch.spiral {
+            // Whoever sends back what we sent gets one address of each target, and not for ever.
+            aims.ways.iter_mut().flatten().for_each(|(_, spare)| *spare = Spare::default());
+            let request = self.shared.secret.tag(b"", inbound.message.call_id(), inbound.message.from_tag());
+            if !self.shared.spirals.admit(request, aims.list.len(), io.unix_ms()) {
+                return Prepared::Refuse(482, Vec::new());
+            }
         }
         // Before the media is offered, which a refusal would leave behind.
         let Ok(breadth) = self.breadth(inbound, aims.widest_group(plan)) else {

@@ -39,6 +39,7 @@ mod resolver;
 mod responses;
 mod routes;
 mod shared;
+mod spirals;
 mod timing;
 mod trunk_auth;
 mod trust;

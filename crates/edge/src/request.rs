@@ -44,6 +44,7 @@ impl Edge {
 
     fn dispatch(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
         let m = &inbound.message;
+        self.scratch.spiral = false;
         if inbound.via.branch == MAGIC_COOKIE {
             // Such a branch identifies no transaction (RFC 4475 §3.2.1).
             return self.refuse(io, inbound, 400, Some("Branch Without Identity"));
@@ -117,18 +118,28 @@ impl Edge {
     }
 
     /// A loop is a Via of ours that carries the MAC this very request would get (RFC 5393 §4.2). The topmost is one where
-    /// something sends back to us what we sent.
-    fn is_loop(&self, inbound: &Inbound<'_>) -> bool {
+    /// something sends back to us what we sent. Another Via of ours is a spiral, which is noted.
+    pub(crate) fn is_loop(&mut self, inbound: &Inbound<'_>) -> bool {
         let m = &inbound.message;
         let (mut mac, mut stateless) = (None, None);
         let secret = &self.shared.secret;
-        m.list(HeaderName::Via).flatten().filter_map(|element| Via::parse(element).ok()).any(|via| {
-            if let Some(seen) = Branch::decode(via.branch) {
-                return seen.loop_mac == *mac.get_or_insert_with(|| secret.loop_mac(m));
+        let mut spiral = false;
+        let vias = m.list(HeaderName::Via).flatten().filter_map(|element| Via::parse(element).ok());
+        for via in vias {
+            let same = if let Some(seen) = Branch::decode(via.branch) {
+                seen.loop_mac == *mac.get_or_insert_with(|| secret.loop_mac(m))
+            } else if let Some(seen) = StatelessBranch::decode(via.branch) {
+                seen.loop_mac == *stateless.get_or_insert_with(|| secret.stateless_loop_mac(m))
+            } else {
+                continue;
+            };
+            if same {
+                return true;
             }
-            let seen = StatelessBranch::decode(via.branch);
-            seen.is_some_and(|s| s.loop_mac == *stateless.get_or_insert_with(|| secret.stateless_loop_mac(m)))
-        })
+            spiral = true;
+        }
+        self.scratch.spiral = spiral;
+        false
     }
 
     /// 420 with the extensions we do not have, RFC 3261 §16.3 step 5; `true` when it was sent.

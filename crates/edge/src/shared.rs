@@ -24,6 +24,7 @@ use crate::media::Relayed;
 use crate::peers::{PeerState, Peers, unix_seconds};
 use crate::registry::{Registered, TrunkRegistration};
 use crate::resolver::{Resolver, Settings};
+use crate::spirals::Spirals;
 use crate::trust::{Guard, LastLook};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
@@ -50,6 +51,7 @@ pub struct Shared {
     /// Looks at every address before something is sent to it.
     pub(crate) guard: Guard,
     pub(crate) found: LastLook,
+    pub(crate) spirals: Spirals,
     /// The calls whose media is relayed, if there is a relay.
     pub(crate) media: Option<Arc<Relayed>>,
     /// Requests that wait for their answer, per shard; kept while draining.
@@ -95,9 +97,11 @@ impl Shared {
         }
         let (a, b) = random.split_at(8);
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        let others = config.other_listeners.iter().copied().chain(config.rtpengine).collect();
         let shared = Shared {
-            guard: Guard::new(addresses.clone()),
+            guard: Guard::new(addresses.clone(), others),
             found: LastLook::default(),
+            spirals: Spirals::default(),
             media: config.rtpengine.map(|_| Arc::default()),
             dialogs: Dialogs::new(started, config.dialog_seconds),
             tables,

@@ -35,6 +35,10 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
     let size = config.limits.message_size as usize;
     EdgeConfig {
         listeners,
+        other_listeners: [config.http.addr, config.grpc.addr, config.grpc.external_addr]
+            .into_iter()
+            .flatten()
+            .collect(),
         external_addrs: config.external_addrs.clone(),
         localnets: config.localnets.clone(),
         shards: if serves_sip { usize::from(config.workers) } else { 1 },

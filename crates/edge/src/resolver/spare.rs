@@ -55,6 +55,12 @@ impl Spare {
         self.ways.as_ref().is_some_and(|w| (self.tried.count_ones() as usize) < w.list.len())
     }
 
+    /// All addresses of the name, that in use included; none of a literal one.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Egress> {
+        let list = self.ways.as_ref().map_or(&[][..], |ways| &ways.list);
+        list.iter().map(|way| Egress::to(way.transport, way.address))
+    }
+
     /// The next address: of those not tried the first that has not failed lately, else the first.
     pub(crate) fn next(&mut self, resolver: &Resolver) -> Option<Egress> {
         let ways = self.ways.as_ref()?;

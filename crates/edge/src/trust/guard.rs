@@ -44,12 +44,14 @@ impl Forbidden {
 #[derive(Debug)]
 pub(crate) struct Guard {
     addresses: Arc<Addresses>,
+    /// Where we listen for something else than SIP.
+    others: Vec<SocketAddr>,
     owners: ArcSwap<Owners>,
 }
 
 impl Guard {
-    pub(crate) fn new(addresses: Arc<Addresses>) -> Guard {
-        Guard { addresses, owners: ArcSwap::default() }
+    pub(crate) fn new(addresses: Arc<Addresses>, others: Vec<SocketAddr>) -> Guard {
+        Guard { addresses, others, owners: ArcSwap::default() }
     }
 
     /// Trunks and peers are there from now on.
@@ -67,12 +69,12 @@ impl Guard {
 
     /// May a message go there because this party says so?
     pub(crate) fn may_reach(&self, word: &Word, egress: &Egress) -> Result<(), Forbidden> {
-        self.judge(egress.remote, |at| self.is_for(word, at))
+        self.judge(egress, |at| self.is_for(word, at))
     }
 
     /// May a message go there because the operator says so, or because a request came from there?
     pub(crate) fn may_be_sent_to(&self, egress: &Egress) -> Result<(), Forbidden> {
-        self.judge(egress.remote, |_| Ok(()))
+        self.judge(egress, |_| Ok(()))
     }
 
     /// Is this one of the addresses that the resources give a peer or trunk?
@@ -83,20 +85,30 @@ impl Guard {
 
     fn judge(
         &self,
-        remote: SocketAddr,
+        egress: &Egress,
         more: impl Fn(SocketAddr) -> Result<(), Forbidden>,
     ) -> Result<(), Forbidden> {
-        for ip in forms(remote.ip()) {
-            let at = SocketAddr::new(ip, remote.port());
+        for ip in forms(egress.remote.ip()) {
+            let at = SocketAddr::new(ip, egress.remote.port());
             if !is_unicast(ip) || at.port() == 0 || self.addresses.interfaces().is_broadcast(ip) {
                 return Err(Forbidden::NoHost);
             }
             if self.addresses.is_listener(ip, Some(at.port())) {
                 return Err(Forbidden::Ourselves);
             }
+            // Over any transport: a large request changes from UDP to TCP.
+            if self.others.iter().any(|other| self.is_at(*other, at)) {
+                return Err(Forbidden::ThisHost);
+            }
             more(at)?;
         }
         Ok(())
+    }
+
+    /// Does who listens there hear what is sent to this address?
+    fn is_at(&self, listener: SocketAddr, at: SocketAddr) -> bool {
+        let any = listener.ip().is_unspecified() && self.addresses.is_local(at.ip());
+        listener.port() == at.port() && (canonical_ip(listener.ip()) == at.ip() || any)
     }
 
     /// Is this address one the party may name?

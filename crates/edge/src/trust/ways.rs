@@ -56,18 +56,35 @@ impl Edge {
             && self.shared.tables.load().domain_by_uri(uri.host).is_some()
     }
 
-    /// The first of these addresses that may be reached by this word.
+    /// The first of these addresses that may be reached by this word. A party's name that leads to somebody else beside
+    /// itself leads nowhere: a carrier has more addresses than the guard knows.
     pub(crate) fn guarded(&self, word: Option<&Word>, first: Egress, mut spare: Spare) -> Judged {
-        let mut next = Some(first);
+        let guard = &self.shared.guard;
+        if let Some(word) = word {
+            let mut ours = false;
+            for egress in spare.all() {
+                match guard.may_reach(word, &egress) {
+                    Ok(()) | Err(Forbidden::NoHost) => {}
+                    Err(Forbidden::Ourselves) => ours = true,
+                    Err(forbidden @ (Forbidden::ThisHost | Forbidden::Configured)) => {
+                        tracing::debug!(at = %egress.remote, ?forbidden, "nothing is sent there");
+                        return Judged::Nowhere;
+                    }
+                }
+            }
+            if ours {
+                return Judged::Inside;
+            }
+        }
+        let (mut next, mut ours) = (Some(first), false);
         while let Some(egress) = next {
-            match self.shared.guard.check(word, &egress) {
+            match guard.check(word, &egress) {
                 Ok(()) => return Judged::To(egress, spare),
-                Err(Forbidden::Ourselves) => return Judged::Inside,
-                Err(forbidden) => tracing::debug!(at = %egress.remote, ?forbidden, "nothing is sent there"),
+                Err(forbidden) => ours |= forbidden == Forbidden::Ourselves,
             }
             next = spare.next(&self.shared.resolver);
         }
-        Judged::Nowhere
+        if ours { Judged::Inside } else { Judged::Nowhere }
     }
 
     /// The next address of a name that may be reached by this word.

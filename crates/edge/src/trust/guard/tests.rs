@@ -14,7 +14,10 @@ fn guard() -> Guard {
     let listen = |at: &str| Listener { transport: Transport::Udp, address: at.parse().unwrap() };
     let listeners = ["127.0.0.1:5060", "127.0.0.1:5061", "[::1]:5060"].map(listen).to_vec();
     let external = ["198.51.100.1", "2001:db8::1"].map(|a| a.parse().unwrap()).to_vec();
-    let guard = Guard::new(Addresses::new(listeners, external, vec!["192.0.2.1/24".parse().unwrap()]));
+    let guard = Guard::new(
+        Addresses::new(listeners, external, vec!["192.0.2.1/24".parse().unwrap()]),
+        vec!["127.0.0.1:8000".parse().unwrap(), "0.0.0.0:51908".parse().unwrap()],
+    );
     let mut owners = Owners::default();
     let mut add = |at: &str, kind, party| {
         let at: SocketAddr = at.parse().unwrap();
@@ -126,6 +129,11 @@ fn this_host_is_for_those_on_it() {
     for at in ["127.0.0.50:5090", "[::1]:5090", "127.0.0.2:7"] {
         assert_eq!(judge(Some(&here), at), Ok(()), "{at}");
         assert_eq!(judge(Some(&here6), at), Ok(()), "{at}");
+    }
+    // Doors of ours that are not for SIP.
+    for at in ["127.0.0.1:8000", "[::ffff:127.0.0.1]:8000", "127.0.0.7:51908"] {
+        assert_eq!(judge(Some(&here), at), Err(Forbidden::ThisHost), "{at}");
+        assert_eq!(judge(None, at), Err(Forbidden::ThisHost), "{at}");
     }
     // The peer beside us listens at another port of our own address.
     assert_eq!(judge(Some(&here), "127.0.0.1:5080"), Err(Forbidden::Configured));
