@@ -70,7 +70,7 @@ pub(crate) fn put_gruus(binding: &Binding<'_>, aor: &[u8], secret: &Secret, out:
         return;
     }
     out.extend_from_slice(b";pub-gruu=\"sip:");
-    escape(user, b"-_.!~*'()&=+$,;?/", out);
+    escape(user, IN_USER, out);
     out.push(b'@');
     out.extend_from_slice(host);
     out.extend_from_slice(b";gr=");
@@ -91,13 +91,16 @@ pub(crate) fn put_gruus(binding: &Binding<'_>, aor: &[u8], secret: &Secret, out:
     out.extend_from_slice(b";gr\"");
 }
 
+/// What may stand in a user part beside letters and digits, RFC 3261 §25.1.
+pub(crate) const IN_USER: &[u8] = b"-_.!~*'()&=+$,;?/";
+
 /// An instance without its angle brackets.
 fn bare(instance: &[u8]) -> &[u8] {
     instance.strip_prefix(b"<").and_then(|i| i.strip_suffix(b">")).unwrap_or(instance)
 }
 
 /// Appends text, with escapes for what is neither a letter nor a digit nor `allowed` (RFC 3261 §19.1.2).
-fn escape(text: &[u8], allowed: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn escape(text: &[u8], allowed: &[u8], out: &mut Vec<u8>) {
     for &b in text {
         if b.is_ascii_alphanumeric() || allowed.contains(&b) {
             out.push(b);

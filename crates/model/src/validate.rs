@@ -144,8 +144,9 @@ impl Check {
             self.that(is_token(name), &format!("{path}.name"), message);
             let path = format!("{path}.value");
             self.that(!value.is_empty(), &path, "the header value cannot be empty");
-            // A line break would let a value write headers of its own.
-            self.that(!value.contains(['\r', '\n', '\0']), &path, "the header value must be one line");
+            // What ends a line, here or for another SIP stack, would let a value write headers of its own.
+            let ends = |c: char| c != '\t' && (c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+            self.that(!value.contains(ends), &path, "the header value must be one line");
         }
     }
 
@@ -293,6 +294,12 @@ mod tests {
                 "spec.location.extraHeaders[0].value",
             ]
         );
+        for foul in ["a\rB: 1", "a\nB: 1", "a\0", "a\u{b}B: 1", "a\u{c}", "a\u{85}B: 1", "a\u{2028}B: 1"] {
+            let mut number = Number::new("number-1", "tel:12", None);
+            number.extra_headers.push(("X-A".into(), foul.into()));
+            let problems = validate(&number.into());
+            assert!(problems.iter().any(|p| p.field.ends_with("extraHeaders[0].value")), "{foul:?}");
+        }
         assert!(validate(&Agent::new("a", "1001", Some(Ref::new("d"))).into()).is_empty());
         let mut agent = Agent::new("a\u{7}", "1\u{1b}[31m", None);
         agent.name = "Ann\nLee".into();

@@ -131,6 +131,8 @@ pub struct Request<'a> {
     pub(crate) caller: Cow<'a, [u8]>,
     /// To, where it counts: in REGISTER, and where its number may have to be rewritten.
     pub(crate) to: Option<To<'a>>,
+    /// The Request-URI has no user, and To says who is called.
+    callee_in_to: bool,
 }
 
 impl<'a> Request<'a> {
@@ -186,6 +188,7 @@ impl<'a> Request<'a> {
             uri,
             from_uri,
             to,
+            callee_in_to,
         })
     }
 
@@ -194,9 +197,11 @@ impl<'a> Request<'a> {
         self.message.method() == Some(Method::Register)
     }
 
-    /// The called user as it goes into a URI: a number in the form the rules saw, a name as it came.
+    /// The called user as it goes into a URI: a number in the form the rules saw, a name as it came. Decoded, a user of To
+    /// could end the line and write headers of its own.
     pub(crate) fn dialled(&self) -> &[u8] {
-        match (&self.dialled, self.uri.user) {
+        let user = || self.to.as_ref().filter(|_| self.callee_in_to).and_then(|to| to.uri.user);
+        match (&self.dialled, self.uri.user.or_else(user)) {
             (Dialled::Escaped(text), _) => text,
             (Dialled::AsItCame, Some(user)) => user,
             (Dialled::AsJudged, _) | (Dialled::AsItCame, None) => &self.callee,

@@ -149,3 +149,17 @@ fn the_words_of_a_route() {
          the caller must authenticate\nso it is challenged for realm foo.example\n"
     );
 }
+
+#[test]
+fn who_is_called_writes_no_headers() {
+    let called = "1785%0D%0AX-Evil%3A%201@sip.local";
+    let whole = request("INVITE", "1002@sip.local", called, "");
+    // The same where To alone says who is called: a Request-URI without a user.
+    let in_to = whole.replace(&format!("INVITE sip:{called}"), "INVITE sip:sip.local");
+    assert_ne!(in_to, whole);
+    for text in [whole, in_to] {
+        let got = world().ask(&text);
+        assert_eq!(got.header("X-Evil"), [""; 0]);
+        assert!(got.sent[0].starts_with("INVITE sip:1785%0D%0AX-Evil%3A%201@"), "{}", got.sent[0]);
+    }
+}

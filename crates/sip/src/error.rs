@@ -20,6 +20,9 @@ pub enum ParseError {
     /// A version other than SIP/2.0 in a request line.
     #[error("SIP version not supported")]
     Version,
+    /// A character that may end a line elsewhere, or lines that end now in CR LF, now in LF.
+    #[error("control characters in the start line or headers")]
+    ControlCharacter,
     /// A header line without a name or a colon.
     #[error("malformed header line")]
     HeaderLine,
@@ -49,6 +52,7 @@ impl ParseError {
             ParseError::Truncated
             | ParseError::TooManyHeaders
             | ParseError::StartLine
+            | ParseError::ControlCharacter
             | ParseError::HeaderLine
             | ParseError::Cardinality(_)
             | ParseError::Header(_)

@@ -20,6 +20,7 @@
 
 mod address;
 mod class;
+mod control;
 mod error;
 mod flow;
 mod frame;
@@ -36,6 +37,7 @@ mod uri;
 mod via;
 
 pub use address::Address;
+pub use control::without_control_characters;
 pub use error::ParseError;
 pub use flow::{ConnectionId, Flow, Transport};
 pub use frame::Frame;

@@ -51,7 +51,7 @@ fn status_line(code: u16, phrase: Option<&str>, out: &mut Vec<u8>) {
 fn headers(request: &Message<'_>, tag: &[u8], fill: Option<&ViaFill<'_>>, trying: bool, out: &mut Vec<u8>) {
     let mut first_via = true;
     for h in request.index.headers() {
-        let line = h.line.of(request.bytes);
+        let line = without_line_end(h.line.of(request.bytes));
         match h.name {
             HeaderName::Via => {
                 match fill {
@@ -61,13 +61,13 @@ fn headers(request: &Message<'_>, tag: &[u8], fill: Option<&ViaFill<'_>>, trying
                         let after = Span { start: fill.replace.end.clamp(start, end), end };
                         out.extend_from_slice(before.of(request.bytes));
                         out.extend_from_slice(fill.text);
-                        out.extend_from_slice(after.of(request.bytes));
+                        put_line(without_line_end(after.of(request.bytes)), out);
                     }
-                    _ => out.extend_from_slice(line),
+                    _ => put_line(line, out),
                 }
                 first_via = false;
             }
-            HeaderName::From | HeaderName::CallId | HeaderName::CSeq => out.extend_from_slice(line),
+            HeaderName::From | HeaderName::CallId | HeaderName::CSeq => put_line(line, out),
             HeaderName::To if !tag.is_empty() && request.to_tag().is_empty() && !trying => {
                 let value_end = Span { start: h.line.start, end: h.value.end };
                 out.extend_from_slice(value_end.of(request.bytes));
@@ -75,11 +75,22 @@ fn headers(request: &Message<'_>, tag: &[u8], fill: Option<&ViaFill<'_>>, trying
                 out.extend_from_slice(tag);
                 out.extend_from_slice(b"\r\n");
             }
-            HeaderName::To => out.extend_from_slice(line),
-            HeaderName::Timestamp if trying => out.extend_from_slice(line),
+            HeaderName::To => put_line(line, out),
+            HeaderName::Timestamp if trying => put_line(line, out),
             _ => {}
         }
     }
+}
+
+/// A header line without its line end: a request may have bare line feeds, a response of ours has none.
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn put_line(line: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(line);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Ends a response without a body.

@@ -9,6 +9,7 @@ use trunkline_transport::Egress;
 
 use crate::address::{put_address, put_transport};
 use crate::challenged::is_stale;
+use crate::gruu::{IN_USER, escape};
 use crate::own::Errand;
 use crate::registry::registration::Response;
 use crate::shared::Shared;
@@ -59,7 +60,7 @@ impl Place {
 
     fn put_aor(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"<sip:");
-        out.extend_from_slice(self.user.as_bytes());
+        escape(self.user.as_bytes(), IN_USER, out);
         out.push(b'@');
         self.put_host(out);
         out.push(b'>');
