@@ -1,11 +1,19 @@
 //! Logs: events with fields, on standard error; the last of them in memory for those who ask for them.
+//!
+//! What is logged may come from strangers: from phones, carriers, the media relay, name servers. It is escaped here, in one
+//! place for all of them, so that nothing writes lines of its own or commands the operator's terminal.
 
 use std::collections::VecDeque;
+use std::fmt::{Debug, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::debug_fn;
 use trunkline_config::{Log, LogFormat};
+use trunkline_model::document::{is_obeyed, printable};
 
 /// How much of the log is kept, in bytes.
 const KEPT: usize = 256 * 1024;
@@ -15,14 +23,29 @@ static LAST: Mutex<VecDeque<u8>> = Mutex::new(VecDeque::new());
 /// Starts logging as configured.
 pub fn init(log: &Log) {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Both)
-        .with_ansi(io::stderr().is_terminal());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stderr().is_terminal());
     match log.format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.with_writer(|| Json(Both)).json().init(),
+        LogFormat::Text => builder.with_writer(|| Both).fmt_fields(text_fields()).init(),
     }
+}
+
+/// Fields as `name=value`, in one line but for the event's own words: their further lines are indented, so that none
+/// looks like another event.
+fn text_fields() -> impl for<'w> FormatFields<'w> + 'static {
+    debug_fn(|writer, field, value: &dyn Debug| {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => {
+                let mut lines = text.split('\n');
+                let first = lines.next().unwrap_or_default();
+                write!(writer, "{}", printable(first))?;
+                lines.try_for_each(|line| write!(writer, "\n    {}", printable(line)))
+            }
+            name => write!(writer, "{}={}", name.strip_prefix("r#").unwrap_or(name), printable(&text)),
+        }
+    })
+    .delimited(" ")
 }
 
 /// The last of the log.
@@ -55,9 +78,87 @@ impl Write for Both {
     }
 }
 
+/// The same for JSON, which escapes what a terminal obeys in part only.
+struct Json<W>(W);
+
+impl<W: Write> Write for Json<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut out = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c != '\n' && is_obeyed(c) {
+                true => drop(write!(out, "\\u{:04x}", u32::from(c))),
+                false => out.push(c),
+            }
+        }
+        self.0.write_all(out.as_bytes()).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    /// What is logged through either kind of subscriber.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Kept {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no panic").clone()).expect("UTF-8")
+        }
+    }
+
+    const FOUL: &str = "a\r\n2026-01-01 WARN forged\u{1b}[2J\u{9b}31m\u{7}\u{202e}b";
+
+    fn say() {
+        tracing::warn!(reason = %FOUL, text = FOUL, r#type = ?FOUL, n = 7, "two\nlines: {FOUL}");
+    }
+
+    #[test]
+    fn no_field_obeys_its_writer() {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let text = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        tracing::subscriber::with_default(text.fmt_fields(text_fields()).finish(), say);
+        let log = kept.text();
+        assert!(
+            log.lines().skip(1).all(|line| line.starts_with("    ")) && log.lines().count() == 3,
+            "{log}"
+        );
+        assert!(!log.contains(|c| c != '\n' && is_obeyed(c)), "{log:?}");
+        assert!(
+            log.contains(r"reason=a\r\n2026-01-01 WARN forged\u{1b}[2J") && log.contains(" n=7"),
+            "{log}"
+        );
+        assert!(log.contains(" type=\"a"), "{log}");
+
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let json = tracing_subscriber::fmt().with_writer(move || Json(writer.clone())).json().finish();
+        tracing::subscriber::with_default(json, say);
+        let log = kept.text();
+        let line = log.strip_suffix('\n').expect("a line");
+        assert!(!line.contains(is_obeyed), "{line:?}");
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(value["fields"]["reason"], FOUL);
+    }
 
     #[test]
     fn the_last_lines_are_kept_and_no_more() {

@@ -14,5 +14,4 @@ pub use fields::{Fields, Reading};
 pub use nearest::nearest;
 pub use node::{Content, Key, Node};
 pub use parse::{entries, parse};
-pub(crate) use printable::is_obeyed;
-pub use printable::printable;
+pub use printable::{is_obeyed, printable};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// What a terminal obeys instead of showing it: control characters, and the marks that turn the order of letters.
-pub(crate) fn is_obeyed(c: char) -> bool {
+pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
