@@ -123,3 +123,41 @@ fn without_transactions_a_cancel_and_an_ack_follow_their_invite() {
     callee.send(&forged);
     assert!(victim.silent(Duration::from_millis(300), |_| true));
 }
+
+#[test]
+fn without_transactions_nothing_follows_an_invite_that_was_not_let_through() {
+    let exchange = Exchange::start_with(&agents(), "stateless: on\n", &[]);
+    let mut callee = registered(&exchange, "1002");
+    let mut other = registered(&exchange, "1003");
+    let mut stranger = phone(&exchange, "1001");
+    // Without an INVITE.
+    let invite = stranger.invite(&at("1002"));
+    let cancel = stranger.cancel(&invite);
+    stranger.status_for(&cancel, 481);
+    let failure = stranger.response(&invite, 486, "Busy Here");
+    stranger.acknowledge_failure(&invite, &failure);
+    // With one that was challenged.
+    stranger.send(&invite);
+    assert!([401, 407].contains(&stranger.final_for(&invite).status()));
+    let cancel = stranger.cancel(&invite);
+    stranger.status_for(&cancel, 481);
+    stranger.acknowledge_failure(&invite, &failure);
+    assert!(callee.silent(Duration::from_millis(300), |_| true));
+    // After the right digest both follow, and only to where the INVITE went.
+    let sent = stranger.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    stranger.status_for(&sent, 180);
+    let mut elsewhere = sent.clone();
+    elsewhere.start = elsewhere.start.replace("1002", "1003");
+    let cancel = stranger.cancel(&elsewhere);
+    stranger.status_for(&cancel, 481);
+    stranger.cancel(&sent);
+    let cancelled = callee.request_of("CANCEL");
+    callee.respond(&cancelled, 200, "OK");
+    callee.respond(&arrived, 487, "Request Terminated");
+    let failure = stranger.status_for(&sent, 487);
+    stranger.acknowledge_failure(&sent, &failure);
+    callee.request_of("ACK");
+    assert!(other.silent(Duration::from_millis(300), |_| true));
+}

@@ -1,5 +1,6 @@
 //! Calls and registrations through a running exchange, with SIPp and with phones of our own.
 
+mod amplification;
 mod api;
 mod calls;
 mod carrier;
@@ -35,6 +36,7 @@ mod routr_v1_migrate;
 mod routr_v1_page;
 mod routr_v1_providers;
 mod secure_trunks;
+mod smuggling;
 mod softphones;
 mod store;
 mod strangers;

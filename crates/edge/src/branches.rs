@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use memchr::memmem;
 use trunkline_proxy::{Branch as BranchName, Mark};
 use trunkline_routing::Plan;
-use trunkline_sip::{Method, Transport};
+use trunkline_sip::{ConnectionId, Method, Transport};
 use trunkline_transaction::Slot;
 use trunkline_transport::{Egress, Io, Sent};
 
@@ -34,6 +34,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) max_breadth: Option<u32>,
     /// A body in the place of the request's own.
     pub(crate) body: Option<&'a [u8]>,
+    /// It goes to an address that has not shown that it is there.
+    pub(crate) unproven: bool,
     /// By how much CSeq is raised: the other side counts otherwise.
     pub(crate) cseq_added: u8,
     /// Credentials that are spent here.
@@ -79,7 +81,11 @@ impl Edge {
         target: TargetInfo,
     ) {
         self.counters.forwarded.add();
-        let sent = io.send(&egress, request);
+        let sent = match target.unproven && !self.may_send(&egress, request.len(), io.unix_ms()) {
+            // It is sent again by its timer.
+            true => Sent::Via(ConnectionId::NONE),
+            false => io.send(&egress, request),
+        };
         let now = io.now();
         let copy = self.pool.copy(request);
         let no_answer = self.shared.config.no_answer.as_millis() as u64;
@@ -142,6 +148,20 @@ impl Edge {
             target,
             cseq_added: 0,
         });
+    }
+
+    /// The branches of a new transaction have been started: 100 for an INVITE that is under way. One that went nowhere has
+    /// its answer; where the source is not proven nothing of it is kept, and a repetition gets the same (RFC 3261 §8.2.7).
+    pub(crate) fn started(&mut self, io: &mut Io<EdgeMail>, slot: Slot) {
+        self.after_start(io, slot);
+        let Some(context) = self.contexts.get(slot) else { return };
+        if !context.server.is_proceeding() {
+            if !context.proven && self.is_unproven(&context.back, io.unix_ms()) {
+                self.forget(slot);
+            }
+        } else if context.method == Method::Invite {
+            self.send_response_again(io, slot);
+        }
     }
 
     /// Counts the branches that failed while they were started, and lets the context go on.

@@ -15,6 +15,7 @@ use crate::divert::Divertible;
 use crate::media::Leg;
 use crate::resolver::Spare;
 use crate::trust::Word;
+use crate::trust::budget::Credit;
 
 /// The server side.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,14 @@ impl Server {
             Server::NonInvite(s) => {
                 s.on_respond(class, now);
             }
+        }
+    }
+
+    /// Its final response is not repeated by a timer.
+    pub(crate) fn repeat_no_more(&mut self) {
+        match self {
+            Server::Invite(s) => s.repeat_no_more(),
+            Server::NonInvite(_) => {}
         }
     }
 
@@ -180,6 +189,8 @@ pub(crate) struct TargetInfo {
     pub(crate) binding: u64,
     /// By whose word it is one; `None`: the operator's.
     pub(crate) word: Option<Word>,
+    /// Its address has not shown that it is there: what is sent to it is limited.
+    pub(crate) unproven: bool,
 }
 
 /// One branch: a request we sent, and what is known of its fate.
@@ -242,6 +253,10 @@ pub(crate) struct Context {
     pub(crate) server: Server,
     /// Where responses go.
     pub(crate) back: Egress,
+    /// What the request pays for.
+    pub(crate) credit: Credit,
+    /// The source was proven when the request came.
+    pub(crate) proven: bool,
     /// The last response, to be repeated; before there is one a 100, so that it always holds what a response of
     /// ours needs (Via, From, To, Call-ID, CSeq).
     pub(crate) reply: Vec<u8>,

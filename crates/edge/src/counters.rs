@@ -42,6 +42,8 @@ counters! {
     answered,
     /// Challenges sent.
     challenged,
+    /// Messages kept back from a source that has not shown that it is there, and sent too little for them.
+    held_back,
     /// Wrong credentials.
     auth_failed,
     /// Credentials that were not looked at, after too many wrong ones.

@@ -110,6 +110,8 @@ impl Edge {
                 return;
             }
         };
+        outgoing.unproven =
+            way.kind == PartyKind::Stranger && self.is_unproven(&outgoing.egress, io.unix_ms());
         match &body {
             Some(Ok(body)) => outgoing.body = Some(body),
             Some(Err(code)) if inbound.method != Method::Ack => {
@@ -135,11 +137,12 @@ impl Edge {
                 patience,
                 spare,
                 word: Some(self.word_of(&way, &target)),
+                unproven: outgoing.unproven,
                 passes_challenges: self.shared.config.pass_challenges.includes(carrier, false),
                 ..TargetInfo::default()
             };
             self.start(io, inbound, slot, &outgoing, None, info);
-            self.after_start(io, slot);
+            self.started(io, slot);
         }
         self.scratch.contacts = old_uri;
     }
@@ -165,6 +168,7 @@ impl Edge {
             max_breadth: None,
             body: None,
             spent: self.spent_credentials(m),
+            unproven: false,
             cseq_added: if dialog.from == Side::Caller { dialog.mark.cseq_added } else { 0 },
         };
         let mut target = m.uri_text();
@@ -379,9 +383,19 @@ impl Edge {
             (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
         if index.parse(&branch.sent, &trunkline_sip::Limits::default()).is_ok() {
             forward::companion(&Message::new(&branch.sent, &index), "CANCEL", None, &mut out);
-            io.send(&branch.egress, &out);
+            if !branch.target.unproven || self.may_send(&branch.egress, out.len(), io.unix_ms()) {
+                io.send(&branch.egress, &out);
+            }
         }
         (self.scratch.other, self.scratch.text) = (index, out);
+    }
+
+    /// Sends a branch's request again.
+    pub(crate) fn send_again(&self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
+        let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i)) else { return };
+        if !branch.target.unproven || self.may_send(&branch.egress, branch.sent.len(), io.unix_ms()) {
+            io.send(&branch.egress, &branch.sent);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use hashbrown::{HashSet, HashTable};
 use trunkline_routing::Plan;
 use trunkline_sip::{ConnectionId, Flow, Index, Message, ParseError, Splices};
 use trunkline_transaction::{Slot, Table, TransactionKey};
-use trunkline_transport::{Closed, Handler, Io};
+use trunkline_transport::{Closed, Egress, Handler, Io};
 
 use crate::calls::Parties;
 use crate::context::Context;
@@ -18,6 +18,7 @@ use crate::pool::Pool;
 use crate::qualify::Qualify;
 use crate::registry::Registry;
 use crate::shared::Shared;
+use crate::trust::budget::ProvenSources;
 use crate::trust::refusals::Refusals;
 
 /// The edge of one shard, RFC 3261 §16 from the outside: it owns its transactions and shares resources,
@@ -38,6 +39,8 @@ pub struct Edge {
     pub(crate) desk: Desk,
     pub(crate) handover: Handover,
     pub(crate) draining: bool,
+    /// Sources that were proven lately.
+    pub(crate) proven: ProvenSources,
     /// Spreads load among equals.
     pub(crate) random: u64,
     pub(crate) qualify: Qualify,
@@ -85,6 +88,7 @@ impl Edge {
             refusals: Refusals::default(),
             desk: Desk::default(),
             draining: false,
+            proven: ProvenSources::new(),
             random: 0x9e37_79b9_7f4a_7c15 ^ (shard as u64 + 1) << 17,
             qualify: Qualify::default(),
             registry: Registry::default(),
@@ -192,6 +196,10 @@ impl Handler for Edge {
                 self.count_pending();
             }
         }
+    }
+
+    fn may_answer(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, beyond: usize) -> bool {
+        self.may_send(&Egress::back(flow), beyond, io.unix_ms())
     }
 
     fn on_batch(&mut self, io: &mut Io<EdgeMail>) {

@@ -18,6 +18,7 @@ use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::{Offered, Relaying, refusal};
 use crate::resolver::Spare;
+use crate::trust::budget::Credit;
 use crate::trust::marks::Beginning;
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 
@@ -29,6 +30,8 @@ struct Sending<'a> {
     beginning: Option<Beginning>,
     relaying: Relaying,
     breadth: Option<u32>,
+    /// The transaction is new.
+    new: bool,
 }
 
 impl Sending<'_> {
@@ -51,6 +54,7 @@ impl Sending<'_> {
             mark,
             max_breadth: self.breadth,
             body: self.relaying.body(&egress),
+            unproven: false,
             cseq_added: 0,
             spent: Spent::new(),
         }
@@ -147,7 +151,7 @@ impl Edge {
                 context.divertible = divertible;
             }
         }
-        let sending = Sending { plan, beginning, relaying, breadth };
+        let sending = Sending { plan, beginning, relaying, breadth, new: running.is_none() };
         self.start_all(io, inbound, slot, &sending, &mut aims);
         true
     }
@@ -250,6 +254,7 @@ impl Edge {
                     phone: target.phone,
                     binding: target.binding_id,
                     word: aim.word,
+                    unproven: false,
                 };
                 let callee = aims.callee(&self.scratch.parties, &aim);
                 let out = egress.map(|egress| {
@@ -267,7 +272,10 @@ impl Edge {
                 }
             }
         }
-        self.after_start(io, slot);
+        match sending.new {
+            true => self.started(io, slot),
+            false => self.after_start(io, slot),
+        }
     }
 
     /// To the first target, without a transaction.
@@ -285,7 +293,8 @@ impl Edge {
         }
         let callee = aims.callee(&self.scratch.parties, aim);
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
-        let sending = Sending { plan: rung, beginning, relaying: Relaying::default(), breadth: None };
+        let sending =
+            Sending { plan: rung, beginning, relaying: Relaying::default(), breadth: None, new: true };
         self.send_stateless(io, inbound, &sending.outgoing((rung, target), egress, mark), Some(rung));
     }
 
@@ -295,7 +304,7 @@ impl Edge {
         self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
     }
 
-    /// Begins a transaction for this request: 100 for an INVITE, a context in the table.
+    /// Begins a transaction for this request. Its 100 is made, and sent by [`Edge::started`].
     pub(crate) fn open(
         &mut self,
         io: &mut Io<EdgeMail>,
@@ -310,14 +319,14 @@ impl Edge {
         out.clear();
         response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), &mut out);
         response::finish(&mut out);
-        if inbound.method == Method::Invite {
-            io.send(&inbound.back, &out);
-        }
+        let source = inbound.flow.remote.ip();
         let context = Context {
             key,
             method: inbound.method,
             server: Server::new(inbound.method, inbound.flow.transport.is_reliable()),
             back: inbound.back,
+            credit: Credit::new(inbound.message.bytes.len(), io.now()),
+            proven: inbound.flow.transport.is_reliable() || self.proven.is_proven(source, io.unix_ms()),
             reply: self.pool.copy(&out),
             loop_mac: self.shared.secret.loop_mac(&inbound.message),
             responses: ResponseContext::default(),
@@ -364,7 +373,13 @@ impl Edge {
             None => outgoing.egress,
         };
         self.counters.forwarded.add();
-        io.send(&egress, &out);
+        if self.shared.config.stateless && inbound.method == Method::Invite {
+            let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
+            self.shared.admit(m, key, inbound.flow.remote.ip(), io.unix_ms());
+        }
+        if !outgoing.unproven || self.may_send(&egress, out.len(), io.unix_ms()) {
+            io.send(&egress, &out);
+        }
         self.scratch.out = out;
         self.scratch.text = name;
     }

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use trunkline_proxy::{Branch, StatelessBranch};
+use trunkline_proxy::{Branch, Secret, StatelessBranch};
 use trunkline_routing::Outcome;
 use trunkline_sip::response::{self, ViaFill};
-use trunkline_sip::{Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via};
-use trunkline_transaction::Actions;
+use trunkline_sip::{
+    Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via, without_control_characters,
+};
+use trunkline_transaction::{Actions, Slot};
 use trunkline_transport::Io;
 
 use crate::decide::Round;
@@ -80,7 +82,7 @@ impl Edge {
         if !self.shared.config.stateless
             && let Some(slot) = self.find(key)
         {
-            return self.on_retransmission(io, slot);
+            return self.on_retransmission(io, slot, m.bytes.len());
         }
         if self.is_parked(key) {
             return self.counters.retransmissions.add();
@@ -163,11 +165,12 @@ impl Edge {
     }
 
     /// The request came before.
-    fn on_retransmission(&mut self, io: &mut Io<EdgeMail>, slot: trunkline_transaction::Slot) {
+    fn on_retransmission(&mut self, io: &mut Io<EdgeMail>, slot: Slot, length: usize) {
         self.counters.retransmissions.add();
         let Some(context) = self.contexts.get_mut(slot) else { return };
-        if context.server.on_request().has(Actions::RESEND) && !context.reply.is_empty() {
-            io.send(&context.back, &context.reply);
+        context.credit.add(length, io.now());
+        if context.server.on_request().has(Actions::RESEND) {
+            self.send_response_again(io, slot);
         }
     }
 
@@ -211,7 +214,7 @@ impl Edge {
     }
 
     /// Without transactions a CANCEL and the ACK to a failure follow their INVITE (RFC 3261 §16.10, §16.11), whose
-    /// branch they have.
+    /// branch they have, if that was let through.
     pub(crate) fn on_stateless_companion(
         &mut self,
         io: &mut Io<EdgeMail>,
@@ -223,7 +226,23 @@ impl Edge {
         match &routes.dialog {
             _ if inbound.message.max_forwards() == Some(0) => self.refuse(io, inbound, 483, None),
             Some(dialog) => self.forward_in_dialog(io, inbound, key, uri, routes, dialog),
+            None if !self.shared.is_admitted(
+                &inbound.message,
+                key,
+                inbound.flow.remote.ip(),
+                io.unix_ms(),
+            ) =>
+            {
+                self.refuse_companion(io, inbound)
+            }
             None => self.route(io, inbound, uri, key),
+        }
+    }
+
+    fn refuse_companion(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+        match inbound.method {
+            Method::Ack => self.counters.stray_acks.add(),
+            _ => self.refuse(io, inbound, 481, None),
         }
     }
 
@@ -263,6 +282,9 @@ impl Edge {
         message: Message<'_>,
         error: ParseError,
     ) {
+        // The answer quotes the request: what nobody may pass on is not passed back either.
+        let clean = without_control_characters(message.bytes);
+        let message = Message::new(&clean, message.index);
         let method = message.method();
         let answerable =
             response::can_answer(&message).is_ok() && !matches!(method, None | Some(Method::Ack));
@@ -317,10 +339,13 @@ impl Edge {
         out.clear();
         let tag = self.local_tag(inbound);
         response::begin(&inbound.message, code, phrase, &tag, inbound.fill.as_ref(), &mut out);
+        // What we can do is told as long as it costs nobody anything (RFC 3261 §11.2).
+        let head = out.len();
         out.extend_from_slice(extra);
+        let needed = if inbound.method == Method::Options && code == 200 { head } else { out.len() };
         self.put_server_name(&mut out);
         response::finish(&mut out);
-        io.send(&inbound.back, &out);
+        self.reply_with(io, inbound, &mut out, needed);
         self.scratch.out = out;
     }
 
@@ -335,15 +360,19 @@ impl Edge {
 
     /// The To tag of our answers to this request.
     pub(crate) fn local_tag(&self, inbound: &Inbound<'_>) -> [u8; 16] {
-        let m = &inbound.message;
-        let mut tag = self.shared.secret.tag(inbound.via.branch, m.call_id(), m.from_tag());
-        let mut digits = [0u8; 16];
-        for d in digits.iter_mut().rev() {
-            *d = b"0123456789abcdef"[(tag & 15) as usize];
-            tag >>= 4;
-        }
-        digits
+        local_tag(&self.shared.secret, inbound.via.branch, &inbound.message)
     }
+}
+
+/// The To tag of our answers to a request with this branch, of which `m` has the rest.
+pub(crate) fn local_tag(secret: &Secret, branch: &[u8], m: &Message<'_>) -> [u8; 16] {
+    let mut tag = secret.tag(branch, m.call_id(), m.from_tag());
+    let mut digits = [0u8; 16];
+    for d in digits.iter_mut().rev() {
+        *d = b"0123456789abcdef"[(tag & 15) as usize];
+        tag >>= 4;
+    }
+    digits
 }
 
 /// Extensions a request to the exchange itself may require.

@@ -8,14 +8,14 @@ use trunkline_transport::{Closed, Egress, Io, Sent};
 
 use crate::calls;
 use crate::config::PassChallenges;
-use crate::context::{Cancel, Limit};
+use crate::context::{Cancel, Context, Limit};
 use crate::cseq;
 use crate::edge::Edge;
 use crate::failover::Failure;
 use crate::forward;
-use crate::inbound::send_back;
 use crate::mail::EdgeMail;
 use crate::own::{self, Errand};
+use crate::request::local_tag;
 
 impl Edge {
     /// A well-formed response.
@@ -173,8 +173,8 @@ impl Edge {
             }
         });
         cseq::lower(&mut out, m.cseq(), context.branches.get(fork).map_or(0, |b| b.cseq_added));
-        send_back(io, &self.shared.guard, &context.back, &out);
         self.pool.replace(&mut context.reply, &out);
+        self.send_response(io, slot, &out);
         self.scratch.out = out;
     }
 
@@ -259,7 +259,9 @@ impl Edge {
             });
             let added = context.branches.get(fork).map_or(0, |b| b.cseq_added);
             cseq::lower(&mut out, m.cseq(), added);
-            send_back(io, &self.shared.guard, &context.back, &out);
+            self.send_response(io, slot, &out);
+        }
+        if let Some(context) = self.contexts.get_mut(slot) {
             if context.server.is_proceeding() {
                 context.server.on_respond(Class::Success, now);
                 if context.server.keeps_response() {
@@ -386,9 +388,9 @@ impl Edge {
             add_challenges(context, &mut out);
         }
         context.server.on_respond(Class::Failure, now);
-        send_back(io, &self.shared.guard, &context.back, &out);
         self.pool.replace(&mut context.reply, &out);
         let call = context.call;
+        self.send_response(io, slot, &out);
         self.scratch.out = out;
         if let Some(call) = call {
             self.shared.calls.failed(call, code, io.unix_ms());
@@ -399,6 +401,8 @@ impl Edge {
     /// An answer of our own inside a transaction.
     pub(crate) fn answer_locally(&mut self, io: &mut Io<EdgeMail>, slot: Slot, code: u16) {
         let now = io.now();
+        let forged = |c: &Context| !c.proven && self.is_unproven(&c.back, io.unix_ms());
+        let unproven = self.contexts.get(slot).is_some_and(forged);
         let Some(context) = self.contexts.get_mut(slot) else { return };
         if let crate::context::Server::NonInvite(s) = &mut context.server
             && code == 408
@@ -411,10 +415,8 @@ impl Edge {
             (std::mem::take(&mut self.scratch.index_for_replies), std::mem::take(&mut self.scratch.out));
         if index.parse(&context.reply, &Limits::default()).is_ok() {
             let last = Message::new(&context.reply, &index);
-            let mut tag = [0u8; 16];
-            for (digit, shift) in tag.iter_mut().zip((0..64).step_by(4)) {
-                *digit = b"0123456789abcdef"[(context.loop_mac >> shift & 15) as usize];
-            }
+            // The ACK is known by it, and a repeated request without a transaction gets the same.
+            let tag = local_tag(&self.shared.secret, last.top_via().map_or(b"", |via| via.branch), &last);
             out.clear();
             response::begin(&last, code, None, &tag, None, &mut out);
             if code == 503 {
@@ -428,7 +430,9 @@ impl Edge {
             }
             response::finish(&mut out);
             context.server.on_respond(Class::of(code), now);
-            send_back(io, &self.shared.guard, &context.back, &out);
+            if unproven {
+                context.server.repeat_no_more();
+            }
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, io.unix_ms());
             }
@@ -438,6 +442,7 @@ impl Edge {
             if code >= 300 {
                 self.end_media(slot);
             }
+            self.send_response(io, slot, &out);
             if let Some(context) = self.contexts.get_mut(slot) {
                 self.pool.replace(&mut context.reply, &out);
             }
@@ -471,8 +476,10 @@ impl Edge {
                 forward::refuse_challenge(m, splices);
             }
         });
+        // Nothing is remembered of the request, so that it pays for nothing.
         let to = Egress::to(transport, (ip, port).into());
-        if self.shared.guard.may_be_sent_to(&to).is_err() || io.send(&to, &out) == Sent::NoWay {
+        let may = self.shared.guard.may_be_sent_to(&to).is_ok() && self.may_send(&to, out.len(), unix_ms);
+        if !may || io.send(&to, &out) == Sent::NoWay {
             self.counters.stray_responses.add();
         }
         self.scratch.out = out;

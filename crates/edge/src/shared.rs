@@ -25,6 +25,8 @@ use crate::peers::{PeerState, Peers, unix_seconds};
 use crate::registry::{Registered, TrunkRegistration};
 use crate::resolver::{Resolver, Settings};
 use crate::spirals::Spirals;
+use crate::trust::admitted::Admitted;
+use crate::trust::budget::Budget;
 use crate::trust::{Guard, LastLook};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
@@ -45,6 +47,10 @@ pub struct Shared {
     pub(crate) guesses: Guesses,
     pub(crate) ha1: Ha1Cache,
     pub(crate) secret: Secret,
+    /// What unproven sources get.
+    pub(crate) budget: Budget,
+    /// Without transactions: the INVITEs that were let through.
+    pub(crate) admitted: Admitted,
     pub(crate) keys: KeyMaker,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) resolver: Arc<Resolver>,
@@ -113,6 +119,8 @@ impl Shared {
             guesses: Guesses::default(),
             ha1: Ha1Cache::new(16_384),
             secret: Secret::new(secret),
+            budget: Budget::new(),
+            admitted: Admitted::new(config.stateless),
             keys: KeyMaker::new((half(a), half(b))),
             addresses,
             resolver,

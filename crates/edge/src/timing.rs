@@ -25,10 +25,10 @@ impl Edge {
         let now = io.now();
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let actions = context.server.on_timer(now);
-        if actions.has(Actions::RESEND) && !context.reply.is_empty() {
-            io.send(&context.back, &context.reply);
-        }
         let count = context.branches.len();
+        if actions.has(Actions::RESEND) {
+            self.send_response_again(io, slot);
+        }
         for i in 0..count {
             self.on_branch_deadline(io, slot, i);
         }
@@ -38,14 +38,15 @@ impl Edge {
         let now = io.now();
         let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) else { return };
         let actions = branch.client.on_timer(now);
-        if actions.has(Actions::RESEND) {
-            io.send(&branch.egress, &branch.sent);
-        }
+        let resend = actions.has(Actions::RESEND);
         let mut resend_cancel = false;
         if let Cancel::Sent(cancel) = &mut branch.cancel {
             resend_cancel = cancel.on_timer(now).has(Actions::RESEND);
         }
         let limit = branch.limit();
+        if resend {
+            self.send_again(io, slot, i);
+        }
         if resend_cancel {
             self.send_cancel(io, slot, i);
         }

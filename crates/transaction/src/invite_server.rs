@@ -59,6 +59,13 @@ impl InviteServer {
         };
     }
 
+    /// No timer G: the failure goes out once, and again only when the INVITE does. For callers that may be forged.
+    pub fn repeat_no_more(&mut self) {
+        if let State::Completed { retransmit, .. } = &mut self.state {
+            *retransmit = Now::MAX;
+        }
+    }
+
     /// The ACK to a failure arrived.
     pub fn on_ack(&mut self, now: Now) -> Actions {
         match self.state {

@@ -46,6 +46,11 @@ pub trait Handler {
     /// A batch is done with: what the handler saves up for other shards is to be posted now.
     fn on_batch(&mut self, _: &mut Io<Self::Mail>) {}
 
+    /// May a datagram be answered with so many bytes more than it has? Its source may be forged.
+    fn may_answer(&mut self, _: &mut Io<Self::Mail>, _: &Flow, _beyond: usize) -> bool {
+        true
+    }
+
     /// Time has passed. Called at least every second.
     fn on_timer(&mut self, io: &mut Io<Self::Mail>);
 
@@ -339,6 +344,10 @@ impl<M: Send> Shard<M> {
                     && let Some(answer) = stun::answer(bytes, remote)
                 {
                     count(&self.io.counters.keep_alives);
+                    let beyond = answer.bytes().len().saturating_sub(bytes.len());
+                    if !handler.may_answer(&mut self.io, &flow, beyond) {
+                        continue;
+                    }
                     self.io.send(&Egress::back(&flow), answer.bytes());
                     continue;
                 }

@@ -232,7 +232,10 @@ impl Edge {
         out.clear();
         response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), &mut out);
         response::finish(&mut out);
-        io.send(&inbound.back, &out);
+        // The request goes on to pay for what comes after it.
+        if self.may_send(&inbound.back, out.len(), io.unix_ms()) {
+            io.send(&inbound.back, &out);
+        }
         self.scratch.out = out;
     }
 }

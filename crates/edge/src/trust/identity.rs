@@ -51,6 +51,8 @@ impl Edge {
         let Some((digest, nonce)) = good else {
             return if any { Verdict::Stale } else { Verdict::Missing };
         };
+        // The nonce was sent there.
+        self.proven.prove(from.ip(), now);
         if !self.names_target(inbound, digest.uri, &plan.realm) {
             return Verdict::OtherTarget;
         }

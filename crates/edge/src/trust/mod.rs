@@ -1,6 +1,8 @@
 //! Who may send what to whom. These rules hold for every message: a first request, a request inside a dialog, CANCEL,
 //! ACK, a response, and what the exchange sends on its own.
 
+pub(crate) mod admitted;
+pub(crate) mod budget;
 mod contacts;
 mod digest_uri;
 mod guard;

@@ -1,0 +1,378 @@
+//! How much is sent to a source that has not shown that it is there.
+//!
+//! A datagram's source may be forged, and what answers it then hits somebody else. So an unproven source gets in each
+//! second no more bytes than it sent, and [`ALLOWANCE`] beyond. A source is proven by a live binding, by being a trunk's
+//! or a peer's configured address, or by a digest whose nonce was sent to it. Connections prove themselves.
+//!
+//! An answer that is no longer than its request needs nothing of the allowance and asks nobody. Of longer ones each
+//! request pays its own part; the rest is the source's.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use trunkline_sip::response;
+use trunkline_sip::{Transport, Uri, source_of};
+use trunkline_transaction::Slot;
+use trunkline_transaction::timers::Now;
+use trunkline_transport::{Egress, Io};
+
+use crate::context::Context;
+use crate::edge::Edge;
+use crate::inbound::{Inbound, send_back};
+use crate::mail::EdgeMail;
+
+/// Bytes beyond those received that an unproven source gets within any second.
+const ALLOWANCE: u64 = 4096;
+/// The second is looked at in parts. Any second lies within [`PARTS`] of them, so that the bound holds wherever it begins.
+const PART_MS: u64 = 250;
+const PARTS: u32 = 5;
+/// Bytes are counted in eights, so that a part fits ten bits.
+const UNIT: u64 = 8;
+const UNITS: u64 = ALLOWANCE / UNIT;
+const BITS: u32 = 10;
+const SPENT_BITS: u32 = PARTS * BITS;
+const SPENT: u64 = (1 << SPENT_BITS) - 1;
+const NUMBERS: u64 = (1 << (64 - SPENT_BITS)) - 1;
+/// By so many parts the clocks of shards may differ.
+const AHEAD: u64 = 40;
+
+/// Sources in the table: as many sets of as many places.
+const SETS: usize = 8_192;
+const WAYS: usize = 4;
+
+/// What unproven sources got in the last second, for all shards: a flood may come to any of them. Of fixed size and without
+/// locks.
+pub(crate) struct Budget {
+    places: Box<[[Spending; WAYS]]>,
+    hasher: foldhash::fast::RandomState,
+}
+
+/// A source, and what it got in the last parts of a second: the number of the newest part, then the units of each, newest
+/// first.
+#[derive(Default)]
+struct Spending {
+    source: AtomicU64,
+    spent: AtomicU64,
+}
+
+/// The number of a part of time, as far as a place keeps it.
+fn part_number(now: u64) -> u64 {
+    (now / PART_MS) & NUMBERS
+}
+
+/// A place's memory in the part of this number: the number it goes on with, and what counts still.
+fn aged(word: u64, number: u64) -> (u64, u64) {
+    let (had, spent) = (word >> SPENT_BITS, word & SPENT);
+    match number.wrapping_sub(had) & NUMBERS {
+        past if past < u64::from(PARTS) => (number, spent << (past as u32 * BITS) & SPENT),
+        // The clock of another shard is ahead.
+        past if past > NUMBERS - AHEAD => (had, spent),
+        _ => (number, 0),
+    }
+}
+
+fn total(spent: u64) -> u64 {
+    (0..PARTS).map(|part| spent >> (part * BITS) & ((1 << BITS) - 1)).sum()
+}
+
+/// The source of an address as one number: an IPv6 /64, or an IPv4 address where no /64 is in use.
+fn number_of(address: IpAddr) -> u64 {
+    match source_of(address) {
+        IpAddr::V4(v4) => 0xffff_0000_0000 | u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => ((v6.to_bits() >> 64) as u64).max(1),
+    }
+}
+
+impl Budget {
+    pub(crate) fn new() -> Budget {
+        Budget {
+            places: (0..SETS).map(|_| Default::default()).collect(),
+            hasher: foldhash::fast::RandomState::default(),
+        }
+    }
+
+    fn set(&self, source: u64) -> &[Spending] {
+        use std::hash::BuildHasher as _;
+        self.places.get(self.hasher.hash_one(source) as usize % SETS).map_or(&[], |set| &set[..])
+    }
+
+    /// Takes so many bytes of the source's allowance; `false` when there are not so many left. While more sources than the
+    /// table holds are active, those without a place get nothing of it.
+    pub(crate) fn take(&self, address: IpAddr, bytes: usize, now: u64) -> bool {
+        let (source, number) = (number_of(address), part_number(now));
+        let units = (bytes as u64).div_ceil(UNIT);
+        let set = self.set(source);
+        let own = set.iter().find(|place| place.source.load(Ordering::Relaxed) == source);
+        let place = own.or_else(|| set.iter().find(|place| place.claim(source, number)));
+        let charge = |word: u64| {
+            let (number, spent) = aged(word, number);
+            (total(spent) + units <= UNITS).then(|| number << SPENT_BITS | (spent + units))
+        };
+        place.is_some_and(|p| p.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charge).is_ok())
+    }
+}
+
+impl Spending {
+    /// Takes the place of a source that got nothing lately.
+    fn claim(&self, source: u64, number: u64) -> bool {
+        let before = self.source.load(Ordering::Relaxed);
+        let idle = aged(self.spent.load(Ordering::Relaxed), number).1 == 0;
+        idle && self.source.compare_exchange(before, source, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// What a request pays for its own responses, while it is fresh: what is sent later is sent in another second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credit {
+    bytes: u32,
+    until: Now,
+}
+
+/// How long a request pays, in milliseconds.
+const FRESH_MS: Now = 500;
+
+impl Credit {
+    pub(crate) fn new(bytes: usize, now: Now) -> Credit {
+        Credit { bytes: bytes as u32, until: now + FRESH_MS }
+    }
+
+    /// The request came again.
+    pub(crate) fn add(&mut self, bytes: usize, now: Now) {
+        *self = Credit::new(self.left(now) + bytes, now);
+    }
+
+    fn left(&self, now: Now) -> usize {
+        if now < self.until { self.bytes as usize } else { 0 }
+    }
+}
+
+/// Which sources are proven and which are not, as this shard found lately: who is known costs no lock.
+pub(crate) struct ProvenSources {
+    places: Box<[(AtomicU64, AtomicU64)]>,
+    hasher: foldhash::fast::RandomState,
+}
+
+/// A source that was looked up counts as what it was for so long, in milliseconds.
+const LOOKED_UP_MS: u64 = 5_000;
+const UNPROVEN_MS: u64 = 500;
+/// A digest whose nonce was sent to the source proves it for as long as a nonce lives.
+const DIGEST_MS: u64 = 300_000;
+
+impl ProvenSources {
+    pub(crate) fn new() -> ProvenSources {
+        ProvenSources {
+            places: (0..2_048).map(|_| Default::default()).collect(),
+            hasher: foldhash::fast::RandomState::default(),
+        }
+    }
+
+    fn place(&self, source: u64) -> Option<&(AtomicU64, AtomicU64)> {
+        use std::hash::BuildHasher as _;
+        self.places.get(self.hasher.hash_one(source) as usize % self.places.len().max(1))
+    }
+
+    /// Is it proven? `None`: that is not known any more.
+    fn get(&self, address: IpAddr, now: u64) -> Option<bool> {
+        let number = number_of(address);
+        let (source, until) = self.place(number)?;
+        let until = until.load(Ordering::Relaxed);
+        let holds = source.load(Ordering::Relaxed) == number && until >> 1 > now;
+        holds.then_some(until & 1 != 0)
+    }
+
+    fn note(&self, address: IpAddr, proven: bool, until: u64) {
+        let number = number_of(address);
+        if let Some(place) = self.place(number) {
+            place.0.store(number, Ordering::Relaxed);
+            place.1.store(until << 1 | u64::from(proven), Ordering::Relaxed);
+        }
+    }
+
+    /// A digest came from there with a nonce that was sent there.
+    pub(crate) fn prove(&self, address: IpAddr, now: u64) {
+        self.note(address, true, now + DIGEST_MS);
+    }
+
+    /// Was the source proven lately?
+    pub(crate) fn is_proven(&self, address: IpAddr, now: u64) -> bool {
+        self.get(address, now) == Some(true)
+    }
+}
+
+impl Edge {
+    /// May so many bytes more than were received go there? What may not is counted.
+    pub(crate) fn may_send(&self, to: &Egress, bytes: usize, now: u64) -> bool {
+        let sent = self.affords(to, bytes, now);
+        if !sent {
+            self.counters.held_back.add();
+        }
+        sent
+    }
+
+    fn affords(&self, to: &Egress, bytes: usize, now: u64) -> bool {
+        let address = to.remote.ip();
+        // The allowance is asked before the tables: a flood of forged sources costs no search in them.
+        to.transport != Transport::Udp
+            || bytes == 0
+            || self.proven.is_proven(address, now)
+            || self.shared.budget.take(address, bytes, now)
+            || self.looked_up(address, now)
+    }
+
+    /// Sends a response without a transaction, as far as the request or its source pays for it: else a shorter one, the
+    /// first `needed` bytes and its end.
+    pub(crate) fn reply_with(
+        &self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        response: &mut Vec<u8>,
+        needed: usize,
+    ) {
+        let received = inbound.message.bytes.len();
+        let now = io.unix_ms();
+        let beyond = |response: &[u8]| response.len().saturating_sub(received);
+        if !self.affords(&inbound.back, beyond(response), now) {
+            response.truncate(needed);
+            response::finish(response);
+            if !self.may_send(&inbound.back, beyond(response), now) {
+                return;
+            }
+        }
+        io.send(&inbound.back, response);
+    }
+
+    /// Is it an address that has not shown that it is there?
+    pub(crate) fn is_unproven(&self, to: &Egress, now: u64) -> bool {
+        to.transport == Transport::Udp && !self.looked_up(to.remote.ip(), now)
+    }
+
+    fn looked_up(&self, address: IpAddr, now: u64) -> bool {
+        self.proven.get(address, now).unwrap_or_else(|| {
+            let proven = self.is_proven(address, now);
+            self.proven.note(address, proven, now + if proven { LOOKED_UP_MS } else { UNPROVEN_MS });
+            proven
+        })
+    }
+
+    fn is_proven(&self, address: IpAddr, now: u64) -> bool {
+        self.shared.location.has_source(address, now) || self.is_configured(address)
+    }
+
+    /// Is it the address of a trunk or a peer?
+    fn is_configured(&self, address: IpAddr) -> bool {
+        let tables = self.shared.tables.load();
+        let resolver = &self.shared.resolver;
+        let leads_there = |contact: &str| {
+            let text = format!("sip:{contact}");
+            Uri::parse(text.as_bytes()).is_ok_and(|uri| {
+                uri.ip() == Some(address) || resolver.leads_to(uri.host, uri.port, None, address)
+            })
+        };
+        tables.trunks().any(|trunk| self.is_trunk_source(trunk, address))
+            || tables.peers().any(|peer| peer.contact_addr.as_deref().is_some_and(leads_there))
+    }
+
+    /// Sends a transaction's last response again.
+    pub(crate) fn send_response_again(&mut self, io: &mut Io<EdgeMail>, slot: Slot) {
+        let Some(context) = self.contexts.get(slot).filter(|c| !c.reply.is_empty()) else { return };
+        let length = context.reply.len();
+        if self.is_paid(io, context, length) {
+            io.send(&context.back, &context.reply);
+            self.pay(slot, length);
+        }
+    }
+
+    /// May so many bytes go back to where the transaction's request came from?
+    fn is_paid(&self, io: &Io<EdgeMail>, context: &Context, bytes: usize) -> bool {
+        let beyond = bytes.saturating_sub(context.credit.left(io.now()));
+        context.proven || self.may_send(&context.back, beyond, io.unix_ms())
+    }
+
+    fn pay(&mut self, slot: Slot, bytes: usize) {
+        if let Some(context) = self.contexts.get_mut(slot) {
+            context.credit.bytes = context.credit.bytes.saturating_sub(bytes as u32);
+        }
+    }
+
+    /// Sends a response of a transaction to where its request came from, as far as the request or its source pays for it.
+    pub(crate) fn send_response(&mut self, io: &mut Io<EdgeMail>, slot: Slot, response: &[u8]) {
+        let Some(context) = self.contexts.get(slot) else { return };
+        if self.is_paid(io, context, response.len()) {
+            send_back(io, &self.shared.guard, &context.back, response);
+            self.pay(slot, response.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn any_second_holds_no_more_than_the_allowance() {
+        let budget = Budget::new();
+        let source = at("192.0.2.1");
+        // Whenever somebody asks for whatever, over two minutes.
+        let mut sent: Vec<(u64, u64)> = Vec::new();
+        let (mut now, mut random) = (1_700_000_000_000u64, 1u64);
+        while now < 1_700_000_120_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let bytes = random >> 33 & 1023;
+            now += random >> 60;
+            if budget.take(source, bytes as usize, now) {
+                sent.push((now, bytes));
+            }
+        }
+        let mut total = 0;
+        for (i, (end, bytes)) in sent.iter().enumerate() {
+            let second = sent[..=i].iter().rev().take_while(|(t, _)| end - t < 1_000);
+            let in_it: u64 = second.map(|(_, bytes)| bytes).sum();
+            assert!(in_it <= ALLOWANCE, "{in_it} at {end}");
+            total += bytes;
+        }
+        assert!(total > 120 * ALLOWANCE / 2, "what there is may be used: {total}");
+    }
+
+    #[test]
+    fn sources_have_an_allowance_each_and_a_network_of_ipv6_has_one() {
+        let (budget, now) = (Budget::new(), 1_000_000);
+        assert!(budget.take(at("192.0.2.1"), 4096, now));
+        assert!(!budget.take(at("192.0.2.1"), 1, now) && !budget.take(at("::ffff:192.0.2.1"), 1, now + 1));
+        assert!(budget.take(at("192.0.2.2"), 4096, now));
+        assert!(budget.take(at("2001:db8::1"), 4000, now) && !budget.take(at("2001:db8::ffff"), 100, now));
+        assert!(budget.take(at("2001:db8:0:1::1"), 100, now));
+        assert!(!budget.take(at("192.0.2.3"), 4097, now));
+        // The clock of another shard is behind.
+        assert!(!budget.take(at("192.0.2.1"), 1, now - 300));
+        assert!(!budget.take(at("192.0.2.1"), 1, now + 999));
+        assert!(budget.take(at("192.0.2.1"), 4096, now + 1250));
+        assert!(budget.take(at("192.0.2.1"), 4096, now + 3_600_000));
+    }
+
+    #[test]
+    fn more_sources_than_there_is_room_for_get_nothing_of_it() {
+        let budget = Budget::new();
+        let source = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+        let many = (SETS * WAYS * 2) as u32;
+        let served = (0..many).filter(|n| budget.take(source(*n), 100, 5_000)).count();
+        assert!(served <= SETS * WAYS && served > SETS * WAYS / 2, "{served}");
+        // Later there is room again.
+        assert!((0..100).filter(|n| budget.take(source(many + n), 100, 7_000)).count() > 90);
+    }
+
+    #[test]
+    fn a_proof_ends() {
+        let proven = ProvenSources::new();
+        proven.prove(at("192.0.2.1"), 1_000);
+        assert!(proven.is_proven(at("192.0.2.1"), 1_000 + DIGEST_MS - 1));
+        assert!(!proven.is_proven(at("192.0.2.1"), 1_000 + DIGEST_MS));
+        assert!(!proven.is_proven(at("192.0.2.2"), 1_000));
+        proven.note(at("192.0.2.2"), false, 2_000);
+        assert_eq!(proven.get(at("192.0.2.2"), 1_999), Some(false));
+        assert_eq!(proven.get(at("192.0.2.2"), 2_000), None);
+    }
+}

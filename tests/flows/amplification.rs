@@ -1,0 +1,225 @@
+//! What a source that may be forged gets: no more bytes in a second than it sent, and 4 KB beyond.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use trunkline_tests::sdp;
+use trunkline_tests::{Exchange, Resources, Ua, Wire};
+
+use super::{DOMAIN, at, phone};
+
+/// An address of loopback from which nobody is registered.
+fn victim(n: u8) -> IpAddr {
+    IpAddr::from([127, 0, 0, 9 + n])
+}
+
+const ALLOWANCE: usize = 4096;
+/// How long requests come, and how long is listened after the last.
+const FLOOD: Duration = Duration::from_secs(2);
+const AFTER: Duration = Duration::from_secs(3);
+const PER_SECOND: u32 = 200;
+
+/// A domain that strangers may call, with a phone.
+fn open() -> (Exchange, Ua) {
+    let resources =
+        Resources::new().domain(DOMAIN, "never").agent(DOMAIN, "1001", "x").agent(DOMAIN, "1002", "x");
+    let exchange = Exchange::start(&resources.domain("closed.test", "all").agent("closed.test", "2001", "x"));
+    let mut callee = phone(&exchange, "1002");
+    assert_eq!(callee.register(600).status(), 200);
+    (exchange, callee)
+}
+
+/// What came and went, by its time.
+#[derive(Default)]
+struct Traffic {
+    sent: Vec<(Instant, usize)>,
+    received: Vec<(Instant, usize)>,
+}
+
+impl Traffic {
+    fn sum(list: &[(Instant, usize)]) -> usize {
+        list.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// The most bytes of any second beyond those that were sent in it. Half a second before it counts too: an answer
+    /// need not fall into the second of its request.
+    fn beyond(&self) -> usize {
+        let second = Duration::from_secs(1);
+        let (mut sent, mut window, mut worst) = (self.sent.iter().peekable(), VecDeque::new(), 0);
+        let (mut credit, mut paid): (VecDeque<(Instant, usize)>, usize) = (VecDeque::new(), 0);
+        let mut out = 0;
+        for (at, bytes) in &self.received {
+            window.push_back((*at, *bytes));
+            out += bytes;
+            while window.front().is_some_and(|(t, _)| *at - *t >= second) {
+                out -= window.pop_front().map_or(0, |(_, bytes)| bytes);
+            }
+            while let Some((t, bytes)) = sent.next_if(|(t, _)| t <= at) {
+                credit.push_back((*t, *bytes));
+                paid += bytes;
+            }
+            while credit.front().is_some_and(|(t, _)| *at - *t >= second + second / 2) {
+                paid -= credit.pop_front().map_or(0, |(_, bytes)| bytes);
+            }
+            worst = worst.max(out.saturating_sub(paid));
+        }
+        worst
+    }
+}
+
+/// Makes the next request, from this address.
+type Make<'a> = dyn Fn(SocketAddr, u32) -> Vec<u8> + Sync + 'a;
+
+/// Sends requests from the victim's address, and takes down what comes back.
+fn flood(to: SocketAddr, from: u8, name: &str, make: &Make<'_>, drive: &mut dyn FnMut()) {
+    let socket = UdpSocket::bind((victim(from), 0)).expect("a UDP port");
+    socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a live socket");
+    let (me, start) = (socket.local_addr().expect("bound"), Instant::now());
+    let (mut traffic, mut buffer, mut number) = (Traffic::default(), vec![0; 65_536], 0);
+    while start.elapsed() < FLOOD + AFTER {
+        if start.elapsed() < FLOOD
+            && f64::from(number) < start.elapsed().as_secs_f64() * f64::from(PER_SECOND)
+        {
+            let request = make(me, number);
+            number += 1;
+            traffic.sent.push((Instant::now(), request.len()));
+            socket.send_to(&request, to).expect("sent");
+        }
+        while let Ok(n) = socket.recv(&mut buffer) {
+            traffic.received.push((Instant::now(), n));
+        }
+        drive();
+    }
+    let (sent, received) = (Traffic::sum(&traffic.sent), Traffic::sum(&traffic.received));
+    println!(
+        "{name:<34} sent {sent:>8}  received {received:>8}  factor {:.2}  at most {:>7} beyond in a second",
+        received as f64 / sent as f64,
+        traffic.beyond()
+    );
+    assert!(received > 0, "{name}: nothing is answered at all");
+    assert!(traffic.beyond() <= ALLOWANCE, "{name}: {} bytes beyond in a second", traffic.beyond());
+    let allowed = sent + ALLOWANCE * (FLOOD + AFTER).as_secs() as usize;
+    assert!(received <= allowed, "{name}: {received} bytes for {sent}");
+}
+
+/// A short request: as little as is answered. From the domain that it goes to.
+fn short(method: &str, uri: &str, me: SocketAddr, n: u32, more: &str) -> Vec<u8> {
+    let from = if uri.contains("closed") { "2001@closed.test".to_owned() } else { format!("1001@{DOMAIN}") };
+    format!(
+        "{method} {uri} SIP/2.0\r\nv:SIP/2.0/UDP {me};branch=z9hG4bK{n}x{}\r\nf:<sip:{from}>;tag={n}\r\nt:<{uri}>\r\n\
+         i:{n}.{}\r\nCSeq:1 {method}\r\n{more}\r\n",
+        me.port(),
+        me.port()
+    )
+    .into_bytes()
+}
+
+#[test]
+fn short_requests_of_every_kind() {
+    let (exchange, _callee) = open();
+    let domain = format!("sip:{DOMAIN}");
+    let (open, closed) = (at("1001"), "sip:2001@closed.test".to_owned());
+    let contact = "m:<sip:a@127.0.0.9>\r\n";
+    let vias: String = (0..60).map(|n| format!("v:SIP/2.0/UDP h;branch=z9hG4bK{n}\r\n")).collect();
+    let kinds: Vec<(&str, &str, String, String)> = vec![
+        ("OPTIONS", "OPTIONS", domain.clone(), String::new()),
+        ("REGISTER, challenged", "REGISTER", "sip:closed.test".to_owned(), contact.to_owned()),
+        ("REGISTER that asks", "REGISTER", domain.clone(), String::new()),
+        ("INVITE, challenged", "INVITE", closed.clone(), contact.to_owned()),
+        ("INVITE to who is away", "INVITE", open.clone(), contact.to_owned()),
+        ("INVITE to nobody", "INVITE", at("9999"), contact.to_owned()),
+        ("SUBSCRIBE", "SUBSCRIBE", open.clone(), "Event:presence\r\n".to_owned()),
+        ("MESSAGE", "MESSAGE", closed, String::new()),
+        ("an unknown method", "HELLO", domain.clone(), String::new()),
+        ("an unknown extension", "OPTIONS", domain.clone(), "Require:a,b,c\r\n".to_owned()),
+        ("no CSeq number", "OPTIONS", domain.clone(), "CSeq:x\r\n".to_owned()),
+        ("control characters", "OPTIONS", domain.clone(), "Subject:\x0b\r\n".to_owned()),
+        ("many Vias", "OPTIONS", domain, vias),
+    ];
+    let stun = |_: SocketAddr, n: u32| {
+        [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &n.to_be_bytes(), &[7; 8]].concat()
+    };
+    let to = exchange.udp();
+    std::thread::scope(|scope| {
+        for (i, (name, method, uri, more)) in kinds.iter().enumerate() {
+            scope.spawn(move || {
+                let make = |me: SocketAddr, n: u32| short(method, uri, me, n, more);
+                flood(to, i as u8, name, &make, &mut || {});
+            });
+        }
+        scope.spawn(|| flood(to, 100, "STUN", &stun, &mut || {}));
+        // Again and again the same.
+        let same =
+            [("the same INVITE, challenged", "sip:2001@closed.test"), ("the same INVITE", &at("1001"))];
+        for (i, (name, uri)) in same.into_iter().enumerate() {
+            let uri = uri.to_owned();
+            scope.spawn(move || {
+                let make = |me: SocketAddr, _: u32| short("INVITE", &uri, me, 7, "m:<sip:a@127.0.0.9>\r\n");
+                flood(to, 101 + i as u8, name, &make, &mut || {});
+            });
+        }
+    });
+}
+
+#[test]
+fn what_a_callee_answers_goes_to_strangers_within_the_same_bounds() {
+    let (exchange, mut callee) = open();
+    let to = at("1002");
+    let invite = |me: SocketAddr, n: u32| {
+        short("INVITE", &to, me, n / 20, "m:<sip:a@127.0.0.9>\r\nMax-Forwards:70\r\n")
+    };
+    // The callee rings, then takes the call with a large body, again and again: no ACK comes. At last it hangs up.
+    let body = format!("{}a=x:{}\r\n", sdp(callee.wire.local(), "sendrecv"), "y".repeat(900));
+    let mut answers = Vec::new();
+    let mut last = Instant::now();
+    flood(exchange.udp(), 0, "a callee with a large body", &invite, &mut || {
+        while let Some(invite) = callee.wait(Duration::from_millis(1), |m| m.method() == "INVITE") {
+            callee.respond(&invite, 180, "Ringing");
+            let answer = callee.response(&invite, 200, "OK").body("application/sdp", body.clone());
+            callee.send(&answer);
+            answers.push(answer);
+        }
+        if last.elapsed() > Duration::from_millis(250) {
+            last = Instant::now();
+            answers.iter().for_each(|answer| callee.send(answer));
+        }
+    });
+    assert!(!answers.is_empty());
+}
+
+#[test]
+fn who_shows_that_it_is_there_is_not_limited() {
+    let (exchange, mut callee) = open();
+    let from =
+        |user: &str, domain: &str| Ua::new(Wire::udp_from(victim(0), exchange.udp()), user, domain, "x");
+    let answered = |ua: &mut Ua, n: usize| {
+        let requests: Vec<_> = (0..n).map(|_| ua.request("OPTIONS", &format!("sip:{DOMAIN}"))).collect();
+        requests.iter().for_each(|r| ua.send(r));
+        let mut full = 0;
+        while let Some(answer) = ua.wait(Duration::from_millis(300), |m| m.status() == 200) {
+            full += usize::from(answer.get("Allow").is_some());
+        }
+        full
+    };
+    // A stranger gets the long answers as far as the allowance goes.
+    let mut stranger = from("1001", DOMAIN);
+    let few = answered(&mut stranger, 100);
+    assert!((1..100).contains(&few), "{few} of 100");
+    // Its next call works all the same.
+    let invite = stranger.invite(&at("1002"));
+    stranger.send(&invite);
+    let arrived = callee.request_of("INVITE");
+    let answer = callee.accept(&arrived);
+    // The callee repeats its answer until the ACK comes (RFC 3261 §13.3.1.4), and so it arrives in the next second.
+    let until = Instant::now() + Duration::from_secs(10);
+    while stranger.wait(Duration::from_millis(500), |m| m.status() == 200 && m.cseq().1 == "INVITE").is_none()
+    {
+        assert!(Instant::now() < until, "the call is not answered");
+        callee.send(&answer);
+    }
+    // A digest proves it. So does a registration: of this address, whatever port it comes from next.
+    let mut phone = from("2001", "closed.test");
+    assert_eq!(phone.register(600).status(), 200);
+    assert_eq!(answered(&mut from("1001", DOMAIN), 100), 100);
+}
