@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use trunkline_ari_client::{Client, Error, Event, EventType, Incoming, Record};
+use trunkline_ari_client::{Client, Error, Incoming, Play, Prompt, PromptEnd, Record, RecordUntil, audio};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -19,30 +19,25 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn menu(mut call: Incoming) -> Result<(), Error> {
-    let mut events = call.channel.subscribe(&[EventType::ChannelDtmfReceived, EventType::StasisEnd]).await?;
     call.answer().await?;
-    call.channel.play("sound:press-1").await?;
+    let channel = &call.channel;
     loop {
-        let waited = tokio::time::timeout(Duration::from_secs(10), events.event()).await;
-        let digit = match waited.ok().flatten().map(|received| received.event) {
-            Some(Event::ChannelDtmfReceived(dtmf)) => dtmf.digit,
-            // The caller hung up.
-            Some(Event::StasisEnd(_)) => return Ok(()),
-            // Nothing pressed for a while.
-            _ => String::new(),
-        };
-        match digit.as_str() {
-            "1" => {
-                call.channel.play("sound:hello-world").await?;
+        let question = Prompt::new(Play::media(audio::sound("press-1")), 1);
+        let answer = channel.prompt(question.timeouts(Duration::from_secs(10), Duration::ZERO)).await?;
+        match (answer.digits.as_str(), answer.end) {
+            (_, PromptEnd::HungUp) => return Ok(()),
+            ("1", _) => {
+                channel.play_and_wait(Play::media(audio::sound("hello-world"))).await?;
             }
-            "2" => {
+            ("2", _) => {
                 let options = Record { max_silence: Duration::from_secs(3), beep: true, ..Record::default() };
-                let recording = call.channel.record("", options).await?;
-                println!("recording {}", recording.id());
+                let until = RecordUntil { options, digits: "#".to_owned() };
+                let recorded = channel.record_until("", until).await?;
+                println!("recording {}", recorded.recording.id());
             }
             _ => {
-                call.channel.play("sound:vm-goodbye").await?;
-                return call.channel.hangup("normal").await;
+                channel.play_and_wait(Play::media(audio::sound("vm-goodbye"))).await?;
+                return channel.hangup("normal").await;
             }
         }
     }

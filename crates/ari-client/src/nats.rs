@@ -31,6 +31,7 @@ pub struct NatsConfig {
 
 /// Why the NATS settings cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NatsError {
     /// Asked for RabbitMQ.
     #[error("`{0}` asks for RabbitMQ, which is not supported: set MESSAGEBUS_URL to a nats:// URL")]

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 /// Something that could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Gap {
     /// The node whose events are missing; empty when it is not known.
     pub node: String,

@@ -20,6 +20,7 @@ use crate::stream::{EPOCH, GAP, OLDEST, SEQUENCE};
 
 /// An event as it arrived.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Received {
     /// The event, typed; [`Event::Unknown`] when its type is not known here.
     pub event: Event,

@@ -8,6 +8,7 @@ use crate::url::UrlError;
 
 /// Why a call had no answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AriError {
     /// The configured URL cannot be used.
     #[error(transparent)]

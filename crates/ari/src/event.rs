@@ -16,6 +16,7 @@ macro_rules! events {
             /// The event of that name.
             #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
             #[serde(default)]
+            #[non_exhaustive]
             pub struct $name {
                 pub application: String,
                 #[serde(skip_serializing_if = "Option::is_none")]

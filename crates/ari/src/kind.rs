@@ -8,6 +8,7 @@ macro_rules! kinds {
         /// style for what Asterisk offers beyond them.
         #[allow(missing_docs, clippy::upper_case_acronyms)] // The names are the wire's own.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum Kind { $($name,)* }
 
         impl Kind {

@@ -16,6 +16,7 @@ where
 /// An ARI application and what it is subscribed to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Application {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
@@ -36,6 +37,7 @@ pub struct Application {
 /// How Asterisk was built.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct BuildInfo {
     #[serde(deserialize_with = "or_default")]
     pub os: String,
@@ -54,6 +56,7 @@ pub struct BuildInfo {
 /// Which Asterisk it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct SystemInfo {
     #[serde(deserialize_with = "or_default")]
     pub version: String,
@@ -64,6 +67,7 @@ pub struct SystemInfo {
 /// As whom Asterisk runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct SetId {
     #[serde(deserialize_with = "or_default")]
     pub user: String,
@@ -74,6 +78,7 @@ pub struct SetId {
 /// How Asterisk is configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct ConfigInfo {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
@@ -92,6 +97,7 @@ pub struct ConfigInfo {
 /// Since when Asterisk runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct StatusInfo {
     #[serde(deserialize_with = "or_default")]
     pub startup_time: String,
@@ -102,6 +108,7 @@ pub struct StatusInfo {
 /// Everything `GET /asterisk/info` tells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct AsteriskInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildInfo>,
@@ -116,6 +123,7 @@ pub struct AsteriskInfo {
 /// The answer to a ping.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct AsteriskPing {
     #[serde(deserialize_with = "or_default")]
     pub asterisk_id: String,
@@ -128,6 +136,7 @@ pub struct AsteriskPing {
 /// A module.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Module {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
@@ -144,6 +153,7 @@ pub struct Module {
 /// A log channel as Asterisk describes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct LogChannel {
     #[serde(deserialize_with = "or_default")]
     pub channel: String,
@@ -158,6 +168,7 @@ pub struct LogChannel {
 /// The value of a variable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Variable {
     #[serde(deserialize_with = "or_default")]
     pub value: String,
@@ -166,6 +177,7 @@ pub struct Variable {
 /// The values of several variables.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Variables {
     #[serde(deserialize_with = "or_default")]
     pub variables: Value,
@@ -174,6 +186,7 @@ pub struct Variables {
 /// One attribute of a configuration object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct ConfigTuple {
     #[serde(deserialize_with = "or_default")]
     pub attribute: String,
@@ -184,6 +197,7 @@ pub struct ConfigTuple {
 /// A bridge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Bridge {
     #[serde(deserialize_with = "or_default")]
     pub id: String,
@@ -212,6 +226,7 @@ pub struct Bridge {
 /// Where in the dialplan a channel is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Dialplan {
     #[serde(deserialize_with = "or_default")]
     pub context: String,
@@ -228,6 +243,7 @@ pub struct Dialplan {
 /// A name and a number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct CallerId {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
@@ -238,6 +254,7 @@ pub struct CallerId {
 /// RTP statistics of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct RtpStatistics {
     #[serde(deserialize_with = "or_default")]
     pub txcount: i64,
@@ -308,6 +325,7 @@ pub struct RtpStatistics {
 /// A channel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Channel {
     #[serde(deserialize_with = "or_default")]
     pub id: String,
@@ -340,6 +358,7 @@ pub struct Channel {
 /// The state of a device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct DeviceState {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
@@ -350,6 +369,7 @@ pub struct DeviceState {
 /// An endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Endpoint {
     #[serde(deserialize_with = "or_default")]
     pub technology: String,
@@ -364,6 +384,7 @@ pub struct Endpoint {
 /// A text message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct TextMessage {
     #[serde(deserialize_with = "or_default")]
     pub from: String,
@@ -378,6 +399,7 @@ pub struct TextMessage {
 /// A mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Mailbox {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
@@ -390,6 +412,7 @@ pub struct Mailbox {
 /// A playback.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Playback {
     #[serde(deserialize_with = "or_default")]
     pub id: String,
@@ -408,6 +431,7 @@ pub struct Playback {
 /// A recording on disk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct StoredRecording {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
@@ -418,6 +442,7 @@ pub struct StoredRecording {
 /// A recording being made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct LiveRecording {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
@@ -440,6 +465,7 @@ pub struct LiveRecording {
 /// A format and language a sound exists in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct FormatLangPair {
     #[serde(deserialize_with = "or_default")]
     pub language: String,
@@ -450,6 +476,7 @@ pub struct FormatLangPair {
 /// A sound.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Sound {
     #[serde(deserialize_with = "or_default")]
     pub id: String,
@@ -462,6 +489,7 @@ pub struct Sound {
 /// A contact and its state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct ContactInfo {
     #[serde(deserialize_with = "or_default")]
     pub uri: String,
@@ -476,6 +504,7 @@ pub struct ContactInfo {
 /// The state of a peer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Peer {
     #[serde(deserialize_with = "or_default")]
     pub peer_status: String,
@@ -492,6 +521,7 @@ pub struct Peer {
 /// Where a transfer is to go.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct ReferTo {
     #[serde(deserialize_with = "or_default")]
     pub requested_destination: RequiredDestination,
@@ -506,6 +536,7 @@ pub struct ReferTo {
 /// Who asked for a transfer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct ReferredBy {
     #[serde(deserialize_with = "or_default")]
     pub source_channel: Channel,
@@ -518,6 +549,7 @@ pub struct ReferredBy {
 /// What a transfer asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct RequiredDestination {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol_id: Option<String>,
@@ -530,6 +562,7 @@ pub struct RequiredDestination {
 /// One parameter of a transfer request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct AdditionalParam {
     #[serde(deserialize_with = "or_default")]
     pub parameter_name: String,

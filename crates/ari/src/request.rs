@@ -20,6 +20,7 @@ pub struct Request<'a> {
 
 /// A request that cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// Not one JSON object.
     #[error("the request is not a JSON object: {0}")]

@@ -10,6 +10,7 @@ use crate::object::Object;
 /// A reply of a proxy.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Response {
     /// What went wrong, in free text; empty when nothing did.
     pub error: String,
@@ -43,6 +44,7 @@ impl Response {
 /// A log channel as proxies describe it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct LogData {
     /// The file or device.
     pub channel: String,
@@ -57,6 +59,7 @@ pub struct LogData {
 /// A configuration object as proxies describe it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+#[non_exhaustive]
 pub struct ConfigData {
     /// The module, such as `res_pjsip`.
     pub class: String,
@@ -72,6 +75,7 @@ pub struct ConfigData {
 /// One part of the file of a stored recording.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct FilePart {
     /// The recording.
     pub name: String,

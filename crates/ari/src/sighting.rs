@@ -20,6 +20,7 @@ pub struct Sighting<'a> {
 
 /// Why a frame is not an event.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotAnEvent {
     /// Not one JSON object.
     #[error("the frame is not a JSON object: {0}")]

@@ -85,6 +85,7 @@ collection! {
 
 /// The file of a stored recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredFile {
     /// What it is, such as `audio/x-wav`.
     pub content_type: String,
