@@ -40,6 +40,7 @@ mod smuggling;
 mod softphones;
 mod store;
 mod strangers;
+mod svcrack;
 mod tenants;
 mod transfers;
 mod transports;

@@ -92,6 +92,19 @@ impl PassChallenges {
     }
 }
 
+/// How closely the `uri` of a digest must name what is asked for. RFC 3261 §22.4 lets a server compare them as it sees
+/// fit, since phones differ in what they write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestUri {
+    /// In INVITE, MESSAGE and REFER: the user is that of the Request-URI, the host is its host, ours or a trunk's. Port,
+    /// parameters, scheme and escapes do not matter.
+    User,
+    /// In every request: equivalent to the Request-URI (§19.1.4).
+    Strict,
+    /// Not compared.
+    Off,
+}
+
 /// The registrar's bounds, RFC 3261 §10.3.
 #[derive(Clone, Copy, Debug)]
 pub struct RegistrarConfig {

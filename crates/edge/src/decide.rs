@@ -7,7 +7,7 @@ use trunkline_proxy::PartyKind;
 use trunkline_routing::{
     Answer, Backend, Binding, Diversion, Gruu, Inside, Lookup, Outcome, Party, Plan, Request, Route, Step,
 };
-use trunkline_sip::{ConnectionId, HeaderName, ParseError, Uri, parse_ip};
+use trunkline_sip::{ConnectionId, ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
 
 use crate::calls::Parties;

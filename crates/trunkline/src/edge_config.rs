@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_config::{AccessControl, Config, Network, Role};
+use trunkline_config::{AccessControl, Config, DigestUri, Network, Role};
 use trunkline_edge::{EdgeConfig, HandoverConfig, PassChallenges, RegistrarConfig};
 use trunkline_model::AccessControlList;
 use trunkline_routing::Options;
