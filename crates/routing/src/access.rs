@@ -83,13 +83,8 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
     }
 
     fn ask_verdict(&mut self) -> Step<'x> {
-        // Those of the domain that is the realm.
-        let domain = match self.caller {
-            Party::Agent(_, domain) => Some(domain),
-            Party::Unknown | Party::Peer(_) | Party::Pstn(..) | Party::Sibling => {
-                self.target_domain.or(self.caller_domain)
-            }
-        };
+        // Those of the domain that is the realm, whoever calls: other ones would tell who exists.
+        let domain = self.caller_domain.or(self.target_domain);
         let default = &Domain::DEFAULT_ALGORITHMS[..];
         self.plan.offer(domain.map_or(default, |d| &d.algorithms));
         let credentials = self.access.secret;

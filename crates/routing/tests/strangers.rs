@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Decision, World, register, request};
-use trunkline_model::{Agent, Authenticate, Credentials, Domain, Peer, Ref};
+use trunkline_model::{Agent, Authenticate, Credentials, DigestAlgorithm, Domain, Peer, Ref};
 use trunkline_routing::Verdict;
 
 /// Four agents of `sip.local` and `branch.local`, and peers of every kind. Nobody knows a secret.
@@ -13,7 +13,9 @@ fn world(authenticate: Authenticate) -> World {
     domain.authenticate = authenticate;
     domain.acl = None;
     world.tables.put(domain);
-    world.tables.put(Domain::new("branch", "branch.local"));
+    let mut branch = Domain::new("branch", "branch.local");
+    branch.algorithms = vec![DigestAlgorithm::Sha256];
+    world.tables.put(branch);
     for (n, home) in ["domain-01", "branch"].into_iter().enumerate() {
         let mut off = Agent::new(format!("off-{n}"), "off", Some(Ref::new(home)));
         off.credentials = Some(Ref::new("credentials-01"));
