@@ -88,6 +88,11 @@ impl Sequencer {
         numbers.since = if numbers.waiting.is_empty() { None } else { since.or(Some(now)) };
     }
 
+    /// Since when a number is missing, the eldest of all.
+    pub(crate) fn hole(&self) -> Option<Instant> {
+        self.nodes.values().filter_map(|numbers| numbers.since).min()
+    }
+
     /// Gives up waiting for what did not come in time. Returns when to ask again.
     pub(crate) fn expire(&mut self, now: Instant, out: &mut VecDeque<Sorted>) -> Option<Instant> {
         let mut next: Option<Instant> = None;

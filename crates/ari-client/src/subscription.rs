@@ -160,6 +160,7 @@ impl Subscription {
             sequencer: Sequencer::default(),
             ready: VecDeque::new(),
             due: None,
+            looked: None,
         };
         // The first opening tells whether there is a stream at all.
         let opened = reader.open().await;
@@ -185,6 +186,13 @@ impl Stream for Subscription {
     }
 }
 
+/// How long a number may be missing until the stream is read again for it.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How far back it is read then. A leader that dies may take the end of the stream with it; its place
+/// is given to other events then, behind the position of whoever had read so far.
+const LOOK_BACK: u64 = 1024;
+
 /// Where reading begins.
 #[derive(Clone, Copy)]
 enum Begin {
@@ -204,7 +212,10 @@ struct Reader {
     begin: Begin,
     sequencer: Sequencer,
     ready: VecDeque<Sorted>,
+    /// When to ask the sequencer again.
     due: Option<Instant>,
+    /// The hole that was looked for already, by its time.
+    looked: Option<Instant>,
 }
 
 impl Reader {
@@ -267,7 +278,28 @@ impl Reader {
                 },
                 () = wake => {}
             }
-            self.due = self.sequencer.expire(Instant::now(), &mut self.ready);
+            let now = Instant::now();
+            self.due = self.sequencer.expire(now, &mut self.ready);
+            self.look_again(now);
+        }
+    }
+
+    /// Reads the stream again from some way back when a number is missing for long: once for each.
+    fn look_again(&mut self, now: Instant) {
+        let Some(since) = self.sequencer.hole() else { return };
+        if self.looked == Some(since) {
+            return;
+        }
+        if now < since + LOOK_AGAIN {
+            let soon = since + LOOK_AGAIN;
+            self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
+            return;
+        }
+        self.looked = Some(since);
+        if let Begin::After(sequence) = self.begin {
+            tracing::debug!("a number is missing: the stream is read again");
+            self.begin = Begin::After(sequence.saturating_sub(LOOK_BACK));
+            self.messages = None;
         }
     }
 

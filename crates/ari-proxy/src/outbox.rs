@@ -71,13 +71,17 @@ impl Queue {
         waited
     }
 
-    /// Forgets what was kept for long enough, or takes the room of what waits.
-    fn forget_kept(&mut self, bound: usize, now: Instant) {
-        while let Some(since) = self.confirmed.front()
-            && (now.saturating_duration_since(*since) >= KEPT
-                || self.kept > KEPT_BYTES
-                || self.kept + self.waiting > bound)
-        {
+    /// Forgets what was kept for long enough: while the stream confirms, that is. A stream without a
+    /// leader may be without one for longer.
+    fn forget_old(&mut self, now: Instant) {
+        while self.confirmed.front().is_some_and(|since| now.saturating_duration_since(*since) >= KEPT) {
+            self.forget();
+        }
+    }
+
+    /// Forgets what is kept in the room of what waits.
+    fn make_room(&mut self, bound: usize) {
+        while !self.confirmed.is_empty() && (self.kept > KEPT_BYTES || self.kept + self.waiting > bound) {
             self.forget();
         }
     }
@@ -111,7 +115,7 @@ impl Outbox {
         let item = Item { sequence: queue.next, subject, body, gap };
         queue.waiting += item.size();
         queue.items.push_back(item);
-        queue.forget_kept(self.bound, Instant::now());
+        queue.make_room(self.bound);
         while queue.waiting > self.bound && queue.forget() {
             let before = self.metrics.stream_dropped.fetch_add(1, Ordering::Relaxed);
             if before.is_power_of_two() || before == 0 {
@@ -131,6 +135,12 @@ impl Outbox {
         queue.items.get(first).map(|item| (item.clone(), oldest))
     }
 
+    /// Everything that is held is about to be sent again: what is kept is kept anew.
+    pub(crate) fn again(&self) {
+        let now = Instant::now();
+        self.queue.lock().confirmed.iter_mut().for_each(|since| *since = now);
+    }
+
     /// The stream has everything up to `sequence`.
     pub(crate) fn confirm(&self, sequence: u64) {
         let (mut queue, now) = (self.queue.lock(), Instant::now());
@@ -142,7 +152,8 @@ impl Outbox {
             queue.kept += size;
             queue.confirmed.push_back(now);
         }
-        queue.forget_kept(self.bound, now);
+        queue.forget_old(now);
+        queue.make_room(self.bound);
         self.metrics.stream_waiting.store(queue.waiting as u64, Ordering::Relaxed);
         if queue.waiting == 0 {
             self.emptied.notify_waiters();
@@ -206,8 +217,9 @@ mod tests {
         push(&outbox, 3);
         assert_eq!(next(&outbox, 0), Some((4, 4)));
         assert_eq!(outbox.metrics.stream_dropped.load(Ordering::Relaxed), 0, "it has it");
-        let mut queue = outbox.queue.lock();
-        queue.forget_kept(usize::MAX, Instant::now() + KEPT);
+        let later = Instant::now() + KEPT;
+        outbox.queue.lock().forget_old(later);
+        let queue = outbox.queue.lock();
         assert_eq!((queue.items.len(), queue.kept), (3, 0));
     }
 }

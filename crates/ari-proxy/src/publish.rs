@@ -87,14 +87,14 @@ impl Publisher<'_> {
         let mut leaders = self.leaders().await?;
         jetstream.get_or_create_stream(self.config()).await.map_err(|e| e.to_string())?;
         let mut window = Window::default();
-        let mut sent = 0;
+        let mut sent = self.before_first();
         loop {
             // A leader that died may have confirmed what its followers do not have, and a server what
             // its disk does not have: what the outbox still holds is sent again.
             let reached = self.connected.has_changed().unwrap_or_default();
             if reached || leaders.next().now_or_never().is_some() {
                 self.connected.mark_unchanged();
-                sent = 0;
+                sent = self.before_first();
             }
             // Fill the window first: the acknowledgements come in the order of sending.
             while window.has_room() {
@@ -113,11 +113,17 @@ impl Publisher<'_> {
                 }
                 None => tokio::select! {
                     () = self.outbox.filled.notified() => {}
-                    _ = leaders.next() => sent = 0,
-                    Ok(()) = self.connected.changed() => sent = 0,
+                    _ = leaders.next() => sent = self.before_first(),
+                    Ok(()) = self.connected.changed() => sent = self.before_first(),
                 },
             }
         }
+    }
+
+    /// The position before everything that the outbox holds, which is sent again from there.
+    fn before_first(&self) -> u64 {
+        self.outbox.again();
+        0
     }
 
     /// Tells when the stream's servers chose a leader. Without the permission it tells nothing.

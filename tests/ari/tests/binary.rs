@@ -146,6 +146,41 @@ async fn the_proxy_by_environment_by_flags_and_by_file() {
     }
 }
 
+/// The image starts the program with these six variables and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_six_variables_of_the_image() {
+    let (server, fake, folder) = (NatsServer::start(false).await, asterisk().await, Scratch::new("binary"));
+    let websocket = format!("{}/events", fake.url().replacen("http", "ws", 1));
+    let mut command = command(&folder, &["ari-proxy"]);
+    command.env_clear().envs([
+        ("ARI_APPLICATION", "image"),
+        ("ARI_USERNAME", "ari"),
+        ("ARI_PASSWORD", "secret"),
+        ("ARI_HTTP_URL", &fake.url()),
+        ("ARI_WEBSOCKET_URL", &websocket),
+        ("NATS_URL", &server.url()),
+    ]);
+    let proxy = Running::start(command);
+    announced(&server, "image").await;
+    assert_eq!(proxy.terminate().await, Some(0));
+}
+
+/// The image's tags follow the version.
+#[test]
+fn the_tags_of_the_image() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/ari-proxy/build.sh");
+    let tags = |version: &str| {
+        let output =
+            Command::new(script).args(["--tags", "x/y"]).env("VERSION", version).output().expect("sh");
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.lines().map(|line| line.strip_prefix("x/y:").expect("the name").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(tags("1.2.3"), ["1.2.3", "1.2", "1", "latest"]);
+    assert_eq!(tags("0.4.1"), ["0.4.1", "0.4", "latest"]);
+    assert_eq!(tags("2.0.0-rc.1"), ["2.0.0-rc.1"]);
+    assert_eq!(tags(""), tags(env!("CARGO_PKG_VERSION")), "by default that of the program");
+}
+
 /// What cannot be is said, with the way out, and the exit status is that of a wrong configuration.
 #[test]
 fn wrong_settings_are_told() {
