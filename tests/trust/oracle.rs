@@ -1,0 +1,243 @@
+//! The rules, written from what they are for: who may reach whom, by which proof. Nothing here knows how the exchange
+//! comes to its decisions.
+
+use super::cast::{ALONE, FREE, HEAD, Kind, LAX, Who};
+use super::world::{NUMBERS, POLICIES};
+
+/// Who a request says it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A party, by its own name.
+    Is(Who),
+    /// A name of the head office that no resource has.
+    NoSuchUser,
+    /// `anonymous@anonymous.invalid`.
+    Anonymous,
+}
+
+/// What is shown for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// No credentials, challenged or not.
+    Absent,
+    Right,
+    WrongSecret,
+    /// Right credentials of another party.
+    Other(Who),
+    /// Right, but computed for another user in the Request-URI.
+    OtherUser,
+    /// Right, but with a nonce that was sent to another address.
+    OtherPlace,
+    /// The credentials of an earlier request of the same party, with another number.
+    Repeated,
+}
+
+/// What a first request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An agent's or peer's address of record.
+    Aor(Who),
+    /// An agent of the head office by an address of the exchange, which stands for that domain.
+    Own(Who),
+    /// A number of ours at that trunk, by the trunk's own host name.
+    Inbound(Who),
+    /// The same by a host name of ours.
+    Number(Who, &'static str),
+    /// A telephone number outside, at a host name of ours.
+    Outside(&'static str, &'static str),
+    /// The same with the number of ours to call from, as peers do.
+    Through(&'static str, Who),
+    /// A party's address, with the user it has there.
+    Address(Who),
+    /// Where the exchange itself listens, with a user nobody has.
+    Listener,
+    /// A host nobody has.
+    Elsewhere,
+}
+
+/// One first request.
+#[derive(Clone, Copy, Debug)]
+pub struct First {
+    pub claim: Claim,
+    /// Whose address it comes from.
+    pub source: Who,
+    pub proof: Proof,
+    pub target: Target,
+    /// Does the method need its credentials to be for the user it calls?
+    pub calls: bool,
+}
+
+/// What the rules say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goes {
+    To(Who),
+    /// They leave it open whether it arrives; nowhere else in any case.
+    Perhaps(Who),
+    Nowhere,
+}
+
+/// Where a first request goes.
+pub fn first(f: &First) -> Goes {
+    if let Target::Inbound(trunk) = f.target {
+        return if from_trunk(f, trunk) { rings(trunk) } else { Goes::Nowhere };
+    }
+    let who = match f.claim {
+        Claim::Is(who) => who,
+        // Who withholds its name may be known by its digest (RFC 3323 §4.1.1.3); that it may be is all the rules say.
+        Claim::Anonymous => return withheld(f),
+        Claim::NoSuchUser => return as_trunk(f),
+    };
+    match who.kind() {
+        Kind::Trunk | Kind::Outside => as_trunk(f),
+        Kind::Agent | Kind::Peer => match is_proven(f, who) {
+            true => known(f, who),
+            false => Goes::Nowhere,
+        },
+    }
+}
+
+fn withheld(f: &First) -> Goes {
+    let who = match f.proof {
+        Proof::Right => Who::Ann,
+        Proof::Other(who) => who,
+        _ => return as_trunk(f),
+    };
+    match (as_trunk(f), known(f, who)) {
+        (Goes::Nowhere, Goes::To(callee)) => Goes::Perhaps(callee),
+        (Goes::Nowhere, other) => other,
+        (as_trunk, _) => as_trunk,
+    }
+}
+
+/// Whom a caller is taken for whose request goes somewhere; `None` for a carrier that is known by its address, and for
+/// strangers.
+pub fn taken_for(f: &First) -> Option<Who> {
+    match (f.target, f.claim, f.proof) {
+        // Whoever has a trunk's secret is the trunk.
+        (Target::Inbound(Who::Cred), _, _) => Some(Who::Cred),
+        (Target::Inbound(_), _, _) => None,
+        (_, Claim::Is(who), _) => Some(who).filter(|who| matches!(who.kind(), Kind::Agent | Kind::Peer)),
+        (_, Claim::Anonymous, Proof::Right) => Some(Who::Ann),
+        (_, Claim::Anonymous, Proof::Other(who)) => Some(who),
+        (_, Claim::Anonymous | Claim::NoSuchUser, _) => None,
+    }
+}
+
+/// A caller that no resource names may be a carrier that calls a number of its own by a host of ours, from its own
+/// address.
+fn as_trunk(f: &First) -> Goes {
+    match f.target {
+        Target::Number(trunk, _) if f.source == trunk && from_trunk(f, trunk) => rings(trunk),
+        _ => Goes::Nowhere,
+    }
+}
+
+/// May this be a call from that trunk?
+fn from_trunk(f: &First, trunk: Who) -> bool {
+    match trunk {
+        Who::Open => true,
+        Who::Cred => proves(f, trunk),
+        _ => f.source == trunk,
+    }
+}
+
+fn rings(trunk: Who) -> Goes {
+    NUMBERS.iter().find(|(t, _, _)| *t == trunk).map_or(Goes::Nowhere, |(_, _, who)| Goes::To(*who))
+}
+
+/// Is the trunk's number one of that domain: it rings there, or the domain's policies call from it?
+fn is_number_of(trunk: Who, domain: &str) -> bool {
+    let called_from = POLICIES.iter().any(|(_, host, through)| *host == domain && *through == trunk);
+    called_from || matches!(rings(trunk), Goes::To(who) if who.host() == domain)
+}
+
+/// Is the caller who it says it is, as far as its domain and the called one want to know?
+fn is_proven(f: &First, who: Who) -> bool {
+    match who {
+        // Its own domain asks nobody, one that is open no more than that; others ask everybody, also when a number leads
+        // there.
+        Who::Lax => stays_at(f.target, LAX) || stays_at(f.target, FREE) || proves(f, who),
+        Who::Listed => f.source == Who::Listed,
+        _ => proves(f, who),
+    }
+}
+
+fn proves(f: &First, who: Who) -> bool {
+    match f.proof {
+        Proof::Right => who.login().is_some(),
+        Proof::Other(other) => other == who,
+        // What neither calls nor refers may be computed for another spelling.
+        Proof::OtherUser => !f.calls,
+        Proof::Absent | Proof::WrongSecret | Proof::OtherPlace | Proof::Repeated => false,
+    }
+}
+
+/// Where a known caller may go.
+fn known(f: &First, who: Who) -> Goes {
+    let peer = who.kind() == Kind::Peer;
+    if keeps_apart(f.target, who) {
+        return Goes::Nowhere;
+    }
+    match f.target {
+        Target::Own(callee) => known(&First { target: Target::Aor(callee), ..*f }, who),
+        Target::Aor(callee) if callee.kind() == Kind::Agent || callee == Who::Pbx => {
+            // A list alone satisfies a domain that asks for no digest.
+            if who == Who::Listed && callee != Who::Lax { Goes::Perhaps(callee) } else { Goes::To(callee) }
+        }
+        Target::Number(trunk, host) => match rings(trunk) {
+            Goes::To(callee) if callee.host() == who.host() && host == who.host() => Goes::To(callee),
+            Goes::To(callee) if keeps_apart(Target::Aor(callee), who) => Goes::Nowhere,
+            Goes::To(callee) => Goes::Perhaps(callee),
+            other => other,
+        },
+        Target::Outside(number, _) if !peer => POLICIES
+            .iter()
+            .find(|(prefix, domain, _)| number.starts_with(prefix) && *domain == who.host())
+            .map_or(Goes::Nowhere, |(_, _, trunk)| Goes::To(*trunk)),
+        Target::Through(_, trunk) if peer => {
+            match who {
+                Who::Listed => Goes::Perhaps(trunk),
+                // A peer with a home calls from that domain's numbers; one without serves all.
+                Who::Pbx if !is_number_of(trunk, who.host()) => Goes::Nowhere,
+                _ => Goes::To(trunk),
+            }
+        }
+        // An agent cannot choose the number it calls from: its own policies decide.
+        Target::Through(number, _) => known(&First { target: Target::Outside(number, ""), ..*f }, who),
+        Target::Aor(_)
+        | Target::Outside(..)
+        | Target::Inbound(_)
+        | Target::Address(_)
+        | Target::Listener
+        | Target::Elsewhere => Goes::Nowhere,
+    }
+}
+
+/// A domain that keeps to itself: its people call nobody outside, and nobody outside calls them. A peer without a home is
+/// at home everywhere.
+fn keeps_apart(target: Target, who: Who) -> bool {
+    let home = Some(who.host()).filter(|_| who.kind() == Kind::Agent || who == Who::Pbx);
+    let at = match target {
+        Target::Aor(callee) => Some(callee.host()),
+        Target::Own(_) | Target::Through(..) => Some(HEAD),
+        Target::Number(_, host) | Target::Outside(_, host) => Some(host),
+        Target::Inbound(_) | Target::Address(_) | Target::Listener | Target::Elsewhere => None,
+    };
+    home.zip(at).is_some_and(|(home, at)| home != at && (home == ALONE || at == ALONE))
+}
+
+/// Does a call to this target stay within that domain?
+fn stays_at(target: Target, domain: &str) -> bool {
+    match target {
+        Target::Aor(who) | Target::Own(who) => who.host() == domain,
+        Target::Outside(_, host) => host == domain,
+        Target::Number(trunk, host) => {
+            host == domain && matches!(rings(trunk), Goes::To(who) if who.host() == domain)
+        }
+        Target::Inbound(_)
+        | Target::Through(..)
+        | Target::Address(_)
+        | Target::Listener
+        | Target::Elsewhere => false,
+    }
+}
