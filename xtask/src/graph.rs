@@ -85,6 +85,9 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
+/// What whole-system tests have no part of.
+const JUDGED: &[&str] = &["trunkline-routing", "trunkline-edge", "trunkline-proxy", "trunkline-digest"];
+
 /// The storeys of the house, lowest first. A crate uses only crates of lower storeys, or those it is allowed
 /// beside it.
 const STOREYS: &[&[&str]] = &[
@@ -191,7 +194,13 @@ impl Graph {
         let twice = self.duplicates().into_iter().map(|line| format!("more than one version of {line}"));
         let strange =
             self.strange_licences().into_iter().map(|line| format!("licence not on the list: {line}"));
-        self.wrong_directions().into_iter().chain(homeless).chain(twice).chain(strange).collect()
+        self.wrong_directions()
+            .into_iter()
+            .chain(self.biased())
+            .chain(homeless)
+            .chain(twice)
+            .chain(strange)
+            .collect()
     }
 
     /// Uses that point upwards or sideways.
@@ -216,6 +225,27 @@ impl Graph {
             }
         }
         wrong
+    }
+
+    /// Whole-system tests that reach a crate whose decisions they judge: both would be wrong alike.
+    fn biased(&self) -> Vec<String> {
+        let uses = |name: &str| self.packages.iter().find(|p| p.name == name).map_or(&[][..], |p| &p.uses);
+        let mut out = Vec::new();
+        for system in self.packages.iter().filter(|p| p.member && p.name.starts_with(SYSTEM)) {
+            let mut reached: Vec<&str> = vec![&system.name];
+            let mut next = 0;
+            while let Some(name) = reached.get(next).copied() {
+                next += 1;
+                for used in uses(name).iter().map(String::as_str).filter(|n| n.starts_with("trunkline-")) {
+                    if !reached.contains(&used) {
+                        reached.push(used);
+                    }
+                }
+            }
+            let judged = reached.iter().filter(|name| JUDGED.contains(name));
+            out.extend(judged.map(|name| format!("{} reaches {name}, which it judges", system.name)));
+        }
+        out
     }
 
     /// Our packages that no storey names.
@@ -271,6 +301,7 @@ mod tests {
     fn dependencies_point_downwards() {
         let none: Vec<String> = Vec::new();
         assert_eq!(graph().wrong_directions(), none, "see the storeys in xtask/src/graph.rs");
+        assert_eq!(graph().biased(), none, "tests judge these crates from outside");
         let none: Vec<&str> = Vec::new();
         assert_eq!(graph().homeless(), none, "a new crate needs its storey in xtask/src/graph.rs");
     }

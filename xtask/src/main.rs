@@ -7,6 +7,7 @@ mod graph;
 mod install;
 mod runner;
 mod suites;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -15,6 +16,8 @@ const USAGE: &str =
        cargo xtask test [--only SUITE[,SUITE]]  run the suites, all or those named
        cargo xtask suites                       name the suites
        cargo xtask rules                        crate directions, versions and licences
+       cargo xtask trust [DIALOGS [SEED]]       dialogs made by chance against the rules of trust (default 100000)
+       cargo xtask holes [NAME]                 takes those rules out one by one: is each found missing?
 
 environment: TRUNKLINE_SOAK_SECONDS  how long each fuzz or chaos loop runs (default 10)
              CARGO_TARGET_DIR        where builds go";
@@ -26,6 +29,11 @@ fn main() -> ExitCode {
         ["install"] => install::install().map(|()| true),
         ["suites"] => suites::list(),
         ["rules"] => rules(),
+        ["trust"] => trust::run("100000", None),
+        ["trust", dialogs] => trust::run(dialogs, None),
+        ["trust", dialogs, seed] => trust::run(dialogs, Some(seed)),
+        ["holes"] => trust::holes(None),
+        ["holes", name] => trust::holes(Some(name)),
         ["test"] => suites::test(None),
         ["test", "--only", names] => suites::test(Some(names)),
         _ => {
