@@ -5,7 +5,8 @@ use trunkline_location::{Binding as Located, BindingId, Select};
 use trunkline_model::{Algorithm as Balance, Tables, Trunk};
 use trunkline_proxy::PartyKind;
 use trunkline_routing::{
-    Answer, Backend, Binding, Diversion, Gruu, Inside, Lookup, Outcome, Party, Plan, Request, Route, Step,
+    Answer, Ask, Backend, Binding, BindingsQuestion, Diversion, Gruu, Inside, NoAnswer, Outcome, PartyName,
+    Plan, Question, Request, RoutedKind, decide,
 };
 use trunkline_sip::{ConnectionId, ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
@@ -16,6 +17,7 @@ use crate::edge::Edge;
 use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
+use crate::trust::identity::Demand;
 use crate::trust::marks::PartyRef;
 use crate::ways::{Reach, reach};
 
@@ -69,58 +71,29 @@ impl Edge {
             Round::Inside(inside) => request.inside = Some(inside),
         }
         request.gruu = named.as_ref().map(|n| Gruu { instance: &n.instance, registration: n.registration });
-        let mut route = Route::default();
-        let mut step = route.start(&request, plan);
-        while let Step::Need(lookup) = step {
-            let answer = self.answer(io, inbound, &tables, &lookup, plan);
-            step = route.step(&request, plan, answer);
+        let here = Here { edge: self, io, inbound, tables: &tables };
+        // In one process every answer is there.
+        if decide(&request, &here, plan).is_err() {
+            plan.outcome = Outcome::reply(500);
         }
-        let diverted = request.diversion.is_some() || route.was_diverted();
-        if plan.outcome == Outcome::reply(480) && named.is_some_and(|n| self.has_ended(io, &plan.aor, &n)) {
+        if plan.outcome == Outcome::reply(480)
+            && named.as_ref().is_some_and(|n| self.has_ended(io, &plan.aor, n))
+        {
             plan.outcome = Outcome::reply(404);
         }
-        let callee = route.callee();
         let parties = &mut self.scratch.parties;
-        *parties = Parties { caller: party_ref(&route.caller()), ..Parties::default() };
+        *parties = Parties { caller: party_ref(&plan.caller), ..Parties::default() };
         if let PartyRef { kind: PartyKind::Trunk, reference: Some(trunk) } = &parties.caller
             && !shared.is_carrier(&tables, trunk, inbound.flow.remote.ip())
         {
             parties.caller.kind = PartyKind::Stranger;
         }
-        parties.diverted = diverted;
-        parties.callee = party_ref(&callee);
-        if let Party::Agent(agent, _) = callee {
-            parties.no_answer = agent.no_answer_seconds;
-            parties.fallback =
-                Fallback { busy: agent.fallback_busy.clone(), no_answer: agent.fallback_no_answer.clone() };
-        }
+        parties.diverted = request.diversion.is_some() || plan.diverted;
+        parties.callee = party_ref(&plan.callee);
+        parties.no_answer = plan.no_answer_seconds;
+        let fallback = std::mem::take(&mut plan.fallback);
+        parties.fallback = Fallback { busy: fallback.busy, no_answer: fallback.no_answer };
         Ok(())
-    }
-
-    fn answer<'s>(
-        &self,
-        io: &Io<EdgeMail>,
-        inbound: &Inbound<'_>,
-        tables: &'s Tables,
-        lookup: &Lookup<'_>,
-        plan: &mut Plan,
-    ) -> Answer<'s> {
-        if let Some(answer) = lookup.answer(tables, plan) {
-            return answer;
-        }
-        match *lookup {
-            Lookup::Authenticate { credentials } => {
-                Answer::Verdict(self.judge(io, inbound, credentials, plan))
-            }
-            Lookup::Bindings { call_id, backend: Some(backend), affinity, gruu: None } => {
-                Answer::Found(self.chosen(io, plan, call_id, backend, affinity))
-            }
-            Lookup::Bindings { gruu, .. } => Answer::Found(self.bindings(io, plan, gruu)),
-            Lookup::Connection => Answer::Found(self.is_registered_by(io, inbound, &plan.aor)),
-            Lookup::TrunkState(trunk) => Answer::Down(self.shared.trunk_down(&trunk.reference)),
-            Lookup::TrunkSource { trunk, source } => Answer::Found(self.is_trunk_source(trunk, source)),
-            _ => Answer::Unavailable,
-        }
     }
 
     /// Did somebody register under this AOR over the connection the request came by?
@@ -151,39 +124,38 @@ impl Edge {
         ended
     }
 
-    /// Puts the contacts of the plan's AOR, or those of one phone, among its targets.
-    fn bindings(&self, io: &Io<EdgeMail>, plan: &mut Plan, gruu: Option<Gruu<'_>>) -> bool {
-        let Plan { aor, targets, .. } = plan;
-        let secret = &self.shared.secret;
-        let mut found = false;
-        self.shared.location.visit(aor, io.unix_ms(), |b| {
+    /// Gives the contacts of an AOR, or those of one phone.
+    fn bindings(
+        &self,
+        io: &Io<EdgeMail>,
+        question: &BindingsQuestion<'_>,
+        found: &mut dyn FnMut(Binding<'_>),
+    ) {
+        let (secret, gruu) = (&self.shared.secret, question.gruu);
+        self.shared.location.visit(question.aor, io.unix_ms(), |b| {
             let wanted = gruu.is_none_or(|g| is_of(&b, g.instance, g.registration, secret) == Ok(true));
             if let Some(way) = reach(io, &b).filter(|_| wanted) {
-                found = true;
-                targets.push_binding(self.target(&b, way));
+                found(self.target(&b, way));
             }
         });
-        found
     }
 
-    /// Puts the one contact of the plan's AOR that is chosen among its targets.
+    /// Gives the one contact of an AOR that is chosen.
     fn chosen(
         &self,
         io: &Io<EdgeMail>,
-        plan: &mut Plan,
-        call_id: &[u8],
+        question: &BindingsQuestion<'_>,
         backend: Backend<'_>,
-        affinity: Option<&[u8]>,
-    ) -> bool {
-        let Plan { aor, targets, .. } = plan;
+        found: &mut dyn FnMut(Binding<'_>),
+    ) {
         let by = Select {
-            call_id,
+            call_id: question.call_id,
             algorithm: match backend.algorithm {
                 Balance::RoundRobin => trunkline_location::Algorithm::RoundRobin,
                 Balance::LeastSessions => trunkline_location::Algorithm::LeastSessions,
             },
             backend: backend.reference.as_str().as_bytes(),
-            affinity: affinity.filter(|_| backend.with_session_affinity).unwrap_or_default(),
+            affinity: question.affinity.filter(|_| backend.with_session_affinity).unwrap_or_default(),
             labels: &[],
         };
         let sessions = |id: BindingId| self.shared.calls.sessions(SessionKey::binding(id.0));
@@ -191,13 +163,15 @@ impl Edge {
         let mut choose = |passing_over_the_dead: bool| {
             let fits =
                 |b: &Located<'_>| reach(io, b).is_some() && !(passing_over_the_dead && peers.is_down(b.id.0));
-            let found = self.shared.location.select(aor, &by, io.unix_ms(), sessions, fits, |b| {
-                reach(io, &b).map(|way| targets.push_binding(self.target(&b, way)))
+            let chosen = self.shared.location.select(question.aor, &by, io.unix_ms(), sessions, fits, |b| {
+                reach(io, &b).map(|way| found(self.target(&b, way)))
             });
-            found.flatten().is_some()
+            chosen.flatten().is_some()
         };
         // Where all are down, one of them is tried all the same, unless the peer's own address answers.
-        choose(true) || !peers.answers_at_address(backend.reference) && choose(false)
+        if !choose(true) && !peers.answers_at_address(backend.reference) {
+            choose(false);
+        }
     }
 
     fn target<'b>(&self, b: &Located<'b>, way: Reach) -> Binding<'b> {
@@ -217,13 +191,51 @@ impl Edge {
     }
 }
 
+/// Answers the router's questions out of this process.
+struct Here<'e, 's> {
+    edge: &'e Edge,
+    io: &'e Io<EdgeMail>,
+    inbound: &'e Inbound<'e>,
+    tables: &'s Tables,
+}
+
+impl<'s> Ask<'s> for Here<'_, 's> {
+    fn answer(&self, question: &Question<'_>) -> Result<Answer<'s>, NoAnswer> {
+        if let Some(answer) = question.answer(self.tables) {
+            return Ok(answer);
+        }
+        let Here { edge, io, inbound, .. } = self;
+        Ok(match *question {
+            Question::Authenticate { credentials, realm, algorithms, aor } => {
+                Answer::Verdict(edge.judge(io, inbound, credentials, &Demand { realm, algorithms, aor }))
+            }
+            Question::Connection(aor) => Answer::Yes(edge.is_registered_by(io, inbound, aor)),
+            Question::TrunkState(trunk) => Answer::Down(edge.shared.trunk_down(&trunk.reference)),
+            Question::TrunkSource { trunk, source } => Answer::Yes(edge.is_trunk_source(trunk, source)),
+            _ => return Err(NoAnswer::Unavailable),
+        })
+    }
+
+    fn bindings(
+        &self,
+        question: &BindingsQuestion<'_>,
+        found: &mut dyn FnMut(Binding<'_>),
+    ) -> Result<(), NoAnswer> {
+        match (question.backend, question.gruu) {
+            (Some(backend), None) => self.edge.chosen(self.io, question, backend, found),
+            _ => self.edge.bindings(self.io, question, found),
+        }
+        Ok(())
+    }
+}
+
 /// What the router's party is to the rules of trust.
-fn party_ref(party: &Party<'_>) -> PartyRef {
-    let kind = match party {
-        Party::Unknown => PartyKind::Stranger,
-        Party::Agent(..) => PartyKind::Agent,
-        Party::Peer(_) | Party::Sibling => PartyKind::Peer,
-        Party::Pstn(..) => PartyKind::Trunk,
+fn party_ref(party: &PartyName) -> PartyRef {
+    let kind = match party.kind {
+        RoutedKind::Unknown => PartyKind::Stranger,
+        RoutedKind::Agent => PartyKind::Agent,
+        RoutedKind::Peer | RoutedKind::Sibling => PartyKind::Peer,
+        RoutedKind::Pstn => PartyKind::Trunk,
     };
-    PartyRef { kind, reference: party.reference().cloned() }
+    PartyRef { kind, reference: party.reference.clone() }
 }

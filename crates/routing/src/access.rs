@@ -1,103 +1,103 @@
 //! May they: lists of addresses, then a digest.
 
-use trunkline_model::{AccessControlList, Credentials, Domain};
-use trunkline_sip::Method;
+use arrayvec::ArrayVec;
+use trunkline_model::{Credentials, Domain, Ref};
 
+use crate::ask::{Ask, Verdict};
 use crate::explain::Fact;
-use crate::lookup::{Lookup, Step, Verdict};
 use crate::party::Party;
 use crate::plan::Outcome;
-use crate::route::State;
-use crate::turn::Turn;
+use crate::rules::{Call, Rules, Stop};
+use crate::tenants::are_isolated;
 
 /// The phrase of the 403 to a digest that was made for another Request-URI.
 pub const OTHER_TARGET: &str = "Digest URI Differs From Request-URI";
 
-impl<'x, 's: 'x> Turn<'_, 's, 'x> {
-    /// Asks for the next thing the caller has to pass.
-    pub(crate) fn ask_access(&mut self) -> Step<'x> {
-        if let Some(proven) = self.admitted_before() {
+/// What a caller must pass before anything is done for it.
+#[derive(Debug, Default)]
+pub(crate) struct Access<'s> {
+    /// Lists the source address must pass, in order.
+    pub acls: ArrayVec<&'s Ref, 2>,
+    /// What it authenticates with; `None` for nobody we know.
+    pub credentials: Option<&'s Ref>,
+    /// Is a digest due?
+    pub digest: bool,
+    /// Is the first list the caller's own, so that it shows who calls?
+    pub own_list: bool,
+    /// Has the caller shown who it is: by a digest, by its own list, by its connection?
+    pub proven: bool,
+    /// Is the caller switched off? It learns that once it has shown who it is.
+    pub disabled: bool,
+    /// Does it register another's AOR? It learns that it may not likewise.
+    pub third_party: bool,
+}
+
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
+    /// Lists, digest, the caller's own rights, in this order.
+    pub(crate) fn admit(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        if call.comes_back {
             self.note(Fact::AdmittedBefore);
-            self.access.proven = proven;
-            return self.admitted();
+            return Ok(());
         }
-        if let Some(&acl) = self.access.acls.get(self.access.passed) {
-            return self.need(State::Acl, Lookup::Acl(acl));
+        if let Some(proven) = self.admitted_before(call) {
+            self.note(Fact::AdmittedBefore);
+            call.access.proven = proven;
+            return self.refuse_even_if_proven(call);
         }
-        if !self.access.digest || self.follows() {
+        if !self.pass_lists(call)? {
+            // From elsewhere nobody learns that there is such a peer.
+            call.treat_as_stranger();
+            self.pass_lists(call)?;
+        }
+        if call.access.digest && !self.follows() {
+            self.require_digest(call)?;
+        } else {
             self.note(Fact::NotChallenged);
-            return self.admitted();
         }
-        self.ask_digest()
+        self.refuse_even_if_proven(call)
     }
 
     /// Was the caller admitted when the request was routed first? With it: had it shown who it is?
-    fn admitted_before(&self) -> Option<bool> {
-        let reference = self.caller.reference();
-        let diverted =
-            self.request.diversion.filter(|_| !matches!(self.caller, Party::Unknown)).map(|d| d.proven);
-        let inside =
-            self.request.inside.filter(|i| i.caller.is_some() && i.caller == reference).map(|i| i.proven);
-        diverted.or(inside)
+    fn admitted_before(&self, call: &Call<'s, 'x>) -> Option<bool> {
+        let reference = call.caller.reference();
+        let diverted = self.request.diversion.filter(|_| !matches!(call.caller, Party::Unknown));
+        let inside = self.request.inside.filter(|i| i.caller.is_some() && i.caller == reference);
+        diverted.map(|d| d.proven).or(inside.map(|i| i.proven))
     }
 
-    /// Is it a request that cannot be challenged (RFC 3261 §22.1), since it is about an INVITE that was?
-    pub(crate) fn follows(&self) -> bool {
-        matches!(self.request.message.method(), Some(Method::Ack | Method::Cancel))
-    }
-
-    /// Asks for a digest. Somebody without credentials is asked like anybody else, and never right.
-    pub(crate) fn ask_digest(&mut self) -> Step<'x> {
-        match (self.access.credentials, self.caller) {
-            (Some(credentials), _) => self.need(State::Credentials, Lookup::Credentials(credentials)),
-            (None, Party::Unknown) => self.ask_verdict(),
-            (None, Party::Agent(..) | Party::Peer(_) | Party::Pstn(..) | Party::Sibling) => {
-                self.note(Fact::NoCredentials);
-                self.ask_verdict()
+    /// A list that is referred to but does not exist lets nobody pass. False: the caller's own list refuses it.
+    fn pass_lists(&mut self, call: &mut Call<'s, 'x>) -> Result<bool, Stop> {
+        for (place, reference) in call.access.acls.clone().into_iter().enumerate() {
+            match self.acl(reference)? {
+                Some(acl) if acl.allows(self.request.flow.remote.ip()) => {
+                    self.note(Fact::AclAllows(acl));
+                    call.access.proven |= call.access.own_list && place == 0;
+                    continue;
+                }
+                Some(acl) => self.note(Fact::AclDenies(acl)),
+                None => self.note(Fact::AclMissing),
             }
-        }
-    }
-
-    /// A list that is referred to but does not exist lets nobody pass.
-    pub(crate) fn acl(&mut self, acl: Option<&'s AccessControlList>) -> Step<'x> {
-        match acl {
-            Some(acl) if acl.allows(self.request.flow.remote.ip()) => {
-                self.note(Fact::AclAllows(acl));
-                self.access.proven |= self.access.own_list && self.access.passed == 0;
-                self.access.passed += 1;
-                return self.ask_access();
+            if call.access.own_list {
+                return Ok(false);
             }
-            Some(acl) => self.note(Fact::AclDenies(acl)),
-            None => self.note(Fact::AclMissing),
+            return Err(self.reply(403));
         }
-        // From elsewhere nobody learns that there is such a peer.
-        if self.access.own_list { self.treat_as_stranger() } else { self.reply(403) }
+        Ok(true)
     }
 
-    pub(crate) fn credentials(&mut self, credentials: Option<&'s Credentials>) -> Step<'x> {
-        if credentials.is_none() {
-            self.note(Fact::NoCredentials);
-        }
-        self.access.secret = credentials;
-        self.ask_verdict()
-    }
-
-    fn ask_verdict(&mut self) -> Step<'x> {
+    /// Challenges the caller unless its digest is right. Somebody without credentials is asked like anybody else, and is
+    /// never right.
+    pub(crate) fn require_digest(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         // Those of the domain that is the realm, whoever calls: other ones would tell who exists.
-        let domain = self.caller_domain.or(self.target_domain);
-        let default = &Domain::DEFAULT_ALGORITHMS[..];
-        self.plan.offer(domain.map_or(default, |d| &d.algorithms));
-        let credentials = self.access.secret;
-        self.need(State::Verdict, Lookup::Authenticate { credentials })
-    }
-
-    pub(crate) fn verdict(&mut self, verdict: Verdict) -> Step<'x> {
-        let known = self.access.secret.is_some();
+        let domain = call.from_domain.or(call.target_domain);
+        self.plan.offer(domain.map_or(&Domain::DEFAULT_ALGORITHMS, |d| &d.algorithms));
+        let secret = self.find_credentials(call)?;
+        let verdict = self.authenticate(secret)?;
         let stale = match verdict {
-            Verdict::Accepted if known => {
+            Verdict::Accepted if secret.is_some() => {
                 self.note(Fact::Authenticated);
-                self.access.proven = true;
-                return self.admitted();
+                call.access.proven = true;
+                return Ok(());
             }
             Verdict::Missing => {
                 self.note(Fact::ChallengeDue);
@@ -109,18 +109,50 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             }
             Verdict::Accepted | Verdict::Wrong | Verdict::Banned => {
                 self.note(if verdict == Verdict::Banned { Fact::Banned } else { Fact::WrongDigest });
-                if !known && self.request.options.reveal_unknown_users {
-                    return self.reply(403);
+                if secret.is_none() && self.request.options.reveal_unknown_users {
+                    return Err(self.reply(403));
                 }
                 false
             }
             Verdict::OtherTarget => {
                 self.note(Fact::OtherTarget);
                 let reason = Some(OTHER_TARGET);
-                return self.end(Outcome::Reply { code: 403, reason, retry_after: None });
+                return Err(self.end(Outcome::Reply { code: 403, reason, retry_after: None }));
             }
         };
         let proxy = !self.request.registers() && self.request.options.proxy_challenge;
-        self.end(Outcome::Challenge { proxy, stale })
+        Err(self.end(Outcome::Challenge { proxy, stale }))
+    }
+
+    fn find_credentials(&mut self, call: &Call<'s, 'x>) -> Result<Option<&'s Credentials>, Stop> {
+        let found = match (call.access.credentials, call.caller) {
+            (Some(reference), _) => self.credentials(reference)?,
+            (None, Party::Unknown) => return Ok(None),
+            (None, Party::Agent(..) | Party::Peer(_) | Party::Pstn(..) | Party::Sibling) => None,
+        };
+        if found.is_none() {
+            self.note(Fact::NoCredentials);
+        }
+        Ok(found)
+    }
+
+    /// Refuses somebody who has passed everything and still may not. A stranger is not to learn any of these.
+    pub(crate) fn refuse_even_if_proven(&mut self, call: &Call<'s, 'x>) -> Result<(), Stop> {
+        let fact = match (call.caller, call.home, call.target_domain) {
+            _ if call.access.disabled => Fact::CallerDisabled,
+            _ if call.access.third_party => Fact::ThirdParty,
+            (Party::Pstn(trunk, Some(number)), _, _) if number.trunk.as_ref() != Some(&trunk.reference) => {
+                Fact::NumberOfOtherTrunk(number)
+            }
+            // A diverted call asks again for whom it goes on to.
+            (_, Some(home), Some(target))
+                if self.request.diversion.is_none() && are_isolated(home, target) =>
+            {
+                Fact::Isolated(target)
+            }
+            (_, _, _) => return Ok(()),
+        };
+        self.note(fact);
+        Err(self.reply(403))
     }
 }

@@ -1,156 +1,230 @@
-//! Who is called, within the exchange.
+//! Who is called.
 
 use trunkline_model::{Agent, Domain, LoadBalancing, Number, Peer};
+use trunkline_sip::Uri;
 
+use crate::ask::{Ask, Backend, BindingsQuestion};
 use crate::explain::Fact;
-use crate::lookup::{Backend, Lookup, Step};
 use crate::party::{Direction, Party};
 use crate::request::Gruu;
-use crate::route::{Held, State};
-use crate::target::Binding;
+use crate::rules::{Call, Callee, Rules, Stop};
 use crate::tenants::home_of;
-use crate::turn::Turn;
 
-impl<'x, 's: 'x> Turn<'_, 's, 'x> {
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The caller is admitted; what does the Request-URI name? Numbers go before agents, agents before peers.
-    pub(crate) fn ask_callee(&mut self) -> Step<'x> {
-        let unknown_gruu = self.gruu().is_some_and(|g| g.instance.is_empty());
-        if self.request.callee.is_empty() || unknown_gruu {
-            self.note(Fact::CalleeUnknown);
-            return self.reply(404);
+    pub(crate) fn find_callee(&mut self, call: &mut Call<'s, 'x>) -> Result<Callee<'s, 'x>, Stop> {
+        let known = matches!(call.caller, Party::Agent(..) | Party::Peer(_) | Party::Pstn(..));
+        if let Some(diversion) = self.request.diversion.filter(|_| known) {
+            return Ok(Callee::Link(diversion.to));
         }
-        match (self.target_is_ours, self.caller) {
+        match call.caller {
+            Party::Agent(..) | Party::Peer(_) => {}
+            Party::Pstn(..) if call.comes_back => {}
+            Party::Pstn(_, Some(number)) => return Ok(Callee::Number(number)),
+            Party::Pstn(_, None) => return Err(self.nothing_there()),
+            Party::Unknown | Party::Sibling => return Err(self.reply(403)),
+        }
+        let unknown_gruu = self.gruu(call).is_some_and(|g| g.instance.is_empty());
+        if self.request.callee.is_empty() || unknown_gruu {
+            return Err(self.nothing_there());
+        }
+        match (call.target_is_ours, call.caller) {
             (true, _) => {}
             // A peer calls out under any host, as the number it names decides the way.
-            (false, Party::Peer(_)) => return self.ask_egress(),
-            (false, _) => {
-                self.note(Fact::CalleeUnknown);
-                return self.reply(404);
-            }
+            (false, Party::Peer(_)) => return Ok(Callee::Outside),
+            (false, _) => return Err(self.nothing_there()),
         }
-        match self.number {
-            Some(number) => self.callee_number(number),
-            None => self.need(State::CalleeNumber, Lookup::Number(&self.request.callee)),
+        if let Some(number) = self.number(&self.request.callee)? {
+            return Ok(Callee::Number(number));
         }
-    }
-
-    pub(crate) fn callee_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
-        self.number = Some(number);
-        match (number, self.target_domain) {
-            (Some(number), _) => self.call_number(number),
-            (None, Some(domain)) => self.need(
-                State::CalleeAgent,
-                Lookup::Agent { domain: &domain.reference, user: self.callee_name() },
-            ),
-            (None, None) => self.ask_egress(),
+        match call.target_domain {
+            Some(domain) => self.find_by_name(domain),
+            None => Ok(Callee::Outside),
         }
     }
 
-    /// The name that is called: as it came, since `100-1` may be one.
-    fn callee_name(&self) -> &'x [u8] {
-        self.request.callee_name.as_deref().unwrap_or(&self.request.callee)
-    }
-
-    /// Nobody of that name may be somebody of that number: `10-01` is 1001 then.
-    pub(crate) fn callee_agent(&mut self, agent: Option<&'s Agent>, by_number: bool) -> Step<'x> {
-        let Some(domain) = self.target_domain else { return self.reply(500) };
-        if let Some(agent) = agent {
-            return self.call_agent(agent, domain);
+    /// The agent or peer of the called name in a domain of ours.
+    fn find_by_name(&mut self, domain: &'s Domain) -> Result<Callee<'s, 'x>, Stop> {
+        // The name as it came, since `100-1` may be one; nobody of that name may be somebody of that number: `10-01` is
+        // 1001 then.
+        let number = &self.request.callee;
+        let name = self.request.callee_name.as_deref().unwrap_or(number);
+        if let Some(agent) = self.agent(domain, name)? {
+            return Ok(Callee::Agent(agent, domain));
         }
-        if self.request.callee_name.is_some() && !by_number {
-            let user = &self.request.callee;
-            return self.need(State::CalleeAgentByNumber, Lookup::Agent { domain: &domain.reference, user });
+        if self.request.callee_name.is_some()
+            && let Some(agent) = self.agent(domain, number)?
+        {
+            return Ok(Callee::Agent(agent, domain));
         }
-        self.plan.set_aor(self.callee_name(), &domain.domain_uri);
-        self.need(State::CalleePeerByAor, Lookup::PeerByAor)
-    }
-
-    pub(crate) fn callee_peer_by_aor(&mut self, peer: Option<&'s Peer>) -> Step<'x> {
-        match peer {
-            Some(peer) => self.call_peer(peer),
-            None => self.need(State::CalleePeer, Lookup::Peer(self.callee_name())),
+        self.plan.set_aor(name, &domain.domain_uri);
+        if let Some(peer) = self.peer_by_aor(&self.plan.aor)? {
+            return Ok(Callee::Peer(peer));
         }
-    }
-
-    pub(crate) fn callee_peer(&mut self, peer: Option<&'s Peer>) -> Step<'x> {
-        match peer {
-            Some(peer) => self.call_peer(peer),
+        match self.peer(name)? {
+            Some(peer) => Ok(Callee::Peer(peer)),
             // A phone of ours that is not there is nowhere else either.
-            None if self.request.gruu.is_some() => {
-                self.note(Fact::CalleeUnknown);
-                self.reply(404)
-            }
-            None => self.ask_egress(),
+            None if self.request.gruu.is_some() => Err(self.nothing_there()),
+            None => Ok(Callee::Outside),
         }
     }
 
-    pub(crate) fn call_agent(&mut self, agent: &'s Agent, domain: &'s Domain) -> Step<'x> {
-        if let Some(step) = self.cross(domain, Held::Agent(agent, domain)) {
-            return step;
+    /// A number of ours is called, from outside or from within: on to what it is linked to.
+    pub(crate) fn follow_number(
+        &mut self,
+        number: &'s Number,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<Callee<'s, 'x>, Stop> {
+        self.note(Fact::CalleeNumber(number));
+        call.number = Some(number);
+        let Some(link) = &number.aor_link else {
+            self.note(Fact::NumberWithoutLink(number));
+            return Err(self.reply(404));
+        };
+        call.link = Some(link);
+        Ok(Callee::Link(link))
+    }
+
+    /// Goes on to an AOR that something of ours names.
+    pub(crate) fn follow_link(
+        &mut self,
+        aor: &'x str,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<Callee<'s, 'x>, Stop> {
+        self.plan.take_aor(aor);
+        if let Some(peer) = self.peer_by_aor(&self.plan.aor)? {
+            return Ok(Callee::Peer(peer));
+        }
+        let uri = self.link(call);
+        let domain = match uri {
+            Some(uri) => self.domain(uri.host)?,
+            None => None,
+        };
+        let (Some(domain), Some(user)) = (domain, uri.and_then(|uri| uri.user)) else {
+            return self.nobody_there(call);
+        };
+        call.target_domain = Some(domain);
+        if let Some(agent) = self.agent(domain, user)? {
+            return Ok(Callee::Agent(agent, domain));
+        }
+        match self.peer(user)? {
+            Some(peer) => Ok(Callee::Peer(peer)),
+            None => self.nobody_there(call),
+        }
+    }
+
+    /// The AOR that something of ours names, read.
+    fn link(&self, call: &Call<'s, 'x>) -> Option<Uri<'x>> {
+        let link = call.link.or(self.request.diversion.map(|d| d.to))?;
+        Uri::parse(link.as_bytes()).ok().filter(|uri| !uri.host.is_empty())
+    }
+
+    /// An agent's phones ring. `None`: the plan has them.
+    pub(crate) fn ring_agent(
+        &mut self,
+        agent: &'s Agent,
+        domain: &'s Domain,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<Option<Callee<'s, 'x>>, Stop> {
+        if !self.may_reach(domain, call)? {
+            return self.go_round(call).map(Some);
         }
         self.note(Fact::CalleeAgent(agent, domain));
-        self.callee = Party::Agent(agent, domain);
+        call.callee = Party::Agent(agent, domain);
         if !agent.enabled {
             self.note(Fact::CalleeDisabled);
-            return self.reply(480);
+            return Err(self.reply(480));
         }
         self.plan.set_aor(agent.username.as_bytes(), &domain.domain_uri);
-        let call_id = self.request.message.call_id();
-        let gruu = self.gruu();
-        self.need(State::Bindings, Lookup::Bindings { call_id, backend: None, affinity: None, gruu })
-    }
-
-    /// A peer is called: whose is it?
-    pub(crate) fn call_peer(&mut self, peer: &'s Peer) -> Step<'x> {
-        self.callee = Party::Peer(peer);
-        let (Some(home), Some(host)) = (self.home, home_of(peer)) else { return self.ring_peer(peer) };
-        if host.eq_ignore_ascii_case(home.domain_uri.as_bytes()) {
-            return self.ring_peer(peer);
+        if !self.find_bindings(None, call)? {
+            return self.nobody_there(call).map(Some);
         }
-        self.need(State::CalleeHome, Lookup::Domain(host))
+        self.plan.targets.fill_bulk_contacts(self.request.dialled());
+        self.plan.targets.group_by_q();
+        self.forward(Direction::to_agent(call.caller), call);
+        Ok(None)
     }
 
-    /// The domain the called peer has its AOR in.
-    pub(crate) fn callee_home(&mut self, domain: Option<&'s Domain>) -> Step<'x> {
-        let Party::Peer(peer) = self.callee else { return self.reply(500) };
-        match domain.and_then(|domain| self.cross(domain, Held::Peer(peer))) {
-            Some(step) => step,
-            None => self.ring_peer(peer),
+    /// A peer is called, by its registered instances, else at its address. `None`: the plan has them.
+    pub(crate) fn ring_peer(
+        &mut self,
+        peer: &'s Peer,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<Option<Callee<'s, 'x>>, Stop> {
+        call.callee = Party::Peer(peer);
+        if let (Some(home), Some(host)) = (call.home, home_of(peer))
+            && !host.eq_ignore_ascii_case(home.domain_uri.as_bytes())
+            && let Some(other) = self.domain(host)?
+            && !self.may_reach(other, call)?
+        {
+            return self.go_round(call).map(Some);
         }
-    }
-
-    pub(crate) fn ring_peer(&mut self, peer: &'s Peer) -> Step<'x> {
         self.note(Fact::CalleePeer(peer));
-        self.callee = Party::Peer(peer);
         if !peer.enabled {
             self.note(Fact::CalleeDisabled);
-            return self.reply(480);
+            return Err(self.reply(480));
         }
-        match (&peer.aor, self.target_domain) {
-            (Some(aor), _) => {
-                self.plan.aor.clear();
-                self.plan.aor.extend_from_slice(aor.as_bytes());
-            }
+        match (&peer.aor, call.target_domain) {
+            (Some(aor), _) => self.plan.take_aor(aor),
             (None, Some(domain)) => self.plan.set_aor(peer.username.as_bytes(), &domain.domain_uri),
-            (None, None) => return self.peer_address(peer),
+            (None, None) => return self.ring_peer_address(peer, call),
         }
-        let LoadBalancing { algorithm, with_session_affinity } = peer.load_balancing.unwrap_or_default();
-        let backend = Backend { reference: &peer.reference, algorithm, with_session_affinity };
-        let affinity = if with_session_affinity { self.affinity() } else { None };
-        let call_id = self.request.message.call_id();
-        let gruu = self.gruu();
-        self.need(State::Bindings, Lookup::Bindings { call_id, backend: Some(backend), affinity, gruu })
+        if self.find_bindings(Some(peer), call)? {
+            // A server's dial plan goes by what was dialled, not by the name it registered with.
+            match self.user_for_peer(call) {
+                b"" => self.plan.targets.fill_bulk_contacts(self.request.dialled()),
+                user => self.plan.targets.set_user(user),
+            }
+            self.forward(Direction::to_peer(call.caller), call);
+            return Ok(None);
+        }
+        match self.gruu(call) {
+            None => self.ring_peer_address(peer, call),
+            Some(_) => self.nobody_there(call).map(Some),
+        }
     }
 
-    /// The phone that is called, where the Request-URI names one; whom a call goes on to is called as a whole.
-    pub(crate) fn gruu(&self) -> Option<Gruu<'x>> {
-        self.request.gruu.filter(|_| self.link.is_none() && self.request.diversion.is_none())
+    fn ring_peer_address(
+        &mut self,
+        peer: &'s Peer,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<Option<Callee<'s, 'x>>, Stop> {
+        let Some(address) = &peer.contact_addr else { return self.nobody_there(call).map(Some) };
+        self.note(Fact::PeerAddress(peer));
+        let user = match self.user_for_peer(call) {
+            b"" => peer.username.as_bytes(),
+            user => user,
+        };
+        let uri = self.plan.targets.write(|out| {
+            for part in [b"sip:", user, b"@", address.as_bytes()] {
+                out.extend_from_slice(part);
+            }
+        });
+        self.plan.targets.push_uri(uri);
+        self.forward(Direction::to_peer(call.caller), call);
+        Ok(None)
+    }
+
+    /// Puts the contacts of the plan's AOR among its targets; of a peer the one that is chosen. False: there is none.
+    fn find_bindings(&mut self, peer: Option<&'s Peer>, call: &Call<'s, 'x>) -> Result<bool, Stop> {
+        let balancing = |peer: &'s Peer| {
+            let LoadBalancing { algorithm, with_session_affinity } = peer.load_balancing.unwrap_or_default();
+            Backend { reference: &peer.reference, algorithm, with_session_affinity }
+        };
+        let backend = peer.map(balancing);
+        let affinity = backend.filter(|b| b.with_session_affinity).and_then(|_| self.affinity(call.number));
+        let call_id = self.request.message.call_id();
+        let question =
+            BindingsQuestion { aor: &self.plan.aor, call_id, backend, affinity, gruu: self.gruu(call) };
+        let targets = &mut self.plan.targets;
+        self.ask.bindings(&question, &mut |binding| targets.push_binding(binding))?;
+        Ok(!self.plan.targets.as_slice().is_empty())
     }
 
     /// What keeps calls to this number on one instance: the header the number names, as the caller sends it or as
     /// the number adds it.
-    fn affinity(&self) -> Option<&'x [u8]> {
-        let number = self.number.flatten()?;
+    fn affinity(&self, number: Option<&'s Number>) -> Option<&'x [u8]> {
+        let number = number?;
         let name = number.session_affinity_header.as_deref()?;
         let added = || number.extra_headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         self.request
@@ -160,68 +234,34 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             .filter(|value| !value.is_empty())
     }
 
-    pub(crate) fn bindings(&mut self, found: bool) -> Step<'x> {
-        let found = found && !self.plan.targets.as_slice().is_empty();
-        match self.callee {
-            Party::Peer(_) if found => {
-                // A server's dial plan goes by what was dialled, not by the name it registered with.
-                let user = self.user_for_peer();
-                if user.is_empty() {
-                    self.plan.targets.fill_bulk_contacts(self.request.dialled());
-                } else {
-                    self.plan.targets.set_user(user);
-                }
-                self.forward_to_peer()
-            }
-            Party::Peer(peer) if self.gruu().is_none() => self.peer_address(peer),
-            _ if found => {
-                self.plan.targets.fill_bulk_contacts(self.request.dialled());
-                self.plan.targets.group_by_q();
-                let direction = match self.caller {
-                    Party::Agent(..) => Direction::AgentToAgent,
-                    Party::Peer(_) => Direction::PeerToAgent,
-                    Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
-                };
-                self.forward(direction)
-            }
-            _ => self.nobody_there(),
+    /// The phone that is called, where the Request-URI names one; whom a call goes on to is called as a whole.
+    fn gruu(&self, call: &Call<'s, 'x>) -> Option<Gruu<'x>> {
+        self.request.gruu.filter(|_| call.link.is_none() && self.request.diversion.is_none())
+    }
+
+    /// What a server of ours is to see as the called user: what was dialled, or whom the call was diverted to.
+    fn user_for_peer(&self, call: &Call<'s, 'x>) -> &'x [u8] {
+        if call.diverted.is_empty() && self.request.diversion.is_none() {
+            return self.request.dialled();
         }
+        self.link(call).and_then(|uri| uri.user).unwrap_or_default()
     }
 
-    fn peer_address(&mut self, peer: &'s Peer) -> Step<'x> {
-        let Some(address) = &peer.contact_addr else {
-            return self.nobody_there();
-        };
-        self.note(Fact::PeerAddress(peer));
-        let user = match self.user_for_peer() {
-            b"" => peer.username.as_bytes(),
-            user => user,
-        };
-        let uri = self.plan.targets.write(|out| {
-            out.extend_from_slice(b"sip:");
-            out.extend_from_slice(user);
-            out.push(b'@');
-            out.extend_from_slice(address.as_bytes());
-        });
-        self.plan.targets.push_uri(uri);
-        self.forward_to_peer()
-    }
-
-    fn forward_to_peer(&mut self) -> Step<'x> {
-        let direction = match self.caller {
-            Party::Agent(..) => Direction::AgentToPeer,
-            Party::Peer(_) => Direction::PeerToPeer,
-            Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
-        };
-        self.forward(direction)
-    }
-
-    /// Another exchange of ours has routed it: its Request-URI is the target.
-    pub(crate) fn forward_as_is(&mut self) -> Step<'x> {
-        let named_from = Some(self.request.flow.remote);
-        self.plan
-            .targets
-            .push_binding(Binding { named_from, ..Binding::new(self.request.message.uri_text(), 0) });
-        self.forward_relayed()
+    /// No contact: 480, unless the agent has somebody to take its calls then. A call for one phone goes to nobody else
+    /// (RFC 5627 §5.1).
+    fn nobody_there(&mut self, call: &mut Call<'s, 'x>) -> Result<Callee<'s, 'x>, Stop> {
+        self.note(Fact::NoBindings);
+        if let Party::Agent(agent, domain) = call.callee
+            && agent.enabled
+            && self.gruu(call).is_none()
+            && let Some(to) = agent.fallback_no_answer.as_deref()
+            && call.diverted.try_push((agent, domain)).is_ok()
+        {
+            self.note(Fact::Diverted(agent));
+            call.link = Some(to);
+            call.callee = Party::Unknown;
+            return Ok(Callee::Link(to));
+        }
+        Err(self.reply(480))
     }
 }

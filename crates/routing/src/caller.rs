@@ -1,151 +1,157 @@
 //! Who calls.
 
-use trunkline_model::{AccessControlList, Agent, Domain, Number, Peer, Trunk};
+use trunkline_model::{Authenticate, Domain, Peer, Ref, Trunk};
 use trunkline_sip::{Scheme, parse_ip};
 
+use crate::access::Access;
+use crate::ask::Ask;
 use crate::explain::Fact;
-use crate::lookup::{Lookup, Step};
 use crate::party::Party;
-use crate::route::{Access, Held, State};
-use crate::tenants::{are_isolated, home_of};
-use crate::turn::Turn;
+use crate::rules::{Call, Rules, Stop};
+use crate::tenants::home_of;
 
-impl<'x, 's: 'x> Turn<'_, 's, 'x> {
-    /// Everything but REGISTER.
-    pub(crate) fn start_call(&mut self) -> Step<'x> {
-        match self.request.uri.scheme {
-            Scheme::Sip | Scheme::Sips => {}
-            Scheme::Tel => {
-                self.target_is_ours = true;
-                return self.ask_caller_domain();
-            }
-            Scheme::Other => return self.reply(416),
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
+    /// What the Request-URI's host is. A host that is none of ours may be the one a carrier calls us by: its trunk.
+    pub(crate) fn find_target(&mut self, call: &mut Call<'s, 'x>) -> Result<Option<&'s Trunk>, Stop> {
+        if self.request.uri.scheme == Scheme::Tel {
+            call.target_is_ours = true;
+            return Ok(None);
         }
-        if self.request.from_sibling && self.request.message.other_header("X-Edgeport-Ref").is_some() {
-            self.note(Fact::FromSibling);
-            self.caller = Party::Sibling;
-            return self.forward_as_is();
+        let uri = self.request.uri;
+        (call.target_domain, call.target_is_ours) = self.domain_or_own(&uri, true)?;
+        if call.target_is_ours {
+            return Ok(None);
         }
-        self.need(State::TargetDomain { own: false }, Lookup::Domain(self.request.uri.host))
-    }
-
-    /// The domain of the Request-URI. An address of ours stands for the default domain.
-    pub(crate) fn target_domain(&mut self, domain: Option<&'s Domain>, own: bool) -> Step<'x> {
-        if let Some(domain) = domain {
-            if own {
-                self.note(Fact::OwnAddress(domain));
-            }
-            self.target_domain = Some(domain);
-            self.target_is_ours = true;
-            return self.ask_caller_domain();
-        }
-        if !own && (self.request.own_address)(&self.request.uri) {
-            self.target_is_ours = true;
-            let default = self.request.options.default_domain.as_bytes();
-            return self.need(State::TargetDomain { own: true }, Lookup::Domain(default));
-        }
-        if own {
-            return self.ask_caller_domain();
-        }
-        self.need(State::InboundTrunk, Lookup::TrunkByInbound(self.request.uri.host))
-    }
-
-    /// A host that is none of ours may be the one a carrier calls us by.
-    pub(crate) fn inbound_trunk(&mut self, trunk: Option<&'s Trunk>) -> Step<'x> {
-        let Some(trunk) = trunk else {
+        let trunk = self.trunk_by_inbound(uri.host)?;
+        if trunk.is_none() {
             self.note(Fact::HostUnknown);
-            return self.ask_caller_domain();
-        };
-        self.note(Fact::CallerTrunk(trunk));
-        self.caller = Party::Pstn(trunk, None);
-        self.need(State::InboundNumber, Lookup::Number(&self.request.callee))
+        }
+        Ok(trunk)
     }
 
-    /// Which number is called is told only to those who pass the trunk's list and digest.
-    pub(crate) fn inbound_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
-        let Party::Pstn(trunk, _) = self.caller else { return self.reply(500) };
-        self.number = Some(number);
-        self.caller = Party::Pstn(trunk, number);
+    /// Who calls, and what it must pass: a carrier, an agent of the domain in From, a peer, or a stranger.
+    pub(crate) fn identify(
+        &mut self,
+        carrier: Option<&'s Trunk>,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<(), Stop> {
+        if let Some(trunk) = carrier {
+            return self.carrier_calls(trunk, call);
+        }
+        if let Some(reference) = self.request.inside.and_then(|inside| inside.trunk) {
+            return self.carrier_called(reference, call);
+        }
+        call.from_domain = self.find_from_domain(call)?;
+        let caller = &self.request.caller;
+        if caller.is_empty() {
+            return self.stranger_calls(call);
+        }
+        if let Some(domain) = call.from_domain
+            && let Some(agent) = self.agent(domain, caller)?
+        {
+            self.note(Fact::CallerAgent(agent, domain));
+            call.caller = Party::Agent(agent, domain);
+            call.home = Some(domain);
+            call.access.acls.extend(domain.acl.as_ref());
+            call.access.credentials = agent.credentials.as_ref();
+            call.access.disabled = !agent.enabled;
+            self.set_realm(call);
+            call.access.digest =
+                domain.authenticate == Authenticate::All || call.access.disabled || call.must_show();
+            return Ok(());
+        }
+        match self.peer(caller)? {
+            Some(peer) => self.peer_calls(peer, call),
+            None => self.stranger_calls(call),
+        }
+    }
+
+    fn find_from_domain(&mut self, call: &Call<'s, 'x>) -> Result<Option<&'s Domain>, Stop> {
+        let from = self.request.from_uri;
+        if from.host.is_empty() {
+            return Ok(None);
+        }
+        if call.target_domain.is_some() && from.host.eq_ignore_ascii_case(self.request.uri.host) {
+            return Ok(call.target_domain);
+        }
+        Ok(self.domain_or_own(&from, false)?.0)
+    }
+
+    /// A call through a trunk. Which number is called is told only to those who pass the trunk's list and digest.
+    fn carrier_calls(&mut self, trunk: &'s Trunk, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        self.note(Fact::CallerTrunk(trunk));
+        call.number = self.number(&self.request.callee)?;
+        call.caller = Party::Pstn(trunk, call.number);
         let realm = trunk.inbound_uri.as_deref().map_or(self.request.uri.host, str::as_bytes);
         self.plan.realm.extend_from_slice(realm);
-        self.access = Access {
+        call.access = Access {
             acls: trunk.acl.iter().collect(),
             credentials: trunk.inbound_credentials.as_ref(),
             digest: trunk.inbound_credentials.is_some(),
             ..Access::default()
         };
-        self.ask_access()
+        Ok(())
     }
 
-    fn ask_caller_domain(&mut self) -> Step<'x> {
-        if let Some(trunk) = self.request.inside.and_then(|inside| inside.trunk) {
-            return self.need(State::InsideTrunk, Lookup::Trunk(trunk));
-        }
-        let host = self.request.from_uri.host;
-        if host.is_empty() {
-            return self.ask_caller();
-        }
-        if self.target_domain.is_some() && host.eq_ignore_ascii_case(self.request.uri.host) {
-            self.caller_domain = self.target_domain;
-            return self.ask_caller();
-        }
-        self.need(State::CallerDomain { own: false }, Lookup::Domain(host))
-    }
-
-    pub(crate) fn caller_domain(&mut self, domain: Option<&'s Domain>, own: bool) -> Step<'x> {
-        if domain.is_none() && !own && (self.request.own_address)(&self.request.from_uri) {
-            let default = self.request.options.default_domain.as_bytes();
-            return self.need(State::CallerDomain { own: true }, Lookup::Domain(default));
-        }
-        self.caller_domain = domain;
-        self.ask_caller()
-    }
-
-    fn ask_caller(&mut self) -> Step<'x> {
-        match self.caller_domain {
-            _ if self.request.caller.is_empty() => self.ask_stranger(),
-            Some(domain) => self.need(
-                State::CallerAgent,
-                Lookup::Agent { domain: &domain.reference, user: &self.request.caller },
-            ),
-            None => self.need(State::CallerPeer, Lookup::Peer(&self.request.caller)),
-        }
-    }
-
-    pub(crate) fn caller_agent(&mut self, agent: Option<&'s Agent>) -> Step<'x> {
-        let (Some(agent), Some(domain)) = (agent, self.caller_domain) else {
-            return self.need(State::CallerPeer, Lookup::Peer(&self.request.caller));
-        };
-        self.note(Fact::CallerAgent(agent, domain));
-        self.caller = Party::Agent(agent, domain);
-        self.home = Some(domain);
-        self.access.acls.extend(domain.acl.as_ref());
-        self.access.credentials = agent.credentials.as_ref();
-        self.access.disabled = !agent.enabled;
-        self.set_realm();
-        self.admit_agent(domain)
+    /// The trunk by which the call came in before one of its targets led back.
+    fn carrier_called(&mut self, reference: &Ref, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        let Some(trunk) = self.trunk(reference)? else { return Err(self.reply(404)) };
+        self.note(Fact::CallerTrunk(trunk));
+        call.caller = Party::Pstn(trunk, None);
+        call.comes_back = true;
+        Ok(())
     }
 
     /// A peer calls under any host, so the domain whose rules hold for it is that of its AOR, not that of From.
-    pub(crate) fn caller_peer(&mut self, peer: Option<&'s Peer>) -> Step<'x> {
-        let Some(peer) = peer else { return self.ask_stranger() };
+    fn peer_calls(&mut self, peer: &'s Peer, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         self.note(Fact::CallerPeer(peer));
-        self.caller = Party::Peer(peer);
-        self.access.credentials = peer.credentials.as_ref();
-        self.access.disabled = !peer.enabled;
-        self.set_realm();
-        let Some(host) = home_of(peer) else { return self.caller_home(None) };
-        let is_home = |d: &&Domain| host.eq_ignore_ascii_case(d.domain_uri.as_bytes());
-        match [self.caller_domain, self.target_domain].into_iter().flatten().find(is_home) {
-            Some(domain) => self.caller_home(Some(domain)),
-            None => self.need(State::CallerHome, Lookup::Domain(host)),
+        call.caller = Party::Peer(peer);
+        call.access.credentials = peer.credentials.as_ref();
+        call.access.disabled = !peer.enabled;
+        self.set_realm(call);
+        call.home = self.find_home(peer, call)?;
+        let home = call.home;
+        // A peer's own list goes before that of a domain.
+        let acl = peer.acl.as_ref().or(home.or(call.from_domain).and_then(|d| d.acl.as_ref()));
+        call.access.own_list = peer.acl.is_some();
+        call.access.acls.extend(acl);
+        let rules = home.or(call.from_domain).or(call.target_domain);
+        let all = rules.is_none_or(|d| d.authenticate == Authenticate::All);
+        let unproven = !call.access.own_list && (home.is_none() || call.must_show());
+        call.access.digest = all || call.access.disabled || unproven;
+        if let (false, true, None, Some(at)) = (all, call.access.digest, home, rules) {
+            self.prove_by_connection(peer, at, call)?;
         }
+        Ok(())
+    }
+
+    fn find_home(&mut self, peer: &Peer, call: &Call<'s, 'x>) -> Result<Option<&'s Domain>, Stop> {
+        let Some(host) = home_of(peer) else { return Ok(None) };
+        let is_home = |d: &&Domain| host.eq_ignore_ascii_case(d.domain_uri.as_bytes());
+        match [call.from_domain, call.target_domain].into_iter().flatten().find(is_home) {
+            Some(domain) => Ok(Some(domain)),
+            None => self.domain(host),
+        }
+    }
+
+    /// A peer without a home that calls over the connection it registered by has shown who it is there.
+    fn prove_by_connection(&mut self, peer: &Peer, at: &Domain, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        match &peer.aor {
+            Some(aor) => self.plan.take_aor(aor),
+            None => self.plan.set_aor(peer.username.as_bytes(), &at.domain_uri),
+        }
+        if self.is_registered_by_connection(&self.plan.aor)? {
+            self.note(Fact::KnownConnection);
+            call.access.proven = true;
+            call.access.digest = call.access.disabled;
+        }
+        Ok(())
     }
 
     /// The realm of whoever calls, known or not: the domain it calls from, else the one it calls, else the called host.
     /// Were it another for those who exist, it would tell who does.
-    fn set_realm(&mut self) {
-        let realm = match self.caller_domain.or(self.target_domain) {
+    fn set_realm(&mut self, call: &Call<'s, 'x>) {
+        let realm = match call.from_domain.or(call.target_domain) {
             Some(domain) => domain.domain_uri.as_bytes(),
             None => [self.request.uri.host, self.request.options.default_domain.as_bytes()]
                 .into_iter()
@@ -155,149 +161,65 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         self.plan.realm.extend_from_slice(realm);
     }
 
-    /// Somebody who is neither agent nor peer may still be a carrier that calls us by a host or address of ours.
-    fn ask_stranger(&mut self) -> Step<'x> {
-        if !self.target_is_ours || self.request.callee.is_empty() {
-            return self.refuse_stranger();
+    /// Somebody who is neither agent nor peer may still be a carrier that calls us by a host or address of ours. Else it
+    /// is challenged like any user of a domain of ours, whatever that asks of its users: a disabled one, or a peer with a
+    /// home elsewhere, is challenged there too; and so where no domain of ours is named, since a peer calls under any host.
+    fn stranger_calls(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        if call.target_is_ours
+            && !self.request.callee.is_empty()
+            && let Some(trunk) = self.find_carrier(call)?
+        {
+            return self.carrier_calls(trunk, call);
         }
-        if self.request.uri.host.is_empty() {
-            return self.need(State::StrangerNumber, Lookup::Number(&self.request.callee));
+        self.note(Fact::CallerUnknown);
+        let ours = call.target_is_ours || call.from_domain.is_some();
+        if !ours && self.request.options.reveal_unknown_users {
+            return Err(self.reply(403));
         }
-        self.need(State::StrangerInbound, Lookup::TrunkByInbound(self.request.uri.host))
+        self.set_realm(call);
+        call.treat_as_stranger();
+        Ok(())
     }
 
-    pub(crate) fn stranger_inbound(&mut self, trunk: Option<&'s Trunk>) -> Step<'x> {
-        match trunk {
-            Some(_) => self.inbound_trunk(trunk),
-            None => self.need(State::StrangerNumber, Lookup::Number(&self.request.callee)),
+    /// The trunk of the called number, if the call comes from where that trunk calls from; or the one whose carrier calls
+    /// us by a host of ours.
+    fn find_carrier(&mut self, _call: &Call<'s, 'x>) -> Result<Option<&'s Trunk>, Stop> {
+        if !self.request.uri.host.is_empty()
+            && let Some(trunk) = self.trunk_by_inbound(self.request.uri.host)?
+        {
+            return Ok(Some(trunk));
         }
-    }
-
-    pub(crate) fn stranger_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
-        self.number = Some(number);
-        match number.and_then(|n| n.trunk.as_ref()) {
-            Some(trunk) => self.need(State::StrangerTrunk, Lookup::Trunk(trunk)),
-            None => self.refuse_stranger(),
-        }
-    }
-
-    /// The trunk by which the call came in before one of its targets led back.
-    pub(crate) fn inside_trunk(&mut self, trunk: Option<&'s Trunk>) -> Step<'x> {
-        let Some(trunk) = trunk else { return self.reply(404) };
-        self.note(Fact::CallerTrunk(trunk));
-        self.note(Fact::AdmittedBefore);
-        self.caller = Party::Pstn(trunk, None);
-        self.ask_callee()
-    }
-
-    /// Does the call come from where the number's trunk calls from?
-    pub(crate) fn stranger_trunk(&mut self, trunk: Option<&'s Trunk>) -> Step<'x> {
-        let Some(trunk) = trunk else { return self.refuse_stranger() };
-        self.egress.trunk = Some(trunk);
-        match &trunk.acl {
-            Some(acl) => self.need(State::StrangerAcl, Lookup::Acl(acl)),
-            None => self.stranger_acl(None),
+        let number = self.number(&self.request.callee)?;
+        let Some(reference) = number.and_then(|n| n.trunk.as_ref()) else { return Ok(None) };
+        match self.trunk(reference)? {
+            Some(trunk) if self.comes_from(trunk)? => Ok(Some(trunk)),
+            _ => Ok(None),
         }
     }
 
-    pub(crate) fn stranger_acl(&mut self, acl: Option<&'s AccessControlList>) -> Step<'x> {
-        let Some(trunk) = self.egress.trunk else { return self.reply(500) };
+    fn comes_from(&mut self, trunk: &'s Trunk) -> Result<bool, Stop> {
+        let acl = match &trunk.acl {
+            Some(reference) => self.acl(reference)?,
+            None => None,
+        };
         let source = self.request.flow.remote.ip().to_canonical();
         // A list that only denies says nothing about who the carrier is.
         let listed = acl.is_some_and(|l| !l.allow.is_empty() && l.allows(source));
         let address = |host: &str| parse_ip(host.as_bytes()).map(|ip| ip.to_canonical());
         if listed || trunk.uris.iter().any(|u| address(&u.host) == Some(source)) {
-            return self.stranger_source(true);
+            return Ok(true);
         }
-        if trunk.uris.iter().any(|u| address(&u.host).is_none()) {
-            return self.need(State::StrangerSource, Lookup::TrunkSource { trunk, source });
-        }
-        self.stranger_source(false)
+        let has_names = trunk.uris.iter().any(|u| address(&u.host).is_none());
+        Ok(has_names && self.resolves_to_source(trunk)?)
     }
+}
 
-    pub(crate) fn stranger_source(&mut self, found: bool) -> Step<'x> {
-        let (Some(trunk), Some(number)) = (self.egress.trunk.take(), self.number) else {
-            return self.reply(500);
-        };
-        if !found {
-            return self.refuse_stranger();
-        }
-        self.note(Fact::CallerTrunk(trunk));
-        self.caller = Party::Pstn(trunk, None);
-        self.inbound_number(number)
-    }
-
-    /// Nobody we know is challenged like any user of a domain of ours, whatever that asks of its users: a disabled one,
-    /// or a peer with a home elsewhere, is challenged there too; and so where no domain of ours is named, since a peer
-    /// calls under any host.
-    fn refuse_stranger(&mut self) -> Step<'x> {
-        self.note(Fact::CallerUnknown);
-        let ours = self.target_is_ours || self.caller_domain.is_some();
-        if !ours && self.request.options.reveal_unknown_users {
-            return self.reply(403);
-        }
-        self.set_realm();
-        self.treat_as_stranger()
-    }
-
+impl Call<'_, '_> {
     /// The way of those nobody knows: the list of the domain they call from, then a digest that is never right.
-    pub(crate) fn treat_as_stranger(&mut self) -> Step<'x> {
+    pub(crate) fn treat_as_stranger(&mut self) {
         self.caller = Party::Unknown;
         self.home = None;
-        let acls = self.caller_domain.and_then(|d| d.acl.as_ref()).into_iter().collect();
+        let acls = self.from_domain.and_then(|d| d.acl.as_ref()).into_iter().collect();
         self.access = Access { acls, digest: true, ..Access::default() };
-        self.ask_access()
-    }
-
-    /// Everything the caller had to pass is passed.
-    pub(crate) fn admitted(&mut self) -> Step<'x> {
-        if let Some(fact) = self.refusal_of_admitted() {
-            self.note(fact);
-            return self.reply(403);
-        }
-        if self.request.registers() {
-            return self.finish_register();
-        }
-        match self.held.take() {
-            Some(Held::Agent(agent, domain)) => return self.call_agent(agent, domain),
-            Some(Held::Peer(peer)) => return self.ring_peer(peer),
-            None => {}
-        }
-        if let (Party::Agent(..) | Party::Peer(_) | Party::Pstn(..), Some(diversion)) =
-            (self.caller, self.request.diversion)
-        {
-            return self.call_link(diversion.to);
-        }
-        match self.caller {
-            Party::Agent(..) | Party::Peer(_) => self.ask_callee(),
-            Party::Pstn(_, Some(number)) => self.call_number(number),
-            Party::Pstn(_, None) => {
-                self.note(Fact::CalleeUnknown);
-                self.reply(404)
-            }
-            Party::Unknown | Party::Sibling => self.reply(403),
-        }
-    }
-
-    /// Why somebody goes no further who has passed everything. A stranger is not to learn any of these.
-    fn refusal_of_admitted(&self) -> Option<Fact<'s>> {
-        if self.access.disabled {
-            return Some(Fact::CallerDisabled);
-        }
-        if self.access.third_party {
-            return Some(Fact::ThirdParty);
-        }
-        match (self.caller, self.home, self.target_domain) {
-            (Party::Pstn(trunk, Some(number)), _, _) if number.trunk.as_ref() != Some(&trunk.reference) => {
-                Some(Fact::NumberOfOtherTrunk(number))
-            }
-            // A diverted call asks again for whom it goes on to.
-            (_, Some(home), Some(target))
-                if self.request.diversion.is_none() && are_isolated(home, target) =>
-            {
-                Some(Fact::Isolated(target))
-            }
-            (_, _, _) => None,
-        }
     }
 }

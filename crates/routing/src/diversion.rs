@@ -4,13 +4,14 @@ use std::io::Write;
 
 use trunkline_sip::{HeaderName, Span};
 
+use crate::ask::Ask;
 use crate::plan::push_header;
 use crate::request::Request;
-use crate::turn::Turn;
+use crate::rules::{Call, Rules};
 
-impl<'x, 's: 'x> Turn<'_, 's, 'x> {
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// Adds one Diversion per AOR that did not take the call, the last on top, and the way in History-Info.
-    pub(crate) fn write_history(&mut self) {
+    pub(crate) fn write_history(&mut self, call: &Call<'s, 'x>) {
         // A diversion is rare and its texts short: here memory is taken.
         let mut passed: Vec<(String, u16)> = Vec::new();
         let mut last = String::new();
@@ -18,7 +19,7 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             passed.push((diversion.from.to_owned(), diversion.cause));
             diversion.to.clone_into(&mut last);
         }
-        for (agent, domain) in &self.diverted {
+        for (agent, domain) in &call.diverted {
             passed.push((format!("sip:{}@{}", agent.username, domain.domain_uri), 480));
             last = agent.fallback_no_answer.clone().unwrap_or_default();
         }

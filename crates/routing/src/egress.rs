@@ -3,60 +3,59 @@
 use std::borrow::Cow;
 
 use arrayvec::ArrayVec;
-use trunkline_model::{Number, Privacy, Trunk, TrunkUri};
+use trunkline_model::{Domain, Number, Privacy, Ref, Trunk, TrunkUri};
 use trunkline_sip::Transport;
 
+use crate::ask::Ask;
 use crate::explain::Fact;
 use crate::headers::{withholds_identity, write_identity};
-use crate::lookup::{Lookup, Step};
 use crate::number::{self, put_escaped};
 use crate::parameters::{put_beside_host, put_in_user};
 use crate::party::{Direction, Party};
 use crate::plan::Outcome;
 use crate::request::Request;
-use crate::route::State;
+use crate::rules::{Call, MAX_TRUNKS, Rules, Stop};
 use crate::target::{NextHop, Target, Text};
-use crate::turn::Turn;
 
 /// What a peer is told whose call out names no number. The wording is Routr's.
 const NO_DOD_NUMBER: &str = "Missing or empty 'X-DOD-Number' header required for peer-to-pstn routing";
 
-impl<'x, 's: 'x> Turn<'_, 's, 'x> {
+/// A call on its way out.
+#[derive(Debug, Default)]
+struct WayOut<'s> {
+    tried: ArrayVec<&'s Ref, MAX_TRUNKS>,
+    /// Is the caller's number withheld?
+    private: bool,
+}
+
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// Nothing of ours has the called name: does the caller have a way out? Its own, whatever hosts the request names.
-    pub(crate) fn ask_egress(&mut self) -> Step<'x> {
-        if self.request.inside.is_some_and(|inside| !inside.may_leave) {
-            self.note(Fact::CalleeUnknown);
-            return self.reply(404);
+    pub(crate) fn leave(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        let may_leave = self.request.inside.is_none_or(|inside| inside.may_leave);
+        if !may_leave || self.request.called_outside().is_empty() {
+            return Err(self.nothing_there());
         }
         let wants_privacy = withholds_identity(&self.request.message);
-        if self.request.called_outside().is_empty() {
-            self.note(Fact::CalleeUnknown);
-            return self.reply(404);
-        }
-        match self.caller {
+        let mut way = WayOut::default();
+        match call.caller {
             Party::Agent(agent, _) => {
-                self.egress.private = agent.privacy == Privacy::Private || wants_privacy;
-                self.egress.policies_of = self.home;
-                self.ask_policy()
+                way.private = agent.privacy == Privacy::Private || wants_privacy;
+                self.leave_by_policies(call.home, &mut way, call)
             }
             Party::Peer(_) => {
                 let dod = self.request.message.other_header("X-DOD-Privacy").unwrap_or_default();
-                self.egress.private = dod.eq_ignore_ascii_case(b"id") || wants_privacy;
-                if let Some(number) = self.dod() {
-                    return self.need(State::DodNumber, Lookup::Number(number));
+                way.private = dod.eq_ignore_ascii_case(b"id") || wants_privacy;
+                match (self.dod(), call.policies_for_peers(self.request.options)) {
+                    (Some(digits), _) => self.leave_by_number(digits, &mut way, call),
+                    (None, Some(domain)) => self.leave_by_policies(Some(domain), &mut way, call),
+                    (None, None) => {
+                        self.note(Fact::NoDodNumber);
+                        let reason = Some(NO_DOD_NUMBER);
+                        Err(self.end(Outcome::Reply { code: 400, reason, retry_after: None }))
+                    }
                 }
-                self.egress.policies_of = self.policies_for_peers();
-                if self.egress.policies_of.is_some() {
-                    return self.ask_policy();
-                }
-                self.note(Fact::NoDodNumber);
-                let reason = Some(NO_DOD_NUMBER);
-                self.end(Outcome::Reply { code: 400, reason, retry_after: None })
             }
-            Party::Pstn(..) | Party::Unknown | Party::Sibling => {
-                self.note(Fact::CalleeUnknown);
-                self.reply(404)
-            }
+            Party::Pstn(..) | Party::Unknown | Party::Sibling => Err(self.nothing_there()),
         }
     }
 
@@ -69,146 +68,141 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
         }
     }
 
-    pub(crate) fn dod_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
-        self.egress.number = number;
-        match (number, self.home) {
-            (None, _) => self.dod_owner(false),
-            (Some(_), None) => self.dod_owner(true),
-            (Some(number), Some(home)) => {
-                self.need(State::DodOwner, Lookup::NumberServes { number, domain: &home.reference })
-            }
-        }
-    }
-
-    /// A number of another domain is none for this peer.
-    pub(crate) fn dod_owner(&mut self, may: bool) -> Step<'x> {
-        let number = self.egress.number;
+    /// A peer's call out by the number it names, which is the only way. A number of another domain is none for it.
+    fn leave_by_number(
+        &mut self,
+        digits: &[u8],
+        way: &mut WayOut<'s>,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<(), Stop> {
+        let number = self.number(digits)?;
+        let may = match (number, call.home) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(number), Some(home)) => self.number_serves(number, home)?,
+        };
         if let Some(number) = number.filter(|_| !may) {
             self.note(Fact::NumberOfOtherDomain(number));
         }
-        match number.filter(|_| may).map(|n| &n.trunk) {
-            Some(Some(trunk)) => {
-                self.egress.matched = true;
-                self.need(State::EgressTrunk, Lookup::Trunk(trunk))
+        let Some(number) = number.filter(|_| may) else {
+            self.note(Fact::CalleeUnknown);
+            let reason = Some("No Number found for X-DOD-Number");
+            return Err(self.end(Outcome::Reply { code: 404, reason, retry_after: None }));
+        };
+        let Some(reference) = &number.trunk else {
+            self.note(Fact::Dangling);
+            return Err(self.reply(503));
+        };
+        self.add_trunk(reference, number, way, call)?;
+        self.go_out(true, call)
+    }
+
+    /// The first policy whose rule matches is the way out, later ones take over when its trunk fails.
+    fn leave_by_policies(
+        &mut self,
+        domain: Option<&'s Domain>,
+        way: &mut WayOut<'s>,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<(), Stop> {
+        let mut matched = false;
+        for policy in domain.map_or(&[][..], |d| &d.egress_policies) {
+            if way.tried.is_full() || !policy.rule.is_match(self.request.called_outside()) {
+                continue;
             }
-            Some(None) => {
+            self.note(Fact::Policy(policy));
+            matched = true;
+            let number = self.number_by_ref(&policy.number)?;
+            let Some((number, reference)) = number.and_then(|n| Some((n, n.trunk.as_ref()?))) else {
                 self.note(Fact::Dangling);
-                self.reply(503)
-            }
-            None => {
-                self.note(Fact::CalleeUnknown);
-                let reason = Some("No Number found for X-DOD-Number");
-                self.end(Outcome::Reply { code: 404, reason, retry_after: None })
+                continue;
+            };
+            if !way.tried.contains(&reference) {
+                self.add_trunk(reference, number, way, call)?;
             }
         }
-    }
-
-    /// The next policy whose rule matches: the first is the way out, later ones take over when its trunk fails.
-    fn ask_policy(&mut self) -> Step<'x> {
-        let policies = self.egress.policies_of.map_or(&[][..], |d| &d.egress_policies);
-        while let Some(policy) = policies.get(self.egress.next_policy) {
-            self.egress.next_policy += 1;
-            if !self.egress.tried.is_full() && policy.rule.is_match(self.request.called_outside()) {
-                self.note(Fact::Policy(policy));
-                self.egress.matched = true;
-                return self.need(State::PolicyNumber, Lookup::NumberByRef(&policy.number));
-            }
-        }
-        self.end_egress()
-    }
-
-    pub(crate) fn policy_number(&mut self, number: Option<&'s Number>) -> Step<'x> {
-        let Some((number, trunk)) = number.and_then(|n| Some((n, n.trunk.as_ref()?))) else {
-            self.note(Fact::Dangling);
-            return self.ask_policy();
-        };
-        if self.egress.tried.contains(&trunk) {
-            return self.ask_policy();
-        }
-        self.egress.number = Some(number);
-        self.need(State::EgressTrunk, Lookup::Trunk(trunk))
-    }
-
-    pub(crate) fn egress_trunk(&mut self, trunk: Option<&'s Trunk>) -> Step<'x> {
-        let Some(trunk) = trunk else {
-            self.note(Fact::Dangling);
-            return self.next_way();
-        };
-        let _ = self.egress.tried.try_push(&trunk.reference);
-        if !trunk.uris.iter().any(|u| u.enabled) {
-            self.note(Fact::NoDestination(trunk));
-            return self.next_way();
-        }
-        self.egress.trunk = Some(trunk);
-        self.need(State::Qualified, Lookup::TrunkState(trunk))
+        self.go_out(matched, call)
     }
 
     /// Lines up the destinations of a trunk.
-    pub(crate) fn trunk_state(&mut self, down: u64) -> Step<'x> {
-        let (Some(trunk), Some(number)) = (self.egress.trunk, self.egress.number) else {
-            return self.reply(500);
+    fn add_trunk(
+        &mut self,
+        reference: &'s Ref,
+        number: &'s Number,
+        way: &mut WayOut<'s>,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<(), Stop> {
+        let Some(trunk) = self.trunk(reference)? else {
+            self.note(Fact::Dangling);
+            return Ok(());
         };
+        let _ = way.tried.try_push(&trunk.reference);
+        if !trunk.uris.iter().any(|u| u.enabled) {
+            self.note(Fact::NoDestination(trunk));
+            return Ok(());
+        }
+        let down = self.destinations_down(trunk)?;
         self.note(Fact::OutBy(number));
         self.note(Fact::OutThrough(trunk));
-        if self.callee.reference().is_none() {
-            self.callee = Party::Pstn(trunk, Some(number));
+        if call.callee.reference().is_none() {
+            call.callee = Party::Pstn(trunk, Some(number));
         }
-        let _ = self.egress.allowed.try_push(&trunk.allowed_parameters);
-        let private = self.egress.private && !self.request.options.privacy_always_none;
+        let _ = call.allowed.try_push(&trunk.allowed_parameters);
+        let private = way.private && !self.request.options.privacy_always_none;
         for place in order(&trunk.uris, down, self.request.random) {
-            let Some(uri) = trunk.uris.get(usize::from(place)) else { continue };
-            let group = self.plan.targets.as_slice().len().min(255) as u8;
-            let host = self.plan.targets.put(uri.host.as_bytes());
-            let request_uri =
-                self.plan.targets.write(|out| write_uri(out, self.request, uri, &trunk.allowed_parameters));
-            let headers = self
-                .plan
-                .targets
-                .write(|out| write_identity(out, self.request, number.digits(), &uri.host, private));
-            self.plan.targets.push(Target {
-                uri: request_uri,
-                flow: None,
-                flow_only: false,
-                phone: 0,
-                alternate: false,
-                next_hop: Some(NextHop { host, port: uri.port, transport: uri.transport }),
-                path: Text::default(),
-                headers,
-                q: 0,
-                group,
-                trunk: Some(trunk.reference.clone()),
-                trunk_uri: place,
-                credentials: trunk.outbound_credentials.clone(),
-                timeout_ms: Some(trunk.timeout_ms),
-                binding_id: 0,
-                named_from: None,
-            });
+            if let Some(uri) = trunk.uris.get(usize::from(place)) {
+                self.add_destination(trunk, (place, uri), number, private);
+            }
         }
-        self.next_way()
+        Ok(())
     }
 
-    /// An agent's call may have further ways; a peer that named a number named the only one.
-    fn next_way(&mut self) -> Step<'x> {
-        match self.caller {
-            Party::Agent(..) => self.ask_policy(),
-            Party::Peer(_) if self.egress.policies_of.is_some() => self.ask_policy(),
-            Party::Peer(_) | Party::Pstn(..) | Party::Unknown | Party::Sibling => self.end_egress(),
-        }
+    fn add_destination(
+        &mut self,
+        trunk: &Trunk,
+        (place, uri): (u8, &TrunkUri),
+        number: &Number,
+        private: bool,
+    ) {
+        let request = self.request;
+        let targets = &mut self.plan.targets;
+        let group = targets.as_slice().len().min(255) as u8;
+        let host = targets.put(uri.host.as_bytes());
+        let request_uri = targets.write(|out| write_uri(out, request, uri, &trunk.allowed_parameters));
+        let headers = targets.write(|out| write_identity(out, request, number.digits(), &uri.host, private));
+        targets.push(Target {
+            uri: request_uri,
+            flow: None,
+            flow_only: false,
+            phone: 0,
+            alternate: false,
+            next_hop: Some(NextHop { host, port: uri.port, transport: uri.transport }),
+            path: Text::default(),
+            headers,
+            q: 0,
+            group,
+            trunk: Some(trunk.reference.clone()),
+            trunk_uri: place,
+            credentials: trunk.outbound_credentials.clone(),
+            timeout_ms: Some(trunk.timeout_ms),
+            binding_id: 0,
+            named_from: None,
+        });
     }
 
-    fn end_egress(&mut self) -> Step<'x> {
+    fn go_out(&mut self, matched: bool, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         if self.plan.targets.as_slice().is_empty() {
-            if self.egress.matched {
-                return self.reply(503);
+            if matched {
+                return Err(self.reply(503));
             }
             self.note(Fact::NoPolicy);
-            return self.reply(404);
+            return Err(self.reply(404));
         }
-        let direction = match self.caller {
+        let direction = match call.caller {
             Party::Peer(_) => Direction::PeerToPstn,
             Party::Agent(..) | Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::AgentToPstn,
         };
-        self.forward(direction)
+        self.forward(direction, call);
+        Ok(())
     }
 }
 

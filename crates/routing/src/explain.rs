@@ -6,27 +6,26 @@ use trunkline_model::{AccessControlList, Agent, Domain, EgressPolicy, Number, Pe
 use trunkline_sip::reason;
 
 use crate::plan::{Outcome, Plan};
-use crate::route::Route;
 
-impl Route<'_> {
+impl Plan {
     /// The whole story, a sentence a line: what was found out, then what becomes of the request.
-    pub fn explain(&self, plan: &Plan) -> String {
+    pub fn explain(&self) -> String {
         let mut out = String::new();
         for fact in self.facts() {
             out += &format!("{fact}\n");
         }
         let text = String::from_utf8_lossy;
-        out += &match plan.outcome {
+        out += &match self.outcome {
             Outcome::Reply { code, reason: phrase, .. } => {
                 format!("so it is answered {code} {}\n", phrase.unwrap_or_else(|| reason(code)))
             }
-            Outcome::Challenge { .. } => format!("so it is challenged for realm {}\n", text(&plan.realm)),
-            Outcome::Register { .. } => format!("so {} is registered\n", text(&plan.aor)),
+            Outcome::Challenge { .. } => format!("so it is challenged for realm {}\n", text(&self.realm)),
+            Outcome::Register { .. } => format!("so {} is registered\n", text(&self.aor)),
             Outcome::Forward => {
-                let target = |t: &crate::target::Target| text(plan.targets.text(t.uri)).into_owned();
+                let target = |t: &crate::target::Target| text(self.targets.text(t.uri)).into_owned();
                 let mut lines = String::new();
                 let mut group = None;
-                for t in plan.targets.as_slice() {
+                for t in self.targets.as_slice() {
                     lines += match group {
                         None => "so it goes to ",
                         Some(g) if g == t.group => " and ",
@@ -42,9 +41,29 @@ impl Route<'_> {
     }
 }
 
+/// A fact as the plan keeps it: words with gaps, and what belongs into them.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'p> {
+    pub(crate) words: &'static str,
+    pub(crate) names: &'p str,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names = self.names.split('\0');
+        for (place, part) in self.words.split("{}").enumerate() {
+            if place > 0 {
+                f.write_str(names.next().unwrap_or_default())?;
+            }
+            f.write_str(part)?;
+        }
+        Ok(())
+    }
+}
+
 /// One thing the router found out. Cheap to note; words are made only when somebody reads them.
 #[derive(Clone, Copy, Debug)]
-pub enum Fact<'s> {
+pub(crate) enum Fact<'s> {
     /// The request came from another exchange of ours, which routed it already.
     FromSibling,
     /// The host is one of our own addresses, so the default domain is meant.
@@ -135,91 +154,114 @@ pub enum Fact<'s> {
     StoreUnavailable,
 }
 
-impl fmt::Display for Fact<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<'f> Fact<'f> {
+    /// What it says, with gaps for [`Fact::names`].
+    pub(crate) fn words(&self) -> &'static str {
         match self {
-            Fact::FromSibling => f.write_str("another exchange of ours sent it and has routed it already"),
-            Fact::OwnAddress(d) => {
-                write!(f, "the host is one of our addresses, so domain {} is meant", d.domain_uri)
+            Fact::FromSibling => "another exchange of ours sent it and has routed it already",
+            Fact::OwnAddress(_) => "the host is one of our addresses, so domain {} is meant",
+            Fact::CallerAgent(_, _) => "{}@{} is agent {} of domain {}",
+            Fact::CallerPeer(_) => "{} is peer {}",
+            Fact::CallerTrunk(_) => "it comes in through trunk {}",
+            Fact::KnownConnection => "it came over the connection the caller registered by",
+            Fact::CallsAnotherDomain(_) => {
+                "domain {} takes calls of other domains from authenticated callers only"
             }
-            Fact::CallerAgent(a, d) => {
-                write!(
-                    f,
-                    "{}@{} is agent {} of domain {}",
-                    a.username, d.domain_uri, a.reference, d.reference
-                )
-            }
-            Fact::CallerPeer(p) => write!(f, "{} is peer {}", p.username, p.reference),
-            Fact::CallerTrunk(t) => write!(f, "it comes in through trunk {}", t.reference),
-            Fact::KnownConnection => f.write_str("it came over the connection the caller registered by"),
-            Fact::CallsAnotherDomain(d) => {
-                write!(
-                    f,
-                    "domain {} takes calls of other domains from authenticated callers only",
-                    d.reference
-                )
-            }
-            Fact::Isolated(d) => {
-                write!(
-                    f,
-                    "nobody calls from one domain to the other: interDomain is isolated ({})",
-                    d.reference
-                )
-            }
-            Fact::NumberOfOtherDomain(n) => write!(f, "number {} belongs to another domain", n.reference),
-            Fact::CallerUnknown => f.write_str("nobody knows the caller"),
-            Fact::CallerDisabled => f.write_str("the caller is disabled"),
+            Fact::Isolated(_) => "nobody calls from one domain to the other: interDomain is isolated ({})",
+            Fact::NumberOfOtherDomain(_) => "number {} belongs to another domain",
+            Fact::CallerUnknown => "nobody knows the caller",
+            Fact::CallerDisabled => "the caller is disabled",
             Fact::NoCredentials => {
-                f.write_str("the caller has no credentials and so can never authenticate: set credentialsRef")
+                "the caller has no credentials and so can never authenticate: set credentialsRef"
             }
-            Fact::ThirdParty => f.write_str("From and To differ: nobody may register another's AOR"),
-            Fact::AclAllows(l) => {
-                write!(f, "access control list {} lets the source address pass", l.reference)
-            }
-            Fact::AclDenies(l) => write!(f, "access control list {} refuses the source address", l.reference),
-            Fact::SourceRefused => f.write_str("the exchange takes no requests from the source address"),
-            Fact::AclMissing => {
-                f.write_str("an access control list is referred to but does not exist, so nobody passes")
-            }
-            Fact::HostUnknown => f.write_str("the called host is no domain, trunk or address of ours"),
-            Fact::ChallengeDue => f.write_str("the caller must authenticate"),
-            Fact::Authenticated => f.write_str("the caller has authenticated"),
-            Fact::WrongDigest => f.write_str("the digest is wrong"),
+            Fact::ThirdParty => "From and To differ: nobody may register another's AOR",
+            Fact::AclAllows(_) => "access control list {} lets the source address pass",
+            Fact::AclDenies(_) => "access control list {} refuses the source address",
+            Fact::SourceRefused => "the exchange takes no requests from the source address",
+            Fact::AclMissing => "an access control list is referred to but does not exist, so nobody passes",
+            Fact::HostUnknown => "the called host is no domain, trunk or address of ours",
+            Fact::ChallengeDue => "the caller must authenticate",
+            Fact::Authenticated => "the caller has authenticated",
+            Fact::WrongDigest => "the digest is wrong",
             Fact::StaleNonce => {
-                f.write_str("the digest's nonce is too old, was used before or was sent to another address")
+                "the digest's nonce is too old, was used before or was sent to another address"
             }
-            Fact::Banned => {
-                f.write_str("too many wrong digests came from there, so this one is not looked at")
-            }
+            Fact::Banned => "too many wrong digests came from there, so this one is not looked at",
             Fact::OtherTarget => {
-                f.write_str("the uri of the digest names another target than the Request-URI: see digestUri")
+                "the uri of the digest names another target than the Request-URI: see digestUri"
             }
-            Fact::NotChallenged => f.write_str("no authentication is asked for here"),
-            Fact::CalleeNumber(n) => write!(f, "{} is number {}", n.digits(), n.reference),
-            Fact::NumberOfOtherTrunk(n) => write!(f, "number {} belongs to another trunk", n.reference),
-            Fact::NumberWithoutLink(n) => write!(f, "number {} leads nowhere: set its aorLink", n.reference),
-            Fact::CalleeAgent(a, d) => {
-                write!(f, "{}@{} is agent {}", a.username, d.domain_uri, a.reference)
+            Fact::NotChallenged => "no authentication is asked for here",
+            Fact::CalleeNumber(_) => "{} is number {}",
+            Fact::NumberOfOtherTrunk(_) => "number {} belongs to another trunk",
+            Fact::NumberWithoutLink(_) => "number {} leads nowhere: set its aorLink",
+            Fact::CalleeAgent(_, _) => "{}@{} is agent {}",
+            Fact::CalleePeer(_) => "the callee is peer {}",
+            Fact::CalleeDisabled => "the callee is disabled",
+            Fact::NoBindings => "no phone is registered there",
+            Fact::Diverted(_) => "{} takes its calls",
+            Fact::AdmittedBefore => "the call was admitted before",
+            Fact::PeerAddress(_) => "it is reached at {}",
+            Fact::Policy(_) => "the rule {} leads out by number {}",
+            Fact::NoPolicy => "no egress policy of the domain matches the called user",
+            Fact::OutBy(_) => "it goes out as {}",
+            Fact::OutThrough(_) => "it goes out through trunk {}",
+            Fact::NoDestination(_) => "trunk {} has no enabled URI",
+            Fact::Dangling => "the number or trunk the way out needs does not exist",
+            Fact::NoDodNumber => "a peer's call out must name a number in X-DOD-Number",
+            Fact::CalleeUnknown => "nothing has the called name",
+            Fact::StoreUnavailable => "the resources or bindings cannot be read now",
+        }
+    }
+
+    /// What belongs into the gaps.
+    pub(crate) fn names(&self) -> [&'f str; 4] {
+        match *self {
+            Fact::OwnAddress(d) => [&d.domain_uri, "", "", ""],
+            Fact::CallerAgent(a, d) => {
+                [&a.username, &d.domain_uri, a.reference.as_str(), d.reference.as_str()]
             }
-            Fact::CalleePeer(p) => write!(f, "the callee is peer {}", p.reference),
-            Fact::CalleeDisabled => f.write_str("the callee is disabled"),
-            Fact::NoBindings => f.write_str("no phone is registered there"),
-            Fact::Diverted(a) => {
-                write!(f, "{} takes its calls", a.fallback_no_answer.as_deref().unwrap_or_default())
-            }
-            Fact::AdmittedBefore => f.write_str("the call was admitted before"),
-            Fact::PeerAddress(p) => {
-                write!(f, "it is reached at {}", p.contact_addr.as_deref().unwrap_or_default())
-            }
-            Fact::Policy(p) => write!(f, "the rule {} leads out by number {}", p.rule.text(), p.number),
-            Fact::NoPolicy => f.write_str("no egress policy of the domain matches the called user"),
-            Fact::OutBy(n) => write!(f, "it goes out as {}", n.digits()),
-            Fact::OutThrough(t) => write!(f, "it goes out through trunk {}", t.reference),
-            Fact::NoDestination(t) => write!(f, "trunk {} has no enabled URI", t.reference),
-            Fact::Dangling => f.write_str("the number or trunk the way out needs does not exist"),
-            Fact::NoDodNumber => f.write_str("a peer's call out must name a number in X-DOD-Number"),
-            Fact::CalleeUnknown => f.write_str("nothing has the called name"),
-            Fact::StoreUnavailable => f.write_str("the resources or bindings cannot be read now"),
+            Fact::CallerPeer(p) => [&p.username, p.reference.as_str(), "", ""],
+            Fact::CallerTrunk(t) => [t.reference.as_str(), "", "", ""],
+            Fact::CallsAnotherDomain(d) => [d.reference.as_str(), "", "", ""],
+            Fact::Isolated(d) => [d.reference.as_str(), "", "", ""],
+            Fact::NumberOfOtherDomain(n) => [n.reference.as_str(), "", "", ""],
+            Fact::AclAllows(l) => [l.reference.as_str(), "", "", ""],
+            Fact::AclDenies(l) => [l.reference.as_str(), "", "", ""],
+            Fact::CalleeNumber(n) => [n.digits(), "", "", ""],
+            Fact::NumberOfOtherTrunk(n) => [n.reference.as_str(), "", "", ""],
+            Fact::NumberWithoutLink(n) => [n.reference.as_str(), "", "", ""],
+            Fact::CalleeAgent(a, d) => [&a.username, &d.domain_uri, a.reference.as_str(), ""],
+            Fact::CalleePeer(p) => [p.reference.as_str(), "", "", ""],
+            Fact::Diverted(a) => [a.fallback_no_answer.as_deref().unwrap_or_default(), "", "", ""],
+            Fact::PeerAddress(p) => [p.contact_addr.as_deref().unwrap_or_default(), "", "", ""],
+            Fact::Policy(p) => [p.rule.text(), p.number.as_str(), "", ""],
+            Fact::OutBy(n) => [n.digits(), "", "", ""],
+            Fact::OutThrough(t) => [t.reference.as_str(), "", "", ""],
+            Fact::NoDestination(t) => [t.reference.as_str(), "", "", ""],
+            Fact::FromSibling
+            | Fact::KnownConnection
+            | Fact::CallerUnknown
+            | Fact::CallerDisabled
+            | Fact::NoCredentials
+            | Fact::ThirdParty
+            | Fact::SourceRefused
+            | Fact::AclMissing
+            | Fact::HostUnknown
+            | Fact::ChallengeDue
+            | Fact::Authenticated
+            | Fact::WrongDigest
+            | Fact::StaleNonce
+            | Fact::Banned
+            | Fact::OtherTarget
+            | Fact::NotChallenged
+            | Fact::CalleeDisabled
+            | Fact::NoBindings
+            | Fact::AdmittedBefore
+            | Fact::NoPolicy
+            | Fact::Dangling
+            | Fact::NoDodNumber
+            | Fact::CalleeUnknown
+            | Fact::StoreUnavailable => [""; 4],
         }
     }
 }

@@ -2,30 +2,30 @@
 
 use trunkline_sip::{HeaderName, List, Message, Method, Span, unquote};
 
+use crate::ask::Ask;
 use crate::egress::write_host;
-use crate::lookup::Step;
 use crate::number::{User, without_parameters};
 use crate::parameters::{is_named, strip_headers};
 use crate::party::{Direction, Party};
-use crate::plan::{Plan, push_header};
+use crate::plan::{Outcome, Plan, push_header};
 use crate::request::Request;
-use crate::turn::Turn;
+use crate::rules::{Call, Rules};
 
 /// Headers of ours that nobody from outside may set.
 const OURS: [&[u8]; 4] = [b"X-Gateway-Auth", b"X-Connect-Token", b"X-Edgeport-Ref", b"X-Call-Direction"];
 
-impl<'x, 's: 'x> Turn<'_, 's, 'x> {
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The end of a call that goes on: what is taken out of the request and what is put in.
-    pub(crate) fn forward(&mut self, direction: Direction) -> Step<'x> {
+    pub(crate) fn forward(&mut self, direction: Direction, call: &Call<'s, 'x>) {
         self.plan.direction = Some(direction);
         self.plan.add_header("X-Call-Direction", direction.as_str().as_bytes());
-        if let Some(number) = self.number.flatten() {
+        if let Some(number) = call.number {
             for (name, value) in &number.extra_headers {
                 self.plan.add_header(name, value.as_bytes());
             }
         }
-        if self.request.diversion.is_some() || !self.diverted.is_empty() {
-            self.write_history();
+        if self.request.diversion.is_some() || !call.diverted.is_empty() {
+            self.write_history(call);
         }
         if self.request.options.enforce_e164 {
             rewrite_number(self.plan, self.request, self.request.from_uri.user, &self.request.caller);
@@ -36,19 +36,19 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
                 rewrite_number(self.plan, self.request, to.uri.user, &number);
             }
         }
-        self.forward_relayed()
+        self.forward_unchanged(call);
     }
 
     /// The same without additions of ours.
-    pub(crate) fn forward_relayed(&mut self) -> Step<'x> {
-        let trusted = match self.caller {
+    pub(crate) fn forward_unchanged(&mut self, call: &Call<'s, 'x>) {
+        let trusted = match call.caller {
             Party::Peer(_) | Party::Pstn(..) | Party::Sibling => true,
             Party::Agent(..) | Party::Unknown => false,
         };
         let leaves = matches!(self.plan.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
-        let sibling = matches!(self.caller, Party::Sibling);
+        let sibling = matches!(call.caller, Party::Sibling);
         // A phone is not to be trusted with what the caller withholds (RFC 3325 §7).
-        let withheld = matches!(self.callee, Party::Agent(..)) && withholds_identity(&self.request.message);
+        let withheld = matches!(call.callee, Party::Agent(..)) && withholds_identity(&self.request.message);
         for header in self.request.message.index.headers() {
             let out = match header.name {
                 // Asserted by whom we do not trust (RFC 3325 §5), or about to be replaced by what we assert.
@@ -56,7 +56,7 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
                 HeaderName::PPreferredIdentity => !sibling,
                 HeaderName::Privacy => leaves,
                 HeaderName::Authorization | HeaderName::ProxyAuthorization => {
-                    self.is_for_us(header.value.of(self.request.message.bytes))
+                    self.is_for_us(header.value.of(self.request.message.bytes), call)
                 }
                 HeaderName::Other => {
                     let line = header.line.of(self.request.message.bytes);
@@ -74,19 +74,18 @@ impl<'x, 's: 'x> Turn<'_, 's, 'x> {
             }
         }
         if leaves {
-            let allowed = self.egress.allowed.clone();
-            strip_headers(self.plan, &self.request.message, &allowed);
+            strip_headers(self.plan, &self.request.message, &call.allowed);
         }
-        self.plan.proven = self.access.proven;
+        self.plan.proven = call.access.proven;
         self.plan.record_route =
             matches!(self.request.message.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
-        self.end(crate::plan::Outcome::Forward)
+        self.plan.outcome = Outcome::Forward;
     }
 
     /// Are these credentials for a realm of ours, so spent here (RFC 3261 §22.3)?
-    fn is_for_us(&self, value: &[u8]) -> bool {
+    fn is_for_us(&self, value: &[u8], call: &Call<'s, 'x>) -> bool {
         let Some(realm) = realm(value) else { return false };
-        let domains = [self.caller_domain, self.target_domain];
+        let domains = [call.from_domain, call.target_domain];
         realm.eq_ignore_ascii_case(&self.plan.realm)
             || domains.iter().flatten().any(|d| realm.eq_ignore_ascii_case(d.domain_uri.as_bytes()))
     }

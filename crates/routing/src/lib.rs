@@ -1,14 +1,14 @@
 //! The router: who calls, may they, where to.
 //!
-//! [`Route`] is a step machine without I/O. It looks at one [`Request`] out of dialog, says what it has to know
-//! ([`Step::Need`] with a [`Lookup`]), takes the [`Answer`] and goes on until the decision stands in a [`Plan`].
-//! Who answers is the driver's affair: the tables of this process at once ([`Lookup::answer`]), another process
-//! over the network, a table in a test. Counters, digests and bindings belong to others, so the same request and
-//! the same answers always give the same plan.
+//! [`decide`] is a plain function without I/O. It looks at one [`Request`] out of dialog, asks what it has to know
+//! ([`Question`]) and leaves the decision in a [`Plan`], with the facts that led to it. Who answers ([`Ask`]) is the caller's
+//! affair: the tables of this process at once ([`Question::answer`]), another process over the network by way of a [`Known`]
+//! table, a table in a test. Counters, digests and bindings belong to others, so the same request and the same answers always
+//! give the same plan.
 //!
 //! ```
 //! use trunkline_model::{Agent, Authenticate, Domain, Ref, Tables};
-//! use trunkline_routing::{Answer, Binding, Lookup, Options, Outcome, Plan, Request, Route, Step};
+//! use trunkline_routing::{Answer, Ask, Binding, BindingsQuestion, NoAnswer, Options, Outcome, Plan, Question, Request, decide};
 //! use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Transport};
 //!
 //! let mut tables = Tables::default();
@@ -31,22 +31,19 @@
 //! let options = Options { default_domain: "sip.local".into(), ..Options::default() };
 //! let request = Request::new(Message::new(bytes, &index), flow, &options, &|_| false, 0)?;
 //!
-//! let mut plan = Plan::default();
-//! let mut route = Route::default();
-//! let mut step = route.start(&request, &mut plan);
-//! while let Step::Need(lookup) = step {
-//!     let answer = match lookup.answer(&tables, &plan) {
-//!         Some(answer) => answer,
-//!         None => match lookup {
-//!             Lookup::Bindings { .. } => {
-//!                 plan.targets.push_binding(Binding::new(b"sip:1002@192.0.2.8", 1));
-//!                 Answer::Found(true)
-//!             }
-//!             _ => Answer::Unavailable,
-//!         },
-//!     };
-//!     step = route.step(&request, &mut plan, answer);
+//! struct Here<'s>(&'s Tables);
+//! impl<'s> Ask<'s> for Here<'s> {
+//!     fn answer(&self, question: &Question<'_>) -> Result<Answer<'s>, NoAnswer> {
+//!         question.answer(self.0).ok_or(NoAnswer::Unavailable)
+//!     }
+//!     fn bindings(&self, _: &BindingsQuestion<'_>, found: &mut dyn FnMut(Binding<'_>)) -> Result<(), NoAnswer> {
+//!         found(Binding::new(b"sip:1002@192.0.2.8", 1));
+//!         Ok(())
+//!     }
 //! }
+//!
+//! let mut plan = Plan::default();
+//! decide(&request, &Here(&tables), &mut plan).expect("every answer is here");
 //! assert_eq!(plan.outcome, Outcome::Forward);
 //! let target = &plan.targets.as_slice()[0];
 //! assert_eq!(plan.targets.text(target.uri), b"sip:1002@192.0.2.8");
@@ -56,6 +53,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod ask;
 mod callee;
 mod caller;
 mod diversion;
@@ -63,25 +61,24 @@ mod e164;
 mod egress;
 mod explain;
 mod headers;
-mod link;
+mod known;
 mod local;
-mod lookup;
 mod number;
 mod parameters;
 mod party;
 mod plan;
 mod register;
 mod request;
-mod route;
+mod rules;
 mod target;
 mod tenants;
-mod turn;
 
 pub use access::OTHER_TARGET;
-pub use explain::Fact;
-pub use lookup::{Answer, Backend, Lookup, Step, Verdict};
-pub use party::{Direction, Party};
-pub use plan::{Outcome, Plan};
+pub use ask::{Answer, Ask, Backend, BindingsQuestion, NoAnswer, Question, Verdict};
+pub use explain::Told;
+pub use known::{Found, Kept, Known, Wanted, WantedBalance, WantedBindings};
+pub use party::{Direction, PartyName, RoutedKind};
+pub use plan::{Fallback, Outcome, Plan};
 pub use request::{Diversion, Gruu, Inside, Options, Request};
-pub use route::Route;
+pub use rules::{Missing, decide};
 pub use target::{Binding, NextHop, Target, Targets, Text};

@@ -1,10 +1,10 @@
 //! Who talks to whom.
 
-use trunkline_model::{Agent, Domain, Extended, Number, Peer, Ref, Trunk};
+use trunkline_model::{Agent, Domain, Number, Peer, Ref, Trunk};
 
 /// One end of a call.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum Party<'s> {
+pub(crate) enum Party<'s> {
     /// Nobody we know.
     #[default]
     Unknown,
@@ -20,7 +20,7 @@ pub enum Party<'s> {
 
 impl<'s> Party<'s> {
     /// The ref of the resource.
-    pub fn reference(&self) -> Option<&'s Ref> {
+    pub(crate) fn reference(&self) -> Option<&'s Ref> {
         match *self {
             Party::Agent(agent, _) => Some(&agent.reference),
             Party::Peer(peer) => Some(&peer.reference),
@@ -28,16 +28,43 @@ impl<'s> Party<'s> {
             Party::Unknown | Party::Sibling => None,
         }
     }
+}
 
-    /// The operator's own data that travels with the call's records; that of the number for the telephone network.
-    pub fn extended(&self) -> Option<&'s Extended> {
-        match *self {
-            Party::Agent(agent, _) => Some(&agent.extended),
-            Party::Peer(peer) => Some(&peer.extended),
-            Party::Pstn(_, Some(number)) => Some(&number.extended),
-            Party::Pstn(trunk, None) => Some(&trunk.extended),
-            Party::Unknown | Party::Sibling => None,
-        }
+/// One end of a call by its name, as a plan keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartyName {
+    /// What it is.
+    pub kind: RoutedKind,
+    /// The ref of the resource, where there is one.
+    pub reference: Option<Ref>,
+}
+
+/// What a party is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoutedKind {
+    /// Nobody we know.
+    #[default]
+    Unknown,
+    /// A phone account.
+    Agent,
+    /// A SIP server of ours.
+    Peer,
+    /// The telephone network.
+    Pstn,
+    /// Another exchange of ours.
+    Sibling,
+}
+
+impl From<Party<'_>> for PartyName {
+    fn from(party: Party<'_>) -> PartyName {
+        let kind = match party {
+            Party::Unknown => RoutedKind::Unknown,
+            Party::Agent(..) => RoutedKind::Agent,
+            Party::Peer(_) => RoutedKind::Peer,
+            Party::Pstn(..) => RoutedKind::Pstn,
+            Party::Sibling => RoutedKind::Sibling,
+        };
+        PartyName { kind, reference: party.reference().cloned() }
     }
 }
 
@@ -61,6 +88,24 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// A call of this party to a phone.
+    pub(crate) fn to_agent(caller: Party<'_>) -> Direction {
+        match caller {
+            Party::Agent(..) => Direction::AgentToAgent,
+            Party::Peer(_) => Direction::PeerToAgent,
+            Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
+        }
+    }
+
+    /// A call of this party to a server.
+    pub(crate) fn to_peer(caller: Party<'_>) -> Direction {
+        match caller {
+            Party::Agent(..) => Direction::AgentToPeer,
+            Party::Peer(_) => Direction::PeerToPeer,
+            Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
+        }
+    }
+
     /// As it stands in the header X-Call-Direction.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,10 +1,12 @@
 //! What becomes of a request.
 
 use arrayvec::ArrayVec;
-use trunkline_model::DigestAlgorithm;
+use trunkline_model::{DigestAlgorithm, Ref};
 use trunkline_sip::{Span, Splices};
 
-use crate::party::Direction;
+use crate::explain::{Fact, Told};
+use crate::party::{Direction, Party, PartyName};
+use crate::rules::Call;
 use crate::target::Targets;
 
 /// The end of a route.
@@ -74,10 +76,44 @@ pub struct Plan {
     pub proven: bool,
     /// Must later requests of the dialog come this way? (RFC 3261 §16.6 step 4)
     pub record_route: bool,
+    /// Who calls.
+    pub caller: PartyName,
+    /// Who is called, as far as that was found out.
+    pub callee: PartyName,
+    /// The number that is called, where it is one of ours.
+    pub number: Option<Ref>,
+    /// The callee is not who was called: that one has no phone, or did not take the call.
+    pub diverted: bool,
+    /// How long the called agent rings, in seconds, where it says so.
+    pub no_answer_seconds: Option<u32>,
+    /// Where the called agent's calls go when it does not take them.
+    pub fallback: Fallback,
+    facts: ArrayVec<Noted, MAX_FACTS>,
+    names: String,
     edits: Vec<Edit>,
     texts: Vec<u8>,
     added: Vec<u8>,
 }
+
+/// Where an agent's calls go when it does not take them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fallback {
+    /// An AOR, when it is busy.
+    pub busy: Option<String>,
+    /// An AOR, when it does not answer.
+    pub no_answer: Option<String>,
+}
+
+/// A fact: its words, and where the names that belong to it stand.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    words: &'static str,
+    start: u32,
+    end: u32,
+}
+
+/// Facts of one decision, at most: no way is that long.
+const MAX_FACTS: usize = 24;
 
 impl Default for Plan {
     fn default() -> Self {
@@ -90,6 +126,14 @@ impl Default for Plan {
             algorithms: ArrayVec::new(),
             proven: false,
             record_route: false,
+            caller: PartyName::default(),
+            callee: PartyName::default(),
+            number: None,
+            diverted: false,
+            no_answer_seconds: None,
+            fallback: Fallback::default(),
+            facts: ArrayVec::new(),
+            names: String::new(),
             edits: Vec::new(),
             texts: Vec::new(),
             added: Vec::new(),
@@ -108,6 +152,14 @@ impl Plan {
         self.algorithms.clear();
         self.proven = false;
         self.record_route = false;
+        self.caller = PartyName::default();
+        self.callee = PartyName::default();
+        self.number = None;
+        self.diverted = false;
+        self.no_answer_seconds = None;
+        self.fallback = Fallback::default();
+        self.facts.clear();
+        self.names.clear();
         self.edits.clear();
         self.texts.clear();
         self.added.clear();
@@ -170,6 +222,43 @@ impl Plan {
                 let _ = self.algorithms.try_push(algorithm);
             }
         }
+    }
+
+    /// What was found out on the way, in order.
+    pub fn facts(&self) -> impl Iterator<Item = Told<'_>> {
+        let names = |n: &Noted| self.names.get(n.start as usize..n.end as usize).unwrap_or_default();
+        self.facts.iter().map(move |noted| Told { words: noted.words, names: names(noted) })
+    }
+
+    pub(crate) fn note(&mut self, fact: Fact<'_>) {
+        let start = self.names.len() as u32;
+        for name in fact.names().into_iter().filter(|name| !name.is_empty()) {
+            if self.names.len() as u32 > start {
+                self.names.push('\0');
+            }
+            self.names.push_str(name);
+        }
+        let noted = Noted { words: fact.words(), start, end: self.names.len() as u32 };
+        let _ = self.facts.try_push(noted);
+    }
+
+    /// Keeps who takes part.
+    pub(crate) fn name_parties(&mut self, call: &Call<'_, '_>) {
+        self.caller = call.caller.into();
+        self.callee = call.callee.into();
+        self.number = call.number.map(|n| n.reference.clone());
+        self.diverted = !call.diverted.is_empty();
+        if let Party::Agent(agent, _) = call.callee {
+            self.no_answer_seconds = agent.no_answer_seconds;
+            self.fallback.busy.clone_from(&agent.fallback_busy);
+            self.fallback.no_answer.clone_from(&agent.fallback_no_answer);
+        }
+    }
+
+    /// Takes an AOR as it stands in a resource.
+    pub(crate) fn take_aor(&mut self, aor: &str) {
+        self.aor.clear();
+        self.aor.extend_from_slice(aor.as_bytes());
     }
 
     pub(crate) fn set_aor(&mut self, user: &[u8], host: &str) {

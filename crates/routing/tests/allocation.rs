@@ -6,7 +6,7 @@ mod counting;
 
 use common::{World, request};
 use counting::allocations;
-use trunkline_routing::{Outcome, Plan, Request, Route, Step};
+use trunkline_routing::{Outcome, Plan, Request, decide};
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport};
 
 /// How often the hundredth request of its kind allocates, from its index to its splices.
@@ -27,12 +27,7 @@ fn of_the_hundredth(world: &World, text: &str) -> u64 {
         let message = Message::new(text.as_bytes(), &index);
         let own = World::own_address;
         let request = Request::new(message, flow, &world.options, &own, 7).unwrap();
-        let mut route = Route::default();
-        let mut step = route.start(&request, &mut plan);
-        while let Step::Need(lookup) = step {
-            let answer = world.answer(&lookup, &mut plan);
-            step = route.step(&request, &mut plan, answer);
-        }
+        decide(&request, &world, &mut plan).unwrap();
         splices.clear();
         plan.apply(&mut splices, message.body_span().start - 2);
         seen = allocations() - before;

@@ -6,7 +6,7 @@ use common::{World, request, uri};
 use trunkline_model::{
     Agent, Authenticate, Credentials, Domain, EgressPolicy, Number, Peer, Ref, Rule, Trunk,
 };
-use trunkline_routing::{Lookup, Verdict};
+use trunkline_routing::{Question, Verdict};
 
 /// A table of `from`, `to` and what comes of it.
 fn check(world: &World, table: &[(&str, &str, &str, &str)]) {
@@ -466,19 +466,22 @@ fn trunks_fail_over() {
 #[test]
 fn unavailable_is_503() {
     let mut world = busy_day();
-    let kinds: [fn(&Lookup<'_>) -> bool; 6] = [
-        |l| matches!(l, Lookup::Domain(_)),
-        |l| matches!(l, Lookup::Agent { .. }),
-        |l| matches!(l, Lookup::Credentials(_)),
-        |l| matches!(l, Lookup::Acl(_)),
-        |l| matches!(l, Lookup::Number(_)),
-        |l| matches!(l, Lookup::Bindings { .. }),
+    let kinds: [fn(&Question<'_>) -> bool; 5] = [
+        |l| matches!(l, Question::Domain(_)),
+        |l| matches!(l, Question::Agent { .. }),
+        |l| matches!(l, Question::Credentials(_)),
+        |l| matches!(l, Question::Acl(_)),
+        |l| matches!(l, Question::Number(_)),
     ];
     for kind in kinds {
         world.unavailable = Some(kind);
         assert_eq!(world.invite("1001@sip.local", "1002@sip.local").short(), "503");
     }
-    world.unavailable = Some(|l| matches!(l, Lookup::TrunkState(_)));
+    world.unavailable = None;
+    world.location_is_down = true;
+    assert_eq!(world.invite("1001@sip.local", "1002@sip.local").short(), "503");
+    world.location_is_down = false;
+    world.unavailable = Some(|l| matches!(l, Question::TrunkState(_)));
     assert_eq!(world.invite("1001@sip.local", "1785@sip.local").plan.targets.as_slice().len(), 1);
 }
 

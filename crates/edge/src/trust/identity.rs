@@ -13,8 +13,19 @@ use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::shared::Shared;
 
+/// What a digest is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand<'a> {
+    /// The realm it is challenged for.
+    pub(crate) realm: &'a [u8],
+    /// The algorithms it may have.
+    pub(crate) algorithms: &'a [DigestAlgorithm],
+    /// The AOR that is to be registered, of a REGISTER.
+    pub(crate) aor: &'a [u8],
+}
+
 impl Edge {
-    /// Judges the digest that a request carries for the plan's realm by one of the plan's algorithms. `credentials` are
+    /// Judges the digest that a request carries for a realm by one of the algorithms that are offered. `credentials` are
     /// those of the user the request must come from; without any it is never accepted.
     ///
     /// The secret is looked at only if the nonce is ours, fresh and was sent to the address that the request came from.
@@ -25,12 +36,12 @@ impl Edge {
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         credentials: Option<&Credentials>,
-        plan: &Plan,
+        demand: &Demand<'_>,
     ) -> Verdict {
         let m = &inbound.message;
         let fits = |digest: &Digest<'_>| {
-            digest.realm.as_ref() == plan.realm
-                && offered(inbound, plan).any(|algorithm| algorithm == digest.algorithm)
+            digest.realm.as_ref() == demand.realm
+                && offered(inbound, demand.algorithms).any(|algorithm| algorithm == digest.algorithm)
                 && !digest.answer_nothing()
         };
         let digests = m
@@ -43,7 +54,7 @@ impl Edge {
         let (mut any, mut good) = (false, None);
         for digest in digests {
             any = true;
-            if let Some(nonce) = shared.authenticator.fresh(&digest, &plan.realm, from.ip(), now) {
+            if let Some(nonce) = shared.authenticator.fresh(&digest, demand.realm, from.ip(), now) {
                 good = Some((digest, nonce));
                 break;
             }
@@ -53,18 +64,18 @@ impl Edge {
         };
         // The nonce was sent there.
         self.proven.prove(from.ip(), now);
-        if !self.names_target(inbound, digest.uri, &plan.realm) {
+        if !self.names_target(inbound, digest.uri, demand.realm) {
             return Verdict::OtherTarget;
         }
         let Some(known) = credentials.filter(|c| c.username.as_bytes() == digest.username.as_ref()) else {
-            shared.ha1.miss(digest.algorithm, &digest.username, &plan.realm);
+            shared.ha1.miss(digest.algorithm, &digest.username, demand.realm);
             verify_unknown(&digest, m.method_name());
             self.counters.auth_failed.add();
             return Verdict::Wrong;
         };
         let (user, secret) = (known.username.as_bytes(), known.password.as_bytes());
         let guess = Guess { from, origin: origin(m), user, secret };
-        let here = Here { shared, inbound, plan, user, now };
+        let here = Here { shared, inbound, demand, user, now };
         if let Standing::Banned { ban, told } = shared.guesses.standing(&guess, &here, now) {
             self.counters.throttled.add();
             if !told {
@@ -73,7 +84,7 @@ impl Edge {
             verify_unknown(&digest, m.method_name());
             return Verdict::Banned;
         }
-        let ha1 = shared.ha1.get(digest.algorithm, user, &plan.realm, secret);
+        let ha1 = shared.ha1.get(digest.algorithm, user, demand.realm, secret);
         let fingerprint = shared.authenticator.fingerprint(from, m.bytes);
         let request = Presented { method: m.method_name(), fingerprint };
         match shared.authenticator.check(&digest, nonce, &request, Some(&ha1), now) {
@@ -111,7 +122,7 @@ impl Edge {
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let mut extra = std::mem::take(&mut self.scratch.text);
         extra.clear();
-        for algorithm in offered(inbound, plan) {
+        for algorithm in offered(inbound, &plan.algorithms) {
             extra.extend_from_slice(name.name().as_bytes());
             extra.extend_from_slice(b": ");
             write_challenge(realm, nonce.as_bytes(), algorithm, stale, &mut extra);
@@ -125,11 +136,11 @@ impl Edge {
 /// The algorithms that this request may be answered with, and a digest have, in the order of a challenge.
 fn offered<'p>(
     inbound: &Inbound<'_>,
-    plan: &'p Plan,
+    algorithms: &'p [DigestAlgorithm],
 ) -> impl Iterator<Item = trunkline_digest::Algorithm> + 'p {
-    let md5_alone = plan.algorithms.contains(&DigestAlgorithm::Md5) && knows_md5_alone(inbound);
+    let md5_alone = algorithms.contains(&DigestAlgorithm::Md5) && knows_md5_alone(inbound);
     let fits = move |a: &&DigestAlgorithm| !md5_alone || **a == DigestAlgorithm::Md5;
-    plan.algorithms.iter().filter(fits).map(|algorithm| match algorithm {
+    algorithms.iter().filter(fits).map(|algorithm| match algorithm {
         DigestAlgorithm::Md5 => trunkline_digest::Algorithm::Md5,
         DigestAlgorithm::Sha256 => trunkline_digest::Algorithm::Sha256,
     })
@@ -153,7 +164,7 @@ fn origin<'m>(m: &Message<'m>) -> &'m [u8] {
 struct Here<'a> {
     shared: &'a Shared,
     inbound: &'a Inbound<'a>,
-    plan: &'a Plan,
+    demand: &'a Demand<'a>,
     user: &'a [u8],
     now: u64,
 }
@@ -173,8 +184,8 @@ impl Bindings for Here<'_> {
             here
         };
         // A REGISTER's own address of record, which is a peer's where a peer registers; else the user's in the realm.
-        let register = self.inbound.method == Method::Register && registered(&self.plan.aor);
-        register || registered(&[b"sip:", self.user, b"@", &self.plan.realm].concat())
+        let register = self.inbound.method == Method::Register && registered(self.demand.aor);
+        register || registered(&[b"sip:", self.user, b"@", self.demand.realm].concat())
     }
 
     fn has_registrations(&self) -> bool {

@@ -11,6 +11,7 @@ use trunkline_sip::{Flow, Message, Method, Uri};
 use trunkline_transport::Io;
 
 use super::Word;
+use super::identity::Demand;
 use super::marks::{contact_of, port_of};
 use crate::edge::Edge;
 use crate::inbound::Inbound;
@@ -129,7 +130,8 @@ impl Edge {
         let mut plan = Plan::default();
         plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
         plan.offer(&domain.algorithms);
-        let stale = match self.judge(io, inbound, Some(&**credentials), &plan) {
+        let demand = Demand { realm: &plan.realm, algorithms: &plan.algorithms, aor: b"" };
+        let stale = match self.judge(io, inbound, Some(&**credentials), &demand) {
             Verdict::Accepted => {
                 shared.dialogs.proven(dialog_id(&inbound.message, dialog.from), dialog.from, here);
                 return Ok(());

@@ -6,7 +6,7 @@ pub(crate) mod budget;
 mod contacts;
 mod digest_uri;
 mod guard;
-mod identity;
+pub(crate) mod identity;
 pub(crate) mod inside;
 pub(crate) mod marks;
 mod owners;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -10,7 +11,8 @@ use trunkline_model::{
     Privacy, Ref, Rule, Tables, Trunk, TrunkUri,
 };
 use trunkline_routing::{
-    Answer, Binding, Diversion, Gruu, Inside, Lookup, Options, Outcome, Plan, Request, Route, Step, Verdict,
+    Answer, Ask, Binding, BindingsQuestion, Diversion, Found, Gruu, Inside, Kept, Known, NoAnswer, Options,
+    Outcome, Plan, Question, Request, Verdict, Wanted, WantedBindings, decide,
 };
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport, Uri};
 
@@ -112,6 +114,95 @@ pub struct Contact {
     pub phone: u64,
 }
 
+impl Contact {
+    fn binding(&self, id: u64) -> Binding<'_> {
+        Binding { q: self.q, phone: self.phone, ..Binding::new(self.uri.as_bytes(), id) }
+    }
+}
+
+/// A world that writes down what it is asked.
+struct Asked<'w> {
+    world: &'w World,
+    questions: RefCell<Vec<String>>,
+    affinity: RefCell<Option<String>>,
+}
+
+impl<'w> Ask<'w> for Asked<'w> {
+    fn answer(&self, question: &Question<'_>) -> Result<Answer<'w>, NoAnswer> {
+        self.questions.borrow_mut().push(format!("{question:?}"));
+        let world: &'w World = self.world;
+        world.answer(question)
+    }
+
+    fn bindings(
+        &self,
+        question: &BindingsQuestion<'_>,
+        found: &mut dyn FnMut(Binding<'_>),
+    ) -> Result<(), NoAnswer> {
+        self.questions.borrow_mut().push(format!("{question:?}"));
+        *self.affinity.borrow_mut() = question.affinity.map(|a| String::from_utf8(a.to_vec()).unwrap());
+        self.world.bindings(question, found)
+    }
+}
+
+impl<'w> Ask<'w> for &'w World {
+    fn answer(&self, question: &Question<'_>) -> Result<Answer<'w>, NoAnswer> {
+        let world: &'w World = self;
+        if world.unavailable.is_some_and(|is| is(question)) {
+            return Err(NoAnswer::Unavailable);
+        }
+        if let Some(answer) = question.answer(&world.tables) {
+            return Ok(answer);
+        }
+        Ok(match question {
+            Question::TrunkSource { trunk, source } => Answer::Yes(world.leads_to(trunk, *source)),
+            Question::Connection(aor) => Answer::Yes(world.is_connected(aor)),
+            Question::TrunkState(trunk) => Answer::Down(world.down_of(trunk)),
+            Question::Authenticate { credentials, .. } => Answer::Verdict(world.verdict(*credentials)),
+            other => panic!("the tables must answer {other:?}"),
+        })
+    }
+
+    fn bindings(
+        &self,
+        question: &BindingsQuestion<'_>,
+        found: &mut dyn FnMut(Binding<'_>),
+    ) -> Result<(), NoAnswer> {
+        if self.location_is_down {
+            return Err(NoAnswer::Unavailable);
+        }
+        self.contacts(question).for_each(|(id, contact)| found(contact.binding(id)));
+        Ok(())
+    }
+}
+
+/// All that a plan says, to compare two.
+fn told(plan: &Plan) -> String {
+    let targets = plan.targets.as_slice().iter().map(|t| {
+        let text = |t| String::from_utf8_lossy(plan.targets.text(t)).into_owned();
+        format!(
+            "{} {} {} {:?}",
+            text(t.uri),
+            text(t.path),
+            text(t.headers),
+            (t.group, &t.trunk, t.binding_id)
+        )
+    });
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {} {:?} {:?}\n{}",
+        plan.outcome,
+        plan.direction,
+        plan.caller,
+        plan.callee,
+        plan.number,
+        (&plan.algorithms, plan.proven, plan.record_route, plan.diverted),
+        String::from_utf8_lossy(&plan.realm),
+        targets.collect::<Vec<_>>(),
+        (plan.edits().collect::<Vec<_>>(), String::from_utf8_lossy(plan.added_headers())),
+        plan.explain()
+    )
+}
+
 /// Everything a route is asked from.
 pub struct World {
     pub tables: Tables,
@@ -125,7 +216,9 @@ pub struct World {
     /// Where packets come from.
     pub source: SocketAddr,
     /// Kinds of lookups that nobody can answer now.
-    pub unavailable: Option<fn(&Lookup<'_>) -> bool>,
+    pub unavailable: Option<fn(&Question<'_>) -> bool>,
+    /// Can the location service not be asked?
+    pub location_is_down: bool,
     /// Is the sender another exchange of ours?
     pub sibling: bool,
     /// AORs registered over the connection the requests come by.
@@ -161,6 +254,7 @@ impl World {
             down: HashMap::new(),
             source: "127.0.0.1:5066".parse().unwrap(),
             unavailable: None,
+            location_is_down: false,
             sibling: false,
             connected: Vec::new(),
             trunk_addresses: Vec::new(),
@@ -187,51 +281,12 @@ impl World {
         world
     }
 
-    pub fn answer<'s>(&'s self, lookup: &Lookup<'_>, plan: &mut Plan) -> Answer<'s> {
-        if self.unavailable.is_some_and(|is| is(lookup)) {
-            return Answer::Unavailable;
-        }
-        if let Some(answer) = lookup.answer(&self.tables, plan) {
-            return answer;
-        }
-        match lookup {
-            Lookup::TrunkSource { trunk, source } => Answer::Found(
-                self.trunk_addresses
-                    .iter()
-                    .any(|(host, ip)| ip == source && trunk.uris.iter().any(|u| u.host == *host)),
-            ),
-            Lookup::Connection => Answer::Found(self.connected.iter().any(|aor| aor.as_bytes() == plan.aor)),
-            Lookup::TrunkState(trunk) => {
-                Answer::Down(self.down.get(trunk.reference.as_str()).copied().unwrap_or_default())
-            }
-            Lookup::Authenticate { credentials } => Answer::Verdict(match credentials {
-                Some(c) => self.verdicts.get(&c.username).copied().unwrap_or(Verdict::Missing),
-                None => self.verdicts.get("").copied().unwrap_or(Verdict::Missing),
-            }),
-            Lookup::Bindings { gruu, .. } => {
-                let aor = std::str::from_utf8(&plan.aor).unwrap();
-                let named =
-                    |uri: &str| gruu.is_none_or(|g| uri.contains(std::str::from_utf8(g.instance).unwrap()));
-                let contacts = self.bindings.get(aor).into_iter().flatten();
-                let mut found = false;
-                for (id, contact) in contacts.filter(|c| named(&c.uri)).enumerate() {
-                    found = true;
-                    plan.targets.push_binding(Binding {
-                        uri: contact.uri.as_bytes(),
-                        q: contact.q,
-                        flow: None,
-                        flow_only: false,
-                        phone: contact.phone,
-                        next_hop: None,
-                        path: b"",
-                        id: id as u64 + 1,
-                        named_from: None,
-                    });
-                }
-                Answer::Found(found)
-            }
-            other => panic!("the tables must answer {other:?}"),
-        }
+    fn contacts<'s>(&'s self, question: &BindingsQuestion<'_>) -> impl Iterator<Item = (u64, &'s Contact)> {
+        let aor = std::str::from_utf8(question.aor).unwrap();
+        let wanted = question.gruu.map(|g| String::from_utf8(g.instance.to_vec()).unwrap());
+        let named = move |uri: &str| wanted.as_ref().is_none_or(|w| uri.contains(w.as_str()));
+        let contacts = self.bindings.get(aor).into_iter().flatten().filter(move |c| named(&c.uri));
+        contacts.enumerate().map(|(n, contact)| (n as u64 + 1, contact))
     }
 
     pub fn own_address(uri: &Uri<'_>) -> bool {
@@ -273,19 +328,12 @@ impl World {
         request.inside = inside;
         request.gruu = self.gruu.map(|g| Gruu { instance: g.as_bytes(), registration: None });
         let mut plan = Plan::default();
-        let mut route = Route::default();
-        let mut lookups = Vec::new();
-        let mut affinity_asked = None;
-        let mut step = route.start(&request, &mut plan);
-        while let Step::Need(lookup) = step {
-            assert!(lookups.len() < 64, "a route without end: {lookups:?}");
-            lookups.push(format!("{lookup:?}"));
-            if let Lookup::Bindings { affinity, .. } = lookup {
-                affinity_asked = affinity.map(|a| String::from_utf8(a.to_vec()).unwrap());
-            }
-            let answer = self.answer(&lookup, &mut plan);
-            step = route.step(&request, &mut plan, answer);
-        }
+        let asked = Asked { world: self, questions: RefCell::default(), affinity: RefCell::default() };
+        decide(&request, &asked, &mut plan).expect("this world has every answer");
+        let elsewhere = self.decide_elsewhere(&request);
+        assert_eq!(told(&elsewhere), told(&plan), "the same rules, asked from afar: {text}");
+        let (lookups, affinity_asked) = (asked.questions.into_inner(), asked.affinity.into_inner());
+        assert!(lookups.len() < 64, "a route without end: {lookups:?}");
         let mut sent = Vec::new();
         for target in plan.targets.as_slice() {
             let mut splices = Splices::default();
@@ -299,14 +347,121 @@ impl World {
         }
         Decision {
             outcome: plan.outcome,
-            words: route.facts().iter().map(ToString::to_string).collect(),
-            story: route.explain(&plan),
-            metadata: route.metadata().map(|m| serde_json::Value::Object(m.clone()).to_string()),
+            words: plan.facts().map(|fact| fact.to_string()).collect(),
+            story: plan.explain(),
+            metadata: self.metadata(&plan),
             plan,
             lookups,
             sent,
             affinity: affinity_asked,
         }
+    }
+
+    /// Decides with a table of answers that are fetched one after the other, as where the resources are elsewhere.
+    fn decide_elsewhere(&self, request: &Request<'_>) -> Plan {
+        let mut known = Known::default();
+        loop {
+            let mut plan = Plan::default();
+            if decide(request, &&known, &mut plan).is_ok() {
+                return plan;
+            }
+            let wanted = known.missing().expect("the question that has no answer");
+            let before = known.len();
+            known.learn(wanted.clone(), self.fetch(&wanted));
+            assert_eq!(known.len(), before + 1, "asked twice: {wanted:?}");
+            assert!(known.len() < 64, "a route without end");
+        }
+    }
+
+    /// What another process would answer.
+    fn fetch(&self, wanted: &Wanted) -> Kept {
+        let t = &self.tables;
+        let shown =
+            |found: Option<Question<'_>>| found.is_some_and(|q| self.unavailable.is_some_and(|is| is(&q)));
+        let trunk = |r: &Ref| t.trunk_by_ref(r.as_str()).unwrap().clone();
+        let (question, kept) = match wanted {
+            Wanted::Domain(host) => {
+                (Some(Question::Domain(host)), Kept::Domain(t.domain_by_uri(host).cloned()))
+            }
+            Wanted::Agent { domain, user } => {
+                (Some(Question::Agent { domain, user }), Kept::Agent(t.agent(Some(domain), user).cloned()))
+            }
+            Wanted::Peer(user) => (Some(Question::Peer(user)), Kept::Peer(t.peer_by_username(user).cloned())),
+            Wanted::PeerByAor(aor) => {
+                (Some(Question::PeerByAor(aor)), Kept::Peer(t.peer_by_aor(aor).cloned()))
+            }
+            Wanted::Number(digits) => {
+                (Some(Question::Number(digits)), Kept::Number(t.number_by_tel(digits).cloned()))
+            }
+            Wanted::NumberByRef(r) => (None, Kept::Number(t.number_by_ref(r.as_str()).cloned())),
+            Wanted::Trunk(r) => (None, Kept::Trunk(t.trunk_by_ref(r.as_str()).cloned())),
+            Wanted::TrunkByInbound(host) => (None, Kept::Trunk(t.trunk_by_inbound_uri(host).cloned())),
+            Wanted::Credentials(r) => {
+                (Some(Question::Credentials(r)), Kept::Credentials(t.credentials_by_ref(r.as_str()).cloned()))
+            }
+            Wanted::Acl(r) => (Some(Question::Acl(r)), Kept::Acl(t.acl_by_ref(r.as_str()).cloned())),
+            Wanted::NumberServes { number, domain } => {
+                (None, Kept::Yes(t.number_serves(t.number_by_ref(number.as_str()).unwrap(), domain)))
+            }
+            Wanted::Connection(aor) => (None, Kept::Yes(self.is_connected(aor))),
+            Wanted::TrunkSource { trunk: r, source } => (None, Kept::Yes(self.leads_to(&trunk(r), *source))),
+            Wanted::TrunkState(r) => {
+                let trunk = trunk(r);
+                let unavailable = shown(Some(Question::TrunkState(&trunk)));
+                return if unavailable { Kept::Unavailable } else { Kept::Down(self.down_of(&trunk)) };
+            }
+            Wanted::Authenticate { credentials, .. } => {
+                let found = credentials.as_ref().and_then(|r| t.credentials_by_ref(r.as_str()));
+                (None, Kept::Verdict(self.verdict(found.map(|c| &**c))))
+            }
+            Wanted::Bindings(WantedBindings { aor, call_id, gruu, .. }) => {
+                if self.location_is_down {
+                    return Kept::Unavailable;
+                }
+                let gruu = gruu
+                    .as_ref()
+                    .map(|(instance, registration)| Gruu { instance, registration: *registration });
+                let question = BindingsQuestion { aor, call_id, backend: None, affinity: None, gruu };
+                let found = self.contacts(&question).map(|(id, contact)| Found::keep(&contact.binding(id)));
+                (None, Kept::Bindings(found.collect()))
+            }
+        };
+        if shown(question) { Kept::Unavailable } else { kept }
+    }
+
+    fn is_connected(&self, aor: &[u8]) -> bool {
+        self.connected.iter().any(|known| known.as_bytes() == aor)
+    }
+
+    fn leads_to(&self, trunk: &Trunk, source: std::net::IpAddr) -> bool {
+        let names = |host: &String| trunk.uris.iter().any(|u| u.host == *host);
+        self.trunk_addresses.iter().any(|(host, ip)| *ip == source && names(host))
+    }
+
+    fn down_of(&self, trunk: &Trunk) -> u64 {
+        self.down.get(trunk.reference.as_str()).copied().unwrap_or_default()
+    }
+
+    fn verdict(&self, credentials: Option<&Credentials>) -> Verdict {
+        let user = credentials.map_or("", |c| c.username.as_str());
+        self.verdicts.get(user).copied().unwrap_or(Verdict::Missing)
+    }
+
+    /// The operator's own data of the caller, or that of the number for a call from outside.
+    fn metadata(&self, plan: &Plan) -> Option<String> {
+        use trunkline_routing::RoutedKind;
+        let of = |r: &Option<Ref>| r.as_ref().map_or("", |r| r.as_str()).to_owned();
+        let (caller, number) = (of(&plan.caller.reference), of(&plan.number));
+        let found = match plan.caller.kind {
+            RoutedKind::Agent => self.tables.agent_by_ref(&caller).map(|a| a.extended.clone()),
+            RoutedKind::Peer => self.tables.peer_by_ref(&caller).map(|p| p.extended.clone()),
+            RoutedKind::Pstn => {
+                let number = self.tables.number_by_ref(&number).map(|n| n.extended.clone());
+                number.or_else(|| self.tables.trunk_by_ref(&caller).map(|t| t.extended.clone()))
+            }
+            RoutedKind::Unknown | RoutedKind::Sibling => None,
+        };
+        found.map(|m| serde_json::Value::Object(m).to_string())
     }
 
     pub fn invite(&self, from: &str, to: &str) -> Decision {

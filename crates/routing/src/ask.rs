@@ -1,23 +1,47 @@
-//! What the router asks and how it is answered.
+//! What the router asks, and who answers.
 
 use std::net::IpAddr;
 
+use trunkline_model::{
+    AccessControlList, Agent, Algorithm, Credentials, DigestAlgorithm, Domain, Number, Peer, Ref, Trunk,
+};
+
 use crate::request::Gruu;
+use crate::target::Binding;
 
-use trunkline_model::{AccessControlList, Agent, Algorithm, Credentials, Domain, Number, Peer, Ref, Trunk};
+/// Answers the router's questions: the tables of this process at once, a [`crate::Known`] table where the answers have to
+/// be fetched, a table in a test. `'s` is how long its resources live.
+pub trait Ask<'s> {
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// [`NoAnswer::Missing`] when the answer has to be fetched first, [`NoAnswer::Unavailable`] when whoever knows it cannot
+    /// be asked.
+    fn answer(&self, question: &Question<'_>) -> Result<Answer<'s>, NoAnswer>;
 
-/// What the router wants next.
-#[derive(Clone, Copy, Debug)]
-pub enum Step<'x> {
-    /// Answer this and call [`crate::Route::step`].
-    Need(Lookup<'x>),
-    /// The decision stands in the [`crate::Plan`].
-    Done,
+    /// Gives the contacts that are wanted to `found`, in any order.
+    ///
+    /// # Errors
+    /// As [`Ask::answer`].
+    fn bindings(
+        &self,
+        question: &BindingsQuestion<'_>,
+        found: &mut dyn FnMut(Binding<'_>),
+    ) -> Result<(), NoAnswer>;
 }
 
-/// One question. Every one may be answered [`Answer::Unavailable`], which ends in 503.
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// It has to be fetched; then the rules run again.
+    Missing,
+    /// Whoever knows cannot be asked: the request is answered 503, never 403 or 404.
+    Unavailable,
+}
+
+/// One question. It carries all that it asks.
 #[derive(Clone, Copy, Debug)]
-pub enum Lookup<'x> {
+pub enum Question<'x> {
     /// The domain with this host, any case. Answer: [`Answer::Domain`].
     Domain(&'x [u8]),
     /// The agent of this user in this domain. Answer: [`Answer::Agent`].
@@ -29,8 +53,8 @@ pub enum Lookup<'x> {
     },
     /// The peer of this user name. Answer: [`Answer::Peer`].
     Peer(&'x [u8]),
-    /// The peer whose AOR stands in [`crate::Plan::aor`]. Answer: [`Answer::Peer`].
-    PeerByAor,
+    /// The peer with this AOR, in its normal form. Answer: [`Answer::Peer`].
+    PeerByAor(&'x [u8]),
     /// The number with these digits, as a caller dials it, e.g. `+17066041487`. Answer: [`Answer::Number`].
     Number(&'x [u8]),
     /// The number of this ref. Answer: [`Answer::Number`].
@@ -40,7 +64,7 @@ pub enum Lookup<'x> {
     /// The trunk whose carrier calls us by this host, any case. Answer: [`Answer::Trunk`].
     TrunkByInbound(&'x [u8]),
     /// Does one of the trunk's destinations resolve to this address? Asked only when neither the trunk's list nor
-    /// an address among its destinations says so. Answer: [`Answer::Found`].
+    /// an address among its destinations says so. Answer: [`Answer::Yes`].
     TrunkSource {
         /// The trunk.
         trunk: &'x Trunk,
@@ -53,36 +77,44 @@ pub enum Lookup<'x> {
     Credentials(&'x Ref),
     /// The access control list of this ref. Answer: [`Answer::Acl`].
     Acl(&'x Ref),
-    /// Does the request carry a right digest for [`crate::Plan::realm`] by one of [`crate::Plan::algorithms`]? Answer:
-    /// [`Answer::Verdict`].
+    /// Does the request carry a right digest for this realm by one of these algorithms? Answer: [`Answer::Verdict`].
     Authenticate {
         /// What the caller must know; `None` when there is no such user, who is challenged like any other and
         /// never accepted.
         credentials: Option<&'x Credentials>,
+        /// The realm it is challenged for.
+        realm: &'x [u8],
+        /// The algorithms a digest may have, in the order in which a challenge offers them.
+        algorithms: &'x [DigestAlgorithm],
+        /// The AOR that is to be registered, of a REGISTER.
+        aor: &'x [u8],
     },
-    /// Did the party whose AOR stands in [`crate::Plan::aor`] register over the connection the request came by? Addresses
-    /// say nothing: anybody can write one into a datagram. Answer: [`Answer::Found`].
-    Connection,
+    /// Did the party with this AOR register over the connection the request came by? Addresses say nothing: anybody can
+    /// write one into a datagram. Answer: [`Answer::Yes`].
+    Connection(&'x [u8]),
     /// May calls of this domain leave by the number ([`trunkline_model::Tables::number_serves`])? Answer:
-    /// [`Answer::Found`].
+    /// [`Answer::Yes`].
     NumberServes {
         /// The number.
         number: &'x Number,
         /// The domain's ref.
         domain: &'x Ref,
     },
-    /// The contacts registered under [`crate::Plan::aor`], to be put in with
-    /// [`crate::Targets::push_binding`]. Answer: [`Answer::Found`].
-    Bindings {
-        /// Keeps a call's later lookups on the same instance.
-        call_id: &'x [u8],
-        /// With one, exactly one binding is wanted: choose.
-        backend: Option<Backend<'x>>,
-        /// The value that keeps calls together, where the backend wants it.
-        affinity: Option<&'x [u8]>,
-        /// With one, only the flows of this phone are wanted.
-        gruu: Option<Gruu<'x>>,
-    },
+}
+
+/// Which contacts are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct BindingsQuestion<'x> {
+    /// The AOR they are registered under, in its normal form.
+    pub aor: &'x [u8],
+    /// Keeps a call's later look-ups on the same instance.
+    pub call_id: &'x [u8],
+    /// With one, exactly one contact is wanted: choose.
+    pub backend: Option<Backend<'x>>,
+    /// The value that keeps calls together, where the backend wants it.
+    pub affinity: Option<&'x [u8]>,
+    /// With one, only the flows of this phone are wanted.
+    pub gruu: Option<Gruu<'x>>,
 }
 
 /// How one of a peer's instances is chosen.
@@ -96,7 +128,7 @@ pub struct Backend<'x> {
     pub with_session_affinity: bool,
 }
 
-/// An answer to a [`Lookup`]; resources are borrowed for the length of the route.
+/// An answer to a [`Question`]; resources are borrowed.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer<'s> {
     /// A domain, if there is one.
@@ -113,14 +145,12 @@ pub enum Answer<'s> {
     Credentials(Option<&'s Credentials>),
     /// A list, if there is one.
     Acl(Option<&'s AccessControlList>),
-    /// Yes or no; for [`Lookup::Bindings`] whether any was put in.
-    Found(bool),
+    /// Yes or no.
+    Yes(bool),
     /// Bit n: `uris[n]` is down. Destinations past the 64th count as up.
     Down(u64),
     /// How a digest was judged.
     Verdict(Verdict),
-    /// Whoever knows cannot be asked now.
-    Unavailable,
 }
 
 /// How a digest was judged.

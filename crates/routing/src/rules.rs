@@ -1,0 +1,280 @@
+//! A request out of dialog, from top to bottom. Each rule is a function that asks what it has to know; `?` leaves with the
+//! question that has no answer yet, and the same rules run again once there is one.
+
+use arrayvec::ArrayVec;
+use trunkline_model::{AccessControlList, Agent, Credentials, Domain, Number, Peer, Ref, Trunk};
+use trunkline_sip::{Method, Scheme};
+
+use crate::access::Access;
+use crate::ask::{Answer, Ask, NoAnswer, Question, Verdict};
+use crate::explain::Fact;
+use crate::party::Party;
+use crate::plan::{Outcome, Plan};
+use crate::request::Request;
+use crate::target::Binding;
+
+/// The most agents a call goes past, one diverting to the next.
+pub(crate) const MAX_DIVERSIONS: usize = 3;
+/// The most trunks one call tries one after the other.
+pub(crate) const MAX_TRUNKS: usize = 4;
+
+/// An answer has to be fetched before the request can be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing;
+
+/// Decides what becomes of a request out of dialog. The plan is cleared first, whatever it holds.
+///
+/// # Errors
+/// [`Missing`] when whoever is asked has no answer yet: fetch it, then decide again with all answers kept. The same answers
+/// always give the same plan.
+pub fn decide<'s>(request: &Request<'_>, ask: &impl Ask<'s>, plan: &mut Plan) -> Result<(), Missing> {
+    plan.clear();
+    let mut rules = Rules { request, ask, plan };
+    match rules.decide() {
+        Ok(()) | Err(Stop::Ended) => Ok(()),
+        Err(Stop::Missing) => Err(Missing),
+        Err(Stop::Unavailable) => {
+            rules.note(Fact::StoreUnavailable);
+            rules.plan.outcome = Outcome::reply(503);
+            Ok(())
+        }
+    }
+}
+
+/// Why the rules are left before their last line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The outcome stands in the plan.
+    Ended,
+    /// An answer has to be fetched.
+    Missing,
+    /// Whoever knows cannot be asked.
+    Unavailable,
+}
+
+impl From<NoAnswer> for Stop {
+    fn from(why: NoAnswer) -> Stop {
+        match why {
+            NoAnswer::Missing => Stop::Missing,
+            NoAnswer::Unavailable => Stop::Unavailable,
+        }
+    }
+}
+
+/// What the rules work with. They are written on it, a file for each part of the way.
+pub(crate) struct Rules<'r, 'x, A> {
+    pub(crate) request: &'x Request<'x>,
+    pub(crate) ask: &'r A,
+    pub(crate) plan: &'r mut Plan,
+}
+
+/// What is known of a call so far.
+#[derive(Debug, Default)]
+pub(crate) struct Call<'s, 'x> {
+    pub caller: Party<'s>,
+    pub callee: Party<'s>,
+    /// The domain of From's host, which the caller wrote.
+    pub from_domain: Option<&'s Domain>,
+    /// The domain whose rules and ways out are the caller's: an agent's, or that of a peer's AOR.
+    pub home: Option<&'s Domain>,
+    /// The domain that is called.
+    pub target_domain: Option<&'s Domain>,
+    /// Is the Request-URI's host ours, or has it none (tel)?
+    pub target_is_ours: bool,
+    /// The number that is called, where it is one of ours.
+    pub number: Option<&'s Number>,
+    /// The AOR a number or an agent names.
+    pub link: Option<&'x str>,
+    /// Agents the call went past because they have no phone, in order.
+    pub diverted: ArrayVec<(&'s Agent, &'s Domain), MAX_DIVERSIONS>,
+    pub access: Access<'s>,
+    /// It came in through a trunk, and one of its targets led back to us.
+    pub comes_back: bool,
+    /// What the trunks on the way out let callers say, each.
+    pub allowed: ArrayVec<&'s [String], MAX_TRUNKS>,
+}
+
+/// Whom a call goes to next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Callee<'s, 'x> {
+    /// A number of ours.
+    Number(&'s Number),
+    /// The AOR that something of ours names.
+    Link(&'x str),
+    /// A phone account.
+    Agent(&'s Agent, &'s Domain),
+    /// A server.
+    Peer(&'s Peer),
+    /// Nothing of ours has the called name.
+    Outside,
+}
+
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
+    fn decide(&mut self) -> Result<(), Stop> {
+        if !self.request.options.admits(self.request.flow.remote.ip()) {
+            self.note(Fact::SourceRefused);
+            return Err(self.reply(403));
+        }
+        if self.request.registers() { self.register() } else { self.route_call() }
+    }
+
+    /// Everything but REGISTER.
+    fn route_call(&mut self) -> Result<(), Stop> {
+        let mut call = Call::default();
+        let result = self.walk(&mut call);
+        self.plan.name_parties(&call);
+        result
+    }
+
+    fn walk(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        if self.request.uri.scheme == Scheme::Other {
+            return Err(self.reply(416));
+        }
+        if self.is_from_sibling() {
+            self.relay(call);
+            return Ok(());
+        }
+        let carrier = self.find_target(call)?;
+        self.identify(carrier, call)?;
+        self.admit(call)?;
+        let mut callee = self.find_callee(call)?;
+        // Each turn goes on to another party; the agents passed bound their number.
+        loop {
+            callee = match callee {
+                Callee::Number(number) => self.follow_number(number, call)?,
+                Callee::Link(aor) => self.follow_link(aor, call)?,
+                Callee::Agent(agent, domain) => match self.ring_agent(agent, domain, call)? {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
+                Callee::Peer(peer) => match self.ring_peer(peer, call)? {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
+                Callee::Outside => return self.leave(call),
+            };
+        }
+    }
+
+    fn is_from_sibling(&self) -> bool {
+        let sip = matches!(self.request.uri.scheme, Scheme::Sip | Scheme::Sips);
+        let marked = || self.request.message.other_header("X-Edgeport-Ref").is_some();
+        sip && self.request.from_sibling && marked()
+    }
+
+    /// Another exchange of ours has routed it: its Request-URI is the target.
+    fn relay(&mut self, call: &mut Call<'s, 'x>) {
+        self.note(Fact::FromSibling);
+        call.caller = Party::Sibling;
+        let named_from = Some(self.request.flow.remote);
+        let target = Binding { named_from, ..Binding::new(self.request.message.uri_text(), 0) };
+        self.plan.targets.push_binding(target);
+        self.forward_unchanged(call);
+    }
+
+    /// Is it a request that cannot be challenged (RFC 3261 §22.1), since it is about an INVITE that was?
+    pub(crate) fn follows(&self) -> bool {
+        matches!(self.request.message.method(), Some(Method::Ack | Method::Cancel))
+    }
+
+    /// Ends in a status.
+    pub(crate) fn reply(&mut self, code: u16) -> Stop {
+        self.end(Outcome::reply(code))
+    }
+
+    /// Ends.
+    pub(crate) fn end(&mut self, outcome: Outcome) -> Stop {
+        self.plan.outcome = outcome;
+        Stop::Ended
+    }
+
+    pub(crate) fn note(&mut self, fact: Fact<'_>) {
+        self.plan.note(fact);
+    }
+
+    /// Ends in 404, since nothing has the called name.
+    pub(crate) fn nothing_there(&mut self) -> Stop {
+        self.note(Fact::CalleeUnknown);
+        self.reply(404)
+    }
+}
+
+/// A question whose answer is of one kind.
+macro_rules! asks {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $Arg:ty),*) -> $Variant:ident($Type:ty) = $question:expr;)*) => {
+        impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
+            $($(#[$doc])* pub(crate) fn $name(&self, $($arg: $Arg),*) -> Result<$Type, Stop> {
+                match self.ask.answer(&$question)? {
+                    Answer::$Variant(answer) => Ok(answer),
+                    // Whoever answers another question than was asked knows nothing.
+                    _ => Err(Stop::Unavailable),
+                }
+            })*
+        }
+    };
+}
+
+asks! {
+    domain(host: &[u8]) -> Domain(Option<&'s Domain>) = Question::Domain(host);
+    agent(domain: &Domain, user: &[u8]) -> Agent(Option<&'s Agent>) = Question::Agent { domain: &domain.reference, user };
+    peer(user: &[u8]) -> Peer(Option<&'s Peer>) = Question::Peer(user);
+    peer_by_aor(aor: &[u8]) -> Peer(Option<&'s Peer>) = Question::PeerByAor(aor);
+    number(digits: &[u8]) -> Number(Option<&'s Number>) = Question::Number(digits);
+    number_by_ref(reference: &Ref) -> Number(Option<&'s Number>) = Question::NumberByRef(reference);
+    trunk(reference: &Ref) -> Trunk(Option<&'s Trunk>) = Question::Trunk(reference);
+    trunk_by_inbound(host: &[u8]) -> Trunk(Option<&'s Trunk>) = Question::TrunkByInbound(host);
+    credentials(reference: &Ref) -> Credentials(Option<&'s Credentials>) = Question::Credentials(reference);
+    acl(reference: &Ref) -> Acl(Option<&'s AccessControlList>) = Question::Acl(reference);
+    is_registered_by_connection(aor: &[u8]) -> Yes(bool) = Question::Connection(aor);
+    number_serves(number: &Number, domain: &Domain) -> Yes(bool) =
+        Question::NumberServes { number, domain: &domain.reference };
+}
+
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
+    /// How the digest of the request is judged, by the plan's realm and algorithms.
+    pub(crate) fn authenticate(&self, credentials: Option<&Credentials>) -> Result<Verdict, Stop> {
+        let Plan { realm, algorithms, aor, .. } = &*self.plan;
+        match self.ask.answer(&Question::Authenticate { credentials, realm, algorithms, aor })? {
+            Answer::Verdict(verdict) => Ok(verdict),
+            _ => Err(Stop::Unavailable),
+        }
+    }
+
+    /// The domain with this host; an address of ours stands for the default domain. With it: is the host ours at all?
+    pub(crate) fn domain_or_own(
+        &mut self,
+        uri: &trunkline_sip::Uri<'_>,
+        tell: bool,
+    ) -> Result<(Option<&'s Domain>, bool), Stop> {
+        if let Some(domain) = self.domain(uri.host)? {
+            return Ok((Some(domain), true));
+        }
+        if !(self.request.own_address)(uri) {
+            return Ok((None, false));
+        }
+        let domain = self.domain(self.request.options.default_domain.as_bytes())?;
+        if let Some(domain) = domain.filter(|_| tell) {
+            self.note(Fact::OwnAddress(domain));
+        }
+        Ok((domain, true))
+    }
+
+    /// Which destinations of the trunk are down. What watches trunks only refines a choice, so a call goes on without it.
+    pub(crate) fn destinations_down(&self, trunk: &Trunk) -> Result<u64, Stop> {
+        match self.ask.answer(&Question::TrunkState(trunk)) {
+            Ok(Answer::Down(down)) => Ok(down),
+            Ok(_) | Err(NoAnswer::Unavailable) => Ok(0),
+            Err(NoAnswer::Missing) => Err(Stop::Missing),
+        }
+    }
+
+    /// Does one of the trunk's destinations resolve to the source of the packet? Without an answer it does not.
+    pub(crate) fn resolves_to_source(&self, trunk: &Trunk) -> Result<bool, Stop> {
+        let source = self.request.flow.remote.ip().to_canonical();
+        match self.ask.answer(&Question::TrunkSource { trunk, source }) {
+            Ok(Answer::Yes(yes)) => Ok(yes),
+            Ok(_) | Err(NoAnswer::Unavailable) => Ok(false),
+            Err(NoAnswer::Missing) => Err(Stop::Missing),
+        }
+    }
+}
