@@ -86,6 +86,8 @@ impl Sipp {
             text = text.replace(name, value);
         }
         let file = scratch.write("scenario.xml", text.replace("{MORE}", ""));
+        let filled = |name: &str| self.fill.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        let target_uri = filled("{TO}").zip(filled("{DOMAIN}")).map(|(user, host)| format!("{user}@{host}"));
         let mut command = Command::new("sipp");
         command.args(self.target.map(|target| target.to_string()));
         command.arg("-sf").arg(file).args([
@@ -100,6 +102,8 @@ impl Sipp {
         command
             .args(["-timeout", "40s", "-message_file", "messages", "-error_file", "errors"])
             .args(&self.args);
+        // Else its digests are for its server's address, whoever is called, which no INVITE may have.
+        command.args(target_uri.iter().flat_map(|uri| ["-auth_uri", uri]));
         if self.transport == "u1" {
             // On a busy machine timer A repeats an INVITE, so its failure comes twice and so does the ACK. SIPp knows
             // a repetition only of the last message and gives up at any other; what must come must come all the same.
