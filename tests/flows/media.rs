@@ -273,3 +273,36 @@ fn without_a_relay_browser_and_phone_get_488_with_the_remedy() {
     let refused = phone.status_for(&invite, 488);
     assert!(refused.get("Warning").is_some());
 }
+
+#[test]
+fn what_the_relay_says_writes_no_lines_of_its_own_into_the_log() {
+    const SAYS: &str = "no\r\n2026-01-01T00:00:00Z  INFO forged\x1b[2J\u{9b}31m\x07 end";
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP port");
+    let relay = socket.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 65_536];
+        while let Ok((n, from)) = socket.recv_from(&mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+            let cookie = text.split(' ').next().unwrap_or_default();
+            let answer = match text.contains("7:command4:ping") {
+                true => format!("{cookie} d6:result4:ponge"),
+                false => format!("{cookie} d12:error-reason{}:{SAYS}6:result5:errore", SAYS.len()),
+            };
+            let _ = socket.send_to(answer.as_bytes(), from);
+        }
+    });
+    for format in ["text", "json"] {
+        let env = [("TRUNKLINE_RTPENGINE", &*relay), ("TRUNKLINE_LOG_FORMAT", format)];
+        let exchange = Exchange::start_with(&agents(), "", &env);
+        let _callee = registered(&exchange, "1002");
+        let mut caller = registered(&exchange, "1001");
+        let invite = caller.invite(&at("1002"));
+        assert_eq!(caller.ask(&invite).0.status(), 488);
+        let log = wait_for("the refusal in the log", Duration::from_secs(10), || {
+            Some(exchange.log()).filter(|log| log.contains("cannot be relayed"))
+        });
+        assert!(log.contains("forged") && log.contains(" end"), "{log}");
+        assert!(!log.contains(|c: char| c != '\n' && c.is_control()), "{log:?}");
+        assert!(log.lines().all(|line| !line.trim_start().starts_with("2026-01-01")), "{log}");
+    }
+}

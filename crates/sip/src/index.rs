@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use crate::address::Address;
 use crate::class::{TOKEN, find, leading};
-use crate::control::is_foul;
+use crate::control::{Lines, is_foul};
 use crate::error::ParseError;
 use crate::lex::{is_space, number, trim};
 use crate::method::Method;
@@ -145,9 +145,10 @@ impl Index {
         self.headers_start = (line_end + 1) as u16;
         // A start line we cannot read does not keep us from reading what is needed for the answer.
         let start_line = self.parse_start_line(bytes, line_end);
-        let lines = self.parse_headers(bytes, limits)?;
-        let crlf = bytes.get(line_end.wrapping_sub(1)) == Some(&b'\r');
-        if is_foul(bytes.get(..usize::from(self.body.start)).unwrap_or_default(), lines, crlf) {
+        let mut lines = Lines::default();
+        lines.count(bytes.get(..=line_end).unwrap_or_default());
+        self.parse_headers(bytes, limits, &mut lines)?;
+        if is_foul(bytes.get(..usize::from(self.body.start)).unwrap_or_default(), lines) {
             return Err(ParseError::ControlCharacter);
         }
         start_line?;
@@ -200,26 +201,25 @@ impl Index {
         }
     }
 
-    /// How many lines the head has.
-    fn parse_headers(&mut self, bytes: &[u8], limits: &Limits) -> Result<usize, ParseError> {
+    fn parse_headers(&mut self, bytes: &[u8], limits: &Limits, lines: &mut Lines) -> Result<(), ParseError> {
         let mut at = usize::from(self.headers_start);
         let mut broken = None;
-        let mut lines = 2;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
             let mut line_len = memchr(b'\n', rest).ok_or(ParseError::Truncated)? + 1;
             if line_len == 1 || line_len == 2 && rest.first() == Some(&b'\r') {
+                lines.count(rest.get(..line_len).unwrap_or_default());
                 at += line_len;
                 break;
             }
+            lines.count(rest.get(..line_len).unwrap_or_default());
             // A line that begins with white space goes on with the one before (RFC 3261 §7.3.1).
             while matches!(rest.get(line_len), Some(b' ' | b'\t')) {
                 let more =
                     memchr(b'\n', rest.get(line_len..).unwrap_or_default()).ok_or(ParseError::Truncated)?;
                 line_len += more + 1;
-                lines += 1;
+                lines.count(rest.get(..line_len).unwrap_or_default());
             }
-            lines += 1;
             let line = rest.get(..line_len).unwrap_or_default();
             if self.headers.len() >= limits.headers.min(250) {
                 return Err(ParseError::TooManyHeaders);
@@ -231,7 +231,7 @@ impl Index {
             at += line_len;
         }
         self.body = Span { start: at as u16, end: bytes.len() as u16 };
-        broken.map_or(Ok(lines), Err)
+        broken.map_or(Ok(()), Err)
     }
 
     fn push(&mut self, name: HeaderName, line: Span, value: Span) {
