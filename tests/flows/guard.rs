@@ -2,6 +2,7 @@
 //! spelling, by every header that can name one.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
 use trunkline_tests::{
@@ -355,4 +356,31 @@ fn what_listens_for_something_else_hears_no_sip() {
     let mut ua = phone(&exchange, "1001");
     told(&register_at(&mut ua, &format!("sip:x@{http};transport=tcp")), "the health page");
     told(&register_at(&mut ua, &format!("sip:x@localhost:{};transport=tcp", http.port())), "by its name");
+}
+
+#[test]
+fn our_addresses_stay_ours_when_descriptors_run_out() {
+    let port = free_port();
+    let everywhere = format!("0.0.0.0:{port}");
+    let env = [("TRUNKLINE_LISTEN_UDP", &*everywhere), ("TRUNKLINE_LISTEN_TCP", &*everywhere)];
+    let exchange = Exchange::start_at(port, &agents(), &env);
+    let mut ua = phone(&exchange, "1001");
+    let limit = |files: &str| {
+        let pid = exchange.pid().to_string();
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")]).status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit");
+    };
+    limit("3");
+    for host in ["127.0.0.77", "[::ffff:127.0.0.78]"] {
+        let request = ua.request("OPTIONS", &format!("sip:{host}:{port}"));
+        ua.send(&request);
+        assert_eq!(ua.final_for(&request).status(), 200, "{host} without descriptors");
+        told(&register_at(&mut ua, &format!("sip:1001@192.0.2.9:{port};maddr={host}")), host);
+    }
+    limit("1024");
+    for host in ["127.0.0.77", "127.0.0.79"] {
+        let request = ua.request("OPTIONS", &format!("sip:{host}:{port}"));
+        ua.send(&request);
+        assert_eq!(ua.final_for(&request).status(), 200, "{host}");
+    }
 }
