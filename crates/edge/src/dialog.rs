@@ -83,9 +83,9 @@ impl Edge {
                 return;
             }
             Next::Nowhere => {
-                self.note_request(io, inbound, dialog);
                 if inbound.method == Method::Bye {
                     // Who hangs up has hung up, whether the other side hears of it or not.
+                    self.note_request(io, inbound, dialog);
                     calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
                     let _ = self.turn_media(io, inbound, key, dialog, &way.flow);
                 }

@@ -60,7 +60,7 @@ pub struct Holder {
     pub party: u32,
     /// Which agent it is; [`Reference::NONE`] for others.
     pub agent: Reference,
-    /// Where its packets come from: of an agent [`Secret::source`], of a peer or trunk [`Secret::host`]; 0 for others.
+    /// Where its packets come from: of an agent [`Secret::source`], of others [`Secret::host`].
     pub source: u32,
     /// How it is reached itself, for the mark of the other side.
     pub flow: Option<FlowToken>,
@@ -216,7 +216,7 @@ impl Mark {
                 to.put(&holder.source.to_be_bytes());
                 to.put(&holder.party.to_be_bytes());
             }
-            PartyKind::Stranger => {}
+            PartyKind::Stranger => to.put(&holder.source.to_be_bytes()),
         }
         holder.flow.iter().chain(&way.flow).for_each(|flow| to.flow(flow));
         match (holder.kind, &uuid) {
@@ -291,16 +291,15 @@ impl Mark {
         };
         let mut holder =
             Holder { kind: kind(HOLDER_KIND)?, party: 0, agent: Reference::NONE, source: 0, flow: None };
-        let mut number = |there: bool| -> Option<u32> {
-            if !there {
-                return Some(0);
-            }
+        let mut number = || -> Option<u32> {
             let (number, after) = rest.split_first_chunk::<4>()?;
             rest = after;
             Some(u32::from_be_bytes(*number))
         };
-        holder.source = number(holder.kind != PartyKind::Stranger)?;
-        holder.party = number(matches!(holder.kind, PartyKind::Peer | PartyKind::Trunk))?;
+        holder.source = number()?;
+        if matches!(holder.kind, PartyKind::Peer | PartyKind::Trunk) {
+            holder.party = number()?;
+        }
         let mut flow = |there: bool| -> Option<Option<FlowToken>> {
             if !there {
                 return Some(None);
@@ -422,7 +421,7 @@ mod tests {
             source: 7,
             flow: Some(flow(Transport::Tcp, "192.0.2.1:5")),
         };
-        let stranger = Holder { kind: PartyKind::Stranger, party: 0, source: 0, flow: None, ..trunk };
+        let stranger = Holder { kind: PartyKind::Stranger, party: 0, source: 8, flow: None, ..trunk };
         let way = Way {
             kind: PartyKind::Agent,
             party: u32::MAX,

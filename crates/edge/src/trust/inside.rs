@@ -78,6 +78,11 @@ impl Edge {
         if dialog.mark.holder.kind == PartyKind::Agent && inbound.method != Method::Ack {
             self.identify_agent(io, inbound, dialog, &standing)?;
         }
+        let from = inbound.flow.remote.ip();
+        if dialog.mark.holder.source == self.shared.secret.host(from) {
+            // Whoever has the mark has received a message of ours there.
+            self.proven.prove(from, now);
+        }
         Ok(way)
     }
 
@@ -85,16 +90,18 @@ impl Edge {
     fn way_in(&self, target: &Uri<'_>, dialog: &Dialog, standing: &Standing) -> Option<Way> {
         let named = self.shared.secret.target(target);
         let way = dialog.mark.way;
-        let refreshed = [standing.moved, standing.moving].into_iter().flatten().find(|m| m.target == named);
-        match (refreshed, standing.moved) {
-            (Some(moved), _) => {
-                let before = standing.moved.and_then(|m| m.flow).unwrap_or(way.flow);
-                let flow = moved.flow.unwrap_or(before);
-                Some(Way { seen: moved.seen, target: moved.target, flow, ..way })
+        let at = match standing.moved {
+            Some(moved) => {
+                Way { seen: moved.seen, target: moved.target, flow: moved.flow.unwrap_or(way.flow), ..way }
             }
-            (None, None) if named == way.target => Some(way),
-            (None, _) => None,
+            None => way,
+        };
+        if named == at.target {
+            // What is accepted goes before what is under way, which may be refused.
+            return Some(at);
         }
+        let moving = standing.moving.filter(|m| m.target == named)?;
+        Some(Way { seen: moving.seen, target: moving.target, flow: moving.flow.unwrap_or(at.flow), ..at })
     }
 
     /// An agent is asked who it is when its request comes neither by its flow nor by one of its registrations.

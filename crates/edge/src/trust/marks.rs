@@ -81,7 +81,7 @@ impl Shared {
                 holder.source = self.secret.host(at.remote.ip());
                 holder.party = self.secret.party(party.text());
             }
-            PartyKind::Stranger => {}
+            PartyKind::Stranger => holder.source = self.secret.host(at.remote.ip()),
         }
         holder
     }
