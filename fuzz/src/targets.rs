@@ -1,6 +1,6 @@
 //! One function per parser: it reads the bytes every way there is and checks what must hold afterwards.
 
-use trunkline_digest::{Credentials, parse_challenges};
+use trunkline_digest::{Credentials, parse_challenges, realm_of};
 use trunkline_sip::{
     Address, Frame, HeaderName, Index, Limits, List, Message, Params, Span, Splices, Uri, Via, response,
     uris_equal,
@@ -130,7 +130,10 @@ pub fn contact(bytes: &[u8]) {
 
 /// Digest credentials and challenges.
 pub fn digest(bytes: &[u8]) {
-    let _ = Credentials::parse(bytes);
+    let realm = realm_of(bytes);
+    if let Ok(Some(credentials)) = Credentials::parse(bytes) {
+        assert_eq!(realm.as_deref(), Some(&*credentials.realm), "one reader of realms");
+    }
     let mut count = 0_usize;
     let _ = parse_challenges(bytes, |_| count += 1);
     assert!(count <= bytes.len());

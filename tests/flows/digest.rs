@@ -185,9 +185,11 @@ fn one_digest_of_a_request_is_looked_at() {
     let digest = |password: &str| challenge.answer("1001", password, "REGISTER", request.uri(), 1);
     let foreign = digest("pw-1001").replace(&format!("realm=\"{DOMAIN}\""), "realm=\"elsewhere.example\"");
     let unreadable = digest("pw-1001").replace("qop=auth", "qop=auth-int");
-    // Those of other realms, or that cannot be read, stand before ours without harm.
+    let old = digest("pw-1001").replace(&challenge.nonce, &challenge.nonce.replace(['A', 'a'], "b"));
+    // Those of other realms, of an old nonce, or that cannot be read, stand before ours without harm.
     let good = ua
         .register_request(600)
+        .with("Proxy-Authorization", old)
         .with("Authorization", foreign)
         .with("Authorization", unreadable)
         .with("Authorization", digest("pw-1001"));

@@ -186,6 +186,59 @@ fn a_guesser_in_an_office_harms_nobody_there() {
     }
 }
 
+/// All who come through a proxy come from its address and port; the last Via tells them apart.
+#[test]
+fn a_guesser_behind_a_proxy_bans_no_phone_behind_it() {
+    let exchange = Exchange::start(&agents());
+    let mut proxy = phone_on(&exchange, host([6, 4]), "1001", "");
+    // The answer to a REGISTER with the digest of a password, by a client behind the proxy.
+    let mut register = |client: &str, password: &str| {
+        let request =
+            proxy.register_request(600).with("Via", format!("SIP/2.0/UDP {client};branch=z9hG4bKb"));
+        proxy.send(&request);
+        let first = proxy.status_for(&request, 401);
+        let challenge = first.get("WWW-Authenticate").and_then(Challenge::parse).expect("a challenge");
+        let digest = challenge.answer("1001", password, "REGISTER", request.uri(), 1);
+        let again = request.set("CSeq", "2 REGISTER").with("Authorization", digest);
+        proxy.send(&again);
+        let (call, cseq) = (again.call_id(), again.cseq());
+        proxy.expect("an answer", |m| m.status() >= 200 && m.call_id() == call && m.cseq() == cseq).status()
+    };
+    assert_eq!(register("10.0.0.1:5060", "pw-1001"), 200);
+    for n in 0..200 {
+        // It says that it is another one each time, in vain.
+        let client = format!("10.0.1.{n}:5060");
+        assert_eq!(register(&client, &format!("guess-{n}")), 401);
+        assert_eq!(register("10.0.0.9:5060", &format!("guess-{n}")), 401);
+    }
+    assert_eq!(register("10.0.0.9:5060", "pw-1001"), 401, "banned, right or not");
+    assert_eq!(register("10.0.1.250:5060", "pw-1001"), 401, "banned, right or not");
+    assert_eq!(register("10.0.0.1:5060", "pw-1001"), 200, "the phone that was accepted before");
+}
+
+/// A few guesses at each of many users: where nobody is registered, the source as a whole is banned.
+#[test]
+fn a_guesser_who_walks_through_the_users_is_stopped() {
+    let user = |n: usize| format!("{}", 3000 + n);
+    let resources = (0..40).fold(Resources::new().domain(DOMAIN, "all"), |all, n| {
+        all.agent(DOMAIN, &user(n), &format!("pw-{}", user(n)))
+    });
+    let exchange = Exchange::start(&resources);
+    let source = host([6, 5]);
+    for n in 0..39 {
+        let mut guesser = Guesser::new(phone_on(&exchange, source, &user(n), ""));
+        for guess in 0..10 {
+            assert_eq!(guesser.guess(&format!("guess-{guess}")).status(), 401);
+        }
+    }
+    let last = user(39);
+    let right = format!("pw-{last}");
+    assert_eq!(phone_on(&exchange, source, &last, &right).register(600).status(), 401);
+    assert_eq!(phone_on(&exchange, host([6, 6]), &last, &right).register(600).status(), 200);
+    let log = exchange.log();
+    assert_eq!(log.lines().filter(|line| line.contains("answered as wrong")).count(), 1, "{log}");
+}
+
 /// What an operator changes nobody has guessed at yet.
 #[test]
 fn a_new_password_at_the_exchange_ends_the_ban() {
