@@ -263,6 +263,7 @@ mod tests {
             let read = Credentials::parse(&value).unwrap().unwrap();
             prop_assert_eq!(read.username.as_ref(), name.as_bytes());
             prop_assert_eq!(read.realm.as_ref(), realm.as_bytes());
+            prop_assert_eq!(realm_of(&value).map(Cow::into_owned), Some(realm.into_bytes()));
         }
     }
 }
