@@ -188,20 +188,42 @@ fn what_a_callee_answers_goes_to_strangers_within_the_same_bounds() {
     assert!(!answers.is_empty());
 }
 
+/// How many of so many OPTIONS get the long answer.
+fn answered(ua: &mut Ua, n: usize) -> usize {
+    let requests: Vec<_> = (0..n).map(|_| ua.request("OPTIONS", &format!("sip:{DOMAIN}"))).collect();
+    requests.iter().for_each(|r| ua.send(r));
+    let mut full = 0;
+    while let Some(answer) = ua.wait(Duration::from_millis(300), |m| m.status() == 200) {
+        full += usize::from(answer.get("Allow").is_some());
+    }
+    full
+}
+
+#[test]
+fn trunks_and_peers_are_known_by_their_addresses() {
+    let (carrier, pbx) = (victim(20), victim(21));
+    let resources = Resources::new()
+        .domain(DOMAIN, "all")
+        .trunk("provider", "trunk.test", &[(&format!("{carrier}:5070"), 1, "udp")], None)
+        .peer("pbx", "sip:pbx@sip.test", "pw", &format!(", contactAddr: \"{pbx}:5070\""));
+    let exchange = Exchange::start(&resources);
+    let from = |host: IpAddr| Ua::new(Wire::udp_from(host, exchange.udp()), "a", DOMAIN, "x");
+    assert_eq!(answered(&mut from(carrier), 100), 100);
+    assert_eq!(answered(&mut from(pbx), 100), 100);
+    // A stranger has one allowance, however many ports it uses and whichever workers they lead to.
+    let mut ports: Vec<Ua> = (0..10).map(|_| from(victim(22))).collect();
+    let begun = Instant::now();
+    let full: usize = ports.iter_mut().map(|ua| answered(ua, 20)).sum();
+    let seconds = begun.elapsed().as_secs() as usize + 1;
+    assert!(full <= seconds * ALLOWANCE / 100, "{full} in {seconds} s");
+    assert!(full < 200, "{full}");
+}
+
 #[test]
 fn who_shows_that_it_is_there_is_not_limited() {
     let (exchange, mut callee) = open();
     let from =
         |user: &str, domain: &str| Ua::new(Wire::udp_from(victim(0), exchange.udp()), user, domain, "x");
-    let answered = |ua: &mut Ua, n: usize| {
-        let requests: Vec<_> = (0..n).map(|_| ua.request("OPTIONS", &format!("sip:{DOMAIN}"))).collect();
-        requests.iter().for_each(|r| ua.send(r));
-        let mut full = 0;
-        while let Some(answer) = ua.wait(Duration::from_millis(300), |m| m.status() == 200) {
-            full += usize::from(answer.get("Allow").is_some());
-        }
-        full
-    };
     // A stranger gets the long answers as far as the allowance goes.
     let mut stranger = from("1001", DOMAIN);
     let few = answered(&mut stranger, 100);
