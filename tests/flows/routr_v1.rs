@@ -26,10 +26,10 @@ pub fn at(user: &str) -> String {
     format!("sip:{user}@{DOMAIN}")
 }
 
-/// The caller's call rings there, is answered and ended; nobody is challenged.
+/// The caller's call rings there, is answered and ended; a challenge is answered.
 pub fn talk(caller: &mut Ua, to: &str, callee: &mut Ua) {
     let invite = caller.invite(to);
-    caller.send(&invite);
+    let invite = caller.call(&invite);
     let seen = callee.request_of("INVITE");
     let ok = callee.accept(&seen);
     let answer = caller.status_for(&invite, 200);
@@ -85,7 +85,7 @@ fn out_and_in(edition: V1Edition) {
     }
     // Out: the egress policy's number calls, and the gateway's challenge is answered with its own credentials.
     let invite = one.invite(&at("17853178070"));
-    one.send(&invite);
+    let invite = one.call(&invite);
     let first = gateway.request_of("INVITE");
     assert!(first.uri().starts_with("sip:17853178070@127.0.0.1"), "{}", first.uri());
     let identity = first.get("P-Asserted-Identity").expect("who calls").to_owned();

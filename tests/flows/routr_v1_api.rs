@@ -98,6 +98,45 @@ fn its_certificate_is_that_of_the_key_store() {
     assert_eq!(rest.get_as("/credentials", LOGIN).status, 200);
 }
 
+/// `keytool` made it: a key in Java's own form.
+#[test]
+fn a_jks_is_read_for_the_api_and_for_phones() {
+    let transport = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/transport/tests");
+    let mut folder = V1Folder::new(Late);
+    let tls = trunkline_tests::free_port();
+    folder.more = format!(
+        "    keyStore: {transport}/keystore.jks\n  securityContext:\n    keyStore: {transport}/keystore.jks\n    trustStore: {transport}/keystore.jks\n    client: {{authType: Want}}\n"
+    );
+    let mut files = folder.files();
+    files[0].1.push_str(&format!("    - {{protocol: tls, port: {tls}}}\n"));
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let exchange = Exchange::start_routr_v1(folder.sip, &files, &[]);
+    assert!(!exchange.log().contains("WARN"), "{}", exchange.log());
+    let certificate = std::path::PathBuf::from(format!("{transport}/keystore.pem"));
+    let rest = Rest::https(address(&folder), "/api/v1beta1", &certificate);
+    assert_eq!(rest.get_as("/credentials", LOGIN).status, 200);
+    let phones = Rest::https(SocketAddr::from(([127, 0, 0, 1], tls)), "", &certificate);
+    // The handshake is what is tried: SIP is no HTTP.
+    let _ = phones.get("/");
+}
+
+#[test]
+fn files_are_for_their_owner_alone() {
+    let folder = V1Folder::new(Late);
+    let exchange = folder.start(&[]);
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir(exchange.folder()).expect("the folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // The test made the others.
+        if entry.path().is_file() && name != "log" {
+            let mode = entry.metadata().expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+            seen.push(name);
+        }
+    }
+    assert!(seen.len() >= 5, "{seen:?}");
+}
+
 #[test]
 fn what_changes_in_the_files_is_told() {
     let folder = V1Folder::new(Late);

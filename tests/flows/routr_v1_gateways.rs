@@ -5,6 +5,8 @@ use std::time::Duration;
 use trunkline_tests::V1Edition::{Late, Rc2};
 use trunkline_tests::{Exchange, Ua, V1Folder, Wire, free_port, wait_for};
 
+use super::routr_v1::{at, registered, talk};
+
 /// An exchange on the folder, with more lines of the gateway's `spec`.
 fn start(folder: &V1Folder, more: &str) -> Exchange {
     let mut files = folder.files();
@@ -63,4 +65,81 @@ fn a_gateway_that_nothing_listens_for_is_a_warning() {
     wait_for("the warning", Duration::from_secs(5), || {
         exchange.log().contains("the gateway's transport is tls, and nothing listens for it").then_some(())
     });
+}
+
+/// An INVITE out by the egress policy, and the first answer to it that says something.
+fn calls_out(caller: &mut Ua) -> u16 {
+    let invite = caller.invite(&at("17853178070"));
+    caller.send(&invite);
+    let call = invite.call_id().to_owned();
+    let first = caller.expect("an answer", |m| m.status() > 100 && m.call_id() == call);
+    caller.acknowledge_failure(&invite, &first);
+    first.status()
+}
+
+#[test]
+fn a_stranger_calls_nowhere_out() {
+    let folder = V1Folder::new(Late);
+    let exchange = start(&folder, "");
+    let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
+    let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    // Who names an agent in From, from wherever, over whatever.
+    for mut stranger in [
+        Ua::udp(exchange.udp(), "1001", "sip.local", ""),
+        Ua::udp(exchange.udp(), "1001", "sip.local", "guess"),
+        Ua::tcp(exchange.tcp(), "1001", "sip.local", ""),
+        Ua::udp(exchange.udp(), "nobody", "sip.local", ""),
+    ] {
+        assert_eq!(calls_out(&mut stranger), 401);
+    }
+    // The agent itself is asked over UDP, and its answer lets it out; inside nobody is asked.
+    assert_eq!(calls_out(&mut one), 401);
+    talk(&mut one, &at("17853178070"), &mut gateway);
+    let inside = one.invite(&at("1002"));
+    one.send(&inside);
+    let seen = two.request_of("INVITE");
+    two.respond(&seen, 486, "Busy Here");
+    let answer = one.status_for(&inside, 486);
+    one.acknowledge_failure(&inside, &answer);
+    assert!(
+        gateway.silent(Duration::from_millis(200), |m| m.method() == "INVITE"),
+        "no stranger's call came out"
+    );
+}
+
+/// A phone that registered over TCP and calls over that connection is not asked.
+#[test]
+fn a_phone_on_its_own_connection_is_not_asked() {
+    let folder = V1Folder::new(Late);
+    let exchange = start(&folder, "");
+    let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
+    let mut phone = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");
+    assert_eq!(phone.register(600).status(), 200);
+    let invite = phone.invite(&at("17853178070"));
+    phone.send(&invite);
+    let seen = gateway.request_of("INVITE");
+    gateway.respond(&seen, 486, "Busy Here");
+    let answer = phone.status_for(&invite, 486);
+    phone.acknowledge_failure(&invite, &answer);
+    let mut another = Ua::tcp(exchange.tcp(), "1001", "sip.local", "");
+    assert_eq!(calls_out(&mut another), 401, "another connection says nothing");
+}
+
+#[test]
+fn who_wants_it_as_it_was_is_warned_at_each_start() {
+    let folder = V1Folder::new(Late);
+    let mut files = folder.files();
+    files[0].1.push_str("  auth: {calls: never}\n");
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let exchange =
+        Exchange::start_routr_v1(folder.sip, &files, &[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]);
+    assert!(exchange.log().contains("spec.auth.calls: never"), "{}", exchange.log());
+    let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
+    let mut stranger = Ua::udp(exchange.udp(), "1001", "sip.local", "");
+    let invite = stranger.invite(&at("17853178070"));
+    stranger.send(&invite);
+    let seen = gateway.request_of("INVITE");
+    gateway.respond(&seen, 486, "Busy Here");
+    let answer = stranger.status_for(&invite, 486);
+    stranger.acknowledge_failure(&invite, &answer);
 }

@@ -270,7 +270,7 @@ fn a_rest_service_in_good_moods_and_bad_ones() {
         ("HOME", "."),
         ("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0"),
         ("TRUNKLINE_ROUTR_V1_PROVIDER_POLL_SECONDS", "1"),
-        ("TRUNKLINE_ROUTR_V1_PROVIDER_TIMEOUT_MS", "300"),
+        ("TRUNKLINE_ROUTR_V1_PROVIDER_TIMEOUT_MS", "1500"),
     ]);
     calls(&exchange, &folder);
     let (rest, token) = client(&folder);

@@ -25,10 +25,10 @@ mod tree;
 pub use keys::{Env, Origin, Value};
 pub use load::{Loaded, holds_v1 as is_routr_v1};
 pub use sections::{
-    AccessControl, Calls, Certificate, ClientAuth, Control, DigestUri, Dns, Grpc, Http, Limits, Listen, Log,
-    LogFormat, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1, RoutrV1Provider, Tls,
+    AccessControl, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, Grpc, Http, Limits,
+    Listen, Log, LogFormat, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1, RoutrV1Provider, Tls,
 };
-pub use setting::{HostAddresses, NameServer, Network, Secret};
+pub use setting::{HeaderField, HostAddresses, NameServer, Network, Secret};
 pub use tree::Config;
 pub use trunkline_model::document::{Report, Source};
 

@@ -7,7 +7,7 @@ use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
 use crate::setting::{
-    HostAddresses, NameServer, Network, Secret, Setting, everywhere, list_of, quoted, words,
+    HeaderField, HostAddresses, NameServer, Network, Secret, Setting, everywhere, list_of, quoted, words,
 };
 
 /// Declares a section: fields with key, type and default, readable by [`Keys`].
@@ -52,6 +52,7 @@ words! {
 list_of!(Role);
 list_of!(NameServer);
 list_of!(Network);
+list_of!(HeaderField);
 
 words! {
     /// How closely the `uri` of a digest must name what is asked for (RFC 3261 §22.4).
@@ -147,6 +148,19 @@ words! {
     }
 }
 
+words! {
+    /// Who shows who it is when it calls.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    Challenge {
+        /// Those whom their domain's `authenticate` asks.
+        Domain = "domain",
+        /// Besides, who calls out through a trunk, unless it calls over the connection it registered by.
+        Egress = "egress",
+        /// Everybody we know, whatever the domain says.
+        All = "all",
+    }
+}
+
 section! {
     /// `routing`: how the router behaves.
     Routing {
@@ -165,6 +179,12 @@ section! {
         privacy_always_none: bool = false, "privacyAlwaysNone";
         /// A user who does not exist gets 403 instead of a challenge, as from Routr 2.15.
         reveal_unknown_users: bool = false, "revealUnknownUsers";
+        /// Who shows who it is when it calls: `domain`, as each domain says; `egress`, who calls out as well; `all`.
+        authenticate: Challenge = Challenge::Domain, "authenticate";
+        /// Headers whose address is who is called, before the Request-URI.
+        address_info: Vec<HeaderField> = Vec::new(), "addressInfo";
+        /// Is the address in To who is called, not the Request-URI?
+        to_as_aor: bool = false, "toAsAor";
         /// Peers that name no number (X-DOD-Number) leave by policies, as in Routr v1: those of their own domain, or, if
         /// that has none, of the called domain if it is open to others.
         peers_use_policies: bool = false, "peersUsePolicies";

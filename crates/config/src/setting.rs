@@ -258,6 +258,23 @@ pub struct HostAddresses {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// The name of a header field, RFC 3261 §25.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderField(pub String);
+
+impl Setting for HeaderField {
+    fn read(node: &Node, reading: &Reading) -> Option<HeaderField> {
+        let token = |c: u8| c.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&c);
+        scalar(node, reading, "the name of a header, e.g. X-DID", |text| {
+            (!text.is_empty() && text.bytes().all(token)).then(|| HeaderField(text.to_owned()))
+        })
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
 /// A map of hosts to an address or a list of addresses, each with or without a port.
 impl Setting for Vec<HostAddresses> {
     fn read(node: &Node, reading: &Reading) -> Option<Vec<HostAddresses>> {

@@ -340,8 +340,6 @@ fn what_has_no_equal_is_named_in_one_warning() {
 fn what_is_not_honoured_is_a_warning() {
     for (text, key) in [
         ("recordRoute: false", "spec.recordRoute"),
-        ("useToAsAOR: true", "spec.useToAsAOR"),
-        ("addressInfo: [X-DID]", "spec.addressInfo"),
         ("transport: [{protocol: sctp, port: 1}, {protocol: udp, port: 2}]", "spec.transport[].protocol"),
     ] {
         let warnings = read(&format!("apiVersion: v1\nspec:\n  {text}\n"), &Env::default()).warnings;
@@ -502,4 +500,22 @@ fn a_map_is_written_in_a_variable() {
     assert!(report.contains("environment variable TRUNKLINE_DNS_HOSTS:1:8"), "{report}");
     let listen = Env::from([("TRUNKLINE_LISTEN_UDP", "[::1]:5060")]);
     assert_eq!(read("apiVersion: v1\nspec: {}\n", &listen).config.listen.udp[0].to_string(), "[::1]:5060");
+}
+
+#[test]
+fn who_calls_out_shows_who_it_is_unless_that_is_turned_off() {
+    let calls = |text: &str| read(&format!("apiVersion: v1\nspec: {text}\n"), &Env::default());
+    for (text, word, warned) in [
+        ("{}", "egress", false),
+        ("{auth: {calls: egress}}", "egress", false),
+        ("{auth: {calls: always}}", "all", false),
+        ("{auth: {calls: never}}", "domain", true),
+    ] {
+        let loaded = calls(text);
+        assert_eq!(loaded.config.routing.authenticate.as_str(), word, "{text}");
+        let told = loaded.warnings.iter().any(|w| w.contains("spec.auth.calls: never"));
+        assert_eq!(told, warned, "{text}: {:?}", loaded.warnings);
+    }
+    let report = wrong("apiVersion: v1\nspec: {auth: {calls: perhaps}}\n", &Env::default());
+    assert!(report.contains("`perhaps` is unknown here"), "{report}");
 }

@@ -26,6 +26,8 @@ pub(crate) struct Access<'s> {
     pub own_list: bool,
     /// Has the caller shown who it is: by a digest, by its own list, by its connection?
     pub proven: bool,
+    /// Does a list name the caller's address, and not only everybody's?
+    pub listed: bool,
     /// Is the caller switched off? It learns that once it has shown who it is.
     pub disabled: bool,
     /// Does it register another's AOR? It learns that it may not likewise.
@@ -72,6 +74,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 Some(acl) if acl.allows(self.request.flow.remote.ip()) => {
                     self.note(Fact::AclAllows(acl));
                     call.access.proven |= call.access.own_list && place == 0;
+                    let source = self.request.flow.remote.ip().to_canonical();
+                    let mut named = acl.allow.iter().filter(|net| net.prefix_len() > 0);
+                    call.access.listed |= named.any(|net| net.contains(&source));
                     continue;
                 }
                 Some(acl) => self.note(Fact::AclDenies(acl)),

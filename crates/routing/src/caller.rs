@@ -7,6 +7,7 @@ use crate::access::Access;
 use crate::ask::Ask;
 use crate::explain::Fact;
 use crate::party::Party;
+use crate::request::Challenge;
 use crate::rules::{Call, Rules, Stop};
 use crate::tenants::home_of;
 
@@ -56,8 +57,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             call.access.credentials = agent.credentials.as_ref();
             call.access.disabled = !agent.enabled;
             self.set_realm(call);
-            call.access.digest =
-                domain.authenticate == Authenticate::All || call.access.disabled || call.must_show();
+            call.access.digest = self.wants_all(domain) || call.access.disabled || call.must_show();
             return Ok(());
         }
         match self.peer(caller)? {
@@ -116,13 +116,18 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call.access.own_list = peer.acl.is_some();
         call.access.acls.extend(acl);
         let rules = home.or(call.from_domain).or(call.target_domain);
-        let all = rules.is_none_or(|d| d.authenticate == Authenticate::All);
+        let all = rules.is_none_or(|d| self.wants_all(d));
         let unproven = !call.access.own_list && (home.is_none() || call.must_show());
         call.access.digest = all || call.access.disabled || unproven;
         if let (false, true, None, Some(at)) = (all, call.access.digest, home, rules) {
             self.prove_by_connection(peer, at, call)?;
         }
         Ok(())
+    }
+
+    /// Does every caller of this domain show who it is?
+    fn wants_all(&self, domain: &Domain) -> bool {
+        domain.authenticate == Authenticate::All || self.request.options.challenge == Challenge::All
     }
 
     fn find_home(&mut self, peer: &Peer, call: &Call<'s, 'x>) -> Result<Option<&'s Domain>, Stop> {

@@ -135,6 +135,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             self.note(Fact::Dangling);
             return Ok(());
         };
+        self.show_before_leaving(trunk, call)?;
         let _ = way.tried.try_push(&trunk.reference);
         if !trunk.uris.iter().any(|u| u.enabled) {
             self.note(Fact::NoDestination(trunk));

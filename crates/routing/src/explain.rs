@@ -76,6 +76,8 @@ pub(crate) enum Fact<'s> {
     CallerTrunk(&'s Trunk),
     /// The caller registered over the connection the request came by.
     KnownConnection,
+    /// The caller shows who it is, since it calls out.
+    CallsOut(&'s Trunk),
     /// The caller shows who it is, since it calls another domain.
     CallsAnotherDomain(&'s Domain),
     /// The domains are kept apart.
@@ -164,6 +166,9 @@ impl<'f> Fact<'f> {
             Fact::CallerPeer(_) => "{} is peer {}",
             Fact::CallerTrunk(_) => "it comes in through trunk {}",
             Fact::KnownConnection => "it came over the connection the caller registered by",
+            Fact::CallsOut(_) => {
+                "trunk {} takes calls of authenticated callers only: see routing.authenticate"
+            }
             Fact::CallsAnotherDomain(_) => {
                 "domain {} takes calls of other domains from authenticated callers only"
             }
@@ -222,6 +227,7 @@ impl<'f> Fact<'f> {
             }
             Fact::CallerPeer(p) => [&p.username, p.reference.as_str(), "", ""],
             Fact::CallerTrunk(t) => [t.reference.as_str(), "", "", ""],
+            Fact::CallsOut(t) => [t.reference.as_str(), "", "", ""],
             Fact::CallsAnotherDomain(d) => [d.reference.as_str(), "", "", ""],
             Fact::Isolated(d) => [d.reference.as_str(), "", "", ""],
             Fact::NumberOfOtherDomain(n) => [n.reference.as_str(), "", "", ""],

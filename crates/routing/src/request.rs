@@ -6,10 +6,22 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use trunkline_model::{AccessControlList, Ref};
-use trunkline_sip::{Flow, HeaderName, Message, Method, ParseError, Scheme, Uri};
+use trunkline_sip::{Address, Flow, HeaderName, Message, Method, ParseError, Scheme, Uri};
 
 use crate::e164;
 use crate::number::{self, User};
+
+/// Who shows who it is when it calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Challenge {
+    /// Those whom their domain's `authenticate` asks.
+    #[default]
+    Domain,
+    /// Besides, who calls out through a trunk, unless it calls over the connection it registered by.
+    Egress,
+    /// Everybody we know, whatever the domain says.
+    All,
+}
 
 /// How the router behaves; one set for the whole exchange.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +37,12 @@ pub struct Options {
     pub proxy_challenge: bool,
     /// Every call through a trunk says `Privacy: none`, as Routr 2.15 did whatever was configured.
     pub privacy_always_none: bool,
+    /// Who shows who it is when it calls.
+    pub challenge: Challenge,
+    /// Headers whose address is who is called, before the Request-URI; the first one that is there counts.
+    pub address_info: Vec<String>,
+    /// Is the address in To who is called, not the Request-URI?
+    pub to_as_aor: bool,
     /// Who may send requests at all; `None` for everybody. A domain's or trunk's own list comes after it.
     pub access: Option<AccessControlList>,
     /// Peers that name no number leave by the policies of the domain they call, as in Routr v1.
@@ -135,6 +153,18 @@ pub struct Request<'a> {
     callee_in_to: bool,
 }
 
+/// Who is called, where the operator says that this does not stand in the Request-URI. A header that is not there, or
+/// that holds no address, leaves it to the next, at last to the Request-URI.
+fn named_elsewhere<'a>(message: &Message<'a>, options: &Options) -> Option<Uri<'a>> {
+    if message.method() == Some(Method::Register) {
+        return None;
+    }
+    let of_header = |name: &String| Address::parse(message.other_header(name)?, "addressInfo").ok();
+    let mut told = options.address_info.iter().filter_map(of_header).filter_map(|a| a.parsed_uri().ok());
+    let in_to = || message.to().ok().filter(|_| options.to_as_aor)?.parsed_uri().ok();
+    told.next().or_else(in_to)
+}
+
 impl<'a> Request<'a> {
     /// Reads Request-URI, From and To. The caller answers an error with [`ParseError::status`].
     pub fn new(
@@ -156,6 +186,7 @@ impl<'a> Request<'a> {
         own_address: &'a (dyn Fn(&Uri<'_>) -> bool + Sync + 'a),
         random: u64,
     ) -> Result<Request<'a>, ParseError> {
+        let uri = named_elsewhere(&message, options).unwrap_or(uri);
         let from_uri = Uri::parse(from_uri(message)?)?;
         let registers = message.method() == Some(Method::Register);
         let e164 = options.enforce_e164 && !registers;

@@ -6,6 +6,8 @@ use common::{World, register, request};
 use trunkline_model::AccessControlList;
 use trunkline_model::dialect::v1::{self, Collection, Edition};
 use trunkline_model::document::Source;
+use trunkline_routing::{Challenge, Verdict};
+use trunkline_sip::Transport;
 
 const FILES: [(Collection, &str); 5] = [
     (
@@ -123,4 +125,71 @@ fn lists_of_domains_and_of_the_exchange() {
     assert_eq!(world.ask(&register("sip.local", "1001@sip.local", "1001@sip.local")).short(), "403");
     world.source = "198.51.100.50:5060".parse().expect("an address");
     assert!(world.invite("1001@sip.local", "1002@sip.local").short().starts_with("agent-to-agent"));
+}
+
+#[test]
+fn who_is_called_stands_elsewhere() {
+    let mut world = world();
+    let text = |headers: &str| {
+        request("INVITE", "1001@sip.local", "none@sip.local", headers)
+            .replace("To: <sip:none@sip.local>", "To: <sip:1002@sip.local>")
+    };
+    let told = "X-Called: \"DID\" <sip:4001@sip2.local>;x=1\r\n";
+    assert_eq!(world.ask(&text(told)).short(), "404", "the Request-URI");
+    world.options.to_as_aor = true;
+    assert_eq!(world.ask(&text(told)).short(), "agent-to-agent: sip:1002@198.51.100.50");
+    world.options.address_info = vec!["X-Other".into(), "x-called".into()];
+    assert_eq!(world.ask(&text(told)).short(), "agent-to-agent: sip:4001@198.51.100.50");
+    for none in ["", "X-Called: \r\n", "X-Called: <not a uri\r\n", "X-Called: 42\r\n"] {
+        assert_eq!(world.ask(&text(none)).short(), "agent-to-agent: sip:1002@198.51.100.50", "{none}");
+    }
+    world.options.to_as_aor = false;
+    assert_eq!(world.ask(&text("")).short(), "404");
+}
+
+/// With `spec.auth.calls: egress`, its default.
+#[test]
+fn who_calls_out_shows_who_it_is() {
+    let mut world = world();
+    world.options.challenge = Challenge::Egress;
+    let out = |world: &World, from: &str| world.invite(from, "17853178070@sip.local").short();
+    let through = "sip:17853178070@sip.provider.net;transport=tcp";
+    // Whoever names an agent or a peer in From.
+    assert_eq!(out(&world, "1001@sip.local"), "challenge 401 sip.local");
+    assert_eq!(out(&world, "ast@astserver"), "challenge 401 astserver");
+    // Inside nobody is asked, and neither is who calls in.
+    assert!(world.invite("1001@sip.local", "1002@sip.local").short().starts_with("agent-to-agent"));
+    assert!(
+        world.invite("17853178070@a.example", "0000000000@sip.provider.net").short().starts_with("from-pstn")
+    );
+    assert_eq!(world.invite("1001@sip.local", "1003@sip.local").short(), "404", "no rule matches");
+    // A connection that the caller registered by says who it is; a datagram says nothing.
+    world.connected = vec!["sip:1001@sip.local".into(), "sip:ast@astserver".into()];
+    assert_eq!(out(&world, "1001@sip.local"), "challenge 401 sip.local", "over UDP");
+    world.transport = Transport::Tcp;
+    assert_eq!(out(&world, "1001@sip.local"), format!("agent-to-pstn: {through}"));
+    assert_eq!(out(&world, "ast@astserver"), format!("peer-to-pstn: {through}"));
+    assert_eq!(out(&world, "1002@sip.local"), "challenge 401 sip.local", "another's connection");
+    // With a right answer it goes on.
+    world.transport = Transport::Udp;
+    world.verdicts.insert("1001".into(), Verdict::Accepted);
+    assert_eq!(out(&world, "1001@sip.local"), format!("agent-to-pstn: {through}"));
+    world.verdicts.insert("1001".into(), Verdict::Wrong);
+    assert_eq!(out(&world, "1001@sip.local"), "challenge 401 sip.local");
+}
+
+#[test]
+fn everybody_shows_who_it_is_where_that_is_asked() {
+    let mut world = world();
+    world.options.challenge = Challenge::All;
+    for (from, to) in [
+        ("1001@sip.local", "1002@sip.local"),
+        ("ast@astserver", "1002@sip.local"),
+        ("1001@sip.local", "17853178070@sip.local"),
+    ] {
+        assert!(world.invite(from, to).short().starts_with("challenge 401"), "{from} {to}");
+    }
+    assert!(
+        world.invite("17853178070@a.example", "0000000000@sip.provider.net").short().starts_with("from-pstn")
+    );
 }

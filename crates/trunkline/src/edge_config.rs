@@ -5,7 +5,7 @@ use std::time::Duration;
 use trunkline_config::{AccessControl, Config, DigestUri, Network, Role};
 use trunkline_edge::{EdgeConfig, HandoverConfig, PassChallenges, RegistrarConfig};
 use trunkline_model::AccessControlList;
-use trunkline_routing::Options;
+use trunkline_routing::{Challenge, Options};
 use trunkline_sip::{Limits, Transport};
 use trunkline_transport::{Listener, StreamLimits};
 
@@ -69,6 +69,13 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             reveal_unknown_users: config.routing.reveal_unknown_users,
             access: access(&config.access_control),
             peers_use_policies: config.routing.peers_use_policies,
+            address_info: config.routing.address_info.iter().map(|header| header.0.clone()).collect(),
+            to_as_aor: config.routing.to_as_aor,
+            challenge: match config.routing.authenticate {
+                trunkline_config::Challenge::Domain => Challenge::Domain,
+                trunkline_config::Challenge::Egress => Challenge::Egress,
+                trunkline_config::Challenge::All => Challenge::All,
+            },
         },
         pass_challenges: match config.routing.pass_challenges {
             trunkline_config::PassChallenges::None => PassChallenges::None,

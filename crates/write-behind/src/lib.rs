@@ -29,6 +29,8 @@
 
 mod checkpoint;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +50,8 @@ const BUSY: Duration = Duration::from_secs(2);
 /// # Errors
 /// When SQLite cannot open it.
 pub fn open(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    // SQLite would make it readable by all, its journal too. What goes wrong here goes wrong there, with its reason.
+    let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     let db = Connection::open(path)?;
     db.busy_timeout(BUSY)?;
     db.pragma_update(None, "journal_mode", "WAL")?;

@@ -17,8 +17,28 @@ impl Conversion<'_> {
         self.tree.set("routing.peersUsePolicies", text("on", spec.place()));
         // No registration is too short for Routr.
         self.tree.set("registrar.minExpires", text("1", spec.place()));
+        self.auth(spec);
         self.behaviour(spec);
         self.beside(spec);
+    }
+
+    /// `auth.calls`, a key of ours: Routr authenticates no calls, so that anybody who names an agent in From calls out at
+    /// the owner's cost.
+    fn auth(&mut self, spec: &Fields<'_>) {
+        let (mut word, mut place) = ("egress", spec.place().clone());
+        if let Some(auth) = spec.map("auth") {
+            if let (Some(chosen), Some(node)) = (auth.choice("calls", &CALLS), auth.node("calls")) {
+                (word, place) = (chosen, node.place.clone());
+            }
+            auth.finish();
+        }
+        self.tree.set("routing.authenticate", text(word, &place));
+        if word == "domain" {
+            self.warnings.push(format!(
+                "{place}: `spec.auth.calls: never`: anybody who reaches the exchange calls out through its gateways by \
+                 naming an agent in From; `egress` asks who calls out"
+            ));
+        }
     }
 
     /// What changes how requests are routed.
@@ -27,13 +47,13 @@ impl Conversion<'_> {
             let why = "the exchange stays in the way of its calls, so that it can record and end them";
             self.warn("spec.recordRoute", node, why);
         }
-        if let (Some(true), Some(node)) = (spec.boolean("useToAsAOR"), spec.node("useToAsAOR")) {
-            self.warn("spec.useToAsAOR", node, "calls go where the Request-URI says");
+        if let (Some(to), Some(node)) = (spec.boolean("useToAsAOR"), spec.node("useToAsAOR")) {
+            self.tree.set("routing.toAsAor", text(if to { "on" } else { "off" }, &node.place));
         }
         // Either way a phone is reached where its REGISTER came from when its Contact does not say that.
         spec.choice("registrarIntf", &[("External", ()), ("Internal", ())]);
         if let Some(node) = spec.node("addressInfo") {
-            self.warn("spec.addressInfo", node, "calls go where the Request-URI says");
+            self.tree.set("routing.addressInfo", node.clone());
         }
         if let (Some(convert), Some(node)) =
             (spec.boolean("ex_convertTelToE164"), spec.node("ex_convertTelToE164"))
@@ -87,6 +107,9 @@ impl Conversion<'_> {
         ));
     }
 }
+
+/// The words of `auth.calls`, and of our own key.
+const CALLS: [(&str, &str); 3] = [("never", "domain"), ("egress", "egress"), ("always", "all")];
 
 /// Where Routr finds rtpengine's HTTP where nothing is said.
 const HTTP_PORT: i64 = 8080;

@@ -215,6 +215,7 @@ pub struct World {
     pub down: HashMap<String, u64>,
     /// Where packets come from.
     pub source: SocketAddr,
+    pub transport: Transport,
     /// Kinds of lookups that nobody can answer now.
     pub unavailable: Option<fn(&Question<'_>) -> bool>,
     /// Can the location service not be asked?
@@ -253,6 +254,7 @@ impl World {
             verdicts: HashMap::new(),
             down: HashMap::new(),
             source: "127.0.0.1:5066".parse().unwrap(),
+            transport: Transport::Udp,
             unavailable: None,
             location_is_down: false,
             sibling: false,
@@ -315,7 +317,7 @@ impl World {
         let mut index = Index::default();
         index.parse(bytes, &Limits::default()).unwrap_or_else(|e| panic!("{e}: {text}"));
         let flow = Flow {
-            transport: Transport::Udp,
+            transport: self.transport,
             local: "192.0.2.1:5060".parse().unwrap(),
             remote: self.source,
             connection: ConnectionId::NONE,

@@ -40,7 +40,7 @@ impl SelfSigned {
                 keep(path, text, mode).map_err(|source| TlsError::Write { path: path.into(), source })
             };
             write(key, &secret, 0o600)?;
-            write(chain, &certificate, 0o644)?;
+            write(chain, &certificate, 0o600)?;
             tracing::info!(certificate = %chain.display(), "made a self-signed certificate");
         }
         load::pair(chain, key, provider)

@@ -1,0 +1,63 @@
+//! What a caller shows before it calls out at the owner's cost.
+
+use trunkline_model::Trunk;
+use trunkline_sip::Transport;
+
+use crate::ask::Ask;
+use crate::explain::Fact;
+use crate::party::Party;
+use crate::request::Challenge;
+use crate::rules::{Call, Rules, Stop};
+
+impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
+    /// Lets a caller leave through this trunk that has shown who it is, or need not; others are challenged.
+    pub(crate) fn show_before_leaving(
+        &mut self,
+        trunk: &'s Trunk,
+        call: &mut Call<'s, 'x>,
+    ) -> Result<(), Stop> {
+        let known = matches!(call.caller, Party::Agent(..) | Party::Peer(_));
+        if self.request.options.challenge == Challenge::Domain || !known || call.access.proven {
+            return Ok(());
+        }
+        // None of these can be challenged: a call on its way to somebody else, and what follows an INVITE.
+        if self.request.diversion.is_some() || self.request.inside.is_some() || self.follows() {
+            self.note(Fact::CallsOut(trunk));
+            return Err(self.reply(if self.follows() { 403 } else { 480 }));
+        }
+        // Anybody can write an address into a datagram; a connection is its owner's.
+        if self.request.flow.transport != Transport::Udp
+            && (call.access.listed || self.calls_by_its_connection(call)?)
+        {
+            self.note(Fact::KnownConnection);
+            call.access.proven = true;
+            return Ok(());
+        }
+        self.note(Fact::CallsOut(trunk));
+        self.require_digest(call)?;
+        self.refuse_even_if_proven(call)
+    }
+
+    /// Did the caller register over the connection that it calls by?
+    fn calls_by_its_connection(&mut self, call: &Call<'s, 'x>) -> Result<bool, Stop> {
+        match call.caller {
+            Party::Agent(agent, domain) => {
+                self.plan.set_aor(agent.username.as_bytes(), &domain.domain_uri);
+            }
+            Party::Peer(peer) => match (&peer.aor, call.home.or(call.from_domain).or(call.target_domain)) {
+                (Some(aor), _) => self.plan.take_aor(aor),
+                (None, Some(at)) => self.plan.set_aor(peer.username.as_bytes(), &at.domain_uri),
+                (None, None) => return Ok(false),
+            },
+            Party::Pstn(..) | Party::Unknown | Party::Sibling => return Ok(false),
+        }
+        let found = self.is_registered_by_connection(&self.plan.aor)?;
+        // The AOR of the plan is the callee's again.
+        let name = self.request.callee_name.as_deref().unwrap_or(&self.request.callee);
+        match call.target_domain {
+            Some(domain) => self.plan.set_aor(name, &domain.domain_uri),
+            None => self.plan.aor.clear(),
+        }
+        Ok(found)
+    }
+}
