@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use trunkline_location::{ContactChange, Contacts, Overflow, Register, RegisterError};
 use trunkline_routing::Outcome;
 use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, HeaderName, ParseError, Scheme, Transport, Uri, seconds, unquote};
+use trunkline_sip::{Address, HeaderName, Message, ParseError, Scheme, Transport, Uri, seconds, unquote};
 use trunkline_transport::Io;
 
 use crate::address::is_private;
@@ -73,18 +73,7 @@ impl Edge {
         let mut changes: SmallVec<[ContactChange<'_>; 4]> = SmallVec::new();
         let wildcard = match self.read_contacts(inbound, fixed_expires, &mut changes) {
             Ok(wildcard) => wildcard,
-            Err(Refused::Malformed(error)) => {
-                return self.refuse(io, inbound, error.status(), Some(&error.to_string()));
-            }
-            Err(Refused::BadWildcard) => {
-                return self.refuse(io, inbound, 400, Some("Wildcard Only Alone and With Expires 0"));
-            }
-            Err(Refused::TooMany) => return self.refuse(io, inbound, 403, Some("Too Many Contacts")),
-            Err(Refused::TooBrief) => {
-                let mut extra = Vec::new();
-                let _ = write!(extra, "Min-Expires: {}\r\n", bounds.min_expires);
-                return self.reply(io, inbound, 423, None, &extra);
-            }
+            Err(refused) => return self.refuse_contacts(io, inbound, &refused),
         };
         let extensions = match Extensions::read(m, &changes) {
             Ok(extensions) => extensions,
@@ -94,13 +83,7 @@ impl Edge {
             }
         };
         let mut path = std::mem::take(&mut self.scratch.text);
-        path.clear();
-        for element in m.list(HeaderName::Path).flatten() {
-            if !path.is_empty() {
-                path.extend_from_slice(b", ");
-            }
-            path.extend_from_slice(element);
-        }
+        join_path(m, &mut path);
         let mut register = Register::new(aor, m.call_id(), m.cseq(), *inbound.flow, &changes);
         if wildcard {
             register.contacts = Contacts::Wildcard;
@@ -157,6 +140,22 @@ impl Edge {
         }
         self.scratch.contacts = list;
         self.scratch.text = path;
+    }
+
+    fn refuse_contacts(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, refused: &Refused) {
+        let reason = match refused {
+            Refused::Malformed(error) => {
+                return self.refuse(io, inbound, error.status(), Some(&error.to_string()));
+            }
+            Refused::TooBrief => {
+                let mut extra = Vec::new();
+                let _ = write!(extra, "Min-Expires: {}\r\n", self.shared.config.registrar.min_expires);
+                return self.reply(io, inbound, 423, None, &extra);
+            }
+            Refused::BadWildcard => (400, "Wildcard Only Alone and With Expires 0"),
+            Refused::TooMany => (403, "Too Many Contacts"),
+        };
+        self.refuse(io, inbound, reason.0, Some(reason.1));
     }
 
     /// Reads the Contact values; `true` for the wildcard.
@@ -232,6 +231,17 @@ impl Edge {
             && inbound.via.port.unwrap_or(Transport::Udp.default_port()) != flow.remote.port();
         // A private address in the Contact of a packet that comes from another one.
         port_translated || ip != flow.remote.ip() && is_private(ip)
+    }
+}
+
+/// The values of Path as one (RFC 3327 §5.3).
+fn join_path(m: &Message<'_>, path: &mut Vec<u8>) {
+    path.clear();
+    for element in m.list(HeaderName::Path).flatten() {
+        if !path.is_empty() {
+            path.extend_from_slice(b", ");
+        }
+        path.extend_from_slice(element);
     }
 }
 
