@@ -98,6 +98,8 @@ impl Aims {
 /// A target that leads to us.
 struct Lead {
     uri: Vec<u8>,
+    /// The AOR whose target it is.
+    aor: Vec<u8>,
     /// Did the operator name it?
     configured: bool,
     rank: Rank,
@@ -245,6 +247,7 @@ impl Edge {
         let inside = Inside {
             caller: caller.filter(|_| !by_trunk),
             trunk: caller.filter(|_| by_trunk),
+            by: &lead.aor,
             proven: search.proven,
             may_leave: lead.configured,
         };
@@ -275,7 +278,14 @@ impl Search {
         // With a Path the next hop is us, and what stands behind it is somebody else's.
         if let Some(target) = target.filter(|t| aim.code == 482 && t.path.is_empty()) {
             let (uri, place) = (plan.targets.text(target.uri).to_vec(), self.found.len());
-            self.leads.push_back(Lead { uri, configured: aim.word.is_none(), rank, depth, place });
+            self.leads.push_back(Lead {
+                uri,
+                aor: plan.aor.clone(),
+                configured: aim.word.is_none(),
+                rank,
+                depth,
+                place,
+            });
         }
         self.found.push(Some((rank, aim, way)));
     }

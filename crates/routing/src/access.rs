@@ -149,10 +149,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             (Party::Pstn(trunk, Some(number)), _, _) if number.trunk.as_ref() != Some(&trunk.reference) => {
                 Fact::NumberOfOtherTrunk(number)
             }
-            // A diverted call asks again for whom it goes on to.
-            (_, Some(home), Some(target))
-                if self.request.diversion.is_none() && are_isolated(home, target) =>
-            {
+            // A call that goes on asks again for whom it goes on to.
+            (_, Some(home), Some(target)) if !self.request.goes_on() && are_isolated(home, target) => {
                 Fact::Isolated(target)
             }
             (_, _, _) => return Ok(()),

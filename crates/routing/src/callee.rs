@@ -152,8 +152,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call: &mut Call<'s, 'x>,
     ) -> Result<Option<Callee<'s, 'x>>, Stop> {
         call.callee = Party::Peer(peer);
-        if let (Some(home), Some(host)) = (call.home, home_of(peer))
-            && !host.eq_ignore_ascii_case(home.domain_uri.as_bytes())
+        if let Some(host) = home_of(peer).filter(|host| call.may_cross(host))
             && let Some(other) = self.domain(host)?
             && !self.may_reach(other, call)?
         {

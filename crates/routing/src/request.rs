@@ -80,6 +80,8 @@ pub struct Inside<'a> {
     pub caller: Option<&'a Ref>,
     /// The trunk it came in through.
     pub trunk: Option<&'a Ref>,
+    /// The AOR one of whose contacts leads here: [`crate::Plan::aor`] of the route before.
+    pub by: &'a [u8],
     /// Had the caller shown who it is: [`crate::Plan::proven`] of the first route?
     pub proven: bool,
     /// May it leave by a trunk? Not because a phone says so.
@@ -221,6 +223,17 @@ impl<'a> Request<'a> {
             to,
             callee_in_to,
         })
+    }
+
+    /// Does it go on from somebody who was called to somebody else?
+    pub(crate) fn goes_on(&self) -> bool {
+        self.diversion.is_some() || self.inside.is_some()
+    }
+
+    /// The host of the AOR by whose word it goes on.
+    pub(crate) fn sent_on_by(&self) -> Option<&'a [u8]> {
+        let aor = self.diversion.map(|d| d.from.as_bytes()).or(self.inside.map(|i| i.by))?;
+        Uri::parse(aor).ok().map(|uri| uri.host).filter(|host| !host.is_empty())
     }
 
     /// Is it a REGISTER?

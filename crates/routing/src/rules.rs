@@ -79,6 +79,8 @@ pub(crate) struct Call<'s, 'x> {
     pub home: Option<&'s Domain>,
     /// The domain that is called.
     pub target_domain: Option<&'s Domain>,
+    /// The domain by whose word the request goes on to somebody else.
+    pub sent_on_by: Option<&'s Domain>,
     /// Is the Request-URI's host ours, or has it none (tel)?
     pub target_is_ours: bool,
     /// The number that is called, where it is one of ours.
@@ -137,6 +139,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let carrier = self.find_target(call)?;
         self.identify(carrier, call)?;
         self.admit(call)?;
+        if let Some(host) = self.request.sent_on_by() {
+            call.sent_on_by = self.domain(host)?;
+        }
         let mut callee = self.find_callee(call)?;
         // Each turn goes on to another party; the agents passed bound their number.
         loop {

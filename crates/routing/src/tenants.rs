@@ -39,6 +39,17 @@ impl<'s> Call<'s, '_> {
         other.is_some_and(|d| d.inter_domain == InterDomain::Authenticated)
     }
 
+    /// The domains whose isolation counts: the caller's, and that of whom the call went past last.
+    fn sides(&self) -> impl Iterator<Item = &'s Domain> {
+        let diverter = self.diverted.last().map(|(_, domain)| *domain).or(self.sent_on_by);
+        [self.home, diverter].into_iter().flatten()
+    }
+
+    /// Is what has its AOR at this host another's?
+    pub(crate) fn may_cross(&self, host: &[u8]) -> bool {
+        self.sides().any(|d| !host.eq_ignore_ascii_case(d.domain_uri.as_bytes()))
+    }
+
     /// The domain by whose policies a peer leaves that names no number, as in Routr v1: its own. A home that has none, as
     /// a server's host in Routr v1, takes those of a called domain that is open to others.
     pub(crate) fn policies_for_peers(&self, options: &Options) -> Option<&'s Domain> {
@@ -57,17 +68,19 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// May the caller reach what lies in this domain? It shows who it is first, where the domain wants that. False: there
     /// is nothing for it to reach.
     pub(crate) fn may_reach(&mut self, to: &'s Domain, call: &mut Call<'s, 'x>) -> Result<bool, Stop> {
-        let Some(home) = call.home.filter(|home| home.reference != to.reference) else { return Ok(true) };
-        if are_isolated(home, to) {
+        if call.sides().any(|side| are_isolated(side, to)) {
             self.note(Fact::Isolated(to));
             return Ok(false);
+        }
+        if call.home.is_none_or(|home| home.reference == to.reference) {
+            return Ok(true);
         }
         if to.inter_domain == InterDomain::Open || call.access.proven {
             return Ok(true);
         }
         self.note(Fact::CallsAnotherDomain(to));
         // None of these can be challenged: a call on its way to somebody else, and what follows an INVITE.
-        if self.request.diversion.is_some() || self.request.inside.is_some() || self.follows() {
+        if self.request.goes_on() || self.follows() {
             call.callee = Party::Unknown;
             return Err(self.reply(if self.follows() { 403 } else { 480 }));
         }
@@ -80,7 +93,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// as anybody would call it. Whom others divert their calls to is just not there.
     pub(crate) fn go_round(&mut self, call: &mut Call<'s, 'x>) -> Result<Callee<'s, 'x>, Stop> {
         call.callee = Party::Unknown;
-        if self.request.diversion.is_some() || !call.diverted.is_empty() {
+        if self.request.goes_on() || !call.diverted.is_empty() {
             return Err(self.reply(480));
         }
         call.number = None;

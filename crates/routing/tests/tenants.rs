@@ -6,7 +6,7 @@ use common::{World, request, uri};
 use trunkline_model::{
     Agent, Authenticate, Credentials, Domain, EgressPolicy, InterDomain, Number, Peer, Ref, Rule, Trunk,
 };
-use trunkline_routing::{Diversion, Verdict};
+use trunkline_routing::{Diversion, Inside, Verdict};
 
 use Authenticate::{All, Never, Register};
 use InterDomain::{Authenticated, Isolated, Open};
@@ -315,6 +315,58 @@ fn diversions_and_links_do_not_cross() {
         let text = request("INVITE", "2001@b.example", "2002@b.example", "");
         let got = world.ask_diverted(&text, Some(diversion)).short();
         assert_eq!(got, if want == RINGS { RINGS } else { "480" }, "{inter_domain:?} {shown}");
+    }
+}
+
+/// Who isolates a domain isolates it from what others send on, too, whoever called them.
+#[test]
+fn what_is_sent_on_stays_out_of_an_isolated_domain() {
+    for (a, b, want) in [
+        (Isolated, Open, "480"),
+        (Open, Isolated, "480"),
+        (Authenticated, Open, "from-pstn: sip:1001@192.0.2.51"),
+    ] {
+        let mut world = world((All, a), (All, b));
+        let mut agent = Agent::clone(world.tables.agent_by_ref("agent-2001").unwrap());
+        agent.fallback_no_answer = Some("sip:1001@a.example".into());
+        world.tables.put(agent);
+        let carrier = ("+1777@x.example", "+15550002@in-b.example");
+        let text = request("INVITE", carrier.0, carrier.1, "");
+        for to in ["sip:1001@a.example", "sip:peer-a@a.example"] {
+            let diversion = Diversion { from: "sip:2001@b.example", to, cause: 486, proven: false };
+            let got = world.ask_diverted(&text, Some(diversion));
+            assert_eq!(got.short() == "480", want == "480", "busy, to {to}: {}", got.story);
+        }
+        world.bindings.remove("sip:2001@b.example");
+        let got = world.invite(carrier.0, carrier.1);
+        assert_eq!(got.short(), want, "no phone: {}", got.story);
+        // By a contact that leads back to us.
+        let trunk = Ref::new("trunk-b");
+        let inside = Inside { trunk: Some(&trunk), by: b"sip:2001@b.example", ..Inside::default() };
+        let text = request("INVITE", carrier.0, "1001@a.example", "");
+        let got = world.ask_inside(&text, inside);
+        assert_eq!(got.short(), want, "by a contact: {}", got.story);
+        let got = world.ask_inside(&text, Inside { by: b"sip:1002@a.example", ..inside });
+        assert_eq!(got.short(), "from-pstn: sip:1001@192.0.2.51", "within the domain: {}", got.story);
+    }
+}
+
+/// A contact leads an agent's call no further than the agent could go.
+#[test]
+fn contacts_lead_no_further() {
+    for (a, proven, want) in [
+        (Open, false, RINGS),
+        (Authenticated, false, "480"),
+        (Authenticated, true, RINGS),
+        (Isolated, true, "480"),
+    ] {
+        let world = world((All, a), (Never, Open));
+        let caller = Ref::new("agent-2001");
+        let inside = Inside { caller: Some(&caller), by: b"sip:2002@b.example", proven, ..Inside::default() };
+        let got = world.ask_inside(&request("INVITE", "2001@b.example", "1001@a.example", ""), inside);
+        assert_eq!(got.short(), want, "{a:?} {proven}: {}", got.story);
+        let out = world.ask_inside(&request("INVITE", "2001@b.example", "+1900@b.example", ""), inside);
+        assert_eq!(out.short(), "404", "by a phone's word nothing leaves");
     }
 }
 
