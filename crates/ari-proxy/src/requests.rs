@@ -1,7 +1,9 @@
 //! Requests from the bus: order, bounds, answers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use async_nats::Message;
@@ -9,7 +11,6 @@ use trunkline_ari::{Exchange, Outcome, Request, Step};
 use trunkline_ari_rest::AriError;
 
 use crate::handover::{hand_over, is_shared};
-use crate::lanes::Turn;
 use crate::proxy::Proxy;
 use crate::send::send;
 
@@ -25,13 +26,16 @@ pub(crate) fn accept(proxy: &Arc<Proxy>, message: Message, shared: bool) {
         tokio::spawn(refuse(Arc::clone(proxy), message, shared));
         return;
     }
-    // The order is that of arrival, so places are taken here and not in the task.
-    let lanes = match Request::parse(&message.payload) {
-        Ok(request) => request.lanes(),
-        Err(_) => Vec::new(),
-    };
-    let turn = proxy.lanes.enter(lanes);
-    tokio::spawn(answer(Arc::clone(proxy), message, turn, started, shared));
+    // Its first steps are taken here and now: it takes its place in the order of arrival, and what
+    // waits for nothing is at Asterisk already when a task takes over.
+    let mut work = Box::pin(answer(Arc::clone(proxy), message, started, shared));
+    let first = || work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    // A fault in one request must not end the subscription that brought it.
+    match catch_unwind(AssertUnwindSafe(first)) {
+        Ok(Poll::Ready(())) => {}
+        Ok(Poll::Pending) => drop(tokio::spawn(work)),
+        Err(_) => proxy.finished(),
+    }
 }
 
 async fn refuse(proxy: Arc<Proxy>, message: Message, shared: bool) {
@@ -40,15 +44,17 @@ async fn refuse(proxy: Arc<Proxy>, message: Message, shared: bool) {
 }
 
 /// Carries one request out and sends what came of it.
-async fn answer(proxy: Arc<Proxy>, message: Message, mut turn: Option<Turn>, started: Instant, shared: bool) {
+async fn answer(proxy: Arc<Proxy>, message: Message, started: Instant, shared: bool) {
     proxy.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
     let limit = proxy.config.request_timeout;
+    let mut turn = None;
     let outcome = match Request::parse(&message.payload) {
         Err(error) => {
             proxy.metrics.unreadable.fetch_add(1, Ordering::Relaxed);
             Outcome::error(&error.to_string())
         }
         Ok(request) => {
+            turn = proxy.lanes.enter(request.lanes());
             let work = async {
                 if let Some(turn) = &mut turn {
                     turn.wait().await;

@@ -51,7 +51,7 @@ impl Stage {
     /// The answer to a request.
     async fn ask(&self, request: &Value) -> Value {
         let asked = self.nats.request("ari.command.app.n1", request.to_string().into());
-        let answer = tokio::time::timeout(20 * SECOND, asked).await.expect("in time").expect("an answer");
+        let answer = tokio::time::timeout(30 * SECOND, asked).await.expect("in time").expect("an answer");
         serde_json::from_slice(&answer.payload).expect("JSON")
     }
 
@@ -241,7 +241,9 @@ async fn long_lists_take_their_time_and_no_more() {
     let many: Vec<String> = (0..200_000).map(|n| n.to_string()).collect();
     let joined = many.join(",");
     let within = |what: &'static str, started: Instant| {
-        assert!(started.elapsed() < 5 * SECOND, "{what}: {:?}", started.elapsed());
+        // On a busy machine it takes seconds; what grows with the square would take minutes.
+        println!("{what}: {:?}", started.elapsed());
+        assert!(started.elapsed() < 20 * SECOND, "{what}: {:?}", started.elapsed());
     };
     for channels in [json!(joined), json!(many)] {
         for kind in ["BridgeAddChannel", "BridgeRemoveChannel"] {
@@ -261,7 +263,7 @@ async fn long_lists_take_their_time_and_no_more() {
     let event =
         json!({"type": "BridgeCreated", "application": "app", "bridge": {"id": "b", "channels": many}});
     stage.fake.emit(event.to_string());
-    let copy = tokio::time::timeout(5 * SECOND, copies.next()).await;
+    let copy = tokio::time::timeout(20 * SECOND, copies.next()).await;
     assert_eq!(copy.expect("in time").expect("a copy").subject.as_str(), "ari.dialogevent.d");
     within("an event", started);
     let started = Instant::now();
@@ -279,7 +281,7 @@ async fn long_lists_take_their_time_and_no_more() {
         .fake
         .emit(json!({"type": "ChannelVarset", "application": "app", "channel": {"id": "c"}}).to_string());
     for _ in 0..20_000 {
-        let copy = tokio::time::timeout(5 * SECOND, copies.next()).await;
+        let copy = tokio::time::timeout(20 * SECOND, copies.next()).await;
         copy.expect("in time").expect("a copy");
     }
     within("copies", started);
