@@ -31,7 +31,7 @@ pub fn queries() -> Vec<Vec<u8>> {
 
 /// Tokens: a good one, and others.
 pub fn tokens() -> Vec<Vec<u8>> {
-    let other = TokenKey::from_salt("00000000000000000000000000000000").expect("a salt").sign("admin");
+    let other = TokenKey::from_salt("00000000000000000000000000000000").expect("a salt").sign("admin", 0);
     vec![
         key().sign("admin", 0).into_bytes(),
         other.into_bytes(),
