@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use trunkline_tests::{Exchange, Message};
 
-use super::cast::Kind;
 use super::ladder::Ladder;
 use super::net::{Port, Sockets};
 use super::request::Request;
@@ -60,8 +59,6 @@ pub struct Lane {
     pub old: VecDeque<String>,
     /// Who sent on the branch of another: it may hear the answer to that.
     strays: HashSet<(Port, String)>,
-    /// The last messages that arrived anywhere: when, where, how long.
-    got: VecDeque<(Instant, Port, usize)>,
     /// Calls their caller takes back.
     pub cancelled: HashSet<String>,
     /// Call-IDs of all calls that were answered in this world.
@@ -85,7 +82,6 @@ impl Lane {
             served: HashMap::new(),
             old: VecDeque::new(),
             strays: HashSet::new(),
-            got: VecDeque::new(),
             cancelled: HashSet::new(),
             called: Vec::new(),
             seed: 0,
@@ -194,7 +190,7 @@ impl Lane {
 
     /// Sends what has no response, and waits until the exchange must be done with it.
     pub fn tell(&mut self, port: Port, request: Request, ruling: Ruling) -> Play<Tx> {
-        let must = matches!(&ruling, Ruling::Must(place) if !self.has_spent(place.port));
+        let must = matches!(ruling, Ruling::Must(_));
         let tx = self.send(port, request, ruling, Plan::status(200));
         self.mark(port)?;
         let start = Instant::now();
@@ -205,15 +201,6 @@ impl Lane {
             self.pump(Duration::from_millis(100))?;
         }
         Ok(tx)
-    }
-
-    /// Has a stranger got so much within the last second that more may be held back? What is held back comes again, but
-    /// for an ACK.
-    fn has_spent(&self, port: Port) -> bool {
-        let kind = self.sockets.who(port).kind();
-        let lately =
-            self.got.iter().filter(|(at, p, _)| *p == port && at.elapsed() < Duration::from_millis(1500));
-        kind == Kind::Outside && lately.map(|(_, _, bytes)| bytes).sum::<usize>() > 2000
     }
 
     /// An OPTIONS to the exchange from the same socket: once it is answered, what went before it has been dealt with.
@@ -306,10 +293,6 @@ impl Lane {
         // A keep-alive has no head.
         let Some(message) = Message::parse(bytes) else { return Ok(()) };
         self.messages += 1;
-        self.got.push_back((Instant::now(), port, bytes.len()));
-        if self.got.len() > 40 {
-            self.got.pop_front();
-        }
         self.ladder.got(self.sockets.who(port), bytes);
         if message.status() > 0 {
             self.take_response(port, message)

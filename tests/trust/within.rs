@@ -81,10 +81,7 @@ impl History<'_> {
             call.subscribed = true;
         }
         let refreshes = REFRESHES.contains(&method);
-        if may && refreshes && !arrived && matches!(twist, Twist::Turned | Twist::Source(_)) {
-            return self.leave(call);
-        }
-        if may && refreshes && matches!(twist, Twist::Turned | Twist::Source(_)) {
+        if arrived && may && refreshes && matches!(twist, Twist::Turned | Twist::Source(_)) {
             // Somebody spoke in the name of one whom nobody asks for a secret: where it is now is open.
             let named = if twist == Twist::Turned { end.other() } else { end };
             if call.side(named).who == Who::Nat {
@@ -126,18 +123,15 @@ impl History<'_> {
         call.side_mut(end).cseq = again.cseq;
         call.side_mut(end).elsewhere = true;
         let again = again.with(name, value);
-        let (tx, _) = self.lane.ask(port, again.clone(), ruling, Plan::status(488))?;
+        self.lane.ask(port, again.clone(), ruling, Plan::status(488))?;
         if again.method == "BYE" {
             call.stage = Stage::Over;
-        }
-        if self.lane.arrivals(&tx).is_empty() && REFRESHES.contains(&again.method.as_str()) {
-            return self.leave(call);
         }
         Ok(())
     }
 
-    /// After a target refresh from elsewhere, in the name of one whom nobody asks for a secret or refused by the exchange
-    /// itself, it is open where that party is taken to be: the dialog is left as it is.
+    /// After a target refresh from elsewhere, in the name of one whom nobody asks for a secret, it is open where that party
+    /// is taken to be: the dialog is left as it is.
     fn leave(&mut self, call: &mut Call) -> Play {
         call.stage = Stage::Over;
         Ok(())
