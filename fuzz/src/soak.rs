@@ -21,13 +21,21 @@ pub fn seconds() -> Duration {
     Duration::from_secs_f64(text.parse().unwrap_or(2.0))
 }
 
-/// `TRUNKLINE_FUZZ_SEED`, else one that differs from run to run.
+/// The seed of a run that is not told another: what CI runs can be run again, and a change alone decides how it ends.
+const SEED: u64 = 1;
+
+/// `TRUNKLINE_FUZZ_SEED`: a number, or `random` for one that differs from run to run; else always the same.
 fn seed() -> u64 {
-    let given = std::env::var("TRUNKLINE_FUZZ_SEED").ok().and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(1, |time| time.as_nanos() as u64)
-    })
+    match std::env::var("TRUNKLINE_FUZZ_SEED").as_deref() {
+        Ok("random") => {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.map_or(SEED, |time| time.as_nanos() as u64)
+        }
+        Ok(number) => {
+            number.parse().unwrap_or_else(|_| panic!("TRUNKLINE_FUZZ_SEED={number}: a number or `random`"))
+        }
+        Err(_) => SEED,
+    }
 }
 
 /// Runs the corpus and then mutations of it through `target` for `time`, and prints how much that was. When the

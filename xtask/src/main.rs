@@ -20,6 +20,7 @@ const USAGE: &str =
        cargo xtask holes [NAME]                 takes those rules out one by one: is each found missing?
 
 environment: TRUNKLINE_SOAK_SECONDS  how long each fuzz or chaos loop runs (default 10)
+             TRUNKLINE_FUZZ_SEED     a number, or `random`: other inputs for the fuzz loops
              CARGO_TARGET_DIR        where builds go";
 
 fn main() -> ExitCode {

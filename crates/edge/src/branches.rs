@@ -58,29 +58,27 @@ impl Edge {
             return self.push_dead(slot, 503, info);
         };
         let mut out = std::mem::take(&mut self.scratch.out);
-        let fallback = self.build(inbound, outgoing, plan, &name, &mut out);
-        let egress = match fallback {
-            Some(_) => Egress { transport: Transport::Tcp, ..outgoing.egress },
-            None => outgoing.egress,
-        };
-        self.send_branch(io, slot, egress, fallback, &out, info);
+        let grown = self.build(inbound, outgoing, plan, &name, &mut out);
+        self.send_branch(io, slot, (outgoing.egress, grown), &out, info);
         if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.last_mut()) {
             branch.cseq_added = outgoing.cseq_added;
         }
         self.scratch.out = out;
     }
 
-    /// Sends a built request and adds its branch to the context.
+    /// Sends a built request and adds its branch to the context. A `grown` one goes over TCP.
     pub(crate) fn send_branch(
         &mut self,
         io: &mut Io<EdgeMail>,
         slot: Slot,
-        mut egress: Egress,
-        fallback: Option<Egress>,
+        (mut egress, grown): (Egress, bool),
         request: &[u8],
         target: TargetInfo,
     ) {
         self.counters.forwarded.add();
+        if grown {
+            egress.transport = Transport::Tcp;
+        }
         let sent = match target.unproven && !self.may_send(&egress, request.len(), io.unix_ms()) {
             // It is sent again by its timer.
             true => Sent::Via(ConnectionId::NONE),
@@ -106,8 +104,7 @@ impl Edge {
             target.spare.has_more() || context.flows.iter().any(|f| f.target.phone == target.phone);
         let silence = target.silence.or(elsewhere.then_some(target.patience));
         // A firewall that swallows what opens a connection must not cost the call.
-        let silence =
-            if fallback.is_some() { Some(silence.unwrap_or(GROWN_MS).min(GROWN_MS)) } else { silence };
+        let silence = if grown { Some(silence.unwrap_or(GROWN_MS).min(GROWN_MS)) } else { silence };
         let limit = match (silence, context.method) {
             (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
             (None, Method::Invite) => Limit::Answer(now + no_answer),
@@ -117,7 +114,7 @@ impl Edge {
         context.branches.push(Branch {
             client,
             egress,
-            fallback,
+            grown,
             sent: copy,
             response: Vec::new(),
             code: 0,
@@ -138,7 +135,7 @@ impl Edge {
         context.branches.push(Branch {
             client,
             egress: context.back,
-            fallback: None,
+            grown: false,
             sent: Vec::new(),
             response: Vec::new(),
             code: 0,
@@ -191,11 +188,8 @@ impl Edge {
         let Some(name) = self.branch_name(slot, 0, context.loop_mac) else { return };
         if let Some(o) = outgoing {
             let mut out = std::mem::take(&mut self.scratch.out);
-            later.fallback = self.build(inbound, &o, Some(plan), &name, &mut out);
-            later.egress = Some(match later.fallback {
-                Some(_) => Egress { transport: Transport::Tcp, ..o.egress },
-                None => o.egress,
-            });
+            later.grown = self.build(inbound, &o, Some(plan), &name, &mut out);
+            later.egress = Some(o.egress);
             later.branch_at = memmem::find(&out, &name).unwrap_or(0);
             later.request = self.pool.copy(&out);
             self.scratch.out = out;
@@ -232,12 +226,11 @@ impl Edge {
         if let Some(place) = later.request.get_mut(later.branch_at..later.branch_at + name.len()) {
             place.copy_from_slice(&name);
         }
-        self.send_branch(io, slot, egress, later.fallback, &later.request, later.target);
+        self.send_branch(io, slot, (egress, later.grown), &later.request, later.target);
         self.pool.give(later.request);
     }
 
-    /// Writes the request for one target. A large one for UDP is written for TCP; the answer is then the way to
-    /// fall back to.
+    /// Writes the request for one target. A large one for UDP is written for TCP; the answer is then true.
     pub(crate) fn build(
         &mut self,
         inbound: &Inbound<'_>,
@@ -245,7 +238,7 @@ impl Edge {
         plan: Option<&Plan>,
         branch: &[u8],
         out: &mut Vec<u8>,
-    ) -> Option<Egress> {
+    ) -> bool {
         let mut edits = Edits {
             uri: o.uri,
             path: o.path,
@@ -271,9 +264,9 @@ impl Edge {
         {
             edits.via_transport = Transport::Tcp;
             forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
-            return Some(o.egress);
+            return true;
         }
-        None
+        false
     }
 
     /// The name of a branch of this transaction. After 256 there are no more: whoever has contacts by name, each with

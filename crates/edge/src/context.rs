@@ -1,10 +1,9 @@
 //! One request on its way: its server transaction, its branches, its response context.
 
-use smallvec::SmallVec;
 use trunkline_calls::{CallHandle, DialogKey};
 use trunkline_model::Ref;
 use trunkline_proxy::ResponseContext;
-use trunkline_sip::{Flow, Method};
+use trunkline_sip::{ConnectionId, Flow, Method, Transport};
 use trunkline_transaction::timers::Now;
 use trunkline_transaction::{
     Actions, Class, InviteClient, InviteServer, NonInviteClient, NonInviteServer, TransactionKey,
@@ -198,8 +197,8 @@ pub(crate) struct TargetInfo {
 pub(crate) struct Branch {
     pub(crate) client: Client,
     pub(crate) egress: Egress,
-    /// A large request went to TCP; where it goes when nobody listens there (RFC 3261 §18.1.1).
-    pub(crate) fallback: Option<Egress>,
+    /// A large request went to TCP; it goes over UDP when nobody listens there (RFC 3261 §18.1.1).
+    pub(crate) grown: bool,
     /// The request as it went out; after a failure of an INVITE its ACK.
     pub(crate) sent: Vec<u8>,
     /// The final response, where it may still be needed as the best one.
@@ -216,6 +215,14 @@ pub(crate) struct Branch {
 }
 
 impl Branch {
+    /// The address as its name gave it: of a large request the one that UDP would have gone to.
+    pub(crate) fn first_egress(&self) -> Egress {
+        match self.grown {
+            true => Egress { transport: Transport::Udp, connection: ConnectionId::NONE, ..self.egress },
+            false => self.egress,
+        }
+    }
+
     /// The limit that holds now: one whose fate is known has none, unless it is being cancelled and has said nothing
     /// final yet. Somebody who never will must not be waited for (RFC 3261 §9.1).
     pub(crate) fn limit(&self) -> Limit {
@@ -233,7 +240,8 @@ pub(crate) struct Later {
     /// `None`: there is no way to it, which counts as [`Later::code`].
     pub(crate) egress: Option<Egress>,
     pub(crate) code: u16,
-    pub(crate) fallback: Option<Egress>,
+    /// As [`Branch::grown`].
+    pub(crate) grown: bool,
     pub(crate) group: u8,
     pub(crate) target: TargetInfo,
 }
@@ -241,7 +249,7 @@ pub(crate) struct Later {
 impl Later {
     /// One without a way.
     pub(crate) fn new(target: TargetInfo) -> Later {
-        Later { request: Vec::new(), branch_at: 0, egress: None, code: 0, fallback: None, group: 0, target }
+        Later { request: Vec::new(), branch_at: 0, egress: None, code: 0, grown: false, group: 0, target }
     }
 }
 
@@ -262,7 +270,8 @@ pub(crate) struct Context {
     pub(crate) reply: Vec<u8>,
     pub(crate) loop_mac: u64,
     pub(crate) responses: ResponseContext,
-    pub(crate) branches: SmallVec<[Branch; 1]>,
+    /// From the pool; none once a request other than INVITE has its answer.
+    pub(crate) branches: Vec<Branch>,
     /// Targets to be tried later, last first.
     pub(crate) later: Vec<Later>,
     /// Further flows of phones that are being tried, last first.
@@ -308,6 +317,13 @@ impl Context {
             }
         }
         first
+    }
+
+    /// Has it its answer, so that nothing that its branches still hear matters? Of an INVITE another 2xx may come.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.server, Server::NonInvite(_))
+            && !self.server.is_proceeding()
+            && self.branches.iter().all(|b| b.code != 0 || b.client.is_terminated())
     }
 
     /// Is there nothing more to wait for?

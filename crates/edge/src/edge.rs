@@ -122,15 +122,15 @@ impl Edge {
             self.shared.dialogs.concluded(dialog);
         }
         self.pool.give(context.reply);
-        for b in context.branches {
-            self.pool.give(b.sent);
-            self.pool.give(b.response);
-        }
+        self.pool.give_branches(context.branches);
     }
 
     /// After a change: is it over, or when is it to be looked at next?
     pub(crate) fn settle(&mut self, slot: Slot) {
-        let Some(context) = self.contexts.get(slot) else { return };
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        if context.is_answered() && !context.branches.is_empty() {
+            self.pool.give_branches(std::mem::take(&mut context.branches));
+        }
         if context.is_over() {
             self.forget(slot);
         } else if let Some(at) = context.deadline() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trunkline_sip::{Limits, Message, Method, Transport};
 use trunkline_transaction::Slot;
-use trunkline_transport::{Egress, Io};
+use trunkline_transport::Io;
 
 use crate::context::Cancel;
 use crate::edge::Edge;
@@ -46,7 +46,7 @@ impl Edge {
                 Failure::Answered(seconds) => Duration::from_secs(u64::from(seconds)),
                 Failure::Silent => Duration::ZERO,
             };
-            let egress = branch.fallback.unwrap_or(branch.egress);
+            let egress = branch.first_egress();
             branch.target.spare.note_failure(&self.shared.resolver, &egress, at_least);
         }
         (address && self.try_address(io, slot, fork, code)) || (flow && self.try_flow(io, slot, fork, code))
@@ -61,10 +61,7 @@ impl Edge {
         info.authenticated = false;
         let Some(egress) = self.next_spare(info.word.as_ref(), &mut info.spare) else { return false };
         // A large request went over TCP, and does so again (RFC 3261 §18.1.1).
-        let (old, grown) = match branch.fallback {
-            Some(first) => (first, egress.transport == Transport::Udp),
-            None => (branch.egress, false),
-        };
+        let (old, grown) = (branch.first_egress(), branch.grown && egress.transport == Transport::Udp);
         let (back, added) = (context.back, branch.cseq_added);
         let Some(name) = self.branch_name(slot, context.branches.len(), context.loop_mac) else {
             return false;
@@ -86,11 +83,7 @@ impl Edge {
         self.scratch.other = index;
         if readable {
             self.give_up(slot, fork, code);
-            let (egress, fallback) = match grown {
-                true => (Egress { transport: Transport::Tcp, ..egress }, Some(egress)),
-                false => (egress, None),
-            };
-            self.send_branch(io, slot, egress, fallback, &out, info);
+            self.send_branch(io, slot, (egress, grown), &out, info);
             if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.last_mut()) {
                 b.cseq_added = added;
             }

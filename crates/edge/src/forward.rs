@@ -10,7 +10,7 @@ use crate::address::{Addresses, put_address, put_transport};
 use crate::cseq;
 use crate::inbound::Inbound;
 use crate::media::put_length;
-use crate::trust::marks::record_routes;
+use crate::trust::marks::{record_routes, uris};
 
 /// What a forwarded request gets.
 pub(crate) struct Edits<'a> {
@@ -135,12 +135,13 @@ fn put_record_route(
     let came_by = Egress::back(inbound.flow);
     let outer = (edits.egress.transport, addresses.advertised(edits.egress));
     let inner = (came_by.transport, addresses.advertised(&came_by));
+    let routes = record_routes(m);
     let mut one = |(transport, address): (Transport, std::net::SocketAddr)| {
         text.extend_from_slice(b"Record-Route: <sip:");
         put_address(address, text);
         put_transport(transport, text);
         text.extend_from_slice(b";lr");
-        let routes = record_routes(m);
+        let routes = uris(&routes);
         let (call_id, caller_tag) = (m.call_id(), m.from_tag());
         mark.put(secret, Belongs { call_id, caller_tag, callee_tag: b"", routes }, text);
         text.extend_from_slice(b">\r\n");

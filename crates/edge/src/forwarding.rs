@@ -1,6 +1,5 @@
 //! Forwarding with a transaction: from the router's plan to branches that run, RFC 3261 §16.6.
 
-use smallvec::SmallVec;
 use trunkline_proxy::{Mark, ResponseContext, StatelessBranch};
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
@@ -330,7 +329,7 @@ impl Edge {
             reply: self.pool.copy(&out),
             loop_mac: self.shared.secret.loop_mac(&inbound.message),
             responses: ResponseContext::default(),
-            branches: SmallVec::new(),
+            branches: self.pool.branches(),
             later: Vec::new(),
             flows: Vec::new(),
             cancelled: false,
@@ -367,11 +366,10 @@ impl Edge {
         name.clear();
         StatelessBranch { request_mac, loop_mac }.encode(&mut name);
         let mut out = std::mem::take(&mut self.scratch.out);
-        let fallback = self.build(inbound, outgoing, plan, &name, &mut out);
-        let egress = match fallback {
-            Some(_) => Egress { transport: Transport::Tcp, ..outgoing.egress },
-            None => outgoing.egress,
-        };
+        let mut egress = outgoing.egress;
+        if self.build(inbound, outgoing, plan, &name, &mut out) {
+            egress.transport = Transport::Tcp;
+        }
         self.counters.forwarded.add();
         if self.shared.config.stateless && inbound.method == Method::Invite {
             let key = self.shared.keys.key(m, &inbound.via, Method::Invite);

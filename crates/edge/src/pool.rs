@@ -1,4 +1,6 @@
-//! Buffers that outlive a message: taken from and given back to a pool, by size.
+//! Memory that outlives a message: taken from and given back to a pool, buffers by size.
+
+use crate::context::Branch;
 
 /// Sizes are multiples of this.
 const STEP: usize = 512;
@@ -11,6 +13,7 @@ const KEPT: usize = 65_536;
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     free: [Vec<Vec<u8>>; LARGEST / STEP],
+    branches: Vec<Vec<Branch>>,
 }
 
 impl Pool {
@@ -33,6 +36,22 @@ impl Pool {
         } else {
             let old = std::mem::replace(buffer, self.copy(bytes));
             self.give(old);
+        }
+    }
+
+    /// An empty list of branches with room for one.
+    pub(crate) fn branches(&mut self) -> Vec<Branch> {
+        self.branches.pop().unwrap_or_else(|| Vec::with_capacity(1))
+    }
+
+    /// Takes a list of branches back, with their buffers.
+    pub(crate) fn give_branches(&mut self, mut branches: Vec<Branch>) {
+        for branch in branches.drain(..) {
+            self.give(branch.sent);
+            self.give(branch.response);
+        }
+        if branches.capacity() == 1 && self.branches.len() < KEPT {
+            self.branches.push(branches);
         }
     }
 

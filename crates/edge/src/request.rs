@@ -126,11 +126,11 @@ impl Edge {
         let (mut mac, mut stateless) = (None, None);
         let secret = &self.shared.secret;
         let mut spiral = false;
-        let vias = m.list(HeaderName::Via).flatten().filter_map(|element| Via::parse(element).ok());
-        for via in vias {
-            let same = if let Some(seen) = Branch::decode(via.branch) {
+        let others = m.list(HeaderName::Via).skip(1).flatten().filter_map(|element| Via::parse(element).ok());
+        for branch in std::iter::once(inbound.via.branch).chain(others.map(|via| via.branch)) {
+            let same = if let Some(seen) = Branch::decode(branch) {
                 seen.loop_mac == *mac.get_or_insert_with(|| secret.loop_mac(m))
-            } else if let Some(seen) = StatelessBranch::decode(via.branch) {
+            } else if let Some(seen) = StatelessBranch::decode(branch) {
                 seen.loop_mac == *stateless.get_or_insert_with(|| secret.stateless_loop_mac(m))
             } else {
                 continue;

@@ -521,8 +521,11 @@ impl Edge {
         let no_answer = context.no_answer.map_or(no_answer, |s| u64::from(s) * 1000);
         let method = context.method;
         let Some(branch) = context.branches.get_mut(fork) else { return };
-        let Some(egress) = branch.fallback.take() else { return };
-        branch.egress = egress;
+        if !branch.grown {
+            return;
+        }
+        branch.egress = branch.first_egress();
+        branch.grown = false;
         branch.client = crate::context::Client::new(method, false, now);
         branch.limit = match (branch.target.silence, method) {
             (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
@@ -540,8 +543,8 @@ impl Edge {
     fn branch_lost_connection(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, why: Closed) {
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let Some(branch) = context.branches.get_mut(fork) else { return };
-        match (branch.fallback, why) {
-            (Some(_), Closed::Refused) => self.fall_back(io, slot, fork),
+        match (branch.grown, why) {
+            (true, Closed::Refused) => self.fall_back(io, slot, fork),
             _ => {
                 branch.client.terminate();
                 self.branch_failed(io, slot, fork, 503);
@@ -553,7 +556,7 @@ impl Edge {
 /// Is a response for somebody behind us? One without another Via is for nobody but us (RFC 3261 §16.7 step 3); some phones
 /// build those to a cancelled INVITE from the CANCEL.
 fn goes_on(m: &Message<'_>) -> bool {
-    m.list(HeaderName::Via).nth(1).is_some()
+    m.is_repeated(HeaderName::Via) || m.list(HeaderName::Via).nth(1).is_some()
 }
 
 /// The seconds of a Retry-After, which a comment or parameters may follow (RFC 3261 §20.33).

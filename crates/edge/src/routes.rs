@@ -43,7 +43,9 @@ impl<'a> Routes<'a> {
             claim = claim_of(uri);
             routes.last = m.list(HeaderName::Route).flatten().last();
         }
-        for element in m.list(HeaderName::Route) {
+        let mut elements = m.list(HeaderName::Route);
+        let mut after = elements.clone();
+        while let Some(element) = elements.next() {
             let Ok(Ok(address)) = element.map(|e| Address::parse(e, "Route")) else {
                 routes.malformed = true;
                 return routes;
@@ -57,22 +59,26 @@ impl<'a> Routes<'a> {
                 break;
             }
             routes.own += 1;
+            after = elements.clone();
             claim = claim.or_else(|| claim_of(&hop));
         }
         if let Some(claim) = claim {
-            routes.verify(m, shared, claim);
+            routes.verify(m, shared, claim, after.flatten());
         }
         routes
     }
 
-    fn verify(&mut self, m: &Message<'a>, shared: &Shared, claim: &[u8]) {
-        let uris = || {
-            let elements = m.list(HeaderName::Route).flatten();
-            elements.map(|e| Address::parse(e, "Route").map_or(e, |address| address.uri))
-        };
+    /// `after` are the values after ours.
+    fn verify(
+        &mut self,
+        m: &Message<'a>,
+        shared: &Shared,
+        claim: &[u8],
+        after: impl Iterator<Item = &'a [u8]> + Clone,
+    ) {
         // The last one is the Request-URI where a strict router is before us.
-        let all = if self.last.is_some() { uris().count().saturating_sub(1) } else { usize::MAX };
-        let after = uris().take(all).skip(usize::from(self.own));
+        let all = if self.last.is_some() { after.clone().count().saturating_sub(1) } else { usize::MAX };
+        let after = after.take(all).map(|e| Address::parse(e, "Route").map_or(e, |address| address.uri));
         let tags = (m.from_tag(), m.to_tag());
         let mark = Mark::verify(claim, &shared.secret, m.call_id(), tags, after);
         self.dialog = mark.map(|mark| Dialog { mark, from: mark.side });

@@ -54,8 +54,7 @@ impl Edge {
             self.counters.timeouts.add();
             return self.branch_failed(io, slot, i, 408);
         }
-        let grown =
-            self.contexts.get(slot).and_then(|c| c.branches.get(i)).is_some_and(|b| b.fallback.is_some());
+        let grown = self.contexts.get(slot).and_then(|c| c.branches.get(i)).is_some_and(|b| b.grown);
         match limit {
             Limit::Silence(at) if now >= at && grown => self.fall_back(io, slot, i),
             Limit::Silence(at) if now >= at => {

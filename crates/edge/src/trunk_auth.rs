@@ -10,7 +10,7 @@ use crate::cseq;
 use crate::edge::Edge;
 use crate::mail::EdgeMail;
 use crate::shared::Shared;
-use crate::trust::marks::{mark_text, record_routes, sent_mark};
+use crate::trust::marks::{Found, record_routes, uris};
 
 impl Edge {
     /// Sends the request again with credentials; `false` when there are none, or they were tried before.
@@ -64,7 +64,7 @@ impl Edge {
                 }
                 context.responses.replaced();
             }
-            self.send_branch(io, slot, egress, None, &out, info);
+            self.send_branch(io, slot, (egress, false), &out, info);
             if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.last_mut()) {
                 b.cseq_added = added + 1;
             }
@@ -92,18 +92,14 @@ impl Retry<'_> {
         if let Ok(via) = sent.top_via() {
             splices.replace(Span::locate(via.branch, sent.bytes), self.branch);
         }
-        if let Some((text, mark)) = sent_mark(sent, shared) {
-            let mark = Mark { cseq_added: self.added + 1, ..mark };
-            let ours = |uri: &&[u8]| mark_text(uri) == Some(text);
-            for uri in record_routes(sent).filter(|uri| ours(uri)) {
-                let Some(place) = mark_text(uri) else { continue };
-                let routes = record_routes(sent).skip_while(|uri| !ours(uri)).skip_while(ours);
-                let (call_id, caller_tag) = (sent.call_id(), sent.from_tag());
-                let belongs = Belongs { call_id, caller_tag, callee_tag: b"", routes };
-                splices.replace_with(Span::locate(place, sent.bytes), |out| {
-                    mark.put_value(&shared.secret, belongs, out);
-                });
-            }
+        let values = record_routes(sent);
+        let (call_id, caller_tag) = (sent.call_id(), sent.from_tag());
+        if let Some(found) = Found::find(&values, &shared.secret, (call_id, caller_tag)) {
+            let mark = Mark { cseq_added: self.added + 1, ..found.mark };
+            found.replace(sent, &mut splices, |out| {
+                let belongs = Belongs { call_id, caller_tag, callee_tag: b"", routes: uris(found.after) };
+                mark.put_value(&shared.secret, belongs, out);
+            });
         }
         cseq::raise(sent, 1, &mut splices);
         let last = sent.index.headers().last();

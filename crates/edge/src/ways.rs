@@ -3,7 +3,7 @@
 use trunkline_location::Binding;
 use trunkline_proxy::FlowToken;
 use trunkline_routing::{Plan, Target};
-use trunkline_sip::{Address, ConnectionId, Flow, HeaderName, List, Transport, Uri};
+use trunkline_sip::{Address, ConnectionId, Flow, List, Transport, Uri};
 use trunkline_transport::{Egress, Io};
 
 use crate::edge::Edge;
@@ -65,15 +65,14 @@ impl Edge {
 
     /// How later requests of the dialog reach the caller, where its Contact does not say: a client's connection, the
     /// public side of its NAT, the flow it asks for itself (`ob`, RFC 5626 §5.3), or that of a GRUU's phone.
-    pub(crate) fn caller_flow(&self, inbound: &Inbound<'_>) -> Option<FlowToken> {
+    pub(crate) fn caller_flow(&self, inbound: &Inbound<'_>, contact: Option<&Uri<'_>>) -> Option<FlowToken> {
         let flow = inbound.flow;
         if flow.transport.is_reliable() {
             let listens = flow.connection.was_opened() || !self.is_behind_nat(inbound);
             return Some(flow_token(flow, listens && !flow.transport.is_websocket()));
         }
-        let contact = inbound.message.list(HeaderName::Contact).next()?.ok()?;
-        let uri = Address::parse(contact, "Contact").ok()?.parsed_uri().ok()?;
-        if !uri.params.is_empty() && wants_flow(&uri) {
+        let uri = contact?;
+        if !uri.params.is_empty() && wants_flow(uri) {
             return Some(flow_token(flow, false));
         }
         let ip = uri.ip()?;

@@ -15,37 +15,47 @@ const VALUES: [u8; 256] = {
 
 /// Appends the text of `bytes`.
 pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            out.push(DIGITS[(bits >> (18 - 6 * place) & 63) as usize]);
-        }
+    let digits = |bits: u32| [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 63) as usize]);
+    let (whole, rest) = bytes.as_chunks::<3>();
+    out.reserve(whole.len() * 4 + 4);
+    for &[a, b, c] in whole {
+        out.extend_from_slice(&digits(u32::from_be_bytes([0, a, b, c])));
+    }
+    match *rest {
+        [a] => out.extend_from_slice(&digits(u32::from(a) << 16)[..2]),
+        [a, b] => out.extend_from_slice(&digits(u32::from_be_bytes([0, a, b, 0]))[..3]),
+        _ => {}
     }
 }
 
 /// Reads a text into `into` and gives the number of bytes. `None`: a character that does not belong there, bits that an
 /// encoder leaves zero, or more bytes than there is room for.
 pub(crate) fn decode(text: &[u8], into: &mut [u8]) -> Option<usize> {
-    let mut length = 0;
-    for chunk in text.chunks(4) {
-        let mut bits = 0u32;
-        for digit in chunk {
-            let value = VALUES[usize::from(*digit)];
-            if value == NONE {
-                return None;
-            }
-            bits = bits << 6 | u32::from(value);
-        }
-        bits <<= 6 * (4 - chunk.len());
-        let bytes = bits.to_be_bytes();
-        let taken = chunk.len().checked_sub(1).filter(|n| *n > 0)?;
-        if bytes.iter().skip(1 + taken).any(|b| *b != 0) {
+    let value = |digit: u8| VALUES[usize::from(digit)];
+    let (whole, rest) = text.as_chunks::<4>();
+    let mut places = into.chunks_mut(3);
+    for digits in whole {
+        let [a, b, c, d] = digits.map(value);
+        // No value but NONE has one of the two upper bits.
+        if (a | b | c | d) & 0xc0 != 0 {
             return None;
         }
-        into.get_mut(length..length + taken)?.copy_from_slice(bytes.get(1..1 + taken)?);
-        length += taken;
+        let place: &mut [u8; 3] = places.next()?.try_into().ok()?;
+        *place = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
     }
-    Some(length)
+    let (bits, taken) = match *rest {
+        [] => return Some(whole.len() * 3),
+        [a, b] => ([value(a), value(b), 0], 1),
+        [a, b, c] => ([value(a), value(b), value(c)], 2),
+        _ => return None,
+    };
+    let [a, b, c] = bits;
+    let bytes = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6];
+    if (a | b | c) & 0xc0 != 0 || bytes.iter().skip(taken).any(|b| *b != 0) {
+        return None;
+    }
+    places.next()?.get_mut(..taken)?.copy_from_slice(bytes.get(..taken)?);
+    Some(whole.len() * 3 + taken)
 }
 
 #[cfg(test)]

@@ -1,6 +1,18 @@
 //! Hexadecimal without allocation.
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
+const NONE: u8 = 0xff;
+
+const VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut n = 0;
+    while n < 16 {
+        values[DIGITS[n] as usize] = n as u8;
+        values[DIGITS[n].to_ascii_uppercase() as usize] = n as u8;
+        n += 1;
+    }
+    values
+};
 
 /// Appends the digits of `bytes`.
 pub(crate) fn put(bytes: &[u8], out: &mut Vec<u8>) {
@@ -24,10 +36,13 @@ pub(crate) fn take(digits: &[u8], into: &mut [u8]) -> Option<()> {
     if digits.len() != into.len() * 2 {
         return None;
     }
-    for (pair, byte) in digits.chunks_exact(2).zip(into) {
-        let [high, low] = pair else { return None };
-        let digit = |d: u8| (d as char).to_digit(16).map(|d| d as u8);
-        *byte = digit(*high)? << 4 | digit(*low)?;
+    let digit = |d: u8| VALUES[usize::from(d)];
+    let mut all = 0;
+    for (&[high, low], byte) in digits.as_chunks::<2>().0.iter().zip(into) {
+        let (high, low) = (digit(high), digit(low));
+        all |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    Some(())
+    // No value but NONE has one of the upper bits.
+    (all & 0xf0 == 0).then_some(())
 }

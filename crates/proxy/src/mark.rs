@@ -339,11 +339,10 @@ impl Mark {
 impl Secret {
     /// The MAC of a mark: what it says and what it belongs to.
     fn mark_mac<'a>(&self, side: Side, body: &[u8], of: Belongs<'a, impl Iterator<Item = &'a [u8]>>) -> u64 {
-        use std::hash::Hasher as _;
-        let mut hash = self.hasher(3);
+        let mut signing = self.signing(3);
         let mut put = |part: &[u8]| {
-            hash.write(&(part.len() as u32).to_be_bytes());
-            hash.write(part);
+            signing.put(&(part.len() as u32).to_be_bytes());
+            signing.put(part);
         };
         put(body);
         put(of.call_id);
@@ -353,7 +352,7 @@ impl Secret {
             Side::Callee => b"",
         });
         of.routes.for_each(put);
-        hash.finish()
+        signing.finish()
     }
 }
 

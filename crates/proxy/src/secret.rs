@@ -18,6 +18,38 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// SipHash-2-4 over parts. They are held back, since the function takes much longer over many short parts than over a
+/// few long ones.
+pub(crate) struct Signing {
+    hash: SipHasher24,
+    held: [u8; Signing::HELD],
+    length: usize,
+}
+
+impl Signing {
+    const HELD: usize = 256;
+
+    pub(crate) fn put(&mut self, part: &[u8]) {
+        if let Some(place) = self.held.get_mut(self.length..self.length + part.len()) {
+            place.copy_from_slice(part);
+            self.length += part.len();
+        } else {
+            self.hash.write(self.held.get(..self.length).unwrap_or_default());
+            self.length = 0;
+            self.hash.write(part);
+        }
+    }
+
+    pub(crate) fn put_u8(&mut self, byte: u8) {
+        self.put(&[byte]);
+    }
+
+    pub(crate) fn finish(mut self) -> u64 {
+        self.hash.write(self.held.get(..self.length).unwrap_or_default());
+        self.hash.finish()
+    }
+}
+
 impl Secret {
     /// From 16 random bytes.
     pub fn new(bytes: [u8; 16]) -> Secret {
@@ -26,19 +58,23 @@ impl Secret {
     }
 
     /// A keyed function of its own for each use.
-    pub(crate) fn hasher(&self, domain: u8) -> SipHasher24 {
-        let mut h = SipHasher24::new_with_keys(self.keys.0, self.keys.1);
-        h.write_u8(domain);
-        h
+    pub(crate) fn signing(&self, domain: u8) -> Signing {
+        let mut signing = Signing {
+            hash: SipHasher24::new_with_keys(self.keys.0, self.keys.1),
+            held: [0; Signing::HELD],
+            length: 0,
+        };
+        signing.put_u8(domain);
+        signing
     }
 
     fn mac<'a>(&self, domain: u8, parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
-        let mut h = self.hasher(domain);
+        let mut signing = self.signing(domain);
         for part in parts {
-            h.write(part);
-            h.write_u8(0);
+            signing.put(part);
+            signing.put_u8(0);
         }
-        h.finish()
+        signing.finish()
     }
 
     /// The MAC in our branches, over what decides where a request goes: RFC 3261 §16.6 step 8 without the

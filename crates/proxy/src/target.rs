@@ -1,11 +1,8 @@
 //! The remote target of a dialog, compared as RFC 3261 §19.1.4 compares URIs.
 
-use std::hash::Hasher;
-
-use siphasher::sip::SipHasher24;
 use trunkline_sip::{Params, Uri, parse_ip};
 
-use crate::secret::Secret;
+use crate::secret::{Secret, Signing};
 
 /// Parameters that must be equal, or absent, on both sides (RFC 3261 §19.1.4); `gr` names a phone (RFC 5627 §4.3).
 const DECISIVE: [&str; 6] = ["user", "ttl", "method", "maddr", "transport", "gr"];
@@ -15,25 +12,25 @@ impl Secret {
     /// the decisive parameters are compared without regard to case, addresses by value. Parameters other than the
     /// decisive ones do not count, since one side may leave them out.
     pub fn target(&self, uri: &Uri<'_>) -> u64 {
-        let mut hash = self.hasher(10);
-        hash.write_u8(uri.scheme as u8);
+        let mut hash = self.signing(10);
+        hash.put_u8(uri.scheme as u8);
         put_decoded(uri.user, &mut hash);
         put_decoded(uri.password, &mut hash);
         match parse_ip(uri.host) {
             Some(ip) => {
-                hash.write_u8(b'@');
+                hash.put_u8(b'@');
                 match ip.to_canonical() {
-                    std::net::IpAddr::V4(ip) => hash.write(&ip.octets()),
-                    std::net::IpAddr::V6(ip) => hash.write(&ip.octets()),
+                    std::net::IpAddr::V4(ip) => hash.put(&ip.octets()),
+                    std::net::IpAddr::V6(ip) => hash.put(&ip.octets()),
                 }
             }
             None => put_lower(uri.host, &mut hash),
         }
-        hash.write_u32(uri.port.map_or(u32::MAX, u32::from));
+        hash.put(&uri.port.map_or(u32::MAX, u32::from).to_be_bytes());
         if !uri.params.is_empty() {
             for (number, name) in DECISIVE.iter().enumerate() {
                 if let Some(value) = Params::new(uri.params).get(name) {
-                    hash.write_u8(number as u8);
+                    hash.put_u8(number as u8);
                     put_lower(value.unwrap_or_default(), &mut hash);
                 }
             }
@@ -42,18 +39,18 @@ impl Secret {
     }
 }
 
-fn put_lower(text: &[u8], hash: &mut SipHasher24) {
+fn put_lower(text: &[u8], hash: &mut Signing) {
     for b in text {
-        hash.write_u8(b.to_ascii_lowercase());
+        hash.put_u8(b.to_ascii_lowercase());
     }
-    hash.write_u8(0xff);
+    hash.put_u8(0xff);
 }
 
-fn put_decoded(text: Option<&[u8]>, hash: &mut SipHasher24) {
-    let Some(mut text) = text else { return hash.write_u8(0xfe) };
+fn put_decoded(text: Option<&[u8]>, hash: &mut Signing) {
+    let Some(mut text) = text else { return hash.put_u8(0xfe) };
     if !text.contains(&b'%') {
-        hash.write(text);
-        return hash.write_u8(0xff);
+        hash.put(text);
+        return hash.put_u8(0xff);
     }
     let hex = |b: &u8| (*b as char).to_digit(16);
     while let Some((&b, rest)) = text.split_first() {
@@ -61,15 +58,15 @@ fn put_decoded(text: Option<&[u8]>, hash: &mut SipHasher24) {
         match (b, rest) {
             (b'%', [high, low, after @ ..]) => match (hex(high), hex(low)) {
                 (Some(high), Some(low)) => {
-                    hash.write_u8((high * 16 + low) as u8);
+                    hash.put_u8((high * 16 + low) as u8);
                     text = after;
                 }
-                _ => hash.write_u8(b),
+                _ => hash.put_u8(b),
             },
-            _ => hash.write_u8(b),
+            _ => hash.put_u8(b),
         }
     }
-    hash.write_u8(0xff);
+    hash.put_u8(0xff);
 }
 
 #[cfg(test)]

@@ -22,53 +22,58 @@ impl<'a> Address<'a> {
     /// Without angle brackets everything after `;` belongs to the header, and `,` and `?` may not stand in
     /// the URI (RFC 3261 §20).
     pub fn parse(element: &'a [u8], header: &'static str) -> Result<Address<'a>, ParseError> {
-        let bad = ParseError::Header(header);
-        let text = trim(element);
-        let after_name = match text.first() {
-            Some(b'"') => quoted_len(text).ok_or(bad)?,
-            Some(_) => 0,
-            None => return Err(bad),
+        let address = Address::split(trim(element)).ok_or(ParseError::Header(header))?;
+        if !address.params.is_empty() && Params::new(address.params).any(|p| p.is_err()) {
+            return Err(ParseError::Header(header));
+        }
+        Ok(address)
+    }
+
+    /// As [`Address::parse`], with the tag ([`Address::tag`]), in one pass over the parameters.
+    pub(crate) fn parse_with_tag(
+        element: &'a [u8],
+        header: &'static str,
+    ) -> Result<(Address<'a>, &'a [u8]), ParseError> {
+        let address = Address::split(trim(element)).ok_or(ParseError::Header(header))?;
+        let tag = tag_among(Params::new(address.params)).map_err(|()| ParseError::Header(header))?;
+        Ok((address, tag))
+    }
+
+    /// The parts of an address; its parameters have not been read yet.
+    fn split(text: &'a [u8]) -> Option<Address<'a>> {
+        let after_name = match text.first()? {
+            b'"' => quoted_len(text)?,
+            _ => 0,
         };
-        let rest = text.get(after_name..).unwrap_or_default();
+        let rest = text.get(after_name..)?;
         // A `<` behind the `;` of an addr-spec belongs to a parameter.
         let first = rest.iter().position(|b| matches!(b, b'<' | b';'));
         let address = match first.map(|i| (i, rest.get(i))) {
             Some((open, Some(b'<'))) => {
-                let display = trim(text.get(..after_name + open).unwrap_or_default());
-                let between = rest.get(..open).unwrap_or_default();
+                let display = trim(text.get(..after_name + open)?);
+                let between = rest.get(..open)?;
                 let plain = |b: u8| is_space(b) || is_token(b) || b >= 0x80;
                 if after_name > 0 && !between.iter().all(|&b| is_space(b))
                     || !between.iter().all(|&b| plain(b))
                 {
-                    return Err(bad);
+                    return None;
                 }
-                let inner = rest.get(open + 1..).unwrap_or_default();
-                let close = find(b'>', inner).ok_or(bad)?;
-                let params = trim(inner.get(close + 1..).unwrap_or_default());
-                Address { display, uri: inner.get(..close).unwrap_or_default(), params }
+                let inner = rest.get(open + 1..)?;
+                let (uri, after) = inner.split_at_checked(find(b'>', inner)?)?;
+                Address { display, uri, params: trim(after.get(1..)?) }
             }
-            _ if after_name > 0 => return Err(bad),
+            _ if after_name > 0 => return None,
             _ => {
-                let end = first.unwrap_or(rest.len());
-                let uri = trim_end(rest.get(..end).unwrap_or_default());
+                let (uri, params) = rest.split_at_checked(first.unwrap_or(rest.len()))?;
+                let uri = trim_end(uri);
                 if uri.iter().any(|b| matches!(b, b',' | b'?')) {
-                    return Err(bad);
+                    return None;
                 }
-                Address { display: b"", uri, params: rest.get(end..).unwrap_or_default() }
+                Address { display: b"", uri, params }
             }
         };
-        let first_and_last = (address.uri.first(), address.uri.last());
-        if let (Some(&a), Some(&z)) = first_and_last {
-            if is_space(a) || is_space(z) {
-                return Err(bad);
-            }
-        } else {
-            return Err(bad);
-        }
-        if Params::new(address.params).any(|p| p.is_err()) {
-            return Err(bad);
-        }
-        Ok(address)
+        let (&first, &last) = (address.uri.first()?, address.uri.last()?);
+        (!is_space(first) && !is_space(last)).then_some(address)
     }
 
     /// The URI, read.
@@ -79,20 +84,26 @@ impl<'a> Address<'a> {
     /// The `tag` parameter, empty when there is none. One that is repeated or quoted is none: others may read another one
     /// of them, and a parameter may stand once (RFC 3261 §7.3.1), a tag unquoted (§25.1).
     pub fn tag(&self) -> &'a [u8] {
-        if self.params.is_empty() {
-            return b"";
-        }
-        let mut tags = Params::new(self.params).flatten().filter(|p| p.is("tag"));
-        match (tags.next(), tags.next()) {
-            (Some(tag), None) => tag.value.filter(|v| v.first() != Some(&b'"')).unwrap_or_default(),
-            _ => b"",
-        }
+        tag_among(Params::new(self.params)).unwrap_or_default()
     }
 
     /// A header parameter: `None` not there, `Some(None)` a flag.
     pub fn param(&self, name: &str) -> Option<Option<&'a [u8]>> {
         Params::new(self.params).get(name)
     }
+}
+
+/// The one `tag` among parameters; empty when there is none, or more.
+fn tag_among<'a>(params: Params<'a>) -> Result<&'a [u8], ()> {
+    let (mut tag, mut tags): (&[u8], _) = (b"", 0);
+    for param in params {
+        let param = param?;
+        if param.is("tag") {
+            tags += 1;
+            tag = param.value.filter(|value| value.first() != Some(&b'"')).unwrap_or_default();
+        }
+    }
+    Ok(if tags == 1 { tag } else { b"" })
 }
 
 #[cfg(test)]

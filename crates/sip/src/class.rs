@@ -77,6 +77,42 @@ pub(crate) fn until(s: &[u8], class: Class) -> usize {
     s.iter().position(|&b| is(b, class)).unwrap_or(s.len())
 }
 
+/// As [`until`] for a class whose bytes are few, in values that may be long: sixteen bytes at a time, in one comparison
+/// with each of them.
+#[inline]
+fn until_one_of<const N: usize>(s: &[u8], few: [u8; N], class: Class) -> usize {
+    let (pieces, _) = s.as_chunks::<16>();
+    let free = |piece: &&[u8; 16]| {
+        let among = |b: u8| few.iter().fold(0, |hit, wanted| hit | u8::from(b == *wanted));
+        piece.iter().fold(0, |hit, b| hit | among(*b)) == 0
+    };
+    let passed = pieces.iter().take_while(free).count() * 16;
+    passed + until(s.get(passed..).unwrap_or_default(), class)
+}
+
+/// How many bytes come before the first `@`, or before what can stand in no URI.
+#[inline]
+pub(crate) fn until_at(s: &[u8]) -> usize {
+    until_one_of(s, *b"@ \t\r\n<>\"", AT | NOT_URI)
+}
+
+/// How many bytes come before the end of a parameter's value, or before what makes it take a closer look.
+#[inline]
+pub(crate) fn until_param_stop(s: &[u8]) -> usize {
+    until_one_of(s, *b"; \t\r\n<>\"", PARAM_STOP)
+}
+
+/// Does either byte stand there?
+#[inline]
+pub(crate) fn has_either(a: u8, b: u8, s: &[u8]) -> bool {
+    let among =
+        |piece: &[u8]| piece.iter().fold(0, |hit, x| hit | u8::from(*x == a) | u8::from(*x == b)) != 0;
+    let (pieces, rest) = s.as_chunks::<16>();
+    // The last sixteen bytes overlap those before them.
+    let last = if pieces.is_empty() { rest } else { s.last_chunk::<16>().map_or(rest, |last| last) };
+    pieces.iter().any(|piece| among(piece)) || among(last)
+}
+
 /// The first place of a byte, in values that are short.
 #[inline]
 pub(crate) fn find(byte: u8, s: &[u8]) -> Option<usize> {
@@ -130,6 +166,30 @@ mod tests {
                     s[length - 1] = b';';
                     assert_eq!(find(b';', &s), Some(at));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_few_bytes_of_a_class_are_found_wherever_they_stand() {
+        for b in 0..=255u8 {
+            for at in 0..40 {
+                let mut s = vec![b'a'; 40];
+                s[at] = b;
+                assert_eq!(until_at(&s), until(&s, AT | NOT_URI), "{b} at {at}");
+                assert_eq!(until_param_stop(&s), until(&s, PARAM_STOP), "{b} at {at}");
+                assert_eq!((until_at(&s[..at]), until_param_stop(&s[..at])), (at, at));
+            }
+        }
+        for length in 0..40 {
+            let mut s = vec![b'a'; length];
+            assert!(!has_either(b',', b'"', &s));
+            for at in 0..length {
+                for b in [b',', b'"'] {
+                    s[at] = b;
+                    assert!(has_either(b',', b'"', &s), "{at} of {length}");
+                }
+                s[at] = b'a';
             }
         }
     }

@@ -286,11 +286,11 @@ impl Index {
     fn once<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, ParseError> {
         let Some(first) = self.first_of(name) else { return Ok(None) };
         let value = self.headers.get(first).map(|h| h.value.of(bytes)).unwrap_or_default();
-        if self.repeated & 1 << name as u8 != 0 {
-            Err(ParseError::Cardinality(name.name()))
-        } else {
-            Ok(Some(value))
-        }
+        if self.is_repeated(name) { Err(ParseError::Cardinality(name.name())) } else { Ok(Some(value)) }
+    }
+
+    pub(crate) fn is_repeated(&self, name: HeaderName) -> bool {
+        self.repeated & 1 << name as u8 != 0
     }
 
     fn exactly_once<'a>(&self, name: HeaderName, bytes: &'a [u8]) -> Result<&'a [u8], ParseError> {
@@ -332,8 +332,7 @@ fn is_version(text: &[u8]) -> bool {
 
 /// Where the tag of a From or To stands; nowhere, when there is none.
 fn tag_of(value: &[u8], header: &'static str, bytes: &[u8]) -> Result<Span, ParseError> {
-    let address = Address::parse(value, header)?;
-    let tag = address.tag();
+    let (_, tag) = Address::parse_with_tag(value, header)?;
     Ok(if tag.is_empty() { Span::default() } else { Span::locate(tag, bytes) })
 }
 

@@ -1,6 +1,6 @@
 //! The lexical ground of RFC 3261 §25: white space, tokens, quoted strings, lists, parameters.
 
-use crate::class::{self, PARAM_NAME, PARAM_STOP, SPACE, TOKEN, find, leading, until};
+use crate::class::{self, PARAM_NAME, SPACE, TOKEN, find, has_either, leading, until_param_stop};
 
 /// White space inside a header value; folding leaves CR and LF there (RFC 3261 §7.3.1).
 pub(crate) fn is_space(b: u8) -> bool {
@@ -65,9 +65,11 @@ pub(crate) fn quoted_len(s: &[u8]) -> Option<usize> {
 /// end.
 pub(crate) fn find_outside(s: &[u8], stop: u8) -> Result<Option<usize>, ()> {
     // Most values hold no such byte at all, which one quick look shows.
-    if find(stop, s).is_none() && find(b'"', s).is_none() {
-        return Ok(None);
-    }
+    if has_either(stop, b'"', s) { walk_outside(s, stop) } else { Ok(None) }
+}
+
+/// As [`find_outside`], and `Err` too for a bracket that does not end where there is no `stop`.
+fn walk_outside(s: &[u8], stop: u8) -> Result<Option<usize>, ()> {
     let mut i = 0;
     while let Some(&b) = s.get(i) {
         if b == stop {
@@ -159,7 +161,7 @@ impl<'a> Params<'a> {
         let rest = self.rest.strip_prefix(b";")?;
         let (name, rest) = rest.split_at_checked(leading(rest, PARAM_NAME)).filter(|(n, _)| !n.is_empty())?;
         let (value, rest) = match rest.strip_prefix(b"=") {
-            Some(rest) => rest.split_at_checked(until(rest, PARAM_STOP)).map(|(v, rest)| (Some(v), rest))?,
+            Some(rest) => rest.split_at_checked(until_param_stop(rest)).map(|(v, rest)| (Some(v), rest))?,
             None => (None, rest),
         };
         if !matches!(rest.first(), None | Some(b';')) {
@@ -183,7 +185,7 @@ impl<'a> Iterator for Params<'a> {
         if semicolon != b';' {
             return Some(Err(()));
         }
-        let end = match find_outside(rest, b';') {
+        let end = match walk_outside(rest, b';') {
             Ok(end) => end.unwrap_or(rest.len()),
             Err(()) => return Some(Err(())),
         };
@@ -225,7 +227,10 @@ mod tests {
         assert_eq!(p[0], Param { name: b"a", value: Some(b"\"x;y\"") });
         assert_eq!(p[1], Param { name: b"lr", value: None });
         assert_eq!(p[2], Param { name: b"b", value: Some(b"2") });
-        assert!(Params::new(b";;a").any(|p| p.is_err()));
+        // A bracket that does not end is an error whether or not something follows it.
+        for bad in [&b";;a"[..], b";a=x<y", b";a=x<y;b=1", b";a=\"x", b";a=\"x;b=1"] {
+            assert!(Params::new(bad).any(|p| p.is_err()));
+        }
     }
 
     #[test]

@@ -93,13 +93,21 @@ impl<'a> Message<'a> {
     }
 
     /// All header lines with this name, in order.
-    pub fn header_lines(&self, name: HeaderName) -> impl Iterator<Item = &'a Header> + use<'a> {
+    pub fn header_lines(&self, name: HeaderName) -> impl Iterator<Item = &'a Header> + Clone + use<'a> {
         let first = self.index.first_of(name).unwrap_or(self.index.headers.len());
         self.index.headers.get(first..).unwrap_or_default().iter().filter(move |h| h.name == name)
     }
 
+    /// Does this header stand on more than one line?
+    pub fn is_repeated(&self, name: HeaderName) -> bool {
+        self.index.is_repeated(name)
+    }
+
     /// All values of a header that is a comma list, over all its lines.
-    pub fn list(&self, name: HeaderName) -> impl Iterator<Item = Result<&'a [u8], ParseError>> + use<'a> {
+    pub fn list(
+        &self,
+        name: HeaderName,
+    ) -> impl Iterator<Item = Result<&'a [u8], ParseError>> + Clone + use<'a> {
         let bytes = self.bytes;
         self.header_lines(name)
             .flat_map(move |h| List::new(h.value.of(bytes)))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::class::{AT, HOST, IN_USER, NOT_URI, find, leading, same_name, until};
+use crate::class::{HOST, IN_USER, NOT_URI, find, leading, same_name, until, until_at};
 use crate::error::ParseError;
 use crate::flow::Transport;
 use crate::lex::{Params, number};
@@ -93,13 +93,12 @@ impl<'a> Uri<'a> {
 
     fn parse_sip(scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a>, ParseError> {
         // `@` may stand in no later part, so the first one ends the user part, whatever that holds.
-        let (info, rest) = match rest.split_at_checked(until(rest, AT | NOT_URI)) {
-            Some((info, [b'@', rest @ ..])) => (Some(info), rest),
-            _ => (None, rest),
+        let end = until_at(rest);
+        let (info, rest) = match rest.split_at_checked(end) {
+            Some((info, [b'@', rest @ ..])) if until_at(rest) == rest.len() => (Some(info), rest),
+            Some((_, [])) => (None, rest),
+            _ => return Err(ParseError::Uri),
         };
-        if until(rest, AT | NOT_URI) < rest.len() {
-            return Err(ParseError::Uri);
-        }
         let (user, password) = match info {
             Some([]) => return Err(ParseError::Uri),
             Some(info) if until(info, IN_USER) < info.len() => {
@@ -198,11 +197,25 @@ pub fn canonical_ip(ip: IpAddr) -> IpAddr {
 
 fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0u8; 4];
-    let mut parts = host.split(|&b| b == b'.');
-    for o in &mut octets {
-        *o = number(parts.next()?, 255)? as u8;
+    let (mut places, mut value, mut digits) = (octets.iter_mut(), 0u16, 0);
+    for &b in host {
+        match b {
+            b'0'..=b'9' => {
+                value = value * 10 + u16::from(b - b'0');
+                digits += 1;
+                if value > 255 {
+                    return None;
+                }
+            }
+            b'.' if digits > 0 => {
+                *places.next()? = value as u8;
+                (value, digits) = (0, 0);
+            }
+            _ => return None,
+        }
     }
-    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+    *places.next().filter(|_| digits > 0)? = value as u8;
+    places.next().is_none().then(|| Ipv4Addr::from(octets))
 }
 
 /// Splits `host` off `host[:port][;params]…`; `None` when there is no valid host.
@@ -331,6 +344,13 @@ mod tests {
             ("[2001:DB8::9]", Some("2001:db8::9")),
             ("010.0.0.1", Some("10.0.0.1")),
             ("127.1", None),
+            ("1.2.3.4.5", None),
+            ("1..2.3", None),
+            (".1.2.3", None),
+            ("1.2.3.", None),
+            ("1.2.3.4a", None),
+            ("0000000192.0.2.001", Some("192.0.2.1")),
+            ("65536.0.2.1", None),
             ("0x7f.0.0.1", None),
             ("2130706433", None),
             ("127.0.0.1.", None),

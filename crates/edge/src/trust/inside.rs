@@ -196,7 +196,7 @@ impl Edge {
             && self.comes_from_holder(inbound.flow, &dialog.mark.holder)
             && let Some(contact) = contact_of(m)
         {
-            let flow = Some(self.caller_flow(inbound));
+            let flow = Some(self.caller_flow(inbound, Some(&contact)));
             let moved = shared.moved(&contact, inbound.flow.remote, flow);
             shared.dialogs.refreshing(id(), dialog.from, moved);
         }

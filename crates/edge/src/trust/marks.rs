@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use smallvec::SmallVec;
 use trunkline_calls::{Answered, DialogId, DialogKey, Moved};
 use trunkline_model::{Ref, Tables};
-use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Reference, Seen, Side, Way};
+use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Reference, Secret, Seen, Side, Way};
 use trunkline_routing::Target;
 use trunkline_sip::{Address, HeaderName, Message, Method, Span, Splices, Uri, canonical_ip, seconds};
 use trunkline_transport::Egress;
@@ -127,7 +127,8 @@ impl Edge {
         let party = &self.scratch.parties.caller;
         let m = &inbound.message;
         // Without a Contact the other side has nothing but From to send requests to (RFC 2543).
-        let target = contact_of(m).or_else(|| m.from().and_then(|from| from.parsed_uri()).ok());
+        let contact = contact_of(m);
+        let target = contact.or_else(|| m.from().and_then(|from| from.parsed_uri()).ok());
         let source = inbound.flow.remote;
         Beginning {
             caller: shared.holder(party, &Egress::back(inbound.flow), None),
@@ -136,7 +137,7 @@ impl Edge {
                 party: shared.party(party),
                 seen: target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, source)),
                 target: target.as_ref().map_or(0, |uri| shared.secret.target(uri)),
-                flow: self.caller_flow(inbound),
+                flow: self.caller_flow(inbound, contact.as_ref()),
             },
             born: now,
             subscription: inbound.method != Method::Invite,
@@ -172,50 +173,77 @@ impl Edge {
     }
 }
 
-/// The Record-Route values of a message, each as it stands between its brackets.
-pub(crate) fn record_routes<'a>(m: &Message<'a>) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-    let lines: SmallVec<[&'a [u8]; 4]> =
-        m.list(HeaderName::RecordRoute).flatten().map(between_brackets).collect();
-    lines.into_iter()
+/// A Record-Route value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordRoute<'a> {
+    /// As it stands between its brackets.
+    pub(crate) uri: &'a [u8],
+    /// The value of the mark in it.
+    pub(crate) mark: Option<&'a [u8]>,
 }
 
-fn between_brackets(element: &[u8]) -> &[u8] {
-    Address::parse(element, "Record-Route").map_or(element, |address| address.uri)
+/// The Record-Route values of a message, in order.
+pub(crate) type RecordRoutes<'a> = SmallVec<[RecordRoute<'a>; 8]>;
+
+/// Reads the Record-Route values of a message, each of them once.
+pub(crate) fn record_routes<'a>(m: &Message<'a>) -> RecordRoutes<'a> {
+    let read = |element| {
+        let uri = Address::parse(element, "Record-Route").map_or(element, |address| address.uri);
+        RecordRoute { uri, mark: Uri::parse(uri).ok().and_then(|uri| uri.param(Mark::PARAM).flatten()) }
+    };
+    m.list(HeaderName::RecordRoute).flatten().map(read).collect()
 }
 
-/// The value of the mark in a Record-Route or Route of ours.
-pub(crate) fn mark_text(uri: &[u8]) -> Option<&[u8]> {
-    Uri::parse(uri).ok()?.param(Mark::PARAM).flatten()
+/// The callee's mark in Record-Route values.
+pub(crate) struct Found<'s, 'a> {
+    pub(crate) mark: Mark,
+    /// The values before ours.
+    pub(crate) before: &'s [RecordRoute<'a>],
+    /// Ours: two where the sides differ in transport or address.
+    ours: &'s [RecordRoute<'a>],
+    /// The values after ours.
+    pub(crate) after: &'s [RecordRoute<'a>],
 }
 
-/// The callee's mark in the Record-Route values of a message, and how many values stand before and belong to it.
-struct Found<'a> {
-    mark: Mark,
-    text: &'a [u8],
-    before: usize,
+/// The URIs of Record-Route values, as a mark binds them.
+pub(crate) fn uris<'a>(values: &[RecordRoute<'a>]) -> impl DoubleEndedIterator<Item = &'a [u8]> + Clone {
+    values.iter().map(|value| value.uri)
 }
 
-fn find_mark<'a>(
-    values: &[&'a [u8]],
-    shared: &Shared,
-    call_id: &[u8],
-    caller_tag: &[u8],
-) -> Option<Found<'a>> {
-    let mut before = 0;
-    while let Some(uri) = values.get(before) {
-        let Some(text) = mark_text(uri) else {
-            before += 1;
-            continue;
-        };
-        // Two where the sides differ in transport or address, with the same mark.
-        let ours = values.iter().skip(before).take_while(|uri| mark_text(uri) == Some(text)).count();
-        let routes = values.iter().skip(before + ours).copied();
-        if let Some(mark) = Mark::read_back(text, &shared.secret, call_id, caller_tag, routes) {
-            return Some(Found { mark, text, before });
+impl<'s, 'a> Found<'s, 'a> {
+    /// Finds it in the values of a request that went out, or of a response to it, and verifies it.
+    pub(crate) fn find(
+        values: &'s [RecordRoute<'a>],
+        secret: &Secret,
+        (call_id, caller_tag): (&'a [u8], &'a [u8]),
+    ) -> Option<Found<'s, 'a>> {
+        let mut at = 0;
+        while let Some((before, rest)) = values.split_at_checked(at) {
+            let Some(text) = rest.first()?.mark else {
+                at += 1;
+                continue;
+            };
+            let ours = rest.iter().take_while(|value| value.mark == Some(text)).count();
+            let (ours, after) = rest.split_at(ours);
+            if let Some(mark) = Mark::read_back(text, secret, call_id, caller_tag, uris(after)) {
+                return Some(Found { mark, before, ours, after });
+            }
+            at += ours.len();
         }
-        before += ours;
+        None
     }
-    None
+
+    /// Puts another mark in its place.
+    pub(crate) fn replace(
+        &self,
+        m: &Message<'a>,
+        splices: &mut Splices,
+        mut write: impl FnMut(&mut Vec<u8>),
+    ) {
+        for place in self.ours.iter().filter_map(|value| value.mark) {
+            splices.replace_with(Span::locate(place, m.bytes), &mut write);
+        }
+    }
 }
 
 impl Shared {
@@ -236,37 +264,31 @@ impl Shared {
         if m.header_line(HeaderName::RecordRoute).is_none() {
             return;
         }
-        let values: SmallVec<[&[u8]; 8]> = record_routes(m).collect();
-        let Some(found) = find_mark(&values, self, id.call_id, id.caller_tag) else { return };
+        let values = record_routes(m);
+        let Some(found) = Found::find(&values, &self.secret, (id.call_id, id.caller_tag)) else { return };
         let contact = contact_of(m);
-        let callee = found.mark.holder;
+        let callee = &found.mark.holder;
         let mark = Mark {
             side: Side::Caller,
-            holder: caller,
             way: Way {
                 kind: callee.kind,
-                party: self.party_of_holder(&callee),
+                party: self.party_of_holder(callee),
                 seen: contact.as_ref().zip(from).map_or(Seen::Elsewhere, |(uri, at)| seen(uri, at)),
                 target: contact.as_ref().map_or(0, |uri| self.secret.target(uri)),
                 flow: callee.flow,
             },
+            holder: caller,
             ..found.mark
         };
-        for element in m.list(HeaderName::RecordRoute).flatten() {
-            let Some(place) = mark_text(between_brackets(element)).filter(|text| *text == found.text) else {
-                continue;
+        found.replace(m, splices, |out| {
+            let belongs = Belongs {
+                call_id: id.call_id,
+                caller_tag: id.caller_tag,
+                callee_tag: id.callee_tag,
+                routes: uris(found.before).rev(),
             };
-            splices.replace_with(Span::locate(place, m.bytes), |out| {
-                let routes = values.iter().take(found.before).rev().copied();
-                let belongs = Belongs {
-                    call_id: id.call_id,
-                    caller_tag: id.caller_tag,
-                    callee_tag: id.callee_tag,
-                    routes,
-                };
-                mark.put_value(&self.secret, belongs, out);
-            });
-        }
+            mark.put_value(&self.secret, belongs, out);
+        });
     }
 
     /// The same where no transaction says what the response is to: a Record-Route of ours stands in those to requests that
@@ -310,11 +332,4 @@ fn answered(m: &Message<'_>, contact: Option<Moved>) -> Answered {
         contact,
         expires: m.header(HeaderName::Expires).and_then(seconds),
     }
-}
-
-/// Of a request that went out with a Record-Route of ours: the callee's mark and its text.
-pub(crate) fn sent_mark<'a>(sent: &Message<'a>, shared: &Shared) -> Option<(&'a [u8], Mark)> {
-    let values: SmallVec<[&[u8]; 8]> = record_routes(sent).collect();
-    let found = find_mark(&values, shared, sent.call_id(), sent.from_tag())?;
-    Some((found.text, found.mark))
 }
