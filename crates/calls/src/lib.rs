@@ -40,7 +40,7 @@ mod writer;
 pub use call::{CallStart, CallView, Counted, Direction};
 pub use calls::{CallHandle, Calls, LimitReached, Stats};
 pub use cause::Cause;
-pub use dialogs::{Answered, DialogId, DialogKey, Dialogs, Ended, Moved, Standing};
+pub use dialogs::{Answered, Dialogs, Ended, Moved, Place, Standing};
 pub use query::{CallRecord, Filter};
 pub use sessions::SessionKey;
 pub use writer::{Health, Records, RecordsError};

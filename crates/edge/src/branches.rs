@@ -51,18 +51,16 @@ impl Edge {
         slot: Slot,
         outgoing: &Outgoing<'_>,
         plan: Option<&Plan>,
-        info: TargetInfo,
+        mut info: TargetInfo,
     ) {
         let Some(context) = self.contexts.get(slot) else { return };
         let Some(name) = self.branch_name(slot, context.branches.len(), context.loop_mac) else {
             return self.push_dead(slot, 503, info);
         };
         let mut out = std::mem::take(&mut self.scratch.out);
-        let grown = self.build(inbound, outgoing, plan, &name, &mut out);
+        let (grown, mark_mac) = self.build(inbound, outgoing, plan, &name, &mut out);
+        (info.cseq_added, info.mark_mac) = (outgoing.cseq_added, mark_mac);
         self.send_branch(io, slot, (outgoing.egress, grown), &out, info);
-        if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.last_mut()) {
-            branch.cseq_added = outgoing.cseq_added;
-        }
         self.scratch.out = out;
     }
 
@@ -122,7 +120,6 @@ impl Edge {
             cancel: Cancel::No,
             limit,
             target,
-            cseq_added: 0,
         });
     }
 
@@ -143,7 +140,6 @@ impl Edge {
             cancel: Cancel::No,
             limit: Limit::None,
             target,
-            cseq_added: 0,
         });
     }
 
@@ -154,7 +150,7 @@ impl Edge {
         let Some(context) = self.contexts.get(slot) else { return };
         if !context.server.is_proceeding() {
             if !context.proven && self.is_unproven(&context.back, io.unix_ms()) {
-                self.forget(slot);
+                self.forget(io, slot);
             }
         } else if context.method == Method::Invite {
             self.send_response_again(io, slot);
@@ -171,7 +167,7 @@ impl Edge {
             }
             i += 1;
         }
-        self.settle(slot);
+        self.settle(io, slot);
     }
 
     /// Builds a request for later; `alternate`: for another flow of a phone.
@@ -188,7 +184,8 @@ impl Edge {
         let Some(name) = self.branch_name(slot, 0, context.loop_mac) else { return };
         if let Some(o) = outgoing {
             let mut out = std::mem::take(&mut self.scratch.out);
-            later.grown = self.build(inbound, &o, Some(plan), &name, &mut out);
+            (later.grown, later.target.mark_mac) = self.build(inbound, &o, Some(plan), &name, &mut out);
+            later.target.cseq_added = o.cseq_added;
             later.egress = Some(o.egress);
             later.branch_at = memmem::find(&out, &name).unwrap_or(0);
             later.request = self.pool.copy(&out);
@@ -230,7 +227,8 @@ impl Edge {
         self.pool.give(later.request);
     }
 
-    /// Writes the request for one target. A large one for UDP is written for TCP; the answer is then true.
+    /// Writes the request for one target. A large one for UDP is written for TCP: then the first answer is true. The
+    /// second is the MAC of the mark in it, 0 for none.
     pub(crate) fn build(
         &mut self,
         inbound: &Inbound<'_>,
@@ -238,7 +236,7 @@ impl Edge {
         plan: Option<&Plan>,
         branch: &[u8],
         out: &mut Vec<u8>,
-    ) -> bool {
+    ) -> (bool, u64) {
         let mut edits = Edits {
             uri: o.uri,
             path: o.path,
@@ -256,7 +254,7 @@ impl Edge {
         };
         let shared = self.shared.clone();
         let splices = &mut self.scratch.splices;
-        forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
+        let mac = forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
         if out.len() > LARGE
             && o.egress.transport == Transport::Udp
             && o.may_grow
@@ -264,14 +262,19 @@ impl Edge {
         {
             edits.via_transport = Transport::Tcp;
             forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
-            return true;
+            return (true, mac);
         }
-        false
+        (false, mac)
     }
 
     /// The name of a branch of this transaction. After 256 there are no more: whoever has contacts by name, each with
     /// many addresses that do not answer, gets no further.
-    pub(crate) fn branch_name(&self, slot: Slot, fork: usize, loop_mac: u64) -> Option<ArrayVec<u8, 40>> {
+    pub(crate) fn branch_name(
+        &self,
+        slot: Slot,
+        fork: usize,
+        loop_mac: u64,
+    ) -> Option<ArrayVec<u8, { BranchName::LENGTH }>> {
         let name = BranchName {
             shard: self.shard,
             fork: u8::try_from(fork).ok()?,
@@ -279,6 +282,6 @@ impl Edge {
             slot: slot.number,
             loop_mac,
         };
-        Some(ArrayVec::from(name.encoded()))
+        Some(ArrayVec::from(name.encoded(&self.shared.secret)))
     }
 }

@@ -1,8 +1,8 @@
 //! One request on its way: its server transaction, its branches, its response context.
 
-use trunkline_calls::{CallHandle, DialogKey};
+use trunkline_calls::{CallHandle, Place};
 use trunkline_model::Ref;
-use trunkline_proxy::ResponseContext;
+use trunkline_proxy::{ResponseContext, Side};
 use trunkline_sip::{ConnectionId, Flow, Method, Transport};
 use trunkline_transaction::timers::Now;
 use trunkline_transaction::{
@@ -164,6 +164,18 @@ pub(crate) enum Limit {
     Answer(Now),
 }
 
+/// What a request is to dialogs of ours.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum DialogUse {
+    /// Nothing.
+    #[default]
+    None,
+    /// It begins those of this number.
+    Begins(u64),
+    /// It came inside one, from this side.
+    Inside(Place, Side),
+}
+
 /// What a branch needs to know of its target after the plan is gone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TargetInfo {
@@ -190,6 +202,10 @@ pub(crate) struct TargetInfo {
     pub(crate) word: Option<Word>,
     /// Its address has not shown that it is there: what is sent to it is limited.
     pub(crate) unproven: bool,
+    /// By how much CSeq is raised: the other side counts otherwise.
+    pub(crate) cseq_added: u8,
+    /// The MAC of the mark in its Record-Route, 0 for none.
+    pub(crate) mark_mac: u64,
 }
 
 /// One branch: a request we sent, and what is known of its fate.
@@ -210,8 +226,6 @@ pub(crate) struct Branch {
     pub(crate) cancel: Cancel,
     pub(crate) limit: Limit,
     pub(crate) target: TargetInfo,
-    /// CSeq was raised by so much when a trunk's challenge was answered.
-    pub(crate) cseq_added: u8,
 }
 
 impl Branch {
@@ -269,6 +283,10 @@ pub(crate) struct Context {
     /// ours needs (Via, From, To, Call-ID, CSeq).
     pub(crate) reply: Vec<u8>,
     pub(crate) loop_mac: u64,
+    /// What its responses have to repeat: [`crate::edge::Edge::identity`].
+    pub(crate) identity: u64,
+    /// It has a To tag, which they repeat too.
+    pub(crate) tagged: bool,
     pub(crate) responses: ResponseContext,
     /// From the pool; none once a request other than INVITE has its answer.
     pub(crate) branches: Vec<Branch>,
@@ -287,8 +305,7 @@ pub(crate) struct Context {
     pub(crate) media: Option<Box<Leg>>,
     /// The call this INVITE begins.
     pub(crate) call: Option<CallHandle>,
-    /// The dialogs that the request begins.
-    pub(crate) dialog: Option<DialogKey>,
+    pub(crate) dialog: DialogUse,
 }
 
 impl Context {

@@ -1,14 +1,13 @@
 //! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
 
 use smallvec::SmallVec;
-use trunkline_proxy::{FlowToken, PartyKind, Side, Way};
+use trunkline_proxy::{FlowToken, PartyKind, Side, StatelessUse, Way};
 use trunkline_sip::{Address, ConnectionId, HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Io};
 
 use crate::branches::Outgoing;
-use crate::calls;
-use crate::context::{Cancel, Client, Limit, TargetInfo};
+use crate::context::{Cancel, Client, DialogUse, Limit, TargetInfo};
 use crate::edge::Edge;
 use crate::forward;
 use crate::gruu::{Named, is_of};
@@ -72,7 +71,7 @@ impl Edge {
             Some(Ok(uri)) => uri,
             Some(Err(error)) => return self.refuse(io, inbound, error.status(), Some("Malformed Route")),
         };
-        let Some(way) = self.judge_inside(io, inbound, &target, dialog) else { return };
+        let Some((way, identified)) = self.judge_inside(io, inbound, &target, dialog) else { return };
         let mut old_uri = std::mem::take(&mut self.scratch.contacts);
         let next = self.next_in_dialog(io, inbound, uri, routes, (dialog, &way), &mut old_uri);
         let (mut outgoing, spare) = match next {
@@ -85,8 +84,7 @@ impl Edge {
             Next::Nowhere => {
                 if inbound.method == Method::Bye {
                     // Who hangs up has hung up, whether the other side hears of it or not.
-                    self.note_request(io, inbound, dialog);
-                    calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
+                    self.note_request(io, inbound, dialog, identified);
                     let _ = self.turn_media(io, inbound, key, dialog, &way.flow);
                 }
                 // 430 tells a proxy that the flow to the other side is gone; phones are never told so
@@ -121,15 +119,15 @@ impl Edge {
             }
             Some(Err(_)) | None => {}
         }
-        self.note_request(io, inbound, dialog);
-        if inbound.method == Method::Bye {
-            calls::end(&self.shared.calls, &inbound.message, io.unix_ms());
-        }
         if self.shared.config.stateless || inbound.method == Method::Ack {
-            self.send_stateless(io, inbound, &outgoing, None);
+            self.note_request(io, inbound, dialog, identified);
+            let number = StatelessUse::Inside(dialog.place.number, dialog.from);
+            self.send_stateless(io, inbound, &outgoing, None, number);
         } else if let Some(slot) = self.open(io, inbound, key) {
+            self.note_request(io, inbound, dialog, identified);
             if let Some(context) = self.contexts.get_mut(slot) {
                 context.media = leg;
+                context.dialog = DialogUse::Inside(dialog.place, dialog.from);
             }
             let patience = self.shared.config.failover.as_millis() as u32;
             let carrier = dialog.mark.way.kind == PartyKind::Trunk;
@@ -302,7 +300,7 @@ impl Edge {
                 && !s.is_accepted()
             {
                 s.on_ack(now);
-                return self.settle(slot);
+                return self.settle(io, slot);
             }
         }
         // Our own stateless answers want no more than that their ACK goes no further.
@@ -346,7 +344,7 @@ impl Edge {
         context.responses.close();
         context.later.clear();
         self.cancel_branches(io, slot, None);
-        self.settle(slot);
+        self.settle(io, slot);
     }
 
     /// Cancels the branches that run, but for `except`.

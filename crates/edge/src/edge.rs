@@ -1,5 +1,6 @@
 //! The edge of one shard: what it owns, and the door through which everything comes.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{HashSet, HashTable};
@@ -9,7 +10,7 @@ use trunkline_transaction::{Slot, Table, TransactionKey};
 use trunkline_transport::{Closed, Egress, Handler, Io};
 
 use crate::calls::Parties;
-use crate::context::Context;
+use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
 use crate::handover::{Came, Handover};
 use crate::mail::EdgeMail;
@@ -41,6 +42,7 @@ pub struct Edge {
     pub(crate) draining: bool,
     /// Sources that were proven lately.
     pub(crate) proven: ProvenSources,
+    hasher: foldhash::quality::RandomState,
     /// Spreads load among equals.
     pub(crate) random: u64,
     pub(crate) qualify: Qualify,
@@ -89,6 +91,7 @@ impl Edge {
             desk: Desk::default(),
             draining: false,
             proven: ProvenSources::new(),
+            hasher: foldhash::quality::RandomState::default(),
             random: 0x9e37_79b9_7f4a_7c15 ^ (shard as u64 + 1) << 17,
             qualify: Qualify::default(),
             registry: Registry::default(),
@@ -102,6 +105,13 @@ impl Edge {
         self.by_key.find(key.short(), |(k, _)| *k == key).map(|(_, slot)| *slot)
     }
 
+    /// What a response has to repeat of its request, RFC 3261 §8.2.6.2: a branch alone names a transaction, and says nothing of
+    /// what else the response speaks of.
+    pub(crate) fn identity(&self, m: &Message<'_>, cseq: u32, tagged: bool) -> u64 {
+        let to_tag = if tagged { m.to_tag() } else { b"" };
+        self.hasher.hash_one((m.call_id(), m.from_tag(), to_tag, cseq))
+    }
+
     /// Puts a transaction in.
     pub(crate) fn enter(&mut self, context: Context) -> Slot {
         let key = context.key;
@@ -111,28 +121,28 @@ impl Edge {
     }
 
     /// Takes a transaction out and gives its buffers back.
-    pub(crate) fn forget(&mut self, slot: Slot) {
+    pub(crate) fn forget(&mut self, io: &Io<EdgeMail>, slot: Slot) {
         let Some(context) = self.contexts.remove(slot) else { return };
         if let Ok(entry) =
             self.by_key.find_entry(context.key.short(), |(k, s)| *k == context.key && *s == slot)
         {
             entry.remove();
         }
-        if let Some(dialog) = context.dialog {
-            self.shared.dialogs.concluded(dialog);
+        if let DialogUse::Begins(number) = context.dialog {
+            self.shared.dialogs.concluded(number, io.unix_ms());
         }
         self.pool.give(context.reply);
         self.pool.give_branches(context.branches);
     }
 
     /// After a change: is it over, or when is it to be looked at next?
-    pub(crate) fn settle(&mut self, slot: Slot) {
+    pub(crate) fn settle(&mut self, io: &Io<EdgeMail>, slot: Slot) {
         let Some(context) = self.contexts.get_mut(slot) else { return };
         if context.is_answered() && !context.branches.is_empty() {
             self.pool.give_branches(std::mem::take(&mut context.branches));
         }
         if context.is_over() {
-            self.forget(slot);
+            self.forget(io, slot);
         } else if let Some(at) = context.deadline() {
             self.contexts.schedule(slot, at);
         }

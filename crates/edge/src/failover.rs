@@ -62,7 +62,7 @@ impl Edge {
         let Some(egress) = self.next_spare(info.word.as_ref(), &mut info.spare) else { return false };
         // A large request went over TCP, and does so again (RFC 3261 §18.1.1).
         let (old, grown) = (branch.first_egress(), branch.grown && egress.transport == Transport::Udp);
-        let (back, added) = (context.back, branch.cseq_added);
+        let back = context.back;
         let Some(name) = self.branch_name(slot, context.branches.len(), context.loop_mac) else {
             return false;
         };
@@ -84,9 +84,6 @@ impl Edge {
         if readable {
             self.give_up(slot, fork, code);
             self.send_branch(io, slot, (egress, grown), &out, info);
-            if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.last_mut()) {
-                b.cseq_added = added;
-            }
         }
         self.scratch.out = out;
         if readable {

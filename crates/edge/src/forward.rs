@@ -42,7 +42,7 @@ pub(crate) struct Edits<'a> {
     pub(crate) spent: &'a [Span],
 }
 
-/// Writes the request for one target into `out`.
+/// Writes the request for one target into `out`, and gives the MAC of the mark in it, 0 for none.
 pub(crate) fn build(
     inbound: &Inbound<'_>,
     edits: &Edits<'_>,
@@ -50,8 +50,9 @@ pub(crate) fn build(
     secret: &Secret,
     splices: &mut Splices,
     out: &mut Vec<u8>,
-) {
+) -> u64 {
     let m = &inbound.message;
+    let mut mark_mac = 0;
     splices.clear();
     if !edits.uri.is_empty() && edits.uri != m.uri_text() {
         splices.replace(m.uri_span(), edits.uri);
@@ -67,7 +68,7 @@ pub(crate) fn build(
         text.extend_from_slice(edits.branch);
         text.extend_from_slice(b"\r\n");
         if let Some(mark) = edits.record_route {
-            put_record_route(inbound, edits, mark, addresses, secret, text);
+            mark_mac = put_record_route(inbound, edits, mark, addresses, secret, text);
         }
         if !edits.path.is_empty() {
             text.extend_from_slice(b"Route: ");
@@ -114,6 +115,7 @@ pub(crate) fn build(
             out.extend_from_slice(body);
         }
     }
+    mark_mac
 }
 
 /// Where new header lines go: before the empty line.
@@ -122,7 +124,7 @@ fn end_of_headers(m: &Message<'_>) -> u16 {
 }
 
 /// Record-Route, RFC 3261 §16.6 step 4; two where the sides differ in transport or address, the side it goes
-/// to first (RFC 5658 §5).
+/// to first (RFC 5658 §5). Gives the MAC of the mark.
 fn put_record_route(
     inbound: &Inbound<'_>,
     edits: &Edits<'_>,
@@ -130,26 +132,31 @@ fn put_record_route(
     addresses: &Addresses,
     secret: &Secret,
     text: &mut Vec<u8>,
-) {
+) -> u64 {
     let m = &inbound.message;
     let came_by = Egress::back(inbound.flow);
     let outer = (edits.egress.transport, addresses.advertised(edits.egress));
     let inner = (came_by.transport, addresses.advertised(&came_by));
-    let routes = record_routes(m);
-    let mut one = |(transport, address): (Transport, std::net::SocketAddr)| {
+    let begin = |(transport, address): (Transport, std::net::SocketAddr), text: &mut Vec<u8>| {
         text.extend_from_slice(b"Record-Route: <sip:");
         put_address(address, text);
         put_transport(transport, text);
-        text.extend_from_slice(b";lr");
-        let routes = uris(&routes);
-        let (call_id, caller_tag) = (m.call_id(), m.from_tag());
-        mark.put(secret, Belongs { call_id, caller_tag, callee_tag: b"", routes }, text);
-        text.extend_from_slice(b">\r\n");
+        text.extend_from_slice(b";lr;dlg=");
     };
-    one(outer);
+    begin(outer, text);
+    let values = record_routes(m);
+    let belongs =
+        Belongs { call_id: m.call_id(), caller_tag: m.from_tag(), callee_tag: b"", routes: uris(&values) };
+    let value = text.len();
+    let mac = mark.put(secret, belongs, text);
+    let value = value..text.len();
+    text.extend_from_slice(b">\r\n");
     if inner != outer {
-        one(inner);
+        begin(inner, text);
+        text.extend_from_within(value);
+        text.extend_from_slice(b">\r\n");
     }
+    mac
 }
 
 /// Makes of a message something a stream can be cut into again (RFC 3261 §18.3): a datagram may come without

@@ -1,6 +1,6 @@
 //! Forwarding with a transaction: from the router's plan to branches that run, RFC 3261 §16.6.
 
-use trunkline_proxy::{Mark, ResponseContext, StatelessBranch};
+use trunkline_proxy::{Mark, ResponseContext, StatelessBranch, StatelessUse};
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{HeaderName, Method, Transport, Uri, seconds};
@@ -10,7 +10,7 @@ use trunkline_transport::{Egress, Io};
 use crate::aims::Aims;
 use crate::branches::Outgoing;
 use crate::calls::{self, Parties};
-use crate::context::{Context, Later, Server, TargetInfo};
+use crate::context::{Context, DialogUse, Later, Server, TargetInfo};
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::inbound::Inbound;
@@ -131,11 +131,10 @@ impl Edge {
             },
         };
         let rung = aims.plan(plan, &first);
-        let beginning = rung.record_route.then(|| self.beginning(inbound, io.unix_ms()));
-        if !self.note_dialog(io, inbound, slot, beginning.as_ref()) {
+        let Ok(beginning) = self.begin_dialogs(io, inbound, slot, rung.record_route) else {
             self.take_back_media(relaying);
             return false;
-        }
+        };
         if inbound.method == Method::Invite {
             let target = aims.target(plan, &first).map(|target| (rung, target));
             let (calls, parties) = (&self.shared.calls, &self.scratch.parties);
@@ -189,29 +188,36 @@ impl Edge {
         }
     }
 
-    /// Notes the dialog that the request begins; `false`: there is no room for it, which was answered.
-    fn note_dialog(
+    /// What the marks of a request say that begins dialogs, which its transaction remembers. An error: there is no room for
+    /// them, which was answered.
+    fn begin_dialogs(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         slot: Slot,
-        beginning: Option<&Beginning>,
-    ) -> bool {
-        let Some(beginning) = beginning else { return true };
-        if self.contexts.get(slot).is_some_and(|c| c.dialog.is_some()) {
-            return true;
+        record_route: bool,
+    ) -> Result<Option<Beginning>, ()> {
+        if !record_route {
+            return Ok(None);
         }
-        let dialog = self.begin_dialog(inbound, beginning);
-        if dialog.is_none() {
+        let known = self.contexts.get(slot).map(|c| c.dialog);
+        let number = match known {
+            Some(DialogUse::Begins(number)) => Some(number),
+            _ => self.shared.dialogs.number(),
+        };
+        let Some(number) = number else {
             self.counters.overloaded.add();
             self.answer_locally(io, slot, 503);
-            self.settle(slot);
-            return false;
+            self.settle(io, slot);
+            return Err(());
+        };
+        if inbound.method != Method::Invite {
+            self.shared.dialogs.subscribing(number, true, io.unix_ms());
         }
         if let Some(context) = self.contexts.get_mut(slot) {
-            context.dialog = dialog;
+            context.dialog = DialogUse::Begins(number);
         }
-        true
+        Ok(Some(self.beginning(inbound, number, io.unix_ms())))
     }
 
     /// Starts the first group of targets and puts the others by.
@@ -254,6 +260,8 @@ impl Edge {
                     binding: target.binding_id,
                     word: aim.word,
                     unproven: false,
+                    cseq_added: 0,
+                    mark_mac: 0,
                 };
                 let callee = aims.callee(&self.scratch.parties, &aim);
                 let out = egress.map(|egress| {
@@ -286,15 +294,18 @@ impl Edge {
             return self.refuse(io, inbound, if code == 0 { 503 } else { code }, None);
         };
         let rung = aims.plan(plan, aim);
-        let beginning = rung.record_route.then(|| self.beginning(inbound, io.unix_ms()));
-        if beginning.as_ref().is_some_and(|b| self.begin_dialog(inbound, b).is_none()) {
-            return self.overloaded(io, inbound);
+        // The same for the request's repetitions, its CANCEL and its ACK, which have one branch (RFC 3261 §16.11).
+        let number = self.shared.dialogs.number_of(self.shared.secret.stateless_loop_mac(&inbound.message));
+        let beginning = rung.record_route.then(|| self.beginning(inbound, number, io.unix_ms()));
+        if beginning.is_some() && inbound.method != Method::Invite {
+            self.shared.dialogs.subscribing(number, false, io.unix_ms());
         }
         let callee = aims.callee(&self.scratch.parties, aim);
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
         let sending =
             Sending { plan: rung, beginning, relaying: Relaying::default(), breadth: None, new: true };
-        self.send_stateless(io, inbound, &sending.outgoing((rung, target), egress, mark), Some(rung));
+        let outgoing = sending.outgoing((rung, target), egress, mark);
+        self.send_stateless(io, inbound, &outgoing, Some(rung), StatelessUse::Begins(number));
     }
 
     /// There is no room for what this request begins.
@@ -328,6 +339,8 @@ impl Edge {
             proven: inbound.flow.transport.is_reliable() || self.proven.is_proven(source, io.unix_ms()),
             reply: self.pool.copy(&out),
             loop_mac: self.shared.secret.loop_mac(&inbound.message),
+            identity: self.identity(&inbound.message, inbound.message.cseq(), true),
+            tagged: !inbound.message.to_tag().is_empty(),
             responses: ResponseContext::default(),
             branches: self.pool.branches(),
             later: Vec::new(),
@@ -335,7 +348,7 @@ impl Edge {
             cancelled: false,
             guest: self.handover.guest,
             call: None,
-            dialog: None,
+            dialog: DialogUse::None,
             no_answer: None,
             divertible: None,
             media: None,
@@ -351,6 +364,7 @@ impl Edge {
         inbound: &Inbound<'_>,
         outgoing: &Outgoing<'_>,
         plan: Option<&Plan>,
+        dialog: StatelessUse,
     ) {
         let (secret, m) = (&self.shared.secret, &inbound.message);
         let back = (
@@ -360,14 +374,15 @@ impl Edge {
                 None => inbound.via.sent_by_port(),
             },
         );
-        let request_mac = secret.stateless_mac(inbound.via.branch, back, m);
+        let tagged = matches!(dialog, StatelessUse::Inside(..));
+        let request_mac = secret.stateless_mac(inbound.via.branch, back, m, tagged);
         let loop_mac = secret.stateless_loop_mac(m);
         let mut name = std::mem::take(&mut self.scratch.text);
         name.clear();
-        StatelessBranch { request_mac, loop_mac }.encode(&mut name);
+        StatelessBranch { request_mac, loop_mac, dialog }.encode(secret, &mut name);
         let mut out = std::mem::take(&mut self.scratch.out);
         let mut egress = outgoing.egress;
-        if self.build(inbound, outgoing, plan, &name, &mut out) {
+        if self.build(inbound, outgoing, plan, &name, &mut out).0 {
             egress.transport = Transport::Tcp;
         }
         self.counters.forwarded.add();

@@ -128,9 +128,9 @@ impl Edge {
         let mut spiral = false;
         let others = m.list(HeaderName::Via).skip(1).flatten().filter_map(|element| Via::parse(element).ok());
         for branch in std::iter::once(inbound.via.branch).chain(others.map(|via| via.branch)) {
-            let same = if let Some(seen) = Branch::decode(branch) {
+            let same = if let Some(seen) = Branch::decode(branch, secret) {
                 seen.loop_mac == *mac.get_or_insert_with(|| secret.loop_mac(m))
-            } else if let Some(seen) = StatelessBranch::decode(branch) {
+            } else if let Some(seen) = StatelessBranch::decode(branch, secret) {
                 seen.loop_mac == *stateless.get_or_insert_with(|| secret.stateless_loop_mac(m))
             } else {
                 continue;
@@ -335,6 +335,10 @@ impl Edge {
             return;
         }
         self.counters.answered.add();
+        if inbound.method == Method::Invite && code >= 300 && !inbound.message.to_tag().is_empty() {
+            // Its ACK goes no further than the answer came from, whatever the Route of a dialog says.
+            self.refusals.note(self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite));
+        }
         let mut out = std::mem::take(&mut self.scratch.out);
         out.clear();
         let tag = self.local_tag(inbound);

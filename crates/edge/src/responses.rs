@@ -1,14 +1,13 @@
 //! What becomes of a received response, RFC 3261 §16.7.
 
-use trunkline_proxy::{Branch as BranchName, StatelessBranch};
-use trunkline_sip::response;
-use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Transport, Via, seconds};
+use trunkline_calls::Answered;
+use trunkline_proxy::Branch as BranchName;
+use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Splices, response, seconds};
 use trunkline_transaction::{Actions, Class, Slot};
-use trunkline_transport::{Closed, Egress, Io, Sent};
+use trunkline_transport::Io;
 
 use crate::calls;
-use crate::config::PassChallenges;
-use crate::context::{Cancel, Context, Limit};
+use crate::context::{Branch, Cancel, Context, DialogUse, Limit};
 use crate::cseq;
 use crate::edge::Edge;
 use crate::failover::Failure;
@@ -16,13 +15,14 @@ use crate::forward;
 use crate::mail::EdgeMail;
 use crate::own::{self, Errand};
 use crate::request::local_tag;
+use crate::trust::marks::Begun;
 
 impl Edge {
     /// A well-formed response.
     pub(crate) fn on_response(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, m: Message<'_>) {
         self.counters.responses.add();
         let Ok(via) = m.top_via() else { return self.counters.garbage.add() };
-        let Some(name) = BranchName::decode(via.branch) else {
+        let Some(name) = BranchName::decode(via.branch, &self.shared.secret) else {
             return match own::answered(&self.shared.secret, &m) {
                 Some((Errand::Qualify, serial)) => self.on_qualify_response(io, flow, &m, serial),
                 Some((Errand::Register, serial)) => self.on_register_response(io, flow, &m, serial),
@@ -41,8 +41,8 @@ impl Edge {
         let slot = Slot { number: name.slot, generation: name.generation };
         let fork = usize::from(name.fork);
         let ours = self.contexts.get(slot).is_some_and(|c| {
-            c.loop_mac == name.loop_mac
-                && c.branches.get(fork).is_some_and(|b| !b.sent.is_empty() || b.code != 0)
+            let branch = c.branches.get(fork).filter(|b| !b.sent.is_empty() || b.code != 0);
+            c.loop_mac == name.loop_mac && branch.is_some_and(|b| self.answers(c, b, &m))
         });
         let success = m.status().is_some_and(|code| (200..300).contains(&code));
         if !ours || success && m.cseq_method() != Method::Cancel && !goes_on(&m) {
@@ -55,7 +55,33 @@ impl Edge {
                 self.on_branch_response(io, slot, fork, &m);
             }
         }
-        self.settle(slot);
+        self.settle(io, slot);
+    }
+
+    /// Does a response that names this branch speak of its request?
+    fn answers(&self, context: &Context, branch: &Branch, m: &Message<'_>) -> bool {
+        let cseq = m.cseq().wrapping_sub(u32::from(branch.target.cseq_added));
+        // Nothing comes of a response to CANCEL, whose To tag is the responder's own (RFC 3261 §9.2).
+        m.cseq_method() == Method::Cancel || self.identity(m, cseq, context.tagged) == context.identity
+    }
+
+    /// A response from this branch is about to go back: marks it, or notes what it says of the dialog it came in.
+    fn mark(&self, context: &Context, fork: usize, m: &Message<'_>, now: u64, splices: &mut Splices) {
+        let Some(branch) = context.branches.get(fork) else { return };
+        match context.dialog {
+            DialogUse::None => {}
+            DialogUse::Begins(number) => {
+                let from = branch.egress.remote;
+                let begun =
+                    Begun { number, mark_mac: Some(branch.target.mark_mac), sent: &branch.sent, from };
+                self.shared.mark_response(m, &begun, now, splices);
+            }
+            DialogUse::Inside(place, side) => {
+                let cseq = m.cseq().wrapping_sub(u32::from(branch.target.cseq_added));
+                let answered = self.shared.answer_inside(m, cseq, Some(branch.egress.remote));
+                self.shared.note_answer((place, side), answered, now);
+            }
+        }
     }
 
     fn on_cancel_response(&mut self, io: &Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
@@ -165,17 +191,31 @@ impl Edge {
             return;
         }
         let mut out = std::mem::take(&mut self.scratch.out);
-        let from = context.branches.get(fork).map(|b| b.egress.remote);
-        let (begins, unix_ms) = (context.dialog.is_some(), io.unix_ms());
-        forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out, |splices| {
-            if begins {
-                self.shared.mark_response(m, from, unix_ms, splices);
-            }
-        });
-        cseq::lower(&mut out, m.cseq(), context.branches.get(fork).map_or(0, |b| b.cseq_added));
-        self.pool.replace(&mut context.reply, &out);
+        self.write_response(io, slot, fork, m, &mut out);
+        if let Some(context) = self.contexts.get_mut(slot) {
+            self.pool.replace(&mut context.reply, &out);
+        }
         self.send_response(io, slot, &out);
         self.scratch.out = out;
+    }
+
+    /// Writes a response of this branch as it goes back.
+    fn write_response(
+        &mut self,
+        io: &Io<EdgeMail>,
+        slot: Slot,
+        fork: usize,
+        m: &Message<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut splices = std::mem::take(&mut self.scratch.splices);
+        if let Some(context) = self.contexts.get(slot) {
+            forward::strip_via(m, context.back.transport, &mut splices, out, |splices| {
+                self.mark(context, fork, m, io.unix_ms(), splices);
+            });
+            cseq::lower(out, m.cseq(), context.branches.get(fork).map_or(0, |b| b.target.cseq_added));
+        }
+        self.scratch.splices = splices;
     }
 
     fn on_final(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>, code: u16) {
@@ -206,7 +246,11 @@ impl Edge {
             branch.code = code;
         }
         if (200..300).contains(&code) {
-            // A later 2xx of the same branch, or of one that was given up, goes through as well.
+            // A later 2xx of the same branch, or of one that was given up, goes through as well, to INVITE alone (RFC 3261
+            // §16.7 step 5).
+            if context.method != Method::Invite && !context.server.is_proceeding() {
+                return;
+            }
             let after = context.responses.on_final(fork as u8, code);
             self.forward_success(io, slot, fork, m);
             if after.cancel_others {
@@ -247,20 +291,8 @@ impl Edge {
     fn forward_success(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, m: &Message<'_>) {
         let now = io.now();
         let mut out = std::mem::take(&mut self.scratch.out);
-        if let Some(context) = self.contexts.get_mut(slot) {
-            let from = context.branches.get(fork).map(|b| b.egress.remote);
-            let (begins, unix_ms) = (context.dialog.is_some(), io.unix_ms());
-            forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out, |splices| {
-                if begins {
-                    self.shared.mark_response(m, from, unix_ms, splices);
-                } else {
-                    self.shared.note_answer(m, from, unix_ms);
-                }
-            });
-            let added = context.branches.get(fork).map_or(0, |b| b.cseq_added);
-            cseq::lower(&mut out, m.cseq(), added);
-            self.send_response(io, slot, &out);
-        }
+        self.write_response(io, slot, fork, m, &mut out);
+        self.send_response(io, slot, &out);
         if let Some(context) = self.contexts.get_mut(slot) {
             if context.server.is_proceeding() {
                 context.server.on_respond(Class::Success, now);
@@ -366,15 +398,11 @@ impl Edge {
     fn forward_failure(&mut self, io: &mut Io<EdgeMail>, slot: Slot, m: &Message<'_>, code: u16) {
         let now = io.now();
         let mut out = std::mem::take(&mut self.scratch.out);
+        let best = self.contexts.get(slot).and_then(|c| c.responses.best());
+        self.write_response(io, slot, best.map_or(0, |(fork, _)| usize::from(fork)), m, &mut out);
         let Some(context) = self.contexts.get_mut(slot) else { return };
-        forward::strip_via(m, context.back.transport, &mut self.scratch.splices, &mut out, |_| {});
-        match context.dialog {
-            Some(dialog) => self.shared.dialogs.failed(dialog),
-            None => self.shared.note_answer(m, None, io.unix_ms()),
-        }
-        if let Some((fork, _)) = context.responses.best() {
-            let added = context.branches.get(usize::from(fork)).map_or(0, |b| b.cseq_added);
-            cseq::lower(&mut out, m.cseq(), added);
+        if let DialogUse::Begins(number) = context.dialog {
+            self.shared.dialogs.failed(number);
         }
         if code == 430 {
             // That was about one flow, and there is no other; who called is not to see it (RFC 5626 §11.5).
@@ -436,8 +464,19 @@ impl Edge {
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, io.unix_ms());
             }
-            if let Some(dialog) = context.dialog.filter(|_| code >= 300) {
-                self.shared.dialogs.failed(dialog);
+            match context.dialog {
+                DialogUse::Begins(number) if code >= 300 => self.shared.dialogs.failed(number),
+                DialogUse::Inside(place, side) => {
+                    let answered = Answered {
+                        method: context.method,
+                        status: code,
+                        cseq: last.cseq(),
+                        contact: None,
+                        expires: None,
+                    };
+                    self.shared.note_answer((place, side), Some(answered), io.unix_ms());
+                }
+                DialogUse::Begins(_) | DialogUse::None => {}
             }
             if code >= 300 {
                 self.end_media(slot);
@@ -449,107 +488,6 @@ impl Edge {
         }
         self.counters.answered.add();
         (self.scratch.index_for_replies, self.scratch.out) = (index, out);
-    }
-
-    /// A response to a request that was forwarded without a transaction: the MAC shows that it was ours.
-    fn on_stateless_response(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, m: &Message<'_>, via: &Via<'_>) {
-        let second =
-            m.list(HeaderName::Via).nth(1).and_then(Result::ok).and_then(|element| Via::parse(element).ok());
-        let (Some(name), Some(next)) = (StatelessBranch::decode(via.branch), second) else {
-            return self.counters.stray_responses.add();
-        };
-        let (Some((ip, port)), Some(transport)) = (next.response_address(), next.known_transport()) else {
-            return self.counters.stray_responses.add();
-        };
-        // The way back is under the MAC too: whoever had the request is not to send us anywhere else.
-        if name.request_mac != self.shared.secret.stateless_mac(next.branch, (ip, port), m) {
-            return self.counters.stray_responses.add();
-        }
-        let mut out = std::mem::take(&mut self.scratch.out);
-        let (from, unix_ms) = (Some(flow.remote), io.unix_ms());
-        // Nothing says here whose challenge it is.
-        let refused = matches!(m.status(), Some(401 | 407))
-            && self.shared.config.pass_challenges != PassChallenges::All;
-        forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
-            self.shared.mark_stateless(m, from, unix_ms, splices);
-            if refused {
-                forward::refuse_challenge(m, splices);
-            }
-        });
-        // Nothing is remembered of the request, so that it pays for nothing.
-        let to = Egress::to(transport, (ip, port).into());
-        let may = self.shared.guard.may_be_sent_to(&to).is_ok() && self.may_send(&to, out.len(), unix_ms);
-        if !may || io.send(&to, &out) == Sent::NoWay {
-            self.counters.stray_responses.add();
-        }
-        self.scratch.out = out;
-    }
-
-    /// A connection ended: requests that went out on it and have no answer fail.
-    pub(crate) fn connection_ended(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        connection: trunkline_sip::ConnectionId,
-        why: Closed,
-    ) {
-        self.shared.location.connection_lost(connection, io.unix_ms());
-        // Looking at every transaction for each connection a stranger opens and closes would stop a busy shard.
-        if !self.asked.remove(&connection) {
-            return;
-        }
-        self.counters.asked_ended.add();
-        let mut waiting: Vec<(Slot, usize)> = Vec::new();
-        for slot in self.contexts.slots() {
-            let branches = self.contexts.get(slot).map_or(&[][..], |c| &c.branches);
-            let on_it = branches.iter().enumerate().filter(|(_, b)| {
-                b.egress.connection == connection && b.egress.transport.is_reliable() && b.code == 0
-            });
-            waiting.extend(on_it.map(|(fork, _)| (slot, fork)));
-        }
-        for (slot, fork) in waiting {
-            self.branch_lost_connection(io, slot, fork, why);
-            self.settle(slot);
-        }
-    }
-
-    /// Nobody takes a large request over TCP there: as the RFC says, UDP then (§18.1.1). Our Via is the first. It stays
-    /// one transaction: should it have arrived after all, this is a repetition.
-    pub(crate) fn fall_back(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize) {
-        let now = io.now();
-        let no_answer = self.shared.config.no_answer.as_millis() as u64;
-        let Some(context) = self.contexts.get_mut(slot) else { return };
-        let no_answer = context.no_answer.map_or(no_answer, |s| u64::from(s) * 1000);
-        let method = context.method;
-        let Some(branch) = context.branches.get_mut(fork) else { return };
-        if !branch.grown {
-            return;
-        }
-        branch.egress = branch.first_egress();
-        branch.grown = false;
-        branch.client = crate::context::Client::new(method, false, now);
-        branch.limit = match (branch.target.silence, method) {
-            (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
-            (None, Method::Invite) => Limit::Answer(now + no_answer),
-            (None, _) => Limit::None,
-        };
-        if let Some(at) = memchr::memmem::find(&branch.sent, b"Via: SIP/2.0/TCP ")
-            && let Some(name) = branch.sent.get_mut(at + 13..at + 16)
-        {
-            name.copy_from_slice(Transport::Udp.via_name().as_bytes());
-        }
-        io.send(&branch.egress, &branch.sent);
-    }
-
-    fn branch_lost_connection(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, why: Closed) {
-        let Some(context) = self.contexts.get_mut(slot) else { return };
-        let Some(branch) = context.branches.get_mut(fork) else { return };
-        match (branch.grown, why) {
-            (true, Closed::Refused) => self.fall_back(io, slot, fork),
-            _ => {
-                branch.client.terminate();
-                self.branch_failed(io, slot, fork, 503);
-            }
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Route header values and the dialogs they prove, RFC 3261 §16.4 and §16.12.
 
+use trunkline_calls::Place;
 use trunkline_proxy::{Mark, Side};
 use trunkline_sip::{Address, HeaderName, Message, Uri};
 
@@ -10,6 +11,7 @@ use crate::shared::Shared;
 pub(crate) struct Dialog {
     pub(crate) mark: Mark,
     pub(crate) from: Side,
+    pub(crate) place: Place,
 }
 
 /// What the Route values of a request say.
@@ -81,7 +83,10 @@ impl<'a> Routes<'a> {
         let after = after.take(all).map(|e| Address::parse(e, "Route").map_or(e, |address| address.uri));
         let tags = (m.from_tag(), m.to_tag());
         let mark = Mark::verify(claim, &shared.secret, m.call_id(), tags, after);
-        self.dialog = mark.map(|mark| Dialog { mark, from: mark.side });
+        self.dialog = mark.map(|mark| {
+            let callee_tag = if mark.side == Side::Caller { m.to_tag() } else { m.from_tag() };
+            Dialog { mark, from: mark.side, place: shared.dialogs.place(&mark, callee_tag) }
+        });
         // Without To tag a request is in no dialog, whatever it has learnt of an earlier one.
         self.false_mark = mark.is_none() && !m.to_tag().is_empty();
         if mark.is_none() {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::HashMap;
 use parking_lot::RwLock;
@@ -27,7 +26,7 @@ use crate::resolver::{Resolver, Settings};
 use crate::spirals::Spirals;
 use crate::trust::admitted::Admitted;
 use crate::trust::budget::Budget;
-use crate::trust::{Guard, LastLook};
+use crate::trust::{Agents, Guard, LastLook};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
 pub struct Shared {
@@ -40,6 +39,7 @@ pub struct Shared {
     /// The calls under way.
     pub calls: Arc<Calls>,
     /// The dialogs we are in the way of.
+    pub(crate) agents: Agents,
     pub(crate) dialogs: Dialogs,
     /// One set of counters per shard.
     pub counters: Vec<Arc<Counters>>,
@@ -94,8 +94,6 @@ impl Shared {
             servers: config.name_servers.clone(),
             avoid: config.avoid,
         });
-        let started =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mut random = [0u8; 16];
         // Without the kernel's random numbers nothing here would be safe; the secret still is not guessable.
         if getrandom::fill(&mut random).is_err() {
@@ -109,7 +107,8 @@ impl Shared {
             found: LastLook::default(),
             spirals: Spirals::default(),
             media: config.rtpengine.map(|_| Arc::default()),
-            dialogs: Dialogs::new(started, config.dialog_seconds),
+            agents: Agents::default(),
+            dialogs: Dialogs::new(half(a) ^ half(b).rotate_left(32), config.dialog_seconds),
             tables,
             location,
             calls,

@@ -15,7 +15,7 @@ impl Edge {
         let now = io.now();
         while let Some(slot) = self.contexts.expired(now) {
             self.on_deadline(io, slot);
-            self.settle(slot);
+            self.settle(io, slot);
         }
         self.register_at_trunks(io);
         self.background(io);

@@ -44,16 +44,16 @@ impl Edge {
             Ok(()) => credentials_for(m, login, sent.method_name(), sent.uri_text()).ok(),
             Err(_) => None,
         };
-        let mut done = false;
+        let (mut done, mut info) = (false, branch.target.clone());
         let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
         if let (Some((header, value)), Some(name)) = (answered, name) {
-            let retry = Retry { header, value: &value, branch: &name, added: branch.cseq_added };
-            retry.write(&sent, &self.shared, &mut out);
+            let retry = Retry { header, value: &value, branch: &name, added: info.cseq_added };
+            info.mark_mac = retry.write(&sent, &self.shared, &mut out);
+            info.cseq_added += 1;
             done = true;
         }
-        let mut info = branch.target.clone();
         info.authenticated = true;
-        let (egress, added) = (branch.egress, branch.cseq_added);
+        let egress = branch.egress;
         drop(tables);
         if done {
             // The challenged branch has had its answer; the new one takes its place in the response context.
@@ -65,9 +65,6 @@ impl Edge {
                 context.responses.replaced();
             }
             self.send_branch(io, slot, (egress, false), &out, info);
-            if let Some(b) = self.contexts.get_mut(slot).and_then(|c| c.branches.last_mut()) {
-                b.cseq_added = added + 1;
-            }
             self.after_start(io, slot);
         }
         (self.scratch.other, self.scratch.out) = (index, out);
@@ -86,8 +83,9 @@ struct Retry<'a> {
 
 impl Retry<'_> {
     /// The request again: CSeq one higher, which our Record-Route remembers for the rest of the dialog, another branch,
-    /// the credentials.
-    fn write(&self, sent: &Message<'_>, shared: &Shared, out: &mut Vec<u8>) {
+    /// the credentials. Gives the MAC of the mark in it, 0 for none.
+    fn write(&self, sent: &Message<'_>, shared: &Shared, out: &mut Vec<u8>) -> u64 {
+        let mut mark_mac = 0;
         let mut splices = Splices::default();
         if let Ok(via) = sent.top_via() {
             splices.replace(Span::locate(via.branch, sent.bytes), self.branch);
@@ -98,7 +96,7 @@ impl Retry<'_> {
             let mark = Mark { cseq_added: self.added + 1, ..found.mark };
             found.replace(sent, &mut splices, |out| {
                 let belongs = Belongs { call_id, caller_tag, callee_tag: b"", routes: uris(found.after) };
-                mark.put_value(&shared.secret, belongs, out);
+                mark_mac = mark.put(&shared.secret, belongs, out);
             });
         }
         cseq::raise(sent, 1, &mut splices);
@@ -115,5 +113,6 @@ impl Retry<'_> {
         });
         out.clear();
         splices.apply(sent.bytes, sent.body_span().end, out);
+        mark_mac
     }
 }

@@ -3,10 +3,12 @@
 use trunkline_sip::MAGIC_COOKIE;
 
 use crate::hex;
+use crate::mark::Side;
+use crate::secret::Secret;
 
 /// The branch of a request forwarded with a transaction: it names where the transaction stands, so that the
-/// response finds it by index, and carries the loop MAC. Nobody can name another's transaction without
-/// knowing its MAC.
+/// response finds it by index, and carries the loop MAC. A seal over all of it shows that it is ours, and keeps whoever
+/// has the name of one branch from naming another one of its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Branch {
     /// The shard that owns the transaction.
@@ -22,41 +24,79 @@ pub struct Branch {
 }
 
 const STATEFUL: u8 = b't';
-const STATELESS: u8 = b's';
 
 impl Branch {
-    /// Appends the parameter's value: 40 characters.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.encoded());
-    }
+    /// How long the text is.
+    pub const LENGTH: usize = 48;
 
     /// The parameter's value.
-    pub fn encoded(&self) -> [u8; 40] {
-        let mut text = *b"z9hG4bKt00000000000000000000000000000000";
-        let head = u64::from_be_bytes([self.shard, self.fork, 0, 0, 0, 0, 0, 0])
-            | u64::from(self.generation) << 32
-            | u64::from(self.slot);
-        for (place, value) in [(8, head), (24, self.loop_mac)] {
-            if let Some(digits) = text.get_mut(place..place + 16) {
-                hex::fill(&value.to_be_bytes(), digits);
-            }
-        }
+    pub fn encoded(&self, secret: &Secret) -> [u8; Branch::LENGTH] {
+        let mut text = [b'0'; Branch::LENGTH];
+        let (cookie, digits) = text.split_at_mut(MAGIC_COOKIE.len() + 1);
+        cookie.iter_mut().zip(MAGIC_COOKIE.iter().chain(&[STATEFUL])).for_each(|(to, from)| *to = *from);
+        let (head, mac) = (self.head(), self.loop_mac.to_be_bytes());
+        let seal = secret.branch_seal(&head, &mac).to_be_bytes();
+        let (first, rest) = digits.split_at_mut(16);
+        let (second, third) = rest.split_at_mut(16);
+        hex::fill(&head, first);
+        hex::fill(&mac, second);
+        hex::fill(&seal, third);
         text
     }
 
-    /// Reads a value made by [`Branch::encode`].
-    pub fn decode(text: &[u8]) -> Option<Branch> {
+    fn head(&self) -> [u8; 8] {
+        let [g1, g0] = self.generation.to_be_bytes();
+        let [s3, s2, s1, s0] = self.slot.to_be_bytes();
+        [self.shard, self.fork, g1, g0, s3, s2, s1, s0]
+    }
+
+    /// Reads a value made by [`Branch::encoded`] with this secret.
+    pub fn decode(text: &[u8], secret: &Secret) -> Option<Branch> {
         let digits = text.strip_prefix(MAGIC_COOKIE)?.strip_prefix(&[STATEFUL])?;
-        let mut b = [0u8; 16];
-        hex::take(digits, &mut b)?;
-        let [shard, fork, g1, g0, s3, s2, s1, s0, mac @ ..] = b;
+        let mut bytes = [0u8; 20];
+        hex::take(digits, &mut bytes)?;
+        let (head, rest) = bytes.split_first_chunk::<8>()?;
+        let (mac, seal) = rest.split_first_chunk::<8>()?;
+        if *seal != secret.branch_seal(head, mac).to_be_bytes() {
+            return None;
+        }
+        let [shard, fork, g1, g0, s3, s2, s1, s0] = *head;
         Some(Branch {
             shard,
             fork,
             generation: u16::from_be_bytes([g1, g0]),
             slot: u32::from_be_bytes([s3, s2, s1, s0]),
-            loop_mac: u64::from_be_bytes(mac),
+            loop_mac: u64::from_be_bytes(*mac),
         })
+    }
+}
+
+/// What a request that was forwarded without a transaction is to a dialog of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatelessUse {
+    /// Nothing.
+    None,
+    /// It begins the dialogs of this number ([`crate::Mark::dialog`]).
+    Begins(u64),
+    /// It came inside one of them, from this side.
+    Inside(u64, Side),
+}
+
+impl StatelessUse {
+    fn letter(self) -> u8 {
+        match self {
+            StatelessUse::None => b's',
+            StatelessUse::Begins(_) => b'b',
+            StatelessUse::Inside(_, Side::Caller) => b'c',
+            StatelessUse::Inside(_, Side::Callee) => b'd',
+        }
+    }
+
+    fn number(self) -> u64 {
+        match self {
+            StatelessUse::None => 0,
+            StatelessUse::Begins(number) | StatelessUse::Inside(number, _) => number,
+        }
     }
 }
 
@@ -66,26 +106,53 @@ impl Branch {
 pub struct StatelessBranch {
     /// [`crate::Secret::stateless_mac`]
     pub request_mac: u64,
-    /// [`crate::Secret::loop_mac`]
+    /// [`crate::Secret::stateless_loop_mac`]
     pub loop_mac: u64,
+    /// Its dialog.
+    pub dialog: StatelessUse,
 }
 
 impl StatelessBranch {
-    /// Appends the parameter's value: 40 characters.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the parameter's value: 64 characters.
+    pub fn encode(&self, secret: &Secret, out: &mut Vec<u8>) {
+        let bytes = self.bytes();
         out.extend_from_slice(MAGIC_COOKIE);
-        out.push(STATELESS);
-        hex::put(&self.request_mac.to_be_bytes(), out);
-        hex::put(&self.loop_mac.to_be_bytes(), out);
+        out.push(self.dialog.letter());
+        hex::put(&bytes, out);
+        hex::put(&secret.stateless_seal(self.dialog.letter(), &bytes).to_be_bytes(), out);
     }
 
-    /// Reads a value made by [`StatelessBranch::encode`].
-    pub fn decode(text: &[u8]) -> Option<StatelessBranch> {
-        let digits = text.strip_prefix(MAGIC_COOKIE)?.strip_prefix(&[STATELESS])?;
-        let (mut request, mut mac) = ([0u8; 8], [0u8; 8]);
-        hex::take(digits.get(..16)?, &mut request)?;
-        hex::take(digits.get(16..)?, &mut mac)?;
-        Some(StatelessBranch { request_mac: u64::from_be_bytes(request), loop_mac: u64::from_be_bytes(mac) })
+    fn bytes(&self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        let numbers = [self.request_mac, self.loop_mac, self.dialog.number()];
+        bytes.iter_mut().zip(numbers.iter().flat_map(|n| n.to_be_bytes())).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// Reads a value made by [`StatelessBranch::encode`] with this secret.
+    pub fn decode(text: &[u8], secret: &Secret) -> Option<StatelessBranch> {
+        let (&letter, digits) = text.strip_prefix(MAGIC_COOKIE)?.split_first()?;
+        if !matches!(letter, b's' | b'b' | b'c' | b'd') {
+            return None;
+        }
+        let mut bytes = [0u8; 28];
+        hex::take(digits, &mut bytes)?;
+        let (body, seal) = bytes.split_first_chunk::<24>()?;
+        if *seal != secret.stateless_seal(letter, body).to_be_bytes() {
+            return None;
+        }
+        let number = |at: usize| body.get(at..)?.first_chunk::<8>().map(|n| u64::from_be_bytes(*n));
+        let dialog = number(16)?;
+        Some(StatelessBranch {
+            request_mac: number(0)?,
+            loop_mac: number(8)?,
+            dialog: match letter {
+                b'b' => StatelessUse::Begins(dialog),
+                b'c' => StatelessUse::Inside(dialog, Side::Caller),
+                b'd' => StatelessUse::Inside(dialog, Side::Callee),
+                _ => StatelessUse::None,
+            },
+        })
     }
 }
 
@@ -95,19 +162,37 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes_and_nothing_else() {
+        let (secret, other) = (Secret::new([7; 16]), Secret::new([8; 16]));
         let b = Branch { shard: 3, fork: 9, generation: 65_535, slot: 0xdead_beef, loop_mac: u64::MAX - 1 };
-        let mut text = Vec::new();
-        b.encode(&mut text);
-        assert_eq!(text.len(), 40);
-        assert_eq!(Branch::decode(&text), Some(b));
-        assert_eq!(StatelessBranch::decode(&text), None);
-        for bad in [&b"z9hG4bK"[..], b"z9hG4bKt00", b"z9hG4bKtzz", b"", &text[..39]] {
-            assert_eq!(Branch::decode(bad), None);
+        let text = b.encoded(&secret);
+        assert_eq!(Branch::decode(&text, &secret), Some(b));
+        assert_eq!(Branch::decode(&text, &other), None, "another exchange's");
+        assert_eq!(StatelessBranch::decode(&text, &secret), None);
+        for bad in [&b"z9hG4bK"[..], b"z9hG4bKt00", b"z9hG4bKtzz", b"", &text[..47]] {
+            assert_eq!(Branch::decode(bad, &secret), None);
         }
-        let s = StatelessBranch { request_mac: 1, loop_mac: 2 };
-        text.clear();
-        s.encode(&mut text);
-        assert_eq!(StatelessBranch::decode(&text), Some(s));
-        assert_eq!(Branch::decode(&text), None);
+        // Whoever has the name of one branch does not know that of another.
+        for at in 8..text.len() {
+            let mut forged = text;
+            forged[at] = if forged[at] == b'1' { b'2' } else { b'1' };
+            assert_eq!(Branch::decode(&forged, &secret), None, "digit {at}");
+        }
+        let uses = [
+            StatelessUse::None,
+            StatelessUse::Begins(u64::MAX),
+            StatelessUse::Inside(7, Side::Caller),
+            StatelessUse::Inside(7, Side::Callee),
+        ];
+        for dialog in uses {
+            let s = StatelessBranch { request_mac: 1, loop_mac: 2, dialog };
+            let mut text = Vec::new();
+            s.encode(&secret, &mut text);
+            assert_eq!(text.len(), 64);
+            assert_eq!(StatelessBranch::decode(&text, &secret), Some(s));
+            assert_eq!(StatelessBranch::decode(&text, &other), None);
+            assert_eq!(Branch::decode(&text, &secret), None);
+            text[7] = if text[7] == b's' { b'b' } else { b's' };
+            assert_eq!(StatelessBranch::decode(&text, &secret), None);
+        }
     }
 }

@@ -3,12 +3,11 @@
 //! of the best response.
 //!
 //! ```
-//! use trunkline_proxy::{Branch, ResponseContext};
+//! use trunkline_proxy::{Branch, ResponseContext, Secret};
 //!
+//! let secret = Secret::new([7; 16]);
 //! let branch = Branch { shard: 0, fork: 1, generation: 2, slot: 3, loop_mac: 4 };
-//! let mut text = Vec::new();
-//! branch.encode(&mut text);
-//! assert_eq!(Branch::decode(&text), Some(branch));
+//! assert_eq!(Branch::decode(&branch.encoded(&secret), &secret), Some(branch));
 //!
 //! let mut context = ResponseContext::default();
 //! context.started();
@@ -30,9 +29,9 @@ mod sealed;
 mod secret;
 mod target;
 
-pub use branch::{Branch, StatelessBranch};
+pub use branch::{Branch, StatelessBranch, StatelessUse};
 pub use flow_token::FlowToken;
-pub use mark::{Belongs, Holder, Mark, Reference, Seen, Side, Way};
+pub use mark::{Belongs, Holder, Mark, Seen, Side, Way};
 pub use party::PartyKind;
 pub use response_context::{After, ResponseContext};
 pub use secret::Secret;

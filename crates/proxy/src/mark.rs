@@ -16,50 +16,13 @@ pub enum Side {
     Callee,
 }
 
-/// The reference of an agent, as a mark carries it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Reference {
-    length: u8,
-    bytes: [u8; Reference::LONGEST],
-}
-
-impl Reference {
-    /// The longest reference that a mark carries, in bytes.
-    pub const LONGEST: usize = 64;
-    /// No reference.
-    pub const NONE: Reference = Reference { length: 0, bytes: [0; Reference::LONGEST] };
-
-    /// Takes a reference; one that is too long is none.
-    pub fn new(text: &[u8]) -> Reference {
-        let mut reference = Reference::NONE;
-        if let Some(place) = reference.bytes.get_mut(..text.len()) {
-            place.copy_from_slice(text);
-            reference.length = text.len() as u8;
-        }
-        reference
-    }
-
-    /// The text, empty for none.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
-    }
-}
-
-impl std::fmt::Debug for Reference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        String::from_utf8_lossy(self.as_bytes()).fmt(f)
-    }
-}
-
 /// The side that sends requests with a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// What it is.
     pub kind: PartyKind,
-    /// Which peer or trunk it is, [`Secret::party`]; 0 for others.
+    /// Which agent, peer or trunk it is, [`Secret::party`]; 0 for a stranger.
     pub party: u32,
-    /// Which agent it is; [`Reference::NONE`] for others.
-    pub agent: Reference,
     /// Where its packets come from: of an agent [`Secret::source`], of others [`Secret::host`].
     pub source: u32,
     /// How it is reached itself, for the mark of the other side.
@@ -88,7 +51,10 @@ pub struct Way {
     pub kind: PartyKind,
     /// Which agent, peer or trunk it is, [`Secret::party`]; 0 for a stranger.
     pub party: u32,
-    /// Where its packets come from.
+    /// Where its packets come from, as a [`Holder`] has it: in the callee's mark, from which the caller's is made; 0 in the
+    /// caller's.
+    pub source: u32,
+    /// The same, compared with its remote target.
     pub seen: Seen,
     /// Its remote target, [`Secret::target`].
     pub target: u64,
@@ -98,12 +64,15 @@ pub struct Way {
 
 /// The value of our Record-Route's `dlg` parameter. The caller finds its mark in the response's Record-Route, the callee
 /// in the request's (RFC 3261 §16.6 step 4, §16.7 step 8): each binds what its holder may send in the dialog. That is the
-/// Request-URI (the other side's Contact) and the Route values after ours, which are under the MAC.
+/// Request-URI (the other side's Contact) and the Route values after ours, which are under the MAC. A user agent may write
+/// a Route value otherwise than it read it, so what decides where it leads is compared (RFC 3261 §19.1.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Which side may use it.
     pub side: Side,
-    /// When the dialog began, in milliseconds since 1970.
+    /// Which dialogs it belongs to: a number that no other request that began any has.
+    pub dialog: u64,
+    /// When they began, in milliseconds since 1970.
     pub born: u64,
     /// Was the dialog begun by SUBSCRIBE or REFER, not by INVITE?
     pub subscription: bool,
@@ -131,7 +100,7 @@ pub struct Belongs<'a, R> {
 /// Milliseconds of 2025-01-01T00:00:00Z since 1970, from which the time in a mark counts; 40 bits reach to 2059.
 const EPOCH: u64 = 1_735_689_600_000;
 /// The longest binary form without its MAC.
-const LONGEST: usize = 28 + 2 * FlowToken::LONGEST + Reference::LONGEST;
+const LONGEST: usize = 42 + 2 * FlowToken::LONGEST;
 const MAC: usize = 8;
 
 // Bits of the first byte.
@@ -143,7 +112,6 @@ const SEEN: u8 = 6;
 // Bits of the second byte.
 const HOLDER_FLOW: u8 = 1;
 const WAY_FLOW: u8 = 1 << 1;
-const UUID: u8 = 1 << 2;
 
 /// Writes fields one after the other.
 struct Writer {
@@ -168,62 +136,42 @@ impl Mark {
     /// The parameter's name.
     pub const PARAM: &'static str = "dlg";
 
-    /// Appends the parameter, `;dlg=…`.
+    /// Appends the parameter's value and gives its MAC.
     pub fn put<'a>(
         &self,
         secret: &Secret,
         of: Belongs<'a, impl Iterator<Item = &'a [u8]>>,
         out: &mut Vec<u8>,
-    ) {
-        out.extend_from_slice(b";dlg=");
-        self.put_value(secret, of, out);
-    }
-
-    /// Appends the value alone.
-    pub fn put_value<'a>(
-        &self,
-        secret: &Secret,
-        of: Belongs<'a, impl Iterator<Item = &'a [u8]>>,
-        out: &mut Vec<u8>,
-    ) {
+    ) -> u64 {
         let mut writer = Writer { bytes: [0; MAC + LONGEST], length: MAC };
         self.write(&mut writer);
         let Writer { mut bytes, length } = writer;
         let mac = secret.mark_mac(self.side, bytes.get(MAC..length).unwrap_or_default(), of);
         bytes.iter_mut().zip(mac.to_be_bytes()).for_each(|(to, from)| *to = from);
         base64url::encode(bytes.get(..length).unwrap_or_default(), out);
+        mac
     }
 
     fn write(&self, to: &mut Writer) {
         let Mark { holder, way, .. } = self;
-        let reference = holder.agent.as_bytes();
-        let uuid = uuid_bytes(reference);
         let first = if self.side == Side::Callee { CALLEE } else { 0 }
             | if self.subscription { SUBSCRIPTION } else { 0 }
             | (holder.kind as u8) << HOLDER_KIND
             | (way.kind as u8) << WAY_KIND
             | (way.seen as u8) << SEEN;
         let second = if holder.flow.is_some() { HOLDER_FLOW } else { 0 }
-            | if way.flow.is_some() { WAY_FLOW } else { 0 }
-            | if uuid.is_some() { UUID } else { 0 };
+            | if way.flow.is_some() { WAY_FLOW } else { 0 };
         to.put(&[first, second, self.cseq_added]);
         to.put(self.born.saturating_sub(EPOCH).to_be_bytes().get(3..).unwrap_or_default());
+        to.put(&self.dialog.to_be_bytes());
         to.put(&way.party.to_be_bytes());
         to.put(way.target.to_be_bytes().get(2..).unwrap_or_default());
-        match holder.kind {
-            PartyKind::Agent => to.put(&holder.source.to_be_bytes()),
-            PartyKind::Peer | PartyKind::Trunk => {
-                to.put(&holder.source.to_be_bytes());
-                to.put(&holder.party.to_be_bytes());
-            }
-            PartyKind::Stranger => to.put(&holder.source.to_be_bytes()),
+        to.put(&holder.source.to_be_bytes());
+        to.put(&holder.party.to_be_bytes());
+        if self.side == Side::Callee {
+            to.put(&way.source.to_be_bytes());
         }
         holder.flow.iter().chain(&way.flow).for_each(|flow| to.flow(flow));
-        match (holder.kind, &uuid) {
-            (PartyKind::Agent, Some(uuid)) => to.put(uuid),
-            (PartyKind::Agent, None) => to.put(reference),
-            (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, _) => {}
-        }
     }
 
     /// Reads and verifies the value that stands in a Route of a request with these tags. `None`: no mark of ours, or not
@@ -246,40 +194,42 @@ impl Mark {
             };
             Belongs { call_id, caller_tag, callee_tag, routes }
         })
+        .map(|(mark, _)| mark)
     }
 
-    /// Reads the callee's mark back from the Record-Route of a request that went out, or of a response to it. `routes` are
-    /// the values after ours.
+    /// Reads the callee's mark back from the Record-Route of a request that went out, or of a response to it, with its MAC.
+    /// `routes` are the values after ours.
     pub fn read_back<'a>(
         value: &[u8],
         secret: &Secret,
         call_id: &'a [u8],
         caller_tag: &'a [u8],
         routes: impl Iterator<Item = &'a [u8]>,
-    ) -> Option<Mark> {
+    ) -> Option<(Mark, u64)> {
         let belongs = |_| Belongs { call_id, caller_tag, callee_tag: b"", routes };
-        Mark::open(value, secret, belongs).filter(|mark| mark.side == Side::Callee)
+        Mark::open(value, secret, belongs).filter(|(mark, _)| mark.side == Side::Callee)
     }
 
     fn open<'a, R: Iterator<Item = &'a [u8]>>(
         value: &[u8],
         secret: &Secret,
         belongs: impl FnOnce(Side) -> Belongs<'a, R>,
-    ) -> Option<Mark> {
+    ) -> Option<(Mark, u64)> {
         let mut bytes = [0u8; MAC + LONGEST];
         let length = base64url::decode(value, &mut bytes)?;
         let (mac, body) = bytes.get(..length)?.split_first_chunk::<MAC>()?;
         let side = if body.first()? & CALLEE == 0 { Side::Caller } else { Side::Callee };
-        let differ = mac.iter().zip(secret.mark_mac(side, body, belongs(side)).to_be_bytes());
-        if std::hint::black_box(differ.fold(0, |all, (a, b)| all | (a ^ b))) != 0 {
+        let mac = u64::from_be_bytes(*mac);
+        if std::hint::black_box(mac ^ secret.mark_mac(side, body, belongs(side))) != 0 {
             return None;
         }
-        Mark::parse(side, body)
+        Some((Mark::parse(side, body)?, mac))
     }
 
     fn parse(side: Side, body: &[u8]) -> Option<Mark> {
         let (&[first, second, cseq_added], rest) = body.split_first_chunk::<3>()?;
         let (&[b4, b3, b2, b1, b0], rest) = rest.split_first_chunk::<5>()?;
+        let (dialog, rest) = rest.split_first_chunk::<8>()?;
         let (party, rest) = rest.split_first_chunk::<4>()?;
         let (&[t5, t4, t3, t2, t1, t0], mut rest) = rest.split_first_chunk::<6>()?;
         let kind = |shift: u8| PartyKind::ALL.get(usize::from(first >> shift & 3)).copied();
@@ -289,17 +239,13 @@ impl Mark {
             3 => Seen::AtHost,
             _ => Seen::Elsewhere,
         };
-        let mut holder =
-            Holder { kind: kind(HOLDER_KIND)?, party: 0, agent: Reference::NONE, source: 0, flow: None };
         let mut number = || -> Option<u32> {
             let (number, after) = rest.split_first_chunk::<4>()?;
             rest = after;
             Some(u32::from_be_bytes(*number))
         };
-        holder.source = number()?;
-        if matches!(holder.kind, PartyKind::Peer | PartyKind::Trunk) {
-            holder.party = number()?;
-        }
+        let (holder_source, holder_party) = (number()?, number()?);
+        let way_source = if side == Side::Callee { number()? } else { 0 };
         let mut flow = |there: bool| -> Option<Option<FlowToken>> {
             if !there {
                 return Some(None);
@@ -308,21 +254,23 @@ impl Mark {
             rest = after;
             Some(Some(flow))
         };
-        holder.flow = flow(second & HOLDER_FLOW != 0)?;
-        let way_flow = flow(second & WAY_FLOW != 0)?;
-        holder.agent = match second & UUID {
-            0 => Reference::new(rest),
-            _ => uuid_text(rest)?,
-        };
+        let (holder_flow, way_flow) = (flow(second & HOLDER_FLOW != 0)?, flow(second & WAY_FLOW != 0)?);
         Some(Mark {
             side,
+            dialog: u64::from_be_bytes(*dialog),
             born: EPOCH + u64::from_be_bytes([0, 0, 0, b4, b3, b2, b1, b0]),
             subscription: first & SUBSCRIPTION != 0,
             cseq_added,
-            holder,
+            holder: Holder {
+                kind: kind(HOLDER_KIND)?,
+                party: holder_party,
+                source: holder_source,
+                flow: holder_flow,
+            },
             way: Way {
                 kind: kind(WAY_KIND)?,
                 party: u32::from_be_bytes(*party),
+                source: way_source,
                 seen,
                 target: u64::from_be_bytes([0, 0, t5, t4, t3, t2, t1, t0]),
                 flow: way_flow,
@@ -351,43 +299,22 @@ impl Secret {
             Side::Caller => of.callee_tag,
             Side::Callee => b"",
         });
-        of.routes.for_each(put);
+        for route in of.routes {
+            match Uri::parse(route) {
+                Ok(uri) => {
+                    let target = self.target(&uri) << 1 | u64::from(uri.is_loose());
+                    signing.put_u8(1);
+                    signing.put(&target.to_be_bytes());
+                }
+                Err(_) => {
+                    signing.put_u8(0);
+                    signing.put(&(route.len() as u32).to_be_bytes());
+                    signing.put(route);
+                }
+            }
+        }
         signing.finish()
     }
-}
-
-/// A UUID in its usual form takes 16 bytes.
-fn uuid_bytes(text: &[u8]) -> Option<[u8; 16]> {
-    if text.len() != 36 {
-        return None;
-    }
-    let mut bytes = [0u8; 16];
-    let mut digits = 0;
-    for (n, b) in text.iter().enumerate() {
-        match (n, b) {
-            (8 | 13 | 18 | 23, b'-') => {}
-            (8 | 13 | 18 | 23, _) => return None,
-            (_, b'0'..=b'9' | b'a'..=b'f') => {
-                let value = (*b as char).to_digit(16)? as u8;
-                let byte = bytes.get_mut(digits / 2)?;
-                *byte = *byte << 4 | value;
-                digits += 1;
-            }
-            _ => return None,
-        }
-    }
-    Some(bytes)
-}
-
-fn uuid_text(bytes: &[u8]) -> Option<Reference> {
-    let bytes: [u8; 16] = bytes.try_into().ok()?;
-    let mut text = [b'-'; 36];
-    let places = (0..36).filter(|n| !matches!(n, 8 | 13 | 18 | 23));
-    let nibbles = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
-    for (place, nibble) in places.zip(nibbles) {
-        *text.get_mut(place)? = *b"0123456789abcdef".get(usize::from(nibble))?;
-    }
-    Some(Reference::new(&text))
 }
 
 #[cfg(test)]
@@ -406,30 +333,25 @@ mod tests {
     }
 
     fn marks() -> Vec<Mark> {
-        let agent = |reference: &str| Holder {
-            kind: PartyKind::Agent,
-            party: 0,
-            agent: Reference::new(reference.as_bytes()),
-            source: 77,
-            flow: None,
-        };
+        let agent = Holder { kind: PartyKind::Agent, party: 5, source: 77, flow: None };
         let trunk = Holder {
             kind: PartyKind::Trunk,
             party: 9,
-            agent: Reference::NONE,
             source: 7,
             flow: Some(flow(Transport::Tcp, "192.0.2.1:5")),
         };
-        let stranger = Holder { kind: PartyKind::Stranger, party: 0, source: 8, flow: None, ..trunk };
+        let stranger = Holder { kind: PartyKind::Stranger, party: 0, source: 8, flow: None };
         let way = Way {
             kind: PartyKind::Agent,
             party: u32::MAX,
+            source: 0,
             seen: Seen::AtTarget,
             target: (1 << 48) - 2,
             flow: Some(flow(Transport::Wss, "[2001:db8::7]:4711")),
         };
         let mark = |side, holder, way| Mark {
             side,
+            dialog: u64::MAX - 7,
             born: EPOCH + 123_456_789_012,
             subscription: false,
             cseq_added: 0,
@@ -437,16 +359,16 @@ mod tests {
             way,
         };
         vec![
-            mark(Side::Caller, agent("agent-01"), way),
-            mark(Side::Callee, agent("0192f0c1-7d1e-7a44-8c3b-0123456789ab"), Way { flow: None, ..way }),
+            mark(Side::Caller, agent, way),
+            mark(Side::Callee, agent, Way { flow: None, source: u32::MAX, ..way }),
             mark(Side::Callee, trunk, way),
             mark(Side::Caller, stranger, Way::default()),
             Mark {
                 cseq_added: 12,
                 subscription: true,
-                ..mark(Side::Caller, agent(""), Way { seen: Seen::OnLoopback, kind: PartyKind::Trunk, ..way })
+                ..mark(Side::Caller, agent, Way { seen: Seen::OnLoopback, kind: PartyKind::Trunk, ..way })
             },
-            mark(Side::Callee, Holder { flow: way.flow, ..agent(&"x".repeat(64)) }, way),
+            mark(Side::Callee, Holder { flow: way.flow, ..agent }, way),
         ]
     }
 
@@ -457,7 +379,7 @@ mod tests {
         for mark in marks() {
             let belongs = Belongs { call_id: b"call", caller_tag: b"a", callee_tag: b"b", routes: none() };
             let mut value = Vec::new();
-            mark.put_value(&secret, belongs, &mut value);
+            let mac = mark.put(&secret, belongs, &mut value);
             let verify = |secret: &Secret, call_id: &'static [u8], tags| {
                 Mark::verify(&value, secret, call_id, tags, none())
             };
@@ -480,7 +402,7 @@ mod tests {
             let after: [&[u8]; 1] = [b"sip:198.51.100.1;lr"];
             assert_eq!(Mark::verify(&value, &secret, b"call", own, after.into_iter()), None, "a Route more");
             let back = Mark::read_back(&value, &secret, b"call", b"a", none());
-            assert_eq!(back.is_some(), mark.side == Side::Callee);
+            assert_eq!(back, Some((mark, mac)).filter(|_| mark.side == Side::Callee));
             for at in 0..value.len() {
                 let mut forged = value.clone();
                 forged[at] = if forged[at] == b'A' { b'Q' } else { b'A' };
@@ -497,7 +419,7 @@ mod tests {
         let belongs =
             Belongs { call_id: b"c", caller_tag: b"a", callee_tag: b"b", routes: routes.into_iter() };
         let mut value = Vec::new();
-        mark.put_value(&secret, belongs, &mut value);
+        mark.put(&secret, belongs, &mut value);
         let verify = |routes: &[&'static [u8]]| {
             Mark::verify(&value, &secret, b"c", (b"a", b"b"), routes.iter().copied())
         };
@@ -506,6 +428,14 @@ mod tests {
         let joined: [&[u8]; 1] = [b"sip:p1;lrsip:p2;lr"];
         for other in [&[][..], &routes[..1], &swapped, &joined] {
             assert_eq!(verify(other), None, "{other:?}");
+        }
+        // A user agent may write them anew: they lead where they led.
+        let rewritten: [&[u8]; 2] = [b"sip:P1;transport=UDP;lr=on;ftag=1", b"sip:p2;lr=on"];
+        assert_eq!(verify(&rewritten), None, "a transport that was not asked for");
+        let rewritten: [&[u8]; 2] = [b"sip:P1;ftag=1;lr=on", b"sip:p2;lr=true"];
+        assert_eq!(verify(&rewritten), Some(mark));
+        for strict in [[&b"sip:p1"[..], b"sip:p2;lr"], [b"sip:p1;lr", b"sip:p2;maddr=192.0.2.1;lr"]] {
+            assert_eq!(verify(&strict), None, "{strict:?}");
         }
     }
 

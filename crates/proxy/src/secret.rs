@@ -106,16 +106,33 @@ impl Secret {
         self.mac(8, [request.from_tag(), request.call_id(), request.uri_text(), &cseq, route])
     }
 
+    /// What shows that the name of a branch is ours.
+    pub(crate) fn branch_seal(&self, head: &[u8; 8], loop_mac: &[u8; 8]) -> u32 {
+        self.mac(13, [&head[..], loop_mac]) as u32
+    }
+
+    /// The same of a branch without a transaction.
+    pub(crate) fn stateless_seal(&self, letter: u8, body: &[u8; 24]) -> u32 {
+        self.mac(14, [&[letter][..], body]) as u32
+    }
+
     /// The MAC of the stateless branch: equal for a request and its retransmissions (RFC 3261 §16.11), and for where
-    /// its responses go.
-    pub fn stateless_mac(&self, via_branch: &[u8], back: (IpAddr, u16), message: &Message<'_>) -> u64 {
+    /// its responses go. Inside a dialog (`tagged`) the To tag counts, which the response has to repeat.
+    pub fn stateless_mac(
+        &self,
+        via_branch: &[u8],
+        back: (IpAddr, u16),
+        message: &Message<'_>,
+        tagged: bool,
+    ) -> u64 {
         let cseq = message.cseq().to_le_bytes();
         let ip = match back.0 {
             IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
             IpAddr::V6(ip) => ip.octets(),
         };
         let port = back.1.to_be_bytes();
-        self.mac(2, [via_branch, message.call_id(), message.from_tag(), &cseq, &ip, &port])
+        let to_tag = if tagged { message.to_tag() } else { b"" };
+        self.mac(2, [via_branch, message.call_id(), message.from_tag(), to_tag, &cseq, &ip, &port])
     }
 
     /// A short name of an agent, peer or trunk, by its reference, that only this exchange can make. Never 0.

@@ -46,25 +46,31 @@ fn put_lower(text: &[u8], hash: &mut Signing) {
     hash.put_u8(0xff);
 }
 
+/// Ends a part, or stands before a byte that would be taken for an end.
+const ESCAPE: u8 = 0xfd;
+/// A reserved character means something else when it is escaped (RFC 3261 §19.1.4).
+const RESERVED: &[u8] = b";/?:@&=+$,";
+
 fn put_decoded(text: Option<&[u8]>, hash: &mut Signing) {
     let Some(mut text) = text else { return hash.put_u8(0xfe) };
-    if !text.contains(&b'%') {
+    if !text.iter().any(|b| *b == b'%' || *b >= ESCAPE) {
         hash.put(text);
         return hash.put_u8(0xff);
     }
     let hex = |b: &u8| (*b as char).to_digit(16);
     while let Some((&b, rest)) = text.split_first() {
         text = rest;
-        match (b, rest) {
-            (b'%', [high, low, after @ ..]) => match (hex(high), hex(low)) {
-                (Some(high), Some(low)) => {
-                    hash.put_u8((high * 16 + low) as u8);
-                    text = after;
-                }
-                _ => hash.put_u8(b),
-            },
-            _ => hash.put_u8(b),
+        let decoded = match (b, rest) {
+            (b'%', [high, low, after @ ..]) => hex(high).zip(hex(low)).map(|(high, low)| {
+                text = after;
+                (high * 16 + low) as u8
+            }),
+            _ => None,
+        };
+        if decoded.is_some_and(|d| RESERVED.contains(&d)) || decoded.unwrap_or(b) >= ESCAPE {
+            hash.put_u8(ESCAPE);
         }
+        hash.put_u8(decoded.unwrap_or(b));
     }
     hash.put_u8(0xff);
 }
@@ -105,6 +111,8 @@ mod tests {
             ("sip:a@h;gr=1", "sip:a@h;gr=2"),
             ("sip:a@h;user=phone", "sip:a@h;ttl=phone"),
             ("tel:+1", "sip:+1@h"),
+            ("sip:a%3Bnpdi@h", "sip:a;npdi@h"),
+            ("sip:a%ff@h", "sip:a:%ff@h"),
         ] {
             assert!(!equal(a, b), "{a} {b}");
         }

@@ -1,13 +1,12 @@
 //! Who calls.
 
-use trunkline_model::{Authenticate, Domain, Peer, Ref, Trunk};
+use trunkline_model::{Domain, Peer, Ref, Trunk};
 use trunkline_sip::{Scheme, parse_ip};
 
 use crate::access::Access;
 use crate::ask::Ask;
 use crate::explain::Fact;
 use crate::party::Party;
-use crate::request::Challenge;
 use crate::rules::{Call, Rules, Stop};
 use crate::tenants::home_of;
 
@@ -127,7 +126,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     /// Does every caller of this domain show who it is?
     fn wants_all(&self, domain: &Domain) -> bool {
-        domain.authenticate == Authenticate::All || self.request.options.challenge == Challenge::All
+        self.request.options.asks_every_caller(domain)
     }
 
     fn find_home(&mut self, peer: &Peer, call: &Call<'s, 'x>) -> Result<Option<&'s Domain>, Stop> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
-use trunkline_model::{AccessControlList, Ref};
+use trunkline_model::{AccessControlList, Authenticate, Domain, Ref};
 use trunkline_sip::{Address, Flow, HeaderName, Message, Method, ParseError, Scheme, Uri};
 
 use crate::e164;
@@ -56,6 +56,16 @@ impl Options {
     /// May requests come from this address at all?
     pub fn admits(&self, source: IpAddr) -> bool {
         self.access.as_ref().is_none_or(|list| list.allows(source))
+    }
+
+    /// Does every caller of this domain show who it is?
+    pub fn asks_every_caller(&self, domain: &Domain) -> bool {
+        domain.authenticate == Authenticate::All || self.challenge == Challenge::All
+    }
+
+    /// Does a caller of this domain show who it is inside a dialog that leads there?
+    pub fn asks_in_dialog(&self, domain: &Domain, to_carrier: bool) -> bool {
+        self.asks_every_caller(domain) || to_carrier && self.challenge == Challenge::Egress
     }
 }
 

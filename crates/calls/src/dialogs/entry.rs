@@ -1,10 +1,10 @@
 //! What is known of one first request and the dialogs it began.
 
 use smallvec::SmallVec;
-use trunkline_proxy::{FlowToken, Holder, PartyKind, Reference, Seen, Side};
+use trunkline_proxy::{FlowToken, Seen, Side};
 use trunkline_sip::Method;
 
-use super::{Answered, LINGER_MS};
+use super::{Answered, FIRST_MS, LINGER_MS, OPEN_MS, Place};
 
 /// A subscription whose responder says nothing of its end, in seconds (RFC 3261 §20.19 leaves it to the package).
 const SUBSCRIBED: u32 = 3_600;
@@ -43,13 +43,24 @@ pub struct Standing {
 pub(super) struct SideState {
     pub(super) source: u32,
     pub(super) moved: Option<Box<Moved>>,
-    pub(super) pending: Option<Box<Moved>>,
+    pending: Option<Box<Pending>>,
+}
+
+/// A target refresh under way: CSeq of its request says which response is about it.
+#[derive(Debug)]
+struct Pending {
+    cseq: u32,
+    moved: Moved,
 }
 
 /// One dialog of an entry.
 #[derive(Debug, Default)]
 pub(super) struct Leg {
     tag: u64,
+    /// Who the callee is.
+    party: u64,
+    /// The callee's remote target, as the caller's mark has it.
+    target: u64,
     confirmed: bool,
     /// Was it begun before this process? So long its end is remembered, since its mark would open it again.
     remembered: u64,
@@ -67,9 +78,11 @@ pub(super) struct Leg {
 
 impl Leg {
     /// A callee was heard of.
-    pub(super) fn early(tag: u64, subscription: bool, now: u64) -> Leg {
+    pub(super) fn early(place: Place, subscription: bool, target: u64, now: u64) -> Leg {
         Leg {
-            tag,
+            tag: place.tag,
+            party: place.party,
+            target,
             invite: !subscription,
             subscriptions: u8::from(subscription),
             subscribed_until: if subscription { now + ACCEPTED_WITHIN_MS } else { 0 },
@@ -79,12 +92,12 @@ impl Leg {
     }
 
     /// A dialog of before this process, which its mark proves.
-    pub(super) fn adopted(tag: u64, subscription: bool, until: u64, now: u64) -> Leg {
+    pub(super) fn adopted(place: Place, subscription: bool, until: u64, now: u64) -> Leg {
         Leg {
             confirmed: true,
             remembered: until,
             subscribed_until: if subscription { until } else { 0 },
-            ..Leg::early(tag, subscription, now)
+            ..Leg::early(place, subscription, 0, now)
         }
     }
 
@@ -95,8 +108,12 @@ impl Leg {
         }
     }
 
-    /// The 2xx to the request that begins it.
-    pub(super) fn confirm(&mut self, answered: &Answered, now: u64) {
+    /// The 2xx to the request that begins it. The caller may go on with the mark that it got first, so a callee that says
+    /// something new in its Contact has moved.
+    pub(super) fn confirm(&mut self, target: u64, answered: &Answered, now: u64) {
+        if let Some(contact) = answered.contact.filter(|_| target != self.target) {
+            self.callee.move_to(contact);
+        }
         self.confirmed = true;
         self.used = now;
         self.subscribed(answered, now);
@@ -182,8 +199,8 @@ impl Leg {
             Side::Caller => &self.callee,
             Side::Callee => &self.caller,
         };
-        let copy = |moved: &Option<Box<Moved>>| moved.as_deref().copied();
-        Ok(Standing { moved: copy(&other.moved), moving: copy(&other.pending), source })
+        let moving = other.pending.as_ref().map(|pending| pending.moved);
+        Ok(Standing { moved: other.moved.as_deref().copied(), moving, source })
     }
 
     /// A response to a request of this side.
@@ -194,10 +211,10 @@ impl Leg {
         }
         let success = status < 300;
         let requester = self.side_mut(side);
-        if let Some(pending) = requester.pending.take()
+        if let Some(pending) = requester.pending.take_if(|pending| pending.cseq == answered.cseq)
             && success
         {
-            requester.move_to(*pending);
+            requester.move_to(pending.moved);
         }
         match answered.method {
             // Whoever is challenged asks again.
@@ -208,6 +225,8 @@ impl Leg {
                 self.responder_moved(side, answered.contact);
                 self.subscribed(answered, now);
             }
+            // It makes a dialog of a subscription too (RFC 6665 §4.4.1).
+            Method::Notify if success => self.confirmed = true,
             // The subscriber knows of no subscription (RFC 6665 §4.2.2).
             Method::Notify if status == 481 => {
                 self.subscriptions = 0;
@@ -235,6 +254,15 @@ impl Leg {
 }
 
 impl SideState {
+    /// A request that moves this side goes on. One that moves it nowhere changes nothing.
+    pub(super) fn refreshing(&mut self, cseq: u32, moved: Moved) {
+        match &mut self.pending {
+            Some(pending) => **pending = Pending { cseq, moved },
+            None if self.moved.as_deref() == Some(&moved) => {}
+            None => self.pending = Some(Box::new(Pending { cseq, moved })),
+        }
+    }
+
     fn move_to(&mut self, moved: Moved) {
         match &mut self.moved {
             Some(before) => **before = Moved { flow: moved.flow.or(before.flow), ..moved },
@@ -248,105 +276,109 @@ fn until(seconds: u32, now: u64) -> u64 {
 }
 
 /// One first request and the dialogs it began.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Entry {
-    pub(super) caller: Holder,
+    used: bool,
     pub(super) subscription: bool,
-    /// Requests that begin a dialog and have no final answer, and until when they are waited for.
-    open: u16,
+    /// A transaction has the request, and will tell its end.
+    held: bool,
+    /// Without one: until when responses are waited for.
     open_until: u64,
-    /// The last of them failed.
+    /// Without one: so long the entry stays, since a repeated response would begin it again.
+    remembered: u64,
+    /// A final response came.
+    answered: bool,
+    /// The request failed.
     failed: bool,
     legs: SmallVec<[Leg; 1]>,
 }
 
-impl Default for Entry {
-    fn default() -> Entry {
-        let nobody =
-            Holder { kind: PartyKind::Stranger, party: 0, agent: Reference::NONE, source: 0, flow: None };
-        Entry {
-            caller: nobody,
-            subscription: false,
-            open: 0,
-            open_until: 0,
-            failed: false,
-            legs: SmallVec::new(),
-        }
-    }
-}
-
 impl Entry {
-    pub(super) fn new(caller: Holder, subscription: bool, open_until: u64) -> Entry {
-        Entry { caller, subscription, open: 1, open_until, ..Entry::default() }
+    pub(super) fn new(subscription: bool, held: bool, born: u64, now: u64) -> Entry {
+        let remembered = if held { 0 } else { born + FIRST_MS };
+        Entry { used: true, subscription, held, open_until: now + OPEN_MS, remembered, ..Entry::default() }
     }
 
+    /// One of before this process.
     pub(super) fn adopted(subscription: bool) -> Entry {
-        Entry { subscription, ..Entry::default() }
+        Entry { used: true, subscription, ..Entry::default() }
     }
 
-    pub(super) fn open(&mut self, caller: Holder, until: u64) {
-        self.caller = caller;
-        self.open = self.open.saturating_add(1);
-        self.failed = false;
-        self.open_until = until;
+    pub(super) fn is_used(&self) -> bool {
+        self.used
     }
 
-    pub(super) fn heard(&mut self, until: u64) {
-        self.open_until = until;
+    /// A response to the request: after a final one only repetitions come, and those of other callees of a fork.
+    pub(super) fn heard(&mut self, answered: &Answered, now: u64) {
+        match answered.status {
+            _ if self.answered => {}
+            ..200 => self.open_until = now + OPEN_MS,
+            _ => (self.answered, self.open_until) = (true, now + LINGER_MS),
+        }
     }
 
     pub(super) fn fail(&mut self) {
         self.failed = true;
+        self.open_until = 0;
     }
 
+    /// May a dialog that no 2xx has confirmed take requests?
     pub(super) fn is_open(&self, now: u64) -> bool {
-        self.open > 0 && !self.failed && now < self.open_until
+        !self.failed && self.is_awaited(now)
     }
 
-    /// One request that begins a dialog is over; true when nothing is left.
-    pub(super) fn close(&mut self) -> bool {
-        self.open = self.open.saturating_sub(1);
-        if self.open == 0 {
-            self.legs.retain(|leg| {
-                leg.confirmed && (leg.invite || leg.subscribed_until > 0 || leg.remembered > 0)
-            });
-        }
-        self.open == 0 && self.legs.is_empty()
+    /// May there be responses to the request still?
+    fn is_awaited(&self, now: u64) -> bool {
+        self.held || now < self.open_until
     }
 
-    pub(super) fn has_leg(&self, tag: u64) -> bool {
-        self.legs.iter().any(|leg| leg.tag == tag)
+    /// The transaction is over; true when nothing is left.
+    pub(super) fn close(&mut self, now: u64) -> bool {
+        self.held = false;
+        self.open_until = 0;
+        self.legs.retain(|leg| leg.confirmed);
+        self.is_over(now)
     }
 
-    pub(super) fn leg_mut(&mut self, tag: u64) -> Option<&mut Leg> {
-        self.legs.iter_mut().find(|leg| leg.tag == tag)
+    pub(super) fn leg_mut(&mut self, place: Place) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|leg| (leg.tag, leg.party) == (place.tag, place.party))
+    }
+
+    /// Is there a dialog with this callee under another tag?
+    pub(super) fn has_party(&self, place: Place) -> bool {
+        self.legs.iter().any(|leg| leg.party == place.party)
+    }
+
+    /// The dialog with the callee of this tag.
+    pub(super) fn place_of(&self, number: u64, tag: u64) -> Option<Place> {
+        self.legs.iter().find(|leg| leg.tag == tag).map(|leg| Place { number, tag, party: leg.party })
     }
 
     pub(super) fn leg_or_new(
         &mut self,
-        tag: u64,
+        place: Place,
         most: usize,
         make: impl FnOnce() -> Leg,
     ) -> Option<&mut Leg> {
-        if !self.has_leg(tag) && self.legs.len() < most {
+        if self.leg_mut(place).is_none() && self.legs.len() < most {
             self.legs.push(make());
         }
-        self.leg_mut(tag)
+        self.leg_mut(place)
     }
 
     /// Has every dialog of it ended? Its end is remembered where a mark would open it again.
     pub(super) fn is_over(&self, now: u64) -> bool {
-        self.open == 0 && self.legs.iter().all(|leg| leg.is_over(now) && leg.remembered <= now)
+        let over = |leg: &Leg| leg.is_over(now) && leg.remembered <= now;
+        !self.is_awaited(now) && self.remembered <= now && self.legs.iter().all(over)
     }
 
     /// As [`Entry::is_over`], and ends what has been silent for too long.
     pub(super) fn has_ended(&mut self, limit: u64, now: u64) -> bool {
-        if self.open > 0 && now >= self.open_until {
-            self.open = 0;
-            self.legs.retain(|leg| leg.confirmed);
+        if self.is_awaited(now) || now < self.remembered {
+            return false;
         }
+        self.legs.retain(|leg| leg.confirmed);
         let silent = |leg: &Leg| now.saturating_sub(leg.used) > limit;
-        self.open == 0
-            && self.legs.iter().all(|leg| leg.remembered <= now && (leg.is_over(now) || silent(leg)))
+        self.legs.iter().all(|leg| leg.remembered <= now && (leg.is_over(now) || silent(leg)))
     }
 }

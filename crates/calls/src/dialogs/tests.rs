@@ -1,21 +1,19 @@
-use trunkline_proxy::{PartyKind, Reference, Seen, Way};
+use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 
 use super::*;
 
 const START: u64 = 1_800_000_000_000;
 const DAY: u64 = 86_400_000;
-const ID: DialogId<'_> = DialogId { call_id: b"c", caller_tag: b"a", callee_tag: b"b" };
+/// What tells this process from others.
+const PROCESS: u64 = 7 << COUNTED;
 
-fn nobody() -> Holder {
-    Holder { kind: PartyKind::Stranger, party: 0, agent: Reference::NONE, source: 0, flow: None }
-}
-
-fn mark(side: Side, born: u64, subscription: bool) -> Mark {
-    Mark { side, born, subscription, cseq_added: 0, holder: nobody(), way: Way::default() }
+fn mark_of(number: u64, side: Side, born: u64, subscription: bool) -> Mark {
+    let holder = Holder { kind: PartyKind::Stranger, party: 0, source: 0, flow: None };
+    Mark { side, dialog: number, born, subscription, cseq_added: 0, holder, way: Way::default() }
 }
 
 fn answer(method: Method, status: u16) -> Answered {
-    Answered { method, status, contact: None, expires: None }
+    Answered { method, status, cseq: 1, contact: None, expires: None }
 }
 
 fn moved(target: u64) -> Moved {
@@ -25,30 +23,56 @@ fn moved(target: u64) -> Moved {
 struct World {
     dialogs: Dialogs,
     now: u64,
+    number: u64,
 }
 
 impl World {
     fn new() -> World {
-        World { dialogs: Dialogs::new(START, 86_400), now: START + 10 }
+        let dialogs = Dialogs::new(PROCESS, 86_400);
+        let number = dialogs.number().expect("room");
+        World { dialogs, now: START + 10, number }
+    }
+
+    fn mark(&self, side: Side) -> Mark {
+        mark_of(self.number, side, START + 10, false)
+    }
+
+    /// The dialog with the callee of this tag.
+    fn with(&self, tag: &[u8]) -> Place {
+        self.dialogs.place(&self.mark(Side::Caller), tag)
+    }
+
+    fn place(&self) -> Place {
+        self.with(b"b")
     }
 
     fn asks(&mut self, side: Side, method: Method) -> bool {
         self.now += 1;
-        let goes_on = self.dialogs.request(ID, &mark(side, START + 10, false), method, self.now).is_ok();
+        let goes_on = self.dialogs.request(self.place(), &self.mark(side), method, self.now).is_ok();
         if goes_on && method == Method::Bye {
-            self.dialogs.leaving(ID, self.now);
+            self.dialogs.leaving(self.place(), self.now);
         }
         goes_on
     }
 
-    fn begins(&self, method: Method) -> DialogKey {
-        self.dialogs.begin(b"c", b"a", nobody(), method, self.now).expect("room")
+    /// A response to the request that begins the dialogs, which a transaction holds.
+    fn responds(&self, tag: &[u8], answered: &Answered) -> bool {
+        let mark = Mark { subscription: answered.method != Method::Invite, ..self.mark(Side::Callee) };
+        self.dialogs.responded(self.with(tag), (&mark, true), 5, answered, self.now)
+    }
+
+    /// A response to a request of the caller inside the dialog.
+    fn answers(&self, answered: &Answered) {
+        self.dialogs.answered(self.place(), Side::Caller, answered, self.now);
+    }
+
+    fn concludes(&self) {
+        self.dialogs.concluded(self.number, self.now);
     }
 
     fn call(&mut self) {
-        let key = self.begins(Method::Invite);
-        assert!(self.dialogs.responded(ID, &answer(Method::Invite, 200), self.now).is_some());
-        self.dialogs.concluded(key);
+        assert!(self.responds(b"b", &answer(Method::Invite, 200)));
+        self.concludes();
     }
 }
 
@@ -56,12 +80,11 @@ impl World {
 fn a_call_lives_from_its_first_response_to_its_bye() {
     let mut w = World::new();
     assert!(!w.asks(Side::Caller, Method::Invite), "nothing has begun");
-    let key = w.begins(Method::Invite);
     assert!(!w.asks(Side::Caller, Method::Update), "nobody has answered");
-    assert!(w.dialogs.responded(ID, &answer(Method::Invite, 180), w.now).is_some());
+    assert!(w.responds(b"b", &answer(Method::Invite, 180)));
     assert!(w.asks(Side::Caller, Method::Prack) && w.asks(Side::Callee, Method::Update));
-    assert!(w.dialogs.responded(ID, &answer(Method::Invite, 200), w.now).is_some());
-    w.dialogs.concluded(key);
+    assert!(w.responds(b"b", &answer(Method::Invite, 200)));
+    w.concludes();
     for method in [Method::Ack, Method::Invite, Method::Info, Method::Refer, Method::Message] {
         assert!(w.asks(Side::Caller, method) && w.asks(Side::Callee, method), "{method:?}");
     }
@@ -71,7 +94,7 @@ fn a_call_lives_from_its_first_response_to_its_bye() {
     assert!(w.asks(Side::Caller, Method::Bye));
     assert!(!w.asks(Side::Caller, Method::Invite), "whoever hangs up has hung up");
     assert!(w.asks(Side::Callee, Method::Bye), "both at once");
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 200), w.now);
+    w.answers(&answer(Method::Bye, 200));
     assert!(!w.asks(Side::Callee, Method::Bye) && !w.asks(Side::Caller, Method::Invite));
     assert!(w.dialogs.is_empty());
 }
@@ -79,32 +102,29 @@ fn a_call_lives_from_its_first_response_to_its_bye() {
 #[test]
 fn a_call_that_nobody_takes_ends_with_its_failure() {
     let mut w = World::new();
-    let key = w.begins(Method::Invite);
-    assert!(w.dialogs.responded(ID, &answer(Method::Invite, 180), w.now).is_some());
-    w.dialogs.failed(key);
+    assert!(w.responds(b"b", &answer(Method::Invite, 180)));
+    w.dialogs.failed(w.number);
     assert!(!w.asks(Side::Callee, Method::Update));
     // A 2xx that comes after all is passed on, and its dialog with it.
-    assert!(w.dialogs.responded(ID, &answer(Method::Invite, 200), w.now).is_some());
+    assert!(w.responds(b"b", &answer(Method::Invite, 200)));
     assert!(w.asks(Side::Caller, Method::Ack) && w.asks(Side::Caller, Method::Bye));
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 200), w.now);
-    w.dialogs.concluded(key);
+    w.answers(&answer(Method::Bye, 200));
+    w.concludes();
     assert!(w.dialogs.is_empty());
 }
 
 #[test]
 fn of_several_callees_each_has_its_dialog() {
     let w = World::new();
-    let other = DialogId { callee_tag: b"x", ..ID };
-    let key = w.begins(Method::Invite);
-    assert!(w.dialogs.responded(other, &answer(Method::Invite, 180), w.now).is_some());
-    assert!(w.dialogs.responded(ID, &answer(Method::Invite, 200), w.now).is_some());
-    w.dialogs.concluded(key);
-    let ask = |w: &World, id| w.dialogs.request(id, &mark(Side::Callee, w.now, false), Method::Info, w.now);
-    assert!(ask(&w, ID).is_ok());
-    assert_eq!(ask(&w, other), Err(Ended));
+    assert!(w.responds(b"x", &answer(Method::Invite, 180)));
+    assert!(w.responds(b"b", &answer(Method::Invite, 200)));
+    w.concludes();
+    let ask = |w: &World, tag| w.dialogs.request(w.with(tag), &w.mark(Side::Callee), Method::Info, w.now);
+    assert!(ask(&w, b"b").is_ok());
+    assert_eq!(ask(&w, b"x"), Err(Ended));
     // A later 2xx of the other one is a dialog all the same (RFC 3261 §13.2.2.4).
-    assert!(w.dialogs.responded(other, &answer(Method::Invite, 200), w.now).is_some());
-    assert!(ask(&w, other).is_ok());
+    assert!(w.responds(b"x", &answer(Method::Invite, 200)));
+    assert!(ask(&w, b"x").is_ok());
 }
 
 #[test]
@@ -112,24 +132,26 @@ fn a_challenged_bye_ends_nothing_and_an_unanswered_one_does() {
     let mut w = World::new();
     w.call();
     assert!(w.asks(Side::Caller, Method::Bye));
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 407), w.now);
+    w.answers(&answer(Method::Bye, 407));
     assert!(w.asks(Side::Callee, Method::Invite));
     assert!(w.asks(Side::Caller, Method::Bye));
     w.now += LINGER_MS;
     assert!(!w.asks(Side::Caller, Method::Bye));
-    assert_eq!(w.dialogs.sweep(w.now, 10_000), 1);
+    assert_eq!(w.dialogs.sweep(w.now, 100_000), 1);
     assert!(w.dialogs.is_empty());
 }
 
 #[test]
 fn a_subscription_ends_by_its_notify_or_its_time_and_is_no_call() {
     let begin = |w: &mut World| {
-        let key = w.begins(Method::Subscribe);
+        w.number = w.dialogs.number().expect("room");
+        w.dialogs.subscribing(w.number, true, w.now);
         // RFC 6665 §4.1.2.4: a NOTIFY may come before the 2xx.
-        assert!(w.dialogs.request(ID, &mark(Side::Callee, w.now, true), Method::Notify, w.now).is_ok());
+        let mark = Mark { subscription: true, ..w.mark(Side::Callee) };
+        assert!(w.dialogs.request(w.place(), &mark, Method::Notify, w.now).is_ok());
         let accepted = Answered { expires: Some(600), ..answer(Method::Subscribe, 202) };
-        assert!(w.dialogs.responded(ID, &accepted, w.now).is_some());
-        w.dialogs.concluded(key);
+        assert!(w.responds(b"b", &accepted));
+        w.concludes();
     };
     let mut w = World::new();
     begin(&mut w);
@@ -137,10 +159,10 @@ fn a_subscription_ends_by_its_notify_or_its_time_and_is_no_call() {
     for method in [Method::Invite, Method::Bye, Method::Update] {
         assert!(!w.asks(Side::Caller, method), "{method:?} in a subscription");
     }
-    w.dialogs.notified(ID, Some(0), w.now);
+    w.dialogs.notified(w.place(), Some(0), w.now);
     w.now += LINGER_MS;
     assert!(!w.asks(Side::Callee, Method::Notify));
-    assert_eq!(w.dialogs.sweep(w.now, 10_000), 1);
+    assert_eq!(w.dialogs.sweep(w.now, 100_000), 1);
     begin(&mut w);
     w.now += 599_000;
     assert!(w.asks(Side::Callee, Method::Notify));
@@ -153,12 +175,12 @@ fn a_transfer_is_reported_after_the_bye() {
     let mut w = World::new();
     w.call();
     assert!(w.asks(Side::Caller, Method::Refer));
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Refer, 202), w.now);
+    w.answers(&answer(Method::Refer, 202));
     assert!(w.asks(Side::Caller, Method::Bye));
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 200), w.now);
+    w.answers(&answer(Method::Bye, 200));
     assert!(w.asks(Side::Callee, Method::Notify));
     assert!(!w.asks(Side::Callee, Method::Invite));
-    w.dialogs.notified(ID, Some(0), w.now);
+    w.dialogs.notified(w.place(), Some(0), w.now);
     w.now += LINGER_MS;
     assert!(!w.asks(Side::Callee, Method::Notify));
 }
@@ -168,18 +190,18 @@ fn a_notify_begins_and_prolongs_no_subscription() {
     let mut w = World::new();
     w.call();
     assert!(w.asks(Side::Callee, Method::Notify), "phones send them unasked");
-    w.dialogs.notified(ID, Some(600), w.now);
+    w.dialogs.notified(w.place(), Some(600), w.now);
     assert!(w.asks(Side::Caller, Method::Bye));
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 200), w.now);
+    w.answers(&answer(Method::Bye, 200));
     assert!(!w.asks(Side::Caller, Method::Refer));
     let mut w = World::new();
     w.call();
     assert!(w.asks(Side::Caller, Method::Subscribe));
     let accepted = Answered { expires: Some(60), ..answer(Method::Subscribe, 200) };
-    w.dialogs.answered(b"c", (b"a", b"b"), &accepted, w.now);
-    w.dialogs.notified(ID, Some(u32::MAX), w.now);
+    w.answers(&accepted);
+    w.dialogs.notified(w.place(), Some(u32::MAX), w.now);
     assert!(w.asks(Side::Caller, Method::Bye));
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 200), w.now);
+    w.answers(&answer(Method::Bye, 200));
     assert!(w.asks(Side::Callee, Method::Notify));
     w.now += 60_000 + LINGER_MS;
     assert!(!w.asks(Side::Callee, Method::Notify));
@@ -190,41 +212,117 @@ fn a_side_has_moved_once_its_request_is_accepted() {
     let mut w = World::new();
     w.call();
     let standing = |w: &World| {
-        w.dialogs.request(ID, &mark(Side::Callee, w.now, false), Method::Info, w.now).expect("it lives")
+        w.dialogs.request(w.place(), &w.mark(Side::Callee), Method::Info, w.now).expect("it lives")
     };
     assert!(w.asks(Side::Caller, Method::Invite));
-    w.dialogs.refreshing(ID, Side::Caller, moved(7));
+    w.dialogs.refreshing(w.place(), Side::Caller, 1, moved(7));
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(7))));
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Invite, 488), w.now);
+    w.answers(&answer(Method::Invite, 488));
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, None));
-    w.dialogs.refreshing(ID, Side::Caller, moved(8));
-    let accepted = Answered { contact: Some(moved(9)), ..answer(Method::Invite, 200) };
-    w.dialogs.answered(b"c", (b"a", b"b"), &accepted, w.now);
+    // Only the response to that very request is about it, and one that never comes leaves nothing behind.
+    w.dialogs.refreshing(w.place(), Side::Caller, 2, moved(6));
+    w.answers(&Answered { cseq: 1, ..answer(Method::Notify, 200) });
+    assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(6))));
+    w.dialogs.refreshing(w.place(), Side::Caller, 3, moved(8));
+    w.answers(&Answered { cseq: 2, ..answer(Method::Update, 200) });
+    assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(8))));
+    let accepted = Answered { contact: Some(moved(9)), cseq: 3, ..answer(Method::Invite, 200) };
+    w.answers(&accepted);
     assert_eq!((standing(&w).moved, standing(&w).moving), (Some(moved(8)), None));
-    let by_caller = w.dialogs.request(ID, &mark(Side::Caller, w.now, false), Method::Info, w.now);
+    let by_caller = w.dialogs.request(w.place(), &w.mark(Side::Caller), Method::Info, w.now);
     assert_eq!(by_caller.expect("it lives").moved, Some(moved(9)), "the responder's Contact");
-    w.dialogs.proven(ID, Side::Callee, 77);
+    w.dialogs.proven(w.place(), Side::Callee, 77);
     assert_eq!(standing(&w).source, 77);
+}
+
+#[test]
+fn what_is_said_in_one_dialog_changes_no_other_one() {
+    let mut w = World::new();
+    w.call();
+    let first = w.number;
+    // The same Call-ID and tags again, with a callee of whoever knows them.
+    w.number = w.dialogs.number().expect("room");
+    w.call();
+    w.answers(&Answered { contact: Some(moved(9)), ..answer(Method::Update, 200) });
+    assert!(w.asks(Side::Caller, Method::Bye));
+    w.answers(&answer(Method::Bye, 200));
+    w.number = first;
+    let standing = w.dialogs.request(w.place(), &w.mark(Side::Caller), Method::Info, w.now);
+    assert_eq!(standing, Ok(Standing::default()));
+    // Nor does another party under the same tag.
+    let stranger = w.mark(Side::Caller);
+    let carrier = Mark { way: Way { kind: PartyKind::Trunk, party: 3, ..stranger.way }, ..stranger };
+    let other = w.dialogs.place(&carrier, b"b");
+    assert_eq!(w.dialogs.request(other, &carrier, Method::Info, w.now), Err(Ended));
+}
+
+#[test]
+fn a_callee_that_says_something_new_has_moved() {
+    let w = World::new();
+    let says = |status, target| {
+        let contact = Some(moved(target));
+        let mark = w.mark(Side::Callee);
+        let answered = Answered { contact, ..answer(Method::Invite, status) };
+        assert!(w.dialogs.responded(w.place(), (&mark, true), target, &answered, w.now));
+        let standing = w.dialogs.request(w.place(), &w.mark(Side::Caller), Method::Update, w.now);
+        standing.expect("it lives").moved
+    };
+    assert_eq!((says(180, 5), says(200, 5)), (None, None));
+    assert_eq!(says(200, 6), Some(moved(6)));
+}
+
+#[test]
+fn without_a_transaction_a_repeated_response_begins_nothing_again() {
+    let mut w = World::new();
+    let responds = |w: &World| {
+        let answered = answer(Method::Invite, 200);
+        w.dialogs.responded(w.place(), (&w.mark(Side::Callee), false), 5, &answered, w.now)
+    };
+    assert!(responds(&w) && w.asks(Side::Caller, Method::Bye));
+    w.dialogs.answered_by_tag(w.number, Side::Caller, b"b", &answer(Method::Bye, 200), w.now);
+    for _ in 0..200 {
+        w.now += 1_000;
+        w.dialogs.sweep(w.now, 100_000);
+        responds(&w);
+        assert!(!w.asks(Side::Caller, Method::Invite) && !w.asks(Side::Callee, Method::Invite));
+    }
+    assert!(w.dialogs.is_empty() && !responds(&w));
 }
 
 #[test]
 fn a_mark_of_before_the_start_holds_for_a_day_and_ends_once() {
     let mut w = World::new();
-    let old = |born| mark(Side::Caller, born, false);
-    let ask = |w: &World, mark: &Mark, method| w.dialogs.request(ID, mark, method, w.now).is_ok();
-    assert!(!ask(&w, &old(START + 1), Method::Invite), "of this process, and not known");
-    assert!(!ask(&w, &old(w.now - DAY - 1), Method::Invite), "too old");
-    let (one, other) = (old(START - 5_000), old(START - 1_000));
-    assert!(ask(&w, &one, Method::Invite) && ask(&w, &other, Method::Bye));
-    w.dialogs.answered(b"c", (b"a", b"b"), &answer(Method::Bye, 200), w.now);
-    assert!(!ask(&w, &one, Method::Invite), "its end is remembered");
-    w.now += 60_000;
-    w.dialogs.sweep(w.now, 10_000);
-    assert!(!ask(&w, &one, Method::Invite));
-    w.now += DAY;
-    assert!(!ask(&w, &one, Method::Invite));
-    w.dialogs.sweep(w.now, 10_000);
+    let old = |born| mark_of(8 << COUNTED, Side::Caller, born, false);
+    let ask = |w: &World, mark: &Mark, tag: &[u8], method| {
+        w.dialogs.request(w.dialogs.place(mark, tag), mark, method, w.now).is_ok()
+    };
+    assert!(!ask(&w, &w.mark(Side::Caller), b"b", Method::Invite), "of this process, and not known");
+    assert!(!ask(&w, &old(w.now - DAY - 1), b"b", Method::Invite), "too old");
+    let one = old(START - 5_000);
+    assert!(ask(&w, &one, b"b", Method::Invite) && ask(&w, &one, b"b", Method::Bye));
+    // A callee's mark says nothing of its tag, so that the first one holds.
+    let callee = Mark { side: Side::Callee, ..one };
+    assert!(ask(&w, &callee, b"b", Method::Info) && !ask(&w, &callee, b"x", Method::Info));
+    let place = w.dialogs.place(&one, b"b");
+    w.dialogs.answered(place, Side::Caller, &answer(Method::Bye, 200), w.now);
+    for ahead in [0, 60_000, DAY] {
+        w.now += ahead;
+        w.dialogs.sweep(w.now, 100_000);
+        assert!(!ask(&w, &one, b"b", Method::Invite) && !ask(&w, &callee, b"x", Method::Info));
+    }
+    w.dialogs.sweep(w.now, 100_000);
     assert!(w.dialogs.is_empty());
+}
+
+#[test]
+fn a_phone_may_ring_as_long_as_its_transaction_lasts() {
+    let mut w = World::new();
+    assert!(w.responds(b"b", &answer(Method::Invite, 180)));
+    w.now += 3_600_000;
+    w.dialogs.sweep(w.now, 100_000);
+    assert!(w.responds(b"b", &answer(Method::Invite, 200)));
+    w.concludes();
+    assert!(w.asks(Side::Caller, Method::Ack) && w.asks(Side::Caller, Method::Bye));
 }
 
 #[test]
@@ -235,5 +333,5 @@ fn a_silent_dialog_ends_after_a_day() {
     assert!(w.asks(Side::Caller, Method::Invite));
     w.now += DAY + 1_000;
     assert!(!w.asks(Side::Caller, Method::Invite));
-    assert_eq!(w.dialogs.sweep(w.now, 10_000), 1);
+    assert_eq!(w.dialogs.sweep(w.now, 100_000), 1);
 }

@@ -220,7 +220,7 @@ impl Edge {
         read_again(&shared.guard, &parked.flow, &parked.bytes, |inbound| {
             if let Some(slot) = self.open(io, inbound, key) {
                 self.answer_locally(io, slot, 487);
-                self.settle(slot);
+                self.settle(io, slot);
             }
         });
         true

@@ -3,9 +3,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use trunkline_calls::{DialogId, Ended, Standing};
-use trunkline_model::{Agent, Authenticate, Domain};
-use trunkline_proxy::{Holder, PartyKind, Seen, Side, Way};
+use trunkline_calls::{Ended, Standing};
+use trunkline_model::{Agent, Domain};
+use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_routing::{OTHER_TARGET, Plan, Verdict};
 use trunkline_sip::{Flow, Message, Method, Uri};
 use trunkline_transport::Io;
@@ -13,19 +13,11 @@ use trunkline_transport::Io;
 use super::Word;
 use super::identity::Demand;
 use super::marks::{contact_of, port_of};
+use crate::calls;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::routes::Dialog;
-
-/// The dialog of a request, by its tags.
-pub(crate) fn dialog_id<'a>(m: &Message<'a>, from: Side) -> DialogId<'a> {
-    let (caller_tag, callee_tag) = match from {
-        Side::Caller => (m.from_tag(), m.to_tag()),
-        Side::Callee => (m.to_tag(), m.from_tag()),
-    };
-    DialogId { call_id: m.call_id(), caller_tag, callee_tag }
-}
 
 /// Why a request inside a dialog goes no further.
 enum Refused {
@@ -38,20 +30,17 @@ enum Refused {
 }
 
 impl Edge {
-    /// Judges a request inside a dialog. The way to the other side; `None` when the request was answered.
+    /// Judges a request inside a dialog. The way to the other side, and whether its sender has shown who it is; `None` when the
+    /// request was answered.
     pub(crate) fn judge_inside(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         target: &Uri<'_>,
         dialog: &Dialog,
-    ) -> Option<Way> {
-        let examined = self.examine(io, inbound, target, dialog);
-        if examined.is_err() && inbound.method == Method::Invite {
-            self.refusals.note(self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite));
-        }
-        match examined {
-            Ok(way) => return Some(way),
+    ) -> Option<(Way, bool)> {
+        match self.examine(io, inbound, target, dialog) {
+            Ok(judged) => return Some(judged),
             Err(Refused::NoDialog) => {
                 self.counters.outside_dialogs.add();
                 self.refuse(io, inbound, 481, None);
@@ -68,22 +57,26 @@ impl Edge {
         inbound: &Inbound<'_>,
         target: &Uri<'_>,
         dialog: &Dialog,
-    ) -> Result<Way, Refused> {
-        let m = &inbound.message;
+    ) -> Result<(Way, bool), Refused> {
         let now = io.unix_ms();
-        let id = dialog_id(m, dialog.from);
-        let standing = self.shared.dialogs.request(id, &dialog.mark, inbound.method, now);
+        let standing = self.shared.dialogs.request(dialog.place, &dialog.mark, inbound.method, now);
         let standing = standing.map_err(|Ended| Refused::NoDialog)?;
         let way = self.way_in(target, dialog, &standing).ok_or(Refused::NoDialog)?;
-        if dialog.mark.holder.kind == PartyKind::Agent && inbound.method != Method::Ack {
-            self.identify_agent(io, inbound, dialog, &standing)?;
-        }
-        let from = inbound.flow.remote.ip();
-        if dialog.mark.holder.source == self.shared.secret.host(from) {
-            // Whoever has the mark has received a message of ours there.
-            self.proven.prove(from, now);
-        }
-        Ok(way)
+        let holder = &dialog.mark.holder;
+        let identified = match (holder.kind, inbound.method) {
+            // Neither is ever challenged (RFC 3261 §22.1).
+            (PartyKind::Agent, Method::Ack | Method::Cancel) => false,
+            (PartyKind::Agent, _) => self.identify_agent(io, inbound, dialog, &standing)?,
+            (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, _) => {
+                let from = inbound.flow.remote.ip();
+                if !inbound.flow.transport.is_reliable() && holder.source == self.shared.secret.host(from) {
+                    // Whoever has the mark has received a message of ours there.
+                    self.proven.prove(from, now);
+                }
+                self.comes_from_holder(inbound.flow, holder)
+            }
+        };
+        Ok((way, identified))
     }
 
     /// The way to the remote target that was recorded last, if the Request-URI names it (RFC 3261 §19.1.4).
@@ -104,33 +97,36 @@ impl Edge {
         Some(Way { seen: moving.seen, target: moving.target, flow: moving.flow.unwrap_or(at.flow), ..at })
     }
 
-    /// An agent is asked who it is when its request comes neither by its flow nor by one of its registrations.
+    /// An agent is asked who it is when its request comes neither by its flow nor by one of its registrations. Has it shown
+    /// it? Where no caller is asked, none of its requests are challenged either.
     fn identify_agent(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         dialog: &Dialog,
         standing: &Standing,
-    ) -> Result<(), Refused> {
+    ) -> Result<bool, Refused> {
         let holder = &dialog.mark.holder;
-        let shared = self.shared.clone();
-        let here = shared.secret.source(inbound.flow.transport, inbound.flow.remote);
-        if here == holder.source || here == standing.source || is_on(holder, inbound.flow) {
-            return Ok(());
+        if is_on(holder, inbound.flow) {
+            return Ok(true);
         }
+        let here = self.shared.secret.source(inbound.flow.transport, inbound.flow.remote);
+        if here == holder.source || here == standing.source {
+            return Ok(true);
+        }
+        let shared = self.shared.clone();
         let tables = shared.tables.load();
-        let reference = std::str::from_utf8(holder.agent.as_bytes()).unwrap_or_default();
-        let agent = tables.agent_by_ref(reference);
+        let agent = shared.agents.find(&tables, shared.tables.version(), &shared.secret, holder.party);
+        let agent = agent.and_then(|reference| tables.agent_by_ref(reference.as_str()));
         let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
         let (Some(agent), Some(domain)) = (agent, domain) else {
             return Err(Refused::Forbidden("Account Unknown"));
         };
         if self.is_registered_at(io, agent, domain, inbound.flow) {
-            return Ok(());
+            return Ok(true);
         }
-        if domain.authenticate != Authenticate::All {
-            // It calls without a digest too.
-            return Ok(());
+        if !shared.config.routing.asks_in_dialog(domain, dialog.mark.way.kind == PartyKind::Trunk) {
+            return Ok(false);
         }
         let credentials = agent.credentials.as_ref().and_then(|c| tables.credentials_by_ref(c.as_str()));
         let credentials = credentials.ok_or(Refused::Forbidden("Account Without Credentials"))?;
@@ -140,8 +136,8 @@ impl Edge {
         let demand = Demand { realm: &plan.realm, algorithms: &plan.algorithms, aor: b"" };
         let stale = match self.judge(io, inbound, Some(&**credentials), &demand) {
             Verdict::Accepted => {
-                shared.dialogs.proven(dialog_id(&inbound.message, dialog.from), dialog.from, here);
-                return Ok(());
+                shared.dialogs.proven(dialog.place, dialog.from, here);
+                return Ok(true);
             }
             Verdict::Stale => true,
             Verdict::Missing | Verdict::Wrong | Verdict::Banned => false,
@@ -163,28 +159,31 @@ impl Edge {
         found
     }
 
-    /// May a request by this flow move the mark's holder? Agents have proven who they are. A peer or trunk is never asked, so
+    /// Does a request by this flow come from where the mark's holder is? A peer, trunk or stranger is never asked who it is, so
     /// that whoever has seen its mark could have what is sent to it sent elsewhere.
     fn comes_from_holder(&self, flow: &Flow, holder: &Holder) -> bool {
         let ip = flow.remote.ip();
-        match holder.kind {
-            PartyKind::Agent | PartyKind::Stranger => true,
-            PartyKind::Peer | PartyKind::Trunk => {
-                holder.source == self.shared.secret.host(ip)
-                    || holder.flow.is_some_and(|f| f.remote.ip() == ip)
-                    || self.shared.guard.is_address_of(holder.kind, holder.party, ip)
-            }
-        }
+        holder.source == self.shared.secret.host(ip)
+            || holder.flow.is_some_and(|f| f.remote.ip() == ip)
+            || self.shared.guard.is_address_of(holder.kind, holder.party, ip)
     }
 
-    /// What the request does to its dialog once it goes on.
-    pub(crate) fn note_request(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, dialog: &Dialog) {
+    /// What the request does to its dialog once it goes on. `identified`: its sender has shown who it is.
+    pub(crate) fn note_request(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        dialog: &Dialog,
+        identified: bool,
+    ) {
         let m = &inbound.message;
         let (shared, now) = (&self.shared, io.unix_ms());
-        let id = || dialog_id(m, dialog.from);
         match inbound.method {
-            Method::Bye => shared.dialogs.leaving(id(), now),
-            Method::Notify => shared.dialogs.notified(id(), notified_for(m), now),
+            Method::Bye => {
+                shared.dialogs.leaving(dialog.place, now);
+                calls::end(&shared.calls, m, now);
+            }
+            Method::Notify => shared.dialogs.notified(dialog.place, notified_for(m), now),
             _ => {}
         }
         // Target refresh requests, RFC 3261 §12.2, RFC 3311 §5.1, RFC 6665 §4.1.2.
@@ -193,12 +192,12 @@ impl Edge {
             Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
         );
         if refreshes
-            && self.comes_from_holder(inbound.flow, &dialog.mark.holder)
+            && identified
             && let Some(contact) = contact_of(m)
         {
             let flow = Some(self.caller_flow(inbound, Some(&contact)));
             let moved = shared.moved(&contact, inbound.flow.remote, flow);
-            shared.dialogs.refreshing(id(), dialog.from, moved);
+            shared.dialogs.refreshing(dialog.place, dialog.from, m.cseq(), moved);
         }
     }
 }

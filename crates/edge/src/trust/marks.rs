@@ -4,11 +4,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
-use trunkline_calls::{Answered, DialogId, DialogKey, Moved};
+use trunkline_calls::{Answered, Moved, Place};
 use trunkline_model::{Ref, Tables};
-use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Reference, Secret, Seen, Side, Way};
+use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
 use trunkline_routing::Target;
-use trunkline_sip::{Address, HeaderName, Message, Method, Span, Splices, Uri, canonical_ip, seconds};
+use trunkline_sip::{
+    Address, HeaderName, Index, Limits, Message, Method, Span, Splices, Uri, canonical_ip, seconds,
+};
 use trunkline_transport::Egress;
 
 use crate::edge::Edge;
@@ -21,17 +23,6 @@ use crate::ways::flow_token;
 pub(crate) struct PartyRef {
     pub(crate) kind: PartyKind,
     pub(crate) reference: Option<Ref>,
-}
-
-impl PartyRef {
-    fn text(&self) -> &[u8] {
-        self.reference.as_ref().map_or(b"", |r| r.as_str().as_bytes())
-    }
-}
-
-/// Methods whose 2xx begins a dialog (RFC 3261 §12, RFC 6665 §4, RFC 3515 §2.4).
-pub(crate) fn begins_dialogs(method: Method) -> bool {
-    matches!(method, Method::Invite | Method::Subscribe | Method::Refer)
 }
 
 /// The URI of the first Contact.
@@ -70,34 +61,18 @@ impl Shared {
             || self.guard.is_address_of(PartyKind::Trunk, party, source)
     }
 
-    fn holder(&self, party: &PartyRef, at: &Egress, flow: Option<FlowToken>) -> Holder {
-        let mut holder = Holder { kind: party.kind, party: 0, agent: Reference::NONE, source: 0, flow };
-        match party.kind {
-            PartyKind::Agent => {
-                holder.agent = Reference::new(party.text());
-                holder.source = self.secret.source(at.transport, at.remote);
-            }
-            PartyKind::Peer | PartyKind::Trunk => {
-                holder.source = self.secret.host(at.remote.ip());
-                holder.party = self.secret.party(party.text());
-            }
-            PartyKind::Stranger => holder.source = self.secret.host(at.remote.ip()),
+    /// Where a party's packets come from, as marks have it.
+    fn source(&self, kind: PartyKind, at: &Egress) -> u32 {
+        match kind {
+            PartyKind::Agent => self.secret.source(at.transport, at.remote),
+            PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => self.secret.host(at.remote.ip()),
         }
-        holder
     }
 
     pub(crate) fn party(&self, party: &PartyRef) -> u32 {
         match (&party.reference, party.kind) {
             (None, _) | (_, PartyKind::Stranger) => 0,
             (Some(r), _) => self.secret.party(r.as_str().as_bytes()),
-        }
-    }
-
-    /// Whom a mark's holder is to the other side.
-    fn party_of_holder(&self, holder: &Holder) -> u32 {
-        match holder.kind {
-            PartyKind::Agent => self.secret.party(holder.agent.as_bytes()),
-            PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => holder.party,
         }
     }
 
@@ -114,15 +89,16 @@ impl Shared {
 
 /// What the marks of one first request have in common.
 pub(crate) struct Beginning {
-    caller: Holder,
+    /// The number of its dialogs.
+    pub(crate) number: u64,
     way: Way,
     born: u64,
     subscription: bool,
 }
 
 impl Edge {
-    /// The caller's part in the marks of a request that begins a dialog.
-    pub(crate) fn beginning(&self, inbound: &Inbound<'_>, now: u64) -> Beginning {
+    /// The caller's part in the marks of a request that begins dialogs of this number.
+    pub(crate) fn beginning(&self, inbound: &Inbound<'_>, number: u64, now: u64) -> Beginning {
         let shared = &self.shared;
         let party = &self.scratch.parties.caller;
         let m = &inbound.message;
@@ -131,10 +107,11 @@ impl Edge {
         let target = contact.or_else(|| m.from().and_then(|from| from.parsed_uri()).ok());
         let source = inbound.flow.remote;
         Beginning {
-            caller: shared.holder(party, &Egress::back(inbound.flow), None),
+            number,
             way: Way {
                 kind: party.kind,
                 party: shared.party(party),
+                source: shared.source(party.kind, &Egress::back(inbound.flow)),
                 seen: target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, source)),
                 target: target.as_ref().map_or(0, |uri| shared.secret.target(uri)),
                 flow: self.caller_flow(inbound, contact.as_ref()),
@@ -157,19 +134,18 @@ impl Edge {
         let party = trunk.as_ref().unwrap_or(callee);
         Mark {
             side: Side::Callee,
+            dialog: beginning.number,
             born: beginning.born,
             subscription: beginning.subscription,
             cseq_added: 0,
-            holder: self.shared.holder(party, egress, flow),
+            holder: Holder {
+                kind: party.kind,
+                party: self.shared.party(party),
+                source: self.shared.source(party.kind, egress),
+                flow,
+            },
             way: beginning.way,
         }
-    }
-
-    /// A request that begins a dialog is about to go out. `None`: there are too many dialogs.
-    pub(crate) fn begin_dialog(&self, inbound: &Inbound<'_>, beginning: &Beginning) -> Option<DialogKey> {
-        let m = &inbound.message;
-        let caller = beginning.caller;
-        self.shared.dialogs.begin(m.call_id(), m.from_tag(), caller, inbound.method, beginning.born)
     }
 }
 
@@ -197,6 +173,7 @@ pub(crate) fn record_routes<'a>(m: &Message<'a>) -> RecordRoutes<'a> {
 /// The callee's mark in Record-Route values.
 pub(crate) struct Found<'s, 'a> {
     pub(crate) mark: Mark,
+    mac: u64,
     /// The values before ours.
     pub(crate) before: &'s [RecordRoute<'a>],
     /// Ours: two where the sides differ in transport or address.
@@ -225,8 +202,8 @@ impl<'s, 'a> Found<'s, 'a> {
             };
             let ours = rest.iter().take_while(|value| value.mark == Some(text)).count();
             let (ours, after) = rest.split_at(ours);
-            if let Some(mark) = Mark::read_back(text, secret, call_id, caller_tag, uris(after)) {
-                return Some(Found { mark, before, ours, after });
+            if let Some((mark, mac)) = Mark::read_back(text, secret, call_id, caller_tag, uris(after)) {
+                return Some(Found { mark, mac, before, ours, after });
             }
             at += ours.len();
         }
@@ -246,70 +223,109 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 }
 
+/// The request that a response answers, where that begins dialogs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun<'a> {
+    /// The number of its dialogs.
+    pub(crate) number: u64,
+    /// The MAC of the mark that went out in that very branch. `None`: there is no transaction, and one branch alone.
+    pub(crate) mark_mac: Option<u64>,
+    /// The request as it went out.
+    pub(crate) sent: &'a [u8],
+    /// The address that the response came from.
+    pub(crate) from: SocketAddr,
+}
+
+impl Begun<'_> {
+    fn is_of(&self, found: &Found<'_, '_>) -> bool {
+        found.mark.dialog == self.number && self.mark_mac.is_none_or(|mac| mac == found.mac)
+    }
+}
+
 impl Shared {
     /// A response to a request that begins a dialog is about to go back: the caller's mark takes the place of the callee's.
-    /// `from` is the address it came from.
-    pub(crate) fn mark_response(
-        &self,
-        m: &Message<'_>,
-        from: Option<SocketAddr>,
-        now: u64,
-        splices: &mut Splices,
-    ) {
-        if m.to_tag().is_empty() || !begins_dialogs(m.cseq_method()) {
-            return;
-        }
-        let id = DialogId { call_id: m.call_id(), caller_tag: m.from_tag(), callee_tag: m.to_tag() };
-        let Some(caller) = self.dialogs.responded(id, &answered(m, None), now) else { return };
-        if m.header_line(HeaderName::RecordRoute).is_none() {
-            return;
-        }
+    /// Where no dialog comes of it the callee's is taken out: the caller is not to have it.
+    pub(crate) fn mark_response(&self, m: &Message<'_>, begun: &Begun<'_>, now: u64, splices: &mut Splices) {
+        let status = m.status().unwrap_or(0);
+        let makes_dialog = (101..300).contains(&status) && !m.to_tag().is_empty();
+        let (call_id, caller_tag) = (m.call_id(), m.from_tag());
         let values = record_routes(m);
-        let Some(found) = Found::find(&values, &self.secret, (id.call_id, id.caller_tag)) else { return };
-        let contact = contact_of(m);
-        let callee = &found.mark.holder;
-        let mark = Mark {
-            side: Side::Caller,
-            way: Way {
-                kind: callee.kind,
-                party: self.party_of_holder(callee),
-                seen: contact.as_ref().zip(from).map_or(Seen::Elsewhere, |(uri, at)| seen(uri, at)),
-                target: contact.as_ref().map_or(0, |uri| self.secret.target(uri)),
-                flow: callee.flow,
-            },
-            holder: caller,
-            ..found.mark
+        let Some(found) = Found::find(&values, &self.secret, (call_id, caller_tag)) else {
+            if makes_dialog {
+                self.note_unmarked(m, begun, now);
+            }
+            return;
         };
+        let mark =
+            if makes_dialog && begun.is_of(&found) { self.caller_mark(m, &found, begun, now) } else { None };
         found.replace(m, splices, |out| {
-            let belongs = Belongs {
-                call_id: id.call_id,
-                caller_tag: id.caller_tag,
-                callee_tag: id.callee_tag,
-                routes: uris(found.before).rev(),
-            };
-            mark.put_value(&self.secret, belongs, out);
+            if let Some(mark) = &mark {
+                let callee_tag = m.to_tag();
+                let routes = uris(found.before).rev();
+                mark.put(&self.secret, Belongs { call_id, caller_tag, callee_tag, routes }, out);
+            }
         });
     }
 
-    /// The same where no transaction says what the response is to: a Record-Route of ours stands in those to requests that
-    /// begin a dialog alone.
-    pub(crate) fn mark_stateless(
-        &self,
-        m: &Message<'_>,
-        from: Option<SocketAddr>,
-        now: u64,
-        splices: &mut Splices,
-    ) {
-        if m.status().is_some_and(|status| (101..300).contains(&status)) {
-            self.mark_response(m, from, now, splices);
+    /// A callee that says nothing of our Record-Route knows it all the same, and has its mark.
+    fn note_unmarked(&self, m: &Message<'_>, begun: &Begun<'_>, now: u64) {
+        let mut index = Index::default();
+        if index.parse(begun.sent, &Limits::default()).is_err() {
+            return;
         }
-        self.note_answer(m, from, now);
+        let sent = Message::new(begun.sent, &index);
+        let values = record_routes(&sent);
+        if let Some(found) = Found::find(&values, &self.secret, (sent.call_id(), sent.from_tag())) {
+            self.caller_mark(m, &found, begun, now);
+        }
     }
 
-    /// A response to a request inside a dialog is about to go back.
-    pub(crate) fn note_answer(&self, m: &Message<'_>, from: Option<SocketAddr>, now: u64) {
+    /// The caller's mark, made of the callee's and of this response. `None`: there is no such dialog.
+    fn caller_mark(
+        &self,
+        m: &Message<'_>,
+        found: &Found<'_, '_>,
+        begun: &Begun<'_>,
+        now: u64,
+    ) -> Option<Mark> {
+        let callee = &found.mark.holder;
+        // Without a Contact the callee is where the request went.
+        let target = contact_of(m).or_else(|| request_uri(begun.sent));
+        let mark = Mark {
+            side: Side::Caller,
+            holder: Holder {
+                kind: found.mark.way.kind,
+                party: found.mark.way.party,
+                source: found.mark.way.source,
+                flow: None,
+            },
+            way: Way {
+                kind: callee.kind,
+                party: callee.party,
+                source: 0,
+                seen: target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, begun.from)),
+                target: target.as_ref().map_or(0, |uri| self.secret.target(uri)),
+                flow: callee.flow,
+            },
+            ..found.mark
+        };
+        let moved = Moved { target: mark.way.target, seen: mark.way.seen, flow: None };
+        let answered = answered(m, m.cseq(), target.is_some().then_some(moved));
+        let place = self.dialogs.place(&found.mark, m.to_tag());
+        let held = begun.mark_mac.is_some();
+        self.dialogs.responded(place, (&found.mark, held), mark.way.target, &answered, now).then_some(mark)
+    }
+
+    /// What a response says of a dialog: a final one to a request inside it.
+    pub(crate) fn answer_inside(
+        &self,
+        m: &Message<'_>,
+        cseq: u32,
+        from: Option<SocketAddr>,
+    ) -> Option<Answered> {
+        let method = m.cseq_method();
         let concerns = matches!(
-            m.cseq_method(),
+            method,
             Method::Invite
                 | Method::Update
                 | Method::Bye
@@ -318,17 +334,60 @@ impl Shared {
                 | Method::Notify
         );
         if !concerns || m.status().is_none_or(|status| status < 200) {
-            return;
+            return None;
         }
-        let contact = contact_of(m).zip(from).map(|(uri, at)| self.moved(&uri, at, None));
-        self.dialogs.answered(m.call_id(), (m.from_tag(), m.to_tag()), &answered(m, contact), now);
+        let contact = match method {
+            Method::Invite | Method::Update | Method::Subscribe | Method::Refer => contact_of(m).zip(from),
+            _ => None,
+        };
+        Some(answered(m, cseq, contact.map(|(uri, at)| self.moved(&uri, at, None))))
+    }
+
+    /// A response to a request without a transaction, whose branch says what it was to dialogs, is about to go back.
+    pub(crate) fn mark_stateless(
+        &self,
+        m: &Message<'_>,
+        dialog: StatelessUse,
+        from: SocketAddr,
+        now: u64,
+        splices: &mut Splices,
+    ) {
+        match dialog {
+            StatelessUse::None => {}
+            StatelessUse::Begins(number) => {
+                let begun = Begun { number, mark_mac: None, sent: b"", from };
+                self.mark_response(m, &begun, now, splices);
+                if m.status().is_some_and(|status| status >= 300) {
+                    self.dialogs.failed(number);
+                }
+            }
+            StatelessUse::Inside(number, side) => {
+                let callee_tag = if side == Side::Caller { m.to_tag() } else { m.from_tag() };
+                if let Some(answered) = self.answer_inside(m, m.cseq(), Some(from)) {
+                    self.dialogs.answered_by_tag(number, side, callee_tag, &answered, now);
+                }
+            }
+        }
+    }
+
+    /// A response to a request inside a dialog is about to go back.
+    pub(crate) fn note_answer(&self, (place, side): (Place, Side), answered: Option<Answered>, now: u64) {
+        if let Some(answered) = answered {
+            self.dialogs.answered(place, side, &answered, now);
+        }
     }
 }
 
-fn answered(m: &Message<'_>, contact: Option<Moved>) -> Answered {
+fn request_uri(request: &[u8]) -> Option<Uri<'_>> {
+    let line = request.get(..memchr::memchr(b'\r', request)?)?;
+    Uri::parse(line.split(|b| *b == b' ').nth(1)?).ok()
+}
+
+fn answered(m: &Message<'_>, cseq: u32, contact: Option<Moved>) -> Answered {
     Answered {
         method: m.cseq_method(),
         status: m.status().unwrap_or(0),
+        cseq,
         contact,
         expires: m.header(HeaderName::Expires).and_then(seconds),
     }

@@ -2,6 +2,7 @@
 //! ACK, a response, and what the exchange sends on its own.
 
 pub(crate) mod admitted;
+mod agents;
 pub(crate) mod budget;
 mod contacts;
 mod digest_uri;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 
 use trunkline_proxy::PartyKind;
 
+pub(crate) use agents::Agents;
 pub(crate) use guard::{Forbidden, Guard};
 pub(crate) use owners::LastLook;
 pub(crate) use sips::{SIPS_NOT_ALLOWED, is_sips, keep_secure};

@@ -1,0 +1,54 @@
+//! Responses to requests that were forwarded without a transaction, RFC 3261 §16.11.
+
+use trunkline_proxy::{StatelessBranch, StatelessUse};
+use trunkline_sip::{Flow, HeaderName, Message, Via};
+use trunkline_transport::{Egress, Io, Sent};
+
+use crate::config::PassChallenges;
+use crate::edge::Edge;
+use crate::forward;
+use crate::mail::EdgeMail;
+
+impl Edge {
+    /// A response to a request that was forwarded without a transaction: the MAC shows that it was ours.
+    pub(crate) fn on_stateless_response(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        flow: &Flow,
+        m: &Message<'_>,
+        via: &Via<'_>,
+    ) {
+        let second =
+            m.list(HeaderName::Via).nth(1).and_then(Result::ok).and_then(|element| Via::parse(element).ok());
+        let (Some(name), Some(next)) = (StatelessBranch::decode(via.branch, &self.shared.secret), second)
+        else {
+            return self.counters.stray_responses.add();
+        };
+        let (Some((ip, port)), Some(transport)) = (next.response_address(), next.known_transport()) else {
+            return self.counters.stray_responses.add();
+        };
+        // The way back is under the MAC too: whoever had the request is not to send us anywhere else.
+        let tagged = matches!(name.dialog, StatelessUse::Inside(..));
+        if name.request_mac != self.shared.secret.stateless_mac(next.branch, (ip, port), m, tagged) {
+            return self.counters.stray_responses.add();
+        }
+        let mut out = std::mem::take(&mut self.scratch.out);
+        let (from, unix_ms) = (flow.remote, io.unix_ms());
+        // Nothing says here whose challenge it is.
+        let refused = matches!(m.status(), Some(401 | 407))
+            && self.shared.config.pass_challenges != PassChallenges::All;
+        forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
+            self.shared.mark_stateless(m, name.dialog, from, unix_ms, splices);
+            if refused {
+                forward::refuse_challenge(m, splices);
+            }
+        });
+        // Nothing is remembered of the request, so that it pays for nothing.
+        let to = Egress::to(transport, (ip, port).into());
+        let may = self.shared.guard.may_be_sent_to(&to).is_ok() && self.may_send(&to, out.len(), unix_ms);
+        if !may || io.send(&to, &out) == Sent::NoWay {
+            self.counters.stray_responses.add();
+        }
+        self.scratch.out = out;
+    }
+}
