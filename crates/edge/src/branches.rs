@@ -10,7 +10,7 @@ use trunkline_transport::{Egress, Io, Sent};
 
 use crate::context::{Branch, Cancel, Client, Later, Limit, TargetInfo};
 use crate::edge::Edge;
-use crate::forward::{self, Edits};
+use crate::forward::{self, DroppedRoutes, Edits};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::trust::Spent;
@@ -26,7 +26,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) uri: &'a [u8],
     pub(crate) path: &'a [u8],
     pub(crate) headers: &'a [u8],
-    pub(crate) drop_routes: u16,
+    pub(crate) drop_routes: DroppedRoutes,
     pub(crate) egress: Egress,
     /// May a large request go to TCP instead?
     pub(crate) may_grow: bool,

@@ -165,7 +165,7 @@ pub(crate) enum Limit {
 }
 
 /// What a request is to dialogs of ours.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum DialogUse {
     /// Nothing.
     #[default]
@@ -174,6 +174,20 @@ pub(crate) enum DialogUse {
     Begins(u64),
     /// It came inside one, from this side.
     Inside(Place, Side),
+    /// It came inside several: those that one spiral began.
+    Nested(Box<[(Place, Side)]>),
+}
+
+impl DialogUse {
+    /// The dialogs that it came inside of.
+    pub(crate) fn inside(&self) -> impl Iterator<Item = (Place, Side)> {
+        let (one, many) = match self {
+            DialogUse::None | DialogUse::Begins(_) => (None, &[][..]),
+            DialogUse::Inside(place, side) => (Some((*place, *side)), &[][..]),
+            DialogUse::Nested(many) => (None, &**many),
+        };
+        one.into_iter().chain(many.iter().copied())
+    }
 }
 
 /// What a branch needs to know of its target after the plan is gone.

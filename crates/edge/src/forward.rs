@@ -12,6 +12,20 @@ use crate::inbound::Inbound;
 use crate::media::put_length;
 use crate::trust::marks::{record_routes, uris};
 
+/// Route values that are left out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DroppedRoutes {
+    /// How many at the top are ours and go; `u16::MAX`: all.
+    pub(crate) first: u16,
+    /// The last one goes too.
+    pub(crate) last: bool,
+}
+
+impl DroppedRoutes {
+    /// All of them.
+    pub(crate) const ALL: DroppedRoutes = DroppedRoutes { first: u16::MAX, last: false };
+}
+
 /// What a forwarded request gets.
 pub(crate) struct Edits<'a> {
     /// The new Request-URI; empty leaves it.
@@ -22,8 +36,7 @@ pub(crate) struct Edits<'a> {
     pub(crate) headers: &'a [u8],
     /// What the router wants changed.
     pub(crate) plan: Option<&'a Plan>,
-    /// How many Route values at the top are ours and go; `u16::MAX`: all Routes go.
-    pub(crate) drop_routes: u16,
+    pub(crate) drop_routes: DroppedRoutes,
     /// Put ourselves into the dialog's way.
     pub(crate) record_route: Option<&'a Mark>,
     /// Where it goes, as Record-Route shall say.
@@ -176,27 +189,27 @@ fn put_frame(m: &Message<'_>, splices: &mut Splices) {
     put_line_end(m.body_span().start);
 }
 
-/// Leaves out the first `count` values of Route.
-fn drop_routes(m: &Message<'_>, count: u16, splices: &mut Splices) {
-    let mut left = count;
-    for line in m.header_lines(HeaderName::Route) {
-        if left == 0 {
-            return;
-        }
-        if count == u16::MAX {
+/// Leaves out values of Route.
+fn drop_routes(m: &Message<'_>, dropped: DroppedRoutes, splices: &mut Splices) {
+    let lines = m.header_lines(HeaderName::Route);
+    let elements = |value: Span| List::new(value.of(m.bytes)).flatten();
+    let all = || lines.clone().map(|line| elements(line.value).count()).sum::<usize>();
+    let end = if dropped.last { all().saturating_sub(1) } else { usize::MAX };
+    let mut before = 0;
+    for line in lines.clone() {
+        let count = elements(line.value).count();
+        let kept = usize::from(dropped.first).max(before)..end.min(before + count);
+        if kept.is_empty() {
             splices.delete(line.line);
-            continue;
+        } else if kept.len() < count {
+            let mut kept = elements(line.value).skip(kept.start - before).take(kept.len());
+            let (from, to) = (kept.next(), kept.last());
+            let from = from.map_or(line.value, |element| Span::locate(element, m.bytes));
+            let to = to.map_or(from, |element| Span::locate(element, m.bytes));
+            splices.delete(Span { start: line.value.start, end: from.start });
+            splices.delete(Span { start: to.end, end: line.value.end });
         }
-        let value = line.value.of(m.bytes);
-        let elements = List::new(value).flatten().count() as u16;
-        if elements <= left {
-            splices.delete(line.line);
-            left -= elements;
-        } else if let Some(kept) = List::new(value).flatten().nth(usize::from(left)) {
-            let kept = Span::locate(kept, m.bytes);
-            splices.delete(Span { start: line.value.start, end: kept.start });
-            return;
-        }
+        before += count;
     }
 }
 

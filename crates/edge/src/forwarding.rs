@@ -13,6 +13,7 @@ use crate::calls::{self, Parties};
 use crate::context::{Context, DialogUse, Later, Server, TargetInfo};
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
+use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::{Offered, Relaying, refusal};
@@ -45,7 +46,7 @@ impl Sending<'_> {
             uri,
             path: plan.targets.text(target.path),
             headers: plan.targets.text(target.headers),
-            drop_routes: u16::MAX,
+            drop_routes: DroppedRoutes::ALL,
             egress,
             may_grow: target.flow.is_none()
                 && target.next_hop.is_none_or(|hop| hop.transport.is_none())
@@ -200,9 +201,8 @@ impl Edge {
         if !record_route {
             return Ok(None);
         }
-        let known = self.contexts.get(slot).map(|c| c.dialog);
-        let number = match known {
-            Some(DialogUse::Begins(number)) => Some(number),
+        let number = match self.contexts.get(slot).map(|c| &c.dialog) {
+            Some(DialogUse::Begins(number)) => Some(*number),
             _ => self.shared.dialogs.number(),
         };
         let Some(number) = number else {

@@ -27,6 +27,7 @@ mod inbound;
 mod lost;
 mod mail;
 mod media;
+mod next_hop;
 mod outbound;
 mod own;
 mod peers;

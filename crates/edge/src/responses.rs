@@ -68,18 +68,19 @@ impl Edge {
     /// A response from this branch is about to go back: marks it, or notes what it says of the dialog it came in.
     fn mark(&self, context: &Context, fork: usize, m: &Message<'_>, now: u64, splices: &mut Splices) {
         let Some(branch) = context.branches.get(fork) else { return };
+        let (from, info) = (branch.egress.remote, &branch.target);
         match context.dialog {
             DialogUse::None => {}
             DialogUse::Begins(number) => {
-                let from = branch.egress.remote;
-                let begun =
-                    Begun { number, mark_mac: Some(branch.target.mark_mac), sent: &branch.sent, from };
+                let begun = Begun { number, mark_mac: Some(info.mark_mac), sent: &branch.sent, from };
                 self.shared.mark_response(m, &begun, now, splices);
             }
-            DialogUse::Inside(place, side) => {
-                let cseq = m.cseq().wrapping_sub(u32::from(branch.target.cseq_added));
-                let answered = self.shared.answer_inside(m, cseq, Some(branch.egress.remote));
-                self.shared.note_answer((place, side), answered, now);
+            DialogUse::Inside(..) | DialogUse::Nested(_) => {
+                let cseq = m.cseq().wrapping_sub(u32::from(info.cseq_added));
+                let Some(answered) = self.shared.answer_inside(m, cseq, from) else { return };
+                for (place, side) in context.dialog.inside() {
+                    self.shared.dialogs.answered(place, side, &answered, now);
+                }
             }
         }
     }
@@ -464,19 +465,15 @@ impl Edge {
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, io.unix_ms());
             }
-            match context.dialog {
-                DialogUse::Begins(number) if code >= 300 => self.shared.dialogs.failed(number),
-                DialogUse::Inside(place, side) => {
-                    let answered = Answered {
-                        method: context.method,
-                        status: code,
-                        cseq: last.cseq(),
-                        contact: None,
-                        expires: None,
-                    };
-                    self.shared.note_answer((place, side), Some(answered), io.unix_ms());
-                }
-                DialogUse::Begins(_) | DialogUse::None => {}
+            if let DialogUse::Begins(number) = context.dialog
+                && code >= 300
+            {
+                self.shared.dialogs.failed(number);
+            }
+            let (method, cseq) = (context.method, last.cseq());
+            let answered = Answered { method, status: code, cseq, contact: None, expires: None };
+            for (place, side) in context.dialog.inside() {
+                self.shared.dialogs.answered(place, side, &answered, io.unix_ms());
             }
             if code >= 300 {
                 self.end_media(slot);

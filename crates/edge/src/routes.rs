@@ -1,9 +1,11 @@
 //! Route header values and the dialogs they prove, RFC 3261 §16.4 and §16.12.
 
+use smallvec::SmallVec;
 use trunkline_calls::Place;
 use trunkline_proxy::{Mark, Side};
 use trunkline_sip::{Address, HeaderName, Message, Uri};
 
+use crate::context::DialogUse;
 use crate::shared::Shared;
 
 /// A dialog that we record-routed, known by the mark in our Record-Route.
@@ -15,16 +17,20 @@ pub(crate) struct Dialog {
 }
 
 /// What the Route values of a request say.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Routes<'a> {
     /// How many values at the top are ours.
     pub(crate) own: u16,
     /// The first value that is not ours.
     pub(crate) next: Option<&'a [u8]>,
-    /// The last value, where a strict router put the Request-URI; set only when our own URI stands in its place.
+    /// The last value, as it stands between its brackets, where a strict router put the Request-URI; set only when our own URI
+    /// stands in its place.
     pub(crate) last: Option<&'a [u8]>,
     /// The dialog it belongs to.
     pub(crate) dialog: Option<Dialog>,
+    /// The dialogs of further marks of ours at the top: the request that began the dialog came back to us, by way of somebody who
+    /// does not stay in its way (a spiral, RFC 3261 §16.3 step 4).
+    pub(crate) inner: Vec<Dialog>,
     /// It claims to belong to a dialog of ours, and does not.
     pub(crate) false_mark: bool,
     /// A value cannot be read.
@@ -39,14 +45,14 @@ impl<'a> Routes<'a> {
             return routes;
         }
         let claim_of = |uri: &Uri<'a>| uri.param(Mark::PARAM).flatten();
-        let mut claim = None;
+        let mut elements = m.list(HeaderName::Route);
+        let mut claims = SmallVec::<[_; 2]>::new();
         // A strict router before us put our own Record-Route into the Request-URI (§16.4).
         if uri.user.is_none() && uri.param(Mark::PARAM).is_some() && shared.addresses.is_own(uri) {
-            claim = claim_of(uri);
-            routes.last = m.list(HeaderName::Route).flatten().last();
+            claims.extend(claim_of(uri).map(|claim| (claim, elements.clone())));
+            let last = m.list(HeaderName::Route).flatten().last();
+            routes.last = last.map(|last| Address::parse(last, "Route").map_or(last, |address| address.uri));
         }
-        let mut elements = m.list(HeaderName::Route);
-        let mut after = elements.clone();
         while let Some(element) = elements.next() {
             let Ok(Ok(address)) = element.map(|e| Address::parse(e, "Route")) else {
                 routes.malformed = true;
@@ -57,40 +63,57 @@ impl<'a> Routes<'a> {
                 return routes;
             };
             if !shared.addresses.is_own(&hop) {
-                routes.next = Some(address.uri);
+                // The last one may be the Request-URI.
+                let is_hop = routes.last.is_none() || elements.next().is_some();
+                routes.next = is_hop.then_some(address.uri);
                 break;
             }
             routes.own += 1;
-            after = elements.clone();
-            claim = claim.or_else(|| claim_of(&hop));
+            // Two values with one mark where the sides differ in transport or address.
+            let same = |(claim, _): &&mut (&[u8], _)| claim_of(&hop).is_none_or(|other| other == *claim);
+            match (claims.last_mut().filter(same), claim_of(&hop)) {
+                (Some((_, after)), _) => *after = elements.clone(),
+                (None, Some(claim)) => claims.push((claim, elements.clone())),
+                (None, None) => {}
+            }
         }
-        if let Some(claim) = claim {
-            routes.verify(m, shared, claim, after.flatten());
+        for (claim, after) in claims {
+            match (routes.verify(m, shared, claim, after.flatten()), &routes.dialog) {
+                (None, _) => {
+                    return Routes { dialog: None, last: None, false_mark: !m.to_tag().is_empty(), ..routes };
+                }
+                (Some(dialog), None) => routes.dialog = Some(dialog),
+                (Some(dialog), Some(_)) => routes.inner.push(dialog),
+            }
         }
         routes
     }
 
-    /// `after` are the values after ours.
+    /// What a request in this dialog, the first of them, is to them all.
+    pub(crate) fn dialog_use(&self, dialog: &Dialog) -> DialogUse {
+        match self.inner.is_empty() {
+            true => DialogUse::Inside(dialog.place, dialog.from),
+            false => {
+                let all = std::iter::once(dialog).chain(&self.inner);
+                DialogUse::Nested(all.map(|dialog| (dialog.place, dialog.from)).collect())
+            }
+        }
+    }
+
+    /// `after` are the values after those with the mark.
     fn verify(
-        &mut self,
+        &self,
         m: &Message<'a>,
         shared: &Shared,
         claim: &[u8],
         after: impl Iterator<Item = &'a [u8]> + Clone,
-    ) {
+    ) -> Option<Dialog> {
         // The last one is the Request-URI where a strict router is before us.
         let all = if self.last.is_some() { after.clone().count().saturating_sub(1) } else { usize::MAX };
         let after = after.take(all).map(|e| Address::parse(e, "Route").map_or(e, |address| address.uri));
         let tags = (m.from_tag(), m.to_tag());
-        let mark = Mark::verify(claim, &shared.secret, m.call_id(), tags, after);
-        self.dialog = mark.map(|mark| {
-            let callee_tag = if mark.side == Side::Caller { m.to_tag() } else { m.from_tag() };
-            Dialog { mark, from: mark.side, place: shared.dialogs.place(&mark, callee_tag) }
-        });
-        // Without To tag a request is in no dialog, whatever it has learnt of an earlier one.
-        self.false_mark = mark.is_none() && !m.to_tag().is_empty();
-        if mark.is_none() {
-            self.last = None;
-        }
+        let mark = Mark::verify(claim, &shared.secret, m.call_id(), tags, after)?;
+        let callee_tag = if mark.side == Side::Caller { m.to_tag() } else { m.from_tag() };
+        Some(Dialog { mark, from: mark.side, place: shared.dialogs.place(&mark, callee_tag) })
     }
 }

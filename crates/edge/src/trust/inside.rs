@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use trunkline_calls::{Ended, Standing};
+use trunkline_calls::{Ended, Moved, Standing};
 use trunkline_model::{Agent, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_routing::{OTHER_TARGET, Plan, Verdict};
@@ -37,9 +37,9 @@ impl Edge {
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         target: &Uri<'_>,
-        dialog: &Dialog,
+        dialogs: (&Dialog, &[Dialog]),
     ) -> Option<(Way, bool)> {
-        match self.examine(io, inbound, target, dialog) {
+        match self.examine(io, inbound, target, dialogs) {
             Ok(judged) => return Some(judged),
             Err(Refused::NoDialog) => {
                 self.counters.outside_dialogs.add();
@@ -56,12 +56,19 @@ impl Edge {
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         target: &Uri<'_>,
-        dialog: &Dialog,
+        (dialog, inner): (&Dialog, &[Dialog]),
     ) -> Result<(Way, bool), Refused> {
         let now = io.unix_ms();
-        let standing = self.shared.dialogs.request(dialog.place, &dialog.mark, inbound.method, now);
-        let standing = standing.map_err(|Ended| Refused::NoDialog)?;
-        let way = self.way_in(target, dialog, &standing).ok_or(Refused::NoDialog)?;
+        let judge = |dialog: &Dialog| {
+            let standing = self.shared.dialogs.request(dialog.place, &dialog.mark, inbound.method, now);
+            let standing = standing.map_err(|Ended| Refused::NoDialog)?;
+            Ok((self.way_in(target, dialog, &standing).ok_or(Refused::NoDialog)?, standing))
+        };
+        let (mut way, standing) = judge(dialog)?;
+        for dialog in inner {
+            // Of the further laps of a spiral the last one knows the way.
+            (way, _) = judge(dialog)?;
+        }
         let holder = &dialog.mark.holder;
         let identified = match (holder.kind, inbound.method) {
             // Neither is ever challenged (RFC 3261 §22.1).
@@ -126,7 +133,8 @@ impl Edge {
             return Ok(true);
         }
         if !shared.config.routing.asks_in_dialog(domain, dialog.mark.way.kind == PartyKind::Trunk) {
-            return Ok(false);
+            // Who needs no digest to call needs none here.
+            return Ok(true);
         }
         let credentials = agent.credentials.as_ref().and_then(|c| tables.credentials_by_ref(c.as_str()));
         let credentials = credentials.ok_or(Refused::Forbidden("Account Without Credentials"))?;
@@ -173,17 +181,21 @@ impl Edge {
         &self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        dialog: &Dialog,
+        (dialog, inner): (&Dialog, &[Dialog]),
         identified: bool,
     ) {
         let m = &inbound.message;
         let (shared, now) = (&self.shared, io.unix_ms());
+        let all = || std::iter::once(dialog).chain(inner);
         match inbound.method {
             Method::Bye => {
-                shared.dialogs.leaving(dialog.place, now);
+                all().for_each(|dialog| shared.dialogs.leaving(dialog.place, now));
                 calls::end(&shared.calls, m, now);
             }
-            Method::Notify => shared.dialogs.notified(dialog.place, notified_for(m), now),
+            Method::Notify => {
+                let expires = notified_for(m);
+                all().for_each(|dialog| shared.dialogs.notified(dialog.place, expires, now));
+            }
             _ => {}
         }
         // Target refresh requests, RFC 3261 §12.2, RFC 3311 §5.1, RFC 6665 §4.1.2.
@@ -198,6 +210,10 @@ impl Edge {
             let flow = Some(self.caller_flow(inbound, Some(&contact)));
             let moved = shared.moved(&contact, inbound.flow.remote, flow);
             shared.dialogs.refreshing(dialog.place, dialog.from, m.cseq(), moved);
+            for dialog in inner {
+                // There the side is reached as it was.
+                shared.dialogs.refreshing(dialog.place, dialog.from, m.cseq(), Moved { flow: None, ..moved });
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
-use trunkline_calls::{Answered, Moved, Place};
+use trunkline_calls::{Answered, Moved};
 use trunkline_model::{Ref, Tables};
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
 use trunkline_routing::Target;
@@ -317,12 +317,7 @@ impl Shared {
     }
 
     /// What a response says of a dialog: a final one to a request inside it.
-    pub(crate) fn answer_inside(
-        &self,
-        m: &Message<'_>,
-        cseq: u32,
-        from: Option<SocketAddr>,
-    ) -> Option<Answered> {
+    pub(crate) fn answer_inside(&self, m: &Message<'_>, cseq: u32, from: SocketAddr) -> Option<Answered> {
         let method = m.cseq_method();
         let concerns = matches!(
             method,
@@ -337,10 +332,10 @@ impl Shared {
             return None;
         }
         let contact = match method {
-            Method::Invite | Method::Update | Method::Subscribe | Method::Refer => contact_of(m).zip(from),
+            Method::Invite | Method::Update | Method::Subscribe | Method::Refer => contact_of(m),
             _ => None,
         };
-        Some(answered(m, cseq, contact.map(|(uri, at)| self.moved(&uri, at, None))))
+        Some(answered(m, cseq, contact.map(|uri| self.moved(&uri, from, None))))
     }
 
     /// A response to a request without a transaction, whose branch says what it was to dialogs, is about to go back.
@@ -363,17 +358,10 @@ impl Shared {
             }
             StatelessUse::Inside(number, side) => {
                 let callee_tag = if side == Side::Caller { m.to_tag() } else { m.from_tag() };
-                if let Some(answered) = self.answer_inside(m, m.cseq(), Some(from)) {
+                if let Some(answered) = self.answer_inside(m, m.cseq(), from) {
                     self.dialogs.answered_by_tag(number, side, callee_tag, &answered, now);
                 }
             }
-        }
-    }
-
-    /// A response to a request inside a dialog is about to go back.
-    pub(crate) fn note_answer(&self, (place, side): (Place, Side), answered: Option<Answered>, now: u64) {
-        if let Some(answered) = answered {
-            self.dialogs.answered(place, side, &answered, now);
         }
     }
 }

@@ -1,0 +1,193 @@
+//! The next hop of a request inside a dialog, RFC 3261 §16.4 to §16.6.
+
+use smallvec::SmallVec;
+use trunkline_proxy::{FlowToken, Side, Way};
+use trunkline_sip::{ConnectionId, Uri};
+use trunkline_transport::{Egress, Io};
+
+use crate::branches::Outgoing;
+use crate::edge::Edge;
+use crate::forward::DroppedRoutes;
+use crate::gruu::{Named, is_of};
+use crate::inbound::Inbound;
+use crate::mail::EdgeMail;
+use crate::resolver::{Question, Resolved, Spare};
+use crate::routes::{Dialog, Routes};
+use crate::trust::{Judged, Word, is_sips};
+use crate::ways::reach;
+
+/// Where a request inside a dialog goes. Lives on the stack of one call, so its size costs nothing.
+#[allow(clippy::large_enum_variant)]
+pub(crate) enum NextHop<'a> {
+    To(Outgoing<'a>, Spare),
+    Nowhere,
+    /// A SIPS URI, and no way protected by TLS.
+    Insecure,
+    /// A name has to be looked up first; the request will be looked at again.
+    Later(Question),
+}
+
+impl<'a> Outgoing<'a> {
+    /// Down this way, where the guard lets it go by this word.
+    fn by(mut self, edge: &Edge, word: &Word, way: Resolved) -> NextHop<'a> {
+        let judged = match way {
+            Resolved::To(egress, spare) => edge.guarded(Some(word), egress, spare),
+            Resolved::Nowhere => Judged::Nowhere,
+            Resolved::Later(question) => Judged::Later(question),
+        };
+        match judged {
+            Judged::To(egress, spare) => {
+                self.egress = egress;
+                NextHop::To(self, spare)
+            }
+            // A dialog has its other end elsewhere.
+            Judged::Inside | Judged::Nowhere => NextHop::Nowhere,
+            Judged::Later(question) => NextHop::Later(question),
+        }
+    }
+}
+
+impl Edge {
+    /// `target` is the real Request-URI: the last Route value where a strict router is before us.
+    pub(crate) fn next_in_dialog<'a>(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'a>,
+        target: &Uri<'_>,
+        routes: &Routes<'a>,
+        (dialog, way): (&Dialog, &Way),
+        memory: &'a mut Vec<u8>,
+    ) -> NextHop<'a> {
+        let m = &inbound.message;
+        let request_uri = routes.last.unwrap_or(m.uri_text());
+        let word = self.word_of(way, target);
+        let mut out = Outgoing {
+            uri: routes.last.unwrap_or_default(),
+            path: b"",
+            headers: b"",
+            drop_routes: DroppedRoutes { first: routes.own, last: routes.last.is_some() },
+            egress: Egress::back(inbound.flow),
+            may_grow: false,
+            mark: None,
+            max_breadth: None,
+            body: None,
+            spent: self.spent_credentials(m),
+            unproven: false,
+            cseq_added: cseq_added(std::iter::once(dialog).chain(&routes.inner)),
+        };
+        let Some(next) = routes.next else {
+            return self.to_other_side(io, (target, request_uri), (way, &word), out, memory);
+        };
+        if !Uri::parse(next).is_ok_and(|u| u.is_loose()) {
+            // A strict router after us: it wants to see itself in the Request-URI (§16.6 step 6).
+            out.uri = next;
+            out.drop_routes.first += 1;
+            memory.clear();
+            memory.extend_from_slice(b"Route: <");
+            memory.extend_from_slice(request_uri);
+            memory.extend_from_slice(b">\r\n");
+            out.headers = memory;
+        }
+        self.by_name(next, is_sips(request_uri), &word, out)
+    }
+
+    /// Nobody is between us and the other side: by the flow it has, else where its URI leads.
+    fn to_other_side<'a>(
+        &self,
+        io: &Io<EdgeMail>,
+        (target, request_uri): (&Uri<'_>, &[u8]),
+        (way, word): (&Way, &Word),
+        mut out: Outgoing<'a>,
+        memory: &'a mut Vec<u8>,
+    ) -> NextHop<'a> {
+        let flow = &way.flow;
+        let alive = flow.filter(|f| !f.transport.is_reliable() || io.is_connected(f.connection));
+        // A GRUU of ours is translated, and finds the phone on whatever flow it has now (RFC 5627 §5.1).
+        if let Some((found, phone)) = self.phone_named(io, target, memory) {
+            out.uri = memory;
+            return match alive {
+                Some(flow) => out.by(self, word, Resolved::To(egress_of(&flow), Spare::default())),
+                None => out.by(self, &phone, found),
+            };
+        }
+        if let Some(flow) = alive {
+            if is_sips(request_uri) && !flow.transport.is_secure() {
+                return NextHop::Insecure;
+            }
+            return out.by(self, word, Resolved::To(egress_of(&flow), Spare::default()));
+        }
+        let is_ours = || target.user.is_none() && self.shared.addresses.is_own(target);
+        if flow.is_some_and(|f| !f.listens) || self.is_our_gruu(target) || is_ours() {
+            return NextHop::Nowhere;
+        }
+        self.by_name(request_uri, is_sips(request_uri), word, out)
+    }
+
+    /// Where this URI leads, for a request to a SIPS URI or to another one.
+    fn by_name<'a>(&self, hop: &[u8], sips: bool, word: &Word, mut out: Outgoing<'a>) -> NextHop<'a> {
+        match self.shared.resolver.resolve_uri(hop) {
+            // A Route may name another transport than the SIPS URI behind it allows.
+            Resolved::To(egress, _) if sips && !egress.transport.is_secure() => NextHop::Insecure,
+            way => {
+                out.may_grow = Uri::parse(hop).is_ok_and(|u| u.param("transport").is_none());
+                out.by(self, word, way)
+            }
+        }
+    }
+
+    fn is_our_gruu(&self, uri: &Uri<'_>) -> bool {
+        let ours = || {
+            self.shared.addresses.is_own(uri) || self.shared.tables.load().domain_by_uri(uri.host).is_some()
+        };
+        uri.param("gr").is_some() && ours()
+    }
+
+    /// The phone a GRUU of ours names: how it is reached now and by whose word, with its Contact in `contact`. `None`: the
+    /// URI is no GRUU of ours, or the phone is not registered.
+    fn phone_named(
+        &self,
+        io: &Io<EdgeMail>,
+        uri: &Uri<'_>,
+        contact: &mut Vec<u8>,
+    ) -> Option<(Resolved, Word)> {
+        let shared = &self.shared;
+        let named = Named::read(uri, &shared.secret)?;
+        let tables = shared.tables.load();
+        let own = || shared.addresses.is_own(uri).then_some(shared.config.routing.default_domain.as_bytes());
+        let domain = tables.domain_by_uri(uri.host).or_else(|| tables.domain_by_uri(own()?))?;
+        let own_user = uri.user_decoded();
+        let user = named.user.as_deref().or(own_user.as_deref())?;
+        let mut aor: SmallVec<[u8; 128]> = SmallVec::new();
+        for part in [b"sip:", user, b"@", domain.domain_uri.as_bytes()] {
+            aor.extend_from_slice(part);
+        }
+        let mut found = None;
+        shared.location.visit(&aor, io.unix_ms(), |b| {
+            if found.is_some() || is_of(&b, &named.instance, named.registration, &shared.secret) != Ok(true) {
+                return;
+            }
+            let Some(way) = reach(io, &b) else { return };
+            contact.clear();
+            contact.extend_from_slice(b.uri);
+            let way = match way.flow {
+                Some(flow) => Resolved::To(Egress::back(&flow), Spare::default()),
+                None => self.way_by_uri(b.path, b.uri),
+            };
+            found = Some((way, Word { seen_at: Some(b.flow.remote), ..Word::default() }));
+        });
+        found
+    }
+}
+
+/// How much higher the other side counts.
+fn cseq_added<'a>(dialogs: impl Iterator<Item = &'a Dialog>) -> u8 {
+    let of_callers = dialogs.filter(|dialog| dialog.from == Side::Caller);
+    of_callers.fold(0, |sum, dialog| sum.saturating_add(dialog.mark.cseq_added))
+}
+
+fn egress_of(flow: &FlowToken) -> Egress {
+    let mut egress = Egress::to(flow.transport, flow.remote);
+    egress.local.set_port(flow.local_port);
+    egress.connection = if flow.transport.is_reliable() { flow.connection } else { ConnectionId::NONE };
+    egress
+}
