@@ -2,7 +2,7 @@
 # build.sh [NAME]        builds the image NAME (default trunkline/ari-proxy) with docker or podman
 # build.sh --tags [NAME] prints the tags it gives, one a line
 #
-# The tags follow the version in Cargo.toml: 1.2.3 gives 1.2.3, 1.2, 1 and latest; a version before 1.0
+# CONTAINERFILE names another one than that of the ARI proxy. The tags follow the version in Cargo.toml: 1.2.3 gives 1.2.3, 1.2, 1 and latest; a version before 1.0
 # has no tag of its major number alone, a pre-release (1.2.3-rc.1) has its full version only.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,4 +26,4 @@ if [ -n "$only_tags" ]; then tags; exit 0; fi
 engine=$(command -v docker || command -v podman) || { echo "build.sh: neither docker nor podman" >&2; exit 1; }
 set --
 for tag in $(tags); do set -- "$@" --tag "$tag"; done
-exec "$engine" build --file "$here/Containerfile" --build-arg "VERSION=$version" "$@" "$root"
+exec "$engine" build --file "${CONTAINERFILE:-$here/Containerfile}" --build-arg "VERSION=$version" "$@" "$root"

@@ -286,7 +286,8 @@ fn a_rest_service_in_good_moods_and_bad_ones() {
     let third = |documents: &[trunkline_tests::V1Document]| {
         documents.iter().find(|(_, own, _)| own == "made-by-the-service").cloned()
     };
-    assert!(third(&service.documents()).is_some_and(|(_, _, one)| one["metadata"]["name"] == "Third"));
+    let (_, _, kept) = third(&service.documents()).expect("the document");
+    assert_eq!(kept["metadata"], json!({"name": "Third", "ref": "made-by-the-service"}));
     assert_eq!(send("DELETE", "/agents/made-by-the-service", "").json["status"], 200);
     assert_eq!(third(&service.documents()), None);
     let heard = service.heard();

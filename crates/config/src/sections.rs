@@ -233,6 +233,8 @@ pub struct RoutrV1 {
     pub tls: bool,
     /// Its certificate; by default that of TLS.
     pub pkcs12: Pkcs12,
+    /// Its trust store. As in Routr v1, clients are asked for no certificate: it is opened at the start and no more.
+    pub trust_store: Pkcs12,
     /// The salt its tokens are signed with, base64; by default one that is kept in `salt_file`.
     pub salt: Secret,
     /// Where the salt is kept.
@@ -252,6 +254,7 @@ impl Default for RoutrV1 {
             addr: None,
             tls: true,
             pkcs12: Pkcs12::default(),
+            trust_store: Pkcs12::default(),
             salt: Secret::default(),
             salt_file: ".routr.salt".into(),
             token_hours: 24,
@@ -266,6 +269,7 @@ impl RoutrV1 {
         keys.value("addr", &mut self.addr);
         keys.value("tls", &mut self.tls);
         keys.section("pkcs12", |keys| self.pkcs12.keys(keys));
+        keys.section("trustStore", |keys| self.trust_store.keys(keys));
         keys.value("salt", &mut self.salt);
         keys.value("saltFile", &mut self.salt_file);
         keys.value("tokenHours", &mut self.token_hours);
@@ -319,7 +323,7 @@ words! {
 }
 
 section! {
-    /// `tls.pkcs12`: certificate and key in one file.
+    /// `tls.pkcs12`: certificate and key in one file. `routrV1.trustStore`: certificates in one.
     Pkcs12 {
         /// The file.
         file: Option<PathBuf> = None, "file";

@@ -58,7 +58,10 @@ fn an_early_configuration_becomes_ours() {
     assert_eq!(config.registrar.min_expires, 1, "no 423");
     let shown = loaded.to_string();
     assert!(shown.contains("addr: \"0.0.0.0:5567\"  # config/config.yml:18:11"), "{shown}");
-    assert_eq!((config.user_agent.as_str(), config.log.level.as_str()), ("Routr v1.0", "debug"));
+    assert_eq!(
+        (config.user_agent.as_str(), config.log.level.as_str()),
+        ("Routr v1.0", "info,trunkline_edge=debug,trunkline_transport=debug,sip=trace")
+    );
     for key in ["spec.externAddr", "spec.recordRoute", "protocol"] {
         let told = loaded.warnings.iter().filter(|line| line.contains(key)).count();
         assert_eq!(told, 1, "{key}: {:#?}", loaded.warnings);
@@ -298,7 +301,11 @@ fn only_protocols_of_today_are_offered() {
 fn logging_keys_set_the_log_level() {
     let level = |text: &str| read(text, &Env::default()).config.log.level;
     assert_eq!(level("apiVersion: v1\nspec:\n  logging: {traceLevel: 0}\n"), "info");
-    assert_eq!(level("apiVersion: v1\nspec:\n  logging: {traceLevel: 10}\n"), "debug");
+    let trace = level("apiVersion: v1\nspec:\n  logging: {traceLevel: 10}\n");
+    assert!(trace.starts_with("info,") && trace.contains(",sip=trace"), "{trace}");
+    let both =
+        level("apiVersion: v1\nspec:\n  securityContext: {debugging: true}\n  logging: {traceLevel: 1}\n");
+    assert!(both.contains("rustls=debug") && both.contains("sip=trace"), "{both}");
     assert!(level(&security("debugging: true")).contains("trunkline_transport=debug"));
     assert_eq!(level(&security("debugging: false")), "info");
 }
@@ -465,6 +472,14 @@ fn the_data_providers_and_their_parameters() {
         let got = provider(&source(text), &Env::default());
         assert_eq!(got, (url.into(), username.into(), secret.into()), "{text}");
     }
+    // What an image has for a default counts where nothing is named.
+    let image = |provider: &str| Env::from([("ROUTR_DEFAULT_DS_PROVIDER", provider)]);
+    let bare = "apiVersion: v1beta1\nspec: {}\n".to_owned();
+    assert_eq!(provider(&bare, &image("redis_data_provider")).0, "routr-v1-redis:localhost:6379");
+    let files = source("{provider: files_data_provider, parameters: path=etc}");
+    assert_eq!(provider(&files, &image("redis_data_provider")).0, "routr-v1:etc");
+    let report = wrong(&bare, &image("redus_data_provider"));
+    assert!(report.contains("did you mean `redis_data_provider`"), "{report}");
     let late = "{provider: redis_data_provider, parameters: 'max_retry=-1,retry_interval=3,timeout=500'}";
     let patience = read(&source(late), &Env::default()).config.routr_v1.provider;
     assert_eq!((patience.tries, patience.retry_seconds, patience.timeout_ms), (0, 3, 500));

@@ -46,13 +46,7 @@ impl Edge {
                     self.register(io, inbound, &plan.aor, max_contacts, expires);
                 }
                 Outcome::Challenge { stale, .. } => self.challenge(io, inbound, &plan, false, stale),
-                Outcome::Reply { code, reason, retry_after } => {
-                    let mut extra = Vec::new();
-                    if let Some(seconds) = retry_after {
-                        let _ = write!(extra, "Retry-After: {seconds}\r\n");
-                    }
-                    self.reply(io, inbound, code, reason, &extra);
-                }
+                Outcome::Reply { .. } => self.reply_as_decided(io, inbound, &plan),
                 // A REGISTER is never forwarded: the domain is ours.
                 Outcome::Forward => self.refuse(io, inbound, 403, None),
             },

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use trunkline_proxy::{Branch, Secret, StatelessBranch};
-use trunkline_routing::Outcome;
+use trunkline_routing::{Outcome, Plan};
 use trunkline_sip::response::{self, ViaFill};
 use trunkline_sip::{
     Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via, without_control_characters,
@@ -260,18 +260,27 @@ impl Edge {
             return self.refuse_error(io, inbound, error);
         }
         match plan.outcome {
-            Outcome::Reply { code, reason, retry_after } => {
-                let mut extra = String::new();
-                if let Some(seconds) = retry_after {
-                    let _ = write!(extra, "Retry-After: {seconds}\r\n");
-                }
-                self.reply(io, inbound, code, reason, extra.as_bytes());
-            }
+            Outcome::Reply { .. } => self.reply_as_decided(io, inbound, &plan),
             Outcome::Challenge { proxy, stale } => self.challenge(io, inbound, &plan, proxy, stale),
             Outcome::Register { .. } => self.refuse(io, inbound, 404, None),
             Outcome::Forward => self.forward(io, inbound, key, &plan),
         }
         self.scratch.plan = plan;
+    }
+
+    /// The router's own answer, with the reason of one that is due to the source address.
+    pub(crate) fn reply_as_decided(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, plan: &Plan) {
+        let Outcome::Reply { code, reason, retry_after } = plan.outcome else { return };
+        let mut extra = String::new();
+        if let Some(seconds) = retry_after {
+            let _ = write!(extra, "Retry-After: {seconds}\r\n");
+        }
+        if plan.source_refused {
+            extra.push_str(SOURCE_REFUSED);
+            let why = || plan.facts().last().map(|fact| fact.to_string()).unwrap_or_default();
+            tracing::debug!(source = %inbound.flow.remote, method = ?inbound.method, code, "refused: {}", why());
+        }
+        self.reply(io, inbound, code, reason, extra.as_bytes());
     }
 
     /// A message that breaks the rules: 400 and its like where it can be answered, else a counter.
@@ -346,7 +355,8 @@ impl Edge {
         // What we can do is told as long as it costs nobody anything (RFC 3261 §11.2).
         let head = out.len();
         out.extend_from_slice(extra);
-        let needed = if inbound.method == Method::Options && code == 200 { head } else { out.len() };
+        let spare = inbound.method == Method::Options && code == 200 || extra == SOURCE_REFUSED.as_bytes();
+        let needed = if spare { head } else { out.len() };
         self.put_server_name(&mut out);
         response::finish(&mut out);
         self.reply_with(io, inbound, &mut out, needed);
@@ -367,6 +377,9 @@ impl Edge {
         local_tag(&self.shared.secret, inbound.via.branch, &inbound.message)
     }
 }
+
+/// RFC 3261 §20.43. Which list it was is the operator's business.
+const SOURCE_REFUSED: &str = "Warning: 399 trunkline \"Source Address Refused by Access Control List\"\r\n";
 
 /// The To tag of our answers to a request with this branch, of which `m` has the rest.
 pub(crate) fn local_tag(secret: &Secret, branch: &[u8], m: &Message<'_>) -> [u8; 16] {

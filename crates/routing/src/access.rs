@@ -85,7 +85,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             if call.access.own_list {
                 return Ok(false);
             }
-            return Err(self.reply(403));
+            return Err(self.refuse_source());
         }
         Ok(true)
     }

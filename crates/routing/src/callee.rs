@@ -6,6 +6,7 @@ use trunkline_sip::Uri;
 use crate::ask::{Ask, Backend, BindingsQuestion};
 use crate::explain::Fact;
 use crate::party::{Direction, Party};
+use crate::registered_at::is_at;
 use crate::request::Gruu;
 use crate::rules::{Call, Callee, Rules, Stop};
 use crate::tenants::home_of;
@@ -27,6 +28,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let unknown_gruu = self.gruu(call).is_some_and(|g| g.instance.is_empty());
         if self.request.callee.is_empty() || unknown_gruu {
             return Err(self.nothing_there());
+        }
+        if !call.target_is_ours
+            && let Some(peer) = self.find_by_address(self.request.uri, call)?
+        {
+            return Ok(Callee::Peer(peer));
         }
         match (call.target_is_ours, call.caller) {
             (true, _) => {}
@@ -95,13 +101,15 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if let Some(peer) = self.peer_by_aor(&self.plan.aor)? {
             return Ok(Callee::Peer(peer));
         }
-        let uri = self.link(call);
-        let domain = match uri {
-            Some(uri) => self.domain(uri.host)?,
-            None => None,
-        };
-        let (Some(domain), Some(user)) = (domain, uri.and_then(|uri| uri.user)) else {
-            return self.nobody_there(call);
+        let Some(uri) = self.link(call) else { return self.nobody_there(call) };
+        let (Some(domain), Some(user)) = (self.domain(uri.host)?, uri.user) else {
+            return match self.find_by_address(uri, call)? {
+                Some(peer) => Ok(Callee::Peer(peer)),
+                None => {
+                    self.plan.take_aor(aor);
+                    self.nobody_there(call)
+                }
+            };
         };
         call.target_domain = Some(domain);
         if let Some(agent) = self.agent(domain, user)? {
@@ -210,13 +218,18 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             let LoadBalancing { algorithm, with_session_affinity } = peer.load_balancing.unwrap_or_default();
             Backend { reference: &peer.reference, algorithm, with_session_affinity }
         };
-        let backend = peer.map(balancing);
+        // Who names an address has chosen the instance.
+        let backend = peer.filter(|_| call.address.is_none()).map(balancing);
         let affinity = backend.filter(|b| b.with_session_affinity).and_then(|_| self.affinity(call.number));
         let call_id = self.request.message.call_id();
         let question =
             BindingsQuestion { aor: &self.plan.aor, call_id, backend, affinity, gruu: self.gruu(call) };
         let targets = &mut self.plan.targets;
-        self.ask.bindings(&question, &mut |binding| targets.push_binding(binding))?;
+        self.ask.bindings(&question, &mut |binding| {
+            if call.address.is_none_or(|address| is_at(&binding, &address)) {
+                targets.push_binding(binding);
+            }
+        })?;
         Ok(!self.plan.targets.as_slice().is_empty())
     }
 

@@ -69,6 +69,7 @@ mod parameters;
 mod party;
 mod plan;
 mod register;
+mod registered_at;
 mod request;
 mod rules;
 mod target;

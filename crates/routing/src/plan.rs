@@ -76,6 +76,8 @@ pub struct Plan {
     pub proven: bool,
     /// Must later requests of the dialog come this way? (RFC 3261 §16.6 step 4)
     pub record_route: bool,
+    /// Was the request refused because of where it came from?
+    pub source_refused: bool,
     /// Who calls.
     pub caller: PartyName,
     /// Who is called, as far as that was found out.
@@ -126,6 +128,7 @@ impl Default for Plan {
             algorithms: ArrayVec::new(),
             proven: false,
             record_route: false,
+            source_refused: false,
             caller: PartyName::default(),
             callee: PartyName::default(),
             number: None,
@@ -152,6 +155,7 @@ impl Plan {
         self.algorithms.clear();
         self.proven = false;
         self.record_route = false;
+        self.source_refused = false;
         self.caller = PartyName::default();
         self.callee = PartyName::default();
         self.number = None;

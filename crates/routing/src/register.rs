@@ -7,6 +7,7 @@ use crate::ask::Ask;
 use crate::explain::Fact;
 use crate::party::Party;
 use crate::plan::Outcome;
+use crate::registered_at::is_address;
 use crate::request::Request;
 use crate::rules::{Call, Rules, Stop};
 use crate::tenants::is_at_home;
@@ -44,8 +45,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         };
         call.target_domain = Some(domain);
         call.from_domain = Some(domain);
-        let is_of = |to: &&crate::request::To<'_>| !to.user.is_empty() && self.is_of_domain(&to.uri, domain);
-        let Some(to) = self.request.to.as_ref().filter(is_of) else { return Err(self.nothing_there()) };
+        let named = |to: &&crate::request::To<'_>| !to.user.is_empty();
+        let Some(to) = self.request.to.as_ref().filter(named) else { return Err(self.nothing_there()) };
+        if !self.is_of_domain(&to.uri, domain) && !self.is_own_address(&to.uri)? {
+            return Err(self.nothing_there());
+        }
         call.access.acls.extend(domain.acl.as_ref());
         self.plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
         self.plan.set_aor(&to.user, &domain.domain_uri);
@@ -57,6 +61,14 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         uri.host.eq_ignore_ascii_case(domain.domain_uri.as_bytes())
             || domain.domain_uri.eq_ignore_ascii_case(&self.request.options.default_domain)
                 && (self.request.own_address)(uri)
+    }
+
+    /// Is this a peer without an AOR that names itself by the address it is at?
+    fn is_own_address(&self, uri: &Uri<'_>) -> Result<bool, Stop> {
+        if !is_address(uri, self.request.flow.remote.ip()) {
+            return Ok(false);
+        }
+        Ok(self.peer(registered(self.request))?.is_some_and(|peer| peer.aor.is_none()))
     }
 
     /// Whose AOR it is. A peer registers under its user name or under its AOR; either way the binding is its AOR's. True:
@@ -112,7 +124,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             (Authenticate::Never, Party::Unknown | Party::Pstn(..) | Party::Sibling) => true,
         };
         let same = own_name || *self.request.caller == *registered(self.request);
-        if same && self.is_of_domain(&self.request.from_uri, domain) {
+        let from = &self.request.from_uri;
+        if same && (self.is_of_domain(from, domain) || self.is_own_address(from)?) {
             return Ok(());
         }
         call.access.third_party = !self.request.options.third_party_registration;

@@ -3,7 +3,7 @@
 
 use arrayvec::ArrayVec;
 use trunkline_model::{AccessControlList, Agent, Credentials, Domain, Number, Peer, Ref, Trunk};
-use trunkline_sip::{Method, Scheme};
+use trunkline_sip::{Method, Scheme, Uri};
 
 use crate::access::Access;
 use crate::ask::{Answer, Ask, NoAnswer, Question, Verdict};
@@ -81,6 +81,8 @@ pub(crate) struct Call<'s, 'x> {
     pub target_domain: Option<&'s Domain>,
     /// The domain by whose word the request goes on to somebody else.
     pub sent_on_by: Option<&'s Domain>,
+    /// The address by which a peer without an AOR is called.
+    pub address: Option<Uri<'x>>,
     /// Is the Request-URI's host ours, or has it none (tel)?
     pub target_is_ours: bool,
     /// The number that is called, where it is one of ours.
@@ -115,7 +117,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn decide(&mut self) -> Result<(), Stop> {
         if !self.request.options.admits(self.request.flow.remote.ip()) {
             self.note(Fact::SourceRefused);
-            return Err(self.reply(403));
+            return Err(self.refuse_source());
         }
         if self.request.registers() { self.register() } else { self.route_call() }
     }
@@ -187,6 +189,12 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.end(Outcome::reply(code))
     }
 
+    /// Ends in 403, because of where the request came from.
+    pub(crate) fn refuse_source(&mut self) -> Stop {
+        self.plan.source_refused = true;
+        self.reply(403)
+    }
+
     /// Ends.
     pub(crate) fn end(&mut self, outcome: Outcome) -> Stop {
         self.plan.outcome = outcome;
@@ -248,7 +256,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The domain with this host; an address of ours stands for the default domain. With it: is the host ours at all?
     pub(crate) fn domain_or_own(
         &mut self,
-        uri: &trunkline_sip::Uri<'_>,
+        uri: &Uri<'_>,
         tell: bool,
     ) -> Result<(Option<&'s Domain>, bool), Stop> {
         if let Some(domain) = self.domain(uri.host)? {

@@ -193,3 +193,84 @@ fn everybody_shows_who_it_is_where_that_is_asked() {
         world.invite("17853178070@a.example", "0000000000@sip.provider.net").short().starts_with("from-pstn")
     );
 }
+
+/// The world with a peer that has no device: it registered in the first domain, from its own address.
+fn with_a_peer_of_an_address() -> World {
+    let mut world = world();
+    let mut files = FILES.map(|(collection, text)| (collection, text.to_owned())).to_vec();
+    for (collection, text) in &mut files {
+        match collection {
+            Collection::Peers => {
+                text.push_str("\n- {apiVersion: v1, kind: Peer, metadata: {name: Q}, spec: {credentials: {username: pbx, secret: x}}}");
+            }
+            Collection::Numbers => {
+                text.push_str("\n- {apiVersion: v1, kind: Number, metadata: {ref: two, gwRef: gw}, spec: {location: {telUrl: 'tel:0000000002', aorLink: 'sip:pbx@192.168.1.2'}}}");
+            }
+            _ => {}
+        }
+    }
+    let files: Vec<_> =
+        files.iter().map(|(collection, text)| (*collection, Source::new("v1.yml", text.as_str()))).collect();
+    let read = v1::load(&files, Edition::Late, &mut |_, _| Ok("$argon2".into()));
+    world.tables = read.unwrap_or_else(|report| panic!("{report}")).tables;
+    world.register("sip:pbx@sip.local", "sip:pbx@192.168.1.2:6060", 1000);
+    world
+}
+
+#[test]
+fn a_peer_without_a_device_is_called_by_its_address() {
+    let world = with_a_peer_of_an_address();
+    let reached = "agent-to-peer: sip:pbx@192.168.1.2:6060";
+    for (from, to, want) in [
+        ("1001@sip.local", "pbx@sip.local", reached),
+        ("1001@sip.local", "pbx@192.168.1.2", reached),
+        ("1001@sip.local", "pbx@192.168.1.2:6060", reached),
+        ("1001@sip.local", "pbx@192.168.1.2:5060", "404"),
+        ("1001@sip.local", "pbx@192.168.1.3", "404"),
+        ("1001@sip.local", "ast@198.51.100.50", "404"),
+        ("1001@sip.local", "somebody@192.168.1.2", "404"),
+        ("mallory@a.example", "pbx@192.168.1.2", "challenge 401 192.168.1.2"),
+        (
+            "17853178070@a.example",
+            "0000000002@sip.provider.net",
+            "from-pstn: sip:0000000002@192.168.1.2:6060",
+        ),
+        ("1002@sip.local", "0000000002@sip.local", "agent-to-peer: sip:0000000002@192.168.1.2:6060"),
+    ] {
+        let got = world.invite(from, to);
+        assert_eq!(got.short(), want, "{from} to {to}:\n{}", got.story);
+    }
+    let mut gone = with_a_peer_of_an_address();
+    gone.bindings.remove("sip:pbx@sip.local");
+    assert_eq!(gone.invite("1001@sip.local", "pbx@192.168.1.2").short(), "404");
+    assert_eq!(gone.invite("17853178070@a.example", "0000000002@sip.provider.net").short(), "480");
+    // Of two instances the one at that address.
+    let mut two = with_a_peer_of_an_address();
+    two.register("sip:pbx@sip.local", "sip:pbx@192.168.1.9:6060", 1000);
+    for address in ["192.168.1.2", "192.168.1.9"] {
+        let got = two.invite("1001@sip.local", &format!("pbx@{address}"));
+        assert_eq!(got.short(), format!("agent-to-peer: sip:pbx@{address}:6060"), "{}", got.story);
+    }
+}
+
+#[test]
+fn a_peer_without_a_device_registers_by_its_address() {
+    let mut world = with_a_peer_of_an_address();
+    world.source = "192.168.1.2:6060".parse().expect("an address");
+    for (of, want) in [
+        ("pbx@sip.local", "challenge 401 sip.local"),
+        ("pbx@192.168.1.2", "challenge 401 sip.local"),
+        // Of another address, of a name, of somebody who is no such peer.
+        ("pbx@192.168.1.3", "404"),
+        ("pbx@elsewhere.example", "404"),
+        ("1001@192.168.1.2", "404"),
+        ("ast@192.168.1.2", "404"),
+    ] {
+        let got = world.ask(&register("sip.local", of, of));
+        assert_eq!(got.short(), want, "{of}:\n{}", got.story);
+    }
+    world.verdicts.insert("pbx".into(), Verdict::Accepted);
+    let got = world.ask(&register("sip.local", "pbx@192.168.1.2", "pbx@192.168.1.2"));
+    assert!(got.short().starts_with("register"), "{}", got.short());
+    assert_eq!(String::from_utf8_lossy(&got.plan.aor), "sip:pbx@sip.local");
+}

@@ -17,6 +17,7 @@ use crate::names::HostName;
 use crate::per_source::PerSource;
 use crate::shard::StreamLimits;
 use crate::source::{Sources, choose_local};
+use crate::trace;
 use crate::udp::{Sender, UdpSocket};
 use crate::websocket::{self, WebSocket};
 use crate::wire::Wire;
@@ -189,6 +190,7 @@ impl<M> Io<M> {
         if let Some(c) = self.counters.sent.get(egress.transport as usize) {
             count(c);
         }
+        trace::sent(egress.transport, egress.remote, bytes);
         if egress.transport == Transport::Udp {
             let Some(socket) = self.udp_socket(egress) else { return Sent::NoWay };
             self.sender.push(socket, egress.local.ip(), egress.remote, bytes);

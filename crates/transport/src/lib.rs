@@ -21,6 +21,7 @@ mod source;
 mod streams;
 mod stun;
 mod tls;
+mod trace;
 mod udp;
 mod upgrade;
 mod websocket;

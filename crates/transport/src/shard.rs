@@ -22,6 +22,7 @@ use crate::names::HostName;
 use crate::per_source::PerSource;
 use crate::source::Sources;
 use crate::stun;
+use crate::trace;
 use crate::udp::{Receiver, Sender, UdpSocket};
 use crate::wire::Wire;
 
@@ -351,6 +352,7 @@ impl<M: Send> Shard<M> {
                     self.io.send(&Egress::back(&flow), answer.bytes());
                     continue;
                 }
+                trace::received(&flow, bytes);
                 handler.on_message(&mut self.io, &flow, bytes);
             }
             handler.on_batch(&mut self.io);

@@ -7,6 +7,7 @@ use trunkline_sip::{Flow, Frame};
 use crate::connection::Closed;
 use crate::io::count;
 use crate::shard::{Handler, Shard, count_in};
+use crate::trace;
 use crate::websocket::{self, Item};
 
 /// A WebSocket on which nothing came for so many milliseconds is pinged.
@@ -101,7 +102,9 @@ impl<M: Send> Shard<M> {
                 Frame::Message(n) => {
                     count_in(&self.io.counters.received, flow.transport);
                     self.spoke(flow);
-                    handler.on_message(&mut self.io, flow, rest.get(..n).unwrap_or_default());
+                    let message = rest.get(..n).unwrap_or_default();
+                    trace::received(flow, message);
+                    handler.on_message(&mut self.io, flow, message);
                     used += n;
                 }
                 Frame::Ping => {
@@ -114,7 +117,9 @@ impl<M: Send> Shard<M> {
                 Frame::Skip(n) => used += n,
                 Frame::Incomplete => return used,
                 Frame::Broken(error, end) => {
-                    handler.on_broken(&mut self.io, flow, rest.get(..end).unwrap_or_default(), error);
+                    let head = rest.get(..end).unwrap_or_default();
+                    trace::received(flow, head);
+                    handler.on_broken(&mut self.io, flow, head, error);
                     if let Some(place) = self.io.place(flow.connection) {
                         self.io.connections[place].closing = true;
                         self.io.write(place, b"");
@@ -185,6 +190,7 @@ impl<M: Send> Shard<M> {
             return;
         }
         self.spoke(flow);
+        trace::received(flow, bytes);
         handler.on_message(&mut self.io, flow, bytes);
     }
 

@@ -88,9 +88,14 @@ impl Conversion<'_> {
     /// `dataSource`: the provider, and its parameters as a map or as one text.
     pub(super) fn data_source(&mut self, spec: &Fields<'_>) {
         let mut found = Parameters { place: spec.place().clone(), nodes: Vec::new() };
+        // The container image's default is another one, as that of Routr's own.
         let mut provider = FILES.to_owned();
+        if let Some(name) = self.env.get(variables::DEFAULT_PROVIDER).filter(|name| !name.is_empty()) {
+            let node = nodes::text(name, &variables::place(variables::DEFAULT_PROVIDER));
+            self.known(name, &node);
+            (provider, found.place) = (name.to_owned(), node.place);
+        }
         if let Some(source) = spec.map("dataSource") {
-            found.place = source.place().clone();
             if let Some(node) = source.node("provider") {
                 found.place = node.place.clone();
                 provider = node.as_text().unwrap_or_default().to_owned();

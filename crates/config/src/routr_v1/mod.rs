@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use trunkline_model::dialect::v1::Edition;
-use trunkline_model::document::{Node, Reading};
+use trunkline_model::document::{Node, Place, Reading};
 
 use crate::keys::Env;
 use nodes::Tree;
@@ -109,6 +109,12 @@ struct Conversion<'r> {
 }
 
 impl Conversion<'_> {
+    /// Logs more of these targets than `info`, beside those that other keys name.
+    fn log(&mut self, targets: &str, place: &Place) {
+        let so_far = self.tree.get("log.level").and_then(Node::as_text).unwrap_or("info").to_owned();
+        self.tree.set("log.level", nodes::text(format!("{so_far},{targets}"), place));
+    }
+
     /// Tells that a key is not honoured.
     fn warn(&mut self, key: &str, node: &Node, why: &str) {
         self.warnings.push(format!("{}: `{key}` is not honoured: {why}", node.place));

@@ -114,32 +114,34 @@ impl Conversion<'_> {
         if context.boolean("debugging") == Some(true)
             && let Some(node) = context.node("debugging")
         {
-            self.tree.set("log.level", text("info,trunkline_transport=debug,rustls=debug", &node.place));
+            self.log("trunkline_transport=debug,rustls=debug", &node.place);
         }
         context.finish();
     }
 
     /// Whose certificates are believed: those of clients, and those of servers that we connect to.
     fn trust_store(&mut self, node: &Node, password: Option<&Node>) -> bool {
-        let file = node.as_text().unwrap_or_default().to_owned();
-        match form(Path::new(&file)) {
-            Form::Missing => {
-                self.reading.error(format!("{file} cannot be read: does it exist?"), &node.place, None);
-                return false;
-            }
-            Form::Jceks => {
-                let message = format!("{file} is a JCEKS store, which is not read");
-                self.reading.error(message, &node.place, Some(conversion(&file)));
-                return false;
-            }
-            Form::Pkcs12 | Form::Jks | Form::Unknown => {}
+        if !self.is_trust_store(node) {
+            return false;
         }
         let password = password.cloned().unwrap_or_else(|| text(DEFAULT_PASSWORD, &node.place));
         for key in ["clientCa", "trustedCa"] {
-            self.tree.set(&format!("tls.{key}"), text(&*file, &node.place));
+            self.tree.set(&format!("tls.{key}"), node.clone());
             self.tree.set(&format!("tls.{key}Password"), password.clone());
         }
         true
+    }
+
+    /// Does the file look like one? What is in it is read when its part starts.
+    fn is_trust_store(&self, node: &Node) -> bool {
+        let file = node.as_text().unwrap_or_default();
+        let (message, help) = match form(Path::new(file)) {
+            Form::Missing => (format!("{file} cannot be read: does it exist?"), None),
+            Form::Jceks => (format!("{file} is a JCEKS store, which is not read"), Some(conversion(file))),
+            Form::Pkcs12 | Form::Jks | Form::Unknown => return true,
+        };
+        self.reading.error(message, &node.place, help);
+        false
     }
 
     /// The key store in a file. A named one that cannot be read is an error: phones would meet another certificate.
@@ -258,18 +260,14 @@ impl Conversion<'_> {
                 self.no_equal.push(format!("spec.restService.{key}"));
             }
         }
-        // As in Routr, clients are asked for no certificate; a store that is not there is a mistake all the same.
-        for key in ["trustStore", "trueStore"] {
-            if let Some(node) = rest.node(key)
-                && form(Path::new(node.as_text().unwrap_or_default())) == Form::Missing
-            {
-                let message =
-                    format!("{} cannot be read: does it exist?", node.as_text().unwrap_or_default());
-                self.reading.error(message, &node.place, None);
-            }
-        }
-        for key in ["trustStorePassword", "trueStorePassword"] {
-            rest.text(key);
+        let (store, misspelt) = (rest.node("trustStore"), rest.node("trueStore"));
+        let (word, other) = (rest.node("trustStorePassword"), rest.node("trueStorePassword"));
+        if let Some(node) = store.or(misspelt)
+            && self.is_trust_store(node)
+        {
+            self.tree.set("routrV1.trustStore.file", node.clone());
+            let password = word.or(other).cloned().unwrap_or_else(|| text(DEFAULT_PASSWORD, &node.place));
+            self.tree.set("routrV1.trustStore.password", password);
         }
         rest.finish();
     }

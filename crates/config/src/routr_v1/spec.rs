@@ -78,7 +78,7 @@ impl Conversion<'_> {
             if let (Some(1..), Some(node)) =
                 (logging.integer("traceLevel", 0..=i64::from(u32::MAX)), logging.node("traceLevel"))
             {
-                self.tree.set("log.level", text("debug", &node.place));
+                self.log("trunkline_edge=debug,trunkline_transport=debug,sip=trace", &node.place);
             }
             logging.finish_open();
         }

@@ -54,8 +54,19 @@ const KEYS: &[(&str, &str, &str, Form)] = &[
 ];
 
 /// Variables that are no keys.
-const OTHERS: [&str; 7] =
-    ["CONFIG_FILE", "ROUTR_CONFIG_FILE", "SALT", "ROUTR_SALT", "SALT_FILE", "HOME", "INITIAL_API_SECRET"];
+const OTHERS: [&str; 8] = [
+    "CONFIG_FILE",
+    "ROUTR_CONFIG_FILE",
+    "SALT",
+    "ROUTR_SALT",
+    "SALT_FILE",
+    "HOME",
+    "INITIAL_API_SECRET",
+    DEFAULT_PROVIDER,
+];
+
+/// The data provider of a configuration that names none. A variable of ours, for images.
+pub(super) const DEFAULT_PROVIDER: &str = "ROUTR_DEFAULT_DS_PROVIDER";
 
 /// Does this name mean something where a configuration of Routr v1 runs?
 pub(crate) fn is_variable(name: &str) -> bool {
@@ -76,7 +87,7 @@ fn find<'e>(env: &'e Env, late: &str, early: &str, edition: Edition) -> Option<(
     })
 }
 
-fn place(name: &str) -> Place {
+pub(super) fn place(name: &str) -> Place {
     Place::whole(Source::new(format!("environment variable {name}"), ""))
 }
 

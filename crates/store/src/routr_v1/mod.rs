@@ -31,7 +31,7 @@ pub use provider::{Access, Write, WriteError};
 /// The resources of a Routr v1: in a folder, in Redis, or behind a REST service.
 #[derive(Debug)]
 pub struct RoutrV1 {
-    edition: Edition,
+    edition: Mutex<Edition>,
     /// What the operator calls the provider.
     name: String,
     /// The folder, where the resources are files.
@@ -115,7 +115,7 @@ impl RoutrV1 {
         let left_out = Mutex::new(loaded.1.to_string());
         Ok(RoutrV1 {
             left_out,
-            edition,
+            edition: Mutex::new(edition),
             name: provider.name().to_owned(),
             folder: provider.folder().map(Path::to_owned),
             live: Arc::new(Live::new(loaded.0.tables)),
@@ -130,9 +130,16 @@ impl RoutrV1 {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The edition they are written in.
+    /// The edition they are written in. A database without numbers does not tell; the first one does.
     pub fn edition(&self) -> Edition {
-        self.edition
+        *self.edition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up what the provider tells of the edition now.
+    fn renew_edition(&self, provider: &dyn Provider) -> Edition {
+        let mut edition = self.edition.lock().unwrap_or_else(PoisonError::into_inner);
+        *edition = provider.edition().unwrap_or(*edition);
+        *edition
     }
 
     /// Does the provider take changes?
@@ -182,7 +189,8 @@ impl RoutrV1 {
             state.provider.forget();
             return Err(StoreError::Emptied(state.provider.name().to_owned()));
         }
-        let loaded = load(&texts, self.edition, lenient, &mut state.hashes)?;
+        let edition = self.renew_edition(&*state.provider);
+        let loaded = load(&texts, edition, lenient, &mut state.hashes)?;
         tell(state.provider.name(), &loaded.1);
         *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) = loaded.1.to_string();
         if let Some(cache) = &state.cache {
@@ -210,6 +218,7 @@ impl RoutrV1 {
         let named =
             |text: &Arc<Source>, reference: &str| text.name == text_of(&name, reference, &Value::Null).name;
         let mut texts = state.texts.clone();
+        let before = self.edition();
         let checked = match &write {
             Write::Insert(collection, document) => {
                 let reference = ref_of(document).unwrap_or("a new document");
@@ -217,7 +226,7 @@ impl RoutrV1 {
                     return Err(WriteError::Unusable(format!("metadata.ref: `{reference}` is taken")));
                 }
                 texts.push((*collection, text_of(&name, reference, document)));
-                let checked = state.usable(&texts, self.edition, texts.len() - 1)?;
+                let checked = state.usable(&texts, before, texts.len() - 1)?;
                 // Without a ref of its own it is read again with the one it gets.
                 checked.filter(|_| ref_of(document).is_some())
             }
@@ -229,7 +238,7 @@ impl RoutrV1 {
                 if let Some(place) = texts.get_mut(at) {
                     place.1 = text_of(&name, reference, &document);
                 }
-                state.usable(&texts, self.edition, at)?
+                state.usable(&texts, before, at)?
             }
             Write::Remove(collection, reference) => {
                 let at = texts.iter().position(|(of, text)| of == collection && named(text, reference));
@@ -243,10 +252,11 @@ impl RoutrV1 {
             set_ref(&mut document, &reference);
             *last = (*collection, text_of(&name, &reference, &document));
         }
-        let loaded = match checked {
+        let edition = self.renew_edition(&*state.provider);
+        let loaded = match checked.filter(|_| edition == before) {
             Some(loaded) => loaded,
             None => {
-                let loaded = load(&texts, self.edition, true, &mut state.hashes);
+                let loaded = load(&texts, edition, true, &mut state.hashes);
                 loaded.map_err(|error| WriteError::Unusable(error.to_string()))?.0
             }
         };

@@ -1,6 +1,7 @@
 //! What the data providers of Routr v1 have in common.
 
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,6 +122,22 @@ pub enum WriteError {
         /// Its message.
         message: String,
     },
+}
+
+/// What the texts were at the last reading, in one number.
+#[derive(Debug, Default)]
+pub(crate) struct Last(Option<u64>);
+
+impl Last {
+    /// The texts, if they are others than at the last reading.
+    pub fn changed(&mut self, texts: Texts) -> Option<Texts> {
+        let mut hasher = DefaultHasher::new();
+        for (collection, source) in &texts {
+            (*collection as usize, &source.name, &source.text).hash(&mut hasher);
+        }
+        let digest = hasher.finish();
+        (self.0.replace(digest) != Some(digest)).then_some(texts)
+    }
 }
 
 /// A document as one text.

@@ -8,7 +8,6 @@
 //! Database 0, no prefix, no time to live. What is written here can be read by the server it came from.
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use redis::{
@@ -18,7 +17,7 @@ use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Edition};
 
 use super::object_id::object_id;
-use super::provider::{Access, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
+use super::provider::{Access, Last, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
 use crate::error::StoreError;
 
 /// Documents asked for at once.
@@ -41,8 +40,7 @@ pub(crate) struct Redis {
     edition: Option<Edition>,
     /// What Redis said of its changes before everything was read, and when that was.
     seen: Option<(Changes, Instant)>,
-    /// What the documents were then.
-    digest: Option<u64>,
+    last: Last,
 }
 
 /// An open connection.
@@ -80,7 +78,7 @@ impl Redis {
             hint: edition,
             edition: None,
             seen: None,
-            digest: None,
+            last: Last::default(),
         })
     }
 
@@ -154,10 +152,21 @@ impl Redis {
         }
     }
 
-    fn set_name(&self, collection: Collection) -> &'static str {
+    /// The set a new document is a member of. In a database that has no numbers yet, the first one says by its kind which
+    /// edition wrote it.
+    fn set_of(&mut self, collection: Collection, document: &Value) -> &'static str {
+        let of_kind = match document["kind"].as_str() {
+            Some(kind) if kind.eq_ignore_ascii_case("DID") => Edition::Rc2,
+            Some(kind) if kind.eq_ignore_ascii_case("Number") => Edition::Late,
+            _ => self.hint,
+        };
+        let edition = self.edition.unwrap_or(of_kind);
+        if collection == Collection::Numbers {
+            self.edition = Some(edition);
+        }
         let names = collection.names();
-        let early = self.edition.unwrap_or(self.hint) == Edition::Rc2;
-        (if early { names.first() } else { names.last() }).copied().unwrap_or_default()
+        let name = if edition == Edition::Rc2 { names.first() } else { names.last() };
+        name.copied().unwrap_or_default()
     }
 
     fn changed<T>(&mut self, result: RedisResult<T>) -> Result<T, WriteError> {
@@ -202,12 +211,7 @@ impl Provider for Redis {
         let texts = self.documents()?;
         // Asked before the reading: what changed meanwhile is read the next time.
         self.seen = now.map(|changes| (changes, Instant::now()));
-        let mut hasher = DefaultHasher::new();
-        for (collection, source) in &texts {
-            (*collection as usize, &source.name, &source.text).hash(&mut hasher);
-        }
-        let digest = hasher.finish();
-        Ok((self.digest.replace(digest) != Some(digest)).then_some(texts))
+        Ok(self.last.changed(texts))
     }
 
     fn write(&mut self, write: &Write) -> Result<String, WriteError> {
@@ -219,7 +223,7 @@ impl Provider for Redis {
                     None => object_id().map_err(|error| WriteError::Unavailable(error.to_string()))?,
                 };
                 set_ref(&mut document, &reference);
-                let set = self.set_name(*collection);
+                let set = self.set_of(*collection, &document);
                 let done = self.on(|connection| {
                     let mut both = redis::pipe();
                     both.atomic().cmd("SET").arg(&reference).arg(document.to_string()).ignore();
@@ -259,7 +263,7 @@ impl Provider for Redis {
     }
 
     fn forget(&mut self) {
-        (self.seen, self.digest) = (None, None);
+        (self.seen, self.last) = (None, Last::default());
     }
 
     fn name(&self) -> &str {

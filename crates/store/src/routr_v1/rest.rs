@@ -1,7 +1,6 @@
 //! `restful_data_provider`: a REST service of the operator's own, which answers as Routr's API does.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use hyper::{Method, Uri};
@@ -9,7 +8,7 @@ use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Edition};
 
 use super::http::{Answer, Http};
-use super::provider::{Access, Provider, Texts, Write, WriteError, ref_of, text_of};
+use super::provider::{Access, Last, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
 use crate::error::StoreError;
 
 /// A question that only reads is asked this often.
@@ -30,7 +29,7 @@ pub(crate) struct Rest {
     name: String,
     poll: Duration,
     seen: Option<Instant>,
-    digest: Option<u64>,
+    last: Last,
 }
 
 impl Rest {
@@ -45,7 +44,7 @@ impl Rest {
             name: format!("the REST service {base}"),
             poll: access.poll,
             seen: None,
-            digest: None,
+            last: Last::default(),
         })
     }
 
@@ -155,12 +154,7 @@ impl Provider for Rest {
         }
         // One that failed is asked again with the next look.
         self.seen = Some(Instant::now());
-        let mut hasher = DefaultHasher::new();
-        for (collection, source) in &texts {
-            (*collection as usize, &source.name, &source.text).hash(&mut hasher);
-        }
-        let digest = hasher.finish();
-        Ok((self.digest.replace(digest) != Some(digest)).then_some(texts))
+        Ok(self.last.changed(texts))
     }
 
     fn write(&mut self, write: &Write) -> Result<String, WriteError> {
@@ -177,6 +171,9 @@ impl Provider for Rest {
             }
             Write::Update(collection, reference, document) => {
                 let path = format!("{}/{}", name_of(*collection), escaped(reference));
+                // A service keeps what it gets: without its ref nobody would find the document again.
+                let mut document = document.clone();
+                set_ref(&mut document, reference);
                 self.change(Method::PUT, path, document.to_string())?;
                 Ok(reference.clone())
             }
@@ -194,7 +191,7 @@ impl Provider for Rest {
     }
 
     fn forget(&mut self) {
-        (self.seen, self.digest) = (None, None);
+        (self.seen, self.last) = (None, Last::default());
     }
 
     fn edition(&self) -> Option<Edition> {

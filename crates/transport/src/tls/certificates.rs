@@ -101,8 +101,13 @@ fn build(
     let server =
         ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let server = match (settings.client_auth, &settings.client_ca) {
-        (ClientAuth::Off, _) => server.with_no_client_auth(),
         (ClientAuth::Optional | ClientAuth::Required, None) => return Err(TlsError::NoClientCa),
+        (ClientAuth::Off, None) => server.with_no_client_auth(),
+        // Read whether it counts or not: one that cannot be is a mistake the operator learns of before it does.
+        (ClientAuth::Off, Some(path)) => {
+            load::signers(path, &settings.client_ca_password, &mut RootCertStore::empty())?;
+            server.with_no_client_auth()
+        }
         (auth, Some(path)) => {
             let mut roots = RootCertStore::empty();
             load::signers(path, &settings.client_ca_password, &mut roots)?;
@@ -121,12 +126,12 @@ fn build(
 
     let client =
         ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = &settings.trusted_ca {
+        load::signers(path, &settings.trusted_ca_password, &mut roots)?;
+    }
     let client = if settings.verify {
-        let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = &settings.trusted_ca {
-            load::signers(path, &settings.trusted_ca_password, &mut roots)?;
-        }
         client.with_root_certificates(roots)
     } else {
         client.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider.clone())))
@@ -196,6 +201,19 @@ mod tests {
         assert_eq!(chosen(Some("y.b.test")), wild.cert);
         assert_eq!(chosen(Some("z.y.b.test")), a.cert);
         assert_eq!(chosen(None), a.cert);
+    }
+
+    #[test]
+    fn a_file_of_signers_is_read_whether_it_counts_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signers.p12");
+        fs::write(&path, [0x30, 0x82, 0, 0]).unwrap();
+        let clients = TlsSettings { client_ca: Some(path.clone()), ..TlsSettings::default() };
+        let servers = TlsSettings { trusted_ca: Some(path.clone()), verify: false, ..TlsSettings::default() };
+        for settings in [clients, servers] {
+            let error = Certificates::load(settings).err().unwrap().to_string();
+            assert!(error.contains("signers.p12"), "{error}");
+        }
     }
 
     #[test]

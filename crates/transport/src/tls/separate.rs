@@ -16,9 +16,9 @@ pub struct SeparateTls {
 }
 
 impl SeparateTls {
-    /// Loads certificates and keys.
+    /// Loads certificates and keys. A `client_ca` is read, and an error where it cannot be.
     pub fn load(settings: TlsSettings) -> Result<SeparateTls, TlsError> {
-        let settings = TlsSettings { client_auth: ClientAuth::Off, client_ca: None, ..settings };
+        let settings = TlsSettings { client_auth: ClientAuth::Off, ..settings };
         Ok(SeparateTls { inner: Mutex::new((Certificates::load(settings)?, Instant::now())) })
     }
 

@@ -119,12 +119,14 @@ pub fn start(
     let mut server = Server::new(address).key(key).tolerant().mount(router);
     if settings.tls {
         let mut tls = tls_settings(config, database);
+        tls.client_ca.clone_from(&settings.trust_store.file);
+        tls.client_ca_password.clone_from(&settings.trust_store.password.0);
         if let Some(file) = &settings.pkcs12.file {
             tls.pair = None;
             tls.more.clear();
             tls.pkcs12 = Some((file.clone(), settings.pkcs12.password.0.clone()));
         }
-        let tls = SeparateTls::load(tls).context("the certificate of the REST API")?;
+        let tls = SeparateTls::load(tls).context("certificates of the REST API (spec.restService)")?;
         server = server.tls(Arc::new(move || tls.current()));
     }
     Ok(Some(server.start()?))

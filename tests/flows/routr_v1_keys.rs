@@ -1,0 +1,129 @@
+//! Keys of a Routr v1 that show themselves in a running exchange alone.
+
+use std::process::Command;
+use std::time::Duration;
+
+use trunkline_tests::V1Edition::Late;
+use trunkline_tests::{Exchange, Scratch, Ua, V1Folder, Wire, binary, free_port, wait_for};
+
+use super::routr_v1::{at, registered, talk};
+
+/// An exchange on the folder, with more lines of `spec` and peers.
+fn start(folder: &V1Folder, spec: &str, peers: &str) -> Exchange {
+    let mut files = folder.files();
+    files[0].1.push_str(spec);
+    files.push(("config/peers.yml", peers.to_owned()));
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    Exchange::start_routr_v1(folder.sip, &files, &[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")])
+}
+
+#[test]
+fn a_trace_level_shows_the_messages() {
+    let folder = V1Folder::new(Late);
+    let exchange = start(&folder, "  logging: {traceLevel: 10}\n", "[]\n");
+    let mut phone = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");
+    assert_eq!(phone.register(600).status(), 200);
+    let source = phone.wire.local().to_string();
+    wait_for("the trace", Duration::from_secs(10), || {
+        let log = exchange.log();
+        let both = log.contains("REGISTER sip:sip.local SIP/2.0") && log.contains("SIP/2.0 200 OK");
+        (both && log.contains(&format!("received from tcp {source}"))).then_some(())
+    });
+    let log = exchange.log();
+    assert!(log.contains("username=\"1001\"") && log.contains("response=***"), "{log}");
+    assert!(!log.contains("response=\""), "what a secret can be guessed from is not shown: {log}");
+    // Where it is off, nothing of it.
+    let folder = V1Folder::new(Late);
+    let quiet = start(&folder, "  logging: {traceLevel: 0}\n", "[]\n");
+    registered(&quiet, "1001");
+    assert!(!quiet.log().contains("REGISTER sip:"), "{}", quiet.log());
+}
+
+#[test]
+fn a_trust_store_that_cannot_be_opened_is_an_error() {
+    let stores = Scratch::new("trust-stores");
+    let nonsense = stores.write("trust.p12", [0x30, 0x82, 0, 0]).display().to_string();
+    let jks = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/transport/tests/keystore.jks");
+    for (store, password) in [(nonsense.as_str(), "changeit"), (jks, "wrong")] {
+        for (spec, of_rest) in [
+            (format!("  securityContext: {{trustStore: {store}, trustStorePassword: {password}}}\n"), false),
+            (
+                format!(
+                    "  securityContext: {{trustStore: {store}, trustStorePassword: {password}, client: {{authType: DisabledAll}}}}\n"
+                ),
+                false,
+            ),
+            (format!("    trueStore: {store}\n    trueStorePassword: {password}\n"), true),
+        ] {
+            let mut folder = V1Folder::new(Late);
+            if of_rest {
+                folder.more.clone_from(&spec);
+            }
+            let scratch = Scratch::new("trust-store");
+            for (path, text) in folder.files() {
+                scratch.write(path, text);
+            }
+            let more = if of_rest { "" } else { &spec };
+            scratch.write("config/config.yml", folder.config() + more);
+            let output = Command::new(binary())
+                .args(["serve", "--config", "config/config.yml"])
+                .current_dir(scratch.path())
+                .envs(
+                    ["HTTP_ADDR", "GRPC_ADDR", "GRPC_EXTERNAL_ADDR"]
+                        .map(|key| (format!("TRUNKLINE_{key}"), "off")),
+                )
+                .output()
+                .expect("the command runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains(store), "{spec}: {said}");
+        }
+    }
+    // One that can be opens nothing else: clients of the API are asked for no certificate.
+    let mut folder = V1Folder::new(Late);
+    folder.more = format!("    trueStore: {jks}\n    trueStorePassword: changeit\n");
+    let exchange = start(&folder, "", "[]\n");
+    let rest = trunkline_tests::Rest::https(
+        std::net::SocketAddr::from(([127, 0, 0, 1], folder.rest)),
+        "/api/v1beta1",
+        &exchange.folder().join("trunkline.crt"),
+    );
+    assert_eq!(rest.get_as("/credentials", "YWRtaW46Y2hhbmdlaXQ=").status, 200);
+}
+
+const PEER: &str = "- apiVersion: v1beta1\n  kind: Peer\n  metadata: {name: Media server}\n  spec:\n    credentials: {username: ast, secret: astsecret}\n";
+
+#[test]
+fn a_peer_without_a_device_is_called_by_the_address_it_registered_from() {
+    let folder = V1Folder::new(Late);
+    let exchange = start(&folder, "", PEER);
+    let host = std::net::Ipv4Addr::new(127, 0, 0, 7).into();
+    let mut peer = Ua::new(Wire::udp_from(host, exchange.udp()), "ast", "sip.local", "astsecret");
+    let place = peer.wire.local();
+    let mut one = registered(&exchange, "1001");
+    let nobody = |one: &mut Ua, to: &str| {
+        let invite = one.invite(to);
+        one.send(&invite);
+        let answer = one.status_for(&invite, 404);
+        one.acknowledge_failure(&invite, &answer);
+    };
+    nobody(&mut one, &format!("sip:ast@{place}"));
+    assert_eq!(peer.register(600).status(), 200);
+    for to in [format!("sip:ast@{place}"), format!("sip:ast@{}", place.ip()), at("ast")] {
+        talk(&mut one, &to, &mut peer);
+    }
+    nobody(&mut one, &format!("sip:ast@{}:{}", place.ip(), free_port()));
+    nobody(&mut one, &format!("sip:1002@{place}"));
+}
+
+#[test]
+fn a_peer_names_itself_by_its_own_address() {
+    let folder = V1Folder::new(Late);
+    let exchange = start(&folder, "", PEER);
+    let host = std::net::Ipv4Addr::new(127, 0, 0, 7).into();
+    let mut peer = Ua::new(Wire::udp_from(host, exchange.udp()), "ast", "127.0.0.7", "astsecret");
+    let register = peer.request("REGISTER", &format!("sip:{}", exchange.udp()));
+    let register = register.set("To", "<sip:ast@127.0.0.7>").with("Expires", "600");
+    assert_eq!(peer.ask(&register).0.status(), 200);
+    let mut one = registered(&exchange, "1001");
+    talk(&mut one, &format!("sip:ast@{}", peer.wire.local()), &mut peer);
+}
