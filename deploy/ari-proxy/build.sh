@@ -1,5 +1,5 @@
 #!/bin/sh
-# build.sh [NAME]        builds the image NAME (default trunkline/ari-proxy) with docker or podman
+# build.sh [NAME]        builds the image NAME (default trunkline/ari-proxy) with docker, podman or buildah
 # build.sh --tags [NAME] prints the tags it gives, one a line
 #
 # CONTAINERFILE names another one than that of the ARI proxy. The tags follow the version in Cargo.toml: 1.2.3 gives 1.2.3, 1.2, 1 and latest; a version before 1.0
@@ -23,7 +23,8 @@ tags() {
 }
 
 if [ -n "$only_tags" ]; then tags; exit 0; fi
-engine=$(command -v docker || command -v podman) || { echo "build.sh: neither docker nor podman" >&2; exit 1; }
+engine=$(command -v docker || command -v podman || command -v buildah) ||
+  { echo "build.sh: neither docker nor podman nor buildah" >&2; exit 1; }
 set --
 for tag in $(tags); do set -- "$@" --tag "$tag"; done
 exec "$engine" build --file "${CONTAINERFILE:-$here/Containerfile}" --build-arg "VERSION=$version" "$@" "$root"

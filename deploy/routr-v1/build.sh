@@ -1,5 +1,5 @@
 #!/bin/sh
-# build.sh [NAME]        builds the image NAME (default trunkline/routr-v1) with docker or podman
+# build.sh [NAME]        builds the image NAME (default trunkline/routr-v1) with docker, podman or buildah
 # build.sh --tags [NAME] prints the tags it gives, one a line
 #
 # Tags are those of deploy/ari-proxy/build.sh.

@@ -31,6 +31,7 @@ mod api;
 mod backend;
 mod change;
 mod filter;
+mod json_schema;
 mod location;
 mod multipart;
 mod openapi;

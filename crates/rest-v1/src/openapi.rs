@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use trunkline_model::dialect::v1::{Collection, Edition};
 
 use crate::api::{BASE, Shared};
+use crate::json_schema::json_schema;
 
 /// Where the document is.
 pub(crate) const PATH: &str = "/api/docs";
@@ -18,6 +19,7 @@ pub(crate) async fn docs(State(api): Shared) -> Response {
 
 fn document(edition: Edition) -> Value {
     let mut paths = Map::new();
+    let mut schemas = Map::from_iter([("Answer".to_owned(), answer_schema())]);
     for collection in [
         Collection::Agents,
         Collection::Domains,
@@ -26,8 +28,10 @@ fn document(edition: Edition) -> Value {
         Collection::Peers,
     ] {
         for name in collection.names() {
-            paths.insert(format!("/{name}"), many(collection.kind(edition)));
-            paths.insert(format!("/{name}/{{ref}}"), single(collection.kind(edition)));
+            let kind = collection.kind(edition);
+            paths.insert(format!("/{name}"), many(name, kind));
+            paths.insert(format!("/{name}/{{ref}}"), single(name, kind));
+            schemas.insert(kind.to_owned(), json_schema(collection, kind));
         }
     }
     for (path, item) in process(edition) {
@@ -45,29 +49,21 @@ fn document(edition: Edition) -> Value {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "basic": {"type": "http", "scheme": "basic"},
             },
-            "schemas": {
-                "Answer": {
-                    "type": "object",
-                    "required": ["status", "message"],
-                    "properties": {
-                        "status": {"oneOf": [{"type": "integer"}, {"type": "string"}]},
-                        "message": {"type": "string"},
-                        "data": {},
-                        "result": {},
-                        "meta": {"type": "object"},
-                    },
-                },
-                "Resource": {
-                    "type": "object",
-                    "required": ["apiVersion", "kind", "metadata", "spec"],
-                    "properties": {
-                        "apiVersion": {"type": "string", "enum": ["v1beta1", "v1.0", "v1"]},
-                        "kind": {"type": "string"},
-                        "metadata": {"type": "object"},
-                        "spec": {"type": "object"},
-                    },
-                },
-            },
+            "schemas": schemas,
+        },
+    })
+}
+
+fn answer_schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["status", "message"],
+        "properties": {
+            "status": {"oneOf": [{"type": "integer"}, {"type": "string"}]},
+            "message": {"type": "string"},
+            "data": {},
+            "result": {},
+            "meta": {"type": "object"},
         },
     })
 }
@@ -104,12 +100,17 @@ fn query(name: &str, schema: Value) -> Value {
     json!({"name": name, "in": "query", "required": false, "schema": schema})
 }
 
-fn body() -> Value {
-    let schema = json!({"$ref": "#/components/schemas/Resource"});
+fn body(kind: &str) -> Value {
+    let schema = json!({"$ref": format!("#/components/schemas/{kind}")});
     json!({"required": true, "content": {"application/json": {"schema": schema}}})
 }
 
-fn many(kind: &str) -> Value {
+fn many(name: &str, kind: &str) -> Value {
+    let mut created = answers(&[200, 201, 400, 401, 405, 409, 413, 415, 422, 500]);
+    // The ref is the payload, with which the document is shown, changed and removed.
+    let by_ref = |operation: &str| json!({"operationId": format!("{operation}-{name}"), "parameters": {"ref": "$response.body#/data"}});
+    created["201"]["links"] =
+        json!({"show": by_ref("show"), "change": by_ref("change"), "remove": by_ref("remove")});
     let number = json!({"type": "integer", "minimum": 0});
     json!({
         "get": {
@@ -123,23 +124,30 @@ fn many(kind: &str) -> Value {
         },
         "post": {
             "summary": format!("Create a {kind}"),
-            "requestBody": body(),
-            "responses": answers(&[200, 201, 400, 401, 405, 409, 413, 415, 422, 500]),
+            "operationId": format!("create-{name}"),
+            "requestBody": body(kind),
+            "responses": created,
         },
     })
 }
 
-fn single(kind: &str) -> Value {
+fn single(name: &str, kind: &str) -> Value {
     json!({
         "parameters": [{"name": "ref", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}],
-        "get": {"summary": format!("Show a {kind}"), "responses": answers(&[200, 401, 404])},
+        "get": {
+            "summary": format!("Show a {kind}"),
+            "operationId": format!("show-{name}"),
+            "responses": answers(&[200, 401, 404]),
+        },
         "put": {
             "summary": format!("Change a {kind}"),
-            "requestBody": body(),
+            "operationId": format!("change-{name}"),
+            "requestBody": body(kind),
             "responses": answers(&[200, 400, 401, 404, 405, 409, 413, 415, 422, 500]),
         },
         "delete": {
             "summary": format!("Remove a {kind}"),
+            "operationId": format!("remove-{name}"),
             "responses": answers(&[200, 401, 404, 405, 409, 500]),
         },
     })

@@ -5,7 +5,7 @@ use trunkline_model::dialect::v1::Collection;
 
 /// What a value must be.
 #[derive(Clone, Copy)]
-enum Check {
+pub(crate) enum Check {
     Map,
     /// Text of at least and at most so many characters.
     Text(usize, usize),
@@ -18,9 +18,10 @@ enum Check {
 }
 
 /// A path, whether it must be there where its parent is, and what must stand there.
-type Rule = (&'static str, bool, Check);
+pub(crate) type Rule = (&'static str, bool, Check);
 
-const ANY: usize = usize::MAX;
+/// No bound.
+pub(crate) const ANY: usize = usize::MAX;
 
 const COMMON: &[Rule] = &[
     ("apiVersion", true, Check::Word(&["v1beta1", "v1.0", "v1"])),
@@ -85,6 +86,11 @@ fn rules(collection: Collection) -> &'static [Rule] {
     }
 }
 
+/// The rules of all kinds, then those of this one; the parent of a path stands before it.
+pub(crate) fn all_rules(collection: Collection) -> impl Iterator<Item = &'static Rule> {
+    COMMON.iter().chain(rules(collection))
+}
+
 /// The value at a path of names.
 pub(crate) fn at<'v>(document: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.').try_fold(document, |value, name| value.get(name)).filter(|value| !value.is_null())
@@ -93,7 +99,7 @@ pub(crate) fn at<'v>(document: &'v Value, path: &str) -> Option<&'v Value> {
 /// Everything that is wrong with a document.
 pub(crate) fn mistakes(collection: Collection, document: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    for (path, required, check) in COMMON.iter().chain(rules(collection)) {
+    for (path, required, check) in all_rules(collection) {
         let parent = path.rsplit_once('.').map_or(Some(document), |(parent, _)| at(document, parent));
         if !parent.is_some_and(Value::is_object) {
             continue;
