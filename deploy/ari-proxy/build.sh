@@ -1,9 +1,14 @@
 #!/bin/sh
-# build.sh [NAME]        builds the image NAME (default trunkline/ari-proxy) with docker, podman or buildah
+# build.sh [NAME]        builds the image NAME (default trunkline/ari-proxy)
 # build.sh --tags [NAME] prints the tags it gives, one a line
 #
-# CONTAINERFILE names another one than that of the ARI proxy. The tags follow the version in Cargo.toml: 1.2.3 gives 1.2.3, 1.2, 1 and latest; a version before 1.0
+# The tags follow the version in Cargo.toml: 1.2.3 gives 1.2.3, 1.2, 1 and latest; a version before 1.0
 # has no tag of its major number alone, a pre-release (1.2.3-rc.1) has its full version only.
+#
+# CONTAINERFILE names another file than the ARI proxy's.
+# ENGINE names what builds: docker, podman or buildah; unless set the first of them that is installed. Where
+# there is no daemon and no user namespace, as in many CI jobs: ENGINE=buildah BUILDAH_ISOLATION=chroot
+# STORAGE_DRIVER=vfs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -23,8 +28,8 @@ tags() {
 }
 
 if [ -n "$only_tags" ]; then tags; exit 0; fi
-engine=$(command -v docker || command -v podman || command -v buildah) ||
-  { echo "build.sh: neither docker nor podman nor buildah" >&2; exit 1; }
+engine=$(command -v ${ENGINE:-docker} || { [ -z "${ENGINE:-}" ] && { command -v podman || command -v buildah; }; }) ||
+  { echo "build.sh: no ${ENGINE:-docker, podman or buildah}" >&2; exit 1; }
 set --
 for tag in $(tags); do set -- "$@" --tag "$tag"; done
 exec "$engine" build --file "${CONTAINERFILE:-$here/Containerfile}" --build-arg "VERSION=$version" "$@" "$root"
