@@ -149,6 +149,7 @@ impl NatsBus {
         let mut seen = HashSet::new();
         let mut good = 0;
         while let Some(answer) = gather.next(census.enough()).await? {
+            gather.came();
             census.note(answer.from.as_ref());
             if answer.response.error.is_empty() {
                 good += 1;

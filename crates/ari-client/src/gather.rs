@@ -14,6 +14,9 @@ use crate::members::Members;
 /// How many bytes of answers in parts are held; what is beyond is not taken.
 const HELD: usize = 256 << 20;
 
+/// How many times its time a list takes at most, as long as answers come.
+const LONGEST: u32 = 4;
+
 /// One proxy's answer.
 pub(crate) struct Answer {
     pub response: Response,
@@ -53,6 +56,7 @@ impl Answer {
 pub(crate) struct Gather {
     messages: async_nats::Subscriber,
     timeout: Duration,
+    begun: Instant,
     end: Instant,
     parts: HashMap<String, Parts>,
     held: usize,
@@ -68,8 +72,16 @@ struct Parts {
 
 impl Gather {
     pub(crate) fn new(messages: async_nats::Subscriber, timeout: Duration) -> Self {
-        let end = Instant::now() + timeout;
-        Gather { messages, timeout, end, parts: HashMap::new(), held: 0, nobody: false }
+        let begun = Instant::now();
+        Gather {
+            messages,
+            timeout,
+            begun,
+            end: begun + timeout,
+            parts: HashMap::new(),
+            held: 0,
+            nobody: false,
+        }
     }
 
     /// The next answer; `None` when the time is over, or `enough` is.
@@ -121,6 +133,13 @@ impl Gather {
         let body: Vec<u8> = parts.got.into_values().flatten().collect();
         self.held = self.held.saturating_sub(body.len());
         Some((message.headers, body.into()))
+    }
+
+    /// One of several answers came: while they do, the rest has its time anew, within bounds. On a busy
+    /// machine they come late, not never.
+    pub(crate) fn came(&mut self) {
+        let latest = self.begun + self.timeout * LONGEST;
+        self.end = self.end.max(latest.min(Instant::now() + self.timeout));
     }
 
     /// Gives the rest of the answers their time anew.

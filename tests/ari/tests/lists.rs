@@ -80,8 +80,9 @@ async fn a_first_list_is_whole_or_says_what_is_missing() {
             said.sort();
             assert_eq!(lacks, said, "silently short");
         }
-        // How many are whole in time is a matter of the machine, which other tests share; that most are is ours.
-        assert!(whole * 2 >= lists.len(), "{whole} of {}", lists.len());
+        // A machine that is busy beyond measure makes a list that says what it lacks; more than one in fifty
+        // would be our fault.
+        assert!(whole * 50 >= lists.len() * 49, "{whole} of {}", lists.len());
         // A client that waits for the cluster first has its list at once.
         let ready = fresh(&server.url()).await;
         assert_eq!(ready.ready(10 * SECOND).await.unwrap().len(), nodes);
@@ -111,7 +112,7 @@ async fn stand_in(node: &'static str, delay: Duration) -> FakeAri {
 async fn what_is_missing_is_named() {
     let mut server = NatsServer::start(false).await;
     let quick = stand_in("quick", Duration::ZERO).await;
-    let slow = stand_in("slow", 2 * SECOND).await;
+    let slow = stand_in("slow", 4 * SECOND).await;
     let mut dies = stand_in("dies", Duration::ZERO).await;
     let [one, two, three] =
         [&quick, &slow, &dies].map(|fake| TestProxy::start(config(&server.url(), &fake.url(), "app", &[])));
