@@ -3,9 +3,22 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::wait::{Scratch, free_port, until};
+
+/// Waits until the server has done everything that was sent to it on this connection, such as a
+/// subscription: a message to ourselves comes after it. `flush` only waits until it is sent.
+///
+/// # Panics
+/// When the server is away.
+pub async fn round_trip(nats: &async_nats::Client) {
+    let inbox = nats.new_inbox();
+    let mut echo = nats.subscribe(inbox.clone()).await.expect("a subscription");
+    nats.publish(inbox, bytes::Bytes::new()).await.expect("published");
+    echo.next().await.expect("its echo");
+}
 
 /// A running nats-server on the loopback.
 pub struct NatsServer {

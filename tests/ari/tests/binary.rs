@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
-use trunkline_tests_ari::nats::NatsServer;
+use trunkline_tests_ari::nats::{NatsServer, round_trip};
 use trunkline_tests_ari::wait::{Scratch, free_port, until};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -225,7 +225,7 @@ async fn the_proxy_inside_serve() {
     assert!(std::net::UdpSocket::bind(&at).is_ok() && std::net::TcpListener::bind(&at).is_ok());
     let nats = async_nats::connect(server.url()).await.unwrap();
     let mut bye = nats.subscribe("ari.bye").await.unwrap();
-    nats.flush().await.unwrap();
+    round_trip(&nats).await;
     assert_eq!(serve.terminate().await, Some(0));
     let bye = tokio::time::timeout(5 * SECOND, bye.next()).await.expect("a goodbye").expect("its body");
     let bye: Value = serde_json::from_slice(&bye.payload).unwrap();

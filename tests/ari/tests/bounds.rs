@@ -157,7 +157,6 @@ async fn a_wait_given_up_loses_nothing() {
         })
         .await;
         let mut events = client.subscribe(&client.here(), &[]).await.unwrap();
-        nats.flush().await.unwrap();
         // The subscription is made on another connection: an answer on it shows that the server has it.
         client.asterisk(client.here()).info().await.unwrap();
         let emit = fake.emitter();

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use trunkline_ari_client::{Client, Delivered, Error, EventType, Key, Kind, OwnedRequest};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
-use trunkline_tests_ari::nats::NatsServer;
+use trunkline_tests_ari::nats::{NatsServer, round_trip};
 use trunkline_tests_ari::proxy::{TestProxy, config};
 use trunkline_tests_ari::wait::{Scratch, until};
 
@@ -161,7 +161,7 @@ async fn bindings_end_with_the_request_that_ends_their_thing() {
     serves(&nats, APP, "n1").await;
     let client = client(&server).await;
     let mut copies = nats.subscribe("ari.dialogevent.d").await.unwrap();
-    nats.flush().await.unwrap();
+    round_trip(&nats).await;
     let key = |kind: &str, id: &str| Key::new(kind, id).at(APP, "n1").with_dialog("d");
     let bind = async |kind: Kind, key: Key| client.send(OwnedRequest::new(kind, key)).await.map(drop);
     for bridge in ["deleted", "gone", "kept"] {
@@ -245,7 +245,7 @@ async fn what_lacks_its_options_is_not_sent() {
     let nats = async_nats::connect(server.url()).await.unwrap();
     let client = client(&server).await;
     let mut heard = nats.subscribe("ari.>").await.unwrap();
-    nats.flush().await.unwrap();
+    round_trip(&nats).await;
     let mut refused = 0;
     for kind in Kind::ALL {
         let bare = OwnedRequest::new(*kind, Key::new("", "PJSIP/x"));

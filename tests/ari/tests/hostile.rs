@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
-use trunkline_tests_ari::nats::NatsServer;
+use trunkline_tests_ari::nats::{NatsServer, round_trip};
 use trunkline_tests_ari::proxy::{TestProxy, config};
 use trunkline_tests_ari::wait::{Scratch, until};
 
@@ -209,7 +209,7 @@ async fn an_event_without_end_is_given_up() {
     let stage = Stage::set(&[("ari.max_answer", "64KiB")], |_| HttpReply::json(200, "{}")).await;
     let mut events = stage.nats.subscribe("ari.event.>").await.unwrap();
     let mut announced = stage.nats.subscribe("ari.announce").await.unwrap();
-    stage.nats.flush().await.unwrap();
+    round_trip(&stage.nats).await;
     let long =
         json!({"type": "ChannelVarset", "application": "app", "value": "x".repeat(1 << 20)}).to_string();
     stage.fake.emit(long);
@@ -258,7 +258,7 @@ async fn long_lists_take_their_time_and_no_more() {
     }
     // An event of a bridge with all of them, each in the dialog, is copied once.
     let mut copies = stage.nats.subscribe("ari.dialogevent.>").await.unwrap();
-    stage.nats.flush().await.unwrap();
+    round_trip(&stage.nats).await;
     let started = Instant::now();
     let event =
         json!({"type": "BridgeCreated", "application": "app", "bridge": {"id": "b", "channels": many}});

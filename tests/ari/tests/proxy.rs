@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use trunkline_ari_client::Client;
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
-use trunkline_tests_ari::nats::NatsServer;
+use trunkline_tests_ari::nats::{NatsServer, round_trip};
 use trunkline_tests_ari::proxy::{TestProxy, config};
 use trunkline_tests_ari::wait::{free_port, soak, until};
 
@@ -80,7 +80,7 @@ async fn it_waits_for_both_sides_and_tells_its_health() {
     })
     .await;
     let mut announced = nats.subscribe("pre.announce").await.unwrap();
-    nats.flush().await.unwrap();
+    round_trip(&nats).await;
     fake.revive().await;
     let body = tokio::time::timeout(20 * SECOND, announced.next()).await.unwrap().unwrap().payload;
     assert_eq!(
@@ -127,7 +127,7 @@ async fn requests_for_a_channel_are_in_order_and_a_stop_drains() {
         // Without a reply subject: carried out all the same.
         nats.publish("ari.command.app.n1", request.to_string().into()).await.unwrap();
     }
-    nats.flush().await.unwrap();
+    round_trip(&nats).await;
     // What was delivered is finished before the end.
     until("the first are under way", 5 * SECOND, || async { !seen.lock().is_empty() }).await;
     proxy.stop().await;
@@ -251,7 +251,7 @@ async fn several_applications() {
     assert_eq!(members.iter().map(|m| m.app.as_str()).collect::<Vec<_>>(), ["one", "two"]);
     assert!(client.channel().list(&client.here()).await.is_err(), "the stand-in has no list");
     let mut events = nats.subscribe("ari.event.>").await.unwrap();
-    nats.flush().await.unwrap();
+    round_trip(&nats).await;
     fake.emit(r#"{"type":"ChannelVarset","application":"x"}"#);
     let mut subjects = Vec::new();
     for _ in 0..2 {
