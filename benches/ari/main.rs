@@ -1,7 +1,10 @@
 //! The ARI proxy measured: requests, events, memory, against a bare relay in the same run.
 //!
-//! `cargo run --release -p trunkline-tests-ari --bin ari-bench [SECONDS]` starts a nats-server,
-//! stand-ins that answer at once and, as processes of their own, proxies and relays.
+//! `cargo run --release -p trunkline-tests-ari --bin ari-bench [SECONDS [NODES [WHAT…]]]` starts a nats-server,
+//! stand-ins that answer at once and, as processes of their own, proxies and relays: on 1, 4 and 16 nodes, and
+//! each of [`WHAT`], unless named.
+
+mod relay;
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -12,16 +15,21 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
-use trunkline_ari::{Method, RestCall};
-use trunkline_ari_rest::{Ari, AriConfig};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
-use trunkline_tests_ari::nats::NatsServer;
+use trunkline_tests_ari::nats::{NatsServer, round_trip};
 use trunkline_tests_ari::proxy::{TestProxy, config};
 use trunkline_tests_ari::wait::until;
 
 const APP: &str = "bench";
 
 const CHANNEL: &str = r#"{"id":"1795228565.0","name":"PJSIP/1001-00000000","state":"Up","protocol_id":"5b1c9e1e-9f43-4a6b-8d6e-0a7e2f1c3b4d","caller":{"name":"Alice","number":"1001"},"connected":{"name":"Bob","number":"1002"},"accountcode":"","dialplan":{"context":"phones","exten":"700","priority":1,"app_name":"Stasis","app_data":"bench,phones"},"creationtime":"2026-01-02T03:04:05.678+0000","language":"en"}"#;
+
+/// What is measured.
+const WHAT: [&str; 5] = ["relay", "proxy", "relay-own", "relay-threads", "proxy-threads"];
+
+fn number<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("`{text}` is no number: ari-bench [SECONDS [NODES [WHAT…]]]"))
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,11 +39,13 @@ fn main() {
     match words.as_slice() {
         ["proxy", nats, ari] => one().block_on(proxy(nats, ari)),
         ["proxy-threads", nats, ari] => many().block_on(proxy(nats, ari)),
-        ["relay", nats, ari, node] => one().block_on(relay(nats, ari, node)),
-        ["relay-threads", nats, ari, node] => many().block_on(relay(nats, ari, node)),
-        [] => many().block_on(measure(5)),
-        [seconds] => many().block_on(measure(seconds.parse().expect("seconds"))),
-        _ => eprintln!("usage: ari-bench [SECONDS]"),
+        ["relay", nats, ari, node] => one().block_on(relay::of_libraries(nats, ari, node)),
+        ["relay-threads", nats, ari, node] => many().block_on(relay::of_libraries(nats, ari, node)),
+        ["relay-own", nats, ari, node] => one().block_on(relay::of_ours(nats, ari, node)),
+        [] => many().block_on(measure(5, &[1, 4, 16], &WHAT)),
+        [seconds] => many().block_on(measure(number(seconds), &[1, 4, 16], &WHAT)),
+        [seconds, nodes] => many().block_on(measure(number(seconds), &[number(nodes)], &WHAT)),
+        [seconds, nodes, what @ ..] => many().block_on(measure(number(seconds), &[number(nodes)], what)),
     }
 }
 
@@ -43,24 +53,6 @@ async fn proxy(nats: &str, ari: &str) {
     let proxy = TestProxy::start(config(nats, ari, APP, &[]));
     std::future::pending::<()>().await;
     proxy.stop().await;
-}
-
-/// The least a proxy can be: a request in, a call out, the answer back; nothing is read.
-async fn relay(nats: &str, ari: &str, node: &str) {
-    let ari = Arc::new(Ari::new(AriConfig::new(ari, "ari", "secret")).expect("the stand-in"));
-    let nats = async_nats::connect(nats).await.expect("nats");
-    let mut requests = nats.subscribe(format!("ari.data.{APP}.{node}")).await.expect("a subscription");
-    while let Some(message) = requests.next().await {
-        let (ari, nats) = (Arc::clone(&ari), nats.clone());
-        tokio::spawn(async move {
-            let call =
-                RestCall { method: Method::Get, path: "/channels/c".to_owned(), body: None, file: false };
-            let reply = ari.call(call).await.expect("an answer");
-            if let Some(subject) = message.reply {
-                nats.publish(subject, reply.body).await.expect("published");
-            }
-        });
-    }
 }
 
 /// Processes under measurement; killed when dropped.
@@ -186,13 +178,13 @@ async fn load(
     }
 }
 
-async fn measure(seconds: u64) {
+async fn measure(seconds: u64, nodes: &[usize], what: &[&str]) {
     let time = Duration::from_secs(seconds);
     let server = NatsServer::start(false).await;
     println!("{seconds} s each; times in ms, CPU in µs per request, memory in MiB of the largest process\n");
     println!("| nodes | what | load | requests | req/s | CPU | p50 | p99 | failed | MiB |");
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    for nodes in [1, 4, 16] {
+    for &nodes in nodes {
         let mut fakes = Vec::new();
         for n in 0..nodes {
             let who = node(n);
@@ -205,7 +197,7 @@ async fn measure(seconds: u64) {
             );
         }
         let nats = async_nats::connect(server.url()).await.expect("nats");
-        for what in ["relay", "proxy", "relay-threads", "proxy-threads"] {
+        for &what in what {
             let subjects = Subjects::start(what, &server.url(), &fakes);
             for n in 0..nodes {
                 let subject = format!("ari.data.{APP}.{}", node(n));
@@ -249,7 +241,7 @@ async fn measure(seconds: u64) {
 async fn events(nats: &async_nats::Client, subjects: &Subjects, fakes: &[FakeAri], time: Duration) {
     let (per_second, tick) = (20_000u64, Duration::from_millis(5));
     let mut arriving = nats.subscribe(format!("ari.event.{APP}.>")).await.expect("a subscription");
-    nats.flush().await.expect("flushed");
+    round_trip(nats).await;
     let arrived = Arc::new(AtomicU64::new(0));
     let counting = tokio::spawn({
         let arrived = Arc::clone(&arrived);

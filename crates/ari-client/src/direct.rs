@@ -8,15 +8,19 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use trunkline_ari::{
-    Dialogs, Exchange, Method, Object, OwnedRequest, Request, RestCall, Sighting, Site, Step, with_dialog,
+    Dialogs, Exchange, Method, Object, Outcome, OwnedRequest, Request, RestCall, Sighting, Site, Step,
+    with_dialog,
 };
-use trunkline_ari_rest::{Ari, AriConfig, AriError, Backoff};
+use trunkline_ari_rest::{Ari, AriConfig, AriError, Backoff, Download};
 
 use crate::error::Error;
 use crate::gather::Answer;
 
 /// Events that a slow reader may be behind.
 const BEHIND: usize = 16_384;
+
+/// The longest text of a refusal.
+const REFUSAL: usize = 64 << 10;
 
 /// A frame and the dialog it is a copy for.
 #[derive(Clone, Debug)]
@@ -91,13 +95,8 @@ impl Direct {
         }
     }
 
-    /// Carries a request out that has one answer.
+    /// Carries a request out; the answer is the one a proxy would send.
     pub(crate) async fn one(&self, request: &OwnedRequest) -> Result<Answer, Error> {
-        self.request(request).await?.into_iter().next().ok_or(Error::NoData)
-    }
-
-    /// Carries a request out; the answers are those a proxy would send, more than one of a file only.
-    pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<Vec<Answer>, Error> {
         let body = request.to_json();
         let site = self.site();
         let Ok(request) = Request::parse(&body) else {
@@ -115,19 +114,33 @@ impl Direct {
                     if let Some(thing) = exchange.ended(&outcome) {
                         self.dialogs.lock().end(&thing.kind, &thing.id, Instant::now());
                     }
-                    let said = outcome.refusal.clone();
-                    let read = |message: Vec<u8>| {
-                        let mut answer = Answer::read(None, &message)?;
-                        if let Some(said) = &said {
-                            answer.refusal.status = Some(said.status);
-                            answer.refusal.message.clone_from(&said.message);
-                        }
-                        Ok(answer)
-                    };
-                    return outcome.messages(usize::MAX).map(read).collect();
+                    return answer(outcome);
                 }
             };
         }
+    }
+
+    /// The file of a stored recording, to be read piece by piece.
+    pub(crate) async fn file(&self, request: &OwnedRequest) -> Result<Download, Error> {
+        let (body, site) = (request.to_json(), self.site());
+        let Ok(request) = Request::parse(&body) else {
+            return Err(Error::Setting("the request cannot be read"));
+        };
+        let (mut exchange, step) = Exchange::start(&request, &site);
+        let outcome = match step {
+            Step::Done(outcome) => outcome,
+            Step::Call(call) => {
+                let download = self.ari.open(call).await?;
+                if download.is_success() {
+                    return Ok(download);
+                }
+                match exchange.on_reply(&download.whole(REFUSAL).await?.as_rest()) {
+                    Step::Done(outcome) => outcome,
+                    Step::Call(_) => return Err(Error::NoData),
+                }
+            }
+        };
+        Err(Error::Refused(answer(outcome)?.refusal))
     }
 
     pub(crate) async fn close(&self) {
@@ -143,6 +156,16 @@ impl Drop for Direct {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// An outcome as a proxy would send it.
+fn answer(outcome: Outcome) -> Result<Answer, Error> {
+    let mut answer = Answer::read(None, &outcome.message)?;
+    if let Some(said) = outcome.refusal {
+        answer.refusal.status = Some(said.status);
+        answer.refusal.message = said.message;
+    }
+    Ok(answer)
 }
 
 /// Keeps the event WebSocket open.

@@ -83,6 +83,12 @@ pub enum Error {
     /// A setting that the client needs.
     #[error("{0}")]
     Setting(&'static str),
+    /// The file of a recording could not be written.
+    #[error("the file of `{0}` could not be written: {1}")]
+    Write(String, #[source] std::io::Error),
+    /// A recording's file is longer than is held in memory.
+    #[error("the file of `{0}` has {1} bytes, {2} at most are held in memory: write it with `write_to`")]
+    LongFile(String, u64, usize),
     /// A recording's file came with a hole in it.
     #[error("the file of `{0}` came with a hole in it")]
     Hole(String),
@@ -112,6 +118,8 @@ impl Error {
             | Error::UnknownNode(_)
             | Error::TooLong(..)
             | Error::LeaseLost
+            | Error::Write(..)
+            | Error::LongFile(..)
             | Error::Hole(_) => false,
         }
     }

@@ -112,7 +112,7 @@ pub use ext::{
 pub use handle::{
     Application, Applications, Asterisk, Bridge, Bridges, Channel, Channels, Config, DeviceState,
     DeviceStates, Endpoint, Endpoints, LiveRecording, LiveRecordings, Logging, Mailbox, Mailboxes, Module,
-    Modules, Playback, Playbacks, Sounds, Staged, StoredFile, StoredRecording, StoredRecordings,
+    Modules, Playback, Playbacks, Sounds, Staged, StoredFile, StoredRecording, StoredRecordings, WrittenFile,
 };
 pub use listen::Incoming;
 pub use nats::{NatsConfig, NatsError};

@@ -14,6 +14,7 @@
 pub mod cli;
 mod config;
 mod file;
+mod files;
 mod handover;
 mod http;
 mod lanes;

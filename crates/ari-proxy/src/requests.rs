@@ -7,9 +7,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use async_nats::Message;
-use trunkline_ari::{Exchange, Outcome, Request, Step};
+use trunkline_ari::{Exchange, Outcome, Request, RestCall, Step};
 use trunkline_ari_rest::AriError;
 
+use crate::files::{self, Opened, Passing};
 use crate::handover::{hand_over, is_shared};
 use crate::proxy::Proxy;
 use crate::send::send;
@@ -38,6 +39,19 @@ pub(crate) fn accept(proxy: &Arc<Proxy>, message: Message, shared: bool) {
     }
 }
 
+/// How a request ended.
+enum Ended {
+    Answered(Outcome),
+    /// The answer is a file that is still to be passed on.
+    File(Box<Passing>),
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Ended::Answered(outcome)
+    }
+}
+
 async fn refuse(proxy: Arc<Proxy>, message: Message, shared: bool) {
     send(&proxy, &message, Outcome::error("too many requests: try again later"), shared).await;
     proxy.finished();
@@ -46,54 +60,62 @@ async fn refuse(proxy: Arc<Proxy>, message: Message, shared: bool) {
 /// Carries one request out and sends what came of it.
 async fn answer(proxy: Arc<Proxy>, message: Message, started: Instant, shared: bool) {
     proxy.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
-    let limit = proxy.config.request_timeout;
-    let mut turn = None;
-    let outcome = match Request::parse(&message.payload) {
+    match Request::parse(&message.payload) {
         Err(error) => {
             proxy.metrics.unreadable.fetch_add(1, Ordering::Relaxed);
-            Outcome::error(&error.to_string())
+            send(&proxy, &message, Outcome::error(&error.to_string()), shared).await;
         }
         Ok(request) => {
-            turn = proxy.lanes.enter(request.lanes());
-            let work = async {
-                if let Some(turn) = &mut turn {
-                    turn.wait().await;
+            let note = |ok: bool| {
+                if let Some(kind) = request.kind() {
+                    proxy.metrics.request(kind, ok, started.elapsed());
+                    tracing::debug!(kind = kind.name(), ok, "request");
                 }
-                // The semaphore is never closed.
-                let room = proxy.room.acquire().await;
-                let failed = match carry_out(&proxy, &request).await {
-                    Ok(outcome) => return outcome,
-                    Err(failed) => failed,
-                };
-                drop(room);
-                if is_shared(&proxy, &message.subject)
-                    && let Some(outcome) = hand_over(&proxy, &message).await
-                {
-                    return outcome;
-                }
-                failed
             };
-            let outcome = tokio::time::timeout(limit, work)
-                .await
-                .unwrap_or_else(|_| Outcome::error(&format!("request timed out after {limit:?}")));
-            if let Some(kind) = request.kind() {
-                proxy.metrics.request(kind, outcome.ok, started.elapsed());
-                tracing::debug!(kind = kind.name(), ok = outcome.ok, "request");
+            // The next of its lanes need not wait for the answer to be sent.
+            match in_turn(&proxy, &message, &request).await {
+                Ended::Answered(outcome) => {
+                    note(outcome.ok);
+                    send(&proxy, &message, outcome, shared).await;
+                }
+                Ended::File(file) => note(Box::pin(file.send(&proxy, &message, shared)).await),
             }
-            outcome
         }
-    };
-    // The next of the lane need not wait for the answer to be sent.
-    drop(turn);
-    send(&proxy, &message, outcome, shared).await;
+    }
     proxy.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
     proxy.finished();
+}
+
+/// Carries a request out when its turn has come, within its time limit.
+async fn in_turn(proxy: &Arc<Proxy>, message: &Message, request: &Request<'_>) -> Ended {
+    let limit = proxy.config.request_timeout;
+    let mut turn = proxy.lanes.enter(request.lanes());
+    let work = async {
+        if let Some(turn) = &mut turn {
+            turn.wait().await;
+        }
+        // The semaphore is never closed.
+        let room = proxy.room.acquire().await;
+        let failed = match carry_out(proxy, request).await {
+            Ok(ended) => return ended,
+            Err(failed) => failed,
+        };
+        drop(room);
+        if is_shared(proxy, &message.subject)
+            && let Some(outcome) = Box::pin(hand_over(proxy, message)).await
+        {
+            return outcome.into();
+        }
+        failed.into()
+    };
+    let timed_out = || Outcome::error(&format!("request timed out after {limit:?}"));
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| timed_out().into())
 }
 
 /// Runs the exchange with Asterisk. Things are bound before each call, so that no event of what the
 /// call makes is missed, and unbound again when it fails. The error is the answer when Asterisk
 /// could not be reached.
-async fn carry_out(proxy: &Proxy, request: &Request<'_>) -> Result<Outcome, Outcome> {
+async fn carry_out(proxy: &Proxy, request: &Request<'_>) -> Result<Ended, Outcome> {
     if !proxy.is_up() {
         return Err(Outcome::error("ARI connection is down"));
     }
@@ -104,8 +126,9 @@ async fn carry_out(proxy: &Proxy, request: &Request<'_>) -> Result<Outcome, Outc
         match step {
             Step::Call(call) => {
                 bindings.add(&exchange);
-                step = match proxy.ari.call(call).await {
-                    Ok(reply) => exchange.on_reply(&reply.as_rest()),
+                step = match ask(proxy, &mut exchange, call).await {
+                    Ok(Opened::File(file)) => return Ok(Ended::File(file)),
+                    Ok(Opened::Reply(reply)) => exchange.on_reply(&reply.as_rest()),
                     Err(error @ (AriError::Io(..) | AriError::Http(..) | AriError::Body(..))) => {
                         return Err(exchange.on_failure(&error.to_string()));
                     }
@@ -120,10 +143,19 @@ async fn carry_out(proxy: &Proxy, request: &Request<'_>) -> Result<Outcome, Outc
                 if let Some(thing) = exchange.ended(&outcome) {
                     proxy.dialogs.lock().end(&thing.kind, &thing.id, Instant::now());
                 }
-                return Ok(outcome);
+                return Ok(outcome.into());
             }
         }
     }
+}
+
+async fn ask(proxy: &Proxy, exchange: &mut Exchange<'_>, call: RestCall) -> Result<Opened, AriError> {
+    if call.file {
+        // Boxed, here and where else the way is a rare one: every request carries the largest.
+        return Box::pin(async { files::open(proxy, exchange, proxy.ari.open(call).await?).await }).await;
+    }
+    // The request as a whole has a time limit already.
+    proxy.ari.call_within(call, proxy.config.request_timeout).await.map(Opened::Reply)
 }
 
 /// The bindings one request made. Those still listed when it ends are taken back: the request

@@ -8,7 +8,7 @@ use trunkline_ari::{Outcome, Refused, header, ulid};
 use crate::proxy::Proxy;
 
 /// What the headers of an answer need of the largest message.
-const HEADERS: usize = 1024;
+pub(crate) const HEADERS: usize = 1024;
 
 /// Sends the answer to `request`, if anybody waits for one. `shared`: others answer too.
 pub(crate) async fn send(proxy: &Proxy, request: &Message, outcome: Outcome, shared: bool) {
@@ -18,21 +18,16 @@ pub(crate) async fn send(proxy: &Proxy, request: &Message, outcome: Outcome, sha
     };
     let limit = proxy.nats.max_payload();
     let headers = headers(proxy, outcome.refusal.as_ref(), shared);
-    for message in outcome.messages(limit.saturating_sub(HEADERS)) {
-        let needed = if headers.is_some() { HEADERS } else { 0 };
-        let sent = if message.len() + needed <= limit {
-            publish(proxy, subject, headers.clone(), message).await
-        } else {
-            too_long(proxy, request, subject, headers.clone(), message).await
-        };
-        if !sent {
-            return;
-        }
+    let needed = if headers.is_some() { HEADERS } else { 0 };
+    if outcome.message.len() + needed <= limit {
+        publish(proxy, subject, headers, outcome.message).await;
+    } else {
+        Box::pin(too_long(proxy, request, subject, headers, outcome.message)).await;
     }
 }
 
 /// Whose answer it is, where that is not clear, and why Asterisk refused.
-fn headers(proxy: &Proxy, refusal: Option<&Refused>, shared: bool) -> Option<HeaderMap> {
+pub(crate) fn headers(proxy: &Proxy, refusal: Option<&Refused>, shared: bool) -> Option<HeaderMap> {
     if !shared && refusal.is_none() {
         return None;
     }
@@ -58,7 +53,7 @@ async fn too_long(
     subject: &Subject,
     headers: Option<HeaderMap>,
     answer: Vec<u8>,
-) -> bool {
+) {
     let limit = proxy.nats.max_payload();
     let mut headers = headers.unwrap_or_default();
     let takes_parts = request.headers.as_ref().is_some_and(|h| h.get(header::PARTS).is_some());
@@ -68,9 +63,8 @@ async fn too_long(
         tracing::warn!(length, limit, "an answer is longer than NATS carries");
         headers.insert(header::LENGTH, length.to_string());
         let error = Outcome::error(&format!("the answer has {length} bytes; NATS carries {limit}"));
-        // An error is one message.
-        let error = error.messages(limit).next().unwrap_or_default();
-        return publish(proxy, subject, Some(headers), error).await;
+        publish(proxy, subject, Some(headers), error.message).await;
+        return;
     }
     let (id, size) = (ulid(), limit.saturating_sub(HEADERS).max(1));
     let total = answer.len().div_ceil(size);
@@ -78,13 +72,18 @@ async fn too_long(
         let mut headers = headers.clone();
         headers.insert(header::PART, format!("{id} {n} {total}"));
         if !publish(proxy, subject, Some(headers), part.to_vec()).await {
-            return false;
+            return;
         }
     }
-    true
 }
 
-async fn publish(proxy: &Proxy, subject: &Subject, headers: Option<HeaderMap>, body: Vec<u8>) -> bool {
+/// Hands a message to NATS; whether it took it.
+pub(crate) async fn publish(
+    proxy: &Proxy,
+    subject: &Subject,
+    headers: Option<HeaderMap>,
+    body: Vec<u8>,
+) -> bool {
     let sent = match headers {
         None => proxy.nats.publish(subject.clone(), body.into()).await,
         Some(headers) => proxy.nats.publish_with_headers(subject.clone(), headers, body.into()).await,

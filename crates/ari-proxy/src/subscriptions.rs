@@ -144,6 +144,9 @@ impl Group {
         }
         let (mut leave, proxy) = (self.leave.subscribe(), Arc::clone(proxy));
         self.tasks.spawn(async move {
+            // One wait for all messages.
+            let leave = leave.wait_for(|leave| *leave);
+            tokio::pin!(leave);
             loop {
                 tokio::select! {
                     biased;
@@ -151,7 +154,7 @@ impl Group {
                         Some(message) => accept(&proxy, message, false),
                         None => return,
                     },
-                    _ = leave.wait_for(|leave| *leave) => break,
+                    _ = &mut leave => break,
                 }
             }
             for subscriber in all.iter_mut() {
@@ -179,6 +182,9 @@ impl Group {
         };
         let mut leave = self.leave.subscribe();
         self.tasks.spawn(async move {
+            // One wait for all messages.
+            let leave = leave.wait_for(|leave| *leave);
+            tokio::pin!(leave);
             loop {
                 tokio::select! {
                     biased;
@@ -186,7 +192,7 @@ impl Group {
                         Some(message) => take(message),
                         None => return,
                     },
-                    _ = leave.wait_for(|leave| *leave) => break,
+                    _ = &mut leave => break,
                 }
             }
             // The server sends nothing new; what is on its way is still taken.

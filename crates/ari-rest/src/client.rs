@@ -1,24 +1,26 @@
 //! HTTP to Asterisk: calls with a time limit, answers with a bound.
 
-use base64::Engine;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use std::borrow::Cow;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
-use trunkline_ari::{RestCall, RestReply};
+use std::time::Duration;
+
+use base64::Engine;
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use trunkline_ari::{Method, RestCall, RestReply};
 
 use crate::config::AriConfig;
+use crate::download::{Bounds, Download, Transfer};
 use crate::error::AriError;
 use crate::events::Events;
-use crate::pool::Pool;
+use crate::http::{Connection, Failed, Head, HttpError, Rest};
+use crate::pool::{Lease, Pool};
 use crate::url::Url;
 use crate::{stream, tls};
 
-/// How many files are read at the same time: each is held in memory whole.
-const FILES: usize = 2;
+/// How many files are read at the same time, so that they leave room for calls.
+const FILES: usize = 4;
 
 /// The longest line that Asterisk reads is 4096 bytes; it would take the rest of a longer request
 /// line for a header. Method and version need their part of it.
@@ -57,9 +59,10 @@ pub struct Ari {
     websocket: Url,
     tls: Option<Arc<rustls::ClientConfig>>,
     authorization: HeaderValue,
-    host: HeaderValue,
+    /// What follows the path in each request.
+    fields: Vec<u8>,
     pool: Arc<Pool>,
-    files: Semaphore,
+    files: Arc<Semaphore>,
 }
 
 impl Ari {
@@ -76,8 +79,17 @@ impl Ari {
         let mut authorization = HeaderValue::from_str(&basic).map_err(|_| AriError::Credentials)?;
         authorization.set_sensitive(true);
         let host = HeaderValue::from_str(&http.authority()).map_err(|_| AriError::Credentials)?;
+        let fields = [
+            b" HTTP/1.1\r\nHost: ",
+            host.as_bytes(),
+            b"\r\nAuthorization: ",
+            authorization.as_bytes(),
+            b"\r\n",
+        ];
+        let fields = fields.concat();
         let pool = Arc::new(Pool::new(http.clone(), tls.clone(), config.connections, config.timeout));
-        Ok(Ari { config, http, websocket, tls, authorization, host, pool, files: Semaphore::new(FILES) })
+        let files = Arc::new(Semaphore::new(FILES));
+        Ok(Ari { config, http, websocket, tls, authorization, fields, pool, files })
     }
 
     /// Makes one call within the time limit.
@@ -90,6 +102,38 @@ impl Ari {
             Ok(result) => result,
             Err(_) => Err(AriError::Timeout(self.http.to_string(), limit)),
         }
+    }
+
+    /// As [`Self::call`], for a caller that waits no longer than `patience`: a second timer is only set
+    /// when the time limit of calls is shorter.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_within(&self, call: RestCall, patience: Duration) -> Result<Reply, AriError> {
+        if patience <= self.config.timeout { self.exchange(call).await } else { self.call(call).await }
+    }
+
+    /// Makes one call whose answer is read piece by piece. The time limit is one for the head and for
+    /// each piece.
+    ///
+    /// # Errors
+    /// When there is no answer, or its head says that it is too long.
+    pub async fn open(&self, call: RestCall) -> Result<Download, AriError> {
+        let patience = self.config.timeout;
+        let (setting, limit) = self.bound(&call);
+        let place = self.http.to_string();
+        let opening = async {
+            let file = self.file().await;
+            self.begin(&call).await.map(|begun| (file, begun))
+        };
+        let opened = tokio::time::timeout(patience, opening).await;
+        let (file, (lease, connection, head)) =
+            opened.map_err(|_| AriError::Timeout(place.clone(), patience))??;
+        Download::new(
+            Transfer { lease, connection, _file: file },
+            head,
+            Bounds { place, patience, limit, setting },
+        )
     }
 
     /// Opens the event WebSocket for `app`, for all events of Asterisk if `subscribe_all`.
@@ -117,74 +161,100 @@ impl Ari {
     }
 
     async fn exchange(&self, call: RestCall) -> Result<Reply, AriError> {
-        let (setting, limit) = match call.file {
-            true => ("ari.max_file", self.config.max_file),
-            false => ("ari.max_answer", self.config.max_answer),
-        };
-        // The semaphore is never closed.
-        let _file = if call.file { Some(self.files.acquire().await) } else { None };
-        let mut request = self.request(call)?;
+        let (setting, limit) = self.bound(&call);
+        let _file = if call.file { Some(self.file().await) } else { None };
+        let place = || self.http.to_string();
+        let too_long = || AriError::TooLong { place: place(), limit, setting };
+        let (lease, mut connection, head) = self.begin(&call).await?;
+        let mut rest = head.rest;
+        // Nothing is read of an answer that says itself that it is too long.
+        if let Rest::Length(length) = rest
+            && length > limit as u64
+        {
+            return Err(too_long());
+        }
+        let read = |e: HttpError| AriError::Body(place(), e.to_string());
+        let mut body = connection.piece(&mut rest).await.map_err(read)?.unwrap_or_default();
+        if rest != Rest::Length(0) {
+            let mut whole = BytesMut::from(body);
+            while let Some(piece) = connection.piece(&mut rest).await.map_err(read)? {
+                whole.extend_from_slice(&piece);
+                if whole.len() > limit {
+                    return Err(too_long());
+                }
+            }
+            body = whole.freeze();
+        }
+        if head.keep {
+            lease.done(connection);
+        }
+        let Head { status, reason, content_type, .. } = head;
+        // Only files are told by their type; JSON need not be copied for each answer.
+        Ok(Reply { status, reason: words(status, reason), content_type, body })
+    }
+
+    /// Sends a call and reads the head of its answer, on a connection that is kept or a new one.
+    async fn begin(&self, call: &RestCall) -> Result<(Lease, Connection, Head), AriError> {
+        let request = self.request(call)?;
         loop {
             let mut lease = self.pool.lease().await?;
             // A fresh lease has its connection.
-            let Some(mut sender) = lease.sender() else { continue };
-            let response = match sender.try_send_request(request).await {
-                Ok(response) => response,
-                Err(mut error) => match error.take_message() {
-                    // A kept connection was closed under us and nothing was sent: take another.
-                    Some(unsent) if lease.reused => {
-                        request = unsent;
-                        continue;
-                    }
-                    _ => return Err(AriError::Http(self.http.to_string(), error.into_error())),
-                },
-            };
-            let (head, body) = response.into_parts();
-            let body = self.body(body, setting, limit).await?;
-            lease.done(sender);
-            // The registered words: Asterisk writes its own in various ways ("Not found").
-            let phrase = head.extensions.get::<hyper::ext::ReasonPhrase>();
-            let phrase = phrase.and_then(|p| std::str::from_utf8(p.as_bytes()).ok());
-            let reason = match head.status.canonical_reason() {
-                Some(registered) => Cow::Borrowed(registered),
-                None => Cow::Owned(phrase.unwrap_or_default().to_owned()),
-            };
-            let content_type = head.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-            // Only files are told by their type; JSON need not be copied for each answer.
-            let content_type =
-                if content_type == "application/json" { String::new() } else { content_type.to_owned() };
-            return Ok(Reply { status: head.status.as_u16(), reason, content_type, body });
+            let Some(mut connection) = lease.take() else { continue };
+            match connection.exchange(&request).await {
+                Ok(head) => return Ok((lease, connection, head)),
+                // A kept connection was closed under us: take another, unless the call may be carried out.
+                Err(Failed::Unsent(_)) if lease.reused => {}
+                Err(Failed::Unanswered(_)) if lease.reused && call.method == Method::Get => {}
+                Err(failed) => return Err(AriError::Http(self.http.to_string(), failed.into_error())),
+            }
         }
     }
 
-    /// The whole of an answer, if it is not longer than `limit`.
-    async fn body(&self, body: Incoming, setting: &'static str, limit: usize) -> Result<Bytes, AriError> {
-        let too_long = || AriError::TooLong { place: self.http.to_string(), limit, setting };
-        // Nothing is read of an answer that says itself that it is too long.
-        if body.size_hint().lower() > limit as u64 {
-            return Err(too_long());
-        }
-        match Limited::new(body, limit).collect().await {
-            Ok(whole) => Ok(whole.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(too_long()),
-            Err(error) => Err(AriError::Body(self.http.to_string(), error.to_string())),
+    /// How long an answer may be, and the setting that says so.
+    fn bound(&self, call: &RestCall) -> (&'static str, usize) {
+        match call.file {
+            true => ("ari.max_file", self.config.max_file),
+            false => ("ari.max_answer", self.config.max_answer),
         }
     }
 
-    fn request(&self, call: RestCall) -> Result<hyper::Request<Full<Bytes>>, AriError> {
-        let path = format!("{}{}", self.http.path, call.path);
-        if path.len() > MAX_PATH {
-            return Err(AriError::LongPath(path.len(), MAX_PATH));
+    async fn file(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.files).acquire_owned().await.ok()
+    }
+
+    /// The bytes of a call.
+    fn request(&self, call: &RestCall) -> Result<Vec<u8>, AriError> {
+        let length = self.http.path.len() + call.path.len();
+        if length > MAX_PATH {
+            return Err(AriError::LongPath(length, MAX_PATH));
         }
-        let mut request = hyper::Request::builder()
-            .method(call.method.name())
-            .uri(path)
-            .header(HOST, self.host.clone())
-            .header(AUTHORIZATION, self.authorization.clone());
+        // What else stands in a path would end the line.
+        if !self.http.path.bytes().chain(call.path.bytes()).all(|b| b.is_ascii_graphic()) {
+            return Err(AriError::Request(call.path.clone()));
+        }
+        let body = call.body.as_deref().unwrap_or_default();
+        let mut request = Vec::with_capacity(length + self.fields.len() + body.len() + 96);
+        request.extend_from_slice(call.method.name().as_bytes());
+        request.push(b' ');
+        request.extend_from_slice(self.http.path.as_bytes());
+        request.extend_from_slice(call.path.as_bytes());
+        request.extend_from_slice(&self.fields);
         if call.body.is_some() {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            request.extend_from_slice(b"Content-Type: application/json\r\n");
         }
-        let body = Full::new(Bytes::from(call.body.unwrap_or_default()));
-        request.body(body).map_err(|_| AriError::Request(call.path))
+        // RFC 9110 §8.6: methods for which a body has a meaning say that there is none.
+        if call.body.is_some() || matches!(call.method, Method::Post | Method::Put) {
+            request.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+        }
+        request.extend_from_slice(b"\r\n");
+        request.extend_from_slice(body);
+        Ok(request)
     }
+}
+
+/// The registered words: Asterisk writes its own in various ways ("Not found").
+pub(crate) fn words(status: u16, reason: String) -> Cow<'static, str> {
+    let registered = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
+    registered.map_or(Cow::Owned(reason), Cow::Borrowed)
 }

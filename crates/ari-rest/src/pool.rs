@@ -1,17 +1,14 @@
 //! Connections to Asterisk: kept for the next request, made a few at a time.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::error::AriError;
+use crate::http::Connection;
 use crate::stream;
 use crate::url::Url;
 
@@ -21,11 +18,6 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How many connections are made at the same time. Asterisk lets 10 wait for being accepted; what
 /// the kernel drops beyond that is tried again after a second.
 const CONNECTING: usize = 4;
-
-/// How long a connection may take from the end of an answer until it takes the next request.
-const READY: Duration = Duration::from_secs(1);
-
-pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
 /// What a request that waits gets.
 type Got = Result<Lease, AriError>;
@@ -44,20 +36,22 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     /// Connections that nobody uses, the one used last at the end.
-    idle: Vec<(Sender, Instant)>,
+    idle: Vec<(Connection, Instant)>,
     /// Requests without a connection, in the order they came.
     waiting: VecDeque<oneshot::Sender<Got>>,
     /// Connections that are being made.
     connecting: usize,
     /// All connections: idle, used and being made.
     open: usize,
+    /// Whether a task closes what is idle for too long.
+    sweeping: bool,
 }
 
 /// A connection for one request. Dropping it hands it on, or closes it when it is in the middle of
 /// an exchange.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
-    sender: Option<Sender>,
+    connection: Option<Connection>,
     /// Whether the pool has taken the connection back already.
     returned: bool,
     /// Whether it served a request before, so that Asterisk may have closed it meanwhile.
@@ -79,8 +73,8 @@ impl Pool {
     pub(crate) async fn lease(self: &Arc<Self>) -> Got {
         let waiting = {
             let mut state = self.state.lock();
-            if let Some(sender) = state.kept() {
-                return Ok(self.leased(sender, true));
+            if let Some(connection) = state.kept() {
+                return Ok(self.leased(connection, true));
             }
             let (sender, waiting) = oneshot::channel();
             state.waiting.push_back(sender);
@@ -101,8 +95,8 @@ impl Pool {
         state.idle.clear();
     }
 
-    fn leased(self: &Arc<Self>, sender: Sender, reused: bool) -> Lease {
-        Lease { pool: Arc::clone(self), sender: Some(sender), returned: false, reused }
+    fn leased(self: &Arc<Self>, connection: Connection, reused: bool) -> Lease {
+        Lease { pool: Arc::clone(self), connection: Some(connection), returned: false, reused }
     }
 
     /// Begins to make as many connections as the waiting requests need and the bounds allow.
@@ -121,9 +115,9 @@ impl Pool {
         let made = tokio::time::timeout(self.patience, self.open()).await;
         let made = made.unwrap_or_else(|_| Err(AriError::Timeout(self.url.to_string(), self.patience)));
         match made {
-            Ok(sender) => {
+            Ok(connection) => {
                 self.state.lock().connecting -= 1;
-                self.hand(self.leased(sender, false));
+                self.hand(self.leased(connection, false));
             }
             Err(error) => {
                 let mut state = self.state.lock();
@@ -141,20 +135,11 @@ impl Pool {
         self.connect(&mut self.state.lock());
     }
 
-    async fn open(&self) -> Result<Sender, AriError> {
+    async fn open(&self) -> Result<Connection, AriError> {
         let stream = stream::connect(&self.url, self.tls.as_ref())
             .await
             .map_err(|e| AriError::connecting(self.url.to_string(), e))?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| AriError::Http(self.url.to_string(), e))?;
-        // Ends when the sender is dropped or Asterisk closes.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to Asterisk ended");
-            }
-        });
-        Ok(sender)
+        Ok(Connection::new(stream))
     }
 
     /// Gives a connection to the first request that still waits, else keeps it.
@@ -165,9 +150,12 @@ impl Pool {
                 match state.waiting.pop_front() {
                     Some(next) => next,
                     None => {
-                        if let Some(sender) = lease.sender.take() {
-                            state.idle.push((sender, Instant::now()));
+                        if let Some(connection) = lease.connection.take() {
+                            state.idle.push((connection, Instant::now()));
                             lease.returned = true;
+                            if !std::mem::replace(&mut state.sweeping, true) {
+                                tokio::spawn(sweep(Arc::downgrade(self)));
+                            }
                         }
                         return;
                     }
@@ -188,18 +176,35 @@ impl Pool {
     }
 }
 
+/// Closes what is idle for too long, until nothing is idle: nobody else looks at a connection that
+/// nobody needs.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.state.lock();
+        let before = state.idle.len();
+        state.idle.retain_mut(|(connection, since)| since.elapsed() < IDLE && connection.is_quiet());
+        state.open -= before - state.idle.len();
+        if state.idle.is_empty() {
+            state.sweeping = false;
+            return;
+        }
+    }
+}
+
 impl State {
     /// An idle connection that can be used again.
-    fn kept(&mut self) -> Option<Sender> {
-        while let Some((sender, since)) = self.idle.pop() {
+    fn kept(&mut self) -> Option<Connection> {
+        while let Some((mut connection, since)) = self.idle.pop() {
             if since.elapsed() >= IDLE {
                 // All below it are older still.
                 self.open -= 1 + self.idle.len();
                 self.idle.clear();
                 return None;
             }
-            if sender.is_ready() {
-                return Some(sender);
+            if connection.is_quiet() {
+                return Some(connection);
             }
             self.open -= 1;
         }
@@ -209,27 +214,15 @@ impl State {
 
 impl Lease {
     /// The connection, for one exchange. Unless [`Lease::done`] follows it is closed at the end.
-    pub(crate) fn sender(&mut self) -> Option<Sender> {
-        self.sender.take()
+    pub(crate) fn take(&mut self) -> Option<Connection> {
+        self.connection.take()
     }
 
     /// The exchange is over and its answer read whole: the next request may have the connection.
-    pub(crate) fn done(mut self, mut sender: Sender) {
+    pub(crate) fn done(mut self, connection: Connection) {
         self.reused = true;
-        if sender.is_ready() {
-            return self.pass_on(sender);
-        }
-        // The library frees it when it has seen the end of the answer, which is a moment later.
-        tokio::spawn(async move {
-            if let Ok(Ok(())) = tokio::time::timeout(READY, sender.ready()).await {
-                self.pass_on(sender);
-            }
-        });
-    }
-
-    /// The connection is free; dropping the lease hands it on.
-    fn pass_on(mut self, sender: Sender) {
-        self.sender = Some(sender);
+        // Dropping the lease hands it on.
+        self.connection = Some(connection);
     }
 }
 
@@ -238,12 +231,12 @@ impl Drop for Lease {
         if self.returned {
             return;
         }
-        match self.sender.take() {
-            Some(sender) if sender.is_ready() => {
+        match self.connection.take() {
+            Some(connection) => {
                 let pool = Arc::clone(&self.pool);
-                pool.hand(pool.leased(sender, self.reused));
+                pool.hand(pool.leased(connection, self.reused));
             }
-            _ => self.pool.gone(),
+            None => self.pool.gone(),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::file::FileParts;
 use crate::json::{Writer, write_text};
 use crate::key::{KeyView, kinds};
 use crate::object::{Object, each};
 use crate::plan::{self, Fault, Plan, Refusal, Then};
-use crate::reply::{Outcome, file};
+use crate::reply::Outcome;
 use crate::request::Request;
 use crate::rest::{RestCall, RestReply};
 use crate::shape::Entity;
@@ -34,7 +35,7 @@ pub struct Binding<'a> {
 pub enum Step {
     /// Make this call and hand its answer to [`Exchange::on_reply`].
     Call(RestCall),
-    /// Send these messages to the reply subject.
+    /// Send this to the reply subject.
     Done(Outcome),
 }
 
@@ -92,13 +93,21 @@ impl<'a> Exchange<'a> {
         self.ends.as_ref().filter(|_| outcome.ok || self.gone)
     }
 
-    /// Asterisk answered the last call.
+    /// Asterisk answered the last call. The file that a call asks for may come piece by piece instead:
+    /// see [`Self::on_file`].
     pub fn on_reply(&mut self, reply: &RestReply<'_>) -> Step {
         if !reply.is_success() {
             self.gone = reply.status == 404;
             return Step::Done(Outcome::refused(&self.fault.text(&reply.to_string()), reply));
         }
         self.finish(reply)
+    }
+
+    /// The last call, one for a file, succeeded: how its `total` bytes are cut into messages no longer
+    /// than `limit`. `None` when the request is not one for a file.
+    pub fn on_file(&mut self, content_type: &str, total: u64, limit: usize) -> Option<FileParts> {
+        let Then::File { name } = &self.then else { return None };
+        Some(FileParts::new(name.as_ref().to_owned(), content_type, total, limit))
     }
 
     /// The last call could not be made or was not answered.
@@ -187,7 +196,10 @@ impl<'a> Exchange<'a> {
                 let body: &serde_json::value::RawValue = serde_json::from_slice(reply.body)?;
                 wrap(name, body.get().as_bytes())
             }
-            Then::File { name } => return Ok(file(name, reply)),
+            Then::File { name } => {
+                let total = reply.body.len() as u64;
+                FileParts::new(name.into_owned(), reply.content_type, total, usize::MAX).whole(reply.body)
+            }
         };
         Ok(Outcome::success(message))
     }

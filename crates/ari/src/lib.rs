@@ -14,7 +14,7 @@
 //!
 //! let reply = RestReply { status: 204, reason: "No Content", content_type: "", body: b"" };
 //! let Step::Done(outcome) = exchange.on_reply(&reply) else { panic!("that was all") };
-//! assert!(outcome.messages(usize::MAX).eq([br#"{"error":""}"#]));
+//! assert_eq!(outcome.message, br#"{"error":""}"#);
 //! # Ok::<(), trunkline_ari::RequestError>(())
 //! ```
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ pub mod base64;
 mod dialog;
 pub mod event;
 mod exchange;
+mod file;
 pub mod header;
 mod json;
 mod key;
@@ -44,12 +45,13 @@ mod ulid;
 pub use dialog::Dialogs;
 pub use event::{Event, EventType};
 pub use exchange::{Binding, Exchange, Site, Step};
+pub use file::FileParts;
 pub use key::{Key, KeyView, kinds};
 pub use kind::{Kind, UPSTREAM_KINDS};
 pub use object::{NotText, NotTexts, Object, text_of};
 pub use operation::{OPERATIONS, Operation};
 pub use presence::{Announcement, Cluster, Member};
-pub use reply::{Outcome, Refused, Reply};
+pub use reply::{Outcome, Refused};
 pub use request::{OwnedRequest, Request, RequestError};
 pub use response::{ConfigData, FilePart, LogData, Response};
 pub use rest::{Method, RestCall, RestReply};

@@ -35,7 +35,7 @@ pub struct HttpRequest {
 #[derive(Clone, Debug)]
 pub struct HttpReply {
     /// The status; 0 cuts the connection without an answer, 1 keeps it and never answers, 2 begins
-    /// an answer that never ends, the body again and again.
+    /// an answer that never ends, the body again and again, 3 one that ends after half the length it tells.
     pub status: u16,
     /// The body; none with 204.
     pub body: Bytes,
@@ -252,11 +252,19 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             0 => return,
             1 => std::future::pending().await,
             2 => return endless(stream, &reply.body, &shared.endless).await,
+            3 => {
+                out.clear();
+                write_reply(&mut out, &HttpReply { status: 200, ..reply.clone() }, reply.body.len() * 2);
+                if stream.write_all(&out).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+                return;
+            }
             _ => {}
         }
         shared.requests.fetch_add(1, Ordering::Relaxed);
         out.clear();
-        write_reply(&mut out, &reply);
+        write_reply(&mut out, &reply, reply.body.len());
         if stream.write_all(&out).await.is_err() {
             return;
         }
@@ -279,7 +287,7 @@ async fn endless(mut stream: TcpStream, part: &[u8], sent: &AtomicU64) {
     }
 }
 
-fn write_reply(out: &mut Vec<u8>, reply: &HttpReply) {
+fn write_reply(out: &mut Vec<u8>, reply: &HttpReply, length: usize) {
     use std::io::Write as _;
     let reason = match reply.status {
         200 => "OK",
@@ -297,8 +305,7 @@ fn write_reply(out: &mut Vec<u8>, reply: &HttpReply) {
     };
     let _ = write!(out, "HTTP/1.1 {} {reason}\r\n", reply.status);
     if reply.status != 204 {
-        let _ =
-            write!(out, "Content-Type: {}\r\nContent-Length: {}\r\n", reply.content_type, reply.body.len());
+        let _ = write!(out, "Content-Type: {}\r\nContent-Length: {length}\r\n", reply.content_type);
     }
     out.extend_from_slice(b"\r\n");
     if reply.status != 204 {

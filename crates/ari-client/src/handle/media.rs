@@ -1,13 +1,13 @@
 //! Playbacks, recordings, sounds.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use trunkline_ari::{FilePart, Key, Kind, OwnedRequest, Purpose, base64, fresh, kinds, model};
 
 use super::{Staged, collection, commands, handle, subscribe};
 use crate::bus::Listing;
 use crate::client::{Client, Transport};
 use crate::error::Error;
-use crate::gather::Answer;
 use crate::options::{Play, Record};
 use crate::words::Control;
 
@@ -83,6 +83,9 @@ collection! {
     StoredRecordings of StoredRecording, kinds::STORED_RECORDING, model::StoredRecording as "stored_recording", RecordingStoredData, get RecordingStoredGet, list RecordingStoredList
 }
 
+/// The longest file that is held in memory.
+const HELD: usize = 256 << 20;
+
 /// The file of a stored recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -91,6 +94,16 @@ pub struct StoredFile {
     pub content_type: String,
     /// The bytes.
     pub content: Vec<u8>,
+}
+
+/// What is known of a file that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WrittenFile {
+    /// What it is, such as `audio/x-wav`.
+    pub content_type: String,
+    /// Its size in bytes.
+    pub length: u64,
 }
 
 impl StoredRecording {
@@ -109,42 +122,77 @@ impl StoredRecording {
         Ok(StoredRecording::new(&self.client, Client::key_of(response)?))
     }
 
-    /// Fetches the file, which comes in parts.
+    /// Fetches the file into memory, 256 MiB at most.
     ///
     /// # Errors
-    /// When it does not exist or does not come whole.
+    /// When it does not exist, is longer, or does not come whole.
     pub async fn file(&self) -> Result<StoredFile, Error> {
+        let mut content = Vec::new();
+        let written = self.copy_file(&mut content, HELD).await?;
+        Ok(StoredFile { content_type: written.content_type, content })
+    }
+
+    /// Fetches the file and writes it as it comes; nothing but the part that has just come is held.
+    /// The writer is flushed at the end.
+    ///
+    /// # Errors
+    /// When it does not exist, does not come whole or cannot be written; then a part of it may be.
+    pub async fn write_to(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<WrittenFile, Error> {
+        let written = self.copy_file(writer, usize::MAX).await?;
+        writer.flush().await.map_err(|e| self.unwritten(e))?;
+        Ok(written)
+    }
+
+    async fn copy_file(
+        &self,
+        writer: &mut (impl AsyncWrite + Unpin),
+        limit: usize,
+    ) -> Result<WrittenFile, Error> {
+        let long = |length: u64| Error::LongFile(self.key.id.clone(), length, limit);
         let request = OwnedRequest::new(Kind::RecordingStoredFile, self.key.clone());
-        let mut file = StoredFile { content_type: String::new(), content: Vec::new() };
+        let mut written = WrittenFile { content_type: String::new(), length: 0 };
         match &self.client.core.transport {
             Transport::Direct(direct) => {
-                for part in direct.request(&request).await? {
-                    if self.add(&mut file, part)? {
-                        return Ok(file);
+                let mut download = direct.file(&request).await?;
+                written.content_type.clone_from(&download.content_type);
+                while let Some(piece) = download.piece().await? {
+                    written.length += piece.len() as u64;
+                    if written.length > limit as u64 {
+                        return Err(long(download.length.unwrap_or(written.length)));
                     }
+                    writer.write_all(&piece).await.map_err(|e| self.unwritten(e))?;
                 }
+                Ok(written)
             }
             Transport::Nats(bus) => {
                 let mut parts = bus.parts(&request).await?;
-                while let Some(part) = parts.next(None).await? {
-                    parts.extend();
-                    if self.add(&mut file, part)? {
-                        return Ok(file);
+                while let Some(answer) = parts.next(None).await? {
+                    let part: FilePart = answer.good()?.data("file")?.ok_or(Error::Nil("file"))?;
+                    if part.total > limit as u64 {
+                        return Err(long(part.total));
                     }
+                    let content = base64::decode(&part.content).filter(|_| part.offset == written.length);
+                    let content = content.ok_or_else(|| Error::Hole(self.key.id.clone()))?;
+                    writer.write_all(&content).await.map_err(|e| self.unwritten(e))?;
+                    written.content_type = part.content_type;
+                    written.length += content.len() as u64;
+                    if written.length >= part.total {
+                        return Ok(written);
+                    }
+                    // Each part has its time.
+                    parts.extend();
                 }
+                Err(match written.length {
+                    0 if parts.nobody => Error::NoData,
+                    0 => Error::Timeout(bus.timeout),
+                    _ => Error::Hole(self.key.id.clone()),
+                })
             }
         }
-        Err(Error::Hole(self.key.id.clone()))
     }
 
-    /// Adds a part; true when the file is whole.
-    fn add(&self, file: &mut StoredFile, answer: Answer) -> Result<bool, Error> {
-        let response = answer.good()?;
-        let part: FilePart = response.data("file")?.ok_or(Error::Nil("file"))?;
-        let content = base64::decode(&part.content).filter(|_| part.offset == file.content.len() as u64);
-        file.content.extend(content.ok_or_else(|| Error::Hole(self.key.id.clone()))?);
-        file.content_type = part.content_type;
-        Ok(file.content.len() as u64 >= part.total)
+    fn unwritten(&self, error: std::io::Error) -> Error {
+        Error::Write(self.key.id.clone(), error)
     }
 }
 

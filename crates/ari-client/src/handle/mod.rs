@@ -12,7 +12,8 @@ pub use asterisk::{Asterisk, Config, Logging, Module, Modules};
 pub use bridge::{Bridge, Bridges};
 pub use channel::{Channel, Channels};
 pub use media::{
-    LiveRecording, LiveRecordings, Playback, Playbacks, Sounds, StoredFile, StoredRecording, StoredRecordings,
+    LiveRecording, LiveRecordings, Playback, Playbacks, Sounds, StoredFile, StoredRecording,
+    StoredRecordings, WrittenFile,
 };
 pub use state::{DeviceState, DeviceStates, Endpoint, Endpoints, Mailbox, Mailboxes};
 

@@ -39,7 +39,9 @@ pub async fn states_and_endpoints(bus: &mut Bus) {
     bus.made(Kind::EndpointGet, endpoint, NONE, "endpoint", endpoint).await;
     bus.fails(Kind::EndpointListByTech, bus.key(""), json!({"tech": "NOPE"}), NOT_FOUND).await;
     for kind in [Kind::EndpointData, Kind::EndpointGet] {
-        bus.fails(kind, bus.key("PJSIP/nope"), NONE, &not_had("endpoint", "PJSIP/nope")).await;
+        for id in ["PJSIP/nope", "NOPE/1001", "nope"] {
+            bus.fails(kind, bus.key(id), NONE, &not_had("endpoint", id)).await;
+        }
     }
 
     bus.ok(

@@ -1,0 +1,101 @@
+//! Files of recordings, passed on as they come: neither Asterisk nor NATS waits for a whole file, and nobody
+//! holds one.
+
+use async_nats::Message;
+use bytes::Bytes;
+use trunkline_ari::{Exchange, FileParts, Outcome};
+use trunkline_ari_rest::{AriError, Download, Reply};
+
+use crate::proxy::Proxy;
+use crate::send::{self, HEADERS};
+
+/// How much of a file is held whose length Asterisk does not tell beforehand, as each message does.
+const UNTOLD: usize = 16 << 20;
+
+/// Messages that are handed to NATS before they must have left.
+const UNDER_WAY: usize = 4;
+
+/// A file that Asterisk has begun to send.
+pub(crate) struct Passing {
+    parts: FileParts,
+    from: Source,
+}
+
+enum Source {
+    Asterisk(Box<Download>),
+    Held(Bytes),
+}
+
+/// The answer to a call for a file: the file, or what else came.
+pub(crate) enum Opened {
+    File(Box<Passing>),
+    Reply(Reply),
+}
+
+/// What Asterisk answered to a call for a file.
+pub(crate) async fn open(
+    proxy: &Proxy,
+    exchange: &mut Exchange<'_>,
+    download: Download,
+) -> Result<Opened, AriError> {
+    if !download.is_success() {
+        return Ok(Opened::Reply(download.whole(proxy.config.ari.max_answer).await?));
+    }
+    let limit = proxy.nats.max_payload().saturating_sub(HEADERS);
+    if let Some(total) = download.length
+        && let Some(parts) = exchange.on_file(&download.content_type, total, limit)
+    {
+        return Ok(Opened::File(Box::new(Passing { parts, from: Source::Asterisk(Box::new(download)) })));
+    }
+    let reply = download.whole(UNTOLD.min(proxy.config.ari.max_file)).await?;
+    match exchange.on_file(&reply.content_type, reply.body.len() as u64, limit) {
+        Some(parts) => Ok(Opened::File(Box::new(Passing { parts, from: Source::Held(reply.body) }))),
+        None => Ok(Opened::Reply(reply)),
+    }
+}
+
+impl Passing {
+    /// Sends the file to whoever made the request; whether it came whole. Where it breaks off an error
+    /// follows.
+    pub(crate) async fn send(mut self, proxy: &Proxy, request: &Message, shared: bool) -> bool {
+        match self.pass_on(proxy, request, shared).await {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::warn!(%why, "the file of a recording broke off");
+                let outcome = Outcome::error(&format!("failed to read the file: {why}"));
+                send::send(proxy, request, outcome, shared).await;
+                false
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, proxy: &Proxy, request: &Message, shared: bool) -> Result<(), String> {
+        let Some(subject) = &request.reply else { return Ok(()) };
+        let headers = send::headers(proxy, None, shared);
+        let mut sent = 0;
+        loop {
+            let piece = match &mut self.from {
+                Source::Held(body) => Some(std::mem::take(body)).filter(|b| !b.is_empty()),
+                Source::Asterisk(download) => download.piece().await.map_err(|e| e.to_string())?,
+            };
+            let (end, piece) = (piece.is_none(), piece.unwrap_or_default());
+            let mut bytes: &[u8] = &piece;
+            while let Some(message) = self.parts.take(&mut bytes) {
+                if !send::publish(proxy, subject, headers.clone(), message).await {
+                    return Err("NATS does not take it".to_owned());
+                }
+                sent += 1;
+                // The library takes thousands of messages before it makes anybody wait.
+                if sent % UNDER_WAY == 0 {
+                    let left = tokio::time::timeout(proxy.config.request_timeout, proxy.nats.flush()).await;
+                    if !left.is_ok_and(|flushed| flushed.is_ok()) {
+                        return Err("NATS does not take it".to_owned());
+                    }
+                }
+            }
+            if end {
+                return if self.parts.is_whole() { Ok(()) } else { Err("it is not whole".to_owned()) };
+            }
+        }
+    }
+}
