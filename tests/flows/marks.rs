@@ -13,7 +13,7 @@ const METHODS: [&str; 9] =
 const QUIET: Duration = Duration::from_millis(250);
 
 /// A phone at one of this machine's addresses.
-fn phone_from(exchange: &Exchange, host: [u8; 4], user: &str) -> Ua {
+pub fn phone_from(exchange: &Exchange, host: [u8; 4], user: &str) -> Ua {
     let wire = Wire::udp_from(host.into(), exchange.udp());
     Ua::new(wire, user, DOMAIN, &format!("pw-{user}"))
 }
@@ -29,7 +29,7 @@ fn with_a_carrier(carrier: SocketAddr) -> Resources {
 }
 
 /// What a party of a dialog may say, with another Request-URI.
-fn elsewhere(dialog: &mut Dialog, ua: &Ua, method: &str, uri: &str) -> Message {
+pub fn elsewhere(dialog: &mut Dialog, ua: &Ua, method: &str, uri: &str) -> Message {
     let mut request = dialog.request(ua, method);
     request.start = format!("{method} {uri} SIP/2.0");
     request
