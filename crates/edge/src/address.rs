@@ -251,12 +251,25 @@ pub(crate) fn put_address(address: SocketAddr, out: &mut Vec<u8>) {
 pub(crate) fn put_ip(ip: IpAddr, out: &mut Vec<u8>) {
     match ip {
         IpAddr::V4(ip) => {
-            for (i, octet) in ip.octets().into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b'.');
+            let mut text = [0u8; 16];
+            let mut length = 0;
+            let mut put = |b: u8| {
+                if let Some(place) = text.get_mut(length) {
+                    *place = b;
+                    length += 1;
                 }
-                trunkline_sip::response::put_number(u64::from(octet), out);
+            };
+            for octet in ip.octets() {
+                if octet >= 100 {
+                    put(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    put(b'0' + octet / 10 % 10);
+                }
+                put(b'0' + octet % 10);
+                put(b'.');
             }
+            out.extend_from_slice(text.get(..length.saturating_sub(1)).unwrap_or_default());
         }
         IpAddr::V6(ip) => {
             let _ = write!(out, "{ip}");

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use memchr::memmem;
 use trunkline_proxy::{Branch as BranchName, Mark};
 use trunkline_routing::Plan;
-use trunkline_sip::{ConnectionId, Method, Transport};
+use trunkline_sip::{ConnectionId, Method, Transport, Uri};
 use trunkline_transaction::Slot;
 use trunkline_transport::{Egress, Io, Sent};
 
@@ -28,8 +28,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a [u8],
     pub(crate) drop_routes: DroppedRoutes,
     pub(crate) egress: Egress,
-    /// May a large request go to TCP instead?
-    pub(crate) may_grow: bool,
+    /// A large request may go to TCP instead, unless this URI insists on a transport; empty: it may not.
+    pub(crate) may_grow: &'a [u8],
     pub(crate) mark: Option<Mark>,
     pub(crate) max_breadth: Option<u32>,
     /// A body in the place of the request's own.
@@ -257,7 +257,7 @@ impl Edge {
         let mac = forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
         if out.len() > LARGE
             && o.egress.transport == Transport::Udp
-            && o.may_grow
+            && Uri::parse(o.may_grow).is_ok_and(|uri| uri.param("transport").is_none())
             && shared.addresses.has(Transport::Tcp)
         {
             edits.via_transport = Transport::Tcp;

@@ -3,7 +3,7 @@
 use trunkline_proxy::{Mark, ResponseContext, StatelessBranch, StatelessUse};
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
-use trunkline_sip::{HeaderName, Method, Transport, Uri, seconds};
+use trunkline_sip::{HeaderName, Method, Transport, seconds};
 use trunkline_transaction::{Slot, TransactionKey};
 use trunkline_transport::{Egress, Io};
 
@@ -48,9 +48,11 @@ impl Sending<'_> {
             headers: plan.targets.text(target.headers),
             drop_routes: DroppedRoutes::ALL,
             egress,
-            may_grow: target.flow.is_none()
-                && target.next_hop.is_none_or(|hop| hop.transport.is_none())
-                && may_grow(uri),
+            may_grow: if target.flow.is_none() && target.next_hop.is_none_or(|hop| hop.transport.is_none()) {
+                uri
+            } else {
+                b""
+            },
             mark,
             max_breadth: self.breadth,
             body: self.relaying.body(&egress),
@@ -411,9 +413,4 @@ impl Edge {
             }
         }
     }
-}
-
-/// May a large request to this URI go over TCP? Not when the URI insists on a transport.
-fn may_grow(uri: &[u8]) -> bool {
-    Uri::parse(uri).is_ok_and(|u| u.param("transport").is_none())
 }

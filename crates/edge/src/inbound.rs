@@ -1,6 +1,6 @@
 //! A received request with what the packet adds to it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use trunkline_sip::response::ViaFill;
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Method, Span, Transport, Via, parse_ip};
@@ -35,21 +35,27 @@ pub(crate) fn read_again<R>(
     let message = Message::new(bytes, &index);
     let (method, via) = (message.method()?, message.top_via().ok()?);
     let mut text = Vec::new();
-    let fill = complete_via(&message, &via, flow, &mut text).map(|replace| ViaFill { replace, text: &text });
-    Some(work(&Inbound { message, method, flow, via, fill, back: way_back(guard, &via, flow) }))
+    let sent_by = parse_ip(via.host);
+    let replace = complete_via(&message, (&via, sent_by), flow, &mut text);
+    let fill = replace.map(|replace| ViaFill { replace, text: &text });
+    Some(work(&Inbound { message, method, flow, via, fill, back: way_back(guard, (&via, sent_by), flow) }))
 }
 
 /// Does the sender see itself under another address than we see it?
 pub(crate) fn sender_is_translated(via: &Via<'_>, flow: &Flow) -> bool {
-    parse_ip(via.host).is_some_and(|ip| ip != flow.remote.ip())
+    is_translated(parse_ip(via.host), flow)
+}
+
+fn is_translated(sent_by: Option<IpAddr>, flow: &Flow) -> bool {
+    sent_by.is_some_and(|ip| ip != flow.remote.ip())
 }
 
 /// Where responses go: over the connection the request came by, else RFC 3261 §18.2.2 with RFC 3581 §4. A
 /// client behind a NAT that did not ask for `rport` is answered as if it had: nothing else reaches it. So is one that names
-/// a port where nothing is sent.
-pub(crate) fn way_back(guard: &Guard, via: &Via<'_>, flow: &Flow) -> Egress {
+/// a port where nothing is sent. `sent_by` is the address in the Via.
+pub(crate) fn way_back(guard: &Guard, (via, sent_by): (&Via<'_>, Option<IpAddr>), flow: &Flow) -> Egress {
     let mut back = Egress::back(flow);
-    if !flow.transport.is_reliable() && via.rport.is_none() && !sender_is_translated(via, flow) {
+    if !flow.transport.is_reliable() && via.rport.is_none() && !is_translated(sent_by, flow) {
         back.remote.set_port(via.port.unwrap_or(flow.transport.default_port()));
         if back.remote != flow.remote && guard.may_be_sent_to(&back).is_err() {
             back.remote = flow.remote;
@@ -81,15 +87,15 @@ pub(crate) fn send_back(io: &mut Io<EdgeMail>, guard: &Guard, back: &Egress, res
 /// `None` when nothing changes; else the stretch of the message that `out` replaces.
 pub(crate) fn complete_via(
     message: &Message<'_>,
-    via: &Via<'_>,
+    (via, sent_by): (&Via<'_>, Option<IpAddr>),
     flow: &Flow,
     out: &mut Vec<u8>,
 ) -> Option<Span> {
-    let element = message.top_via_text().ok()?;
-    let translated = parse_ip(via.host) != Some(flow.remote.ip());
+    let translated = sent_by != Some(flow.remote.ip());
     if !translated && via.rport.is_none() && via.received.is_none() {
         return None;
     }
+    let element = message.top_via_text().ok()?;
     out.clear();
     let put = |out: &mut Vec<u8>| {
         if via.rport.is_some() {
@@ -148,7 +154,8 @@ mod tests {
             connection: ConnectionId::NONE,
         };
         let mut out = Vec::new();
-        match complete_via(&m, &m.top_via().unwrap(), &flow, &mut out) {
+        let top = m.top_via().unwrap();
+        match complete_via(&m, (&top, parse_ip(top.host)), &flow, &mut out) {
             Some(span) => {
                 assert_eq!(span.of(m.bytes), via.as_bytes());
                 String::from_utf8(out).unwrap()

@@ -67,7 +67,7 @@ impl Edge {
             headers: b"",
             drop_routes: DroppedRoutes { first: routes.own, last: routes.last.is_some() },
             egress: Egress::back(inbound.flow),
-            may_grow: false,
+            may_grow: b"",
             mark: None,
             max_breadth: None,
             body: None,
@@ -78,7 +78,9 @@ impl Edge {
         let Some(next) = routes.next else {
             return self.to_other_side(io, (target, request_uri), (way, &word), out, memory);
         };
-        if !Uri::parse(next).is_ok_and(|u| u.is_loose()) {
+        let Ok(hop) = Uri::parse(next) else { return NextHop::Nowhere };
+        out.may_grow = next;
+        if !hop.is_loose() {
             // A strict router after us: it wants to see itself in the Request-URI (§16.6 step 6).
             out.uri = next;
             out.drop_routes.first += 1;
@@ -88,14 +90,14 @@ impl Edge {
             memory.extend_from_slice(b">\r\n");
             out.headers = memory;
         }
-        self.by_name(next, is_sips(request_uri), &word, out)
+        self.by_name(&hop, is_sips(request_uri), &word, out)
     }
 
     /// Nobody is between us and the other side: by the flow it has, else where its URI leads.
     fn to_other_side<'a>(
         &self,
         io: &Io<EdgeMail>,
-        (target, request_uri): (&Uri<'_>, &[u8]),
+        (target, request_uri): (&Uri<'_>, &'a [u8]),
         (way, word): (&Way, &Word),
         mut out: Outgoing<'a>,
         memory: &'a mut Vec<u8>,
@@ -120,18 +122,16 @@ impl Edge {
         if flow.is_some_and(|f| !f.listens) || self.is_our_gruu(target) || is_ours() {
             return NextHop::Nowhere;
         }
-        self.by_name(request_uri, is_sips(request_uri), word, out)
+        out.may_grow = request_uri;
+        self.by_name(target, is_sips(request_uri), word, out)
     }
 
     /// Where this URI leads, for a request to a SIPS URI or to another one.
-    fn by_name<'a>(&self, hop: &[u8], sips: bool, word: &Word, mut out: Outgoing<'a>) -> NextHop<'a> {
-        match self.shared.resolver.resolve_uri(hop) {
+    fn by_name<'a>(&self, hop: &Uri<'_>, sips: bool, word: &Word, out: Outgoing<'a>) -> NextHop<'a> {
+        match self.shared.resolver.resolve_hop(hop) {
             // A Route may name another transport than the SIPS URI behind it allows.
             Resolved::To(egress, _) if sips && !egress.transport.is_secure() => NextHop::Insecure,
-            way => {
-                out.may_grow = Uri::parse(hop).is_ok_and(|u| u.param("transport").is_none());
-                out.by(self, word, way)
-            }
+            way => out.by(self, word, way),
         }
     }
 

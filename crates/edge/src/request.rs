@@ -6,7 +6,8 @@ use trunkline_proxy::{Branch, Secret, StatelessBranch};
 use trunkline_routing::{Outcome, Plan};
 use trunkline_sip::response::{self, ViaFill};
 use trunkline_sip::{
-    Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via, without_control_characters,
+    Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via, parse_ip,
+    without_control_characters,
 };
 use trunkline_transaction::{Actions, Slot};
 use trunkline_transport::Io;
@@ -36,10 +37,11 @@ impl Edge {
             return;
         };
         let mut text = std::mem::take(&mut self.scratch.via);
-        let replace = complete_via(&message, &via, flow, &mut text);
+        let via = (&via, parse_ip(via.host));
+        let replace = complete_via(&message, via, flow, &mut text);
         let fill = replace.map(|replace| ViaFill { replace, text: &text });
-        let inbound =
-            Inbound { message, method, flow, via, fill, back: way_back(&self.shared.guard, &via, flow) };
+        let back = way_back(&self.shared.guard, via, flow);
+        let inbound = Inbound { message, method, flow, via: *via.0, fill, back };
         self.dispatch(io, &inbound);
         self.scratch.via = text;
     }
@@ -306,7 +308,7 @@ impl Edge {
                     flow,
                     via,
                     fill: None,
-                    back: way_back(&self.shared.guard, &via, flow),
+                    back: way_back(&self.shared.guard, (&via, parse_ip(via.host)), flow),
                 };
                 self.refuse_error(io, &inbound, error);
             }

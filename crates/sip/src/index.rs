@@ -206,7 +206,7 @@ impl Index {
         let mut broken = None;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
-            let mut line_len = memchr(b'\n', rest).ok_or(ParseError::Truncated)? + 1;
+            let mut line_len = find(b'\n', rest).ok_or(ParseError::Truncated)? + 1;
             if line_len == 1 || line_len == 2 && rest.first() == Some(&b'\r') {
                 lines.count(rest.get(..line_len).unwrap_or_default());
                 at += line_len;
@@ -338,6 +338,13 @@ fn tag_of(value: &[u8], header: &'static str, bytes: &[u8]) -> Result<Span, Pars
 
 /// Splits a header line into its name and its trimmed value.
 fn split_header(line: &[u8]) -> Option<(HeaderName, &[u8])> {
+    // Nearly all lines: a name that we know, which therefore is one, and the colon right behind it.
+    if let Some((name, [_, value @ ..])) = line.split_at_checked(find(b':', line)?) {
+        let known = HeaderName::from_bytes(name);
+        if known != HeaderName::Other {
+            return Some((known, trim(value)));
+        }
+    }
     let (name, rest) = line.split_at_checked(leading(line, TOKEN)).filter(|(n, _)| !n.is_empty())?;
     let value = match rest {
         [b':', value @ ..] => value,

@@ -100,6 +100,14 @@ pub fn finish(out: &mut Vec<u8>) {
 
 /// Appends a number in decimal.
 pub fn put_number(n: u64, out: &mut Vec<u8>) {
+    // Most numbers here are ports, codes and the octets of an address.
+    let digit = |n: u64| b'0' + (n % 10) as u8;
+    match n {
+        0..10 => return out.push(digit(n)),
+        10..100 => return out.extend_from_slice(&[digit(n / 10), digit(n)]),
+        100..1000 => return out.extend_from_slice(&[digit(n / 100), digit(n / 10), digit(n)]),
+        _ => {}
+    }
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     let mut n = n;

@@ -174,9 +174,10 @@ pub fn parse_ip(host: &[u8]) -> Option<IpAddr> {
             (host.last() == Some(&b']')).then_some(())?;
             v6(inner)
         }
-        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' => {
-            parse_ipv4(host).map(IpAddr::V4).or_else(|| find(b':', host).and_then(|_| v6(host)))
-        }
+        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':' => match parse_ipv4(host) {
+            Some(ip) => return Some(IpAddr::V4(ip)),
+            None => find(b':', host).and_then(|_| v6(host)),
+        },
         _ => None,
     };
     ip.map(canonical_ip)

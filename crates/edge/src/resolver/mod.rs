@@ -200,7 +200,11 @@ impl Resolver {
 
     /// The next hop of a SIP URI (RFC 3261 §8.1.2): `maddr` or host, port, transport.
     pub(crate) fn resolve_uri(&self, uri: &[u8]) -> Resolved {
-        let Ok(uri) = Uri::parse(uri) else { return Resolved::Nowhere };
+        Uri::parse(uri).map_or(Resolved::Nowhere, |uri| self.resolve_hop(&uri))
+    }
+
+    /// As [`Resolver::resolve_uri`], of one that was read.
+    pub(crate) fn resolve_hop(&self, uri: &Uri<'_>) -> Resolved {
         let Some(transport) = uri.transport() else { return Resolved::Nowhere };
         let host = uri.param("maddr").flatten().unwrap_or(uri.host);
         self.find(host, uri.port, transport, uri.param("transport").is_some())

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use trunkline_sip::{Address, List, Transport};
+use trunkline_sip::{Address, List, Transport, Uri};
 use trunkline_transport::Egress;
 
 use super::Forbidden;
@@ -20,7 +20,7 @@ impl Edge {
     ) -> Result<(), Forbidden> {
         let word = self.word_of_callee(Some(inbound.flow.remote));
         let judge = |uri: &[u8]| {
-            if self.is_of_our_domains(uri) {
+            if Uri::parse(uri).is_ok_and(|uri| self.is_of_our_domains(&uri)) {
                 return Err(Forbidden::Ourselves);
             }
             let (known, question) = self.shared.resolver.known_of_uri(uri);

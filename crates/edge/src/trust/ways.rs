@@ -38,10 +38,13 @@ impl Edge {
     /// The way to a target of the plan, judged. Of the addresses of a name the first that may be reached is taken.
     pub(crate) fn guarded_way(&self, plan: &Plan, target: &Target, word: Option<&Word>) -> Judged {
         let by_uri = word.is_some() && target.flow.is_none() && target.path.is_empty();
-        if by_uri && self.is_of_our_domains(plan.targets.text(target.uri)) {
-            return Judged::Inside;
-        }
-        match self.way_to(plan, target) {
+        let uri = Uri::parse(plan.targets.text(target.uri)).ok().filter(|_| by_uri);
+        let way = match uri {
+            Some(uri) if self.is_of_our_domains(&uri) => return Judged::Inside,
+            Some(uri) if target.next_hop.is_none() => self.shared.resolver.resolve_hop(&uri),
+            _ => self.way_to(plan, target),
+        };
+        match way {
             Resolved::To(egress, spare) => self.guarded(word, egress, spare),
             Resolved::Nowhere => Judged::Nowhere,
             Resolved::Later(question) => Judged::Later(question),
@@ -49,8 +52,7 @@ impl Edge {
     }
 
     /// Is the host of this URI a domain of ours? Then nobody else has to be asked where it leads.
-    pub(crate) fn is_of_our_domains(&self, uri: &[u8]) -> bool {
-        let Ok(uri) = Uri::parse(uri) else { return false };
+    pub(crate) fn is_of_our_domains(&self, uri: &Uri<'_>) -> bool {
         self.shared.addresses.has_port(uri.port)
             && uri.param("maddr").is_none()
             && self.shared.tables.load().domain_by_uri(uri.host).is_some()
