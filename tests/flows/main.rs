@@ -8,6 +8,7 @@ mod dialogs;
 mod digest;
 mod durability;
 mod fallback;
+mod filter;
 mod first_start;
 mod forged;
 mod forking;

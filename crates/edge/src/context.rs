@@ -2,7 +2,7 @@
 
 use trunkline_calls::{CallHandle, Place};
 use trunkline_model::Ref;
-use trunkline_proxy::{ResponseContext, Side};
+use trunkline_proxy::{PartyKind, ResponseContext, Side};
 use trunkline_sip::{ConnectionId, Flow, Method, Transport};
 use trunkline_transaction::timers::Now;
 use trunkline_transaction::{
@@ -320,6 +320,8 @@ pub(crate) struct Context {
     /// The call this INVITE begins.
     pub(crate) call: Option<CallHandle>,
     pub(crate) dialog: DialogUse,
+    /// What the caller is, and which peer or trunk.
+    pub(crate) caller: (PartyKind, u32),
 }
 
 impl Context {

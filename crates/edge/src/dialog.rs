@@ -39,6 +39,9 @@ impl Edge {
         let Some((way, identified)) = self.judge_inside(io, inbound, &target, (dialog, &routes.inner)) else {
             return;
         };
+        if self.refuse_hidden(io, inbound, routes, &way) {
+            return;
+        }
         let mut old_uri = std::mem::take(&mut self.scratch.contacts);
         let next = self.next_in_dialog(io, inbound, &target, routes, (dialog, &way), &mut old_uri);
         let (mut outgoing, spare) = match next {
@@ -86,11 +89,12 @@ impl Edge {
             }
             Some(Err(_)) | None => {}
         }
+        let holder = (dialog.mark.holder.kind, dialog.mark.holder.party);
         if self.shared.config.stateless || inbound.method == Method::Ack {
             self.note_request(io, inbound, (dialog, &routes.inner), identified);
             let number = StatelessUse::Inside(dialog.place.number, dialog.from);
             self.send_stateless(io, inbound, &outgoing, None, number);
-        } else if let Some(slot) = self.open(io, inbound, key) {
+        } else if let Some(slot) = self.open(io, inbound, key, holder) {
             self.note_request(io, inbound, (dialog, &routes.inner), identified);
             if let Some(context) = self.contexts.get_mut(slot) {
                 context.media = leg;

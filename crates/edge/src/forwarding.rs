@@ -1,6 +1,6 @@
 //! Forwarding with a transaction: from the router's plan to branches that run, RFC 3261 §16.6.
 
-use trunkline_proxy::{Mark, ResponseContext, StatelessBranch, StatelessUse};
+use trunkline_proxy::{Mark, PartyKind, ResponseContext, StatelessBranch, StatelessUse};
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{HeaderName, Method, Transport, seconds};
@@ -125,7 +125,7 @@ impl Edge {
         }
         let slot = match running {
             Some(slot) => slot,
-            None => match self.open(io, inbound, key) {
+            None => match self.open(io, inbound, key, self.caller()) {
                 Some(slot) => slot,
                 None => {
                     self.take_back_media(relaying);
@@ -316,12 +316,19 @@ impl Edge {
         self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
     }
 
+    /// Who sends the request that was routed.
+    fn caller(&self) -> (PartyKind, u32) {
+        let caller = &self.scratch.parties.caller;
+        (caller.kind, self.shared.party(caller))
+    }
+
     /// Begins a transaction for this request. Its 100 is made, and sent by [`Edge::started`].
     pub(crate) fn open(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
+        caller: (PartyKind, u32),
     ) -> Option<Slot> {
         if self.contexts.len() >= MOST_CONTEXTS {
             self.overloaded(io, inbound);
@@ -351,6 +358,7 @@ impl Edge {
             guest: self.handover.guest,
             call: None,
             dialog: DialogUse::None,
+            caller,
             no_answer: None,
             divertible: None,
             media: None,

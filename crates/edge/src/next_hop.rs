@@ -71,7 +71,7 @@ impl Edge {
             mark: None,
             max_breadth: None,
             body: None,
-            spent: self.spent_credentials(m),
+            spent: self.left_out(m, dialog, way),
             unproven: false,
             cseq_added: cseq_added(std::iter::once(dialog).chain(&routes.inner)),
         };

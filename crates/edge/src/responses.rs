@@ -212,6 +212,7 @@ impl Edge {
         let mut splices = std::mem::take(&mut self.scratch.splices);
         if let Some(context) = self.contexts.get(slot) {
             forward::strip_via(m, context.back.transport, &mut splices, out, |splices| {
+                self.shared.filter_response(m, context.between(fork), splices);
                 self.mark(context, fork, m, io.unix_ms(), splices);
             });
             cseq::lower(out, m.cseq(), context.branches.get(fork).map_or(0, |b| b.target.cseq_added));

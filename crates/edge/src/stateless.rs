@@ -8,6 +8,7 @@ use crate::config::PassChallenges;
 use crate::edge::Edge;
 use crate::forward;
 use crate::mail::EdgeMail;
+use crate::trust::passing::Between;
 
 impl Edge {
     /// A response to a request that was forwarded without a transaction: the MAC shows that it was ours.
@@ -37,7 +38,10 @@ impl Edge {
         // Nothing says here whose challenge it is.
         let refused = matches!(m.status(), Some(401 | 407))
             && self.shared.config.pass_challenges != PassChallenges::All;
+        let guard = &self.shared.guard;
+        let between = Between { from: guard.kind_at(from.ip()), to: guard.kind_at(ip), party: 0 };
         forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
+            self.shared.filter_response(m, between, splices);
             self.shared.mark_stateless(m, name.dialog, from, unix_ms, splices);
             if refused {
                 forward::refuse_challenge(m, splices);

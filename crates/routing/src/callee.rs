@@ -149,7 +149,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         self.plan.targets.fill_bulk_contacts(self.request.dialled());
         self.plan.targets.group_by_q();
-        self.forward(Direction::to_agent(call.caller), call);
+        self.forward(Direction::to_agent(call.caller), call)?;
         Ok(None)
     }
 
@@ -182,7 +182,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 b"" => self.plan.targets.fill_bulk_contacts(self.request.dialled()),
                 user => self.plan.targets.set_user(user),
             }
-            self.forward(Direction::to_peer(call.caller), call);
+            self.forward(Direction::to_peer(call.caller), call)?;
             return Ok(None);
         }
         match self.gruu(call) {
@@ -208,7 +208,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             }
         });
         self.plan.targets.push_uri(uri);
-        self.forward(Direction::to_peer(call.caller), call);
+        self.forward(Direction::to_peer(call.caller), call)?;
         Ok(None)
     }
 

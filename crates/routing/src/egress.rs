@@ -8,7 +8,8 @@ use trunkline_sip::Transport;
 
 use crate::ask::Ask;
 use crate::explain::Fact;
-use crate::headers::{withholds_identity, write_identity};
+use crate::filter::withholds_identity;
+use crate::headers::write_identity;
 use crate::number::{self, put_escaped};
 use crate::parameters::{put_beside_host, put_in_user};
 use crate::party::{Direction, Party};
@@ -202,8 +203,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             Party::Peer(_) => Direction::PeerToPstn,
             Party::Agent(..) | Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::AgentToPstn,
         };
-        self.forward(direction, call);
-        Ok(())
+        self.forward(direction, call)
     }
 }
 

@@ -1,22 +1,22 @@
 //! What changes in a forwarded request beside Request-URI, Via and Route.
 
-use trunkline_sip::{HeaderName, List, Message, Method, Span, unquote};
+use std::borrow::Cow;
+
+use arrayvec::ArrayVec;
+use trunkline_sip::{HeaderName, List, Method, Span, Uri, unquote};
 
 use crate::ask::Ask;
 use crate::egress::write_host;
+use crate::filter::{Passage, filter};
 use crate::number::{User, without_parameters};
-use crate::parameters::{is_named, strip_headers};
-use crate::party::{Direction, Party};
+use crate::party::{Direction, RoutedKind};
 use crate::plan::{Outcome, Plan, push_header};
 use crate::request::Request;
-use crate::rules::{Call, Rules};
-
-/// Headers of ours that nobody from outside may set.
-const OURS: [&[u8]; 4] = [b"X-Gateway-Auth", b"X-Connect-Token", b"X-Edgeport-Ref", b"X-Call-Direction"];
+use crate::rules::{Call, Rules, Stop};
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The end of a call that goes on: what is taken out of the request and what is put in.
-    pub(crate) fn forward(&mut self, direction: Direction, call: &Call<'s, 'x>) {
+    pub(crate) fn forward(&mut self, direction: Direction, call: &Call<'s, 'x>) -> Result<(), Stop> {
         self.plan.direction = Some(direction);
         self.plan.add_header("X-Call-Direction", direction.as_str().as_bytes());
         if let Some(number) = call.number {
@@ -36,36 +36,28 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 rewrite_number(self.plan, self.request, to.uri.user, &number);
             }
         }
-        self.forward_unchanged(call);
+        self.forward_unchanged(call)
     }
 
     /// The same without additions of ours.
-    pub(crate) fn forward_unchanged(&mut self, call: &Call<'s, 'x>) {
-        let trusted = match call.caller {
-            Party::Peer(_) | Party::Pstn(..) | Party::Sibling => true,
-            Party::Agent(..) | Party::Unknown => false,
-        };
+    pub(crate) fn forward_unchanged(&mut self, call: &Call<'s, 'x>) -> Result<(), Stop> {
+        let message = &self.request.message;
         let leaves = matches!(self.plan.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
-        let sibling = matches!(call.caller, Party::Sibling);
-        // A phone is not to be trusted with what the caller withholds (RFC 3325 §7).
-        let withheld = matches!(call.callee, Party::Agent(..)) && withholds_identity(&self.request.message);
-        for header in self.request.message.index.headers() {
+        let allows = |name: &[u8]| {
+            let names_it =
+                |list: &&[String]| list.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name));
+            !call.allowed.is_empty() && call.allowed.iter().all(names_it)
+        };
+        let to = if leaves { RoutedKind::Pstn } else { call.callee.kind() };
+        filter(message, &Passage { from: call.caller.kind(), to, allows: &allows }, |span| {
+            self.plan.delete(span)
+        });
+        for header in message.index.headers() {
             let out = match header.name {
-                // Asserted by whom we do not trust (RFC 3325 §5), or about to be replaced by what we assert.
-                HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => !trusted || leaves || withheld,
-                HeaderName::PPreferredIdentity => !sibling,
-                HeaderName::Privacy => leaves,
+                // About to be replaced by what we assert.
+                HeaderName::PAssertedIdentity | HeaderName::RemotePartyId | HeaderName::Privacy => leaves,
                 HeaderName::Authorization | HeaderName::ProxyAuthorization => {
-                    self.is_for_us(header.value.of(self.request.message.bytes), call)
-                }
-                HeaderName::Other => {
-                    let line = header.line.of(self.request.message.bytes);
-                    match line.first() {
-                        Some(b'x' | b'X') => is_ours(line),
-                        // Who pays is not for a phone to say (RFC 8496 §6).
-                        Some(b'p' | b'P') => leaves && !trusted && is_named(line, b"P-Charge-Info"),
-                        _ => false,
-                    }
+                    self.is_for_us(header.value.of(message.bytes))?
                 }
                 _ => false,
             };
@@ -73,47 +65,47 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 self.plan.delete(header.line);
             }
         }
-        if leaves {
-            strip_headers(self.plan, &self.request.message, &call.allowed);
-        }
         self.plan.proven = call.access.proven;
         self.plan.record_route =
             matches!(self.request.message.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
         self.plan.outcome = Outcome::Forward;
+        Ok(())
     }
 
-    /// Are these credentials for a realm of ours, so spent here (RFC 3261 §22.3)?
-    fn is_for_us(&self, value: &[u8], call: &Call<'s, 'x>) -> bool {
-        let Some(realm) = realm(value) else { return false };
-        let domains = [call.from_domain, call.target_domain];
-        realm.eq_ignore_ascii_case(&self.plan.realm)
-            || domains.iter().flatten().any(|d| realm.eq_ignore_ascii_case(d.domain_uri.as_bytes()))
+    /// Are these credentials for a realm of ours, so spent here (RFC 3261 §22.3)? Whoever got them could use what is fresh
+    /// in them.
+    fn is_for_us(&self, value: &[u8]) -> Result<bool, Stop> {
+        let Some(realm) = realm(value) else { return Ok(false) };
+        if realm.eq_ignore_ascii_case(&self.plan.realm) || self.domain(&realm)?.is_some() {
+            return Ok(true);
+        }
+        // An address is not longer.
+        let mut text = ArrayVec::<u8, 64>::from_iter(*b"sip:");
+        let fits = text.try_extend_from_slice(&realm).is_ok();
+        let own = || Uri::parse(&text).is_ok_and(|uri| (self.request.own_address)(&uri));
+        Ok(fits && own() || self.trunk_by_inbound(&realm)?.is_some())
     }
 }
 
-/// Does the caller withhold its identity: `Privacy: id` (RFC 3325 §9.3)?
-pub(crate) fn withholds_identity(message: &Message<'_>) -> bool {
-    message
-        .list(HeaderName::Privacy)
-        .flatten()
-        .flat_map(|value| value.split(|&b| b == b';'))
-        .any(|value| value.trim_ascii().eq_ignore_ascii_case(b"id"))
-}
-
-/// The realm of a digest's credentials.
-fn realm(value: &[u8]) -> Option<&[u8]> {
+/// The realm of a digest's credentials, its escapes taken away.
+fn realm(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let rest =
         value.get(7..).filter(|_| value.get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"Digest")))?;
-    List::new(rest).flatten().find_map(|pair| {
+    let text = List::new(rest).flatten().find_map(|pair| {
         let equals = pair.iter().position(|&b| b == b'=')?;
         let (name, value) = pair.split_at_checked(equals)?;
         let value = value.get(1..)?;
         name.trim_ascii().eq_ignore_ascii_case(b"realm").then(|| unquote(value.trim_ascii()))
-    })
-}
-
-fn is_ours(line: &[u8]) -> bool {
-    OURS.iter().any(|name| is_named(line, name))
+    })?;
+    if !text.contains(&b'\\') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut escaped = false;
+    let plain = text.iter().copied().filter(|b| {
+        escaped = *b == b'\\' && !escaped;
+        !escaped
+    });
+    Some(Cow::Owned(plain.collect()))
 }
 
 /// Puts the number in the place of the one that came, whose parameters stay.

@@ -1,12 +1,11 @@
 //! What a caller may tell a carrier in the parameters of its URIs.
 //!
 //! Number portability (RFC 4694), trunk groups (RFC 4904) and their kin choose the route or the price of a call, past
-//! the rule that judged the number. So towards a carrier a Request-URI keeps no parameter but `user=phone`, and the
-//! URIs in other headers lose these, unless the trunk allows them by name.
+//! the rule that judged the number. So towards a carrier the Request-URI of a first request keeps no parameter but
+//! `user=phone`, and that of a later one and the URIs in other headers lose these, unless the trunk allows them by name.
 
-use trunkline_sip::{HeaderName, Message, Params, Scheme, Span, Uri};
-
-use crate::plan::Plan;
+use arrayvec::ArrayVec;
+use trunkline_sip::{Params, Scheme, Uri};
 
 /// Parameters that stand beside the host or behind the URI, and speak to a telephone network all the same.
 const TELEPHONY: [&[u8]; 23] = [
@@ -35,114 +34,159 @@ const TELEPHONY: [&[u8]; 23] = [
     b"dai",
 ];
 
-/// Is this a header whose URIs a carrier may route or charge by? Those of the dialog (Contact, Route) are left alone:
-/// they are for who sends there next.
-fn speaks_to_carriers(name: HeaderName, line: &[u8]) -> bool {
-    match name {
-        HeaderName::From
-        | HeaderName::To
-        | HeaderName::Diversion
-        | HeaderName::HistoryInfo
-        | HeaderName::ReferredBy
-        | HeaderName::PAssertedIdentity
-        | HeaderName::RemotePartyId => true,
-        HeaderName::Other => OTHERS.iter().any(|other| is_named(line, other)),
-        _ => false,
-    }
+/// The longest name that is looked at; a longer one is not allowed in a user part, and is none of those above.
+const LONGEST: usize = 32;
+
+type Name = ArrayVec<u8, LONGEST>;
+
+/// May a URI hold these bytes? Where no scheme and no bracket stands there is none.
+pub(crate) fn holds_uri(value: &[u8]) -> bool {
+    value.contains(&b'<')
+        || value.iter().enumerate().any(|(at, b)| {
+            let before = value.get(..at).unwrap_or_default();
+            *b == b':' && SCHEMES.iter().any(|scheme| ends_in(before, scheme))
+        })
 }
 
-const OTHERS: [&[u8]; 3] = [b"P-Called-Party-ID", b"P-Charge-Info", b"P-Served-User"];
+const SCHEMES: [&[u8]; 5] = [b"sip", b"sips", b"tel", b"fax", b"modem"];
 
-/// Has the header line this name?
-pub(crate) fn is_named(line: &[u8], name: &[u8]) -> bool {
-    line.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
-        && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t'))
+fn ends_in(text: &[u8], end: &[u8]) -> bool {
+    text.len()
+        .checked_sub(end.len())
+        .and_then(|at| text.get(at..))
+        .is_some_and(|t| t.eq_ignore_ascii_case(end))
 }
 
-fn is_allowed(name: &[u8], allowed: &[&[String]]) -> bool {
-    !allowed.is_empty()
-        && allowed.iter().all(|list| list.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name)))
+fn is_telephony(name: &[u8]) -> bool {
+    TELEPHONY.contains(&name)
 }
 
-/// Removes them from the headers of a call to carriers; what all the trunks allow that it may take stays.
-pub(crate) fn strip_headers(plan: &mut Plan, message: &Message<'_>, allowed: &[&[String]]) {
-    for header in message.index.headers() {
-        if !speaks_to_carriers(header.name, header.line.of(message.bytes)) {
-            continue;
+/// Calls `out` with where each parameter begins and ends that a header value may not say to a carrier.
+pub(crate) fn each_unwanted(value: &[u8], allows: &dyn Fn(&[u8]) -> bool, mut out: impl FnMut(usize, usize)) {
+    each_parameter(value, false, |from, to, name, in_user| {
+        if (in_user || name.is_some_and(is_telephony)) && !name.is_some_and(allows) {
+            out(from, to);
         }
-        let value = header.value.of(message.bytes);
-        let start = header.value.start;
-        each_parameter(value, |from, to, name, in_user| {
-            let unwanted = in_user || TELEPHONY.iter().any(|t| t.eq_ignore_ascii_case(name));
-            if unwanted && !is_allowed(name, allowed) {
-                plan.delete(Span { start: start + from as u16, end: start + to as u16 });
+    });
+}
+
+/// The same of a Request-URI inside a dialog. Its user part is that of the remote target, which the carrier wrote itself.
+pub(crate) fn in_request_uri(uri: &[u8], allows: &dyn Fn(&[u8]) -> bool, mut out: impl FnMut(usize, usize)) {
+    if !uri.contains(&b';') && !uri.contains(&b'%') {
+        return;
+    }
+    each_parameter(uri, true, |from, to, name, in_user| {
+        if !in_user && name.is_some_and(|name| is_telephony(name) && !allows(name)) {
+            out(from, to);
+        }
+    });
+}
+
+/// May this Request-URI go to a carrier as it is?
+pub fn is_plain_uri(uri: &[u8], allows: &dyn Fn(&[u8]) -> bool) -> bool {
+    let mut plain = true;
+    in_request_uri(uri, allows, |_, _| plain = false);
+    plain
+}
+
+/// Calls `look` for each parameter of a header value, or of a URI: where it begins and ends, its name (in lower case and
+/// decoded; `None` when it is too long), and whether it stands in the user part of a URI. Escapes count as what they stand
+/// for: some decode a URI before they take it apart.
+fn each_parameter(value: &[u8], bare: bool, mut look: impl FnMut(usize, usize, Option<&[u8]>, bool)) {
+    let (mut i, mut bracket, mut behind_user) = (0, bare, false);
+    while let Some((b, length)) = decoded(value, i) {
+        match b {
+            b'"' if !bracket && length == 1 && opens_quotes(value, i) => {
+                i = end_of_quotes(value, i).unwrap_or(i + 1);
+                continue;
             }
-        });
+            b'<' if length == 1 => (bracket, behind_user) = (true, false),
+            b'>' if length == 1 => bracket = bare,
+            b',' if !bracket => behind_user = false,
+            b'@' if length == 1 => behind_user = true,
+            b';' => {
+                let (name, end) = parameter(value, i + length, bracket);
+                look(i, end, name.as_deref(), !behind_user && is_in_user(value, end, bracket));
+                i = end;
+                continue;
+            }
+            _ => {}
+        }
+        i += length;
     }
 }
 
-/// Calls `look` for each parameter of a header value: where it begins and ends, its name, and whether it stands in the
-/// user part of a URI. An escaped semicolon counts as one: some decode a URI before they take it apart.
-fn each_parameter(value: &[u8], mut look: impl FnMut(usize, usize, &[u8], bool)) {
-    let mut i = 0;
-    while let Some(&b) = value.get(i) {
-        let semicolon = match b {
-            b'"' => {
-                i = end_of_quotes(value, i);
-                continue;
-            }
-            b';' => 1,
-            b'%' if value.get(i + 1..i + 3).is_some_and(|hex| hex.eq_ignore_ascii_case(b"3b")) => 3,
-            _ => {
-                i += 1;
-                continue;
-            }
-        };
-        let after = i + semicolon;
-        let rest = value.get(after..).unwrap_or_default();
-        let blank = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        let name = rest.get(blank..).unwrap_or_default();
-        let length = name.iter().take_while(|&&b| !ends_name(b)).count();
-        let end = end_of_parameter(value, after + blank + length);
-        look(i, end, name.get(..length).unwrap_or_default(), is_in_user(value, end));
-        i = end;
+/// The byte that stands here, an escape decoded, and how long it is.
+fn decoded(value: &[u8], i: usize) -> Option<(u8, usize)> {
+    let b = *value.get(i)?;
+    let digit = |at: usize| char::from(*value.get(at)?).to_digit(16);
+    match (b == b'%').then(|| Some(digit(i + 1)? << 4 | digit(i + 2)?)).flatten() {
+        Some(byte) => Some((byte as u8, 3)),
+        None => Some((b, 1)),
     }
 }
 
-fn ends_name(b: u8) -> bool {
-    matches!(b, b'=' | b';' | b'>' | b'@' | b',' | b'?' | b'%' | b'"') || b.is_ascii_whitespace()
+/// The name of the parameter behind this semicolon, and where it ends.
+fn parameter(value: &[u8], start: usize, bracket: bool) -> (Option<Name>, usize) {
+    let (mut i, mut name, mut fits) = (start, Name::new(), true);
+    while let Some((b, length)) = decoded(value, i) {
+        match b {
+            // A name may have blanks before it.
+            b if b.is_ascii_whitespace() && name.is_empty() => {}
+            b if b.is_ascii_whitespace() => break,
+            b'=' | b';' | b'<' | b'>' | b'@' | b',' | b'?' | b'&' | b'"' => break,
+            b => fits &= name.try_push(b.to_ascii_lowercase()).is_ok(),
+        }
+        i += length;
+    }
+    (fits.then_some(name), end_of_parameter(value, i, bracket))
 }
 
 /// Where a parameter ends whose name ends here.
-fn end_of_parameter(value: &[u8], mut i: usize) -> usize {
-    while let Some(&b) = value.get(i) {
+fn end_of_parameter(value: &[u8], mut i: usize, bracket: bool) -> usize {
+    let mut before = 0;
+    while let Some((b, length)) = decoded(value, i) {
         match b {
-            b';' | b'>' | b'@' | b',' | b'?' => break,
-            b'%' if value.get(i + 1..i + 3).is_some_and(|hex| hex.eq_ignore_ascii_case(b"3b")) => break,
-            b'"' => i = end_of_quotes(value, i),
-            _ => i += 1,
+            b';' | b'<' | b'>' => break,
+            b'@' | b'?' if length == 1 => break,
+            b',' if !bracket => break,
+            b'"' if before == b'=' => i = end_of_quotes(value, i).unwrap_or(i + 1),
+            _ => i += length,
+        }
+        if !b.is_ascii_whitespace() {
+            before = b;
         }
     }
     i
 }
 
-/// The place behind the quotes that open here.
-fn end_of_quotes(value: &[u8], open: usize) -> usize {
+/// Does a quoted string begin here, and not in the midst of something?
+fn opens_quotes(value: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| value.get(at));
+    before.is_none_or(|b| matches!(b, b',' | b'=' | b';') || b.is_ascii_whitespace())
+}
+
+/// The place behind the quotes that open here; `None` when nothing closes them.
+fn end_of_quotes(value: &[u8], open: usize) -> Option<usize> {
     let mut i = open + 1;
     while let Some(&b) = value.get(i) {
         match b {
-            b'"' => return i + 1,
+            b'"' => return Some(i + 1),
             b'\\' => i += 2,
             _ => i += 1,
         }
     }
-    value.len()
+    None
 }
 
 /// Does an `@` follow within the URI?
-fn is_in_user(value: &[u8], from: usize) -> bool {
+fn is_in_user(value: &[u8], from: usize, bracket: bool) -> bool {
     let rest = value.get(from..).unwrap_or_default();
-    let next = rest.iter().find(|b| matches!(b, b'@' | b'>' | b',' | b'<' | b'"' | b'?'));
+    let next = rest.iter().find(|b| match b {
+        b'@' | b'>' | b'<' => true,
+        b',' | b'"' => !bracket,
+        _ => false,
+    });
     next == Some(&b'@')
 }
 
@@ -190,15 +234,13 @@ fn put_allowed(params: &[u8], allowed: &[String], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// The value without parameters that are unwanted, as `strip_headers` decides.
+    /// The value without parameters that are unwanted.
     fn stripped(value: &str) -> String {
         let mut kept = Vec::new();
         let mut at = 0;
-        each_parameter(value.as_bytes(), |from, to, name, in_user| {
-            if in_user || TELEPHONY.iter().any(|t| t.eq_ignore_ascii_case(name)) {
-                kept.extend_from_slice(&value.as_bytes()[at..from]);
-                at = to;
-            }
+        each_unwanted(value.as_bytes(), &|_| false, |from, to| {
+            kept.extend_from_slice(&value.as_bytes()[at..from]);
+            at = to;
         });
         kept.extend_from_slice(&value.as_bytes()[at..]);
         String::from_utf8(kept).unwrap()
@@ -217,10 +259,56 @@ mod tests {
             ("<sip:a;custom=1@h;transport=tcp>", "<sip:a@h;transport=tcp>"),
             ("<sip:1001@h>;tag=rn", "<sip:1001@h>;tag=rn"),
             ("<sip:a@h;rnx=1>;epid=npdi", "<sip:a@h;rnx=1>;epid=npdi"),
+            // Escapes stand for what they mean.
+            ("<sip:+1900@h;npd%69;r%6E=+1555;x=1>", "<sip:+1900@h;x=1>"),
+            ("<sip:+1900%3bnpd%69%3Drn@h>", "<sip:+1900@h>"),
+            ("<sip:a@h%3Brn=1;x=2>", "<sip:a@h;x=2>"),
+            ("<sip:a@h;%20rn=1>", "<sip:a@h>"),
+            // What a transfer takes with it stays, but for what speaks to the network.
+            (
+                "<sip:b@h;transport=tcp?Replaces=1%40h%3Bto-tag%3D1%3Bfrom-tag%3D2>",
+                "<sip:b@h;transport=tcp?Replaces=1%40h%3Bto-tag%3D1%3Bfrom-tag%3D2>",
+            ),
+            (
+                "<sip:b@h;transport=tcp?Replaces=1@h%3Bto-tag%3D1>",
+                "<sip:b@h;transport=tcp?Replaces=1@h%3Bto-tag%3D1>",
+            ),
+            ("<sip:b@h?Diversion=%3Csip:c@h%3Brn%3D1%3E>", "<sip:b@h?Diversion=%3Csip:c@h%3E>"),
+            // No quotes hide a parameter that others find.
+            ("<sip:\"a@h;rn=1>", "<sip:\"a@h>"),
+            ("<sip:\"a@h;rn=1>;x=\"y\"", "<sip:\"a@h>;x=\"y\""),
+            ("x\"y <sip:a@h;rn=1>;z=\"", "x\"y <sip:a@h>;z=\""),
+            ("\"<sip:a@h;rn=1>", "\"<sip:a@h>"),
+            ("<sip:+1;a,b;c?d@h;rn=1,2>", "<sip:+1?d@h>"),
             ("\"open", "\"open"),
             (";", ";"),
         ] {
             assert_eq!(stripped(value), want, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_later_request_uri_keeps_its_user() {
+        let plain = |uri: &str| is_plain_uri(uri.as_bytes(), &|name| name == b"oli");
+        for uri in ["sip:+1;tgrp=x;npdi@h;transport=tcp;x=y", "sip:h", "sip:a@h;oli=1", "tel:+1555"] {
+            assert!(plain(uri), "{uri}");
+        }
+        for uri in ["sip:h;rn=1", "sip:a@h;%4EPDI", "sip:a@h:5060;x=1;tgrp=1", "tel:+1555;rn=1"] {
+            assert!(!plain(uri), "{uri}");
+        }
+    }
+
+    #[test]
+    fn values_without_a_uri() {
+        for (value, holds) in [
+            ("x;ext=1", false),
+            ("SIP ;cause=200", false),
+            ("a sip:b@h", true),
+            ("TEL:+1", true),
+            ("<urn:x>", true),
+            (":", false),
+        ] {
+            assert_eq!(holds_uri(value.as_bytes()), holds, "{value}");
         }
     }
 }

@@ -19,6 +19,17 @@ pub(crate) enum Party<'s> {
 }
 
 impl<'s> Party<'s> {
+    /// What it is.
+    pub(crate) fn kind(&self) -> RoutedKind {
+        match self {
+            Party::Unknown => RoutedKind::Unknown,
+            Party::Agent(..) => RoutedKind::Agent,
+            Party::Peer(_) => RoutedKind::Peer,
+            Party::Pstn(..) => RoutedKind::Pstn,
+            Party::Sibling => RoutedKind::Sibling,
+        }
+    }
+
     /// The ref of the resource.
     pub(crate) fn reference(&self) -> Option<&'s Ref> {
         match *self {
@@ -57,14 +68,7 @@ pub enum RoutedKind {
 
 impl From<Party<'_>> for PartyName {
     fn from(party: Party<'_>) -> PartyName {
-        let kind = match party {
-            Party::Unknown => RoutedKind::Unknown,
-            Party::Agent(..) => RoutedKind::Agent,
-            Party::Peer(_) => RoutedKind::Peer,
-            Party::Pstn(..) => RoutedKind::Pstn,
-            Party::Sibling => RoutedKind::Sibling,
-        };
-        PartyName { kind, reference: party.reference().cloned() }
+        PartyName { kind: party.kind(), reference: party.reference().cloned() }
     }
 }
 

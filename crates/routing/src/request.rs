@@ -167,7 +167,7 @@ pub struct Request<'a> {
 
 /// Who is called, where the operator says that this does not stand in the Request-URI. A header that is not there, or
 /// that holds no address, leaves it to the next, at last to the Request-URI.
-fn named_elsewhere<'a>(message: &Message<'a>, options: &Options) -> Option<Uri<'a>> {
+pub fn named_elsewhere<'a>(message: &Message<'a>, options: &Options) -> Option<Uri<'a>> {
     if message.method() == Some(Method::Register) {
         return None;
     }

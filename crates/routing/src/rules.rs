@@ -135,8 +135,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return Err(self.reply(416));
         }
         if self.is_from_sibling() {
-            self.relay(call);
-            return Ok(());
+            return self.relay(call);
         }
         let carrier = self.find_target(call)?;
         self.identify(carrier, call)?;
@@ -170,13 +169,13 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     }
 
     /// Another exchange of ours has routed it: its Request-URI is the target.
-    fn relay(&mut self, call: &mut Call<'s, 'x>) {
+    fn relay(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         self.note(Fact::FromSibling);
         call.caller = Party::Sibling;
         let named_from = Some(self.request.flow.remote);
         let target = Binding { named_from, ..Binding::new(self.request.message.uri_text(), 0) };
         self.plan.targets.push_binding(target);
-        self.forward_unchanged(call);
+        self.forward_unchanged(call)
     }
 
     /// Is it a request that cannot be challenged (RFC 3261 §22.1), since it is about an INVITE that was?

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use trunkline_media::{MediaError, Method as Turning, Party, Session, Side, WARNING, incompatible};
-use trunkline_proxy::FlowToken;
+use trunkline_proxy::{FlowToken, PartyKind};
 use trunkline_sip::Method;
 use trunkline_sip::response;
 use trunkline_transaction::TransactionKey;
@@ -218,7 +218,7 @@ impl Edge {
         }
         let shared = self.shared.clone();
         read_again(&shared.guard, &parked.flow, &parked.bytes, |inbound| {
-            if let Some(slot) = self.open(io, inbound, key) {
+            if let Some(slot) = self.open(io, inbound, key, (PartyKind::Stranger, 0)) {
                 self.answer_locally(io, slot, 487);
                 self.settle(io, slot);
             }

@@ -83,6 +83,11 @@ impl Guard {
         self.owners.load().at(canonical_ip(ip)).iter().any(|owner| owner.is(&word))
     }
 
+    /// What the party at this address is, where nothing else tells.
+    pub(crate) fn kind_at(&self, ip: IpAddr) -> PartyKind {
+        self.owners.load().at(canonical_ip(ip)).first().map_or(PartyKind::Stranger, |owner| owner.kind)
+    }
+
     fn judge(
         &self,
         egress: &Egress,

@@ -11,6 +11,7 @@ pub(crate) mod identity;
 pub(crate) mod inside;
 pub(crate) mod marks;
 mod owners;
+pub(crate) mod passing;
 pub(crate) mod refusals;
 mod sips;
 mod spent;

@@ -1,0 +1,225 @@
+//! Which headers of a message go no further, and which parameters of its URIs: one rule for first requests, requests inside
+//! a dialog and responses.
+
+use trunkline_sip::{Header, HeaderName, Message, Span};
+
+use crate::parameters::{each_unwanted, holds_uri, in_request_uri};
+use crate::party::RoutedKind;
+
+/// Headers of ours that nobody from outside may set.
+const OURS: [&[u8]; 4] = [b"X-Gateway-Auth", b"X-Connect-Token", b"X-Edgeport-Ref", b"X-Call-Direction"];
+
+/// What is said of a party, of who pays or of a peer's own number (RFC 3325, 6050, 7315, 5503, 8496): believed of trunks
+/// and peers alone. A name that ends in `-` stands for all that begin so.
+const CLAIMS: [&[u8]; 13] = [
+    b"P-Charge-Info",
+    b"P-Charging-Vector",
+    b"P-Charging-Function-Addresses",
+    b"P-Asserted-Service",
+    b"P-Preferred-Service",
+    b"P-Served-User",
+    b"P-Profile-Key",
+    b"P-User-Database",
+    b"P-Visited-Network-ID",
+    b"P-Private-Network-Indication",
+    b"P-DCS-",
+    b"X-DOD-Number",
+    b"X-DOD-Privacy",
+];
+
+/// Between whom a message goes.
+#[derive(Clone, Copy)]
+pub struct Passage<'a> {
+    /// What its sender is.
+    pub from: RoutedKind,
+    /// What its receiver is.
+    pub to: RoutedKind,
+    /// May the sender say a parameter of this name (in lower case, decoded) to the carriers that may get the message?
+    pub allows: &'a dyn Fn(&[u8]) -> bool,
+}
+
+impl Passage<'_> {
+    /// Is the sender believed when it says who somebody is (RFC 3325 §5)?
+    fn is_believed(&self) -> bool {
+        match self.from {
+            RoutedKind::Peer | RoutedKind::Pstn | RoutedKind::Sibling => true,
+            RoutedKind::Unknown | RoutedKind::Agent => false,
+        }
+    }
+
+    /// Is the receiver to see what somebody withholds? Phones are not (RFC 3325 §7).
+    fn sees_withheld(&self) -> bool {
+        !matches!(self.to, RoutedKind::Agent | RoutedKind::Unknown)
+    }
+
+    /// May the receiver choose a route or a price by what a URI says?
+    fn reaches_carriers(&self) -> bool {
+        self.from != RoutedKind::Sibling && matches!(self.to, RoutedKind::Pstn | RoutedKind::Unknown)
+    }
+}
+
+/// Calls `out` for each stretch of the message that goes no further. From and To of a response are those of its request.
+pub fn filter(message: &Message<'_>, passage: &Passage<'_>, mut out: impl FnMut(Span)) {
+    let carriers = passage.reaches_carriers();
+    if carriers && message.status().is_none() {
+        let span = message.uri_span();
+        in_request_uri(message.uri_text(), passage.allows, |from, to| out(within(span, from, to)));
+    }
+    for header in message.index.headers() {
+        if goes_no_further(message, header, passage) {
+            out(header.line);
+        } else if carriers && speaks_to_carriers(header.name, message) {
+            let value = header.value.of(message.bytes);
+            if holds_uri(value) {
+                each_unwanted(value, passage.allows, |from, to| out(within(header.value, from, to)));
+            }
+        }
+    }
+}
+
+fn within(span: Span, from: usize, to: usize) -> Span {
+    Span { start: span.start + from as u16, end: span.start + to as u16 }
+}
+
+/// Is the whole header left out?
+fn goes_no_further(message: &Message<'_>, header: &Header, passage: &Passage<'_>) -> bool {
+    match header.name {
+        HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => {
+            !passage.is_believed() || !passage.sees_withheld() && withholds_identity(message)
+        }
+        HeaderName::PPreferredIdentity => passage.from != RoutedKind::Sibling,
+        HeaderName::Other => {
+            let line = header.line.of(message.bytes);
+            match line.first() {
+                Some(b'x' | b'X') if is_one_of(line, &OURS) => true,
+                Some(b'p' | b'P' | b'x' | b'X') => !passage.is_believed() && is_one_of(line, &CLAIMS),
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+/// Is this a header whose URIs a carrier may route or charge by? Those of the dialog (Contact, Route) are left alone: they
+/// are for who sends there next, and so are those that tell a response's way.
+fn speaks_to_carriers(name: HeaderName, message: &Message<'_>) -> bool {
+    match name {
+        HeaderName::Via
+        | HeaderName::Route
+        | HeaderName::RecordRoute
+        | HeaderName::Contact
+        | HeaderName::CallId
+        | HeaderName::CSeq
+        | HeaderName::MaxForwards
+        | HeaderName::ContentLength
+        | HeaderName::ContentType
+        | HeaderName::Expires
+        | HeaderName::Authorization
+        | HeaderName::ProxyAuthorization
+        | HeaderName::WwwAuthenticate
+        | HeaderName::ProxyAuthenticate => false,
+        HeaderName::From | HeaderName::To => message.status().is_none(),
+        _ => true,
+    }
+}
+
+/// Does the caller withhold its identity: `Privacy: id` (RFC 3325 §9.3)?
+pub(crate) fn withholds_identity(message: &Message<'_>) -> bool {
+    message
+        .list(HeaderName::Privacy)
+        .flatten()
+        .flat_map(|value| value.split(|&b| b == b';'))
+        .any(|value| value.trim_ascii().eq_ignore_ascii_case(b"id"))
+}
+
+/// Has the header line one of these names?
+fn is_one_of(line: &[u8], names: &[&[u8]]) -> bool {
+    names.iter().any(|name| {
+        let ends = |after: Option<&u8>| name.ends_with(b"-") || matches!(after, Some(b':' | b' ' | b'\t'));
+        line.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
+            && ends(line.get(name.len()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::{Index, Limits, Splices};
+
+    const NONE: &dyn Fn(&[u8]) -> bool = &|_| false;
+
+    /// The message as it goes on.
+    fn passed(text: &str, from: RoutedKind, to: RoutedKind, allows: &dyn Fn(&[u8]) -> bool) -> String {
+        let text = format!(
+            "{text}Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a;cpc=x@h>;tag=1\r\n\
+             To: <sip:+1555;npdi@h>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 {}\r\n\r\n",
+            if text.starts_with("SIP/") { "INVITE" } else { text.split(' ').next().unwrap() }
+        );
+        let mut index = Index::default();
+        index.parse(text.as_bytes(), &Limits::default()).unwrap();
+        let (mut splices, mut out) = (Splices::default(), Vec::new());
+        let message = Message::new(text.as_bytes(), &index);
+        filter(&message, &Passage { from, to, allows }, |span| splices.delete(span));
+        splices.apply(text.as_bytes(), text.len() as u16, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    use RoutedKind::{Agent, Peer, Pstn, Sibling, Unknown};
+
+    const SAID: &str = "P-Asserted-Identity: <sip:king@h>\r\nRemote-Party-ID: <sip:king@h>\r\n\
+        P-Charge-Info : <sip:king@h>\r\np-dcs-billing-info: x\r\nX-DOD-Number: +1\r\n";
+
+    #[test]
+    fn who_says_who_somebody_is() {
+        for start in ["BYE sip:x@h SIP/2.0\r\n", "SIP/2.0 200 OK\r\n"] {
+            let text = format!("{start}{SAID}x-call-direction: x\r\nX-Other: 1\r\nP-Other: 1\r\n");
+            for to in [Agent, Peer, Pstn, Unknown, Sibling] {
+                for from in [Agent, Unknown] {
+                    let got = passed(&text, from, to, NONE);
+                    assert!(!got.contains("king") && !got.contains("dcs"), "{from:?} {to:?} {got}");
+                    assert!(!got.contains("DOD") && !got.contains("direction"), "{got}");
+                    assert!(got.contains("X-Other: 1\r\nP-Other: 1\r\n"), "{got}");
+                }
+                for from in [Peer, Pstn, Sibling] {
+                    let got = passed(&text, from, to, NONE);
+                    assert!(got.contains(SAID) && !got.contains("direction"), "{from:?} {to:?} {got}");
+                }
+            }
+            let withheld = format!("{text}Privacy: user;id\r\n");
+            for (to, sees) in [(Agent, false), (Unknown, false), (Peer, true), (Pstn, true)] {
+                let got = passed(&withheld, Pstn, to, NONE);
+                assert_eq!(got.contains("P-Asserted-Identity"), sees, "{to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_speaks_to_carriers() {
+        let text = "INVITE sip:+1;mine=1@h:5070;npdi;transport=tcp;%72n=+1900;CIC=1 SIP/2.0\r\n\
+            r: <sip:+1;rn=+1900@h>\r\nAnything: <tel:+1;t%67rp=x>\r\nContact: <sip:a;tgrp=own@h>\r\n\
+            Route: <sip:h;lr;npdi>\r\nEvent: x;ext=1\r\n";
+        for from in [Agent, Peer, Pstn] {
+            let got = passed(text, from, Pstn, NONE);
+            assert!(got.starts_with("INVITE sip:+1;mine=1@h:5070;transport=tcp SIP/2.0\r\n"), "{got}");
+            for kept in
+                ["r: <sip:+1@h>\r\n", "Anything: <tel:+1>\r\n", "To: <sip:+1555@h>", "From: <sip:a@h>"]
+            {
+                assert!(got.contains(kept), "{kept}: {got}");
+            }
+            for kept in ["Contact: <sip:a;tgrp=own@h>", "Route: <sip:h;lr;npdi>", "Event: x;ext=1"] {
+                assert!(got.contains(kept), "{kept}: {got}");
+            }
+        }
+        assert_eq!(passed(text, Agent, Peer, NONE), passed(text, Agent, Agent, NONE));
+        assert!(passed(text, Agent, Peer, NONE).contains("To: <sip:+1555;npdi@h>"));
+        let got = passed(text, Agent, Pstn, &|name| matches!(name, b"rn" | b"cic" | b"tgrp"));
+        assert!(
+            got.starts_with("INVITE sip:+1;mine=1@h:5070;transport=tcp;%72n=+1900;CIC=1 SIP/2.0\r\n"),
+            "{got}"
+        );
+        assert!(got.contains("Anything: <tel:+1;t%67rp=x>"), "{got}");
+        // A response has the From and To of its request.
+        let got = passed("SIP/2.0 200 OK\r\nReply-To: <sip:a;rn=1@h>\r\n", Agent, Pstn, NONE);
+        assert!(got.contains("Reply-To: <sip:a@h>") && got.contains("To: <sip:+1555;npdi@h>"), "{got}");
+    }
+}
