@@ -75,6 +75,38 @@ fn a_digest_is_for_the_user_who_is_called() {
     assert!(!exchange.log().contains("answered as wrong"));
 }
 
+/// Where another header says who is called, a digest that was made for one user calls nobody else.
+#[test]
+fn a_digest_is_for_whom_another_header_names() {
+    for (config, header) in [
+        ("routing: {addressInfo: [P-Called-Party-ID]}\n", "P-Called-Party-ID"),
+        ("routing: {toAsAor: true}\n", "To"),
+    ] {
+        for setting in ["user", "strict"] {
+            let exchange = Exchange::start_with(&agents(), &format!("{config}digestUri: {setting}\n"), &[]);
+            let mut ua = registered(&exchange, "1001");
+            let named = |ua: &Ua, request: &str, called: &str| {
+                ua.request("MESSAGE", &at(request)).set(header, format!("\"x\" <{}>", at(called)))
+            };
+            // Overheard: made for 1002, and used to call 1003.
+            let request = named(&ua, "1002", "1003");
+            let answer = Presented::new(request, &at("1002")).ask(&mut ua);
+            assert_eq!(answer.start, "SIP/2.0 403 Digest URI Differs From Request-URI", "{header} {setting}");
+            // The callee is named, whatever the Request-URI says; `strict` wants both.
+            let request = named(&ua, "1002", "1003");
+            let answer = Presented::new(request, &at("1003")).ask(&mut ua);
+            assert_eq!(answer.status(), if setting == "strict" { 403 } else { 480 }, "{header} {setting}");
+            let request = named(&ua, "1003", "1003");
+            assert_eq!(Presented::new(request, &at("1003")).ask(&mut ua).status(), 480, "{header} {setting}");
+            // Nobody is named there: the Request-URI counts.
+            if header != "To" {
+                let request = ua.request("MESSAGE", &at("1003"));
+                assert_eq!(Presented::new(request, &at("1003")).ask(&mut ua).status(), 480, "{header}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_operator_says_how_closely_a_digest_names_its_target() {
     let strict = Exchange::start_with(&agents(), "digestUri: strict\n", &[]);

@@ -206,9 +206,12 @@ impl<'s> Ask<'s> for Here<'_, 's> {
         }
         let Here { edge, io, inbound, .. } = self;
         Ok(match *question {
-            Question::Authenticate { credentials, realm, algorithms, aor } => {
-                Answer::Verdict(edge.judge(io, inbound, credentials, &Demand { realm, algorithms, aor }))
-            }
+            Question::Authenticate { credentials, realm, algorithms, aor } => Answer::Verdict(edge.judge(
+                io,
+                inbound,
+                credentials,
+                &Demand { realm, algorithms, aor, begins: true },
+            )),
             Question::Connection(aor) => Answer::Yes(edge.is_registered_by(io, inbound, aor)),
             Question::TrunkState(trunk) => Answer::Down(edge.shared.trunk_down(&trunk.reference)),
             Question::TrunkSource { trunk, source } => Answer::Yes(edge.is_trunk_source(trunk, source)),

@@ -1,16 +1,21 @@
 //! Is a digest for what is asked for?
 
+use trunkline_routing::named_elsewhere;
 use trunkline_sip::{Method, Scheme, Uri, uris_equal};
 
 use crate::config::DigestUri;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
+use crate::trust::identity::Demand;
 
 impl Edge {
     /// Does the `uri` of a digest name what the Request-URI does, as closely as [`DigestUri`] wants it? Otherwise
     /// somebody who saw one call being made could make another with its digest. Phones write the port, parameters,
     /// scheme and escapes as they like (RFC 3261 §22.4), and the name or address of the server they know us by.
-    pub(crate) fn names_target(&self, inbound: &Inbound<'_>, uri: &[u8], realm: &[u8]) -> bool {
+    ///
+    /// Where another header says who is called (`routing.addressInfo`, `toAsAor`), it names that user: the Request-URI then
+    /// says nothing of who will be called.
+    pub(crate) fn names_target(&self, inbound: &Inbound<'_>, uri: &[u8], demand: &Demand<'_>) -> bool {
         let m = &inbound.message;
         let method = inbound.method;
         let compares = match self.shared.config.digest_uri {
@@ -18,15 +23,23 @@ impl Edge {
             DigestUri::Strict => true,
             DigestUri::Off => false,
         };
-        if !compares || uri == m.uri_text() {
+        let called = match demand.begins {
+            true => named_elsewhere(m, &self.shared.config.routing),
+            false => None,
+        };
+        if !compares || called.is_none() && uri == m.uri_text() {
             return true;
         }
-        if self.shared.config.digest_uri == DigestUri::Strict {
-            return uris_equal(uri, m.uri_text());
+        if self.shared.config.digest_uri == DigestUri::Strict && !uris_equal(uri, m.uri_text()) {
+            return false;
         }
-        let (Ok(named), Ok(wanted)) = (Uri::parse(uri), m.uri()) else { return false };
+        let (Ok(named), Ok(request)) = (Uri::parse(uri), m.uri()) else { return false };
+        if self.shared.config.digest_uri == DigestUri::Strict {
+            return called.is_none_or(|called| same_user(&named, &called));
+        }
+        let wanted = called.unwrap_or(request);
         same_user(&named, &wanted)
-            && (named.host.eq_ignore_ascii_case(wanted.host) || self.is_known_host(&named, realm))
+            && (named.host.eq_ignore_ascii_case(wanted.host) || self.is_known_host(&named, demand.realm))
     }
 
     /// Is the host ours or a trunk's, whatever the port? A telephone number has none.

@@ -22,6 +22,8 @@ pub(crate) struct Demand<'a> {
     pub(crate) algorithms: &'a [DigestAlgorithm],
     /// The AOR that is to be registered, of a REGISTER.
     pub(crate) aor: &'a [u8],
+    /// Does the request begin something? Then another header than the Request-URI may say who is called.
+    pub(crate) begins: bool,
 }
 
 impl Edge {
@@ -64,7 +66,7 @@ impl Edge {
         };
         // The nonce was sent there.
         self.proven.prove(from.ip(), now);
-        if !self.names_target(inbound, digest.uri, demand.realm) {
+        if !self.names_target(inbound, digest.uri, demand) {
             return Verdict::OtherTarget;
         }
         let Some(known) = credentials.filter(|c| c.username.as_bytes() == digest.username.as_ref()) else {

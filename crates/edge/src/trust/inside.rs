@@ -141,7 +141,7 @@ impl Edge {
         let mut plan = Plan::default();
         plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
         plan.offer(&domain.algorithms);
-        let demand = Demand { realm: &plan.realm, algorithms: &plan.algorithms, aor: b"" };
+        let demand = Demand { realm: &plan.realm, algorithms: &plan.algorithms, aor: b"", begins: false };
         let stale = match self.judge(io, inbound, Some(&**credentials), &demand) {
             Verdict::Accepted => {
                 shared.dialogs.proven(dialog.place, dialog.from, here);
