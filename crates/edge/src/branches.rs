@@ -217,7 +217,10 @@ impl Edge {
         let Some((fork, loop_mac)) = self.contexts.get(slot).map(|c| (c.branches.len(), c.loop_mac)) else {
             return;
         };
-        let (Some(egress), Some(name)) = (later.egress, self.branch_name(slot, fork, loop_mac)) else {
+        // What the guard goes by may have changed since the target was put by.
+        let may_be_reached = |at: &Egress| self.shared.guard.check(later.target.word.as_ref(), at).is_ok();
+        let egress = later.egress.filter(may_be_reached);
+        let (Some(egress), Some(name)) = (egress, self.branch_name(slot, fork, loop_mac)) else {
             return self.push_dead(slot, later.code, later.target);
         };
         if let Some(place) = later.request.get_mut(later.branch_at..later.branch_at + name.len()) {
