@@ -20,6 +20,10 @@ use trunkline_tests_ari::nats::{NatsServer, round_trip};
 use trunkline_tests_ari::proxy::{TestProxy, config};
 use trunkline_tests_ari::wait::until;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const APP: &str = "bench";
 
 const CHANNEL: &str = r#"{"id":"1795228565.0","name":"PJSIP/1001-00000000","state":"Up","protocol_id":"5b1c9e1e-9f43-4a6b-8d6e-0a7e2f1c3b4d","caller":{"name":"Alice","number":"1001"},"connected":{"name":"Bob","number":"1002"},"accountcode":"","dialplan":{"context":"phones","exten":"700","priority":1,"app_name":"Stasis","app_data":"bench,phones"},"creationtime":"2026-01-02T03:04:05.678+0000","language":"en"}"#;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use trunkline_ari::{Method, RestCall, RestReply};
 
 use crate::config::AriConfig;
@@ -189,8 +189,7 @@ impl Ari {
             lease.done(connection);
         }
         let Head { status, reason, content_type, .. } = head;
-        // Only files are told by their type; JSON need not be copied for each answer.
-        Ok(Reply { status, reason: words(status, reason), content_type, body })
+        Ok(Reply { status, reason, content_type, body })
     }
 
     /// Sends a call and reads the head of its answer, on a connection that is kept or a new one.
@@ -251,10 +250,4 @@ impl Ari {
         request.extend_from_slice(body);
         Ok(request)
     }
-}
-
-/// The registered words: Asterisk writes its own in various ways ("Not found").
-pub(crate) fn words(status: u16, reason: String) -> Cow<'static, str> {
-    let registered = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
-    registered.map_or(Cow::Owned(reason), Cow::Borrowed)
 }

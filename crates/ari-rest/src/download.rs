@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::client::{Reply, words};
+use crate::client::Reply;
 use crate::error::AriError;
 use crate::http::{Connection, Head, Rest};
 use crate::pool::Lease;
@@ -60,7 +60,7 @@ impl Download {
             return Err(bounds.too_long());
         }
         let Head { status, reason, content_type, rest, keep } = head;
-        let (reason, transfer) = (words(status, reason), Some(transfer));
+        let transfer = Some(transfer);
         Ok(Download { status, reason, content_type, length, bounds, rest, keep, read: 0, transfer })
     }
 

@@ -1,6 +1,7 @@
 //! HTTP/1.1 (RFC 9112) as far as a client of Asterisk needs it: one exchange at a time on a connection that
 //! is kept. No task and no queue stand between a request and its socket.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Waker};
@@ -8,6 +9,7 @@ use std::task::{Context, Waker};
 use bytes::{Bytes, BytesMut};
 use httparse::{EMPTY_HEADER, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio_tungstenite::tungstenite::http::StatusCode;
 
 use crate::stream::Stream;
 
@@ -71,8 +73,9 @@ impl Failed {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub status: u16,
-    pub reason: String,
-    /// Empty when absent.
+    /// The registered words: Asterisk writes its own in various ways ("Not found").
+    pub reason: Cow<'static, str>,
+    /// Empty when absent, and for JSON, which nobody asks about: only files are told by their type.
     pub content_type: String,
     pub rest: Rest,
     /// Whether the connection can be used again once the body is read.
@@ -249,7 +252,9 @@ fn parse(unread: &[u8]) -> Result<Option<(usize, Head)>, HttpError> {
     let mut response = httparse::Response::new(&mut fields);
     let Status::Complete(length) = response.parse(unread)? else { return Ok(None) };
     let status = response.code.unwrap_or_default();
-    let reason = response.reason.unwrap_or_default().to_owned();
+    let registered = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
+    let reason =
+        registered.map_or_else(|| Cow::Owned(response.reason.unwrap_or_default().to_owned()), Cow::Borrowed);
     let (mut said, mut chunked, mut content_type) = (None, None, String::new());
     let mut keep = response.version == Some(1);
     for field in response.headers.iter() {
@@ -264,7 +269,7 @@ fn parse(unread: &[u8]) -> Result<Option<(usize, Head)>, HttpError> {
             chunked = Some(has_last(field.value, "chunked"));
         } else if is("Connection") {
             keep = (keep || has(field.value, "keep-alive")) && !has(field.value, "close");
-        } else if is("Content-Type") {
+        } else if is("Content-Type") && field.value != b"application/json" {
             content_type = String::from_utf8_lossy(field.value).into_owned();
         }
     }
