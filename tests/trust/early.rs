@@ -13,7 +13,8 @@ impl History<'_> {
     /// From the 180 on.
     pub fn ringing(&mut self, mut call: Call, plan: Plan) -> Play {
         for _ in 0..self.rng.below(3) {
-            match self.rng.below(4) {
+            match self.rng.below(5) {
+                4 => self.forked(&call)?,
                 0 => self.forged_cancel(&call)?,
                 1 => self.request_within(&mut call, End::Caller, "PRACK", Twist::Honest)?,
                 2 => self.request_within(&mut call, End::Callee, "UPDATE", Twist::Honest)?,

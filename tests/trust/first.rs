@@ -34,6 +34,8 @@ enum Twist {
     OwnProxy,
     /// A Record-Route as if it came through there.
     RecordRoute(Bait),
+    /// It came through another exchange of this make, whose Via looks like ours.
+    OtherVia,
 }
 
 impl History<'_> {
@@ -55,7 +57,9 @@ impl History<'_> {
         let (facts, port) = self.draw(method);
         let (uri, dialled) = self.uri(facts.target);
         let twist = self.twist(facts.claim, facts.target);
-        let call_id = self.lane.fresh();
+        let in_use = if method == "INVITE" && self.rng.percent(8) { self.name_in_use() } else { None };
+        let again = in_use.is_some();
+        let call_id = in_use.unwrap_or_else(|| self.lane.fresh());
         let who = self.lane.sockets.who(port);
         let mut request = Request {
             method: method.into(),
@@ -83,6 +87,9 @@ impl History<'_> {
         }
         self.lane.ladder.note(format!("{facts:?} from {who:?}, {twist:?}"));
         self.table.count(kind_of(facts.claim), method, variant(&facts, who, twist));
+        if again {
+            self.table.count(kind_of(facts.claim), method, "under names in use");
+        }
         self.table.begun += 1;
         let goes = |proof| {
             let ruling = self.ruling(first(&First { proof, ..facts }), &dialled);
@@ -127,6 +134,7 @@ impl History<'_> {
             10 if known => Twist::FromSpelled,
             11 => Twist::OtherTo,
             12 => Twist::OwnProxy,
+            13 => Twist::OtherVia,
             _ => Twist::None,
         }
     }
@@ -136,6 +144,12 @@ impl History<'_> {
         let own = format!("<sip:{};lr>", self.lane.sockets.exchange());
         match twist {
             Twist::None | Twist::OwnProxy => {}
+            Twist::OtherVia => {
+                let digits =
+                    format!("{:016x}{:016x}{:08x}", self.rng.bits(), self.rng.bits(), self.rng.bits() >> 32);
+                let via = format!("SIP/2.0/UDP 192.0.2.77:5060;branch=z9hG4bKt{digits}");
+                request.more.push(("Via".into(), via));
+            }
             Twist::Spelled => {
                 request.uri = format!("{};user=phone", respelled(&request.uri));
             }
@@ -196,7 +210,10 @@ impl History<'_> {
         let contact = Some(self.contact(who, callee));
         let tag = format!("t{}", request.call_id);
         let (record_route, at, doubtful) = self.behind(who);
-        let plan = Plan { status, contact, tag, record_route, ..Plan::default() };
+        let stolen = if rings { None } else { self.stolen_mark(who, &request) };
+        let (stolen, contact) = stolen.map_or((None, contact), |(routes, uri)| (Some(routes), Some(uri)));
+        let robbed = stolen.is_some();
+        let plan = Plan { status, contact, tag, record_route, stolen, ..Plan::default() };
         let tx = self.lane.send(port, request, ruling, plan.clone());
         let answer = self.lane.answer(&tx, if rings { 180 } else { 200 })?;
         if self.lane.arrivals(&tx).is_empty() || !rings {
@@ -214,7 +231,8 @@ impl History<'_> {
         self.caller_behind(&mut call);
         call.callee.behind = at.is_some();
         call.callee.at = at.map_or(vec![callee], |at| vec![at]);
-        call.callee.doubtful = doubtful;
+        call.callee.doubtful = doubtful || robbed;
+        call.caller.doubtful |= robbed;
         self.table.dialogs += 1;
         if rings {
             return self.ringing(call, plan);
@@ -250,7 +268,12 @@ impl History<'_> {
         match self.rng.below(100) {
             0..6 if !who.is_tcp() && who != Who::Nat => {
                 let second = Sockets::second(who);
-                (Some(format!("<sip:{};lr>", self.lane.sockets.at(second))), Some(second), false)
+                let at = self.lane.sockets.at(second);
+                let own = match self.rng.percent(50) {
+                    true => format!("<sip:{at};lr>"),
+                    false => format!("<sip:edge@{at};lr=on;transport=udp>"),
+                };
+                (Some(own), Some(second), false)
             }
             6..9 => {
                 let bait = Bait::forbidden(&mut self.rng);

@@ -27,7 +27,7 @@ pub struct Step {
 /// A request we sent: what came back.
 struct Asked {
     port: Port,
-    invite: Option<Request>,
+    request: Request,
     answers: Vec<Message>,
 }
 
@@ -119,8 +119,7 @@ impl Lane {
         let step = self.fresh();
         let branch = format!("z9hG4bK{step}");
         self.steps.insert(step.clone(), Step { ruling, plan, arrived: Vec::new() });
-        let invite = (request.method == "INVITE").then(|| request.clone());
-        self.asked.insert(branch.clone(), Asked { port, invite, answers: Vec::new() });
+        self.asked.insert(branch.clone(), Asked { port, request: request.clone(), answers: Vec::new() });
         let tx = Tx { port, branch, step, request };
         self.put(&tx);
         tx
@@ -318,8 +317,13 @@ impl Lane {
         if asked.port != port {
             return Err(Broken(format!("{who:?} got a response to another's request")));
         }
+        let repeats = (message.call_id(), message.cseq().0) == (&asked.request.call_id, asked.request.cseq)
+            && message.tag("From") == trunkline_tests::param(&asked.request.from, "tag");
+        if !repeats {
+            return Err(Broken(format!("{who:?} got a response that speaks of another dialog")));
+        }
         let fails = message.status() >= 300 && message.cseq().1 == "INVITE";
-        let ack = asked.invite.as_ref().filter(|_| fails).map(|invite| Request {
+        let ack = Some(&asked.request).filter(|_| fails).map(|invite| Request {
             method: "ACK".into(),
             to: message.get("To").unwrap_or_default().to_owned(),
             contact: None,

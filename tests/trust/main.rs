@@ -9,6 +9,7 @@ mod dialog;
 mod draw;
 mod early;
 mod first;
+mod forged;
 mod history;
 mod ladder;
 mod lane;

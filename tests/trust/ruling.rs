@@ -57,6 +57,16 @@ impl Ruling {
     }
 }
 
+/// A response that says it is of another dialog.
+#[derive(Clone, Debug)]
+pub struct Forgery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub call_id: Option<String>,
+    pub cseq: Option<u32>,
+    pub contact: String,
+}
+
 /// How whoever gets a request answers it.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -66,6 +76,10 @@ pub struct Plan {
     pub contact: Option<String>,
     /// Record-Route values of its own, before those that came.
     pub record_route: Option<String>,
+    /// Record-Route values in place of those that came.
+    pub stolen: Option<Vec<String>>,
+    /// What is said before the answer.
+    pub forged: Option<Box<Forgery>>,
     /// Further header lines.
     pub more: String,
 }

@@ -6,7 +6,7 @@ use trunkline_tests::Message;
 
 use super::lane::{Lane, Served};
 use super::net::Port;
-use super::ruling::{Broken, Place, Plan, Play};
+use super::ruling::{Broken, Forgery, Place, Plan, Play};
 
 impl Lane {
     /// Whatever arrives is answered, also where it should not be: what nobody answers would come again and again.
@@ -69,6 +69,11 @@ impl Lane {
 
     pub fn respond(&mut self, port: Port, message: Message, plan: &Plan) {
         let branch = message.branch().unwrap_or_default().to_owned();
+        if let Some(forged) = plan.forged.as_ref().filter(|_| message.method() != "ACK") {
+            let bytes = forged_answer(&message, plan, forged);
+            self.ladder.sent(self.sockets.who(port), &bytes);
+            self.sockets.send(port, &bytes);
+        }
         let bytes = if message.method() == "ACK" { Vec::new() } else { answer(&message, plan) };
         if !bytes.is_empty() {
             self.ladder.sent(self.sockets.who(port), &bytes);
@@ -98,6 +103,20 @@ impl Lane {
     }
 }
 
+/// The same in the name of another dialog.
+fn forged_answer(request: &Message, plan: &Plan, forged: &Forgery) -> Vec<u8> {
+    let mut named = request.clone();
+    for (name, value) in [("From", &forged.from), ("To", &forged.to), ("Call-ID", &forged.call_id)] {
+        if let Some(value) = value {
+            named = named.set(name, value);
+        }
+    }
+    if let Some(cseq) = forged.cseq {
+        named = named.set("CSeq", format!("{cseq} {}", request.method()));
+    }
+    answer(&named, &Plan { contact: Some(forged.contact.clone()), ..plan.clone() })
+}
+
 /// A response as bytes.
 fn answer(request: &Message, plan: &Plan) -> Vec<u8> {
     let status = if plan.status == 0 { 180 } else { plan.status };
@@ -110,7 +129,8 @@ fn answer(request: &Message, plan: &Plan) -> Vec<u8> {
         if let Some(own) = &plan.record_route {
             let _ = write!(out, "Record-Route: {own}\r\n");
         }
-        for route in request.all("Record-Route") {
+        let came = || request.all("Record-Route").map(str::to_owned).collect();
+        for route in plan.stolen.clone().unwrap_or_else(came) {
             let _ = write!(out, "Record-Route: {route}\r\n");
         }
         if let Some(contact) = &plan.contact {

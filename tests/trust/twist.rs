@@ -17,6 +17,8 @@ pub enum Twist {
     /// A strict router's form: our Record-Route is the Request-URI, the target the last Route.
     Strict,
     StrictTo(Bait),
+    /// The Route of the proxy behind ours, written anew as RFC 3261 §19.1.4 calls equal.
+    RouteAnew,
     /// Another Request-URI.
     Target(Bait),
     /// The target's host with another user.
@@ -52,7 +54,8 @@ impl History<'_> {
     pub fn twist_within(&mut self) -> Twist {
         let bait = Bait::any(&mut self.rng);
         match self.rng.below(30) {
-            0..9 => Twist::Honest,
+            0..8 => Twist::Honest,
+            8 => Twist::RouteAnew,
             9..11 => Twist::Spelled,
             11 => Twist::Strict,
             12 => Twist::StrictTo(bait),
@@ -97,6 +100,10 @@ impl History<'_> {
                 request.uri = own.trim_matches(['<', '>']).to_owned();
                 request.routes.remove(0);
                 request.routes.push(format!("<{last}>"));
+            }
+            Twist::RouteAnew => {
+                let last = request.routes.last_mut().filter(|_| call.side(end.other()).behind)?;
+                *last = anew(last);
             }
             Twist::Target(bait) => {
                 request.uri = bait.uri(sockets);
@@ -153,6 +160,12 @@ impl History<'_> {
 /// An IPv4 address in IPv6's form is the same address.
 fn plain(uri: &str) -> String {
     uri.replace("[::ffff:", "").replace(']', "")
+}
+
+/// A Route as a user agent writes it that keeps URIs, not their letters.
+fn anew(route: &str) -> String {
+    let route = route.replace("<sip:", "<SIP:").replace(";lr=on;transport=udp", ";transport=UDP;lr");
+    route.replace(";lr>", ";LR=true>").replace("edge@", "%65dge@")
 }
 
 /// The same target in other letters.

@@ -37,7 +37,9 @@ impl History<'_> {
             0 if call.method == "INVITE" => self.refresh(&mut call, end)?,
             1 if self.rng.percent(50) => self.stray_ack(&mut call, end)?,
             1 => self.stray_response(&call)?,
-            2 if call.method == "INVITE" => return self.close(call),
+            2 if call.method == "INVITE" && self.rng.percent(50) => return self.close(call),
+            2 if call.method == "INVITE" => self.refresh_that_waits(&mut call, end)?,
+            3 if self.rng.percent(40) => self.forged_response(&mut call, end)?,
             _ => {
                 let method = self.rng.pick(&METHODS);
                 let twist = self.twist_within();
@@ -92,7 +94,9 @@ impl History<'_> {
             call.side_mut(named).at.push(port);
         }
         // Who hangs up has hung up, whether the other side hears of it or not.
-        let hung_up = arrived || may || matches!(twist, Twist::Honest | Twist::Spelled | Twist::Strict);
+        let hung_up = arrived
+            || may
+            || matches!(twist, Twist::Honest | Twist::Spelled | Twist::Strict | Twist::RouteAnew);
         if method == "BYE" && hung_up && twist != Twist::FromTag {
             call.stage = Stage::Over;
             if arrived {
@@ -137,7 +141,7 @@ impl History<'_> {
         Ok(())
     }
 
-    fn ruling_within(&self, call: &Call, end: End, twist: Twist, request: &Request) -> Ruling {
+    pub fn ruling_within(&self, call: &Call, end: End, twist: Twist, request: &Request) -> Ruling {
         let (me, other) = (call.side(end), call.side(end.other()));
         let uri = if twist == Twist::Spelled { request.uri.clone() } else { other.target.clone() };
         let place = Place { uri, ..other.place() };
@@ -149,7 +153,7 @@ impl History<'_> {
         let asked =
             |side: &Side| side.known_as.is_some_and(|who| who.kind() == Kind::Agent && who != Who::Lax);
         match twist {
-            Twist::Honest | Twist::Spelled | Twist::Strict => straight,
+            Twist::Honest | Twist::Spelled | Twist::Strict | Twist::RouteAnew => straight,
             _ if straight == Ruling::Never => Ruling::Never,
             // Who is no agent of ours may well have several addresses; an agent is asked for its secret.
             Twist::Source(Source::Third | Source::ThirdProven) if me.elsewhere => Ruling::May(place),
@@ -161,6 +165,7 @@ impl History<'_> {
             // Ours as well, without a mark.
             Twist::RouteBefore(Bait::Listener | Bait::Localhost | Bait::Unspecified)
             | Twist::RouteAfter(Bait::Listener | Bait::Localhost | Bait::Unspecified) => Ruling::May(place),
+            Twist::OtherMark => self.ruling_other_mark(call, end),
             // The callee's mark is older than its tag.
             Twist::FromTag if end == End::Callee => Ruling::May(place),
             Twist::StrictTo(_)
@@ -173,8 +178,16 @@ impl History<'_> {
             | Twist::FromTag
             | Twist::TwoTags(_)
             | Twist::EmptyTag
-            | Twist::OtherMark
             | Twist::OtherCallId => Ruling::Never,
+        }
+    }
+
+    /// The mark of another dialog opens that one, and that only under its own names.
+    fn ruling_other_mark(&self, call: &Call, end: End) -> Ruling {
+        let target = &call.side(end.other()).target;
+        match self.open.first().map(|other| (other, other.side(end.other()))) {
+            Some((other, side)) if other.id == call.id && side.target == *target => Ruling::May(side.place()),
+            _ => Ruling::Never,
         }
     }
 
