@@ -41,6 +41,7 @@ mod routr_v1_keys;
 mod routr_v1_migrate;
 mod routr_v1_page;
 mod routr_v1_providers;
+mod routr_v1_rest;
 mod same_names;
 mod secure_trunks;
 mod smuggling;

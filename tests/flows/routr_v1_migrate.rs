@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use trunkline_tests::V1Edition::{Late, Rc2};
-use trunkline_tests::{Exchange, RedisServer, Scratch, V1Folder, binary};
+use trunkline_tests::{Exchange, Mood, RedisServer, Scratch, V1Folder, V1Service, binary};
 
 use super::routr_v1::{at, registered, talk};
 
@@ -75,6 +75,36 @@ fn a_redis_becomes_a_store() {
     serves(&scratch);
     for (from, code) in [("routr-v1-redis:127.0.0.1:1", 1), ("nowhere", 64), ("sqlite:new.db", 64)] {
         assert_eq!(run(scratch.path(), &["migrate", from]).0, Some(code), "{from}");
+    }
+}
+
+#[test]
+fn a_rest_service_becomes_a_store() {
+    let service = V1Service::start(V1Folder::new(Rc2).documents());
+    let scratch = Scratch::new("migrate-rest");
+    let config = |secret: &str| {
+        format!(
+            "apiVersion: v1beta1\nspec:\n  dataSource:\n    provider: restful_data_provider\n    parameters: {{baseUrl: '{}', username: ann, secret: {secret}}}\n",
+            service.base()
+        )
+    };
+    scratch.write("config/config.yml", config("hush"));
+    let (code, said) = run(scratch.path(), &["migrate", ".", "--to", "sqlite:new.db", "--dry-run"]);
+    assert!(code == Some(0) && said.contains("Agent 1001") && !said.contains("hush"), "{said}");
+    assert!(!scratch.path().join("new.db").exists(), "nothing is written");
+    let (code, said) = run(scratch.path(), &["migrate", "config/config.yml", "--to", "sqlite:new.db"]);
+    assert!(code == Some(0) && said.contains(" created, "), "{said}");
+    assert!(service.heard().iter().all(|line| line.ends_with(" Basic YW5uOmh1c2g=")), "as ann");
+    serves(&scratch);
+    // By its URL; a second run changes nothing. What answers nonsense is no empty store.
+    let from = format!("routr-v1-rest:{}", service.base());
+    let (code, said) = run(scratch.path(), &["migrate", &from, "--to", "sqlite:new.db"]);
+    assert!(code == Some(0) && said.contains("0 created, 0 updated"), "{said}");
+    for mood in [Mood::Nonsense, Mood::Fails, Mood::Leaves] {
+        service.mood(mood);
+        let (code, said) = run(scratch.path(), &["migrate", &from, "--to", "sqlite:other.db"]);
+        assert!(code == Some(1) && said.contains("REST service"), "{mood:?} {said}");
+        assert!(!scratch.path().join("other.db").exists(), "{mood:?}");
     }
 }
 

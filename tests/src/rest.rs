@@ -51,6 +51,11 @@ impl Rest {
         Rest { tls: Some(Arc::new(config)), ..Rest::http(at, base) }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.at
+    }
+
     /// GET.
     pub fn get(&self, path: &str) -> RestReply {
         self.send("GET", path, "", "")
