@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use trunkline_tests::V1Edition::Late;
-use trunkline_tests::{Exchange, Scratch, Ua, V1Folder, Wire, binary, free_port, wait_for};
+use trunkline_tests::{Exchange, Scratch, Ua, V1Folder, Wire, binary, exchange_command, free_port, wait_for};
 
 use super::routr_v1::{at, registered, talk};
 
@@ -88,6 +88,51 @@ fn a_trust_store_that_cannot_be_opened_is_an_error() {
         &exchange.folder().join("trunkline.crt"),
     );
     assert_eq!(rest.get_as("/credentials", "YWRtaW46Y2hhbmdlaXQ=").status, 200);
+}
+
+/// A call between two phones up to its answer: does the exchange stay in the way?
+fn stays_in_the_way(one: &mut Ua, two: &mut Ua, to: &str) -> bool {
+    let invite = one.invite(to);
+    let invite = one.call(&invite);
+    let seen = two.request_of("INVITE");
+    two.accept(&seen);
+    let answer = one.status_for(&invite, 200);
+    assert_eq!(seen.get("Record-Route").is_some(), answer.get("Record-Route").is_some());
+    seen.get("Record-Route").is_some()
+}
+
+#[test]
+fn without_record_route_the_exchange_leaves_where_it_can() {
+    let folder = V1Folder::new(Late);
+    let exchange = start(&folder, "  recordRoute: false\n", "[]\n");
+    let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    assert!(!stays_in_the_way(&mut one, &mut two, &at("1002")), "both are at their addresses");
+    // Nobody tells us of its end, so that its record ends with its answer.
+    let records = || {
+        let output = exchange_command(&exchange).args(["calls", "records", "--json"]).output();
+        String::from_utf8_lossy(&output.expect("the command runs").stdout).into_owned()
+    };
+    let record = wait_for("the record", Duration::from_secs(10), || {
+        Some(records()).filter(|text| text.contains("UNKNOWN"))
+    });
+    assert!(record.contains("1002"), "{record}");
+    // On a connection, and by the gateway's credentials, it is needed.
+    let mut on_tcp = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");
+    assert_eq!(on_tcp.register(600).status(), 200);
+    assert!(stays_in_the_way(&mut on_tcp, &mut two, &at("1002")));
+    let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
+    assert!(stays_in_the_way(&mut two, &mut gateway, &at("17853178070")));
+    // A phone that writes another address than it is at.
+    let mut hidden = registered(&exchange, "1001");
+    let invite = hidden.invite(&at("1002")).set("Contact", "<sip:1001@192.168.200.7:5060>");
+    hidden.send(&invite);
+    assert!(two.request_of("INVITE").get("Record-Route").is_some());
+    for (key, lines) in [("true", "  recordRoute: true\n"), ("unset", "")] {
+        let folder = V1Folder::new(Late);
+        let exchange = start(&folder, lines, "[]\n");
+        let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+        assert!(stays_in_the_way(&mut one, &mut two, &at("1002")), "{key}");
+    }
 }
 
 const PEER: &str = "- apiVersion: v1beta1\n  kind: Peer\n  metadata: {name: Media server}\n  spec:\n    credentials: {username: ast, secret: astsecret}\n";

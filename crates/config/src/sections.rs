@@ -185,6 +185,8 @@ section! {
         address_info: Vec<HeaderField> = Vec::new(), "addressInfo";
         /// Is the address in To who is called, not the Request-URI?
         to_as_aor: bool = false, "toAsAor";
+        /// Stay in the way of every call (Record-Route)? Otherwise only where the sides do not reach each other without it.
+        record_route: bool = true, "recordRoute";
         /// Peers that name no number (X-DOD-Number) leave by policies, as in Routr v1: those of their own domain, or, if
         /// that has none, of the called domain if it is open to others.
         peers_use_policies: bool = false, "peersUsePolicies";

@@ -345,12 +345,16 @@ fn what_has_no_equal_is_named_in_one_warning() {
 
 #[test]
 fn what_is_not_honoured_is_a_warning() {
-    for (text, key) in [
-        ("recordRoute: false", "spec.recordRoute"),
-        ("transport: [{protocol: sctp, port: 1}, {protocol: udp, port: 2}]", "spec.transport[].protocol"),
+    let sctp = "transport: [{protocol: sctp, port: 1}, {protocol: udp, port: 2}]";
+    for (text, key, stays) in [
+        (sctp, "`spec.transport[].protocol`", true),
+        ("recordRoute: false", "`spec.recordRoute: false`", false),
+        ("recordRoute: true", "", true),
     ] {
-        let warnings = read(&format!("apiVersion: v1\nspec:\n  {text}\n"), &Env::default()).warnings;
-        assert!(warnings.len() == 1 && warnings[0].contains(key), "{text}: {warnings:?}");
+        let loaded = read(&format!("apiVersion: v1\nspec:\n  {text}\n"), &Env::default());
+        assert_eq!(loaded.warnings.len(), usize::from(!key.is_empty()), "{:?}", loaded.warnings);
+        assert!(loaded.warnings.iter().all(|warning| warning.contains(key)), "{text}: {:?}", loaded.warnings);
+        assert_eq!(loaded.config.routing.record_route, stays, "{text}");
     }
 }
 

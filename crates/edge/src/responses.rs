@@ -1,6 +1,6 @@
 //! What becomes of a received response, RFC 3261 §16.7.
 
-use trunkline_calls::Answered;
+use trunkline_calls::{Answered, Cause};
 use trunkline_proxy::Branch as BranchName;
 use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Splices, response, seconds};
 use trunkline_transaction::{Actions, Class, Slot};
@@ -312,6 +312,11 @@ impl Edge {
                     calls::moved(&self.shared.calls, call, &branch.target);
                 }
                 self.shared.calls.answered(call, m.to_tag(), io.unix_ms());
+                // Without a Record-Route nobody tells us of its end: its record ends here.
+                if matches!(context.dialog, DialogUse::None) {
+                    let (from, to) = (m.from_tag(), m.to_tag());
+                    self.shared.calls.ended(m.call_id(), from, to, Cause::Unknown, io.unix_ms());
+                }
             }
         }
         self.scratch.out = out;

@@ -66,8 +66,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             }
         }
         self.plan.proven = call.access.proven;
-        self.plan.record_route =
-            matches!(self.request.message.method(), Some(Method::Invite | Method::Subscribe | Method::Refer));
+        let method = self.request.message.method();
+        let begins = matches!(method, Some(Method::Invite | Method::Subscribe | Method::Refer));
+        self.plan.record_route = begins && !(self.request.options.may_step_aside && self.is_spare());
         self.plan.outcome = Outcome::Forward;
         Ok(())
     }

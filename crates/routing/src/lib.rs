@@ -73,6 +73,7 @@ mod register;
 mod registered_at;
 mod request;
 mod rules;
+mod spare;
 mod target;
 mod tenants;
 

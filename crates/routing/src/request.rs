@@ -47,6 +47,8 @@ pub struct Options {
     pub access: Option<AccessControlList>,
     /// Peers that name no number leave by the policies of the domain they call, as in Routr v1.
     pub peers_use_policies: bool,
+    /// Need the exchange not stay in the way of calls whose sides reach each other without it?
+    pub may_step_aside: bool,
     /// A user who does not exist gets 403 once it offers a digest, as from Routr 2.15, instead of a challenge
     /// like any other.
     pub reveal_unknown_users: bool,

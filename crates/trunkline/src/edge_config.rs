@@ -69,6 +69,10 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             reveal_unknown_users: config.routing.reveal_unknown_users,
             access: access(&config.access_control),
             peers_use_policies: config.routing.peers_use_policies,
+            // Media is relayed call by call, and two networks meet in the exchange where it has two addresses.
+            may_step_aside: !config.routing.record_route
+                && config.rtpengine.is_none()
+                && config.external_addrs.is_empty(),
             address_info: config.routing.address_info.iter().map(|header| header.0.clone()).collect(),
             to_as_aor: config.routing.to_as_aor,
             challenge: match config.routing.authenticate {

@@ -44,8 +44,13 @@ impl Conversion<'_> {
     /// What changes how requests are routed.
     fn behaviour(&mut self, spec: &Fields<'_>) {
         if let (Some(false), Some(node)) = (spec.boolean("recordRoute"), spec.node("recordRoute")) {
-            let why = "the exchange stays in the way of its calls, so that it can record and end them";
-            self.warn("spec.recordRoute", node, why);
+            self.tree.set("routing.recordRoute", text("off", &node.place));
+            self.warnings.push(format!(
+                "{}: `spec.recordRoute: false`: the exchange leaves calls whose sides reach each other over UDP without it, and \
+                 knows no end of them; behind a NAT, on connections, by a gateway's credentials, with `externAddr` or \
+                 `ex_rtpEngine` it stays in the way",
+                node.place
+            ));
         }
         if let (Some(to), Some(node)) = (spec.boolean("useToAsAOR"), spec.node("useToAsAOR")) {
             self.tree.set("routing.toAsAor", text(if to { "on" } else { "off" }, &node.place));
