@@ -97,7 +97,7 @@ impl History<'_> {
         };
         let (bare, proven) = (goes(Proof::Absent), goes(facts.proof));
         if bare != Ruling::Never {
-            return self.conduct(port, request, bare, taken_for(&facts));
+            return self.conduct(port, request, bare, taken_for(&First { proof: Proof::Absent, ..facts }));
         }
         let (_, answer) = self.lane.ask(port, request.clone(), Ruling::Never, Plan::default())?;
         if facts.proof == Proof::Absent {

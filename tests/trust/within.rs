@@ -79,6 +79,11 @@ impl History<'_> {
             ack.more.retain(|(name, _)| name.contains("uthoriz"));
             self.lane.tell(port, ack, ruling)?;
         }
+        if arrived && twist == Twist::OtherMark {
+            // It was said in that dialog, which is left as it is.
+            self.open.swap_remove(0);
+            return Ok(());
+        }
         if arrived && answer.status() < 300 && matches!(method, "REFER" | "SUBSCRIBE") {
             call.subscribed = true;
         }
