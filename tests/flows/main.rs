@@ -4,6 +4,7 @@ mod amplification;
 mod api;
 mod calls;
 mod carrier;
+mod contacts;
 mod dialogs;
 mod digest;
 mod durability;

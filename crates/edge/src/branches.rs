@@ -71,14 +71,18 @@ impl Edge {
         slot: Slot,
         (mut egress, grown): (Egress, bool),
         request: &[u8],
-        target: TargetInfo,
+        mut target: TargetInfo,
     ) {
         self.counters.forwarded.add();
+        let unix_ms = io.unix_ms();
+        target.unproven = self.is_unproven_by(target.word.as_ref(), &egress, unix_ms);
+        target.once = target.unproven && target.word.is_some_and(|w| w.seen_at != Some(egress.remote));
         if grown {
             egress.transport = Transport::Tcp;
         }
-        let sent = match target.unproven && !self.may_send(&egress, request.len(), io.unix_ms()) {
-            // It is sent again by its timer.
+        target.held = target.unproven && !grown && !self.may_begin(slot, &egress, request.len(), unix_ms);
+        let sent = match target.held {
+            // It is sent by its timer.
             true => Sent::Via(ConnectionId::NONE),
             false => io.send(&egress, request),
         };

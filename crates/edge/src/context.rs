@@ -134,6 +134,14 @@ impl Client {
         }
     }
 
+    /// Has a provisional response come, and no final one?
+    pub(crate) fn is_proceeding(&self) -> bool {
+        match self {
+            Client::Invite(c) => c.is_proceeding(),
+            Client::NonInvite(c) => c.is_proceeding(),
+        }
+    }
+
     pub(crate) fn is_terminated(&self) -> bool {
         match self {
             Client::Invite(c) => c.is_terminated(),
@@ -216,6 +224,10 @@ pub(crate) struct TargetInfo {
     pub(crate) word: Option<Word>,
     /// Its address has not shown that it is there: what is sent to it is limited.
     pub(crate) unproven: bool,
+    /// Nor does its party send from there: what was sent once is sent again only when something has come back.
+    pub(crate) once: bool,
+    /// Nothing could be sent yet.
+    pub(crate) held: bool,
     /// By how much CSeq is raised: the other side counts otherwise.
     pub(crate) cseq_added: u8,
     /// The MAC of the mark in its Record-Route, 0 for none.
@@ -291,6 +303,8 @@ pub(crate) struct Context {
     pub(crate) back: Egress,
     /// What the request pays for.
     pub(crate) credit: Credit,
+    /// Bytes that it pays for towards addresses that have not shown that they are there: one sending of it.
+    pub(crate) pays: u32,
     /// The source was proven when the request came.
     pub(crate) proven: bool,
     /// The last response, to be repeated; before there is one a 100, so that it always holds what a response of

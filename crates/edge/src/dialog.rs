@@ -78,8 +78,8 @@ impl Edge {
                 return;
             }
         };
-        outgoing.unproven =
-            way.kind == PartyKind::Stranger && self.is_unproven(&outgoing.egress, io.unix_ms());
+        let word = self.word_of(&way, &target);
+        outgoing.unproven = self.is_unproven_by(Some(&word), &outgoing.egress, io.unix_ms());
         match &body {
             Some(Ok(body)) => outgoing.body = Some(body),
             Some(Err(code)) if inbound.method != Method::Ack => {
@@ -105,8 +105,7 @@ impl Edge {
             let info = TargetInfo {
                 patience,
                 spare,
-                word: Some(self.word_of(&way, &target)),
-                unproven: outgoing.unproven,
+                word: Some(word),
                 passes_challenges: self.shared.config.pass_challenges.includes(carrier, false),
                 ..TargetInfo::default()
             };
@@ -235,9 +234,10 @@ impl Edge {
     }
 
     /// Sends a branch's request again.
-    pub(crate) fn send_again(&self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
-        let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i)) else { return };
-        if !branch.target.unproven || self.may_send(&branch.egress, branch.sent.len(), io.unix_ms()) {
+    pub(crate) fn send_again(&mut self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
+        if self.may_repeat(slot, i, io.unix_ms())
+            && let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i))
+        {
             io.send(&branch.egress, &branch.sent);
         }
     }

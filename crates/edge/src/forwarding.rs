@@ -262,6 +262,8 @@ impl Edge {
                     binding: target.binding_id,
                     word: aim.word,
                     unproven: false,
+                    once: false,
+                    held: false,
                     cseq_added: 0,
                     mark_mac: 0,
                 };
@@ -306,7 +308,8 @@ impl Edge {
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
         let sending =
             Sending { plan: rung, beginning, relaying: Relaying::default(), breadth: None, new: true };
-        let outgoing = sending.outgoing((rung, target), egress, mark);
+        let mut outgoing = sending.outgoing((rung, target), egress, mark);
+        outgoing.unproven = self.is_unproven_by(aim.word.as_ref(), &egress, io.unix_ms());
         self.send_stateless(io, inbound, &outgoing, Some(rung), StatelessUse::Begins(number));
     }
 
@@ -345,6 +348,7 @@ impl Edge {
             server: Server::new(inbound.method, inbound.flow.transport.is_reliable()),
             back: inbound.back,
             credit: Credit::new(inbound.message.bytes.len(), io.now()),
+            pays: inbound.message.bytes.len() as u32,
             proven: inbound.flow.transport.is_reliable() || self.proven.is_proven(source, io.unix_ms()),
             reply: self.pool.copy(&out),
             loop_mac: self.shared.secret.loop_mac(&inbound.message),
@@ -400,7 +404,9 @@ impl Edge {
             let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
             self.shared.admit(m, key, inbound.flow.remote.ip(), io.unix_ms());
         }
-        if !outgoing.unproven || self.may_send(&egress, out.len(), io.unix_ms()) {
+        // The request pays for its own length.
+        let beyond = out.len().saturating_sub(m.bytes.len());
+        if !outgoing.unproven || self.may_send(&egress, beyond, io.unix_ms()) {
             io.send(&egress, &out);
         }
         self.scratch.out = out;

@@ -61,7 +61,8 @@ impl Edge {
         {
             name.copy_from_slice(Transport::Udp.via_name().as_bytes());
         }
-        io.send(&branch.egress, &branch.sent);
+        branch.target.held = branch.target.unproven;
+        self.send_again(io, slot, fork);
     }
 
     fn branch_lost_connection(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, why: Closed) {

@@ -44,6 +44,9 @@ impl Edge {
             let branch = c.branches.get(fork).filter(|b| !b.sent.is_empty() || b.code != 0);
             c.loop_mac == name.loop_mac && branch.is_some_and(|b| self.answers(c, b, &m))
         });
+        if ours {
+            self.heard(slot, fork, flow.remote.ip(), io.unix_ms());
+        }
         let success = m.status().is_some_and(|code| (200..300).contains(&code));
         if !ours || success && m.cseq_method() != Method::Cancel && !goes_on(&m) {
             return self.counters.stray_responses.add();

@@ -87,6 +87,11 @@ impl NonInviteClient {
         }
     }
 
+    /// Has a provisional response come, and no final one?
+    pub fn is_proceeding(&self) -> bool {
+        matches!(self.state, State::Waiting { proceeding: true, .. })
+    }
+
     /// Has it ended?
     pub fn is_terminated(&self) -> bool {
         self.state == State::Terminated

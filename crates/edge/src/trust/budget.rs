@@ -2,7 +2,8 @@
 //!
 //! A datagram's source may be forged, and what answers it then hits somebody else. So an unproven source gets in each
 //! second no more bytes than it sent, and [`ALLOWANCE`] beyond. A source is proven by a live binding, by being a trunk's
-//! or a peer's configured address, or by a digest whose nonce was sent to it. Connections prove themselves.
+//! or a peer's configured address, by a digest whose nonce was sent to it, or by a response to a request that was. Connections
+//! prove themselves. What a request makes go to an unproven Contact is bounded the same way: it pays for one sending.
 //!
 //! An answer that is no longer than its request needs nothing of the allowance and asks nobody. Of longer ones each
 //! request pays its own part; the rest is the source's.
@@ -10,16 +11,18 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use trunkline_proxy::PartyKind;
 use trunkline_sip::response;
 use trunkline_sip::{Transport, Uri, source_of};
 use trunkline_transaction::Slot;
 use trunkline_transaction::timers::Now;
 use trunkline_transport::{Egress, Io};
 
-use crate::context::Context;
+use crate::context::{Branch, Context};
 use crate::edge::Edge;
 use crate::inbound::{Inbound, send_back};
 use crate::mail::EdgeMail;
+use crate::trust::Word;
 
 /// Bytes beyond those received that an unproven source gets within any second.
 const ALLOWANCE: u64 = 4096;
@@ -270,6 +273,51 @@ impl Edge {
         };
         tables.trunks().any(|trunk| self.is_trunk_source(trunk, address))
             || tables.peers().any(|peer| peer.contact_addr.as_deref().is_some_and(leads_there))
+    }
+
+    /// Is it an address that has not shown that it is there, and that only a party's word leads to? A party may be reached
+    /// where its own packets come from; a stranger's may be forged.
+    pub(crate) fn is_unproven_by(&self, word: Option<&Word>, to: &Egress, now: u64) -> bool {
+        let elsewhere = |word: &Word| word.kind == PartyKind::Stranger || word.seen_at != Some(to.remote);
+        word.is_some_and(elsewhere) && self.is_unproven(to, now)
+    }
+
+    /// May a request go to such an address? It pays itself for one sending, the allowance for the others.
+    pub(crate) fn may_begin(&mut self, slot: Slot, to: &Egress, bytes: usize, now: u64) -> bool {
+        let pays = self.contexts.get(slot).map_or(0, |context| context.pays as usize);
+        let may = self.may_send(to, bytes.saturating_sub(pays), now);
+        if let Some(context) = self.contexts.get_mut(slot).filter(|_| may) {
+            context.pays = 0;
+        }
+        may
+    }
+
+    /// May a branch's request be sent by its timer? To where nothing has come from it is sent once.
+    pub(crate) fn may_repeat(&mut self, slot: Slot, fork: usize, now: u64) -> bool {
+        let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(fork)) else { return false };
+        let target = &branch.target;
+        if !target.unproven {
+            return true;
+        }
+        if target.once && !target.held && !branch.client.is_proceeding() {
+            return false;
+        }
+        let (egress, bytes) = (branch.egress, branch.sent.len());
+        let may = self.may_begin(slot, &egress, bytes, now);
+        if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) {
+            branch.target.held &= !may;
+        }
+        may
+    }
+
+    /// A response has come to a branch. Nobody knows its name but who got the request, so that whoever answers from where it
+    /// went is there.
+    pub(crate) fn heard(&self, slot: Slot, fork: usize, from: IpAddr, now: u64) {
+        let branch = self.contexts.get(slot).and_then(|c| c.branches.get(fork));
+        let there = |b: &&Branch| b.egress.remote.ip().to_canonical() == from.to_canonical();
+        if branch.filter(there).is_some_and(|b| b.target.unproven) {
+            self.proven.prove(from, now);
+        }
     }
 
     /// Sends a transaction's last response again.
