@@ -170,8 +170,10 @@ fn a_phones_challenge_stays_with_it() {
             thief.send(&refusal.with("Proxy-Authenticate", challenge));
             let answer = caller.final_for(&invite);
             caller.acknowledge_failure(&invite, &answer);
-            assert_eq!(answer.status(), status, "{setting}, {realm}");
-            assert_eq!(answer.get("Proxy-Authenticate").is_some(), setting == "all", "{setting}");
+            // The answer to one for a realm of ours would be of use to nobody but who wants to call as the caller.
+            let ours = realm == DOMAIN;
+            assert_eq!(answer.status(), if ours { 403 } else { status }, "{setting}, {realm}");
+            assert_eq!(answer.get("Proxy-Authenticate").is_some(), setting == "all" && !ours, "{setting}");
         }
         // Inside a dialog too.
         let invite = caller.invite(&at("1002"));
@@ -189,6 +191,49 @@ fn a_phones_challenge_stays_with_it() {
         assert_eq!(answer.status(), if setting == "all" { 401 } else { 403 }, "{setting}");
         assert_eq!(answer.get("WWW-Authenticate").is_some(), setting == "all", "{setting}");
     }
+}
+
+/// A carrier gets no credentials for a realm of ours, and asks for none.
+#[test]
+fn credentials_for_our_realms_stay_here() {
+    const OTHER: &str = "Other.test";
+    let port = free_port();
+    let resources = Resources::new()
+        .domain_with(DOMAIN, "all", &[(".*", NUMBER)], "")
+        .domain("other.test", "all")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .trunk("provider", "trunk.test", &[(&format!("127.0.0.1:{port}"), 1, "udp")], None)
+        .number(NUMBER, "provider", &at("1001"));
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let mut provider = carrier(&exchange, port);
+    let mut caller = registered(&exchange, "1001");
+    let address = exchange.udp().to_string();
+    for realm in [OTHER, "other\\.test", "trunk.test", DOMAIN, &address] {
+        let digest = format!(
+            "Digest username=\"1001\", realm=\"{realm}\", nonce=\"n\", uri=\"sip:x\", response=\"r\""
+        );
+        let invite = caller.invite(&at("+17853178070")).with("Proxy-Authorization", digest);
+        let invite = caller.call(&invite);
+        let arrived = provider.request_of("INVITE");
+        assert_eq!(
+            arrived.all("Proxy-Authorization").chain(arrived.all("Authorization")).count(),
+            0,
+            "{arrived:?}"
+        );
+        // One for us among others.
+        let asked = format!("Digest realm=\"x\", nonce=\"n\", Digest realm=\"{realm}\", nonce=\"n\"");
+        let refusal = provider.response(&arrived, 407, "Proxy Authentication Required");
+        provider.send(&refusal.with("Proxy-Authenticate", asked));
+        let answer = caller.final_for(&invite);
+        caller.acknowledge_failure(&invite, &answer);
+        assert_eq!(answer.status(), 403, "{realm}");
+        assert_eq!(answer.get("Proxy-Authenticate"), None, "{realm}");
+    }
+    let elsewhere =
+        "Digest username=\"1001\", realm=\"provider.test\", nonce=\"n\", uri=\"sip:x\", response=\"r\"";
+    caller.call(&caller.invite(&at("+17853178070")).with("Proxy-Authorization", elsewhere));
+    let fits = |m: &trunkline_tests::Message| m.all("Proxy-Authorization").any(|value| value == elsewhere);
+    provider.expect("credentials for the carrier itself", |m| m.method() == "INVITE" && fits(m));
 }
 
 /// A carrier that knows the caller asks it itself, where its trunk has no credentials of ours.

@@ -142,6 +142,21 @@ pub fn realm_of(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
+/// Calls `found` for the realm of each challenge in a header value, whatever its scheme and whatever else it lacks; what stands
+/// behind a fault is not looked at.
+pub fn realms(value: &[u8], mut found: impl FnMut(&[u8])) {
+    let mut reader = Reader::new(value);
+    loop {
+        match reader.next() {
+            Ok(Item::Param(param)) if param.name.eq_ignore_ascii_case(b"realm") => {
+                found(&unescape(param.value))
+            }
+            Ok(Item::Param(_) | Item::Scheme(_)) => {}
+            Ok(Item::End) | Err(_) => return,
+        }
+    }
+}
+
 fn nonce_count(text: &[u8]) -> Result<u32, Error> {
     if text.len() != 8 {
         return Err(Error::NonceCount);

@@ -53,7 +53,7 @@ pub use algorithm::Algorithm;
 pub use answer::{Answer, Answered, answer};
 pub use authenticator::{Authenticator, Presented, Verdict};
 pub use challenge::{Challenge, parse_challenges, write_challenge};
-pub use credentials::{Credentials, realm_of};
+pub use credentials::{Credentials, realm_of, realms};
 pub use error::Error;
 pub use guesses::{Ban, Bindings, Guess, Guesses, Limits, Standing};
 pub use ha1::{Ha1, Ha1Cache};

@@ -239,11 +239,12 @@ impl Edge {
                 return;
             }
         }
+        let ours = self.challenges_for_us(m);
         let Some(context) = self.contexts.get_mut(slot) else { return };
         let Some(branch) = context.branches.get_mut(fork) else { return };
         let late = branch.code != 0;
         // A challenge the caller is not to see: what it learns is that the call may not go there.
-        let refused = !branch.target.passes_challenges && matches!(code, 401 | 407);
+        let refused = matches!(code, 401 | 407) && (ours || !branch.target.passes_challenges);
         let code = if refused { 403 } else { code };
         // What it says holds, but we have to say it ourselves.
         let refused = refused || !goes_on(m);

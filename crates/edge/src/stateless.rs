@@ -37,7 +37,7 @@ impl Edge {
         let (from, unix_ms) = (flow.remote, io.unix_ms());
         // Nothing says here whose challenge it is.
         let refused = matches!(m.status(), Some(401 | 407))
-            && self.shared.config.pass_challenges != PassChallenges::All;
+            && (self.shared.config.pass_challenges != PassChallenges::All || self.challenges_for_us(m));
         let guard = &self.shared.guard;
         let between = Between { from: guard.kind_at(from.ip()), to: guard.kind_at(ip), party: 0 };
         forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {

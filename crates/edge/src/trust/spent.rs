@@ -1,7 +1,7 @@
 //! Credentials that have been looked at here, or that nobody asked for, go no further.
 
 use smallvec::SmallVec;
-use trunkline_digest::realm_of;
+use trunkline_digest::{realm_of, realms};
 use trunkline_model::Trunk;
 use trunkline_sip::{Header, HeaderName, Message, Span, Uri};
 
@@ -14,18 +14,36 @@ impl Edge {
     /// Credentials for a realm of ours in a request inside a dialog, where nobody asked for them. They go no further
     /// (RFC 3261 §22.3): whoever got them could use what is fresh in them to call as the one who sent them.
     pub(crate) fn spent_credentials(&self, m: &Message<'_>) -> Spent {
-        let ours = |line: &&Header| {
-            let Some(realm) = realm_of(line.value.of(m.bytes)) else { return false };
-            let own = |host: &[u8]| {
-                let uri = [b"sip:", host].concat();
-                Uri::parse(&uri).is_ok_and(|uri| self.shared.addresses.is_own(&uri))
-            };
-            let tables = self.shared.tables.load();
-            let calls_us = |t: &Trunk| t.inbound_uri.as_ref().is_some_and(|uri| uri.as_bytes() == &*realm);
-            tables.domain_by_uri(&realm).is_some() || own(&realm) || tables.trunks().any(|t| calls_us(t))
-        };
+        let ours =
+            |line: &&Header| realm_of(line.value.of(m.bytes)).is_some_and(|realm| self.is_our_realm(&realm));
         let lines = m.header_lines(HeaderName::Authorization);
         let lines = lines.chain(m.header_lines(HeaderName::ProxyAuthorization));
         lines.filter(ours).map(|line| line.line).collect()
+    }
+
+    /// Does a callee challenge the caller for a realm of ours? The answer would be of use to nobody but who wants to call as
+    /// the caller, so that such a challenge is never passed on.
+    pub(crate) fn challenges_for_us(&self, m: &Message<'_>) -> bool {
+        if !matches!(m.status(), Some(401 | 407)) {
+            return false;
+        }
+        let mut ours = false;
+        let lines = m.header_lines(HeaderName::WwwAuthenticate);
+        for line in lines.chain(m.header_lines(HeaderName::ProxyAuthenticate)) {
+            realms(line.value.of(m.bytes), |realm| ours |= self.is_our_realm(realm));
+        }
+        ours
+    }
+
+    /// Do we ask for digests of this realm: is it a domain of ours, an address, or what a trunk calls us by?
+    fn is_our_realm(&self, realm: &[u8]) -> bool {
+        let own = || {
+            let uri = [b"sip:", realm].concat();
+            Uri::parse(&uri).is_ok_and(|uri| self.shared.addresses.is_own(&uri))
+        };
+        let tables = self.shared.tables.load();
+        let calls_us =
+            |t: &Trunk| t.inbound_uri.as_ref().is_some_and(|uri| uri.as_bytes().eq_ignore_ascii_case(realm));
+        tables.domain_by_uri(realm).is_some() || tables.trunks().any(|t| calls_us(t)) || own()
     }
 }
