@@ -57,6 +57,7 @@ mod trunk_dialogs;
 mod trunk_nat;
 mod trunk_registration;
 mod trunks;
+mod unreachable;
 
 use trunkline_tests::{Exchange, Resources, Ua};
 

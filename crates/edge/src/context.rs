@@ -263,6 +263,11 @@ impl Branch {
         }
     }
 
+    /// Does it lead to a trunk's carrier?
+    pub(crate) fn leads_to_carrier(&self) -> bool {
+        self.target.trunk.is_some() || self.target.word.is_some_and(|word| word.kind == PartyKind::Trunk)
+    }
+
     /// The limit that holds now: one whose fate is known has none, unless it is being cancelled and has said nothing
     /// final yet. Somebody who never will must not be waited for (RFC 3261 §9.1).
     pub(crate) fn limit(&self) -> Limit {

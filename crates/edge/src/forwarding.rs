@@ -18,6 +18,7 @@ use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::{Offered, Relaying, refusal};
 use crate::resolver::Spare;
+use crate::responses::unreachable;
 use crate::trust::budget::Credit;
 use crate::trust::marks::Beginning;
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
@@ -294,8 +295,11 @@ impl Edge {
         let way = aims.list.first().zip(aims.ways.first().and_then(Option::as_ref));
         let aimed = way.and_then(|(aim, way)| Some((aim, aims.target(plan, aim)?, way.0)));
         let Some((aim, target, egress)) = aimed else {
-            let code = aims.list.first().map_or(503, |aim| aim.code);
-            return self.refuse(io, inbound, if code == 0 { 503 } else { code }, None);
+            let aim = aims.list.first();
+            let carrier = aim.and_then(|aim| aims.target(plan, aim)).is_some_and(|t| t.trunk.is_some());
+            let code = aim.map_or(0, |aim| aim.code);
+            let code = if matches!(code, 0 | 503) { unreachable(carrier) } else { code };
+            return self.refuse(io, inbound, code, None);
         };
         let rung = aims.plan(plan, aim);
         // The same for the request's repetitions, its CANCEL and its ACK, which have one branch (RFC 3261 §16.11).

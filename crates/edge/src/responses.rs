@@ -395,6 +395,10 @@ impl Edge {
         let stored = context.branches.get_mut(usize::from(fork)).map(|b| std::mem::take(&mut b.response));
         let stored = stored.unwrap_or_default();
         if stored.is_empty() {
+            // That there is no way to this callee says nothing of us: a 503 would keep the caller away for every other call
+            // (RFC 3261 §16.7 step 6).
+            let to_carrier = context.branches.get(usize::from(fork)).is_some_and(|b| b.leads_to_carrier());
+            let code = if code == 503 { unreachable(to_carrier) } else { code };
             return self.answer_locally(io, slot, code);
         }
         let mut index = std::mem::take(&mut self.scratch.other);
@@ -510,7 +514,12 @@ fn leading_number(value: &[u8]) -> Option<u32> {
     seconds(value.get(..digits)?)
 }
 
-fn replace_status_line(out: &mut Vec<u8>, line: &[u8]) {
+/// What the caller is told of a callee that cannot be reached.
+pub(crate) fn unreachable(carrier: bool) -> u16 {
+    if carrier { 500 } else { 480 }
+}
+
+pub(crate) fn replace_status_line(out: &mut Vec<u8>, line: &[u8]) {
     if let Some(end) = memchr::memmem::find(out, b"\r\n") {
         out.splice(..end, line.iter().copied());
     }

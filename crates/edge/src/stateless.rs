@@ -8,6 +8,7 @@ use crate::config::PassChallenges;
 use crate::edge::Edge;
 use crate::forward;
 use crate::mail::EdgeMail;
+use crate::responses::replace_status_line;
 use crate::trust::passing::Between;
 
 impl Edge {
@@ -47,6 +48,10 @@ impl Edge {
                 forward::refuse_challenge(m, splices);
             }
         });
+        if m.status() == Some(503) {
+            // Only the callee is out of service, not we (RFC 3261 §16.7 step 6).
+            replace_status_line(&mut out, b"SIP/2.0 500 Server Internal Error");
+        }
         // Nothing is remembered of the request, so that it pays for nothing.
         let to = Egress::to(transport, (ip, port).into());
         let may = self.shared.guard.may_be_sent_to(&to).is_ok() && self.may_send(&to, out.len(), unix_ms);
