@@ -3,6 +3,7 @@
 mod amplification;
 mod api;
 mod calls;
+mod cancels;
 mod carrier;
 mod contacts;
 mod dialogs;

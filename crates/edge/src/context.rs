@@ -306,6 +306,10 @@ pub(crate) struct Context {
     pub(crate) server: Server,
     /// Where responses go.
     pub(crate) back: Egress,
+    /// How the request came.
+    pub(crate) from: Flow,
+    /// Of an INVITE, what its CANCEL has in common with it: [`crate::edge::Edge::companion`].
+    pub(crate) companion: u64,
     /// What the request pays for.
     pub(crate) credit: Credit,
     /// Bytes that it pays for towards addresses that have not shown that they are there: one sending of it.
@@ -344,10 +348,25 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Does a CANCEL or an ACK that came by this flow belong to its request? The port may differ, as NATs rebind and clients
-    /// connect anew; the address may not.
+    /// Does an ACK that came by this flow belong to its request? The port may differ, as NATs rebind and clients connect anew;
+    /// the address may not.
     pub(crate) fn comes_from(&self, flow: &Flow) -> bool {
-        self.back.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
+        self.from.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
+    }
+
+    /// Is a CANCEL that came by this flow the caller's? It comes by the INVITE's connection, or from its port. NATs rebind:
+    /// from another port of the address it has to say what the INVITE said (RFC 3261 §9.1), and nobody may be there to
+    /// whom the INVITE went, since a neighbour who is rung knows all of that.
+    pub(crate) fn is_cancelled_by(&self, flow: &Flow, companion: u64) -> bool {
+        if self.from.transport.is_reliable() || flow.transport.is_reliable() {
+            return self.from.transport == flow.transport && self.from.connection == flow.connection;
+        }
+        let ip = flow.remote.ip().to_canonical();
+        let rung = || {
+            let later = self.later.iter().chain(&self.flows).filter_map(|later| later.egress);
+            self.branches.iter().map(|b| b.egress).chain(later).any(|e| e.remote.ip().to_canonical() == ip)
+        };
+        self.from.remote == flow.remote || self.comes_from(flow) && self.companion == companion && !rung()
     }
 
     /// When it wants to be looked at next.

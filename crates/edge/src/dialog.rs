@@ -5,7 +5,7 @@ use trunkline_sip::{HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::Io;
 
-use crate::context::{Cancel, Client, Limit, TargetInfo};
+use crate::context::{Cancel, Client, Context, Limit, TargetInfo};
 use crate::edge::Edge;
 use crate::forward;
 use crate::inbound::Inbound;
@@ -167,8 +167,9 @@ impl Edge {
     pub(crate) fn on_cancel(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
         let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
         let found = self.find(key);
-        let foreign =
-            found.and_then(|slot| self.contexts.get(slot)).is_some_and(|c| !c.comes_from(inbound.flow));
+        let companion = self.companion(inbound);
+        let own = |c: &Context| c.is_cancelled_by(inbound.flow, companion);
+        let foreign = found.and_then(|slot| self.contexts.get(slot)).is_some_and(|c| !own(c));
         if foreign {
             // Whoever sees an INVITE elsewhere is not to end it (RFC 3261 §9.2 wants at least the sender's address alike).
             return self.refuse(io, inbound, 481, None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashSet, HashTable};
 use trunkline_routing::Plan;
-use trunkline_sip::{ConnectionId, Flow, Index, Message, ParseError, Splices};
+use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError, Splices};
 use trunkline_transaction::{Slot, Table, TransactionKey};
 use trunkline_transport::{Closed, Egress, Handler, Io};
 
@@ -13,6 +13,7 @@ use crate::calls::Parties;
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
 use crate::handover::{Came, Handover};
+use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
 use crate::media::Desk;
 use crate::pool::Pool;
@@ -110,6 +111,15 @@ impl Edge {
     pub(crate) fn identity(&self, m: &Message<'_>, cseq: u32, tagged: bool) -> u64 {
         let to_tag = if tagged { m.to_tag() } else { b"" };
         self.hasher.hash_one((m.call_id(), m.from_tag(), to_tag, cseq))
+    }
+
+    /// What an INVITE and its CANCEL have in common beside what they are found by (RFC 3261 §9.1); 0 for other requests.
+    pub(crate) fn companion(&self, inbound: &Inbound<'_>) -> u64 {
+        let m = &inbound.message;
+        match inbound.method {
+            Method::Invite | Method::Cancel => self.hasher.hash_one((m.uri_text(), m.from_tag(), m.cseq())),
+            _ => 0,
+        }
     }
 
     /// Puts a transaction in.

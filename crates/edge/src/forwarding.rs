@@ -351,6 +351,8 @@ impl Edge {
             method: inbound.method,
             server: Server::new(inbound.method, inbound.flow.transport.is_reliable()),
             back: inbound.back,
+            from: *inbound.flow,
+            companion: self.companion(inbound),
             credit: Credit::new(inbound.message.bytes.len(), io.now()),
             pays: inbound.message.bytes.len() as u32,
             proven: inbound.flow.transport.is_reliable() || self.proven.is_proven(source, io.unix_ms()),
@@ -406,7 +408,7 @@ impl Edge {
         self.counters.forwarded.add();
         if self.shared.config.stateless && inbound.method == Method::Invite {
             let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
-            self.shared.admit(m, key, inbound.flow.remote.ip(), io.unix_ms());
+            self.shared.admit(m, key, inbound.flow.remote, io.unix_ms());
         }
         // The request pays for its own length.
         let beyond = out.len().saturating_sub(m.bytes.len());

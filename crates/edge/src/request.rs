@@ -228,13 +228,7 @@ impl Edge {
         match &routes.dialog {
             _ if inbound.message.max_forwards() == Some(0) => self.refuse(io, inbound, 483, None),
             Some(dialog) => self.forward_in_dialog(io, inbound, key, uri, routes, dialog),
-            None if !self.shared.is_admitted(
-                &inbound.message,
-                key,
-                inbound.flow.remote.ip(),
-                io.unix_ms(),
-            ) =>
-            {
+            None if !self.shared.is_admitted(&inbound.message, key, inbound.flow.remote, io.unix_ms()) => {
                 self.refuse_companion(io, inbound)
             }
             None => self.route(io, inbound, uri, key),

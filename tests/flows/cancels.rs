@@ -1,0 +1,96 @@
+//! Who may take a call back: the caller, and nobody beside it.
+
+use std::time::Duration;
+
+use trunkline_tests::{Exchange, Message, Ua, Wire};
+
+use super::{DOMAIN, agents, at};
+
+const QUIET: Duration = Duration::from_millis(300);
+const OFFICE: [u8; 4] = [127, 0, 0, 2];
+
+fn from(exchange: &Exchange, ip: [u8; 4], user: &str) -> Ua {
+    let mut ua = Ua::new(Wire::udp_from(ip.into(), exchange.udp()), user, DOMAIN, &format!("pw-{user}"));
+    assert_eq!(ua.register(600).status(), 200);
+    ua
+}
+
+/// The caller's CANCEL, as somebody who got its INVITE can make it.
+fn forged(seen: &Message, invite: &Message) -> Message {
+    let via = seen.all("Via").nth(1).expect("the caller's Via").to_owned();
+    let plain = |p: &str| if p.starts_with("rport=") { "rport".to_owned() } else { p.to_owned() };
+    let via: Vec<String> = via.split(';').filter(|p| !p.starts_with("received")).map(plain).collect();
+    Message::request("CANCEL", invite.uri())
+        .with("Via", via.join(";"))
+        .with("Max-Forwards", "70")
+        .with("From", seen.get("From").expect("a From"))
+        .with("To", invite.get("To").expect("a To"))
+        .with("Call-ID", seen.call_id())
+        .with("CSeq", format!("{} CANCEL", seen.cseq().0))
+}
+
+#[test]
+fn a_neighbour_that_is_rung_takes_no_call_back() {
+    let exchange = Exchange::start(&agents());
+    let mut caller = from(&exchange, OFFICE, "1001");
+    let (mut away, mut beside) = (from(&exchange, [127, 0, 0, 3], "1002"), from(&exchange, OFFICE, "1002"));
+    // Another socket of the neighbour's.
+    let mut other = Ua::new(Wire::udp_from(OFFICE.into(), exchange.udp()), "1002", DOMAIN, "");
+    let invite = caller.call(&caller.invite(&at("1002")));
+    let (one, two) = (away.request_of("INVITE"), beside.request_of("INVITE"));
+    away.respond(&one, 180, "Ringing");
+    caller.status_for(&invite, 180);
+    let cancel = forged(&two, &invite);
+    beside.send(&cancel);
+    other.send(&cancel);
+    for ua in [&mut away, &mut beside] {
+        assert!(ua.silent(QUIET, |m| m.method() == "CANCEL"));
+    }
+    // The caller does.
+    let cancel = caller.cancel(&invite);
+    caller.status_for(&cancel, 200);
+    let cancelled = away.request_of("CANCEL");
+    away.respond(&cancelled, 200, "OK");
+}
+
+#[test]
+fn a_nat_that_rebinds_costs_no_cancel() {
+    let exchange = Exchange::start(&agents());
+    let mut caller = from(&exchange, OFFICE, "1001");
+    let mut callee = from(&exchange, [127, 0, 0, 3], "1002");
+    let mut rebound = Ua::new(Wire::udp_from(OFFICE.into(), exchange.udp()), "1001", DOMAIN, "");
+    let mut stranger = Ua::new(Wire::udp_from([127, 0, 0, 4].into(), exchange.udp()), "1001", DOMAIN, "");
+    let invite = caller.call(&caller.invite(&at("1002")));
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    caller.status_for(&invite, 180);
+    // Another From tag or Request-URI is not the INVITE's (RFC 3261 §9.1).
+    let own = forged(&arrived, &invite);
+    let tag = own.tag("From").expect("a tag").to_owned();
+    let other_tag = own.clone().set("From", own.get("From").expect("a From").replace(&tag, "other"));
+    let mut other_uri = own.clone();
+    other_uri.start = other_uri.start.replace("1002", "1003");
+    for cancel in [&other_tag, &other_uri] {
+        rebound.send(cancel);
+    }
+    stranger.send(&own);
+    assert!(callee.silent(QUIET, |m| m.method() == "CANCEL"));
+    rebound.send(&own);
+    callee.request_of("CANCEL");
+}
+
+#[test]
+fn over_a_connection_the_callers_own_counts() {
+    let exchange = Exchange::start(&agents());
+    let mut caller = Ua::tcp(exchange.tcp(), "1001", DOMAIN, "pw-1001");
+    let mut other = Ua::tcp(exchange.tcp(), "1001", DOMAIN, "pw-1001");
+    let mut callee = from(&exchange, [127, 0, 0, 3], "1002");
+    let invite = caller.call(&caller.invite(&at("1002")));
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    caller.status_for(&invite, 180);
+    other.send(&forged(&arrived, &invite));
+    assert!(callee.silent(QUIET, |m| m.method() == "CANCEL"));
+    caller.cancel(&invite);
+    callee.request_of("CANCEL");
+}
