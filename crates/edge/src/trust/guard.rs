@@ -22,6 +22,8 @@ pub(crate) enum Forbidden {
     NoHost,
     /// We listen there.
     Ourselves,
+    /// A loopback address, which is for those on this host.
+    Loopback,
     /// Something else on this host, which is for those on this host.
     ThisHost,
     /// A trunk's or a peer's, and the party is not that one.
@@ -34,6 +36,7 @@ impl Forbidden {
         match self {
             Forbidden::NoHost => "Contact Leads to No Host",
             Forbidden::Ourselves => "Contact Leads to This Exchange",
+            Forbidden::Loopback => "Contact Leads to Loopback",
             Forbidden::ThisHost => "Contact Leads to the Exchange's Host",
             Forbidden::Configured => "Contact Leads to a Trunk or Peer",
         }
@@ -134,14 +137,16 @@ impl Guard {
                 false => Ok(()),
             };
         }
+        let here = |ip| self.addresses.is_local(ip);
+        let foreign = here(at.ip()) && !seen.is_some_and(|seen| here(seen.ip()));
+        if foreign && at.ip().is_loopback() {
+            // Whatever is there: a loopback address is its owner's own.
+            return Err(Forbidden::Loopback);
+        }
         if !owners.is_empty() {
             return Err(Forbidden::Configured);
         }
-        let here = |ip| self.addresses.is_local(ip);
-        match here(at.ip()) && !seen.is_some_and(|seen| here(seen.ip())) {
-            true => Err(Forbidden::ThisHost),
-            false => Ok(()),
-        }
+        if foreign { Err(Forbidden::ThisHost) } else { Ok(()) }
     }
 }
 

@@ -122,8 +122,8 @@ fn this_host_is_for_those_on_it() {
     for at in
         ["127.0.0.50:5090", "127.0.0.9:4222", "[::1]:4222", "[::ffff:127.0.0.9]:4222", "[::127.0.0.9]:1"]
     {
-        assert_eq!(judge(Some(&Word::default()), at), Err(Forbidden::ThisHost), "{at}");
-        assert_eq!(judge(Some(&away), at), Err(Forbidden::ThisHost), "{at}");
+        assert_eq!(judge(Some(&Word::default()), at), Err(Forbidden::Loopback), "{at}");
+        assert_eq!(judge(Some(&away), at), Err(Forbidden::Loopback), "{at}");
         assert_eq!(judge(None, at), Ok(()), "{at}");
     }
     for at in ["127.0.0.50:5090", "[::1]:5090", "127.0.0.2:7"] {
@@ -139,6 +139,10 @@ fn this_host_is_for_those_on_it() {
     assert_eq!(judge(Some(&here), "127.0.0.1:5080"), Err(Forbidden::Configured));
     let asterisk = word(PartyKind::Peer, PBX, "127.0.0.1:5080");
     assert_eq!(judge(Some(&asterisk), "127.0.0.1:5080"), Ok(()));
+    // Who is elsewhere learns nothing of who listens there.
+    for at in ["127.0.0.1:5080", "127.0.0.1:5999"] {
+        assert_eq!(judge(Some(&away), at), Err(Forbidden::Loopback), "{at}");
+    }
     // Behind our own public address, which is not this host's.
     let office = word(PartyKind::Agent, 1, "198.51.100.1:40000");
     assert_eq!(judge(Some(&office), "198.51.100.1:40000"), Ok(()));
