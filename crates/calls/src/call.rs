@@ -89,7 +89,7 @@ pub struct CallStart<'a> {
     pub caller_ref: &'a [u8],
     /// Ref of the called agent, peer or number; empty for none.
     pub callee_ref: &'a [u8],
-    /// Ref of the trunk; empty for none.
+    /// Ref of the trunk it leaves by; empty for none. Of a call that came in through a trunk the record shows that one.
     pub trunk_ref: &'a [u8],
     /// The packet's source.
     pub source: IpAddr,
@@ -99,6 +99,16 @@ pub struct CallStart<'a> {
     pub callee: Counted,
     /// Counted for the trunk.
     pub trunk: Counted,
+}
+
+impl<'a> CallStart<'a> {
+    /// The trunk it leaves by, else the one it came in through, which is its caller then.
+    pub(crate) fn trunk(&self) -> &'a [u8] {
+        match (self.trunk_ref, self.direction) {
+            (b"", Direction::FromPstn) => self.caller_ref,
+            (trunk, _) => trunk,
+        }
+    }
 }
 
 impl CallStart<'_> {
@@ -144,7 +154,7 @@ pub struct CallView<'a> {
     pub caller_ref: &'a [u8],
     /// Ref of the called agent, peer or number.
     pub callee_ref: &'a [u8],
-    /// Ref of the trunk.
+    /// Ref of the trunk it left by or came in through.
     pub trunk_ref: &'a [u8],
     /// The packet's source.
     pub source: IpAddr,

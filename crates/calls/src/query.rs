@@ -49,7 +49,7 @@ pub struct CallRecord {
     pub caller: String,
     /// Ref of the callee.
     pub callee: String,
-    /// Ref of the trunk.
+    /// Ref of the trunk it left by or came in through.
     pub trunk: String,
     /// Source address of the INVITE.
     pub source: String,

@@ -90,7 +90,7 @@ impl Row {
             cut(start.to),
             cut(start.caller_ref),
             cut(start.callee_ref),
-            cut(start.trunk_ref),
+            cut(start.trunk()),
         ];
         for (n, text) in texts.iter().enumerate() {
             put(bytes, LENGTHS + 2 * n, &(text.len().min(usize::from(u16::MAX)) as u16).to_le_bytes());

@@ -78,6 +78,35 @@ fn short_and_long_calls_have_one_record_each() {
 }
 
 #[test]
+fn a_call_that_comes_in_is_recorded_with_its_trunk() {
+    let folder = Folder::new("inbound");
+    let calls = Arc::new(Calls::new());
+    let records = Records::open(&folder.file(), Arc::clone(&calls), None).unwrap();
+    let inbound = CallStart {
+        call_id: b"in",
+        from_tag: b"ft",
+        caller_ref: b"trunk-01",
+        callee_ref: b"agent-01",
+        ..CallStart::new(Direction::FromPstn, "192.0.2.9".parse().unwrap())
+    };
+    let call = calls.start(&inbound, 1_000).unwrap();
+    calls.answered(call, b"tt", 2_000);
+    // Out again by another one: that is where its costs are.
+    let out = CallStart { call_id: b"out", trunk_ref: b"trunk-02", ..inbound };
+    calls.start(&out, 1_500).unwrap();
+    let unknown = CallStart { call_id: b"inside", direction: Direction::AgentToAgent, ..inbound };
+    calls.start(&unknown, 1_600).unwrap();
+    assert!(records.flush());
+    let all = records.records(&Filter::default(), None, 10).unwrap();
+    let told: Vec<_> =
+        all.iter().map(|r| (r.call_id.as_str(), r.trunk.as_str(), r.source.as_str())).collect();
+    let source = "192.0.2.9";
+    assert_eq!(told, [("inside", "", source), ("out", "trunk-02", source), ("in", "trunk-01", source)]);
+    let by = Filter { trunk: Some("trunk-01".into()), ..Filter::default() };
+    assert_eq!(records.records(&by, None, 10).unwrap().len(), 1);
+}
+
+#[test]
 fn numbers_go_on_after_a_restart_and_old_records_go() {
     let folder = Folder::new("old");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;

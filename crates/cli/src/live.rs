@@ -80,10 +80,11 @@ pub(crate) fn calls(items: &[LiveCall]) -> String {
             c.state.clone(),
             span(now() - c.answered.unwrap_or(c.started)),
             c.trunk.clone().unwrap_or_default(),
+            c.source.clone().unwrap_or_default(),
             c.call_id.clone(),
         ]
     });
-    table(&["caller", "callee", "state", "for", "trunk", "call-id"], rows)
+    table(&["caller", "callee", "state", "for", "trunk", "source", "call-id"], rows)
 }
 
 pub(crate) fn records(items: &[CallRecord]) -> String {
@@ -100,8 +101,22 @@ pub(crate) fn records(items: &[CallRecord]) -> String {
             talked,
             r.cause.clone(),
             r.trunk.clone().unwrap_or_default(),
+            r.caller_ref.clone().unwrap_or_default(),
+            r.source.clone().unwrap_or_default(),
             r.call_id.clone(),
         ]
     });
-    table(&["start (utc)", "caller", "callee", "called first", "talked", "cause", "trunk", "call-id"], rows)
+    let header = [
+        "start (utc)",
+        "caller",
+        "callee",
+        "called first",
+        "talked",
+        "cause",
+        "trunk",
+        "account",
+        "source",
+        "call-id",
+    ];
+    table(&header, rows)
 }

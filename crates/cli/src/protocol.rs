@@ -212,6 +212,9 @@ pub struct Changed {
     pub unchanged: usize,
     /// Ones that went.
     pub deleted: usize,
+    /// What does nothing now, or opens more than may be meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// How the exchange is.
@@ -324,6 +327,12 @@ pub struct LiveCall {
     /// The trunk it goes or came through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trunk: Option<String>,
+    /// The address the call came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Ref of the agent or peer that calls, or of the trunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_ref: Option<String>,
 }
 
 /// A call that ended.
@@ -361,6 +370,15 @@ pub struct CallRecord {
     /// The trunk it went or came through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trunk: Option<String>,
+    /// The address the call came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Ref of the agent or peer that called, or of the trunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_ref: Option<String>,
+    /// Ref of the agent, peer or trunk that was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callee_ref: Option<String>,
 }
 
 impl Response {

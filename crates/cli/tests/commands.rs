@@ -58,7 +58,15 @@ impl ControlBackend for Fake {
 
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {
         let cause = format!("limit {} since {}", query.limit, query.since.is_some());
-        Ok(vec![CallRecord { cause, started: 1_795_235_778, ..CallRecord::default() }])
+        let called = |text: &str| Some(text.to_owned());
+        Ok(vec![CallRecord {
+            cause,
+            started: 1_795_235_778,
+            trunk: called("trunk-carrier"),
+            source: called("198.51.100.7"),
+            caller_ref: called("trunk-carrier"),
+            ..CallRecord::default()
+        }])
     }
 }
 
@@ -231,7 +239,9 @@ fn mistakes_end_with_64() {
     assert!(error.contains("there is no Domain `nowhere.example`"), "{error}");
     place.ok("agents create 1001");
     let error = place.wrong("agents create 1001 --ref other --credentials x", 64);
-    assert!(error.contains("already used by agent-1001"), "{error}");
+    assert!(error.contains("agent 1001 exists: use `agents update`"), "{error}");
+    let error = place.wrong("agents create 1009 --ref domain-sip.local", 64);
+    assert!(error.contains("already used by domain-sip.local"), "{error}");
 
     std::fs::write(
         place.path("bad.yaml"),
@@ -293,6 +303,13 @@ fn through_the_socket_of_a_server() {
     assert!(place.ok("calls list --filter 1001").contains("abc 1001 1000"));
     let records = place.ok("calls records --since 2h --limit 7");
     assert!(records.contains("2026-11-21 04:36:18") && records.contains("limit 7 since true"), "{records}");
+    assert!(records.contains("TRUNK          ACCOUNT        SOURCE        CALL-ID"), "{records}");
+    assert!(records.contains("trunk-carrier  trunk-carrier  198.51.100.7"), "{records}");
+    let json = place.ok("calls records --json");
+    assert!(
+        json.contains(r#""source": "198.51.100.7""#) && json.contains(r#""callerRef": "trunk-carrier""#),
+        "{json}"
+    );
 
     drop(server);
     assert!(!socket.exists(), "it cleans up");

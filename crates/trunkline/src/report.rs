@@ -257,6 +257,8 @@ impl ControlBackend for Report {
                     started: seconds(c.started),
                     answered: c.answered.map(seconds),
                     trunk: some(text(c.trunk_ref)),
+                    source: Some(c.source.to_string()),
+                    caller_ref: some(text(c.caller_ref)),
                 });
             });
         }
@@ -299,6 +301,9 @@ pub fn read_records(
             ended: r.ended.map(seconds),
             cause: r.cause.unwrap_or_default(),
             trunk: some(r.trunk),
+            source: some(r.source),
+            caller_ref: some(r.caller),
+            callee_ref: some(r.callee),
         })
         .collect())
 }
