@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use trunkline_model::document::{Content, Fields, Node, Place, Reading, Source, parse};
+use trunkline_model::document::{Content, Fields, Node, Place, Reading, Source};
 
 use crate::routr_v1::is_variable;
 use crate::setting::Setting;
+use crate::tree::Config;
 
 /// Environment variables, by name.
 #[derive(Clone, Debug, Default)]
@@ -155,19 +156,24 @@ impl<'n> Keys<'n> {
     /// Ends the section: unknown keys are errors.
     pub(crate) fn finish(self) -> Vec<Value> {
         if let Some(fields) = self.fields {
-            fields.finish();
+            fields.finish_within(&self.prefix, all_paths);
         }
         self.values
     }
 }
 
-/// A variable's text as if it stood in a file: a map, or a list of maps, is written as YAML on one line.
+/// The paths of all keys there are.
+fn all_paths() -> Vec<String> {
+    let (reading, env) = (Reading::default(), Env::default());
+    let mut keys = Keys::root(&reading, &env, None);
+    Config::default().keys(&mut keys);
+    keys.finish().into_iter().map(|value| value.path).collect()
+}
+
+/// A variable's text as if it stood in a file. What is no list or map stays text, whatever it begins with: it may be a
+/// password.
 fn variable_node(name: &str, text: &str) -> Node {
     let source = Source::new(format!("environment variable {name}"), text);
-    let is_map = text.trim_start().starts_with(['{', '[']) && text.contains('{');
-    if is_map && let Some(node) = parse(&source).ok().and_then(|roots| roots.into_iter().next()) {
-        return node;
-    }
     let place = Place { source, line: 1, column: 1, length: text.chars().count() as u32 };
     Node { place, content: Content::Scalar { text: text.trim().to_owned(), plain: true } }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use trunkline_model::document::{Content, Node, Reading};
+use trunkline_model::document::{Content, Node, Reading, Source, parse};
 use trunkline_model::network;
 
 /// A value of the configuration.
@@ -35,13 +35,44 @@ pub(crate) fn scalar<T>(
     value
 }
 
-/// Reads a list: a YAML list, or one text with commas between, as variables have it.
+/// A map, or a list of maps, that a variable holds as YAML on one line.
+fn flow_of(node: &Node) -> Option<Node> {
+    let Content::Scalar { text, .. } = &node.content else { return None };
+    if !text.starts_with(['{', '[']) || !text.contains('{') {
+        return None;
+    }
+    let source = Source::new(node.place.source.name.clone(), text.as_str());
+    parse(&source).ok()?.into_iter().next().filter(|node| node.as_text().is_none())
+}
+
+/// What brackets hold that go around the whole text, and not only around an IPv6 address at its begin; else the text.
+fn without_brackets(text: &str) -> &str {
+    let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return text };
+    let mut depth = 0_i32;
+    for c in inner.chars() {
+        depth += i32::from(c == '[') - i32::from(c == ']');
+        if depth < 0 {
+            return text;
+        }
+    }
+    inner
+}
+
+/// Text without the quotes that an item of a YAML list may have.
+fn without_quotes(text: &str) -> &str {
+    let quoted = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(text)
+}
+
+/// Reads a list: a YAML list, or one text with commas between and perhaps brackets around, as variables have it.
 fn items<T>(node: &Node, reading: &Reading, read: impl Fn(&Node) -> Option<T>) -> Option<Vec<T>> {
-    match &node.content {
+    let flow = flow_of(node);
+    match &flow.as_ref().unwrap_or(node).content {
         Content::List(items) => Some(items.iter().filter_map(&read).collect()),
         Content::Scalar { .. } if node.is_null() => Some(Vec::new()),
         Content::Scalar { text, plain } => {
-            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let parts = without_brackets(text).split(',').map(|part| without_quotes(part.trim()));
+            let parts = parts.filter(|part| !part.is_empty());
             let part = |part: &str| {
                 let content = Content::Scalar { text: part.to_owned(), plain: *plain };
                 read(&Node { place: node.place.clone(), content })
@@ -278,7 +309,8 @@ impl Setting for HeaderField {
 /// A map of hosts to an address or a list of addresses, each with or without a port.
 impl Setting for Vec<HostAddresses> {
     fn read(node: &Node, reading: &Reading) -> Option<Vec<HostAddresses>> {
-        let Content::Map(entries) = &node.content else {
+        let flow = flow_of(node);
+        let Content::Map(entries) = &flow.as_ref().unwrap_or(node).content else {
             reading.expected("a map of hosts to addresses", node);
             return None;
         };

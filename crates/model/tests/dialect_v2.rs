@@ -117,6 +117,36 @@ error: unknown key `egresPolicies` (did you mean `egressPolicies`?)
 }
 
 #[test]
+fn a_key_at_the_wrong_place_is_told_the_right_one() {
+    for (kind, spec, said) in [
+        ("Trunk", "accessControlListRef: a", "(did you mean `inbound.accessControlListRef`?)"),
+        (
+            "Trunk",
+            "credentialsRef: a",
+            "(did you mean `inbound.credentialsRef` or `outbound.credentialsRef`?)",
+        ),
+        ("Trunk", "outbound: {uris: [{host: a.example}]}", "unknown key `host` (did you mean `uri.host`?)"),
+        ("Domain", "egressPolicies: []", "(did you mean `context.egressPolicies`?)"),
+        (
+            "Domain",
+            "context: {domainUri: a.example, authenticate: all}",
+            "(did you mean `spec.authenticate`?)",
+        ),
+        ("Number", "location: {trunkRef: trunk-01}", "(did you mean `spec.trunkRef`?)"),
+        ("Agent", "busy: sip:1001@sip.local", "(did you mean `fallback.busy`?)"),
+        ("AccessControlList", "deny: []", "(did you mean `accessControlList.deny`?)"),
+    ] {
+        let text = format!("apiVersion: v2\nkind: {kind}\nref: a\nmetadata: {{name: a}}\nspec: {{{spec}}}\n");
+        let report = v2::load(&[Source::new("x", text.clone())]).expect_err(&text).to_string();
+        assert!(report.contains(said), "{text}{report}");
+    }
+    let text = "apiVersion: v2\nkind: Number\nref: a\nmetadata: {name: a}\ncity: Bonn\nspec: {}\n";
+    let report = v2::load(&[Source::new("x", text)]).expect_err("a city").to_string();
+    assert!(report.contains("unknown key `city` (did you mean `metadata.geoInfo.city`?)"), "{report}");
+    assert!(!report.contains("did you mean `colour`"));
+}
+
+#[test]
 fn dangling_and_double() {
     let report = v2::load(&[source("dangling.yaml")]).expect_err("bad file");
     let text = report.to_string();

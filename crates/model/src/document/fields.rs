@@ -1,19 +1,42 @@
 //! Reading a map key by key.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 
 use super::diagnostic::{Place, Report};
-use super::nearest::nearest;
+use super::nearest::{elsewhere, nearest};
 use super::node::{Content, Key, Node};
+
+/// Errors after which nobody is told where a key belongs: a bad file may have thousands of unknown ones.
+const MOST_HINTS: usize = 100;
+
+/// The paths of all keys below a title, e.g. `Trunk.spec.inbound.uri` below `Trunk`.
+pub(crate) type Schema = fn(&str) -> Vec<String>;
 
 /// A reading in progress: collects the errors.
 #[derive(Debug, Default)]
 pub struct Reading {
     report: RefCell<Report>,
+    /// Tells where an unknown key belongs.
+    schema: Cell<Option<Schema>>,
+    /// Of a reading that looks for keys: what was asked for so far.
+    keys: Option<RefCell<Vec<String>>>,
 }
 
 impl Reading {
+    /// Runs a reader over a map in which every map and list it asks for is there and empty; gives the paths of all keys
+    /// that it asks for, below `title`.
+    pub(crate) fn keys_of(title: &str, place: &Place, read: impl FnOnce(Fields<'_>)) -> Vec<String> {
+        let reading = Reading { keys: Some(RefCell::default()), ..Reading::default() };
+        read(Fields::new(&reading, title.to_owned(), place, &[]));
+        reading.keys.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// Lets errors about unknown keys name the place where the key belongs.
+    pub(crate) fn use_schema(&self, schema: Schema) {
+        self.schema.set(Some(schema));
+    }
+
     /// Notes an error.
     pub fn error(&self, message: impl Into<String>, place: &Place, help: Option<String>) {
         self.report.borrow_mut().push(message, Some(place.clone()), help);
@@ -193,13 +216,25 @@ impl<'n> Fields<'n> {
 
     /// A map within this one; its title is this one's and the key.
     pub fn map(&self, key: &'static str) -> Option<Fields<'n>> {
-        let node = self.node(key)?;
-        self.reading.fields(format!("{}.{key}", self.title), node)
+        let title = format!("{}.{key}", self.title);
+        match self.node(key) {
+            Some(node) => self.reading.fields(title, node),
+            None => self.empty(title),
+        }
+    }
+
+    /// Where only the keys are looked for, a map that is there.
+    fn empty(&self, title: String) -> Option<Fields<'n>> {
+        self.reading.keys.as_ref().map(|_| Fields::new(self.reading, title, self.place, &[]))
     }
 
     /// The maps of a list; their title is this one's, the key and `[]`.
     pub fn maps(&self, key: &'static str) -> Option<Vec<Fields<'n>>> {
         let title = format!("{}.{key}[]", self.title);
+        if self.reading.keys.is_some() {
+            self.asked.borrow_mut().push(key);
+            return self.empty(title).map(|one| vec![one]);
+        }
         Some(self.list(key)?.iter().filter_map(|item| self.reading.fields(title.clone(), item)).collect())
     }
 
@@ -216,13 +251,35 @@ impl<'n> Fields<'n> {
 
     /// Ends the reading: every key nobody asked for is an error.
     pub fn finish(self) {
+        if let Some(keys) = &self.reading.keys {
+            let paths = self.asked.borrow();
+            keys.borrow_mut().extend(paths.iter().map(|key| format!("{}.{key}", self.title)));
+        }
+        let (root, within) = self.title.split_once('.').unwrap_or((&self.title, ""));
+        let within = if within.is_empty() { String::new() } else { format!("{within}.") };
+        let (root, schema) = (root.to_owned(), self.reading.schema.get());
+        let paths = || {
+            let all = schema.map(|schema| schema(&root)).unwrap_or_default();
+            all.iter().filter_map(|path| path.split_once('.')).map(|(_, path)| path.to_owned()).collect()
+        };
+        self.finish_within(&within, paths);
+    }
+
+    /// As [`Fields::finish`]. What is unknown here may belong elsewhere: `paths` gives the paths of all keys of the
+    /// document, `within` is what those of this map begin with.
+    pub fn finish_within(self, within: &str, paths: impl Fn() -> Vec<String>) {
         let asked = self.asked.borrow();
+        let all = OnceCell::new();
         for (key, _) in self.entries {
             if asked.contains(&key.text.as_str()) {
                 continue;
             }
+            let mut meant = did_you_mean(&key.text, asked.iter().copied());
+            if meant.is_empty() && self.reading.errors() < MOST_HINTS {
+                meant = elsewhere(&key.text, within, all.get_or_init(&paths));
+            }
             self.reading.error(
-                format!("unknown key `{}`{}", key.text, did_you_mean(&key.text, asked.iter().copied())),
+                format!("unknown key `{}`{meant}", key.text),
                 &key.place,
                 Some(format!("{} takes: {}", self.title, asked.join(", "))),
             );

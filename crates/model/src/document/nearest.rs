@@ -12,6 +12,27 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
+/// ` (did you mean …?)` with the paths of a key that is unknown where it stands and belongs to another map: one below,
+/// whose path is told from here, else any, whose path is told from the top. Empty where there is none like it.
+pub(super) fn elsewhere(key: &str, within: &str, paths: &[String]) -> String {
+    /// More would be no hint.
+    const MOST: usize = 3;
+    let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let below: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix(within)).collect();
+    for paths in [below, paths.iter().map(String::as_str).collect()] {
+        let names: Vec<String> = paths.iter().map(|path| leaf(path)).collect();
+        let Some(meant) = nearest(key, names.iter().map(String::as_str)) else { continue };
+        let told = |path: &&str| {
+            if path.contains('.') { format!("`{path}`") } else { format!("`{path}` at the top") }
+        };
+        let found: Vec<String> = paths.iter().filter(|path| leaf(path) == meant).map(told).collect();
+        if found.len() <= MOST {
+            return format!(" (did you mean {}?)", found.join(" or "));
+        }
+    }
+    String::new()
+}
+
 fn fold(text: &str) -> Vec<char> {
     text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).take(64).collect()
 }
@@ -41,7 +62,21 @@ fn distance(a: &[char], b: &[char]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{elsewhere, nearest};
+
+    #[test]
+    fn a_key_that_belongs_elsewhere() {
+        let paths = ["spec", "spec.trunkRef", "spec.in", "spec.in.credentialsRef", "spec.out.credentialsRef"];
+        let paths = paths.map(str::to_owned);
+        for (key, within, said) in [
+            ("trunk_ref", "spec.in.", " (did you mean `spec.trunkRef`?)"),
+            ("trunkRef", "", " (did you mean `spec.trunkRef`?)"),
+            ("credentialRef", "spec.", " (did you mean `in.credentialsRef` or `out.credentialsRef`?)"),
+            ("colour", "spec.", ""),
+        ] {
+            assert_eq!(elsewhere(key, within, &paths), said, "{key}");
+        }
+    }
 
     #[test]
     fn what_was_meant() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::spec;
-use crate::document::{Fields, Node, Reading, Source, entries};
+use crate::document::{Fields, Node, Place, Reading, Source, entries};
 use crate::reference::Ref;
 use crate::resource::{Common, Extended, GeoInfo, Kind, Resource};
 
@@ -38,11 +38,30 @@ pub fn resource(node: &Node, reading: &Reading) -> Option<Resource> {
         return None;
     };
 
+    reading.use_schema(keys_of);
     let top = reading.fields(kind.as_str(), node)?;
-    let api_version = top.choice("apiVersion", &[("v2", "v2"), ("v2beta1", "v2beta1")]);
-    if api_version.is_none() && node.get("apiVersion").is_none() {
+    if node.get("apiVersion").is_none() {
         top.error("apiVersion", "the apiVersion is required", Some("write `apiVersion: v2`".into()));
     }
+    let resource = whole(kind, top)?;
+    (reading.errors() == before).then_some(resource)
+}
+
+/// The paths of all keys of a kind, below its name.
+fn keys_of(kind: &str) -> Vec<String> {
+    let place = Place::whole(Source::new("", ""));
+    kind.parse().map_or_else(
+        |()| Vec::new(),
+        |kind: Kind| {
+            Reading::keys_of(kind.as_str(), &place, |top| {
+                whole(kind, top);
+            })
+        },
+    )
+}
+
+fn whole(kind: Kind, top: Fields<'_>) -> Option<Resource> {
+    let api_version = top.choice("apiVersion", &[("v2", "v2"), ("v2beta1", "v2beta1")]);
     top.node("kind");
     let (common, geo) = common(&top, kind, api_version.unwrap_or("v2"));
     let Some(fields) = top.map("spec") else {
@@ -65,7 +84,7 @@ pub fn resource(node: &Node, reading: &Reading) -> Option<Resource> {
     fields.finish();
     top.finish();
     resource.set_common(common);
-    (reading.errors() == before).then_some(resource)
+    Some(resource)
 }
 
 /// What all kinds have, and the place of a number on earth, which stands in `metadata` too.
