@@ -5,8 +5,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use trunkline_model::Kind;
 use trunkline_model::document::{Node, Source, parse};
+use trunkline_model::{Kind, SHORT_PASSWORD};
 use trunkline_store::generate_secret;
 
 use crate::command::{Creation, Delete, Export, Import, NewPassword, Update};
@@ -41,14 +41,17 @@ impl Session<'_, '_> {
             domain: &self.config.domain,
             how,
             generated: None,
+            short: false,
         };
         let documents = own.documents(new, &mut making).map_err(Failure::Usage)?;
-        let generated = making.generated;
-        apply(&mut connection, ApplyMode::Create, &documents)?;
+        let (generated, short) = (making.generated, making.short);
+        let mut warnings = apply(&mut connection, ApplyMode::Create, &documents)?;
+        warnings.extend(of_login(kind, short));
 
         let made = documents.last().map(|d| field(d, "/ref").unwrap_or_default()).unwrap_or_default();
         let refs = documents.iter().filter_map(|d| d.get("ref")).collect::<Vec<_>>();
-        self.tell_with_password(json!({ "created": refs }), &format!("created {kind} {made}"), generated)
+        self.tell_with_password(json!({ "created": refs }), &format!("created {kind} {made}"), generated)?;
+        self.terminal.warn(&warnings)
     }
 
     /// Tells what was done, and the password that was made for it, if any.
@@ -88,7 +91,7 @@ impl Session<'_, '_> {
         }
         let reference = field(&document, "/ref").unwrap_or_default().to_owned();
         let mut documents = vec![document];
-        let mut generated = None;
+        let (mut generated, mut short) = (None, false);
         if secret {
             let mut making = Making {
                 connection: &mut connection,
@@ -96,14 +99,17 @@ impl Session<'_, '_> {
                 domain: &self.config.domain,
                 how: how.clone(),
                 generated: None,
+                short: false,
             };
             let password = making.password(&reference).map_err(Failure::Usage)?;
-            generated = making.generated;
+            (generated, short) = (making.generated, making.short);
             set_password(&mut connection, kind, &mut documents, &password)?;
         }
-        apply(&mut connection, ApplyMode::Update, &documents)?;
+        let mut warnings = apply(&mut connection, ApplyMode::Update, &documents)?;
+        warnings.extend(of_login(kind, short));
         let text = format!("updated {kind} {reference}");
-        self.tell_with_password(json!({ "updated": reference }), &text, generated)
+        self.tell_with_password(json!({ "updated": reference }), &text, generated)?;
+        self.terminal.warn(&warnings)
     }
 
     pub(crate) fn delete(&mut self, kind: Kind, arguments: &Delete) -> Result<(), Failure> {
@@ -138,13 +144,14 @@ impl Session<'_, '_> {
     pub(crate) fn changed(&mut self, response: Response) -> Result<(), Failure> {
         let Response::Changed(done) = response else { return unexpected(&response) };
         self.tell(&json!(done), || {
-            let Changed { created, updated, unchanged, deleted } = done;
+            let Changed { created, updated, unchanged, deleted, .. } = done;
             let parts =
                 [(created, "created"), (updated, "updated"), (unchanged, "unchanged"), (deleted, "deleted")];
             let parts: Vec<String> =
                 parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
             if parts.is_empty() { "nothing to do\n".into() } else { format!("{}\n", parts.join(", ")) }
-        })
+        })?;
+        self.terminal.warn(&done.warnings)
     }
 
     pub(crate) fn export(&mut self, arguments: &Export) -> Result<(), Failure> {
@@ -218,14 +225,15 @@ fn as_json(yaml: &str) -> Result<String, Failure> {
     Ok(format!("{:#}\n", json!(documents)))
 }
 
+/// Makes changes; gives what there is to be warned of.
 pub(crate) fn apply(
     connection: &mut Connection,
     mode: ApplyMode,
     documents: &[Value],
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let request = Request::Apply { mode, texts: Vec::new(), documents: documents.to_vec() };
     match ask(connection, request)? {
-        Response::Changed(_) => Ok(()),
+        Response::Changed(done) => Ok(done.warnings),
         other => unexpected(&other),
     }
 }
@@ -262,6 +270,12 @@ fn set_password(
     Ok(())
 }
 
+/// What there is to be said of a short password that is kept as a hash: afterwards nobody knows that it is short.
+fn of_login(kind: Kind, short: bool) -> Option<String> {
+    let weak = short && kind == Kind::User;
+    weak.then(|| format!("the password has fewer than {SHORT_PASSWORD} characters, which is soon guessed"))
+}
+
 /// The answers a `create` needs.
 struct Making<'a, 't> {
     connection: &'a mut Connection,
@@ -269,6 +283,8 @@ struct Making<'a, 't> {
     domain: &'a str,
     how: NewPassword,
     generated: Option<String>,
+    /// Is the password that was given a short one?
+    short: bool,
 }
 
 impl Lookup for Making<'_, '_> {
@@ -291,6 +307,7 @@ impl Lookup for Making<'_, '_> {
             self.generated = Some(password.clone());
             password
         };
+        self.short = password.chars().count() < SHORT_PASSWORD;
         if password.is_empty() { Err("the password is empty".into()) } else { Ok(password) }
     }
 

@@ -13,31 +13,50 @@ use crate::connection::access;
 use crate::run::Failure;
 use crate::show::counted;
 
-/// Checks what a configuration names, and its store. What is said if all is well.
-pub(crate) fn store(loaded: &Loaded) -> Result<String, Failure> {
+/// What is said if all is well.
+pub(crate) struct Good {
+    pub(crate) said: String,
+    /// What does nothing, or opens more than may be meant.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Good {
+    fn of(said: String, tables: &Tables) -> Good {
+        Good { said, warnings: tables.cautions() }
+    }
+}
+
+/// Checks what a configuration names, and its store.
+pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     loaded.check_files().map_err(|report| Failure::Usage(report.to_string()))?;
     let url = loaded.config.store_url();
     if url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists()) {
-        return Ok(format!("the configuration is good; {url} will be made at the first start\n"));
+        let said = format!("the configuration is good; {url} will be made at the first start\n");
+        return Ok(Good { said, warnings: loaded.cautions() });
     }
     let access = access(&loaded.config);
     let store = Store::open_with(&url, &access).map_err(|error| Failure::Usage(error.to_string()))?;
     let tables = store.live().snapshot();
-    Ok(format!("the configuration is good; {url}: {}\n", counts(&tables)))
+    let said = format!("the configuration is good; {url}: {}\n", counts(&tables));
+    let mut good = Good::of(said, &tables);
+    good.warnings.splice(0..0, loaded.cautions());
+    Ok(good)
 }
 
 /// Checks files and folders as one set; a folder of Routr v1 as what it is.
-pub(crate) fn paths(paths: &[PathBuf]) -> Result<String, Failure> {
+pub(crate) fn paths(paths: &[PathBuf]) -> Result<Good, Failure> {
     if let [folder] = paths
         && let Some(url) = trunkline_store::routr_v1_url(folder)
     {
         let store = Store::open(&url).map_err(|error| Failure::Usage(error.to_string()))?;
-        return Ok(format!("{url} is good: {}\n", counts(&store.live().snapshot())));
+        let tables = store.live().snapshot();
+        return Ok(Good::of(format!("{url} is good: {}\n", counts(&tables)), &tables));
     }
     let sources = read(paths)?;
     let tables = v2::load(&sources).map_err(|report| Failure::Usage(report.to_string()))?;
     let are = if sources.len() == 1 { "is" } else { "are" };
-    Ok(format!("{} {are} good: {}\n", counted(sources.len(), "files"), counts(&tables)))
+    let said = format!("{} {are} good: {}\n", counted(sources.len(), "files"), counts(&tables));
+    Ok(Good::of(said, &tables))
 }
 
 /// Reads files, and the `.yaml`, `.yml` and `.json` files of folders.

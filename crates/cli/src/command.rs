@@ -29,42 +29,42 @@ pub struct Common {
 /// The operator's commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Check the configuration and the resources; every error with file, line and column
+    /// Check the configuration and the resources: errors with file, line and column, warnings of what is unsafe
     #[command(after_help = "Examples:\n  trunkline check\n  trunkline check config/ more/agents.yaml")]
     Check(Check),
-    /// Phones of people
+    /// Manage phone accounts
     #[command(subcommand, after_help = AGENTS)]
     Agents(OfKind<CreateAgent>),
-    /// Hosts of addresses, and their ways out
+    /// Manage SIP domains: who authenticates, and which numbers their users may call
     #[command(subcommand, after_help = DOMAINS)]
     Domains(OfKind<CreateDomain>),
-    /// SIP servers beside the exchange, such as an Asterisk node
+    /// Manage SIP servers beside the exchange, such as an Asterisk node
     #[command(subcommand, after_help = PEERS)]
     Peers(OfKind<CreatePeer>),
-    /// Ways to and from a carrier
+    /// Manage SIP trunks
     #[command(subcommand, after_help = TRUNKS)]
     Trunks(OfKind<CreateTrunk>),
-    /// Telephone numbers
+    /// Manage telephone numbers
     #[command(subcommand, after_help = NUMBERS)]
     Numbers(OfKind<CreateNumber>),
-    /// User names and passwords for SIP
+    /// Manage user names and passwords for SIP
     #[command(subcommand, after_help = CREDENTIALS)]
     Credentials(OfKind<CreateCredentials>),
-    /// Lists of networks that may send, and that may not
+    /// Manage access control lists: networks that may send, and networks that may not
     #[command(subcommand, after_help = ACL)]
     Acl(OfKind<CreateAcl>),
-    /// People who operate the exchange
+    /// Manage the logins of operators and programs
     #[command(subcommand, after_help = USERS)]
     Users(OfUsers),
-    /// How the exchange is
+    /// Show server status
     Status,
-    /// Who is registered
+    /// List registrations, or remove them
     #[command(
         after_help = "Examples:\n  trunkline registrations\n  trunkline registrations --filter 1001\n  \
                             trunkline registrations kick 1001@sip.local"
     )]
     Registrations(Registrations),
-    /// Calls that are up, and records of those that were
+    /// List calls that are up, or the records of calls with caller, trunk and source address
     #[command(
         after_help = "Examples:\n  trunkline calls\n  trunkline calls --filter 1001\n  trunkline calls records --since 2h --filter 1001"
     )]
@@ -96,7 +96,7 @@ const AGENTS: &str = "Examples:
   trunkline agents delete 1003 --with-credentials";
 const DOMAINS: &str = "Examples:
   trunkline domains create branch.example
-  trunkline domains update sip.local --set 'context.egressPolicies=[{rule: .*, numberRef: number-01}]'
+  trunkline domains update sip.local --set \"context.egressPolicies=[{rule: '^\\+49[2-9]', numberRef: number-01}]\"
   trunkline domains update sip.local --set authenticate=register
   trunkline domains create tenant.example --inter-domain isolated
   trunkline domains update branch.example --set interDomain=open";
@@ -105,7 +105,9 @@ const PEERS: &str = "Examples:
   trunkline peers update asterisk --set loadBalancing.algorithm=least-sessions";
 const TRUNKS: &str = "Examples:
   trunkline trunks create provider --host sip.provider.example --user pbx-1 --register --prompt-password
-  trunkline trunks create provider --host 192.0.2.10 --transport tcp --inbound pbx.example
+  trunkline acl create Provider --allow 198.51.100.0/24
+  trunkline trunks create provider --host 198.51.100.10 --transport tcp --inbound pbx.example --acl Provider
+  trunkline trunks update provider --set inbound.accessControlListRef=acl-provider
   trunkline trunks update provider --set outbound.timeoutMs=1000
   trunkline trunks update provider --set 'outbound.allowedParameters=[npdi, rn]'";
 const NUMBERS: &str = "Examples:
@@ -115,8 +117,13 @@ const CREDENTIALS: &str = "Examples:
   trunkline credentials list
   trunkline credentials create pbx-1 --prompt-password
   trunkline credentials update pbx-1 --generate-password";
-const ACL: &str = "Examples:
-  trunkline acl create office --allow 192.0.2.0/24 --allow 2001:db8::/32
+const ACL: &str =
+    "If networks of both lists hold an address, the most specific one decides (allow between equal ones). An
+address in no network is refused if there is any allow, else allowed. IPv4 and IPv6 alike.
+
+Examples:
+  trunkline acl create office --allow 192.0.2.0/24 --allow 2001:db8::/32 --deny 192.0.2.66
+  trunkline domains update sip.local --set accessControlListRef=acl-office
   trunkline acl update office --set 'accessControlList.deny=[192.0.2.66]'";
 const USERS: &str = "Examples:
   trunkline users create ann --role operator --prompt-password
@@ -133,11 +140,11 @@ const TOKENS: &str = "Examples:
 /// What can be done with a kind of resource.
 #[derive(Subcommand, Debug)]
 pub enum OfKind<C: Args> {
-    /// Show all, or those that match
+    /// List all, or those that match
     List(List),
     /// Show one in full, without secrets
     Get(Get),
-    /// Make a new one
+    /// Create one
     Create(Creation<C>),
     /// Change one
     Update(Update),
@@ -257,7 +264,7 @@ pub struct Registrations {
 /// What can be done with registrations.
 #[derive(Subcommand, Debug)]
 pub enum RegistrationAction {
-    /// Show them; what it does without a word too
+    /// List registrations (default)
     List,
     /// Remove the registrations of an address
     Kick {
@@ -287,9 +294,9 @@ pub struct Calls {
 /// What can be asked about calls.
 #[derive(Subcommand, Debug)]
 pub enum CallAction {
-    /// Calls that are up; what it does without a word too
+    /// List calls that are up (default)
     List,
-    /// Calls that were, the latest first
+    /// List call records, the latest first
     Records {
         /// Only those that began within, e.g. 30m, 2h, 7d
         #[arg(long, value_parser = crate::time::parse_span)]

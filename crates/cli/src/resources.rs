@@ -1,6 +1,6 @@
 //! Requests about resources, answered from a store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -45,6 +45,12 @@ pub(crate) fn get(store: &Store, kind: &str, name: &str) -> Response {
 
 pub(crate) fn apply(store: &Store, mode: ApplyMode, texts: &[Text], documents: &[Value]) -> Response {
     let present = store.live().snapshot();
+    // Arguments describe one thing, last; what else it needs is made for it.
+    if let (ApplyMode::Create, Some(last)) = (mode, documents.last())
+        && let Some(message) = already_there(&present, last)
+    {
+        return Response::refused(message);
+    }
     let mut next = Tables::clone(&present);
     let change = |resource| match mode {
         ApplyMode::Create => Change::Create(resource),
@@ -59,13 +65,61 @@ pub(crate) fn apply(store: &Store, mode: ApplyMode, texts: &[Text], documents: &
         Err(report) => return Response::refused(report.to_string()),
     };
     let count = changes.len();
+    let changed: Vec<Resource> = changes.iter().filter_map(Change::resource).cloned().collect();
     match store.apply(changes) {
-        Ok(()) => Response::Changed(match mode {
-            ApplyMode::Create => Changed { created: count, ..Changed::default() },
-            ApplyMode::Update => Changed { updated: count, ..Changed::default() },
-        }),
+        Ok(()) => {
+            let warnings = changed.iter().flat_map(|resource| next.cautions_of(resource)).collect();
+            Response::Changed(match mode {
+                ApplyMode::Create => Changed { created: count, warnings, ..Changed::default() },
+                ApplyMode::Update => Changed { updated: count, warnings, ..Changed::default() },
+            })
+        }
         Err(error) => Response::failed(error.to_string()),
     }
+}
+
+/// What is said to somebody who creates by arguments what is there already.
+fn already_there(tables: &Tables, document: &Value) -> Option<String> {
+    let field = |path: &str| document.pointer(path).and_then(Value::as_str);
+    let kind = kind_of(field("/kind")?).ok()?;
+    let domain = field("/spec/domainRef").map(Ref::from);
+    let name = |path: &str| field(path).unwrap_or_default();
+    let there: Option<&Ref> = match kind {
+        Kind::Agent => {
+            tables.agent(domain.as_ref(), name("/spec/username").as_bytes()).map(|found| &found.reference)
+        }
+        Kind::Peer => {
+            tables.peer_by_username(name("/spec/username").as_bytes()).map(|found| &found.reference)
+        }
+        Kind::User => {
+            tables.user_by_username(name("/spec/username").as_bytes()).map(|found| &found.reference)
+        }
+        Kind::Domain => {
+            tables.domain_by_uri(name("/spec/context/domainUri").as_bytes()).map(|found| &found.reference)
+        }
+        Kind::Number => {
+            tables.number_by_tel(name("/spec/location/telUrl").as_bytes()).map(|found| &found.reference)
+        }
+        Kind::Trunk | Kind::Credentials | Kind::AccessControlList => None,
+    };
+    let there = there.cloned().or_else(|| tables.get(kind, field("/ref")?).map(|r| r.reference().clone()))?;
+    let title = [
+        "/spec/username",
+        "/spec/context/domainUri",
+        "/spec/location/telUrl",
+        "/spec/credentials/username",
+        "/metadata/name",
+    ];
+    let title = title.into_iter().find_map(field).unwrap_or_else(|| there.as_str());
+    let title = title.strip_prefix("tel:").unwrap_or(title);
+    let one = match kind {
+        Kind::AccessControlList => "access control list".to_owned(),
+        other => other.as_str().to_lowercase(),
+    };
+    let exist = if kind == Kind::Credentials { "exist" } else { "exists" };
+    let bare = title.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let named = if there.ends_with(&bare) { String::new() } else { format!(" (ref {there})") };
+    Some(format!("{one} {title} {exist}{named}: use `{} update`", kind.plural()))
 }
 
 pub(crate) fn delete(store: &Store, targets: &[Target]) -> Response {
@@ -78,13 +132,25 @@ pub(crate) fn delete(store: &Store, targets: &[Target]) -> Response {
         }
     }
     let deleted = changes.len();
+    let before = tables.cautions();
     match store.apply(changes) {
-        Ok(()) => Response::Changed(Changed { deleted, ..Changed::default() }),
+        Ok(()) => {
+            // What leads nowhere now that it is gone.
+            let warnings = new_cautions(&store.live().snapshot(), &before);
+            Response::Changed(Changed { deleted, warnings, ..Changed::default() })
+        }
         Err(error) => Response::failed(error.to_string()),
     }
 }
 
+/// What there is to be said now and was not before.
+fn new_cautions(tables: &Tables, before: &[String]) -> Vec<String> {
+    let before: HashSet<&String> = before.iter().collect();
+    tables.cautions().into_iter().filter(|caution| !before.contains(caution)).collect()
+}
+
 pub(crate) fn import(store: &Store, texts: &[Text], mode: ImportMode) -> Response {
+    let before = store.live().snapshot().cautions();
     let mode = match mode {
         ImportMode::Merge => store::ImportMode::Merge,
         ImportMode::Add => store::ImportMode::Add,
@@ -96,6 +162,7 @@ pub(crate) fn import(store: &Store, texts: &[Text], mode: ImportMode) -> Respons
             updated: done.updated,
             unchanged: done.unchanged,
             deleted: done.deleted,
+            warnings: new_cautions(&store.live().snapshot(), &before),
         }),
         Err(error @ (StoreError::Resources(_) | StoreError::NothingToImport)) => {
             Response::refused(error.to_string())
@@ -164,9 +231,9 @@ fn resolve(tables: &Tables, kind: Kind, name: &str) -> Result<Resource, String> 
     }
 }
 
-/// A resource as it may be shown: without its secrets.
+/// A resource as it may be shown: without its secrets, with the defaults that hold for it.
 fn shown(resource: &Resource) -> Value {
-    let mut document = v2::to_json(resource);
+    let mut document = v2::to_json_in_full(resource);
     match resource {
         Resource::Credentials(_) => {
             if let Some(pair) = document.pointer_mut("/spec/credentials").and_then(Value::as_object_mut) {

@@ -7,6 +7,7 @@ use trunkline_config::{Config, EXIT_USAGE, Env};
 use trunkline_model::Kind;
 
 use crate::backend::{ControlBackend, StoreOnly};
+use crate::check::Good;
 use crate::command::{Command, Common, Get, List, OfKind, OfUsers};
 use crate::connection::{ConnectError, Connection};
 use crate::create::Create;
@@ -80,9 +81,12 @@ fn dispatch(
         writeln!(terminal.err, "warning: {warning}")?;
     }
     if let Command::Check(paths) = command {
-        let said = if paths.paths.is_empty() { check::store(&loaded)? } else { check::paths(&paths.paths)? };
-        let json = json!({ "good": true, "said": said.trim_end() });
-        return terminal.print(&if common.json { format!("{json:#}\n") } else { said });
+        let paths = &paths.paths;
+        let Good { said, warnings } =
+            if paths.is_empty() { check::store(&loaded)? } else { check::paths(paths)? };
+        let json = json!({ "good": true, "said": said.trim_end(), "warnings": warnings });
+        terminal.print(&if common.json { format!("{json:#}\n") } else { said })?;
+        return terminal.warn(&warnings);
     }
     let mut session = Session { config: loaded.config, json: common.json, terminal, offline };
     match command {

@@ -57,6 +57,8 @@ fn columns(kind: Kind) -> &'static [Column] {
         Kind::Domain => &[
             ("host", "/spec/context/domainUri"),
             ("acl", "/spec/accessControlListRef"),
+            ("authenticate", "/spec/authenticate"),
+            ("interdomain", "/spec/interDomain"),
             ("egress", "/spec/context/egressPolicies"),
         ],
         Kind::Agent => &[

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use trunkline_model::document::printable;
+
 use crate::run::Failure;
 
 /// The streams of a command.
@@ -21,6 +23,14 @@ impl Terminal<'_> {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Unread),
             result => Ok(result?),
         }
+    }
+
+    /// Tells what is no error, and no result.
+    pub(crate) fn warn(&mut self, warnings: &[String]) -> Result<(), Failure> {
+        for warning in warnings {
+            writeln!(self.err, "warning: {}", printable(warning))?;
+        }
+        Ok(())
     }
 
     /// One line from the input, without its end.

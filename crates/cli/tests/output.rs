@@ -31,7 +31,7 @@ fn no_secret_is_in_an_error() {
     place.ok("domains create sip.local");
     place.ok("agents create 1003");
     for (line, about) in [
-        ("agents create 1003 --password-stdin", "Agent agent-1003, ref: already used by agent-1003"),
+        ("agents create 1003 --password-stdin", "agent 1003 exists: use `agents update`"),
         (
             "agents create a␣b --password-stdin",
             "Agent agent-a-b, spec.username: the username must not contain spaces",

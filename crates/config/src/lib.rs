@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod caution;
 mod check;
 mod keys;
 mod load;

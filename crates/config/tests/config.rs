@@ -117,6 +117,82 @@ error: unknown key `maxExpire` (did you mean `maxExpires`?)
 }
 
 #[test]
+fn a_key_at_the_wrong_place_is_told_the_right_one() {
+    for (text, said) in [
+        ("maxExpires: 900", "unknown key `maxExpires` (did you mean `registrar.maxExpires`?)"),
+        ("routing: {maxExpire: 900}", "unknown key `maxExpire` (did you mean `registrar.maxExpires`?)"),
+        ("http: {salt: x}", "unknown key `salt` (did you mean `routrV1.salt`?)"),
+        ("routrV1: {timeoutMs: 100}", "unknown key `timeoutMs` (did you mean `provider.timeoutMs`?)"),
+        ("log: {domain: sip.local}", "unknown key `domain` (did you mean `domain` at the top?)"),
+    ] {
+        let found = wrong(text, &Env::default());
+        assert!(found.contains(said), "{text}: {found}");
+    }
+}
+
+#[test]
+fn lists_in_variables_may_have_brackets() {
+    let read = |name: &str, text: &str| Config::read(None, &Env::from([(name, text)])).expect(text).config;
+    let roles = |text: &str| read("TRUNKLINE_ROLES", text).roles;
+    for text in ["exchange, health", "[exchange, health]", "[ 'exchange', \"health\" ]", "[exchange,health,]"]
+    {
+        assert_eq!(roles(text), roles("exchange,health"), "{text}");
+    }
+    let udp = |text: &str| read("TRUNKLINE_LISTEN_UDP", text).listen.udp;
+    for text in
+        ["[[::1]:5070, 127.0.0.1:5070]", "[::1]:5070, 127.0.0.1:5070", "[\"[::1]:5070\",127.0.0.1:5070]"]
+    {
+        assert_eq!(udp(text), udp("[::1]:5070,127.0.0.1:5070"), "{text}");
+        assert_eq!(udp(text).len(), 2, "{text}");
+    }
+    assert_eq!(read("TRUNKLINE_EXTERNAL_ADDRS", "[2001:db8::1, 192.0.2.1]").external_addrs.len(), 2);
+    assert_eq!(read("TRUNKLINE_EXTERNAL_ADDRS", "[2001:db8::1]").external_addrs.len(), 1);
+    assert_eq!(read("TRUNKLINE_ACCESS_CONTROL_DENY", "[]").access_control.deny, []);
+    let hosts =
+        read("TRUNKLINE_DNS_HOSTS", "{a.example: [192.0.2.1, 192.0.2.2], b.example: 192.0.2.3}").dns.hosts;
+    assert_eq!(hosts.iter().map(|host| host.addresses.len()).collect::<Vec<_>>(), [2, 1]);
+    // What is no list is taken as it is.
+    for text in ["{abc}", "[abc]", "[a{b}c]"] {
+        let secret = read("TRUNKLINE_ROUTR_V1_PROVIDER_SECRET", text).routr_v1.provider.secret;
+        assert_eq!(secret.0, text);
+    }
+    let error =
+        Config::read(None, &Env::from([("TRUNKLINE_ROLES", "[exchange, exchagne]")])).expect_err("a typo");
+    assert!(error.to_string().contains("did you mean `exchange`?"), "{error}");
+}
+
+#[test]
+fn what_is_unsafe_or_does_nothing_is_told() {
+    assert_eq!(Config::read(None, &Env::default()).expect("the defaults").cautions(), [""; 0]);
+    let text = "digestUri: off\nstateless: on\ntls: {verify: off, trustedCa: a.pem, clientCa: b.pem}\n\
+                routing: {passChallenges: all, revealUnknownUsers: on}\n\
+                registrar: {thirdParty: on}\ncalls: {records: off}\n";
+    let loaded = read(text, &Env::from([("TRUNKLINE_CALLS_RETENTION_DAYS", "30")]));
+    let said = loaded.cautions();
+    let keys: Vec<&str> = said.iter().filter_map(|line| line.strip_prefix('`')?.split(':').next()).collect();
+    let expected = [
+        "stateless",
+        "digestUri",
+        "routing.passChallenges",
+        "routing.revealUnknownUsers",
+        "registrar.thirdParty",
+        "calls.records",
+        "tls.verify",
+        "tls.trustedCa",
+        "tls.clientCa",
+        "calls.retentionDays",
+    ];
+    assert_eq!(keys, expected);
+    assert!(
+        said[1].starts_with("`digestUri: off` (trunkline.yaml:1:12): somebody who sees a call"),
+        "{}",
+        said[1]
+    );
+    let by_variable = "`calls.retentionDays: 30` (TRUNKLINE_CALLS_RETENTION_DAYS): does nothing";
+    assert!(said[9].starts_with(by_variable), "{}", said[9]);
+}
+
+#[test]
 fn values_must_fit_together() {
     let text = wrong("registrar: {minExpires: 600, maxExpires: 300}\nlisten: {tls: 5060}\n", &Env::default());
     for part in [

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod caution;
 pub mod dialect;
 pub mod document;
 mod live;
@@ -37,6 +38,7 @@ mod time;
 mod validate;
 
 pub use apply::{Change, Reason, Violation};
+pub use caution::SHORT_PASSWORD;
 pub use live::Live;
 pub use reference::Ref;
 pub use resource::{

@@ -29,6 +29,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Shards, at most: a branch names its shard in one byte.
 const MOST_SHARDS: usize = 256;
 
+/// Resources that are warned of at the start; `trunkline check` tells all.
+const MOST_WARNINGS: usize = 20;
+
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -134,6 +137,9 @@ impl Exchange {
         if let Some(made) = made {
             first_start::announce(&made, &report.listening, report.api.as_ref());
         }
+        if config.runs(Role::Exchange) {
+            warn_of_resources(&report.store);
+        }
         let control = match config.runs(Role::Control) {
             true => Some(ControlServer::start(&config.control_socket(), report.clone())?),
             false => None,
@@ -199,6 +205,17 @@ impl Exchange {
         drop((self.door, self.control, self.http, self.rest_v1, self.watch, self.ari_proxy));
         drop(self.report);
         Ok(if told.is_some_and(|stop| stop.restart) { Ended::Restart } else { Ended::Stop })
+    }
+}
+
+/// Tells of resources that do nothing, or open more than may be meant.
+fn warn_of_resources(store: &Store) {
+    let cautions = store.live().load().cautions();
+    for caution in cautions.iter().take(MOST_WARNINGS) {
+        tracing::warn!("{caution}");
+    }
+    if let Some(more) = cautions.len().checked_sub(MOST_WARNINGS).filter(|more| *more > 0) {
+        tracing::warn!("{more} more of this kind: `trunkline check` tells all");
     }
 }
 

@@ -90,7 +90,7 @@ fn run_exchange(common: &Common, serve: &Serve) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     telemetry::init(&loaded.config.log);
-    for warning in &loaded.warnings {
+    for warning in loaded.warnings.iter().chain(&loaded.cautions()) {
         tracing::warn!("{warning}");
     }
     match Exchange::build(loaded).and_then(Exchange::run) {

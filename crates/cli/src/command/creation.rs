@@ -77,7 +77,7 @@ pub struct CreateDomain {
     /// The host, e.g. branch.example
     #[arg(required_unless_present = "file")]
     pub host: Option<String>,
-    /// What callers of other domains must show
+    /// What callers of other domains must show; by default authenticated
     #[arg(long, value_parser = ["authenticated", "isolated", "open"])]
     pub inter_domain: Option<String>,
 }
@@ -120,10 +120,10 @@ pub struct CreateTrunk {
     /// udp, tcp or tls; by default the one in DNS, else udp
     #[arg(long)]
     pub transport: Option<String>,
-    /// The host the carrier calls us by
+    /// The host the carrier calls us by; anybody may call it unless --acl says who may
     #[arg(long)]
     pub inbound: Option<String>,
-    /// The access control list for its calls, by ref or name
+    /// The access control list of the addresses the carrier calls from, by ref or name
     #[arg(long)]
     pub acl: Option<String>,
     /// Register there
@@ -171,10 +171,10 @@ pub struct CreateAcl {
     /// The friendly name, from which the ref is made
     #[arg(required_unless_present = "file")]
     pub title: Option<String>,
-    /// A network that may send
+    /// A network that may send; all others may not then
     #[arg(long)]
     pub allow: Vec<String>,
-    /// A network that may not
+    /// A network that may not send
     #[arg(long)]
     pub deny: Vec<String>,
 }

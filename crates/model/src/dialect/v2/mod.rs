@@ -12,4 +12,4 @@ mod write;
 
 pub use load::{apply, apply_json, load};
 pub use read::{Document, documents, resource};
-pub use write::{to_json, to_yaml, yaml};
+pub use write::{to_json, to_json_in_full, to_yaml, yaml};

@@ -40,6 +40,29 @@ pub fn to_json(resource: &Resource) -> Value {
     ])
 }
 
+/// The same with the defaults of what was not set, as far as the resource alone decides them.
+pub fn to_json_in_full(resource: &Resource) -> Value {
+    let mut document = to_json(resource);
+    let defaults = match resource {
+        Resource::Domain(d) => vec![
+            ("authenticate", word(&AUTHENTICATE, &d.authenticate).into()),
+            ("interDomain", word(&INTER_DOMAIN, &d.inter_domain).into()),
+            ("algorithms", d.algorithms.iter().map(|a| word(&DIGEST, a)).collect()),
+        ],
+        Resource::Agent(a) => vec![("privacy", word(&PRIVACY, &a.privacy).into())],
+        Resource::AccessControlList(_)
+        | Resource::Peer(_)
+        | Resource::Credentials(_)
+        | Resource::Trunk(_)
+        | Resource::Number(_)
+        | Resource::User(_) => Vec::new(),
+    };
+    if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.extend(defaults.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    }
+    document
+}
+
 /// Resources as one YAML text, a document each.
 pub fn to_yaml<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> String {
     let mut out = String::new();

@@ -1,0 +1,130 @@
+//! What a command warns of: it is done, and does nothing or opens more than may be meant.
+
+mod place;
+
+use place::Place;
+
+/// What is warned of, when all goes well otherwise.
+fn warned(place: &Place, line: &str, input: &str) -> String {
+    let said = place.said(line, input);
+    assert_eq!(said.code, 0, "{line}: {}{}", said.out, said.err);
+    assert!(said.err.lines().all(|line| line.starts_with("warning: ")), "{}", said.err);
+    said.err
+}
+
+#[test]
+fn a_trunk_that_anybody_may_call() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    let open = "trunks create carrier --host sip.carrier.example --inbound sip.carrier.example";
+    let said = warned(&place, open, "");
+    let expected =
+        "warning: trunk carrier: anybody may call its numbers by sip.carrier.example; give it --acl";
+    assert!(said.starts_with(expected), "{said}");
+    assert!(warned(&place, "check", "").starts_with(expected));
+    assert!(place.ok("check --json").contains("anybody may call its numbers"));
+
+    assert_eq!(warned(&place, "acl create Carrier --allow 198.51.100.0/24", ""), "");
+    let listed = "trunks update carrier --set inbound.accessControlListRef=acl-carrier";
+    assert_eq!(warned(&place, listed, ""), "");
+    assert_eq!(warned(&place, "check", ""), "");
+    let create = "trunks create other --host sip.other.example --inbound sip.other.example --acl Carrier";
+    assert_eq!(warned(&place, create, ""), "");
+    let error = place.wrong("trunks update other --set accessControlListRef=acl-carrier", 64);
+    assert!(error.contains("did you mean `inbound.accessControlListRef`?"), "{error}");
+}
+
+#[test]
+fn what_leads_nowhere() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("agents create 1001");
+    assert_eq!(warned(&place, "numbers create +17066041487 --to sip:1001@sip.local", ""), "");
+    let said = warned(&place, "numbers create +17066041488 --to sip:1009@sip.local", "");
+    assert!(said.contains("sip:1009@sip.local is no agent or peer of ours"), "{said}");
+    let said = warned(&place, "agents update 1001 --set fallback.busy=sip:vm@elsewhere.example", "");
+    assert!(said.contains("agent 1001@sip.local: fallback.busy"), "{said}");
+    let said = warned(&place, "peers create asterisk --aor sip:ivr@pbx.example", "");
+    assert!(said.contains("pbx.example, the host of its AOR, is no domain of ours"), "{said}");
+    let said = warned(&place, "domains update sip.local --set authenticate=never", "");
+    assert!(said.contains("domain sip.local: authenticate: never"), "{said}");
+    // A number loses whom it leads to.
+    let said = warned(&place, "agents delete 1001 --with-credentials", "");
+    assert!(said.contains("number +17066041487: location.aorLink (--to) sip:1001@sip.local"), "{said}");
+    assert!(!said.contains("+17066041488"), "that was known: {said}");
+    assert_eq!(warned(&place, "check", "").lines().count(), 4);
+}
+
+#[test]
+fn short_passwords_and_settings() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    let said = warned(&place, "agents create 1001 --password-stdin", "1234\n");
+    assert!(said.contains("its password has 4 characters") && !said.contains("1234"), "{said}");
+    assert_eq!(warned(&place, "agents update 1001 --generate-password", ""), "");
+    let said = warned(&place, "users create ann --role operator --password-stdin", "short\n");
+    assert!(said.contains("the password has fewer than 8 characters"), "{said}");
+    assert_eq!(
+        warned(&place, "trunks create carrier --host a.example --user x --password-stdin", "1234\n"),
+        ""
+    );
+
+    let file = place.path("trunkline.yaml");
+    let text = std::fs::read_to_string(&file).expect("read");
+    std::fs::write(&file, format!("{text}digestUri: off\ntls: {{verify: off}}\nstateless: on\n"))
+        .expect("written");
+    let said = warned(&place, "check", "");
+    for key in ["`digestUri: off`", "`tls.verify: off`", "`stateless: on`"] {
+        assert!(said.contains(key), "no {key} in {said}");
+    }
+    assert_eq!(warned(&place, "agents list", ""), "", "only where it is asked for");
+}
+
+#[test]
+fn what_is_there_is_updated() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("domains create branch.example");
+    place.ok("agents create 1001");
+    place.ok("numbers create +17066041487");
+    place.ok("trunks create Carrier --host sip.carrier.example");
+    place.ok("acl create Office --allow 192.0.2.0/24");
+    for (line, said) in [
+        ("agents create 1001", "agent 1001 exists: use `agents update`"),
+        ("agents create 1001 --ref other", "agent 1001 exists: use `agents update`"),
+        ("domains create sip.local", "domain sip.local exists: use `domains update`"),
+        ("numbers create +17066041487", "number +17066041487 exists: use `numbers update`"),
+        ("trunks create Carrier --host x.example", "trunk Carrier exists: use `trunks update`"),
+        ("acl create Office --deny 192.0.2.1", "access control list Office exists: use `acl update`"),
+        ("credentials create 1001", "credentials 1001 exist: use `credentials update`"),
+    ] {
+        assert_eq!(place.wrong(line, 64).trim_end(), format!("error: {said}"));
+    }
+    place.ok("agents create 1001 --domain branch.example");
+    place.ok("agents create 1002 --ref front-desk");
+    let error = place.wrong("agents create 1002", 64);
+    assert!(error.contains("agent 1002 exists (ref front-desk): use `agents update`"), "{error}");
+}
+
+#[test]
+fn what_holds_for_a_domain_is_shown() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("domains create tenant.example --inter-domain isolated");
+    place.ok("domains update tenant.example --set authenticate=register");
+    let expected = "\
+REF                    HOST            ACL  AUTHENTICATE  INTERDOMAIN    EGRESS  NAME
+domain-sip.local       sip.local            all           authenticated          sip.local
+domain-tenant.example  tenant.example       register      isolated               tenant.example
+";
+    assert_eq!(place.ok("domains list"), expected);
+    let shown = place.ok("domains get sip.local");
+    for line in
+        ["  authenticate: all\n", "  interDomain: authenticated\n", "  algorithms: [\"MD5\",\"SHA-256\"]\n"]
+    {
+        assert!(shown.contains(line), "no {line} in {shown}");
+    }
+    // What is shown is not set by it.
+    place.ok("domains update sip.local --set metadata.name=Main");
+    assert!(!place.ok("export").contains("authenticate: all"));
+}

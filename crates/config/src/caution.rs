@@ -1,0 +1,63 @@
+//! Settings that fit, and do nothing or open more than an operator may mean.
+
+use std::net::IpAddr;
+
+use crate::keys::Origin;
+use crate::load::Loaded;
+use crate::sections::{ClientAuth, DigestUri, PassChallenges};
+use crate::tree::Config;
+
+/// A setting, and what it does.
+type Caution = (&'static str, &'static str);
+
+impl Loaded {
+    /// What an operator should know about the settings, a line each, with the place where the setting stands.
+    pub fn cautions(&self) -> Vec<String> {
+        let told = |(path, what): Caution| {
+            let value = self.values.iter().find(|value| value.path == path);
+            let shown = value.map(|value| format!(": {}", value.shown)).unwrap_or_default();
+            let place = match value.map(|value| &value.origin) {
+                Some(origin @ (Origin::File(_) | Origin::Variable(_))) => format!(" ({origin})"),
+                Some(Origin::Default) | None => String::new(),
+            };
+            format!("`{path}{shown}`{place}: {what}")
+        };
+        of(&self.config).into_iter().map(told).collect()
+    }
+}
+
+fn of(config: &Config) -> Vec<Caution> {
+    let mut found = Vec::new();
+    let mut when = |holds: bool, path: &'static str, what: &'static str| {
+        if holds {
+            found.push((path, what));
+        }
+    };
+    let r = &config.routing;
+    let what = "calls have no failover, no forking and no records, and nobody sees who called whom";
+    when(config.stateless, "stateless", what);
+    let what = "somebody who sees a call being made can make another with its digest";
+    when(config.digest_uri == DigestUri::Off, "digestUri", what);
+    let what = "whoever is called may ask the caller's phone for a hash of its password";
+    when(r.pass_challenges == PassChallenges::All, "routing.passChallenges", what);
+    when(r.reveal_unknown_users, "routing.revealUnknownUsers", "strangers learn which accounts exist");
+    when(config.registrar.third_party, "registrar.thirdParty", "a user registers contacts for others");
+    when(!config.calls.records, "calls.records", "nothing says afterwards who called at whose expense");
+
+    let t = &config.tls;
+    let what = "whoever stands between the exchange and a carrier or peer reads and changes the calls";
+    when(!t.verify, "tls.verify", what);
+    let what = "does nothing with `tls.verify: off`";
+    when(!t.verify && t.trusted_ca.is_some(), "tls.trustedCa", what);
+    let unused = t.client_ca.is_some() && t.client_auth == ClientAuth::Off;
+    when(unused, "tls.clientCa", "does nothing with `tls.clientAuth: off`");
+    let what = "does nothing with `grpc.externalAddr: off`";
+    when(config.grpc.reveal_passwords && config.grpc.external_addr.is_none(), "grpc.revealPasswords", what);
+    let what = "does nothing with `calls.records: off`";
+    when(!config.calls.records && config.calls.retention_days > 0, "calls.retentionDays", what);
+    let plain = |ip: IpAddr| !ip.to_canonical().is_loopback();
+    let what = "logins and tokens go over the network unencrypted";
+    let open = config.routr_v1.addr.is_some_and(|addr| plain(addr.ip())) && !config.routr_v1.tls;
+    when(open, "routrV1.tls", what);
+    found
+}
