@@ -25,6 +25,18 @@ pub fn ok(exchange: &Exchange, words: &[&str]) -> String {
 }
 
 #[test]
+fn the_start_warns_of_what_is_open() {
+    let resources = super::trunks::with_trunk(&[("127.0.0.1:9", 1, "udp")]);
+    let exchange = Exchange::start_with(&resources, "digestUri: off\n", &[]);
+    let log = exchange.log();
+    for said in ["`digestUri: off`", "anybody may call its numbers by trunk.test; give it --acl"] {
+        assert!(log.contains(said), "no {said} in {log}");
+        assert!(ok(&exchange, &["check"]).contains(said));
+    }
+    assert!(!log.contains("pw-1001"), "{log}");
+}
+
+#[test]
 fn an_agent_is_made_registers_is_kicked_and_removed() {
     let exchange = Exchange::first_start();
     let printed = ok(&exchange, &["agents", "create", "1003", "--generate-password", "--json"]);

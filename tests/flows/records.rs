@@ -3,9 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use trunkline_tests::{Exchange, wait_for};
+use trunkline_tests::{Dialog, Exchange, Ua, exchange_command, wait_for};
 
 use super::dialogs::talking;
+use super::transports::within;
+use super::trunks::{NUMBER, with_trunk};
 use super::{agents, at, registered};
 
 /// One line of the table: caller, callee, status, answered, ended, cause.
@@ -65,6 +67,44 @@ fn answered_busy_and_cancelled_calls_are_recorded_once() {
     assert_eq!(column(2), ["200", "486", "487"], "{all:?}");
     assert_eq!(column(3), ["1", "0", "0"], "{all:?}");
     assert!(all.iter().all(|row| row[0].contains("1001") && row[1].contains("1002")), "{all:?}");
+}
+
+/// What `trunkline calls` prints as JSON.
+fn told(exchange: &Exchange, arguments: &[&str]) -> Vec<serde_json::Value> {
+    let out = exchange_command(exchange).arg("calls").args(arguments).arg("--json").output();
+    serde_json::from_slice(&out.expect("the command runs").stdout).expect("JSON")
+}
+
+#[test]
+fn a_call_from_a_carrier_is_shown_with_its_trunk_and_source() {
+    let exchange = Exchange::start(&with_trunk(&[("127.0.0.1:9", 1, "udp")]));
+    let mut callee = registered(&exchange, "1002");
+    let mut carrier = Ua::udp(exchange.udp(), "+4930123456", "carrier.test", "");
+    let invite = carrier.invite(&format!("sip:{NUMBER}@trunk.test"));
+    carrier.send(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.accept(&arrived);
+    let ok = carrier.status_for(&invite, 200);
+    let mut dialog = Dialog::of_caller(&invite, &ok);
+    let ack = dialog.request(&carrier, "ACK");
+    carrier.send(&ack);
+    callee.request_of("ACK");
+    let shown = |calls: &[serde_json::Value]| {
+        let [call] = calls else { panic!("one call: {calls:?}") };
+        let texts = ["trunk", "source", "callerRef"].map(|key| call[key].as_str().unwrap_or("").to_owned());
+        texts.join(" ")
+    };
+    let live = told(&exchange, &[]);
+    let trunk = live[0]["trunk"].as_str().expect("a trunk").to_owned();
+    assert!(trunk.contains("provider"), "{live:?}");
+    let expected = format!("{trunk} 127.0.0.1 {trunk}");
+    assert_eq!(shown(&live), expected);
+    within("BYE", &mut carrier, &mut dialog, &mut callee);
+    ended(&exchange, 1);
+    assert_eq!(shown(&told(&exchange, &["records"])), expected);
+    let table = exchange_command(&exchange).args(["calls", "records"]).output().expect("the command runs");
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("SOURCE") && table.contains("127.0.0.1"), "{table}");
 }
 
 #[test]
