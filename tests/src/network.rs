@@ -85,6 +85,19 @@ impl Network {
         self.ip(&["-n", &self.namespace(side), "address", "add", address, "dev", "lo"]);
     }
 
+    /// `ip` with these words on a side.
+    pub fn ip_on(&self, side: Side, words: &str) {
+        let namespace = self.namespace(side);
+        let words: Vec<&str> = words.split(' ').collect();
+        self.ip(&[&["-n", namespace.as_str()], &words[..]].concat());
+    }
+
+    /// A line of the shell on a side.
+    pub fn within(&self, side: Side, line: &str) {
+        let namespace = self.namespace(side);
+        self.ip(&["netns", "exec", &namespace, "sh", "-c", line]);
+    }
+
     fn namespace(&self, side: Side) -> String {
         let side = match side {
             Side::Outside => "out",

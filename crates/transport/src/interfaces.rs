@@ -1,4 +1,4 @@
-//! The addresses of this host, as its kernel lists them.
+//! The addresses of this host: those of its interfaces, and those that its kernel takes for its own beside them.
 
 use std::collections::HashSet;
 use std::io;
@@ -6,13 +6,17 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use nix::sys::socket::SockaddrStorage;
 
+use crate::local_routes::{LocalRoutes, Prefix};
+
 type Set = HashSet<IpAddr, foldhash::fast::RandomState>;
 
-/// What the network interfaces of this host are called by.
+/// What this host is called by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interfaces {
     addresses: Set,
     broadcasts: Set,
+    /// Networks all of whose addresses the kernel takes for its own.
+    networks: Vec<Prefix>,
 }
 
 impl Interfaces {
@@ -24,7 +28,18 @@ impl Interfaces {
             // What it calls the broadcast address is the other end's, or its own, where none was set.
             all.add(ip, interface.netmask.as_ref().and_then(ip_of));
         }
+        all.add_routes(LocalRoutes::read()?);
         Ok(all)
+    }
+
+    fn add_routes(&mut self, routes: LocalRoutes) {
+        for prefix in routes.own {
+            match prefix.host() {
+                Some(ip) => _ = self.addresses.insert(ip),
+                None => self.networks.push(prefix),
+            }
+        }
+        self.broadcasts.extend(routes.broadcast.iter().filter_map(Prefix::host));
     }
 
     /// Of these addresses, each with the length of its network's prefix.
@@ -51,7 +66,7 @@ impl Interfaces {
 
     /// Is this an address of this host? All of 127.0.0.0/8 is (RFC 1122 §3.2.1.3).
     pub fn has(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.addresses.contains(&ip)
+        ip.is_loopback() || self.addresses.contains(&ip) || self.networks.iter().any(|net| net.holds(ip))
     }
 
     /// Does it stand for all hosts of a network this one is in?

@@ -13,6 +13,7 @@ mod door;
 mod interfaces;
 mod io;
 mod load;
+mod local_routes;
 mod mailbox;
 mod names;
 mod per_source;
