@@ -26,7 +26,7 @@ use crate::resolver::{Resolver, Settings};
 use crate::spirals::Spirals;
 use crate::trust::admitted::Admitted;
 use crate::trust::budget::Budget;
-use crate::trust::{Agents, Guard, LastLook};
+use crate::trust::{Agents, Arrivals, Guard, LastLook};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
 pub struct Shared {
@@ -58,6 +58,8 @@ pub struct Shared {
     pub(crate) guard: Guard,
     pub(crate) found: LastLook,
     pub(crate) spirals: Spirals,
+    /// Peers that have registered since the guard's last look.
+    pub(crate) arrivals: Arrivals,
     /// The calls whose media is relayed, if there is a relay.
     pub(crate) media: Option<Arc<Relayed>>,
     /// Requests that wait for their answer, per shard; kept while draining.
@@ -106,6 +108,7 @@ impl Shared {
             guard: Guard::new(addresses.clone(), others),
             found: LastLook::default(),
             spirals: Spirals::default(),
+            arrivals: Arrivals::default(),
             media: config.rtpengine.map(|_| Arc::default()),
             agents: Agents::default(),
             dialogs: Dialogs::new(half(a) ^ half(b).rotate_left(32), config.dialog_seconds),

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use trunkline_proxy::PartyKind;
 use trunkline_sip::response;
-use trunkline_sip::{Transport, Uri, source_of};
+use trunkline_sip::{Transport, source_of};
 use trunkline_transaction::Slot;
 use trunkline_transaction::timers::Now;
 use trunkline_transport::{Egress, Io};
@@ -151,8 +151,23 @@ impl Credit {
 
 /// Which sources are proven and which are not, as this shard found lately: who is known costs no lock.
 pub(crate) struct ProvenSources {
-    places: Box<[(AtomicU64, AtomicU64)]>,
+    places: Box<[[Noted; WAYS]]>,
     hasher: foldhash::fast::RandomState,
+}
+
+/// A source, and until when it is what the last bit says: proven or not.
+#[derive(Default)]
+struct Noted {
+    source: AtomicU64,
+    until: AtomicU64,
+}
+
+impl Noted {
+    /// Until when it is proven; 0 where it is not.
+    fn proof(&self) -> u64 {
+        let until = self.until.load(Ordering::Relaxed);
+        if until & 1 != 0 { until >> 1 } else { 0 }
+    }
 }
 
 /// A source that was looked up counts as what it was for so long, in milliseconds.
@@ -164,36 +179,43 @@ const DIGEST_MS: u64 = 300_000;
 impl ProvenSources {
     pub(crate) fn new() -> ProvenSources {
         ProvenSources {
-            places: (0..2_048).map(|_| Default::default()).collect(),
+            places: (0..512).map(|_| Default::default()).collect(),
             hasher: foldhash::fast::RandomState::default(),
         }
     }
 
-    fn place(&self, source: u64) -> Option<&(AtomicU64, AtomicU64)> {
+    fn set(&self, source: u64) -> &[Noted] {
         use std::hash::BuildHasher as _;
-        self.places.get(self.hasher.hash_one(source) as usize % self.places.len().max(1))
+        let place = self.hasher.hash_one(source) as usize % self.places.len().max(1);
+        self.places.get(place).map_or(&[], |set| &set[..])
+    }
+
+    fn own(set: &[Noted], source: u64) -> Option<&Noted> {
+        set.iter().find(|place| place.source.load(Ordering::Relaxed) == source)
     }
 
     /// Is it proven? `None`: that is not known any more.
     fn get(&self, address: IpAddr, now: u64) -> Option<bool> {
         let number = number_of(address);
-        let (source, until) = self.place(number)?;
-        let until = until.load(Ordering::Relaxed);
-        let holds = source.load(Ordering::Relaxed) == number && until >> 1 > now;
-        holds.then_some(until & 1 != 0)
+        let until = Self::own(self.set(number), number)?.until.load(Ordering::Relaxed);
+        (until >> 1 > now).then_some(until & 1 != 0)
     }
 
-    fn note(&self, address: IpAddr, proven: bool, until: u64) {
+    /// A proof that holds gives way to nothing but a longer one, and to that only where all of its set hold.
+    fn note(&self, address: IpAddr, proven: bool, until: u64, now: u64) {
         let number = number_of(address);
-        if let Some(place) = self.place(number) {
-            place.0.store(number, Ordering::Relaxed);
-            place.1.store(until << 1 | u64::from(proven), Ordering::Relaxed);
+        let set = self.set(number);
+        let place = Self::own(set, number).or_else(|| set.iter().min_by_key(|place| place.proof()));
+        let keeps = |place: &Noted| place.proof() > now && (!proven || place.proof() >= until);
+        if let Some(place) = place.filter(|place| !keeps(place)) {
+            place.source.store(number, Ordering::Relaxed);
+            place.until.store(until << 1 | u64::from(proven), Ordering::Relaxed);
         }
     }
 
     /// A digest came from there with a nonce that was sent there.
     pub(crate) fn prove(&self, address: IpAddr, now: u64) {
-        self.note(address, true, now + DIGEST_MS);
+        self.note(address, true, now + DIGEST_MS, now);
     }
 
     /// Was the source proven lately?
@@ -252,27 +274,14 @@ impl Edge {
     fn looked_up(&self, address: IpAddr, now: u64) -> bool {
         self.proven.get(address, now).unwrap_or_else(|| {
             let proven = self.is_proven(address, now);
-            self.proven.note(address, proven, now + if proven { LOOKED_UP_MS } else { UNPROVEN_MS });
+            let until = now + if proven { LOOKED_UP_MS } else { UNPROVEN_MS };
+            self.proven.note(address, proven, until, now);
             proven
         })
     }
 
     fn is_proven(&self, address: IpAddr, now: u64) -> bool {
-        self.shared.location.has_source(address, now) || self.is_configured(address)
-    }
-
-    /// Is it the address of a trunk or a peer?
-    fn is_configured(&self, address: IpAddr) -> bool {
-        let tables = self.shared.tables.load();
-        let resolver = &self.shared.resolver;
-        let leads_there = |contact: &str| {
-            let text = format!("sip:{contact}");
-            Uri::parse(text.as_bytes()).is_ok_and(|uri| {
-                uri.ip() == Some(address) || resolver.leads_to(uri.host, uri.port, None, address)
-            })
-        };
-        tables.trunks().any(|trunk| self.is_trunk_source(trunk, address))
-            || tables.peers().any(|peer| peer.contact_addr.as_deref().is_some_and(leads_there))
+        self.shared.location.has_source(address, now) || self.shared.guard.is_owned(address)
     }
 
     /// Is it an address that has not shown that it is there, and that only a party's word leads to? A party may be reached
@@ -419,8 +428,29 @@ mod tests {
         assert!(proven.is_proven(at("192.0.2.1"), 1_000 + DIGEST_MS - 1));
         assert!(!proven.is_proven(at("192.0.2.1"), 1_000 + DIGEST_MS));
         assert!(!proven.is_proven(at("192.0.2.2"), 1_000));
-        proven.note(at("192.0.2.2"), false, 2_000);
+        proven.note(at("192.0.2.2"), false, 2_000, 1_000);
         assert_eq!(proven.get(at("192.0.2.2"), 1_999), Some(false));
         assert_eq!(proven.get(at("192.0.2.2"), 2_000), None);
+    }
+
+    #[test]
+    fn forged_sources_end_no_proof() {
+        let proven = ProvenSources::new();
+        let source = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+        (0..200).for_each(|n| proven.prove(source(n), 1_000));
+        // Where more than a set holds were proven, some found no room.
+        let shown: Vec<IpAddr> = (0..200).map(source).filter(|at| proven.is_proven(*at, 1_500)).collect();
+        assert!(shown.len() > 150, "{}", shown.len());
+        shown.iter().for_each(|source| proven.note(*source, false, 9_000, 2_000));
+        (1_000..50_000).for_each(|n| proven.note(source(n), false, 9_000, 2_000));
+        assert!(shown.iter().all(|source| proven.is_proven(*source, 3_000)));
+        assert!(
+            (1_000..50_000).any(|n| proven.get(source(n), 3_000) == Some(false)),
+            "others are noted still"
+        );
+        // What is proven for longer finds room.
+        let later = source(60_000);
+        proven.prove(later, 4_000);
+        assert!(proven.is_proven(later, 5_000));
     }
 }

@@ -91,6 +91,17 @@ impl Guard {
         self.owners.load().at(canonical_ip(ip)).first().map_or(PartyKind::Stranger, |owner| owner.kind)
     }
 
+    /// Is it the address of a trunk or peer?
+    pub(crate) fn is_owned(&self, ip: IpAddr) -> bool {
+        !self.owners.load().at(canonical_ip(ip)).is_empty()
+    }
+
+    /// Does a trunk or peer have this very address, or its list this one among others?
+    pub(crate) fn is_owned_at(&self, at: SocketAddr) -> bool {
+        let (all, ip) = (self.owners.load(), canonical_ip(at.ip()));
+        all.at(ip).iter().any(|o| o.has_port(at.port())) || all.around(ip).next().is_some()
+    }
+
     fn judge(
         &self,
         egress: &Egress,
@@ -125,14 +136,15 @@ impl Guard {
         if seen == Some(at) {
             return Ok(());
         }
-        let owners = self.owners.load();
-        let owners = owners.at(at.ip());
-        if owners.iter().any(|o| o.is(word)) {
+        let all = self.owners.load();
+        let owners = all.at(at.ip());
+        if owners.iter().chain(all.around(at.ip())).any(|o| o.is(word)) {
             return Ok(());
         }
         if seen.is_some_and(|seen| seen.ip() == at.ip()) {
-            // Phones and a server behind one public address, an Asterisk beside us: its own port is still its own.
-            return match owners.iter().any(|o| o.port == at.port()) {
+            // Phones and a server behind one public address, an Asterisk beside us: its own port is still its own. Of a
+            // network that a list allows the hosts are not one, and this one is the party's.
+            return match owners.iter().any(|o| o.has_port(at.port())) {
                 true => Err(Forbidden::Configured),
                 false => Ok(()),
             };
@@ -143,7 +155,7 @@ impl Guard {
             // Whatever is there: a loopback address is its owner's own.
             return Err(Forbidden::Loopback);
         }
-        if !owners.is_empty() {
+        if !owners.is_empty() || all.around(at.ip()).next().is_some() {
             return Err(Forbidden::Configured);
         }
         if foreign { Err(Forbidden::ThisHost) } else { Ok(()) }

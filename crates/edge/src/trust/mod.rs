@@ -9,6 +9,7 @@ mod digest_uri;
 mod guard;
 pub(crate) mod identity;
 pub(crate) mod inside;
+mod look;
 pub(crate) mod marks;
 mod owners;
 pub(crate) mod passing;
@@ -23,7 +24,7 @@ use trunkline_proxy::PartyKind;
 
 pub(crate) use agents::Agents;
 pub(crate) use guard::{Forbidden, Guard};
-pub(crate) use owners::LastLook;
+pub(crate) use look::{Arrivals, LastLook};
 pub(crate) use sips::{SIPS_NOT_ALLOWED, is_sips, keep_secure};
 pub(crate) use spent::Spent;
 pub(crate) use ways::Judged;

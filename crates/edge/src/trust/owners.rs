@@ -1,26 +1,22 @@
-//! Where the trunks and peers are: what their resources say, what their names lead to, where their instances registered.
+//! Where the trunks and peers are, by address and by the networks of their access lists.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use hashbrown::{HashMap, HashSet};
-use parking_lot::Mutex;
+use hashbrown::HashMap;
+use ipnet::IpNet;
 use smallvec::SmallVec;
-use trunkline_model::{Peer, Ref, Tables};
-use trunkline_proxy::{PartyKind, Secret};
-use trunkline_sip::Transport;
+use trunkline_model::AccessControlList;
+use trunkline_proxy::PartyKind;
 
 use super::Word;
-use crate::peers::unix_seconds;
-use crate::resolver::Question;
-use crate::shared::Shared;
 
 /// A trunk or peer that is reached at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) kind: PartyKind,
     pub(crate) party: u32,
+    /// Its port there; 0 where all of them are its own.
     pub(crate) port: u16,
 }
 
@@ -29,165 +25,167 @@ impl Owner {
     pub(crate) fn is(&self, word: &Word) -> bool {
         (self.kind, self.party) == (word.kind, word.party)
     }
+
+    /// Is this port its own, where one address is that of several?
+    pub(crate) fn has_port(&self, port: u16) -> bool {
+        self.port == 0 || self.port == port
+    }
 }
 
-/// Trunks and peers by their addresses.
+type Map<V> = HashMap<IpAddr, V, foldhash::fast::RandomState>;
+
+/// Trunks and peers by their addresses, and by the networks that their lists allow. A look costs one search, and one more
+/// for each length of a prefix that stands in a list.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Owners(HashMap<IpAddr, SmallVec<[Owner; 2]>, foldhash::fast::RandomState>);
+pub(crate) struct Owners {
+    hosts: Map<SmallVec<[Owner; 2]>>,
+    networks: Vec<Networks>,
+}
+
+/// The networks of one length and family.
+#[derive(Clone, Debug)]
+struct Networks {
+    prefix: u8,
+    v4: bool,
+    by_first: Map<SmallVec<[Listed; 1]>>,
+}
+
+/// An owner whose list allows a network; with the list, where that takes something out again.
+#[derive(Clone, Debug)]
+struct Listed {
+    owner: Owner,
+    holes: Option<Arc<AccessControlList>>,
+}
 
 impl Owners {
-    /// Those at an address.
+    /// Those whose own this very address is.
     pub(crate) fn at(&self, ip: IpAddr) -> &[Owner] {
-        self.0.get(&ip).map_or(&[], |owners| owners)
+        self.hosts.get(&ip).map_or(&[], |owners| owners)
+    }
+
+    /// Those whose lists allow a network that this address lies in.
+    pub(crate) fn around(&self, ip: IpAddr) -> impl Iterator<Item = &Owner> {
+        self.networks
+            .iter()
+            .filter(move |networks| networks.v4 == ip.is_ipv4())
+            .filter_map(move |networks| networks.by_first.get(&first_of(ip, networks.prefix)))
+            .flatten()
+            .filter(move |listed| listed.holes.as_ref().is_none_or(|list| list.allows(ip)))
+            .map(|listed| &listed.owner)
     }
 
     pub(crate) fn add(&mut self, at: SocketAddr, owner: Owner) {
-        let owners = self.0.entry(at.ip()).or_default();
+        let owners = self.hosts.entry(at.ip()).or_default();
         if !owners.contains(&owner) {
             owners.push(owner);
         }
     }
-}
 
-/// What was found in a name or a registration holds for so long, since a name leads now here, now there.
-const REMEMBERED: Duration = Duration::from_secs(3600);
-/// Instances of peers are looked at so often, whatever else has changed.
-const EVERY: Duration = Duration::from_secs(5);
-/// Whether anything has changed is looked at so often.
-const LOOK: Duration = Duration::from_millis(250);
-/// A name is asked for again after so long.
-const ASKED_AGAIN: Duration = Duration::from_secs(30);
-
-/// What the last look found, for the next one.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// The version of the tables and of the names.
-    version: (u64, u64),
-    next: Option<Instant>,
-    /// Where somebody was found by a name or a registration, and when.
-    there: HashMap<(SocketAddr, Owner), Instant>,
-    asked: HashMap<Question, Instant>,
-}
-
-impl Shared {
-    /// Starts the thread that keeps what the guard goes by up to date, as long as anybody else needs it.
-    pub(crate) fn keep_guard(self: &Arc<Self>) {
-        let shared = Arc::downgrade(self);
-        let run = move || {
-            while let Some(shared) = shared.upgrade() {
-                shared.renew_guard();
-                drop(shared);
-                std::thread::sleep(LOOK);
+    /// The list of a trunk or peer: what comes from there is taken for that party, so nobody else has anything sent there.
+    /// That it allows all addresses says of none whose it is.
+    pub(crate) fn add_list(&mut self, who: Owner, list: &Arc<AccessControlList>) {
+        let owner = Owner { port: 0, ..who };
+        for net in &list.allow {
+            let (ip, prefix) = (net.network(), net.prefix_len());
+            if prefix == 0 {
+                continue;
             }
-        };
-        if let Err(error) = std::thread::Builder::new().name("guard".into()).spawn(run) {
-            tracing::error!(%error, "no thread for the guard: it goes by what is known now");
-        }
-    }
-
-    /// Renews what the guard goes by where something has changed.
-    pub(crate) fn renew_guard(&self) {
-        if let Err(error) = self.addresses.read_interfaces() {
-            tracing::debug!(%error, "the kernel does not list this host's addresses now");
-        }
-        let mut found = self.found.lock();
-        let version = (self.tables.version(), self.resolver.answers());
-        let now = Instant::now();
-        if found.version == version && found.next.is_some_and(|next| now < next) {
-            return;
-        }
-        (found.version, found.next) = (version, Some(now + EVERY));
-        let unix_ms = unix_seconds().unsigned_abs() * 1000;
-        let owners = self.owners(&mut found, now, unix_ms);
-        self.guard.set_owners(owners);
-    }
-
-    fn owners(&self, found: &mut Found, now: Instant, unix_ms: u64) -> Owners {
-        let tables = self.tables.load();
-        let mut owners = Owners::default();
-        let mut look = Look { shared: self, owners: &mut owners, found, now };
-        for trunk in tables.trunks() {
-            let who = who(&self.secret, PartyKind::Trunk, &trunk.reference);
-            for uri in &trunk.uris {
-                look.at(who, uri.host.as_bytes(), uri.port, uri.transport);
-            }
-        }
-        for peer in tables.peers() {
-            look.peer(peer, &tables, unix_ms);
-        }
-        found.asked.retain(|_, asked| now.duration_since(*asked) < ASKED_AGAIN);
-        let trunks = tables.trunks().map(|t| who(&self.secret, PartyKind::Trunk, &t.reference));
-        let peers = tables.peers().map(|p| who(&self.secret, PartyKind::Peer, &p.reference));
-        let exist: HashSet<(PartyKind, u32)> = trunks.chain(peers).map(|o| (o.kind, o.party)).collect();
-        found.there.retain(|(_, owner), seen| {
-            now.duration_since(*seen) < REMEMBERED && exist.contains(&(owner.kind, owner.party))
-        });
-        for (at, owner) in found.there.keys() {
-            owners.add(*at, *owner);
-        }
-        owners
-    }
-}
-
-/// An owner whose port is still to be said.
-fn who(secret: &Secret, kind: PartyKind, reference: &Ref) -> Owner {
-    Owner { kind, party: secret.party(reference.as_str().as_bytes()), port: 0 }
-}
-
-/// One look at all of them.
-struct Look<'a> {
-    shared: &'a Shared,
-    owners: &'a mut Owners,
-    found: &'a mut Found,
-    now: Instant,
-}
-
-impl Look<'_> {
-    /// At where a resource says somebody is.
-    fn at(&mut self, who: Owner, host: &[u8], port: Option<u16>, transport: Option<Transport>) {
-        let literal = trunkline_sip::parse_ip(host).is_some();
-        let (addresses, question) = self.shared.resolver.known(host, port, transport, Transport::Udp);
-        for at in addresses {
-            match literal {
-                true => self.owners.add(at, Owner { port: at.port(), ..who }),
-                false => self.there(at, who),
-            }
-        }
-        if let Some(question) = question.filter(|q| !self.found.asked.contains_key(q)) {
-            self.found.asked.insert(question.clone(), self.now);
-            self.shared.resolver.look_up(question);
-        }
-    }
-
-    fn there(&mut self, at: SocketAddr, who: Owner) {
-        self.found.there.insert((at, Owner { port: at.port(), ..who }), self.now);
-    }
-
-    fn peer(&mut self, peer: &Peer, tables: &Tables, unix_ms: u64) {
-        let who = who(&self.shared.secret, PartyKind::Peer, &peer.reference);
-        if let Some(address) = &peer.contact_addr
-            && let Ok(uri) = trunkline_sip::Uri::parse(format!("sip:{address}").as_bytes())
-        {
-            let transport = uri.param("transport").and(uri.transport());
-            self.at(who, uri.host, uri.port, transport);
-        }
-        // Without an AOR of its own it registers under its user, in whatever domain.
-        let aors: Vec<String> = match &peer.aor {
-            Some(aor) => vec![aor.clone()],
-            None => tables.domains().map(|d| format!("sip:{}@{}", peer.username, d.domain_uri)).collect(),
-        };
-        for aor in aors {
-            let mut at: Vec<SocketAddr> = Vec::new();
-            self.shared.location.visit(aor.as_bytes(), unix_ms, |b| {
-                at.push(b.flow.remote);
-                if !b.behind_nat && b.path.is_empty() {
-                    at.extend(self.shared.resolver.known_of_uri(b.uri).0);
+            if prefix == net.max_prefix_len() {
+                if list.allows(ip) {
+                    self.add(SocketAddr::new(ip, 0), owner);
                 }
+                continue;
+            }
+            let cut =
+                list.deny.iter().any(|deny| deny.prefix_len() > prefix && net.contains(&deny.network()));
+            let holes = cut.then(|| list.clone());
+            let same = |n: &Networks| (n.prefix, n.v4) == (prefix, ip.is_ipv4());
+            let place = self.networks.iter().position(same).unwrap_or_else(|| {
+                self.networks.push(Networks { prefix, v4: ip.is_ipv4(), by_first: Map::default() });
+                self.networks.len() - 1
             });
-            at.into_iter().for_each(|at| self.there(at, who));
+            if let Some(networks) = self.networks.get_mut(place) {
+                networks.by_first.entry(ip).or_default().push(Listed { owner, holes });
+            }
         }
     }
 }
 
-/// [`Found`], for whoever looks next.
-pub(crate) type LastLook = Mutex<Found>;
+/// The first address of the network of this length that the address lies in.
+fn first_of(ip: IpAddr, prefix: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+            IpAddr::V4((v4.to_bits() & mask).into())
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            IpAddr::V6((v6.to_bits() & mask).into())
+        }
+    }
+}
+
+/// Does a list name so many addresses that hardly all of them are one party's?
+pub(crate) fn is_very_wide(net: &IpNet) -> bool {
+    net.prefix_len() < if net.addr().is_ipv4() { 16 } else { 32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn list(allow: &[&str], deny: &[&str]) -> Arc<AccessControlList> {
+        let nets = |texts: &[&str]| texts.iter().map(|net| net.parse().unwrap()).collect();
+        Arc::new(AccessControlList::new("list", nets(allow), nets(deny)))
+    }
+
+    #[test]
+    fn lists_own_their_networks() {
+        let mut owners = Owners::default();
+        let who = |party| Owner { kind: PartyKind::Trunk, party, port: 0 };
+        owners.add_list(
+            who(1),
+            &list(&["192.0.2.0/24", "198.51.100.7/32", "2001:db8:1::/48"], &["192.0.2.64/26", "0.0.0.0/0"]),
+        );
+        owners.add_list(who(2), &list(&["192.0.2.128/25", "0.0.0.0/0", "::/0"], &[]));
+        owners.add_list(who(3), &list(&["203.0.113.9/32"], &["203.0.113.9/32", "203.0.113.0/24"]));
+        let found = |ip: &str| {
+            let ip = at(ip);
+            let mut all: Vec<u32> =
+                owners.at(ip).iter().chain(owners.around(ip)).map(|owner| owner.party).collect();
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(found("192.0.2.1"), [1]);
+        assert_eq!(found("192.0.2.70"), [0; 0], "a hole");
+        assert_eq!(found("192.0.2.200"), [1, 2]);
+        assert_eq!(found("198.51.100.7"), [1]);
+        assert_eq!(found("198.51.100.8"), [0; 0], "that all are allowed names nobody");
+        assert_eq!(found("2001:db8:1:9::1"), [1]);
+        assert_eq!(found("2001:db8:2::1"), [0; 0]);
+        assert_eq!(found("203.0.113.9"), [3], "of equal ones allow decides");
+    }
+
+    #[test]
+    fn networks_begin_with_their_first_address() {
+        for (ip, prefix, first) in [
+            ("192.0.2.77", 24, "192.0.2.0"),
+            ("192.0.2.77", 32, "192.0.2.77"),
+            ("192.0.2.77", 1, "128.0.0.0"),
+            ("2001:db8:1:2::3", 64, "2001:db8:1:2::"),
+            ("2001:db8:1:2::3", 127, "2001:db8:1:2::2"),
+        ] {
+            assert_eq!(first_of(at(ip), prefix), at(first), "{ip}/{prefix}");
+        }
+        assert!(
+            is_very_wide(&"10.0.0.0/8".parse().unwrap()) && !is_very_wide(&"10.1.0.0/16".parse().unwrap())
+        );
+        assert!(
+            is_very_wide(&"2001::/16".parse().unwrap()) && !is_very_wide(&"2001:db8::/32".parse().unwrap())
+        );
+    }
+}

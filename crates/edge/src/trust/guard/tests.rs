@@ -1,3 +1,4 @@
+use trunkline_model::AccessControlList;
 use trunkline_proxy::PartyKind;
 use trunkline_sip::{Transport, parse_ip};
 use trunkline_transport::Listener;
@@ -147,4 +148,41 @@ fn this_host_is_for_those_on_it() {
     let office = word(PartyKind::Agent, 1, "198.51.100.1:40000");
     assert_eq!(judge(Some(&office), "198.51.100.1:40000"), Ok(()));
     assert_eq!(judge(Some(&away), "198.18.0.7:5060"), Ok(()), "anywhere else is free");
+}
+
+/// Who sends from a listed address is taken for the carrier or peer, so that nobody else names it.
+#[test]
+fn what_a_list_allows_is_its_partys() {
+    let guard = guard();
+    let mut owners = Owners::default();
+    let nets = |texts: &[&str]| texts.iter().map(|net| net.parse().unwrap()).collect();
+    let list = AccessControlList::new("list", nets(&["198.18.5.0/24", "198.18.6.1/32", "0.0.0.0/0"]), vec![]);
+    owners.add_list(Owner { kind: PartyKind::Trunk, party: CARRIER, port: 0 }, &Arc::new(list));
+    guard.set_owners(owners);
+    let reach =
+        |word: &Word, at: &str| guard.may_reach(word, &Egress::to(Transport::Udp, at.parse().unwrap()));
+    let phone = word(PartyKind::Agent, 1, "198.18.0.9:5060");
+    let carrier = word(PartyKind::Trunk, CARRIER, "203.0.113.5:5060");
+    for at in [
+        "198.18.5.77:5060",
+        "198.18.5.77:9",
+        "198.18.6.1:5060",
+        "[::ffff:198.18.6.1]:7",
+        "[64:ff9b::198.18.5.1]:5060",
+    ] {
+        assert_eq!(reach(&phone, at), Err(Forbidden::Configured), "{at}");
+        assert_eq!(reach(&carrier, at), Ok(()), "{at}");
+        assert!(guard.may_be_sent_to(&Egress::to(Transport::Udp, at.parse().unwrap())).is_ok());
+    }
+    assert_eq!(reach(&phone, "198.18.6.2:5060"), Ok(()), "that all are allowed names nobody");
+    // Where it is itself: of a listed host the port it sends from, in a listed network its own host.
+    let there = word(PartyKind::Agent, 1, "198.18.6.1:4000");
+    assert_eq!(reach(&there, "198.18.6.1:4000"), Ok(()));
+    assert_eq!(reach(&there, "198.18.6.1:4001"), Err(Forbidden::Configured));
+    let within = word(PartyKind::Agent, 1, "198.18.5.9:4000");
+    assert_eq!(reach(&within, "198.18.5.9:4001"), Ok(()));
+    assert_eq!(reach(&within, "198.18.5.8:4000"), Err(Forbidden::Configured));
+    assert!(
+        guard.is_owned_at("198.18.5.9:1".parse().unwrap()) && !guard.is_owned("198.18.5.9".parse().unwrap())
+    );
 }

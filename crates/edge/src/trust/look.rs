@@ -1,0 +1,243 @@
+//! Finds out where the trunks and peers are: what their resources say, what their names lead to, where their instances
+//! registered, what their access lists allow. Beside the packets' way.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hashbrown::{HashMap, HashSet};
+use parking_lot::Mutex;
+use trunkline_model::{Peer, Ref, Tables};
+use trunkline_proxy::{PartyKind, Secret};
+use trunkline_sip::Transport;
+
+use super::owners::{Owner, Owners, is_very_wide};
+use crate::peers::unix_seconds;
+use crate::resolver::Question;
+use crate::shared::Shared;
+
+/// What was found in a name or a registration holds for so long, since a name leads now here, now there.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+/// Instances of peers are looked at so often, whatever else has changed.
+const EVERY: Duration = Duration::from_secs(5);
+/// Whether anything has changed is looked at so often.
+const LOOK: Duration = Duration::from_millis(250);
+/// A name is asked for again after so long.
+const ASKED_AGAIN: Duration = Duration::from_secs(30);
+
+/// What the last look found, for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The version of the tables and of the names.
+    version: (u64, u64),
+    next: Option<Instant>,
+    /// Where somebody was found by a name or a registration, and when.
+    there: HashMap<(SocketAddr, Owner), Instant>,
+    asked: HashMap<Question, Instant>,
+    /// The peers as they were: others, or the same changed, may have registered before.
+    peers: HashMap<Ref, Arc<Peer>>,
+    /// The addresses of record under which peers have registered.
+    aors: HashSet<(Ref, Vec<u8>)>,
+    /// The lists that were called very wide.
+    wide: HashSet<Ref>,
+}
+
+/// Peers that have registered since the last look.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals {
+    any: AtomicBool,
+    aors: Mutex<Vec<(Ref, Vec<u8>)>>,
+}
+
+/// Arrivals that wait for a look, at most.
+const MOST_ARRIVALS: usize = 65_536;
+
+impl Arrivals {
+    /// A peer has a binding more under this address of record.
+    pub(crate) fn note(&self, peer: &Ref, aor: &[u8]) {
+        let mut aors = self.aors.lock();
+        let new = (peer.clone(), aor.to_vec());
+        if aors.len() < MOST_ARRIVALS && aors.last() != Some(&new) {
+            aors.push(new);
+        }
+        self.any.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> Vec<(Ref, Vec<u8>)> {
+        std::mem::take(&mut *self.aors.lock())
+    }
+}
+
+impl Shared {
+    /// Starts the thread that keeps what the guard goes by up to date, as long as anybody else needs it.
+    pub(crate) fn keep_guard(self: &Arc<Self>) {
+        let shared = Arc::downgrade(self);
+        let run = move || {
+            while let Some(shared) = shared.upgrade() {
+                shared.renew_guard();
+                drop(shared);
+                std::thread::sleep(LOOK);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("guard".into()).spawn(run) {
+            tracing::error!(%error, "no thread for the guard: it goes by what is known now");
+        }
+    }
+
+    /// Renews what the guard goes by where something has changed.
+    pub(crate) fn renew_guard(&self) {
+        if let Err(error) = self.addresses.read_interfaces() {
+            tracing::debug!(%error, "the kernel does not list this host's addresses now");
+        }
+        let mut found = self.found.lock();
+        let version = (self.tables.version(), self.resolver.answers());
+        let now = Instant::now();
+        let arrived = self.arrivals.any.swap(false, Ordering::Acquire);
+        if !arrived && found.version == version && found.next.is_some_and(|next| now < next) {
+            return;
+        }
+        found.aors.extend(self.arrivals.take());
+        (found.version, found.next) = (version, Some(now + EVERY));
+        let unix_ms = unix_seconds().unsigned_abs() * 1000;
+        let owners = self.owners(&mut found, now, unix_ms);
+        self.guard.set_owners(owners);
+    }
+
+    fn owners(&self, found: &mut Found, now: Instant, unix_ms: u64) -> Owners {
+        let tables = self.tables.load();
+        let mut owners = Owners::default();
+        let mut look = Look { shared: self, owners: &mut owners, found, now };
+        for trunk in tables.trunks() {
+            let who = who(&self.secret, PartyKind::Trunk, &trunk.reference);
+            for uri in &trunk.uris {
+                look.at(who, uri.host.as_bytes(), uri.port, uri.transport);
+            }
+            look.list(who, trunk.acl.as_ref(), &tables);
+        }
+        for peer in tables.peers() {
+            look.peer(peer, &tables);
+        }
+        look.registered(&tables, unix_ms);
+        found.asked.retain(|_, asked| now.duration_since(*asked) < ASKED_AGAIN);
+        let trunks = tables.trunks().map(|t| who(&self.secret, PartyKind::Trunk, &t.reference));
+        let peers = tables.peers().map(|p| who(&self.secret, PartyKind::Peer, &p.reference));
+        let exist: HashSet<(PartyKind, u32)> = trunks.chain(peers).map(|o| (o.kind, o.party)).collect();
+        found.there.retain(|(_, owner), seen| {
+            now.duration_since(*seen) < REMEMBERED && exist.contains(&(owner.kind, owner.party))
+        });
+        for (at, owner) in found.there.keys() {
+            owners.add(*at, *owner);
+        }
+        owners
+    }
+}
+
+/// An owner whose port is still to be said.
+fn who(secret: &Secret, kind: PartyKind, reference: &Ref) -> Owner {
+    Owner { kind, party: secret.party(reference.as_str().as_bytes()), port: 0 }
+}
+
+/// One look at all of them.
+struct Look<'a> {
+    shared: &'a Shared,
+    owners: &'a mut Owners,
+    found: &'a mut Found,
+    now: Instant,
+}
+
+impl Look<'_> {
+    /// At where a resource says somebody is.
+    fn at(&mut self, who: Owner, host: &[u8], port: Option<u16>, transport: Option<Transport>) {
+        let literal = trunkline_sip::parse_ip(host).is_some();
+        let (addresses, question) = self.shared.resolver.known(host, port, transport, Transport::Udp);
+        for at in addresses {
+            match literal {
+                true => self.owners.add(at, Owner { port: at.port(), ..who }),
+                false => self.there(at, who),
+            }
+        }
+        if let Some(question) = question.filter(|q| !self.found.asked.contains_key(q)) {
+            self.found.asked.insert(question.clone(), self.now);
+            self.shared.resolver.look_up(question);
+        }
+    }
+
+    fn there(&mut self, at: SocketAddr, who: Owner) {
+        self.found.there.insert((at, Owner { port: at.port(), ..who }), self.now);
+    }
+
+    /// What the party's own list allows.
+    fn list(&mut self, who: Owner, list: Option<&Ref>, tables: &Tables) {
+        let Some(list) = list.and_then(|reference| tables.acl_by_ref(reference.as_str())) else { return };
+        self.owners.add_list(who, list);
+        let wide = list.allow.iter().find(|net| is_very_wide(net));
+        match wide {
+            Some(network) => {
+                if self.found.wide.insert(list.reference.clone()) {
+                    tracing::warn!(
+                        list = %list.reference, %network,
+                        "an access list of a trunk or peer is very wide: who sends from there is taken for it, and no \
+                         phone may be reached at another address there"
+                    );
+                }
+            }
+            None => {
+                self.found.wide.remove(&list.reference);
+            }
+        }
+    }
+
+    fn peer(&mut self, peer: &Arc<Peer>, tables: &Tables) {
+        let who = who(&self.shared.secret, PartyKind::Peer, &peer.reference);
+        if let Some(address) = &peer.contact_addr
+            && let Ok(uri) = trunkline_sip::Uri::parse(format!("sip:{address}").as_bytes())
+        {
+            let transport = uri.param("transport").and(uri.transport());
+            self.at(who, uri.host, uri.port, transport);
+        }
+        self.list(who, peer.acl.as_ref(), tables);
+        if self.found.peers.get(&peer.reference).is_some_and(|known| Arc::ptr_eq(known, peer)) {
+            return;
+        }
+        // Bindings that were there before: of an earlier run, or of before the peer was changed.
+        self.found.peers.insert(peer.reference.clone(), peer.clone());
+        match &peer.aor {
+            Some(aor) => {
+                self.found.aors.insert((peer.reference.clone(), aor.as_bytes().to_vec()));
+            }
+            // Without one of its own it registers under its user, in whatever domain.
+            None => {
+                let all = tables.domains().map(|d| format!("sip:{}@{}", peer.username, d.domain_uri));
+                self.found.aors.extend(all.map(|aor| (peer.reference.clone(), aor.into_bytes())));
+            }
+        }
+    }
+
+    /// Where the instances of peers are that have registered.
+    fn registered(&mut self, tables: &Tables, unix_ms: u64) {
+        self.found.peers.retain(|reference, _| tables.peer_by_ref(reference.as_str()).is_some());
+        let mut aors = std::mem::take(&mut self.found.aors);
+        aors.retain(|(peer, aor)| {
+            if !self.found.peers.contains_key(peer) {
+                return false;
+            }
+            let who = who(&self.shared.secret, PartyKind::Peer, peer);
+            let (mut at, mut any): (Vec<SocketAddr>, bool) = (Vec::new(), false);
+            self.shared.location.visit(aor, unix_ms, |b| {
+                any = true;
+                at.push(b.flow.remote);
+                if !b.behind_nat && b.path.is_empty() {
+                    at.extend(self.shared.resolver.known_of_uri(b.uri).0);
+                }
+            });
+            at.into_iter().for_each(|at| self.there(at, who));
+            // The next one to register is told of.
+            any
+        });
+        self.found.aors = aors;
+    }
+}
+
+/// [`Found`], for whoever looks next.
+pub(crate) type LastLook = Mutex<Found>;
