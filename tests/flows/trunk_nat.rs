@@ -1,12 +1,12 @@
 //! A carrier that sees us through a NAT is told the address that leads back to us, as it says itself (RFC 3581).
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 use trunkline_tests::{Dialog, Exchange, Message, Ua, Wire, free_port, uri, wait_for};
 
-use super::registered;
 use super::trunk_registration::{CHALLENGE, LOGIN, NUMBER, grant, resources, start, wait_state};
+use super::{at, registered};
 
 const SEEN: &str = "203.0.113.7:40001";
 
@@ -78,6 +78,51 @@ fn without_a_challenge_it_registers_again_and_takes_back_the_first_contact() {
         m.method() == "REGISTER" && m.cseq().0 > second.cseq().0
     }));
     assert_eq!(wait_state(&exchange, true)["answer"], "200 OK");
+}
+
+/// A carrier says that we are where another carrier is, or a phone: that is no reason to send nothing there any more.
+#[test]
+fn what_a_carrier_claims_takes_nobody_elses_address() {
+    let (ports, other) = ([free_port(), free_port()], "127.0.0.51");
+    let resources = resources(ports[0], "udp", LOGIN.1)
+        .domain_with("other.test", "all", &[(".*", "+15550001111")], "")
+        .agent("other.test", "2001", "pw-2001")
+        .trunk("good", "good.test", &[(&format!("{other}:{}", ports[1]), 1, "udp")], None)
+        .number("+15550001111", "good", "sip:2001@other.test");
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let mut hostile = Ua::new(Wire::udp_at(exchange.udp(), ports[0]), "hostile", "hostile.test", "");
+    let socket = UdpSocket::bind((other, ports[1])).expect("a free port");
+    let mut good = Ua::new(Wire::udp_on(socket, exchange.udp()), "good", "good.test", "");
+    let mut caller = Ua::udp(exchange.udp(), "2001", "other.test", "pw-2001");
+    let mut phone = registered(&exchange, "1001");
+    let phone_at = phone.wire.local().to_string();
+    // First the other carrier's address, then the phone's.
+    for claim in [format!("{other}:{}", ports[1]), phone_at] {
+        let register = hostile.request_of("REGISTER");
+        let refusal = hostile.response(&register, 401, "Unauthorized").with("WWW-Authenticate", CHALLENGE);
+        hostile.send(&seen_from(refusal, &claim));
+        let again = hostile.request_of("REGISTER");
+        let told = contacts(&again)[0].clone();
+        assert_eq!(told.contains(other), false, "an address of a trunk is not ours: {told}");
+        let contact = format!("{};expires=8", again.get("Contact").expect("a Contact"));
+        let answer = hostile.response(&again, 200, "OK").set("Contact", contact);
+        hostile.send(&seen_from(answer, &claim));
+        wait_state(&exchange, true);
+
+        let invite = caller.invite("sip:+15551234567@other.test");
+        let invite = caller.call(&invite);
+        let arrived = good.request_of("INVITE");
+        good.respond(&arrived, 486, "Busy Here");
+        let failure = caller.status_for(&invite, 486);
+        caller.acknowledge_failure(&invite, &failure);
+        let mut colleague = super::phone(&exchange, "1002");
+        let message = colleague.request("MESSAGE", &at("1001"));
+        let sent = colleague.call(&message);
+        let arrived = phone.request_of("MESSAGE");
+        phone.respond(&arrived, 200, "OK");
+        colleague.status_for(&sent, 200);
+        hostile.forget();
+    }
 }
 
 #[test]

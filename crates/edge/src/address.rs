@@ -86,19 +86,17 @@ impl Addresses {
         port.is_none_or(|port| self.listeners.iter().any(|l| l.address.port() == port))
     }
 
-    /// Is the host (and the port, where one stands) of this URI ours?
+    /// Is the host (and the port, where one stands) of this URI ours, or one that others see us under?
     pub(crate) fn is_own(&self, uri: &Uri<'_>) -> bool {
-        uri.ip().is_some_and(|ip| self.is_listener(ip, uri.port))
+        uri.ip().is_some_and(|ip| self.is_listener(ip, uri.port) || self.is_seen(ip, uri.port))
     }
 
-    /// Does what is sent to this address (and port, where one is given) come back to us?
+    /// Does what is sent to this address (and port, where one is given) come back to us? What others say they see of us
+    /// does not count: by a claim nobody makes us send nothing more to somebody else.
     pub(crate) fn is_listener(&self, ip: IpAddr, port: Option<u16>) -> bool {
         let port_fits = |l: &Listener| port.is_none_or(|p| p == l.address.port());
         if self.external.contains(&ip) || self.localnets.iter().any(|n| n.addr() == ip) {
             return self.has_port(port);
-        }
-        if self.is_seen(ip, port) {
-            return true;
         }
         self.listeners.iter().any(|l| {
             port_fits(l)
@@ -127,13 +125,16 @@ impl Addresses {
     }
 
     /// Under which address a host sees us, where that is not the one we are bound to. Others behind the same NAT are told
-    /// what it shows for us on UDP: a carrier calls from more addresses than the one we register at.
+    /// what it shows for us on UDP: a carrier calls from more addresses than the one we register at. But only where all
+    /// who tell us name the same address: else one of them would choose where the others send what is for us.
     fn seen_by(&self, transport: Transport, by: IpAddr, bound: SocketAddr) -> Option<SocketAddr> {
         let seen = self.seen.load();
         let of_transport = || seen.iter().filter(|s| s.transport == transport);
         let same = || of_transport().find(|s| s.by == by);
         let through_nat = transport == Transport::Udp && is_private(bound.ip()) && !is_private(by);
-        let any = || of_transport().find(|s| through_nat && s.by.is_ipv4() == by.is_ipv4());
+        let of_family = || of_transport().filter(|s| through_nat && s.by.is_ipv4() == by.is_ipv4());
+        let latest = |s: &Seen| s.under.first().map(|at| at.ip());
+        let any = || of_family().next().filter(|first| of_family().all(|s| latest(s) == latest(first)));
         same().or_else(any)?.under.first().copied()
     }
 
@@ -328,6 +329,7 @@ mod tests {
         let shown = |a: &Addresses, e: &Egress| a.advertised(e).to_string();
         let own = |u: &str| a.is_own(&Uri::parse(u.as_bytes()).unwrap());
         a.learn(&carrier, "203.0.113.9:40001".parse().unwrap());
+        assert!(!a.is_listener("203.0.113.9".parse().unwrap(), Some(40_001)), "that is what it says");
         assert_eq!(shown(&a, &carrier), "203.0.113.9:40001");
         assert_eq!(shown(&a, &Egress { transport: Transport::Tcp, ..carrier }), "127.0.0.1:5060");
         assert!(own("sip:1@203.0.113.9:40001") && own("sip:1@203.0.113.9") && !own("sip:1@203.0.113.9:5060"));
@@ -335,6 +337,15 @@ mod tests {
         let at = |to: &str| Egress::to(Transport::Udp, to.parse().unwrap());
         assert_eq!(shown(&a, &at("198.51.100.77:5060")), "203.0.113.9:40001");
         assert_eq!(shown(&a, &at("10.0.0.77:5060")), "127.0.0.1:5060");
+        // Another carrier says something else: each is told its own, and others neither.
+        let other = at("198.51.100.50:5060");
+        a.learn(&other, "203.0.113.66:40001".parse().unwrap());
+        assert_eq!(shown(&a, &other), "203.0.113.66:40001");
+        assert_eq!(shown(&a, &carrier), "203.0.113.9:40001");
+        assert_eq!(shown(&a, &at("198.51.100.77:5060")), "127.0.0.1:5060");
+        a.learn(&other, "203.0.113.9:40009".parse().unwrap());
+        assert_eq!(shown(&a, &at("198.51.100.77:5060")), "203.0.113.9:40001");
+        a.learn(&other, "127.0.0.1:5060".parse().unwrap());
         // The NAT has another port for us now: dialogs that know the old one are still ours.
         a.learn(&carrier, "203.0.113.9:40002".parse().unwrap());
         assert_eq!(shown(&a, &carrier), "203.0.113.9:40002");

@@ -264,7 +264,9 @@ impl Edge {
             let us = entry.contact.asked.unwrap_or_else(|| addresses.advertised(egress));
             let response = request::read(m, us);
             let next = entry.registration.on_response(&response, io.now());
-            if let Some(seen) = request::seen(m).filter(|_| next != Next::Wait) {
+            // A trunk's or a peer's address is not ours, whatever a carrier says it sees.
+            let free = |at: &SocketAddr| !self.shared.guard.is_owned_at(*at);
+            if let Some(seen) = request::seen(m).filter(|_| next != Next::Wait).filter(free) {
                 addresses.learn(egress, seen);
             }
             if next == Next::Rest {
