@@ -148,6 +148,7 @@ mod tests {
             expires_at: 0,
             registered_at: 0,
             flow: Flow { transport: Transport::Udp, local: at, remote: at, connection: ConnectionId::NONE },
+            registrant: 0,
             behind_nat: false,
             path: b"",
             instance,

@@ -26,6 +26,8 @@ pub struct Binding<'a> {
     pub registered_at: Timestamp,
     /// The way the REGISTER came.
     pub flow: Flow,
+    /// Who registered it, as [`crate::Register::registrant`] said; 0 where that is not known.
+    pub registrant: u32,
     /// Reach it by its flow, not by its URI: it is behind a NAT, or on a connection we cannot open.
     pub behind_nat: bool,
     /// The Path header values (RFC 3327), joined by commas; empty for none.

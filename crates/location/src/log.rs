@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::Location;
 use crate::record;
@@ -16,7 +16,7 @@ use crate::record;
 pub(crate) const ROW_BYTES: usize = 256 * 1024;
 /// Rows of the old part deleted at once.
 const DELETE_ROWS: i64 = 64;
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// The database of the location service.
 pub(crate) struct Log {
@@ -30,13 +30,18 @@ pub(crate) struct Log {
 impl Log {
     pub fn open(path: &Path) -> rusqlite::Result<Log> {
         // The log is appended: there is little to cache.
-        let db = trunkline_write_behind::open(path, 512)?;
+        let mut db = trunkline_write_behind::open(path, 512)?;
         db.execute_batch(
             "CREATE TABLE IF NOT EXISTS location_log (seq INTEGER PRIMARY KEY, records BLOB NOT NULL);
              CREATE TABLE IF NOT EXISTS location_local (n INTEGER PRIMARY KEY, address TEXT NOT NULL);
              CREATE TABLE IF NOT EXISTS location_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);",
         )?;
         db.execute("INSERT OR IGNORE INTO location_meta VALUES ('format', ?1)", [FORMAT])?;
+        let format: String =
+            db.query_row("SELECT value FROM location_meta WHERE name = 'format'", [], |r| r.get(0))?;
+        if format == "1" {
+            widen(&mut db)?;
+        }
         let (last, bytes): (i64, i64) = db.query_row(
             "SELECT coalesce(max(seq), 0), coalesce(sum(length(records)), 0) FROM location_log",
             [],
@@ -131,6 +136,33 @@ impl Log {
         )?;
         Ok(delete.execute(params![seq, DELETE_ROWS])? == 0)
     }
+}
+
+/// Writes the rows of a database of format 1 as format 2 has them, all or none. What is damaged is left out.
+fn widen(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    let mut last = i64::MIN;
+    loop {
+        let next: Option<(i64, Vec<u8>)> = transaction
+            .prepare_cached("SELECT seq, records FROM location_log WHERE seq > ?1 ORDER BY seq LIMIT 1")?
+            .query_row([last], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((seq, old)) = next else { break };
+        let (mut new, mut rest) = (Vec::with_capacity(old.len() + old.len() / 16), &old[..]);
+        while let Some((len, after)) = rest.split_first_chunk::<4>() {
+            let Some((record, others)) = after.split_at_checked(u32::from_le_bytes(*len) as usize) else {
+                break;
+            };
+            record::from_format_1(record).iter().for_each(|record| push_record(&mut new, record));
+            rest = others;
+        }
+        transaction
+            .prepare_cached("UPDATE location_log SET records = ?2 WHERE seq = ?1")?
+            .execute(params![seq, new])?;
+        last = seq;
+    }
+    transaction.execute("UPDATE location_meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;
+    transaction.commit()
 }
 
 /// Appends a record to a row: length and bytes.

@@ -292,6 +292,68 @@ mod tests {
     use crate::{ContactChange, Register};
     use trunkline_sip::{ConnectionId, Flow, Transport};
 
+    /// A database of format 1, whose bindings did not say who registered them, is read and goes on as one of format 2.
+    #[test]
+    fn an_older_format_is_brought_up_to_date() {
+        let folder = std::env::temp_dir().join(format!("trunkline-location-older-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("trunkline.db");
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "[2001:db8::7]:5060".parse().unwrap(),
+            connection: ConnectionId::NONE,
+        };
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        let register = |location: &Location, aor: &[u8], cseq| {
+            let contacts = [ContactChange::new(b"sip:a@h", 3600), ContactChange::new(b"sip:bb@h", 3600)];
+            let request = Register {
+                registrant: 7,
+                user_agent: b"phone",
+                ..Register::new(aor, b"c", cseq, flow, &contacts)
+            };
+            location.register(&request, now, |_| {}).unwrap();
+        };
+        let location = Arc::new(Location::new());
+        let persistence = Persistence::open(&file, Arc::clone(&location)).unwrap();
+        (0..300u32).for_each(|n| register(&location, format!("sip:{n}@h").as_bytes(), 1));
+        persistence.close();
+        let db = rusqlite::Connection::open(&file).unwrap();
+        let rows: Vec<(i64, Vec<u8>)> = db
+            .prepare("SELECT seq, records FROM location_log")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for (seq, row) in rows {
+            let (mut older, mut rest) = (Vec::new(), &row[..]);
+            while let Some((len, after)) = rest.split_first_chunk::<4>() {
+                let (record, others) = after.split_at(u32::from_le_bytes(*len) as usize);
+                crate::log::push_record(&mut older, &crate::record::to_format_1(record));
+                rest = others;
+            }
+            db.execute("UPDATE location_log SET records = ?2 WHERE seq = ?1", rusqlite::params![seq, older])
+                .unwrap();
+        }
+        db.execute("UPDATE location_meta SET value = '1' WHERE name = 'format'", []).unwrap();
+        drop(db);
+
+        // Twice: the second time it is of this format.
+        for registrant in [0, 7] {
+            let location = Arc::new(Location::new());
+            let persistence = Persistence::open(&file, Arc::clone(&location)).unwrap();
+            assert_eq!(location.stats().bindings, 600);
+            location.visit(b"sip:299@h", now, |b| {
+                assert_eq!((b.registrant, b.user_agent, b.flow), (registrant, &b"phone"[..], flow));
+            });
+            register(&location, b"sip:299@h", 2);
+            persistence.close();
+        }
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
     /// Writing the log anew, while phones refresh and leave, neither loses nor revives anybody.
     #[test]
     fn the_log_is_written_anew_under_load() {

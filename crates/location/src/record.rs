@@ -22,7 +22,7 @@ use crate::locals::Locals;
 pub(crate) const GRACE_MS: u64 = 32_000;
 
 /// Bytes of numbers before a binding's texts.
-pub(crate) const HEAD: usize = 82;
+pub(crate) const HEAD: usize = 86;
 /// Bytes before the AOR.
 pub(crate) const RECORD_HEAD: usize = 4;
 
@@ -47,6 +47,7 @@ const REMOTE_PORT: usize = 64;
 const FLAGS: usize = 66;
 const TRANSPORT: usize = 67;
 const LENGTHS: usize = 68;
+const REGISTRANT: usize = 82;
 const TEXTS: usize = 7;
 
 /// The texts of a binding, in the order they are stored.
@@ -87,6 +88,7 @@ pub(crate) struct Head {
     pub q: u16,
     pub flags: u8,
     pub local: u16,
+    pub registrant: u32,
     pub flow: Flow,
 }
 
@@ -126,6 +128,9 @@ impl<'a> Entry<'a> {
     }
     pub fn reg_id(&self) -> u32 {
         u32::from_le_bytes(get(self.bytes, REG_ID))
+    }
+    pub fn registrant(&self) -> u32 {
+        u32::from_le_bytes(get(self.bytes, REGISTRANT))
     }
     pub fn q(&self) -> u16 {
         u16::from_le_bytes(get(self.bytes, Q))
@@ -199,6 +204,7 @@ impl<'a> Entry<'a> {
             expires_at: self.expires_at(),
             registered_at: self.registered_at(),
             flow: self.flow(locals),
+            registrant: self.registrant(),
             behind_nat: self.flags() & BEHIND_NAT != 0,
             path: texts.path,
             instance: texts.instance,
@@ -212,10 +218,41 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// How long the texts of the binding are that begins at the slice's start.
+fn texts_len(bytes: &[u8]) -> Option<usize> {
+    let lengths = bytes.get(LENGTHS..REGISTRANT)?;
+    Some(lengths.chunks_exact(2).map(|l| usize::from(u16::from_le_bytes([l[0], l[1]]))).sum())
+}
+
+/// A record as format 1 had it, which did not know who registered a binding.
+pub(crate) fn from_format_1(old: &[u8]) -> Option<Vec<u8>> {
+    let (head, mut rest) = old.split_at_checked(RECORD_HEAD + aor(old).len())?;
+    let mut new = head.to_vec();
+    while !rest.is_empty() {
+        let (numbers, after) = rest.split_at_checked(REGISTRANT)?;
+        let (texts, others) = after.split_at_checked(texts_len(rest)?)?;
+        new.extend_from_slice(numbers);
+        new.extend_from_slice(&0u32.to_le_bytes());
+        new.extend_from_slice(texts);
+        rest = others;
+    }
+    valid(&new).then_some(new)
+}
+
+/// A record as format 1 would have it.
+#[cfg(test)]
+pub(crate) fn to_format_1(new: &[u8]) -> Vec<u8> {
+    let mut old = new[..RECORD_HEAD + aor(new).len()].to_vec();
+    for entry in entries(new) {
+        old.extend_from_slice(&entry.bytes[..REGISTRANT]);
+        old.extend_from_slice(&entry.bytes[HEAD..]);
+    }
+    old
+}
+
 /// Length of the binding that begins at the slice's start; `None` when it does not fit.
 fn entry_len(bytes: &[u8]) -> Option<usize> {
-    let lengths = bytes.get(LENGTHS..HEAD)?;
-    let texts: usize = lengths.chunks_exact(2).map(|l| usize::from(u16::from_le_bytes([l[0], l[1]]))).sum();
+    let texts = texts_len(bytes)?;
     (bytes.len() >= HEAD + texts).then_some(HEAD + texts)
 }
 
@@ -305,6 +342,7 @@ fn write_head(bytes: &mut [u8], head: &Head) {
     put(bytes, REMOTE_PORT, &head.flow.remote.port().to_le_bytes());
     put(bytes, FLAGS, &[head.flags | v4]);
     put(bytes, TRANSPORT, &[head.flow.transport as u8]);
+    put(bytes, REGISTRANT, &head.registrant.to_le_bytes());
 }
 
 /// Ends the binding at `at` in place.

@@ -67,6 +67,8 @@ pub struct Register<'a> {
     pub contacts: Contacts<'a>,
     /// The way it came.
     pub flow: Flow,
+    /// Who sent it, by a number that stands for one party; 0 where that is not known.
+    pub registrant: u32,
     /// Reach the contacts by this flow.
     pub behind_nat: bool,
     /// Path header values joined by commas (RFC 3327); empty for none.
@@ -98,6 +100,7 @@ impl<'a> Register<'a> {
             cseq,
             contacts: Contacts::Changes(changes),
             flow,
+            registrant: 0,
             behind_nat: false,
             path: b"",
             user_agent: b"",
@@ -216,6 +219,7 @@ fn ended<'a>(entry: &Entry<'a>, register: &Register<'a>, locals: u16, now: Times
         q: entry.q(),
         flags: REMOVED,
         local: locals,
+        registrant: entry.registrant(),
         flow: Flow { connection: ConnectionId::NONE, ..register.flow },
     };
     let texts =
@@ -251,6 +255,7 @@ pub(crate) fn apply(
         q: change.q,
         flags: if register.behind_nat { BEHIND_NAT } else { 0 },
         local,
+        registrant: register.registrant,
         flow: register.flow,
     };
     // The everyday case: one live binding is refreshed and everything has the length it had.

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use siphasher::sip::SipHasher24;
 use trunkline_sip::{HeaderName, Message, Transport};
 
+use crate::PartyKind;
+
 /// A secret that outlives the process: dialogs begun before a restart are recognised after it.
 #[derive(Clone)]
 pub struct Secret {
@@ -138,6 +140,11 @@ impl Secret {
     /// A short name of an agent, peer or trunk, by its reference, that only this exchange can make. Never 0.
     pub fn party(&self, reference: &[u8]) -> u32 {
         (self.mac(9, [reference]) as u32).max(1)
+    }
+
+    /// Who registered a binding, as a number that only this exchange can make. Never 0.
+    pub fn registrant(&self, kind: PartyKind, reference: &[u8]) -> u32 {
+        (self.mac(15, [&[kind as u8][..], reference]) as u32).max(1)
     }
 
     /// The host a party's own packets come from, whatever their port. Never 0.
