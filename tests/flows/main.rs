@@ -1,5 +1,6 @@
 //! Calls and registrations through a running exchange, with SIPp and with phones of our own.
 
+mod access_lists;
 mod amplification;
 mod api;
 mod calls;
@@ -18,6 +19,7 @@ mod goes_on;
 mod gruu;
 mod guard;
 mod guarded;
+mod guesses;
 mod handover;
 mod inside;
 mod live;
@@ -28,6 +30,7 @@ mod names;
 mod nat;
 mod operator;
 mod outbound;
+mod own_host;
 mod peers;
 mod process;
 mod reach;

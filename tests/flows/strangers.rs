@@ -154,6 +154,40 @@ fn a_server_without_a_home_shows_who_it_is() {
     }
 }
 
+/// An agent has the name of a server that belongs to no domain: its connection is not the server's.
+#[test]
+fn an_agents_connection_is_not_that_of_a_server_of_its_name() {
+    for authenticate in ["never", "register"] {
+        let port = free_port();
+        let resources = Resources::new()
+            .domain(DOMAIN, authenticate)
+            .agent(DOMAIN, "server", "pw-guest")
+            .agent(DOMAIN, "1001", "pw-1001")
+            .credentials("peer-server", "server", "pw-server")
+            .raw(
+                "peers.yaml",
+                "- {apiVersion: v2, kind: Peer, ref: server, metadata: {name: server}, spec: {username: server, credentialsRef: peer-server}}\n",
+            )
+            .trunk("provider", "trunk.test", &[(&format!("127.0.0.1:{port}"), 1, "udp")], None)
+            .number(NUMBER, "provider", &at("1001"));
+        let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+        let mut provider = carrier(&exchange, port);
+        let mut agent = Ua::tcp(exchange.tcp(), "server", DOMAIN, "pw-guest");
+        assert_eq!(agent.register(600).status(), 200, "{authenticate}");
+        for host in ["far.example", DOMAIN] {
+            agent.domain = host.to_owned();
+            let invite = agent.invite(&at("+19005551234")).with("X-DOD-Number", NUMBER);
+            agent.send(&invite);
+            let answer = agent.final_for(&invite);
+            agent.acknowledge_failure(&invite, &answer);
+            // As the agent it is, it leaves by no policy.
+            assert!([401, 403, 404].contains(&answer.status()), "{host}: {}", answer.start);
+        }
+        let quiet = std::time::Duration::from_millis(200);
+        assert!(provider.silent(quiet, |m| m.method() == "INVITE"), "{authenticate}");
+    }
+}
+
 /// A phone asks who calls it for a hash of its password.
 #[test]
 fn a_phones_challenge_stays_with_it() {

@@ -86,17 +86,21 @@ pub struct Limits {
     pub flow: ThrottleLimits,
     /// Of one user from one source.
     pub user: ThrottleLimits,
+    /// Of one user from one source, where the user is registered: those who can register as it (a domain that asks
+    /// nobody for a digest) have no more than that.
+    pub registered: ThrottleLimits,
     /// Of all users from one source where nobody is registered.
     pub source: ThrottleLimits,
 }
 
 impl Default for Limits {
-    /// 30 wrong ones of a user from an address and port, 90 from a source, then one in 20 s; 300 of a source, then one
-    /// in 5 s. A phone with a wrong secret that tries every 20 s or more is never banned.
+    /// 30 wrong ones of a user from an address and port, 90 from a source, 180 where the user is registered, then one in
+    /// 20 s; 300 of a source, then one in 5 s. A phone with a wrong secret that tries every 20 s or more is never banned.
     fn default() -> Self {
         Limits {
             flow: ThrottleLimits { burst: 30, interval_ms: 20_000 },
             user: ThrottleLimits { burst: 90, interval_ms: 20_000 },
+            registered: ThrottleLimits { burst: 180, interval_ms: 20_000 },
             source: ThrottleLimits { burst: 300, interval_ms: 5_000 },
         }
     }
@@ -105,6 +109,7 @@ impl Default for Limits {
 struct Keys {
     flow: u64,
     user: u64,
+    registered: u64,
     source: u64,
 }
 
@@ -130,6 +135,7 @@ impl Guesses {
         Keys {
             flow: self.flow(guess),
             user: self.hash(2, guess, source),
+            registered: self.hash(4, guess, source),
             source: self.hash(3, &nobody, source),
         }
     }
@@ -156,7 +162,8 @@ impl Guesses {
         }
         let by_user = full(keys.user, self.limits.user);
         let by_source = full(keys.source, self.limits.source);
-        if !by_user && !by_source || self.is_known(keys.flow) || bindings.is_registered_here() {
+        let registered = || !full(keys.registered, self.limits.registered) && bindings.is_registered_here();
+        if !by_user && !by_source || self.is_known(keys.flow) || registered() {
             return Standing::Free;
         }
         if by_user {
@@ -165,15 +172,14 @@ impl Guesses {
         if bindings.has_registrations() { Standing::Free } else { self.banned(&keys, Ban::Source, now) }
     }
 
-    /// A user's bans from one source are one to the log, however many ports they hold for.
+    /// Each ban is told once. There are few: behind the ban of a user from a source no port of it reaches its own.
     fn banned(&self, keys: &Keys, ban: Ban, now: u64) -> Standing {
-        let first = match ban {
-            Ban::Source => self.buckets.mark(keys.source, now),
-            Ban::Flow | Ban::User => {
-                self.buckets.mark(keys.user, now).or_else(|| self.buckets.mark(keys.flow, now))
-            }
+        let key = match ban {
+            Ban::Flow => keys.flow,
+            Ban::User => keys.user,
+            Ban::Source => keys.source,
         };
-        Standing::Banned { ban, told: first != Some(true) }
+        Standing::Banned { ban, told: self.buckets.mark(key, now) != Some(true) }
     }
 
     /// It was compared and wrong.
@@ -181,6 +187,7 @@ impl Guesses {
         let keys = self.keys(guess);
         self.buckets.pour(keys.flow, self.limits.flow, now);
         self.buckets.pour(keys.user, self.limits.user, now);
+        self.buckets.pour(keys.registered, self.limits.registered, now);
         self.buckets.pour(keys.source, self.limits.source, now);
     }
 
@@ -296,6 +303,22 @@ mod tests {
     }
 
     #[test]
+    fn who_registers_as_the_user_on_each_port_is_stopped_as_well() {
+        let g = Guesses::default();
+        let phone = guess(OFFICE, 40_000, "1001");
+        g.right(&phone, NOW);
+        let mut looked_at = 0;
+        for port in 1..1000 {
+            let guess = guess(OFFICE, port, "1001");
+            while g.standing(&guess, &ITSELF, NOW) == FREE {
+                g.wrong(&guess, NOW);
+                looked_at += 1;
+            }
+        }
+        assert_eq!((looked_at, g.standing(&phone, &OTHERS, NOW)), (180, FREE));
+    }
+
+    #[test]
     fn a_guesser_behind_a_proxy_does_not_ban_the_phone_behind_it() {
         let g = Guesses::default();
         let at = |origin: &'static [u8]| Guess { origin, ..guess(OFFICE, 5060, "1001") };
@@ -351,11 +374,24 @@ mod tests {
         }
         let first = |now| matches!(g.standing(&one, &OTHERS, now), Standing::Banned { told: false, .. });
         assert!(first(NOW) && !first(NOW));
+        let mut told_of = Vec::new();
         for port in 2..100 {
-            exhaust(&g, &guess(OFFICE, port, "1001"), NOW);
+            let guess = guess(OFFICE, port, "1001");
+            loop {
+                match g.standing(&guess, &OTHERS, NOW) {
+                    Standing::Free => g.wrong(&guess, NOW),
+                    Standing::Banned { ban, told } => {
+                        told_of.extend((!told).then_some(ban));
+                        break;
+                    }
+                }
+            }
         }
-        let last = g.standing(&guess(OFFICE, 200, "1001"), &OTHERS, NOW);
-        assert_eq!(last, Standing::Banned { ban: Ban::User, told: true }, "other ports add nothing");
+        assert_eq!(
+            told_of,
+            [Ban::Flow, Ban::Flow, Ban::User],
+            "each of its own, and further ports add nothing"
+        );
         g.wrong(&one, NOW + 20_000);
         assert!(!first(NOW + 20_000), "the same ban still");
         let later = NOW + 60 * 60_000;

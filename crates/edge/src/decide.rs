@@ -2,11 +2,11 @@
 
 use trunkline_calls::SessionKey;
 use trunkline_location::{Binding as Located, BindingId, Select};
-use trunkline_model::{Algorithm as Balance, Tables, Trunk};
+use trunkline_model::{Algorithm as Balance, Ref, Tables, Trunk};
 use trunkline_proxy::PartyKind;
 use trunkline_routing::{
     Answer, Ask, Backend, Binding, BindingsQuestion, Diversion, Gruu, Inside, NoAnswer, Outcome, PartyName,
-    Plan, Question, Request, RoutedKind, decide,
+    Plan, Question, Registrant, Request, RoutedKind, decide,
 };
 use trunkline_sip::{ConnectionId, ParseError, Uri, parse_ip};
 use trunkline_transport::Io;
@@ -17,6 +17,7 @@ use crate::edge::Edge;
 use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::EdgeMail;
+use crate::shared::Shared;
 use crate::trust::identity::Demand;
 use crate::trust::marks::PartyRef;
 use crate::ways::{Reach, reach};
@@ -96,13 +97,20 @@ impl Edge {
         Ok(())
     }
 
-    /// Did somebody register under this AOR over the connection the request came by?
-    fn is_registered_by(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>, aor: &[u8]) -> bool {
+    /// Did this party register under the AOR over the connection the request came by?
+    fn is_registered_by(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        aor: &[u8],
+        party: &Registrant<'_>,
+    ) -> bool {
         let flow = inbound.flow;
+        let party = self.shared.registrant(party.kind, party.reference);
         let mut found = false;
         if flow.transport.is_reliable() && flow.connection != ConnectionId::NONE {
             self.shared.location.visit(aor, io.unix_ms(), |b| {
-                found |= b.flow.connection == flow.connection;
+                found |= b.flow.connection == flow.connection && b.registrant == party;
             });
         }
         found
@@ -206,13 +214,13 @@ impl<'s> Ask<'s> for Here<'_, 's> {
         }
         let Here { edge, io, inbound, .. } = self;
         Ok(match *question {
-            Question::Authenticate { credentials, realm, algorithms, aor } => Answer::Verdict(edge.judge(
-                io,
-                inbound,
-                credentials,
-                &Demand { realm, algorithms, aor, begins: true },
-            )),
-            Question::Connection(aor) => Answer::Yes(edge.is_registered_by(io, inbound, aor)),
+            Question::Authenticate { credentials, realm, algorithms, aor, owner } => {
+                let demand = Demand { realm, algorithms, aor, begins: true };
+                Answer::Verdict(edge.judge_as(io, inbound, credentials, owner, &demand))
+            }
+            Question::Connection { aor, registrant } => {
+                Answer::Yes(edge.is_registered_by(io, inbound, aor, &registrant))
+            }
             Question::TrunkState(trunk) => Answer::Down(edge.shared.trunk_down(&trunk.reference)),
             Question::TrunkSource { trunk, source } => Answer::Yes(edge.is_trunk_source(trunk, source)),
             _ => return Err(NoAnswer::Unavailable),
@@ -234,11 +242,21 @@ impl<'s> Ask<'s> for Here<'_, 's> {
 
 /// What the router's party is to the rules of trust.
 fn party_ref(party: &PartyName) -> PartyRef {
-    let kind = match party.kind {
+    PartyRef { kind: party_kind(party.kind), reference: party.reference.clone() }
+}
+
+fn party_kind(kind: RoutedKind) -> PartyKind {
+    match kind {
         RoutedKind::Unknown => PartyKind::Stranger,
         RoutedKind::Agent => PartyKind::Agent,
         RoutedKind::Peer | RoutedKind::Sibling => PartyKind::Peer,
         RoutedKind::Pstn => PartyKind::Trunk,
-    };
-    PartyRef { kind, reference: party.reference.clone() }
+    }
+}
+
+impl Shared {
+    /// What stands in a binding for who registered it.
+    pub(crate) fn registrant(&self, kind: RoutedKind, reference: &Ref) -> u32 {
+        self.secret.registrant(party_kind(kind), reference.as_str().as_bytes())
+    }
 }

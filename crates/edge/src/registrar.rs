@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use smallvec::SmallVec;
 use trunkline_location::{ContactChange, Contacts, Overflow, Register, RegisterError};
-use trunkline_routing::Outcome;
+use trunkline_routing::{Outcome, Plan, RoutedKind};
 use trunkline_sip::response::put_number;
 use trunkline_sip::{Address, HeaderName, Message, ParseError, Scheme, Transport, Uri, seconds, unquote};
 use trunkline_transport::Io;
@@ -43,7 +43,7 @@ impl Edge {
             Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),
             Ok(()) => match plan.outcome {
                 Outcome::Register { max_contacts, expires } => {
-                    self.register(io, inbound, &plan.aor, max_contacts, expires);
+                    self.register(io, inbound, &plan, max_contacts, expires);
                 }
                 Outcome::Challenge { stale, .. } => self.challenge(io, inbound, &plan, false, stale),
                 Outcome::Reply { .. } => self.reply_as_decided(io, inbound, &plan),
@@ -58,11 +58,11 @@ impl Edge {
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        aor: &[u8],
+        plan: &Plan,
         max_contacts: Option<u32>,
         fixed_expires: Option<u32>,
     ) {
-        let m = &inbound.message;
+        let (m, aor) = (&inbound.message, &plan.aor[..]);
         let bounds = self.shared.config.registrar;
         let mut changes: SmallVec<[ContactChange<'_>; 4]> = SmallVec::new();
         let wildcard = match self.read_contacts(inbound, fixed_expires, &mut changes) {
@@ -82,6 +82,8 @@ impl Edge {
         if wildcard {
             register.contacts = Contacts::Wildcard;
         }
+        let registrant = plan.caller.reference.as_ref();
+        register.registrant = registrant.map_or(0, |r| self.shared.registrant(plan.caller.kind, r));
         register.behind_nat = path.is_empty() && (extensions.outbound || self.is_behind_nat(inbound));
         let lasting = changes.iter().filter(|c| c.expires > 0).map(|c| c.uri);
         // One that is reached by its flow alone may say what it likes.
@@ -109,8 +111,13 @@ impl Edge {
             list.extend_from_slice(b"\r\n");
         });
         match result {
-            Ok(_) => {
+            Ok(outcome) => {
                 self.counters.registered.add();
+                if outcome.added > 0
+                    && let (RoutedKind::Peer, Some(peer)) = (plan.callee.kind, &plan.callee.reference)
+                {
+                    self.shared.arrivals.note(peer, aor);
+                }
                 if !path.is_empty() {
                     list.extend_from_slice(b"Path: ");
                     list.extend_from_slice(&path);

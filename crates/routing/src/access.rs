@@ -13,6 +13,9 @@ use crate::tenants::are_isolated;
 /// The phrase of the 403 to a digest that was made for another Request-URI.
 pub const OTHER_TARGET: &str = "Digest URI Differs From Request-URI";
 
+/// The phrase of the 403 to a peer that shows who it is from elsewhere than its list says.
+pub const OFF_LIST: &str = "Address Not on the List";
+
 /// What a caller must pass before anything is done for it.
 #[derive(Debug, Default)]
 pub(crate) struct Access<'s> {
@@ -22,16 +25,23 @@ pub(crate) struct Access<'s> {
     pub credentials: Option<&'s Ref>,
     /// Is a digest due?
     pub digest: bool,
-    /// Is the first list the caller's own, so that it shows who calls?
+    /// Is the first list the caller's own?
     pub own_list: bool,
+    /// Does that list show who calls: it names the address, and the caller has no credentials to show as well?
+    pub by_list: bool,
+    /// The credentials of the peer that calls as a stranger, since its own list refuses the address.
+    pub off_list: Option<(&'s Ref, Party<'s>)>,
     /// Has the caller shown who it is: by a digest, by its own list, by its connection?
     pub proven: bool,
     /// Does a list name the caller's address, and not only everybody's?
     pub listed: bool,
     /// Is the caller switched off? It learns that once it has shown who it is.
     pub disabled: bool,
-    /// Does it register another's AOR? It learns that it may not likewise.
+    /// Does it register another's AOR, which nobody may? Then no digest of it is compared with anything.
     pub third_party: bool,
+    /// Do From and To of a REGISTER differ, as they may for some peers? A wrong digest is answered as that of a third
+    /// party then: else it would tell which peers there are.
+    pub other_name: bool,
 }
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
@@ -47,8 +57,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return self.refuse_even_if_proven(call);
         }
         if !self.pass_lists(call)? {
-            // From elsewhere nobody learns that there is such a peer.
+            // From elsewhere nobody learns that there is such a peer, but who knows its secret.
+            let peer = call.access.credentials.map(|credentials| (credentials, call.caller));
+            let other_name = call.access.other_name;
             call.treat_as_stranger();
+            (call.access.off_list, call.access.other_name) = (peer, other_name);
             self.pass_lists(call)?;
         }
         if call.access.digest && !self.follows() {
@@ -69,14 +82,12 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     /// A list that is referred to but does not exist lets nobody pass. False: the caller's own list refuses it.
     fn pass_lists(&mut self, call: &mut Call<'s, 'x>) -> Result<bool, Stop> {
-        for (place, reference) in call.access.acls.clone().into_iter().enumerate() {
+        for reference in call.access.acls.clone() {
             match self.acl(reference)? {
                 Some(acl) if acl.allows(self.request.flow.remote.ip()) => {
                     self.note(Fact::AclAllows(acl));
-                    call.access.proven |= call.access.own_list && place == 0;
-                    let source = self.request.flow.remote.ip().to_canonical();
-                    let mut named = acl.allow.iter().filter(|net| net.prefix_len() > 0);
-                    call.access.listed |= named.any(|net| net.contains(&source));
+                    call.access.proven |= call.access.by_list;
+                    call.access.listed |= acl.names(self.request.flow.remote.ip());
                     continue;
                 }
                 Some(acl) => self.note(Fact::AclDenies(acl)),
@@ -96,9 +107,21 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         // Those of the domain that is the realm, whoever calls: other ones would tell who exists.
         let domain = call.from_domain.or(call.target_domain);
         self.plan.offer(domain.map_or(&Domain::DEFAULT_ALGORITHMS, |d| &d.algorithms));
-        let secret = self.find_credentials(call)?;
-        let verdict = self.authenticate(secret)?;
+        let (secret, owner) = match call.access.off_list {
+            _ if call.access.third_party => (None, None),
+            Some((reference, peer)) => (self.credentials(reference)?, peer.registrant()),
+            None => (self.find_credentials(call)?, call.caller.registrant()),
+        };
+        let verdict = self.authenticate(secret, owner)?;
         let stale = match verdict {
+            Verdict::Accepted if secret.is_some() && call.access.off_list.is_some() => {
+                self.note(Fact::OffList);
+                return Err(self.end(Outcome::Reply {
+                    code: 403,
+                    reason: Some(OFF_LIST),
+                    retry_after: None,
+                }));
+            }
             Verdict::Accepted if secret.is_some() => {
                 self.note(Fact::Authenticated);
                 call.access.proven = true;
@@ -113,7 +136,14 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 true
             }
             Verdict::Accepted | Verdict::Wrong | Verdict::Banned => {
+                if call.access.third_party {
+                    self.note(Fact::ThirdParty);
+                    return Err(self.reply(403));
+                }
                 self.note(if verdict == Verdict::Banned { Fact::Banned } else { Fact::WrongDigest });
+                if call.access.other_name {
+                    return Err(self.reply(403));
+                }
                 if secret.is_none() && self.request.options.reveal_unknown_users {
                     return Err(self.reply(403));
                 }

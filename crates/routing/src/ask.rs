@@ -6,6 +6,7 @@ use trunkline_model::{
     AccessControlList, Agent, Algorithm, Credentials, DigestAlgorithm, Domain, Number, Peer, Ref, Trunk,
 };
 
+use crate::party::RoutedKind;
 use crate::request::Gruu;
 use crate::target::Binding;
 
@@ -88,10 +89,17 @@ pub enum Question<'x> {
         algorithms: &'x [DigestAlgorithm],
         /// The AOR that is to be registered, of a REGISTER.
         aor: &'x [u8],
+        /// Whose they are.
+        owner: Option<Registrant<'x>>,
     },
-    /// Did the party with this AOR register over the connection the request came by? Addresses say nothing: anybody can
-    /// write one into a datagram. Answer: [`Answer::Yes`].
-    Connection(&'x [u8]),
+    /// Did this party register under the AOR over the connection the request came by? Addresses say nothing: anybody can
+    /// write one into a datagram. Neither does the AOR: others may register under it. Answer: [`Answer::Yes`].
+    Connection {
+        /// The AOR.
+        aor: &'x [u8],
+        /// The party.
+        registrant: Registrant<'x>,
+    },
     /// May calls of this domain leave by the number ([`trunkline_model::Tables::number_serves`])? Answer:
     /// [`Answer::Yes`].
     NumberServes {
@@ -100,6 +108,19 @@ pub enum Question<'x> {
         /// The domain's ref.
         domain: &'x Ref,
     },
+}
+
+/// An agent or peer, as it registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Registrant<'x> {
+    /// What it is.
+    pub kind: RoutedKind,
+    /// The ref of the resource.
+    pub reference: &'x Ref,
+    /// Its user name.
+    pub user: &'x str,
+    /// The AOR that it registers under wherever it does; `None` for that of its user name.
+    pub aor: Option<&'x str>,
 }
 
 /// Which contacts are wanted.

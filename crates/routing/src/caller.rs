@@ -110,16 +110,38 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.set_realm(call);
         call.home = self.find_home(peer, call)?;
         let home = call.home;
-        // A peer's own list goes before that of a domain.
-        let acl = peer.acl.as_ref().or(home.or(call.from_domain).and_then(|d| d.acl.as_ref()));
-        call.access.own_list = peer.acl.is_some();
-        call.access.acls.extend(acl);
+        self.take_lists(peer, [home, call.from_domain], &mut call.access)?;
         let rules = home.or(call.from_domain).or(call.target_domain);
         let all = rules.is_none_or(|d| self.wants_all(d));
-        let unproven = !call.access.own_list && (home.is_none() || call.must_show());
-        call.access.digest = all || call.access.disabled || unproven;
+        let unproven = home.is_none() || call.must_show();
+        call.access.digest = !call.access.by_list && (all || call.access.disabled || unproven);
         if let (false, true, None, Some(at)) = (all, call.access.digest, home, rules) {
             self.prove_by_connection(peer, at, call)?;
+        }
+        Ok(())
+    }
+
+    /// The lists a peer must pass: its own, else those of these domains. It calls under any host, so a list that holds for
+    /// everybody who names the domain in From holds for it: else it would be seen from elsewhere that there is the peer.
+    pub(crate) fn take_lists(
+        &mut self,
+        peer: &'s Peer,
+        domains: [Option<&'s Domain>; 2],
+        access: &mut Access<'s>,
+    ) -> Result<(), Stop> {
+        access.acls.clear();
+        access.own_list = peer.acl.is_some();
+        if let Some(own) = &peer.acl {
+            access.acls.push(own);
+            let source = self.request.flow.remote.ip();
+            let names = self.acl(own)?.is_some_and(|list| list.names(source) && list.allows(source));
+            access.by_list = names && peer.credentials.is_none();
+            return Ok(());
+        }
+        for list in domains.into_iter().flatten().filter_map(|d| d.acl.as_ref()) {
+            if !access.acls.contains(&list) {
+                access.acls.push(list);
+            }
         }
         Ok(())
     }
@@ -144,7 +166,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             Some(aor) => self.plan.take_aor(aor),
             None => self.plan.set_aor(peer.username.as_bytes(), &at.domain_uri),
         }
-        if self.is_registered_by_connection(&self.plan.aor)? {
+        let Some(registrant) = call.caller.registrant() else { return Ok(()) };
+        if self.is_registered_by_connection(&self.plan.aor, registrant)? {
             self.note(Fact::KnownConnection);
             call.access.proven = true;
             call.access.digest = call.access.disabled;

@@ -51,7 +51,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             },
             Party::Pstn(..) | Party::Unknown | Party::Sibling => return Ok(false),
         }
-        let found = self.is_registered_by_connection(&self.plan.aor)?;
+        let Some(registrant) = call.caller.registrant() else { return Ok(false) };
+        let found = self.is_registered_by_connection(&self.plan.aor, registrant)?;
         // The AOR of the plan is the callee's again.
         let name = self.request.callee_name.as_deref().unwrap_or(&self.request.callee);
         match call.target_domain {

@@ -92,6 +92,8 @@ pub(crate) enum Fact<'s> {
     NoCredentials,
     /// Somebody registers another's AOR.
     ThirdParty,
+    /// The peer's digest is right, and its own list refuses the address.
+    OffList,
     /// Nothing is taken from the source address.
     SourceRefused,
     /// A list let the source address pass.
@@ -179,6 +181,7 @@ impl<'f> Fact<'f> {
             Fact::NoCredentials => {
                 "the caller has no credentials and so can never authenticate: set credentialsRef"
             }
+            Fact::OffList => "the digest is right, but the peer's own list refuses the source address",
             Fact::ThirdParty => "From and To differ: nobody may register another's AOR",
             Fact::AclAllows(_) => "access control list {} lets the source address pass",
             Fact::AclDenies(_) => "access control list {} refuses the source address",
@@ -250,6 +253,7 @@ impl<'f> Fact<'f> {
             | Fact::CallerDisabled
             | Fact::NoCredentials
             | Fact::ThirdParty
+            | Fact::OffList
             | Fact::SourceRefused
             | Fact::AclMissing
             | Fact::HostUnknown

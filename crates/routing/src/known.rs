@@ -29,7 +29,7 @@ pub enum Wanted {
     Credentials(Ref),
     Acl(Ref),
     Authenticate { credentials: Option<Ref>, realm: Vec<u8> },
-    Connection(Vec<u8>),
+    Connection { aor: Vec<u8>, registrant: Ref },
     NumberServes { number: Ref, domain: Ref },
     Bindings(WantedBindings),
 }
@@ -217,7 +217,9 @@ impl Wanted {
                 credentials: credentials.map(|c| c.reference.clone()),
                 realm: realm.to_vec(),
             },
-            Question::Connection(aor) => Wanted::Connection(aor.to_vec()),
+            Question::Connection { aor, registrant } => {
+                Wanted::Connection { aor: aor.to_vec(), registrant: registrant.reference.clone() }
+            }
             Question::NumberServes { number, domain } => {
                 Wanted::NumberServes { number: number.reference.clone(), domain: domain.clone() }
             }

@@ -77,8 +77,8 @@ mod spare;
 mod target;
 mod tenants;
 
-pub use access::OTHER_TARGET;
-pub use ask::{Answer, Ask, Backend, BindingsQuestion, NoAnswer, Question, Verdict};
+pub use access::{OFF_LIST, OTHER_TARGET};
+pub use ask::{Answer, Ask, Backend, BindingsQuestion, NoAnswer, Question, Registrant, Verdict};
 pub use explain::Told;
 pub use filter::{Passage, filter};
 pub use known::{Found, Kept, Known, Wanted, WantedBalance, WantedBindings};

@@ -27,7 +27,7 @@ impl Question<'_> {
             }
             Question::Acl(reference) => Answer::Acl(shared(tables.acl_by_ref(reference))),
             Question::NumberServes { number, domain } => Answer::Yes(tables.number_serves(number, domain)),
-            Question::Connection(_)
+            Question::Connection { .. }
             | Question::TrunkSource { .. }
             | Question::TrunkState(_)
             | Question::Authenticate { .. } => return None,

@@ -2,6 +2,8 @@
 
 use trunkline_model::{Agent, Domain, Number, Peer, Ref, Trunk};
 
+use crate::ask::Registrant;
+
 /// One end of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Party<'s> {
@@ -38,6 +40,18 @@ impl<'s> Party<'s> {
             Party::Pstn(trunk, _) => Some(&trunk.reference),
             Party::Unknown | Party::Sibling => None,
         }
+    }
+}
+
+impl<'s> Party<'s> {
+    /// How it registers, if it is one that does.
+    pub(crate) fn registrant(&self) -> Option<Registrant<'s>> {
+        let (kind, reference, user, aor) = match *self {
+            Party::Agent(agent, _) => (RoutedKind::Agent, &agent.reference, &agent.username, None),
+            Party::Peer(peer) => (RoutedKind::Peer, &peer.reference, &peer.username, peer.aor.as_deref()),
+            Party::Pstn(..) | Party::Unknown | Party::Sibling => return None,
+        };
+        Some(Registrant { kind, reference, user, aor })
     }
 }
 

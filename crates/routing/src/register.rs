@@ -24,15 +24,18 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn register_walk(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         let domain = self.find_registrar(call)?;
         let own_name = self.find_registrant(domain, call)?;
+        call.callee = call.caller;
         self.check_third_party(domain, own_name, call)?;
         self.admit(call)?;
-        let (max_contacts, expires) = match call.caller {
+        if let Party::Unknown = call.caller {
+            return Err(self.nothing_there());
+        }
+        let (max_contacts, expires) = match call.callee {
             Party::Agent(agent, _) => (agent.max_contacts, agent.expires),
             Party::Peer(peer) => (peer.max_contacts, peer.expires),
             // Without authentication nobody else stands between a stranger and the registrar.
             Party::Unknown | Party::Pstn(..) | Party::Sibling => return Err(self.nothing_there()),
         };
-        call.callee = call.caller;
         Err(self.end(Outcome::Register { max_contacts, expires }))
     }
 
@@ -93,12 +96,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         };
         self.note(Fact::CallerPeer(peer));
         call.caller = Party::Peer(peer);
-        if let Some(own) = &peer.acl {
-            // As when it calls: its own list goes before that of the domain.
-            call.access.acls.clear();
-            call.access.acls.push(own);
-            call.access.own_list = true;
-        }
+        // As when it calls.
+        self.take_lists(peer, [Some(domain), None], &mut call.access)?;
         call.access.credentials = peer.credentials.as_ref();
         call.access.disabled = !peer.enabled;
         if let Some(aor) = &peer.aor {
@@ -108,35 +107,42 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     }
 
     /// From says who registers. Unless the options allow it that must be the one whose AOR it is; who is not is told so
-    /// once it has shown who it is, so that nobody learns which AORs there are. A third party authenticates as itself.
+    /// with its first digest, right or wrong: else it would guess at a secret that is not its own, or learn which AORs
+    /// there are. Where it is allowed a third party authenticates as itself.
     fn check_third_party(
         &mut self,
         domain: &'s Domain,
         own_name: bool,
         call: &mut Call<'s, 'x>,
     ) -> Result<(), Stop> {
-        call.access.digest = match (domain.authenticate, call.caller) {
-            (Authenticate::All | Authenticate::Register, _) => true,
-            (Authenticate::Never, _) if call.access.disabled => true,
-            // Whoever registers chooses the domain: its rules are not those of a peer that has its home elsewhere, or none.
-            (Authenticate::Never, Party::Peer(peer)) => !call.access.own_list && !is_at_home(peer, domain),
-            (Authenticate::Never, Party::Agent(..)) => false,
-            (Authenticate::Never, Party::Unknown | Party::Pstn(..) | Party::Sibling) => true,
+        let asks = match domain.authenticate {
+            Authenticate::All | Authenticate::Register => true,
+            Authenticate::Never => call.access.disabled,
         };
-        let same = own_name || *self.request.caller == *registered(self.request);
+        call.access.digest = match call.caller {
+            // Whoever registers chooses the domain: its rules are not those of a peer that has its home elsewhere, or none.
+            Party::Peer(peer) => !call.access.by_list && (asks || !is_at_home(peer, domain)),
+            Party::Agent(..) => asks,
+            Party::Unknown | Party::Pstn(..) | Party::Sibling => true,
+        };
+        let same_name = *self.request.caller == *registered(self.request);
         let from = &self.request.from_uri;
-        if same && (self.is_of_domain(from, domain) || self.is_own_address(from)?) {
+        let of_domain = self.is_of_domain(from, domain);
+        let plain = same_name && of_domain;
+        call.access.other_name = !(self.request.options.third_party_registration || plain);
+        if (own_name || same_name) && (of_domain || self.is_own_address(from)?) {
             return Ok(());
         }
         call.access.third_party = !self.request.options.third_party_registration;
         let agent = self.agent(domain, &self.request.caller)?;
         // With nobody of that name the challenge is one nobody can answer.
         call.access.credentials = agent.and_then(|a| a.credentials.as_ref());
-        call.access.digest |= agent.is_none_or(|a| !a.enabled);
+        call.access.digest |= asks || agent.is_none_or(|a| !a.enabled);
+        // Nor is the list that of whose AOR it is: it would tell that there is one.
+        call.access.acls = domain.acl.iter().collect();
+        (call.access.own_list, call.access.by_list) = (false, false);
         call.access.disabled |= agent.is_some_and(|a| !a.enabled);
-        if agent.is_none() {
-            call.caller = Party::Unknown;
-        }
+        call.caller = agent.map_or(Party::Unknown, |agent| Party::Agent(agent, domain));
         Ok(())
     }
 }

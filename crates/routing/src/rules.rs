@@ -6,7 +6,7 @@ use trunkline_model::{AccessControlList, Agent, Credentials, Domain, Number, Pee
 use trunkline_sip::{Method, Scheme, Uri};
 
 use crate::access::Access;
-use crate::ask::{Answer, Ask, NoAnswer, Question, Verdict};
+use crate::ask::{Answer, Ask, NoAnswer, Question, Registrant, Verdict};
 use crate::explain::Fact;
 use crate::party::Party;
 use crate::plan::{Outcome, Plan};
@@ -237,16 +237,21 @@ asks! {
     trunk_by_inbound(host: &[u8]) -> Trunk(Option<&'s Trunk>) = Question::TrunkByInbound(host);
     credentials(reference: &Ref) -> Credentials(Option<&'s Credentials>) = Question::Credentials(reference);
     acl(reference: &Ref) -> Acl(Option<&'s AccessControlList>) = Question::Acl(reference);
-    is_registered_by_connection(aor: &[u8]) -> Yes(bool) = Question::Connection(aor);
+    is_registered_by_connection(aor: &[u8], registrant: Registrant<'_>) -> Yes(bool) =
+        Question::Connection { aor, registrant };
     number_serves(number: &Number, domain: &Domain) -> Yes(bool) =
         Question::NumberServes { number, domain: &domain.reference };
 }
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// How the digest of the request is judged, by the plan's realm and algorithms.
-    pub(crate) fn authenticate(&self, credentials: Option<&Credentials>) -> Result<Verdict, Stop> {
+    pub(crate) fn authenticate(
+        &self,
+        credentials: Option<&Credentials>,
+        owner: Option<Registrant<'_>>,
+    ) -> Result<Verdict, Stop> {
         let Plan { realm, algorithms, aor, .. } = &*self.plan;
-        match self.ask.answer(&Question::Authenticate { credentials, realm, algorithms, aor })? {
+        match self.ask.answer(&Question::Authenticate { credentials, realm, algorithms, aor, owner })? {
             Answer::Verdict(verdict) => Ok(verdict),
             _ => Err(Stop::Unavailable),
         }

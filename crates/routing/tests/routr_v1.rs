@@ -164,7 +164,12 @@ fn who_calls_out_shows_who_it_is() {
     );
     assert_eq!(world.invite("1001@sip.local", "1003@sip.local").short(), "404", "no rule matches");
     // A connection that the caller registered by says who it is; a datagram says nothing.
-    world.connected = vec!["sip:1001@sip.local".into(), "sip:ast@astserver".into()];
+    let agent = world.tables.agents().find(|a| a.username == "1001");
+    let peer = world.tables.peer_by_username(b"ast");
+    world.connected = vec![
+        ("sip:1001@sip.local".into(), agent.unwrap().reference.to_string()),
+        ("sip:ast@astserver".into(), peer.unwrap().reference.to_string()),
+    ];
     assert_eq!(out(&world, "1001@sip.local"), "challenge 401 sip.local", "over UDP");
     world.transport = Transport::Tcp;
     assert_eq!(out(&world, "1001@sip.local"), format!("agent-to-pstn: {through}"));

@@ -45,6 +45,9 @@ fn world(authenticate: Authenticate) -> World {
     let mut listed = Peer::new("listed", "listed", Some("backend:listed"));
     (listed.acl, listed.credentials) = (Some(Ref::new("acl-elsewhere")), Some(Ref::new("credentials-03")));
     world.tables.put(listed);
+    let mut by_list = Peer::new("by-list", "by-list", None);
+    by_list.acl = Some(Ref::new("acl-elsewhere"));
+    world.tables.put(by_list);
     let elsewhere = vec!["203.0.113.7/32".parse().unwrap()];
     world.tables.put(trunkline_model::AccessControlList::new("acl-elsewhere", elsewhere, vec![]));
     world
@@ -137,8 +140,17 @@ fn the_right_digest_tells_the_reason() {
     assert_eq!(got.short(), "403");
     assert!(got.story.contains("the caller is disabled"), "{}", got.story);
     assert_eq!(world.ask(&register("sip.local", "off@sip.local", "off@sip.local")).short(), "403");
+    // Another's AOR, with whatever secret: it is compared with none.
+    for verdict in [Verdict::Accepted, Verdict::Wrong, Verdict::Banned] {
+        world.verdicts.insert("1001".into(), verdict);
+        world.verdicts.insert(String::new(), Verdict::Missing);
+        let third = |world: &World| world.ask(&register("sip.local", "1001@sip.local", "1002@sip.local"));
+        assert_eq!(third(&world).short(), "challenge 401 sip.local", "its digest is not looked at");
+        world.verdicts.insert(String::new(), Verdict::Wrong);
+        assert_eq!(third(&world).short(), "403");
+    }
+    world.verdicts.insert("1001".into(), Verdict::Accepted);
     let got = world.ask(&register("sip.local", "1001@sip.local", "1002@sip.local"));
-    assert_eq!(got.short(), "403", "another's AOR, with one's own secret");
     assert!(got.story.contains("nobody may register another's AOR"), "{}", got.story);
     // Somebody without credentials stays out, whatever is offered; the operator is told why.
     world.verdicts.insert(String::new(), Verdict::Accepted);
@@ -168,16 +180,20 @@ fn a_peer_without_a_home_shows_who_it_is() {
             }
         }
         // By its connection, its own only and where the peer registered.
-        world.connected = vec!["backend:voice".into()];
+        world.connected = vec![("backend:voice".into(), "asterisk-b".into())];
         assert_eq!(out(&world, "asterisk-b", "sip.local"), carrier);
         challenged(out(&world, "bare-peer", "sip.local"));
-        world.connected = vec!["sip:bare-peer@sip.local".into()];
+        world.connected = vec![("sip:bare-peer@sip.local".into(), "bare-peer".into())];
         assert_eq!(out(&world, "bare-peer", "sip.local"), carrier);
+        // Another party of that name, an agent's, is none.
+        world.connected = vec![("sip:bare-peer@sip.local".into(), "agent-01".into())];
+        challenged(out(&world, "bare-peer", "sip.local"));
         world.connected.clear();
         // By its own list.
         world.source = "203.0.113.7:5060".parse().unwrap();
-        assert_eq!(out(&world, "listed", "sip.local"), carrier);
+        assert_eq!(out(&world, "by-list", "sip.local"), carrier);
         challenged(out(&world, "asterisk-b", "sip.local"));
+        challenged(out(&world, "listed", "sip.local"));
         // By digest.
         world.verdicts.insert("asterisk".into(), Verdict::Accepted);
         assert_eq!(out(&world, "asterisk-b", "sip.local"), carrier);
@@ -190,8 +206,23 @@ fn a_peer_without_a_home_shows_who_it_is() {
 fn a_list_does_not_replace_a_digest() {
     let mut world = world(Authenticate::All);
     world.source = "203.0.113.7:5060".parse().unwrap();
-    world.connected = vec!["backend:listed".into()];
+    world.connected = vec![("backend:listed".into(), "listed".into())];
     assert_eq!(world.invite("listed@sip.local", "1002@sip.local").short(), "challenge 401 sip.local");
+    // With no credentials it is all there is to show; from elsewhere it is nothing.
+    let by_list = |world: &World| world.invite("by-list@sip.local", "1002@sip.local").short();
+    assert_eq!(by_list(&world), "480", "it is let in, and nobody is there");
+    let (from, to) = ("by-list@sip.local", "1002@sip.local");
+    assert!(
+        world.ask(&register("sip.local", from, from)).short().starts_with("register sip:by-list@sip.local")
+    );
+    assert_eq!(world.ask(&register("sip.local", "1001@sip.local", from)).short(), "challenge 401 sip.local");
+    world.source = "203.0.113.8:5060".parse().unwrap();
+    assert_eq!(world.invite(from, to).short(), "challenge 401 sip.local");
+    // Who knows the secret is told what is wrong.
+    world.verdicts.insert("asterisk".into(), Verdict::Accepted);
+    let told = world.invite("listed@sip.local", to).plan.outcome;
+    let reason = Some(trunkline_routing::OFF_LIST);
+    assert_eq!(told, trunkline_routing::Outcome::Reply { code: 403, reason, retry_after: None });
 }
 
 /// A number of another trunk is 403 and one of nobody's 404, once the carrier has shown who it is.

@@ -4,7 +4,7 @@ use trunkline_digest::{
     Ban, Bindings, Credentials as Digest, Guess, Presented, Standing, verify_unknown, write_challenge,
 };
 use trunkline_model::{Credentials, DigestAlgorithm};
-use trunkline_routing::{Plan, Verdict};
+use trunkline_routing::{Plan, Registrant, Verdict};
 use trunkline_sip::{HeaderName, Message, Method};
 use trunkline_transport::Io;
 
@@ -38,6 +38,18 @@ impl Edge {
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         credentials: Option<&Credentials>,
+        demand: &Demand<'_>,
+    ) -> Verdict {
+        self.judge_as(io, inbound, credentials, None, demand)
+    }
+
+    /// The same; with whose credentials they are: others' guesses ban it less where it is registered.
+    pub(crate) fn judge_as(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        credentials: Option<&Credentials>,
+        owner: Option<Registrant<'_>>,
         demand: &Demand<'_>,
     ) -> Verdict {
         let m = &inbound.message;
@@ -77,7 +89,7 @@ impl Edge {
         };
         let (user, secret) = (known.username.as_bytes(), known.password.as_bytes());
         let guess = Guess { from, origin: origin(m), user, secret };
-        let here = Here { shared, inbound, demand, user, now };
+        let here = Here { shared, inbound, demand, owner, now };
         if let Standing::Banned { ban, told } = shared.guesses.standing(&guess, &here, now) {
             self.counters.throttled.add();
             if !told {
@@ -167,7 +179,7 @@ struct Here<'a> {
     shared: &'a Shared,
     inbound: &'a Inbound<'a>,
     demand: &'a Demand<'a>,
-    user: &'a [u8],
+    owner: Option<Registrant<'a>>,
     now: u64,
 }
 
@@ -177,17 +189,23 @@ impl Bindings for Here<'_> {
             // All who come through the proxy come from there.
             return false;
         }
-        let flow = self.inbound.flow;
+        let (Some(owner), flow) = (self.owner, self.inbound.flow) else { return false };
+        let registrant = self.shared.registrant(owner.kind, owner.reference);
         let registered = |aor: &[u8]| {
             let mut here = false;
             self.shared.location.visit(aor, self.now, |b| {
-                here |= b.flow.transport == flow.transport && b.flow.remote == flow.remote;
+                // By whom counts, and not whose address of record it is: else somebody guesses at the secret of a user
+                // from where another is registered.
+                here |= b.registrant == registrant
+                    && b.flow.transport == flow.transport
+                    && b.flow.remote == flow.remote;
             });
             here
         };
-        // A REGISTER's own address of record, which is a peer's where a peer registers; else the user's in the realm.
-        let register = self.inbound.method == Method::Register && registered(self.demand.aor);
-        register || registered(&[b"sip:", self.user, b"@", self.demand.realm].concat())
+        let of_user = || [b"sip:", owner.user.as_bytes(), b"@", self.demand.realm].concat();
+        // A REGISTER's own address of record, else the owner's.
+        self.inbound.method == Method::Register && registered(self.demand.aor)
+            || owner.aor.map_or_else(|| registered(&of_user()), |aor| registered(aor.as_bytes()))
     }
 
     fn has_registrations(&self) -> bool {

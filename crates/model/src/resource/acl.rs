@@ -37,6 +37,12 @@ impl AccessControlList {
         }
     }
 
+    /// Does it allow this address by an entry of its own, and not only as one of all?
+    pub fn names(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.allow.iter().any(|net| net.prefix_len() > 0 && net.contains(&ip))
+    }
+
     /// May this address send? An IPv4 address mapped into IPv6 counts as IPv4.
     pub fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();

@@ -156,7 +156,9 @@ impl<'w> Ask<'w> for &'w World {
         }
         Ok(match question {
             Question::TrunkSource { trunk, source } => Answer::Yes(world.leads_to(trunk, *source)),
-            Question::Connection(aor) => Answer::Yes(world.is_connected(aor)),
+            Question::Connection { aor, registrant } => {
+                Answer::Yes(world.is_connected(aor, registrant.reference))
+            }
             Question::TrunkState(trunk) => Answer::Down(world.down_of(trunk)),
             Question::Authenticate { credentials, .. } => Answer::Verdict(world.verdict(*credentials)),
             other => panic!("the tables must answer {other:?}"),
@@ -222,8 +224,8 @@ pub struct World {
     pub location_is_down: bool,
     /// Is the sender another exchange of ours?
     pub sibling: bool,
-    /// AORs registered over the connection the requests come by.
-    pub connected: Vec<String>,
+    /// AORs registered over the connection the requests come by, and by whom.
+    pub connected: Vec<(String, String)>,
     /// Addresses of trunks' host names.
     pub trunk_addresses: Vec<(String, std::net::IpAddr)>,
     pub random: u64,
@@ -280,6 +282,8 @@ impl World {
         for user in ["1001", "1002", "asterisk", "freeswitch", "pbx-1"] {
             world.verdicts.insert(user.into(), Verdict::Accepted);
         }
+        // A digest that is compared with no secret.
+        world.verdicts.insert(String::new(), Verdict::Wrong);
         world
     }
 
@@ -405,7 +409,7 @@ impl World {
             Wanted::NumberServes { number, domain } => {
                 (None, Kept::Yes(t.number_serves(t.number_by_ref(number.as_str()).unwrap(), domain)))
             }
-            Wanted::Connection(aor) => (None, Kept::Yes(self.is_connected(aor))),
+            Wanted::Connection { aor, registrant } => (None, Kept::Yes(self.is_connected(aor, registrant))),
             Wanted::TrunkSource { trunk: r, source } => (None, Kept::Yes(self.leads_to(&trunk(r), *source))),
             Wanted::TrunkState(r) => {
                 let trunk = trunk(r);
@@ -431,8 +435,8 @@ impl World {
         if shown(question) { Kept::Unavailable } else { kept }
     }
 
-    fn is_connected(&self, aor: &[u8]) -> bool {
-        self.connected.iter().any(|known| known.as_bytes() == aor)
+    fn is_connected(&self, aor: &[u8], registrant: &Ref) -> bool {
+        self.connected.iter().any(|(known, by)| known.as_bytes() == aor && *by == registrant.as_str())
     }
 
     fn leads_to(&self, trunk: &Trunk, source: std::net::IpAddr) -> bool {
