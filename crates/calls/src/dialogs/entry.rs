@@ -43,13 +43,19 @@ pub struct Standing {
 pub(super) struct SideState {
     pub(super) source: u32,
     pub(super) moved: Option<Box<Moved>>,
-    pending: Option<Box<Pending>>,
+    /// In the order in which they went on.
+    pending: Vec<Pending>,
 }
+
+/// Target refreshes of one side under way, at most.
+const MOST_PENDING: usize = 4;
 
 /// A target refresh under way: CSeq of its request says which response is about it.
 #[derive(Debug)]
 struct Pending {
     cseq: u32,
+    /// So long nobody is surprised by a request to the new target.
+    until: u64,
     moved: Moved,
 }
 
@@ -199,7 +205,8 @@ impl Leg {
             Side::Caller => &self.callee,
             Side::Callee => &self.caller,
         };
-        let moving = other.pending.as_ref().map(|pending| pending.moved);
+        let moving = other.pending.iter().rev().find(|pending| now < pending.until);
+        let moving = moving.map(|pending| pending.moved);
         Ok(Standing { moved: other.moved.as_deref().copied(), moving, source })
     }
 
@@ -211,10 +218,11 @@ impl Leg {
         }
         let success = status < 300;
         let requester = self.side_mut(side);
-        if let Some(pending) = requester.pending.take_if(|pending| pending.cseq == answered.cseq)
-            && success
-        {
-            requester.move_to(pending.moved);
+        if let Some(at) = requester.pending.iter().position(|pending| pending.cseq == answered.cseq) {
+            let pending = requester.pending.remove(at);
+            if success {
+                requester.move_to(pending.moved);
+            }
         }
         match answered.method {
             // Whoever is challenged asks again.
@@ -255,12 +263,17 @@ impl Leg {
 
 impl SideState {
     /// A request that moves this side goes on. One that moves it nowhere changes nothing.
-    pub(super) fn refreshing(&mut self, cseq: u32, moved: Moved) {
-        match &mut self.pending {
-            Some(pending) => **pending = Pending { cseq, moved },
-            None if self.moved.as_deref() == Some(&moved) => {}
-            None => self.pending = Some(Box::new(Pending { cseq, moved })),
+    pub(super) fn refreshing(&mut self, (method, cseq): (Method, u32), moved: Moved, now: u64) {
+        self.pending.retain(|pending| pending.cseq != cseq && now < pending.until.saturating_add(OPEN_MS));
+        if self.pending.is_empty() && self.moved.as_deref() == Some(&moved) {
+            return;
         }
+        if self.pending.len() >= MOST_PENDING {
+            self.pending.remove(0);
+        }
+        // Every request but INVITE has its answer within 64*T1 (RFC 3261 §17.1.2).
+        let until = now + if method == Method::Invite { OPEN_MS } else { LINGER_MS };
+        self.pending.push(Pending { cseq, until, moved });
     }
 
     fn move_to(&mut self, moved: Moved) {

@@ -230,9 +230,10 @@ impl Dialogs {
         leg.ok_or(Ended)?.request(mark.side, method, open, limit, now)
     }
 
-    /// A request inside the dialog with a Contact goes on: once it is accepted, that side is there (RFC 3261 §12.2).
-    pub fn refreshing(&self, place: Place, side: Side, cseq: u32, moved: Moved) {
-        self.with_leg(place, |leg| leg.side_mut(side).refreshing(cseq, moved));
+    /// A request inside the dialog, with this method and CSeq, goes on with a Contact: once it is accepted, that side is there
+    /// (RFC 3261 §12.2).
+    pub fn refreshing(&self, place: Place, side: Side, request: (Method, u32), moved: Moved, now: u64) {
+        self.with_leg(place, |leg| leg.side_mut(side).refreshing(request, moved, now));
     }
 
     /// A NOTIFY from this side goes on; `expires` are the seconds its subscription lives, 0 for one that ends.

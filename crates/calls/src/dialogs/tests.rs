@@ -215,16 +215,20 @@ fn a_side_has_moved_once_its_request_is_accepted() {
         w.dialogs.request(w.place(), &w.mark(Side::Callee), Method::Info, w.now).expect("it lives")
     };
     assert!(w.asks(Side::Caller, Method::Invite));
-    w.dialogs.refreshing(w.place(), Side::Caller, 1, moved(7));
+    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Invite, 1), moved(7), w.now);
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(7))));
     w.answers(&answer(Method::Invite, 488));
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, None));
     // Only the response to that very request is about it, and one that never comes leaves nothing behind.
-    w.dialogs.refreshing(w.place(), Side::Caller, 2, moved(6));
+    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Update, 2), moved(6), w.now);
     w.answers(&Answered { cseq: 1, ..answer(Method::Notify, 200) });
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(6))));
-    w.dialogs.refreshing(w.place(), Side::Caller, 3, moved(8));
-    w.answers(&Answered { cseq: 2, ..answer(Method::Update, 200) });
+    w.now += LINGER_MS;
+    assert_eq!((standing(&w).moved, standing(&w).moving), (None, None), "nobody answered in time");
+    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Invite, 3), moved(8), w.now);
+    // What the same side says meanwhile has an answer of its own.
+    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Notify, 4), moved(5), w.now);
+    w.answers(&Answered { cseq: 4, ..answer(Method::Notify, 481) });
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(8))));
     let accepted = Answered { contact: Some(moved(9)), cseq: 3, ..answer(Method::Invite, 200) };
     w.answers(&accepted);

@@ -209,10 +209,12 @@ impl Edge {
         {
             let flow = Some(self.caller_flow(inbound, Some(&contact)));
             let moved = shared.moved(&contact, inbound.flow.remote, flow);
-            shared.dialogs.refreshing(dialog.place, dialog.from, m.cseq(), moved);
+            let request = (inbound.method, m.cseq());
+            shared.dialogs.refreshing(dialog.place, dialog.from, request, moved, now);
             for dialog in inner {
                 // There the side is reached as it was.
-                shared.dialogs.refreshing(dialog.place, dialog.from, m.cseq(), Moved { flow: None, ..moved });
+                let moved = Moved { flow: None, ..moved };
+                shared.dialogs.refreshing(dialog.place, dialog.from, request, moved, now);
             }
         }
     }
