@@ -47,6 +47,12 @@ impl History<'_> {
                 let (_, challenge) = self.stay(Sockets::port(elsewhere), asks)?;
                 self.credentials(request, &challenge, own)
             }
+            // Known by its list it is asked for nothing, so that there is nothing to repeat.
+            Proof::Repeated
+                if matches!(facts.claim, Claim::Is(Who::Listed)) && facts.source == Who::Listed =>
+            {
+                None
+            }
             Proof::Repeated => self.repeated(port, request, facts, own)?,
         })
     }
