@@ -111,7 +111,11 @@ fn a_jks_is_read_for_the_api_and_for_phones() {
     files[0].1.push_str(&format!("    - {{protocol: tls, port: {tls}}}\n"));
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     let exchange = Exchange::start_routr_v1(folder.sip, &files, &[]);
-    assert!(!exchange.log().contains("WARN"), "{}", exchange.log());
+    // Nothing but what the resources leave open.
+    let log = exchange.log();
+    let of_resources =
+        |line: &&str| [" credentials ", " domain ", " trunk "].iter().any(|kind| line.contains(kind));
+    assert!(log.lines().filter(|line| line.contains("WARN")).all(|line| of_resources(&line)), "{log}");
     let certificate = std::path::PathBuf::from(format!("{transport}/keystore.pem"));
     let rest = Rest::https(address(&folder), "/api/v1beta1", &certificate);
     assert_eq!(rest.get_as("/credentials", LOGIN).status, 200);

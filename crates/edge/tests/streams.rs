@@ -104,6 +104,6 @@ fn strangers_who_come_and_go_cost_no_search() {
     assert!(phone.receive().starts_with("MESSAGE"));
     drop(phone);
     // Its connection was all that led to it.
-    Phones::receive_of(&phones.caller, &phones.call_id(), "SIP/2.0 5");
+    Phones::receive_of(&phones.caller, &phones.call_id(), "SIP/2.0 480");
     assert_eq!(shards.counter("asked_ended"), [1]);
 }

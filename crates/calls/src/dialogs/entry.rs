@@ -42,6 +42,8 @@ pub struct Standing {
 #[derive(Debug, Default)]
 pub(super) struct SideState {
     pub(super) source: u32,
+    /// CSeq of the last refresh that was accepted.
+    accepted: u32,
     pub(super) moved: Option<Box<Moved>>,
     /// In the order in which they went on.
     pending: Vec<Pending>,
@@ -205,7 +207,8 @@ impl Leg {
             Side::Caller => &self.callee,
             Side::Callee => &self.caller,
         };
-        let moving = other.pending.iter().rev().find(|pending| now < pending.until);
+        let moving =
+            other.pending.last().filter(|pending| now < pending.until && pending.cseq > other.accepted);
         let moving = moving.map(|pending| pending.moved);
         Ok(Standing { moved: other.moved.as_deref().copied(), moving, source })
     }
@@ -221,6 +224,7 @@ impl Leg {
         if let Some(at) = requester.pending.iter().position(|pending| pending.cseq == answered.cseq) {
             let pending = requester.pending.remove(at);
             if success {
+                requester.accepted = requester.accepted.max(pending.cseq);
                 requester.move_to(pending.moved);
             }
         }

@@ -230,6 +230,10 @@ fn a_side_has_moved_once_its_request_is_accepted() {
     w.dialogs.refreshing(w.place(), Side::Caller, (Method::Notify, 4), moved(5), w.now);
     w.answers(&Answered { cseq: 4, ..answer(Method::Notify, 481) });
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(8))));
+    // One that was accepted goes before an older one under way.
+    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Update, 4), moved(5), w.now);
+    w.answers(&Answered { cseq: 4, ..answer(Method::Update, 200) });
+    assert_eq!((standing(&w).moved, standing(&w).moving), (Some(moved(5)), None));
     let accepted = Answered { contact: Some(moved(9)), cseq: 3, ..answer(Method::Invite, 200) };
     w.answers(&accepted);
     assert_eq!((standing(&w).moved, standing(&w).moving), (Some(moved(8)), None));

@@ -158,9 +158,12 @@ impl Edge {
 
     fn is_registered_at(&self, io: &Io<EdgeMail>, agent: &Agent, domain: &Domain, flow: &Flow) -> bool {
         let aor = [b"sip:", agent.username.as_bytes(), b"@", domain.domain_uri.as_bytes()].concat();
+        // A peer may have a binding under the same address.
+        let registrant = self.shared.secret.registrant(PartyKind::Agent, agent.reference.as_str().as_bytes());
         let mut found = false;
         self.shared.location.visit(&aor, io.unix_ms(), |b| {
-            found |= b.flow.transport == flow.transport
+            found |= b.registrant == registrant
+                && b.flow.transport == flow.transport
                 && b.flow.remote == flow.remote
                 && b.flow.connection == flow.connection;
         });

@@ -171,13 +171,18 @@ pub struct Phones {
 
 impl Phones {
     pub fn new(server: SocketAddr) -> Phones {
-        let socket = || {
-            let s = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Phones::with_callee_at(server, "127.0.0.1")
+    }
+
+    /// The callee at another address of this machine.
+    pub fn with_callee_at(server: SocketAddr, callee: &str) -> Phones {
+        let socket = |host: &str| {
+            let s = UdpSocket::bind((host, 0)).unwrap();
             s.connect(server).unwrap();
             s.set_read_timeout(Some(BOUND)).unwrap();
             s
         };
-        Phones { caller: socket(), callee: socket(), serial: 0, beside: 0 }
+        Phones { caller: socket("127.0.0.1"), callee: socket(callee), serial: 0, beside: 0 }
     }
 
     /// Another caller for the same callee.
