@@ -103,7 +103,7 @@ fn what_a_carrier_claims_takes_nobody_elses_address() {
         hostile.send(&seen_from(refusal, &claim));
         let again = hostile.request_of("REGISTER");
         let told = contacts(&again)[0].clone();
-        assert_eq!(told.contains(other), false, "an address of a trunk is not ours: {told}");
+        assert!(!told.contains(other), "an address of a trunk is not ours: {told}");
         let contact = format!("{};expires=8", again.get("Contact").expect("a Contact"));
         let answer = hostile.response(&again, 200, "OK").set("Contact", contact);
         hostile.send(&seen_from(answer, &claim));

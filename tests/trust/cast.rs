@@ -61,6 +61,11 @@ pub const ALONE: &str = "alone.test";
 pub const FREE: &str = "free.test";
 
 impl Who {
+    /// Does the list of a trunk or peer name this address? Then another party there has its own flow and no other port.
+    pub fn is_on_a_list(self) -> bool {
+        matches!(self, Who::Carrier | Who::Listed)
+    }
+
     pub const ALL: [Who; 18] = [
         Who::Ann,
         Who::Bob,

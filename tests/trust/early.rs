@@ -86,10 +86,17 @@ impl History<'_> {
             true => (format!("sip:{moved}"), true),
             false => (bait.uri(&self.lane.sockets), false),
         };
+        if allowed && me.who.is_on_a_list() && me.known_as != Some(me.who) {
+            return Ok(());
+        }
         let method = self.rng.pick(&["INVITE", "UPDATE"]);
         let mut request = call.request(end, method);
         request.contact = Some(contact.clone());
         let other = call.side(end.other());
+        if !allowed && other.who == Who::Listed {
+            // It is asked for nothing: what it sends to such a Contact, by a user of ours, may begin something.
+            return Ok(());
+        }
         let place = other.place();
         let ruling = match allowed && !other.doubtful {
             true => Ruling::Must(place.clone()),

@@ -81,7 +81,8 @@ impl History<'_> {
             request = request.with("X-DOD-Number", number_of(trunk));
         }
         let certain = self.apply(twist, &mut request);
-        if twist == Twist::OwnProxy && !who.is_tcp() && who != Who::Nat {
+        let has_ports = !who.is_on_a_list() || taken_for(&facts) == Some(who);
+        if twist == Twist::OwnProxy && has_ports && !who.is_tcp() && who != Who::Nat {
             let second = self.lane.sockets.at(Sockets::second(who));
             request.more.push(("Record-Route".into(), format!("<sip:{second};lr>")));
         }

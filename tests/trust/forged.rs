@@ -119,6 +119,9 @@ impl History<'_> {
         if self.lane.sockets.is_tcp(me.port) || me.port == second || me.doubtful || me.elsewhere {
             return Ok(());
         }
+        if me.who.is_on_a_list() && me.known_as != Some(me.who) {
+            return Ok(());
+        }
         let other = call.side(end.other()).clone();
         if other.doubtful {
             return Ok(());
