@@ -139,6 +139,7 @@ fn a_cancel_from_another_port_finds_its_call() {
     let shards = Shards::start(2, HandoverConfig { busy: 100, calm: CALM }, || 0);
     // At the caller's address nobody else is rung, who might take the call back in its name.
     let mut phones = Phones::with_callee_at(shards.address, "127.0.0.2");
+    phones.register_caller();
     phones.refresh();
     let here = home(&shards, &mut phones);
     let mut neighbour = (0..64)

@@ -122,6 +122,12 @@ impl FakeAri {
         self.shared.sockets.lock().values().map(|(app, _)| app.clone()).collect()
     }
 
+    /// The number of the WebSocket that was opened last, of those that are open.
+    #[must_use]
+    pub fn newest(&self) -> Option<u64> {
+        self.shared.sockets.lock().keys().max().copied()
+    }
+
     /// Waits until a WebSocket is open.
     pub async fn connected(&self) {
         until("the event WebSocket is open", Duration::from_secs(20), || async {

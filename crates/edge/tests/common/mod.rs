@@ -342,14 +342,25 @@ impl Phones {
     /// The callee registers, or does so again.
     pub fn refresh(&mut self) {
         self.serial += 1;
-        let (n, me) = (self.serial, self.callee.local_addr().unwrap());
+        Self::register(&self.callee, "1002", self.serial);
+    }
+
+    /// The caller registers, too: its address is proven, so that nothing towards it is kept back.
+    pub fn register_caller(&mut self) {
+        self.serial += 1;
+        Self::register(&self.caller, "1001", self.serial);
+    }
+
+    fn register(socket: &UdpSocket, user: &str, n: u32) {
+        let me = socket.local_addr().unwrap();
+        let call = format!("registration-{user}");
         let text = format!(
             "REGISTER sip:sip.local SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bKr{n};rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:1002@sip.local>;tag=r{n:06}\r\nTo: <sip:1002@sip.local>\r\nCall-ID: registration\r\n\
-             CSeq: {n} REGISTER\r\nContact: <sip:1002@{me}>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
+             From: <sip:{user}@sip.local>;tag=r{n:06}\r\nTo: <sip:{user}@sip.local>\r\nCall-ID: {call}\r\n\
+             CSeq: {n} REGISTER\r\nContact: <sip:{user}@{me}>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
         );
-        self.callee.send(text.as_bytes()).unwrap();
-        let answer = Self::receive_of(&self.callee, "registration", "SIP/2.0");
+        socket.send(text.as_bytes()).unwrap();
+        let answer = Self::receive_of(socket, &call, "SIP/2.0");
         assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
     }
 }
