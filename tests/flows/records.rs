@@ -69,6 +69,44 @@ fn answered_busy_and_cancelled_calls_are_recorded_once() {
     assert!(all.iter().all(|row| row[0].contains("1001") && row[1].contains("1002")), "{all:?}");
 }
 
+/// Call-ID and tags are the caller's own words: a second call under those of the first is a call of its own.
+#[test]
+fn two_calls_under_one_name_have_a_record_each() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut first, mut callee, _) = talking(&exchange, "1001", "1002");
+    let mut other = registered(&exchange, "1003");
+    let names = first.request(&caller, "INFO");
+    let mut again = caller.invite(&at("1003"));
+    for name in ["Call-ID", "From"] {
+        again = again.set(name, names.get(name).expect("it has one").to_owned());
+    }
+    caller.forget();
+    let invite = caller.call(&again.set("CSeq", "50 INVITE"));
+    let arrived = other.request_of("INVITE");
+    other.accept(&arrived);
+    let ok = caller.expect("the second 200", |m| m.status() == 200 && m.cseq() == invite.cseq());
+    let mut second = Dialog::of_caller(&invite, &ok);
+    let ack = second.request(&caller, "ACK");
+    caller.send(&ack);
+    other.request_of("ACK");
+    let mut hang_up = |dialog: &mut Dialog, callee: &mut Ua| {
+        let bye = dialog.request(&caller, "BYE");
+        caller.send(&bye);
+        let arrived = callee.request_of("BYE");
+        callee.respond(&arrived, 200, "OK");
+        caller.expect("200 to BYE", |m| m.status() == 200 && m.cseq() == bye.cseq());
+    };
+    hang_up(&mut second, &mut other);
+    let both = wait_for("both records, one of them ended", Duration::from_secs(5), || {
+        let all = records(&exchange);
+        (all.len() == 2 && all.iter().any(|row| row[4] == "1")).then_some(all)
+    });
+    let open = |user: &str| both.iter().any(|row| row[1].contains(user) && row[4] == "0");
+    assert!(open("1002") && !open("1003"), "{both:?}");
+    hang_up(&mut first, &mut callee);
+    ended(&exchange, 2);
+}
+
 /// What `trunkline calls` prints as JSON.
 fn told(exchange: &Exchange, arguments: &[&str]) -> Vec<serde_json::Value> {
     let out = exchange_command(exchange).arg("calls").args(arguments).arg("--json").output();

@@ -20,8 +20,9 @@ fn all_threads() -> f64 {
 
 fn run(calls: &Calls, ids: &[String], from: u64) {
     let agent = Counted { key: Some(SessionKey::reference(b"agent-01")), limit: Some(1_000_000) };
-    for id in ids {
+    for (n, id) in ids.iter().enumerate() {
         let start = CallStart {
+            number: n as u64,
             call_id: id.as_bytes(),
             from_tag: b"1928301774",
             from: b"sip:u4711@bench.local",
@@ -33,7 +34,7 @@ fn run(calls: &Calls, ids: &[String], from: u64) {
         };
         let call = calls.start(&start, from).expect("no limit reached");
         calls.answered(black_box(call), b"314159abcd", from + 1);
-        calls.ended(id.as_bytes(), b"1928301774", b"314159abcd", Cause::NormalClearing, from + 2);
+        calls.ended(n as u64, b"314159abcd", Cause::NormalClearing, from + 2);
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Counted {
 /// A call that starts: an INVITE without To-tag that was let in and is about to be forwarded.
 #[derive(Clone, Copy, Debug)]
 pub struct CallStart<'a> {
+    /// Its number, which no other call has: that of its dialogs ([`crate::Dialogs::unique`]).
+    pub number: u64,
     /// Call-ID.
     pub call_id: &'a [u8],
     /// The caller's tag.
@@ -115,6 +117,7 @@ impl CallStart<'_> {
     /// A call of which only direction and source are known.
     pub fn new(direction: Direction, source: IpAddr) -> CallStart<'static> {
         CallStart {
+            number: 0,
             call_id: b"",
             from_tag: b"",
             from: b"",

@@ -1,6 +1,5 @@
 //! The table of calls.
 
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
@@ -17,10 +16,9 @@ pub(crate) const SHARDS: usize = 64;
 const RING_LIMIT_MS: u64 = 30 * 60_000;
 const SESSION_LIMIT_MS: u64 = 12 * 3_600_000;
 
-/// The live calls, shared by all threads: sharded by Call-ID, a short lock per event. Buffers of calls that
+/// The live calls, shared by all threads: sharded by their numbers, a short lock per event. Buffers of calls that
 /// have ended are used again, so a steady load allocates nothing.
 pub struct Calls {
-    hasher: foldhash::quality::RandomState,
     shards: Box<[Shard]>,
     sessions: Sessions,
     next_id: AtomicU64,
@@ -36,7 +34,8 @@ struct Shard(Mutex<Table>);
 struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    index: HashTable<(u32, u32)>,
+    /// Where the call of a number is.
+    index: HashTable<(u64, u32)>,
     /// Calls the database has to look at when they still live at its next turn.
     fresh: Vec<(u32, u32)>,
     /// Calls that ended, as rows.
@@ -47,7 +46,7 @@ struct Table {
 #[derive(Default)]
 struct Slot {
     row: Row,
-    hash: u32,
+    number: u64,
     /// Odd while a call lives here.
     generation: u32,
     has_row: bool,
@@ -96,18 +95,15 @@ pub struct Stats {
     pub refused: u64,
 }
 
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn spread(number: u64) -> u64 {
+    // Numbers are given in turn.
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Table {
-    /// The slot of the call with this Call-ID and caller's tag.
-    fn find(&self, hash: u32, call_id: &[u8], from_tag: &[u8]) -> Option<u32> {
-        let same = |slot: &Slot| slot.row.text(0) == call_id && slot.row.text(1) == from_tag;
-        let found = self
-            .index
-            .find(spread(hash), |(slot, h)| *h == hash && self.slots.get(*slot as usize).is_some_and(same));
-        found.map(|(slot, _)| *slot)
+    /// The slot of the call with this number.
+    fn find(&self, number: u64) -> Option<u32> {
+        self.index.find(spread(number), |(n, _)| *n == number).map(|(_, slot)| *slot)
     }
 
     fn note(&mut self, slot: u32) {
@@ -124,7 +120,6 @@ impl Calls {
     /// An empty table. Calls without a BYE end after 12 hours.
     pub fn new() -> Calls {
         Calls {
-            hasher: foldhash::quality::RandomState::default(),
             shards: (0..SHARDS).map(|_| Shard(Mutex::default())).collect(),
             sessions: Sessions::new(),
             next_id: AtomicU64::new(1),
@@ -139,25 +134,20 @@ impl Calls {
         self.session_limit_ms.store(seconds.saturating_mul(1000), Ordering::Relaxed);
     }
 
-    fn place(&self, call_id: &[u8]) -> (usize, u32) {
-        let hash = self.hasher.hash_one(call_id);
-        ((hash >> 32) as usize % SHARDS, hash as u32)
-    }
-
     fn table(&self, shard: usize) -> &Mutex<Table> {
         &self.shards[shard % SHARDS].0
     }
 
-    /// A call starts. One with the same Call-ID and caller's tag that lives already is that call: an INVITE
-    /// that comes by twice has one record and counts once.
+    /// A call starts. One with the same number that lives already is that call. Call-ID and tags are the caller's own words: they
+    /// make no two calls one.
     ///
     /// # Errors
     /// When a party has as many calls as it may; nothing is counted or recorded then.
     pub fn start(&self, start: &CallStart<'_>, now: u64) -> Result<CallHandle, LimitReached> {
-        let (shard, hash) = self.place(start.call_id);
+        let shard = start.number as usize % SHARDS;
         let mut table = self.table(shard).lock();
         let table = &mut *table;
-        if let Some(slot) = table.find(hash, start.call_id, start.from_tag) {
+        if let Some(slot) = table.find(start.number) {
             let generation = table.slots.get(slot as usize).map_or(0, |s| s.generation);
             return Ok(CallHandle { slot, generation, shard: shard as u16 });
         }
@@ -185,7 +175,7 @@ impl Calls {
         let mut generation = 0;
         if let Some(slot) = table.slots.get_mut(number as usize) {
             slot.row.fill(start, id, now);
-            slot.hash = hash;
+            slot.number = start.number;
             slot.generation = slot.generation.wrapping_add(1);
             slot.has_row = false;
             slot.in_fresh = false;
@@ -193,7 +183,7 @@ impl Calls {
             slot.keys = [start.caller.key, start.callee.key, start.trunk.key];
             generation = slot.generation;
         }
-        table.index.insert_unique(spread(hash), (number, hash), |(_, h)| spread(*h));
+        table.index.insert_unique(spread(start.number), (start.number, number), |(n, _)| spread(*n));
         table.stats.started += 1;
         if self.recording.load(Ordering::Relaxed) {
             table.note(number);
@@ -272,46 +262,34 @@ impl Calls {
         .is_some()
     }
 
-    /// A request inside the dialog refreshed the session (RFC 4028): it lives so many seconds from now.
-    /// Tags may stand either way round. False when there is no such call.
-    pub fn refreshed(&self, call_id: &[u8], tags: (&[u8], &[u8]), seconds: u32, now: u64) -> bool {
-        let (shard, hash) = self.place(call_id);
-        let mut table = self.table(shard).lock();
-        let found = table.find(hash, call_id, tags.0).or_else(|| table.find(hash, call_id, tags.1));
-        let slot = found.and_then(|n| table.slots.get_mut(n as usize));
-        slot.map(|slot| slot.deadline = now + u64::from(seconds) * 1000).is_some()
-    }
-
-    /// A BYE was answered, or could not be delivered: the call ends. The tags are those of the BYE and may
-    /// stand either way round. False when there is no such call, or when the BYE is about another branch of
-    /// it than the one that was answered first.
-    pub fn ended(&self, call_id: &[u8], from_tag: &[u8], to_tag: &[u8], cause: Cause, now: u64) -> bool {
-        self.ended_with(call_id, from_tag, to_tag, cause, now, |_| {})
+    /// A BYE goes through in the dialog of this number with this callee: the call ends. False when there is no such call, or when
+    /// the BYE is about another branch of it than the one that was answered first.
+    pub fn ended(&self, number: u64, callee_tag: &[u8], cause: Cause, now: u64) -> bool {
+        self.ended_with(number, callee_tag, cause, now, |_| {})
     }
 
     /// As [`Calls::ended`], and shows the call as its record has it.
     pub fn ended_with(
         &self,
-        call_id: &[u8],
-        from_tag: &[u8],
-        to_tag: &[u8],
+        number: u64,
+        callee_tag: &[u8],
         cause: Cause,
         now: u64,
         see: impl FnOnce(CallView<'_>),
     ) -> bool {
-        let (shard, hash) = self.place(call_id);
-        let mut table = self.table(shard).lock();
-        let (found, other) = match table.find(hash, call_id, from_tag) {
-            Some(found) => (Some(found), to_tag),
-            None => (table.find(hash, call_id, to_tag), from_tag),
-        };
-        let Some(number) = found else { return false };
-        let about_it = |slot: &Slot| !slot.row.is_answered() || slot.row.text(row::TO_TAG) == other;
-        if !table.slots.get(number as usize).is_some_and(about_it) {
+        let mut table = self.table(number as usize % SHARDS).lock();
+        let Some(slot) = table.find(number) else { return false };
+        let about_it = |slot: &Slot| !slot.row.is_answered() || slot.row.text(row::TO_TAG) == callee_tag;
+        if !table.slots.get(slot as usize).is_some_and(about_it) {
             return false;
         }
-        self.end_slot(&mut table, number, cause, 200, now, see);
+        self.end_slot(&mut table, slot, cause, 200, now, see);
         true
+    }
+
+    /// An answered call of whose end nobody will tell has ended as far as we know. False when it had ended before.
+    pub fn ended_as(&self, call: CallHandle, cause: Cause, now: u64) -> bool {
+        self.with(call, |table, slot| self.end_slot(table, slot, cause, 200, now, |_| {})).is_some()
     }
 
     /// The INVITE failed with this final status (487 when it was cancelled). An answered call does not end by
@@ -355,8 +333,8 @@ impl Calls {
         }
         slot.keys.iter_mut().filter_map(Option::take).for_each(|key| self.sessions.remove(key));
         slot.generation = slot.generation.wrapping_add(1);
-        let hash = slot.hash;
-        if let Ok(found) = table.index.find_entry(spread(hash), |(n, _)| *n == number) {
+        let key = slot.number;
+        if let Ok(found) = table.index.find_entry(spread(key), |(n, _)| *n == key) {
             found.remove();
         }
         table.free.push(number);

@@ -10,6 +10,7 @@
 //! let calls = Calls::new();
 //! let agent = SessionKey::reference(b"agent-01");
 //! let start = CallStart {
+//!     number: 7,
 //!     call_id: b"a84b4c76e66710",
 //!     from_tag: b"1928301774",
 //!     from: b"sip:1001@sip.local",
@@ -20,8 +21,7 @@
 //! let call = calls.start(&start, 1_000)?;
 //! calls.answered(call, b"314159", 4_000);
 //! assert_eq!(calls.sessions(agent), 1);
-//! // The callee hangs up: its BYE carries the tags the other way round.
-//! assert!(calls.ended(b"a84b4c76e66710", b"314159", b"1928301774", Cause::NormalClearing, 9_000));
+//! assert!(calls.ended(7, b"314159", Cause::NormalClearing, 9_000));
 //! assert_eq!(calls.sessions(agent), 0);
 //! # Ok::<(), trunkline_calls::LimitReached>(())
 //! ```

@@ -4,12 +4,17 @@ use trunkline_calls::{CallStart, Calls, Cause, Counted, Direction, LimitReached,
 
 fn start<'a>(call_id: &'a [u8], caller: Counted, trunk: Counted) -> CallStart<'a> {
     CallStart {
+        number: number(call_id),
         call_id,
         from_tag: b"caller",
         caller,
         trunk,
         ..CallStart::new(Direction::AgentToPstn, [192, 0, 2, 1].into())
     }
+}
+
+fn number(call_id: &[u8]) -> u64 {
+    call_id.iter().fold(0, |n, b| n * 256 + u64::from(*b))
 }
 
 const NOBODY: Counted = Counted { key: None, limit: None };
@@ -20,25 +25,40 @@ fn a_call_is_counted_once_and_until_its_bye() {
     let key = SessionKey::reference(b"agent-01");
     let who = Counted { key: Some(key), limit: None };
     let call = calls.start(&start(b"1", who, NOBODY), 0).unwrap();
-    // The INVITE comes by again, with credentials or over a loop.
+    // It goes to another target, as a diversion does.
     assert_eq!(calls.start(&start(b"1", who, NOBODY), 1), Ok(call));
     assert_eq!(calls.sessions(key), 1);
     assert!(calls.answered(call, b"callee", 2));
     assert!(calls.answered(call, b"other-branch", 3));
     // The branch that lost the race hangs up: the call goes on.
-    assert!(!calls.ended(b"1", b"caller", b"other-branch", Cause::NormalClearing, 4));
+    assert!(!calls.ended(number(b"1"), b"other-branch", Cause::NormalClearing, 4));
     assert!(!calls.failed(call, 487, 4));
     assert_eq!((calls.sessions(key), calls.stats().live), (1, 1));
     let mut seen = 0;
-    assert!(calls.ended_with(b"1", b"callee", b"caller", Cause::NormalClearing, 9, |view| {
+    assert!(calls.ended_with(number(b"1"), b"callee", Cause::NormalClearing, 9, |view| {
         seen += 1;
         assert_eq!((view.started, view.answered, view.ended), (0, Some(2), Some(9)));
         assert_eq!((view.to_tag, view.status), (&b"callee"[..], 200));
     }));
     assert_eq!(seen, 1);
-    assert!(!calls.ended(b"1", b"callee", b"caller", Cause::NormalClearing, 9));
+    assert!(!calls.ended(number(b"1"), b"callee", Cause::NormalClearing, 9));
     assert!(!calls.answered(call, b"late", 10));
     assert_eq!((calls.sessions(key), calls.stats().live), (0, 0));
+}
+
+#[test]
+fn the_same_names_make_no_two_calls_one() {
+    let calls = Calls::new();
+    let key = SessionKey::reference(b"agent-01");
+    let who = Counted { key: Some(key), limit: Some(2) };
+    let again = |number| CallStart { number, ..start(b"1", who, NOBODY) };
+    let (first, second) = (calls.start(&again(1), 0).unwrap(), calls.start(&again(2), 0).unwrap());
+    assert_ne!(first, second);
+    assert_eq!(calls.start(&again(3), 0), Err(LimitReached::Caller));
+    calls.answered(first, b"callee", 1);
+    calls.answered(second, b"callee", 1);
+    assert!(calls.ended(2, b"callee", Cause::NormalClearing, 2));
+    assert_eq!((calls.sessions(key), calls.stats().started, calls.stats().live), (1, 2, 1));
 }
 
 #[test]
@@ -68,7 +88,7 @@ fn the_next_trunk_takes_the_session_over() {
         calls.live(0, 10, |view| assert_eq!((view.trunk_ref, view.to_tag), (&b"trunk-two"[..], &b"t"[..]))),
         None
     );
-    assert!(calls.failed(call, 500, 1) || calls.ended(b"1", b"caller", b"t", Cause::NormalClearing, 2));
+    assert!(calls.failed(call, 500, 1) || calls.ended(number(b"1"), b"t", Cause::NormalClearing, 2));
     assert_eq!(calls.sessions(two), 0);
 }
 
@@ -78,9 +98,8 @@ fn a_session_without_bye_ends_by_the_sweep() {
     calls.set_session_limit(100);
     let kept = calls.start(&start(b"kept", NOBODY, NOBODY), 0).unwrap();
     let lost = calls.start(&start(b"lost", NOBODY, NOBODY), 0).unwrap();
-    calls.answered(kept, b"a", 0);
     calls.answered(lost, b"b", 0);
-    assert!(calls.refreshed(b"kept", (b"a", b"caller"), 1800, 50_000));
+    calls.answered(kept, b"a", 50_000);
     assert_eq!(calls.sweep(99_999, usize::MAX), 0);
     assert_eq!(calls.sweep(100_000, usize::MAX), 1);
     let mut live = Vec::new();

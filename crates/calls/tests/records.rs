@@ -26,8 +26,13 @@ impl Drop for Folder {
     }
 }
 
+fn number(call_id: &str) -> u64 {
+    call_id.bytes().fold(0, |n: u64, b| n.wrapping_mul(31) + u64::from(b))
+}
+
 fn start<'a>(call_id: &'a str) -> CallStart<'a> {
     CallStart {
+        number: number(call_id),
         call_id: call_id.as_bytes(),
         from_tag: b"ft",
         from: b"sip:1001@sip.local",
@@ -52,7 +57,7 @@ fn short_and_long_calls_have_one_record_each() {
     calls.answered(long, b"tt", 4_000);
     assert!(records.flush());
     assert_eq!(records.records(&open, None, 10).unwrap()[0].answered, Some(4_000));
-    calls.ended(b"long", b"tt", b"ft", Cause::NormalClearing, 9_000);
+    calls.ended(number("long"), b"tt", Cause::NormalClearing, 9_000);
     assert!(records.flush());
 
     let all = records.records(&Filter::default(), None, 10).unwrap();
@@ -83,6 +88,7 @@ fn a_call_that_comes_in_is_recorded_with_its_trunk() {
     let calls = Arc::new(Calls::new());
     let records = Records::open(&folder.file(), Arc::clone(&calls), None).unwrap();
     let inbound = CallStart {
+        number: number("in"),
         call_id: b"in",
         from_tag: b"ft",
         caller_ref: b"trunk-01",
@@ -92,9 +98,14 @@ fn a_call_that_comes_in_is_recorded_with_its_trunk() {
     let call = calls.start(&inbound, 1_000).unwrap();
     calls.answered(call, b"tt", 2_000);
     // Out again by another one: that is where its costs are.
-    let out = CallStart { call_id: b"out", trunk_ref: b"trunk-02", ..inbound };
+    let out = CallStart { number: number("out"), call_id: b"out", trunk_ref: b"trunk-02", ..inbound };
     calls.start(&out, 1_500).unwrap();
-    let unknown = CallStart { call_id: b"inside", direction: Direction::AgentToAgent, ..inbound };
+    let unknown = CallStart {
+        number: number("inside"),
+        call_id: b"inside",
+        direction: Direction::AgentToAgent,
+        ..inbound
+    };
     calls.start(&unknown, 1_600).unwrap();
     assert!(records.flush());
     let all = records.records(&Filter::default(), None, 10).unwrap();

@@ -2,12 +2,14 @@
 
 use trunkline_calls::{CallHandle, CallStart, Calls, Cause, Counted, Direction as Recorded, SessionKey};
 use trunkline_model::Ref;
+use trunkline_proxy::Side;
 use trunkline_routing::{Direction, Plan, Target};
 use trunkline_sip::Message;
 
 use crate::context::TargetInfo;
 use crate::divert::Fallback;
 use crate::inbound::Inbound;
+use crate::routes::Dialog;
 use crate::trust::marks::PartyRef;
 
 /// Who takes part, as the router found.
@@ -38,12 +40,12 @@ fn recorded(direction: Option<Direction>) -> Recorded {
     }
 }
 
-/// A call begins with this INVITE, to this target first.
+/// A call of this number begins with this INVITE, to this target first.
 pub(crate) fn begin(
     calls: &Calls,
     inbound: &Inbound<'_>,
     (plan, target): (&Plan, &Target),
-    parties: &Parties,
+    (number, parties): (u64, &Parties),
     now: u64,
 ) -> Option<CallHandle> {
     let m = &inbound.message;
@@ -51,6 +53,7 @@ pub(crate) fn begin(
     let counted = |key: Option<SessionKey>| Counted { key, limit: None };
     let by_ref = |r: &Option<Ref>| r.as_ref().map(|r| SessionKey::reference(r.as_str().as_bytes()));
     let start = CallStart {
+        number,
         call_id: m.call_id(),
         from_tag: m.from_tag(),
         from,
@@ -65,10 +68,15 @@ pub(crate) fn begin(
         trunk: counted(by_ref(&target.trunk)),
     };
     let call = calls.start(&start, now).ok()?;
+    divert(calls, call, plan, parties);
+    Some(call)
+}
+
+/// The call goes on to this plan's callee, where that is another one.
+pub(crate) fn divert(calls: &Calls, call: CallHandle, plan: &Plan, parties: &Parties) {
     if parties.diverted {
         calls.diverted(call, &plan.aor, text(&parties.callee.reference));
     }
-    Some(call)
 }
 
 fn text(reference: &Option<Ref>) -> &[u8] {
@@ -88,7 +96,8 @@ pub(crate) fn moved(calls: &Calls, call: CallHandle, target: &TargetInfo) {
     calls.assign(call, &to);
 }
 
-/// A BYE goes through: the call has ended.
-pub(crate) fn end(calls: &Calls, bye: &Message<'_>, now: u64) {
-    calls.ended(bye.call_id(), bye.from_tag(), bye.to_tag(), Cause::NormalClearing, now);
+/// A BYE goes through in this dialog: the call has ended.
+pub(crate) fn end(calls: &Calls, bye: &Message<'_>, dialog: &Dialog, now: u64) {
+    let callee_tag = if dialog.from == Side::Caller { bye.to_tag() } else { bye.from_tag() };
+    calls.ended(dialog.place.number, callee_tag, Cause::NormalClearing, now);
 }

@@ -9,7 +9,7 @@ use trunkline_transport::{Egress, Io};
 
 use crate::aims::Aims;
 use crate::branches::Outgoing;
-use crate::calls::{self, Parties};
+use crate::calls;
 use crate::context::{Context, DialogUse, Later, Server, TargetInfo};
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
@@ -140,22 +140,42 @@ impl Edge {
             return false;
         };
         if inbound.method == Method::Invite {
-            let target = aims.target(plan, &first).map(|target| (rung, target));
-            let (calls, parties) = (&self.shared.calls, &self.scratch.parties);
-            let call = target.and_then(|at| calls::begin(calls, inbound, at, parties, io.unix_ms()));
-            self.counters.calls.add();
-            let Parties { fallback, no_answer, turns, .. } = &mut self.scratch.parties;
-            let divertible = Divertible::new(std::mem::take(fallback), inbound, rung, *turns);
+            let target = aims.target(plan, &first);
+            let number = beginning.as_ref().map(|b| b.number);
+            self.note_call(io, inbound, slot, (rung, target), number);
             if let Some(context) = self.contexts.get_mut(slot) {
-                context.call = call;
                 context.media = relaying.leg();
-                context.no_answer = *no_answer;
-                context.divertible = divertible;
             }
         }
         let sending = Sending { plan, beginning, relaying, breadth, new: running.is_none() };
         self.start_all(io, inbound, slot, &sending, &mut aims);
         true
+    }
+
+    /// An INVITE goes out, to this target first: the record of its call begins, or goes on where it was diverted. Without
+    /// `number` no dialogs of ours come of it.
+    fn note_call(
+        &mut self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        slot: Slot,
+        (plan, target): (&Plan, Option<&Target>),
+        number: Option<u64>,
+    ) {
+        let Some(context) = self.contexts.get_mut(slot) else { return };
+        let (calls, parties) = (&self.shared.calls, &mut self.scratch.parties);
+        match (context.call, target) {
+            (Some(call), _) => calls::divert(calls, call, plan, parties),
+            (None, Some(target)) => {
+                let number = number.unwrap_or_else(|| self.shared.dialogs.unique());
+                context.call = calls::begin(calls, inbound, (plan, target), (number, parties), io.unix_ms());
+            }
+            (None, None) => {}
+        }
+        self.counters.calls.add();
+        context.no_answer = parties.no_answer;
+        context.divertible =
+            Divertible::new(std::mem::take(&mut parties.fallback), inbound, plan, parties.turns);
     }
 
     /// Is everything there that it takes to send the request on?

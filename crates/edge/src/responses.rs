@@ -318,8 +318,7 @@ impl Edge {
                 self.shared.calls.answered(call, m.to_tag(), io.unix_ms());
                 // Without a Record-Route nobody tells us of its end: its record ends here.
                 if matches!(context.dialog, DialogUse::None) {
-                    let (from, to) = (m.from_tag(), m.to_tag());
-                    self.shared.calls.ended(m.call_id(), from, to, Cause::Unknown, io.unix_ms());
+                    self.shared.calls.ended_as(call, Cause::Unknown, io.unix_ms());
                 }
             }
         }

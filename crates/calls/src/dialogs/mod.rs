@@ -91,7 +91,12 @@ impl Dialogs {
 
     /// The number of a request that begins dialogs. `None` when there are too many of them.
     pub fn number(&self) -> Option<u64> {
-        (self.len() < MOST).then(|| self.number_of(self.next.fetch_add(1, Ordering::Relaxed)))
+        (self.len() < MOST).then(|| self.unique())
+    }
+
+    /// A number for a call that no dialog of ours comes of.
+    pub fn unique(&self) -> u64 {
+        self.number_of(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The number of a request without a transaction, of which `mac` is the same for its repetitions.

@@ -192,8 +192,10 @@ impl Edge {
         let all = || std::iter::once(dialog).chain(inner);
         match inbound.method {
             Method::Bye => {
-                all().for_each(|dialog| shared.dialogs.leaving(dialog.place, now));
-                calls::end(&shared.calls, m, now);
+                for dialog in all() {
+                    shared.dialogs.leaving(dialog.place, now);
+                    calls::end(&shared.calls, m, dialog, now);
+                }
             }
             Method::Notify => {
                 let expires = notified_for(m);
