@@ -38,6 +38,21 @@ fn accepts_as(callee: &mut Ua, arrived: &Message, tag: &str) -> Message {
     ok
 }
 
+/// A call that was accepted is up: its 200, and both sides of the dialog.
+fn comes_up(
+    caller: &mut Ua,
+    invite: &Message,
+    callee: &mut Ua,
+    (arrived, sent): (&Message, &Message),
+) -> (Message, Dialog, Dialog) {
+    let ok = caller.status_for(invite, 200);
+    let mut dialog = Dialog::of_caller(invite, &ok);
+    let ack = dialog.request(caller, "ACK");
+    caller.send(&ack);
+    callee.request_of("ACK");
+    (ok, dialog, Dialog::of_callee(arrived, sent))
+}
+
 /// 200 to it, and 200 arrives.
 fn passes(from: &mut Ua, dialog: &mut Dialog, method: &str, to: &mut Ua) {
     let request = dialog.request(from, method);
@@ -81,12 +96,7 @@ fn a_second_call_under_the_same_names_moves_no_party_of_the_first() {
         let Scene { caller, friend, .. } = &mut scene;
         let (invite, arrived) = calls_again(caller, &at("1002"), friend, (&paid_ok, 5));
         let sent = accepts_as(friend, &arrived, paid_ok.tag("To").unwrap_or_default());
-        let ok = caller.status_for(&invite, 200);
-        let mut a = Dialog::of_caller(&invite, &ok);
-        let mut b = Dialog::of_callee(&arrived, &sent);
-        let ack = a.request(caller, "ACK");
-        caller.send(&ack);
-        friend.request_of("ACK");
+        let (_, mut a, mut b) = comes_up(caller, &invite, friend, (&arrived, &sent));
         // By its answer, and by a target refresh of its own.
         let update = a.request(caller, "UPDATE");
         caller.send(&update);
@@ -127,12 +137,7 @@ fn a_call_that_has_ended_is_not_begun_again_under_its_names() {
         let invite = caller.call(&invite);
         let arrived = friend.request_of("INVITE");
         let sent = friend.accept(&arrived);
-        let ok = caller.status_for(&invite, 200);
-        let mut a = Dialog::of_caller(&invite, &ok);
-        let mut b = Dialog::of_callee(&arrived, &sent);
-        let ack = a.request(caller, "ACK");
-        caller.send(&ack);
-        friend.request_of("ACK");
+        let (ok, mut a, mut b) = comes_up(caller, &invite, friend, (&arrived, &sent));
         passes(friend, &mut b, "BYE", caller);
         is_over(friend, &mut b, "after the BYE");
         let (_, arrived) = calls_again(friend, &at("1003"), &mut third, (&ok, 7));

@@ -1,6 +1,6 @@
 //! Whatever begins a call is recorded: read from the database as an operator would.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,14 @@ use super::ruling::{Broken, Play};
 const BOUND: Duration = Duration::from_secs(10);
 
 impl Lane {
-    /// Every call that was answered in this world has a record.
+    /// Every call that was answered in this world has a record of its own, also where several have one Call-ID.
     pub fn check_records(&self) -> Play {
         let start = Instant::now();
         loop {
-            let recorded = self.recorded();
-            let missing = self.called.iter().filter(|id| !recorded.contains(*id)).collect::<Vec<_>>();
+            let rows = self.recorded();
+            let (recorded, answered) = (counts(&rows), counts(&self.called));
+            let lacks = |(id, count): &(&String, usize)| recorded.get(id).is_none_or(|rows| rows < count);
+            let missing: Vec<_> = answered.into_iter().filter(lacks).map(|(id, _)| id).collect();
             match missing.first() {
                 None => return Ok(()),
                 Some(id) if start.elapsed() > BOUND => {
@@ -27,7 +29,7 @@ impl Lane {
         }
     }
 
-    fn recorded(&self) -> HashSet<String> {
+    fn recorded(&self) -> Vec<String> {
         let out = Command::new("sqlite3")
             .arg("-readonly")
             .arg(self.exchange.folder().join("trunkline.db"))
@@ -36,4 +38,11 @@ impl Lane {
             .expect("sqlite3 starts: cargo xtask install brings it");
         String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect()
     }
+}
+
+/// How often each of them stands there.
+fn counts(all: &[String]) -> HashMap<&String, usize> {
+    let mut counts = HashMap::new();
+    all.iter().for_each(|one| *counts.entry(one).or_default() += 1);
+    counts
 }

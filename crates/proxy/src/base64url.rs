@@ -1,17 +1,9 @@
 //! base64url without padding (RFC 4648 §5): its letters may stand in the user part and in parameters of a URI.
 
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const NONE: u8 = 0xff;
+use crate::hex::{NONE, values};
 
-const VALUES: [u8; 256] = {
-    let mut values = [NONE; 256];
-    let mut n = 0;
-    while n < 64 {
-        values[DIGITS[n] as usize] = n as u8;
-        n += 1;
-    }
-    values
-};
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const VALUES: [u8; 256] = values(DIGITS, [NONE; 256]);
 
 /// Appends the text of `bytes`.
 pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {

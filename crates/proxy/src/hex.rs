@@ -1,18 +1,20 @@
 //! Hexadecimal without allocation.
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
-const NONE: u8 = 0xff;
+const VALUES: [u8; 256] = values(b"0123456789ABCDEF", values(DIGITS, [NONE; 256]));
 
-const VALUES: [u8; 256] = {
-    let mut values = [NONE; 256];
+/// The value of what is no digit: it has the upper bits that no value has.
+pub(crate) const NONE: u8 = 0xff;
+
+/// Adds the values of these digits to a table by character.
+pub(crate) const fn values(digits: &[u8], mut table: [u8; 256]) -> [u8; 256] {
     let mut n = 0;
-    while n < 16 {
-        values[DIGITS[n] as usize] = n as u8;
-        values[DIGITS[n].to_ascii_uppercase() as usize] = n as u8;
+    while n < digits.len() {
+        table[digits[n] as usize] = n as u8;
         n += 1;
     }
-    values
-};
+    table
+}
 
 /// Appends the digits of `bytes`.
 pub(crate) fn put(bytes: &[u8], out: &mut Vec<u8>) {
