@@ -7,13 +7,13 @@ use arrayvec::ArrayVec;
 use trunkline_proxy::PartyKind;
 use trunkline_routing::{Inside, Outcome, Plan, Target};
 use trunkline_sip::Uri;
-use trunkline_transport::{Egress, Io};
+use trunkline_transport::Egress;
 
 use crate::calls::Parties;
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::resolver::{Question, Spare};
 use crate::trust::marks::PartyRef;
 use crate::trust::{Judged, Word};

@@ -6,13 +6,13 @@ use trunkline_proxy::{Branch as BranchName, Mark};
 use trunkline_routing::Plan;
 use trunkline_sip::{ConnectionId, Method, Transport, Uri};
 use trunkline_transaction::Slot;
-use trunkline_transport::{Egress, Io, Sent};
+use trunkline_transport::{Egress, Sent};
 
 use crate::context::{Branch, Cancel, Client, Later, Limit, TargetInfo};
 use crate::edge::Edge;
 use crate::forward::{self, DroppedRoutes, Edits};
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::trust::Spent;
 
 /// Requests above this go over TCP unless the target says otherwise, RFC 3261 §18.1.1.

@@ -9,14 +9,13 @@ use trunkline_routing::{
     Plan, Question, Registrant, Request, RoutedKind, decide,
 };
 use trunkline_sip::{ConnectionId, ParseError, Uri, parse_ip};
-use trunkline_transport::Io;
 
 use crate::calls::Parties;
 use crate::divert::Fallback;
 use crate::edge::Edge;
 use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::shared::Shared;
 use crate::trust::identity::Demand;
 use crate::trust::marks::PartyRef;
@@ -212,7 +211,7 @@ impl<'s> Ask<'s> for Here<'_, 's> {
         if let Some(answer) = question.answer(self.tables) {
             return Ok(answer);
         }
-        let Here { edge, io, inbound, .. } = self;
+        let Here { edge, io, inbound, .. } = *self;
         Ok(match *question {
             Question::Authenticate { credentials, realm, algorithms, aor, owner } => {
                 let demand = Demand { realm, algorithms, aor, begins: true };

@@ -3,13 +3,12 @@
 use trunkline_proxy::{PartyKind, StatelessUse};
 use trunkline_sip::{HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
-use trunkline_transport::Io;
 
 use crate::context::{Cancel, Client, Context, Limit, TargetInfo};
 use crate::edge::Edge;
 use crate::forward;
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::media::refusal;
 use crate::next_hop::NextHop;
 use crate::resolver::Question;

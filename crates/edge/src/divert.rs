@@ -5,12 +5,11 @@ use trunkline_proxy::ResponseContext;
 use trunkline_routing::{Diversion, Outcome, Plan};
 use trunkline_sip::{Flow, Method};
 use trunkline_transaction::Slot;
-use trunkline_transport::Io;
 
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 
 /// Where an agent's calls go when it does not take them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

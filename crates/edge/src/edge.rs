@@ -7,14 +7,14 @@ use hashbrown::{HashSet, HashTable};
 use trunkline_routing::Plan;
 use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError, Splices};
 use trunkline_transaction::{Slot, Table, TransactionKey};
-use trunkline_transport::{Closed, Egress, Handler, Io};
+use trunkline_transport::{Closed, Egress, Handler, Io as ShardIo};
 
 use crate::calls::Parties;
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
 use crate::handover::{Came, Handover};
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::media::Desk;
 use crate::pool::Pool;
 use crate::qualify::Qualify;
@@ -182,14 +182,44 @@ impl Edge {
     }
 }
 
-impl Handler for Edge {
-    type Mail = EdgeMail;
-
-    fn on_message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
+/// What happens to an edge, whoever drives it: a shard, or a simulation in virtual time.
+impl Edge {
+    /// A datagram, or a whole message of a stream.
+    pub fn message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
         self.receive(io, flow, bytes, Came::In);
     }
 
-    fn on_broken(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, head: &[u8], error: ParseError) {
+    /// A connection ended, or could not be made.
+    pub fn closed(&mut self, io: &mut Io<EdgeMail>, connection: ConnectionId, why: Closed) {
+        self.connection_ended(io, connection, why);
+        self.trunk_connection_ended(io.now(), connection);
+        self.source_ended(connection);
+    }
+
+    /// Time has passed.
+    pub fn timer(&mut self, io: &mut Io<EdgeMail>) {
+        self.run_timers(io);
+    }
+
+    /// How many milliseconds may pass until [`Edge::timer`] is needed, at most `max`.
+    pub fn nap(&self, now: u64, max: u64) -> u64 {
+        self.contexts.sleep(now, max).min(self.registry.sleep(now, max))
+    }
+
+    /// How many transactions are kept.
+    pub fn transactions(&self) -> usize {
+        self.contexts.len()
+    }
+}
+
+impl Handler for Edge {
+    type Mail = EdgeMail;
+
+    fn on_message(&mut self, io: &mut ShardIo<EdgeMail>, flow: &Flow, bytes: &[u8]) {
+        self.message(io, flow, bytes);
+    }
+
+    fn on_broken(&mut self, io: &mut ShardIo<EdgeMail>, flow: &Flow, head: &[u8], error: ParseError) {
         let mut index = std::mem::take(&mut self.scratch.index);
         // The framing error is the reason; the index is made for what the answer needs.
         let _ = index.parse(head, &self.shared.config.limits);
@@ -197,13 +227,11 @@ impl Handler for Edge {
         self.scratch.index = index;
     }
 
-    fn on_closed(&mut self, io: &mut Io<EdgeMail>, connection: ConnectionId, why: Closed) {
-        self.connection_ended(io, connection, why);
-        self.trunk_connection_ended(io.now(), connection);
-        self.source_ended(connection);
+    fn on_closed(&mut self, io: &mut ShardIo<EdgeMail>, connection: ConnectionId, why: Closed) {
+        self.closed(io, connection, why);
     }
 
-    fn on_mail(&mut self, io: &mut Io<EdgeMail>, mail: EdgeMail) {
+    fn on_mail(&mut self, io: &mut ShardIo<EdgeMail>, mail: EdgeMail) {
         match mail {
             EdgeMail::Message(flow, bytes) => self.take_message(io, &flow, &bytes),
             EdgeMail::Batch(from, batch) => self.on_batch_mail(io, from, batch),
@@ -218,19 +246,19 @@ impl Handler for Edge {
         }
     }
 
-    fn may_answer(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, beyond: usize) -> bool {
+    fn may_answer(&mut self, io: &mut ShardIo<EdgeMail>, flow: &Flow, beyond: usize) -> bool {
         self.may_send(&Egress::back(flow), beyond, io.unix_ms())
     }
 
-    fn on_batch(&mut self, io: &mut Io<EdgeMail>) {
+    fn on_batch(&mut self, io: &mut ShardIo<EdgeMail>) {
         self.post_outbox(io);
     }
 
-    fn on_timer(&mut self, io: &mut Io<EdgeMail>) {
-        self.run_timers(io);
+    fn on_timer(&mut self, io: &mut ShardIo<EdgeMail>) {
+        self.timer(io);
     }
 
     fn sleep(&self, now: u64, max: u64) -> u64 {
-        self.contexts.sleep(now, max).min(self.registry.sleep(now, max))
+        self.nap(now, max)
     }
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use trunkline_sip::{Limits, Message, Method, Transport};
 use trunkline_transaction::Slot;
-use trunkline_transport::Io;
 
 use crate::context::Cancel;
 use crate::edge::Edge;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::readdress::{Readdress, readdress};
 
 /// How a branch failed.

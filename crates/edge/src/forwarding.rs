@@ -5,7 +5,7 @@ use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{HeaderName, Method, Transport, seconds};
 use trunkline_transaction::{Slot, TransactionKey};
-use trunkline_transport::{Egress, Io};
+use trunkline_transport::Egress;
 
 use crate::aims::Aims;
 use crate::branches::Outgoing;
@@ -15,7 +15,7 @@ use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::media::{Offered, Relaying, refusal};
 use crate::resolver::Spare;
 use crate::responses::unreachable;

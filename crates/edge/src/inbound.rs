@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use trunkline_sip::response::ViaFill;
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Method, Span, Transport, Via, parse_ip};
-use trunkline_transport::{Egress, Io, Sent};
+use trunkline_transport::{Egress, Sent};
 
 use crate::address::put_ip;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::trust::Guard;
 
 /// A request, how it came, and how to answer it.

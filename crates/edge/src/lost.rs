@@ -2,11 +2,11 @@
 
 use trunkline_sip::{Method, Transport};
 use trunkline_transaction::Slot;
-use trunkline_transport::{Closed, Io};
+use trunkline_transport::Closed;
 
 use crate::context::Limit;
 use crate::edge::Edge;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 
 impl Edge {
     /// A connection ended: requests that went out on it and have no answer fail.

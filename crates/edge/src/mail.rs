@@ -2,8 +2,12 @@
 
 use trunkline_media::MediaError;
 use trunkline_sip::Flow;
+use trunkline_transport::Net;
 
 use crate::handover::{Asked, Batch};
+
+/// A shard's clock, sockets and connections, or those of a simulation.
+pub(crate) type Io<M> = dyn Net<M>;
 
 /// Mail for a shard's edge.
 #[derive(Debug)]

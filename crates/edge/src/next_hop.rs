@@ -3,14 +3,14 @@
 use smallvec::SmallVec;
 use trunkline_proxy::{FlowToken, Side, Way};
 use trunkline_sip::{ConnectionId, Uri};
-use trunkline_transport::{Egress, Io};
+use trunkline_transport::Egress;
 
 use crate::branches::Outgoing;
 use crate::edge::Edge;
 use crate::forward::DroppedRoutes;
 use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::resolver::{Question, Resolved, Spare};
 use crate::routes::{Dialog, Routes};
 use crate::trust::{Judged, Word, is_sips};

@@ -8,11 +8,11 @@ use hashbrown::HashMap;
 use trunkline_model::{Peer, Ref, Tables};
 use trunkline_proxy::PartyKind;
 use trunkline_sip::{Flow, Message};
-use trunkline_transport::{Egress, Io, Mail, Sent};
+use trunkline_transport::{Egress, Mail, Sent};
 
 use crate::address::{put_address, put_transport};
 use crate::edge::Edge;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::own::Errand;
 use crate::peers::Place;
 use crate::resolver::{Resolved, Spare};

@@ -7,14 +7,13 @@ use trunkline_location::{ContactChange, Contacts, Overflow, Register, RegisterEr
 use trunkline_routing::{Outcome, Plan, RoutedKind};
 use trunkline_sip::response::put_number;
 use trunkline_sip::{Address, HeaderName, Message, ParseError, Scheme, Transport, Uri, seconds, unquote};
-use trunkline_transport::Io;
 
 use crate::address::is_private;
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::gruu::put_gruus;
 use crate::inbound::{Inbound, sender_is_translated};
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::outbound::{Extensions, Unfit};
 
 /// Contacts in one REGISTER, at most.

@@ -10,12 +10,11 @@ use trunkline_sip::{
     without_control_characters,
 };
 use trunkline_transaction::{Actions, Slot};
-use trunkline_transport::Io;
 
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, complete_via, way_back};
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::routes::Routes;
 
 /// Methods we know, for Allow.

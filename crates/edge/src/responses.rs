@@ -4,7 +4,6 @@ use trunkline_calls::{Answered, Cause};
 use trunkline_proxy::Branch as BranchName;
 use trunkline_sip::{Flow, HeaderName, Limits, List, Message, Method, Splices, response, seconds};
 use trunkline_transaction::{Actions, Class, Slot};
-use trunkline_transport::Io;
 
 use crate::calls;
 use crate::context::{Branch, Cancel, Context, DialogUse, Limit};
@@ -12,7 +11,7 @@ use crate::cseq;
 use crate::edge::Edge;
 use crate::failover::Failure;
 use crate::forward;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::own::{self, Errand};
 use crate::request::local_tag;
 use crate::trust::marks::Begun;

@@ -2,12 +2,12 @@
 
 use trunkline_proxy::{StatelessBranch, StatelessUse};
 use trunkline_sip::{Flow, HeaderName, Message, Via};
-use trunkline_transport::{Egress, Io, Sent};
+use trunkline_transport::{Egress, Sent};
 
 use crate::config::PassChallenges;
 use crate::edge::Edge;
 use crate::forward;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::responses::replace_status_line;
 use crate::trust::passing::Between;
 

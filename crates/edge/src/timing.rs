@@ -3,11 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use trunkline_transaction::{Actions, Slot};
-use trunkline_transport::Io;
 
 use crate::context::{Cancel, Limit};
 use crate::edge::Edge;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 
 impl Edge {
     /// Looks at every transaction whose deadline has come.

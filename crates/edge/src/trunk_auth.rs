@@ -3,12 +3,11 @@
 use trunkline_proxy::{Belongs, Mark};
 use trunkline_sip::{HeaderName, Limits, Message, Span, Splices};
 use trunkline_transaction::Slot;
-use trunkline_transport::Io;
 
 use crate::challenged::{Login, credentials_for};
 use crate::cseq;
 use crate::edge::Edge;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::shared::Shared;
 use crate::trust::marks::{Found, record_routes, uris};
 

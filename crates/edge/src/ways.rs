@@ -4,11 +4,11 @@ use trunkline_location::Binding;
 use trunkline_proxy::FlowToken;
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::{Address, ConnectionId, Flow, List, Transport, Uri};
-use trunkline_transport::{Egress, Io};
+use trunkline_transport::Egress;
 
 use crate::edge::Edge;
 use crate::inbound::{Inbound, sender_is_translated};
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::resolver::{Resolved, Spare};
 
 /// How a binding is reached.

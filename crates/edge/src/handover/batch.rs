@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use trunkline_sip::Flow;
-use trunkline_transport::{Io, Mail};
+use trunkline_transport::Mail;
 
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 
 /// Requests that may wait for one shard. What comes beyond is dropped, as by a full buffer of the kernel's.
 const MOST_REQUESTS: usize = 8_192;

@@ -24,11 +24,11 @@ use hashbrown::HashMap;
 use trunkline_sip::{ConnectionId, Flow, Message, Method};
 use trunkline_transaction::TransactionKey;
 use trunkline_transaction::timers::{Now, T1_64};
-use trunkline_transport::{Egress, Io, Load, Mail};
+use trunkline_transport::{Egress, Load, Mail};
 
 use crate::edge::Edge;
 use crate::inbound::read_again;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 pub use batch::Batch;
 pub(crate) use batch::Neighbours;
 use batch::{Order, Outbox};

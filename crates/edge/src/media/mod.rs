@@ -16,10 +16,9 @@ use hashbrown::HashMap;
 use trunkline_media::{Command, MediaError, Party, Side};
 use trunkline_sip::Flow;
 use trunkline_transaction::{Slot, TransactionKey};
-use trunkline_transport::Io;
 
 use crate::edge::Edge;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 
 pub(crate) use body::put_length;
 use relayed::{Body, ByParty, Turned};

@@ -7,14 +7,14 @@ use trunkline_proxy::{FlowToken, PartyKind};
 use trunkline_sip::Method;
 use trunkline_sip::response;
 use trunkline_transaction::TransactionKey;
-use trunkline_transport::{Egress, Io};
+use trunkline_transport::Egress;
 
 use super::relayed::{Offer, PARTIES, Turn, place};
 use super::{Awaited, Body, ByParty, CallName, Leg, Turned, Waiting};
 use crate::divert::Fallback;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::media::body::sdp_of;
 use crate::resolver::Spare;
 use crate::routes::Dialog;

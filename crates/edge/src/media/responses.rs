@@ -3,12 +3,11 @@
 use trunkline_media::{Method as Turning, Party};
 use trunkline_sip::{Flow, Index, Message, Method};
 use trunkline_transaction::Slot;
-use trunkline_transport::Io;
 
 use super::body::with_body;
 use super::{Awaited, Waiting};
 use crate::edge::Edge;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 
 impl Edge {
     /// A response of one branch is about to go on; `true` when it waits for rtpengine instead.

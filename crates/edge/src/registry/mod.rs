@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use trunkline_model::{Ref, Tables};
 use trunkline_sip::{ConnectionId, Flow, Message};
 use trunkline_transaction::timers::Now;
-use trunkline_transport::{Egress, Io, Mail, Sent};
+use trunkline_transport::{Egress, Mail, Sent};
 
 use state::Attempt;
 pub(crate) use state::Registered;
@@ -21,7 +21,7 @@ pub use state::TrunkRegistration;
 
 use crate::challenged::{Login, credentials_for};
 use crate::edge::Edge;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::resolver::{Resolved, Spare};
 use crate::shared::Shared;
 use registration::{Next, Registration};

@@ -16,12 +16,12 @@ use trunkline_sip::response;
 use trunkline_sip::{Transport, source_of};
 use trunkline_transaction::Slot;
 use trunkline_transaction::timers::Now;
-use trunkline_transport::{Egress, Io};
+use trunkline_transport::Egress;
 
 use crate::context::{Branch, Context};
 use crate::edge::Edge;
 use crate::inbound::{Inbound, send_back};
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::trust::Word;
 
 /// Bytes beyond those received that an unproven source gets within any second.

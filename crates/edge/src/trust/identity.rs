@@ -6,11 +6,10 @@ use trunkline_digest::{
 use trunkline_model::{Credentials, DigestAlgorithm};
 use trunkline_routing::{Plan, Registrant, Verdict};
 use trunkline_sip::{HeaderName, Message, Method};
-use trunkline_transport::Io;
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::shared::Shared;
 
 /// What a digest is asked for.

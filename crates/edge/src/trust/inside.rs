@@ -8,7 +8,6 @@ use trunkline_model::{Agent, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_routing::{OTHER_TARGET, Plan, Verdict};
 use trunkline_sip::{Flow, Message, Method, Uri};
-use trunkline_transport::Io;
 
 use super::Word;
 use super::identity::Demand;
@@ -16,7 +15,7 @@ use super::marks::{contact_of, port_of};
 use crate::calls;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::routes::Dialog;
 
 /// Why a request inside a dialog goes no further.

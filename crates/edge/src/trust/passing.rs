@@ -3,13 +3,12 @@
 use trunkline_proxy::{PartyKind, Way};
 use trunkline_routing::{Passage, RoutedKind, filter, is_plain_uri};
 use trunkline_sip::{Message, Method, Splices, Uri};
-use trunkline_transport::Io;
 
 use super::Spent;
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::EdgeMail;
+use crate::mail::{EdgeMail, Io};
 use crate::routes::{Dialog, Routes};
 use crate::shared::Shared;
 

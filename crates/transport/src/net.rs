@@ -1,0 +1,46 @@
+//! What a handler needs of the world outside.
+
+use trunkline_sip::ConnectionId;
+
+use crate::io::{Egress, Io, Sent};
+use crate::mailbox::Mail;
+
+/// A clock and the ways to send. A shard has [`Io`]; a simulation in virtual time has one of its own.
+pub trait Net<M> {
+    /// Milliseconds since the shard was made, as of the current batch.
+    fn now(&self) -> u64;
+
+    /// Milliseconds since 1970, as of the current batch.
+    fn unix_ms(&self) -> u64;
+
+    /// Sends one message.
+    fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent;
+
+    /// Is this connection open, on whatever shard?
+    fn is_connected(&self, connection: ConnectionId) -> bool;
+
+    /// Gives mail to another shard (or this one); `false` when it has ended.
+    fn post(&self, shard: usize, mail: Mail<M>) -> bool;
+}
+
+impl<M> Net<M> for Io<M> {
+    fn now(&self) -> u64 {
+        Io::now(self)
+    }
+
+    fn unix_ms(&self) -> u64 {
+        Io::unix_ms(self)
+    }
+
+    fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {
+        Io::send(self, egress, bytes)
+    }
+
+    fn is_connected(&self, connection: ConnectionId) -> bool {
+        Io::is_connected(self, connection)
+    }
+
+    fn post(&self, shard: usize, mail: Mail<M>) -> bool {
+        Io::post(self, shard, mail)
+    }
+}
