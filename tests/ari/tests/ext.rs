@@ -46,10 +46,23 @@ async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(20 * SECOND, work).await.unwrap_or_else(|_| panic!("{what} takes too long"))
 }
 
-/// Sends digits once something is played or recorded.
-async fn press(call: &Call, after: EventType, digits: &str) {
-    let mut events = call.one.subscribe(&[after]).await.unwrap();
-    within("the beginning", events.event()).await.expect("an event of the channel");
+/// Does one thing, and another once an event tells that the first has begun. The event is subscribed to
+/// before, so that it cannot come too early.
+async fn once_begun<T>(
+    channel: &Channel,
+    begins: EventType,
+    first: impl Future<Output = T>,
+    second: impl Future<Output = ()>,
+) -> T {
+    let mut events = channel.subscribe(&[begins]).await.unwrap();
+    let then = async {
+        within("the beginning", events.event()).await.expect("an event of the channel");
+        second.await;
+    };
+    tokio::join!(within("what has begun", first), then).0
+}
+
+async fn press(call: &Call, digits: &str) {
     let times = Dtmf { between: SECOND / 10, duration: SECOND / 10, ..Dtmf::default() };
     call.other.send_dtmf(digits, times).await.unwrap();
 }
@@ -77,11 +90,11 @@ async fn asking(call: &Call) {
     let ask = async |prompt: Prompt, digits: &str| {
         let pressing = async {
             if !digits.is_empty() {
-                press(call, EventType::PlaybackStarted, digits).await;
+                press(call, digits).await;
             }
         };
-        let (answer, ()) = tokio::join!(within("an answer", call.one.prompt(prompt)), pressing);
-        let answer = answer.unwrap();
+        let asked = call.one.prompt(prompt);
+        let answer = once_begun(&call.one, EventType::PlaybackStarted, asked, pressing).await.unwrap();
         (answer.digits, answer.end)
     };
     assert_eq!(ask(question(), "123").await, ("123".to_owned(), PromptEnd::Complete));
@@ -101,11 +114,9 @@ async fn asking(call: &Call) {
 
 async fn recording(call: &Call) {
     let until = RecordUntil { digits: "*#".to_owned(), ..RecordUntil::default() };
-    let (recorded, ()) = tokio::join!(
-        within("a recording", call.one.record_until("", until)),
-        press(call, EventType::RecordingStarted, "1*")
-    );
-    let recorded = recorded.unwrap();
+    let recorded = call.one.record_until("", until);
+    let recorded =
+        once_begun(&call.one, EventType::RecordingStarted, recorded, press(call, "1*")).await.unwrap();
     assert_eq!(recorded.end, RecordEnd::Digit('*'));
     assert!(recorded.recording.stored().file().await.unwrap().content.starts_with(b"RIFF"));
     recorded.recording.stored().delete().await.unwrap();
@@ -136,27 +147,17 @@ async fn watching(client: &Client, channel: &Channel, other: &Channel) {
 /// Whoever hangs up ends what is waited for.
 async fn hanging_up(client: &Client) {
     let [one, two, three] = [call(client).await.one, call(client).await.one, call(client).await.one];
-    let hang_up = async |channel: &Channel, after: EventType| {
-        let mut events = channel.subscribe(&[after]).await.unwrap();
-        within("the beginning", events.event()).await.expect("an event");
-        channel.hangup("normal").await.unwrap();
-    };
+    let hang_up = async |channel: &Channel| channel.hangup("normal").await.unwrap();
     let tone = Play::media(audio::tone("ring"));
-    let (end, ()) = tokio::join!(
-        within("a hang-up", one.play_and_wait(tone.clone())),
-        hang_up(&one, EventType::PlaybackStarted)
-    );
+    let played = one.play_and_wait(tone.clone());
+    let end = once_begun(&one, EventType::PlaybackStarted, played, hang_up(&one)).await;
     // Which event comes first is Asterisk's choice.
     assert!(matches!(end.unwrap(), PlayEnd::HungUp | PlayEnd::Done | PlayEnd::Failed));
-    let (end, ()) = tokio::join!(
-        within("a hang-up", two.prompt(Prompt::new(tone, 1))),
-        hang_up(&two, EventType::PlaybackStarted)
-    );
+    let asked = two.prompt(Prompt::new(tone, 1));
+    let end = once_begun(&two, EventType::PlaybackStarted, asked, hang_up(&two)).await;
     assert_eq!(end.unwrap().end, PromptEnd::HungUp);
-    let (end, ()) = tokio::join!(
-        within("a hang-up", three.record_until("", RecordUntil::default())),
-        hang_up(&three, EventType::RecordingStarted)
-    );
+    let recorded = three.record_until("", RecordUntil::default());
+    let end = once_begun(&three, EventType::RecordingStarted, recorded, hang_up(&three)).await;
     let end = end.unwrap().end;
     assert!(matches!(end, RecordEnd::HungUp | RecordEnd::Finished | RecordEnd::Failed(_)), "{end:?}");
     assert!(one.play_and_wait(Play::media("sound:beep")).await.unwrap_err().is_not_found());
