@@ -6,7 +6,7 @@ use trunkline_proxy::Side;
 use trunkline_routing::{Direction, Plan, Target};
 use trunkline_sip::Message;
 
-use crate::context::TargetInfo;
+use crate::context::Hop;
 use crate::divert::Fallback;
 use crate::inbound::Inbound;
 use crate::routes::Dialog;
@@ -84,7 +84,7 @@ fn text(reference: &Option<Ref>) -> &[u8] {
 }
 
 /// Another target than the first answered: its sessions count, and its trunk stands in the record.
-pub(crate) fn moved(calls: &Calls, call: CallHandle, target: &TargetInfo) {
+pub(crate) fn moved(calls: &Calls, call: CallHandle, target: &Hop) {
     let counted = |key: Option<SessionKey>| Counted { key, limit: None };
     let unspecified = std::net::IpAddr::from([0, 0, 0, 0]);
     let to = CallStart {

@@ -1,12 +1,12 @@
 //! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
 
+use trunkline_proxy::transaction::{Input, Target};
 use trunkline_proxy::{PartyKind, StatelessUse};
 use trunkline_sip::{HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 
-use crate::context::{Cancel, Client, Context, Limit, TargetInfo};
+use crate::context::{self, Context, Hop};
 use crate::edge::Edge;
-use crate::forward;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::refusal;
@@ -14,9 +14,6 @@ use crate::next_hop::NextHop;
 use crate::resolver::Question;
 use crate::routes::{Dialog, Routes};
 use crate::trust::SIPS_NOT_ALLOWED;
-use trunkline_sip::Message;
-use trunkline_transaction::timers::T1_64;
-use trunkline_transaction::{NonInviteClient, Slot};
 
 impl Edge {
     /// Loose routing (RFC 3261 §16.12) of a request whose Route proves the dialog to be ours.
@@ -93,23 +90,18 @@ impl Edge {
             self.note_request(io, inbound, (dialog, &routes.inner), identified);
             let number = StatelessUse::Inside(dialog.place.number, dialog.from);
             self.send_stateless(io, inbound, &outgoing, None, number);
-        } else if let Some(slot) = self.open(io, inbound, key, holder) {
+        } else if let Some((slot, mut context)) = self.open(io, inbound, key, holder) {
             self.note_request(io, inbound, (dialog, &routes.inner), identified);
-            if let Some(context) = self.contexts.get_mut(slot) {
-                context.media = leg;
-                context.dialog = routes.dialog_use(dialog);
-            }
+            context.media = leg;
+            context.dialog = routes.dialog_use(dialog);
             let patience = self.shared.config.failover.as_millis() as u32;
             let carrier = dialog.mark.way.kind == PartyKind::Trunk;
-            let info = TargetInfo {
-                patience,
-                spare,
-                word: Some(word),
+            let target = Target {
                 passes_challenges: self.shared.config.pass_challenges.includes(carrier, false),
-                ..TargetInfo::default()
+                ..context::target(Hop::new(outgoing.egress, spare, Some(word)), patience)
             };
-            self.start(io, inbound, slot, &outgoing, None, info);
-            self.started(io, slot);
+            self.start(io, inbound, (slot, &mut context), &outgoing, (None, target));
+            self.started(io, slot, context);
         }
         self.scratch.contacts = old_uri;
     }
@@ -136,16 +128,13 @@ impl Edge {
     ) {
         let m = &inbound.message;
         let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
-        if let Some(slot) = self.find(key) {
-            let now = io.now();
-            if let Some(context) = self.contexts.get_mut(slot)
-                && context.comes_from(inbound.flow)
-                && let crate::context::Server::Invite(s) = &mut context.server
-                && !s.is_accepted()
-            {
-                s.on_ack(now);
-                return self.settle(io, slot);
-            }
+        if let Some(slot) = self.find(key)
+            && let Some(context) = self.contexts.get(slot)
+            && context.comes_from(inbound.flow)
+            && context.proxy.method() == Method::Invite
+            && !context.proxy.is_accepted()
+        {
+            return self.step(io, slot, Input::Ack, None);
         }
         // Our own stateless answers want no more than that their ACK goes no further.
         if m.to_tag() == self.local_tag(inbound) || self.refusals.has(key) {
@@ -181,64 +170,6 @@ impl Edge {
             return self.refuse(io, inbound, if parked { 200 } else { 481 }, None);
         };
         self.refuse(io, inbound, 200, None);
-        let Some(context) = self.contexts.get_mut(slot) else { return };
-        if context.cancelled || !context.server.is_proceeding() {
-            return;
-        }
-        context.cancelled = true;
-        context.responses.close();
-        context.later.clear();
-        self.cancel_branches(io, slot, None);
-        self.settle(io, slot);
-    }
-
-    /// Cancels the branches that run, but for `except`.
-    pub(crate) fn cancel_branches(&mut self, io: &mut Io<EdgeMail>, slot: Slot, except: Option<usize>) {
-        let count = self.contexts.get(slot).map_or(0, |c| c.branches.len());
-        for i in (0..count).filter(|i| Some(*i) != except) {
-            self.cancel_branch(io, slot, i);
-        }
-    }
-
-    /// Cancels one branch: at once if it has been heard of, else when it is (RFC 3261 §9.1).
-    pub(crate) fn cancel_branch(&mut self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
-        let now = io.now();
-        let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(i)) else { return };
-        let Client::Invite(client) = &branch.client else { return };
-        if matches!(branch.cancel, Cancel::Sent(_)) || branch.sent.is_empty() || branch.client.is_terminated()
-        {
-            return;
-        }
-        if !client.is_proceeding() {
-            branch.cancel = Cancel::Wanted;
-            return;
-        }
-        branch.cancel = Cancel::Sent(NonInviteClient::new(branch.egress.transport.is_reliable(), now));
-        // No final response to the INVITE within 64*T1 after the CANCEL: it is over (RFC 3261 §9.1).
-        branch.limit = Limit::Answer(now + T1_64);
-        self.send_cancel(io, slot, i);
-    }
-
-    /// Sends (again) the CANCEL of a branch.
-    pub(crate) fn send_cancel(&mut self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
-        let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i)) else { return };
-        let (mut index, mut out) =
-            (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.text));
-        if index.parse(&branch.sent, &trunkline_sip::Limits::default()).is_ok() {
-            forward::companion(&Message::new(&branch.sent, &index), "CANCEL", None, &mut out);
-            if !branch.target.unproven || self.may_send(&branch.egress, out.len(), io.unix_ms()) {
-                io.send(&branch.egress, &out);
-            }
-        }
-        (self.scratch.other, self.scratch.text) = (index, out);
-    }
-
-    /// Sends a branch's request again.
-    pub(crate) fn send_again(&mut self, io: &mut Io<EdgeMail>, slot: Slot, i: usize) {
-        if self.may_repeat(slot, i, io.unix_ms())
-            && let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(i))
-        {
-            io.send(&branch.egress, &branch.sent);
-        }
+        self.step(io, slot, Input::Cancel, None);
     }
 }

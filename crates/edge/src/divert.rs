@@ -1,11 +1,13 @@
 //! Busy, or nobody answers: the call goes on to the agent's fallback, with Diversion (RFC 5806) and History-Info
 //! (RFC 7044) written by the router.
 
-use trunkline_proxy::ResponseContext;
+use trunkline_proxy::transaction::Answer;
 use trunkline_routing::{Diversion, Outcome, Plan};
 use trunkline_sip::{Flow, Method};
 use trunkline_transaction::Slot;
 
+use crate::aims::MOST_TARGETS;
+use crate::context::{Context, Hop};
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
@@ -69,15 +71,19 @@ impl Divertible {
 }
 
 impl Edge {
-    /// The call ends with this status: if its callee has a fallback for that, the call goes there; `true` then.
-    pub(crate) fn divert(&mut self, io: &mut Io<EdgeMail>, slot: Slot, code: u16) -> bool {
-        let Some(context) = self.contexts.get_mut(slot) else { return false };
-        if context.cancelled || !context.server.is_proceeding() {
-            return false;
+    /// The call ends with this status: if its callee has a fallback for that, the call goes there.
+    pub(crate) fn divert(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        slot: Slot,
+        context: &mut Context,
+        code: u16,
+    ) -> Answer<Hop> {
+        let Some(divertible) = context.divertible.take() else { return Answer::Nothing };
+        let Some(to) = divertible.fallback.target(code) else { return Answer::Nothing };
+        if !context.proxy.has_room(MOST_TARGETS) {
+            return Answer::Nothing;
         }
-        let Some(divertible) = context.divertible.take() else { return false };
-        let Some(to) = divertible.fallback.target(code) else { return false };
-        let key = context.key;
         let diversion = Diversion { from: &divertible.aor, to, cause: code, proven: divertible.proven };
         let shared = self.shared.clone();
         let forwarded = read_again(&shared.guard, &divertible.flow, &divertible.request, |inbound| {
@@ -89,12 +95,12 @@ impl Edge {
             if decided.is_err() || plan.outcome != Outcome::Forward {
                 return false;
             }
-            if let Some(context) = self.contexts.get_mut(slot) {
-                context.responses = ResponseContext::default();
-            }
             self.scratch.parties.turns = divertible.turns + 1;
-            self.forward_into(io, inbound, key, &plan, Some(slot))
+            self.forward_diverted(io, inbound, &plan, (slot, &mut *context))
         });
-        forwarded.unwrap_or(false)
+        match forwarded {
+            Some(true) => Answer::Started,
+            Some(false) | None => Answer::Nothing,
+        }
     }
 }

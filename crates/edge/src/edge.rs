@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{HashSet, HashTable};
+use trunkline_proxy::transaction::Work;
 use trunkline_routing::Plan;
 use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError, Splices};
 use trunkline_transaction::{Slot, Table, TransactionKey};
@@ -29,10 +30,12 @@ pub struct Edge {
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) shard: u8,
-    pub(crate) contexts: Table<Context>,
+    pub(crate) contexts: Table<Box<Context>>,
     /// Server transactions by their key.
     pub(crate) by_key: HashTable<(TransactionKey, Slot)>,
     pub(crate) pool: Pool,
+    /// What transactions work with.
+    pub(crate) work: Work,
     /// Connections that requests went out on: the end of any other concerns no transaction.
     pub(crate) asked: HashSet<ConnectionId, foldhash::fast::RandomState>,
     /// INVITEs inside dialogs that were refused.
@@ -87,6 +90,7 @@ impl Edge {
             contexts: Table::new(0),
             by_key: HashTable::new(),
             pool: Pool::default(),
+            work: Work::default(),
             asked: HashSet::default(),
             refusals: Refusals::default(),
             desk: Desk::default(),
@@ -122,17 +126,18 @@ impl Edge {
         }
     }
 
-    /// Puts a transaction in.
-    pub(crate) fn enter(&mut self, context: Context) -> Slot {
+    /// Puts a transaction in, and gives it out to be worked on until [`Edge::settle`].
+    pub(crate) fn enter(&mut self, context: Context) -> Option<(Slot, Box<Context>)> {
         let key = context.key;
-        let slot = self.contexts.insert(context);
+        let place = self.pool.boxed(context);
+        let slot = self.contexts.insert(place);
         self.by_key.insert_unique(key.short(), (key, slot), |(k, _)| k.short());
-        slot
+        Some((slot, self.contexts.take(slot)?))
     }
 
-    /// Takes a transaction out and gives its buffers back.
-    pub(crate) fn forget(&mut self, io: &Io<EdgeMail>, slot: Slot) {
-        let Some(context) = self.contexts.remove(slot) else { return };
+    /// Ends a transaction that was taken out, and gives its buffers back.
+    pub(crate) fn forget(&mut self, io: &Io<EdgeMail>, slot: Slot, mut context: Box<Context>) {
+        self.contexts.release(slot);
         if let Ok(entry) =
             self.by_key.find_entry(context.key.short(), |(k, s)| *k == context.key && *s == slot)
         {
@@ -141,19 +146,21 @@ impl Edge {
         if let DialogUse::Begins(number) = context.dialog {
             self.shared.dialogs.concluded(number, io.unix_ms());
         }
-        self.pool.give(context.reply);
-        self.pool.give_branches(context.branches);
+        self.pool.give_branches(context.proxy.close(&mut self.work.buffers));
+        self.pool.give(context);
     }
 
-    /// After a change: is it over, or when is it to be looked at next?
-    pub(crate) fn settle(&mut self, io: &Io<EdgeMail>, slot: Slot) {
-        let Some(context) = self.contexts.get_mut(slot) else { return };
-        if context.is_answered() && !context.branches.is_empty() {
-            self.pool.give_branches(std::mem::take(&mut context.branches));
+    /// Puts a transaction back that was worked on: is it over, or when is it to be looked at next?
+    pub(crate) fn settle(&mut self, io: &Io<EdgeMail>, slot: Slot, mut context: Box<Context>) {
+        if context.proxy.is_answered() && !context.proxy.branches().is_empty() {
+            self.pool.give_branches(context.proxy.take_branches(&mut self.work.buffers));
         }
-        if context.is_over() {
-            self.forget(io, slot);
-        } else if let Some(at) = context.deadline() {
+        if context.proxy.is_over() {
+            return self.forget(io, slot, context);
+        }
+        let deadline = context.proxy.deadline();
+        self.contexts.put_back(slot, context);
+        if let Some(at) = deadline {
             self.contexts.schedule(slot, at);
         }
     }

@@ -1,122 +1,68 @@
-//! The next address of a name (RFC 3263 §4.3) and the next flow of a phone (RFC 5626 §5.3), before a failure counts.
+//! The next address of a name (RFC 3263 §4.3), before a failure counts.
 
 use std::time::Duration;
 
-use trunkline_sip::{Limits, Message, Method, Transport};
+use trunkline_proxy::transaction::{Answer, Asked, Failure};
+use trunkline_sip::{Limits, Message, Transport};
 use trunkline_transaction::Slot;
 
-use crate::context::Cancel;
+use crate::branches::grow;
+use crate::context::{Context, Hop, first_egress};
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
 use crate::readdress::{Readdress, readdress};
 
-/// How a branch failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// It was answered with this status, and the wish to be left alone for so many seconds (Retry-After).
-    Answered(u32),
-    /// Nobody answered, or the transport failed.
-    Silent,
-}
-
 impl Edge {
-    /// A branch failed with this status: if its next hop has another address, or its phone another flow, the request
-    /// goes there in a client transaction of its own, and the failure does not count; `true` then.
-    pub(crate) fn try_elsewhere(
+    /// A branch failed: the request for the next address of its name, if there is one.
+    pub(crate) fn next_address(
         &mut self,
-        io: &mut Io<EdgeMail>,
         slot: Slot,
-        fork: usize,
-        code: u16,
+        context: &Context,
+        asked: Asked,
         how: Failure,
-    ) -> bool {
-        let Some(context) = self.contexts.get_mut(slot) else { return false };
-        if context.cancelled || !context.responses.is_open() || !context.server.is_proceeding() {
-            return false;
+    ) -> Answer<Hop> {
+        let Some(branch) = context.proxy.branch(asked.branch) else { return Answer::Nothing };
+        if !context.proxy.may_go_elsewhere(asked.branch) {
+            return Answer::Nothing;
         }
-        let Some(branch) = context.branches.get(fork).filter(|b| b.code == 0) else { return false };
-        // A 503 speaks for one address (RFC 3263 §4.3); 408 and 430 speak for one flow (RFC 5626 §11.5).
-        let (address, flow) = match how {
-            Failure::Silent => (true, true),
-            Failure::Answered(_) => (code == 503, matches!(code, 408 | 430)),
+        let at_least = match how {
+            Failure::Answered(seconds) => Duration::from_secs(u64::from(seconds)),
+            Failure::Silent => Duration::ZERO,
         };
-        if address {
-            let at_least = match how {
-                Failure::Answered(seconds) => Duration::from_secs(u64::from(seconds)),
-                Failure::Silent => Duration::ZERO,
-            };
-            let egress = branch.first_egress();
-            branch.target.spare.note_failure(&self.shared.resolver, &egress, at_least);
-        }
-        (address && self.try_address(io, slot, fork, code)) || (flow && self.try_flow(io, slot, fork, code))
-    }
-
-    /// Sends the request to the next address of the name.
-    fn try_address(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, code: u16) -> bool {
-        let Some(context) = self.contexts.get(slot) else { return false };
-        let Some(branch) = context.branches.get(fork) else { return false };
-        let mut info = branch.target.clone();
-        // Another host of the carrier may have a challenge of its own.
-        info.authenticated = false;
-        let Some(egress) = self.next_spare(info.word.as_ref(), &mut info.spare) else { return false };
+        let old = first_egress(branch);
+        let mut target = branch.target.clone();
+        target.hop.spare.note_failure(&self.shared.resolver, &old, at_least);
+        let next = self.next_spare(target.hop.word.as_ref(), &mut target.hop.spare);
+        let name = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac);
+        let (Some(egress), Some(name)) = (next, name) else { return Answer::Nothing };
         // A large request went over TCP, and does so again (RFC 3261 §18.1.1).
-        let (old, grown) = (branch.first_egress(), branch.grown && egress.transport == Transport::Udp);
-        let back = context.back;
-        let Some(name) = self.branch_name(slot, context.branches.len(), context.loop_mac) else {
-            return false;
-        };
+        let grown = branch.target.grown && egress.transport == Transport::Udp;
         let (mut index, mut out) =
             (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.out));
-        let readable = index.parse(&branch.sent, &Limits::default()).is_ok();
+        let readable = index.parse(branch.sent(), &Limits::default()).is_ok();
         if readable {
             let change = Readdress {
                 branch: &name,
                 from: &old,
                 to: &egress,
                 via_transport: if grown { Transport::Tcp } else { egress.transport },
-                came_by: &back,
+                came_by: &context.back,
             };
-            let sent = Message::new(&branch.sent, &index);
+            let sent = Message::new(branch.sent(), &index);
             readdress(&sent, &change, &self.shared.addresses, &mut self.scratch.splices, &mut out);
         }
-        self.scratch.other = index;
-        if readable {
-            self.give_up(slot, fork, code);
-            self.send_branch(io, slot, (egress, grown), &out, info);
-        }
-        self.scratch.out = out;
-        if readable {
-            self.after_start(io, slot);
-        }
-        readable
-    }
-
-    /// Sends the request down the next flow of the phone.
-    fn try_flow(&mut self, io: &mut Io<EdgeMail>, slot: Slot, fork: usize, code: u16) -> bool {
-        let Some(context) = self.contexts.get_mut(slot) else { return false };
-        let Some(phone) = context.branches.get(fork).map(|b| b.target.phone).filter(|p| *p != 0) else {
-            return false;
+        let answer = match readable {
+            true => {
+                target.hop.egress = egress;
+                (target.reliable, target.grown) = (egress.transport.is_reliable(), false);
+                grow(&mut target, grown);
+                target.has_addresses = target.hop.spare.has_more();
+                // Another host of the carrier may have a challenge of its own.
+                target.has_credentials = target.hop.credentials.is_some();
+                Answer::Instead(self.work.buffers.copy(&out), target)
+            }
+            false => Answer::Nothing,
         };
-        let Some(place) = context.flows.iter().rposition(|f| f.target.phone == phone) else { return false };
-        let next = context.flows.remove(place);
-        self.give_up(slot, fork, code);
-        self.start_later(io, slot, next);
-        self.after_start(io, slot);
-        true
-    }
-
-    /// Another branch takes this one's place. Should it wake up after all, it is cancelled.
-    fn give_up(&mut self, slot: Slot, fork: usize, code: u16) {
-        let Some(context) = self.contexts.get_mut(slot) else { return };
-        let invite = context.method == Method::Invite;
-        context.responses.replaced();
-        let Some(branch) = context.branches.get_mut(fork) else { return };
-        branch.code = code;
-        if invite {
-            branch.cancel = Cancel::Wanted;
-        } else {
-            // Its repetitions would only have it done twice.
-            branch.client.terminate();
-        }
+        (self.scratch.other, self.scratch.out) = (index, out);
+        answer
     }
 }

@@ -213,42 +213,6 @@ fn drop_routes(m: &Message<'_>, dropped: DroppedRoutes, splices: &mut Splices) {
     }
 }
 
-/// Turns a request we sent into one of its companions: the ACK to a failure (RFC 3261 §17.1.1.3) or the CANCEL
-/// (§9.1). Both have the request's Request-URI, topmost Via, From, Call-ID, CSeq number, Route; the ACK has
-/// the response's To.
-pub(crate) fn companion(sent: &Message<'_>, method: &str, to: Option<&[u8]>, out: &mut Vec<u8>) {
-    out.clear();
-    out.extend_from_slice(method.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(sent.uri_text());
-    out.extend_from_slice(b" SIP/2.0\r\n");
-    if let Ok(via) = sent.top_via_text() {
-        put_line(b"Via: ", via, out);
-    }
-    for h in sent.index.headers() {
-        let line = h.line.of(sent.bytes);
-        match h.name {
-            HeaderName::From | HeaderName::CallId | HeaderName::Route => out.extend_from_slice(line),
-            HeaderName::To => match to {
-                Some(to) => put_line(b"To: ", to, out),
-                None => out.extend_from_slice(line),
-            },
-            _ => {}
-        }
-    }
-    out.extend_from_slice(b"CSeq: ");
-    put_number(u64::from(sent.cseq()), out);
-    out.push(b' ');
-    out.extend_from_slice(method.as_bytes());
-    out.extend_from_slice(b"\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
-}
-
-fn put_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// Writes a response without its topmost Via into `out`, as it goes over this transport; `edit` changes more of it.
 pub(crate) fn strip_via(
     response: &Message<'_>,

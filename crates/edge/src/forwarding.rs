@@ -1,16 +1,19 @@
 //! Forwarding with a transaction: from the router's plan to branches that run, RFC 3261 §16.6.
 
-use trunkline_proxy::{Mark, PartyKind, ResponseContext, StatelessBranch, StatelessUse};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
+use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessBranch, StatelessUse};
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{HeaderName, Method, Transport, seconds};
 use trunkline_transaction::{Slot, TransactionKey};
 use trunkline_transport::Egress;
 
-use crate::aims::Aims;
+use crate::aims::{Aim, Aims};
 use crate::branches::Outgoing;
 use crate::calls;
-use crate::context::{Context, DialogUse, Later, Server, TargetInfo};
+use crate::context::{self, Context, DialogUse, Hop};
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
@@ -18,7 +21,6 @@ use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::{Offered, Relaying, refusal};
 use crate::resolver::Spare;
-use crate::responses::unreachable;
 use crate::trust::budget::Credit;
 use crate::trust::marks::Beginning;
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
@@ -31,8 +33,11 @@ struct Sending<'a> {
     beginning: Option<Beginning>,
     relaying: Relaying,
     breadth: Option<u32>,
-    /// The transaction is new.
-    new: bool,
+}
+
+/// The way of a target that there is none to.
+fn nowhere() -> Egress {
+    Egress::to(Transport::Udp, SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0))
 }
 
 impl Sending<'_> {
@@ -85,71 +90,80 @@ impl Edge {
         key: TransactionKey,
         plan: &Plan,
     ) {
-        self.forward_into(io, inbound, key, plan, None);
+        let mut aims = Aims::default();
+        if let Err(question) = self.aim(io, inbound, plan, &mut aims) {
+            // The request is looked at again when the name is known.
+            return self.wait_for(io, inbound, key, question);
+        }
+        let (breadth, relaying) = match self.prepare(io, inbound, key, (plan, &mut aims), false) {
+            Prepared::Go { breadth, relaying } => (breadth, relaying),
+            Prepared::Parked => return,
+            Prepared::Refuse(code, extra) => return self.reply(io, inbound, code, None, &extra),
+        };
+        if self.shared.config.stateless {
+            return self.forward_stateless(io, inbound, plan, &aims);
+        }
+        let Some((slot, mut context)) = self.open(io, inbound, key, self.caller()) else {
+            return self.take_back_media(relaying);
+        };
+        match self.begin_all(io, inbound, (slot, &mut context), plan, (breadth, relaying, &mut aims)) {
+            Ok(()) => self.started(io, slot, context),
+            Err(()) => {
+                self.counters.overloaded.add();
+                self.answer_and_settle(io, slot, context, 503);
+            }
+        }
     }
 
-    /// As [`Edge::forward`], or on behalf of a transaction that runs already; `false` when nothing was started
-    /// for that one.
-    pub(crate) fn forward_into(
+    /// As [`Edge::forward`], on behalf of a transaction whose callee did not take the call; `false` when nothing was started for
+    /// it.
+    pub(crate) fn forward_diverted(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        key: TransactionKey,
         plan: &Plan,
-        running: Option<Slot>,
+        (slot, context): (Slot, &mut Context),
     ) -> bool {
         let mut aims = Aims::default();
         if let Err(question) = self.aim(io, inbound, plan, &mut aims) {
-            // The request is looked at again when the name is known; its repetitions are too, and find the transaction of
-            // the first.
-            if running.is_some() {
-                self.shared.resolver.look_up(question);
-                return false;
-            }
-            self.wait_for(io, inbound, key, question);
-            return true;
-        }
-        let (breadth, relaying) = match self.prepare(io, inbound, key, (plan, &mut aims), running.is_some()) {
-            Prepared::Go { breadth, relaying } => (breadth, relaying),
-            Prepared::Parked => return true,
-            Prepared::Refuse(code, extra) => {
-                if running.is_none() {
-                    self.reply(io, inbound, code, None, &extra);
-                }
-                return false;
-            }
-        };
-        let Some(first) = aims.list.first().copied() else { return false };
-        if self.shared.config.stateless {
-            self.forward_stateless(io, inbound, plan, &aims);
-            return true;
-        }
-        let slot = match running {
-            Some(slot) => slot,
-            None => match self.open(io, inbound, key, self.caller()) {
-                Some(slot) => slot,
-                None => {
-                    self.take_back_media(relaying);
-                    return false;
-                }
-            },
-        };
-        let rung = aims.plan(plan, &first);
-        let Ok(beginning) = self.begin_dialogs(io, inbound, slot, rung.record_route) else {
-            self.take_back_media(relaying);
+            // A repetition of the request finds its transaction, so that nothing would go on from here.
+            self.shared.resolver.look_up(question);
             return false;
+        }
+        match self.prepare(io, inbound, context.key, (plan, &mut aims), true) {
+            Prepared::Go { breadth, relaying } => {
+                context.proxy.begin_again();
+                self.begin_all(io, inbound, (slot, context), plan, (breadth, relaying, &mut aims)).is_ok()
+            }
+            Prepared::Parked | Prepared::Refuse(..) => false,
+        }
+    }
+
+    /// Begins what the request begins, a call and its dialogs, and the branches to its targets. An error: there is no room
+    /// for the dialogs.
+    fn begin_all(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        (slot, context): (Slot, &mut Context),
+        plan: &Plan,
+        (breadth, relaying, aims): (Option<u32>, Relaying, &mut Aims),
+    ) -> Result<(), ()> {
+        let Some(first) = aims.list.first().copied() else { return Ok(()) };
+        let rung = aims.plan(plan, &first);
+        let Ok(beginning) = self.begin_dialogs(io, inbound, context, rung.record_route) else {
+            self.take_back_media(relaying);
+            return Err(());
         };
         if inbound.method == Method::Invite {
             let target = aims.target(plan, &first);
             let number = beginning.as_ref().map(|b| b.number);
-            self.note_call(io, inbound, slot, (rung, target), number);
-            if let Some(context) = self.contexts.get_mut(slot) {
-                context.media = relaying.leg();
-            }
+            self.note_call(io, inbound, context, (rung, target), number);
+            context.media = relaying.leg();
         }
-        let sending = Sending { plan, beginning, relaying, breadth, new: running.is_none() };
-        self.start_all(io, inbound, slot, &sending, &mut aims);
-        true
+        let sending = Sending { plan, beginning, relaying, breadth };
+        self.start_all(io, inbound, (slot, context), &sending, aims);
+        Ok(())
     }
 
     /// An INVITE goes out, to this target first: the record of its call begins, or goes on where it was diverted. Without
@@ -158,11 +172,10 @@ impl Edge {
         &mut self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        slot: Slot,
+        context: &mut Context,
         (plan, target): (&Plan, Option<&Target>),
         number: Option<u64>,
     ) {
-        let Some(context) = self.contexts.get_mut(slot) else { return };
         let (calls, parties) = (&self.shared.calls, &mut self.scratch.parties);
         match (context.call, target) {
             (Some(call), _) => calls::divert(calls, call, plan, parties),
@@ -173,9 +186,13 @@ impl Edge {
             (None, None) => {}
         }
         self.counters.calls.add();
-        context.no_answer = parties.no_answer;
+        match parties.no_answer {
+            Some(seconds) => context.proxy.ring_for(u64::from(seconds) * 1000, true),
+            None => context.proxy.ring_for(self.shared.config.no_answer.as_millis() as u64, false),
+        }
         context.divertible =
             Divertible::new(std::mem::take(&mut parties.fallback), inbound, plan, parties.turns);
+        context.proxy.set_divertible(context.divertible.is_some());
     }
 
     /// Is everything there that it takes to send the request on?
@@ -213,51 +230,39 @@ impl Edge {
     }
 
     /// What the marks of a request say that begins dialogs, which its transaction remembers. An error: there is no room for
-    /// them, which was answered.
+    /// them.
     fn begin_dialogs(
-        &mut self,
-        io: &mut Io<EdgeMail>,
+        &self,
+        io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        slot: Slot,
+        context: &mut Context,
         record_route: bool,
     ) -> Result<Option<Beginning>, ()> {
         if !record_route {
             return Ok(None);
         }
-        let number = match self.contexts.get(slot).map(|c| &c.dialog) {
-            Some(DialogUse::Begins(number)) => Some(*number),
-            _ => self.shared.dialogs.number(),
-        };
-        let Some(number) = number else {
-            self.counters.overloaded.add();
-            self.answer_locally(io, slot, 503);
-            self.settle(io, slot);
-            return Err(());
+        let number = match context.dialog {
+            DialogUse::Begins(number) => number,
+            _ => self.shared.dialogs.number().ok_or(())?,
         };
         if inbound.method != Method::Invite {
             self.shared.dialogs.subscribing(number, true, io.unix_ms());
         }
-        if let Some(context) = self.contexts.get_mut(slot) {
-            context.dialog = DialogUse::Begins(number);
-        }
+        context.dialog = DialogUse::Begins(number);
         Ok(Some(self.beginning(inbound, number, io.unix_ms())))
     }
 
     /// Starts the first group of targets and puts the others by.
     fn start_all(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        slot: Slot,
+        (slot, context): (Slot, &mut Context),
         sending: &Sending<'_>,
         aims: &mut Aims,
     ) {
-        let failover = self.shared.config.failover.as_millis() as u32;
         let last_group = aims.list.iter().map(|a| a.group).max().unwrap_or(0);
         let first_group = aims.list.first().map_or(0, |a| a.group);
-        if let Some(context) = self.contexts.get_mut(slot) {
-            context.flows.clear();
-        }
         // A phone's further flows are put by first: whether there are any says how patient the first one is.
         for alternate in [true, false] {
             for n in 0..aims.list.len() {
@@ -269,44 +274,53 @@ impl Edge {
                 let (egress, spare) = aims.ways.get_mut(n).and_then(Option::take).unzip();
                 let Some(target) = aims.target(sending.plan, &aim) else { continue };
                 let plan = aims.plan(sending.plan, &aim);
-                let info = TargetInfo {
-                    trunk: target.trunk.clone(),
-                    trunk_uri: target.trunk_uri,
-                    credentials: target.credentials.clone(),
-                    passes_challenges: self.shared.config.pass_challenges.of(target),
-                    authenticated: false,
-                    // Patience is short only while there is another way.
-                    silence: target.timeout_ms.filter(|_| last_group > aim.group),
-                    patience: target.timeout_ms.unwrap_or(failover),
-                    spare: spare.unwrap_or_default(),
-                    phone: target.phone,
-                    binding: target.binding_id,
-                    word: aim.word,
-                    unproven: false,
-                    once: false,
-                    held: false,
-                    cseq_added: 0,
-                    mark_mac: 0,
-                };
+                let way = (egress.unwrap_or(nowhere()), spare.unwrap_or_default());
+                // Patience is short only while there is another way.
+                let proxied = self.proxied(target, &aim, way, last_group > aim.group);
                 let callee = aims.callee(&self.scratch.parties, &aim);
                 let out = egress.map(|egress| {
                     let mark =
                         sending.beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
                     sending.outgoing((plan, target), egress, mark)
                 });
+                let code = if aim.code == 0 { 503 } else { aim.code };
                 match out {
                     _ if alternate || aim.group != first_group => {
-                        let later = Later { group: aim.group, code: aim.code, ..Later::new(info) };
-                        self.put_off(inbound, slot, out, plan, (later, alternate));
+                        let dead = out.is_none().then_some(code);
+                        let group = aim.group;
+                        let waiting =
+                            Waiting { request: Vec::new(), name_at: 0, dead, group, target: proxied };
+                        let to = (slot, &mut *context);
+                        self.put_off(inbound, to, out.as_ref(), plan, (waiting, alternate));
                     }
-                    Some(out) => self.start(io, inbound, slot, &out, Some(plan), info),
-                    None => self.push_dead(slot, aim.code, info),
+                    Some(out) => self.start(io, inbound, (slot, context), &out, (Some(plan), proxied)),
+                    None => context.proxy.start_dead(code, proxied, &mut self.work),
                 }
             }
         }
-        match sending.new {
-            true => self.started(io, slot),
-            false => self.after_start(io, slot),
+    }
+
+    /// What the proxy transaction, and later the edge, have to know of a target.
+    fn proxied(
+        &self,
+        target: &Target,
+        aim: &Aim,
+        (egress, spare): (Egress, Spare),
+        others: bool,
+    ) -> Proxied<Hop> {
+        let failover = self.shared.config.failover.as_millis() as u32;
+        let hop = Hop {
+            trunk: target.trunk.clone(),
+            trunk_uri: target.trunk_uri,
+            credentials: target.credentials.clone(),
+            binding: target.binding_id,
+            ..Hop::new(egress, spare, aim.word)
+        };
+        Proxied {
+            passes_challenges: self.shared.config.pass_challenges.of(target),
+            silence: target.timeout_ms.filter(|_| others),
+            phone: target.phone,
+            ..context::target(hop, target.timeout_ms.unwrap_or(failover))
         }
     }
 
@@ -318,7 +332,7 @@ impl Edge {
             let aim = aims.list.first();
             let carrier = aim.and_then(|aim| aims.target(plan, aim)).is_some_and(|t| t.trunk.is_some());
             let code = aim.map_or(0, |aim| aim.code);
-            let code = if matches!(code, 0 | 503) { unreachable(carrier) } else { code };
+            let code = if matches!(code, 0 | 503) { callee_unreachable(carrier) } else { code };
             return self.refuse(io, inbound, code, None);
         };
         let rung = aims.plan(plan, aim);
@@ -330,8 +344,7 @@ impl Edge {
         }
         let callee = aims.callee(&self.scratch.parties, aim);
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
-        let sending =
-            Sending { plan: rung, beginning, relaying: Relaying::default(), breadth: None, new: true };
+        let sending = Sending { plan: rung, beginning, relaying: Relaying::default(), breadth: None };
         let mut outgoing = sending.outgoing((rung, target), egress, mark);
         outgoing.unproven = self.is_unproven_by(aim.word.as_ref(), &egress, io.unix_ms());
         self.send_stateless(io, inbound, &outgoing, Some(rung), StatelessUse::Begins(number));
@@ -356,7 +369,7 @@ impl Edge {
         inbound: &Inbound<'_>,
         key: TransactionKey,
         caller: (PartyKind, u32),
-    ) -> Option<Slot> {
+    ) -> Option<(Slot, Box<Context>)> {
         if self.contexts.len() >= MOST_CONTEXTS {
             self.overloaded(io, inbound);
             return None;
@@ -368,33 +381,59 @@ impl Edge {
         let source = inbound.flow.remote.ip();
         let context = Context {
             key,
-            method: inbound.method,
-            server: Server::new(inbound.method, inbound.flow.transport.is_reliable()),
+            proxy: ProxyTransaction::new(
+                inbound.method,
+                inbound.flow.transport.is_reliable(),
+                self.work.buffers.copy(&out),
+                self.pool.branches(),
+                self.shared.config.no_answer.as_millis() as u64,
+            ),
             back: inbound.back,
             from: *inbound.flow,
             companion: self.companion(inbound),
             credit: Credit::new(inbound.message.bytes.len(), io.now()),
             pays: inbound.message.bytes.len() as u32,
             proven: inbound.flow.transport.is_reliable() || self.proven.is_proven(source, io.unix_ms()),
-            reply: self.pool.copy(&out),
             loop_mac: self.shared.secret.loop_mac(&inbound.message),
             identity: self.identity(&inbound.message, inbound.message.cseq(), true),
             tagged: !inbound.message.to_tag().is_empty(),
-            responses: ResponseContext::default(),
-            branches: self.pool.branches(),
-            later: Vec::new(),
-            flows: Vec::new(),
-            cancelled: false,
             guest: self.handover.guest,
             call: None,
             dialog: DialogUse::None,
             caller,
-            no_answer: None,
             divertible: None,
             media: None,
         };
         self.scratch.out = out;
-        Some(self.enter(context))
+        self.enter(context)
+    }
+
+    /// The branches of a new transaction have been started: sends their requests, and 100 for an INVITE that is under way. One
+    /// that went nowhere has its answer; where the source is not proven nothing of it is kept, and a repetition gets the
+    /// same (RFC 3261 §8.2.7).
+    pub(crate) fn started(&mut self, io: &mut Io<EdgeMail>, slot: Slot, mut context: Box<Context>) {
+        self.carry_out(io, slot, &mut context, None);
+        if !context.proxy.is_proceeding() {
+            if !context.proven && self.is_unproven(&context.back, io.unix_ms()) {
+                return self.forget(io, slot, context);
+            }
+        } else if context.proxy.method() == Method::Invite {
+            self.send_response_again(io, &mut context);
+        }
+        self.settle(io, slot, context);
+    }
+
+    /// Answers a transaction that was taken out, and puts it back.
+    pub(crate) fn answer_and_settle(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        slot: Slot,
+        mut context: Box<Context>,
+        code: u16,
+    ) {
+        context.proxy.answer(code, io.now(), &mut self.work);
+        self.carry_out(io, slot, &mut context, None);
+        self.settle(io, slot, context);
     }
 
     /// Forwards without a transaction, RFC 3261 §16.11.

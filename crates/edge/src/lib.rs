@@ -7,8 +7,10 @@
 
 mod address;
 mod aims;
+mod answering;
 mod branches;
 mod calls;
+mod carry;
 mod challenged;
 mod config;
 mod context;

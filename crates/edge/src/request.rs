@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use trunkline_proxy::transaction::Input;
 use trunkline_proxy::{Branch, Secret, StatelessBranch};
 use trunkline_routing::{Outcome, Plan};
 use trunkline_sip::response::{self, ViaFill};
@@ -9,7 +10,7 @@ use trunkline_sip::{
     Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via, parse_ip,
     without_control_characters,
 };
-use trunkline_transaction::{Actions, Slot};
+use trunkline_transaction::Slot;
 
 use crate::decide::Round;
 use crate::edge::Edge;
@@ -168,11 +169,10 @@ impl Edge {
     /// The request came before.
     fn on_retransmission(&mut self, io: &mut Io<EdgeMail>, slot: Slot, length: usize) {
         self.counters.retransmissions.add();
-        let Some(context) = self.contexts.get_mut(slot) else { return };
-        context.credit.add(length, io.now());
-        if context.server.on_request().has(Actions::RESEND) {
-            self.send_response_again(io, slot);
+        if let Some(context) = self.contexts.get_mut(slot) {
+            context.credit.add(length, io.now());
         }
+        self.step(io, slot, Input::Repetition, None);
     }
 
     /// Answers a request that is for the exchange itself.

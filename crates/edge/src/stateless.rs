@@ -1,5 +1,6 @@
 //! Responses to requests that were forwarded without a transaction, RFC 3261 §16.11.
 
+use trunkline_proxy::transaction::replace_status_line;
 use trunkline_proxy::{StatelessBranch, StatelessUse};
 use trunkline_sip::{Flow, HeaderName, Message, Via};
 use trunkline_transport::{Egress, Sent};
@@ -8,7 +9,6 @@ use crate::config::PassChallenges;
 use crate::edge::Edge;
 use crate::forward;
 use crate::mail::{EdgeMail, Io};
-use crate::responses::replace_status_line;
 use crate::trust::passing::Between;
 
 impl Edge {

@@ -1,73 +1,54 @@
 //! A trunk's challenge is answered with that trunk's credentials, RFC 3261 §22.2, for its own host only.
 
+use trunkline_proxy::transaction::{Answer, Heard};
 use trunkline_proxy::{Belongs, Mark};
 use trunkline_sip::{HeaderName, Limits, Message, Span, Splices};
 use trunkline_transaction::Slot;
 
 use crate::challenged::{Login, credentials_for};
+use crate::context::{Context, Hop};
 use crate::cseq;
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
 use crate::shared::Shared;
 use crate::trust::marks::{Found, record_routes, uris};
 
 impl Edge {
-    /// Sends the request again with credentials; `false` when there are none, or they were tried before.
-    pub(crate) fn retry_with_credentials(
+    /// The request again with credentials for the challenge at hand; nothing when there are none that answer it.
+    pub(crate) fn with_credentials(
         &mut self,
-        io: &mut Io<EdgeMail>,
         slot: Slot,
-        fork: usize,
-        m: &Message<'_>,
-    ) -> bool {
-        let Some(context) = self.contexts.get(slot) else { return false };
-        if context.cancelled || !context.responses.is_open() {
-            return false;
-        }
-        let Some(branch) = context.branches.get(fork) else { return false };
-        let Some(reference) = branch.target.credentials.as_ref().filter(|_| !branch.target.authenticated)
-        else {
-            return false;
-        };
-        if branch.code != 0 {
-            return false;
-        }
+        context: &Context,
+        heard: Heard<'_>,
+    ) -> Answer<Hop> {
+        let Some(branch) = context.proxy.branch(heard.branch) else { return Answer::Nothing };
+        let Some(reference) = &branch.target.hop.credentials else { return Answer::Nothing };
         let tables = self.shared.tables.load();
-        let Some(credentials) = tables.credentials_by_ref(reference.as_str()) else { return false };
+        let Some(credentials) = tables.credentials_by_ref(reference.as_str()) else { return Answer::Nothing };
+        let Some(name) = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac) else {
+            return Answer::Nothing;
+        };
         let mut index = std::mem::take(&mut self.scratch.other);
         let mut out = std::mem::take(&mut self.scratch.out);
-        let parsed = index.parse(&branch.sent, &Limits::default());
-        let sent = Message::new(&branch.sent, &index);
+        let parsed = index.parse(branch.sent(), &Limits::default());
+        let sent = Message::new(branch.sent(), &index);
         let login = Login { username: &credentials.username, password: &credentials.password };
         let answered = match parsed {
-            Ok(()) => credentials_for(m, login, sent.method_name(), sent.uri_text()).ok(),
+            Ok(()) => credentials_for(heard.message, login, sent.method_name(), sent.uri_text()).ok(),
             Err(_) => None,
         };
-        let (mut done, mut info) = (false, branch.target.clone());
-        let name = self.branch_name(slot, context.branches.len(), context.loop_mac);
-        if let (Some((header, value)), Some(name)) = (answered, name) {
-            let retry = Retry { header, value: &value, branch: &name, added: info.cseq_added };
-            info.mark_mac = retry.write(&sent, &self.shared, &mut out);
-            info.cseq_added += 1;
-            done = true;
-        }
-        info.authenticated = true;
-        let egress = branch.egress;
-        drop(tables);
-        if done {
-            // The challenged branch has had its answer; the new one takes its place in the response context.
-            if let Some(context) = self.contexts.get_mut(slot) {
-                if let Some(b) = context.branches.get_mut(fork) {
-                    b.code = m.status().unwrap_or(401);
-                    b.target.authenticated = true;
-                }
-                context.responses.replaced();
+        let answer = match answered {
+            Some((header, value)) => {
+                let mut target = branch.target.clone();
+                let retry = Retry { header, value: &value, branch: &name, added: target.cseq_added };
+                target.hop.mark_mac = retry.write(&sent, &self.shared, &mut out);
+                target.cseq_added += 1;
+                (target.grown, target.has_credentials) = (false, false);
+                Answer::Instead(self.work.buffers.copy(&out), target)
             }
-            self.send_branch(io, slot, (egress, false), &out, info);
-            self.after_start(io, slot);
-        }
+            None => Answer::Nothing,
+        };
         (self.scratch.other, self.scratch.out) = (index, out);
-        done
+        answer
     }
 }
 

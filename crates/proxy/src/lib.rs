@@ -1,6 +1,6 @@
-//! What a proxy adds to transactions (RFC 3261 §16), sans-IO: the branch that finds its transaction and shows
-//! loops, the Record-Route parameter that proves a dialog to be ours and keeps the ways back, and the choice
-//! of the best response.
+//! The proxy core of RFC 3261 §16, sans-IO: the transaction that takes one request to its targets and one answer back
+//! ([`ProxyTransaction`]), the branch that finds it and shows loops, the Record-Route parameter that proves a dialog to be
+//! ours and keeps the ways back.
 //!
 //! ```
 //! use trunkline_proxy::{Branch, ResponseContext, Secret};
@@ -20,6 +20,8 @@
 
 mod base64url;
 mod branch;
+mod buffers;
+mod companion;
 mod flow_token;
 mod hex;
 mod mark;
@@ -28,10 +30,14 @@ mod response_context;
 mod sealed;
 mod secret;
 mod target;
+pub mod transaction;
 
 pub use branch::{Branch, StatelessBranch, StatelessUse};
+pub use buffers::Buffers;
+pub use companion::put_companion;
 pub use flow_token::FlowToken;
 pub use mark::{Belongs, Holder, Mark, Seen, Side, Way};
 pub use party::PartyKind;
 pub use response_context::{After, ResponseContext};
 pub use secret::Secret;
+pub use transaction::ProxyTransaction;

@@ -103,6 +103,28 @@ impl<T> Table<T> {
         self.entry_mut(slot.number).filter(|e| e.generation == slot.generation)?.value.as_mut()
     }
 
+    /// Takes an entry out to work on it; its place and its deadline stay, until [`Table::put_back`] or [`Table::release`].
+    pub fn take(&mut self, slot: Slot) -> Option<T> {
+        self.entry_mut(slot.number).filter(|e| e.generation == slot.generation)?.value.take()
+    }
+
+    /// Puts an entry back that was taken out.
+    pub fn put_back(&mut self, slot: Slot, value: T) {
+        if let Some(e) = self.entry_mut(slot.number).filter(|e| e.generation == slot.generation) {
+            e.value = Some(value);
+        }
+    }
+
+    /// Gives the place of an entry that was taken out to others.
+    pub fn release(&mut self, slot: Slot) {
+        self.unlink(slot.number);
+        if let Some(e) = self.entry_mut(slot.number).filter(|e| e.generation == slot.generation) {
+            e.generation = e.generation.wrapping_add(1);
+            self.free.push(slot.number);
+            self.len -= 1;
+        }
+    }
+
     /// Who has the place now.
     pub fn current(&self, number: u32) -> Option<Slot> {
         self.entry(number).filter(|e| e.value.is_some()).map(|e| Slot { number, generation: e.generation })

@@ -218,9 +218,8 @@ impl Edge {
         }
         let shared = self.shared.clone();
         read_again(&shared.guard, &parked.flow, &parked.bytes, |inbound| {
-            if let Some(slot) = self.open(io, inbound, key, (PartyKind::Stranger, 0)) {
-                self.answer_locally(io, slot, 487);
-                self.settle(io, slot);
+            if let Some((slot, context)) = self.open(io, inbound, key, (PartyKind::Stranger, 0)) {
+                self.answer_and_settle(io, slot, context, 487);
             }
         });
         true

@@ -6,6 +6,7 @@ use trunkline_transaction::Slot;
 
 use super::body::with_body;
 use super::{Awaited, Waiting};
+use crate::context::Context;
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
 
@@ -14,30 +15,30 @@ impl Edge {
     pub(crate) fn relay_response(
         &mut self,
         io: &Io<EdgeMail>,
-        slot: Slot,
-        fork: usize,
+        (slot, context): (Slot, &Context),
+        fork: u8,
         flow: &Flow,
         m: &Message<'_>,
     ) -> bool {
         let code = m.status().unwrap_or(0);
-        let Some(context) = self.contexts.get(slot).filter(|c| c.media.is_some()) else { return false };
-        let (Some(leg), Some(branch)) = (&context.media, context.branches.get(fork)) else { return false };
+        let (Some(leg), Some(branch)) = (&context.media, context.proxy.branch(fork)) else { return false };
         let Some(relayed) = self.shared.media.clone() else { return false };
         // What one of several targets refuses says nothing of the call.
         if self.desk.replaced || code <= 100 || code >= 300 && leg.first {
             return false;
         }
-        let method = match context.method {
+        let method = match context.proxy.method() {
             Method::Invite => Turning::Invite,
             Method::Prack => Turning::Prack,
             Method::Update => Turning::Update,
             _ => return false,
         };
-        let what = Waiting::Response(slot, fork as u8, code);
+        let what = Waiting::Response(slot, fork, code);
         if self.desk.by_message.contains_key(&what) {
             return true;
         }
-        let callee = leg.first.then(|| Party::of_transport(branch.egress.transport.is_websocket()));
+        let callee =
+            leg.first.then(|| Party::of_transport(branch.target.hop.egress.transport.is_websocket()));
         let command = relayed.on_response(&leg.name, leg.responder, callee, method, m, io.unix_ms());
         let Some(command) = command else { return false };
         match self.park(what, Awaited::Response, flow, m.bytes, [(Party::Web, command)]) {
@@ -51,8 +52,8 @@ impl Edge {
     }
 
     /// The call comes to nothing: the relay may have its ports back.
-    pub(crate) fn end_media(&self, slot: Slot) {
-        let leg = self.contexts.get(slot).and_then(|c| c.media.as_deref()).filter(|leg| leg.first);
+    pub(crate) fn end_media(&self, context: &Context) {
+        let leg = context.media.as_deref().filter(|leg| leg.first);
         if let (Some(leg), Some(relayed)) = (leg, &self.shared.media) {
             relayed.end(&leg.name, false);
         }

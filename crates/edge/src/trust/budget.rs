@@ -14,11 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use trunkline_proxy::PartyKind;
 use trunkline_sip::response;
 use trunkline_sip::{Transport, source_of};
-use trunkline_transaction::Slot;
 use trunkline_transaction::timers::Now;
 use trunkline_transport::Egress;
 
-use crate::context::{Branch, Context};
+use crate::context::{Context, Hop};
 use crate::edge::Edge;
 use crate::inbound::{Inbound, send_back};
 use crate::mail::{EdgeMail, Io};
@@ -146,6 +145,10 @@ impl Credit {
 
     fn left(&self, now: Now) -> usize {
         if now < self.until { self.bytes as usize } else { 0 }
+    }
+
+    fn pay(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes as u32);
     }
 }
 
@@ -292,50 +295,47 @@ impl Edge {
     }
 
     /// May a request go to such an address? It pays itself for one sending, the allowance for the others.
-    pub(crate) fn may_begin(&mut self, slot: Slot, to: &Egress, bytes: usize, now: u64) -> bool {
-        let pays = self.contexts.get(slot).map_or(0, |context| context.pays as usize);
-        let may = self.may_send(to, bytes.saturating_sub(pays), now);
-        if let Some(context) = self.contexts.get_mut(slot).filter(|_| may) {
+    pub(crate) fn may_begin(&self, context: &mut Context, to: &Egress, bytes: usize, now: u64) -> bool {
+        let may = self.may_send(to, bytes.saturating_sub(context.pays as usize), now);
+        if may {
             context.pays = 0;
         }
         may
     }
 
     /// May a branch's request be sent by its timer? To where nothing has come from it is sent once.
-    pub(crate) fn may_repeat(&mut self, slot: Slot, fork: usize, now: u64) -> bool {
-        let Some(branch) = self.contexts.get(slot).and_then(|c| c.branches.get(fork)) else { return false };
-        let target = &branch.target;
-        if !target.unproven {
+    pub(crate) fn may_repeat(&self, context: &mut Context, fork: u8, now: u64) -> bool {
+        let Some(branch) = context.proxy.branch(fork) else { return false };
+        let hop = &branch.target.hop;
+        if !hop.unproven {
             return true;
         }
-        if target.once && !target.held && !branch.client.is_proceeding() {
+        if hop.once && !hop.held && !branch.is_proceeding() {
             return false;
         }
-        let (egress, bytes) = (branch.egress, branch.sent.len());
-        let may = self.may_begin(slot, &egress, bytes, now);
-        if let Some(branch) = self.contexts.get_mut(slot).and_then(|c| c.branches.get_mut(fork)) {
-            branch.target.held &= !may;
+        let (egress, bytes) = (hop.egress, branch.sent().len());
+        let may = self.may_begin(context, &egress, bytes, now);
+        if let Some(branch) = context.proxy.branch_mut(fork) {
+            branch.target.hop.held &= !may;
         }
         may
     }
 
     /// A response has come to a branch. Nobody knows its name but who got the request, so that whoever answers from where it
     /// went is there.
-    pub(crate) fn heard(&self, slot: Slot, fork: usize, from: IpAddr, now: u64) {
-        let branch = self.contexts.get(slot).and_then(|c| c.branches.get(fork));
-        let there = |b: &&Branch| b.egress.remote.ip().to_canonical() == from.to_canonical();
-        if branch.filter(there).is_some_and(|b| b.target.unproven) {
+    pub(crate) fn heard(&self, hop: &Hop, from: IpAddr, now: u64) {
+        if hop.unproven && hop.egress.remote.ip().to_canonical() == from.to_canonical() {
             self.proven.prove(from, now);
         }
     }
 
     /// Sends a transaction's last response again.
-    pub(crate) fn send_response_again(&mut self, io: &mut Io<EdgeMail>, slot: Slot) {
-        let Some(context) = self.contexts.get(slot).filter(|c| !c.reply.is_empty()) else { return };
-        let length = context.reply.len();
-        if self.is_paid(io, context, length) {
-            io.send(&context.back, &context.reply);
-            self.pay(slot, length);
+    pub(crate) fn send_response_again(&self, io: &mut Io<EdgeMail>, context: &mut Context) {
+        let reply = context.proxy.reply();
+        let length = reply.len();
+        if length > 0 && self.is_paid(io, context, length) {
+            io.send(&context.back, reply);
+            context.credit.pay(length);
         }
     }
 
@@ -345,18 +345,11 @@ impl Edge {
         context.proven || self.may_send(&context.back, beyond, io.unix_ms())
     }
 
-    fn pay(&mut self, slot: Slot, bytes: usize) {
-        if let Some(context) = self.contexts.get_mut(slot) {
-            context.credit.bytes = context.credit.bytes.saturating_sub(bytes as u32);
-        }
-    }
-
     /// Sends a response of a transaction to where its request came from, as far as the request or its source pays for it.
-    pub(crate) fn send_response(&mut self, io: &mut Io<EdgeMail>, slot: Slot, response: &[u8]) {
-        let Some(context) = self.contexts.get(slot) else { return };
+    pub(crate) fn send_response(&self, io: &mut Io<EdgeMail>, context: &mut Context, response: &[u8]) {
         if self.is_paid(io, context, response.len()) {
             send_back(io, &self.shared.guard, &context.back, response);
-            self.pay(slot, response.len());
+            context.credit.pay(response.len());
         }
     }
 }

@@ -23,9 +23,9 @@ pub(crate) struct Between {
 
 impl Context {
     /// Between whom a response of this branch goes.
-    pub(crate) fn between(&self, fork: usize) -> Between {
-        let target = self.branches.get(fork).map(|branch| &branch.target);
-        let from = target.map_or(PartyKind::Stranger, |target| match (&target.trunk, target.word) {
+    pub(crate) fn between(&self, fork: u8) -> Between {
+        let hop = self.proxy.branch(fork).map(|branch| &branch.target.hop);
+        let from = hop.map_or(PartyKind::Stranger, |hop| match (&hop.trunk, hop.word) {
             (Some(_), _) => PartyKind::Trunk,
             // Where a peer is the operator has said.
             (None, word) => word.map_or(PartyKind::Peer, |word| word.kind),

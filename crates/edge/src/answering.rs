@@ -1,0 +1,162 @@
+//! The caller's answer, RFC 3261 §16.7 steps 7 to 9: a branch's response as it goes back, or one of our own.
+
+use trunkline_calls::{Answered, Cause};
+use trunkline_proxy::transaction::Branch;
+use trunkline_sip::{Index, Limits, Message, Splices, response};
+
+use crate::calls;
+use crate::context::{Context, DialogUse, Hop};
+use crate::cseq;
+use crate::edge::Edge;
+use crate::forward;
+use crate::mail::{EdgeMail, Io};
+use crate::request::local_tag;
+use crate::trust::marks::Begun;
+
+impl Edge {
+    /// Passes a branch's response on: the one at hand, or the kept one.
+    pub(crate) fn forward_response(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        context: &mut Context,
+        (branch, code): (u8, u16),
+        at_hand: Option<&Message<'_>>,
+    ) {
+        let (mut index, mut out) =
+            (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.out));
+        out.clear();
+        let to_tag = match (at_hand, context.proxy.branch(branch)) {
+            (Some(m), Some(b)) => {
+                self.write_response(io, context, (branch, b), m, &mut out);
+                Some(m.to_tag())
+            }
+            (None, Some(b)) if index.parse(b.response(), &Limits::default()).is_ok() => {
+                self.write_response(io, context, (branch, b), &Message::new(b.response(), &index), &mut out);
+                None
+            }
+            (_, None) | (None, Some(_)) => None,
+        };
+        if code >= 300 {
+            if let DialogUse::Begins(number) = context.dialog {
+                self.shared.dialogs.failed(number);
+            }
+            context.proxy.finish_failure(code, &mut out);
+        }
+        self.send_response(io, context, &out);
+        context.proxy.passed_on(branch, code, &out, &mut self.work);
+        (self.scratch.other, self.scratch.out) = (index, out);
+        match code {
+            ..200 => {}
+            200..300 => self.note_answered(io, context, branch, to_tag.unwrap_or_default()),
+            300.. => {
+                if let Some(call) = context.call {
+                    self.shared.calls.failed(call, code, io.unix_ms());
+                }
+                self.end_media(context);
+            }
+        }
+    }
+
+    /// Writes a response of this branch as it goes back.
+    fn write_response(
+        &mut self,
+        io: &Io<EdgeMail>,
+        context: &Context,
+        (fork, branch): (u8, &Branch<Hop>),
+        m: &Message<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut splices = std::mem::take(&mut self.scratch.splices);
+        forward::strip_via(m, context.back.transport, &mut splices, out, |splices| {
+            self.shared.filter_response(m, context.between(fork), splices);
+            self.mark(context, branch, m, io.unix_ms(), splices);
+        });
+        cseq::lower(out, m.cseq(), branch.target.cseq_added);
+        self.scratch.splices = splices;
+    }
+
+    /// A response from this branch is about to go back: marks it, or notes what it says of the dialog it came in.
+    fn mark(
+        &self,
+        context: &Context,
+        branch: &Branch<Hop>,
+        m: &Message<'_>,
+        now: u64,
+        splices: &mut Splices,
+    ) {
+        let hop = &branch.target.hop;
+        let from = hop.egress.remote;
+        match context.dialog {
+            DialogUse::None => {}
+            DialogUse::Begins(number) => {
+                let begun = Begun { number, mark_mac: Some(hop.mark_mac), sent: branch.sent(), from };
+                self.shared.mark_response(m, &begun, now, splices);
+            }
+            DialogUse::Inside(..) | DialogUse::Nested(_) => {
+                let cseq = m.cseq().wrapping_sub(u32::from(branch.target.cseq_added));
+                let Some(answered) = self.shared.answer_inside(m, cseq, from) else { return };
+                for (place, side) in context.dialog.inside() {
+                    self.shared.dialogs.answered(place, side, &answered, now);
+                }
+            }
+        }
+    }
+
+    /// A 2xx went back: the call of this INVITE has begun.
+    fn note_answered(&self, io: &Io<EdgeMail>, context: &Context, branch: u8, to_tag: &[u8]) {
+        let Some(call) = context.call else { return };
+        if let Some(branch) = context.proxy.branch(branch).filter(|_| branch > 0) {
+            calls::moved(&self.shared.calls, call, &branch.target.hop);
+        }
+        self.shared.calls.answered(call, to_tag, io.unix_ms());
+        // Without a Record-Route nobody tells us of its end: its record ends here.
+        if matches!(context.dialog, DialogUse::None) {
+            self.shared.calls.ended_as(call, Cause::Unknown, io.unix_ms());
+        }
+    }
+
+    /// Answers a transaction with a response of our own.
+    pub(crate) fn answer_locally(&mut self, io: &mut Io<EdgeMail>, context: &mut Context, code: u16) {
+        self.counters.answered.add();
+        let unproven = !context.proven && self.is_unproven(&context.back, io.unix_ms());
+        let (mut index, mut out) =
+            (std::mem::take(&mut self.scratch.index_for_replies), std::mem::take(&mut self.scratch.out));
+        if index.parse(context.proxy.reply(), &Limits::default()).is_ok() {
+            self.write_answer(context.proxy.reply(), &index, code, &mut out);
+            let last = Message::new(context.proxy.reply(), &index);
+            if let Some(call) = context.call {
+                self.shared.calls.failed(call, code, io.unix_ms());
+            }
+            if let DialogUse::Begins(number) = context.dialog
+                && code >= 300
+            {
+                self.shared.dialogs.failed(number);
+            }
+            let (method, cseq) = (context.proxy.method(), last.cseq());
+            let answered = Answered { method, status: code, cseq, contact: None, expires: None };
+            for (place, side) in context.dialog.inside() {
+                self.shared.dialogs.answered(place, side, &answered, io.unix_ms());
+            }
+            if code >= 300 {
+                self.end_media(context);
+            }
+            self.send_response(io, context, &out);
+            context.proxy.answered(&out, unproven, &mut self.work);
+        }
+        (self.scratch.index_for_replies, self.scratch.out) = (index, out);
+    }
+
+    /// Writes an answer of ours to the request that the response in `reply` is to.
+    fn write_answer(&self, reply: &[u8], index: &Index, code: u16, out: &mut Vec<u8>) {
+        let last = Message::new(reply, index);
+        // The ACK is known by it, and a repeated request without a transaction gets the same.
+        let tag = local_tag(&self.shared.secret, last.top_via().map_or(b"", |via| via.branch), &last);
+        out.clear();
+        response::begin(&last, code, None, &tag, None, out);
+        if code == 503 {
+            out.extend_from_slice(b"Retry-After: 5\r\n");
+        }
+        self.put_server_name(out);
+        response::finish(out);
+    }
+}

@@ -1,0 +1,125 @@
+//! What time does, and the end of a connection.
+
+use trunkline_sip::{Method, Transport};
+use trunkline_transaction::Actions;
+use trunkline_transaction::timers::Now;
+
+use super::branch::{Cancel, Limit, Target};
+use super::ends::Client;
+use super::{Output, ProxyTransaction, Work};
+
+/// A large request that went over TCP goes over UDP after so many milliseconds without a word.
+const GROWN_MS: u32 = 2_000;
+
+impl<H> ProxyTransaction<H> {
+    /// When it wants [`super::Input::Timer`] next.
+    pub fn deadline(&self) -> Option<Now> {
+        let branches = self.branches.iter().filter_map(|branch| branch.deadline()).min();
+        [self.server.deadline(), branches].into_iter().flatten().min()
+    }
+
+    /// There is nothing more to wait for.
+    pub fn is_over(&self) -> bool {
+        self.server.is_terminated() && self.branches.iter().all(|branch| branch.is_over())
+    }
+
+    /// What limits the wait for a target that the request is sent to now.
+    pub(super) fn first_limit(&self, target: &Target<H>, now: Now) -> Limit {
+        let further_flow = || self.flows.iter().any(|flow| flow.target.phone == target.phone);
+        let elsewhere = target.has_addresses || further_flow();
+        let silence = target.silence.or(elsewhere.then_some(target.patience));
+        // A firewall that swallows what opens a connection must not cost the call.
+        let silence = if target.grown { Some(silence.unwrap_or(GROWN_MS).min(GROWN_MS)) } else { silence };
+        self.limit(silence, now)
+    }
+
+    fn limit(&self, silence: Option<u32>, now: Now) -> Limit {
+        match (silence, self.method) {
+            (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
+            (None, Method::Invite) => Limit::Answer(now + self.ringing.ms),
+            (None, _) => Limit::None,
+        }
+    }
+
+    pub(super) fn on_timer(&mut self, now: Now, work: &mut Work) {
+        if self.server.on_timer(now).has(Actions::RESEND) {
+            work.put(Output::Reply);
+        }
+        // Those that begin now have just been sent.
+        for branch in self.numbers() {
+            self.on_branch_timer(branch, now, work);
+        }
+    }
+
+    fn on_branch_timer(&mut self, branch: u8, now: Now, work: &mut Work) {
+        let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
+        let actions = b.client.on_timer(now);
+        let again = match &mut b.cancel {
+            Cancel::Sent(cancel) => cancel.on_timer(now).has(Actions::RESEND),
+            Cancel::No | Cancel::Wanted => false,
+        };
+        let (limit, grown) = (b.limit(), b.target.grown);
+        if actions.has(Actions::RESEND) {
+            work.put(Output::Repeat(branch));
+        }
+        if again {
+            self.put_cancel(branch, work);
+        }
+        if actions.has(Actions::TIMEOUT) {
+            work.put(Output::TimedOut);
+            return self.fail(branch, 408, now, work);
+        }
+        match limit {
+            Limit::Silence(at) if now >= at && grown => self.fall_back(branch, now, work),
+            Limit::Silence(at) if now >= at => {
+                // The next way is tried; should this one wake up after all, it is cancelled.
+                if let Some(b) = self.branches.get_mut(usize::from(branch)) {
+                    b.cancel = Cancel::Wanted;
+                }
+                self.fail(branch, 408, now, work);
+            }
+            Limit::Answer(at) if now >= at => self.on_no_answer(branch, now, work),
+            Limit::Silence(_) | Limit::Answer(_) | Limit::None => {}
+        }
+    }
+
+    /// Timer C: cancel, and if that was done already, give up (RFC 3261 §16.8). The caller need not wait for the callee's 487,
+    /// nor for a phone that is silent.
+    fn on_no_answer(&mut self, branch: u8, now: Now, work: &mut Work) {
+        let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
+        if let Cancel::Sent(_) = b.cancel {
+            b.client.terminate();
+        } else {
+            b.limit = Limit::None;
+            self.cancel_branch(branch, now, work);
+        }
+        self.count_unanswered(branch, now, work);
+    }
+
+    pub(super) fn on_lost(&mut self, branch: u8, refused: bool, now: Now, work: &mut Work) {
+        let Some(b) = self.branches.get_mut(usize::from(branch)).filter(|b| b.code == 0) else { return };
+        if b.target.grown && refused {
+            return self.fall_back(branch, now, work);
+        }
+        b.client.terminate();
+        self.fail(branch, 503, now, work);
+    }
+
+    /// Nobody takes a large request over TCP there: as the RFC says, UDP then (§18.1.1). Our Via is the first. It stays one
+    /// transaction: should it have arrived after all, this is a repetition.
+    fn fall_back(&mut self, branch: u8, now: Now, work: &mut Work) {
+        let method = self.method;
+        let silence = self.branches.get(usize::from(branch)).and_then(|b| b.target.silence);
+        let limit = self.limit(silence, now);
+        let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
+        (b.target.grown, b.target.reliable) = (false, false);
+        b.client = Client::new(method, false, now);
+        b.limit = limit;
+        if let Some(at) = memchr::memmem::find(&b.sent, b"Via: SIP/2.0/TCP ")
+            && let Some(name) = b.sent.get_mut(at + 13..at + 16)
+        {
+            name.copy_from_slice(Transport::Udp.via_name().as_bytes());
+        }
+        work.put(Output::FallBack(branch));
+    }
+}
