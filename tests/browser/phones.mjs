@@ -21,6 +21,7 @@ const bundle = await build({
 const browser = await puppeteer.launch({
   executablePath: want.chromium,
   headless: true,
+  timeout: 60000,
   args: [
     "--no-sandbox",
     "--ignore-certificate-errors",
@@ -75,7 +76,7 @@ const events = (page) => page.evaluate(() => window.state.events);
 // Waits for an event of a phone, with a bound.
 async function until(page, name, who) {
   try {
-    await page.waitForFunction((name) => window.state.events.some((e) => e.split(":")[0] === name), { timeout: 15000, polling: 50 }, name);
+    await page.waitForFunction((name) => window.state.events.some((e) => e.split(":")[0] === name), { timeout: 60000, polling: 50 }, name);
   } catch {
     throw new Error(`${who} waited for ${name}; it has ${JSON.stringify(await events(page))}`);
   }
@@ -89,7 +90,7 @@ async function hears(page, who) {
         const stats = await window.state.session.connection.getStats();
         return [...stats.values()].some((s) => s.type === "inbound-rtp" && s.bytesReceived > 2000);
       },
-      { timeout: 15000, polling: 200 },
+      { timeout: 60000, polling: 200 },
     );
   } catch {
     throw new Error(`${who} hears nothing`);

@@ -1,7 +1,6 @@
 //! Agent to agent, by SIPp over UDP and TCP: answered, busy, unanswered, cancelled, held, transferred.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
 use trunkline_tests::{Exchange, Resources, Sipp, SippRun, Ua, Wire, free_port, wait_for};
 
@@ -245,12 +244,10 @@ fn a_call_that_rings_at_a_stop_gets_its_answer() {
     callee.respond(&arrived, 180, "Ringing");
     caller.expect("180", |m| m.status() == 180);
     exchange.signal("TERM");
-    wait_for("the exchange to drain", Duration::from_secs(10), || {
-        exchange.log().contains("draining").then_some(())
-    });
+    wait_for("the exchange to drain", || exchange.log().contains("draining").then_some(()));
     let refused = late.invite(&super::at("1002"));
     assert_eq!(late.ask(&refused).0.status(), 503, "no new calls");
     callee.accept(&arrived);
     caller.status_for(&invite, 200);
-    wait_for("the exchange to end", Duration::from_secs(10), || (!exchange.alive()).then_some(()));
+    wait_for("the exchange to end", || (!exchange.alive()).then_some(()));
 }

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use trunkline_tests::{Dialog, Message, Ua};
+use trunkline_tests::{Dialog, Message, PATIENCE, Ua};
 
 /// Without an answer a request is sent again after this (RFC 3261 §17.1.1.1, T1), over UDP.
 const AGAIN: Duration = Duration::from_millis(500);
-/// How long a call may take: a bound against hanging.
-const BOUND: Duration = Duration::from_secs(15);
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +105,7 @@ impl Carrier {
         let udp = self.over_udp();
         for call in self.calls.values_mut().filter(|c| c.waits.is_some()) {
             let (fate, id) = (call.fate, call.invite.call_id());
-            assert!(now - call.begun < BOUND, "{fate:?} call {id} hangs: {:?}", call.waits);
+            assert!(now - call.begun < PATIENCE, "{fate:?} call {id} hangs: {:?}", call.waits);
             if now - call.sent > AGAIN && udp {
                 call.sent = now;
                 self.repeated += 1;
@@ -129,7 +127,7 @@ impl Carrier {
 
     /// Keeps sixteen calls under way until something is told.
     pub fn run_until_told(&mut self, told: impl Fn() -> bool) {
-        let end = Instant::now() + BOUND;
+        let end = Instant::now() + PATIENCE;
         while !told() {
             assert!(Instant::now() < end, "a busy source is not handed over");
             self.run(Duration::from_millis(100), 16);
@@ -137,11 +135,11 @@ impl Carrier {
     }
 
     /// Lets a call begin now and then until a condition holds.
-    pub fn run_slowly(&mut self, pause: Duration, bound: Duration, what: &str, holds: impl Fn() -> bool) {
-        let end = Instant::now() + bound;
+    pub fn run_slowly(&mut self, pause: Duration, what: &str, holds: impl Fn() -> bool) {
+        let end = Instant::now() + PATIENCE;
         let mut next = Instant::now();
         while !holds() {
-            assert!(Instant::now() < end, "not within {bound:?}: {what}");
+            assert!(Instant::now() < end, "in vain: {what}");
             if Instant::now() >= next {
                 next += pause;
                 self.begin();
@@ -155,7 +153,7 @@ impl Carrier {
         while self.open > 0 {
             self.step();
         }
-        let end = Instant::now() + BOUND;
+        let end = Instant::now() + PATIENCE;
         let missing = |c: &Carrier| {
             let heard = |call: &Call| c.heard.get(call.invite.call_id());
             c.calls

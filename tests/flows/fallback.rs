@@ -1,7 +1,5 @@
 //! An agent that does not take its calls has somebody who does: busy, and nobody answers.
 
-use std::time::Duration;
-
 use trunkline_tests::{Exchange, Message, Resources, Rtpengine, Ua, exchange_command, free_port, wait_for};
 
 use super::transports::within;
@@ -75,7 +73,7 @@ fn nobody_answers_and_the_fallback_does() {
 
 /// The records as `trunkline calls records --json` prints them, once there are so many that have ended.
 fn records(exchange: &Exchange, count: usize) -> Vec<serde_json::Value> {
-    wait_for("the records", Duration::from_secs(5), || {
+    wait_for("the records", || {
         let out = exchange_command(exchange).args(RECORDS).output().expect("the command runs");
         let all: Vec<serde_json::Value> = serde_json::from_slice(&out.stdout).unwrap_or_default();
         let ended = all.iter().filter(|record| record["ended"].is_i64()).count();

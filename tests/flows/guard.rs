@@ -177,7 +177,7 @@ fn a_carrier_and_a_peer_are_reached_by_no_word_but_their_own() {
     let (mut voice, mut mallory) = (away("voice", 3), away("1001", 9));
     assert_eq!(voice.register(600).status(), 200);
     let instance = format!("sip:+1900@voice.test:{}", voice.wire.local().port());
-    wait_for("the instance to be known", Duration::from_secs(10), || {
+    wait_for("the instance to be known", || {
         (register_at(&mut mallory, &instance).status() == 403).then_some(())
     });
     assert!(net.are_silent());

@@ -250,12 +250,9 @@ fn a_new_password_at_the_exchange_ends_the_ban() {
     let credentials = exchange.folder().join("resources/credentials.yaml");
     let text = std::fs::read_to_string(&credentials).expect("the credentials");
     exchange.rewrite("credentials.yaml", &text.replace("pw-1001", "new"));
-    trunkline_tests::wait_for_every(
-        Duration::from_millis(50),
-        "the new password",
-        Duration::from_secs(5),
-        || (phone.register(600).status() == 200).then_some(()),
-    );
+    trunkline_tests::wait_for_every(Duration::from_millis(50), "the new password", || {
+        (phone.register(600).status() == 200).then_some(())
+    });
 }
 
 /// What looks like a failure and tests no secret.

@@ -43,9 +43,7 @@ fn with_sdp(message: Message, ua: &Ua, direction: &str) -> Message {
 
 /// rtpengine has given the call's ports back.
 fn gone(rtpengine: &Rtpengine, call_id: &str) {
-    wait_for("the relay to forget the call", Duration::from_secs(5), || {
-        (!rtpengine.knows(call_id)).then_some(())
-    });
+    wait_for("the relay to forget the call", || (!rtpengine.knows(call_id)).then_some(()));
 }
 
 /// A re-INVITE or UPDATE with an offer from one side; the other answers with SDP.
@@ -134,9 +132,7 @@ fn a_call_that_comes_to_nothing_gives_its_ports_back() {
     gone(&rtpengine, invite.call_id());
     let invite = caller.invite(&at("1002"));
     let invite = caller.call(&invite);
-    let arrived =
-        callee.wait(Duration::from_secs(5), |m| m.method() == "INVITE" && m.call_id() == invite.call_id());
-    let arrived = arrived.expect("the second call");
+    let arrived = callee.request_of("INVITE");
     callee.respond(&arrived, 180, "Ringing");
     caller.status_for(&invite, 180);
     caller.cancel(&invite);
@@ -239,7 +235,7 @@ fn a_relay_that_says_nothing_makes_503() {
     let invite = caller.invite(&at("1002"));
     let invite = caller.call(&invite);
     caller.status_for(&invite, 100);
-    let answer = caller.wait(Duration::from_secs(15), |m| m.status() >= 200).expect("an answer");
+    let answer = caller.final_for(&invite);
     assert_eq!(answer.status(), 503, "{}", answer.start);
     assert!(answer.get("Retry-After").is_some());
 }
@@ -298,7 +294,7 @@ fn what_the_relay_says_writes_no_lines_of_its_own_into_the_log() {
         let mut caller = registered(&exchange, "1001");
         let invite = caller.invite(&at("1002"));
         assert_eq!(caller.ask(&invite).0.status(), 488);
-        let log = wait_for("the refusal in the log", Duration::from_secs(10), || {
+        let log = wait_for("the refusal in the log", || {
             Some(exchange.log()).filter(|log| log.contains("cannot be relayed"))
         });
         assert!(log.contains("forged") && log.contains(" end"), "{log}");

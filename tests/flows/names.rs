@@ -12,22 +12,38 @@ use super::{DOMAIN, agents, at, phone, registered};
 
 const NUMBER: &str = "+17066041487";
 pub const DIALLED: &str = "+17853178070";
-/// Long enough for a gateway to answer, short enough for a test.
+/// Where silence is what is tried; whoever is to answer gets [`PATIENT`], or a busy machine makes it silent.
 const FAILOVER: &str = ", failoverMs: 300";
+/// How long a gateway may stay silent, in milliseconds, before the next address is tried: the longest there is, and the
+/// shortest.
+const PATIENT: u32 = 4_000;
+const IMPATIENT: u32 = 500;
 const QUIET: Duration = Duration::from_millis(400);
 
 /// A domain whose calls out go to one destination: a host, with port and transport or without.
 pub fn with_trunk(uri: &str) -> Resources {
+    with_trunk_that_waits(PATIENT, uri)
+}
+
+/// The same with a trunk that gives an address so many milliseconds.
+fn with_trunk_that_waits(ms: u32, uri: &str) -> Resources {
     let domain = Resources::new().domain_with(DOMAIN, "all", &[(".*", NUMBER)], "");
     let agents = domain.agent(DOMAIN, "1001", "pw-1001").agent(DOMAIN, "1002", "pw-1002");
     let trunk = format!(
-        "- apiVersion: v2\n  kind: Trunk\n  ref: provider\n  metadata: {{name: provider}}\n  spec:\n    inbound: {{uri: trunk.test}}\n    outbound: {{timeoutMs: 500, uris: [{{uri: {{{uri}}}}}]}}\n"
+        "- apiVersion: v2\n  kind: Trunk\n  ref: provider\n  metadata: {{name: provider}}\n  spec:\n    inbound: {{uri: trunk.test}}\n    outbound: {{timeoutMs: {ms}, uris: [{{uri: {{{uri}}}}}]}}\n"
     );
     agents.raw("trunks.yaml", &trunk).number(NUMBER, "provider", &at("1002"))
 }
 
 fn start(resources: &Resources, config: &str) -> Exchange {
     Exchange::start_with(resources, &format!("{config}routing: {{qualifySeconds: 0}}\n"), &[])
+}
+
+/// A trunk whose name has two addresses, each of which is given so many milliseconds.
+fn start_at_two(port: u16, ms: u32) -> Exchange {
+    let uri = format!("host: sip.provider.test, port: {port}, transport: udp");
+    let hosts = "dns: {hosts: {sip.provider.test: [127.0.0.2, 127.0.0.3]}}\n";
+    start(&with_trunk_that_waits(ms, &uri), hosts)
 }
 
 /// A gateway of the provider on one of loopback's many addresses.
@@ -50,7 +66,7 @@ fn a_trunk_without_a_port_is_found_by_its_srv_records_in_their_order() {
         ("a.provider.test", Record::A([127, 0, 0, 2].into())),
         ("b.provider.test", Record::A([127, 0, 0, 3].into())),
     ]);
-    let exchange = start(&with_trunk("host: sip.provider.test, transport: udp"), &names.config(FAILOVER));
+    let exchange = start(&with_trunk("host: sip.provider.test, transport: udp"), &names.config(""));
     let [mut a, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
     let mut caller = registered(&exchange, "1001");
     let invite = out(&mut caller);
@@ -80,7 +96,7 @@ fn without_a_transport_naptr_says_which() {
         ("a.provider.test", Record::A([127, 0, 0, 2].into())),
         ("b.provider.test", Record::A([127, 0, 0, 3].into())),
     ]);
-    let exchange = start(&with_trunk("host: sip.provider.test"), &names.config(FAILOVER));
+    let exchange = start(&with_trunk("host: sip.provider.test"), &names.config(""));
     let mut udp = gateway(&exchange, &format!("127.0.0.3:{port}"));
     let mut caller = registered(&exchange, "1001");
     let invite = out(&mut caller);
@@ -141,9 +157,8 @@ fn over_tls_who_cannot_prove_the_trunks_name_gives_way_to_who_can() {
 #[test]
 fn a_silent_address_gives_way_to_the_next_and_is_avoided() {
     let port = free_port();
-    let hosts = format!("dns: {{hosts: {{sip.provider.test: [127.0.0.2, 127.0.0.3]}}{FAILOVER}}}\n");
-    let exchange =
-        start(&with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp")), &hosts);
+    // Who answers the second call must not be slower than this.
+    let exchange = start_at_two(port, 3 * IMPATIENT);
     let [mut mute, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
     let mut caller = registered(&exchange, "1001");
     let invite = out(&mut caller);
@@ -170,9 +185,7 @@ fn a_silent_address_gives_way_to_the_next_and_is_avoided() {
 #[test]
 fn who_wakes_up_too_late_is_cancelled() {
     let port = free_port();
-    let hosts = format!("dns: {{hosts: {{sip.provider.test: [127.0.0.2, 127.0.0.3]}}{FAILOVER}}}\n");
-    let exchange =
-        start(&with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp")), &hosts);
+    let exchange = start_at_two(port, IMPATIENT);
     let [mut late, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
     let mut caller = registered(&exchange, "1001");
     let invite = out(&mut caller);
@@ -190,9 +203,7 @@ fn who_wakes_up_too_late_is_cancelled() {
 /// A call whose first address was silent; the second has it as well.
 fn turned() -> (Exchange, Ua, Message, [(Ua, Message); 2]) {
     let port = free_port();
-    let hosts = format!("dns: {{hosts: {{sip.provider.test: [127.0.0.2, 127.0.0.3]}}{FAILOVER}}}\n");
-    let exchange =
-        start(&with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp")), &hosts);
+    let exchange = start_at_two(port, IMPATIENT);
     let [mut a, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
     let mut caller = registered(&exchange, "1001");
     let invite = out(&mut caller);
@@ -238,9 +249,7 @@ fn the_callers_cancel_goes_where_the_call_went() {
 #[test]
 fn a_503_speaks_for_one_address() {
     let port = free_port();
-    let hosts = "dns: {hosts: {sip.provider.test: [127.0.0.2, 127.0.0.3]}}\n";
-    let exchange =
-        start(&with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp")), hosts);
+    let exchange = start_at_two(port, PATIENT);
     let [mut a, mut b] = ["127.0.0.2", "127.0.0.3"].map(|ip| gateway(&exchange, &format!("{ip}:{port}")));
     let mut caller = registered(&exchange, "1001");
     let invite = out(&mut caller);
@@ -252,7 +261,7 @@ fn a_503_speaks_for_one_address() {
     // The refusal again: its ACK was lost. What comes back is an ACK, not the INVITE.
     a.forget();
     a.send(&refusal);
-    assert_eq!(a.expect("the ACK again", |m| m.branch() == first.branch()).method(), "ACK");
+    assert_eq!(a.expect_again("the ACK again", |m| m.branch() == first.branch()).method(), "ACK");
     b.respond(&second, 503, "Service Unavailable");
     let failure = caller.final_for(&invite);
     assert_eq!(failure.status(), 500, "both refused: {}", failure.start);
@@ -342,11 +351,9 @@ fn a_carrier_may_call_from_any_address_of_its_name() {
         Exchange::start_with(&with_trunk("host: sip.provider.test, transport: udp"), &qualify, &[]);
     let mut callee = registered(&exchange, "1002");
     // The name is looked up by the question whether anybody is there.
-    trunkline_tests::wait_for("the name to be asked for", Duration::from_secs(10), || {
-        (names.asked() > 0).then_some(())
-    });
+    trunkline_tests::wait_for("the name to be asked for", || (names.asked() > 0).then_some(()));
     for (ip, known) in [("127.0.0.3", true), ("127.0.0.9", false)] {
-        let invite = trunkline_tests::wait_for("the call to be judged", Duration::from_secs(10), || {
+        let invite = trunkline_tests::wait_for("the call to be judged", || {
             let mut carrier = gateway(&exchange, &format!("{ip}:{}", free_port()));
             let invite = carrier.invite(&format!("sip:{NUMBER}@{}", exchange.udp()));
             carrier.send(&invite);

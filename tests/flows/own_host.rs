@@ -64,7 +64,7 @@ fn what_the_kernel_delivers_here_is_no_phones_contact() {
     let canary =
         network.on(Side::Outside, || std::net::UdpSocket::bind("0.0.0.0:9999").expect("a free port"));
     canary.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
-    wait_for("the kernel's list to be read again", Duration::from_secs(5), || {
+    wait_for("the kernel's list to be read again", || {
         (register_at(&mut v4, &contact).status() == 403).then_some(())
     });
     let caller =

@@ -20,7 +20,7 @@ fn node(exchange: &Exchange) -> Ua {
 /// Which of the nodes gets an INVITE to the peer's AOR; it answers busy.
 fn rings(caller: &mut Ua, invite: &Message, nodes: &mut [Ua]) -> usize {
     let invite = caller.call(invite);
-    let found = trunkline_tests::wait_for("an INVITE at a node", std::time::Duration::from_secs(5), || {
+    let found = trunkline_tests::wait_for("an INVITE at a node", || {
         nodes.iter_mut().enumerate().find_map(|(n, ua)| {
             let wait = std::time::Duration::from_millis(20);
             ua.wait(wait, |m| m.method() == "INVITE" && m.call_id() == invite.call_id()).map(|m| (n, m))
@@ -132,7 +132,7 @@ fn state(exchange: &Exchange, port: u16) -> Option<String> {
 
 /// Answers the questions that have come, for as long as `check` wants.
 fn answering(ua: &mut Ua, what: &str, mut check: impl FnMut() -> bool) {
-    trunkline_tests::wait_for(what, std::time::Duration::from_secs(15), || {
+    trunkline_tests::wait_for(what, || {
         while let Some(options) = ua.wait(std::time::Duration::from_millis(10), |m| m.method() == "OPTIONS") {
             ua.respond(&options, 200, "OK");
         }
@@ -169,9 +169,7 @@ fn alone_a_silent_instance_is_tried_all_the_same() {
     let exchange = Exchange::start_with(&with_peer(""), EVERY_SECOND, &[]);
     let mut nodes = [node(&exchange)];
     let port = nodes[0].wire.local().port();
-    trunkline_tests::wait_for("down", std::time::Duration::from_secs(15), || {
-        (state(&exchange, port).as_deref() == Some("DOWN")).then_some(())
-    });
+    trunkline_tests::wait_for("down", || (state(&exchange, port).as_deref() == Some("DOWN")).then_some(()));
     let mut caller = registered(&exchange, "1001");
     let invite = caller.invite(&at("conference"));
     assert_eq!(rings(&mut caller, &invite, &mut nodes), 0);

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use trunkline_tests::{Exchange, Scratch, binary, exchange_command, free_port, wait_for};
 
@@ -35,7 +34,7 @@ impl Drop for Ends {
 
 impl Ends {
     fn answers(&mut self, folder: &Scratch) {
-        wait_for("the exchange to answer", Duration::from_secs(15), || {
+        wait_for("the exchange to answer", || {
             assert!(self.0.try_wait().expect("a child").is_none(), "it ended");
             let status =
                 Command::new(binary()).arg("status").current_dir(folder.path()).output().expect("runs");
@@ -71,7 +70,7 @@ fn a_hangup_ends_no_calls() {
     let mut exchange = Exchange::start(&super::agents());
     super::registered(&exchange, "1001");
     exchange.signal("HUP");
-    wait_for("a word about it", Duration::from_secs(5), || exchange.log().contains("SIGHUP").then_some(()));
+    wait_for("a word about it", || exchange.log().contains("SIGHUP").then_some(()));
     assert!(exchange.alive());
     super::registered(&exchange, "1002");
     assert_eq!(exchange.stop(), Some(0), "{}", exchange.log());

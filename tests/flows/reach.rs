@@ -1,7 +1,6 @@
 //! How a phone is reached: the flow it came by, its connection, IPv6; and calls that outlive a restart.
 
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use trunkline_tests::{Exchange, Ua, Wire, free_port, wait_for};
 
@@ -171,7 +170,7 @@ fn a_caller_whose_connection_ended_is_answered_where_it_listens() {
     gateway.status_for(&invite, 180);
     drop(gateway);
     // Until the exchange has noticed, it writes to a connection nobody reads from.
-    wait_for("the connection to end", Duration::from_secs(5), || {
+    wait_for("the connection to end", || {
         get(&http, "/metrics").1.contains("trunkline_connections_closed_total 1\n").then_some(())
     });
     callee.accept(&arrived);

@@ -1,7 +1,6 @@
 //! A record for every call, once: read from the database as an operator would.
 
 use std::process::Command;
-use std::time::Duration;
 
 use trunkline_tests::{Dialog, Exchange, Ua, exchange_command, wait_for};
 
@@ -27,7 +26,7 @@ fn records(exchange: &Exchange) -> Vec<Vec<String>> {
 
 /// Waits until so many calls have ended on disk.
 pub fn ended(exchange: &Exchange, count: usize) -> Vec<Vec<String>> {
-    wait_for("the records", Duration::from_secs(5), || {
+    wait_for("the records", || {
         let all = records(exchange);
         (all.len() == count && all.iter().all(|row| row[4] == "1")).then_some(all)
     })
@@ -97,7 +96,7 @@ fn two_calls_under_one_name_have_a_record_each() {
         caller.expect("200 to BYE", |m| m.status() == 200 && m.cseq() == bye.cseq());
     };
     hang_up(&mut second, &mut other);
-    let both = wait_for("both records, one of them ended", Duration::from_secs(5), || {
+    let both = wait_for("both records, one of them ended", || {
         let all = records(&exchange);
         (all.len() == 2 && all.iter().any(|row| row[4] == "1")).then_some(all)
     });
@@ -161,7 +160,7 @@ fn a_call_that_is_up_at_a_stop_ends_with_a_cause_of_its_own() {
 fn a_call_that_was_up_at_a_crash_is_closed_at_the_next_start() {
     let mut exchange = Exchange::start(&agents());
     let _call = talking(&exchange, "1001", "1002");
-    wait_for("the open record", Duration::from_secs(5), || (records(&exchange).len() == 1).then_some(()));
+    wait_for("the open record", || (records(&exchange).len() == 1).then_some(()));
     exchange.kill();
     exchange.restart();
     let all = ended(&exchange, 1);

@@ -171,13 +171,11 @@ fn a_new_agent_is_taken_up_and_a_broken_file_refused_with_its_place() {
     let all = ["1001", "1002", "1003"].map(agent).concat();
     write(&all);
     // Failed guesses are slowed, so they are few here.
-    wait_for_every(Duration::from_millis(500), "the new agent", Duration::from_secs(10), || {
-        (status("1003") == 200).then_some(())
-    });
+    wait_for_every(Duration::from_millis(500), "the new agent", || (status("1003") == 200).then_some(()));
     write(&format!(
         "{all}- apiVersion: v1beta1\n  kind: Agent\n  metadata: {{name: X}}\n  spec:\n    domians: [{DOMAIN}]\n"
     ));
-    wait_for("a word about the mistake", Duration::from_secs(10), || {
+    wait_for("a word about the mistake", || {
         let log = exchange.log();
         (log.contains("config/agents.yml:35:5") && log.contains("did you mean `domains`")).then_some(())
     });

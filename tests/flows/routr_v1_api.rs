@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::json;
 use trunkline_tests::V1Edition::{Late, Rc2};
@@ -149,12 +148,12 @@ fn what_changes_in_the_files_is_told() {
     let users = exchange.folder().join("config/users.yml");
     let agents = exchange.folder().join("config/agents.yml");
     std::fs::write(&agents, trunkline_tests::v1_agent("1007")).expect("written");
-    wait_for("the new agent", Duration::from_secs(10), || {
+    wait_for("the new agent", || {
         let reply = rest.get(&format!("/agents?token={token}"));
         (reply.json["data"][0]["spec"]["credentials"]["username"] == "1007").then_some(())
     });
     std::fs::write(users, "[]\n").expect("written");
-    wait_for("the user to be gone", Duration::from_secs(10), || {
+    wait_for("the user to be gone", || {
         (rest.get(&format!("/agents?token={token}")).status == 401).then_some(())
     });
 }

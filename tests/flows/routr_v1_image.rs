@@ -4,7 +4,6 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::json;
 use trunkline_tests::V1Edition::Late;
@@ -56,7 +55,7 @@ impl Image {
     }
 
     fn wait_for_line(&self, line: &str, times: usize) {
-        wait_for(line, Duration::from_secs(20), || (self.log().matches(line).count() >= times).then_some(()));
+        wait_for(line, || (self.log().matches(line).count() >= times).then_some(()));
     }
 
     /// The processes it started that still run.
@@ -77,7 +76,7 @@ impl Image {
 
     fn ended(&mut self) -> Option<i32> {
         let ended = || self.child.try_wait().ok().flatten();
-        wait_for("the entry point to end", Duration::from_secs(20), ended).code()
+        wait_for("the entry point to end", ended).code()
     }
 }
 
@@ -93,7 +92,7 @@ impl Drop for Image {
 /// A TLS certificate is of the first start's making.
 fn api(image: &Image) -> Rest {
     let certificate = image.folder.path().join("data/trunkline.crt");
-    wait_for("the API", Duration::from_secs(20), || {
+    wait_for("the API", || {
         image.log().contains("listening").then_some(())?;
         std::net::TcpStream::connect(("127.0.0.1", 4567)).ok()
     });
@@ -184,9 +183,7 @@ fn the_image_takes_the_provider_that_is_named() {
             assert_eq!(image.children(), ["trunkline"], "{what}");
             let mut phone =
                 Ua::udp(SocketAddr::from(([127, 0, 0, 1], folder.sip)), "1001", "sip.local", "pw-1001");
-            wait_for("the phone to be served", Duration::from_secs(10), || {
-                (phone.register(600).status() == 200).then_some(())
-            });
+            wait_for("the phone to be served", || (phone.register(600).status() == 200).then_some(()));
             image.signal("-INT");
             assert_eq!(image.ended(), Some(0), "{what}: {}", image.log());
         }

@@ -1,7 +1,6 @@
 //! Keys of a Routr v1 that show themselves in a running exchange alone.
 
 use std::process::Command;
-use std::time::Duration;
 
 use trunkline_tests::V1Edition::Late;
 use trunkline_tests::{Exchange, Scratch, Ua, V1Folder, Wire, binary, exchange_command, free_port, wait_for};
@@ -24,7 +23,7 @@ fn a_trace_level_shows_the_messages() {
     let mut phone = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");
     assert_eq!(phone.register(600).status(), 200);
     let source = phone.wire.local().to_string();
-    wait_for("the trace", Duration::from_secs(10), || {
+    wait_for("the trace", || {
         let log = exchange.log();
         let both = log.contains("REGISTER sip:sip.local SIP/2.0") && log.contains("SIP/2.0 200 OK");
         (both && log.contains(&format!("received from tcp {source}"))).then_some(())
@@ -112,9 +111,7 @@ fn without_record_route_the_exchange_leaves_where_it_can() {
         let output = exchange_command(&exchange).args(["calls", "records", "--json"]).output();
         String::from_utf8_lossy(&output.expect("the command runs").stdout).into_owned()
     };
-    let record = wait_for("the record", Duration::from_secs(10), || {
-        Some(records()).filter(|text| text.contains("UNKNOWN"))
-    });
+    let record = wait_for("the record", || Some(records()).filter(|text| text.contains("UNKNOWN")));
     assert!(record.contains("1002"), "{record}");
     // On a connection, and by the gateway's credentials, it is needed.
     let mut on_tcp = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");

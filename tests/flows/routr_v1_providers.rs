@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use trunkline_tests::V1Edition::{self, Late, Rc2};
@@ -119,7 +118,7 @@ fn a_database_in_place(edition: V1Edition) {
     assert_ne!(phone(&exchange, "1003").register(600).status(), 200, "who is deleted is no longer known");
     // What others write is taken up.
     redis.fill(&[("agents".into(), "by-hand".into(), agent("1004"))]);
-    wait_for("the agent from elsewhere", Duration::from_secs(10), || {
+    wait_for("the agent from elsewhere", || {
         let found = rest.get(&format!("/agents/by-hand?token={token}"));
         (found.json["status"] == 200).then_some(())
     });
@@ -128,7 +127,7 @@ fn a_database_in_place(edition: V1Edition) {
     redis.fill(&[("agents".into(), "bad".into(), json!({"kind": "Agent", "spec": 1}))]);
     redis.ask(&["SET", "worse", "{"]);
     redis.ask(&["SADD", "agents", "worse", "nothing-under-it"]);
-    wait_for("a word about the mistakes", Duration::from_secs(10), || {
+    wait_for("a word about the mistakes", || {
         let log = exchange.log();
         (log.contains(", bad") && log.contains("worse")).then_some(())
     });
@@ -162,7 +161,7 @@ fn redis_goes_and_comes_back_in_traffic() {
     let said = refused.json["message"].as_str().unwrap_or_default();
     assert!(refused.status == 500 && said.contains("Redis at 127.0.0.1"), "{}", refused.body);
     assert_eq!(rest.get(&path).json["data"].as_array().map(Vec::len), Some(2), "what is known is listed");
-    wait_for("a word about Redis", Duration::from_secs(10), || {
+    wait_for("a word about Redis", || {
         exchange.log().contains("the resources in force stay: Redis at").then_some(())
     });
     // A restart without it: what was kept is in force, for its owner's eyes only.
@@ -172,14 +171,14 @@ fn redis_goes_and_comes_back_in_traffic() {
     exchange.restart();
     registered(&exchange, "1001");
     redis.restart();
-    wait_for("Redis to be written again", Duration::from_secs(20), || {
+    wait_for("Redis to be written again", || {
         let reply = rest.send("POST", &path, "", &agent("1003").to_string());
         (reply.status == 201).then_some(())
     });
     registered(&exchange, "1003");
     // One that comes back empty has lost its data, more likely than all phones have gone.
     redis.ask(&["FLUSHALL"]);
-    wait_for("a word about the empty database", Duration::from_secs(10), || {
+    wait_for("a word about the empty database", || {
         exchange.log().contains("has no resources any more").then_some(())
     });
     registered(&exchange, "1002");
@@ -299,21 +298,21 @@ fn a_rest_service_in_good_moods_and_bad_ones() {
     for mood in bad {
         service.mood(mood);
         let lines = exchange.log().matches("gives no resources").count();
-        wait_for("a word about the service", Duration::from_secs(20), || {
+        wait_for("a word about the service", || {
             (exchange.log().matches("gives no resources").count() > lines).then_some(())
         });
         talk(&mut one, &at("1002"), &mut two);
         let reply = send("POST", "/agents", &agent("1004").to_string());
         assert_eq!(reply.json["status"], 500, "{mood:?} {}", reply.body);
         service.mood(Mood::Good);
-        wait_for("the service to be written again", Duration::from_secs(20), || {
+        wait_for("the service to be written again", || {
             (send("POST", "/agents", &agent("1004").to_string()).json["status"] == 201).then_some(())
         });
         assert_eq!(send("DELETE", "/agents/made-by-the-service", "").json["status"], 200);
         let mut fifth = agent("1005");
         fifth["metadata"]["ref"] = format!("{mood:?}").into();
         service.change(|documents| documents.push(("agents".into(), format!("{mood:?}"), fifth)));
-        wait_for("what changed at the service", Duration::from_secs(20), || {
+        wait_for("what changed at the service", || {
             (send("GET", &format!("/agents/{mood:?}"), "").json["status"] == 200).then_some(())
         });
         service.change(|documents| documents.retain(|(_, own, _)| *own != format!("{mood:?}")));

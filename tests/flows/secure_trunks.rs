@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use trunkline_tests::{Authority, Exchange, Resources, Ua, Wire, free_port};
+use trunkline_tests::{Authority, Exchange, PATIENCE, Resources, Ua, Wire, free_port};
 
 use super::transports::{reinvite, within};
 use super::{DOMAIN, at, registered};
@@ -91,7 +91,7 @@ fn refused(signer: &Authority, believed: &Authority, name: &str) -> u16 {
     let invite = caller.call(&invite);
     let heard = match signer.accept(&listener, &[name]) {
         // TLS 1.3 lets the server finish first; the client's refusal comes behind.
-        Ok(stream) => Wire::over(stream).recv(std::time::Duration::from_secs(5)).is_ok_and(|m| m.is_some()),
+        Ok(stream) => Wire::over(stream).recv(PATIENCE).is_ok_and(|m| m.is_some()),
         Err(_) => false,
     };
     assert!(!heard, "a gateway that did not prove its name got a request");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Exchange, Message, Resources, Ua};
+use trunkline_tests::{Exchange, Message, PATIENCE, Resources, Ua};
 
 use super::{DOMAIN, at, phone};
 
@@ -65,7 +65,7 @@ fn what_ends_a_line_elsewhere_is_400_and_goes_no_further() {
         for (n, place) in places.iter().enumerate() {
             let message = place(caller.request("MESSAGE", &target));
             assert!(caller.wire.send(&with(&message, end)));
-            let answer = caller.wire.recv(Duration::from_secs(5)).expect("a live socket").expect("an answer");
+            let answer = caller.wire.recv(PATIENCE).expect("a live socket").expect("an answer");
             assert!(answer.starts_with(b"SIP/2.0 400 "), "{n}, {end:?}: {}", answer.escape_ascii());
             assert!(!is_foul(&answer), "{n}, {end:?}: {}", answer.escape_ascii());
         }
@@ -113,7 +113,7 @@ fn lines_that_end_now_so_now_otherwise_are_400() {
     assert!(callee.silent(Duration::from_millis(100), |m| m.method() == "MESSAGE"));
     // All in LF is tolerated, as before.
     assert!(caller.wire.send(text.replace("\r\n", "\n").as_bytes()));
-    let arrived = callee.wire.recv(Duration::from_secs(5)).expect("a live socket").expect("the MESSAGE");
+    let arrived = callee.wire.recv(PATIENCE).expect("a live socket").expect("the MESSAGE");
     assert!(arrived.starts_with(b"MESSAGE "), "{}", arrived.escape_ascii());
 }
 
@@ -124,7 +124,7 @@ fn the_same_over_a_stream() {
         let mut caller = Ua::tcp(exchange.tcp(), "1001", DOMAIN, "x");
         let message = caller.request("OPTIONS", &format!("sip:{DOMAIN}")).with("Subject", "aMARKX-Evil: 1");
         assert!(caller.wire.send(&with(&message, end)));
-        let answer = caller.wire.recv(Duration::from_secs(5)).expect("a live socket").expect("an answer");
+        let answer = caller.wire.recv(PATIENCE).expect("a live socket").expect("an answer");
         assert!(answer.starts_with(b"SIP/2.0 400 ") && !is_foul(&answer), "{}", answer.escape_ascii());
     }
 }

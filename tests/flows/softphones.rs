@@ -1,7 +1,5 @@
 //! Two softphones that people use (baresip) register and call each other, over each transport they know.
 
-use std::time::Duration;
-
 use trunkline_tests::{Baresip, Exchange, exchange_command, free_port, wait_for};
 
 use super::{DOMAIN, agents};
@@ -34,7 +32,7 @@ fn softphones_call_each_other_across_transports() {
         callee.command("hangup", "");
         caller.event("CALL_CLOSED");
         // The record is written behind the call.
-        let records = wait_for("the record", Duration::from_secs(10), || {
+        let records = wait_for("the record", || {
             let output = exchange_command(&exchange).args(["calls", "records", "--json"]).output().ok()?;
             let records: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).ok()?;
             (records.len() > calls).then_some(records)

@@ -29,7 +29,7 @@ fn crack(exchange: &Exchange, words: usize, right: usize) -> String {
             "-t",
             "0.002",
             "--maximumtime",
-            "5",
+            "60",
             "-d",
         ])
         .arg(&dictionary)

@@ -1,7 +1,5 @@
 //! Transfers: the exchange passes REFER and Replaces through and routes the new call.
 
-use std::time::Duration;
-
 use trunkline_tests::{Exchange, Sipp, Ua, wait_for};
 
 use super::calls::{callee, caller, seat};
@@ -118,9 +116,7 @@ fn attended_by_sipp(transport: &'static str) {
         .fill("DOMAIN", DOMAIN)
         .fill("PASSWORD", "pw-1001")
         .start();
-    wait_for("1001 and 1003 to talk", Duration::from_secs(20), || {
-        carol.messages().contains("\nACK ").then_some(())
-    });
+    wait_for("1001 and 1003 to talk", || carol.messages().contains("\nACK ").then_some(()));
 
     let bob = callee(&exchange, "uas_refer", transport, &[("TARGET", "1003")]);
     let escaped = format!("?Replaces={}", replaces.replace(';', "%3B").replace('=', "%3D"));

@@ -1,7 +1,5 @@
 //! We register at carriers, so that the calls for our numbers come.
 
-use std::time::Duration;
-
 use trunkline_tests::{
     Exchange, Message, Resources, Ua, Wire, exchange_command, free_port, param, uri, wait_for,
 };
@@ -88,7 +86,7 @@ fn state(exchange: &Exchange) -> serde_json::Value {
 }
 
 pub(super) fn wait_state(exchange: &Exchange, registered: bool) -> serde_json::Value {
-    wait_for("the operator to see it", Duration::from_secs(10), || {
+    wait_for("the operator to see it", || {
         let state = state(exchange);
         (state["registered"] == registered && state["answer"] != "").then_some(state)
     })
@@ -192,7 +190,7 @@ fn a_silent_carrier_is_asked_again_and_told_of() {
     let (exchange, mut carrier) = start(LOGIN.1, &[]);
     let first = carrier.request_of("REGISTER");
     // Timer E: the same bytes.
-    let repeated = carrier.request_of("REGISTER");
+    let repeated = carrier.expect_again("a repetition", |m| m.method() == "REGISTER");
     assert_eq!((repeated.branch(), repeated.cseq()), (first.branch(), first.cseq()));
     assert!(state(&exchange)["answer"] == "", "nothing is wrong yet");
     grant(&mut carrier, &repeated, 600);

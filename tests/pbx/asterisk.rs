@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use trunkline_tests::{Scratch, wait_for};
 
@@ -55,7 +54,7 @@ impl Asterisk {
         let child =
             command.stdin(Stdio::null()).stdout(out).stderr(console).spawn().expect("Asterisk starts");
         let mut asterisk = Asterisk { scratch, program: env.program, child };
-        wait_for("Asterisk to boot", Duration::from_secs(40), || {
+        wait_for("Asterisk to boot", || {
             let status = asterisk.child.try_wait().expect("a child");
             assert!(status.is_none(), "Asterisk ended: {status:?}\n{}", asterisk.console());
             asterisk.cli("core waitfullybooted").contains("fully booted").then_some(())
@@ -186,9 +185,9 @@ expiration = 300
 const EXTENSIONS: &str = "
 [from-exchange]
 exten => asterisk,1,Answer()
- same => n,Wait(5)
+ same => n,Wait(120)
  same => n,Hangup()
 exten => _[+0-9].,1,Answer()
- same => n,Wait(5)
+ same => n,Wait(120)
  same => n,Hangup()
 ";

@@ -2,8 +2,6 @@
 
 mod asterisk;
 
-use std::time::Duration;
-
 use asterisk::Asterisk;
 use trunkline_tests::{Dialog, Exchange, Resources, Ua};
 
@@ -62,7 +60,7 @@ fn is_called(exchange: &Exchange, asterisk: &Asterisk, target: &str) {
 fn peer_and_trunk_in_both_directions() {
     let exchange = Exchange::start(&resources());
     let asterisk = Asterisk::start(exchange.udp());
-    trunkline_tests::wait_for("Asterisk to be registered", Duration::from_secs(20), || {
+    trunkline_tests::wait_for("Asterisk to be registered", || {
         asterisk.cli("pjsip show registrations").contains("Registered").then_some(())
     });
     calls(&exchange, "sip:asterisk@sip.test");
@@ -73,7 +71,7 @@ fn peer_and_trunk_in_both_directions() {
     println!("agent through the trunk");
     is_called(&exchange, &asterisk, &format!("exchange/sip:{NUMBER}@trunk.test"));
     println!("trunk to number to agent");
-    trunkline_tests::wait_for("the exchange to be registered at Asterisk", Duration::from_secs(20), || {
+    trunkline_tests::wait_for("the exchange to be registered at Asterisk", || {
         asterisk.cli("pjsip show aor line").contains(&exchange.udp().to_string()).then_some(())
     });
     is_called(&exchange, &asterisk, &format!("{NUMBER}@line"));

@@ -9,12 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::scratch::Scratch;
-use crate::{free_port, free_run, wait_for};
+use crate::{PATIENCE, free_port, free_run, wait_for};
 
 /// Debian's place for its modules.
 const MODULES: &str = "/usr/lib/baresip/modules";
-/// How long anything may take.
-const BOUND: Duration = Duration::from_secs(15);
 
 /// A running softphone. It ends with this value.
 #[derive(Debug)]
@@ -59,7 +57,7 @@ impl Baresip {
             .stderr(open())
             .spawn()
             .expect("baresip starts: cargo xtask install");
-        let control = wait_for("baresip's control port", BOUND, || {
+        let control = wait_for("baresip's control port", || {
             if let Ok(Some(status)) = child.try_wait() {
                 let log = std::fs::read_to_string(scratch.path().join("log")).unwrap_or_default();
                 panic!("baresip ended with {status}:\n{log}");
@@ -68,9 +66,7 @@ impl Baresip {
         });
         control.set_read_timeout(Some(Duration::from_millis(50))).expect("a live socket");
         let mut phone = Baresip { child, control, unread: Vec::new(), events: Vec::new(), scratch };
-        wait_for("baresip to be registered", BOUND, || {
-            phone.command("reginfo", "").contains("OK").then_some(())
-        });
+        wait_for("baresip to be registered", || phone.command("reginfo", "").contains("OK").then_some(()));
         phone
     }
 
@@ -78,7 +74,7 @@ impl Baresip {
     pub fn command(&mut self, command: &str, params: &str) -> String {
         let text = json!({"command": command, "params": params, "token": command}).to_string();
         write!(self.control, "{}:{text},", text.len()).expect("baresip lives");
-        let end = Instant::now() + BOUND;
+        let end = Instant::now() + PATIENCE;
         loop {
             let answer = |v: &Value| v["response"] == true && v["token"] == command;
             if let Some(i) = self.events.iter().position(answer) {
@@ -100,7 +96,7 @@ impl Baresip {
     }
 
     fn wait(&mut self, what: &str, is: impl Fn(&Value) -> bool) {
-        let end = Instant::now() + BOUND;
+        let end = Instant::now() + PATIENCE;
         loop {
             if let Some(i) = self.events.iter().position(&is) {
                 self.events.drain(..=i);

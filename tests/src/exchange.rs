@@ -157,8 +157,7 @@ impl Exchange {
     /// Waits for it to leave and gives its exit code.
     pub fn ended(&mut self) -> Option<i32> {
         let child = &mut self.child;
-        let status =
-            wait_for("the exchange to leave", Duration::from_secs(40), || child.try_wait().ok().flatten());
+        let status = wait_for("the exchange to leave", || child.try_wait().ok().flatten());
         status.code()
     }
 
@@ -181,7 +180,7 @@ impl Exchange {
         let mut n = 0;
         let child = &mut self.child;
         let log = self.scratch.path().join("log");
-        wait_for("the exchange to answer OPTIONS", Duration::from_secs(15), || {
+        wait_for("the exchange to answer OPTIONS", || {
             if let Ok(Some(status)) = child.try_wait() {
                 panic!(
                     "trunkline ended with {status}:\n{}",

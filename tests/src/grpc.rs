@@ -5,7 +5,6 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -20,10 +19,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
 
+use crate::PATIENCE;
 use crate::tls::provider;
-
-/// No answer takes this long.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a call ended with, if not with an answer: the code and the message.
 #[derive(Clone, Debug, PartialEq, Eq)]

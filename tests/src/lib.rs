@@ -12,6 +12,7 @@
 
 mod baresip;
 mod call;
+mod cpu;
 mod digest;
 mod dns;
 mod exchange;
@@ -20,6 +21,7 @@ mod message;
 mod network;
 mod ports;
 mod redis;
+mod repetitions;
 mod resources;
 mod rest;
 mod routr_v1;
@@ -35,6 +37,7 @@ mod wire;
 
 pub use baresip::Baresip;
 pub use call::Dialog;
+pub use cpu::cpu_time;
 pub use digest::Challenge;
 pub use dns::{NameServer, Record};
 pub use exchange::{Exchange, binary, exchange_command};
@@ -58,24 +61,22 @@ pub use wire::{Closed, Wire, split_stream};
 
 use std::time::{Duration, Instant};
 
-/// Asks `check` every few milliseconds until it gives a value, or panics after `bound`.
-pub fn wait_for<T>(what: &str, bound: Duration, check: impl FnMut() -> Option<T>) -> T {
-    wait_for_every(Duration::from_millis(5), what, bound, check)
+/// How long a test waits for what must come: a bound against hanging, not a pace. However busy the machine is, it is enough.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks `check` every few milliseconds until it gives a value; panics when it gives none.
+pub fn wait_for<T>(what: &str, check: impl FnMut() -> Option<T>) -> T {
+    wait_for_every(Duration::from_millis(5), what, check)
 }
 
 /// The same with pauses of the caller's: for questions that must not come often.
-pub fn wait_for_every<T>(
-    pause: Duration,
-    what: &str,
-    bound: Duration,
-    mut check: impl FnMut() -> Option<T>,
-) -> T {
-    let end = Instant::now() + bound;
+pub fn wait_for_every<T>(pause: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
     loop {
         if let Some(value) = check() {
             return value;
         }
-        assert!(Instant::now() < end, "waited {bound:?} for {what}");
+        assert!(Instant::now() < end, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(pause);
     }
 }

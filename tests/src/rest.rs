@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,6 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
+
+use crate::PATIENCE;
 
 /// The client of one API.
 pub struct Rest {
@@ -68,8 +69,8 @@ impl Rest {
 
     /// Any request; `headers` are whole lines.
     pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> RestReply {
-        let socket = TcpStream::connect_timeout(&self.at, Duration::from_secs(3)).expect("the listener");
-        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a live socket");
+        let socket = TcpStream::connect_timeout(&self.at, PATIENCE).expect("the listener");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a live socket");
         let request = format!(
             "{method} {}{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             self.base,

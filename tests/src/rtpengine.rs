@@ -40,7 +40,7 @@ impl Rtpengine {
             .spawn()
             .expect("rtpengine starts: cargo xtask install brings it");
         let rtpengine = Rtpengine { process, at, _lock: lock };
-        wait_for("rtpengine to answer", Duration::from_secs(10), || rtpengine.ask("7:command4:ping"));
+        wait_for("rtpengine to answer", || rtpengine.ask("7:command4:ping"));
         rtpengine
     }
 
@@ -52,7 +52,7 @@ impl Rtpengine {
     /// Does it hold ports for this call?
     pub fn knows(&self, call_id: &str) -> bool {
         let query = format!("7:command5:query7:call-id{}:{call_id}", call_id.len());
-        let answer = wait_for("rtpengine to answer", Duration::from_secs(5), || self.ask(&query));
+        let answer = wait_for("rtpengine to answer", || self.ask(&query));
         answer.contains("6:result2:ok")
     }
 

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use crate::scratch::Scratch;
 use crate::{free_port, wait_for};
@@ -100,7 +99,7 @@ impl Sipp {
         ]);
         command.args(["-p", &self.port.to_string(), "-t", self.transport, "-m", &self.calls.to_string()]);
         command
-            .args(["-timeout", "40s", "-message_file", "messages", "-error_file", "errors"])
+            .args(["-timeout", "55s", "-message_file", "messages", "-error_file", "errors"])
             .args(&self.args);
         // Else its digests are for its server's address, whoever is called, which no INVITE may have.
         command.args(target_uri.iter().flat_map(|uri| ["-auth_uri", uri]));
@@ -144,7 +143,7 @@ impl SippRun {
     /// Waits for its end; panics unless every call went as the scenario says.
     pub fn finish(mut self) {
         let child = &mut self.child;
-        let status = wait_for("SIPp to end", Duration::from_secs(60), || child.try_wait().ok().flatten());
+        let status = wait_for("SIPp to end", || child.try_wait().ok().flatten());
         assert!(status.success(), "sipp ended with {status}\n{}", self.trace());
     }
 
@@ -161,7 +160,7 @@ impl SippRun {
     /// A callee counts as started once its port is taken.
     fn wait_bound(&mut self, transport: &str) {
         let (port, child) = (self.port, &mut self.child);
-        wait_for("SIPp to bind its port", Duration::from_secs(10), || {
+        wait_for("SIPp to bind its port", || {
             assert!(
                 child.try_wait().is_ok_and(|status| status.is_none()),
                 "sipp ended before its first call"

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
 
+use crate::PATIENCE;
+
 /// Bytes both ways.
 #[derive(Debug)]
 pub enum Stream {
@@ -20,7 +22,7 @@ pub enum Stream {
 impl Stream {
     /// Connects with plain TCP.
     pub fn tcp(server: SocketAddr) -> Stream {
-        let socket = TcpStream::connect_timeout(&server, Duration::from_secs(3)).expect("a TCP connection");
+        let socket = TcpStream::connect_timeout(&server, PATIENCE).expect("a TCP connection");
         socket.set_nodelay(true).expect("a live socket");
         Stream::Tcp(socket)
     }

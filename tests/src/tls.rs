@@ -3,13 +3,13 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
+use crate::PATIENCE;
 use crate::scratch::Scratch;
 use crate::stream::Stream;
 
@@ -68,7 +68,7 @@ impl Authority {
             .with_no_client_auth();
         let name = ServerName::try_from(name.to_owned()).expect("a host name or an address");
         let session = ClientConnection::new(Arc::new(config), name).expect("a session");
-        let socket = TcpStream::connect_timeout(&server, Duration::from_secs(3)).expect("a TCP connection");
+        let socket = TcpStream::connect_timeout(&server, PATIENCE).expect("a TCP connection");
         socket.set_nodelay(true).expect("a live socket");
         let mut tls = StreamOwned::new(session, socket);
         while tls.conn.is_handshaking() {

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::PATIENCE;
 use crate::digest::Challenge;
 use crate::message::{Message, uri};
+use crate::repetitions::Repetitions;
 use crate::wire::Wire;
 
-/// How long an expected message may take: a bound against hanging, not a pace.
-const BOUND: Duration = Duration::from_secs(5);
-
-/// One phone. Messages that arrive while it waits for another are kept for a later wait.
+/// One phone. Messages that arrive while it waits for another are kept for a later wait. What the exchange repeats over UDP
+/// is taken once.
 #[derive(Debug)]
 pub struct Ua {
     /// Its socket.
@@ -23,6 +23,7 @@ pub struct Ua {
     /// Its digest secret.
     pub password: String,
     kept: Vec<Message>,
+    taken: Repetitions,
 }
 
 impl Ua {
@@ -44,7 +45,7 @@ impl Ua {
     /// A phone on any socket.
     pub fn new(wire: Wire, user: &str, domain: &str, password: &str) -> Ua {
         let (user, domain, password) = (user.to_owned(), domain.to_owned(), password.to_owned());
-        Ua { wire, user, domain, password, kept: Vec::new() }
+        Ua { wire, user, domain, password, kept: Vec::new(), taken: Repetitions::default() }
     }
 
     /// `sip:user@domain`.
@@ -87,25 +88,38 @@ impl Ua {
 
     /// Sends a message.
     pub fn send(&mut self, message: &Message) {
+        self.taken.asked(message);
         assert!(self.wire.send(&message.bytes()), "{}: the connection is closed", self.user);
     }
 
     /// The first message that matches, of those kept or those that arrive; panics when none does in time.
     pub fn expect(&mut self, what: &str, matches: impl Fn(&Message) -> bool) -> Message {
-        match self.wait(BOUND, &matches) {
-            Some(message) => message,
-            None => {
-                let seen: Vec<&str> = self.kept.iter().map(|message| message.start.as_str()).collect();
-                panic!("{} waited for {what}; it has {seen:?}", self.user)
-            }
-        }
+        let found = self.wait(PATIENCE, &matches);
+        self.found(what, found)
+    }
+
+    /// The first that matches of what arrives, be it a repetition of what was taken.
+    pub fn expect_again(&mut self, what: &str, matches: impl Fn(&Message) -> bool) -> Message {
+        let found = self.read(PATIENCE, true, matches);
+        self.found(what, found)
+    }
+
+    fn found(&self, what: &str, found: Option<Message>) -> Message {
+        let seen = || self.kept.iter().map(|message| message.start.as_str()).collect::<Vec<_>>();
+        found.unwrap_or_else(|| panic!("{} waited for {what}; it has {:?}", self.user, seen()))
     }
 
     /// The same with a bound of the caller's, and nothing when it passes.
     pub fn wait(&mut self, bound: Duration, matches: impl Fn(&Message) -> bool) -> Option<Message> {
         if let Some(at) = self.kept.iter().position(&matches) {
-            return Some(self.kept.remove(at));
+            let message = self.kept.remove(at);
+            self.take(&message);
+            return Some(message);
         }
+        self.read(bound, false, matches)
+    }
+
+    fn read(&mut self, bound: Duration, again: bool, matches: impl Fn(&Message) -> bool) -> Option<Message> {
         let end = Instant::now() + bound;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -114,10 +128,22 @@ impl Ua {
             }
             let bytes = self.wire.recv(left).ok()??;
             match Message::parse(&bytes) {
-                Some(message) if matches(&message) => return Some(message),
+                Some(message) if !again && self.taken.has(&message) => {}
+                Some(message) if matches(&message) => {
+                    self.take(&message);
+                    return Some(message);
+                }
                 Some(message) => self.kept.push(message),
                 None => {} // a keep-alive
             }
+        }
+    }
+
+    /// Only datagrams are repeated.
+    fn take(&mut self, message: &Message) {
+        if self.wire.name() == "UDP" {
+            self.taken.take(message);
+            self.kept.retain(|kept| !self.taken.has(kept));
         }
     }
 
@@ -146,8 +172,7 @@ impl Ua {
 
     /// Throws away what is kept and whatever has arrived.
     pub fn forget(&mut self) {
-        while self.wire.recv(Duration::from_millis(1)).is_ok_and(|m| m.is_some()) {}
-        self.kept.clear();
+        while self.wait(Duration::from_millis(1), |_| true).is_some() {}
     }
 
     /// True when no message matching arrives within `quiet`.

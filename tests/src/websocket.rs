@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+use crate::PATIENCE;
 use crate::stream::Stream;
 use crate::wire::Closed;
 
@@ -28,7 +29,7 @@ impl WebSocket {
             "GET / HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dHJ1bmtsaW5lIHRlc3RzIQ==\r\nSec-WebSocket-Protocol: sip\r\nOrigin: http://{server}\r\n\r\n"
         );
         stream.write_all(ask.as_bytes()).expect("the handshake is sent");
-        stream.wait(Duration::from_secs(3));
+        stream.wait(PATIENCE);
         let mut rest = Vec::new();
         let end = loop {
             if let Some(at) = rest.windows(4).position(|w| w == b"\r\n\r\n") {

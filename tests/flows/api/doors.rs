@@ -91,9 +91,7 @@ fn it_says_that_it_ends_and_ends_with_connections_open() {
     callee.respond(&arrived, 180, "Ringing");
     caller.status_for(&invite, 180);
     exchange.signal("TERM");
-    wait_for("health to say NOT_SERVING", Duration::from_secs(4), || {
-        (grpc.call_bytes(HEALTH, &[]).ok()? == [8, 2]).then_some(())
-    });
+    wait_for("health to say NOT_SERVING", || (grpc.call_bytes(HEALTH, &[]).ok()? == [8, 2]).then_some(()));
     assert_eq!(list(&grpc).expect("still served").items.len(), 3);
     callee.accept(&arrived);
     caller.status_for(&invite, 200);
@@ -124,7 +122,7 @@ fn a_first_start_that_finds_a_port_taken_keeps_its_secrets_for_the_next() {
     assert!(first.stdout.is_empty(), "{first:?}");
     let log = std::fs::File::create(folder.path().join("log")).expect("a file");
     let mut second = start("127.0.0.1:0", &["serve"]).stdout(log).spawn().expect("it starts");
-    let said = wait_for("the secrets", Duration::from_secs(10), || {
+    let said = wait_for("the secrets", || {
         let said = std::fs::read_to_string(folder.path().join("log")).ok()?;
         said.contains("shown this once").then_some(said)
     });
