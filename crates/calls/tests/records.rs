@@ -137,7 +137,7 @@ fn numbers_go_on_after_a_restart_and_old_records_go() {
     assert!(records.flush());
     let begun = Instant::now();
     while records.records(&Filter::default(), None, 100).unwrap().len() != 6 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "old records stayed");
+        assert!(begun.elapsed() < Duration::from_secs(60), "old records stayed");
         std::thread::yield_now();
     }
     assert_eq!(records.records(&Filter::default(), None, 1).unwrap()[0].id, 11);
@@ -153,7 +153,7 @@ fn a_database_that_cannot_be_written_is_tried_again() {
     let call = calls.start(&start("kept"), 1).unwrap();
     let begun = Instant::now();
     while records.health().failing.is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the lock was not noticed");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the lock was not noticed");
         std::thread::yield_now();
     }
     calls.failed(call, 500, 2);

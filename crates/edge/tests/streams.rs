@@ -18,7 +18,7 @@ struct Phone {
 impl Phone {
     fn registered(server: SocketAddr) -> Phone {
         let stream = TcpStream::connect(server).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let mut phone = Phone { stream, unread: Vec::new() };
         let me = phone.stream.local_addr().unwrap();
         phone.send(&format!(

@@ -208,7 +208,7 @@ mod tests {
         let turn = login.inner.places.clone().turn(from).await.expect("room");
         for _ in 0..10 {
             let again = login.check(from, Presented::password("ann", "horse"));
-            let again = tokio::time::timeout(Duration::from_secs(10), again).await;
+            let again = tokio::time::timeout(Duration::from_secs(60), again).await;
             assert!(again.expect("without waiting").is_ok());
         }
         let other = login.check(from, Presented::password("ann", "Horse"));
@@ -227,7 +227,8 @@ mod tests {
             assert!(!verify_password("x", hash));
             start.elapsed()
         };
-        // One that cannot be read would take no time at all.
-        assert!(time(NOBODY) * 10 > time(&stored));
+        // One that cannot be read would take no time at all. What the machine does beside it only makes a time longer.
+        let least = (0..3).map(|_| time(&stored)).min().expect("three");
+        assert!(time(NOBODY) * 10 > least);
     }
 }

@@ -11,7 +11,7 @@ use trunkline_media::{Command, MediaError, Method, Party, Relay, Session, Side, 
 const BROWSER: &[u8] = include_bytes!("../samples/browser.sdp");
 const PHONE: &[u8] = include_bytes!("../samples/phone.sdp");
 const SRTP_PHONE: &[u8] = include_bytes!("../samples/srtp-phone.sdp");
-const BOUND: Duration = Duration::from_secs(30);
+const BOUND: Duration = Duration::from_secs(60);
 
 /// rtpengine as this test's own process, and the way to it.
 struct Engine {

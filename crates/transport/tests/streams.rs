@@ -3,13 +3,16 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use common::{Echo, MESSAGE, identity, tls_client, websocket_request};
 use trunkline_sip::Transport;
 use trunkline_transport::{ClientAuth, StreamLimits, TlsSettings};
 use tungstenite::Message;
+
+/// A bound against hanging.
+const BOUND: Duration = Duration::from_secs(60);
 
 #[test]
 fn messages_and_keep_alives_over_tls() {
@@ -135,7 +138,7 @@ fn names_choose_certificates_and_files_may_change() {
 
     let newer = identity("a.test", None);
     pair("a", &newer);
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + BOUND;
     while tls_client(to, "a.test", Some(&newer), None).is_err() {
         assert!(Instant::now() < until, "the new certificate was not taken up");
     }
@@ -179,9 +182,8 @@ fn clients_show_certificates_where_they_must() {
 
 #[test]
 fn the_slow_and_the_wild_have_to_go() {
-    let limits = StreamLimits { partial: Duration::from_millis(600), ..StreamLimits::default() };
-    let echo = Echo::start(TlsSettings::default(), limits);
-    for (transport, first) in [
+    let echo = Echo::start(TlsSettings::default(), hasty());
+    let all = [
         (Transport::Tls, &b"\x16\x03\x01"[..]),
         (Transport::Tls, b""),
         (Transport::Wss, b"\x16"),
@@ -189,9 +191,10 @@ fn the_slow_and_the_wild_have_to_go() {
         (Transport::Tls, b"OPTIONS sip:h SIP/2.0\r\n\r\n"),
         (Transport::Wss, b"GET / HTTP/1.1\r\n\r\n"),
         (Transport::Ws, &[0u8; 20_000]),
-    ] {
-        let mut stream = TcpStream::connect(echo.at(transport)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    ];
+    let goes = |transport: Transport, at: SocketAddr, first: &[u8]| {
+        let mut stream = TcpStream::connect(at).unwrap();
+        stream.set_read_timeout(Some(BOUND)).unwrap();
         // It may be closed while we still write.
         let _ = stream.write_all(first);
         let mut rest = Vec::new();
@@ -199,7 +202,12 @@ fn the_slow_and_the_wild_have_to_go() {
             Ok(_) => {}
             Err(e) => assert_ne!(e.kind(), std::io::ErrorKind::WouldBlock, "{transport} is still open"),
         }
-    }
+    };
+    let all = all.map(|(transport, first)| (transport, echo.at(transport), first));
+    std::thread::scope(|scope| {
+        all.into_iter()
+            .for_each(|(transport, at, first)| drop(scope.spawn(move || goes(transport, at, first))));
+    });
     // A frame that was not masked ends a WebSocket with 1002.
     let (mut socket, _) =
         tungstenite::client(websocket_request("sip"), TcpStream::connect(echo.at(Transport::Ws)).unwrap())
@@ -211,9 +219,22 @@ fn the_slow_and_the_wild_have_to_go() {
     tls_client(echo.at(Transport::Tls), "localhost", None, None).unwrap();
 }
 
+/// A message has this time: longer than this machine may keep us from our handshakes.
+fn hasty() -> StreamLimits {
+    StreamLimits { partial: Duration::from_secs(2), ..StreamLimits::default() }
+}
+
+/// Any of our streams.
+trait Both: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Both for T {}
+
+/// What is begun, what is written to it again and again, and what that is.
+type Endless = (Box<dyn Both>, &'static [&'static [u8]], &'static str);
+
 /// Writes `pieces` over and over until the other side closes; panics when it does not.
 fn closes(mut stream: impl Read + Write, pieces: &[&[u8]], what: &str) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + BOUND;
     for piece in pieces.iter().cycle() {
         assert!(Instant::now() < until, "{what}: still open");
         if stream.write_all(piece).and_then(|()| stream.flush()).is_err() {
@@ -231,12 +252,12 @@ fn closes(mut stream: impl Read + Write, pieces: &[&[u8]], what: &str) {
 
 const PACE: Option<Duration> = Some(Duration::from_millis(20));
 const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
+const HALVES: [&[u8]; 2] = [&[0x89, 0x80, 0], &[0, 0, 0]];
 const EMPTY_FRAGMENT: &[u8] = &[0x00, 0x80, 0, 0, 0, 0];
 
 #[test]
 fn what_comes_in_between_gives_a_message_no_more_time() {
-    let limits = StreamLimits { partial: Duration::from_millis(600), ..StreamLimits::default() };
-    let echo = Echo::start(TlsSettings::default(), limits);
+    let echo = Echo::start(TlsSettings::default(), hasty());
     let tcp = |transport, first: &[u8]| {
         let mut stream = TcpStream::connect(echo.at(transport)).unwrap();
         stream.set_read_timeout(PACE).unwrap();
@@ -257,22 +278,29 @@ fn what_comes_in_between_gives_a_message_no_more_time() {
         stream
     };
     let fragment = [0x01, 0x81, 0, 0, 0, 0, b'M'];
-    closes(websocket(&fragment), &[PING], "a fragment and pings");
-    closes(websocket(&fragment), &[EMPTY_FRAGMENT], "fragments without end");
-    closes(websocket(&fragment), &[PING, EMPTY_FRAGMENT], "both");
-    closes(websocket(&fragment), &[&PING[..3], &PING[3..]], "a fragment and halves of pings");
-    closes(websocket(&[0x81, 0xfe, 0xff, 0xf0, 0, 0, 0, 0]), &[b"a"], "one frame, byte by byte");
-    closes(websocket(&[PING, &fragment].concat()), &[PING], "a ping, then a fragment");
-    closes(tcp(Transport::Tcp, b"\r\n\r\nOPTIONS sip:h SIP/2.0\r\nX: "), &[b"x"], "half a header");
-    closes(tcp(Transport::Tcp, b"OPTIONS sip:h SIP/2.0\r\nl: 9999\r\n\r\n"), &[b"x"], "half a body");
-    closes(tls(b"OPTIONS sip:h SIP/2.0\r\nX: "), &[b"x"], "half a header in TLS");
-    closes(tcp(Transport::Ws, b"GET / HTTP/1.1\r\nX: "), &[b"x"], "half a request");
-    closes(tcp(Transport::Tls, &[0x16, 3, 1, 1, 0, 1]), &[&[0]], "half a handshake");
+    let all: Vec<Endless> = vec![
+        (Box::new(websocket(&fragment)), &[PING], "a fragment and pings"),
+        (Box::new(websocket(&fragment)), &[EMPTY_FRAGMENT], "fragments without end"),
+        (Box::new(websocket(&fragment)), &[PING, EMPTY_FRAGMENT], "both"),
+        (Box::new(websocket(&fragment)), &HALVES, "a fragment and halves of pings"),
+        (Box::new(websocket(&[0x81, 0xfe, 0xff, 0xf0, 0, 0, 0, 0])), &[b"a"], "one frame, byte by byte"),
+        (Box::new(websocket(&[PING, &fragment].concat())), &[PING], "a ping, then a fragment"),
+        (Box::new(tcp(Transport::Tcp, b"\r\n\r\nOPTIONS sip:h SIP/2.0\r\nX: ")), &[b"x"], "half a header"),
+        (Box::new(tcp(Transport::Tcp, b"OPTIONS sip:h SIP/2.0\r\nl: 9999\r\n\r\n")), &[b"x"], "half a body"),
+        (Box::new(tls(b"OPTIONS sip:h SIP/2.0\r\nX: ")), &[b"x"], "half a header in TLS"),
+        (Box::new(tcp(Transport::Ws, b"GET / HTTP/1.1\r\nX: ")), &[b"x"], "half a request"),
+        (Box::new(tcp(Transport::Tls, &[0x16, 3, 1, 1, 0, 1])), &[&[0]], "half a handshake"),
+    ];
+    // At once, as each of them takes the whole time.
+    std::thread::scope(|scope| {
+        all.into_iter().for_each(|(stream, pieces, what)| drop(scope.spawn(|| closes(stream, pieces, what))));
+    });
 }
 
 #[test]
 fn keep_alives_keep_nobody_who_says_nothing() {
-    let limits = StreamLimits { idle: Duration::from_millis(600), ..StreamLimits::default() };
+    // Longer than this machine may keep us from writing.
+    let limits = StreamLimits { idle: Duration::from_millis(1_500), ..StreamLimits::default() };
     let echo = Echo::start(TlsSettings::default(), limits);
     let mut stream = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
     stream.set_read_timeout(PACE).unwrap();
@@ -281,8 +309,8 @@ fn keep_alives_keep_nobody_who_says_nothing() {
     let mut phone = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
     phone.write_all(MESSAGE).unwrap();
     phone.read_exact(&mut vec![0; MESSAGE.len()]).unwrap();
-    phone.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let until = Instant::now() + Duration::from_secs(3);
+    phone.set_read_timeout(Some(BOUND)).unwrap();
+    let until = Instant::now() + Duration::from_millis(3_500);
     while Instant::now() < until {
         phone.write_all(b"\r\n\r\n").unwrap();
         phone.read_exact(&mut [0; 2]).unwrap();
@@ -297,7 +325,7 @@ fn who_takes_nothing_has_to_go() {
     let mut stream = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
     // More than the sockets' buffers hold, so that the echo waits for us.
     let much = MESSAGE.repeat(1_000);
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + BOUND;
     for _ in 0..(64 << 20) / much.len() {
         if stream.write_all(&much).is_err() {
             return;
@@ -320,7 +348,7 @@ fn connections_from_one_address_are_bounded() {
     // Waiting for their handshake they count at the door.
     let _waiting: Vec<_> = (0..3).map(|_| TcpStream::connect(echo.at(Transport::Tls)).unwrap()).collect();
     let mut one_more = TcpStream::connect(echo.at(Transport::Tls)).unwrap();
-    one_more.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    one_more.set_read_timeout(Some(BOUND)).unwrap();
     assert!(!matches!(one_more.read(&mut [0]), Ok(1..)));
 }
 

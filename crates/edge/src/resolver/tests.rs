@@ -159,7 +159,7 @@ fn what_was_known_holds_while_nobody_answers() {
 /// Every way to a URI, in order.
 fn ways(r: &Resolver, uri: &str) -> Vec<String> {
     let text = |e: &Egress| format!("{} {}", e.transport, e.remote);
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         match r.resolve_uri(uri.as_bytes()) {
             found @ Resolved::To(..) => return all_of(r, found).iter().map(text).collect(),

@@ -16,7 +16,7 @@ use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
 use trunkline_transport::{Alive, Closed, Handler, Io, Listener, Mail, Mailbox, Shard, StreamLimits};
 
 /// How long anything may take: a bound against hanging.
-const BOUND: Duration = Duration::from_secs(10);
+const BOUND: Duration = Duration::from_secs(60);
 
 /// The edge, with a hook: [`EdgeMail::Drain`] moves its clock and tells what `count` says of this shard's thread.
 struct Watched {

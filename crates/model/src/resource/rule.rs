@@ -105,6 +105,7 @@ mod tests {
         let text = [b'a'; 200];
         let begin = std::time::Instant::now();
         assert!(!rule.is_match(&text));
-        assert!(begin.elapsed() < std::time::Duration::from_secs(1));
+        // Tried to the end it would take longer than anybody lives.
+        assert!(begin.elapsed() < std::time::Duration::from_secs(60));
     }
 }

@@ -108,7 +108,7 @@ impl Echo {
         let (sender, receiver): (_, Receiver<_>) = channel();
         let egress = Egress { name: HostName::of(name), ..Egress::to(Transport::Tls, remote) };
         self.mailboxes[1].post(Mail::User((egress, sender)));
-        receiver.recv_timeout(Duration::from_secs(20)).expect("an answer or an end")
+        receiver.recv_timeout(Duration::from_secs(60)).expect("an answer or an end")
     }
 }
 
@@ -226,7 +226,7 @@ pub fn tls_client(
     let name = ServerName::try_from(name.to_string()).unwrap();
     let mut session = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut socket = TcpStream::connect(to)?;
-    socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+    socket.set_read_timeout(Some(Duration::from_secs(60)))?;
     while session.is_handshaking() {
         session.complete_io(&mut socket)?;
     }
