@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
@@ -18,7 +17,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::wait::until;
+use crate::wait::{free_port, until};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -70,13 +69,13 @@ pub struct FakeAri {
 }
 
 impl FakeAri {
-    /// Starts one on a free port.
+    /// Starts one on a port that stays its own while it is killed.
     ///
     /// # Panics
     /// When it cannot listen.
     pub async fn start(handler: impl Fn(&HttpRequest) -> HttpReply + Send + Sync + 'static) -> Self {
         let mut fake = FakeAri {
-            port: 0,
+            port: free_port(),
             shared: Arc::new(Shared {
                 handler: Box::new(handler),
                 sockets: Mutex::default(),
@@ -130,10 +129,7 @@ impl FakeAri {
 
     /// Waits until a WebSocket is open.
     pub async fn connected(&self) {
-        until("the event WebSocket is open", Duration::from_secs(20), || async {
-            !self.applications().is_empty()
-        })
-        .await;
+        until("the event WebSocket is open", || async { !self.applications().is_empty() }).await;
     }
 
     /// Writes a frame to every open WebSocket.
@@ -176,7 +172,6 @@ impl FakeAri {
         socket.set_reuseaddr(true).expect("reuse");
         socket.bind(([127, 0, 0, 1], self.port).into()).expect("the port");
         let listener = socket.listen(1024).expect("listening");
-        self.port = listener.local_addr().expect("its address").port();
         let (shared, connections) = (Arc::clone(&self.shared), Arc::clone(&self.connections));
         self.accepting = Some(tokio::spawn(accept(listener, shared, connections)));
     }

@@ -1,7 +1,6 @@
 //! A nats-server of the test's own, which can be killed and started again.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -101,7 +100,7 @@ impl NatsServer {
         let child = command.spawn().unwrap_or_else(|e| panic!("{binary}: {e}; run tests/ari/install.sh"));
         self.child = Some(child);
         let port = self.port;
-        until("nats-server listens", Duration::from_secs(10), || async move {
+        until("nats-server listens", || async move {
             tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
         })
         .await;

@@ -3,14 +3,21 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+/// One that the kernel gave would be given again while nobody listens at it, to a client's socket as well.
+pub use trunkline_tests::free_port;
+
+/// How long a test waits for what must come: a bound against hanging, not a pace. However busy the machine is, it is enough.
+/// What is looked at each minute has its turn within it.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
 /// Asks `condition` until it is met.
 ///
 /// # Panics
-/// When it is not met within `limit`; `what` tells what was waited for.
-pub async fn until<F: Future<Output = bool>>(what: &str, limit: Duration, mut condition: impl FnMut() -> F) {
-    let end = Instant::now() + limit;
+/// When it is never met; `what` tells what was waited for.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let end = Instant::now() + PATIENCE;
     while !condition().await {
-        assert!(Instant::now() < end, "waited {limit:?} in vain: {what}");
+        assert!(Instant::now() < end, "waited {PATIENCE:?} in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -20,16 +27,6 @@ pub async fn until<F: Future<Output = bool>>(what: &str, limit: Duration, mut co
 pub fn soak(default: u64) -> Duration {
     let seconds = std::env::var("TRUNKLINE_SOAK_SECONDS").ok().and_then(|s| s.parse().ok());
     Duration::from_secs(seconds.unwrap_or(default))
-}
-
-/// A TCP port of the loopback that is free now.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 /// A scratch folder of its own, removed when dropped.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::{NatsServer, round_trip};
-use trunkline_tests_ari::wait::{Scratch, free_port, until};
+use trunkline_tests_ari::wait::{PATIENCE, Scratch, free_port, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,7 +57,7 @@ impl Running {
     async fn terminate(mut self) -> Option<i32> {
         let sent = Command::new("kill").arg(self.pid().to_string()).status().expect("kill");
         assert!(sent.success());
-        let ended = tokio::time::timeout(10 * SECOND, self.0.wait()).await.expect("it ends");
+        let ended = tokio::time::timeout(PATIENCE, self.0.wait()).await.expect("it ends");
         ended.expect("its status").code()
     }
 }
@@ -104,7 +104,7 @@ async fn asterisk() -> FakeAri {
 /// Waits until a proxy announces this node; asks for it.
 async fn announced(server: &NatsServer, app: &str) {
     let nats = async_nats::connect(server.url()).await.unwrap();
-    until("the proxy answers", 20 * SECOND, || async {
+    until("the proxy answers", || async {
         let request = r#"{"kind":"AsteriskInfo","key":{}}"#;
         nats.request(format!("ari.data.{app}.n1"), request.into()).await.is_ok()
     })
@@ -227,7 +227,7 @@ async fn the_proxy_inside_serve() {
     let mut bye = nats.subscribe("ari.bye").await.unwrap();
     round_trip(&nats).await;
     assert_eq!(serve.terminate().await, Some(0));
-    let bye = tokio::time::timeout(5 * SECOND, bye.next()).await.expect("a goodbye").expect("its body");
+    let bye = tokio::time::timeout(PATIENCE, bye.next()).await.expect("a goodbye").expect("its body");
     let bye: Value = serde_json::from_slice(&bye.payload).unwrap();
     assert_eq!((&bye["node"], &bye["application"]), (&json!("n1"), &json!("inside")));
 }
@@ -282,7 +282,7 @@ async fn the_operators_commands() {
             tokio::time::sleep(SECOND / 20).await;
         }
     });
-    let line = tokio::time::timeout(10 * SECOND, lines.next_line()).await.expect("in time").unwrap().unwrap();
+    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("in time").unwrap().unwrap();
     emitting.abort();
     let event: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&event["type"], &event["channel"]["id"]), (&json!("StasisStart"), &json!("c1")), "{line}");

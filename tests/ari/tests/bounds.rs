@@ -14,7 +14,7 @@ use trunkline_ari_rest::{Ari, AriError};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::NatsServer;
 use trunkline_tests_ari::proxy::{TestProxy, config};
-use trunkline_tests_ari::wait::until;
+use trunkline_tests_ari::wait::{PATIENCE, until};
 
 const APP: &str = "app";
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,13 +22,13 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn ask(nats: &async_nats::Client, id: &str) -> Value {
     let request = json!({"kind": "ChannelData", "key": {"id": id}}).to_string();
     let asked = nats.request(format!("ari.data.{APP}.n1"), request.into());
-    let answer = tokio::time::timeout(10 * SECOND, asked).await.expect("in time").expect("an answer");
+    let answer = tokio::time::timeout(PATIENCE, asked).await.expect("in time").expect("an answer");
     serde_json::from_slice(&answer.payload).expect("JSON")
 }
 
 /// Until the proxy serves this node.
 async fn serves(nats: &async_nats::Client, node: &str) {
-    until("the proxy answers", 20 * SECOND, || async {
+    until("the proxy answers", || async {
         nats.request(format!("ari.create.{APP}.{node}"), "{}".into()).await.is_ok()
     })
     .await;
@@ -39,12 +39,16 @@ async fn serves(nats: &async_nats::Client, node: &str) {
 async fn requests_at_once_are_bounded_and_connections_are_kept() {
     let server = NatsServer::start(false).await;
     let [now, most] = std::array::from_fn(|_| Arc::<AtomicU64>::default());
-    let (inside, peak) = (Arc::clone(&now), Arc::clone(&most));
+    let (inside, peak, begun) = (Arc::clone(&now), Arc::clone(&most), Instant::now());
     let fake = FakeAri::start(move |request| {
         if request.path == "/asterisk/info" {
             return info("n1");
         }
         peak.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        // The first ones wait for each other, however slowly they come.
+        while peak.load(Ordering::SeqCst) < 4 && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         std::thread::sleep(Duration::from_millis(5));
         inside.fetch_sub(1, Ordering::SeqCst);
         HttpReply::json(200, r#"{"id":"c"}"#)
@@ -107,7 +111,7 @@ async fn a_silent_websocket_is_given_up() {
     let asterisk = AriConfig { keep_alive: SECOND / 10, ..AriConfig::new(&url, "ari", "secret") };
     let ari = Ari::new(asterisk).unwrap();
     let mut events = ari.events(APP, false).await.unwrap();
-    let dead = tokio::time::timeout(5 * SECOND, events.next()).await.expect("in time").unwrap_err();
+    let dead = tokio::time::timeout(PATIENCE, events.next()).await.expect("in time").unwrap_err();
     assert!(matches!(dead, AriError::Timeout(_, after) if after == SECOND / 5), "{dead}");
     drop(events);
     assert!(!silent.await.unwrap().unwrap().is_empty(), "it was pinged");
@@ -138,7 +142,7 @@ async fn a_new_entity_id_can_end_the_proxy() {
     fake.kill().await;
     generation.store(2, Ordering::Relaxed);
     fake.revive().await;
-    until("the proxy ends", 20 * SECOND, || async { !proxy.runs() }).await;
+    until("the proxy ends", || async { !proxy.runs() }).await;
 }
 
 /// Waits for events that are given up again and again lose none.
@@ -152,16 +156,18 @@ async fn a_wait_given_up_loses_nothing() {
         serves(&nats, "n1").await;
         let builder = Client::builder().application(APP).url(server.url()).durable(delivery == "stream");
         let client = builder.connect().await.unwrap();
-        until("the stream is made", 10 * SECOND, || async {
-            client.subscribe(&client.here(), &[]).await.is_ok()
-        })
-        .await;
+        until("the stream is made", || async { client.subscribe(&client.here(), &[]).await.is_ok() }).await;
         let mut events = client.subscribe(&client.here(), &[]).await.unwrap();
         // The subscription is made on another connection: an answer on it shows that the server has it.
         client.asterisk(client.here()).info().await.unwrap();
-        let emit = fake.emitter();
+        let (emit, given_up) = (fake.emitter(), Arc::<AtomicU64>::default());
+        let seen = Arc::clone(&given_up);
         let emitting = tokio::spawn(async move {
             for n in 0..300 {
+                // However the two are scheduled, there are waits that are given up between the events.
+                while seen.load(Ordering::Relaxed) <= n / 10 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
                 emit(
                     json!({"type": "ChannelVarset", "application": APP, "timestamp": "t", "variable": "N",
                     "value": n.to_string(), "channel": {"id": "c"}})
@@ -170,7 +176,7 @@ async fn a_wait_given_up_loses_nothing() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });
-        let (mut next, mut given_up, end) = (0, 0, Instant::now() + 20 * SECOND);
+        let (mut next, end) = (0, Instant::now() + PATIENCE);
         while next < 300 {
             assert!(Instant::now() < end, "{delivery}: {next} of 300");
             match tokio::time::timeout(Duration::from_micros(700), events.event()).await {
@@ -179,10 +185,9 @@ async fn a_wait_given_up_loses_nothing() {
                     assert_eq!(event["value"], next.to_string(), "{delivery}");
                     next += 1;
                 }
-                Err(_) => given_up += 1,
+                Err(_) => drop(given_up.fetch_add(1, Ordering::Relaxed)),
             }
         }
-        assert!(given_up > 10, "{given_up}");
         emitting.await.unwrap();
         client.close().await;
         proxy.stop().await;

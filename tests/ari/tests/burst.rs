@@ -11,7 +11,6 @@ use trunkline_tests_ari::proxy::{TestProxy, config};
 use trunkline_tests_ari::wait::until;
 
 const APP: &str = "burst";
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Asks Asterisk through the proxy and says how long that took.
 async fn ask(nats: &async_nats::Client) -> Duration {
@@ -29,18 +28,27 @@ async fn a_burst_after_a_rest_does_not_stall() {
     let server = NatsServer::start(false).await;
     let proxy = TestProxy::start(config(&server.url(), &pair.url_a(), APP, &[]));
     let nats = async_nats::connect(server.url()).await.unwrap();
-    until("the proxy serves its node", 20 * SECOND, || async {
+    until("the proxy serves its node", || async {
         nats.request(format!("ari.create.{APP}.{NODE_A}"), "{}".into()).await.is_ok()
     })
     .await;
+    let burst_of = async |n: usize| {
+        let mut times = join_all((0..n).map(|_| ask(&nats))).await;
+        times.sort();
+        (times[n / 2], times[n - 1])
+    };
     for burst in [20, 50, 100, 200, 500] {
         // The rest is what is tested: connections are not kept for longer.
         tokio::time::sleep(Duration::from_millis(10_500)).await;
-        let mut times = join_all((0..burst).map(|_| ask(&nats))).await;
-        times.sort();
-        let (half, most) = (times[burst / 2], times[burst - 1]);
-        println!("a burst of {burst}: half within {half:?}, all within {most:?}");
-        assert!(most < Duration::from_millis(300), "a burst of {burst}: {most:?}");
+        let (half, most) = burst_of(burst).await;
+        // The same at once again, over what connections there are now: how busy the machine is.
+        let (_, usual) = burst_of(burst).await;
+        println!("a burst of {burst}: half within {half:?}, all within {most:?}, then {usual:?}");
+        // A connection that does not come about at once is tried again after a second.
+        assert!(
+            most < Duration::from_millis(300) + 4 * usual,
+            "a burst of {burst}: {most:?}, then {usual:?}"
+        );
     }
     proxy.stop().await;
 }

@@ -11,7 +11,7 @@ use trunkline_ari_proxy::cli::{AriArgs, AriCommand};
 use trunkline_tests_ari::asterisk::{NODE_A, NODE_B, Pair};
 use trunkline_tests_ari::nats::NatsServer;
 use trunkline_tests_ari::proxy::{TestProxy, config};
-use trunkline_tests_ari::wait::{log, until};
+use trunkline_tests_ari::wait::{PATIENCE, log, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,7 +26,7 @@ async fn next(events: &mut trunkline_ari_client::Subscription, wanted: EventType
             }
         }
     };
-    tokio::time::timeout(20 * SECOND, found).await.unwrap_or_else(|_| panic!("no {wanted:?}"))
+    tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {wanted:?}"))
 }
 
 /// What an application does, whatever carries it.
@@ -173,7 +173,7 @@ async fn suite(client: &Client, app: &str) {
     let derived = client.derive();
     let mut own = derived.subscribe(&client.here(), &[]).await.unwrap();
     derived.close().await;
-    assert!(tokio::time::timeout(5 * SECOND, own.event()).await.unwrap().is_none(), "closed");
+    assert!(tokio::time::timeout(PATIENCE, own.event()).await.unwrap().is_none(), "closed");
     client.asterisk(node).ping().await.unwrap();
 }
 
@@ -192,9 +192,14 @@ async fn one_suite_over_nats_and_directly() {
         TestProxy::start(config(&server.url(), &pair.url_a(), "suite", &[])),
         TestProxy::start(config(&server.url(), &pair.url_b(), "suite", &[("listen", "127.0.0.1:0")])),
     ];
-    let client =
-        Client::builder().application("suite").url(server.url()).timeout(5 * SECOND).connect().await.unwrap();
-    until("both nodes are there", 20 * SECOND, || async {
+    let client = Client::builder()
+        .application("suite")
+        .url(server.url())
+        .timeout(20 * SECOND)
+        .connect()
+        .await
+        .unwrap();
+    until("both nodes are there", || async {
         client.ping().await.unwrap();
         client.cluster().len() == 2
     })
@@ -212,7 +217,7 @@ async fn one_suite_over_nats_and_directly() {
 async fn proxies_suite(client: &Client, proxies: [TestProxy; 2], pair: &Pair, server: &NatsServer) {
     let [a, b] = proxies;
     b.stop().await;
-    until("the other node said goodbye", 10 * SECOND, || async { client.cluster().len() == 1 }).await;
+    until("the other node said goodbye", || async { client.cluster().len() == 1 }).await;
     suite(client, "suite").await;
 
     let mut events = client.subscribe(&client.here(), &[EventType::StasisStart]).await.unwrap();
@@ -224,15 +229,15 @@ async fn proxies_suite(client: &Client, proxies: [TestProxy; 2], pair: &Pair, se
     let channel = client.channel().originate(&client.here(), call.clone()).await.unwrap();
     next(&mut events, EventType::StasisStart).await;
     pair.kill("A");
-    until("a question for the lost call is answered with the reason", 20 * SECOND, || async {
+    until("a question for the lost call is answered with the reason", || async {
         matches!(channel.data().await, Err(Error::Refused(why)) if why.text == "ARI connection is down")
     })
     .await;
     let nobody = client.channel().originate(&client.here(), call.clone()).await.unwrap_err();
     assert!(matches!(nobody, Error::NoData), "no proxy takes a create: {nobody}");
-    until("it left the cluster", 10 * SECOND, || async { client.cluster().is_empty() }).await;
+    until("it left the cluster", || async { client.cluster().is_empty() }).await;
     pair.revive("A");
-    until("it is back by itself", 30 * SECOND, || async { client.cluster().len() == 1 }).await;
+    until("it is back by itself", || async { client.cluster().len() == 1 }).await;
     assert!(channel.data().await.unwrap_err().is_not_found(), "the call is gone");
     let again = client.channel().originate(&client.here(), call).await.unwrap();
     let Event::StasisStart(start) = next(&mut events, EventType::StasisStart).await else {

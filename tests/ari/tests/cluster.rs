@@ -50,7 +50,7 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
     let proxy = TestProxy::start(config(&cluster.url(), &fake.url(), APP, &more));
     fake.connected().await;
     let durable = client(&cluster, "the-reader", true).await;
-    until("the stream is made", 30 * SECOND, || async {
+    until("the stream is made", || async {
         durable.subscribe(&durable.here(), &[EventType::ChannelHold]).await.is_ok()
     })
     .await;
@@ -103,14 +103,14 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
 
     for name in ["the-proxy", "the-caller", "the-reader"] {
         let used = AtomicUsize::new(usize::MAX);
-        until("the connection is listed", 10 * SECOND, || async {
+        until("the connection is listed", || async {
             cluster.holder(name).await.is_some_and(|n| used.swap(n, Ordering::Relaxed) == n)
         })
         .await;
         let used = used.into_inner();
         cluster.server(used).kill();
         let before = [&in_order, &heard, &answered].map(|n| n.load(Ordering::Relaxed));
-        until("creates and events go on", 60 * SECOND, || async {
+        until("creates and events go on", || async {
             [&in_order, &heard, &answered]
                 .iter()
                 .zip(before)
@@ -131,7 +131,7 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
     let total = emitted.load(Ordering::Relaxed);
     // A leader that is killed may take an event with it that it had confirmed (2.9.10 was seen to): the proxy
     // sends it again, and the reader has it in its place.
-    until("every event arrived", 60 * SECOND, || async {
+    until("every event arrived", || async {
         assert!(!reading.is_finished(), "the reader ended");
         in_order.load(Ordering::Relaxed) == total
     })
@@ -152,7 +152,7 @@ async fn the_server_in_use_dies_and_creates_and_events_go_on() {
 async fn all_current(cluster: &NatsCluster) {
     let nats = async_nats::connect(cluster.url().split(',').collect::<Vec<_>>()).await.unwrap();
     let jetstream = async_nats::jetstream::new(nats);
-    until("the copies are whole", 60 * SECOND, || async {
+    until("the copies are whole", || async {
         let Ok(mut stream) = jetstream.get_stream("ari_events").await else { return false };
         let Ok(info) = stream.info().await else { return false };
         info.cluster

@@ -14,7 +14,7 @@ use trunkline_ari_client::{Client, Delivered, EventType};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::NatsServer;
 use trunkline_tests_ari::proxy::{TestProxy, config};
-use trunkline_tests_ari::wait::{log, soak, until};
+use trunkline_tests_ari::wait::{PATIENCE, log, soak, until};
 
 const APP: &str = "app";
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,9 +44,9 @@ fn number_of(raw: &[u8]) -> u64 {
 /// A durable client, once the stream is there.
 async fn durable(server: &NatsServer, lease: Duration) -> Client {
     let client =
-        Client::builder().application(APP).url(server.url()).durable(true).lease(lease).timeout(5 * SECOND);
+        Client::builder().application(APP).url(server.url()).durable(true).lease(lease).timeout(20 * SECOND);
     let client = client.connect().await.expect("a client");
-    until("the stream is made", 10 * SECOND, || async {
+    until("the stream is made", || async {
         client.subscribe(&client.here(), &[EventType::ChannelHold]).await.is_ok()
     })
     .await;
@@ -78,7 +78,7 @@ async fn nats_killed_and_nothing_missing() {
     let reading = tokio::spawn(async move {
         let mut next = 0;
         while next < total {
-            let got = tokio::time::timeout(60 * SECOND, events.next()).await;
+            let got = tokio::time::timeout(PATIENCE, events.next()).await;
             match got
                 .unwrap_or_else(|_| panic!("nothing after {next} of {total}"))
                 .expect("the subscription lives")
@@ -127,10 +127,7 @@ async fn beyond_the_bound(away: &Away) {
         let line = text.lines().find_map(|l| l.strip_prefix(&format!("trunkline_ari_{name} ")));
         line.and_then(|n| n.parse::<u64>().ok()).unwrap_or_else(|| panic!("no {name}"))
     };
-    until("the proxy knows that the stream has it", 10 * SECOND, || async {
-        count("stream_waiting_bytes") == 0
-    })
-    .await;
+    until("the proxy knows that the stream has it", || async { count("stream_waiting_bytes") == 0 }).await;
     let pid = server.pid().to_string();
     let signal = |name: &str| {
         let sent = std::process::Command::new("kill").args([name, &pid]).status().expect("kill");
@@ -148,7 +145,7 @@ async fn beyond_the_bound(away: &Away) {
             assert!(count("stream_waiting_bytes") <= 64 << 20);
         }
     }
-    until("the proxy has them", 20 * SECOND, || async { proxy.metrics.events() == total + 1 }).await;
+    until("the proxy has them", || async { proxy.metrics.events() == total + 1 }).await;
     let (waiting, dropped) = (count("stream_waiting_bytes"), count("stream_dropped_total"));
     assert!(dropped > 0 && waiting <= 64 << 20 && waiting > 63 << 20, "{dropped} dropped, {waiting} waiting");
     assert!(count("events_waiting_bytes") <= 64 << 20);
@@ -158,7 +155,7 @@ async fn beyond_the_bound(away: &Away) {
     }
     let (mut missing, mut got, mut next) = (0, 0, 1);
     while got + missing < total {
-        match tokio::time::timeout(30 * SECOND, events.next()).await.expect("in time").expect("alive") {
+        match tokio::time::timeout(PATIENCE, events.next()).await.expect("in time").expect("alive") {
             Delivered::Gap(gap) => {
                 missing += gap.missing.expect("a count");
                 next += gap.missing.expect("a count");
@@ -208,18 +205,18 @@ async fn what_the_stream_lost_is_sent_again() {
         let mut stream = jetstream::new(admin.clone()).get_stream("ari_events").await.ok()?;
         Some((stream.info().await.ok()?.state.messages, stream))
     };
-    until("all are stored", 10 * SECOND, || async { stored().await.is_some_and(|(n, _)| n == 5) }).await;
+    until("all are stored", || async { stored().await.is_some_and(|(n, _)| n == 5) }).await;
     let text = || proxy.metrics.render(true, true);
-    until("and confirmed", 10 * SECOND, || async { text().contains("stream_waiting_bytes 0\n") }).await;
+    until("and confirmed", || async { text().contains("stream_waiting_bytes 0\n") }).await;
     let (_, stream) = stored().await.unwrap();
     stream.delete_message(3).await.unwrap();
     // A server remembers for some time what it had; one that starts anew knows what it has.
     server.kill();
     server.revive().await;
-    until("it is stored again", 30 * SECOND, || async { stored().await.is_some_and(|(n, _)| n == 5) }).await;
+    until("it is stored again", || async { stored().await.is_some_and(|(n, _)| n == 5) }).await;
     let mut again = client.replay(&client.here(), &[]).await.unwrap();
     for n in 0..5 {
-        match tokio::time::timeout(10 * SECOND, again.next()).await.expect("in time").expect("alive") {
+        match tokio::time::timeout(PATIENCE, again.next()).await.expect("in time").expect("alive") {
             Delivered::Event(event) => assert_eq!(number_of(&event.raw), n, "in order"),
             Delivered::Gap(gap) => panic!("{gap:?}"),
         }
@@ -238,21 +235,21 @@ async fn a_lost_asterisk_is_a_gap() {
     let client = durable(&server, 5 * SECOND).await;
     let mut events = client.subscribe(&client.here(), &[]).await.unwrap();
     fake.emit(numbered(0, 0));
-    let first = tokio::time::timeout(10 * SECOND, events.next()).await.expect("in time").expect("alive");
+    let first = tokio::time::timeout(PATIENCE, events.next()).await.expect("in time").expect("alive");
     assert!(matches!(first, Delivered::Event(_)));
     fake.kill().await;
     fake.revive().await;
     fake.connected().await;
     fake.emit(numbered(1, 0));
-    let told = tokio::time::timeout(10 * SECOND, events.next()).await.expect("in time").expect("alive");
+    let told = tokio::time::timeout(PATIENCE, events.next()).await.expect("in time").expect("alive");
     let Delivered::Gap(gap) = told else { panic!("{told:?}") };
     assert_eq!((gap.node.as_str(), gap.missing, gap.reason.as_str()), ("n1", None, "asterisk"));
-    let next = tokio::time::timeout(10 * SECOND, events.next()).await.expect("in time").expect("alive");
+    let next = tokio::time::timeout(PATIENCE, events.next()).await.expect("in time").expect("alive");
     assert!(matches!(&next, Delivered::Event(e) if number_of(&e.raw) == 1), "{next:?}");
     // What the stream has can be had again from its beginning.
     let mut again = client.replay(&client.here(), &[]).await.unwrap();
     for _ in 0..3 {
-        assert!(tokio::time::timeout(10 * SECOND, again.next()).await.expect("in time").is_some());
+        assert!(tokio::time::timeout(PATIENCE, again.next()).await.expect("in time").is_some());
     }
     proxy.stop().await;
 }
@@ -263,11 +260,14 @@ struct App {
     task: tokio::task::JoinHandle<()>,
 }
 
+/// How long a call may be in hand: what takes longer is offered to another, and would be handled twice.
+const LEASE: Duration = Duration::from_secs(5);
+
 type Handled = Arc<Mutex<BTreeMap<String, Vec<usize>>>>;
 
 impl App {
     async fn start(server: &NatsServer, me: usize, handled: &Handled, slow: bool) -> Self {
-        let client = durable(server, 2 * SECOND).await;
+        let client = durable(server, LEASE).await;
         let (listening, handled) = (client.clone(), Arc::clone(handled));
         let task = tokio::spawn(async move {
             let handler = move |mut call: trunkline_ari_client::Incoming| {
@@ -328,7 +328,7 @@ fn two_proxies_four_applications_one_killed() {
     runtime.block_on(async {
         let nats = async_nats::connect(server.url()).await.unwrap();
         let jetstream = async_nats::jetstream::new(nats.clone());
-        until("the four wait for calls", 20 * SECOND, || waiting(&jetstream, 4)).await;
+        until("the four wait for calls", || waiting(&jetstream, 4)).await;
         let creates = Arc::new(AtomicU64::new(0));
         let lost = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -338,7 +338,7 @@ fn two_proxies_four_applications_one_killed() {
                 while !stop.load(Ordering::Relaxed) {
                     let request = r#"{"kind":"BridgeCreate","key":{},"bridge_create":{"type":"mixing"}}"#;
                     let asked = nats.request(format!("ari.create.{APP}"), request.into());
-                    let answered = tokio::time::timeout(2 * SECOND, asked).await;
+                    let answered = tokio::time::timeout(PATIENCE, asked).await;
                     let good = matches!(&answered, Ok(Ok(m)) if m.payload.starts_with(br#"{"error":"""#));
                     if !good {
                         println!("a create was not answered: {answered:?}");
@@ -369,11 +369,11 @@ fn two_proxies_four_applications_one_killed() {
             fakes[0].emit(frame.to_string());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        until("every call is handled", 60 * SECOND, || async { handled.lock().len() == calls }).await;
+        until("every call is handled", || async { handled.lock().len() == calls }).await;
         stop.store(true, Ordering::Relaxed);
         creating.await.unwrap();
         // A second handling would come with the next lease.
-        tokio::time::sleep(3 * SECOND).await;
+        tokio::time::sleep(LEASE + SECOND).await;
         let handled = handled.lock();
         let twice: Vec<_> = handled.iter().filter(|(_, by)| by.len() > 1).collect();
         let by: BTreeSet<_> = handled.values().flatten().collect();

@@ -10,6 +10,7 @@ use trunkline_ari_client::{
 use trunkline_tests_ari::asterisk::Pair;
 use trunkline_tests_ari::nats::NatsServer;
 use trunkline_tests_ari::proxy::{TestProxy, config};
+use trunkline_tests_ari::wait::PATIENCE;
 
 const APP: &str = "ext";
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,8 +31,7 @@ async fn call(client: &Client) -> Call {
     let one = client.channel().originate(&client.here(), call).await.unwrap();
     let (mut started, mut other) = (false, None);
     while !started || other.is_none() {
-        let start =
-            tokio::time::timeout(20 * SECOND, events.event()).await.expect("in time").expect("a start");
+        let start = tokio::time::timeout(PATIENCE, events.event()).await.expect("in time").expect("a start");
         let Event::StasisStart(start) = start.event else { continue };
         if start.channel.id == one.id() {
             started = true;
@@ -43,7 +43,7 @@ async fn call(client: &Client) -> Call {
 }
 
 async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(20 * SECOND, work).await.unwrap_or_else(|_| panic!("{what} takes too long"))
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("{what} takes too long"))
 }
 
 /// Does one thing, and another once an event tells that the first has begun. The event is subscribed to
@@ -86,7 +86,8 @@ async fn playing(channel: &Channel) {
 }
 
 async fn asking(call: &Call) {
-    let question = || Prompt::new(Play::media(audio::tone("ring")), 3);
+    // Where nothing is to time out, nothing does on a busy machine.
+    let question = || Prompt::new(Play::media(audio::tone("ring")), 3).timeouts(PATIENCE, PATIENCE);
     let ask = async |prompt: Prompt, digits: &str| {
         let pressing = async {
             if !digits.is_empty() {
@@ -99,7 +100,7 @@ async fn asking(call: &Call) {
     };
     assert_eq!(ask(question(), "123").await, ("123".to_owned(), PromptEnd::Complete));
     assert_eq!(ask(question(), "4#").await, ("4".to_owned(), PromptEnd::Terminated('#')));
-    let short = question().timeouts(SECOND, SECOND);
+    let short = question().timeouts(PATIENCE, SECOND);
     assert_eq!(ask(short, "5").await, ("5".to_owned(), PromptEnd::TimedOut));
     let silent = Prompt::new(Play::media(audio::sound("beep")), 1).timeouts(SECOND / 5, SECOND).attempts(2);
     assert_eq!(ask(silent, "").await, (String::new(), PromptEnd::TimedOut));
@@ -169,13 +170,13 @@ async fn over_nats_and_directly() {
     let server = NatsServer::start(false).await;
     let proxy = TestProxy::start(config(&server.url(), &pair.url_a(), APP, &[]));
     for direct in [false, true] {
-        let builder = Client::builder().application(APP).timeout(5 * SECOND);
+        let builder = Client::builder().application(APP).timeout(20 * SECOND);
         let builder = match direct {
             true => builder.direct(AriConfig::new(&pair.url_b(), "ari", "secret")),
             false => builder.url(server.url()),
         };
         let client = builder.connect().await.unwrap();
-        client.ready(20 * SECOND).await.unwrap();
+        client.ready(PATIENCE).await.unwrap();
         let pair = call(&client).await;
         playing(&pair.one).await;
         asking(&pair).await;

@@ -45,9 +45,9 @@ async fn a_long_recording_comes_whole() {
     })
     .await;
     let proxy = TestProxy::start(config(&server.url(), &fake.url(), APP, &[]));
-    let builder = Client::builder().application(APP).timeout(5 * SECOND);
+    let builder = Client::builder().application(APP).timeout(20 * SECOND);
     let client = builder.clone().url(server.url()).connect().await.unwrap();
-    until("the proxy is there", 10 * SECOND, || async {
+    until("the proxy is there", || async {
         client.ping().await.unwrap();
         client.cluster().len() == 1
     })
@@ -76,7 +76,7 @@ async fn a_recording_is_passed_on_as_it_comes() {
     let proxy = TestProxy::start(config(&server.url(), &fake.url(), APP, &more));
     let builder = Client::builder().application(APP).timeout(20 * SECOND);
     let client = builder.clone().url(server.url()).connect().await.unwrap();
-    until("the proxy is there", 10 * SECOND, || async {
+    until("the proxy is there", || async {
         client.ping().await.unwrap();
         client.cluster().len() == 1
     })

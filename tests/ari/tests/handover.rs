@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde_json::Value;
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::NatsServer;
 use trunkline_tests_ari::proxy::{TestProxy, config};
-use trunkline_tests_ari::wait::{log, until};
+use trunkline_tests_ari::wait::{PATIENCE, log, until};
 
 const APP: &str = "app";
-const SECOND: Duration = Duration::from_secs(1);
 const BRIDGE: &str = r#"{"kind":"BridgeCreate","key":{},"bridge_create":{"type":"mixing"}}"#;
 
 /// A node that cuts the connection on each create, and counts them; or one that answers.
@@ -29,13 +27,13 @@ async fn node(name: &'static str, cuts: Option<Arc<AtomicU64>>) -> FakeAri {
 
 async fn create(nats: &async_nats::Client) -> Value {
     let asked = nats.request(format!("ari.create.{APP}"), BRIDGE.into());
-    let answer = tokio::time::timeout(10 * SECOND, asked).await.expect("in time").expect("an answer");
+    let answer = tokio::time::timeout(PATIENCE, asked).await.expect("in time").expect("an answer");
     serde_json::from_slice(&answer.payload).expect("JSON")
 }
 
 /// Until the proxy of this node is in the queue groups.
 async fn takes_creates(nats: &async_nats::Client, node: &str) {
-    until("the proxy takes creates", 10 * SECOND, || async {
+    until("the proxy takes creates", || async {
         nats.request(format!("ari.create.{APP}.{node}"), "{}".into()).await.is_ok()
     })
     .await;
@@ -64,7 +62,7 @@ async fn a_create_in_hand_goes_to_the_node_that_lives() {
             answers
         }
     });
-    until("a create is in hand", 10 * SECOND, || async { cut.load(Ordering::Relaxed) > 0 }).await;
+    until("a create is in hand", || async { cut.load(Ordering::Relaxed) > 0 }).await;
     dying.kill().await;
     for answer in asking.await.unwrap() {
         assert_eq!((&answer["error"], &answer["key"]["node"]), (&"".into(), &"n2".into()), "{answer}");
@@ -90,7 +88,7 @@ async fn with_no_other_node_the_caller_is_told() {
         let nats = nats.clone();
         async move { create(&nats).await }
     });
-    until("a create is in hand", 10 * SECOND, || async { cut.load(Ordering::Relaxed) > 0 }).await;
+    until("a create is in hand", || async { cut.load(Ordering::Relaxed) > 0 }).await;
     dying.kill().await;
     let answer = asking.await.unwrap();
     assert!(answer["error"].as_str().unwrap().starts_with("failed to make request: "), "{answer}");

@@ -35,7 +35,7 @@ fn enters(fake: &FakeAri, id: &str) {
 
 /// An instance that listens.
 async fn instance(me: usize, builder: ClientBuilder, handled: &Handled) -> Client {
-    let client = builder.application(APP).timeout(5 * SECOND).connect().await.unwrap();
+    let client = builder.application(APP).timeout(20 * SECOND).connect().await.unwrap();
     let (listening, handled) = (client.clone(), Arc::clone(handled));
     tokio::spawn(async move {
         let handler = move |call: trunkline_ari_client::Incoming| {
@@ -51,7 +51,7 @@ async fn instance(me: usize, builder: ClientBuilder, handled: &Handled) -> Clien
 async fn each_has_one(fake: &FakeAri, handled: &Handled, instances: usize) {
     let batch = trunkline_ari::ulid();
     let mut n = 0;
-    until("every instance has a call", 20 * SECOND, || {
+    until("every instance has a call", || {
         n += 1;
         enters(fake, &format!("in-{batch}-{n}"));
         let handled = Arc::clone(handled);

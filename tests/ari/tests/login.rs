@@ -20,7 +20,7 @@ async fn works(url: &str, more: &[(&str, &str)], nats: NatsConfig) {
     let fake = FakeAri::start(|_| info("n1")).await;
     let proxy = TestProxy::start(config(url, &fake.url(), "app", more));
     let client = Client::builder().application("app").nats(nats).timeout(SECOND).connect().await.unwrap();
-    until("the proxy is found", 20 * SECOND, || async {
+    until("the proxy is found", || async {
         client.asterisk(Key::default().at("app", "n1")).info().await.is_ok()
     })
     .await;

@@ -12,9 +12,7 @@ use trunkline_ari_client::Client;
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::{NatsServer, round_trip};
 use trunkline_tests_ari::proxy::{TestProxy, config};
-use trunkline_tests_ari::wait::{free_port, soak, until};
-
-const SECOND: Duration = Duration::from_secs(1);
+use trunkline_tests_ari::wait::{PATIENCE, free_port, soak, until};
 
 async fn simple() -> FakeAri {
     FakeAri::start(|request| match request.path.as_str() {
@@ -27,7 +25,7 @@ async fn simple() -> FakeAri {
 /// What comes back for `request` on `subject`; empty when nothing does.
 async fn ask(nats: &async_nats::Client, subject: &str, request: &str) -> String {
     let asked =
-        tokio::time::timeout(SECOND, nats.request(subject.to_owned(), request.to_owned().into())).await;
+        tokio::time::timeout(PATIENCE, nats.request(subject.to_owned(), request.to_owned().into())).await;
     asked
         .ok()
         .and_then(Result::ok)
@@ -36,10 +34,7 @@ async fn ask(nats: &async_nats::Client, subject: &str, request: &str) -> String 
 }
 
 async fn answers(nats: &async_nats::Client, subject: &str) {
-    until("the proxy answers", 20 * SECOND, || async {
-        ask(nats, subject, "{}").await.contains("Not implemented")
-    })
-    .await;
+    until("the proxy answers", || async { ask(nats, subject, "{}").await.contains("Not implemented") }).await;
 }
 
 /// A GET over plain TCP: status line and body.
@@ -63,10 +58,8 @@ async fn it_waits_for_both_sides_and_tells_its_health() {
     let listen = format!("127.0.0.1:{port}");
     let more = [("listen", listen.as_str()), ("ari.prefix", "pre.")];
     let proxy = TestProxy::start(config(&server.url(), &fake.url(), "app", &more));
-    until("health listens", 5 * SECOND, || async {
-        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-    })
-    .await;
+    until("health listens", || async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() })
+        .await;
     let (status, body) = get(port, "/health").await;
     assert_eq!(status, 200, "degraded is alive");
     assert!(body.contains(r#""status":"degraded""#), "{body}");
@@ -74,7 +67,7 @@ async fn it_waits_for_both_sides_and_tells_its_health() {
     // NATS first: Asterisk's absence is told there.
     server.revive().await;
     let nats = async_nats::connect(server.url()).await.unwrap();
-    until("it says what is missing", 20 * SECOND, || async {
+    until("it says what is missing", || async {
         ask(&nats, "pre.get.app", r#"{"kind":"ChannelList"}"#).await
             == r#"{"error":"ARI connection is down"}"#
     })
@@ -82,12 +75,12 @@ async fn it_waits_for_both_sides_and_tells_its_health() {
     let mut announced = nats.subscribe("pre.announce").await.unwrap();
     round_trip(&nats).await;
     fake.revive().await;
-    let body = tokio::time::timeout(20 * SECOND, announced.next()).await.unwrap().unwrap().payload;
+    let body = tokio::time::timeout(PATIENCE, announced.next()).await.unwrap().unwrap().payload;
     assert_eq!(
         serde_json::from_slice::<Value>(&body).unwrap(),
         json!({"node": "n1", "asterisk": "n1", "application": "app"})
     );
-    until("it is ready", 10 * SECOND, || async { get(port, "/ready").await.0 == 200 }).await;
+    until("it is ready", || async { get(port, "/ready").await.0 == 200 }).await;
     ask(&nats, "pre.data.app.n1", r#"{"kind":"ChannelData","key":{"id":"c"}}"#).await;
     let (_, metrics) = get(port, "/metrics").await;
     assert!(
@@ -129,7 +122,7 @@ async fn requests_for_a_channel_are_in_order_and_a_stop_drains() {
     }
     round_trip(&nats).await;
     // What was delivered is finished before the end.
-    until("the first are under way", 5 * SECOND, || async { !seen.lock().is_empty() }).await;
+    until("the first are under way", || async { !seen.lock().is_empty() }).await;
     proxy.stop().await;
     let seen = seen.lock().clone();
     assert_eq!(seen.len(), 300, "a stop drains");
@@ -137,7 +130,7 @@ async fn requests_for_a_channel_are_in_order_and_a_stop_drains() {
         let of: Vec<_> = seen.iter().filter(|(p, _)| p.contains(channel)).map(|(_, v)| v.clone()).collect();
         assert!(of.is_sorted(), "{channel}: {of:?}");
     }
-    assert!(tokio::time::timeout(5 * SECOND, bye.next()).await.is_ok(), "a goodbye");
+    assert!(tokio::time::timeout(PATIENCE, bye.next()).await.is_ok(), "a goodbye");
     assert_eq!(ask(&nats, "ari.get.app", "{}").await, "", "nobody takes requests any more");
 }
 
@@ -154,10 +147,7 @@ async fn a_new_entity_id_is_a_new_node() {
     generation.store(2, Ordering::Relaxed);
     fake.revive().await;
     answers(&nats, "ari.get.app.n2").await;
-    until("the old node is gone", 10 * SECOND, || async {
-        ask(&nats, "ari.get.app.n1", "{}").await.is_empty()
-    })
-    .await;
+    until("the old node is gone", || async { ask(&nats, "ari.get.app.n1", "{}").await.is_empty() }).await;
     let asked = nats.request("ari.create.app.n2", "{}".into()).await.unwrap();
     assert!(asked.payload.starts_with(br#"{"error":"Not implemented"#));
     assert!(proxy.runs());
@@ -255,13 +245,12 @@ async fn several_applications() {
     fake.emit(r#"{"type":"ChannelVarset","application":"x"}"#);
     let mut subjects = Vec::new();
     for _ in 0..2 {
-        let event =
-            tokio::time::timeout(5 * SECOND, events.next()).await.expect("in time").expect("an event");
+        let event = tokio::time::timeout(PATIENCE, events.next()).await.expect("in time").expect("an event");
         subjects.push(event.subject.to_string());
     }
     subjects.sort();
     assert_eq!(subjects, ["ari.event.one.n1", "ari.event.two.n1"]);
     client.close().await;
     proxy.stop().await;
-    until("both applications end at Asterisk", 5 * SECOND, || async { fake.applications().is_empty() }).await;
+    until("both applications end at Asterisk", || async { fake.applications().is_empty() }).await;
 }

@@ -6,14 +6,14 @@ use trunkline_ari_client::{AriConfig, Client, Event, EventType, Originate};
 use trunkline_tests_ari::asterisk::{NODE_A, Pair};
 use trunkline_tests_ari::nats::NatsServer;
 use trunkline_tests_ari::proxy::{TestProxy, config};
-use trunkline_tests_ari::wait::{Scratch, log, until};
+use trunkline_tests_ari::wait::{PATIENCE, Scratch, log, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn by_tls(pair: &Pair) -> AriConfig {
     AriConfig {
         ca: Some(pair.authority()),
-        timeout: 5 * SECOND,
+        timeout: 20 * SECOND,
         ..AriConfig::new(&pair.https_a(), "ari", "secret")
     }
 }
@@ -24,7 +24,7 @@ async fn calls(client: &Client) {
     let app = client.application_name().to_owned();
     let call = Originate { endpoint: "Local/600@phones".to_owned(), app, ..Originate::default() };
     let channel = client.channel().originate(&client.here(), call).await.unwrap();
-    let received = tokio::time::timeout(10 * SECOND, events.event()).await.unwrap().unwrap();
+    let received = tokio::time::timeout(PATIENCE, events.event()).await.unwrap().unwrap();
     assert!(matches!(&received.event, Event::StasisStart(s) if s.channel.id == channel.id()), "{received:?}");
     channel.hangup("").await.unwrap();
 }
@@ -51,11 +51,11 @@ async fn asterisk_by_tls() {
     let client = Client::builder()
         .application("secure")
         .url(server.url())
-        .timeout(5 * SECOND)
+        .timeout(20 * SECOND)
         .connect()
         .await
         .unwrap();
-    until("the node is there", 20 * SECOND, || async {
+    until("the node is there", || async {
         client.ping().await.unwrap();
         client.cluster().iter().any(|m| m.node == NODE_A)
     })

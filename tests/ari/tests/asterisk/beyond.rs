@@ -4,9 +4,10 @@ use serde_json::json;
 use trunkline_ari::Kind;
 use trunkline_ari_client::{AriConfig, Client, EventType};
 use trunkline_tests_ari::asterisk::Pair;
+use trunkline_tests_ari::wait::PATIENCE;
 
+use crate::APP;
 use crate::bus::{Bus, NONE, NOT_FOUND};
-use crate::{APP, SECOND};
 
 /// What ari-proxy has no kind for.
 pub async fn beyond(bus: &mut Bus, pair: &Pair) {
@@ -59,7 +60,7 @@ pub async fn beyond(bus: &mut Bus, pair: &Pair) {
     let other = other.connect().await.unwrap();
     let mut arrivals = other.subscribe(&other.here(), &[EventType::StasisStart]).await.unwrap();
     bus.done(Kind::ChannelMove, "c1", json!({"app": "other", "appArgs": "moved"})).await;
-    let arrived = tokio::time::timeout(10 * SECOND, arrivals.event()).await.unwrap().unwrap();
+    let arrived = tokio::time::timeout(PATIENCE, arrivals.event()).await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(&arrived.raw).contains("\"c1\""));
     other.channel().handle(trunkline_ari::Key::new("channel", "c1")).hangup("normal").await.unwrap();
     other.close().await;

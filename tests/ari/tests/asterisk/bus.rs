@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use trunkline_ari::{Kind, Subjects};
+use trunkline_tests_ari::wait::PATIENCE;
 
-use crate::{APP, SECOND};
+use crate::APP;
 
 /// No option.
 pub const NONE: Value = Value::Null;
@@ -57,7 +58,7 @@ impl Bus {
         let subject = Subjects::default().request(kind.class(), APP, self.node);
         let asked = self.nats.request(subject, request.to_string().into());
         let reply =
-            tokio::time::timeout(15 * SECOND, asked).await.expect("an answer in time").expect("an answer");
+            tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time").expect("an answer");
         serde_json::from_slice(&reply.payload).expect("the answer is JSON")
     }
 
@@ -127,7 +128,7 @@ impl Bus {
                 }
             }
         };
-        let found = tokio::time::timeout(20 * SECOND, wanted).await;
+        let found = tokio::time::timeout(PATIENCE, wanted).await;
         found.unwrap_or_else(|_| panic!("no {event_type} of {id} with {want}"))
     }
 

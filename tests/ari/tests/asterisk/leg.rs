@@ -3,9 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use trunkline_tests_ari::wait::Scratch;
-
-use crate::SECOND;
+use trunkline_tests_ari::wait::{PATIENCE, Scratch};
 
 /// A SIPp leg that dials 700 and stays.
 pub struct Leg(Child, Scratch);
@@ -41,7 +39,7 @@ impl Leg {
 
     /// Waits until SIPp ended, which it does after the other side hung up.
     pub async fn ended(&mut self) {
-        let deadline = std::time::Instant::now() + 20 * SECOND;
+        let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.0.try_wait().expect("sipp") {
                 assert!(status.success(), "sipp: {status} in {}", self.1.path().display());

@@ -6,8 +6,8 @@ use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::proxy::{TestProxy, config};
 use trunkline_tests_ari::wait::until;
 
+use crate::APP;
 use crate::bus::{Bus, NONE, NOT_FOUND, not_had};
-use crate::{APP, SECOND};
 
 /// Debian's Asterisk has no mailboxes: a stand-in has.
 pub async fn mailboxes(bus: &mut Bus) {
@@ -43,7 +43,7 @@ pub async fn mailboxes(bus: &mut Bus) {
     let proxy = TestProxy::start(config(&url, &fake.url(), APP, &[]));
     fake.connected().await;
     let nats = bus.nats.clone();
-    until("the stand-in's proxy answers", 10 * SECOND, || async {
+    until("the stand-in's proxy answers", || async {
         let asked =
             nats.request(format!("ari.get.{APP}.mailboxes"), r#"{"kind":"MailboxList","key":{}}"#.into());
         asked.await.is_ok_and(|r| r.payload.windows(9).any(|w| w == b"1@default"))

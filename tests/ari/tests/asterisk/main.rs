@@ -14,7 +14,6 @@ mod states;
 mod table;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use trunkline_ari::{Class, Kind, Subjects};
@@ -27,7 +26,6 @@ use trunkline_tests_ari::wait::{log, until};
 use crate::bus::{Bus, Shown};
 
 const APP: &str = "trunkline";
-const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind() {
@@ -42,7 +40,7 @@ async fn every_kind() {
     let events = nats.subscribe(format!("ari.event.{APP}.{NODE_A}")).await.unwrap();
     let mut bus = Bus { nats: nats.clone(), events, shown: BTreeMap::new(), node: NODE_A };
     let cluster = Client::builder().application(APP).connection(nats.clone()).connect().await.unwrap();
-    until("both nodes announce themselves", 20 * SECOND, || async {
+    until("both nodes announce themselves", || async {
         cluster.ping().await.unwrap();
         let nodes: Vec<_> = cluster.cluster().into_iter().map(|m| m.node).collect();
         nodes == [NODE_A, NODE_B]
@@ -66,7 +64,7 @@ async fn every_kind() {
     let gone = || async {
         bus.ask(Kind::ChannelList, &json!({}), &Value::Null).await["error"] == "ARI connection is down"
     };
-    until("the proxy knows", 20 * SECOND, gone).await;
+    until("the proxy knows", gone).await;
     for kind in Kind::ALL {
         // The node's create subject is left while Asterisk is down; the others answer.
         let class = if kind.class() == Class::Create { Class::Command } else { kind.class() };
@@ -90,7 +88,7 @@ async fn every_kind() {
     assert_eq!(reply["key"]["node"], NODE_B, "{reply}");
 
     pair.revive("A");
-    until("node A is back", 30 * SECOND, || async {
+    until("node A is back", || async {
         bus.ask(Kind::ChannelList, &json!({}), &Value::Null).await["error"] == ""
     })
     .await;
