@@ -332,7 +332,10 @@ fn who_is_asked_how_it_is_and_stays_silent_is_not_called_first() {
     mute.forget();
     let mut caller = registered(&exchange, "1001");
     let invite = out(&mut caller);
-    let arrived = b.request_of("INVITE");
+    let arrived = trunkline_tests::wait_for("the call", || {
+        super::peers::answer_options(&mut b);
+        b.wait(QUIET, |m| m.method() == "INVITE")
+    });
     b.accept(&arrived);
     caller.status_for(&invite, 200);
     assert!(mute.silent(QUIET, |m| m.method() == "INVITE"));

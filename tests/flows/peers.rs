@@ -1,5 +1,7 @@
 //! Peers: several contacts of one AOR taken in turn, session affinity, extra headers, message waiting.
 
+use std::time::Duration;
+
 use trunkline_tests::{Exchange, Message, Resources, Ua};
 
 use super::{DOMAIN, agents, at, registered};
@@ -17,12 +19,20 @@ fn node(exchange: &Exchange) -> Ua {
     ua
 }
 
-/// Which of the nodes gets an INVITE to the peer's AOR; it answers busy.
+/// Answers the questions that have come: who leaves two in a row unanswered is taken for down.
+pub fn answer_options(ua: &mut Ua) {
+    while let Some(options) = ua.wait(Duration::from_millis(10), |m| m.method() == "OPTIONS") {
+        ua.respond(&options, 200, "OK");
+    }
+}
+
+/// Which of the nodes gets an INVITE to the peer's AOR; it answers busy. They answer questions meanwhile.
 fn rings(caller: &mut Ua, invite: &Message, nodes: &mut [Ua]) -> usize {
     let invite = caller.call(invite);
     let found = trunkline_tests::wait_for("an INVITE at a node", || {
         nodes.iter_mut().enumerate().find_map(|(n, ua)| {
-            let wait = std::time::Duration::from_millis(20);
+            answer_options(ua);
+            let wait = Duration::from_millis(20);
             ua.wait(wait, |m| m.method() == "INVITE" && m.call_id() == invite.call_id()).map(|m| (n, m))
         })
     });
@@ -133,9 +143,7 @@ fn state(exchange: &Exchange, port: u16) -> Option<String> {
 /// Answers the questions that have come, for as long as `check` wants.
 fn answering(ua: &mut Ua, what: &str, mut check: impl FnMut() -> bool) {
     trunkline_tests::wait_for(what, || {
-        while let Some(options) = ua.wait(std::time::Duration::from_millis(10), |m| m.method() == "OPTIONS") {
-            ua.respond(&options, 200, "OK");
-        }
+        answer_options(ua);
         check().then_some(())
     });
 }
@@ -159,7 +167,7 @@ fn an_instance_that_answers_no_options_is_passed_over_while_another_does() {
         let invite = caller.invite(&at("conference"));
         assert_eq!(rings(&mut caller, &invite, &mut nodes), 0);
     }
-    assert!(dead.silent(std::time::Duration::from_millis(50), |m| m.method() == "INVITE"));
+    assert!(dead.silent(Duration::from_millis(50), |m| m.method() == "INVITE"));
     // It answers again, and has its turn again.
     answering(&mut dead, "the other is back", || state(&exchange, ports[0]).as_deref() == Some("up"));
 }
@@ -167,12 +175,15 @@ fn an_instance_that_answers_no_options_is_passed_over_while_another_does() {
 #[test]
 fn alone_a_silent_instance_is_tried_all_the_same() {
     let exchange = Exchange::start_with(&with_peer(""), EVERY_SECOND, &[]);
-    let mut nodes = [node(&exchange)];
-    let port = nodes[0].wire.local().port();
+    let mut node = node(&exchange);
+    let port = node.wire.local().port();
     trunkline_tests::wait_for("down", || (state(&exchange, port).as_deref() == Some("DOWN")).then_some(()));
     let mut caller = registered(&exchange, "1001");
-    let invite = caller.invite(&at("conference"));
-    assert_eq!(rings(&mut caller, &invite, &mut nodes), 0);
+    let invite = caller.call(&caller.invite(&at("conference")));
+    let arrived = node.request_of("INVITE");
+    node.respond(&arrived, 486, "Busy Here");
+    let failure = caller.status_for(&invite, 486);
+    caller.acknowledge_failure(&invite, &failure);
 }
 
 #[test]

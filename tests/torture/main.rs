@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use callee::Callee;
 use serde_json::Value;
-use trunkline_tests::{Exchange, Message, Resources, Ua, Wire};
+use trunkline_tests::{Exchange, Message, PATIENCE, Resources, Ua, Wire};
 
 /// What came of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +70,6 @@ fn resources() -> Resources {
 
 /// Nothing at all within this time counts as dropped, where that is among what may happen.
 const QUIET: Duration = Duration::from_millis(700);
-/// How long anything else may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sends one message and watches both ends. Nothing at all within the bound counts as dropped.
 fn send(exchange: &Exchange, callee: &Callee, way: Way, message: &[u8], bound: Duration) -> Outcome {
@@ -129,7 +127,7 @@ fn answers(to: SocketAddr) -> bool {
     let mut ua = Ua::udp(to, "ready", "torture.test", "");
     let ask = ua.request("OPTIONS", "sip:torture.test");
     ua.send(&ask);
-    ua.wait(Duration::from_secs(2), |m| m.status() == 200).is_some()
+    ua.wait(PATIENCE, |m| m.status() == 200).is_some()
 }
 
 /// All messages one way against one exchange; every difference from the table is listed.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use trunkline_tests::{Exchange, Message};
+use trunkline_tests::{Exchange, Message, PATIENCE};
 
 use super::ladder::Ladder;
 use super::net::{Port, Sockets};
@@ -12,8 +12,6 @@ use super::request::Request;
 use super::ruling::{Broken, Plan, Play, Ruling};
 use super::world;
 
-/// How long an answer that is due may take: a bound against hanging, not a pace.
-const BOUND: Duration = Duration::from_secs(10);
 /// As long as SIP's T1 and then some: repeats what a full buffer has lost.
 const REPEAT: Duration = Duration::from_secs(2);
 
@@ -169,7 +167,7 @@ impl Lane {
             {
                 return Ok(answer.clone());
             }
-            if start.elapsed() > BOUND {
+            if start.elapsed() > PATIENCE {
                 return Err(Broken(format!("no answer to {} {}", method, tx.request.uri)));
             }
             if Instant::now() > repeat && !self.sockets.is_tcp(tx.port) {
@@ -194,7 +192,7 @@ impl Lane {
         self.mark(port)?;
         let start = Instant::now();
         while must && self.arrivals(&tx).is_empty() {
-            if start.elapsed() > BOUND {
+            if start.elapsed() > PATIENCE {
                 return Err(Broken(format!("{} {} did not arrive", tx.request.method, tx.request.uri)));
             }
             self.pump(Duration::from_millis(100))?;

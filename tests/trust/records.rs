@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use trunkline_tests::PATIENCE;
+
 use super::lane::Lane;
 use super::ruling::{Broken, Play};
 
-/// Records are written behind the calls.
-const BOUND: Duration = Duration::from_secs(10);
-
 impl Lane {
-    /// Every call that was answered in this world has a record of its own, also where several have one Call-ID.
+    /// Every call that was answered in this world has a record of its own, also where several have one Call-ID. Records
+    /// are written behind the calls.
     pub fn check_records(&self) -> Play {
         let start = Instant::now();
         loop {
@@ -21,7 +21,7 @@ impl Lane {
             let missing: Vec<_> = answered.into_iter().filter(lacks).map(|(id, _)| id).collect();
             match missing.first() {
                 None => return Ok(()),
-                Some(id) if start.elapsed() > BOUND => {
+                Some(id) if start.elapsed() > PATIENCE => {
                     return Err(Broken(format!("{} calls have no record, such as {id}", missing.len())));
                 }
                 Some(_) => std::thread::sleep(Duration::from_millis(100)),

@@ -93,9 +93,10 @@ fn one_address_cannot_take_all_connections() {
         let mut stream = stream;
         stream.read(&mut [0; 1]).is_ok_and(|n| n == 0)
     };
-    wait_for("those beyond 64 to be turned away", || {
-        (hoard.iter().filter(|s| closed(s)).count() >= 16).then_some(())
+    let turned_away = wait_for("those beyond 64 to be turned away", || {
+        Some(hoard.iter().filter(|s| closed(s)).count()).filter(|n| *n >= 16)
     });
+    assert_eq!(turned_away, 16, "the others stay as long as their handshake may take");
     // The other door, and SIP, do not mind.
     assert_eq!(list(&Grpc::plain(exchange.listens("grpc"))).expect("a list").items.len(), 2);
     drop(hoard);
