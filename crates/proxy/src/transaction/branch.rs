@@ -126,7 +126,7 @@ impl<H> Branch<H> {
     /// The limit that holds now: one whose fate is known has none, unless it is being cancelled and has said nothing
     /// final yet. Somebody who never will must not be waited for (RFC 3261 §9.1).
     pub(super) fn limit(&self) -> Limit {
-        let ends = matches!(self.cancel, Cancel::Sent(_)) && !self.client.is_terminated();
+        let ends = matches!(self.cancel, Cancel::Sent(_)) && self.client.is_proceeding();
         if self.code == 0 || ends { self.limit } else { Limit::None }
     }
 

@@ -71,7 +71,8 @@ impl<H> ProxyTransaction<H> {
         if let Cancel::Wanted = b.cancel {
             return self.cancel_branch(heard.branch, now, work);
         }
-        if b.code == 0 {
+        // Once it is cancelled, it has 64*T1 for its final response, whatever it says meanwhile (RFC 3261 §9.1).
+        if b.code == 0 && !matches!(b.cancel, Cancel::Sent(_)) {
             match b.limit {
                 // It is not silent: from now on the answer is waited for. Timer C starts again with every provisional response
                 // above 100 (RFC 3261 §16.7 step 2).
