@@ -252,7 +252,7 @@ impl Graph {
     /// Our packages that no storey names.
     fn homeless(&self) -> Vec<&str> {
         let ours = self.packages.iter().filter(|package| package.member);
-        let aside = ["xtask", "trunkline-fuzz"];
+        let aside = ["xtask", "trunkline-fuzz", "trunkline-simulation"];
         ours.map(|package| package.name.as_str())
             .filter(|name| {
                 !name.starts_with(SYSTEM)
@@ -305,6 +305,26 @@ mod tests {
         assert_eq!(graph().biased(), none, "tests judge these crates from outside");
         let none: Vec<&str> = Vec::new();
         assert_eq!(graph().homeless(), none, "a new crate needs its storey in xtask/src/graph.rs");
+    }
+
+    /// The world and its judge would be wrong alike with the exchange if they used its code.
+    #[test]
+    fn the_simulated_world_knows_no_code_of_the_exchange() {
+        let mut folders = vec![crate::install::root().join("tests/simulation/src")];
+        let mut read = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("the folder can be read").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.ends_with("exchange.rs") {
+                    let text = std::fs::read_to_string(&path).expect("a text");
+                    assert!(!text.contains("trunkline_"), "{}: only exchange.rs may", path.display());
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 10, "{read} files");
     }
 
     #[test]

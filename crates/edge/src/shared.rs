@@ -90,17 +90,29 @@ impl Shared {
         calls: Arc<Calls>,
         secret: [u8; 16],
     ) -> Arc<Shared> {
+        let mut random = [0u8; 16];
+        // Without the kernel's random numbers nothing here would be safe; the secret still is not guessable.
+        if getrandom::fill(&mut random).is_err() {
+            random = secret;
+        }
+        Shared::with_random(config, (listening, shards), tables, location, calls, (secret, random))
+    }
+
+    /// As [`Shared::new`], with the random bytes of this process given: a simulation does the same for the same ones.
+    pub fn with_random(
+        config: EdgeConfig,
+        (listening, shards): (Vec<Listener>, usize),
+        tables: Arc<Live>,
+        location: Arc<Location>,
+        calls: Arc<Calls>,
+        (secret, random): ([u8; 16], [u8; 16]),
+    ) -> Arc<Shared> {
         let addresses = Addresses::new(listening, config.external_addrs.clone(), config.localnets.clone());
         let resolver = Resolver::new(Settings {
             hosts: config.hosts.clone(),
             servers: config.name_servers.clone(),
             avoid: config.avoid,
         });
-        let mut random = [0u8; 16];
-        // Without the kernel's random numbers nothing here would be safe; the secret still is not guessable.
-        if getrandom::fill(&mut random).is_err() {
-            random = secret;
-        }
         let (a, b) = random.split_at(8);
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
         let others = config.other_listeners.iter().copied().chain(config.rtpengine).collect();
