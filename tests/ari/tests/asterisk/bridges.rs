@@ -50,7 +50,7 @@ pub async fn bridges_and_legs(bus: &mut Bus, pair: &Pair) {
     let record = json!({"name": "test-rb", "options": {"Format": "wav", "MaxDuration": 60_000_000_000u64, "MaxSilence": 0, "Exists": "overwrite", "Beep": false, "Terminate": "none"}});
     bus.made(Kind::BridgeStageRecord, bridge, record.clone(), "liverecording", "test-rb").await;
     bus.made(Kind::BridgeRecord, bridge, record.clone(), "liverecording", "test-rb").await;
-    bus.event("RecordingStarted", "test-rb").await;
+    bus.records("test-rb").await;
     bus.done(Kind::RecordingLiveScrap, "test-rb", NONE).await;
     bus.done(Kind::BridgeRemoveChannel, bridge, json!({"channel": channel})).await;
     bus.event("ChannelLeftBridge", &channel).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use trunkline_ari::{Kind, Subjects};
-use trunkline_tests_ari::wait::PATIENCE;
+use trunkline_tests_ari::wait::{PATIENCE, until};
 
 use crate::APP;
 
@@ -130,6 +130,16 @@ impl Bus {
         };
         let found = tokio::time::timeout(PATIENCE, wanted).await;
         found.unwrap_or_else(|_| panic!("no {event_type} of {id} with {want}"))
+    }
+
+    /// Waits until a recording has begun and its file is there: Asterisk tells the one before it makes the other, and what
+    /// scraps it in between is answered 500.
+    pub async fn records(&mut self, name: &str) {
+        self.event("RecordingStarted", name).await;
+        until("the recording's file is there", || async {
+            self.ask(Kind::RecordingStoredData, &self.key(name), &NONE).await["error"] == ""
+        })
+        .await;
     }
 
     /// Waits until Asterisk says that the channel is answered, which is when it takes commands.

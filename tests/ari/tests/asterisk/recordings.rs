@@ -30,7 +30,7 @@ pub async fn recordings(bus: &mut Bus) {
     bus.done(Kind::RecordingLiveStop, "r1", NONE).await;
     bus.event("RecordingFinished", "r1").await;
     bus.made(Kind::ChannelRecord, "c1", record("r2"), "liverecording", "r2").await;
-    bus.event("RecordingStarted", "r2").await;
+    bus.records("r2").await;
     bus.done(Kind::RecordingLiveScrap, "r2", NONE).await;
     bus.ok(Kind::RecordingStoredList, "", NONE, json!({"keys": [{"kind": "storedrecording", "id": "r1"}]}))
         .await;
