@@ -9,21 +9,21 @@ use super::dialogs::connect;
 use super::{DOMAIN, agents, at, registered};
 
 /// An offer as browsers make it.
-const BROWSER: &str = include_str!("../../crates/media/samples/browser.sdp");
+pub const BROWSER: &str = include_str!("../../crates/media/samples/browser.sdp");
 
-fn relayed(resources: &Resources) -> (Rtpengine, Exchange) {
+pub fn relayed(resources: &Resources) -> (Rtpengine, Exchange) {
     let rtpengine = Rtpengine::start();
     let at = rtpengine.at().to_string();
     let exchange = Exchange::start_with(resources, "", &[("TRUNKLINE_RTPENGINE", &at)]);
     (rtpengine, exchange)
 }
 
-fn body(message: &Message) -> String {
+pub fn body(message: &Message) -> String {
     String::from_utf8_lossy(&message.body).into_owned()
 }
 
 /// Port and profile of the first media section.
-fn audio(message: &Message) -> (u16, String) {
+pub fn audio(message: &Message) -> (u16, String) {
     let body = body(message);
     let line = body.lines().find_map(|l| l.strip_prefix("m=audio ")).unwrap_or_else(|| panic!("{body}"));
     let mut words = line.split(' ');
@@ -31,7 +31,7 @@ fn audio(message: &Message) -> (u16, String) {
     (port, words.next().expect("a profile").to_owned())
 }
 
-fn assert_relayed(message: &Message) {
+pub fn assert_relayed(message: &Message) {
     assert!(Rtpengine::is_media(audio(message).0), "{}", body(message));
     let length: usize = message.get("Content-Length").and_then(|l| l.parse().ok()).expect("a length");
     assert_eq!(length, message.body.len());
@@ -42,7 +42,7 @@ fn with_sdp(message: Message, ua: &Ua, direction: &str) -> Message {
 }
 
 /// rtpengine has given the call's ports back.
-fn gone(rtpengine: &Rtpengine, call_id: &str) {
+pub fn gone(rtpengine: &Rtpengine, call_id: &str) {
     wait_for("the relay to forget the call", || (!rtpengine.knows(call_id)).then_some(()));
 }
 
@@ -222,7 +222,7 @@ fn a_relayed_call_goes_on_after_a_kill_and_a_restart() {
 }
 
 /// Takes rtpengine's place and says nothing.
-fn mute() -> (UdpSocket, Exchange) {
+pub fn mute() -> (UdpSocket, Exchange) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let at = socket.local_addr().expect("bound").to_string();
     (socket, Exchange::start_with(&agents(), "", &[("TRUNKLINE_RTPENGINE", &at)]))

@@ -13,6 +13,7 @@ use crate::media::Leg;
 use crate::resolver::Spare;
 use crate::trust::Word;
 use crate::trust::budget::Credit;
+use crate::trust::cancels;
 
 /// What a request is to dialogs of ours.
 #[derive(Clone, Debug, Default)]
@@ -154,15 +155,9 @@ impl Context {
         self.from.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
     }
 
-    /// Is a CANCEL that came by this flow the caller's? It comes by the INVITE's connection, or from its port. NATs rebind:
-    /// from another port of the address it has to say what the INVITE said (RFC 3261 §9.1), and nobody may be there to
-    /// whom the INVITE went, since a neighbour who is rung knows all of that.
+    /// Is a CANCEL that came by this flow the caller's?
     pub(crate) fn is_cancelled_by(&self, flow: &Flow, companion: u64) -> bool {
-        if self.from.transport.is_reliable() || flow.transport.is_reliable() {
-            return self.from.transport == flow.transport && self.from.connection == flow.connection;
-        }
-        let ip = flow.remote.ip().to_canonical();
-        let rung = || self.proxy.targets().any(|t| t.hop.egress.remote.ip().to_canonical() == ip);
-        self.from.remote == flow.remote || self.comes_from(flow) && self.companion == companion && !rung()
+        let rung = |ip| self.proxy.targets().any(|t| t.hop.egress.remote.ip().to_canonical() == ip);
+        cancels::is_callers(&self.from, flow, self.companion == companion, rung)
     }
 }

@@ -51,7 +51,6 @@ impl Edge {
                 if inbound.method == Method::Bye {
                     // Who hangs up has hung up, whether the other side hears of it or not.
                     self.note_request(io, inbound, (dialog, &routes.inner), identified);
-                    let _ = self.turn_media(io, inbound, key, dialog, &way.flow);
                 }
                 // 430 tells a proxy that the flow to the other side is gone; phones are never told so
                 // (RFC 5626 §11.5).
@@ -66,7 +65,8 @@ impl Edge {
                 return;
             }
         };
-        let (body, leg) = match self.turn_media(io, inbound, key, dialog, &way.flow) {
+        let reach = (&way.flow, outgoing.egress.remote.ip());
+        let (body, leg) = match self.turn_media(io, inbound, key, dialog, reach) {
             Ok(turned) => turned,
             Err(()) => {
                 // It waits for the media relay.
@@ -163,11 +163,11 @@ impl Edge {
             return self.refuse(io, inbound, 481, None);
         }
         let Some(slot) = found else {
-            let parked = self.cancel_parked(io, key, inbound.flow.remote.ip());
-            if !parked && self.seek(io, inbound.flow, inbound.message.bytes) {
-                return;
-            }
-            return self.refuse(io, inbound, if parked { 200 } else { 481 }, None);
+            return match self.cancel_parked(io, inbound, key) {
+                Some(true) => self.refuse(io, inbound, 200, None),
+                None if self.seek(io, inbound.flow, inbound.message.bytes) => {}
+                Some(false) | None => self.refuse(io, inbound, 481, None),
+            };
         };
         self.refuse(io, inbound, 200, None);
         self.step(io, slot, Input::Cancel, None);

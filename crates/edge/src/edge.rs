@@ -126,6 +126,11 @@ impl Edge {
         }
     }
 
+    /// Tells a message that came this way from any other.
+    pub(crate) fn message_hash(&self, flow: &Flow, bytes: &[u8]) -> u64 {
+        self.hasher.hash_one((flow.remote, flow.connection, bytes))
+    }
+
     /// Puts a transaction in, and gives it out to be worked on until [`Edge::settle`].
     pub(crate) fn enter(&mut self, context: Context) -> Option<(Slot, Box<Context>)> {
         let key = context.key;

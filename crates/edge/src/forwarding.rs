@@ -95,7 +95,7 @@ impl Edge {
             // The request is looked at again when the name is known.
             return self.wait_for(io, inbound, key, question);
         }
-        let (breadth, relaying) = match self.prepare(io, inbound, key, (plan, &mut aims), false) {
+        let (breadth, relaying) = match self.prepare(io, inbound, key, (plan, &mut aims), None) {
             Prepared::Go { breadth, relaying } => (breadth, relaying),
             Prepared::Parked => return,
             Prepared::Refuse(code, extra) => return self.reply(io, inbound, code, None, &extra),
@@ -130,7 +130,7 @@ impl Edge {
             self.shared.resolver.look_up(question);
             return false;
         }
-        match self.prepare(io, inbound, context.key, (plan, &mut aims), true) {
+        match self.prepare(io, inbound, context.key, (plan, &mut aims), Some(&*context)) {
             Prepared::Go { breadth, relaying } => {
                 context.proxy.begin_again();
                 self.begin_all(io, inbound, (slot, context), plan, (breadth, relaying, &mut aims)).is_ok()
@@ -151,15 +151,18 @@ impl Edge {
     ) -> Result<(), ()> {
         let Some(first) = aims.list.first().copied() else { return Ok(()) };
         let rung = aims.plan(plan, &first);
-        let Ok(beginning) = self.begin_dialogs(io, inbound, context, rung.record_route) else {
+        let Ok(beginning) = self.begin_dialogs(io, inbound, context, (rung.record_route, relaying.number))
+        else {
             self.take_back_media(relaying);
             return Err(());
         };
         if inbound.method == Method::Invite {
             let target = aims.target(plan, &first);
-            let number = beginning.as_ref().map(|b| b.number);
+            let number = beginning.as_ref().map(|b| b.number).or(relaying.number);
             self.note_call(io, inbound, context, (rung, target), number);
-            context.media = relaying.leg();
+            if let Some(leg) = relaying.leg() {
+                context.media = Some(leg);
+            }
         }
         let sending = Sending { plan, beginning, relaying, breadth };
         self.start_all(io, inbound, (slot, context), &sending, aims);
@@ -202,7 +205,7 @@ impl Edge {
         inbound: &Inbound<'_>,
         key: TransactionKey,
         (plan, aims): (&Plan, &mut Aims),
-        running: bool,
+        running: Option<&Context>,
     ) -> Prepared {
         if aims.list.is_empty() {
             return Prepared::Refuse(480, Vec::new());
@@ -229,21 +232,21 @@ impl Edge {
         }
     }
 
-    /// What the marks of a request say that begins dialogs, which its transaction remembers. An error: there is no room for
-    /// them.
+    /// What the marks of a request say that begins dialogs, which its transaction remembers. It may have its `number`. An
+    /// error: there is no room for them.
     fn begin_dialogs(
         &self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         context: &mut Context,
-        record_route: bool,
+        (record_route, number): (bool, Option<u64>),
     ) -> Result<Option<Beginning>, ()> {
         if !record_route {
             return Ok(None);
         }
         let number = match context.dialog {
             DialogUse::Begins(number) => number,
-            _ => self.shared.dialogs.number().ok_or(())?,
+            _ => self.shared.dialogs.number(number).ok_or(())?,
         };
         if inbound.method != Method::Invite {
             self.shared.dialogs.subscribing(number, true, io.unix_ms());

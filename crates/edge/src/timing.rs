@@ -48,10 +48,8 @@ impl Edge {
             self.shared.location.sweep(io.unix_ms(), SWEPT_AT_ONCE);
             self.shared.calls.sweep(io.unix_ms(), SWEPT_AT_ONCE);
             self.shared.dialogs.sweep(io.unix_ms(), SWEPT_AT_ONCE);
-            if let Some(media) = &self.shared.media {
-                media.sweep(io.unix_ms());
-            }
         }
+        self.sweep_media(io);
     }
 }
 

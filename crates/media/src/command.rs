@@ -17,6 +17,8 @@ pub enum Command {
         call_id: Vec<u8>,
         /// The caller's tag.
         from_tag: Vec<u8>,
+        /// Only the dialog with this tag; nothing where there is none.
+        to_tag: Option<Vec<u8>>,
         /// Only this branch of a forked INVITE: the others go on.
         branch: Option<Vec<u8>>,
     },
@@ -49,7 +51,7 @@ impl Command {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let entries = match self {
             Command::Ping => vec![entry("command", b"ping")],
-            Command::Delete { call_id, from_tag, branch } => {
+            Command::Delete { call_id, from_tag, to_tag, branch } => {
                 let mut entries = vec![
                     entry("command", b"delete"),
                     entry("call-id", call_id),
@@ -57,6 +59,7 @@ impl Command {
                     // Not after the usual half minute: the ports are free at once.
                     (b"delete-delay".as_slice(), Value::Int(0)),
                 ];
+                entries.extend(to_tag.iter().map(|tag| entry("to-tag", tag)));
                 entries.extend(branch.iter().map(|branch| entry("via-branch", branch)));
                 entries
             }
@@ -184,9 +187,14 @@ mod tests {
             assert_eq!(v.text("to-tag"), Some(b"to".as_slice()));
             assert_eq!(v.text("via-branch"), Some(b"z9".as_slice()));
         });
-        let delete =
-            Command::Delete { call_id: b"c".to_vec(), from_tag: b"f".to_vec(), branch: Some(b"1".to_vec()) };
+        let delete = Command::Delete {
+            call_id: b"c".to_vec(),
+            from_tag: b"f".to_vec(),
+            to_tag: Some(b"t".to_vec()),
+            branch: Some(b"1".to_vec()),
+        };
         fields(&delete, |v| {
+            assert_eq!(v.text("to-tag"), Some(b"t".as_slice()));
             assert_eq!(v.text("via-branch"), Some(b"1".as_slice()));
             assert_eq!(v.text("command"), Some(b"delete".as_slice()));
             assert_eq!(v.get("delete-delay"), Some(&Value::Int(0)));

@@ -23,9 +23,10 @@
 //! | BYE, CANCEL, best final response ≥ 300 to the first INVITE, no answer, the call's limit | [`Session::end`] | [`Relay::tell`]; nothing waits |
 //! | the outcome is an error | [`MediaError::status`] | a request gets that status; a 2xx is forwarded as it is and the call ended with BYE by whom it does not suit; a 1xx goes without SDP |
 //!
-//! The new body's length goes into Content-Length; its type stays `application/sdp`. A session is found by Call-ID
-//! and the caller's tag, in every message of the dialog; which side a message comes from, the From-tag tells. When a
-//! forked INVITE goes to browsers and to phones at once, each sort has a session and a branch of its own.
+//! The new body's length goes into Content-Length; its type stays `application/sdp`. Call-ID and tags are only what the
+//! relay knows the call by: two calls may have the same, so that who calls this finds a session by other means, and gives
+//! names that no other call has. Each callee of a fork has a session of its own, a copy of the one at the first INVITE. When
+//! a forked INVITE goes to browsers and to phones at once, each sort has a branch of its own.
 //!
 //! ```
 //! use trunkline_media::{Command, Direction, Method, Party, Session, Side};

@@ -193,6 +193,7 @@ impl Session {
         known.then(|| Command::Delete {
             call_id: self.call_id.clone(),
             from_tag: self.caller.tag.clone(),
+            to_tag: None,
             branch: self.branch.clone(),
         })
     }
@@ -288,7 +289,8 @@ mod tests {
         assert_eq!(show(answer), want("answer", "a", "b", Direction::PhoneToWeb));
         assert_eq!(s.on_request(Side::Caller, Method::Ack, None), None);
         assert!(s.is_relayed());
-        let delete = Command::Delete { call_id: b"id".to_vec(), from_tag: b"a".to_vec(), branch: None };
+        let delete =
+            Command::Delete { call_id: b"id".to_vec(), from_tag: b"a".to_vec(), to_tag: None, branch: None };
         assert_eq!((s.end(), s.end()), (Some(delete), None));
         assert_eq!(s.on_request(Side::Caller, Method::Invite, Some(BROWSER)), None);
     }

@@ -89,12 +89,12 @@ impl Dialogs {
         }
     }
 
-    /// The number of a request that begins dialogs. `None` when there are too many of them.
-    pub fn number(&self) -> Option<u64> {
-        (self.len() < MOST).then(|| self.unique())
+    /// The number of a request that begins dialogs, the one it has or a new one. `None` when there are too many of them.
+    pub fn number(&self, given: Option<u64>) -> Option<u64> {
+        (self.len() < MOST).then(|| given.unwrap_or_else(|| self.unique()))
     }
 
-    /// A number for a call that no dialog of ours comes of.
+    /// A number for a request that begins no dialog of ours, or may not.
     pub fn unique(&self) -> u64 {
         self.number_of(self.next.fetch_add(1, Ordering::Relaxed))
     }

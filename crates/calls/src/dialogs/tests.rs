@@ -29,7 +29,7 @@ struct World {
 impl World {
     fn new() -> World {
         let dialogs = Dialogs::new(PROCESS, 86_400);
-        let number = dialogs.number().expect("room");
+        let number = dialogs.number(None).expect("room");
         World { dialogs, now: START + 10, number }
     }
 
@@ -144,7 +144,7 @@ fn a_challenged_bye_ends_nothing_and_an_unanswered_one_does() {
 #[test]
 fn a_subscription_ends_by_its_notify_or_its_time_and_is_no_call() {
     let begin = |w: &mut World| {
-        w.number = w.dialogs.number().expect("room");
+        w.number = w.dialogs.number(None).expect("room");
         w.dialogs.subscribing(w.number, true, w.now);
         // RFC 6665 §4.1.2.4: a NOTIFY may come before the 2xx.
         let mark = Mark { subscription: true, ..w.mark(Side::Callee) };
@@ -249,7 +249,7 @@ fn what_is_said_in_one_dialog_changes_no_other_one() {
     w.call();
     let first = w.number;
     // The same Call-ID and tags again, with a callee of whoever knows them.
-    w.number = w.dialogs.number().expect("room");
+    w.number = w.dialogs.number(None).expect("room");
     w.call();
     w.answers(&Answered { contact: Some(moved(9)), ..answer(Method::Update, 200) });
     assert!(w.asks(Side::Caller, Method::Bye));

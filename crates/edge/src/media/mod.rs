@@ -4,35 +4,50 @@
 //! goes on, rtpengine's answer comes as mail, and the message is taken up again as if it had just come in. A request
 //! finds its new body in [`Relayed`] then (one INVITE may need two, for browsers and for phones); a response is
 //! rewritten before. Repetitions of a parked message are dropped.
+//!
+//! A first INVITE gets the number of its dialogs here, before it has a transaction: everything that is relayed for it goes by
+//! that number, and by the tag of the callee.
 
 mod body;
+mod call;
+mod name;
 mod relayed;
 mod requests;
 mod responses;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use trunkline_media::{Command, MediaError, Party, Side};
 use trunkline_sip::Flow;
+use trunkline_transaction::timers::{Now, T1_64};
 use trunkline_transaction::{Slot, TransactionKey};
 
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
 
 pub(crate) use body::put_length;
-use relayed::{Body, ByParty, Turned};
-pub(crate) use relayed::{CallName, Relayed};
+use call::{Body, ByParty, Turned};
+pub(crate) use relayed::Relayed;
 pub(crate) use requests::{Offered, Relaying, refusal};
 
 /// What a transaction's responses mean to the relay.
 #[derive(Clone, Debug)]
 pub(crate) struct Leg {
-    pub(crate) name: CallName,
+    /// The number of the call.
+    pub(crate) number: u64,
     /// Who answers this request.
     pub(crate) responder: Side,
-    /// Is this the INVITE that begins the call?
-    pub(crate) first: bool,
+    /// The callee in whose dialog it is; none for the INVITE that begins the call.
+    pub(crate) callee_tag: Option<Box<[u8]>>,
+}
+
+impl Leg {
+    /// Is it of the INVITE that begins the call?
+    fn is_first(&self) -> bool {
+        self.callee_tag.is_none()
+    }
 }
 
 /// What waits for rtpengine.
@@ -45,8 +60,8 @@ enum Waiting {
 /// What becomes of rtpengine's answer.
 #[derive(Clone, Debug)]
 enum Awaited {
-    Offer(CallName),
-    Turned(CallName, Turned),
+    Offer(u64),
+    Turned(u64, Turned),
     Response,
 }
 
@@ -57,8 +72,33 @@ struct Parked {
     awaited: Awaited,
     flow: Flow,
     bytes: Box<[u8]>,
+    /// Of an INVITE, what its CANCEL has in common with it, and where it is about to go.
+    companion: u64,
+    bound_for: Box<[IpAddr]>,
     /// Answers still to come.
     left: usize,
+}
+
+impl Parked {
+    /// A message that waits for so much.
+    fn new(what: Waiting, awaited: Awaited, flow: &Flow, bytes: &[u8]) -> Parked {
+        Parked {
+            what,
+            awaited,
+            flow: *flow,
+            bytes: bytes.into(),
+            companion: 0,
+            bound_for: Box::default(),
+            left: 0,
+        }
+    }
+}
+
+/// The number of an INVITE between the relay's answer and its transaction.
+#[derive(Clone, Copy, Debug)]
+struct Numbered {
+    number: u64,
+    until: Now,
 }
 
 /// The messages of one shard that wait.
@@ -67,6 +107,8 @@ pub(crate) struct Desk {
     next: u64,
     parked: HashMap<u64, Parked>,
     by_message: HashMap<Waiting, u64>,
+    /// By the transaction to be, and the very message: another one under the same key is another call.
+    numbers: HashMap<(TransactionKey, u64), Numbered>,
     /// The response at hand has its SDP replaced already.
     replaced: bool,
 }
@@ -91,33 +133,30 @@ impl Edge {
     /// Parks a message and asks rtpengine; what could not be asked comes back.
     fn park(
         &mut self,
-        what: Waiting,
-        awaited: Awaited,
-        flow: &Flow,
-        bytes: &[u8],
+        mut parked: Parked,
         commands: impl IntoIterator<Item = (Party, Command)>,
     ) -> Result<(), MediaError> {
         let Some(relayed) = self.shared.media.clone() else { return Err(MediaError::Ended) };
         self.desk.next = (self.desk.next + 1) & NUMBER;
         let number = self.desk.next;
-        let (mut left, mut failed) = (0, None);
+        let mut failed = None;
         for (party, command) in commands {
-            let ticket = u64::from(self.shard) << 56 | number << 1 | relayed::place(party) as u64;
+            let ticket = u64::from(self.shard) << 56 | number << 1 | call::place(party) as u64;
             match relayed.ask(command, ticket) {
-                Ok(()) => left += 1,
+                Ok(()) => parked.left += 1,
                 Err(error) => {
-                    if let Awaited::Offer(name) = &awaited {
-                        relayed.set_offered(name, party, Err(error.status()));
+                    if let Awaited::Offer(call) = parked.awaited {
+                        relayed.set_offered(call, party, Err(error.status()));
                     }
                     failed = Some(error);
                 }
             }
         }
-        if let (0, Some(error)) = (left, failed) {
+        if let (0, Some(error)) = (parked.left, failed) {
             return Err(error);
         }
-        self.desk.by_message.insert(what, number);
-        self.desk.parked.insert(number, Parked { what, awaited, flow: *flow, bytes: bytes.into(), left });
+        self.desk.by_message.insert(parked.what, number);
+        self.desk.parked.insert(number, parked);
         Ok(())
     }
 
@@ -142,11 +181,11 @@ impl Edge {
                 Err(error) => Err(error.status()),
             };
             match &parked.awaited {
-                Awaited::Offer(name) => {
-                    let party = relayed::PARTIES[(ticket & 1) as usize];
-                    relayed.set_offered(name, party, body);
+                Awaited::Offer(call) => {
+                    let party = call::PARTIES[(ticket & 1) as usize];
+                    relayed.set_offered(*call, party, body);
                 }
-                Awaited::Turned(name, turned) => relayed.set_turned(name, *turned, body),
+                Awaited::Turned(call, turned) => relayed.set_turned(*call, turned, body),
                 Awaited::Response => {}
             }
         }
@@ -155,8 +194,40 @@ impl Edge {
         }
         let Some(parked) = self.desk.take(number) else { return };
         match parked.awaited {
-            Awaited::Offer(_) | Awaited::Turned(..) => self.take_message(io, &parked.flow, &parked.bytes),
+            Awaited::Offer(call) => {
+                self.keep_number(io, &parked, call);
+                self.take_message(io, &parked.flow, &parked.bytes);
+            }
+            Awaited::Turned(..) => self.take_message(io, &parked.flow, &parked.bytes),
             Awaited::Response => self.take_response(io, &parked.flow, &parked.bytes, outcome.ok()),
+        }
+    }
+
+    /// An INVITE is taken up again: it has a number. It may have to wait for something else before it has a transaction.
+    fn keep_number(&mut self, io: &Io<EdgeMail>, parked: &Parked, number: u64) {
+        if let Waiting::Request(key) = parked.what {
+            let message = self.message_hash(&parked.flow, &parked.bytes);
+            self.desk.numbers.insert((key, message), Numbered { number, until: io.now() + T1_64 });
+        }
+    }
+
+    /// The number of an INVITE that was parked.
+    fn take_number(&mut self, key: TransactionKey, flow: &Flow, bytes: &[u8]) -> Option<u64> {
+        if self.desk.numbers.is_empty() {
+            return None;
+        }
+        let message = self.message_hash(flow, bytes);
+        self.desk.numbers.remove(&(key, message)).map(|n| n.number)
+    }
+
+    /// Gives the ports of INVITEs back that were taken up again and went nowhere.
+    pub(crate) fn sweep_media(&mut self, io: &Io<EdgeMail>) {
+        let Some(relayed) = &self.shared.media else { return };
+        for (_, lost) in self.desk.numbers.extract_if(|_, n| n.until <= io.now()) {
+            relayed.end(lost.number);
+        }
+        if self.shard == 0 {
+            relayed.sweep(io.unix_ms());
         }
     }
 }

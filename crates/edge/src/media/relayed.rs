@@ -1,22 +1,20 @@
 //! The calls whose media is relayed: shared by the shards, since the two sides of a dialog may come in on two of
-//! them.
+//! them. They go by the numbers of their first requests, as dialogs do: nothing that is said under the same Call-ID and
+//! tags in another call reaches their media.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use trunkline_media::{Command, Health, MediaError, Method, Party, Relay, Session, Side};
 use trunkline_sip::Message;
 use trunkline_transport::{Mail, Mailboxes};
 
+use super::body::sdp_of;
+use super::call::{Body, ByParty, Call, Turn, Turned, place};
+use super::name::Name;
 use crate::mail::EdgeMail;
-use crate::media::body::sdp_of;
-
-/// An SDP that takes the place of a message's own, or the status that its absence makes.
-pub(crate) type Body = Result<Arc<[u8]>, u16>;
-/// One for callees that are browsers, one for phones.
-pub(crate) type ByParty<T> = [Option<T>; 2];
 
 /// Relayed calls at once; further ones are answered 503.
 const MOST_CALLS: usize = 200_000;
@@ -24,37 +22,6 @@ const MOST_CALLS: usize = 200_000;
 const FORGOTTEN_AFTER: u64 = 12 * 3_600_000;
 /// Between two looks for such calls, in milliseconds.
 const SWEEP_EVERY: u64 = 60_000;
-
-/// Which of a pair belongs to a party.
-pub(crate) fn place(party: Party) -> usize {
-    match party {
-        Party::Web => 0,
-        Party::Phone => 1,
-    }
-}
-
-pub(crate) const PARTIES: [Party; 2] = [Party::Web, Party::Phone];
-
-/// A call's name: its Call-ID and the caller's tag.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct CallName {
-    text: Box<[u8]>,
-    call_id: usize,
-}
-
-impl CallName {
-    pub(crate) fn new(call_id: &[u8], caller_tag: &[u8]) -> CallName {
-        CallName { text: [call_id, caller_tag].concat().into(), call_id: call_id.len() }
-    }
-
-    fn call_id(&self) -> &[u8] {
-        self.text.get(..self.call_id).unwrap_or_default()
-    }
-
-    fn tag(&self) -> &[u8] {
-        self.text.get(self.call_id..).unwrap_or_default()
-    }
-}
 
 /// What a first INVITE needs before it goes on.
 pub(crate) enum Offer {
@@ -64,42 +31,42 @@ pub(crate) enum Offer {
     Ask(Vec<(Party, Command)>),
 }
 
-/// What a request inside a dialog needs before it goes on.
-pub(crate) enum Turn {
-    /// Nothing: it bears no SDP.
-    AsItIs,
-    /// This body.
-    Have(Body),
-    /// The answer to this.
-    Ask(Command),
+/// The dialog of a request: its number, and the words that its parties have for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<'a> {
+    pub(crate) number: u64,
+    pub(crate) call_id: &'a [u8],
+    pub(crate) caller_tag: &'a [u8],
+    pub(crate) callee_tag: &'a [u8],
 }
 
-/// A request inside a dialog that bears an SDP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turned {
-    pub(crate) from: Side,
-    pub(crate) method: Method,
-    pub(crate) cseq: u32,
+#[derive(Default)]
+struct Calls {
+    by_number: HashMap<u64, Call>,
+    /// The Call-IDs that rtpengine knows one of them by.
+    taken: HashSet<Box<[u8]>>,
 }
 
-struct Call {
-    /// One for each sort of callee the INVITE went to; after the answer the one that counts.
-    sessions: ByParty<Session>,
-    /// What the first INVITE bears in its SDP's place.
-    offered: ByParty<Body>,
-    /// The CSeq of that INVITE.
-    cseq: u32,
-    /// The last request inside the dialog, kept from the relay's answer until it is taken up again.
-    last: Option<(Turned, Body)>,
-    /// When something was last heard of it, in milliseconds since 1970.
-    touched: u64,
+impl Calls {
+    /// A call may have its own Call-ID, unless another one has it.
+    fn take_name(&mut self, call_id: &[u8]) -> Option<Box<[u8]>> {
+        self.taken.insert(call_id.into()).then(|| call_id.into())
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Call> {
+        let call = self.by_number.remove(&number)?;
+        if let Some(call_id) = &call.holds {
+            self.taken.remove(call_id);
+        }
+        Some(call)
+    }
 }
 
 /// The relay and the calls it carries.
 #[derive(Default)]
 pub(crate) struct Relayed {
     relay: OnceLock<Relay>,
-    calls: Mutex<HashMap<CallName, Call>>,
+    calls: Mutex<Calls>,
     swept: AtomicU64,
 }
 
@@ -126,9 +93,11 @@ impl Relayed {
     }
 
     /// Tells rtpengine; nobody waits.
-    pub(crate) fn tell(&self, command: Command) {
-        if let Some(Err(error)) = self.relay.get().map(|r| r.tell(command)) {
-            tracing::debug!(%error, "rtpengine was not told of a call's end");
+    fn tell(&self, commands: Vec<Command>) {
+        for command in commands {
+            if let Some(Err(error)) = self.relay.get().map(|r| r.tell(command)) {
+                tracing::debug!(%error, "rtpengine was not told of a call's end");
+            }
         }
     }
 
@@ -139,157 +108,141 @@ impl Relayed {
 
     /// Calls that are relayed.
     pub(crate) fn len(&self) -> usize {
-        self.calls.lock().len()
+        self.calls.lock().by_number.len()
     }
 
-    /// A first INVITE is about to go to callees of these sorts.
+    /// The first INVITE of this number is about to go to callees of these sorts.
     pub(crate) fn on_offer(
         &self,
-        name: &CallName,
+        number: u64,
         invite: &Message<'_>,
         caller: Party,
         callees: [bool; 2],
         now: u64,
     ) -> Result<Offer, MediaError> {
         let mut calls = self.calls.lock();
-        if calls.len() >= MOST_CALLS && !calls.contains_key(name) {
-            return Err(MediaError::Busy(MOST_CALLS));
+        if !calls.by_number.contains_key(&number) {
+            if calls.by_number.len() >= MOST_CALLS {
+                return Err(MediaError::Busy(MOST_CALLS));
+            }
+            let holds = calls.take_name(invite.call_id());
+            let name = match holds.is_some() {
+                true => Name::plain(number, invite.call_id()),
+                false => Name::apart(number, invite.call_id()),
+            };
+            calls.by_number.insert(number, Call::new(name, holds));
         }
-        let fresh = || Call {
-            sessions: [None, None],
-            offered: [None, None],
-            cseq: invite.cseq(),
-            last: None,
-            touched: now,
-        };
-        let call = calls.entry(name.clone()).or_insert_with(fresh);
+        let Some(call) = calls.by_number.get_mut(&number) else { return Err(MediaError::Ended) };
         call.touched = now;
-        if call.cseq != invite.cseq() {
-            // The caller tried again after a failure; what is left of the first try has been told to end.
-            *call = fresh();
-        }
-        let both = callees == [true, true];
-        let sdp = sdp_of(invite);
-        let mut ask = Vec::new();
-        for party in PARTIES {
-            let at = place(party);
-            if !callees[at] || call.offered[at].is_some() {
-                continue;
-            }
-            // Two offers of one INVITE are told apart by a name.
-            let branch = both.then_some(match party {
-                Party::Web => b"web".as_slice(),
-                Party::Phone => b"phone",
-            });
-            let session = call.sessions[at]
-                .get_or_insert_with(|| Session::new(name.call_id(), name.tag(), caller, party, branch));
-            if let Some(command) = session.on_request(Side::Caller, Method::Invite, sdp) {
-                ask.push((party, command));
-            }
-        }
+        let ask = call.offer(invite, caller, callees);
         Ok(if ask.is_empty() { Offer::Have(call.offered.clone()) } else { Offer::Ask(ask) })
     }
 
     /// What a diverted INVITE bears: what it bore before.
-    pub(crate) fn offered(&self, name: &CallName) -> ByParty<Body> {
-        self.calls.lock().get(name).map(|c| c.offered.clone()).unwrap_or_default()
+    pub(crate) fn offered(&self, number: u64) -> ByParty<Body> {
+        self.calls.lock().by_number.get(&number).map(|c| c.offered.clone()).unwrap_or_default()
     }
 
     /// The relay's answer to the offer for one sort of callee.
-    pub(crate) fn set_offered(&self, name: &CallName, party: Party, body: Body) {
-        if let Some(call) = self.calls.lock().get_mut(name) {
+    pub(crate) fn set_offered(&self, number: u64, party: Party, body: Body) {
+        if let Some(call) = self.calls.lock().by_number.get_mut(&number) {
             call.offered[place(party)] = Some(body);
         }
     }
 
-    /// A response is about to go on. `callee` is the sort of callee for a first INVITE, `None` inside the dialog.
+    /// A response of this branch to the first INVITE, which went to this sort of callee, is about to go on.
+    pub(crate) fn on_answer(
+        &self,
+        number: u64,
+        branch: (u8, Party),
+        response: &Message<'_>,
+        now: u64,
+    ) -> Option<Command> {
+        let mut calls = self.calls.lock();
+        let call = calls.by_number.get_mut(&number)?;
+        call.touched = now;
+        let (command, told) = call.on_answer(branch, response);
+        drop(calls);
+        self.tell(told);
+        command
+    }
+
+    /// A response inside the dialog with this callee is about to go on.
     pub(crate) fn on_response(
         &self,
-        name: &CallName,
+        (number, callee_tag): (u64, &[u8]),
         from: Side,
-        callee: Option<Party>,
         method: Method,
         response: &Message<'_>,
         now: u64,
     ) -> Option<Command> {
-        let code = response.status().unwrap_or(0);
         let mut calls = self.calls.lock();
-        let call = calls.get_mut(name)?;
+        let call = calls.by_number.get_mut(&number)?;
         call.touched = now;
-        let mut other = None;
-        let session = match callee {
-            Some(party) => {
-                if (200..300).contains(&code) {
-                    other = call.sessions[1 - place(party)].take();
-                }
-                call.sessions[place(party)].as_mut()
-            }
-            None => call.sessions.iter_mut().flatten().next(),
-        };
-        let command = session?.on_response(from, method, code, response.to_tag(), sdp_of(response));
-        drop(calls);
-        if let Some(delete) = other.and_then(|mut s| s.end()) {
-            self.tell(delete);
-        }
-        command
+        call.on_response(callee_tag, from, method, response)
     }
 
     /// A request inside the dialog is about to go on. `resume` makes the session of a call that began before this
     /// process did.
     pub(crate) fn on_request(
         &self,
-        name: &CallName,
-        turned: Turned,
+        of: &Of<'_>,
+        turned: &Turned,
         request: &Message<'_>,
         now: u64,
-        resume: impl FnOnce() -> (Party, Session),
+        resume: impl FnOnce(&Name) -> (Party, Session),
     ) -> Turn {
         let sdp = sdp_of(request);
         let mut calls = self.calls.lock();
-        if sdp.is_none() && !calls.contains_key(name) {
-            return Turn::AsItIs;
+        if !calls.by_number.contains_key(&of.number) {
+            // An ACK answers what was offered to this process, and goes through after the end of its call too.
+            if sdp.is_none() || turned.method == Method::Ack || calls.by_number.len() >= MOST_CALLS {
+                return Turn::AsItIs;
+            }
+            let holds = calls.take_name(of.call_id);
+            let call = Call::from_before(Name::plain(of.number, of.call_id), holds);
+            calls.by_number.insert(of.number, call);
         }
-        let call = calls.entry(name.clone()).or_insert_with(|| {
-            let (party, session) = resume();
-            let mut sessions = [None, None];
-            sessions[place(party)] = Some(session);
-            Call { sessions, offered: [None, None], cseq: 0, last: None, touched: now }
-        });
+        let Some(call) = calls.by_number.get_mut(&of.number) else { return Turn::AsItIs };
         call.touched = now;
-        if let Some((_, body)) = call.last.as_ref().filter(|(last, _)| *last == turned) {
-            return Turn::Have(body.clone());
+        if sdp.is_some() {
+            call.resume(of.callee_tag, resume);
         }
-        let session = call.sessions.iter_mut().flatten().next();
-        match session.and_then(|s| s.on_request(turned.from, turned.method, sdp)) {
-            Some(command) => Turn::Ask(command),
-            None => Turn::AsItIs,
-        }
+        call.on_request(turned, sdp)
     }
 
     /// The relay's answer for a request inside the dialog.
-    pub(crate) fn set_turned(&self, name: &CallName, turned: Turned, body: Body) {
-        if let Some(call) = self.calls.lock().get_mut(name) {
-            call.last = Some((turned, body));
+    pub(crate) fn set_turned(&self, number: u64, turned: &Turned, body: Body) {
+        if let Some(call) = self.calls.lock().by_number.get_mut(&number) {
+            call.last = Some((turned.clone(), body));
         }
     }
 
-    /// The call is over: rtpengine may have its ports back. It is told even of a call that this process has not
-    /// seen begin, if that one was `answered`.
-    pub(crate) fn end(&self, name: &CallName, answered: bool) {
-        let call = self.calls.lock().remove(name);
-        let unseen = call.is_none() && answered;
-        for mut session in call.into_iter().flat_map(|c| c.sessions).flatten() {
-            if let Some(delete) = session.end() {
-                self.tell(delete);
+    /// The call is over: rtpengine may have its ports back.
+    pub(crate) fn end(&self, number: u64) {
+        let call = self.calls.lock().remove(number);
+        self.tell(call.map(Call::end).unwrap_or_default());
+    }
+
+    /// A BYE goes through in this dialog. rtpengine is told even of a call that this process has not seen begin.
+    pub(crate) fn hang_up(&self, of: &Of<'_>) {
+        let mut calls = self.calls.lock();
+        let told = match calls.by_number.get_mut(&of.number) {
+            Some(call) if !call.from_before => match call.is_answered_by(of.callee_tag) {
+                true => calls.remove(of.number).map(Call::end).unwrap_or_default(),
+                // The dialog with another callee of a fork.
+                false => Vec::new(),
+            },
+            before => {
+                if before.is_some_and(|call| call.leave(of.callee_tag)) {
+                    calls.remove(of.number);
+                }
+                let names = [Name::plain(of.number, of.call_id), Name::apart(of.number, of.call_id)];
+                names.map(|name| unseen(&name, of)).into()
             }
-        }
-        if unseen {
-            self.tell(Command::Delete {
-                call_id: name.call_id().to_vec(),
-                from_tag: name.tag().to_vec(),
-                branch: None,
-            });
-        }
+        };
+        drop(calls);
+        self.tell(told);
     }
 
     /// Forgets calls whose end was never heard.
@@ -298,15 +251,21 @@ impl Relayed {
             return;
         }
         self.swept.store(now, Ordering::Relaxed);
-        let stale: Vec<CallName> = self
-            .calls
-            .lock()
-            .iter()
-            .filter(|(_, c)| now.saturating_sub(c.touched) > FORGOTTEN_AFTER)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in stale {
-            self.end(&name, true);
-        }
+        let mut calls = self.calls.lock();
+        let is_stale = |c: &Call| now.saturating_sub(c.touched) > FORGOTTEN_AFTER;
+        let stale: Vec<u64> = calls.by_number.iter().filter(|(_, c)| is_stale(c)).map(|(n, _)| *n).collect();
+        let told = stale.into_iter().filter_map(|number| calls.remove(number)).flat_map(Call::end).collect();
+        drop(calls);
+        self.tell(told);
+    }
+}
+
+/// The end of the dialog with one callee, of which nothing else is known.
+fn unseen(name: &Name, of: &Of<'_>) -> Command {
+    Command::Delete {
+        call_id: name.call_id().to_vec(),
+        from_tag: name.tag(of.caller_tag),
+        to_tag: Some(name.tag(of.callee_tag)),
+        branch: None,
     }
 }

@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 
-use trunkline_media::{MediaError, Method as Turning, Party, Session, Side, WARNING, incompatible};
+use trunkline_media::{Command, MediaError, Method as Turning, Party, Session, Side, WARNING, incompatible};
 use trunkline_proxy::{FlowToken, PartyKind};
-use trunkline_sip::Method;
-use trunkline_sip::response;
+use trunkline_sip::{Message, Method, response};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::Egress;
 
-use super::relayed::{Offer, PARTIES, Turn, place};
-use super::{Awaited, Body, ByParty, CallName, Leg, Turned, Waiting};
+use super::call::{PARTIES, Turn, place};
+use super::name::Name;
+use super::relayed::{Of, Offer};
+use super::{Awaited, Body, ByParty, Leg, Parked, Turned, Waiting};
+use crate::context::Context;
 use crate::divert::Fallback;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
@@ -18,11 +20,13 @@ use crate::mail::{EdgeMail, Io};
 use crate::media::body::sdp_of;
 use crate::resolver::Spare;
 use crate::routes::Dialog;
+use crate::trust::cancels;
 
 /// What a first INVITE bears to each target.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Relaying {
-    name: Option<CallName>,
+    /// The number of the call, if it is relayed.
+    pub(crate) number: Option<u64>,
     bodies: ByParty<Body>,
 }
 
@@ -34,8 +38,7 @@ impl Relaying {
 
     /// What the transaction keeps of it.
     pub(crate) fn leg(&self) -> Option<Box<Leg>> {
-        let name = self.name.clone()?;
-        Some(Box::new(Leg { name, responder: Side::Callee, first: true }))
+        Some(Box::new(Leg { number: self.number?, responder: Side::Callee, callee_tag: None }))
     }
 }
 
@@ -63,14 +66,15 @@ pub(crate) fn refusal(code: u16) -> Vec<u8> {
 }
 
 impl Edge {
-    /// An INVITE is about to begin a call over these ways. A way whose media cannot be had is taken out.
+    /// An INVITE is about to begin a call over these ways, or to be diverted in a transaction that runs. A way whose media
+    /// cannot be had is taken out.
     pub(crate) fn offer_media(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         ways: &mut [Option<(Egress, Spare)>],
-        diverted: bool,
+        running: Option<&Context>,
     ) -> Offered {
         if inbound.method != Method::Invite || self.shared.config.stateless {
             return Offered::Go(Relaying::default());
@@ -78,127 +82,149 @@ impl Edge {
         let Some(relayed) = self.shared.media.clone() else {
             return refuse_mismatch(inbound, ways);
         };
-        let m = &inbound.message;
-        let name = CallName::new(m.call_id(), m.from_tag());
         let goes_to = |party| ways.iter().flatten().any(|(way, _)| party_of(way) == party);
-        let mut callees = PARTIES.map(goes_to);
+        let callees = PARTIES.map(goes_to);
         if callees == [false, false] {
             return Offered::Go(Relaying::default());
         }
-        let bodies = if diverted {
-            relayed.offered(&name)
-        } else {
-            if self.scratch.parties.fallback != Fallback::default() {
-                // Whoever the call is diverted to may be of either sort.
-                callees = [true, true];
+        let relaying = match running {
+            Some(context) => {
+                let number = context.media.as_deref().map(|leg| leg.number);
+                Relaying { number, bodies: number.map(|n| relayed.offered(n)).unwrap_or_default() }
             }
-            let caller = Party::of_transport(inbound.flow.transport.is_websocket());
-            match relayed.on_offer(&name, m, caller, callees, io.unix_ms()) {
-                Err(error) => return Offered::Refuse(error.status()),
-                Ok(Offer::Have(bodies)) => bodies,
-                Ok(Offer::Ask(commands)) => {
-                    let awaited = Awaited::Offer(name.clone());
-                    return match self.park(Waiting::Request(key), awaited, inbound.flow, m.bytes, commands) {
-                        Ok(()) => {
-                            self.say_trying(io, inbound);
-                            Offered::Parked
-                        }
-                        Err(error) => {
-                            tracing::warn!(%error, "a call's media cannot be relayed");
-                            relayed.end(&name, false);
-                            Offered::Refuse(error.status())
-                        }
-                    };
-                }
-            }
+            None => match self.first_offer(io, inbound, key, ways, callees) {
+                Ok(relaying) => relaying,
+                Err(instead) => return instead,
+            },
         };
-        let mut refused = None;
-        for way in ways.iter_mut() {
-            let Some(party) = way.as_ref().map(|(way, _)| party_of(way)) else { continue };
-            let missing = match &bodies[place(party)] {
-                Some(Err(code)) => Some(*code),
-                // A late offer needs nothing yet.
-                None if sdp_of(m).is_some() => Some(488),
-                Some(Ok(_)) | None => None,
-            };
-            if missing.is_some() {
-                (*way, refused) = (None, missing);
-            }
-        }
-        match refused {
-            Some(code) if ways.iter().all(Option::is_none) => {
-                if !diverted {
-                    relayed.end(&name, false);
+        match take_out_mute(inbound, ways, &relaying.bodies) {
+            Some(code) => {
+                if running.is_none() {
+                    self.take_back_media(relaying);
                 }
                 Offered::Refuse(code)
             }
-            _ => Offered::Go(Relaying { name: Some(name), bodies }),
+            None => Offered::Go(relaying),
         }
+    }
+
+    /// The bodies of a first INVITE; asked for where they are not there yet.
+    fn first_offer(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        ways: &[Option<(Egress, Spare)>],
+        mut callees: [bool; 2],
+    ) -> Result<Relaying, Offered> {
+        let Some(relayed) = self.shared.media.clone() else { return Ok(Relaying::default()) };
+        let m = &inbound.message;
+        if self.scratch.parties.fallback != Fallback::default() {
+            // Whoever the call is diverted to may be of either sort.
+            callees = [true, true];
+        }
+        let caller = Party::of_transport(inbound.flow.transport.is_websocket());
+        let number = self.take_number(key, inbound.flow, m.bytes);
+        let number = number.unwrap_or_else(|| self.shared.dialogs.unique());
+        let commands = match relayed.on_offer(number, m, caller, callees, io.unix_ms()) {
+            Err(error) => return Err(Offered::Refuse(error.status())),
+            Ok(Offer::Have(bodies)) => return Ok(Relaying { number: Some(number), bodies }),
+            Ok(Offer::Ask(commands)) => commands,
+        };
+        let parked = Parked {
+            companion: self.companion(inbound),
+            bound_for: ways.iter().flatten().map(|(way, _)| way.remote.ip()).collect(),
+            ..Parked::new(Waiting::Request(key), Awaited::Offer(number), inbound.flow, m.bytes)
+        };
+        Err(match self.park(parked, commands) {
+            Ok(()) => {
+                self.say_trying(io, inbound);
+                Offered::Parked
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a call's media cannot be relayed");
+                relayed.end(number);
+                Offered::Refuse(error.status())
+            }
+        })
     }
 
     /// The call goes nowhere after all: the relay may have its ports back.
     pub(crate) fn take_back_media(&self, relaying: Relaying) {
-        if let (Some(name), Some(relayed)) = (relaying.name, &self.shared.media) {
-            relayed.end(&name, false);
+        if let (Some(number), Some(relayed)) = (relaying.number, &self.shared.media) {
+            relayed.end(number);
         }
     }
 
-    /// A request inside a dialog is about to go on: the body in its own's place, or `Err` when it went no further.
+    /// A BYE goes through in this dialog.
+    pub(crate) fn end_media_of(&self, bye: &Message<'_>, dialog: &Dialog) {
+        if let (Some(relayed), false) = (&self.shared.media, self.shared.config.stateless) {
+            relayed.hang_up(&of(bye, dialog));
+        }
+    }
+
+    /// A request inside a dialog is about to go on, by this flow or to this address: the body in its own's place, or `Err`
+    /// when it went no further.
     pub(crate) fn turn_media(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         dialog: &Dialog,
-        other: &Option<FlowToken>,
+        (other, address): (&Option<FlowToken>, IpAddr),
     ) -> Result<(Option<Body>, Option<Box<Leg>>), ()> {
         let (Some(relayed), false) = (self.shared.media.clone(), self.shared.config.stateless) else {
             return Ok((None, None));
         };
-        let m = &inbound.message;
-        let from = match dialog.from {
-            trunkline_proxy::Side::Caller => Side::Caller,
-            trunkline_proxy::Side::Callee => Side::Callee,
-        };
-        let (caller_tag, callee_tag) = match from {
-            Side::Caller => (m.from_tag(), m.to_tag()),
-            Side::Callee => (m.to_tag(), m.from_tag()),
-        };
-        let name = CallName::new(m.call_id(), caller_tag);
         let method = match inbound.method {
             Method::Invite => Turning::Invite,
             Method::Ack => Turning::Ack,
             Method::Prack => Turning::Prack,
             Method::Update => Turning::Update,
-            Method::Bye => {
-                relayed.end(&name, true);
-                return Ok((None, None));
-            }
             _ => return Ok((None, None)),
         };
-        let turned = Turned { from, method, cseq: m.cseq() };
+        let m = &inbound.message;
+        let (of, from) = (of(m, dialog), side(dialog.from));
+        let turned = Turned { from, method, cseq: m.cseq(), callee_tag: of.callee_tag.into() };
         let sender = Party::of_transport(inbound.flow.transport.is_websocket());
         let receiver = Party::of_transport(other.is_some_and(|f| f.transport.is_websocket()));
-        let resume = || {
+        let resume = |name: &Name| {
             let (caller, callee) = match from {
                 Side::Caller => (sender, receiver),
                 Side::Callee => (receiver, sender),
             };
-            (callee, Session::resume(m.call_id(), caller_tag, callee_tag, caller, callee))
+            let tags = (name.tag(of.caller_tag), name.tag(of.callee_tag));
+            (callee, Session::resume(name.call_id(), &tags.0, &tags.1, caller, callee))
         };
-        let leg = || Some(Box::new(Leg { name: name.clone(), responder: from.other(), first: false }));
-        match relayed.on_request(&name, turned, m, io.unix_ms(), resume) {
-            Turn::AsItIs => Ok((None, leg())),
-            Turn::Have(body) => Ok((Some(body), leg())),
-            Turn::Ask(command) => {
-                let awaited = Awaited::Turned(name.clone(), turned);
-                let commands = [(Party::Web, command)];
-                match self.park(Waiting::Request(key), awaited, inbound.flow, m.bytes, commands) {
-                    Ok(()) => Err(()),
-                    Err(error) => Ok((Some(Err(error.status())), leg())),
-                }
-            }
+        let callee_tag = Some(turned.callee_tag.clone());
+        let leg = Some(Box::new(Leg { number: of.number, responder: from.other(), callee_tag }));
+        match relayed.on_request(&of, &turned, m, io.unix_ms(), resume) {
+            Turn::AsItIs => Ok((None, leg)),
+            Turn::Have(body) => Ok((Some(body), leg)),
+            Turn::Ask(command) => match self.park_turned(inbound, key, (of.number, turned), address, command)
+            {
+                Ok(()) => Err(()),
+                Err(error) => Ok((Some(Err(error.status())), leg)),
+            },
         }
+    }
+
+    /// Parks a request inside a dialog, which is about to go to this address.
+    fn park_turned(
+        &mut self,
+        inbound: &Inbound<'_>,
+        key: TransactionKey,
+        (number, turned): (u64, Turned),
+        address: IpAddr,
+        command: Command,
+    ) -> Result<(), MediaError> {
+        let awaited = Awaited::Turned(number, turned);
+        let parked = Parked {
+            companion: self.companion(inbound),
+            bound_for: [address].into(),
+            ..Parked::new(Waiting::Request(key), awaited, inbound.flow, inbound.message.bytes)
+        };
+        self.park(parked, [(Party::Web, command)])
     }
 
     /// Does this request wait for rtpengine?
@@ -206,15 +232,24 @@ impl Edge {
         !self.desk.by_message.is_empty() && self.desk.by_message.contains_key(&Waiting::Request(key))
     }
 
-    /// The caller cancels an INVITE that waits for rtpengine: it has gone nowhere yet, and is answered 487.
-    pub(crate) fn cancel_parked(&mut self, io: &mut Io<EdgeMail>, key: TransactionKey, from: IpAddr) -> bool {
-        let Some(number) = self.desk.by_message.get(&Waiting::Request(key)).copied() else { return false };
-        if self.desk.parked.get(&number).is_none_or(|p| p.flow.remote.ip() != from) {
-            return false;
+    /// Somebody cancels an INVITE that waits for rtpengine: it has gone nowhere yet, and is answered 487. Whether that was its
+    /// caller; `None` when none waits.
+    pub(crate) fn cancel_parked(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        cancel: &Inbound<'_>,
+        key: TransactionKey,
+    ) -> Option<bool> {
+        let number = *self.desk.by_message.get(&Waiting::Request(key))?;
+        let parked = self.desk.parked.get(&number).filter(|parked| parked.companion != 0)?;
+        let same = parked.companion == self.companion(cancel);
+        let rung = |ip: IpAddr| parked.bound_for.iter().any(|bound| bound.to_canonical() == ip);
+        if !cancels::is_callers(&parked.flow, cancel.flow, same, rung) {
+            return Some(false);
         }
-        let Some(parked) = self.desk.take(number) else { return false };
-        if let (Awaited::Offer(name), Some(relayed)) = (&parked.awaited, &self.shared.media) {
-            relayed.end(name, false);
+        let parked = self.desk.take(number)?;
+        if let (Awaited::Offer(call), Some(relayed)) = (&parked.awaited, &self.shared.media) {
+            relayed.end(*call);
         }
         let shared = self.shared.clone();
         read_again(&shared.guard, &parked.flow, &parked.bytes, |inbound| {
@@ -222,7 +257,7 @@ impl Edge {
                 self.answer_and_settle(io, slot, context, 487);
             }
         });
-        true
+        Some(true)
     }
 
     /// 100 to an INVITE that waits, so that it is not repeated meanwhile.
@@ -259,4 +294,42 @@ fn refuse_mismatch(inbound: &Inbound<'_>, ways: &mut [Option<(Egress, Spare)>]) 
         true => Offered::Refuse(MediaError::Refused(String::new()).status()),
         false => Offered::Go(Relaying::default()),
     }
+}
+
+/// Takes out the ways to callees whose body is not to be had. The status that this makes when none is left.
+fn take_out_mute(
+    inbound: &Inbound<'_>,
+    ways: &mut [Option<(Egress, Spare)>],
+    bodies: &ByParty<Body>,
+) -> Option<u16> {
+    let mut refused = None;
+    for way in ways.iter_mut() {
+        let Some(party) = way.as_ref().map(|(way, _)| party_of(way)) else { continue };
+        let missing = match &bodies[place(party)] {
+            Some(Err(code)) => Some(*code),
+            // A late offer needs nothing yet.
+            None if sdp_of(&inbound.message).is_some() => Some(488),
+            Some(Ok(_)) | None => None,
+        };
+        if missing.is_some() {
+            (*way, refused) = (None, missing);
+        }
+    }
+    refused.filter(|_| ways.iter().all(Option::is_none))
+}
+
+fn side(side: trunkline_proxy::Side) -> Side {
+    match side {
+        trunkline_proxy::Side::Caller => Side::Caller,
+        trunkline_proxy::Side::Callee => Side::Callee,
+    }
+}
+
+/// What a request says of its dialog.
+fn of<'a>(m: &Message<'a>, dialog: &Dialog) -> Of<'a> {
+    let (caller_tag, callee_tag) = match dialog.from {
+        trunkline_proxy::Side::Caller => (m.from_tag(), m.to_tag()),
+        trunkline_proxy::Side::Callee => (m.to_tag(), m.from_tag()),
+    };
+    Of { number: dialog.place.number, call_id: m.call_id(), caller_tag, callee_tag }
 }

@@ -1,11 +1,11 @@
 //! Responses and the relay.
 
-use trunkline_media::{Method as Turning, Party};
+use trunkline_media::{Command, Method as Turning, Party};
 use trunkline_sip::{Flow, Index, Message, Method};
-use trunkline_transaction::Slot;
+use trunkline_transaction::{Class, Slot};
 
 use super::body::with_body;
-use super::{Awaited, Waiting};
+use super::{Awaited, Leg, Parked, Waiting};
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
@@ -20,28 +20,21 @@ impl Edge {
         flow: &Flow,
         m: &Message<'_>,
     ) -> bool {
+        let Some(leg) = &context.media else { return false };
         let code = m.status().unwrap_or(0);
-        let (Some(leg), Some(branch)) = (&context.media, context.proxy.branch(fork)) else { return false };
-        let Some(relayed) = self.shared.media.clone() else { return false };
-        // What one of several targets refuses says nothing of the call.
-        if self.desk.replaced || code <= 100 || code >= 300 && leg.first {
+        if self.desk.replaced || code <= 100 {
             return false;
         }
-        let method = match context.proxy.method() {
-            Method::Invite => Turning::Invite,
-            Method::Prack => Turning::Prack,
-            Method::Update => Turning::Update,
-            _ => return false,
-        };
+        if leg.is_first() && code >= 300 {
+            // What one of several targets refuses says nothing of the call; nor does one that has answered refuse it.
+            return self.has_success_parked(slot, fork);
+        }
         let what = Waiting::Response(slot, fork, code);
         if self.desk.by_message.contains_key(&what) {
             return true;
         }
-        let callee =
-            leg.first.then(|| Party::of_transport(branch.target.hop.egress.transport.is_websocket()));
-        let command = relayed.on_response(&leg.name, leg.responder, callee, method, m, io.unix_ms());
-        let Some(command) = command else { return false };
-        match self.park(what, Awaited::Response, flow, m.bytes, [(Party::Web, command)]) {
+        let Some(command) = self.relay_command(io, (context, leg), fork, m) else { return false };
+        match self.park(Parked::new(what, Awaited::Response, flow, m.bytes), [(Party::Web, command)]) {
             Ok(()) => true,
             Err(error) => {
                 // It goes on with its own SDP: whom that does not suit will end the call.
@@ -51,11 +44,47 @@ impl Edge {
         }
     }
 
+    /// What rtpengine is asked for a response that will go on.
+    fn relay_command(
+        &self,
+        io: &Io<EdgeMail>,
+        (context, leg): (&Context, &Leg),
+        fork: u8,
+        m: &Message<'_>,
+    ) -> Option<Command> {
+        let (relayed, branch) = (self.shared.media.as_ref()?, context.proxy.branch(fork)?);
+        // A branch that has refused, and says the contrary after that, is not heard.
+        if !branch.delivers(Class::of(m.status().unwrap_or(0))) {
+            return None;
+        }
+        let method = match context.proxy.method() {
+            Method::Invite => Turning::Invite,
+            Method::Prack => Turning::Prack,
+            Method::Update => Turning::Update,
+            _ => return None,
+        };
+        let now = io.unix_ms();
+        match &leg.callee_tag {
+            None => {
+                let callee = Party::of_transport(branch.target.hop.egress.transport.is_websocket());
+                relayed.on_answer(leg.number, (fork, callee), m, now)
+            }
+            Some(tag) => relayed.on_response((leg.number, tag), leg.responder, method, m, now),
+        }
+    }
+
+    /// Does a 2xx of this branch wait for rtpengine?
+    fn has_success_parked(&self, slot: Slot, fork: u8) -> bool {
+        let waiting = &self.desk.by_message;
+        let has = |code| waiting.contains_key(&Waiting::Response(slot, fork, code));
+        !waiting.is_empty() && (200..300).any(has)
+    }
+
     /// The call comes to nothing: the relay may have its ports back.
     pub(crate) fn end_media(&self, context: &Context) {
-        let leg = context.media.as_deref().filter(|leg| leg.first);
+        let leg = context.media.as_deref().filter(|leg| leg.is_first());
         if let (Some(leg), Some(relayed)) = (leg, &self.shared.media) {
-            relayed.end(&leg.name, false);
+            relayed.end(leg.number);
         }
     }
 

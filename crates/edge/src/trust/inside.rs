@@ -194,6 +194,7 @@ impl Edge {
                 for dialog in all() {
                     shared.dialogs.leaving(dialog.place, now);
                     calls::end(&shared.calls, m, dialog, now);
+                    self.end_media_of(m, dialog);
                 }
             }
             Method::Notify => {

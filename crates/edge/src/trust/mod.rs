@@ -4,6 +4,7 @@
 pub(crate) mod admitted;
 mod agents;
 pub(crate) mod budget;
+pub(crate) mod cancels;
 mod contacts;
 mod digest_uri;
 mod guard;

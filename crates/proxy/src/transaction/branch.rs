@@ -1,8 +1,8 @@
 //! One branch of a request, and targets that wait for their turn.
 
 use trunkline_sip::Method;
-use trunkline_transaction::NonInviteClient;
 use trunkline_transaction::timers::Now;
+use trunkline_transaction::{Actions, Class, NonInviteClient};
 
 use super::ends::Client;
 
@@ -110,6 +110,12 @@ impl<H> Branch<H> {
     /// A provisional response has come, and no final one.
     pub fn is_proceeding(&self) -> bool {
         self.client.is_proceeding()
+    }
+
+    /// Would a response of this class be passed on? Not after one that says the contrary.
+    pub fn delivers(&self, class: Class) -> bool {
+        let mut client = self.client;
+        client.on_response(class, 0).has(Actions::DELIVER)
     }
 
     /// It waited for its turn, and has no name yet.
