@@ -14,7 +14,7 @@ pub struct After {
 /// The response context of RFC 3261 §16.7: branches that run, the best final response so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseContext {
-    running: u8,
+    running: u16,
     best: Option<(u8, u16)>,
     answered: bool,
     /// A 6xx or a CANCEL came: no further targets are tried.
@@ -67,7 +67,7 @@ impl ResponseContext {
     }
 
     /// How many branches run.
-    pub fn running(&self) -> u8 {
+    pub fn running(&self) -> u16 {
         self.running
     }
 

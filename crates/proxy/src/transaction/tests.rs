@@ -1,1 +1,352 @@
+//! The machine in a world of numbers: no socket, no clock.
 
+use trunkline_sip::{Index, Limits, Message, Method};
+use trunkline_transaction::timers::{C, Now, T1, T1_64};
+
+use super::*;
+
+/// A target by its name.
+type Name = &'static str;
+
+fn target(hop: Name) -> Target<Name> {
+    Target {
+        reliable: false,
+        grown: false,
+        trunk: false,
+        carrier: false,
+        passes_challenges: true,
+        has_credentials: false,
+        has_addresses: false,
+        silence: None,
+        patience: 2_000,
+        phone: 0,
+        cseq_added: 0,
+        hop,
+    }
+}
+
+fn request(method: &str, branch: usize) -> Vec<u8> {
+    format!(
+        "{method} sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP us;branch=z9hG4bK{branch}\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\n\
+         From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// A machine with its owner, who answers no question unless told what to answer.
+struct World {
+    machine: ProxyTransaction<Name>,
+    work: Work,
+    now: Now,
+    /// All that was to be done, in words.
+    told: Vec<String>,
+    /// What takes the place of the next branch that fails.
+    instead: Option<Target<Name>>,
+}
+
+impl World {
+    fn new(method: Method) -> World {
+        let machine = ProxyTransaction::new(method, false, b"100".to_vec(), Vec::new(), C);
+        World { machine, work: Work::default(), now: 0, told: Vec::new(), instead: None }
+    }
+
+    fn method(&self) -> &'static str {
+        if self.machine.method() == Method::Invite { "INVITE" } else { "MESSAGE" }
+    }
+
+    fn start(&mut self, target: Target<Name>) {
+        let request = request(self.method(), self.machine.branches().len());
+        self.machine.start(request, target, self.now, &mut self.work);
+    }
+
+    fn put_off(&mut self, group: u8, target: Target<Name>, flow: bool) {
+        let request = request(self.method(), 0);
+        self.machine.put_off(Waiting { request, name_at: 1, dead: None, group, target }, flow);
+    }
+
+    /// Does what is to be done; what that was.
+    fn carry_out(&mut self, heard: Option<Heard<'_>>) -> Vec<String> {
+        let before = self.told.len();
+        while let Some(output) = self.work.outputs.pop_front() {
+            let hop = |branch: u8| self.machine.branch(branch).map_or("?", |b| b.target.hop);
+            self.told.push(match output {
+                Output::Request(branch) => format!("request {}", hop(branch)),
+                Output::Repeat(branch) => format!("repeat {}", hop(branch)),
+                Output::FallBack(branch) => format!("fall back {}", hop(branch)),
+                Output::AckAgain(branch) => format!("ack {}", hop(branch)),
+                Output::Ack(branch, _) => format!("ack {}", hop(branch)),
+                Output::Cancel(branch, _) => format!("cancel {}", hop(branch)),
+                Output::Reply => "reply".to_owned(),
+                Output::Forward { branch, code, .. } => {
+                    self.machine.passed_on(branch, code, b"text", &mut self.work);
+                    format!("forward {code}")
+                }
+                Output::Answer(code) => format!("answer {code}"),
+                Output::TimedOut => "timed out".to_owned(),
+                Output::Silent(branch) => format!("silent {}", hop(branch)),
+                Output::Ask(asked) => {
+                    let answer = match self.instead.take() {
+                        Some(target) => {
+                            let number = self.machine.branches().len();
+                            Answer::Instead(request(self.method(), number), target)
+                        }
+                        None => Answer::Nothing,
+                    };
+                    self.machine.handle(Input::Answer(asked, answer, heard), self.now, &mut self.work);
+                    continue;
+                }
+            });
+        }
+        self.told.split_off(before)
+    }
+
+    fn begin(&mut self) -> Vec<String> {
+        self.carry_out(None)
+    }
+
+    fn hear(&mut self, branch: u8, code: u16) -> Vec<String> {
+        self.hear_of(branch, code, self.method())
+    }
+
+    fn hear_of(&mut self, branch: u8, code: u16, method: &str) -> Vec<String> {
+        let text = format!(
+            "SIP/2.0 {code} X\r\nVia: SIP/2.0/UDP us;branch=z9hG4bK{branch}\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\n\
+             From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 {method}\r\n\r\n"
+        );
+        let mut index = Index::default();
+        index.parse(text.as_bytes(), &Limits::default()).unwrap();
+        let message = Message::new(text.as_bytes(), &index);
+        let heard = Heard { branch, message: &message, for_us: false };
+        self.machine.handle(Input::Response(heard), self.now, &mut self.work);
+        self.carry_out(Some(heard))
+    }
+
+    fn tell(&mut self, input: Input<'_, Name>) -> Vec<String> {
+        self.machine.handle(input, self.now, &mut self.work);
+        self.carry_out(None)
+    }
+
+    /// Lets time pass up to `until`; what happened, each with its time.
+    fn pass(&mut self, until: Now) -> Vec<(Now, String)> {
+        let mut all = Vec::new();
+        while let Some(at) = self.machine.deadline().filter(|at| *at <= until) {
+            self.now = at.max(self.now);
+            let told = self.tell(Input::Timer);
+            all.extend(told.into_iter().map(|text| (at, text)));
+        }
+        self.now = until;
+        all
+    }
+}
+
+#[test]
+fn the_first_2xx_goes_back_and_the_others_are_cancelled() {
+    let mut w = World::new(Method::Invite);
+    for hop in ["x", "y", "z"] {
+        w.start(target(hop));
+    }
+    assert_eq!(w.begin(), ["request x", "request y", "request z"]);
+    assert_eq!(w.hear(0, 100), [""; 0]);
+    assert_eq!(w.hear(0, 180), ["forward 180"]);
+    assert_eq!(w.hear(1, 200), ["forward 200", "cancel x"]);
+    // Nothing was heard of z: its CANCEL waits for that (RFC 3261 §9.1).
+    assert_eq!(w.hear(2, 180), ["cancel z"]);
+    assert_eq!(w.hear(0, 487), ["ack x"]);
+    // A second 2xx goes back as well (§16.7 step 5).
+    assert_eq!(w.hear(2, 200), ["forward 200"]);
+    w.pass(200_000);
+    assert!(w.machine.is_over());
+}
+
+#[test]
+fn groups_are_tried_one_after_the_other_and_the_best_failure_goes_back() {
+    let mut w = World::new(Method::Invite);
+    w.start(target("x"));
+    w.put_off(1, target("y"), false);
+    w.put_off(1, target("z"), false);
+    assert_eq!(w.begin(), ["request x"]);
+    assert_eq!(w.hear(0, 486), ["ack x", "request y", "request z"]);
+    assert_eq!(w.hear(1, 404), ["ack y"]);
+    assert_eq!(w.hear(2, 500), ["ack z", "forward 486"]);
+    // The failure of a branch that is repeated gets its ACK again, and nothing else.
+    assert_eq!(w.hear(1, 404), ["ack y"]);
+    assert_eq!(w.tell(Input::Ack), [""; 0]);
+    w.pass(T1_64 * 2);
+    assert!(w.machine.is_over());
+}
+
+#[test]
+fn a_6xx_ends_it_when_the_others_have_ended() {
+    let mut w = World::new(Method::Invite);
+    for hop in ["x", "y"] {
+        w.start(target(hop));
+    }
+    w.put_off(1, target("later"), false);
+    w.begin();
+    w.hear(1, 180);
+    assert_eq!(w.hear(0, 603), ["ack x", "cancel y"]);
+    assert_eq!(w.hear(1, 487), ["ack y", "forward 603"]);
+}
+
+#[test]
+fn a_cancel_waits_for_each_branch_to_be_heard_of() {
+    let mut w = World::new(Method::Invite);
+    for hop in ["x", "y"] {
+        w.start(target(hop));
+    }
+    w.begin();
+    w.hear(0, 100);
+    assert_eq!(w.tell(Input::Cancel), ["cancel x"]);
+    assert_eq!(w.tell(Input::Cancel), [""; 0]);
+    assert_eq!(w.hear_of(0, 200, "CANCEL"), [""; 0]);
+    assert_eq!(w.hear(0, 487), ["ack x"]);
+    assert_eq!(w.hear(1, 180), ["cancel y"]);
+    // y never answers: 64*T1 after its CANCEL it is over (§9.1).
+    let told = w.pass(T1_64 + 1_000);
+    let answers = told.iter().filter(|(_, text)| text.starts_with("answer"));
+    assert_eq!(answers.collect::<Vec<_>>(), [&(T1_64, "answer 487".to_owned())]);
+    w.pass(T1_64 * 3);
+    assert!(w.machine.is_over());
+}
+
+#[test]
+fn a_2xx_that_crosses_the_cancel_goes_back() {
+    let mut w = World::new(Method::Invite);
+    w.start(target("x"));
+    w.begin();
+    w.hear(0, 180);
+    w.tell(Input::Cancel);
+    assert_eq!(w.hear(0, 200), ["forward 200"]);
+}
+
+#[test]
+fn timer_c_begins_anew_with_each_provisional_response() {
+    let mut w = World::new(Method::Invite);
+    w.start(target("x"));
+    w.begin();
+    w.hear(0, 180);
+    assert_eq!(w.pass(C - 1), []);
+    w.hear(0, 183);
+    assert_eq!(w.pass(2 * C - 2), []);
+    let told = w.pass(2 * C);
+    let expected = [(2 * C - 1, "cancel x".to_owned()), (2 * C - 1, "answer 408".to_owned())];
+    assert_eq!(told, expected);
+    // A callee's own time does not begin anew.
+    let mut w = World::new(Method::Invite);
+    w.machine.ring_for(20_000, true);
+    w.start(target("x"));
+    w.begin();
+    w.hear(0, 180);
+    w.now = 19_000;
+    w.hear(0, 183);
+    assert_eq!(w.pass(20_000).first(), Some(&(20_000, "cancel x".to_owned())));
+}
+
+#[test]
+fn silence_leads_to_the_next_address_then_to_the_next_flow() {
+    let mut w = World::new(Method::Invite);
+    w.put_off(0, Target { phone: 7, ..target("flow") }, true);
+    w.start(Target { phone: 7, has_addresses: true, ..target("one") });
+    assert_eq!(w.begin(), ["request one"]);
+    w.instead = Some(Target { phone: 7, ..target("two") });
+    let told: Vec<_> = w.pass(2_000).into_iter().filter(|(_, text)| !text.starts_with("repeat")).collect();
+    assert_eq!(told, [(2_000, "request two".to_owned())]);
+    let told: Vec<_> = w.pass(4_000).into_iter().filter(|(_, text)| !text.starts_with("repeat")).collect();
+    assert_eq!(told, [(4_000, "request flow".to_owned())]);
+    // Those that were given up are cancelled when they wake up.
+    assert_eq!(w.hear(0, 180), ["cancel one"]);
+    assert_eq!(w.hear(2, 200), ["forward 200"]);
+}
+
+#[test]
+fn a_503_is_for_one_address_and_a_refusal_of_a_trunk_is_final() {
+    let mut w = World::new(Method::Invite);
+    w.start(Target { trunk: true, has_addresses: true, ..target("one") });
+    w.put_off(1, Target { trunk: true, ..target("spare carrier") }, false);
+    w.begin();
+    w.instead = Some(Target { trunk: true, ..target("two") });
+    assert_eq!(w.hear(0, 503), ["ack one", "request two"]);
+    assert_eq!(w.hear(1, 503), ["ack two", "request spare carrier"]);
+    assert_eq!(w.hear(2, 404), ["ack spare carrier", "forward 404"]);
+}
+
+#[test]
+fn a_challenge_is_answered_once() {
+    let mut w = World::new(Method::Invite);
+    w.start(Target { has_credentials: true, ..target("carrier") });
+    w.begin();
+    w.instead = Some(target("carrier again"));
+    assert_eq!(w.hear(0, 407), ["ack carrier", "request carrier again"]);
+    assert_eq!(w.hear(1, 407), ["ack carrier again", "forward 407"]);
+    // One that the caller must not see is our own 403.
+    let mut w = World::new(Method::Invite);
+    w.start(Target { passes_challenges: false, ..target("x") });
+    w.begin();
+    assert_eq!(w.hear(0, 401), ["ack x", "answer 403"]);
+}
+
+#[test]
+fn no_way_counts_after_all_have_been_tried() {
+    let mut w = World::new(Method::Invite);
+    w.machine.start_dead(480, target("gone"), &mut w.work);
+    w.start(target("x"));
+    assert_eq!(w.begin(), ["request x"]);
+    assert_eq!(w.hear(0, 180), [""; 0]);
+    assert_eq!(w.tell(Input::Unsent(1, 503)), ["answer 480"]);
+    let mut w = World::new(Method::Invite);
+    w.start(Target { carrier: true, ..target("carrier") });
+    w.begin();
+    assert_eq!(w.tell(Input::Lost { branch: 0, refused: true }), ["answer 500"]);
+}
+
+#[test]
+fn a_large_request_falls_back_to_udp() {
+    let mut w = World::new(Method::Other);
+    let text =
+        String::from_utf8(request("MESSAGE", 0)).unwrap().replacen("SIP/2.0/UDP us", "SIP/2.0/TCP us", 1);
+    let grown = Target { grown: true, reliable: true, ..target("x") };
+    w.machine.start(text.into_bytes(), grown, 0, &mut w.work);
+    w.begin();
+    assert_eq!(w.tell(Input::Lost { branch: 0, refused: true }), ["fall back x"]);
+    let branch = w.machine.branch(0).unwrap();
+    assert!(!branch.target.grown && String::from_utf8_lossy(branch.sent()).contains("Via: SIP/2.0/UDP us"));
+    assert_eq!(w.pass(T1), [(T1, "repeat x".to_owned())]);
+}
+
+#[test]
+fn a_request_other_than_invite_times_out_in_silence() {
+    let mut w = World::new(Method::Other);
+    w.start(target("x"));
+    w.begin();
+    assert_eq!(w.tell(Input::Repetition), [""; 0]);
+    let told = w.pass(T1_64);
+    assert_eq!(told.iter().filter(|(_, text)| text == "repeat x").count(), 10);
+    // RFC 4320 §4.1: no 408 to it.
+    assert_eq!(told.last(), Some(&(T1_64, "timed out".to_owned())));
+    assert!(w.machine.is_over());
+    let mut w = World::new(Method::Other);
+    for hop in ["x", "y"] {
+        w.start(target(hop));
+    }
+    w.begin();
+    assert_eq!(w.hear(1, 200), ["forward 200"]);
+    // A later 2xx of another branch is of no use to anybody.
+    assert_eq!(w.hear(0, 200), [""; 0]);
+    assert_eq!(w.tell(Input::Repetition), ["reply"]);
+}
+
+#[test]
+fn branches_are_no_more_than_their_names_can_count() {
+    let mut w = World::new(Method::Invite);
+    for _ in 0..256 {
+        w.start(target("x"));
+    }
+    assert_eq!(w.begin().len(), 256);
+    w.put_off(1, target("one too many"), false);
+    assert!(!w.machine.has_room(1));
+    let mut last = Vec::new();
+    for branch in 0..=255 {
+        last = w.hear(branch, 486);
+    }
+    assert_eq!(last, ["ack x", "forward 486"]);
+}
