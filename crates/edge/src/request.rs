@@ -122,7 +122,8 @@ impl Edge {
     }
 
     /// A loop is a Via of ours that carries the MAC this very request would get (RFC 5393 §4.2). The topmost is one where
-    /// something sends back to us what we sent. Another Via of ours is a spiral, which is noted.
+    /// something sends back to us what we sent. Another Via of ours that went out with this very request
+    /// is a spiral, which is noted.
     pub(crate) fn is_loop(&mut self, inbound: &Inbound<'_>) -> bool {
         let m = &inbound.message;
         let (mut mac, mut stateless) = (None, None);
@@ -130,17 +131,17 @@ impl Edge {
         let mut spiral = false;
         let others = m.list(HeaderName::Via).skip(1).flatten().filter_map(|element| Via::parse(element).ok());
         for branch in std::iter::once(inbound.via.branch).chain(others.map(|via| via.branch)) {
-            let same = if let Some(seen) = Branch::decode(branch, secret) {
-                seen.loop_mac == *mac.get_or_insert_with(|| secret.loop_mac(m))
+            let (seen, own) = if let Some(seen) = Branch::decode(branch, secret) {
+                (seen.loop_mac, *mac.get_or_insert_with(|| secret.loop_mac(m)))
             } else if let Some(seen) = StatelessBranch::decode(branch, secret) {
-                seen.loop_mac == *stateless.get_or_insert_with(|| secret.stateless_loop_mac(m))
+                (seen.loop_mac, *stateless.get_or_insert_with(|| secret.stateless_loop_mac(m)))
             } else {
                 continue;
             };
-            if same {
+            if seen == own {
                 return true;
             }
-            spiral = true;
+            spiral |= Secret::is_spiral(seen, own);
         }
         self.scratch.spiral = spiral;
         false

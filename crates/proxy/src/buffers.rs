@@ -1,9 +1,9 @@
 //! Buffers that outlive a message: taken from and given back to a pool, by size.
 
 /// Sizes are multiples of this.
-const STEP: usize = 512;
+const STEP: usize = 256;
 /// Buffers up to this size are kept; larger ones are rare and go back to the allocator.
-const LARGEST: usize = 8 * STEP;
+const LARGEST: usize = 16 * STEP;
 /// How many of each size are kept.
 const KEPT: usize = 65_536;
 
@@ -59,10 +59,10 @@ mod tests {
     fn buffers_come_back() {
         let mut p = Buffers::default();
         let b = p.copy(&[1; 600]);
-        assert_eq!((b.len(), b.capacity()), (600, 1024));
+        assert_eq!((b.len(), b.capacity()), (600, 768));
         let place = b.as_ptr();
         p.give(b);
-        let again = p.copy(&[2; 1000]);
+        let again = p.copy(&[2; 700]);
         assert_eq!(again.as_ptr(), place);
         let mut b = p.copy(b"x");
         p.replace(&mut b, &[3; 5000]);

@@ -43,7 +43,31 @@ impl Signing {
     }
 
     pub(crate) fn put_u8(&mut self, byte: u8) {
-        self.put(&[byte]);
+        match self.held.get_mut(self.length) {
+            Some(place) => {
+                *place = byte;
+                self.length += 1;
+            }
+            None => self.put(&[byte]),
+        }
+    }
+
+    /// The part in lower case.
+    pub(crate) fn put_lower(&mut self, part: &[u8]) {
+        if let Some(place) = self.held.get_mut(self.length..self.length + part.len()) {
+            place.copy_from_slice(part);
+            place.make_ascii_lowercase();
+            self.length += part.len();
+        } else {
+            part.iter().for_each(|byte| self.put_u8(byte.to_ascii_lowercase()));
+        }
+    }
+
+    /// The value over what was put so far; more may follow.
+    fn so_far(&mut self) -> u64 {
+        self.hash.write(self.held.get(..self.length).unwrap_or_default());
+        self.length = 0;
+        self.hash.finish()
     }
 
     pub(crate) fn finish(mut self) -> u64 {
@@ -81,16 +105,16 @@ impl Secret {
 
     /// The MAC in our branches, over what decides where a request goes: RFC 3261 §16.6 step 8 without the
     /// topmost Via, which differs on every turn of a loop (RFC 5393 §4.2). The same value seen again in one
-    /// of our Vias is a loop; another value is a spiral.
+    /// of our Vias is a loop. Its upper half is over what stays when the request comes back with another target, see
+    /// [`Secret::is_spiral`].
     pub fn loop_mac(&self, request: &Message<'_>) -> u64 {
         let cseq = request.cseq().to_le_bytes();
         let header = |name| request.header(name).unwrap_or_default();
-        self.mac(
+        self.mac_in_halves(
             1,
+            [request.from_tag(), request.call_id()],
             [
                 request.to_tag(),
-                request.from_tag(),
-                request.call_id(),
                 request.uri_text(),
                 &cseq,
                 header(HeaderName::ProxyRequire),
@@ -100,12 +124,37 @@ impl Secret {
         )
     }
 
+    /// Of two loop MACs that differ: is the one in a Via that of the same request with another target (a spiral, RFC 3261 §6)?
+    /// Whoever was sent one of our branches can put it into any request, and spirals share a budget.
+    pub fn is_spiral(seen: u64, own: u64) -> bool {
+        seen >> 32 == own >> 32
+    }
+
+    /// A MAC whose upper half is over the first parts alone.
+    fn mac_in_halves<'a>(
+        &self,
+        domain: u8,
+        first: impl IntoIterator<Item = &'a [u8]>,
+        rest: impl IntoIterator<Item = &'a [u8]>,
+    ) -> u64 {
+        let mut signing = self.signing(domain);
+        let put = |part: &[u8], signing: &mut Signing| {
+            signing.put(part);
+            signing.put_u8(0);
+        };
+        first.into_iter().for_each(|part| put(part, &mut signing));
+        let upper = signing.so_far();
+        rest.into_iter().for_each(|part| put(part, &mut signing));
+        upper & 0xffff_ffff_0000_0000 | signing.finish() & 0xffff_ffff
+    }
+
     /// As [`Secret::loop_mac`], but the same for an INVITE, its CANCEL and the ACK to its failure, which without
     /// transactions must have one branch (RFC 3261 §16.11): they differ in To tag and credentials.
     pub fn stateless_loop_mac(&self, request: &Message<'_>) -> u64 {
         let cseq = request.cseq().to_le_bytes();
         let route = request.header(HeaderName::Route).unwrap_or_default();
-        self.mac(8, [request.from_tag(), request.call_id(), request.uri_text(), &cseq, route])
+        let names = [request.from_tag(), request.call_id()];
+        self.mac_in_halves(8, names, [request.uri_text(), &cseq, route])
     }
 
     /// What shows that the name of a branch is ours.
@@ -183,5 +232,35 @@ impl Secret {
     /// Names a phone's registration: the same as long as it keeps its Call-ID (RFC 5627 §5.4).
     pub fn registration(&self, call_id: &[u8], instance: &[u8]) -> u64 {
         self.mac(7, [call_id, instance])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::{Index, Limits};
+
+    #[test]
+    fn only_the_same_request_with_another_target_is_a_spiral() {
+        let secret = Secret::new([7; 16]);
+        let macs = |uri: &str, from_tag: &str, call_id: &str| {
+            let text = format!(
+                "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag={from_tag}\r\n\
+                 To: <sip:b@h>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\n\r\n"
+            );
+            let mut index = Index::default();
+            index.parse(text.as_bytes(), &Limits::default()).expect("a request");
+            let m = Message::new(text.as_bytes(), &index);
+            [secret.loop_mac(&m), secret.stateless_loop_mac(&m)]
+        };
+        let first = macs("sip:b@h", "1", "c");
+        assert_eq!(first, macs("sip:b@h", "1", "c"));
+        for (uri, tag, call_id, spiral) in
+            [("sip:c@h", "1", "c", true), ("sip:b@h", "2", "c", false), ("sip:b@h", "1", "d", false)]
+        {
+            for (seen, own) in first.into_iter().zip(macs(uri, tag, call_id)) {
+                assert!(seen != own && Secret::is_spiral(seen, own) == spiral, "{uri} {tag} {call_id}");
+            }
+        }
     }
 }

@@ -40,9 +40,7 @@ impl Secret {
 }
 
 fn put_lower(text: &[u8], hash: &mut Signing) {
-    for b in text {
-        hash.put_u8(b.to_ascii_lowercase());
-    }
+    hash.put_lower(text);
     hash.put_u8(0xff);
 }
 

@@ -30,13 +30,25 @@ const PART_MS: u64 = 250;
 const PARTS: u32 = 5;
 /// Bytes are counted in eights, so that a part fits ten bits.
 const UNIT: u64 = 8;
-const UNITS: u64 = ALLOWANCE / UNIT;
+/// Of these so many are kept for answers to requests that were passed on. Whoever forges a caller's address gets short answers
+/// sent there as often as there is room for one; the answer to the caller's own call has to find room beside them.
+const KEPT: u64 = 1536 / UNIT;
+const OTHERS: u64 = ALLOWANCE / UNIT - KEPT;
 const BITS: u32 = 10;
 const SPENT_BITS: u32 = PARTS * BITS;
 const SPENT: u64 = (1 << SPENT_BITS) - 1;
 const NUMBERS: u64 = (1 << (64 - SPENT_BITS)) - 1;
 /// By so many parts the clocks of shards may differ.
 const AHEAD: u64 = 40;
+
+/// What is sent out of the allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// An answer to a request that was passed on.
+    Transaction,
+    /// Everything else.
+    Others,
+}
 
 /// Sources in the table: as many sets of as many places.
 const SETS: usize = 8_192;
@@ -45,6 +57,13 @@ const WAYS: usize = 4;
 /// What unproven sources got in the last second, for all shards: a flood may come to any of them. Of fixed size and without
 /// locks.
 pub(crate) struct Budget {
+    kept: Purses,
+    others: Purses,
+}
+
+/// What the sources spent of one part of the allowance.
+struct Purses {
+    units: u64,
     places: Box<[[Spending; WAYS]]>,
     hasher: foldhash::fast::RandomState,
 }
@@ -87,7 +106,26 @@ fn number_of(address: IpAddr) -> u64 {
 
 impl Budget {
     pub(crate) fn new() -> Budget {
-        Budget {
+        Budget { kept: Purses::new(KEPT), others: Purses::new(OTHERS) }
+    }
+
+    /// Takes so many bytes of the source's allowance; `false` when there are not so many left. While more sources than the
+    /// table holds are active, those without a place get nothing of it.
+    pub(crate) fn take(&self, address: IpAddr, bytes: usize, now: u64, what: For) -> bool {
+        if what == For::Transaction && self.kept.take(address, bytes, now) {
+            return true;
+        }
+        // What is longer than either takes from both.
+        let (kept, others) = ((KEPT * UNIT) as usize, (OTHERS * UNIT) as usize);
+        let long = what == For::Transaction && bytes > others && self.kept.take(address, kept, now);
+        self.others.take(address, if long { bytes - kept } else { bytes }, now)
+    }
+}
+
+impl Purses {
+    fn new(units: u64) -> Purses {
+        Purses {
+            units,
             places: (0..SETS).map(|_| Default::default()).collect(),
             hasher: foldhash::fast::RandomState::default(),
         }
@@ -98,9 +136,7 @@ impl Budget {
         self.places.get(self.hasher.hash_one(source) as usize % SETS).map_or(&[], |set| &set[..])
     }
 
-    /// Takes so many bytes of the source's allowance; `false` when there are not so many left. While more sources than the
-    /// table holds are active, those without a place get nothing of it.
-    pub(crate) fn take(&self, address: IpAddr, bytes: usize, now: u64) -> bool {
+    fn take(&self, address: IpAddr, bytes: usize, now: u64) -> bool {
         let (source, number) = (number_of(address), part_number(now));
         let units = (bytes as u64).div_ceil(UNIT);
         let set = self.set(source);
@@ -108,7 +144,7 @@ impl Budget {
         let place = own.or_else(|| set.iter().find(|place| place.claim(source, number)));
         let charge = |word: u64| {
             let (number, spent) = aged(word, number);
-            (total(spent) + units <= UNITS).then(|| number << SPENT_BITS | (spent + units))
+            (total(spent) + units <= self.units).then(|| number << SPENT_BITS | (spent + units))
         };
         place.is_some_and(|p| p.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charge).is_ok())
     }
@@ -230,20 +266,24 @@ impl ProvenSources {
 impl Edge {
     /// May so many bytes more than were received go there? What may not is counted.
     pub(crate) fn may_send(&self, to: &Egress, bytes: usize, now: u64) -> bool {
-        let sent = self.affords(to, bytes, now);
+        self.may_send_for(For::Others, to, bytes, now)
+    }
+
+    fn may_send_for(&self, what: For, to: &Egress, bytes: usize, now: u64) -> bool {
+        let sent = self.affords(what, to, bytes, now);
         if !sent {
             self.counters.held_back.add();
         }
         sent
     }
 
-    fn affords(&self, to: &Egress, bytes: usize, now: u64) -> bool {
+    fn affords(&self, what: For, to: &Egress, bytes: usize, now: u64) -> bool {
         let address = to.remote.ip();
         // The allowance is asked before the tables: a flood of forged sources costs no search in them.
         to.transport != Transport::Udp
             || bytes == 0
             || self.proven.is_proven(address, now)
-            || self.shared.budget.take(address, bytes, now)
+            || self.shared.budget.take(address, bytes, now, what)
             || self.looked_up(address, now)
     }
 
@@ -259,7 +299,7 @@ impl Edge {
         let received = inbound.message.bytes.len();
         let now = io.unix_ms();
         let beyond = |response: &[u8]| response.len().saturating_sub(received);
-        if !self.affords(&inbound.back, beyond(response), now) {
+        if !self.affords(For::Others, &inbound.back, beyond(response), now) {
             response.truncate(needed);
             response::finish(response);
             if !self.may_send(&inbound.back, beyond(response), now) {
@@ -342,7 +382,7 @@ impl Edge {
     /// May so many bytes go back to where the transaction's request came from?
     fn is_paid(&self, io: &Io<EdgeMail>, context: &Context, bytes: usize) -> bool {
         let beyond = bytes.saturating_sub(context.credit.left(io.now()));
-        context.proven || self.may_send(&context.back, beyond, io.unix_ms())
+        context.proven || self.may_send_for(For::Transaction, &context.back, beyond, io.unix_ms())
     }
 
     /// Sends a response of a transaction to where its request came from, as far as the request or its source pays for it.
@@ -373,7 +413,7 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let bytes = random >> 33 & 1023;
             now += random >> 60;
-            if budget.take(source, bytes as usize, now) {
+            if budget.take(source, bytes as usize, now, For::Transaction) {
                 sent.push((now, bytes));
             }
         }
@@ -390,17 +430,26 @@ mod tests {
     #[test]
     fn sources_have_an_allowance_each_and_a_network_of_ipv6_has_one() {
         let (budget, now) = (Budget::new(), 1_000_000);
-        assert!(budget.take(at("192.0.2.1"), 4096, now));
-        assert!(!budget.take(at("192.0.2.1"), 1, now) && !budget.take(at("::ffff:192.0.2.1"), 1, now + 1));
-        assert!(budget.take(at("192.0.2.2"), 4096, now));
-        assert!(budget.take(at("2001:db8::1"), 4000, now) && !budget.take(at("2001:db8::ffff"), 100, now));
-        assert!(budget.take(at("2001:db8:0:1::1"), 100, now));
-        assert!(!budget.take(at("192.0.2.3"), 4097, now));
+        let answered = (0..).take_while(|_| budget.take(at("192.0.2.9"), 100, now, For::Others)).count();
+        assert_eq!(answered, 24, "short answers to forged requests leave room");
+        assert!(budget.take(at("192.0.2.9"), 1_500, now, For::Transaction));
+        assert!(budget.take(at("192.0.2.1"), 4096, now, For::Transaction));
+        assert!(
+            !budget.take(at("192.0.2.1"), 1, now, For::Transaction)
+                && !budget.take(at("::ffff:192.0.2.1"), 1, now + 1, For::Transaction)
+        );
+        assert!(budget.take(at("192.0.2.2"), 4096, now, For::Transaction));
+        assert!(
+            budget.take(at("2001:db8::1"), 4000, now, For::Transaction)
+                && !budget.take(at("2001:db8::ffff"), 100, now, For::Transaction)
+        );
+        assert!(budget.take(at("2001:db8:0:1::1"), 100, now, For::Transaction));
+        assert!(!budget.take(at("192.0.2.3"), 4097, now, For::Transaction));
         // The clock of another shard is behind.
-        assert!(!budget.take(at("192.0.2.1"), 1, now - 300));
-        assert!(!budget.take(at("192.0.2.1"), 1, now + 999));
-        assert!(budget.take(at("192.0.2.1"), 4096, now + 1250));
-        assert!(budget.take(at("192.0.2.1"), 4096, now + 3_600_000));
+        assert!(!budget.take(at("192.0.2.1"), 1, now - 300, For::Transaction));
+        assert!(!budget.take(at("192.0.2.1"), 1, now + 999, For::Transaction));
+        assert!(budget.take(at("192.0.2.1"), 4096, now + 1250, For::Transaction));
+        assert!(budget.take(at("192.0.2.1"), 4096, now + 3_600_000, For::Transaction));
     }
 
     #[test]
@@ -408,10 +457,10 @@ mod tests {
         let budget = Budget::new();
         let source = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
         let many = (SETS * WAYS * 2) as u32;
-        let served = (0..many).filter(|n| budget.take(source(*n), 100, 5_000)).count();
+        let served = (0..many).filter(|n| budget.take(source(*n), 100, 5_000, For::Others)).count();
         assert!(served <= SETS * WAYS && served > SETS * WAYS / 2, "{served}");
         // Later there is room again.
-        assert!((0..100).filter(|n| budget.take(source(many + n), 100, 7_000)).count() > 90);
+        assert!((0..100).filter(|n| budget.take(source(many + n), 100, 7_000, For::Others)).count() > 90);
     }
 
     #[test]
