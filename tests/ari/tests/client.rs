@@ -80,6 +80,8 @@ async fn suite(client: &Client, app: &str) {
     let staged = channel.stage_play(Play::media("tone:ring")).await.unwrap();
     let playback = staged.exec().await.unwrap();
     next(&mut events, EventType::PlaybackStarted).await;
+    // Asterisk tells that it has begun before it allows to control it.
+    until("the playback takes commands", || async { playback.control(Control::Restart).await.is_ok() }).await;
     playback.control(Control::Pause).await.unwrap();
     playback.control(Control::Unpause).await.unwrap();
     assert_eq!(playback.data().await.unwrap().id, playback.id());

@@ -44,7 +44,7 @@ pub async fn bridges_and_legs(bus: &mut Bus, pair: &Pair) {
     let play = json!({"playback_id": "test-bp", "media_uri": ENDLESS});
     bus.made(Kind::BridgeStagePlay, bridge, play.clone(), "playback", "test-bp").await;
     bus.made(Kind::BridgePlay, bridge, play.clone(), "playback", "test-bp").await;
-    bus.event("PlaybackStarted", "test-bp").await;
+    bus.plays("test-bp").await;
     bus.done(Kind::PlaybackStop, "test-bp", NONE).await;
     bus.event("PlaybackFinished", "test-bp").await;
     let record = json!({"name": "test-rb", "options": {"Format": "wav", "MaxDuration": 60_000_000_000u64, "MaxSilence": 0, "Exists": "overwrite", "Beep": false, "Terminate": "none"}});

@@ -132,6 +132,17 @@ impl Bus {
         found.unwrap_or_else(|_| panic!("no {event_type} of {id} with {want}"))
     }
 
+    /// Waits until a playback has begun and can be controlled: Asterisk tells the one before it allows the other, and what
+    /// controls it in between is answered 500. Nothing else shows when it may be.
+    pub async fn plays(&mut self, id: &str) {
+        self.event("PlaybackStarted", id).await;
+        let restart = json!({"command": "restart"});
+        until("the playback takes commands", || async {
+            self.ask(Kind::PlaybackControl, &self.key(id), &restart).await["error"] == ""
+        })
+        .await;
+    }
+
     /// Waits until a recording has begun and its file is there: Asterisk tells the one before it makes the other, and what
     /// scraps it in between is answered 500.
     pub async fn records(&mut self, name: &str) {

@@ -47,7 +47,7 @@ pub async fn channels(bus: &mut Bus, pair: &Pair) {
     let play = json!({"playback_id": "p1", "media_uri": ENDLESS});
     bus.made(Kind::ChannelStagePlay, "c1", play.clone(), "playback", "p1").await;
     bus.made(Kind::ChannelPlay, "c1", play.clone(), "playback", "p1").await;
-    bus.event("PlaybackStarted", "p1").await;
+    bus.plays("p1").await;
     bus.ok(
         Kind::PlaybackData,
         "p1",
