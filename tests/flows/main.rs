@@ -65,6 +65,7 @@ mod trunk_nat;
 mod trunk_registration;
 mod trunks;
 mod unreachable;
+mod waits;
 
 use trunkline_tests::{Exchange, Resources, Ua};
 

@@ -56,6 +56,10 @@ counters! {
     calls,
     /// INVITEs and other requests that got no answer.
     timeouts,
+    /// Messages that waited for a name or the media relay.
+    suspended,
+    /// Messages that waited in vain.
+    suspended_lost,
     /// Requests refused for want of a place in the transaction table.
     overloaded,
     /// Requests of a busy source given to the shard of their Call-ID.

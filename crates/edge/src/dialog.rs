@@ -11,7 +11,6 @@ use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::refusal;
 use crate::next_hop::NextHop;
-use crate::resolver::Question;
 use crate::routes::{Dialog, Routes};
 use crate::trust::SIPS_NOT_ALLOWED;
 
@@ -106,18 +105,6 @@ impl Edge {
         self.scratch.contacts = old_uri;
     }
 
-    /// Lets a request wait until a name is known.
-    pub(crate) fn wait_for(
-        &mut self,
-        io: &Io<EdgeMail>,
-        inbound: &Inbound<'_>,
-        key: TransactionKey,
-        question: Question,
-    ) {
-        self.await_name(io.now(), inbound.flow, key);
-        self.shared.resolver.ask(question, *inbound.flow, inbound.message.bytes, self.shard);
-    }
-
     /// An ACK: to a failure it ends here (§17.2.1), to a 2xx it follows the dialog.
     pub(crate) fn on_ack(
         &mut self,
@@ -163,7 +150,7 @@ impl Edge {
             return self.refuse(io, inbound, 481, None);
         }
         let Some(slot) = found else {
-            return match self.cancel_parked(io, inbound, key) {
+            return match self.cancel_suspended(io, inbound, key) {
                 Some(true) => self.refuse(io, inbound, 200, None),
                 None if self.seek(io, inbound.flow, inbound.message.bytes) => {}
                 Some(false) | None => self.refuse(io, inbound, 481, None),

@@ -16,11 +16,12 @@ use crate::counters::Counters;
 use crate::handover::{Came, Handover};
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
-use crate::media::Desk;
+use crate::media::Answers;
 use crate::pool::Pool;
 use crate::qualify::Qualify;
 use crate::registry::Registry;
 use crate::shared::Shared;
+use crate::suspended::Suspensions;
 use crate::trust::budget::ProvenSources;
 use crate::trust::refusals::Refusals;
 
@@ -40,8 +41,9 @@ pub struct Edge {
     pub(crate) asked: HashSet<ConnectionId, foldhash::fast::RandomState>,
     /// INVITEs inside dialogs that were refused.
     pub(crate) refusals: Refusals,
-    /// Messages that wait for the media relay.
-    pub(crate) desk: Desk,
+    /// Messages that wait for a name or the media relay.
+    pub(crate) suspensions: Suspensions,
+    pub(crate) relay_answers: Answers,
     pub(crate) handover: Handover,
     pub(crate) draining: bool,
     /// Sources that were proven lately.
@@ -93,7 +95,8 @@ impl Edge {
             work: Work::default(),
             asked: HashSet::default(),
             refusals: Refusals::default(),
-            desk: Desk::default(),
+            suspensions: Suspensions::default(),
+            relay_answers: Answers::default(),
             draining: false,
             proven: ProvenSources::new(),
             hasher: foldhash::quality::RandomState::default(),
@@ -249,6 +252,7 @@ impl Handler for Edge {
             EdgeMail::Batch(from, batch) => self.on_batch_mail(io, from, batch),
             EdgeMail::Remains(by, source) => self.on_question(io, by, source),
             EdgeMail::Remain(source, remain) => self.on_answer(io, source, remain),
+            EdgeMail::Named(ticket) => self.on_named(io, ticket),
             EdgeMail::Media(ticket, outcome) => self.on_media(io, ticket, outcome),
             EdgeMail::Drain => {
                 self.draining = true;

@@ -76,7 +76,7 @@ enum Prepared {
         relaying: Relaying,
     },
     /// It waits for rtpengine.
-    Parked,
+    Suspended,
     /// With this status and these header lines.
     Refuse(u16, Vec<u8>),
 }
@@ -92,12 +92,12 @@ impl Edge {
     ) {
         let mut aims = Aims::default();
         if let Err(question) = self.aim(io, inbound, plan, &mut aims) {
-            // The request is looked at again when the name is known.
-            return self.wait_for(io, inbound, key, question);
+            self.wait_for(io, inbound, key, question);
+            return self.keep_decision(key, plan);
         }
         let (breadth, relaying) = match self.prepare(io, inbound, key, (plan, &mut aims), None) {
             Prepared::Go { breadth, relaying } => (breadth, relaying),
-            Prepared::Parked => return,
+            Prepared::Suspended => return self.keep_decision(key, plan),
             Prepared::Refuse(code, extra) => return self.reply(io, inbound, code, None, &extra),
         };
         if self.shared.config.stateless {
@@ -135,7 +135,7 @@ impl Edge {
                 context.proxy.begin_again();
                 self.begin_all(io, inbound, (slot, context), plan, (breadth, relaying, &mut aims)).is_ok()
             }
-            Prepared::Parked | Prepared::Refuse(..) => false,
+            Prepared::Suspended | Prepared::Refuse(..) => false,
         }
     }
 
@@ -227,7 +227,7 @@ impl Edge {
         };
         match self.offer_media(io, inbound, key, &mut aims.ways, running) {
             Offered::Go(relaying) => Prepared::Go { breadth, relaying },
-            Offered::Parked => Prepared::Parked,
+            Offered::Suspended => Prepared::Suspended,
             Offered::Refuse(code) => Prepared::Refuse(code, refusal(code)),
         }
     }
@@ -354,7 +354,7 @@ impl Edge {
     }
 
     /// There is no room for what this request begins.
-    fn overloaded(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+    pub(crate) fn overloaded(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
         self.counters.overloaded.add();
         self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
     }

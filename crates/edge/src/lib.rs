@@ -45,6 +45,7 @@ mod routes;
 mod shared;
 mod spirals;
 mod stateless;
+mod suspended;
 mod timing;
 mod trunk_auth;
 mod trust;

@@ -12,7 +12,7 @@ pub(crate) type Io<M> = dyn Net<M>;
 /// Mail for a shard's edge.
 #[derive(Debug)]
 pub enum EdgeMail {
-    /// A message to be looked at here: a request whose next hop is known now, an answer to a question of ours.
+    /// A message to be looked at here: an answer to a question of ours.
     Message(Flow, Box<[u8]>),
     /// From the shard of this number: responses whose transactions stand here, requests that are handed over.
     Batch(u8, Batch),
@@ -20,6 +20,8 @@ pub enum EdgeMail {
     Remains(u8, Asked),
     /// An answer to that.
     Remain(Asked, bool),
+    /// What is known of the name that this ticket waits for will not get better.
+    Named(u64),
     /// The media relay answered this ticket.
     Media(u64, Result<Vec<u8>, MediaError>),
     /// Take no new calls; end when the last one has its answer.

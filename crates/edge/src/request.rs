@@ -86,7 +86,7 @@ impl Edge {
         {
             return self.on_retransmission(io, slot, m.bytes.len());
         }
-        if self.is_parked(key) {
+        if self.is_suspended(key) {
             return self.counters.retransmissions.add();
         }
         if m.max_forwards() == Some(0) {

@@ -20,10 +20,7 @@ mod sources;
 
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
 use trunkline_sip::{ConnectionId, Flow, Message, Method};
-use trunkline_transaction::TransactionKey;
-use trunkline_transaction::timers::{Now, T1_64};
 use trunkline_transport::{Egress, Load, Mail};
 
 use crate::edge::Edge;
@@ -37,8 +34,6 @@ use sources::{Change, Phase, Second, Source, Sources, keeper};
 
 /// Requests that are held while others are asked, at most.
 const MOST_HELD: usize = 8_192;
-/// Requests that wait for a name and are remembered for it, at most.
-const MOST_AWAITED: usize = 10_000;
 
 /// How a message came to this shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +61,6 @@ pub(crate) struct Handover {
     round: Option<Round>,
     /// The message at hand may be another shard's: it came by one, or has waited.
     pub(crate) guest: bool,
-    /// Transactions of requests that wait for a name, and until when; and where they came from.
-    awaited: HashMap<TransactionKey, (IpAddr, Now)>,
 }
 
 /// All other shards are asked what they have of a source.
@@ -90,7 +83,6 @@ impl Handover {
             outbox: Outbox::new(shard, shards),
             round: None,
             guest: false,
-            awaited: HashMap::new(),
         }
     }
 }
@@ -180,15 +172,7 @@ impl Edge {
         let Ok(via) = m.top_via() else { return false };
         let of = if matches!(method, Method::Ack | Method::Cancel) { Method::Invite } else { method };
         let key = self.shared.keys.key(m, &via, of);
-        self.find(key).is_some() || self.is_parked(key) || self.handover.awaited.contains_key(&key)
-    }
-
-    /// A request waits for a name: its repetitions belong here.
-    pub(crate) fn await_name(&mut self, now: Now, flow: &Flow, key: TransactionKey) {
-        let awaited = &mut self.handover.awaited;
-        if self.handover.enabled && awaited.len() < MOST_AWAITED {
-            awaited.insert(key, (flow.remote.ip(), now + T1_64));
-        }
+        self.find(key).is_some() || self.is_suspended(key)
     }
 
     /// Other shards' messages.
@@ -217,7 +201,6 @@ impl Edge {
             );
         }
         let change = if self.handover.enabled {
-            self.handover.awaited.retain(|_, (_, until)| *until > now);
             let idlest = self.shared.neighbours.idlest_but(here);
             let may_ask = self.handover.round.is_none();
             self.handover.sources.second(Second { now, busy, idlest, may_ask })
@@ -260,9 +243,7 @@ impl Edge {
         let of_way = |back: &Egress| is_of(back.remote.ip(), back.connection);
         let of_flow = |flow: &Flow| is_of(flow.remote.ip(), flow.connection);
         let is_guest = |slot| self.contexts.get(slot).is_some_and(|c| c.guest && of_way(&c.back));
-        let remain = self.contexts.slots().any(is_guest)
-            || self.desk.flows().any(of_flow)
-            || self.handover.awaited.values().any(|(ip, _)| *ip == source.remote.ip());
+        let remain = self.contexts.slots().any(is_guest) || self.suspensions.flows().any(of_flow);
         // What goes back comes before the answer.
         self.post_outbox(io);
         io.post(usize::from(by), Mail::User(EdgeMail::Remain(Asked(source), remain)));

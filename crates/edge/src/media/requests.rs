@@ -3,24 +3,24 @@
 use std::net::IpAddr;
 
 use trunkline_media::{Command, MediaError, Method as Turning, Party, Session, Side, WARNING, incompatible};
-use trunkline_proxy::{FlowToken, PartyKind};
-use trunkline_sip::{Message, Method, response};
+use trunkline_proxy::FlowToken;
+use trunkline_sip::{Message, Method};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::Egress;
 
 use super::call::{PARTIES, Turn, place};
 use super::name::Name;
 use super::relayed::{Of, Offer};
-use super::{Awaited, Body, ByParty, Leg, Parked, Turned, Waiting};
+use super::{Awaited, Body, ByParty, Leg, Turned};
 use crate::context::Context;
 use crate::divert::Fallback;
 use crate::edge::Edge;
-use crate::inbound::{Inbound, read_again};
+use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::body::sdp_of;
 use crate::resolver::Spare;
 use crate::routes::Dialog;
-use crate::trust::cancels;
+use crate::suspended::{Cause, Suspended, Waiting};
 
 /// What a first INVITE bears to each target.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ impl Relaying {
 pub(crate) enum Offered {
     Go(Relaying),
     /// It waits for rtpengine.
-    Parked,
+    Suspended,
     /// No target's media can be had.
     Refuse(u16),
 }
@@ -131,15 +131,18 @@ impl Edge {
             Ok(Offer::Have(bodies)) => return Ok(Relaying { number: Some(number), bodies }),
             Ok(Offer::Ask(commands)) => commands,
         };
-        let parked = Parked {
-            companion: self.companion(inbound),
-            bound_for: ways.iter().flatten().map(|(way, _)| way.remote.ip()).collect(),
-            ..Parked::new(Waiting::Request(key), Awaited::Offer(number), inbound.flow, m.bytes)
-        };
-        Err(match self.park(parked, commands) {
-            Ok(()) => {
-                self.say_trying(io, inbound);
-                Offered::Parked
+        let awaited = Awaited::Offer(number);
+        Err(match self.ask_relay(&awaited, commands) {
+            Ok((ticket, left)) => {
+                let (what, cause) = (Waiting::Request(key), Cause::Media(awaited));
+                let suspended = Suspended {
+                    companion: self.companion(inbound),
+                    bound_for: ways.iter().flatten().map(|(way, _)| way.remote.ip()).collect(),
+                    left,
+                    ..Suspended::new(what, cause, inbound.flow, m.bytes, io.now())
+                };
+                self.suspend(io, inbound, ticket, suspended);
+                Offered::Suspended
             }
             Err(error) => {
                 tracing::warn!(%error, "a call's media cannot be relayed");
@@ -201,76 +204,36 @@ impl Edge {
         match relayed.on_request(&of, &turned, m, io.unix_ms(), resume) {
             Turn::AsItIs => Ok((None, leg)),
             Turn::Have(body) => Ok((Some(body), leg)),
-            Turn::Ask(command) => match self.park_turned(inbound, key, (of.number, turned), address, command)
-            {
-                Ok(()) => Err(()),
-                Err(error) => Ok((Some(Err(error.status())), leg)),
-            },
+            Turn::Ask(command) => {
+                let call = (of.number, turned);
+                match self.suspend_turned(io, (inbound, key), call, address, command) {
+                    Ok(()) => Err(()),
+                    Err(error) => Ok((Some(Err(error.status())), leg)),
+                }
+            }
         }
     }
 
-    /// Parks a request inside a dialog, which is about to go to this address.
-    fn park_turned(
+    /// Lets a request inside a dialog wait, which is about to go to this address.
+    fn suspend_turned(
         &mut self,
-        inbound: &Inbound<'_>,
-        key: TransactionKey,
+        io: &mut Io<EdgeMail>,
+        (inbound, key): (&Inbound<'_>, TransactionKey),
         (number, turned): (u64, Turned),
         address: IpAddr,
         command: Command,
     ) -> Result<(), MediaError> {
         let awaited = Awaited::Turned(number, turned);
-        let parked = Parked {
+        let (ticket, left) = self.ask_relay(&awaited, [(Party::Web, command)])?;
+        let (what, cause) = (Waiting::Request(key), Cause::Media(awaited));
+        let suspended = Suspended {
             companion: self.companion(inbound),
             bound_for: [address].into(),
-            ..Parked::new(Waiting::Request(key), awaited, inbound.flow, inbound.message.bytes)
+            left,
+            ..Suspended::new(what, cause, inbound.flow, inbound.message.bytes, io.now())
         };
-        self.park(parked, [(Party::Web, command)])
-    }
-
-    /// Does this request wait for rtpengine?
-    pub(crate) fn is_parked(&self, key: TransactionKey) -> bool {
-        !self.desk.by_message.is_empty() && self.desk.by_message.contains_key(&Waiting::Request(key))
-    }
-
-    /// Somebody cancels an INVITE that waits for rtpengine: it has gone nowhere yet, and is answered 487. Whether that was its
-    /// caller; `None` when none waits.
-    pub(crate) fn cancel_parked(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        cancel: &Inbound<'_>,
-        key: TransactionKey,
-    ) -> Option<bool> {
-        let number = *self.desk.by_message.get(&Waiting::Request(key))?;
-        let parked = self.desk.parked.get(&number).filter(|parked| parked.companion != 0)?;
-        let same = parked.companion == self.companion(cancel);
-        let rung = |ip: IpAddr| parked.bound_for.iter().any(|bound| bound.to_canonical() == ip);
-        if !cancels::is_callers(&parked.flow, cancel.flow, same, rung) {
-            return Some(false);
-        }
-        let parked = self.desk.take(number)?;
-        if let (Awaited::Offer(call), Some(relayed)) = (&parked.awaited, &self.shared.media) {
-            relayed.end(*call);
-        }
-        let shared = self.shared.clone();
-        read_again(&shared.guard, &parked.flow, &parked.bytes, |inbound| {
-            if let Some((slot, context)) = self.open(io, inbound, key, (PartyKind::Stranger, 0)) {
-                self.answer_and_settle(io, slot, context, 487);
-            }
-        });
-        Some(true)
-    }
-
-    /// 100 to an INVITE that waits, so that it is not repeated meanwhile.
-    fn say_trying(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
-        let mut out = std::mem::take(&mut self.scratch.out);
-        out.clear();
-        response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), &mut out);
-        response::finish(&mut out);
-        // The request goes on to pay for what comes after it.
-        if self.may_send(&inbound.back, out.len(), io.unix_ms()) {
-            io.send(&inbound.back, &out);
-        }
-        self.scratch.out = out;
+        self.suspend(io, inbound, ticket, suspended);
+        Ok(())
     }
 }
 

@@ -5,10 +5,11 @@ use trunkline_sip::{Flow, Index, Message, Method};
 use trunkline_transaction::{Class, Slot};
 
 use super::body::with_body;
-use super::{Awaited, Leg, Parked, Waiting};
+use super::{Awaited, Leg};
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
+use crate::suspended::{Cause, Suspended, Waiting};
 
 impl Edge {
     /// A response of one branch is about to go on; `true` when it waits for rtpengine instead.
@@ -22,20 +23,26 @@ impl Edge {
     ) -> bool {
         let Some(leg) = &context.media else { return false };
         let code = m.status().unwrap_or(0);
-        if self.desk.replaced || code <= 100 {
+        if self.relay_answers.replaced || code <= 100 {
             return false;
         }
         if leg.is_first() && code >= 300 {
             // What one of several targets refuses says nothing of the call; nor does one that has answered refuse it.
-            return self.has_success_parked(slot, fork);
+            return self.has_success_suspended(slot, fork);
         }
         let what = Waiting::Response(slot, fork, code);
-        if self.desk.by_message.contains_key(&what) {
+        if self.suspensions.has(what) {
             return true;
         }
         let Some(command) = self.relay_command(io, (context, leg), fork, m) else { return false };
-        match self.park(Parked::new(what, Awaited::Response, flow, m.bytes), [(Party::Web, command)]) {
-            Ok(()) => true,
+        match self.ask_relay(&Awaited::Response, [(Party::Web, command)]) {
+            Ok((number, _)) => {
+                let cause = Cause::Media(Awaited::Response);
+                let suspended = Suspended::new(what, cause, flow, m.bytes, io.now());
+                self.counters.suspended.add();
+                self.suspensions.insert(number, suspended);
+                true
+            }
             Err(error) => {
                 // It goes on with its own SDP: whom that does not suit will end the call.
                 tracing::warn!(%error, "an answer's media cannot be relayed");
@@ -74,10 +81,9 @@ impl Edge {
     }
 
     /// Does a 2xx of this branch wait for rtpengine?
-    fn has_success_parked(&self, slot: Slot, fork: u8) -> bool {
-        let waiting = &self.desk.by_message;
-        let has = |code| waiting.contains_key(&Waiting::Response(slot, fork, code));
-        !waiting.is_empty() && (200..300).any(has)
+    fn has_success_suspended(&self, slot: Slot, fork: u8) -> bool {
+        self.suspensions.len() > 0
+            && (200..300).any(|code| self.suspensions.has(Waiting::Response(slot, fork, code)))
     }
 
     /// The call comes to nothing: the relay may have its ports back.
@@ -108,8 +114,8 @@ impl Edge {
             None if provisional => Some(with_body(&m, b"", &mut self.scratch.splices)),
             None => None,
         };
-        self.desk.replaced = true;
+        self.relay_answers.replaced = true;
         self.take_message(io, flow, changed.as_deref().unwrap_or(bytes));
-        self.desk.replaced = false;
+        self.relay_answers.replaced = false;
     }
 }

@@ -15,7 +15,7 @@ use hashbrown::{Equivalent, HashMap};
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use trunkline_sip::{Flow, Transport, Uri, canonical_ip, parse_ip};
+use trunkline_sip::{Transport, Uri, canonical_ip, parse_ip};
 use trunkline_transport::{Egress, HostName, Mail, Mailboxes};
 
 use crate::mail::EdgeMail;
@@ -62,11 +62,10 @@ impl Equivalent<Question> for Sought<'_> {
     }
 }
 
-/// A request that waits for a name.
+/// A request that waits for a name, on this shard under this ticket.
 struct Waiting {
-    flow: Flow,
-    bytes: Box<[u8]>,
     shard: usize,
+    ticket: u64,
 }
 
 struct Known {
@@ -149,24 +148,25 @@ impl Resolver {
         }
         for w in self.waiting.lock().remove(question).unwrap_or_default() {
             if let Some(mailbox) = mailboxes.get(w.shard) {
-                mailbox.post(Mail::User(EdgeMail::Message(w.flow, w.bytes)));
+                mailbox.post(Mail::User(EdgeMail::Named(w.ticket)));
             }
         }
     }
 
-    /// Lets a request wait for an answer.
-    pub(crate) fn ask(&self, question: Question, flow: Flow, bytes: &[u8], shard: u8) {
+    /// Answers this ticket of a shard when the name is known; `false`: too much waits.
+    pub(crate) fn ask(&self, question: Question, shard: u8, ticket: u64) -> bool {
         let mut waiting = self.waiting.lock();
         let first = !waiting.contains_key(&question);
-        // Name servers that are slow must not fill the memory; whoever is dropped here repeats the request.
+        // Name servers that are slow must not fill the memory.
         if waiting.values().map(Vec::len).sum::<usize>() >= MOST || first && waiting.len() >= MOST {
-            return;
+            return false;
         }
         let list = waiting.entry(question.clone()).or_default();
-        list.push(Waiting { flow, bytes: bytes.into(), shard: usize::from(shard) });
+        list.push(Waiting { shard: usize::from(shard), ticket });
         if first && self.questions.send(question).is_err() {
             tracing::warn!("the resolver has ended");
         }
+        true
     }
 
     /// Changes when more is known of names than before.
