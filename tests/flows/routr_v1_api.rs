@@ -18,7 +18,7 @@ fn address(folder: &V1Folder) -> SocketAddr {
 }
 
 /// A client over HTTPS that believes the exchange's own certificate, and a token.
-fn client(folder: &V1Folder, exchange: &Exchange) -> (Rest, String) {
+pub fn client(folder: &V1Folder, exchange: &Exchange) -> (Rest, String) {
     let certificate = exchange.folder().join("trunkline.crt");
     let rest = Rest::https(address(folder), "/api/v1beta1", &certificate);
     let reply = rest.get_as("/credentials", LOGIN);

@@ -5,7 +5,8 @@ use std::process::Command;
 use trunkline_tests::V1Edition::Late;
 use trunkline_tests::{Exchange, Scratch, Ua, V1Folder, Wire, binary, exchange_command, free_port, wait_for};
 
-use super::routr_v1::{at, registered, talk};
+use super::routr_v1::{at, phone, registered, talk};
+use super::routr_v1_api::client;
 
 /// An exchange on the folder, with more lines of `spec` and peers.
 fn start(folder: &V1Folder, spec: &str, peers: &str) -> Exchange {
@@ -129,6 +130,65 @@ fn without_record_route_the_exchange_leaves_where_it_can() {
         let exchange = start(&folder, lines, "[]\n");
         let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
         assert!(stays_in_the_way(&mut one, &mut two, &at("1002")), "{key}");
+    }
+}
+
+/// Registers a contact at a place where the phone is not, and shows what `/location` has of it.
+fn registered_elsewhere(exchange: &Exchange, folder: &V1Folder, ua: &mut Ua, contact: &str) -> String {
+    let register = ua.register_request(600).set("Contact", format!("<{contact}>"));
+    let answer = ua.ask(&register).0;
+    assert_eq!(answer.status(), 200);
+    // The phone finds its own Contact in the answer (RFC 3261 §10.3), whatever it is reached at.
+    assert!(answer.get("Contact").is_some_and(|own| own.contains(contact)), "{answer:?}");
+    let (rest, token) = client(folder, exchange);
+    let shown = rest.get(&format!("/location?token={token}")).json;
+    let entries = shown["data"].as_array().cloned().unwrap_or_default();
+    let aor = ua.aor();
+    let entry = entries.iter().find(|entry| entry["addressOfRecord"] == aor.as_str());
+    entry.and_then(|entry| entry["contactInfo"].as_str()).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn registrar_intf_says_whose_contact_is_rewritten() {
+    for (lines, internal) in
+        [("", false), ("  registrarIntf: External\n", false), ("  registrarIntf: internal\n", true)]
+    {
+        let folder = V1Folder::new(Late);
+        let exchange = start(&folder, lines, "[]\n");
+        let mut caller = registered(&exchange, "1002");
+        let elsewhere = format!("sip:1001@127.0.0.1:{}", free_port());
+        // Over UDP it is, with either word.
+        let mut phone = phone(&exchange, "1001");
+        let shown = registered_elsewhere(&exchange, &folder, &mut phone, &elsewhere);
+        let place = format!("sip:1001@{};nat=true;", phone.wire.local());
+        assert!(shown.starts_with(&place), "{lines}: {shown}");
+        talk(&mut caller, &at("1001"), &mut phone);
+        let unregister = phone.register_request(0).set("Contact", format!("<{elsewhere}>"));
+        assert_eq!(phone.ask(&unregister).0.status(), 200, "by the Contact that it wrote");
+        // Over a connection only Internal does, which leaves no way once that has ended.
+        let listening = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let elsewhere = format!("sip:1001@{};transport=tcp", listening.local_addr().expect("an address"));
+        let mut phone = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");
+        let shown = registered_elsewhere(&exchange, &folder, &mut phone, &elsewhere);
+        let place = if internal {
+            format!("sip:1001@{};transport=tcp;nat=true;", phone.wire.local())
+        } else {
+            format!("{elsewhere};nat=false;")
+        };
+        assert!(shown.starts_with(&place), "{lines}: {shown}");
+        talk(&mut caller, &at("1001"), &mut phone);
+        drop(phone);
+        listening.set_nonblocking(true).expect("a socket");
+        wait_for("the other way, or none", || {
+            let invite = caller.invite(&at("1001"));
+            caller.send(&invite);
+            if !internal {
+                return listening.accept().ok().map(drop);
+            }
+            let answer = caller.final_for(&invite);
+            caller.acknowledge_failure(&invite, &answer);
+            (answer.status() == 480).then_some(())
+        });
     }
 }
 

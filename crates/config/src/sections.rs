@@ -132,6 +132,21 @@ section! {
         /// Once the database has taken nothing for so many milliseconds, a new phone gets 503 while known ones are
         /// refreshed; 0 registers whatever the database does.
         store_patience_ms: u32 = 2000, "storePatienceMs";
+        /// Which phones are reached where their REGISTER came from, whatever their Contact says.
+        reach_by_source: BySource = BySource::Detected, "reachBySource";
+    }
+}
+
+words! {
+    /// Phones that are reached where their REGISTER came from.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    BySource {
+        /// Those that a NAT was seen before, or that nobody can connect to.
+        Detected = "detected",
+        /// Besides, those on UDP that ask for `rport`.
+        Udp = "udp",
+        /// Besides, those on connections: when theirs ends, they are not reached.
+        All = "all",
     }
 }
 

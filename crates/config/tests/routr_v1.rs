@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use trunkline_config::{Config, Env, Loaded, Source};
+use trunkline_config::{BySource, Config, Env, Loaded, Source};
 
 fn read(text: &str, env: &Env) -> Loaded {
     Config::read(Some(&Source::new("config/config.yml", text)), env)
@@ -56,6 +56,7 @@ fn an_early_configuration_becomes_ours() {
     assert_eq!(config.routr_v1.addr, "0.0.0.0:5567".parse().ok());
     assert!(!config.routr_v1.tls && config.routing.peers_use_policies);
     assert_eq!(config.registrar.min_expires, 1, "no 423");
+    assert_eq!(config.registrar.reach_by_source, BySource::Udp, "as External has it");
     let shown = loaded.to_string();
     assert!(shown.contains("addr: \"0.0.0.0:5567\"  # config/config.yml:18:11"), "{shown}");
     assert_eq!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use trunkline_routing::{Options, Target};
-use trunkline_sip::Limits;
+use trunkline_sip::{Limits, Transport};
 use trunkline_transport::{Listener, StreamLimits};
 
 use crate::handover::HandoverConfig;
@@ -122,6 +122,32 @@ pub struct RegistrarConfig {
     pub service_route: bool,
     /// Once the database has taken nothing for so many milliseconds, what would add a binding is 503; 0: never.
     pub store_patience: u32,
+    /// Which phones are reached where their REGISTER came from, whatever their Contact says.
+    pub by_source: BySource,
+}
+
+/// Phones that are reached where their REGISTER came from. One that asks for `rport` in its Via takes requests there
+/// (RFC 3581 §4), as does one on a connection of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BySource {
+    /// Those that a NAT was seen before, or that nobody can connect to.
+    #[default]
+    Detected,
+    /// Besides, those on UDP.
+    Udp,
+    /// All of them.
+    All,
+}
+
+impl BySource {
+    /// Does it name phones on this transport?
+    pub fn covers(self, transport: Transport) -> bool {
+        match self {
+            BySource::Detected => false,
+            BySource::Udp => transport == Transport::Udp,
+            BySource::All => true,
+        }
+    }
 }
 
 impl Default for RegistrarConfig {
@@ -134,6 +160,7 @@ impl Default for RegistrarConfig {
             flow_timer: 120,
             service_route: true,
             store_patience: 2000,
+            by_source: BySource::Detected,
         }
     }
 }

@@ -51,7 +51,7 @@ mod trunk_auth;
 mod trust;
 mod ways;
 
-pub use config::{DigestUri, EdgeConfig, PassChallenges, RegistrarConfig};
+pub use config::{BySource, DigestUri, EdgeConfig, PassChallenges, RegistrarConfig};
 pub use counters::{Counter, Counters};
 pub use edge::Edge;
 pub use handover::{Asked, Batch, HandoverConfig};

@@ -83,7 +83,8 @@ impl Edge {
         }
         let registrant = plan.caller.reference.as_ref();
         register.registrant = registrant.map_or(0, |r| self.shared.registrant(plan.caller.kind, r));
-        register.behind_nat = path.is_empty() && (extensions.outbound || self.is_behind_nat(inbound));
+        register.behind_nat = path.is_empty()
+            && (extensions.outbound || self.goes_by_source(inbound, &changes) || self.is_behind_nat(inbound));
         let lasting = changes.iter().filter(|c| c.expires > 0).map(|c| c.uri);
         // One that is reached by its flow alone may say what it likes.
         let judged = if register.behind_nat { Ok(()) } else { self.leads_astray(inbound, lasting, &path) };
@@ -207,6 +208,23 @@ impl Edge {
             out.push(change);
         }
         Ok(false)
+    }
+
+    /// Did the operator decide that the contact is reached the way its REGISTER came, and not where it points? Several
+    /// contacts in one REGISTER are several places, of which the sender is one.
+    fn goes_by_source(&self, inbound: &Inbound<'_>, contacts: &[ContactChange<'_>]) -> bool {
+        let flow = inbound.flow;
+        let symmetric = flow.transport.is_reliable() || inbound.via.rport.is_some();
+        let ([contact], true, true) =
+            (contacts, symmetric, self.shared.config.registrar.by_source.covers(flow.transport))
+        else {
+            return false;
+        };
+        let there = |uri: &Uri<'_>| {
+            let port = uri.port.unwrap_or(flow.transport.default_port());
+            uri.ip() == Some(flow.remote.ip()) && port == flow.remote.port()
+        };
+        !Uri::parse(contact.uri).is_ok_and(|uri| there(&uri))
     }
 
     /// Can the contact be reached only the way its REGISTER came?

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trunkline_config::{AccessControl, Config, DigestUri, Network, Role};
-use trunkline_edge::{EdgeConfig, HandoverConfig, PassChallenges, RegistrarConfig};
+use trunkline_edge::{BySource, EdgeConfig, HandoverConfig, PassChallenges, RegistrarConfig};
 use trunkline_model::AccessControlList;
 use trunkline_routing::{Challenge, Options};
 use trunkline_sip::{Limits, Transport};
@@ -95,6 +95,11 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             flow_timer: config.registrar.flow_timer_seconds.min(config.limits.idle_seconds / 2),
             service_route: config.registrar.service_route,
             store_patience: config.registrar.store_patience_ms,
+            by_source: match config.registrar.reach_by_source {
+                trunkline_config::BySource::Detected => BySource::Detected,
+                trunkline_config::BySource::Udp => BySource::Udp,
+                trunkline_config::BySource::All => BySource::All,
+            },
         },
         no_answer: seconds(config.routing.no_answer_seconds),
         dialog_seconds: u64::from(config.routing.dialog_seconds),

@@ -55,8 +55,11 @@ impl Conversion<'_> {
         if let (Some(to), Some(node)) = (spec.boolean("useToAsAOR"), spec.node("useToAsAOR")) {
             self.tree.set("routing.toAsAor", text(if to { "on" } else { "off" }, &node.place));
         }
-        // Either way a phone is reached where its REGISTER came from when its Contact does not say that.
-        spec.choice("registrarIntf", &[("External", ()), ("Internal", ())]);
+        // Routr writes where a REGISTER came from in the place of its Contact's host and port: External (the default) over
+        // UDP, Internal over every transport.
+        let place = spec.node("registrarIntf").map_or(spec.place(), |node| &node.place);
+        let by_source = spec.choice("registrarIntf", &REGISTRAR_INTF).unwrap_or("udp");
+        self.tree.set("registrar.reachBySource", text(by_source, place));
         if let Some(node) = spec.node("addressInfo") {
             self.tree.set("routing.addressInfo", node.clone());
         }
@@ -115,6 +118,9 @@ impl Conversion<'_> {
 
 /// The words of `auth.calls`, and of our own key.
 const CALLS: [(&str, &str); 3] = [("never", "domain"), ("egress", "egress"), ("always", "all")];
+
+/// The words of `registrarIntf`, and of our own key.
+const REGISTRAR_INTF: [(&str, &str); 2] = [("External", "udp"), ("Internal", "all")];
 
 /// Where Routr finds rtpengine's HTTP where nothing is said.
 const HTTP_PORT: i64 = 8080;

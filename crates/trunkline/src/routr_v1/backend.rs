@@ -8,7 +8,7 @@ use trunkline_config::Env;
 use trunkline_location::{ContactChange, Register};
 use trunkline_model::dialect::v1::{Documents, Edition};
 use trunkline_rest_v1::{Backend, Binding, Entry, Registered, Stop};
-use trunkline_sip::{ConnectionId, Flow, Transport};
+use trunkline_sip::{ConnectionId, Flow, Scheme, Transport, Uri};
 use trunkline_store::{Store, Write, WriteError};
 
 use crate::report::{Report, text, unix_ms, unix_seconds};
@@ -58,6 +58,22 @@ fn masked(name: &str, value: &str) -> String {
     if secret { "***".to_owned() } else { value.to_owned() }
 }
 
+/// A contact with the address that its REGISTER came from, as Routr writes it.
+fn at_source(contact: &[u8], remote: SocketAddr) -> Option<String> {
+    let uri = Uri::parse(contact).ok()?;
+    let scheme = if uri.scheme == Scheme::Sips { "sips" } else { "sip" };
+    let user = uri.user.map(|user| format!("{}@", text(user))).unwrap_or_default();
+    let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+    Some(format!("{scheme}:{user}{remote}{}", text(uri.params)))
+}
+
+/// Does the contact name this address?
+fn is_at(contact: &[u8], remote: SocketAddr) -> bool {
+    let Ok(uri) = Uri::parse(contact) else { return false };
+    let port = uri.port.unwrap_or(if uri.scheme == Scheme::Sips { 5061 } else { 5060 });
+    uri.ip().is_some_and(|ip| ip == remote.ip().to_canonical()) && port == remote.port()
+}
+
 impl Backend for Site {
     fn edition(&self) -> Edition {
         match &*self.report.store {
@@ -91,12 +107,15 @@ impl Backend for Site {
 
     fn bindings(&self) -> Vec<Binding> {
         let now = unix_ms();
+        let by_source = self.report.shared.config.registrar.by_source;
         let mut found = Vec::new();
         self.each(|aor, binding| {
+            let rewritten = binding.behind_nat && by_source.covers(binding.flow.transport);
+            let from = rewritten.then(|| at_source(binding.uri, binding.flow.remote)).flatten();
             found.push(Binding {
                 aor,
-                contact: text(binding.uri),
-                nat: binding.behind_nat,
+                nat: binding.behind_nat && !is_at(binding.uri, binding.flow.remote),
+                contact: from.unwrap_or_else(|| text(binding.uri)),
                 expires: binding.expires_in(now),
             });
         });
@@ -184,7 +203,24 @@ impl Backend for Site {
 
 #[cfg(test)]
 mod tests {
-    use super::masked;
+    use super::{at_source, is_at, masked};
+
+    #[test]
+    fn contacts_are_shown_with_the_address_they_came_from() {
+        let remote = "192.0.2.1:40000".parse().expect("an address");
+        for (contact, shown, there) in [
+            ("sip:1001@10.0.0.1:5062;transport=udp", "sip:1001@192.0.2.1:40000;transport=udp", false),
+            ("sips:10.0.0.1", "sips:192.0.2.1:40000", false),
+            ("sip:1001@192.0.2.1:40000", "sip:1001@192.0.2.1:40000", true),
+            ("sip:1001@192.0.2.1", "sip:1001@192.0.2.1:40000", false),
+        ] {
+            assert_eq!(at_source(contact.as_bytes(), remote).as_deref(), Some(shown));
+            assert_eq!(is_at(contact.as_bytes(), remote), there, "{contact}");
+        }
+        let mapped = "[::ffff:192.0.2.1]:40000".parse().expect("an address");
+        assert_eq!(at_source(b"sip:a@b", mapped).as_deref(), Some("sip:a@192.0.2.1:40000"));
+        assert!(is_at(b"sip:a@192.0.2.1:40000", mapped));
+    }
 
     #[test]
     fn secrets_are_masked() {
