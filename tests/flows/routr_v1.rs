@@ -75,7 +75,13 @@ fn phones_of_a_late_folder_call_each_other() {
 fn out_and_in(edition: V1Edition) {
     let folder = Folder::new(edition);
     let exchange = folder.start(&[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]);
-    let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    calls_out_and_in(&exchange, &folder);
+}
+
+/// Calls through the gateway of the folder, both ways, and calls that must not get through.
+pub fn calls_out_and_in(exchange: &Exchange, folder: &Folder) {
+    let edition = folder.edition;
+    let (mut one, mut two) = (registered(exchange, "1001"), registered(exchange, "1002"));
     let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
     // Early gateways with credentials are registered at.
     if edition == Rc2 {
@@ -107,12 +113,18 @@ fn out_and_in(edition: V1Edition) {
         talk(&mut elsewhere, &format!("sip:{NUMBER}@{host}"), &mut two);
     }
     // And nothing else: it is no way through.
-    for (to, status) in [(at("1002"), 401), (at("17853178070"), 401), ("sip:a@b.example".into(), 401)] {
-        let invite = elsewhere.invite(&to);
-        elsewhere.send(&invite);
-        let answer = elsewhere.status_for(&invite, status);
-        elsewhere.acknowledge_failure(&invite, &answer);
+    let refused = |ua: &mut Ua, to: &str| {
+        let invite = ua.invite(to);
+        ua.send(&invite);
+        let answer = ua.status_for(&invite, 401);
+        ua.acknowledge_failure(&invite, &answer);
+    };
+    for to in [at("1002"), at("17853178070"), "sip:a@b.example".into()] {
+        refused(&mut elsewhere, &to);
     }
+    // A stranger that names an agent in From.
+    let mut stranger = Ua::udp(exchange.udp(), "1001", DOMAIN, "");
+    refused(&mut stranger, &at("17853178070"));
 }
 
 #[test]

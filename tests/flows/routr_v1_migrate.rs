@@ -7,7 +7,7 @@ use serde_json::Value;
 use trunkline_tests::V1Edition::{Late, Rc2};
 use trunkline_tests::{Exchange, Mood, RedisServer, Scratch, V1Folder, V1Service, binary};
 
-use super::routr_v1::{at, registered, talk};
+use super::routr_v1::{at, calls_out_and_in, registered, talk};
 
 fn run(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(binary()).args(words).current_dir(folder).output().expect("the command runs");
@@ -15,18 +15,42 @@ fn run(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
 }
 
-/// The migrated store serves the phones.
-fn serves(scratch: &Scratch) {
+/// The migrated store serves phones, the gateway and the number, with the settings that were shown and without any: whoever
+/// calls out shows who it is either way.
+fn serves(scratch: &Scratch, folder: &V1Folder, settings: &str) {
     let database = std::fs::read(scratch.path().join("new.db")).expect("a database");
-    let exchange = Exchange::start_on(&[("new.db", &database)], &[("TRUNKLINE_DATA", "sqlite:new.db")]);
-    let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
-    let invite = one.invite(&at("1002"));
-    one.send(&invite);
-    let seen = two.request_of("INVITE");
-    two.respond(&seen, 486, "Busy Here");
-    let answer = one.status_for(&invite, 486);
-    one.acknowledge_failure(&invite, &answer);
-    talk(&mut two, &at("1001"), &mut one);
+    for settings in [settings, "{}\n"] {
+        let files = [("new.db", &database[..]), ("trunkline.yaml", settings.as_bytes())];
+        let env = [("TRUNKLINE_DATA", "sqlite:new.db"), ("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")];
+        let exchange = Exchange::start_on(&files, &env);
+        let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+        let invite = one.invite(&at("1002"));
+        one.send(&invite);
+        let seen = two.request_of("INVITE");
+        two.respond(&seen, 486, "Busy Here");
+        let answer = one.status_for(&invite, 486);
+        one.acknowledge_failure(&invite, &answer);
+        talk(&mut two, &at("1001"), &mut one);
+        // Others register in their place.
+        for ua in [&mut one, &mut two] {
+            assert_eq!(ua.register(0).status(), 200);
+        }
+        calls_out_and_in(&exchange, folder);
+    }
+}
+
+/// The settings that a dry run shows.
+fn settings_of(scratch: &Scratch, from: &str) -> String {
+    let (code, said) =
+        run(scratch.path(), &["migrate", from, "--to", "sqlite:other.db", "--dry-run", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let said: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("JSON: {said}"));
+    let settings = said["settings"].as_str().unwrap_or_default().to_owned();
+    assert!(
+        settings.contains("authenticate: egress") && settings.contains("peersUsePolicies: on"),
+        "{settings}"
+    );
+    settings
 }
 
 #[test]
@@ -59,7 +83,7 @@ fn a_folder_becomes_a_store() {
         assert!(said["done"]["created"].as_u64().is_some_and(|n| n > 5), "{said}");
         let (_, again) = run(scratch.path(), &["migrate", ".", "--to", "sqlite:new.db"]);
         assert!(again.contains("0 created, 0 updated"), "{again}");
-        serves(&scratch);
+        serves(&scratch, &folder, &settings_of(&scratch, "."));
     }
 }
 
@@ -72,7 +96,7 @@ fn a_redis_becomes_a_store() {
     let from = format!("routr-v1-redis:127.0.0.1:{}", redis.port);
     let (code, said) = run(scratch.path(), &["migrate", &from, "--to", "sqlite:new.db"]);
     assert!(code == Some(0) && said.contains(" created, "), "{said}");
-    serves(&scratch);
+    serves(&scratch, &folder, &settings_of(&scratch, &from));
     for (from, code) in [("routr-v1-redis:127.0.0.1:1", 1), ("nowhere", 64), ("sqlite:new.db", 64)] {
         assert_eq!(run(scratch.path(), &["migrate", from]).0, Some(code), "{from}");
     }
@@ -80,7 +104,8 @@ fn a_redis_becomes_a_store() {
 
 #[test]
 fn a_rest_service_becomes_a_store() {
-    let service = V1Service::start(V1Folder::new(Rc2).documents());
+    let folder = V1Folder::new(Rc2);
+    let service = V1Service::start(folder.documents());
     let scratch = Scratch::new("migrate-rest");
     let config = |secret: &str| {
         format!(
@@ -95,7 +120,7 @@ fn a_rest_service_becomes_a_store() {
     let (code, said) = run(scratch.path(), &["migrate", "config/config.yml", "--to", "sqlite:new.db"]);
     assert!(code == Some(0) && said.contains(" created, "), "{said}");
     assert!(service.heard().iter().all(|line| line.ends_with(" Basic YW5uOmh1c2g=")), "as ann");
-    serves(&scratch);
+    serves(&scratch, &folder, &settings_of(&scratch, "."));
     // By its URL; a second run changes nothing. What answers nonsense is no empty store.
     let from = format!("routr-v1-rest:{}", service.base());
     let (code, said) = run(scratch.path(), &["migrate", &from, "--to", "sqlite:new.db"]);

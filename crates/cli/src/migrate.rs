@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use trunkline_config::{Config, Env, Loaded};
+use trunkline_config::{Challenge, Config, Env, Loaded};
 use trunkline_model::dialect::v1::Collection;
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
-use trunkline_model::{Kind, Resource, Tables};
+use trunkline_model::{Authenticate, Kind, Resource, Tables};
 use trunkline_store::{ImportMode, RoutrV1, Store, verify_password};
 
 use crate::command::{Common, Migrate};
@@ -24,6 +24,8 @@ struct From {
     without_equal: Vec<String>,
     /// The settings that go with the resources, as `trunkline.yaml` has them.
     settings: String,
+    /// Whom the domains ask that ask those alone who register.
+    calls: Authenticate,
 }
 
 /// Runs the command.
@@ -44,7 +46,7 @@ pub(crate) fn run(
     let mut done = None;
     if !asked.dry_run {
         let to = Store::open(&asked.to).map_err(|error| Failure::Failed(error.to_string()))?;
-        let export = Source::new(&*asked.from, export(&from.store, &to));
+        let export = Source::new(&*asked.from, export(&from, &to));
         let imported = to.import(&[export], ImportMode::Merge);
         done = Some(imported.map_err(|error| Failure::Failed(format!("nothing is migrated:\n{error}")))?);
     }
@@ -92,7 +94,9 @@ pub(crate) fn run(
 
 /// All resources as they are written. A user whose password is what it was keeps the hash that is there: it would be
 /// another one each time.
-fn export(from: &Store, to: &Store) -> String {
+/// What the configuration asks of callers is written into the domains: the store is safe wherever it is served.
+fn export(from: &From, to: &Store) -> String {
+    let (from, calls) = (&from.store, from.calls);
     let known = to.live().snapshot();
     let mut all: Vec<Resource> = sorted(&from.live().snapshot()).collect();
     let documents = match from {
@@ -105,6 +109,11 @@ fn export(from: &Store, to: &Store) -> String {
         of_user.find_map(|pair| pair["secret"].as_str())
     };
     for resource in &mut all {
+        if let Resource::Domain(domain) = resource
+            && domain.authenticate == Authenticate::Register
+        {
+            Arc::make_mut(domain).authenticate = calls;
+        }
         let Resource::User(user) = resource else { continue };
         let old =
             known.user_by_username(user.username.as_bytes()).and_then(|user| user.password_hash.clone());
@@ -137,19 +146,24 @@ fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
         Some(file) => Some(Config::load(Some(&file), env).map_err(|report| usage(&report))?),
         None => None,
     };
-    let (url, access, mut without_equal, settings) = match loaded {
+    let (url, access, mut without_equal, settings, calls) = match loaded {
         Some(loaded) => {
             if loaded.routr_v1.is_none() {
                 return Err(Failure::Usage(format!("{} is no configuration of Routr v1", asked.from)));
             }
             let url = within(path, loaded.config.store_url());
-            (url, access(&loaded.config), loaded.warnings.clone(), settings(&loaded))
+            let calls = calls(&loaded.config);
+            (url, access(&loaded.config), loaded.warnings.clone(), settings(&loaded, ""), calls)
         }
         None => {
             let url = trunkline_store::routr_v1_url(path).unwrap_or_else(|| asked.from.clone());
             // How a server is reached comes from the variables of our own configuration.
             let config = Config::read(None, env).map_err(|report| usage(&report))?.config;
-            (url, access(&config), Vec::new(), String::new())
+            // What Routr does where no configuration says otherwise.
+            let bare = Source::new("Routr v1", "{apiVersion: v1beta1, spec: {}}");
+            let bare = Config::read(Some(&bare), env).map_err(|report| usage(&report))?;
+            let settings = ["registrar.", "routing."].map(|section| settings(&bare, section)).concat();
+            (url, access(&config), Vec::new(), settings, calls(&bare.config))
         }
     };
     if !url.starts_with("routr-v1") {
@@ -162,7 +176,7 @@ fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
     if let Store::RoutrV1(v1) = &store {
         without_equal.extend(of_documents(v1));
     }
-    Ok(From { store, without_equal, settings })
+    Ok(From { store, without_equal, settings, calls })
 }
 
 /// The configuration that a path names or holds.
@@ -194,8 +208,17 @@ fn of_documents(v1: &RoutrV1) -> Vec<String> {
     left_out.chain(v1.documents().unknown_keys()).collect()
 }
 
-/// Settings that the configuration of Routr v1 made, as `trunkline.yaml` has them.
-fn settings(loaded: &Loaded) -> String {
-    let skipped = |path: &str| path == "data" || path.starts_with("routrV1.");
+/// Settings of a section that the configuration of Routr v1 made, as `trunkline.yaml` has them.
+fn settings(loaded: &Loaded, section: &str) -> String {
+    let skipped = |path: &str| path == "data" || path.starts_with("routrV1.") || !path.starts_with(section);
     loaded.to_yaml(|value| value.is_set() && !skipped(&value.path))
+}
+
+/// What `spec.auth.calls` means for a domain.
+fn calls(config: &Config) -> Authenticate {
+    match config.routing.authenticate {
+        Challenge::Domain => Authenticate::Register,
+        Challenge::Egress => Authenticate::Egress,
+        Challenge::All => Authenticate::All,
+    }
 }

@@ -141,6 +141,9 @@ impl Tables {
             Authenticate::Register => say(format!(
                 "authenticate: register: whoever writes an agent's name into From calls as that agent{list}"
             )),
+            Authenticate::Egress => say(format!(
+                "authenticate: egress: whoever writes an agent's name into From calls the other agents as that agent{list}"
+            )),
             Authenticate::All => {}
         }
         if d.inter_domain == InterDomain::Open {
@@ -321,6 +324,10 @@ mod tests {
         assert!(never.starts_with("domain b.example: authenticate: never: whoever writes"), "{never}");
         assert!(never.ends_with("accessControlListRef before that"), "{never}");
         assert!(said(&tables, with(Authenticate::Register)).contains("authenticate: register"));
+        let egress = said(&tables, with(Authenticate::Egress));
+        assert!(
+            egress.contains("authenticate: egress: whoever") && egress.contains("calls the other agents")
+        );
         tables.put(with(Authenticate::Register));
         let open = Domain { inter_domain: InterDomain::Open, ..Domain::new("d3", "c.example") };
         let text = tables.cautions_of(&open.into()).join("\n");

@@ -17,7 +17,12 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call: &mut Call<'s, 'x>,
     ) -> Result<(), Stop> {
         let known = matches!(call.caller, Party::Agent(..) | Party::Peer(_));
-        if self.request.options.challenge == Challenge::Domain || !known || call.access.proven {
+        // Which domain a peer's calls are counted to depends on what it names: any of them may ask.
+        let mut domains = [call.home, call.from_domain, call.target_domain].into_iter().flatten();
+        let options = self.request.options;
+        let asked = options.challenge != Challenge::Domain
+            || domains.any(|domain| options.asks_who_calls_out(domain));
+        if !asked || !known || call.access.proven {
             return Ok(());
         }
         // None of these can be challenged: a call on its way to somebody else, and what follows an INVITE.

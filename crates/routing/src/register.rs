@@ -116,7 +116,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call: &mut Call<'s, 'x>,
     ) -> Result<(), Stop> {
         let asks = match domain.authenticate {
-            Authenticate::All | Authenticate::Register => true,
+            Authenticate::All | Authenticate::Egress | Authenticate::Register => true,
             Authenticate::Never => call.access.disabled,
         };
         call.access.digest = match call.caller {

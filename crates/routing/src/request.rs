@@ -67,7 +67,12 @@ impl Options {
 
     /// Does a caller of this domain show who it is inside a dialog that leads there?
     pub fn asks_in_dialog(&self, domain: &Domain, to_carrier: bool) -> bool {
-        self.asks_every_caller(domain) || to_carrier && self.challenge == Challenge::Egress
+        self.asks_every_caller(domain) || to_carrier && self.asks_who_calls_out(domain)
+    }
+
+    /// Does a caller of this domain show who it is before it leaves by a trunk?
+    pub fn asks_who_calls_out(&self, domain: &Domain) -> bool {
+        self.challenge != Challenge::Domain || domain.authenticate == Authenticate::Egress
     }
 }
 

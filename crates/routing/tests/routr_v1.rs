@@ -3,9 +3,9 @@
 mod common;
 
 use common::{World, register, request};
-use trunkline_model::AccessControlList;
 use trunkline_model::dialect::v1::{self, Collection, Edition};
 use trunkline_model::document::Source;
+use trunkline_model::{AccessControlList, Authenticate, Domain};
 use trunkline_routing::{Challenge, Verdict};
 use trunkline_sip::Transport;
 
@@ -181,6 +181,22 @@ fn who_calls_out_shows_who_it_is() {
     assert_eq!(out(&world, "1001@sip.local"), format!("agent-to-pstn: {through}"));
     world.verdicts.insert("1001".into(), Verdict::Wrong);
     assert_eq!(out(&world, "1001@sip.local"), "challenge 401 sip.local");
+}
+
+/// With `authenticate: egress` of a domain, which is what `trunkline migrate` writes.
+#[test]
+fn who_calls_out_of_a_domain_shows_who_it_is() {
+    let mut world = world();
+    let domains: Vec<Domain> = world.tables.domains().map(|domain| Domain::clone(domain)).collect();
+    let domain = domains.into_iter().find(|domain| domain.domain_uri == "sip.local").unwrap();
+    world.tables.put(Domain { authenticate: Authenticate::Egress, ..domain });
+    let out = |world: &World, from: &str| world.invite(from, "17853178070@sip.local").short();
+    assert_eq!(out(&world, "1001@sip.local"), "challenge 401 sip.local");
+    // A peer of another home, by the policies of this domain.
+    assert_eq!(out(&world, "ast@astserver"), "challenge 401 astserver");
+    assert!(world.invite("1001@sip.local", "1002@sip.local").short().starts_with("agent-to-agent"));
+    world.verdicts.insert("1001".into(), Verdict::Accepted);
+    assert!(out(&world, "1001@sip.local").starts_with("agent-to-pstn"));
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub enum Authenticate {
     Never,
     /// REGISTER alone.
     Register,
+    /// REGISTER, and calls out through a trunk, unless over the connection that the caller registered by.
+    Egress,
     /// Every method.
     #[default]
     All,

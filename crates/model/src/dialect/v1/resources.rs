@@ -61,8 +61,12 @@ pub(super) fn factor(collection: Collection, document: &Node) -> String {
 }
 
 const PRIVACY: [(&str, Privacy); 2] = [("None", Privacy::None), ("Private", Privacy::Private)];
-const AUTHENTICATE: [(&str, Authenticate); 3] =
-    [("never", Authenticate::Never), ("register", Authenticate::Register), ("all", Authenticate::All)];
+const AUTHENTICATE: [(&str, Authenticate); 4] = [
+    ("never", Authenticate::Never),
+    ("register", Authenticate::Register),
+    ("egress", Authenticate::Egress),
+    ("all", Authenticate::All),
+];
 const INTER_DOMAIN: [(&str, InterDomain); 3] = [
     ("authenticated", InterDomain::Authenticated),
     ("isolated", InterDomain::Isolated),

@@ -9,8 +9,12 @@ pub(super) const PRIVACY: [(&str, Privacy); 2] = [("None", Privacy::None), ("Pri
 pub(super) const ALGORITHM: [(&str, Algorithm); 2] =
     [("round-robin", Algorithm::RoundRobin), ("least-sessions", Algorithm::LeastSessions)];
 
-pub(super) const AUTHENTICATE: [(&str, Authenticate); 3] =
-    [("never", Authenticate::Never), ("register", Authenticate::Register), ("all", Authenticate::All)];
+pub(super) const AUTHENTICATE: [(&str, Authenticate); 4] = [
+    ("never", Authenticate::Never),
+    ("register", Authenticate::Register),
+    ("egress", Authenticate::Egress),
+    ("all", Authenticate::All),
+];
 
 pub(super) const INTER_DOMAIN: [(&str, InterDomain); 3] = [
     ("authenticated", InterDomain::Authenticated),
