@@ -17,7 +17,7 @@ use super::routr_v1::{at, phone, registered, talk};
 const LOGIN: &str = "YWRtaW46Y2hhbmdlaXQ=";
 
 /// A folder whose resources are in Redis.
-fn on_redis(edition: V1Edition, redis: &RedisServer, more: &str) -> V1Folder {
+pub fn on_redis(edition: V1Edition, redis: &RedisServer, more: &str) -> V1Folder {
     let mut folder = V1Folder::new(edition);
     folder.more = "    unsecured: true\n".into();
     folder.source = match edition {
@@ -34,7 +34,7 @@ fn on_redis(edition: V1Edition, redis: &RedisServer, more: &str) -> V1Folder {
 }
 
 /// The API, and a token.
-fn client(folder: &V1Folder) -> (Rest, String) {
+pub fn client(folder: &V1Folder) -> (Rest, String) {
     let rest = Rest::http(SocketAddr::from(([127, 0, 0, 1], folder.rest)), "/api/v1beta1");
     let reply = rest.get_as("/credentials", LOGIN);
     assert_eq!(reply.status, 200, "{}", reply.body);

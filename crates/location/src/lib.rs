@@ -45,6 +45,6 @@ mod uri;
 pub use binding::{Binding, BindingId, Timestamp};
 pub use location::{Location, Stats};
 pub use persistence::{Health, Persistence, PersistenceError};
-pub use register::{ContactChange, Contacts, Outcome, Overflow, Register, RegisterError};
+pub use register::{ContactChange, Contacts, Outcome, Overflow, PASSED_ON, Register, RegisterError};
 pub use select::{Algorithm, Select};
 pub use uri::uri_equivalent;

@@ -177,20 +177,23 @@ impl<'a> Entry<'a> {
         }
     }
 
-    pub fn flow(&self, locals: &Locals) -> Flow {
+    pub fn remote(&self) -> SocketAddr {
         let ip = Ipv6Addr::from(get::<16>(self.bytes, REMOTE_IP));
         let port = u16::from_le_bytes(get(self.bytes, REMOTE_PORT));
-        let remote = match ip.to_ipv4_mapped() {
+        match ip.to_ipv4_mapped() {
             Some(v4) if self.flags() & REMOTE_V4 != 0 => SocketAddr::new(IpAddr::V4(v4), port),
             _ => {
                 let scope = u32::from_le_bytes(get(self.bytes, SCOPE));
                 SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope))
             }
-        };
+        }
+    }
+
+    pub fn flow(&self, locals: &Locals) -> Flow {
         Flow {
             transport: self.transport(),
             local: locals.address(u16::from_le_bytes(get(self.bytes, LOCAL))),
-            remote,
+            remote: self.remote(),
             connection: ConnectionId(self.connection()),
         }
     }

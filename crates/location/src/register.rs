@@ -44,6 +44,10 @@ pub enum Contacts<'a> {
     Wildcard,
 }
 
+/// A Call-ID that begins with this marks a binding that another server passed on. Its Contact need not be what the phone
+/// writes, so that a REGISTER from the same source takes its place.
+pub const PASSED_ON: &[u8] = b"passed-on-";
+
 /// What happens when the AOR has as many bindings as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Overflow {
@@ -180,7 +184,7 @@ fn texts<'a>(register: &Register<'a>, change: &ContactChange<'a>) -> Texts<'a> {
 
 /// The binding a contact is about: by instance and reg-id (RFC 5626 §6), else by URI. Two flows of phones stay two,
 /// whatever URI their phones put into both.
-fn find<'r>(record: &'r [u8], change: &ContactChange<'_>) -> Option<Entry<'r>> {
+fn find<'r>(record: &'r [u8], change: &ContactChange<'_>, flow: &Flow) -> Option<Entry<'r>> {
     let is_flow = change.reg_id != 0 && !change.instance.is_empty();
     let by_instance = is_flow
         .then(|| {
@@ -188,11 +192,17 @@ fn find<'r>(record: &'r [u8], change: &ContactChange<'_>) -> Option<Entry<'r>> {
                 .find(|e| e.reg_id() == change.reg_id && e.texts().instance == change.instance)
         })
         .flatten();
-    by_instance.or_else(|| {
+    let by_contact = by_instance.or_else(|| {
         record::entries(record).find(|e| {
             let texts = e.texts();
             let both = is_flow && e.reg_id() != 0 && !texts.instance.is_empty();
             !both && uri_equivalent(texts.uri, change.uri)
+        })
+    });
+    by_contact.or_else(|| {
+        record::entries(record).find(|e| {
+            e.texts().call_id.starts_with(PASSED_ON)
+                && (e.transport(), e.remote()) == (flow.transport, flow.remote)
         })
     })
 }
@@ -262,7 +272,9 @@ pub(crate) fn apply(
     if let [change] = changes
         && change.expires > 0
     {
-        let live = find(record, change).filter(|e| e.live(now) && e.q() == change.q).map(|e| (e.at, e.id()));
+        let live = find(record, change, &register.flow)
+            .filter(|e| e.live(now) && e.q() == change.q)
+            .map(|e| (e.at, e.id()));
         if let Some((at, id)) = live
             && record::overwrite(record, at, &head(change, id), &texts(register, change))
         {
@@ -271,7 +283,8 @@ pub(crate) fn apply(
     }
 
     let mut outcome = Outcome::default();
-    let matches: Vec<Option<usize>> = changes.iter().map(|c| find(record, c).map(|e| e.at)).collect();
+    let matches: Vec<Option<usize>> =
+        changes.iter().map(|c| find(record, c, &register.flow).map(|e| e.at)).collect();
     // Of two contacts about the same binding the later one counts.
     let superseded = |n: usize| {
         let (Some(this), Some(found)) = (changes.get(n), matches.get(n)) else { return true };
@@ -331,7 +344,7 @@ fn check_order(
 ) -> Result<Option<Outcome>, RegisterError> {
     let (mut seen, mut fresh) = (None, false);
     for change in changes {
-        let Some(entry) = find(record, change) else {
+        let Some(entry) = find(record, change, &register.flow) else {
             fresh |= change.expires > 0;
             continue;
         };

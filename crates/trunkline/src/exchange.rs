@@ -64,6 +64,7 @@ impl Exchange {
         }
         let database = config.database_file();
         let location = Arc::new(Location::new());
+        let first_start = database.as_deref().is_none_or(|file| !file.exists());
         let persistence =
             database.as_deref().map(|file| Persistence::open(file, location.clone())).transpose()?;
         let calls = Arc::new(Calls::new());
@@ -95,6 +96,10 @@ impl Exchange {
         // One for all doors that people and programs log in at: what is guessed at one is slowed at all.
         let login = Login::new(store.live().clone())?;
         let api = api::start(&config, &store, &login, door.tls())?;
+        routr_v1::warn_of_configuration(&store);
+        if first_start {
+            routr_v1::take_over(&store, &location, &addresses, unix_ms());
+        }
         let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
         let shared =
             Shared::new(edge, addresses.clone(), count, store.live().clone(), location, calls, secret);

@@ -7,6 +7,7 @@ mod object_id;
 mod provider;
 mod redis;
 mod rest;
+mod routes;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use rest::Rest;
 
 pub use folder::routr_v1_url;
 pub use provider::{Access, Write, WriteError};
+pub use routes::Route;
 
 /// The resources of a Routr v1: in a folder, in Redis, or behind a REST service.
 #[derive(Debug)]
@@ -155,6 +157,16 @@ impl RoutrV1 {
     /// What of the documents is not used, and why; empty where all of them are.
     pub fn left_out(&self) -> String {
         self.left_out.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The phones that the old server knew, where the provider keeps them. Waits for the provider.
+    pub fn routes(&self) -> Result<Vec<Route>, StoreError> {
+        self.state().provider.routes()
+    }
+
+    /// Has the provider a configuration of its own beside the documents? Waits for the provider.
+    pub fn has_configuration(&self) -> Result<bool, StoreError> {
+        self.state().provider.has_configuration()
     }
 
     /// Why [`crate::Store::apply`] changes nothing here.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Edition};
 use trunkline_model::document::Source;
 
+use super::routes::Route;
 use crate::error::StoreError;
 
 /// The texts of a whole set: a file of many documents, or one document each.
@@ -22,6 +23,16 @@ pub(crate) trait Provider: Debug + Send {
 
     /// Makes one change and gives the ref of the document.
     fn write(&mut self, write: &Write) -> Result<String, WriteError>;
+
+    /// The phones that the old server knew, where they are kept beside the documents.
+    fn routes(&mut self) -> Result<Vec<Route>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Is a configuration kept beside the documents?
+    fn has_configuration(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 
     /// What the operator calls it, e.g. `Redis at 127.0.0.1:6379`. Without secrets.
     fn name(&self) -> &str;

@@ -3,6 +3,7 @@
 //! | key | type | content |
 //! | --- | --- | --- |
 //! | a ref | string | the document, JSON, with its `metadata.ref` |
+//! | `location` (late) | hash | the registrations, by AOR; read when the exchange starts for the first time |
 //! | `users`, `agents`, `domains`, `peers`, `gateways`, `dids` (early) or `numbers` (late) | set | the refs of the kind |
 //!
 //! Database 0, no prefix, no time to live. What is written here can be read by the server it came from.
@@ -18,6 +19,7 @@ use trunkline_model::dialect::v1::{Collection, Edition};
 
 use super::object_id::object_id;
 use super::provider::{Access, Last, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
+use super::routes::{self, Route};
 use crate::error::StoreError;
 
 /// Documents asked for at once.
@@ -28,6 +30,15 @@ const REREAD: Duration = Duration::from_secs(30);
 
 /// A longer document is no resource.
 const LONGEST: usize = 256 * 1024;
+
+/// The hash of a late Routr's registrations.
+const LOCATION: &str = "location";
+
+/// The key of a late Routr's general configuration.
+const CONFIGURATION: &str = "config";
+
+/// More registrations are not taken over.
+const MOST_ROUTES: usize = 1_000_000;
 
 /// A Redis server.
 #[derive(Debug)]
@@ -260,6 +271,33 @@ impl Provider for Redis {
                 Ok(reference.clone())
             }
         }
+    }
+
+    fn routes(&mut self) -> Result<Vec<Route>, StoreError> {
+        let mut found = Vec::new();
+        let mut cursor = 0u64;
+        loop {
+            let scan = |connection: &mut Connection| {
+                let mut scan = redis::cmd("HSCAN");
+                scan.arg(LOCATION).arg(cursor).arg("COUNT").arg(CHUNK);
+                scan.query::<(u64, Vec<(Vec<u8>, Vec<u8>)>)>(connection)
+            };
+            let (next, fields) = self.on(scan).map_err(|error| unreachable(&self.name, &error))?;
+            for (aor, value) in fields.iter().filter(|(_, value)| value.len() <= LONGEST) {
+                if let (Ok(aor), Ok(value)) = (std::str::from_utf8(aor), std::str::from_utf8(value)) {
+                    found.extend(routes::read(aor, value));
+                }
+            }
+            cursor = next;
+            if cursor == 0 || found.len() > MOST_ROUTES {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn has_configuration(&mut self) -> Result<bool, StoreError> {
+        let exists = self.on(|connection| redis::cmd("EXISTS").arg(CONFIGURATION).query::<u32>(connection));
+        exists.map(|count| count > 0).map_err(|error| unreachable(&self.name, &error))
     }
 
     fn forget(&mut self) {

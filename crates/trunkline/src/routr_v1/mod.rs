@@ -1,6 +1,7 @@
 //! What is special where the resources are those of a Routr v1: its domain, and its REST API.
 
 mod backend;
+mod taken_over;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,6 +20,8 @@ use trunkline_transport::{Listener, SeparateTls};
 use crate::report::Report;
 use crate::tls::tls_settings;
 use backend::Site;
+
+pub use taken_over::{take_over, warn_of_configuration};
 
 /// The domain that our own addresses stand for, where the configured one is none of Routr's: the first one.
 pub fn default_domain(store: &Store, config: &Config) -> Option<String> {
