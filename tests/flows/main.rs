@@ -50,6 +50,8 @@ mod routr_v1_migrate;
 mod routr_v1_page;
 mod routr_v1_providers;
 mod routr_v1_rest;
+mod routr_v1_schemathesis;
+mod routr_v1_taken_over;
 mod same_names;
 mod secure_trunks;
 mod smuggling;

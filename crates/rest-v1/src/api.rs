@@ -83,13 +83,30 @@ async fn at_the_door(State(api): Shared, request: Request, next: Next) -> Respon
         &Method::OPTIONS => preflight(request.headers()),
         method => match request.uri().path().strip_prefix(BASE) {
             Some(path) if !api.admits(method, path, &request) => unauthorized(),
-            Some(_) | None => next.run(request).await,
+            Some(_) | None => in_our_form(next.run(request).await),
         },
     };
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     // Lists change, and hold what is nobody else's business.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// A refusal of a body or path that is no text, as clients read it.
+fn in_our_form(response: Response) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let status = response.status();
+    if !status.is_client_error() || kind.is_some_and(|kind| kind.starts_with(b"application/json")) {
+        return response;
+    }
+    plain(
+        status,
+        if status == StatusCode::BAD_REQUEST {
+            "Bad request"
+        } else {
+            status.canonical_reason().unwrap_or_default()
+        },
+    )
 }
 
 /// What a browser asks before it asks.

@@ -86,13 +86,18 @@ fn answers(statuses: &[u16]) -> Value {
         405 => "Operation not supported by data source provider",
         409 => "Another one has the name, or something that it needs or that needs it",
         413 => "The body is too large",
+        414 => "The URL is too long",
         415 => "The body is no text",
         422 => "The document is not valid",
         429 => "Too many wrong logins",
         503 => "Too many logins at the same time",
         _ => "The data provider does not answer",
     };
-    let all = statuses.iter().map(|status| (status.to_string(), answer(of(*status))));
+    let all = statuses.iter().map(|status| match status {
+        // Refused before there is a request that could be answered.
+        414 => (status.to_string(), json!({"description": of(*status)})),
+        status => (status.to_string(), answer(of(*status))),
+    });
     Value::Object(all.collect())
 }
 
@@ -120,7 +125,7 @@ fn many(name: &str, kind: &str) -> Value {
                 query("page", number.clone()),
                 query("itemsPerPage", number),
             ],
-            "responses": answers(&[200, 400, 401]),
+            "responses": answers(&[200, 400, 401, 414]),
         },
         "post": {
             "summary": format!("Create a {kind}"),
@@ -165,8 +170,12 @@ fn process(edition: Edition) -> Vec<(&'static str, Value)> {
     };
     let look = |summary: &str| json!({"get": {"summary": summary, "responses": answers(&[200, 400, 401])}});
     let mut status = json!({"get": {"summary": "Is the server up?", "responses": answers(&[200, 401])}});
-    if edition == Edition::Late {
-        status["get"]["security"] = json!([]);
+    match edition {
+        Edition::Late => status["get"]["security"] = json!([]),
+        Edition::Rc2 => {
+            let schema = json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}});
+            status["get"]["responses"]["200"]["content"]["application/json"]["schema"] = schema;
+        }
     }
     vec![
         ("/credentials", login("A token as plain text")),
