@@ -84,12 +84,13 @@ impl Edge {
     pub fn new(shared: Arc<Shared>, shard: usize) -> Edge {
         let counters = shared.counters.get(shard).cloned().unwrap_or_default();
         let handover = Handover::new(shared.config.handover, shard as u8, shared.neighbours.len());
+        let contexts = Table::with_generation(0, shared.first_generation);
         Edge {
             handover,
             shared,
             counters,
             shard: shard as u8,
-            contexts: Table::new(0),
+            contexts,
             by_key: HashTable::new(),
             pool: Pool::default(),
             work: Work::default(),

@@ -47,6 +47,9 @@ pub struct Shared {
     pub(crate) guesses: Guesses,
     pub(crate) ha1: Ha1Cache,
     pub(crate) secret: Secret,
+    /// The generation with which slots begin. A branch of before a restart names none of now, whose secret is the same
+    /// (RFC 3261 §16.6 step 8: unique across time).
+    pub(crate) first_generation: u16,
     /// What unproven sources get.
     pub(crate) budget: Budget,
     /// Without transactions: the INVITEs that were let through.
@@ -133,6 +136,7 @@ impl Shared {
             guesses: Guesses::default(),
             ha1: Ha1Cache::new(16_384),
             secret: Secret::new(secret),
+            first_generation: Secret::new(random).tag(b"", b"generation", b"") as u16,
             budget: Budget::new(),
             admitted: Admitted::new(config.stateless),
             keys: KeyMaker::new((half(a), half(b))),

@@ -35,6 +35,8 @@ struct Entry<T> {
 
 /// The table.
 pub struct Table<T> {
+    /// The generation of a place's first user.
+    first: u16,
     chunks: Vec<Vec<Entry<T>>>,
     free: Vec<u32>,
     wheel: Vec<u32>,
@@ -46,7 +48,20 @@ pub struct Table<T> {
 impl<T> Table<T> {
     /// An empty table whose clock stands at `now`.
     pub fn new(now: Now) -> Self {
-        Table { chunks: Vec::new(), free: Vec::new(), wheel: vec![NIL; SLOTS], tick: now / TICK, len: 0 }
+        Table::with_generation(now, 1)
+    }
+
+    /// As [`Table::new`], with the generation of the first user of each place. It differs between processes where the name
+    /// of a slot has to mean nothing after a restart.
+    pub fn with_generation(now: Now, first: u16) -> Self {
+        Table {
+            first,
+            chunks: Vec::new(),
+            free: Vec::new(),
+            wheel: vec![NIL; SLOTS],
+            tick: now / TICK,
+            len: 0,
+        }
     }
 
     /// How many entries there are.
@@ -79,7 +94,14 @@ impl<T> Table<T> {
         let base = (self.chunks.len() * CHUNK) as u32;
         let mut chunk = Vec::with_capacity(CHUNK);
         for _ in 0..CHUNK {
-            chunk.push(Entry { value: None, generation: 1, linked: NIL, due: 0, next: NIL, prev: NIL });
+            chunk.push(Entry {
+                value: None,
+                generation: self.first,
+                linked: NIL,
+                due: 0,
+                next: NIL,
+                prev: NIL,
+            });
         }
         self.chunks.push(chunk);
         self.free.extend((base..base + CHUNK as u32).rev());
