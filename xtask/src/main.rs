@@ -5,7 +5,9 @@
 mod deny;
 mod graph;
 mod install;
+mod planted;
 mod runner;
+mod simulation;
 mod suites;
 mod trust;
 
@@ -18,6 +20,8 @@ const USAGE: &str =
        cargo xtask rules                        crate directions, versions and licences
        cargo xtask trust [DIALOGS [SEED]]       dialogs made by chance against the rules of trust (default 100000)
        cargo xtask holes [NAME]                 takes those rules out one by one: is each found missing?
+       cargo xtask simulation [N [SEED]]        play N histories of the exchange in virtual time (default 1000000)
+       cargo xtask bugs [NAME]                  plant faults one by one: does the simulation find each?
 
 environment: TRUNKLINE_SOAK_SECONDS  how long each fuzz or chaos loop runs (default 10)
              TRUNKLINE_FUZZ_SEED     a number, or `random`: other inputs for the fuzz loops
@@ -35,6 +39,11 @@ fn main() -> ExitCode {
         ["trust", dialogs, seed] => trust::run(dialogs, Some(seed)),
         ["holes"] => trust::holes(None),
         ["holes", name] => trust::holes(Some(name)),
+        ["simulation"] => simulation::run("1000000", None),
+        ["simulation", histories] => simulation::run(histories, None),
+        ["simulation", histories, seed] => simulation::run(histories, Some(seed)),
+        ["bugs"] => simulation::bugs(None),
+        ["bugs", name] => simulation::bugs(Some(name)),
         ["test"] => suites::test(None),
         ["test", "--only", names] => suites::test(Some(names)),
         _ => {
