@@ -1,7 +1,7 @@
 //! Histories of an exchange and the world around it, in virtual time, until the soak is over.
 //!
 //! `TRUNKLINE_SIM_SEED` plays one history and prints its ladder, `TRUNKLINE_SIM_HISTORIES` says how many are played,
-//! `TRUNKLINE_SIM_FROM` the first seed, `TRUNKLINE_SIM_FAILURES` how many broken rules end the run.
+//! `TRUNKLINE_SIM_SECONDS` for how long, `TRUNKLINE_SIM_PAIRS` prints the table of all pairs, `TRUNKLINE_SIM_FROM` is the first seed, `TRUNKLINE_SIM_FAILURES` how many broken rules end the run.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,7 +62,11 @@ fn the_rules_hold_in_every_history() {
     let run = Run {
         from,
         histories: histories.unwrap_or(u64::MAX),
-        time: Duration::from_secs(if histories.is_some() { 86_400 } else { soak }),
+        time: Duration::from_secs(match (number("TRUNKLINE_SIM_SECONDS"), histories) {
+            (Some(seconds), _) => seconds,
+            (None, Some(_)) => 86_400,
+            (None, None) => soak,
+        }),
         most_failures: number("TRUNKLINE_SIM_FAILURES").unwrap_or(1) as usize,
         start: Instant::now(),
         next: AtomicU64::new(from),
@@ -78,6 +82,11 @@ fn the_rules_hold_in_every_history() {
     let took = run.start.elapsed().as_secs_f64();
     let (table, messages) = run.table.into_inner().expect("no lane panics");
     println!("{}", table.print());
+    if number("TRUNKLINE_SIM_PAIRS").is_some() {
+        println!("{}", table.pairs());
+    }
+    let (least, a, b) = table.rarest();
+    println!("rarest pair: {} with {}, {least} times", a.text(), b.text());
     let rate = table.histories as f64 / took;
     println!("{} histories, {messages} messages, {took:.1} s, {rate:.0} histories/s", table.histories);
     let mut failures = run.failures.into_inner().expect("no lane panics");

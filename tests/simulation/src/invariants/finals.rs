@@ -61,7 +61,9 @@ impl Judge<'_> {
         let i = &self.incoming[n];
         // A challenge that the exchange answered itself is nobody's.
         let counts: Vec<usize> = i.outs.iter().copied().filter(|&o| !self.outgoing[o].retried).collect();
-        let heard: Vec<u16> = counts.iter().filter_map(|&o| self.outgoing[o].status).collect();
+        // What was silent for too long counts as 408, whatever it says later (§16.7 step 6 lets a timer end a branch).
+        let said = |o: &usize| self.outgoing[*o].status.filter(|_| !self.outgoing[*o].replaced);
+        let heard: Vec<u16> = counts.iter().filter_map(said).collect();
         if i.outs.is_empty() || i.cancelled.is_some() || self.may_divert(i) {
             return;
         }

@@ -199,6 +199,7 @@ impl<'e> Judge<'e> {
     pub fn ended(&mut self, now: u64) {
         for n in 0..self.incoming.len() {
             self.check_answered(now, n);
+            self.check_insisted(now, n);
         }
         for n in 0..self.outgoing.len() {
             self.check_repeated(now, n);

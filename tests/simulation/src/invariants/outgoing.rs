@@ -165,6 +165,9 @@ impl Judge<'_> {
     /// A response other than to a CANCEL reaches the exchange.
     pub(super) fn response_arrives(&mut self, now: u64, m: &Rc<Msg>) {
         let Some(n) = self.outgoing_of(m.branch()) else { return };
+        if m.cseq() != self.outgoing[n].request.cseq() || m.call_id() != self.outgoing[n].request.call_id() {
+            return;
+        }
         match (m.status(), self.outgoing[n].invite) {
             (100..=199, _) => self.provisional_arrives(now, n, m.status()),
             (200..=299, true) => self.success_arrives(now, n, m),

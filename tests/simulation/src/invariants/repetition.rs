@@ -83,4 +83,22 @@ impl Judge<'_> {
             self.breach(now, what);
         }
     }
+
+    /// Rule 12, when all is over: was a failure repeated until its ACK came?
+    pub(super) fn check_insisted(&mut self, now: u64, n: usize) {
+        let i = &self.incoming[n];
+        let Some(first) = i.final_at.filter(|_| i.last.is_some() && !i.outs.is_empty()) else { return };
+        // Whoever has not shown that it is there has no claim to repetitions; callers are registered.
+        let counts = i.method == "INVITE" && i.connection == 0 && i.request.tag("To").is_empty();
+        if !counts || i.life != self.life || !i.successes.is_empty() {
+            return;
+        }
+        let until = i.acknowledged.unwrap_or(u64::MAX);
+        let least = schedule(false).filter(|at| first + at + LATE < until).count() as u32 + 1;
+        if i.sent.1 < least {
+            let what =
+                format!("12: the failure of {} was sent {} times instead of {least}", i.branch, i.sent.1);
+            self.breach(now, what);
+        }
+    }
 }

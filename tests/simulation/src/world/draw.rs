@@ -10,7 +10,7 @@ use crate::rng::Rng;
 pub fn plan(rng: &mut Rng, setup: &Setup) -> Plan {
     let mut draw = Draw { rng, setup, plan: Plan::default() };
     draw.links();
-    let count = 2 + draw.rng.below(4);
+    let count = 2 + draw.rng.below(5);
     for _ in 0..count {
         let at = 1_000 + draw.rng.below(7_000) as u64;
         draw.act(at);
@@ -60,12 +60,14 @@ impl Draw<'_> {
             return found;
         }
         let stream = matches!((user, place), ("1003" | "2004", _) | ("2001", 2));
+        // Where nobody listens the exchange connects in vain once the phone's own connection has ended.
+        let listens = self.rng.percent(50);
         self.plan.phones.push(PhonePlan {
             name: format!("{user}.{place}"),
             user: user.to_owned(),
             address,
             stream,
-            listens: user == "2001",
+            listens: user == "2001" && listens,
             registers: Some(1000),
             flows: if user == "2004" { 2 } else { 1 },
             dead: false,
@@ -137,18 +139,18 @@ impl Draw<'_> {
 
     fn act(&mut self, at: u64) {
         let act = match self.rng.below(100) {
-            0..30 => self.call_to("2001"),
-            30..37 => self.call_to("2002"),
-            37..44 => self.call_to("2003"),
-            44..51 => self.call_to("2004"),
-            51..66 => self.call_out(),
-            66..72 => self.call_in(),
-            72..76 => self.call_peer(),
-            76..83 => self.message(),
-            83..86 => Act::Options { from: self.caller() },
-            86..93 => self.registration(at),
-            93..96 => self.disconnect(),
-            96..98 => self.restart(),
+            0..25 => self.call_to("2001"),
+            25..31 => self.call_to("2002"),
+            31..37 => self.call_to("2003"),
+            37..43 => self.call_to("2004"),
+            43..59 => self.call_out(),
+            59..65 => self.call_in(),
+            65..70 => self.call_peer(),
+            70..76 => self.message(),
+            76..79 => Act::Options { from: self.caller() },
+            79..86 => self.registration(at),
+            86..93 => self.disconnect(),
+            93..96 => self.restart(),
             _ => Act::RestartExchange,
         };
         self.plan.acts.push((at, act));
@@ -196,7 +198,7 @@ impl Draw<'_> {
             from,
             to,
             cancel,
-            acks: !rng.percent(5),
+            acks: !rng.percent(10),
             talk: 500 + rng.below(8_000) as u64,
             caller_ends: rng.percent(50),
             reinvite: rng.percent(12).then(|| (100 + rng.below(3_000) as u64, rng.percent(50))),
@@ -282,7 +284,7 @@ impl Draw<'_> {
 
     fn registration(&mut self, at: u64) -> Act {
         let phone = self.some_callee();
-        let expires = self.rng.pick(&[3_600, 3_600, 0, 60]);
+        let expires = self.rng.pick(&[3_600, 3_600, 0, 0, 60]);
         if expires == 60 {
             let user = self.plan.phones[phone].user.clone();
             let later = self.call_to(&user);
@@ -292,12 +294,16 @@ impl Draw<'_> {
     }
 
     fn disconnect(&mut self) -> Act {
-        let user = self.rng.pick(&["1003", "2004", "2004"]);
+        let user = self.rng.pick(&["1003", "2004", "2001", "2001"]);
         let phone = match user {
             "1003" => self.phone(user, 0),
-            _ => {
+            "2004" => {
                 self.callees(user);
                 self.phone(user, 0)
+            }
+            _ => {
+                self.callees(user);
+                self.phone(user, 2)
             }
         };
         Act::Disconnect { phone, again: self.rng.percent(60) }

@@ -135,6 +135,15 @@ impl Table {
         out
     }
 
+    /// Each pair, with how often it occurred, rarest first.
+    pub fn pairs(&self) -> String {
+        let pairs = Fault::ALL.iter().flat_map(|&a| Fault::ALL.iter().map(move |&b| (a, b)));
+        let mut all: Vec<(u64, Fault, Fault)> =
+            pairs.filter(|(a, b)| a < b).map(|(a, b)| (self.of(a, b), a, b)).collect();
+        all.sort();
+        all.iter().map(|(n, a, b)| format!("{n:>10} {} + {}\n", a.text(), b.text())).collect()
+    }
+
     /// The pair that occurred least.
     pub fn rarest(&self) -> (u64, Fault, Fault) {
         let pairs = Fault::ALL.iter().flat_map(|&a| Fault::ALL.iter().map(move |&b| (a, b)));

@@ -72,7 +72,8 @@ impl Phone {
     /// Its Contact, in angle brackets.
     pub(super) fn contact(&self) -> String {
         let transport = if self.stream { ";transport=tcp" } else { "" };
-        format!("<sip:{}@{}{transport}>", self.user, self.address)
+        let user = if self.user.is_empty() { "gateway" } else { &self.user };
+        format!("<sip:{user}@{}{transport}>", self.address)
     }
 }
 
