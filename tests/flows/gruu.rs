@@ -9,7 +9,7 @@ use super::{DOMAIN, agents, at, phone, registered};
 const QUIET: Duration = Duration::from_millis(400);
 
 /// Registers a phone of 1002 by its instance; its public and its temporary GRUU.
-fn register(ua: &mut Ua, instance: &str) -> [String; 2] {
+pub fn register(ua: &mut Ua, instance: &str) -> [String; 2] {
     let contact = format!("<{}>;+sip.instance=\"<urn:uuid:{instance}>\"", ua.contact());
     let request = ua.register_request(600).set("Contact", contact).with("Supported", "gruu");
     let (answer, _) = ua.ask(&request);

@@ -3,6 +3,7 @@
 mod access_lists;
 mod amplification;
 mod api;
+mod borrowed;
 mod calls;
 mod cancels;
 mod carrier;

@@ -256,6 +256,6 @@ fn party_kind(kind: RoutedKind) -> PartyKind {
 impl Shared {
     /// What stands in a binding for who registered it.
     pub(crate) fn registrant(&self, kind: RoutedKind, reference: &Ref) -> u32 {
-        self.secret.registrant(party_kind(kind), reference.as_str().as_bytes())
+        self.secret.registrant(party_kind(kind), self.secret.party(reference.as_str().as_bytes()))
     }
 }

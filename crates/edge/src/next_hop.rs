@@ -1,5 +1,7 @@
 //! The next hop of a request inside a dialog, RFC 3261 §16.4 to §16.6.
 
+use std::net::SocketAddr;
+
 use smallvec::SmallVec;
 use trunkline_proxy::{FlowToken, Side, Way};
 use trunkline_sip::{ConnectionId, Uri};
@@ -105,11 +107,11 @@ impl Edge {
         let flow = &way.flow;
         let alive = flow.filter(|f| !f.transport.is_reliable() || io.is_connected(f.connection));
         // A GRUU of ours is translated, and finds the phone on whatever flow it has now (RFC 5627 §5.1).
-        if let Some((found, phone)) = self.phone_named(io, target, memory) {
+        if let Some((found, seen_at)) = self.phone_named(io, target, way, memory) {
             out.uri = memory;
             return match alive {
                 Some(flow) => out.by(self, word, Resolved::To(egress_of(&flow), Spare::default())),
-                None => out.by(self, &phone, found),
+                None => out.by(self, &Word { seen_at: Some(seen_at), ..*word }, found),
             };
         }
         if let Some(flow) = alive {
@@ -142,14 +144,19 @@ impl Edge {
         uri.param("gr").is_some() && ours()
     }
 
-    /// The phone a GRUU of ours names: how it is reached now and by whose word, with its Contact in `contact`. `None`: the
-    /// URI is no GRUU of ours, or the phone is not registered.
+    /// The phone a GRUU of ours names, where the party that named it registered it: how it is reached now and where its
+    /// REGISTER came from, with its Contact in `contact`. `None`: the URI is no GRUU of ours, the phone is not registered, or
+    /// it is somebody else's. A party's Contact leads to nobody else, and tells nobody where a temporary GRUU's phone is.
     fn phone_named(
         &self,
         io: &Io<EdgeMail>,
         uri: &Uri<'_>,
+        way: &Way,
         contact: &mut Vec<u8>,
-    ) -> Option<(Resolved, Word)> {
+    ) -> Option<(Resolved, SocketAddr)> {
+        if way.party == 0 {
+            return None;
+        }
         let shared = &self.shared;
         let named = Named::read(uri, &shared.secret)?;
         let tables = shared.tables.load();
@@ -161,9 +168,13 @@ impl Edge {
         for part in [b"sip:", user, b"@", domain.domain_uri.as_bytes()] {
             aor.extend_from_slice(part);
         }
+        let registrant = shared.secret.registrant(way.kind, way.party);
         let mut found = None;
         shared.location.visit(&aor, io.unix_ms(), |b| {
-            if found.is_some() || is_of(&b, &named.instance, named.registration, &shared.secret) != Ok(true) {
+            if found.is_some() || b.registrant != registrant {
+                return;
+            }
+            if is_of(&b, &named.instance, named.registration, &shared.secret) != Ok(true) {
                 return;
             }
             let Some(way) = reach(io, &b) else { return };
@@ -173,7 +184,7 @@ impl Edge {
                 Some(flow) => Resolved::To(Egress::back(&flow), Spare::default()),
                 None => self.way_by_uri(b.path, b.uri),
             };
-            found = Some((way, Word { seen_at: Some(b.flow.remote), ..Word::default() }));
+            found = Some((way, b.flow.remote));
         });
         found
     }

@@ -191,9 +191,10 @@ impl Secret {
         (self.mac(9, [reference]) as u32).max(1)
     }
 
-    /// Who registered a binding, as a number that only this exchange can make. Never 0.
-    pub fn registrant(&self, kind: PartyKind, reference: &[u8]) -> u32 {
-        (self.mac(15, [&[kind as u8][..], reference]) as u32).max(1)
+    /// Who registered a binding, as a number that only this exchange can make: of a party as [`Secret::party`] names it.
+    /// Never 0.
+    pub fn registrant(&self, kind: PartyKind, party: u32) -> u32 {
+        (self.mac(15, [&[kind as u8][..], &party.to_be_bytes()]) as u32).max(1)
     }
 
     /// The host a party's own packets come from, whatever their port. Never 0.

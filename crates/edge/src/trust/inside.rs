@@ -128,7 +128,7 @@ impl Edge {
         let (Some(agent), Some(domain)) = (agent, domain) else {
             return Err(Refused::Forbidden("Account Unknown"));
         };
-        if self.is_registered_at(io, agent, domain, inbound.flow) {
+        if self.is_registered_at(io, (agent, holder.party), domain, inbound.flow) {
             return Ok(true);
         }
         if !shared.config.routing.asks_in_dialog(domain, dialog.mark.way.kind == PartyKind::Trunk) {
@@ -155,10 +155,16 @@ impl Edge {
         Err(Refused::Answered)
     }
 
-    fn is_registered_at(&self, io: &Io<EdgeMail>, agent: &Agent, domain: &Domain, flow: &Flow) -> bool {
+    fn is_registered_at(
+        &self,
+        io: &Io<EdgeMail>,
+        (agent, party): (&Agent, u32),
+        domain: &Domain,
+        flow: &Flow,
+    ) -> bool {
         let aor = [b"sip:", agent.username.as_bytes(), b"@", domain.domain_uri.as_bytes()].concat();
         // A peer may have a binding under the same address.
-        let registrant = self.shared.secret.registrant(PartyKind::Agent, agent.reference.as_str().as_bytes());
+        let registrant = self.shared.secret.registrant(PartyKind::Agent, party);
         let mut found = false;
         self.shared.location.visit(&aor, io.unix_ms(), |b| {
             found |= b.registrant == registrant
