@@ -31,7 +31,7 @@ pub struct Egress {
     pub local: SocketAddr,
     /// To whom.
     pub remote: SocketAddr,
-    /// Streams: this connection and no other, or [`ConnectionId::NONE`] for any to `remote`.
+    /// Streams: this connection and no other, or [`ConnectionId::NONE`] for one that we made, or make, to `remote`.
     pub connection: ConnectionId,
     /// TLS connections that we make: whose certificate the other side must show.
     pub name: HostName,
@@ -108,6 +108,7 @@ pub struct Io<M> {
     pub(crate) sender: Sender,
     pub(crate) sources: Sources,
     pub(crate) connections: Slab<Connection>,
+    /// Those that we made.
     pub(crate) by_remote:
         HashMap<(Transport, SocketAddr, HostName), ConnectionId, foldhash::fast::RandomState>,
     pub(crate) per_source: PerSource,
@@ -313,8 +314,12 @@ impl<M> Io<M> {
             began: self.now,
             taken: self.now,
         });
-        self.by_remote.insert((transport, remote, name), id);
-        if name != HostName::NONE {
+        // An accepted connection is its client's: only a flow that names it leads there, and nobody's Contact that gives
+        // the address of its far end (RFC 5923 §8).
+        if !accepted {
+            self.by_remote.insert((transport, remote, name), id);
+        }
+        if !accepted && name != HostName::NONE {
             // Whoever proved a name at an address is reached there by the address too: gateways write it into
             // their Contact, and their certificate seldom holds it (RFC 5923 §5 reuses in the same way).
             self.by_remote.entry((transport, remote, HostName::NONE)).or_insert(id);
