@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Dialog, Exchange, Message, Ua, Wire};
+use trunkline_tests::{Dialog, Exchange, Message, Stream, Ua, WebSocket, Wire, free_port};
 
 use super::forged::QUIET;
 use super::gruu::register;
@@ -31,7 +31,8 @@ fn connect_as(caller: &mut Ua, callee: &mut Ua, contacts: [Option<&str>; 2]) -> 
     };
     let invite = named(caller.invite(&callee.aor()), contacts[0]);
     let invite = caller.call(&invite);
-    let arrived = callee.request_of("INVITE");
+    // What was said in an earlier dialog may still be repeated.
+    let arrived = callee.expect("INVITE", |m| m.method() == "INVITE" && m.call_id() == invite.call_id());
     let accepted = named(callee.response(&arrived, 200, "OK"), contacts[1]);
     callee.send(&accepted);
     let ok = caller.status_for(&invite, 200);
@@ -39,20 +40,17 @@ fn connect_as(caller: &mut Ua, callee: &mut Ua, contacts: [Option<&str>; 2]) -> 
 }
 
 /// Everything that is said in the dialog reaches neither the victim nor shows its Contact to the one who named its GRUU.
-fn leads_nowhere(
-    (from, dialog): (&mut Ua, &mut Dialog),
-    to: &mut Ua,
-    victim: &mut Ua,
-    why: &str,
-) {
+fn leads_nowhere((from, dialog): (&mut Ua, &mut Dialog), to: &mut Ua, victim: &mut Ua, why: &str) {
     let at_victim = victim.wire.local().to_string();
+    let call_id = dialog.request(from, "OPTIONS").call_id().to_owned();
     for method in METHODS {
         let request = dialog.request(from, method);
         from.send(&request);
-        assert!(victim.silent(QUIET, |m| m.method() == method), "{why}: {method} reached the victim");
-        let shows = |m: &Message| m.start.contains(&at_victim);
-        assert!(to.silent(Duration::from_millis(20), shows), "{why}: {method} shows the victim's Contact");
     }
+    let reached = victim.wait(QUIET, |m| m.call_id() == call_id);
+    assert_eq!(reached, None, "{why}: the victim was reached");
+    let shows = |m: &Message| m.start.contains(&at_victim);
+    assert!(to.silent(Duration::from_millis(20), shows), "{why}: the victim's Contact is shown");
 }
 
 #[test]
@@ -134,5 +132,49 @@ fn strangers_and_carriers_borrow_no_gruu() {
         let ok = scene.caller.status_for(&invite, 200);
         let mut a = Dialog::of_caller(&invite, &ok);
         leads_nowhere((&mut scene.caller, &mut a), &mut scene.carrier, &mut victim, gruu);
+    }
+}
+
+/// The far end of somebody else's connection is no way of whoever names it (RFC 5923 §8).
+#[test]
+fn a_connection_of_somebody_else_is_not_used() {
+    let ws = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let exchange = Exchange::start_with(&agents(), "", &[("TRUNKLINE_LISTEN_WS", &ws.to_string())]);
+    let (mut caller, mut callee) = pair(&exchange, false);
+    for kind in ["tcp", "ws"] {
+        let wire = match kind {
+            "tcp" => Wire::tcp(exchange.tcp()),
+            _ => Wire::Ws(WebSocket::connect_with(Stream::tcp(ws), "")),
+        };
+        let mut victim = Ua::new(wire, "1003", DOMAIN, "pw-1003");
+        for registered in [false, true] {
+            if registered {
+                assert_eq!(victim.register(600).status(), 200);
+            }
+            let far_end = format!("sip:1002@{};transport={kind}", victim.wire.local());
+            let (mut a, _) = connect_as(&mut caller, &mut callee, [None, Some(&far_end)]);
+            let why = format!("{kind}, registered: {registered}");
+            leads_nowhere((&mut caller, &mut a), &mut callee, &mut victim, &why);
+            let (_, mut b) = connect_as(&mut caller, &mut callee, [Some(&far_end), None]);
+            leads_nowhere((&mut callee, &mut b), &mut caller, &mut victim, &why);
+            // As a Contact that is registered.
+            let away = callee.register_request(0).set("Contact", "*");
+            assert_eq!(callee.ask(&away).0.status(), 200);
+            let name = far_end.replacen("127.0.0.1", "sbc.example", 1) + ";maddr=127.0.0.1";
+            let request = callee.register_request(600).set("Contact", format!("<{name}>"));
+            if callee.ask(&request).0.status() == 200 {
+                let message = caller.request("MESSAGE", &at("1002"));
+                caller.call(&message);
+                assert!(victim.silent(QUIET, |m| m.method() == "MESSAGE"), "{why}: a registered Contact");
+            }
+            let away = callee.register_request(0).set("Contact", "*");
+            assert_eq!((callee.ask(&away).0.status(), callee.register(600).status()), (200, 200));
+        }
+        // Its own calls still come by it.
+        let message = caller.request("MESSAGE", &at("1003"));
+        let sent = caller.call(&message);
+        let arrived = victim.request_of("MESSAGE");
+        victim.respond(&arrived, 200, "OK");
+        caller.status_for(&sent, 200);
     }
 }
