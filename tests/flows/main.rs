@@ -36,6 +36,7 @@ mod operator;
 mod outbound;
 mod own_host;
 mod peers;
+mod peers_word;
 mod process;
 mod reach;
 mod records;

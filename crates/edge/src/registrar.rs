@@ -113,7 +113,7 @@ impl Edge {
         match result {
             Ok(outcome) => {
                 self.counters.registered.add();
-                if outcome.added > 0
+                if outcome.added + outcome.removed > 0
                     && let (RoutedKind::Peer, Some(peer)) = (plan.callee.kind, &plan.callee.reference)
                 {
                     self.shared.arrivals.note(peer, aor);

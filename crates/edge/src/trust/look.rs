@@ -1,5 +1,5 @@
 //! Finds out where the trunks and peers are: what their resources say, what their names lead to, where their instances
-//! registered, what their access lists allow. Beside the packets' way.
+//! are shown to be that registered, what their access lists allow. Beside the packets' way.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
-use trunkline_model::{Peer, Ref, Tables};
+use trunkline_model::{Authenticate, Domain, Peer, Ref, Tables};
 use trunkline_proxy::{PartyKind, Secret};
-use trunkline_sip::Transport;
+use trunkline_sip::{Flow, Transport, canonical_ip};
 
 use super::owners::{Owner, Owners, is_very_wide};
 use crate::peers::unix_seconds;
 use crate::resolver::Question;
 use crate::shared::Shared;
 
-/// What was found in a name or a registration holds for so long, since a name leads now here, now there.
+/// What was found in a name holds for so long, since a name leads now here, now there.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 /// Instances of peers are looked at so often, whatever else has changed.
 const EVERY: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub(crate) struct Found {
     /// The version of the tables and of the names.
     version: (u64, u64),
     next: Option<Instant>,
-    /// Where somebody was found by a name or a registration, and when.
+    /// Where somebody was found by a name, and when.
     there: HashMap<(SocketAddr, Owner), Instant>,
     asked: HashMap<Question, Instant>,
     /// The peers as they were: others, or the same changed, may have registered before.
@@ -43,7 +43,7 @@ pub(crate) struct Found {
     wide: HashSet<Ref>,
 }
 
-/// Peers that have registered since the last look.
+/// Peers that have registered, or ended a registration, since the last look.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     any: AtomicBool,
@@ -54,7 +54,7 @@ pub(crate) struct Arrivals {
 const MOST_ARRIVALS: usize = 65_536;
 
 impl Arrivals {
-    /// A peer has a binding more under this address of record.
+    /// A peer has a binding more, or less, under this address of record.
     pub(crate) fn note(&self, peer: &Ref, aor: &[u8]) {
         let mut aors = self.aors.lock();
         let new = (peer.clone(), aor.to_vec());
@@ -214,29 +214,64 @@ impl Look<'_> {
         }
     }
 
-    /// Where the instances of peers are that have registered.
+    /// Where the instances of peers are that have registered, as long as their bindings live. What such a one wrote into its
+    /// Contact is its own word: it names an owner of no address but of that which its packets are shown to come from.
     fn registered(&mut self, tables: &Tables, unix_ms: u64) {
         self.found.peers.retain(|reference, _| tables.peer_by_ref(reference.as_str()).is_some());
         let mut aors = std::mem::take(&mut self.found.aors);
-        aors.retain(|(peer, aor)| {
-            if !self.found.peers.contains_key(peer) {
-                return false;
-            }
-            let who = who(&self.shared.secret, PartyKind::Peer, peer);
+        aors.retain(|(reference, aor)| {
+            let Some(peer) = self.found.peers.get(reference) else { return false };
+            let who = who(&self.shared.secret, PartyKind::Peer, reference);
+            let registrant = self.shared.secret.registrant(PartyKind::Peer, who.party);
+            let shown = Shown { peer, shows_digest: shows_digest(tables, peer, aor), tables };
             let (mut at, mut any): (Vec<SocketAddr>, bool) = (Vec::new(), false);
             self.shared.location.visit(aor, unix_ms, |b| {
                 any = true;
+                if b.registrant != registrant || !shown.comes_from(&b.flow) {
+                    return;
+                }
                 at.push(b.flow.remote);
                 if !b.behind_nat && b.path.is_empty() {
-                    at.extend(self.shared.resolver.known_of_uri(b.uri).0);
+                    // Another port of its own host.
+                    let contact = self.shared.resolver.known_of_uri(b.uri).0.into_iter();
+                    at.extend(contact.filter(|at| canonical_ip(at.ip()) == canonical_ip(b.flow.remote.ip())));
                 }
             });
-            at.into_iter().for_each(|at| self.there(at, who));
+            for at in at {
+                self.owners.add(at, Owner { port: at.port(), ..who });
+            }
             // The next one to register is told of.
             any
         });
         self.found.aors = aors;
     }
+}
+
+/// What shows where a peer's registration came from.
+struct Shown<'a> {
+    peer: &'a Peer,
+    shows_digest: bool,
+    tables: &'a Tables,
+}
+
+impl Shown<'_> {
+    /// Is it shown that its packets come from there? A connection is, and a digest, whose nonce was sent there; else the
+    /// operator has to have said so.
+    fn comes_from(&self, flow: &Flow) -> bool {
+        let list = self.peer.acl.as_ref().and_then(|list| self.tables.acl_by_ref(list.as_str()));
+        flow.transport.is_reliable()
+            || self.shows_digest
+            || list.is_some_and(|l| l.names(flow.remote.ip()) && l.allows(flow.remote.ip()))
+    }
+}
+
+/// Does a peer show a digest when it registers under this address of record? Only one at home in a domain that asks nobody
+/// does not.
+fn shows_digest(tables: &Tables, peer: &Peer, aor: &[u8]) -> bool {
+    let at = aor.iter().rposition(|b| *b == b'@').map_or(aor.len(), |at| at + 1);
+    let domain = tables.domain_by_uri(aor.get(at..).unwrap_or_default());
+    let asks = |domain: &Arc<Domain>| domain.authenticate != Authenticate::Never;
+    peer.credentials.is_some() && (peer.aor.is_none() || domain.is_none_or(asks))
 }
 
 /// [`Found`], for whoever looks next.
