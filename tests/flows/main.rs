@@ -70,6 +70,7 @@ mod trunk_registration;
 mod trunks;
 mod unreachable;
 mod waits;
+mod web_pages;
 
 use trunkline_tests::{Exchange, Resources, Ua};
 

@@ -22,11 +22,17 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 
 impl WebSocket {
-    /// Asks for the subprotocol `sip` on a stream.
-    pub fn connect(mut stream: Stream) -> WebSocket {
+    /// Asks for the subprotocol `sip` on a stream, as a web page of the server does.
+    pub fn connect(stream: Stream) -> WebSocket {
+        let server = stream.socket().peer_addr().expect("a connected socket");
+        WebSocket::connect_with(stream, &format!("Origin: http://{server}\r\n"))
+    }
+
+    /// The same with these header fields of the client, each with its line end.
+    pub fn connect_with(mut stream: Stream, fields: &str) -> WebSocket {
         let server = stream.socket().peer_addr().expect("a connected socket");
         let ask = format!(
-            "GET / HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dHJ1bmtsaW5lIHRlc3RzIQ==\r\nSec-WebSocket-Protocol: sip\r\nOrigin: http://{server}\r\n\r\n"
+            "GET / HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dHJ1bmtsaW5lIHRlc3RzIQ==\r\nSec-WebSocket-Protocol: sip\r\n{fields}\r\n"
         );
         stream.write_all(ask.as_bytes()).expect("the handshake is sent");
         stream.wait(PATIENCE);

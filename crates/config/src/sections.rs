@@ -7,7 +7,8 @@ use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
 use crate::setting::{
-    HeaderField, HostAddresses, NameServer, Network, Secret, Setting, everywhere, list_of, quoted, words,
+    HeaderField, HostAddresses, NameServer, Network, Secret, Setting, WebOrigin, everywhere, list_of, quoted,
+    words,
 };
 
 /// Declares a section: fields with key, type and default, readable by [`Keys`].
@@ -53,6 +54,7 @@ list_of!(Role);
 list_of!(NameServer);
 list_of!(Network);
 list_of!(HeaderField);
+list_of!(WebOrigin);
 
 words! {
     /// How closely the `uri` of a digest must name what is asked for (RFC 3261 §22.4).
@@ -80,6 +82,8 @@ section! {
         ws: Vec<SocketAddr> = everywhere(5062), "ws";
         /// SIP over secure WebSocket.
         wss: Vec<SocketAddr> = everywhere(5063), "wss";
+        /// Web pages of these origins are taken for any client's; those of others show who they are by a digest.
+        origins: Vec<WebOrigin> = Vec::new(), "origins";
     }
 }
 

@@ -306,6 +306,29 @@ impl Setting for HeaderField {
     }
 }
 
+/// The origin of a web page, RFC 6454 §6.2, as browsers write it: no path, no default port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebOrigin(pub String);
+
+impl Setting for WebOrigin {
+    fn read(node: &Node, reading: &Reading) -> Option<WebOrigin> {
+        scalar(node, reading, "the origin of a web page, e.g. https://phones.example.com", |text| {
+            let (scheme, host) = text.split_once("://")?;
+            let default = if scheme == "https" { ":443" } else { ":80" };
+            let plain = |c: u8| c.is_ascii_alphanumeric() || b"-._:[]".contains(&c);
+            let fits = matches!(scheme, "http" | "https")
+                && !host.is_empty()
+                && !host.ends_with(default)
+                && host.bytes().all(plain);
+            fits.then(|| WebOrigin(text.to_owned()))
+        })
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
 /// A map of hosts to an address or a list of addresses, each with or without a port.
 impl Setting for Vec<HostAddresses> {
     fn read(node: &Node, reading: &Reading) -> Option<Vec<HostAddresses>> {

@@ -36,7 +36,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call: &mut Call<'s, 'x>,
     ) -> Result<(), Stop> {
         if let Some(trunk) = carrier {
-            return self.carrier_calls(trunk, call);
+            return match self.may_call_for(trunk) {
+                true => self.carrier_calls(trunk, call),
+                false => self.stranger_calls(call),
+            };
         }
         if let Some(reference) = self.request.inside.and_then(|inside| inside.trunk) {
             return self.carrier_called(reference, call);
@@ -56,13 +59,22 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             call.access.credentials = agent.credentials.as_ref();
             call.access.disabled = !agent.enabled;
             self.set_realm(call);
-            call.access.digest = self.wants_all(domain) || call.access.disabled || call.must_show();
+            call.access.digest = self.wants_all(domain)
+                || call.access.disabled
+                || call.must_show()
+                || self.request.is_of_foreign_page();
             return Ok(());
         }
         match self.peer(caller)? {
             Some(peer) => self.peer_calls(peer, call),
             None => self.stranger_calls(call),
         }
+    }
+
+    /// May this trunk's carrier call by the connection the request came by? A foreign web page has the address of a browser
+    /// that may be on the trunk's list, so that it is asked for the trunk's credentials or may not.
+    fn may_call_for(&self, trunk: &Trunk) -> bool {
+        trunk.inbound_credentials.is_some() || !self.request.is_of_foreign_page()
     }
 
     fn find_from_domain(&mut self, call: &Call<'s, 'x>) -> Result<Option<&'s Domain>, Stop> {
@@ -113,7 +125,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.take_lists(peer, [home, call.from_domain], &mut call.access)?;
         let rules = home.or(call.from_domain).or(call.target_domain);
         let all = rules.is_none_or(|d| self.wants_all(d));
-        let unproven = home.is_none() || call.must_show();
+        let unproven = home.is_none() || call.must_show() || self.request.is_of_foreign_page();
         call.access.digest = !call.access.by_list && (all || call.access.disabled || unproven);
         if let (false, true, None, Some(at)) = (all, call.access.digest, home, rules) {
             self.prove_by_connection(peer, at, call)?;
@@ -135,7 +147,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             access.acls.push(own);
             let source = self.request.flow.remote.ip();
             let names = self.acl(own)?.is_some_and(|list| list.names(source) && list.allows(source));
-            access.by_list = names && peer.credentials.is_none();
+            access.by_list = names && peer.credentials.is_none() && !self.request.is_of_foreign_page();
             return Ok(());
         }
         for list in domains.into_iter().flatten().filter_map(|d| d.acl.as_ref()) {
@@ -194,7 +206,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn stranger_calls(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         if call.target_is_ours
             && !self.request.callee.is_empty()
-            && let Some(trunk) = self.find_carrier(call)?
+            && let Some(trunk) = self.find_carrier(call)?.filter(|trunk| self.may_call_for(trunk))
         {
             return self.carrier_calls(trunk, call);
         }

@@ -117,7 +117,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     ) -> Result<(), Stop> {
         let asks = match domain.authenticate {
             Authenticate::All | Authenticate::Egress | Authenticate::Register => true,
-            Authenticate::Never => call.access.disabled,
+            Authenticate::Never => call.access.disabled || self.request.is_of_foreign_page(),
         };
         call.access.digest = match call.caller {
             // Whoever registers chooses the domain: its rules are not those of a peer that has its home elsewhere, or none.

@@ -184,6 +184,16 @@ pub fn named_elsewhere<'a>(message: &Message<'a>, options: &Options) -> Option<U
     told.next().or_else(in_to)
 }
 
+/// Who is called, where that stands in To: in an INVITE whose Request-URI (or what takes its place) names no user. A carrier
+/// that we registered at calls our Contact, which has none.
+pub fn named_in_to<'a>(message: &Message<'a>, uri: &Uri<'_>) -> Option<Uri<'a>> {
+    callee_is_in_to(message, uri).then(|| message.to().ok()?.parsed_uri().ok()).flatten()
+}
+
+fn callee_is_in_to(message: &Message<'_>, uri: &Uri<'_>) -> bool {
+    uri.user.is_none() && uri.scheme != Scheme::Tel && message.method() == Some(Method::Invite)
+}
+
 impl<'a> Request<'a> {
     /// Reads Request-URI, From and To. The caller answers an error with [`ParseError::status`].
     pub fn new(
@@ -209,9 +219,7 @@ impl<'a> Request<'a> {
         let from_uri = Uri::parse(from_uri(message)?)?;
         let registers = message.method() == Some(Method::Register);
         let e164 = options.enforce_e164 && !registers;
-        // A carrier that we registered at calls our Contact, which has no user, and says in To who is called.
-        let callee_in_to =
-            uri.user.is_none() && uri.scheme != Scheme::Tel && message.method() == Some(Method::Invite);
+        let callee_in_to = callee_is_in_to(&message, &uri);
         let to = if registers || e164 || callee_in_to {
             let uri = message.to()?.parsed_uri()?;
             Some(To { user: user(&uri, false), uri })
@@ -240,6 +248,12 @@ impl<'a> Request<'a> {
             to,
             callee_in_to,
         })
+    }
+
+    /// Does it come from a web page whose origin is not allowed? It proves nothing by the address of its browser, whose user
+    /// does not know of it: a digest alone counts.
+    pub(crate) fn is_of_foreign_page(&self) -> bool {
+        self.flow.connection.is_foreign_page()
     }
 
     /// Does it go on from somebody who was called to somebody else?

@@ -94,8 +94,9 @@ impl FromStr for Transport {
 
 /// A connection of a stream transport; 0 where there is none (UDP).
 ///
-/// Numbers are never used twice while the process lives, so a stale one finds nothing. The upper 16 bits
-/// name the shard that owns the connection, the one below them says whether we made it.
+/// Numbers are never used twice while the process lives, so a stale one finds nothing. The uppermost bit says whether a
+/// foreign web page made it, the 15 bits below it name the shard that owns the connection, the next one says whether we
+/// made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct ConnectionId(pub u64);
 
@@ -106,9 +107,18 @@ impl ConnectionId {
     /// Set in the number of a connection that we made.
     pub const OPENED: u64 = 1 << 47;
 
+    /// Set in the number of a WebSocket that a web page made whose origin the operator has not allowed.
+    pub const FOREIGN_PAGE: u64 = 1 << 63;
+
     /// The shard that owns the connection.
     pub fn shard(self) -> usize {
-        (self.0 >> 48) as usize
+        (self.0 >> 48) as usize & 0x7fff
+    }
+
+    /// Did a web page make it whose origin the operator has not allowed? The page speaks from its browser's address, and
+    /// the user of that browser does not know (RFC 6455 §10.2).
+    pub fn is_foreign_page(self) -> bool {
+        self.0 & Self::FOREIGN_PAGE != 0
     }
 
     /// Did we make this connection? Any shard may ask.

@@ -16,6 +16,8 @@ pub enum Frame {
     Ping,
     /// This many bytes that mean nothing: a pong, or empty lines between messages.
     Skip(usize),
+    /// Somebody speaks HTTP: what follows is a body that a web page chose, and no message of its sender.
+    Http,
     /// More bytes are needed.
     Incomplete,
     /// Where the next message begins cannot be known: answer what can be answered, then close. The bytes up
@@ -43,6 +45,9 @@ impl Frame {
         if bytes.first() == Some(&b'\n') || bytes.first() == Some(&0) {
             return Frame::Skip(1);
         }
+        if is_http(bytes) {
+            return Frame::Http;
+        }
         let Some((end, length)) = headers(bytes) else {
             return if bytes.len() >= limit {
                 Frame::Broken(ParseError::TooLarge, bytes.len())
@@ -65,6 +70,16 @@ impl Frame {
             _ => Frame::Broken(ParseError::TooLarge, end),
         }
     }
+}
+
+/// Is the first line one of an HTTP request or response?
+fn is_http(bytes: &[u8]) -> bool {
+    let Some(line) = memchr(b'\n', bytes).and_then(|end| bytes.get(..end)) else { return false };
+    let names = |word: Option<&[u8]>| {
+        word.and_then(|word| word.get(..5)).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"))
+    };
+    let line = line.trim_ascii();
+    names(line.rsplit(|b| *b == b' ').next()) || names(Some(line))
 }
 
 /// Where the headers end, after CRLF CRLF, and what they say of the body's length; `None` before that end has come.
@@ -114,6 +129,12 @@ mod tests {
             assert_eq!(Frame::next(&m[..cut], 1000), Frame::Incomplete, "{cut}");
         }
         assert_eq!(Frame::next(b"\r\n\r\nX", 1000), Frame::Ping);
+        for http in
+            ["POST / HTTP/1.1\r\n", "GET /?SIP/2.0 http/1.0\n", "PRI * HTTP/2.0\r\n", "HTTP/1.1 200 OK\r\n"]
+        {
+            assert_eq!(Frame::next(http.as_bytes(), 1000), Frame::Http, "{http}");
+        }
+        assert_eq!(Frame::next(b"POST / HTTP/1.1", 1000), Frame::Incomplete);
         assert_eq!(Frame::next(b"\r\nX", 1000), Frame::Skip(2));
         assert_eq!(Frame::next(b"\r\n", 1000), Frame::Incomplete);
         let negative = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: -9\r\n\r\n";

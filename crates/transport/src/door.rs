@@ -45,6 +45,8 @@ pub(crate) struct Arrival {
     pub(crate) transport: Transport,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
+    /// Did a web page make it whose origin is not allowed?
+    pub(crate) foreign_page: bool,
     /// What came behind the WebSocket's HTTP request.
     pub(crate) unread: Vec<u8>,
     /// The answer to it.
@@ -98,7 +100,7 @@ enum Stage {
 enum Next {
     Wait,
     Leave,
-    Arrived(Transport, Vec<u8>, Vec<u8>),
+    Arrived { transport: Transport, foreign_page: bool, unread: Vec<u8>, unsent: Vec<u8> },
     Connected(ConnectionId),
     Refused(ConnectionId),
 }
@@ -109,6 +111,8 @@ pub struct Door {
     waker: Arc<Waker>,
     listeners: Vec<(TcpListener, Listener)>,
     certificates: Certificates,
+    /// Of the web pages whose WebSockets are taken for any client's.
+    origins: Vec<String>,
     limits: StreamLimits,
     orders: (Sender<Dial>, Receiver<Dial>),
     guests: Slab<Guest>,
@@ -158,6 +162,7 @@ impl Door {
             waker,
             listeners: Vec::new(),
             certificates,
+            origins: Vec::new(),
             limits,
             orders: channel(),
             guests: Slab::new(),
@@ -165,6 +170,11 @@ impl Door {
             next_shard: 0,
             counters: Arc::default(),
         })
+    }
+
+    /// Web pages of these origins (RFC 6454 §7) are taken for any client's; those of others show who they are by a digest.
+    pub fn allow_origins(&mut self, origins: Vec<String>) {
+        self.origins = origins;
     }
 
     /// Binds those of the listeners that are TLS, WS or WSS.
@@ -301,17 +311,17 @@ impl Door {
     /// Goes on with one guest as far as its socket allows.
     fn attend<M: Send>(&mut self, shards: &Mailboxes<M>, place: usize) {
         let Some(guest) = self.guests.get_mut(place) else { return };
-        match guest.proceed(&self.certificates) {
+        match guest.proceed(&self.certificates, &self.origins) {
             Next::Wait => {}
             Next::Leave => {
                 count(&self.counters.unfinished);
                 self.remove(place);
             }
-            Next::Arrived(transport, unread, unsent) => {
+            Next::Arrived { transport, foreign_page, unread, unsent } => {
                 let Some(mut guest) = self.take(place) else { return };
                 guest.wire.deregister(self.poll.registry());
                 let Guest { wire, local, remote, .. } = guest;
-                let arrival = Arrival { wire, transport, local, remote, unread, unsent };
+                let arrival = Arrival { wire, transport, local, remote, foreign_page, unread, unsent };
                 self.next_shard = (self.next_shard + 1) % shards.len().max(1);
                 if let Some(shard) = shards.get(self.next_shard) {
                     shard.post(Mail::Door(Box::new(Handover(Handed::Arrived(arrival)))));
@@ -373,7 +383,7 @@ fn tell<M: Send>(shards: &Mailboxes<M>, id: ConnectionId, what: Handed) {
 }
 
 impl Guest {
-    fn proceed(&mut self, certificates: &Certificates) -> Next {
+    fn proceed(&mut self, certificates: &Certificates, origins: &[String]) -> Next {
         loop {
             match &mut self.stage {
                 Stage::Handshake(transport) => {
@@ -382,7 +392,8 @@ impl Guest {
                     match tls.handshake() {
                         Ok(false) => return Next::Wait,
                         Ok(true) if transport == Transport::Tls => {
-                            return Next::Arrived(transport, Vec::new(), Vec::new());
+                            let (unread, unsent) = (Vec::new(), Vec::new());
+                            return Next::Arrived { transport, foreign_page: false, unread, unsent };
                         }
                         Ok(true) => self.stage = Stage::Request(transport, Vec::new()),
                         Err(error) => {
@@ -400,11 +411,11 @@ impl Guest {
                         Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                         Err(_) => return Next::Leave,
                     }
-                    match upgrade::judge(head) {
+                    match upgrade::judge(head, origins) {
                         Verdict::Incomplete => {}
-                        Verdict::Upgraded(answer, end) => {
+                        Verdict::Upgraded { answer: unsent, end, foreign_page } => {
                             let unread = head.split_off(end);
-                            return Next::Arrived(*transport, unread, answer);
+                            return Next::Arrived { transport: *transport, foreign_page, unread, unsent };
                         }
                         Verdict::Answered(answer) => self.stage = Stage::Farewell(answer, 0),
                     }

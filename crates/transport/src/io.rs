@@ -263,7 +263,14 @@ impl<M> Io<M> {
         };
         let dialer = if matches!(wire, Wire::Pending) { Some(self.dialer.clone()?) } else { None };
         count(&self.counters.connected);
-        let place = self.adopt(wire, egress.transport, egress.local, egress.remote, egress.name, false)?;
+        let place = self.adopt(
+            wire,
+            egress.transport,
+            egress.local,
+            egress.remote,
+            egress.name,
+            ConnectionId::OPENED,
+        )?;
         if let (Some(dialer), Some(c)) = (dialer, self.connections.get(place))
             && !dialer.dial(c.id, egress.remote, egress.name)
         {
@@ -274,7 +281,8 @@ impl<M> Io<M> {
         Some(place)
     }
 
-    /// Takes a connection in.
+    /// Takes a connection in. `kind`: what its number says beside, [`ConnectionId::OPENED`] or
+    /// [`ConnectionId::FOREIGN_PAGE`].
     pub(crate) fn adopt(
         &mut self,
         mut wire: Wire,
@@ -282,8 +290,9 @@ impl<M> Io<M> {
         local: SocketAddr,
         remote: SocketAddr,
         name: HostName,
-        accepted: bool,
+        kind: u64,
     ) -> Option<usize> {
+        let accepted = kind & ConnectionId::OPENED == 0;
         let place = self.connections.vacant_key();
         if place >> PLACE_BITS != 0 {
             return None;
@@ -291,8 +300,7 @@ impl<M> Io<M> {
         self.serial += 1;
         // 0 is no connection.
         let serial = (self.serial & 0x7ff_ffff).max(1);
-        let opened = if accepted { 0 } else { ConnectionId::OPENED };
-        let id = ConnectionId((self.shard as u64) << 48 | opened | serial << PLACE_BITS | place as u64);
+        let id = ConnectionId((self.shard as u64) << 48 | kind | serial << PLACE_BITS | place as u64);
         let local = wire.socket().and_then(|s| s.local_addr().ok()).unwrap_or(local);
         let flow = Flow { transport, local, remote, connection: id };
         wire.register(&self.registry, Token(FIRST_CONNECTION + place)).ok()?;
@@ -342,11 +350,12 @@ impl<M> Io<M> {
 
     /// Takes in whom the door let through.
     pub(crate) fn welcome(&mut self, arrival: Arrival) -> Option<usize> {
-        let Arrival { wire, transport, local, remote, unread, unsent } = arrival;
+        let Arrival { wire, transport, local, remote, foreign_page, unread, unsent } = arrival;
         if !self.admits(remote.ip()) {
             return None;
         }
-        let place = self.adopt(wire, transport, local, remote, HostName::NONE, true)?;
+        let kind = if foreign_page { ConnectionId::FOREIGN_PAGE } else { 0 };
+        let place = self.adopt(wire, transport, local, remote, HostName::NONE, kind)?;
         let c = self.connections.get_mut(place)?;
         (c.unread, c.unsent) = (unread, unsent);
         self.mark_dirty(place);

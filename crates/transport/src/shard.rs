@@ -376,7 +376,7 @@ impl<M: Send> Shard<M> {
                         continue;
                     }
                     let _ = stream.set_nodelay(true);
-                    self.io.adopt(Wire::Tcp(stream), Transport::Tcp, local, remote, HostName::NONE, true);
+                    self.io.adopt(Wire::Tcp(stream), Transport::Tcp, local, remote, HostName::NONE, 0);
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}

@@ -120,13 +120,22 @@ impl<M: Send> Shard<M> {
                     let head = rest.get(..end).unwrap_or_default();
                     trace::received(flow, head);
                     handler.on_broken(&mut self.io, flow, head, error);
-                    if let Some(place) = self.io.place(flow.connection) {
-                        self.io.connections[place].closing = true;
-                        self.io.write(place, b"");
-                    }
+                    self.end(flow);
+                    return bytes.len();
+                }
+                Frame::Http => {
+                    self.end(flow);
                     return bytes.len();
                 }
             }
+        }
+    }
+
+    /// Closes a connection once all is written.
+    fn end(&mut self, flow: &Flow) {
+        if let Some(place) = self.io.place(flow.connection) {
+            self.io.connections[place].closing = true;
+            self.io.write(place, b"");
         }
     }
 

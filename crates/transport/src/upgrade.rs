@@ -9,8 +9,15 @@ use sha1::{Digest, Sha1};
 pub(crate) enum Verdict {
     /// Its end has not come.
     Incomplete,
-    /// It is a WebSocket now: our answer, and where the frames begin.
-    Upgraded(Vec<u8>, usize),
+    /// It is a WebSocket now.
+    Upgraded {
+        /// Our answer.
+        answer: Vec<u8>,
+        /// Where the frames begin.
+        end: usize,
+        /// Does it come from a web page of another origin than the allowed ones? Programs that are no browser send none.
+        foreign_page: bool,
+    },
     /// Our answer; the connection ends with it.
     Answered(Vec<u8>),
 }
@@ -26,8 +33,8 @@ const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\"
 Browser phones connect here with <code>wss://</code> and the subprotocol <code>sip</code> (RFC 7118).\n\
 You can close this page.</p>\n</html>\n";
 
-/// Judges what has come.
-pub(crate) fn judge(bytes: &[u8]) -> Verdict {
+/// Judges what has come. `origins` are those of the web pages that are taken for any client's.
+pub(crate) fn judge(bytes: &[u8], origins: &[String]) -> Verdict {
     // A fast search: it is made anew for each piece, and there may be one a byte.
     let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4) else {
         return if bytes.len() > LONGEST {
@@ -71,7 +78,9 @@ pub(crate) fn judge(bytes: &[u8]) -> Verdict {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
     );
-    Verdict::Upgraded(answer.into_bytes(), end)
+    let allowed = |origin: &str| origins.iter().any(|one| one.eq_ignore_ascii_case(origin));
+    let foreign_page = values("Origin").any(|origin| !allowed(origin));
+    Verdict::Upgraded { answer: answer.into_bytes(), end, foreign_page }
 }
 
 fn plain(status: &str, fields: &str) -> Verdict {
@@ -102,9 +111,9 @@ mod tests {
         Sec-WebSocket-Protocol: chat, sip\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
     fn status(request: &str) -> String {
-        match judge(request.as_bytes()) {
+        match judge(request.as_bytes(), &[]) {
             Verdict::Incomplete => "incomplete".into(),
-            Verdict::Upgraded(answer, _) | Verdict::Answered(answer) => {
+            Verdict::Upgraded { answer, .. } | Verdict::Answered(answer) => {
                 String::from_utf8(answer).unwrap()[9..12].into()
             }
         }
@@ -112,10 +121,34 @@ mod tests {
 
     #[test]
     fn the_key_of_the_rfc() {
-        let Verdict::Upgraded(answer, end) = judge(format!("{ASKED}rest").as_bytes()) else { panic!() };
+        let asked = format!("{ASKED}rest");
+        let Verdict::Upgraded { answer, end, foreign_page } = judge(asked.as_bytes(), &[]) else { panic!() };
+        assert!(!foreign_page, "no browser");
         assert_eq!(end, ASKED.len());
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_told_apart() {
+        let origins = ["https://phones.example.com".to_owned(), "http://10.0.0.1:8080".to_owned()];
+        for (fields, foreign) in [
+            ("", false),
+            ("Origin: https://phones.example.com\r\n", false),
+            ("origin: HTTPS://Phones.example.com\r\n", false),
+            ("Origin: http://10.0.0.1:8080\r\n", false),
+            ("Origin: http://phones.example.com\r\n", true),
+            ("Origin: https://phones.example.com.evil.example\r\n", true),
+            ("Origin: https://phones.example.com:444\r\n", true),
+            ("Origin: null\r\n", true),
+            ("Origin:\r\n", true),
+            ("Origin: https://server.example.com\r\n", true),
+            ("Origin: https://phones.example.com\r\nOrigin: https://evil.example\r\n", true),
+        ] {
+            let asked = ASKED.replacen("Host:", &format!("{fields}Host:"), 1);
+            let Verdict::Upgraded { foreign_page, .. } = judge(asked.as_bytes(), &origins) else { panic!() };
+            assert_eq!(foreign_page, foreign, "{fields}");
+        }
     }
 
     #[test]

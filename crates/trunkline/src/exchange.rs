@@ -91,6 +91,7 @@ impl Exchange {
         }
         let mut door = Door::new(tls_settings(&config, database.as_deref()), edge.streams)
             .context("the keys under tls")?;
+        door.allow_origins(config.listen.origins.iter().map(|origin| origin.0.clone()).collect());
         door.bind(&edge.listeners).map_err(busy)?;
         addresses.extend(door.listening());
         // One for all doors that people and programs log in at: what is guessed at one is slowed at all.

@@ -131,7 +131,8 @@ impl Edge {
         if self.is_registered_at(io, (agent, holder.party), domain, inbound.flow) {
             return Ok(true);
         }
-        if !shared.config.routing.asks_in_dialog(domain, dialog.mark.way.kind == PartyKind::Trunk) {
+        let asks = shared.config.routing.asks_in_dialog(domain, dialog.mark.way.kind == PartyKind::Trunk);
+        if !asks && !inbound.flow.connection.is_foreign_page() {
             // Who needs no digest to call needs none here.
             return Ok(true);
         }
