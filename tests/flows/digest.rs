@@ -1,6 +1,6 @@
 //! What a digest is good for: its target, its algorithm, its request.
 
-use trunkline_tests::{Challenge, Exchange, Message, Resources, Ua, Wire};
+use trunkline_tests::{Challenge, Exchange, Message, Resources, Ua, Wire, free_port, fresh};
 
 use super::{DOMAIN, agents, at, phone, registered};
 
@@ -234,4 +234,56 @@ fn one_digest_of_a_request_is_looked_at() {
     let guesses = guesses.with("Authorization", digest("pw-1001"));
     ua.send(&guesses);
     ua.status_for(&guesses, 401);
+}
+
+/// Where the Request-URI names nobody, To says who is called, and a digest is for that user.
+#[test]
+fn a_digest_for_nobody_calls_nobody() {
+    for setting in ["user", "strict"] {
+        let exchange = Exchange::start_with(&agents(), &format!("digestUri: {setting}\n"), &[]);
+        let mut ua = registered(&exchange, "1001");
+        let here = exchange.udp();
+        for target in [format!("sip:{DOMAIN}"), format!("sip:{here}")] {
+            let mut invite = ua.invite(&at("1003"));
+            invite.start = format!("INVITE {target} SIP/2.0");
+            for uri in [target.clone(), format!("sip:{DOMAIN}"), at("1002"), format!("sip:{here}")] {
+                let answer = Presented::new(invite.clone().set("Call-ID", fresh()), &uri).ask(&mut ua);
+                let wanted = "SIP/2.0 403 Digest URI Differs From Request-URI";
+                assert_eq!(answer.start, wanted, "{setting} {target} {uri}");
+            }
+            let answer = Presented::new(invite.set("Call-ID", fresh()), &at("1003")).ask(&mut ua);
+            // Our address stands for the default domain, which knows no 1003.
+            let called = if target.contains(DOMAIN) { 480 } else { 404 };
+            assert_eq!(answer.status(), if setting == "user" { called } else { 403 }, "{setting} {target}");
+        }
+    }
+    let exchange = Exchange::start_with(&agents(), "digestUri: off\n", &[]);
+    let mut ua = registered(&exchange, "1001");
+    let mut invite = ua.invite(&at("1003"));
+    invite.start = format!("INVITE sip:{DOMAIN} SIP/2.0");
+    assert_eq!(Presented::new(invite, &format!("sip:{DOMAIN}")).ask(&mut ua).status(), 480);
+}
+
+/// A carrier that calls our Contact, which names no user, and shows a digest repeats that Contact in it.
+#[test]
+fn a_carrier_with_credentials_calls_our_contact() {
+    let port = free_port();
+    let trunk = format!(
+        "- apiVersion: v2\n  kind: Trunk\n  ref: provider\n  metadata: {{name: provider}}\n  spec:\n    inbound: {{uri: trunk.test, credentialsRef: carrier}}\n    outbound: {{sendRegister: false, uris: [{{uri: {{host: 127.0.0.1, port: {port}, transport: UDP}}, weight: 10, priority: 1, enabled: true}}]}}\n"
+    );
+    let resources = agents().credentials("carrier", "carrier", "pw").raw("trunks.yaml", &trunk).number(
+        "+15550001111",
+        "provider",
+        &at("1002"),
+    );
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let mut callee = registered(&exchange, "1002");
+    let mut carrier = Ua::new(Wire::udp_at(exchange.udp(), port), "carrier", "trunk.test", "pw");
+    let target = format!("sip:{}", exchange.udp());
+    let mut invite = carrier.invite("sip:+15550001111@trunk.test");
+    invite.start = format!("INVITE {target} SIP/2.0");
+    let asked = std::thread::spawn(move || Presented::new(invite, &target).ask(&mut carrier));
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 486, "Busy Here");
+    assert_eq!(asked.join().expect("an answer").status(), 486);
 }

@@ -54,7 +54,7 @@ pub use scratch::Scratch;
 pub use sipp::{Sipp, SippRun};
 pub use stream::Stream;
 pub use tls::{Authority, key_store};
-pub use ua::{Ua, sdp};
+pub use ua::{Ua, fresh, sdp};
 pub use v1_service::{Mood, V1Service};
 pub use websocket::WebSocket;
 pub use wire::{Closed, Wire, split_stream};

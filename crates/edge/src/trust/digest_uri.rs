@@ -1,6 +1,6 @@
 //! Is a digest for what is asked for?
 
-use trunkline_routing::named_elsewhere;
+use trunkline_routing::{named_elsewhere, named_in_to};
 use trunkline_sip::{Method, Scheme, Uri, uris_equal};
 
 use crate::config::DigestUri;
@@ -14,8 +14,15 @@ impl Edge {
     /// scheme and escapes as they like (RFC 3261 §22.4), and the name or address of the server they know us by.
     ///
     /// Where another header says who is called (`routing.addressInfo`, `toAsAor`), it names that user: the Request-URI then
-    /// says nothing of who will be called.
-    pub(crate) fn names_target(&self, inbound: &Inbound<'_>, uri: &[u8], demand: &Demand<'_>) -> bool {
+    /// says nothing of who will be called. So does To where the Request-URI names no user; but a carrier that calls our
+    /// Contact can only repeat that, and reaches the numbers of its trunk alone.
+    pub(crate) fn names_target(
+        &self,
+        inbound: &Inbound<'_>,
+        uri: &[u8],
+        demand: &Demand<'_>,
+        carrier: bool,
+    ) -> bool {
         let m = &inbound.message;
         let method = inbound.method;
         let compares = match self.shared.config.digest_uri {
@@ -24,7 +31,11 @@ impl Edge {
             DigestUri::Off => false,
         };
         let called = match demand.begins {
-            true => named_elsewhere(m, &self.shared.config.routing),
+            true => {
+                let elsewhere = named_elsewhere(m, &self.shared.config.routing);
+                let named = elsewhere.or_else(|| m.uri().ok());
+                named.filter(|_| !carrier).and_then(|uri| named_in_to(m, &uri)).or(elsewhere)
+            }
             false => None,
         };
         if !compares || called.is_none() && uri == m.uri_text() {

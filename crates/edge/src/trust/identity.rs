@@ -77,7 +77,9 @@ impl Edge {
         };
         // The nonce was sent there.
         self.proven.prove(from.ip(), now);
-        if !self.names_target(inbound, digest.uri, demand) {
+        // Agents and peers are asked with whose credentials they are.
+        let carrier = credentials.is_some() && owner.is_none();
+        if !self.names_target(inbound, digest.uri, demand, carrier) {
             return Verdict::OtherTarget;
         }
         let Some(known) = credentials.filter(|c| c.username.as_bytes() == digest.username.as_ref()) else {
