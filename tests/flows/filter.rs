@@ -232,3 +232,32 @@ fn what_the_trunk_allows_goes_on() {
     assert!(got.uri().ends_with(";npdi;%72n=+1"), "{}", got.uri());
     assert_eq!(got.get("Reply-To"), Some("<sip:+1;rn=+1@h>"));
 }
+
+/// Which number a call was diverted from, and that it goes before others, no carrier takes from a phone.
+#[test]
+fn a_phone_tells_a_carrier_of_no_diversion() {
+    let port = free_port();
+    let (exchange, mut carrier) = exchange(port, "sendRegister: false");
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    const NAMES: [&str; 4] = ["Diversion", "CC-Diversion", "History-Info", "Resource-Priority"];
+    let told = |message: Message| NAMES.iter().fold(message, |m, name| m.with(name, "<sip:+1900@h>;index=1"));
+    let told =
+        |message| told(message).with("P-Associated-URI", "<sip:+1900@h>").with("Charge", "<sip:+1900@h>");
+    let left = |message: &Message| -> Vec<String> {
+        let said = message.headers.iter().filter(|(_, value)| value.contains("1900"));
+        said.map(|(name, _)| name.clone()).collect()
+    };
+    let invite = caller.call(&told(caller.invite(&at("+1555"))));
+    let arrived = carrier.request_of("INVITE");
+    assert_eq!(left(&arrived), [""; 0]);
+    carrier.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let mut dialog = Dialog::of_caller(&invite, &ok);
+    let update = told(dialog.request(&caller, "UPDATE"));
+    caller.send(&update);
+    assert_eq!(left(&carrier.request_of("UPDATE")), [""; 0]);
+    // Phones tell each other what became of a call, and not who they are.
+    let invite = caller.call(&told(caller.invite(&at("1002"))));
+    let arrived = callee.expect("INVITE", |m| m.method() == "INVITE" && m.call_id() == invite.call_id());
+    assert_eq!(left(&arrived), NAMES);
+}

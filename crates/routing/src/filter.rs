@@ -11,7 +11,9 @@ const OURS: [&[u8]; 4] = [b"X-Gateway-Auth", b"X-Connect-Token", b"X-Edgeport-Re
 
 /// What is said of a party, of who pays or of a peer's own number (RFC 3325, 6050, 7315, 5503, 8496): believed of trunks
 /// and peers alone. A name that ends in `-` stands for all that begin so.
-const CLAIMS: [&[u8]; 13] = [
+const CLAIMS: [&[u8]; 23] = [
+    b"P-Associated-URI",
+    b"P-Attestation-Indicator",
     b"P-Charge-Info",
     b"P-Charging-Vector",
     b"P-Charging-Function-Addresses",
@@ -23,9 +25,22 @@ const CLAIMS: [&[u8]; 13] = [
     b"P-Visited-Network-ID",
     b"P-Private-Network-Indication",
     b"P-DCS-",
+    b"X-Asserted-Identity",
+    b"X-Charge-Number",
     b"X-DOD-Number",
     b"X-DOD-Privacy",
+    b"Additional-Identity",
+    b"Attestation-Info",
+    b"Charge-Number",
+    b"Charge",
+    b"Origination-Id",
+    b"Proxy-Asserted-Identity",
 ];
+
+/// What says to a carrier from which number a call was diverted to it, at whose expense it then is, or that it goes before
+/// others (RFC 5806, 7044, 4412), beside the headers that have a name of their own: believed of trunks and peers alone, and
+/// of others it goes to no carrier. Phones may tell each other.
+const CLAIMS_TO_CARRIERS: [&[u8]; 2] = [b"CC-Diversion", b"Resource-Priority"];
 
 /// Between whom a message goes.
 #[derive(Clone, Copy)]
@@ -88,11 +103,18 @@ fn goes_no_further(message: &Message<'_>, header: &Header, passage: &Passage<'_>
             !passage.is_believed() || !passage.sees_withheld() && withholds_identity(message)
         }
         HeaderName::PPreferredIdentity => passage.from != RoutedKind::Sibling,
+        HeaderName::Diversion | HeaderName::HistoryInfo => {
+            !passage.is_believed() && passage.reaches_carriers()
+        }
         HeaderName::Other => {
             let line = header.line.of(message.bytes);
-            match line.first() {
-                Some(b'x' | b'X') if is_one_of(line, &OURS) => true,
-                Some(b'p' | b'P' | b'x' | b'X') => !passage.is_believed() && is_one_of(line, &CLAIMS),
+            let claims = || is_one_of(line, &CLAIMS);
+            let to_carriers = || passage.reaches_carriers() && is_one_of(line, &CLAIMS_TO_CARRIERS);
+            match line.first().map(u8::to_ascii_lowercase) {
+                Some(b'x') if is_one_of(line, &OURS) => true,
+                Some(b'a' | b'c' | b'o' | b'p' | b'r' | b'x') => {
+                    !passage.is_believed() && (claims() || to_carriers())
+                }
                 _ => false,
             }
         }
@@ -189,6 +211,32 @@ mod tests {
             for (to, sees) in [(Agent, false), (Unknown, false), (Peer, true), (Pstn, true)] {
                 let got = passed(&withheld, Pstn, to, NONE);
                 assert_eq!(got.contains("P-Asserted-Identity"), sees, "{to:?}");
+            }
+        }
+    }
+
+    /// Who diverted a call, and how urgent it is: nothing that a carrier takes from a phone.
+    #[test]
+    fn who_diverted_a_call() {
+        let said = "Diversion: <sip:king@h>;reason=unconditional\r\ncc-diversion: <sip:king@h>\r\n\
+            History-Info: <sip:king@h>;index=1\r\nResource-Priority : ets.0\r\n";
+        let who =
+            "Additional-Identity: <sip:king@h>\r\nCharge: <sip:king@h>\r\np-associated-uri: <sip:king@h>\r\n";
+        for start in ["INVITE sip:x@h SIP/2.0\r\n", "SIP/2.0 200 OK\r\n"] {
+            let text = format!("{start}{said}{who}Date: now\r\nHide: 1\r\nCharge-Type: x\r\n");
+            for from in [Agent, Unknown] {
+                for to in [Pstn, Unknown] {
+                    let got = passed(&text, from, to, NONE);
+                    assert!(!got.contains("king") && !got.contains("ets.0"), "{from:?} {to:?} {got}");
+                    assert!(got.contains("Date: now\r\nHide: 1\r\nCharge-Type: x\r\n"), "{got}");
+                }
+                for to in [Agent, Peer, Sibling] {
+                    let got = passed(&text, from, to, NONE);
+                    assert!(got.contains(said) && !got.contains("Charge: "), "{from:?} {to:?} {got}");
+                }
+            }
+            for from in [Peer, Pstn, Sibling] {
+                assert!(passed(&text, from, Pstn, NONE).contains(&format!("{said}{who}")), "{from:?}");
             }
         }
     }

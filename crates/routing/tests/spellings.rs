@@ -146,6 +146,7 @@ fn parameters_stay_here_unless_the_trunk_takes_them() {
 fn headers_say_no_more() {
     let mut world = world();
     let headers = "Diversion: <sip:+1666;rn=+1555@sip.local>;reason=user-busy\r\n\
+        Referred-By: <sip:+1666;rn=+1555@sip.local>;x=1\r\n\
         P-Called-Party-ID: <tel:+15551234;cic=+1-6789>\r\n\
         P-Charge-Info: <sip:+1victim@carrier.example;npi=1>\r\n\
         Contact: <sip:1001;tgrp=mine@10.0.0.50;ob>\r\n";
@@ -158,7 +159,8 @@ fn headers_say_no_more() {
     let got = world.ask(&text);
     assert_eq!(got.header("To"), ["<sip:+15551234@sip.local>"]);
     assert_eq!(got.header("From"), ["<sip:1001@sip.local>;tag=ft"]);
-    assert_eq!(got.header("Diversion"), ["<sip:+1666@sip.local>;reason=user-busy"]);
+    assert_eq!(got.header("Diversion"), [""; 0], "nor which number diverted the call");
+    assert_eq!(got.header("Referred-By"), ["<sip:+1666@sip.local>;x=1"]);
     assert_eq!(got.header("P-Called-Party-ID"), ["<tel:+15551234>"]);
     assert_eq!(got.header("P-Charge-Info"), [""; 0], "a phone does not say who pays");
     let contact = "<sip:1001;tgrp=mine@10.0.0.50;ob>";
