@@ -29,8 +29,10 @@ pub fn bugs(only: Option<&str>) -> Result<bool> {
     BUGS.replay(only)
 }
 
+/// Built beside our own builds: the dependencies are the same.
 fn find(copy: &Copy) -> Result<Option<String>> {
-    broken_rule(simulation(&copy.path, &copy.target).env("TRUNKLINE_SIM_HISTORIES", HISTORIES))
+    let target = target(&install::root());
+    broken_rule(simulation(&copy.path, &target).env("TRUNKLINE_SIM_HISTORIES", HISTORIES))
 }
 
 /// Optimised, with overflow checks and debug assertions; dependencies are as in every test.
