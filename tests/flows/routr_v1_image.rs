@@ -31,7 +31,10 @@ impl Image {
                 File::options().create(true).append(true).open(folder.path().join("log")).expect("a log"),
             )
         };
-        let child = Command::new(format!("{DEPLOY}/entrypoint.sh"))
+        // Tests that run in the background have SIGINT ignored, which a shell cannot undo for itself.
+        let child = Command::new("env")
+            .arg("--default-signal=INT,TERM")
+            .arg(format!("{DEPLOY}/entrypoint.sh"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", folder.path().join("data"))
