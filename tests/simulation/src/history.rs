@@ -1,7 +1,7 @@
 //! Plays histories.
 
 use crate::exchange::{Exchange, Resources, tables};
-use crate::world::{Setup, Table, World};
+use crate::world::{Less, Setup, Table, World};
 
 /// What does not change between histories.
 pub struct Player {
@@ -33,23 +33,47 @@ impl Default for Player {
 }
 
 impl Player {
-    /// Plays one history; what goes wrong is played again for its ladder.
+    /// Plays one history; what goes wrong is played again with less, for its ladder.
     pub fn play(&mut self, seed: u64) -> Result<(), Failure> {
         let mut exchange = Exchange::new(&self.setup, &self.tables);
-        let mut world = World::new(&self.setup, &mut exchange, seed);
+        let mut world = World::new(&self.setup, &mut exchange, seed, Less::default());
         let played = world.play();
         self.messages += world.messages;
         self.table.count(world.seen);
-        played.map_err(|what| Failure { seed, what, ladder: self.ladder(seed, false) })
+        played.map_err(|what| Failure { seed, what, ladder: self.ladder(seed, self.shrink(seed), false) })
     }
 
-    /// The ladder of a history.
-    pub fn ladder(&self, seed: u64, whole: bool) -> String {
+    /// What can be left out of a history so that a rule is broken still.
+    pub fn shrink(&self, seed: u64) -> Less {
+        let breaks = |less: Less| {
+            let mut exchange = Exchange::new(&self.setup, &self.tables);
+            World::new(&self.setup, &mut exchange, seed, less).play().is_err()
+        };
+        let mut less = Less::default();
+        let links = std::iter::once(Less { acts: 0, links: true });
+        let acts = (0..16).map(|act| Less { acts: 1 << act, links: false });
+        for more in links.chain(acts) {
+            let both = Less { acts: less.acts | more.acts, links: less.links | more.links };
+            if breaks(both) {
+                less = both;
+            }
+        }
+        less
+    }
+
+    /// The ladder of a history, or of what is left of it.
+    pub fn ladder(&self, seed: u64, less: Less, whole: bool) -> String {
         let mut exchange = Exchange::new(&self.setup, &self.tables);
-        let mut world = World::new(&self.setup, &mut exchange, seed);
+        let mut world = World::new(&self.setup, &mut exchange, seed, less);
         world.ladder.on = true;
         let played = world.play();
         let end = played.map_or_else(|what| what, |()| "no rule was broken".to_owned());
-        format!("{}{end}\n", world.ladder.print(whole))
+        let left_out = match (less.acts, less.links) {
+            (0, false) => String::new(),
+            (acts, links) => {
+                format!("without acts {acts:#b}{}\n", if links { " and with good links" } else { "" })
+            }
+        };
+        format!("{left_out}{}{end}\n", world.ladder.print(whole))
     }
 }

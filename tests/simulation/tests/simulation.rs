@@ -1,6 +1,6 @@
 //! Histories of an exchange and the world around it, in virtual time, until the soak is over.
 //!
-//! `TRUNKLINE_SIM_SEED` plays one history and prints its ladder, `TRUNKLINE_SIM_HISTORIES` says how many are played,
+//! `TRUNKLINE_SIM_SEED` plays one history and prints its ladder (`TRUNKLINE_SIM_SHRUNK` what is left of it), `TRUNKLINE_SIM_HISTORIES` says how many are played,
 //! `TRUNKLINE_SIM_SECONDS` for how long, `TRUNKLINE_SIM_PAIRS` prints the table of all pairs, `TRUNKLINE_SIM_FROM` is the first seed, `TRUNKLINE_SIM_FAILURES` how many broken rules end the run.
 
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use simulation::history::{Failure, Player};
-use simulation::world::Table;
+use simulation::world::{Less, Table};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.trim().parse().ok()
@@ -53,7 +53,8 @@ impl Run {
 fn the_rules_hold_in_every_history() {
     if let Some(seed) = number("TRUNKLINE_SIM_SEED") {
         let whole = number("TRUNKLINE_SIM_WHOLE").is_some();
-        println!("seed {seed}:\n{}", Player::default().ladder(seed, whole));
+        let less = number("TRUNKLINE_SIM_SHRUNK").map_or(Less::default(), |_| Player::default().shrink(seed));
+        println!("seed {seed}:\n{}", Player::default().ladder(seed, less, whole));
         return assert!(Player::default().play(seed).is_ok(), "a rule is broken");
     }
     let histories = number("TRUNKLINE_SIM_HISTORIES");
@@ -104,7 +105,7 @@ fn the_rules_hold_in_every_history() {
 #[test]
 fn the_same_seed_is_the_same_history() {
     for seed in 1..20 {
-        let once = Player::default().ladder(seed, true);
-        assert_eq!(once, Player::default().ladder(seed, true), "seed {seed}");
+        let once = Player::default().ladder(seed, Less::default(), true);
+        assert_eq!(once, Player::default().ladder(seed, Less::default(), true), "seed {seed}");
     }
 }

@@ -56,6 +56,9 @@ impl World<'_> {
 
     fn begin_act(&mut self, act: usize) {
         let Some((_, what)) = self.plan.acts.get(act).cloned() else { return };
+        if self.less.acts >> act.min(31) & 1 != 0 {
+            return;
+        }
         match what {
             Act::Call(call) => self.call(act, &call),
             Act::Message { from, to, .. } => {

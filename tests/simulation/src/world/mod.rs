@@ -25,7 +25,8 @@ use crate::invariants::Judge;
 use crate::ladder::Ladder;
 use crate::message::Msg;
 use crate::rng::Rng;
-use plan::Plan;
+pub use plan::Less;
+use plan::{LinkPlan, Plan};
 use queue::{Event, Queue};
 
 /// RFC 3261 §17, table 4.
@@ -95,6 +96,7 @@ pub struct World<'e> {
     links: link::Links,
     /// Branches and tags.
     serial: u32,
+    less: Less,
     out: Vec<Departure>,
     /// Connections that the exchange has.
     open: Vec<u64>,
@@ -102,9 +104,12 @@ pub struct World<'e> {
 
 impl<'e> World<'e> {
     /// The history of this number. Nothing has happened yet.
-    pub fn new(setup: &'e Setup, exchange: &'e mut dyn Proxy, seed: u64) -> World<'e> {
+    pub fn new(setup: &'e Setup, exchange: &'e mut dyn Proxy, seed: u64, less: Less) -> World<'e> {
         let mut rng = Rng::new(seed);
-        let plan = draw::plan(&mut rng, setup);
+        let mut plan = draw::plan(&mut rng, setup);
+        if less.links {
+            plan.links = LinkPlan::default();
+        }
         let phones = plan.phones.iter().map(Phone::new).collect();
         let mut world = World {
             now: 0,
@@ -121,6 +126,7 @@ impl<'e> World<'e> {
             phones,
             plan,
             serial: 0,
+            less,
             out: Vec::new(),
             open: Vec::new(),
         };

@@ -132,6 +132,15 @@ pub struct LinkPlan {
     pub reordered: usize,
 }
 
+/// What is left out of a history, to find what it takes to break a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Less {
+    /// These acts do not happen: a bit each.
+    pub acts: u32,
+    /// Nothing is lost, doubled, delayed or overtaken.
+    pub links: bool,
+}
+
 /// A whole history.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
