@@ -1,7 +1,7 @@
 //! Requests that come back to us over the wire, as whoever forwards everything sends them. No look at one of them tells how
 //! many there are: what was forwarded for them is counted together, however they came by.
 
-use foldhash::fast::RandomState;
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use std::hash::BuildHasher as _;
 

@@ -65,7 +65,7 @@ pub(crate) struct Budget {
 struct Purses {
     units: u64,
     places: Box<[[Spending; WAYS]]>,
-    hasher: foldhash::fast::RandomState,
+    hasher: foldhash::quality::RandomState,
 }
 
 /// A source, and what it got in the last parts of a second: the number of the newest part, then the units of each, newest
@@ -127,7 +127,7 @@ impl Purses {
         Purses {
             units,
             places: (0..SETS).map(|_| Default::default()).collect(),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: foldhash::quality::RandomState::default(),
         }
     }
 
@@ -191,7 +191,7 @@ impl Credit {
 /// Which sources are proven and which are not, as this shard found lately: who is known costs no lock.
 pub(crate) struct ProvenSources {
     places: Box<[[Noted; WAYS]]>,
-    hasher: foldhash::fast::RandomState,
+    hasher: foldhash::quality::RandomState,
 }
 
 /// A source, and until when it is what the last bit says: proven or not.
@@ -219,7 +219,7 @@ impl ProvenSources {
     pub(crate) fn new() -> ProvenSources {
         ProvenSources {
             places: (0..512).map(|_| Default::default()).collect(),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: foldhash::quality::RandomState::default(),
         }
     }
 
