@@ -241,7 +241,8 @@ impl Judge<'_> {
             return;
         }
         (o.status, o.final_at) = (Some(m.status()), Some(now));
-        if m.status() >= 600 && !self.incoming[of].is_decided() {
+        // What was silent for too long counts as 408, whatever it says later.
+        if m.status() >= 600 && !self.outgoing[n].replaced && !self.incoming[of].is_decided() {
             self.incoming[of].global = true;
             self.cancel_the_others(now, of, Some(n));
         }
