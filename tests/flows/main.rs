@@ -1,6 +1,7 @@
 //! Calls and registrations through a running exchange, with SIPp and with phones of our own.
 
 mod access_lists;
+mod acks;
 mod amplification;
 mod api;
 mod borrowed;

@@ -87,8 +87,9 @@ impl Edge {
         let holder = (dialog.mark.holder.kind, dialog.mark.holder.party);
         if self.shared.config.stateless || inbound.method == Method::Ack {
             self.note_request(io, inbound, (dialog, &routes.inner), identified);
-            let number = StatelessUse::Inside(dialog.place.number, dialog.from);
-            self.send_stateless(io, inbound, &outgoing, None, number);
+            let what = StatelessUse::Inside(dialog.place.number, dialog.from);
+            let unanswered = self.is_unanswered(inbound, dialog);
+            self.send_stateless(io, inbound, &outgoing, None, (what, unanswered));
         } else if let Some((slot, mut context)) = self.open(io, inbound, key, holder) {
             self.note_request(io, inbound, (dialog, &routes.inner), identified);
             context.media = leg;
@@ -103,6 +104,16 @@ impl Edge {
             self.started(io, slot, context);
         }
         self.scratch.contacts = old_uri;
+    }
+
+    /// Is it an ACK that nothing answers? Without transactions the ACK to a failed INVITE passes here too, and has its INVITE's
+    /// branch (RFC 3261 §17.1.1.3).
+    fn is_unanswered(&self, inbound: &Inbound<'_>, dialog: &Dialog) -> bool {
+        let refused = || {
+            let cseq = inbound.message.cseq();
+            self.shared.config.stateless && self.shared.dialogs.was_refused(dialog.place, dialog.from, cseq)
+        };
+        inbound.method == Method::Ack && !refused()
     }
 
     /// An ACK: to a failure it ends here (§17.2.1), to a 2xx it follows the dialog.

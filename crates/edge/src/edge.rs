@@ -118,7 +118,7 @@ impl Edge {
     /// what else the response speaks of.
     pub(crate) fn identity(&self, m: &Message<'_>, cseq: u32, tagged: bool) -> u64 {
         let to_tag = if tagged { m.to_tag() } else { b"" };
-        self.hasher.hash_one((m.call_id(), m.from_tag(), to_tag, cseq))
+        self.hasher.hash_one((m.method_name(), m.call_id(), m.from_tag(), to_tag, cseq))
     }
 
     /// What an INVITE and its CANCEL have in common beside what they are found by (RFC 3261 §9.1); 0 for other requests.

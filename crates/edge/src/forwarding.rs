@@ -350,7 +350,7 @@ impl Edge {
         let sending = Sending { plan: rung, beginning, relaying: Relaying::default(), breadth: None };
         let mut outgoing = sending.outgoing((rung, target), egress, mark);
         outgoing.unproven = self.is_unproven_by(aim.word.as_ref(), &egress, io.unix_ms());
-        self.send_stateless(io, inbound, &outgoing, Some(rung), StatelessUse::Begins(number));
+        self.send_stateless(io, inbound, &outgoing, Some(rung), (StatelessUse::Begins(number), false));
     }
 
     /// There is no room for what this request begins.
@@ -439,14 +439,14 @@ impl Edge {
         self.settle(io, slot, context);
     }
 
-    /// Forwards without a transaction, RFC 3261 §16.11.
+    /// Forwards without a transaction, RFC 3261 §16.11. `unanswered`: an ACK to a 2xx, to which nothing comes back.
     pub(crate) fn send_stateless(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         outgoing: &Outgoing<'_>,
         plan: Option<&Plan>,
-        dialog: StatelessUse,
+        (dialog, unanswered): (StatelessUse, bool),
     ) {
         let (secret, m) = (&self.shared.secret, &inbound.message);
         let back = (
@@ -457,7 +457,9 @@ impl Edge {
             },
         );
         let tagged = matches!(dialog, StatelessUse::Inside(..));
-        let request_mac = secret.stateless_mac(inbound.via.branch, back, m, tagged);
+        let method =
+            if unanswered { StatelessBranch::UNANSWERED } else { StatelessBranch::method_of(m) };
+        let request_mac = secret.stateless_mac(inbound.via.branch, back, m, (tagged, method));
         let loop_mac = secret.stateless_loop_mac(m);
         let mut name = std::mem::take(&mut self.scratch.text);
         name.clear();

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use trunkline_proxy::Secret;
-use trunkline_sip::{MAGIC_COOKIE, Message};
+use trunkline_sip::{MAGIC_COOKIE, Message, Method};
 
 /// What a request of our own is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,14 @@ impl Errand {
         match self {
             Errand::Qualify => b'q',
             Errand::Register => b'r',
+        }
+    }
+
+    /// The method of such a request, which an answer to it repeats.
+    fn method(self) -> Method {
+        match self {
+            Errand::Qualify => Method::Options,
+            Errand::Register => Method::Register,
         }
     }
 
@@ -47,7 +55,8 @@ pub(crate) fn answered(secret: &Secret, m: &Message<'_>) -> Option<(Errand, u64)
     let hex = |part: &[u8]| u64::from_str_radix(std::str::from_utf8(part).ok()?, 16).ok();
     let (serial, mac) = digits.split_at_checked(16)?;
     let serial = hex(serial)?;
-    (hex(mac)? == errand.mac(secret, serial)).then_some((errand, serial))
+    let ours = hex(mac)? == errand.mac(secret, serial) && m.cseq_method() == errand.method();
+    ours.then_some((errand, serial))
 }
 
 #[cfg(test)]

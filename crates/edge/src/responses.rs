@@ -54,9 +54,7 @@ impl Edge {
         }
         let cseq = m.cseq().wrapping_sub(u32::from(branch.target.cseq_added));
         let success = m.status().is_some_and(|code| (200..300).contains(&code));
-        self.identity(m, cseq, context.tagged) == context.identity
-            && m.cseq_method() == context.proxy.method()
-            && (!success || goes_on(m))
+        self.identity(m, cseq, context.tagged) == context.identity && (!success || goes_on(m))
     }
 
     fn on_answered(

@@ -2,7 +2,7 @@
 
 use trunkline_proxy::transaction::replace_status_line;
 use trunkline_proxy::{StatelessBranch, StatelessUse};
-use trunkline_sip::{Flow, HeaderName, Message, Via};
+use trunkline_sip::{Flow, HeaderName, Message, Method, Via};
 use trunkline_transport::{Egress, Sent};
 
 use crate::config::PassChallenges;
@@ -30,8 +30,10 @@ impl Edge {
             return self.counters.stray_responses.add();
         };
         // The way back is under the MAC too: whoever had the request is not to send us anywhere else.
-        let tagged = matches!(name.dialog, StatelessUse::Inside(..));
-        if name.request_mac != self.shared.secret.stateless_mac(next.branch, (ip, port), m, tagged) {
+        let bound = (matches!(name.dialog, StatelessUse::Inside(..)), StatelessBranch::method_of(m));
+        let ours = name.request_mac == self.shared.secret.stateless_mac(next.branch, (ip, port), m, bound);
+        // Nothing answers an ACK (RFC 3261 §17).
+        if !ours || m.cseq_method() == Method::Ack {
             return self.counters.stray_responses.add();
         }
         let mut out = std::mem::take(&mut self.scratch.out);

@@ -1,6 +1,6 @@
 //! The branch of our Via.
 
-use trunkline_sip::MAGIC_COOKIE;
+use trunkline_sip::{MAGIC_COOKIE, Message, Method};
 
 use crate::hex;
 use crate::mark::Side;
@@ -113,6 +113,19 @@ pub struct StatelessBranch {
 }
 
 impl StatelessBranch {
+    /// What the branch of an ACK to a 2xx has in place of a method: nothing answers it (RFC 3261 §17), so that no response is
+    /// of this method.
+    pub const UNANSWERED: &'static [u8] = b"";
+
+    /// The method that a request's branch binds, and that a response to it has to name. An INVITE, its CANCEL and the ACK to
+    /// its failure have one branch.
+    pub fn method_of<'a>(m: &Message<'a>) -> &'a [u8] {
+        match (m.cseq_method(), m.method()) {
+            (Method::Cancel, _) | (Method::Ack, Some(_)) => b"INVITE",
+            _ => m.method_name(),
+        }
+    }
+
     /// Appends the parameter's value: 64 characters.
     pub fn encode(&self, secret: &Secret, out: &mut Vec<u8>) {
         let bytes = self.bytes();

@@ -168,13 +168,14 @@ impl Secret {
     }
 
     /// The MAC of the stateless branch: equal for a request and its retransmissions (RFC 3261 §16.11), and for where
-    /// its responses go. Inside a dialog (`tagged`) the To tag counts, which the response has to repeat.
+    /// its responses go. Inside a dialog (`tagged`) the To tag counts, which the response has to repeat, as it has to repeat
+    /// the method ([`crate::StatelessBranch::method_of`]).
     pub fn stateless_mac(
         &self,
         via_branch: &[u8],
         back: (IpAddr, u16),
         message: &Message<'_>,
-        tagged: bool,
+        (tagged, method): (bool, &[u8]),
     ) -> u64 {
         let cseq = message.cseq().to_le_bytes();
         let ip = match back.0 {
@@ -183,7 +184,7 @@ impl Secret {
         };
         let port = back.1.to_be_bytes();
         let to_tag = if tagged { message.to_tag() } else { b"" };
-        self.mac(2, [via_branch, message.call_id(), message.from_tag(), to_tag, &cseq, &ip, &port])
+        self.mac(2, [via_branch, message.call_id(), message.from_tag(), to_tag, method, &cseq, &ip, &port])
     }
 
     /// A short name of an agent, peer or trunk, by its reference, that only this exchange can make. Never 0.

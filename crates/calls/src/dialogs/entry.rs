@@ -44,6 +44,8 @@ pub(super) struct SideState {
     pub(super) source: u32,
     /// CSeq of the last refresh that was accepted.
     accepted: u32,
+    /// CSeq of the last INVITE inside the dialog that failed.
+    refused: u32,
     pub(super) moved: Option<Box<Moved>>,
     /// In the order in which they went on.
     pending: Vec<Pending>,
@@ -232,6 +234,7 @@ impl Leg {
             // Whoever is challenged asks again.
             Method::Bye if matches!(status, 401 | 407) => self.bye = 0,
             Method::Bye => self.invite = false,
+            Method::Invite if !success => self.side_mut(side).refused = answered.cseq,
             Method::Invite | Method::Update if success => self.responder_moved(side, answered.contact),
             Method::Subscribe | Method::Refer if success => {
                 self.responder_moved(side, answered.contact);
@@ -266,6 +269,11 @@ impl Leg {
 }
 
 impl SideState {
+    /// Has the INVITE of this CSeq failed?
+    pub(super) fn was_refused(&self, cseq: u32) -> bool {
+        self.refused == cseq && cseq != 0
+    }
+
     /// A request that moves this side goes on. One that moves it nowhere changes nothing.
     pub(super) fn refreshing(&mut self, (method, cseq): (Method, u32), moved: Moved, now: u64) {
         self.pending.retain(|pending| pending.cseq != cseq && now < pending.until.saturating_add(OPEN_MS));

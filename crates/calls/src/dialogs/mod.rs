@@ -241,6 +241,13 @@ impl Dialogs {
         self.with_leg(place, |leg| leg.side_mut(side).refreshing(request, moved, now));
     }
 
+    /// Has the INVITE of this CSeq, which this side sent inside the dialog, failed?
+    pub fn was_refused(&self, place: Place, side: Side, cseq: u32) -> bool {
+        let mut refused = false;
+        self.with_leg(place, |leg| refused = leg.side_mut(side).was_refused(cseq));
+        refused
+    }
+
     /// A NOTIFY from this side goes on; `expires` are the seconds its subscription lives, 0 for one that ends.
     pub fn notified(&self, place: Place, expires: Option<u32>, now: u64) {
         self.with_leg(place, |leg| leg.notified(expires, now));

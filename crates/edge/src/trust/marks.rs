@@ -348,6 +348,8 @@ impl Shared {
         splices: &mut Splices,
     ) {
         match dialog {
+            // The CANCEL of the request has its branch, and is no part of any dialog.
+            _ if m.cseq_method() == Method::Cancel => {}
             StatelessUse::None => {}
             StatelessUse::Begins(number) => {
                 let begun = Begun { number, mark_mac: None, sent: b"", from };
