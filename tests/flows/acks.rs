@@ -24,7 +24,11 @@ fn lies(ua: &Ua, request: &Message, foreign: &str) -> Vec<Message> {
         .filter(|method| !request.method().eq_ignore_ascii_case(method))
         .map(|method| lie(200, "OK", method))
         .collect();
-    all.push(lie(481, "Call/Transaction Does Not Exist", if request.method() == "NOTIFY" { "BYE" } else { "NOTIFY" }));
+    all.push(lie(
+        481,
+        "Call/Transaction Does Not Exist",
+        if request.method() == "NOTIFY" { "BYE" } else { "NOTIFY" },
+    ));
     if request.method() == "ACK" {
         all.push(lie(180, "Ringing", "INVITE"));
         all.push(lie(500, "Server Internal Error", "INVITE"));

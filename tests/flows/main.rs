@@ -5,6 +5,7 @@ mod acks;
 mod amplification;
 mod api;
 mod borrowed;
+mod byes;
 mod calls;
 mod cancels;
 mod carrier;

@@ -107,7 +107,7 @@ fn two_calls_under_one_name_have_a_record_each() {
 }
 
 /// What `trunkline calls` prints as JSON.
-fn told(exchange: &Exchange, arguments: &[&str]) -> Vec<serde_json::Value> {
+pub fn told(exchange: &Exchange, arguments: &[&str]) -> Vec<serde_json::Value> {
     let out = exchange_command(exchange).arg("calls").args(arguments).arg("--json").output();
     serde_json::from_slice(&out.expect("the command runs").stdout).expect("JSON")
 }

@@ -262,25 +262,17 @@ impl Calls {
         .is_some()
     }
 
-    /// A BYE goes through in the dialog of this number with this callee: the call ends. False when there is no such call, or when
-    /// the BYE is about another branch of it than the one that was answered first.
-    pub fn ended(&self, number: u64, callee_tag: &[u8], cause: Cause, now: u64) -> bool {
-        self.ended_with(number, callee_tag, cause, now, |_| {})
+    /// The last dialog of this number has ended ([`crate::Dialogs::answered`]): the call ends. False when there is no such call. One
+    /// that nobody has answered ends by its INVITE alone.
+    pub fn ended(&self, number: u64, cause: Cause, now: u64) -> bool {
+        self.ended_with(number, cause, now, |_| {})
     }
 
     /// As [`Calls::ended`], and shows the call as its record has it.
-    pub fn ended_with(
-        &self,
-        number: u64,
-        callee_tag: &[u8],
-        cause: Cause,
-        now: u64,
-        see: impl FnOnce(CallView<'_>),
-    ) -> bool {
+    pub fn ended_with(&self, number: u64, cause: Cause, now: u64, see: impl FnOnce(CallView<'_>)) -> bool {
         let mut table = self.table(number as usize % SHARDS).lock();
         let Some(slot) = table.find(number) else { return false };
-        let about_it = |slot: &Slot| !slot.row.is_answered() || slot.row.text(row::TO_TAG) == callee_tag;
-        if !table.slots.get(slot as usize).is_some_and(about_it) {
+        if !table.slots.get(slot as usize).is_some_and(|slot| slot.row.is_answered()) {
             return false;
         }
         self.end_slot(&mut table, slot, cause, 200, now, see);

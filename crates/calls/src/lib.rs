@@ -21,7 +21,7 @@
 //! let call = calls.start(&start, 1_000)?;
 //! calls.answered(call, b"314159", 4_000);
 //! assert_eq!(calls.sessions(agent), 1);
-//! assert!(calls.ended(7, b"314159", Cause::NormalClearing, 9_000));
+//! assert!(calls.ended(7, Cause::NormalClearing, 9_000));
 //! assert_eq!(calls.sessions(agent), 0);
 //! # Ok::<(), trunkline_calls::LimitReached>(())
 //! ```
@@ -40,7 +40,7 @@ mod writer;
 pub use call::{CallStart, CallView, Counted, Direction};
 pub use calls::{CallHandle, Calls, LimitReached, Stats};
 pub use cause::Cause;
-pub use dialogs::{Answered, Dialogs, Ended, Moved, Place, Standing};
+pub use dialogs::{Answered, Dialogs, Ended, Ends, Moved, Place, Standing};
 pub use query::{CallRecord, Filter};
 pub use sessions::SessionKey;
 pub use writer::{Health, Records, RecordsError};

@@ -57,7 +57,7 @@ fn short_and_long_calls_have_one_record_each() {
     calls.answered(long, b"tt", 4_000);
     assert!(records.flush());
     assert_eq!(records.records(&open, None, 10).unwrap()[0].answered, Some(4_000));
-    calls.ended(number("long"), b"tt", Cause::NormalClearing, 9_000);
+    calls.ended(number("long"), Cause::NormalClearing, 9_000);
     assert!(records.flush());
 
     let all = records.records(&Filter::default(), None, 10).unwrap();

@@ -2,7 +2,7 @@
 
 use trunkline_calls::{Answered, Cause};
 use trunkline_proxy::transaction::Branch;
-use trunkline_sip::{Index, Limits, Message, Splices, response};
+use trunkline_sip::{Index, Limits, Message, Method, Splices, response};
 
 use crate::calls;
 use crate::context::{Context, DialogUse, Hop};
@@ -95,10 +95,16 @@ impl Edge {
             DialogUse::Inside(..) | DialogUse::Nested(_) => {
                 let cseq = m.cseq().wrapping_sub(u32::from(branch.target.cseq_added));
                 let Some(answered) = self.shared.answer_inside(m, cseq, from) else { return };
-                for (place, side) in context.dialog.inside() {
-                    self.shared.dialogs.answered(place, side, &answered, now);
-                }
+                self.note_answer(context, m, &answered, now);
             }
+        }
+    }
+
+    /// What the answer to a request inside dialogs does to them, and to their calls.
+    fn note_answer(&self, context: &Context, m: &Message<'_>, answered: &Answered, now: u64) {
+        for (place, side) in context.dialog.inside() {
+            let ends = self.shared.dialogs.answered(place, side, answered, now);
+            self.shared.hung_up(m, (place.number, side), ends, now);
         }
     }
 
@@ -133,10 +139,10 @@ impl Edge {
                 self.shared.dialogs.failed(number);
             }
             let (method, cseq) = (context.proxy.method(), last.cseq());
-            let answered = Answered { method, status: code, cseq, contact: None, expires: None };
-            for (place, side) in context.dialog.inside() {
-                self.shared.dialogs.answered(place, side, &answered, io.unix_ms());
-            }
+            // It is our word: nobody answered, or nobody was there.
+            let status = if method == Method::Bye { 408 } else { code };
+            let answered = Answered { method, status, cseq, contact: None, expires: None };
+            self.note_answer(context, &last, &answered, io.unix_ms());
             if code >= 300 {
                 self.end_media(context);
             }

@@ -1,6 +1,8 @@
 //! Calls as the edge tells of them: every INVITE that begins a dialog is one, from the moment it goes out.
 
-use trunkline_calls::{CallHandle, CallStart, Calls, Cause, Counted, Direction as Recorded, SessionKey};
+use trunkline_calls::{
+    CallHandle, CallStart, Calls, Cause, Counted, Direction as Recorded, Ends, SessionKey,
+};
 use trunkline_model::Ref;
 use trunkline_proxy::Side;
 use trunkline_routing::{Direction, Plan, Target};
@@ -9,7 +11,8 @@ use trunkline_sip::Message;
 use crate::context::Hop;
 use crate::divert::Fallback;
 use crate::inbound::Inbound;
-use crate::routes::Dialog;
+use crate::media::of;
+use crate::shared::Shared;
 use crate::trust::marks::PartyRef;
 
 /// Who takes part, as the router found.
@@ -96,8 +99,18 @@ pub(crate) fn moved(calls: &Calls, call: CallHandle, target: &Hop) {
     calls.assign(call, &to);
 }
 
-/// A BYE goes through in this dialog: the call has ended.
-pub(crate) fn end(calls: &Calls, bye: &Message<'_>, dialog: &Dialog, now: u64) {
-    let callee_tag = if dialog.from == Side::Caller { bye.to_tag() } else { bye.from_tag() };
-    calls.ended(dialog.place.number, callee_tag, Cause::NormalClearing, now);
+impl Shared {
+    /// A BYE, or the answer to one of this side, has ended something in the dialog of this number: the relaying of its media,
+    /// and the record with the last callee that took the call.
+    pub(crate) fn hung_up(&self, m: &Message<'_>, (number, side): (u64, Side), ends: Ends, now: u64) {
+        if ends == Ends::Nothing {
+            return;
+        }
+        if ends == Ends::Call {
+            self.calls.ended(number, Cause::NormalClearing, now);
+        }
+        if let (Some(relayed), false) = (&self.media, self.config.stateless) {
+            relayed.hang_up(&of(m, number, side));
+        }
+    }
 }

@@ -48,8 +48,7 @@ impl Edge {
             }
             NextHop::Nowhere => {
                 if inbound.method == Method::Bye {
-                    // Who hangs up has hung up, whether the other side hears of it or not.
-                    self.note_request(io, inbound, (dialog, &routes.inner), identified);
+                    self.note_unheard(&inbound.message, (dialog, &routes.inner), io.unix_ms());
                 }
                 // 430 tells a proxy that the flow to the other side is gone; phones are never told so
                 // (RFC 5626 §11.5).

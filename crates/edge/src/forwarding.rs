@@ -457,8 +457,7 @@ impl Edge {
             },
         );
         let tagged = matches!(dialog, StatelessUse::Inside(..));
-        let method =
-            if unanswered { StatelessBranch::UNANSWERED } else { StatelessBranch::method_of(m) };
+        let method = if unanswered { StatelessBranch::UNANSWERED } else { StatelessBranch::method_of(m) };
         let request_mac = secret.stateless_mac(inbound.via.branch, back, m, (tagged, method));
         let loop_mac = secret.stateless_loop_mac(m);
         let mut name = std::mem::take(&mut self.scratch.text);

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use trunkline_proxy::{FlowToken, Seen, Side};
 use trunkline_sip::Method;
 
-use super::{Answered, FIRST_MS, LINGER_MS, OPEN_MS, Place};
+use super::{Answered, Ends, FIRST_MS, LINGER_MS, OPEN_MS, Place};
 
 /// A subscription whose responder says nothing of its end, in seconds (RFC 3261 §20.19 leaves it to the package).
 const SUBSCRIBED: u32 = 3_600;
@@ -76,8 +76,11 @@ pub(super) struct Leg {
     remembered: u64,
     /// Is it used by an INVITE?
     invite: bool,
-    /// When a BYE went through; 0 for none.
+    /// When a BYE went on that has no answer yet; 0 for none.
     bye: u64,
+    /// The sides that have sent a BYE, and nothing after it.
+    caller_left: bool,
+    callee_left: bool,
     /// Subscriptions in it, and when the last one ends.
     subscriptions: u8,
     subscribed_until: u64,
@@ -121,6 +124,10 @@ impl Leg {
     /// The 2xx to the request that begins it. The caller may go on with the mark that it got first, so a callee that says
     /// something new in its Contact has moved.
     pub(super) fn confirm(&mut self, target: u64, answered: &Answered, now: u64) {
+        if !self.confirmed && answered.method == Method::Invite {
+            // A BYE ends an early dialog alone: what the callee accepts all the same is a call.
+            (self.invite, self.bye) = (true, 0);
+        }
         if let Some(contact) = answered.contact.filter(|_| target != self.target) {
             self.callee.move_to(contact);
         }
@@ -160,9 +167,23 @@ impl Leg {
         }
     }
 
-    pub(super) fn leave(&mut self, now: u64) {
+    /// A BYE from this side goes on. True when both have hung up now, whatever either is answered.
+    pub(super) fn leave(&mut self, side: Side, now: u64) -> bool {
         if self.bye == 0 {
             self.bye = now;
+        }
+        if self.confirmed {
+            *self.left_mut(side) = true;
+        }
+        let both = self.caller_left && self.callee_left;
+        self.invite &= !both;
+        both
+    }
+
+    fn left_mut(&mut self, side: Side) -> &mut bool {
+        match side {
+            Side::Caller => &mut self.caller_left,
+            Side::Callee => &mut self.callee_left,
         }
     }
 
@@ -176,7 +197,7 @@ impl Leg {
             return false;
         }
         let invited = self.invite && self.bye == 0;
-        let leaving = self.invite && now < self.bye.saturating_add(LINGER_MS);
+        let leaving = self.bye > 0 && now < self.bye.saturating_add(LINGER_MS);
         match method {
             Method::Invite | Method::Update | Method::Prack | Method::Cancel => invited,
             Method::Bye | Method::Ack => invited || leaving,
@@ -204,6 +225,9 @@ impl Leg {
             return Err(Ended);
         }
         self.used = now;
+        if !matches!(method, Method::Bye | Method::Ack) {
+            *self.left_mut(side) = false;
+        }
         let source = self.side_mut(side).source;
         let other = match side {
             Side::Caller => &self.callee,
@@ -215,11 +239,11 @@ impl Leg {
         Ok(Standing { moved: other.moved.as_deref().copied(), moving, source })
     }
 
-    /// A response to a request of this side.
-    pub(super) fn answered(&mut self, side: Side, answered: &Answered, now: u64) {
+    /// A response to a request of this side. True when a call has ended by it.
+    pub(super) fn answered(&mut self, side: Side, answered: &Answered, now: u64) -> bool {
         let status = answered.status;
         if status < 200 {
-            return;
+            return false;
         }
         let success = status < 300;
         let requester = self.side_mut(side);
@@ -231,9 +255,12 @@ impl Leg {
             }
         }
         match answered.method {
-            // Whoever is challenged asks again.
-            Method::Bye if matches!(status, 401 | 407) => self.bye = 0,
-            Method::Bye => self.invite = false,
+            Method::Bye if answered.hangs_up() || self.caller_left && self.callee_left => {
+                (self.invite, self.bye) = (false, 0);
+                return self.confirmed;
+            }
+            // The other side goes on.
+            Method::Bye => self.bye = 0,
             Method::Invite if !success => self.side_mut(side).refused = answered.cseq,
             Method::Invite | Method::Update if success => self.responder_moved(side, answered.contact),
             Method::Subscribe | Method::Refer if success => {
@@ -249,6 +276,7 @@ impl Leg {
             }
             _ => {}
         }
+        false
     }
 
     fn responder_moved(&mut self, requester: Side, contact: Option<Moved>) {
@@ -263,7 +291,8 @@ impl Leg {
 
     /// Is there nothing left that uses it?
     fn is_over(&self, now: u64) -> bool {
-        let left = self.bye > 0 && now >= self.bye.saturating_add(LINGER_MS);
+        // A transaction tells by then what became of it, having tried other addresses before the last one's 64*T1.
+        let left = self.bye > 0 && now >= self.bye.saturating_add(2 * LINGER_MS);
         (!self.invite || left) && !self.is_subscribed(now)
     }
 }
@@ -372,6 +401,15 @@ impl Entry {
     /// Is there a dialog with this callee under another tag?
     pub(super) fn has_party(&self, place: Place) -> bool {
         self.legs.iter().any(|leg| leg.party == place.party)
+    }
+
+    /// What the end of one dialog means to the call: others that took it may be up still.
+    pub(super) fn ends(&self, ended: bool) -> Ends {
+        match ended {
+            false => Ends::Nothing,
+            true if self.legs.iter().any(|leg| leg.confirmed && leg.invite) => Ends::Dialog,
+            true => Ends::Call,
+        }
     }
 
     /// The dialog with the callee of this tag.

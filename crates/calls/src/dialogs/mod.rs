@@ -59,6 +59,25 @@ pub struct Answered {
     pub expires: Option<u32>,
 }
 
+/// What a BYE or its answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// Nothing: it was refused, or the dialog was an early one.
+    Nothing,
+    /// The dialog with this callee; others have taken the call too.
+    Dialog,
+    /// The call.
+    Call,
+}
+
+impl Answered {
+    /// Does it end a call? A BYE does that is accepted, or whose dialog the other side knows nothing of, or that nobody answers
+    /// (RFC 3261 §12.2.1.2, §15.1.1). After any other refusal the other side goes on.
+    pub fn hangs_up(&self) -> bool {
+        self.method == Method::Bye && matches!(self.status, 200..=299 | 408 | 481)
+    }
+}
+
 /// The dialogs, shared by all threads: sharded by number, a short lock per event.
 pub struct Dialogs {
     hasher: foldhash::quality::RandomState,
@@ -253,9 +272,12 @@ impl Dialogs {
         self.with_leg(place, |leg| leg.notified(expires, now));
     }
 
-    /// A BYE goes on: whoever hangs up has hung up, whatever the other side says.
-    pub fn leaving(&self, place: Place, now: u64) {
-        self.with_leg(place, |leg| leg.leave(now));
+    /// A BYE from this side goes on. Its answer says what ends by it, unless both sides have hung up now.
+    pub fn leaving(&self, place: Place, side: Side, now: u64) -> Ends {
+        let mut table = self.table(place.number).lock();
+        let Some(entry) = table.find(place.number) else { return Ends::Nothing };
+        let both = entry.leg_mut(place).is_some_and(|leg| leg.leave(side, now));
+        entry.ends(both)
     }
 
     /// This side has proven who it is, and its packets come from there ([`trunkline_proxy::Secret::source`]).
@@ -271,15 +293,18 @@ impl Dialogs {
         }
     }
 
-    /// A response to a request of this side goes back.
-    pub fn answered(&self, place: Place, side: Side, answered: &Answered, now: u64) {
+    /// A response to a request of this side goes back. What ends by it.
+    pub fn answered(&self, place: Place, side: Side, answered: &Answered, now: u64) -> Ends {
+        let unknown = if answered.hangs_up() { Ends::Call } else { Ends::Nothing };
         let mut table = self.table(place.number).lock();
-        let Some(entry) = table.find(place.number) else { return };
-        let Some(leg) = entry.leg_mut(place) else { return };
-        leg.answered(side, answered, now);
+        let Some(entry) = table.find(place.number) else { return unknown };
+        let Some(leg) = entry.leg_mut(place) else { return unknown };
+        let ended = leg.answered(side, answered, now);
+        let ends = entry.ends(ended);
         if entry.is_over(now) {
             self.remove(&mut table, place.number);
         }
+        ends
     }
 
     /// As [`Dialogs::answered`], where nothing is known of the request but the number: without transactions a request goes to

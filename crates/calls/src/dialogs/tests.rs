@@ -50,7 +50,7 @@ impl World {
         self.now += 1;
         let goes_on = self.dialogs.request(self.place(), &self.mark(side), method, self.now).is_ok();
         if goes_on && method == Method::Bye {
-            self.dialogs.leaving(self.place(), self.now);
+            self.dialogs.leaving(self.place(), side, self.now);
         }
         goes_on
     }
@@ -62,8 +62,8 @@ impl World {
     }
 
     /// A response to a request of the caller inside the dialog.
-    fn answers(&self, answered: &Answered) {
-        self.dialogs.answered(self.place(), Side::Caller, answered, self.now);
+    fn answers(&self, answered: &Answered) -> bool {
+        self.dialogs.answered(self.place(), Side::Caller, answered, self.now) == Ends::Call
     }
 
     fn concludes(&self) {
@@ -137,8 +137,71 @@ fn a_challenged_bye_ends_nothing_and_an_unanswered_one_does() {
     assert!(w.asks(Side::Caller, Method::Bye));
     w.now += LINGER_MS;
     assert!(!w.asks(Side::Caller, Method::Bye));
+    w.now += LINGER_MS;
     assert_eq!(w.dialogs.sweep(w.now, 100_000), 1);
     assert!(w.dialogs.is_empty());
+}
+
+#[test]
+fn a_refused_bye_ends_nothing() {
+    let mut w = World::new();
+    w.call();
+    for status in [300, 400, 401, 403, 404, 405, 407, 420, 423, 480, 483, 488, 491, 500, 503, 603] {
+        assert!(w.asks(Side::Caller, Method::Bye));
+        assert!(!w.answers(&answer(Method::Bye, status)), "{status}");
+        for side in [Side::Caller, Side::Callee] {
+            assert!(w.asks(side, Method::Invite) && w.asks(side, Method::Info), "{status}");
+        }
+        w.now += 3 * LINGER_MS;
+        assert_eq!(w.dialogs.sweep(w.now, 100_000), 0, "{status}");
+    }
+    for status in [200, 408, 481] {
+        let mut w = World::new();
+        w.call();
+        assert!(w.asks(Side::Caller, Method::Bye) && w.answers(&answer(Method::Bye, status)), "{status}");
+        assert!(w.dialogs.is_empty());
+    }
+}
+
+#[test]
+fn two_that_hang_up_have_hung_up() {
+    let mut w = World::new();
+    w.call();
+    let bye = |w: &mut World, side| {
+        w.asks(side, Method::Options);
+        w.dialogs.request(w.place(), &w.mark(side), Method::Bye, w.now).expect("it is taken");
+        w.dialogs.leaving(w.place(), side, w.now) == Ends::Call
+    };
+    assert!(!bye(&mut w, Side::Caller) && !w.answers(&answer(Method::Bye, 500)));
+    // Whoever says something else is there still.
+    assert!(w.asks(Side::Caller, Method::Invite));
+    assert!(!bye(&mut w, Side::Callee));
+    w.dialogs.answered(w.place(), Side::Callee, &answer(Method::Bye, 500), w.now);
+    assert!(bye(&mut w, Side::Caller));
+    assert!(!w.asks(Side::Callee, Method::Invite));
+}
+
+#[test]
+fn a_bye_in_an_early_dialog_ends_no_call() {
+    for status in [200, 420, 481] {
+        let mut w = World::new();
+        assert!(w.responds(b"b", &answer(Method::Invite, 183)));
+        assert!(w.asks(Side::Caller, Method::Bye) && !w.answers(&answer(Method::Bye, status)));
+        assert!(w.responds(b"b", &answer(Method::Invite, 200)));
+        w.concludes();
+        assert!(w.asks(Side::Caller, Method::Ack) && w.asks(Side::Caller, Method::Info), "{status}");
+        assert!(w.asks(Side::Caller, Method::Bye) && w.answers(&answer(Method::Bye, 200)), "{status}");
+        assert!(w.dialogs.is_empty());
+    }
+}
+
+#[test]
+fn a_call_ends_with_the_last_callee_that_took_it() {
+    let w = World::new();
+    assert!(w.responds(b"b", &answer(Method::Invite, 200)) && w.responds(b"x", &answer(Method::Invite, 200)));
+    w.concludes();
+    let ends = |tag| w.dialogs.answered(w.with(tag), Side::Caller, &answer(Method::Bye, 200), w.now);
+    assert_eq!((ends(b"b"), ends(b"x")), (Ends::Dialog, Ends::Call));
 }
 
 #[test]

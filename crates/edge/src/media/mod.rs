@@ -29,7 +29,7 @@ use crate::suspended::{Cause, Suspended, Waiting, number_of};
 pub(crate) use body::put_length;
 use call::{Body, ByParty, Turned};
 pub(crate) use relayed::Relayed;
-pub(crate) use requests::{Offered, Relaying, refusal};
+pub(crate) use requests::{Offered, Relaying, of, refusal};
 
 /// What a transaction's responses mean to the relay.
 #[derive(Clone, Debug)]

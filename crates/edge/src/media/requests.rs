@@ -159,13 +159,6 @@ impl Edge {
         }
     }
 
-    /// A BYE goes through in this dialog.
-    pub(crate) fn end_media_of(&self, bye: &Message<'_>, dialog: &Dialog) {
-        if let (Some(relayed), false) = (&self.shared.media, self.shared.config.stateless) {
-            relayed.hang_up(&of(bye, dialog));
-        }
-    }
-
     /// A request inside a dialog is about to go on, by this flow or to this address: the body in its own's place, or `Err`
     /// when it went no further.
     pub(crate) fn turn_media(
@@ -187,7 +180,7 @@ impl Edge {
             _ => return Ok((None, None)),
         };
         let m = &inbound.message;
-        let (of, from) = (of(m, dialog), side(dialog.from));
+        let (of, from) = (of(m, dialog.place.number, dialog.from), side(dialog.from));
         let turned = Turned { from, method, cseq: m.cseq(), callee_tag: of.callee_tag.into() };
         let sender = Party::of_transport(inbound.flow.transport.is_websocket());
         let receiver = Party::of_transport(other.is_some_and(|f| f.transport.is_websocket()));
@@ -289,10 +282,10 @@ fn side(side: trunkline_proxy::Side) -> Side {
 }
 
 /// What a request says of its dialog.
-fn of<'a>(m: &Message<'a>, dialog: &Dialog) -> Of<'a> {
-    let (caller_tag, callee_tag) = match dialog.from {
+pub(crate) fn of<'a>(m: &Message<'a>, number: u64, side: trunkline_proxy::Side) -> Of<'a> {
+    let (caller_tag, callee_tag) = match side {
         trunkline_proxy::Side::Caller => (m.from_tag(), m.to_tag()),
         trunkline_proxy::Side::Callee => (m.to_tag(), m.from_tag()),
     };
-    Of { number: dialog.place.number, call_id: m.call_id(), caller_tag, callee_tag }
+    Of { number, call_id: m.call_id(), caller_tag, callee_tag }
 }

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use trunkline_calls::{Ended, Moved, Standing};
+use trunkline_calls::{Answered, Ended, Moved, Standing};
 use trunkline_model::{Agent, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_routing::{OTHER_TARGET, Plan, Verdict};
@@ -12,7 +12,6 @@ use trunkline_sip::{Flow, Message, Method, Uri};
 use super::Word;
 use super::identity::Demand;
 use super::marks::{contact_of, port_of};
-use crate::calls;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
@@ -185,6 +184,18 @@ impl Edge {
             || self.shared.guard.is_address_of(holder.kind, holder.party, ip)
     }
 
+    /// A BYE has no way to the other side, and nobody answers it: who hangs up has hung up, whether that side hears of it or
+    /// not.
+    pub(crate) fn note_unheard(&self, m: &Message<'_>, (dialog, inner): (&Dialog, &[Dialog]), now: u64) {
+        let answered =
+            Answered { method: Method::Bye, status: 408, cseq: m.cseq(), contact: None, expires: None };
+        for dialog in std::iter::once(dialog).chain(inner) {
+            let Dialog { place, from: side, .. } = *dialog;
+            let ends = self.shared.dialogs.answered(place, side, &answered, now);
+            self.shared.hung_up(m, (place.number, side), ends, now);
+        }
+    }
+
     /// What the request does to its dialog once it goes on. `identified`: its sender has shown who it is.
     pub(crate) fn note_request(
         &self,
@@ -199,9 +210,9 @@ impl Edge {
         match inbound.method {
             Method::Bye => {
                 for dialog in all() {
-                    shared.dialogs.leaving(dialog.place, now);
-                    calls::end(&shared.calls, m, dialog, now);
-                    self.end_media_of(m, dialog);
+                    let Dialog { place, from: side, .. } = *dialog;
+                    let ends = shared.dialogs.leaving(place, side, now);
+                    shared.hung_up(m, (place.number, side), ends, now);
                 }
             }
             Method::Notify => {
