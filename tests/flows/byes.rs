@@ -24,7 +24,7 @@ const REFUSALS: [(u16, &str); 11] = [
 ];
 
 /// A BYE of this side that the other answers so.
-fn bye(from: (&mut Ua, &mut Dialog), to: &mut Ua, code: u16, reason: &str) -> Message {
+pub fn bye(from: (&mut Ua, &mut Dialog), to: &mut Ua, code: u16, reason: &str) -> Message {
     let bye = from.1.request(from.0, "BYE");
     from.0.send(&bye);
     let arrived = to.request_of("BYE");
@@ -39,7 +39,7 @@ fn bye(from: (&mut Ua, &mut Dialog), to: &mut Ua, code: u16, reason: &str) -> Me
 }
 
 /// A request of this side reaches the other.
-fn reaches(from: (&mut Ua, &mut Dialog), to: &mut Ua, method: &str) {
+pub fn reaches(from: (&mut Ua, &mut Dialog), to: &mut Ua, method: &str) {
     let request = from.1.request(from.0, method);
     from.0.send(&request);
     let arrived = to.request_of(method);
@@ -168,6 +168,19 @@ fn a_bye_before_the_answer_ends_no_record() {
         bye((carrier, &mut b), caller, 200, "OK");
         ended(exchange, 1);
     }
+}
+
+/// RFC 3261 §15.1.1: whoever has no answer to its BYE has hung up.
+#[test]
+fn a_bye_that_nobody_answers_ends_the_call() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, _) = talking(&exchange, "1001", "1002");
+    let bye = a.request(&caller, "BYE");
+    caller.send(&bye);
+    callee.request_of("BYE");
+    are_up(&exchange, 1, "nothing has come back");
+    ended(&exchange, 1);
+    is_over((&mut caller, &mut a), "after 64*T1");
 }
 
 /// A BYE without a way to the other side is answered by the exchange, and ends the call.

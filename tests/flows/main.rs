@@ -25,6 +25,7 @@ mod guarded;
 mod guesses;
 mod handover;
 mod inside;
+mod legs;
 mod live;
 mod lockout;
 mod marks;

@@ -40,7 +40,7 @@ mod writer;
 pub use call::{CallStart, CallView, Counted, Direction};
 pub use calls::{CallHandle, Calls, LimitReached, Stats};
 pub use cause::Cause;
-pub use dialogs::{Answered, Dialogs, Ended, Ends, Moved, Place, Standing};
+pub use dialogs::{Answered, Dialogs, Ended, Ends, Moved, Origin, Place, Refresh, Standing};
 pub use query::{CallRecord, Filter};
 pub use sessions::SessionKey;
 pub use writer::{Health, Records, RecordsError};

@@ -69,7 +69,7 @@ impl Edge {
         let mut splices = std::mem::take(&mut self.scratch.splices);
         forward::strip_via(m, context.back.transport, &mut splices, out, |splices| {
             self.shared.filter_response(m, context.between(fork), splices);
-            self.mark(context, branch, m, io.unix_ms(), splices);
+            self.mark(context, (fork, branch), m, io.unix_ms(), splices);
         });
         cseq::lower(out, m.cseq(), branch.target.cseq_added);
         self.scratch.splices = splices;
@@ -79,7 +79,7 @@ impl Edge {
     fn mark(
         &self,
         context: &Context,
-        branch: &Branch<Hop>,
+        (fork, branch): (u8, &Branch<Hop>),
         m: &Message<'_>,
         now: u64,
         splices: &mut Splices,
@@ -89,7 +89,7 @@ impl Edge {
         match context.dialog {
             DialogUse::None => {}
             DialogUse::Begins(number) => {
-                let begun = Begun { number, mark_mac: Some(hop.mark_mac), sent: branch.sent(), from };
+                let begun = Begun { number, branch: Some((fork, hop.mark_mac)), sent: branch.sent(), from };
                 self.shared.mark_response(m, &begun, now, splices);
             }
             DialogUse::Inside(..) | DialogUse::Nested(_) => {
@@ -98,6 +98,20 @@ impl Edge {
                 self.note_answer(context, m, &answered, now);
             }
         }
+    }
+
+    /// Nobody answered the request, and nobody is told so (RFC 4320 §4.1).
+    pub(crate) fn note_silence(&self, context: &Context, now: u64) {
+        let mut index = Index::default();
+        if context.proxy.method() != Method::Bye
+            || index.parse(context.proxy.reply(), &Limits::default()).is_err()
+        {
+            return;
+        }
+        let m = Message::new(context.proxy.reply(), &index);
+        let answered =
+            Answered { method: Method::Bye, status: 408, cseq: m.cseq(), contact: None, expires: None };
+        self.note_answer(context, &m, &answered, now);
     }
 
     /// What the answer to a request inside dialogs does to them, and to their calls.
@@ -139,8 +153,8 @@ impl Edge {
                 self.shared.dialogs.failed(number);
             }
             let (method, cseq) = (context.proxy.method(), last.cseq());
-            // It is our word: nobody answered, or nobody was there.
-            let status = if method == Method::Bye { 408 } else { code };
+            // It may be our word for what somebody said; else nobody was there.
+            let status = if context.heard { code } else { 408 };
             let answered = Answered { method, status, cseq, contact: None, expires: None };
             self.note_answer(context, &last, &answered, io.unix_ms());
             if code >= 300 {

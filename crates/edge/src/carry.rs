@@ -63,7 +63,10 @@ impl Edge {
                     let answer = self.find_out(io, slot, context, asked, heard);
                     context.proxy.handle(Input::Answer(asked, answer, heard), io.now(), &mut self.work);
                 }
-                Output::TimedOut => self.counters.timeouts.add(),
+                Output::TimedOut => {
+                    self.counters.timeouts.add();
+                    self.note_silence(context, io.unix_ms());
+                }
                 Output::Silent(branch) => {
                     if let Some(b) = context.proxy.branch(branch)
                         && let Some(trunk) = &b.target.hop.trunk

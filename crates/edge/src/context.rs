@@ -135,6 +135,8 @@ pub(crate) struct Context {
     pub(crate) identity: u64,
     /// It has a To tag, which they repeat too.
     pub(crate) tagged: bool,
+    /// A final response to it came, be it that of one branch among several.
+    pub(crate) heard: bool,
     /// Another shard gave us its request.
     pub(crate) guest: bool,
     /// What it takes to send the call elsewhere.

@@ -22,7 +22,7 @@ use crate::mail::{EdgeMail, Io};
 use crate::media::{Offered, Relaying, refusal};
 use crate::resolver::Spare;
 use crate::trust::budget::Credit;
-use crate::trust::marks::Beginning;
+use crate::trust::marks::{Beginning, expires};
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 
 /// Max-Breadth where the request says nothing, RFC 5393 §5.3.3.
@@ -249,7 +249,7 @@ impl Edge {
             _ => self.shared.dialogs.number(number).ok_or(())?,
         };
         if inbound.method != Method::Invite {
-            self.shared.dialogs.subscribing(number, true, io.unix_ms());
+            self.shared.dialogs.subscribing(number, expires(&inbound.message), true, io.unix_ms());
         }
         context.dialog = DialogUse::Begins(number);
         Ok(Some(self.beginning(inbound, number, io.unix_ms())))
@@ -343,7 +343,7 @@ impl Edge {
         let number = self.shared.dialogs.number_of(self.shared.secret.stateless_loop_mac(&inbound.message));
         let beginning = rung.record_route.then(|| self.beginning(inbound, number, io.unix_ms()));
         if beginning.is_some() && inbound.method != Method::Invite {
-            self.shared.dialogs.subscribing(number, false, io.unix_ms());
+            self.shared.dialogs.subscribing(number, expires(&inbound.message), false, io.unix_ms());
         }
         let callee = aims.callee(&self.scratch.parties, aim);
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
@@ -400,6 +400,7 @@ impl Edge {
             loop_mac: self.shared.secret.loop_mac(&inbound.message),
             identity: self.identity(&inbound.message, inbound.message.cseq(), true),
             tagged: !inbound.message.to_tag().is_empty(),
+            heard: false,
             guest: self.handover.guest,
             call: None,
             dialog: DialogUse::None,

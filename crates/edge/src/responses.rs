@@ -5,7 +5,7 @@ use trunkline_proxy::transaction::{Branch, Heard, Input, goes_on};
 use trunkline_sip::{Flow, Message, Method};
 use trunkline_transaction::Slot;
 
-use crate::context::{Context, Hop};
+use crate::context::{Context, DialogUse, Hop};
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
 use crate::own::{self, Errand};
@@ -71,8 +71,21 @@ impl Edge {
         if m.cseq_method() != Method::Cancel && self.relay_response(io, (slot, context), branch, flow, m) {
             return;
         }
+        self.note_failure(context, branch, m);
+        context.heard |= m.cseq_method() != Method::Cancel && m.status().is_some_and(|code| code >= 200);
         let heard = Heard { branch, message: m, for_us: self.challenges_for_us(m) };
         context.proxy.handle(Input::Response(heard), io.now(), &mut self.work);
         self.carry_out(io, slot, context, Some(heard));
+    }
+
+    /// A branch that had said something failed: its early dialogs have ended, while the request may go on elsewhere.
+    fn note_failure(&self, context: &Context, branch: u8, m: &Message<'_>) {
+        let failed = m.status().is_some_and(|code| code >= 300) && m.cseq_method() != Method::Cancel;
+        if failed
+            && let DialogUse::Begins(number) = context.dialog
+            && context.proxy.branch(branch).is_some_and(Branch::is_proceeding)
+        {
+            self.shared.dialogs.branch_failed(number, branch);
+        }
     }
 }

@@ -4,10 +4,12 @@ use smallvec::SmallVec;
 use trunkline_proxy::{FlowToken, Seen, Side};
 use trunkline_sip::Method;
 
-use super::{Answered, Ends, FIRST_MS, LINGER_MS, OPEN_MS, Place};
+use super::{Answered, Ends, FIRST_MS, LINGER_MS, OPEN_MS, Origin, Place};
 
 /// A subscription whose responder says nothing of its end, in seconds (RFC 3261 §20.19 leaves it to the package).
 const SUBSCRIBED: u32 = 3_600;
+/// So long lives one that was asked for without a time, at most: no package has a longer default than RFC 3680 §4.3.
+const UNSAID: u32 = 3_761;
 /// Before it is accepted a subscription lives for so long.
 const ACCEPTED_WITHIN_MS: u64 = 2 * LINGER_MS;
 
@@ -27,6 +29,19 @@ pub struct Moved {
     pub flow: Option<Option<FlowToken>>,
 }
 
+/// A request inside a dialog that its answer gives a meaning: a target refresh (RFC 3261 §12.2) or a SUBSCRIBE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// Its method.
+    pub method: Method,
+    /// Its CSeq.
+    pub cseq: u32,
+    /// The seconds of its Expires.
+    pub expires: Option<u32>,
+    /// Where its sender is once it is accepted.
+    pub moved: Option<Moved>,
+}
+
 /// What the sides of a dialog have changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -37,6 +52,9 @@ pub struct Standing {
     /// Where the sender proved to be, [`trunkline_proxy::Secret::source`]; 0 for nowhere else than at the beginning.
     pub source: u32,
 }
+
+/// The branch that a dialog comes of, where it is known, and its place.
+pub(super) type Whose = (Option<u8>, Place);
 
 /// One side of one dialog.
 #[derive(Debug, Default)]
@@ -51,16 +69,19 @@ pub(super) struct SideState {
     pending: Vec<Pending>,
 }
 
-/// Target refreshes of one side under way, at most.
-const MOST_PENDING: usize = 4;
+/// Requests of one side under way that its dialog has to remember, at most.
+const MOST_PENDING: usize = 8;
 
-/// A target refresh under way: CSeq of its request says which response is about it.
+/// A target refresh or a SUBSCRIBE under way: CSeq of its request says which response is about it.
 #[derive(Debug)]
 struct Pending {
     cseq: u32,
+    /// The seconds that a SUBSCRIBE asks for.
+    asked: Option<u32>,
     /// So long nobody is surprised by a request to the new target.
     until: u64,
-    moved: Moved,
+    /// Where the side will be.
+    moved: Option<Moved>,
 }
 
 /// One dialog of an entry.
@@ -69,9 +90,13 @@ pub(super) struct Leg {
     tag: u64,
     /// Who the callee is.
     party: u64,
+    /// The branch of the request that it came of, where that is known.
+    branch: Option<u8>,
     /// The callee's remote target, as the caller's mark has it.
     target: u64,
     confirmed: bool,
+    /// A 2xx to the request that begins it came. Without a transaction what repeats it says nothing new.
+    accepted: bool,
     /// Was it begun before this process? So long its end is remembered, since its mark would open it again.
     remembered: u64,
     /// Is it used by an INVITE?
@@ -91,8 +116,9 @@ pub(super) struct Leg {
 
 impl Leg {
     /// A callee was heard of.
-    pub(super) fn early(place: Place, subscription: bool, target: u64, now: u64) -> Leg {
+    pub(super) fn early((branch, place): Whose, subscription: bool, target: u64, now: u64) -> Leg {
         Leg {
+            branch,
             tag: place.tag,
             party: place.party,
             target,
@@ -110,7 +136,7 @@ impl Leg {
             confirmed: true,
             remembered: until,
             subscribed_until: if subscription { until } else { 0 },
-            ..Leg::early(place, subscription, 0, now)
+            ..Leg::early((None, place), subscription, 0, now)
         }
     }
 
@@ -123,22 +149,32 @@ impl Leg {
 
     /// The 2xx to the request that begins it. The caller may go on with the mark that it got first, so a callee that says
     /// something new in its Contact has moved.
-    pub(super) fn confirm(&mut self, target: u64, answered: &Answered, now: u64) {
+    pub(super) fn confirm(
+        &mut self,
+        target: u64,
+        (answered, asked, from): (&Answered, u32, Origin),
+        now: u64,
+    ) {
         if !self.confirmed && answered.method == Method::Invite {
             // A BYE ends an early dialog alone: what the callee accepts all the same is a call.
             (self.invite, self.bye) = (true, 0);
         }
+        if self.accepted && from == Origin::Stateless {
+            return;
+        }
         if let Some(contact) = answered.contact.filter(|_| target != self.target) {
             self.callee.move_to(contact);
         }
-        self.confirmed = true;
         self.used = now;
-        self.subscribed(answered, now);
+        if !self.accepted {
+            self.subscribed(answered, asked, now);
+        }
+        (self.confirmed, self.accepted) = (true, true);
     }
 
-    /// A 2xx to SUBSCRIBE or REFER.
-    fn subscribed(&mut self, answered: &Answered, now: u64) {
-        let seconds = answered.expires.unwrap_or(SUBSCRIBED);
+    /// A 2xx to SUBSCRIBE or REFER. The notifier may shorten what was `asked` for, and not lengthen it (RFC 6665 §4.2.1.1).
+    fn subscribed(&mut self, answered: &Answered, asked: u32, now: u64) {
+        let seconds = answered.expires.unwrap_or(SUBSCRIBED).min(asked);
         match answered.method {
             Method::Refer => {
                 self.subscriptions = self.subscriptions.saturating_add(u8::from(self.invite)).max(1);
@@ -233,9 +269,8 @@ impl Leg {
             Side::Caller => &self.callee,
             Side::Callee => &self.caller,
         };
-        let moving =
-            other.pending.last().filter(|pending| now < pending.until && pending.cseq > other.accepted);
-        let moving = moving.map(|pending| pending.moved);
+        let moves = |p: &&Pending| p.moved.is_some() && now < p.until && p.cseq > other.accepted;
+        let moving = other.pending.iter().rfind(moves).and_then(|pending| pending.moved);
         Ok(Standing { moved: other.moved.as_deref().copied(), moving, source })
     }
 
@@ -247,11 +282,13 @@ impl Leg {
         }
         let success = status < 300;
         let requester = self.side_mut(side);
+        let mut asked = None;
         if let Some(at) = requester.pending.iter().position(|pending| pending.cseq == answered.cseq) {
             let pending = requester.pending.remove(at);
-            if success {
+            asked = pending.asked;
+            if let Some(moved) = pending.moved.filter(|_| success) {
                 requester.accepted = requester.accepted.max(pending.cseq);
-                requester.move_to(pending.moved);
+                requester.move_to(moved);
             }
         }
         match answered.method {
@@ -265,7 +302,10 @@ impl Leg {
             Method::Invite | Method::Update if success => self.responder_moved(side, answered.contact),
             Method::Subscribe | Method::Refer if success => {
                 self.responder_moved(side, answered.contact);
-                self.subscribed(answered, now);
+                // A SUBSCRIBE of which nothing is known any more had its answer.
+                if let Some(asked) = asked.or((answered.method == Method::Refer).then_some(SUBSCRIBED)) {
+                    self.subscribed(answered, asked, now);
+                }
             }
             // It makes a dialog of a subscription too (RFC 6665 §4.4.1).
             Method::Notify if success => self.confirmed = true,
@@ -303,10 +343,13 @@ impl SideState {
         self.refused == cseq && cseq != 0
     }
 
-    /// A request that moves this side goes on. One that moves it nowhere changes nothing.
-    pub(super) fn refreshing(&mut self, (method, cseq): (Method, u32), moved: Moved, now: u64) {
+    /// A request that moves this side, or a SUBSCRIBE, goes on. One that moves it nowhere changes nothing.
+    pub(super) fn refreshing(&mut self, refresh: Refresh, now: u64) {
+        let Refresh { method, cseq, expires, moved } = refresh;
         self.pending.retain(|pending| pending.cseq != cseq && now < pending.until.saturating_add(OPEN_MS));
-        if self.pending.is_empty() && self.moved.as_deref() == Some(&moved) {
+        let asked = (method == Method::Subscribe).then(|| expires.unwrap_or(UNSAID));
+        let moves = moved.is_some_and(|m| !self.pending.is_empty() || self.moved.as_deref() != Some(&m));
+        if !moves && asked.is_none() {
             return;
         }
         if self.pending.len() >= MOST_PENDING {
@@ -314,7 +357,7 @@ impl SideState {
         }
         // Every request but INVITE has its answer within 64*T1 (RFC 3261 §17.1.2).
         let until = now + if method == Method::Invite { OPEN_MS } else { LINGER_MS };
-        self.pending.push(Pending { cseq, until, moved });
+        self.pending.push(Pending { cseq, asked, until, moved });
     }
 
     fn move_to(&mut self, moved: Moved) {
@@ -336,6 +379,8 @@ pub(super) struct Entry {
     pub(super) subscription: bool,
     /// A transaction has the request, and will tell its end.
     held: bool,
+    /// The seconds that it asks a subscription for.
+    pub(super) asked: u32,
     /// Without one: until when responses are waited for.
     open_until: u64,
     /// Without one: so long the entry stays, since a repeated response would begin it again.
@@ -350,7 +395,13 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(subscription: bool, held: bool, born: u64, now: u64) -> Entry {
         let remembered = if held { 0 } else { born + FIRST_MS };
-        Entry { used: true, subscription, held, open_until: now + OPEN_MS, remembered, ..Entry::default() }
+        let (open_until, asked) = (now + OPEN_MS, UNSAID);
+        Entry { used: true, subscription, held, asked, open_until, remembered, ..Entry::default() }
+    }
+
+    /// One of a request that begins a subscription, and asks for so many seconds.
+    pub(super) fn subscribing(expires: Option<u32>, held: bool, now: u64) -> Entry {
+        Entry { asked: expires.unwrap_or(UNSAID), ..Entry::new(true, held, now, now) }
     }
 
     /// One of before this process.
@@ -382,7 +433,7 @@ impl Entry {
     }
 
     /// May there be responses to the request still?
-    fn is_awaited(&self, now: u64) -> bool {
+    pub(super) fn is_awaited(&self, now: u64) -> bool {
         self.held || now < self.open_until
     }
 
@@ -417,16 +468,31 @@ impl Entry {
         self.legs.iter().find(|leg| leg.tag == tag).map(|leg| Place { number, tag, party: leg.party })
     }
 
-    pub(super) fn leg_or_new(
-        &mut self,
-        place: Place,
-        most: usize,
-        make: impl FnOnce() -> Leg,
-    ) -> Option<&mut Leg> {
-        if self.leg_mut(place).is_none() && self.legs.len() < most {
-            self.legs.push(make());
+    pub(super) fn add(&mut self, leg: Leg) -> Option<&mut Leg> {
+        self.legs.push(leg);
+        self.legs.last_mut()
+    }
+
+    /// Makes room for one more dialog. The oldest early one gives way of the branch that has the most of them, so that nobody
+    /// takes another's room; a 2xx has its room unless its own branch took it all.
+    pub(super) fn make_room(&mut self, (branch, place): Whose, most: usize, success: bool) -> bool {
+        if self.legs.len() < most {
+            return true;
         }
-        self.leg_mut(place)
+        let whose = |leg: &Leg| (leg.branch, leg.party);
+        let early = || self.legs.iter().filter(|leg| !leg.confirmed).map(whose);
+        let fullest = early().max_by_key(|of| early().filter(|other| other == of).count());
+        let oldest = self.legs.iter().position(|leg| !leg.confirmed && Some(whose(leg)) == fullest);
+        if let Some(oldest) = oldest {
+            self.legs.remove(oldest);
+            return true;
+        }
+        success && self.legs.iter().filter(|leg| whose(leg) == (branch, place.party)).count() < most
+    }
+
+    /// Forgets the early dialogs of a branch.
+    pub(super) fn drop_early(&mut self, branch: u8) {
+        self.legs.retain(|leg| leg.confirmed || leg.branch != Some(branch));
     }
 
     /// Has every dialog of it ended? Its end is remembered where a mark would open it again.

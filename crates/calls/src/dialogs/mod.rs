@@ -15,14 +15,15 @@ use parking_lot::Mutex;
 use trunkline_proxy::{Mark, PartyKind, Side};
 use trunkline_sip::Method;
 
-pub use entry::{Ended, Moved, Standing};
+pub use entry::{Ended, Moved, Refresh, Standing};
 use entry::{Entry, Leg};
 use table::Table;
 
 const SHARDS: usize = 64;
 /// Dialogs at once, at most; what comes beyond is refused.
 const MOST: usize = 4_000_000;
-/// Dialogs of one first request (RFC 3261 §12.1: one for each callee that answers a fork), at most.
+/// Dialogs of one first request (RFC 3261 §12.1: one for each callee that answers a fork), at most: early ones of all callees,
+/// and those that one branch has accepted.
 const MOST_LEGS: usize = 32;
 /// 64*T1 of RFC 3261 §17: for so long repetitions come.
 const LINGER_MS: u64 = 32_000;
@@ -42,6 +43,15 @@ pub struct Place {
     pub number: u64,
     tag: u64,
     party: u64,
+}
+
+/// Where a response comes from to a request that begins dialogs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A branch of a transaction, which tells its end.
+    Branch(u8),
+    /// There is no transaction.
+    Stateless,
 }
 
 /// A response to a request inside a dialog, or to the one that begins it.
@@ -166,26 +176,30 @@ impl Dialogs {
         }
     }
 
-    /// A request that begins a subscription goes out. Its NOTIFY may come before its response (RFC 6665 §4.1.2.4). `held`: by a
-    /// transaction, which tells its end.
-    pub fn subscribing(&self, number: u64, held: bool, now: u64) {
+    /// A request that begins a subscription goes out, with these seconds in Expires. Its NOTIFY may come before its response
+    /// (RFC 6665 §4.1.2.4). `held`: by a transaction, which tells its end.
+    pub fn subscribing(&self, number: u64, expires: Option<u32>, held: bool, now: u64) {
         let mut table = self.table(number).lock();
         if table.find(number).is_none() && self.reserve() {
-            table.insert(number, Entry::new(true, held, now, now));
+            table.insert(number, Entry::subscribing(expires, held, now));
         }
     }
 
     /// A response with a To tag to the request that begins it goes back: a dialog with this callee, an early one or a confirmed
-    /// one. `mark` is the callee's, `target` that in the caller's mark. `held`: by a transaction, which tells its end. False: no
-    /// dialog, since it comes too late or there is no room.
+    /// one. `mark` is the callee's, `target` that in the caller's mark. False: no dialog, since it comes too late or there is no
+    /// room.
     pub fn responded(
         &self,
         place: Place,
-        (mark, held): (&Mark, bool),
+        (mark, from): (&Mark, Origin),
         target: u64,
         answered: &Answered,
         now: u64,
     ) -> bool {
+        let (held, branch) = match from {
+            Origin::Branch(branch) => (true, Some(branch)),
+            Origin::Stateless => (false, None),
+        };
         let mut table = self.table(place.number).lock();
         if table.find(place.number).is_none() {
             let late = !held && now > mark.born.saturating_add(FIRST_MS);
@@ -195,15 +209,32 @@ impl Dialogs {
             table.insert(place.number, Entry::new(mark.subscription, held, mark.born, now));
         }
         let Some(entry) = table.find(place.number) else { return false };
+        let success = (200..300).contains(&answered.status);
+        if entry.leg_mut(place).is_none() {
+            // Without a transaction a response may come at any time.
+            let subscription = entry.subscription;
+            let leg = Leg::early((branch, place), subscription, target, now);
+            if from == Origin::Stateless && !entry.is_awaited(now)
+                || !entry.make_room((branch, place), MOST_LEGS, success)
+            {
+                return false;
+            }
+            entry.add(leg);
+        }
         entry.heard(answered, now);
-        let subscription = entry.subscription;
-        let leg = entry.leg_or_new(place, MOST_LEGS, || Leg::early(place, subscription, target, now));
-        if let Some(leg) = leg
-            && (200..300).contains(&answered.status)
-        {
-            leg.confirm(target, answered, now);
+        let asked = entry.asked;
+        let Some(leg) = entry.leg_mut(place) else { return false };
+        if success {
+            leg.confirm(target, (answered, asked, from), now);
         }
         true
+    }
+
+    /// A branch of the request that began it failed: its early dialogs have ended.
+    pub fn branch_failed(&self, number: u64, branch: u8) {
+        if let Some(entry) = self.table(number).lock().find(number) {
+            entry.drop_early(branch);
+        }
     }
 
     /// The request that began it failed: what no 2xx confirmed takes no requests any more.
@@ -243,21 +274,22 @@ impl Dialogs {
         let leg = match entry.leg_mut(place).is_some() {
             true => entry.leg_mut(place),
             false if entry.subscription && open && mark.side == Side::Callee => {
-                entry.leg_or_new(place, MOST_LEGS, || Leg::early(place, true, 0, now))
+                let room = entry.make_room((None, place), MOST_LEGS, false);
+                room.then(|| entry.add(Leg::early((None, place), true, 0, now))).flatten()
             }
             // A callee's mark says nothing of its tag: the first one holds.
             false if from_before && (mark.side == Side::Caller || !entry.has_party(place)) => {
-                entry.leg_or_new(place, MOST_LEGS, || Leg::adopted(place, mark.subscription, until, now))
+                let room = entry.make_room((None, place), MOST_LEGS, false);
+                room.then(|| entry.add(Leg::adopted(place, mark.subscription, until, now))).flatten()
             }
             false => None,
         };
         leg.ok_or(Ended)?.request(mark.side, method, open, limit, now)
     }
 
-    /// A request inside the dialog, with this method and CSeq, goes on with a Contact: once it is accepted, that side is there
-    /// (RFC 3261 §12.2).
-    pub fn refreshing(&self, place: Place, side: Side, request: (Method, u32), moved: Moved, now: u64) {
-        self.with_leg(place, |leg| leg.side_mut(side).refreshing(request, moved, now));
+    /// A request of this side goes on that counts once it is accepted.
+    pub fn refreshing(&self, place: Place, side: Side, refresh: Refresh, now: u64) {
+        self.with_leg(place, |leg| leg.side_mut(side).refreshing(refresh, now));
     }
 
     /// Has the INVITE of this CSeq, which this side sent inside the dialog, failed?

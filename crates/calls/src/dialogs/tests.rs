@@ -58,12 +58,17 @@ impl World {
     /// A response to the request that begins the dialogs, which a transaction holds.
     fn responds(&self, tag: &[u8], answered: &Answered) -> bool {
         let mark = Mark { subscription: answered.method != Method::Invite, ..self.mark(Side::Callee) };
-        self.dialogs.responded(self.with(tag), (&mark, true), 5, answered, self.now)
+        self.dialogs.responded(self.with(tag), (&mark, Origin::Branch(0)), 5, answered, self.now)
     }
 
     /// A response to a request of the caller inside the dialog.
     fn answers(&self, answered: &Answered) -> bool {
         self.dialogs.answered(self.place(), Side::Caller, answered, self.now) == Ends::Call
+    }
+
+    fn refreshes(&self, method: Method, cseq: u32, target: u64) {
+        let refresh = Refresh { method, cseq, expires: None, moved: Some(moved(target)) };
+        self.dialogs.refreshing(self.place(), Side::Caller, refresh, self.now);
     }
 
     fn concludes(&self) {
@@ -208,7 +213,7 @@ fn a_call_ends_with_the_last_callee_that_took_it() {
 fn a_subscription_ends_by_its_notify_or_its_time_and_is_no_call() {
     let begin = |w: &mut World| {
         w.number = w.dialogs.number(None).expect("room");
-        w.dialogs.subscribing(w.number, true, w.now);
+        w.dialogs.subscribing(w.number, Some(3_600), true, w.now);
         // RFC 6665 §4.1.2.4: a NOTIFY may come before the 2xx.
         let mark = Mark { subscription: true, ..w.mark(Side::Callee) };
         assert!(w.dialogs.request(w.place(), &mark, Method::Notify, w.now).is_ok());
@@ -260,6 +265,8 @@ fn a_notify_begins_and_prolongs_no_subscription() {
     let mut w = World::new();
     w.call();
     assert!(w.asks(Side::Caller, Method::Subscribe));
+    let refresh = Refresh { method: Method::Subscribe, cseq: 1, expires: Some(60), moved: None };
+    w.dialogs.refreshing(w.place(), Side::Caller, refresh, w.now);
     let accepted = Answered { expires: Some(60), ..answer(Method::Subscribe, 200) };
     w.answers(&accepted);
     w.dialogs.notified(w.place(), Some(u32::MAX), w.now);
@@ -278,23 +285,23 @@ fn a_side_has_moved_once_its_request_is_accepted() {
         w.dialogs.request(w.place(), &w.mark(Side::Callee), Method::Info, w.now).expect("it lives")
     };
     assert!(w.asks(Side::Caller, Method::Invite));
-    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Invite, 1), moved(7), w.now);
+    w.refreshes(Method::Invite, 1, 7);
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(7))));
     w.answers(&answer(Method::Invite, 488));
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, None));
     // Only the response to that very request is about it, and one that never comes leaves nothing behind.
-    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Update, 2), moved(6), w.now);
+    w.refreshes(Method::Update, 2, 6);
     w.answers(&Answered { cseq: 1, ..answer(Method::Notify, 200) });
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(6))));
     w.now += LINGER_MS;
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, None), "nobody answered in time");
-    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Invite, 3), moved(8), w.now);
+    w.refreshes(Method::Invite, 3, 8);
     // What the same side says meanwhile has an answer of its own.
-    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Notify, 4), moved(5), w.now);
+    w.refreshes(Method::Notify, 4, 5);
     w.answers(&Answered { cseq: 4, ..answer(Method::Notify, 481) });
     assert_eq!((standing(&w).moved, standing(&w).moving), (None, Some(moved(8))));
     // One that was accepted goes before an older one under way.
-    w.dialogs.refreshing(w.place(), Side::Caller, (Method::Update, 4), moved(5), w.now);
+    w.refreshes(Method::Update, 4, 5);
     w.answers(&Answered { cseq: 4, ..answer(Method::Update, 200) });
     assert_eq!((standing(&w).moved, standing(&w).moving), (Some(moved(5)), None));
     let accepted = Answered { contact: Some(moved(9)), cseq: 3, ..answer(Method::Invite, 200) };
@@ -334,7 +341,7 @@ fn a_callee_that_says_something_new_has_moved() {
         let contact = Some(moved(target));
         let mark = w.mark(Side::Callee);
         let answered = Answered { contact, ..answer(Method::Invite, status) };
-        assert!(w.dialogs.responded(w.place(), (&mark, true), target, &answered, w.now));
+        assert!(w.dialogs.responded(w.place(), (&mark, Origin::Branch(0)), target, &answered, w.now));
         let standing = w.dialogs.request(w.place(), &w.mark(Side::Caller), Method::Update, w.now);
         standing.expect("it lives").moved
     };
@@ -347,7 +354,7 @@ fn without_a_transaction_a_repeated_response_begins_nothing_again() {
     let mut w = World::new();
     let responds = |w: &World| {
         let answered = answer(Method::Invite, 200);
-        w.dialogs.responded(w.place(), (&w.mark(Side::Callee), false), 5, &answered, w.now)
+        w.dialogs.responded(w.place(), (&w.mark(Side::Callee), Origin::Stateless), 5, &answered, w.now)
     };
     assert!(responds(&w) && w.asks(Side::Caller, Method::Bye));
     w.dialogs.answered_by_tag(w.number, Side::Caller, b"b", &answer(Method::Bye, 200), w.now);
@@ -405,4 +412,88 @@ fn a_silent_dialog_ends_after_a_day() {
     w.now += DAY + 1_000;
     assert!(!w.asks(Side::Caller, Method::Invite));
     assert_eq!(w.dialogs.sweep(w.now, 100_000), 1);
+}
+
+/// RFC 6665 §4.2.1.1: a notifier grants no longer a subscription than was asked for, whatever it says, and however often.
+#[test]
+fn a_notifier_grants_no_more_than_was_asked_for() {
+    let grant = |method, seconds| Answered { expires: seconds, ..answer(method, 200) };
+    for (asked, granted, lives) in [
+        (Some(1), Some(u32::MAX), 1),
+        (Some(600), Some(60), 60),
+        (Some(600), None, 600),
+        (Some(0), Some(3_600), 0),
+        (None, Some(u32::MAX), 3_761),
+        (None, Some(90), 90),
+    ] {
+        for held in [true, false] {
+            let mut w = World::new();
+            w.dialogs.subscribing(w.number, asked, held, w.now);
+            let origin = if held { Origin::Branch(0) } else { Origin::Stateless };
+            let mark = Mark { subscription: true, ..w.mark(Side::Callee) };
+            let says = |w: &World| {
+                let answered = grant(Method::Subscribe, granted);
+                w.dialogs.responded(w.place(), (&mark, origin), 5, &answered, w.now)
+            };
+            assert!(says(&w));
+            w.now += lives * 1_000;
+            assert!(w.asks(Side::Callee, Method::Notify), "{asked:?} {granted:?}");
+            says(&w);
+            w.now += LINGER_MS;
+            assert!(!w.asks(Side::Callee, Method::Notify), "{asked:?} {granted:?}");
+        }
+    }
+    // The same of a refresh inside the dialog, of which each answer counts once.
+    let mut w = World::new();
+    w.call();
+    let asks = |w: &World, cseq, expires| {
+        let refresh = Refresh { method: Method::Subscribe, cseq, expires, moved: None };
+        w.dialogs.refreshing(w.place(), Side::Caller, refresh, w.now);
+    };
+    asks(&w, 7, Some(10));
+    let lie = |cseq| Answered { cseq, ..grant(Method::Subscribe, Some(u32::MAX)) };
+    w.answers(&lie(6));
+    assert!(w.asks(Side::Caller, Method::Bye));
+    w.answers(&lie(7));
+    w.answers(&answer(Method::Bye, 200));
+    assert!(w.asks(Side::Callee, Method::Notify));
+    w.now += 9_000;
+    w.answers(&lie(7));
+    w.now += LINGER_MS + 1_000;
+    assert!(!w.asks(Side::Callee, Method::Notify));
+}
+
+/// Nobody takes another's room: of early dialogs the oldest of whoever has the most gives way, and a 2xx has its room.
+#[test]
+fn a_callee_of_many_tags_takes_no_room_of_others() {
+    let w = World::new();
+    let of = |party: u32, tag: &str| {
+        let holder = Holder { party, ..w.mark(Side::Callee).holder };
+        let mark = Mark { holder, ..w.mark(Side::Callee) };
+        (mark, w.dialogs.place(&mark, tag.as_bytes()))
+    };
+    let says = |party: u32, tag: &str, branch: u8, status| {
+        let (mark, place) = of(party, tag);
+        let answered = answer(Method::Invite, status);
+        w.dialogs.responded(place, (&mark, Origin::Branch(branch)), 5, &answered, w.now)
+    };
+    let lives = |party: u32, tag: &str| {
+        let (mark, place) = of(party, tag);
+        w.dialogs.request(place, &mark, Method::Info, w.now).is_ok()
+    };
+    assert!(says(2, "honest", 1, 180));
+    for n in 0..100 {
+        assert!(says(1, &n.to_string(), 0, 183), "{n}");
+        assert!(lives(1, &n.to_string()) && lives(2, "honest"), "{n}");
+    }
+    assert!(!lives(1, "0"), "the oldest gave way");
+    assert!(says(2, "another", 1, 180) && lives(2, "honest") && lives(2, "another"));
+    w.dialogs.branch_failed(w.number, 0);
+    assert!(!lives(1, "99") && lives(2, "honest"));
+    // All that one party accepts takes no room of the next one's 2xx.
+    let taken = (0..100).filter(|n| says(1, &n.to_string(), 0, 200)).count();
+    assert!(taken <= 2 * MOST_LEGS, "{taken}");
+    assert!(says(3, "third", 2, 200) && lives(3, "third"));
+    w.concludes();
+    assert!(lives(3, "third") && !lives(2, "honest"));
 }

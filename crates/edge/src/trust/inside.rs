@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use trunkline_calls::{Answered, Ended, Moved, Standing};
+use trunkline_calls::{Answered, Ended, Moved, Refresh, Standing};
 use trunkline_model::{Agent, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_routing::{OTHER_TARGET, Plan, Verdict};
@@ -11,7 +11,7 @@ use trunkline_sip::{Flow, Message, Method, Uri};
 
 use super::Word;
 use super::identity::Demand;
-use super::marks::{contact_of, port_of};
+use super::marks::{contact_of, expires, port_of};
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
@@ -226,19 +226,20 @@ impl Edge {
             inbound.method,
             Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
         );
-        if refreshes
-            && identified
-            && let Some(contact) = contact_of(m)
-        {
+        let contact = contact_of(m).filter(|_| refreshes && identified);
+        let moved = contact.map(|contact| {
             let flow = Some(self.caller_flow(inbound, Some(&contact)));
-            let moved = shared.moved(&contact, inbound.flow.remote, flow);
-            let request = (inbound.method, m.cseq());
-            shared.dialogs.refreshing(dialog.place, dialog.from, request, moved, now);
-            for dialog in inner {
-                // There the side is reached as it was.
-                let moved = Moved { flow: None, ..moved };
-                shared.dialogs.refreshing(dialog.place, dialog.from, request, moved, now);
-            }
+            shared.moved(&contact, inbound.flow.remote, flow)
+        });
+        if moved.is_none() && inbound.method != Method::Subscribe {
+            return;
+        }
+        let refresh = Refresh { method: inbound.method, cseq: m.cseq(), expires: expires(m), moved };
+        shared.dialogs.refreshing(dialog.place, dialog.from, refresh, now);
+        for dialog in inner {
+            // There the side is reached as it was.
+            let moved = moved.map(|moved| Moved { flow: None, ..moved });
+            shared.dialogs.refreshing(dialog.place, dialog.from, Refresh { moved, ..refresh }, now);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
-use trunkline_calls::{Answered, Moved};
+use trunkline_calls::{Answered, Moved, Origin};
 use trunkline_model::{Ref, Tables};
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
 use trunkline_routing::Target;
@@ -228,8 +228,8 @@ impl<'s, 'a> Found<'s, 'a> {
 pub(crate) struct Begun<'a> {
     /// The number of its dialogs.
     pub(crate) number: u64,
-    /// The MAC of the mark that went out in that very branch. `None`: there is no transaction, and one branch alone.
-    pub(crate) mark_mac: Option<u64>,
+    /// That very branch, and the MAC of the mark that went out in it. `None`: there is no transaction, and one branch alone.
+    pub(crate) branch: Option<(u8, u64)>,
     /// The request as it went out.
     pub(crate) sent: &'a [u8],
     /// The address that the response came from.
@@ -238,7 +238,7 @@ pub(crate) struct Begun<'a> {
 
 impl Begun<'_> {
     fn is_of(&self, found: &Found<'_, '_>) -> bool {
-        found.mark.dialog == self.number && self.mark_mac.is_none_or(|mac| mac == found.mac)
+        found.mark.dialog == self.number && self.branch.is_none_or(|(_, mac)| mac == found.mac)
     }
 }
 
@@ -312,8 +312,8 @@ impl Shared {
         let moved = Moved { target: mark.way.target, seen: mark.way.seen, flow: None };
         let answered = answered(m, m.cseq(), target.is_some().then_some(moved));
         let place = self.dialogs.place(&found.mark, m.to_tag());
-        let held = begun.mark_mac.is_some();
-        self.dialogs.responded(place, (&found.mark, held), mark.way.target, &answered, now).then_some(mark)
+        let origin = begun.branch.map_or(Origin::Stateless, |(branch, _)| Origin::Branch(branch));
+        self.dialogs.responded(place, (&found.mark, origin), mark.way.target, &answered, now).then_some(mark)
     }
 
     /// What a response says of a dialog: a final one to a request inside it.
@@ -352,7 +352,7 @@ impl Shared {
             _ if m.cseq_method() == Method::Cancel => {}
             StatelessUse::None => {}
             StatelessUse::Begins(number) => {
-                let begun = Begun { number, mark_mac: None, sent: b"", from };
+                let begun = Begun { number, branch: None, sent: b"", from };
                 self.mark_response(m, &begun, now, splices);
                 if m.status().is_some_and(|status| status >= 300) {
                     self.dialogs.failed(number);
@@ -374,11 +374,10 @@ fn request_uri(request: &[u8]) -> Option<Uri<'_>> {
 }
 
 fn answered(m: &Message<'_>, cseq: u32, contact: Option<Moved>) -> Answered {
-    Answered {
-        method: m.cseq_method(),
-        status: m.status().unwrap_or(0),
-        cseq,
-        contact,
-        expires: m.header(HeaderName::Expires).and_then(seconds),
-    }
+    Answered { method: m.cseq_method(), status: m.status().unwrap_or(0), cseq, contact, expires: expires(m) }
+}
+
+/// The seconds of Expires.
+pub(crate) fn expires(m: &Message<'_>) -> Option<u32> {
+    m.header(HeaderName::Expires).and_then(seconds)
 }
