@@ -5,9 +5,10 @@ use std::process::Command;
 use trunkline_tests::{Dialog, Exchange, Ua, exchange_command, wait_for};
 
 use super::dialogs::talking;
+use super::forged::{ALLOWED, Scene};
 use super::transports::within;
 use super::trunks::{NUMBER, with_trunk};
-use super::{agents, at, registered};
+use super::{DOMAIN, agents, at, registered};
 
 /// One line of the table: caller, callee, status, answered, ended, cause.
 fn records(exchange: &Exchange) -> Vec<Vec<String>> {
@@ -166,4 +167,57 @@ fn a_call_that_was_up_at_a_crash_is_closed_at_the_next_start() {
     let all = ended(&exchange, 1);
     assert_eq!(all[0][5], "CRASH", "{all:?}");
     registered(&exchange, "1003");
+}
+
+/// A call that 1001 may make through a carrier, written so, with this To: what the list and the record show of it.
+fn dialled(uri: &str, to: &str) -> [serde_json::Value; 2] {
+    let mut scene = Scene::set("");
+    let Scene { exchange, carrier, caller, .. } = &mut scene;
+    let invite = caller.invite(uri).set("To", to);
+    let invite = caller.call(&invite);
+    let arrived = carrier.request_of("INVITE");
+    carrier.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let mut a = Dialog::of_caller(&invite, &ok);
+    let ack = a.request(caller, "ACK");
+    caller.send(&ack);
+    carrier.request_of("ACK");
+    let live = told(exchange, &["--filter", ALLOWED]);
+    within("BYE", caller, &mut a, carrier);
+    ended(exchange, 1);
+    let found = told(exchange, &["records", "--filter", ALLOWED]);
+    let by_to = told(exchange, &["records", "--filter", "nobody-in-particular"]);
+    assert_eq!(by_to.len(), usize::from(to.contains("nobody-in-particular")), "{by_to:?}");
+    let one = |mut calls: Vec<serde_json::Value>| {
+        assert_eq!(calls.len(), 1, "{uri}, {to}: {calls:?}");
+        calls.remove(0)
+    };
+    [one(live), one(found)]
+}
+
+/// To decides nothing. What shows afterwards is who was called, in the form that a rule sees, however it was written.
+#[test]
+fn a_record_has_who_was_called_and_not_what_to_says() {
+    let callee = format!("sip:{ALLOWED}@{DOMAIN}");
+    let spelled = ["+1555-123-4567", "+1%35551234567", "+1.555.123.4567", "+15551234567;npdi"];
+    let plain = [format!("<{callee}>"), format!("\"1002\" <sips:{ALLOWED}@{DOMAIN}>")];
+    let others = [
+        format!("<sip:1002@{DOMAIN}>"),
+        format!("<sip:nobody-in-particular@{DOMAIN}>"),
+        "<sip:+15551234567@elsewhere.test>".into(),
+        "<tel:+4930123456>".into(),
+        "\"+15551234567\" <urn:service:sos>".into(),
+    ];
+    for to in plain.iter().chain(&others) {
+        for call in dialled(&at(ALLOWED), to) {
+            assert_eq!(call["callee"].as_str(), Some(callee.as_str()), "{to}: {call}");
+            assert_eq!(call["to"].is_null(), plain.contains(to), "{to}: {call}");
+        }
+    }
+    for user in spelled {
+        for call in dialled(&at(user), &others[0]) {
+            assert_eq!(call["callee"].as_str(), Some(callee.as_str()), "{user}: {call}");
+            assert_eq!(call["to"].as_str(), Some(at("1002").as_str()), "{user}: {call}");
+        }
+    }
 }

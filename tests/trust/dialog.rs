@@ -79,6 +79,8 @@ pub struct Call {
     pub stage: Stage,
     /// Has somebody subscribed to something in it?
     pub subscribed: bool,
+    /// The side whose BYE was refused.
+    pub left: Option<End>,
     /// The request that began it.
     pub first: Tx,
 }
@@ -140,6 +142,7 @@ impl Call {
             callee,
             stage: Stage::Early,
             subscribed: false,
+            left: None,
             first: first.clone(),
         })
     }

@@ -74,6 +74,9 @@ impl Lane {
             self.ladder.sent(self.sockets.who(port), &bytes);
             self.sockets.send(port, &bytes);
         }
+        if message.method() == "ACK" {
+            self.answer_ack(port, &message);
+        }
         let bytes = if message.method() == "ACK" { Vec::new() } else { answer(&message, plan) };
         if !bytes.is_empty() {
             self.ladder.sent(self.sockets.who(port), &bytes);
@@ -81,6 +84,17 @@ impl Lane {
             self.sockets.send(port, &bytes);
         }
         self.served.insert(branch, Served { port, message, status: plan.status, answer: bytes });
+    }
+
+    /// Nothing answers an ACK: what is made up says nothing of the dialog, neither that it has ended nor that it lives on.
+    fn answer_ack(&mut self, port: Port, ack: &Message) {
+        let lies = ["BYE", "SUBSCRIBE", "REFER", "INVITE"];
+        let lie = lies[self.messages as usize % lies.len()];
+        let cseq = format!("{} {lie}", ack.cseq().0);
+        let more = "Expires: 4294967295\r\n".into();
+        let bytes = answer(&ack.clone().set("CSeq", cseq), &Plan { status: 200, more, ..Plan::default() });
+        self.ladder.sent(self.sockets.who(port), &bytes);
+        self.sockets.send(port, &bytes);
     }
 
     /// The exchange takes a request back: 200, and 487 to the request itself if it waits.

@@ -63,7 +63,10 @@ impl History<'_> {
         self.table.count(kind(call.side(end).who), format!("in {method}"), label(twist, &ruling));
         let answers = if twist == Twist::Turned { end } else { end.other() };
         let contact = Some(call.side(answers).target.clone());
-        let plan = Plan { status: 200, contact, ..Plan::default() };
+        // A BYE that is refused ends nothing, unless the other side has sent one too.
+        let refused = method == "BYE" && twist == Twist::Honest && self.rng.percent(40);
+        let status = if refused { self.rng.pick(&[405, 420, 500, 603]) } else { 200 };
+        let plan = Plan { status, contact, ..Plan::default() };
         if ruling == Ruling::Never {
             call.side_mut(end).cseq = before;
             request.cseq = before + 1;
@@ -102,6 +105,9 @@ impl History<'_> {
         let hung_up = arrived
             || may
             || matches!(twist, Twist::Honest | Twist::Spelled | Twist::Strict | Twist::RouteAnew);
+        if arrived && refused && call.left.replace(end) != Some(end.other()) {
+            return Ok(());
+        }
         if method == "BYE" && hung_up && twist != Twist::FromTag {
             call.stage = Stage::Over;
             if arrived {

@@ -27,6 +27,7 @@ fn run(calls: &Calls, ids: &[String], from: u64) {
             from_tag: b"1928301774",
             from: b"sip:u4711@bench.local",
             to: b"sip:u4712@bench.local",
+            to_header: b"",
             caller_ref: b"agent-4711",
             callee_ref: b"agent-4712",
             caller: agent,

@@ -83,8 +83,10 @@ pub struct CallStart<'a> {
     pub from_tag: &'a [u8],
     /// URI of From.
     pub from: &'a [u8],
-    /// URI of To.
+    /// Who is called: what decides where the call goes.
     pub to: &'a [u8],
+    /// URI of To, where that says somebody else; it decides nothing.
+    pub to_header: &'a [u8],
     /// Who calls whom.
     pub direction: Direction,
     /// Ref of the calling agent or peer; empty for none.
@@ -122,6 +124,7 @@ impl CallStart<'_> {
             from_tag: b"",
             from: b"",
             to: b"",
+            to_header: b"",
             direction,
             caller_ref: b"",
             callee_ref: b"",
@@ -147,9 +150,11 @@ pub struct CallView<'a> {
     pub to_tag: &'a [u8],
     /// URI of From.
     pub from: &'a [u8],
-    /// URI of To; of a diverted call whom it went on to.
+    /// Who was called; of a diverted call whom it went on to.
     pub to: &'a [u8],
-    /// Of a diverted call: URI of To, who was called first; else empty.
+    /// URI of To, where that said somebody else; else empty.
+    pub to_header: &'a [u8],
+    /// Of a diverted call: who was called first; else empty.
     pub first_called: &'a [u8],
     /// Who calls whom.
     pub direction: Direction,

@@ -15,6 +15,7 @@
 //!     from_tag: b"1928301774",
 //!     from: b"sip:1001@sip.local",
 //!     to: b"sip:1002@sip.local",
+//!     to_header: b"",
 //!     caller: Counted { key: Some(agent), limit: Some(2) },
 //!     ..CallStart::new(Direction::AgentToAgent, [192, 0, 2, 7].into())
 //! };

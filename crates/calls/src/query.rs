@@ -12,7 +12,7 @@ use crate::writer::{Records, RecordsError};
 pub struct Filter {
     /// Exactly this Call-ID.
     pub call_id: Option<String>,
-    /// This text within the From URI, the To URI or a ref.
+    /// This text within the URIs of who called and who was called, within To, or a ref.
     pub party: Option<String>,
     /// Exactly this trunk ref.
     pub trunk: Option<String>,
@@ -39,8 +39,10 @@ pub struct CallRecord {
     pub to_tag: String,
     /// URI of From.
     pub from: String,
-    /// URI of To; of a diverted call whom it went on to.
+    /// Who was called; of a diverted call whom it went on to.
     pub to: String,
+    /// URI of To, where that said somebody else; else empty.
+    pub to_header: String,
     /// Of a diverted call: who was called first; else empty.
     pub first_called: String,
     /// Direction, by name.
@@ -85,6 +87,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
         status: row.get(14)?,
         cause: row.get(15)?,
         first_called: row.get(16)?,
+        to_header: row.get(17)?,
     })
 }
 
@@ -139,8 +142,8 @@ fn select(
         values.push(call_id);
     }
     if let Some(party) = &filter.party {
-        sql.push_str(" AND (instr(from_uri, ?) OR instr(to_uri, ?) OR instr(first_called, ?) OR instr(caller, ?) OR instr(callee, ?))");
-        (0..5).for_each(|_| values.push(party));
+        sql.push_str(" AND (instr(from_uri, ?) OR instr(to_uri, ?) OR instr(to_header, ?) OR instr(first_called, ?) OR instr(caller, ?) OR instr(callee, ?))");
+        (0..6).for_each(|_| values.push(party));
     }
     if let Some(trunk) = &filter.trunk {
         sql.push_str(" AND trunk = ?");

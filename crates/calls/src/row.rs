@@ -30,7 +30,7 @@ const ANSWERED: usize = 24;
 const ENDED: usize = 32;
 const SOURCE: usize = 40;
 const LENGTHS: usize = 56;
-const TEXTS: usize = 9;
+const TEXTS: usize = 10;
 const HEAD: usize = LENGTHS + 2 * TEXTS;
 
 const WAS_ANSWERED: u8 = 1;
@@ -46,6 +46,7 @@ pub(crate) const CALLEE: usize = 5;
 pub(crate) const TRUNK: usize = 6;
 pub(crate) const TO_TAG: usize = 7;
 pub(crate) const FIRST_CALLED: usize = 8;
+const TO_HEADER: usize = 9;
 
 /// The buffer of one call. Cleared and filled again for the next, so it allocates only until it has grown.
 #[derive(Clone, Default)]
@@ -92,7 +93,10 @@ impl Row {
             cut(start.callee_ref),
             cut(start.trunk()),
         ];
-        for (n, text) in texts.iter().enumerate() {
+        let to_header = cut(start.to_header);
+        // What comes between is said later.
+        let numbered = texts.iter().enumerate().chain([(TO_HEADER, &to_header)]);
+        for (n, text) in numbered {
             put(bytes, LENGTHS + 2 * n, &(text.len().min(usize::from(u16::MAX)) as u16).to_le_bytes());
             bytes.extend_from_slice(text.get(..usize::from(u16::MAX)).unwrap_or(text));
         }
@@ -169,6 +173,7 @@ fn view(bytes: &[u8]) -> CallView<'_> {
         from: text(bytes, 2),
         to: text(bytes, TO),
         first_called: text(bytes, FIRST_CALLED),
+        to_header: text(bytes, TO_HEADER),
         caller_ref: text(bytes, 4),
         callee_ref: text(bytes, CALLEE),
         trunk_ref: text(bytes, TRUNK),

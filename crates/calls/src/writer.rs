@@ -78,12 +78,14 @@ fn prepare(db: &Connection) -> rusqlite::Result<(u64, u64)> {
              from_uri TEXT NOT NULL, to_uri TEXT NOT NULL, direction TEXT NOT NULL, caller TEXT NOT NULL,
              callee TEXT NOT NULL, trunk TEXT NOT NULL, source TEXT NOT NULL, started INTEGER NOT NULL,
              answered INTEGER, ended INTEGER, status INTEGER NOT NULL, cause TEXT,
-             first_called TEXT NOT NULL DEFAULT '');
+             first_called TEXT NOT NULL DEFAULT '', to_header TEXT NOT NULL DEFAULT '');
          CREATE INDEX IF NOT EXISTS calls_open ON calls (id) WHERE ended IS NULL;",
     )?;
-    // Databases of earlier versions have no such column.
-    if !db.column_exists(None, "calls", "first_called")? {
-        db.execute_batch("ALTER TABLE calls ADD COLUMN first_called TEXT NOT NULL DEFAULT ''")?;
+    // Databases of earlier versions have no such columns.
+    for column in ["first_called", "to_header"] {
+        if !db.column_exists(None, "calls", column)? {
+            db.execute_batch(&format!("ALTER TABLE calls ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))?;
+        }
     }
     // Nobody knows when they ended; the last thing known is a time not after it.
     let crashed = db.execute(
@@ -229,7 +231,7 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
     {
         // Ignore: a batch whose commit was reported as failed may be there all the same.
         let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO calls VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+            "INSERT OR IGNORE INTO calls VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
         )?;
         let mut update = transaction.prepare_cached(
             "UPDATE calls SET to_tag = ?2, callee = ?3, trunk = ?4, answered = ?5, ended = ?6, status = ?7,
@@ -259,6 +261,7 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
                     call.status,
                     cause,
                     text(call.first_called),
+                    text(call.to_header),
                 ])?,
                 Kind::Answered | Kind::Ended => update.execute(params![
                     id,

@@ -37,6 +37,7 @@ fn start<'a>(call_id: &'a str) -> CallStart<'a> {
         from_tag: b"ft",
         from: b"sip:1001@sip.local",
         to: b"sip:+17066041487@sip.local",
+        to_header: b"",
         caller_ref: b"agent-01",
         trunk_ref: b"trunk-01",
         ..CallStart::new(Direction::AgentToPstn, "2001:db8::1".parse().unwrap())

@@ -315,8 +315,11 @@ pub struct LiveCall {
     pub call_id: String,
     /// Who calls, e.g. `sip:1001@sip.local`.
     pub caller: String,
-    /// Who is called.
+    /// Who is called: the number or user that was dialled.
     pub callee: String,
+    /// What To says, where that is somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// `ringing` or `up`.
     pub state: String,
     /// When it began, in seconds of Unix time.
@@ -352,8 +355,11 @@ pub struct CallRecord {
     pub direction: String,
     /// Who called.
     pub caller: String,
-    /// Who was called; of a diverted call whom it went on to.
+    /// Who was called, the number or user that was dialled; of a diverted call whom it went on to.
     pub callee: String,
+    /// What To said, where that is somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// Of a diverted call: who was called first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_called: Option<String>,

@@ -5,7 +5,7 @@ use trunkline_calls::{
 };
 use trunkline_model::Ref;
 use trunkline_proxy::Side;
-use trunkline_routing::{Direction, Plan, Target};
+use trunkline_routing::{Direction, Options, Plan, Target, called_uri, put_called};
 use trunkline_sip::Message;
 
 use crate::context::Hop;
@@ -43,16 +43,39 @@ fn recorded(direction: Option<Direction>) -> Recorded {
     }
 }
 
+/// Who is called, written into `text`: what decides where the call goes, not what To says. With it To, where that is somebody
+/// else.
+pub(crate) fn called<'t>(m: &Message<'_>, options: &Options, text: &'t mut Vec<u8>) -> (&'t [u8], &'t [u8]) {
+    text.clear();
+    match called_uri(m, options) {
+        Some(uri) => put_called(&uri, text),
+        None => text.extend_from_slice(m.uri_text()),
+    }
+    let end = text.len();
+    match m.to().map(|to| to.parsed_uri()) {
+        Ok(Ok(uri)) => put_called(&uri, text),
+        Ok(Err(_)) => text.extend_from_slice(m.to().map_or(b"", |to| to.uri)),
+        Err(_) => {}
+    }
+    let (called, to) = text.split_at_checked(end).unwrap_or_default();
+    // `sips:` names the same as `sip:` does.
+    fn name(uri: &[u8]) -> &[u8] {
+        uri.splitn(2, |b| *b == b':').nth(1).unwrap_or(uri)
+    }
+    let same = name(called).eq_ignore_ascii_case(name(to));
+    (called, if same { b"" } else { to })
+}
+
 /// A call of this number begins with this INVITE, to this target first.
 pub(crate) fn begin(
     calls: &Calls,
     inbound: &Inbound<'_>,
     (plan, target): (&Plan, &Target),
-    (number, parties): (u64, &Parties),
+    (number, parties, (to, to_header)): (u64, &Parties, (&[u8], &[u8])),
     now: u64,
 ) -> Option<CallHandle> {
     let m = &inbound.message;
-    let (from, to) = (m.from().ok()?.uri, m.to().ok()?.uri);
+    let from = m.from().ok()?.uri;
     let counted = |key: Option<SessionKey>| Counted { key, limit: None };
     let by_ref = |r: &Option<Ref>| r.as_ref().map(|r| SessionKey::reference(r.as_str().as_bytes()));
     let start = CallStart {
@@ -61,6 +84,7 @@ pub(crate) fn begin(
         from_tag: m.from_tag(),
         from,
         to,
+        to_header,
         direction: recorded(plan.direction),
         caller_ref: text(&parties.caller.reference),
         callee_ref: text(&parties.callee.reference),

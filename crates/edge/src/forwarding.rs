@@ -180,11 +180,14 @@ impl Edge {
         number: Option<u64>,
     ) {
         let (calls, parties) = (&self.shared.calls, &mut self.scratch.parties);
+        let text = &mut self.scratch.text;
         match (context.call, target) {
             (Some(call), _) => calls::divert(calls, call, plan, parties),
             (None, Some(target)) => {
                 let number = number.unwrap_or_else(|| self.shared.dialogs.unique());
-                context.call = calls::begin(calls, inbound, (plan, target), (number, parties), io.unix_ms());
+                let called = calls::called(&inbound.message, &self.shared.config.routing, text);
+                let who = (number, &*parties, called);
+                context.call = calls::begin(calls, inbound, (plan, target), who, io.unix_ms());
             }
             (None, None) => {}
         }

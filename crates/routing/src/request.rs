@@ -184,6 +184,29 @@ pub fn named_elsewhere<'a>(message: &Message<'a>, options: &Options) -> Option<U
     told.next().or_else(in_to)
 }
 
+/// Who a request calls: the Request-URI, where the operator names no other place. One without a user leaves it to To.
+pub fn called_uri<'a>(message: &Message<'a>, options: &Options) -> Option<Uri<'a>> {
+    let uri = named_elsewhere(message, options).or_else(|| message.uri().ok())?;
+    named_in_to(message, &uri).or(Some(uri))
+}
+
+/// Appends who is called as it is to be read: without escapes that need not be, a number in its one form, without parameters.
+pub fn put_called(uri: &Uri<'_>, out: &mut Vec<u8>) {
+    let scheme: &[u8] = match uri.scheme {
+        Scheme::Tel => b"tel:",
+        Scheme::Sips => b"sips:",
+        Scheme::Sip | Scheme::Other => b"sip:",
+    };
+    out.extend_from_slice(scheme);
+    number::put_escaped(&User::new(uri.user_decoded().unwrap_or_default()).into_text(), out);
+    if uri.scheme != Scheme::Tel {
+        if uri.user.is_some() {
+            out.push(b'@');
+        }
+        out.extend_from_slice(uri.host);
+    }
+}
+
 /// Who is called, where that stands in To: in an INVITE whose Request-URI (or what takes its place) names no user. A carrier
 /// that we registered at calls our Contact, which has none.
 pub fn named_in_to<'a>(message: &Message<'a>, uri: &Uri<'_>) -> Option<Uri<'a>> {

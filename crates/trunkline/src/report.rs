@@ -242,7 +242,7 @@ impl ControlBackend for Report {
         while let Some(from) = next.filter(|_| items.len() < limit) {
             next = self.shared.calls.live(from, 1_000, |c| {
                 let holds = |f: &String| {
-                    [c.call_id, c.from, c.to, c.trunk_ref]
+                    [c.call_id, c.from, c.to, c.to_header, c.first_called, c.trunk_ref]
                         .iter()
                         .any(|part| text(part).to_lowercase().contains(f))
                 };
@@ -253,6 +253,7 @@ impl ControlBackend for Report {
                     call_id: text(c.call_id),
                     caller: text(c.from),
                     callee: text(c.to),
+                    to: some(text(c.to_header)),
                     state: if c.answered.is_some() { "up" } else { "ringing" }.into(),
                     started: seconds(c.started),
                     answered: c.answered.map(seconds),
@@ -295,6 +296,7 @@ pub fn read_records(
             direction: r.direction,
             caller: r.from,
             callee: r.to,
+            to: some(r.to_header),
             first_called: some(r.first_called),
             started: seconds(r.started),
             answered: r.answered.map(seconds),
