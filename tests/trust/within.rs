@@ -110,7 +110,8 @@ impl History<'_> {
         }
         if method == "BYE" && hung_up && twist != Twist::FromTag {
             call.stage = Stage::Over;
-            if arrived {
+            // Of two whose BYEs were refused one may have said something since, so that it is there still.
+            if arrived && !refused {
                 self.after_end(call)?;
             }
         }
