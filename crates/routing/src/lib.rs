@@ -86,7 +86,8 @@ pub use parameters::is_plain_uri;
 pub use party::{Direction, PartyName, RoutedKind};
 pub use plan::{Fallback, Outcome, Plan};
 pub use request::{
-    Challenge, Diversion, Gruu, Inside, Options, Request, called_uri, named_elsewhere, named_in_to, put_called,
+    Challenge, Diversion, Gruu, Inside, Options, Request, called_uri, named_elsewhere, named_in_to,
+    put_called,
 };
 pub use rules::{Missing, decide};
 pub use target::{Binding, NextHop, Target, Targets, Text};
