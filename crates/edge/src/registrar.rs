@@ -241,8 +241,9 @@ impl Edge {
         let Some(uri) = uri else { return false };
         let Some(ip) = uri.ip() else { return uri.host.ends_with(b".invalid") };
         if flow.transport == Transport::Tcp {
-            // Nobody listens on the port a connection was made from.
-            return uri.port == Some(flow.remote.port()) || ip != flow.remote.ip() && is_private(ip);
+            // Nobody listens on the port a connection was made from; on that of one that we made the phone does.
+            let clients_port = !flow.connection.was_opened() && uri.port == Some(flow.remote.port());
+            return clients_port || ip != flow.remote.ip() && is_private(ip);
         }
         // The sender's own port in Via, and another one on the packet: translated as well.
         let port_translated = inbound.via.rport.is_some()

@@ -201,6 +201,9 @@ fn a_cancel_waits_for_each_branch_to_be_heard_of() {
     assert_eq!(w.hear_of(0, 200, "CANCEL"), [""; 0]);
     assert_eq!(w.hear(0, 487), ["ack x"]);
     assert_eq!(w.hear(1, 180), ["cancel y"]);
+    // It rings on, which changes nothing.
+    w.pass(20_000);
+    assert_eq!(w.hear(1, 183), ["forward 183"]);
     // y never answers: 64*T1 after its CANCEL it is over (§9.1).
     let told = w.pass(T1_64 + 1_000);
     let answers = told.iter().filter(|(_, text)| text.starts_with("answer"));
