@@ -1,7 +1,7 @@
 //! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
 
 use trunkline_proxy::transaction::{Input, Target};
-use trunkline_proxy::{PartyKind, StatelessUse};
+use trunkline_proxy::{PartyKind, StatelessUse, Way};
 use trunkline_sip::{HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 
@@ -37,49 +37,36 @@ impl Edge {
         if self.refuse_hidden(io, inbound, routes, &way) {
             return;
         }
-        let mut old_uri = std::mem::take(&mut self.scratch.contacts);
-        let next = self.next_in_dialog(io, inbound, &target, routes, (dialog, &way), &mut old_uri);
+        let mut memory = std::mem::take(&mut self.scratch.contacts);
+        self.forward_judged(io, (inbound, key), (&target, &way, identified), (routes, dialog), &mut memory);
+        self.scratch.contacts = memory;
+    }
+
+    /// A request inside a dialog that may be sent this way: to its next hop, when that is known and the media is there.
+    fn forward_judged(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        (inbound, key): (&Inbound<'_>, TransactionKey),
+        (target, way, identified): (&Uri<'_>, &Way, bool),
+        (routes, dialog): (&Routes<'_>, &Dialog),
+        memory: &mut Vec<u8>,
+    ) {
+        let next = self.next_in_dialog(io, inbound, target, routes, (dialog, way), memory);
         let (mut outgoing, spare) = match next {
             NextHop::To(outgoing, spare) => (outgoing, spare),
-            NextHop::Insecure => {
-                self.reply(io, inbound, 480, None, SIPS_NOT_ALLOWED);
-                self.scratch.contacts = old_uri;
-                return;
-            }
-            NextHop::Nowhere => {
-                if inbound.method == Method::Bye {
-                    self.note_unheard(&inbound.message, (dialog, &routes.inner), io.unix_ms());
-                }
-                // 430 tells a proxy that the flow to the other side is gone; phones are never told so
-                // (RFC 5626 §11.5).
-                let relayed = inbound.message.list(HeaderName::Via).count() > 1;
-                self.refuse(io, inbound, if relayed { 430 } else { 480 }, None);
-                self.scratch.contacts = old_uri;
-                return;
-            }
-            NextHop::Later(question) => {
-                self.wait_for(io, inbound, key, question);
-                self.scratch.contacts = old_uri;
-                return;
-            }
+            NextHop::Insecure => return self.reply(io, inbound, 480, None, SIPS_NOT_ALLOWED),
+            NextHop::Nowhere => return self.refuse_unreachable(io, inbound, routes, dialog),
+            NextHop::Later(question) => return self.wait_for(io, inbound, key, question),
         };
         let reach = (&way.flow, outgoing.egress.remote.ip());
-        let (body, leg) = match self.turn_media(io, inbound, key, dialog, reach) {
-            Ok(turned) => turned,
-            Err(()) => {
-                // It waits for the media relay.
-                self.scratch.contacts = old_uri;
-                return;
-            }
-        };
-        let word = self.word_of(&way, &target);
+        // An error: it waits for the media relay.
+        let Ok((body, leg)) = self.turn_media(io, inbound, key, dialog, reach) else { return };
+        let word = self.word_of(way, target);
         outgoing.unproven = self.is_unproven_by(Some(&word), &outgoing.egress, io.unix_ms());
         match &body {
             Some(Ok(body)) => outgoing.body = Some(body),
             Some(Err(code)) if inbound.method != Method::Ack => {
-                self.reply(io, inbound, *code, None, &refusal(*code));
-                self.scratch.contacts = old_uri;
-                return;
+                return self.reply(io, inbound, *code, None, &refusal(*code));
             }
             Some(Err(_)) | None => {}
         }
@@ -102,7 +89,22 @@ impl Edge {
             self.start(io, inbound, (slot, &mut context), &outgoing, (None, target));
             self.started(io, slot, context);
         }
-        self.scratch.contacts = old_uri;
+    }
+
+    /// There is no way to the other side any more.
+    fn refuse_unreachable(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        routes: &Routes<'_>,
+        dialog: &Dialog,
+    ) {
+        if inbound.method == Method::Bye {
+            self.note_unheard(&inbound.message, (dialog, &routes.inner), io.unix_ms());
+        }
+        // 430 tells a proxy that the flow to the other side is gone; phones are never told so (RFC 5626 §11.5).
+        let relayed = inbound.message.list(HeaderName::Via).count() > 1;
+        self.refuse(io, inbound, if relayed { 430 } else { 480 }, None);
     }
 
     /// Is it an ACK that nothing answers? Without transactions the ACK to a failed INVITE passes here too, and has its INVITE's

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
-use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessBranch, StatelessUse};
+use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessUse};
 use trunkline_routing::{Plan, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{HeaderName, Method, Transport, seconds};
@@ -441,49 +441,6 @@ impl Edge {
         context.proxy.answer(code, io.now(), &mut self.work);
         self.carry_out(io, slot, &mut context, None);
         self.settle(io, slot, context);
-    }
-
-    /// Forwards without a transaction, RFC 3261 §16.11. `unanswered`: an ACK to a 2xx, to which nothing comes back.
-    pub(crate) fn send_stateless(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        inbound: &Inbound<'_>,
-        outgoing: &Outgoing<'_>,
-        plan: Option<&Plan>,
-        (dialog, unanswered): (StatelessUse, bool),
-    ) {
-        let (secret, m) = (&self.shared.secret, &inbound.message);
-        let back = (
-            inbound.flow.remote.ip(),
-            match inbound.via.rport {
-                Some(_) => inbound.flow.remote.port(),
-                None => inbound.via.sent_by_port(),
-            },
-        );
-        let tagged = matches!(dialog, StatelessUse::Inside(..));
-        let method = if unanswered { StatelessBranch::UNANSWERED } else { StatelessBranch::method_of(m) };
-        let request_mac = secret.stateless_mac(inbound.via.branch, back, m, (tagged, method));
-        let loop_mac = secret.stateless_loop_mac(m);
-        let mut name = std::mem::take(&mut self.scratch.text);
-        name.clear();
-        StatelessBranch { request_mac, loop_mac, dialog }.encode(secret, &mut name);
-        let mut out = std::mem::take(&mut self.scratch.out);
-        let mut egress = outgoing.egress;
-        if self.build(inbound, outgoing, plan, &name, &mut out).0 {
-            egress.transport = Transport::Tcp;
-        }
-        self.counters.forwarded.add();
-        if self.shared.config.stateless && inbound.method == Method::Invite {
-            let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
-            self.shared.admit(m, key, inbound.flow.remote, io.unix_ms());
-        }
-        // The request pays for its own length.
-        let beyond = out.len().saturating_sub(m.bytes.len());
-        if !outgoing.unproven || self.may_send(&egress, beyond, io.unix_ms()) {
-            io.send(&egress, &out);
-        }
-        self.scratch.out = out;
-        self.scratch.text = name;
     }
 
     /// Breadth for each branch (RFC 5393 §5.3.3.1); `None` when nothing needs to be said, `Err` when there is

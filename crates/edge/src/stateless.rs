@@ -1,17 +1,63 @@
-//! Responses to requests that were forwarded without a transaction, RFC 3261 §16.11.
+//! Requests that are forwarded without a transaction, and the responses to them, RFC 3261 §16.11.
 
 use trunkline_proxy::transaction::replace_status_line;
 use trunkline_proxy::{StatelessBranch, StatelessUse};
-use trunkline_sip::{Flow, HeaderName, Message, Method, Via};
+use trunkline_routing::Plan;
+use trunkline_sip::{Flow, HeaderName, Message, Method, Transport, Via};
 use trunkline_transport::{Egress, Sent};
 
+use crate::branches::Outgoing;
 use crate::config::PassChallenges;
 use crate::edge::Edge;
 use crate::forward;
+use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::trust::passing::Between;
 
 impl Edge {
+    /// Forwards without a transaction, RFC 3261 §16.11. `unanswered`: an ACK to a 2xx, to which nothing comes back.
+    pub(crate) fn send_stateless(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        outgoing: &Outgoing<'_>,
+        plan: Option<&Plan>,
+        (dialog, unanswered): (StatelessUse, bool),
+    ) {
+        let (secret, m) = (&self.shared.secret, &inbound.message);
+        let back = (
+            inbound.flow.remote.ip(),
+            match inbound.via.rport {
+                Some(_) => inbound.flow.remote.port(),
+                None => inbound.via.sent_by_port(),
+            },
+        );
+        let tagged = matches!(dialog, StatelessUse::Inside(..));
+        let method = if unanswered { StatelessBranch::UNANSWERED } else { StatelessBranch::method_of(m) };
+        let request_mac = secret.stateless_mac(inbound.via.branch, back, m, (tagged, method));
+        let loop_mac = secret.stateless_loop_mac(m);
+        let mut name = std::mem::take(&mut self.scratch.text);
+        name.clear();
+        StatelessBranch { request_mac, loop_mac, dialog }.encode(secret, &mut name);
+        let mut out = std::mem::take(&mut self.scratch.out);
+        let mut egress = outgoing.egress;
+        if self.build(inbound, outgoing, plan, &name, &mut out).0 {
+            egress.transport = Transport::Tcp;
+        }
+        self.counters.forwarded.add();
+        if self.shared.config.stateless && inbound.method == Method::Invite {
+            let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
+            self.shared.admit(m, key, inbound.flow.remote, io.unix_ms());
+        }
+        // The request pays for its own length.
+        let beyond = out.len().saturating_sub(m.bytes.len());
+        if !outgoing.unproven || self.may_send(&egress, beyond, io.unix_ms()) {
+            io.send(&egress, &out);
+        }
+        self.scratch.out = out;
+        self.scratch.text = name;
+    }
+
     /// A response to a request that was forwarded without a transaction: the MAC shows that it was ours.
     pub(crate) fn on_stateless_response(
         &mut self,
