@@ -128,7 +128,8 @@ fn two_refused_byes_end_a_call() {
             let second = caller.request_of("BYE");
             callee.respond(&first, code, "Said");
             caller.respond(&second, code, "Said");
-            (caller.final_for(&one), callee.final_for(&two));
+            caller.final_for(&one);
+            callee.final_for(&two);
         } else {
             bye((&mut caller, &mut a), &mut callee, code, "Said");
             are_up(&exchange, 1, "one has hung up");

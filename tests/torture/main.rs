@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use callee::Callee;
 use serde_json::Value;
-use trunkline_tests::{Exchange, Message, PATIENCE, Resources, Ua, Wire};
+use trunkline_tests::{Exchange, Message, PATIENCE, Resources, Stream, Ua, WebSocket, Wire};
 
 /// What came of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,8 @@ fn send(exchange: &Exchange, callee: &Callee, way: Way, message: &[u8], bound: D
     let mut wire = match way {
         Way::Udp => Wire::udp(exchange.udp()),
         Way::Tcp | Way::TcpBytes => Wire::tcp(exchange.tcp()),
-        Way::Ws(at) => Wire::ws(at),
+        // No web page: nobody is asked for a digest here.
+        Way::Ws(at) => Wire::Ws(WebSocket::connect_with(Stream::tcp(at), "")),
     };
     let message = match way {
         Way::Udp => message.to_vec(),
