@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 use trunkline_proxy::PartyKind;
 use trunkline_routing::Plan;
-use trunkline_sip::{Flow, Method, response};
+use trunkline_sip::{Flow, Method, response, source_of};
 use trunkline_transaction::timers::{Now, T1_64};
 use trunkline_transaction::{Slot, TransactionKey};
 
@@ -23,6 +23,9 @@ use crate::trust::cancels;
 
 /// Messages of one shard that wait, at most; what comes beyond is answered 503.
 const MOST: usize = 10_000;
+/// Those of one source (IPv6: one /64), and the bytes of them all.
+const MOST_OF_SOURCE: u32 = 1_000;
+const MOST_BYTES: usize = 64 << 20;
 
 /// What waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +90,10 @@ pub(crate) struct Suspensions {
     next: u64,
     waiting: HashMap<u64, Suspended>,
     by_message: HashMap<Waiting, u64>,
+    by_source: HashMap<IpAddr, u32>,
+    bytes: usize,
+    /// By when the sender of the request at hand gives up, which has waited before.
+    again: Option<Now>,
 }
 
 /// A ticket: the shard in the first byte, then a number, then which of several answers it is for.
@@ -108,13 +115,19 @@ impl Suspensions {
         self.waiting.values().map(|suspended| &suspended.flow)
     }
 
-    /// The number of the next ticket; `None`: there is no room for one.
-    pub(crate) fn number(&mut self) -> Option<u64> {
+    /// The number of the next ticket, for a message that came this way; `None`: there is no room for one.
+    pub(crate) fn number(&mut self, from: &Flow) -> Option<u64> {
         self.next = (self.next + 1) & NUMBER;
-        (self.waiting.len() < MOST).then_some(self.next)
+        let of_source = self.by_source.get(&source_of(from.remote.ip())).copied().unwrap_or(0);
+        let room = self.waiting.len() < MOST && of_source < MOST_OF_SOURCE && self.bytes < MOST_BYTES;
+        room.then_some(self.next)
     }
 
-    pub(crate) fn insert(&mut self, number: u64, suspended: Suspended) {
+    pub(crate) fn insert(&mut self, number: u64, mut suspended: Suspended) {
+        // Whoever waits a second time has waited since the first.
+        suspended.until = self.again.take().unwrap_or(suspended.until);
+        *self.by_source.entry(source_of(suspended.flow.remote.ip())).or_default() += 1;
+        self.bytes += suspended.bytes.len();
         self.by_message.insert(suspended.what, number);
         self.waiting.insert(number, suspended);
     }
@@ -133,6 +146,14 @@ impl Suspensions {
         if self.by_message.get(&suspended.what) == Some(&number) {
             self.by_message.remove(&suspended.what);
         }
+        let source = source_of(suspended.flow.remote.ip());
+        if let Some(count) = self.by_source.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+        self.bytes -= suspended.bytes.len();
         Some(suspended)
     }
 
@@ -161,7 +182,13 @@ impl Edge {
         key: TransactionKey,
         question: Question,
     ) {
-        let Some(number) = self.suspensions.number() else { return self.overloaded(io, inbound) };
+        if self.suspensions.again.is_some_and(|until| until <= io.now()) {
+            self.counters.suspended_lost.add();
+            return self.refuse(io, inbound, 504, None);
+        }
+        let Some(number) = self.suspensions.number(inbound.flow) else {
+            return self.overloaded(io, inbound);
+        };
         let (what, bytes) = (Waiting::Request(key), inbound.message.bytes);
         let suspended = Suspended {
             companion: self.companion(inbound),
@@ -217,6 +244,12 @@ impl Edge {
 
     /// A request goes on at the stage where it stood.
     pub(crate) fn resume(&mut self, io: &mut Io<EdgeMail>, suspended: Suspended) {
+        self.suspensions.again = Some(suspended.until);
+        self.go_on_with(io, suspended);
+        self.suspensions.again = None;
+    }
+
+    fn go_on_with(&mut self, io: &mut Io<EdgeMail>, suspended: Suspended) {
         let (Some(decided), Waiting::Request(key)) = (suspended.decided, suspended.what) else {
             return self.take_message(io, &suspended.flow, &suspended.bytes);
         };
@@ -259,19 +292,22 @@ impl Edge {
         Some(true)
     }
 
-    /// Drops what has waited longer than whoever sent it waits for an answer.
-    pub(crate) fn sweep_suspended(&mut self, now: Now) {
-        let mut late = Vec::new();
-        for (number, suspended) in &self.suspensions.waiting {
-            if suspended.until <= now {
-                late.push(*number);
-            }
-        }
+    /// Answers what has waited longer than whoever sent it waits for an answer.
+    pub(crate) fn sweep_suspended(&mut self, io: &mut Io<EdgeMail>) {
+        let now = io.now();
+        let late = self.suspensions.waiting.iter().filter(|(_, suspended)| suspended.until <= now);
+        let late: Vec<u64> = late.map(|(number, _)| *number).collect();
         for number in late {
             let Some(suspended) = self.suspensions.take(number) else { continue };
             self.counters.suspended_lost.add();
             if let Cause::Media(awaited) = &suspended.cause {
                 self.end_awaited(awaited);
+            }
+            if let Waiting::Request(_) = suspended.what {
+                let shared = self.shared.clone();
+                read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
+                    self.refuse(io, inbound, 504, None);
+                });
             }
         }
     }

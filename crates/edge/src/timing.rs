@@ -49,7 +49,7 @@ impl Edge {
             self.shared.calls.sweep(io.unix_ms(), SWEPT_AT_ONCE);
             self.shared.dialogs.sweep(io.unix_ms(), SWEPT_AT_ONCE);
         }
-        self.sweep_suspended(io.now());
+        self.sweep_suspended(io);
         self.sweep_media(io);
     }
 }

@@ -115,6 +115,11 @@ pub(super) struct Leg {
 }
 
 impl Leg {
+    /// A 2xx has confirmed it.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
     /// A callee was heard of.
     pub(super) fn early((branch, place): Whose, subscription: bool, target: u64, now: u64) -> Leg {
         Leg {

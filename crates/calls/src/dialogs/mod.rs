@@ -330,9 +330,11 @@ impl Dialogs {
         let unknown = if answered.hangs_up() { Ends::Call } else { Ends::Nothing };
         let mut table = self.table(place.number).lock();
         let Some(entry) = table.find(place.number) else { return unknown };
-        let Some(leg) = entry.leg_mut(place) else { return unknown };
+        // An early dialog that ended with its branch says nothing of a call that others take.
+        let Some(leg) = entry.leg_mut(place) else { return Ends::Nothing };
+        let early = !leg.is_confirmed();
         let ended = leg.answered(side, answered, now);
-        let ends = entry.ends(ended);
+        let ends = if ended && early { Ends::Dialog } else { entry.ends(ended) };
         if entry.is_over(now) {
             self.remove(&mut table, place.number);
         }

@@ -78,11 +78,11 @@ impl Edge {
     /// back.
     fn ask_relay(
         &mut self,
-        awaited: &Awaited,
+        (awaited, from): (&Awaited, &Flow),
         commands: impl IntoIterator<Item = (Party, Command)>,
     ) -> Result<(u64, usize), MediaError> {
         let Some(relayed) = self.shared.media.clone() else { return Err(MediaError::Ended) };
-        let Some(number) = self.suspensions.number() else {
+        let Some(number) = self.suspensions.number(from) else {
             return Err(MediaError::Busy(self.suspensions.len()));
         };
         let (mut left, mut failed) = (0, None);

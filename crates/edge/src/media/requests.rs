@@ -132,7 +132,7 @@ impl Edge {
             Ok(Offer::Ask(commands)) => commands,
         };
         let awaited = Awaited::Offer(number);
-        Err(match self.ask_relay(&awaited, commands) {
+        Err(match self.ask_relay((&awaited, inbound.flow), commands) {
             Ok((ticket, left)) => {
                 let (what, cause) = (Waiting::Request(key), Cause::Media(awaited));
                 let suspended = Suspended {
@@ -217,7 +217,7 @@ impl Edge {
         command: Command,
     ) -> Result<(), MediaError> {
         let awaited = Awaited::Turned(number, turned);
-        let (ticket, left) = self.ask_relay(&awaited, [(Party::Web, command)])?;
+        let (ticket, left) = self.ask_relay((&awaited, inbound.flow), [(Party::Web, command)])?;
         let (what, cause) = (Waiting::Request(key), Cause::Media(awaited));
         let suspended = Suspended {
             companion: self.companion(inbound),

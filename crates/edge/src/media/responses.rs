@@ -35,7 +35,7 @@ impl Edge {
             return true;
         }
         let Some(command) = self.relay_command(io, (context, leg), fork, m) else { return false };
-        match self.ask_relay(&Awaited::Response, [(Party::Web, command)]) {
+        match self.ask_relay((&Awaited::Response, flow), [(Party::Web, command)]) {
             Ok((number, _)) => {
                 let cause = Cause::Media(Awaited::Response);
                 let suspended = Suspended::new(what, cause, flow, m.bytes, io.now());

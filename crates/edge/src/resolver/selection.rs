@@ -82,6 +82,8 @@ pub(super) async fn locate(dns: &Dns, question: &Question) -> Located {
         }
     }
     ways.truncate(MOST);
+    // Name servers that are silent take longer than what is not found is kept.
+    let now = Instant::now();
     let until = if ways.is_empty() { now + NOT_FOUND } else { heard.until.max(now + SHORTEST) };
     Located { ways, until, failed: heard.failed }
 }
