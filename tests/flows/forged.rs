@@ -8,7 +8,7 @@ use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire, free_port}
 
 use super::dialogs::connect;
 use super::marks::{elsewhere, phone_from};
-use super::{DOMAIN, at, registered};
+use super::{DOMAIN, at, registered, with_fallback};
 
 pub const QUIET: Duration = Duration::from_millis(250);
 /// With transactions and without.
@@ -229,13 +229,7 @@ fn a_callees_mark_goes_to_nobody_else() {
 /// Whoever was asked first and refused knows the name of its own branch only.
 #[test]
 fn who_refused_answers_in_nobodys_place() {
-    let fallback = format!(", fallback: {{busy: \"{}\"}}", at("1003"));
-    let resources = Resources::new()
-        .domain(DOMAIN, "all")
-        .agent(DOMAIN, "1001", "pw-1001")
-        .agent_with(DOMAIN, "1002", "pw-1002", &fallback)
-        .agent(DOMAIN, "1003", "pw-1003");
-    let exchange = Exchange::start(&resources);
+    let exchange = Exchange::start(&with_fallback());
     let [mut caller, mut first, mut second] =
         ["1001", "1002", "1003"].map(|user| registered(&exchange, user));
     let invite = caller.invite(&at("1002"));

@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 
-use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire, free_port, wait_for_every};
+use trunkline_tests::{Dialog, Exchange, Message, Ua, Wire, free_port, wait_for_every};
 
 use super::byes::{bye, reaches};
 use super::records::ended;
-use super::{DOMAIN, agents, at, registered};
+use super::{agents, at, registered, with_fallback};
 
 /// More than the exchange keeps of one request.
 const MANY: usize = 40;
@@ -40,13 +40,7 @@ fn talk(caller: &mut Ua, invite: &Message, callee: (&mut Ua, &Message)) {
 
 #[test]
 fn whoever_the_call_is_diverted_to_has_a_dialog() {
-    let fallback = format!(", fallback: {{busy: \"{}\"}}", at("1003"));
-    let resources = Resources::new()
-        .domain(DOMAIN, "all")
-        .agent(DOMAIN, "1001", "pw-1001")
-        .agent_with(DOMAIN, "1002", "pw-1002", &fallback)
-        .agent(DOMAIN, "1003", "pw-1003");
-    let exchange = Exchange::start(&resources);
+    let exchange = Exchange::start(&with_fallback());
     let [mut caller, mut first, mut second] =
         ["1001", "1002", "1003"].map(|user| registered(&exchange, user));
     let invite = caller.invite(&at("1002"));

@@ -87,6 +87,16 @@ fn agents() -> Resources {
     })
 }
 
+/// The same; calls of 1002 go to 1003 when it is busy.
+fn with_fallback() -> Resources {
+    let fallback = format!(", fallback: {{busy: \"{}\"}}", at("1003"));
+    Resources::new()
+        .domain(DOMAIN, "all")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .agent_with(DOMAIN, "1002", "pw-1002", &fallback)
+        .agent(DOMAIN, "1003", "pw-1003")
+}
+
 /// An agent's phone on UDP, not registered.
 fn phone(exchange: &Exchange, user: &str) -> Ua {
     Ua::udp(exchange.udp(), user, DOMAIN, &format!("pw-{user}"))

@@ -11,5 +11,6 @@ pub mod history;
 pub mod invariants;
 pub mod ladder;
 pub mod message;
+#[path = "../../trust/rng.rs"]
 pub mod rng;
 pub mod world;
