@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use trunkline_tests::{Exchange, PATIENCE, Resources, Ua, Wire, sdp};
+use trunkline_tests::{Exchange, PATIENCE, Resources, Ua, Wire, free_port, sdp};
 
+use super::operator::figure;
 use super::{DOMAIN, at, phone};
 
 /// An address of loopback from which nobody is registered.
@@ -22,9 +23,14 @@ const PER_SECOND: u32 = 200;
 
 /// A domain that strangers may call, with a phone.
 fn open() -> (Exchange, Ua) {
+    open_with(&[])
+}
+
+fn open_with(env: &[(&str, &str)]) -> (Exchange, Ua) {
     let resources =
         Resources::new().domain(DOMAIN, "never").agent(DOMAIN, "1001", "x").agent(DOMAIN, "1002", "x");
-    let exchange = Exchange::start(&resources.domain("closed.test", "all").agent("closed.test", "2001", "x"));
+    let resources = resources.domain("closed.test", "all").agent("closed.test", "2001", "x");
+    let exchange = Exchange::start_with(&resources, "", env);
     let mut callee = phone(&exchange, "1002");
     assert_eq!(callee.register(600).status(), 200);
     (exchange, callee)
@@ -235,6 +241,43 @@ fn what_a_callee_answers_goes_to_strangers_within_the_same_bounds() {
         flood((at, lag), 0, "a callee with a large body", &invite, &mut answer_all);
     });
     assert!(!answers.is_empty());
+}
+
+/// Somebody forges a caller's address in calls that a phone refuses, and the refusals use up what the address may get. The
+/// answer to the caller's own call has its room all the same.
+#[test]
+fn refused_calls_in_a_callers_name_do_not_hold_back_its_answer() {
+    let http = format!("127.0.0.1:{}", free_port());
+    let (exchange, mut callee) = open_with(&[("TRUNKLINE_HTTP_ADDR", &http)]);
+    let mut other = phone(&exchange, "1001");
+    assert_eq!(other.register(600).status(), 200);
+    let forged = UdpSocket::bind((victim(70), 0)).unwrap();
+    let me = forged.local_addr().unwrap();
+    let mut caller = Ua::new(Wire::udp_from(victim(70), exchange.udp()), "1001", DOMAIN, "");
+    let long = "a phone that says much of itself whenever it is asked ".repeat(8);
+    let held_back = || figure(&http, "trunkline_edge_held_back_total");
+    let mut refuse = |n: u32| {
+        let contact = format!("m:<sip:a@{me}>\r\nMax-Forwards:70\r\n");
+        forged.send_to(&short("INVITE", &at("1001"), me, n, &contact), exchange.udp()).unwrap();
+        let invite = other.request_of("INVITE");
+        let busy = other.response(&invite, 486, "Busy Here").with("Warning", &long);
+        other.send(&busy);
+    };
+    let before = held_back();
+    let mut n = 0;
+    while held_back() == before {
+        n += 1;
+        assert!(n < 100, "the refusals find room for ever");
+        refuse(n);
+    }
+    let invite = caller.invite(&at("1002"));
+    caller.send(&invite);
+    let rung = callee.request_of("INVITE");
+    refuse(n + 1);
+    let body = format!("{}a=x:{}\r\n", sdp(callee.wire.local(), "sendrecv"), "y".repeat(300));
+    let answer = callee.response(&rung, 200, "OK").body("application/sdp", body);
+    callee.send(&answer);
+    assert_eq!(caller.final_for(&invite).status(), 200);
 }
 
 /// How many of so many OPTIONS get the long answer; who is known gets an answer to each.

@@ -8,7 +8,7 @@ use trunkline_tests::{Exchange, Message, NameServer, Record, Resources, Ua, Wire
 
 use super::carrier::Carrier;
 use super::names::{DIALLED, with_trunk};
-use super::operator::get;
+use super::operator::figure;
 use super::{DOMAIN, at};
 
 /// Whoever sends more than a few requests a second is shared, and no longer so when it was calm for a second.
@@ -18,12 +18,6 @@ const EAGER: &str = "workers: 2\nhandover: {busyPercent: 0, calmSeconds: 1}\n";
 fn soak() -> Duration {
     let seconds = std::env::var("TRUNKLINE_SOAK_SECONDS").ok().and_then(|s| s.parse().ok());
     Duration::from_secs(seconds.unwrap_or(6))
-}
-
-fn figure(http: &str, name: &str) -> u64 {
-    let (_, text) = get(http, "/metrics");
-    let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|n| n.trim().parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
 }
 
 /// Busy and calm by turns; at the end every call has had its one fate.

@@ -104,6 +104,13 @@ fn a_mistake_in_the_configuration_is_shown_with_its_place_and_exits_64() {
     assert!(text.contains("bad.yaml:2:3") && text.contains("maxExpires"), "{text}");
 }
 
+/// A figure of the metrics.
+pub fn figure(http: &str, name: &str) -> u64 {
+    let (_, text) = get(http, "/metrics");
+    let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|n| n.trim().parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+}
+
 /// One HTTP request; status line and body.
 pub fn get(at: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(at).expect("the HTTP listener");

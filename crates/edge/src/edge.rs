@@ -22,7 +22,7 @@ use crate::qualify::Qualify;
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::suspended::Suspensions;
-use crate::trust::budget::ProvenSources;
+use crate::trust::proven::ProvenSources;
 use crate::trust::refusals::Refusals;
 
 /// The edge of one shard, RFC 3261 §16 from the outside: it owns its transactions and shares resources,

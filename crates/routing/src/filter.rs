@@ -11,7 +11,7 @@ const OURS: [&[u8]; 4] = [b"X-Gateway-Auth", b"X-Connect-Token", b"X-Edgeport-Re
 
 /// What is said of a party, of who pays or of a peer's own number (RFC 3325, 6050, 7315, 5503, 8496): believed of trunks
 /// and peers alone. A name that ends in `-` stands for all that begin so.
-const CLAIMS: [&[u8]; 23] = [
+const CLAIMS: [&[u8]; 27] = [
     b"P-Associated-URI",
     b"P-Attestation-Indicator",
     b"P-Charge-Info",
@@ -34,13 +34,18 @@ const CLAIMS: [&[u8]; 23] = [
     b"Charge-Number",
     b"Charge",
     b"Origination-Id",
+    b"Isup-OLI",
     b"Proxy-Asserted-Identity",
+    b"Verstat",
+    b"X-Isup-OLI",
+    b"X-Verstat",
 ];
 
 /// What says to a carrier from which number a call was diverted to it, at whose expense it then is, or that it goes before
 /// others (RFC 5806, 7044, 4412), beside the headers that have a name of their own: believed of trunks and peers alone, and
 /// of others it goes to no carrier. Phones may tell each other.
-const CLAIMS_TO_CARRIERS: [&[u8]; 2] = [b"CC-Diversion", b"Resource-Priority"];
+const CLAIMS_TO_CARRIERS: [&[u8]; 5] =
+    [b"CC-Diversion", b"P-Called-Party-ID", b"Resource-Priority", b"X-Diversion", b"X-History-Info"];
 
 /// Between whom a message goes.
 #[derive(Clone, Copy)]
@@ -112,7 +117,7 @@ fn goes_no_further(message: &Message<'_>, header: &Header, passage: &Passage<'_>
             let to_carriers = || passage.reaches_carriers() && is_one_of(line, &CLAIMS_TO_CARRIERS);
             match line.first().map(u8::to_ascii_lowercase) {
                 Some(b'x') if is_one_of(line, &OURS) => true,
-                Some(b'a' | b'c' | b'o' | b'p' | b'r' | b'x') => {
+                Some(b'a' | b'c' | b'i' | b'o' | b'p' | b'r' | b'v' | b'x') => {
                     !passage.is_believed() && (claims() || to_carriers())
                 }
                 _ => false,
@@ -189,7 +194,8 @@ mod tests {
     use RoutedKind::{Agent, Peer, Pstn, Sibling, Unknown};
 
     const SAID: &str = "P-Asserted-Identity: <sip:king@h>\r\nRemote-Party-ID: <sip:king@h>\r\n\
-        P-Charge-Info : <sip:king@h>\r\np-dcs-billing-info: x\r\nX-DOD-Number: +1\r\n";
+        P-Charge-Info : <sip:king@h>\r\np-dcs-billing-info: x\r\nX-DOD-Number: +1\r\n\
+        isup-oli: DOD\r\nVerstat: DOD\r\n";
 
     #[test]
     fn who_says_who_somebody_is() {
@@ -219,7 +225,8 @@ mod tests {
     #[test]
     fn who_diverted_a_call() {
         let said = "Diversion: <sip:king@h>;reason=unconditional\r\ncc-diversion: <sip:king@h>\r\n\
-            History-Info: <sip:king@h>;index=1\r\nResource-Priority : ets.0\r\n";
+            History-Info: <sip:king@h>;index=1\r\nResource-Priority : ets.0\r\n\
+            P-Called-Party-ID: <sip:king@h>\r\nx-diversion: <sip:king@h>\r\n";
         let who =
             "Additional-Identity: <sip:king@h>\r\nCharge: <sip:king@h>\r\np-associated-uri: <sip:king@h>\r\n";
         for start in ["INVITE sip:x@h SIP/2.0\r\n", "SIP/2.0 200 OK\r\n"] {

@@ -486,7 +486,11 @@ impl Entry {
         }
         let whose = |leg: &Leg| (leg.branch, leg.party);
         let early = || self.legs.iter().filter(|leg| !leg.confirmed).map(whose);
-        let fullest = early().max_by_key(|of| early().filter(|other| other == of).count());
+        // The new one counts as there already, and among equals its own branch gives way.
+        let own = (branch, place.party);
+        let share =
+            |of: &(Option<u8>, u64)| early().filter(|other| other == of).count() + usize::from(*of == own);
+        let fullest = early().max_by_key(|of| (share(of), *of == own));
         let oldest = self.legs.iter().position(|leg| !leg.confirmed && Some(whose(leg)) == fullest);
         if let Some(oldest) = oldest {
             self.legs.remove(oldest);

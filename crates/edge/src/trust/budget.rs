@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use trunkline_proxy::PartyKind;
 use trunkline_sip::response;
-use trunkline_sip::{Transport, source_of};
+use trunkline_sip::{Method, Transport};
 use trunkline_transaction::timers::Now;
 use trunkline_transport::Egress;
 
@@ -22,6 +22,7 @@ use crate::edge::Edge;
 use crate::inbound::{Inbound, send_back};
 use crate::mail::{EdgeMail, Io};
 use crate::trust::Word;
+use crate::trust::proven::{LOOKED_UP_MS, UNPROVEN_MS, WAYS, number_of};
 
 /// Bytes beyond those received that an unproven source gets within any second.
 const ALLOWANCE: u64 = 4096;
@@ -30,8 +31,8 @@ const PART_MS: u64 = 250;
 const PARTS: u32 = 5;
 /// Bytes are counted in eights, so that a part fits ten bits.
 const UNIT: u64 = 8;
-/// Of these so many are kept for answers to requests that were passed on. Whoever forges a caller's address gets short answers
-/// sent there as often as there is room for one; the answer to the caller's own call has to find room beside them.
+/// Of these, so many are kept for the 2xx of an INVITE. A sender that forges a caller's address makes short answers and refusals
+/// go there as often as there is room for one; the answer to the caller's own call has to find room beside them.
 const KEPT: u64 = 1536 / UNIT;
 const OTHERS: u64 = ALLOWANCE / UNIT - KEPT;
 const BITS: u32 = 10;
@@ -44,15 +45,14 @@ const AHEAD: u64 = 40;
 /// What is sent out of the allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum For {
-    /// An answer to a request that was passed on.
-    Transaction,
+    /// The 2xx of an INVITE: somebody took the call.
+    TakenCall,
     /// Everything else.
     Others,
 }
 
 /// Sources in the table: as many sets of as many places.
 const SETS: usize = 8_192;
-const WAYS: usize = 4;
 
 /// What unproven sources got in the last second, for all shards: a flood may come to any of them. Of fixed size and without
 /// locks.
@@ -96,14 +96,6 @@ fn total(spent: u64) -> u64 {
     (0..PARTS).map(|part| spent >> (part * BITS) & ((1 << BITS) - 1)).sum()
 }
 
-/// The source of an address as one number: an IPv6 /64, or an IPv4 address where no /64 is in use.
-fn number_of(address: IpAddr) -> u64 {
-    match source_of(address) {
-        IpAddr::V4(v4) => 0xffff_0000_0000 | u64::from(v4.to_bits()),
-        IpAddr::V6(v6) => ((v6.to_bits() >> 64) as u64).max(1),
-    }
-}
-
 impl Budget {
     pub(crate) fn new() -> Budget {
         Budget { kept: Purses::new(KEPT), others: Purses::new(OTHERS) }
@@ -112,13 +104,20 @@ impl Budget {
     /// Takes so many bytes of the source's allowance; `false` when there are not so many left. While more sources than the
     /// table holds are active, those without a place get nothing of it.
     pub(crate) fn take(&self, address: IpAddr, bytes: usize, now: u64, what: For) -> bool {
-        if what == For::Transaction && self.kept.take(address, bytes, now) {
+        let kept = (KEPT * UNIT) as usize;
+        let of_kept = |bytes| what == For::TakenCall && self.kept.take(address, bytes, now);
+        if of_kept(bytes) || self.others.take(address, bytes, now) {
             return true;
         }
         // What is longer than either takes from both.
-        let (kept, others) = ((KEPT * UNIT) as usize, (OTHERS * UNIT) as usize);
-        let long = what == For::Transaction && bytes > others && self.kept.take(address, kept, now);
-        self.others.take(address, if long { bytes - kept } else { bytes }, now)
+        if bytes <= kept || !of_kept(kept) {
+            return false;
+        }
+        let taken = self.others.take(address, bytes - kept, now);
+        if !taken {
+            self.kept.give_back(address, kept, now);
+        }
+        taken
     }
 }
 
@@ -147,6 +146,20 @@ impl Purses {
             (total(spent) + units <= self.units).then(|| number << SPENT_BITS | (spent + units))
         };
         place.is_some_and(|p| p.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charge).is_ok())
+    }
+
+    /// Gives back what was just taken and not sent.
+    fn give_back(&self, address: IpAddr, bytes: usize, now: u64) {
+        let (source, number) = (number_of(address), part_number(now));
+        let units = (bytes as u64).div_ceil(UNIT);
+        let refund = |word: u64| {
+            let (number, spent) = aged(word, number);
+            let newest = spent & ((1 << BITS) - 1);
+            Some(number << SPENT_BITS | (spent - newest.min(units)))
+        };
+        if let Some(place) = self.set(source).iter().find(|p| p.source.load(Ordering::Relaxed) == source) {
+            let _ = place.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refund);
+        }
     }
 }
 
@@ -185,81 +198,6 @@ impl Credit {
 
     fn pay(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes as u32);
-    }
-}
-
-/// Which sources are proven and which are not, as this shard found lately: who is known costs no lock.
-pub(crate) struct ProvenSources {
-    places: Box<[[Noted; WAYS]]>,
-    hasher: foldhash::quality::RandomState,
-}
-
-/// A source, and until when it is what the last bit says: proven or not.
-#[derive(Default)]
-struct Noted {
-    source: AtomicU64,
-    until: AtomicU64,
-}
-
-impl Noted {
-    /// Until when it is proven; 0 where it is not.
-    fn proof(&self) -> u64 {
-        let until = self.until.load(Ordering::Relaxed);
-        if until & 1 != 0 { until >> 1 } else { 0 }
-    }
-}
-
-/// A source that was looked up counts as what it was for so long, in milliseconds.
-const LOOKED_UP_MS: u64 = 5_000;
-const UNPROVEN_MS: u64 = 500;
-/// A digest whose nonce was sent to the source proves it for as long as a nonce lives.
-const DIGEST_MS: u64 = 300_000;
-
-impl ProvenSources {
-    pub(crate) fn new() -> ProvenSources {
-        ProvenSources {
-            places: (0..512).map(|_| Default::default()).collect(),
-            hasher: foldhash::quality::RandomState::default(),
-        }
-    }
-
-    fn set(&self, source: u64) -> &[Noted] {
-        use std::hash::BuildHasher as _;
-        let place = self.hasher.hash_one(source) as usize % self.places.len().max(1);
-        self.places.get(place).map_or(&[], |set| &set[..])
-    }
-
-    fn own(set: &[Noted], source: u64) -> Option<&Noted> {
-        set.iter().find(|place| place.source.load(Ordering::Relaxed) == source)
-    }
-
-    /// Is it proven? `None`: that is not known any more.
-    fn get(&self, address: IpAddr, now: u64) -> Option<bool> {
-        let number = number_of(address);
-        let until = Self::own(self.set(number), number)?.until.load(Ordering::Relaxed);
-        (until >> 1 > now).then_some(until & 1 != 0)
-    }
-
-    /// A proof that holds gives way to nothing but a longer one, and to that only where all of its set hold.
-    fn note(&self, address: IpAddr, proven: bool, until: u64, now: u64) {
-        let number = number_of(address);
-        let set = self.set(number);
-        let place = Self::own(set, number).or_else(|| set.iter().min_by_key(|place| place.proof()));
-        let keeps = |place: &Noted| place.proof() > now && (!proven || place.proof() >= until);
-        if let Some(place) = place.filter(|place| !keeps(place)) {
-            place.source.store(number, Ordering::Relaxed);
-            place.until.store(until << 1 | u64::from(proven), Ordering::Relaxed);
-        }
-    }
-
-    /// A digest came from there with a nonce that was sent there.
-    pub(crate) fn prove(&self, address: IpAddr, now: u64) {
-        self.note(address, true, now + DIGEST_MS, now);
-    }
-
-    /// Was the source proven lately?
-    pub(crate) fn is_proven(&self, address: IpAddr, now: u64) -> bool {
-        self.get(address, now) == Some(true)
     }
 }
 
@@ -373,21 +311,23 @@ impl Edge {
     pub(crate) fn send_response_again(&self, io: &mut Io<EdgeMail>, context: &mut Context) {
         let reply = context.proxy.reply();
         let length = reply.len();
-        if length > 0 && self.is_paid(io, context, length) {
+        if length > 0 && self.is_paid(io, context, reply) {
             io.send(&context.back, reply);
             context.credit.pay(length);
         }
     }
 
-    /// May so many bytes go back to where the transaction's request came from?
-    fn is_paid(&self, io: &Io<EdgeMail>, context: &Context, bytes: usize) -> bool {
-        let beyond = bytes.saturating_sub(context.credit.left(io.now()));
-        context.proven || self.may_send_for(For::Transaction, &context.back, beyond, io.unix_ms())
+    /// May this response go back to where the transaction's request came from?
+    fn is_paid(&self, io: &Io<EdgeMail>, context: &Context, response: &[u8]) -> bool {
+        let beyond = response.len().saturating_sub(context.credit.left(io.now()));
+        let took = context.proxy.method() == Method::Invite && response.starts_with(b"SIP/2.0 2");
+        let what = if took { For::TakenCall } else { For::Others };
+        context.proven || self.may_send_for(what, &context.back, beyond, io.unix_ms())
     }
 
     /// Sends a response of a transaction to where its request came from, as far as the request or its source pays for it.
     pub(crate) fn send_response(&self, io: &mut Io<EdgeMail>, context: &mut Context, response: &[u8]) {
-        if self.is_paid(io, context, response.len()) {
+        if self.is_paid(io, context, response) {
             send_back(io, &self.shared.guard, &context.back, response);
             context.credit.pay(response.len());
         }
@@ -413,7 +353,7 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let bytes = random >> 33 & 1023;
             now += random >> 60;
-            if budget.take(source, bytes as usize, now, For::Transaction) {
+            if budget.take(source, bytes as usize, now, For::TakenCall) {
                 sent.push((now, bytes));
             }
         }
@@ -432,24 +372,28 @@ mod tests {
         let (budget, now) = (Budget::new(), 1_000_000);
         let answered = (0..).take_while(|_| budget.take(at("192.0.2.9"), 100, now, For::Others)).count();
         assert_eq!(answered, 24, "short answers to forged requests leave room");
-        assert!(budget.take(at("192.0.2.9"), 1_500, now, For::Transaction));
-        assert!(budget.take(at("192.0.2.1"), 4096, now, For::Transaction));
+        assert!(budget.take(at("192.0.2.9"), 1_500, now, For::TakenCall));
+        assert!(budget.take(at("192.0.2.1"), 4096, now, For::TakenCall));
         assert!(
-            !budget.take(at("192.0.2.1"), 1, now, For::Transaction)
-                && !budget.take(at("::ffff:192.0.2.1"), 1, now + 1, For::Transaction)
+            !budget.take(at("192.0.2.1"), 1, now, For::TakenCall)
+                && !budget.take(at("::ffff:192.0.2.1"), 1, now + 1, For::TakenCall)
         );
-        assert!(budget.take(at("192.0.2.2"), 4096, now, For::Transaction));
+        assert!(budget.take(at("192.0.2.2"), 4096, now, For::TakenCall));
         assert!(
-            budget.take(at("2001:db8::1"), 4000, now, For::Transaction)
-                && !budget.take(at("2001:db8::ffff"), 100, now, For::Transaction)
+            budget.take(at("2001:db8::1"), 4000, now, For::TakenCall)
+                && !budget.take(at("2001:db8::ffff"), 100, now, For::TakenCall)
         );
-        assert!(budget.take(at("2001:db8:0:1::1"), 100, now, For::Transaction));
-        assert!(!budget.take(at("192.0.2.3"), 4097, now, For::Transaction));
+        assert!(budget.take(at("2001:db8:0:1::1"), 100, now, For::TakenCall));
+        assert!(!budget.take(at("192.0.2.3"), 4097, now, For::TakenCall));
+        // What was not sent is not charged.
+        assert!(budget.take(at("192.0.2.4"), 600, now, For::Others));
+        assert!(!budget.take(at("192.0.2.4"), 3_600, now, For::TakenCall));
+        assert!(budget.take(at("192.0.2.4"), 1_500, now, For::TakenCall));
         // The clock of another shard is behind.
-        assert!(!budget.take(at("192.0.2.1"), 1, now - 300, For::Transaction));
-        assert!(!budget.take(at("192.0.2.1"), 1, now + 999, For::Transaction));
-        assert!(budget.take(at("192.0.2.1"), 4096, now + 1250, For::Transaction));
-        assert!(budget.take(at("192.0.2.1"), 4096, now + 3_600_000, For::Transaction));
+        assert!(!budget.take(at("192.0.2.1"), 1, now - 300, For::TakenCall));
+        assert!(!budget.take(at("192.0.2.1"), 1, now + 999, For::TakenCall));
+        assert!(budget.take(at("192.0.2.1"), 4096, now + 1250, For::TakenCall));
+        assert!(budget.take(at("192.0.2.1"), 4096, now + 3_600_000, For::TakenCall));
     }
 
     #[test]
@@ -461,38 +405,5 @@ mod tests {
         assert!(served <= SETS * WAYS && served > SETS * WAYS / 2, "{served}");
         // Later there is room again.
         assert!((0..100).filter(|n| budget.take(source(many + n), 100, 7_000, For::Others)).count() > 90);
-    }
-
-    #[test]
-    fn a_proof_ends() {
-        let proven = ProvenSources::new();
-        proven.prove(at("192.0.2.1"), 1_000);
-        assert!(proven.is_proven(at("192.0.2.1"), 1_000 + DIGEST_MS - 1));
-        assert!(!proven.is_proven(at("192.0.2.1"), 1_000 + DIGEST_MS));
-        assert!(!proven.is_proven(at("192.0.2.2"), 1_000));
-        proven.note(at("192.0.2.2"), false, 2_000, 1_000);
-        assert_eq!(proven.get(at("192.0.2.2"), 1_999), Some(false));
-        assert_eq!(proven.get(at("192.0.2.2"), 2_000), None);
-    }
-
-    #[test]
-    fn forged_sources_end_no_proof() {
-        let proven = ProvenSources::new();
-        let source = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
-        (0..200).for_each(|n| proven.prove(source(n), 1_000));
-        // Where more than a set holds were proven, some found no room.
-        let shown: Vec<IpAddr> = (0..200).map(source).filter(|at| proven.is_proven(*at, 1_500)).collect();
-        assert!(shown.len() > 150, "{}", shown.len());
-        shown.iter().for_each(|source| proven.note(*source, false, 9_000, 2_000));
-        (1_000..50_000).for_each(|n| proven.note(source(n), false, 9_000, 2_000));
-        assert!(shown.iter().all(|source| proven.is_proven(*source, 3_000)));
-        assert!(
-            (1_000..50_000).any(|n| proven.get(source(n), 3_000) == Some(false)),
-            "others are noted still"
-        );
-        // What is proven for longer finds room.
-        let later = source(60_000);
-        proven.prove(later, 4_000);
-        assert!(proven.is_proven(later, 5_000));
     }
 }

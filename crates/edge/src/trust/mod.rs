@@ -14,6 +14,7 @@ mod look;
 pub(crate) mod marks;
 mod owners;
 pub(crate) mod passing;
+pub(crate) mod proven;
 pub(crate) mod refusals;
 mod sips;
 mod spent;
