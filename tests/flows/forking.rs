@@ -21,10 +21,14 @@ fn ringing() -> (Exchange, Ua, Message, [(Ua, Message); 2]) {
     (exchange, caller, invite, [(a, invite_a), (b, invite_b)])
 }
 
-/// Takes a CANCEL and ends the branch as a phone does.
-fn take_cancel(ua: &mut Ua, invite: &Message) {
+/// What a phone is told that lost (RFC 3326 §3.1): it shows no missed call.
+const ELSEWHERE: Option<&str> = Some("SIP;cause=200;text=\"Call completed elsewhere\"");
+
+/// Takes a CANCEL with this Reason and ends the branch as a phone does.
+fn take_cancel(ua: &mut Ua, invite: &Message, reason: Option<&str>) {
     let cancel = ua.request_of("CANCEL");
     assert_eq!(cancel.branch(), invite.branch());
+    assert_eq!(cancel.get("Reason"), reason);
     ua.respond(&cancel, 200, "OK");
     ua.respond(invite, 487, "Request Terminated");
     ua.request_of("ACK");
@@ -38,7 +42,7 @@ fn the_first_to_answer_wins_and_the_other_is_cancelled() {
     b.respond(&on_b, 180, "Ringing");
     a.accept(&on_a);
     caller.status_for(&invite, 200);
-    take_cancel(&mut b, &on_b);
+    take_cancel(&mut b, &on_b, ELSEWHERE);
     assert!(caller.silent(QUIET, |m| m.status() >= 300 && m.cseq().1 == "INVITE"));
 }
 
@@ -67,7 +71,7 @@ fn a_decline_everywhere_ends_the_other_branch() {
     let (_exchange, mut caller, invite, [(mut a, on_a), (mut b, on_b)]) = ringing();
     b.respond(&on_b, 180, "Ringing");
     a.respond(&on_a, 603, "Decline");
-    take_cancel(&mut b, &on_b);
+    take_cancel(&mut b, &on_b, Some("SIP;cause=603"));
     let failure = caller.status_for(&invite, 603);
     caller.acknowledge_failure(&invite, &failure);
 }
@@ -97,10 +101,12 @@ fn the_callers_cancel_reaches_both() {
     a.respond(&on_a, 180, "Ringing");
     b.respond(&on_b, 180, "Ringing");
     caller.expect("180", |m| m.status() == 180);
-    let cancel = caller.cancel(&invite);
+    let reason = "Q.850;cause=16;text=\"gone\"";
+    let cancel = Ua::cancel_of(&invite).with("Reason", reason);
+    caller.send(&cancel);
     caller.status_for(&cancel, 200);
-    take_cancel(&mut a, &on_a);
-    take_cancel(&mut b, &on_b);
+    take_cancel(&mut a, &on_a, Some(reason));
+    take_cancel(&mut b, &on_b, Some(reason));
     let failure = caller.status_for(&invite, 487);
     caller.acknowledge_failure(&invite, &failure);
 }
@@ -113,9 +119,9 @@ fn a_cancel_before_any_answer_waits_for_a_provisional_one() {
     caller.status_for(&cancel, 200);
     assert!(a.silent(QUIET, |m| m.method() == "CANCEL"));
     a.respond(&on_a, 180, "Ringing");
-    take_cancel(&mut a, &on_a);
+    take_cancel(&mut a, &on_a, None);
     b.respond(&on_b, 180, "Ringing");
-    take_cancel(&mut b, &on_b);
+    take_cancel(&mut b, &on_b, None);
     let failure = caller.status_for(&invite, 487);
     caller.acknowledge_failure(&invite, &failure);
 }

@@ -252,13 +252,55 @@ fn a_subscription_is_no_call() {
     let notify = b.request(&callee, "NOTIFY").with("Event", "dialog").with("Subscription-State", "active");
     callee.send(&notify);
     let arrived = caller.request_of("NOTIFY");
-    caller.respond(&arrived, 200, "OK");
-    callee.status_for(&notify, 200);
+    let answer = caller.response(&arrived, 200, "OK");
+    let routes = arrived.list("Record-Route");
+    assert!(!routes.is_empty(), "RFC 6665 §4.3");
+    let answer = routes.iter().fold(answer, |answer, route| answer.with("Record-Route", route));
+    caller.send(&answer);
+    let back = callee.status_for(&notify, 200);
+    let marks = |route: &String| route.contains("dlg=") && !route.contains("dlg=>");
+    assert!(!back.list("Record-Route").iter().any(marks), "the subscriber's mark is its own: {back:?}");
     let invite = a.request(&caller, "INVITE");
     caller.send(&invite);
     let refusal = caller.final_for(&invite);
     assert_eq!(refusal.status(), 481, "a call begins by the rules and is recorded");
     caller.acknowledge_failure(&invite, &refusal);
+    assert!(callee.silent(QUIET, |m| m.method() == "INVITE"));
+}
+
+/// The first NOTIFY may come before the 200, and then makes the dialog (RFC 6665 §4.4.1): the subscriber goes on by its
+/// Record-Route.
+#[test]
+fn a_subscriber_may_take_its_route_set_from_the_first_notify() {
+    let exchange = Exchange::start(&agents());
+    let mut callee = registered(&exchange, "1002");
+    let mut caller = registered(&exchange, "1001");
+    let subscribe = caller.request("SUBSCRIBE", &at("1002")).with("Event", "dialog").with("Expires", "600");
+    let subscribe = caller.call(&subscribe);
+    let arrived = callee.request_of("SUBSCRIBE");
+    let accepted = callee.response(&arrived, 200, "OK").with("Expires", "600");
+    let mut b = Dialog::of_callee(&arrived, &accepted);
+    let notify = b.request(&callee, "NOTIFY").with("Event", "dialog").with("Subscription-State", "active");
+    callee.send(&notify);
+    let first = caller.request_of("NOTIFY");
+    caller.respond(&first, 200, "OK");
+    callee.status_for(&notify, 200);
+    callee.send(&accepted);
+    caller.status_for(&subscribe, 200);
+    let mut a = Dialog::of_callee(&first, &caller.response(&first, 200, "OK"));
+    (a.local, a.remote) = (first.get("To").unwrap().to_owned(), first.get("From").unwrap().to_owned());
+    for seconds in ["600", "0"] {
+        let refresh = a.request(&caller, "SUBSCRIBE").with("Event", "dialog").with("Expires", seconds);
+        caller.send(&refresh);
+        let arrived = callee.request_of("SUBSCRIBE");
+        callee.send(&callee.response(&arrived, 200, "OK").with("Expires", seconds));
+        caller.status_for(&refresh, 200);
+    }
+    // Nobody else has use of it.
+    let mut thief = Ua::udp(exchange.udp(), "thief", "elsewhere.test", "");
+    let stolen = a.request(&thief, "INVITE");
+    thief.send(&stolen);
+    assert_ne!(thief.final_for(&stolen).status(), 200);
     assert!(callee.silent(QUIET, |m| m.method() == "INVITE"));
 }
 

@@ -245,15 +245,20 @@ impl Ua {
 
     /// CANCEL of an INVITE of ours (RFC 3261 §9.1).
     pub fn cancel(&mut self, invite: &Message) -> Message {
+        let cancel = Ua::cancel_of(invite);
+        self.send(&cancel);
+        cancel
+    }
+
+    /// The CANCEL of an INVITE, not sent yet.
+    pub fn cancel_of(invite: &Message) -> Message {
         let mut cancel = Message::request("CANCEL", invite.uri());
         for name in ["Via", "Max-Forwards", "From", "To", "Call-ID", "Route"] {
             if let Some(value) = invite.get(name) {
                 cancel = cancel.with(name, value);
             }
         }
-        let cancel = cancel.with("CSeq", format!("{} CANCEL", invite.cseq().0));
-        self.send(&cancel);
-        cancel
+        cancel.with("CSeq", format!("{} CANCEL", invite.cseq().0))
     }
 
     /// A REGISTER of our contact.

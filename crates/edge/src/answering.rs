@@ -93,8 +93,9 @@ impl Edge {
                 self.shared.mark_response(m, &begun, now, splices);
             }
             DialogUse::Inside(..) | DialogUse::Nested(_) => {
-                let cseq = m.cseq().wrapping_sub(u32::from(branch.target.cseq_added));
-                let Some(answered) = self.shared.answer_inside(m, cseq, from) else { return };
+                let cseq = m.cseq().wrapping_sub(branch.target.cseq_added);
+                let answered = self.shared.take_answer_inside(m, cseq, from, splices);
+                let Some(answered) = answered else { return };
                 self.note_answer(context, m, &answered, now);
             }
         }

@@ -10,6 +10,7 @@ use trunkline_transaction::Slot;
 use trunkline_transport::Egress;
 
 use crate::context::{Context, Hop};
+use crate::cseq::Raise;
 use crate::edge::Edge;
 use crate::forward::{self, DroppedRoutes, Edits};
 use crate::inbound::Inbound;
@@ -34,8 +35,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// It goes to an address that has not shown that it is there.
     pub(crate) unproven: bool,
-    /// By how much CSeq is raised: the other side counts otherwise.
-    pub(crate) cseq_added: u8,
+    /// By how much its numbers are raised: the other side counts otherwise.
+    pub(crate) raise: Raise,
     /// Credentials that are spent here.
     pub(crate) spent: Spent,
 }
@@ -63,7 +64,7 @@ impl Edge {
         };
         let mut out = std::mem::take(&mut self.scratch.out);
         let (grown, mark_mac) = self.build(inbound, outgoing, plan, &name, &mut out);
-        (target.cseq_added, target.hop.mark_mac) = (outgoing.cseq_added, mark_mac);
+        (target.cseq_added, target.hop.mark_mac) = (outgoing.raise.cseq, mark_mac);
         grow(&mut target, grown);
         let request = self.work.buffers.copy(&out);
         context.proxy.start(request, target, io.now(), &mut self.work);
@@ -85,7 +86,7 @@ impl Edge {
         if let Some(o) = outgoing {
             let mut out = std::mem::take(&mut self.scratch.out);
             let (grown, mark_mac) = self.build(inbound, o, Some(plan), &name, &mut out);
-            (waiting.target.cseq_added, waiting.target.hop.mark_mac) = (o.cseq_added, mark_mac);
+            (waiting.target.cseq_added, waiting.target.hop.mark_mac) = (o.raise.cseq, mark_mac);
             grow(&mut waiting.target, grown);
             waiting.name_at = memmem::find(&out, &name).and_then(|at| u16::try_from(at).ok()).unwrap_or(0);
             waiting.request = self.work.buffers.copy(&out);
@@ -116,7 +117,7 @@ impl Edge {
             branch,
             max_breadth: o.max_breadth,
             body: o.body,
-            cseq_added: o.cseq_added,
+            raise: o.raise,
             spent: &o.spent,
         };
         let shared = &*self.shared;

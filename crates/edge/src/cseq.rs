@@ -5,32 +5,60 @@
 use trunkline_sip::response::put_number;
 use trunkline_sip::{HeaderName, Limits, Message, Method, Span, Splices};
 
-/// Adds the edits that raise the number in CSeq, and that of the INVITE in a PRACK's RAck (RFC 3262 §7.2).
-pub(crate) fn raise(request: &Message<'_>, by: u8, splices: &mut Splices) {
-    if by == 0 {
-        return;
+/// By how much the numbers of a request are raised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Raise {
+    /// That of CSeq.
+    pub(crate) cseq: u32,
+    /// That of the INVITE in a PRACK's RAck (RFC 3262 §7.2), which may have gone out before a challenge that CSeq counts.
+    pub(crate) rack: u32,
+}
+
+impl Raise {
+    /// Raises them further.
+    pub(crate) fn add(&mut self, cseq: u32, rack: u32) {
+        self.cseq = self.cseq.saturating_add(cseq);
+        self.rack = self.rack.saturating_add(rack);
     }
-    let mut put = |number: &[u8]| {
-        let digits = std::str::from_utf8(number).ok().and_then(|n| n.parse::<u32>().ok());
-        if let Some(n) = digits {
+}
+
+/// Adds the edits that raise the numbers.
+pub(crate) fn raise(request: &Message<'_>, by: Raise, splices: &mut Splices) {
+    let mut put = |number: &[u8], by: u32| {
+        if let Some(n) = number_of(number).filter(|_| by > 0) {
             splices.replace_with(Span::locate(number, request.bytes), |text| {
                 put_number(u64::from(n) + u64::from(by), text);
             });
         }
     };
-    if let Some(value) = request.header(HeaderName::CSeq) {
-        put(leading_digits(value));
-    }
-    if request.method() == Some(Method::Prack)
-        && let Some(value) = request.other_header("RAck")
+    if by.cseq > 0
+        && let Some(value) = request.header(HeaderName::CSeq)
     {
-        let rest = value.get(leading_digits(value).len()..).unwrap_or_default().trim_ascii_start();
-        put(leading_digits(rest));
+        put(leading_digits(value), by.cseq);
+    }
+    if by.rack > 0
+        && let Some(number) = rack_text(request)
+    {
+        put(number, by.rack);
     }
 }
 
+/// The CSeq of the INVITE that a PRACK names.
+pub(crate) fn rack(request: &Message<'_>) -> Option<u32> {
+    number_of(rack_text(request)?)
+}
+
+fn rack_text<'a>(request: &Message<'a>) -> Option<&'a [u8]> {
+    let value = request.other_header("RAck").filter(|_| request.method() == Some(Method::Prack))?;
+    Some(leading_digits(value.get(leading_digits(value).len()..).unwrap_or_default().trim_ascii_start()))
+}
+
+fn number_of(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok().and_then(|n| n.parse().ok())
+}
+
 /// Gives a response the number that the caller knows.
-pub(crate) fn lower(response: &mut Vec<u8>, cseq: u32, by: u8) {
+pub(crate) fn lower(response: &mut Vec<u8>, cseq: u32, by: u32) {
     if by == 0 {
         return;
     }
@@ -41,7 +69,7 @@ pub(crate) fn lower(response: &mut Vec<u8>, cseq: u32, by: u8) {
     let Some(line) = Message::new(response, &index).header_line(HeaderName::CSeq) else { return };
     let digits = leading_digits(line.value.of(response)).len();
     let mut number = Vec::with_capacity(10);
-    put_number(u64::from(cseq.saturating_sub(u32::from(by))), &mut number);
+    put_number(u64::from(cseq.saturating_sub(by)), &mut number);
     let start = usize::from(line.value.start);
     response.splice(start..start + digits, number);
 }
@@ -58,11 +86,11 @@ mod tests {
 
     const REST: &str = "Via: SIP/2.0/UDP h;branch=z9hG4bKa\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: i\r\n";
 
-    fn raised(request: &str, by: u8) -> String {
+    fn raised(request: &str, cseq: u32, rack: u32) -> String {
         let mut index = Index::default();
         index.parse(request.as_bytes(), &Limits::default()).unwrap();
         let mut splices = Splices::default();
-        raise(&Message::new(request.as_bytes(), &index), by, &mut splices);
+        raise(&Message::new(request.as_bytes(), &index), Raise { cseq, rack }, &mut splices);
         let mut out = Vec::new();
         splices.apply(request.as_bytes(), request.len() as u16, &mut out);
         String::from_utf8(out).unwrap()
@@ -71,12 +99,12 @@ mod tests {
     #[test]
     fn up_and_down() {
         let bye = format!("BYE sip:b@h SIP/2.0\r\n{REST}CSeq: 9 BYE\r\n\r\n");
-        assert_eq!(raised(&bye, 0), bye);
-        assert_eq!(raised(&bye, 1), bye.replace("9 BYE", "10 BYE"));
+        assert_eq!(raised(&bye, 0, 0), bye);
+        assert_eq!(raised(&bye, 1, 1), bye.replace("9 BYE", "10 BYE"));
         let prack = format!("PRACK sip:b@h SIP/2.0\r\n{REST}RAck: 776 2 INVITE\r\nCSeq: 3 PRACK\r\n\r\n");
         assert_eq!(
-            raised(&prack, 2),
-            prack.replace("776 2 INVITE", "776 4 INVITE").replace("3 PRACK", "5 PRACK")
+            raised(&prack, 2, 1),
+            prack.replace("776 2 INVITE", "776 3 INVITE").replace("3 PRACK", "5 PRACK")
         );
         let ok = format!("SIP/2.0 200 OK\r\n{REST}CSeq: 10 BYE\r\nContent-Length: 0\r\n\r\n");
         let mut text = ok.clone().into_bytes();

@@ -2,7 +2,7 @@
 
 use trunkline_proxy::transaction::{Input, Target};
 use trunkline_proxy::{PartyKind, StatelessUse, Way};
-use trunkline_sip::{HeaderName, Method, Uri};
+use trunkline_sip::{HeaderName, Message, Method, Uri};
 use trunkline_transaction::TransactionKey;
 
 use crate::context::{self, Context, Hop};
@@ -13,6 +13,22 @@ use crate::media::refusal;
 use crate::next_hop::NextHop;
 use crate::routes::{Dialog, Routes};
 use crate::trust::SIPS_NOT_ALLOWED;
+
+/// The Reason lines of a caller's CANCEL that go on: a few.
+const MOST_REASON: usize = 256;
+
+/// The Reason lines of a CANCEL, each with its line end (RFC 3326 §2).
+fn put_reasons(cancel: &Message<'_>, out: &mut Vec<u8>) {
+    out.clear();
+    for line in cancel.header_lines(HeaderName::Reason) {
+        let value = line.value.of(cancel.bytes);
+        if out.len() + value.len() <= MOST_REASON {
+            out.extend_from_slice(b"Reason: ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
 
 impl Edge {
     /// Loose routing (RFC 3261 §16.12) of a request whose Route proves the dialog to be ours.
@@ -82,9 +98,12 @@ impl Edge {
             context.dialog = routes.dialog_use(dialog);
             let patience = self.shared.config.failover.as_millis() as u32;
             let carrier = dialog.mark.way.kind == PartyKind::Trunk;
+            let credentials = self.trunk_login(way, &outgoing.egress);
+            let answered = credentials.is_some();
+            let hop = Hop { credentials, ..Hop::new(outgoing.egress, spare, Some(word)) };
             let target = Target {
-                passes_challenges: self.shared.config.pass_challenges.includes(carrier, false),
-                ..context::target(Hop::new(outgoing.egress, spare, Some(word)), patience)
+                passes_challenges: self.shared.config.pass_challenges.includes(carrier, answered),
+                ..context::target(hop, patience)
             };
             self.start(io, inbound, (slot, &mut context), &outgoing, (None, target));
             self.started(io, slot, context);
@@ -169,6 +188,9 @@ impl Edge {
             };
         };
         self.refuse(io, inbound, 200, None);
-        self.step(io, slot, Input::Cancel, None);
+        let mut reason = std::mem::take(&mut self.scratch.contacts);
+        put_reasons(&inbound.message, &mut reason);
+        self.step(io, slot, Input::Cancel(&reason), None);
+        self.scratch.contacts = reason;
     }
 }

@@ -1,13 +1,13 @@
 //! The text of a forwarded request, RFC 3261 §16.6: the received bytes with splices.
 
-use trunkline_proxy::{Belongs, Mark, Secret};
+use trunkline_proxy::{Belongs, Mark, Secret, Side};
 use trunkline_routing::Plan;
 use trunkline_sip::response::put_number;
 use trunkline_sip::{HeaderName, List, Message, Span, Splices, Transport};
 use trunkline_transport::Egress;
 
 use crate::address::{Addresses, put_address, put_transport};
-use crate::cseq;
+use crate::cseq::{self, Raise};
 use crate::inbound::Inbound;
 use crate::media::put_length;
 use crate::trust::marks::{record_routes, uris};
@@ -49,8 +49,8 @@ pub(crate) struct Edits<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// Breadth for this branch (RFC 5393 §5), where it is to be said.
     pub(crate) max_breadth: Option<u32>,
-    /// By how much CSeq is raised.
-    pub(crate) cseq_added: u8,
+    /// By how much its numbers are raised.
+    pub(crate) raise: Raise,
     /// Lines that are left out.
     pub(crate) spent: &'a [Span],
 }
@@ -108,7 +108,7 @@ pub(crate) fn build(
     }
     drop_routes(m, edits.drop_routes, splices);
     edits.spent.iter().for_each(|line| splices.delete(*line));
-    cseq::raise(m, edits.cseq_added, splices);
+    cseq::raise(m, edits.raise, splices);
     let end_of_headers = end_of_headers(m);
     if let Some(plan) = edits.plan {
         plan.apply(splices, end_of_headers);
@@ -158,8 +158,12 @@ fn put_record_route(
     };
     begin(outer, text);
     let values = record_routes(m);
-    let belongs =
-        Belongs { call_id: m.call_id(), caller_tag: m.from_tag(), callee_tag: b"", routes: uris(&values) };
+    let (caller_tag, callee_tag) = match mark.side {
+        Side::Callee => (m.from_tag(), b"" as &[u8]),
+        // A NOTIFY to who subscribed.
+        Side::Caller => (m.to_tag(), m.from_tag()),
+    };
+    let belongs = Belongs { call_id: m.call_id(), caller_tag, callee_tag, routes: uris(&values) };
     let value = text.len();
     let mac = mark.put(secret, belongs, text);
     let value = value..text.len();

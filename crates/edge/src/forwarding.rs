@@ -14,6 +14,7 @@ use crate::aims::{Aim, Aims};
 use crate::branches::Outgoing;
 use crate::calls;
 use crate::context::{self, Context, DialogUse, Hop};
+use crate::cseq::Raise;
 use crate::divert::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
@@ -63,7 +64,7 @@ impl Sending<'_> {
             max_breadth: self.breadth,
             body: self.relaying.body(&egress),
             unproven: false,
-            cseq_added: 0,
+            raise: Raise::default(),
             spent: Spent::new(),
         }
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
-use trunkline_proxy::{FlowToken, Side, Way};
+use trunkline_proxy::{FlowToken, Way};
 use trunkline_sip::{ConnectionId, Uri};
 use trunkline_transport::Egress;
 
@@ -70,12 +70,12 @@ impl Edge {
             drop_routes: DroppedRoutes { first: routes.own, last: routes.last.is_some() },
             egress: Egress::back(inbound.flow),
             may_grow: b"",
-            mark: None,
+            mark: self.notifier_mark(inbound, dialog, &routes.inner),
             max_breadth: None,
             body: None,
             spent: self.left_out(m, dialog, way),
             unproven: false,
-            cseq_added: cseq_added(std::iter::once(dialog).chain(&routes.inner)),
+            raise: self.raise_of(m, std::iter::once(dialog).chain(&routes.inner), io.unix_ms()),
         };
         let Some(next) = routes.next else {
             return self.to_other_side(io, (target, request_uri), (way, &word), out, memory);
@@ -188,12 +188,6 @@ impl Edge {
         });
         found
     }
-}
-
-/// How much higher the other side counts.
-fn cseq_added<'a>(dialogs: impl Iterator<Item = &'a Dialog>) -> u8 {
-    let of_callers = dialogs.filter(|dialog| dialog.from == Side::Caller);
-    of_callers.fold(0, |sum, dialog| sum.saturating_add(dialog.mark.cseq_added))
 }
 
 fn egress_of(flow: &FlowToken) -> Egress {

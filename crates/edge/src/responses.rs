@@ -52,7 +52,7 @@ impl Edge {
             // Nothing comes of it, and its To tag is the responder's own (RFC 3261 §9.2).
             return true;
         }
-        let cseq = m.cseq().wrapping_sub(u32::from(branch.target.cseq_added));
+        let cseq = m.cseq().wrapping_sub(branch.target.cseq_added);
         let success = m.status().is_some_and(|code| (200..300).contains(&code));
         self.identity(m, cseq, context.tagged) == context.identity && (!success || goes_on(m))
     }

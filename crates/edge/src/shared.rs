@@ -26,7 +26,7 @@ use crate::resolver::{Resolver, Settings};
 use crate::spirals::Spirals;
 use crate::trust::admitted::Admitted;
 use crate::trust::budget::Budget;
-use crate::trust::{Agents, Arrivals, Guard, LastLook};
+use crate::trust::{Arrivals, Guard, LastLook, PartyNames};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
 pub struct Shared {
@@ -38,8 +38,9 @@ pub struct Shared {
     pub location: Arc<Location>,
     /// The calls under way.
     pub calls: Arc<Calls>,
+    /// Which agents and trunks marks name.
+    pub(crate) party_names: PartyNames,
     /// The dialogs we are in the way of.
-    pub(crate) agents: Agents,
     pub(crate) dialogs: Dialogs,
     /// One set of counters per shard.
     pub counters: Vec<Arc<Counters>>,
@@ -125,7 +126,7 @@ impl Shared {
             spirals: Spirals::default(),
             arrivals: Arrivals::default(),
             media: config.rtpengine.map(|_| Arc::default()),
-            agents: Agents::default(),
+            party_names: PartyNames::default(),
             dialogs: Dialogs::new(half(a) ^ half(b).rotate_left(32), config.dialog_seconds),
             tables,
             location,

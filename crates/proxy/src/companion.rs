@@ -4,8 +4,9 @@ use trunkline_sip::response::put_number;
 use trunkline_sip::{HeaderName, Message};
 
 /// Appends a companion of a request we sent: the ACK to a failure (RFC 3261 §17.1.1.3) or the CANCEL (§9.1). Both have
-/// the request's Request-URI, topmost Via, From, Call-ID, CSeq number, Route; the ACK has the response's To.
-pub fn put_companion(sent: &Message<'_>, method: &str, to: Option<&[u8]>, out: &mut Vec<u8>) {
+/// the request's Request-URI, topmost Via, From, Call-ID, CSeq number, Route; the ACK has the response's To, the CANCEL a
+/// Reason, which `lines` hold with their line ends.
+pub fn put_companion(sent: &Message<'_>, method: &str, to: Option<&[u8]>, lines: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(sent.uri_text());
@@ -28,7 +29,9 @@ pub fn put_companion(sent: &Message<'_>, method: &str, to: Option<&[u8]>, out: &
     put_number(u64::from(sent.cseq()), out);
     out.push(b' ');
     out.extend_from_slice(method.as_bytes());
-    out.extend_from_slice(b"\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
+    out.extend_from_slice(b"\r\nMax-Forwards: 70\r\n");
+    out.extend_from_slice(lines);
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
 }
 
 fn put_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {

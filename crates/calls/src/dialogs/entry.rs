@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 use trunkline_proxy::{FlowToken, Seen, Side};
 use trunkline_sip::Method;
 
+use super::raised::Raised;
 use super::{Answered, Ends, FIRST_MS, LINGER_MS, OPEN_MS, Origin, Place};
 
 /// A subscription whose responder says nothing of its end, in seconds (RFC 3261 §20.19 leaves it to the package).
@@ -65,6 +66,7 @@ pub(super) struct SideState {
     /// CSeq of the last INVITE inside the dialog that failed.
     refused: u32,
     pub(super) moved: Option<Box<Moved>>,
+    pub(super) raised: Option<Box<Raised>>,
     /// In the order in which they went on.
     pending: Vec<Pending>,
 }

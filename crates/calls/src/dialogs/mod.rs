@@ -6,6 +6,7 @@
 //! until it is too old.
 
 mod entry;
+mod raised;
 mod table;
 
 use std::hash::BuildHasher;
@@ -33,6 +34,8 @@ const OPEN_MS: u64 = 4 * 60_000;
 /// Without a transaction the first response with a To tag comes so soon, or makes no dialog: a later one might be a
 /// repetition of one in a dialog that has ended since.
 const FIRST_MS: u64 = 64_000;
+/// Challenges that may have been answered within the first moments of a dialog.
+const SKIPPED: u32 = 64;
 /// The bits of a number that count within one process.
 const COUNTED: u32 = 48;
 
@@ -94,6 +97,8 @@ pub struct Dialogs {
     shards: Box<[Mutex<Table>]>,
     process: u64,
     next: AtomicU64,
+    /// When a request first came in a dialog of before this process; 0: none has.
+    resumed: AtomicU64,
     limit_ms: AtomicU64,
     count: AtomicUsize,
     cursor: AtomicUsize,
@@ -112,6 +117,7 @@ impl Dialogs {
             shards: (0..SHARDS).map(|_| Mutex::new(Table::with_room())).collect(),
             process: random >> COUNTED,
             next: AtomicU64::new(random),
+            resumed: AtomicU64::new(0),
             limit_ms: AtomicU64::new(limit_seconds.saturating_mul(1000)),
             count: AtomicUsize::new(0),
             cursor: AtomicUsize::new(0),
@@ -261,7 +267,7 @@ impl Dialogs {
         let limit = self.limit();
         let until = mark.born.saturating_add(limit);
         // Of numbers that this process gave every dialog is in the table.
-        let from_before = place.number >> COUNTED != self.process && now <= until;
+        let from_before = self.is_from_before(place.number) && now <= until;
         let mut table = self.table(place.number).lock();
         if table.find(place.number).is_none() {
             if !from_before || !self.reserve() {
@@ -315,6 +321,34 @@ impl Dialogs {
     /// This side has proven who it is, and its packets come from there ([`trunkline_proxy::Secret::source`]).
     pub fn proven(&self, place: Place, side: Side, source: u32) {
         self.with_leg(place, |leg| leg.side_mut(side).source = source);
+    }
+
+    /// By how much the request of this CSeq is raised, since the exchange answered challenges for this side inside the dialog.
+    pub fn raised(&self, place: Place, side: Side, cseq: u32) -> u32 {
+        let mut raised = 0;
+        self.with_leg(place, |leg| raised = leg.side_mut(side).raised.as_ref().map_or(0, |r| r.of(cseq)));
+        raised
+    }
+
+    /// The exchange answered a challenge of the request of this CSeq, as this side counts.
+    pub fn raise(&self, place: Place, side: Side, cseq: u32) {
+        self.with_leg(place, |leg| leg.side_mut(side).raised.get_or_insert_default().raise(cseq));
+    }
+
+    /// By how much numbers are raised in a dialog of before this process, of which it is forgotten how many challenges were
+    /// answered in it. Numbers may leave gaps (RFC 3261 §12.2.2), so they go on beyond all that can have been in use: some
+    /// challenges, and one more for each second of its life.
+    pub fn skipped(&self, mark: &Mark, now: u64) -> u32 {
+        let resumed = match self.resumed.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => now,
+            Err(before) => before,
+        };
+        SKIPPED + (resumed.saturating_sub(mark.born) / 1000) as u32
+    }
+
+    /// Was the dialog of this number begun before this process?
+    pub fn is_from_before(&self, number: u64) -> bool {
+        number >> COUNTED != self.process
     }
 
     fn with_leg(&self, place: Place, change: impl FnOnce(&mut Leg)) {

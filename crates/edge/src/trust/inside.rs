@@ -121,7 +121,7 @@ impl Edge {
         }
         let shared = self.shared.clone();
         let tables = shared.tables.load();
-        let agent = shared.agents.find(&tables, shared.tables.version(), &shared.secret, holder.party);
+        let agent = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, holder.party);
         let agent = agent.and_then(|reference| tables.agent_by_ref(reference.as_str()));
         let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
         let (Some(agent), Some(domain)) = (agent, domain) else {

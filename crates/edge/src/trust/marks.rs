@@ -15,6 +15,7 @@ use trunkline_transport::Egress;
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
+use crate::routes::Dialog;
 use crate::shared::Shared;
 use crate::ways::flow_token;
 
@@ -119,6 +120,26 @@ impl Edge {
             born: now,
             subscription: inbound.method != Method::Invite,
         }
+    }
+
+    /// The mark of who subscribed, in a NOTIFY that the callee sends it: a subscriber may take its route set from there, as the
+    /// NOTIFY may come before the 200 (RFC 6665 §4.3, §4.4.1). A caller that notifies is in a dialog that has its marks, which no
+    /// later Record-Route changes.
+    pub(crate) fn notifier_mark(
+        &self,
+        inbound: &Inbound<'_>,
+        dialog: &Dialog,
+        inner: &[Dialog],
+    ) -> Option<Mark> {
+        if inbound.method != Method::Notify || dialog.from != Side::Callee || !inner.is_empty() {
+            return None;
+        }
+        let contact = contact_of(&inbound.message)?;
+        Some(mark_of_caller(
+            &dialog.mark,
+            self.shared.secret.target(&contact),
+            seen(&contact, inbound.flow.remote),
+        ))
     }
 
     /// The mark of the callee behind one target.
@@ -288,27 +309,13 @@ impl Shared {
         begun: &Begun<'_>,
         now: u64,
     ) -> Option<Mark> {
-        let callee = &found.mark.holder;
         // Without a Contact the callee is where the request went.
         let target = contact_of(m).or_else(|| request_uri(begun.sent));
-        let mark = Mark {
-            side: Side::Caller,
-            holder: Holder {
-                kind: found.mark.way.kind,
-                party: found.mark.way.party,
-                source: found.mark.way.source,
-                flow: None,
-            },
-            way: Way {
-                kind: callee.kind,
-                party: callee.party,
-                source: 0,
-                seen: target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, begun.from)),
-                target: target.as_ref().map_or(0, |uri| self.secret.target(uri)),
-                flow: callee.flow,
-            },
-            ..found.mark
-        };
+        let mark = mark_of_caller(
+            &found.mark,
+            target.as_ref().map_or(0, |uri| self.secret.target(uri)),
+            target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, begun.from)),
+        );
         let moved = Moved { target: mark.way.target, seen: mark.way.seen, flow: None };
         let answered = answered(m, m.cseq(), target.is_some().then_some(moved));
         let place = self.dialogs.place(&found.mark, m.to_tag());
@@ -316,8 +323,34 @@ impl Shared {
         self.dialogs.responded(place, (&found.mark, origin), mark.way.target, &answered, now).then_some(mark)
     }
 
+    /// Takes our marks out of the Record-Route of a response to NOTIFY: they are the subscriber's, and the notifier is not to
+    /// have them.
+    fn hide_marks(&self, m: &Message<'_>, splices: &mut Splices) {
+        if m.cseq_method() != Method::Notify {
+            return;
+        }
+        for value in record_routes(m) {
+            let ours = || Uri::parse(value.uri).is_ok_and(|uri| self.addresses.is_own(&uri));
+            if let Some(mark) = value.mark.filter(|_| ours()) {
+                splices.delete(Span::locate(mark, m.bytes));
+            }
+        }
+    }
+
+    /// A response to a request inside a dialog is about to go back: what it says of the dialog, where it says something.
+    pub(crate) fn take_answer_inside(
+        &self,
+        m: &Message<'_>,
+        cseq: u32,
+        from: SocketAddr,
+        splices: &mut Splices,
+    ) -> Option<Answered> {
+        self.hide_marks(m, splices);
+        self.answer_inside(m, cseq, from)
+    }
+
     /// What a response says of a dialog: a final one to a request inside it.
-    pub(crate) fn answer_inside(&self, m: &Message<'_>, cseq: u32, from: SocketAddr) -> Option<Answered> {
+    fn answer_inside(&self, m: &Message<'_>, cseq: u32, from: SocketAddr) -> Option<Answered> {
         let method = m.cseq_method();
         let concerns = matches!(
             method,
@@ -360,11 +393,22 @@ impl Shared {
             }
             StatelessUse::Inside(number, side) => {
                 let callee_tag = if side == Side::Caller { m.to_tag() } else { m.from_tag() };
-                if let Some(answered) = self.answer_inside(m, m.cseq(), from) {
+                if let Some(answered) = self.take_answer_inside(m, m.cseq(), from, splices) {
                     self.dialogs.answered_by_tag(number, side, callee_tag, &answered, now);
                 }
             }
         }
+    }
+}
+
+/// The caller's mark, made of the callee's: the callee's remote target is this one, and its packets come from there.
+fn mark_of_caller(callees: &Mark, target: u64, seen: Seen) -> Mark {
+    let (caller, callee) = (&callees.way, &callees.holder);
+    Mark {
+        side: Side::Caller,
+        holder: Holder { kind: caller.kind, party: caller.party, source: caller.source, flow: None },
+        way: Way { kind: callee.kind, party: callee.party, source: 0, seen, target, flow: callee.flow },
+        ..*callees
     }
 }
 

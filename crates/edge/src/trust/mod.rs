@@ -2,7 +2,6 @@
 //! ACK, a response, and what the exchange sends on its own.
 
 pub(crate) mod admitted;
-mod agents;
 pub(crate) mod budget;
 pub(crate) mod cancels;
 mod contacts;
@@ -13,6 +12,7 @@ pub(crate) mod inside;
 mod look;
 pub(crate) mod marks;
 mod owners;
+mod party_names;
 pub(crate) mod passing;
 pub(crate) mod proven;
 pub(crate) mod refusals;
@@ -24,9 +24,9 @@ use std::net::SocketAddr;
 
 use trunkline_proxy::PartyKind;
 
-pub(crate) use agents::Agents;
 pub(crate) use guard::{Forbidden, Guard};
 pub(crate) use look::{Arrivals, LastLook};
+pub(crate) use party_names::PartyNames;
 pub(crate) use sips::{SIPS_NOT_ALLOWED, is_sips, keep_secure};
 pub(crate) use spent::Spent;
 pub(crate) use ways::Judged;

@@ -31,9 +31,20 @@ pub struct Target<H> {
     /// The phone that has several flows (RFC 5626), 0 for none.
     pub phone: u64,
     /// By how much its CSeq is higher than the caller's.
-    pub cseq_added: u8,
+    pub cseq_added: u32,
     /// Where that is, which only the owner of the machine knows.
     pub hop: H,
+}
+
+/// Why a branch is cancelled, which its CANCEL tells in Reason (RFC 3326).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The caller cancels: it has the Reason of the caller's own CANCEL, if there is one.
+    Caller,
+    /// Another branch decided the call with this status: a 2xx or a 6xx.
+    Decided(u16),
+    /// It is silent, or rings for too long. Nothing is said: a phone then shows a missed call.
+    Unanswered,
 }
 
 /// Where the cancelling of a branch stands, RFC 3261 §9.1.
@@ -42,9 +53,9 @@ pub(super) enum Cancel {
     /// Nobody wants it.
     No,
     /// Wanted; it waits for a provisional response.
-    Wanted,
+    Wanted(Why),
     /// The CANCEL is a transaction of its own, with the branch of the INVITE.
-    Sent(NonInviteClient),
+    Sent(NonInviteClient, Why),
 }
 
 /// What ends the wait for a branch besides its own timers.
@@ -132,15 +143,15 @@ impl<H> Branch<H> {
     /// The limit that holds now: one whose fate is known has none, unless it is being cancelled and has said nothing
     /// final yet. Somebody who never will must not be waited for (RFC 3261 §9.1).
     pub(super) fn limit(&self) -> Limit {
-        let ends = matches!(self.cancel, Cancel::Sent(_)) && self.client.is_proceeding();
+        let ends = matches!(self.cancel, Cancel::Sent(..)) && self.client.is_proceeding();
         if self.code == 0 || ends { self.limit } else { Limit::None }
     }
 
     /// The earliest time at which something is to be done.
     pub(super) fn deadline(&self) -> Option<Now> {
         let cancel = match &self.cancel {
-            Cancel::Sent(cancel) => cancel.deadline(),
-            Cancel::No | Cancel::Wanted => None,
+            Cancel::Sent(cancel, _) => cancel.deadline(),
+            Cancel::No | Cancel::Wanted(_) => None,
         };
         let limit = match self.limit() {
             Limit::None => None,
@@ -152,8 +163,8 @@ impl<H> Branch<H> {
     /// Nothing more comes of it, nor of its CANCEL.
     pub(super) fn is_over(&self) -> bool {
         let cancelled = match &self.cancel {
-            Cancel::No | Cancel::Wanted => true,
-            Cancel::Sent(c) => c.is_terminated(),
+            Cancel::No | Cancel::Wanted(_) => true,
+            Cancel::Sent(c, _) => c.is_terminated(),
         };
         self.client.is_terminated() && cancelled
     }

@@ -3,7 +3,7 @@
 use trunkline_sip::Method;
 use trunkline_transaction::timers::Now;
 
-use super::branch::{Branch, Cancel, Waiting};
+use super::branch::{Branch, Cancel, Waiting, Why};
 use super::{Answer, Asked, Failure, Heard, Output, ProxyTransaction, Question, Work};
 use crate::response_context::After;
 
@@ -87,7 +87,7 @@ impl<H> ProxyTransaction<H> {
         let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
         b.code = code;
         if invite {
-            b.cancel = Cancel::Wanted;
+            b.cancel = Cancel::Wanted(Why::Unanswered);
         } else {
             // Its repetitions would only have it done twice.
             b.client.terminate();
@@ -101,7 +101,7 @@ impl<H> ProxyTransaction<H> {
             work.put(Output::Silent(branch));
         }
         let after = self.responses.on_final(branch, code);
-        self.go_on(after, now, work);
+        self.go_on(after, code, now, work);
     }
 
     /// A branch rang, and nobody took the call: 408. Where it rang everything works, so that no other address, flow or
@@ -116,14 +116,14 @@ impl<H> ProxyTransaction<H> {
         }
         self.flows.retain(|f| phone == 0 || f.target.phone != phone);
         let after = self.responses.on_final(branch, 408);
-        self.go_on(after, now, work);
+        self.go_on(after, 408, now, work);
     }
 
-    /// After a failure: the next targets, or the best answer there is.
-    pub(super) fn go_on(&mut self, after: After, now: Now, work: &mut Work) {
+    /// After a failure with this status: the next targets, or the best answer there is.
+    pub(super) fn go_on(&mut self, after: After, code: u16, now: Now, work: &mut Work) {
         if after.cancel_others {
             self.later.clear();
-            self.cancel_branches(None, now, work);
+            self.cancel_branches(None, Why::Decided(code), now, work);
         }
         if !after.exhausted {
             return;

@@ -39,8 +39,8 @@ pub enum Input<'a, H> {
     Ack,
     /// A response to a branch's request, or to its CANCEL.
     Response(Heard<'a>),
-    /// The caller cancels.
-    Cancel,
+    /// The caller cancels; the Reason lines of its CANCEL, each with its line end (RFC 3326).
+    Cancel(&'a [u8]),
     /// The deadline has come.
     Timer,
     /// A branch's request could not be sent, which counts as this status.
@@ -203,6 +203,8 @@ pub struct ProxyTransaction<H> {
     /// Further flows of phones that are being tried, last first.
     flows: Vec<Waiting<H>>,
     cancelled: bool,
+    /// The Reason lines of the caller's CANCEL.
+    reason: Box<[u8]>,
     divertible: bool,
     ringing: Ringing,
 }
@@ -227,6 +229,7 @@ impl<H> ProxyTransaction<H> {
             later: Vec::new(),
             flows: Vec::new(),
             cancelled: false,
+            reason: Box::default(),
             divertible: false,
             ringing: Ringing { ms: no_answer, fixed: false },
         }
@@ -285,7 +288,7 @@ impl<H> ProxyTransaction<H> {
                 }
             }
             Input::Response(heard) => self.on_response(heard, now, work),
-            Input::Cancel => self.on_cancel(now, work),
+            Input::Cancel(reason) => self.on_cancel(reason, now, work),
             Input::Timer => self.on_timer(now, work),
             Input::Unsent(branch, code) => {
                 if let Some(b) = self.branches.get_mut(usize::from(branch)) {

@@ -4,7 +4,7 @@ use trunkline_sip::{HeaderName, Index, Limits, List, Message, Method, seconds};
 use trunkline_transaction::timers::Now;
 use trunkline_transaction::{Actions, Class};
 
-use super::branch::{Cancel, Limit};
+use super::branch::{Cancel, Limit, Why};
 use super::{Asked, Failure, Heard, Output, Piece, ProxyTransaction, Question, Work};
 use crate::companion::put_companion;
 
@@ -14,7 +14,7 @@ impl<H> ProxyTransaction<H> {
         let class = Class::of(code);
         let Some(b) = self.branches.get_mut(usize::from(heard.branch)) else { return };
         if heard.message.cseq_method() == Method::Cancel {
-            if let Cancel::Sent(client) = &mut b.cancel {
+            if let Cancel::Sent(client, _) = &mut b.cancel {
                 client.on_response(class, now);
             }
             return;
@@ -43,7 +43,7 @@ impl<H> ProxyTransaction<H> {
         }
         let sent = Message::new(&b.sent, &work.index);
         let start = work.bytes.len();
-        put_companion(&sent, "ACK", heard.message.header(HeaderName::To), &mut work.bytes);
+        put_companion(&sent, "ACK", heard.message.header(HeaderName::To), b"", &mut work.bytes);
         let ack = work.bytes.get(start..).unwrap_or_default();
         // A challenge is answered with the request itself, and a 503 may send it elsewhere.
         let needed = match heard.message.status() {
@@ -68,11 +68,11 @@ impl<H> ProxyTransaction<H> {
         let (proceeding, invite) = (self.server.is_proceeding(), self.method == Method::Invite);
         let ringing = self.ringing;
         let Some(b) = self.branches.get_mut(usize::from(heard.branch)) else { return };
-        if let Cancel::Wanted = b.cancel {
-            return self.cancel_branch(heard.branch, now, work);
+        if let Cancel::Wanted(why) = b.cancel {
+            return self.cancel_branch(heard.branch, why, now, work);
         }
         // Once it is cancelled, it has 64*T1 for its final response, whatever it says meanwhile (RFC 3261 §9.1).
-        if b.code == 0 && !matches!(b.cancel, Cancel::Sent(_)) {
+        if b.code == 0 && !matches!(b.cancel, Cancel::Sent(..)) {
             match b.limit {
                 // It is not silent: from now on the answer is waited for. Timer C starts again with every provisional response
                 // above 100 (RFC 3261 §16.7 step 2).
@@ -154,7 +154,7 @@ impl<H> ProxyTransaction<H> {
         if at_once && !hidden {
             self.forward_failure(branch, code, false, now, work);
         } else {
-            self.go_on(after, now, work);
+            self.go_on(after, code, now, work);
         }
     }
 
@@ -169,7 +169,7 @@ impl<H> ProxyTransaction<H> {
         work.put(Output::Forward { branch, code, kept: false });
         if after.cancel_others {
             self.later.clear();
-            self.cancel_branches(Some(branch), now, work);
+            self.cancel_branches(Some(branch), Why::Decided(200), now, work);
         }
     }
 

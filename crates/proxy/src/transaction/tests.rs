@@ -75,7 +75,11 @@ impl World {
                 Output::FallBack(branch) => format!("fall back {}", hop(branch)),
                 Output::AckAgain(branch) => format!("ack {}", hop(branch)),
                 Output::Ack(branch, _) => format!("ack {}", hop(branch)),
-                Output::Cancel(branch, _) => format!("cancel {}", hop(branch)),
+                Output::Cancel(branch, text) => {
+                    let text = String::from_utf8_lossy(&self.work.bytes[text.range()]);
+                    let reason = text.lines().find_map(|line| line.strip_prefix("Reason: "));
+                    format!("cancel {}{}", hop(branch), reason.map_or(String::new(), |r| format!(" {r}")))
+                }
                 Output::Reply => "reply".to_owned(),
                 Output::Forward { branch, code, .. } => {
                     self.machine.passed_on(branch, code, b"text", &mut self.work);
@@ -148,9 +152,9 @@ fn the_first_2xx_goes_back_and_the_others_are_cancelled() {
     assert_eq!(w.begin(), ["request x", "request y", "request z"]);
     assert_eq!(w.hear(0, 100), [""; 0]);
     assert_eq!(w.hear(0, 180), ["forward 180"]);
-    assert_eq!(w.hear(1, 200), ["forward 200", "cancel x"]);
+    assert_eq!(w.hear(1, 200), ["forward 200", "cancel x SIP;cause=200;text=\"Call completed elsewhere\""]);
     // Nothing was heard of z: its CANCEL waits for that (RFC 3261 §9.1).
-    assert_eq!(w.hear(2, 180), ["cancel z"]);
+    assert_eq!(w.hear(2, 180), ["cancel z SIP;cause=200;text=\"Call completed elsewhere\""]);
     assert_eq!(w.hear(0, 487), ["ack x"]);
     // A second 2xx goes back as well (§16.7 step 5).
     assert_eq!(w.hear(2, 200), ["forward 200"]);
@@ -184,7 +188,7 @@ fn a_6xx_ends_it_when_the_others_have_ended() {
     w.put_off(1, target("later"), false);
     w.begin();
     w.hear(1, 180);
-    assert_eq!(w.hear(0, 603), ["ack x", "cancel y"]);
+    assert_eq!(w.hear(0, 603), ["ack x", "cancel y SIP;cause=603"]);
     assert_eq!(w.hear(1, 487), ["ack y", "forward 603"]);
 }
 
@@ -196,11 +200,12 @@ fn a_cancel_waits_for_each_branch_to_be_heard_of() {
     }
     w.begin();
     w.hear(0, 100);
-    assert_eq!(w.tell(Input::Cancel), ["cancel x"]);
-    assert_eq!(w.tell(Input::Cancel), [""; 0]);
+    let reason = b"Reason: SIP;cause=487;text=\"gone\"\r\n";
+    assert_eq!(w.tell(Input::Cancel(reason)), ["cancel x SIP;cause=487;text=\"gone\""]);
+    assert_eq!(w.tell(Input::Cancel(b"")), [""; 0]);
     assert_eq!(w.hear_of(0, 200, "CANCEL"), [""; 0]);
     assert_eq!(w.hear(0, 487), ["ack x"]);
-    assert_eq!(w.hear(1, 180), ["cancel y"]);
+    assert_eq!(w.hear(1, 180), ["cancel y SIP;cause=487;text=\"gone\""]);
     // It rings on, which changes nothing.
     w.pass(20_000);
     assert_eq!(w.hear(1, 183), ["forward 183"]);
@@ -218,7 +223,7 @@ fn a_2xx_that_crosses_the_cancel_goes_back() {
     w.start(target("x"));
     w.begin();
     w.hear(0, 180);
-    w.tell(Input::Cancel);
+    w.tell(Input::Cancel(b""));
     assert_eq!(w.hear(0, 200), ["forward 200"]);
 }
 

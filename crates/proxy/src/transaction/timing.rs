@@ -4,7 +4,7 @@ use trunkline_sip::{Method, Transport};
 use trunkline_transaction::Actions;
 use trunkline_transaction::timers::Now;
 
-use super::branch::{Cancel, Limit, Target};
+use super::branch::{Cancel, Limit, Target, Why};
 use super::ends::Client;
 use super::{Output, ProxyTransaction, Work};
 
@@ -55,8 +55,8 @@ impl<H> ProxyTransaction<H> {
         let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
         let actions = b.client.on_timer(now);
         let again = match &mut b.cancel {
-            Cancel::Sent(cancel) => cancel.on_timer(now).has(Actions::RESEND),
-            Cancel::No | Cancel::Wanted => false,
+            Cancel::Sent(cancel, _) => cancel.on_timer(now).has(Actions::RESEND),
+            Cancel::No | Cancel::Wanted(_) => false,
         };
         let (limit, grown) = (b.limit(), b.target.grown);
         if actions.has(Actions::RESEND) {
@@ -74,7 +74,7 @@ impl<H> ProxyTransaction<H> {
             Limit::Silence(at) if now >= at => {
                 // The next way is tried; should this one wake up after all, it is cancelled.
                 if let Some(b) = self.branches.get_mut(usize::from(branch)) {
-                    b.cancel = Cancel::Wanted;
+                    b.cancel = Cancel::Wanted(Why::Unanswered);
                 }
                 self.fail(branch, 408, now, work);
             }
@@ -87,11 +87,11 @@ impl<H> ProxyTransaction<H> {
     /// nor for a phone that is silent.
     fn on_no_answer(&mut self, branch: u8, now: Now, work: &mut Work) {
         let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
-        if let Cancel::Sent(_) = b.cancel {
+        if let Cancel::Sent(..) = b.cancel {
             b.client.terminate();
         } else {
             b.limit = Limit::None;
-            self.cancel_branch(branch, now, work);
+            self.cancel_branch(branch, Why::Unanswered, now, work);
         }
         self.count_unanswered(branch, now, work);
     }
