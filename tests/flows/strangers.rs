@@ -207,6 +207,8 @@ fn a_phones_challenge_stays_with_it() {
             // The answer to one for a realm of ours would be of use to nobody but who wants to call as the caller.
             let ours = realm == DOMAIN;
             assert_eq!(answer.status(), if ours { 403 } else { status }, "{setting}, {realm}");
+            let reason = answer.start.ends_with("403 Callee Asks for Credentials");
+            assert_eq!(reason, answer.status() == 403, "{}", answer.start);
             assert_eq!(answer.get("Proxy-Authenticate").is_some(), setting == "all" && !ours, "{setting}");
         }
         // Inside a dialog too.
@@ -242,7 +244,7 @@ fn credentials_for_our_realms_stay_here() {
     let mut provider = carrier(&exchange, port);
     let mut caller = registered(&exchange, "1001");
     let address = exchange.udp().to_string();
-    for realm in [OTHER, "other\\.test", "trunk.test", DOMAIN, &address] {
+    for realm in [OTHER, "other\\.test", DOMAIN, &address] {
         let digest = format!(
             "Digest username=\"1001\", realm=\"{realm}\", nonce=\"n\", uri=\"sip:x\", response=\"r\""
         );
@@ -273,17 +275,26 @@ fn credentials_for_our_realms_stay_here() {
 /// A carrier that knows the caller asks it itself, where its trunk has no credentials of ours.
 #[test]
 fn a_carriers_challenge_reaches_its_customer() {
-    for (setting, login, status) in [
-        ("carriers", None, 407),
-        ("all", None, 407),
-        ("none", None, 403),
-        ("carriers", Some(super::trunks::LOGIN), 403),
+    const OPEN: &str = "Carrier Asks for Credentials";
+    for (setting, realm, login, want) in [
+        ("carriers", "provider.test", None, Ok(())),
+        ("all", "provider.test", None, Ok(())),
+        ("none", "provider.test", None, Err(OPEN)),
+        ("carriers", "provider.test", Some(super::trunks::LOGIN), Err("Trunk Credentials Refused")),
+        // Carriers call us by the host name that is their realm.
+        ("carriers", "trunk.test", None, Ok(())),
+        ("carriers", "Trunk.test", None, Ok(())),
+        ("carriers", "other.test", None, Ok(())),
+        ("none", "trunk.test", None, Err(OPEN)),
+        // A domain of ours is ours, whatever else it is.
+        ("carriers", DOMAIN, None, Err(OPEN)),
     ] {
         let port = free_port();
         let resources = Resources::new()
             .domain_with(DOMAIN, "all", &[(".*", NUMBER)], "")
             .agent(DOMAIN, "1001", "pw-1001")
             .trunk("provider", "trunk.test", &[(&format!("127.0.0.1:{port}"), 1, "udp")], login)
+            .trunk("other", "other.test", &[("127.0.0.1:9", 1, "udp")], None)
             .number(NUMBER, "provider", &at("1001"));
         let config = format!("routing: {{qualifySeconds: 0, passChallenges: {setting}}}\n");
         let exchange = Exchange::start_with(&resources, &config, &[]);
@@ -291,18 +302,28 @@ fn a_carriers_challenge_reaches_its_customer() {
         let mut caller = registered(&exchange, "1001");
         let invite = caller.invite(&at("+17853178070"));
         let invite = caller.call(&invite);
-        let challenge = "Digest realm=\"provider.test\", nonce=\"n0nce\", algorithm=MD5";
+        let challenge = format!("Digest realm=\"{realm}\", nonce=\"n0nce\", algorithm=MD5");
         for _ in 0..=usize::from(login.is_some()) {
             let arrived = provider.request_of("INVITE");
             let refusal = provider.response(&arrived, 407, "Proxy Authentication Required");
-            provider.send(&refusal.with("Proxy-Authenticate", challenge));
+            provider.send(&refusal.with("Proxy-Authenticate", &*challenge));
             provider.request_of("ACK");
         }
         let answer = caller.final_for(&invite);
         caller.acknowledge_failure(&invite, &answer);
-        assert_eq!(answer.status(), status, "{setting}, {login:?}");
-        if status == 407 {
-            assert_eq!(answer.get("Proxy-Authenticate"), Some(challenge));
+        if let Err(reason) = want {
+            assert_eq!(answer.start, format!("SIP/2.0 403 {reason}"), "{setting}, {realm}, {login:?}");
+            assert_eq!(answer.get("Proxy-Authenticate"), None, "{setting}, {realm}");
+            continue;
         }
+        assert_eq!(answer.status(), 407, "{setting}, {realm}, {login:?}");
+        assert_eq!(answer.get("Proxy-Authenticate"), Some(&*challenge));
+        // What answers it reaches the carrier.
+        let given = format!(
+            "Digest username=\"1001\", realm=\"{realm}\", nonce=\"n0nce\", uri=\"sip:x\", response=\"r\""
+        );
+        caller.call(&caller.invite(&at("+17853178070")).with("Proxy-Authorization", &*given));
+        let fits = |m: &Message| m.method() == "INVITE" && m.all("Proxy-Authorization").any(|v| v == given);
+        provider.expect("credentials for the carrier", fits);
     }
 }

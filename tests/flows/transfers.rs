@@ -1,9 +1,12 @@
 //! Transfers: the exchange passes REFER and Replaces through and routes the new call.
 
-use trunkline_tests::{Exchange, Sipp, Ua, wait_for};
+use std::time::Duration;
+
+use trunkline_tests::{Dialog, Exchange, Sipp, Ua, Wire, free_port, wait_for};
 
 use super::calls::{callee, caller, seat};
 use super::dialogs::{connect, talking};
+use super::trunks::NUMBER;
 use super::{DOMAIN, agents, at, registered};
 
 /// NOTIFY of a transfer's progress, from the transferee to the transferor.
@@ -145,4 +148,58 @@ fn attended_by_sipp_over_udp() {
 #[test]
 fn attended_by_sipp_over_tcp() {
     attended_by_sipp("t1");
+}
+
+/// A number that anybody may call. A caller who has proven nothing could have the phone call an expensive number with its own
+/// account; the carrier, a peer or an agent could not say more than they may themselves.
+#[test]
+fn strangers_transfer_no_calls() {
+    const STRANGER: [u8; 4] = [127, 0, 0, 9];
+    const CARRIER: [u8; 4] = [127, 0, 0, 8];
+    for (setting, source, status) in [("off", STRANGER, 403), ("on", STRANGER, 202), ("off", CARRIER, 202)] {
+        let port = free_port();
+        let resources = agents()
+            .trunk("provider", "trunk.test", &[(&format!("127.0.0.8:{port}"), 1, "udp")], None)
+            .number(NUMBER, "provider", &at("1001"));
+        let config = format!("routing: {{qualifySeconds: 0, strangersMayRefer: {setting}}}\n");
+        let exchange = Exchange::start_with(&resources, &config, &[]);
+        let mut phone = registered(&exchange, "1001");
+        let wire = Wire::udp_from(source.into(), exchange.udp());
+        let mut outside = Ua::new(wire, "+4930123456", "trunk.test", "");
+        let invite = outside.invite(&format!("sip:{NUMBER}@trunk.test"));
+        outside.send(&invite);
+        let arrived = phone.request_of("INVITE");
+        let sent = phone.accept(&arrived);
+        let ok = outside.status_for(&invite, 200);
+        let mut dialog = Dialog::of_caller(&invite, &ok);
+        let ack = dialog.request(&outside, "ACK");
+        outside.send(&ack);
+        phone.request_of("ACK");
+        let inside = dialog.request(&outside, "REFER").with("Refer-To", "<sip:+19005551234@sip.test>");
+        let first = outside
+            .request("REFER", &format!("sip:{NUMBER}@trunk.test"))
+            .with("Refer-To", "<sip:+19005551234@sip.test>");
+        for refer in [inside, first] {
+            outside.send(&refer);
+            if status == 202 {
+                let arrived = phone.request_of("REFER");
+                assert_eq!(arrived.get("Refer-To"), Some("<sip:+19005551234@sip.test>"));
+                phone.respond(&arrived, 202, "Accepted");
+            }
+            let answer = outside.final_for(&refer);
+            assert_eq!(answer.status(), status, "{setting}, {source:?}");
+            if status == 403 {
+                assert_eq!(answer.start, "SIP/2.0 403 Transfer Not Allowed");
+                assert!(phone.silent(Duration::from_millis(50), |m| m.method() == "REFER"));
+            }
+        }
+        // The phone may transfer its caller.
+        let refer = Dialog::of_callee(&arrived, &sent)
+            .request(&phone, "REFER")
+            .with("Refer-To", format!("<{}>", at("1002")));
+        phone.send(&refer);
+        let arrived = outside.request_of("REFER");
+        outside.respond(&arrived, 202, "Accepted");
+        phone.status_for(&refer, 202);
+    }
 }

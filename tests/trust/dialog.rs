@@ -14,6 +14,8 @@ pub struct Side {
     pub who: Who,
     /// Whom the exchange takes it for, where that is a party it asks for a secret.
     pub known_as: Option<Who>,
+    /// Has it proven nothing?
+    pub stranger: bool,
     /// The socket it speaks through.
     pub port: Port,
     /// Its From, tag included.
@@ -107,6 +109,7 @@ impl Call {
         let caller = Side {
             who: caller.0,
             known_as: None,
+            stranger: false,
             port: caller.1,
             local: first.request.from.clone(),
             remote: answer.get("To")?.to_owned(),
@@ -121,6 +124,7 @@ impl Call {
         };
         let callee = Side {
             who: callee.0,
+            stranger: false,
             known_as: callee.0.login().map(|_| callee.0),
             port: callee.1,
             local: format!("{};tag={tag}", arrived.get("To")?),

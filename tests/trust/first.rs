@@ -6,7 +6,7 @@ use super::dialog::{Call, End, Stage};
 use super::history::History;
 use super::lane::Tx;
 use super::net::{Port, Sockets};
-use super::oracle::{Claim, First, Goes, Proof, Target, first, taken_for};
+use super::oracle::{Claim, First, Goes, Proof, Target, first, is_stranger, taken_for};
 use super::request::Request;
 use super::ruling::{Broken, Plan, Play, Ruling};
 use super::world::number_of;
@@ -98,7 +98,7 @@ impl History<'_> {
         };
         let (bare, proven) = (goes(Proof::Absent), goes(facts.proof));
         if bare != Ruling::Never {
-            return self.conduct(port, request, bare, taken_for(&First { proof: Proof::Absent, ..facts }));
+            return self.conduct(port, request, bare, &First { proof: Proof::Absent, ..facts });
         }
         let (_, answer) = self.lane.ask(port, request.clone(), Ruling::Never, Plan::default())?;
         if facts.proof == Proof::Absent {
@@ -115,7 +115,7 @@ impl History<'_> {
         let again = Request { cseq: 2, ..request }.with(name, value);
         match proven {
             Ruling::Never => self.lane.ask(port, again, Ruling::Never, Plan::default()).map(drop),
-            ruling => self.conduct(port, again, ruling, taken_for(&facts)),
+            ruling => self.conduct(port, again, ruling, &facts),
         }
     }
 
@@ -194,7 +194,7 @@ impl History<'_> {
     }
 
     /// Sends a request that may arrive, has it answered, and keeps the dialog that comes of it.
-    fn conduct(&mut self, port: Port, request: Request, ruling: Ruling, taken: Option<Who>) -> Play {
+    fn conduct(&mut self, port: Port, request: Request, ruling: Ruling, facts: &First) -> Play {
         let callee = match &ruling {
             Ruling::Must(place) | Ruling::May(place) => place.port,
             Ruling::Never => return self.lane.ask(port, request, ruling, Plan::default()).map(drop),
@@ -228,7 +228,8 @@ impl History<'_> {
         let Some(mut call) = Call::new(&tx, (who, callee), &arrived, &answer, caller) else {
             return Err(Broken("a response that makes no dialog".into()));
         };
-        call.caller.known_as = taken;
+        call.caller.known_as = taken_for(facts);
+        call.caller.stranger = is_stranger(facts);
         self.caller_behind(&mut call);
         call.callee.behind = at.is_some();
         call.callee.at = at.map_or(vec![callee], |at| vec![at]);

@@ -90,6 +90,7 @@ impl History<'_> {
             proof: Proof::Right,
             target: Target::Aor(callee),
             calls: true,
+            refers: false,
         };
         let goes = first(&facts);
         if callee == who || callee == call.callee.who || matches!(goes, Goes::Nowhere) {

@@ -65,6 +65,8 @@ pub struct First {
     pub target: Target,
     /// Does the method need its credentials to be for the user it calls?
     pub calls: bool,
+    /// Does it ask the callee to call somebody else?
+    pub refers: bool,
 }
 
 /// What the rules say.
@@ -79,7 +81,8 @@ pub enum Goes {
 /// Where a first request goes.
 pub fn first(f: &First) -> Goes {
     if let Target::Inbound(trunk) = f.target {
-        return if from_trunk(f, trunk) { rings(trunk) } else { Goes::Nowhere };
+        let goes = from_trunk(f, trunk) && !(f.refers && is_stranger(f));
+        return if goes { rings(trunk) } else { Goes::Nowhere };
     }
     let who = match f.claim {
         Claim::Is(who) => who,
@@ -94,6 +97,11 @@ pub fn first(f: &First) -> Goes {
             false => Goes::Nowhere,
         },
     }
+}
+
+/// Has the caller of such a request proven nothing? It asks nobody to call somebody else.
+pub fn is_stranger(f: &First) -> bool {
+    matches!(f.target, Target::Inbound(Who::Open)) && f.source != Who::Open
 }
 
 fn withheld(f: &First) -> Goes {

@@ -164,7 +164,11 @@ impl History<'_> {
         };
         let asked =
             |side: &Side| side.known_as.is_some_and(|who| who.kind() == Kind::Agent && who != Who::Lax);
+        // It asks nobody to call somebody else; by the mark of another dialog it may have proven itself there.
+        let transfer = request.method == "REFER" && me.stranger;
         match twist {
+            Twist::OtherMark if transfer => self.ruling_other_mark(call, end),
+            _ if transfer => Ruling::Never,
             Twist::Honest | Twist::Spelled | Twist::Strict | Twist::RouteAnew => straight,
             _ if straight == Ruling::Never => Ruling::Never,
             // Who is no agent of ours may well have several addresses; an agent is asked for its secret.

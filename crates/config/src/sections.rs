@@ -211,6 +211,8 @@ section! {
         peers_use_policies: bool = false, "peersUsePolicies";
         /// Whose challenges (401, 407) callers see.
         pass_challenges: PassChallenges = PassChallenges::Carriers, "passChallenges";
+        /// May callers who have proven nothing send REFER? A phone that follows it calls with its own account.
+        strangers_may_refer: bool = false, "strangersMayRefer";
     }
 }
 

@@ -143,7 +143,7 @@ impl Edge {
         let (mut index, mut out) =
             (std::mem::take(&mut self.scratch.index_for_replies), std::mem::take(&mut self.scratch.out));
         if index.parse(context.proxy.reply(), &Limits::default()).is_ok() {
-            self.write_answer(context.proxy.reply(), &index, code, &mut out);
+            self.write_answer(context.proxy.reply(), &index, (code, phrase(context, code)), &mut out);
             let last = Message::new(context.proxy.reply(), &index);
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, io.unix_ms());
@@ -168,16 +168,32 @@ impl Edge {
     }
 
     /// Writes an answer of ours to the request that the response in `reply` is to.
-    fn write_answer(&self, reply: &[u8], index: &Index, code: u16, out: &mut Vec<u8>) {
+    fn write_answer(
+        &self,
+        reply: &[u8],
+        index: &Index,
+        (code, phrase): (u16, Option<&str>),
+        out: &mut Vec<u8>,
+    ) {
         let last = Message::new(reply, index);
         // The ACK is known by it, and a repeated request without a transaction gets the same.
         let tag = local_tag(&self.shared.secret, last.top_via().map_or(b"", |via| via.branch), &last);
         out.clear();
-        response::begin(&last, code, None, &tag, None, out);
+        response::begin(&last, code, phrase, &tag, None, out);
         if code == 503 {
             out.extend_from_slice(b"Retry-After: 5\r\n");
         }
         self.put_server_name(out);
         response::finish(out);
     }
+}
+
+/// Why a call is refused with 403 whose callee asked for credentials: the caller is not to see that challenge.
+fn phrase(context: &Context, code: u16) -> Option<&'static str> {
+    let branch = context.proxy.branches().iter().find(|b| code == 403 && b.hides_challenge())?;
+    Some(match (branch.target.hop.credentials.is_some(), branch.target.carrier) {
+        (true, _) => "Trunk Credentials Refused",
+        (false, true) => "Carrier Asks for Credentials",
+        (false, false) => "Callee Asks for Credentials",
+    })
 }

@@ -37,6 +37,8 @@ pub struct EdgeConfig {
     pub routing: Options,
     /// Whose challenges callers see.
     pub pass_challenges: PassChallenges,
+    /// May callers who have proven nothing send REFER?
+    pub strangers_may_refer: bool,
     /// The registrar's bounds.
     pub registrar: RegistrarConfig,
     /// How long an unanswered INVITE rings when its agent sets nothing: timer C, RFC 3261 §16.6.
@@ -180,6 +182,7 @@ impl Default for EdgeConfig {
             stateless: false,
             routing: Options::default(),
             pass_challenges: PassChallenges::default(),
+            strangers_may_refer: false,
             registrar: RegistrarConfig::default(),
             no_answer: Duration::from_millis(trunkline_transaction::timers::C),
             dialog_seconds: 86_400,

@@ -50,7 +50,9 @@ impl Edge {
         let Some((way, identified)) = self.judge_inside(io, inbound, &target, (dialog, &routes.inner)) else {
             return;
         };
-        if self.refuse_hidden(io, inbound, routes, &way) {
+        if self.refuse_hidden(io, inbound, routes, &way)
+            || self.refuse_transfer(io, inbound, dialog.mark.holder.kind)
+        {
             return;
         }
         let mut memory = std::mem::take(&mut self.scratch.contacts);

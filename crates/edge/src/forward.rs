@@ -244,7 +244,7 @@ pub(crate) fn strip_via(
 /// Makes 403 of a challenge.
 pub(crate) fn refuse_challenge(response: &Message<'_>, splices: &mut Splices) {
     let end = response.index.start_line_end();
-    splices.replace(Span { start: 0, end }, b"SIP/2.0 403 Forbidden\r\n");
+    splices.replace(Span { start: 0, end }, b"SIP/2.0 403 Callee Asks for Credentials\r\n");
     for header in response.index.headers() {
         if matches!(header.name, HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate) {
             splices.delete(header.line);

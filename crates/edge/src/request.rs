@@ -259,6 +259,7 @@ impl Edge {
             Outcome::Reply { .. } => self.reply_as_decided(io, inbound, &plan),
             Outcome::Challenge { proxy, stale } => self.challenge(io, inbound, &plan, proxy, stale),
             Outcome::Register { .. } => self.refuse(io, inbound, 404, None),
+            Outcome::Forward if self.refuse_transfer(io, inbound, self.scratch.parties.caller.kind) => {}
             Outcome::Forward => self.forward(io, inbound, key, &plan),
         }
         self.scratch.plan = plan;

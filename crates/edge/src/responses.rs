@@ -73,7 +73,8 @@ impl Edge {
         }
         self.note_failure(context, branch, m);
         context.heard |= m.cseq_method() != Method::Cancel && m.status().is_some_and(|code| code >= 200);
-        let heard = Heard { branch, message: m, for_us: self.challenges_for_us(m) };
+        let carrier = context.proxy.branch(branch).is_some_and(|b| b.target.carrier);
+        let heard = Heard { branch, message: m, for_us: self.challenges_for_us(m, carrier) };
         context.proxy.handle(Input::Response(heard), io.now(), &mut self.work);
         self.carry_out(io, slot, context, Some(heard));
     }

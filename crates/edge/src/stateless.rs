@@ -1,7 +1,7 @@
 //! Requests that are forwarded without a transaction, and the responses to them, RFC 3261 §16.11.
 
 use trunkline_proxy::transaction::replace_status_line;
-use trunkline_proxy::{StatelessBranch, StatelessUse};
+use trunkline_proxy::{PartyKind, StatelessBranch, StatelessUse};
 use trunkline_routing::Plan;
 use trunkline_sip::{Flow, HeaderName, Message, Method, Transport, Via};
 use trunkline_transport::{Egress, Sent};
@@ -84,10 +84,12 @@ impl Edge {
         }
         let mut out = std::mem::take(&mut self.scratch.out);
         let (from, unix_ms) = (flow.remote, io.unix_ms());
-        // Nothing says here whose challenge it is.
-        let refused = matches!(m.status(), Some(401 | 407))
-            && (self.shared.config.pass_challenges != PassChallenges::All || self.challenges_for_us(m));
         let guard = &self.shared.guard;
+        // Nothing but its source says here whose challenge it is.
+        let carrier = guard.kind_at(from.ip()) == PartyKind::Trunk;
+        let refused = matches!(m.status(), Some(401 | 407))
+            && (self.shared.config.pass_challenges != PassChallenges::All
+                || self.challenges_for_us(m, carrier));
         let between = Between { from: guard.kind_at(from.ip()), to: guard.kind_at(ip), party: 0 };
         forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
             self.shared.filter_response(m, between, splices);

@@ -57,7 +57,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 // About to be replaced by what we assert.
                 HeaderName::PAssertedIdentity | HeaderName::RemotePartyId | HeaderName::Privacy => leaves,
                 HeaderName::Authorization | HeaderName::ProxyAuthorization => {
-                    self.is_for_us(header.value.of(message.bytes))?
+                    self.is_for_us(header.value.of(message.bytes), leaves)?
                 }
                 _ => false,
             };
@@ -74,8 +74,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     }
 
     /// Are these credentials for a realm of ours, so spent here (RFC 3261 §22.3)? Whoever got them could use what is fresh
-    /// in them.
-    fn is_for_us(&self, value: &[u8]) -> Result<bool, Stop> {
+    /// in them. Towards a carrier the host a trunk calls us by is the carrier's own realm.
+    fn is_for_us(&self, value: &[u8], leaves: bool) -> Result<bool, Stop> {
         let Some(realm) = realm(value) else { return Ok(false) };
         if realm.eq_ignore_ascii_case(&self.plan.realm) || self.domain(&realm)?.is_some() {
             return Ok(true);
@@ -84,7 +84,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let mut text = ArrayVec::<u8, 64>::from_iter(*b"sip:");
         let fits = text.try_extend_from_slice(&realm).is_ok();
         let own = || Uri::parse(&text).is_ok_and(|uri| (self.request.own_address)(&uri));
-        Ok(fits && own() || self.trunk_by_inbound(&realm)?.is_some())
+        Ok(fits && own() || !leaves && self.trunk_by_inbound(&realm)?.is_some())
     }
 }
 

@@ -86,6 +86,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             trunkline_config::PassChallenges::Carriers => PassChallenges::Carriers,
             trunkline_config::PassChallenges::All => PassChallenges::All,
         },
+        strangers_may_refer: config.routing.strangers_may_refer,
         registrar: RegistrarConfig {
             min_expires: config.registrar.min_expires,
             max_expires: config.registrar.max_expires,

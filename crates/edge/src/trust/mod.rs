@@ -18,6 +18,7 @@ pub(crate) mod proven;
 pub(crate) mod refusals;
 mod sips;
 mod spent;
+mod transfers;
 mod ways;
 
 use std::net::SocketAddr;

@@ -38,7 +38,7 @@ impl Context {
 impl Edge {
     /// What of a request inside a dialog goes no further.
     pub(crate) fn left_out(&self, m: &Message<'_>, dialog: &Dialog, way: &Way) -> Spent {
-        let mut out = self.spent_credentials(m);
+        let mut out = self.spent_credentials(m, way.kind == PartyKind::Trunk);
         let allows = |name: &[u8]| self.shared.takes(way.party, name);
         let passage =
             Passage { from: routed(dialog.mark.holder.kind), to: routed(way.kind), allows: &allows };

@@ -13,9 +13,10 @@ pub(crate) type Spent = SmallVec<[Span; 4]>;
 impl Edge {
     /// Credentials for a realm of ours in a request inside a dialog, where nobody asked for them. They go no further
     /// (RFC 3261 §22.3): whoever got them could use what is fresh in them to call as the one who sent them.
-    pub(crate) fn spent_credentials(&self, m: &Message<'_>) -> Spent {
-        let ours =
-            |line: &&Header| realm_of(line.value.of(m.bytes)).is_some_and(|realm| self.is_our_realm(&realm));
+    pub(crate) fn spent_credentials(&self, m: &Message<'_>, to_carrier: bool) -> Spent {
+        let ours = |line: &&Header| {
+            realm_of(line.value.of(m.bytes)).is_some_and(|realm| self.is_our_realm(&realm, to_carrier))
+        };
         let lines = m.header_lines(HeaderName::Authorization);
         let lines = lines.chain(m.header_lines(HeaderName::ProxyAuthorization));
         lines.filter(ours).map(|line| line.line).collect()
@@ -23,20 +24,21 @@ impl Edge {
 
     /// Does a callee challenge the caller for a realm of ours? The answer would be of use to nobody but who wants to call as
     /// the caller, so that such a challenge is never passed on.
-    pub(crate) fn challenges_for_us(&self, m: &Message<'_>) -> bool {
+    pub(crate) fn challenges_for_us(&self, m: &Message<'_>, by_carrier: bool) -> bool {
         if !matches!(m.status(), Some(401 | 407)) {
             return false;
         }
         let mut ours = false;
         let lines = m.header_lines(HeaderName::WwwAuthenticate);
         for line in lines.chain(m.header_lines(HeaderName::ProxyAuthenticate)) {
-            realms(line.value.of(m.bytes), |realm| ours |= self.is_our_realm(realm));
+            realms(line.value.of(m.bytes), |realm| ours |= self.is_our_realm(realm, by_carrier));
         }
         ours
     }
 
-    /// Do we ask for digests of this realm: is it a domain of ours, an address, or what a trunk calls us by?
-    fn is_our_realm(&self, realm: &[u8]) -> bool {
+    /// Do we ask for digests of this realm: is it a domain of ours, an address, or what a trunk calls us by? `carrier`: between
+    /// the caller and a carrier, which usually has its own host name for both; there the realm is the carrier's.
+    fn is_our_realm(&self, realm: &[u8], carrier: bool) -> bool {
         let own = || {
             let uri = [b"sip:", realm].concat();
             Uri::parse(&uri).is_ok_and(|uri| self.shared.addresses.is_own(&uri))
@@ -44,6 +46,6 @@ impl Edge {
         let tables = self.shared.tables.load();
         let calls_us =
             |t: &Trunk| t.inbound_uri.as_ref().is_some_and(|uri| uri.as_bytes().eq_ignore_ascii_case(realm));
-        tables.domain_by_uri(realm).is_some() || tables.trunks().any(|t| calls_us(t)) || own()
+        tables.domain_by_uri(realm).is_some() || !carrier && tables.trunks().any(|t| calls_us(t)) || own()
     }
 }

@@ -80,6 +80,8 @@ pub struct Branch<H> {
     pub(super) response: Vec<u8>,
     /// The final status, 0 while there is none.
     pub(super) code: u16,
+    /// Is that 403 in place of a challenge, which the caller is not to see?
+    pub(super) hides_challenge: bool,
     pub(super) cancel: Cancel,
     pub(super) limit: Limit,
     /// Where the name of this branch has to be written into the request, 0: it stands there.
@@ -96,6 +98,7 @@ impl<H> Branch<H> {
             ack: Vec::new(),
             response: Vec::new(),
             code: 0,
+            hides_challenge: false,
             cancel: Cancel::No,
             limit: Limit::None,
             name_at: 0,
@@ -116,6 +119,11 @@ impl<H> Branch<H> {
     /// The final status, 0 while there is none.
     pub fn code(&self) -> u16 {
         self.code
+    }
+
+    /// Is its final status 403 in place of a challenge, which the caller is not to see?
+    pub fn hides_challenge(&self) -> bool {
+        self.hides_challenge
     }
 
     /// A provisional response has come, and no final one.

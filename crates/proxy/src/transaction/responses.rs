@@ -126,6 +126,7 @@ impl<H> ProxyTransaction<H> {
         let trunk = b.target.trunk;
         if !late {
             b.code = code;
+            b.hides_challenge = refused;
         }
         if (200..300).contains(&code) {
             return self.succeed(branch, code, now, work);

@@ -1,0 +1,27 @@
+//! Transfers that strangers ask for. A phone that follows a REFER calls with its own account, so whoever reaches the phone by an
+//! open number could have it call an expensive one.
+
+use trunkline_proxy::PartyKind;
+use trunkline_sip::Method;
+
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::mail::{EdgeMail, Io};
+
+impl Edge {
+    /// Refuses the REFER of a party that is no agent, peer or carrier, unless the operator allows it; `true` when it was
+    /// answered.
+    pub(crate) fn refuse_transfer(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        from: PartyKind,
+    ) -> bool {
+        let allowed = from != PartyKind::Stranger || self.shared.config.strangers_may_refer;
+        if inbound.method != Method::Refer || allowed {
+            return false;
+        }
+        self.refuse(io, inbound, 403, Some("Transfer Not Allowed"));
+        true
+    }
+}
