@@ -42,6 +42,7 @@ mod peers;
 mod peers_word;
 mod process;
 mod reach;
+mod reached;
 mod records;
 mod refusals;
 mod registration;

@@ -122,6 +122,9 @@ section! {
         min_expires: u32 = 60, "minExpires";
         /// Longer ones are shortened, in seconds.
         max_expires: u32 = 7200, "maxExpires";
+        /// Registrations over UDP from behind a NAT are shortened to this, in seconds, so that refreshes keep the NAT's mapping
+        /// open; 0: they are not.
+        nat_expires: u32 = 60, "natExpires";
         /// For a contact that says nothing, in seconds.
         default_expires: u32 = 3600, "defaultExpires";
         /// Contacts of an AOR whose resource sets nothing.

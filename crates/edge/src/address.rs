@@ -112,6 +112,11 @@ impl Addresses {
         self.interfaces.load().has(ip)
     }
 
+    /// Is it in a network that the operator calls local?
+    pub(crate) fn is_local_net(&self, ip: IpAddr) -> bool {
+        self.localnets.iter().any(|net| net.contains(&ip))
+    }
+
     fn toward(&self, remote: IpAddr) -> IpAddr {
         if let Some(known) = self.toward.read().known(remote) {
             return known;
@@ -143,7 +148,7 @@ impl Addresses {
     pub(crate) fn learn(&self, egress: &Egress, under: SocketAddr) {
         let (transport, by) = (egress.transport, egress.remote.ip());
         let external = self.external.iter().any(|e| e.is_ipv4() == by.is_ipv4());
-        let told = external || self.localnets.iter().any(|n| n.contains(&by));
+        let told = external || self.is_local_net(by);
         if told || under.port() == 0 || under.is_ipv4() != by.is_ipv4() || under.ip().is_unspecified() {
             return;
         }

@@ -85,16 +85,20 @@ impl Edge {
         splices: &mut Splices,
     ) {
         let hop = &branch.target.hop;
-        let from = hop.egress.remote;
         match context.dialog {
             DialogUse::None => {}
             DialogUse::Begins(number) => {
-                let begun = Begun { number, branch: Some((fork, hop.mark_mac)), sent: branch.sent(), from };
+                let begun = Begun {
+                    number,
+                    branch: Some((fork, hop.mark_mac)),
+                    sent: branch.sent(),
+                    from: &hop.egress,
+                };
                 self.shared.mark_response(m, &begun, now, splices);
             }
             DialogUse::Inside(..) | DialogUse::Nested(_) => {
                 let cseq = m.cseq().wrapping_sub(branch.target.cseq_added);
-                let answered = self.shared.take_answer_inside(m, cseq, from, splices);
+                let answered = self.shared.take_answer_inside(m, cseq, hop.egress.remote, splices);
                 let Some(answered) = answered else { return };
                 self.note_answer(context, m, &answered, now);
             }

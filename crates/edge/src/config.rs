@@ -114,6 +114,9 @@ pub struct RegistrarConfig {
     pub min_expires: u32,
     /// Longer ones are shortened, in seconds.
     pub max_expires: u32,
+    /// Registrations over UDP from behind a NAT are shortened to this, so that refreshes keep its mapping open; in seconds, 0:
+    /// they are not.
+    pub nat_expires: u32,
     /// For a contact that says nothing, in seconds.
     pub default_expires: u32,
     /// Contacts of an AOR whose resource sets nothing.
@@ -157,6 +160,7 @@ impl Default for RegistrarConfig {
         RegistrarConfig {
             min_expires: 60,
             max_expires: 7200,
+            nat_expires: 60,
             default_expires: 3600,
             max_contacts: 10,
             flow_timer: 120,

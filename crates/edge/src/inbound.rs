@@ -42,12 +42,12 @@ pub(crate) fn read_again<R>(
 }
 
 /// Does the sender see itself under another address than we see it?
-pub(crate) fn sender_is_translated(via: &Via<'_>, flow: &Flow) -> bool {
-    is_translated(parse_ip(via.host), flow)
+pub(crate) fn sender_is_translated(via: &Via<'_>, from: IpAddr) -> bool {
+    is_translated(parse_ip(via.host), from)
 }
 
-fn is_translated(sent_by: Option<IpAddr>, flow: &Flow) -> bool {
-    sent_by.is_some_and(|ip| ip != flow.remote.ip())
+fn is_translated(sent_by: Option<IpAddr>, from: IpAddr) -> bool {
+    sent_by.is_some_and(|ip| ip != from)
 }
 
 /// Where responses go: over the connection the request came by, else RFC 3261 §18.2.2 with RFC 3581 §4. A
@@ -55,7 +55,7 @@ fn is_translated(sent_by: Option<IpAddr>, flow: &Flow) -> bool {
 /// a port where nothing is sent. `sent_by` is the address in the Via.
 pub(crate) fn way_back(guard: &Guard, (via, sent_by): (&Via<'_>, Option<IpAddr>), flow: &Flow) -> Egress {
     let mut back = Egress::back(flow);
-    if !flow.transport.is_reliable() && via.rport.is_none() && !is_translated(sent_by, flow) {
+    if !flow.transport.is_reliable() && via.rport.is_none() && !is_translated(sent_by, flow.remote.ip()) {
         back.remote.set_port(via.port.unwrap_or(flow.transport.default_port()));
         if back.remote != flow.remote && guard.may_be_sent_to(&back).is_err() {
             back.remote = flow.remote;

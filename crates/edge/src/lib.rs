@@ -29,6 +29,7 @@ mod inbound;
 mod lost;
 mod mail;
 mod media;
+mod nat;
 mod next_hop;
 mod outbound;
 mod own;

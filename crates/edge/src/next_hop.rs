@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
-use trunkline_proxy::{FlowToken, Way};
+use trunkline_proxy::{FlowToken, PartyKind, Way};
 use trunkline_sip::{ConnectionId, Uri};
 use trunkline_transport::Egress;
 
@@ -16,7 +16,7 @@ use crate::mail::{EdgeMail, Io};
 use crate::resolver::{Question, Resolved, Spare};
 use crate::routes::{Dialog, Routes};
 use crate::trust::{Judged, Word, is_sips};
-use crate::ways::reach;
+use crate::ways::{Reach, reach};
 
 /// Where a request inside a dialog goes. Lives on the stack of one call, so its size costs nothing.
 #[allow(clippy::large_enum_variant)]
@@ -120,6 +120,9 @@ impl Edge {
             }
             return out.by(self, word, Resolved::To(egress_of(&flow), Spare::default()));
         }
+        if let Some((flow, seen_at)) = self.phone_again(io, way) {
+            return out.by(self, &Word { seen_at: Some(seen_at), ..*word }, flow);
+        }
         let is_ours = || target.user.is_none() && self.shared.addresses.is_own(target);
         if flow.is_some_and(|f| !f.listens) || self.is_our_gruu(target) || is_ours() {
             return NextHop::Nowhere;
@@ -135,6 +138,36 @@ impl Edge {
             Resolved::To(egress, _) if sips && !egress.transport.is_secure() => NextHop::Insecure,
             way => out.by(self, word, way),
         }
+    }
+
+    /// A phone whose connection has ended: by the connection of its registration now (RFC 5626 §5.3). Of several phones of its
+    /// account it is the one that registered this remote target; else nobody can tell.
+    fn phone_again(&self, io: &Io<EdgeMail>, way: &Way) -> Option<(Resolved, SocketAddr)> {
+        let lost = way.flow.is_some_and(|f| f.transport.is_reliable() && !io.is_connected(f.connection));
+        if !lost || way.kind != PartyKind::Agent {
+            return None;
+        }
+        let shared = &self.shared;
+        let tables = shared.tables.load();
+        let name = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, way.party)?;
+        let agent = tables.agent_by_ref(name.as_str())?;
+        let domain = tables.domain_by_ref(agent.domain.as_ref()?.as_str())?;
+        let aor = aor_of(agent.username.as_bytes(), domain.domain_uri.as_bytes());
+        let registrant = shared.secret.registrant(PartyKind::Agent, way.party);
+        let (mut named, mut any, mut phones) = (None, None, 0);
+        shared.location.visit(&aor, io.unix_ms(), |b| {
+            let Some(Reach { flow: Some(flow), .. }) = reach(io, &b).filter(|_| b.registrant == registrant)
+            else {
+                return;
+            };
+            phones += 1;
+            any = Some(flow);
+            if Uri::parse(b.uri).is_ok_and(|uri| shared.secret.target(&uri) == way.target) {
+                named = Some(flow);
+            }
+        });
+        let flow = named.or(any.filter(|_| phones == 1))?;
+        Some((Resolved::To(Egress::back(&flow), Spare::default()), flow.remote))
     }
 
     fn is_our_gruu(&self, uri: &Uri<'_>) -> bool {
@@ -164,10 +197,7 @@ impl Edge {
         let domain = tables.domain_by_uri(uri.host).or_else(|| tables.domain_by_uri(own()?))?;
         let own_user = uri.user_decoded();
         let user = named.user.as_deref().or(own_user.as_deref())?;
-        let mut aor: SmallVec<[u8; 128]> = SmallVec::new();
-        for part in [b"sip:", user, b"@", domain.domain_uri.as_bytes()] {
-            aor.extend_from_slice(part);
-        }
+        let aor = aor_of(user, domain.domain_uri.as_bytes());
         let registrant = shared.secret.registrant(way.kind, way.party);
         let mut found = None;
         shared.location.visit(&aor, io.unix_ms(), |b| {
@@ -188,6 +218,14 @@ impl Edge {
         });
         found
     }
+}
+
+fn aor_of(user: &[u8], host: &[u8]) -> SmallVec<[u8; 128]> {
+    let mut aor = SmallVec::new();
+    for part in [b"sip:", user, b"@", host] {
+        aor.extend_from_slice(part);
+    }
+    aor
 }
 
 fn egress_of(flow: &FlowToken) -> Egress {

@@ -8,12 +8,12 @@ use trunkline_routing::{Outcome, Plan, RoutedKind};
 use trunkline_sip::response::put_number;
 use trunkline_sip::{Address, HeaderName, Message, ParseError, Scheme, Transport, Uri, seconds, unquote};
 
-use crate::address::is_private;
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::gruu::put_gruus;
-use crate::inbound::{Inbound, sender_is_translated};
+use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
+use crate::nat::Arrived;
 use crate::outbound::{Extensions, Unfit};
 
 /// Contacts in one REGISTER, at most.
@@ -64,7 +64,7 @@ impl Edge {
         let (m, aor) = (&inbound.message, &plan.aor[..]);
         let bounds = self.shared.config.registrar;
         let mut changes: SmallVec<[ContactChange<'_>; 4]> = SmallVec::new();
-        let wildcard = match self.read_contacts(inbound, fixed_expires, &mut changes) {
+        let wildcard = match self.read_contacts(inbound, fixed_expires.is_some(), &mut changes) {
             Ok(wildcard) => wildcard,
             Err(refused) => return self.refuse_contacts(io, inbound, &refused),
         };
@@ -77,18 +77,19 @@ impl Edge {
         };
         let mut path = std::mem::take(&mut self.scratch.text);
         join_path(m, &mut path);
+        if path.is_empty() {
+            self.find_nat(inbound, extensions.outbound, &mut changes);
+        }
+        self.grant(inbound, (fixed_expires, extensions.outbound), &mut changes);
         let mut register = Register::new(aor, m.call_id(), m.cseq(), *inbound.flow, &changes);
         if wildcard {
             register.contacts = Contacts::Wildcard;
         }
         let registrant = plan.caller.reference.as_ref();
         register.registrant = registrant.map_or(0, |r| self.shared.registrant(plan.caller.kind, r));
-        register.behind_nat = path.is_empty()
-            && (extensions.outbound || self.goes_by_source(inbound, &changes) || self.is_behind_nat(inbound));
-        let lasting = changes.iter().filter(|c| c.expires > 0).map(|c| c.uri);
         // One that is reached by its flow alone may say what it likes.
-        let judged = if register.behind_nat { Ok(()) } else { self.leads_astray(inbound, lasting, &path) };
-        if let Err(forbidden) = judged {
+        let judged = changes.iter().filter(|c| c.expires > 0 && !c.behind_nat).map(|c| c.uri);
+        if let Err(forbidden) = self.leads_astray(inbound, judged, &path) {
             self.refuse(io, inbound, 403, Some(forbidden.reason()));
             self.scratch.text = path;
             return;
@@ -113,6 +114,11 @@ impl Edge {
         match result {
             Ok(outcome) => {
                 self.counters.registered.add();
+                // A connection lives as long as what is reached by it.
+                let longest = changes.iter().map(|c| c.expires).max().unwrap_or(0);
+                if inbound.flow.transport.is_reliable() && longest > 0 {
+                    io.keep(inbound.flow.connection, now + u64::from(longest) * 1000);
+                }
                 if outcome.added + outcome.removed > 0
                     && let (RoutedKind::Peer, Some(peer)) = (plan.callee.kind, &plan.callee.reference)
                 {
@@ -159,11 +165,43 @@ impl Edge {
         self.refuse(io, inbound, reason.0, Some(reason.1));
     }
 
-    /// Reads the Contact values; `true` for the wildcard.
+    /// Finds out which contacts are reached the way the REGISTER came.
+    fn find_nat(&self, inbound: &Inbound<'_>, outbound: bool, contacts: &mut [ContactChange<'_>]) {
+        let by_source = self.goes_by_source(inbound, contacts);
+        let arrived = Arrived::request(inbound);
+        for contact in contacts {
+            let behind_nat = || {
+                Uri::parse(contact.uri).is_ok_and(|uri| self.shared.addresses.is_behind_nat(&arrived, &uri))
+            };
+            contact.behind_nat = outbound || by_source || behind_nat();
+        }
+    }
+
+    /// Grants each contact its time: what the resource sets, else what the phone asks for within the registrar's bounds. Behind
+    /// a NAT, UDP mappings end soon, and refreshes keep them open; `outbound`: the phone does that by itself.
+    fn grant(
+        &self,
+        inbound: &Inbound<'_>,
+        (fixed, outbound): (Option<u32>, bool),
+        contacts: &mut [ContactChange<'_>],
+    ) {
+        let bounds = &self.shared.config.registrar;
+        let udp = inbound.flow.transport == Transport::Udp && !outbound;
+        for contact in contacts.iter_mut().filter(|c| c.expires > 0) {
+            let longest = match udp && contact.behind_nat && bounds.nat_expires > 0 {
+                true => bounds.nat_expires.min(bounds.max_expires),
+                false => bounds.max_expires,
+            };
+            contact.expires = fixed.unwrap_or(contact.expires.min(longest));
+        }
+    }
+
+    /// Reads the Contact values, with the time that each asks for; `true` for the wildcard. `fixed`: the resource
+    /// sets the time.
     fn read_contacts<'a>(
         &self,
         inbound: &Inbound<'a>,
-        fixed_expires: Option<u32>,
+        fixed: bool,
         out: &mut SmallVec<[ContactChange<'a>; 4]>,
     ) -> Result<bool, Refused> {
         let m = inbound.message;
@@ -191,13 +229,10 @@ impl Edge {
                 None => None,
             };
             let asked = own.or(general).unwrap_or(bounds.default_expires);
-            let expires = match (asked, fixed_expires) {
-                (0, _) => 0,
-                (_, Some(fixed)) => fixed,
-                (asked, None) if asked < bounds.min_expires => return Err(Refused::TooBrief),
-                (asked, None) => asked.min(bounds.max_expires),
-            };
-            let mut change = ContactChange::new(contact.uri, expires);
+            if asked > 0 && asked < bounds.min_expires && !fixed {
+                return Err(Refused::TooBrief);
+            }
+            let mut change = ContactChange::new(contact.uri, asked);
             if let Some(q) = contact.param("q").flatten() {
                 change.q = thousandths(q).ok_or(Refused::Malformed(ParseError::Header("Contact")))?;
             }
@@ -225,31 +260,6 @@ impl Edge {
             uri.ip() == Some(flow.remote.ip()) && port == flow.remote.port()
         };
         !Uri::parse(contact.uri).is_ok_and(|uri| there(&uri))
-    }
-
-    /// Can the contact be reached only the way its REGISTER came?
-    pub(crate) fn is_behind_nat(&self, inbound: &Inbound<'_>) -> bool {
-        let flow = inbound.flow;
-        // Browsers cannot be connected to (RFC 7118 §5), nor can TLS clients without a certificate.
-        if !matches!(flow.transport, Transport::Udp | Transport::Tcp)
-            || sender_is_translated(&inbound.via, flow)
-        {
-            return true;
-        }
-        let contact = inbound.message.list(HeaderName::Contact).next().and_then(Result::ok);
-        let uri = contact.and_then(|c| Address::parse(c, "Contact").ok()).and_then(|a| a.parsed_uri().ok());
-        let Some(uri) = uri else { return false };
-        let Some(ip) = uri.ip() else { return uri.host.ends_with(b".invalid") };
-        if flow.transport == Transport::Tcp {
-            // Nobody listens on the port a connection was made from; on that of one that we made the phone does.
-            let clients_port = !flow.connection.was_opened() && uri.port == Some(flow.remote.port());
-            return clients_port || ip != flow.remote.ip() && is_private(ip);
-        }
-        // The sender's own port in Via, and another one on the packet: translated as well.
-        let port_translated = inbound.via.rport.is_some()
-            && inbound.via.port.unwrap_or(Transport::Udp.default_port()) != flow.remote.port();
-        // A private address in the Contact of a packet that comes from another one.
-        port_translated || ip != flow.remote.ip() && is_private(ip)
     }
 }
 

@@ -65,6 +65,12 @@ impl Edge {
         branch: u8,
         m: &Message<'_>,
     ) {
+        if let Some(b) = context.proxy.branch_mut(branch) {
+            // What belongs to the request, and its dialog, goes by the connection that brought the answer.
+            if flow.transport.is_reliable() && flow.transport == b.target.hop.egress.transport {
+                b.target.hop.egress.connection = flow.connection;
+            }
+        }
         if let Some(b) = context.proxy.branch(branch) {
             self.heard(&b.target.hop, flow.remote.ip(), io.unix_ms());
         }

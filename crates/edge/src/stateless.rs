@@ -93,7 +93,7 @@ impl Edge {
         let between = Between { from: guard.kind_at(from.ip()), to: guard.kind_at(ip), party: 0 };
         forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
             self.shared.filter_response(m, between, splices);
-            self.shared.mark_stateless(m, name.dialog, from, unix_ms, splices);
+            self.shared.mark_stateless(m, name.dialog, &Egress::back(flow), unix_ms, splices);
             if refused {
                 forward::refuse_challenge(m, splices);
             }

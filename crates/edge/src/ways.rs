@@ -3,13 +3,15 @@
 use trunkline_location::Binding;
 use trunkline_proxy::FlowToken;
 use trunkline_routing::{Plan, Target};
-use trunkline_sip::{Address, ConnectionId, Flow, List, Transport, Uri};
+use trunkline_sip::{Address, ConnectionId, Flow, List, Uri};
 use trunkline_transport::Egress;
 
 use crate::edge::Edge;
-use crate::inbound::{Inbound, sender_is_translated};
+use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
+use crate::nat::Arrived;
 use crate::resolver::{Resolved, Spare};
+use crate::shared::Shared;
 
 /// How a binding is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,21 +70,36 @@ impl Edge {
     pub(crate) fn caller_flow(&self, inbound: &Inbound<'_>, contact: Option<&Uri<'_>>) -> Option<FlowToken> {
         let flow = inbound.flow;
         if flow.transport.is_reliable() {
-            let listens = flow.connection.was_opened() || !self.is_behind_nat(inbound);
+            let behind_nat = |uri| self.shared.addresses.is_behind_nat(&Arrived::request(inbound), uri);
+            let listens = flow.connection.was_opened() || !contact.is_some_and(behind_nat);
             return Some(flow_token(flow, listens && !flow.transport.is_websocket()));
         }
         let uri = contact?;
-        if !uri.params.is_empty() && wants_flow(uri) {
-            return Some(flow_token(flow, false));
-        }
-        let ip = uri.ip()?;
-        let port = uri.port.unwrap_or(Transport::Udp.default_port());
-        if (ip, port) == (flow.remote.ip(), flow.remote.port()) {
-            return None;
-        }
-        let behind_nat = sender_is_translated(&inbound.via, flow)
-            || ip == flow.remote.ip() && inbound.via.port.unwrap_or(5060) != flow.remote.port();
-        behind_nat.then(|| flow_token(flow, false))
+        let asks = !uri.params.is_empty() && wants_flow(uri);
+        let by_flow = asks || self.shared.addresses.is_behind_nat(&Arrived::request(inbound), uri);
+        by_flow.then(|| flow_token(flow, false))
+    }
+}
+
+impl Shared {
+    /// How later requests of the dialog reach a callee whose Contact does not lead to it: the public side of its NAT, or the
+    /// connection that it was reached by, while that lives, where its Contact is the other end of that and names no transport.
+    pub(crate) fn callee_flow(&self, contact: Option<&Uri<'_>>, from: &Egress) -> Option<FlowToken> {
+        let uri = contact?;
+        let arrived = Arrived { transport: from.transport, from: from.remote, opened_by_us: true, via: None };
+        let behind_nat = self.addresses.is_behind_nat(&arrived, uri);
+        let reached = || {
+            from.transport.is_reliable()
+                && uri.ip() == Some(from.remote.ip())
+                && uri.param("transport").is_none()
+        };
+        (behind_nat || reached()).then(|| FlowToken {
+            transport: from.transport,
+            local_port: from.local.port(),
+            remote: from.remote,
+            connection: from.connection,
+            listens: !behind_nat,
+        })
     }
 }
 

@@ -26,12 +26,14 @@ pub struct ContactChange<'a> {
     pub reg_id: u32,
     /// Further parameters to be kept and listed, from the first semicolon on; empty for none.
     pub params: &'a [u8],
+    /// It is reached by the flow that the REGISTER came by, not where it points.
+    pub behind_nat: bool,
 }
 
 impl<'a> ContactChange<'a> {
     /// A contact with q 1.0 and nothing else.
     pub fn new(uri: &'a [u8], expires: u32) -> ContactChange<'a> {
-        ContactChange { uri, expires, q: 1000, instance: b"", reg_id: 0, params: b"" }
+        ContactChange { uri, expires, q: 1000, instance: b"", reg_id: 0, params: b"", behind_nat: false }
     }
 }
 
@@ -73,8 +75,6 @@ pub struct Register<'a> {
     pub flow: Flow,
     /// Who sent it, by a number that stands for one party; 0 where that is not known.
     pub registrant: u32,
-    /// Reach the contacts by this flow.
-    pub behind_nat: bool,
     /// Path header values joined by commas (RFC 3327); empty for none.
     pub path: &'a [u8],
     /// User-Agent; empty for none.
@@ -105,7 +105,6 @@ impl<'a> Register<'a> {
             contacts: Contacts::Changes(changes),
             flow,
             registrant: 0,
-            behind_nat: false,
             path: b"",
             user_agent: b"",
             labels: b"",
@@ -263,7 +262,7 @@ pub(crate) fn apply(
         cseq: register.cseq,
         reg_id: change.reg_id,
         q: change.q,
-        flags: if register.behind_nat { BEHIND_NAT } else { 0 },
+        flags: if change.behind_nat { BEHIND_NAT } else { 0 },
         local,
         registrant: register.registrant,
         flow: register.flow,

@@ -56,9 +56,9 @@ fn everything_given_comes_back() {
         instance: b"<urn:uuid:1>",
         reg_id: 2,
         params: b";methods=\"INVITE\"",
+        behind_nat: true,
     }];
     let request = Register {
-        behind_nat: true,
         path: b"<sip:p;lr>",
         user_agent: b"phone/1",
         labels: b"region=eu;gpu=no",
@@ -214,8 +214,8 @@ fn an_instance_with_reg_id_replaces_its_own_flow_only() {
 fn a_lost_connection_takes_what_only_it_could_reach() {
     let location = Location::new();
     let add = |aor: &'static [u8], flow, behind_nat| {
-        let contacts = [change("sip:x@h", 600)];
-        let request = Register { behind_nat, ..Register::new(aor, b"c", 1, flow, &contacts) };
+        let contacts = [ContactChange { behind_nat, ..change("sip:x@h", 600) }];
+        let request = Register::new(aor, b"c", 1, flow, &contacts);
         location.register(&request, NOW, |_| {}).unwrap();
     };
     add(b"sip:ws@h", on_connection(9, Transport::Ws), false);

@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     pub(crate) spoke: bool,
     /// When something last came, in the shard's milliseconds.
     pub(crate) active: u64,
+    /// Until when it stays though nothing comes: it is the way to a registered phone. In milliseconds since 1970.
+    pub(crate) kept_until: u64,
     /// When the beginning of a message came whose end has not (or the connection).
     pub(crate) began: u64,
     /// When the other side last took something, or had nothing to take, as of the last sweep.

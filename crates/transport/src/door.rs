@@ -17,6 +17,7 @@ use slab::Slab;
 use trunkline_sip::{ConnectionId, Transport};
 
 use crate::io::{Counters, count};
+use crate::liveness::watch;
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::per_source::PerSource;
@@ -272,7 +273,7 @@ impl Door {
                 count(&self.counters.refused);
                 continue;
             }
-            let _ = socket.set_nodelay(true);
+            watch(&socket);
             let local = socket.local_addr().unwrap_or(address);
             let (wire, stage) = if transport.is_secure() {
                 let Ok(session) = ServerConnection::new(self.certificates.server.current()) else { continue };
@@ -446,7 +447,7 @@ impl Guest {
                     if socket.peer_addr().is_err() {
                         return Next::Wait;
                     }
-                    let _ = socket.set_nodelay(true);
+                    watch(&socket);
                     let Some(server) = server_name(name, self.remote) else { return Next::Refused(id) };
                     let session = ClientConnection::new(certificates.client.clone(), server);
                     let (Ok(session), Wire::Tcp(socket)) =

@@ -17,6 +17,8 @@ pub struct Interfaces {
     broadcasts: Set,
     /// Networks all of whose addresses the kernel takes for its own.
     networks: Vec<Prefix>,
+    /// Networks that the interfaces are in.
+    neighbours: Vec<Prefix>,
 }
 
 impl Interfaces {
@@ -56,6 +58,9 @@ impl Interfaces {
     /// §5.3.5) where it has more than two (RFC 3021).
     fn add(&mut self, ip: IpAddr, mask: Option<IpAddr>) {
         self.addresses.insert(ip);
+        if let Some(mask) = mask {
+            self.neighbours.push(Prefix::of(ip, mask));
+        }
         if let (IpAddr::V4(ip), Some(IpAddr::V4(mask))) = (ip, mask) {
             let (bits, mask) = (ip.to_bits(), mask.to_bits());
             if mask.count_zeros() > 1 {
@@ -67,6 +72,11 @@ impl Interfaces {
     /// Is this an address of this host? All of 127.0.0.0/8 is (RFC 1122 §3.2.1.3).
     pub fn has(&self, ip: IpAddr) -> bool {
         ip.is_loopback() || self.addresses.contains(&ip) || self.networks.iter().any(|net| net.holds(ip))
+    }
+
+    /// Is it in a network that an interface of this host is in?
+    pub fn is_neighbour(&self, ip: IpAddr) -> bool {
+        self.neighbours.iter().any(|net| net.holds(ip))
     }
 
     /// Does it stand for all hosts of a network this one is in?

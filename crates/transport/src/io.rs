@@ -12,6 +12,7 @@ use trunkline_sip::{ConnectionId, Flow, Transport};
 
 use crate::connection::{Closed, Connection};
 use crate::door::{Arrival, Dialer};
+use crate::liveness::watch;
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::per_source::PerSource;
@@ -185,6 +186,15 @@ impl<M> Io<M> {
         self.alive.lock().is_ok_and(|alive| alive.contains(&connection))
     }
 
+    /// Keeps a connection, on whatever shard, open until then (in milliseconds since 1970), though nothing comes by it.
+    pub fn keep(&mut self, id: ConnectionId, until: u64) {
+        if id != ConnectionId::NONE && id.shard() != self.shard {
+            self.post(id.shard(), Mail::Keep(id, until));
+        } else if let Some(c) = self.place(id).and_then(|place| self.connections.get_mut(place)) {
+            c.kept_until = c.kept_until.max(until);
+        }
+    }
+
     /// Sends one message. UDP goes out with the batch; on a stream it is written at the end of the batch,
     /// after the connection is established if need be.
     pub fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {
@@ -254,7 +264,7 @@ impl<M> Io<M> {
         let wire = match egress.transport {
             Transport::Tcp => {
                 let stream = mio::net::TcpStream::connect(egress.remote).ok()?;
-                let _ = stream.set_nodelay(true);
+                watch(&stream);
                 Wire::Tcp(stream)
             }
             Transport::Tls => Wire::Pending,
@@ -320,6 +330,7 @@ impl<M> Io<M> {
             spoke: !accepted,
             active: self.now,
             began: self.now,
+            kept_until: 0,
             taken: self.now,
         });
         // An accepted connection is its client's: only a flow that names it leads there, and nobody's Contact that gives

@@ -12,6 +12,7 @@ mod connection;
 mod door;
 mod interfaces;
 mod io;
+mod liveness;
 mod load;
 mod local_routes;
 mod mailbox;

@@ -22,6 +22,15 @@ impl Prefix {
         (self.length >= whole).then_some(self.first)
     }
 
+    /// The network of an address with this mask.
+    pub(crate) fn of(first: IpAddr, mask: IpAddr) -> Prefix {
+        let length = match mask {
+            IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+            IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+        };
+        Prefix { first, length: length as u8 }
+    }
+
     pub(crate) fn holds(&self, ip: IpAddr) -> bool {
         match (self.first, ip) {
             (IpAddr::V4(first), IpAddr::V4(ip)) => {

@@ -19,6 +19,8 @@ pub enum Mail<M> {
     Send(ConnectionId, usize, Box<[u8]>),
     /// A connection of another shard that this one sent by has ended.
     Closed(ConnectionId, Closed),
+    /// Keep a connection open until then, in milliseconds since 1970, though nothing comes by it.
+    Keep(ConnectionId, u64),
     /// Close a connection.
     Close(ConnectionId),
     /// A connection from the door.

@@ -19,6 +19,9 @@ pub trait Net<M> {
     /// Is this connection open, on whatever shard?
     fn is_connected(&self, connection: ConnectionId) -> bool;
 
+    /// Keeps a connection, on whatever shard, open until then (in milliseconds since 1970) though nothing comes by it.
+    fn keep(&mut self, connection: ConnectionId, until: u64);
+
     /// Gives mail to another shard (or this one); `false` when it has ended.
     fn post(&self, shard: usize, mail: Mail<M>) -> bool;
 }
@@ -38,6 +41,10 @@ impl<M> Net<M> for Io<M> {
 
     fn is_connected(&self, connection: ConnectionId) -> bool {
         Io::is_connected(self, connection)
+    }
+
+    fn keep(&mut self, connection: ConnectionId, until: u64) {
+        Io::keep(self, connection, until);
     }
 
     fn post(&self, shard: usize, mail: Mail<M>) -> bool {

@@ -17,6 +17,7 @@ use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
 use crate::connection::Closed;
 use crate::door::{self, Handed};
 use crate::io::{Alive, Counters, Egress, FIRST_CONNECTION, Io, count, unix_ms};
+use crate::liveness::watch;
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::names::HostName;
 use crate::per_source::PerSource;
@@ -313,6 +314,7 @@ impl<M: Send> Shard<M> {
                         self.read_stream(handler, place);
                     }
                 }
+                Mail::Keep(id, until) => self.io.keep(id, until),
                 Mail::Close(id) => self.io.close(id, Closed::ByUs),
                 Mail::Stop => return Post::Stop,
             }
@@ -375,7 +377,7 @@ impl<M: Send> Shard<M> {
                     if !self.io.admits(remote.ip()) {
                         continue;
                     }
-                    let _ = stream.set_nodelay(true);
+                    watch(&stream);
                     self.io.adopt(Wire::Tcp(stream), Transport::Tcp, local, remote, HostName::NONE, 0);
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,

@@ -234,7 +234,7 @@ impl<M: Send> Shard<M> {
     }
 
     pub(crate) fn close_idle(&mut self) {
-        let now = self.io.now;
+        let (now, unix_ms) = (self.io.now, self.io.unix_ms());
         let (idle, partial) =
             (self.io.limits.idle.as_millis() as u64, self.io.limits.partial.as_millis() as u64);
         let mut old = Vec::new();
@@ -246,7 +246,7 @@ impl<M: Send> Shard<M> {
                 || !c.unread.is_empty() && c.unread != b"\r\n"
                 || c.frames.as_ref().is_some_and(|f| f.is_partial());
             let since = |then: u64| now.saturating_sub(then);
-            if unfinished && since(c.began) > partial || since(c.active) > idle {
+            if unfinished && since(c.began) > partial || since(c.active) > idle && unix_ms >= c.kept_until {
                 old.push((c.id, if c.connecting { Closed::Refused } else { Closed::Idle }));
             } else if since(c.taken) > 2 * partial {
                 // What waits for it is memory that a stranger could fill for as long as the connection lives.

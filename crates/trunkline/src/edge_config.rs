@@ -90,6 +90,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         registrar: RegistrarConfig {
             min_expires: config.registrar.min_expires,
             max_expires: config.registrar.max_expires,
+            nat_expires: config.registrar.nat_expires,
             default_expires: config.registrar.default_expires,
             max_contacts: config.registrar.max_contacts,
             // A connection that is silent for longer is closed.

@@ -253,8 +253,8 @@ pub(crate) struct Begun<'a> {
     pub(crate) branch: Option<(u8, u64)>,
     /// The request as it went out.
     pub(crate) sent: &'a [u8],
-    /// The address that the response came from.
-    pub(crate) from: SocketAddr,
+    /// Where the request went, and the response came from.
+    pub(crate) from: &'a Egress,
 }
 
 impl Begun<'_> {
@@ -314,8 +314,10 @@ impl Shared {
         let mark = mark_of_caller(
             &found.mark,
             target.as_ref().map_or(0, |uri| self.secret.target(uri)),
-            target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, begun.from)),
+            target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, begun.from.remote)),
         );
+        let flow = mark.way.flow.or_else(|| self.callee_flow(contact_of(m).as_ref(), begun.from));
+        let mark = Mark { way: Way { flow, ..mark.way }, ..mark };
         let moved = Moved { target: mark.way.target, seen: mark.way.seen, flow: None };
         let answered = answered(m, m.cseq(), target.is_some().then_some(moved));
         let place = self.dialogs.place(&found.mark, m.to_tag());
@@ -376,7 +378,7 @@ impl Shared {
         &self,
         m: &Message<'_>,
         dialog: StatelessUse,
-        from: SocketAddr,
+        from: &Egress,
         now: u64,
         splices: &mut Splices,
     ) {
@@ -393,7 +395,7 @@ impl Shared {
             }
             StatelessUse::Inside(number, side) => {
                 let callee_tag = if side == Side::Caller { m.to_tag() } else { m.from_tag() };
-                if let Some(answered) = self.take_answer_inside(m, m.cseq(), from, splices) {
+                if let Some(answered) = self.take_answer_inside(m, m.cseq(), from.remote, splices) {
                     self.dialogs.answered_by_tag(number, side, callee_tag, &answered, now);
                 }
             }

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use trunkline_sip::{Index, Message, Method};
-use trunkline_transaction::timers::Now;
+use trunkline_transaction::timers::{C, Now};
 use trunkline_transaction::{Actions, Class};
 
 pub use branch::{Branch, Target, Waiting};
@@ -186,6 +186,14 @@ struct Ringing {
     ms: u64,
     /// It is the callee's own time, which does not begin anew with each provisional response.
     fixed: bool,
+}
+
+impl Ringing {
+    /// How long a branch waits for its answer. A carrier has timer C at least: what plays there may be an announcement or a
+    /// queue (RFC 3261 §16.6 step 11).
+    fn of(&self, carrier: bool) -> u64 {
+        if carrier && !self.fixed { self.ms.max(C) } else { self.ms }
+    }
 }
 
 /// The machine. `H` is what its owner knows of a target.

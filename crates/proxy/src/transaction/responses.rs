@@ -66,19 +66,20 @@ impl<H> ProxyTransaction<H> {
 
     fn on_provisional(&mut self, heard: Heard<'_>, code: u16, now: Now, work: &mut Work) {
         let (proceeding, invite) = (self.server.is_proceeding(), self.method == Method::Invite);
-        let ringing = self.ringing;
+        let fixed = self.ringing.fixed;
         let Some(b) = self.branches.get_mut(usize::from(heard.branch)) else { return };
         if let Cancel::Wanted(why) = b.cancel {
             return self.cancel_branch(heard.branch, why, now, work);
         }
         // Once it is cancelled, it has 64*T1 for its final response, whatever it says meanwhile (RFC 3261 §9.1).
         if b.code == 0 && !matches!(b.cancel, Cancel::Sent(..)) {
+            let ringing = self.ringing.of(b.target.carrier);
             match b.limit {
                 // It is not silent: from now on the answer is waited for. Timer C starts again with every provisional response
                 // above 100 (RFC 3261 §16.7 step 2).
-                Limit::Silence(_) if invite => b.limit = Limit::Answer(now + ringing.ms),
+                Limit::Silence(_) if invite => b.limit = Limit::Answer(now + ringing),
                 Limit::Silence(_) => b.limit = Limit::None,
-                Limit::Answer(_) if code > 100 && !ringing.fixed => b.limit = Limit::Answer(now + ringing.ms),
+                Limit::Answer(_) if code > 100 && !fixed => b.limit = Limit::Answer(now + ringing),
                 Limit::Answer(_) | Limit::None => {}
             }
         }
@@ -91,6 +92,11 @@ impl<H> ProxyTransaction<H> {
     fn on_final(&mut self, heard: Heard<'_>, code: u16, now: Now, work: &mut Work) {
         let branch = heard.branch;
         let Some(b) = self.branches.get(usize::from(branch)) else { return };
+        if b.code == 0 && code >= 300 && matches!(b.cancel, Cancel::Sent(_, Why::Unanswered)) {
+            // It rang, and nobody took the call: the failure is that of our CANCEL.
+            self.keep_ack(branch, work);
+            return self.count_unanswered(branch, now, work);
+        }
         if matches!(code, 401 | 407)
             && b.target.has_credentials
             && b.code == 0

@@ -1,7 +1,7 @@
 //! The machine in a world of numbers: no socket, no clock.
 
 use trunkline_sip::{Index, Limits, Message, Method};
-use trunkline_transaction::timers::{C, Now, T1, T1_64};
+use trunkline_transaction::timers::{C, Now, T1, T1_64, T2};
 
 use super::*;
 
@@ -228,6 +228,35 @@ fn a_2xx_that_crosses_the_cancel_goes_back() {
 }
 
 #[test]
+fn who_takes_the_call_at_the_last_moment_has_it() {
+    for (code, answer) in [(200, "forward 200"), (487, "answer 408"), (503, "answer 408")] {
+        let mut w = World::new(Method::Invite);
+        w.machine.ring_for(20_000, true);
+        w.start(target("x"));
+        w.begin();
+        w.hear(0, 180);
+        assert_eq!(w.pass(20_000), [(20_000, "cancel x".to_owned())]);
+        assert_eq!(w.hear(0, code).last().map(String::as_str), Some(answer));
+    }
+}
+
+#[test]
+fn a_carrier_has_timer_c() {
+    let mut w = World::new(Method::Invite);
+    w.machine.ring_for(20_000, false);
+    w.start(Target { carrier: true, ..target("x") });
+    w.start(target("y"));
+    w.begin();
+    w.hear(0, 183);
+    w.hear(1, 180);
+    assert_eq!(w.pass(20_000), [(20_000, "cancel y".to_owned())]);
+    w.hear_of(1, 200, "CANCEL");
+    w.hear(1, 487);
+    assert_eq!(w.pass(C - 1), []);
+    assert_eq!(w.pass(C), [(C, "cancel x".to_owned())]);
+}
+
+#[test]
 fn timer_c_begins_anew_with_each_provisional_response() {
     let mut w = World::new(Method::Invite);
     w.start(target("x"));
@@ -236,9 +265,11 @@ fn timer_c_begins_anew_with_each_provisional_response() {
     assert_eq!(w.pass(C - 1), []);
     w.hear(0, 183);
     assert_eq!(w.pass(2 * C - 2), []);
-    let told = w.pass(2 * C);
-    let expected = [(2 * C - 1, "cancel x".to_owned()), (2 * C - 1, "answer 408".to_owned())];
-    assert_eq!(told, expected);
+    let told = w.pass(2 * C + T2);
+    // The caller's answer waits for the branch's end, for a moment.
+    assert_eq!(told.first(), Some(&(2 * C - 1, "cancel x".to_owned())));
+    let answer = told.iter().find(|(_, text)| text.starts_with("answer"));
+    assert_eq!(answer, Some(&(2 * C - 1 + T2, "answer 408".to_owned())));
     // A callee's own time does not begin anew.
     let mut w = World::new(Method::Invite);
     w.machine.ring_for(20_000, true);

@@ -2,7 +2,7 @@
 
 use trunkline_sip::{Method, Transport};
 use trunkline_transaction::Actions;
-use trunkline_transaction::timers::Now;
+use trunkline_transaction::timers::{Now, T1_64, T2};
 
 use super::branch::{Cancel, Limit, Target, Why};
 use super::ends::Client;
@@ -10,6 +10,8 @@ use super::{Output, ProxyTransaction, Work};
 
 /// A large request that went over TCP goes over UDP after so many milliseconds without a word.
 const GROWN_MS: u32 = 2_000;
+/// A branch that nobody takes has so many milliseconds to end after its CANCEL.
+const END_MS: u64 = T2;
 
 impl<H> ProxyTransaction<H> {
     /// When it wants [`super::Input::Timer`] next.
@@ -30,13 +32,13 @@ impl<H> ProxyTransaction<H> {
         let silence = target.silence.or(elsewhere.then_some(target.patience));
         // A firewall that swallows what opens a connection must not cost the call.
         let silence = if target.grown { Some(silence.unwrap_or(GROWN_MS).min(GROWN_MS)) } else { silence };
-        self.limit(silence, now)
+        self.limit(silence, target.carrier, now)
     }
 
-    fn limit(&self, silence: Option<u32>, now: Now) -> Limit {
+    fn limit(&self, silence: Option<u32>, carrier: bool, now: Now) -> Limit {
         match (silence, self.method) {
             (Some(ms), _) => Limit::Silence(now + u64::from(ms)),
-            (None, Method::Invite) => Limit::Answer(now + self.ringing.ms),
+            (None, Method::Invite) => Limit::Answer(now + self.ringing.of(carrier)),
             (None, _) => Limit::None,
         }
     }
@@ -83,15 +85,23 @@ impl<H> ProxyTransaction<H> {
         }
     }
 
-    /// Timer C: cancel, and if that was done already, give up (RFC 3261 §16.8). The caller need not wait for the callee's 487,
-    /// nor for a phone that is silent.
+    /// Timer C, or the callee's own time: cancel, and if that was done already, give up (RFC 3261 §16.8). Somebody may take the
+    /// call at the last moment, so that the caller's answer waits for the branch's own end, but no longer than [`END_MS`].
     fn on_no_answer(&mut self, branch: u8, now: Now, work: &mut Work) {
         let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
-        if let Cancel::Sent(..) = b.cancel {
-            b.client.terminate();
-        } else {
-            b.limit = Limit::None;
-            self.cancel_branch(branch, Why::Unanswered, now, work);
+        match b.cancel {
+            Cancel::Sent(..) if b.code != 0 => b.client.terminate(),
+            Cancel::Sent(..) => b.limit = Limit::Answer(now + T1_64),
+            Cancel::No | Cancel::Wanted(_) => {
+                b.limit = Limit::None;
+                self.cancel_branch(branch, Why::Unanswered, now, work);
+                if let Some(b) = self.branches.get_mut(usize::from(branch))
+                    && let Cancel::Sent(..) = b.cancel
+                {
+                    b.limit = Limit::Answer(now + END_MS);
+                    return;
+                }
+            }
         }
         self.count_unanswered(branch, now, work);
     }
@@ -109,8 +119,8 @@ impl<H> ProxyTransaction<H> {
     /// transaction: should it have arrived after all, this is a repetition.
     fn fall_back(&mut self, branch: u8, now: Now, work: &mut Work) {
         let method = self.method;
-        let silence = self.branches.get(usize::from(branch)).and_then(|b| b.target.silence);
-        let limit = self.limit(silence, now);
+        let Some(target) = self.branches.get(usize::from(branch)).map(|b| &b.target) else { return };
+        let limit = self.limit(target.silence, target.carrier, now);
         let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
         (b.target.grown, b.target.reliable) = (false, false);
         b.client = Client::new(method, false, now);

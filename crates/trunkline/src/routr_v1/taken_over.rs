@@ -61,7 +61,9 @@ fn add(location: &Location, listening: &[Listener], route: &Route, number: usize
     let fits = |l: &&Listener| l.transport == transport && l.address.is_ipv4() == remote.is_ipv4();
     let Some(ours) = listening.iter().find(fits) else { return false };
     let seconds = (route.expires_at - now).div_ceil(1000);
-    let changes = [ContactChange::new(route.contact.as_bytes(), u32::try_from(seconds).unwrap_or(u32::MAX))];
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    let change = ContactChange::new(route.contact.as_bytes(), seconds);
+    let changes = [ContactChange { behind_nat: source.is_some(), ..change }];
     let flow = Flow { transport, local: ours.address, remote, connection: ConnectionId::NONE };
     let call_id = [PASSED_ON, number.to_string().as_bytes()].concat();
     // The user keeps its letters.
@@ -69,7 +71,6 @@ fn add(location: &Location, listening: &[Listener], route: &Route, number: usize
         Some((user, host)) => format!("{user}@{}", host.to_ascii_lowercase()),
         None => route.aor.to_ascii_lowercase(),
     };
-    let mut register = Register::new(aor.as_bytes(), &call_id, 1, flow, &changes);
-    register.behind_nat = source.is_some();
+    let register = Register::new(aor.as_bytes(), &call_id, 1, flow, &changes);
     location.register(&register, now, |_| {}).is_ok()
 }
