@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::class::find;
+use crate::class::{TOKEN, find, leading};
 use crate::error::ParseError;
 use crate::lex::{number, trim};
 use crate::name::HeaderName;
@@ -18,6 +18,8 @@ pub enum Frame {
     Skip(usize),
     /// Somebody speaks HTTP: what follows is a body that a web page chose, and no message of its sender.
     Http,
+    /// What begins here cannot become a SIP message, however it goes on.
+    Junk,
     /// More bytes are needed.
     Incomplete,
     /// Where the next message begins cannot be known: answer what can be answered, then close. The bytes up
@@ -28,8 +30,9 @@ pub enum Frame {
 impl Frame {
     /// Looks at the unread bytes; `limit` bounds a message.
     ///
-    /// A stream message must have exactly one readable Content-Length (RFC 3261 §18.3); without one the body
-    /// counts as empty, as clients leave it out of requests without a body.
+    /// A stream message must have exactly one readable Content-Length (RFC 3261 §18.3). Without one the body
+    /// counts as empty, as clients leave it out of requests without a body; but where a Content-Type tells of a body
+    /// (§7.4.1), nobody knows where that ends.
     pub fn next(bytes: &[u8], limit: usize) -> Frame {
         if bytes.starts_with(b"\r\n\r\n") {
             return Frame::Ping;
@@ -42,11 +45,11 @@ impl Frame {
                 Some(_) => Frame::Skip(2),
             };
         }
-        if bytes.first() == Some(&b'\n') || bytes.first() == Some(&0) {
+        if bytes.first() == Some(&b'\n') {
             return Frame::Skip(1);
         }
-        if is_http(bytes) {
-            return Frame::Http;
+        if let Some(strange) = strange_start(bytes) {
+            return strange;
         }
         let Some((end, length)) = headers(bytes) else {
             return if bytes.len() >= limit {
@@ -72,9 +75,32 @@ impl Frame {
     }
 }
 
-/// Is the first line one of an HTTP request or response?
-fn is_http(bytes: &[u8]) -> bool {
-    let Some(line) = memchr(b'\n', bytes).and_then(|end| bytes.get(..end)) else { return false };
+/// The longest method of a request: who sends more without a blank begins no request line.
+const LONGEST_METHOD: usize = 64;
+
+/// What begins here, where it is no start line of SIP; one that is malformed, but meant as one, is answered later.
+fn strange_start(bytes: &[u8]) -> Option<Frame> {
+    let line = memchr(b'\n', bytes).and_then(|end| bytes.get(..end));
+    if line.is_some_and(|line| line.ends_with(b" SIP/2.0\r") || line.starts_with(b"SIP/2.0 ")) {
+        return None;
+    }
+    if line.is_some_and(is_http) {
+        return Some(Frame::Http);
+    }
+    let (word, rest) = bytes.split_at_checked(leading(bytes, TOKEN))?;
+    let names_sip = |text: &[u8]| text.windows(4).any(|name| name.eq_ignore_ascii_case(b"SIP/"));
+    let begins = match rest.first() {
+        None => word.len() <= LONGEST_METHOD,
+        // A blank too many is malformed (RFC 4475 §3.1.2.9), and whoever means SIP names it in its first line.
+        Some(b' ' | b'\t') => line.is_none_or(names_sip),
+        Some(b'/') => word.eq_ignore_ascii_case(b"SIP"),
+        Some(_) => false,
+    };
+    (!begins).then_some(Frame::Junk)
+}
+
+/// Is this the first line of an HTTP request or response?
+fn is_http(line: &[u8]) -> bool {
     let names = |word: Option<&[u8]>| {
         word.and_then(|word| word.get(..5)).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"))
     };
@@ -85,26 +111,37 @@ fn is_http(bytes: &[u8]) -> bool {
 /// Where the headers end, after CRLF CRLF, and what they say of the body's length; `None` before that end has come.
 fn headers(bytes: &[u8]) -> Option<(usize, Result<usize, ParseError>)> {
     let mut length = Ok(None);
+    let mut has_type = false;
     let mut rest = bytes;
     let mut after_crlf = false;
     loop {
         let (line, next) = rest.split_at_checked(memchr(b'\n', rest)? + 1)?;
         if after_crlf && line == b"\r\n" {
-            return Some((bytes.len() - next.len(), length.map(Option::unwrap_or_default)));
+            let length = match length {
+                Ok(None) if has_type => Err(ParseError::Cardinality("Content-Length")),
+                known => known.map(Option::unwrap_or_default),
+            };
+            return Some((bytes.len() - next.len(), length));
         }
         if let (Some(b'l' | b'L' | b'c' | b'C'), Ok(known)) = (line.first(), length) {
-            length = content_length(line, next, known);
+            match name_of(line) {
+                HeaderName::ContentLength => length = content_length(line, next, known),
+                HeaderName::ContentType => has_type = true,
+                _ => {}
+            }
         }
         (rest, after_crlf) = (next, line.ends_with(b"\r\n"));
     }
 }
 
-/// The length in this line, or what is known of it when the line is about something else.
+fn name_of(line: &[u8]) -> HeaderName {
+    let name = find(b':', line).and_then(|colon| line.get(..colon)).unwrap_or_default();
+    HeaderName::from_bytes(trim(name))
+}
+
+/// The length in this line of Content-Length, of which there may be one.
 fn content_length(line: &[u8], next: &[u8], known: Option<usize>) -> Result<Option<usize>, ParseError> {
-    let Some(colon) = find(b':', line) else { return Ok(known) };
-    if HeaderName::from_bytes(trim(line.get(..colon).unwrap_or_default())) != HeaderName::ContentLength {
-        return Ok(known);
-    }
+    let colon = find(b':', line).unwrap_or_default();
     // A folded value goes on in the next line.
     let mut value = trim(line.get(colon + 1..).unwrap_or_default());
     if value.is_empty() && matches!(next.first(), Some(b' ' | b'\t')) {
@@ -144,7 +181,56 @@ mod tests {
         // Only CRLF CRLF ends the headers, wherever the lines before end otherwise.
         let bare = b"OPTIONS sip:a SIP/2.0\nl: 0\n\r\n";
         assert_eq!(Frame::next(bare, 1000), Frame::Incomplete);
+        let message = |lines: &str| format!("OPTIONS sip:a SIP/2.0\r\n{lines}Via: x\r\n\r\nv=0\r\n");
+        for untold in ["Content-Type: application/sdp\r\n", "c: text/plain\r\n", "CONTENT-TYPE :\r\n x/y\r\n"]
+        {
+            let text = message(untold);
+            let broken = Frame::Broken(ParseError::Cardinality("Content-Length"), text.len() - 5);
+            assert_eq!(Frame::next(text.as_bytes(), 1000), broken, "{untold}");
+            let told = message(&format!("{untold}l: 0\r\n"));
+            assert_eq!(Frame::next(told.as_bytes(), 1000), Frame::Message(told.len() - 5), "{untold}");
+        }
+        let neither = message("Call-Info: <http://h/>\r\n");
+        assert_eq!(Frame::next(neither.as_bytes(), 1000), Frame::Message(neither.len() - 5));
         let large = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 1000\r\n\r\n";
         assert_eq!(Frame::next(large, 1000), Frame::Broken(ParseError::TooLarge, large.len()));
+    }
+
+    #[test]
+    fn what_begins_as_no_message_ends_it_at_once() {
+        for junk in [
+            &b"\x16\x03\x01\x02\x00\x01"[..],
+            b"\0\0\0\0",
+            b"\x80",
+            b"SSH-2.0-OpenSSH_9.9\r\n",
+            b"hello\r\n",
+            b"hello world\r\n",
+            b"{\"jsonrpc\"",
+            b"<stream",
+            b"RTSP/1.0 200 OK",
+            b": v\r\n",
+            &[b'A'; 65],
+        ] {
+            assert_eq!(Frame::next(junk, 1000), Frame::Junk, "{junk:?}");
+        }
+        for begun in [
+            "I",
+            "INVITE",
+            "INVITE sip:a",
+            "SIP",
+            "SIP/",
+            "SIP/2.0",
+            "FOO-BAR.1 x",
+            " INVITE sip:a SIP/2.0\r\n",
+        ] {
+            assert_eq!(Frame::next(begun.as_bytes(), 1000), Frame::Incomplete, "{begun}");
+        }
+        // They are malformed, and get their answer once their headers are there.
+        for start in
+            ["INVITE  sip:a  SIP/2.0", "OPTIONS sip:a SIP/7.0", "OPTIONS sip:a sip/2.0 x", "SIP/2.0 20 x"]
+        {
+            let text = format!("{start}\r\nl: 0\r\n\r\n");
+            assert_eq!(Frame::next(text.as_bytes(), 1000), Frame::Message(text.len()), "{start}");
+        }
     }
 }

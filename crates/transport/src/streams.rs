@@ -123,7 +123,7 @@ impl<M: Send> Shard<M> {
                     self.end(flow);
                     return bytes.len();
                 }
-                Frame::Http => {
+                Frame::Http | Frame::Junk => {
                     self.end(flow);
                     return bytes.len();
                 }
