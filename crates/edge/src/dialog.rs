@@ -183,6 +183,10 @@ impl Edge {
             return self.refuse(io, inbound, 481, None);
         }
         let Some(slot) = found else {
+            if self.cancels_other(inbound) {
+                // It has no effect on them (RFC 3261 §9.2).
+                return self.refuse(io, inbound, 200, None);
+            }
             return match self.cancel_suspended(io, inbound, key) {
                 Some(true) => self.refuse(io, inbound, 200, None),
                 None if self.seek(io, inbound.flow, inbound.message.bytes) => {}
@@ -194,5 +198,11 @@ impl Edge {
         put_reasons(&inbound.message, &mut reason);
         self.step(io, slot, Input::Cancel(&reason), None);
         self.scratch.contacts = reason;
+    }
+
+    /// Is it the CANCEL of a request other than INVITE that its sender sent?
+    fn cancels_other(&self, inbound: &Inbound<'_>) -> bool {
+        let mut keys = self.shared.keys.cancelled(&inbound.message, &inbound.via);
+        keys.find_map(|key| self.contexts.get(self.find(key)?)).is_some_and(|c| c.comes_from(inbound.flow))
     }
 }

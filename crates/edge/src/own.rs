@@ -50,8 +50,9 @@ impl Errand {
 /// Which request of ours a response answers; `None` when it answers none.
 pub(crate) fn answered(secret: &Secret, m: &Message<'_>) -> Option<(Errand, u64)> {
     let via = m.top_via().ok()?;
-    let (letter, digits) = via.branch.strip_prefix(MAGIC_COOKIE)?.split_first()?;
-    let errand = Errand::of(*letter)?;
+    let (cookie, rest) = via.branch.split_at_checked(MAGIC_COOKIE.len())?;
+    let (letter, digits) = rest.split_first().filter(|_| cookie.eq_ignore_ascii_case(MAGIC_COOKIE))?;
+    let errand = Errand::of(letter.to_ascii_lowercase())?;
     let hex = |part: &[u8]| u64::from_str_radix(std::str::from_utf8(part).ok()?, 16).ok();
     let (serial, mac) = digits.split_at_checked(16)?;
     let serial = hex(serial)?;
@@ -80,6 +81,7 @@ mod tests {
         };
         let branch = String::from_utf8(branch).unwrap();
         assert_eq!(of(&branch), Some((Errand::Register, 42)));
+        assert_eq!(of(&branch.to_uppercase()), Some((Errand::Register, 42)));
         assert_eq!(of(&branch.replace("bKr", "bKq")), None);
         assert_eq!(of(&branch.replace("2a", "2b")), None);
         for short in ["z9hG4bKr", "z9hG4bKr00", "z9hG4bK", "x", "z9hG4bKr000000000000002a+0000000000000001"] {

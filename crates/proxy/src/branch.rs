@@ -52,7 +52,7 @@ impl Branch {
 
     /// Reads a value made by [`Branch::encoded`] with this secret.
     pub fn decode(text: &[u8], secret: &Secret) -> Option<Branch> {
-        let digits = text.strip_prefix(MAGIC_COOKIE)?.strip_prefix(&[STATEFUL])?;
+        let (STATEFUL, digits) = split(text)? else { return None };
         let mut bytes = [0u8; 20];
         hex::take(digits, &mut bytes)?;
         let (head, rest) = bytes.split_first_chunk::<8>()?;
@@ -69,6 +69,14 @@ impl Branch {
             loop_mac: u64::from_be_bytes(*mac),
         })
     }
+}
+
+/// The letter behind the cookie, and what follows. A branch is a token, whose case somebody on the way may change (RFC 3261
+/// §7.3.1).
+fn split(branch: &[u8]) -> Option<(u8, &[u8])> {
+    let (cookie, rest) = branch.split_at_checked(MAGIC_COOKIE.len())?;
+    let (letter, digits) = rest.split_first()?;
+    cookie.eq_ignore_ascii_case(MAGIC_COOKIE).then_some((letter.to_ascii_lowercase(), digits))
 }
 
 /// What a request that was forwarded without a transaction is to a dialog of ours.
@@ -144,7 +152,7 @@ impl StatelessBranch {
 
     /// Reads a value made by [`StatelessBranch::encode`] with this secret.
     pub fn decode(text: &[u8], secret: &Secret) -> Option<StatelessBranch> {
-        let (&letter, digits) = text.strip_prefix(MAGIC_COOKIE)?.split_first()?;
+        let (letter, digits) = split(text)?;
         if !matches!(letter, b's' | b'b' | b'c' | b'd') {
             return None;
         }
@@ -179,6 +187,7 @@ mod tests {
         let b = Branch { shard: 3, fork: 9, generation: 65_535, slot: 0xdead_beef, loop_mac: u64::MAX - 1 };
         let text = b.encoded(&secret);
         assert_eq!(Branch::decode(&text, &secret), Some(b));
+        assert_eq!(Branch::decode(&text.to_ascii_uppercase(), &secret), Some(b));
         assert_eq!(Branch::decode(&text, &other), None, "another exchange's");
         assert_eq!(StatelessBranch::decode(&text, &secret), None);
         for bad in [&b"z9hG4bK"[..], b"z9hG4bKt00", b"z9hG4bKtzz", b"", &text[..47]] {
@@ -202,6 +211,7 @@ mod tests {
             s.encode(&secret, &mut text);
             assert_eq!(text.len(), 64);
             assert_eq!(StatelessBranch::decode(&text, &secret), Some(s));
+            assert_eq!(StatelessBranch::decode(&text.to_ascii_uppercase(), &secret), Some(s));
             assert_eq!(StatelessBranch::decode(&text, &other), None);
             assert_eq!(Branch::decode(&text, &secret), None);
             text[7] = if text[7] == b's' { b'b' } else { b's' };

@@ -184,7 +184,15 @@ impl Secret {
         };
         let port = back.1.to_be_bytes();
         let to_tag = if tagged { message.to_tag() } else { b"" };
-        self.mac(2, [via_branch, message.call_id(), message.from_tag(), to_tag, method, &cseq, &ip, &port])
+        let mut signing = self.signing(2);
+        // A token: case counts nothing in it.
+        signing.put_lower(via_branch);
+        signing.put_u8(0);
+        for part in [message.call_id(), message.from_tag(), to_tag, method, &cseq, &ip, &port] {
+            signing.put(part);
+            signing.put_u8(0);
+        }
+        signing.finish()
     }
 
     /// A short name of an agent, peer or trunk, by its reference, that only this exchange can make. Never 0.
@@ -218,7 +226,14 @@ impl Secret {
 
     /// A To tag for answers given without a transaction: a repeated request gets the same one.
     pub fn tag(&self, via_branch: &[u8], call_id: &[u8], from_tag: &[u8]) -> u64 {
-        self.mac(4, [via_branch, call_id, from_tag])
+        let mut signing = self.signing(4);
+        signing.put_lower(via_branch);
+        for part in [call_id, from_tag] {
+            signing.put_u8(0);
+            signing.put(part);
+        }
+        signing.put_u8(0);
+        signing.finish()
     }
 
     /// The MAC of a sealed text.

@@ -89,9 +89,10 @@ impl<'a> Via<'a> {
         Ok(via)
     }
 
-    /// Was the branch made by the rules of RFC 3261 §8.1.1.7? The cookie alone identifies nothing.
+    /// Was the branch made by the rules of RFC 3261 §8.1.1.7? The cookie alone identifies nothing. It is a token, in which
+    /// case counts nothing (§7.3.1).
     pub fn has_cookie(&self) -> bool {
-        self.branch.len() > MAGIC_COOKIE.len() && self.branch.starts_with(MAGIC_COOKIE)
+        self.branch.len() > MAGIC_COOKIE.len() && begins_with_cookie(self.branch)
     }
 
     /// The transport, where we speak it.
@@ -114,6 +115,10 @@ impl<'a> Via<'a> {
         };
         Some((parse_ip(self.received.unwrap_or(self.host))?, port))
     }
+}
+
+fn begins_with_cookie(branch: &[u8]) -> bool {
+    branch.get(..MAGIC_COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
 }
 
 /// Reads forward over tokens with white space around them.

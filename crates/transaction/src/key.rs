@@ -40,16 +40,33 @@ impl KeyMaker {
     ///
     /// With the magic cookie branch, sent-by and method decide, and Call-ID and CSeq number, which are equal for
     /// all that belongs to one transaction: a client whose branches are not as unique as it believes is served
-    /// all the same. Without the cookie the rules of RFC 2543 decide (From tag and Request-URI besides; of the To
-    /// tag nothing, since an ACK brings one that the INVITE had not).
+    /// all the same. In branch and host case counts nothing (§7.3.1). Without the cookie the rules of RFC 2543 decide (From tag
+    /// and Request-URI besides; of the To tag nothing, since an ACK brings one that the INVITE had not). A CSeq number is
+    /// given to one request, so that methods we do not know need not be told apart.
     pub fn key(&self, request: &Message<'_>, via: &Via<'_>, method: Method) -> TransactionKey {
+        of_method(self.all_but_method(request, via), method)
+    }
+
+    /// The keys that a request other than INVITE may have which this CANCEL is for.
+    pub fn cancelled(
+        &self,
+        cancel: &Message<'_>,
+        via: &Via<'_>,
+    ) -> impl Iterator<Item = TransactionKey> + use<> {
+        let hash = self.all_but_method(cancel, via);
+        let others = Method::KNOWN.into_iter().chain([Method::Other]);
+        let others = others.filter(|m| !matches!(m, Method::Invite | Method::Ack | Method::Cancel));
+        others.map(move |method| of_method(hash, method))
+    }
+
+    fn all_but_method(&self, request: &Message<'_>, via: &Via<'_>) -> SipHasher13 {
         let mut h = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
+        put_lower(via.branch, &mut h);
+        put_lower(via.host, &mut h);
         let mut part = |bytes: &[u8]| {
             h.write(bytes);
             h.write_u8(0);
         };
-        part(via.branch);
-        part(via.host);
         part(request.call_id());
         if !via.has_cookie() {
             part(request.from_tag());
@@ -57,11 +74,68 @@ impl KeyMaker {
         }
         h.write_u32(request.cseq());
         h.write_u16(via.port.unwrap_or(0));
-        match method {
-            Method::Invite | Method::Ack => h.write_u8(Method::Invite as u8),
-            Method::Other => h.write(request.method_name()),
-            known => h.write_u8(known as u8),
+        h
+    }
+}
+
+fn of_method(mut hash: SipHasher13, method: Method) -> TransactionKey {
+    let method = if method == Method::Ack { Method::Invite } else { method };
+    hash.write_u8(method as u8);
+    TransactionKey(hash.finish128().as_u128())
+}
+
+/// A part in lower case, in few pieces: the function takes much longer over many short ones.
+fn put_lower(part: &[u8], h: &mut SipHasher13) {
+    let mut held = [0u8; 64];
+    for piece in part.chunks(held.len()) {
+        let Some(place) = held.get_mut(..piece.len()) else { continue };
+        place.copy_from_slice(piece);
+        place.make_ascii_lowercase();
+        h.write(place);
+    }
+    h.write_u8(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::{Index, Limits};
+
+    fn with_message<R>(start: &str, via: &str, work: impl FnOnce(&Message<'_>, &Via<'_>) -> R) -> R {
+        let method = start.split(' ').next().unwrap_or_default();
+        let text = format!(
+            "{start} sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP {via}\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\n\
+             Call-ID: i\r\nCSeq: 7 {method}\r\n\r\n"
+        );
+        let mut index = Index::default();
+        index.parse(text.as_bytes(), &Limits::default()).unwrap();
+        let m = Message::new(text.as_bytes(), &index);
+        work(&m, &m.top_via().unwrap())
+    }
+
+    #[test]
+    fn branches_and_hosts_are_the_same_in_any_case() {
+        let keys = KeyMaker::new((1, 2));
+        let key = |via: &str| with_message("INVITE", via, |m, via| keys.key(m, via, Method::Invite));
+        let long = "x".repeat(100);
+        for tail in ["aBc", &long] {
+            let one = key(&format!("phone.test;branch=z9hG4bK{tail}"));
+            assert_eq!(one, key(&format!("Phone.TEST;branch=Z9HG4BK{}", tail.to_uppercase())));
+            assert_ne!(one, key(&format!("phone.test;branch=z9hG4bK{tail}1")));
+            assert_ne!(one, key(&format!("phone.test:5061;branch=z9hG4bK{tail}")));
         }
-        TransactionKey(h.finish128().as_u128())
+    }
+
+    #[test]
+    fn a_cancel_finds_every_request() {
+        let keys = KeyMaker::new((1, 2));
+        let via = "h;branch=z9hG4bK1";
+        let cancelled = with_message("CANCEL", via, |m, via| keys.cancelled(m, via).collect::<Vec<_>>());
+        for method in ["BYE", "MESSAGE", "INFO", "SUBSCRIBE", "FOO", "OPTIONS"] {
+            let key = with_message(method, via, |m, via| keys.key(m, via, m.method().unwrap()));
+            assert!(cancelled.contains(&key), "{method}");
+        }
+        let invite = with_message("INVITE", via, |m, via| keys.key(m, via, Method::Invite));
+        assert!(!cancelled.contains(&invite));
     }
 }

@@ -172,7 +172,10 @@ impl Edge {
         let Ok(via) = m.top_via() else { return false };
         let of = if matches!(method, Method::Ack | Method::Cancel) { Method::Invite } else { method };
         let key = self.shared.keys.key(m, &via, of);
-        self.find(key).is_some() || self.is_suspended(key)
+        let other = |key| self.find(key).is_some();
+        self.find(key).is_some()
+            || self.is_suspended(key)
+            || method == Method::Cancel && self.shared.keys.cancelled(m, &via).any(other)
     }
 
     /// Other shards' messages.
