@@ -236,6 +236,34 @@ fn one_digest_of_a_request_is_looked_at() {
     ua.status_for(&guesses, 401);
 }
 
+#[test]
+fn every_algorithm_that_a_domain_lists_is_offered_and_taken() {
+    let all = ["SHA-512-256-sess", "SHA-256-sess", "MD5-sess", "SHA-512-256", "SHA-256", "MD5"];
+    for algorithms in [&all[..], &all[..1], &all[1..2], &all[2..3], &all[3..4]] {
+        let list = format!("    algorithms: [{}]\n", algorithms.join(", "));
+        let resources =
+            Resources::new().domain_with(DOMAIN, "all", &[], &list).agent(DOMAIN, "1001", "pw-1001");
+        let exchange = Exchange::start(&resources);
+        let mut ua = phone(&exchange, "1001");
+        let request = ua.register_request(600);
+        ua.send(&request);
+        let challenge = ua.status_for(&request, 401);
+        let offers: Vec<Challenge> = challenge.all("WWW-Authenticate").filter_map(Challenge::parse).collect();
+        let offered: Vec<&str> = offers.iter().map(|offer| offer.algorithm.as_str()).collect();
+        assert_eq!(offered, algorithms);
+        for (offer, cseq) in offers.iter().zip(2..) {
+            for (nc, password, status) in [(cseq * 2, "guess", 401), (cseq * 2 + 1, "pw-1001", 200)] {
+                let digest = offer.answer(&ua.user, password, "REGISTER", request.uri(), nc);
+                let cseq = format!("{nc} REGISTER");
+                let again =
+                    request.clone().set("Via", ua.via()).set("CSeq", cseq).with("Authorization", digest);
+                ua.send(&again);
+                ua.status_for(&again, status);
+            }
+        }
+    }
+}
+
 /// Where the Request-URI names nobody, To says who is called, and a digest is for that user.
 #[test]
 fn a_digest_for_nobody_calls_nobody() {

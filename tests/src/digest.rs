@@ -56,12 +56,16 @@ impl Challenge {
         cnonce: &str,
     ) -> String {
         let hash = |text: String| -> String {
-            match self.algorithm.as_str() {
+            match self.algorithm.strip_suffix("-sess").unwrap_or(&self.algorithm) {
                 "SHA-256" => hex(&sha2::Sha256::digest(text)),
+                "SHA-512-256" => hex(&sha2::Sha512_256::digest(text)),
                 _ => hex(&md5::Md5::digest(text)),
             }
         };
-        let ha1 = hash(format!("{user}:{}:{password}", self.realm));
+        let mut ha1 = hash(format!("{user}:{}:{password}", self.realm));
+        if self.algorithm.ends_with("-sess") {
+            ha1 = hash(format!("{ha1}:{}:{cnonce}", self.nonce));
+        }
         let ha2 = hash(format!("{method}:{uri}"));
         let count = format!("{nc:08x}");
         let response = if self.qop {

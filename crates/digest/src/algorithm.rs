@@ -14,6 +14,12 @@ pub enum Algorithm {
     Sha512_256 = 1,
     /// `SHA-256`.
     Sha256 = 2,
+    /// `MD5-sess`: as [`Algorithm::Md5`], with a key of the session (RFC 7616 §3.4.2).
+    Md5Session = 3,
+    /// `SHA-512-256-sess`.
+    Sha512_256Session = 4,
+    /// `SHA-256-sess`.
+    Sha256Session = 5,
 }
 
 impl Algorithm {
@@ -23,30 +29,51 @@ impl Algorithm {
             Algorithm::Md5 => "MD5",
             Algorithm::Sha512_256 => "SHA-512-256",
             Algorithm::Sha256 => "SHA-256",
+            Algorithm::Md5Session => "MD5-sess",
+            Algorithm::Sha512_256Session => "SHA-512-256-sess",
+            Algorithm::Sha256Session => "SHA-256-sess",
         }
     }
 
-    /// Reads a name in any case; `None` for one we do not speak, the `-sess` forms among them.
+    /// Reads a name in any case; `None` for one we do not speak.
     pub fn from_bytes(name: &[u8]) -> Option<Algorithm> {
-        [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256]
+        use Algorithm::{Md5, Md5Session, Sha256, Sha256Session, Sha512_256, Sha512_256Session};
+        [Md5, Sha256, Sha512_256, Md5Session, Sha256Session, Sha512_256Session]
             .into_iter()
             .find(|a| name.eq_ignore_ascii_case(a.name().as_bytes()))
     }
 
+    /// The algorithm without the session's key: that of the hash.
+    pub fn hash(self) -> Algorithm {
+        match self {
+            Algorithm::Md5 | Algorithm::Md5Session => Algorithm::Md5,
+            Algorithm::Sha512_256 | Algorithm::Sha512_256Session => Algorithm::Sha512_256,
+            Algorithm::Sha256 | Algorithm::Sha256Session => Algorithm::Sha256,
+        }
+    }
+
+    /// Is it one of the `-sess` forms?
+    pub fn has_session(self) -> bool {
+        self != self.hash()
+    }
+
+    /// Which of two that are offered is to be answered: the better hash, and of one hash the form without a session, which
+    /// more servers get right.
+    pub(crate) fn strength(self) -> (Algorithm, bool) {
+        (self.hash(), !self.has_session())
+    }
+
     /// The length of a digest in hexadecimal digits.
     pub fn hex_len(self) -> usize {
-        match self {
-            Algorithm::Md5 => 32,
-            Algorithm::Sha512_256 | Algorithm::Sha256 => 64,
-        }
+        if self.hash() == Algorithm::Md5 { 32 } else { 64 }
     }
 
     /// The digest of the parts joined by colons.
     pub(crate) fn joined(self, parts: &[&[u8]]) -> Hex {
         match self {
-            Algorithm::Md5 => Hex::of(&joined::<Md5>(parts)),
-            Algorithm::Sha512_256 => Hex::of(&joined::<Sha512_256>(parts)),
-            Algorithm::Sha256 => Hex::of(&joined::<Sha256>(parts)),
+            Algorithm::Md5 | Algorithm::Md5Session => Hex::of(&joined::<Md5>(parts)),
+            Algorithm::Sha512_256 | Algorithm::Sha512_256Session => Hex::of(&joined::<Sha512_256>(parts)),
+            Algorithm::Sha256 | Algorithm::Sha256Session => Hex::of(&joined::<Sha256>(parts)),
         }
     }
 }
@@ -119,9 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_in_any_case_and_sess_is_refused() {
+    fn names_are_read_in_any_case() {
         assert_eq!(Algorithm::from_bytes(b"md5"), Some(Algorithm::Md5));
         assert_eq!(Algorithm::from_bytes(b"sha-256"), Some(Algorithm::Sha256));
-        assert_eq!(Algorithm::from_bytes(b"MD5-sess"), None);
+        assert_eq!(Algorithm::from_bytes(b"MD5-SESS"), Some(Algorithm::Md5Session));
+        assert_eq!(Algorithm::from_bytes(b"sha-512-256-sess"), Some(Algorithm::Sha512_256Session));
+        assert_eq!(Algorithm::from_bytes(b"SHA-1-sess"), None);
     }
 }

@@ -36,7 +36,8 @@ pub struct Answered {
     pub stale: bool,
 }
 
-/// Answers the best of the challenges in the given header values: SHA-256, then SHA-512-256, then MD5.
+/// Answers the best of the challenges in the given header values: SHA-256, then SHA-512-256, then MD5, each before its form
+/// with a session.
 ///
 /// # Errors
 /// [`Error::NoChallenge`] when none can be answered; a header value that cannot be read is passed over.
@@ -46,10 +47,11 @@ pub fn answer(challenges: &[&[u8]], with: &Answer<'_>) -> Result<Answered, Error
         // What was complete before a fault still counts.
         let _ = parse_challenges(value, |challenge| {
             let Some(algorithm) = challenge.algorithm else { return };
-            if challenge.qop_present && !challenge.qop_auth {
+            if challenge.qop_present && !challenge.qop_auth || algorithm.has_session() && !challenge.qop_auth
+            {
                 return;
             }
-            if best.as_ref().is_none_or(|(_, had)| algorithm > *had) {
+            if best.as_ref().is_none_or(|(_, had)| algorithm.strength() > had.strength()) {
                 best = Some((challenge, algorithm));
             }
         });
@@ -58,6 +60,10 @@ pub fn answer(challenges: &[&[u8]], with: &Answer<'_>) -> Result<Answered, Error
     let ha1 = Ha1::new(algorithm, with.username.as_bytes(), &challenge.realm, with.password.as_bytes());
     let nc = format!("{:08x}", with.nc);
     let qop = challenge.qop_auth.then_some((nc.as_bytes(), with.cnonce.as_bytes()));
+    let ha1 = match algorithm.has_session() {
+        true => ha1.of_session(challenge.nonce, with.cnonce.as_bytes()),
+        false => ha1,
+    };
     let response = response(&ha1, challenge.nonce, qop, with.method, with.uri);
 
     let mut value = Vec::with_capacity(320);
@@ -114,6 +120,25 @@ mod tests {
         let credentials = Credentials::parse(&got.value).unwrap().unwrap();
         assert!(verify(&credentials, b"INVITE", &Ha1::new(Algorithm::Sha256, b"1001", b"p", b"pw")));
         assert_eq!(credentials.opaque, Some(&b"o"[..]));
+    }
+
+    #[test]
+    fn a_session_where_nothing_else_is_offered() {
+        for name in ["MD5-sess", "SHA-256-sess", "SHA-512-256-sess"] {
+            let offer = format!("Digest realm=\"p\", nonce=\"n\", algorithm={name}, qop=\"auth\"");
+            let got = answer(&[offer.as_bytes()], &WITH).unwrap();
+            assert_eq!(got.algorithm.name(), name);
+            let credentials = Credentials::parse(&got.value).unwrap().unwrap();
+            assert!(
+                verify(&credentials, b"INVITE", &Ha1::new(got.algorithm, b"1001", b"p", b"pw")),
+                "{name}"
+            );
+            let plain = offer.replace("-sess", "");
+            let got = answer(&[offer.as_bytes(), plain.as_bytes()], &WITH).unwrap();
+            assert_eq!(got.algorithm.name(), name.replace("-sess", ""));
+        }
+        let without_qop = answer(&[br#"Digest realm="p", nonce="n", algorithm=MD5-sess"#], &WITH);
+        assert_eq!(without_qop, Err(Error::NoChallenge));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub enum Error {
     /// A parameter stands twice (RFC 7616 §3.4).
     #[error("digest: parameter {0} is repeated: keep one")]
     Repeated(&'static str),
-    /// `algorithm` is none of MD5, SHA-256, SHA-512-256; the `-sess` forms are refused.
+    /// `algorithm` is none of MD5, SHA-256, SHA-512-256 and their `-sess` forms.
     #[error("digest: algorithm not supported: use MD5, SHA-256 or SHA-512-256")]
     Algorithm,
     /// `qop` is not `auth`.

@@ -19,12 +19,19 @@ pub struct Ha1 {
 }
 
 impl Ha1 {
-    /// Hashes `username:realm:password`.
+    /// Hashes `username:realm:password`: the same with a session and without one.
     pub fn new(algorithm: Algorithm, username: &[u8], realm: &[u8], password: &[u8]) -> Ha1 {
+        let algorithm = algorithm.hash();
         Ha1 { algorithm, hex: algorithm.joined(&[username, realm, password]) }
     }
 
-    /// The algorithm it was made with.
+    /// The key of a session: of one nonce of the server and one of the client (RFC 7616 §3.4.2).
+    pub fn of_session(&self, nonce: &[u8], cnonce: &[u8]) -> Ha1 {
+        let Ha1 { algorithm, hex } = *self;
+        Ha1 { algorithm, hex: algorithm.joined(&[hex.as_bytes(), nonce, cnonce]) }
+    }
+
+    /// The algorithm of its hash.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -68,7 +75,7 @@ impl Ha1Cache {
 
     fn key(&self, algorithm: Algorithm, username: &[u8], realm: &[u8], password: &[u8]) -> u128 {
         let mut hash = SipHasher13::new_with_key(&self.key);
-        hash.write_u8(algorithm as u8);
+        hash.write_u8(algorithm.hash() as u8);
         // Lengths before texts: "a" + "bc" must not meet "ab" + "c".
         hash.write_u64((username.len() as u64) << 32 | realm.len() as u64);
         hash.write(username);

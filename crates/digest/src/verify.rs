@@ -68,13 +68,20 @@ pub fn response(ha1: &Ha1, nonce: &[u8], qop: Option<(&[u8], &[u8])>, method: &[
 
 /// Is the response the one that the holder of `ha1` gives? Takes the same time for right and wrong ones.
 ///
-/// False when `ha1` is of another algorithm than the credentials. Says nothing of the nonce.
+/// False when `ha1` is of another hash than the credentials. Says nothing of the nonce. A session's key is made of the nonces
+/// of the request at hand, as nothing is kept: a client that takes another cnonce for a later request of the nonce and keeps
+/// its key is challenged again.
 pub fn verify(credentials: &Credentials<'_>, method: &[u8], ha1: &Ha1) -> bool {
     let qop =
         if credentials.qop { credentials.cnonce.map(|cnonce| (credentials.nc_text, cnonce)) } else { None };
-    let want = response(ha1, credentials.nonce, qop, method, credentials.uri);
+    let algorithm = credentials.algorithm;
+    let session = qop.filter(|_| algorithm.has_session());
+    let key = session.map_or(*ha1, |(_, cnonce)| ha1.of_session(credentials.nonce, cnonce));
+    let want = response(&key, credentials.nonce, qop, method, credentials.uri);
     let (want, given) = (want.as_bytes(), credentials.response);
-    let mut differ = u8::from(want.len() != given.len()) | u8::from(ha1.algorithm() != credentials.algorithm);
+    let mut differ = u8::from(want.len() != given.len()) | u8::from(ha1.algorithm() != algorithm.hash());
+    // Without a cnonce there is no session.
+    differ |= u8::from(algorithm.has_session() && session.is_none());
     for (n, w) in want.iter().enumerate() {
         differ |= w ^ given.get(n).copied().unwrap_or(0).to_ascii_lowercase();
     }
@@ -87,7 +94,7 @@ pub fn verify_unknown(credentials: &Credentials<'_>, method: &[u8]) -> bool {
         let password: [u8; 16] = crate::nonce::random();
         [Algorithm::Md5, Algorithm::Sha512_256, Algorithm::Sha256].map(|a| Ha1::new(a, b"", b"", &password))
     });
-    if let Some(ha1) = UNKNOWN.get(credentials.algorithm as usize) {
+    if let Some(ha1) = UNKNOWN.get(credentials.algorithm.hash() as usize) {
         black_box(verify(credentials, method, ha1));
     }
     false
@@ -142,6 +149,40 @@ mod tests {
         assert!(check(Algorithm::Md5, &md5, args.0, args.1, args.2, args.3));
         assert!(check(Algorithm::Sha256, &sha, args.0, args.1, args.2, args.3));
         assert!(!check(Algorithm::Md5, &sha, args.0, args.1, args.2, args.3));
+    }
+
+    /// The expected values were computed with another program.
+    #[test]
+    fn sessions_have_a_key_of_their_own() {
+        let header = |algorithm: &str, response: &str| {
+            format!(
+                r#"Digest username="1001", realm="sip.test", uri="sip:sip.test", algorithm={algorithm}, nonce="n1",
+                nc=00000001, cnonce="c1", qop=auth, response="{response}""#
+            )
+        };
+        for (hash, name, response) in [
+            (Algorithm::Md5, "MD5-sess", "17178d86ce7b376f5cab3fc4a22a829f"),
+            (
+                Algorithm::Sha256,
+                "SHA-256-sess",
+                "f4c890fc179c6dbf1da22c8b441ce9d8fdbdafb93f7f2a144b4eef467b285b23",
+            ),
+            (
+                Algorithm::Sha512_256,
+                "SHA-512-256-sess",
+                "2d7b4ba866ed2e735c47cb25b03213fdf13b00ab8a791050ca857c232f6d3cf2",
+            ),
+        ] {
+            let right = header(name, response);
+            let ok = |header: &str| check(hash, header, "REGISTER", "1001", "sip.test", "secret");
+            assert!(ok(&right), "{name}");
+            for wrong in [("c1", "c2"), ("n1", "n2"), ("-sess", ""), ("nc=00000001,", ""), ("qop=auth,", "")]
+            {
+                let other = right.replacen(wrong.0, wrong.1, 1);
+                let readable = Credentials::parse(other.as_bytes()).is_ok();
+                assert!(!readable || !ok(&other), "{other}");
+            }
+        }
     }
 
     #[test]

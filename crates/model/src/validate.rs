@@ -159,7 +159,7 @@ impl Check {
             let message = "the numberRef is required";
             self.that(!policy.number.is_empty(), &format!("{path}.numberRef"), message);
         }
-        let message = "at least one of MD5, SHA-256 is required";
+        let message = "at least one algorithm, such as MD5 or SHA-256, is required";
         self.that(!r.algorithms.is_empty(), "spec.algorithms", message);
         let twice = r.algorithms.iter().enumerate().any(|(n, a)| r.algorithms.iter().take(n).any(|b| a == b));
         self.that(!twice, "spec.algorithms", "each algorithm may stand once");

@@ -71,7 +71,7 @@ pub struct Plan {
     /// The realm of a challenge.
     pub realm: Vec<u8>,
     /// The algorithms a digest may have, in the order in which a challenge offers them.
-    pub algorithms: ArrayVec<DigestAlgorithm, 2>,
+    pub algorithms: ArrayVec<DigestAlgorithm, { DigestAlgorithm::COUNT }>,
     /// Has the caller shown who it is? What it was not asked for it has not shown.
     pub proven: bool,
     /// Must later requests of the dialog come this way? (RFC 3261 §16.6 step 4)

@@ -158,6 +158,10 @@ fn offered<'p>(
     algorithms.iter().filter(fits).map(|algorithm| match algorithm {
         DigestAlgorithm::Md5 => trunkline_digest::Algorithm::Md5,
         DigestAlgorithm::Sha256 => trunkline_digest::Algorithm::Sha256,
+        DigestAlgorithm::Sha512_256 => trunkline_digest::Algorithm::Sha512_256,
+        DigestAlgorithm::Md5Session => trunkline_digest::Algorithm::Md5Session,
+        DigestAlgorithm::Sha256Session => trunkline_digest::Algorithm::Sha256Session,
+        DigestAlgorithm::Sha512_256Session => trunkline_digest::Algorithm::Sha512_256Session,
     })
 }
 

@@ -36,6 +36,19 @@ pub enum DigestAlgorithm {
     Md5,
     /// `SHA-256`.
     Sha256,
+    /// `SHA-512-256`.
+    Sha512_256,
+    /// `MD5-sess`: with a key for each session (RFC 7616 §3.4.2).
+    Md5Session,
+    /// `SHA-256-sess`.
+    Sha256Session,
+    /// `SHA-512-256-sess`.
+    Sha512_256Session,
+}
+
+impl DigestAlgorithm {
+    /// How many there are.
+    pub const COUNT: usize = 6;
 }
 
 /// Which number, and so which trunk, a call out of the domain takes.

@@ -22,8 +22,14 @@ pub(super) const INTER_DOMAIN: [(&str, InterDomain); 3] = [
     ("open", InterDomain::Open),
 ];
 
-pub(super) const DIGEST: [(&str, DigestAlgorithm); 2] =
-    [("MD5", DigestAlgorithm::Md5), ("SHA-256", DigestAlgorithm::Sha256)];
+pub(super) const DIGEST: [(&str, DigestAlgorithm); DigestAlgorithm::COUNT] = [
+    ("MD5", DigestAlgorithm::Md5),
+    ("SHA-256", DigestAlgorithm::Sha256),
+    ("SHA-512-256", DigestAlgorithm::Sha512_256),
+    ("MD5-sess", DigestAlgorithm::Md5Session),
+    ("SHA-256-sess", DigestAlgorithm::Sha256Session),
+    ("SHA-512-256-sess", DigestAlgorithm::Sha512_256Session),
+];
 
 pub(super) const ROLE: [(&str, Role); 3] =
     [("viewer", Role::Viewer), ("operator", Role::Operator), ("admin", Role::Admin)];
