@@ -9,7 +9,7 @@ use trunkline_transport::Egress;
 use crate::address::{Addresses, put_address, put_transport};
 use crate::cseq::{self, Raise};
 use crate::inbound::Inbound;
-use crate::media::put_length;
+use crate::media::{around_sdp, put_length};
 use crate::trust::marks::{record_routes, uris};
 
 /// Route values that are left out.
@@ -45,7 +45,7 @@ pub(crate) struct Edits<'a> {
     pub(crate) via_transport: Transport,
     /// The branch of our Via.
     pub(crate) branch: &'a [u8],
-    /// A body in the place of its own.
+    /// An SDP in the place of its own.
     pub(crate) body: Option<&'a [u8]>,
     /// Breadth for this branch (RFC 5393 §5), where it is to be said.
     pub(crate) max_breadth: Option<u32>,
@@ -123,9 +123,10 @@ pub(crate) fn build(
     match edits.body {
         None => splices.apply(m.bytes, m.body_span().end, out),
         Some(body) => {
-            put_length(m, body.len(), splices);
+            let (before, after) = around_sdp(m);
+            put_length(m, before.len() + body.len() + after.len(), splices);
             splices.apply(m.bytes, m.body_span().start, out);
-            out.extend_from_slice(body);
+            [before, body, after].iter().for_each(|piece| out.extend_from_slice(piece));
         }
     }
     mark_mac

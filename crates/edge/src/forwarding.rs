@@ -425,7 +425,7 @@ impl Edge {
             if !context.proven && self.is_unproven(&context.back, io.unix_ms()) {
                 return self.forget(io, slot, context);
             }
-        } else if context.proxy.method() == Method::Invite {
+        } else if context.proxy.method() == Method::Invite && !self.has_waited() {
             self.send_response_again(io, &mut context);
         }
         self.settle(io, slot, context);

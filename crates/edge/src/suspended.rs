@@ -174,6 +174,11 @@ impl Edge {
         self.suspensions.has(Waiting::Request(key))
     }
 
+    /// Has the request at hand waited before, so that whoever sent an INVITE had its 100?
+    pub(crate) fn has_waited(&self) -> bool {
+        self.suspensions.again.is_some()
+    }
+
     /// Lets a request wait until a name is known.
     pub(crate) fn wait_for(
         &mut self,
@@ -209,8 +214,9 @@ impl Edge {
         suspended: Suspended,
     ) {
         self.counters.suspended.add();
+        let told = self.has_waited();
         self.suspensions.insert(number, suspended);
-        if inbound.method != Method::Invite {
+        if inbound.method != Method::Invite || told {
             return;
         }
         let mut out = std::mem::take(&mut self.scratch.out);

@@ -1,13 +1,23 @@
-//! The body of a message: is it SDP, and the message with another one in its place.
+//! The SDP in the body of a message, and the message with another one in its place.
 
 use trunkline_sip::response::put_number;
-use trunkline_sip::{HeaderName, Message, Splices};
+use trunkline_sip::{HeaderName, Message, Span, Splices};
 
-/// The body if it is an SDP (`application/sdp`, RFC 8866 §8.1).
+use super::multipart::sdp_in;
+
+/// The SDP (`application/sdp`, RFC 8866 §8.1) that is the body, or a part of it.
 pub(crate) fn sdp_of<'a>(m: &Message<'a>) -> Option<&'a [u8]> {
-    let kind = m.header(HeaderName::ContentType)?;
-    let kind = kind.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-    (kind.eq_ignore_ascii_case(b"application/sdp") && !m.body().is_empty()).then(|| m.body())
+    sdp_in(m.header(HeaderName::ContentType)?, m.body())
+}
+
+/// What of the body stays before and after an SDP that takes the place of its own: nothing, unless that is one of its parts.
+pub(crate) fn around_sdp<'a>(m: &Message<'a>) -> (&'a [u8], &'a [u8]) {
+    let Some(sdp) = sdp_of(m) else { return (b"", b"") };
+    let (place, body) = (Span::locate(sdp, m.bytes), m.body_span());
+    (
+        Span { start: body.start, end: place.start }.of(m.bytes),
+        Span { start: place.end, end: body.end }.of(m.bytes),
+    )
 }
 
 /// Adds the edit that makes Content-Length fit a body of this many bytes.
@@ -22,10 +32,11 @@ pub(crate) fn put_length(m: &Message<'_>, length: usize, splices: &mut Splices) 
     }
 }
 
-/// The message with this body; without any, its type goes too.
+/// The message with this SDP in the place of its own; without any, all of the body goes, and its type too.
 pub(crate) fn with_body(m: &Message<'_>, body: &[u8], splices: &mut Splices) -> Vec<u8> {
     splices.clear();
-    put_length(m, body.len(), splices);
+    let (before, after) = if body.is_empty() { (&b""[..], &b""[..]) } else { around_sdp(m) };
+    put_length(m, before.len() + body.len() + after.len(), splices);
     if body.is_empty()
         && let Some(line) = m.header_line(HeaderName::ContentType)
     {
@@ -33,7 +44,7 @@ pub(crate) fn with_body(m: &Message<'_>, body: &[u8], splices: &mut Splices) -> 
     }
     let mut out = Vec::with_capacity(m.bytes.len() + body.len());
     splices.apply(m.bytes, m.body_span().start, &mut out);
-    out.extend_from_slice(body);
+    [before, body, after].iter().for_each(|piece| out.extend_from_slice(piece));
     out
 }
 
@@ -68,6 +79,19 @@ mod tests {
     }
 
     #[test]
+    fn other_parts_stay() {
+        let parts =
+            |sdp: &str| format!("--x\r\n\r\nISUP\r\n--x\r\nc: application/sdp\r\n\r\n{sdp}\r\n--x--\r\n");
+        let kind = "c: multipart/mixed;boundary=x\r\n";
+        let after = parts("v=1\r\na=b");
+        assert_eq!(
+            changed(&format!("{kind}\r\n{}", parts("v=0")), "v=1\r\na=b"),
+            format!("{kind}Content-Length: {}\r\n\r\n{after}", after.len())
+        );
+        assert_eq!(changed(&format!("{kind}\r\n{}", parts("v=0")), ""), "Content-Length: 0\r\n\r\n");
+    }
+
+    #[test]
     fn only_sdp_is_sdp() {
         let is = |rest: &str| {
             let bytes = format!("{HEAD}{rest}");
@@ -78,6 +102,7 @@ mod tests {
         assert!(is("c: Application/SDP ;charset=utf-8\r\n\r\nv=0\r\n"));
         assert!(!is("Content-Type: application/sdp\r\n\r\n"));
         assert!(!is("Content-Type: multipart/mixed;boundary=x\r\n\r\nv=0\r\n"));
+        assert!(is("c: multipart/mixed;boundary=x\r\n\r\n--x\r\nc: application/sdp\r\n\r\nv=0\r\n--x--\r\n"));
         assert!(!is("\r\nv=0\r\n"));
     }
 }

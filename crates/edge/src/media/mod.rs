@@ -9,6 +9,7 @@
 
 mod body;
 mod call;
+mod multipart;
 mod name;
 mod relayed;
 mod requests;
@@ -26,7 +27,7 @@ use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
 use crate::suspended::{Cause, Suspended, Waiting, number_of};
 
-pub(crate) use body::put_length;
+pub(crate) use body::{around_sdp, put_length};
 use call::{Body, ByParty, Turned};
 pub(crate) use relayed::Relayed;
 pub(crate) use requests::{Offered, Relaying, of, refusal};
