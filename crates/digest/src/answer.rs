@@ -47,8 +47,7 @@ pub fn answer(challenges: &[&[u8]], with: &Answer<'_>) -> Result<Answered, Error
         // What was complete before a fault still counts.
         let _ = parse_challenges(value, |challenge| {
             let Some(algorithm) = challenge.algorithm else { return };
-            if challenge.qop_present && !challenge.qop_auth || algorithm.has_session() && !challenge.qop_auth
-            {
+            if !challenge.qop_auth && (challenge.qop_present || algorithm.has_session()) {
                 return;
             }
             if best.as_ref().is_none_or(|(_, had)| algorithm.strength() > had.strength()) {

@@ -23,6 +23,7 @@ mod edge;
 mod failover;
 mod forward;
 mod forwarding;
+mod garbled;
 mod gruu;
 mod handover;
 mod inbound;

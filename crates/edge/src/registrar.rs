@@ -6,7 +6,9 @@ use smallvec::SmallVec;
 use trunkline_location::{ContactChange, Contacts, Overflow, Register, RegisterError};
 use trunkline_routing::{Outcome, Plan, RoutedKind};
 use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, HeaderName, Message, ParseError, Scheme, Transport, Uri, seconds, unquote};
+use trunkline_sip::{
+    Address, HeaderName, Message, ParseError, Scheme, Transport, Uri, put_date, seconds, unquote,
+};
 
 use crate::decide::Round;
 use crate::edge::Edge;
@@ -132,6 +134,10 @@ impl Edge {
                 if !list.is_empty() {
                     extensions.put_lines(inbound, &bounds, &self.shared.addresses, &mut list);
                 }
+                // Phones set their clocks by it (RFC 3261 §10.3 step 8).
+                list.extend_from_slice(b"Date: ");
+                put_date(now / 1000, &mut list);
+                list.extend_from_slice(b"\r\n");
                 self.reply(io, inbound, 200, None, &list);
             }
             Err(RegisterError::TooMany { .. }) => {

@@ -49,7 +49,7 @@ impl Edge {
     fn dispatch(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
         let m = &inbound.message;
         self.scratch.spiral = false;
-        if inbound.via.branch == MAGIC_COOKIE {
+        if inbound.via.branch.eq_ignore_ascii_case(MAGIC_COOKIE) {
             // Such a branch identifies no transaction (RFC 4475 §3.2.1).
             return self.refuse(io, inbound, 400, Some("Branch Without Identity"));
         }
@@ -155,7 +155,7 @@ impl Edge {
         tags: impl Iterator<Item = &'a [u8]>,
     ) -> bool {
         let mut unsupported = Vec::new();
-        for tag in tags {
+        for tag in tags.filter(|tag| !tag.is_empty()) {
             unsupported.extend_from_slice(if unsupported.is_empty() { b"Unsupported: " } else { b", " });
             unsupported.extend_from_slice(tag);
         }
@@ -292,6 +292,11 @@ impl Edge {
         let clean = without_control_characters(message.bytes);
         let message = Message::new(&clean, message.index);
         let method = message.method();
+        // What holds characters that are no text may be anything.
+        let lacks = matches!(error, ParseError::Cardinality(_) | ParseError::Header(_));
+        if lacks && message.status().is_some_and(|code| code >= 200) {
+            return self.on_garbled_response(io, flow, &message);
+        }
         let answerable =
             response::can_answer(&message).is_ok() && !matches!(method, None | Some(Method::Ack));
         match (answerable, message.top_via()) {

@@ -137,6 +137,7 @@ impl Index {
         self.body = Span::default();
         self.headers_start = 0;
         (self.from_tag, self.to_tag) = (Span::default(), Span::default());
+        (self.cseq, self.cseq_method) = (0, Span::default());
         self.max_forwards = None;
         if bytes.len() > limits.message_size.min(65_535) {
             return Err(ParseError::TooLarge);
@@ -305,6 +306,11 @@ impl Index {
     /// The header lines in order.
     pub fn headers(&self) -> &[Header] {
         &self.headers
+    }
+
+    /// The method in CSeq as it stands; of a message that could not be read empty, unless its CSeq could.
+    pub fn cseq_method<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.cseq_method.of(bytes)
     }
 
     /// Where the first line ends, its line end included.

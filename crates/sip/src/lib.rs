@@ -21,6 +21,7 @@
 mod address;
 mod class;
 mod control;
+mod date;
 mod error;
 mod flow;
 mod frame;
@@ -38,6 +39,7 @@ mod via;
 
 pub use address::Address;
 pub use control::without_control_characters;
+pub use date::put_date;
 pub use error::ParseError;
 pub use flow::{ConnectionId, Flow, Transport};
 pub use frame::Frame;

@@ -103,13 +103,14 @@ impl<'a> Message<'a> {
         self.index.is_repeated(name)
     }
 
-    /// All values of a header that is a comma list, over all its lines.
+    /// All values of a header that is a comma list, over all its lines. A line without a value is as if it were not there.
     pub fn list(
         &self,
         name: HeaderName,
     ) -> impl Iterator<Item = Result<&'a [u8], ParseError>> + Clone + use<'a> {
         let bytes = self.bytes;
         self.header_lines(name)
+            .filter(|h| h.value.start < h.value.end)
             .flat_map(move |h| List::new(h.value.of(bytes)))
             .map(move |e| e.map_err(|()| ParseError::Header(name.name())))
     }
