@@ -56,6 +56,8 @@ counters! {
     calls,
     /// INVITEs and other requests that got no answer.
     timeouts,
+    /// Requests that did not arrive, as the network says (ICMP).
+    undelivered,
     /// Messages that waited for a name or the media relay.
     suspended,
     /// Messages that waited in vain.

@@ -1,6 +1,7 @@
 //! The edge of one shard: what it owns, and the door through which everything comes.
 
 use std::hash::BuildHasher;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hashbrown::{HashSet, HashTable};
@@ -255,12 +256,17 @@ impl Handler for Edge {
             EdgeMail::Remain(source, remain) => self.on_answer(io, source, remain),
             EdgeMail::Named(ticket) => self.on_named(io, ticket),
             EdgeMail::Media(ticket, outcome) => self.on_media(io, ticket, outcome),
+            EdgeMail::Undelivered(to, quoted) => self.undelivered(io, to, &quoted),
             EdgeMail::Drain => {
                 self.draining = true;
                 self.leave_trunks(io);
                 self.count_pending();
             }
         }
+    }
+
+    fn on_undelivered(&mut self, io: &mut ShardIo<EdgeMail>, to: SocketAddr, quoted: &[u8]) {
+        self.undelivered(io, to, quoted);
     }
 
     fn may_answer(&mut self, io: &mut ShardIo<EdgeMail>, flow: &Flow, beyond: usize) -> bool {

@@ -26,11 +26,13 @@ impl Edge {
         }
         let at_least = match how {
             Failure::Answered(seconds) => Duration::from_secs(u64::from(seconds)),
-            Failure::Silent => Duration::ZERO,
+            Failure::Silent | Failure::Unreachable => Duration::ZERO,
         };
         let old = first_egress(branch);
         let mut target = branch.target.clone();
-        target.hop.spare.note_failure(&self.shared.resolver, &old, at_least);
+        if how != Failure::Unreachable {
+            target.hop.spare.note_failure(&self.shared.resolver, &old, at_least);
+        }
         let next = self.next_spare(target.hop.word.as_ref(), &mut target.hop.spare);
         let name = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac);
         let (Some(egress), Some(name)) = (next, name) else { return Answer::Nothing };

@@ -51,6 +51,7 @@ mod suspended;
 mod timing;
 mod trunk_auth;
 mod trust;
+mod undelivered;
 mod ways;
 
 pub use config::{BySource, DigestUri, EdgeConfig, PassChallenges, RegistrarConfig};

@@ -1,5 +1,7 @@
 //! What shards are told by each other and by the rest of the process.
 
+use std::net::SocketAddr;
+
 use trunkline_media::MediaError;
 use trunkline_sip::Flow;
 use trunkline_transport::Net;
@@ -24,6 +26,8 @@ pub enum EdgeMail {
     Named(u64),
     /// The media relay answered this ticket.
     Media(u64, Result<Vec<u8>, MediaError>),
+    /// A datagram with this beginning did not reach its address.
+    Undelivered(SocketAddr, Box<[u8]>),
     /// Take no new calls; end when the last one has its answer.
     Drain,
 }

@@ -102,6 +102,11 @@ impl InviteClient {
         }
     }
 
+    /// Has nothing been heard yet?
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
+    }
+
     /// Has anything been heard? A CANCEL waits for that (RFC 3261 §9.1).
     pub fn is_proceeding(&self) -> bool {
         self.state == State::Proceeding

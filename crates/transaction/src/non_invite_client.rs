@@ -87,6 +87,11 @@ impl NonInviteClient {
         }
     }
 
+    /// Has nothing been heard yet?
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Waiting { proceeding: false, .. })
+    }
+
     /// Has a provisional response come, and no final one?
     pub fn is_proceeding(&self) -> bool {
         matches!(self.state, State::Waiting { proceeding: true, .. })

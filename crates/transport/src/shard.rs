@@ -24,7 +24,7 @@ use crate::per_source::PerSource;
 use crate::source::Sources;
 use crate::stun;
 use crate::trace;
-use crate::udp::{Receiver, Sender, UdpSocket};
+use crate::udp::{Receiver, Sender, UdpSocket, Undelivered, take_errors};
 use crate::wire::Wire;
 
 /// What is done with what a shard receives.
@@ -44,6 +44,9 @@ pub trait Handler {
 
     /// Mail.
     fn on_mail(&mut self, io: &mut Io<Self::Mail>, mail: Self::Mail);
+
+    /// A datagram could not be delivered: the network or the kernel says so. `quoted` is its beginning, or nothing.
+    fn on_undelivered(&mut self, _: &mut Io<Self::Mail>, _to: SocketAddr, _quoted: &[u8]) {}
 
     /// A batch is done with: what the handler saves up for other shards is to be posted now.
     fn on_batch(&mut self, _: &mut Io<Self::Mail>) {}
@@ -222,6 +225,7 @@ impl<M: Send> Shard<M> {
         let mut events = Events::with_capacity(256);
         // Sockets that were not emptied: the poll is edge-triggered and will not report them again.
         let mut unread = 0u64;
+        let mut undelivered = Vec::new();
         let mut mail = false;
         let mut swept = 0;
         loop {
@@ -245,7 +249,12 @@ impl<M: Send> Shard<M> {
                         }
                     }
                     n if n >= FIRST_TCP => self.accept(n - FIRST_TCP),
-                    n => unread |= 1 << (n - FIRST_UDP).min(63),
+                    n => {
+                        unread |= 1 << (n - FIRST_UDP).min(63);
+                        if let Some(socket) = self.io.udp.get(n - FIRST_UDP).filter(|_| event.is_error()) {
+                            take_errors(socket, &mut undelivered);
+                        }
+                    }
                 }
             }
             if mail {
@@ -272,6 +281,11 @@ impl<M: Send> Shard<M> {
                 self.close_idle();
                 self.ping_silent();
             }
+            undelivered.append(&mut self.io.sender.refused);
+            for Undelivered { to, bytes } in undelivered.drain(..) {
+                handler.on_undelivered(&mut self.io, to, &bytes);
+            }
+            self.io.flush();
             while let Some((id, why)) = self.io.ended.pop() {
                 handler.on_closed(&mut self.io, id, why);
                 self.io.flush();

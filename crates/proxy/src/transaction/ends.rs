@@ -122,6 +122,14 @@ impl Client {
         }
     }
 
+    /// Nothing has been heard yet.
+    pub(super) fn is_calling(&self) -> bool {
+        match self {
+            Client::Invite(c) => c.is_calling(),
+            Client::NonInvite(c) => c.is_calling(),
+        }
+    }
+
     pub(super) fn is_terminated(&self) -> bool {
         match self {
             Client::Invite(c) => c.is_terminated(),

@@ -58,6 +58,11 @@ impl<H> ProxyTransaction<H> {
                     self.count_final(heard, code, now, work);
                 }
             }
+            (Question::Address(Failure::Unreachable), Answer::Nothing) => {
+                if !self.try_flow(branch, code, now, work) {
+                    self.count_failure(branch, code, now, work);
+                }
+            }
             (Question::Address(Failure::Silent), Answer::Nothing) => {
                 if !self.try_flow(branch, code, now, work) {
                     self.count_silence(branch, code, now, work);
@@ -100,6 +105,27 @@ impl<H> ProxyTransaction<H> {
         if b.target.trunk {
             work.put(Output::Silent(branch));
         }
+        let after = self.responses.on_final(branch, code);
+        self.go_on(after, code, now, work);
+    }
+
+    /// The network says that a branch's request did not arrive, while nothing else was heard of it.
+    pub(super) fn on_unreachable(&mut self, branch: u8, now: Now, work: &mut Work) {
+        let calling = |b: &&mut Branch<H>| b.code == 0 && b.client.is_calling();
+        let Some(b) = self.branches.get_mut(usize::from(branch)).filter(calling) else { return };
+        b.client.terminate();
+        match self.may_go_elsewhere(branch) {
+            true => {
+                let what = Question::Address(Failure::Unreachable);
+                work.put(Output::Ask(Asked { branch, code: 503, what }));
+            }
+            false => self.count_failure(branch, 503, now, work),
+        }
+    }
+
+    fn count_failure(&mut self, branch: u8, code: u16, now: Now, work: &mut Work) {
+        let Some(b) = self.branches.get_mut(usize::from(branch)).filter(|b| b.code == 0) else { return };
+        b.code = code;
         let after = self.responses.on_final(branch, code);
         self.go_on(after, code, now, work);
     }

@@ -45,6 +45,8 @@ pub enum Input<'a, H> {
     Timer,
     /// A branch's request could not be sent, which counts as this status.
     Unsent(u8, u16),
+    /// The network says that a branch's request did not arrive (ICMP, RFC 3261 §18.4).
+    Unreachable(u8),
     /// The connection that a branch's request went out on has ended; `refused`: it could not be made.
     Lost {
         /// Which branch.
@@ -146,6 +148,8 @@ pub enum Failure {
     Answered(u32),
     /// Nobody answered, or the transport failed.
     Silent,
+    /// The network said so, which may be somebody's lie: it holds for this request alone.
+    Unreachable,
 }
 
 /// What the owner found.
@@ -304,6 +308,7 @@ impl<H> ProxyTransaction<H> {
                 }
                 self.fail(branch, code, now, work);
             }
+            Input::Unreachable(branch) => self.on_unreachable(branch, now, work),
             Input::Lost { branch, refused } => self.on_lost(branch, refused, now, work),
             Input::Answer(asked, answer, heard) => self.on_answer(asked, answer, heard, now, work),
         }

@@ -2,6 +2,7 @@
 //!
 //! The only place of the project with `unsafe`: the system calls, their addresses and their control messages.
 
+mod errors;
 mod name;
 mod receive;
 mod send;
@@ -14,6 +15,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+pub(crate) use errors::{QUOTED, Undelivered, take as take_errors};
 pub use receive::Receiver;
 pub use send::Sender;
 
@@ -53,6 +55,13 @@ impl UdpSocket {
             };
             set_option(s.as_raw_fd(), level, option, 1)?;
         }
+        // Best effort: what cannot be delivered is told of. The error is reported once more by the next call, which is made again.
+        let (level, option) = if local.is_ipv6() {
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_RECVERR)
+        };
+        let _ = set_option(s.as_raw_fd(), level, option, 1);
         // 0: nothing is cut unless a message asks for it. Kernels before 4.18 do not know the option.
         let segments = set_option(s.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
         let socket = mio::net::UdpSocket::from_std(s.into());

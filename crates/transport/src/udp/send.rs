@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use super::name::{self, Control};
-use super::{BATCH, UdpSocket};
+use super::{BATCH, QUOTED, UdpSocket, Undelivered};
 
 /// Datagrams given to the kernel at once.
 const QUEUE: usize = 2 * BATCH;
@@ -18,6 +18,10 @@ const QUEUE: usize = 2 * BATCH;
 const LONGEST_PART: u32 = 1_400;
 /// Bytes of a piece, at most: it is a datagram itself until it is cut.
 const LONGEST_PIECE: u32 = 64_000;
+/// So often a call is made again that may have failed for an earlier datagram.
+const AGAIN: u8 = 3;
+/// Refused datagrams that are told of, for each batch.
+const MOST_REFUSED: usize = 64;
 /// Places of the table of addresses.
 const PLACES: usize = 64;
 const NONE: u16 = u16::MAX;
@@ -64,6 +68,8 @@ pub struct Sender {
     controls: Vec<Control>,
     iov: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
+    /// What the kernel refused since the owner looked.
+    pub(crate) refused: Vec<Undelivered>,
 }
 
 // SAFETY: the pointers are only set right before a system call and point into the struct itself (or nowhere);
@@ -92,6 +98,7 @@ impl Sender {
             controls: vec![Control::EMPTY; QUEUE],
             iov: vec![libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; QUEUE],
             headers: vec![header; QUEUE],
+            refused: Vec::new(),
         }
     }
 
@@ -161,7 +168,7 @@ impl Sender {
             vector = self.prepare(i, piece, vector, socket.local.ip().is_unspecified());
         }
         let count = pieces.len();
-        let (mut sent, mut lost) = (0, 0);
+        let (mut sent, mut lost, mut again) = (0, 0, 0);
         while sent < count {
             // SAFETY: headers `sent..count` were filled by `prepare` and point into this struct, which does not
             // change during the call.
@@ -174,13 +181,20 @@ impl Sender {
                 )
             };
             if n > 0 {
-                sent += n as usize;
+                (sent, again) = (sent + n as usize, 0);
                 continue;
             }
             let error = io::Error::last_os_error();
             if error.kind() == io::ErrorKind::Interrupted {
                 continue;
             }
+            // It may be the error of an earlier datagram, which a call reports once.
+            if again < AGAIN && is_of_the_network(&error) {
+                again += 1;
+                continue;
+            }
+            again = 0;
+            self.note_refused(pieces.start + sent, &error);
             let refused = self.pieces[pieces.start + sent];
             if refused.datagrams == 1 {
                 lost += 1;
@@ -194,6 +208,20 @@ impl Sender {
             sent += 1;
         }
         lost
+    }
+
+    /// Notes that the kernel refuses to send a piece: there is no way to its address. That its buffers are full is no such word.
+    fn note_refused(&mut self, piece: usize, error: &io::Error) {
+        let full =
+            matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EIO));
+        let Some(first) = self.pieces.get(piece).and_then(|p| self.queue.get(usize::from(p.first))) else {
+            return;
+        };
+        if !full && self.refused.len() < MOST_REFUSED {
+            let bytes = self.bytes.get(first.start as usize..first.end as usize).unwrap_or_default();
+            let bytes = bytes.get(..QUOTED).unwrap_or(bytes).into();
+            self.refused.push(Undelivered { to: first.remote, bytes });
+        }
     }
 
     /// Sends the datagrams of the piece in header `i` one by one.
@@ -241,6 +269,23 @@ impl Sender {
         }
         end
     }
+}
+
+/// May the error be that of an earlier datagram, of which ICMP told?
+fn is_of_the_network(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNREFUSED
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EPROTO
+                | libc::EHOSTDOWN
+                | libc::EACCES
+                | libc::EMSGSIZE
+        )
+    )
 }
 
 /// May this datagram be the next of the piece?
