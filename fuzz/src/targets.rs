@@ -167,7 +167,7 @@ pub fn frames(pieces: &[&[u8]], limit: usize) -> Vec<Vec<u8>> {
                     have.drain(..n);
                 }
                 Frame::Incomplete => break,
-                Frame::Http | Frame::Broken(..) => return out,
+                Frame::Http | Frame::Junk | Frame::Broken(..) => return out,
             }
             if have.is_empty() {
                 break;

@@ -182,8 +182,10 @@ fn texts<'a>(register: &Register<'a>, change: &ContactChange<'a>) -> Texts<'a> {
 }
 
 /// The binding a contact is about: by instance and reg-id (RFC 5626 §6), else by URI. Two flows of phones stay two,
-/// whatever URI their phones put into both.
-fn find<'r>(record: &'r [u8], change: &ContactChange<'_>, flow: &Flow) -> Option<Entry<'r>> {
+/// whatever URI their phones put into both. A phone that has begun anew, with another Call-ID, has left what it registered
+/// before over the same transport and family.
+fn find<'r>(record: &'r [u8], change: &ContactChange<'_>, register: &Register<'_>) -> Option<Entry<'r>> {
+    let flow = &register.flow;
     let is_flow = change.reg_id != 0 && !change.instance.is_empty();
     let by_instance = is_flow
         .then(|| {
@@ -198,6 +200,17 @@ fn find<'r>(record: &'r [u8], change: &ContactChange<'_>, flow: &Flow) -> Option
             !both && uri_equivalent(texts.uri, change.uri)
         })
     });
+    let began_anew = |e: &Entry<'_>| {
+        let (texts, at) = (e.texts(), e.remote());
+        e.reg_id() == 0
+            && texts.instance == change.instance
+            && texts.call_id != register.call_id
+            && e.transport() == flow.transport
+            && at.is_ipv4() == flow.remote.is_ipv4()
+    };
+    let may_replace = change.reg_id == 0 && !change.instance.is_empty() && change.expires > 0;
+    let by_contact =
+        by_contact.or_else(|| record::entries(record).find(|e| may_replace && !e.removed() && began_anew(e)));
     by_contact.or_else(|| {
         record::entries(record).find(|e| {
             e.texts().call_id.starts_with(PASSED_ON)
@@ -271,7 +284,7 @@ pub(crate) fn apply(
     if let [change] = changes
         && change.expires > 0
     {
-        let live = find(record, change, &register.flow)
+        let live = find(record, change, register)
             .filter(|e| e.live(now) && e.q() == change.q)
             .map(|e| (e.at, e.id()));
         if let Some((at, id)) = live
@@ -283,7 +296,7 @@ pub(crate) fn apply(
 
     let mut outcome = Outcome::default();
     let matches: Vec<Option<usize>> =
-        changes.iter().map(|c| find(record, c, &register.flow).map(|e| e.at)).collect();
+        changes.iter().map(|c| find(record, c, register).map(|e| e.at)).collect();
     // Of two contacts about the same binding the later one counts.
     let superseded = |n: usize| {
         let (Some(this), Some(found)) = (changes.get(n), matches.get(n)) else { return true };
@@ -343,7 +356,7 @@ fn check_order(
 ) -> Result<Option<Outcome>, RegisterError> {
     let (mut seen, mut fresh) = (None, false);
     for change in changes {
-        let Some(entry) = find(record, change, &register.flow) else {
+        let Some(entry) = find(record, change, register) else {
             fresh |= change.expires > 0;
             continue;
         };

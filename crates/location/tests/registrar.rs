@@ -199,6 +199,34 @@ fn while_nothing_may_be_added_known_bindings_are_refreshed_and_removed() {
 }
 
 #[test]
+fn an_instance_that_begins_anew_leaves_its_binding_of_the_same_transport_and_family() {
+    let location = Location::new();
+    let at = |uri, call_id: &'static [u8], flow: Flow, instance: &'static [u8]| {
+        let contacts = [ContactChange { instance, ..change(uri, 600) }];
+        location.register(&Register::new(AOR, call_id, 1, flow, &contacts), NOW, |_| {}).unwrap();
+    };
+    let udp = |remote: &str| Flow { remote: remote.parse().unwrap(), ..flow() };
+    let (four, six) = (udp("192.0.2.1:5060"), udp("[2001:db8::1]:5060"));
+    at("sip:a@192.0.2.1:5060", b"one", four, b"<urn:uuid:1>");
+    at("sip:a@[2001:db8::1]:5060", b"one", six, b"<urn:uuid:1>");
+    at("sip:a@192.0.2.1:5060;transport=tcp", b"one", on_connection(9, Transport::Tcp), b"<urn:uuid:1>");
+    at("sip:b@192.0.2.2:5060", b"one", four, b"<urn:uuid:2>");
+    at("sip:c@192.0.2.3:5060", b"one", four, b"");
+    assert_eq!(uris(&location, NOW).len(), 5);
+    // Another port, another Call-ID: it was switched off and on.
+    at("sip:a@192.0.2.1:6060", b"two", udp("192.0.2.1:6060"), b"<urn:uuid:1>");
+    let now = uris(&location, NOW);
+    assert!(now.len() == 5 && !now.contains(&"sip:a@192.0.2.1:5060".to_owned()), "{now:?}");
+    assert!(now.contains(&"sip:a@192.0.2.1:6060".to_owned()), "{now:?}");
+    // In one registration it may name several places of its own.
+    at("sip:a@192.0.2.1:7070", b"two", udp("192.0.2.1:6060"), b"<urn:uuid:1>");
+    assert_eq!(uris(&location, NOW).len(), 6);
+    // Nobody takes away what another instance registered.
+    at("sip:x@192.0.2.9:5060", b"three", four, b"<urn:uuid:3>");
+    assert_eq!(uris(&location, NOW).len(), 7);
+}
+
+#[test]
 fn an_instance_with_reg_id_replaces_its_own_flow_only() {
     let location = Location::new();
     let with =
