@@ -7,6 +7,7 @@ mod graph;
 mod install;
 mod planted;
 mod runner;
+mod shape;
 mod simulation;
 mod suites;
 mod trust;
@@ -18,6 +19,7 @@ const USAGE: &str =
        cargo xtask test [--only SUITE[,SUITE]]  run the suites, all or those named
        cargo xtask suites                       name the suites
        cargo xtask rules                        crate directions, versions and licences
+       cargo xtask shape                        lines, functions and circles of files of each crate
        cargo xtask trust [DIALOGS [SEED]]       dialogs made by chance against the rules of trust (default 100000)
        cargo xtask holes [NAME]                 takes those rules out one by one: is each found missing?
        cargo xtask simulation [N [SEED]]        play N histories of the exchange in virtual time (default 1000000)
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["install"] => install::install().map(|()| true),
         ["suites"] => suites::list(),
         ["rules"] => rules(),
+        ["shape"] => shape(),
         ["trust"] => trust::run("100000", None),
         ["trust", dialogs] => trust::run(dialogs, None),
         ["trust", dialogs, seed] => trust::run(dialogs, Some(seed)),
@@ -59,6 +62,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the figures, and what is beyond a limit.
+fn shape() -> anyhow::Result<bool> {
+    print!("{}", shape::table()?);
+    let beyond = shape::beyond()?;
+    for line in &beyond {
+        println!("{}{line}", if shape::is_known(line) { "(known) " } else { "" });
+    }
+    Ok(beyond.iter().all(|line| shape::is_known(line)))
 }
 
 fn rules() -> anyhow::Result<bool> {

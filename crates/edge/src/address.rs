@@ -1,14 +1,13 @@
 //! Our addresses: which are ours, and which of them the other side is shown.
 
 use std::io;
-use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use parking_lot::{Mutex, RwLock};
-use trunkline_sip::{Transport, Uri};
+use trunkline_sip::{Transport, Uri, is_private};
 use trunkline_transport::{Egress, Interfaces, Listener, Sources, choose_local};
 
 /// What the listeners and the operator's settings say about our addresses.
@@ -224,75 +223,6 @@ impl Addresses {
         };
         SocketAddr::new(ip, port)
     }
-}
-
-/// RFC 1918, RFC 6598 and their like.
-pub(crate) fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => {
-            v4.is_private()
-                || v4.is_link_local()
-                || v4.is_loopback()
-                || v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-    }
-}
-
-/// Appends an address as it stands in a message: IPv6 in brackets, the port always.
-pub(crate) fn put_address(address: SocketAddr, out: &mut Vec<u8>) {
-    match address.ip() {
-        IpAddr::V4(_) => {
-            put_ip(address.ip(), out);
-            out.push(b':');
-            trunkline_sip::response::put_number(u64::from(address.port()), out);
-        }
-        IpAddr::V6(ip) => {
-            let _ = write!(out, "[{ip}]:{}", address.port());
-        }
-    }
-}
-
-/// Appends an address without a port, IPv6 without brackets.
-pub(crate) fn put_ip(ip: IpAddr, out: &mut Vec<u8>) {
-    match ip {
-        IpAddr::V4(ip) => {
-            let mut text = [0u8; 16];
-            let mut length = 0;
-            let mut put = |b: u8| {
-                if let Some(place) = text.get_mut(length) {
-                    *place = b;
-                    length += 1;
-                }
-            };
-            for octet in ip.octets() {
-                if octet >= 100 {
-                    put(b'0' + octet / 100);
-                }
-                if octet >= 10 {
-                    put(b'0' + octet / 10 % 10);
-                }
-                put(b'0' + octet % 10);
-                put(b'.');
-            }
-            out.extend_from_slice(text.get(..length.saturating_sub(1)).unwrap_or_default());
-        }
-        IpAddr::V6(ip) => {
-            let _ = write!(out, "{ip}");
-        }
-    }
-}
-
-/// `;transport=tcp` and its like; UDP needs none. A URI knows one word for WebSockets, secure or not (RFC 7118
-/// §5.2.4).
-pub(crate) fn put_transport(transport: Transport, out: &mut Vec<u8>) {
-    let name = match transport {
-        Transport::Udp => return,
-        Transport::Wss => Transport::Ws.param_name(),
-        Transport::Tcp | Transport::Tls | Transport::Ws => transport.param_name(),
-    };
-    out.extend_from_slice(b";transport=");
-    out.extend_from_slice(name.as_bytes());
 }
 
 #[cfg(test)]

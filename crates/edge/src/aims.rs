@@ -5,17 +5,16 @@ use std::collections::VecDeque;
 
 use arrayvec::ArrayVec;
 use trunkline_proxy::PartyKind;
-use trunkline_routing::{Inside, Outcome, Plan, Target};
+use trunkline_routing::{Decision, Inside, Outcome, Target};
 use trunkline_sip::Uri;
 use trunkline_transport::Egress;
 
-use crate::calls::Parties;
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
+use crate::party::PartyRef;
 use crate::resolver::{Question, Spare};
-use crate::trust::marks::PartyRef;
 use crate::trust::{Judged, Word};
 
 /// Targets of one request, at most; more contacts are not rung.
@@ -33,8 +32,8 @@ type Rank = [u8; DEEPEST];
 /// One target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Aim {
-    /// 0: a target of the first plan, else of the one before it in [`Aims::inner`].
-    plan: u8,
+    /// 0: a target of the first decision, else of the one before it in [`Aims::inner`].
+    decision: u8,
     target: u8,
     /// Targets of one group are tried at once.
     pub(crate) group: u8,
@@ -44,11 +43,12 @@ pub(crate) struct Aim {
     pub(crate) word: Option<Word>,
 }
 
-/// What routing again found.
-#[derive(Debug, Default)]
-struct Inner {
-    plan: Plan,
-    parties: Parties,
+/// The decision that the first of a request's targets stands in: the call is that of whoever is rung first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rung<'a> {
+    pub(crate) decision: &'a Decision,
+    /// Its callee is not who was called.
+    pub(crate) diverted: bool,
 }
 
 /// The targets of a request, with as many ways.
@@ -56,39 +56,34 @@ struct Inner {
 pub(crate) struct Aims {
     pub(crate) list: ArrayVec<Aim, MOST_TARGETS>,
     pub(crate) ways: ArrayVec<Open, MOST_TARGETS>,
-    inner: Vec<Inner>,
-    /// Who was called by the plan of the request as it came, where somebody else is rung first.
-    called: Option<PartyRef>,
+    inner: Vec<Decision>,
 }
 
 impl Aims {
-    /// The plan that a target stands in; `first` is that of the request as it came.
-    pub(crate) fn plan<'p>(&'p self, first: &'p Plan, aim: &Aim) -> &'p Plan {
-        match self.inner(aim) {
-            Some(inner) => &inner.plan,
-            None => first,
+    /// The decision that a target stands in; `first` is that of the request as it came.
+    pub(crate) fn decision<'p>(&'p self, first: &'p Decision, aim: &Aim) -> &'p Decision {
+        self.inner(aim).unwrap_or(first)
+    }
+
+    /// That of the first target.
+    pub(crate) fn rung<'p>(&'p self, first: &'p Decision) -> Rung<'p> {
+        match self.list.first().and_then(|aim| self.inner(aim)) {
+            Some(decision) => Rung { decision, diverted: true },
+            None => Rung { decision: first, diverted: first.parties.diverted },
         }
     }
 
     /// The target itself.
-    pub(crate) fn target<'p>(&'p self, first: &'p Plan, aim: &Aim) -> Option<&'p Target> {
-        self.plan(first, aim).targets.as_slice().get(usize::from(aim.target))
+    pub(crate) fn target<'p>(&'p self, first: &'p Decision, aim: &Aim) -> Option<&'p Target> {
+        self.decision(first, aim).targets.as_slice().get(usize::from(aim.target))
     }
 
-    /// Who is called by it.
-    pub(crate) fn callee<'p>(&'p self, rung: &'p Parties, aim: &Aim) -> &'p PartyRef {
-        match self.inner(aim) {
-            Some(inner) => &inner.parties.callee,
-            None => self.called.as_ref().unwrap_or(&rung.callee),
-        }
-    }
-
-    fn inner(&self, aim: &Aim) -> Option<&Inner> {
-        self.inner.get(usize::from(aim.plan).checked_sub(1)?)
+    fn inner(&self, aim: &Aim) -> Option<&Decision> {
+        self.inner.get(usize::from(aim.decision).checked_sub(1)?)
     }
 
     /// How many targets are tried at once, at most.
-    pub(crate) fn widest_group(&self, first: &Plan) -> u32 {
+    pub(crate) fn widest_group(&self, first: &Decision) -> u32 {
         let tried = || self.list.iter().filter(|a| self.target(first, a).is_some_and(|t| !t.alternate));
         let size = |of: &Aim| tried().filter(|a| a.group == of.group).count() as u32;
         tried().map(size).max().unwrap_or(0)
@@ -113,8 +108,8 @@ type Found = Option<(Rank, Aim, Open)>;
 
 /// The way through this exchange that a request's targets take.
 #[derive(Default)]
-struct Search {
-    caller: PartyRef,
+struct Search<'a> {
+    caller: PartyRef<'a>,
     /// Had the caller shown who it is when the request was routed first?
     proven: bool,
     /// The AORs that were called on the way: whoever comes by again goes round in a circle.
@@ -122,33 +117,33 @@ struct Search {
     passes: u8,
     leads: VecDeque<Lead>,
     found: Vec<Found>,
-    inner: Vec<Inner>,
+    inner: Vec<Decision>,
 }
 
 impl Edge {
-    /// Finds the ways to the plan's targets; `Err` with a name that has to be known first.
+    /// Finds the ways to the decision's targets; `Err` with a name that has to be known first.
     pub(crate) fn aim(
         &mut self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        plan: &Plan,
+        decision: &Decision,
         aims: &mut Aims,
     ) -> Result<(), Question> {
         let mut inside = false;
-        for (n, target) in (0u8..).zip(plan.targets.as_slice()).take(MOST_TARGETS) {
-            let word = self.word_for(target);
-            let (way, code) = match self.guarded_way(plan, target, word.as_ref()) {
+        for (n, target) in (0u8..).zip(decision.targets.as_slice()).take(MOST_TARGETS) {
+            let word = self.word_for(decision, target);
+            let (way, code) = match self.guarded_way(decision, target, word.as_ref()) {
                 Judged::To(egress, spare) => (Some((egress, spare)), 0),
                 Judged::Nowhere => (None, 503),
                 Judged::Inside => (None, 482),
                 Judged::Later(question) => return Err(question),
             };
             inside |= code == 482;
-            aims.list.push(Aim { plan: 0, target: n, group: target.group, code, word });
+            aims.list.push(Aim { decision: 0, target: n, group: target.group, code, word });
             aims.ways.push(way);
         }
         match inside {
-            true => self.route_inside(io, inbound, plan, aims),
+            true => self.route_inside(io, inbound, decision, aims),
             false => Ok(()),
         }
     }
@@ -158,14 +153,14 @@ impl Edge {
         &mut self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        plan: &Plan,
+        decision: &Decision,
         aims: &mut Aims,
     ) -> Result<(), Question> {
-        let first = std::mem::take(&mut self.scratch.parties);
-        let mut search = Search { caller: first.caller.clone(), proven: plan.proven, ..Search::default() };
-        search.been.push(plan.aor.clone());
+        let caller = PartyRef::caller(&decision.parties);
+        let mut search = Search { caller, proven: decision.proven, ..Search::default() };
+        search.been.push(decision.aor.clone());
         for (aim, way) in aims.list.drain(..).zip(aims.ways.drain(..)) {
-            search.put(plan, aim, way, ([0; DEEPEST], 0));
+            search.put(decision, aim, way, ([0; DEEPEST], 0));
         }
         let done = self.follow(io, inbound, &mut search);
         let mut found: Vec<_> = search.found.into_iter().flatten().collect();
@@ -178,15 +173,6 @@ impl Edge {
             aims.ways.push(way);
         }
         aims.inner = search.inner;
-        // The call is that of whoever is rung first.
-        let rung = aims.list.first().and_then(|aim| aims.inner(aim)).map(|inner| inner.parties.clone());
-        self.scratch.parties = match rung {
-            Some(rung) => {
-                aims.called = Some(first.callee);
-                Parties { diverted: true, turns: first.turns, ..rung }
-            }
-            None => first,
-        };
         done
     }
 
@@ -194,29 +180,28 @@ impl Edge {
         &mut self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        search: &mut Search,
+        search: &mut Search<'_>,
     ) -> Result<(), Question> {
         while let Some(lead) = search.leads.pop_front() {
             match self.pass(io, inbound, &lead, search) {
-                Ok(plan) => {
+                Ok(decision) => {
                     if let Some(place) = search.found.get_mut(lead.place) {
                         *place = None;
                     }
                     let number = search.inner.len() as u8 + 1;
                     let below = (lead.rank, lead.depth + 1);
-                    for (n, target) in (0u8..).zip(plan.targets.as_slice()).take(MOST_TARGETS) {
-                        let word = self.word_for(target);
-                        let (way, code) = match self.guarded_way(&plan, target, word.as_ref()) {
+                    for (n, target) in (0u8..).zip(decision.targets.as_slice()).take(MOST_TARGETS) {
+                        let word = self.word_for(&decision, target);
+                        let (way, code) = match self.guarded_way(&decision, target, word.as_ref()) {
                             Judged::To(egress, spare) => (Some((egress, spare)), 0),
                             Judged::Nowhere => (None, 503),
                             Judged::Inside => (None, 482),
                             Judged::Later(question) => return Err(question),
                         };
-                        let aim = Aim { plan: number, target: n, group: target.group, code, word };
-                        search.put(&plan, aim, way, below);
+                        let aim = Aim { decision: number, target: n, group: target.group, code, word };
+                        search.put(&decision, aim, way, below);
                     }
-                    let parties = std::mem::take(&mut self.scratch.parties);
-                    search.inner.push(Inner { plan, parties });
+                    search.inner.push(decision);
                 }
                 Err(code) => {
                     if let Some(Some((_, aim, _))) = search.found.get_mut(lead.place) {
@@ -234,14 +219,14 @@ impl Edge {
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         lead: &Lead,
-        search: &mut Search,
-    ) -> Result<Plan, u16> {
+        search: &mut Search<'_>,
+    ) -> Result<Decision, u16> {
         if search.passes >= MOST_PASSES || lead.depth + 1 >= DEEPEST {
             return Err(482);
         }
         search.passes += 1;
         let uri = Uri::parse(&lead.uri).map_err(|error| error.status())?;
-        let caller = search.caller.reference.as_ref();
+        let caller = search.caller.reference;
         // Who calls the number of a trunk that asks nobody is a stranger to all else.
         let by_trunk = matches!(search.caller.kind, PartyKind::Trunk | PartyKind::Stranger);
         let inside = Inside {
@@ -251,14 +236,14 @@ impl Edge {
             proven: search.proven,
             may_leave: lead.configured,
         };
-        let mut plan = Plan::default();
-        let decided = self.decide(io, inbound, &uri, Round::Inside(inside), &mut plan);
+        let mut decision = Decision::default();
+        let decided = self.decide(io, inbound, &uri, Round::Inside(inside), &mut decision);
         decided.map_err(|error| error.status())?;
-        match plan.outcome {
-            Outcome::Forward if search.been.contains(&plan.aor) => Err(482),
+        match decision.outcome {
+            Outcome::Forward if search.been.contains(&decision.aor) => Err(482),
             Outcome::Forward => {
-                search.been.push(plan.aor.clone());
-                Ok(plan)
+                search.been.push(decision.aor.clone());
+                Ok(decision)
             }
             Outcome::Reply { code, .. } => Err(code),
             // Who calls has been proven, or is nobody who could be.
@@ -268,19 +253,19 @@ impl Edge {
     }
 }
 
-impl Search {
+impl Search<'_> {
     /// A target was found, below another one's rank.
-    fn put(&mut self, plan: &Plan, aim: Aim, way: Open, (mut rank, depth): (Rank, usize)) {
+    fn put(&mut self, decision: &Decision, aim: Aim, way: Open, (mut rank, depth): (Rank, usize)) {
         if let Some(place) = rank.get_mut(depth) {
             *place = aim.group;
         }
-        let target = plan.targets.as_slice().get(usize::from(aim.target));
+        let target = decision.targets.as_slice().get(usize::from(aim.target));
         // With a Path the next hop is us, and what stands behind it is somebody else's.
         if let Some(target) = target.filter(|t| aim.code == 482 && t.path.is_empty()) {
-            let (uri, place) = (plan.targets.text(target.uri).to_vec(), self.found.len());
+            let (uri, place) = (decision.targets.text(target.uri).to_vec(), self.found.len());
             self.leads.push_back(Lead {
                 uri,
-                aor: plan.aor.clone(),
+                aor: decision.aor.clone(),
                 configured: aim.word.is_none(),
                 rank,
                 depth,

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use memchr::memmem;
 use trunkline_proxy::transaction::{Target, Waiting};
 use trunkline_proxy::{Branch as BranchName, Mark};
-use trunkline_routing::Plan;
+use trunkline_routing::Decision;
 use trunkline_sip::{Transport, Uri};
 use trunkline_transaction::Slot;
 use trunkline_transport::Egress;
@@ -57,13 +57,13 @@ impl Edge {
         inbound: &Inbound<'_>,
         (slot, context): (Slot, &mut Context),
         outgoing: &Outgoing<'_>,
-        (plan, mut target): (Option<&Plan>, Target<Hop>),
+        (decision, mut target): (Option<&Decision>, Target<Hop>),
     ) {
         let Some(name) = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac) else {
             return;
         };
         let mut out = std::mem::take(&mut self.scratch.out);
-        let (grown, mark_mac) = self.build(inbound, outgoing, plan, &name, &mut out);
+        let (grown, mark_mac) = self.build(inbound, outgoing, decision, &name, &mut out);
         (target.cseq_added, target.hop.mark_mac) = (outgoing.raise.cseq, mark_mac);
         grow(&mut target, grown);
         let request = self.work.buffers.copy(&out);
@@ -78,14 +78,14 @@ impl Edge {
         inbound: &Inbound<'_>,
         (slot, context): (Slot, &mut Context),
         outgoing: Option<&Outgoing<'_>>,
-        plan: &Plan,
+        decision: &Decision,
         (mut waiting, alternate): (Waiting<Hop>, bool),
     ) {
         // Any name of the right length: its own is written when it is sent.
         let Some(name) = self.branch_name(slot, 0, context.loop_mac) else { return };
         if let Some(o) = outgoing {
             let mut out = std::mem::take(&mut self.scratch.out);
-            let (grown, mark_mac) = self.build(inbound, o, Some(plan), &name, &mut out);
+            let (grown, mark_mac) = self.build(inbound, o, Some(decision), &name, &mut out);
             (waiting.target.cseq_added, waiting.target.hop.mark_mac) = (o.raise.cseq, mark_mac);
             grow(&mut waiting.target, grown);
             waiting.name_at = memmem::find(&out, &name).and_then(|at| u16::try_from(at).ok()).unwrap_or(0);
@@ -101,7 +101,7 @@ impl Edge {
         &mut self,
         inbound: &Inbound<'_>,
         o: &Outgoing<'_>,
-        plan: Option<&Plan>,
+        decision: Option<&Decision>,
         branch: &[u8],
         out: &mut Vec<u8>,
     ) -> (bool, u64) {
@@ -109,7 +109,7 @@ impl Edge {
             uri: o.uri,
             path: o.path,
             headers: o.headers,
-            plan,
+            decision,
             drop_routes: o.drop_routes,
             record_route: o.mark.as_ref(),
             egress: &o.egress,

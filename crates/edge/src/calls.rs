@@ -5,30 +5,14 @@ use trunkline_calls::{
 };
 use trunkline_model::Ref;
 use trunkline_proxy::Side;
-use trunkline_routing::{Direction, Options, Plan, Target, called_uri, put_called};
+use trunkline_routing::{Direction, Options, Target, called_uri, put_called};
 use trunkline_sip::Message;
 
+use crate::aims::Rung;
 use crate::context::Hop;
-use crate::divert::Fallback;
 use crate::inbound::Inbound;
 use crate::media::of;
 use crate::shared::Shared;
-use crate::trust::marks::PartyRef;
-
-/// Who takes part, as the router found.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Parties {
-    pub(crate) caller: PartyRef,
-    pub(crate) callee: PartyRef,
-    /// Where the callee's calls go when it does not take them.
-    pub(crate) fallback: Fallback,
-    /// How long it rings before that, in seconds.
-    pub(crate) no_answer: Option<u32>,
-    /// The callee is not who was called: that one has no phone, or did not take the call.
-    pub(crate) diverted: bool,
-    /// How often this call was diverted before.
-    pub(crate) turns: u8,
-}
 
 fn recorded(direction: Option<Direction>) -> Recorded {
     match direction {
@@ -70,11 +54,12 @@ pub(crate) fn called<'t>(m: &Message<'_>, options: &Options, text: &'t mut Vec<u
 pub(crate) fn begin(
     calls: &Calls,
     inbound: &Inbound<'_>,
-    (plan, target): (&Plan, &Target),
-    (number, parties, (to, to_header)): (u64, &Parties, (&[u8], &[u8])),
+    (rung, target): (Rung<'_>, &Target),
+    (number, (to, to_header)): (u64, (&[u8], &[u8])),
     now: u64,
 ) -> Option<CallHandle> {
     let m = &inbound.message;
+    let (decision, parties) = (rung.decision, &rung.decision.parties);
     let from = m.from().ok()?.uri;
     let counted = |key: Option<SessionKey>| Counted { key, limit: None };
     let by_ref = |r: &Option<Ref>| r.as_ref().map(|r| SessionKey::reference(r.as_str().as_bytes()));
@@ -85,7 +70,7 @@ pub(crate) fn begin(
         from,
         to,
         to_header,
-        direction: recorded(plan.direction),
+        direction: recorded(decision.direction),
         caller_ref: text(&parties.caller.reference),
         callee_ref: text(&parties.callee.reference),
         trunk_ref: text(&target.trunk),
@@ -95,14 +80,14 @@ pub(crate) fn begin(
         trunk: counted(by_ref(&target.trunk)),
     };
     let call = calls.start(&start, now).ok()?;
-    divert(calls, call, plan, parties);
+    divert(calls, call, rung);
     Some(call)
 }
 
-/// The call goes on to this plan's callee, where that is another one.
-pub(crate) fn divert(calls: &Calls, call: CallHandle, plan: &Plan, parties: &Parties) {
-    if parties.diverted {
-        calls.diverted(call, &plan.aor, text(&parties.callee.reference));
+/// The call goes on to this decision's callee, where that is another one.
+pub(crate) fn divert(calls: &Calls, call: CallHandle, rung: Rung<'_>) {
+    if rung.diverted {
+        calls.diverted(call, &rung.decision.aor, text(&rung.decision.parties.callee.reference));
     }
 }
 

@@ -8,7 +8,7 @@ use trunkline_sip::{ConnectionId, Flow, Transport};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::Egress;
 
-use crate::divert::Divertible;
+use crate::divertible::Divertible;
 use crate::media::Leg;
 use crate::resolver::Spare;
 use crate::trust::Word;
@@ -41,7 +41,7 @@ impl DialogUse {
     }
 }
 
-/// Where a branch's request goes, and what is to be known of its target after the plan is gone.
+/// Where a branch's request goes, and what is to be known of its target after the decision is gone.
 #[derive(Clone, Debug)]
 pub(crate) struct Hop {
     pub(crate) egress: Egress,
@@ -141,6 +141,8 @@ pub(crate) struct Context {
     pub(crate) guest: bool,
     /// What it takes to send the call elsewhere.
     pub(crate) divertible: Option<Box<Divertible>>,
+    /// How often its call was diverted.
+    pub(crate) turns: u8,
     /// What its responses mean to the media relay.
     pub(crate) media: Option<Box<Leg>>,
     /// The call this INVITE begins.

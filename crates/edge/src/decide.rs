@@ -2,24 +2,19 @@
 
 use trunkline_calls::SessionKey;
 use trunkline_location::{Binding as Located, BindingId, Select};
-use trunkline_model::{Algorithm as Balance, Ref, Tables, Trunk};
-use trunkline_proxy::PartyKind;
+use trunkline_model::{Algorithm as Balance, Tables, Trunk};
+use trunkline_registrar::{Named, is_of};
 use trunkline_routing::{
-    Answer, Ask, Backend, Binding, BindingsQuestion, Diversion, Gruu, Inside, NoAnswer, Outcome, PartyName,
-    Plan, Question, Registrant, Request, RoutedKind, decide,
+    Answer, Ask, Backend, Binding, BindingsQuestion, Decision, Diversion, Gruu, Inside, NoAnswer, Outcome,
+    Question, Registrant, Request, decide,
 };
 use trunkline_sip::{ConnectionId, ParseError, Uri, parse_ip};
 
-use crate::calls::Parties;
-use crate::divert::Fallback;
 use crate::edge::Edge;
-use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
-use crate::shared::Shared;
+use crate::reach::{Reach, reach};
 use crate::trust::identity::Demand;
-use crate::trust::marks::PartyRef;
-use crate::ways::{Reach, reach};
 
 /// How often a request is routed, and why.
 #[derive(Clone, Copy, Debug)]
@@ -33,14 +28,14 @@ pub(crate) enum Round<'a> {
 }
 
 impl Edge {
-    /// Runs the router to its end: the decision stands in `plan`.
+    /// Runs the router to its end: the decision stands in `decision`.
     pub(crate) fn decide(
         &mut self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         uri: &Uri<'_>,
         round: Round<'_>,
-        plan: &mut Plan,
+        decision: &mut Decision,
     ) -> Result<(), ParseError> {
         let shared = self.shared.clone();
         let tables = shared.tables.load();
@@ -73,26 +68,9 @@ impl Edge {
         request.gruu = named.as_ref().map(|n| Gruu { instance: &n.instance, registration: n.registration });
         let here = Here { edge: self, io, inbound, tables: &tables };
         // In one process every answer is there.
-        if decide(&request, &here, plan).is_err() {
-            plan.outcome = Outcome::reply(500);
+        if decide(&request, &here, decision).is_err() {
+            decision.outcome = Outcome::reply(500);
         }
-        if plan.outcome == Outcome::reply(480)
-            && named.as_ref().is_some_and(|n| self.has_ended(io, &plan.aor, n))
-        {
-            plan.outcome = Outcome::reply(404);
-        }
-        let parties = &mut self.scratch.parties;
-        *parties = Parties { caller: party_ref(&plan.caller), ..Parties::default() };
-        if let PartyRef { kind: PartyKind::Trunk, reference: Some(trunk) } = &parties.caller
-            && !shared.is_carrier(&tables, trunk, inbound.flow.remote.ip())
-        {
-            parties.caller.kind = PartyKind::Stranger;
-        }
-        parties.diverted = request.diversion.is_some() || plan.diverted;
-        parties.callee = party_ref(&plan.callee);
-        parties.no_answer = plan.no_answer_seconds;
-        let fallback = std::mem::take(&mut plan.fallback);
-        parties.fallback = Fallback { busy: fallback.busy, no_answer: fallback.no_answer };
         Ok(())
     }
 
@@ -123,10 +101,10 @@ impl Edge {
     }
 
     /// Has the phone registered anew since its temporary GRUU was given out (RFC 5627 §3.1.2)?
-    fn has_ended(&self, io: &Io<EdgeMail>, aor: &[u8], named: &Named<'_>) -> bool {
+    fn has_ended(&self, io: &Io<EdgeMail>, aor: &[u8], gruu: Gruu<'_>) -> bool {
         let mut ended = false;
         self.shared.location.visit(aor, io.unix_ms(), |b| {
-            ended |= is_of(&b, &named.instance, named.registration, &self.shared.secret).is_err();
+            ended |= is_of(&b, gruu.instance, gruu.registration, &self.shared.secret).is_err();
         });
         ended
     }
@@ -220,6 +198,10 @@ impl<'s> Ask<'s> for Here<'_, 's> {
             Question::Connection { aor, registrant } => {
                 Answer::Yes(edge.is_registered_by(io, inbound, aor, &registrant))
             }
+            Question::TrunkCarrier { trunk, source } => {
+                Answer::Yes(edge.shared.is_carrier(self.tables, trunk, source))
+            }
+            Question::GruuEnded { aor, gruu } => Answer::Yes(edge.has_ended(io, aor, gruu)),
             Question::TrunkState(trunk) => Answer::Down(edge.shared.trunk_down(&trunk.reference)),
             Question::TrunkSource { trunk, source } => Answer::Yes(edge.is_trunk_source(trunk, source)),
             _ => return Err(NoAnswer::Unavailable),
@@ -236,26 +218,5 @@ impl<'s> Ask<'s> for Here<'_, 's> {
             _ => self.edge.bindings(self.io, question, found),
         }
         Ok(())
-    }
-}
-
-/// What the router's party is to the rules of trust.
-fn party_ref(party: &PartyName) -> PartyRef {
-    PartyRef { kind: party_kind(party.kind), reference: party.reference.clone() }
-}
-
-fn party_kind(kind: RoutedKind) -> PartyKind {
-    match kind {
-        RoutedKind::Unknown => PartyKind::Stranger,
-        RoutedKind::Agent => PartyKind::Agent,
-        RoutedKind::Peer | RoutedKind::Sibling => PartyKind::Peer,
-        RoutedKind::Pstn => PartyKind::Trunk,
-    }
-}
-
-impl Shared {
-    /// What stands in a binding for who registered it.
-    pub(crate) fn registrant(&self, kind: RoutedKind, reference: &Ref) -> u32 {
-        self.secret.registrant(party_kind(kind), self.secret.party(reference.as_str().as_bytes()))
     }
 }

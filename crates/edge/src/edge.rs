@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use hashbrown::{HashSet, HashTable};
 use trunkline_proxy::transaction::Work;
-use trunkline_routing::Plan;
+use trunkline_routing::Decision;
 use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError, Splices};
 use trunkline_transaction::{Slot, Table, TransactionKey};
 use trunkline_transport::{Closed, Egress, Handler, Io as ShardIo};
 
-use crate::calls::Parties;
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
 use crate::handover::{Came, Handover};
@@ -67,14 +66,14 @@ pub(crate) struct Scratch {
     pub(crate) other: Index,
     pub(crate) index_for_replies: Index,
     pub(crate) splices: Splices,
-    pub(crate) plan: Plan,
-    pub(crate) parties: Parties,
+    pub(crate) decision: Decision,
     /// The request at hand was here before, with another target.
     pub(crate) spiral: bool,
     pub(crate) via: Vec<u8>,
     pub(crate) out: Vec<u8>,
     pub(crate) text: Vec<u8>,
     pub(crate) contacts: Vec<u8>,
+    pub(crate) registrar: trunkline_registrar::Memory,
 }
 
 /// Transactions of a shard, at most; what comes beyond is answered 503.
@@ -209,7 +208,7 @@ impl Edge {
     /// A connection ended, or could not be made.
     pub fn closed(&mut self, io: &mut Io<EdgeMail>, connection: ConnectionId, why: Closed) {
         self.connection_ended(io, connection, why);
-        self.trunk_connection_ended(io.now(), connection);
+        self.registry.connection_ended(io.now(), connection);
         self.source_ended(connection);
     }
 

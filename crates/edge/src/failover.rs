@@ -31,7 +31,7 @@ impl Edge {
         let old = first_egress(branch);
         let mut target = branch.target.clone();
         if how != Failure::Unreachable {
-            target.hop.spare.note_failure(&self.shared.resolver, &old, at_least);
+            target.hop.spare.note_failure(&self.shared.resolver.avoided, &old, at_least);
         }
         let next = self.next_spare(target.hop.word.as_ref(), &mut target.hop.spare);
         let name = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac);

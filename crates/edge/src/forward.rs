@@ -1,16 +1,17 @@
 //! The text of a forwarded request, RFC 3261 §16.6: the received bytes with splices.
 
 use trunkline_proxy::{Belongs, Mark, Secret, Side};
-use trunkline_routing::Plan;
+use trunkline_routing::Decision;
 use trunkline_sip::response::put_number;
 use trunkline_sip::{HeaderName, List, Message, Span, Splices, Transport};
 use trunkline_transport::Egress;
 
-use crate::address::{Addresses, put_address, put_transport};
+use crate::address::Addresses;
 use crate::cseq::{self, Raise};
 use crate::inbound::Inbound;
 use crate::media::{around_sdp, put_length};
 use crate::trust::marks::{record_routes, uris};
+use trunkline_sip::{put_address, put_transport};
 
 /// Route values that are left out.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +36,7 @@ pub(crate) struct Edits<'a> {
     /// Header lines for this target; may be empty.
     pub(crate) headers: &'a [u8],
     /// What the router wants changed.
-    pub(crate) plan: Option<&'a Plan>,
+    pub(crate) decision: Option<&'a Decision>,
     pub(crate) drop_routes: DroppedRoutes,
     /// Put ourselves into the dialog's way.
     pub(crate) record_route: Option<&'a Mark>,
@@ -110,8 +111,8 @@ pub(crate) fn build(
     edits.spent.iter().for_each(|line| splices.delete(*line));
     cseq::raise(m, edits.raise, splices);
     let end_of_headers = end_of_headers(m);
-    if let Some(plan) = edits.plan {
-        plan.apply(splices, end_of_headers);
+    if let Some(decision) = edits.decision {
+        decision.apply(splices, end_of_headers);
     }
     if !edits.headers.is_empty() {
         splices.insert(end_of_headers, edits.headers);

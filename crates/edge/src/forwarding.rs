@@ -1,26 +1,27 @@
-//! Forwarding with a transaction: from the router's plan to branches that run, RFC 3261 §16.6.
+//! Forwarding with a transaction: from the router's decision to branches that run, RFC 3261 §16.6.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
 use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessUse};
-use trunkline_routing::{Plan, Target};
+use trunkline_routing::{Decision, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{HeaderName, Method, Transport, seconds};
 use trunkline_transaction::{Slot, TransactionKey};
 use trunkline_transport::Egress;
 
-use crate::aims::{Aim, Aims};
+use crate::aims::{Aim, Aims, Rung};
 use crate::branches::Outgoing;
 use crate::calls;
 use crate::context::{self, Context, DialogUse, Hop};
 use crate::cseq::Raise;
-use crate::divert::Divertible;
+use crate::divertible::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::{Offered, Relaying, refusal};
+use crate::party::PartyRef;
 use crate::resolver::Spare;
 use crate::trust::budget::Credit;
 use crate::trust::marks::{Beginning, expires};
@@ -30,7 +31,7 @@ use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 const BREADTH: u32 = 60;
 /// What the branches of one request have in common.
 struct Sending<'a> {
-    plan: &'a Plan,
+    decision: &'a Decision,
     beginning: Option<Beginning>,
     relaying: Relaying,
     breadth: Option<u32>,
@@ -44,15 +45,15 @@ fn nowhere() -> Egress {
 impl Sending<'_> {
     fn outgoing<'o>(
         &'o self,
-        (plan, target): (&'o Plan, &Target),
+        (decision, target): (&'o Decision, &Target),
         egress: Egress,
         mark: Option<Mark>,
     ) -> Outgoing<'o> {
-        let uri = plan.targets.text(target.uri);
+        let uri = decision.targets.text(target.uri);
         Outgoing {
             uri,
-            path: plan.targets.text(target.path),
-            headers: plan.targets.text(target.headers),
+            path: decision.targets.text(target.path),
+            headers: decision.targets.text(target.headers),
             drop_routes: DroppedRoutes::ALL,
             egress,
             may_grow: if target.flow.is_none() && target.next_hop.is_none_or(|hop| hop.transport.is_none()) {
@@ -83,31 +84,31 @@ enum Prepared {
 }
 
 impl Edge {
-    /// Forwards a request that begins something, to the plan's targets.
+    /// Forwards a request that begins something, to the decision's targets.
     pub(crate) fn forward(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
-        plan: &Plan,
+        decision: &Decision,
     ) {
         let mut aims = Aims::default();
-        if let Err(question) = self.aim(io, inbound, plan, &mut aims) {
+        if let Err(question) = self.aim(io, inbound, decision, &mut aims) {
             self.wait_for(io, inbound, key, question);
-            return self.keep_decision(key, plan);
+            return self.keep_decision(key, decision);
         }
-        let (breadth, relaying) = match self.prepare(io, inbound, key, (plan, &mut aims), None) {
+        let (breadth, relaying) = match self.prepare(io, inbound, key, (decision, &mut aims), None) {
             Prepared::Go { breadth, relaying } => (breadth, relaying),
-            Prepared::Suspended => return self.keep_decision(key, plan),
+            Prepared::Suspended => return self.keep_decision(key, decision),
             Prepared::Refuse(code, extra) => return self.reply(io, inbound, code, None, &extra),
         };
         if self.shared.config.stateless {
-            return self.forward_stateless(io, inbound, plan, &aims);
+            return self.forward_stateless(io, inbound, decision, &aims);
         }
-        let Some((slot, mut context)) = self.open(io, inbound, key, self.caller()) else {
+        let Some((slot, mut context)) = self.open(io, inbound, key, self.caller(aims.rung(decision))) else {
             return self.take_back_media(relaying);
         };
-        match self.begin_all(io, inbound, (slot, &mut context), plan, (breadth, relaying, &mut aims)) {
+        match self.begin_all(io, inbound, (slot, &mut context), decision, (breadth, relaying, &mut aims)) {
             Ok(()) => self.started(io, slot, context),
             Err(()) => {
                 self.counters.overloaded.add();
@@ -122,19 +123,19 @@ impl Edge {
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        plan: &Plan,
+        decision: &Decision,
         (slot, context): (Slot, &mut Context),
     ) -> bool {
         let mut aims = Aims::default();
-        if let Err(question) = self.aim(io, inbound, plan, &mut aims) {
+        if let Err(question) = self.aim(io, inbound, decision, &mut aims) {
             // A repetition of the request finds its transaction, so that nothing would go on from here.
             self.shared.resolver.look_up(question);
             return false;
         }
-        match self.prepare(io, inbound, context.key, (plan, &mut aims), Some(&*context)) {
+        match self.prepare(io, inbound, context.key, (decision, &mut aims), Some(&*context)) {
             Prepared::Go { breadth, relaying } => {
                 context.proxy.begin_again();
-                self.begin_all(io, inbound, (slot, context), plan, (breadth, relaying, &mut aims)).is_ok()
+                self.begin_all(io, inbound, (slot, context), decision, (breadth, relaying, &mut aims)).is_ok()
             }
             Prepared::Suspended | Prepared::Refuse(..) => false,
         }
@@ -147,25 +148,24 @@ impl Edge {
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         (slot, context): (Slot, &mut Context),
-        plan: &Plan,
+        decision: &Decision,
         (breadth, relaying, aims): (Option<u32>, Relaying, &mut Aims),
     ) -> Result<(), ()> {
         let Some(first) = aims.list.first().copied() else { return Ok(()) };
-        let rung = aims.plan(plan, &first);
-        let Ok(beginning) = self.begin_dialogs(io, inbound, context, (rung.record_route, relaying.number))
-        else {
+        let rung = aims.rung(decision);
+        let Ok(beginning) = self.begin_dialogs(io, inbound, context, (rung.decision, relaying.number)) else {
             self.take_back_media(relaying);
             return Err(());
         };
         if inbound.method == Method::Invite {
-            let target = aims.target(plan, &first);
+            let target = aims.target(decision, &first);
             let number = beginning.as_ref().map(|b| b.number).or(relaying.number);
             self.note_call(io, inbound, context, (rung, target), number);
             if let Some(leg) = relaying.leg() {
                 context.media = Some(leg);
             }
         }
-        let sending = Sending { plan, beginning, relaying, breadth };
+        let sending = Sending { decision, beginning, relaying, breadth };
         self.start_all(io, inbound, (slot, context), &sending, aims);
         Ok(())
     }
@@ -177,28 +177,26 @@ impl Edge {
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         context: &mut Context,
-        (plan, target): (&Plan, Option<&Target>),
+        (rung, target): (Rung<'_>, Option<&Target>),
         number: Option<u64>,
     ) {
-        let (calls, parties) = (&self.shared.calls, &mut self.scratch.parties);
+        let calls = &self.shared.calls;
         let text = &mut self.scratch.text;
         match (context.call, target) {
-            (Some(call), _) => calls::divert(calls, call, plan, parties),
+            (Some(call), _) => calls::divert(calls, call, rung),
             (None, Some(target)) => {
                 let number = number.unwrap_or_else(|| self.shared.dialogs.unique());
                 let called = calls::called(&inbound.message, &self.shared.config.routing, text);
-                let who = (number, &*parties, called);
-                context.call = calls::begin(calls, inbound, (plan, target), who, io.unix_ms());
+                context.call = calls::begin(calls, inbound, (rung, target), (number, called), io.unix_ms());
             }
             (None, None) => {}
         }
         self.counters.calls.add();
-        match parties.no_answer {
+        match rung.decision.parties.no_answer_seconds {
             Some(seconds) => context.proxy.ring_for(u64::from(seconds) * 1000, true),
             None => context.proxy.ring_for(self.shared.config.no_answer.as_millis() as u64, false),
         }
-        context.divertible =
-            Divertible::new(std::mem::take(&mut parties.fallback), inbound, plan, parties.turns);
+        context.divertible = Divertible::new(inbound, rung.decision, context.turns);
         context.proxy.set_divertible(context.divertible.is_some());
     }
 
@@ -208,7 +206,7 @@ impl Edge {
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
-        (plan, aims): (&Plan, &mut Aims),
+        (decision, aims): (&Decision, &mut Aims),
         running: Option<&Context>,
     ) -> Prepared {
         if aims.list.is_empty() {
@@ -226,10 +224,12 @@ impl Edge {
             }
         }
         // Before the media is offered, which a refusal would leave behind.
-        let Ok(breadth) = self.breadth(inbound, aims.widest_group(plan)) else {
+        let Ok(breadth) = self.breadth(inbound, aims.widest_group(decision)) else {
             return Prepared::Refuse(440, Vec::new());
         };
-        match self.offer_media(io, inbound, key, &mut aims.ways, running) {
+        // Whoever the call is diverted to may be of either sort.
+        let any_sort = !aims.rung(decision).decision.parties.fallback.is_empty();
+        match self.offer_media(io, inbound, (key, any_sort), &mut aims.ways, running) {
             Offered::Go(relaying) => Prepared::Go { breadth, relaying },
             Offered::Suspended => Prepared::Suspended,
             Offered::Refuse(code) => Prepared::Refuse(code, refusal(code)),
@@ -243,9 +243,9 @@ impl Edge {
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         context: &mut Context,
-        (record_route, number): (bool, Option<u64>),
+        (decision, number): (&Decision, Option<u64>),
     ) -> Result<Option<Beginning>, ()> {
-        if !record_route {
+        if !decision.record_route {
             return Ok(None);
         }
         let number = match context.dialog {
@@ -256,7 +256,8 @@ impl Edge {
             self.shared.dialogs.subscribing(number, expires(&inbound.message), true, io.unix_ms());
         }
         context.dialog = DialogUse::Begins(number);
-        Ok(Some(self.beginning(inbound, number, io.unix_ms())))
+        let caller = PartyRef::caller(&decision.parties);
+        Ok(Some(self.beginning(inbound, &caller, number, io.unix_ms())))
     }
 
     /// Starts the first group of targets and puts the others by.
@@ -275,20 +276,20 @@ impl Edge {
             for n in 0..aims.list.len() {
                 let Some(aim) = aims.list.get(n).copied() else { continue };
                 let is_now = |t: &&Target| t.alternate == alternate;
-                if aims.target(sending.plan, &aim).filter(is_now).is_none() {
+                if aims.target(sending.decision, &aim).filter(is_now).is_none() {
                     continue;
                 }
                 let (egress, spare) = aims.ways.get_mut(n).and_then(Option::take).unzip();
-                let Some(target) = aims.target(sending.plan, &aim) else { continue };
-                let plan = aims.plan(sending.plan, &aim);
+                let Some(target) = aims.target(sending.decision, &aim) else { continue };
+                let decision = aims.decision(sending.decision, &aim);
                 let way = (egress.unwrap_or(nowhere()), spare.unwrap_or_default());
                 // Patience is short only while there is another way.
                 let proxied = self.proxied(target, &aim, way, last_group > aim.group);
-                let callee = aims.callee(&self.scratch.parties, &aim);
+                let callee = PartyRef::callee(&decision.parties);
                 let out = egress.map(|egress| {
                     let mark =
                         sending.beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
-                    sending.outgoing((plan, target), egress, mark)
+                    sending.outgoing((decision, target), egress, mark)
                 });
                 let code = if aim.code == 0 { 503 } else { aim.code };
                 match out {
@@ -298,9 +299,9 @@ impl Edge {
                         let waiting =
                             Waiting { request: Vec::new(), name_at: 0, dead, group, target: proxied };
                         let to = (slot, &mut *context);
-                        self.put_off(inbound, to, out.as_ref(), plan, (waiting, alternate));
+                        self.put_off(inbound, to, out.as_ref(), decision, (waiting, alternate));
                     }
-                    Some(out) => self.start(io, inbound, (slot, context), &out, (Some(plan), proxied)),
+                    Some(out) => self.start(io, inbound, (slot, context), &out, (Some(decision), proxied)),
                     None => context.proxy.start_dead(code, proxied, &mut self.work),
                 }
             }
@@ -332,26 +333,32 @@ impl Edge {
     }
 
     /// To the first target, without a transaction.
-    fn forward_stateless(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, plan: &Plan, aims: &Aims) {
+    fn forward_stateless(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        decision: &Decision,
+        aims: &Aims,
+    ) {
         let way = aims.list.first().zip(aims.ways.first().and_then(Option::as_ref));
-        let aimed = way.and_then(|(aim, way)| Some((aim, aims.target(plan, aim)?, way.0)));
+        let aimed = way.and_then(|(aim, way)| Some((aim, aims.target(decision, aim)?, way.0)));
         let Some((aim, target, egress)) = aimed else {
             let aim = aims.list.first();
-            let carrier = aim.and_then(|aim| aims.target(plan, aim)).is_some_and(|t| t.trunk.is_some());
+            let carrier = aim.and_then(|aim| aims.target(decision, aim)).is_some_and(|t| t.trunk.is_some());
             let code = aim.map_or(0, |aim| aim.code);
             let code = if matches!(code, 0 | 503) { callee_unreachable(carrier) } else { code };
             return self.refuse(io, inbound, code, None);
         };
-        let rung = aims.plan(plan, aim);
+        let rung = aims.decision(decision, aim);
+        let (caller, callee) = (PartyRef::caller(&rung.parties), PartyRef::callee(&rung.parties));
         // The same for the request's repetitions, its CANCEL and its ACK, which have one branch (RFC 3261 §16.11).
         let number = self.shared.dialogs.number_of(self.shared.secret.stateless_loop_mac(&inbound.message));
-        let beginning = rung.record_route.then(|| self.beginning(inbound, number, io.unix_ms()));
+        let beginning = rung.record_route.then(|| self.beginning(inbound, &caller, number, io.unix_ms()));
         if beginning.is_some() && inbound.method != Method::Invite {
             self.shared.dialogs.subscribing(number, expires(&inbound.message), false, io.unix_ms());
         }
-        let callee = aims.callee(&self.scratch.parties, aim);
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
-        let sending = Sending { plan: rung, beginning, relaying: Relaying::default(), breadth: None };
+        let sending = Sending { decision: rung, beginning, relaying: Relaying::default(), breadth: None };
         let mut outgoing = sending.outgoing((rung, target), egress, mark);
         outgoing.unproven = self.is_unproven_by(aim.word.as_ref(), &egress, io.unix_ms());
         self.send_stateless(io, inbound, &outgoing, Some(rung), (StatelessUse::Begins(number), false));
@@ -364,9 +371,9 @@ impl Edge {
     }
 
     /// Who sends the request that was routed.
-    fn caller(&self) -> (PartyKind, u32) {
-        let caller = &self.scratch.parties.caller;
-        (caller.kind, self.shared.party(caller))
+    fn caller(&self, rung: Rung<'_>) -> (PartyKind, u32) {
+        let caller = PartyRef::caller(&rung.decision.parties);
+        (caller.kind, self.shared.party(&caller))
     }
 
     /// Begins a transaction for this request. Its 100 is made, and sent by [`Edge::started`].
@@ -410,6 +417,7 @@ impl Edge {
             dialog: DialogUse::None,
             caller,
             divertible: None,
+            turns: 0,
             media: None,
         };
         self.scratch.out = out;

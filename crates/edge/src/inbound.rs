@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use trunkline_sip::response::ViaFill;
-use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Method, Span, Transport, Via, parse_ip};
+use trunkline_sip::{
+    ConnectionId, Flow, Index, Limits, Message, Method, Span, Transport, Via, parse_ip, put_ip,
+};
 use trunkline_transport::{Egress, Sent};
 
-use crate::address::put_ip;
 use crate::mail::{EdgeMail, Io};
 use crate::trust::Guard;
 

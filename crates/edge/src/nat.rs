@@ -3,9 +3,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use trunkline_sip::{Transport, Uri, Via};
+use trunkline_sip::{Transport, Uri, Via, is_private};
 
-use crate::address::{Addresses, is_private};
+use crate::address::Addresses;
 use crate::inbound::{Inbound, sender_is_translated};
 
 /// How a message of the party came, as far as NAT is concerned.

@@ -10,13 +10,13 @@ use trunkline_transport::Egress;
 use crate::branches::Outgoing;
 use crate::edge::Edge;
 use crate::forward::DroppedRoutes;
-use crate::gruu::{Named, is_of};
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
+use crate::reach::{Reach, reach};
 use crate::resolver::{Question, Resolved, Spare};
 use crate::routes::{Dialog, Routes};
 use crate::trust::{Judged, Word, is_sips};
-use crate::ways::{Reach, reach};
+use trunkline_registrar::{Named, is_of};
 
 /// Where a request inside a dialog goes. Lives on the stack of one call, so its size costs nothing.
 #[allow(clippy::large_enum_variant)]
@@ -212,7 +212,7 @@ impl Edge {
             contact.extend_from_slice(b.uri);
             let way = match way.flow {
                 Some(flow) => Resolved::To(Egress::back(&flow), Spare::default()),
-                None => self.way_by_uri(b.path, b.uri),
+                None => self.shared.way_by_uri(b.path, b.uri),
             };
             found = Some((way, b.flow.remote));
         });

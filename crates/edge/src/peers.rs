@@ -6,15 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::RwLock;
 use trunkline_model::Ref;
-
-/// What of a peer is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
-    /// Its `contactAddr`.
-    Address,
-    /// The instance with this binding.
-    Instance(u64),
-}
+use trunkline_trunks::Place;
 
 /// How a destination of a peer does.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,236 +1,206 @@
-//! Are the trunks and peers there? OPTIONS to every destination, as other exchanges do.
+//! OPTIONS to trunks and peers: [`Qualifier`] says who is asked when and what an answer means; here it gets its ways and its
+//! socket.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use hashbrown::HashMap;
-use trunkline_model::{Peer, Ref, Tables};
+use trunkline_model::{Peer, Tables};
 use trunkline_proxy::PartyKind;
-use trunkline_sip::{Flow, Message};
-use trunkline_transport::{Egress, Mail, Sent};
+use trunkline_sip::{Flow, Transport, put_address, put_transport};
+use trunkline_transport::{Egress, Sent};
+use trunkline_trunks::{Input, Output, Place, Qualifier, Subject};
 
-use crate::address::{put_address, put_transport};
-use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
 use crate::own::Errand;
-use crate::peers::Place;
+use crate::reach::reach;
 use crate::resolver::{Resolved, Spare};
 use crate::shared::Shared;
 use crate::trust::Word;
-use crate::ways::reach;
 
-/// Who asks: one shard for all.
-const ASKER: u8 = 0;
-/// Unanswered questions in a row that make a destination count as down.
-const PATIENCE: u8 = 2;
 /// Instances of a peer that are asked, at most.
 const MOST_INSTANCES: usize = 64;
 
-/// The questions under way.
-#[derive(Debug, Default)]
+/// A way that was asked, and the others of its name.
+type Way = (Egress, Spare);
+
+/// Who is asked, and how they do.
+#[derive(Default)]
 pub(crate) struct Qualify {
-    next: u64,
-    serial: u64,
-    asked: HashMap<Subject, Asked>,
+    machine: Qualifier<Way>,
+    outputs: Vec<Output<Way>>,
+    message: Vec<u8>,
 }
 
-/// Who is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Subject {
-    /// A destination of a trunk.
-    Trunk(Ref, u8),
-    /// A peer, or an instance of one.
-    Peer(Ref, Place),
+/// One destination of a round.
+struct Destination {
+    subject: Subject,
+    /// By whose word it is one; `None`: the operator's.
+    word: Option<Word>,
+    at: At,
 }
 
-impl Subject {
-    fn set(&self, shared: &Shared, down: bool) {
+/// Where it is.
+enum At {
+    Host(String, Option<u16>, Option<Transport>),
+    /// A host, maybe with a port.
+    Address(String),
+    Flow(Flow),
+    /// Where its Path or its Contact points.
+    Contact {
+        path: Vec<u8>,
+        uri: Vec<u8>,
+    },
+}
+
+impl At {
+    fn way(&self, shared: &Shared) -> Resolved {
         match self {
-            Subject::Trunk(trunk, place) => shared.set_trunk(trunk, *place, down),
-            Subject::Peer(peer, place) => shared.peers.set(peer, *place, down),
+            At::Host(host, port, transport) => shared.resolver.resolve(host.as_bytes(), *port, *transport),
+            At::Address(address) => shared.resolver.resolve_uri(format!("sip:{address}").as_bytes()),
+            At::Flow(flow) => Resolved::To(Egress::back(flow), Spare::default()),
+            At::Contact { path, uri } => shared.way_by_uri(path, uri),
         }
     }
 }
 
-#[derive(Clone, Debug)]
-struct Asked {
-    serial: u64,
-    unanswered: u8,
-    /// The address that was asked, and the others of its name.
-    at: Option<(Egress, Spare)>,
-}
+impl Qualify {
+    /// Is it time for a round?
+    pub(crate) fn is_due(&mut self, every: u64, now: u64) -> bool {
+        self.machine.is_due(every, now)
+    }
 
-/// An instance of a peer, as it registered.
-struct Instance {
-    binding: u64,
-    /// The flow it is reached by; else where its Path or its Contact points.
-    flow: Option<Flow>,
-    path: Vec<u8>,
-    uri: Vec<u8>,
-    seen_at: SocketAddr,
-}
-
-impl Edge {
-    /// Asks again when it is time.
-    pub(crate) fn qualify(&mut self, io: &mut Io<EdgeMail>) {
-        let every = self.shared.config.qualify.as_millis() as u64;
-        if self.shard != ASKER || every == 0 || io.now() < self.qualify.next {
-            return;
-        }
-        self.qualify.next = io.now() + every;
-        let shared = self.shared.clone();
+    /// Asks all.
+    pub(crate) fn round(&mut self, io: &mut Io<EdgeMail>, shared: &Shared) {
         let tables = shared.tables.load();
-        let before = std::mem::take(&mut self.qualify.asked);
+        let mut destinations = Vec::new();
         for trunk in tables.trunks() {
             for (place, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
-                let to = Subject::Trunk(trunk.reference.clone(), place as u8);
-                let way = || shared.resolver.resolve(uri.host.as_bytes(), uri.port, uri.transport);
-                self.question(io, &before, to, None, way);
+                let subject = Subject::Trunk(trunk.reference.clone(), place as u8);
+                let at = At::Host(uri.host.clone(), uri.port, uri.transport);
+                destinations.push(Destination { subject, word: None, at });
             }
         }
         for peer in tables.peers().filter(|p| p.enabled) {
-            self.question_peer(io, &before, &tables, peer);
+            of_peer(io, shared, &tables, peer, &mut destinations);
         }
-        let asked = &self.qualify.asked;
-        shared.peers.keep(|peer, place| asked.contains_key(&Subject::Peer(peer.clone(), place)));
-    }
-
-    /// Asks a peer's given address and its instances.
-    fn question_peer(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        before: &HashMap<Subject, Asked>,
-        tables: &Tables,
-        peer: &Peer,
-    ) {
-        let shared = self.shared.clone();
-        if let Some(address) = &peer.contact_addr {
-            shared.peers.begin(&peer.reference, Place::Address, || address.clone());
-            let to = Subject::Peer(peer.reference.clone(), Place::Address);
-            self.question(io, before, to, None, || {
-                shared.resolver.resolve_uri(format!("sip:{address}").as_bytes())
-            });
-        }
-        // Without an AOR of its own it registers under its user, in whatever domain.
-        let aors: Vec<String> = match &peer.aor {
-            Some(aor) => vec![aor.clone()],
-            None => tables.domains().map(|d| format!("sip:{}@{}", peer.username, d.domain_uri)).collect(),
-        };
-        // Questions go out when the location service is not locked any more.
-        let mut instances: Vec<Instance> = Vec::new();
-        for aor in aors {
-            shared.location.visit(aor.as_bytes(), io.unix_ms(), |b| {
-                if let Some(way) = reach(io, &b).filter(|_| instances.len() < MOST_INSTANCES) {
-                    let (path, uri) = (b.path.to_vec(), b.uri.to_vec());
-                    let seen_at = b.flow.remote;
-                    instances.push(Instance { binding: b.id.0, flow: way.flow, path, uri, seen_at });
+        self.machine.handle(Input::Round, &mut self.outputs);
+        for Destination { subject, word, at } in destinations {
+            self.machine.handle(Input::Destination(subject), &mut self.outputs);
+            let mut went = None;
+            for output in self.outputs.drain(..) {
+                match output {
+                    Output::PassOver((egress, spare)) => {
+                        spare.note_failure(&shared.resolver.avoided, &egress, Duration::ZERO);
+                    }
+                    Output::Set(subject, down) => set(shared, &subject, down),
+                    Output::Ask(serial) => {
+                        went = Some(ask(io, shared, word.as_ref(), (&at, serial), &mut self.message));
+                    }
                 }
-            });
+            }
+            if let Some(went) = went {
+                self.machine.handle(went, &mut self.outputs);
+            }
         }
-        for instance in instances {
-            let place = Place::Instance(instance.binding);
-            let uri = &instance.uri;
-            shared.peers.begin(&peer.reference, place, || String::from_utf8_lossy(uri).into_owned());
-            let way = match &instance.flow {
-                Some(flow) => Resolved::To(Egress::back(flow), Spare::default()),
-                None => self.way_by_uri(&instance.path, uri),
+        shared.peers.keep(|peer, place| self.machine.asks(&Subject::Peer(peer.clone(), place)));
+    }
+
+    /// An answer came.
+    pub(crate) fn answered(&mut self, shared: &Shared, serial: u64, status: u16) {
+        self.machine.handle(Input::Response { serial, status }, &mut self.outputs);
+        for output in self.outputs.drain(..) {
+            if let Output::Set(subject, down) = output {
+                set(shared, &subject, down);
+            }
+        }
+    }
+}
+
+fn set(shared: &Shared, subject: &Subject, down: bool) {
+    match subject {
+        Subject::Trunk(trunk, place) => shared.set_trunk(trunk, *place, down),
+        Subject::Peer(peer, place) => shared.peers.set(peer, *place, down),
+    }
+}
+
+/// A peer's given address and its instances.
+fn of_peer(io: &Io<EdgeMail>, shared: &Shared, tables: &Tables, peer: &Peer, out: &mut Vec<Destination>) {
+    if let Some(address) = &peer.contact_addr {
+        shared.peers.begin(&peer.reference, Place::Address, || address.clone());
+        let subject = Subject::Peer(peer.reference.clone(), Place::Address);
+        out.push(Destination { subject, word: None, at: At::Address(address.clone()) });
+    }
+    // Without an AOR of its own it registers under its user, in whatever domain.
+    let aors: Vec<String> = match &peer.aor {
+        Some(aor) => vec![aor.clone()],
+        None => tables.domains().map(|d| format!("sip:{}@{}", peer.username, d.domain_uri)).collect(),
+    };
+    let party = shared.secret.party(peer.reference.as_str().as_bytes());
+    // Questions go out when the location service is not locked any more.
+    let mut instances = 0;
+    for aor in aors {
+        shared.location.visit(aor.as_bytes(), io.unix_ms(), |b| {
+            let Some(way) = reach(io, &b).filter(|_| instances < MOST_INSTANCES) else { return };
+            instances += 1;
+            let place = Place::Instance(b.id.0);
+            shared.peers.begin(&peer.reference, place, || String::from_utf8_lossy(b.uri).into_owned());
+            let at = match way.flow {
+                Some(flow) => At::Flow(flow),
+                None => At::Contact { path: b.path.to_vec(), uri: b.uri.to_vec() },
             };
-            let party = shared.secret.party(peer.reference.as_str().as_bytes());
-            let word = Word { kind: PartyKind::Peer, party, seen_at: Some(instance.seen_at) };
-            self.question(io, before, Subject::Peer(peer.reference.clone(), place), Some(word), || way);
-        }
+            let word = Word { kind: PartyKind::Peer, party, seen_at: Some(b.flow.remote) };
+            let subject = Subject::Peer(peer.reference.clone(), place);
+            out.push(Destination { subject, word: Some(word), at });
+        });
     }
+}
 
-    /// Looks at what became of the last question to this one, and asks the next.
-    fn question(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        before: &HashMap<Subject, Asked>,
-        to: Subject,
-        word: Option<Word>,
-        way: impl FnOnce() -> Resolved,
-    ) {
-        let shared = self.shared.clone();
-        let (unanswered, silent) = match before.get(&to) {
-            Some(a) => (a.unanswered, a.at.as_ref().filter(|_| a.unanswered > 0)),
-            None => (0, None),
-        };
-        // Of several addresses of a name the next one is asked then, and calls go there first.
-        if let Some((egress, spare)) = silent {
-            spare.note_failure(&shared.resolver, egress, Duration::ZERO);
-        }
-        if unanswered >= PATIENCE {
-            to.set(&shared, true);
-        }
-        self.qualify.serial += 1;
-        let serial = self.qualify.serial;
-        let mut at = None;
-        // A name that is not known yet is looked up by this very question; the next round sends.
-        let sent = match way() {
-            Resolved::To(egress, spare) if shared.guard.check(word.as_ref(), &egress).is_ok() => {
-                at = Some((egress, spare));
-                self.ask(io, egress, serial)
+/// Sends a question, and says what came of it.
+fn ask(
+    io: &mut Io<EdgeMail>,
+    shared: &Shared,
+    word: Option<&Word>,
+    (at, serial): (&At, u64),
+    message: &mut Vec<u8>,
+) -> Input<Way> {
+    match at.way(shared) {
+        Resolved::To(egress, spare) if shared.guard.check(word, &egress).is_ok() => {
+            write(shared, &egress, serial, message);
+            match io.send(&egress, message) {
+                Sent::Via(_) => Input::Sent((egress, spare)),
+                Sent::NoWay => Input::NoWay(Some((egress, spare))),
             }
-            Resolved::To(..) | Resolved::Nowhere => Sent::NoWay,
-            Resolved::Later(question) => {
-                shared.resolver.look_up(question);
-                self.qualify.asked.insert(to, Asked { serial, unanswered, at });
-                return;
-            }
-        };
-        let unanswered = match sent {
-            Sent::Via(_) => unanswered.saturating_add(1),
-            Sent::NoWay => PATIENCE,
-        };
-        self.qualify.asked.insert(to, Asked { serial, unanswered, at });
-    }
-
-    fn ask(&mut self, io: &mut Io<EdgeMail>, egress: Egress, serial: u64) -> Sent {
-        let us = self.shared.addresses.advertised(&egress);
-        let mut out = std::mem::take(&mut self.scratch.out);
-        out.clear();
-        let address = |out: &mut Vec<u8>, a| {
-            out.extend_from_slice(b"sip:");
-            put_address(a, out);
-            put_transport(egress.transport, out);
-        };
-        out.extend_from_slice(b"OPTIONS ");
-        address(&mut out, egress.remote);
-        let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", egress.transport.via_name());
-        put_address(us, &mut out);
-        out.extend_from_slice(b";branch=");
-        Errand::Qualify.put_branch(&self.shared.secret, serial, &mut out);
-        let mac = Errand::Qualify.mac(&self.shared.secret, serial);
-        out.extend_from_slice(b";rport\r\nMax-Forwards: 70\r\nFrom: <");
-        address(&mut out, us);
-        let _ = write!(out, ">;tag={mac:x}\r\nTo: <");
-        address(&mut out, egress.remote);
-        let _ = write!(out, ">\r\nCall-ID: q{serial:x}.{mac:x}\r\nCSeq: 1 OPTIONS\r\nContact: <");
-        address(&mut out, us);
-        out.extend_from_slice(b">\r\nAccept: application/sdp\r\nContent-Length: 0\r\n\r\n");
-        let sent = io.send(&egress, &out);
-        self.scratch.out = out;
-        sent
-    }
-
-    /// Takes an answer to one of our questions.
-    pub(crate) fn on_qualify_response(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        flow: &Flow,
-        m: &Message<'_>,
-        serial: u64,
-    ) {
-        if self.shard != ASKER {
-            io.post(usize::from(ASKER), Mail::User(EdgeMail::Message(*flow, m.bytes.into())));
-            return;
         }
-        // Any answer shows that somebody is there (a 503 says that it wants no calls).
-        let found = self.qualify.asked.iter_mut().find(|(_, a)| a.serial == serial);
-        if let Some((subject, asked)) = found {
-            asked.unanswered = 0;
-            subject.set(&self.shared, m.status() == Some(503));
+        Resolved::To(..) | Resolved::Nowhere => Input::NoWay(None),
+        // A name that is not known yet is looked up by this very question.
+        Resolved::Later(question) => {
+            shared.resolver.look_up(question);
+            Input::Later
         }
     }
+}
+
+/// Writes the OPTIONS.
+fn write(shared: &Shared, egress: &Egress, serial: u64, out: &mut Vec<u8>) {
+    let us = shared.addresses.advertised(egress);
+    out.clear();
+    let address = |out: &mut Vec<u8>, a| {
+        out.extend_from_slice(b"sip:");
+        put_address(a, out);
+        put_transport(egress.transport, out);
+    };
+    out.extend_from_slice(b"OPTIONS ");
+    address(out, egress.remote);
+    let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", egress.transport.via_name());
+    put_address(us, out);
+    out.extend_from_slice(b";branch=");
+    Errand::Qualify.put_branch(&shared.secret, serial, out);
+    let mac = Errand::Qualify.mac(&shared.secret, serial);
+    out.extend_from_slice(b";rport\r\nMax-Forwards: 70\r\nFrom: <");
+    address(out, us);
+    let _ = write!(out, ">;tag={mac:x}\r\nTo: <");
+    address(out, egress.remote);
+    let _ = write!(out, ">\r\nCall-ID: q{serial:x}.{mac:x}\r\nCSeq: 1 OPTIONS\r\nContact: <");
+    address(out, us);
+    out.extend_from_slice(b">\r\nAccept: application/sdp\r\nContent-Length: 0\r\n\r\n");
 }

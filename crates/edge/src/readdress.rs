@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use trunkline_sip::{HeaderName, Message, Span, Splices, Transport};
 use trunkline_transport::Egress;
 
-use crate::address::{Addresses, put_address, put_transport};
+use crate::address::Addresses;
+use trunkline_sip::{put_address, put_transport};
 
 /// The change of way.
 pub(crate) struct Readdress<'a> {

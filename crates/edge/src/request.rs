@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use trunkline_proxy::transaction::Input;
 use trunkline_proxy::{Branch, Secret, StatelessBranch};
-use trunkline_routing::{Outcome, Plan};
+use trunkline_routing::{Decision, Outcome};
 use trunkline_sip::response::{self, ViaFill};
 use trunkline_sip::{
     Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via, parse_ip,
@@ -16,6 +16,7 @@ use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, complete_via, way_back};
 use crate::mail::{EdgeMail, Io};
+use crate::party::PartyRef;
 use crate::routes::Routes;
 
 /// Methods we know, for Allow.
@@ -250,31 +251,37 @@ impl Edge {
         uri: &Uri<'_>,
         key: trunkline_transaction::TransactionKey,
     ) {
-        let mut plan = std::mem::take(&mut self.scratch.plan);
-        if let Err(error) = self.decide(io, inbound, uri, Round::First, &mut plan) {
-            self.scratch.plan = plan;
+        let mut decision = std::mem::take(&mut self.scratch.decision);
+        if let Err(error) = self.decide(io, inbound, uri, Round::First, &mut decision) {
+            self.scratch.decision = decision;
             return self.refuse_error(io, inbound, error);
         }
-        match plan.outcome {
-            Outcome::Reply { .. } => self.reply_as_decided(io, inbound, &plan),
-            Outcome::Challenge { proxy, stale } => self.challenge(io, inbound, &plan, proxy, stale),
+        match decision.outcome {
+            Outcome::Reply { .. } => self.reply_as_decided(io, inbound, &decision),
+            Outcome::Challenge { proxy, stale } => self.challenge(io, inbound, &decision, proxy, stale),
             Outcome::Register { .. } => self.refuse(io, inbound, 404, None),
-            Outcome::Forward if self.refuse_transfer(io, inbound, self.scratch.parties.caller.kind) => {}
-            Outcome::Forward => self.forward(io, inbound, key, &plan),
+            Outcome::Forward
+                if self.refuse_transfer(io, inbound, PartyRef::caller(&decision.parties).kind) => {}
+            Outcome::Forward => self.forward(io, inbound, key, &decision),
         }
-        self.scratch.plan = plan;
+        self.scratch.decision = decision;
     }
 
     /// The router's own answer, with the reason of one that is due to the source address.
-    pub(crate) fn reply_as_decided(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, plan: &Plan) {
-        let Outcome::Reply { code, reason, retry_after } = plan.outcome else { return };
+    pub(crate) fn reply_as_decided(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        decision: &Decision,
+    ) {
+        let Outcome::Reply { code, reason, retry_after } = decision.outcome else { return };
         let mut extra = String::new();
         if let Some(seconds) = retry_after {
             let _ = write!(extra, "Retry-After: {seconds}\r\n");
         }
-        if plan.source_refused {
+        if decision.source_refused {
             extra.push_str(SOURCE_REFUSED);
-            let why = || plan.facts().last().map(|fact| fact.to_string()).unwrap_or_default();
+            let why = || decision.facts().last().map(|fact| fact.to_string()).unwrap_or_default();
             tracing::debug!(source = %inbound.flow.remote, method = ?inbound.method, code, "refused: {}", why());
         }
         self.reply(io, inbound, code, reason, extra.as_bytes());

@@ -87,8 +87,7 @@ impl Shared {
     /// addresses with their ports filled in.
     pub fn new(
         config: EdgeConfig,
-        listening: Vec<Listener>,
-        shards: usize,
+        (listening, shards): (Vec<Listener>, usize),
         tables: Arc<Live>,
         location: Arc<Location>,
         calls: Arc<Calls>,

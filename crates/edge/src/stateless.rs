@@ -2,7 +2,7 @@
 
 use trunkline_proxy::transaction::replace_status_line;
 use trunkline_proxy::{PartyKind, StatelessBranch, StatelessUse};
-use trunkline_routing::Plan;
+use trunkline_routing::Decision;
 use trunkline_sip::{Flow, HeaderName, Message, Method, Transport, Via};
 use trunkline_transport::{Egress, Sent};
 
@@ -21,7 +21,7 @@ impl Edge {
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         outgoing: &Outgoing<'_>,
-        plan: Option<&Plan>,
+        decision: Option<&Decision>,
         (dialog, unanswered): (StatelessUse, bool),
     ) {
         let (secret, m) = (&self.shared.secret, &inbound.message);
@@ -41,7 +41,7 @@ impl Edge {
         StatelessBranch { request_mac, loop_mac, dialog }.encode(secret, &mut name);
         let mut out = std::mem::take(&mut self.scratch.out);
         let mut egress = outgoing.egress;
-        if self.build(inbound, outgoing, plan, &name, &mut out).0 {
+        if self.build(inbound, outgoing, decision, &name, &mut out).0 {
             egress.transport = Transport::Tcp;
         }
         self.counters.forwarded.add();

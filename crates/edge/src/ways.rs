@@ -1,68 +1,28 @@
-//! Which way leads to a phone: its flow, the proxy it registered through, or where its Contact points.
+//! Where a target of a decision is reached, and by which flow later requests reach its caller.
 
-use trunkline_location::Binding;
 use trunkline_proxy::FlowToken;
-use trunkline_routing::{Plan, Target};
-use trunkline_sip::{Address, ConnectionId, Flow, List, Uri};
+use trunkline_routing::{Decision, Target};
+use trunkline_sip::{Flow, Uri};
 use trunkline_transport::Egress;
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
 use crate::nat::Arrived;
 use crate::resolver::{Resolved, Spare};
 use crate::shared::Shared;
 
-/// How a binding is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reach {
-    /// By this flow; `None`: where its Path or its Contact points.
-    pub(crate) flow: Option<Flow>,
-    /// Nothing else leads to it.
-    pub(crate) flow_only: bool,
-}
-
-/// How a binding is reached now; `None`: not at all, its connection has ended and nobody listens where it came from.
-pub(crate) fn reach(io: &Io<EdgeMail>, binding: &Binding<'_>) -> Option<Reach> {
-    let flow = binding.flow;
-    let by_uri = Reach { flow: None, flow_only: false };
-    if !binding.path.is_empty() {
-        // The proxies it came through know the way (RFC 3327 §5.2).
-        return Some(by_uri);
-    }
-    if !flow.transport.is_reliable() {
-        let flow = Some(flow).filter(|_| binding.behind_nat);
-        return Some(Reach { flow, flow_only: binding.behind_nat });
-    }
-    let flow_only = binding.behind_nat || flow.transport.is_websocket();
-    match flow.connection != ConnectionId::NONE && io.is_connected(flow.connection) {
-        true => Some(Reach { flow: Some(flow), flow_only }),
-        false => (!flow_only).then_some(by_uri),
-    }
-}
-
 impl Edge {
-    /// Where a target of the plan is reached.
-    pub(crate) fn way_to(&self, plan: &Plan, target: &Target) -> Resolved {
+    /// Where a target of the decision is reached.
+    pub(crate) fn way_to(&self, decision: &Decision, target: &Target) -> Resolved {
         if let Some(flow) = &target.flow {
             // Whether its connection lives was asked when the binding was found.
             return Resolved::To(Egress::back(flow), Spare::default());
         }
         if let Some(hop) = &target.next_hop {
-            return self.shared.resolver.resolve(plan.targets.text(hop.host), hop.port, hop.transport);
+            return self.shared.resolver.resolve(decision.targets.text(hop.host), hop.port, hop.transport);
         }
-        let (path, uri) = (plan.targets.text(target.path), plan.targets.text(target.uri));
-        self.way_by_uri(path, uri)
-    }
-
-    /// Where the first Route value, else the Request-URI points.
-    pub(crate) fn way_by_uri(&self, path: &[u8], uri: &[u8]) -> Resolved {
-        let first = List::new(path).flatten().next().filter(|p| !p.is_empty());
-        match first.map(|p| Address::parse(p, "Path")) {
-            Some(Ok(address)) => self.shared.resolver.resolve_uri(address.uri),
-            Some(Err(_)) => Resolved::Nowhere,
-            None => self.shared.resolver.resolve_uri(uri),
-        }
+        let (path, uri) = (decision.targets.text(target.path), decision.targets.text(target.uri));
+        self.shared.way_by_uri(path, uri)
     }
 
     /// How later requests of the dialog reach the caller, where its Contact does not say: a client's connection, the

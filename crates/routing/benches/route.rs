@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use common::{World, request};
 use trunkline_routing::{
-    Answer, Ask, Binding, BindingsQuestion, NoAnswer, Plan, Question, Request, Verdict, decide,
+    Answer, Ask, Binding, BindingsQuestion, Decision, NoAnswer, Question, Request, Verdict, decide,
 };
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Transport};
 
@@ -74,17 +74,17 @@ fn measure(world: &World, what: &str, text: &str) {
         remote: world.source,
         connection: ConnectionId::NONE,
     };
-    let mut plan = Plan::default();
+    let mut decision = Decision::default();
     let mut best = f64::MAX;
     const ROUND: u32 = 20_000;
     for _ in 0..30 {
         let start = Instant::now();
         for _ in 0..ROUND {
             let request = Request::with_uri(message, uri, flow, &world.options, &own, 7).expect("readable");
-            decide(&request, &Quick(world), &mut plan).expect("every answer");
-            black_box(&plan);
+            decide(&request, &Quick(world), &mut decision).expect("every answer");
+            black_box(&decision);
         }
         best = best.min(start.elapsed().as_nanos() as f64 / f64::from(ROUND));
     }
-    println!("{what:<34} {best:>7.0} ns  {:?}", plan.outcome);
+    println!("{what:<34} {best:>7.0} ns  {:?}", decision.outcome);
 }

@@ -4,17 +4,12 @@ use arrayvec::ArrayVec;
 use trunkline_model::{Credentials, Domain, Ref};
 
 use crate::ask::{Ask, Verdict};
+use crate::decision::Outcome;
 use crate::explain::Fact;
 use crate::party::Party;
-use crate::plan::Outcome;
+use crate::reason::{OFF_LIST, OTHER_TARGET};
 use crate::rules::{Call, Rules, Stop};
 use crate::tenants::are_isolated;
-
-/// The phrase of the 403 to a digest that was made for another Request-URI.
-pub const OTHER_TARGET: &str = "Digest URI Differs From Request-URI";
-
-/// The phrase of the 403 to a peer that shows who it is from elsewhere than its list says.
-pub const OFF_LIST: &str = "Address Not on the List";
 
 /// What a caller must pass before anything is done for it.
 #[derive(Debug, Default)]
@@ -106,7 +101,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     pub(crate) fn require_digest(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         // Those of the domain that is the realm, whoever calls: other ones would tell who exists.
         let domain = call.from_domain.or(call.target_domain);
-        self.plan.offer(domain.map_or(&Domain::DEFAULT_ALGORITHMS, |d| &d.algorithms));
+        self.decision.offer(domain.map_or(&Domain::DEFAULT_ALGORITHMS, |d| &d.algorithms));
         let (secret, owner) = match call.access.off_list {
             _ if call.access.third_party => (None, None),
             Some((reference, peer)) => (self.credentials(reference)?, peer.registrant()),

@@ -72,6 +72,15 @@ pub enum Question<'x> {
         /// Where the packet came from.
         source: IpAddr,
     },
+    /// May a caller at this address be taken for the trunk's carrier later in the dialog? Anybody may call the number of a trunk
+    /// that has neither a list nor credentials; only who calls from the trunk's own addresses is its carrier. Answer:
+    /// [`Answer::Yes`].
+    TrunkCarrier {
+        /// The trunk.
+        trunk: &'x Trunk,
+        /// Where the packet came from.
+        source: IpAddr,
+    },
     /// Which destinations of the trunk are down, by their place in `uris`. Answer: [`Answer::Down`].
     TrunkState(&'x Trunk),
     /// The credentials of this ref. Answer: [`Answer::Credentials`].
@@ -99,6 +108,14 @@ pub enum Question<'x> {
         aor: &'x [u8],
         /// The party.
         registrant: Registrant<'x>,
+    },
+    /// Has a phone registered anew since its temporary GRUU was given out, which has ended with that (RFC 5627 §3.1.2)? Asked only
+    /// when no contact fits it. Answer: [`Answer::Yes`].
+    GruuEnded {
+        /// The AOR.
+        aor: &'x [u8],
+        /// The phone and its registration.
+        gruu: Gruu<'x>,
     },
     /// May calls of this domain leave by the number ([`trunkline_model::Tables::number_serves`])? Answer:
     /// [`Answer::Yes`].

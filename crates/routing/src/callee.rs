@@ -63,8 +63,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         {
             return Ok(Callee::Agent(agent, domain));
         }
-        self.plan.set_aor(name, &domain.domain_uri);
-        if let Some(peer) = self.peer_by_aor(&self.plan.aor)? {
+        self.decision.set_aor(name, &domain.domain_uri);
+        if let Some(peer) = self.peer_by_aor(&self.decision.aor)? {
             return Ok(Callee::Peer(peer));
         }
         match self.peer(name)? {
@@ -97,8 +97,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         aor: &'x str,
         call: &mut Call<'s, 'x>,
     ) -> Result<Callee<'s, 'x>, Stop> {
-        self.plan.take_aor(aor);
-        if let Some(peer) = self.peer_by_aor(&self.plan.aor)? {
+        self.decision.take_aor(aor);
+        if let Some(peer) = self.peer_by_aor(&self.decision.aor)? {
             return Ok(Callee::Peer(peer));
         }
         let Some(uri) = self.link(call) else { return self.nobody_there(call) };
@@ -106,7 +106,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return match self.find_by_address(uri, call)? {
                 Some(peer) => Ok(Callee::Peer(peer)),
                 None => {
-                    self.plan.take_aor(aor);
+                    self.decision.take_aor(aor);
                     self.nobody_there(call)
                 }
             };
@@ -127,7 +127,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         Uri::parse(link.as_bytes()).ok().filter(|uri| !uri.host.is_empty())
     }
 
-    /// An agent's phones ring. `None`: the plan has them.
+    /// An agent's phones ring. `None`: the decision has them.
     pub(crate) fn ring_agent(
         &mut self,
         agent: &'s Agent,
@@ -143,17 +143,17 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             self.note(Fact::CalleeDisabled);
             return Err(self.reply(480));
         }
-        self.plan.set_aor(agent.username.as_bytes(), &domain.domain_uri);
+        self.decision.set_aor(agent.username.as_bytes(), &domain.domain_uri);
         if !self.find_bindings(None, call)? {
             return self.nobody_there(call).map(Some);
         }
-        self.plan.targets.fill_bulk_contacts(self.request.dialled());
-        self.plan.targets.group_by_q();
+        self.decision.targets.fill_bulk_contacts(self.request.dialled());
+        self.decision.targets.group_by_q();
         self.forward(Direction::to_agent(call.caller), call)?;
         Ok(None)
     }
 
-    /// A peer is called, by its registered instances, else at its address. `None`: the plan has them.
+    /// A peer is called, by its registered instances, else at its address. `None`: the decision has them.
     pub(crate) fn ring_peer(
         &mut self,
         peer: &'s Peer,
@@ -172,15 +172,15 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return Err(self.reply(480));
         }
         match (&peer.aor, call.target_domain) {
-            (Some(aor), _) => self.plan.take_aor(aor),
-            (None, Some(domain)) => self.plan.set_aor(peer.username.as_bytes(), &domain.domain_uri),
+            (Some(aor), _) => self.decision.take_aor(aor),
+            (None, Some(domain)) => self.decision.set_aor(peer.username.as_bytes(), &domain.domain_uri),
             (None, None) => return self.ring_peer_address(peer, call),
         }
         if self.find_bindings(Some(peer), call)? {
             // A server's dial plan goes by what was dialled, not by the name it registered with.
             match self.user_for_peer(call) {
-                b"" => self.plan.targets.fill_bulk_contacts(self.request.dialled()),
-                user => self.plan.targets.set_user(user),
+                b"" => self.decision.targets.fill_bulk_contacts(self.request.dialled()),
+                user => self.decision.targets.set_user(user),
             }
             self.forward(Direction::to_peer(call.caller), call)?;
             return Ok(None);
@@ -202,17 +202,17 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             b"" => peer.username.as_bytes(),
             user => user,
         };
-        let uri = self.plan.targets.write(|out| {
+        let uri = self.decision.targets.write(|out| {
             for part in [b"sip:", user, b"@", address.as_bytes()] {
                 out.extend_from_slice(part);
             }
         });
-        self.plan.targets.push_uri(uri);
+        self.decision.targets.push_uri(uri);
         self.forward(Direction::to_peer(call.caller), call)?;
         Ok(None)
     }
 
-    /// Puts the contacts of the plan's AOR among its targets; of a peer the one that is chosen. False: there is none.
+    /// Puts the contacts of the decision's AOR among its targets; of a peer the one that is chosen. False: there is none.
     fn find_bindings(&mut self, peer: Option<&'s Peer>, call: &Call<'s, 'x>) -> Result<bool, Stop> {
         let balancing = |peer: &'s Peer| {
             let LoadBalancing { algorithm, with_session_affinity } = peer.load_balancing.unwrap_or_default();
@@ -223,14 +223,14 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let affinity = backend.filter(|b| b.with_session_affinity).and_then(|_| self.affinity(call.number));
         let call_id = self.request.message.call_id();
         let question =
-            BindingsQuestion { aor: &self.plan.aor, call_id, backend, affinity, gruu: self.gruu(call) };
-        let targets = &mut self.plan.targets;
+            BindingsQuestion { aor: &self.decision.aor, call_id, backend, affinity, gruu: self.gruu(call) };
+        let targets = &mut self.decision.targets;
         self.ask.bindings(&question, &mut |binding| {
             if call.address.is_none_or(|address| is_at(&binding, &address)) {
                 targets.push_binding(binding);
             }
         })?;
-        Ok(!self.plan.targets.as_slice().is_empty())
+        Ok(!self.decision.targets.as_slice().is_empty())
     }
 
     /// What keeps calls to this number on one instance: the header the number names, as the caller sends it or as
@@ -260,7 +260,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     }
 
     /// No contact: 480, unless the agent has somebody to take its calls then. A call for one phone goes to nobody else
-    /// (RFC 5627 §5.1).
+    /// (RFC 5627 §5.1); to a temporary GRUU that has ended, 404.
     fn nobody_there(&mut self, call: &mut Call<'s, 'x>) -> Result<Callee<'s, 'x>, Stop> {
         self.note(Fact::NoBindings);
         if let Party::Agent(agent, domain) = call.callee
@@ -273,6 +273,12 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             call.link = Some(to);
             call.callee = Party::Unknown;
             return Ok(Callee::Link(to));
+        }
+        if let Some(gruu) = self.gruu(call)
+            && self.has_ended(gruu)?
+        {
+            self.note(Fact::GruuEnded);
+            return Err(self.reply(404));
         }
         Err(self.reply(480))
     }

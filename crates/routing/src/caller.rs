@@ -94,7 +94,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call.number = self.number(&self.request.callee)?;
         call.caller = Party::Pstn(trunk, call.number);
         let realm = trunk.inbound_uri.as_deref().map_or(self.request.uri.host, str::as_bytes);
-        self.plan.realm.extend_from_slice(realm);
+        self.decision.realm.extend_from_slice(realm);
         call.access = Access {
             acls: trunk.acl.iter().collect(),
             credentials: trunk.inbound_credentials.as_ref(),
@@ -175,11 +175,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// A peer without a home that calls over the connection it registered by has shown who it is there.
     fn prove_by_connection(&mut self, peer: &Peer, at: &Domain, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         match &peer.aor {
-            Some(aor) => self.plan.take_aor(aor),
-            None => self.plan.set_aor(peer.username.as_bytes(), &at.domain_uri),
+            Some(aor) => self.decision.take_aor(aor),
+            None => self.decision.set_aor(peer.username.as_bytes(), &at.domain_uri),
         }
         let Some(registrant) = call.caller.registrant() else { return Ok(()) };
-        if self.is_registered_by_connection(&self.plan.aor, registrant)? {
+        if self.is_registered_by_connection(&self.decision.aor, registrant)? {
             self.note(Fact::KnownConnection);
             call.access.proven = true;
             call.access.digest = call.access.disabled;
@@ -197,7 +197,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 .find(|realm| !realm.is_empty())
                 .unwrap_or(b"unknown"),
         };
-        self.plan.realm.extend_from_slice(realm);
+        self.decision.realm.extend_from_slice(realm);
     }
 
     /// Somebody who is neither agent nor peer may still be a carrier that calls us by a host or address of ours. Else it

@@ -47,22 +47,22 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn calls_by_its_connection(&mut self, call: &Call<'s, 'x>) -> Result<bool, Stop> {
         match call.caller {
             Party::Agent(agent, domain) => {
-                self.plan.set_aor(agent.username.as_bytes(), &domain.domain_uri);
+                self.decision.set_aor(agent.username.as_bytes(), &domain.domain_uri);
             }
             Party::Peer(peer) => match (&peer.aor, call.home.or(call.from_domain).or(call.target_domain)) {
-                (Some(aor), _) => self.plan.take_aor(aor),
-                (None, Some(at)) => self.plan.set_aor(peer.username.as_bytes(), &at.domain_uri),
+                (Some(aor), _) => self.decision.take_aor(aor),
+                (None, Some(at)) => self.decision.set_aor(peer.username.as_bytes(), &at.domain_uri),
                 (None, None) => return Ok(false),
             },
             Party::Pstn(..) | Party::Unknown | Party::Sibling => return Ok(false),
         }
         let Some(registrant) = call.caller.registrant() else { return Ok(false) };
-        let found = self.is_registered_by_connection(&self.plan.aor, registrant)?;
-        // The AOR of the plan is the callee's again.
+        let found = self.is_registered_by_connection(&self.decision.aor, registrant)?;
+        // The AOR of the decision is the callee's again.
         let name = self.request.callee_name.as_deref().unwrap_or(&self.request.callee);
         match call.target_domain {
-            Some(domain) => self.plan.set_aor(name, &domain.domain_uri),
-            None => self.plan.aor.clear(),
+            Some(domain) => self.decision.set_aor(name, &domain.domain_uri),
+            None => self.decision.aor.clear(),
         }
         Ok(found)
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use trunkline_sip::{HeaderName, Span};
 
 use crate::ask::Ask;
-use crate::plan::push_header;
+use crate::decision::push_header;
 use crate::request::Request;
 use crate::rules::{Call, Rules};
 
@@ -33,10 +33,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             push_header(&mut lines, "Diversion", value.as_bytes());
         }
         match self.request.message.header_line(HeaderName::Diversion) {
-            Some(top) => self.plan.replace(Span { start: top.line.start, end: top.line.start }, &lines),
-            None => self.plan.add_lines(&lines),
+            Some(top) => self.decision.replace(Span { start: top.line.start, end: top.line.start }, &lines),
+            None => self.decision.add_lines(&lines),
         }
-        self.plan.add_header("History-Info", &history(&last_index(self.request), &passed, &last));
+        self.decision.add_header("History-Info", &history(&last_index(self.request), &passed, &last));
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// `+` and digits for a user part that is a telephone number with its country code, with or without `+`.
 ///
-/// The country code must be assigned and the length possible: eleven digits in the North American plan with an
+/// The country code must be assigned and the length possible: eleven digits in the North American decision with an
 /// area code and an exchange that exist by their first digits, elsewhere eight to fifteen. So extensions such as
 /// 1001 are left alone.
 pub(crate) fn normalise(user: &[u8]) -> Option<Vec<u8>> {

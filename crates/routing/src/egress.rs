@@ -7,19 +7,17 @@ use trunkline_model::{Domain, Number, Privacy, Ref, Trunk, TrunkUri};
 use trunkline_sip::Transport;
 
 use crate::ask::Ask;
+use crate::decision::Outcome;
 use crate::explain::Fact;
 use crate::filter::withholds_identity;
 use crate::headers::write_identity;
 use crate::number::{self, put_escaped};
 use crate::parameters::{put_beside_host, put_in_user};
 use crate::party::{Direction, Party};
-use crate::plan::Outcome;
+use crate::reason::{NO_DOD_NUMBER, UNKNOWN_DOD_NUMBER};
 use crate::request::Request;
 use crate::rules::{Call, MAX_TRUNKS, Rules, Stop};
 use crate::target::{NextHop, Target, Text};
-
-/// What a peer is told whose call out names no number. The wording is Routr's.
-const NO_DOD_NUMBER: &str = "Missing or empty 'X-DOD-Number' header required for peer-to-pstn routing";
 
 /// A call on its way out.
 #[derive(Debug, Default)]
@@ -87,7 +85,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         let Some(number) = number.filter(|_| may) else {
             self.note(Fact::CalleeUnknown);
-            let reason = Some("No Number found for X-DOD-Number");
+            let reason = Some(UNKNOWN_DOD_NUMBER);
             return Err(self.end(Outcome::Reply { code: 404, reason, retry_after: None }));
         };
         let Some(reference) = &number.trunk else {
@@ -166,7 +164,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         private: bool,
     ) {
         let request = self.request;
-        let targets = &mut self.plan.targets;
+        let targets = &mut self.decision.targets;
         let group = targets.as_slice().len().min(255) as u8;
         let host = targets.put(uri.host.as_bytes());
         let request_uri = targets.write(|out| write_uri(out, request, uri, &trunk.allowed_parameters));
@@ -192,7 +190,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     }
 
     fn go_out(&mut self, matched: bool, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
-        if self.plan.targets.as_slice().is_empty() {
+        if self.decision.targets.as_slice().is_empty() {
             if matched {
                 return Err(self.reply(503));
             }

@@ -3,48 +3,11 @@
 use std::fmt;
 
 use trunkline_model::{AccessControlList, Agent, Domain, EgressPolicy, Number, Peer, Trunk};
-use trunkline_sip::reason;
 
-use crate::plan::{Outcome, Plan};
-
-impl Plan {
-    /// The whole story, a sentence a line: what was found out, then what becomes of the request.
-    pub fn explain(&self) -> String {
-        let mut out = String::new();
-        for fact in self.facts() {
-            out += &format!("{fact}\n");
-        }
-        let text = String::from_utf8_lossy;
-        out += &match self.outcome {
-            Outcome::Reply { code, reason: phrase, .. } => {
-                format!("so it is answered {code} {}\n", phrase.unwrap_or_else(|| reason(code)))
-            }
-            Outcome::Challenge { .. } => format!("so it is challenged for realm {}\n", text(&self.realm)),
-            Outcome::Register { .. } => format!("so {} is registered\n", text(&self.aor)),
-            Outcome::Forward => {
-                let target = |t: &crate::target::Target| text(self.targets.text(t.uri)).into_owned();
-                let mut lines = String::new();
-                let mut group = None;
-                for t in self.targets.as_slice() {
-                    lines += match group {
-                        None => "so it goes to ",
-                        Some(g) if g == t.group => " and ",
-                        Some(_) => ", then to ",
-                    };
-                    lines += &target(t);
-                    group = Some(t.group);
-                }
-                lines + "\n"
-            }
-        };
-        out
-    }
-}
-
-/// A fact as the plan keeps it: words with gaps, and what belongs into them.
+/// A fact as the decision keeps it: words with gaps, and what belongs into them.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'p> {
-    pub(crate) words: &'static str,
+    pub(crate) words: &'p str,
     pub(crate) names: &'p str,
 }
 
@@ -132,6 +95,8 @@ pub(crate) enum Fact<'s> {
     CalleeDisabled,
     /// No contact is registered.
     NoBindings,
+    /// The phone has registered anew since its temporary GRUU was given out.
+    GruuEnded,
     /// Another AOR takes the calls of the agent.
     Diverted(&'s Agent),
     /// The call was admitted before, and is diverted now or leads back to us.
@@ -206,6 +171,7 @@ impl<'f> Fact<'f> {
             Fact::CalleePeer(_) => "the callee is peer {}",
             Fact::CalleeDisabled => "the callee is disabled",
             Fact::NoBindings => "no phone is registered there",
+            Fact::GruuEnded => "the temporary GRUU ended when its phone registered anew",
             Fact::Diverted(_) => "{} takes its calls",
             Fact::AdmittedBefore => "the call was admitted before",
             Fact::PeerAddress(_) => "it is reached at {}",
@@ -266,6 +232,7 @@ impl<'f> Fact<'f> {
             | Fact::NotChallenged
             | Fact::CalleeDisabled
             | Fact::NoBindings
+            | Fact::GruuEnded
             | Fact::AdmittedBefore
             | Fact::NoPolicy
             | Fact::Dangling

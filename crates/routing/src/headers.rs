@@ -6,34 +6,34 @@ use arrayvec::ArrayVec;
 use trunkline_sip::{HeaderName, List, Method, Span, Uri, unquote};
 
 use crate::ask::Ask;
+use crate::decision::{Decision, Outcome, push_header};
 use crate::egress::write_host;
 use crate::filter::{Passage, filter};
 use crate::number::{User, without_parameters};
 use crate::party::{Direction, RoutedKind};
-use crate::plan::{Outcome, Plan, push_header};
 use crate::request::Request;
 use crate::rules::{Call, Rules, Stop};
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The end of a call that goes on: what is taken out of the request and what is put in.
     pub(crate) fn forward(&mut self, direction: Direction, call: &Call<'s, 'x>) -> Result<(), Stop> {
-        self.plan.direction = Some(direction);
-        self.plan.add_header("X-Call-Direction", direction.as_str().as_bytes());
+        self.decision.direction = Some(direction);
+        self.decision.add_header("X-Call-Direction", direction.as_str().as_bytes());
         if let Some(number) = call.number {
             for (name, value) in &number.extra_headers {
-                self.plan.add_header(name, value.as_bytes());
+                self.decision.add_header(name, value.as_bytes());
             }
         }
         if self.request.diversion.is_some() || !call.diverted.is_empty() {
             self.write_history(call);
         }
         if self.request.options.enforce_e164 {
-            rewrite_number(self.plan, self.request, self.request.from_uri.user, &self.request.caller);
+            rewrite_number(self.decision, self.request, self.request.from_uri.user, &self.request.caller);
             if let Some(to) = &self.request.to
                 && let Some(number) = to.uri.user_decoded().map(|user| User::new(user).into_text())
                 && let Some(number) = crate::e164::normalise(&number)
             {
-                rewrite_number(self.plan, self.request, to.uri.user, &number);
+                rewrite_number(self.decision, self.request, to.uri.user, &number);
             }
         }
         self.forward_unchanged(call)
@@ -42,7 +42,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The same without additions of ours.
     pub(crate) fn forward_unchanged(&mut self, call: &Call<'s, 'x>) -> Result<(), Stop> {
         let message = &self.request.message;
-        let leaves = matches!(self.plan.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
+        let leaves = matches!(self.decision.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
         let allows = |name: &[u8]| {
             let names_it =
                 |list: &&[String]| list.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name));
@@ -50,7 +50,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         };
         let to = if leaves { RoutedKind::Pstn } else { call.callee.kind() };
         filter(message, &Passage { from: call.caller.kind(), to, allows: &allows }, |span| {
-            self.plan.delete(span)
+            self.decision.delete(span)
         });
         for header in message.index.headers() {
             let out = match header.name {
@@ -62,14 +62,14 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 _ => false,
             };
             if out {
-                self.plan.delete(header.line);
+                self.decision.delete(header.line);
             }
         }
-        self.plan.proven = call.access.proven;
+        self.decision.proven = call.access.proven;
         let method = self.request.message.method();
         let begins = matches!(method, Some(Method::Invite | Method::Subscribe | Method::Refer));
-        self.plan.record_route = begins && !(self.request.options.may_step_aside && self.is_spare());
-        self.plan.outcome = Outcome::Forward;
+        self.decision.record_route = begins && !(self.request.options.may_step_aside && self.is_spare());
+        self.decision.outcome = Outcome::Forward;
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// in them. Towards a carrier the host a trunk calls us by is the carrier's own realm.
     fn is_for_us(&self, value: &[u8], leaves: bool) -> Result<bool, Stop> {
         let Some(realm) = realm(value) else { return Ok(false) };
-        if realm.eq_ignore_ascii_case(&self.plan.realm) || self.domain(&realm)?.is_some() {
+        if realm.eq_ignore_ascii_case(&self.decision.realm) || self.domain(&realm)?.is_some() {
             return Ok(true);
         }
         // An address is not longer.
@@ -110,10 +110,10 @@ fn realm(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Puts the number in the place of the one that came, whose parameters stay.
-fn rewrite_number(plan: &mut Plan, request: &Request<'_>, user: Option<&[u8]>, number: &[u8]) {
+fn rewrite_number(decision: &mut Decision, request: &Request<'_>, user: Option<&[u8]>, number: &[u8]) {
     let written = user.map(without_parameters);
     if let Some(user) = written.filter(|u| *u != number && number.first() == Some(&b'+')) {
-        plan.replace(Span::locate(user, request.message.bytes), number);
+        decision.replace(Span::locate(user, request.message.bytes), number);
     }
 }
 

@@ -25,11 +25,13 @@ pub enum Wanted {
     Trunk(Ref),
     TrunkByInbound(Vec<u8>),
     TrunkSource { trunk: Ref, source: IpAddr },
+    TrunkCarrier { trunk: Ref, source: IpAddr },
     TrunkState(Ref),
     Credentials(Ref),
     Acl(Ref),
     Authenticate { credentials: Option<Ref>, realm: Vec<u8> },
     Connection { aor: Vec<u8>, registrant: Ref },
+    GruuEnded { aor: Vec<u8>, instance: Vec<u8>, registration: Option<u64> },
     NumberServes { number: Ref, domain: Ref },
     Bindings(WantedBindings),
 }
@@ -210,6 +212,9 @@ impl Wanted {
             Question::TrunkSource { trunk, source } => {
                 Wanted::TrunkSource { trunk: trunk.reference.clone(), source }
             }
+            Question::TrunkCarrier { trunk, source } => {
+                Wanted::TrunkCarrier { trunk: trunk.reference.clone(), source }
+            }
             Question::TrunkState(trunk) => Wanted::TrunkState(trunk.reference.clone()),
             Question::Credentials(reference) => Wanted::Credentials(reference.clone()),
             Question::Acl(reference) => Wanted::Acl(reference.clone()),
@@ -220,6 +225,11 @@ impl Wanted {
             Question::Connection { aor, registrant } => {
                 Wanted::Connection { aor: aor.to_vec(), registrant: registrant.reference.clone() }
             }
+            Question::GruuEnded { aor, gruu } => Wanted::GruuEnded {
+                aor: aor.to_vec(),
+                instance: gruu.instance.to_vec(),
+                registration: gruu.registration,
+            },
             Question::NumberServes { number, domain } => {
                 Wanted::NumberServes { number: number.reference.clone(), domain: domain.clone() }
             }

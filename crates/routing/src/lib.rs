@@ -1,14 +1,14 @@
 //! The router: who calls, may they, where to.
 //!
 //! [`decide`] is a plain function without I/O. It looks at one [`Request`] out of dialog, asks what it has to know
-//! ([`Question`]) and leaves the decision in a [`Plan`], with the facts that led to it. Who answers ([`Ask`]) is the caller's
+//! ([`Question`]) and leaves the decision in a [`Decision`], with the facts that led to it. Who answers ([`Ask`]) is the caller's
 //! affair: the tables of this process at once ([`Question::answer`]), another process over the network by way of a [`Known`]
 //! table, a table in a test. Counters, digests and bindings belong to others, so the same request and the same answers always
-//! give the same plan.
+//! give the same decision.
 //!
 //! ```
 //! use trunkline_model::{Agent, Authenticate, Domain, Ref, Tables};
-//! use trunkline_routing::{Answer, Ask, Binding, BindingsQuestion, NoAnswer, Options, Outcome, Plan, Question, Request, decide};
+//! use trunkline_routing::{Answer, Ask, Binding, BindingsQuestion, NoAnswer, Options, Outcome, Decision, Question, Request, decide};
 //! use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Transport};
 //!
 //! let mut tables = Tables::default();
@@ -42,12 +42,12 @@
 //!     }
 //! }
 //!
-//! let mut plan = Plan::default();
-//! decide(&request, &Here(&tables), &mut plan).expect("every answer is here");
-//! assert_eq!(plan.outcome, Outcome::Forward);
-//! let target = &plan.targets.as_slice()[0];
-//! assert_eq!(plan.targets.text(target.uri), b"sip:1002@192.0.2.8");
-//! assert_eq!(plan.added_headers(), b"X-Call-Direction: agent-to-agent\r\n");
+//! let mut decision = Decision::default();
+//! decide(&request, &Here(&tables), &mut decision).expect("every answer is here");
+//! assert_eq!(decision.outcome, Outcome::Forward);
+//! let target = &decision.targets.as_slice()[0];
+//! assert_eq!(decision.targets.text(target.uri), b"sip:1002@192.0.2.8");
+//! assert_eq!(decision.added_headers(), b"X-Call-Direction: agent-to-agent\r\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
@@ -57,9 +57,11 @@ mod ask;
 mod callee;
 mod caller;
 mod calls_out;
+mod decision;
 mod diversion;
 mod e164;
 mod egress;
+mod encoded;
 mod explain;
 mod filter;
 mod headers;
@@ -68,7 +70,7 @@ mod local;
 mod number;
 mod parameters;
 mod party;
-mod plan;
+mod reason;
 mod register;
 mod registered_at;
 mod request;
@@ -76,15 +78,17 @@ mod rules;
 mod spare;
 mod target;
 mod tenants;
+mod wire;
 
-pub use access::{OFF_LIST, OTHER_TARGET};
 pub use ask::{Answer, Ask, Backend, BindingsQuestion, NoAnswer, Question, Registrant, Verdict};
+pub use decision::{Decision, Outcome};
+pub use encoded::NoDecision;
 pub use explain::Told;
 pub use filter::{Passage, filter};
 pub use known::{Found, Kept, Known, Wanted, WantedBalance, WantedBindings};
 pub use parameters::is_plain_uri;
-pub use party::{Direction, PartyName, RoutedKind};
-pub use plan::{Fallback, Outcome, Plan};
+pub use party::{Direction, Fallback, Parties, PartyName, RoutedKind};
+pub use reason::{OFF_LIST, OTHER_TARGET};
 pub use request::{
     Challenge, Diversion, Gruu, Inside, Options, Request, called_uri, named_elsewhere, named_in_to,
     put_called,

@@ -7,8 +7,8 @@ use trunkline_model::Tables;
 use crate::ask::{Answer, Question};
 
 impl Question<'_> {
-    /// The answer, if it is one the resources alone can give: all but digests, the state and addresses of trunks, and
-    /// connections.
+    /// The answer, if it is one the resources alone can give: all but digests, the state and addresses of trunks,
+    /// connections and registrations.
     pub fn answer<'s>(&self, tables: &'s Tables) -> Option<Answer<'s>> {
         fn shared<T>(found: Option<&Arc<T>>) -> Option<&T> {
             found.map(Arc::as_ref)
@@ -29,7 +29,9 @@ impl Question<'_> {
             Question::NumberServes { number, domain } => Answer::Yes(tables.number_serves(number, domain)),
             Question::Connection { .. }
             | Question::TrunkSource { .. }
+            | Question::TrunkCarrier { .. }
             | Question::TrunkState(_)
+            | Question::GruuEnded { .. }
             | Question::Authenticate { .. } => return None,
         })
     }

@@ -55,13 +55,48 @@ impl<'s> Party<'s> {
     }
 }
 
-/// One end of a call by its name, as a plan keeps it.
+/// One end of a call by its name, as a decision keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartyName {
     /// What it is.
     pub kind: RoutedKind,
     /// The ref of the resource, where there is one.
     pub reference: Option<Ref>,
+}
+
+/// Who takes part in a request, as a decision keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parties {
+    /// Who calls, or registers.
+    pub caller: PartyName,
+    /// May the caller be taken for the carrier of its trunk ([`crate::Question::TrunkCarrier`])?
+    pub is_carrier: bool,
+    /// Who is called, as far as that was found out, or whose bindings are registered.
+    pub callee: PartyName,
+    /// The number that is called, where it is one of ours.
+    pub number: Option<Ref>,
+    /// The callee is not who was called: that one has no phone, or did not take the call.
+    pub diverted: bool,
+    /// How long the called agent rings, in seconds, where it says so.
+    pub no_answer_seconds: Option<u32>,
+    /// Where the called agent's calls go when it does not take them.
+    pub fallback: Fallback,
+}
+
+/// Where an agent's calls go when it does not take them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fallback {
+    /// An AOR, when it is busy.
+    pub busy: Option<String>,
+    /// An AOR, when it does not answer.
+    pub no_answer: Option<String>,
+}
+
+impl Fallback {
+    /// Has it none?
+    pub fn is_empty(&self) -> bool {
+        self.busy.is_none() && self.no_answer.is_none()
+    }
 }
 
 /// What a party is.
@@ -78,6 +113,11 @@ pub enum RoutedKind {
     Pstn,
     /// Another exchange of ours.
     Sibling,
+}
+
+impl RoutedKind {
+    pub(crate) const ALL: [RoutedKind; 5] =
+        [RoutedKind::Unknown, RoutedKind::Agent, RoutedKind::Peer, RoutedKind::Pstn, RoutedKind::Sibling];
 }
 
 impl From<Party<'_>> for PartyName {
@@ -106,6 +146,16 @@ pub enum Direction {
 }
 
 impl Direction {
+    pub(crate) const ALL: [Direction; 7] = [
+        Direction::AgentToAgent,
+        Direction::AgentToPeer,
+        Direction::AgentToPstn,
+        Direction::PeerToAgent,
+        Direction::PeerToPeer,
+        Direction::PeerToPstn,
+        Direction::FromPstn,
+    ];
+
     /// A call of this party to a phone.
     pub(crate) fn to_agent(caller: Party<'_>) -> Direction {
         match caller {

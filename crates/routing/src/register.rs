@@ -4,9 +4,9 @@ use trunkline_model::{Authenticate, Domain};
 use trunkline_sip::Uri;
 
 use crate::ask::Ask;
+use crate::decision::Outcome;
 use crate::explain::Fact;
 use crate::party::Party;
-use crate::plan::Outcome;
 use crate::registered_at::is_address;
 use crate::request::Request;
 use crate::rules::{Call, Rules, Stop};
@@ -17,8 +17,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     pub(crate) fn register(&mut self) -> Result<(), Stop> {
         let mut call = Call::default();
         let result = self.register_walk(&mut call);
-        self.plan.name_parties(&call);
-        result
+        result.and(self.name_parties(&call))
     }
 
     fn register_walk(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
@@ -54,8 +53,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return Err(self.nothing_there());
         }
         call.access.acls.extend(domain.acl.as_ref());
-        self.plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
-        self.plan.set_aor(&to.user, &domain.domain_uri);
+        self.decision.realm.extend_from_slice(domain.domain_uri.as_bytes());
+        self.decision.set_aor(&to.user, &domain.domain_uri);
         Ok(domain)
     }
 
@@ -88,7 +87,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         let peer = match self.peer(user)? {
             Some(peer) => Some(peer),
-            None => self.peer_by_aor(&self.plan.aor)?,
+            None => self.peer_by_aor(&self.decision.aor)?,
         };
         let Some(peer) = peer else {
             self.note(Fact::CallerUnknown);
@@ -101,7 +100,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call.access.credentials = peer.credentials.as_ref();
         call.access.disabled = !peer.enabled;
         if let Some(aor) = &peer.aor {
-            self.plan.take_aor(aor);
+            self.decision.take_aor(aor);
         }
         Ok(*self.request.caller == *peer.username.as_bytes())
     }

@@ -49,9 +49,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let Some(peer) = self.peer(&user)?.filter(|peer| peer.aor.is_none()) else { return Ok(None) };
         let default = self.domain(self.request.options.default_domain.as_bytes())?;
         for domain in [call.home, call.target_domain, default].into_iter().flatten() {
-            self.plan.set_aor(peer.username.as_bytes(), &domain.domain_uri);
+            self.decision.set_aor(peer.username.as_bytes(), &domain.domain_uri);
             let question = BindingsQuestion {
-                aor: &self.plan.aor,
+                aor: &self.decision.aor,
                 call_id: self.request.message.call_id(),
                 backend: None,
                 affinity: None,
@@ -64,7 +64,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 return Ok(Some(peer));
             }
         }
-        self.plan.aor.clear();
+        self.decision.aor.clear();
         Ok(None)
     }
 }

@@ -79,13 +79,13 @@ impl Options {
 /// A call that somebody else shall take.
 #[derive(Clone, Copy, Debug)]
 pub struct Diversion<'a> {
-    /// The AOR that did not take it, e.g. `sip:1002@sip.local`: [`crate::Plan::aor`] of the first route.
+    /// The AOR that did not take it, e.g. `sip:1002@sip.local`: [`crate::Decision::aor`] of the first route.
     pub from: &'a str,
     /// The AOR that shall, from [`trunkline_model::Agent`]: `fallback_busy` or `fallback_no_answer`.
     pub to: &'a str,
     /// The status that ended the first try, e.g. 486; 408 or 487 when nobody answered in time.
     pub cause: u16,
-    /// Had the caller proved who it is: [`crate::Plan::proven`] of the first route?
+    /// Had the caller proved who it is: [`crate::Decision::proven`] of the first route?
     pub proven: bool,
 }
 
@@ -97,9 +97,9 @@ pub struct Inside<'a> {
     pub caller: Option<&'a Ref>,
     /// The trunk it came in through.
     pub trunk: Option<&'a Ref>,
-    /// The AOR one of whose contacts leads here: [`crate::Plan::aor`] of the route before.
+    /// The AOR one of whose contacts leads here: [`crate::Decision::aor`] of the route before.
     pub by: &'a [u8],
-    /// Had the caller shown who it is: [`crate::Plan::proven`] of the first route?
+    /// Had the caller shown who it is: [`crate::Decision::proven`] of the first route?
     pub proven: bool,
     /// May it leave by a trunk? Not because a phone says so.
     pub may_leave: bool,

@@ -7,10 +7,10 @@ use trunkline_sip::{Method, Scheme, Uri};
 
 use crate::access::Access;
 use crate::ask::{Answer, Ask, NoAnswer, Question, Registrant, Verdict};
+use crate::decision::{Decision, Outcome};
 use crate::explain::Fact;
 use crate::party::Party;
-use crate::plan::{Outcome, Plan};
-use crate::request::Request;
+use crate::request::{Gruu, Request};
 use crate::target::Binding;
 
 /// The most agents a call goes past, one diverting to the next.
@@ -22,20 +22,20 @@ pub(crate) const MAX_TRUNKS: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing;
 
-/// Decides what becomes of a request out of dialog. The plan is cleared first, whatever it holds.
+/// Decides what becomes of a request out of dialog. The decision is cleared first, whatever it holds.
 ///
 /// # Errors
 /// [`Missing`] when whoever is asked has no answer yet: fetch it, then decide again with all answers kept. The same answers
-/// always give the same plan.
-pub fn decide<'s>(request: &Request<'_>, ask: &impl Ask<'s>, plan: &mut Plan) -> Result<(), Missing> {
-    plan.clear();
-    let mut rules = Rules { request, ask, plan };
+/// always give the same decision.
+pub fn decide<'s>(request: &Request<'_>, ask: &impl Ask<'s>, decision: &mut Decision) -> Result<(), Missing> {
+    decision.clear();
+    let mut rules = Rules { request, ask, decision };
     match rules.decide() {
         Ok(()) | Err(Stop::Ended) => Ok(()),
         Err(Stop::Missing) => Err(Missing),
         Err(Stop::Unavailable) => {
             rules.note(Fact::StoreUnavailable);
-            rules.plan.outcome = Outcome::reply(503);
+            rules.decision.outcome = Outcome::reply(503);
             Ok(())
         }
     }
@@ -44,7 +44,7 @@ pub fn decide<'s>(request: &Request<'_>, ask: &impl Ask<'s>, plan: &mut Plan) ->
 /// Why the rules are left before their last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The outcome stands in the plan.
+    /// The outcome stands in the decision.
     Ended,
     /// An answer has to be fetched.
     Missing,
@@ -65,7 +65,7 @@ impl From<NoAnswer> for Stop {
 pub(crate) struct Rules<'r, 'x, A> {
     pub(crate) request: &'x Request<'x>,
     pub(crate) ask: &'r A,
-    pub(crate) plan: &'r mut Plan,
+    pub(crate) decision: &'r mut Decision,
 }
 
 /// What is known of a call so far.
@@ -126,8 +126,27 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn route_call(&mut self) -> Result<(), Stop> {
         let mut call = Call::default();
         let result = self.walk(&mut call);
-        self.plan.name_parties(&call);
-        result
+        result.and(self.name_parties(&call))
+    }
+
+    /// Keeps who takes part.
+    pub(crate) fn name_parties(&mut self, call: &Call<'s, 'x>) -> Result<(), Stop> {
+        let is_carrier = match call.caller {
+            Party::Pstn(trunk, _) if self.decision.outcome == Outcome::Forward => self.is_carrier(trunk)?,
+            _ => false,
+        };
+        let parties = &mut self.decision.parties;
+        parties.caller = call.caller.into();
+        parties.is_carrier = is_carrier;
+        parties.callee = call.callee.into();
+        parties.number = call.number.map(|n| n.reference.clone());
+        parties.diverted = self.request.diversion.is_some() || !call.diverted.is_empty();
+        if let Party::Agent(agent, _) = call.callee {
+            parties.no_answer_seconds = agent.no_answer_seconds;
+            parties.fallback.busy.clone_from(&agent.fallback_busy);
+            parties.fallback.no_answer.clone_from(&agent.fallback_no_answer);
+        }
+        Ok(())
     }
 
     fn walk(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
@@ -174,7 +193,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call.caller = Party::Sibling;
         let named_from = Some(self.request.flow.remote);
         let target = Binding { named_from, ..Binding::new(self.request.message.uri_text(), 0) };
-        self.plan.targets.push_binding(target);
+        self.decision.targets.push_binding(target);
         self.forward_unchanged(call)
     }
 
@@ -190,18 +209,18 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     /// Ends in 403, because of where the request came from.
     pub(crate) fn refuse_source(&mut self) -> Stop {
-        self.plan.source_refused = true;
+        self.decision.source_refused = true;
         self.reply(403)
     }
 
     /// Ends.
     pub(crate) fn end(&mut self, outcome: Outcome) -> Stop {
-        self.plan.outcome = outcome;
+        self.decision.outcome = outcome;
         Stop::Ended
     }
 
     pub(crate) fn note(&mut self, fact: Fact<'_>) {
-        self.plan.note(fact);
+        self.decision.note(fact);
     }
 
     /// Ends in 404, since nothing has the called name.
@@ -244,13 +263,13 @@ asks! {
 }
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
-    /// How the digest of the request is judged, by the plan's realm and algorithms.
+    /// How the digest of the request is judged, by the decision's realm and algorithms.
     pub(crate) fn authenticate(
         &self,
         credentials: Option<&Credentials>,
         owner: Option<Registrant<'_>>,
     ) -> Result<Verdict, Stop> {
-        let Plan { realm, algorithms, aor, .. } = &*self.plan;
+        let Decision { realm, algorithms, aor, .. } = &*self.decision;
         match self.ask.answer(&Question::Authenticate { credentials, realm, algorithms, aor, owner })? {
             Answer::Verdict(verdict) => Ok(verdict),
             _ => Err(Stop::Unavailable),
@@ -285,10 +304,29 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
     }
 
+    /// May the caller be taken for the trunk's carrier? Without an answer it may not.
+    fn is_carrier(&self, trunk: &Trunk) -> Result<bool, Stop> {
+        let source = self.request.flow.remote.ip();
+        self.yes(&Question::TrunkCarrier { trunk, source })
+    }
+
+    /// Has this phone registered anew since its temporary GRUU was given out? Without an answer it has not.
+    pub(crate) fn has_ended(&self, gruu: Gruu<'_>) -> Result<bool, Stop> {
+        match gruu.registration {
+            Some(_) => self.yes(&Question::GruuEnded { aor: &self.decision.aor, gruu }),
+            None => Ok(false),
+        }
+    }
+
     /// Does one of the trunk's destinations resolve to the source of the packet? Without an answer it does not.
     pub(crate) fn resolves_to_source(&self, trunk: &Trunk) -> Result<bool, Stop> {
         let source = self.request.flow.remote.ip().to_canonical();
-        match self.ask.answer(&Question::TrunkSource { trunk, source }) {
+        self.yes(&Question::TrunkSource { trunk, source })
+    }
+
+    /// Whoever cannot be asked says no.
+    fn yes(&self, question: &Question<'_>) -> Result<bool, Stop> {
+        match self.ask.answer(question) {
             Ok(Answer::Yes(yes)) => Ok(yes),
             Ok(_) | Err(NoAnswer::Unavailable) => Ok(false),
             Err(NoAnswer::Missing) => Err(Stop::Missing),

@@ -18,7 +18,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 && is_address(&uri, flow.remote.ip())
                 && uri.port.unwrap_or(5060) == flow.remote.port()
         });
-        let targets = &self.plan.targets;
+        let targets = &self.decision.targets;
         let mut all = targets.as_slice().iter();
         flow.transport == Transport::Udp
             && at_its_address

@@ -6,11 +6,11 @@ use std::ops::Range;
 use trunkline_model::Ref;
 use trunkline_sip::{Flow, Transport};
 
-/// A stretch of the plan's memory; read with [`Targets::text`].
+/// A stretch of the decision's memory; read with [`Targets::text`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Text {
-    start: u32,
-    end: u32,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
 impl Text {
@@ -113,11 +113,11 @@ impl<'b> Binding<'b> {
     }
 }
 
-/// The targets of a plan, with the memory their texts stand in.
+/// The targets of a decision, with the memory their texts stand in.
 #[derive(Clone, Debug, Default)]
 pub struct Targets {
-    list: Vec<Target>,
-    arena: Vec<u8>,
+    pub(crate) list: Vec<Target>,
+    pub(crate) arena: Vec<u8>,
 }
 
 impl Targets {

@@ -98,7 +98,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         call.number = None;
         call.link = None;
-        self.plan.aor.clear();
+        self.decision.aor.clear();
         Ok(Callee::Outside)
     }
 }

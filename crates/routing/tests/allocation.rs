@@ -1,4 +1,4 @@
-//! Once its memory has grown, a plan is filled without allocating.
+//! Once its memory has grown, a decision is filled without allocating.
 #![allow(unsafe_code)]
 
 mod common;
@@ -6,13 +6,13 @@ mod counting;
 
 use common::{World, request};
 use counting::allocations;
-use trunkline_routing::{Outcome, Plan, Request, decide};
+use trunkline_routing::{Decision, Outcome, Request, decide};
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport};
 
 /// How often the hundredth request of its kind allocates, from its index to its splices.
 fn of_the_hundredth(world: &World, text: &str) -> u64 {
     let mut index = Index::default();
-    let mut plan = Plan::default();
+    let mut decision = Decision::default();
     let mut splices = Splices::default();
     let flow = Flow {
         transport: Transport::Udp,
@@ -27,15 +27,15 @@ fn of_the_hundredth(world: &World, text: &str) -> u64 {
         let message = Message::new(text.as_bytes(), &index);
         let own = World::own_address;
         let request = Request::new(message, flow, &world.options, &own, 7).unwrap();
-        decide(&request, &world, &mut plan).unwrap();
+        decide(&request, &world, &mut decision).unwrap();
         splices.clear();
-        plan.apply(&mut splices, message.body_span().start - 2);
+        decision.apply(&mut splices, message.body_span().start - 2);
         seen = allocations() - before;
     }
     assert!(
-        matches!(plan.outcome, Outcome::Forward | Outcome::Register { .. } | Outcome::Challenge { .. }),
+        matches!(decision.outcome, Outcome::Forward | Outcome::Register { .. } | Outcome::Challenge { .. }),
         "{:?}",
-        plan.outcome
+        decision.outcome
     );
     seen
 }

@@ -187,7 +187,7 @@ fn every_method_is_routed_alike() {
     for method in ["MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER", "NOTIFY", "INFO", "OPTIONS", "PING"] {
         let got = world.ask(&request(method, "1001@sip.local", "1002@sip.local", ""));
         assert_eq!(got.short(), "agent-to-agent: sip:1002@10.0.0.50:5066;ob", "{method}");
-        assert_eq!(got.plan.record_route, matches!(method, "SUBSCRIBE" | "REFER"), "{method}");
+        assert_eq!(got.decision.record_route, matches!(method, "SUBSCRIBE" | "REFER"), "{method}");
     }
     let mwi = world.ask(&request("SUBSCRIBE", "1001@sip.local", "conference@sip.local", ""));
     assert_eq!(mwi.short(), "agent-to-peer: sip:conference@10.0.0.60:5060");
@@ -244,7 +244,7 @@ fn lists_look_at_the_source_of_the_packet() {
     let both = "1001@sip.local";
     assert_eq!(world.ask(&common::register("sip.local", both, both)).short(), "403", "and no challenge");
     world.source = "[::ffff:127.0.0.1]:5066".parse().unwrap();
-    assert_eq!(world.invite("1001@sip.local", "1002@sip.local").plan.targets.as_slice().len(), 1);
+    assert_eq!(world.invite("1001@sip.local", "1002@sip.local").decision.targets.as_slice().len(), 1);
     world.source = "[2001:db8::1]:5066".parse().unwrap();
     assert_eq!(world.invite("1001@sip.local", "1002@sip.local").short(), "403");
     let mut peer = Peer::clone(world.tables.peer_by_ref("peer-01").unwrap());
@@ -447,7 +447,7 @@ fn trunks_fail_over() {
         "agent-to-pstn: sip:1785@a.example:5060 | sip:1785@b.example:5060 | sip:1785@sip.provider.net:7060";
     check(&world, &[("by priority, then by the next rule", from, "1785@sip.local", two)]);
     let got = world.invite(from, "1785@sip.local");
-    let targets = got.plan.targets.as_slice();
+    let targets = got.decision.targets.as_slice();
     assert_eq!(targets[0].timeout_ms, Some(700));
     assert_eq!(targets[0].trunk_uri, 1);
     assert_eq!(targets[2].trunk, Some(Ref::new("trunk-03")));
@@ -484,7 +484,7 @@ fn unavailable_is_503() {
     assert_eq!(world.invite("1001@sip.local", "1002@sip.local").short(), "503");
     world.location_is_down = false;
     world.unavailable = Some(|l| matches!(l, Question::TrunkState(_)));
-    assert_eq!(world.invite("1001@sip.local", "1785@sip.local").plan.targets.as_slice().len(), 1);
+    assert_eq!(world.invite("1001@sip.local", "1785@sip.local").decision.targets.as_slice().len(), 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Decision, World};
+use common::{Decided, World};
 use serde_json::Value;
 use trunkline_routing::{Outcome, Verdict};
 
@@ -90,13 +90,13 @@ fn recorded(case: &Value) -> String {
     }
 }
 
-fn decided(decision: &Decision) -> String {
+fn decided(decision: &Decided) -> String {
     match decision.outcome {
         Outcome::Register { .. } => "register".into(),
         Outcome::Reply { code, reason: Some(reason), .. } => format!("{code} {reason}"),
         Outcome::Forward => {
-            let first = &decision.plan.targets.as_slice()[0];
-            String::from_utf8(decision.plan.targets.text(first.uri).to_vec()).unwrap()
+            let first = &decision.decision.targets.as_slice()[0];
+            String::from_utf8(decision.decision.targets.text(first.uri).to_vec()).unwrap()
         }
         Outcome::Reply { .. } | Outcome::Challenge { .. } => decision.short(),
     }
@@ -137,7 +137,7 @@ fn replay(world: &mut World, case: &Value, exact: bool) {
     assert_eq!(bare(&decided(&decision)), recorded(case), "{name}\n{:#?}", decision.words);
     match decision.outcome {
         Outcome::Register { .. } => {
-            let aor = String::from_utf8(decision.plan.aor.clone()).unwrap();
+            let aor = String::from_utf8(decision.decision.aor.clone()).unwrap();
             world.bindings.remove(&aor);
             if request["message"]["expires"]["expires"] != 0 {
                 world.register(&aor, &sip_uri(&request["message"]["contact"]["address"]["uri"]), 1000);
@@ -152,7 +152,7 @@ fn replay(world: &mut World, case: &Value, exact: bool) {
                 .collect();
             // Gateway credentials travel beside the message, not in it; the fixtures' say pbx-1:1234.
             let gateway = want.iter().position(|(n, _)| n == "X-Gateway-Auth").map(|i| want.remove(i).1);
-            let target = &decision.plan.targets.as_slice()[0];
+            let target = &decision.decision.targets.as_slice()[0];
             let credentials = target.credentials.as_ref().map(|r| r.as_str());
             assert_eq!(credentials, gateway.map(|_| "credentials-04"), "{name}");
             for (header, value) in want {

@@ -20,7 +20,7 @@ fn world() -> World {
 fn of_a_phones_flows_one_is_tried_at_a_time() {
     let decision = world().invite("1001@sip.local", "1002@sip.local");
     let seen: Vec<_> =
-        decision.plan.targets.as_slice().iter().map(|t| (t.phone, t.alternate, t.group)).collect();
+        decision.decision.targets.as_slice().iter().map(|t| (t.phone, t.alternate, t.group)).collect();
     assert_eq!(seen, [(7, false, 0), (9, false, 0), (7, true, 0)]);
 }
 
@@ -33,7 +33,7 @@ fn a_flow_of_lower_q_belongs_to_its_phone() {
     }
     let decision = world.invite("1001@sip.local", "1002@sip.local");
     let seen: Vec<_> =
-        decision.plan.targets.as_slice().iter().map(|t| (t.phone, t.alternate, t.group)).collect();
+        decision.decision.targets.as_slice().iter().map(|t| (t.phone, t.alternate, t.group)).collect();
     assert_eq!(seen, [(7, false, 0), (9, false, 0), (7, true, 0), (0, false, 1)]);
 }
 

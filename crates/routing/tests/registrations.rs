@@ -76,9 +76,9 @@ fn unknown_users_are_challenged_like_known_ones() {
     let of = |user: &str| world.ask(&register("sip.local", user, user));
     let (known, unknown) = (of("1001@sip.local"), of("nobody@sip.local"));
     assert_eq!(known.outcome, unknown.outcome);
-    assert_eq!(known.plan.realm, unknown.plan.realm);
-    assert_eq!(known.plan.algorithms, unknown.plan.algorithms);
-    assert_eq!(known.plan.algorithms.len(), 2);
+    assert_eq!(known.decision.realm, unknown.decision.realm);
+    assert_eq!(known.decision.algorithms, unknown.decision.algorithms);
+    assert_eq!(known.decision.algorithms.len(), 2);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use common::{World, register, request};
 use std::cell::RefCell;
 
 use trunkline_routing::{
-    Answer, Ask, Binding, BindingsQuestion, NoAnswer, Plan, Question, Request, Verdict, decide,
+    Answer, Ask, Binding, BindingsQuestion, Decision, NoAnswer, Question, Request, Verdict, decide,
 };
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Transport};
 
@@ -96,7 +96,7 @@ fn random_answers_never_lead_astray() {
     };
     let mut random = Random(42);
     let liar = Liar { world: &world, random: RefCell::new(Random(43)), steps: RefCell::new(0) };
-    let mut plan = Plan::default();
+    let mut decision = Decision::default();
     let mut index = Index::default();
     let (mut routes, mut longest) = (0, 0);
     for _ in 0..20_000 {
@@ -116,7 +116,7 @@ fn random_answers_never_lead_astray() {
         let message = Message::new(text.as_bytes(), &index);
         let Ok(request) = Request::new(message, flow, &world.options, &own, random.0) else { continue };
         *liar.steps.borrow_mut() = 0;
-        decide(&request, &liar, &mut plan).expect("every question has some answer");
+        decide(&request, &liar, &mut decision).expect("every question has some answer");
         let steps = *liar.steps.borrow();
         assert!(steps < 64, "{text}");
         longest = longest.max(steps);
@@ -130,5 +130,5 @@ fn random_answers_never_lead_astray() {
 fn a_route_may_be_carried_to_another_thread() {
     fn is_send<T: Send>() {}
     is_send::<Request<'_>>();
-    is_send::<Plan>();
+    is_send::<Decision>();
 }

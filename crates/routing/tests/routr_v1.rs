@@ -293,5 +293,5 @@ fn a_peer_without_a_device_registers_by_its_address() {
     world.verdicts.insert("pbx".into(), Verdict::Accepted);
     let got = world.ask(&register("sip.local", "pbx@192.168.1.2", "pbx@192.168.1.2"));
     assert!(got.short().starts_with("register"), "{}", got.short());
-    assert_eq!(String::from_utf8_lossy(&got.plan.aor), "sip:pbx@sip.local");
+    assert_eq!(String::from_utf8_lossy(&got.decision.aor), "sip:pbx@sip.local");
 }

@@ -59,8 +59,8 @@ fn no_spelling_passes_a_rule() {
         let all = got.short();
         // The second rule takes over where the first way fails; the number is the same.
         assert_eq!(all.split(" | ").next(), Some(&*want), "{spelling}\n{}", got.story);
-        for target in got.plan.targets.as_slice() {
-            let uri = String::from_utf8(got.plan.targets.text(target.uri).to_vec()).unwrap();
+        for target in got.decision.targets.as_slice() {
+            let uri = String::from_utf8(got.decision.targets.text(target.uri).to_vec()).unwrap();
             assert!(uri.starts_with(&format!("sip:{judged}@")), "{spelling}: {uri}");
         }
     }

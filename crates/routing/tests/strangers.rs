@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Decision, World, register, request};
+use common::{Decided, World, register, request};
 use trunkline_model::{Agent, Authenticate, Credentials, DigestAlgorithm, Domain, Peer, Ref};
 use trunkline_routing::Verdict;
 
@@ -67,8 +67,8 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Everything of an answer that goes over the wire.
-fn seen(got: &Decision) -> String {
-    format!("{} {:?}", got.short(), got.plan.algorithms)
+fn seen(got: &Decided) -> String {
+    format!("{} {:?}", got.short(), got.decision.algorithms)
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_list_does_not_replace_a_digest() {
     assert_eq!(world.invite(from, to).short(), "challenge 401 sip.local");
     // Who knows the secret is told what is wrong.
     world.verdicts.insert("asterisk".into(), Verdict::Accepted);
-    let told = world.invite("listed@sip.local", to).plan.outcome;
+    let told = world.invite("listed@sip.local", to).decision.outcome;
     let reason = Some(trunkline_routing::OFF_LIST);
     assert_eq!(told, trunkline_routing::Outcome::Reply { code: 403, reason, retry_after: None });
 }

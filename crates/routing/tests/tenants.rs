@@ -217,7 +217,7 @@ fn ways_out_never_cross() {
                 "sips:+1900@a.example",
             ] {
                 let got = world.invite(from, to);
-                for target in got.plan.targets.as_slice() {
+                for target in got.decision.targets.as_slice() {
                     assert_eq!(target.trunk, Some(Ref::new("trunk-b")), "{from} → {to}: {}", got.story);
                 }
                 for sent in &got.sent {
@@ -378,7 +378,7 @@ fn a_plan_says_whether_the_caller_has_shown_who_it_is() {
     {
         let mut world = world((All, Authenticated), (authenticate, Authenticated));
         everybody_knows(&mut world);
-        assert_eq!(world.invite("2001@b.example", to).plan.proven, want, "{authenticate:?} {to}");
+        assert_eq!(world.invite("2001@b.example", to).decision.proven, want, "{authenticate:?} {to}");
     }
 }
 

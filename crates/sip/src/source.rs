@@ -11,6 +11,19 @@ pub fn source_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// RFC 1918, RFC 6598 and their like.
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            v4.is_private()
+                || v4.is_link_local()
+                || v4.is_loopback()
+                || v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

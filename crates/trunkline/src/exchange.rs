@@ -103,7 +103,7 @@ impl Exchange {
         }
         let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
         let shared =
-            Shared::new(edge, addresses.clone(), count, store.live().clone(), location, calls, secret);
+            Shared::new(edge, (addresses.clone(), count), store.live().clone(), location, calls, secret);
         shared.start(mailboxes.clone())?;
         let alive = Alive::default();
         for shard in &mut shards {

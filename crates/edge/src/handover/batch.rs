@@ -1,21 +1,6 @@
 //! What travels from shard to shard: messages in batches, in buffers that are used again.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
 use trunkline_sip::Flow;
-use trunkline_transport::Mail;
-
-use crate::mail::{EdgeMail, Io};
-
-/// Requests that may wait for one shard. What comes beyond is dropped, as by a full buffer of the kernel's.
-const MOST_REQUESTS: usize = 8_192;
-/// The same for responses and for what is given back: they end work instead of beginning it, so more is borne.
-const MOST_WAITING: usize = 4 * MOST_REQUESTS;
-/// A batch that has grown to this many bytes is posted before its time.
-const LARGE: usize = 128 * 1024;
-/// Empty batches that are kept.
-const MOST_SPARE: usize = 64;
 
 /// Messages on their way to another shard, in the order in which they came.
 #[derive(Debug, Default)]
@@ -63,192 +48,18 @@ impl Batch {
         })
     }
 
-    fn clear(&mut self) {
+    /// The bytes of all of them.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The memory that is there for them.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.messages.clear();
-    }
-}
-
-/// What the shards know of each other, for handing over.
-#[derive(Debug)]
-pub(crate) struct Neighbours {
-    each: Vec<Neighbour>,
-    /// Empty batches; the lock is held for a push or a pop, and taken once per batch.
-    spare: Mutex<Vec<Batch>>,
-}
-
-#[derive(Debug, Default)]
-struct Neighbour {
-    /// Messages in its mailbox.
-    waiting: AtomicUsize,
-    /// How busy it was in the last second, in percent.
-    busy: AtomicU8,
-    /// Sources it does not serve alone.
-    away: AtomicU64,
-}
-
-impl Neighbours {
-    pub(crate) fn new(shards: usize) -> Neighbours {
-        Neighbours { each: (0..shards).map(|_| Neighbour::default()).collect(), spare: Mutex::default() }
-    }
-
-    /// How many shards there are.
-    pub(crate) fn len(&self) -> usize {
-        self.each.len()
-    }
-
-    /// A shard tells how its second was.
-    pub(crate) fn tell(&self, shard: usize, busy: u8, away: usize) {
-        if let Some(n) = self.each.get(shard) {
-            n.busy.store(busy, Ordering::Relaxed);
-            n.away.store(away as u64, Ordering::Relaxed);
-        }
-    }
-
-    /// How busy the idlest of the others is, in percent.
-    pub(crate) fn idlest_but(&self, shard: usize) -> u8 {
-        let others = self.each.iter().enumerate().filter(|(i, _)| *i != shard);
-        others.map(|(_, n)| n.busy.load(Ordering::Relaxed)).min().unwrap_or(100)
-    }
-
-    /// How busy each is, in percent.
-    pub(crate) fn busy(&self) -> Vec<u8> {
-        self.each.iter().map(|n| n.busy.load(Ordering::Relaxed)).collect()
-    }
-
-    /// Sources that are not served by their own shard alone.
-    pub(crate) fn away(&self) -> u64 {
-        self.each.iter().map(|n| n.away.load(Ordering::Relaxed)).sum()
-    }
-
-    /// The shard has taken these.
-    pub(crate) fn taken(&self, shard: usize, mut batch: Batch) {
-        if let Some(n) = self.each.get(shard) {
-            n.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
-        }
-        batch.clear();
-        let mut spare = self.spare.lock();
-        if spare.len() < MOST_SPARE && batch.bytes.capacity() <= 2 * LARGE {
-            spare.push(batch);
-        }
-    }
-
-    fn waiting(&self, shard: usize) -> usize {
-        self.each.get(shard).map_or(0, |n| n.waiting.load(Ordering::Relaxed))
-    }
-}
-
-/// What one shard has for the others: posted at the end of what it received at once, so that a shard is woken once.
-#[derive(Debug)]
-pub(crate) struct Outbox {
-    from: u8,
-    to: Vec<Batch>,
-    filled: bool,
-}
-
-impl Outbox {
-    pub(crate) fn new(from: u8, shards: usize) -> Outbox {
-        Outbox { from, to: (0..shards).map(|_| Batch::default()).collect(), filled: false }
-    }
-
-    /// Puts a request for another shard in; `false`: too many wait for that one, or there is no such shard.
-    pub(crate) fn put_request(
-        &mut self,
-        io: &Io<EdgeMail>,
-        neighbours: &Neighbours,
-        to: usize,
-        flow: &Flow,
-        bytes: &[u8],
-        order: Order,
-    ) -> bool {
-        self.put(io, neighbours, to, MOST_REQUESTS, (flow, bytes, order))
-    }
-
-    /// The same for a response, or for a request that its shard did not know.
-    pub(crate) fn put_back(
-        &mut self,
-        io: &Io<EdgeMail>,
-        neighbours: &Neighbours,
-        to: usize,
-        flow: &Flow,
-        bytes: &[u8],
-    ) -> bool {
-        self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, Order::Serve))
-    }
-
-    fn put(
-        &mut self,
-        io: &Io<EdgeMail>,
-        neighbours: &Neighbours,
-        to: usize,
-        most: usize,
-        (flow, bytes, order): (&Flow, &[u8], Order),
-    ) -> bool {
-        let Some(batch) = self.to.get_mut(to) else { return false };
-        if neighbours.waiting(to) + batch.len() >= most {
-            return false;
-        }
-        if batch.bytes.capacity() == 0
-            && let Some(spare) = neighbours.spare.lock().pop()
-        {
-            *batch = spare;
-        }
-        batch.push(flow, bytes, order);
-        self.filled = true;
-        if batch.bytes.len() >= LARGE {
-            self.post(io, neighbours);
-        }
-        true
-    }
-
-    /// Posts what there is.
-    pub(crate) fn post(&mut self, io: &Io<EdgeMail>, neighbours: &Neighbours) {
-        if !std::mem::take(&mut self.filled) {
-            return;
-        }
-        for (to, batch) in self.to.iter_mut().enumerate().filter(|(_, b)| b.len() > 0) {
-            let batch = std::mem::take(batch);
-            if let Some(n) = neighbours.each.get(to) {
-                n.waiting.fetch_add(batch.len(), Ordering::Relaxed);
-            }
-            // A shard that has ended takes nothing, and neither does the process any more.
-            io.post(to, Mail::User(EdgeMail::Batch(self.from, batch)));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use trunkline_sip::{ConnectionId, Transport};
-
-    #[test]
-    fn a_batch_keeps_order_and_is_used_again() {
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: "127.0.0.1:5060".parse().unwrap(),
-            remote: "127.0.0.1:6000".parse().unwrap(),
-            connection: ConnectionId::NONE,
-        };
-        let mut batch = Batch::default();
-        batch.push(&flow, b"one", Order::Serve);
-        batch.push(&flow, b"", Order::Serve);
-        batch.push(&flow, b"three", Order::ServeIfKnown);
-        let all: Vec<_> = batch.messages().map(|(_, b, p)| (b.to_vec(), p)).collect();
-        assert_eq!(
-            all,
-            [
-                (b"one".to_vec(), Order::Serve),
-                (b"".to_vec(), Order::Serve),
-                (b"three".to_vec(), Order::ServeIfKnown)
-            ]
-        );
-        let neighbours = Neighbours::new(2);
-        neighbours.each[1].waiting.store(3, Ordering::Relaxed);
-        neighbours.taken(1, batch);
-        assert_eq!(neighbours.waiting(1), 0);
-        let again = neighbours.spare.lock().pop().unwrap();
-        assert_eq!(again.len(), 0);
-        assert!(again.bytes.capacity() >= 8);
     }
 }

@@ -264,6 +264,10 @@ pub(crate) fn keeper(hash: u64, here: usize, shards: usize) -> usize {
     if other < here { other } else { other + 1 }
 }
 
+/// The source a question is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked(pub(super) Source);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,12 +8,11 @@ use trunkline_sip::{Message, Method};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::Egress;
 
-use super::call::{PARTIES, Turn, place};
+use super::answers::{Awaited, Leg};
+use super::call::{Body, ByParty, PARTIES, Turn, Turned, place};
 use super::name::Name;
 use super::relayed::{Of, Offer};
-use super::{Awaited, Body, ByParty, Leg, Turned};
 use crate::context::Context;
-use crate::divert::Fallback;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
@@ -67,12 +66,12 @@ pub(crate) fn refusal(code: u16) -> Vec<u8> {
 
 impl Edge {
     /// An INVITE is about to begin a call over these ways, or to be diverted in a transaction that runs. A way whose media
-    /// cannot be had is taken out.
+    /// cannot be had is taken out. `any_sort`: later ways may lead to callees of either sort.
     pub(crate) fn offer_media(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        key: TransactionKey,
+        (key, any_sort): (TransactionKey, bool),
         ways: &mut [Option<(Egress, Spare)>],
         running: Option<&Context>,
     ) -> Offered {
@@ -92,10 +91,13 @@ impl Edge {
                 let number = context.media.as_deref().map(|leg| leg.number);
                 Relaying { number, bodies: number.map(|n| relayed.offered(n)).unwrap_or_default() }
             }
-            None => match self.first_offer(io, inbound, key, ways, callees) {
-                Ok(relaying) => relaying,
-                Err(instead) => return instead,
-            },
+            None => {
+                match self.first_offer(io, inbound, key, ways, if any_sort { [true, true] } else { callees })
+                {
+                    Ok(relaying) => relaying,
+                    Err(instead) => return instead,
+                }
+            }
         };
         match take_out_mute(inbound, ways, &relaying.bodies) {
             Some(code) => {
@@ -115,14 +117,10 @@ impl Edge {
         inbound: &Inbound<'_>,
         key: TransactionKey,
         ways: &[Option<(Egress, Spare)>],
-        mut callees: [bool; 2],
+        callees: [bool; 2],
     ) -> Result<Relaying, Offered> {
         let Some(relayed) = self.shared.media.clone() else { return Ok(Relaying::default()) };
         let m = &inbound.message;
-        if self.scratch.parties.fallback != Fallback::default() {
-            // Whoever the call is diverted to may be of either sort.
-            callees = [true, true];
-        }
         let caller = Party::of_transport(inbound.flow.transport.is_websocket());
         let number = self.take_number(key, inbound.flow, m.bytes);
         let number = number.unwrap_or_else(|| self.shared.dialogs.unique());

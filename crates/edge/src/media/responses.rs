@@ -4,8 +4,8 @@ use trunkline_media::{Command, Method as Turning, Party};
 use trunkline_sip::{Flow, Index, Message, Method};
 use trunkline_transaction::{Class, Slot};
 
+use super::answers::{Awaited, Leg};
 use super::body::with_body;
-use super::{Awaited, Leg};
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};

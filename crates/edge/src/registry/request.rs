@@ -3,26 +3,14 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, HeaderName, Message, Transport, Uri, parse_ip, seconds};
+use trunkline_sip::{Address, HeaderName, Message, Uri, parse_ip, put_address, put_transport, seconds};
 use trunkline_transport::Egress;
+use trunkline_trunks::Response;
 
-use crate::address::{put_address, put_transport};
 use crate::challenged::is_stale;
-use crate::gruu::{IN_USER, escape};
 use crate::own::Errand;
-use crate::registry::registration::Response;
+use crate::registry::place::Place;
 use crate::shared::Shared;
-
-/// Where we register and as whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub host: String,
-    pub port: Option<u16>,
-    pub transport: Option<Transport>,
-    /// The user of our AOR there.
-    pub user: String,
-}
 
 /// What one REGISTER says.
 pub(crate) struct Asked<'a> {
@@ -39,32 +27,6 @@ pub(crate) struct Asked<'a> {
     pub bulk: bool,
     /// A whole header line with the answer to a challenge; empty for none.
     pub authorization: &'a [u8],
-}
-
-impl Place {
-    /// The registrar: the Request-URI. It names no user (RFC 3261 §10.2).
-    pub(crate) fn put_registrar(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"sip:");
-        self.put_host(out);
-        if let Some(port) = self.port {
-            out.push(b':');
-            put_number(u64::from(port), out);
-        }
-        put_transport(self.transport.unwrap_or_default(), out);
-    }
-
-    fn put_host(&self, out: &mut Vec<u8>) {
-        let bare_v6 = self.host.contains(':') && !self.host.starts_with('[');
-        let _ = if bare_v6 { write!(out, "[{}]", self.host) } else { write!(out, "{}", self.host) };
-    }
-
-    fn put_aor(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"<sip:");
-        escape(self.user.as_bytes(), IN_USER, out);
-        out.push(b'@');
-        self.put_host(out);
-        out.push(b'>');
-    }
 }
 
 /// Writes it. The Contact has no user: the carrier puts the called number there (RFC 6140 §7.1), or says it in To.

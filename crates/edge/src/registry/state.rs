@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use trunkline_model::Ref;
 
 use crate::peers::unix_seconds;
-use crate::registry::request::Place;
+use crate::registry::place::Place;
 
 /// How a registration of ours at a trunk does.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
-//! The thread that asks DNS.
+//! The way to the name servers.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
@@ -11,11 +10,6 @@ use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::rdata::{NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
-use tokio::sync::mpsc::UnboundedReceiver;
-use trunkline_transport::Mailboxes;
-
-use super::{Question, Resolver, selection};
-use crate::mail::EdgeMail;
 
 /// What became of a query.
 pub(super) enum Asked<T> {
@@ -39,7 +33,7 @@ pub(super) struct Dns {
 
 impl Dns {
     /// These name servers; without any those the system is set up with.
-    fn new(servers: &[SocketAddr]) -> Dns {
+    pub(super) fn new(servers: &[SocketAddr]) -> Dns {
         if servers.is_empty() {
             return Dns::of_system();
         }
@@ -125,30 +119,4 @@ impl Dns {
 
 fn missing<T>(error: &NetError) -> Asked<T> {
     if error.is_no_records_found() { Asked::Nothing } else { Asked::Failed }
-}
-
-/// Answers questions until nobody can ask any more.
-pub(super) fn run(
-    mut todo: UnboundedReceiver<Question>,
-    servers: &[SocketAddr],
-    resolver: &Weak<Resolver>,
-    mailboxes: &Mailboxes<EdgeMail>,
-) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return tracing::error!(%error, "the resolver cannot run: names will not be found"),
-    };
-    runtime.block_on(async {
-        let dns = Arc::new(Dns::new(servers));
-        while let Some(question) = todo.recv().await {
-            let (dns, resolver, mailboxes) = (dns.clone(), resolver.clone(), mailboxes.clone());
-            tokio::spawn(async move {
-                let located = selection::locate(&dns, &question).await;
-                tracing::debug!(host = %question.host, found = located.ways.len(), "a name was looked up");
-                if let Some(resolver) = resolver.upgrade() {
-                    resolver.answer(&question, located, &mailboxes);
-                }
-            });
-        }
-    });
 }

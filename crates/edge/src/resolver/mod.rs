@@ -1,9 +1,13 @@
 //! From a host name to addresses, RFC 3263: literals at once, names from a cache, unknown names by a thread that
 //! asks DNS while the request waits outside.
 
+mod avoided;
 mod dns;
+mod question;
 mod selection;
 mod spare;
+mod thread;
+mod way;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,9 +23,12 @@ use trunkline_sip::{Transport, Uri, canonical_ip, parse_ip};
 use trunkline_transport::{Egress, HostName, Mail, Mailboxes};
 
 use crate::mail::EdgeMail;
+pub(crate) use avoided::Avoided;
+pub(crate) use question::{Question, is_unicast};
 use selection::Located;
-use spare::Ways;
-pub(crate) use spare::{Spare, Way};
+pub(crate) use spare::Spare;
+pub(crate) use way::Way;
+use way::Ways;
 
 /// What is known of a next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,19 +39,6 @@ pub(crate) enum Resolved {
     Nowhere,
     /// Ask, and look at the request again when the answer is there.
     Later(Question),
-}
-
-/// A name to be looked up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Question {
-    /// In lower case, without a dot at its end.
-    pub(crate) host: String,
-    /// The port, where one stands.
-    pub(crate) port: Option<u16>,
-    /// The transport that was named; else the one to fall back to: UDP, or TLS of a `sips` URI.
-    pub(crate) transport: Transport,
-    /// Was the transport named?
-    pub(crate) named: bool,
 }
 
 /// A [`Question`] that is only looked for: names are found without an allocation.
@@ -87,8 +81,6 @@ pub(crate) struct Settings {
 
 /// Names in the cache, and requests that wait, at most.
 const MOST: usize = 10_000;
-/// No address is left alone for longer than this because its 503 asks for it.
-const LONGEST_AVOIDED: Duration = Duration::from_secs(3600);
 /// Letters of a host name, RFC 1035 §2.3.4.
 const LONGEST_NAME: usize = 255;
 
@@ -101,21 +93,21 @@ pub(crate) struct Resolver {
     todo: Mutex<Option<UnboundedReceiver<Question>>>,
     /// Counts what was found out.
     answers: AtomicU64,
-    /// Addresses that failed, and until when they are avoided.
-    failed: RwLock<HashMap<(Transport, SocketAddr), Instant>>,
+    /// Addresses that failed.
+    pub(crate) avoided: Avoided,
 }
 
 impl Resolver {
     pub(crate) fn new(settings: Settings) -> Arc<Resolver> {
         let (questions, todo) = unbounded_channel();
         Arc::new(Resolver {
-            settings,
             known: RwLock::default(),
             waiting: Mutex::default(),
             questions,
             todo: Mutex::new(Some(todo)),
             answers: AtomicU64::new(0),
-            failed: RwLock::default(),
+            avoided: Avoided::new(settings.avoid),
+            settings,
         })
     }
 
@@ -124,7 +116,12 @@ impl Resolver {
         let Some(todo) = self.todo.lock().take() else { return };
         let resolver = Arc::downgrade(self);
         let servers = self.settings.servers.clone();
-        let run = move || dns::run(todo, &servers, &resolver, &mailboxes);
+        let answer = move |question: &Question, located| {
+            if let Some(resolver) = resolver.upgrade() {
+                resolver.answer(question, located, &mailboxes);
+            }
+        };
+        let run = move || thread::run(todo, &servers, answer);
         if let Err(error) = std::thread::Builder::new().name("resolver".into()).spawn(run) {
             tracing::error!(%error, "no thread for the resolver: names will not be found");
         }
@@ -229,7 +226,7 @@ impl Resolver {
             Err(Some(question)) => return Resolved::Later(question),
             Err(None) => return Resolved::Nowhere,
         };
-        let first = self.choose(&ways.list, 0);
+        let first = self.avoided.choose(&ways.list, 0);
         match first.and_then(|n| Some((ways.egress(n)?, n))) {
             Some((egress, n)) => Resolved::To(egress, Spare::of(&ways, n)),
             None => Resolved::Nowhere,
@@ -276,36 +273,6 @@ impl Resolver {
         ways.is_ok_and(|ways| ways.list.iter().any(|w| w.address.ip() == source))
     }
 
-    /// An address did not answer: others of its host stand before it for a while.
-    fn failed(&self, egress: &Egress, at_least: Duration) {
-        let mut failed = self.failed.write();
-        if failed.len() >= MOST {
-            failed.clear();
-        }
-        failed.insert(
-            (egress.transport, egress.remote),
-            Instant::now() + self.settings.avoid.max(at_least.min(LONGEST_AVOIDED)),
-        );
-    }
-
-    /// Of the ways not in `tried` the first that has not failed lately; the first, when all have.
-    fn choose(&self, ways: &[Way], tried: u16) -> Option<usize> {
-        let open = || (0..ways.len().min(16)).filter(|n| tried >> n & 1 == 0);
-        let first = open().next();
-        if ways.len() < 2 {
-            return first;
-        }
-        let failed = self.failed.read();
-        if failed.is_empty() {
-            return first;
-        }
-        let now = Instant::now();
-        let fresh = |n: &usize| {
-            ways.get(*n).is_some_and(|w| failed.get(&(w.transport, w.address)).is_none_or(|t| *t <= now))
-        };
-        open().find(fresh).or(first)
-    }
-
     /// What is known of a name; `Err` with the question to be asked, or none where asking is in vain.
     fn ways(
         &self,
@@ -346,16 +313,6 @@ impl Resolver {
         }
         Err(Some(question))
     }
-}
-
-/// Nothing is ever sent to broadcast, multicast or unspecified addresses, nor to the rest of 0.0.0.0/8, which no host has
-/// either (RFC 1122 §3.2.1.3).
-pub(crate) fn is_unicast(ip: IpAddr) -> bool {
-    let nobody = match ip {
-        IpAddr::V4(v4) => v4.is_broadcast() || v4.octets()[0] == 0,
-        IpAddr::V6(v6) => v6.is_unspecified(),
-    };
-    !nobody && !ip.is_multicast()
 }
 
 #[cfg(test)]

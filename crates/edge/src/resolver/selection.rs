@@ -7,7 +7,8 @@ use hickory_resolver::proto::rr::rdata::{NAPTR, SRV};
 use trunkline_sip::{Transport, canonical_ip};
 
 use super::dns::{Asked, Dns};
-use super::{Question, Way, is_unicast};
+use super::question::{Question, is_unicast};
+use super::way::Way;
 
 /// How long answers are kept, whatever their TTL says; and how long it is remembered that there is none.
 const SHORTEST: Duration = Duration::from_secs(5);

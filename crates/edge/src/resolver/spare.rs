@@ -1,37 +1,12 @@
-//! The addresses of one name, and which of them a request has not tried yet (RFC 3263 §4.3).
+//! Which addresses of a name a request has not tried yet (RFC 3263 §4.3).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline_sip::Transport;
-use trunkline_transport::{Egress, HostName};
+use trunkline_transport::Egress;
 
-use super::Resolver;
-
-/// One address of a host, and how it is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
-    pub(crate) transport: Transport,
-    pub(crate) address: SocketAddr,
-}
-
-/// All that is known of a name.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ways {
-    /// In the order they are tried.
-    pub(super) list: Vec<Way>,
-    /// Whose certificate must be shown: the host of the URI, not that of an SRV record (RFC 5922 §7.3).
-    pub(super) name: HostName,
-}
-
-impl Ways {
-    pub(super) fn egress(&self, n: usize) -> Option<Egress> {
-        let way = self.list.get(n)?;
-        let name = if way.transport.is_secure() { self.name } else { HostName::NONE };
-        Some(Egress { name, ..Egress::to(way.transport, way.address) })
-    }
-}
+use super::avoided::Avoided;
+use super::way::Ways;
 
 /// Where else a request may go when its next hop fails. A literal address has no other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,18 +37,18 @@ impl Spare {
     }
 
     /// The next address: of those not tried the first that has not failed lately, else the first.
-    pub(crate) fn next(&mut self, resolver: &Resolver) -> Option<Egress> {
+    pub(crate) fn next(&mut self, avoided: &Avoided) -> Option<Egress> {
         let ways = self.ways.as_ref()?;
-        let next = resolver.choose(&ways.list, self.tried)?;
+        let next = avoided.choose(&ways.list, self.tried)?;
         self.tried |= 1 << next;
         ways.egress(next)
     }
 
     /// Tells that the address in use did not serve: others of its name stand before it for a while, `at_least` so
     /// long. A name's only address is not avoided, since there is nothing to be used instead.
-    pub(crate) fn note_failure(&self, resolver: &Resolver, egress: &Egress, at_least: Duration) {
+    pub(crate) fn note_failure(&self, avoided: &Avoided, egress: &Egress, at_least: Duration) {
         if self.ways.is_some() {
-            resolver.failed(egress, at_least);
+            avoided.note(egress, at_least);
         }
     }
 }

@@ -17,7 +17,7 @@ fn resolver(hosts: Vec<(String, Vec<SocketAddr>)>, servers: Vec<SocketAddr>) -> 
 /// Every address of a next hop, in the order in which they are tried.
 fn all_of(r: &Resolver, found: Resolved) -> Vec<Egress> {
     let Resolved::To(first, mut spare) = found else { return Vec::new() };
-    std::iter::once(first).chain(std::iter::from_fn(|| spare.next(r))).collect()
+    std::iter::once(first).chain(std::iter::from_fn(|| spare.next(&r.avoided))).collect()
 }
 
 #[test]
@@ -41,11 +41,11 @@ fn literals_overrides_and_names() {
     // What failed stands behind the others.
     let [one, two] = [to(Transport::Udp, "127.0.0.1:7060"), to(Transport::Udp, "127.0.0.2:5060")];
     assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [one, two]);
-    r.failed(&Egress::to(Transport::Udp, "127.0.0.1:7060".parse().unwrap()), Duration::ZERO);
+    r.avoided.note(&Egress::to(Transport::Udp, "127.0.0.1:7060".parse().unwrap()), Duration::ZERO);
     assert_eq!(first(b"sip:a@sip.provider.net"), Some(to(Transport::Udp, "127.0.0.2:5060")));
     assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [two, one]);
     // When all have failed, they are tried all the same.
-    r.failed(&two, Duration::ZERO);
+    r.avoided.note(&two, Duration::ZERO);
     assert_eq!(all_of(&r, r.resolve_uri(b"sip:a@sip.provider.net")), [one, two]);
     let Resolved::To(_, spare) = r.resolve_uri(b"sip:a@192.0.2.1") else { panic!() };
     assert!(!spare.has_more(), "a literal is all there is");
@@ -61,9 +61,9 @@ fn an_address_is_avoided_as_long_as_it_asks_for() {
     };
     let first = Egress::to(Transport::Udp, "127.0.0.1:1".parse().unwrap());
     let Resolved::To(_, spare) = r.resolve_uri(b"sip:a@h.test") else { panic!() };
-    spare.note_failure(&r, &first, Duration::ZERO);
+    spare.note_failure(&r.avoided, &first, Duration::ZERO);
     assert_eq!(ports(), [1, 2], "the operator wants nobody avoided");
-    spare.note_failure(&r, &first, Duration::from_secs(120));
+    spare.note_failure(&r.avoided, &first, Duration::from_secs(120));
     assert_eq!(ports(), [2, 1]);
 }
 

@@ -1,13 +1,7 @@
 //! Without transactions: which INVITEs were let through. A CANCEL and the ACK to a failure carry no digest, and follow such an
 //! INVITE or go nowhere.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use trunkline_sip::Message;
-use trunkline_transaction::TransactionKey;
-
-use crate::shared::Shared;
 
 /// INVITEs remembered: so many sets of so many places.
 const SETS: usize = 65_536;
@@ -34,7 +28,7 @@ impl Admitted {
         self.places.get(at..at + WAYS).unwrap_or_default()
     }
 
-    fn note(&self, mark: u64, now: u64) {
+    pub(super) fn note(&self, mark: u64, now: u64) {
         let set = self.set(mark);
         let own = set.iter().find(|place| place.0.load(Ordering::Relaxed) == mark);
         let oldest = || set.iter().min_by_key(|place| place.1.load(Ordering::Relaxed));
@@ -44,44 +38,11 @@ impl Admitted {
         }
     }
 
-    fn has(&self, mark: u64, now: u64) -> bool {
+    pub(super) fn has(&self, mark: u64, now: u64) -> bool {
         let is_it = |place: &(AtomicU64, AtomicU64)| {
             place.0.load(Ordering::Relaxed) == mark && place.1.load(Ordering::Relaxed) > now
         };
         self.set(mark).iter().any(is_it)
-    }
-}
-
-impl Shared {
-    /// What an INVITE has in common with its companions (RFC 3261 §9.1, §17.1.1.3): the transaction, the Request-URI, the
-    /// caller's tag and where it comes from: the very port, as a neighbour that is rung knows all the rest.
-    fn companion_mark(&self, m: &Message<'_>, key: TransactionKey, from: SocketAddr) -> u64 {
-        let mut rest = [0; 26];
-        let (transaction, source) = rest.split_at_mut(8);
-        let (address, port) = source.split_at_mut(16);
-        transaction.copy_from_slice(&key.short().to_be_bytes());
-        port.copy_from_slice(&from.port().to_be_bytes());
-        match from.ip() {
-            IpAddr::V4(v4) => address.copy_from_slice(&v4.to_ipv6_mapped().octets()),
-            IpAddr::V6(v6) => address.copy_from_slice(&v6.octets()),
-        }
-        self.secret.tag(m.uri_text(), &rest, m.from_tag())
-    }
-
-    /// An INVITE was let through.
-    pub(crate) fn admit(&self, m: &Message<'_>, key: TransactionKey, from: SocketAddr, now: u64) {
-        self.admitted.note(self.companion_mark(m, key, from), now);
-    }
-
-    /// Was the INVITE of this CANCEL or ACK let through?
-    pub(crate) fn is_admitted(
-        &self,
-        m: &Message<'_>,
-        key: TransactionKey,
-        from: SocketAddr,
-        now: u64,
-    ) -> bool {
-        self.admitted.has(self.companion_mark(m, key, from), now)
     }
 }
 

@@ -4,7 +4,7 @@ use trunkline_digest::{
     Ban, Bindings, Credentials as Digest, Guess, Presented, Standing, verify_unknown, write_challenge,
 };
 use trunkline_model::{Credentials, DigestAlgorithm};
-use trunkline_routing::{Plan, Registrant, Verdict};
+use trunkline_routing::{Decision, Registrant, Verdict};
 use trunkline_sip::{HeaderName, Message, Method};
 
 use crate::edge::Edge;
@@ -121,7 +121,7 @@ impl Edge {
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
-        plan: &Plan,
+        decision: &Decision,
         proxy: bool,
         stale: bool,
     ) {
@@ -129,15 +129,15 @@ impl Edge {
             return;
         }
         self.counters.challenged.add();
-        let Ok(realm) = std::str::from_utf8(&plan.realm) else {
+        let Ok(realm) = std::str::from_utf8(&decision.realm) else {
             return self.refuse(io, inbound, 400, None);
         };
-        let nonce = self.shared.authenticator.nonce(&plan.realm, inbound.back.remote.ip(), io.unix_ms());
+        let nonce = self.shared.authenticator.nonce(&decision.realm, inbound.back.remote.ip(), io.unix_ms());
         let (code, name) =
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let mut extra = std::mem::take(&mut self.scratch.text);
         extra.clear();
-        for algorithm in offered(inbound, &plan.algorithms) {
+        for algorithm in offered(inbound, &decision.algorithms) {
             extra.extend_from_slice(name.name().as_bytes());
             extra.extend_from_slice(b": ");
             write_challenge(realm, nonce.as_bytes(), algorithm, stale, &mut extra);

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use trunkline_calls::{Answered, Ended, Moved, Refresh, Standing};
 use trunkline_model::{Agent, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
-use trunkline_routing::{OTHER_TARGET, Plan, Verdict};
+use trunkline_routing::{Decision, OTHER_TARGET, Verdict};
 use trunkline_sip::{Flow, Message, Method, Uri};
 
 use super::Word;
@@ -137,10 +137,11 @@ impl Edge {
         }
         let credentials = agent.credentials.as_ref().and_then(|c| tables.credentials_by_ref(c.as_str()));
         let credentials = credentials.ok_or(Refused::Forbidden("Account Without Credentials"))?;
-        let mut plan = Plan::default();
-        plan.realm.extend_from_slice(domain.domain_uri.as_bytes());
-        plan.offer(&domain.algorithms);
-        let demand = Demand { realm: &plan.realm, algorithms: &plan.algorithms, aor: b"", begins: false };
+        let mut decision = Decision::default();
+        decision.realm.extend_from_slice(domain.domain_uri.as_bytes());
+        decision.offer(&domain.algorithms);
+        let demand =
+            Demand { realm: &decision.realm, algorithms: &decision.algorithms, aor: b"", begins: false };
         let stale = match self.judge(io, inbound, Some(&**credentials), &demand) {
             Verdict::Accepted => {
                 shared.dialogs.proven(dialog.place, dialog.from, here);
@@ -151,7 +152,7 @@ impl Edge {
             Verdict::OtherTarget => return Err(Refused::Forbidden(OTHER_TARGET)),
         };
         let proxy = shared.config.routing.proxy_challenge;
-        self.challenge(io, inbound, &plan, proxy, stale);
+        self.challenge(io, inbound, &decision, proxy, stale);
         Err(Refused::Answered)
     }
 

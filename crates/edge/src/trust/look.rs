@@ -3,18 +3,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use hashbrown::{HashMap, HashSet};
-use parking_lot::Mutex;
+use hashbrown::HashSet;
 use trunkline_model::{Authenticate, Domain, Peer, Ref, Tables};
 use trunkline_proxy::{PartyKind, Secret};
 use trunkline_sip::{Flow, Transport, canonical_ip};
 
+use super::found::Found;
 use super::owners::{Owner, Owners, is_very_wide};
 use crate::peers::unix_seconds;
-use crate::resolver::Question;
 use crate::shared::Shared;
 
 /// What was found in a name holds for so long, since a name leads now here, now there.
@@ -25,49 +24,6 @@ const EVERY: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(250);
 /// A name is asked for again after so long.
 const ASKED_AGAIN: Duration = Duration::from_secs(30);
-
-/// What the last look found, for the next one.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// The version of the tables and of the names.
-    version: (u64, u64),
-    next: Option<Instant>,
-    /// Where somebody was found by a name, and when.
-    there: HashMap<(SocketAddr, Owner), Instant>,
-    asked: HashMap<Question, Instant>,
-    /// The peers as they were: others, or the same changed, may have registered before.
-    peers: HashMap<Ref, Arc<Peer>>,
-    /// The addresses of record under which peers have registered.
-    aors: HashSet<(Ref, Vec<u8>)>,
-    /// The lists that were called very wide.
-    wide: HashSet<Ref>,
-}
-
-/// Peers that have registered, or ended a registration, since the last look.
-#[derive(Debug, Default)]
-pub(crate) struct Arrivals {
-    any: AtomicBool,
-    aors: Mutex<Vec<(Ref, Vec<u8>)>>,
-}
-
-/// Arrivals that wait for a look, at most.
-const MOST_ARRIVALS: usize = 65_536;
-
-impl Arrivals {
-    /// A peer has a binding more, or less, under this address of record.
-    pub(crate) fn note(&self, peer: &Ref, aor: &[u8]) {
-        let mut aors = self.aors.lock();
-        let new = (peer.clone(), aor.to_vec());
-        if aors.len() < MOST_ARRIVALS && aors.last() != Some(&new) {
-            aors.push(new);
-        }
-        self.any.store(true, Ordering::Release);
-    }
-
-    fn take(&self) -> Vec<(Ref, Vec<u8>)> {
-        std::mem::take(&mut *self.aors.lock())
-    }
-}
 
 impl Shared {
     /// Starts the thread that keeps what the guard goes by up to date, as long as anybody else needs it.
@@ -273,6 +229,3 @@ fn shows_digest(tables: &Tables, peer: &Peer, aor: &[u8]) -> bool {
     let asks = |domain: &Arc<Domain>| domain.authenticate != Authenticate::Never;
     peer.credentials.is_some() && (peer.aor.is_none() || domain.is_none_or(asks))
 }
-
-/// [`Found`], for whoever looks next.
-pub(crate) type LastLook = Mutex<Found>;

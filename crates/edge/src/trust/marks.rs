@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 use trunkline_calls::{Answered, Moved, Origin};
-use trunkline_model::{Ref, Tables};
+use trunkline_model::{Tables, Trunk};
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
 use trunkline_routing::Target;
 use trunkline_sip::{
@@ -15,16 +15,10 @@ use trunkline_transport::Egress;
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
+use crate::party::PartyRef;
 use crate::routes::Dialog;
 use crate::shared::Shared;
 use crate::ways::flow_token;
-
-/// A party as the router found it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PartyRef {
-    pub(crate) kind: PartyKind,
-    pub(crate) reference: Option<Ref>,
-}
 
 /// The URI of the first Contact.
 pub(crate) fn contact_of<'a>(m: &Message<'a>) -> Option<Uri<'a>> {
@@ -51,8 +45,7 @@ pub(crate) fn seen(target: &Uri<'_>, source: SocketAddr) -> Seen {
 impl Shared {
     /// What a caller that the router takes for this trunk's carrier is to the rules of trust. Anybody may call the number of a
     /// trunk that has neither a list nor credentials; only who comes from the trunk's own addresses is its carrier.
-    pub(crate) fn is_carrier(&self, tables: &Tables, trunk: &Ref, source: IpAddr) -> bool {
-        let Some(trunk) = tables.trunk_by_ref(trunk.as_str()) else { return false };
+    pub(crate) fn is_carrier(&self, tables: &Tables, trunk: &Trunk, source: IpAddr) -> bool {
         let list = trunk.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str()));
         // A list that only denies says nothing about who the carrier is.
         let listed = list.is_some_and(|list| !list.allow.is_empty() && list.allows(source));
@@ -67,13 +60,6 @@ impl Shared {
         match kind {
             PartyKind::Agent => self.secret.source(at.transport, at.remote),
             PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => self.secret.host(at.remote.ip()),
-        }
-    }
-
-    pub(crate) fn party(&self, party: &PartyRef) -> u32 {
-        match (&party.reference, party.kind) {
-            (None, _) | (_, PartyKind::Stranger) => 0,
-            (Some(r), _) => self.secret.party(r.as_str().as_bytes()),
         }
     }
 
@@ -99,9 +85,14 @@ pub(crate) struct Beginning {
 
 impl Edge {
     /// The caller's part in the marks of a request that begins dialogs of this number.
-    pub(crate) fn beginning(&self, inbound: &Inbound<'_>, number: u64, now: u64) -> Beginning {
+    pub(crate) fn beginning(
+        &self,
+        inbound: &Inbound<'_>,
+        party: &PartyRef<'_>,
+        number: u64,
+        now: u64,
+    ) -> Beginning {
         let shared = &self.shared;
-        let party = &self.scratch.parties.caller;
         let m = &inbound.message;
         // Without a Contact the other side has nothing but From to send requests to (RFC 2543).
         let contact = contact_of(m);
@@ -146,13 +137,15 @@ impl Edge {
     pub(crate) fn callee_mark(
         &self,
         beginning: &Beginning,
-        callee: &PartyRef,
+        callee: PartyRef<'_>,
         target: &Target,
         egress: &Egress,
     ) -> Mark {
         let flow = target.flow.as_ref().map(|flow| flow_token(flow, !target.flow_only));
-        let trunk = target.trunk.clone().map(|r| PartyRef { kind: PartyKind::Trunk, reference: Some(r) });
-        let party = trunk.as_ref().unwrap_or(callee);
+        let party = match &target.trunk {
+            Some(trunk) => PartyRef { kind: PartyKind::Trunk, reference: Some(trunk) },
+            None => callee,
+        };
         Mark {
             side: Side::Callee,
             dialog: beginning.number,
@@ -161,7 +154,7 @@ impl Edge {
             cseq_added: 0,
             holder: Holder {
                 kind: party.kind,
-                party: self.shared.party(party),
+                party: self.shared.party(&party),
                 source: self.shared.source(party.kind, egress),
                 flow,
             },

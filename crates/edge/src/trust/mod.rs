@@ -4,8 +4,10 @@
 pub(crate) mod admitted;
 pub(crate) mod budget;
 pub(crate) mod cancels;
+mod companions;
 mod contacts;
 mod digest_uri;
+mod found;
 mod guard;
 pub(crate) mod identity;
 pub(crate) mod inside;
@@ -16,6 +18,7 @@ mod party_names;
 pub(crate) mod passing;
 pub(crate) mod proven;
 pub(crate) mod refusals;
+mod sending;
 mod sips;
 mod spent;
 mod transfers;
@@ -25,8 +28,8 @@ use std::net::SocketAddr;
 
 use trunkline_proxy::PartyKind;
 
+pub(crate) use found::{Arrivals, LastLook};
 pub(crate) use guard::{Forbidden, Guard};
-pub(crate) use look::{Arrivals, LastLook};
 pub(crate) use party_names::PartyNames;
 pub(crate) use sips::{SIPS_NOT_ALLOWED, is_sips, keep_secure};
 pub(crate) use spent::Spent;

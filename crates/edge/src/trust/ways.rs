@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use trunkline_routing::{Plan, Target};
+use trunkline_routing::{Decision, Target};
 use trunkline_sip::Uri;
 use trunkline_transport::Egress;
 
 use super::{Forbidden, Word};
 use crate::edge::Edge;
+use crate::party::PartyRef;
 use crate::resolver::{Question, Resolved, Spare};
 
 /// The way to a target, as far as it may be taken.
@@ -24,38 +25,31 @@ pub(crate) enum Judged {
 }
 
 impl Edge {
-    /// The word by which a target of the plan is one; `None`: the operator's.
-    pub(crate) fn word_for(&self, target: &Target) -> Option<Word> {
-        target.named_from.map(|from| self.word_of_callee(Some(from)))
+    /// The word by which a target of the decision is one; `None`: the operator's.
+    pub(crate) fn word_for(&self, decision: &Decision, target: &Target) -> Option<Word> {
+        target.named_from.map(|from| self.word_of_callee(decision, Some(from)))
     }
 
     /// The word of whom the router found to be called, or registered.
-    pub(crate) fn word_of_callee(&self, seen_at: Option<SocketAddr>) -> Word {
-        let callee = &self.scratch.parties.callee;
-        Word { kind: callee.kind, party: self.shared.party(callee), seen_at }
+    pub(crate) fn word_of_callee(&self, decision: &Decision, seen_at: Option<SocketAddr>) -> Word {
+        let callee = PartyRef::callee(&decision.parties);
+        Word { kind: callee.kind, party: self.shared.party(&callee), seen_at }
     }
 
-    /// The way to a target of the plan, judged. Of the addresses of a name the first that may be reached is taken.
-    pub(crate) fn guarded_way(&self, plan: &Plan, target: &Target, word: Option<&Word>) -> Judged {
+    /// The way to a target of the decision, judged. Of the addresses of a name the first that may be reached is taken.
+    pub(crate) fn guarded_way(&self, decision: &Decision, target: &Target, word: Option<&Word>) -> Judged {
         let by_uri = word.is_some() && target.flow.is_none() && target.path.is_empty();
-        let uri = Uri::parse(plan.targets.text(target.uri)).ok().filter(|_| by_uri);
+        let uri = Uri::parse(decision.targets.text(target.uri)).ok().filter(|_| by_uri);
         let way = match uri {
-            Some(uri) if self.is_of_our_domains(&uri) => return Judged::Inside,
+            Some(uri) if self.shared.is_of_our_domains(&uri) => return Judged::Inside,
             Some(uri) if target.next_hop.is_none() => self.shared.resolver.resolve_hop(&uri),
-            _ => self.way_to(plan, target),
+            _ => self.way_to(decision, target),
         };
         match way {
             Resolved::To(egress, spare) => self.guarded(word, egress, spare),
             Resolved::Nowhere => Judged::Nowhere,
             Resolved::Later(question) => Judged::Later(question),
         }
-    }
-
-    /// Is the host of this URI a domain of ours? Then nobody else has to be asked where it leads.
-    pub(crate) fn is_of_our_domains(&self, uri: &Uri<'_>) -> bool {
-        self.shared.addresses.has_port(uri.port)
-            && uri.param("maddr").is_none()
-            && self.shared.tables.load().domain_by_uri(uri.host).is_some()
     }
 
     /// The first of these addresses that may be reached by this word. A party's name that leads to somebody else beside
@@ -84,14 +78,14 @@ impl Edge {
                 Ok(()) => return Judged::To(egress, spare),
                 Err(forbidden) => ours |= forbidden == Forbidden::Ourselves,
             }
-            next = spare.next(&self.shared.resolver);
+            next = spare.next(&self.shared.resolver.avoided);
         }
         if ours { Judged::Inside } else { Judged::Nowhere }
     }
 
     /// The next address of a name that may be reached by this word.
     pub(crate) fn next_spare(&self, word: Option<&Word>, spare: &mut Spare) -> Option<Egress> {
-        while let Some(egress) = spare.next(&self.shared.resolver) {
+        while let Some(egress) = spare.next(&self.shared.resolver.avoided) {
             if self.shared.guard.check(word, &egress).is_ok() {
                 return Some(egress);
             }

@@ -96,8 +96,7 @@ impl Shards {
         let config = EdgeConfig { listeners: listening.clone(), handover, ..EdgeConfig::default() };
         let shared = Shared::new(
             config,
-            listening.clone(),
-            shards,
+            (listening.clone(), shards),
             Arc::new(Live::new(tables)),
             Arc::new(Location::new()),
             Arc::new(Calls::new()),

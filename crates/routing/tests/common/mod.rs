@@ -11,8 +11,8 @@ use trunkline_model::{
     Privacy, Ref, Rule, Tables, Trunk, TrunkUri,
 };
 use trunkline_routing::{
-    Answer, Ask, Binding, BindingsQuestion, Diversion, Found, Gruu, Inside, Kept, Known, NoAnswer, Options,
-    Outcome, Plan, Question, Request, Verdict, Wanted, WantedBindings, decide,
+    Answer, Ask, Binding, BindingsQuestion, Decision, Diversion, Found, Gruu, Inside, Kept, Known, NoAnswer,
+    Options, Outcome, Question, Request, Verdict, Wanted, WantedBindings, decide,
 };
 use trunkline_sip::{ConnectionId, Flow, Index, Limits, Message, Splices, Transport, Uri};
 
@@ -156,6 +156,7 @@ impl<'w> Ask<'w> for &'w World {
         }
         Ok(match question {
             Question::TrunkSource { trunk, source } => Answer::Yes(world.leads_to(trunk, *source)),
+            Question::TrunkCarrier { .. } | Question::GruuEnded { .. } => Answer::Yes(false),
             Question::Connection { aor, registrant } => {
                 Answer::Yes(world.is_connected(aor, registrant.reference))
             }
@@ -178,10 +179,10 @@ impl<'w> Ask<'w> for &'w World {
     }
 }
 
-/// All that a plan says, to compare two.
-fn told(plan: &Plan) -> String {
-    let targets = plan.targets.as_slice().iter().map(|t| {
-        let text = |t| String::from_utf8_lossy(plan.targets.text(t)).into_owned();
+/// All that a decision says, to compare two.
+fn told(decision: &Decision) -> String {
+    let targets = decision.targets.as_slice().iter().map(|t| {
+        let text = |t| String::from_utf8_lossy(decision.targets.text(t)).into_owned();
         format!(
             "{} {} {} {:?}",
             text(t.uri),
@@ -192,16 +193,16 @@ fn told(plan: &Plan) -> String {
     });
     format!(
         "{:?} {:?} {:?} {:?} {:?} {:?} {} {:?} {:?}\n{}",
-        plan.outcome,
-        plan.direction,
-        plan.caller,
-        plan.callee,
-        plan.number,
-        (&plan.algorithms, plan.proven, plan.record_route, plan.diverted),
-        String::from_utf8_lossy(&plan.realm),
+        decision.outcome,
+        decision.direction,
+        decision.parties.caller,
+        decision.parties.callee,
+        decision.parties.number,
+        (&decision.algorithms, decision.proven, decision.record_route, decision.parties.diverted),
+        String::from_utf8_lossy(&decision.realm),
         targets.collect::<Vec<_>>(),
-        (plan.edits().collect::<Vec<_>>(), String::from_utf8_lossy(plan.added_headers())),
-        plan.explain()
+        (decision.edits().collect::<Vec<_>>(), String::from_utf8_lossy(decision.added_headers())),
+        decision.explain()
     )
 }
 
@@ -234,9 +235,9 @@ pub struct World {
 }
 
 /// What the router made of a request.
-pub struct Decision {
+pub struct Decided {
     pub outcome: Outcome,
-    pub plan: Plan,
+    pub decision: Decision,
     pub words: Vec<String>,
     pub story: String,
     pub lookups: Vec<String>,
@@ -299,24 +300,19 @@ impl World {
         uri.host == b"192.0.2.1" || uri.host == b"localhost"
     }
 
-    pub fn ask(&self, text: &str) -> Decision {
+    pub fn ask(&self, text: &str) -> Decided {
         self.ask_again(text, None, None)
     }
 
-    pub fn ask_diverted(&self, text: &str, diversion: Option<Diversion<'_>>) -> Decision {
+    pub fn ask_diverted(&self, text: &str, diversion: Option<Diversion<'_>>) -> Decided {
         self.ask_again(text, diversion, None)
     }
 
-    pub fn ask_inside(&self, text: &str, inside: Inside<'_>) -> Decision {
+    pub fn ask_inside(&self, text: &str, inside: Inside<'_>) -> Decided {
         self.ask_again(text, None, Some(inside))
     }
 
-    fn ask_again(
-        &self,
-        text: &str,
-        diversion: Option<Diversion<'_>>,
-        inside: Option<Inside<'_>>,
-    ) -> Decision {
+    fn ask_again(&self, text: &str, diversion: Option<Diversion<'_>>, inside: Option<Inside<'_>>) -> Decided {
         let bytes = text.as_bytes();
         let mut index = Index::default();
         index.parse(bytes, &Limits::default()).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -333,30 +329,34 @@ impl World {
         request.diversion = diversion;
         request.inside = inside;
         request.gruu = self.gruu.map(|g| Gruu { instance: g.as_bytes(), registration: None });
-        let mut plan = Plan::default();
+        let mut decision = Decision::default();
         let asked = Asked { world: self, questions: RefCell::default(), affinity: RefCell::default() };
-        decide(&request, &asked, &mut plan).expect("this world has every answer");
+        decide(&request, &asked, &mut decision).expect("this world has every answer");
         let elsewhere = self.decide_elsewhere(&request);
-        assert_eq!(told(&elsewhere), told(&plan), "the same rules, asked from afar: {text}");
+        assert_eq!(told(&elsewhere), told(&decision), "the same rules, asked from afar: {text}");
+        let (mut sent, mut read) = (Vec::new(), Decision::default());
+        decision.encode(&mut sent);
+        read.decode(&sent).expect("what was written is read");
+        assert_eq!(told(&read), told(&decision), "sent to another process: {text}");
         let (lookups, affinity_asked) = (asked.questions.into_inner(), asked.affinity.into_inner());
         assert!(lookups.len() < 64, "a route without end: {lookups:?}");
         let mut sent = Vec::new();
-        for target in plan.targets.as_slice() {
+        for target in decision.targets.as_slice() {
             let mut splices = Splices::default();
-            splices.replace(message.uri_span(), plan.targets.text(target.uri));
+            splices.replace(message.uri_span(), decision.targets.text(target.uri));
             let end = message.body_span().start - 2;
-            plan.apply(&mut splices, end);
-            splices.insert(end, plan.targets.text(target.headers));
+            decision.apply(&mut splices, end);
+            splices.insert(end, decision.targets.text(target.headers));
             let mut out = Vec::new();
             splices.apply(bytes, bytes.len() as u16, &mut out);
             sent.push(String::from_utf8(out).unwrap());
         }
-        Decision {
-            outcome: plan.outcome,
-            words: plan.facts().map(|fact| fact.to_string()).collect(),
-            story: plan.explain(),
-            metadata: self.metadata(&plan),
-            plan,
+        Decided {
+            outcome: decision.outcome,
+            words: decision.facts().map(|fact| fact.to_string()).collect(),
+            story: decision.explain(),
+            metadata: self.metadata(&decision),
+            decision,
             lookups,
             sent,
             affinity: affinity_asked,
@@ -364,12 +364,12 @@ impl World {
     }
 
     /// Decides with a table of answers that are fetched one after the other, as where the resources are elsewhere.
-    fn decide_elsewhere(&self, request: &Request<'_>) -> Plan {
+    fn decide_elsewhere(&self, request: &Request<'_>) -> Decision {
         let mut known = Known::default();
         loop {
-            let mut plan = Plan::default();
-            if decide(request, &&known, &mut plan).is_ok() {
-                return plan;
+            let mut decision = Decision::default();
+            if decide(request, &&known, &mut decision).is_ok() {
+                return decision;
             }
             let wanted = known.missing().expect("the question that has no answer");
             let before = known.len();
@@ -409,6 +409,7 @@ impl World {
             Wanted::NumberServes { number, domain } => {
                 (None, Kept::Yes(t.number_serves(t.number_by_ref(number.as_str()).unwrap(), domain)))
             }
+            Wanted::TrunkCarrier { .. } | Wanted::GruuEnded { .. } => (None, Kept::Yes(false)),
             Wanted::Connection { aor, registrant } => (None, Kept::Yes(self.is_connected(aor, registrant))),
             Wanted::TrunkSource { trunk: r, source } => (None, Kept::Yes(self.leads_to(&trunk(r), *source))),
             Wanted::TrunkState(r) => {
@@ -454,11 +455,11 @@ impl World {
     }
 
     /// The operator's own data of the caller, or that of the number for a call from outside.
-    fn metadata(&self, plan: &Plan) -> Option<String> {
+    fn metadata(&self, decision: &Decision) -> Option<String> {
         use trunkline_routing::RoutedKind;
         let of = |r: &Option<Ref>| r.as_ref().map_or("", |r| r.as_str()).to_owned();
-        let (caller, number) = (of(&plan.caller.reference), of(&plan.number));
-        let found = match plan.caller.kind {
+        let (caller, number) = (of(&decision.parties.caller.reference), of(&decision.parties.number));
+        let found = match decision.parties.caller.kind {
             RoutedKind::Agent => self.tables.agent_by_ref(&caller).map(|a| a.extended.clone()),
             RoutedKind::Peer => self.tables.peer_by_ref(&caller).map(|p| p.extended.clone()),
             RoutedKind::Pstn => {
@@ -470,12 +471,12 @@ impl World {
         found.map(|m| serde_json::Value::Object(m).to_string())
     }
 
-    pub fn invite(&self, from: &str, to: &str) -> Decision {
+    pub fn invite(&self, from: &str, to: &str) -> Decided {
         self.ask(&request("INVITE", from, to, ""))
     }
 }
 
-impl Decision {
+impl Decided {
     /// In short: `480`, `challenge 401 sip.local`, `register sip:… `, `direction: uri, uri | uri` (`|` between
     /// groups).
     pub fn short(&self) -> String {
@@ -485,25 +486,25 @@ impl Decision {
             Outcome::Challenge { proxy, stale } => format!(
                 "challenge {} {}{}",
                 if proxy { 407 } else { 401 },
-                String::from_utf8_lossy(&self.plan.realm),
+                String::from_utf8_lossy(&self.decision.realm),
                 if stale { " stale" } else { "" }
             ),
             Outcome::Register { max_contacts, expires } => {
-                let mut out = format!("register {}", String::from_utf8_lossy(&self.plan.aor));
+                let mut out = format!("register {}", String::from_utf8_lossy(&self.decision.aor));
                 out.extend(max_contacts.map(|n| format!(" max {n}")));
                 out.extend(expires.map(|n| format!(" expires {n}")));
                 out
             }
             Outcome::Forward => {
-                let mut out = self.plan.direction.map_or("relay", |d| d.as_str()).to_string() + ":";
+                let mut out = self.decision.direction.map_or("relay", |d| d.as_str()).to_string() + ":";
                 let mut group = 0;
-                for t in self.plan.targets.as_slice() {
+                for t in self.decision.targets.as_slice() {
                     if t.group != group {
                         out.push_str(" |");
                         group = t.group;
                     }
                     out.push(' ');
-                    out.push_str(std::str::from_utf8(self.plan.targets.text(t.uri)).unwrap());
+                    out.push_str(std::str::from_utf8(self.decision.targets.text(t.uri)).unwrap());
                 }
                 out
             }

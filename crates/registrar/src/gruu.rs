@@ -5,25 +5,25 @@ use std::borrow::Cow;
 
 use trunkline_location::Binding;
 use trunkline_proxy::Secret;
-use trunkline_sip::Uri;
+use trunkline_sip::{IN_USER, Uri, escape};
 
 /// The user of a temporary GRUU begins with this.
 const TEMPORARY: &[u8] = b"tgruu.";
 
 /// What the `gr` parameter of a URI of ours says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named<'a> {
+pub struct Named<'a> {
     /// The user of the AOR; `None`: the URI's own.
-    pub(crate) user: Option<Vec<u8>>,
+    pub user: Option<Vec<u8>>,
     /// The instance without angle brackets; empty: we never gave this GRUU out.
-    pub(crate) instance: Cow<'a, [u8]>,
+    pub instance: Cow<'a, [u8]>,
     /// The registration a temporary GRUU was given out for.
-    pub(crate) registration: Option<u64>,
+    pub registration: Option<u64>,
 }
 
 impl<'a> Named<'a> {
     /// Reads a URI whose host is ours; `None` when it is no GRUU.
-    pub(crate) fn read(uri: &Uri<'a>, secret: &Secret) -> Option<Named<'a>> {
+    pub fn read(uri: &Uri<'a>, secret: &Secret) -> Option<Named<'a>> {
         if uri.params.is_empty() {
             return None;
         }
@@ -47,19 +47,26 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Is this a binding of the phone? `Err`: it is the phone, but it has registered anew since the temporary GRUU was
-/// given out, which has ended with that (RFC 5627 §3.1.2).
-pub(crate) fn is_of(
+/// A temporary GRUU whose phone has registered anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended;
+
+/// Is this a binding of the phone?
+///
+/// # Errors
+/// [`Ended`]: it is the phone, but it has registered anew since the temporary GRUU was given out, which has ended with that
+/// (RFC 5627 §3.1.2).
+pub fn is_of(
     binding: &Binding<'_>,
     instance: &[u8],
     registration: Option<u64>,
     secret: &Secret,
-) -> Result<bool, ()> {
+) -> Result<bool, Ended> {
     if binding.instance.is_empty() || !bare(binding.instance).eq_ignore_ascii_case(instance) {
         return Ok(false);
     }
     let now = || secret.registration(binding.call_id, binding.instance);
-    if registration.is_none_or(|r| r == now()) { Ok(true) } else { Err(()) }
+    if registration.is_none_or(|r| r == now()) { Ok(true) } else { Err(Ended) }
 }
 
 /// Appends the parameters of the 200's Contact that tell a phone its GRUUs (RFC 5627 §5.2).
@@ -91,24 +98,9 @@ pub(crate) fn put_gruus(binding: &Binding<'_>, aor: &[u8], secret: &Secret, out:
     out.extend_from_slice(b";gr\"");
 }
 
-/// What may stand in a user part beside letters and digits, RFC 3261 §25.1.
-pub(crate) const IN_USER: &[u8] = b"-_.!~*'()&=+$,;?/";
-
 /// An instance without its angle brackets.
 fn bare(instance: &[u8]) -> &[u8] {
     instance.strip_prefix(b"<").and_then(|i| i.strip_suffix(b">")).unwrap_or(instance)
-}
-
-/// Appends text, with escapes for what is neither a letter nor a digit nor `allowed` (RFC 3261 §19.1.2).
-pub(crate) fn escape(text: &[u8], allowed: &[u8], out: &mut Vec<u8>) {
-    for &b in text {
-        if b.is_ascii_alphanumeric() || allowed.contains(&b) {
-            out.push(b);
-        } else {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            out.extend_from_slice(&[b'%', HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
-        }
-    }
 }
 
 fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
@@ -194,7 +186,7 @@ mod tests {
             assert_eq!(is_of(&b, &found, registration, &secret), Ok(true));
             // A registration begun anew ends it; another phone was never meant.
             let anew = binding(instance.as_bytes(), b"another call", 1);
-            assert_eq!(is_of(&anew, &found, registration, &secret), Err(()));
+            assert_eq!(is_of(&anew, &found, registration, &secret), Err(Ended));
             assert_eq!(
                 is_of(&binding(b"<urn:uuid:2>", b"call", 1), &found, registration, &secret),
                 Ok(false)

@@ -1,13 +1,14 @@
 //! What a REGISTER asks for beyond its bindings, and what its 200 says of it: outbound (RFC 5626), GRUU (RFC 5627),
 //! Service-Route (RFC 3608).
 
+use std::net::SocketAddr;
+
 use trunkline_location::ContactChange;
 use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, HeaderName, Message, Transport};
+use trunkline_sip::{Address, HeaderName, Message, Transport, put_address, put_transport};
 
-use crate::address::{Addresses, put_address, put_transport};
 use crate::config::RegistrarConfig;
-use crate::inbound::Inbound;
+use crate::refusal::Refusal;
 
 /// Phones behind a NAT show on UDP that they are still there so often, in seconds (RFC 5626 §4.4: 24 to 29 s).
 const UDP_FLOW_TIMER: u32 = 25;
@@ -23,18 +24,9 @@ pub(crate) struct Extensions {
     pub(crate) direct: bool,
 }
 
-/// Why a REGISTER cannot be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
-    /// 400: a flow stands alone (RFC 5626 §6).
-    NotAlone,
-    /// 439: the first proxy does not keep flows.
-    FirstHop,
-}
-
 impl Extensions {
     /// Reads them.
-    pub(crate) fn read(m: &Message<'_>, changes: &[ContactChange<'_>]) -> Result<Extensions, Unfit> {
+    pub(crate) fn read(m: &Message<'_>, changes: &[ContactChange<'_>]) -> Result<Extensions, Refusal> {
         let (mut outbound, mut gruu) = (false, false);
         for tag in m.list(HeaderName::Supported).chain(m.list(HeaderName::Require)).flatten() {
             outbound |= tag.eq_ignore_ascii_case(b"outbound");
@@ -43,12 +35,12 @@ impl Extensions {
         let lasting = || changes.iter().filter(|c| c.expires > 0);
         let flows = lasting().filter(|c| c.reg_id != 0 && !c.instance.is_empty()).count();
         if flows > 0 && lasting().count() > 1 {
-            return Err(Unfit::NotAlone);
+            return Err(Refusal::NotAlone);
         }
         outbound &= flows > 0;
         let direct = m.list(HeaderName::Via).count() == 1;
         if outbound && !direct && !first_hop_keeps_flows(m) {
-            return Err(Unfit::FirstHop);
+            return Err(Refusal::FirstHop);
         }
         Ok(Extensions { outbound, gruu, direct })
     }
@@ -56,15 +48,14 @@ impl Extensions {
     /// Appends the header lines of the 200.
     pub(crate) fn put_lines(
         &self,
-        inbound: &Inbound<'_>,
+        transport: Transport,
         config: &RegistrarConfig,
-        addresses: &Addresses,
+        us: impl FnOnce() -> SocketAddr,
         out: &mut Vec<u8>,
     ) {
-        let transport = inbound.flow.transport;
         if config.service_route {
             out.extend_from_slice(b"Service-Route: <sip:");
-            put_address(addresses.advertised(&inbound.back), out);
+            put_address(us(), out);
             put_transport(transport, out);
             out.extend_from_slice(b";lr>\r\n");
         }
@@ -96,7 +87,7 @@ mod tests {
     use super::*;
     use trunkline_sip::{Index, Limits};
 
-    fn read(vias: usize, headers: &str, contacts: &[(u32, u32)]) -> Result<(bool, bool, bool), Unfit> {
+    fn read(vias: usize, headers: &str, contacts: &[(u32, u32)]) -> Result<(bool, bool, bool), Refusal> {
         let via = "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\n".repeat(vias);
         let text = format!(
             "REGISTER sip:h SIP/2.0\r\n{via}From: <sip:a@h>;tag=1\r\nTo: <sip:a@h>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n\
@@ -126,19 +117,19 @@ mod tests {
             (1, both, &[], Ok((false, true, true))),
             // One flow takes the place of others in one REGISTER, but no two are made by it.
             (1, both, &[(1, 600), (2, 0)], Ok((true, true, true))),
-            (1, both, &[(1, 600), (2, 600)], Err(Unfit::NotAlone)),
-            (1, "", &[(1, 600), (0, 600)], Err(Unfit::NotAlone)),
+            (1, both, &[(1, 600), (2, 600)], Err(Refusal::NotAlone)),
+            (1, "", &[(1, 600), (0, 600)], Err(Refusal::NotAlone)),
             // Through a proxy.
-            (2, "Supported: outbound\r\n", &flow, Err(Unfit::FirstHop)),
+            (2, "Supported: outbound\r\n", &flow, Err(Refusal::FirstHop)),
             (2, "", &flow, Ok((false, false, false))),
-            (2, "Supported: outbound\r\nPath: <sip:p;lr>\r\n", &flow, Err(Unfit::FirstHop)),
+            (2, "Supported: outbound\r\nPath: <sip:p;lr>\r\n", &flow, Err(Refusal::FirstHop)),
             (
                 3,
                 "Supported: outbound\r\nPath: <sip:q;lr>, <sip:p;lr;ob>\r\n",
                 &flow,
                 Ok((true, false, false)),
             ),
-            (3, "Supported: outbound\r\nPath: <sip:q;lr;ob>,<sip:p;lr>\r\n", &flow, Err(Unfit::FirstHop)),
+            (3, "Supported: outbound\r\nPath: <sip:q;lr;ob>,<sip:p;lr>\r\n", &flow, Err(Refusal::FirstHop)),
         ] {
             assert_eq!(read(vias, headers, contacts), wanted, "{vias} {headers} {contacts:?}");
         }

@@ -1,13 +1,12 @@
 //! What becomes of a request.
 
 use arrayvec::ArrayVec;
-use trunkline_model::{DigestAlgorithm, Ref};
-use trunkline_sip::{Span, Splices};
+use trunkline_model::DigestAlgorithm;
+use trunkline_sip::{Span, Splices, reason};
 
 use crate::explain::{Fact, Told};
-use crate::party::{Direction, Party, PartyName};
-use crate::rules::Call;
-use crate::target::Targets;
+use crate::party::{Direction, Parties};
+use crate::target::{Target, Targets};
 
 /// The end of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,21 +20,21 @@ pub enum Outcome {
         /// Seconds for a Retry-After header.
         retry_after: Option<u32>,
     },
-    /// Answer with a challenge for [`Plan::realm`], one for each of [`Plan::algorithms`] in order.
+    /// Answer with a challenge for [`Decision::realm`], one for each of [`Decision::algorithms`] in order.
     Challenge {
         /// 407 with Proxy-Authenticate instead of 401 with WWW-Authenticate.
         proxy: bool,
         /// The digest's nonce was too old, used before or not sent there; nothing is said of its response.
         stale: bool,
     },
-    /// A REGISTER that may go on: hand it to the registrar for [`Plan::aor`].
+    /// A REGISTER that may go on: hand it to the registrar for [`Decision::aor`].
     Register {
         /// The most contacts of the AOR; `None` leaves it to the registrar.
         max_contacts: Option<u32>,
         /// Expiry the resource sets instead of what the phone asks, in seconds.
         expires: Option<u32>,
     },
-    /// Send it to [`Plan::targets`].
+    /// Send it to [`Decision::targets`].
     Forward,
 }
 
@@ -48,17 +47,18 @@ impl Outcome {
 
 /// An edit of the forwarded message: text in the place of a stretch.
 #[derive(Clone, Copy, Debug)]
-struct Edit {
-    span: Span,
-    /// Where the new text stands in `Plan::texts`; empty deletes.
-    start: u32,
-    end: u32,
+pub(crate) struct Edit {
+    pub(crate) span: Span,
+    /// Where the new text stands in `Decision::texts`; empty deletes.
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
-/// What becomes of a request. Owned by the caller, used again for the next one: once its memory has grown to the
+/// What becomes of a request, with all that whoever carries it out has to know: it can be kept, and sent to another process
+/// ([`Decision::encode`]). Owned by the caller, used again for the next one: once its memory has grown to the
 /// usual size it allocates nothing.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Decision {
     /// The end of the route.
     pub outcome: Outcome,
     /// Who calls whom, for [`Outcome::Forward`].
@@ -78,48 +78,37 @@ pub struct Plan {
     pub record_route: bool,
     /// Was the request refused because of where it came from?
     pub source_refused: bool,
-    /// Who calls.
-    pub caller: PartyName,
-    /// Who is called, as far as that was found out.
-    pub callee: PartyName,
-    /// The number that is called, where it is one of ours.
-    pub number: Option<Ref>,
-    /// The callee is not who was called: that one has no phone, or did not take the call.
-    pub diverted: bool,
-    /// How long the called agent rings, in seconds, where it says so.
-    pub no_answer_seconds: Option<u32>,
-    /// Where the called agent's calls go when it does not take them.
-    pub fallback: Fallback,
-    facts: ArrayVec<Noted, MAX_FACTS>,
-    names: String,
-    edits: Vec<Edit>,
-    texts: Vec<u8>,
-    added: Vec<u8>,
-}
-
-/// Where an agent's calls go when it does not take them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fallback {
-    /// An AOR, when it is busy.
-    pub busy: Option<String>,
-    /// An AOR, when it does not answer.
-    pub no_answer: Option<String>,
+    /// Who takes part.
+    pub parties: Parties,
+    pub(crate) facts: ArrayVec<Noted, MAX_FACTS>,
+    pub(crate) names: String,
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) texts: Vec<u8>,
+    pub(crate) added: Vec<u8>,
 }
 
 /// A fact: its words, and where the names that belong to it stand.
 #[derive(Clone, Copy, Debug)]
-struct Noted {
-    words: &'static str,
-    start: u32,
-    end: u32,
+pub(crate) struct Noted {
+    pub(crate) words: Words,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// Where the words of a fact stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Words {
+    Known(&'static str),
+    /// In `Decision::names`, of a decision that was read ([`Decision::decode`]).
+    Read(u32, u32),
 }
 
 /// Facts of one decision, at most: no way is that long.
-const MAX_FACTS: usize = 24;
+pub(crate) const MAX_FACTS: usize = 24;
 
-impl Default for Plan {
+impl Default for Decision {
     fn default() -> Self {
-        Plan {
+        Decision {
             outcome: Outcome::reply(500),
             direction: None,
             targets: Targets::default(),
@@ -129,12 +118,7 @@ impl Default for Plan {
             proven: false,
             record_route: false,
             source_refused: false,
-            caller: PartyName::default(),
-            callee: PartyName::default(),
-            number: None,
-            diverted: false,
-            no_answer_seconds: None,
-            fallback: Fallback::default(),
+            parties: Parties::default(),
             facts: ArrayVec::new(),
             names: String::new(),
             edits: Vec::new(),
@@ -144,7 +128,7 @@ impl Default for Plan {
     }
 }
 
-impl Plan {
+impl Decision {
     /// Forgets the last request, keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.outcome = Outcome::reply(500);
@@ -156,12 +140,7 @@ impl Plan {
         self.proven = false;
         self.record_route = false;
         self.source_refused = false;
-        self.caller = PartyName::default();
-        self.callee = PartyName::default();
-        self.number = None;
-        self.diverted = false;
-        self.no_answer_seconds = None;
-        self.fallback = Fallback::default();
+        self.parties = Parties::default();
         self.facts.clear();
         self.names.clear();
         self.edits.clear();
@@ -228,10 +207,48 @@ impl Plan {
         }
     }
 
+    /// The whole story, a sentence a line: what was found out, then what becomes of the request.
+    pub fn explain(&self) -> String {
+        let mut out = String::new();
+        for fact in self.facts() {
+            out += &format!("{fact}\n");
+        }
+        let text = String::from_utf8_lossy;
+        out += &match self.outcome {
+            Outcome::Reply { code, reason: phrase, .. } => {
+                format!("so it is answered {code} {}\n", phrase.unwrap_or_else(|| reason(code)))
+            }
+            Outcome::Challenge { .. } => format!("so it is challenged for realm {}\n", text(&self.realm)),
+            Outcome::Register { .. } => format!("so {} is registered\n", text(&self.aor)),
+            Outcome::Forward => {
+                let target = |t: &Target| text(self.targets.text(t.uri)).into_owned();
+                let mut lines = String::new();
+                let mut group = None;
+                for t in self.targets.as_slice() {
+                    lines += match group {
+                        None => "so it goes to ",
+                        Some(g) if g == t.group => " and ",
+                        Some(_) => ", then to ",
+                    };
+                    lines += &target(t);
+                    group = Some(t.group);
+                }
+                lines + "\n"
+            }
+        };
+        out
+    }
+
     /// What was found out on the way, in order.
     pub fn facts(&self) -> impl Iterator<Item = Told<'_>> {
-        let names = |n: &Noted| self.names.get(n.start as usize..n.end as usize).unwrap_or_default();
-        self.facts.iter().map(move |noted| Told { words: noted.words, names: names(noted) })
+        let text = |start, end| self.names.get(start as usize..end as usize).unwrap_or_default();
+        self.facts.iter().map(move |noted| {
+            let words = match noted.words {
+                Words::Known(words) => words,
+                Words::Read(start, end) => text(start, end),
+            };
+            Told { words, names: text(noted.start, noted.end) }
+        })
     }
 
     pub(crate) fn note(&mut self, fact: Fact<'_>) {
@@ -242,21 +259,8 @@ impl Plan {
             }
             self.names.push_str(name);
         }
-        let noted = Noted { words: fact.words(), start, end: self.names.len() as u32 };
+        let noted = Noted { words: Words::Known(fact.words()), start, end: self.names.len() as u32 };
         let _ = self.facts.try_push(noted);
-    }
-
-    /// Keeps who takes part.
-    pub(crate) fn name_parties(&mut self, call: &Call<'_, '_>) {
-        self.caller = call.caller.into();
-        self.callee = call.callee.into();
-        self.number = call.number.map(|n| n.reference.clone());
-        self.diverted = !call.diverted.is_empty();
-        if let Party::Agent(agent, _) = call.callee {
-            self.no_answer_seconds = agent.no_answer_seconds;
-            self.fallback.busy.clone_from(&agent.fallback_busy);
-            self.fallback.no_answer.clone_from(&agent.fallback_no_answer);
-        }
     }
 
     /// Takes an AOR as it stands in a resource.

@@ -4,7 +4,7 @@ use trunkline_transaction::timers::Now;
 use trunkline_transaction::{Actions, Class, NonInviteClient};
 
 /// Asked for at first, in seconds.
-pub(super) const EXPIRES: u32 = 600;
+pub const EXPIRES: u32 = 600;
 /// After a failure it is tried again so much later, and twice that after the next.
 const FIRST_PAUSE: Now = 15_000;
 const LONGEST_PAUSE: Now = 600_000;
@@ -17,7 +17,7 @@ const MOST_REPAIRS: u8 = 4;
 
 /// What is done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub enum Next {
     /// Nothing yet.
     Wait,
     /// A final answer was taken, nothing follows before the next time it is due.
@@ -36,7 +36,8 @@ pub(crate) enum Next {
 
 /// A final or provisional answer, as far as it matters here.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Response {
+pub struct Response {
+    /// The status.
     pub status: u16,
     /// Seconds granted, from our Contact or the Expires header.
     pub granted: Option<u32>,
@@ -60,7 +61,7 @@ enum Phase {
 
 /// A registration.
 #[derive(Clone, Debug)]
-pub(crate) struct Registration {
+pub struct Registration {
     phase: Phase,
     /// Seconds to ask for.
     pub expires: u32,
@@ -80,7 +81,7 @@ pub(crate) struct Registration {
 
 impl Registration {
     /// To be asked for at once.
-    pub(crate) fn new(bulk: bool, now: Now) -> Registration {
+    pub fn new(bulk: bool, now: Now) -> Registration {
         Registration {
             phase: Phase::Pause(now),
             expires: EXPIRES,
@@ -96,22 +97,22 @@ impl Registration {
     }
 
     /// Are we registered?
-    pub(crate) fn is_registered(&self, now: Now) -> bool {
+    pub fn is_registered(&self, now: Now) -> bool {
         self.until.is_some_and(|until| now < until)
     }
 
     /// Until when, if we are.
-    pub(crate) fn until(&self) -> Option<Now> {
+    pub fn until(&self) -> Option<Now> {
         self.until
     }
 
     /// Is it being ended, with a REGISTER still on its way?
-    pub(crate) fn is_leaving(&self) -> bool {
+    pub fn is_leaving(&self) -> bool {
         self.leaving && !matches!(self.phase, Phase::Over)
     }
 
     /// When [`Registration::on_time`] wants to be called.
-    pub(crate) fn due(&self) -> Option<Now> {
+    pub fn due(&self) -> Option<Now> {
         match self.phase {
             Phase::Pause(at) => Some(at),
             Phase::Asking(client) => client.deadline(),
@@ -120,13 +121,13 @@ impl Registration {
     }
 
     /// Ask anew: what is registered has changed.
-    pub(crate) fn refresh(&mut self, now: Now) {
+    pub fn refresh(&mut self, now: Now) {
         self.failures = 0;
         self.phase = Phase::Pause(now);
     }
 
     /// Ask the carrier to forget us; what was never registered is just dropped.
-    pub(crate) fn leave(&mut self, now: Now) {
+    pub fn leave(&mut self, now: Now) {
         if self.leaving {
             return;
         }
@@ -137,7 +138,7 @@ impl Registration {
 
     /// The connection it went over has ended: calls that come by it want a new one. Carriers that close it after every
     /// answer are not asked all the time.
-    pub(crate) fn flow_ended(&mut self, now: Now) {
+    pub fn flow_ended(&mut self, now: Now) {
         match self.phase {
             Phase::Asking(_) => self.fail(now, None),
             Phase::Pause(due) if self.is_registered(now) && !self.leaving => {
@@ -153,7 +154,7 @@ impl Registration {
     }
 
     /// Its time has come.
-    pub(crate) fn on_time(&mut self, now: Now) -> Next {
+    pub fn on_time(&mut self, now: Now) -> Next {
         match &mut self.phase {
             Phase::Pause(at) if now >= *at => {
                 (self.challenges, self.repairs) = (0, 0);
@@ -173,12 +174,12 @@ impl Registration {
     }
 
     /// A REGISTER went out.
-    pub(crate) fn sent(&mut self, reliable: bool, now: Now) {
+    pub fn sent(&mut self, reliable: bool, now: Now) {
         self.phase = Phase::Asking(NonInviteClient::new(reliable, now));
     }
 
     /// It could not be sent: there is no way there, or not yet.
-    pub(crate) fn not_sent(&mut self, again_in: Option<Now>, now: Now) {
+    pub fn not_sent(&mut self, again_in: Option<Now>, now: Now) {
         match again_in {
             Some(pause) => self.phase = Phase::Pause(now + pause),
             None => self.fail(now, None),
@@ -186,7 +187,7 @@ impl Registration {
     }
 
     /// An answer came.
-    pub(crate) fn on_response(&mut self, response: &Response, now: Now) -> Next {
+    pub fn on_response(&mut self, response: &Response, now: Now) -> Next {
         let Phase::Asking(client) = &mut self.phase else { return Next::Wait };
         let class = match response.status {
             ..200 => Class::Provisional,

@@ -1,0 +1,220 @@
+//! Which requests go to another shard, and what shards ask each other.
+
+use std::net::IpAddr;
+
+use trunkline_sip::{ConnectionId, Flow, Message, Method};
+use trunkline_transport::{Egress, Mail};
+
+use super::batch::{Batch, Order};
+use super::sources::{Asked, Change, Phase, Second, Source, keeper};
+use super::state::{Came, Round};
+use crate::edge::Edge;
+use crate::inbound::read_again;
+use crate::mail::{EdgeMail, Io};
+
+/// Requests that are held while others are asked, at most.
+const MOST_HELD: usize = 8_192;
+
+impl Edge {
+    /// Looks whether a request is another shard's to serve; `true` when it is on its way there (or was held, or
+    /// dropped).
+    pub(crate) fn hands_over(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        flow: &Flow,
+        m: &Message<'_>,
+        method: Method,
+        came: Came,
+    ) -> bool {
+        let phase = match came {
+            Came::ToStay => return false,
+            Came::Asked(by) => {
+                let goes_back = !self.is_known(m, method);
+                if goes_back && !self.put_back(io, by, flow, m.bytes) {
+                    self.counters.handover_dropped.add();
+                }
+                return goes_back;
+            }
+            Came::Sought(left) => {
+                let here = left == 0 || self.is_known(m, method);
+                return !here && self.pass_on(io, flow, m.bytes, left - 1);
+            }
+            Came::In if self.handover.enabled => self.handover.sources.note(flow),
+            Came::Held => self.handover.sources.phase(&Source::of(flow)),
+            Came::In => None,
+        };
+        let Some(phase) = phase else { return false };
+        if let Some(round) = self.handover.round.as_mut().filter(|r| r.source == Source::of(flow)) {
+            if round.held.len() < MOST_HELD {
+                round.held.push(flow, m.bytes, Order::Serve);
+            } else {
+                self.counters.handover_dropped.add();
+            }
+            return true;
+        }
+        let shards = self.shared.neighbours.len();
+        let to = keeper(self.shared.keys.dialog(m), usize::from(self.shard), shards);
+        if to == usize::from(self.shard) || self.is_known(m, method) {
+            return false;
+        }
+        let order = match phase {
+            Phase::Spread => Order::Serve,
+            Phase::Returning => Order::ServeIfKnown,
+        };
+        let neighbours = &self.shared.neighbours;
+        if self.handover.outbox.put_request(io, neighbours, to, flow, m.bytes, order) {
+            self.counters.handed_over.add();
+            return true;
+        }
+        self.counters.handover_dropped.add();
+        // A datagram is sent again; over a stream nothing is, so the sender has to hear of it.
+        if flow.transport.is_reliable() {
+            let shared = self.shared.clone();
+            read_again(&shared.guard, flow, m.bytes, |inbound| {
+                self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
+            });
+        }
+        true
+    }
+
+    /// A CANCEL, or the ACK to a failure, whose INVITE is not known here: clients send them from another port or over
+    /// another connection than the INVITE, which came to another shard then. `true`: it is on its way there.
+    pub(crate) fn seek(&mut self, io: &Io<EdgeMail>, flow: &Flow, bytes: &[u8]) -> bool {
+        let others = self.shared.neighbours.len().saturating_sub(1);
+        !self.handover.guest && others > 0 && self.pass_on(io, flow, bytes, (others - 1).min(255) as u8)
+    }
+
+    fn pass_on(&mut self, io: &Io<EdgeMail>, flow: &Flow, bytes: &[u8], left: u8) -> bool {
+        let neighbours = &self.shared.neighbours;
+        let next = (usize::from(self.shard) + 1) % neighbours.len();
+        self.handover.outbox.put_request(io, neighbours, next, flow, bytes, Order::PassOn(left))
+    }
+
+    /// Gives another shard a response of its, or a request that it asked about in vain.
+    pub(crate) fn put_back(&mut self, io: &Io<EdgeMail>, to: usize, flow: &Flow, bytes: &[u8]) -> bool {
+        self.handover.outbox.put_back(io, &self.shared.neighbours, to, flow, bytes)
+    }
+
+    /// Is there a transaction of this shard that the request belongs to, or will be?
+    fn is_known(&self, m: &Message<'_>, method: Method) -> bool {
+        let Ok(via) = m.top_via() else { return false };
+        let of = if matches!(method, Method::Ack | Method::Cancel) { Method::Invite } else { method };
+        let key = self.shared.keys.key(m, &via, of);
+        let other = |key| self.find(key).is_some();
+        self.find(key).is_some()
+            || self.is_suspended(key)
+            || method == Method::Cancel && self.shared.keys.cancelled(m, &via).any(other)
+    }
+
+    /// Other shards' messages.
+    pub(crate) fn on_batch_mail(&mut self, io: &mut Io<EdgeMail>, from: u8, batch: Batch) {
+        for (flow, bytes, order) in batch.messages() {
+            let came = match order {
+                Order::Serve => Came::ToStay,
+                Order::ServeIfKnown => Came::Asked(usize::from(from)),
+                Order::PassOn(left) => Came::Sought(left),
+            };
+            self.receive(io, &flow, bytes, came);
+        }
+        self.shared.neighbours.taken(usize::from(self.shard), batch);
+    }
+
+    /// A second has passed.
+    pub(crate) fn watch_sources(&mut self, io: &mut Io<EdgeMail>) {
+        let here = usize::from(self.shard);
+        let now = io.now();
+        let busy = self.handover.load.percent().unwrap_or(0);
+        if self.handover.enabled && !self.handover.load.is_told() && self.shared.config.handover.busy > 0 {
+            self.handover.enabled = false;
+            tracing::warn!(
+                "how busy a shard is cannot be read from /proc/thread-self/schedstat: a busy source stays with one \
+                 shard, unless handover.busyPercent is 0"
+            );
+        }
+        let change = if self.handover.enabled {
+            let idlest = self.shared.neighbours.idlest_but(here);
+            let may_ask = self.handover.round.is_none();
+            self.handover.sources.second(Second { now, busy, idlest, may_ask })
+        } else {
+            None
+        };
+        match change {
+            Some(Change::Spread(source, rate)) => {
+                tracing::info!(source = %source.remote, shard = here, rate, "a busy source is served by all shards");
+            }
+            Some(Change::Returning(source)) => {
+                tracing::info!(source = %source.remote, shard = here, "a source has been calm: its own shard serves it");
+            }
+            Some(Change::Ask(source)) => self.begin_round(io, source),
+            None => {}
+        }
+        self.shared.neighbours.tell(here, busy, self.handover.sources.len());
+    }
+
+    fn begin_round(&mut self, io: &mut Io<EdgeMail>, source: Source) {
+        // What is on its way comes before the question.
+        self.post_outbox(io);
+        let here = usize::from(self.shard);
+        let others = (0..self.shared.neighbours.len()).filter(|s| *s != here);
+        let question = || Mail::User(EdgeMail::Remains(self.shard, Asked(source)));
+        let left = others.filter(|s| io.post(*s, question())).count();
+        self.handover.round = Some(Round { source, left, remain: false, held: Batch::default() });
+        if left == 0 {
+            self.end_round(io);
+        }
+    }
+
+    /// Another shard asks whether anything of a source remains here.
+    pub(crate) fn on_question(&mut self, io: &mut Io<EdgeMail>, by: u8, Asked(source): Asked) {
+        let is_of = |ip: IpAddr, connection: ConnectionId| match source.connection {
+            // The port of a Via may be another than the one its packets come from: all of an address counts.
+            ConnectionId::NONE => ip == source.remote.ip() && connection == ConnectionId::NONE,
+            one => connection == one,
+        };
+        let of_way = |back: &Egress| is_of(back.remote.ip(), back.connection);
+        let of_flow = |flow: &Flow| is_of(flow.remote.ip(), flow.connection);
+        let is_guest = |slot| self.contexts.get(slot).is_some_and(|c| c.guest && of_way(&c.back));
+        let remain = self.contexts.slots().any(is_guest) || self.suspensions.flows().any(of_flow);
+        // What goes back comes before the answer.
+        self.post_outbox(io);
+        io.post(usize::from(by), Mail::User(EdgeMail::Remain(Asked(source), remain)));
+    }
+
+    /// Another shard answers.
+    pub(crate) fn on_answer(&mut self, io: &mut Io<EdgeMail>, Asked(source): Asked, remain: bool) {
+        let Some(round) = self.handover.round.as_mut().filter(|r| r.source == source) else { return };
+        round.remain |= remain;
+        round.left = round.left.saturating_sub(1);
+        if round.left == 0 {
+            self.end_round(io);
+        }
+    }
+
+    fn end_round(&mut self, io: &mut Io<EdgeMail>) {
+        let Some(round) = self.handover.round.take() else { return };
+        match self.handover.sources.answered(&round.source, round.remain) {
+            Some(Phase::Spread) => {
+                tracing::info!(source = %round.source.remote, shard = self.shard, "a source is busy again: all shards serve it");
+            }
+            Some(Phase::Returning) => {}
+            None => {
+                tracing::debug!(source = %round.source.remote, "nothing of a source remains with other shards")
+            }
+        }
+        for (flow, bytes, _) in round.held.messages() {
+            self.receive(io, &flow, bytes, Came::Held);
+        }
+    }
+
+    /// Posts what is for other shards.
+    pub(crate) fn post_outbox(&mut self, io: &Io<EdgeMail>) {
+        self.handover.outbox.post(io, &self.shared.neighbours);
+    }
+
+    /// A connection of this shard's ended.
+    pub(crate) fn source_ended(&mut self, connection: ConnectionId) {
+        if self.handover.sources.len() > 0 {
+            self.handover.sources.ended(connection);
+        }
+    }
+}
