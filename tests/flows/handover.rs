@@ -34,8 +34,8 @@ fn busy_and_calm(caller: impl FnOnce(&Exchange) -> Ua) {
     let mut turns = 0;
     while turns == 0 || Instant::now() < end {
         let before = figure(&http, "trunkline_edge_handed_over_total");
-        let (shared, calm) = (told("by all shards") + told("all shards serve it"), told("has been calm"));
-        carrier.run_until_told(|| told("by all shards") + told("all shards serve it") > shared);
+        let (shared, calm) = (told("are moved to other workers"), told("has been calm"));
+        carrier.run_until_told(|| told("are moved to other workers") > shared);
         carrier.run(Duration::from_millis(1_500), 16);
         let handed_over = figure(&http, "trunkline_edge_handed_over_total") - before;
         assert!(handed_over > 0, "nothing was handed over");
@@ -94,7 +94,7 @@ fn calls_that_wait_for_a_name_are_begun_once() {
             caller.send(&ping);
             caller.final_for(&ping);
         });
-        exchange.log().contains("by all shards").then_some(())
+        exchange.log().contains("are moved to other workers").then_some(())
     });
     challenged.iter().for_each(|invite| caller.send(invite));
     names.speak();

@@ -48,6 +48,7 @@ mod reading;
 mod records;
 mod refusals;
 mod registration;
+mod roles;
 mod routr_v1;
 mod routr_v1_api;
 mod routr_v1_examples;

@@ -28,7 +28,7 @@ fn the_start_warns_of_what_is_open() {
     let resources = super::trunks::with_trunk(&[("127.0.0.1:9", 1, "udp")]);
     let exchange = Exchange::start_with(&resources, "digestUri: off\n", &[]);
     let log = exchange.log();
-    for said in ["`digestUri: off`", "anybody may call its numbers by trunk.test; give it --acl"] {
+    for said in ["`digestUri: off`", "anyone may call its numbers by trunk.test; give it --acl"] {
         assert!(log.contains(said), "no {said} in {log}");
         assert!(ok(&exchange, &["check"]).contains(said));
     }

@@ -63,7 +63,7 @@ fn a_gateway_that_nothing_listens_for_is_a_warning() {
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     let exchange = Exchange::start_routr_v1(folder.sip, &files, &[]);
     wait_for("the warning", || {
-        exchange.log().contains("the gateway's transport is tls, and nothing listens for it").then_some(())
+        exchange.log().contains("the gateway uses the transport tls, but no listener has it").then_some(())
     });
 }
 

@@ -67,10 +67,10 @@ fn a_folder_becomes_a_store() {
         for line in [
             "Main line",
             "Agent 1001",
-            "no equal: Domain ",
+            "no equivalent: Domain ",
             "`metadata.colour`",
             "userAgent: \"Test v1\"",
-            "nothing is changed",
+            "nothing was changed",
         ] {
             assert!(said.contains(line), "{line}: {said}");
         }

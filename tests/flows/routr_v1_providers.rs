@@ -162,7 +162,10 @@ fn redis_goes_and_comes_back_in_traffic() {
     assert!(refused.status == 500 && said.contains("Redis at 127.0.0.1"), "{}", refused.body);
     assert_eq!(rest.get(&path).json["data"].as_array().map(Vec::len), Some(2), "what is known is listed");
     wait_for("a word about Redis", || {
-        exchange.log().contains("the resources in force stay: Redis at").then_some(())
+        exchange
+            .log()
+            .contains("the resources were not reloaded: cannot read resources from Redis at")
+            .then_some(())
     });
     // A restart without it: what was kept is in force, for its owner's eyes only.
     let kept = exchange.folder().join("trunkline.routr-v1");
@@ -297,9 +300,9 @@ fn a_rest_service_in_good_moods_and_bad_ones() {
     let bad = [Mood::Fails, Mood::Hangs, Mood::Endless, Mood::Nonsense, Mood::OtherShape, Mood::Leaves];
     for mood in bad {
         service.mood(mood);
-        let lines = exchange.log().matches("gives no resources").count();
+        let lines = exchange.log().matches("cannot read resources from").count();
         wait_for("a word about the service", || {
-            (exchange.log().matches("gives no resources").count() > lines).then_some(())
+            (exchange.log().matches("cannot read resources from").count() > lines).then_some(())
         });
         talk(&mut one, &at("1002"), &mut two);
         let reply = send("POST", "/agents", &agent("1004").to_string());

@@ -210,7 +210,7 @@ async function everything() {
   await fails(api.agents.updateAgent({ name: "x" }), INVALID_ARGUMENT, "the reference to the resource is required");
 
   // Removed, those that others refer to last.
-  await fails(api.domains.deleteDomain(domain.ref), FAILED_PRECONDITION, "still referred to by Agent");
+  await fails(api.domains.deleteDomain(domain.ref), FAILED_PRECONDITION, "still used by Agent");
   await api.agents.deleteAgent(agent.ref);
   await api.agents.deleteAgent(agent.ref);
   await fails(api.agents.getAgent(agent.ref), NOT_FOUND);

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use trunkline_transport::ServerTls;
+use trunkline_transport::Certificates;
 
 use crate::gate::Gate;
 use crate::server::{Phase, reached};
@@ -48,13 +48,13 @@ struct Patience {
 pub(crate) async fn serve(
     stream: TcpStream,
     from: SocketAddr,
-    tls: Option<ServerTls>,
+    tls: Option<Certificates>,
     gate: Arc<Gate>,
     phase: watch::Receiver<Phase>,
 ) {
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else { return http(stream, from, gate, phase, PATIENCE).await };
-    let acceptor = TlsAcceptor::from(tls.speaking(b"h2"));
+    let acceptor = TlsAcceptor::from(tls.server_speaking(b"h2"));
     match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => http(stream, from, gate, phase, PATIENCE).await,
         Ok(Err(error)) => tracing::debug!(%from, %error, "a TLS handshake for gRPC failed"),
@@ -158,7 +158,7 @@ async fn http(
 mod tests {
     use super::*;
     use crate::counts::Counts;
-    use crate::server::Door;
+    use crate::server::Endpoint;
     use http_body_util::Empty;
     use hyper::body::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -170,7 +170,7 @@ mod tests {
         patience: Patience,
     ) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>, watch::Sender<Phase>) {
         let gate = Gate {
-            door: Door::Internal,
+            endpoint: Endpoint::Internal,
             routes: Routes::default(),
             login: None,
             reveal: true,

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tonic::Code;
 
 use crate::method::{Method, code_name};
-use crate::server::Door;
+use crate::server::Endpoint;
 
 /// Calls that ended alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +25,17 @@ pub struct Count {
 
 /// The counters of all listeners. Bounded by the methods and codes there are.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(Mutex<BTreeMap<(Door, Method, &'static str), u64>>);
+pub(crate) struct Counts(Mutex<BTreeMap<(Endpoint, Method, &'static str), u64>>);
 
 impl Counts {
-    pub(crate) fn add(&self, door: Door, method: Method, code: Code) {
-        *self.0.lock().entry((door, method, code_name(code))).or_insert(0) += 1;
+    pub(crate) fn add(&self, endpoint: Endpoint, method: Method, code: Code) {
+        *self.0.lock().entry((endpoint, method, code_name(code))).or_insert(0) += 1;
     }
 
     pub(crate) fn all(&self) -> Vec<Count> {
         let counts = self.0.lock();
-        let read = |(&(door, method, code), &count): (&(Door, Method, &'static str), &u64)| Count {
-            listener: door.key(),
+        let read = |(&(endpoint, method, code), &count): (&(Endpoint, Method, &'static str), &u64)| Count {
+            listener: endpoint.key(),
             service: method.service,
             method: method.name,
             code,

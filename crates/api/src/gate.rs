@@ -16,14 +16,14 @@ use trunkline_login::{Login, Presented, Refused};
 use crate::caller::Caller;
 use crate::counts::Counts;
 use crate::method::Method;
-use crate::server::Door;
+use crate::server::Endpoint;
 
 /// A call takes at most this long, whatever the caller is ready to wait.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The way to the services of one door.
+/// The services of one endpoint.
 pub(crate) struct Gate {
-    pub door: Door,
+    pub endpoint: Endpoint,
     pub routes: Routes,
     /// Who may come in; `None` lets everybody in.
     pub login: Option<Login>,
@@ -48,7 +48,7 @@ impl Gate {
             Err(_) => Status::deadline_exceeded("the call took too long").into_http(),
         };
         let status = Status::from_header_map(response.headers());
-        self.counts.add(self.door, method, status.map_or(Code::Ok, |status| status.code()));
+        self.counts.add(self.endpoint, method, status.map_or(Code::Ok, |status| status.code()));
         Ok(response)
     }
 
@@ -80,7 +80,7 @@ impl Gate {
         };
         let who = who.map_err(|refused| turned_away(refused, from))?;
         if method.writes() && !who.may_write() {
-            let message = format!("{} may look and not change: that takes the role operator", who.username);
+            let message = format!("{} may only read: changes need the role operator", who.username);
             return Err(Status::permission_denied(message));
         }
         Ok(Caller { secrets: self.reveal && who.may_write(), name: who.username })

@@ -1,12 +1,12 @@
 //! The resource services over gRPC, as Routr v2's clients know them ("Connect API"): agents, domains, peers, trunks,
 //! numbers, credentials and access control lists, on the same store as the command line.
 //!
-//! A [`Server`] has two doors:
+//! An [`ApiServer`] has two endpoints:
 //!
-//! | door | key | who |
+//! | endpoint | key | who |
 //! | --- | --- | --- |
-//! | [`Door::Internal`] | `grpc.addr`, 127.0.0.1:51907 | processes on this machine: plaintext, no login, passwords shown, reflection |
-//! | [`Door::External`] | `grpc.externalAddr`, 0.0.0.0:51908 | others: TLS, a login with every call, passwords hidden |
+//! | [`Endpoint::Internal`] | `grpc.addr`, 127.0.0.1:51907 | processes on this machine: plaintext, no login, passwords shown, reflection |
+//! | [`Endpoint::External`] | `grpc.externalAddr`, 0.0.0.0:51908 | others: TLS, a login with every call, passwords hidden |
 //!
 //! They have one thread with a runtime of its own, so that nothing that happens here delays a SIP message; what waits
 //! for the disk, or looks at many resources, runs beside it. What a stranger may take is bounded: connections, of one
@@ -31,4 +31,4 @@ mod services;
 mod uuid;
 
 pub use counts::Count;
-pub use server::{ApiError, Door, Running, Server};
+pub use server::{ApiError, ApiServer, Endpoint, RunningApi};

@@ -34,7 +34,7 @@ pub(crate) fn bounded(mut message: String) -> String {
 
 /// A thread or a lock failed; the next call may do better.
 pub(crate) fn broken(what: impl std::fmt::Display) -> Status {
-    tracing::error!(%what, "a call of the resource services broke");
+    tracing::error!(%what, "a call of the resource services failed");
     Status::internal("the exchange could not finish this call: see its log")
 }
 
@@ -142,7 +142,7 @@ mod tests {
 
         let status = refused(vec![Change::Delete(Kind::Domain, Ref::new("d"))]);
         assert_eq!(status.code(), Code::FailedPrecondition);
-        assert_eq!(status.message(), "still referred to by Agent a (spec.domainRef)");
+        assert_eq!(status.message(), "still used by Agent a (spec.domainRef)");
         let status = refused(vec![Change::Update(Domain::new("gone", "x.y").into())]);
         assert_eq!((status.code(), status.message()), (Code::NotFound, "Resource not found: gone"));
 

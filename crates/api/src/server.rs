@@ -15,7 +15,7 @@ use trunkline_grpc::connect;
 use trunkline_http::accept;
 use trunkline_login::Login;
 use trunkline_store::Store;
-use trunkline_transport::ServerTls;
+use trunkline_transport::Certificates;
 
 use crate::connection;
 use crate::counts::{Count, Counts};
@@ -34,11 +34,11 @@ pub enum ApiError {
     /// The address is taken or not ours.
     #[error(
         "cannot listen for gRPC on {address}: {source} (key {}: is another program there? `off` for none)",
-        door.key()
+        endpoint.key()
     )]
     Bind {
-        /// Which door.
-        door: Door,
+        /// Which endpoint.
+        endpoint: Endpoint,
         /// The address asked for.
         address: SocketAddr,
         /// What the system says.
@@ -54,62 +54,62 @@ pub enum ApiError {
 
 /// Where callers come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Door {
+pub enum Endpoint {
     /// From this machine, without a login.
     Internal,
     /// From anywhere, over TLS and with a login.
     External,
 }
 
-impl Door {
+impl Endpoint {
     /// The key of its address.
     pub fn key(self) -> &'static str {
         match self {
-            Door::Internal => "grpc.addr",
-            Door::External => "grpc.externalAddr",
+            Endpoint::Internal => "grpc.addr",
+            Endpoint::External => "grpc.externalAddr",
         }
     }
 }
 
-/// A door before it is open.
+/// An endpoint before it serves.
 struct Closed {
     listener: std::net::TcpListener,
-    tls: Option<ServerTls>,
+    tls: Option<Certificates>,
     gate: Arc<Gate>,
 }
 
 /// The server before it serves.
-pub struct Server {
+pub struct ApiServer {
     runtime: Runtime,
     routes: Routes,
     health: HealthReporter,
     counts: Arc<Counts>,
-    doors: Vec<Closed>,
-    addresses: Vec<(Door, SocketAddr)>,
+    endpoints: Vec<Closed>,
+    addresses: Vec<(Endpoint, SocketAddr)>,
 }
 
-impl Server {
-    /// Over this store, without a door.
-    pub fn new(store: Arc<Store>) -> Result<Server, ApiError> {
+impl ApiServer {
+    /// Over this store, without an endpoint.
+    pub fn new(store: Arc<Store>) -> Result<ApiServer, ApiError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BESIDE)
             .build()
             .map_err(ApiError::Thread)?;
         let (health, health_service) = tonic_health::server::health_reporter();
-        Ok(Server {
+        Ok(ApiServer {
             runtime,
             routes: services(Routes::new(health_service), &Resources::new(store)),
             health,
             counts: Arc::default(),
-            doors: Vec::new(),
+            endpoints: Vec::new(),
             addresses: Vec::new(),
         })
     }
 
-    /// Adds the door for this machine; port 0 leaves the choice to the system. Whoever can connect there may do
+    /// Adds the endpoint for this machine; port 0 leaves the choice to the system. Whoever can connect there may do
     /// everything: the address must be a loopback one.
-    pub fn internal(mut self, address: SocketAddr) -> Result<Server, ApiError> {
+    pub fn internal(mut self, address: SocketAddr) -> Result<ApiServer, ApiError> {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(connect::DESCRIPTORS)
@@ -118,7 +118,7 @@ impl Server {
         let routes = self.routes.clone();
         let routes = routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
         let gate = Gate {
-            door: Door::Internal,
+            endpoint: Endpoint::Internal,
             routes: routes.prepare(),
             login: None,
             reveal: true,
@@ -128,17 +128,17 @@ impl Server {
         Ok(self)
     }
 
-    /// Adds the door for others; port 0 leaves the choice to the system. `reveal`: do users who may write see
+    /// Adds the endpoint for others; port 0 leaves the choice to the system. `reveal`: do users who may write see
     /// passwords of credentials?
     pub fn external(
         mut self,
         address: SocketAddr,
-        tls: ServerTls,
+        tls: Certificates,
         login: Login,
         reveal: bool,
-    ) -> Result<Server, ApiError> {
+    ) -> Result<ApiServer, ApiError> {
         let gate = Gate {
-            door: Door::External,
+            endpoint: Endpoint::External,
             routes: self.routes.clone().prepare(),
             login: Some(login),
             reveal,
@@ -148,26 +148,26 @@ impl Server {
         Ok(self)
     }
 
-    fn add(&mut self, address: SocketAddr, tls: Option<ServerTls>, gate: Gate) -> Result<(), ApiError> {
-        let door = gate.door;
-        let bind = |source| ApiError::Bind { door, address, source };
+    fn add(&mut self, address: SocketAddr, tls: Option<Certificates>, gate: Gate) -> Result<(), ApiError> {
+        let endpoint = gate.endpoint;
+        let bind = |source| ApiError::Bind { endpoint, address, source };
         let listener = std::net::TcpListener::bind(address).map_err(bind)?;
         listener.set_nonblocking(true).map_err(bind)?;
         let at = listener.local_addr().map_err(bind)?;
-        tracing::info!(address = %at, key = door.key(), "listening for gRPC");
-        self.addresses.push((door, at));
-        self.doors.push(Closed { listener, tls, gate: Arc::new(gate) });
+        tracing::info!(address = %at, key = endpoint.key(), "listening for gRPC");
+        self.addresses.push((endpoint, at));
+        self.endpoints.push(Closed { listener, tls, gate: Arc::new(gate) });
         Ok(())
     }
 
     /// Serves in a thread of its own.
-    pub fn start(self) -> Result<Running, ApiError> {
-        let Server { runtime, health, counts, doors, addresses, .. } = self;
-        let mut open = Vec::with_capacity(doors.len());
-        for (Closed { listener, tls, gate }, (door, address)) in doors.into_iter().zip(&addresses) {
+    pub fn start(self) -> Result<RunningApi, ApiError> {
+        let ApiServer { runtime, health, counts, endpoints, addresses, .. } = self;
+        let mut open = Vec::with_capacity(endpoints.len());
+        for (Closed { listener, tls, gate }, (endpoint, address)) in endpoints.into_iter().zip(&addresses) {
             let _inside = runtime.enter();
             let listener = TcpListener::from_std(listener).map_err(|source| ApiError::Bind {
-                door: *door,
+                endpoint: *endpoint,
                 address: *address,
                 source,
             })?;
@@ -178,7 +178,7 @@ impl Server {
             .name("grpc".into())
             .spawn(move || runtime.block_on(serve(open, health, phases)))
             .map_err(ApiError::Thread)?;
-        Ok(Running { addresses, counts, phase, thread: Some(thread) })
+        Ok(RunningApi { addresses, counts, phase, thread: Some(thread) })
     }
 }
 
@@ -212,16 +212,16 @@ pub(crate) enum Phase {
 }
 
 /// The server at work. Dropping it takes no more calls and answers those under way, for two seconds at most.
-pub struct Running {
-    addresses: Vec<(Door, SocketAddr)>,
+pub struct RunningApi {
+    addresses: Vec<(Endpoint, SocketAddr)>,
     counts: Arc<Counts>,
     phase: watch::Sender<Phase>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
-    /// Its doors and where they are, with the ports filled in.
-    pub fn addresses(&self) -> &[(Door, SocketAddr)] {
+impl RunningApi {
+    /// Its endpoints and their addresses, with the ports filled in.
+    pub fn addresses(&self) -> &[(Endpoint, SocketAddr)] {
         &self.addresses
     }
 
@@ -236,7 +236,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningApi {
     fn drop(&mut self) {
         let _ = self.phase.send(Phase::Ending);
         if let Some(thread) = self.thread.take()
@@ -249,7 +249,7 @@ impl Drop for Running {
 
 /// Serves until told to end.
 async fn serve(
-    doors: Vec<(TcpListener, Option<ServerTls>, Arc<Gate>)>,
+    endpoints: Vec<(TcpListener, Option<Certificates>, Arc<Gate>)>,
     health: HealthReporter,
     mut phase: watch::Receiver<Phase>,
 ) {
@@ -257,7 +257,7 @@ async fn serve(
         health.set_service_status(service, ServingStatus::Serving).await;
     }
     let mut listening = JoinSet::new();
-    for (listener, tls, gate) in doors {
+    for (listener, tls, gate) in endpoints {
         let (mut ending, phase) = (phase.clone(), phase.clone());
         listening.spawn(async move {
             let end = reached(&mut ending, Phase::Ending);

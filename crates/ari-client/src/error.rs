@@ -48,16 +48,16 @@ pub enum Error {
     #[error("no proxy serves the node {0}")]
     UnknownNode(String),
     /// The message is longer than NATS carries; it was not sent.
-    #[error("the request has {0} bytes; NATS carries {1}")]
+    #[error("the request has {0} bytes; a NATS message may have {1}")]
     TooLong(usize, usize),
     /// The call is not ours any more.
-    #[error("the lease ran out: another instance may have the call")]
+    #[error("the lease expired: another instance may have the call")]
     LeaseLost,
     /// No answer came in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// No proxy takes requests for this application and node.
-    #[error("no responders: no proxy takes requests on {0}")]
+    #[error("no responders: no proxy accepts requests on {0}")]
     NoResponders(String),
     /// None of the proxies had data.
     #[error("no data")]
@@ -87,10 +87,10 @@ pub enum Error {
     #[error("the file of `{0}` could not be written: {1}")]
     Write(String, #[source] std::io::Error),
     /// A recording's file is longer than is held in memory.
-    #[error("the file of `{0}` has {1} bytes, {2} at most are held in memory: write it with `write_to`")]
+    #[error("the file of `{0}` has {1} bytes, more than the {2} that are kept in memory: use `write_to`")]
     LongFile(String, u64, usize),
     /// A recording's file came with a hole in it.
-    #[error("the file of `{0}` came with a hole in it")]
+    #[error("a part of the file of `{0}` was not received")]
     Hole(String),
 }
 

@@ -17,25 +17,25 @@ use crate::run::{ProxyError, run};
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// The configuration of the proxy.
+    /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The proxy ended by itself.
+    /// The proxy failed.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     /// A request failed.
     #[error(transparent)]
     Client(#[from] Error),
-    /// An argument that cannot be used.
+    /// An argument is wrong.
     #[error("{0}")]
     Argument(String),
-    /// The output was closed.
+    /// The output could not be written.
     #[error("output: {0}")]
     Output(#[from] std::io::Error),
 }
 
 impl CliError {
-    /// Has whoever read the output seen enough, as `head` does?
+    /// Did the reader of the output close it, as `head` does?
     #[must_use]
     pub fn is_unread(&self) -> bool {
         matches!(self, CliError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
@@ -51,39 +51,39 @@ impl CliError {
     }
 }
 
-/// Asterisk's REST interface over NATS, in the place of ari-proxy.
+/// Run the proxy that offers an Asterisk's REST interface over NATS; it replaces ari-proxy
 ///
-/// Settings come from flags, then the environment, then the file, under ari-proxy's own names.
+/// A flag overrides an environment variable, a variable overrides the file; the names are those of ari-proxy.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AriProxyArgs {
-    /// Configuration file (YAML, TOML or JSON); by default .ari-proxy.* in the home folder
+    /// Read this configuration file (YAML, TOML or JSON) [default: .ari-proxy.* in the home folder]
     #[arg(long, value_name = "PATH")]
     pub config: Option<PathBuf>,
     /// Log requests and events
     #[arg(short, long)]
     pub verbose: bool,
-    /// URL of the NATS servers, nats:// or tls://, several separated by commas
+    /// URLs of the NATS servers (nats:// or tls://), separated by commas
     #[arg(long = "messagebus.url", value_name = "URL")]
     pub messagebus_url: Option<String>,
-    /// The same by its elder name
+    /// Older name of --messagebus.url
     #[arg(long = "nats.url", value_name = "URL")]
     pub nats_url: Option<String>,
-    /// ARI application; a fresh name by default
+    /// ARI application [default: a new unique name]
     #[arg(long = "ari.application", value_name = "NAME")]
     pub ari_application: Option<String>,
-    /// ARI user
+    /// User name for ARI
     #[arg(long = "ari.username", value_name = "USER")]
     pub ari_username: Option<String>,
-    /// ARI password
+    /// Password for ARI
     #[arg(long = "ari.password", value_name = "PASSWORD")]
     pub ari_password: Option<String>,
-    /// REST interface of Asterisk
+    /// URL of Asterisk's REST interface
     #[arg(long = "ari.http_url", value_name = "URL")]
     pub ari_http_url: Option<String>,
-    /// Event WebSocket of Asterisk
+    /// URL of Asterisk's event WebSocket
     #[arg(long = "ari.websocket_url", value_name = "URL")]
     pub ari_websocket_url: Option<String>,
-    /// Any other setting, such as delivery=stream or listen=127.0.0.1:9090
+    /// Set any other setting, e.g. delivery=stream or listen=127.0.0.1:9090
     #[arg(long = "set", value_name = "SETTING=VALUE")]
     pub set: Vec<String>,
 }
@@ -92,7 +92,7 @@ impl AriProxyArgs {
     /// The configuration from these flags, the environment and the file.
     ///
     /// # Errors
-    /// What is unknown, missing or cannot be used.
+    /// When a setting is unknown, missing or wrong.
     pub fn config(&self) -> Result<Config, ConfigError> {
         let named = [
             ("messagebus.url", &self.messagebus_url),
@@ -124,10 +124,10 @@ impl AriProxyArgs {
         Config::from_sources(|name| std::env::var(name).ok(), file, &flags)
     }
 
-    /// Runs the proxy until SIGTERM or SIGINT, then drains.
+    /// Runs the proxy until SIGTERM or SIGINT; then finishes the requests under way.
     ///
     /// # Errors
-    /// When the configuration is wrong or the proxy ends by itself.
+    /// When the configuration is wrong or the proxy fails.
     pub async fn run(self) -> Result<(), CliError> {
         let config = self.config()?;
         Ok(run(config, stopped()).await?)
@@ -159,76 +159,76 @@ async fn stopped() {
     }
 }
 
-/// Look at and act on the Asterisk nodes behind the proxies.
+/// Show and control the Asterisk nodes behind ARI proxies
 #[derive(Args, Clone, Debug)]
 pub struct AriArgs {
-    /// URL of the NATS servers (else MESSAGEBUS_URL, NATS_URL, NATS_URI)
+    /// URLs of the NATS servers [default: MESSAGEBUS_URL, NATS_URL or NATS_URI]
     #[arg(long, global = true, value_name = "URL")]
     pub nats: Option<String>,
-    /// What the subjects start with
+    /// Prefix of the NATS subjects
     #[arg(long, global = true, env = "ARI_PREFIX", default_value = "ari.", value_name = "PREFIX")]
     pub prefix: String,
-    /// Only this application
+    /// Use only this application
     #[arg(long, global = true, value_name = "NAME")]
     pub app: Option<String>,
-    /// Only this node
+    /// Use only this node
     #[arg(long, global = true, value_name = "ID")]
     pub node: Option<String>,
-    /// How long to wait for answers, in milliseconds
+    /// Wait this long for answers, in milliseconds
     #[arg(long, global = true, default_value_t = 1000, value_name = "MS")]
     pub timeout: u64,
-    /// What to do
+    /// The action.
     #[command(subcommand)]
     pub command: AriCommand,
 }
 
-/// What `trunkline ari` can do.
+/// The actions of `trunkline ari`.
 #[derive(Subcommand, Clone, Debug)]
 pub enum AriCommand {
-    /// The nodes that proxies announce, and their Asterisk
+    /// List the nodes that proxies announce, with the state of their Asterisk
     Nodes,
-    /// The channels of all nodes
+    /// List the channels of all nodes
     Channels,
-    /// Events as they come, one JSON object a line
+    /// Print events, one JSON object per line
     Events {
-        /// Go on until interrupted (otherwise end after the first second without an event)
+        /// Run until interrupted [default: end after a second without an event]
         #[arg(short, long)]
         follow: bool,
-        /// Only these types
+        /// Print only events of these types
         #[arg(short = 't', long = "type", value_name = "TYPE")]
         types: Vec<String>,
-        /// Only what is bound to this dialog
+        /// Print only events of this ARI dialog
         #[arg(long, value_name = "ID")]
         dialog: Option<String>,
     },
-    /// Call an endpoint, into an application or a place in the dialplan
+    /// Call an endpoint and connect it to an application or a dialplan extension
     Call {
-        /// Whom, such as PJSIP/1001
+        /// Endpoint to call, e.g. PJSIP/1001
         endpoint: String,
-        /// Into this application (by default that of --app)
+        /// Connect to this application [default: that of --app]
         #[arg(long, value_name = "NAME")]
         into: Option<String>,
-        /// Into this extension
+        /// Connect to this extension
         #[arg(long, value_name = "EXTEN")]
         extension: Option<String>,
-        /// Of this context
+        /// Dialplan context of the extension
         #[arg(long, value_name = "CONTEXT", default_value = "default")]
         context: String,
-        /// As this caller
+        /// Caller ID to show
         #[arg(long, value_name = "ID")]
         caller_id: Option<String>,
-        /// How long it may ring, in seconds
+        /// Ring this long, in seconds
         #[arg(long, default_value_t = 30)]
         ring: u64,
     },
-    /// Send any request and print the answer
+    /// Send a request and print the answer
     Request {
-        /// The kind, such as ChannelHangup
+        /// Kind of request, e.g. ChannelHangup
         kind: String,
-        /// The id of the thing
+        /// Id of the channel, bridge or other object
         #[arg(default_value = "")]
         id: String,
-        /// The options, as JSON
+        /// Options of the request, as JSON
         #[arg(long, value_name = "JSON")]
         option: Option<String>,
     },

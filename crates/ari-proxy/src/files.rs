@@ -61,7 +61,7 @@ impl Passing {
         match self.pass_on(proxy, request, shared).await {
             Ok(()) => true,
             Err(why) => {
-                tracing::warn!(%why, "the file of a recording broke off");
+                tracing::warn!(%why, "the file of a recording could not be read to its end");
                 let outcome = Outcome::error(&format!("failed to read the file: {why}"));
                 send::send(proxy, request, outcome, shared).await;
                 false

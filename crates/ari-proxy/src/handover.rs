@@ -32,7 +32,7 @@ pub(crate) async fn hand_over(proxy: &Proxy, message: &Message) -> Option<Outcom
     let asked = proxy.nats.request(message.subject.clone(), message.payload.clone()).await;
     match asked {
         Ok(answer) => {
-            tracing::info!(subject = %message.subject, "a request for a new thing was handed to another proxy");
+            tracing::info!(subject = %message.subject, "a create request was passed to another proxy");
             proxy.metrics.handed_over.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             Some(Outcome::of(answer.payload.to_vec()))
         }

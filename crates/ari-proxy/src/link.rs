@@ -54,7 +54,7 @@ pub(crate) async fn keep(
                 (told, backoff) = (false, Backoff::new(Duration::from_millis(200), Duration::from_secs(5)));
                 check_identity(&proxy, &node)?;
                 proxy.metrics.ari_connects.fetch_add(1, Ordering::Relaxed);
-                tracing::info!(node, application = proxy.application, "Asterisk is there");
+                tracing::info!(node, application = proxy.application, "connected to Asterisk");
                 proxy.set_up(&node);
                 let mut follow = Follow { proxy: &proxy, events: &events, outbox: outbox.as_deref() };
                 let end = follow.run(socket, &mut stop).await;
@@ -64,7 +64,7 @@ pub(crate) async fn keep(
                     End::Stopped => return Ok(()),
                     End::Changed(old, new) => check(&proxy, &old, &new)?,
                     End::Lost(why) => {
-                        tracing::warn!(%why, "Asterisk is gone; waiting for it");
+                        tracing::warn!(%why, "the connection to Asterisk is lost; reconnecting");
                         if let Some(outbox) = &outbox {
                             let site = proxy.site();
                             outbox.gap(&proxy.subjects.stream(&site.app, &site.node, "Gap"), "asterisk");
@@ -75,7 +75,7 @@ pub(crate) async fn keep(
             }
             Err(why) => {
                 if !told {
-                    tracing::warn!(%why, "Asterisk cannot be reached; trying until it can");
+                    tracing::warn!(%why, "cannot connect to Asterisk; trying again");
                     told = true;
                 }
                 backoff.next_delay()
@@ -203,7 +203,7 @@ impl Follow<'_> {
             Ok(sighting) => sighting,
             Err(error) => {
                 metrics.frames_unreadable.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, "a frame from Asterisk is no event");
+                tracing::warn!(%error, "a WebSocket message from Asterisk is not an event");
                 return;
             }
         };
@@ -250,7 +250,7 @@ impl Follow<'_> {
             waiting.fetch_sub(size, Ordering::Relaxed);
             let lost = self.proxy.metrics.events_dropped.fetch_add(1, Ordering::Relaxed);
             if lost.is_power_of_two() || lost == 0 {
-                tracing::error!(lost = lost + 1, "events are lost: NATS does not take them");
+                tracing::error!(lost = lost + 1, "events are lost: NATS does not accept them");
             }
         }
     }

@@ -119,7 +119,7 @@ impl Outbox {
         while queue.waiting > self.bound && queue.forget() {
             let before = self.metrics.stream_dropped.fetch_add(1, Ordering::Relaxed);
             if before.is_power_of_two() || before == 0 {
-                tracing::error!(lost = before + 1, "the outbox is full: events will be reported as missing");
+                tracing::error!(lost = before + 1, "the outbox is full: events are lost");
             }
         }
         self.metrics.stream_waiting.store(queue.waiting as u64, Ordering::Relaxed);

@@ -74,7 +74,7 @@ impl Publisher<'_> {
         loop {
             match self.session(&jetstream, &mut backoff).await {
                 Ok(()) => return,
-                Err(why) => tracing::warn!(why, "the stream does not take events; trying again"),
+                Err(why) => tracing::warn!(why, "the stream does not accept events; trying again"),
             }
             tokio::time::sleep(backoff.next_delay()).await;
         }
@@ -164,6 +164,6 @@ fn carried(item: Item, limit: usize) -> Item {
     if item.body.len() + item.subject.len() + HEADERS <= limit {
         return item;
     }
-    tracing::warn!(length = item.body.len(), limit, "an event is longer than NATS carries");
+    tracing::warn!(length = item.body.len(), limit, "an event is longer than a NATS message may be");
     Item { body: Bytes::from_static(b"{}"), gap: Some("too long"), ..item }
 }

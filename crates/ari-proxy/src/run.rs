@@ -143,7 +143,7 @@ async fn one(
     proxy.goodbye().await;
     let requests_end = stop_requests(&stop, serving, &proxy);
     if tokio::time::timeout(limit, requests_end).await.is_err() {
-        tracing::warn!(pending = proxy.pending.load(Ordering::Relaxed), "requests are given up");
+        tracing::warn!(pending = proxy.pending.load(Ordering::Relaxed), "requests under way are abandoned");
     }
     stop_link.send_replace(true);
     if ended.is_none() {
@@ -153,7 +153,7 @@ async fn one(
     if let Some((outbox, _)) = &outbox
         && tokio::time::timeout(limit, outbox.emptied()).await.is_err()
     {
-        tracing::warn!("events for the stream are given up");
+        tracing::warn!("events that are not in the stream yet are lost");
     }
     // The link's end closed the queue, so the pump ends when it has sent everything.
     let _ = tokio::time::timeout(Duration::from_secs(2), pump).await;
@@ -185,11 +185,11 @@ async fn connect(
                 async move {
                     match event {
                         Event::Connected => {
-                            tracing::info!("NATS is there");
+                            tracing::info!("connected to NATS");
                             metrics.nats_connects.fetch_add(1, Ordering::Relaxed);
                             reached.send_modify(|n| *n += 1);
                         }
-                        Event::Disconnected => tracing::warn!("NATS is gone; waiting for it"),
+                        Event::Disconnected => tracing::warn!("the connection to NATS is lost; reconnecting"),
                         other => tracing::warn!(event = %other, "NATS"),
                     }
                 }

@@ -60,7 +60,7 @@ async fn too_long(
     proxy.metrics.answers_too_long.fetch_add(1, Ordering::Relaxed);
     if !takes_parts {
         let length = answer.len();
-        tracing::warn!(length, limit, "an answer is longer than NATS carries");
+        tracing::warn!(length, limit, "an answer is longer than a NATS message may be");
         headers.insert(header::LENGTH, length.to_string());
         let error = Outcome::error(&format!("the answer has {length} bytes; NATS carries {limit}"));
         publish(proxy, subject, Some(headers), error.message).await;

@@ -46,7 +46,7 @@ async fn look(proxy: &Proxy) {
             application,
             node,
             twins,
-            "other proxies serve the same application and node: requests reach all of them. Give each Asterisk an entity id of its own (entityid in asterisk.conf, or ARI_NODE) and start one proxy for it"
+            "other proxies serve the same application and node: each of them carries out every request. Give each Asterisk its own entity id (entityid in asterisk.conf, or ARI_NODE) and start one proxy for it"
         );
     } else if twins == 0 && before > 0 {
         tracing::info!(application, node, "no other proxy serves the same application and node any more");

@@ -15,7 +15,7 @@ pub enum AriError {
     #[error(transparent)]
     Url(#[from] UrlError),
     /// User or password cannot stand in a header.
-    #[error("the ARI user or password contains characters that HTTP cannot carry")]
+    #[error("the ARI user or password contains characters that are not allowed in HTTP")]
     Credentials,
     /// The file of certificate authorities cannot be used.
     #[error("the certificate authorities in {0} cannot be used: {1}")]
@@ -24,7 +24,9 @@ pub enum AriError {
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
     /// Asterisk's certificate is not one we trust.
-    #[error("{0}: {1}: name the authority that signed it (ari.ca), and a host that the certificate is for")]
+    #[error(
+        "{0}: {1}: set ari.ca to the CA that signed the certificate, and use a host name in the certificate"
+    )]
     Certificate(String, rustls::Error),
     /// No connection, or it broke.
     #[error("{0}: {1}")]
@@ -43,7 +45,7 @@ pub enum AriError {
         setting: &'static str,
     },
     /// The call's path is longer than Asterisk reads.
-    #[error("the request's path has {0} bytes; Asterisk reads {1}")]
+    #[error("the request's path has {0} bytes; Asterisk accepts {1}")]
     LongPath(usize, usize),
     /// An event is longer than we read.
     #[error("{0}: an event is longer than the {1} bytes that ari.max_answer allows")]

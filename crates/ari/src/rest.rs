@@ -72,7 +72,7 @@ pub(crate) enum BadPath {
     #[error("an empty id cannot be part of a path")]
     Empty,
     /// What stands between us and Asterisk may resolve these, even when they are encoded.
-    #[error("`{0}` cannot be part of a path: it leads to another place")]
+    #[error("`{0}` cannot be part of a path: it would change the path")]
     Dots(String),
     /// Asterisk reads a path as C text, which ends at a NUL; the others end a line.
     #[error("`{0}` cannot be part of a path: it contains control characters")]

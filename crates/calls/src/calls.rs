@@ -68,13 +68,13 @@ pub struct CallHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitReached {
     /// The caller.
-    #[error("the caller has as many calls as it may: raise its limit or end one")]
+    #[error("the caller has reached its limit of calls: raise the limit or end a call")]
     Caller,
     /// The callee.
-    #[error("the callee has as many calls as it may: raise its limit or end one")]
+    #[error("the callee has reached its limit of calls: raise the limit or end a call")]
     Callee,
     /// The trunk.
-    #[error("the trunk has as many calls as it may: raise its limit or use another trunk")]
+    #[error("the trunk has reached its limit of calls: raise the limit or use another trunk")]
     Trunk,
 }
 

@@ -273,7 +273,9 @@ fn set_password(
 /// What there is to be said of a short password that is kept as a hash: afterwards nobody knows that it is short.
 fn of_login(kind: Kind, short: bool) -> Option<String> {
     let weak = short && kind == Kind::User;
-    weak.then(|| format!("the password has fewer than {SHORT_PASSWORD} characters, which is soon guessed"))
+    weak.then(|| {
+        format!("the password has fewer than {SHORT_PASSWORD} characters, which can be guessed soon")
+    })
 }
 
 /// The answers a `create` needs.

@@ -31,13 +31,13 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     loaded.check_files().map_err(|report| Failure::Usage(report.to_string()))?;
     let url = loaded.config.store_url();
     if url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists()) {
-        let said = format!("the configuration is good; {url} will be made at the first start\n");
+        let said = format!("the configuration is valid; the first start will create {url}\n");
         return Ok(Good { said, warnings: loaded.cautions() });
     }
     let access = access(&loaded.config);
     let store = Store::open_with(&url, &access).map_err(|error| Failure::Usage(error.to_string()))?;
     let tables = store.live().snapshot();
-    let said = format!("the configuration is good; {url}: {}\n", counts(&tables));
+    let said = format!("the configuration is valid; {url}: {}\n", counts(&tables));
     let mut good = Good::of(said, &tables);
     good.warnings.splice(0..0, loaded.cautions());
     Ok(good)

@@ -15,10 +15,10 @@ pub use creation::{
     CreateUser, Creation, Edits, New, NewPassword, UserRole,
 };
 
-/// What all commands take.
+/// The options of all commands.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Common {
-    /// The configuration; by default $TRUNKLINE_CONFIG or trunkline.yaml in this folder
+    /// Read this configuration file [default: $TRUNKLINE_CONFIG, or trunkline.yaml in this folder]
     #[arg(long, short, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print JSON instead of tables
@@ -29,16 +29,16 @@ pub struct Common {
 /// The operator's commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Check the configuration and the resources: errors with file, line and column, warnings of what is unsafe
+    /// Check the configuration and the resources; print errors and warnings
     #[command(after_help = "Examples:\n  trunkline check\n  trunkline check config/ more/agents.yaml")]
     Check(Check),
     /// Manage phone accounts
     #[command(subcommand, after_help = AGENTS)]
     Agents(OfKind<CreateAgent>),
-    /// Manage SIP domains: who authenticates, and which numbers their users may call
+    /// Manage SIP domains: authentication, and the numbers that users may call
     #[command(subcommand, after_help = DOMAINS)]
     Domains(OfKind<CreateDomain>),
-    /// Manage SIP servers beside the exchange, such as an Asterisk node
+    /// Manage peers: SIP servers such as Asterisk
     #[command(subcommand, after_help = PEERS)]
     Peers(OfKind<CreatePeer>),
     /// Manage SIP trunks
@@ -47,40 +47,40 @@ pub enum Command {
     /// Manage telephone numbers
     #[command(subcommand, after_help = NUMBERS)]
     Numbers(OfKind<CreateNumber>),
-    /// Manage user names and passwords for SIP
+    /// Manage SIP user names and passwords
     #[command(subcommand, after_help = CREDENTIALS)]
     Credentials(OfKind<CreateCredentials>),
-    /// Manage access control lists: networks that may send, and networks that may not
+    /// Manage access control lists (allowed and denied networks)
     #[command(subcommand, after_help = ACL)]
     Acl(OfKind<CreateAcl>),
-    /// Manage the logins of operators and programs
+    /// Manage the accounts of operators and programs
     #[command(subcommand, after_help = USERS)]
     Users(OfUsers),
     /// Show server status
     Status,
-    /// List registrations, or remove them
+    /// List or remove registrations
     #[command(
         after_help = "Examples:\n  trunkline registrations\n  trunkline registrations --filter 1001\n  \
                             trunkline registrations kick 1001@sip.local"
     )]
     Registrations(Registrations),
-    /// List calls that are up, or the records of calls with caller, trunk and source address
+    /// List current calls or call records
     #[command(
         after_help = "Examples:\n  trunkline calls\n  trunkline calls --filter 1001\n  trunkline calls records --since 2h --filter 1001"
     )]
     Calls(Calls),
-    /// Write all resources as YAML, secrets included
+    /// Export all resources as YAML, passwords included
     #[command(
         after_help = "Examples:\n  trunkline export --output backup.yaml\n  trunkline export > backup.yaml"
     )]
     Export(Export),
-    /// Read resources from YAML or JSON files, all or nothing
+    /// Import resources from YAML or JSON files; with an error nothing is changed
     #[command(
         after_help = "Examples:\n  trunkline import backup.yaml\n  trunkline import --replace config/\n  \
                             trunkline import - < backup.yaml"
     )]
     Import(Import),
-    /// Move the resources of a Routr v1 to a store of the exchange; show what has no equal there
+    /// Copy the resources of Routr v1 to a store of Trunkline; list what has no equivalent
     #[command(after_help = "Examples:\n  trunkline migrate /opt/routr --dry-run\n  \
                             trunkline migrate /opt/routr/config/config.yml --to sqlite:trunkline.db\n  \
                             TRUNKLINE_ROUTR_V1_PROVIDER_SECRET=… trunkline migrate routr-v1-redis:localhost:6379")]
@@ -118,8 +118,8 @@ const CREDENTIALS: &str = "Examples:
   trunkline credentials create pbx-1 --prompt-password
   trunkline credentials update pbx-1 --generate-password";
 const ACL: &str =
-    "If networks of both lists hold an address, the most specific one decides (allow between equal ones). An
-address in no network is refused if there is any allow, else allowed. IPv4 and IPv6 alike.
+    "If networks of both lists contain an address, the most specific one decides; of two equal ones, allow decides. An
+address in neither list is refused if the list has an allow entry, otherwise allowed. This holds for IPv4 and IPv6.
 
 Examples:
   trunkline acl create office --allow 192.0.2.0/24 --allow 2001:db8::/32 --deny 192.0.2.66
@@ -137,28 +137,28 @@ const TOKENS: &str = "Examples:
   trunkline users token list ann
   trunkline users token delete ann ci";
 
-/// What can be done with a kind of resource.
+/// The actions on a kind of resource.
 #[derive(Subcommand, Debug)]
 pub enum OfKind<C: Args> {
-    /// List all, or those that match
+    /// List them
     List(List),
-    /// Show one in full, without secrets
+    /// Show all fields of one, without passwords
     Get(Get),
-    /// Create one
+    /// Create one, or those in a file
     Create(Creation<C>),
-    /// Change one
+    /// Change one, or those in a file
     Update(Update),
-    /// Remove some; refused while others refer to them
+    /// Delete them; refused while other resources refer to them
     Delete(Delete),
 }
 
-/// What can be done with users.
+/// The actions on users.
 #[derive(Subcommand, Debug)]
 pub enum OfUsers {
     #[command(flatten)]
     #[allow(missing_docs)]
     Resource(OfKind<CreateUser>),
-    /// Tokens, with which programs log in instead of a password
+    /// Manage the tokens by which programs log in
     #[command(subcommand, after_help = TOKENS)]
     Token(TokenAction),
 }
@@ -166,27 +166,27 @@ pub enum OfUsers {
 /// `users token`
 #[derive(Subcommand, Debug)]
 pub enum TokenAction {
-    /// Make a token and show it, this once
+    /// Create a token and print it once
     Create {
-        /// The user, by login name or ref
+        /// Login name or ref of the user
         user: String,
-        /// What it is for
+        /// Name of the token, e.g. what it is used for
         #[arg(long)]
         name: String,
-        /// When it ends, from now, e.g. 12h, 90d; by default never
+        /// Let the token expire after this time, e.g. 12h or 90d [default: never]
         #[arg(long, value_parser = crate::time::parse_span)]
         expires: Option<i64>,
     },
-    /// Show what tokens a user has, not the tokens themselves
+    /// List the names of a user's tokens
     List {
-        /// The user, by login name or ref
+        /// Login name or ref of the user
         user: String,
     },
-    /// Remove a token; it is void at once
+    /// Delete a token; it is invalid at once
     Delete {
-        /// The user, by login name or ref
+        /// Login name or ref of the user
         user: String,
-        /// What the token is called
+        /// Name of the token
         name: String,
     },
 }
@@ -194,10 +194,10 @@ pub enum TokenAction {
 /// `list`
 #[derive(Args, Debug)]
 pub struct List {
-    /// Only those with this text in ref, name, user name, number or host
+    /// Show only those with this text in ref, name, user name, number or host
     #[arg(long, short)]
     pub filter: Option<String>,
-    /// At most so many
+    /// Show at most this many
     #[arg(long)]
     pub limit: Option<usize>,
 }
@@ -205,23 +205,23 @@ pub struct List {
 /// `get`
 #[derive(Args, Debug)]
 pub struct Get {
-    /// Its ref, or what it is called otherwise
+    /// Ref or name
     pub name: String,
 }
 
 /// `update`
 #[derive(Args, Debug)]
 pub struct Update {
-    /// Its ref, or what it is called otherwise
+    /// Ref or name
     #[arg(required_unless_present = "file")]
     pub name: Option<String>,
-    /// A YAML or JSON file with the changed resources; - is the standard input
+    /// Read the changed resources from a YAML or JSON file; - is standard input
     #[arg(long, short = 'F', value_name = "FILE", conflicts_with_all = ["name", "set", "unset"])]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub edits: Edits,
-    /// Remove a value
+    /// Remove a field
     #[arg(long, value_name = "PATH")]
     pub unset: Vec<String>,
     #[command(flatten)]
@@ -232,10 +232,10 @@ pub struct Update {
 /// `delete`
 #[derive(Args, Debug)]
 pub struct Delete {
-    /// Their refs, or what they are called otherwise
+    /// Refs or names
     #[arg(required = true)]
     pub names: Vec<String>,
-    /// Remove the credentials of agents, peers and trunks with them
+    /// Also delete the credentials of these agents, peers or trunks
     #[arg(long)]
     pub with_credentials: bool,
 }
@@ -243,17 +243,17 @@ pub struct Delete {
 /// `check`
 #[derive(Args, Debug)]
 pub struct Check {
-    /// Files and folders of resources, checked as one set; by default the configuration and its store
+    /// Files and folders of resources, checked together [default: the configuration and its store]
     pub paths: Vec<PathBuf>,
 }
 
 /// `registrations`
 #[derive(Args, Debug)]
 pub struct Registrations {
-    /// Only addresses and contacts with this text
+    /// Show only registrations with this text in address or contact
     #[arg(long, short, global = true)]
     pub filter: Option<String>,
-    /// At most so many
+    /// Show at most this many
     #[arg(long, default_value_t = 1000, global = true)]
     pub limit: usize,
     #[command(subcommand)]
@@ -261,16 +261,16 @@ pub struct Registrations {
     pub action: Option<RegistrationAction>,
 }
 
-/// What can be done with registrations.
+/// The actions on registrations.
 #[derive(Subcommand, Debug)]
 pub enum RegistrationAction {
     /// List registrations (default)
     List,
-    /// Remove the registrations of an address
+    /// Remove the registrations of an address; the phone must register again
     Kick {
-        /// The address: sip:1001@sip.local, 1001@sip.local, or 1001 if there is one only
+        /// The address: sip:1001@sip.local, 1001@sip.local, or 1001 if only one domain has it
         aor: String,
-        /// This contact only
+        /// Remove only this contact
         #[arg(long)]
         contact: Option<String>,
     },
@@ -279,11 +279,11 @@ pub enum RegistrationAction {
 /// `calls`
 #[derive(Args, Debug)]
 pub struct Calls {
-    /// Only those with this text in caller, callee, trunk or Call-ID; of records: in caller or callee, or
-    /// the whole Call-ID
+    /// Show only calls with this text in caller, callee, trunk or Call-ID; records: in caller or callee, or with this
+    /// Call-ID
     #[arg(long, short, global = true)]
     pub filter: Option<String>,
-    /// At most so many; by default 1000, of records 50
+    /// Show at most this many [default: 1000 calls, 50 records]
     #[arg(long, global = true)]
     pub limit: Option<usize>,
     #[command(subcommand)]
@@ -291,14 +291,14 @@ pub struct Calls {
     pub action: Option<CallAction>,
 }
 
-/// What can be asked about calls.
+/// The actions on calls.
 #[derive(Subcommand, Debug)]
 pub enum CallAction {
-    /// List calls that are up (default)
+    /// List current calls (default)
     List,
-    /// List call records, the latest first
+    /// List call records, the newest first
     Records {
-        /// Only those that began within, e.g. 30m, 2h, 7d
+        /// Show only calls that began within this time, e.g. 30m, 2h or 7d
         #[arg(long, value_parser = crate::time::parse_span)]
         since: Option<i64>,
     },
@@ -307,7 +307,7 @@ pub enum CallAction {
 /// `export`
 #[derive(Args, Debug)]
 pub struct Export {
-    /// Write to this file, readable by its owner alone
+    /// Write to this file; only its owner can read it [default: standard output]
     #[arg(long, short)]
     pub output: Option<PathBuf>,
 }
@@ -315,13 +315,13 @@ pub struct Export {
 /// `import`
 #[derive(Args, Debug)]
 pub struct Import {
-    /// Files and folders; - is the standard input
+    /// Files and folders; - is standard input
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
-    /// Remove what the files do not have; users only if they have users
+    /// Delete resources that are not in the files; users only if the files contain users
     #[arg(long, conflicts_with = "add")]
     pub replace: bool,
-    /// Refuse what is there already
+    /// Fail if a resource exists already [default: update it]
     #[arg(long)]
     pub add: bool,
 }
@@ -329,18 +329,18 @@ pub struct Import {
 /// `migrate`
 #[derive(Args, Debug)]
 pub struct Migrate {
-    /// Configuration or folder of a Routr v1, or routr-v1-redis:HOST:PORT, routr-v1-rest:URL
+    /// Configuration file or folder of Routr v1, routr-v1-redis:HOST:PORT, or routr-v1-rest:URL
     pub from: String,
-    /// The store that is written
+    /// Write to this store
     #[arg(long, value_name = "URL", default_value = "sqlite:trunkline.db")]
     pub to: String,
-    /// Show what would be written, and write nothing
+    /// Print what would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
 impl Command {
-    /// The kind a resource command is about.
+    /// The kind of resource that the command works on.
     pub fn kind(&self) -> Option<Kind> {
         Some(match self {
             Command::Agents(_) => Kind::Agent,
@@ -362,13 +362,13 @@ impl Command {
     }
 }
 
-/// Parses arguments. Help and version print and end well; a mistake ends with 64 (BSD `EX_USAGE`), where clap
+/// Parses arguments. Help and version are printed and end with 0; a mistake ends with 64 (BSD `EX_USAGE`), where clap
 /// alone would end with 2.
 pub fn parse<T: clap::Parser>(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<T, ExitCode> {
     T::try_parse_from(arguments).map_err(|error| {
-        // Nobody to tell if even this cannot be printed.
+        // An error here cannot be reported either.
         let _ = error.print();
         if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
     })

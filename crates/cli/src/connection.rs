@@ -38,7 +38,7 @@ impl fmt::Display for ConnectError {
             ConnectError::Socket(path, error) => {
                 write!(f, "cannot talk to the exchange on {}: {error}", path.display())?;
                 if error.kind() == ErrorKind::PermissionDenied {
-                    f.write_str("; run this as the user the exchange runs as")?;
+                    f.write_str("; run the command as the user that runs the exchange")?;
                 }
                 Ok(())
             }
@@ -102,7 +102,7 @@ impl Connection {
                 stream.get_mut().write_all(&line)?;
                 let mut text = String::new();
                 if stream.read_line(&mut text)? == 0 {
-                    let message = "the exchange hung up without an answer";
+                    let message = "the exchange closed the connection without an answer";
                     return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
                 }
                 Ok(serde_json::from_str(&text)?)

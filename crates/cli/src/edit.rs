@@ -42,18 +42,19 @@ fn put(document: &mut Value, path: &str, value: Option<Value>) -> Result<(), Str
         _ => format!("spec.{path}"),
     };
     let mut steps: Vec<&str> = full.split(['.', '[']).collect();
-    let last = steps.pop().filter(|step| !step.is_empty()).ok_or_else(|| format!("`{path}` is no path"))?;
+    let last =
+        steps.pop().filter(|step| !step.is_empty()).ok_or_else(|| format!("`{path}` is not a path"))?;
     let mut at = document;
     for step in steps {
-        at = inside(at, step).ok_or_else(|| format!("`{path}`: there is nothing at `{step}`"))?;
+        at = inside(at, step).ok_or_else(|| format!("`{path}`: no field `{step}`"))?;
     }
     match (value, at, last.strip_suffix(']')) {
         (Some(value), at, Some(_)) => {
-            *inside(at, last).ok_or_else(|| format!("`{path}`: there is nothing at `[{last}`"))? = value;
+            *inside(at, last).ok_or_else(|| format!("`{path}`: no item `[{last}`"))? = value;
         }
         (None, Value::Array(items), Some(index)) => {
             let index = index.parse().ok().filter(|index| *index < items.len());
-            items.remove(index.ok_or_else(|| format!("`{path}`: there is nothing at `[{last}`"))?);
+            items.remove(index.ok_or_else(|| format!("`{path}`: no item `[{last}`"))?);
         }
         (Some(value), Value::Object(map), None) => {
             map.insert(last.to_owned(), value);
@@ -61,7 +62,7 @@ fn put(document: &mut Value, path: &str, value: Option<Value>) -> Result<(), Str
         (None, Value::Object(map), None) => {
             map.remove(last);
         }
-        _ => return Err(format!("`{path}`: there is nothing at `{last}`")),
+        _ => return Err(format!("`{path}`: no field `{last}`")),
     }
     Ok(())
 }

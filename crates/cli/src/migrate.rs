@@ -39,7 +39,7 @@ pub(crate) fn run(
     let tables = from.store.live().snapshot();
     if tables.is_empty() {
         return Err(Failure::Failed(format!(
-            "there are no resources in {}: nothing is migrated",
+            "there are no resources in {}: nothing was migrated",
             asked.from
         )));
     }
@@ -48,7 +48,7 @@ pub(crate) fn run(
         let to = Store::open(&asked.to).map_err(|error| Failure::Failed(error.to_string()))?;
         let export = Source::new(&*asked.from, export(&from, &to));
         let imported = to.import(&[export], ImportMode::Merge);
-        done = Some(imported.map_err(|error| Failure::Failed(format!("nothing is migrated:\n{error}")))?);
+        done = Some(imported.map_err(|error| Failure::Failed(format!("nothing was migrated:\n{error}")))?);
     }
     if common.json {
         let resources: Vec<_> = sorted(&tables)
@@ -74,20 +74,17 @@ pub(crate) fn run(
         );
     }
     for line in &from.without_equal {
-        text += &format!("no equal: {line}\n");
+        text += &format!("no equivalent: {line}\n");
     }
     if !from.settings.is_empty() {
-        text += &format!(
-            "\nThe settings that go with them (trunkline.yaml; secrets are not shown):\n\n{}\n",
-            from.settings
-        );
+        text += &format!("\nSettings for trunkline.yaml (passwords are not shown):\n\n{}\n", from.settings);
     }
     text += &match done {
         Some(done) => format!(
             "{} created, {} updated, {} unchanged in {}\n",
             done.created, done.updated, done.unchanged, asked.to
         ),
-        None => format!("{} would be written to {}; nothing is changed\n", counts(&tables), asked.to),
+        None => format!("{} would be written to {}; nothing was changed\n", counts(&tables), asked.to),
     };
     terminal.print(&text)
 }
@@ -149,7 +146,7 @@ fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
     let (url, access, mut without_equal, settings, calls) = match loaded {
         Some(loaded) => {
             if loaded.routr_v1.is_none() {
-                return Err(Failure::Usage(format!("{} is no configuration of Routr v1", asked.from)));
+                return Err(Failure::Usage(format!("{} is not a configuration of Routr v1", asked.from)));
             }
             let url = within(path, loaded.config.store_url());
             let calls = calls(&loaded.config);
@@ -168,7 +165,7 @@ fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
     };
     if !url.starts_with("routr-v1") {
         return Err(Failure::Usage(format!(
-            "`{}` is no Routr v1: name its config.yml, its folder, or routr-v1-redis:HOST:PORT, routr-v1-rest:URL",
+            "`{}` is not a Routr v1: give its config.yml, its folder, or routr-v1-redis:HOST:PORT, routr-v1-rest:URL",
             asked.from
         )));
     }

@@ -183,7 +183,7 @@ fn sources(texts: &[Text]) -> Vec<Arc<Source>> {
 fn kind_of(text: &str) -> Result<Kind, String> {
     text.parse().map_err(|()| {
         let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.plural()).collect();
-        format!("`{text}` is no kind of resource: {}", kinds.join(", "))
+        format!("`{text}` is not a kind of resource: {}", kinds.join(", "))
     })
 }
 
@@ -214,7 +214,7 @@ fn resolve(tables: &Tables, kind: Kind, name: &str) -> Result<Resource, String> 
     match (found.pop(), found.pop()) {
         (Some(one), None) => Ok(one),
         (Some(one), Some(other)) => Err(format!(
-            "several {} are called `{name}`: name one by its ref, e.g. {} or {}",
+            "several {} have the name `{name}`: use a ref, e.g. {} or {}",
             kind.plural(),
             one.reference(),
             other.reference()
@@ -225,7 +225,7 @@ fn resolve(tables: &Tables, kind: Kind, name: &str) -> Result<Resource, String> 
             let meant = nearest(name, names);
             Err(match meant {
                 Some(meant) => format!("there is no {kind} `{name}`; do you mean `{meant}`?"),
-                None => format!("there is no {kind} `{name}`: `trunkline {} list` shows all", kind.plural()),
+                None => format!("there is no {kind} `{name}`: `trunkline {} list` lists all", kind.plural()),
             })
         }
     }

@@ -124,7 +124,7 @@ pub(crate) fn ask(connection: &mut Connection, request: Request) -> Result<Respo
 }
 
 pub(crate) fn unexpected<T>(response: &Response) -> Result<T, Failure> {
-    Err(Failure::Failed(format!("the exchange answered something else: {response:?}")))
+    Err(Failure::Failed(format!("unexpected answer of the exchange: {response:?}")))
 }
 
 pub(crate) fn get(connection: &mut Connection, kind: &str, name: &str) -> Result<Value, Failure> {

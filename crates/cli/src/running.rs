@@ -39,7 +39,7 @@ impl Session<'_, '_> {
             [one] => (*one).to_owned(),
             [] => return Err(Failure::Failed(format!("`{aor}` is not registered"))),
             [..] => {
-                return Err(Failure::Usage(format!("`{aor}` may be one of: {}", aors.join(", "))));
+                return Err(Failure::Usage(format!("`{aor}` is ambiguous: {}", aors.join(", "))));
             }
         };
         let request = Request::Kick { aor: aor.clone(), contact: contact.clone() };

@@ -36,7 +36,7 @@ impl ControlServer {
     pub fn start(path: &Path, backend: Arc<dyn ControlBackend>) -> io::Result<ControlServer> {
         let named = |error: io::Error| {
             // The system's bound of a socket's path is 107 bytes, wherever it is.
-            let short = if error.kind() == io::ErrorKind::InvalidInput { "; name a shorter one" } else { "" };
+            let short = if error.kind() == io::ErrorKind::InvalidInput { "; use a shorter path" } else { "" };
             let message = format!("the control socket {} (`control.socket`): {error}{short}", path.display());
             io::Error::new(error.kind(), message)
         };
@@ -127,7 +127,7 @@ fn converse(stream: &UnixStream, backend: &dyn ControlBackend) -> io::Result<()>
         }
         let response = match serde_json::from_str::<Request>(&line) {
             Ok(request) => answer(backend, request),
-            Err(error) => Response::refused(format!("this server does not know that request: {error}")),
+            Err(error) => Response::refused(format!("the server does not know this request: {error}")),
         };
         let mut text = serde_json::to_vec(&response)?;
         text.push(b'\n');

@@ -30,7 +30,7 @@ impl Session<'_, '_> {
         let mut document = get(&mut connection, Kind::User.plural(), user)?;
         let username = field(&document, "/spec/username").unwrap_or(user).to_owned();
         if tokens(&document).iter().any(|token| token.get("name") == Some(&json!(name))) {
-            let remedy = format!("`trunkline users token delete {username} {name}` removes it");
+            let remedy = format!("delete it with `trunkline users token delete {username} {name}`");
             return Err(Failure::Usage(format!("{username} has a token `{name}` already: {remedy}")));
         }
         let secret = generate_secret(LENGTH).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -79,7 +79,7 @@ impl Session<'_, '_> {
         if left.len() == before {
             let names: Vec<&str> = tokens(&document).iter().filter_map(|t| field(t, "/name")).collect();
             let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(Failure::Failed(format!("{username} has no token `{name}`; there are: {has}")));
+            return Err(Failure::Failed(format!("{username} has no token `{name}`, only: {has}")));
         }
         document["spec"]["tokens"] = left.into();
         apply(&mut connection, ApplyMode::Update, &[document])?;

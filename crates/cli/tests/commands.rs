@@ -118,7 +118,7 @@ agent-1004  1004      domain-sip.local  credentials-1004  yes      1004
 
     let refused = place.wrong("domains delete sip.local", 1);
     assert!(
-        refused.contains("still referred to by Agent agent-1003 (spec.domainRef), Agent agent-1004"),
+        refused.contains("still used by Agent agent-1003 (spec.domainRef), Agent agent-1004"),
         "{refused}"
     );
     assert_eq!(place.ok("agents delete 1003 1004 --with-credentials"), "4 deleted\n");
@@ -192,9 +192,12 @@ fn tokens_of_users() {
     assert!(!list.contains(token) && !list.contains(hashes[0]), "{list}");
     assert!(!place.ok("users token list ann --json").contains(hashes[0]));
     let error = place.wrong("users token create ann --name ci", 64);
-    assert!(error.contains("has a token `ci` already: `trunkline users token delete ann ci`"), "{error}");
+    assert!(
+        error.contains("has a token `ci` already: delete it with `trunkline users token delete ann ci`"),
+        "{error}"
+    );
     let error = place.wrong("users token delete ann other", 1);
-    assert!(error.contains("ann has no token `other`; there are: backup, ci"), "{error}");
+    assert!(error.contains("ann has no token `other`, only: backup, ci"), "{error}");
     assert!(place.wrong("users token list bob", 1).contains("there is no User `bob`"));
     assert_eq!(place.ok("users token delete ann backup"), "deleted token backup of ann\n");
     assert_eq!(place.ok("users token list ann").lines().count(), 2);
@@ -326,7 +329,7 @@ fn a_stranger_on_the_socket_gets_an_answer() {
     let mut stream = std::os::unix::net::UnixStream::connect(server.path()).expect("connected");
     stream.write_all(b"{\"do\":\"dance\"}\nnot json\n{\"do\":\"export\"}\n").expect("sent");
     let mut lines = std::io::BufReader::new(stream).lines().map(|line| line.expect("a line"));
-    assert!(lines.next().expect("an answer").contains("does not know that request"));
-    assert!(lines.next().expect("an answer").contains("does not know that request"));
+    assert!(lines.next().expect("an answer").contains("does not know this request"));
+    assert!(lines.next().expect("an answer").contains("does not know this request"));
     assert_eq!(lines.next().expect("an answer"), r#"{"is":"text","text":""}"#);
 }

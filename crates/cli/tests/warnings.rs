@@ -19,10 +19,10 @@ fn a_trunk_that_anybody_may_call() {
     let open = "trunks create carrier --host sip.carrier.example --inbound sip.carrier.example";
     let said = warned(&place, open, "");
     let expected =
-        "warning: trunk carrier: anybody may call its numbers by sip.carrier.example; give it --acl";
+        "warning: trunk carrier: anyone may call its numbers by sip.carrier.example; give it --acl";
     assert!(said.starts_with(expected), "{said}");
     assert!(warned(&place, "check", "").starts_with(expected));
-    assert!(place.ok("check --json").contains("anybody may call its numbers"));
+    assert!(place.ok("check --json").contains("anyone may call its numbers"));
 
     assert_eq!(warned(&place, "acl create Carrier --allow 198.51.100.0/24", ""), "");
     let listed = "trunks update carrier --set inbound.accessControlListRef=acl-carrier";
@@ -41,11 +41,11 @@ fn what_leads_nowhere() {
     place.ok("agents create 1001");
     assert_eq!(warned(&place, "numbers create +17066041487 --to sip:1001@sip.local", ""), "");
     let said = warned(&place, "numbers create +17066041488 --to sip:1009@sip.local", "");
-    assert!(said.contains("sip:1009@sip.local is no agent or peer of ours"), "{said}");
+    assert!(said.contains("sip:1009@sip.local is not an agent or peer"), "{said}");
     let said = warned(&place, "agents update 1001 --set fallback.busy=sip:vm@elsewhere.example", "");
     assert!(said.contains("agent 1001@sip.local: fallback.busy"), "{said}");
     let said = warned(&place, "peers create asterisk --aor sip:ivr@pbx.example", "");
-    assert!(said.contains("pbx.example, the host of its AOR, is no domain of ours"), "{said}");
+    assert!(said.contains("pbx.example, the host of its AOR, is not one of our domains"), "{said}");
     let said = warned(&place, "domains update sip.local --set authenticate=never", "");
     assert!(said.contains("domain sip.local: authenticate: never"), "{said}");
     // A number loses whom it leads to.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::keys::Origin;
 use crate::load::Loaded;
-use crate::sections::{ClientAuth, DigestUri, PassChallenges};
+use crate::sections::{ClientAuth, DigestUri, PassChallenges, Role};
 use crate::tree::Config;
 
 /// A setting, and what it does.
@@ -34,29 +34,35 @@ fn of(config: &Config) -> Vec<Caution> {
         }
     };
     let r = &config.routing;
-    let what = "calls have no failover, no forking and no records, and nobody sees who called whom";
+    let what = "calls have no failover, no forking and no records";
     when(config.stateless, "stateless", what);
-    let what = "somebody who sees a call being made can make another with its digest";
+    let what = "anyone who sees a call being made can make other calls with its digest";
     when(config.digest_uri == DigestUri::Off, "digestUri", what);
-    let what = "whoever is called may ask the caller's phone for a hash of its password";
+    let what = "a called phone can obtain a hash of the caller's password";
     when(r.pass_challenges == PassChallenges::All, "routing.passChallenges", what);
-    when(r.reveal_unknown_users, "routing.revealUnknownUsers", "strangers learn which accounts exist");
-    when(config.registrar.third_party, "registrar.thirdParty", "a user registers contacts for others");
-    when(!config.calls.records, "calls.records", "nothing says afterwards who called at whose expense");
+    when(r.reveal_unknown_users, "routing.revealUnknownUsers", "strangers can find out which accounts exist");
+    when(
+        config.registrar.third_party,
+        "registrar.thirdParty",
+        "a user can register contacts for other users",
+    );
+    when(!config.calls.records, "calls.records", "there is no record of who called at whose expense");
 
     let t = &config.tls;
-    let what = "whoever stands between the exchange and a carrier or peer reads and changes the calls";
+    let what = "anyone on the path to a carrier or peer can read and change the calls";
     when(!t.verify, "tls.verify", what);
-    let what = "does nothing with `tls.verify: off`";
+    let what = "has no effect with `tls.verify: off`";
     when(!t.verify && t.trusted_ca.is_some(), "tls.trustedCa", what);
     let unused = t.client_ca.is_some() && t.client_auth == ClientAuth::Off;
-    when(unused, "tls.clientCa", "does nothing with `tls.clientAuth: off`");
-    let what = "does nothing with `grpc.externalAddr: off`";
+    when(unused, "tls.clientCa", "has no effect with `tls.clientAuth: off`");
+    let what = "has no effect with `grpc.externalAddr: off`";
     when(config.grpc.reveal_passwords && config.grpc.external_addr.is_none(), "grpc.revealPasswords", what);
-    let what = "does nothing with `calls.records: off`";
+    let unserved = config.routr_v1.addr.is_some() && !config.runs(Role::RestV1);
+    when(unserved, "routrV1.addr", "has no effect without `rest-v1` in `roles`");
+    let what = "has no effect with `calls.records: off`";
     when(!config.calls.records && config.calls.retention_days > 0, "calls.retentionDays", what);
     let plain = |ip: IpAddr| !ip.to_canonical().is_loopback();
-    let what = "logins and tokens go over the network unencrypted";
+    let what = "logins and tokens are sent unencrypted";
     let open = config.routr_v1.addr.is_some_and(|addr| plain(addr.ip())) && !config.routr_v1.tls;
     when(open, "routrV1.tls", what);
     found

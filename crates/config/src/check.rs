@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use trunkline_model::is_host;
 
-use crate::sections::ClientAuth;
+use crate::sections::{ClientAuth, Role};
 use crate::tree::{Config, ROUTR_V1};
 
 /// A key whose value does not fit.
@@ -70,8 +70,7 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     let named = config.user_agent.len() <= 200 && config.user_agent.chars().all(printable);
     unless(named, "userAgent", message);
     unless(!config.data.is_empty(), "data", "the data must not be empty");
-    let message =
-        "that names no store: write sqlite:FILE, files:FOLDER, memory:, or a folder for trunkline.db";
+    let message = "unknown store: write sqlite:FILE, files:FOLDER, memory:, or a folder for trunkline.db";
     unless(is_store(&config.data), "data", message);
     let message = "write error, warn, info, debug, trace, or filters such as info,trunkline_edge=debug";
     unless(config.log.level.split(',').all(is_filter), "log.level", message);
@@ -92,7 +91,7 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless(config.grpc.addr.is_none_or(|a| a.ip().to_canonical().is_loopback()), "grpc.addr", message);
 
     let v1 = config.data.split_once(':').is_some_and(|(scheme, _)| ROUTR_V1.contains(&scheme));
-    let message = "the API of Routr v1 needs the resources of one: `data: routr-v1:FOLDER`";
+    let message = "the API of Routr v1 needs resources of Routr v1: `data: routr-v1:FOLDER`";
     unless(config.routr_v1.addr.is_none() || v1, "routrV1.addr", message);
 
     let p = &config.routr_v1.provider;
@@ -156,28 +155,28 @@ pub(crate) fn missing_files(config: &Config) -> Vec<Misfit> {
     misfits
 }
 
-/// Keys that want the same port, UDP and the rest apart.
+/// Keys of this process's roles that name the same port. UDP ports are another matter.
 fn ports_taken_twice(config: &Config) -> Vec<Misfit> {
     let l = &config.listen;
     let one = |address: &Option<SocketAddr>| address.iter().copied().collect();
-    let keys: [(&'static str, Vec<SocketAddr>); 8] = [
-        ("listen.tcp", l.tcp.clone()),
-        ("listen.tls", l.tls.clone()),
-        ("listen.ws", l.ws.clone()),
-        ("listen.wss", l.wss.clone()),
-        ("http.addr", one(&config.http.addr)),
-        ("routrV1.addr", one(&config.routr_v1.addr)),
-        ("grpc.addr", one(&config.grpc.addr)),
-        ("grpc.externalAddr", one(&config.grpc.external_addr)),
+    let keys: [(Role, &'static str, Vec<SocketAddr>); 8] = [
+        (Role::Exchange, "listen.tcp", l.tcp.clone()),
+        (Role::Exchange, "listen.tls", l.tls.clone()),
+        (Role::Exchange, "listen.ws", l.ws.clone()),
+        (Role::Exchange, "listen.wss", l.wss.clone()),
+        (Role::Health, "http.addr", one(&config.http.addr)),
+        (Role::RestV1, "routrV1.addr", one(&config.routr_v1.addr)),
+        (Role::Api, "grpc.addr", one(&config.grpc.addr)),
+        (Role::Api, "grpc.externalAddr", one(&config.grpc.external_addr)),
     ];
     let mut misfits = Vec::new();
     let mut taken: BTreeMap<SocketAddr, &'static str> = BTreeMap::new();
-    for (path, addresses) in keys {
+    for (_, path, addresses) in keys.into_iter().filter(|(role, ..)| config.runs(*role)) {
         // Port 0 is any free one.
         for address in addresses.into_iter().filter(|address| address.port() > 0) {
             match taken.insert(address, path) {
                 Some(by) => {
-                    misfits.push(Misfit { path, message: format!("{address} is taken by `{by}` already") });
+                    misfits.push(Misfit { path, message: format!("{address} is used by `{by}` already") });
                 }
                 None => continue,
             }

@@ -61,7 +61,7 @@ impl Config {
             Err(error) => return Err(error.into()),
         };
         if let Some(second) = documents.get(1) {
-            reading.error("the configuration is one document", &second.place, None);
+            reading.error("the configuration must be one document", &second.place, None);
         }
         documents.truncate(1);
         let written = documents.first().filter(|node| !node.is_null());
@@ -134,7 +134,7 @@ fn unknown_variables(env: &Env, values: &[Value]) -> Vec<String> {
     let warn = |name: &str| {
         let near = nearest(name, known.iter().map(String::as_str));
         let near = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
-        format!("the environment variable {name} overrides nothing{near}")
+        format!("the environment variable {name} sets no known key{near}")
     };
     unknown.map(warn).collect()
 }

@@ -35,10 +35,10 @@ macro_rules! section {
 }
 
 words! {
-    /// A part of the exchange that this process runs.
+    /// A role of this process. A process opens the listeners, files and threads of its roles and no others.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     Role {
-        /// SIP: listeners, registrar, router.
+        /// SIP, with registrar, router, location service and call records.
         Exchange = "exchange",
         /// Health and metrics over HTTP.
         Health = "health",
@@ -46,6 +46,8 @@ words! {
         Control = "control",
         /// The resource services over gRPC.
         Api = "api",
+        /// The REST API of Routr v1.
+        RestV1 = "rest-v1",
         /// Asterisk's REST interface over NATS, configured as ari-proxy is.
         AriProxy = "ari-proxy",
     }

@@ -22,7 +22,7 @@ pub struct Config {
     pub domain: String,
     /// `userAgent`: the name in Server and User-Agent of our own messages; empty for none.
     pub user_agent: String,
-    /// `roles`: what this process runs.
+    /// `roles`: the roles of this process.
     pub roles: Vec<Role>,
     /// `workers`: threads for SIP; 0: one per core.
     pub workers: u16,
@@ -73,7 +73,7 @@ impl Default for Config {
             database: None,
             domain: "sip.local".into(),
             user_agent: "Trunkline".into(),
-            roles: vec![Role::Exchange, Role::Health, Role::Control, Role::Api],
+            roles: vec![Role::Exchange, Role::Health, Role::Control, Role::Api, Role::RestV1],
             workers: 0,
             handover: Handover::default(),
             stateless: false,
@@ -166,7 +166,7 @@ impl Config {
         self.control.socket.clone().unwrap_or_else(beside)
     }
 
-    /// Does this process run that?
+    /// Does this process have the role?
     pub fn runs(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }

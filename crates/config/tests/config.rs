@@ -84,7 +84,7 @@ fn the_environment_wins_and_is_named() {
     assert!(printed.contains("  maxExpires: 1800  # TRUNKLINE_REGISTRAR_MAX_EXPIRES"), "{printed}");
     assert!(printed.contains("  minExpires: 60  # default"), "{printed}");
     assert!(printed.contains("  defaultExpires: 1800  # default"), "it follows its bounds: {printed}");
-    let expected = "TRUNKLINE_LITSEN_UDP overrides nothing (did you mean TRUNKLINE_LISTEN_UDP?)";
+    let expected = "TRUNKLINE_LITSEN_UDP sets no known key (did you mean TRUNKLINE_LISTEN_UDP?)";
     assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
     assert!(loaded.warnings[0].ends_with(expected), "{:?}", loaded.warnings);
 }
@@ -184,11 +184,11 @@ fn what_is_unsafe_or_does_nothing_is_told() {
     ];
     assert_eq!(keys, expected);
     assert!(
-        said[1].starts_with("`digestUri: off` (trunkline.yaml:1:12): somebody who sees a call"),
+        said[1].starts_with("`digestUri: off` (trunkline.yaml:1:12): anyone who sees a call"),
         "{}",
         said[1]
     );
-    let by_variable = "`calls.retentionDays: 30` (TRUNKLINE_CALLS_RETENTION_DAYS): does nothing";
+    let by_variable = "`calls.retentionDays: 30` (TRUNKLINE_CALLS_RETENTION_DAYS): has no effect";
     assert!(said[9].starts_with(by_variable), "{}", said[9]);
 }
 
@@ -198,7 +198,7 @@ fn values_must_fit_together() {
     for part in [
         "`registrar.minExpires`: minExpires is above maxExpires\n  ┌─ trunkline.yaml:1:25",
         "`registrar.defaultExpires`: defaultExpires is above maxExpires\n  = `registrar.defaultExpires` has its default",
-        "`listen.tls`: 0.0.0.0:5060 is taken by `listen.tcp` already",
+        "`listen.tls`: 0.0.0.0:5060 is used by `listen.tcp` already",
     ] {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
@@ -207,7 +207,7 @@ fn values_must_fit_together() {
     let open = wrong("grpc: {addr: 0.0.0.0:51907}", &Env::default());
     assert!(open.contains("must be a loopback address") && open.contains("`grpc.externalAddr`"), "{open}");
     let twice = wrong("grpc: {addr: 127.0.0.1:8000}", &Env::default());
-    assert!(twice.contains("`grpc.addr`: 127.0.0.1:8000 is taken by `http.addr` already"), "{twice}");
+    assert!(twice.contains("`grpc.addr`: 127.0.0.1:8000 is used by `http.addr` already"), "{twice}");
     let fine =
         read("grpc: {addr: \"[::1]:51907\", externalAddr: off, revealPasswords: on}", &Env::default()).config;
     assert!(fine.grpc.addr.is_some() && fine.grpc.external_addr.is_none() && fine.grpc.reveal_passwords);
@@ -216,9 +216,9 @@ fn values_must_fit_together() {
 #[test]
 fn what_would_be_taken_for_something_else_is_refused() {
     for (text, about) in [
-        ("data: postgres://db/x", "`data`: that names no store: write sqlite:FILE"),
-        ("data: \"sqlite:\"", "`data`: that names no store"),
-        ("data: \"memory:x\"", "`data`: that names no store"),
+        ("data: postgres://db/x", "`data`: unknown store: write sqlite:FILE"),
+        ("data: \"sqlite:\"", "`data`: unknown store"),
+        ("data: \"memory:x\"", "`data`: unknown store"),
         ("domain: a b/c", "`domain`: the domain must be a host such as sip.local"),
         ("log: {level: loud}", "`log.level`: write error, warn, info, debug, trace"),
         ("log: {level: \"info,trunkline_edge=verbose\"}", "`log.level`: write error"),

@@ -127,7 +127,7 @@ fn mistakes_are_shown_where_they_stand() {
         ("apiVersion: v3\nspec: {}\n", "1:13", "`v3` is unknown here"),
         ("spec: {}\n", "1:1", "the apiVersion is required"),
         ("apiVersion: v1beta1\n", "1:1", "the spec is required"),
-        ("apiVersion: v1\nspec:\n  localnets: [nets]\n", "3:15", "`nets` is no address and no network"),
+        ("apiVersion: v1\nspec:\n  localnets: [nets]\n", "3:15", "`nets` is not an address or network"),
         (
             "apiVersion: v1\nspec:\n  dataSource: {provider: redis_data_provider, parameters: 'hst=a'}\n",
             "3:59",
@@ -141,7 +141,7 @@ fn mistakes_are_shown_where_they_stand() {
         (
             "apiVersion: v1\nspec:\n  dataSource: {provider: restful_data_provider, parameters: {baseUrl: here}}\n",
             "3:71",
-            "`here` is no base URL",
+            "`here` is not a base URL",
         ),
         (
             "apiVersion: v1\nspec:\n  dataSource: {provider: file_data_provider}\n",
@@ -284,8 +284,8 @@ fn only_protocols_of_today_are_offered() {
     for (list, warned) in [
         ("TLSv1.2", ""),
         ("TLSv1.3, TLSv1.2", ""),
-        ("TLSv1.2, TLSv1.1, TLSv1", "TLSv1.1, TLSv1 cannot be offered"),
-        ("SSLv3, TLSv1.2", "SSLv3 cannot be offered"),
+        ("TLSv1.2, TLSv1.1, TLSv1", "TLSv1.1, TLSv1 are not supported"),
+        ("SSLv3, TLSv1.2", "SSLv3 are not supported"),
     ] {
         let warnings = read(&protocols(list), &Env::default()).warnings;
         let of_protocols: Vec<&String> = warnings.iter().filter(|w| w.contains("protocols")).collect();

@@ -25,6 +25,6 @@ pub enum Error {
     #[error("digest: username* must be UTF-8'' and a percent-encoded name")]
     Extended,
     /// No challenge offered can be answered.
-    #[error("digest: no challenge with scheme Digest and an algorithm we speak")]
+    #[error("digest: no challenge with the scheme Digest and a supported algorithm")]
     NoChallenge,
 }

@@ -54,7 +54,7 @@ impl Addresses {
             learning: Mutex::default(),
         };
         if let Err(error) = addresses.read_interfaces() {
-            tracing::warn!(%error, "the kernel does not list this host's addresses: it is asked again");
+            tracing::warn!(%error, "cannot read this host's addresses from the kernel; trying again");
         }
         Arc::new(addresses)
     }

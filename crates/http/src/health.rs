@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::exposition::{CONTENT_TYPE, Exposition};
 use crate::status::{Part, Status};
 
-/// The routes of health and metrics, to be mounted on a [`Server`](crate::Server).
+/// The routes of health and metrics, to be mounted on a [`HttpServer`](crate::HttpServer).
 pub fn health(status: Arc<dyn Status>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use trunkline_http::{Figures, Readiness, Server, Status, health};
+//! use trunkline_http::{Figures, HttpServer, Readiness, Status, health};
 //!
 //! struct Nothing;
 //! impl Status for Nothing {
@@ -25,7 +25,7 @@
 //!     }
 //! }
 //!
-//! let server = Server::new("127.0.0.1:0".parse()?).mount(health(Arc::new(Nothing))).start()?;
+//! let server = HttpServer::new("127.0.0.1:0".parse()?).mount(health(Arc::new(Nothing))).start()?;
 //! println!("health on http://{}/healthz", server.address());
 //! server.stop();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -48,5 +48,5 @@ pub use axum::Router;
 pub use exposition::{Exposition, Kind};
 pub use figures::{ApiCalls, Figures, Relay, Transport, Trunk};
 pub use health::health;
-pub use server::{HttpError, KEY, Running, Server, TlsSource};
+pub use server::{HttpError, HttpServer, KEY, RunningHttp, TlsSource};
 pub use status::{Part, Readiness, Status};

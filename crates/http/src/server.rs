@@ -42,7 +42,7 @@ pub enum HttpError {
 }
 
 /// A listener before it listens.
-pub struct Server {
+pub struct HttpServer {
     address: SocketAddr,
     key: &'static str,
     router: Router,
@@ -53,22 +53,22 @@ pub struct Server {
 /// listener's thread.
 pub type TlsSource = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
 
-impl Server {
+impl HttpServer {
     /// For this address; port 0 leaves the choice to the system.
-    pub fn new(address: SocketAddr) -> Server {
-        Server { address, key: KEY, router: Router::new(), manner: Manner::default() }
+    pub fn new(address: SocketAddr) -> HttpServer {
+        HttpServer { address, key: KEY, router: Router::new(), manner: Manner::default() }
     }
 
     /// The key that says the address, for errors.
     #[must_use]
-    pub fn key(mut self, key: &'static str) -> Server {
+    pub fn key(mut self, key: &'static str) -> HttpServer {
         self.key = key;
         self
     }
 
     /// HTTPS.
     #[must_use]
-    pub fn tls(mut self, settings: TlsSource) -> Server {
+    pub fn tls(mut self, settings: TlsSource) -> HttpServer {
         self.manner.tls = Some(settings);
         self
     }
@@ -77,7 +77,7 @@ impl Server {
     /// they are escaped before they are read. That is done to the first request of a connection, so each connection
     /// has one.
     #[must_use]
-    pub fn tolerant(mut self) -> Server {
+    pub fn tolerant(mut self) -> HttpServer {
         self.manner.tolerant = true;
         self
     }
@@ -85,13 +85,13 @@ impl Server {
     /// Adds routes. They must be new ones, and the router must have no fallback: axum panics otherwise, at the
     /// start.
     #[must_use]
-    pub fn mount(mut self, router: Router) -> Server {
+    pub fn mount(mut self, router: Router) -> HttpServer {
         self.router = self.router.merge(router);
         self
     }
 
     /// Binds, and serves in a thread of its own.
-    pub fn start(self) -> Result<Running, HttpError> {
+    pub fn start(self) -> Result<RunningHttp, HttpError> {
         let (at, key) = (self.address, self.key);
         let bind = |source| HttpError::Bind { key, address: at, source };
         let no_thread = |source| HttpError::Thread { key, source };
@@ -111,18 +111,18 @@ impl Server {
             .spawn(move || runtime.block_on(serve(listener, router, self.manner, stopped)))
             .map_err(no_thread)?;
         tracing::info!(%address, key, "listening for HTTP");
-        Ok(Running { address, stop, thread: Some(thread) })
+        Ok(RunningHttp { address, stop, thread: Some(thread) })
     }
 }
 
-/// The listener at work. Dropping it is [`Running::stop`].
-pub struct Running {
+/// The listener at work. Dropping it is [`RunningHttp::stop`].
+pub struct RunningHttp {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
+impl RunningHttp {
     /// Where it listens, with the port filled in.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -132,7 +132,7 @@ impl Running {
     pub fn stop(self) {}
 }
 
-impl Drop for Running {
+impl Drop for RunningHttp {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
         if let Some(thread) = self.thread.take()

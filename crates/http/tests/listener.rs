@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trunkline_http::{
-    Exposition, Figures, HttpError, Part, Readiness, Router, Running, Server, Status, Transport, Trunk,
-    health,
+    Exposition, Figures, HttpError, HttpServer, Part, Readiness, Router, RunningHttp, Status, Transport,
+    Trunk, health,
 };
 
 /// A bound against hanging.
@@ -58,8 +58,8 @@ impl Status for Fake {
     }
 }
 
-fn start(status: Arc<Fake>) -> Running {
-    Server::new(([127, 0, 0, 1], 0).into()).mount(health(status)).start().unwrap()
+fn start(status: Arc<Fake>) -> RunningHttp {
+    HttpServer::new(([127, 0, 0, 1], 0).into()).mount(health(status)).start().unwrap()
 }
 
 fn connect(to: SocketAddr) -> TcpStream {
@@ -174,7 +174,7 @@ fn metrics_are_sums_over_the_shards() {
 fn a_busy_port_names_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let Err(error) = Server::new(address).start() else { panic!("two listeners on {address}") };
+    let Err(error) = HttpServer::new(address).start() else { panic!("two listeners on {address}") };
     assert!(matches!(error, HttpError::Bind { .. }));
     let text = error.to_string();
     assert!(text.contains("key http.addr") && text.contains(&address.to_string()), "{text}");
@@ -183,7 +183,7 @@ fn a_busy_port_names_its_key() {
 #[test]
 fn other_parts_mount_beside_health() {
     let hello = Router::new().route("/hello", axum::routing::get(|| async { "here" }));
-    let server = Server::new(([127, 0, 0, 1], 0).into())
+    let server = HttpServer::new(([127, 0, 0, 1], 0).into())
         .mount(health(Arc::new(Fake::default())))
         .mount(hello)
         .start()
@@ -215,7 +215,7 @@ fn what_is_under_way_is_answered_when_it_ends() {
             }
         }),
     );
-    let server = Server::new(([127, 0, 0, 1], 0).into()).mount(slow).start().unwrap();
+    let server = HttpServer::new(([127, 0, 0, 1], 0).into()).mount(slow).start().unwrap();
     let address = server.address();
     // A connection that says nothing must not hold up the end.
     let idle = connect(address);
@@ -248,7 +248,8 @@ async fn echo(
 #[test]
 fn a_tolerant_listener_reads_what_should_have_been_escaped() {
     let router = Router::new().route("/echo", axum::routing::get(echo));
-    let tolerant = Server::new(([127, 0, 0, 1], 0).into()).tolerant().mount(router.clone()).start().unwrap();
+    let tolerant =
+        HttpServer::new(([127, 0, 0, 1], 0).into()).tolerant().mount(router.clone()).start().unwrap();
     let (status, _, body) = get(tolerant.address(), "/echo?a=\"b c\"");
     assert_eq!((status, body.as_str()), (200, "127.0.0.1 a=%22b%20c%22"));
     // One request a connection: only its first line is looked at.
@@ -257,7 +258,7 @@ fn a_tolerant_listener_reads_what_should_have_been_escaped() {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert_eq!(text.matches("HTTP/1.1 200").count(), 1, "{text}");
-    let strict = Server::new(([127, 0, 0, 1], 0).into()).mount(router).start().unwrap();
+    let strict = HttpServer::new(([127, 0, 0, 1], 0).into()).mount(router).start().unwrap();
     assert_eq!(get(strict.address(), "/echo?a=\"b").0, 400);
 }
 
@@ -265,14 +266,14 @@ fn a_tolerant_listener_reads_what_should_have_been_escaped() {
 fn another_listener_names_its_own_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let Err(error) = Server::new(address).key("some.key").start() else { panic!("two listeners") };
+    let Err(error) = HttpServer::new(address).key("some.key").start() else { panic!("two listeners") };
     assert!(error.to_string().contains("key some.key"), "{error}");
 }
 
 /// A client that never ends its request line is let go, on a tolerant listener too.
 #[test]
 fn who_does_not_end_a_request_is_let_go() {
-    let server = Server::new(([127, 0, 0, 1], 0).into()).tolerant().start().unwrap();
+    let server = HttpServer::new(([127, 0, 0, 1], 0).into()).tolerant().start().unwrap();
     let mut stream = connect(server.address());
     stream.write_all(b"GET /never").unwrap();
     let mut rest = Vec::new();

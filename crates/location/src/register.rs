@@ -154,7 +154,7 @@ pub enum RegisterError {
         max: usize,
     },
     /// It would add a binding, and [`Register::add_nothing`] is set: answer 503.
-    #[error("register: no binding can be added while the database takes none")]
+    #[error("register: no binding can be added while the database cannot be written")]
     Unavailable,
     /// A text is longer than 65,535 bytes or the AOR is empty: answer 400 or 513.
     #[error("register: the AOR is empty or a text is too long to be stored")]

@@ -36,7 +36,7 @@ pub enum Refused {
     )]
     Malformed,
     /// It is nobody's.
-    #[error("user name, password or token are wrong, or the user is disabled")]
+    #[error("the user name, password or token is wrong, or the user is disabled")]
     Wrong,
     /// There were too many wrong ones.
     #[error("too many wrong logins: try again in {seconds} s")]

@@ -6,19 +6,19 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
     /// Nothing came back in time.
-    #[error("rtpengine gave no answer in {0} ms: does it run where the key `rtpengine` says?")]
+    #[error("rtpengine did not answer within {0} ms: does it run at the address of the key `rtpengine`?")]
     Timeout(u64),
     /// It refuses.
-    #[error("rtpengine refuses: {0}")]
+    #[error("rtpengine refused the command: {0}")]
     Refused(String),
     /// It has as many calls as it may.
-    #[error("rtpengine takes no more calls ({0}): raise its limits or add another")]
+    #[error("rtpengine accepts no more calls ({0}): raise its limits")]
     LoadLimit(String),
     /// Its answer has no SDP.
     #[error("rtpengine's answer has no SDP: is it older than 9?")]
     NoSdp,
     /// Too many commands wait.
-    #[error("{0} commands wait for rtpengine: it is too slow or gone")]
+    #[error("{0} commands wait for rtpengine: it is too slow or does not answer")]
     Busy(usize),
     /// The command does not fit into a datagram.
     #[error("an SDP of {0} bytes is too large for rtpengine's datagrams")]

@@ -88,10 +88,10 @@ impl fmt::Display for Reason {
                 write!(f, "there is no {kind} `{to}`")?;
                 near.as_ref().map_or(Ok(()), |near| write!(f, " (did you mean `{near}`?)"))
             }
-            Reason::Missing => f.write_str("there is none of that ref"),
+            Reason::Missing => f.write_str("there is no resource with this ref"),
             Reason::InUse(by) => {
                 const SHOWN: usize = 10;
-                f.write_str("still referred to by ")?;
+                f.write_str("still used by ")?;
                 for (n, r) in by.iter().take(SHOWN).enumerate() {
                     let comma = if n > 0 { ", " } else { "" };
                     write!(f, "{comma}{} {} ({})", r.kind, r.reference, r.field)?;

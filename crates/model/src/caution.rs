@@ -83,10 +83,10 @@ impl Tables {
         if let (Some(host), None) = (&t.inbound_uri, &t.inbound_credentials) {
             match &t.acl {
                 None => say(format!(
-                    "anybody may call its numbers by {host}; give it --acl (inbound.accessControlListRef)"
+                    "anyone may call its numbers by {host}; give it --acl (inbound.accessControlListRef)"
                 )),
                 Some(acl) if self.lets_everybody_pass(acl) => say(format!(
-                    "anybody may call its numbers by {host}, since {acl} allows every address; name the carrier's networks there"
+                    "anyone may call its numbers by {host}, since {acl} allows every address; name the carrier's networks there"
                 )),
                 Some(_) => {}
             }
@@ -97,11 +97,11 @@ impl Tables {
                 None => format!("known are {}", TELEPHONY.join(", ")),
             };
             say(format!(
-                "outbound.allowedParameters: `{name}` is no parameter of telephone numbers; {meant}"
+                "outbound.allowedParameters: `{name}` is not a parameter of telephone numbers; {meant}"
             ));
         }
         if !t.send_register && !t.registries.is_empty() {
-            say("outbound.registries does nothing without outbound.sendRegister".into());
+            say("outbound.registries has no effect without outbound.sendRegister".into());
         }
     }
 
@@ -114,7 +114,7 @@ impl Tables {
     fn of_number(&self, n: &Number, out: &mut Vec<String>) {
         if let Some(link) = n.aor_link.as_deref().filter(|link| !self.leads_to_somebody(link)) {
             out.push(format!(
-                "number {}: location.aorLink (--to) {link} is no agent or peer of ours, so its calls get 480",
+                "number {}: location.aorLink (--to) {link} is not an agent or peer, so its calls get 480",
                 n.digits()
             ));
         }
@@ -132,17 +132,17 @@ impl Tables {
 
     fn of_domain(&self, d: &Domain, out: &mut Vec<String>) {
         let mut say = |text: String| out.push(format!("domain {}: {text}", d.domain_uri));
-        let list = if d.acl.is_none() { "; at least put its accessControlListRef before that" } else { "" };
+        let list = if d.acl.is_none() { "; restrict the senders by accessControlListRef" } else { "" };
         match d.authenticate {
             Authenticate::Never => say(format!(
-                "authenticate: never: whoever writes an agent's name into From calls as that agent, and gets its calls \
+                "authenticate: never: anyone who writes an agent's name into From calls as that agent, and gets its calls \
                  by a REGISTER{list}"
             )),
             Authenticate::Register => say(format!(
-                "authenticate: register: whoever writes an agent's name into From calls as that agent{list}"
+                "authenticate: register: anyone who writes an agent's name into From calls as that agent{list}"
             )),
             Authenticate::Egress => say(format!(
-                "authenticate: egress: whoever writes an agent's name into From calls the other agents as that agent{list}"
+                "authenticate: egress: anyone who writes an agent's name into From calls the other agents as that agent{list}"
             )),
             Authenticate::All => {}
         }
@@ -152,7 +152,7 @@ impl Tables {
             };
             for other in self.domains().filter(asks_nothing) {
                 say(format!(
-                    "interDomain: open: callers that name {} prove nothing, as that asks nothing of them",
+                    "interDomain: open: callers from {} need not authenticate, because that domain does not require it",
                     other.domain_uri
                 ));
             }
@@ -167,7 +167,7 @@ impl Tables {
                 }
                 Some(_) => continue,
             };
-            say(format!("the egress policy `{}` leads nowhere: {} {why}", policy.rule.text(), policy.number));
+            say(format!("the egress policy `{}` has no effect: {} {why}", policy.rule.text(), policy.number));
         }
     }
 
@@ -177,7 +177,7 @@ impl Tables {
         let mut say = |text: String| out.push(format!("agent {}{host}: {text}", a.username));
         for (key, to) in [("busy", &a.fallback_busy), ("noAnswer", &a.fallback_no_answer)] {
             if let Some(to) = to.as_deref().filter(|to| !self.leads_to_somebody(to)) {
-                say(format!("fallback.{key} {to} is no agent or peer of ours, so it does nothing"));
+                say(format!("fallback.{key} {to} is not an agent or peer, so it has no effect"));
             }
         }
         let asked = domain.is_some_and(|d| d.authenticate != Authenticate::Never);
@@ -192,7 +192,7 @@ impl Tables {
         let Some(host) = uri.filter(|_| !aor.starts_with("backend:")).map(|uri| uri.host) else { return };
         if self.domain_by_uri(host).is_none() {
             out.push(format!(
-                "peer {}: {}, the host of its AOR, is no domain of ours: it has no home, and always proves who it is",
+                "peer {}: {}, the host of its AOR, is not one of our domains: the peer belongs to no domain and must always authenticate",
                 p.username,
                 String::from_utf8_lossy(host)
             ));
@@ -208,7 +208,7 @@ fn of_credentials(c: &Credentials, out: &mut Vec<String>) {
         false => return,
     };
     let (kind, name) = (Kind::Credentials.plural(), &c.reference);
-    out.push(format!("{kind} {name}: {why}, which is soon guessed; --generate-password makes a good one"));
+    out.push(format!("{kind} {name}: {why}, which can be guessed soon; use --generate-password"));
 }
 
 #[cfg(test)]
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(said(&tables, trunk.clone()), "", "calls come in from its own addresses only");
         trunk.inbound_uri = Some("sip.carrier.example".into());
         let open =
-            "trunk carrier: anybody may call its numbers by sip.carrier.example; give it --acl (inbound.";
+            "trunk carrier: anyone may call its numbers by sip.carrier.example; give it --acl (inbound.";
         assert!(said(&tables, trunk.clone()).starts_with(open), "{}", said(&tables, trunk));
         for (acl, open) in [("carrier", false), ("all", true), ("some", true)] {
             let listed = Trunk { acl: Some(Ref::new(acl)), ..trunk.clone() };
@@ -259,8 +259,14 @@ mod tests {
         assert_eq!(said(&tables, trunk.clone()), "");
         trunk.allowed_parameters = ["npdi", "npid", "colour"].map(str::to_owned).into();
         let text = said(&tables, trunk);
-        assert!(text.contains("`npid` is no parameter of telephone numbers; did you mean `npdi`?"), "{text}");
-        assert!(text.contains("`colour` is no parameter of telephone numbers; known are npdi, rn"), "{text}");
+        assert!(
+            text.contains("`npid` is not a parameter of telephone numbers; did you mean `npdi`?"),
+            "{text}"
+        );
+        assert!(
+            text.contains("`colour` is not a parameter of telephone numbers; known are npdi, rn"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -325,15 +331,13 @@ mod tests {
         assert!(never.ends_with("accessControlListRef before that"), "{never}");
         assert!(said(&tables, with(Authenticate::Register)).contains("authenticate: register"));
         let egress = said(&tables, with(Authenticate::Egress));
-        assert!(
-            egress.contains("authenticate: egress: whoever") && egress.contains("calls the other agents")
-        );
+        assert!(egress.contains("authenticate: egress: anyone") && egress.contains("calls the other agents"));
         tables.put(with(Authenticate::Register));
         let open = Domain { inter_domain: InterDomain::Open, ..Domain::new("d3", "c.example") };
         let text = tables.cautions_of(&open.into()).join("\n");
         assert_eq!(
             text,
-            "domain c.example: interDomain: open: callers that name b.example prove nothing, as that asks nothing of them"
+            "domain c.example: interDomain: open: callers from b.example need not authenticate, because that domain does not require it"
         );
     }
 

@@ -105,7 +105,7 @@ impl Check {
             );
             // These say where a request goes, which is the trunk's to say.
             let ours = ["transport", "maddr", "ttl", "lr", "method", "user", "gr", "ob", "bnc"];
-            self.that(!ours.contains(&name.as_str()), &path, "this parameter is not for callers to set");
+            self.that(!ours.contains(&name.as_str()), &path, "callers may not set this parameter");
         }
         let nowhere = r.send_register && r.uris.is_empty();
         self.that(!nowhere, "spec.outbound.sendRegister", "sendRegister needs at least one of uris");
@@ -162,7 +162,7 @@ impl Check {
         let message = "at least one algorithm, such as MD5 or SHA-256, is required";
         self.that(!r.algorithms.is_empty(), "spec.algorithms", message);
         let twice = r.algorithms.iter().enumerate().any(|(n, a)| r.algorithms.iter().take(n).any(|b| a == b));
-        self.that(!twice, "spec.algorithms", "each algorithm may stand once");
+        self.that(!twice, "spec.algorithms", "each algorithm may be listed once");
     }
 
     fn agent(&mut self, r: &Agent) {
@@ -202,7 +202,7 @@ impl Check {
             self.that(!token.name.is_empty(), &path, "the name of the token is required");
             self.no_control(&token.name, &path, "the name of the token");
             let twice = r.tokens.iter().take(n).any(|other| other.name == token.name);
-            self.that(!twice, &path, "each token needs a name of its own");
+            self.that(!twice, &path, "the names of tokens must differ");
         }
     }
 }

@@ -36,8 +36,8 @@ fn nothing_happens_if_one_fails() {
     assert_eq!(tables.count(Kind::Agent), 1);
     let text: Vec<String> = violations.iter().map(ToString::to_string).collect();
     assert!(text.contains(&"Agent agent-03, spec.username: already used by agent-01".into()), "{text:?}");
-    assert!(text.contains(&"Agent agent-04: there is none of that ref".into()), "{text:?}");
-    let in_use = "Domain domain-01: still referred to by Agent agent-01 (spec.domainRef)";
+    assert!(text.contains(&"Agent agent-04: there is no resource with this ref".into()), "{text:?}");
+    let in_use = "Domain domain-01: still used by Agent agent-01 (spec.domainRef)";
     assert!(text.contains(&in_use.into()), "{text:?}");
 }
 

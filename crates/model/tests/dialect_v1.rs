@@ -108,13 +108,13 @@ fn a_late_folder_becomes_the_model() {
 fn mistakes_are_shown_where_they_stand() {
     let report = read(&folder("bad"), Edition::Late).expect_err("bad files").to_string();
     for line in [
-        "a Peer stands among the agents: its file is peers.yml",
+        "a Peer in the file of agents: it belongs in peers.yml",
         "agents.yml:2:9",
         "the secret is required",
         "agents.yml:7:7",
         "unknown key `egresPolicy` (did you mean `egressPolicy`?)",
         "domains.yml:8:7",
-        "`everybody` is no address and no network",
+        "`everybody` is not an address or network",
         "domains.yml:12:16",
     ] {
         assert!(report.contains(line), "{line}\n{report}");

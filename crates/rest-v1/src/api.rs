@@ -38,7 +38,7 @@ pub(crate) struct Api {
 
 pub(crate) type Shared = State<Arc<Api>>;
 
-/// The routes, to be mounted on a [`trunkline_http::Server`] of their own that is tolerant: clients do not escape
+/// The routes, to be mounted on a [`trunkline_http::HttpServer`] of their own that is tolerant: clients do not escape
 /// their filters.
 pub fn api(backend: Arc<dyn Backend>, login: Login, key: TokenKey) -> Router {
     let shared = Arc::new(Api { backend, login, key });
@@ -65,7 +65,7 @@ pub fn api(backend: Arc<dyn Backend>, login: Login, key: TokenKey) -> Router {
         .route(openapi::PATH, get(openapi::docs))
         .route("/{*path}", any(nothing))
         .route("/", any(nothing))
-        .layer(from_fn_with_state(shared.clone(), at_the_door))
+        .layer(from_fn_with_state(shared.clone(), authorize_request))
         .with_state(shared)
 }
 
@@ -78,7 +78,7 @@ async fn nothing() -> Response {
 }
 
 /// CORS, and the token that everything but a login needs.
-async fn at_the_door(State(api): Shared, request: Request, next: Next) -> Response {
+async fn authorize_request(State(api): Shared, request: Request, next: Next) -> Response {
     let mut response = match request.method() {
         &Method::OPTIONS => preflight(request.headers()),
         method => match request.uri().path().strip_prefix(BASE) {

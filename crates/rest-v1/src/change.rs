@@ -58,7 +58,7 @@ impl Api {
         let edition = self.backend.edition();
         match tokio::task::spawn_blocking(move || api.backend.write(write)).await {
             Ok(Ok(reference)) => {
-                tracing::info!(%reference, ?collection, "{} over REST", if removes { "removed" } else { "written" });
+                tracing::info!(%reference, ?collection, "{} over REST", if removes { "deleted" } else { "written" });
                 let payload = (!removes).then(|| reference.into());
                 Outcome { payload, ..Outcome::failed(status, message) }
             }

@@ -17,7 +17,9 @@ pub enum SaltError {
         source: io::Error,
     },
     /// A new one cannot be kept.
-    #[error("cannot keep the salt in {path}: {source} (key routrV1.saltFile; or give one: SALT, ROUTR_SALT)")]
+    #[error(
+        "cannot write the salt to {path}: {source} (key routrV1.saltFile; or give one: SALT, ROUTR_SALT)"
+    )]
     Write {
         /// Where.
         path: PathBuf,

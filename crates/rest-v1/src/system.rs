@@ -40,7 +40,7 @@ pub(crate) async fn stop(
             return response;
         }
     };
-    tracing::info!(restart, now, "told to end through the API");
+    tracing::info!(restart, now, "the process is ended through the REST API");
     api.backend.stop(Stop { restart, now });
     plain(StatusCode::OK, "Request sent to server")
 }

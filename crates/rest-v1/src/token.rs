@@ -16,7 +16,7 @@ pub struct TokenKey {
 
 /// Why a salt cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the salt holds no base64: give 32 hexadecimal digits (spec: SALT, ROUTR_SALT; key routrV1.salt)")]
+#[error("the salt is not base64: use 32 hexadecimal digits (spec: SALT, ROUTR_SALT; key routrV1.salt)")]
 pub struct BadSalt;
 
 /// Longer tokens are nobody's.

@@ -68,7 +68,7 @@ fn what_is_refused_and_why() {
             "POST",
             "/agents",
             agent("Unavailable", "9002").to_string(),
-            (500, "Redis at nowhere:1 gives no resources"),
+            (500, "cannot read resources from Redis at nowhere:1"),
             (500, "The execution of the service failed"),
         ),
         (

@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ParseError {
     /// No blank line ends the headers.
-    #[error("the headers do not end: no empty line")]
+    #[error("no empty line after the headers")]
     Truncated,
     /// Longer than an index can address, or than the limit.
     #[error("message too large")]
@@ -27,7 +27,7 @@ pub enum ParseError {
     #[error("malformed header line")]
     HeaderLine,
     /// A header that may stand once stands twice, or is missing; its name.
-    #[error("{0} must stand exactly once")]
+    #[error("{0} must be present exactly once")]
     Cardinality(&'static str),
     /// A header's value cannot be read; its name.
     #[error("malformed {0}")]

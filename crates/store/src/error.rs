@@ -62,13 +62,13 @@ pub enum StoreError {
     #[error("{}", Lines(.0))]
     Refused(Vec<Violation>),
     /// A replacement without anything in it: more likely the wrong folder than the end of all phones.
-    #[error("there are no resources in what is to replace those that are there: nothing is changed")]
+    #[error("the files contain no resources, so they replace nothing")]
     NothingToImport,
     /// Files are changed with an editor.
-    #[error("the resources are files: change them in {0}, they are taken up at once")]
+    #[error("the resources are in files: edit them in {0}; changes take effect at once")]
     Files(PathBuf),
     /// A data provider of Routr v1 does not answer, or not what can be understood.
-    #[error("{what} gives no resources: {why}")]
+    #[error("cannot read resources from {what}: {why}")]
     Unreachable {
         /// Which.
         what: String,
@@ -82,7 +82,9 @@ pub enum StoreError {
     )]
     Emptied(String),
     /// The base URL of a REST service is none.
-    #[error("`{url}` is no base URL of a REST service: {why} (key spec.dataSource.parameters, `baseUrl`)")]
+    #[error(
+        "`{url}` is not the base URL of a REST service: {why} (key spec.dataSource.parameters, `baseUrl`)"
+    )]
     BaseUrl {
         /// The URL.
         url: String,

@@ -34,7 +34,7 @@ impl Watch {
             while !*guard {
                 guard = wake.wait_timeout(guard, period).unwrap_or_else(PoisonError::into_inner).0;
                 if !*guard && let Some(error) = look(&store, &mut told) {
-                    tracing::error!("the resources in force stay: {error}");
+                    tracing::error!("the resources were not reloaded: {error}");
                 }
             }
         })?;
@@ -50,7 +50,7 @@ fn look(store: &Store, told: &mut Option<String>) -> Option<String> {
                 tracing::info!(version = store.live().version(), "resources changed");
             }
             if told.take().is_some() && !changed {
-                tracing::info!("the resources can be read again; those in force are the same");
+                tracing::info!("the resources can be read again and have not changed");
             }
             None
         }

@@ -143,7 +143,7 @@ fn files_are_taken_up_whole_or_not_at_all() {
     assert_eq!(store.live().load().count(Kind::Agent), 0);
 
     let error = store.apply(vec![Change::Delete(Kind::Domain, Ref::new("d"))]).expect_err("read only");
-    assert!(error.to_string().contains("change them in"), "{error}");
+    assert!(error.to_string().contains("edit them in"), "{error}");
 }
 
 #[test]

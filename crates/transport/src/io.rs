@@ -10,8 +10,8 @@ use mio::{Registry, Token};
 use slab::Slab;
 use trunkline_sip::{ConnectionId, Flow, Transport};
 
+use crate::acceptor::{AcceptedConnection, Dialer};
 use crate::connection::{Closed, Connection};
-use crate::door::{Arrival, Dialer};
 use crate::liveness::watch;
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
@@ -359,9 +359,9 @@ impl<M> Io<M> {
         admitted
     }
 
-    /// Takes in whom the door let through.
-    pub(crate) fn welcome(&mut self, arrival: Arrival) -> Option<usize> {
-        let Arrival { wire, transport, local, remote, foreign_page, unread, unsent } = arrival;
+    /// Takes over a connection that the acceptor accepted.
+    pub(crate) fn take_over(&mut self, accepted: AcceptedConnection) -> Option<usize> {
+        let AcceptedConnection { wire, transport, local, remote, foreign_page, unread, unsent } = accepted;
         if !self.admits(remote.ip()) {
             return None;
         }
@@ -373,7 +373,7 @@ impl<M> Io<M> {
         Some(place)
     }
 
-    /// The TLS connection we asked for stands.
+    /// Takes over the TLS connection that this shard asked for.
     pub(crate) fn connected(&mut self, id: ConnectionId, mut wire: Wire) -> Option<usize> {
         let place = self.place(id)?;
         let registered = wire.register(&self.registry, Token(FIRST_CONNECTION + place));

@@ -4,12 +4,12 @@
 //! own and a mailbox. What it receives goes to a [`Handler`]; the handler sends through [`Io`]. Nothing here
 //! knows what SIP means beyond where a message ends.
 //!
-//! TLS, WS and WSS connections come by a [`Door`]: another thread, which accepts them, sees them through their
-//! handshakes and hands them to the shards. Our own TLS connections take the same way.
+//! An [`Acceptor`], another thread, accepts TLS, WS and WSS connections, does their handshakes and hands them to the
+//! shards. It does the handshakes of our own TLS connections, too.
 #![deny(unsafe_code)]
 
+mod acceptor;
 mod connection;
-mod door;
 mod interfaces;
 mod io;
 mod liveness;
@@ -30,8 +30,8 @@ mod upgrade;
 mod websocket;
 mod wire;
 
+pub use acceptor::{Acceptor, AcceptorMail, Dialer, RunningAcceptor};
 pub use connection::Closed;
-pub use door::{Dialer, Door, Handover, OpenDoor};
 pub use interfaces::Interfaces;
 pub use io::{Alive, Counters, Egress, Io, Sent};
 pub use load::Load;
@@ -40,5 +40,5 @@ pub use names::HostName;
 pub use net::Net;
 pub use shard::{Handler, ListenError, Listener, Shard, StreamLimits};
 pub use source::{Sources, choose_local};
-pub use tls::{ClientAuth, SelfSigned, SeparateTls, ServerTls, TlsError, TlsSettings};
+pub use tls::{Certificates, ClientAuth, SelfSigned, TlsError, TlsSettings};
 pub use udp::{BATCH, Receiver, Sender, UdpSocket};

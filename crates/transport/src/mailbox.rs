@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use mio::Waker;
 use trunkline_sip::ConnectionId;
 
+use crate::acceptor::AcceptorMail;
 use crate::connection::Closed;
-use crate::door::Handover;
 
 /// What a shard finds in its mailbox.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub enum Mail<M> {
     Keep(ConnectionId, u64),
     /// Close a connection.
     Close(ConnectionId),
-    /// A connection from the door.
-    Door(Box<Handover>),
+    /// A connection from the acceptor.
+    Acceptor(Box<AcceptorMail>),
     /// End the loop.
     Stop,
 }

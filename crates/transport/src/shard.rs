@@ -14,8 +14,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
 
+use crate::acceptor::{self, AcceptorEvent};
 use crate::connection::Closed;
-use crate::door::{self, Handed};
 use crate::io::{Alive, Counters, Egress, FIRST_CONNECTION, Io, count, unix_ms};
 use crate::liveness::watch;
 use crate::mailbox::{Inbox, Mail, Mailbox};
@@ -144,7 +144,7 @@ const MAILS: usize = 32;
 const NAP: u64 = 1_000;
 
 impl<M: Send> Shard<M> {
-    /// Binds those of the listeners that are UDP or TCP; the others are a [`crate::Door`]'s. `shared` lets several
+    /// Binds those of the listeners that are UDP or TCP; the others are an [`crate::Acceptor`]'s. `shared` lets several
     /// shards listen on the same addresses.
     pub fn bind(
         number: usize,
@@ -162,7 +162,9 @@ impl<M: Send> Shard<M> {
         let waker = Waker::new(poll.registry(), WAKER).map_err(nowhere)?;
         let (mailbox, inbox) = Mailbox::new(waker);
         let (mut udp, mut tcp) = (Vec::new(), Vec::new());
-        for &Listener { transport, address } in listeners.iter().filter(|l| !door::is_ours(l.transport)) {
+        for &Listener { transport, address } in
+            listeners.iter().filter(|l| !acceptor::listens_for(l.transport))
+        {
             let failed = |source| ListenError { transport, address, source };
             if shared && number == 0 && address.port() != 0 {
                 // SO_REUSEPORT would let us share with another exchange: the port must be free without it.
@@ -313,16 +315,16 @@ impl<M: Send> Shard<M> {
                     }
                 },
                 Mail::Closed(id, why) => handler.on_closed(&mut self.io, id, why),
-                Mail::Door(handover) => {
-                    let place = match handover.0 {
-                        Handed::Arrived(arrival) => self.io.welcome(arrival),
-                        Handed::Connected(id, wire) => self.io.connected(id, wire),
-                        Handed::Refused(id) => {
+                Mail::Acceptor(mail) => {
+                    let place = match mail.0 {
+                        AcceptorEvent::Accepted(accepted) => self.io.take_over(accepted),
+                        AcceptorEvent::Connected(id, wire) => self.io.connected(id, wire),
+                        AcceptorEvent::Failed(id) => {
                             self.io.close(id, Closed::Refused);
                             None
                         }
                     };
-                    // What the door read along with the handshake is not reported by the poll.
+                    // The poll does not report what the acceptor read along with the handshake.
                     if let Some(place) = place {
                         self.cut_frames(handler, place);
                         self.read_stream(handler, place);

@@ -13,7 +13,7 @@ pub(crate) enum Wire {
     Tcp(TcpStream),
     /// Inside TLS.
     Tls(Box<Tls>),
-    /// Ours, still at the door for its handshake.
+    /// Ours; the acceptor still does its handshake.
     Pending,
 }
 

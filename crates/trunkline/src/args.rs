@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use trunkline_ari_proxy::cli::{AriArgs, AriProxyArgs};
 use trunkline_cli::Common;
 
-/// The exchange that joins phones, trunks, Asterisk nodes and other exchanges.
+/// Trunkline, a telephony exchange: SIP registrar, proxy and router
 #[derive(Debug, Parser)]
 #[command(name = "trunkline", version, about, arg_required_else_help = true)]
 pub struct Args {
@@ -20,21 +20,22 @@ pub enum Command {
     Serve(Serve),
     #[command(flatten)]
     Operator(trunkline_cli::Command),
-    /// Run Asterisk's REST interface over NATS, in ari-proxy's place beside each Asterisk
+    /// Run the proxy that offers an Asterisk's REST interface over NATS
     AriProxy(AriProxyArgs),
-    /// Look at and act on the Asterisk nodes behind the proxies
+    /// Show and control the Asterisk nodes behind ARI proxies
     Ari(AriArgs),
 }
 
-/// Runs the exchange in the foreground until SIGTERM or Ctrl-C
+/// Run the exchange in the foreground until SIGTERM or Ctrl-C
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
-  trunkline serve                                     everything on its default, data in trunkline.db
+  trunkline serve                                     use defaults; keep data in trunkline.db in this folder
   trunkline serve --config /etc/trunkline.yaml
   TRUNKLINE_LISTEN_UDP=127.0.0.1:5070 trunkline serve
-  trunkline serve --print-config                      each value and where it came from")]
+  TRUNKLINE_ROLES=health,api trunkline serve          run two roles only
+  trunkline serve --print-config                      print each value and where it came from")]
 pub struct Serve {
-    /// Print every setting with where it came from, and end
+    /// Print every setting and where it came from, then exit
     #[arg(long)]
     pub print_config: bool,
 }

@@ -1,8 +1,9 @@
 //! From the operator's settings to the edge's.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use trunkline_config::{AccessControl, Config, DigestUri, Network, Role};
+use trunkline_config::{AccessControl, Config, DigestUri, Network};
 use trunkline_edge::{BySource, EdgeConfig, HandoverConfig, PassChallenges, RegistrarConfig};
 use trunkline_model::AccessControlList;
 use trunkline_routing::{Challenge, Options};
@@ -12,7 +13,7 @@ use trunkline_transport::{Listener, StreamLimits};
 /// The edge's part of the settings.
 pub fn edge_config(config: &Config) -> EdgeConfig {
     let seconds = |n: u32| Duration::from_secs(u64::from(n));
-    let listen = |transport, addresses: &[std::net::SocketAddr]| {
+    let listen = |transport, addresses: &[SocketAddr]| {
         addresses.iter().map(move |&address| Listener { transport, address }).collect::<Vec<_>>()
     };
     let mut listeners = listen(Transport::Udp, &config.listen.udp);
@@ -25,23 +26,16 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         let before = listeners.len();
         listeners.retain(|l| !(l.address.is_ipv6() && l.address.ip().is_unspecified()));
         if listeners.len() < before {
-            tracing::info!("this host has no IPv6: listening on IPv4 alone");
+            tracing::info!("this host has no IPv6: listening on IPv4 only");
         }
-    }
-    let serves_sip = config.runs(Role::Exchange);
-    if !serves_sip {
-        listeners.clear();
     }
     let size = config.limits.message_size as usize;
     EdgeConfig {
         listeners,
-        other_listeners: [config.http.addr, config.grpc.addr, config.grpc.external_addr]
-            .into_iter()
-            .flatten()
-            .collect(),
+        other_listeners: other_listeners(config),
         external_addrs: config.external_addrs.clone(),
         localnets: config.localnets.clone(),
-        shards: if serves_sip { usize::from(config.workers) } else { 1 },
+        shards: usize::from(config.workers),
         handover: HandoverConfig {
             busy: config.handover.busy_percent.min(100) as u8,
             calm: u64::from(config.handover.calm_seconds) * 1000,
@@ -105,8 +99,8 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         },
         no_answer: seconds(config.routing.no_answer_seconds),
         dialog_seconds: u64::from(config.routing.dialog_seconds),
-        register_at_trunks: serves_sip,
-        qualify: seconds(if serves_sip { config.routing.qualify_seconds } else { 0 }),
+        register_at_trunks: true,
+        qualify: seconds(config.routing.qualify_seconds),
         hosts: config.dns.hosts.iter().map(|h| (h.host.clone(), h.addresses.clone())).collect(),
         name_servers: config.dns.servers.iter().map(|s| s.0).collect(),
         failover: Duration::from_millis(u64::from(config.dns.failover_ms)),
@@ -115,6 +109,12 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         record_calls: config.calls.records,
         server_name: config.user_agent.trim().to_owned(),
     }
+}
+
+/// Where this process listens for something else than SIP, whether it has the role or not.
+fn other_listeners(config: &Config) -> Vec<SocketAddr> {
+    let all = [config.http.addr, config.grpc.addr, config.grpc.external_addr, config.routr_v1.addr];
+    all.into_iter().flatten().collect()
 }
 
 /// Who may send requests at all; `None` for everybody.

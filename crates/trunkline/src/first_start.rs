@@ -3,21 +3,21 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use trunkline_api::{Door, Running};
+use trunkline_api::{Endpoint, RunningApi};
 use trunkline_sip::Transport;
 use trunkline_store::{FirstStart, Login};
 use trunkline_transport::Listener;
 
 /// Prints what the first start made, once; secrets go to the standard output and nowhere else.
-pub fn announce(made: &FirstStart, listening: &[Listener], api: Option<&Running>) {
+pub fn announce(made: &FirstStart, listening: &[Listener], api: Option<&RunningApi>) {
     if let Err(error) = io::stdout().write_all(told(made, listening, api).as_bytes()) {
         // The exchange serves all the same.
         let remedy = "`trunkline agents update 1001 --generate-password` makes another secret";
-        tracing::warn!(%error, "what the first start made could not be shown: {remedy}");
+        tracing::warn!(%error, "cannot print the generated passwords: {remedy}");
     }
 }
 
-fn told(made: &FirstStart, listening: &[Listener], api: Option<&Running>) -> String {
+fn told(made: &FirstStart, listening: &[Listener], api: Option<&RunningApi>) -> String {
     let mut lines =
         vec![format!("First start: made the domain {} with two phones. Type into a softphone:", made.domain)];
     for agent in &made.agents {
@@ -36,12 +36,12 @@ fn told(made: &FirstStart, listening: &[Listener], api: Option<&Running>) -> Str
     let Login { username, secret } = &made.admin;
     lines.push(format!("Then 1001 calls 1002. The operator's login is {username} / {secret}"));
     if let Some(api) = api {
-        let doors = api.addresses().iter().map(|(door, address)| match door {
-            Door::Internal => format!("{address} on this machine"),
-            Door::External => format!("{} with that login", reached(*address, "")),
+        let endpoints = api.addresses().iter().map(|(endpoint, address)| match endpoint {
+            Endpoint::Internal => format!("{address} on this machine"),
+            Endpoint::External => format!("{} with that login", reached(*address, "")),
         });
-        let doors = doors.collect::<Vec<_>>().join(", ");
-        lines.push(format!("For programs that manage agents, trunks and the rest (gRPC): {doors}"));
+        let endpoints = endpoints.collect::<Vec<_>>().join(", ");
+        lines.push(format!("For programs that manage agents, trunks and the rest (gRPC): {endpoints}"));
     }
     let again = "`trunkline agents update 1001 --generate-password` makes another";
     lines.push(format!("(These secrets are shown this once; {again}.)\n"));

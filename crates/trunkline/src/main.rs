@@ -1,34 +1,33 @@
-//! The one binary: arguments, configuration, wiring.
+//! The one binary. [`serve`] composes the roles of a process; the other commands ask a running one.
 
 use std::io::{Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use trunkline_cli::{Common, ControlBackend, StoreOnly, Terminal};
-use trunkline_config::{Config, EXIT_USAGE, Env, Log};
+use trunkline_config::{Config, Env, Log};
 
-mod api;
 mod args;
 mod ari;
+mod base;
 mod edge_config;
-mod exchange;
 mod first_start;
 mod offline;
-mod report;
+mod operations;
+mod process;
+mod roles;
 mod routr_v1;
 mod secret;
+mod serve;
 mod telemetry;
+mod time;
 mod tls;
 
-use args::{Args, Command, Serve};
-use exchange::{Ended, Exchange};
+use args::{Args, Command};
 use offline::Offline;
 
-/// Gives memory back when a large file of resources has been read; see BENCHMARKS.md.
+/// Returns memory to the system when a large file of resources has been read; see BENCHMARKS.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// What whoever started the process takes for "start me again", as the launcher of Routr v1 does.
-const EXIT_RESTART: u8 = 123;
 
 fn main() -> ExitCode {
     let args: Args = match trunkline_cli::parse(std::env::args_os()) {
@@ -36,16 +35,8 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     match args.command {
-        Command::Serve(serve) => run_exchange(&args.common, &serve),
-        Command::Operator(command) => {
-            let (mut input, mut out, mut err) = (stdin().lock(), stdout().lock(), stderr().lock());
-            let mut terminal = Terminal { input: &mut input, out: &mut out, err: &mut err };
-            let offline = |config: &Config, store: StoreOnly| -> Box<dyn ControlBackend> {
-                Box::new(Offline::new(config, store))
-            };
-            let env = Env::of_process();
-            ExitCode::from(trunkline_cli::run(&command, &args.common, &env, &mut terminal, &offline))
-        }
+        Command::Serve(serve) => serve::run(&args.common, &serve),
+        Command::Operator(command) => operate(&command, &args.common),
         Command::AriProxy(proxy) => {
             telemetry::init(&Log::default());
             ari::finish(proxy.run())
@@ -54,61 +45,23 @@ fn main() -> ExitCode {
     }
 }
 
-/// The configuration of a Routr v1 in this folder, where none of ours is named or there, and nothing was ever started
-/// here: most likely that is what is meant, and a first start would make something else of the folder.
-fn overlooked(common: &Common, env: &Env) -> Option<&'static str> {
-    let named = common.config.is_some()
-        || ["TRUNKLINE_CONFIG", "ROUTR_CONFIG_FILE", "CONFIG_FILE", "TRUNKLINE_DATA"]
-            .iter()
-            .any(|name| env.get(name).is_some());
-    let ours = ["trunkline.yaml", "trunkline.db"].iter().any(|file| std::path::Path::new(file).exists());
-    let found = ["config/config.yml", "config/config.yaml"];
-    found.into_iter().find(|file| !named && !ours && trunkline_config::is_routr_v1(file.as_ref()))
-}
-
-fn run_exchange(common: &Common, serve: &Serve) -> ExitCode {
-    if let Some(file) = overlooked(common, &Env::of_process()) {
-        complain(&format!(
-            "error: there is no trunkline.yaml here, and {file} is the configuration of a Routr v1\n  \
-             to serve with it:      trunkline serve --config {file}\n  \
-             to move its resources: trunkline migrate . --dry-run\n  \
-             to begin anew:         trunkline serve --config FILE (or TRUNKLINE_DATA=sqlite:trunkline.db)\n"
-        ));
-        return ExitCode::from(EXIT_USAGE);
-    }
-    let loaded = match Config::load(common.config.as_deref(), &Env::of_process()) {
-        Ok(loaded) => loaded,
-        Err(report) => {
-            complain(&report.to_string());
-            return ExitCode::from(EXIT_USAGE);
-        }
+/// Runs an operator's command: through the control socket, or on the store when no exchange runs.
+fn operate(command: &trunkline_cli::Command, common: &Common) -> ExitCode {
+    let (mut input, mut out, mut err) = (stdin().lock(), stdout().lock(), stderr().lock());
+    let mut terminal = Terminal { input: &mut input, out: &mut out, err: &mut err };
+    let offline = |config: &Config, store: StoreOnly| -> Box<dyn ControlBackend> {
+        Box::new(Offline::new(config, store))
     };
-    if serve.print_config {
-        let text = if common.json { loaded.to_json() } else { loaded.to_string() };
-        // A reader who has seen enough, such as `head`, is not worth a word.
-        let _ = stdout().write_all(text.as_bytes());
-        return ExitCode::SUCCESS;
-    }
-    telemetry::init(&loaded.config.log);
-    for warning in loaded.warnings.iter().chain(&loaded.cautions()) {
-        tracing::warn!("{warning}");
-    }
-    match Exchange::build(loaded).and_then(Exchange::run) {
-        Ok(Ended::Stop) => ExitCode::SUCCESS,
-        Ok(Ended::Restart) => ExitCode::from(EXIT_RESTART),
-        Err(error) => {
-            complain(&format!("error: {}\n", with_causes(&error)));
-            ExitCode::FAILURE
-        }
-    }
+    let env = Env::of_process();
+    ExitCode::from(trunkline_cli::run(command, common, &env, &mut terminal, &offline))
 }
 
-/// Says what is wrong, if there is somebody to tell.
+/// Prints an error, if standard error is open.
 fn complain(text: &str) {
     let _ = stderr().write_all(text.as_bytes());
 }
 
-/// An error and its causes, but for those that its text tells by itself.
+/// An error and its causes, without those that its text contains already.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

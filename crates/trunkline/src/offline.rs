@@ -9,7 +9,7 @@ use trunkline_cli::{ControlBackend, StoreOnly};
 use trunkline_config::Config;
 use trunkline_store::Store;
 
-use crate::report::read_records;
+use crate::operations::read_records;
 
 /// The store alone, and the database of call records beside it.
 pub struct Offline {

@@ -143,7 +143,7 @@ async fn no_id_leads_to_another_path() {
         assert!(stage.error(&json!({"kind": kind, "key": {"id": "PJSIP/"}})).await.contains("an empty id"));
     }
     let long = stage.error(&json!({"kind": "ChannelAnswer", "key": {"id": "c".repeat(5000)}})).await;
-    assert_eq!(long, "failed to make request: the request's path has 5021 bytes; Asterisk reads 4000");
+    assert_eq!(long, "failed to make request: the request's path has 5021 bytes; Asterisk accepts 4000");
     assert!(stage.paths.lock().is_empty());
     stage.proxy.stop().await;
 }

@@ -66,7 +66,7 @@ async fn asterisk_by_tls() {
 
     let place = pair.https_a().replace("https://", "") + "/events";
     let stranger = refused(AriConfig { ca: None, ..by_tls(&pair) }).await;
-    let want = "invalid peer certificate: UnknownIssuer: name the authority that signed it (ari.ca)";
+    let want = "invalid peer certificate: UnknownIssuer: set ari.ca to the CA that signed the certificate";
     assert!(stranger.starts_with(&format!("{place}: {want}")), "{stranger}");
     let folder = Scratch::new("ca");
     let elsewhere = AriConfig { ca: Some(another_authority(&folder)), ..by_tls(&pair) };

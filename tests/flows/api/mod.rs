@@ -2,7 +2,7 @@
 
 mod bounds;
 mod clients;
-mod doors;
+mod endpoints;
 mod logins;
 
 use std::path::PathBuf;

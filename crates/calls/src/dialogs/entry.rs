@@ -16,7 +16,7 @@ const ACCEPTED_WITHIN_MS: u64 = 2 * LINGER_MS;
 
 /// There is no such dialog, or it has no use that the request belongs to (RFC 5057): 481.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the dialog has ended, or nothing in it takes this method")]
+#[error("the dialog has ended or does not accept this method")]
 pub struct Ended;
 
 /// Where a side is now: its remote target and its way, after a target refresh.

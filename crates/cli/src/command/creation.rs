@@ -1,41 +1,41 @@
-//! What `create` takes, for each kind.
+//! The arguments of `create`, for each kind.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// Values by path.
+/// Fields to set.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Edits {
-    /// Set a value, e.g. maxContacts=2 (below `spec`) or metadata.name='Ann Lee'
+    /// Set a field, e.g. maxContacts=2 (a field of `spec`) or metadata.name='Ann Lee'
     #[arg(long, value_name = "PATH=VALUE")]
     pub set: Vec<String>,
 }
 
-/// Where a password comes from; never from the command line, which others can read.
+/// The source of a password. It is never the command line, which other users of the machine can read.
 #[derive(Args, Clone, Debug, Default)]
 pub struct NewPassword {
-    /// Read the password from the standard input
+    /// Read the password from standard input
     #[arg(long, group = "secret")]
     pub password_stdin: bool,
-    /// Ask for the password
+    /// Prompt for the password
     #[arg(long, group = "secret")]
     pub prompt_password: bool,
-    /// Make a password and show it once
+    /// Generate a password and print it once
     #[arg(long, group = "secret")]
     pub generate_password: bool,
 }
 
-/// What every `create` takes.
+/// The arguments of every `create`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct New {
-    /// A YAML or JSON file with the new resources; - is the standard input
+    /// Read the new resources from a YAML or JSON file; - is standard input
     #[arg(long, short = 'F', value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// The friendly name
+    /// Display name
     #[arg(long)]
     pub name: Option<String>,
-    /// The name others refer to it by
+    /// Unique name by which other resources refer to it [default: made from kind and name]
     #[arg(long = "ref", value_name = "REF")]
     pub reference: Option<String>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub struct New {
     pub edits: Edits,
 }
 
-/// `create`: what makes one of a kind, and what every kind takes.
+/// `create`: the arguments of one kind, and those of all kinds.
 #[derive(Args, Debug)]
 pub struct Creation<C: Args> {
     #[command(flatten)]
@@ -57,13 +57,13 @@ pub struct Creation<C: Args> {
 /// `agents create`
 #[derive(Args, Debug)]
 pub struct CreateAgent {
-    /// The user name, e.g. 1003
+    /// User name, e.g. 1003
     #[arg(required_unless_present = "file")]
     pub username: Option<String>,
-    /// The domain, by ref or host; by default the configuration's
+    /// Ref or host of the domain [default: the domain in the configuration]
     #[arg(long)]
     pub domain: Option<String>,
-    /// Credentials that are there; by default new ones are made
+    /// Use existing credentials, by ref or name [default: create new ones]
     #[arg(long, conflicts_with = "secret")]
     pub credentials: Option<String>,
     #[command(flatten)]
@@ -74,10 +74,10 @@ pub struct CreateAgent {
 /// `domains create`
 #[derive(Args, Debug)]
 pub struct CreateDomain {
-    /// The host, e.g. branch.example
+    /// Host name, e.g. branch.example
     #[arg(required_unless_present = "file")]
     pub host: Option<String>,
-    /// What callers of other domains must show; by default authenticated
+    /// Access for callers of other domains [default: authenticated]
     #[arg(long, value_parser = ["authenticated", "isolated", "open"])]
     pub inter_domain: Option<String>,
 }
@@ -85,19 +85,19 @@ pub struct CreateDomain {
 /// `peers create`
 #[derive(Args, Debug)]
 pub struct CreatePeer {
-    /// The user name it registers and calls as
+    /// User name of the peer, for registration and digest
     #[arg(required_unless_present = "file")]
     pub username: Option<String>,
-    /// The address its instances answer for, e.g. sip:conference@sip.local
+    /// Address of record by which the peer is called, e.g. sip:conference@sip.local
     #[arg(long)]
     pub aor: Option<String>,
-    /// Where it is reached if it does not register, e.g. 127.0.0.1:5070
+    /// Network address of a peer that does not register, e.g. 127.0.0.1:5070
     #[arg(long)]
     pub contact: Option<String>,
-    /// The access control list, by ref or name
+    /// Ref or name of its access control list
     #[arg(long)]
     pub acl: Option<String>,
-    /// Credentials that are there; by default new ones are made
+    /// Use existing credentials, by ref or name [default: create new ones]
     #[arg(long, conflicts_with = "secret")]
     pub credentials: Option<String>,
     #[command(flatten)]
@@ -108,31 +108,31 @@ pub struct CreatePeer {
 /// `trunks create`
 #[derive(Args, Debug)]
 pub struct CreateTrunk {
-    /// The friendly name, from which the ref is made
+    /// Display name, from which the ref is made
     #[arg(required_unless_present = "file")]
     pub title: Option<String>,
-    /// The carrier's host
+    /// Host of the carrier
     #[arg(long)]
     pub host: Option<String>,
-    /// Its port; by default the one in DNS, else the transport's
+    /// Port [default: from DNS, otherwise that of the transport]
     #[arg(long)]
     pub port: Option<u16>,
-    /// udp, tcp or tls; by default the one in DNS, else udp
+    /// Transport: udp, tcp or tls [default: from DNS, otherwise udp]
     #[arg(long)]
     pub transport: Option<String>,
-    /// The host the carrier calls us by; anybody may call it unless --acl says who may
+    /// Host in the Request-URI of the carrier's calls; without --acl anyone may call it
     #[arg(long)]
     pub inbound: Option<String>,
-    /// The access control list of the addresses the carrier calls from, by ref or name
+    /// Ref or name of the access control list with the carrier's addresses
     #[arg(long)]
     pub acl: Option<String>,
-    /// Register there
+    /// Register at the carrier
     #[arg(long)]
     pub register: bool,
-    /// The user name we have there; its password is asked for, or see below
+    /// User name of the account at the carrier; prompts for the password unless another option gives it
     #[arg(long)]
     pub user: Option<String>,
-    /// Credentials that are there
+    /// Use existing credentials, by ref or name
     #[arg(long, conflicts_with_all = ["user", "secret"])]
     pub credentials: Option<String>,
     #[command(flatten)]
@@ -143,13 +143,13 @@ pub struct CreateTrunk {
 /// `numbers create`
 #[derive(Args, Debug)]
 pub struct CreateNumber {
-    /// The number, e.g. +17066041487
+    /// Telephone number, e.g. +17066041487
     #[arg(required_unless_present = "file")]
     pub number: Option<String>,
-    /// Its trunk, by ref or name
+    /// Ref or name of its trunk
     #[arg(long)]
     pub trunk: Option<String>,
-    /// Who gets its calls, e.g. sip:1001@sip.local
+    /// Address of record that gets its calls, e.g. sip:1001@sip.local
     #[arg(long)]
     pub to: Option<String>,
 }
@@ -157,7 +157,7 @@ pub struct CreateNumber {
 /// `credentials create`
 #[derive(Args, Debug)]
 pub struct CreateCredentials {
-    /// The user name
+    /// User name
     #[arg(required_unless_present = "file")]
     pub username: Option<String>,
     #[command(flatten)]
@@ -168,13 +168,13 @@ pub struct CreateCredentials {
 /// `acl create`
 #[derive(Args, Debug)]
 pub struct CreateAcl {
-    /// The friendly name, from which the ref is made
+    /// Display name, from which the ref is made
     #[arg(required_unless_present = "file")]
     pub title: Option<String>,
-    /// A network that may send; all others may not then
+    /// Allow this network; all networks that are not allowed are refused then
     #[arg(long)]
     pub allow: Vec<String>,
-    /// A network that may not send
+    /// Deny this network
     #[arg(long)]
     pub deny: Vec<String>,
 }
@@ -182,10 +182,10 @@ pub struct CreateAcl {
 /// `users create`
 #[derive(Args, Debug)]
 pub struct CreateUser {
-    /// The login name
+    /// Login name
     #[arg(required_unless_present = "file")]
     pub username: Option<String>,
-    /// What the user may do
+    /// Role: what the user may do
     #[arg(long, value_enum, default_value_t = UserRole::Viewer)]
     pub role: UserRole,
     #[command(flatten)]
@@ -196,7 +196,7 @@ pub struct CreateUser {
 /// What a user may do.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserRole {
-    /// Look
+    /// View resources
     Viewer,
     /// Change resources
     Operator,

@@ -27,7 +27,7 @@ impl Conversion<'_> {
         });
         if found.is_none() {
             let help = Some("write an IP address, or a name that can be looked up".to_owned());
-            self.reading.error(format!("`{written}` is no address"), &node.place, help);
+            self.reading.error(format!("`{written}` is not an address"), &node.place, help);
         }
         found
     }
@@ -73,7 +73,7 @@ impl Conversion<'_> {
                             self.warn(
                                 "spec.transport[].protocol",
                                 node,
-                                "there is no SIP over SCTP, so that this entry does not listen; the others do",
+                                "SIP over SCTP is not supported; the other entries work",
                             );
                         }
                         (Some(transport), _) => {
@@ -107,7 +107,11 @@ impl Conversion<'_> {
             let written = node.as_text().unwrap_or_default();
             let host = match written.rsplit_once(':') {
                 Some((host, port)) if !host.contains(':') && port.parse::<u16>().is_ok() => {
-                    self.warn("spec.externAddr", node, "its port: the ports listened on are advertised");
+                    self.warn(
+                        "spec.externAddr",
+                        node,
+                        "the port is ignored: clients see the listening ports",
+                    );
                     text(host, &node.place)
                 }
                 _ => node.clone(),
@@ -131,7 +135,7 @@ impl Conversion<'_> {
                 Some(net) => nets.push(text(net.to_string(), place)),
                 None => {
                     let help = "e.g. 10.0.0.0/8, 192.0.2.7, 192.0.2.0/255.255.255.0".to_owned();
-                    let message = format!("`{written}` is no address and no network");
+                    let message = format!("`{written}` is not an address or network");
                     self.reading.error(message, place, Some(help));
                 }
             }

@@ -179,7 +179,7 @@ impl Conversion<'_> {
         if !base.starts_with("http://") && !base.starts_with("https://") {
             let place = found.node("baseUrl").map_or(&found.place, |node| &node.place);
             let help = "e.g. http://localhost:8080/v1/ctl".to_owned();
-            self.reading.error(format!("`{base}` is no base URL"), place, Some(help));
+            self.reading.error(format!("`{base}` is not a base URL"), place, Some(help));
         }
         self.tree.set("data", nodes::text(format!("routr-v1-rest:{base}"), &found.place));
         let username = found.node("username").cloned();

@@ -83,7 +83,7 @@ pub(crate) fn convert(root: &Node, env: &Env, reading: &Reading) -> Converted {
     if !out.no_equal.is_empty() {
         let keys: Vec<String> = out.no_equal.iter().map(|key| format!("`{key}`")).collect();
         out.warnings.push(format!(
-            "{}: {} have no equal here: the REST API needs no settings of its threads, call records are in the database \
+            "{}: {} have no effect: the REST API needs no thread settings, call records are in the database \
              (`trunkline calls records`), `trunkline status` shows the server",
             root.place,
             keys.join(", ")
@@ -117,6 +117,6 @@ impl Conversion<'_> {
 
     /// Tells that a key is not honoured.
     fn warn(&mut self, key: &str, node: &Node, why: &str) {
-        self.warnings.push(format!("{}: `{key}` is not honoured: {why}", node.place));
+        self.warnings.push(format!("{}: `{key}` has no effect: {why}", node.place));
     }
 }

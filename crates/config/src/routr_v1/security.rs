@@ -137,7 +137,9 @@ impl Conversion<'_> {
         let file = node.as_text().unwrap_or_default();
         let (message, help) = match form(Path::new(file)) {
             Form::Missing => (format!("{file} cannot be read: does it exist?"), None),
-            Form::Jceks => (format!("{file} is a JCEKS store, which is not read"), Some(conversion(file))),
+            Form::Jceks => {
+                (format!("{file} is a JCEKS store, which is not supported"), Some(conversion(file)))
+            }
             Form::Pkcs12 | Form::Jks | Form::Unknown => return true,
         };
         self.reading.error(message, &node.place, help);
@@ -152,7 +154,7 @@ impl Conversion<'_> {
                 self.tree.set("tls.pkcs12.password", text(DEFAULT_PASSWORD, place));
             }
             (Form::Jceks, Some(_)) => {
-                let message = format!("{file} is a JCEKS key store, which is not read");
+                let message = format!("{file} is a JCEKS key store, which is not supported");
                 self.reading.error(message, place, Some(conversion(file)));
             }
             (Form::Unknown, Some(_)) => {
@@ -163,7 +165,7 @@ impl Conversion<'_> {
                 self.reading.error(format!("{file} cannot be read: does it exist?"), place, None);
             }
             (Form::Unknown | Form::Missing | Form::Jceks, None) => self.warnings.push(format!(
-                "{place}: there is no `spec.securityContext.keyStore`: phones meet a certificate of the exchange's own"
+                "{place}: there is no `spec.securityContext.keyStore`: a self-signed certificate is used"
             )),
         }
     }
@@ -174,15 +176,14 @@ impl Conversion<'_> {
         let trusts = trusts || self.env.get("TRUNKLINE_TLS_CLIENT_CA").is_some();
         match asked {
             Some(Asked::Must) if self.tls_listens && !trusts => {
-                let message =
-                    "clients are to show a certificate, and there is no trust store that says whose";
+                let message = "clients need a certificate, but there is no trust store to verify it";
                 let help = "set spec.securityContext.trustStore, or TRUNKLINE_TLS_CLIENT_CA to a PEM file";
                 self.reading.error(message, &node.place, Some(help.to_owned()));
             }
             Some(Asked::Must) if trusts => self.tree.set("tls.clientAuth", text("required", &node.place)),
             Some(Asked::MayBe) if trusts => self.tree.set("tls.clientAuth", text("optional", &node.place)),
             Some(Asked::MayBe) => {
-                let why = "there is no `trustStore` that says whose certificates are believed: clients are not asked";
+                let why = "there is no `trustStore` to verify certificates: clients are not asked for one";
                 self.warn("spec.securityContext.client.authType", node, why);
             }
             Some(Asked::NorServers) => {
@@ -215,10 +216,10 @@ impl Conversion<'_> {
             return;
         }
         if offered.contains(&true) {
-            let why = format!("{} cannot be offered any more; TLS 1.2 and 1.3 are", old.join(", "));
+            let why = format!("{} are not supported; TLS 1.2 and 1.3 are", old.join(", "));
             self.warn("spec.securityContext.client.protocols", node, &why);
         } else {
-            let message = format!("{}: none of them can be offered any more", old.join(", "));
+            let message = format!("{}: none of them is supported", old.join(", "));
             self.reading.error(message, &node.place, Some("add TLSv1.2".to_owned()));
         }
     }

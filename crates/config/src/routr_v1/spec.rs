@@ -110,7 +110,7 @@ impl Conversion<'_> {
         let at = std::net::SocketAddr::new(ip, u16::try_from(port).unwrap_or_default());
         self.tree.set("rtpengine", text(at.to_string(), &host.place));
         self.warnings.push(format!(
-            "{}: `spec.ex_rtpEngine`: rtpengine is asked over UDP at {at}, not over HTTP: give it `listen-ng = {port}`",
+            "{}: `spec.ex_rtpEngine`: commands go to rtpengine over UDP at {at}, not over HTTP: configure rtpengine with `listen-ng = {port}`",
             whole.place
         ));
     }

@@ -140,10 +140,10 @@ impl Edge {
         };
         match change {
             Some(Change::Spread(source, rate)) => {
-                tracing::info!(source = %source.remote, shard = here, rate, "a busy source is served by all shards");
+                tracing::info!(source = %source.remote, shard = here, rate, "new calls of a busy source are moved to other workers");
             }
             Some(Change::Returning(source)) => {
-                tracing::info!(source = %source.remote, shard = here, "a source has been calm: its own shard serves it");
+                tracing::info!(source = %source.remote, shard = here, "a source has been calm: one worker serves it again");
             }
             Some(Change::Ask(source)) => self.begin_round(io, source),
             None => {}
@@ -194,7 +194,7 @@ impl Edge {
         let Some(round) = self.handover.round.take() else { return };
         match self.handover.sources.answered(&round.source, round.remain) {
             Some(Phase::Spread) => {
-                tracing::info!(source = %round.source.remote, shard = self.shard, "a source is busy again: all shards serve it");
+                tracing::info!(source = %round.source.remote, shard = self.shard, "a source is busy again: its new calls are moved to other workers");
             }
             Some(Phase::Returning) => {}
             None => {

@@ -51,7 +51,7 @@ impl Dns {
     /// As the system is set up: `resolv.conf`, hosts file.
     fn of_system() -> Dns {
         let (config, options) = hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
-            tracing::warn!(%error, "no name servers are set up: names are found in the hosts file alone");
+            tracing::warn!(%error, "no name servers are configured: only names in the hosts file are resolved");
             (ResolverConfig::from_parts(None, Vec::new(), Vec::new()), ResolverOpts::default())
         });
         Dns::with(config, options)
@@ -62,7 +62,7 @@ impl Dns {
         let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         let resolver = builder.with_options(options).build();
         if let Err(error) = &resolver {
-            tracing::error!(%error, "DNS cannot be asked");
+            tracing::error!(%error, "cannot query DNS");
         }
         Dns { resolver: resolver.ok(), hosts: Hosts::from_system().unwrap_or_default() }
     }

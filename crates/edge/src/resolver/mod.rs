@@ -123,7 +123,7 @@ impl Resolver {
         };
         let run = move || thread::run(todo, &servers, answer);
         if let Err(error) = std::thread::Builder::new().name("resolver".into()).spawn(run) {
-            tracing::error!(%error, "no thread for the resolver: names will not be found");
+            tracing::error!(%error, "no thread for the resolver: names will not be resolved");
         }
     }
 
@@ -139,7 +139,7 @@ impl Resolver {
             _ => false,
         };
         if before {
-            tracing::warn!(host = %question.host, "name servers do not answer: the addresses known before are used");
+            tracing::warn!(host = %question.host, "name servers do not answer: the last known addresses are used");
         } else {
             self.keep(question.clone(), ways, Some(until));
         }

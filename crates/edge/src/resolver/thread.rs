@@ -17,7 +17,7 @@ pub(super) fn run(
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return tracing::error!(%error, "the resolver cannot run: names will not be found"),
+        Err(error) => return tracing::error!(%error, "the resolver cannot start: names will not be resolved"),
     };
     runtime.block_on(async {
         let (dns, answer) = (Arc::new(Dns::new(servers)), Arc::new(answer));

@@ -224,5 +224,5 @@ fn report(guess: &Guess<'_>, user: &str, ban: Ban) {
         Ban::User => "too many wrong digests of this user from this address",
         Ban::Source => "too many wrong digests from this address, where nobody is registered",
     };
-    tracing::warn!(source = %guess.from, user, reason, "digests are answered as wrong for a while");
+    tracing::warn!(source = %guess.from, user, reason, "digests are refused for a while");
 }

@@ -37,7 +37,7 @@ impl Shared {
             }
         };
         if let Err(error) = std::thread::Builder::new().name("guard".into()).spawn(run) {
-            tracing::error!(%error, "no thread for the guard: it goes by what is known now");
+            tracing::error!(%error, "no thread for the guard: it will not notice changed addresses");
         }
     }
 

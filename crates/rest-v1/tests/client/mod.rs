@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use trunkline_http::{Running, Server};
+use trunkline_http::{HttpServer, RunningHttp};
 use trunkline_login::Login;
 use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
 use trunkline_model::document::Source;
@@ -104,7 +104,7 @@ impl Backend for Fake {
     }
 
     fn write(&self, write: Write) -> Result<String, WriteError> {
-        let gone = || WriteError::Unavailable("Redis at nowhere:1 gives no resources".into());
+        let gone = || WriteError::Unavailable("cannot read resources from Redis at nowhere:1".into());
         match &write {
             Write::Insert(_, document) | Write::Update(_, _, document)
                 if document["metadata"]["name"] == "Unusable" =>
@@ -155,7 +155,7 @@ pub struct Site {
     pub backend: Arc<Fake>,
     pub token: String,
     at: SocketAddr,
-    _running: Running,
+    _running: RunningHttp,
 }
 
 /// An answer.
@@ -207,7 +207,7 @@ impl Site {
         let key = || TokenKey::from_salt("1ecdc765b27e4b80924f4c5deeccf590").expect("a salt");
         let login = Login::new(store.live().clone()).expect("random");
         let router = api(backend.clone(), login, key());
-        let server = Server::new(([127, 0, 0, 1], 0).into()).tolerant().mount(router);
+        let server = HttpServer::new(([127, 0, 0, 1], 0).into()).tolerant().mount(router);
         let running = server.start().expect("a free port");
         Site { backend, token: key().sign("admin", 0), at: running.address(), _running: running }
     }

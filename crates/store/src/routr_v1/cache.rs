@@ -27,7 +27,7 @@ impl Cache {
     /// Keeps the documents. What goes wrong is logged: the exchange serves all the same.
     pub fn keep(&self, texts: &Texts) {
         if let Err(error) = self.write(texts) {
-            tracing::warn!(file = %self.file.display(), %error, "what the data provider says could not be kept");
+            tracing::warn!(file = %self.file.display(), %error, "cannot write the copy of the data provider's resources");
         }
     }
 

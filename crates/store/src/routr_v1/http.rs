@@ -53,10 +53,10 @@ impl Http {
         let secure = match base.scheme_str() {
             Some("http") => false,
             Some("https") => true,
-            _ => return Err("it is no http:// or https:// URL".into()),
+            _ => return Err("it is not an http:// or https:// URL".into()),
         };
         if base.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("user name and secret are no part of the URL".into());
+            return Err("user name and password must not be in the URL".into());
         }
         let tls = secure.then(|| connector(access.trusted_ca.as_deref())).transpose()?;
         let pair = STANDARD.encode(format!("{}:{}", access.username, access.secret));

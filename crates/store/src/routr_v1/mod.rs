@@ -356,7 +356,7 @@ fn load(
 /// Tells what of a provider's documents is not used.
 fn tell(name: &str, report: &Report) {
     if !report.errors.is_empty() {
-        tracing::warn!("{name}: what is wrong there is left out:\n{report}");
+        tracing::warn!("{name}: documents with errors are ignored:\n{report}");
     }
 }
 

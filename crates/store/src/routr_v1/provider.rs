@@ -114,10 +114,10 @@ pub enum Write {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     /// Files are changed with an editor.
-    #[error("the documents are files, which are changed with an editor")]
+    #[error("the documents are in files: change them with an editor")]
     ReadOnly,
     /// There is no such document.
-    #[error("there is no document of that ref")]
+    #[error("there is no document with this ref")]
     NotFound,
     /// The exchange could not use the document.
     #[error("{0}")]

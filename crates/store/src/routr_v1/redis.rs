@@ -157,7 +157,7 @@ impl Redis {
                 Some((collection, text_of(&self.name, reference, &document)))
             }
             Err(why) => {
-                tracing::warn!("{}: the document under the key {reference} is left out: {why}", self.name);
+                tracing::warn!("{}: the document under the key {reference} is ignored: {why}", self.name);
                 None
             }
         }

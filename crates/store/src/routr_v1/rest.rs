@@ -92,7 +92,7 @@ struct Said {
 /// Reads `{status, message, result}`.
 fn read(answer: &Answer) -> Result<Said, String> {
     let body: Value = serde_json::from_slice(&answer.body)
-        .map_err(|error| format!("HTTP status {}, and a body that is no JSON: {error}", answer.status))?;
+        .map_err(|error| format!("HTTP status {}, and a body that is not JSON: {error}", answer.status))?;
     // Routr itself writes some statuses as text.
     let status = match &body["status"] {
         Value::Number(n) => n.as_u64().and_then(|n| u16::try_from(n).ok()),
@@ -110,7 +110,7 @@ fn documents(answer: &Answer) -> Result<Vec<Value>, String> {
     match (said.status, said.payload) {
         (200, Value::Array(items)) if items.len() <= MOST => Ok(items),
         (200, Value::Array(items)) => Err(format!("{} documents", items.len())),
-        (200, _) => Err("a `result` that is no list".into()),
+        (200, _) => Err("a `result` that is not a list".into()),
         // Routr's own API, which such a service follows, has no endpoint for users.
         (404, _) => Ok(Vec::new()),
         (status, _) => Err(format!("status {status}: {}", said.message)),
@@ -166,7 +166,7 @@ impl Provider for Rest {
                 let reference = given.or_else(|| ref_of(document).map(str::to_owned));
                 reference.ok_or_else(|| WriteError::Refused {
                     status: 500,
-                    message: format!("{} created it without saying its ref", self.name),
+                    message: format!("{} created it without returning its ref", self.name),
                 })
             }
             Write::Update(collection, reference, document) => {

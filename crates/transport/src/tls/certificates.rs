@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
@@ -12,36 +12,76 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::verify::Anybody;
-use super::{ClientAuth, ServerTls, TlsError, TlsSettings, load};
+use super::{ClientAuth, TlsError, TlsSettings, load};
 
-/// What tells one version of a file from another.
+/// Modification time and length of a file: they differ when the file has changed.
 type Stamp = Option<(SystemTime, u64)>;
 
+/// [`Certificates::server`] checks the files at most this often.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// The certificates in force, for servers and for clients. They follow their files. Cheap to clone.
+#[derive(Clone)]
+pub struct Certificates(Arc<Mutex<Loaded>>);
+
 /// The settings with what was loaded from their files.
-pub(crate) struct Certificates {
+struct Loaded {
     settings: TlsSettings,
     provider: Arc<CryptoProvider>,
-    /// For those who connect to us.
-    pub(crate) server: ServerTls,
-    /// For those we connect to.
-    pub(crate) client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
     seen: Vec<(PathBuf, Stamp)>,
+    checked: Instant,
 }
 
 impl Certificates {
-    /// Loads everything.
-    pub(crate) fn load(settings: TlsSettings) -> Result<Certificates, TlsError> {
+    /// Loads all files.
+    pub fn load(settings: TlsSettings) -> Result<Certificates, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        // Looked at first: a file that changes while it is loaded is loaded again.
+        // Before the files are read: a file that changes meanwhile is loaded again.
         let seen = stamps(&settings);
         let (server, client) = build(&settings, &provider)?;
         let seen = if seen.iter().any(|(_, s)| s.is_none()) { stamps(&settings) } else { seen };
-        Ok(Certificates { settings, provider, server: ServerTls::new(server), client, seen })
+        let checked = Instant::now();
+        let loaded = Loaded { settings, provider, server, client, seen, checked };
+        Ok(Certificates(Arc::new(Mutex::new(loaded))))
     }
 
-    /// Takes up changed files. Connections that stand keep what they began with; files that cannot be used
-    /// change nothing.
-    pub(crate) fn refresh(&mut self) {
+    /// The settings for a connection that a client begins now.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        let mut loaded = self.lock();
+        if loaded.checked.elapsed() >= PERIOD {
+            loaded.refresh();
+        }
+        loaded.server.clone()
+    }
+
+    /// The same for a protocol that is agreed upon in the handshake (RFC 7301), such as `h2`.
+    pub fn server_speaking(&self, protocol: &[u8]) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.server());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config)
+    }
+
+    /// The settings for a connection that we begin now.
+    pub fn client(&self) -> Arc<ClientConfig> {
+        self.lock().client.clone()
+    }
+
+    /// Loads changed files. Established connections keep what they began with; when a file cannot be used, the
+    /// certificates in force stay.
+    pub fn refresh(&self) {
+        self.lock().refresh();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Loaded> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Loaded {
+    fn refresh(&mut self) {
+        self.checked = Instant::now();
         let now = stamps(&self.settings);
         if now == self.seen {
             return;
@@ -49,11 +89,12 @@ impl Certificates {
         self.seen = now;
         match build(&self.settings, &self.provider) {
             Ok((server, client)) => {
-                self.server.change(server);
-                self.client = client;
-                tracing::info!("certificates loaded anew");
+                (self.server, self.client) = (server, client);
+                tracing::info!("certificates reloaded");
             }
-            Err(error) => tracing::warn!(%error, "certificates changed, the old ones stay"),
+            Err(error) => {
+                tracing::warn!(%error, "the changed certificates cannot be used; the old ones stay")
+            }
         }
     }
 }
@@ -201,6 +242,12 @@ mod tests {
         assert_eq!(chosen(Some("y.b.test")), wild.cert);
         assert_eq!(chosen(Some("z.y.b.test")), a.cert);
         assert_eq!(chosen(None), a.cert);
+    }
+
+    #[test]
+    fn the_same_settings_while_nothing_changes() {
+        let tls = Certificates::load(TlsSettings::default()).expect("a self-signed certificate");
+        assert!(Arc::ptr_eq(&tls.server(), &tls.clone().server()));
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub(super) fn key_store(
     certified(chain.into_iter().map(CertificateDer::from).collect(), key, path, provider)
 }
 
-const JCEKS_REMEDY: &str = "it is a JCEKS store, which is not read: convert it with keytool -importkeystore \
+const JCEKS_REMEDY: &str = "it is a JCEKS store, which is not supported: convert it with keytool -importkeystore \
                             -deststoretype pkcs12";
 
 /// What a file of certificates is, by its first bytes.

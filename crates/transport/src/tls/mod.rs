@@ -4,8 +4,6 @@ mod certificates;
 mod jks;
 mod load;
 mod self_signed;
-mod separate;
-mod server;
 mod verify;
 
 use std::io;
@@ -13,10 +11,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub(crate) use certificates::Certificates;
+pub use certificates::Certificates;
 pub use self_signed::SelfSigned;
-pub use separate::SeparateTls;
-pub use server::ServerTls;
 
 /// Do clients show a certificate?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,13 +88,13 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file holds no certificate.
-    #[error("{path} holds no certificate: it must be PEM, beginning with -----BEGIN CERTIFICATE-----")]
+    #[error("{path} contains no certificate: it must be PEM with -----BEGIN CERTIFICATE-----")]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
     /// A file holds no key.
-    #[error("{path} holds no private key: it must be PEM, not encrypted (PKCS#8, PKCS#1 or SEC1)")]
+    #[error("{path} contains no private key: it must be PEM and not encrypted (PKCS#8, PKCS#1 or SEC1)")]
     NoKey {
         /// The file.
         path: PathBuf,
@@ -120,10 +116,10 @@ pub enum TlsError {
         source: rustls::Error,
     },
     /// Clients are asked for certificates that nobody can check.
-    #[error("clients are to show a certificate, but nothing says who signs them: set tls.clientCa")]
+    #[error("clients need a certificate, but there is no CA to verify it: set tls.clientCa")]
     NoClientCa,
     /// A list of signers cannot be used.
-    #[error("the signers in {path} cannot be used: {reason}")]
+    #[error("the CA certificates in {path} cannot be used: {reason}")]
     Signers {
         /// The file.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! An echo of SIP messages behind a door and two shards, and what clients of it need.
+//! An echo of SIP messages behind an acceptor and two shards, and what clients of it need.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,8 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
 use trunkline_transport::{
-    Alive, Closed, Door, Egress, Handler, HostName, Io, Listener, Mail, Mailboxes, OpenDoor, Sent, Shard,
-    StreamLimits, TlsSettings,
+    Acceptor, Alive, Certificates, Closed, Egress, Handler, HostName, Io, Listener, Mail, Mailboxes,
+    RunningAcceptor, Sent, Shard, StreamLimits, TlsSettings,
 };
 use tungstenite::client::IntoClientRequest as _;
 
@@ -71,7 +71,7 @@ pub struct Echo {
     listening: Vec<Listener>,
     mailboxes: Mailboxes<Order>,
     threads: Vec<JoinHandle<()>>,
-    _door: OpenDoor,
+    _acceptor: RunningAcceptor,
 }
 
 impl Echo {
@@ -82,21 +82,21 @@ impl Echo {
         let tcp = [Listener { transport: Transport::Tcp, address }];
         let mut shards =
             [(0, &tcp[..]), (1, &[])].map(|(n, own)| Shard::bind(n, own, limits, false).unwrap());
-        let mut door = Door::new(tls, limits).unwrap();
-        door.bind(&listeners).unwrap();
-        let listening = [door.listening(), shards[0].listening()].concat();
+        let mut acceptor = Acceptor::new(Certificates::load(tls).unwrap(), limits).unwrap();
+        acceptor.bind(&listeners).unwrap();
+        let listening = [acceptor.listening(), shards[0].listening()].concat();
         let mailboxes: Mailboxes<Order> = shards.iter().map(Shard::mailbox).collect();
         let alive = Alive::default();
         for s in &mut shards {
             s.io.introduce(mailboxes.clone(), alive.clone());
-            s.io.set_dialer(door.dialer());
+            s.io.set_dialer(acceptor.dialer());
         }
         let run = |mut s: Shard<Order>| {
             std::thread::spawn(move || s.run(&mut Repeat { waiting: Vec::new() }).unwrap())
         };
         let threads = shards.map(run).into();
-        let _door = door.open(mailboxes.clone()).unwrap();
-        Echo { listening, mailboxes, threads, _door }
+        let _acceptor = acceptor.start(mailboxes.clone()).unwrap();
+        Echo { listening, mailboxes, threads, _acceptor }
     }
 
     pub fn at(&self, transport: Transport) -> SocketAddr {

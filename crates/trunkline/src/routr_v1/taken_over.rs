@@ -26,7 +26,7 @@ pub fn take_over(store: &Store, location: &Location, listening: &[Listener], now
         }
     }
     if taken > 0 {
-        tracing::info!(registrations = taken, "taken over from Routr");
+        tracing::info!(registrations = taken, "registrations imported from Routr");
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn read(lists: &Fields<'_>, reference: Ref, edition: Edition) -> Opti
             let found = net(&text);
             if found.is_none() {
                 let help = "e.g. 10.0.0.0/8, 192.0.2.7, 192.0.2.0/255.255.255.0".to_owned();
-                lists.error_at(place, format!("`{text}` is no address and no network"), Some(help));
+                lists.error_at(place, format!("`{text}` is not an address or network"), Some(help));
             }
             found
         });

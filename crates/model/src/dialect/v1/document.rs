@@ -53,11 +53,11 @@ fn document(file: Collection, node: Node, edition: Edition, reading: &Reading) -
             let wanted = file.kind(edition);
             let message = match Collection::of_kind(&kind) {
                 Some(other) => format!(
-                    "a {kind} stands among the {}: its file is {}.yml",
+                    "a {kind} in the file of {}: it belongs in {}.yml",
                     file.names().first().unwrap_or(&""),
                     other.names().last().unwrap_or(&"")
                 ),
-                None => format!("`{kind}` is no kind of resource"),
+                None => format!("`{kind}` is not a kind of resource"),
             };
             top.error("kind", message, Some(format!("write `kind: {wanted}`")));
         }

@@ -136,8 +136,8 @@ fn distinct(read: impl Iterator<Item = Document>, edition: Edition, reading: &Re
         let place = document.node.at("metadata.ref").place.clone();
         match places.get(&document.reference) {
             Some(first) => {
-                let message = format!("{}: there is one of that ref already", document.title(edition));
-                reading.error(message, &place, Some(format!("it stands at {first}")));
+                let message = format!("{}: the ref exists already", document.title(edition));
+                reading.error(message, &place, Some(format!("it is at {first}")));
             }
             None => {
                 places.insert(document.reference.clone(), place);
@@ -151,7 +151,7 @@ fn distinct(read: impl Iterator<Item = Document>, edition: Edition, reading: &Re
 /// The finding, with the field's name in it where the value alone does not say which it is.
 fn said(violation: &Violation) -> String {
     match &violation.reason {
-        Reason::Taken { by } if violation.field == "ref" => format!("the ref is that of {by} too"),
+        Reason::Taken { by } if violation.field == "ref" => format!("the ref is used by {by}, too"),
         reason => reason.to_string(),
     }
 }

@@ -32,7 +32,7 @@ pub fn resource(node: &Node, reading: &Reading) -> Option<Resource> {
     let untitled = reading.fields("a resource", node)?;
     let Some(kind) = untitled.choice("kind", &kinds) else {
         if reading.errors() == before {
-            let help = format!("it is one of: {}", kinds.map(|(name, _)| name).join(", "));
+            let help = format!("write one of: {}", kinds.map(|(name, _)| name).join(", "));
             untitled.error("kind", "the kind is required", Some(help));
         }
         return None;

@@ -11,12 +11,16 @@ use trunkline_rest_v1::{Backend, Binding, Entry, Registered, Stop};
 use trunkline_sip::{ConnectionId, Flow, Scheme, Transport, Uri};
 use trunkline_store::{Store, Write, WriteError};
 
-use crate::report::{Report, text, unix_ms, unix_seconds};
+use crate::base::Resources;
+use crate::operations::{Operations, text};
+use crate::roles::SipView;
 use crate::telemetry;
+use crate::time::{unix_ms, unix_seconds};
 
 /// The process, as the API sees it.
 pub struct Site {
-    report: Arc<Report>,
+    resources: Arc<Resources>,
+    operations: Arc<Operations>,
     /// The operator's configuration.
     document: Value,
     env: Env,
@@ -35,17 +39,22 @@ const EARLY: [&str; 8] = [
 ];
 
 impl Site {
-    pub fn new(report: Arc<Report>, document: Value) -> Site {
-        Site { report, document, env: Env::of_process() }
+    pub fn new(resources: Arc<Resources>, operations: Arc<Operations>, document: Value) -> Site {
+        Site { resources, operations, document, env: Env::of_process() }
+    }
+
+    /// SIP in this process, if it has that role.
+    fn sip(&self) -> Option<&SipView> {
+        self.operations.sip.as_deref()
     }
 
     /// Walks over all live bindings.
     fn each(&self, mut see: impl FnMut(String, &trunkline_location::Binding<'_>)) {
+        let Some(sip) = self.sip() else { return };
         let now = unix_ms();
         let mut next = Some(0);
         while let Some(from) = next {
-            next =
-                self.report.shared.location.list(from, 1_000, now, |aor, binding| see(text(aor), &binding));
+            next = sip.shared.location.list(from, 1_000, now, |aor, binding| see(text(aor), &binding));
         }
     }
 }
@@ -76,38 +85,39 @@ fn is_at(contact: &[u8], remote: SocketAddr) -> bool {
 
 impl Backend for Site {
     fn edition(&self) -> Edition {
-        match &*self.report.store {
+        match &*self.resources.store {
             Store::RoutrV1(files) => files.edition(),
             Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Edition::default(),
         }
     }
 
     fn documents(&self) -> Arc<Documents> {
-        match &*self.report.store {
+        match &*self.resources.store {
             Store::RoutrV1(files) => files.documents(),
             Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Arc::default(),
         }
     }
 
     fn is_writable(&self) -> bool {
-        matches!(&*self.report.store, Store::RoutrV1(v1) if v1.is_writable())
+        matches!(&*self.resources.store, Store::RoutrV1(v1) if v1.is_writable())
     }
 
     fn write(&self, write: Write) -> Result<String, WriteError> {
-        match &*self.report.store {
+        match &*self.resources.store {
             Store::RoutrV1(v1) => v1.write(write),
             Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Err(WriteError::ReadOnly),
         }
     }
 
     fn knows_user(&self, username: &str) -> bool {
-        let tables = self.report.shared.tables.load();
+        let tables = self.resources.store.live().load();
         tables.user_by_username(username.as_bytes()).is_some_and(|user| user.enabled)
     }
 
     fn bindings(&self) -> Vec<Binding> {
         let now = unix_ms();
-        let by_source = self.report.shared.config.registrar.by_source;
+        let Some(sip) = self.sip() else { return Vec::new() };
+        let by_source = sip.shared.config.registrar.by_source;
         let mut found = Vec::new();
         self.each(|aor, binding| {
             let rewritten = binding.behind_nat && by_source.covers(binding.flow.transport);
@@ -123,8 +133,9 @@ impl Backend for Site {
     }
 
     fn gateways(&self) -> Vec<Registered> {
-        let (now, report) = (unix_ms(), &self.report);
-        let registered = report.shared.trunk_registrations().into_iter().filter(|r| r.registered);
+        let now = unix_ms();
+        let registrations = self.sip().map(|sip| sip.shared.trunk_registrations()).unwrap_or_default();
+        let registered = registrations.into_iter().filter(|r| r.registered);
         registered
             .map(|r| {
                 let (username, host) = r.aor.split_once('@').unwrap_or(("", &r.aor));
@@ -141,19 +152,22 @@ impl Backend for Site {
     }
 
     fn evict(&self, aor: Option<&str>) -> usize {
+        let Some(sip) = self.sip() else { return 0 };
         let mut aors = Vec::new();
         match aor {
             Some(aor) => aors.push(aor.to_owned()),
             None => self.each(|aor, _| aors.push(aor)),
         }
-        let kick = |aor: &String| self.report.shared.location.kick(aor.as_bytes(), None, unix_ms());
+        let kick = |aor: &String| sip.shared.location.kick(aor.as_bytes(), None, unix_ms());
         aors.iter().map(kick).sum()
     }
 
     fn add(&self, aor: &str, entry: &Entry) -> Result<(), String> {
+        let Some(sip) = self.sip() else {
+            return Err("this process does not run the role `exchange`".into());
+        };
         let remote = SocketAddr::new(entry.address, entry.port);
-        let ours = self
-            .report
+        let ours = sip
             .listening
             .iter()
             .find(|l| l.transport == Transport::Udp && l.address.is_ipv4() == remote.is_ipv4());
@@ -165,7 +179,7 @@ impl Backend for Site {
         // One of these after the other is in order.
         let cseq = u32::try_from(unix_seconds()).unwrap_or(u32::MAX);
         let register = Register::new(aor.as_bytes(), b"rest-v1", cseq, flow, &changes);
-        let added = self.report.shared.location.register(&register, unix_ms(), |_| {});
+        let added = sip.shared.location.register(&register, unix_ms(), |_| {});
         added.map(drop).map_err(|error| error.to_string())
     }
 
@@ -189,7 +203,7 @@ impl Backend for Site {
     }
 
     fn started(&self) -> i64 {
-        self.report.started
+        self.operations.started
     }
 
     fn log(&self) -> String {
@@ -197,7 +211,7 @@ impl Backend for Site {
     }
 
     fn stop(&self, stop: Stop) {
-        self.report.end(stop);
+        self.operations.end(stop);
     }
 }
 

@@ -1,5 +1,5 @@
-//! The door: a thread that accepts TLS and WebSocket connections, sees them through their handshakes, and gives
-//! them to the shards. Nobody's handshake costs a shard more than a letter.
+//! The acceptor: a thread that accepts TLS and WebSocket connections, does their handshakes, and hands the
+//! established connections to the shards. A handshake costs a shard one mailbox message.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -22,61 +22,61 @@ use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::per_source::PerSource;
 use crate::shard::{ListenError, Listener, StreamLimits, listen};
-use crate::tls::{Certificates, ServerTls, TlsError, TlsSettings};
+use crate::tls::Certificates;
 use crate::upgrade::{self, Verdict};
 use crate::wire::{Tls, Wire};
 
-/// A connection that is through, for a shard.
+/// What the acceptor reports to a shard about one connection.
 #[derive(Debug)]
-pub struct Handover(pub(crate) Handed);
+pub struct AcceptorMail(pub(crate) AcceptorEvent);
 
 #[derive(Debug)]
-pub(crate) enum Handed {
-    /// Somebody came.
-    Arrived(Arrival),
-    /// The shard's own connection stands.
+pub(crate) enum AcceptorEvent {
+    /// A client's connection is established.
+    Accepted(AcceptedConnection),
+    /// The connection that the shard asked for is established.
     Connected(ConnectionId, Wire),
-    /// The shard's own connection could not be made.
-    Refused(ConnectionId),
+    /// The connection that the shard asked for could not be made.
+    Failed(ConnectionId),
 }
 
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct AcceptedConnection {
     pub(crate) wire: Wire,
     pub(crate) transport: Transport,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     /// Did a web page make it whose origin is not allowed?
     pub(crate) foreign_page: bool,
-    /// What came behind the WebSocket's HTTP request.
+    /// What was received after the WebSocket's HTTP request.
     pub(crate) unread: Vec<u8>,
-    /// The answer to it.
+    /// The response to that request, not written yet.
     pub(crate) unsent: Vec<u8>,
 }
 
-/// A connection a shard wants made.
+/// A shard's request for a connection.
 struct Dial {
     id: ConnectionId,
     remote: SocketAddr,
     name: HostName,
 }
 
-/// How shards ask for TLS connections.
+/// Asks the acceptor for TLS connections, on behalf of a shard.
 #[derive(Clone)]
 pub struct Dialer {
-    orders: Sender<Dial>,
+    requests: Sender<Dial>,
     waker: Arc<Waker>,
 }
 
 impl Dialer {
-    /// The end comes to the shard's mailbox; `false` when the door has closed.
+    /// Asks for a connection; the result comes to the shard's mailbox. `false` when the acceptor has ended.
     pub(crate) fn dial(&self, id: ConnectionId, remote: SocketAddr, name: HostName) -> bool {
-        self.orders.send(Dial { id, remote, name }).is_ok() && self.waker.wake().is_ok()
+        self.requests.send(Dial { id, remote, name }).is_ok() && self.waker.wake().is_ok()
     }
 }
 
-/// Somebody at the door.
-struct Guest {
+/// A connection whose handshake is not complete.
+struct PendingConnection {
     wire: Wire,
     stage: Stage,
     remote: SocketAddr,
@@ -87,49 +87,49 @@ struct Guest {
 enum Stage {
     /// TLS for this transport.
     Handshake(Transport),
-    /// The HTTP request of a WebSocket, as far as it came.
-    Request(Transport, Vec<u8>),
-    /// An HTTP answer with which the connection ends, and how much of it is written.
-    Farewell(Vec<u8>, usize),
-    /// Ours: TCP first, then TLS.
-    Dialing(ConnectionId, HostName),
-    /// Ours: TLS.
-    Greeting(ConnectionId),
+    /// The HTTP request of a WebSocket, as far as it is received.
+    Upgrade(Transport, Vec<u8>),
+    /// An HTTP response after which the connection is closed, and how much of it is written.
+    Rejecting(Vec<u8>, usize),
+    /// A connection of ours: TCP is being connected.
+    Connecting(ConnectionId, HostName),
+    /// A connection of ours: the TLS handshake.
+    ClientHandshake(ConnectionId),
 }
 
-/// What is to be done with a guest.
+/// What to do with a pending connection.
 enum Next {
     Wait,
-    Leave,
-    Arrived { transport: Transport, foreign_page: bool, unread: Vec<u8>, unsent: Vec<u8> },
+    Close,
+    Accepted { transport: Transport, foreign_page: bool, unread: Vec<u8>, unsent: Vec<u8> },
     Connected(ConnectionId),
-    Refused(ConnectionId),
+    Failed(ConnectionId),
 }
 
-/// The thread's belongings.
-pub struct Door {
+/// The acceptor before its thread runs; afterwards, what its thread owns.
+pub struct Acceptor {
     poll: Poll,
     waker: Arc<Waker>,
     listeners: Vec<(TcpListener, Listener)>,
     certificates: Certificates,
-    /// Of the web pages whose WebSockets are taken for any client's.
+    /// The origins of web pages whose WebSockets count as any client's.
     origins: Vec<String>,
     limits: StreamLimits,
-    orders: (Sender<Dial>, Receiver<Dial>),
-    guests: Slab<Guest>,
+    requests: (Sender<Dial>, Receiver<Dial>),
+    pending: Slab<PendingConnection>,
     per_source: PerSource,
     next_shard: usize,
     counters: Arc<Counters>,
 }
 
-/// A running door; it closes when this is dropped.
-pub struct OpenDoor {
+/// The acceptor at work; dropping it ends its thread.
+pub struct RunningAcceptor {
     stop: Arc<AtomicBool>,
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for OpenDoor {
+impl Drop for RunningAcceptor {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         let _ = self.waker.wake();
@@ -140,47 +140,45 @@ impl Drop for OpenDoor {
 }
 
 const WAKER: Token = Token(0);
-const FIRST_GUEST: usize = 1 << 12;
-/// Guests at the door at once.
-const MOST_GUESTS: usize = 16_384;
-/// How often deadlines and certificate files are looked at.
+const FIRST_PENDING: usize = 1 << 12;
+/// Pending connections, at most.
+const MOST_PENDING: usize = 16_384;
+/// How often deadlines and certificate files are checked.
 const ROUND: Duration = Duration::from_millis(250);
 
-/// Is this a transport whose connections come by the door?
-pub(crate) fn is_ours(transport: Transport) -> bool {
+/// Does the acceptor, not a shard, listen for this transport?
+pub(crate) fn listens_for(transport: Transport) -> bool {
     matches!(transport, Transport::Tls | Transport::Ws | Transport::Wss)
 }
 
-impl Door {
-    /// Loads the certificates.
-    pub fn new(tls: TlsSettings, limits: StreamLimits) -> Result<Door, TlsError> {
-        let certificates = Certificates::load(tls)?;
-        let unavailable = |source| TlsError::Read { path: "epoll".into(), source };
-        let poll = Poll::new().map_err(unavailable)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(unavailable)?);
-        Ok(Door {
+impl Acceptor {
+    /// Makes an acceptor without listeners.
+    pub fn new(certificates: Certificates, limits: StreamLimits) -> io::Result<Acceptor> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Acceptor {
             poll,
             waker,
             listeners: Vec::new(),
             certificates,
             origins: Vec::new(),
             limits,
-            orders: channel(),
-            guests: Slab::new(),
+            requests: channel(),
+            pending: Slab::new(),
             per_source: PerSource::default(),
             next_shard: 0,
             counters: Arc::default(),
         })
     }
 
-    /// Web pages of these origins (RFC 6454 §7) are taken for any client's; those of others show who they are by a digest.
+    /// Treats WebSockets of web pages with these origins (RFC 6454 §7) as any client's; others need a digest.
     pub fn allow_origins(&mut self, origins: Vec<String>) {
         self.origins = origins;
     }
 
     /// Binds those of the listeners that are TLS, WS or WSS.
     pub fn bind(&mut self, listeners: &[Listener]) -> Result<(), ListenError> {
-        for &Listener { transport, address } in listeners.iter().filter(|l| is_ours(l.transport)) {
+        for &Listener { transport, address } in listeners.iter().filter(|l| listens_for(l.transport)) {
             let failed = |source| ListenError { transport, address, source };
             let mut listener = listen(address, false).map_err(failed)?;
             let address = listener.local_addr().map_err(failed)?;
@@ -191,42 +189,37 @@ impl Door {
         Ok(())
     }
 
-    /// The addresses it listens on, ports filled in.
+    /// The addresses it listens on, with the ports filled in.
     pub fn listening(&self) -> Vec<Listener> {
         self.listeners.iter().map(|(_, l)| *l).collect()
     }
 
-    /// For [`crate::Io::introduce`].
+    /// What shards ask for connections by, see [`crate::Io::set_dialer`].
     pub fn dialer(&self) -> Dialer {
-        Dialer { orders: self.orders.0.clone(), waker: self.waker.clone() }
+        Dialer { requests: self.requests.0.clone(), waker: self.waker.clone() }
     }
 
-    /// The certificates it shows, for listeners of other protocols; kept up to date while the door is open.
-    pub fn tls(&self) -> ServerTls {
-        self.certificates.server.clone()
-    }
-
-    /// Whom it refused.
+    /// Counters of refused and unfinished connections.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
     }
 
-    /// Opens it: from now on connections come to the shards.
-    pub fn open<M: Send + 'static>(mut self, shards: Mailboxes<M>) -> io::Result<OpenDoor> {
+    /// Starts the thread. From now on established connections are handed to the shards.
+    pub fn start<M: Send + 'static>(mut self, shards: Mailboxes<M>) -> io::Result<RunningAcceptor> {
         let stop = Arc::new(AtomicBool::new(false));
         let (waker, stopped) = (self.waker.clone(), stop.clone());
         let run = move || {
             if let Err(error) = self.run(&shards, &stopped) {
-                tracing::error!(%error, "the door is shut: no TLS, no WebSockets");
+                tracing::error!(%error, "the acceptor has ended: no new TLS or WebSocket connections");
             }
         };
-        let thread = std::thread::Builder::new().name("door".into()).spawn(run)?;
-        Ok(OpenDoor { stop, waker, thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("acceptor".into()).spawn(run)?;
+        Ok(RunningAcceptor { stop, waker, thread: Some(thread) })
     }
 
     fn run<M: Send>(&mut self, shards: &Mailboxes<M>, stop: &AtomicBool) -> io::Result<()> {
         let mut events = Events::with_capacity(256);
-        let mut looked = Instant::now();
+        let mut checked = Instant::now();
         while !stop.load(Ordering::Acquire) {
             match self.poll.poll(&mut events, Some(ROUND)) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
@@ -235,15 +228,15 @@ impl Door {
             for event in &events {
                 match event.token().0 {
                     0 => self.dial(),
-                    n if n >= FIRST_GUEST => self.attend(shards, n - FIRST_GUEST),
+                    n if n >= FIRST_PENDING => self.advance(shards, n - FIRST_PENDING),
                     n => self.accept(shards, n - 1),
                 }
             }
-            if looked.elapsed() >= ROUND {
-                looked = Instant::now();
+            if checked.elapsed() >= ROUND {
+                checked = Instant::now();
                 self.certificates.refresh();
-                self.dismiss_slow(shards);
-                // Those who found us without descriptors are not reported again.
+                self.close_overdue(shards);
+                // A connection that could not be accepted for want of a descriptor is not reported again.
                 for i in 0..self.listeners.len() {
                     self.accept(shards, i);
                 }
@@ -268,7 +261,7 @@ impl Door {
                 }
             };
             if self.per_source.count(remote.ip()) >= self.limits.per_address
-                || self.guests.len() >= MOST_GUESTS
+                || self.pending.len() >= MOST_PENDING
             {
                 count(&self.counters.refused);
                 continue;
@@ -276,197 +269,200 @@ impl Door {
             watch(&socket);
             let local = socket.local_addr().unwrap_or(address);
             let (wire, stage) = if transport.is_secure() {
-                let Ok(session) = ServerConnection::new(self.certificates.server.current()) else { continue };
+                let Ok(session) = ServerConnection::new(self.certificates.server()) else { continue };
                 (Wire::Tls(Box::new(Tls::new(socket, session.into()))), Stage::Handshake(transport))
             } else {
-                (Wire::Tcp(socket), Stage::Request(transport, Vec::new()))
+                (Wire::Tcp(socket), Stage::Upgrade(transport, Vec::new()))
             };
             self.per_source.enter(remote.ip());
-            self.admit(shards, Guest { wire, stage, remote, local, since: Instant::now() });
+            self.insert(shards, PendingConnection { wire, stage, remote, local, since: Instant::now() });
         }
     }
 
-    /// Takes the shards' orders.
+    /// Begins the connections that the shards ask for.
     fn dial(&mut self) {
-        while let Ok(Dial { id, remote, name }) = self.orders.1.try_recv() {
-            // Who got no socket is told at the next round.
+        while let Ok(Dial { id, remote, name }) = self.requests.1.try_recv() {
+            // Without a socket, the failure is reported in the next round.
             let wire = TcpStream::connect(remote).map_or(Wire::Pending, Wire::Tcp);
-            let stage = Stage::Dialing(id, name);
-            let entry = self.guests.vacant_entry();
-            let mut guest = Guest { wire, stage, remote, local: remote, since: Instant::now() };
-            if guest.wire.register(self.poll.registry(), Token(FIRST_GUEST + entry.key())).is_err() {
-                guest.wire = Wire::Pending;
+            let stage = Stage::Connecting(id, name);
+            let entry = self.pending.vacant_entry();
+            let mut connection =
+                PendingConnection { wire, stage, remote, local: remote, since: Instant::now() };
+            if connection.wire.register(self.poll.registry(), Token(FIRST_PENDING + entry.key())).is_err() {
+                connection.wire = Wire::Pending;
             }
-            entry.insert(guest);
+            entry.insert(connection);
         }
     }
 
-    fn admit<M: Send>(&mut self, shards: &Mailboxes<M>, mut guest: Guest) {
-        let entry = self.guests.vacant_entry();
+    fn insert<M: Send>(&mut self, shards: &Mailboxes<M>, mut connection: PendingConnection) {
+        let entry = self.pending.vacant_entry();
         let place = entry.key();
-        let registered = guest.wire.register(self.poll.registry(), Token(FIRST_GUEST + place)).is_ok();
-        entry.insert(guest);
-        if registered { self.attend(shards, place) } else { self.remove(place) }
+        let registered = connection.wire.register(self.poll.registry(), Token(FIRST_PENDING + place)).is_ok();
+        entry.insert(connection);
+        if registered { self.advance(shards, place) } else { self.remove(place) }
     }
 
-    /// Goes on with one guest as far as its socket allows.
-    fn attend<M: Send>(&mut self, shards: &Mailboxes<M>, place: usize) {
-        let Some(guest) = self.guests.get_mut(place) else { return };
-        match guest.proceed(&self.certificates, &self.origins) {
+    /// Continues one handshake as far as its socket allows.
+    fn advance<M: Send>(&mut self, shards: &Mailboxes<M>, place: usize) {
+        let Some(connection) = self.pending.get_mut(place) else { return };
+        match connection.proceed(&self.certificates, &self.origins) {
             Next::Wait => {}
-            Next::Leave => {
+            Next::Close => {
                 count(&self.counters.unfinished);
                 self.remove(place);
             }
-            Next::Arrived { transport, foreign_page, unread, unsent } => {
-                let Some(mut guest) = self.take(place) else { return };
-                guest.wire.deregister(self.poll.registry());
-                let Guest { wire, local, remote, .. } = guest;
-                let arrival = Arrival { wire, transport, local, remote, foreign_page, unread, unsent };
+            Next::Accepted { transport, foreign_page, unread, unsent } => {
+                let Some(mut connection) = self.take(place) else { return };
+                connection.wire.deregister(self.poll.registry());
+                let PendingConnection { wire, local, remote, .. } = connection;
+                let accepted =
+                    AcceptedConnection { wire, transport, local, remote, foreign_page, unread, unsent };
                 self.next_shard = (self.next_shard + 1) % shards.len().max(1);
                 if let Some(shard) = shards.get(self.next_shard) {
-                    shard.post(Mail::Door(Box::new(Handover(Handed::Arrived(arrival)))));
+                    shard.post(Mail::Acceptor(Box::new(AcceptorMail(AcceptorEvent::Accepted(accepted)))));
                 }
             }
             Next::Connected(id) => {
-                let Some(mut guest) = self.take(place) else { return };
-                guest.wire.deregister(self.poll.registry());
-                tell(shards, id, Handed::Connected(id, guest.wire));
+                let Some(mut connection) = self.take(place) else { return };
+                connection.wire.deregister(self.poll.registry());
+                report(shards, id, AcceptorEvent::Connected(id, connection.wire));
             }
-            Next::Refused(id) => {
+            Next::Failed(id) => {
                 self.remove(place);
-                tell(shards, id, Handed::Refused(id));
+                report(shards, id, AcceptorEvent::Failed(id));
             }
         }
     }
 
-    fn take(&mut self, place: usize) -> Option<Guest> {
-        let guest = self.guests.try_remove(place)?;
-        let ours = matches!(guest.stage, Stage::Dialing(..) | Stage::Greeting(_));
+    fn take(&mut self, place: usize) -> Option<PendingConnection> {
+        let connection = self.pending.try_remove(place)?;
+        let ours = matches!(connection.stage, Stage::Connecting(..) | Stage::ClientHandshake(_));
         if !ours {
-            self.per_source.leave(guest.remote.ip());
+            self.per_source.leave(connection.remote.ip());
         }
-        Some(guest)
+        Some(connection)
     }
 
     fn remove(&mut self, place: usize) {
-        if let Some(mut guest) = self.take(place) {
-            guest.wire.deregister(self.poll.registry());
-            guest.wire.finish();
+        if let Some(mut connection) = self.take(place) {
+            connection.wire.deregister(self.poll.registry());
+            connection.wire.finish();
         }
     }
 
-    /// Who does not get through in time has to go.
-    fn dismiss_slow<M: Send>(&mut self, shards: &Mailboxes<M>) {
-        let slow: Vec<_> = self
-            .guests
+    /// Closes the connections whose handshake takes too long.
+    fn close_overdue<M: Send>(&mut self, shards: &Mailboxes<M>) {
+        let overdue: Vec<_> = self
+            .pending
             .iter()
-            .filter(|(_, g)| g.since.elapsed() >= self.limits.partial || matches!(g.wire, Wire::Pending))
-            .map(|(place, g)| match g.stage {
-                Stage::Dialing(id, _) | Stage::Greeting(id) => (place, Some(id)),
-                Stage::Handshake(_) | Stage::Request(..) | Stage::Farewell(..) => (place, None),
+            .filter(|(_, c)| c.since.elapsed() >= self.limits.partial || matches!(c.wire, Wire::Pending))
+            .map(|(place, c)| match c.stage {
+                Stage::Connecting(id, _) | Stage::ClientHandshake(id) => (place, Some(id)),
+                Stage::Handshake(_) | Stage::Upgrade(..) | Stage::Rejecting(..) => (place, None),
             })
             .collect();
-        for (place, id) in slow {
+        for (place, id) in overdue {
             count(&self.counters.unfinished);
             self.remove(place);
             if let Some(id) = id {
-                tell(shards, id, Handed::Refused(id));
+                report(shards, id, AcceptorEvent::Failed(id));
             }
         }
     }
 }
 
-fn tell<M: Send>(shards: &Mailboxes<M>, id: ConnectionId, what: Handed) {
+/// Reports the result to the shard that asked for the connection.
+fn report<M: Send>(shards: &Mailboxes<M>, id: ConnectionId, event: AcceptorEvent) {
     if let Some(shard) = shards.get(id.shard()) {
-        shard.post(Mail::Door(Box::new(Handover(what))));
+        shard.post(Mail::Acceptor(Box::new(AcceptorMail(event))));
     }
 }
 
-impl Guest {
+impl PendingConnection {
     fn proceed(&mut self, certificates: &Certificates, origins: &[String]) -> Next {
         loop {
             match &mut self.stage {
                 Stage::Handshake(transport) => {
                     let transport = *transport;
-                    let Wire::Tls(tls) = &mut self.wire else { return Next::Leave };
+                    let Wire::Tls(tls) = &mut self.wire else { return Next::Close };
                     match tls.handshake() {
                         Ok(false) => return Next::Wait,
                         Ok(true) if transport == Transport::Tls => {
                             let (unread, unsent) = (Vec::new(), Vec::new());
-                            return Next::Arrived { transport, foreign_page: false, unread, unsent };
+                            return Next::Accepted { transport, foreign_page: false, unread, unsent };
                         }
-                        Ok(true) => self.stage = Stage::Request(transport, Vec::new()),
+                        Ok(true) => self.stage = Stage::Upgrade(transport, Vec::new()),
                         Err(error) => {
                             tracing::debug!(remote = %self.remote, %error, "no TLS handshake");
-                            return Next::Leave;
+                            return Next::Close;
                         }
                     }
                 }
-                Stage::Request(transport, head) => {
+                Stage::Upgrade(transport, head) => {
                     let mut buffer = [0; 4096];
                     match self.wire.read(&mut buffer) {
-                        Ok(0) => return Next::Leave,
+                        Ok(0) => return Next::Close,
                         Ok(n) => head.extend_from_slice(buffer.get(..n).unwrap_or_default()),
                         Err(e) if e.kind() == ErrorKind::WouldBlock => return Next::Wait,
                         Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                        Err(_) => return Next::Leave,
+                        Err(_) => return Next::Close,
                     }
                     match upgrade::judge(head, origins) {
                         Verdict::Incomplete => {}
                         Verdict::Upgraded { answer: unsent, end, foreign_page } => {
                             let unread = head.split_off(end);
-                            return Next::Arrived { transport: *transport, foreign_page, unread, unsent };
+                            return Next::Accepted { transport: *transport, foreign_page, unread, unsent };
                         }
-                        Verdict::Answered(answer) => self.stage = Stage::Farewell(answer, 0),
+                        Verdict::Answered(answer) => self.stage = Stage::Rejecting(answer, 0),
                     }
                 }
-                Stage::Farewell(answer, written) => {
+                Stage::Rejecting(answer, written) => {
                     match self.wire.write(answer.get(*written..).unwrap_or(b"")) {
                         Ok(n) => {
                             *written += n;
                             if *written >= answer.len() && !self.wire.holds_back() {
-                                return Next::Leave;
+                                return Next::Close;
                             }
                         }
                         Err(e) if e.kind() == ErrorKind::WouldBlock => return Next::Wait,
                         Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                        Err(_) => return Next::Leave,
+                        Err(_) => return Next::Close,
                     }
                 }
-                Stage::Dialing(id, name) => {
+                Stage::Connecting(id, name) => {
                     let (id, name) = (*id, *name);
-                    let Some(socket) = self.wire.socket() else { return Next::Refused(id) };
+                    let Some(socket) = self.wire.socket() else { return Next::Failed(id) };
                     match socket.take_error() {
                         Ok(None) => {}
                         Ok(Some(error)) | Err(error) => {
                             tracing::debug!(remote = %self.remote, %error, "no connection");
-                            return Next::Refused(id);
+                            return Next::Failed(id);
                         }
                     }
                     if socket.peer_addr().is_err() {
                         return Next::Wait;
                     }
                     watch(&socket);
-                    let Some(server) = server_name(name, self.remote) else { return Next::Refused(id) };
-                    let session = ClientConnection::new(certificates.client.clone(), server);
+                    let Some(server) = server_name(name, self.remote) else { return Next::Failed(id) };
+                    let session = ClientConnection::new(certificates.client(), server);
                     let (Ok(session), Wire::Tcp(socket)) =
                         (session, std::mem::replace(&mut self.wire, Wire::Pending))
                     else {
-                        return Next::Refused(id);
+                        return Next::Failed(id);
                     };
                     self.wire = Wire::Tls(Box::new(Tls::new(socket, session.into())));
-                    self.stage = Stage::Greeting(id);
+                    self.stage = Stage::ClientHandshake(id);
                 }
-                Stage::Greeting(id) => {
+                Stage::ClientHandshake(id) => {
                     let id = *id;
-                    let Wire::Tls(tls) = &mut self.wire else { return Next::Refused(id) };
+                    let Wire::Tls(tls) = &mut self.wire else { return Next::Failed(id) };
                     return match tls.handshake() {
                         Ok(true) => Next::Connected(id),
                         Ok(false) => Next::Wait,
                         Err(error) => {
                             tracing::warn!(remote = %self.remote, %error, "no TLS connection");
-                            Next::Refused(id)
+                            Next::Failed(id)
                         }
                     };
                 }
@@ -475,7 +471,7 @@ impl Guest {
     }
 }
 
-/// Whom the certificate must name, RFC 5922 §7.
+/// The name that the other side's certificate must contain, RFC 5922 §7.
 fn server_name(name: HostName, remote: SocketAddr) -> Option<ServerName<'static>> {
     match name.text() {
         Some(text) => ServerName::try_from(text.to_string()).ok(),

@@ -1,0 +1,193 @@
+//! What operators see of this process and do to it. The control socket, health and metrics, and the REST API of
+//! Routr v1 are three ways to it.
+
+mod records;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use trunkline_api::Endpoint;
+use trunkline_cli::protocol::{Reachability, TrunkRegistration};
+use trunkline_edge::Shared;
+use trunkline_http::{Part, Trunk};
+use trunkline_rest_v1::Stop;
+use trunkline_store::Store;
+
+use crate::base::Base;
+use crate::roles::{Api, SipView};
+use crate::time::unix_seconds;
+
+pub use records::read_records;
+
+/// The running process, as operators see it.
+pub struct Operations {
+    pub base: Arc<Base>,
+    pub sip: Option<Arc<SipView>>,
+    pub api: Option<Arc<Api>>,
+    /// When the process started, in seconds since 1970.
+    pub started: i64,
+    draining: AtomicBool,
+    stop: Mutex<Option<Stop>>,
+}
+
+impl Operations {
+    pub fn new(base: Arc<Base>, sip: Option<Arc<SipView>>, api: Option<Arc<Api>>) -> Operations {
+        Operations {
+            base,
+            sip,
+            api,
+            started: unix_seconds(),
+            draining: AtomicBool::new(false),
+            stop: Mutex::default(),
+        }
+    }
+
+    /// Ends the process the way a signal does: the process sends it to itself.
+    pub fn end(&self, stop: Stop) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+        if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGTERM) {
+            tracing::error!(%error, "cannot end the process");
+        }
+    }
+
+    /// How an operator ended the process, if it was not by a signal.
+    pub fn stop(&self) -> Option<Stop> {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on readiness says that the process ends, and so does the health service of gRPC.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        if let Some(api) = &self.api {
+            api.drain();
+        }
+    }
+
+    /// Is the process about to end?
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// What can fail without ending the process, and whether it works.
+    pub fn parts(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if let Some(sip) = &self.sip {
+            let location = sip.persistence.as_ref().and_then(|p| p.health().failing);
+            let calls = sip.records.as_ref().and_then(|r| r.health().failing);
+            parts.extend([Part::new("location", location), Part::new("calls", calls)]);
+        }
+        if let Some(resources) = self.base.open_resources()
+            && let Store::RoutrV1(v1) = &*resources.store
+        {
+            parts.push(Part::new("resources", v1.trouble()));
+        }
+        if let Some(sip) = &self.sip {
+            parts.extend(neighbours(&sip.shared));
+        }
+        parts
+    }
+
+    /// The addresses of all listeners: SIP by transport, gRPC in plaintext as `grpc`, over TLS as `grpcs`.
+    pub fn listeners(&self) -> Vec<String> {
+        let sip = self.sip.iter().flat_map(|sip| &sip.listening);
+        let sip = sip.map(|l| format!("{} {}", l.transport, l.address));
+        let api = self.api.iter().flat_map(|api| api.running.addresses()).map(|(endpoint, address)| {
+            let name = match endpoint {
+                Endpoint::Internal => "grpc",
+                Endpoint::External => "grpcs",
+            };
+            format!("{name} {address}")
+        });
+        sip.chain(api).collect()
+    }
+
+    /// The destinations of trunks and peers, and which of them answer.
+    pub fn destinations(&self) -> Vec<Reachability> {
+        let Some(sip) = &self.sip else { return Vec::new() };
+        let tables = sip.shared.tables.load();
+        let mut list = Vec::new();
+        for trunk in tables.trunks() {
+            for (place, uri) in trunk.uris.iter().enumerate().take(64) {
+                list.push(Reachability {
+                    reference: trunk.reference.to_string(),
+                    target: uri.to_string(),
+                    up: sip.shared.trunk_down(&trunk.reference) & 1 << place == 0,
+                    since: sip.shared.trunk_since(&trunk.reference, place as u8).unwrap_or(self.started),
+                });
+            }
+        }
+        list.extend(sip.shared.peer_states().into_iter().map(|peer| Reachability {
+            reference: peer.reference.to_string(),
+            target: peer.target,
+            up: !peer.down,
+            since: peer.since,
+        }));
+        list.sort_by(|a, b| (&a.reference, &a.target).cmp(&(&b.reference, &b.target)));
+        list
+    }
+}
+
+/// What the exchange depends on outside: the media relay, trunks, registrations at carriers.
+fn neighbours(shared: &Shared) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if let Some((health, _)) = shared.media() {
+        let silent = "does not answer: does it run at the address of the key rtpengine?";
+        parts.push(Part::new("rtpengine", (!health.up).then(|| silent.into())));
+    }
+    for trunk in shared.tables.load().trunks() {
+        let down = shared.trunk_down(&trunk.reference);
+        if !trunk.uris.is_empty() && down.count_ones() as usize >= trunk.uris.len() {
+            let name = format!("trunk {}", trunk.reference);
+            parts.push(Part::new(name, Some("no destination answers".into())));
+        }
+    }
+    for r in shared.trunk_registrations().into_iter().filter(|r| !r.registered) {
+        let answer = trunk_registration(r.clone()).answer;
+        // Before the first answer nothing has failed yet.
+        if !answer.is_empty() {
+            parts.push(Part::new(format!("registration at trunk {}", r.trunk), Some(answer)));
+        }
+    }
+    parts
+}
+
+/// A registration at a carrier, as the command line shows it.
+pub fn trunk_registration(r: trunkline_edge::TrunkRegistration) -> TrunkRegistration {
+    TrunkRegistration {
+        trunk: r.trunk.to_string(),
+        aor: r.aor,
+        registered: r.registered,
+        until: r.until.map(seconds_saturating),
+        answer: if r.status == 0 { r.reason } else { format!("{} {}", r.status, r.reason) },
+        since: r.since,
+    }
+}
+
+fn seconds_saturating(ms: u64) -> i64 {
+    i64::try_from(ms / 1000).unwrap_or(i64::MAX)
+}
+
+/// The peers with the number of their destinations, and how many of those do not answer.
+pub fn peers(shared: &Shared) -> Vec<Trunk> {
+    let mut peers = BTreeMap::new();
+    for state in shared.peer_states() {
+        let reference = state.reference.to_string();
+        let peer = peers.entry(reference).or_insert((0, 0));
+        *peer = (peer.0 + 1, peer.1 + u64::from(state.down));
+    }
+    peers
+        .into_iter()
+        .map(|(reference, (destinations, down))| Trunk { reference, destinations, down })
+        .collect()
+}
+
+/// Bytes as text for people.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Empty text as none.
+pub fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}

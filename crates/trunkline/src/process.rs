@@ -1,0 +1,166 @@
+//! A process: its roles, built, run and drained.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use trunkline_config::{Loaded, Role};
+use trunkline_store::Store;
+
+use crate::base::Base;
+use crate::first_start;
+use crate::operations::Operations;
+use crate::roles::{Api, AriProxy, Control, Health, RestV1, RunningSip, Sip, SipConfig};
+
+/// Calls under way get this long for their final response when the process is told to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often the end of the calls under way is looked for.
+const ROUND: Duration = Duration::from_millis(20);
+
+/// Warnings about resources at the start, at most; `trunkline check` prints all.
+const MOST_WARNINGS: usize = 20;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// For good.
+    Stop,
+    /// To be started again by whoever started it.
+    Restart,
+}
+
+/// The roles of this process, with their listeners open. SIP is not answered yet.
+pub struct Process {
+    sip: Option<Sip>,
+    api: Option<Arc<Api>>,
+    health: Option<Health>,
+    rest_v1: Option<RestV1>,
+    ari_proxy: Option<AriProxy>,
+    control: Option<Control>,
+    operations: Arc<Operations>,
+}
+
+impl Process {
+    /// Builds the roles that the configuration names, and what they share.
+    pub fn build(Loaded { config, routr_v1: document, .. }: Loaded) -> Result<Process> {
+        let base = Arc::new(Base::new(config));
+        let config = &base.config;
+        let (mut sip, mut api) = (None, None);
+        if config.runs(Role::Exchange) {
+            sip = Some(Sip::build(SipConfig::of(config, document.is_some()), &base)?);
+        }
+        if config.runs(Role::Api) {
+            api = Api::build(&config.grpc, &base)?.map(Arc::new);
+        }
+        let view = sip.as_ref().map(|sip| sip.view.clone());
+        let operations = Arc::new(Operations::new(base.clone(), view, api.clone()));
+        let (mut health, mut rest_v1, mut ari_proxy, mut control) = (None, None, None, None);
+        if config.runs(Role::Health) {
+            health = Health::build(&config.http, &operations)?;
+        }
+        if config.runs(Role::RestV1) {
+            rest_v1 = RestV1::build(document, &base, &operations)?;
+        }
+        if config.runs(Role::AriProxy) {
+            ari_proxy = Some(AriProxy::build()?);
+        }
+        // After all listeners: a first start that finds a port in use must not print passwords of an exchange that does
+        // not run. Before the control socket: its clients find what the first start makes.
+        if let Some(sip) = &sip {
+            begin(&base, sip, api.as_deref())?;
+        }
+        if config.runs(Role::Control) {
+            control = Some(Control::build(&base, &operations)?);
+        }
+        Ok(Process { sip, api, health, rest_v1, ari_proxy, control, operations })
+    }
+
+    /// Runs until SIGTERM or SIGINT, or until its terminal is closed; then drains and ends.
+    pub fn run(self) -> Result<Ended> {
+        let mut signals = StopSignals::new()?;
+        let sip = self.sip.map(Sip::start).transpose()?;
+        let roles: Vec<_> = self.operations.base.config.roles.iter().map(|role| role.as_str()).collect();
+        tracing::info!(roles = roles.join(", "), "started");
+        signals.wait();
+        let stop = self.operations.stop();
+        self.operations.drain();
+        if let Some(sip) = sip {
+            let patience = if stop.is_some_and(|stop| stop.now) { Duration::ZERO } else { DRAIN };
+            drain(&sip, patience, &mut signals);
+            sip.stop()?;
+        }
+        drop((self.control, self.health, self.rest_v1, self.ari_proxy));
+        // Nobody changes resources any more while the rest ends.
+        drop(self.api);
+        drop(self.operations);
+        Ok(if stop.is_some_and(|stop| stop.restart) { Ended::Restart } else { Ended::Stop })
+    }
+}
+
+/// Waits until the calls under way have got their final response, for so long at most, or until a second signal.
+fn drain(sip: &RunningSip, patience: Duration, signals: &mut StopSignals) {
+    sip.drain();
+    // After the mail to the shards, so that it is true of each message received after this line.
+    tracing::info!("draining: no new calls; a second signal ends at once");
+    let end = Instant::now() + patience;
+    while Instant::now() < end && !sip.is_drained() && !signals.pending() {
+        std::thread::sleep(ROUND);
+    }
+}
+
+/// The signals that end the process.
+struct StopSignals {
+    signals: Signals,
+    /// At a terminal SIGHUP says that the terminal is closed; to a service it commonly means "read the configuration".
+    hangup_ends: bool,
+}
+
+impl StopSignals {
+    fn new() -> Result<StopSignals> {
+        let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("cannot listen for signals")?;
+        Ok(StopSignals { signals, hangup_ends: std::io::stdin().is_terminal() })
+    }
+
+    /// Waits for one.
+    fn wait(&mut self) {
+        for signal in self.signals.forever() {
+            if signal != SIGHUP || self.hangup_ends {
+                return;
+            }
+            tracing::info!(
+                "SIGHUP changes nothing: changed resources and certificates are in force already, the configuration is \
+                 read at the start only"
+            );
+        }
+    }
+
+    /// Has one arrived since?
+    fn pending(&mut self) -> bool {
+        let hangup_ends = self.hangup_ends;
+        self.signals.pending().any(|signal| signal != SIGHUP || hangup_ends)
+    }
+}
+
+/// Makes the resources of a first start and prints them; warns of resources that have no effect or allow too much.
+fn begin(base: &Base, sip: &Sip, api: Option<&Api>) -> Result<()> {
+    let resources = base.resources()?;
+    if let Some(made) = resources.store.bootstrap(&base.config.domain)? {
+        first_start::announce(&made, &sip.view.listening, api.map(|api| &api.running));
+    }
+    warn_of(&resources.store);
+    Ok(())
+}
+
+fn warn_of(store: &Store) {
+    let cautions = store.live().load().cautions();
+    for caution in cautions.iter().take(MOST_WARNINGS) {
+        tracing::warn!("{caution}");
+    }
+    if let Some(more) = cautions.len().checked_sub(MOST_WARNINGS).filter(|more| *more > 0) {
+        tracing::warn!("{more} more warnings of this kind: `trunkline check` prints all");
+    }
+}

@@ -1,0 +1,204 @@
+//! The role `exchange`: SIP, with registrar, router, location service and call records.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use trunkline_calls::{Calls, Cause, Records};
+use trunkline_config::Config;
+use trunkline_edge::{Edge, EdgeConfig, EdgeMail, Shared};
+use trunkline_location::{Location, Persistence};
+use trunkline_transport::{
+    Acceptor, Alive, Counters, ListenError, Listener, Mail, Mailboxes, RunningAcceptor, Shard,
+};
+
+use crate::base::Base;
+use crate::edge_config::edge_config;
+use crate::time::unix_ms;
+use crate::{routr_v1, secret};
+
+/// Shards, at most: a branch contains its shard's number in one byte.
+const MOST_SHARDS: usize = 256;
+
+/// The part of the configuration that this role reads.
+pub struct SipConfig {
+    edge: EdgeConfig,
+    /// The SQLite file of bindings and call records; the secret is stored beside it.
+    database: Option<PathBuf>,
+    records: bool,
+    retention_days: u32,
+    /// Origins of web pages whose WebSockets count as any client's.
+    origins: Vec<String>,
+    /// The operator wrote a configuration of Routr v1: errors name its keys.
+    is_routr_v1: bool,
+}
+
+impl SipConfig {
+    /// Takes this role's part out of the whole.
+    pub fn of(config: &Config, is_routr_v1: bool) -> SipConfig {
+        SipConfig {
+            edge: edge_config(config),
+            database: config.database_file(),
+            records: config.calls.records,
+            retention_days: config.calls.retention_days,
+            origins: config.listen.origins.iter().map(|origin| origin.0.clone()).collect(),
+            is_routr_v1,
+        }
+    }
+}
+
+/// What other roles may see of this one.
+pub struct SipView {
+    pub shared: Arc<Shared>,
+    pub persistence: Option<Persistence>,
+    pub records: Option<Records>,
+    pub transport: Vec<Arc<Counters>>,
+    pub listening: Vec<Listener>,
+}
+
+/// The role with its listeners bound; nothing is answered yet.
+pub struct Sip {
+    shards: Vec<Shard<EdgeMail>>,
+    mailboxes: Mailboxes<EdgeMail>,
+    acceptor: Acceptor,
+    pub view: Arc<SipView>,
+}
+
+/// The role at work.
+pub struct RunningSip {
+    threads: Vec<JoinHandle<std::io::Result<()>>>,
+    mailboxes: Mailboxes<EdgeMail>,
+    acceptor: RunningAcceptor,
+    view: Arc<SipView>,
+}
+
+impl Sip {
+    /// Binds the listeners, loads bindings and secret, connects the shards.
+    pub fn build(config: SipConfig, base: &Base) -> Result<Sip> {
+        let resources = base.resources()?;
+        let store = &resources.store;
+        let mut edge = config.edge;
+        if let Some(host) = routr_v1::default_domain(store, &base.config) {
+            edge.routing.default_domain = host;
+        }
+        let busy = |e: ListenError| {
+            let key = routr_v1::key_of_port(&e.transport.to_string(), config.is_routr_v1);
+            anyhow::anyhow!("{e} (key {key}; is another program there?)")
+        };
+        let (mut shards, mut listening) = bind_shards(&edge).map_err(busy)?;
+        let count = shards.len();
+        let mut acceptor =
+            Acceptor::new(base.certificates()?, edge.streams).context("cannot make the acceptor")?;
+        acceptor.allow_origins(config.origins);
+        acceptor.bind(&edge.listeners).map_err(busy)?;
+        listening.extend(acceptor.listening());
+        routr_v1::warn_of_configuration(store);
+
+        let database = config.database.as_deref();
+        let first_start = database.is_none_or(|file| !file.exists());
+        let location = Arc::new(Location::new());
+        let persistence = database.map(|file| Persistence::open(file, location.clone())).transpose()?;
+        let calls = Arc::new(Calls::new());
+        let records = match database.filter(|_| config.records) {
+            Some(file) => Some(Records::open(file, calls.clone(), retention(config.retention_days))?),
+            None => None,
+        };
+        let secret = secret::load(database.map(|file| file.with_extension("secret")).as_deref())?;
+        if first_start {
+            routr_v1::take_over(store, &location, &listening, unix_ms());
+        }
+        let shared =
+            Shared::new(edge, (listening.clone(), count), store.live().clone(), location, calls, secret);
+        let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
+        shared.start(mailboxes.clone())?;
+        let alive = Alive::default();
+        for shard in &mut shards {
+            shard.io.introduce(mailboxes.clone(), alive.clone());
+            shard.io.set_dialer(acceptor.dialer());
+        }
+        for l in &listening {
+            tracing::info!(transport = %l.transport, address = %l.address, "listening");
+        }
+        routr_v1::warn_of_transports(store, &listening);
+        let counters = shards.iter().map(|shard| shard.io.counters().clone());
+        let transport = counters.chain([acceptor.counters()]).collect();
+        let view = Arc::new(SipView { shared, persistence, records, transport, listening });
+        Ok(Sip { shards, mailboxes, acceptor, view })
+    }
+
+    /// Starts the threads: from now on SIP is answered.
+    pub fn start(self) -> Result<RunningSip> {
+        let acceptor = self.acceptor.start(self.mailboxes.clone()).context("cannot start the acceptor")?;
+        let mut threads = Vec::with_capacity(self.shards.len());
+        for (number, mut shard) in self.shards.into_iter().enumerate() {
+            let mut edge = Edge::new(self.view.shared.clone(), number);
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{number}"))
+                .spawn(move || shard.run(&mut edge))
+                .context("cannot start a shard")?;
+            threads.push(thread);
+        }
+        Ok(RunningSip { threads, mailboxes: self.mailboxes, acceptor, view: self.view })
+    }
+}
+
+impl RunningSip {
+    /// Takes no new calls from now on; those under way go on.
+    pub fn drain(&self) {
+        self.view.shared.expect_counts();
+        for mailbox in self.mailboxes.iter() {
+            mailbox.post(Mail::User(EdgeMail::Drain));
+        }
+    }
+
+    /// Has every request under way got its final response?
+    pub fn is_drained(&self) -> bool {
+        self.view.shared.pending() == 0
+    }
+
+    /// Ends the shards and the acceptor, and writes what is left to the database.
+    pub fn stop(self) -> Result<()> {
+        for mailbox in self.mailboxes.iter() {
+            mailbox.post(Mail::Stop);
+        }
+        for thread in self.threads {
+            match thread.join() {
+                Ok(result) => result.context("a shard failed")?,
+                Err(_) => anyhow::bail!("a shard panicked"),
+            }
+        }
+        drop(self.acceptor);
+        match self.view.shared.calls.end_all(Cause::Shutdown, unix_ms()) {
+            0 => {}
+            calls => tracing::info!(calls, "calls were up: their records end now, their media may continue"),
+        }
+        // A client of the control socket may still hold the view, so its end is not waited for.
+        self.view.persistence.as_ref().map(Persistence::flush);
+        self.view.records.as_ref().map(Records::flush);
+        Ok(())
+    }
+}
+
+/// Binds the UDP and TCP listeners of every shard. Gives the addresses with the ports filled in.
+fn bind_shards(edge: &EdgeConfig) -> Result<(Vec<Shard<EdgeMail>>, Vec<Listener>), ListenError> {
+    let count = match edge.shards {
+        0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_SHARDS)),
+        n => n,
+    };
+    let mut shards = Vec::with_capacity(count);
+    let mut listening = edge.listeners.clone();
+    for number in 0..count {
+        let shard = Shard::bind(number, &listening, edge.streams, count > 1)?;
+        // All shards listen on the ports that the system chose for the first one.
+        listening = shard.listening();
+        shards.push(shard);
+    }
+    Ok((shards, listening))
+}
+
+/// How long call records are kept; `None`: for ever.
+fn retention(days: u32) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400))
+}

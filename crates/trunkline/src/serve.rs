@@ -1,0 +1,69 @@
+//! `trunkline serve`: configuration, log, roles.
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use trunkline_cli::Common;
+use trunkline_config::{Config, EXIT_USAGE, Env, Loaded};
+
+use crate::args::Serve;
+use crate::process::{Ended, Process};
+use crate::{complain, telemetry, with_causes};
+
+/// The exit code that means "start me again" to whoever started the process, as with the launcher of Routr v1.
+const EXIT_RESTART: u8 = 123;
+
+/// Loads the configuration, builds the roles and runs them to the end.
+pub fn run(common: &Common, serve: &Serve) -> ExitCode {
+    let loaded = match load(common) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            complain(&report);
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    if serve.print_config {
+        let text = if common.json { loaded.to_json() } else { loaded.to_string() };
+        // A reader that closes the pipe early, such as `head`, is no error.
+        let _ = stdout().write_all(text.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    telemetry::init(&loaded.config.log);
+    for warning in loaded.warnings.iter().chain(&loaded.cautions()) {
+        tracing::warn!("{warning}");
+    }
+    match Process::build(loaded).and_then(Process::run) {
+        Ok(Ended::Stop) => ExitCode::SUCCESS,
+        Ok(Ended::Restart) => ExitCode::from(EXIT_RESTART),
+        Err(error) => {
+            complain(&format!("error: {}\n", with_causes(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The configuration, or the text of what is wrong with it.
+fn load(common: &Common) -> Result<Loaded, String> {
+    let env = Env::of_process();
+    if let Some(file) = overlooked(common, &env) {
+        return Err(format!(
+            "error: there is no trunkline.yaml here, and {file} is the configuration of a Routr v1\n  \
+             to serve with it:      trunkline serve --config {file}\n  \
+             to move its resources: trunkline migrate . --dry-run\n  \
+             to begin anew:         trunkline serve --config FILE (or TRUNKLINE_DATA=sqlite:trunkline.db)\n"
+        ));
+    }
+    Config::load(common.config.as_deref(), &env).map_err(|report| report.to_string())
+}
+
+/// The configuration of a Routr v1 in this folder, if none of ours is named or exists, and no exchange ever ran here.
+/// Most likely the operator means that one; a first start would ignore it.
+fn overlooked(common: &Common, env: &Env) -> Option<&'static str> {
+    let named = common.config.is_some()
+        || ["TRUNKLINE_CONFIG", "ROUTR_CONFIG_FILE", "CONFIG_FILE", "TRUNKLINE_DATA"]
+            .iter()
+            .any(|name| env.get(name).is_some());
+    let ours = ["trunkline.yaml", "trunkline.db"].iter().any(|file| std::path::Path::new(file).exists());
+    let found = ["config/config.yml", "config/config.yaml"];
+    found.into_iter().find(|file| !named && !ours && trunkline_config::is_routr_v1(file.as_ref()))
+}
