@@ -27,7 +27,7 @@ pub(crate) struct Gate {
     pub routes: Routes,
     /// Who may come in; `None` lets everybody in.
     pub login: Option<Login>,
-    /// Do those who may write see passwords?
+    /// Do users who may write see passwords?
     pub reveal: bool,
     pub counts: Arc<Counts>,
 }

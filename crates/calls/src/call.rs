@@ -39,7 +39,7 @@ impl Direction {
         Direction::PeerToPeer,
     ];
 
-    /// As it stands in records and in `X-Call-Direction`.
+    /// The text in records and in `X-Call-Direction`.
     pub fn name(self) -> &'static str {
         match self {
             Direction::Unknown => "unknown",
@@ -66,7 +66,7 @@ impl Direction {
 /// A party whose sessions are counted, and how many it may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Whom to count for; `None` for nobody.
+    /// The party whose limit counts the call, if any.
     pub key: Option<SessionKey>,
     /// The most calls at once; `None` for no limit.
     pub limit: Option<u32>,
@@ -85,7 +85,7 @@ pub struct CallStart<'a> {
     pub from: &'a [u8],
     /// Who is called: what decides where the call goes.
     pub to: &'a [u8],
-    /// URI of To, where that says somebody else; it decides nothing.
+    /// The URI of To, if it names another user than the callee; for display only.
     pub to_header: &'a [u8],
     /// Who calls whom.
     pub direction: Direction,
@@ -152,7 +152,7 @@ pub struct CallView<'a> {
     pub from: &'a [u8],
     /// Who was called; of a diverted call whom it went on to.
     pub to: &'a [u8],
-    /// URI of To, where that said somebody else; else empty.
+    /// The URI of To, if it named another user than the callee; otherwise empty.
     pub to_header: &'a [u8],
     /// Of a diverted call: who was called first; else empty.
     pub first_called: &'a [u8],

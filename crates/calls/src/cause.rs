@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Cause {
-    /// Somebody hung up, before or after the answer.
+    /// A party hung up, before or after the answer.
     NormalClearing = 0,
     /// Refused: 401, 403, 407, 603.
     CallRejected = 1,
@@ -69,7 +69,7 @@ impl Cause {
         }
     }
 
-    /// As it stands in records and events.
+    /// The text in records and events.
     pub fn name(self) -> &'static str {
         match self {
             Cause::NormalClearing => "NORMAL_CLEARING",

@@ -41,7 +41,7 @@ pub struct CallRecord {
     pub from: String,
     /// Who was called; of a diverted call whom it went on to.
     pub to: String,
-    /// URI of To, where that said somebody else; else empty.
+    /// The URI of To, if it named another user than the callee; otherwise empty.
     pub to_header: String,
     /// Of a diverted call: who was called first; else empty.
     pub first_called: String,

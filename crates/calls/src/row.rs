@@ -84,7 +84,7 @@ impl Row {
         put(bytes, STARTED, &now.to_le_bytes());
         put(bytes, SOURCE, &source.octets());
         let texts = [
-            // Dialogs are told apart by these two, so they are never cut.
+            // These two identify the dialog, so they are never truncated.
             start.call_id,
             start.from_tag,
             cut(start.from),
@@ -188,7 +188,7 @@ fn view(bytes: &[u8]) -> CallView<'_> {
     }
 }
 
-/// Where a row stands in a queue: its call's number and its offset.
+/// The position of a row in a queue: its call's number and its offset.
 pub(crate) type Place = (u64, usize);
 
 /// The rows of a queue in the order of the calls' numbers; what concerns one call stays in its order.

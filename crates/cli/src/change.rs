@@ -168,7 +168,7 @@ impl Session<'_, '_> {
         let wrong = |error: io::Error| Failure::Failed(format!("cannot write {}: {error}", shown.display()));
         let mut options = std::fs::OpenOptions::new();
         if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-            // A pipe or a device is nobody's to replace.
+            // A pipe or a device must not be replaced by a file.
             return options
                 .write(true)
                 .open(path)
@@ -270,7 +270,7 @@ fn set_password(
     Ok(())
 }
 
-/// What there is to be said of a short password that is kept as a hash: afterwards nobody knows that it is short.
+/// A warning about a short password that is stored as a hash, which does not show its length later.
 fn of_login(kind: Kind, short: bool) -> Option<String> {
     let weak = short && kind == Kind::User;
     weak.then(|| {

@@ -1,4 +1,4 @@
-//! The operator's commands, and the door of the running server they come in by.
+//! The operator's commands, and the control socket of the running server.
 //!
 //! * [`Command`] is the tree of subcommands, to be put beside `serve` by the binary; [`run`] runs one.
 //! * A running server answers on a Unix socket: [`ControlServer`] asks a [`ControlBackend`], the protocol is in

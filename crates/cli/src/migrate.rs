@@ -24,7 +24,7 @@ struct From {
     without_equal: Vec<String>,
     /// The settings that go with the resources, as `trunkline.yaml` has them.
     settings: String,
-    /// Whom the domains ask that ask those alone who register.
+    /// The requests to challenge in domains that challenge REGISTER only.
     calls: Authenticate,
 }
 
@@ -197,7 +197,7 @@ fn within(named: &Path, url: String) -> String {
     }
 }
 
-/// What stands in the documents and has no place in our resources.
+/// Fields of the documents that have no equivalent in our resources.
 fn of_documents(v1: &RoutrV1) -> Vec<String> {
     let left_out = v1.left_out();
     let left_out = left_out.lines().filter_map(|line| line.strip_prefix("error: "));

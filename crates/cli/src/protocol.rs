@@ -317,7 +317,7 @@ pub struct LiveCall {
     pub caller: String,
     /// Who is called: the number or user that was dialled.
     pub callee: String,
-    /// What To says, where that is somebody else.
+    /// The user in To, if it is not the callee.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// `ringing` or `up`.
@@ -357,7 +357,7 @@ pub struct CallRecord {
     pub caller: String,
     /// Who was called, the number or user that was dialled; of a diverted call whom it went on to.
     pub callee: String,
-    /// What To said, where that is somebody else.
+    /// The user in To, if it is not the callee.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// Of a diverted call: who was called first.

@@ -78,7 +78,7 @@ pub(crate) fn apply(store: &Store, mode: ApplyMode, texts: &[Text], documents: &
     }
 }
 
-/// What is said to somebody who creates by arguments what is there already.
+/// The error for a `create` of a resource that exists.
 fn already_there(tables: &Tables, document: &Value) -> Option<String> {
     let field = |path: &str| document.pointer(path).and_then(Value::as_str);
     let kind = kind_of(field("/kind")?).ok()?;
@@ -143,7 +143,7 @@ pub(crate) fn delete(store: &Store, targets: &[Target]) -> Response {
     }
 }
 
-/// What there is to be said now and was not before.
+/// The warnings that are new.
 fn new_cautions(tables: &Tables, before: &[String]) -> Vec<String> {
     let before: HashSet<&String> = before.iter().collect();
     tables.cautions().into_iter().filter(|caution| !before.contains(caution)).collect()

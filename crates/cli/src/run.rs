@@ -22,7 +22,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// It could not be done: ends with 1.
     Failed(String),
-    /// Whoever read the output has seen enough, as `head` does: ends well.
+    /// The reader of the output closed it, as `head` does: this is no error.
     Unread,
 }
 

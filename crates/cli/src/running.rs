@@ -96,7 +96,7 @@ fn registrations(
     }
 }
 
-/// What was typed as it stands in an AOR: among a million there are many that hold it somewhere.
+/// The typed text as the start of an AOR: among a million AORs, many contain it somewhere.
 fn whole(typed: &str) -> String {
     match (typed.contains(':'), typed.contains('@')) {
         (true, _) => typed.to_owned(),

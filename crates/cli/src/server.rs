@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::backend::{ControlBackend, answer};
 use crate::protocol::{MAX_LINE, Request, Response};
 
-/// More at once are turned away: it is a door for people.
+/// More connections are refused: the socket is for people.
 const MAX_CONNECTIONS: usize = 64;
 
 /// A connection that asks nothing for this long is closed.
@@ -32,7 +32,7 @@ pub struct ControlServer {
 
 impl ControlServer {
     /// Starts answering. The socket is for the owner alone. One that a dead process left is taken over; one that
-    /// somebody answers on is an error.
+    /// another process answers on is an error.
     pub fn start(path: &Path, backend: Arc<dyn ControlBackend>) -> io::Result<ControlServer> {
         let named = |error: io::Error| {
             // The system's bound of a socket's path is 107 bytes, wherever it is.

@@ -97,7 +97,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// Did somebody set it? Otherwise it is the default.
+    /// Is it set? Otherwise it has its default.
     pub fn is_set(&self) -> bool {
         !matches!(self.origin, Origin::Default)
     }

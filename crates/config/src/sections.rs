@@ -453,7 +453,7 @@ section! {
 }
 
 section! {
-    /// `control`: the door of the command line.
+    /// `control`: the socket of the command line.
     Control {
         /// The Unix socket; by default beside the database.
         socket: Option<PathBuf> = None, "socket";
@@ -482,7 +482,7 @@ words! {
 }
 
 section! {
-    /// `log`: what is told.
+    /// `log`: level and form of the log.
     Log {
         /// `error`, `warn`, `info`, `debug`, `trace`, or filters such as `info,trunkline_edge=debug`.
         level: String = "info".into(), "level";

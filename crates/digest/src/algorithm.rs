@@ -23,7 +23,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// As it stands in the `algorithm` parameter.
+    /// The text in the `algorithm` parameter.
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Md5 => "MD5",

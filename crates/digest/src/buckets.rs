@@ -9,7 +9,7 @@ use crate::throttle::ThrottleLimits;
 const SHARDS: usize = 16;
 const WAYS: usize = 4;
 const SETS: usize = 512;
-/// The bit of [`Bucket::drained`] that says that somebody was told.
+/// The bit of [`Bucket::drained`] that says that the ban was reported.
 const TOLD: u64 = 1 << 63;
 
 /// 32,768 buckets of 16 bytes. Where a set is full its emptiest bucket gives way.

@@ -23,7 +23,7 @@ pub fn write_challenge(realm: &str, nonce: &[u8], algorithm: Algorithm, stale: b
     out.extend_from_slice(b", qop=\"auth\"");
 }
 
-/// A challenge somebody sent us, RFC 7616 §3.3.
+/// A challenge that we received, RFC 7616 §3.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge<'a> {
     /// The realm, escapes resolved: compare it with the realm the credentials are for.

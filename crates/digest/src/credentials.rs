@@ -124,7 +124,7 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// The realm of a digest that need not be readable otherwise: what we refuse may still help somebody guess.
+/// The realm of a digest that may be malformed otherwise: a refused digest can still help a guesser.
 pub fn realm_of(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut reader = Reader::new(value);
     match reader.next() {

@@ -53,7 +53,7 @@ pub enum Standing {
     },
 }
 
-/// What else is known of where a response came from; asked only when its user or source is banned.
+/// What else is known about the source of a response; looked up only when its user or source is banned.
 pub trait Bindings {
     /// Is the user registered from this very address and port?
     fn is_registered_here(&self) -> bool;
@@ -172,7 +172,7 @@ impl Guesses {
         if bindings.has_registrations() { Standing::Free } else { self.banned(&keys, Ban::Source, now) }
     }
 
-    /// Each ban is told once. There are few: behind the ban of a user from a source no port of it reaches its own.
+    /// Each ban is reported once. There are few: after the ban of a user from a source, no port of it reaches its own limit.
     fn banned(&self, keys: &Keys, ban: Ban, now: u64) -> Standing {
         let key = match ban {
             Ban::Flow => keys.flow,

@@ -1,4 +1,4 @@
-//! The numbers of `/metrics`, summed over shards by whoever fills them in.
+//! The numbers of `/metrics`, summed over shards.
 
 use std::collections::BTreeMap;
 

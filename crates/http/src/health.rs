@@ -21,7 +21,7 @@ pub fn health(status: Arc<dyn Status>) -> Router {
         .with_state(status)
 }
 
-/// That this was answered is the news.
+/// The answer itself shows that the process works.
 async fn healthz() -> impl IntoResponse {
     Json(Alive { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }

@@ -172,7 +172,7 @@ impl Location {
                 let slot = Slot { record, hash, sweep_at: 0 };
                 table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash)).into_mut()
             }
-            // Only a record that is there can be changed in place.
+            // Only an existing record can be changed in place.
             (Effect::InPlace, None) => return Ok(outcome),
         };
         slot.sweep_at = record::sweep_at(&slot.record);

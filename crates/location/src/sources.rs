@@ -1,4 +1,4 @@
-//! From which sources somebody is registered.
+//! The source addresses of registered users.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ impl Sources {
         &self.shards[self.hasher.hash_one(source) as usize % SHARDS]
     }
 
-    /// Somebody is registered from this address until then. A refresh takes no more than a read lock.
+    /// Notes that a user is registered from this address until then. A refresh takes a read lock only.
     pub fn note(&self, address: IpAddr, until: Timestamp) {
         let source = source_of(address);
         let shard = self.shard(source);

@@ -20,7 +20,7 @@ const PER_PAIR: ThrottleLimits = ThrottleLimits { burst: 5, interval_ms: 10_000 
 /// Wrong ones of one user from sources that user never logged in from.
 const PER_USER: ThrottleLimits = ThrottleLimits { burst: 100, interval_ms: 1_000 };
 
-/// What passwords of users who do not exist are compared with: as much work as a stored one, and nobody's.
+/// The hash that passwords of unknown users are compared with, so that they take as long as others. No password has it.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$dHJ1bmtsaW5lLW5vYm9keQ$\
                       bm9ib2R5J3MgcGFzc3dvcmQgaXMgdGhpcyBhdCBhbGw";
 
@@ -35,7 +35,7 @@ pub enum Refused {
         "the authorization cannot be read: send `Basic` with base64 of NAME:PASSWORD, or `Bearer` with a token"
     )]
     Malformed,
-    /// It is nobody's.
+    /// No user has it.
     #[error("the user name, password or token is wrong, or the user is disabled")]
     Wrong,
     /// There were too many wrong ones.
@@ -169,7 +169,7 @@ impl Inner {
     /// Looks for the token among all users': there are few, and a token is compared by its SHA-256.
     fn token(&self, source: IpAddr, token: &str) -> Result<Identity, Refused> {
         let hash = hash_token(token);
-        // Each wrong token is a user of its own here: nobody's guesses lock out the owner of another.
+        // Each wrong token counts as a separate user, so that guesses do not lock out the owner of another token.
         self.allowed(source, &hash)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let good = |expires: Option<i64>| expires.is_none_or(|at| u64::try_from(at).is_ok_and(|at| now < at));

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::login::Refused;
 
-/// More is nobody's user name, and must not be hashed.
+/// A longer text is no user name and must not be hashed.
 const MOST_USERNAME: usize = 255;
-/// More is nobody's password or token.
+/// A longer text is no password or token.
 const MOST_SECRET: usize = 1024;
 
 /// A user name with its password, or a token. `Debug` shows no secret.

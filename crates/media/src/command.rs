@@ -22,7 +22,7 @@ pub enum Command {
         /// Only this branch of a forked INVITE: the others go on.
         branch: Option<Vec<u8>>,
     },
-    /// Is somebody there?
+    /// Checks whether rtpengine answers.
     Ping,
 }
 

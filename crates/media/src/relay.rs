@@ -1,4 +1,4 @@
-//! The thread that speaks to rtpengine. Whoever asks does not wait: a command goes into a bounded queue, its outcome
+//! The thread that talks to rtpengine. Callers do not wait: a command goes into a bounded queue, its outcome
 //! to a callback.
 
 use std::io::ErrorKind;

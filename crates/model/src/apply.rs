@@ -22,7 +22,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What it is about.
+    /// The kind of the resource.
     pub fn target(&self) -> (Kind, &Ref) {
         match self {
             Change::Create(r) | Change::Update(r) | Change::Put(r) => (r.kind(), r.reference()),

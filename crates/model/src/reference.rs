@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct Ref(Arc<str>);
 
 impl Ref {
-    /// Takes the text as it is; validation is the door's work.
+    /// Takes the text unchecked; it is validated where it is read.
     pub fn new(text: impl Into<Arc<str>>) -> Ref {
         Ref(text.into())
     }

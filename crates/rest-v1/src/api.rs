@@ -26,7 +26,7 @@ pub const KEY: &str = "spec.restService.port";
 
 pub(crate) const BASE: &str = "/api/v1beta1";
 
-/// A body is one document; more is nobody's.
+/// Bytes of a body, which is one document.
 const LARGEST_BODY: usize = 1 << 20;
 
 /// What all handlers share.
@@ -145,7 +145,7 @@ impl Api {
         self.key.verify(&token, unix_seconds()).filter(|user| self.backend.knows_user(user))
     }
 
-    /// The token for whoever shows name and password.
+    /// The token for a user with this name and password.
     async fn sign_in(&self, from: SocketAddr, headers: &HeaderMap) -> Result<String, Response> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let presented = match header.map(Presented::from_header) {

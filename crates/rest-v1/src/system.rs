@@ -13,7 +13,7 @@ use crate::backend::Stop;
 use crate::query::Query;
 use crate::time::iso_8601;
 
-/// That this was answered is the news.
+/// The answer itself shows that the process works.
 pub(crate) async fn status(State(api): Shared) -> Response {
     match api.backend.edition() {
         Edition::Rc2 => Json(json!({"status": "Up"})).into_response(),

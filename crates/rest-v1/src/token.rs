@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ring::hmac;
 use serde_json::{Value, json};
 
-/// What tokens are signed with.
+/// The key that signs tokens.
 pub struct TokenKey {
     key: hmac::Key,
     /// Seconds that a token is good for; without, until its user or the salt goes.
@@ -19,7 +19,7 @@ pub struct TokenKey {
 #[error("the salt is not base64: use 32 hexadecimal digits (spec: SALT, ROUTR_SALT; key routrV1.salt)")]
 pub struct BadSalt;
 
-/// Longer tokens are nobody's.
+/// A longer text is no token.
 const LONGEST: usize = 4096;
 
 impl TokenKey {

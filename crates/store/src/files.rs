@@ -38,7 +38,7 @@ impl Files {
         if now == *seen {
             return Ok(false);
         }
-        // Remembered even if the set is bad: its errors are told once, not every second.
+        // Remembered even if the set has errors: they are reported once, not every second.
         seen.clone_from(&now);
         self.live.replace(read(&now)?);
         Ok(true)

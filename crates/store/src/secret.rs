@@ -33,7 +33,7 @@ pub fn hash_password(password: &str) -> Result<String, StoreError> {
     Ok(hash.to_string())
 }
 
-/// Is this the password of that PHC string? Takes as long as hashing; a broken string is nobody's.
+/// Is this the password of that PHC string? Takes as long as hashing; no password matches a broken string.
 pub fn verify_password(password: &str, hash: &str) -> bool {
     PasswordHash::new(hash)
         .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())

@@ -110,7 +110,7 @@ impl Sqlite {
         if version == *data_version {
             return Ok(false);
         }
-        // Before anything can fail: what is wrong now is told once.
+        // Before anything can fail, so that an error is reported once.
         *data_version = version;
         let transaction = connection.transaction().map_err(&wrong)?;
         let mut tables = Tables::clone(&self.live.load());

@@ -63,7 +63,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Notes that another shard sends by it: it is told of its end.
+    /// Notes that another shard uses it, so that this shard is notified of its end.
     pub(crate) fn sent_by(&mut self, shard: usize) {
         self.senders |= 1 << shard.min(63);
     }

@@ -98,7 +98,7 @@ pub(crate) fn count(counter: &AtomicU64) {
 /// shard.
 pub type Alive = Arc<Mutex<HashSet<ConnectionId, foldhash::fast::RandomState>>>;
 
-/// The hands of a shard.
+/// A shard's sockets, connections and clock.
 pub struct Io<M> {
     pub(crate) now: u64,
     pub(crate) started: Instant,
@@ -333,13 +333,13 @@ impl<M> Io<M> {
             kept_until: 0,
             taken: self.now,
         });
-        // An accepted connection is its client's: only a flow that names it leads there, and nobody's Contact that gives
+        // An accepted connection belongs to its client: only a flow with its number uses it, not a Contact that gives
         // the address of its far end (RFC 5923 §8).
         if !accepted {
             self.by_remote.insert((transport, remote, name), id);
         }
         if !accepted && name != HostName::NONE {
-            // Whoever proved a name at an address is reached there by the address too: gateways write it into
+            // A server that proved its name at an address is also reached by the address: gateways write it into
             // their Contact, and their certificate seldom holds it (RFC 5923 §5 reuses in the same way).
             self.by_remote.entry((transport, remote, HostName::NONE)).or_insert(id);
         }
@@ -401,7 +401,7 @@ impl<M> Io<M> {
         }
     }
 
-    /// Closes a connection; the handler is told after the batch.
+    /// Closes a connection and notifies the handler after the batch.
     pub fn close(&mut self, id: ConnectionId, why: Closed) {
         let Some(place) = self.place(id) else { return };
         let mut c = self.connections.remove(place);

@@ -118,7 +118,7 @@ pub struct Shard<M> {
     mailbox: Mailbox<M>,
     tcp: Vec<(TcpListener, SocketAddr)>,
     receiver: Receiver,
-    /// What streams are read into.
+    /// The buffer into which streams are read.
     pub(crate) scratch: Vec<u8>,
     /// The shard's hands, given to its handler.
     pub io: Io<M>,
@@ -399,7 +399,7 @@ impl<M: Send> Shard<M> {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(e) => {
-                    // Out of descriptors, most likely: those who wait are taken when one is free.
+                    // Probably out of descriptors: waiting connections are accepted when one is free.
                     tracing::warn!(error = %e, "cannot accept a connection");
                     return;
                 }

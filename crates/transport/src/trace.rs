@@ -15,7 +15,7 @@ const LONGEST: usize = 64 * 1024;
 /// Header fields whose value is a secret.
 const SECRET: [&str; 2] = ["x-gateway-auth", "x-connect-token"];
 
-/// Header fields that prove who somebody is.
+/// Header fields that authenticate the sender.
 const PROOFS: [&str; 2] = ["authorization", "proxy-authorization"];
 
 /// Lines of SDP that hold keys, up to where the key begins.

@@ -15,7 +15,7 @@ use crate::first_start;
 use crate::operations::Operations;
 use crate::roles::{Api, AriProxy, Control, Health, RestV1, RunningSip, Sip, SipConfig};
 
-/// Calls under way get this long for their final response when the process is told to end.
+/// Calls under way get this long for their final response when the process is stopped.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// How often the end of the calls under way is looked for.
@@ -29,7 +29,7 @@ const MOST_WARNINGS: usize = 20;
 pub enum Ended {
     /// For good.
     Stop,
-    /// To be started again by whoever started it.
+    /// To be started again by its parent.
     Restart,
 }
 

@@ -10,7 +10,7 @@ use crate::args::Serve;
 use crate::process::{Ended, Process};
 use crate::{complain, telemetry, with_causes};
 
-/// The exit code that means "start me again" to whoever started the process, as with the launcher of Routr v1.
+/// The exit code that asks the parent process to start it again, as with the launcher of Routr v1.
 const EXIT_RESTART: u8 = 123;
 
 /// Loads the configuration, builds the roles and runs them to the end.

@@ -1,4 +1,4 @@
-//! Logs: events with fields, on standard error; the last of them in memory for those who ask for them.
+//! Logs: events with fields, on standard error; the last ones are kept in memory for the REST API of Routr v1.
 //!
 //! What is logged may come from strangers: from phones, carriers, the media relay, name servers. It is escaped here, in one
 //! place for all of them, so that nothing writes lines of its own or commands the operator's terminal.

@@ -10,7 +10,7 @@ const BYTES: u64 = 8 << 20;
 /// The checkpoint reads pages once: a small cache does.
 const CACHE_KIB: u32 = 512;
 
-/// Runs until it is told to end.
+/// Runs until it is stopped.
 pub(crate) fn until(stopped: &Receiver<()>, what: &str, path: &Path) {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");

@@ -1,4 +1,4 @@
-//! SQLite, written from a thread of its own, behind those who must not wait.
+//! SQLite, written by a separate thread, so that other threads do not wait.
 //!
 //! What is to be stored gathers in memory. Every interval a [`WriteBehind`] has its [`Batch`] write it in one
 //! transaction; a failed write is counted, told by [`WriteBehind::progress`] and tried again. The write-ahead log is

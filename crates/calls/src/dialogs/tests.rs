@@ -178,7 +178,7 @@ fn two_that_hang_up_have_hung_up() {
         w.dialogs.leaving(w.place(), side, w.now) == Ends::Call
     };
     assert!(!bye(&mut w, Side::Caller) && !w.answers(&answer(Method::Bye, 500)));
-    // Whoever says something else is there still.
+    // Entries with other tags remain.
     assert!(w.asks(Side::Caller, Method::Invite));
     assert!(!bye(&mut w, Side::Callee));
     w.dialogs.answered(w.place(), Side::Callee, &answer(Method::Bye, 500), w.now);
@@ -463,7 +463,7 @@ fn a_notifier_grants_no_more_than_was_asked_for() {
     assert!(!w.asks(Side::Callee, Method::Notify));
 }
 
-/// Nobody takes another's room: of early dialogs the oldest of whoever has the most gives way, and a 2xx has its room.
+/// When the table is full, the oldest early dialog of the callee with most of them is removed; a 2xx always gets a place.
 #[test]
 fn a_callee_of_many_tags_takes_no_room_of_others() {
     let w = World::new();

@@ -1,4 +1,4 @@
-//! The forms resources are written in. Nothing past the door knows them.
+//! The file formats of resources. Only this module knows them.
 
 pub mod v1;
 pub mod v2;

@@ -14,7 +14,7 @@ pub struct Source {
     pub name: String,
     /// The text; empty where there is none to show.
     pub text: String,
-    /// Where its lines begin, once somebody asked: a bad file may have an error on each of a million lines.
+    /// The offsets of its lines, found once: a bad file may have an error on each of a million lines.
     lines: OnceLock<Vec<usize>>,
 }
 

@@ -7,7 +7,7 @@ use super::diagnostic::{Place, Report};
 use super::nearest::{elsewhere, nearest};
 use super::node::{Content, Key, Node};
 
-/// Errors after which nobody is told where a key belongs: a bad file may have thousands of unknown ones.
+/// After so many errors no suggestions are made: a bad file may have thousands of unknown keys.
 const MOST_HINTS: usize = 100;
 
 /// The paths of all keys below a title, e.g. `Trunk.spec.inbound.uri` below `Trunk`.
@@ -223,7 +223,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Where only the keys are looked for, a map that is there.
+    /// A map of which only the keys are read, if it exists.
     fn empty(&self, title: String) -> Option<Fields<'n>> {
         self.reading.keys.as_ref().map(|_| Fields::new(self.reading, title, self.place, &[]))
     }

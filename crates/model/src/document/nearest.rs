@@ -1,4 +1,4 @@
-//! The name somebody meant.
+//! The known name that is nearest to a misspelt one.
 
 /// The one of `names` that is nearest to `word`, if it is near enough to be what was meant: case and
 /// separators aside, at most a third of it mistyped.

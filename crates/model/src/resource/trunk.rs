@@ -52,7 +52,7 @@ impl TrunkUri {
     }
 }
 
-/// As an operator is told of it: transport, host and port, as far as they are set.
+/// The text for operators: transport, host and port, if they are set.
 impl fmt::Display for TrunkUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(transport) = self.transport {

@@ -44,7 +44,7 @@ impl Filter {
         }
         let shifted = |error: FilterError| FilterError { at: error.at + before, ..error };
         if text.len() > LONGEST {
-            // Positions are told in characters, of which there are fewer than bytes.
+            // Positions are given in characters, of which there are fewer than bytes.
             let at = text.char_indices().take_while(|(byte, _)| *byte < LONGEST).count();
             return Err(shifted(FilterError { message: format!("more than {LONGEST} bytes"), at }));
         }

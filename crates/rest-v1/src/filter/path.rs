@@ -24,7 +24,7 @@ enum Step {
     Deep,
 }
 
-/// More steps are nobody's path.
+/// Steps of a path, at most.
 const MOST_STEPS: usize = 64;
 /// More values found by one path are not looked at.
 const MOST_FOUND: usize = 10_000;
@@ -124,7 +124,7 @@ fn name(lexer: &mut Lexer<'_>) -> Result<Step, FilterError> {
     }
 }
 
-/// What stands in brackets.
+/// The content of brackets.
 fn bracket(lexer: &mut Lexer<'_>) -> Result<Step, FilterError> {
     lexer.space();
     let step = match lexer.peek() {

@@ -12,7 +12,7 @@ fn agents() -> Value {
     ])
 }
 
-/// The names of those who pass.
+/// The names of the documents that match.
 fn who(filter: &str) -> Vec<String> {
     let all = agents();
     let filter = Filter::parse(filter).unwrap_or_else(|error| panic!("{filter}: {error}"));

@@ -34,7 +34,7 @@ impl Provider for Folder {
         if self.seen.as_ref() == Some(&now) {
             return Ok(None);
         }
-        // Remembered even if the set is bad: its errors are told once, not every second.
+        // Remembered even if the set has errors: they are reported once, not every second.
         let files = self.seen.insert(now);
         let mut texts = Vec::with_capacity(files.len());
         for (path, _, _) in &*files {

@@ -360,7 +360,7 @@ fn tell(name: &str, report: &Report) {
     }
 }
 
-/// The collection and the document of each text, for whoever keeps them.
+/// The collection and the document of each text, for the copy on disk.
 fn as_documents(texts: &Texts) -> impl Iterator<Item = (Collection, &str)> {
     texts.iter().map(|(collection, text)| (*collection, text.text.as_str()))
 }

@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 
 use super::{TlsError, load};
 
-/// A certificate of our own making, for those who set none.
+/// A self-signed certificate, used when none is configured.
 #[derive(Clone, Debug, Default)]
 pub struct SelfSigned {
     /// Where chain and key are kept, PEM; `None`: only in memory, another one at each start.
@@ -55,7 +55,7 @@ impl SelfSigned {
             params.extended_key_usages =
                 vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
             params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-            // Whoever accepted it by hand is not asked again; there is nobody who would renew it.
+            // Clients accept it by hand once, and no authority renews it, so it is valid for long.
             params.not_after = rcgen::date_time_ymd(2046, 1, 1);
             let key = KeyPair::generate()?;
             Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))

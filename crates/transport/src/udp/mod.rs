@@ -55,7 +55,7 @@ impl UdpSocket {
             };
             set_option(s.as_raw_fd(), level, option, 1)?;
         }
-        // Best effort: what cannot be delivered is told of. The error is reported once more by the next call, which is made again.
+        // Best effort: undelivered datagrams are reported. The next call reports the error once more, and is repeated.
         let (level, option) = if local.is_ipv6() {
             (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
         } else {

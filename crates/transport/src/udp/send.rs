@@ -20,7 +20,7 @@ const LONGEST_PART: u32 = 1_400;
 const LONGEST_PIECE: u32 = 64_000;
 /// So often a call is made again that may have failed for an earlier datagram.
 const AGAIN: u8 = 3;
-/// Refused datagrams that are told of, for each batch.
+/// Refused datagrams that are reported, for each batch.
 const MOST_REFUSED: usize = 64;
 /// Places of the table of addresses.
 const PLACES: usize = 64;
@@ -303,7 +303,7 @@ fn joins(queue: &[Outgoing], piece: &Piece, o: &Outgoing) -> bool {
         && piece.bytes + o.length() <= LONGEST_PIECE
 }
 
-/// Where an address stands in the table.
+/// The index of an address in the table.
 fn place(remote: &SocketAddr) -> usize {
     let ip = match remote.ip() {
         IpAddr::V4(ip) => u32::from(ip),
@@ -409,7 +409,7 @@ mod tests {
     fn what_the_kernel_refuses_is_counted() {
         let client = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let mut s = Sender::new();
-        // Port 0 is nobody's.
+        // No client has port 0.
         for _ in 0..3 {
             s.push(0, client.local().ip(), SocketAddr::from(([127, 0, 0, 1], 0)), b"lost");
         }

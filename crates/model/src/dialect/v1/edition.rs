@@ -13,7 +13,7 @@ pub enum Edition {
 }
 
 impl Edition {
-    /// As it stands in the configuration.
+    /// The text in the configuration.
     pub const WORDS: [(&'static str, Edition); 2] = [("rc2", Edition::Rc2), ("late", Edition::Late)];
 
     /// The word for it.

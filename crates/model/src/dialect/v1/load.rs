@@ -104,7 +104,7 @@ pub fn load_lenient(
     (Loaded { tables, documents: all }, reading.into_report())
 }
 
-/// Notes what the model refuses, where it stands in the documents.
+/// Reports what the model refuses, with its place in the documents.
 fn note(violations: &[Violation], made: &[Made], found: &[Document], edition: Edition, reading: &Reading) {
     for violation in violations {
         let Some(document) = made.get(violation.change).and_then(|made| found.get(made.from)) else {

@@ -22,7 +22,7 @@ pub(super) struct Made {
 /// The list that lets a gateway's calls come from anywhere: Routr looks at no source address there.
 const ANYWHERE: &str = "routr-v1-anywhere";
 
-/// Where a field of the model stands in the document it came from.
+/// The path of a model field in the document it came from.
 pub(super) fn field_in_v1(collection: Collection, field: &str) -> &str {
     match (collection, field) {
         (_, "ref") => "metadata.ref",
@@ -136,7 +136,7 @@ impl<'a, 'h> Maker<'a, 'h> {
     }
 
     fn user(&mut self, document: &Document, login: &Login) {
-        // Routr knows no roles: whoever logs in may do everything.
+        // Routr has no roles: every user has all rights.
         let mut user = User::new(document.reference.clone(), &*login.username, Role::Admin);
         user.name.clone_from(&document.name);
         match (self.hash)(&login.username, &login.secret) {

@@ -2,7 +2,7 @@
 //!
 //! | in Routr v1 | here |
 //! | --- | --- |
-//! | User | [`crate::User`], its secret hashed by whoever reads |
+//! | User | [`crate::User`], its secret hashed when it is read |
 //! | Agent of several domains | one [`crate::Agent`] per domain, one [`crate::Credentials`] for all |
 //! | Domain with `accessControlList` and `egressPolicy` | [`crate::Domain`] and its own [`crate::AccessControlList`] |
 //! | Gateway | [`crate::Trunk`] whose calls may come from anywhere, as in Routr, and its credentials |

@@ -7,7 +7,7 @@ use crate::document::{Fields, Node, nearest};
 use crate::reference::Ref;
 use crate::resource::{AccessControlList, Authenticate, GeoInfo, InterDomain, Privacy, Rule, TrunkUri};
 
-/// What somebody authenticates with.
+/// A user name and a password.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Login {
     pub username: String,

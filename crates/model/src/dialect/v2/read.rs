@@ -87,7 +87,7 @@ fn whole(kind: Kind, top: Fields<'_>) -> Option<Resource> {
     Some(resource)
 }
 
-/// What all kinds have, and the place of a number on earth, which stands in `metadata` too.
+/// The metadata of all kinds, and the geographic fields of a number, which are in `metadata`, too.
 fn common(top: &Fields<'_>, kind: Kind, api_version: &str) -> (Common, GeoInfo) {
     let mut common = Common {
         reference: Ref::from(top.text("ref").unwrap_or_default()),

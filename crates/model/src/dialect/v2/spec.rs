@@ -78,7 +78,7 @@ pub(super) fn trunk(spec: &Fields<'_>) -> Trunk {
             trunk.uris.extend(trunk_uri(&entry));
             entry.finish();
         }
-        // Checked with the other values, so that its message is the same from every door.
+        // Checked with the other values, so that the message is the same for all sources.
         if let Some(ms) = outbound.integer("timeoutMs", 0..=i64::from(u32::MAX)) {
             trunk.timeout_ms = u32::try_from(ms).unwrap_or(u32::MAX);
         }

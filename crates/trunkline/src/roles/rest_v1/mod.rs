@@ -49,7 +49,7 @@ impl RestV1 {
     }
 }
 
-/// What tokens are signed with. Those under a salt of a Routr v1 do not expire, as Routr's do not.
+/// The key that signs tokens. With a salt of Routr v1 they do not expire, as Routr's do not.
 fn tokens(settings: &RoutrV1) -> Result<TokenKey> {
     let salt = match settings.salt.0.as_str() {
         "" => salt_in(&settings.salt_file)?,
