@@ -158,6 +158,16 @@ fn text(bytes: &[u8], n: usize) -> &[u8] {
     bytes.get(from..from + text_len(bytes, n)).unwrap_or_default()
 }
 
+/// All texts, in the order of their numbers.
+fn texts(bytes: &[u8]) -> [&[u8]; TEXTS] {
+    let mut rest = bytes.get(HEAD..).unwrap_or_default();
+    std::array::from_fn(|n| {
+        let (text, after) = rest.split_at_checked(text_len(bytes, n)).unwrap_or_default();
+        rest = after;
+        text
+    })
+}
+
 fn view(bytes: &[u8]) -> CallView<'_> {
     let [cause, direction, state] = get::<3>(bytes, CAUSE);
     let time = |at, flag| (state & flag != 0).then(|| u64::from_le_bytes(get(bytes, at)));
@@ -166,18 +176,20 @@ fn view(bytes: &[u8]) -> CallView<'_> {
         Some(v4) if state & SOURCE_V4 != 0 => IpAddr::V4(v4),
         _ => IpAddr::V6(source),
     };
+    let [call_id, from_tag, from, to, caller_ref, callee_ref, trunk_ref, to_tag, first_called, to_header] =
+        texts(bytes);
     CallView {
         id: u64::from_le_bytes(get(bytes, ID)),
-        call_id: text(bytes, 0),
-        from_tag: text(bytes, 1),
-        from: text(bytes, 2),
-        to: text(bytes, TO),
-        first_called: text(bytes, FIRST_CALLED),
-        to_header: text(bytes, TO_HEADER),
-        caller_ref: text(bytes, 4),
-        callee_ref: text(bytes, CALLEE),
-        trunk_ref: text(bytes, TRUNK),
-        to_tag: text(bytes, TO_TAG),
+        call_id,
+        from_tag,
+        from,
+        to,
+        first_called,
+        to_header,
+        caller_ref,
+        callee_ref,
+        trunk_ref,
+        to_tag,
         direction: Direction::from_number(direction),
         source,
         started: u64::from_le_bytes(get(bytes, STARTED)),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 use trunkline_write_behind::{Batch, Names, WriteBehind};
 
+use crate::call::CallView;
 use crate::calls::{Calls, SHARDS};
 use crate::cause::Cause;
 use crate::row::{Kind, Place, in_order, read};
@@ -218,6 +219,63 @@ fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), std::borrow::Cow::Borrowed)
 }
 
+fn number(time: Option<u64>) -> Option<i64> {
+    time.map(|t| t as i64)
+}
+
+/// Reads a column's text.
+type Text = for<'a> fn(&CallView<'a>) -> &'a [u8];
+
+/// The columns of the table that are texts of the call, by their numbers.
+const TEXTS: [(usize, Text); 10] = [
+    (2, |call| call.call_id),
+    (3, |call| call.from_tag),
+    (4, |call| call.to_tag),
+    (5, |call| call.from),
+    (6, |call| call.to),
+    (8, |call| call.caller_ref),
+    (9, |call| call.callee_ref),
+    (10, |call| call.trunk_ref),
+    (17, |call| call.first_called),
+    (18, |call| call.to_header),
+];
+
+/// Binds the values of a new row. Those that the row `before` has too are still bound: many are the same in row after row,
+/// and SQLite copies each that is bound.
+fn bind(
+    insert: &mut Statement<'_>,
+    call: &CallView<'_>,
+    before: Option<&CallView<'_>>,
+) -> rusqlite::Result<()> {
+    fn differ<'a, T: PartialEq>(
+        call: &CallView<'a>,
+        before: Option<&CallView<'a>>,
+        of: impl Fn(&CallView<'a>) -> T,
+    ) -> bool {
+        before.is_none_or(|before| of(before) != of(call))
+    }
+    insert.raw_bind_parameter(1, call.id as i64)?;
+    for (column, of) in TEXTS {
+        if differ(call, before, of) {
+            insert.raw_bind_parameter(column, text(of(call)))?;
+        }
+    }
+    if differ(call, before, |call| call.direction) {
+        insert.raw_bind_parameter(7, call.direction.name())?;
+    }
+    if differ(call, before, |call| call.source) {
+        insert.raw_bind_parameter(11, call.source.to_string())?;
+    }
+    insert.raw_bind_parameter(12, call.started as i64)?;
+    insert.raw_bind_parameter(13, number(call.answered))?;
+    insert.raw_bind_parameter(14, number(call.ended))?;
+    if differ(call, before, |call| (call.status, call.cause)) {
+        insert.raw_bind_parameter(15, call.status)?;
+        insert.raw_bind_parameter(16, call.cause.map(Cause::name))?;
+    }
+    Ok(())
+}
+
 /// Rows of one transaction: others who write to the same file wait no longer than this takes.
 const TRANSACTION_ROWS: usize = 4_000;
 
@@ -237,45 +295,30 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
             "UPDATE calls SET to_tag = ?2, callee = ?3, trunk = ?4, answered = ?5, ended = ?6, status = ?7,
              cause = ?8, to_uri = ?9, first_called = ?10 WHERE id = ?1",
         )?;
+        let mut before = None;
         for place in rows {
             let (kind, call) = read(queue, place);
-            let id = call.id as i64;
-            let (answered, ended) = (call.answered.map(|t| t as i64), call.ended.map(|t| t as i64));
-            let cause = call.cause.map(Cause::name);
             match kind {
-                Kind::Open | Kind::Whole => insert.execute(params![
-                    id,
-                    text(call.call_id),
-                    text(call.from_tag),
-                    text(call.to_tag),
-                    text(call.from),
-                    text(call.to),
-                    call.direction.name(),
-                    text(call.caller_ref),
-                    text(call.callee_ref),
-                    text(call.trunk_ref),
-                    call.source.to_string(),
-                    call.started as i64,
-                    answered,
-                    ended,
-                    call.status,
-                    cause,
-                    text(call.first_called),
-                    text(call.to_header),
-                ])?,
-                Kind::Answered | Kind::Ended => update.execute(params![
-                    id,
-                    text(call.to_tag),
-                    text(call.callee_ref),
-                    text(call.trunk_ref),
-                    answered,
-                    ended,
-                    call.status,
-                    cause,
-                    text(call.to),
-                    text(call.first_called),
-                ])?,
-            };
+                Kind::Open | Kind::Whole => {
+                    bind(&mut insert, &call, before.as_ref())?;
+                    insert.raw_execute()?;
+                    before = Some(call);
+                }
+                Kind::Answered | Kind::Ended => {
+                    update.execute(params![
+                        call.id as i64,
+                        text(call.to_tag),
+                        text(call.callee_ref),
+                        text(call.trunk_ref),
+                        number(call.answered),
+                        number(call.ended),
+                        call.status,
+                        call.cause.map(Cause::name),
+                        text(call.to),
+                        text(call.first_called),
+                    ])?;
+                }
+            }
         }
     }
     transaction.commit()?;

@@ -11,7 +11,7 @@ use crate::edge::Edge;
 use crate::forward;
 use crate::mail::{EdgeMail, Io};
 use crate::request::local_tag;
-use crate::trust::marks::Begun;
+use crate::trust::marks::{Begun, SentMark};
 
 impl Edge {
     /// Passes a branch's response on: the one at hand, or the kept one.
@@ -90,7 +90,7 @@ impl Edge {
             DialogUse::Begins(number) => {
                 let begun = Begun {
                     number,
-                    branch: Some((fork, hop.mark_mac)),
+                    branch: Some(SentMark { fork, mac: hop.mark_mac, first: hop.first_on_route }),
                     sent: branch.sent(),
                     from: &hop.egress,
                 };

@@ -5,7 +5,7 @@ use memchr::memmem;
 use trunkline_proxy::transaction::{Target, Waiting};
 use trunkline_proxy::{Branch as BranchName, Mark};
 use trunkline_routing::Decision;
-use trunkline_sip::{Transport, Uri};
+use trunkline_sip::{HeaderName, Transport, Uri};
 use trunkline_transaction::Slot;
 use trunkline_transport::Egress;
 
@@ -49,6 +49,11 @@ pub(crate) fn grow(target: &mut Target<Hop>, grown: bool) {
     }
 }
 
+/// Did no proxy before us put itself into the dialog's way?
+fn is_first_on_route(inbound: &Inbound<'_>) -> bool {
+    inbound.message.header_line(HeaderName::RecordRoute).is_none()
+}
+
 impl Edge {
     /// Builds the request for one target and starts its branch.
     pub(crate) fn start(
@@ -65,6 +70,7 @@ impl Edge {
         let mut out = std::mem::take(&mut self.scratch.out);
         let (grown, mark_mac) = self.build(inbound, outgoing, decision, &name, &mut out);
         (target.cseq_added, target.hop.mark_mac) = (outgoing.raise.cseq, mark_mac);
+        target.hop.first_on_route = is_first_on_route(inbound);
         grow(&mut target, grown);
         let request = self.work.buffers.copy(&out);
         context.proxy.start(request, target, io.now(), &mut self.work);
@@ -87,6 +93,7 @@ impl Edge {
             let mut out = std::mem::take(&mut self.scratch.out);
             let (grown, mark_mac) = self.build(inbound, o, Some(decision), &name, &mut out);
             (waiting.target.cseq_added, waiting.target.hop.mark_mac) = (o.raise.cseq, mark_mac);
+            waiting.target.hop.first_on_route = is_first_on_route(inbound);
             grow(&mut waiting.target, grown);
             waiting.name_at = memmem::find(&out, &name).and_then(|at| u16::try_from(at).ok()).unwrap_or(0);
             waiting.request = self.work.buffers.copy(&out);

@@ -31,12 +31,14 @@ fn recorded(direction: Option<Direction>) -> Recorded {
 /// else.
 pub(crate) fn called<'t>(m: &Message<'_>, options: &Options, text: &'t mut Vec<u8>) -> (&'t [u8], &'t [u8]) {
     text.clear();
-    match called_uri(m, options) {
-        Some(uri) => put_called(&uri, text),
+    let named = called_uri(m, options);
+    match &named {
+        Some(uri) => put_called(uri, text),
         None => text.extend_from_slice(m.uri_text()),
     }
     let end = text.len();
     match m.to().map(|to| to.parsed_uri()) {
+        Ok(Ok(uri)) if named == Some(uri) => return (text, b""),
         Ok(Ok(uri)) => put_called(&uri, text),
         Ok(Err(_)) => text.extend_from_slice(m.to().map_or(b"", |to| to.uri)),
         Err(_) => {}

@@ -64,6 +64,8 @@ pub(crate) struct Hop {
     pub(crate) held: bool,
     /// The MAC of the mark in its Record-Route, 0 for none.
     pub(crate) mark_mac: u64,
+    /// No values of others stand behind ours in its Record-Route.
+    pub(crate) first_on_route: bool,
 }
 
 impl Hop {
@@ -81,6 +83,7 @@ impl Hop {
             once: false,
             held: false,
             mark_mac: 0,
+            first_on_route: false,
         }
     }
 }

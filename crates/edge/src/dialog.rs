@@ -11,6 +11,7 @@ use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::refusal;
 use crate::next_hop::NextHop;
+use crate::request::LOCAL_TAG;
 use crate::routes::{Dialog, Routes};
 use crate::trust::SIPS_NOT_ALLOWED;
 
@@ -69,7 +70,8 @@ impl Edge {
         (routes, dialog): (&Routes<'_>, &Dialog),
         memory: &mut Vec<u8>,
     ) {
-        let next = self.next_in_dialog(io, inbound, target, routes, (dialog, way), memory);
+        let word = self.word_of(way, target);
+        let next = self.next_in_dialog(io, inbound, target, routes, (dialog, way, &word), memory);
         let (mut outgoing, spare) = match next {
             NextHop::To(outgoing, spare) => (outgoing, spare),
             NextHop::Insecure => return self.reply(io, inbound, 480, None, SIPS_NOT_ALLOWED),
@@ -79,7 +81,6 @@ impl Edge {
         let reach = (&way.flow, outgoing.egress.remote.ip());
         // An error: it waits for the media relay.
         let Ok((body, leg)) = self.turn_media(io, inbound, key, dialog, reach) else { return };
-        let word = self.word_of(way, target);
         outgoing.unproven = self.is_unproven_by(Some(&word), &outgoing.egress, io.unix_ms());
         match &body {
             Some(Ok(body)) => outgoing.body = Some(body),
@@ -157,7 +158,8 @@ impl Edge {
             return self.step(io, slot, Input::Ack, None);
         }
         // Our own stateless answers want no more than that their ACK goes no further.
-        if m.to_tag() == self.local_tag(inbound) || self.refusals.has(key) {
+        let names_ours = || m.to_tag().len() == LOCAL_TAG && m.to_tag() == self.local_tag(inbound);
+        if names_ours() || self.refusals.has(key) {
             return;
         }
         match &routes.dialog {

@@ -62,11 +62,12 @@ pub struct Edge {
 /// What a message is worked on with; taken out while it is worked on.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    pub(crate) index: Index,
+    // Boxed, as these are large and change hands with every message.
+    pub(crate) index: Option<Box<Index>>,
     pub(crate) other: Index,
     pub(crate) index_for_replies: Index,
     pub(crate) splices: Splices,
-    pub(crate) decision: Decision,
+    pub(crate) decision: Option<Box<Decision>>,
     /// The request at hand was here before, with another target.
     pub(crate) spiral: bool,
     pub(crate) via: Vec<u8>,
@@ -182,7 +183,7 @@ impl Edge {
     /// A message, which may be another shard's to serve.
     pub(crate) fn receive(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8], came: Came) {
         self.handover.guest = !matches!(came, Came::In | Came::Held);
-        let mut index = std::mem::take(&mut self.scratch.index);
+        let mut index = self.scratch.index.take().unwrap_or_default();
         let parsed = index.parse(bytes, &self.shared.config.limits);
         let message = Message::new(bytes, &index);
         match (parsed, message.method()) {
@@ -194,7 +195,7 @@ impl Edge {
             (Ok(()), None) => self.on_response(io, flow, message),
             (Err(error), _) => self.on_malformed(io, flow, message, error),
         }
-        self.scratch.index = index;
+        self.scratch.index = Some(index);
     }
 }
 
@@ -236,11 +237,11 @@ impl Handler for Edge {
     }
 
     fn on_broken(&mut self, io: &mut ShardIo<EdgeMail>, flow: &Flow, head: &[u8], error: ParseError) {
-        let mut index = std::mem::take(&mut self.scratch.index);
+        let mut index = self.scratch.index.take().unwrap_or_default();
         // The framing error is the reason; the index is made for what the answer needs.
         let _ = index.parse(head, &self.shared.config.limits);
         self.on_malformed(io, flow, Message::new(head, &index), error);
-        self.scratch.index = index;
+        self.scratch.index = Some(index);
     }
 
     fn on_closed(&mut self, io: &mut ShardIo<EdgeMail>, connection: ConnectionId, why: Closed) {

@@ -3,7 +3,7 @@
 use trunkline_proxy::{Belongs, Mark, Secret, Side};
 use trunkline_routing::Decision;
 use trunkline_sip::response::put_number;
-use trunkline_sip::{HeaderName, List, Message, Span, Splices, Transport};
+use trunkline_sip::{Header, HeaderName, Message, Span, Splices, Transport};
 use trunkline_transport::Egress;
 
 use crate::address::Addresses;
@@ -198,17 +198,17 @@ fn put_frame(m: &Message<'_>, splices: &mut Splices) {
 /// Leaves out values of Route.
 fn drop_routes(m: &Message<'_>, dropped: DroppedRoutes, splices: &mut Splices) {
     let lines = m.header_lines(HeaderName::Route);
-    let elements = |value: Span| List::new(value.of(m.bytes)).flatten();
-    let all = || lines.clone().map(|line| elements(line.value).count()).sum::<usize>();
+    let elements = |line: &Header| m.values(line).flatten();
+    let all = || lines.clone().map(|line| elements(line).count()).sum::<usize>();
     let end = if dropped.last { all().saturating_sub(1) } else { usize::MAX };
     let mut before = 0;
     for line in lines.clone() {
-        let count = elements(line.value).count();
+        let count = elements(line).count();
         let kept = usize::from(dropped.first).max(before)..end.min(before + count);
         if kept.is_empty() {
             splices.delete(line.line);
         } else if kept.len() < count {
-            let mut kept = elements(line.value).skip(kept.start - before).take(kept.len());
+            let mut kept = elements(line).skip(kept.start - before).take(kept.len());
             let (from, to) = (kept.next(), kept.last());
             let from = from.map_or(line.value, |element| Span::locate(element, m.bytes));
             let to = to.map_or(from, |element| Span::locate(element, m.bytes));
@@ -228,8 +228,7 @@ pub(crate) fn strip_via(
     edit: impl FnOnce(&mut Splices),
 ) {
     let Some(line) = response.header_line(HeaderName::Via) else { return };
-    let value = line.value.of(response.bytes);
-    let cut = match List::new(value).flatten().nth(1) {
+    let cut = match response.values(&line).flatten().nth(1) {
         Some(next) => Span { start: line.value.start, end: Span::locate(next, response.bytes).start },
         None => line.line,
     };

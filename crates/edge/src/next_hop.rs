@@ -57,12 +57,11 @@ impl Edge {
         inbound: &Inbound<'a>,
         target: &Uri<'_>,
         routes: &Routes<'a>,
-        (dialog, way): (&Dialog, &Way),
+        (dialog, way, word): (&Dialog, &Way, &Word),
         memory: &'a mut Vec<u8>,
     ) -> NextHop<'a> {
         let m = &inbound.message;
         let request_uri = routes.last.unwrap_or(m.uri_text());
-        let word = self.word_of(way, target);
         let mut out = Outgoing {
             uri: routes.last.unwrap_or_default(),
             path: b"",
@@ -78,7 +77,7 @@ impl Edge {
             raise: self.raise_of(m, std::iter::once(dialog).chain(&routes.inner), io.unix_ms()),
         };
         let Some(next) = routes.next else {
-            return self.to_other_side(io, (target, request_uri), (way, &word), out, memory);
+            return self.to_other_side(io, (target, request_uri), (way, word), out, memory);
         };
         let Ok(hop) = Uri::parse(next) else { return NextHop::Nowhere };
         out.may_grow = next;
@@ -92,7 +91,7 @@ impl Edge {
             memory.extend_from_slice(b">\r\n");
             out.headers = memory;
         }
-        self.by_name(&hop, is_sips(request_uri), &word, out)
+        self.by_name(&hop, is_sips(request_uri), word, out)
     }
 
     /// Nobody is between us and the other side: by the flow it has, else where its URI leads.

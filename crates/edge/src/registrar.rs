@@ -20,7 +20,7 @@ impl Edge {
         if let Err(refusal) = check_to(&inbound.message) {
             return self.refuse_registration(io, inbound, refusal, b"");
         }
-        let mut decision = std::mem::take(&mut self.scratch.decision);
+        let mut decision = self.scratch.decision.take().unwrap_or_default();
         match self.decide(io, inbound, uri, Round::First, &mut decision) {
             Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),
             Ok(()) => match decision.outcome {
@@ -33,7 +33,7 @@ impl Edge {
                 Outcome::Forward => self.refuse(io, inbound, 403, None),
             },
         }
-        self.scratch.decision = decision;
+        self.scratch.decision = Some(decision);
     }
 
     fn register(

@@ -251,9 +251,9 @@ impl Edge {
         uri: &Uri<'_>,
         key: trunkline_transaction::TransactionKey,
     ) {
-        let mut decision = std::mem::take(&mut self.scratch.decision);
+        let mut decision = self.scratch.decision.take().unwrap_or_default();
         if let Err(error) = self.decide(io, inbound, uri, Round::First, &mut decision) {
-            self.scratch.decision = decision;
+            self.scratch.decision = Some(decision);
             return self.refuse_error(io, inbound, error);
         }
         match decision.outcome {
@@ -264,7 +264,7 @@ impl Edge {
                 if self.refuse_transfer(io, inbound, PartyRef::caller(&decision.parties).kind) => {}
             Outcome::Forward => self.forward(io, inbound, key, &decision),
         }
-        self.scratch.decision = decision;
+        self.scratch.decision = Some(decision);
     }
 
     /// The router's own answer, with the reason of one that is due to the source address.
@@ -382,7 +382,7 @@ impl Edge {
     }
 
     /// The To tag of our answers to this request.
-    pub(crate) fn local_tag(&self, inbound: &Inbound<'_>) -> [u8; 16] {
+    pub(crate) fn local_tag(&self, inbound: &Inbound<'_>) -> [u8; LOCAL_TAG] {
         local_tag(&self.shared.secret, inbound.via.branch, &inbound.message)
     }
 }
@@ -390,10 +390,13 @@ impl Edge {
 /// RFC 3261 §20.43. Which list it was is the operator's business.
 const SOURCE_REFUSED: &str = "Warning: 399 trunkline \"Source Address Refused by Access Control List\"\r\n";
 
+/// How long our To tags are.
+pub(crate) const LOCAL_TAG: usize = 16;
+
 /// The To tag of our answers to a request with this branch, of which `m` has the rest.
-pub(crate) fn local_tag(secret: &Secret, branch: &[u8], m: &Message<'_>) -> [u8; 16] {
+pub(crate) fn local_tag(secret: &Secret, branch: &[u8], m: &Message<'_>) -> [u8; LOCAL_TAG] {
     let mut tag = secret.tag(branch, m.call_id(), m.from_tag());
-    let mut digits = [0u8; 16];
+    let mut digits = [0u8; LOCAL_TAG];
     for d in digits.iter_mut().rev() {
         *d = b"0123456789abcdef"[(tag & 15) as usize];
         tag >>= 4;

@@ -9,9 +9,12 @@ const VALUES: [u8; 256] = values(DIGITS, [NONE; 256]);
 pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     let digits = |bits: u32| [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 63) as usize]);
     let (whole, rest) = bytes.as_chunks::<3>();
+    let start = out.len();
     out.reserve(whole.len() * 4 + 4);
-    for &[a, b, c] in whole {
-        out.extend_from_slice(&digits(u32::from_be_bytes([0, a, b, c])));
+    out.resize(start + whole.len() * 4, 0);
+    let places = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>().0;
+    for (place, &[a, b, c]) in places.iter_mut().zip(whole) {
+        *place = digits(u32::from_be_bytes([0, a, b, c]));
     }
     match *rest {
         [a] => out.extend_from_slice(&digits(u32::from(a) << 16)[..2]),
@@ -24,16 +27,19 @@ pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
 /// encoder leaves zero, or more bytes than there is room for.
 pub(crate) fn decode(text: &[u8], into: &mut [u8]) -> Option<usize> {
     let value = |digit: u8| VALUES[usize::from(digit)];
+    let bits = |digit: u8| u32::from(value(digit));
     let (whole, rest) = text.as_chunks::<4>();
-    let mut places = into.chunks_mut(3);
-    for digits in whole {
-        let [a, b, c, d] = digits.map(value);
-        // No value but NONE has one of the two upper bits.
-        if (a | b | c | d) & 0xc0 != 0 {
-            return None;
-        }
-        let place: &mut [u8; 3] = places.next()?.try_into().ok()?;
-        *place = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+    let (places, last) = into.as_chunks_mut::<3>();
+    let mut all = 0;
+    for (&[a, b, c, d], place) in whole.iter().zip(places.iter_mut()) {
+        let (a, b, c, d) = (bits(a), bits(b), bits(c), bits(d));
+        all |= a | b | c | d;
+        let [_, first, second, third] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+        *place = [first, second, third];
+    }
+    // No value but NONE has one of the two upper bits.
+    if all & 0xc0 != 0 || whole.len() > places.len() {
+        return None;
     }
     let (bits, taken) = match *rest {
         [] => return Some(whole.len() * 3),
@@ -46,7 +52,8 @@ pub(crate) fn decode(text: &[u8], into: &mut [u8]) -> Option<usize> {
     if (a | b | c) & 0xc0 != 0 || bytes.iter().skip(taken).any(|b| *b != 0) {
         return None;
     }
-    places.next()?.get_mut(..taken)?.copy_from_slice(bytes.get(..taken)?);
+    let place = places.get_mut(whole.len()).map_or(last, |place| &mut place[..]);
+    place.get_mut(..taken)?.copy_from_slice(bytes.get(..taken)?);
     Some(whole.len() * 3 + taken)
 }
 

@@ -18,18 +18,15 @@ pub(crate) const fn values(digits: &[u8], mut table: [u8; 256]) -> [u8; 256] {
 
 /// Appends the digits of `bytes`.
 pub(crate) fn put(bytes: &[u8], out: &mut Vec<u8>) {
-    for b in bytes {
-        out.push(DIGITS[usize::from(b >> 4)]);
-        out.push(DIGITS[usize::from(b & 15)]);
-    }
+    let start = out.len();
+    out.resize(start + bytes.len() * 2, 0);
+    fill(bytes, out.get_mut(start..).unwrap_or_default());
 }
 
 /// Writes the digits of `bytes` into `into`, which is twice as long.
 pub(crate) fn fill(bytes: &[u8], into: &mut [u8]) {
-    for (b, pair) in bytes.iter().zip(into.chunks_exact_mut(2)) {
-        if let [high, low] = pair {
-            (*high, *low) = (DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]);
-        }
+    for (b, pair) in bytes.iter().zip(into.as_chunks_mut::<2>().0) {
+        *pair = [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]];
     }
 }
 

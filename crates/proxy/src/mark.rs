@@ -210,6 +210,15 @@ impl Mark {
         Mark::open(value, secret, belongs).filter(|(mark, _)| mark.side == Side::Callee)
     }
 
+    /// Reads the callee's mark from a text that is known to be part of a request of ours as it went out, with this MAC.
+    pub fn of_sent(value: &[u8], mac: u64) -> Option<Mark> {
+        let mut bytes = [0u8; MAC + LONGEST];
+        let length = base64url::decode(value, &mut bytes)?;
+        let (own, body) = bytes.get(..length)?.split_first_chunk::<MAC>()?;
+        let is_callees = body.first()? & CALLEE != 0;
+        if is_callees && u64::from_be_bytes(*own) == mac { Mark::parse(Side::Callee, body) } else { None }
+    }
+
     fn open<'a, R: Iterator<Item = &'a [u8]>>(
         value: &[u8],
         secret: &Secret,

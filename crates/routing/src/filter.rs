@@ -86,7 +86,7 @@ pub fn filter(message: &Message<'_>, passage: &Passage<'_>, mut out: impl FnMut(
         in_request_uri(message.uri_text(), passage.allows, |from, to| out(within(span, from, to)));
     }
     for header in message.index.headers() {
-        if goes_no_further(message, header, passage) {
+        if is_judged(header.name) && goes_no_further(message, header, passage) {
             out(header.line);
         } else if carriers && speaks_to_carriers(header.name, message) {
             let value = header.value.of(message.bytes);
@@ -101,6 +101,20 @@ fn within(span: Span, from: usize, to: usize) -> Span {
     Span { start: span.start + from as u16, end: span.start + to as u16 }
 }
 
+/// May a header of this name be left out whole?
+fn is_judged(name: HeaderName) -> bool {
+    const fn bit(name: HeaderName) -> u64 {
+        1 << name as u8
+    }
+    const JUDGED: u64 = bit(HeaderName::PAssertedIdentity)
+        | bit(HeaderName::RemotePartyId)
+        | bit(HeaderName::PPreferredIdentity)
+        | bit(HeaderName::Diversion)
+        | bit(HeaderName::HistoryInfo)
+        | bit(HeaderName::Other);
+    JUDGED & bit(name) != 0
+}
+
 /// Is the whole header left out?
 fn goes_no_further(message: &Message<'_>, header: &Header, passage: &Passage<'_>) -> bool {
     match header.name {
@@ -112,11 +126,11 @@ fn goes_no_further(message: &Message<'_>, header: &Header, passage: &Passage<'_>
             !passage.is_believed() && passage.reaches_carriers()
         }
         HeaderName::Other => {
-            let line = header.line.of(message.bytes);
-            let claims = || is_one_of(line, &CLAIMS);
-            let to_carriers = || passage.reaches_carriers() && is_one_of(line, &CLAIMS_TO_CARRIERS);
-            match line.first().map(u8::to_ascii_lowercase) {
-                Some(b'x') if is_one_of(line, &OURS) => true,
+            let name = name_of(header.line.of(message.bytes));
+            let claims = || is_one_of(name, &CLAIMS);
+            let to_carriers = || passage.reaches_carriers() && is_one_of(name, &CLAIMS_TO_CARRIERS);
+            match name.first().map(u8::to_ascii_lowercase) {
+                Some(b'x') if is_one_of(name, &OURS) => true,
                 Some(b'a' | b'c' | b'i' | b'o' | b'p' | b'r' | b'v' | b'x') => {
                     !passage.is_believed() && (claims() || to_carriers())
                 }
@@ -159,12 +173,17 @@ pub(crate) fn withholds_identity(message: &Message<'_>) -> bool {
         .any(|value| value.trim_ascii().eq_ignore_ascii_case(b"id"))
 }
 
-/// Has the header line one of these names?
-fn is_one_of(line: &[u8], names: &[&[u8]]) -> bool {
-    names.iter().any(|name| {
-        let ends = |after: Option<&u8>| name.ends_with(b"-") || matches!(after, Some(b':' | b' ' | b'\t'));
-        line.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
-            && ends(line.get(name.len()))
+/// The name of a header, by its line.
+fn name_of(line: &[u8]) -> &[u8] {
+    let end = line.iter().position(|b| matches!(b, b':' | b' ' | b'\t')).unwrap_or(line.len());
+    line.get(..end).unwrap_or_default()
+}
+
+/// Is it one of these?
+fn is_one_of(name: &[u8], names: &[&[u8]]) -> bool {
+    names.iter().any(|one| match name.len() == one.len() {
+        true => name.eq_ignore_ascii_case(one),
+        false => one.ends_with(b"-") && name.get(..one.len()).is_some_and(|n| n.eq_ignore_ascii_case(one)),
     })
 }
 

@@ -41,11 +41,11 @@ type Name = ArrayVec<u8, LONGEST>;
 
 /// May a URI hold these bytes? Where no scheme and no bracket stands there is none.
 pub(crate) fn holds_uri(value: &[u8]) -> bool {
-    value.contains(&b'<')
-        || value.iter().enumerate().any(|(at, b)| {
-            let before = value.get(..at).unwrap_or_default();
-            *b == b':' && SCHEMES.iter().any(|scheme| ends_in(before, scheme))
-        })
+    let is_scheme = |at: usize| {
+        let before = value.get(..at).unwrap_or_default();
+        SCHEMES.iter().any(|scheme| ends_in(before, scheme))
+    };
+    memchr::memchr2_iter(b'<', b':', value).any(|at| value.get(at) == Some(&b'<') || is_scheme(at))
 }
 
 const SCHEMES: [&[u8]; 5] = [b"sip", b"sips", b"tel", b"fax", b"modem"];

@@ -1,8 +1,8 @@
 //! `name-addr` and `addr-spec`: From, To, Contact, Route, Record-Route and their like, RFC 3261 §20.10, §25.1.
 
-use crate::class::find;
 use crate::error::ParseError;
 use crate::lex::{Params, is_space, is_token, quoted_len, trim, trim_end};
+use crate::scan::{find, find_either};
 use crate::uri::Uri;
 
 /// One address of a header: display name, URI, header parameters; all in place.
@@ -41,14 +41,15 @@ impl<'a> Address<'a> {
 
     /// The parts of an address; its parameters have not been read yet.
     fn split(text: &'a [u8]) -> Option<Address<'a>> {
-        let after_name = match text.first()? {
-            b'"' => quoted_len(text)?,
+        let after_name = match text {
+            [b'<', inner @ ..] => return Address::bracketed(b"", inner),
+            [b'"', ..] => quoted_len(text)?,
             _ => 0,
         };
         let rest = text.get(after_name..)?;
         // A `<` behind the `;` of an addr-spec belongs to a parameter.
-        let first = rest.iter().position(|b| matches!(b, b'<' | b';'));
-        let address = match first.map(|i| (i, rest.get(i))) {
+        let first = find_either(b'<', b';', rest);
+        match first.map(|i| (i, rest.get(i))) {
             Some((open, Some(b'<'))) => {
                 let display = trim(text.get(..after_name + open)?);
                 let between = rest.get(..open)?;
@@ -58,22 +59,32 @@ impl<'a> Address<'a> {
                 {
                     return None;
                 }
-                let inner = rest.get(open + 1..)?;
-                let (uri, after) = inner.split_at_checked(find(b'>', inner)?)?;
-                Address { display, uri, params: trim(after.get(1..)?) }
+                Address::bracketed(display, rest.get(open + 1..)?)
             }
-            _ if after_name > 0 => return None,
+            _ if after_name > 0 => None,
             _ => {
                 let (uri, params) = rest.split_at_checked(first.unwrap_or(rest.len()))?;
                 let uri = trim_end(uri);
-                if uri.iter().any(|b| matches!(b, b',' | b'?')) {
+                if find_either(b',', b'?', uri).is_some() {
                     return None;
                 }
-                Address { display: b"", uri, params }
+                Address { display: b"", uri, params }.whole()
             }
-        };
-        let (&first, &last) = (address.uri.first()?, address.uri.last()?);
-        (!is_space(first) && !is_space(last)).then_some(address)
+        }
+    }
+
+    /// An address with brackets, from behind the first of them.
+    #[inline]
+    fn bracketed(display: &'a [u8], inner: &'a [u8]) -> Option<Address<'a>> {
+        let (uri, after) = inner.split_at_checked(find(b'>', inner)?)?;
+        Address { display, uri, params: trim(after.get(1..)?) }.whole()
+    }
+
+    /// The same, unless its URI is empty or white space stands around it.
+    #[inline]
+    fn whole(self) -> Option<Address<'a>> {
+        let (&first, &last) = (self.uri.first()?, self.uri.last()?);
+        (!is_space(first) && !is_space(last)).then_some(self)
     }
 
     /// The URI, read.

@@ -1,7 +1,7 @@
 //! What a byte may be in RFC 3261 §25.1, by one table, and reading forward by it.
 //!
-//! Values in SIP are short: a look at a table per byte, or eight bytes at a time in one word, takes less than the
-//! call of a routine that is fast on long ones.
+//! For what is short: a look at a table per byte takes less than the call of a routine that is fast on long texts. What may
+//! be long is read by [`crate::scan`].
 
 /// A set of [`class`](self) bits.
 pub(crate) type Class = u8;
@@ -77,60 +77,6 @@ pub(crate) fn until(s: &[u8], class: Class) -> usize {
     s.iter().position(|&b| is(b, class)).unwrap_or(s.len())
 }
 
-/// As [`until`] for a class whose bytes are few, in values that may be long: sixteen bytes at a time, in one comparison
-/// with each of them.
-#[inline]
-fn until_one_of<const N: usize>(s: &[u8], few: [u8; N], class: Class) -> usize {
-    let (pieces, _) = s.as_chunks::<16>();
-    let free = |piece: &&[u8; 16]| {
-        let among = |b: u8| few.iter().fold(0, |hit, wanted| hit | u8::from(b == *wanted));
-        piece.iter().fold(0, |hit, b| hit | among(*b)) == 0
-    };
-    let passed = pieces.iter().take_while(free).count() * 16;
-    passed + until(s.get(passed..).unwrap_or_default(), class)
-}
-
-/// How many bytes come before the first `@`, or before what can stand in no URI.
-#[inline]
-pub(crate) fn until_at(s: &[u8]) -> usize {
-    until_one_of(s, *b"@ \t\r\n<>\"", AT | NOT_URI)
-}
-
-/// How many bytes come before the end of a parameter's value, or before what makes it take a closer look.
-#[inline]
-pub(crate) fn until_param_stop(s: &[u8]) -> usize {
-    until_one_of(s, *b"; \t\r\n<>\"", PARAM_STOP)
-}
-
-/// Does either byte stand there?
-#[inline]
-pub(crate) fn has_either(a: u8, b: u8, s: &[u8]) -> bool {
-    let among =
-        |piece: &[u8]| piece.iter().fold(0, |hit, x| hit | u8::from(*x == a) | u8::from(*x == b)) != 0;
-    let (pieces, rest) = s.as_chunks::<16>();
-    // The last sixteen bytes overlap those before them.
-    let last = if pieces.is_empty() { rest } else { s.last_chunk::<16>().map_or(rest, |last| last) };
-    pieces.iter().any(|piece| among(piece)) || among(last)
-}
-
-/// The first place of a byte, in values that are short.
-#[inline]
-pub(crate) fn find(byte: u8, s: &[u8]) -> Option<usize> {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let wanted = u64::from(byte) * LOW;
-    let (words, rest) = s.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        // A byte that becomes 0 is marked by its highest bit; false marks stand only above a true one.
-        let x = u64::from_le_bytes(*word) ^ wanted;
-        let marks = x.wrapping_sub(LOW) & !x & HIGH;
-        if marks != 0 {
-            return Some(i * 8 + marks.trailing_zeros() as usize / 8);
-        }
-    }
-    rest.iter().position(|&b| b == byte).map(|i| words.len() * 8 + i)
-}
-
 /// Are these the same name in any case? `known` is of letters, digits, `-`, `.` and `+`: two letters that differ in one bit
 /// alone differ in case, and of the others none may differ.
 #[inline]
@@ -157,47 +103,6 @@ pub(crate) fn same_name(name: &[u8], known: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_byte_is_found_where_it_first_stands() {
-        for length in 0..40 {
-            for at in 0..length {
-                // Bytes beside the wanted one that differ in the lowest or the highest bit only.
-                for other in [b';' ^ 1, b';' ^ 0x80, b';' - 1, b';' + 1, 0, 255] {
-                    let mut s = vec![other; length];
-                    assert_eq!(find(b';', &s), None);
-                    s[at] = b';';
-                    assert_eq!(find(b';', &s), Some(at));
-                    s[length - 1] = b';';
-                    assert_eq!(find(b';', &s), Some(at));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_few_bytes_of_a_class_are_found_wherever_they_stand() {
-        for b in 0..=255u8 {
-            for at in 0..40 {
-                let mut s = vec![b'a'; 40];
-                s[at] = b;
-                assert_eq!(until_at(&s), until(&s, AT | NOT_URI), "{b} at {at}");
-                assert_eq!(until_param_stop(&s), until(&s, PARAM_STOP), "{b} at {at}");
-                assert_eq!((until_at(&s[..at]), until_param_stop(&s[..at])), (at, at));
-            }
-        }
-        for length in 0..40 {
-            let mut s = vec![b'a'; length];
-            assert!(!has_either(b',', b'"', &s));
-            for at in 0..length {
-                for b in [b',', b'"'] {
-                    s[at] = b;
-                    assert!(has_either(b',', b'"', &s), "{at} of {length}");
-                }
-                s[at] = b'a';
-            }
-        }
-    }
 
     #[test]
     fn names_are_the_same_in_any_case_only() {

@@ -5,14 +5,6 @@
 //! header lines that we have not judged. The grammar has them in quoted pairs alone (RFC 3261 §25.1); of those NUL may
 //! stand (RFC 4475 §3.1.1.2), the others are sent by nobody.
 
-/// How many bytes are no printable ASCII, DEL aside. The compiler turns it into vector instructions.
-fn unusual(head: &[u8]) -> usize {
-    let is_low = |b: &u8| u8::from((*b as i8) < 0x20);
-    // In pieces whose count fits a byte: sixteen of them are added at once.
-    let count = |piece: &[u8]| piece.iter().map(is_low).fold(0, u8::wrapping_add);
-    head.chunks(240).map(|piece| usize::from(count(piece))).sum()
-}
-
 /// May a character end a line elsewhere? CR and LF are judged by their place.
 fn is_foreign(c: char) -> bool {
     matches!(c, '\0' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
@@ -39,8 +31,9 @@ impl Lines {
 }
 
 /// Does the head of a message hold such a character? Its lines all end alike, in CR LF or, which is tolerated, in LF alone.
-pub(crate) fn is_foul(head: &[u8], lines: Lines) -> bool {
-    if unusual(head) == lines.all + lines.crlf && matches!(lines.crlf, n if n == lines.all || n == 0) {
+/// `unusual`: it holds something that is no printable ASCII (DEL aside), no LF and not right before one.
+pub(crate) fn is_foul(head: &[u8], unusual: bool, lines: Lines) -> bool {
+    if !unusual && lines.crlf == lines.all {
         return false;
     }
     let mixed = lines.crlf != 0 && lines.crlf != lines.all;
@@ -97,24 +90,14 @@ pub fn without_control_characters(head: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::LineEnds;
 
     fn is_foul(text: &[u8]) -> bool {
         let mut lines = Lines::default();
         text.split_inclusive(|b| *b == b'\n').for_each(|line| lines.count(line));
-        super::is_foul(text, lines)
-    }
-
-    #[test]
-    fn unusual_bytes_are_counted_wherever_they_stand() {
-        for length in [0, 1, 15, 16, 17, 100, 16 * 255, 16 * 256 + 3] {
-            let text: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
-            assert_eq!(
-                unusual(&text),
-                text.iter().filter(|b| !(0x20..0x80).contains(*b)).count(),
-                "{length}"
-            );
-        }
-        assert_eq!(unusual(&[0; 65_535]), 65_535);
+        let mut ends = LineEnds::new(text);
+        while ends.next().is_some() {}
+        super::is_foul(text, ends.is_unusual_before(text.len()), lines)
     }
 
     #[test]

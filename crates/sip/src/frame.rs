@@ -2,10 +2,11 @@
 
 use memchr::memchr;
 
-use crate::class::{TOKEN, find, leading};
+use crate::class::{TOKEN, leading};
 use crate::error::ParseError;
 use crate::lex::{number, trim};
 use crate::name::HeaderName;
+use crate::scan::{LineEnds, find};
 
 /// What stands at the beginning of a stream's unread bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,16 +113,17 @@ fn is_http(line: &[u8]) -> bool {
 fn headers(bytes: &[u8]) -> Option<(usize, Result<usize, ParseError>)> {
     let mut length = Ok(None);
     let mut has_type = false;
-    let mut rest = bytes;
-    let mut after_crlf = false;
+    let mut ends = LineEnds::new(bytes);
+    let (mut start, mut after_crlf) = (0, false);
     loop {
-        let (line, next) = rest.split_at_checked(memchr(b'\n', rest)? + 1)?;
+        let end = ends.next()?.end;
+        let (line, next) = (bytes.get(start..end)?, bytes.get(end..)?);
         if after_crlf && line == b"\r\n" {
             let length = match length {
                 Ok(None) if has_type => Err(ParseError::Cardinality("Content-Length")),
                 known => known.map(Option::unwrap_or_default),
             };
-            return Some((bytes.len() - next.len(), length));
+            return Some((end, length));
         }
         if let (Some(b'l' | b'L' | b'c' | b'C'), Ok(known)) = (line.first(), length) {
             match name_of(line) {
@@ -130,7 +132,7 @@ fn headers(bytes: &[u8]) -> Option<(usize, Result<usize, ParseError>)> {
                 _ => {}
             }
         }
-        (rest, after_crlf) = (next, line.ends_with(b"\r\n"));
+        (start, after_crlf) = (end, line.ends_with(b"\r\n"));
     }
 }
 

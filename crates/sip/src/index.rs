@@ -4,15 +4,16 @@
 //! be used again for the next message; once its list of headers has grown to the usual size it allocates
 //! nothing.
 
-use memchr::memchr;
+use std::ops::Range;
 
 use crate::address::Address;
-use crate::class::{TOKEN, find, leading};
+use crate::class::{TOKEN, leading};
 use crate::control::{Lines, is_foul};
 use crate::error::ParseError;
-use crate::lex::{is_space, number, trim};
+use crate::lex::{is_space, leading_number, number, trim};
 use crate::method::Method;
 use crate::name::HeaderName;
+use crate::scan::{LineEnd, LineEnds, find, until_param_stop};
 
 /// A stretch of the message: byte offsets, the end not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -46,6 +47,8 @@ pub struct Header {
     pub line: Span,
     /// The value without white space around it.
     pub value: Span,
+    /// The line holds neither a comma nor a quote: its value is one.
+    pub(crate) plain: bool,
 }
 
 /// The first line.
@@ -142,14 +145,16 @@ impl Index {
         if bytes.len() > limits.message_size.min(65_535) {
             return Err(ParseError::TooLarge);
         }
-        let line_end = memchr(b'\n', bytes).ok_or(ParseError::Truncated)?;
-        self.headers_start = (line_end + 1) as u16;
+        let mut ends = LineEnds::new(bytes);
+        let start = ends.next().ok_or(ParseError::Truncated)?;
+        self.headers_start = start.end as u16;
         // A start line we cannot read does not keep us from reading what is needed for the answer.
-        let start_line = self.parse_start_line(bytes, line_end);
+        let start_line = self.parse_start_line(bytes, start.end - 1);
         let mut lines = Lines::default();
-        lines.count(bytes.get(..=line_end).unwrap_or_default());
-        self.parse_headers(bytes, limits, &mut lines)?;
-        if is_foul(bytes.get(..usize::from(self.body.start)).unwrap_or_default(), lines) {
+        lines.count(bytes.get(..start.end).unwrap_or_default());
+        self.parse_headers(bytes, limits, &mut ends, &mut lines)?;
+        let head = bytes.get(..usize::from(self.body.start)).unwrap_or_default();
+        if is_foul(head, ends.is_unusual_before(head.len()), lines) {
             return Err(ParseError::ControlCharacter);
         }
         start_line?;
@@ -202,48 +207,57 @@ impl Index {
         }
     }
 
-    fn parse_headers(&mut self, bytes: &[u8], limits: &Limits, lines: &mut Lines) -> Result<(), ParseError> {
+    fn parse_headers(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        ends: &mut LineEnds<'_>,
+        lines: &mut Lines,
+    ) -> Result<(), ParseError> {
         let mut at = usize::from(self.headers_start);
         let mut broken = None;
         loop {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let mut line_len = find(b'\n', rest).ok_or(ParseError::Truncated)? + 1;
-            if line_len == 1 || line_len == 2 && rest.first() == Some(&b'\r') {
-                lines.count(rest.get(..line_len).unwrap_or_default());
-                at += line_len;
+            let mut end = ends.next().ok_or(ParseError::Truncated)?;
+            let mut line = bytes.get(at..end.end).unwrap_or_default();
+            lines.count(line);
+            if matches!(line, b"\n" | b"\r\n") {
+                at = end.end;
                 break;
             }
-            lines.count(rest.get(..line_len).unwrap_or_default());
             // A line that begins with white space goes on with the one before (RFC 3261 §7.3.1).
-            while matches!(rest.get(line_len), Some(b' ' | b'\t')) {
-                let more =
-                    memchr(b'\n', rest.get(line_len..).unwrap_or_default()).ok_or(ParseError::Truncated)?;
-                line_len += more + 1;
-                lines.count(rest.get(..line_len).unwrap_or_default());
+            while matches!(bytes.get(end.end), Some(b' ' | b'\t')) {
+                let more = ends.next().ok_or(ParseError::Truncated)?;
+                lines.count(bytes.get(end.end..more.end).unwrap_or_default());
+                end = LineEnd { end: more.end, plain: end.plain && more.plain };
+                line = bytes.get(at..end.end).unwrap_or_default();
             }
-            let line = rest.get(..line_len).unwrap_or_default();
             if self.headers.len() >= limits.headers.min(250) {
                 return Err(ParseError::TooManyHeaders);
             }
             match split_header(line) {
-                Some((name, value)) => self.push(name, Span::locate(line, bytes), Span::locate(value, bytes)),
+                Some((name, value)) => {
+                    let within = |place: usize| (at + place) as u16;
+                    let value = Span { start: within(value.start), end: within(value.end) };
+                    let line = Span { start: at as u16, end: end.end as u16 };
+                    self.push(Header { name, line, value, plain: end.plain });
+                }
                 None => broken = Some(ParseError::HeaderLine),
             }
-            at += line_len;
+            at = end.end;
         }
         self.body = Span { start: at as u16, end: bytes.len() as u16 };
         broken.map_or(Ok(()), Err)
     }
 
-    fn push(&mut self, name: HeaderName, line: Span, value: Span) {
-        if let Some(first) = self.first.get_mut(name as usize) {
+    fn push(&mut self, header: Header) {
+        if let Some(first) = self.first.get_mut(header.name as usize) {
             if *first == NONE {
                 *first = self.headers.len() as u8;
             } else {
-                self.repeated |= 1 << name as u8;
+                self.repeated |= 1 << header.name as u8;
             }
         }
-        self.headers.push(Header { name, line, value });
+        self.headers.push(header);
     }
 
     /// The rules every message must meet before anything is done with it.
@@ -257,9 +271,8 @@ impl Index {
             self.body.end = self.body.start + length as u16;
         }
         let cseq = self.exactly_once(HeaderName::CSeq, bytes)?;
-        let digits = cseq.iter().take_while(|b| b.is_ascii_digit()).count();
-        let (value, method) = cseq.split_at(digits);
-        self.cseq = number(value, 0x7fff_ffff).ok_or(ParseError::Header("CSeq"))? as u32;
+        let (value, method) = leading_number(cseq, 0x7fff_ffff).ok_or(ParseError::Header("CSeq"))?;
+        self.cseq = value;
         if !method.first().copied().is_some_and(is_space) {
             return Err(ParseError::Header("CSeq"));
         }
@@ -338,27 +351,58 @@ fn is_version(text: &[u8]) -> bool {
 
 /// Where the tag of a From or To stands; nowhere, when there is none.
 fn tag_of(value: &[u8], header: &'static str, bytes: &[u8]) -> Result<Span, ParseError> {
-    let (_, tag) = Address::parse_with_tag(value, header)?;
+    let tag = match plain_tag(value) {
+        Some(tag) => tag,
+        None => Address::parse_with_tag(value, header)?.1,
+    };
     Ok(if tag.is_empty() { Span::default() } else { Span::locate(tag, bytes) })
 }
 
-/// Splits a header line into its name and its trimmed value.
-fn split_header(line: &[u8]) -> Option<(HeaderName, &[u8])> {
+/// The tag of a value that is as nearly all are: a URI in brackets, and behind it the tag alone or nothing.
+fn plain_tag(value: &[u8]) -> Option<&[u8]> {
+    let inner = value.strip_prefix(b"<")?;
+    let (uri, after) = inner.split_at_checked(find(b'>', inner)?)?;
+    if is_space(*uri.first()?) || is_space(*uri.last()?) {
+        return None;
+    }
+    match after {
+        [_] => Some(b""),
+        [_, b';', b't', b'a', b'g', b'=', tag @ ..] if until_param_stop(tag) == tag.len() => Some(tag),
+        _ => None,
+    }
+}
+
+/// Splits a header line into its name and the place of its value, without white space around it.
+fn split_header(line: &[u8]) -> Option<(HeaderName, Range<usize>)> {
     // Nearly all lines: a name that we know, which therefore is one, and the colon right behind it.
-    if let Some((name, [_, value @ ..])) = line.split_at_checked(find(b':', line)?) {
-        let known = HeaderName::from_bytes(name);
-        if known != HeaderName::Other {
-            return Some((known, trim(value)));
-        }
+    let colon = find(b':', line)?;
+    let known = line.get(..colon).map_or(HeaderName::Other, HeaderName::from_bytes);
+    if known != HeaderName::Other {
+        return Some((known, without_space(line, colon + 1)));
     }
     let (name, rest) = line.split_at_checked(leading(line, TOKEN)).filter(|(n, _)| !n.is_empty())?;
-    let value = match rest {
-        [b':', value @ ..] => value,
-        // A tab or blanks may stand between the name and the colon (RFC 3261 §7.3.1).
-        _ => {
-            let gap = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-            rest.get(gap..)?.strip_prefix(b":")?
-        }
-    };
-    Some((HeaderName::from_bytes(name), trim(value)))
+    // A tab or blanks may stand between the name and the colon (RFC 3261 §7.3.1).
+    let gap = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    (rest.get(gap) == Some(&b':'))
+        .then(|| (HeaderName::from_bytes(name), without_space(line, name.len() + gap + 1)))
+}
+
+/// Where the text from this place on stands, without white space at both ends.
+fn without_space(line: &[u8], from: usize) -> Range<usize> {
+    // Nearly all lines: one blank before it, and nothing behind it.
+    if let Some([b' ', value @ .., b'\r', b'\n']) = line.get(from..)
+        && let [first, .., last] = value
+        && !is_space(*first)
+        && !is_space(*last)
+    {
+        return from + 1..from + 1 + value.len();
+    }
+    let (mut start, mut end) = (from, line.len());
+    while line.get(start).is_some_and(|b| is_space(*b)) {
+        start += 1;
+    }
+    while end > start && line.get(end - 1).is_some_and(|b| is_space(*b)) {
+        end -= 1;
+    }
+    start..end
 }

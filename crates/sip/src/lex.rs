@@ -1,10 +1,12 @@
 //! The lexical ground of RFC 3261 §25: white space, tokens, quoted strings, lists, parameters.
 
-use crate::class::{self, PARAM_NAME, SPACE, TOKEN, find, has_either, leading, until_param_stop};
+use crate::class::{self, PARAM_NAME, TOKEN, leading};
+use crate::scan::{find, find_either, until_param_stop};
 
 /// White space inside a header value; folding leaves CR and LF there (RFC 3261 §7.3.1).
+#[inline]
 pub(crate) fn is_space(b: u8) -> bool {
-    class::is(b, SPACE)
+    matches!(b, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// `token` characters, RFC 3261 §25.1.
@@ -13,6 +15,7 @@ pub(crate) fn is_token(b: u8) -> bool {
 }
 
 /// Without white space at both ends.
+#[inline]
 pub(crate) fn trim(mut s: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = s {
         if !is_space(*first) {
@@ -24,6 +27,7 @@ pub(crate) fn trim(mut s: &[u8]) -> &[u8] {
 }
 
 /// Without white space at the end.
+#[inline]
 pub(crate) fn trim_end(mut s: &[u8]) -> &[u8] {
     while let [rest @ .., last] = s {
         if !is_space(*last) {
@@ -49,6 +53,18 @@ pub(crate) fn number(s: &[u8], max: u64) -> Option<u64> {
     (n <= max).then_some(n)
 }
 
+/// The decimal number that `s` begins with, at most `max`, and what follows its digits.
+#[inline]
+pub(crate) fn leading_number(s: &[u8], max: u32) -> Option<(u32, &[u8])> {
+    let mut n = 0u32;
+    let mut rest = s;
+    while let [b @ b'0'..=b'9', after @ ..] = rest {
+        n = n.checked_mul(10)?.checked_add(u32::from(b - b'0'))?;
+        rest = after;
+    }
+    (rest.len() < s.len() && n <= max).then_some((n, rest))
+}
+
 /// The length of the quoted string that `s` begins with, both quotes included; `None` when it does not end.
 pub(crate) fn quoted_len(s: &[u8]) -> Option<usize> {
     let mut i = 1;
@@ -65,7 +81,10 @@ pub(crate) fn quoted_len(s: &[u8]) -> Option<usize> {
 /// end.
 pub(crate) fn find_outside(s: &[u8], stop: u8) -> Result<Option<usize>, ()> {
     // Most values hold no such byte at all, which one quick look shows.
-    if has_either(stop, b'"', s) { walk_outside(s, stop) } else { Ok(None) }
+    match find_either(stop, b'"', s) {
+        Some(_) => walk_outside(s, stop),
+        None => Ok(None),
+    }
 }
 
 /// As [`find_outside`], and `Err` too for a bracket that does not end where there is no `stop`.
@@ -90,20 +109,38 @@ fn walk_outside(s: &[u8], stop: u8) -> Result<Option<usize>, ()> {
 #[derive(Clone, Debug)]
 pub struct List<'a> {
     rest: Option<&'a [u8]>,
+    /// It is known to hold neither a comma nor a quote.
+    plain: bool,
 }
 
 impl<'a> List<'a> {
     /// The elements of `value`.
     pub fn new(value: &'a [u8]) -> Self {
-        List { rest: Some(value) }
+        List { rest: Some(value), plain: false }
+    }
+
+    /// The elements of a header's value; `plain`: of one that holds neither a comma nor a quote.
+    pub(crate) fn of_header(value: &'a [u8], plain: bool) -> Self {
+        List { rest: Some(value), plain }
     }
 }
 
 impl<'a> Iterator for List<'a> {
     type Item = Result<&'a [u8], ()>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.rest?;
+        if self.plain {
+            self.rest = None;
+            return Some(Ok(trim(rest)));
+        }
+        self.divide(rest)
+    }
+}
+
+impl<'a> List<'a> {
+    fn divide(&mut self, rest: &'a [u8]) -> Option<Result<&'a [u8], ()>> {
         match find_outside(rest, b',') {
             Ok(Some(comma)) => {
                 let (element, tail) = rest.split_at_checked(comma)?;
@@ -175,7 +212,14 @@ impl<'a> Params<'a> {
 impl<'a> Iterator for Params<'a> {
     type Item = Result<Param<'a>, ()>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() { None } else { self.step() }
+    }
+}
+
+impl<'a> Params<'a> {
+    fn step(&mut self) -> Option<Result<Param<'a>, ()>> {
         if let Some(plain) = self.plain() {
             return Some(Ok(plain));
         }

@@ -32,6 +32,7 @@ mod method;
 mod name;
 mod put;
 pub mod response;
+mod scan;
 mod source;
 mod splice;
 mod status;

@@ -111,8 +111,13 @@ impl<'a> Message<'a> {
         let bytes = self.bytes;
         self.header_lines(name)
             .filter(|h| h.value.start < h.value.end)
-            .flat_map(move |h| List::new(h.value.of(bytes)))
+            .flat_map(move |h| List::of_header(h.value.of(bytes), h.plain))
             .map(move |e| e.map_err(|()| ParseError::Header(name.name())))
+    }
+
+    /// The values of one line of a header that is a comma list.
+    pub fn values(&self, line: &Header) -> List<'a> {
+        List::of_header(line.value.of(self.bytes), line.plain)
     }
 
     /// The value of the first header with a name we have no [`HeaderName`] for, any case.
@@ -137,8 +142,8 @@ impl<'a> Message<'a> {
 
     /// The topmost Via's text: the first element of the first line.
     pub fn top_via_text(&self) -> Result<&'a [u8], ParseError> {
-        let value = self.header(HeaderName::Via).ok_or(ParseError::Cardinality("Via"))?;
-        List::new(value).next().and_then(Result::ok).ok_or(ParseError::Header("Via"))
+        let line = self.header_line(HeaderName::Via).ok_or(ParseError::Cardinality("Via"))?;
+        self.values(&line).next().and_then(Result::ok).ok_or(ParseError::Header("Via"))
     }
 
     /// From.

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::class::{HOST, IN_USER, NOT_URI, find, leading, same_name, until, until_at};
+use crate::class::{HOST, IN_USER, NOT_URI, leading, same_name, until};
 use crate::error::ParseError;
 use crate::flow::Transport;
-use crate::lex::{Params, number};
+use crate::lex::{Params, leading_number};
+use crate::scan::{find, until_at};
 
 /// A URI's scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,10 +116,9 @@ impl<'a> Uri<'a> {
         let (host, tail) = split_host(rest).ok_or(ParseError::Uri)?;
         let (port, tail) = match tail.first() {
             Some(b':') => {
-                let digits = tail.iter().skip(1).take_while(|b| b.is_ascii_digit()).count();
-                let port =
-                    number(tail.get(1..1 + digits).unwrap_or_default(), 65535).ok_or(ParseError::Uri)?;
-                (Some(port as u16), tail.get(1 + digits..).unwrap_or_default())
+                let digits = tail.get(1..).unwrap_or_default();
+                let (port, tail) = leading_number(digits, 65535).ok_or(ParseError::Uri)?;
+                (Some(port as u16), tail)
             }
             _ => (None, tail),
         };
@@ -196,27 +196,56 @@ pub fn canonical_ip(ip: IpAddr) -> IpAddr {
     }
 }
 
-fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0u8; 4];
-    let (mut places, mut value, mut digits) = (octets.iter_mut(), 0u16, 0);
-    for &b in host {
-        match b {
-            b'0'..=b'9' => {
-                value = value * 10 + u16::from(b - b'0');
-                digits += 1;
-                if value > 255 {
-                    return None;
-                }
+/// An IPv4 address as nearly all are written, without zeros in front of an octet's other digits.
+fn plain_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
+    let digit = |b: &u8| b.wrapping_sub(b'0');
+    let (mut rest, mut address) = (host, 0u32);
+    for place in 0..4 {
+        let (octet, after) = match rest {
+            [a, b, c, after @ ..] if digit(b) < 10 && digit(c) < 10 => {
+                (u32::from(digit(a)) * 100 + u32::from(digit(b)) * 10 + u32::from(digit(c)), after)
             }
-            b'.' if digits > 0 => {
-                *places.next()? = value as u8;
-                (value, digits) = (0, 0);
-            }
+            [a, b, after @ ..] if digit(b) < 10 => (u32::from(digit(a)) * 10 + u32::from(digit(b)), after),
+            [a, after @ ..] => (u32::from(digit(a)), after),
+            [] => return None,
+        };
+        if octet > 255 || !rest.first().is_some_and(u8::is_ascii_digit) {
+            return None;
+        }
+        address = address << 8 | octet;
+        rest = match after {
+            [b'.', after @ ..] if place < 3 => after,
+            [] if place == 3 => after,
             _ => return None,
+        };
+    }
+    Some(Ipv4Addr::from_bits(address))
+}
+
+fn parse_ipv4(host: &[u8]) -> Option<Ipv4Addr> {
+    if let Some(plain) = plain_ipv4(host) {
+        return Some(plain);
+    }
+    // The octets before the one at hand, that one, and how many digits it has.
+    let (mut before, mut value, mut digits, mut dots) = (0u32, 0u32, 0, 0);
+    for &b in host {
+        let digit = u32::from(b.wrapping_sub(b'0'));
+        if digit < 10 {
+            value = value * 10 + digit;
+            digits += 1;
+            if value > 255 {
+                return None;
+            }
+        } else {
+            if b != b'.' || digits == 0 || dots == 3 {
+                return None;
+            }
+            before = before << 8 | value;
+            dots += 1;
+            (value, digits) = (0, 0);
         }
     }
-    *places.next().filter(|_| digits > 0)? = value as u8;
-    places.next().is_none().then(|| Ipv4Addr::from(octets))
+    (digits > 0 && dots == 3).then(|| Ipv4Addr::from_bits(before << 8 | value))
 }
 
 /// Splits `host` off `host[:port][;params]…`; `None` when there is no valid host.

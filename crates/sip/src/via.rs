@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::class::{SPACE, TOKEN, leading};
 use crate::error::ParseError;
 use crate::flow::Transport;
-use crate::lex::{Params, is_space, number};
+use crate::lex::{Params, is_space, leading_number, number};
 use crate::uri::{parse_ip, split_host};
 
 /// The mark of a branch made by RFC 3261 rules.
@@ -37,13 +37,13 @@ impl<'a> Via<'a> {
     pub fn parse(element: &'a [u8]) -> Result<Via<'a>, ParseError> {
         let bad = ParseError::Header("Via");
         let mut s = Cursor { rest: element };
-        let protocol = s.token().ok_or(bad)?;
-        s.byte(b'/').ok_or(bad)?;
-        // Another version is answered 505, for which this Via must be readable.
-        s.token().ok_or(bad)?;
-        s.byte(b'/').ok_or(bad)?;
+        // Nearly all begin so.
+        match element.strip_prefix(b"SIP/2.0/") {
+            Some(rest) => s.rest = rest,
+            None => s.protocol().ok_or(bad)?,
+        }
         let transport = s.token().ok_or(bad)?;
-        if !protocol.eq_ignore_ascii_case(b"SIP") || !s.rest.first().is_some_and(|&b| is_space(b)) {
+        if !s.rest.first().is_some_and(|&b| is_space(b)) {
             return Err(bad);
         }
         s.space();
@@ -54,9 +54,8 @@ impl<'a> Via<'a> {
         if s.rest.first() == Some(&b':') {
             s.byte(b':');
             s.space();
-            let digits = s.rest.iter().take_while(|b| b.is_ascii_digit()).count();
-            let (p, rest) = s.rest.split_at_checked(digits).ok_or(bad)?;
-            port = Some(number(p, 65535).ok_or(bad)? as u16);
+            let (number, rest) = leading_number(s.rest, 65535).ok_or(bad)?;
+            port = Some(number as u16);
             s.rest = rest;
         }
         let mut via = Via {
@@ -71,19 +70,19 @@ impl<'a> Via<'a> {
         };
         for p in Params::new(s.rest) {
             let p = p.map_err(|()| bad)?;
-            if p.is("branch") {
-                via.branch = p.value.ok_or(bad)?;
-            } else if p.is("rport") {
-                let value = match p.value {
-                    None | Some(b"") => None,
-                    Some(v) => Some(number(v, 65535).ok_or(bad)? as u16),
-                };
-                via.rport = Some(value);
-                via.rport_name = p.name;
-            } else if p.is("received") {
-                via.received = p.value;
-            } else if p.is("maddr") {
-                via.maddr = p.value;
+            match p.name.len() {
+                6 if p.is("branch") => via.branch = p.value.ok_or(bad)?,
+                5 if p.is("rport") => {
+                    let value = match p.value {
+                        None | Some(b"") => None,
+                        Some(v) => Some(number(v, 65535).ok_or(bad)? as u16),
+                    };
+                    via.rport = Some(value);
+                    via.rport_name = p.name;
+                }
+                5 if p.is("maddr") => via.maddr = p.value,
+                8 if p.is("received") => via.received = p.value,
+                _ => {}
             }
         }
         Ok(via)
@@ -127,6 +126,16 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// The name of the protocol and its version. Another version is answered 505, for which this Via must be readable.
+    fn protocol(&mut self) -> Option<()> {
+        let name = self.token()?;
+        self.byte(b'/')?;
+        self.token()?;
+        self.byte(b'/')?;
+        name.eq_ignore_ascii_case(b"SIP").then_some(())
+    }
+
+    #[inline]
     fn space(&mut self) {
         let n = leading(self.rest, SPACE);
         self.rest = self.rest.get(n..).unwrap_or_default();

@@ -14,6 +14,10 @@ pub fn choose_local(
     remote: IpAddr,
     source: impl FnOnce(IpAddr) -> IpAddr,
 ) -> Option<usize> {
+    let mut all = ours.clone();
+    if let (Some(only), None) = (all.next(), all.next()) {
+        return (only.is_ipv4() == remote.is_ipv4()).then_some(0);
+    }
     let family = ours.enumerate().filter(|(_, a)| a.is_ipv4() == remote.is_ipv4());
     let first = |fits: &dyn Fn(&SocketAddr) -> bool| family.clone().find(|(_, a)| fits(a)).map(|(n, _)| n);
     let port = |a: &SocketAddr| wanted.port() == a.port();

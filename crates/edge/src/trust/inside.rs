@@ -227,7 +227,7 @@ impl Edge {
             inbound.method,
             Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
         );
-        let contact = contact_of(m).filter(|_| refreshes && identified);
+        let contact = if refreshes && identified { contact_of(m) } else { None };
         let moved = contact.map(|contact| {
             let flow = Some(self.caller_flow(inbound, Some(&contact)));
             shared.moved(&contact, inbound.flow.remote, flow)

@@ -237,13 +237,24 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 }
 
+/// The mark that went out in a branch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SentMark {
+    /// Which of the transaction's branches.
+    pub(crate) fork: u8,
+    /// The mark's MAC, 0 for none.
+    pub(crate) mac: u64,
+    /// No values of others stand behind ours in its Record-Route.
+    pub(crate) first: bool,
+}
+
 /// The request that a response answers, where that begins dialogs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begun<'a> {
     /// The number of its dialogs.
     pub(crate) number: u64,
-    /// That very branch, and the MAC of the mark that went out in it. `None`: there is no transaction, and one branch alone.
-    pub(crate) branch: Option<(u8, u64)>,
+    /// That very branch. `None`: there is no transaction, and one branch alone.
+    pub(crate) branch: Option<SentMark>,
     /// The request as it went out.
     pub(crate) sent: &'a [u8],
     /// Where the request went, and the response came from.
@@ -252,8 +263,30 @@ pub(crate) struct Begun<'a> {
 
 impl Begun<'_> {
     fn is_of(&self, found: &Found<'_, '_>) -> bool {
-        found.mark.dialog == self.number && self.branch.is_none_or(|(_, mac)| mac == found.mac)
+        found.mark.dialog == self.number && self.branch.is_none_or(|sent| sent.mac == found.mac)
     }
+
+    /// Our Record-Route where it is the only value and came back as it went out, as nearly always: then its mark is known to be
+    /// ours without its MAC. The response repeats what that is over: Call-ID and tag are the transaction's, and no value
+    /// stands behind.
+    fn returned<'a>(&self, m: &Message<'a>) -> Option<(RecordRoute<'a>, Mark)> {
+        let sent_mark = self.branch.filter(|sent| sent.first)?;
+        let line = m.header_line(HeaderName::RecordRoute)?;
+        let value = line.value.of(m.bytes);
+        let ours = behind_top_via(self.sent)?.strip_prefix(b"Record-Route: ")?;
+        if m.is_repeated(HeaderName::RecordRoute) || !ours.strip_prefix(value)?.starts_with(b"\r\n") {
+            return None;
+        }
+        let uri = value.strip_prefix(b"<")?.strip_suffix(b">")?;
+        let mark = uri.get(memchr::memrchr(b'=', uri)? + 1..)?;
+        Some((RecordRoute { uri, mark: Some(mark) }, Mark::of_sent(mark, sent_mark.mac)?))
+    }
+}
+
+/// What follows the topmost Via of a request that we wrote, where that is its first header.
+fn behind_top_via(request: &[u8]) -> Option<&[u8]> {
+    let headers = request.get(memchr::memchr(b'\n', request)? + 1..)?;
+    headers.get(memchr::memchr(b'\n', headers)? + 1..)
 }
 
 impl Shared {
@@ -263,8 +296,19 @@ impl Shared {
         let status = m.status().unwrap_or(0);
         let makes_dialog = (101..300).contains(&status) && !m.to_tag().is_empty();
         let (call_id, caller_tag) = (m.call_id(), m.from_tag());
-        let values = record_routes(m);
-        let Some(found) = Found::find(&values, &self.secret, (call_id, caller_tag)) else {
+        let (values, value);
+        let found = match begun.returned(m) {
+            Some((ours, mark)) => {
+                value = [ours];
+                let mac = begun.branch.map_or(0, |sent| sent.mac);
+                Some(Found { mark, mac, before: &[], ours: &value, after: &[] })
+            }
+            None => {
+                values = record_routes(m);
+                Found::find(&values, &self.secret, (call_id, caller_tag))
+            }
+        };
+        let Some(found) = found else {
             if makes_dialog {
                 self.note_unmarked(m, begun, now);
             }
@@ -314,7 +358,7 @@ impl Shared {
         let moved = Moved { target: mark.way.target, seen: mark.way.seen, flow: None };
         let answered = answered(m, m.cseq(), target.is_some().then_some(moved));
         let place = self.dialogs.place(&found.mark, m.to_tag());
-        let origin = begun.branch.map_or(Origin::Stateless, |(branch, _)| Origin::Branch(branch));
+        let origin = begun.branch.map_or(Origin::Stateless, |sent| Origin::Branch(sent.fork));
         self.dialogs.responded(place, (&found.mark, origin), mark.way.target, &answered, now).then_some(mark)
     }
 
