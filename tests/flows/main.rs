@@ -38,6 +38,7 @@ mod names;
 mod nat;
 mod operator;
 mod outbound;
+mod overload;
 mod own_host;
 mod peers;
 mod peers_word;

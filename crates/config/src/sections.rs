@@ -7,8 +7,8 @@ use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
 use crate::setting::{
-    HeaderField, HostAddresses, NameServer, Network, Secret, Setting, WebOrigin, everywhere, list_of, quoted,
-    words,
+    CalledNumber, HeaderField, HostAddresses, NameServer, Network, Secret, Setting, WebOrigin, everywhere,
+    list_of, quoted, words,
 };
 
 /// Declares a section: fields with key, type and default, readable by [`Keys`].
@@ -56,6 +56,7 @@ list_of!(Role);
 list_of!(NameServer);
 list_of!(Network);
 list_of!(HeaderField);
+list_of!(CalledNumber);
 list_of!(WebOrigin);
 
 words! {
@@ -104,6 +105,10 @@ section! {
         partial_seconds: u32 = 15, "partialSeconds";
         /// Bytes that may wait to be written to one connection.
         unsent_bytes: u32 = 1 << 20, "unsentBytes";
+        /// Bytes of messages that all transactions may hold; new ones are 503 beyond it.
+        transaction_bytes: u32 = 1 << 30, "transactionBytes";
+        /// Those of one source that is not registered here and is no trunk or peer; an IPv6 /64 counts as one.
+        stranger_bytes: u32 = 4 << 20, "strangerBytes";
     }
 }
 
@@ -195,6 +200,9 @@ section! {
         /// How long a dialog lives without a request in it, and how long one that was begun before a restart is
         /// recognised, in seconds.
         dialog_seconds: u32 = 86_400, "dialogSeconds";
+        /// Calls to these numbers of callers that are registered here (or are trunks or peers) are let in however much there is
+        /// to do.
+        emergency_numbers: Vec<CalledNumber> = emergency_numbers(), "emergencyNumbers";
         /// Between two OPTIONS to a trunk or peer, in seconds; 0 for none.
         qualify_seconds: u32 = 30, "qualifySeconds";
         /// Challenge other requests than REGISTER with 407 instead of 401.
@@ -489,4 +497,9 @@ section! {
         /// The form of its lines.
         format: LogFormat = LogFormat::Text, "format";
     }
+}
+
+/// The emergency numbers of Europe and of North America.
+fn emergency_numbers() -> Vec<CalledNumber> {
+    ["112", "911"].map(|number| CalledNumber(number.to_owned())).into()
 }

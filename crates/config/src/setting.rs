@@ -306,6 +306,23 @@ impl Setting for HeaderField {
     }
 }
 
+/// A called number: digits, and what stands before or among them on a dial pad.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalledNumber(pub String);
+
+impl Setting for CalledNumber {
+    fn read(node: &Node, reading: &Reading) -> Option<CalledNumber> {
+        scalar(node, reading, "a number as it is called, e.g. 112", |text| {
+            let dialled = |c: u8| c.is_ascii_digit() || b"+*#".contains(&c);
+            (!text.is_empty() && text.bytes().all(dialled)).then(|| CalledNumber(text.to_owned()))
+        })
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
 /// The origin of a web page, RFC 6454 §6.2, as browsers write it: no path, no default port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebOrigin(pub String);

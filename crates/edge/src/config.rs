@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::overload::MemoryLimits;
 use ipnet::IpNet;
 use trunkline_registrar::RegistrarConfig;
 use trunkline_routing::{Options, Target};
@@ -30,6 +31,10 @@ pub struct EdgeConfig {
     pub digest_uri: DigestUri,
     /// Bounds of a message.
     pub limits: Limits,
+    /// How much transactions may hold.
+    pub memory: MemoryLimits,
+    /// Numbers that known callers reach however much there is to do.
+    pub emergency_numbers: Vec<String>,
     /// Bounds of streams.
     pub streams: StreamLimits,
     /// Forward without transactions.
@@ -119,6 +124,8 @@ impl Default for EdgeConfig {
             handover: HandoverConfig::default(),
             digest_uri: DigestUri::User,
             limits: Limits::default(),
+            memory: MemoryLimits::default(),
+            emergency_numbers: Vec::new(),
             streams: StreamLimits::default(),
             stateless: false,
             routing: Options::default(),

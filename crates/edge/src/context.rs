@@ -133,6 +133,10 @@ pub(crate) struct Context {
     pub(crate) pays: u32,
     /// The source was proven when the request came.
     pub(crate) proven: bool,
+    /// Nothing was known of the source when it came, whatever its transport.
+    pub(crate) stranger: bool,
+    /// Bytes that it holds, counted.
+    pub(crate) held: u32,
     pub(crate) loop_mac: u64,
     /// What its responses have to repeat: [`crate::edge::Edge::identity`].
     pub(crate) identity: u64,

@@ -56,6 +56,8 @@ counters! {
     calls,
     /// INVITEs and other requests that got no answer.
     timeouts,
+    /// New requests turned away while there was more to do than could be done.
+    shed,
     /// Requests that did not arrive, as the network says (ICMP).
     undelivered,
     /// Messages that waited for a name or the media relay.

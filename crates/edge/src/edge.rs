@@ -17,6 +17,7 @@ use crate::handover::{Came, Handover};
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::Answers;
+use crate::overload::{Held, Overload};
 use crate::pool::Pool;
 use crate::qualify::Qualify;
 use crate::registry::Registry;
@@ -46,6 +47,11 @@ pub struct Edge {
     pub(crate) relay_answers: Answers,
     pub(crate) handover: Handover,
     pub(crate) draining: bool,
+    /// What is turned away while the shard has more than it can do.
+    pub(crate) overload: Overload,
+    /// The bytes that transactions hold.
+    pub(crate) held: Held,
+    pub(crate) call_hasher: foldhash::fast::FixedState,
     /// Sources that were proven lately.
     pub(crate) proven: ProvenSources,
     hasher: foldhash::quality::RandomState,
@@ -100,6 +106,9 @@ impl Edge {
             suspensions: Suspensions::default(),
             relay_answers: Answers::default(),
             draining: false,
+            overload: Overload::default(),
+            held: Held::default(),
+            call_hasher: foldhash::fast::FixedState::default(),
             proven: ProvenSources::new(),
             hasher: foldhash::quality::RandomState::default(),
             random: 0x9e37_79b9_7f4a_7c15 ^ (shard as u64 + 1) << 17,
@@ -148,6 +157,7 @@ impl Edge {
     /// Ends a transaction that was taken out, and gives its buffers back.
     pub(crate) fn forget(&mut self, io: &Io<EdgeMail>, slot: Slot, mut context: Box<Context>) {
         self.contexts.release(slot);
+        self.held.give(context.stranger.then_some(context.from.remote.ip()), context.held);
         if let Ok(entry) =
             self.by_key.find_entry(context.key.short(), |(k, s)| *k == context.key && *s == slot)
         {
@@ -215,6 +225,7 @@ impl Edge {
 
     /// Time has passed.
     pub fn timer(&mut self, io: &mut Io<EdgeMail>) {
+        self.overload.measure(io.behind(), io.now());
         self.run_timers(io);
     }
 

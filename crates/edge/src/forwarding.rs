@@ -388,11 +388,18 @@ impl Edge {
             self.overloaded(io, inbound);
             return None;
         }
+        let source = inbound.flow.remote.ip();
+        let stranger = !self.looked_up(source, io.unix_ms());
+        // The request as it came in the branch, and what answers it.
+        let held = 2 * inbound.message.bytes.len() as u32;
+        if !self.held.take(stranger.then_some(source), held, &self.shared.config.memory) {
+            self.overloaded(io, inbound);
+            return None;
+        }
         let mut out = std::mem::take(&mut self.scratch.out);
         out.clear();
         response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), &mut out);
         response::finish(&mut out);
-        let source = inbound.flow.remote.ip();
         let context = Context {
             key,
             proxy: ProxyTransaction::new(
@@ -408,6 +415,8 @@ impl Edge {
             credit: Credit::new(inbound.message.bytes.len(), io.now()),
             pays: inbound.message.bytes.len() as u32,
             proven: inbound.flow.transport.is_reliable() || self.proven.is_proven(source, io.unix_ms()),
+            stranger,
+            held,
             loop_mac: self.shared.secret.loop_mac(&inbound.message),
             identity: self.identity(&inbound.message, inbound.message.cseq(), true),
             tagged: !inbound.message.to_tag().is_empty(),

@@ -77,7 +77,10 @@ impl Edge {
             Method::Register | Method::Options
                 if routes.dialog.is_none() && self.is_for_us(&uri, inbound.method) =>
             {
-                return self.serve(io, inbound, &uri);
+                if !self.is_shed(io, inbound) {
+                    self.serve(io, inbound, &uri);
+                }
+                return;
             }
             _ => {}
         }
@@ -89,6 +92,9 @@ impl Edge {
         }
         if self.is_suspended(key) {
             return self.counters.retransmissions.add();
+        }
+        if routes.dialog.is_none() && self.is_shed(io, inbound) {
+            return;
         }
         if m.max_forwards() == Some(0) {
             return self.refuse(io, inbound, 483, None);

@@ -101,6 +101,8 @@ pub type Alive = Arc<Mutex<HashSet<ConnectionId, foldhash::fast::RandomState>>>;
 /// A shard's sockets, connections and clock.
 pub struct Io<M> {
     pub(crate) now: u64,
+    /// When there was last nothing left to read.
+    pub(crate) drained: u64,
     pub(crate) started: Instant,
     pub(crate) unix_at_start: u64,
     pub(crate) shard: usize,
@@ -184,6 +186,11 @@ impl<M> Io<M> {
             return self.place(connection).is_some();
         }
         self.alive.lock().is_ok_and(|alive| alive.contains(&connection))
+    }
+
+    /// For how many milliseconds the sockets have not been empty: how far the shard is behind.
+    pub fn behind(&self) -> u64 {
+        self.now.saturating_sub(self.drained)
     }
 
     /// Keeps a connection, on whatever shard, open until then (in milliseconds since 1970), though nothing comes by it.

@@ -13,6 +13,9 @@ pub trait Net<M> {
     /// Milliseconds since 1970, as of the current batch.
     fn unix_ms(&self) -> u64;
 
+    /// For how many milliseconds the sockets have not been empty.
+    fn behind(&self) -> u64;
+
     /// Sends one message.
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent;
 
@@ -33,6 +36,10 @@ impl<M> Net<M> for Io<M> {
 
     fn unix_ms(&self) -> u64 {
         Io::unix_ms(self)
+    }
+
+    fn behind(&self) -> u64 {
+        Io::behind(self)
     }
 
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {

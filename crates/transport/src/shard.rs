@@ -188,6 +188,7 @@ impl<M: Send> Shard<M> {
         }
         let io = Io {
             now: 0,
+            drained: 0,
             started: Instant::now(),
             unix_at_start: unix_ms(),
             shard: number,
@@ -237,6 +238,10 @@ impl<M: Send> Shard<M> {
                 other => other?,
             }
             self.io.update_clock();
+            if sleep > 0 {
+                // It waited for something to come.
+                self.io.drained = self.io.now;
+            }
             for event in &events {
                 let token = event.token();
                 match token.0 {
@@ -274,6 +279,9 @@ impl<M: Send> Shard<M> {
                 if unread & 1 << i.min(63) != 0 && self.read_udp(handler, i) {
                     unread &= !(1 << i.min(63));
                 }
+            }
+            if unread == 0 && !mail {
+                self.io.drained = self.io.now;
             }
             handler.on_timer(&mut self.io);
             handler.on_batch(&mut self.io);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use trunkline_config::{AccessControl, Config, DigestUri, Network};
-use trunkline_edge::{BySource, EdgeConfig, HandoverConfig, PassChallenges, RegistrarConfig};
+use trunkline_edge::{BySource, EdgeConfig, HandoverConfig, MemoryLimits, PassChallenges, RegistrarConfig};
 use trunkline_model::AccessControlList;
 use trunkline_routing::{Challenge, Options};
 use trunkline_sip::{Limits, Transport};
@@ -46,6 +46,11 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             DigestUri::Off => trunkline_edge::DigestUri::Off,
         },
         limits: Limits { message_size: size, headers: usize::from(config.limits.headers) },
+        memory: MemoryLimits {
+            shard: config.limits.transaction_bytes as usize / usize::from(config.workers).max(1),
+            stranger: config.limits.stranger_bytes,
+        },
+        emergency_numbers: config.routing.emergency_numbers.iter().map(|number| number.0.clone()).collect(),
         streams: StreamLimits {
             message_size: size,
             per_address: config.limits.connections_per_address,

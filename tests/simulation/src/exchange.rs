@@ -76,6 +76,10 @@ impl Net<EdgeMail> for Outside {
         self.open.iter().any(|(number, _)| *number == connection.0)
     }
 
+    fn behind(&self) -> u64 {
+        0
+    }
+
     fn keep(&mut self, _: ConnectionId, _: u64) {}
 
     fn post(&self, _: usize, _: Mail<EdgeMail>) -> bool {

@@ -50,7 +50,12 @@ const SETS: usize = 8_192;
 pub(crate) struct Budget {
     kept: Purses,
     others: Purses,
+    /// New requests of strangers while a shard has more to do than it can.
+    requests: Purses,
 }
+
+/// So many of them within a second are nobody's who only calls or registers.
+const REQUESTS: u64 = 100;
 
 /// What the sources spent of one part of the allowance.
 struct Purses {
@@ -89,7 +94,7 @@ fn total(spent: u64) -> u64 {
 
 impl Budget {
     pub(crate) fn new() -> Budget {
-        Budget { kept: Purses::new(KEPT), others: Purses::new(OTHERS) }
+        Budget { kept: Purses::new(KEPT), others: Purses::new(OTHERS), requests: Purses::new(REQUESTS) }
     }
 
     /// Takes so many bytes of the source's allowance; `false` when there are not so many left. While more sources than the
@@ -112,6 +117,14 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// One more new request of a stranger: has it sent more than anybody should within a second? Of sources that there is no
+    /// place for in the table nothing is known.
+    pub(crate) fn is_heavy(&self, address: IpAddr, now: u64) -> bool {
+        self.requests.charge(address, 1, now) == Some(false)
+    }
+}
+
 impl Purses {
     fn new(units: u64) -> Purses {
         Purses {
@@ -127,8 +140,12 @@ impl Purses {
     }
 
     fn take(&self, address: IpAddr, bytes: usize, now: u64) -> bool {
+        self.charge(address, (bytes as u64).div_ceil(UNIT), now) == Some(true)
+    }
+
+    /// Takes so many units, if there are so many left; `None` where the source has no place.
+    fn charge(&self, address: IpAddr, units: u64, now: u64) -> Option<bool> {
         let (source, number) = (number_of(address), part_number(now));
-        let units = (bytes as u64).div_ceil(UNIT);
         let set = self.set(source);
         let own = set.iter().find(|place| place.source.load(Ordering::Relaxed) == source);
         let place = own.or_else(|| set.iter().find(|place| place.claim(source, number)));
@@ -136,7 +153,7 @@ impl Purses {
             let (number, spent) = aged(word, number);
             (total(spent) + units <= self.units).then(|| number << SPENT_BITS | (spent + units))
         };
-        place.is_some_and(|p| p.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charge).is_ok())
+        place.map(|p| p.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charge).is_ok())
     }
 
     /// Gives back what was just taken and not sent.

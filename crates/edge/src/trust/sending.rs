@@ -66,7 +66,7 @@ impl Edge {
         to.transport == Transport::Udp && !self.looked_up(to.remote.ip(), now)
     }
 
-    fn looked_up(&self, address: IpAddr, now: u64) -> bool {
+    pub(crate) fn looked_up(&self, address: IpAddr, now: u64) -> bool {
         self.proven.get(address, now).unwrap_or_else(|| {
             let proven = self.is_proven(address, now);
             let until = now + if proven { LOOKED_UP_MS } else { UNPROVEN_MS };

@@ -1,0 +1,221 @@
+//! New work is turned away before it is looked at closely, while a shard has more than it can do: what would end as a time-out
+//! anyway is told at once when to come back, and what is under way goes on.
+//!
+//! A shard that has not emptied its sockets for [`BEHIND_MS`] sheds more and more of what is new: first of sources that have
+//! shown nothing, then of those it knows. It sheds by Call-ID, so that a call that was let in is let in again when its digest
+//! comes. Requests inside dialogs, CANCEL, ACK, responses, refreshes of registrations, and calls of known callers to the
+//! operator's emergency numbers are never turned away.
+
+use std::hash::BuildHasher as _;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use trunkline_sip::{Method, source_of};
+use trunkline_transaction::timers::Now;
+
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::mail::{EdgeMail, Io};
+
+/// Sockets that were never empty for so many milliseconds hold more than the shard can do.
+const BEHIND_MS: u64 = 40;
+/// So often the share is set anew, in milliseconds, and by so much it goes up and down.
+const STEP_MS: u64 = 10;
+const UP: u32 = 20;
+const DOWN: u32 = 10;
+/// All of the strangers' and all of the others'.
+const MOST: u32 = 2 * WHOLE - 20;
+const WHOLE: u32 = 1_000;
+/// Less than this is a hiccup.
+const LEAST: u32 = 60;
+
+/// How much of what is new a shard turns away.
+#[derive(Debug, Default)]
+pub(crate) struct Overload {
+    /// In thousandths: of strangers up to [`WHOLE`], beyond it of the others.
+    level: u32,
+    next: Now,
+}
+
+/// Why a new request is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shed {
+    /// With a 503, and when to come back.
+    Told,
+    /// Without a word: its source sends more of them than anybody should while others wait.
+    Dropped,
+}
+
+impl Overload {
+    /// The sockets have not been empty for so long.
+    pub(crate) fn measure(&mut self, behind: u64, now: Now) {
+        if now < self.next {
+            return;
+        }
+        // Several steps at once where the shard had no time for them.
+        let steps = if self.next == 0 { 1 } else { ((now - self.next) / STEP_MS + 1).min(20) as u32 };
+        self.next = now + STEP_MS;
+        self.level = match behind > BEHIND_MS {
+            true => (self.level + UP * steps).min(MOST),
+            false => self.level.saturating_sub(DOWN * steps),
+        };
+    }
+
+    /// Is anything turned away?
+    pub(crate) fn is_on(&self) -> bool {
+        self.level >= LEAST
+    }
+
+    fn sheds(&self, known: bool, number: u64) -> bool {
+        let share = if known { self.level.saturating_sub(WHOLE) } else { self.level.min(WHOLE) };
+        number % u64::from(WHOLE) < u64::from(share)
+    }
+}
+
+impl Edge {
+    /// A request that is new, outside any dialog: true when it was turned away.
+    pub(crate) fn is_shed(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) -> bool {
+        if !self.overload.is_on() {
+            return false;
+        }
+        match self.judge_new(io, inbound) {
+            None => return false,
+            Some(Shed::Told) => {
+                // Spread, so that not all of them come back at once; briefly, as a carrier stays away altogether until then (RFC 3261
+                // §21.5.4).
+                let line = match self.call_number(inbound) / 7 % 5 {
+                    0 => b"Retry-After: 1\r\n",
+                    1 => b"Retry-After: 2\r\n",
+                    2 => b"Retry-After: 3\r\n",
+                    3 => b"Retry-After: 4\r\n",
+                    _ => b"Retry-After: 5\r\n",
+                };
+                self.reply(io, inbound, 503, Some("Overloaded"), line);
+            }
+            Some(Shed::Dropped) => {}
+        }
+        self.counters.shed.add();
+        true
+    }
+
+    fn judge_new(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>) -> Option<Shed> {
+        let (source, now) = (inbound.flow.remote.ip(), io.unix_ms());
+        let known = self.looked_up(source, now);
+        if known && (inbound.method == Method::Register || self.is_emergency(inbound)) {
+            return None;
+        }
+        if !known && self.shared.budget.is_heavy(source, now) {
+            return Some(Shed::Dropped);
+        }
+        self.overload.sheds(known, self.call_number(inbound)).then_some(Shed::Told)
+    }
+
+    fn call_number(&self, inbound: &Inbound<'_>) -> u64 {
+        self.call_hasher.hash_one(inbound.message.call_id())
+    }
+
+    /// Is one of the operator's emergency numbers called?
+    fn is_emergency(&self, inbound: &Inbound<'_>) -> bool {
+        let numbers = &self.shared.config.emergency_numbers;
+        let user = inbound.message.uri().ok().and_then(|uri| uri.user_decoded());
+        inbound.method == Method::Invite
+            && user.is_some_and(|user| numbers.iter().any(|number| number.as_bytes() == &*user))
+    }
+}
+
+/// The bytes that transactions of a shard hold, and how many of them are of each source that has shown nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    all: usize,
+    strangers: HashMap<IpAddr, u32, foldhash::fast::RandomState>,
+}
+
+/// How much transactions may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryLimits {
+    /// All of a shard, in bytes.
+    pub shard: usize,
+    /// Those of one source that has shown nothing, in bytes; an IPv6 /64 counts as one.
+    pub stranger: u32,
+}
+
+impl Default for MemoryLimits {
+    fn default() -> Self {
+        MemoryLimits { shard: 1 << 30, stranger: 4 << 20 }
+    }
+}
+
+impl Held {
+    /// Takes so many bytes, of a stranger's share where it is one's; false when that would be too many.
+    pub(crate) fn take(&mut self, stranger: Option<IpAddr>, bytes: u32, limits: &MemoryLimits) -> bool {
+        if self.all + bytes as usize > limits.shard {
+            return false;
+        }
+        if let Some(source) = stranger.map(source_of) {
+            let has = self.strangers.get(&source).copied().unwrap_or(0).saturating_add(bytes);
+            if has > limits.stranger {
+                return false;
+            }
+            self.strangers.insert(source, has);
+        }
+        self.all += bytes as usize;
+        true
+    }
+
+    /// Gives them back.
+    pub(crate) fn give(&mut self, stranger: Option<IpAddr>, bytes: u32) {
+        self.all = self.all.saturating_sub(bytes as usize);
+        let Some(source) = stranger.map(source_of) else { return };
+        if let Some(has) = self.strangers.get_mut(&source) {
+            *has = has.saturating_sub(bytes);
+            if *has == 0 {
+                self.strangers.remove(&source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_first_then_the_others_and_all_come_back() {
+        let mut overload = Overload::default();
+        let shed = |o: &Overload, known| (0..1_000).filter(|n| o.sheds(known, *n)).count();
+        let mut now = 0;
+        let mut pass = |o: &mut Overload, behind, ms| {
+            for _ in 0..ms / STEP_MS {
+                now += STEP_MS;
+                o.measure(behind, now);
+            }
+        };
+        pass(&mut overload, BEHIND_MS, 1_000);
+        assert!(!overload.is_on(), "busy is not overloaded");
+        pass(&mut overload, BEHIND_MS + 1, 500);
+        assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 0));
+        pass(&mut overload, 1_000, 250);
+        assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 500));
+        pass(&mut overload, 1_000, 60_000);
+        assert_eq!(shed(&overload, true), 980, "some are always tried");
+        pass(&mut overload, 0, 2_000);
+        assert!(!overload.is_on());
+    }
+
+    #[test]
+    fn nobody_holds_more_than_its_share() {
+        let (mut held, limits) = (Held::default(), MemoryLimits { shard: 1_000, stranger: 300 });
+        let at = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        let (one, same) = (at("2001:db8::1"), at("2001:db8::2"));
+        assert!(
+            held.take(one, 200, &limits) && !held.take(same, 101, &limits) && held.take(same, 100, &limits)
+        );
+        assert!(held.take(at("192.0.2.1"), 300, &limits) && held.take(None, 400, &limits));
+        assert!(!held.take(None, 1, &limits) && !held.take(at("192.0.2.2"), 1, &limits));
+        held.give(None, 400);
+        held.give(one, 200);
+        held.give(same, 100);
+        assert!(held.take(None, 700, &limits));
+        assert_eq!(held.strangers.len(), 1, "{held:?}");
+    }
+}

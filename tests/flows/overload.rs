@@ -1,0 +1,94 @@
+//! More than the exchange can do: strangers are turned away, and those who are known have their calls.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use trunkline_tests::{Dialog, Exchange, Message, PATIENCE, Ua, free_port};
+
+use super::operator::figure;
+use super::{DOMAIN, agents, at, registered};
+
+/// A sender of calls that nobody knows; what it was answered.
+fn strangers(to: SocketAddr, n: u8, stop: &AtomicBool) -> Vec<Message> {
+    let socket = UdpSocket::bind(([127, 0, 7, n], 0)).expect("a port");
+    socket.set_nonblocking(true).expect("a live socket");
+    let me = socket.local_addr().expect("bound");
+    let (mut answers, mut buffer) = (Vec::new(), [0; 2048]);
+    for n in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let text = format!(
+            "INVITE sip:1002@{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{n};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:1001@{DOMAIN}>;tag={n}\r\nTo: <sip:1002@{DOMAIN}>\r\nCall-ID: {n}.{me}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:{me}>\r\nContent-Length: 0\r\n\r\n"
+        );
+        let _ = socket.send_to(text.as_bytes(), to);
+        while let Ok(n) = socket.recv(&mut buffer) {
+            answers.extend(Message::parse(&buffer[..n]));
+        }
+    }
+    answers
+}
+
+/// A call from one phone to the other, up and down again; how long it took to ring.
+fn call(caller: &mut Ua, callee: &mut Ua) -> Duration {
+    let begun = Instant::now();
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    caller.status_for(&invite, 180);
+    let took = begun.elapsed();
+    callee.accept(&arrived);
+    let mut dialog = Dialog::of_caller(&invite, &caller.status_for(&invite, 200));
+    caller.send(&dialog.request(caller, "ACK"));
+    callee.request_of("ACK");
+    let bye = dialog.request(caller, "BYE");
+    caller.send(&bye);
+    let arrived = callee.request_of("BYE");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&bye, 200);
+    took
+}
+
+#[test]
+fn strangers_are_turned_away_and_phones_have_their_calls() {
+    let http = format!("127.0.0.1:{}", free_port());
+    let exchange = Exchange::start_with(&agents(), "workers: 1\n", &[("TRUNKLINE_HTTP_ADDR", &http)]);
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let stop = AtomicBool::new(false);
+    let to = exchange.udp();
+    let (answers, calls) = std::thread::scope(|scope| {
+        let senders: Vec<_> = (1..=4)
+            .map(|n| {
+                scope.spawn({
+                    let stop = &stop;
+                    move || strangers(to, n, stop)
+                })
+            })
+            .collect();
+        let end = Instant::now() + PATIENCE;
+        while figure(&http, "trunkline_edge_shed_total") == 0 {
+            assert!(Instant::now() < end, "four senders are no overload");
+        }
+        let calls = (0..5).map(|_| call(&mut caller, &mut callee)).count();
+        stop.store(true, Ordering::Relaxed);
+        let answers: Vec<Message> = senders.into_iter().flat_map(|s| s.join().expect("a sender")).collect();
+        (answers, calls)
+    });
+    assert_eq!(calls, 5);
+    let told = answers.iter().filter(|m| m.status() == 503);
+    for answer in told {
+        let seconds = answer.get("Retry-After").and_then(|s| s.parse::<u32>().ok());
+        assert!(seconds.is_some_and(|s| (1..=5).contains(&s)), "{}", answer.start);
+    }
+    // When it is over everybody is served.
+    let mut stranger = Ua::udp(to, "stranger", "elsewhere.test", "");
+    let options = stranger.request("OPTIONS", &format!("sip:{DOMAIN}"));
+    let end = Instant::now() + PATIENCE;
+    while stranger.ask(&options).0.status() != 200 {
+        assert!(Instant::now() < end, "it goes on turning strangers away");
+    }
+}
