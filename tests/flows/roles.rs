@@ -7,24 +7,42 @@ use std::process::{Child, Command, Stdio};
 
 use trunkline_tests::{Scratch, binary, free_port, wait_for};
 
-/// What each role may open, by the name it has below.
-const ROLES: [(&str, &[&str], &[&str], &[&str]); 6] = [
-    (
-        "exchange",
-        &["sip-udp", "sip-tcp", "tls", "ws", "wss"],
-        &["trunkline.crt", "trunkline.db", "trunkline.key", "trunkline.secret"],
-        &["acceptor", "shard-0", "store-watch"],
-    ),
-    ("health", &["http"], &[], &["http"]),
-    ("control", &["control"], &["trunkline.db", "trunkline.sock"], &["control", "store-watch"]),
-    (
-        "api",
-        &["grpc", "grpcs"],
-        &["trunkline.crt", "trunkline.db", "trunkline.key"],
-        &["grpc", "store-watch"],
-    ),
-    ("rest-v1", &["rest"], &[".routr.salt", "trunkline.crt", "trunkline.key"], &["http", "store-watch"]),
-    ("ari-proxy", &[], &[], &["ari-proxy"]),
+/// What one role opens.
+struct Opened {
+    role: &'static str,
+    listens: &'static [&'static str],
+    files: &'static [&'static str],
+    threads: &'static [&'static str],
+}
+
+const ROLES: [Opened; 6] = [
+    Opened {
+        role: "exchange",
+        listens: &["sip-udp", "sip-tcp", "tls", "ws", "wss"],
+        files: &["trunkline.crt", "trunkline.db", "trunkline.key", "trunkline.secret"],
+        // And those of the resolver, the guard and the writers.
+        threads: &["acceptor", "shard-0", "store-watch"],
+    },
+    Opened { role: "health", listens: &["http"], files: &[], threads: &["http"] },
+    Opened {
+        role: "control",
+        listens: &["control"],
+        files: &["trunkline.db", "trunkline.sock"],
+        threads: &["control", "store-watch"],
+    },
+    Opened {
+        role: "api",
+        listens: &["grpc", "grpcs"],
+        files: &["trunkline.crt", "trunkline.db", "trunkline.key"],
+        threads: &["grpc", "store-watch"],
+    },
+    Opened {
+        role: "rest-v1",
+        listens: &["rest"],
+        files: &[".routr.salt", "trunkline.crt", "trunkline.key"],
+        threads: &["http", "store-watch"],
+    },
+    Opened { role: "ari-proxy", listens: &[], files: &[], threads: &["ari-proxy"] },
 ];
 
 /// A process with some roles, and every listener on a port of its own.
@@ -159,7 +177,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn a_process_with_one_role_opens_nothing_of_the_others() {
-    for (role, listens, files, threads) in ROLES {
+    for Opened { role, listens, files, threads } in ROLES {
         let mut process = Process::start(role);
         assert_eq!(process.listens(), set(listens), "listeners of {role}");
         assert_eq!(process.files(), set(files), "files of {role}");

@@ -16,12 +16,12 @@ use tokio_rustls::TlsAcceptor;
 use trunkline_transport::Certificates;
 
 use crate::gate::Gate;
-use crate::server::{Phase, reached};
+use crate::server::{ServerPhase, reached};
 
 /// A TLS handshake takes at most this long.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection may be silent; clients connect again when they need to.
-const PATIENCE: Patience = Patience {
+const PATIENCE: IdleLimits = IdleLimits {
     unused: Duration::from_secs(30),
     idle: Duration::from_secs(15 * 60),
     round: Duration::from_secs(5),
@@ -35,7 +35,7 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::fro
 
 /// How long a connection may be silent.
 #[derive(Clone, Copy, Debug)]
-struct Patience {
+struct IdleLimits {
     /// If nothing was ever called.
     unused: Duration,
     /// Since the last call.
@@ -50,7 +50,7 @@ pub(crate) async fn serve(
     from: SocketAddr,
     tls: Option<Certificates>,
     gate: Arc<Gate>,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<ServerPhase>,
 ) {
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else { return http(stream, from, gate, phase, PATIENCE).await };
@@ -63,17 +63,17 @@ pub(crate) async fn serve(
 }
 
 /// When the connection was used last, and by how many calls it is used now.
-struct Use {
+struct ConnectionUse {
     calls: AtomicUsize,
     last: Mutex<Instant>,
     ever: AtomicUsize,
 }
 
 /// A call under way.
-struct InUse(Arc<Use>);
+struct InUse(Arc<ConnectionUse>);
 
 impl InUse {
-    fn begin(of: &Arc<Use>) -> InUse {
+    fn begin(of: &Arc<ConnectionUse>) -> InUse {
         of.calls.fetch_add(1, Ordering::Relaxed);
         of.ever.store(1, Ordering::Relaxed);
         InUse(of.clone())
@@ -87,8 +87,8 @@ impl Drop for InUse {
     }
 }
 
-impl Use {
-    fn over(&self, patience: Patience) -> bool {
+impl ConnectionUse {
+    fn over(&self, patience: IdleLimits) -> bool {
         let limit = if self.ever.load(Ordering::Relaxed) == 0 { patience.unused } else { patience.idle };
         self.calls.load(Ordering::Relaxed) == 0 && self.last.lock().elapsed() >= limit
     }
@@ -98,10 +98,10 @@ async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     from: SocketAddr,
     gate: Arc<Gate>,
-    mut phase: watch::Receiver<Phase>,
-    patience: Patience,
+    mut phase: watch::Receiver<ServerPhase>,
+    patience: IdleLimits,
 ) {
-    let used = Arc::new(Use {
+    let used = Arc::new(ConnectionUse {
         calls: AtomicUsize::new(0),
         last: Mutex::new(Instant::now()),
         ever: AtomicUsize::new(0),
@@ -129,7 +129,7 @@ async fn http(
     let ended = loop {
         tokio::select! {
             ended = connection.as_mut() => break ended,
-            () = reached(&mut phase, Phase::Ending), if !leaving => {
+            () = reached(&mut phase, ServerPhase::Ending), if !leaving => {
                 // Nobody waits for an answer, and the other side may not even speak HTTP/2.
                 if used.ever.load(Ordering::Relaxed) == 0 {
                     return;
@@ -167,8 +167,8 @@ mod tests {
     const BOUND: Duration = Duration::from_secs(60);
 
     fn begin(
-        patience: Patience,
-    ) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>, watch::Sender<Phase>) {
+        patience: IdleLimits,
+    ) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>, watch::Sender<ServerPhase>) {
         let gate = Gate {
             endpoint: Endpoint::Internal,
             routes: Routes::default(),
@@ -177,15 +177,15 @@ mod tests {
             counts: Arc::<Counts>::default(),
         };
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        let (phase, phases) = watch::channel(Phase::Serving);
+        let (phase, phases) = watch::channel(ServerPhase::Serving);
         let from = SocketAddr::from(([192, 0, 2, 1], 9));
         let task = tokio::spawn(http(ours, from, Arc::new(gate), phases, patience));
         (theirs, task, phase)
     }
 
-    fn patience(unused: u64, idle: u64) -> Patience {
+    fn patience(unused: u64, idle: u64) -> IdleLimits {
         let ms = Duration::from_millis;
-        Patience { unused: ms(unused), idle: ms(idle), round: ms(20) }
+        IdleLimits { unused: ms(unused), idle: ms(idle), round: ms(20) }
     }
 
     #[tokio::test]
@@ -225,7 +225,7 @@ mod tests {
     #[tokio::test]
     async fn the_order_to_end_closes_it() {
         let (_silent, task, phase) = begin(patience(60_000, 60_000));
-        phase.send(Phase::Ending).expect("somebody listens");
+        phase.send(ServerPhase::Ending).expect("somebody listens");
         tokio::time::timeout(BOUND, task).await.expect("closed").expect("no panic");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 use tonic::Code;
 
-use crate::method::{Method, code_name};
+use crate::method::{ApiMethod, code_name};
 use crate::server::Endpoint;
 
 /// Calls that ended alike.
@@ -25,21 +25,17 @@ pub struct Count {
 
 /// The counters of all listeners. Bounded by the methods and codes there are.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(Mutex<BTreeMap<(Endpoint, Method, &'static str), u64>>);
+pub(crate) struct Counts(Mutex<BTreeMap<(Endpoint, ApiMethod, &'static str), u64>>);
 
 impl Counts {
-    pub(crate) fn add(&self, endpoint: Endpoint, method: Method, code: Code) {
+    pub(crate) fn add(&self, endpoint: Endpoint, method: ApiMethod, code: Code) {
         *self.0.lock().entry((endpoint, method, code_name(code))).or_insert(0) += 1;
     }
 
     pub(crate) fn all(&self) -> Vec<Count> {
         let counts = self.0.lock();
-        let read = |(&(endpoint, method, code), &count): (&(Endpoint, Method, &'static str), &u64)| Count {
-            listener: endpoint.key(),
-            service: method.service,
-            method: method.name,
-            code,
-            count,
+        let read = |(&(endpoint, method, code), &count): (&(Endpoint, ApiMethod, &'static str), &u64)| {
+            Count { listener: endpoint.key(), service: method.service, method: method.name, code, count }
         };
         counts.iter().map(read).collect()
     }

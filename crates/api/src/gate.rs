@@ -15,7 +15,7 @@ use trunkline_login::{Login, Presented, Refused};
 
 use crate::caller::Caller;
 use crate::counts::Counts;
-use crate::method::Method;
+use crate::method::ApiMethod;
 use crate::server::Endpoint;
 
 /// A call takes at most this long, whatever the caller is ready to wait.
@@ -39,7 +39,7 @@ impl Gate {
         from: SocketAddr,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
-        let method = Method::of(request.uri().path());
+        let method = ApiMethod::of(request.uri().path());
         let time = deadline(request.headers()).min(DEADLINE);
         // The answer's head comes at once where a stream follows, so that the same bound does.
         let response = match tokio::time::timeout(time, self.answer(from, method, request)).await {
@@ -55,7 +55,7 @@ impl Gate {
     async fn answer(
         &self,
         from: SocketAddr,
-        method: Method,
+        method: ApiMethod,
         mut request: Request<Incoming>,
     ) -> Result<Response<Body>, Status> {
         let caller = self.admit(from, method, request.headers()).await?;
@@ -65,7 +65,12 @@ impl Gate {
     }
 
     /// Who calls, and may they?
-    async fn admit(&self, from: SocketAddr, method: Method, headers: &HeaderMap) -> Result<Caller, Status> {
+    async fn admit(
+        &self,
+        from: SocketAddr,
+        method: ApiMethod,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Status> {
         let Some(login) = &self.login else {
             return Ok(Caller { name: from.to_string(), secrets: true });
         };

@@ -21,22 +21,22 @@ const METHODS: [&str; 9] =
 
 /// What a path names; `other` is what nobody serves, so that strangers cannot make series of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Method {
+pub(crate) struct ApiMethod {
     /// The service.
     pub service: &'static str,
     /// Its method.
     pub name: &'static str,
 }
 
-impl Method {
-    /// Reads `/package.Service/Method`.
-    pub(crate) fn of(path: &str) -> Method {
+impl ApiMethod {
+    /// Reads `/package.Service/ApiMethod`.
+    pub(crate) fn of(path: &str) -> ApiMethod {
         let (service, name) = path.strip_prefix('/').and_then(|p| p.split_once('/')).unwrap_or_default();
         let service = SERVICES.iter().find(|(full, _)| *full == service).map(|(_, short)| *short);
         let name = METHODS.into_iter().find(|known| *known == name);
         match (service, name) {
-            (Some(service), Some(name)) => Method { service, name },
-            _ => Method { service: "other", name: "other" },
+            (Some(service), Some(name)) => ApiMethod { service, name },
+            _ => ApiMethod { service: "other", name: "other" },
         }
     }
 
@@ -83,12 +83,12 @@ mod tests {
 
     #[test]
     fn paths() {
-        let create = Method::of("/fonoster.routr.connect.agents.v2beta1.Agents/Create");
+        let create = ApiMethod::of("/fonoster.routr.connect.agents.v2beta1.Agents/Create");
         assert_eq!((create.service, create.name, create.writes()), ("Agents", "Create", true));
-        assert!(!Method::of("/fonoster.routr.connect.acl.v2beta1.ACLService/List").writes());
+        assert!(!ApiMethod::of("/fonoster.routr.connect.acl.v2beta1.ACLService/List").writes());
         for other in ["", "/", "/x/y", "Agents/Create", "/fonoster.routr.connect.agents.v2beta1.Agents/Drop"]
         {
-            assert_eq!(Method::of(other).service, "other", "{other}");
+            assert_eq!(ApiMethod::of(other).service, "other", "{other}");
         }
         assert_eq!(connect_services().count(), 7);
     }

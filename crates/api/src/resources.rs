@@ -20,7 +20,7 @@ const USUAL_ITEMS: usize = 50;
 
 /// The resources as the services see them.
 #[derive(Clone)]
-pub(crate) struct Resources {
+pub(crate) struct ResourceServices {
     store: Arc<Store>,
     /// One reads, changes and writes at a time.
     writing: Arc<Mutex<()>>,
@@ -29,9 +29,9 @@ pub(crate) struct Resources {
 /// The answer of a list: the items, and the token of the next page.
 pub(crate) type Page<M> = (Vec<M>, String);
 
-impl Resources {
-    pub(crate) fn new(store: Arc<Store>) -> Resources {
-        Resources { store, writing: Arc::default() }
+impl ResourceServices {
+    pub(crate) fn new(store: Arc<Store>) -> ResourceServices {
+        ResourceServices { store, writing: Arc::default() }
     }
 
     /// A new one.

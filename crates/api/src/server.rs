@@ -21,7 +21,7 @@ use crate::connection;
 use crate::counts::{Count, Counts};
 use crate::gate::Gate;
 use crate::method::connect_services;
-use crate::resources::Resources;
+use crate::resources::ResourceServices;
 
 /// Bytes of a request.
 const MOST_REQUEST: usize = 1 << 20;
@@ -72,7 +72,7 @@ impl Endpoint {
 }
 
 /// An endpoint before it serves.
-struct Closed {
+struct BoundEndpoint {
     listener: std::net::TcpListener,
     tls: Option<Certificates>,
     gate: Arc<Gate>,
@@ -84,7 +84,7 @@ pub struct ApiServer {
     routes: Routes,
     health: HealthReporter,
     counts: Arc<Counts>,
-    endpoints: Vec<Closed>,
+    endpoints: Vec<BoundEndpoint>,
     addresses: Vec<(Endpoint, SocketAddr)>,
 }
 
@@ -99,7 +99,7 @@ impl ApiServer {
         let (health, health_service) = tonic_health::server::health_reporter();
         Ok(ApiServer {
             runtime,
-            routes: services(Routes::new(health_service), &Resources::new(store)),
+            routes: services(Routes::new(health_service), &ResourceServices::new(store)),
             health,
             counts: Arc::default(),
             endpoints: Vec::new(),
@@ -156,7 +156,7 @@ impl ApiServer {
         let at = listener.local_addr().map_err(bind)?;
         tracing::info!(address = %at, key = endpoint.key(), "listening for gRPC");
         self.addresses.push((endpoint, at));
-        self.endpoints.push(Closed { listener, tls, gate: Arc::new(gate) });
+        self.endpoints.push(BoundEndpoint { listener, tls, gate: Arc::new(gate) });
         Ok(())
     }
 
@@ -164,7 +164,9 @@ impl ApiServer {
     pub fn start(self) -> Result<RunningApi, ApiError> {
         let ApiServer { runtime, health, counts, endpoints, addresses, .. } = self;
         let mut open = Vec::with_capacity(endpoints.len());
-        for (Closed { listener, tls, gate }, (endpoint, address)) in endpoints.into_iter().zip(&addresses) {
+        for (BoundEndpoint { listener, tls, gate }, (endpoint, address)) in
+            endpoints.into_iter().zip(&addresses)
+        {
             let _inside = runtime.enter();
             let listener = TcpListener::from_std(listener).map_err(|source| ApiError::Bind {
                 endpoint: *endpoint,
@@ -173,7 +175,7 @@ impl ApiServer {
             })?;
             open.push((listener, tls, gate));
         }
-        let (phase, phases) = watch::channel(Phase::Serving);
+        let (phase, phases) = watch::channel(ServerPhase::Serving);
         let thread = std::thread::Builder::new()
             .name("grpc".into())
             .spawn(move || runtime.block_on(serve(open, health, phases)))
@@ -183,7 +185,7 @@ impl ApiServer {
 }
 
 /// Adds the resource services.
-fn services(routes: Routes, resources: &Resources) -> Routes {
+fn services(routes: Routes, resources: &ResourceServices) -> Routes {
     macro_rules! bounded {
         ($service:path) => {{
             use $service as Service;
@@ -202,7 +204,7 @@ fn services(routes: Routes, resources: &Resources) -> Routes {
 
 /// How far the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum ServerPhase {
     /// It serves.
     Serving,
     /// It still serves, and says that it is about to end.
@@ -215,7 +217,7 @@ pub(crate) enum Phase {
 pub struct RunningApi {
     addresses: Vec<(Endpoint, SocketAddr)>,
     counts: Arc<Counts>,
-    phase: watch::Sender<Phase>,
+    phase: watch::Sender<ServerPhase>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -232,13 +234,13 @@ impl RunningApi {
 
     /// Health says NOT_SERVING from now on, so that balancers send nobody any more.
     pub fn drain(&self) {
-        let _ = self.phase.send(Phase::Draining);
+        let _ = self.phase.send(ServerPhase::Draining);
     }
 }
 
 impl Drop for RunningApi {
     fn drop(&mut self) {
-        let _ = self.phase.send(Phase::Ending);
+        let _ = self.phase.send(ServerPhase::Ending);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -251,7 +253,7 @@ impl Drop for RunningApi {
 async fn serve(
     endpoints: Vec<(TcpListener, Option<Certificates>, Arc<Gate>)>,
     health: HealthReporter,
-    mut phase: watch::Receiver<Phase>,
+    mut phase: watch::Receiver<ServerPhase>,
 ) {
     for service in connect_services() {
         health.set_service_status(service, ServingStatus::Serving).await;
@@ -260,23 +262,23 @@ async fn serve(
     for (listener, tls, gate) in endpoints {
         let (mut ending, phase) = (phase.clone(), phase.clone());
         listening.spawn(async move {
-            let end = reached(&mut ending, Phase::Ending);
+            let end = reached(&mut ending, ServerPhase::Ending);
             accept(listener, "gRPC", end, |stream, from| {
                 connection::serve(stream, from, tls.clone(), gate.clone(), phase.clone())
             })
             .await;
         });
     }
-    reached(&mut phase, Phase::Draining).await;
+    reached(&mut phase, ServerPhase::Draining).await;
     for service in connect_services().chain([""]) {
         health.set_service_status(service, ServingStatus::NotServing).await;
     }
-    reached(&mut phase, Phase::Ending).await;
+    reached(&mut phase, ServerPhase::Ending).await;
     while listening.join_next().await.is_some() {}
 }
 
 /// Until the server is that far.
-pub(crate) async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+pub(crate) async fn reached(phase: &mut watch::Receiver<ServerPhase>, wanted: ServerPhase) {
     // An error is the end of the sender, which is the end of all.
     let _ = phase.wait_for(|now| *now >= wanted).await;
 }

@@ -1,11 +1,11 @@
-//! The seven services: their methods handed on to [`Resources`].
+//! The seven services: their methods handed on to [`ResourceServices`].
 
 use tonic::{Request, Response, Status, async_trait};
 use trunkline_grpc::connect;
 use trunkline_model::{AccessControlList, Agent, Credentials, Domain, Number, Peer, Trunk};
 
 use crate::kind::Connect;
-use crate::resources::Resources;
+use crate::resources::ResourceServices;
 
 /// Implements one service. Those with `find` have FindBy.
 macro_rules! service {
@@ -18,19 +18,19 @@ macro_rules! service {
             use $wire as wire;
 
             #[async_trait]
-            impl $service for Resources {
+            impl $service for ResourceServices {
                 async fn create(
                     &self,
                     request: Request<wire::$Create>,
                 ) -> Result<Response<<$Model as Connect>::Message>, Status> {
-                    Ok(Response::new(Resources::create::<$Model>(self, request).await?))
+                    Ok(Response::new(ResourceServices::create::<$Model>(self, request).await?))
                 }
 
                 async fn update(
                     &self,
                     request: Request<wire::$Update>,
                 ) -> Result<Response<<$Model as Connect>::Message>, Status> {
-                    Ok(Response::new(Resources::update::<$Model>(self, request).await?))
+                    Ok(Response::new(ResourceServices::update::<$Model>(self, request).await?))
                 }
 
                 async fn get(
@@ -38,12 +38,12 @@ macro_rules! service {
                     request: Request<wire::$Get>,
                 ) -> Result<Response<<$Model as Connect>::Message>, Status> {
                     let (asked, request) = apart(request);
-                    Ok(Response::new(Resources::get::<$Model>(self, asked, request.r#ref).await?))
+                    Ok(Response::new(ResourceServices::get::<$Model>(self, asked, request.r#ref).await?))
                 }
 
                 async fn delete(&self, request: Request<wire::$Delete>) -> Result<Response<()>, Status> {
                     let (asked, request) = apart(request);
-                    Resources::delete(self, asked, $Model::KIND, request.r#ref).await?;
+                    ResourceServices::delete(self, asked, $Model::KIND, request.r#ref).await?;
                     Ok(Response::new(()))
                 }
 
@@ -54,7 +54,7 @@ macro_rules! service {
                     let (asked, request) = apart(request);
                     let (size, token) = (request.page_size, request.page_token);
                     let (items, next_page_token) =
-                        Resources::list::<$Model>(self, asked, size, token).await?;
+                        ResourceServices::list::<$Model>(self, asked, size, token).await?;
                     Ok(Response::new(wire::$Listed { items, next_page_token }))
                 }
 
@@ -65,7 +65,7 @@ macro_rules! service {
                     ) -> Result<Response<wire::$Found>, Status> {
                         let (asked, request) = apart(request);
                         let (name, value) = (request.field_name, request.field_value);
-                        let items = Resources::find_by::<$Model>(self, asked, name, value).await?;
+                        let items = ResourceServices::find_by::<$Model>(self, asked, name, value).await?;
                         Ok(Response::new(wire::$Found { items }))
                     }
                 )?

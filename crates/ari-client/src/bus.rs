@@ -8,7 +8,7 @@ use bytes::Bytes;
 use trunkline_ari::{Class, Cluster, Key, Member, OwnedRequest, Subjects, header, is_subject};
 
 use crate::error::Error;
-use crate::gather::{Answer, Census, Gather};
+use crate::gather::{Census, Gather, NodeAnswer};
 use crate::members::Members;
 
 /// How long JetStream has for an answer. A cluster that has no leader gives none.
@@ -111,7 +111,7 @@ impl NatsBus {
 
     /// One request for one answer: to the proxy of a located key, else to all and the first good
     /// answer counts.
-    pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<Answer, Error> {
+    pub(crate) async fn request(&self, request: &OwnedRequest) -> Result<NodeAnswer, Error> {
         let (class, key) = (request.kind.class(), &request.key);
         let subject = self.subject(request)?;
         let body = Bytes::from(request.to_json());
@@ -120,7 +120,7 @@ impl NatsBus {
             let long = message.headers.as_ref().is_some_and(|h| h.get(header::LENGTH).is_some());
             // Only what reads is asked for again.
             if !long || matches!(class, Class::Command | Class::Create) {
-                return Answer::read(message.headers.as_ref(), &message.payload);
+                return NodeAnswer::read(message.headers.as_ref(), &message.payload);
             }
         }
         self.members.greet().await?;

@@ -14,7 +14,7 @@ use trunkline_ari::{
 use trunkline_ari_rest::{Ari, AriConfig, AriError, Backoff, Download};
 
 use crate::error::Error;
-use crate::gather::Answer;
+use crate::gather::NodeAnswer;
 
 /// Events that a slow reader may be behind.
 const BEHIND: usize = 16_384;
@@ -96,7 +96,7 @@ impl Direct {
     }
 
     /// Carries a request out; the answer is the one a proxy would send.
-    pub(crate) async fn one(&self, request: &OwnedRequest) -> Result<Answer, Error> {
+    pub(crate) async fn one(&self, request: &OwnedRequest) -> Result<NodeAnswer, Error> {
         let body = request.to_json();
         let site = self.site();
         let Ok(request) = Request::parse(&body) else {
@@ -159,8 +159,8 @@ impl Drop for Direct {
 }
 
 /// An outcome as a proxy would send it.
-fn answer(outcome: Outcome) -> Result<Answer, Error> {
-    let mut answer = Answer::read(None, &outcome.message)?;
+fn answer(outcome: Outcome) -> Result<NodeAnswer, Error> {
+    let mut answer = NodeAnswer::read(None, &outcome.message)?;
     if let Some(said) = outcome.refusal {
         answer.refusal.status = Some(said.status);
         answer.refusal.message = said.message;

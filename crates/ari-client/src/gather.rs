@@ -18,7 +18,7 @@ const HELD: usize = 256 << 20;
 const LONGEST: u32 = 4;
 
 /// One proxy's answer.
-pub(crate) struct Answer {
+pub(crate) struct NodeAnswer {
     pub response: Response,
     /// Whose it is, when it says so.
     pub from: Option<Member>,
@@ -26,7 +26,7 @@ pub(crate) struct Answer {
     pub refusal: Refusal,
 }
 
-impl Answer {
+impl NodeAnswer {
     /// The response, unless it is an error.
     pub(crate) fn good(self) -> Result<Response, Error> {
         if self.response.error.is_empty() { Ok(self.response) } else { Err(Error::Refused(self.refusal)) }
@@ -48,7 +48,7 @@ impl Answer {
             get(header::STATUS).and_then(|s| s.parse().ok()),
             get(header::MESSAGE).unwrap_or_default(),
         );
-        Ok(Answer { response, from, refusal })
+        Ok(NodeAnswer { response, from, refusal })
     }
 }
 
@@ -85,7 +85,7 @@ impl Gather {
     }
 
     /// The next answer; `None` when the time is over, or `enough` is.
-    pub(crate) async fn next(&mut self, enough: Option<Instant>) -> Result<Option<Answer>, Error> {
+    pub(crate) async fn next(&mut self, enough: Option<Instant>) -> Result<Option<NodeAnswer>, Error> {
         loop {
             let end = enough.map_or(self.end, |enough| enough.min(self.end));
             match tokio::time::timeout_at(end.into(), self.messages.next()).await {
@@ -96,7 +96,7 @@ impl Gather {
                 Ok(Some(message)) => {
                     let Some((headers, body)) = self.whole(message) else { continue };
                     // What cannot be read is no answer: the others' count.
-                    match Answer::read(headers.as_ref(), &body) {
+                    match NodeAnswer::read(headers.as_ref(), &body) {
                         Ok(answer) => return Ok(Some(answer)),
                         Err(error) => tracing::debug!(%error, "an answer cannot be read"),
                     }

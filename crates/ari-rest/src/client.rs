@@ -14,8 +14,8 @@ use crate::config::AriConfig;
 use crate::download::{Bounds, Download, Transfer};
 use crate::error::AriError;
 use crate::events::Events;
-use crate::http::{Connection, Failed, Head, HttpError, Rest};
-use crate::pool::{Lease, Pool};
+use crate::http::{AriHttpError, Failed, HttpConnection, ResponseHead, Rest};
+use crate::pool::{Pool, PooledConnection};
 use crate::url::Url;
 use crate::{stream, tls};
 
@@ -173,7 +173,7 @@ impl Ari {
         {
             return Err(too_long());
         }
-        let read = |e: HttpError| AriError::Body(place(), e.to_string());
+        let read = |e: AriHttpError| AriError::Body(place(), e.to_string());
         let mut body = connection.piece(&mut rest).await.map_err(read)?.unwrap_or_default();
         if rest != Rest::Length(0) {
             let mut whole = BytesMut::from(body);
@@ -188,12 +188,15 @@ impl Ari {
         if head.keep {
             lease.done(connection);
         }
-        let Head { status, reason, content_type, .. } = head;
+        let ResponseHead { status, reason, content_type, .. } = head;
         Ok(Reply { status, reason, content_type, body })
     }
 
     /// Sends a call and reads the head of its answer, on a connection that is kept or a new one.
-    async fn begin(&self, call: &RestCall) -> Result<(Lease, Connection, Head), AriError> {
+    async fn begin(
+        &self,
+        call: &RestCall,
+    ) -> Result<(PooledConnection, HttpConnection, ResponseHead), AriError> {
         let request = self.request(call)?;
         loop {
             let mut lease = self.pool.lease().await?;

@@ -8,8 +8,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::Reply;
 use crate::error::AriError;
-use crate::http::{Connection, Head, Rest};
-use crate::pool::Lease;
+use crate::http::{HttpConnection, ResponseHead, Rest};
+use crate::pool::PooledConnection;
 
 /// An answer whose body is still to be read.
 pub struct Download {
@@ -31,8 +31,8 @@ pub struct Download {
 
 /// What a download holds as long as it goes on.
 pub(crate) struct Transfer {
-    pub lease: Lease,
-    pub connection: Connection,
+    pub lease: PooledConnection,
+    pub connection: HttpConnection,
     pub _file: Option<OwnedSemaphorePermit>,
 }
 
@@ -51,7 +51,7 @@ impl Bounds {
 }
 
 impl Download {
-    pub(crate) fn new(transfer: Transfer, head: Head, bounds: Bounds) -> Result<Self, AriError> {
+    pub(crate) fn new(transfer: Transfer, head: ResponseHead, bounds: Bounds) -> Result<Self, AriError> {
         let length = match head.rest {
             Rest::Length(length) => Some(length),
             Rest::Chunked(_) | Rest::UntilClosed => None,
@@ -59,7 +59,7 @@ impl Download {
         if length.is_some_and(|length| length > bounds.limit as u64) {
             return Err(bounds.too_long());
         }
-        let Head { status, reason, content_type, rest, keep } = head;
+        let ResponseHead { status, reason, content_type, rest, keep } = head;
         let transfer = Some(transfer);
         Ok(Download { status, reason, content_type, length, bounds, rest, keep, read: 0, transfer })
     }

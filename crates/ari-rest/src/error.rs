@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::http::HttpError;
+use crate::http::AriHttpError;
 use crate::url::UrlError;
 
 /// Why a call had no answer.
@@ -33,7 +33,7 @@ pub enum AriError {
     Io(String, #[source] io::Error),
     /// The other side does not speak HTTP as expected.
     #[error("{0}: {1}")]
-    Http(String, #[source] HttpError),
+    Http(String, #[source] AriHttpError),
     /// The answer is longer than the limit of its setting.
     #[error("{place}: the answer is longer than the {limit} bytes that {setting} allows")]
     TooLong {

@@ -29,7 +29,7 @@ const READ_BODY: usize = 64 * 1024;
 /// What of HTTP the other side does not do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HttpError {
+pub enum AriHttpError {
     /// The connection was closed in the middle.
     #[error("the connection was closed before the answer was complete")]
     Closed,
@@ -44,9 +44,9 @@ pub enum HttpError {
     LongHead,
 }
 
-impl From<httparse::Error> for HttpError {
+impl From<httparse::Error> for AriHttpError {
     fn from(error: httparse::Error) -> Self {
-        HttpError::Syntax(error.to_string())
+        AriHttpError::Syntax(error.to_string())
     }
 }
 
@@ -54,15 +54,15 @@ impl From<httparse::Error> for HttpError {
 #[derive(Debug)]
 pub(crate) enum Failed {
     /// Nothing of the request was sent.
-    Unsent(HttpError),
+    Unsent(AriHttpError),
     /// Nothing of an answer came.
-    Unanswered(HttpError),
+    Unanswered(AriHttpError),
     /// The answer is none.
-    Answered(HttpError),
+    Answered(AriHttpError),
 }
 
 impl Failed {
-    pub(crate) fn into_error(self) -> HttpError {
+    pub(crate) fn into_error(self) -> AriHttpError {
         match self {
             Failed::Unsent(error) | Failed::Unanswered(error) | Failed::Answered(error) => error,
         }
@@ -71,7 +71,7 @@ impl Failed {
 
 /// The head of an answer.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct ResponseHead {
     pub status: u16,
     /// The registered words: Asterisk writes its own in various ways ("Not found").
     pub reason: Cow<'static, str>,
@@ -101,14 +101,14 @@ pub(crate) enum Chunk {
 }
 
 /// A connection, and what was read of it beyond what was asked for.
-pub(crate) struct Connection {
+pub(crate) struct HttpConnection {
     stream: Stream,
     unread: BytesMut,
 }
 
-impl Connection {
+impl HttpConnection {
     pub(crate) fn new(stream: Stream) -> Self {
-        Connection { stream, unread: BytesMut::new() }
+        HttpConnection { stream, unread: BytesMut::new() }
     }
 
     /// Whether it can carry another exchange: it is not closed, and nothing came unasked.
@@ -120,12 +120,12 @@ impl Connection {
     }
 
     /// Sends a whole request and reads the head of its answer.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Head, Failed> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<ResponseHead, Failed> {
         let mut left = request;
         while !left.is_empty() {
             match self.stream.write(left).await {
                 Ok(sent) if sent > 0 => left = left.get(sent..).unwrap_or_default(),
-                Ok(_) => return Err(Failed::Unanswered(HttpError::Closed)),
+                Ok(_) => return Err(Failed::Unanswered(AriHttpError::Closed)),
                 Err(error) if left.len() == request.len() => return Err(Failed::Unsent(error.into())),
                 Err(error) => return Err(Failed::Unanswered(error.into())),
             }
@@ -135,25 +135,27 @@ impl Connection {
             let head = self.head().await?;
             // RFC 9110 §15.2: those come before the answer. Nothing was offered that 101 could accept.
             match head.status {
-                101 => return Err(Failed::Answered(HttpError::Syntax("101 was not asked for".to_owned()))),
+                101 => {
+                    return Err(Failed::Answered(AriHttpError::Syntax("101 was not asked for".to_owned())));
+                }
                 100..200 => {}
                 _ => return Ok(head),
             }
         }
     }
 
-    async fn head(&mut self) -> Result<Head, Failed> {
+    async fn head(&mut self) -> Result<ResponseHead, Failed> {
         loop {
             if let Some((length, head)) = parse(&self.unread).map_err(Failed::Answered)? {
                 drop(self.unread.split_to(length));
                 return Ok(head);
             }
             if self.unread.len() > MAX_HEAD {
-                return Err(Failed::Answered(HttpError::LongHead));
+                return Err(Failed::Answered(AriHttpError::LongHead));
             }
             let how = if self.unread.is_empty() { Failed::Unanswered } else { Failed::Answered };
             match self.fill(READ).await {
-                Ok(0) => return Err(how(HttpError::Closed)),
+                Ok(0) => return Err(how(AriHttpError::Closed)),
                 Ok(_) => {}
                 Err(error) => return Err(how(error)),
             }
@@ -161,18 +163,18 @@ impl Connection {
     }
 
     /// Reads what is there, `room` bytes at most; 0 at the end.
-    async fn fill(&mut self, room: usize) -> Result<usize, HttpError> {
+    async fn fill(&mut self, room: usize) -> Result<usize, AriHttpError> {
         self.unread.reserve(room);
         Ok(self.stream.read_buf(&mut self.unread).await?)
     }
 
     /// As [`Self::fill`], where an end is a fault.
-    async fn more(&mut self, room: usize) -> Result<(), HttpError> {
-        if self.fill(room).await? == 0 { Err(HttpError::Closed) } else { Ok(()) }
+    async fn more(&mut self, room: usize) -> Result<(), AriHttpError> {
+        if self.fill(room).await? == 0 { Err(AriHttpError::Closed) } else { Ok(()) }
     }
 
     /// The next piece of the body; `None` when it is whole. `rest` is what is still to come.
-    pub(crate) async fn piece(&mut self, rest: &mut Rest) -> Result<Option<Bytes>, HttpError> {
+    pub(crate) async fn piece(&mut self, rest: &mut Rest) -> Result<Option<Bytes>, AriHttpError> {
         loop {
             match *rest {
                 Rest::Length(0) => return Ok(None),
@@ -206,7 +208,7 @@ impl Connection {
     }
 
     /// Some of the next `length` bytes.
-    async fn up_to(&mut self, length: u64) -> Result<Bytes, HttpError> {
+    async fn up_to(&mut self, length: u64) -> Result<Bytes, AriHttpError> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if self.unread.is_empty() {
             self.more(length.min(READ_BODY)).await?;
@@ -216,23 +218,23 @@ impl Connection {
 }
 
 /// What stands between the data of chunks: how long it is and what follows; `None` when it is not whole.
-fn step(unread: &[u8], chunk: Chunk) -> Result<Option<(usize, Rest)>, HttpError> {
+fn step(unread: &[u8], chunk: Chunk) -> Result<Option<(usize, Rest)>, AriHttpError> {
     match chunk {
         Chunk::Data(_) => Ok(Some((0, Rest::Chunked(chunk)))),
         Chunk::Size => {
             let size = httparse::parse_chunk_size(unread)
-                .map_err(|_| HttpError::Syntax("the size of a chunk is no number".to_owned()))?;
+                .map_err(|_| AriHttpError::Syntax("the size of a chunk is no number".to_owned()))?;
             match size {
                 Status::Complete((length, 0)) => Ok(Some((length, Rest::Chunked(Chunk::Trailer(0))))),
                 Status::Complete((length, size)) => Ok(Some((length, Rest::Chunked(Chunk::Data(size))))),
-                Status::Partial if unread.len() > MAX_SIZE_LINE => Err(HttpError::LongHead),
+                Status::Partial if unread.len() > MAX_SIZE_LINE => Err(AriHttpError::LongHead),
                 Status::Partial => Ok(None),
             }
         }
         Chunk::DataEnd => match unread {
             [b'\r', b'\n', ..] => Ok(Some((2, Rest::Chunked(Chunk::Size)))),
             [] | [b'\r'] => Ok(None),
-            _ => Err(HttpError::Syntax("a chunk is longer than its size".to_owned())),
+            _ => Err(AriHttpError::Syntax("a chunk is longer than its size".to_owned())),
         },
         Chunk::Trailer(before) => match unread.iter().position(|b| *b == b'\n') {
             Some(0) => Ok(Some((1, Rest::Length(0)))),
@@ -241,13 +243,13 @@ fn step(unread: &[u8], chunk: Chunk) -> Result<Option<(usize, Rest)>, HttpError>
                 Ok(Some((end + 1, Rest::Chunked(Chunk::Trailer(before + end + 1)))))
             }
             None if before + unread.len() < MAX_HEAD => Ok(None),
-            Some(_) | None => Err(HttpError::LongHead),
+            Some(_) | None => Err(AriHttpError::LongHead),
         },
     }
 }
 
 /// A head and its length; `None` when it is not whole.
-fn parse(unread: &[u8]) -> Result<Option<(usize, Head)>, HttpError> {
+fn parse(unread: &[u8]) -> Result<Option<(usize, ResponseHead)>, AriHttpError> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     let Status::Complete(length) = response.parse(unread)? else { return Ok(None) };
@@ -262,7 +264,7 @@ fn parse(unread: &[u8]) -> Result<Option<(usize, Head)>, HttpError> {
         if is("Content-Length") {
             let length = number(field.value)?;
             if said.is_some_and(|said| said != length) {
-                return Err(HttpError::Syntax("it tells two lengths".to_owned()));
+                return Err(AriHttpError::Syntax("it tells two lengths".to_owned()));
             }
             said = Some(length);
         } else if is("Transfer-Encoding") {
@@ -285,15 +287,15 @@ fn parse(unread: &[u8]) -> Result<Option<(usize, Head)>, HttpError> {
         (_, Some(false), _) | (_, None, None) => Rest::UntilClosed,
     };
     keep &= rest != Rest::UntilClosed;
-    Ok(Some((length, Head { status, reason, content_type, rest, keep })))
+    Ok(Some((length, ResponseHead { status, reason, content_type, rest, keep })))
 }
 
 /// RFC 9110 §8.6: digits, and nothing else.
-fn number(value: &[u8]) -> Result<u64, HttpError> {
+fn number(value: &[u8]) -> Result<u64, AriHttpError> {
     let text = std::str::from_utf8(value).unwrap_or_default().trim();
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let number = if digits { text.parse().ok() } else { None };
-    number.ok_or_else(|| HttpError::Syntax("its length is no number".to_owned()))
+    number.ok_or_else(|| AriHttpError::Syntax("its length is no number".to_owned()))
 }
 
 fn words(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
@@ -315,7 +317,7 @@ mod tests {
     use super::*;
 
     /// A connection whose other side writes `pieces` one after the other and closes.
-    async fn answering(pieces: &[&str]) -> Connection {
+    async fn answering(pieces: &[&str]) -> HttpConnection {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut other, _) = listener.accept().await.unwrap();
@@ -329,11 +331,11 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         });
-        Connection::new(Stream::Plain(stream))
+        HttpConnection::new(Stream::Plain(stream))
     }
 
     /// Status and body of an answer, and whether the connection is kept after it.
-    async fn read(pieces: &[&str]) -> Result<(u16, String, bool), HttpError> {
+    async fn read(pieces: &[&str]) -> Result<(u16, String, bool), AriHttpError> {
         let mut connection = answering(pieces).await;
         let head = connection.exchange(b"GET ").await.map_err(Failed::into_error)?;
         let (mut rest, mut body) = (head.rest, Vec::new());

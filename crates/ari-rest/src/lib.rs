@@ -33,5 +33,5 @@ pub use config::AriConfig;
 pub use download::Download;
 pub use error::AriError;
 pub use events::Events;
-pub use http::HttpError;
+pub use http::AriHttpError;
 pub use url::{Url, UrlError};

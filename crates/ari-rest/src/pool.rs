@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::error::AriError;
-use crate::http::Connection;
+use crate::http::HttpConnection;
 use crate::stream;
 use crate::url::Url;
 
@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const CONNECTING: usize = 4;
 
 /// What a request that waits gets.
-type Got = Result<Lease, AriError>;
+type Got = Result<PooledConnection, AriError>;
 
 /// The connections of one Asterisk.
 pub(crate) struct Pool {
@@ -30,13 +30,13 @@ pub(crate) struct Pool {
     limit: usize,
     /// How long making one may take.
     patience: Duration,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// Connections that nobody uses, the one used last at the end.
-    idle: Vec<(Connection, Instant)>,
+    idle: Vec<(HttpConnection, Instant)>,
     /// Requests without a connection, in the order they came.
     waiting: VecDeque<oneshot::Sender<Got>>,
     /// Connections that are being made.
@@ -49,9 +49,9 @@ struct State {
 
 /// A connection for one request. Dropping it hands it on, or closes it when it is in the middle of
 /// an exchange.
-pub(crate) struct Lease {
+pub(crate) struct PooledConnection {
     pool: Arc<Pool>,
-    connection: Option<Connection>,
+    connection: Option<HttpConnection>,
     /// Whether the pool has taken the connection back already.
     returned: bool,
     /// Whether it served a request before, so that Asterisk may have closed it meanwhile.
@@ -95,12 +95,12 @@ impl Pool {
         state.idle.clear();
     }
 
-    fn leased(self: &Arc<Self>, connection: Connection, reused: bool) -> Lease {
-        Lease { pool: Arc::clone(self), connection: Some(connection), returned: false, reused }
+    fn leased(self: &Arc<Self>, connection: HttpConnection, reused: bool) -> PooledConnection {
+        PooledConnection { pool: Arc::clone(self), connection: Some(connection), returned: false, reused }
     }
 
     /// Begins to make as many connections as the waiting requests need and the bounds allow.
-    fn connect(self: &Arc<Self>, state: &mut State) {
+    fn connect(self: &Arc<Self>, state: &mut PoolState) {
         let wanted = state.waiting.len().min(CONNECTING);
         while state.connecting < wanted && state.open < self.limit {
             state.connecting += 1;
@@ -135,15 +135,15 @@ impl Pool {
         self.connect(&mut self.state.lock());
     }
 
-    async fn open(&self) -> Result<Connection, AriError> {
+    async fn open(&self) -> Result<HttpConnection, AriError> {
         let stream = stream::connect(&self.url, self.tls.as_ref())
             .await
             .map_err(|e| AriError::connecting(self.url.to_string(), e))?;
-        Ok(Connection::new(stream))
+        Ok(HttpConnection::new(stream))
     }
 
     /// Gives a connection to the first request that still waits, else keeps it.
-    fn hand(self: &Arc<Self>, mut lease: Lease) {
+    fn hand(self: &Arc<Self>, mut lease: PooledConnection) {
         loop {
             let next = {
                 let mut state = self.state.lock();
@@ -193,9 +193,9 @@ async fn sweep(pool: Weak<Pool>) {
     }
 }
 
-impl State {
+impl PoolState {
     /// An idle connection that can be used again.
-    fn kept(&mut self) -> Option<Connection> {
+    fn kept(&mut self) -> Option<HttpConnection> {
         while let Some((mut connection, since)) = self.idle.pop() {
             if since.elapsed() >= IDLE {
                 // All below it are older still.
@@ -212,21 +212,21 @@ impl State {
     }
 }
 
-impl Lease {
-    /// The connection, for one exchange. Unless [`Lease::done`] follows it is closed at the end.
-    pub(crate) fn take(&mut self) -> Option<Connection> {
+impl PooledConnection {
+    /// The connection, for one exchange. Unless [`PooledConnection::done`] follows it is closed at the end.
+    pub(crate) fn take(&mut self) -> Option<HttpConnection> {
         self.connection.take()
     }
 
     /// The exchange is over and its answer read whole: the next request may have the connection.
-    pub(crate) fn done(mut self, connection: Connection) {
+    pub(crate) fn done(mut self, connection: HttpConnection) {
         self.reused = true;
         // Dropping the lease hands it on.
         self.connection = Some(connection);
     }
 }
 
-impl Drop for Lease {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if self.returned {
             return;

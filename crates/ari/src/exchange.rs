@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::file::FileParts;
-use crate::json::{Writer, write_text};
+use crate::json::{JsonWriter, write_text};
 use crate::key::{KeyView, kinds};
 use crate::object::{Object, each};
 use crate::plan::{self, Fault, Plan, Refusal, Then};
@@ -175,7 +175,7 @@ impl<'a> Exchange<'a> {
             Then::Config { key, class, object_type, name } => {
                 let fields: &serde_json::value::RawValue = serde_json::from_slice(reply.body)?;
                 let key = self.stamp(kinds::CONFIG, &key.id, &key.dialog);
-                let mut config = Writer::with_capacity(reply.body.len() + 128);
+                let mut config = JsonWriter::with_capacity(reply.body.len() + 128);
                 config
                     .nested("key", |out| out.extend_from_slice(&key))
                     .text("Class", &class)
@@ -186,7 +186,7 @@ impl<'a> Exchange<'a> {
             }
             Then::Variable => {
                 let value = Object::parse(reply.body)?.get("value").map_or("", |v| v.get());
-                let mut data = Writer::with_capacity(value.len() + 16);
+                let mut data = JsonWriter::with_capacity(value.len() + 16);
                 data.raw_unless_empty("variable", Some(value).filter(|v| *v != "\"\""));
                 let mut w = reply_with_capacity(value.len());
                 w.nested("data", |out| out.extend_from_slice(&data.finish()));
@@ -240,7 +240,7 @@ impl<'a> Exchange<'a> {
 
     /// A key at this site.
     fn stamp(&self, kind: &str, id: &str, dialog: &str) -> Vec<u8> {
-        let mut w = Writer::with_capacity(96 + id.len());
+        let mut w = JsonWriter::with_capacity(96 + id.len());
         w.text_unless_empty("kind", kind)
             .text_unless_empty("id", id)
             .text_unless_empty("node", &self.site.node)
@@ -250,8 +250,8 @@ impl<'a> Exchange<'a> {
     }
 }
 
-fn reply_with_capacity(bytes: usize) -> Writer {
-    let mut w = Writer::with_capacity(bytes + 32);
+fn reply_with_capacity(bytes: usize) -> JsonWriter {
+    let mut w = JsonWriter::with_capacity(bytes + 32);
     w.text("error", "");
     w
 }

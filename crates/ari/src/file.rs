@@ -1,6 +1,6 @@
 //! A file on its way to a client: cut into messages as its bytes come, so that nobody holds it whole.
 
-use crate::json::Writer;
+use crate::json::JsonWriter;
 
 /// Bytes of a file in one message at most, before base64.
 const PART: usize = 256 * 1024;
@@ -58,7 +58,7 @@ impl FileParts {
     }
 
     fn message(&mut self) -> Vec<u8> {
-        let mut part = Writer::with_capacity(self.held.len() * 4 / 3 + HEAD);
+        let mut part = JsonWriter::with_capacity(self.held.len() * 4 / 3 + HEAD);
         part.text("name", &self.name)
             .text("content_type", &self.content_type)
             .integer("offset", i64::try_from(self.next).unwrap_or(i64::MAX))

@@ -19,24 +19,24 @@ pub(crate) fn is_empty(raw: &str) -> bool {
 }
 
 /// A JSON object being written. Names are ours and need no escaping.
-pub(crate) struct Writer {
+pub(crate) struct JsonWriter {
     out: Vec<u8>,
 }
 
-impl Writer {
+impl JsonWriter {
     pub(crate) fn new() -> Self {
-        Writer::with_capacity(64)
+        JsonWriter::with_capacity(64)
     }
 
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         let mut out = Vec::with_capacity(bytes);
         out.push(b'{');
-        Writer { out }
+        JsonWriter { out }
     }
 
     /// Goes on with an object that stands open at the end of `out`.
     pub(crate) fn reopen(out: Vec<u8>) -> Self {
-        Writer { out }
+        JsonWriter { out }
     }
 
     fn name(&mut self, name: &str) {
@@ -97,13 +97,13 @@ mod tests {
 
     #[test]
     fn members_are_separated_and_escaped() {
-        let mut w = Writer::new();
+        let mut w = JsonWriter::new();
         w.text("a", "x\"y\n")
             .text_unless_empty("b", "")
             .raw("c", "[1]")
             .raw_unless_empty("d", Some("\"\""))
             .integer("e", 5);
         assert_eq!(w.finish(), br#"{"a":"x\"y\n","c":[1],"e":5}"#);
-        assert_eq!(Writer::new().finish(), b"{}");
+        assert_eq!(JsonWriter::new().finish(), b"{}");
     }
 }

@@ -1,6 +1,6 @@
 //! The end of an exchange: what goes back.
 
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::object::Object;
 use crate::rest::RestReply;
 
@@ -28,7 +28,7 @@ impl Outcome {
     /// A reply that says what went wrong.
     #[must_use]
     pub fn error(text: &str) -> Self {
-        let mut w = Writer::new();
+        let mut w = JsonWriter::new();
         w.text("error", text);
         Outcome { ok: false, message: w.finish(), refusal: None }
     }

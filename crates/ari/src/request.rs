@@ -141,7 +141,7 @@ impl OwnedRequest {
     /// The body of the message.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut w = crate::json::Writer::with_capacity(128);
+        let mut w = crate::json::JsonWriter::with_capacity(128);
         w.text("kind", self.kind.name());
         w.nested("key", |out| {
             // Writing into a Vec cannot fail.

@@ -116,7 +116,7 @@ impl RestCall {
         Ok(RestCall { method, path, body: None, file: false })
     }
 
-    pub(crate) fn body(mut self, body: crate::json::Writer) -> Self {
+    pub(crate) fn body(mut self, body: crate::json::JsonWriter) -> Self {
         self.body = Some(body.finish());
         self
     }

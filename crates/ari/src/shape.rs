@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::json::{Writer, is_empty};
+use crate::json::{JsonWriter, is_empty};
 use crate::key::kinds;
 use crate::object::Object;
 
@@ -249,13 +249,13 @@ impl Entity {
     pub(crate) fn write(&self, out: &mut Vec<u8>, key: &[u8], object: &Object<'_>) {
         out.extend_from_slice(b"{\"key\":");
         out.extend_from_slice(key);
-        let mut w = Writer::reopen(std::mem::take(out));
+        let mut w = JsonWriter::reopen(std::mem::take(out));
         write_fields(&mut w, self.fields, object);
         *out = w.finish();
     }
 }
 
-fn write_fields(w: &mut Writer, fields: &[Field], object: &Object<'_>) {
+fn write_fields(w: &mut JsonWriter, fields: &[Field], object: &Object<'_>) {
     for field in fields {
         let raw = object.get(field.from).map(RawValue::get);
         match &field.member {
@@ -267,7 +267,7 @@ fn write_fields(w: &mut Writer, fields: &[Field], object: &Object<'_>) {
                 None => w.raw(field.name, "null"),
                 Some(value) => w.nested(field.name, |out| {
                     out.push(b'{');
-                    let mut w = Writer::reopen(std::mem::take(out));
+                    let mut w = JsonWriter::reopen(std::mem::take(out));
                     write_fields(&mut w, inner, &value);
                     *out = w.finish();
                 }),

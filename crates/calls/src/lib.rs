@@ -44,4 +44,4 @@ pub use cause::Cause;
 pub use dialogs::{Answered, Dialogs, Ended, Ends, Moved, Origin, Place, Refresh, Standing};
 pub use query::{CallRecord, Filter};
 pub use sessions::SessionKey;
-pub use writer::{Health, Records, RecordsError};
+pub use writer::{Records, RecordsError, RecordsHealth};

@@ -41,7 +41,7 @@ pub enum RecordsError {
 
 /// How the database is doing. Calls go on without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct RecordsHealth {
     /// What the last write failed with; `None` when it succeeded.
     pub failing: Option<String>,
     /// Failed writes since the start.
@@ -113,7 +113,7 @@ impl Records {
         let (first, crashed) = prepare(&db).map_err(database)?;
         calls.record_from(first);
         let lost = Arc::new(AtomicU64::new(0));
-        let writer = Writer {
+        let writer = RecordWriter {
             db,
             calls,
             lost: Arc::clone(&lost),
@@ -126,9 +126,9 @@ impl Records {
     }
 
     /// How the database is doing.
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> RecordsHealth {
         let progress = self.behind.progress();
-        Health {
+        RecordsHealth {
             failing: progress.failing,
             errors: progress.errors,
             written: progress.written,
@@ -148,7 +148,7 @@ impl Records {
     pub fn close(self) {}
 }
 
-struct Writer {
+struct RecordWriter {
     db: Connection,
     calls: Arc<Calls>,
     lost: Arc<AtomicU64>,
@@ -158,7 +158,7 @@ struct Writer {
     next_deletion: Instant,
 }
 
-impl Batch for Writer {
+impl Batch for RecordWriter {
     fn write(&mut self) -> rusqlite::Result<u64> {
         for shard in 0..SHARDS {
             self.calls.take_rows(shard, &mut self.queue);
@@ -199,7 +199,7 @@ impl Batch for Writer {
     }
 }
 
-impl Writer {
+impl RecordWriter {
     /// Deletes some records past their time; true when there may be more.
     fn delete_old(&self) -> rusqlite::Result<bool> {
         let Some(retention) = self.retention else { return Ok(false) };

@@ -57,10 +57,10 @@ const WAYS: usize = 4;
 /// and no password is kept. Four ways a set; the oldest of a set gives way.
 pub struct Ha1Cache {
     key: [u8; 16],
-    shards: Box<[RwLock<Shard>]>,
+    shards: Box<[RwLock<CacheShard>]>,
 }
 
-struct Shard {
+struct CacheShard {
     entries: Box<[Option<(u128, Ha1)>]>,
     next: usize,
 }
@@ -69,7 +69,7 @@ impl Ha1Cache {
     /// A cache of about `capacity` entries of 96 bytes, taken at once.
     pub fn new(capacity: usize) -> Ha1Cache {
         let sets = (capacity / CACHE_SHARDS / WAYS).max(1).next_power_of_two();
-        let shard = || RwLock::new(Shard { entries: vec![None; sets * WAYS].into(), next: 0 });
+        let shard = || RwLock::new(CacheShard { entries: vec![None; sets * WAYS].into(), next: 0 });
         Ha1Cache { key: random(), shards: (0..CACHE_SHARDS).map(|_| shard()).collect() }
     }
 

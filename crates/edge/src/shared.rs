@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use trunkline_calls::{Calls, Dialogs};
 use trunkline_digest::{Authenticator, Guesses, Ha1Cache};
 use trunkline_location::Location;
-use trunkline_media::{Health, MediaError};
+use trunkline_media::{MediaError, RelayHealth};
 use trunkline_model::{Live, Ref};
 use trunkline_proxy::Secret;
 use trunkline_transaction::KeyMaker;
@@ -165,7 +165,7 @@ impl Shared {
     }
 
     /// How the media relay does and how many calls it carries, if there is one.
-    pub fn media(&self) -> Option<(Health, usize)> {
+    pub fn media(&self) -> Option<(RelayHealth, usize)> {
         self.media.as_ref().map(|m| (m.health(), m.len()))
     }
 

@@ -1,4 +1,4 @@
-//! Accepting connections: how many at a time, and whose.
+//! Accepting connections, with limits per address and in total.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,26 +12,26 @@ use trunkline_sip::source_of;
 /// Connections of a listener at a time, and of one address among them.
 const MOST: usize = 512;
 const MOST_OF_ONE: usize = 64;
-/// What is under way has this long when the listener ends.
+/// Requests under way get this long when the listener ends.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Out of descriptors: no use in asking again at once, nor in saying so each time.
+/// When descriptors run out: the pause before the next attempt, and before the next log line.
 const PAUSE: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Connections by address.
 #[derive(Clone, Default)]
-struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct ConnectionCounts(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// A connection's place among them.
-struct Place(Guests, IpAddr);
+/// The permission of one connection; dropping it gives the place back.
+struct Permit(ConnectionCounts, IpAddr);
 
-impl Guests {
+impl ConnectionCounts {
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place, if there is room.
-    fn take(&self, from: IpAddr) -> Option<Place> {
+    /// Counts one more connection, unless a limit is reached.
+    fn take(&self, from: IpAddr) -> Option<Permit> {
         let mut counts = self.counts();
         let all: usize = counts.values().sum();
         let own = counts.get(&from).copied().unwrap_or(0);
@@ -39,11 +39,11 @@ impl Guests {
             return None;
         }
         counts.insert(from, own + 1);
-        Some(Place(self.clone(), from))
+        Some(Permit(self.clone(), from))
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut counts = self.0.counts();
         match counts.get_mut(&self.1) {
@@ -55,8 +55,8 @@ impl Drop for Place {
     }
 }
 
-/// Accepts until `end`, then lets what is under way finish, for two seconds at most. Connections beyond what one
-/// address may have, or beyond all that there is room for, are closed. `what` is carried over them, for the log.
+/// Accepts until `end`, then lets the requests under way finish, for two seconds at most. Connections beyond the limit of
+/// one address or of the listener are closed. `what` is the protocol, for the log.
 pub async fn accept<S>(
     listener: TcpListener,
     what: &'static str,
@@ -65,7 +65,7 @@ pub async fn accept<S>(
 ) where
     S: Future<Output = ()> + Send + 'static,
 {
-    let guests = Guests::default();
+    let counts = ConnectionCounts::default();
     let mut connections = JoinSet::new();
     let mut said: Option<Instant> = None;
     let mut end = std::pin::pin!(end);
@@ -74,7 +74,7 @@ pub async fn accept<S>(
             () = end.as_mut() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
-                    let Some(place) = guests.take(source_of(from.ip())) else {
+                    let Some(place) = counts.take(source_of(from.ip())) else {
                         tracing::debug!(%from, what, "too many connections");
                         continue;
                     };

@@ -14,7 +14,7 @@ pub struct Figures {
     /// Sources that keep a shard so busy that all serve them.
     pub sources_handed_over: u64,
     /// What the transports carried, all shards together.
-    pub transports: Vec<Transport>,
+    pub transports: Vec<TransportFigures>,
     /// Datagrams the kernel refused.
     pub datagrams_lost: u64,
     /// Connections accepted since the start.
@@ -52,13 +52,13 @@ pub struct Figures {
     /// Calls refused by a limit.
     pub calls_refused: u64,
     /// The media relay, where there is one.
-    pub relay: Option<Relay>,
+    pub relay: Option<RelayFigures>,
     /// The trunks.
-    pub trunks: Vec<Trunk>,
+    pub trunks: Vec<TrunkFigures>,
     /// Our registrations at trunks: the trunk, and whether its carrier has us.
     pub trunk_registrations: Vec<(String, bool)>,
     /// The peers.
-    pub peers: Vec<Trunk>,
+    pub peers: Vec<TrunkFigures>,
     /// Calls of the resource services.
     pub api: Vec<ApiCalls>,
 }
@@ -80,7 +80,7 @@ pub struct ApiCalls {
 
 /// What one transport carried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Transport {
+pub struct TransportFigures {
     /// `udp`, `tcp`, `tls`, `ws` or `wss`.
     pub name: &'static str,
     /// Messages received.
@@ -91,7 +91,7 @@ pub struct Transport {
 
 /// How rtpengine does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Relay {
+pub struct RelayFigures {
     /// Its last command was answered.
     pub up: bool,
     /// Calls whose media it carries.
@@ -106,7 +106,7 @@ pub struct Relay {
 
 /// The state of a trunk or peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trunk {
+pub struct TrunkFigures {
     /// Its `ref`.
     pub reference: String,
     /// Its destinations.

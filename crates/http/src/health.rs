@@ -10,10 +10,10 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use crate::exposition::{CONTENT_TYPE, Exposition};
-use crate::status::{Part, Status};
+use crate::status::{Part, ProcessStatus};
 
 /// The routes of health and metrics, to be mounted on a [`HttpServer`](crate::HttpServer).
-pub fn health(status: Arc<dyn Status>) -> Router {
+pub fn health(status: Arc<dyn ProcessStatus>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -26,7 +26,7 @@ async fn healthz() -> impl IntoResponse {
     Json(Alive { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-async fn readyz(State(status): State<Arc<dyn Status>>) -> impl IntoResponse {
+async fn readyz(State(status): State<Arc<dyn ProcessStatus>>) -> impl IntoResponse {
     let readiness = status.readiness();
     let code = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = readiness.word();
@@ -41,7 +41,7 @@ async fn readyz(State(status): State<Arc<dyn Status>>) -> impl IntoResponse {
     (code, Json(answer))
 }
 
-async fn metrics(State(status): State<Arc<dyn Status>>) -> impl IntoResponse {
+async fn metrics(State(status): State<Arc<dyn ProcessStatus>>) -> impl IntoResponse {
     let mut out = Exposition::default();
     let readiness = status.readiness();
     out.gauge("trunkline_ready", "Whether calls are taken.", u64::from(readiness.is_ready()));

@@ -8,15 +8,15 @@
 //! | `/metrics` | Prometheus' text format, version 0.0.4 |
 //!
 //! The listener has one thread with a runtime of its own, so nothing that happens here delays a SIP message. What
-//! it tells comes from a [`Status`], asked once per request on that thread: an implementation reads counters and
+//! it tells comes from a [`ProcessStatus`], asked once per request on that thread: an implementation reads counters and
 //! must not wait.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use trunkline_http::{Figures, HttpServer, Readiness, Status, health};
+//! use trunkline_http::{Figures, HttpServer, Readiness, ProcessStatus, health};
 //!
 //! struct Nothing;
-//! impl Status for Nothing {
+//! impl ProcessStatus for Nothing {
 //!     fn readiness(&self) -> Readiness {
 //!         Readiness { listening: true, ..Readiness::default() }
 //!     }
@@ -46,7 +46,7 @@ pub use accept::accept;
 /// What is mounted: axum's router, without a fallback of its own.
 pub use axum::Router;
 pub use exposition::{Exposition, Kind};
-pub use figures::{ApiCalls, Figures, Relay, Transport, Trunk};
+pub use figures::{ApiCalls, Figures, RelayFigures, TransportFigures, TrunkFigures};
 pub use health::health;
 pub use server::{HttpError, HttpServer, KEY, RunningHttp, TlsSource};
-pub use status::{Part, Readiness, Status};
+pub use status::{Part, ProcessStatus, Readiness};

@@ -7,7 +7,7 @@ use crate::figures::Figures;
 
 /// The rest of the process, as health and metrics see it. Asked on the listener's thread: answers come from
 /// memory, without waiting.
-pub trait Status: Send + Sync + 'static {
+pub trait ProcessStatus: Send + Sync + 'static {
     /// Does it take calls, and what is missing?
     fn readiness(&self) -> Readiness;
 

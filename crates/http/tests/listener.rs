@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trunkline_http::{
-    Exposition, Figures, HttpError, HttpServer, Part, Readiness, Router, RunningHttp, Status, Transport,
-    Trunk, health,
+    Exposition, Figures, HttpError, HttpServer, Part, ProcessStatus, Readiness, Router, RunningHttp,
+    TransportFigures, TrunkFigures, health,
 };
 
 /// A bound against hanging.
@@ -22,7 +22,7 @@ struct Fake {
     store_dead: AtomicBool,
 }
 
-impl Status for Fake {
+impl ProcessStatus for Fake {
     fn readiness(&self) -> Readiness {
         let dead = self.store_dead.load(Ordering::Relaxed);
         Readiness {
@@ -40,14 +40,14 @@ impl Status for Fake {
             shards: vec![vec![("requests", 3), ("challenged", 1)], vec![("requests", 4), ("challenged", 0)]],
             busy_percent: vec![12, 80],
             sources_handed_over: 1,
-            transports: vec![Transport { name: "udp", received: 7, sent: 8 }],
+            transports: vec![TransportFigures { name: "udp", received: 7, sent: 8 }],
             transactions: 2,
             bindings: 5,
             calls: 1,
             location_writes: 9,
             trunks: vec![
-                Trunk { reference: "alpha".into(), destinations: 2, down: 1 },
-                Trunk { reference: "beta".into(), destinations: 1, down: 1 },
+                TrunkFigures { reference: "alpha".into(), destinations: 2, down: 1 },
+                TrunkFigures { reference: "beta".into(), destinations: 1, down: 1 },
             ],
             ..Figures::default()
         }
@@ -68,7 +68,7 @@ fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Status, head, body.
+/// ProcessStatus, head, body.
 fn get(to: SocketAddr, path: &str) -> (u16, String, String) {
     let mut stream = connect(to);
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();

@@ -44,7 +44,7 @@ mod uri;
 
 pub use binding::{Binding, BindingId, Timestamp};
 pub use location::{Location, Stats};
-pub use persistence::{Health, Persistence, PersistenceError};
+pub use persistence::{Persistence, PersistenceError, PersistenceHealth};
 pub use register::{ContactChange, Contacts, Outcome, Overflow, PASSED_ON, Register, RegisterError};
 pub use select::{Algorithm, Select};
 pub use uri::uri_equivalent;

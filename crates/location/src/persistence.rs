@@ -47,7 +47,7 @@ pub enum PersistenceError {
 
 /// How the database is doing. The table works without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct PersistenceHealth {
     /// What the last write failed with; `None` when it succeeded.
     pub failing: Option<String>,
     /// Failed writes since the start.
@@ -113,7 +113,7 @@ impl Persistence {
         location.note_changes(true);
 
         let rewritten = Arc::new(AtomicU64::new(0));
-        let writer = Writer {
+        let writer = LogWriter {
             location,
             live_bytes: log.bytes,
             log,
@@ -129,9 +129,9 @@ impl Persistence {
     }
 
     /// How the database is doing.
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> PersistenceHealth {
         let progress = self.behind.progress();
-        Health {
+        PersistenceHealth {
             failing: progress.failing,
             errors: progress.errors,
             written: progress.written,
@@ -150,7 +150,7 @@ impl Persistence {
     pub fn close(self) {}
 }
 
-struct Writer {
+struct LogWriter {
     location: Arc<Location>,
     log: Log,
     rewritten: Arc<AtomicU64>,
@@ -176,7 +176,7 @@ struct Rewrite {
     log_bytes_before: u64,
 }
 
-impl Batch for Writer {
+impl Batch for LogWriter {
     /// Writes what changed.
     fn write(&mut self) -> rusqlite::Result<u64> {
         self.taken.clear();

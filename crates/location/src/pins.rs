@@ -17,11 +17,11 @@ const MOST_TURNS: usize = 4096;
 /// way.
 pub(crate) struct Pins {
     hasher: foldhash::quality::RandomState,
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Mutex<PinShard>]>,
 }
 
 #[derive(Default)]
-struct Shard {
+struct PinShard {
     pins: Vec<Pin>,
     turns: HashMap<u64, u32, foldhash::fast::RandomState>,
 }
@@ -35,7 +35,7 @@ struct Pin {
 
 /// What a pin is for; the kinds never meet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum PinKind {
     Call,
     Affinity,
     Turn,
@@ -50,11 +50,11 @@ impl Pins {
     }
 
     /// Scoped to the AOR, so that equal Call-IDs or references of two AORs have nothing in common.
-    pub fn key(&self, kind: Kind, aor: &[u8], name: &[u8]) -> u64 {
+    pub fn key(&self, kind: PinKind, aor: &[u8], name: &[u8]) -> u64 {
         self.hasher.hash_one((kind, aor, name)) | 1
     }
 
-    fn shard(&self, key: u64) -> &Mutex<Shard> {
+    fn shard(&self, key: u64) -> &Mutex<PinShard> {
         &self.shards[(key >> 60) as usize % SHARDS]
     }
 

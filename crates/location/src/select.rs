@@ -2,7 +2,7 @@
 
 use crate::Location;
 use crate::binding::{Binding, BindingId, Timestamp};
-use crate::pins::Kind;
+use crate::pins::PinKind;
 use crate::record::{self, Entry};
 
 /// A call keeps its binding this long after its last request out of dialog: an INVITE sent again with
@@ -53,8 +53,8 @@ impl Location {
         reachable: impl Fn(&Binding<'_>) -> bool,
         see: impl FnOnce(Binding<'_>) -> T,
     ) -> Option<T> {
-        let call = (!by.call_id.is_empty()).then(|| self.pins.key(Kind::Call, aor, by.call_id));
-        let affinity = (!by.affinity.is_empty()).then(|| self.pins.key(Kind::Affinity, aor, by.affinity));
+        let call = (!by.call_id.is_empty()).then(|| self.pins.key(PinKind::Call, aor, by.call_id));
+        let affinity = (!by.affinity.is_empty()).then(|| self.pins.key(PinKind::Affinity, aor, by.affinity));
         let (id, seen) = self
             .with_record(aor, |bytes| {
                 let fits = |entry: &Entry<'_>| {
@@ -70,7 +70,7 @@ impl Location {
                 };
                 let chosen = pinned(call).or_else(|| pinned(affinity)).or_else(|| {
                     let name = if by.backend.is_empty() { aor } else { by.backend };
-                    let turn = self.pins.key(Kind::Turn, b"", name);
+                    let turn = self.pins.key(PinKind::Turn, b"", name);
                     match (affinity, by.algorithm) {
                         (None, Algorithm::RoundRobin) => {
                             let count = candidates().count();

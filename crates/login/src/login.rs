@@ -9,7 +9,7 @@ use trunkline_model::{Live, User};
 use trunkline_store::{StoreError, hash_token, verify_password};
 
 use crate::identity::{Identity, Means};
-use crate::places::{Place, Places};
+use crate::places::{HashPermit, HashPermits};
 use crate::presented::Presented;
 use crate::verified::Verified;
 
@@ -59,7 +59,7 @@ struct Inner {
     live: Arc<Live>,
     throttle: Throttle,
     verified: Verified,
-    places: Arc<Places>,
+    places: Arc<HashPermits>,
     /// The throttle's time counts from here: it must not jump with the clock.
     start: Instant,
 }
@@ -79,7 +79,7 @@ impl Login {
                 live,
                 throttle: Throttle::with_limits(PER_SOURCE, PER_PAIR, PER_USER),
                 verified: Verified::new().map_err(StoreError::Random)?,
-                places: Arc::new(Places::new(hashing)),
+                places: Arc::new(HashPermits::new(hashing)),
                 start: Instant::now(),
             }),
         })
@@ -145,7 +145,7 @@ impl Inner {
         source: IpAddr,
         username: &str,
         password: &str,
-        place: Place,
+        place: HashPermit,
     ) -> Result<Identity, Refused> {
         let user = self.user(username);
         let stored = user.as_ref().filter(|user| user.enabled).and_then(|user| user.password_hash.as_deref());

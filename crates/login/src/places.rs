@@ -15,28 +15,28 @@ const MOST_OF_ONE: usize = 8;
 
 /// The room.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct HashPermits {
     hashing: Arc<Semaphore>,
     waiting: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// A place in the room, held until the hash is done.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct HashPermit {
+    places: Arc<HashPermits>,
     source: IpAddr,
     /// The right to hash now.
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Places {
+impl HashPermits {
     /// Room for so many hashes at a time.
-    pub(crate) fn new(hashing: usize) -> Places {
-        Places { hashing: Arc::new(Semaphore::new(hashing)), waiting: Mutex::default() }
+    pub(crate) fn new(hashing: usize) -> HashPermits {
+        HashPermits { hashing: Arc::new(Semaphore::new(hashing)), waiting: Mutex::default() }
     }
 
     /// Enters and waits for the turn; `None` if there is no room.
-    pub(crate) async fn turn(self: Arc<Places>, source: IpAddr) -> Option<Place> {
+    pub(crate) async fn turn(self: Arc<HashPermits>, source: IpAddr) -> Option<HashPermit> {
         let source = source_of(source);
         let mut place = {
             let mut waiting = self.waiting.lock();
@@ -51,7 +51,7 @@ impl Places {
             *own += 1;
             drop(waiting);
             // From here on the place is left by being dropped, also when the caller goes while it waits.
-            Place { places: self.clone(), source, permit: None }
+            HashPermit { places: self.clone(), source, permit: None }
         };
         // The semaphore is never closed.
         place.permit = Some(self.hashing.clone().acquire_owned().await.ok()?);
@@ -59,7 +59,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for HashPermit {
     fn drop(&mut self) {
         let mut waiting = self.places.waiting.lock();
         if let Some(own) = waiting.get_mut(&self.source) {
@@ -77,7 +77,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_source_leaves_room_for_another() {
-        let places = Arc::new(Places::new(1));
+        let places = Arc::new(HashPermits::new(1));
         let [a, b]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
         let first = places.clone().turn(a).await.expect("room");
         let mut queue: Vec<_> = (1..MOST_OF_ONE).map(|_| Box::pin(places.clone().turn(a))).collect();

@@ -37,7 +37,7 @@ pub enum BencodeError {
 impl<'a> Value<'a> {
     /// Reads one value that fills all the bytes.
     pub fn decode(bytes: &'a [u8]) -> Result<Value<'a>, BencodeError> {
-        let mut reader = Reader { bytes, at: 0, values: 0 };
+        let mut reader = BencodeReader { bytes, at: 0, values: 0 };
         let value = reader.value(0)?;
         if reader.at == bytes.len() { Ok(value) } else { Err(BencodeError::Unexpected(reader.at)) }
     }
@@ -85,13 +85,13 @@ fn put_string(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text);
 }
 
-struct Reader<'a> {
+struct BencodeReader<'a> {
     bytes: &'a [u8],
     at: usize,
     values: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> BencodeReader<'a> {
     fn peek(&self) -> Result<u8, BencodeError> {
         self.bytes.get(self.at).copied().ok_or(BencodeError::Truncated)
     }

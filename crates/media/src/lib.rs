@@ -54,6 +54,6 @@ pub use command::{Command, Description};
 pub use direction::{Direction, Party, WARNING, incompatible};
 pub use error::MediaError;
 pub use ng::{Asker, MOST_WAITING, Ng, Now, Outcome, TIMEOUT};
-pub use relay::{Health, Relay};
+pub use relay::{Relay, RelayHealth};
 pub use sdp::{Carriage, carriage, is_webrtc};
 pub use session::{Method, Session, Side};

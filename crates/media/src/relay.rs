@@ -25,7 +25,7 @@ const BATCH: usize = 256;
 
 /// How the relay does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct RelayHealth {
     /// The last command was answered, whatever the answer.
     pub up: bool,
     /// Commands answered.
@@ -99,9 +99,9 @@ impl Relay {
     }
 
     /// How it does.
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> RelayHealth {
         let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        Health {
+        RelayHealth {
             up: self.counts.up.load(Ordering::Relaxed),
             answered: get(&self.counts.answered),
             refused: get(&self.counts.refused),

@@ -14,7 +14,7 @@ use trunkline_login::{Login, Presented, Refused};
 use trunkline_model::dialect::v1::{Collection, Edition};
 
 use crate::answer::{Outcome, not_found, plain, unauthorized};
-use crate::backend::Backend;
+use crate::backend::RestBackend;
 use crate::query::Query;
 use crate::resources::Resources;
 use crate::time::iso_8601;
@@ -31,7 +31,7 @@ const LARGEST_BODY: usize = 1 << 20;
 
 /// What all handlers share.
 pub(crate) struct Api {
-    pub backend: Arc<dyn Backend>,
+    pub backend: Arc<dyn RestBackend>,
     login: Login,
     key: TokenKey,
 }
@@ -40,7 +40,7 @@ pub(crate) type Shared = State<Arc<Api>>;
 
 /// The routes, to be mounted on a [`trunkline_http::HttpServer`] of their own that is tolerant: clients do not escape
 /// their filters.
-pub fn api(backend: Arc<dyn Backend>, login: Login, key: TokenKey) -> Router {
+pub fn api(backend: Arc<dyn RestBackend>, login: Login, key: TokenKey) -> Router {
     let shared = Arc::new(Api { backend, login, key });
     let collection = get(list).post(change::create);
     let routes = Router::new()

@@ -7,7 +7,7 @@ use trunkline_model::dialect::v1::{Documents, Edition};
 use trunkline_store::{Write, WriteError};
 
 /// The rest of the process, as the API sees it. Asked on the listener's thread: answers come from memory.
-pub trait Backend: Send + Sync + 'static {
+pub trait RestBackend: Send + Sync + 'static {
     /// In whose manner it answers.
     fn edition(&self) -> Edition;
 
@@ -25,16 +25,16 @@ pub trait Backend: Send + Sync + 'static {
     fn knows_user(&self, username: &str) -> bool;
 
     /// Everything that is registered, in any order.
-    fn bindings(&self) -> Vec<Binding>;
+    fn bindings(&self) -> Vec<RegisteredContact>;
 
     /// Where we are registered ourselves, in any order.
-    fn gateways(&self) -> Vec<Registered>;
+    fn gateways(&self) -> Vec<GatewayRegistration>;
 
     /// Removes the bindings of an AOR, or all; how many there were.
     fn evict(&self, aor: Option<&str>) -> usize;
 
     /// Puts a binding in by hand; why it cannot be.
-    fn add(&self, aor: &str, entry: &Entry) -> Result<(), String>;
+    fn add(&self, aor: &str, entry: &ManualEntry) -> Result<(), String>;
 
     /// The configuration as the operator wrote it, variables included. Secrets are taken out here.
     fn configuration(&self) -> Value;
@@ -54,7 +54,7 @@ pub trait Backend: Send + Sync + 'static {
 
 /// One registered contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
+pub struct RegisteredContact {
     /// Its AOR.
     pub aor: String,
     /// The contact's URI.
@@ -67,7 +67,7 @@ pub struct Binding {
 
 /// A registration of ours at a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
+pub struct GatewayRegistration {
     /// The gateway's ref.
     pub gateway: String,
     /// As whom.
@@ -84,7 +84,7 @@ pub struct Registered {
 
 /// A contact put in by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ManualEntry {
     /// The user part of its URI.
     pub user: String,
     /// Where it is.

@@ -13,7 +13,7 @@
 //!
 //! A token comes as `?token=` or as a bearer. What clients of one edition do not know they pass over, so lists are
 //! given under both names, `result` and `data`; where the editions contradict each other the
-//! [`Edition`](trunkline_model::dialect::v1::Edition) of the [`Backend`] decides.
+//! [`Edition`](trunkline_model::dialect::v1::Edition) of the [`RestBackend`] decides.
 //!
 //! ```
 //! use trunkline_rest_v1::Filter;
@@ -44,7 +44,7 @@ mod time;
 mod token;
 
 pub use api::{KEY, api};
-pub use backend::{Backend, Binding, Entry, Registered, Stop};
+pub use backend::{GatewayRegistration, ManualEntry, RegisteredContact, RestBackend, Stop};
 pub use filter::{Filter, FilterError};
 pub use query::Query;
 pub use salt::{SaltError, is_ours, salt_in};

@@ -11,7 +11,7 @@ use trunkline_model::dialect::v1::Edition;
 
 use crate::answer::{Outcome, plain};
 use crate::api::Shared;
-use crate::backend::{Entry, Registered};
+use crate::backend::{GatewayRegistration, ManualEntry};
 use crate::query::Query;
 use crate::time::ago;
 
@@ -66,7 +66,7 @@ pub(crate) async fn add(State(api): Shared, Path(aor): Path<String>, body: Strin
     if !is_written_as_is(&aor) || !is_written_as_is(&user) || user.contains(['@', ':']) {
         return bad();
     }
-    match api.backend.add(&aor, &Entry { user, address, port, expires }) {
+    match api.backend.add(&aor, &ManualEntry { user, address, port, expires }) {
         Ok(()) => plain(StatusCode::OK, "Added location entry"),
         Err(why) => {
             tracing::info!(aor, why, "a location entry could not be added");
@@ -96,7 +96,7 @@ pub(crate) async fn registry(State(api): Shared, RawQuery(query): RawQuery) -> R
     }
 }
 
-fn entry(gateway: &Registered, edition: Edition) -> Value {
+fn entry(gateway: &GatewayRegistration, edition: Edition) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
     let mut entry = json!({
         "username": gateway.username,

@@ -38,11 +38,11 @@ const LAYOUTS: [&str; 1] = ["
 pub struct Sqlite {
     path: PathBuf,
     pub(crate) live: Arc<Live>,
-    state: Mutex<State>,
+    state: Mutex<SqliteState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct SqliteState {
     connection: Connection,
     /// The number of the last change in the live tables.
     change: i64,
@@ -67,13 +67,13 @@ impl Sqlite {
         migrate(&mut connection, path)?;
 
         let live = Arc::new(Live::new(Tables::default()));
-        let state = State { connection, change: 0, data_version: -1 };
+        let state = SqliteState { connection, change: 0, data_version: -1 };
         let store = Sqlite { path: path.to_owned(), live, state: Mutex::new(state) };
         store.poll()?;
         Ok(store)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SqliteState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,7 +85,7 @@ impl Sqlite {
     pub(crate) fn apply(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
         let wrong = wrong(&self.path);
         let mut state = self.state();
-        let State { connection, change, .. } = &mut *state;
+        let SqliteState { connection, change, .. } = &mut *state;
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&wrong)?;
         // The checks must see what others committed, and nobody may come in between.
@@ -104,7 +104,7 @@ impl Sqlite {
     pub(crate) fn poll(&self) -> Result<bool, StoreError> {
         let wrong = wrong(&self.path);
         let mut state = self.state();
-        let State { connection, change, data_version } = &mut *state;
+        let SqliteState { connection, change, data_version } = &mut *state;
         let version: i64 =
             connection.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(&wrong)?;
         if version == *data_version {

@@ -15,24 +15,24 @@ use crate::tls::tls_settings;
 /// The configuration, and the shared parts that were made so far.
 pub struct Base {
     pub config: Config,
-    resources: Mutex<Option<Arc<Resources>>>,
+    resources: Mutex<Option<Arc<OpenResources>>>,
     certificates: Mutex<Option<Certificates>>,
 }
 
 /// The resources: the open store, the thread that takes up changes made elsewhere, the logins of the users.
-pub struct Resources {
+pub struct OpenResources {
     pub store: Arc<Store>,
     /// One for all listeners: who guesses passwords at one of them is slowed down at all.
     pub login: Login,
     _watch: Watch,
 }
 
-impl Resources {
-    fn open(config: &Config) -> Result<Resources> {
+impl OpenResources {
+    fn open(config: &Config) -> Result<OpenResources> {
         let store = Arc::new(Store::open_with(&config.store_url(), &routr_v1::access(config))?);
         let login = Login::new(store.live().clone())?;
         let watch = Watch::start(store.clone()).context("cannot watch the resources for changes")?;
-        Ok(Resources { store, login, _watch: watch })
+        Ok(OpenResources { store, login, _watch: watch })
     }
 }
 
@@ -43,12 +43,12 @@ impl Base {
     }
 
     /// The resources; opens the store if no role has.
-    pub fn resources(&self) -> Result<Arc<Resources>> {
-        made_once(&self.resources, || Ok(Arc::new(Resources::open(&self.config)?)))
+    pub fn resources(&self) -> Result<Arc<OpenResources>> {
+        made_once(&self.resources, || Ok(Arc::new(OpenResources::open(&self.config)?)))
     }
 
     /// The resources, if a role works on them.
-    pub fn open_resources(&self) -> Option<Arc<Resources>> {
+    pub fn open_resources(&self) -> Option<Arc<OpenResources>> {
         self.resources.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

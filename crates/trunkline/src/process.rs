@@ -26,7 +26,7 @@ const MOST_WARNINGS: usize = 20;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum ProcessEnd {
     /// For good.
     Stop,
     /// To be started again by its parent.
@@ -80,7 +80,7 @@ impl Process {
     }
 
     /// Runs until SIGTERM or SIGINT, or until its terminal is closed; then drains and ends.
-    pub fn run(self) -> Result<Ended> {
+    pub fn run(self) -> Result<ProcessEnd> {
         let mut signals = StopSignals::new()?;
         let sip = self.sip.map(Sip::start).transpose()?;
         let roles: Vec<_> = self.operations.base.config.roles.iter().map(|role| role.as_str()).collect();
@@ -97,7 +97,7 @@ impl Process {
         // Nobody changes resources any more while the rest ends.
         drop(self.api);
         drop(self.operations);
-        Ok(if stop.is_some_and(|stop| stop.restart) { Ended::Restart } else { Ended::Stop })
+        Ok(if stop.is_some_and(|stop| stop.restart) { ProcessEnd::Restart } else { ProcessEnd::Stop })
     }
 }
 

@@ -7,7 +7,7 @@ use trunkline_cli::Common;
 use trunkline_config::{Config, EXIT_USAGE, Env, Loaded};
 
 use crate::args::Serve;
-use crate::process::{Ended, Process};
+use crate::process::{Process, ProcessEnd};
 use crate::{complain, telemetry, with_causes};
 
 /// The exit code that asks the parent process to start it again, as with the launcher of Routr v1.
@@ -33,8 +33,8 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
         tracing::warn!("{warning}");
     }
     match Process::build(loaded).and_then(Process::run) {
-        Ok(Ended::Stop) => ExitCode::SUCCESS,
-        Ok(Ended::Restart) => ExitCode::from(EXIT_RESTART),
+        Ok(ProcessEnd::Stop) => ExitCode::SUCCESS,
+        Ok(ProcessEnd::Restart) => ExitCode::from(EXIT_RESTART),
         Err(error) => {
             complain(&format!("error: {}\n", with_causes(&error)));
             ExitCode::FAILURE

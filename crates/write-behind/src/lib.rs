@@ -107,7 +107,7 @@ pub struct Progress {
 }
 
 #[derive(Default)]
-struct Shared {
+struct WriterState {
     failing: Mutex<Option<String>>,
     errors: AtomicU64,
     written: AtomicU64,
@@ -124,7 +124,7 @@ pub struct WriteBehind {
     orders: Sender<Order>,
     writer: Option<JoinHandle<()>>,
     checkpointer: Option<(Sender<()>, JoinHandle<()>)>,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
 }
 
 impl WriteBehind {
@@ -138,9 +138,9 @@ impl WriteBehind {
         interval: Duration,
         batch: impl Batch,
     ) -> std::io::Result<WriteBehind> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(WriterState::default());
         let (orders, inbox) = channel();
-        let mut writer = Writer { what: names.what, batch, shared: Arc::clone(&shared) };
+        let mut writer = BatchWriter { what: names.what, batch, shared: Arc::clone(&shared) };
         let writer = std::thread::Builder::new()
             .name(format!("{}-db", names.thread))
             .spawn(move || writer.run(&inbox, interval))?;
@@ -182,13 +182,13 @@ impl Drop for WriteBehind {
     }
 }
 
-struct Writer<B> {
+struct BatchWriter<B> {
     what: &'static str,
     batch: B,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
 }
 
-impl<B: Batch> Writer<B> {
+impl<B: Batch> BatchWriter<B> {
     fn run(&mut self, inbox: &Receiver<Order>, interval: Duration) {
         let mut next = Instant::now() + interval;
         loop {

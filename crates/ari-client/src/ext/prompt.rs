@@ -131,7 +131,7 @@ impl Channel {
         loop {
             attempt += 1;
             let playback = self.play_with(prompt.play.clone()).await?;
-            let mut answer = Answer { channel: self, prompt: &prompt, digits: String::new() };
+            let mut answer = PromptAnswer { channel: self, prompt: &prompt, digits: String::new() };
             let end = answer.take(&mut events, &playback).await?;
             let again = matches!(end, PromptEnd::TimedOut | PromptEnd::Invalid) && attempt < prompt.attempts;
             if !again {
@@ -145,13 +145,13 @@ impl Channel {
 }
 
 /// One attempt.
-struct Answer<'a> {
+struct PromptAnswer<'a> {
     channel: &'a Channel,
     prompt: &'a Prompt,
     digits: String,
 }
 
-impl Answer<'_> {
+impl PromptAnswer<'_> {
     async fn take(&mut self, events: &mut Subscription, playback: &Playback) -> Result<PromptEnd, Error> {
         // While the question is played nothing is late.
         let mut due: Option<Instant> = None;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Ask, Options, Plan, Planned, Refusal, entity_call, run};
 use crate::Kind;
 use crate::exchange::Binding;
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::plan::Then;
 use crate::rest::{Method, RestCall};
 use crate::shape::APPLICATION;
@@ -24,7 +24,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
 fn subscribe<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let (key, option) = (ask.named(&APPLICATION)?, ask.option()?);
     let source = option.text("event_source")?;
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     body.text("eventSource", &source);
     let call = entity_call(Method::Post, &APPLICATION, &key.id, &["subscription"])?.body(body);
     let mut plan = run(call, Then::Empty)
@@ -51,7 +51,7 @@ fn unsubscribe<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
 /// `application_filter` is the filter object as Asterisk takes it: `allowed`, `disallowed`.
 fn filter<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let option = ask.option()?;
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     for name in ["allowed", "disallowed"] {
         if let Some(list) = option.optional(name) {
             body.raw(name, list);
@@ -72,7 +72,7 @@ pub(super) fn user_event_call<'a>(option: &Options<'a>, application: &str, sourc
     if name.is_empty() {
         return Err(Refusal("eventname is required".to_owned()));
     }
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     body.text("application", application).text_unless_empty("source", source);
     // Asterisk takes `null` for an error of its own.
     if let Some(variables) = option.optional("userevent") {

@@ -2,7 +2,7 @@
 
 use super::{Ask, Planned, Refusal, Then, entity_call, run};
 use crate::Kind;
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::key::kinds;
 use crate::plan::{Fault, Plan, created};
 use crate::rest::{Method, RestCall};
@@ -26,7 +26,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::AsteriskVariableSet => variable_set(ask),
         Kind::AsteriskConfigData => config_data(ask),
         Kind::AsteriskConfigUpdate => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             let tuples = ask.option()?.optional("tuples").filter(|t| *t != "[]").unwrap_or("null");
             body.raw("fields", tuples);
             let call = config_call(ask, Method::Put)?.body(body);
@@ -41,7 +41,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::AsteriskLoggingCreate => {
             let (key, option) = (ask.named(&LOG)?, ask.option()?);
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.text("configuration", &option.text("config")?);
             let call = entity_call(Method::Post, &LOG, &key.id, &[])?.body(body);
             Ok(run(call, created(kinds::LOGGING, key.id)))
@@ -77,7 +77,7 @@ fn info<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
 fn variable_set<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let (key, option) = (ask.key(&VARIABLE)?, ask.option()?);
     let value = option.text("value")?;
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     body.text("variable", &key.id).text_unless_empty("value", &value);
     let call = RestCall::new(Method::Post, &["asterisk", "variable"])?.body(body);
     Ok(run(call, Then::Empty).fault(format!("Error setting asterisk variable '{}' to '{value}'", key.id)))

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Ask, Plan, Planned, Then, entity_call, local, run};
 use crate::Kind;
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::key::kinds;
 use crate::plan::media;
 use crate::rest::Method;
@@ -28,7 +28,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::BridgeDelete => Ok(bound(ask, ask.ending(Method::Delete, &BRIDGE, &[])?)),
         Kind::BridgeAddChannel => {
             let option = ask.option()?;
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("channel", option.raw("channel"));
             for name in ["absorbDTMF", "mute", "role", "inhibitConnectedLineUpdates"] {
                 body.raw_unless_empty(name, option.optional(name));
@@ -36,7 +36,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
             with_channel(ask, Method::Post, &["addChannel"], Some(body))
         }
         Kind::BridgeRemoveChannel => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("channel", ask.option()?.raw("channel"));
             with_channel(ask, Method::Post, &["removeChannel"], Some(body))
         }
@@ -48,7 +48,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
             Ok(bound(ask, ask.command(Method::Delete, &BRIDGE, &["videoSource"])?))
         }
         Kind::BridgeMOH => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.text("mohClass", &ask.option()?.text("class")?);
             Ok(bound(ask, ask.command_with(Method::Post, &BRIDGE, &["moh"], body)?))
         }
@@ -60,7 +60,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::BridgeVariableSet => {
             let option = ask.option()?;
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("variable", option.raw("name")).raw_unless_empty("value", option.optional("value"));
             body.raw_unless_empty("report_events", option.optional("report_events"));
             ask.command_with(Method::Post, &BRIDGE, &["variable"], body)
@@ -71,7 +71,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
             Ok(run(call.query("variables", &option.list("variables")?)?, Then::Named("variables")))
         }
         Kind::BridgeVariablesSet => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("variables", ask.option()?.optional("variables").unwrap_or("{}"));
             ask.command_with(Method::Post, &BRIDGE, &["variables"], body)
         }
@@ -90,7 +90,7 @@ fn id_or_fresh(id: Cow<'_, str>) -> Cow<'_, str> {
 fn create<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let (key, option) = (ask.key(&BRIDGE)?, ask.option()?);
     let id = id_or_fresh(key.id);
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     body.text("bridgeId", &id);
     for name in ["type", "name", "variables"] {
         body.raw_unless_empty(name, option.optional(name));
@@ -109,7 +109,12 @@ fn bound<'a>(ask: &Ask<'_, 'a>, plan: Plan<'a>) -> Plan<'a> {
 }
 
 /// A command on the bridge and a channel of it; both are bound.
-fn with_channel<'a>(ask: &Ask<'_, 'a>, method: Method, action: &[&str], body: Option<Writer>) -> Planned<'a> {
+fn with_channel<'a>(
+    ask: &Ask<'_, 'a>,
+    method: Method,
+    action: &[&str],
+    body: Option<JsonWriter>,
+) -> Planned<'a> {
     let (key, option) = (ask.named(&BRIDGE)?, ask.option()?);
     let mut call = entity_call(method, &BRIDGE, &key.id, action)?;
     if let Some(body) = body {

@@ -2,7 +2,7 @@
 
 use super::{Ask, Plan, Planned, Then, application, entity_call, media, or, originate, run};
 use crate::Kind;
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::key::kinds;
 use crate::rest::{Method, RestCall};
 use crate::shape::{CHANNEL, Entity};
@@ -37,12 +37,12 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::ChannelStopSilence => ask.command(Method::Delete, ON, &["silence"]),
         Kind::ChannelStopMOH => ask.command(Method::Delete, ON, &["moh"]),
         Kind::ChannelMOH => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw_unless_empty("mohClass", ask.option()?.optional("music"));
             ask.command_with(Method::Post, ON, &["moh"], body)
         }
         Kind::ChannelMute => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.text("direction", &ask.option()?.text_or("direction", "both")?);
             ask.command_with(Method::Post, ON, &["mute"], body)
         }
@@ -54,7 +54,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::ChannelSendDTMF => dtmf(ask),
         Kind::ChannelContinue => {
             let option = ask.option()?;
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("context", option.raw("context"))
                 .raw("extension", option.raw("extension"))
                 .raw("priority", option.optional("priority").unwrap_or("0"))
@@ -63,7 +63,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::ChannelDial => {
             let option = ask.option()?;
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw_unless_empty("caller", option.optional("caller"))
                 .integer("timeout", option.integer("timeout") / 1_000_000_000);
             ask.command_with(Method::Post, ON, &["dial"], body)
@@ -83,7 +83,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         }
         Kind::ChannelVariableSet => {
             let option = ask.option()?;
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("variable", option.raw("name")).raw_unless_empty("value", option.optional("value"));
             body.raw_unless_empty("report_events", option.optional("report_events"));
             ask.command_with(Method::Post, ON, &["variable"], body)
@@ -94,30 +94,30 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
             Ok(run(call.query("variables", &option.list("variables")?)?, Then::Named("variables")))
         }
         Kind::ChannelVariablesSet => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("variables", ask.option()?.optional("variables").unwrap_or("{}"));
             ask.command_with(Method::Post, ON, &["variables"], body)
         }
         Kind::ChannelMove => {
             let option = ask.option()?;
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("app", option.raw("app")).raw_unless_empty("appArgs", option.optional("appArgs"));
             ask.command_with(Method::Post, ON, &["move"], body)
         }
         Kind::ChannelRedirect => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("endpoint", ask.option()?.raw("endpoint"));
             ask.command_with(Method::Post, ON, &["redirect"], body)
         }
         Kind::ChannelTransferProgress => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.raw("states", ask.option()?.raw("states"));
             ask.command_with(Method::Post, ON, &["transfer_progress"], body)
         }
         Kind::ChannelClaim => {
             let (key, option) = (ask.named(ON)?, ask.option()?);
             let application = or(option.text("application")?, "");
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.text("channelId", &key.id)
                 .text("application", if application.is_empty() { &ask.site.app } else { &application });
             Ok(run(RestCall::new(Method::Post, &["events", "claim"])?.body(body), Then::Empty))
@@ -161,7 +161,7 @@ fn bound<'a>(ask: &Ask<'_, 'a>, plan: Plan<'a>) -> Plan<'a> {
 /// Times come in nanoseconds and go in milliseconds; zero leaves Asterisk its own.
 fn dtmf<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let option = ask.option()?;
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     body.raw_unless_empty("dtmf", option.optional("dtmf"));
     if let Some(times) = option.inner("options") {
         for (name, from) in

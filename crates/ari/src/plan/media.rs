@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Ask, Options, Planned, Refusal, Then, created, entity_call, local, run};
 use crate::Kind;
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::key::kinds;
 use crate::object::Object;
 use crate::rest::{Method, RestCall};
@@ -15,7 +15,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     match ask.kind {
         Kind::PlaybackData | Kind::PlaybackGet => ask.read(&PLAYBACK),
         Kind::PlaybackControl => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.text("operation", &ask.option()?.text("command")?);
             ask.command_with(Method::Post, &PLAYBACK, &["control"], body)
         }
@@ -34,7 +34,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::RecordingStoredCopy => {
             let (key, option) = (ask.named(&STORED_RECORDING)?, ask.option()?);
             let destination = option.text("destination")?;
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.text("destinationRecordingName", &destination);
             let call = entity_call(Method::Post, &STORED_RECORDING, &key.id, &["copy"])?.body(body);
             Ok(run(call, created(kinds::STORED_RECORDING, destination)))
@@ -80,7 +80,7 @@ fn bound_id<'a>(option: &Options<'a>, entity: &Entity, id: &Cow<'a, str>) -> Res
 pub(super) fn play<'a>(ask: &Ask<'_, 'a>, on: &'static Entity) -> Planned<'a> {
     let (key, option) = (ask.named(on)?, ask.option()?);
     let id = id_of(&option, "playback_id", Purpose::Playback)?;
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     body.raw("media", option.raw("media_uri"));
     for name in ["announcer_format", "lang", "offsetms", "skipms"] {
         body.raw_unless_empty(name, option.optional(name));
@@ -105,7 +105,7 @@ pub(super) fn record<'a>(ask: &Ask<'_, 'a>, on: &'static Entity) -> Planned<'a> 
     let (key, option) = (ask.named(on)?, ask.option()?);
     let name = id_of(&option, "name", Purpose::Recording)?;
     let options = option.inner("options").unwrap_or_else(|| Options(Object::default()));
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     body.text("name", &name)
         .raw("format", options.raw("Format"))
         .integer("maxDurationSeconds", seconds(options.integer("MaxDuration")))
@@ -132,7 +132,7 @@ pub(super) fn stage_record<'a>(ask: &Ask<'_, 'a>, on: &'static Entity) -> Planne
 pub(super) fn snoop<'a>(ask: &Ask<'_, 'a>, on: &'static Entity) -> Planned<'a> {
     let (key, option) = (ask.named(on)?, ask.option()?);
     let id = id_of(&option, "snoop_id", Purpose::Snoop)?;
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     match option.inner("options") {
         None => {
             body.text("app", &ask.site.app);

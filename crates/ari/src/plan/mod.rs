@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::exchange::{Binding, Site};
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::key::KeyView;
 use crate::kind::Kind;
 use crate::object::{NotText, NotTexts, Object};
@@ -215,7 +215,7 @@ impl<'a> Ask<'_, 'a> {
         method: Method,
         entity: &'static Entity,
         action: &[&str],
-        body: Writer,
+        body: JsonWriter,
     ) -> Planned<'a> {
         let key = self.named(entity)?;
         Ok(run(entity_call(method, entity, &key.id, action)?.body(body), Then::Empty))

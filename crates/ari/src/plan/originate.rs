@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Ask, Options, Plan, Planned, Refusal, Then, created, local, or, run};
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::key::kinds;
 use crate::rest::{Method, RestCall};
 use crate::ulid::{Purpose, fresh};
@@ -57,7 +57,7 @@ pub(super) fn originate<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let request = originate_request(ask)?;
     let id = channel_id(&request)?;
     let originator = originator(ask, &request)?;
-    let mut body = Writer::with_capacity(256);
+    let mut body = JsonWriter::with_capacity(256);
     body.raw("endpoint", request.raw("endpoint"));
     for name in ORIGINATE {
         body.raw_unless_empty(name, request.optional(name));
@@ -87,7 +87,7 @@ pub(super) fn create<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let request = ask.option()?.inner("channel_create_request");
     let request = request.ok_or_else(|| Refusal("channel_create_request is required".to_owned()))?;
     let id = channel_id(&request)?;
-    let mut body = Writer::with_capacity(192);
+    let mut body = JsonWriter::with_capacity(192);
     body.raw("endpoint", request.raw("endpoint")).raw("app", request.raw("app")).text("channelId", &id);
     for name in ["appArgs", "otherChannelId", "originator", "formats", "variables"] {
         body.raw_unless_empty(name, request.optional(name));
@@ -115,7 +115,7 @@ fn external<'a>(ask: &Ask<'_, 'a>) -> Result<(Options<'a>, Cow<'a, str>), Refusa
 pub(super) fn external_media<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     let (options, id) = external(ask)?;
     let app = options.text("app")?;
-    let mut body = Writer::with_capacity(256);
+    let mut body = JsonWriter::with_capacity(256);
     body.text("channelId", &id)
         .text("app", if app.is_empty() { &ask.site.app } else { &app })
         .raw("external_host", options.raw("external_host"));

@@ -2,7 +2,7 @@
 
 use super::{Ask, Planned, Refusal, Then, run};
 use crate::Kind;
-use crate::json::Writer;
+use crate::json::JsonWriter;
 use crate::key::kinds;
 use crate::rest::{Method, RestCall};
 use crate::shape::{DEVICE_STATE, ENDPOINT, MAILBOX};
@@ -11,7 +11,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
     match ask.kind {
         Kind::DeviceStateList => ask.list(&DEVICE_STATE),
         Kind::DeviceStateUpdate => {
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             body.text("deviceState", &ask.option()?.text("state")?);
             ask.command_with(Method::Put, &DEVICE_STATE, &[], body)
         }
@@ -31,7 +31,7 @@ pub(super) fn plan<'a>(ask: &Ask<'_, 'a>) -> Planned<'a> {
         Kind::MailboxList => ask.list(&MAILBOX),
         Kind::MailboxUpdate => {
             let option = ask.option()?;
-            let mut body = Writer::new();
+            let mut body = JsonWriter::new();
             // Asterisk takes these numbers as text.
             body.text("newMessages", &option.integer("new").to_string())
                 .text("oldMessages", &option.integer("old").to_string());
@@ -64,7 +64,7 @@ fn endpoint_call(ask: &Ask<'_, '_>, method: Method, action: &str) -> Result<Rest
 /// `endpoint_message`: `to` (unless the key names the endpoint), `from`, `body`, `variables`.
 fn message<'a>(ask: &Ask<'_, 'a>, call: RestCall, anywhere: bool) -> Planned<'a> {
     let option = ask.option()?;
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     if anywhere {
         body.raw("to", option.raw("to"));
     }
@@ -79,7 +79,7 @@ fn message<'a>(ask: &Ask<'_, 'a>, call: RestCall, anywhere: bool) -> Planned<'a>
 /// `variables`.
 fn refer<'a>(ask: &Ask<'_, 'a>, call: RestCall, anywhere: bool) -> Planned<'a> {
     let option = ask.option()?;
-    let mut body = Writer::new();
+    let mut body = JsonWriter::new();
     if anywhere {
         body.raw("to", option.raw("to"));
     }

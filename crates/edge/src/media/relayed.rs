@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
-use trunkline_media::{Command, Health, MediaError, Method, Party, Relay, Session, Side};
+use trunkline_media::{Command, MediaError, Method, Party, Relay, RelayHealth, Session, Side};
 use trunkline_sip::Message;
 use trunkline_transport::{Mail, Mailboxes};
 
@@ -102,7 +102,7 @@ impl Relayed {
     }
 
     /// How rtpengine does.
-    pub(crate) fn health(&self) -> Health {
+    pub(crate) fn health(&self) -> RelayHealth {
         self.relay.get().map(Relay::health).unwrap_or_default()
     }
 

@@ -11,7 +11,9 @@ use trunkline_login::Login;
 use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
 use trunkline_model::document::Source;
 use trunkline_model::{Change, Role, User};
-use trunkline_rest_v1::{Backend, Binding, Entry, Registered, Stop, TokenKey, api};
+use trunkline_rest_v1::{
+    GatewayRegistration, ManualEntry, RegisteredContact, RestBackend, Stop, TokenKey, api,
+};
 use trunkline_store::{Store, Write, WriteError, hash_password};
 
 /// The rest of the process.
@@ -20,7 +22,7 @@ pub struct Fake {
     edition: Edition,
     documents: Arc<Documents>,
     users: Mutex<Vec<String>>,
-    bindings: Mutex<Vec<Binding>>,
+    bindings: Mutex<Vec<RegisteredContact>>,
     stopped: Mutex<Option<Stop>>,
     writable: bool,
     written: Mutex<Vec<Write>>,
@@ -41,7 +43,7 @@ impl Fake {
     }
 }
 
-impl Backend for Fake {
+impl RestBackend for Fake {
     fn edition(&self) -> Edition {
         self.edition
     }
@@ -54,12 +56,12 @@ impl Backend for Fake {
         self.users.lock().expect("unpoisoned").iter().any(|user| user == username)
     }
 
-    fn bindings(&self) -> Vec<Binding> {
+    fn bindings(&self) -> Vec<RegisteredContact> {
         self.bindings.lock().expect("unpoisoned").clone()
     }
 
-    fn gateways(&self) -> Vec<Registered> {
-        vec![Registered {
+    fn gateways(&self) -> Vec<GatewayRegistration> {
+        vec![GatewayRegistration {
             gateway: "gw-1".into(),
             username: "account".into(),
             host: "sip.provider.test".into(),
@@ -76,9 +78,9 @@ impl Backend for Fake {
         before - bindings.len()
     }
 
-    fn add(&self, aor: &str, entry: &Entry) -> Result<(), String> {
+    fn add(&self, aor: &str, entry: &ManualEntry) -> Result<(), String> {
         let contact = format!("sip:{}@{}:{}", entry.user, entry.address, entry.port);
-        let binding = Binding { aor: aor.into(), contact, nat: false, expires: entry.expires };
+        let binding = RegisteredContact { aor: aor.into(), contact, nat: false, expires: entry.expires };
         self.bindings.lock().expect("unpoisoned").push(binding);
         Ok(())
     }
@@ -186,7 +188,7 @@ impl Site {
             Change::Create(user.into())
         });
         store.apply(users.to_vec()).expect("stored");
-        let binding = |user: &str, contact: &str, nat: bool, expires: u32| Binding {
+        let binding = |user: &str, contact: &str, nat: bool, expires: u32| RegisteredContact {
             aor: format!("sip:{user}@sip.local"),
             contact: contact.into(),
             nat,

@@ -34,7 +34,7 @@ pub(super) struct Http {
 }
 
 /// Status and body of an answer.
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     pub status: u16,
     pub body: Bytes,
 }
@@ -76,13 +76,13 @@ impl Http {
     }
 
     /// Asks once and waits for the answer, within the time limit.
-    pub fn ask(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, String> {
+    pub fn ask(&self, method: Method, path: &str, body: Option<String>) -> Result<HttpAnswer, String> {
         let Some(runtime) = &self.runtime else { return Err("the client has ended".into()) };
         let asked = async { tokio::time::timeout(self.timeout, self.exchange(method, path, body)).await };
         runtime.block_on(asked).unwrap_or_else(|_| Err(format!("no answer within {:?}", self.timeout)))
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, String> {
+    async fn exchange(&self, method: Method, path: &str, body: Option<String>) -> Result<HttpAnswer, String> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| e.to_string())?;
         let mut request = Request::new(Full::new(Bytes::from(body.clone().unwrap_or_default())));
         *request.method_mut() = method;
@@ -117,7 +117,7 @@ impl Drop for Http {
 async fn converse(
     stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> Result<Answer, String> {
+) -> Result<HttpAnswer, String> {
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
     let driver = tokio::spawn(connection);
@@ -125,7 +125,7 @@ async fn converse(
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), LARGEST).collect().await;
-        Ok(Answer { status, body: body.map_err(|error| error.to_string())?.to_bytes() })
+        Ok(HttpAnswer { status, body: body.map_err(|error| error.to_string())?.to_bytes() })
     };
     let answer = answer.await;
     driver.abort();

@@ -40,7 +40,7 @@ pub struct RoutrV1 {
     pub(crate) folder: Option<PathBuf>,
     pub(crate) live: Arc<Live>,
     documents: Mutex<Arc<Documents>>,
-    state: Mutex<State>,
+    state: Mutex<ProviderState>,
     /// Why the provider could not be read the last time.
     trouble: Mutex<Option<String>>,
     /// What of the documents is not used, and why.
@@ -49,7 +49,7 @@ pub struct RoutrV1 {
 
 /// What is held while the provider is asked.
 #[derive(Debug)]
-struct State {
+struct ProviderState {
     provider: Box<dyn Provider>,
     texts: Texts,
     /// Hashes of users' secrets by user name and secret: hashing takes tens of milliseconds each.
@@ -122,7 +122,7 @@ impl RoutrV1 {
             folder: provider.folder().map(Path::to_owned),
             live: Arc::new(Live::new(loaded.0.tables)),
             documents: Mutex::new(Arc::new(loaded.0.documents)),
-            state: Mutex::new(State { provider, texts, hashes, cache }),
+            state: Mutex::new(ProviderState { provider, texts, hashes, cache }),
             trouble: Mutex::new(trouble),
         })
     }
@@ -177,7 +177,7 @@ impl RoutrV1 {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProviderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -281,7 +281,7 @@ impl RoutrV1 {
     }
 }
 
-impl State {
+impl ProviderState {
     /// Is there nothing wrong with the document at this place among the texts?
     fn usable(
         &mut self,

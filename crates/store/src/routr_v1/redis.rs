@@ -46,7 +46,7 @@ pub(crate) struct Redis {
     client: redis::Client,
     name: String,
     timeout: Duration,
-    connection: Option<Held>,
+    connection: Option<HeldDocuments>,
     hint: Edition,
     edition: Option<Edition>,
     /// What Redis said of its changes before everything was read, and when that was.
@@ -55,9 +55,9 @@ pub(crate) struct Redis {
 }
 
 /// An open connection.
-struct Held(Connection);
+struct HeldDocuments(Connection);
 
-impl std::fmt::Debug for Held {
+impl std::fmt::Debug for HeldDocuments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Connection")
     }
@@ -102,7 +102,7 @@ impl Redis {
                 let connection = self.client.get_connection_with_timeout(self.timeout)?;
                 connection.set_read_timeout(Some(self.timeout))?;
                 connection.set_write_timeout(Some(self.timeout))?;
-                Held(connection)
+                HeldDocuments(connection)
             }
         };
         let done = act(&mut held.0)?;

@@ -7,7 +7,7 @@ use hyper::{Method, Uri};
 use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Edition};
 
-use super::http::{Answer, Http};
+use super::http::{Http, HttpAnswer};
 use super::provider::{Access, Last, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
 use crate::error::StoreError;
 
@@ -90,7 +90,7 @@ struct Said {
 }
 
 /// Reads `{status, message, result}`.
-fn read(answer: &Answer) -> Result<Said, String> {
+fn read(answer: &HttpAnswer) -> Result<Said, String> {
     let body: Value = serde_json::from_slice(&answer.body)
         .map_err(|error| format!("HTTP status {}, and a body that is not JSON: {error}", answer.status))?;
     // Routr itself writes some statuses as text.
@@ -105,7 +105,7 @@ fn read(answer: &Answer) -> Result<Said, String> {
     Ok(Said { status, message, payload })
 }
 
-fn documents(answer: &Answer) -> Result<Vec<Value>, String> {
+fn documents(answer: &HttpAnswer) -> Result<Vec<Value>, String> {
     let said = read(answer)?;
     match (said.status, said.payload) {
         (200, Value::Array(items)) if items.len() <= MOST => Ok(items),
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     fn answer(body: &str) -> Result<Vec<Value>, String> {
-        documents(&Answer { status: 200, body: body.to_owned().into() })
+        documents(&HttpAnswer { status: 200, body: body.to_owned().into() })
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use trunkline_api::Endpoint;
 use trunkline_cli::protocol::{Reachability, TrunkRegistration};
 use trunkline_edge::Shared;
-use trunkline_http::{Part, Trunk};
+use trunkline_http::{Part, TrunkFigures};
 use trunkline_rest_v1::Stop;
 use trunkline_store::Store;
 
@@ -169,7 +169,7 @@ fn seconds_saturating(ms: u64) -> i64 {
 }
 
 /// The peers with the number of their destinations, and how many of those do not answer.
-pub fn peers(shared: &Shared) -> Vec<Trunk> {
+pub fn peers(shared: &Shared) -> Vec<TrunkFigures> {
     let mut peers = BTreeMap::new();
     for state in shared.peer_states() {
         let reference = state.reference.to_string();
@@ -178,7 +178,7 @@ pub fn peers(shared: &Shared) -> Vec<Trunk> {
     }
     peers
         .into_iter()
-        .map(|(reference, (destinations, down))| Trunk { reference, destinations, down })
+        .map(|(reference, (destinations, down))| TrunkFigures { reference, destinations, down })
         .collect()
 }
 

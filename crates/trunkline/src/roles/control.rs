@@ -8,7 +8,7 @@ use trunkline_cli::{ControlBackend, ControlServer};
 use trunkline_store::Store;
 
 use super::SipView;
-use crate::base::{Base, Resources};
+use crate::base::{Base, OpenResources};
 use crate::operations::{Operations, read_records, some, text, trunk_registration};
 use crate::time::{seconds, unix_ms};
 
@@ -20,26 +20,26 @@ pub struct Control {
 impl Control {
     /// Opens the socket and answers.
     pub fn build(base: &Base, operations: &Arc<Operations>) -> Result<Control> {
-        let backend = Backend { resources: base.resources()?, operations: operations.clone() };
+        let backend = ControlAnswers { resources: base.resources()?, operations: operations.clone() };
         let server = ControlServer::start(&base.config.control_socket(), Arc::new(backend))?;
         Ok(Control { _server: server })
     }
 }
 
 /// Answers the command line.
-struct Backend {
-    resources: Arc<Resources>,
+struct ControlAnswers {
+    resources: Arc<OpenResources>,
     operations: Arc<Operations>,
 }
 
-impl Backend {
+impl ControlAnswers {
     fn sip(&self) -> Result<&SipView, String> {
         let sip = self.operations.sip.as_deref();
         sip.ok_or_else(|| "this process does not run the role `exchange`: ask the process that does".into())
     }
 }
 
-impl ControlBackend for Backend {
+impl ControlBackend for ControlAnswers {
     fn store(&self) -> &Store {
         &self.resources.store
     }

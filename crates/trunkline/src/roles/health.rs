@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Result;
 use trunkline_config::Http;
 use trunkline_http::{
-    ApiCalls, Figures, HttpServer, Readiness, Relay, RunningHttp, Status, Transport as Carried, Trunk, health,
+    ApiCalls, Figures, HttpServer, ProcessStatus, Readiness, RelayFigures, RunningHttp, TransportFigures,
+    TrunkFigures, health,
 };
 use trunkline_location::Persistence;
 use trunkline_sip::Transport;
@@ -29,7 +30,7 @@ impl Health {
     }
 }
 
-impl Status for Operations {
+impl ProcessStatus for Operations {
     fn readiness(&self) -> Readiness {
         // A process without SIP is ready as soon as it answers.
         Readiness { listening: true, draining: self.is_draining(), parts: self.parts() }
@@ -66,7 +67,7 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
     let location = shared.location.stats();
     let written = sip.persistence.as_ref().map(Persistence::health).unwrap_or_default();
     let calls = shared.calls.stats();
-    let trunk = |t: &Arc<trunkline_model::Trunk>| Trunk {
+    let trunk = |t: &Arc<trunkline_model::Trunk>| TrunkFigures {
         reference: t.reference.to_string(),
         destinations: t.uris.len() as u64,
         down: u64::from(shared.trunk_down(&t.reference).count_ones()),
@@ -86,7 +87,7 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
     figures.calls_ended = calls.ended;
     figures.calls_expired = calls.expired;
     figures.calls_refused = calls.refused;
-    figures.relay = shared.media().map(|(health, calls)| Relay {
+    figures.relay = shared.media().map(|(health, calls)| RelayFigures {
         up: health.up,
         calls: calls as u64,
         answered: health.answered,
@@ -102,7 +103,7 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
 /// The figures of sockets and connections.
 fn write_transports(sip: &SipView, figures: &mut Figures) {
     let sum = |of: &dyn Fn(&Counters) -> u64| sip.transport.iter().map(|c| of(c)).sum::<u64>();
-    let carried = |t: Transport| Carried {
+    let carried = |t: Transport| TransportFigures {
         name: t.param_name(),
         received: sum(&|c| c.received.get(t as usize).map_or(0, get)),
         sent: sum(&|c| c.sent.get(t as usize).map_or(0, get)),

@@ -7,19 +7,19 @@ use serde_json::Value;
 use trunkline_config::Env;
 use trunkline_location::{ContactChange, Register};
 use trunkline_model::dialect::v1::{Documents, Edition};
-use trunkline_rest_v1::{Backend, Binding, Entry, Registered, Stop};
+use trunkline_rest_v1::{GatewayRegistration, ManualEntry, RegisteredContact, RestBackend, Stop};
 use trunkline_sip::{ConnectionId, Flow, Scheme, Transport, Uri};
 use trunkline_store::{Store, Write, WriteError};
 
-use crate::base::Resources;
+use crate::base::OpenResources;
 use crate::operations::{Operations, text};
 use crate::roles::SipView;
 use crate::telemetry;
 use crate::time::{unix_ms, unix_seconds};
 
 /// The process, as the API sees it.
-pub struct Site {
-    resources: Arc<Resources>,
+pub struct ProcessBackend {
+    resources: Arc<OpenResources>,
     operations: Arc<Operations>,
     /// The operator's configuration.
     document: Value,
@@ -38,9 +38,13 @@ const EARLY: [&str; 8] = [
     "ROUTR_REGISTRAR_INTF",
 ];
 
-impl Site {
-    pub fn new(resources: Arc<Resources>, operations: Arc<Operations>, document: Value) -> Site {
-        Site { resources, operations, document, env: Env::of_process() }
+impl ProcessBackend {
+    pub fn new(
+        resources: Arc<OpenResources>,
+        operations: Arc<Operations>,
+        document: Value,
+    ) -> ProcessBackend {
+        ProcessBackend { resources, operations, document, env: Env::of_process() }
     }
 
     /// SIP in this process, if it has that role.
@@ -83,7 +87,7 @@ fn is_at(contact: &[u8], remote: SocketAddr) -> bool {
     uri.ip().is_some_and(|ip| ip == remote.ip().to_canonical()) && port == remote.port()
 }
 
-impl Backend for Site {
+impl RestBackend for ProcessBackend {
     fn edition(&self) -> Edition {
         match &*self.resources.store {
             Store::RoutrV1(files) => files.edition(),
@@ -114,7 +118,7 @@ impl Backend for Site {
         tables.user_by_username(username.as_bytes()).is_some_and(|user| user.enabled)
     }
 
-    fn bindings(&self) -> Vec<Binding> {
+    fn bindings(&self) -> Vec<RegisteredContact> {
         let now = unix_ms();
         let Some(sip) = self.sip() else { return Vec::new() };
         let by_source = sip.shared.config.registrar.by_source;
@@ -122,7 +126,7 @@ impl Backend for Site {
         self.each(|aor, binding| {
             let rewritten = binding.behind_nat && by_source.covers(binding.flow.transport);
             let from = rewritten.then(|| at_source(binding.uri, binding.flow.remote)).flatten();
-            found.push(Binding {
+            found.push(RegisteredContact {
                 aor,
                 nat: binding.behind_nat && !is_at(binding.uri, binding.flow.remote),
                 contact: from.unwrap_or_else(|| text(binding.uri)),
@@ -132,14 +136,14 @@ impl Backend for Site {
         found
     }
 
-    fn gateways(&self) -> Vec<Registered> {
+    fn gateways(&self) -> Vec<GatewayRegistration> {
         let now = unix_ms();
         let registrations = self.sip().map(|sip| sip.shared.trunk_registrations()).unwrap_or_default();
         let registered = registrations.into_iter().filter(|r| r.registered);
         registered
             .map(|r| {
                 let (username, host) = r.aor.split_once('@').unwrap_or(("", &r.aor));
-                Registered {
+                GatewayRegistration {
                     gateway: r.trunk.to_string(),
                     username: username.to_owned(),
                     host: host.to_owned(),
@@ -162,7 +166,7 @@ impl Backend for Site {
         aors.iter().map(kick).sum()
     }
 
-    fn add(&self, aor: &str, entry: &Entry) -> Result<(), String> {
+    fn add(&self, aor: &str, entry: &ManualEntry) -> Result<(), String> {
         let Some(sip) = self.sip() else {
             return Err("this process does not run the role `exchange`".into());
         };

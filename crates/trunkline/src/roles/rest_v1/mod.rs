@@ -17,7 +17,7 @@ use trunkline_transport::{Certificates, ClientAuth};
 use crate::base::Base;
 use crate::operations::Operations;
 use crate::tls::tls_settings;
-use backend::Site;
+use backend::ProcessBackend;
 
 /// The API at work; dropping it ends its listener.
 pub struct RestV1 {
@@ -38,8 +38,9 @@ impl RestV1 {
         let tokens = tokens(settings)?;
         make_first_user(&resources.store, &settings.initial_secret.0)?;
         let key = if document.is_some() { KEY } else { "routrV1.addr" };
-        let site = Site::new(resources.clone(), operations.clone(), document.unwrap_or_default());
-        let router = api(Arc::new(site), resources.login.clone(), tokens);
+        let backend =
+            ProcessBackend::new(resources.clone(), operations.clone(), document.unwrap_or_default());
+        let router = api(Arc::new(backend), resources.login.clone(), tokens);
         let mut server = HttpServer::new(address).key(key).tolerant().mount(router);
         if settings.tls {
             let tls = certificates(&base.config)?;
