@@ -1,7 +1,7 @@
 //! Who is called.
 
 use trunkline_model::{Agent, Domain, LoadBalancing, Number, Peer};
-use trunkline_sip::Uri;
+use trunkline_sip::{Method, Scheme, Uri};
 
 use crate::ask::{Ask, Backend, BindingsQuestion};
 use crate::explain::Fact;
@@ -43,10 +43,18 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if let Some(number) = self.number(&self.request.callee)? {
             return Ok(Callee::Number(number));
         }
-        match call.target_domain {
-            Some(domain) => self.find_by_name(domain),
-            None => Ok(Callee::Outside),
+        // A local number without a context is one of the caller's own domain.
+        let domain = call.target_domain.or(call.home.filter(|_| self.request.uri.scheme == Scheme::Tel));
+        let named = match domain {
+            Some(domain) => self.find_by_name(domain)?,
+            None => Callee::Outside,
+        };
+        if let Callee::Outside = named
+            && let Some(number) = self.number_otherwise(&self.request.callee)?
+        {
+            return Ok(Callee::Number(number));
         }
+        Ok(named)
     }
 
     /// The agent or peer of the called name in a domain of ours.
@@ -139,6 +147,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         self.note(Fact::CalleeAgent(agent, domain));
         call.callee = Party::Agent(agent, domain);
+        self.refuse_own_subscription(call)?;
         if !agent.enabled {
             self.note(Fact::CalleeDisabled);
             return Err(self.reply(480));
@@ -151,6 +160,19 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.decision.targets.group_by_q();
         self.forward(Direction::to_agent(call.caller), call)?;
         Ok(None)
+    }
+
+    /// Who subscribes to itself, or publishes its own state, asks a service that is not here (RFC 6665 §4.2.1.1, RFC 3903 §6): its
+    /// own phones cannot answer for it.
+    fn refuse_own_subscription(&mut self, call: &Call<'s, 'x>) -> Result<(), Stop> {
+        let method = self.request.message.method();
+        let own = call.caller.reference().is_some()
+            && (call.caller.kind(), call.caller.reference()) == (call.callee.kind(), call.callee.reference());
+        if own && matches!(method, Some(Method::Subscribe | Method::Publish)) {
+            self.note(Fact::OwnSubscription);
+            return Err(self.reply(489));
+        }
+        Ok(())
     }
 
     /// A peer is called, by its registered instances, else at its address. `None`: the decision has them.
@@ -167,6 +189,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return self.go_round(call).map(Some);
         }
         self.note(Fact::CalleePeer(peer));
+        self.refuse_own_subscription(call)?;
         if !peer.enabled {
             self.note(Fact::CalleeDisabled);
             return Err(self.reply(480));

@@ -1,6 +1,6 @@
 //! Who calls.
 
-use trunkline_model::{Domain, Peer, Ref, Trunk};
+use trunkline_model::{Agent, Domain, Peer, Ref, Trunk};
 use trunkline_sip::{Scheme, parse_ip};
 
 use crate::access::Access;
@@ -14,7 +14,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// What the Request-URI's host is. A host that is none of ours may be the one a carrier calls us by: its trunk.
     pub(crate) fn find_target(&mut self, call: &mut Call<'s, 'x>) -> Result<Option<&'s Trunk>, Stop> {
         if self.request.uri.scheme == Scheme::Tel {
-            call.target_is_ours = true;
+            self.find_context(call)?;
             return Ok(None);
         }
         let uri = self.request.uri;
@@ -52,23 +52,40 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if let Some(domain) = call.from_domain
             && let Some(agent) = self.agent(domain, caller)?
         {
-            self.note(Fact::CallerAgent(agent, domain));
-            call.caller = Party::Agent(agent, domain);
-            call.home = Some(domain);
-            call.access.acls.extend(domain.acl.as_ref());
-            call.access.credentials = agent.credentials.as_ref();
-            call.access.disabled = !agent.enabled;
-            self.set_realm(call);
-            call.access.digest = self.wants_all(domain)
-                || call.access.disabled
-                || call.must_show()
-                || self.request.is_of_foreign_page();
+            self.agent_calls(agent, domain, call);
             return Ok(());
         }
         match self.peer(caller)? {
             Some(peer) => self.peer_calls(peer, call),
             None => self.stranger_calls(call),
         }
+    }
+
+    pub(crate) fn agent_calls(&mut self, agent: &'s Agent, domain: &'s Domain, call: &mut Call<'s, 'x>) {
+        self.note(Fact::CallerAgent(agent, domain));
+        call.caller = Party::Agent(agent, domain);
+        call.home = Some(domain);
+        call.access.acls.extend(domain.acl.as_ref());
+        call.access.credentials = agent.credentials.as_ref();
+        call.access.disabled = !agent.enabled;
+        self.set_realm(call);
+        call.access.digest = self.wants_all(domain)
+            || call.access.disabled
+            || call.must_show()
+            || self.request.is_of_foreign_page();
+    }
+
+    /// What the number of a `tel` URI is local to (RFC 3966 §5.1.5): a domain of ours makes it a name there, one of others is
+    /// none of ours. A global number has no context, and that of a local one may be missing or a prefix.
+    fn find_context(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        call.target_is_ours = true;
+        let context = self.request.uri.param("phone-context").flatten();
+        if let Some(host) = context.filter(|c| !c.starts_with(b"+") && !self.request.callee.starts_with(b"+"))
+        {
+            call.target_domain = self.domain(host)?;
+            call.target_is_ours = call.target_domain.is_some();
+        }
+        Ok(())
     }
 
     /// May this trunk's carrier call by the connection the request came by? A foreign web page has the address of a browser
@@ -91,7 +108,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// A call through a trunk. Which number is called is told only to those who pass the trunk's list and digest.
     fn carrier_calls(&mut self, trunk: &'s Trunk, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         self.note(Fact::CallerTrunk(trunk));
-        call.number = self.number(&self.request.callee)?;
+        call.number = self.number_in_any_form(&self.request.callee)?;
         call.caller = Party::Pstn(trunk, call.number);
         let realm = trunk.inbound_uri.as_deref().map_or(self.request.uri.host, str::as_bytes);
         self.decision.realm.extend_from_slice(realm);
@@ -114,7 +131,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     }
 
     /// A peer calls under any host, so the domain whose rules hold for it is that of its AOR, not that of From.
-    fn peer_calls(&mut self, peer: &'s Peer, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+    pub(crate) fn peer_calls(&mut self, peer: &'s Peer, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         self.note(Fact::CallerPeer(peer));
         call.caller = Party::Peer(peer);
         call.access.credentials = peer.credentials.as_ref();
@@ -210,6 +227,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         {
             return self.carrier_calls(trunk, call);
         }
+        if self.withheld_calls(call)? {
+            return Ok(());
+        }
         self.note(Fact::CallerUnknown);
         let ours = call.target_is_ours || call.from_domain.is_some();
         if !ours && self.request.options.reveal_unknown_users {
@@ -228,7 +248,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         {
             return Ok(Some(trunk));
         }
-        let number = self.number(&self.request.callee)?;
+        let number = self.number_in_any_form(&self.request.callee)?;
         let Some(reference) = number.and_then(|n| n.trunk.as_ref()) else { return Ok(None) };
         match self.trunk(reference)? {
             Some(trunk) if self.comes_from(trunk)? => Ok(Some(trunk)),

@@ -74,7 +74,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         way: &mut WayOut<'s>,
         call: &mut Call<'s, 'x>,
     ) -> Result<(), Stop> {
-        let number = self.number(digits)?;
+        let number = self.number_in_any_form(digits)?;
         let may = match (number, call.home) {
             (None, _) => false,
             (Some(_), None) => true,

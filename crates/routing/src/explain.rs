@@ -93,6 +93,8 @@ pub(crate) enum Fact<'s> {
     CalleePeer(&'s Peer),
     /// The callee is switched off.
     CalleeDisabled,
+    /// It subscribes to itself, or publishes its own state.
+    OwnSubscription,
     /// No contact is registered.
     NoBindings,
     /// The phone has registered anew since its temporary GRUU was given out.
@@ -170,6 +172,7 @@ impl<'f> Fact<'f> {
             Fact::CalleeAgent(_, _) => "{}@{} is agent {}",
             Fact::CalleePeer(_) => "the callee is peer {}",
             Fact::CalleeDisabled => "the callee is disabled",
+            Fact::OwnSubscription => "nobody subscribes to itself or publishes its own state here",
             Fact::NoBindings => "no phone is registered there",
             Fact::GruuEnded => "the temporary GRUU ended when its phone registered anew",
             Fact::Diverted(_) => "{} takes its calls",
@@ -231,6 +234,7 @@ impl<'f> Fact<'f> {
             | Fact::OtherTarget
             | Fact::NotChallenged
             | Fact::CalleeDisabled
+            | Fact::OwnSubscription
             | Fact::NoBindings
             | Fact::GruuEnded
             | Fact::AdmittedBefore

@@ -79,6 +79,7 @@ mod spare;
 mod target;
 mod tenants;
 mod wire;
+mod withheld;
 
 pub use ask::{Answer, Ask, Backend, BindingsQuestion, NoAnswer, Question, Registrant, Verdict};
 pub use decision::{Decision, Outcome};

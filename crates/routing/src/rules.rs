@@ -15,6 +15,8 @@ use crate::target::Binding;
 
 /// The most agents a call goes past, one diverting to the next.
 pub(crate) const MAX_DIVERSIONS: usize = 3;
+/// Digits of a global number (ITU-T E.164).
+const LONGEST_NUMBER: usize = 15;
 /// The most trunks one call tries one after the other.
 pub(crate) const MAX_TRUNKS: usize = 4;
 
@@ -293,6 +295,29 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             self.note(Fact::OwnAddress(domain));
         }
         Ok((domain, true))
+    }
+
+    /// The number of ours with these digits: as they stand, else [`Rules::number_otherwise`].
+    pub(crate) fn number_in_any_form(&self, digits: &[u8]) -> Result<Option<&'s Number>, Stop> {
+        match self.number(digits)? {
+            Some(number) => Ok(Some(number)),
+            None => self.number_otherwise(digits),
+        }
+    }
+
+    /// The same number with a plus, or without one: carriers write it either way, and so do those who wrote the resources.
+    pub(crate) fn number_otherwise(&self, digits: &[u8]) -> Result<Option<&'s Number>, Stop> {
+        if let Some(bare) = digits.strip_prefix(b"+") {
+            return self.number(bare);
+        }
+        let mut global = ArrayVec::<u8, { LONGEST_NUMBER + 1 }>::from_iter([b'+']);
+        if digits.is_empty()
+            || !digits.iter().all(u8::is_ascii_digit)
+            || global.try_extend_from_slice(digits).is_err()
+        {
+            return Ok(None);
+        }
+        self.number(&global)
     }
 
     /// Which destinations of the trunk are down. What watches trunks only refines a choice, so a call goes on without it.

@@ -161,7 +161,7 @@ fn headers_say_no_more() {
     assert_eq!(got.header("From"), ["<sip:1001@sip.local>;tag=ft"]);
     assert_eq!(got.header("Diversion"), [""; 0], "nor which number diverted the call");
     assert_eq!(got.header("Referred-By"), ["<sip:+1666@sip.local>;x=1"]);
-    assert_eq!(got.header("P-Called-Party-ID"), ["<tel:+15551234>"]);
+    assert_eq!(got.header("P-Called-Party-ID"), [""; 0], "nor whom it was for");
     assert_eq!(got.header("P-Charge-Info"), [""; 0], "a phone does not say who pays");
     let contact = "<sip:1001;tgrp=mine@10.0.0.50;ob>";
     assert!(got.header("Contact").contains(&contact.to_owned()), "the dialog's target stays");
