@@ -29,6 +29,7 @@ mod legs;
 mod live;
 mod lockout;
 mod marks;
+mod meant;
 mod media;
 mod media_forks;
 mod media_names;

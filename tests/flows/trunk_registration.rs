@@ -141,7 +141,7 @@ fn what_the_carrier_wants_otherwise() {
     carrier.send(&refusal);
     let second =
         carrier.expect("one without gin", |m| m.method() == "REGISTER" && m.get("Require").is_none());
-    assert_eq!(uri(second.get("Contact").unwrap()), format!("sip:{}", exchange.udp()));
+    assert_eq!(uri(second.get("Contact").unwrap()), format!("sip:pbx-1@{}", exchange.udp()));
     let refusal = carrier.response(&second, 423, "Interval Too Brief").with("Min-Expires", "1800");
     carrier.send(&refusal);
     let third =
@@ -216,4 +216,74 @@ fn at_another_exchange_of_ours() {
         assert!(list.contains("pbx-1@sip.local") && list.contains("bnc"), "{list}");
         drop(exchange);
     }
+}
+
+/// A registration without gin, whose Contact names the account.
+fn by_account(carrier: &mut Ua) -> Message {
+    let first = carrier.request_of("REGISTER");
+    let refusal = carrier.response(&first, 420, "Bad Extension").with("Unsupported", "gin");
+    carrier.send(&refusal);
+    carrier.expect("one without gin", |m| m.method() == "REGISTER" && m.get("Require").is_none())
+}
+
+#[test]
+fn a_carrier_that_calls_our_account_says_the_number_in_to() {
+    let (exchange, mut carrier) = start(LOGIN.1, &[]);
+    let register = by_account(&mut carrier);
+    let contact = uri(register.get("Contact").expect("a Contact")).to_owned();
+    assert_eq!(contact, format!("sip:pbx-1@{}", exchange.udp()));
+    grant(&mut carrier, &register, 600);
+    wait_state(&exchange, true);
+    let mut callee = registered(&exchange, "1002");
+    let call = |to: &str, from: &mut Ua| {
+        let mut invite = from.invite(to);
+        invite.start = format!("INVITE {contact} SIP/2.0");
+        from.call(&invite)
+    };
+    let number = format!("sip:{NUMBER}@trunk.test");
+    let invite = call(&number, &mut carrier);
+    let arrived = callee.request_of("INVITE");
+    callee.accept(&arrived);
+    carrier.status_for(&invite, 200);
+    // Neither a number that is not ours, nor the account alone, nor anybody elsewhere calls somebody so.
+    for to in ["sip:+17066041488@trunk.test", "sip:pbx-1@trunk.test"] {
+        let invite = call(to, &mut carrier);
+        assert!(carrier.final_for(&invite).status() >= 400, "{to}");
+    }
+    let mut stranger =
+        Ua::new(Wire::udp_from([127, 0, 0, 9].into(), exchange.udp()), "carrier", "carrier.test", "");
+    let mut invite = stranger.invite(&number);
+    invite.start = format!("INVITE {contact} SIP/2.0");
+    stranger.send(&invite);
+    assert!(stranger.final_for(&invite).status() >= 400);
+    assert!(callee.silent(std::time::Duration::from_millis(200), |m| m.method() == "INVITE"
+        && m.call_id() != arrived.call_id()));
+}
+
+#[test]
+fn a_contact_that_the_carrier_rewrote_is_refreshed_in_time() {
+    let (exchange, mut carrier) = start(LOGIN.1, &[]);
+    let register = by_account(&mut carrier);
+    assert_eq!(register.get("Expires"), Some("600"));
+    let rewritten = "<sip:pbx-1@203.0.113.77:61234;transport=udp;fs_nat=yes>;expires=2";
+    carrier.send(&carrier.response(&register, 200, "OK").set("Contact", rewritten));
+    let granted = std::time::Instant::now();
+    wait_state(&exchange, true);
+    let again = carrier.expect("a refresh", |m| m.method() == "REGISTER" && m.cseq() > register.cseq());
+    assert!(granted.elapsed() < std::time::Duration::from_secs(2), "{:?}", granted.elapsed());
+    grant(&mut carrier, &again, 600);
+}
+
+#[test]
+fn trunks_are_asked_by_their_names() {
+    let port = free_port();
+    let mut carrier = carrier(port);
+    let uris = [(format!("localhost:{port}"), 1, "udp")];
+    let uris: Vec<(&str, u16, &str)> = uris.iter().map(|(at, n, t)| (at.as_str(), *n, *t)).collect();
+    let resources = Resources::new().domain(DOMAIN, "all").trunk("provider", "trunk.test", &uris, None);
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 1}\n", &[]);
+    speaks_to(&mut carrier, &exchange);
+    let options = carrier.request_of("OPTIONS");
+    assert_eq!(options.uri(), format!("sip:localhost:{port}"));
+    assert_eq!(uri(options.get("To").expect("a To")), format!("sip:localhost:{port}"));
 }

@@ -10,6 +10,7 @@ mod aims;
 mod answering;
 mod background;
 mod branches;
+mod called;
 mod calls;
 mod carry;
 mod challenged;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use trunkline_model::{Peer, Tables};
 use trunkline_proxy::PartyKind;
-use trunkline_sip::{Flow, Transport, put_address, put_transport};
+use trunkline_sip::{Flow, Transport, parse_ip, put_address, put_transport};
 use trunkline_transport::{Egress, Sent};
 use trunkline_trunks::{Input, Output, Place, Qualifier, Subject};
 
@@ -60,6 +60,18 @@ impl At {
             At::Flow(flow) => Resolved::To(Egress::back(flow), Spare::default()),
             At::Contact { path, uri } => shared.way_by_uri(path, uri),
         }
+    }
+
+    /// The name of its host, where the operator gave it one: carriers answer no other.
+    fn name(&self) -> Option<&str> {
+        let host = match self {
+            At::Host(host, ..) => host,
+            At::Address(address) => address.split_once(':').map_or(&**address, |(host, _)| host),
+            At::Flow(_) | At::Contact { .. } => return None,
+        };
+        // More than one colon is an IPv6 address.
+        let named = !host.is_empty() && !host.starts_with('[') && parse_ip(host.as_bytes()).is_none();
+        named.then_some(host)
     }
 }
 
@@ -165,7 +177,7 @@ fn ask(
 ) -> Input<Way> {
     match at.way(shared) {
         Resolved::To(egress, spare) if shared.guard.check(word, &egress).is_ok() => {
-            write(shared, &egress, serial, message);
+            write(shared, &egress, (at.name(), serial), message);
             match io.send(&egress, message) {
                 Sent::Via(_) => Input::Sent((egress, spare)),
                 Sent::NoWay => Input::NoWay(Some((egress, spare))),
@@ -181,7 +193,7 @@ fn ask(
 }
 
 /// Writes the OPTIONS.
-fn write(shared: &Shared, egress: &Egress, serial: u64, out: &mut Vec<u8>) {
+fn write(shared: &Shared, egress: &Egress, (name, serial): (Option<&str>, u64), out: &mut Vec<u8>) {
     let us = shared.addresses.advertised(egress);
     out.clear();
     let address = |out: &mut Vec<u8>, a| {
@@ -189,8 +201,15 @@ fn write(shared: &Shared, egress: &Egress, serial: u64, out: &mut Vec<u8>) {
         put_address(a, out);
         put_transport(egress.transport, out);
     };
+    let them = |out: &mut Vec<u8>| match name {
+        Some(name) => {
+            let _ = write!(out, "sip:{name}:{}", egress.remote.port());
+            put_transport(egress.transport, out);
+        }
+        None => address(out, egress.remote),
+    };
     out.extend_from_slice(b"OPTIONS ");
-    address(out, egress.remote);
+    them(out);
     let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", egress.transport.via_name());
     put_address(us, out);
     out.extend_from_slice(b";branch=");
@@ -199,7 +218,7 @@ fn write(shared: &Shared, egress: &Egress, serial: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b";rport\r\nMax-Forwards: 70\r\nFrom: <");
     address(out, us);
     let _ = write!(out, ">;tag={mac:x}\r\nTo: <");
-    address(out, egress.remote);
+    them(out);
     let _ = write!(out, ">\r\nCall-ID: q{serial:x}.{mac:x}\r\nCSeq: 1 OPTIONS\r\nContact: <");
     address(out, us);
     out.extend_from_slice(b">\r\nAccept: application/sdp\r\nContent-Length: 0\r\n\r\n");

@@ -55,7 +55,7 @@ impl Edge {
             return self.refuse(io, inbound, 400, Some("Branch Without Identity"));
         }
         let uri = match request_uri(m) {
-            Ok(uri) => uri,
+            Ok(uri) => self.without_account(inbound, uri),
             Err((code, reason)) => return self.refuse(io, inbound, code, reason),
         };
         let routes = Routes::read(m, &uri, &self.shared);
@@ -120,12 +120,16 @@ impl Edge {
         self.route(io, inbound, &uri, key);
     }
 
-    /// Is the request meant for the exchange itself: a URI without a user at a host that is ours?
+    /// Is the request meant for the exchange itself: a URI without a user at a host that is ours? A carrier asks at the host
+    /// that it calls us by.
     fn is_for_us(&self, uri: &Uri<'_>, method: Method) -> bool {
         if uri.user.is_some() && method != Method::Register {
             return false;
         }
-        self.shared.addresses.is_own(uri) || self.shared.tables.load().domain_by_uri(uri.host).is_some()
+        let tables = self.shared.tables.load();
+        self.shared.addresses.is_own(uri)
+            || tables.domain_by_uri(uri.host).is_some()
+            || method == Method::Options && tables.trunk_by_inbound_uri(uri.host).is_some()
     }
 
     /// A loop is a Via of ours that carries the MAC this very request would get (RFC 5393 §4.2). The topmost is one where

@@ -96,6 +96,8 @@ impl Registry {
             wanted.iter().any(|w| w.trunk == *trunk && w.number == number)
                 || hopeless.iter().any(|h| h.trunk == *trunk && h.number == number)
         });
+        let accounts = wanted.iter().map(|w| (w.trunk.clone(), w.place.user.clone())).collect();
+        shared.registered.set_accounts(accounts);
         for Hopeless { trunk, number, target, reason } in hopeless {
             shared.registered.refused(&trunk, number, target, reason);
         }

@@ -29,7 +29,8 @@ pub(crate) struct Asked<'a> {
     pub authorization: &'a [u8],
 }
 
-/// Writes it. The Contact has no user: the carrier puts the called number there (RFC 6140 §7.1), or says it in To.
+/// Writes it. The Contact names the account, as many carriers want it; one for all numbers names nobody, since the carrier puts
+/// the called number there (RFC 6140 §5.2, §7.1).
 pub(crate) fn write(asked: &Asked<'_>, shared: &Shared, out: &mut Vec<u8>) {
     let us = asked.us;
     let mac = Errand::Register.mac(&shared.secret, asked.serial);
@@ -47,6 +48,10 @@ pub(crate) fn write(asked: &Asked<'_>, shared: &Shared, out: &mut Vec<u8>) {
     let _ = write!(out, "\r\nCall-ID: {}\r\nCSeq: {} REGISTER\r\n", asked.call_id, asked.cseq);
     let mut put_contact = |at: SocketAddr, more: &[u8]| {
         out.extend_from_slice(b"Contact: <sip:");
+        if !asked.bulk {
+            escape(asked.place.user.as_bytes(), IN_USER, out);
+            out.push(b'@');
+        }
         put_address(at, out);
         put_transport(asked.egress.transport, out);
         out.extend_from_slice(if asked.bulk { b";bnc>" } else { b">" });
@@ -82,13 +87,22 @@ pub(crate) fn seen(m: &Message<'_>) -> Option<SocketAddr> {
     Some(SocketAddr::new(received.or_else(|| parse_ip(via.host))?, port.or(via.port)?))
 }
 
+/// How long the answer says that our Contact is registered. A carrier may have rewritten it, as its NAT sees us: of Contacts that
+/// are none of ours the one that ends first counts, so that ours is refreshed before it ends (RFC 3261 §10.2.4).
+fn granted(m: &Message<'_>, us: SocketAddr) -> Option<u32> {
+    let ours = |uri: &Uri<'_>| uri.ip() == Some(us.ip()) && uri.port.unwrap_or(5060) == us.port();
+    let (mut own, mut other) = (None::<u32>, None::<u32>);
+    for contact in m.list(HeaderName::Contact).flatten().filter_map(|c| Address::parse(c, "Contact").ok()) {
+        let Some(expires) = contact.param("expires").flatten().and_then(seconds) else { continue };
+        let kept = if contact.parsed_uri().is_ok_and(|uri| ours(&uri)) { &mut own } else { &mut other };
+        *kept = Some(kept.map_or(expires, |before| before.min(expires)));
+    }
+    let general = m.seconds(HeaderName::Expires).ok().flatten();
+    own.or(other.filter(|expires| *expires > 0)).or(general)
+}
+
 /// Reads an answer. `us`: the address our Contact names.
 pub(crate) fn read(m: &Message<'_>, us: SocketAddr) -> Response {
-    let ours = |uri: &Uri<'_>| uri.ip() == Some(us.ip()) && uri.port.unwrap_or(5060) == us.port();
-    let own_contact = m.list(HeaderName::Contact).flatten().find_map(|element| {
-        let contact = Address::parse(element, "Contact").ok()?;
-        ours(&contact.parsed_uri().ok()?).then(|| contact.param("expires").flatten().and_then(seconds))
-    });
     let number = |name: &str| {
         let value = m.other_header(name)?;
         let digits = value.iter().position(|b| !b.is_ascii_digit()).unwrap_or(value.len());
@@ -96,9 +110,39 @@ pub(crate) fn read(m: &Message<'_>, us: SocketAddr) -> Response {
     };
     Response {
         status: m.status().unwrap_or(0),
-        granted: own_contact.flatten().or_else(|| m.seconds(HeaderName::Expires).ok().flatten()),
+        granted: granted(m, us),
         at_least: number("Min-Expires"),
         retry_after: number("Retry-After"),
         stale: is_stale(m),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::{Index, Limits};
+
+    #[test]
+    fn what_was_granted() {
+        let us: SocketAddr = "192.0.2.5:5060".parse().unwrap();
+        let of = |lines: &str| {
+            let text = format!(
+                "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:a@h>;tag=2\r\n\
+                 Call-ID: i\r\nCSeq: 1 REGISTER\r\n{lines}\r\n"
+            );
+            let mut index = Index::default();
+            index.parse(text.as_bytes(), &Limits::default()).unwrap();
+            granted(&Message::new(text.as_bytes(), &index), us)
+        };
+        let own = "m: <sip:a@192.0.2.5>;expires=300\r\n";
+        let other = "Contact: <sip:a@203.0.113.7:61234;fs_nat=yes>;expires=12\r\n";
+        assert_eq!(of(own), Some(300));
+        assert_eq!(of(&format!("{other}{own}Expires: 60\r\n")), Some(300), "ours counts");
+        assert_eq!(of(&format!("{other}Expires: 600\r\n")), Some(12), "ours was rewritten");
+        assert_eq!(of(&format!("{other}m: <sip:b@h>;expires=9, <sip:c@h>\r\n")), Some(9));
+        assert_eq!(of("m: <sip:a@192.0.2.5:5060>\r\nExpires: 60\r\n"), Some(60));
+        assert_eq!(of("m: <sip:a@192.0.2.5:5060>;expires=0\r\n"), Some(0));
+        assert_eq!(of("m: <sip:x@h>;expires=0\r\nExpires: 70\r\n"), Some(70), "that was an old one");
+        assert_eq!(of(""), None);
     }
 }

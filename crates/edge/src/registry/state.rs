@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use trunkline_model::Ref;
 
@@ -41,23 +43,37 @@ pub(crate) struct Attempt {
 
 /// All of them, by trunk and place of the destination.
 #[derive(Debug, Default)]
-pub(crate) struct Registered(RwLock<BTreeMap<(Ref, u8), TrunkRegistration>>);
+pub(crate) struct Registered {
+    all: RwLock<BTreeMap<(Ref, u8), TrunkRegistration>>,
+    /// As whom we register, trunk by trunk.
+    accounts: ArcSwap<Vec<(Ref, String)>>,
+}
 
 impl Registered {
     pub(crate) fn all(&self) -> Vec<TrunkRegistration> {
-        self.0.read().values().cloned().collect()
+        self.all.read().values().cloned().collect()
+    }
+
+    /// As whom we register, trunk by trunk.
+    pub(crate) fn accounts(&self) -> arc_swap::Guard<Arc<Vec<(Ref, String)>>> {
+        self.accounts.load()
+    }
+
+    /// These are all.
+    pub(crate) fn set_accounts(&self, accounts: Vec<(Ref, String)>) {
+        self.accounts.store(Arc::new(accounts));
     }
 
     /// It will be asked for.
     pub(crate) fn begin(&self, trunk: &Ref, number: u8, place: &Place) {
         let fresh = fresh(trunk, format!("{}@{}", place.user, place.host), String::new());
-        self.0.write().insert((trunk.clone(), number), fresh);
+        self.all.write().insert((trunk.clone(), number), fresh);
     }
 
     /// It cannot be asked for.
     pub(crate) fn refused(&self, trunk: &Ref, number: u8, target: String, reason: &str) {
         let fresh = fresh(trunk, target, reason.to_owned());
-        let before = self.0.write().insert((trunk.clone(), number), fresh);
+        let before = self.all.write().insert((trunk.clone(), number), fresh);
         if before.is_none_or(|before| before.reason != reason) {
             tracing::error!(trunk = %trunk, destination = number, reason, "cannot register at a trunk");
         }
@@ -66,7 +82,7 @@ impl Registered {
     /// What came of it.
     pub(crate) fn set(&self, trunk: &Ref, number: u8, attempt: Attempt) {
         let Attempt { address, registered, until, status, reason } = attempt;
-        let mut all = self.0.write();
+        let mut all = self.all.write();
         let Some(known) = all.get_mut(&(trunk.clone(), number)) else { return };
         (known.address, known.until, known.reason) = (address, until, reason);
         if (known.registered, known.status) != (registered, status) {
@@ -82,7 +98,7 @@ impl Registered {
 
     /// Forgets those that are wanted no more.
     pub(crate) fn keep(&self, wanted: impl Fn(&Ref, u8) -> bool) {
-        self.0.write().retain(|(trunk, number), _| wanted(trunk, *number));
+        self.all.write().retain(|(trunk, number), _| wanted(trunk, *number));
     }
 }
 
