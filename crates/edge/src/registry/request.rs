@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use trunkline_sip::{Address, HeaderName, Message, Uri, parse_ip, put_address, put_transport, seconds};
+use trunkline_sip::{
+    Address, HeaderName, IN_USER, Message, Uri, escape, parse_ip, put_address, put_transport, seconds,
+};
 use trunkline_transport::Egress;
 use trunkline_trunks::Response;
 
