@@ -350,3 +350,86 @@ fn nobody_else_cancels_a_call() {
     callee.accept(&arrived);
     caller.status_for(&invite, 200);
 }
+
+/// After a restart whoever has overheard a callee's mark begins no dialog in its place: the callee itself goes on.
+#[test]
+fn an_overheard_mark_locks_nobody_out_after_a_restart() {
+    let carrier = SocketAddr::from(([127, 0, 0, 51], free_port()));
+    let mut exchange = Exchange::start_with(&with_a_carrier(carrier), "routing: {qualifySeconds: 0}\n", &[]);
+    let socket = std::net::UdpSocket::bind(carrier).expect("a port");
+    let mut trunk = Ua::new(Wire::udp_on(socket, exchange.udp()), "carrier", "did.carrier.test", "");
+    let mut callee = registered(&exchange, "1002");
+    let invite = trunk.invite("sip:+15550002222@did.carrier.test");
+    trunk.send(&invite);
+    let arrived = callee.request_of("INVITE");
+    let accepted = callee.accept(&arrived);
+    let ok = trunk.status_for(&invite, 200);
+    let mut theirs = Dialog::of_caller(&invite, &ok);
+    let ack = theirs.request(&trunk, "ACK");
+    trunk.send(&ack);
+    callee.request_of("ACK");
+    let mut own = Dialog::of_callee(&arrived, &accepted);
+    exchange.kill();
+    exchange.restart();
+    // Another tag, and the Request-URI that the mark is for, or another one.
+    let mut third = phone_from(&exchange, [127, 0, 0, 77], "third");
+    for (method, target) in
+        [("INFO", "sip:x@10.0.0.1".to_owned()), ("INFO", own.target.clone()), ("ACK", own.target.clone())]
+    {
+        let mut other = own.clone();
+        other.local = other.local.replace(";tag=", ";tag=x");
+        let request = elsewhere(&mut other, &third, method, &target);
+        third.send(&request);
+        if method != "ACK" {
+            assert!(matches!(third.final_for(&request).status(), 401 | 481), "{target}");
+        }
+    }
+    let info = own.request(&callee, "INFO");
+    callee.send(&info);
+    let got = trunk.request_of("INFO");
+    trunk.respond(&got, 200, "OK");
+    callee.status_for(&info, 200);
+}
+
+/// The same of a carrier that is called: nobody ever asks it who it is.
+#[test]
+fn an_overheard_mark_of_a_carrier_locks_it_out_of_nothing() {
+    let carrier = SocketAddr::from(([127, 0, 0, 52], free_port()));
+    let all = Resources::new()
+        .domain_with(DOMAIN, "all", &[(".*", "+15550002222")], "")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .trunk("carrier", "did.carrier.test", &[(&carrier.to_string(), 1, "udp")], None)
+        .number("+15550002222", "carrier", &at("1001"));
+    let mut exchange = Exchange::start_with(&all, "routing: {qualifySeconds: 0}\n", &[]);
+    let socket = std::net::UdpSocket::bind(carrier).expect("a port");
+    let mut trunk = Ua::new(Wire::udp_on(socket, exchange.udp()), "carrier", "did.carrier.test", "");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("+1555")));
+    let arrived = trunk.request_of("INVITE");
+    let accepted = trunk.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let ack = Dialog::of_caller(&invite, &ok).request(&caller, "ACK");
+    caller.send(&ack);
+    trunk.request_of("ACK");
+    let mut own = Dialog::of_callee(&arrived, &accepted);
+    exchange.kill();
+    exchange.restart();
+    let mut third = phone_from(&exchange, [127, 0, 0, 77], "third");
+    let mut other = own.clone();
+    other.local = other.local.replace(";tag=", ";tag=x");
+    let request = other.request(&third, "INFO");
+    third.send(&request);
+    let bye = own.request(&trunk, "BYE");
+    trunk.send(&bye);
+    let got = caller.expect("the carrier's BYE", |m| m.method() == "BYE");
+    caller.respond(&got, 200, "OK");
+    trunk.status_for(&bye, 200);
+    // Its end is remembered, whoever sends what.
+    for ua in [&mut trunk, &mut third] {
+        for dialog in [&mut own, &mut other] {
+            let request = dialog.request(ua, "INFO");
+            ua.send(&request);
+            assert_eq!(ua.final_for(&request).status(), 481);
+        }
+    }
+}

@@ -30,7 +30,9 @@ pub use sections::{
     Limits, Listen, Log, LogFormat, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1,
     RoutrV1Provider, Tls,
 };
-pub use setting::{CalledNumber, HeaderField, HostAddresses, NameServer, Network, Secret, WebOrigin};
+pub use setting::{
+    CalledNumber, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret, WebOrigin,
+};
 pub use tree::Config;
 pub use trunkline_model::document::{Report, Source};
 

@@ -7,8 +7,8 @@ use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
 use crate::setting::{
-    CalledNumber, HeaderField, HostAddresses, NameServer, Network, Secret, Setting, WebOrigin, everywhere,
-    list_of, quoted, words,
+    CalledNumber, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret, Setting, WebOrigin,
+    everywhere, list_of, quoted, words,
 };
 
 /// Declares a section: fields with key, type and default, readable by [`Keys`].
@@ -55,6 +55,7 @@ words! {
 list_of!(Role);
 list_of!(NameServer);
 list_of!(Network);
+list_of!(Nat64Prefix);
 list_of!(HeaderField);
 list_of!(CalledNumber);
 list_of!(WebOrigin);
@@ -437,6 +438,8 @@ section! {
         failover_ms: u32 = 4000, "failoverMs";
         /// How long an address that failed stands behind the others of its host, in seconds.
         avoid_seconds: u32 = 30, "avoidSeconds";
+        /// The prefixes of the networks' NAT64 translators, beside `64:ff9b::/96` and `64:ff9b:1::/48`.
+        nat64: Vec<Nat64Prefix> = Vec::new(), "nat64";
     }
 }
 

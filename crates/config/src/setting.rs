@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use trunkline_model::document::{Content, Node, Reading, Source, parse};
 use trunkline_model::network;
 
@@ -273,6 +273,25 @@ pub struct Network(pub IpNet);
 impl Setting for Network {
     fn read(node: &Node, reading: &Reading) -> Option<Network> {
         scalar(node, reading, "a network or an address, e.g. 10.0.0.0/8, 192.0.2.7", network).map(Network)
+    }
+
+    fn show(&self) -> String {
+        quoted(&self.0.to_string())
+    }
+}
+
+/// The prefix by which a NAT64 translator writes IPv4 addresses, of one of the lengths of RFC 6052 §2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nat64Prefix(pub Ipv6Net);
+
+impl Setting for Nat64Prefix {
+    fn read(node: &Node, reading: &Reading) -> Option<Nat64Prefix> {
+        let what = "an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits, e.g. 2001:db8:64::/96";
+        let prefix = |text: &str| {
+            let net: Ipv6Net = text.parse().ok()?;
+            matches!(net.prefix_len(), 32 | 40 | 48 | 56 | 64 | 96).then(|| Nat64Prefix(net.trunc()))
+        };
+        scalar(node, reading, what, prefix)
     }
 
     fn show(&self) -> String {

@@ -98,7 +98,8 @@ impl Edge {
             }
             DialogUse::Inside(..) | DialogUse::Nested(_) => {
                 let cseq = m.cseq().wrapping_sub(branch.target.cseq_added);
-                let answered = self.shared.take_answer_inside(m, cseq, hop.egress.remote, splices);
+                let from = (hop.egress.remote, true);
+                let answered = self.shared.take_answer_inside(m, cseq, from, splices);
                 let Some(answered) = answered else { return };
                 self.note_answer(context, m, &answered, now);
             }

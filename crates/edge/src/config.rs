@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::overload::MemoryLimits;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use trunkline_registrar::RegistrarConfig;
 use trunkline_routing::{Options, Target};
 use trunkline_sip::Limits;
@@ -65,6 +65,8 @@ pub struct EdgeConfig {
     pub avoid: Duration,
     /// rtpengine's NG protocol; media is relayed if it is set.
     pub rtpengine: Option<SocketAddr>,
+    /// Prefixes of NAT64 translators, beside those that all know.
+    pub translators: Vec<Ipv6Net>,
     /// Record calls.
     pub record_calls: bool,
     /// The Server header of our own answers; empty for none.
@@ -141,6 +143,7 @@ impl Default for EdgeConfig {
             failover: Duration::from_secs(4),
             avoid: Duration::from_secs(30),
             rtpengine: None,
+            translators: Vec::new(),
             record_calls: true,
             server_name: "Trunkline".into(),
         }

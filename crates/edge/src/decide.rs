@@ -119,7 +119,7 @@ impl Edge {
         let (secret, gruu) = (&self.shared.secret, question.gruu);
         self.shared.location.visit(question.aor, io.unix_ms(), |b| {
             let wanted = gruu.is_none_or(|g| is_of(&b, g.instance, g.registration, secret) == Ok(true));
-            if let Some(way) = reach(io, &b).filter(|_| wanted) {
+            if let Some(way) = reach(io, &b).filter(|_| wanted && self.shared.is_there(&b)) {
                 found(self.target(&b, way));
             }
         });
@@ -146,8 +146,11 @@ impl Edge {
         let sessions = |id: BindingId| self.shared.calls.sessions(SessionKey::binding(id.0));
         let peers = &self.shared.peers;
         let mut choose = |passing_over_the_dead: bool| {
-            let fits =
-                |b: &Located<'_>| reach(io, b).is_some() && !(passing_over_the_dead && peers.is_down(b.id.0));
+            let fits = |b: &Located<'_>| {
+                reach(io, b).is_some()
+                    && self.shared.is_there(b)
+                    && !(passing_over_the_dead && peers.is_down(b.id.0))
+            };
             let chosen = self.shared.location.select(question.aor, &by, io.unix_ms(), sessions, fits, |b| {
                 reach(io, &b).map(|way| found(self.target(&b, way)))
             });

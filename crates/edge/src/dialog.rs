@@ -13,7 +13,9 @@ use crate::media::refusal;
 use crate::next_hop::NextHop;
 use crate::request::LOCAL_TAG;
 use crate::routes::{Dialog, Routes};
+use crate::stateless::Stateless;
 use crate::trust::SIPS_NOT_ALLOWED;
+use crate::trust::inside::Sender;
 
 /// The Reason lines of a caller's CANCEL that go on: a few.
 const MOST_REASON: usize = 256;
@@ -48,7 +50,7 @@ impl Edge {
             Some(Ok(uri)) => uri,
             Some(Err(error)) => return self.refuse(io, inbound, error.status(), Some("Malformed Route")),
         };
-        let Some((way, identified)) = self.judge_inside(io, inbound, &target, (dialog, &routes.inner)) else {
+        let Some((way, sender)) = self.judge_inside(io, inbound, &target, (dialog, &routes.inner)) else {
             return;
         };
         if self.refuse_hidden(io, inbound, routes, &way)
@@ -57,7 +59,7 @@ impl Edge {
             return;
         }
         let mut memory = std::mem::take(&mut self.scratch.contacts);
-        self.forward_judged(io, (inbound, key), (&target, &way, identified), (routes, dialog), &mut memory);
+        self.forward_judged(io, (inbound, key), (&target, &way, sender), (routes, dialog), &mut memory);
         self.scratch.contacts = memory;
     }
 
@@ -66,7 +68,7 @@ impl Edge {
         &mut self,
         io: &mut Io<EdgeMail>,
         (inbound, key): (&Inbound<'_>, TransactionKey),
-        (target, way, identified): (&Uri<'_>, &Way, bool),
+        (target, way, sender): (&Uri<'_>, &Way, Sender),
         (routes, dialog): (&Routes<'_>, &Dialog),
         memory: &mut Vec<u8>,
     ) {
@@ -78,6 +80,13 @@ impl Edge {
             NextHop::Nowhere => return self.refuse_unreachable(io, inbound, routes, dialog),
             NextHop::Later(question) => return self.wait_for(io, inbound, key, question),
         };
+        if !self.enter_dialogs(io, inbound, (dialog, &routes.inner), sender) {
+            return self.refuse(io, inbound, 481, None);
+        }
+        if sender == Sender::Unknown {
+            // What anybody may have sent gives the other side no way.
+            outgoing.mark = None;
+        }
         let reach = (&way.flow, outgoing.egress.remote.ip());
         // An error: it waits for the media relay.
         let Ok((body, leg)) = self.turn_media(io, inbound, key, dialog, reach) else { return };
@@ -91,12 +100,16 @@ impl Edge {
         }
         let holder = (dialog.mark.holder.kind, dialog.mark.holder.party);
         if self.shared.config.stateless || inbound.method == Method::Ack {
-            self.note_request(io, inbound, (dialog, &routes.inner), identified);
-            let what = StatelessUse::Inside(dialog.place.number, dialog.from);
-            let unanswered = self.is_unanswered(inbound, dialog);
-            self.send_stateless(io, inbound, &outgoing, None, (what, unanswered));
+            self.note_request(io, inbound, (dialog, &routes.inner), sender);
+            let passage = Stateless {
+                dialog: StatelessUse::Inside(dialog.place.number, dialog.from),
+                unanswered: self.is_unanswered(inbound, dialog),
+                caller: holder,
+                callee: way.kind,
+            };
+            self.send_stateless(io, inbound, &outgoing, None, &passage);
         } else if let Some((slot, mut context)) = self.open(io, inbound, key, holder) {
-            self.note_request(io, inbound, (dialog, &routes.inner), identified);
+            self.note_request(io, inbound, (dialog, &routes.inner), sender);
             context.media = leg;
             context.dialog = routes.dialog_use(dialog);
             let patience = self.shared.config.failover.as_millis() as u32;

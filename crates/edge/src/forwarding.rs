@@ -23,6 +23,7 @@ use crate::mail::{EdgeMail, Io};
 use crate::media::{Offered, Relaying, refusal};
 use crate::party::PartyRef;
 use crate::resolver::Spare;
+use crate::stateless::Stateless;
 use crate::trust::budget::Credit;
 use crate::trust::marks::{Beginning, expires};
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
@@ -256,8 +257,7 @@ impl Edge {
             self.shared.dialogs.subscribing(number, expires(&inbound.message), true, io.unix_ms());
         }
         context.dialog = DialogUse::Begins(number);
-        let caller = PartyRef::caller(&decision.parties);
-        Ok(Some(self.beginning(inbound, &caller, number, io.unix_ms())))
+        Ok(Some(self.beginning(inbound, decision, number, io.unix_ms())))
     }
 
     /// Starts the first group of targets and puts the others by.
@@ -353,7 +353,7 @@ impl Edge {
         let (caller, callee) = (PartyRef::caller(&rung.parties), PartyRef::callee(&rung.parties));
         // The same for the request's repetitions, its CANCEL and its ACK, which have one branch (RFC 3261 §16.11).
         let number = self.shared.dialogs.number_of(self.shared.secret.stateless_loop_mac(&inbound.message));
-        let beginning = rung.record_route.then(|| self.beginning(inbound, &caller, number, io.unix_ms()));
+        let beginning = rung.record_route.then(|| self.beginning(inbound, rung, number, io.unix_ms()));
         if beginning.is_some() && inbound.method != Method::Invite {
             self.shared.dialogs.subscribing(number, expires(&inbound.message), false, io.unix_ms());
         }
@@ -361,7 +361,13 @@ impl Edge {
         let sending = Sending { decision: rung, beginning, relaying: Relaying::default(), breadth: None };
         let mut outgoing = sending.outgoing((rung, target), egress, mark);
         outgoing.unproven = self.is_unproven_by(aim.word.as_ref(), &egress, io.unix_ms());
-        self.send_stateless(io, inbound, &outgoing, Some(rung), (StatelessUse::Begins(number), false));
+        let passage = Stateless {
+            dialog: StatelessUse::Begins(number),
+            unanswered: false,
+            caller: (caller.kind, self.shared.party(&caller)),
+            callee: if target.trunk.is_some() { PartyKind::Trunk } else { callee.kind },
+        };
+        self.send_stateless(io, inbound, &outgoing, Some(rung), &passage);
     }
 
     /// There is no room for what this request begins.

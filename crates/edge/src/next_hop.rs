@@ -200,7 +200,7 @@ impl Edge {
         let registrant = shared.secret.registrant(way.kind, way.party);
         let mut found = None;
         shared.location.visit(&aor, io.unix_ms(), |b| {
-            if found.is_some() || b.registrant != registrant {
+            if found.is_some() || b.registrant != registrant || !shared.is_there(&b) {
                 return;
             }
             if is_of(&b, &named.instance, named.registration, &shared.secret) != Ok(true) {

@@ -152,7 +152,10 @@ fn of_peer(io: &Io<EdgeMail>, shared: &Shared, tables: &Tables, peer: &Peer, out
     let mut instances = 0;
     for aor in aors {
         shared.location.visit(aor.as_bytes(), io.unix_ms(), |b| {
-            let Some(way) = reach(io, &b).filter(|_| instances < MOST_INSTANCES) else { return };
+            let Some(way) = reach(io, &b).filter(|_| shared.is_there(&b) && instances < MOST_INSTANCES)
+            else {
+                return;
+            };
             instances += 1;
             let place = Place::Instance(b.id.0);
             shared.peers.begin(&peer.reference, place, || String::from_utf8_lossy(b.uri).into_owned());
@@ -160,7 +163,7 @@ fn of_peer(io: &Io<EdgeMail>, shared: &Shared, tables: &Tables, peer: &Peer, out
                 Some(flow) => At::Flow(flow),
                 None => At::Contact { path: b.path.to_vec(), uri: b.uri.to_vec() },
             };
-            let word = Word { kind: PartyKind::Peer, party, seen_at: Some(b.flow.remote) };
+            let word = Word { kind: PartyKind::Peer, party, seen_at: Some(b.flow.remote), source: 0 };
             let subject = Subject::Peer(peer.reference.clone(), place);
             out.push(Destination { subject, word: Some(word), at });
         });

@@ -12,7 +12,7 @@ use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::nat::Arrived;
 use crate::shared::Shared;
-use crate::trust::Word;
+use crate::trust::{Forbidden, Word};
 
 impl Edge {
     /// A REGISTER for a domain of ours.
@@ -47,6 +47,7 @@ impl Edge {
         let registrant = parties.caller.reference.as_ref();
         let request = Request {
             registrant: registrant.map_or(0, |r| self.shared.registrant(parties.caller.kind, r)),
+            shown: decision.proven || inbound.flow.transport.is_reliable(),
             max_contacts,
             expires,
             ..Request::new(inbound.message, inbound.via, inbound.flow, &decision.aor)
@@ -58,7 +59,7 @@ impl Edge {
             location: &shared.location,
         };
         let word = self.word_of_callee(decision, Some(inbound.flow.remote));
-        let here = Here { shared, inbound, word };
+        let here = Here { shared, inbound, word, shown: request.shown };
         let mut memory = std::mem::take(&mut self.scratch.registrar);
         match registrar.register(&request, &here, io.unix_ms(), &mut memory) {
             Ok(Registered { changed, longest }) => {
@@ -98,11 +99,17 @@ struct Here<'a> {
     shared: &'a Shared,
     inbound: &'a Inbound<'a>,
     word: Word,
+    shown: bool,
 }
 
 impl Surroundings for Here<'_> {
     fn may_lead_to(&self, uri: &[u8]) -> Result<(), &'static str> {
         self.shared.may_register(&self.word, uri).map_err(|forbidden| forbidden.reason())
+    }
+
+    fn may_be_there(&self) -> Result<(), &'static str> {
+        let claimed = !self.shown && self.shared.claims_anothers(&self.word, self.inbound.flow.remote);
+        if claimed { Err(Forbidden::Configured.reason()) } else { Ok(()) }
     }
 
     fn is_behind_nat(&self, contact: &Uri<'_>) -> bool {

@@ -120,7 +120,7 @@ impl Shared {
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
         let others = config.other_listeners.iter().copied().chain(config.rtpengine).collect();
         let shared = Shared {
-            guard: Guard::new(addresses.clone(), others),
+            guard: Guard::new(addresses.clone(), others, Secret::new(secret), config.translators.clone()),
             found: LastLook::default(),
             spirals: Spirals::default(),
             arrivals: Arrivals::default(),

@@ -14,16 +14,30 @@ use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::trust::passing::Between;
 
+/// What the branch of a request without a transaction says of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stateless {
+    /// What it is to dialogs.
+    pub(crate) dialog: StatelessUse,
+    /// It is an ACK to a 2xx, to which nothing comes back.
+    pub(crate) unanswered: bool,
+    /// Who sends it, [`trunkline_proxy::Secret::party`].
+    pub(crate) caller: (PartyKind, u32),
+    /// What its receiver is.
+    pub(crate) callee: PartyKind,
+}
+
 impl Edge {
-    /// Forwards without a transaction, RFC 3261 §16.11. `unanswered`: an ACK to a 2xx, to which nothing comes back.
+    /// Forwards without a transaction, RFC 3261 §16.11.
     pub(crate) fn send_stateless(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         outgoing: &Outgoing<'_>,
         decision: Option<&Decision>,
-        (dialog, unanswered): (StatelessUse, bool),
+        passage: &Stateless,
     ) {
+        let Stateless { dialog, unanswered, caller, callee } = *passage;
         let (secret, m) = (&self.shared.secret, &inbound.message);
         let back = (
             inbound.flow.remote.ip(),
@@ -38,7 +52,7 @@ impl Edge {
         let loop_mac = secret.stateless_loop_mac(m);
         let mut name = std::mem::take(&mut self.scratch.text);
         name.clear();
-        StatelessBranch { request_mac, loop_mac, dialog }.encode(secret, &mut name);
+        StatelessBranch { request_mac, loop_mac, dialog, caller, callee }.encode(secret, &mut name);
         let mut out = std::mem::take(&mut self.scratch.out);
         let mut egress = outgoing.egress;
         if self.build(inbound, outgoing, decision, &name, &mut out).0 {
@@ -83,17 +97,14 @@ impl Edge {
             return self.counters.stray_responses.add();
         }
         let mut out = std::mem::take(&mut self.scratch.out);
-        let (from, unix_ms) = (flow.remote, io.unix_ms());
-        let guard = &self.shared.guard;
-        // Nothing but its source says here whose challenge it is.
-        let carrier = guard.kind_at(from.ip()) == PartyKind::Trunk;
+        let unix_ms = io.unix_ms();
         let refused = matches!(m.status(), Some(401 | 407))
             && (self.shared.config.pass_challenges != PassChallenges::All
-                || self.challenges_for_us(m, carrier));
-        let between = Between { from: guard.kind_at(from.ip()), to: guard.kind_at(ip), party: 0 };
+                || self.challenges_for_us(m, name.callee == PartyKind::Trunk));
+        let between = Between { from: name.callee, to: name.caller.0, party: name.caller.1 };
         forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
             self.shared.filter_response(m, between, splices);
-            self.shared.mark_stateless(m, name.dialog, &Egress::back(flow), unix_ms, splices);
+            self.shared.mark_stateless(m, name.dialog, flow, unix_ms, splices);
             if refused {
                 forward::refuse_challenge(m, splices);
             }

@@ -30,6 +30,8 @@ pub struct Binding<'a> {
     pub registrant: u32,
     /// Reach it by its flow, not by its URI: it is behind a NAT, or on a connection we cannot open.
     pub behind_nat: bool,
+    /// Is it shown that the REGISTER came from there: by a digest, by its connection, or by the operator's word?
+    pub shown: bool,
     /// The Path header values (RFC 3327), joined by commas; empty for none.
     pub path: &'a [u8],
     /// `+sip.instance` (RFC 5626), as it stood between the quotes; empty for none.

@@ -32,6 +32,7 @@ pub(crate) const DIRTY: u8 = 1;
 pub(crate) const REMOVED: u8 = 1;
 pub(crate) const BEHIND_NAT: u8 = 2;
 const REMOTE_V4: u8 = 4;
+pub(crate) const SHOWN: u8 = 8;
 
 const ID: usize = 0;
 const EXPIRES_AT: usize = 8;
@@ -209,6 +210,7 @@ impl<'a> Entry<'a> {
             flow: self.flow(locals),
             registrant: self.registrant(),
             behind_nat: self.flags() & BEHIND_NAT != 0,
+            shown: self.flags() & SHOWN != 0,
             path: texts.path,
             instance: texts.instance,
             reg_id: self.reg_id(),

@@ -3,7 +3,7 @@
 use trunkline_sip::{ConnectionId, Flow};
 
 use crate::binding::Timestamp;
-use crate::record::{self, BEHIND_NAT, Entry, Head, Part, REMOVED, Texts};
+use crate::record::{self, BEHIND_NAT, Entry, Head, Part, REMOVED, SHOWN, Texts};
 use crate::uri::uri_equivalent;
 
 /// No AOR has more bindings than this, whatever the configuration says.
@@ -75,6 +75,8 @@ pub struct Register<'a> {
     pub flow: Flow,
     /// Who sent it, by a number that stands for one party; 0 where that is not known.
     pub registrant: u32,
+    /// Is it shown that it came that way, and no forged source address?
+    pub shown: bool,
     /// Path header values joined by commas (RFC 3327); empty for none.
     pub path: &'a [u8],
     /// User-Agent; empty for none.
@@ -105,6 +107,7 @@ impl<'a> Register<'a> {
             contacts: Contacts::Changes(changes),
             flow,
             registrant: 0,
+            shown: false,
             path: b"",
             user_agent: b"",
             labels: b"",
@@ -275,7 +278,7 @@ pub(crate) fn apply(
         cseq: register.cseq,
         reg_id: change.reg_id,
         q: change.q,
-        flags: if change.behind_nat { BEHIND_NAT } else { 0 },
+        flags: if change.behind_nat { BEHIND_NAT } else { 0 } | if register.shown { SHOWN } else { 0 },
         local,
         registrant: register.registrant,
         flow: register.flow,

@@ -107,8 +107,7 @@ impl Tables {
 
     /// Does this list allow any IPv4 or IPv6 address that it does not deny by name?
     fn lets_everybody_pass(&self, acl: &Ref) -> bool {
-        self.acl_by_ref(acl)
-            .is_some_and(|acl| acl.allow.is_empty() || acl.allow.iter().any(|net| net.prefix_len() == 0))
+        self.acl_by_ref(acl).is_some_and(|acl| acl.allows_everybody())
     }
 
     fn of_number(&self, n: &Number, out: &mut Vec<String>) {

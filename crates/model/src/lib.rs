@@ -44,7 +44,7 @@ pub use reference::Ref;
 pub use resource::{
     AccessControlList, Agent, Algorithm, Authenticate, Credentials, DigestAlgorithm, Domain, EgressPolicy,
     Extended, GeoInfo, InterDomain, Kind, LoadBalancing, Number, Peer, Privacy, Resource, Role, Rule, Token,
-    Trunk, TrunkUri, User, network,
+    Trunk, TrunkUri, User, is_everybodys, network,
 };
 pub use sorted::Order;
 pub use tables::{Referrer, Tables, normal_aor};

@@ -2,6 +2,7 @@
 
 use trunkline_sip::{MAGIC_COOKIE, Message, Method};
 
+use crate::PartyKind;
 use crate::hex;
 use crate::mark::Side;
 use crate::secret::Secret;
@@ -118,7 +119,14 @@ pub struct StatelessBranch {
     pub loop_mac: u64,
     /// Its dialog.
     pub dialog: StatelessUse,
+    /// Who sent the request, to whom responses go: what it is, and which ([`Secret::party`]).
+    pub caller: (PartyKind, u32),
+    /// What the responder is.
+    pub callee: PartyKind,
 }
+
+/// The numbers of a branch without a transaction.
+pub(crate) type StatelessBody = [u8; 29];
 
 impl StatelessBranch {
     /// What the branch of an ACK to a 2xx has in place of a method: nothing answers it (RFC 3261 §17), so that no response is
@@ -134,7 +142,7 @@ impl StatelessBranch {
         }
     }
 
-    /// Appends the parameter's value: 64 characters.
+    /// Appends the parameter's value: 74 characters.
     pub fn encode(&self, secret: &Secret, out: &mut Vec<u8>) {
         let bytes = self.bytes();
         out.extend_from_slice(MAGIC_COOKIE);
@@ -143,10 +151,13 @@ impl StatelessBranch {
         hex::put(&secret.stateless_seal(self.dialog.letter(), &bytes).to_be_bytes(), out);
     }
 
-    fn bytes(&self) -> [u8; 24] {
-        let mut bytes = [0; 24];
+    fn bytes(&self) -> StatelessBody {
+        let mut bytes = [0; 29];
+        let (caller, party) = self.caller;
         let numbers = [self.request_mac, self.loop_mac, self.dialog.number()];
-        bytes.iter_mut().zip(numbers.iter().flat_map(|n| n.to_be_bytes())).for_each(|(to, from)| *to = from);
+        let numbers = numbers.iter().flat_map(|n| n.to_be_bytes()).chain(party.to_be_bytes());
+        let all = numbers.chain([(caller as u8) << 2 | self.callee as u8]);
+        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = from);
         bytes
     }
 
@@ -156,15 +167,20 @@ impl StatelessBranch {
         if !matches!(letter, b's' | b'b' | b'c' | b'd') {
             return None;
         }
-        let mut bytes = [0u8; 28];
+        let mut bytes = [0u8; 33];
         hex::take(digits, &mut bytes)?;
-        let (body, seal) = bytes.split_first_chunk::<24>()?;
+        let (body, seal) = bytes.split_first_chunk::<29>()?;
         if *seal != secret.stateless_seal(letter, body).to_be_bytes() {
             return None;
         }
         let number = |at: usize| body.get(at..)?.first_chunk::<8>().map(|n| u64::from_be_bytes(*n));
         let dialog = number(16)?;
+        let (party, kinds) = body.get(24..)?.split_first_chunk::<4>()?;
+        let kinds = *kinds.first()?;
+        let kind = |bits: u8| PartyKind::ALL.get(usize::from(bits & 3)).copied().unwrap_or_default();
         Some(StatelessBranch {
+            caller: (kind(kinds >> 2), u32::from_be_bytes(*party)),
+            callee: kind(kinds),
             request_mac: number(0)?,
             loop_mac: number(8)?,
             dialog: match letter {
@@ -206,10 +222,11 @@ mod tests {
             StatelessUse::Inside(7, Side::Callee),
         ];
         for dialog in uses {
-            let s = StatelessBranch { request_mac: 1, loop_mac: 2, dialog };
+            let (caller, callee) = ((PartyKind::Trunk, u32::MAX - 7), PartyKind::Agent);
+            let s = StatelessBranch { request_mac: 1, loop_mac: 2, dialog, caller, callee };
             let mut text = Vec::new();
             s.encode(&secret, &mut text);
-            assert_eq!(text.len(), 64);
+            assert_eq!(text.len(), 74);
             assert_eq!(StatelessBranch::decode(&text, &secret), Some(s));
             assert_eq!(StatelessBranch::decode(&text.to_ascii_uppercase(), &secret), Some(s));
             assert_eq!(StatelessBranch::decode(&text, &other), None);

@@ -51,8 +51,7 @@ pub struct Way {
     pub kind: PartyKind,
     /// Which agent, peer or trunk it is, [`Secret::party`]; 0 for a stranger.
     pub party: u32,
-    /// Where its packets come from, as a [`Holder`] has it: in the callee's mark, from which the caller's is made; 0 in the
-    /// caller's.
+    /// Where its packets come from, as a [`Holder`] has it; 0 where that is not known, or nothing shows it.
     pub source: u32,
     /// The same, compared with its remote target.
     pub seen: Seen,
@@ -112,6 +111,8 @@ const SEEN: u8 = 6;
 // Bits of the second byte.
 const HOLDER_FLOW: u8 = 1;
 const WAY_FLOW: u8 = 1 << 1;
+/// Set in the caller's mark where it has the source of the way, as those of earlier versions had not.
+const WAY_SOURCE: u8 = 1 << 2;
 
 /// Writes fields one after the other.
 struct Writer {
@@ -160,7 +161,8 @@ impl Mark {
             | (way.kind as u8) << WAY_KIND
             | (way.seen as u8) << SEEN;
         let second = if holder.flow.is_some() { HOLDER_FLOW } else { 0 }
-            | if way.flow.is_some() { WAY_FLOW } else { 0 };
+            | if way.flow.is_some() { WAY_FLOW } else { 0 }
+            | if self.side == Side::Caller && way.source != 0 { WAY_SOURCE } else { 0 };
         to.put(&[first, second, self.cseq_added]);
         to.put(self.born.saturating_sub(EPOCH).to_be_bytes().get(3..).unwrap_or_default());
         to.put(&self.dialog.to_be_bytes());
@@ -168,7 +170,7 @@ impl Mark {
         to.put(way.target.to_be_bytes().get(2..).unwrap_or_default());
         to.put(&holder.source.to_be_bytes());
         to.put(&holder.party.to_be_bytes());
-        if self.side == Side::Callee {
+        if self.side == Side::Callee || way.source != 0 {
             to.put(&way.source.to_be_bytes());
         }
         holder.flow.iter().chain(&way.flow).for_each(|flow| to.flow(flow));
@@ -254,7 +256,8 @@ impl Mark {
             Some(u32::from_be_bytes(*number))
         };
         let (holder_source, holder_party) = (number()?, number()?);
-        let way_source = if side == Side::Callee { number()? } else { 0 };
+        let has_source = side == Side::Callee || second & WAY_SOURCE != 0;
+        let way_source = if has_source { number()? } else { 0 };
         let mut flow = |there: bool| -> Option<Option<FlowToken>> {
             if !there {
                 return Some(None);
@@ -372,6 +375,7 @@ mod tests {
             mark(Side::Callee, agent, Way { flow: None, source: u32::MAX, ..way }),
             mark(Side::Callee, trunk, way),
             mark(Side::Caller, stranger, Way::default()),
+            mark(Side::Caller, agent, Way { source: 99, ..way }),
             Mark {
                 cseq_added: 12,
                 subscription: true,

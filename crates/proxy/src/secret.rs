@@ -7,6 +7,7 @@ use siphasher::sip::SipHasher24;
 use trunkline_sip::{HeaderName, Message, Transport};
 
 use crate::PartyKind;
+use crate::branch::StatelessBody;
 
 /// A secret that outlives the process: dialogs begun before a restart are recognised after it.
 #[derive(Clone)]
@@ -170,7 +171,7 @@ impl Secret {
     }
 
     /// The same of a branch without a transaction.
-    pub(crate) fn stateless_seal(&self, letter: u8, body: &[u8; 24]) -> u32 {
+    pub(crate) fn stateless_seal(&self, letter: u8, body: &StatelessBody) -> u32 {
         let mut signing = self.signing(14);
         signing.put_u8(letter);
         signing.put_u8(0);

@@ -142,6 +142,7 @@ mod tests {
             flow: Flow { transport: Transport::Udp, local: at, remote: at, connection: ConnectionId::NONE },
             registrant: 0,
             behind_nat: false,
+            shown: true,
             path: b"",
             instance,
             reg_id: 0,

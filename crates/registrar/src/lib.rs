@@ -17,6 +17,9 @@
 //!     fn may_lead_to(&self, _: &[u8]) -> Result<(), &'static str> {
 //!         Ok(())
 //!     }
+//!     fn may_be_there(&self) -> Result<(), &'static str> {
+//!         Ok(())
+//!     }
 //!     fn is_behind_nat(&self, _: &Uri<'_>) -> bool {
 //!         false
 //!     }

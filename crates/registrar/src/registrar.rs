@@ -33,6 +33,8 @@ pub struct Request<'a> {
     pub aor: &'a [u8],
     /// Who sent it, by a number that stands for one party; 0 where that is not known.
     pub registrant: u32,
+    /// Is it shown that it comes from there, by a digest, by its connection or by the operator's word?
+    pub shown: bool,
     /// The most contacts of the AOR; `None` leaves it to [`RegistrarConfig::max_contacts`].
     pub max_contacts: Option<u32>,
     /// Expiry that the resource sets instead of what the phone asks, in seconds.
@@ -42,7 +44,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// One by somebody unknown, for an AOR that sets nothing.
     pub fn new(message: Message<'a>, via: Via<'a>, flow: &'a Flow, aor: &'a [u8]) -> Request<'a> {
-        Request { message, via, flow, aor, registrant: 0, max_contacts: None, expires: None }
+        Request { message, via, flow, aor, registrant: 0, shown: false, max_contacts: None, expires: None }
     }
 }
 
@@ -53,6 +55,12 @@ pub trait Surroundings {
     /// # Errors
     /// It may not; why, as a reason phrase.
     fn may_lead_to(&self, uri: &[u8]) -> Result<(), &'static str>;
+
+    /// May the sender have requests for its user sent where its REGISTER says that it comes from?
+    ///
+    /// # Errors
+    /// It may not; why, as a reason phrase.
+    fn may_be_there(&self) -> Result<(), &'static str>;
 
     /// Is a contact reached by the way of its REGISTER alone, and not where it points?
     fn is_behind_nat(&self, contact: &Uri<'_>) -> bool;
@@ -158,7 +166,10 @@ impl Registrar<'_> {
         if wildcard {
             register.contacts = Contacts::Wildcard;
         }
-        register.registrant = request.registrant;
+        (register.registrant, register.shown) = (request.registrant, request.shown);
+        if changes.iter().any(|c| c.expires > 0) {
+            surroundings.may_be_there().map_err(Refusal::Forbidden)?;
+        }
         // One that is reached by its flow alone may say what it likes.
         let judged = changes.iter().filter(|c| c.expires > 0 && !c.behind_nat).map(|c| c.uri);
         judge(surroundings, judged, path).map_err(Refusal::Forbidden)?;

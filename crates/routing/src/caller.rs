@@ -163,7 +163,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if let Some(own) = &peer.acl {
             access.acls.push(own);
             let source = self.request.flow.remote.ip();
-            let names = self.acl(own)?.is_some_and(|list| list.names(source) && list.allows(source));
+            let names = self.acl(own)?.is_some_and(|list| list.names(source));
             access.by_list = names && peer.credentials.is_none() && !self.request.is_of_foreign_page();
             return Ok(());
         }
@@ -251,21 +251,28 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let number = self.number_in_any_form(&self.request.callee)?;
         let Some(reference) = number.and_then(|n| n.trunk.as_ref()) else { return Ok(None) };
         match self.trunk(reference)? {
-            Some(trunk) if self.comes_from(trunk)? => Ok(Some(trunk)),
+            Some(trunk) if self.lets_call(trunk)? || self.comes_from(trunk)? => Ok(Some(trunk)),
             _ => Ok(None),
         }
     }
 
+    /// Does the trunk's list let this source call its numbers, be it as one of everybody? One that only denies says nothing of it.
+    fn lets_call(&mut self, trunk: &'s Trunk) -> Result<bool, Stop> {
+        let Some(list) = &trunk.acl else { return Ok(false) };
+        let source = self.request.flow.remote.ip();
+        Ok(self.acl(list)?.is_some_and(|list| !list.allow.is_empty() && list.allows(source)))
+    }
+
+    /// Does the call come from one of the trunk's own addresses? A list that allows everybody says nothing of whose they are.
     fn comes_from(&mut self, trunk: &'s Trunk) -> Result<bool, Stop> {
-        let acl = match &trunk.acl {
-            Some(reference) => self.acl(reference)?,
-            None => None,
-        };
         let source = self.request.flow.remote.ip().to_canonical();
-        // A list that only denies says nothing about who the carrier is.
-        let listed = acl.is_some_and(|l| !l.allow.is_empty() && l.allows(source));
+        if let Some(list) = &trunk.acl
+            && self.acl(list)?.is_some_and(|list| list.names(source))
+        {
+            return Ok(true);
+        }
         let address = |host: &str| parse_ip(host.as_bytes()).map(|ip| ip.to_canonical());
-        if listed || trunk.uris.iter().any(|u| address(&u.host) == Some(source)) {
+        if trunk.uris.iter().any(|u| address(&u.host) == Some(source)) {
             return Ok(true);
         }
         let has_names = trunk.uris.iter().any(|u| address(&u.host).is_none());

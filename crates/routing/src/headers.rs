@@ -49,9 +49,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             !call.allowed.is_empty() && call.allowed.iter().all(names_it)
         };
         let to = if leaves { RoutedKind::Pstn } else { call.callee.kind() };
-        filter(message, &Passage { from: call.caller.kind(), to, allows: &allows }, |span| {
-            self.decision.delete(span)
-        });
+        let from = self.believed_kind(call)?;
+        filter(message, &Passage { from, to, allows: &allows }, |span| self.decision.delete(span));
         for header in message.index.headers() {
             let out = match header.name {
                 // About to be replaced by what we assert.

@@ -26,6 +26,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call.callee = call.caller;
         self.check_third_party(domain, own_name, call)?;
         self.admit(call)?;
+        self.decision.proven = call.access.proven || call.access.own_list && call.access.listed;
         if let Party::Unknown = call.caller {
             return Err(self.nothing_there());
         }

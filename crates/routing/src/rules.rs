@@ -9,7 +9,7 @@ use crate::access::Access;
 use crate::ask::{Answer, Ask, NoAnswer, Question, Registrant, Verdict};
 use crate::decision::{Decision, Outcome};
 use crate::explain::Fact;
-use crate::party::Party;
+use crate::party::{Party, RoutedKind};
 use crate::request::{Gruu, Request};
 use crate::target::Binding;
 
@@ -333,6 +333,14 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn is_carrier(&self, trunk: &Trunk) -> Result<bool, Stop> {
         let source = self.request.flow.remote.ip();
         self.yes(&Question::TrunkCarrier { trunk, source })
+    }
+
+    /// What the caller is to those who are told what it says: who calls a trunk's number without being its carrier is nobody.
+    pub(crate) fn believed_kind(&self, call: &Call<'s, 'x>) -> Result<RoutedKind, Stop> {
+        Ok(match call.caller {
+            Party::Pstn(trunk, _) if !self.is_carrier(trunk)? => RoutedKind::Unknown,
+            caller => caller.kind(),
+        })
     }
 
     /// Has this phone registered anew since its temporary GRUU was given out? Without an answer it has not.

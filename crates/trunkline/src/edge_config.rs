@@ -110,6 +110,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         name_servers: config.dns.servers.iter().map(|s| s.0).collect(),
         failover: Duration::from_millis(u64::from(config.dns.failover_ms)),
         avoid: seconds(config.dns.avoid_seconds),
+        translators: config.dns.nat64.iter().map(|prefix| prefix.0).collect(),
         rtpengine: config.rtpengine,
         record_calls: config.calls.records,
         server_name: config.user_agent.trim().to_owned(),

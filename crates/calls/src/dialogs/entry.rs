@@ -1,7 +1,7 @@
 //! What is known of one first request and the dialogs it began.
 
 use smallvec::SmallVec;
-use trunkline_proxy::{FlowToken, Seen, Side};
+use trunkline_proxy::{FlowToken, Mark, Seen, Side};
 use trunkline_sip::Method;
 
 use super::raised::Raised;
@@ -101,6 +101,8 @@ pub(super) struct Leg {
     accepted: bool,
     /// Was it begun before this process? So long its end is remembered, since its mark would open it again.
     remembered: u64,
+    /// Did who begins it here show that it is the mark's holder, or was it begun by a response?
+    known: bool,
     /// Is it used by an INVITE?
     invite: bool,
     /// When a BYE went on that has no answer yet; 0 for none.
@@ -129,6 +131,7 @@ impl Leg {
             tag: place.tag,
             party: place.party,
             target,
+            known: true,
             invite: !subscription,
             subscriptions: u8::from(subscription),
             subscribed_until: if subscription { now + ACCEPTED_WITHIN_MS } else { 0 },
@@ -256,8 +259,9 @@ impl Leg {
         }
     }
 
-    pub(super) fn request(
-        &mut self,
+    /// Where the sides are for a request of this one, if it may go on.
+    pub(super) fn look(
+        &self,
         side: Side,
         method: Method,
         open: bool,
@@ -267,18 +271,21 @@ impl Leg {
         if !self.takes(method, open, limit, now) {
             return Err(Ended);
         }
-        self.used = now;
-        if !matches!(method, Method::Bye | Method::Ack) {
-            *self.left_mut(side) = false;
-        }
-        let source = self.side_mut(side).source;
-        let other = match side {
-            Side::Caller => &self.callee,
-            Side::Callee => &self.caller,
+        let (own, other) = match side {
+            Side::Caller => (&self.caller, &self.callee),
+            Side::Callee => (&self.callee, &self.caller),
         };
         let moves = |p: &&Pending| p.moved.is_some() && now < p.until && p.cseq > other.accepted;
         let moving = other.pending.iter().rfind(moves).and_then(|pending| pending.moved);
-        Ok(Standing { moved: other.moved.as_deref().copied(), moving, source })
+        Ok(Standing { moved: other.moved.as_deref().copied(), moving, source: own.source })
+    }
+
+    /// A request goes on whose sender is known to be this side.
+    pub(super) fn enter(&mut self, side: Side, method: Method, now: u64) {
+        (self.used, self.known) = (now, true);
+        if !matches!(method, Method::Bye | Method::Ack) {
+            *self.left_mut(side) = false;
+        }
     }
 
     /// A response to a request of this side. True when a call has ended by it.
@@ -456,9 +463,27 @@ impl Entry {
         self.legs.iter_mut().find(|leg| (leg.tag, leg.party) == (place.tag, place.party))
     }
 
-    /// Is there a dialog with this callee under another tag?
-    pub(super) fn has_party(&self, place: Place) -> bool {
-        self.legs.iter().any(|leg| leg.party == place.party)
+    /// The dialog that this mark would begin here: one of a subscriber that is notified before its 2xx, or one of `before` this
+    /// process, until when it is remembered. `known`: its sender has shown that it is the mark's holder.
+    pub(super) fn new_leg(
+        &self,
+        place: Place,
+        mark: &Mark,
+        (before, known): (Option<u64>, bool),
+        now: u64,
+    ) -> Option<Leg> {
+        if self.subscription && self.is_open(now) && mark.side == Side::Callee {
+            return Some(Leg { known, ..Leg::early((None, place), true, 0, now) });
+        }
+        // A callee's mark says nothing of its tag: the first one holds, unless somebody else may have made it up.
+        let taken = || self.legs.iter().any(|leg| leg.party == place.party && (leg.known || !known));
+        let leg = Leg::adopted(place, mark.subscription, before?, now);
+        (mark.side == Side::Caller || !taken()).then_some(Leg { known, ..leg })
+    }
+
+    /// Forgets dialogs with this callee under other tags that others than it may have made up.
+    pub(super) fn drop_unknown(&mut self, place: Place) {
+        self.legs.retain(|leg| leg.known || leg.party != place.party);
     }
 
     /// What the end of one dialog means to the call: others that took it may be up still.

@@ -258,39 +258,71 @@ impl Dialogs {
         }
     }
 
-    /// A request with this mark came inside the dialog. What its sides have changed, or why it goes no further. Nothing
-    /// ends by it yet.
+    /// A request with this mark came inside the dialog: what its sides have changed, or why it goes no further. Nothing changes
+    /// by it yet, whoever sent it.
     ///
     /// # Errors
     /// [`Ended`] when the dialog has ended, was never begun, is too old, or has no use that the method belongs to.
-    pub fn request(&self, place: Place, mark: &Mark, method: Method, now: u64) -> Result<Standing, Ended> {
-        let limit = self.limit();
-        let until = mark.born.saturating_add(limit);
-        // Of numbers that this process gave every dialog is in the table.
-        let from_before = self.is_from_before(place.number) && now <= until;
+    pub fn look(&self, place: Place, mark: &Mark, method: Method, now: u64) -> Result<Standing, Ended> {
+        let (limit, before) = (self.limit(), self.remembered_until(mark, now));
+        let new = |leg: Leg, open| leg.look(mark.side, method, open, limit, now);
+        let mut table = self.table(place.number).lock();
+        let Some(entry) = table.find(place.number) else {
+            let until = before.ok_or(Ended)?;
+            return new(Leg::adopted(place, mark.subscription, until, now), false);
+        };
+        let open = entry.is_open(now);
+        match entry.leg_mut(place) {
+            Some(leg) => leg.look(mark.side, method, open, limit, now),
+            None => new(entry.new_leg(place, mark, (before, true), now).ok_or(Ended)?, open),
+        }
+    }
+
+    /// The request goes on. `known`: its sender has shown that it is the mark's holder; what anybody else sends keeps no dialog
+    /// alive, and gives way in one of before this process.
+    ///
+    /// # Errors
+    /// [`Ended`] as [`Dialogs::look`], or where there is no room.
+    pub fn enter(
+        &self,
+        place: Place,
+        mark: &Mark,
+        (method, known): (Method, bool),
+        now: u64,
+    ) -> Result<(), Ended> {
+        let (limit, before) = (self.limit(), self.remembered_until(mark, now));
         let mut table = self.table(place.number).lock();
         if table.find(place.number).is_none() {
-            if !from_before || !self.reserve() {
+            if before.is_none() || !self.reserve() {
                 return Err(Ended);
             }
             table.insert(place.number, Entry::adopted(mark.subscription));
         }
         let entry = table.find(place.number).ok_or(Ended)?;
         let open = entry.is_open(now);
-        let leg = match entry.leg_mut(place).is_some() {
-            true => entry.leg_mut(place),
-            false if entry.subscription && open && mark.side == Side::Callee => {
-                let room = entry.make_room((None, place), MOST_LEGS, false);
-                room.then(|| entry.add(Leg::early((None, place), true, 0, now))).flatten()
+        if entry.leg_mut(place).is_none() {
+            let leg = entry.new_leg(place, mark, (before, known), now).ok_or(Ended)?;
+            if known {
+                entry.drop_unknown(place);
             }
-            // A callee's mark says nothing of its tag: the first one holds.
-            false if from_before && (mark.side == Side::Caller || !entry.has_party(place)) => {
-                let room = entry.make_room((None, place), MOST_LEGS, false);
-                room.then(|| entry.add(Leg::adopted(place, mark.subscription, until, now))).flatten()
+            if !entry.make_room((None, place), MOST_LEGS, false) {
+                return Err(Ended);
             }
-            false => None,
-        };
-        leg.ok_or(Ended)?.request(mark.side, method, open, limit, now)
+            entry.add(leg);
+        }
+        let leg = entry.leg_mut(place).ok_or(Ended)?;
+        leg.look(mark.side, method, open, limit, now)?;
+        if known {
+            leg.enter(mark.side, method, now);
+        }
+        Ok(())
+    }
+
+    /// Until when a dialog of before this process is remembered; `None` where it is no such one, or too old. Of numbers that this
+    /// process gave every dialog is in the table.
+    fn remembered_until(&self, mark: &Mark, now: u64) -> Option<u64> {
+        let until = mark.born.saturating_add(self.limit());
+        (self.is_from_before(mark.dialog) && now <= until).then_some(until)
     }
 
     /// A request of this side goes on that counts once it is accepted.

@@ -20,6 +20,15 @@ fn moved(target: u64) -> Moved {
     Moved { target, seen: Seen::Elsewhere, flow: None }
 }
 
+impl Dialogs {
+    /// A request of somebody who is known to be the mark's holder.
+    fn request(&self, place: Place, mark: &Mark, method: Method, now: u64) -> Result<Standing, Ended> {
+        let standing = self.look(place, mark, method, now)?;
+        self.enter(place, mark, (method, true), now)?;
+        Ok(standing)
+    }
+}
+
 struct World {
     dialogs: Dialogs,
     now: u64,

@@ -3,9 +3,11 @@
 
 use std::net::SocketAddr;
 
+use trunkline_location::Binding;
 use trunkline_sip::{Transport, Uri};
 use trunkline_transport::Egress;
 
+use super::owners::Owner;
 use super::{Forbidden, Word};
 use crate::shared::Shared;
 
@@ -20,6 +22,19 @@ impl Shared {
         question.into_iter().for_each(|question| self.resolver.look_up(question));
         let judge = |at: SocketAddr| self.guard.may_reach(word, &Egress::to(Transport::Udp, at));
         known.into_iter().try_for_each(judge)
+    }
+
+    /// Does a REGISTER say that it comes from the address of a trunk or peer whose owner is another? A source address of UDP is
+    /// easily forged, and what is registered from there is reached there.
+    pub(crate) fn claims_anothers(&self, word: &Word, from: SocketAddr) -> bool {
+        self.guard.is_anothers(from, |owner| owner.is(word))
+    }
+
+    /// May what goes to this binding go by where its REGISTER came from? Not where that is the address of a trunk or peer, of
+    /// somebody else, and nothing shows that the phone is there.
+    pub(crate) fn is_there(&self, b: &Binding<'_>) -> bool {
+        let own = |o: &Owner| self.secret.registrant(o.kind, o.party) == b.registrant;
+        b.shown || !self.guard.is_anothers(b.flow.remote, own)
     }
 
     /// Is the host of this URI a domain of ours? Then nobody else has to be asked where it leads.

@@ -1,17 +1,18 @@
 //! The last look at an address before something is sent to it. It judges the address itself, whatever name, literal or
 //! header led to it, so that nothing can change between the look and the sending.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use arrayvec::ArrayVec;
-use trunkline_proxy::PartyKind;
-use trunkline_sip::canonical_ip;
+use ipnet::Ipv6Net;
+use trunkline_proxy::{PartyKind, Secret};
+use trunkline_sip::{Transport, canonical_ip};
 use trunkline_transport::Egress;
 
 use super::Word;
-use super::owners::Owners;
+use super::owners::{Owner, Owners};
+use super::translated::forms;
 use crate::address::Addresses;
 use crate::resolver::is_unicast;
 
@@ -50,11 +51,19 @@ pub(crate) struct Guard {
     /// Where we listen for something else than SIP.
     others: Vec<SocketAddr>,
     owners: ArcSwap<Owners>,
+    secret: Secret,
+    /// How the networks around us write IPv4 addresses as IPv6 ones, beside the ways that all know.
+    translators: Vec<Ipv6Net>,
 }
 
 impl Guard {
-    pub(crate) fn new(addresses: Arc<Addresses>, others: Vec<SocketAddr>) -> Guard {
-        Guard { addresses, others, owners: ArcSwap::default() }
+    pub(crate) fn new(
+        addresses: Arc<Addresses>,
+        others: Vec<SocketAddr>,
+        secret: Secret,
+        translators: Vec<Ipv6Net>,
+    ) -> Guard {
+        Guard { addresses, others, owners: ArcSwap::default(), secret, translators }
     }
 
     /// Trunks and peers are there from now on.
@@ -72,7 +81,24 @@ impl Guard {
 
     /// May a message go there because this party says so?
     pub(crate) fn may_reach(&self, word: &Word, egress: &Egress) -> Result<(), Forbidden> {
-        self.judge(egress, |at| self.is_for(word, at))
+        self.judge(egress, |at| match self.is_for(word, at) {
+            Err(_) if self.is_source(word, egress.transport, at) => Ok(()),
+            judged => judged,
+        })
+    }
+
+    /// Did the packets come from there by which the dialog began? What is before a party, a proxy that is a peer, say, is then
+    /// as much its way as its own address. Of a party that is no agent the host alone is known, so that others' ports stay
+    /// theirs.
+    fn is_source(&self, word: &Word, transport: Transport, at: SocketAddr) -> bool {
+        let anothers_port = || self.owners.load().at(at.ip()).iter().any(|o| o.has_port(at.port()));
+        word.source != 0
+            && match word.kind {
+                PartyKind::Agent => self.secret.source(transport, at) == word.source,
+                PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => {
+                    self.secret.host(at.ip()) == word.source && !anothers_port()
+                }
+            }
     }
 
     /// May a message go there because the operator says so, or because a request came from there?
@@ -80,20 +106,23 @@ impl Guard {
         self.judge(egress, |_| Ok(()))
     }
 
-    /// Is this one of the addresses that the resources give a peer or trunk?
+    /// Is this one of the addresses that the resources give a peer or trunk, or that its list has among others?
     pub(crate) fn is_address_of(&self, kind: PartyKind, party: u32, ip: IpAddr) -> bool {
-        let word = Word { kind, party, seen_at: None };
-        self.owners.load().at(canonical_ip(ip)).iter().any(|owner| owner.is(&word))
+        let (all, ip) = (self.owners.load(), canonical_ip(ip));
+        all.at(ip).iter().chain(all.around(ip)).any(|owner| (owner.kind, owner.party) == (kind, party))
     }
 
-    /// What the party at this address is, where nothing else tells.
-    pub(crate) fn kind_at(&self, ip: IpAddr) -> PartyKind {
-        self.owners.load().at(canonical_ip(ip)).first().map_or(PartyKind::Stranger, |owner| owner.kind)
-    }
-
-    /// Is it the address of a trunk or peer?
+    /// Is it the address of a trunk or peer, or one that its list has among others?
     pub(crate) fn is_owned(&self, ip: IpAddr) -> bool {
-        !self.owners.load().at(canonical_ip(ip)).is_empty()
+        let (all, ip) = (self.owners.load(), canonical_ip(ip));
+        !all.at(ip).is_empty() || all.around(ip).next().is_some()
+    }
+
+    /// Is this the address of trunks or peers, of which none is `own`?
+    pub(crate) fn is_anothers(&self, at: SocketAddr, own: impl Fn(&Owner) -> bool) -> bool {
+        let (all, ip) = (self.owners.load(), canonical_ip(at.ip()));
+        let owners = || all.at(ip).iter().filter(|o| o.has_port(at.port())).chain(all.around(ip));
+        owners().next().is_some() && !owners().any(own)
     }
 
     /// Does a trunk or peer have this very address, or its list this one among others?
@@ -107,7 +136,7 @@ impl Guard {
         egress: &Egress,
         more: impl Fn(SocketAddr) -> Result<(), Forbidden>,
     ) -> Result<(), Forbidden> {
-        for ip in forms(egress.remote.ip()) {
+        for ip in forms(egress.remote.ip(), &self.translators) {
             let at = SocketAddr::new(ip, egress.remote.port());
             if !is_unicast(ip) || at.port() == 0 || self.addresses.interfaces().is_broadcast(ip) {
                 return Err(Forbidden::NoHost);
@@ -160,23 +189,6 @@ impl Guard {
         }
         if foreign { Err(Forbidden::ThisHost) } else { Ok(()) }
     }
-}
-
-/// The address in its one form, and the IPv4 address that a translator on the way would make of it: 6to4 (RFC 3056 §2)
-/// and NAT64 (RFC 6052 §2.1).
-fn forms(ip: IpAddr) -> ArrayVec<IpAddr, 2> {
-    let ip = canonical_ip(ip);
-    let mut all = ArrayVec::from_iter([ip]);
-    if let IpAddr::V6(v6) = ip {
-        let inside = match v6.octets() {
-            [0x20, 0x02, a, b, c, d, ..] | [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => {
-                Some(Ipv4Addr::new(a, b, c, d))
-            }
-            _ => None,
-        };
-        all.extend(inside.map(IpAddr::V4));
-    }
-    all
 }
 
 #[cfg(test)]

@@ -8,14 +8,18 @@ use trunkline_model::{Agent, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_routing::{Decision, OTHER_TARGET, Verdict};
 use trunkline_sip::{Flow, Message, Method, Uri};
+use trunkline_transport::Egress;
 
 use super::Word;
 use super::identity::Demand;
 use super::marks::{contact_of, expires, port_of};
+use super::owners::Owner;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
+use crate::party::PartyRef;
 use crate::routes::Dialog;
+use crate::shared::Shared;
 
 /// Why a request inside a dialog goes no further.
 enum Refused {
@@ -27,16 +31,29 @@ enum Refused {
     Answered,
 }
 
+/// Who sent a request inside a dialog, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// Anybody who has seen the mark.
+    Unknown,
+    /// The mark's holder, or somebody who forges its address: nothing shows that the packet comes from there.
+    Claimed,
+    /// The mark's holder, and its packets come from there.
+    Shown,
+    /// The same, by a digest: it is known to be there from now on.
+    Proven,
+}
+
 impl Edge {
-    /// Judges a request inside a dialog. The way to the other side, and whether its sender has shown who it is; `None` when the
-    /// request was answered.
+    /// Judges a request inside a dialog. The way to the other side, and who sent it; `None` when the request was answered. The
+    /// dialog does not change yet.
     pub(crate) fn judge_inside(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         target: &Uri<'_>,
         dialogs: (&Dialog, &[Dialog]),
-    ) -> Option<(Way, bool)> {
+    ) -> Option<(Way, Sender)> {
         match self.examine(io, inbound, target, dialogs) {
             Ok(judged) => return Some(judged),
             Err(Refused::NoDialog) => {
@@ -55,10 +72,10 @@ impl Edge {
         inbound: &Inbound<'_>,
         target: &Uri<'_>,
         (dialog, inner): (&Dialog, &[Dialog]),
-    ) -> Result<(Way, bool), Refused> {
+    ) -> Result<(Way, Sender), Refused> {
         let now = io.unix_ms();
         let judge = |dialog: &Dialog| {
-            let standing = self.shared.dialogs.request(dialog.place, &dialog.mark, inbound.method, now);
+            let standing = self.shared.dialogs.look(dialog.place, &dialog.mark, inbound.method, now);
             let standing = standing.map_err(|Ended| Refused::NoDialog)?;
             Ok((self.way_in(target, dialog, &standing).ok_or(Refused::NoDialog)?, standing))
         };
@@ -68,9 +85,9 @@ impl Edge {
             (way, _) = judge(dialog)?;
         }
         let holder = &dialog.mark.holder;
-        let identified = match (holder.kind, inbound.method) {
+        let sender = match (holder.kind, inbound.method) {
             // Neither is ever challenged (RFC 3261 §22.1).
-            (PartyKind::Agent, Method::Ack | Method::Cancel) => false,
+            (PartyKind::Agent, Method::Ack | Method::Cancel) => Sender::Unknown,
             (PartyKind::Agent, _) => self.identify_agent(io, inbound, dialog, &standing)?,
             (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, _) => {
                 let from = inbound.flow.remote.ip();
@@ -78,10 +95,35 @@ impl Edge {
                     // Whoever has the mark has received a message of ours there.
                     self.proven.prove(from, now);
                 }
-                self.comes_from_holder(inbound.flow, holder)
+                match self.comes_from_holder(inbound.flow, holder) {
+                    true if inbound.flow.transport.is_reliable() => Sender::Shown,
+                    true => Sender::Claimed,
+                    false => Sender::Unknown,
+                }
             }
         };
-        Ok((way, identified))
+        Ok((way, sender))
+    }
+
+    /// The request goes on: its dialogs count it. False: they have no room for it, or have just ended.
+    pub(crate) fn enter_dialogs(
+        &self,
+        io: &Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        (dialog, inner): (&Dialog, &[Dialog]),
+        sender: Sender,
+    ) -> bool {
+        let (dialogs, now) = (&self.shared.dialogs, io.unix_ms());
+        let what = (inbound.method, sender != Sender::Unknown);
+        let mut all = std::iter::once(dialog).chain(inner);
+        if all.any(|d| dialogs.enter(d.place, &d.mark, what, now).is_err()) {
+            return false;
+        }
+        if sender == Sender::Proven {
+            let here = self.shared.secret.source(inbound.flow.transport, inbound.flow.remote);
+            dialogs.proven(dialog.place, dialog.from, here);
+        }
+        true
     }
 
     /// The way to the remote target that was recorded last, if the Request-URI names it (RFC 3261 §19.1.4).
@@ -102,22 +144,23 @@ impl Edge {
         Some(Way { seen: moving.seen, target: moving.target, flow: moving.flow.unwrap_or(at.flow), ..at })
     }
 
-    /// An agent is asked who it is when its request comes neither by its flow nor by one of its registrations. Has it shown
-    /// it? Where no caller is asked, none of its requests are challenged either.
+    /// An agent is asked who it is when its request comes neither by its flow nor by one of its registrations. Where no caller
+    /// is asked, none of its requests are challenged either.
     fn identify_agent(
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
         dialog: &Dialog,
         standing: &Standing,
-    ) -> Result<bool, Refused> {
+    ) -> Result<Sender, Refused> {
         let holder = &dialog.mark.holder;
         if is_on(holder, inbound.flow) {
-            return Ok(true);
+            return Ok(Sender::Shown);
         }
         let here = self.shared.secret.source(inbound.flow.transport, inbound.flow.remote);
         if here == holder.source || here == standing.source {
-            return Ok(true);
+            // A mark has no source that nothing shows.
+            return Ok(Sender::Shown);
         }
         let shared = self.shared.clone();
         let tables = shared.tables.load();
@@ -127,13 +170,13 @@ impl Edge {
         let (Some(agent), Some(domain)) = (agent, domain) else {
             return Err(Refused::Forbidden("Account Unknown"));
         };
-        if self.is_registered_at(io, (agent, holder.party), domain, inbound.flow) {
-            return Ok(true);
+        if let Some(shown) = self.registered_at((agent, holder.party), domain, inbound.flow, io.unix_ms()) {
+            return Ok(if shown { Sender::Shown } else { Sender::Claimed });
         }
         let asks = shared.config.routing.asks_in_dialog(domain, dialog.mark.way.kind == PartyKind::Trunk);
         if !asks && !inbound.flow.connection.is_foreign_page() {
             // Who needs no digest to call needs none here.
-            return Ok(true);
+            return Ok(Sender::Claimed);
         }
         let credentials = agent.credentials.as_ref().and_then(|c| tables.credentials_by_ref(c.as_str()));
         let credentials = credentials.ok_or(Refused::Forbidden("Account Without Credentials"))?;
@@ -144,8 +187,9 @@ impl Edge {
             Demand { realm: &decision.realm, algorithms: &decision.algorithms, aor: b"", begins: false };
         let stale = match self.judge(io, inbound, Some(&**credentials), &demand) {
             Verdict::Accepted => {
+                // When the request comes again, having waited for something, it is a repetition.
                 shared.dialogs.proven(dialog.place, dialog.from, here);
-                return Ok(true);
+                return Ok(Sender::Proven);
             }
             Verdict::Stale => true,
             Verdict::Missing | Verdict::Wrong | Verdict::Banned => false,
@@ -156,24 +200,47 @@ impl Edge {
         Err(Refused::Answered)
     }
 
-    fn is_registered_at(
+    /// Has this agent registered by this flow, and is it shown that it did?
+    fn registered_at(
         &self,
-        io: &Io<EdgeMail>,
         (agent, party): (&Agent, u32),
         domain: &Domain,
         flow: &Flow,
-    ) -> bool {
+        now: u64,
+    ) -> Option<bool> {
         let aor = [b"sip:", agent.username.as_bytes(), b"@", domain.domain_uri.as_bytes()].concat();
         // A peer may have a binding under the same address.
         let registrant = self.shared.secret.registrant(PartyKind::Agent, party);
-        let mut found = false;
-        self.shared.location.visit(&aor, io.unix_ms(), |b| {
-            found |= b.registrant == registrant
+        let mut found = None;
+        self.shared.location.visit(&aor, now, |b| {
+            let here = b.registrant == registrant
                 && b.flow.transport == flow.transport
                 && b.flow.remote == flow.remote
                 && b.flow.connection == flow.connection;
+            if here {
+                found = Some(found == Some(true) || b.shown);
+            }
         });
         found
+    }
+
+    /// May who calls say that its packets come from there? It may have registered there.
+    pub(crate) fn is_caller_shown(
+        &self,
+        flow: &Flow,
+        (caller, proven): (&PartyRef<'_>, bool),
+        now: u64,
+    ) -> bool {
+        let party = self.shared.party(caller);
+        if self.shared.is_shown(&Egress::back(flow), (caller.kind, party), proven) {
+            return true;
+        }
+        let tables = self.shared.tables.load();
+        let reference = caller.reference.filter(|_| caller.kind == PartyKind::Agent);
+        let agent = reference.and_then(|reference| tables.agent_by_ref(reference.as_str()));
+        let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
+        let both = agent.zip(domain);
+        both.and_then(|(agent, domain)| self.registered_at((agent, party), domain, flow, now)) == Some(true)
     }
 
     /// Does a request by this flow come from where the mark's holder is? A peer, trunk or stranger is never asked who it is, so
@@ -197,13 +264,13 @@ impl Edge {
         }
     }
 
-    /// What the request does to its dialog once it goes on. `identified`: its sender has shown who it is.
+    /// What the request does to its dialog once it goes on.
     pub(crate) fn note_request(
         &self,
         io: &Io<EdgeMail>,
         inbound: &Inbound<'_>,
         (dialog, inner): (&Dialog, &[Dialog]),
-        identified: bool,
+        sender: Sender,
     ) {
         let m = &inbound.message;
         let (shared, now) = (&self.shared, io.unix_ms());
@@ -227,10 +294,14 @@ impl Edge {
             inbound.method,
             Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
         );
-        let contact = if refreshes && identified { contact_of(m) } else { None };
+        let known = refreshes && sender != Sender::Unknown;
+        let contact = if known { contact_of(m) } else { None };
         let moved = contact.map(|contact| {
-            let flow = Some(self.caller_flow(inbound, Some(&contact)));
-            shared.moved(&contact, inbound.flow.remote, flow)
+            let Holder { kind, party, .. } = dialog.mark.holder;
+            let proven = matches!(sender, Sender::Shown | Sender::Proven);
+            let shown = shared.is_shown(&Egress::back(inbound.flow), (kind, party), proven);
+            let flow = self.caller_flow(inbound, Some(&contact)).filter(|_| shown);
+            shared.moved(&contact, inbound.flow.remote, (Some(flow), shown))
         });
         if moved.is_none() && inbound.method != Method::Subscribe {
             return;
@@ -242,6 +313,17 @@ impl Edge {
             let moved = moved.map(|moved| Moved { flow: None, ..moved });
             shared.dialogs.refreshing(dialog.place, dialog.from, Refresh { moved, ..refresh }, now);
         }
+    }
+}
+
+impl Shared {
+    /// May a party say that its packets come from there? A source address of UDP is easily forged, and where the address is a
+    /// trunk's or a peer's, what goes there would be a call at somebody's expense: there an agent
+    /// has to show it. Peers show who they are when they call. A stranger speaks for nobody but whoever has its address.
+    pub(crate) fn is_shown(&self, from: &Egress, (kind, party): (PartyKind, u32), proven: bool) -> bool {
+        let own = |owner: &Owner| (owner.kind, owner.party) == (kind, party);
+        let asks_nothing = proven || from.transport.is_reliable() || kind == PartyKind::Stranger;
+        asks_nothing || !self.guard.is_anothers(from.remote, own)
     }
 }
 
@@ -273,6 +355,6 @@ impl Edge {
             (None, Seen::OnLoopback) => Some((Ipv4Addr::LOCALHOST, 0).into()),
             (None, Seen::Elsewhere) => None,
         };
-        Word { kind: way.kind, party: way.party, seen_at }
+        Word { kind: way.kind, party: way.party, seen_at, source: way.source }
     }
 }

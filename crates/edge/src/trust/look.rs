@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
-use trunkline_model::{Authenticate, Domain, Peer, Ref, Tables};
+use trunkline_model::{Peer, Ref, Tables, is_everybodys};
 use trunkline_proxy::{PartyKind, Secret};
-use trunkline_sip::{Flow, Transport, canonical_ip};
+use trunkline_sip::{Transport, canonical_ip};
 
 use super::found::Found;
 use super::owners::{Owner, Owners, is_very_wide};
@@ -127,7 +127,8 @@ impl Look<'_> {
     fn list(&mut self, who: Owner, list: Option<&Ref>, tables: &Tables) {
         let Some(list) = list.and_then(|reference| tables.acl_by_ref(reference.as_str())) else { return };
         self.owners.add_list(who, list);
-        let wide = list.allow.iter().find(|net| is_very_wide(net));
+        // Of one that is everybody's nobody is the owner.
+        let wide = list.allow.iter().find(|net| is_very_wide(net) && !is_everybodys(net));
         match wide {
             Some(network) => {
                 if self.found.wide.insert(list.reference.clone()) {
@@ -176,14 +177,15 @@ impl Look<'_> {
         self.found.peers.retain(|reference, _| tables.peer_by_ref(reference.as_str()).is_some());
         let mut aors = std::mem::take(&mut self.found.aors);
         aors.retain(|(reference, aor)| {
-            let Some(peer) = self.found.peers.get(reference) else { return false };
+            if !self.found.peers.contains_key(reference) {
+                return false;
+            }
             let who = who(&self.shared.secret, PartyKind::Peer, reference);
             let registrant = self.shared.secret.registrant(PartyKind::Peer, who.party);
-            let shown = Shown { peer, shows_digest: shows_digest(tables, peer, aor), tables };
             let (mut at, mut any): (Vec<SocketAddr>, bool) = (Vec::new(), false);
             self.shared.location.visit(aor, unix_ms, |b| {
                 any = true;
-                if b.registrant != registrant || !shown.comes_from(&b.flow) {
+                if b.registrant != registrant || !b.shown {
                     return;
                 }
                 at.push(b.flow.remote);
@@ -201,31 +203,4 @@ impl Look<'_> {
         });
         self.found.aors = aors;
     }
-}
-
-/// What shows where a peer's registration came from.
-struct Shown<'a> {
-    peer: &'a Peer,
-    shows_digest: bool,
-    tables: &'a Tables,
-}
-
-impl Shown<'_> {
-    /// Is it shown that its packets come from there? A connection is, and a digest, whose nonce was sent there; else the
-    /// operator has to have said so.
-    fn comes_from(&self, flow: &Flow) -> bool {
-        let list = self.peer.acl.as_ref().and_then(|list| self.tables.acl_by_ref(list.as_str()));
-        flow.transport.is_reliable()
-            || self.shows_digest
-            || list.is_some_and(|l| l.names(flow.remote.ip()) && l.allows(flow.remote.ip()))
-    }
-}
-
-/// Does a peer show a digest when it registers under this address of record? Only one at home in a domain that asks nobody
-/// does not.
-fn shows_digest(tables: &Tables, peer: &Peer, aor: &[u8]) -> bool {
-    let at = aor.iter().rposition(|b| *b == b'@').map_or(aor.len(), |at| at + 1);
-    let domain = tables.domain_by_uri(aor.get(at..).unwrap_or_default());
-    let asks = |domain: &Arc<Domain>| domain.authenticate != Authenticate::Never;
-    peer.credentials.is_some() && (peer.aor.is_none() || domain.is_none_or(asks))
 }

@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 use trunkline_calls::{Answered, Moved, Origin};
 use trunkline_model::{Tables, Trunk};
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
-use trunkline_routing::Target;
+use trunkline_routing::{Decision, Target};
 use trunkline_sip::{
-    Address, HeaderName, Index, Limits, Message, Method, Span, Splices, Uri, canonical_ip, seconds,
+    Address, Flow, HeaderName, Index, Limits, Message, Method, Span, Splices, Uri, canonical_ip, seconds,
 };
 use trunkline_transport::Egress;
 
@@ -42,15 +42,18 @@ pub(crate) fn seen(target: &Uri<'_>, source: SocketAddr) -> Seen {
     }
 }
 
+/// The same where it is shown that its packets come from there: what is not gives a party nothing.
+fn seen_if(shown: bool, target: Option<&Uri<'_>>, source: SocketAddr) -> Seen {
+    target.filter(|_| shown).map_or(Seen::Elsewhere, |target| seen(target, source))
+}
+
 impl Shared {
-    /// What a caller that the router takes for this trunk's carrier is to the rules of trust. Anybody may call the number of a
-    /// trunk that has neither a list nor credentials; only who comes from the trunk's own addresses is its carrier.
+    /// Is this source the trunk's carrier? Anybody may call the number of a trunk that has neither a list nor credentials; only
+    /// who comes from the trunk's own addresses is its carrier. A list that allows everybody says nothing of whose they are.
     pub(crate) fn is_carrier(&self, tables: &Tables, trunk: &Trunk, source: IpAddr) -> bool {
         let list = trunk.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str()));
-        // A list that only denies says nothing about who the carrier is.
-        let listed = list.is_some_and(|list| !list.allow.is_empty() && list.allows(source));
         let party = self.secret.party(trunk.reference.as_str().as_bytes());
-        listed
+        list.is_some_and(|list| list.names(source))
             || trunk.inbound_credentials.is_some()
             || self.guard.is_address_of(PartyKind::Trunk, party, source)
     }
@@ -63,14 +66,14 @@ impl Shared {
         }
     }
 
-    /// Where a Contact leads: a remote target with what is known of its party.
+    /// Where a Contact leads: a remote target with what is known of its party. `shown`: that its packets come from `source`.
     pub(crate) fn moved(
         &self,
         contact: &Uri<'_>,
         source: SocketAddr,
-        flow: Option<Option<FlowToken>>,
+        (flow, shown): (Option<Option<FlowToken>>, bool),
     ) -> Moved {
-        Moved { target: self.secret.target(contact), seen: seen(contact, source), flow }
+        Moved { target: self.secret.target(contact), seen: seen_if(shown, Some(contact), source), flow }
     }
 }
 
@@ -88,25 +91,27 @@ impl Edge {
     pub(crate) fn beginning(
         &self,
         inbound: &Inbound<'_>,
-        party: &PartyRef<'_>,
+        decision: &Decision,
         number: u64,
         now: u64,
     ) -> Beginning {
-        let shared = &self.shared;
+        let (shared, party) = (&self.shared, &PartyRef::caller(&decision.parties));
         let m = &inbound.message;
         // Without a Contact the other side has nothing but From to send requests to (RFC 2543).
         let contact = contact_of(m);
         let target = contact.or_else(|| m.from().and_then(|from| from.parsed_uri()).ok());
-        let source = inbound.flow.remote;
+        let (source, shown) =
+            (inbound.flow.remote, self.is_caller_shown(inbound.flow, (party, decision.proven), now));
+        let place = shared.source(party.kind, &Egress::back(inbound.flow));
         Beginning {
             number,
             way: Way {
                 kind: party.kind,
                 party: shared.party(party),
-                source: shared.source(party.kind, &Egress::back(inbound.flow)),
-                seen: target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, source)),
+                source: if shown { place } else { 0 },
+                seen: seen_if(shown, target.as_ref(), source),
                 target: target.as_ref().map_or(0, |uri| shared.secret.target(uri)),
-                flow: self.caller_flow(inbound, contact.as_ref()),
+                flow: self.caller_flow(inbound, contact.as_ref()).filter(|_| shown),
             },
             born: now,
             subscription: inbound.method != Method::Invite,
@@ -126,11 +131,13 @@ impl Edge {
             return None;
         }
         let contact = contact_of(&inbound.message)?;
-        Some(mark_of_caller(
-            &dialog.mark,
-            self.shared.secret.target(&contact),
-            seen(&contact, inbound.flow.remote),
-        ))
+        let Holder { kind, party, .. } = dialog.mark.holder;
+        let seen = seen_if(
+            self.shared.is_shown(&Egress::back(inbound.flow), (kind, party), false),
+            Some(&contact),
+            inbound.flow.remote,
+        );
+        Some(mark_of_caller(&dialog.mark, self.shared.secret.target(&contact), seen))
     }
 
     /// The mark of the callee behind one target.
@@ -257,7 +264,7 @@ pub(crate) struct Begun<'a> {
     pub(crate) branch: Option<SentMark>,
     /// The request as it went out.
     pub(crate) sent: &'a [u8],
-    /// Where the request went, and the response came from.
+    /// Where the request went. Without a transaction: where the response says that it comes from.
     pub(crate) from: &'a Egress,
 }
 
@@ -346,14 +353,20 @@ impl Shared {
         begun: &Begun<'_>,
         now: u64,
     ) -> Option<Mark> {
+        let callee = found.mark.holder;
         // Without a Contact the callee is where the request went.
         let target = contact_of(m).or_else(|| request_uri(begun.sent));
+        // Who had the request has its branch, and may send a response from wherever it likes: what counts is where it went.
+        let shown = begun.branch.is_some()
+            || callee.kind == PartyKind::Agent && self.source(callee.kind, begun.from) == callee.source
+            || self.is_shown(begun.from, (callee.kind, callee.party), false);
         let mark = mark_of_caller(
             &found.mark,
             target.as_ref().map_or(0, |uri| self.secret.target(uri)),
-            target.as_ref().map_or(Seen::Elsewhere, |uri| seen(uri, begun.from.remote)),
+            seen_if(shown, target.as_ref(), begun.from.remote),
         );
-        let flow = mark.way.flow.or_else(|| self.callee_flow(contact_of(m).as_ref(), begun.from));
+        let by_source = || self.callee_flow(contact_of(m).as_ref(), begun.from).filter(|_| shown);
+        let flow = mark.way.flow.or_else(by_source);
         let mark = Mark { way: Way { flow, ..mark.way }, ..mark };
         let moved = Moved { target: mark.way.target, seen: mark.way.seen, flow: None };
         let answered = answered(m, m.cseq(), target.is_some().then_some(moved));
@@ -381,7 +394,7 @@ impl Shared {
         &self,
         m: &Message<'_>,
         cseq: u32,
-        from: SocketAddr,
+        from: (SocketAddr, bool),
         splices: &mut Splices,
     ) -> Option<Answered> {
         self.hide_marks(m, splices);
@@ -389,7 +402,12 @@ impl Shared {
     }
 
     /// What a response says of a dialog: a final one to a request inside it.
-    fn answer_inside(&self, m: &Message<'_>, cseq: u32, from: SocketAddr) -> Option<Answered> {
+    fn answer_inside(
+        &self,
+        m: &Message<'_>,
+        cseq: u32,
+        (from, shown): (SocketAddr, bool),
+    ) -> Option<Answered> {
         let method = m.cseq_method();
         let concerns = matches!(
             method,
@@ -407,7 +425,7 @@ impl Shared {
             Method::Invite | Method::Update | Method::Subscribe | Method::Refer => contact_of(m),
             _ => None,
         };
-        Some(answered(m, cseq, contact.map(|uri| self.moved(&uri, from, None))))
+        Some(answered(m, cseq, contact.map(|uri| self.moved(&uri, from, (None, shown)))))
     }
 
     /// A response to a request without a transaction, whose branch says what it was to dialogs, is about to go back.
@@ -415,16 +433,17 @@ impl Shared {
         &self,
         m: &Message<'_>,
         dialog: StatelessUse,
-        from: &Egress,
+        flow: &Flow,
         now: u64,
         splices: &mut Splices,
     ) {
+        let from = Egress::back(flow);
         match dialog {
             // The CANCEL of the request has its branch, and is no part of any dialog.
             _ if m.cseq_method() == Method::Cancel => {}
             StatelessUse::None => {}
             StatelessUse::Begins(number) => {
-                let begun = Begun { number, branch: None, sent: b"", from };
+                let begun = Begun { number, branch: None, sent: b"", from: &from };
                 self.mark_response(m, &begun, now, splices);
                 if m.status().is_some_and(|status| status >= 300) {
                     self.dialogs.failed(number);
@@ -432,7 +451,8 @@ impl Shared {
             }
             StatelessUse::Inside(number, side) => {
                 let callee_tag = if side == Side::Caller { m.to_tag() } else { m.from_tag() };
-                if let Some(answered) = self.take_answer_inside(m, m.cseq(), from.remote, splices) {
+                let shown = self.is_shown(&from, (PartyKind::Agent, 0), false);
+                if let Some(answered) = self.take_answer_inside(m, m.cseq(), (from.remote, shown), splices) {
                     self.dialogs.answered_by_tag(number, side, callee_tag, &answered, now);
                 }
             }
@@ -446,7 +466,14 @@ fn mark_of_caller(callees: &Mark, target: u64, seen: Seen) -> Mark {
     Mark {
         side: Side::Caller,
         holder: Holder { kind: caller.kind, party: caller.party, source: caller.source, flow: None },
-        way: Way { kind: callee.kind, party: callee.party, source: 0, seen, target, flow: callee.flow },
+        way: Way {
+            kind: callee.kind,
+            party: callee.party,
+            source: callee.source,
+            seen,
+            target,
+            flow: callee.flow,
+        },
         ..*callees
     }
 }

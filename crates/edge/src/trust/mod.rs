@@ -22,6 +22,7 @@ mod sending;
 mod sips;
 mod spent;
 mod transfers;
+mod translated;
 mod ways;
 
 use std::net::SocketAddr;
@@ -45,4 +46,7 @@ pub(crate) struct Word {
     pub(crate) party: u32,
     /// Where the party's own packets come from, or where it was reached; a party may always name its own address.
     pub(crate) seen_at: Option<SocketAddr>,
+    /// Where its packets came from when its dialog began, as marks have it ([`trunkline_proxy::Way::source`]); 0 where that is
+    /// not known.
+    pub(crate) source: u32,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use ipnet::IpNet;
 use smallvec::SmallVec;
-use trunkline_model::AccessControlList;
+use trunkline_model::{AccessControlList, is_everybodys};
 use trunkline_proxy::PartyKind;
 
 use super::Word;
@@ -82,12 +82,12 @@ impl Owners {
     }
 
     /// The list of a trunk or peer: what comes from there is taken for that party, so nobody else has anything sent there.
-    /// That it allows all addresses says of none whose it is.
+    /// That it allows everybody says of no address whose it is.
     pub(crate) fn add_list(&mut self, who: Owner, list: &Arc<AccessControlList>) {
         let owner = Owner { port: 0, ..who };
         for net in &list.allow {
             let (ip, prefix) = (net.network(), net.prefix_len());
-            if prefix == 0 {
+            if is_everybodys(net) {
                 continue;
             }
             if prefix == net.max_prefix_len() {

@@ -37,10 +37,16 @@ impl AccessControlList {
         }
     }
 
-    /// Does it allow this address by an entry of its own, and not only as one of all?
+    /// Does an entry of it that is somebody's in particular allow this address? Such an entry says who sends from there.
     pub fn names(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.allow.iter().any(|net| net.prefix_len() > 0 && net.contains(&ip))
+        let named = self.allow.iter().any(|net| !is_everybodys(net) && net.contains(&ip));
+        named && self.allows(ip)
+    }
+
+    /// Does it allow addresses without saying whose they are?
+    pub fn allows_everybody(&self) -> bool {
+        self.allow.is_empty() || self.allow.iter().any(is_everybodys)
     }
 
     /// May this address send? An IPv4 address mapped into IPv6 counts as IPv4.
@@ -66,6 +72,12 @@ pub fn network(text: &str) -> Option<IpNet> {
         },
         IpNet::V4(_) => Some(net),
     }
+}
+
+/// Is the network so wide that it is nobody's in particular: all addresses, a half of them, all that are in use (`2000::/3`)?
+/// One organisation has a /8 (IPv6: /16) at most.
+pub fn is_everybodys(net: &IpNet) -> bool {
+    net.prefix_len() < if net.addr().is_ipv4() { 8 } else { 16 }
 }
 
 /// The length of the longest prefix that holds the address.
@@ -110,5 +122,18 @@ mod tests {
         assert!(acl(&["10.0.0.0/8"], &["10.0.0.0/8"]).allows(ip("10.1.1.1")), "allow wins a tie");
         assert!(acl(&["2001:db8::/32"], &["::/0"]).allows(ip("2001:db8::1")));
         assert!(!acl(&["2001:db8::/32"], &["::/0"]).allows(ip("2001:db9::1")));
+    }
+
+    #[test]
+    fn what_everybody_has_names_nobody() {
+        for all in [&["0.0.0.0/0", "::/0"][..], &["0.0.0.0/1", "128.0.0.0/1", "2000::/3"], &[]] {
+            let list = acl(all, &["203.0.113.7/32"]);
+            assert!(list.allows_everybody() && !list.names(ip("198.51.100.1")), "{all:?}");
+            assert!(!list.names(ip("2001:db8::1")) && !list.names(ip("203.0.113.7")), "{all:?}");
+        }
+        let list = acl(&["0.0.0.0/0", "10.0.0.0/8", "2001:db8::/32"], &["10.9.0.0/16"]);
+        assert!(list.names(ip("10.1.1.1")) && list.names(ip("2001:db8::1")) && list.allows_everybody());
+        assert!(!list.names(ip("10.9.1.1")), "denied");
+        assert!(!acl(&["10.0.0.0/8"], &[]).allows_everybody());
     }
 }

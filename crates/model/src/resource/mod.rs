@@ -15,7 +15,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub use acl::{AccessControlList, network};
+pub use acl::{AccessControlList, is_everybodys, network};
 pub use agent::{Agent, Privacy};
 pub use credentials::Credentials;
 pub use domain::{Authenticate, DigestAlgorithm, Domain, EgressPolicy, InterDomain};

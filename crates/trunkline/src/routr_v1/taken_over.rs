@@ -71,6 +71,7 @@ fn add(location: &Location, listening: &[Listener], route: &Route, number: usize
         Some((user, host)) => format!("{user}@{}", host.to_ascii_lowercase()),
         None => route.aor.to_ascii_lowercase(),
     };
-    let register = Register::new(aor.as_bytes(), &call_id, 1, flow, &changes);
+    // The server before us asked every phone for a digest.
+    let register = Register { shown: true, ..Register::new(aor.as_bytes(), &call_id, 1, flow, &changes) };
     location.register(&register, now, |_| {}).is_ok()
 }

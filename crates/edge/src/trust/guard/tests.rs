@@ -18,6 +18,8 @@ fn guard() -> Guard {
     let guard = Guard::new(
         Addresses::new(listeners, external, vec!["192.0.2.1/24".parse().unwrap()]),
         vec!["127.0.0.1:8000".parse().unwrap(), "0.0.0.0:51908".parse().unwrap()],
+        Secret::new([7; 16]),
+        vec!["2001:db8:64::/96".parse().unwrap()],
     );
     let mut owners = Owners::default();
     let mut add = |at: &str, kind, party| {
@@ -39,7 +41,7 @@ fn judge(word: Option<&Word>, at: &str) -> Result<(), Forbidden> {
 }
 
 fn word(kind: PartyKind, party: u32, seen_at: &str) -> Word {
-    Word { kind, party, seen_at: seen_at.parse().ok() }
+    Word { kind, party, seen_at: seen_at.parse().ok(), source: 0 }
 }
 
 #[test]
@@ -72,6 +74,9 @@ fn no_word_leads_to_no_host_nor_to_ourselves() {
         ("[2001:db8::1]:5060", Forbidden::Ourselves),
         ("192.0.2.1:5060", Forbidden::Ourselves),
         ("[64:ff9b::198.51.100.1]:5060", Forbidden::Ourselves),
+        ("[64:ff9b:1::198.51.100.1]:5060", Forbidden::Ourselves),
+        ("[64:ff9b:1:c633:64:100::]:5060", Forbidden::Ourselves),
+        ("[2001:db8:64::198.51.100.1]:5060", Forbidden::Ourselves),
         ("[2002:c633:6401::1]:5060", Forbidden::Ourselves),
     ] {
         for word in [None, Some(&phone), Some(&beside), Some(&carrier)] {
@@ -182,7 +187,26 @@ fn what_a_list_allows_is_its_partys() {
     let within = word(PartyKind::Agent, 1, "198.18.5.9:4000");
     assert_eq!(reach(&within, "198.18.5.9:4001"), Ok(()));
     assert_eq!(reach(&within, "198.18.5.8:4000"), Err(Forbidden::Configured));
-    assert!(
-        guard.is_owned_at("198.18.5.9:1".parse().unwrap()) && !guard.is_owned("198.18.5.9".parse().unwrap())
-    );
+    let at: SocketAddr = "198.18.5.9:1".parse().unwrap();
+    assert!(guard.is_owned_at(at) && guard.is_owned(at.ip()));
+    assert!(guard.is_address_of(PartyKind::Trunk, CARRIER, at.ip()), "its list has it among others");
+    assert!(!guard.is_address_of(PartyKind::Peer, PBX, at.ip()));
+    assert!(guard.is_anothers(at, |o| o.is(&phone)) && !guard.is_anothers(at, |o| o.is(&carrier)));
+    assert!(!guard.is_anothers("198.18.7.9:1".parse().unwrap(), |_| false), "nobody's");
+}
+
+/// A proxy that is a peer or in a trunk's network, and the phones behind it.
+#[test]
+fn what_a_party_came_through_is_its_way() {
+    let guard = guard();
+    let secret = Secret::new([7; 16]);
+    let at: SocketAddr = "203.0.113.77:5060".parse().unwrap();
+    let to = |text: &str| Egress::to(Transport::Udp, text.parse().unwrap());
+    let behind = Word { source: secret.source(Transport::Udp, at), ..word(PartyKind::Agent, 1, "") };
+    assert_eq!(guard.may_reach(&behind, &to("203.0.113.77:5060")), Ok(()));
+    assert_eq!(guard.may_reach(&behind, &to("203.0.113.5:5060")), Err(Forbidden::Configured));
+    let beside = Word { source: secret.source(Transport::Udp, "203.0.113.77:9".parse().unwrap()), ..behind };
+    assert_eq!(guard.may_reach(&beside, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
+    let stranger = Word { source: secret.host(at.ip()), kind: PartyKind::Stranger, party: 0, seen_at: None };
+    assert_eq!(guard.may_reach(&stranger, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
 }

@@ -1,0 +1,115 @@
+//! Phones behind an edge proxy (RFC 3327) that is a peer itself, or lies in a network of a trunk's list: the whole call goes
+//! by the proxy.
+
+use std::net::{IpAddr, UdpSocket};
+
+use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire};
+
+use super::{DOMAIN, agents, at, registered};
+
+/// Where its phones are: nobody reaches them but by the proxy.
+const PHONE: &str = "sip:1002@10.77.0.2:5060";
+
+/// An edge proxy; it speaks for the phone of 1002 behind it.
+struct Proxy {
+    ua: Ua,
+    route: String,
+}
+
+impl Proxy {
+    fn new(socket: UdpSocket, exchange: &Exchange) -> Proxy {
+        let ua = Ua::new(Wire::udp_on(socket, exchange.udp()), "1002", DOMAIN, "pw-1002");
+        let route = format!("<sip:{};lr>", ua.wire.local());
+        Proxy { ua, route }
+    }
+
+    fn registers(&mut self) {
+        let request = self.ua.register_request(600).set("Contact", format!("<{PHONE}>"));
+        let request = request.with("Path", &self.route).with("Supported", "path");
+        assert_eq!(self.ua.ask(&request).0.status(), 200);
+    }
+
+    /// The phone accepts, and the proxy stays in the way.
+    fn accepts(&mut self, invite: &Message) -> Message {
+        let ok = self.ua.response(invite, 200, "OK").set("Contact", format!("<{PHONE}>"));
+        let ours: Vec<String> = ok.all("Record-Route").map(str::to_owned).collect();
+        let ok = ok.without("Record-Route").with("Record-Route", &self.route);
+        let ok = ours.into_iter().fold(ok, |ok, route| ok.with("Record-Route", route));
+        self.ua.send(&ok);
+        ok
+    }
+
+    fn invite(&mut self, to: &str) -> Message {
+        let invite = self.ua.invite(to).set("Contact", format!("<{PHONE}>"));
+        self.ua.call(&invite.with("Record-Route", &self.route))
+    }
+}
+
+fn goes_by_the_proxy(resources: &Resources, socket: UdpSocket, config: &str) {
+    let exchange = Exchange::start_with(resources, &format!("{config}routing: {{qualifySeconds: 0}}\n"), &[]);
+    let mut proxy = Proxy::new(socket, &exchange);
+    proxy.registers();
+    let mut phone = registered(&exchange, "1001");
+    // It is called.
+    let invite = phone.call(&phone.invite(&at("1002")));
+    let arrived = proxy.ua.request_of("INVITE");
+    proxy.accepts(&arrived);
+    let ok = phone.status_for(&invite, 200);
+    let mut dialog = Dialog::of_caller(&invite, &ok);
+    for method in ["ACK", "INFO", "BYE"] {
+        let request = dialog.request(&phone, method);
+        phone.send(&request);
+        let got = proxy.ua.request_of(method);
+        assert_eq!((got.uri(), got.get("Route")), (PHONE, Some(&*proxy.route)), "{config}{method}");
+        if method != "ACK" {
+            proxy.ua.respond(&got, 200, "OK");
+            phone.status_for(&request, 200);
+        }
+    }
+    // It calls.
+    let invite = proxy.invite(&at("1001"));
+    let arrived = phone.request_of("INVITE");
+    let accepted = phone.accept(&arrived);
+    let ok = proxy.ua.status_for(&invite, 200);
+    let mut calling = Dialog::of_caller(&invite, &ok);
+    // The phone's own first Route is the proxy.
+    assert_eq!(calling.routes.remove(0), proxy.route);
+    let ack = calling.request(&proxy.ua, "ACK");
+    proxy.ua.send(&ack);
+    phone.request_of("ACK");
+    let mut dialog = Dialog::of_callee(&arrived, &accepted);
+    for method in ["INFO", "BYE"] {
+        let request = dialog.request(&phone, method);
+        phone.send(&request);
+        let got = proxy.ua.request_of(method);
+        assert_eq!((got.uri(), got.get("Route")), (PHONE, Some(&*proxy.route)), "{config}{method}");
+        proxy.ua.respond(&got, 200, "OK");
+        phone.status_for(&request, 200);
+    }
+}
+
+fn socket(host: [u8; 4]) -> UdpSocket {
+    UdpSocket::bind((IpAddr::from(host), 0)).expect("a UDP port")
+}
+
+#[test]
+fn a_proxy_that_is_a_peer() {
+    for config in super::forged::MODES {
+        let socket = socket([127, 3, 3, 1]);
+        let at = socket.local_addr().expect("its address");
+        let all = agents().peer("edge", "backend:edge", "pw", &format!(", contactAddr: \"{at}\""));
+        goes_by_the_proxy(&all, socket, config);
+    }
+}
+
+#[test]
+fn a_proxy_in_a_trunks_network() {
+    for config in super::forged::MODES {
+        let socket = socket([127, 3, 3, 65]);
+        let all = agents().acl("net", &["127.3.3.64/26"], &["0.0.0.0/0"]).raw(
+            "trunks.yaml",
+            "- apiVersion: v2\n  kind: Trunk\n  ref: provider\n  metadata: {name: provider}\n  spec:\n    inbound: {uri: trunk.test, accessControlListRef: net}\n    outbound: {sendRegister: false, uris: [{uri: {host: 127.3.3.66, port: 5060, transport: udp}, weight: 10, priority: 1, enabled: true}]}\n",
+        );
+        goes_by_the_proxy(&all, socket, config);
+    }
+}

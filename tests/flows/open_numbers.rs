@@ -1,0 +1,164 @@
+//! Anybody may call the numbers of a trunk that asks nobody who it is. Only who comes from the trunk's own addresses is its
+//! carrier.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use trunkline_tests::{Dialog, Exchange, Resources, Ua, Wire};
+
+use super::trunks::NUMBER;
+use super::{DOMAIN, agents, at, registered};
+
+const QUIET: Duration = Duration::from_millis(300);
+const ASSERTED: &str = "<sip:+19005550000@carrier.test>";
+
+/// A trunk of this carrier with an access list, if there is one.
+fn trunk(all: Resources, carrier: SocketAddr, list: Option<&str>) -> Resources {
+    let list = list.map(|list| format!(", accessControlListRef: {list}")).unwrap_or_default();
+    let (host, port) = (carrier.ip(), carrier.port());
+    all.raw(
+        "trunks.yaml",
+        &format!(
+            "- apiVersion: v2\n  kind: Trunk\n  ref: provider\n  metadata: {{name: provider}}\n  spec:\n    inbound: {{uri: trunk.test{list}}}\n    outbound: {{sendRegister: false, uris: [{{uri: {{host: {host}, port: {port}, transport: udp}}, weight: 10, priority: 1, enabled: true}}]}}\n"
+        ),
+    )
+    .number(NUMBER, "provider", &at("1002"))
+}
+
+fn ua_on(exchange: &Exchange, host: [u8; 4], port: u16, user: &str) -> Ua {
+    let socket = std::net::UdpSocket::bind((IpAddr::from(host), port)).expect("a UDP port");
+    Ua::new(Wire::udp_on(socket, exchange.udp()), user, "far.test", "")
+}
+
+const CARRIER: [u8; 4] = [127, 3, 0, 1];
+
+fn carrier_at() -> SocketAddr {
+    let free = std::net::UdpSocket::bind((IpAddr::from(CARRIER), 0)).expect("a UDP port");
+    free.local_addr().expect("its address")
+}
+
+/// Lists that let everybody call, in all spellings, and one that says of nobody who it is.
+fn open_lists() -> Vec<(&'static str, Vec<&'static str>, Vec<&'static str>)> {
+    vec![
+        ("no list", vec![], vec![]),
+        ("all", vec!["0.0.0.0/0", "::/0"], vec![]),
+        ("halves", vec!["0.0.0.0/1", "128.0.0.0/1"], vec![]),
+        ("all but one", vec!["0.0.0.0/0"], vec!["203.0.113.7"]),
+        ("deny alone", vec![], vec!["203.0.113.7"]),
+    ]
+}
+
+#[test]
+fn a_list_of_all_makes_nobody_the_carrier() {
+    for (name, allow, deny) in open_lists() {
+        let at_carrier = carrier_at();
+        let list = (name != "no list").then_some("open");
+        let all = list.map_or_else(agents, |list| agents().acl(list, &allow, &deny));
+        let all = trunk(all, at_carrier, list);
+        let exchange = Exchange::start_with(&all, "routing: {qualifySeconds: 0}\n", &[]);
+        let mut carrier = ua_on(&exchange, CARRIER, at_carrier.port(), "carrier");
+        let mut callee = registered(&exchange, "1002");
+        for (mut caller, is_carrier) in [
+            (ua_on(&exchange, [127, 3, 0, 9], 0, "stranger"), false),
+            (ua_on(&exchange, CARRIER, 0, "x"), true),
+        ] {
+            let premium = format!("<sip:+19005550000@{at_carrier}>");
+            let invite = caller.invite(&format!("sip:{NUMBER}@trunk.test"));
+            let invite = invite.set("Contact", premium).with("P-Asserted-Identity", ASSERTED);
+            caller.send(&invite);
+            let arrived = callee.request_of("INVITE");
+            // Believed of the carrier alone.
+            let said = arrived.get("P-Asserted-Identity");
+            assert_eq!(said, is_carrier.then_some(ASSERTED), "{name}, carrier: {is_carrier}");
+            let accepted = callee.accept(&arrived);
+            let ok = caller.status_for(&invite, 200);
+            let ack = Dialog::of_caller(&invite, &ok).request(&caller, "ACK");
+            caller.send(&ack);
+            callee.request_of("ACK");
+            let mut dialog = Dialog::of_callee(&arrived, &accepted);
+            let bye = dialog.request(&callee, "BYE");
+            callee.send(&bye);
+            if is_carrier {
+                let got = carrier.request_of("BYE");
+                carrier.respond(&got, 200, "OK");
+                callee.status_for(&bye, 200);
+            } else {
+                assert_eq!(callee.final_for(&bye).status(), 480, "{name}");
+                assert!(carrier.silent(QUIET, |m| m.status() == 0), "{name}");
+            }
+            callee.forget();
+        }
+        let log = exchange.log();
+        assert!(!log.contains("is very wide"), "{name}: a list of all has no owner\n{log}");
+    }
+}
+
+/// A carrier that is known by a network of its list calls from one host of it and goes on from another.
+#[test]
+fn a_listed_network_is_the_carriers_inside_a_dialog_too() {
+    let at_carrier = carrier_at();
+    let all = trunk(agents().acl("net", &["127.3.1.0/28"], &["0.0.0.0/0"]), at_carrier, Some("net"));
+    let exchange = Exchange::start_with(&all, "routing: {qualifySeconds: 0}\n", &[]);
+    let mut first = ua_on(&exchange, [127, 3, 1, 10], 0, "carrier");
+    let mut second = ua_on(&exchange, [127, 3, 1, 11], 0, "carrier");
+    let mut callee = registered(&exchange, "1002");
+    let invite = first.invite(&format!("sip:{NUMBER}@trunk.test"));
+    first.send(&invite);
+    let arrived = callee.request_of("INVITE");
+    let accepted = callee.accept(&arrived);
+    let ok = first.status_for(&invite, 200);
+    let mut theirs = Dialog::of_caller(&invite, &ok);
+    let ack = theirs.request(&first, "ACK");
+    first.send(&ack);
+    callee.request_of("ACK");
+    // It moves the call to the other host.
+    let update = theirs.request(&second, "INVITE");
+    second.send(&update);
+    let got = callee.expect("the re-INVITE", |m| m.method() == "INVITE" && m.cseq() == update.cseq());
+    callee.accept(&got);
+    second.status_for(&update, 200);
+    let ack = theirs.request(&second, "ACK");
+    second.send(&ack);
+    let mut ours = Dialog::of_callee(&arrived, &accepted);
+    ours.target = second.contact();
+    let bye = ours.request(&callee, "BYE");
+    callee.send(&bye);
+    let got = second.request_of("BYE");
+    second.respond(&got, 200, "OK");
+    callee.status_for(&bye, 200);
+    assert!(first.silent(QUIET, |m| m.method() == "BYE"));
+}
+
+/// Without transactions a response is judged by whose it is, not by who else has its address.
+#[test]
+fn a_phone_at_the_carriers_address_asserts_nothing_in_responses() {
+    for mode in super::forged::MODES {
+        let at_carrier = carrier_at();
+        let all = trunk(agents(), at_carrier, None);
+        let config = format!("{mode}routing: {{qualifySeconds: 0}}\n");
+        let exchange = Exchange::start_with(&all, &config, &[]);
+        let mut caller = registered(&exchange, "1001");
+        let socket = std::net::UdpSocket::bind((IpAddr::from(CARRIER), 0)).expect("a UDP port");
+        let mut callee = Ua::new(Wire::udp_on(socket, exchange.udp()), "1002", DOMAIN, "pw-1002");
+        assert_eq!(callee.register(600).status(), 200);
+        let invite = caller.call(&caller.invite(&at("1002")));
+        let arrived = callee.request_of("INVITE");
+        let ringing = callee.response(&arrived, 180, "Ringing").with("P-Asserted-Identity", ASSERTED);
+        callee.send(&ringing);
+        assert_eq!(caller.status_for(&invite, 180).get("P-Asserted-Identity"), None, "{mode}");
+        let accepted = callee.response(&arrived, 200, "OK").with("P-Asserted-Identity", ASSERTED);
+        callee.send(&accepted);
+        let ok = caller.status_for(&invite, 200);
+        assert_eq!(ok.get("P-Asserted-Identity"), None, "{mode}");
+        let mut dialog = Dialog::of_caller(&invite, &ok);
+        let ack = dialog.request(&caller, "ACK");
+        caller.send(&ack);
+        callee.request_of("ACK");
+        let info = dialog.request(&caller, "INFO");
+        caller.send(&info);
+        let got = callee.request_of("INFO");
+        let answer = callee.response(&got, 200, "OK").with("P-Asserted-Identity", ASSERTED);
+        callee.send(&answer);
+        assert_eq!(caller.status_for(&info, 200).get("P-Asserted-Identity"), None, "{mode}");
+    }
+}
