@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use trunkline_tests::{Exchange, Message, Resources, Ua};
 
+use super::strangers::carrier;
 use super::{DOMAIN, agents, at, registered};
 
 const NUMBER: &str = "+17066041487";
@@ -61,6 +62,63 @@ fn a_peer_calls_an_agent() {
     let mut node = node(&exchange);
     let mut agent = registered(&exchange, "1001");
     super::dialogs::connect(&mut node, &mut agent);
+}
+
+/// Whatever a domain asks of its phones: a stranger that has only the name of its server calls nobody, not out by the
+/// server's numbers either, and gets none of its calls. The server does, by digest or over the connection it registered by.
+#[test]
+fn a_peer_shows_who_it_is_whatever_its_domain_asks() {
+    for authenticate in ["never", "register", "egress"] {
+        let port = trunkline_tests::free_port();
+        let resources = Resources::new()
+            .domain_with(DOMAIN, authenticate, &[(r"^\+49[2-9][0-9]+$", NUMBER)], "")
+            .agent(DOMAIN, "1001", "pw-1001")
+            .peer("asterisk", "sip:ivr@sip.test", "pw-asterisk", "")
+            .trunk("provider", "trunk.test", &[(&format!("127.0.0.1:{port}"), 1, "udp")], None)
+            .number(NUMBER, "provider", &at("1001"));
+        let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+        let mut provider = carrier(&exchange, port);
+        let mut phone = registered(&exchange, "1001");
+        let dod = |ua: &Ua| ua.invite(&at("+19005551234")).with("X-DOD-Number", NUMBER);
+        let mut stranger = Ua::udp(exchange.udp(), "asterisk", DOMAIN, "guess");
+        for host in [DOMAIN, "far.example"] {
+            stranger.domain = host.to_owned();
+            for request in
+                [dod(&stranger), stranger.invite(&at("1001")), stranger.request("MESSAGE", &at("1001"))]
+            {
+                let (answer, _) = stranger.ask(&request);
+                assert_eq!(answer.status(), 401, "{authenticate}, {host}: {}", answer.start);
+            }
+        }
+        stranger.domain = DOMAIN.to_owned();
+        for user in ["asterisk", "ivr"] {
+            stranger.user = user.to_owned();
+            let request = stranger.register_request(60);
+            assert_eq!(stranger.ask(&request).0.status(), 401, "{authenticate}: REGISTER of {user}");
+        }
+        let mut server = Ua::tcp(exchange.tcp(), "asterisk", DOMAIN, "pw-asterisk");
+        let mut out = |server: &mut Ua, by_digest: bool| {
+            let invite = dod(server);
+            let invite = if by_digest {
+                server.call(&invite)
+            } else {
+                server.send(&invite);
+                invite
+            };
+            let arrived = provider.request_of("INVITE");
+            assert_eq!(arrived.call_id(), invite.call_id(), "nothing of the stranger's came before");
+            provider.respond(&arrived, 486, "Busy Here");
+            let refused = server.status_for(&invite, 486);
+            server.acknowledge_failure(&invite, &refused);
+        };
+        out(&mut server, true);
+        assert_eq!(server.register(600).status(), 200);
+        out(&mut server, false);
+        let invite = server.invite(&at("1001"));
+        server.send(&invite);
+        let arrived = phone.expect("anything", |m| matches!(m.method(), "INVITE" | "MESSAGE"));
+        assert_eq!(arrived.call_id(), invite.call_id(), "no stranger reached the phone");
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub enum Who {
     Free,
     /// A peer whose home is the head office, with a fixed address.
     Pbx,
+    /// A peer whose home is the domain that asks nobody for a digest.
+    Desk,
     /// A peer without a home, with credentials.
     Gate,
     /// A peer without a home, known by its address list.
@@ -66,7 +68,7 @@ impl Who {
         matches!(self, Who::Carrier | Who::Listed)
     }
 
-    pub const ALL: [Who; 18] = [
+    pub const ALL: [Who; 19] = [
         Who::Ann,
         Who::Bob,
         Who::Tess,
@@ -77,6 +79,7 @@ impl Who {
         Who::Solo,
         Who::Free,
         Who::Pbx,
+        Who::Desk,
         Who::Gate,
         Who::Listed,
         Who::Carrier,
@@ -88,14 +91,14 @@ impl Who {
     ];
     pub const AGENTS: [Who; 9] =
         [Who::Ann, Who::Bob, Who::Tess, Who::Nat, Who::Cleo, Who::Dan, Who::Lax, Who::Solo, Who::Free];
-    pub const PEERS: [Who; 3] = [Who::Pbx, Who::Gate, Who::Listed];
+    pub const PEERS: [Who; 4] = [Who::Pbx, Who::Desk, Who::Gate, Who::Listed];
     pub const TRUNKS: [Who; 3] = [Who::Carrier, Who::Open, Who::Cred];
 
     pub fn kind(self) -> Kind {
         match self {
             Who::Ann | Who::Bob | Who::Tess | Who::Nat | Who::Cleo | Who::Dan => Kind::Agent,
             Who::Lax | Who::Solo | Who::Free => Kind::Agent,
-            Who::Pbx | Who::Gate | Who::Listed => Kind::Peer,
+            Who::Pbx | Who::Desk | Who::Gate | Who::Listed => Kind::Peer,
             Who::Carrier | Who::Open | Who::Cred => Kind::Trunk,
             Who::Stranger | Who::Third | Who::Foreign => Kind::Outside,
         }
@@ -114,6 +117,7 @@ impl Who {
             Who::Solo => "5001",
             Who::Free => "6001",
             Who::Pbx => "pbx",
+            Who::Desk => "desk",
             Who::Gate => "gate",
             Who::Listed => "listed",
             Who::Carrier => "+4930111",
@@ -130,7 +134,7 @@ impl Who {
         match self {
             Who::Ann | Who::Bob | Who::Tess | Who::Nat | Who::Pbx => HEAD,
             Who::Cleo | Who::Dan => BRANCH,
-            Who::Lax => LAX,
+            Who::Lax | Who::Desk => LAX,
             Who::Solo => ALONE,
             Who::Free => FREE,
             Who::Gate => "gate.example",
@@ -157,6 +161,7 @@ impl Who {
             Who::Solo => ("5001", "pw-solo"),
             Who::Free => ("6001", "pw-free"),
             Who::Pbx => ("pbx", "pw-pbx"),
+            Who::Desk => ("desk", "pw-desk"),
             Who::Gate => ("gate", "pw-gate"),
             Who::Cred => ("cred-in", "pw-cred-in"),
             Who::Listed | Who::Carrier | Who::Open | Who::Stranger | Who::Third | Who::Foreign => {

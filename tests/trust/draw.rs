@@ -63,7 +63,7 @@ impl History<'_> {
             },
             Kind::Peer => match self.rng.below(3) {
                 0 => Target::Through("+19005551234", self.rng.pick(&[Who::Carrier, Who::Cred])),
-                1 if who == Who::Listed => Target::Aor(Who::Lax),
+                1 if matches!(who, Who::Listed | Who::Desk) => Target::Aor(Who::Lax),
                 _ => phone,
             },
             Kind::Trunk if self.rng.percent(30) => Target::Number(who, HEAD),

@@ -162,8 +162,8 @@ fn is_number_of(trunk: Who, domain: &str) -> bool {
 /// Is the caller who it says it is, as far as its domain and the called one want to know?
 fn is_proven(f: &First, who: Who) -> bool {
     match who {
-        // Its own domain asks nobody, one that is open no more than that; others ask everybody, also when a number leads
-        // there.
+        // Its own domain asks no phone, one that is open no more than that; others ask everybody, also when a number leads
+        // there. A server shows who it is everywhere.
         Who::Lax => stays_at(f.target, LAX) || stays_at(f.target, FREE) || proves(f, who),
         Who::Listed => f.source == Who::Listed,
         _ => proves(f, who),
@@ -206,7 +206,7 @@ fn known(f: &First, who: Who) -> Goes {
             match who {
                 Who::Listed => Goes::Perhaps(trunk),
                 // A peer with a home calls from that domain's numbers; one without serves all.
-                Who::Pbx if !is_number_of(trunk, who.host()) => Goes::Nowhere,
+                Who::Pbx | Who::Desk if !is_number_of(trunk, who.host()) => Goes::Nowhere,
                 _ => Goes::To(trunk),
             }
         }
@@ -224,7 +224,7 @@ fn known(f: &First, who: Who) -> Goes {
 /// A domain that keeps to itself: its people call nobody outside, and nobody outside calls them. A peer without a home is
 /// at home everywhere.
 fn keeps_apart(target: Target, who: Who) -> bool {
-    let home = Some(who.host()).filter(|_| who.kind() == Kind::Agent || who == Who::Pbx);
+    let home = Some(who.host()).filter(|_| who.kind() == Kind::Agent || matches!(who, Who::Pbx | Who::Desk));
     let at = match target {
         Target::Aor(callee) => Some(callee.host()),
         Target::Own(_) | Target::Through(..) => Some(HEAD),

@@ -61,6 +61,8 @@ fn resources(at: impl Fn(Who) -> SocketAddr) -> Resources {
         "pw-pbx",
         &format!(", contactAddr: \"{}\"", at(Who::Pbx)),
     );
+    let desk = format!(", contactAddr: \"{}\"", at(Who::Desk));
+    all = all.peer("desk", &Who::Desk.aor(), "pw-desk", &desk);
     all = all.credentials("gate-login", "gate", "pw-gate");
     let net = |who: Who| format!("{}/32", who.ip());
     all = all.acl("listed-list", &[&net(Who::Listed)], &["0.0.0.0/0"]);

@@ -141,10 +141,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let home = call.home;
         self.take_lists(peer, [home, call.from_domain], &mut call.access)?;
         let rules = home.or(call.from_domain).or(call.target_domain);
-        let all = rules.is_none_or(|d| self.wants_all(d));
-        let unproven = home.is_none() || call.must_show() || self.request.is_of_foreign_page();
-        call.access.digest = !call.access.by_list && (all || call.access.disabled || unproven);
-        if let (false, true, None, Some(at)) = (all, call.access.digest, home, rules) {
+        // Whatever a domain asks of its phones: by its name alone anybody would call out by any number of the peer's.
+        call.access.digest = !call.access.by_list;
+        let wants_digest = rules.is_none_or(|d| self.wants_all(d)) || call.must_show();
+        if let (true, false, Some(at)) = (call.access.digest, wants_digest, rules) {
             self.prove_by_connection(peer, at, call)?;
         }
         Ok(())
@@ -189,7 +189,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
     }
 
-    /// A peer without a home that calls over the connection it registered by has shown who it is there.
+    /// A peer that calls over the connection it registered by has shown who it is there.
     fn prove_by_connection(&mut self, peer: &Peer, at: &Domain, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         match &peer.aor {
             Some(aor) => self.decision.take_aor(aor),

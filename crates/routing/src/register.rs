@@ -10,7 +10,6 @@ use crate::party::Party;
 use crate::registered_at::is_address;
 use crate::request::Request;
 use crate::rules::{Call, Rules, Stop};
-use crate::tenants::is_at_home;
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// A REGISTER.
@@ -120,8 +119,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             Authenticate::Never => call.access.disabled || self.request.is_of_foreign_page(),
         };
         call.access.digest = match call.caller {
-            // Whoever registers chooses the domain: its rules are not those of a peer that has its home elsewhere, or none.
-            Party::Peer(peer) => !call.access.by_list && (asks || !is_at_home(peer, domain)),
+            // As when it calls, whatever the domain asks of its phones.
+            Party::Peer(_) => !call.access.by_list,
             Party::Agent(..) => asks,
             Party::Unknown | Party::Pstn(..) | Party::Sibling => true,
         };

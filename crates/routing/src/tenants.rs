@@ -2,7 +2,7 @@
 //!
 //! A party's home is the domain whose rules hold for it and by whose policies it leaves: an agent's domain, that of a
 //! peer's AOR. The hosts in From and Request-URI are the caller's own words and decide neither. A peer without a home
-//! (no AOR, a `backend:` one, one at a host that is no domain) serves all domains, and always shows who it is.
+//! (no AOR, a `backend:` one, one at a host that is no domain) serves all domains.
 
 use trunkline_model::{Domain, InterDomain, Peer};
 use trunkline_sip::Uri;
@@ -17,11 +17,6 @@ use crate::rules::{Call, Callee, Rules, Stop};
 pub(crate) fn home_of(peer: &Peer) -> Option<&[u8]> {
     let host = Uri::parse(peer.aor.as_deref()?.as_bytes()).ok()?.host;
     Some(host).filter(|host| !host.is_empty())
-}
-
-/// Is this the peer's home?
-pub(crate) fn is_at_home(peer: &Peer, domain: &Domain) -> bool {
-    home_of(peer).is_some_and(|host| host.eq_ignore_ascii_case(domain.domain_uri.as_bytes()))
 }
 
 /// Are these two domains that keep apart?

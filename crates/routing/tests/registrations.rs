@@ -116,15 +116,17 @@ fn a_peer_is_at_home_where_its_aor_is() {
         &world,
         &[
             ("another domain's", "lab.local", stranger, stranger, "challenge 401 lab.local"),
-            ("its own", "lab.local", home, home, "register sip:mixer@lab.local"),
+            ("its own", "lab.local", home, home, "challenge 401 lab.local"),
         ],
     );
-    let out = |from: &str| {
+    let out = |world: &World, from: &str| {
         let number = "X-DOD-Number: tel:+17066041487\r\n";
         world.ask(&request("INVITE", from, "+17853178070@lab.local", number)).short()
     };
-    assert_eq!(out(stranger), "challenge 401 lab.local");
-    assert_eq!(out(home), "404", "the number is another domain's");
+    assert_eq!(out(&world, stranger), "challenge 401 lab.local");
+    assert_eq!(out(&world, home), "challenge 401 lab.local");
+    world.connected = vec![("sip:mixer@lab.local".into(), "peer-03".into())];
+    assert_eq!(out(&world, home), "404", "the number is another domain's");
     let mut lab = Domain::clone(world.tables.domain_by_uri(b"lab.local").unwrap());
     let rule = Rule::new("^none$").unwrap();
     lab.egress_policies = vec![EgressPolicy { rule, number: Ref::new("number-01") }];

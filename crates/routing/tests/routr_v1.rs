@@ -52,7 +52,7 @@ fn world() -> World {
 
 #[test]
 fn calls_are_not_authenticated_and_go_where_routr_sends_them() {
-    let world = world();
+    let mut world = world();
     let egress = "sip:17853178070@sip.provider.net;transport=tcp";
     for (what, from, to, want) in [
         ("intra-domain", "1001@sip.local", "1002@sip.local", "agent-to-agent: sip:1002@198.51.100.50"),
@@ -60,7 +60,7 @@ fn calls_are_not_authenticated_and_go_where_routr_sends_them() {
         ("to a peer", "1001@sip.local", "ast@sip.local", "agent-to-peer: sip:ast@198.51.100.50"),
         ("to a peer's device", "1001@sip.local", "ast@astserver", "agent-to-peer: sip:ast@198.51.100.50"),
         ("egress", "1001@sip.local", "17853178070@sip.local", &*format!("agent-to-pstn: {egress}")),
-        ("a peer's egress", "ast@astserver", "17853178070@sip.local", &*format!("peer-to-pstn: {egress}")),
+        ("a peer", "ast@astserver", "17853178070@sip.local", "challenge 401 astserver"),
         (
             "ingress",
             "17853178070@a.example",
@@ -90,6 +90,10 @@ fn calls_are_not_authenticated_and_go_where_routr_sends_them() {
         let got = world.invite(from, to);
         assert_eq!(got.short(), want, "{what}:\n{}", got.story);
     }
+    let peer = world.tables.peer_by_username(b"ast").map(|peer| peer.reference.to_string());
+    world.connected = vec![("sip:ast@astserver".into(), peer.expect("the peer"))];
+    let by_connection = world.invite("ast@astserver", "17853178070@sip.local");
+    assert_eq!(by_connection.short(), format!("peer-to-pstn: {egress}"));
     let out = world.invite("1001@sip.local", "17853178070@sip.local");
     assert_eq!(out.header("P-Asserted-Identity"), ["<sip:0000000000@sip.provider.net;user=phone>"]);
     assert!(out.header("Remote-Party-ID")[0].starts_with("<sip:0000000000@sip.provider.net>"));
