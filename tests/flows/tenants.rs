@@ -181,6 +181,16 @@ fn a_carrier_gets_the_number_the_rule_saw() {
         let to = arrived.get("To").unwrap_or_default();
         assert!(!["npdi", "rn=", "cic="].iter().any(|name| to.contains(name)), "{to}");
     }
+    drop(call);
+    for (form, misshapen) in [(",", "+1555,,,1900"), ("space", "+1555%20+1900"), ("star", "+1555*1900%23")] {
+        let invite = caller.invite(&format!("sip:{misshapen}@sip.test"));
+        assert_eq!(caller.ask(&invite).0.status(), 404, "{form}");
+    }
+    let mut call = |to: &str, at: &mut Ua| {
+        let invite = caller.invite(to);
+        let invite = caller.call(&invite);
+        at.expect(to, |m| m.method() == "INVITE" && m.call_id() == invite.call_id())
+    };
     let arrived = call("sip:+1-555-777;npdi;rn=+15551111;cic=+1-6789@sip.test", &mut usual_ua);
     assert_eq!(arrived.uri(), format!("sip:+1555777;npdi;rn=+15551111@127.0.0.1:{usual}"));
 }

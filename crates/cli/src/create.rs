@@ -132,18 +132,25 @@ impl Create for CreateDomain {
 
 impl Create for CreatePeer {
     fn password(&self) -> Option<&NewPassword> {
-        Some(&self.password)
+        Some(&self.password).filter(|_| !self.no_credentials)
     }
 
     fn documents(&self, new: &New, lookup: &mut dyn Lookup) -> Result<Vec<Value>, String> {
         let username = required(self.username.as_ref(), "the user name")?;
         let acl = self.acl.as_ref().map(|name| lookup.reference("acl", name)).transpose()?;
-        let (reference, made) = own_credentials(lookup, self.credentials.as_deref(), username, username)?;
+        let (reference, made) = match self.no_credentials {
+            true => (None, None),
+            false => {
+                let (reference, made) =
+                    own_credentials(lookup, self.credentials.as_deref(), username, username)?;
+                (Some(reference), made)
+            }
+        };
         let spec = object([
             ("username", Some(username.into())),
             ("aor", text(&self.aor)),
             ("contactAddr", text(&self.contact)),
-            ("credentialsRef", Some(reference.into())),
+            ("credentialsRef", reference.map(Value::from)),
             ("accessControlListRef", acl.map(Value::from)),
         ]);
         let peer = document("Peer", new, username, spec)?;

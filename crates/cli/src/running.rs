@@ -44,6 +44,12 @@ impl Session<'_, '_> {
         };
         let request = Request::Kick { aor: aor.clone(), contact: contact.clone() };
         match ask(&mut connection, request)? {
+            Response::Kicked { count: 0 } => Err(Failure::Failed(match contact {
+                Some(contact) => {
+                    format!("{aor} has no contact `{contact}`: `trunkline registrations` shows all")
+                }
+                None => format!("`{aor}` is not registered"),
+            })),
             Response::Kicked { count } => self.tell(&json!({"aor": aor, "kicked": count}), || {
                 format!("{aor}: {count} registrations removed\n")
             }),

@@ -45,6 +45,7 @@ fn columns(kind: Kind) -> &'static [Column] {
         Kind::Credentials => &[("username", "/spec/credentials/username")],
         Kind::Trunk => &[
             ("inbound", "/spec/inbound/uri"),
+            ("acl", "/spec/inbound/accessControlListRef"),
             ("outbound", "/spec/outbound/uris"),
             ("register", "/spec/outbound/sendRegister"),
             ("credentials", "/spec/outbound/credentialsRef"),
@@ -71,6 +72,8 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("username", "/spec/username"),
             ("aor", "/spec/aor"),
             ("contact", "/spec/contactAddr"),
+            ("credentials", "/spec/credentialsRef"),
+            ("acl", "/spec/accessControlListRef"),
             ("enabled", "/spec/enabled"),
         ],
         Kind::User => &[("username", "/spec/username"), ("role", "/spec/role"), ("enabled", "/spec/enabled")],

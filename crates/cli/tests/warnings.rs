@@ -128,3 +128,84 @@ domain-tenant.example  tenant.example       register      isolated              
     place.ok("domains update sip.local --set metadata.name=Main");
     assert!(!place.ok("export").contains("authenticate: all"));
 }
+
+/// What security.md says that it opens something is warned of: by the command that sets it, and by `check`.
+#[test]
+fn what_opens_something() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("acl create Carrier --allow 198.51.100.0/24");
+    place.ok("trunks create carrier --host sip.carrier.example --inbound sip.carrier.example --acl Carrier");
+    place.ok("numbers create +4922812345 --trunk carrier");
+    assert_eq!(warned(&place, "check", ""), "");
+    let rule = |rule: &str| {
+        let policies = format!("[{{rule:␣'{rule}',␣numberRef:␣number-4922812345}}]");
+        let said =
+            warned(&place, &format!("domains update sip.local --set context.egressPolicies={policies}"), "");
+        let check = warned(&place, "check", "");
+        assert!(said.lines().all(|line| check.contains(line)), "{check}");
+        said
+    };
+    assert!(rule(".*").contains("the egress rule `.*` lets out calls to every number in the world"));
+    assert!(rule(r"^\+?[0-9]+$").contains("every number in the world"));
+    assert!(rule("49[2-9]").contains("matches anywhere in a number"));
+    assert!(rule(r"^\+49[2-9]").contains("lets anything follow"));
+    assert_eq!(rule(r"^\+49[2-9][0-9]{4,12}$"), "");
+    let said = warned(&place, "trunks update carrier --set outbound.allowedParameters=[rn]", "");
+    assert!(said.contains("outbound.allowedParameters: callers tell the carrier rn"), "{said}");
+    place.ok("trunks update carrier --unset outbound.allowedParameters");
+    for wide in ["[0.0.0.0/0]", "[0.0.0.0/1,128.0.0.0/1]"] {
+        let said = warned(&place, &format!("acl update Carrier --set accessControlList.allow={wide}"), "");
+        assert!(said.contains("trunk carrier: anyone may call its numbers"), "{wide}: {said}");
+    }
+    let said = warned(&place, "acl update Carrier --set accessControlList.allow=[10.0.0.0/8]", "");
+    assert!(said.contains("very wide"), "{said}");
+    assert!(warned(&place, "check", "").contains("very wide"));
+}
+
+#[test]
+fn a_peer_that_its_list_alone_shows() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("acl create PBX --allow 192.0.2.20");
+    let create =
+        "peers create asterisk --aor sip:ivr@sip.local --contact 192.0.2.20:5060 --acl PBX --no-credentials";
+    assert_eq!(warned(&place, create, ""), "");
+    assert!(!place.ok("peers get asterisk").contains("credentialsRef"));
+    assert_eq!(place.ok("credentials list").lines().count(), 1, "none was made");
+    assert!(place.ok("peers list").contains("acl-pbx"));
+    let said = warned(&place, "peers update asterisk --unset accessControlListRef", "");
+    assert!(said.contains("neither credentials nor an access list"), "{said}");
+}
+
+/// One host for a carrier and a domain: nobody could tell whose calls are whose.
+#[test]
+fn a_carriers_host_is_no_domain() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    let error = place.wrong("trunks create carrier --host a.example --inbound SIP.local", 64);
+    assert!(error.contains("spec.inbound.uri") && error.contains("domain-sip.local"), "{error}");
+    place.ok("trunks create carrier --host a.example --inbound in.example");
+    let error = place.wrong("domains create in.example", 64);
+    assert!(error.contains("spec.context.domainUri") && error.contains("trunk-carrier"), "{error}");
+    let file = place.path("both.yaml");
+    let text = "- {apiVersion: v2, kind: Domain, ref: d, metadata: {name: d}, spec: {context: {domainUri: b.example}}}\n\
+                - apiVersion: v2\n  kind: Trunk\n  ref: t\n  metadata: {name: t}\n  spec: {inbound: {uri: b.example}}\n";
+    std::fs::write(&file, text).expect("written");
+    let error = place.wrong(&format!("check {}", file.display()), 64);
+    assert!(error.contains("both.yaml:6:25") && error.contains("already used by d"), "{error}");
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_named() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("agents create 1001");
+    for (edit, path) in [
+        ("enabled=maybe", "spec.enabled: "),
+        ("fallback.noAnswerSeconds=x", "spec.fallback.noAnswerSeconds: "),
+    ] {
+        let error = place.wrong(&format!("agents update 1001 --set {edit}"), 64);
+        assert!(error.contains(path), "{error}");
+    }
+}

@@ -1,6 +1,8 @@
 //! Settings that fit, and do nothing or open more than an operator may mean.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
 
 use crate::keys::Origin;
 use crate::load::Loaded;
@@ -41,6 +43,16 @@ fn of(config: &Config) -> Vec<Caution> {
     let what = "a called phone can obtain a hash of the caller's password";
     when(r.pass_challenges == PassChallenges::All, "routing.passChallenges", what);
     when(r.reveal_unknown_users, "routing.revealUnknownUsers", "strangers can find out which accounts exist");
+    let what = "a caller who has proven nothing can have a phone call any number its account may call";
+    when(r.strangers_may_refer, "routing.strangersMayRefer", what);
+    // What Routr v1 does is said with its settings.
+    let own_way = !config.store_url().starts_with("routr-v1");
+    let what = "every user of a peer can call all numbers that the egress rules of its domain allow";
+    when(r.peers_use_policies && own_way, "routing.peersUsePolicies", what);
+    let what = "the caller chooses who is called by these headers, whatever the Request-URI says";
+    when(!r.address_info.is_empty() && own_way, "routing.addressInfo", what);
+    let what = "the caller chooses who is called by To, whatever the Request-URI says";
+    when(r.to_as_aor && own_way, "routing.toAsAor", what);
     when(
         config.registrar.third_party,
         "registrar.thirdParty",
@@ -61,9 +73,29 @@ fn of(config: &Config) -> Vec<Caution> {
     when(unserved, "routrV1.addr", "has no effect without `rest-v1` in `roles`");
     let what = "has no effect with `calls.records: off`";
     when(!config.calls.records && config.calls.retention_days > 0, "calls.retentionDays", what);
+    let what = "users of the resource services who may write can read the passwords of all accounts";
+    let shown = config.grpc.reveal_passwords && config.grpc.external_addr.is_some();
+    when(shown, "grpc.revealPasswords", what);
     let plain = |ip: IpAddr| !ip.to_canonical().is_loopback();
+    let elsewhere = |addr: Option<SocketAddr>| addr.is_some_and(|addr| plain(addr.ip()));
+    let what =
+        "anyone who reaches it can read the names of trunks and peers and the call figures, without a login";
+    when(elsewhere(config.http.addr), "http.addr", what);
+    let list = &config.access_control;
+    let allow: Vec<IpNet> = list.allow.iter().map(|network| network.0).collect();
+    let what = "refuses nobody: it allows every address";
+    let everybody = IpNet::aggregate(&allow).iter().any(|net| net.prefix_len() == 0);
+    when(everybody, "accessControl.allow", what);
+    let what = "the log contains who calls whom and the text of messages";
+    when(traces(&config.log.level), "log.level", what);
     let what = "logins and tokens are sent unencrypted";
     let open = config.routr_v1.addr.is_some_and(|addr| plain(addr.ip())) && !config.routr_v1.tls;
     when(open, "routrV1.tls", what);
     found
+}
+
+/// Does the log have each SIP message?
+fn traces(level: &str) -> bool {
+    let directives = level.split(',').map(|directive| directive.trim().to_ascii_lowercase());
+    directives.into_iter().any(|directive| directive == "trace" || directive == "sip=trace")
 }

@@ -165,8 +165,11 @@ fn lists_in_variables_may_have_brackets() {
 fn what_is_unsafe_or_does_nothing_is_told() {
     assert_eq!(Config::read(None, &Env::default()).expect("the defaults").cautions(), [""; 0]);
     let text = "digestUri: off\nstateless: on\ntls: {verify: off, trustedCa: a.pem, clientCa: b.pem}\n\
-                routing: {passChallenges: all, revealUnknownUsers: on}\n\
-                registrar: {thirdParty: on}\ncalls: {records: off}\n";
+                routing: {passChallenges: all, revealUnknownUsers: on, strangersMayRefer: on, peersUsePolicies: on,\n\
+                  addressInfo: [X-DID], toAsAor: on}\n\
+                registrar: {thirdParty: on}\ncalls: {records: off}\ngrpc: {revealPasswords: on}\n\
+                http: {addr: 0.0.0.0:8000}\naccessControl: {allow: [0.0.0.0/1, 128.0.0.0/1]}\n\
+                log: {level: 'info,sip=trace'}\n";
     let loaded = read(text, &Env::from([("TRUNKLINE_CALLS_RETENTION_DAYS", "30")]));
     let said = loaded.cautions();
     let keys: Vec<&str> = said.iter().filter_map(|line| line.strip_prefix('`')?.split(':').next()).collect();
@@ -175,12 +178,20 @@ fn what_is_unsafe_or_does_nothing_is_told() {
         "digestUri",
         "routing.passChallenges",
         "routing.revealUnknownUsers",
+        "routing.strangersMayRefer",
+        "routing.peersUsePolicies",
+        "routing.addressInfo",
+        "routing.toAsAor",
         "registrar.thirdParty",
         "calls.records",
         "tls.verify",
         "tls.trustedCa",
         "tls.clientCa",
         "calls.retentionDays",
+        "grpc.revealPasswords",
+        "http.addr",
+        "accessControl.allow",
+        "log.level",
     ];
     assert_eq!(keys, expected);
     assert!(
@@ -189,7 +200,7 @@ fn what_is_unsafe_or_does_nothing_is_told() {
         said[1]
     );
     let by_variable = "`calls.retentionDays: 30` (TRUNKLINE_CALLS_RETENTION_DAYS): has no effect";
-    assert!(said[9].starts_with(by_variable), "{}", said[9]);
+    assert!(said[13].starts_with(by_variable), "{}", said[13]);
 }
 
 #[test]

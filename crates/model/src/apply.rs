@@ -185,16 +185,19 @@ impl Tables {
         }
         let (field, other) = match resource {
             Resource::AccessControlList(_) | Resource::Credentials(_) => return None,
+            // By that host it is told which calls are the carrier's, and which the domain's.
             Resource::Trunk(t) => {
-                let host = t.inbound_uri.as_ref()?;
-                let other = self.trunk_by_inbound_uri(host.as_bytes())?;
-                ("spec.inbound.uri", &other.reference)
+                let host = t.inbound_uri.as_ref()?.as_bytes();
+                let domain = || self.domain_by_uri(host).map(|domain| &domain.reference);
+                ("spec.inbound.uri", self.trunk_by_inbound_uri(host).map(|t| &t.reference).or_else(domain)?)
             }
             Resource::Number(n) => {
                 ("spec.location.telUrl", &self.number_by_tel(n.tel_url.as_bytes())?.reference)
             }
             Resource::Domain(d) => {
-                ("spec.context.domainUri", &self.domain_by_uri(d.domain_uri.as_bytes())?.reference)
+                let host = d.domain_uri.as_bytes();
+                let trunk = || self.trunk_by_inbound_uri(host).map(|trunk| &trunk.reference);
+                ("spec.context.domainUri", self.domain_by_uri(host).map(|d| &d.reference).or_else(trunk)?)
             }
             Resource::Agent(a) => {
                 ("spec.username", &self.agent(a.domain.as_ref(), a.username.as_bytes())?.reference)

@@ -34,6 +34,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if !may_leave || self.request.called_outside().is_empty() {
             return Err(self.nothing_there());
         }
+        if number::is_misshapen(self.request.called_outside()) {
+            self.note(Fact::Misshapen);
+            return Err(self.reply(404));
+        }
         let wants_privacy = withholds_identity(&self.request.message);
         let mut way = WayOut::default();
         match call.caller {

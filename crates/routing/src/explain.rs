@@ -109,6 +109,8 @@ pub(crate) enum Fact<'s> {
     Policy(&'s EgressPolicy),
     /// No policy's rule matches.
     NoPolicy,
+    /// The called user begins as a telephone number does, and is none.
+    Misshapen,
     /// The number a call goes out by.
     OutBy(&'s Number),
     /// The trunk a call goes out through.
@@ -180,6 +182,9 @@ impl<'f> Fact<'f> {
             Fact::PeerAddress(_) => "it is reached at {}",
             Fact::Policy(_) => "the rule {} leads out by number {}",
             Fact::NoPolicy => "no egress policy of the domain matches the called user",
+            Fact::Misshapen => {
+                "the called user begins as a telephone number does and is none, so it goes to no carrier"
+            }
             Fact::OutBy(_) => "it goes out as {}",
             Fact::OutThrough(_) => "it goes out through trunk {}",
             Fact::NoDestination(_) => "trunk {} has no enabled URI",
@@ -239,6 +244,7 @@ impl<'f> Fact<'f> {
             | Fact::GruuEnded
             | Fact::AdmittedBefore
             | Fact::NoPolicy
+            | Fact::Misshapen
             | Fact::Dangling
             | Fact::NoDodNumber
             | Fact::CalleeUnknown

@@ -55,6 +55,17 @@ fn is_digit(b: u8) -> bool {
     b.is_ascii_digit() || matches!(b, b'*' | b'#')
 }
 
+/// Does this begin as a telephone number does, and is none? A gateway that dials it may stop at a character or dial on behind
+/// it, so that no rule on numbers says where such a call goes: `+4921,,,1900`, `+49 21+1900`, `+4921*1900`.
+pub(crate) fn is_misshapen(user: &[u8]) -> bool {
+    let mut rest = user.iter().copied().skip_while(|&b| is_separator(b));
+    match rest.next() {
+        Some(b'+') => !rest.all(|b| b.is_ascii_digit() || is_separator(b)),
+        Some(first) if first.is_ascii_digit() => rest.any(|b| matches!(b, b'+' | b',')),
+        _ => false,
+    }
+}
+
 /// What stands before the parameters of a `telephone-subscriber`.
 pub(crate) fn without_parameters(user: &[u8]) -> &[u8] {
     user.split(|&b| b == b';').next().unwrap_or_default()
@@ -168,6 +179,17 @@ mod tests {
             (&b"100-1"[..], Some(&b"1001"[..])),
             "an agent may be called so"
         );
+    }
+
+    #[test]
+    fn what_begins_as_a_number_and_is_none() {
+        for user in ["+4921,,,1900", "+4921 +1900", "+4921*1900#", "+49abc", "4921,1900", "49+1900", "(+49)x"]
+        {
+            assert!(is_misshapen(user.as_bytes()), "{user}");
+        }
+        for user in ["+4921", "4921*1900#", "*31#4921", "*31#+4921", "alice", "1001a", "office,2", "", "#"] {
+            assert!(!is_misshapen(user.as_bytes()), "{user}");
+        }
     }
 
     #[test]

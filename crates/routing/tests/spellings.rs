@@ -75,8 +75,8 @@ fn names_leave_as_they_were_judged() {
         ("sip:alice;x=y@sip.local", "alice"),
         ("sip:alice%3Bnpdi@sip.local", "alice"),
         ("sip:a%40b@sip.local", "a%40b"),
-        ("sip:+1900x5;rn=+1@sip.local", "+1900x5"),
-        ("sip:+1%2539005551234@sip.local", "+1%2539005551234"),
+        ("sip:1900x5;rn=+1@sip.local", "1900x5"),
+        ("sip:1%2539005551234@sip.local", "1%2539005551234"),
         ("sip:*31%2317@sip.local", "*31%2317"),
     ] {
         let got = world.invite("1001@sip.local", spelling).sent;
@@ -175,6 +175,21 @@ fn headers_say_no_more() {
     let got = world.ask(&inside);
     assert_eq!(got.header("To"), ["<sip:1001;npdi@sip.local>"]);
     assert_eq!(got.header("P-Charge-Info"), [""; 0], "nor does it tell that to another");
+}
+
+/// A carrier may dial on behind a character that no rule looks for.
+#[test]
+fn what_begins_as_a_number_and_is_none_goes_to_no_carrier() {
+    let world = world();
+    for user in
+        ["+4921,,,1900", "+4921%20+1900", "+4921*1900%23", "4921,1900", "+1900x5;rn=+1", "+1%2539005551234"]
+    {
+        let got = world.invite("1001@sip.local", &format!("sip:{user}@sip.local"));
+        assert_eq!(got.short(), "404", "{user}: {}", got.story);
+        assert!(got.story.contains("begins as a telephone number does and is none"), "{}", got.story);
+    }
+    let got = world.invite("1001@sip.local", "sip:*31%23@sip.local").short();
+    assert!(got.starts_with("agent-to-pstn: sip:*31%23@"), "{got}");
 }
 
 #[test]

@@ -100,6 +100,9 @@ pub struct CreatePeer {
     /// Use existing credentials, by ref or name [default: create new ones]
     #[arg(long, conflicts_with = "secret")]
     pub credentials: Option<String>,
+    /// Make no credentials: an address on the list of --acl is the proof
+    #[arg(long, requires = "acl", conflicts_with_all = ["secret", "credentials"])]
+    pub no_credentials: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub password: NewPassword,

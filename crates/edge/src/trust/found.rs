@@ -27,6 +27,8 @@ pub(crate) struct Found {
     pub(super) aors: HashSet<(Ref, Vec<u8>)>,
     /// The lists that were called very wide.
     pub(super) wide: HashSet<Ref>,
+    /// Is there a look before this one?
+    pub(super) begun: bool,
 }
 
 /// Peers that have registered, or ended a registration, since the last look.

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
-use trunkline_model::{Peer, Ref, Tables, is_everybodys};
+use trunkline_model::{Peer, Ref, Tables};
 use trunkline_proxy::{PartyKind, Secret};
 use trunkline_sip::{Transport, canonical_ip};
 
 use super::found::Found;
-use super::owners::{Owner, Owners, is_very_wide};
+use super::owners::{Owner, Owners};
 use crate::peers::unix_seconds;
 use crate::shared::Shared;
 
@@ -57,6 +57,7 @@ impl Shared {
         (found.version, found.next) = (version, Some(now + EVERY));
         let unix_ms = unix_seconds().unsigned_abs() * 1000;
         let owners = self.owners(&mut found, now, unix_ms);
+        found.begun = true;
         self.guard.set_owners(owners);
     }
 
@@ -127,11 +128,10 @@ impl Look<'_> {
     fn list(&mut self, who: Owner, list: Option<&Ref>, tables: &Tables) {
         let Some(list) = list.and_then(|reference| tables.acl_by_ref(reference.as_str())) else { return };
         self.owners.add_list(who, list);
-        // Of one that is everybody's nobody is the owner.
-        let wide = list.allow.iter().find(|net| is_very_wide(net) && !is_everybodys(net));
-        match wide {
+        match list.too_wide() {
             Some(network) => {
-                if self.found.wide.insert(list.reference.clone()) {
+                // What there is at the start is said there, with all else that is open.
+                if self.found.wide.insert(list.reference.clone()) && self.found.begun {
                     tracing::warn!(
                         list = %list.reference, %network,
                         "an access list of a trunk or peer is very wide: who sends from there is taken for it, and no \

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use ipnet::IpNet;
 use smallvec::SmallVec;
 use trunkline_model::{AccessControlList, is_everybodys};
 use trunkline_proxy::PartyKind;
@@ -125,11 +124,6 @@ fn first_of(ip: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
-/// Does a list name so many addresses that hardly all of them are one party's?
-pub(crate) fn is_very_wide(net: &IpNet) -> bool {
-    net.prefix_len() < if net.addr().is_ipv4() { 16 } else { 32 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,11 +175,5 @@ mod tests {
         ] {
             assert_eq!(first_of(at(ip), prefix), at(first), "{ip}/{prefix}");
         }
-        assert!(
-            is_very_wide(&"10.0.0.0/8".parse().unwrap()) && !is_very_wide(&"10.1.0.0/16".parse().unwrap())
-        );
-        assert!(
-            is_very_wide(&"2001::/16".parse().unwrap()) && !is_very_wide(&"2001:db8::/32".parse().unwrap())
-        );
     }
 }

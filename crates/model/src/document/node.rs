@@ -60,6 +60,23 @@ impl Node {
         }
     }
 
+    /// Names each value by its path, where it has no place in a text: `spec.enabled`.
+    pub fn name_by_path(&mut self, path: &str) {
+        self.place.source = Source::new(path, "");
+        match &mut self.content {
+            Content::Scalar { .. } => {}
+            Content::List(items) => {
+                items.iter_mut().enumerate().for_each(|(n, item)| item.name_by_path(&format!("{path}[{n}]")));
+            }
+            Content::Map(entries) => {
+                let dot = if path.is_empty() { "" } else { "." };
+                for (key, value) in entries {
+                    value.name_by_path(&format!("{path}{dot}{}", key.text));
+                }
+            }
+        }
+    }
+
     /// The text of a scalar.
     pub fn as_text(&self) -> Option<&str> {
         match &self.content {

@@ -49,6 +49,19 @@ impl AccessControlList {
         self.allow.is_empty() || self.allow.iter().any(is_everybodys)
     }
 
+    /// Is no entry of it somebody's in particular?
+    pub fn names_nobody(&self) -> bool {
+        self.allow.iter().all(is_everybodys)
+    }
+
+    /// A network with so many addresses that hardly all of them are one party's: wider than /16 (IPv6: /32), alone or
+    /// together with its neighbours. Of a network that is everybody's nobody is the owner.
+    pub fn too_wide(&self) -> Option<IpNet> {
+        let widest = |net: &IpNet| if net.addr().is_ipv4() { 16 } else { 32 };
+        let named: Vec<IpNet> = self.allow.iter().filter(|net| !is_everybodys(net)).copied().collect();
+        IpNet::aggregate(&named).into_iter().find(|net| net.prefix_len() < widest(net))
+    }
+
     /// May this address send? An IPv4 address mapped into IPv6 counts as IPv4.
     pub fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
@@ -110,6 +123,26 @@ mod tests {
         assert!(acl.allows(ip("::ffff:127.0.0.1")), "mapped counts as IPv4");
         assert!(!acl.allows(ip("::ffff:10.0.0.1")));
         assert!(!acl.allows(ip("2001:db8::1")));
+    }
+
+    #[test]
+    fn lists_that_are_wide() {
+        for (allow, everybody, wide) in [
+            (&["192.0.2.0/24", "10.0.0.0/16", "2001:db8::/32"][..], false, None),
+            (&["10.0.0.0/8"], false, Some("10.0.0.0/8")),
+            (&["10.0.0.0/16", "10.1.0.0/16"], false, Some("10.0.0.0/15")),
+            (&["2001:db8::/31"], false, Some("2001:db8::/31")),
+            (&["0.0.0.0/0"], true, None),
+            (&["0.0.0.0/1", "128.0.0.0/1"], true, None),
+            (&["10.0.0.0/8", "::/1", "8000::/1"], true, Some("10.0.0.0/8")),
+            (&[], true, None),
+        ] {
+            let acl = acl(allow, &["192.0.2.66/32"]);
+            assert_eq!(acl.allows_everybody(), everybody, "{allow:?}");
+            assert_eq!(acl.too_wide().map(|net| net.to_string()).as_deref(), wide, "{allow:?}");
+        }
+        assert!(acl(&["0.0.0.0/0"], &[]).names_nobody() && acl(&[], &[]).names_nobody());
+        assert!(!acl(&["10.0.0.0/8", "::/0"], &[]).names_nobody());
     }
 
     #[test]

@@ -210,13 +210,18 @@ impl<'a, 'h> Maker<'a, 'h> {
     }
 
     fn gateway(&mut self, document: &Document, gateway: &'a Gateway) {
-        if self.hosts.is_empty() {
+        if !self.made.iter().any(|made| made.resource.reference().as_str() == ANYWHERE) {
             let all = ["0.0.0.0/0", "::/0"].into_iter().filter_map(super::net).collect();
             self.put(AccessControlList::new(ANYWHERE, all, Vec::new()));
         }
         let mut trunk = Trunk::new(document.reference.clone(), &*document.name);
         trunk.acl = Some(Ref::from(ANYWHERE));
-        if self.hosts.insert(&gateway.host) {
+        // What is called by a host of ours is called there; the carrier's calls are known by where they come from.
+        let ours = |host: &str| {
+            self.domains.keys().any(|d| d.eq_ignore_ascii_case(host))
+                || self.devices.contains(&host.to_ascii_lowercase())
+        };
+        if !ours(&gateway.host) && self.hosts.insert(&gateway.host) {
             trunk.inbound_uri = Some(gateway.host.clone());
         }
         trunk.outbound_credentials = gateway.login.as_ref().map(|login| self.credentials(document, login));
@@ -262,7 +267,8 @@ impl<'a, 'h> Maker<'a, 'h> {
         peer.max_contacts = *max_contacts;
         self.put(peer);
         // It registers and is called under its device's name, so that is a host of ours.
-        let device = device.filter(|host| !self.domains.contains_key(host.as_str()));
+        let other = |host: &String| self.hosts.iter().any(|gateway| gateway.eq_ignore_ascii_case(host));
+        let device = device.filter(|host| !self.domains.contains_key(host.as_str()) && !other(host));
         if let Some(host) = device.filter(|host| self.devices.insert(host.clone())) {
             let mut domain = Domain::new(Ref::from(format!("{}-device", document.reference)), &host);
             domain.name.clone_from(&document.name);

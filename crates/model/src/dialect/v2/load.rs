@@ -38,12 +38,19 @@ pub fn apply_json(
 ) -> Result<Vec<Change>, Report> {
     let (reading, source) = (Reading::default(), Source::new("", ""));
     let read = |value| {
-        let node = Node::from_json(value, &source);
+        let mut node = Node::from_json(value, &source);
+        node.name_by_path("");
         Document { resource: resource(&node, &reading), node }
     };
     let documents = documents.iter().map(read).collect();
     apply_documents(tables, documents, reading, change).map_err(|mut report| {
-        report.errors.iter_mut().for_each(|error| error.place = None);
+        for error in &mut report.errors {
+            let Some(path) = error.place.take().map(|place| place.source.name.clone()) else { continue };
+            let key = path.rsplit('.').next().unwrap_or_default();
+            if !error.message.contains(key) {
+                error.message = format!("{path}: {}", error.message);
+            }
+        }
         report
     })
 }

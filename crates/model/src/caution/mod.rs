@@ -1,7 +1,10 @@
 //! Values that are read without an error, and do nothing or open more than an operator may mean.
 
+mod rules;
+
 use std::collections::HashSet;
 
+use ipnet::IpNet;
 use trunkline_sip::Uri;
 
 use crate::document::nearest;
@@ -72,7 +75,14 @@ impl Tables {
                     of_credentials(c, &mut out);
                 }
             }
-            Resource::AccessControlList(_) | Resource::User(_) => {}
+            // A list opens what refers to it.
+            Resource::AccessControlList(list) => {
+                let refers = |acl: &Option<Ref>| acl.as_ref() == Some(&list.reference);
+                self.trunks().filter(|t| refers(&t.acl)).for_each(|t| self.of_trunk(t, &mut out));
+                self.peers().filter(|p| refers(&p.acl)).for_each(|p| self.of_peer(p, &mut out));
+                self.domains().filter(|d| refers(&d.acl)).for_each(|d| self.of_domain(d, &mut out));
+            }
+            Resource::User(_) => {}
         }
         out.sort_unstable();
         out
@@ -80,16 +90,36 @@ impl Tables {
 
     fn of_trunk(&self, t: &Trunk, out: &mut Vec<String>) {
         let mut say = |text: String| out.push(format!("trunk {}: {text}", t.name));
-        if let (Some(host), None) = (&t.inbound_uri, &t.inbound_credentials) {
-            match &t.acl {
-                None => say(format!(
-                    "anyone may call its numbers by {host}; give it --acl (inbound.accessControlListRef)"
-                )),
-                Some(acl) if self.lets_everybody_pass(acl) => say(format!(
-                    "anyone may call its numbers by {host}, since {acl} allows every address; name the carrier's networks there"
-                )),
-                Some(_) => {}
+        match (&t.inbound_uri, &t.inbound_credentials, &t.acl) {
+            (Some(host), None, None) => say(format!(
+                "anyone may call its numbers by {host}; give it --acl (inbound.accessControlListRef)"
+            )),
+            (Some(host), None, Some(acl)) if self.lets_everybody_pass(acl) => say(format!(
+                "anyone may call its numbers by {host}, since {acl} allows every address; name the carrier's networks there"
+            )),
+            (_, _, Some(acl)) => {
+                if let Some(net) = self.too_wide(acl) {
+                    say(format!(
+                        "its access list {acl} is very wide: whoever sends from {net} is taken for the carrier; name the \
+                         carrier's own networks there"
+                    ));
+                }
             }
+            (_, _, None) => {}
+        }
+        if let Some(domain) = t.inbound_uri.as_ref().and_then(|host| self.domain_by_uri(host.as_bytes())) {
+            say(format!(
+                "its inbound.uri {} is a domain of ours too, so that its calls are taken for calls of that domain; give \
+                 the carrier another host name",
+                domain.domain_uri
+            ));
+        }
+        if !t.allowed_parameters.is_empty() {
+            say(format!(
+                "outbound.allowedParameters: callers tell the carrier {}, which choose the route of a call and can choose \
+                 its price",
+                t.allowed_parameters.join(", ")
+            ));
         }
         for name in t.allowed_parameters.iter().filter(|name| !TELEPHONY.contains(&name.as_str())) {
             let meant = match nearest(name, TELEPHONY) {
@@ -108,6 +138,11 @@ impl Tables {
     /// Does this list allow any IPv4 or IPv6 address that it does not deny by name?
     fn lets_everybody_pass(&self, acl: &Ref) -> bool {
         self.acl_by_ref(acl).is_some_and(|acl| acl.allows_everybody())
+    }
+
+    /// A network of this list that hardly belongs to one party.
+    fn too_wide(&self, acl: &Ref) -> Option<IpNet> {
+        self.acl_by_ref(acl).and_then(|acl| acl.too_wide())
     }
 
     fn of_number(&self, n: &Number, out: &mut Vec<String>) {
@@ -131,7 +166,11 @@ impl Tables {
 
     fn of_domain(&self, d: &Domain, out: &mut Vec<String>) {
         let mut say = |text: String| out.push(format!("domain {}: {text}", d.domain_uri));
-        let list = if d.acl.is_none() { "; restrict the senders by accessControlListRef" } else { "" };
+        let list = match &d.acl {
+            None => "; restrict the senders by accessControlListRef",
+            Some(acl) if self.lets_everybody_pass(acl) => "; its access list allows every address",
+            Some(_) => "",
+        };
         match d.authenticate {
             Authenticate::Never => say(format!(
                 "authenticate: never: anyone who writes an agent's name into From calls as that agent, and gets its calls \
@@ -157,6 +196,9 @@ impl Tables {
             }
         }
         for policy in &d.egress_policies {
+            if let Some(open) = rules::open(&policy.rule) {
+                say(format!("the egress rule `{}` {open}", policy.rule.text()));
+            }
             let trunk = self.number_by_ref(&policy.number).and_then(|n| n.trunk.as_ref());
             let trunk = trunk.and_then(|trunk| self.trunk_by_ref(trunk));
             let why = match trunk {
@@ -186,6 +228,27 @@ impl Tables {
     }
 
     fn of_peer(&self, p: &Peer, out: &mut Vec<String>) {
+        let mut say = |text: String| out.push(format!("peer {}: {text}", p.username));
+        match (&p.acl, &p.credentials) {
+            (None, None) => {
+                say("it has neither credentials nor an access list, so it cannot call or register".into())
+            }
+            (Some(acl), None) if self.acl_by_ref(acl).is_some_and(|acl| acl.names_nobody()) => say(format!(
+                "its access list {acl} names no network, so it proves nothing: it cannot call or register"
+            )),
+            (Some(acl), credentials) => {
+                if let Some(net) = self.too_wide(acl) {
+                    let what = match credentials {
+                        None => "whoever sends from there is this peer",
+                        Some(_) => "no phone is reached at another address there",
+                    };
+                    say(format!(
+                        "its access list {acl} is very wide ({net}): {what}; name the peer's own networks there"
+                    ));
+                }
+            }
+            (None, Some(_)) => {}
+        }
         let Some(aor) = p.aor.as_deref() else { return };
         let uri = Uri::parse(aor.as_bytes()).ok().filter(|uri| !uri.host.is_empty());
         let Some(host) = uri.filter(|_| !aor.starts_with("backend:")).map(|uri| uri.host) else { return };
@@ -211,148 +274,4 @@ fn of_credentials(c: &Credentials, out: &mut Vec<String>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resource::{AccessControlList, EgressPolicy, Rule, TrunkUri};
-
-    fn tables() -> Tables {
-        let mut tables = Tables::default();
-        tables.put(Domain::new("d", "sip.local"));
-        let mut agent = Agent::new("a", "1001", Some(Ref::new("d")));
-        agent.credentials = Some(Ref::new("c"));
-        tables.put(agent);
-        tables.put(Credentials::new("c", "1001", "long enough"));
-        tables.put(Peer::new("p", "asterisk", Some("sip:ivr@sip.local")));
-        tables.put(Peer::new("b", "voice", Some("backend:voice")));
-        tables
-    }
-
-    /// What is said about a resource, alone and among all.
-    fn said(tables: &Tables, resource: impl Into<Resource>) -> String {
-        let (resource, mut tables) = (resource.into(), tables.clone());
-        tables.put(resource.clone());
-        let (of, all) = (tables.cautions_of(&resource), tables.cautions());
-        assert_eq!(of, all, "{resource:?}");
-        of.join("\n")
-    }
-
-    #[test]
-    fn an_open_trunk() {
-        let mut tables = tables();
-        let nets = |nets: &[&str]| nets.iter().map(|net| net.parse().expect("a network")).collect();
-        tables.put(AccessControlList::new("carrier", nets(&["198.51.100.0/24"]), Vec::new()));
-        tables.put(AccessControlList::new("all", nets(&["0.0.0.0/0"]), Vec::new()));
-        tables.put(AccessControlList::new("some", Vec::new(), nets(&["192.0.2.0/24"])));
-        let mut trunk = Trunk::new("t", "carrier");
-        trunk.uris.push(TrunkUri::of_host("sip.carrier.example"));
-        assert_eq!(said(&tables, trunk.clone()), "", "calls come in from its own addresses only");
-        trunk.inbound_uri = Some("sip.carrier.example".into());
-        let open =
-            "trunk carrier: anyone may call its numbers by sip.carrier.example; give it --acl (inbound.";
-        assert!(said(&tables, trunk.clone()).starts_with(open), "{}", said(&tables, trunk));
-        for (acl, open) in [("carrier", false), ("all", true), ("some", true)] {
-            let listed = Trunk { acl: Some(Ref::new(acl)), ..trunk.clone() };
-            assert_eq!(said(&tables, listed).contains("allows every address"), open, "{acl}");
-        }
-        trunk.inbound_credentials = Some(Ref::new("c"));
-        assert_eq!(said(&tables, trunk.clone()), "");
-        trunk.allowed_parameters = ["npdi", "npid", "colour"].map(str::to_owned).into();
-        let text = said(&tables, trunk);
-        assert!(
-            text.contains("`npid` is not a parameter of telephone numbers; did you mean `npdi`?"),
-            "{text}"
-        );
-        assert!(
-            text.contains("`colour` is not a parameter of telephone numbers; known are npdi, rn"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn what_leads_nowhere() {
-        let tables = tables();
-        for (to, nowhere) in [
-            ("sip:1001@sip.local", false),
-            ("sip:1001@SIP.local", false),
-            ("sip:ivr@sip.local", false),
-            ("sip:asterisk@sip.local", false),
-            ("backend:voice", false),
-            ("backend:other", true),
-            ("sip:1009@sip.local", true),
-            ("sip:1001@elsewhere.example", true),
-            ("sip:sip.local", true),
-        ] {
-            let mut number = Number::new("n", "tel:+17066041487", None);
-            number.aor_link = Some(to.into());
-            assert_eq!(said(&tables, number).contains("is no agent or peer of ours"), nowhere, "{to}");
-            let mut agent = Agent::new("a2", "1002", Some(Ref::new("d")));
-            agent.credentials = Some(Ref::new("c"));
-            agent.fallback_busy = Some(to.into());
-            assert_eq!(said(&tables, agent.clone()).contains("fallback.busy"), nowhere, "{to}");
-            agent.fallback_no_answer = agent.fallback_busy.take();
-            assert_eq!(said(&tables, agent).contains("agent 1002@sip.local: fallback.noAnswer"), nowhere);
-        }
-        assert!(said(&tables, Agent::new("a3", "1003", Some(Ref::new("d")))).contains("no credentials"));
-        let peer = |aor| said(&tables, Peer::new("p2", "other", aor));
-        assert!(peer(Some("sip:x@pbx.example")).contains("pbx.example, the host of its AOR, is no domain"));
-        assert_eq!((peer(Some("sip:x@sip.local")), peer(Some("backend:x")), peer(None)), Default::default());
-    }
-
-    #[test]
-    fn policies_without_a_way_out() {
-        let mut tables = tables();
-        let mut trunk = Trunk::new("t", "carrier");
-        trunk.inbound_uri = Some("in.example".into());
-        trunk.inbound_credentials = Some(Ref::new("c"));
-        tables.put(Number::new("n1", "tel:+1", None));
-        tables.put(Number::new("n2", "tel:+2", Some(Ref::new("t"))));
-        tables.put(trunk.clone());
-        let mut domain = Domain::new("d2", "b.example");
-        domain.egress_policies = ["n1", "n2"]
-            .map(|number| EgressPolicy { rule: Rule::new("^1").expect("a rule"), number: Ref::new(number) })
-            .into();
-        let text = said(&tables, domain.clone());
-        assert!(text.contains("`^1` leads nowhere: n1 has no trunk"), "{text}");
-        assert!(text.contains("n2 is at trunk carrier, which has no destination"), "{text}");
-        trunk.uris.push(TrunkUri::of_host("sip.carrier.example"));
-        tables.put(trunk);
-        domain.egress_policies.remove(0);
-        assert_eq!(said(&tables, domain), "");
-    }
-
-    #[test]
-    fn who_proves_nothing() {
-        let mut tables = tables();
-        let with = |authenticate| Domain { authenticate, ..Domain::new("d2", "b.example") };
-        assert_eq!(said(&tables, with(Authenticate::All)), "");
-        let never = said(&tables, with(Authenticate::Never));
-        assert!(never.starts_with("domain b.example: authenticate: never: whoever writes"), "{never}");
-        assert!(never.ends_with("accessControlListRef before that"), "{never}");
-        assert!(said(&tables, with(Authenticate::Register)).contains("authenticate: register"));
-        let egress = said(&tables, with(Authenticate::Egress));
-        assert!(egress.contains("authenticate: egress: anyone") && egress.contains("calls the other agents"));
-        tables.put(with(Authenticate::Register));
-        let open = Domain { inter_domain: InterDomain::Open, ..Domain::new("d3", "c.example") };
-        let text = tables.cautions_of(&open.into()).join("\n");
-        assert_eq!(
-            text,
-            "domain c.example: interDomain: open: callers from b.example need not authenticate, because that domain does not require it"
-        );
-    }
-
-    #[test]
-    fn short_passwords() {
-        let mut tables = tables();
-        let text = said(&tables, Credentials::new("c2", "1002", "1234567"));
-        assert!(text.contains("c2: its password has 7 characters") && !text.contains("1234567"), "{text}");
-        assert!(
-            said(&tables, Credentials::new("c2", "1002-at-home", "1002-at-home"))
-                .contains("is its user name")
-        );
-        assert_eq!(said(&tables, Credentials::new("c2", "1002", "12345678")), "");
-        let mut trunk = Trunk::new("t", "carrier");
-        trunk.outbound_credentials = Some(Ref::new("c2"));
-        tables.put(trunk);
-        assert_eq!(said(&tables, Credentials::new("c2", "account", "1234")), "", "the carrier's choice");
-    }
-}
+mod tests;
