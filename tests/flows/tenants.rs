@@ -181,7 +181,6 @@ fn a_carrier_gets_the_number_the_rule_saw() {
         let to = arrived.get("To").unwrap_or_default();
         assert!(!["npdi", "rn=", "cic="].iter().any(|name| to.contains(name)), "{to}");
     }
-    drop(call);
     for (form, misshapen) in [(",", "+1555,,,1900"), ("space", "+1555%20+1900"), ("star", "+1555*1900%23")] {
         let invite = caller.invite(&format!("sip:{misshapen}@sip.test"));
         assert_eq!(caller.ask(&invite).0.status(), 404, "{form}");
