@@ -83,7 +83,10 @@ fn what_leads_nowhere() {
     }
     assert!(said(&tables, Agent::new("a3", "1003", Some(Ref::new("d")))).contains("no credentials"));
     let peer = |aor| said(&tables, peer("p2", "other", aor));
-    assert!(peer(Some("sip:x@pbx.example")).contains("pbx.example, the host of its AOR, is not one of our domains"));
+    assert!(
+        peer(Some("sip:x@pbx.example"))
+            .contains("pbx.example, the host of its AOR, is not one of our domains")
+    );
     assert_eq!((peer(Some("sip:x@sip.local")), peer(Some("backend:x")), peer(None)), Default::default());
 }
 
