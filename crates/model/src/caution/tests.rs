@@ -189,7 +189,8 @@ fn lists_that_prove_little() {
         ("halves", "anyone may call", "names no network", ""),
         ("all", "anyone may call", "names no network", ""),
     ] {
-        let acl = Some(Ref::new(acl));
+        let reference = Ref::new(acl);
+        let acl = Some(reference.clone());
         let bare = Peer { acl: acl.clone(), ..Peer::new("p2", "pbx", None) };
         let listed = Peer { acl: acl.clone(), ..peer("p2", "pbx", None) };
         let trunk = Trunk { acl: acl.clone(), ..trunk.clone() };
@@ -203,7 +204,7 @@ fn lists_that_prove_little() {
         // Said to whoever changes the list, too.
         let mut tables = tables.clone();
         tables.put(trunk);
-        let list = tables.acl_by_ref(acl.expect("a list").as_str()).expect("the list").clone();
+        let list = tables.acl_by_ref(reference.as_str()).expect("the list").clone();
         let text = tables.cautions_of(&list.into()).join("\n");
         assert!(text.contains(carrier) && text.is_empty() == carrier.is_empty(), "{text}");
     }
