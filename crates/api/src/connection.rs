@@ -1,4 +1,4 @@
-//! One connection, with whatever calls come over it.
+//! One gRPC connection and its calls.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

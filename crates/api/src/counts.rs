@@ -1,4 +1,4 @@
-//! How often what was called, and how it ended.
+//! Counters of calls by method and status.
 
 use std::collections::BTreeMap;
 

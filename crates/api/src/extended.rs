@@ -1,4 +1,4 @@
-//! What operators hang on resources, as `google.protobuf.Struct`.
+//! The `extended` data of resources, as `google.protobuf.Struct`.
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as Proto};

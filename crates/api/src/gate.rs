@@ -1,4 +1,4 @@
-//! What every call goes through: the login, the rights, the time it may take, the counters.
+//! The checks of every call: login, rights, deadline, counters.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

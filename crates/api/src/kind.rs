@@ -1,4 +1,4 @@
-//! What each kind of resource must tell, so that one set of functions serves them all.
+//! The trait of a kind of resource, by which one set of functions serves all kinds.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is called.
+//! The service and method of a call.
 
 use tonic::Code;
 

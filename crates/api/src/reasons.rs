@@ -1,4 +1,4 @@
-//! From what went wrong to a gRPC status: codes and texts are those that Routr's clients know.
+//! Errors as gRPC statuses, with the codes and texts that Routr's clients know.
 
 use std::collections::BTreeSet;
 

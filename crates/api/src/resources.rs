@@ -1,4 +1,4 @@
-//! What the services do, for all kinds alike: over the store, on threads that may wait for the disk.
+//! The operations of the services, for all kinds: on the store, on threads that may wait for the disk.
 
 use std::sync::Arc;
 

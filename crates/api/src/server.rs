@@ -1,4 +1,4 @@
-//! The listeners, their thread, their end.
+//! The gRPC server: its listeners and its thread.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

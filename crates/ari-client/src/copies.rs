@@ -1,4 +1,4 @@
-//! Copies of one event for a dialog: told once.
+//! Copies of one event for a dialog are delivered once.
 //!
 //! A dialog gets a copy from the proxy of each application that follows the thing, on one Asterisk
 //! under different names; and original proxies send one for every thing of the event that is bound.

@@ -1,4 +1,4 @@
-//! One Asterisk without NATS: the same requests carried out here.
+//! Requests to one Asterisk without NATS.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Answers of several proxies to one request, each whole though it came in parts.
+//! The answers of several proxies to one request, each assembled from its parts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};

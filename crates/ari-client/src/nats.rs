@@ -1,4 +1,4 @@
-//! How to reach the NATS servers; the same for clients and proxies.
+//! The connection to the NATS servers, for clients and proxies.
 
 use std::path::PathBuf;
 use std::time::Duration;

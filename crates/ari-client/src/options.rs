@@ -1,4 +1,4 @@
-//! What operations can be told besides the thing they act on.
+//! The options of operations.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which calls this application made itself, so that `listen` can leave them out.
+//! The calls that this application originated, so that `listen` can leave them out.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

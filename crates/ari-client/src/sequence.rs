@@ -1,4 +1,4 @@
-//! Events in order by the numbers that proxies give them, and what is missing.
+//! Events in order of their sequence numbers, and the missing ones.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What the messages of the JetStream stream carry besides the event.
+//! The headers of messages in the JetStream stream.
 
 /// Header: the start of the proxy that numbers the events.
 pub const EPOCH: &str = "Trunkline-Epoch";

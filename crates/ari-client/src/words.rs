@@ -1,4 +1,4 @@
-//! Words that Asterisk takes, as enums.
+//! The values of Asterisk's options, as enums.
 
 use std::fmt;
 

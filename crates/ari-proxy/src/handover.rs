@@ -1,4 +1,4 @@
-//! A `create` that reached us while our Asterisk died: another proxy of the queue group gets it.
+//! Passes a `create` request to another proxy of the queue group when our Asterisk has died.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Order: requests that act on the same thing run one after the other, all others side by side.
+//! Order: requests for the same object run one after the other, all others concurrently.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Server: Asterisk's REST interface over NATS, in the place of ari-proxy beside each Asterisk.
+//! Server: Asterisk's REST interface over NATS; it replaces ari-proxy next to each Asterisk.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,4 @@
-//! The link to Asterisk: its event WebSocket and its identity, for ever.
+//! The link to Asterisk: its event WebSocket and its entity id; it reconnects for ever.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

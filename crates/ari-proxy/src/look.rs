@@ -1,4 +1,4 @@
-//! What is there: the nodes of a cluster, and their channels.
+//! Lists of the nodes of a cluster and their channels, for the command `ari`.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! What a proxy counts, and how Prometheus reads it.
+//! The counters of a proxy, in Prometheus' format.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};

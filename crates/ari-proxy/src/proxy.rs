@@ -1,4 +1,4 @@
-//! What the parts of a running proxy share.
+//! The state that the parts of a running proxy share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

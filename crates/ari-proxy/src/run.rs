@@ -1,4 +1,4 @@
-//! A proxy from start to stop.
+//! Starting, running and stopping a proxy.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Answers on their way back: within what NATS carries, with headers that clients of ours read.
+//! Sending answers: in parts where they are longer than a NATS message, with headers for our clients.
 
 use std::sync::atomic::Ordering;
 

@@ -1,4 +1,4 @@
-//! What a proxy hears on the bus, by how far it reaches.
+//! The NATS subscriptions of a proxy.
 
 use std::sync::Arc;
 use std::time::Duration;

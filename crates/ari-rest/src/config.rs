@@ -1,4 +1,4 @@
-//! How to reach one Asterisk.
+//! The configuration of the connection to one Asterisk.
 
 use std::path::PathBuf;
 use std::time::Duration;

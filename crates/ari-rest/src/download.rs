@@ -1,4 +1,4 @@
-//! An answer that is read piece by piece: a file longer than anybody wants to hold in memory.
+//! A response that is read piece by piece, because it is too long for memory.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Why Asterisk gave no answer.
+//! Errors of requests to Asterisk.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Whom we trust when Asterisk is reached by TLS.
+//! The CAs for TLS connections to Asterisk.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Dialogs: which things' events are copied to whom.
+//! ARI dialogs: the objects whose events are copied to a dialog.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};

@@ -1,4 +1,4 @@
-//! Events: all 45 of Asterisk 22, typed; whatever comes later as it stands.
+//! Events: the 45 types of Asterisk 22; unknown types as raw JSON.
 #![allow(missing_docs)] // The members are named and meant as in Asterisk's own description.
 
 use bytes::Bytes;

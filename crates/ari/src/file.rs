@@ -1,4 +1,4 @@
-//! A file on its way to a client: cut into messages as its bytes come, so that nobody holds it whole.
+//! A file for a client: cut into messages while it is read, so that it is never in memory as a whole.
 
 use crate::json::JsonWriter;
 

@@ -1,4 +1,4 @@
-//! Headers that proxies and clients of ours add to messages. Go clients of ari-proxy do not look at them.
+//! Headers that our proxies and clients add to messages. Go clients of ari-proxy ignore them.
 
 /// In an answer to a request that went to several proxies: the node that answers.
 pub const NODE: &str = "Trunkline-Node";

@@ -1,4 +1,4 @@
-//! Keys: where a thing is and what it is.
+//! Keys: the node and the kind and id of an object.
 
 use std::borrow::Cow;
 

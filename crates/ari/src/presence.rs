@@ -1,4 +1,4 @@
-//! Announcements: which proxies are there.
+//! The announcements of proxies.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The end of an exchange: what goes back.
+//! The reply to a request.
 
 use crate::json::JsonWriter;
 use crate::object::Object;

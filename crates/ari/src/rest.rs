@@ -1,4 +1,4 @@
-//! Calls of Asterisk's REST interface, without the wire.
+//! Calls of Asterisk's REST interface, without network.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What Asterisk's objects look like on the bus: which members of each, under which names.
+//! Asterisk's objects in NATS messages: their members and names.
 
 use serde_json::value::RawValue;
 

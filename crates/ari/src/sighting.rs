@@ -1,4 +1,4 @@
-//! What an event concerns, read from the raw frame without knowing every event type.
+//! The objects that an event concerns, read from the raw message without knowing its type.
 
 use std::borrow::Cow;
 

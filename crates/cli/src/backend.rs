@@ -1,4 +1,4 @@
-//! Who answers requests.
+//! The interface that answers requests.
 
 use trunkline_store::Store;
 

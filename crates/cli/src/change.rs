@@ -1,4 +1,4 @@
-//! What changes resources: create, update, delete, import; and export.
+//! The commands that change resources: create, update, delete, import; and export.
 
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,4 +1,4 @@
-//! The way of a command to its answer.
+//! Sends a command to the running exchange, or to the store when none runs.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};

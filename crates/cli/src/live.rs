@@ -1,4 +1,4 @@
-//! What the running exchange tells about itself, for people.
+//! Status, registrations, calls and records as text.
 
 use std::fmt::Write;
 

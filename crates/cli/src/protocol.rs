@@ -1,4 +1,4 @@
-//! What goes over the Unix socket: one JSON object a line, a [`Request`] one way, a [`Response`] the other.
+//! The protocol of the Unix socket: one JSON object per line, a [`Request`] from the client, a [`Response`] to it.
 
 use std::collections::BTreeMap;
 

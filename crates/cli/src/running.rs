@@ -1,4 +1,4 @@
-//! What a running exchange is asked: how it is, who is registered, who talks.
+//! The commands to a running exchange: status, registrations, calls.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Where a command reads and writes.
+//! The input and output of a command.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 

@@ -1,4 +1,4 @@
-//! Tokens of a user: made, shown, removed.
+//! Tokens of a user: create, list, delete.
 
 use serde_json::{Value, json};
 use trunkline_model::Kind;

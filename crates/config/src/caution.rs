@@ -1,4 +1,4 @@
-//! Settings that fit, and do nothing or open more than an operator may mean.
+//! Warnings about valid settings that have no effect or allow more than may be intended.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! What no value can be by itself: values that do not fit together.
+//! Checks of values against each other.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

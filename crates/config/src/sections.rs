@@ -86,13 +86,13 @@ section! {
         ws: Vec<SocketAddr> = everywhere(5062), "ws";
         /// SIP over secure WebSocket.
         wss: Vec<SocketAddr> = everywhere(5063), "wss";
-        /// Web pages of these origins are taken for any client's; those of others show who they are by a digest.
+        /// The origins of web pages that count as any client; other pages must authenticate by digest.
         origins: Vec<WebOrigin> = Vec::new(), "origins";
     }
 }
 
 section! {
-    /// `limits`: what a stranger may take of us.
+    /// `limits`: limits for each client.
     Limits {
         /// Bytes of a message, at most 65,535.
         message_size: u32 = 65_535, "messageSize";
@@ -100,9 +100,9 @@ section! {
         headers: u16 = 250, "headers";
         /// Connections from one address; an IPv6 /64 counts as one.
         connections_per_address: u32 = 1000, "connectionsPerAddress";
-        /// A connection on which nothing was heard for this long is closed, in seconds.
+        /// A connection is closed when nothing was received for this time, in seconds.
         idle_seconds: u32 = 900, "idleSeconds";
-        /// A connection that began a message has this long to end it, in seconds.
+        /// A connection is closed when a message is not complete after this time, in seconds.
         partial_seconds: u32 = 15, "partialSeconds";
         /// Bytes that may wait to be written to one connection.
         unsent_bytes: u32 = 1 << 20, "unsentBytes";
@@ -114,11 +114,11 @@ section! {
 }
 
 section! {
-    /// `handover`: when one busy source is served by all workers.
+    /// `handover`: rebalancing of a busy source.
     Handover {
-        /// A worker that is busier hands its heaviest source over, in percent of its time; 0: at any load, 100: never.
+        /// The load in percent above which new calls of the heaviest source move to other workers; 0: any, 100: never.
         busy_percent: u16 = 70, "busyPercent";
-        /// A source that is calm for so long is served by one worker again.
+        /// After this time of calm, one worker serves the source again, in seconds.
         calm_seconds: u32 = 180, "calmSeconds";
     }
 }
@@ -133,43 +133,43 @@ section! {
         /// Registrations over UDP from behind a NAT are shortened to this, in seconds, so that refreshes keep the NAT's mapping
         /// open; 0: they are not.
         nat_expires: u32 = 60, "natExpires";
-        /// For a contact that says nothing, in seconds.
+        /// The lifetime of a contact without Expires, in seconds.
         default_expires: u32 = 3600, "defaultExpires";
         /// Contacts of an AOR whose resource sets nothing.
         max_contacts: u32 = 10, "maxContacts";
-        /// May a user register another's AOR?
+        /// May a user register contacts for another user's AOR?
         third_party: bool = false, "thirdParty";
         /// How often phones are asked to show that they are still there, in seconds; 0 leaves it to them
         /// (RFC 5626 §4.4).
         flow_timer_seconds: u32 = 120, "flowTimerSeconds";
-        /// Phones are told to send their requests through us (RFC 3608).
+        /// Send Service-Route, so that phones send their requests through the exchange (RFC 3608).
         service_route: bool = true, "serviceRoute";
         /// Once the database has taken nothing for so many milliseconds, a new phone gets 503 while known ones are
         /// refreshed; 0 registers whatever the database does.
         store_patience_ms: u32 = 2000, "storePatienceMs";
-        /// Which phones are reached where their REGISTER came from, whatever their Contact says.
+        /// The phones to which requests are sent at the source of their REGISTER, not at their Contact.
         reach_by_source: BySource = BySource::Detected, "reachBySource";
     }
 }
 
 words! {
-    /// Phones that are reached where their REGISTER came from.
+    /// The phones to which requests are sent at the source of their REGISTER.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     BySource {
-        /// Those that a NAT was seen before, or that nobody can connect to.
+        /// Those behind a NAT, and those that accept no connections.
         Detected = "detected",
-        /// Besides, those on UDP that ask for `rport`.
+        /// Also those on UDP that send `rport`.
         Udp = "udp",
-        /// Besides, those on connections: when theirs ends, they are not reached.
+        /// Also those on connections: when the connection ends, they are not reached.
         All = "all",
     }
 }
 
 words! {
-    /// Whose challenges callers see; the others become 403.
+    /// Whose challenges are forwarded to callers; others become 403.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     PassChallenges {
-        /// Nobody's.
+        /// None.
         None = "none",
         /// Those of carriers whose trunk has no credentials.
         Carriers = "carriers",
@@ -179,14 +179,14 @@ words! {
 }
 
 words! {
-    /// Who shows who it is when it calls.
+    /// The callers that must authenticate.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     Challenge {
-        /// Those whom their domain's `authenticate` asks.
+        /// Those that the `authenticate` of their domain names.
         Domain = "domain",
-        /// Besides, who calls out through a trunk, unless it calls over the connection it registered by.
+        /// Also those who call out through a trunk, except over the connection by which they registered.
         Egress = "egress",
-        /// Everybody we know, whatever the domain says.
+        /// All, whatever the domain says.
         All = "all",
     }
 }
@@ -208,22 +208,22 @@ section! {
         qualify_seconds: u32 = 30, "qualifySeconds";
         /// Challenge other requests than REGISTER with 407 instead of 401.
         proxy_challenge: bool = false, "proxyChallenge";
-        /// Every call through a trunk says `Privacy: none`, as Routr 2.15 did.
+        /// Send `Privacy: none` with every call through a trunk, as Routr 2.15 does.
         privacy_always_none: bool = false, "privacyAlwaysNone";
-        /// A user who does not exist gets 403 instead of a challenge, as from Routr 2.15.
+        /// Answer unknown users with 403 instead of a challenge, as Routr 2.15 does.
         reveal_unknown_users: bool = false, "revealUnknownUsers";
-        /// Who shows who it is when it calls: `domain`, as each domain says; `egress`, who calls out as well; `all`.
+        /// The callers that must authenticate.
         authenticate: Challenge = Challenge::Domain, "authenticate";
-        /// Headers whose address is who is called, before the Request-URI.
+        /// The headers that name the called user; they override the Request-URI.
         address_info: Vec<HeaderField> = Vec::new(), "addressInfo";
-        /// Is the address in To who is called, not the Request-URI?
+        /// Does To name the called user, not the Request-URI?
         to_as_aor: bool = false, "toAsAor";
-        /// Stay in the way of every call (Record-Route)? Otherwise only where the sides do not reach each other without it.
+        /// Send Record-Route in every call? Otherwise only if the sides do not reach each other without the exchange.
         record_route: bool = true, "recordRoute";
         /// Peers that name no number (X-DOD-Number) leave by policies, as in Routr v1: those of their own domain, or, if
         /// that has none, of the called domain if it is open to others.
         peers_use_policies: bool = false, "peersUsePolicies";
-        /// Whose challenges (401, 407) callers see.
+        /// Whose challenges (401, 407) are forwarded to callers.
         pass_challenges: PassChallenges = PassChallenges::Carriers, "passChallenges";
         /// May callers who have proven nothing send REFER? A phone that follows it calls with its own account.
         strangers_may_refer: bool = false, "strangersMayRefer";
@@ -251,9 +251,9 @@ section! {
         poll_seconds: u32 = 5, "pollSeconds";
         /// For one answer, in milliseconds.
         timeout_ms: u32 = 3000, "timeoutMs";
-        /// How often it is tried at the start; 0: until it answers.
+        /// The number of attempts at the start; 0: until it answers.
         tries: u32 = 5, "tries";
-        /// Between two of these tries, in seconds.
+        /// The time between attempts, in seconds.
         retry_seconds: u32 = 2, "retrySeconds";
         /// Where what was read is kept, secrets included, for a start without the provider; by default beside the
         /// database.
@@ -347,14 +347,14 @@ impl Setting for Certificate {
 list_of!(Certificate);
 
 words! {
-    /// Do clients show a certificate?
+    /// Do clients need a certificate?
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     ClientAuth {
         /// They are not asked.
         Off = "off",
-        /// They are asked and may have none.
+        /// They are asked; it is optional.
         Optional = "optional",
-        /// Without one they are refused.
+        /// They are refused without one.
         Required = "required",
     }
 }
@@ -380,13 +380,13 @@ pub struct Tls {
     pub pkcs12: Pkcs12,
     /// More certificates, chosen by SNI.
     pub certificates: Vec<Certificate>,
-    /// Who signs the certificates of clients: PEM, PKCS#12 or JKS.
+    /// The CAs of client certificates: PEM, PKCS#12 or JKS.
     pub client_ca: Option<PathBuf>,
     /// The password of that file.
     pub client_ca_password: Secret,
-    /// Do clients show a certificate?
+    /// Do clients need a certificate?
     pub client_auth: ClientAuth,
-    /// Who signs the certificates of trunks and peers, beside the system's: PEM, PKCS#12 or JKS.
+    /// The CAs of trunks and peers, in addition to those of the system: PEM, PKCS#12 or JKS.
     pub trusted_ca: Option<PathBuf>,
     /// The password of that file.
     pub trusted_ca_password: Secret,
@@ -446,7 +446,7 @@ section! {
 section! {
     /// `http`: the listener of health and metrics.
     Http {
-        /// Where; `off` for nowhere.
+        /// Its address; `off` for none.
         addr: Option<SocketAddr> = Some(([127, 0, 0, 1], 8000).into()), "addr";
     }
 }
@@ -454,11 +454,11 @@ section! {
 section! {
     /// `grpc`: the resource services.
     Grpc {
-        /// For processes on this machine: plaintext, no login, passwords shown; `off` for nowhere.
+        /// The address for processes on this machine: plaintext, no login, passwords shown; `off` for none.
         addr: Option<SocketAddr> = Some(([127, 0, 0, 1], 51907).into()), "addr";
-        /// For others: TLS and a login; `off` for nowhere.
+        /// The address for other clients: TLS and a login; `off` for none.
         external_addr: Option<SocketAddr> = Some(([0, 0, 0, 0], 51908).into()), "externalAddr";
-        /// Are passwords of credentials shown to others too, if they may write?
+        /// Are passwords of credentials also shown to other clients that may write?
         reveal_passwords: bool = false, "revealPasswords";
     }
 }
@@ -472,7 +472,7 @@ section! {
 }
 
 section! {
-    /// `calls`: what is kept of calls.
+    /// `calls`: call records.
     Calls {
         /// A record for every call.
         records: bool = true, "records";

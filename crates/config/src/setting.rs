@@ -1,4 +1,4 @@
-//! How values are read and shown.
+//! Reading and printing values.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! The server's side in one piece.
+//! The server's side: challenge and check.
 
 use std::hash::{Hash as _, Hasher};
 use std::net::{IpAddr, SocketAddr};

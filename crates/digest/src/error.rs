@@ -1,4 +1,4 @@
-//! What can be wrong with a digest header.
+//! Errors of digest headers.
 
 /// A digest header that cannot be used. The remedy is the sender's: each text says what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

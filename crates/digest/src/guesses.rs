@@ -1,4 +1,4 @@
-//! A brake on guessing secrets that nobody can turn against others.
+//! Limits for guessing passwords that cannot be used to lock out other users.
 
 use std::hash::{Hash as _, Hasher};
 use std::net::{IpAddr, SocketAddr};

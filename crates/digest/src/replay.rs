@@ -1,4 +1,4 @@
-//! Which nonce counts have been used.
+//! The nonce counts that were used.
 
 use parking_lot::Mutex;
 

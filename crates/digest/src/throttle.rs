@@ -1,4 +1,4 @@
-//! A brake on guessing passwords of logins.
+//! Limits for guessing the passwords of logins.
 
 use std::hash::{Hash as _, Hasher};
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Routr v2's resource services ("Connect API") on the wire: the `.proto` files in `proto/`, and what is generated
+//! The messages of Routr v2's resource services ("Connect API"): the `.proto` files in `proto/`, and the code generated
 //! from them for servers and clients.
 //!
 //! Package, message and field names are those that Routr's SDK and command line bring along, so that they work

@@ -1,4 +1,4 @@
-//! The end of a connection whose other side takes nothing.
+//! Closes a connection whose client does not read.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! A listener, its thread, its end.
+//! An HTTP listener and its thread.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

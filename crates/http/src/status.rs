@@ -1,4 +1,4 @@
-//! What the rest of the process tells the listener.
+//! The state of the process, as health and metrics show it.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Request targets as careless clients write them.
+//! Request targets with characters that should be escaped.
 
 use std::io;
 use std::pin::Pin;

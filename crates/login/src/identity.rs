@@ -1,4 +1,4 @@
-//! Who logged in.
+//! The user that logged in.
 
 use trunkline_model::{Ref, Role, User};
 

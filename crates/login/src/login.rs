@@ -1,4 +1,4 @@
-//! Checking what was presented.
+//! Checking passwords and tokens.
 
 use std::net::IpAddr;
 use std::sync::Arc;

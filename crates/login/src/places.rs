@@ -1,4 +1,4 @@
-//! Room for password hashes: a few are computed at a time, some more wait.
+//! Limits for password hashes: a few are computed at a time, some more wait.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

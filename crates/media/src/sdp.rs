@@ -1,4 +1,4 @@
-//! What an SDP (RFC 8866) says of its sender: a browser, or a phone with or without SRTP.
+//! The sender of an SDP (RFC 8866): a browser, or a phone with or without SRTP.
 
 /// How media is carried, as the first media section in use says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What each resource must hold by itself. The messages are those of the Connect API.
+//! Validation of single resources. The messages are those of the Connect API.
 
 use crate::resource::{
     AccessControlList, Agent, Credentials, Domain, Number, Peer, Resource, Trunk, TrunkUri, User,

@@ -1,4 +1,4 @@
-//! Answers, in the form the clients of both editions read.
+//! Responses in the form of both editions.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};

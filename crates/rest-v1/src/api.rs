@@ -1,4 +1,4 @@
-//! The routes, and who may use them.
+//! The routes and their authorization.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the API is about.
+//! The interface to the process.
 
 use std::sync::Arc;
 

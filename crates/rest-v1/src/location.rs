@@ -1,4 +1,4 @@
-//! Who is registered here, and where we are registered.
+//! Registrations of phones, and our registrations at gateways.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! What a document must be to be taken, in the words of late editions.
+//! Validation of documents, with the messages of late editions.
 
 use serde_json::Value;
 use trunkline_model::dialect::v1::Collection;

@@ -1,4 +1,4 @@
-//! The process itself.
+//! `/system`: status, log, configuration, stop.
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};

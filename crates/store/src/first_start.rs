@@ -1,4 +1,4 @@
-//! What the first start makes, so that two phones can call each other at once.
+//! The resources of the first start, with which two phones can call each other.
 
 use trunkline_model::{Agent, Change, Credentials, Domain, Ref, Role, User};
 

@@ -1,4 +1,4 @@
-//! The store, whatever is behind it.
+//! The store with any backend.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Taking up changes that others make.
+//! Watching the store for changes by other processes.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;

@@ -1,4 +1,4 @@
-//! What machines answer with.
+//! The outputs of the machines.
 
 use std::ops::{BitOr, BitOrAssign};
 

@@ -1,4 +1,4 @@
-//! What makes two requests the same transaction.
+//! The key by which a message matches its transaction.
 
 use std::hash::Hasher;
 

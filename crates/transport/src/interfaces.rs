@@ -1,4 +1,4 @@
-//! The addresses of this host: those of its interfaces, and those that its kernel takes for its own beside them.
+//! The addresses of this host: those of its interfaces, and others that its kernel delivers locally.
 
 use std::collections::HashSet;
 use std::io;

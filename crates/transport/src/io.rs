@@ -1,4 +1,4 @@
-//! What a handler can do: send, connect, close, look at the clock.
+//! The operations of a handler: send, connect, close, read the clock.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! How a connection whose other end has vanished is found out: by the kernel.
+//! Kernel options that detect a connection whose other end has vanished.
 
 use std::os::fd::AsFd;
 

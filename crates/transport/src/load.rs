@@ -1,4 +1,4 @@
-//! How busy a thread is, asked of the kernel once in a while: nothing is measured per message.
+//! The load of a thread, read from the kernel periodically, not per message.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

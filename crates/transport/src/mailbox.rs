@@ -1,4 +1,4 @@
-//! How shards, and the rest of the process, reach a shard.
+//! Mailboxes of shards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! The names that TLS servers must prove, as small numbers that travel with an address.
+//! The host names that TLS servers must prove, as small numbers next to an address.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,4 +1,4 @@
-//! What a handler needs of the world outside.
+//! The interface of a handler to clock, sockets and connections.
 
 use trunkline_sip::ConnectionId;
 

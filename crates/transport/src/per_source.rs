@@ -1,4 +1,4 @@
-//! How many connections each source has.
+//! The number of connections of each source.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Which of several addresses of ours a message leaves from.
+//! The choice of the local address that a message is sent from.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

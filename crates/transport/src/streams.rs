@@ -1,4 +1,4 @@
-//! A shard's streams: what comes is cut into messages, what is idle or silent is seen to.
+//! A shard's streams: bytes are cut into messages; idle and silent connections are closed.
 
 use std::io::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! From the operator's settings to the edge's.
+//! Conversion of the operator's settings to those of the edge.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the first start says: what to type into a phone.
+//! The text that the first start prints: settings for a phone, logins.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -8,7 +8,7 @@ use trunkline_sip::Transport;
 use trunkline_store::{FirstStart, Login};
 use trunkline_transport::Listener;
 
-/// Prints what the first start made, once; secrets go to the standard output and nowhere else.
+/// Prints the accounts that the first start created. Passwords go to standard output and nowhere else.
 pub fn announce(made: &FirstStart, listening: &[Listener], api: Option<&RunningApi>) {
     if let Err(error) = io::stdout().write_all(told(made, listening, api).as_bytes()) {
         // The exchange serves all the same.
@@ -18,8 +18,10 @@ pub fn announce(made: &FirstStart, listening: &[Listener], api: Option<&RunningA
 }
 
 fn told(made: &FirstStart, listening: &[Listener], api: Option<&RunningApi>) -> String {
-    let mut lines =
-        vec![format!("First start: made the domain {} with two phones. Type into a softphone:", made.domain)];
+    let mut lines = vec![format!(
+        "First start: created the domain {} with two phone accounts. Settings for a phone:",
+        made.domain
+    )];
     for agent in &made.agents {
         lines.push(format!("  user {}   password {}", agent.username, agent.secret));
     }
@@ -27,37 +29,39 @@ fn told(made: &FirstStart, listening: &[Listener], api: Option<&RunningApi>) -> 
         lines.push(format!("  server {phones}   (UDP or TCP)"));
     }
     if let Some(browsers) = address(listening, Transport::Wss, "") {
-        let accept = format!("after a look at https://{browsers} to accept its certificate");
-        lines.push(format!("  a browser phone: wss://{browsers}, {accept}"));
+        let accept = format!("(first open https://{browsers} to accept the certificate)");
+        lines.push(format!("  server for a browser phone wss://{browsers}   {accept}"));
     }
     if lines.iter().any(|line| line.contains(ADDRESS)) {
-        lines.push(format!("  ({ADDRESS} is that of this machine)"));
+        lines.push(format!("  ({ADDRESS} is the address of this machine)"));
     }
     let Login { username, secret } = &made.admin;
-    lines.push(format!("Then 1001 calls 1002. The operator's login is {username} / {secret}"));
+    lines.push(format!(
+        "Set up both phones; then 1001 can call 1002. The operator's login is {username} / {secret}"
+    ));
     if let Some(api) = api {
         let endpoints = api.addresses().iter().map(|(endpoint, address)| match endpoint {
             Endpoint::Internal => format!("{address} on this machine"),
             Endpoint::External => format!("{} with that login", reached(*address, "")),
         });
         let endpoints = endpoints.collect::<Vec<_>>().join(", ");
-        lines.push(format!("For programs that manage agents, trunks and the rest (gRPC): {endpoints}"));
+        lines.push(format!("gRPC for programs that manage resources: {endpoints}"));
     }
-    let again = "`trunkline agents update 1001 --generate-password` makes another";
-    lines.push(format!("(These secrets are shown this once; {again}.)\n"));
+    let again = "`trunkline agents update 1001 --generate-password` makes a new one";
+    lines.push(format!("(The passwords are printed once; {again}.)\n"));
     lines.join("\n")
 }
 
-/// What stands for the machine's address where it has none but the loopback one.
+/// Printed instead of the machine's address if it has only a loopback address.
 const ADDRESS: &str = "ADDRESS";
 
-/// Where clients reach the first listener of a transport, without a port that goes without saying.
+/// The address of the first listener of a transport for clients, without the usual port.
 fn address(listening: &[Listener], transport: Transport, usual: &str) -> Option<String> {
     let listener = listening.iter().find(|l| l.transport == transport)?;
     Some(reached(listener.address, usual))
 }
 
-/// Where clients reach a listener.
+/// The address of a listener for clients.
 fn reached(address: SocketAddr, usual: &str) -> String {
     let ip = match address.ip() {
         ip if ip.is_unspecified() => machine(ip.is_ipv6()),
@@ -72,7 +76,7 @@ fn reached(address: SocketAddr, usual: &str) -> String {
     if port == usual { host } else { host + &port }
 }
 
-/// The address by which this machine is seen on its way out: a connected datagram socket tells, and nothing is sent.
+/// The address of this machine on the route to the Internet, read from a connected datagram socket; nothing is sent.
 fn machine(v6: bool) -> Option<IpAddr> {
     // Addresses for documentation: routed like any other.
     let (from, to): (IpAddr, IpAddr) = if v6 {

@@ -1,4 +1,4 @@
-//! What the command line can tell when no exchange runs: resources from the store, call records from the
+//! Answers of the command line when no exchange runs: resources from the store, call records from the
 //! database.
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The secret that signs dialogs. It lies beside the database, so that dialogs outlive the process.
+//! The secret that signs dialogs. It is stored next to the database, so that dialogs survive a restart.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read, Write};

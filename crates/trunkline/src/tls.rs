@@ -1,4 +1,4 @@
-//! From the operator's settings to the transport's TLS.
+//! Conversion of the operator's settings to those of TLS.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;

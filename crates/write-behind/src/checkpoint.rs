@@ -1,4 +1,4 @@
-//! The write-ahead log goes into the database when it has grown: beside the writer, which must not wait for the disk.
+//! Checkpoints: a separate thread moves the grown write-ahead log into the database, so that the writer does not wait.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};

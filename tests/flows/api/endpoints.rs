@@ -124,7 +124,7 @@ fn a_first_start_that_finds_a_port_taken_keeps_its_secrets_for_the_next() {
     let mut second = start("127.0.0.1:0", &["serve"]).stdout(log).spawn().expect("it starts");
     let said = wait_for("the secrets", || {
         let said = std::fs::read_to_string(folder.path().join("log")).ok()?;
-        said.contains("shown this once").then_some(said)
+        said.contains("printed once").then_some(said)
     });
     let _ = second.kill();
     let _ = second.wait();

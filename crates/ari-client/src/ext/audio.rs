@@ -1,4 +1,4 @@
-//! Media URIs: what can be played.
+//! Media URIs, for playbacks.
 //!
 //! ```
 //! use trunkline_ari_client::{Play, audio};

@@ -1,4 +1,4 @@
-//! Watch who is in a bridge.
+//! Monitor the channels of a bridge.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Handles: things of Asterisk and what can be done with them.
+//! Handles: objects of Asterisk and their operations.
 
 mod application;
 mod asterisk;

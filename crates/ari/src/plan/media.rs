@@ -1,4 +1,4 @@
-//! Playbacks, recordings and sounds, and what makes them on bridges and channels.
+//! Playbacks, recordings and sounds, and the operations that create them on bridges and channels.
 
 use std::borrow::Cow;
 

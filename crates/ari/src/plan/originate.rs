@@ -1,4 +1,4 @@
-//! What makes channels: originate, create, external media; at once or staged.
+//! Operations that create channels: originate, create, external media; at once or staged.
 
 use std::borrow::Cow;
 

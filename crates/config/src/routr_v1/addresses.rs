@@ -1,4 +1,4 @@
-//! Where to listen and what to advertise.
+//! The addresses to listen on and to advertise.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};

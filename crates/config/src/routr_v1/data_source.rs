@@ -1,4 +1,4 @@
-//! Where the resources are, and in which edition they are written.
+//! The data source of the resources, and their edition.
 
 use std::path::{Path, PathBuf};
 

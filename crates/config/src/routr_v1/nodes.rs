@@ -1,4 +1,4 @@
-//! A document in the making.
+//! Building a document.
 
 use trunkline_model::document::{Content, Key, Node, Place};
 

@@ -1,4 +1,4 @@
-//! The environment variables of Routr v1. They stand over the file; ours stand over them.
+//! The environment variables of Routr v1. They override the file; ours override them.
 
 use trunkline_model::dialect::v1::Edition;
 use trunkline_model::document::{Content, Node, Place, Source};

@@ -1,4 +1,4 @@
-//! Values that are read without an error, and do nothing or open more than an operator may mean.
+//! Warnings about valid values that have no effect or allow more than may be intended.
 
 mod rules;
 

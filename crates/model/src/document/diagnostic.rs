@@ -1,4 +1,4 @@
-//! Errors for people: what is wrong, where it stands, and the way out.
+//! Errors for people: the mistake, its place, and a suggestion.
 
 use std::collections::HashMap;
 use std::path::Path;

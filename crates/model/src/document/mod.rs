@@ -1,4 +1,4 @@
-//! YAML and JSON documents that remember where everything stands, so that an error can point at it.
+//! YAML and JSON documents with the place of each node, for errors.
 //!
 //! Reading never stops at the first mistake: what cannot be read is noted in a [`Report`] and left out.
 

@@ -1,4 +1,4 @@
-//! Agents: the phones of people.
+//! Agents: phone accounts.
 
 use crate::reference::Ref;
 

@@ -1,4 +1,4 @@
-//! Domains: the hosts of AORs, and what leaves them.
+//! Domains: the hosts of AORs, and their egress policies.
 
 use super::Rule;
 use crate::reference::Ref;

@@ -1,4 +1,4 @@
-//! Numbers: what the telephone network calls us by.
+//! Telephone numbers of trunks.
 
 use crate::reference::Ref;
 

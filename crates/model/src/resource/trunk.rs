@@ -1,4 +1,4 @@
-//! Trunks: the ways to and from a carrier.
+//! SIP trunks to carriers.
 
 use std::fmt;
 

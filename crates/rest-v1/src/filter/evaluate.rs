@@ -1,4 +1,4 @@
-//! Does a document pass?
+//! Evaluating a filter on a document.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

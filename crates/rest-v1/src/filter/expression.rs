@@ -1,4 +1,4 @@
-//! What a filter says, as a tree.
+//! The syntax tree of a filter.
 
 use regex::bytes::Regex;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What was last read of a provider, kept for a start without it.
+//! The copy of a provider's resources on disk, for a start without the provider.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};

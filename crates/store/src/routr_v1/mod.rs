@@ -1,4 +1,4 @@
-//! Resources of a Routr v1, whichever data provider keeps them.
+//! Resources of Routr v1, from any of its data providers.
 
 mod cache;
 mod folder;

@@ -1,4 +1,4 @@
-//! What the data providers of Routr v1 have in common.
+//! The interface of the data providers of Routr v1.
 
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};

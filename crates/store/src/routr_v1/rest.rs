@@ -1,4 +1,4 @@
-//! `restful_data_provider`: a REST service of the operator's own, which answers as Routr's API does.
+//! `restful_data_provider`: a REST service of the operator that answers like Routr's API.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

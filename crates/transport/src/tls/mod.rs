@@ -1,4 +1,4 @@
-//! TLS: whose certificates we show, whose we believe.
+//! TLS: our certificates and the CAs that we trust.
 
 mod certificates;
 mod jks;

@@ -1,4 +1,4 @@
-//! What the network says of datagrams that it could not deliver: ICMP, as the kernel keeps it for a socket (`IP_RECVERR`).
+//! ICMP errors of undelivered datagrams, as the kernel queues them for a socket (`IP_RECVERR`).
 
 use std::io::IoSliceMut;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Sending: what a shard has to send, in one call per socket and in as few pieces as may be.
+//! Sending: the datagrams of a shard, in one call per socket and as few pieces as possible.
 //!
 //! Most of what the kernel does to send a datagram it does once for a piece: several datagrams of one length to one
 //! address, which it cuts apart when they leave (UDP_SEGMENT, "generic segmentation offload"). What goes to one

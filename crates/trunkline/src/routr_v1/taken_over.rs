@@ -1,4 +1,4 @@
-//! The phones that a late Routr v1 knew in its Redis: they can be called before they register here.
+//! Import of the registrations that a late Routr v1 keeps in Redis, so that phones can be called before they register here.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What all documents of Routr v1 have: version, kind, metadata.
+//! The common fields of documents of Routr v1: version, kind, metadata.
 
 use std::sync::Arc;
 

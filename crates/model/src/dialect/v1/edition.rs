@@ -1,4 +1,4 @@
-//! The two dialects that Routr v1 had in its time.
+//! The two dialects of Routr v1.
 
 /// Which releases of Routr v1 a configuration was written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

@@ -1,4 +1,4 @@
-//! What a document becomes in the model.
+//! Conversion of documents to the model.
 
 use std::collections::{BTreeMap, HashSet};
 

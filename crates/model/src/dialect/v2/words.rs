@@ -1,4 +1,4 @@
-//! The words of the dialect and what they stand for, for reading and writing alike.
+//! The values of enums in the dialect, for reading and writing.
 
 use trunkline_sip::Transport;
 

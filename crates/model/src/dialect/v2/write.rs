@@ -1,4 +1,4 @@
-//! Resources to documents. What has its default is left out.
+//! Resources to documents, without fields that have their default.
 
 use serde_json::{Map, Value, json};
 use trunkline_sip::Transport;

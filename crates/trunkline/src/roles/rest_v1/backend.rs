@@ -1,4 +1,4 @@
-//! What the REST API of Routr v1 tells of this process, and does to it.
+//! The process, as the REST API of Routr v1 sees it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

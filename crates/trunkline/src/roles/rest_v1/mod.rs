@@ -106,7 +106,7 @@ fn make_first_user(store: &Store, given: &str) -> Result<()> {
     }
     if given.is_empty() {
         // To the standard output and nowhere else; who does not see it sets INITIAL_API_SECRET.
-        let told = format!("First start: the login of the REST API is admin / {secret} (shown this once)\n");
+        let told = format!("First start: the login of the REST API is admin / {secret} (printed once)\n");
         let _ = std::io::stdout().write_all(told.as_bytes());
     }
     Ok(())
