@@ -111,7 +111,7 @@ pub struct CreatePeer {
 /// `trunks create`
 #[derive(Args, Debug)]
 pub struct CreateTrunk {
-    /// Display name, from which the ref is made
+    /// Display name; the ref is made from it
     #[arg(required_unless_present = "file")]
     pub title: Option<String>,
     /// Host of the carrier
@@ -171,7 +171,7 @@ pub struct CreateCredentials {
 /// `acl create`
 #[derive(Args, Debug)]
 pub struct CreateAcl {
-    /// Display name, from which the ref is made
+    /// Display name; the ref is made from it
     #[arg(required_unless_present = "file")]
     pub title: Option<String>,
     /// Allow this network; all networks that are not allowed are refused then
