@@ -10,7 +10,7 @@ use trunkline_routing::{Options, Target};
 use trunkline_sip::Limits;
 use trunkline_transport::{Listener, StreamLimits};
 
-use crate::handover::HandoverConfig;
+use crate::rebalancing::RebalancingConfig;
 
 /// The edge's settings, defaults filled in.
 #[derive(Clone, Debug)]
@@ -25,8 +25,8 @@ pub struct EdgeConfig {
     pub localnets: Vec<IpNet>,
     /// How many shards; 0: one per core.
     pub shards: usize,
-    /// When a busy source is served by all shards.
-    pub handover: HandoverConfig,
+    /// When the requests of a busy source are distributed among shards.
+    pub rebalancing: RebalancingConfig,
     /// How closely the `uri` of a digest must name what is asked for.
     pub digest_uri: DigestUri,
     /// Bounds of a message.
@@ -123,7 +123,7 @@ impl Default for EdgeConfig {
             external_addrs: Vec::new(),
             localnets: Vec::new(),
             shards: 0,
-            handover: HandoverConfig::default(),
+            rebalancing: RebalancingConfig::default(),
             digest_uri: DigestUri::User,
             limits: Limits::default(),
             memory: MemoryLimits::default(),

@@ -144,8 +144,8 @@ pub(crate) struct Context {
     pub(crate) tagged: bool,
     /// A final response to it came, be it that of one branch among several.
     pub(crate) heard: bool,
-    /// Another shard gave us its request.
-    pub(crate) guest: bool,
+    /// Another shard received its request.
+    pub(crate) from_other_shard: bool,
     /// What it takes to send the call elsewhere.
     pub(crate) divertible: Option<Box<Divertible>>,
     /// How often its call was diverted.

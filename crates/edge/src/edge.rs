@@ -13,13 +13,13 @@ use trunkline_transport::{Closed, Egress, Handler, Io as ShardIo};
 
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
-use crate::handover::{Came, Handover};
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::Answers;
 use crate::overload::{Held, Overload};
 use crate::pool::Pool;
 use crate::qualify::Qualify;
+use crate::rebalancing::{Came, Rebalancing};
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::suspended::Suspensions;
@@ -45,7 +45,7 @@ pub struct Edge {
     /// Messages that wait for a name or the media relay.
     pub(crate) suspensions: Suspensions,
     pub(crate) relay_answers: Answers,
-    pub(crate) handover: Handover,
+    pub(crate) rebalancing: Rebalancing,
     pub(crate) draining: bool,
     /// What is turned away while the shard has more than it can do.
     pub(crate) overload: Overload,
@@ -90,10 +90,10 @@ impl Edge {
     /// The edge of shard `shard`.
     pub fn new(shared: Arc<Shared>, shard: usize) -> Edge {
         let counters = shared.counters.get(shard).cloned().unwrap_or_default();
-        let handover = Handover::new(shared.config.handover, shard as u8, shared.neighbours.len());
+        let rebalancing = Rebalancing::new(shared.config.rebalancing, shard as u8, shared.neighbours.len());
         let contexts = Table::with_generation(0, shared.first_generation);
         Edge {
-            handover,
+            rebalancing,
             shared,
             counters,
             shard: shard as u8,
@@ -192,7 +192,7 @@ impl Edge {
 
     /// A message, which may be another shard's to serve.
     pub(crate) fn receive(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8], came: Came) {
-        self.handover.guest = !matches!(came, Came::In | Came::Held);
+        self.rebalancing.from_other_shard = !matches!(came, Came::In | Came::Held);
         let mut index = self.scratch.index.take().unwrap_or_default();
         let parsed = index.parse(bytes, &self.shared.config.limits);
         let message = Message::new(bytes, &index);

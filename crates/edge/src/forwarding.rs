@@ -427,7 +427,7 @@ impl Edge {
             identity: self.identity(&inbound.message, inbound.message.cseq(), true),
             tagged: !inbound.message.to_tag().is_empty(),
             heard: false,
-            guest: self.handover.guest,
+            from_other_shard: self.rebalancing.from_other_shard,
             call: None,
             dialog: DialogUse::None,
             caller,

@@ -6,7 +6,7 @@ use trunkline_media::MediaError;
 use trunkline_sip::Flow;
 use trunkline_transport::Net;
 
-use crate::handover::{Asked, Batch};
+use crate::rebalancing::{Asked, Batch};
 
 /// A shard's clock, sockets and connections, or those of a simulation.
 pub(crate) type Io<M> = dyn Net<M>;

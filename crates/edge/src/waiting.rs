@@ -110,7 +110,7 @@ impl Edge {
             return self.take_message(io, &suspended.flow, &suspended.bytes);
         };
         // Its repetitions belong here.
-        self.handover.guest = true;
+        self.rebalancing.from_other_shard = true;
         let shared = self.shared.clone();
         read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
             // It is none: it was looked at. Whether it is a spiral is noted again.

@@ -7,7 +7,7 @@ mod common;
 mod counting;
 
 use common::{Phones, Shards};
-use trunkline_edge::HandoverConfig;
+use trunkline_edge::RebalancingConfig;
 
 /// Lets all transactions of the past end.
 const PAST: u64 = 70_000;
@@ -47,7 +47,7 @@ fn allocations(shards: &Shards, most: u64) -> u64 {
 
 #[test]
 fn a_steady_shard_forwards_without_allocating() {
-    let shards = Shards::start(1, HandoverConfig::default(), counting::allocations);
+    let shards = Shards::start(1, RebalancingConfig::default(), counting::allocations);
     let n = allocations(&shards, 0);
     println!("allocations in 300 registrations, calls and messages: {n}");
     assert_eq!(n, 0, "the path of a packet allocates");
@@ -57,7 +57,7 @@ fn a_steady_shard_forwards_without_allocating() {
 /// mail at once.
 #[test]
 fn handing_over_allocates_for_the_mailbox_alone() {
-    let always = HandoverConfig { busy: 0, calm: 3_600_000 };
+    let always = RebalancingConfig { busy: 0, calm: 3_600_000 };
     let shards = Shards::start(2, always, counting::allocations);
     // 12 messages of a round come in, each of which another shard may have to take.
     let most = 300 * 12 / 31 + 10;

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use common::{Phones, Shards};
-use trunkline_edge::HandoverConfig;
+use trunkline_edge::RebalancingConfig;
 
 /// The phone of 1002 on a TCP connection.
 struct Phone {
@@ -69,7 +69,7 @@ fn message(phones: &mut Phones, body: &str) -> String {
 
 #[test]
 fn a_datagram_without_length_or_with_bare_line_feeds_does_not_break_a_stream() {
-    let shards = Shards::start(1, HandoverConfig::default(), || 0);
+    let shards = Shards::start(1, RebalancingConfig::default(), || 0);
     let mut phone = Phone::registered(shards.tcp);
     let mut phones = Phones::new(shards.address);
     for bare in [false, true] {
@@ -93,7 +93,7 @@ fn a_datagram_without_length_or_with_bare_line_feeds_does_not_break_a_stream() {
 /// Only the end of a connection that requests went out on is looked for among all transactions.
 #[test]
 fn strangers_who_come_and_go_cost_no_search() {
-    let shards = Shards::start(1, HandoverConfig::default(), || 0);
+    let shards = Shards::start(1, RebalancingConfig::default(), || 0);
     for _ in 0..20 {
         drop(TcpStream::connect(shards.tcp).unwrap());
     }

@@ -3,14 +3,14 @@
 mod common;
 
 use common::{Phones, Shards};
-use trunkline_edge::HandoverConfig;
+use trunkline_edge::RebalancingConfig;
 
 /// Longer than Timer C, RFC 3261 §16.6.
 const RUNG_OUT: u64 = 181_000;
 
 #[test]
 fn a_phone_that_rings_and_vanishes_is_forgotten() {
-    let shards = Shards::start(1, HandoverConfig::default(), || 0);
+    let shards = Shards::start(1, RebalancingConfig::default(), || 0);
     let mut phones = Phones::new(shards.address);
     phones.refresh();
     let (invite, _) = phones.ring();
@@ -25,7 +25,7 @@ fn a_phone_that_rings_and_vanishes_is_forgotten() {
 
 #[test]
 fn a_cancelled_phone_that_vanishes_is_forgotten() {
-    let shards = Shards::start(1, HandoverConfig::default(), || 0);
+    let shards = Shards::start(1, RebalancingConfig::default(), || 0);
     let mut phones = Phones::new(shards.address);
     phones.refresh();
     let (invite, _) = phones.ring();

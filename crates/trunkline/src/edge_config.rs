@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use trunkline_config::{AccessControl, Config, DigestUri, Network};
-use trunkline_edge::{BySource, EdgeConfig, HandoverConfig, MemoryLimits, PassChallenges, RegistrarConfig};
+use trunkline_edge::{
+    BySource, EdgeConfig, MemoryLimits, PassChallenges, RebalancingConfig, RegistrarConfig,
+};
 use trunkline_model::AccessControlList;
 use trunkline_routing::{Challenge, Options};
 use trunkline_sip::{Limits, Transport};
@@ -36,7 +38,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         external_addrs: config.external_addrs.clone(),
         localnets: config.localnets.clone(),
         shards: usize::from(config.workers),
-        handover: HandoverConfig {
+        rebalancing: RebalancingConfig {
             busy: config.handover.busy_percent.min(100) as u8,
             calm: u64::from(config.handover.calm_seconds) * 1000,
         },

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use trunkline_calls::Calls;
-use trunkline_edge::{Edge, EdgeConfig, EdgeMail, HandoverConfig, Shared};
+use trunkline_edge::{Edge, EdgeConfig, EdgeMail, RebalancingConfig, Shared};
 use trunkline_location::Location;
 use trunkline_model::{Agent, Authenticate, Domain, Live, Ref, Tables};
 use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
@@ -70,12 +70,17 @@ pub struct Shards {
 
 impl Shards {
     /// Starts so many; `count` is asked on each shard's own thread.
-    pub fn start(shards: usize, handover: HandoverConfig, count: fn() -> u64) -> Shards {
-        Shards::start_awake(shards, shards, handover, count)
+    pub fn start(shards: usize, rebalancing: RebalancingConfig, count: fn() -> u64) -> Shards {
+        Shards::start_awake(shards, shards, rebalancing, count)
     }
 
     /// The same, but only the first `awake` of them do anything.
-    pub fn start_awake(awake: usize, shards: usize, handover: HandoverConfig, count: fn() -> u64) -> Shards {
+    pub fn start_awake(
+        awake: usize,
+        shards: usize,
+        rebalancing: RebalancingConfig,
+        count: fn() -> u64,
+    ) -> Shards {
         let mut tables = Tables::default();
         let mut domain = Domain::new("domain-01", "sip.local");
         domain.authenticate = Authenticate::Never;
@@ -93,7 +98,7 @@ impl Shards {
             bound.push(shard);
         }
         let mailboxes: Vec<_> = bound.iter().map(Shard::mailbox).collect();
-        let config = EdgeConfig { listeners: listening.clone(), handover, ..EdgeConfig::default() };
+        let config = EdgeConfig { listeners: listening.clone(), rebalancing, ..EdgeConfig::default() };
         let shared = Shared::new(
             config,
             (listening.clone(), shards),

@@ -25,19 +25,19 @@ const ROOM: u8 = 20;
 /// Between two questions whether others still have something of a source, in milliseconds.
 const BETWEEN_ROUNDS: Now = 8_000;
 
-/// When a shard hands over.
+/// When the requests of a source are distributed among shards.
 #[derive(Clone, Copy, Debug)]
-pub struct HandoverConfig {
-    /// A shard that is busier hands its heaviest source over, in percent of its time; 0: at any load, however busy
-    /// others are; 100: never.
+pub struct RebalancingConfig {
+    /// The load of a shard in percent above which the requests of its heaviest source are distributed; 0: at any load, even
+    /// if other shards are busy; 100: never.
     pub busy: u8,
-    /// A source that is calm for so long is served by its own shard again, in milliseconds.
+    /// After this time of calm, one shard serves the source again, in milliseconds.
     pub calm: u64,
 }
 
-impl Default for HandoverConfig {
+impl Default for RebalancingConfig {
     fn default() -> Self {
-        HandoverConfig { busy: 70, calm: 180_000 }
+        RebalancingConfig { busy: 70, calm: 180_000 }
     }
 }
 
@@ -107,7 +107,7 @@ struct Away {
 /// The sources of one shard.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    config: HandoverConfig,
+    config: RebalancingConfig,
     away: ArrayVec<Away, MOST_AWAY>,
     counted: ArrayVec<(Source, u32), COUNTED>,
     samples: u32,
@@ -118,7 +118,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub(crate) fn new(config: HandoverConfig) -> Sources {
+    pub(crate) fn new(config: RebalancingConfig) -> Sources {
         Sources {
             config,
             away: ArrayVec::new(),
@@ -288,7 +288,7 @@ mod tests {
     }
 
     impl Watched {
-        fn new(config: HandoverConfig) -> Watched {
+        fn new(config: RebalancingConfig) -> Watched {
             Watched { sources: Sources::new(config), now: 0 }
         }
 
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_busy_shard_spreads_its_heaviest_source_and_no_other() {
-        let mut w = Watched::new(HandoverConfig::default());
+        let mut w = Watched::new(RebalancingConfig::default());
         let sent = [(1, 7000), (2, 300), (3, 300)];
         assert_eq!(w.second(69, 0, &sent), None, "not busy");
         assert_eq!(w.second(95, 80, &sent), None, "no other has room");
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn many_phones_are_no_source_to_spread() {
-        let mut w = Watched::new(HandoverConfig::default());
+        let mut w = Watched::new(RebalancingConfig::default());
         let phones: Vec<(u16, u32)> = (1000..1500).map(|port| (port, 20)).collect();
         for _ in 0..5 {
             assert_eq!(w.second(100, 0, &phones), None);
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn heavy_sources_are_spread_one_a_second() {
-        let mut w = Watched::new(HandoverConfig::default());
+        let mut w = Watched::new(RebalancingConfig::default());
         let sent = [(1, 3000), (2, 4000), (3, 3500)];
         assert_eq!(w.second(100, 0, &sent), None, "one busy second is none");
         for port in [2, 3, 1] {
@@ -352,7 +352,7 @@ mod tests {
     }
 
     fn spread() -> Watched {
-        let mut w = Watched::new(HandoverConfig { busy: 70, calm: 60_000 });
+        let mut w = Watched::new(RebalancingConfig { busy: 70, calm: 60_000 });
         w.second(100, 0, &[(1, 7000)]);
         assert!(matches!(w.second(100, 0, &[(1, 7000)]), Some(Change::Spread(..))));
         w
@@ -409,13 +409,13 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_ended_connections_leave_it() {
-        let mut w = Watched::new(HandoverConfig { busy: 0, calm: 60_000 });
+        let mut w = Watched::new(RebalancingConfig { busy: 0, calm: 60_000 });
         for port in 1..=40 {
             w.second(0, 0, &[(port, 1000)]);
         }
         assert_eq!(w.sources.len(), MOST_AWAY);
         let connection = ConnectionId(1 << 48 | 7);
-        let mut w = Watched::new(HandoverConfig { busy: 0, calm: 60_000 });
+        let mut w = Watched::new(RebalancingConfig { busy: 0, calm: 60_000 });
         let stream = Flow { transport: Transport::Tcp, connection, ..flow(1) };
         (0..100).for_each(|_| {
             w.sources.note(&stream);

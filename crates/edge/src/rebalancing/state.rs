@@ -4,7 +4,7 @@ use trunkline_transport::Load;
 
 use super::batch::Batch;
 use super::outbox::Outbox;
-use super::sources::{HandoverConfig, Source, Sources};
+use super::sources::{RebalancingConfig, Source, Sources};
 
 /// How a message came to this shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,39 +21,39 @@ pub(crate) enum Came {
     Sought(u8),
 }
 
-/// A shard's part in handing over.
+/// A shard's state of rebalancing.
 #[derive(Debug)]
-pub(crate) struct Handover {
-    /// Are there others, and may they be given anything?
+pub(crate) struct Rebalancing {
+    /// Are there other shards, and is rebalancing allowed?
     pub(super) enabled: bool,
     pub(super) load: Load,
     pub(super) sources: Sources,
     pub(crate) outbox: Outbox,
     pub(super) round: Option<Round>,
-    /// The message at hand may be another shard's: it came by one, or has waited.
-    pub(crate) guest: bool,
+    /// Was the current message received by another shard, or did it wait?
+    pub(crate) from_other_shard: bool,
 }
 
-/// All other shards are asked what they have of a source.
+/// A question to all other shards: do they have transactions of this source?
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) source: Source,
     /// Answers that are still to come.
     pub(super) left: usize,
     pub(super) remain: bool,
-    /// What the source sent meanwhile.
+    /// Requests of the source that arrived meanwhile.
     pub(super) held: Batch,
 }
 
-impl Handover {
-    pub(crate) fn new(config: HandoverConfig, shard: u8, shards: usize) -> Handover {
-        Handover {
+impl Rebalancing {
+    pub(crate) fn new(config: RebalancingConfig, shard: u8, shards: usize) -> Rebalancing {
+        Rebalancing {
             enabled: shards > 1 && config.busy < 100,
             load: Load::default(),
             sources: Sources::new(config),
             outbox: Outbox::new(shard, shards),
             round: None,
-            guest: false,
+            from_other_shard: false,
         }
     }
 }

@@ -7,13 +7,13 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use common::{Phones, Shards};
-use trunkline_edge::HandoverConfig;
+use trunkline_edge::RebalancingConfig;
 
 const CALM: u64 = 5_000;
 
 /// Two shards, of which one hands over whoever sends more than a few requests a second.
 fn shards() -> (Shards, Phones) {
-    let shards = Shards::start(2, HandoverConfig { busy: 0, calm: CALM }, || 0);
+    let shards = Shards::start(2, RebalancingConfig { busy: 0, calm: CALM }, || 0);
     let mut phones = Phones::new(shards.address);
     phones.refresh();
     (shards, phones)
@@ -136,7 +136,7 @@ fn what_the_other_shard_has_of_its_own_does_not_count() {
 /// nothing of where they come from).
 #[test]
 fn a_cancel_from_another_port_finds_its_call() {
-    let shards = Shards::start(2, HandoverConfig { busy: 100, calm: CALM }, || 0);
+    let shards = Shards::start(2, RebalancingConfig { busy: 100, calm: CALM }, || 0);
     // At the caller's address nobody else is rung, who might take the call back in its name.
     let mut phones = Phones::with_callee_at(shards.address, "127.0.0.2");
     phones.register_caller();
@@ -179,7 +179,7 @@ fn a_cancel_from_another_port_finds_its_call() {
 /// of the kernel's, and who sends over a stream is told.
 #[test]
 fn what_waits_for_a_shard_is_bounded() {
-    let shards = Shards::start_awake(1, 2, HandoverConfig { busy: 0, calm: CALM }, || 0);
+    let shards = Shards::start_awake(1, 2, RebalancingConfig { busy: 0, calm: CALM }, || 0);
     let mut phones = (0..64)
         .map(|_| Phones::new(shards.address))
         .find_map(|mut phones| {

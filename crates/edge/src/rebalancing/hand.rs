@@ -39,12 +39,12 @@ impl Edge {
                 let here = left == 0 || self.is_known(m, method);
                 return !here && self.pass_on(io, flow, m.bytes, left - 1);
             }
-            Came::In if self.handover.enabled => self.handover.sources.note(flow),
-            Came::Held => self.handover.sources.phase(&Source::of(flow)),
+            Came::In if self.rebalancing.enabled => self.rebalancing.sources.note(flow),
+            Came::Held => self.rebalancing.sources.phase(&Source::of(flow)),
             Came::In => None,
         };
         let Some(phase) = phase else { return false };
-        if let Some(round) = self.handover.round.as_mut().filter(|r| r.source == Source::of(flow)) {
+        if let Some(round) = self.rebalancing.round.as_mut().filter(|r| r.source == Source::of(flow)) {
             if round.held.len() < MOST_HELD {
                 round.held.push(flow, m.bytes, Order::Serve);
             } else {
@@ -62,7 +62,7 @@ impl Edge {
             Phase::Returning => Order::ServeIfKnown,
         };
         let neighbours = &self.shared.neighbours;
-        if self.handover.outbox.put_request(io, neighbours, to, flow, m.bytes, order) {
+        if self.rebalancing.outbox.put_request(io, neighbours, to, flow, m.bytes, order) {
             self.counters.handed_over.add();
             return true;
         }
@@ -81,18 +81,20 @@ impl Edge {
     /// another connection than the INVITE, which came to another shard then. `true`: it is on its way there.
     pub(crate) fn seek(&mut self, io: &Io<EdgeMail>, flow: &Flow, bytes: &[u8]) -> bool {
         let others = self.shared.neighbours.len().saturating_sub(1);
-        !self.handover.guest && others > 0 && self.pass_on(io, flow, bytes, (others - 1).min(255) as u8)
+        !self.rebalancing.from_other_shard
+            && others > 0
+            && self.pass_on(io, flow, bytes, (others - 1).min(255) as u8)
     }
 
     fn pass_on(&mut self, io: &Io<EdgeMail>, flow: &Flow, bytes: &[u8], left: u8) -> bool {
         let neighbours = &self.shared.neighbours;
         let next = (usize::from(self.shard) + 1) % neighbours.len();
-        self.handover.outbox.put_request(io, neighbours, next, flow, bytes, Order::PassOn(left))
+        self.rebalancing.outbox.put_request(io, neighbours, next, flow, bytes, Order::PassOn(left))
     }
 
     /// Gives another shard a response of its, or a request that it asked about in vain.
     pub(crate) fn put_back(&mut self, io: &Io<EdgeMail>, to: usize, flow: &Flow, bytes: &[u8]) -> bool {
-        self.handover.outbox.put_back(io, &self.shared.neighbours, to, flow, bytes)
+        self.rebalancing.outbox.put_back(io, &self.shared.neighbours, to, flow, bytes)
     }
 
     /// Is there a transaction of this shard that the request belongs to, or will be?
@@ -123,18 +125,21 @@ impl Edge {
     pub(crate) fn watch_sources(&mut self, io: &mut Io<EdgeMail>) {
         let here = usize::from(self.shard);
         let now = io.now();
-        let busy = self.handover.load.percent().unwrap_or(0);
-        if self.handover.enabled && !self.handover.load.is_told() && self.shared.config.handover.busy > 0 {
-            self.handover.enabled = false;
+        let busy = self.rebalancing.load.percent().unwrap_or(0);
+        if self.rebalancing.enabled
+            && !self.rebalancing.load.is_told()
+            && self.shared.config.rebalancing.busy > 0
+        {
+            self.rebalancing.enabled = false;
             tracing::warn!(
                 "how busy a shard is cannot be read from /proc/thread-self/schedstat: a busy source stays with one \
                  shard, unless handover.busyPercent is 0"
             );
         }
-        let change = if self.handover.enabled {
+        let change = if self.rebalancing.enabled {
             let idlest = self.shared.neighbours.idlest_but(here);
-            let may_ask = self.handover.round.is_none();
-            self.handover.sources.second(Second { now, busy, idlest, may_ask })
+            let may_ask = self.rebalancing.round.is_none();
+            self.rebalancing.sources.second(Second { now, busy, idlest, may_ask })
         } else {
             None
         };
@@ -148,7 +153,7 @@ impl Edge {
             Some(Change::Ask(source)) => self.begin_round(io, source),
             None => {}
         }
-        self.shared.neighbours.tell(here, busy, self.handover.sources.len());
+        self.shared.neighbours.tell(here, busy, self.rebalancing.sources.len());
     }
 
     fn begin_round(&mut self, io: &mut Io<EdgeMail>, source: Source) {
@@ -158,7 +163,7 @@ impl Edge {
         let others = (0..self.shared.neighbours.len()).filter(|s| *s != here);
         let question = || Mail::User(EdgeMail::Remains(self.shard, Asked(source)));
         let left = others.filter(|s| io.post(*s, question())).count();
-        self.handover.round = Some(Round { source, left, remain: false, held: Batch::default() });
+        self.rebalancing.round = Some(Round { source, left, remain: false, held: Batch::default() });
         if left == 0 {
             self.end_round(io);
         }
@@ -173,8 +178,9 @@ impl Edge {
         };
         let of_way = |back: &Egress| is_of(back.remote.ip(), back.connection);
         let of_flow = |flow: &Flow| is_of(flow.remote.ip(), flow.connection);
-        let is_guest = |slot| self.contexts.get(slot).is_some_and(|c| c.guest && of_way(&c.back));
-        let remain = self.contexts.slots().any(is_guest) || self.suspensions.flows().any(of_flow);
+        let is_from_other_shard =
+            |slot| self.contexts.get(slot).is_some_and(|c| c.from_other_shard && of_way(&c.back));
+        let remain = self.contexts.slots().any(is_from_other_shard) || self.suspensions.flows().any(of_flow);
         // What goes back comes before the answer.
         self.post_outbox(io);
         io.post(usize::from(by), Mail::User(EdgeMail::Remain(Asked(source), remain)));
@@ -182,7 +188,7 @@ impl Edge {
 
     /// Another shard answers.
     pub(crate) fn on_answer(&mut self, io: &mut Io<EdgeMail>, Asked(source): Asked, remain: bool) {
-        let Some(round) = self.handover.round.as_mut().filter(|r| r.source == source) else { return };
+        let Some(round) = self.rebalancing.round.as_mut().filter(|r| r.source == source) else { return };
         round.remain |= remain;
         round.left = round.left.saturating_sub(1);
         if round.left == 0 {
@@ -191,8 +197,8 @@ impl Edge {
     }
 
     fn end_round(&mut self, io: &mut Io<EdgeMail>) {
-        let Some(round) = self.handover.round.take() else { return };
-        match self.handover.sources.answered(&round.source, round.remain) {
+        let Some(round) = self.rebalancing.round.take() else { return };
+        match self.rebalancing.sources.answered(&round.source, round.remain) {
             Some(Phase::Spread) => {
                 tracing::info!(source = %round.source.remote, shard = self.shard, "a source is busy again: its new calls are moved to other workers");
             }
@@ -208,13 +214,13 @@ impl Edge {
 
     /// Posts what is for other shards.
     pub(crate) fn post_outbox(&mut self, io: &Io<EdgeMail>) {
-        self.handover.outbox.post(io, &self.shared.neighbours);
+        self.rebalancing.outbox.post(io, &self.shared.neighbours);
     }
 
     /// A connection of this shard's ended.
     pub(crate) fn source_ended(&mut self, connection: ConnectionId) {
-        if self.handover.sources.len() > 0 {
-            self.handover.sources.ended(connection);
+        if self.rebalancing.sources.len() > 0 {
+            self.rebalancing.sources.ended(connection);
         }
     }
 }
