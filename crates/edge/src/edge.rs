@@ -226,6 +226,9 @@ impl Edge {
     /// Time has passed.
     pub fn timer(&mut self, io: &mut Io<EdgeMail>) {
         self.overload.measure(io.behind(), io.now());
+        if let Some(share) = self.overload.dropped(io.now()) {
+            io.drop_invites(share, &self.shared.config.emergency_numbers);
+        }
         self.run_timers(io);
     }
 

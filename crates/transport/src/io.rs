@@ -193,6 +193,14 @@ impl<M> Io<M> {
         self.now.saturating_sub(self.drained)
     }
 
+    /// Has the kernel drop this share of the INVITEs that come over UDP, in thousandths (0: none), but for those to these users.
+    pub fn drop_invites(&mut self, share: u16, kept: &[String]) {
+        for socket in &self.udp {
+            // Where the kernel has no such filter, the socket's buffer overflows instead.
+            let _ = socket.drop_invites(share, kept);
+        }
+    }
+
     /// Keeps a connection, on whatever shard, open until then (in milliseconds since 1970), though nothing comes by it.
     pub fn keep(&mut self, id: ConnectionId, until: u64) {
         if id != ConnectionId::NONE && id.shard() != self.shard {

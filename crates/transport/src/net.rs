@@ -16,6 +16,9 @@ pub trait Net<M> {
     /// For how many milliseconds the sockets have not been empty.
     fn behind(&self) -> u64;
 
+    /// Has the kernel drop this share of the INVITEs that come over UDP, in thousandths (0: none), but for those to these users.
+    fn drop_invites(&mut self, share: u16, kept: &[String]);
+
     /// Sends one message.
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent;
 
@@ -40,6 +43,10 @@ impl<M> Net<M> for Io<M> {
 
     fn behind(&self) -> u64 {
         Io::behind(self)
+    }
+
+    fn drop_invites(&mut self, share: u16, kept: &[String]) {
+        Io::drop_invites(self, share, kept);
     }
 
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {

@@ -80,6 +80,8 @@ impl Net<EdgeMail> for Outside {
         0
     }
 
+    fn drop_invites(&mut self, _: u16, _: &[String]) {}
+
     fn keep(&mut self, _: ConnectionId, _: u64) {}
 
     fn post(&self, _: usize, _: Mail<EdgeMail>) -> bool {

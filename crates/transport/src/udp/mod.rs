@@ -3,6 +3,7 @@
 //! The only place of the project with `unsafe`: the system calls, their addresses and their control messages.
 
 mod errors;
+mod filter;
 mod name;
 mod receive;
 mod send;
@@ -78,21 +79,30 @@ impl UdpSocket {
         &mut self.socket
     }
 
+    /// Has the kernel drop this share of the INVITEs that come, in thousandths (0: none), but for those to these users.
+    pub(crate) fn drop_invites(&self, share: u16, kept: &[String]) -> io::Result<()> {
+        filter::set(self.fd(), share, kept)
+    }
+
     fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
 }
 
-#[allow(unsafe_code)]
 fn set_option(fd: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    set_option_of(fd, level, option, &value)
+}
+
+#[allow(unsafe_code)]
+fn set_option_of<T>(fd: RawFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
     // SAFETY: `value` lives through the call and its size is given.
     let done = unsafe {
         libc::setsockopt(
             fd,
             level,
             option,
-            (&raw const value).cast(),
-            mem::size_of_val(&value) as libc::socklen_t,
+            std::ptr::from_ref(value).cast(),
+            mem::size_of_val(value) as libc::socklen_t,
         )
     };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

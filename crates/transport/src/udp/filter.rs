@@ -1,0 +1,117 @@
+//! Datagrams that the kernel drops before they cost the process anything: a share of the INVITEs, while a shard is far behind.
+//! What would drop them otherwise is a full socket buffer, which takes BYEs as gladly.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use super::set_option_of;
+
+/// The UDP header, before which a filter of a UDP socket begins to count.
+const HEADER: u32 = 8;
+/// `INVITE sip:`: the called user begins behind it.
+const USER: u32 = HEADER + 11;
+/// The longest number that is looked at, and how many of them.
+const LONGEST: usize = 15;
+const MOST: usize = 16;
+
+/// The instructions of a filter that drops this share of INVITEs, in thousandths, at random; those to these users are kept.
+fn program(share: u16, kept: &[String]) -> Vec<libc::sock_filter> {
+    let word = |at: u32| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at);
+    let keep = statement(libc::BPF_RET | libc::BPF_K, u32::MAX);
+    let mut out = vec![word(HEADER)];
+    // Each test skips its own end: nothing else has to be counted.
+    out.push(jump(libc::BPF_JEQ, u32::from_be_bytes(*b"INVI"), 1, 0));
+    out.push(keep);
+    for user in kept.iter().filter(|user| user.len() <= LONGEST).take(MOST) {
+        let text = [user.as_bytes(), b"@"].concat();
+        // By bytes: a filter ends with a drop where it reads beyond the datagram, which an INVITE is long enough for.
+        let tests = text.len() as u8;
+        for (n, byte) in text.iter().enumerate() {
+            out.push(statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, USER + n as u32));
+            // What differs goes on behind the tests that are left and the verdict.
+            let left = (tests - 1 - n as u8) * 2 + 1;
+            out.push(jump(libc::BPF_JEQ, u32::from(*byte), 0, left));
+        }
+        out.push(keep);
+    }
+    let random = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
+    let drops = (u64::from(u32::MAX) * u64::from(share.min(1000)) / 1000) as u32;
+    out.push(word(random));
+    out.push(jump(libc::BPF_JGE, drops, 1, 0));
+    out.push(statement(libc::BPF_RET | libc::BPF_K, 0));
+    out.push(keep);
+    out
+}
+
+fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    libc::sock_filter { code: (libc::BPF_JMP | code | libc::BPF_K) as u16, jt, jf, k }
+}
+
+/// Has the kernel drop this share of the INVITEs that come to a socket, in thousandths; 0: none.
+pub(super) fn set(socket: RawFd, share: u16, kept: &[String]) -> io::Result<()> {
+    if share == 0 {
+        return set_option_of(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0);
+    }
+    let mut program = program(share, kept);
+    // The kernel copies the instructions.
+    let all = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    set_option_of(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Receiver, Sender, UdpSocket};
+
+    #[test]
+    fn only_invites_are_dropped_and_none_to_emergency_numbers() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let at = host.parse().expect("an address");
+            let server = UdpSocket::bind(at, false).expect("a port");
+            let client = UdpSocket::bind(at, false).expect("a port");
+            let mut sender = Sender::new();
+            let mut came = |share: u16| {
+                server.drop_invites(share, &["112".to_owned(), "911".to_owned()]).expect("a filter");
+                for n in 0..60 {
+                    for text in
+                        ["INVITE sip:1002@h SIP/2.0", "INVITE sip:911@h SIP/2.0", "BYE sip:1002@h SIP/2.0"]
+                    {
+                        sender.push(
+                            0,
+                            client.local().ip(),
+                            server.local(),
+                            format!("{text}\r\n{n:30}").as_bytes(),
+                        );
+                    }
+                    sender.push(0, client.local().ip(), server.local(), b"\r\n\r\n");
+                    sender.flush(std::slice::from_ref(&client));
+                }
+                let (mut receiver, mut counts) = (Receiver::new(), [0; 4]);
+                loop {
+                    let n = receiver.receive(&server).expect("a live socket");
+                    if n == 0 {
+                        return counts;
+                    }
+                    for i in 0..n {
+                        let (bytes, ..) = receiver.datagram(i);
+                        let kind = match bytes {
+                            b if b.starts_with(b"INVITE sip:1002") => 0,
+                            b if b.starts_with(b"INVITE") => 1,
+                            b if b.starts_with(b"BYE") => 2,
+                            _ => 3,
+                        };
+                        counts[kind] += 1;
+                    }
+                }
+            };
+            assert_eq!(came(1000), [0, 60, 60, 60], "{host}");
+            let some = came(500);
+            assert!((5..=55).contains(&some[0]), "{some:?}");
+            assert_eq!(some[1..], [60, 60, 60]);
+            assert_eq!(came(0), [60; 4]);
+        }
+    }
+}
