@@ -102,6 +102,8 @@ impl Edge {
         if self.shared.config.stateless || inbound.method == Method::Ack {
             self.note_request(io, inbound, (dialog, &routes.inner), sender);
             let passage = Stateless {
+                key,
+                loop_mac: self.shared.secret.stateless_loop_mac(&inbound.message),
                 dialog: StatelessUse::Inside(dialog.place.number, dialog.from),
                 unanswered: self.is_unanswered(inbound, dialog),
                 caller: holder,

@@ -104,7 +104,7 @@ impl Edge {
             Prepared::Refuse(code, extra) => return self.reply(io, inbound, code, None, &extra),
         };
         if self.shared.config.stateless {
-            return self.forward_stateless(io, inbound, decision, &aims);
+            return self.forward_stateless(io, inbound, key, decision, &aims);
         }
         let Some((slot, mut context)) = self.open(io, inbound, key, self.caller(aims.rung(decision))) else {
             return self.take_back_media(relaying);
@@ -337,6 +337,7 @@ impl Edge {
         &mut self,
         io: &mut Io<EdgeMail>,
         inbound: &Inbound<'_>,
+        key: TransactionKey,
         decision: &Decision,
         aims: &Aims,
     ) {
@@ -352,7 +353,8 @@ impl Edge {
         let rung = aims.decision(decision, aim);
         let (caller, callee) = (PartyRef::caller(&rung.parties), PartyRef::callee(&rung.parties));
         // The same for the request's repetitions, its CANCEL and its ACK, which have one branch (RFC 3261 §16.11).
-        let number = self.shared.dialogs.number_of(self.shared.secret.stateless_loop_mac(&inbound.message));
+        let loop_mac = self.shared.secret.stateless_loop_mac(&inbound.message);
+        let number = self.shared.dialogs.number_of(loop_mac);
         let beginning = rung.record_route.then(|| self.beginning(inbound, rung, number, io.unix_ms()));
         if beginning.is_some() && inbound.method != Method::Invite {
             self.shared.dialogs.subscribing(number, expires(&inbound.message), false, io.unix_ms());
@@ -362,6 +364,8 @@ impl Edge {
         let mut outgoing = sending.outgoing((rung, target), egress, mark);
         outgoing.unproven = self.is_unproven_by(aim.word.as_ref(), &egress, io.unix_ms());
         let passage = Stateless {
+            key,
+            loop_mac,
             dialog: StatelessUse::Begins(number),
             unanswered: false,
             caller: (caller.kind, self.shared.party(&caller)),

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use trunkline_proxy::Secret;
-use trunkline_sip::{MAGIC_COOKIE, Message, Method};
+use trunkline_sip::{MAGIC_COOKIE, Message, Method, Via};
 
 /// What a request of our own is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,8 @@ impl Errand {
     }
 }
 
-/// Which request of ours a response answers; `None` when it answers none.
-pub(crate) fn answered(secret: &Secret, m: &Message<'_>) -> Option<(Errand, u64)> {
-    let via = m.top_via().ok()?;
+/// Which request of ours a response with this topmost Via answers; `None` when it answers none.
+pub(crate) fn answered(secret: &Secret, m: &Message<'_>, via: &Via<'_>) -> Option<(Errand, u64)> {
     let (cookie, rest) = via.branch.split_at_checked(MAGIC_COOKIE.len())?;
     let (letter, digits) = rest.split_first().filter(|_| cookie.eq_ignore_ascii_case(MAGIC_COOKIE))?;
     let errand = Errand::of(letter.to_ascii_lowercase())?;
@@ -77,7 +76,8 @@ mod tests {
             );
             let mut index = Index::default();
             index.parse(text.as_bytes(), &Limits::default()).unwrap();
-            answered(&secret, &Message::new(text.as_bytes(), &index))
+            let m = Message::new(text.as_bytes(), &index);
+            answered(&secret, &m, &m.top_via().unwrap())
         };
         let branch = String::from_utf8(branch).unwrap();
         assert_eq!(of(&branch), Some((Errand::Register, 42)));

@@ -16,7 +16,7 @@ impl Edge {
         self.counters.responses.add();
         let Ok(via) = m.top_via() else { return self.counters.garbage.add() };
         let Some(name) = BranchName::decode(via.branch, &self.shared.secret) else {
-            return match own::answered(&self.shared.secret, &m) {
+            return match own::answered(&self.shared.secret, &m, &via) {
                 Some((Errand::Qualify, serial)) => self.on_qualify_response(io, flow, &m, serial),
                 Some((Errand::Register, serial)) => self.on_register_response(io, flow, &m, serial),
                 None => self.on_stateless_response(io, flow, &m, &via),

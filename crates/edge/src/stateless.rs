@@ -4,6 +4,7 @@ use trunkline_proxy::transaction::replace_status_line;
 use trunkline_proxy::{PartyKind, StatelessBranch, StatelessUse};
 use trunkline_routing::Decision;
 use trunkline_sip::{Flow, HeaderName, Message, Method, Transport, Via};
+use trunkline_transaction::TransactionKey;
 use trunkline_transport::{Egress, Sent};
 
 use crate::branches::Outgoing;
@@ -17,6 +18,10 @@ use crate::trust::passing::Between;
 /// What the branch of a request without a transaction says of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stateless {
+    /// Its key; of an ACK or CANCEL that of its INVITE.
+    pub(crate) key: TransactionKey,
+    /// [`trunkline_proxy::Secret::stateless_loop_mac`]
+    pub(crate) loop_mac: u64,
     /// What it is to dialogs.
     pub(crate) dialog: StatelessUse,
     /// It is an ACK to a 2xx, to which nothing comes back.
@@ -37,7 +42,7 @@ impl Edge {
         decision: Option<&Decision>,
         passage: &Stateless,
     ) {
-        let Stateless { dialog, unanswered, caller, callee } = *passage;
+        let Stateless { key, loop_mac, dialog, unanswered, caller, callee } = *passage;
         let (secret, m) = (&self.shared.secret, &inbound.message);
         let back = (
             inbound.flow.remote.ip(),
@@ -49,7 +54,6 @@ impl Edge {
         let tagged = matches!(dialog, StatelessUse::Inside(..));
         let method = if unanswered { StatelessBranch::UNANSWERED } else { StatelessBranch::method_of(m) };
         let request_mac = secret.stateless_mac(inbound.via.branch, back, m, (tagged, method));
-        let loop_mac = secret.stateless_loop_mac(m);
         let mut name = std::mem::take(&mut self.scratch.text);
         name.clear();
         StatelessBranch { request_mac, loop_mac, dialog, caller, callee }.encode(secret, &mut name);
@@ -60,7 +64,6 @@ impl Edge {
         }
         self.counters.forwarded.add();
         if self.shared.config.stateless && inbound.method == Method::Invite {
-            let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
             self.shared.admit(m, key, inbound.flow.remote, io.unix_ms());
         }
         // The request pays for its own length.

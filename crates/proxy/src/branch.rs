@@ -155,9 +155,12 @@ impl StatelessBranch {
         let mut bytes = [0; 29];
         let (caller, party) = self.caller;
         let numbers = [self.request_mac, self.loop_mac, self.dialog.number()];
-        let numbers = numbers.iter().flat_map(|n| n.to_be_bytes()).chain(party.to_be_bytes());
-        let all = numbers.chain([(caller as u8) << 2 | self.callee as u8]);
-        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = from);
+        let (places, rest) = bytes.as_chunks_mut::<8>();
+        places.iter_mut().zip(numbers).for_each(|(place, number)| *place = number.to_be_bytes());
+        if let [p3, p2, p1, p0, kinds] = rest {
+            [*p3, *p2, *p1, *p0] = party.to_be_bytes();
+            *kinds = (caller as u8) << 2 | self.callee as u8;
+        }
         bytes
     }
 

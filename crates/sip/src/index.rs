@@ -216,6 +216,7 @@ impl Index {
     ) -> Result<(), ParseError> {
         let mut at = usize::from(self.headers_start);
         let mut broken = None;
+        let most = limits.headers.min(250);
         loop {
             let mut end = ends.next().ok_or(ParseError::Truncated)?;
             let mut line = bytes.get(at..end.end).unwrap_or_default();
@@ -231,7 +232,7 @@ impl Index {
                 end = LineEnd { end: more.end, plain: end.plain && more.plain };
                 line = bytes.get(at..end.end).unwrap_or_default();
             }
-            if self.headers.len() >= limits.headers.min(250) {
+            if self.headers.len() >= most {
                 return Err(ParseError::TooManyHeaders);
             }
             match split_header(line) {
