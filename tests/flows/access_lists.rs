@@ -106,6 +106,30 @@ fn a_very_wide_list_is_warned_of() {
     assert!(!exchange.log().contains("very wide"), "{}", exchange.log());
 }
 
+/// Whatever is asked from an address that nothing is taken from, the answer says why it is refused.
+#[test]
+fn a_refused_address_is_told_why() {
+    let config = "accessControl: {allow: [127.0.0.0/16]}\n";
+    let exchange = Exchange::start_with(&agents(), config, &[]);
+    let mut away = ua_on(&exchange, host(70), "1001", "pw-1001");
+    let requests = [
+        away.request("OPTIONS", &format!("sip:{DOMAIN}")),
+        away.request("OPTIONS", &at("1002")),
+        away.register_request(60),
+        away.request("MESSAGE", &at("1002")),
+    ];
+    for request in requests {
+        let (answer, _) = away.ask(&request);
+        assert_eq!(answer.status(), 403, "{}", request.start);
+        let warning = answer.get("Warning").unwrap_or_default();
+        assert!(
+            warning.contains("Source Address Refused by Access Control List"),
+            "{}: {warning}",
+            request.start
+        );
+    }
+}
+
 /// The answer to a first INVITE, and to one with a digest.
 fn answers(ua: &mut Ua, to: &str) -> (String, String) {
     let invite = ua.invite(to);

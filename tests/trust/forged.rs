@@ -91,6 +91,7 @@ impl History<'_> {
             target: Target::Aor(callee),
             calls: true,
             refers: false,
+            asks_state: false,
         };
         let goes = first(&facts);
         if callee == who || callee == call.callee.who || matches!(goes, Goes::Nowhere) {

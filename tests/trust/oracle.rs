@@ -67,6 +67,8 @@ pub struct First {
     pub calls: bool,
     /// Does it ask the callee to call somebody else?
     pub refers: bool,
+    /// Is it about the state of the callee (SUBSCRIBE, PUBLISH)?
+    pub asks_state: bool,
 }
 
 /// What the rules say.
@@ -183,7 +185,7 @@ fn proves(f: &First, who: Who) -> bool {
 /// Where a known caller may go.
 fn known(f: &First, who: Who) -> Goes {
     let peer = who.kind() == Kind::Peer;
-    if keeps_apart(f.target, who) {
+    if keeps_apart(f.target, who) || f.asks_state && is_itself(f.target, who) {
         return Goes::Nowhere;
     }
     match f.target {
@@ -218,6 +220,20 @@ fn known(f: &First, who: Who) -> Goes {
         | Target::Address(_)
         | Target::Listener
         | Target::Elsewhere => Goes::Nowhere,
+    }
+}
+
+/// Does the target lead back to who asks? Nobody's own phones tell it about itself.
+fn is_itself(target: Target, who: Who) -> bool {
+    match target {
+        Target::Aor(callee) | Target::Own(callee) => callee == who,
+        Target::Number(trunk, _) => rings(trunk) == Goes::To(who),
+        Target::Outside(..)
+        | Target::Through(..)
+        | Target::Inbound(_)
+        | Target::Address(_)
+        | Target::Listener
+        | Target::Elsewhere => false,
     }
 }
 

@@ -193,7 +193,7 @@ impl Edge {
         // A REGISTER goes on to the router, which asks the same.
         let asked = inbound.method == Method::Register;
         if !asked && !self.shared.config.routing.admits(inbound.flow.remote.ip()) {
-            return self.refuse(io, inbound, 403, None);
+            return self.reply(io, inbound, 403, None, SOURCE_REFUSED.as_bytes());
         }
         if self.refuse_extensions(
             io,
