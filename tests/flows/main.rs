@@ -83,6 +83,7 @@ mod trunks;
 mod unreachable;
 mod waits;
 mod web_pages;
+mod work;
 
 use trunkline_tests::{Exchange, Resources, Ua};
 

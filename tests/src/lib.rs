@@ -37,7 +37,7 @@ mod wire;
 
 pub use baresip::Baresip;
 pub use call::Dialog;
-pub use cpu::cpu_time;
+pub use cpu::{cpu_time, grows_with_size};
 pub use digest::Challenge;
 pub use dns::{NameServer, Record};
 pub use exchange::{Exchange, binary, exchange_command};

@@ -94,10 +94,11 @@ pub fn is_plain_uri(uri: &[u8], allows: &dyn Fn(&[u8]) -> bool) -> bool {
 /// for: some decode a URI before they take it apart.
 fn each_parameter(value: &[u8], bare: bool, mut look: impl FnMut(usize, usize, Option<&[u8]>, bool)) {
     let (mut i, mut bracket, mut behind_user) = (0, bare, false);
+    let mut ahead = Ahead::new(value);
     while let Some((b, length)) = decoded(value, i) {
         match b {
             b'"' if !bracket && length == 1 && opens_quotes(value, i) => {
-                i = end_of_quotes(value, i).unwrap_or(i + 1);
+                i = ahead.end_of_quotes(i).unwrap_or(i + 1);
                 continue;
             }
             b'<' if length == 1 => (bracket, behind_user) = (true, false),
@@ -105,14 +106,62 @@ fn each_parameter(value: &[u8], bare: bool, mut look: impl FnMut(usize, usize, O
             b',' if !bracket => behind_user = false,
             b'@' if length == 1 => behind_user = true,
             b';' => {
-                let (name, end) = parameter(value, i + length, bracket);
-                look(i, end, name.as_deref(), !behind_user && is_in_user(value, end, bracket));
+                let (name, end) = parameter(&mut ahead, i + length, bracket);
+                look(i, end, name.as_deref(), !behind_user && ahead.is_in_user(end, bracket));
                 i = end;
                 continue;
             }
             _ => {}
         }
         i += length;
+    }
+}
+
+/// What stands further on in a value. What was looked at is remembered, so that all questions together cost one look at each
+/// byte.
+struct Ahead<'a> {
+    value: &'a [u8],
+    /// The next byte that shows whether a user part is before it: it ends what is inside or outside of brackets as well, so that
+    /// it stays the same as long as it is ahead.
+    next: usize,
+    /// No quotes that open here or behind are closed.
+    open: usize,
+}
+
+impl<'a> Ahead<'a> {
+    fn new(value: &'a [u8]) -> Ahead<'a> {
+        Ahead { value, next: 0, open: usize::MAX }
+    }
+
+    /// Does an `@` follow within the URI?
+    fn is_in_user(&mut self, from: usize, bracket: bool) -> bool {
+        if self.next < from {
+            let rest = self.value.get(from..).unwrap_or_default();
+            let next = rest.iter().position(|b| match b {
+                b'@' | b'>' | b'<' => true,
+                b',' | b'"' => !bracket,
+                _ => false,
+            });
+            self.next = from + next.unwrap_or(rest.len());
+        }
+        self.value.get(self.next) == Some(&b'@')
+    }
+
+    /// The place behind the quotes that open here; `None` when nothing closes them.
+    fn end_of_quotes(&mut self, open: usize) -> Option<usize> {
+        if open >= self.open {
+            return None;
+        }
+        let mut i = open + 1;
+        while let Some(&b) = self.value.get(i) {
+            match b {
+                b'"' => return Some(i + 1),
+                b'\\' => i += 2,
+                _ => i += 1,
+            }
+        }
+        self.open = open;
+        None
     }
 }
 
@@ -127,9 +176,9 @@ fn decoded(value: &[u8], i: usize) -> Option<(u8, usize)> {
 }
 
 /// The name of the parameter behind this semicolon, and where it ends.
-fn parameter(value: &[u8], start: usize, bracket: bool) -> (Option<Name>, usize) {
+fn parameter(ahead: &mut Ahead<'_>, start: usize, bracket: bool) -> (Option<Name>, usize) {
     let (mut i, mut name, mut fits) = (start, Name::new(), true);
-    while let Some((b, length)) = decoded(value, i) {
+    while let Some((b, length)) = decoded(ahead.value, i) {
         match b {
             // A name may have blanks before it.
             b if b.is_ascii_whitespace() && name.is_empty() => {}
@@ -139,18 +188,18 @@ fn parameter(value: &[u8], start: usize, bracket: bool) -> (Option<Name>, usize)
         }
         i += length;
     }
-    (fits.then_some(name), end_of_parameter(value, i, bracket))
+    (fits.then_some(name), end_of_parameter(ahead, i, bracket))
 }
 
-/// Where a parameter ends whose name ends here.
-fn end_of_parameter(value: &[u8], mut i: usize, bracket: bool) -> usize {
+/// Where a parameter ends whose name ends here. A URI has no quotes (RFC 3261 §25.1): they hide nothing inside brackets.
+fn end_of_parameter(ahead: &mut Ahead<'_>, mut i: usize, bracket: bool) -> usize {
     let mut before = 0;
-    while let Some((b, length)) = decoded(value, i) {
+    while let Some((b, length)) = decoded(ahead.value, i) {
         match b {
             b';' | b'<' | b'>' => break,
             b'@' | b'?' if length == 1 => break,
             b',' if !bracket => break,
-            b'"' if before == b'=' => i = end_of_quotes(value, i).unwrap_or(i + 1),
+            b'"' if !bracket && length == 1 && before == b'=' => i = ahead.end_of_quotes(i).unwrap_or(i + 1),
             _ => i += length,
         }
         if !b.is_ascii_whitespace() {
@@ -164,30 +213,6 @@ fn end_of_parameter(value: &[u8], mut i: usize, bracket: bool) -> usize {
 fn opens_quotes(value: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| value.get(at));
     before.is_none_or(|b| matches!(b, b',' | b'=' | b';') || b.is_ascii_whitespace())
-}
-
-/// The place behind the quotes that open here; `None` when nothing closes them.
-fn end_of_quotes(value: &[u8], open: usize) -> Option<usize> {
-    let mut i = open + 1;
-    while let Some(&b) = value.get(i) {
-        match b {
-            b'"' => return Some(i + 1),
-            b'\\' => i += 2,
-            _ => i += 1,
-        }
-    }
-    None
-}
-
-/// Does an `@` follow within the URI?
-fn is_in_user(value: &[u8], from: usize, bracket: bool) -> bool {
-    let rest = value.get(from..).unwrap_or_default();
-    let next = rest.iter().find(|b| match b {
-        b'@' | b'>' | b'<' => true,
-        b',' | b'"' => !bracket,
-        _ => false,
-    });
-    next == Some(&b'@')
 }
 
 /// Appends the parameters of the called number that the trunk allows: those of its user part, or of a tel URI.
@@ -254,7 +279,10 @@ mod tests {
             ("<sip:+1900@h;NPDI;user=phone;tgrp=x;trunk-context=y>", "<sip:+1900@h;user=phone>"),
             ("<tel:1900;phone-context=+1;rn=+1555>;tag=1", "<tel:1900>;tag=1"),
             ("sip:+1900@h;oli=62;tag=a", "sip:+1900@h;tag=a"),
-            (r#""a;rn=1 <sip:x;y@z>" <sip:a@h; cic = "q;r" ;x=1>"#, r#""a;rn=1 <sip:x;y@z>" <sip:a@h;x=1>"#),
+            (
+                r#""a;rn=1 <sip:x;y@z>" <sip:a@h; cic = "q;r" ;x=1>"#,
+                r#""a;rn=1 <sip:x;y@z>" <sip:a@h;r" ;x=1>"#,
+            ),
             ("<sip:a@h>;tag=1;isub=2, <sip:b;rn=3@h>", "<sip:a@h>;tag=1, <sip:b@h>"),
             ("<sip:a;custom=1@h;transport=tcp>", "<sip:a@h;transport=tcp>"),
             ("<sip:1001@h>;tag=rn", "<sip:1001@h>;tag=rn"),
@@ -279,6 +307,11 @@ mod tests {
             ("<sip:\"a@h;rn=1>;x=\"y\"", "<sip:\"a@h>;x=\"y\""),
             ("x\"y <sip:a@h;rn=1>;z=\"", "x\"y <sip:a@h>;z=\""),
             ("\"<sip:a@h;rn=1>", "\"<sip:a@h>"),
+            ("<sip:a@h;x=\";rn=1;y=\">", "<sip:a@h;x=\";y=\">"),
+            ("<sip:a@h;x=%22;rn=1;y=%22>;z=\"", "<sip:a@h;x=%22;y=%22>;z=\""),
+            ("<sip:a;b=\";c@h\";x=1;rn=1>", "<sip:a@h\";x=1>"),
+            ("<sip:a@h>;x=\";rn=1\";y=1", "<sip:a@h>;x=\";rn=1\";y=1"),
+            ("sip:a@h;x=%22;rn=1;y=%22, sip:b;c@h", "sip:a@h;x=%22;y=%22, sip:b@h"),
             ("<sip:+1;a,b;c?d@h;rn=1,2>", "<sip:+1?d@h>"),
             ("\"open", "\"open"),
             (";", ";"),
