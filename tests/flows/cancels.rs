@@ -94,3 +94,39 @@ fn over_a_connection_the_callers_own_counts() {
     caller.cancel(&invite);
     callee.request_of("CANCEL");
 }
+
+/// The caller's connection has ended: it connects and registers anew, and takes its call back.
+#[test]
+fn a_caller_that_connects_anew_takes_its_call_back() {
+    let exchange = Exchange::start(&agents());
+    let tcp = |user: &str| {
+        let mut ua = Ua::tcp(exchange.tcp(), user, DOMAIN, &format!("pw-{user}"));
+        assert_eq!(ua.register(600).status(), 200);
+        ua
+    };
+    let mut callee = tcp("1002");
+    let mut caller = tcp("1001");
+    let invite = caller.call(&caller.invite(&at("1002")));
+    let arrived = callee.request_of("INVITE");
+    callee.respond(&arrived, 180, "Ringing");
+    caller.status_for(&invite, 180);
+    drop(caller);
+    // Another user's connection is none of the caller's, nor is one of nobody.
+    let mut other = tcp("1003");
+    let mut nobody = Ua::tcp(exchange.tcp(), "1001", DOMAIN, "");
+    let cancel = forged(&arrived, &invite);
+    for ua in [&mut other, &mut nobody, &mut callee] {
+        ua.send(&cancel);
+    }
+    assert!(callee.silent(QUIET, |m| m.method() == "CANCEL"));
+    let mut anew = tcp("1001");
+    let tag = cancel.tag("From").expect("a tag").to_owned();
+    let from = cancel.get("From").expect("a From").replace(&tag, "other");
+    let wrong = cancel.clone().set("From", from);
+    anew.send(&wrong);
+    anew.status_for(&wrong, 481);
+    assert!(callee.silent(QUIET, |m| m.method() == "CANCEL"), "not what the INVITE said");
+    anew.send(&cancel);
+    callee.request_of("CANCEL");
+    anew.status_for(&cancel, 200);
+}

@@ -216,6 +216,39 @@ fn a_guesser_behind_a_proxy_bans_no_phone_behind_it() {
     assert_eq!(register("10.0.0.1:5060", "pw-1001"), 200, "the phone that was accepted before");
 }
 
+/// A neighbour behind the proxy writes the phone's own address into its Via; the proxy adds where that came from.
+#[test]
+fn a_neighbour_behind_a_proxy_bans_no_phone_by_its_address() {
+    let exchange = Exchange::start(&agents());
+    let mut proxy = phone_on(&exchange, host([6, 7]), "1001", "");
+    let mut register = |vias: &[&str], password: &str| {
+        let vias = vias.iter().map(|via| format!("SIP/2.0/UDP {via};branch=z9hG4bKb"));
+        let request = vias.fold(proxy.register_request(600), |request, via| request.with("Via", via));
+        proxy.send(&request);
+        let first = proxy.status_for(&request, 401);
+        let challenge = first.get("WWW-Authenticate").and_then(Challenge::parse).expect("a challenge");
+        let digest = challenge.answer("1001", password, "REGISTER", request.uri(), 1);
+        let again = request.set("CSeq", "2 REGISTER").with("Authorization", digest);
+        proxy.send(&again);
+        let (call, cseq) = (again.call_id(), again.cseq());
+        proxy.expect("an answer", |m| m.status() >= 200 && m.call_id() == call && m.cseq() == cseq).status()
+    };
+    let phone = ["10.0.0.1:5060"];
+    assert_eq!(register(&phone, "pw-1001"), 200);
+    let alike: [&[&str]; 3] = [
+        &["10.0.0.1:5060;received=10.0.0.9"],
+        &["10.0.0.1:5060;rport=4711;received=10.0.0.9"],
+        &["10.0.0.9:5060", "10.0.0.1:5060"],
+    ];
+    for n in 0..35 {
+        for vias in alike {
+            assert_eq!(register(vias, &format!("guess-{n}")), 401);
+        }
+    }
+    assert_eq!(register(alike[0], "pw-1001"), 401, "banned, right or not");
+    assert_eq!(register(&phone, "pw-1001"), 200, "the phone that was accepted before");
+}
+
 /// A few guesses at each of many users: where nobody is registered, the source as a whole is banned.
 #[test]
 fn a_guesser_who_walks_through_the_users_is_stopped() {

@@ -90,6 +90,26 @@ fn a_fork_downstream_is_heard_where_it_was_answered() {
     gone(&rtpengine, invite.call_id());
 }
 
+/// A phone that claims to be many callees takes no other one's media; nor does what a phone that has refused claimed.
+#[test]
+fn a_callee_of_many_tags_takes_nobodys_media() {
+    let (rtpengine, exchange) = relayed(&five());
+    let (mut caller, invite, [(mut one, at_one), (mut two, at_two)]) = forked(&exchange);
+    for n in 0..40 {
+        let tag = format!("claim-{n}");
+        one.answers(&at_one, 183, Some(&tag));
+        caller.ua.expect("183", |m| m.status() == 183 && m.tag("To") == Some(&*tag));
+    }
+    one.ua.respond(&at_one, 486, "Busy Here");
+    one.ua.request_of("ACK");
+    two.answers(&at_two, 200, None);
+    let mut a = caller.has_answer(&invite, 200);
+    two.ua.request_of("ACK");
+    caller.talks_with(&two, "after the 200");
+    bye(&mut caller, &mut a, &mut two);
+    gone(&rtpengine, invite.call_id());
+}
+
 /// Two phones answer at once: the caller takes the first, and ends the other dialog (RFC 3261 §13.2.2.4).
 #[test]
 fn a_second_answer_takes_nothing_from_the_first() {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 use trunkline_tests::{
-    Authority, Dialog, Exchange, Message, NameServer, Record, Resources, Ua, Wire, free_port,
+    Authority, Dialog, Exchange, Message, NameServer, Record, Resources, Ua, Wire, free_port, wait_for,
 };
 
 use super::{DOMAIN, agents, at, phone, registered};
@@ -395,4 +395,56 @@ fn a_call_has_no_more_branches_than_their_names_can_count() {
     assert_eq!(failure.cseq(), invite.cseq());
     caller.acknowledge_failure(&invite, &failure);
     assert!(callee.silent(QUIET, |m| m.method() == "INVITE"), "nobody is called who cannot answer");
+}
+
+/// Names that phones register take no place of a trunk's name.
+#[test]
+fn registrations_make_no_trunk_unknown() {
+    let port = free_port();
+    let names = NameServer::start(&[("sip.provider.test", Record::A([127, 0, 0, 2].into()))]);
+    let trunk = with_trunk(&format!("host: sip.provider.test, port: {port}, transport: udp"));
+    let exchange = start(&trunk, &names.config(""));
+    let mut gateway = gateway(&exchange, &format!("127.0.0.2:{port}"));
+    let mut caller = registered(&exchange, "1001");
+    let mut call = |caller: &mut Ua| {
+        let invite = out(caller);
+        let arrived = gateway.request_of("INVITE");
+        gateway.respond(&arrived, 486, "Busy Here");
+        let busy = caller.status_for(&invite, 486);
+        caller.acknowledge_failure(&invite, &busy);
+    };
+    call(&mut caller);
+    let asked = names.asked();
+    // These are found without a name server; too many of them are refused.
+    let mut other = phone(&exchange, "1002");
+    for n in 0..320 {
+        let contact = |k: usize| format!("<sip:1002@n{n}-{k}.localhost:9>");
+        let mut request = other.register_request(600).set("Contact", contact(0));
+        for k in 1..32 {
+            request = request.with("Contact", contact(k));
+        }
+        let status = other.ask(&request).0.status();
+        assert!(matches!(status, 200 | 403), "{status}");
+    }
+    call(&mut caller);
+    assert_eq!(names.asked(), asked, "what was found out is known still");
+}
+
+/// Of a REGISTER that is refused no name is looked up, of one that is accepted each before it is called.
+#[test]
+fn what_is_refused_makes_no_question() {
+    let names = NameServer::start(&[]);
+    let exchange = start(&agents(), &names.config(""));
+    let mut other = phone(&exchange, "1002");
+    let mut register = |contacts: std::ops::Range<usize>| {
+        let contact = |k: usize| format!("<sip:1002@n{k}.flood.test:9>");
+        let request = other.register_request(600).without("Contact");
+        let request = contacts.fold(request, |request, k| request.with("Contact", contact(k)));
+        other.ask(&request).0.status()
+    };
+    assert_eq!(register(0..32), 403, "too many contacts");
+    assert_eq!(register(32..33), 200);
+    // Those that came first would have been asked for first.
+    wait_for("questions", || (names.asked() >= 2).then_some(()));
+    assert_eq!(names.asked(), 2, "addresses of both families, of one name");
 }

@@ -3,7 +3,7 @@
 use trunkline_tests::{Exchange, Resources, Ua, Wire, free_port, grows_with_size};
 
 use super::trunks::{NUMBER, provider};
-use super::{DOMAIN, at, registered};
+use super::{DOMAIN, agents, at, registered};
 
 /// An agent, and a carrier that takes its calls.
 fn exchange(port: u16) -> (Exchange, Ua) {
@@ -46,4 +46,29 @@ fn headers_on_their_way_to_a_carrier() {
             caller.acknowledge_failure(&invite, &busy);
         });
     }
+}
+
+/// A callee fills Record-Route with values that look like our own.
+#[test]
+fn record_routes_of_responses() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let invite = caller.call(&caller.invite(&at("1002")));
+    let arrived = callee.request_of("INVITE");
+    let own = arrived.get("Record-Route").expect("our own").to_owned();
+    let forged = ["A", "B"].map(|end| own.replacen(">", &format!("{end}>"), 1));
+    let ringing = callee.response(&arrived, 183, "Session Progress");
+    for own_one in [false, true] {
+        grows_with_size("Record-Route", exchange.pid(), 100, |size| {
+            // Two that differ, as equal ones count once.
+            let mut values: Vec<&str> = (0..size).map(|n| &*forged[n % 2]).collect();
+            if own_one {
+                values.push(&own);
+            }
+            callee.send(&ringing.clone().set("Record-Route", values.join(", ")));
+            caller.expect_again("183", |m| m.status() == 183);
+        });
+    }
+    callee.respond(&arrived, 486, "Busy Here");
+    caller.status_for(&invite, 486);
 }

@@ -15,17 +15,24 @@ use crate::nonce::random;
 const KNOWN: usize = 65_536;
 
 /// Whose secret a response is to be compared with, and where the response came from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Guess<'a> {
     /// The address and port it came from, or the connection's other end.
     pub from: SocketAddr,
-    /// What tells those apart who come through one proxy, such as the first hop's address in the last Via; empty where
-    /// the client itself sent it.
+    /// What tells those apart who come through one proxy, such as the addresses in the Vias below its own; empty where the
+    /// client itself sent it.
     pub origin: &'a [u8],
     /// The user whose secret it is.
     pub user: &'a [u8],
     /// The secret itself: once it is changed nobody has guessed at it yet.
     pub secret: &'a [u8],
+}
+
+impl std::fmt::Debug for Guess<'_> {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guess").field("from", &self.from).field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// What a ban holds for.
@@ -86,8 +93,8 @@ pub struct Limits {
     pub flow: ThrottleLimits,
     /// Of one user from one source.
     pub user: ThrottleLimits,
-    /// Of one user from one source, where the user is registered: those who can register as it (a domain that asks
-    /// nobody for a digest) have no more than that.
+    /// Of one user from one source, where the user is registered, or was accepted through a proxy: those who can register as
+    /// it (a domain that asks nobody for a digest), or look like it behind the proxy, have no more than that.
     pub registered: ThrottleLimits,
     /// Of all users from one source where nobody is registered.
     pub source: ThrottleLimits,
@@ -157,7 +164,12 @@ impl Guesses {
         }
         let keys = self.keys(guess);
         let full = |key, limits| self.buckets.wait(key, limits, now) > 0;
-        if full(keys.flow, self.limits.flow) {
+        // Who comes through a proxy may look like another one whom the proxy does not tell from it: what it guesses bans none who
+        // was accepted before, up to the limit of the wider ban.
+        let alike = !guess.origin.is_empty()
+            && self.is_known(keys.flow)
+            && !full(keys.registered, self.limits.registered);
+        if full(keys.flow, self.limits.flow) && !alike {
             return self.banned(&keys, Ban::Flow, now);
         }
         let by_user = full(keys.user, self.limits.user);
@@ -329,6 +341,24 @@ mod tests {
             .map(|origin| exhaust(&g, &at(origin), NOW))
             .sum();
         assert_eq!((looked_at, g.standing(&phone, &OTHERS, NOW)), (90, FREE));
+    }
+
+    /// A guesser that the proxy does not tell from the phone bans itself, and the phone no sooner than it would by the user.
+    #[test]
+    fn who_looks_like_a_phone_behind_a_proxy_does_not_ban_it_at_once() {
+        let g = Guesses::default();
+        let both = Guess { origin: b"UDP 10.0.0.1:5060", ..guess(OFFICE, 5060, "1001") };
+        g.right(&both, NOW);
+        for _ in 0..90 {
+            g.wrong(&both, NOW);
+        }
+        assert_eq!(g.standing(&both, &OTHERS, NOW), FREE, "accepted there before");
+        let other = Guess { origin: b"UDP 10.0.0.2:5060", ..both };
+        assert_eq!(banned(g.standing(&other, &OTHERS, NOW)), Some(Ban::User));
+        for _ in 0..90 {
+            g.wrong(&both, NOW);
+        }
+        assert_eq!(banned(g.standing(&both, &OTHERS, NOW)), Some(Ban::Flow), "and it guesses no further");
     }
 
     #[test]

@@ -13,7 +13,6 @@ use crate::media::Leg;
 use crate::resolver::Spare;
 use crate::trust::Word;
 use crate::trust::budget::Credit;
-use crate::trust::cancels;
 
 /// What a request is to dialogs of ours.
 #[derive(Clone, Debug, Default)]
@@ -164,11 +163,5 @@ impl Context {
     /// the address may not.
     pub(crate) fn comes_from(&self, flow: &Flow) -> bool {
         self.from.remote.ip().to_canonical() == flow.remote.ip().to_canonical()
-    }
-
-    /// Is a CANCEL that came by this flow the caller's?
-    pub(crate) fn is_cancelled_by(&self, flow: &Flow, companion: u64) -> bool {
-        let rung = |ip| self.proxy.targets().any(|t| t.hop.egress.remote.ip().to_canonical() == ip);
-        cancels::is_callers(&self.from, flow, self.companion == companion, rung)
     }
 }

@@ -193,7 +193,7 @@ impl Edge {
         let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
         let found = self.find(key);
         let companion = self.companion(inbound);
-        let own = |c: &Context| c.is_cancelled_by(inbound.flow, companion);
+        let own = |c: &Context| self.may_cancel(io, c, inbound.flow, companion);
         let foreign = found.and_then(|slot| self.contexts.get(slot)).is_some_and(|c| !own(c));
         if foreign {
             // Whoever sees an INVITE elsewhere is not to end it (RFC 3261 §9.2 wants at least the sender's address alike).

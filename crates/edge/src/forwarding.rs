@@ -130,7 +130,9 @@ impl Edge {
         let mut aims = Aims::default();
         if let Err(question) = self.aim(io, inbound, decision, &mut aims) {
             // A repetition of the request finds its transaction, so that nothing would go on from here.
-            self.shared.resolver.look_up(question);
+            if self.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()) {
+                self.shared.resolver.look_up(question);
+            }
             return false;
         }
         match self.prepare(io, inbound, context.key, (decision, &mut aims), Some(&*context)) {

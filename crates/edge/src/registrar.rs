@@ -1,7 +1,9 @@
 //! A REGISTER for a domain of ours: the router says who may, the registrar does what it asks.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 
+use smallvec::SmallVec;
 use trunkline_registrar::{Refusal, Registered, Registrar, Request, Surroundings, check_to};
 use trunkline_routing::{Decision, Outcome, RoutedKind};
 use trunkline_sip::Uri;
@@ -11,6 +13,7 @@ use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::nat::Arrived;
+use crate::resolver::Question;
 use crate::shared::Shared;
 use crate::trust::{Forbidden, Word};
 
@@ -59,11 +62,16 @@ impl Edge {
             location: &shared.location,
         };
         let word = self.word_of_callee(decision, Some(inbound.flow.remote));
-        let here = Here { shared, inbound, word, shown: request.shown };
+        let here = Here { shared, inbound, word, shown: request.shown, unknown: RefCell::default() };
         let mut memory = std::mem::take(&mut self.scratch.registrar);
         match registrar.register(&request, &here, io.unix_ms(), &mut memory) {
             Ok(Registered { changed, longest }) => {
                 self.counters.registered.add();
+                for question in here.unknown.take() {
+                    if self.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()) {
+                        self.shared.resolver.look_up(question);
+                    }
+                }
                 // A connection lives as long as what is reached by it.
                 if inbound.flow.transport.is_reliable() && longest > 0 {
                     io.keep(inbound.flow.connection, io.unix_ms() + u64::from(longest) * 1000);
@@ -100,11 +108,15 @@ struct Here<'a> {
     inbound: &'a Inbound<'a>,
     word: Word,
     shown: bool,
+    /// The names in what is registered that nothing is known of: looked up once it was accepted, before somebody calls.
+    unknown: RefCell<SmallVec<[Question; 2]>>,
 }
 
 impl Surroundings for Here<'_> {
     fn may_lead_to(&self, uri: &[u8]) -> Result<(), &'static str> {
-        self.shared.may_register(&self.word, uri).map_err(|forbidden| forbidden.reason())
+        let question = self.shared.may_register(&self.word, uri).map_err(|forbidden| forbidden.reason())?;
+        self.unknown.borrow_mut().extend(question);
+        Ok(())
     }
 
     fn may_be_there(&self) -> Result<(), &'static str> {

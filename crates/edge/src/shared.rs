@@ -26,6 +26,7 @@ use crate::resolver::{Resolver, Settings};
 use crate::spirals::Spirals;
 use crate::trust::admitted::Admitted;
 use crate::trust::budget::Budget;
+use crate::trust::lookups::Lookups;
 use crate::trust::{Arrivals, Guard, LastLook, PartyNames};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
@@ -53,6 +54,8 @@ pub struct Shared {
     pub(crate) first_generation: u16,
     /// What unproven sources get.
     pub(crate) budget: Budget,
+    /// What sources had looked up.
+    pub(crate) lookups: Lookups,
     /// Without transactions: the INVITEs that were let through.
     pub(crate) admitted: Admitted,
     pub(crate) keys: KeyMaker,
@@ -138,6 +141,7 @@ impl Shared {
             secret: Secret::new(secret),
             first_generation: Secret::new(random).tag(b"", b"generation", b"") as u16,
             budget: Budget::new(),
+            lookups: Lookups::new(),
             admitted: Admitted::new(config.stateless),
             keys: KeyMaker::new((half(a), half(b))),
             addresses,

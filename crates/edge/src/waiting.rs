@@ -10,6 +10,7 @@ use trunkline_transaction::TransactionKey;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
 use crate::mail::{EdgeMail, Io};
+use crate::party::PartyRef;
 use crate::resolver::Question;
 use crate::suspended::{Cause, Suspended, Waiting, number_of};
 use crate::trust::cancels;
@@ -42,7 +43,10 @@ impl Edge {
             self.counters.suspended_lost.add();
             return self.refuse(io, inbound, 504, None);
         }
-        let Some(number) = self.suspensions.number(inbound.flow) else {
+        let room = self.suspensions.number(inbound.flow);
+        let Some(number) =
+            room.filter(|_| self.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()))
+        else {
             return self.overloaded(io, inbound);
         };
         let (what, bytes) = (Waiting::Request(key), inbound.message.bytes);
@@ -131,7 +135,14 @@ impl Edge {
         let (number, suspended) = self.suspensions.by_message(what).filter(|(_, s)| s.companion != 0)?;
         let same = suspended.companion == self.companion(cancel);
         let rung = |ip: IpAddr| suspended.bound_for.iter().any(|bound| bound.to_canonical() == ip);
-        if !cancels::is_callers(&suspended.flow, cancel.flow, same, rung) {
+        // Who sent it is known once it was routed.
+        let caller = suspended.decided.as_ref().map(|decided| {
+            let caller = PartyRef::caller(&decided.parties);
+            (caller.kind, self.shared.party(&caller))
+        });
+        let own = cancels::is_callers(&suspended.flow, cancel.flow, same, rung);
+        let own = own || same && caller.is_some_and(|c| self.is_on_anew(io, c, cancel.flow, rung));
+        if !own {
             return Some(false);
         }
         let suspended = self.suspensions.take(number)?;

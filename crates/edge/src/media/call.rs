@@ -13,8 +13,9 @@ pub(crate) type Body = Result<Arc<[u8]>, u16>;
 /// One for callees that are browsers, one for phones.
 pub(crate) type ByParty<T> = [Option<T>; 2];
 
-/// Callees that are heard of before one answers, at most.
-const MOST_HEARD: usize = 32;
+/// Callees that are heard of before one answers, by each branch at most: those of one do not take the others' room. Of a call of
+/// before this process nobody knows the branches.
+const MOST_HEARD: usize = 16;
 
 /// Which of a pair belongs to a party.
 pub(crate) fn place(party: Party) -> usize {
@@ -141,7 +142,8 @@ impl Call {
     /// The session of a callee that a branch to this sort of them has heard of.
     fn heard_by(&mut self, branch: u8, party: Party, tag: &[u8]) -> Option<&mut Heard> {
         let at = self.heard.iter().position(|h| h.branch == Some(branch) && *h.tag == *tag);
-        if at.is_none() && !self.answered && self.heard.len() < MOST_HEARD {
+        let of_branch = || self.heard.iter().filter(|h| h.branch == Some(branch)).count();
+        if at.is_none() && !self.answered && of_branch() < MOST_HEARD {
             let session = self.first[place(party)].clone()?;
             self.heard.push(Heard { tag: tag.into(), branch: Some(branch), party, session });
             return self.heard.last_mut();
@@ -177,6 +179,13 @@ impl Call {
             }
         }
         (command, ends(others))
+    }
+
+    /// This branch of the first INVITE has failed: who was heard by it is not heard any more.
+    pub(super) fn on_failure(&mut self, branch: u8) {
+        if !self.answered {
+            self.heard.retain(|h| h.branch != Some(branch));
+        }
     }
 
     fn session(&mut self, callee_tag: &[u8]) -> Option<&mut Session> {

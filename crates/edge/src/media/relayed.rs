@@ -167,6 +167,13 @@ impl Relayed {
         command
     }
 
+    /// This branch of the first INVITE has failed.
+    pub(crate) fn on_failure(&self, number: u64, branch: u8) {
+        if let Some(call) = self.calls.lock().by_number.get_mut(&number) {
+            call.on_failure(branch);
+        }
+    }
+
     /// A response inside the dialog with this callee is about to go on.
     pub(crate) fn on_response(
         &self,

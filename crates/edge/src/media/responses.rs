@@ -28,7 +28,11 @@ impl Edge {
         }
         if leg.is_first() && code >= 300 {
             // What one of several targets refuses says nothing of the call; nor does one that has answered refuse it.
-            return self.has_success_suspended(slot, fork);
+            let accepted = self.has_success_suspended(slot, fork);
+            if let Some(relayed) = self.shared.media.as_ref().filter(|_| !accepted) {
+                relayed.on_failure(leg.number, fork);
+            }
+            return accepted;
         }
         let what = Waiting::Response(slot, fork, code);
         if self.suspensions.has(what) {

@@ -31,8 +31,10 @@ impl Avoided {
     /// An address did not answer: others of its host stand before it for a while.
     pub(super) fn note(&self, egress: &Egress, at_least: Duration) {
         let mut failed = self.failed.write();
-        if failed.len() >= MOST {
-            failed.clear();
+        if failed.len() >= MOST
+            && let Some(one) = failed.keys().next().copied()
+        {
+            failed.remove(&one);
         }
         let until = Instant::now() + self.avoid.max(at_least.min(LONGEST));
         failed.insert((egress.transport, egress.remote), until);

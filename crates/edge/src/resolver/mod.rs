@@ -3,6 +3,7 @@
 
 mod avoided;
 mod dns;
+mod names;
 mod question;
 mod selection;
 mod spare;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use hashbrown::{Equivalent, HashMap};
+use hashbrown::{Equivalent, HashMap, HashSet};
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -24,6 +25,7 @@ use trunkline_transport::{Egress, HostName, Mail, Mailboxes};
 
 use crate::mail::EdgeMail;
 pub(crate) use avoided::Avoided;
+use names::Names;
 pub(crate) use question::{Question, is_unicast};
 use selection::Located;
 pub(crate) use spare::Spare;
@@ -56,16 +58,16 @@ impl Equivalent<Question> for Sought<'_> {
     }
 }
 
+impl Equivalent<Arc<Question>> for Sought<'_> {
+    fn equivalent(&self, q: &Arc<Question>) -> bool {
+        Equivalent::<Question>::equivalent(self, q)
+    }
+}
+
 /// A request that waits for a name, on this shard under this ticket.
 struct Waiting {
     shard: usize,
     ticket: u64,
-}
-
-struct Known {
-    ways: Arc<Ways>,
-    /// `None`: as long as the process lives.
-    until: Option<Instant>,
 }
 
 /// How names are found.
@@ -79,7 +81,8 @@ pub(crate) struct Settings {
     pub(crate) avoid: Duration,
 }
 
-/// Names in the cache, and requests that wait, at most.
+/// Names that are being looked up, requests that wait for them, and addresses that failed, at most; those of the resources come
+/// beside them.
 const MOST: usize = 10_000;
 /// Letters of a host name, RFC 1035 §2.3.4.
 const LONGEST_NAME: usize = 255;
@@ -87,7 +90,7 @@ const LONGEST_NAME: usize = 255;
 /// The cache and the thread behind it.
 pub(crate) struct Resolver {
     settings: Settings,
-    known: RwLock<HashMap<Question, Known>>,
+    known: RwLock<Names>,
     waiting: Mutex<HashMap<Question, Vec<Waiting>>>,
     questions: UnboundedSender<Question>,
     todo: Mutex<Option<UnboundedReceiver<Question>>>,
@@ -152,10 +155,12 @@ impl Resolver {
 
     /// Answers this ticket of a shard when the name is known; `false`: too much waits.
     pub(crate) fn ask(&self, question: Question, shard: u8, ticket: u64) -> bool {
+        let of_resource = self.is_of_resource(&question);
         let mut waiting = self.waiting.lock();
         let first = !waiting.contains_key(&question);
         // Name servers that are slow must not fill the memory.
-        if waiting.values().map(Vec::len).sum::<usize>() >= MOST || first && waiting.len() >= MOST {
+        let crowded = waiting.values().map(Vec::len).sum::<usize>() >= MOST;
+        if crowded || first && !of_resource && waiting.len() >= MOST {
             return false;
         }
         let list = waiting.entry(question.clone()).or_default();
@@ -171,11 +176,34 @@ impl Resolver {
         self.answers.load(Ordering::Acquire)
     }
 
+    /// Does a resource hold this name?
+    pub(crate) fn is_of_resource(&self, question: &Question) -> bool {
+        self.known.read().is_of_resource(question)
+    }
+
+    /// What is asked of a host, as [`Resolver::known`] asks; `None` of an address.
+    pub(crate) fn question_of(
+        host: &[u8],
+        port: Option<u16>,
+        transport: Option<Transport>,
+        default: Transport,
+    ) -> Option<Question> {
+        let host = if parse_ip(host).is_some() { None } else { lower(host) }?;
+        let host = std::str::from_utf8(&host).ok()?.to_owned();
+        Some(Question { host, port, transport: transport.unwrap_or(default), named: transport.is_some() })
+    }
+
+    /// The names that the resources hold from now on.
+    pub(crate) fn set_of_resources(&self, questions: HashSet<Question>) {
+        self.known.write().set_of_resources(questions);
+    }
+
     /// Looks a name up for later.
     pub(crate) fn look_up(&self, question: Question) {
+        let of_resource = self.is_of_resource(&question);
         let mut waiting = self.waiting.lock();
         if !waiting.contains_key(&question)
-            && waiting.len() < MOST
+            && (of_resource || waiting.len() < MOST)
             && self.questions.send(question.clone()).is_ok()
         {
             waiting.insert(question, Vec::new());
@@ -186,11 +214,7 @@ impl Resolver {
         let secure = list.iter().any(|w| w.transport.is_secure());
         let name = if secure { HostName::of(&question.host) } else { HostName::NONE };
         let ways = Arc::new(Ways { list, name });
-        let mut known = self.known.write();
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(question, Known { ways: ways.clone(), until });
+        self.known.write().keep(question, ways.clone(), until);
         self.answers.fetch_add(1, Ordering::Release);
         ways
     }
@@ -281,10 +305,7 @@ impl Resolver {
         transport: Transport,
         named: bool,
     ) -> Result<Arc<Ways>, Option<Question>> {
-        let mut lower: ArrayVec<u8, LONGEST_NAME> = ArrayVec::new();
-        let host = host.strip_suffix(b".").unwrap_or(host);
-        lower.try_extend_from_slice(host).map_err(|_| None)?;
-        lower.make_ascii_lowercase();
+        let lower = lower(host).ok_or(None)?;
         let host = std::str::from_utf8(&lower).map_err(|_| None)?;
         if let Some(k) = self.known.read().get(&Sought { host, port, transport, named })
             && k.until.is_none_or(|until| until > Instant::now())
@@ -313,6 +334,14 @@ impl Resolver {
         }
         Err(Some(question))
     }
+}
+
+/// A host name in its one form.
+fn lower(host: &[u8]) -> Option<ArrayVec<u8, LONGEST_NAME>> {
+    let mut lower = ArrayVec::new();
+    lower.try_extend_from_slice(host.strip_suffix(b".").unwrap_or(host)).ok()?;
+    lower.make_ascii_lowercase();
+    Some(lower)
 }
 
 #[cfg(test)]

@@ -57,8 +57,8 @@ pub(crate) struct Budget {
 /// So many of them within a second are nobody's who only calls or registers.
 const REQUESTS: u64 = 100;
 
-/// What the sources spent of one part of the allowance.
-struct Purses {
+/// What the sources spent of one part of the allowance, or of something else that is counted by the second.
+pub(super) struct Purses {
     units: u64,
     places: Box<[[Spending; WAYS]]>,
     hasher: foldhash::quality::RandomState,
@@ -126,7 +126,8 @@ impl Budget {
 }
 
 impl Purses {
-    fn new(units: u64) -> Purses {
+    /// So many units are each source's in a second, below 1024.
+    pub(super) fn new(units: u64) -> Purses {
         Purses {
             units,
             places: (0..SETS).map(|_| Default::default()).collect(),
@@ -137,6 +138,11 @@ impl Purses {
     fn set(&self, source: u64) -> &[Spending] {
         use std::hash::BuildHasher as _;
         self.places.get(self.hasher.hash_one(source) as usize % SETS).map_or(&[], |set| &set[..])
+    }
+
+    /// Takes one unit of the source's; `false` when none is left.
+    pub(super) fn take_one(&self, address: IpAddr, now: u64) -> bool {
+        self.take(address, UNIT as usize, now)
     }
 
     fn take(&self, address: IpAddr, bytes: usize, now: u64) -> bool {

@@ -9,19 +9,20 @@ use trunkline_transport::Egress;
 
 use super::owners::Owner;
 use super::{Forbidden, Word};
+use crate::resolver::Question;
 use crate::shared::Shared;
 
 impl Shared {
     /// May whoever this is the word of have something sent where a URI of its REGISTER leads, a contact or the first hop of a
-    /// Path?
-    pub(crate) fn may_register(&self, word: &Word, uri: &[u8]) -> Result<(), Forbidden> {
+    /// Path? With the name in it, where nothing is known of that.
+    pub(crate) fn may_register(&self, word: &Word, uri: &[u8]) -> Result<Option<Question>, Forbidden> {
         if Uri::parse(uri).is_ok_and(|uri| self.is_of_our_domains(&uri)) {
             return Err(Forbidden::Ourselves);
         }
         let (known, question) = self.resolver.known_of_uri(uri);
-        question.into_iter().for_each(|question| self.resolver.look_up(question));
         let judge = |at: SocketAddr| self.guard.may_reach(word, &Egress::to(Transport::Udp, at));
-        known.into_iter().try_for_each(judge)
+        known.into_iter().try_for_each(judge)?;
+        Ok(question)
     }
 
     /// Does a REGISTER say that it comes from the address of a trunk or peer whose owner is another? A source address of UDP is

@@ -21,6 +21,8 @@ pub(crate) struct Found {
     /// Where somebody was found by a name, and when.
     pub(super) there: HashMap<(SocketAddr, Owner), Instant>,
     pub(super) asked: HashMap<Question, Instant>,
+    /// The names that the resources hold.
+    pub(super) names: HashSet<Question>,
     /// The peers as they were: others, or the same changed, may have registered before.
     pub(super) peers: HashMap<Ref, Arc<Peer>>,
     /// The addresses of record under which peers have registered.

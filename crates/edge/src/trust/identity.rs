@@ -1,11 +1,12 @@
 //! Who asks: challenges, the digests that answer them, and the brake on guessing.
 
+use smallvec::SmallVec;
 use trunkline_digest::{
     Ban, Bindings, Credentials as Digest, Guess, Presented, Standing, verify_unknown, write_challenge,
 };
 use trunkline_model::{Credentials, DigestAlgorithm};
 use trunkline_routing::{Decision, Registrant, Verdict};
-use trunkline_sip::{HeaderName, Message, Method};
+use trunkline_sip::{HeaderName, Message, Method, Via};
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
@@ -89,8 +90,9 @@ impl Edge {
             return Verdict::Wrong;
         };
         let (user, secret) = (known.username.as_bytes(), known.password.as_bytes());
-        let guess = Guess { from, origin: origin(m), user, secret };
-        let here = Here { shared, inbound, demand, owner, now };
+        let origin = origin(m);
+        let guess = Guess { from, origin: &origin, user, secret };
+        let here = Here { shared, inbound, relayed: !origin.is_empty(), demand, owner, now };
         if let Standing::Banned { ban, told } = shared.guesses.standing(&guess, &here, now) {
             self.counters.throttled.add();
             if !told {
@@ -173,16 +175,34 @@ fn knows_md5_alone(inbound: &Inbound<'_>) -> bool {
         || [&b"baresip v0."[..], b"baresip v1."].iter().any(|old| agent.starts_with(old))
 }
 
-/// Who sent the request to a proxy that sent it to us, as it says itself: the last Via's transport and address.
-fn origin<'m>(m: &Message<'m>) -> &'m [u8] {
-    let last = m.list(HeaderName::Via).skip(1).flatten().last().unwrap_or_default();
-    last.split(|&b| b == b';').next().unwrap_or_default()
+/// By which hops the request came to a proxy that sent it to us: of each Via below the topmost transport and sent-by, which its
+/// sender wrote, and `received` and `rport`, which the hop behind it added (RFC 3261 §18.2.1, RFC 3581 §4). So where its client
+/// is stands there by the proxy's own word, whatever the client writes. Empty where nobody relayed it.
+fn origin(m: &Message<'_>) -> SmallVec<[u8; 128]> {
+    let mut origin = SmallVec::new();
+    for element in m.list(HeaderName::Via).skip(1).flatten() {
+        match Via::parse(element) {
+            Ok(via) => {
+                for part in [via.transport, via.host, via.received.unwrap_or_default()] {
+                    origin.extend_from_slice(part);
+                    origin.push(b' ');
+                }
+                for port in [via.port, via.rport.flatten()] {
+                    origin.extend_from_slice(&port.unwrap_or(0).to_be_bytes());
+                }
+            }
+            Err(_) => origin.extend_from_slice(element),
+        }
+        origin.push(b',');
+    }
+    origin
 }
 
 /// Who is registered where a digest came from.
 struct Here<'a> {
     shared: &'a Shared,
     inbound: &'a Inbound<'a>,
+    relayed: bool,
     demand: &'a Demand<'a>,
     owner: Option<Registrant<'a>>,
     now: u64,
@@ -190,7 +210,7 @@ struct Here<'a> {
 
 impl Bindings for Here<'_> {
     fn is_registered_here(&self) -> bool {
-        if !origin(&self.inbound.message).is_empty() {
+        if self.relayed {
             // All who come through the proxy come from there.
             return false;
         }

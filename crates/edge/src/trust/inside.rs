@@ -201,7 +201,7 @@ impl Edge {
     }
 
     /// Has this agent registered by this flow, and is it shown that it did?
-    fn registered_at(
+    pub(super) fn registered_at(
         &self,
         (agent, party): (&Agent, u32),
         domain: &Domain,

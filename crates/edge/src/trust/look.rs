@@ -14,6 +14,7 @@ use trunkline_sip::{Transport, canonical_ip};
 use super::found::Found;
 use super::owners::{Owner, Owners};
 use crate::peers::unix_seconds;
+use crate::resolver::{Question, Resolver};
 use crate::shared::Shared;
 
 /// What was found in a name holds for so long, since a name leads now here, now there.
@@ -63,8 +64,8 @@ impl Shared {
 
     fn owners(&self, found: &mut Found, now: Instant, unix_ms: u64) -> Owners {
         let tables = self.tables.load();
-        let mut owners = Owners::default();
-        let mut look = Look { shared: self, owners: &mut owners, found, now };
+        let (mut owners, mut names) = (Owners::default(), HashSet::new());
+        let mut look = Look { shared: self, owners: &mut owners, names: &mut names, found, now };
         for trunk in tables.trunks() {
             let who = who(&self.secret, PartyKind::Trunk, &trunk.reference);
             for uri in &trunk.uris {
@@ -76,6 +77,10 @@ impl Shared {
             look.peer(peer, &tables);
         }
         look.registered(&tables, unix_ms);
+        if found.names != names {
+            self.resolver.set_of_resources(names.clone());
+            found.names = names;
+        }
         found.asked.retain(|_, asked| now.duration_since(*asked) < ASKED_AGAIN);
         let trunks = tables.trunks().map(|t| who(&self.secret, PartyKind::Trunk, &t.reference));
         let peers = tables.peers().map(|p| who(&self.secret, PartyKind::Peer, &p.reference));
@@ -99,6 +104,7 @@ fn who(secret: &Secret, kind: PartyKind, reference: &Ref) -> Owner {
 struct Look<'a> {
     shared: &'a Shared,
     owners: &'a mut Owners,
+    names: &'a mut HashSet<Question>,
     found: &'a mut Found,
     now: Instant,
 }
@@ -106,7 +112,9 @@ struct Look<'a> {
 impl Look<'_> {
     /// At where a resource says somebody is.
     fn at(&mut self, who: Owner, host: &[u8], port: Option<u16>, transport: Option<Transport>) {
-        let literal = trunkline_sip::parse_ip(host).is_some();
+        let name = Resolver::question_of(host, port, transport, Transport::Udp);
+        let literal = name.is_none();
+        self.names.extend(name);
         let (addresses, question) = self.shared.resolver.known(host, port, transport, Transport::Udp);
         for at in addresses {
             match literal {

@@ -12,6 +12,7 @@ mod guard;
 pub(crate) mod identity;
 pub(crate) mod inside;
 mod look;
+pub(crate) mod lookups;
 pub(crate) mod marks;
 mod owners;
 mod party_names;
