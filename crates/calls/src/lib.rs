@@ -41,7 +41,7 @@ mod writer;
 pub use call::{CallStart, CallView, Counted, Direction};
 pub use calls::{CallHandle, Calls, LimitReached, Stats};
 pub use cause::Cause;
-pub use dialogs::{Answered, Dialogs, Ended, Ends, Moved, Origin, Place, Refresh, Standing};
+pub use dialogs::{Answered, Dialogs, Ended, Ends, Event, Moved, Origin, Place, Refresh, Standing};
 pub use query::{CallRecord, Filter};
 pub use sessions::SessionKey;
 pub use writer::{Records, RecordsError, RecordsHealth};

@@ -25,7 +25,7 @@ use crate::party::PartyRef;
 use crate::resolver::Spare;
 use crate::stateless::Stateless;
 use crate::trust::budget::Credit;
-use crate::trust::marks::{Beginning, expires};
+use crate::trust::marks::{Beginning, event_of, expires};
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 
 /// Max-Breadth where the request says nothing, RFC 5393 §5.3.3.
@@ -256,7 +256,8 @@ impl Edge {
             _ => self.shared.dialogs.number(number).ok_or(())?,
         };
         if inbound.method != Method::Invite {
-            self.shared.dialogs.subscribing(number, expires(&inbound.message), true, io.unix_ms());
+            let asked = (event_of(&inbound.message, inbound.method), expires(&inbound.message));
+            self.shared.dialogs.subscribing(number, asked, true, io.unix_ms());
         }
         context.dialog = DialogUse::Begins(number);
         Ok(Some(self.beginning(inbound, decision, number, io.unix_ms())))
@@ -359,7 +360,8 @@ impl Edge {
         let number = self.shared.dialogs.number_of(loop_mac);
         let beginning = rung.record_route.then(|| self.beginning(inbound, rung, number, io.unix_ms()));
         if beginning.is_some() && inbound.method != Method::Invite {
-            self.shared.dialogs.subscribing(number, expires(&inbound.message), false, io.unix_ms());
+            let asked = (event_of(&inbound.message, inbound.method), expires(&inbound.message));
+            self.shared.dialogs.subscribing(number, asked, false, io.unix_ms());
         }
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
         let sending = Sending { decision: rung, beginning, relaying: Relaying::default(), breadth: None };

@@ -5,6 +5,7 @@ use trunkline_proxy::{FlowToken, Mark, Seen, Side};
 use trunkline_sip::Method;
 
 use super::raised::Raised;
+use super::subscriptions::{Event, Subscriptions, until};
 use super::{Answered, Ends, FIRST_MS, LINGER_MS, OPEN_MS, Origin, Place};
 
 /// A subscription whose responder says nothing of its end, in seconds (RFC 3261 §20.19 leaves it to the package).
@@ -37,7 +38,9 @@ pub struct Refresh {
     pub method: Method,
     /// Its CSeq.
     pub cseq: u32,
-    /// The seconds of its Expires.
+    /// Which subscription it is about, of SUBSCRIBE, REFER and NOTIFY.
+    pub event: Event,
+    /// How long that lasts by what it says, in seconds; 0 where it ends.
     pub expires: Option<u32>,
     /// Where its sender is once it is accepted.
     pub moved: Option<Moved>,
@@ -74,12 +77,12 @@ pub(super) struct SideState {
 /// Requests of one side under way that its dialog has to remember, at most.
 const MOST_PENDING: usize = 8;
 
-/// A target refresh or a SUBSCRIBE under way: CSeq of its request says which response is about it.
+/// A target refresh, or what is about a subscription, under way: CSeq of its request says which response is about it.
 #[derive(Debug)]
 struct Pending {
     cseq: u32,
-    /// The seconds that a SUBSCRIBE asks for.
-    asked: Option<u32>,
+    /// What it says of a subscription, and for how many seconds.
+    said: Option<(Event, Option<u32>)>,
     /// So long nobody is surprised by a request to the new target.
     until: u64,
     /// Where the side will be.
@@ -110,9 +113,7 @@ pub(super) struct Leg {
     /// The sides that have sent a BYE, and nothing after it.
     caller_left: bool,
     callee_left: bool,
-    /// Subscriptions in it, and when the last one ends.
-    subscriptions: u8,
-    subscribed_until: u64,
+    subscriptions: Subscriptions,
     used: u64,
     caller: SideState,
     callee: SideState,
@@ -125,16 +126,16 @@ impl Leg {
     }
 
     /// A callee was heard of.
-    pub(super) fn early((branch, place): Whose, subscription: bool, target: u64, now: u64) -> Leg {
+    pub(super) fn early((branch, place): Whose, subscription: Option<Event>, target: u64, now: u64) -> Leg {
+        let subscribed = |event| Subscriptions::one(event, now + ACCEPTED_WITHIN_MS);
         Leg {
             branch,
             tag: place.tag,
             party: place.party,
             target,
             known: true,
-            invite: !subscription,
-            subscriptions: u8::from(subscription),
-            subscribed_until: if subscription { now + ACCEPTED_WITHIN_MS } else { 0 },
+            invite: subscription.is_none(),
+            subscriptions: subscription.map(subscribed).unwrap_or_default(),
             used: now,
             ..Leg::default()
         }
@@ -142,10 +143,11 @@ impl Leg {
 
     /// A dialog of before this process, which its mark proves.
     pub(super) fn adopted(place: Place, subscription: bool, until: u64, now: u64) -> Leg {
+        let subscription = subscription.then(Event::default);
         Leg {
             confirmed: true,
             remembered: until,
-            subscribed_until: if subscription { until } else { 0 },
+            subscriptions: subscription.map(|event| Subscriptions::one(event, until)).unwrap_or_default(),
             ..Leg::early((None, place), subscription, 0, now)
         }
     }
@@ -162,7 +164,7 @@ impl Leg {
     pub(super) fn confirm(
         &mut self,
         target: u64,
-        (answered, asked, from): (&Answered, u32, Origin),
+        (answered, asked, from): (&Answered, (Event, u32), Origin),
         now: u64,
     ) {
         if !self.confirmed && answered.method == Method::Invite {
@@ -177,40 +179,37 @@ impl Leg {
         }
         self.used = now;
         if !self.accepted {
-            self.subscribed(answered, asked, now);
+            self.subscribed(Side::Caller, answered, asked, now);
         }
         (self.confirmed, self.accepted) = (true, true);
     }
 
-    /// A 2xx to SUBSCRIBE or REFER. The notifier may shorten what was `asked` for, and not lengthen it (RFC 6665 §4.2.1.1).
-    fn subscribed(&mut self, answered: &Answered, asked: u32, now: u64) {
-        let seconds = answered.expires.unwrap_or(SUBSCRIBED).min(asked);
-        match answered.method {
-            Method::Refer => {
-                self.subscriptions = self.subscriptions.saturating_add(u8::from(self.invite)).max(1);
-                self.subscribed_until = self.subscribed_until.max(until(SUBSCRIBED, now));
-            }
-            Method::Subscribe => {
-                self.subscriptions = self.subscriptions.max(1);
-                self.subscribed_until = until(seconds, now);
-            }
-            _ => {}
-        }
+    /// A 2xx to SUBSCRIBE or REFER of this side. The notifier may shorten what was `asked` for, and not lengthen it (RFC 6665
+    /// §4.2.1.1).
+    fn subscribed(&mut self, side: Side, answered: &Answered, (event, asked): (Event, u32), now: u64) {
+        let seconds = match answered.method {
+            Method::Refer => SUBSCRIBED,
+            Method::Subscribe => answered.expires.unwrap_or(SUBSCRIBED).min(asked),
+            _ => return,
+        };
+        self.subscriptions.grant(side, event, until(seconds, now), now);
     }
 
-    /// A NOTIFY begins no subscription, and grants no longer one than the 2xx did (RFC 6665 §4.1.3).
-    pub(super) fn notified(&mut self, expires: Option<u32>, now: u64) {
-        match expires {
-            _ if self.subscriptions == 0 => {}
-            Some(0) => {
-                self.subscriptions = self.subscriptions.saturating_sub(1);
-                if self.subscriptions == 0 {
-                    self.subscribed_until = until(0, now);
-                }
+    /// A NOTIFY of this side was answered with this status, what it said being `told`. It begins no subscription, and grants no
+    /// longer one than the 2xx did (RFC 6665 §4.1.3). As a BYE it counts when it is accepted, or nobody answers it: who refuses it
+    /// goes on.
+    fn notified(&mut self, side: Side, status: u16, told: Option<(Event, Option<u32>)>, now: u64) {
+        let subscriber = other(side);
+        match (status, told) {
+            (200..=299 | 408, Some((event, Some(seconds)))) => {
+                self.subscriptions.ends_by(subscriber, event, until(seconds, now));
             }
-            Some(seconds) => self.subscribed_until = self.subscribed_until.min(until(seconds, now)),
-            None => {}
+            // The subscriber knows of no subscription (RFC 6665 §4.2.2).
+            (481, told) => self.subscriptions.denies(subscriber, told.map(|(event, _)| event), now),
+            _ => {}
         }
+        // It makes a dialog of a subscription too (RFC 6665 §4.4.1).
+        self.confirmed |= (200..300).contains(&status);
     }
 
     /// A BYE from this side goes on. True when both have hung up now, whatever either is answered.
@@ -233,10 +232,6 @@ impl Leg {
         }
     }
 
-    fn is_subscribed(&self, now: u64) -> bool {
-        now < self.subscribed_until
-    }
-
     /// May a request of this method go on?
     fn takes(&self, method: Method, open: bool, limit: u64, now: u64) -> bool {
         if now.saturating_sub(self.used) > limit || !self.confirmed && !open {
@@ -253,7 +248,7 @@ impl Leg {
             | Method::Info
             | Method::Message
             | Method::Options
-            | Method::Other => invited || self.is_subscribed(now),
+            | Method::Other => invited || self.subscriptions.last(now),
             // Neither belongs to a dialog (RFC 3261 §10.2, RFC 3903 §4).
             Method::Register | Method::Publish => false,
         }
@@ -296,10 +291,10 @@ impl Leg {
         }
         let success = status < 300;
         let requester = self.side_mut(side);
-        let mut asked = None;
+        let mut said = None;
         if let Some(at) = requester.pending.iter().position(|pending| pending.cseq == answered.cseq) {
             let pending = requester.pending.remove(at);
-            asked = pending.asked;
+            said = pending.said;
             if let Some(moved) = pending.moved.filter(|_| success) {
                 requester.accepted = requester.accepted.max(pending.cseq);
                 requester.move_to(moved);
@@ -317,29 +312,20 @@ impl Leg {
             Method::Subscribe | Method::Refer if success => {
                 self.responder_moved(side, answered.contact);
                 // A SUBSCRIBE of which nothing is known any more had its answer.
-                if let Some(asked) = asked.or((answered.method == Method::Refer).then_some(SUBSCRIBED)) {
-                    self.subscribed(answered, asked, now);
+                let refer = (answered.method == Method::Refer).then(|| Event::refer(answered.cseq));
+                if let Some((event, asked)) = said.or(refer.map(|event| (event, None))) {
+                    self.subscribed(side, answered, (event, asked.unwrap_or(UNSAID)), now);
                 }
             }
-            // It makes a dialog of a subscription too (RFC 6665 §4.4.1).
-            Method::Notify if success => self.confirmed = true,
-            // The subscriber knows of no subscription (RFC 6665 §4.2.2).
-            Method::Notify if status == 481 => {
-                self.subscriptions = 0;
-                self.subscribed_until = now;
-            }
+            Method::Notify => self.notified(side, status, said, now),
             _ => {}
         }
         false
     }
 
     fn responder_moved(&mut self, requester: Side, contact: Option<Moved>) {
-        let responder = match requester {
-            Side::Caller => &mut self.callee,
-            Side::Callee => &mut self.caller,
-        };
         if let Some(moved) = contact {
-            responder.move_to(moved);
+            self.side_mut(other(requester)).move_to(moved);
         }
     }
 
@@ -347,7 +333,7 @@ impl Leg {
     fn is_over(&self, now: u64) -> bool {
         // A transaction tells by then what became of it, having tried other addresses before the last one's 64*T1.
         let left = self.bye > 0 && now >= self.bye.saturating_add(2 * LINGER_MS);
-        (!self.invite || left) && !self.is_subscribed(now)
+        (!self.invite || left) && !self.subscriptions.last(now)
     }
 }
 
@@ -357,13 +343,19 @@ impl SideState {
         self.refused == cseq && cseq != 0
     }
 
-    /// A request that moves this side, or a SUBSCRIBE, goes on. One that moves it nowhere changes nothing.
+    /// A request that moves this side, or is about a subscription, goes on. One that changes neither is not remembered.
     pub(super) fn refreshing(&mut self, refresh: Refresh, now: u64) {
-        let Refresh { method, cseq, expires, moved } = refresh;
+        let Refresh { method, cseq, event, expires, moved } = refresh;
         self.pending.retain(|pending| pending.cseq != cseq && now < pending.until.saturating_add(OPEN_MS));
-        let asked = (method == Method::Subscribe).then(|| expires.unwrap_or(UNSAID));
+        let says = match method {
+            Method::Subscribe => true,
+            // Of others nothing is known but their CSeq, by which a REFER is found anyway.
+            Method::Notify => expires.is_some(),
+            _ => false,
+        };
+        let said = says.then_some((event, expires));
         let moves = moved.is_some_and(|m| !self.pending.is_empty() || self.moved.as_deref() != Some(&m));
-        if !moves && asked.is_none() {
+        if !moves && said.is_none() {
             return;
         }
         if self.pending.len() >= MOST_PENDING {
@@ -371,7 +363,7 @@ impl SideState {
         }
         // Every request but INVITE has its answer within 64*T1 (RFC 3261 §17.1.2).
         let until = now + if method == Method::Invite { OPEN_MS } else { LINGER_MS };
-        self.pending.push(Pending { cseq, asked, until, moved });
+        self.pending.push(Pending { cseq, said, until, moved });
     }
 
     fn move_to(&mut self, moved: Moved) {
@@ -382,8 +374,11 @@ impl SideState {
     }
 }
 
-fn until(seconds: u32, now: u64) -> u64 {
-    now.saturating_add(u64::from(seconds) * 1000).saturating_add(LINGER_MS)
+fn other(side: Side) -> Side {
+    match side {
+        Side::Caller => Side::Callee,
+        Side::Callee => Side::Caller,
+    }
 }
 
 /// One first request and the dialogs it began.
@@ -393,8 +388,8 @@ pub(super) struct Entry {
     pub(super) subscription: bool,
     /// A transaction has the request, and will tell its end.
     held: bool,
-    /// The seconds that it asks a subscription for.
-    pub(super) asked: u32,
+    /// The subscription that it asks for, and for how many seconds.
+    pub(super) asked: (Event, u32),
     /// Without one: until when responses are waited for.
     open_until: u64,
     /// Without one: so long the entry stays, since a repeated response would begin it again.
@@ -409,13 +404,18 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(subscription: bool, held: bool, born: u64, now: u64) -> Entry {
         let remembered = if held { 0 } else { born + FIRST_MS };
-        let (open_until, asked) = (now + OPEN_MS, UNSAID);
+        let (open_until, asked) = (now + OPEN_MS, (Event::default(), UNSAID));
         Entry { used: true, subscription, held, asked, open_until, remembered, ..Entry::default() }
     }
 
     /// One of a request that begins a subscription, and asks for so many seconds.
-    pub(super) fn subscribing(expires: Option<u32>, held: bool, now: u64) -> Entry {
-        Entry { asked: expires.unwrap_or(UNSAID), ..Entry::new(true, held, now, now) }
+    pub(super) fn subscribing((event, expires): (Event, Option<u32>), held: bool, now: u64) -> Entry {
+        Entry { asked: (event, expires.unwrap_or(UNSAID)), ..Entry::new(true, held, now, now) }
+    }
+
+    /// The subscription that its dialogs begin with, if it is none of a call.
+    pub(super) fn begins(&self) -> Option<Event> {
+        self.subscription.then_some(self.asked.0)
     }
 
     /// One of before this process.
@@ -473,7 +473,7 @@ impl Entry {
         now: u64,
     ) -> Option<Leg> {
         if self.subscription && self.is_open(now) && mark.side == Side::Callee {
-            return Some(Leg { known, ..Leg::early((None, place), true, 0, now) });
+            return Some(Leg { known, ..Leg::early((None, place), self.begins(), 0, now) });
         }
         // A callee's mark says nothing of its tag: the first one holds, unless somebody else may have made it up.
         let taken = || self.legs.iter().any(|leg| leg.party == place.party && (leg.known || !known));

@@ -7,6 +7,7 @@
 
 mod entry;
 mod raised;
+mod subscriptions;
 mod table;
 
 use std::hash::BuildHasher;
@@ -18,6 +19,7 @@ use trunkline_sip::Method;
 
 pub use entry::{Ended, Moved, Refresh, Standing};
 use entry::{Entry, Leg};
+pub use subscriptions::Event;
 use table::Table;
 
 const SHARDS: usize = 64;
@@ -182,12 +184,12 @@ impl Dialogs {
         }
     }
 
-    /// A request that begins a subscription goes out, with these seconds in Expires. Its NOTIFY may come before its response
+    /// A request that begins this subscription goes out, with these seconds in Expires. Its NOTIFY may come before its response
     /// (RFC 6665 §4.1.2.4). `held`: by a transaction, which tells its end.
-    pub fn subscribing(&self, number: u64, expires: Option<u32>, held: bool, now: u64) {
+    pub fn subscribing(&self, number: u64, asked: (Event, Option<u32>), held: bool, now: u64) {
         let mut table = self.table(number).lock();
         if table.find(number).is_none() && self.reserve() {
-            table.insert(number, Entry::subscribing(expires, held, now));
+            table.insert(number, Entry::subscribing(asked, held, now));
         }
     }
 
@@ -218,8 +220,7 @@ impl Dialogs {
         let success = (200..300).contains(&answered.status);
         if entry.leg_mut(place).is_none() {
             // Without a transaction a response may come at any time.
-            let subscription = entry.subscription;
-            let leg = Leg::early((branch, place), subscription, target, now);
+            let leg = Leg::early((branch, place), entry.begins(), target, now);
             if from == Origin::Stateless && !entry.is_awaited(now)
                 || !entry.make_room((branch, place), MOST_LEGS, success)
             {
@@ -335,11 +336,6 @@ impl Dialogs {
         let mut refused = false;
         self.with_leg(place, |leg| refused = leg.side_mut(side).was_refused(cseq));
         refused
-    }
-
-    /// A NOTIFY from this side goes on; `expires` are the seconds its subscription lives, 0 for one that ends.
-    pub fn notified(&self, place: Place, expires: Option<u32>, now: u64) {
-        self.with_leg(place, |leg| leg.notified(expires, now));
     }
 
     /// A BYE from this side goes on. Its answer says what ends by it, unless both sides have hung up now.

@@ -76,8 +76,25 @@ impl World {
     }
 
     fn refreshes(&self, method: Method, cseq: u32, target: u64) {
-        let refresh = Refresh { method, cseq, expires: None, moved: Some(moved(target)) };
+        let event = Event::default();
+        let refresh = Refresh { method, cseq, event, expires: None, moved: Some(moved(target)) };
         self.dialogs.refreshing(self.place(), Side::Caller, refresh, self.now);
+    }
+
+    /// A NOTIFY of this side that says how long its subscription lasts is answered.
+    fn notifies(&self, side: Side, event: &[u8], expires: Option<u32>, status: u16) {
+        let event = Event::of(event);
+        let refresh = Refresh { method: Method::Notify, cseq: 1, event, expires, moved: None };
+        self.dialogs.refreshing(self.place(), side, refresh, self.now);
+        self.dialogs.answered(self.place(), side, &answer(Method::Notify, status), self.now);
+    }
+
+    /// A SUBSCRIBE of the caller inside the dialog is accepted.
+    fn subscribes(&self, event: &[u8], seconds: u32) {
+        let (event, expires) = (Event::of(event), Some(seconds));
+        let refresh = Refresh { method: Method::Subscribe, cseq: 1, event, expires, moved: None };
+        self.dialogs.refreshing(self.place(), Side::Caller, refresh, self.now);
+        self.answers(&Answered { expires, ..answer(Method::Subscribe, 200) });
     }
 
     fn concludes(&self) {
@@ -222,7 +239,7 @@ fn a_call_ends_with_the_last_callee_that_took_it() {
 fn a_subscription_ends_by_its_notify_or_its_time_and_is_no_call() {
     let begin = |w: &mut World| {
         w.number = w.dialogs.number(None).expect("room");
-        w.dialogs.subscribing(w.number, Some(3_600), true, w.now);
+        w.dialogs.subscribing(w.number, (Event::of(b"presence"), Some(3_600)), true, w.now);
         // RFC 6665 §4.1.2.4: a NOTIFY may come before the 2xx.
         let mark = Mark { subscription: true, ..w.mark(Side::Callee) };
         assert!(w.dialogs.request(w.place(), &mark, Method::Notify, w.now).is_ok());
@@ -236,7 +253,13 @@ fn a_subscription_ends_by_its_notify_or_its_time_and_is_no_call() {
     for method in [Method::Invite, Method::Bye, Method::Update] {
         assert!(!w.asks(Side::Caller, method), "{method:?} in a subscription");
     }
-    w.dialogs.notified(w.place(), Some(0), w.now);
+    // Refused, or said by the subscriber, or of another subscription it ends nothing.
+    w.notifies(Side::Callee, b"presence", Some(0), 500);
+    w.notifies(Side::Caller, b"presence", Some(0), 200);
+    w.notifies(Side::Callee, b"dialog", Some(0), 200);
+    w.now += LINGER_MS;
+    assert!(w.asks(Side::Callee, Method::Notify));
+    w.notifies(Side::Callee, b"presence", Some(0), 200);
     w.now += LINGER_MS;
     assert!(!w.asks(Side::Callee, Method::Notify));
     assert_eq!(w.dialogs.sweep(w.now, 100_000), 1);
@@ -257,7 +280,7 @@ fn a_transfer_is_reported_after_the_bye() {
     w.answers(&answer(Method::Bye, 200));
     assert!(w.asks(Side::Callee, Method::Notify));
     assert!(!w.asks(Side::Callee, Method::Invite));
-    w.dialogs.notified(w.place(), Some(0), w.now);
+    w.notifies(Side::Callee, b"refer", Some(0), 200);
     w.now += LINGER_MS;
     assert!(!w.asks(Side::Callee, Method::Notify));
 }
@@ -267,23 +290,42 @@ fn a_notify_begins_and_prolongs_no_subscription() {
     let mut w = World::new();
     w.call();
     assert!(w.asks(Side::Callee, Method::Notify), "phones send them unasked");
-    w.dialogs.notified(w.place(), Some(600), w.now);
+    w.notifies(Side::Callee, b"presence", Some(600), 200);
     assert!(w.asks(Side::Caller, Method::Bye));
     w.answers(&answer(Method::Bye, 200));
     assert!(!w.asks(Side::Caller, Method::Refer));
     let mut w = World::new();
     w.call();
     assert!(w.asks(Side::Caller, Method::Subscribe));
-    let refresh = Refresh { method: Method::Subscribe, cseq: 1, expires: Some(60), moved: None };
-    w.dialogs.refreshing(w.place(), Side::Caller, refresh, w.now);
-    let accepted = Answered { expires: Some(60), ..answer(Method::Subscribe, 200) };
-    w.answers(&accepted);
-    w.dialogs.notified(w.place(), Some(u32::MAX), w.now);
+    w.subscribes(b"presence", 60);
+    w.notifies(Side::Callee, b"presence", Some(u32::MAX), 200);
     assert!(w.asks(Side::Caller, Method::Bye));
     w.answers(&answer(Method::Bye, 200));
     assert!(w.asks(Side::Callee, Method::Notify));
     w.now += 60_000 + LINGER_MS;
     assert!(!w.asks(Side::Callee, Method::Notify));
+}
+
+#[test]
+fn subscriptions_of_one_dialog_end_each_for_itself() {
+    for ends in [
+        |w: &World| w.subscribes(b"dialog", 0),
+        |w: &World| {
+            w.notifies(Side::Callee, b"dialog", Some(0), 200);
+        },
+    ] {
+        let mut w = World::new();
+        w.call();
+        w.subscribes(b"presence", 600);
+        w.subscribes(b"dialog", 600);
+        ends(&w);
+        assert!(w.asks(Side::Caller, Method::Bye));
+        w.answers(&answer(Method::Bye, 200));
+        w.now += 500_000;
+        assert!(w.asks(Side::Callee, Method::Notify) && w.asks(Side::Caller, Method::Subscribe));
+        w.notifies(Side::Callee, b"presence", Some(0), 481);
+        assert!(!w.asks(Side::Callee, Method::Notify));
+    }
 }
 
 #[test]
@@ -437,7 +479,7 @@ fn a_notifier_grants_no_more_than_was_asked_for() {
     ] {
         for held in [true, false] {
             let mut w = World::new();
-            w.dialogs.subscribing(w.number, asked, held, w.now);
+            w.dialogs.subscribing(w.number, (Event::default(), asked), held, w.now);
             let origin = if held { Origin::Branch(0) } else { Origin::Stateless };
             let mark = Mark { subscription: true, ..w.mark(Side::Callee) };
             let says = |w: &World| {
@@ -456,7 +498,8 @@ fn a_notifier_grants_no_more_than_was_asked_for() {
     let mut w = World::new();
     w.call();
     let asks = |w: &World, cseq, expires| {
-        let refresh = Refresh { method: Method::Subscribe, cseq, expires, moved: None };
+        let event = Event::default();
+        let refresh = Refresh { method: Method::Subscribe, cseq, event, expires, moved: None };
         w.dialogs.refreshing(w.place(), Side::Caller, refresh, w.now);
     };
     asks(&w, 7, Some(10));

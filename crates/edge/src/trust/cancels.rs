@@ -57,8 +57,9 @@ impl Edge {
                 let agent = agent.and_then(|reference| tables.agent_by_ref(reference.as_str()));
                 let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
                 let both = agent.zip(domain);
-                let at = |(agent, domain)| self.registered_at((agent, party), domain, flow, io.unix_ms());
-                both.and_then(at).is_some()
+                let now = io.unix_ms();
+                both.and_then(|(agent, domain)| self.registered_at((agent, party), domain, flow, now))
+                    .is_some()
             }
         }
     }

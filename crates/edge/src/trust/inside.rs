@@ -12,7 +12,7 @@ use trunkline_transport::Egress;
 
 use super::Word;
 use super::identity::Demand;
-use super::marks::{contact_of, expires, port_of};
+use super::marks::{contact_of, event_of, expires, port_of};
 use super::owners::Owner;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
@@ -283,10 +283,6 @@ impl Edge {
                     shared.hung_up(m, (place.number, side), ends, now);
                 }
             }
-            Method::Notify => {
-                let expires = notified_for(m);
-                all().for_each(|dialog| shared.dialogs.notified(dialog.place, expires, now));
-            }
             _ => {}
         }
         // Target refresh requests, RFC 3261 §12.2, RFC 3311 §5.1, RFC 6665 §4.1.2.
@@ -303,10 +299,12 @@ impl Edge {
             let flow = self.caller_flow(inbound, Some(&contact)).filter(|_| shown);
             shared.moved(&contact, inbound.flow.remote, (Some(flow), shown))
         });
-        if moved.is_none() && inbound.method != Method::Subscribe {
+        if moved.is_none() && !matches!(inbound.method, Method::Subscribe | Method::Notify) {
             return;
         }
-        let refresh = Refresh { method: inbound.method, cseq: m.cseq(), expires: expires(m), moved };
+        let expires = if inbound.method == Method::Notify { notified_for(m) } else { expires(m) };
+        let (method, cseq, event) = (inbound.method, m.cseq(), event_of(m, inbound.method));
+        let refresh = Refresh { method, cseq, event, expires, moved };
         shared.dialogs.refreshing(dialog.place, dialog.from, refresh, now);
         for dialog in inner {
             // There the side is reached as it was.

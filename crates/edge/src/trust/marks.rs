@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
-use trunkline_calls::{Answered, Moved, Origin};
+use trunkline_calls::{Answered, Event, Moved, Origin};
 use trunkline_model::{Tables, Trunk};
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
 use trunkline_routing::{Decision, Target};
@@ -493,6 +493,14 @@ fn request_uri(request: &[u8]) -> Option<Uri<'_>> {
 
 fn answered(m: &Message<'_>, cseq: u32, contact: Option<Moved>) -> Answered {
     Answered { method: m.cseq_method(), status: m.status().unwrap_or(0), cseq, contact, expires: expires(m) }
+}
+
+/// The subscription that a SUBSCRIBE, NOTIFY or REFER is about.
+pub(crate) fn event_of(m: &Message<'_>, method: Method) -> Event {
+    match method {
+        Method::Refer => Event::refer(m.cseq()),
+        _ => m.header(HeaderName::Event).map(Event::of).unwrap_or_default(),
+    }
 }
 
 /// The seconds of Expires.
