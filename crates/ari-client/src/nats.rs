@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::{ConnectOptions, ServerAddr};
 
 /// The NATS servers and how to log in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct NatsConfig {
     /// `nats://` or `tls://` URLs, tried in turn; several may stand in one text, separated by
     /// commas. Empty: the local server.
@@ -27,6 +27,16 @@ pub struct NatsConfig {
     pub certificate: Option<PathBuf>,
     /// The key of [`Self::certificate`].
     pub key: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for NatsConfig {
+    /// Without server URLs, which may hold a password, password and token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsConfig")
+            .field("name", &self.name)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why the NATS settings cannot be used.

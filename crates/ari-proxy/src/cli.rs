@@ -54,7 +54,7 @@ impl CliError {
 /// Run the proxy that offers an Asterisk's REST interface over NATS; it replaces ari-proxy
 ///
 /// A flag overrides an environment variable, a variable overrides the file; the names are those of ari-proxy.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Default)]
 pub struct AriProxyArgs {
     /// Read this configuration file (YAML, TOML or JSON) [default: .ari-proxy.* in the home folder]
     #[arg(long, value_name = "PATH")]
@@ -86,6 +86,13 @@ pub struct AriProxyArgs {
     /// Set any other setting, e.g. delivery=stream or listen=127.0.0.1:9090
     #[arg(long = "set", value_name = "SETTING=VALUE")]
     pub set: Vec<String>,
+}
+
+impl std::fmt::Debug for AriProxyArgs {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AriProxyArgs").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl AriProxyArgs {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How to reach one Asterisk.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AriConfig {
     /// The REST interface, such as `http://localhost:8088/ari`.
     pub http_url: String,
@@ -29,6 +29,17 @@ pub struct AriConfig {
     /// How long the WebSocket may be silent before it is pinged; after twice that it is dead
     /// (default 10 s).
     pub keep_alive: Duration,
+}
+
+impl std::fmt::Debug for AriConfig {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AriConfig")
+            .field("http_url", &self.http_url)
+            .field("websocket_url", &self.websocket_url)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
 }
 
 impl AriConfig {

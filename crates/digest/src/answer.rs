@@ -6,7 +6,7 @@ use crate::verify::response;
 use crate::{Algorithm, Challenge, Error, Ha1};
 
 /// What the client knows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Answer<'a> {
     /// User name.
     pub username: &'a str,
@@ -22,18 +22,20 @@ pub struct Answer<'a> {
     pub nc: u32,
 }
 
+impl std::fmt::Debug for Answer<'_> {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
 /// An answer to a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// The value of `Authorization` (for 401) or `Proxy-Authorization` (for 407).
     pub value: Vec<u8>,
-    /// The realm answered: the caller must have checked that its credentials are for it, or check it now
-    /// and send nothing when it differs.
-    pub realm: Vec<u8>,
     /// The algorithm that was chosen.
     pub algorithm: Algorithm,
-    /// The challenge said that only the nonce was old.
-    pub stale: bool,
 }
 
 /// Answers the best of the challenges in the given header values: SHA-256, then SHA-512-256, then MD5, each before its form
@@ -91,7 +93,7 @@ pub fn answer(challenges: &[&[u8]], with: &Answer<'_>) -> Result<Answered, Error
     if let Some(opaque) = challenge.opaque {
         raw(&mut value, b"opaque", opaque);
     }
-    Ok(Answered { value, realm: challenge.realm.into_owned(), algorithm, stale: challenge.stale })
+    Ok(Answered { value, algorithm })
 }
 
 #[cfg(test)]
@@ -115,7 +117,7 @@ mod tests {
             br#"Digest realm="p", nonce="n", algorithm=SHA-256, qop="auth", opaque="o""#,
         ];
         let got = answer(&offers, &WITH).unwrap();
-        assert_eq!((got.algorithm, got.realm.as_slice()), (Algorithm::Sha256, &b"p"[..]));
+        assert_eq!(got.algorithm, Algorithm::Sha256);
         let credentials = Credentials::parse(&got.value).unwrap().unwrap();
         assert!(verify(&credentials, b"INVITE", &Ha1::new(Algorithm::Sha256, b"1001", b"p", b"pw")));
         assert_eq!(credentials.opaque, Some(&b"o"[..]));

@@ -10,7 +10,7 @@ use crate::{Algorithm, Error};
 ///
 /// `username` and `realm` are compared with names of ours, so their escapes are resolved. The others enter
 /// the hash as they stand between the quotes (RFC 7616 §3.4.1 `unq`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials<'a> {
     /// Who claims to ask; from `username*` where that stands instead (RFC 7616 §3.4).
     pub username: Cow<'a, [u8]>,
@@ -34,6 +34,19 @@ pub struct Credentials<'a> {
     pub qop: bool,
     /// Returned from the challenge.
     pub opaque: Option<&'a [u8]>,
+}
+
+impl std::fmt::Debug for Credentials<'_> {
+    /// Without the hash, from which a weak secret is guessed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (username, realm) =
+            (String::from_utf8_lossy(&self.username), String::from_utf8_lossy(&self.realm));
+        f.debug_struct("Credentials")
+            .field("username", &username)
+            .field("realm", &realm)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Credentials<'a> {

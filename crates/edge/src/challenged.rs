@@ -13,7 +13,7 @@ fn headers(m: &Message<'_>) -> (HeaderName, HeaderName) {
 }
 
 /// Who we are to the carrier.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Login<'a> {
     pub(crate) username: &'a str,
     pub(crate) password: &'a str,

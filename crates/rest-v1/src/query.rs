@@ -4,7 +4,7 @@
 const KNOWN: [&str; 5] = ["token", "filter", "page", "itemsPerPage", "now"];
 
 /// What a query says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Query {
     /// `token`.
     pub token: Option<String>,
@@ -16,6 +16,18 @@ pub struct Query {
     pub items_per_page: Option<String>,
     /// `now=true`.
     pub now: bool,
+}
+
+impl std::fmt::Debug for Query {
+    /// Without the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Query")
+            .field("filter", &self.filter)
+            .field("page", &self.page)
+            .field("items_per_page", &self.items_per_page)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Query {

@@ -19,7 +19,7 @@ const SECRET: [&str; 2] = ["x-gateway-auth", "x-connect-token"];
 const PROOFS: [&str; 2] = ["authorization", "proxy-authorization"];
 
 /// Lines of SDP that hold keys, up to where the key begins.
-const KEYS: [&str; 3] = ["a=crypto:", "a=ice-pwd:", "a=key-mgmt:"];
+const KEYS: [&str; 4] = ["a=crypto:", "a=ice-pwd:", "a=key-mgmt:", "k="];
 
 /// Shows a message that came.
 pub fn received(flow: &Flow, bytes: &[u8]) {
@@ -44,13 +44,13 @@ fn tell(what: &str, transport: Transport, remote: SocketAddr, bytes: &[u8]) {
     tracing::trace!(target: "sip", "{what} {transport} {remote}\n{}", shown(bytes));
 }
 
-/// The message as text, without secrets.
+/// The message as text, without secrets. Lines end in CRLF, or in LF or CR alone, as who sends them likes: a body may be a part
+/// of a message too (`message/sipfrag`), so that what is a secret in a header is none to show there either.
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes.get(..LONGEST).unwrap_or(bytes));
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let mut out = String::with_capacity(text.len());
     let mut hidden = false;
-    for line in head.split("\r\n") {
+    for line in lines(&text) {
         // A line that begins with white space continues the field before.
         if !line.starts_with([' ', '\t']) {
             let (name, value) = line.split_once(':').unwrap_or_default();
@@ -60,19 +60,38 @@ fn shown(bytes: &[u8]) -> String {
                 out.push_str(": ***\n");
             }
         }
-        if !hidden {
-            out.push_str(&without(&without(line, "response"), "rspauth"));
-            out.push('\n');
+        if hidden {
+            continue;
         }
-    }
-    for line in body.lines() {
+        let key = KEYS
+            .into_iter()
+            .find(|key| line.get(..key.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(key)));
+        match key {
+            Some(key) => {
+                out.push_str(key);
+                out.push_str("***");
+            }
+            None => out.push_str(&without(&without(line, "response"), "rspauth")),
+        }
         out.push('\n');
-        let key = KEYS.into_iter().find(|key| line.starts_with(key));
-        out.push_str(key.unwrap_or(line));
-        out.push_str(key.map_or("", |_| "***"));
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// The lines of a text, however they end.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let Some(end) = all.find(['\r', '\n']) else {
+            rest = None;
+            return Some(all);
+        };
+        let (line, after) = all.split_at(end);
+        rest = after.strip_prefix("\r\n").or_else(|| after.get(1..));
+        Some(line)
+    })
 }
 
 /// Is the whole value of the field a secret? That of another scheme than Digest is a password or a token.
@@ -117,13 +136,30 @@ mod tests {
 
     #[test]
     fn a_message_is_shown_without_its_secrets() {
+        for end in ["\r\n", "\n", "\r"] {
+            shows_no_secrets(end);
+        }
+    }
+
+    fn shows_no_secrets(end: &str) {
         let message = "INVITE sip:a@b SIP/2.0\r\nAuthorization: Digest username=\"1001\", uri=\"sip:a@b\",\r\n\
              \tResponse = \"0123456789abcdef\", nc=00000001\r\n\
              Proxy-authorization : Basic c2VjcmV0OnRoaW5n==\r\n continued-secret\r\n\
              Authentication-Info: rspauth=fedcba, qop=auth\r\nX-Gateway-Auth: token\r\nSubject: a response\r\n\
-             Content-Type: application/sdp\r\n\r\nv=0\r\na=crypto:1 AES inline:KEY\r\na=ice-pwd:PWD\r\na=rtpmap:0\r\n";
-        let text = shown(message.as_bytes());
-        for secret in ["0123456789abcdef", "c2VjcmV0", "continued-secret", "fedcba", "token", "KEY", "PWD"] {
+             Content-Type: application/sdp\r\n\r\nv=0\r\nk=clear:KLEAR\r\nA=Crypto:1 AES inline:KEY\r\na=ice-pwd:PWD\r\na=rtpmap:0\r\n\
+             Authorization: Bearer FRAG\r\n";
+        let text = shown(message.replace("\r\n", end).as_bytes());
+        for secret in [
+            "0123456789abcdef",
+            "c2VjcmV0",
+            "continued-secret",
+            "fedcba",
+            "token",
+            "KEY",
+            "PWD",
+            "KLEAR",
+            "FRAG",
+        ] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
         for part in [
@@ -132,7 +168,7 @@ mod tests {
             "username=\"1001\"",
             "rspauth=***, qop=auth",
             "Subject: a response\n",
-            "\n\nv=0\na=crypto:***\na=ice-pwd:***\na=rtpmap:0",
+            "\n\nv=0\nk=***\na=crypto:***\na=ice-pwd:***\na=rtpmap:0\nAuthorization: ***",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -275,15 +275,12 @@ impl Edge {
         let m = &inbound.message;
         let (shared, now) = (&self.shared, io.unix_ms());
         let all = || std::iter::once(dialog).chain(inner);
-        match inbound.method {
-            Method::Bye => {
-                for dialog in all() {
-                    let Dialog { place, from: side, .. } = *dialog;
-                    let ends = shared.dialogs.leaving(place, side, now);
-                    shared.hung_up(m, (place.number, side), ends, now);
-                }
+        if inbound.method == Method::Bye {
+            for dialog in all() {
+                let Dialog { place, from: side, .. } = *dialog;
+                let ends = shared.dialogs.leaving(place, side, now);
+                shared.hung_up(m, (place.number, side), ends, now);
             }
-            _ => {}
         }
         // Target refresh requests, RFC 3261 §12.2, RFC 3311 §5.1, RFC 6665 §4.1.2.
         let refreshes = matches!(

@@ -27,7 +27,7 @@ pub enum ClientAuth {
 }
 
 /// What an operator sets about TLS.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TlsSettings {
     /// Chain and key of the certificate for all without a better one, PEM.
     pub pair: Option<(PathBuf, PathBuf)>,
@@ -49,6 +49,17 @@ pub struct TlsSettings {
     pub trusted_ca_password: String,
     /// Are the certificates of those we connect to checked?
     pub verify: bool,
+}
+
+impl std::fmt::Debug for TlsSettings {
+    /// Without passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("pair", &self.pair)
+            .field("client_ca", &self.client_ca)
+            .field("trusted_ca", &self.trusted_ca)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for TlsSettings {
