@@ -1,8 +1,6 @@
 //! Responses to an ACK, and to another method than was asked: nothing comes of them (RFC 3261 §17, §8.2.6.2). They reach
 //! nobody, and change no dialog.
 
-use std::time::Duration;
-
 use trunkline_tests::{Dialog, Message, Ua};
 
 use super::dialogs::connect;
@@ -120,7 +118,7 @@ fn what_answers_an_ack_is_nobodys() {
             assert!(other.silent(QUIET, passed_on), "{why} was passed on");
             let Scene { caller, friend, .. } = &mut scene;
             goes_on_and_ends((caller, &mut a), (friend, &mut b), &foreign, &why);
-            assert!(scene.carrier.silent(Duration::ZERO, |m| m.status() == 0), "{why}");
+            assert!(scene.carrier.silent(QUIET, |m| m.status() == 0), "{why}");
         }
     }
 }

@@ -10,13 +10,19 @@ const TOLL: &str = ";npdi;rn=+19005551234;cic=+1234;tgrp=x;trunk-context=y;%72n=
 
 /// Two agents, and a carrier without credentials that takes what `outbound` says.
 fn exchange(port: u16, outbound: &str) -> (Exchange, Ua) {
+    exchange_with(port, outbound, "")
+}
+
+/// The same with more settings.
+fn exchange_with(port: u16, outbound: &str, config: &str) -> (Exchange, Ua) {
     let resources = Resources::new()
         .domain_with(DOMAIN, "all", &[(".*", NUMBER)], "")
         .agent(DOMAIN, "1001", "pw-1001")
         .agent(DOMAIN, "1002", "pw-1002")
         .trunk_with("provider", "trunk.test", &[(&format!("127.0.0.1:{port}"), 1, "udp")], None, outbound)
         .number(NUMBER, "provider", &at("1002"));
-    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let config = format!("routing: {{qualifySeconds: 0}}\n{config}");
+    let exchange = Exchange::start_with(&resources, &config, &[]);
     let mut carrier = provider(port);
     let Wire::Udp { server, .. } = &mut carrier.wire else { unreachable!("made on UDP") };
     *server = exchange.udp();
@@ -260,4 +266,32 @@ fn a_phone_tells_a_carrier_of_no_diversion() {
     let invite = caller.call(&told(caller.invite(&at("1002"))));
     let arrived = callee.expect("INVITE", |m| m.method() == "INVITE" && m.call_id() == invite.call_id());
     assert_eq!(left(&arrived), NAMES);
+}
+
+/// Without transactions too, and where a carrier has the address that the phones have.
+#[test]
+fn without_transactions_an_address_makes_no_carrier() {
+    let port = free_port();
+    let (exchange, mut carrier) = exchange_with(port, "sendRegister: false", "stateless: on\n");
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    const SAID: &str = "<sip:+1900@h>";
+    for (to, believed) in [("1002", false), ("+1555", true)] {
+        let answerer = if believed { &mut carrier } else { &mut callee };
+        let invite = caller.call(&caller.invite(&at(to)));
+        let arrived = answerer.request_of("INVITE");
+        let ringing = answerer.response(&arrived, 180, "Ringing").with("P-Asserted-Identity", SAID);
+        answerer.send(&ringing);
+        let got = caller.status_for(&invite, 180);
+        assert_eq!(got.get("P-Asserted-Identity"), Some(SAID).filter(|_| believed), "{to}");
+        // The CANCEL has the INVITE's branch.
+        let cancel = caller.cancel(&invite);
+        let cancelled = answerer.request_of("CANCEL");
+        assert_eq!(cancelled.branch(), arrived.branch());
+        answerer.respond(&cancelled, 200, "OK");
+        caller.status_for(&cancel, 200);
+        answerer.respond(&arrived, 487, "Request Terminated");
+        let ended = caller.status_for(&invite, 487);
+        caller.acknowledge_failure(&invite, &ended);
+        assert_eq!(answerer.request_of("ACK").branch(), arrived.branch());
+    }
 }

@@ -176,7 +176,11 @@ impl Ua {
     }
 
     /// True when no message matching arrives within `quiet`.
+    ///
+    /// # Panics
+    /// When that is no time at all, in which nothing would be read.
     pub fn silent(&mut self, quiet: Duration, matches: impl Fn(&Message) -> bool) -> bool {
+        assert!(!quiet.is_zero(), "whoever does not listen hears nothing");
         self.wait(quiet, matches).is_none()
     }
 

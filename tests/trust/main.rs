@@ -158,4 +158,7 @@ fn no_message_goes_where_the_rules_forbid_and_none_is_refused_that_they_allow() 
         "{}\nplay it again: TRUNKLINE_TRUST_SEED=SEED TRUNKLINE_TRUST_WORKERS=N",
         failures.join("\n")
     );
+    let played = run.dialogs.load(Ordering::Relaxed);
+    let wanted = if run.bounds.only.is_some() { 0 } else { dialogs.unwrap_or(1) };
+    assert!(played >= wanted, "{played} dialogs of {wanted} were played");
 }

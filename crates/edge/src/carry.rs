@@ -1,5 +1,6 @@
-//! What a proxy transaction wants done, carried out: each message through the guard and the budget to its socket, each
-//! question to whoever knows the answer.
+//! What a proxy transaction wants done, carried out: each message through the budget to its socket, each question to whoever
+//! knows the answer. Where a target leads the guard has judged before; it judges again one that has waited for its turn. A
+//! repetition, a CANCEL and an ACK to a failure go where their request went.
 
 use trunkline_proxy::transaction::{Answer, Asked, Heard, Input, Output, Question};
 use trunkline_sip::{ConnectionId, Transport};

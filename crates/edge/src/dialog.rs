@@ -1,4 +1,5 @@
-//! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says, never challenged.
+//! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says. An agent whose request comes from elsewhere
+//! than before is challenged (`trust/inside.rs`).
 
 use trunkline_proxy::transaction::{Input, Target};
 use trunkline_proxy::{PartyKind, StatelessUse, Way};

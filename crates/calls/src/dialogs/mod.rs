@@ -338,7 +338,7 @@ impl Dialogs {
         refused
     }
 
-    /// A BYE from this side goes on. Its answer says what ends by it, unless both sides have hung up now.
+    /// A BYE that this side has sent goes on. Its answer says what ends by it, unless both sides have hung up now.
     pub fn leaving(&self, place: Place, side: Side, now: u64) -> Ends {
         let mut table = self.table(place.number).lock();
         let Some(entry) = table.find(place.number) else { return Ends::Nothing };

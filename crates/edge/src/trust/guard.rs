@@ -44,7 +44,7 @@ impl Forbidden {
     }
 }
 
-/// Judges addresses. Read without a lock; what it goes by is renewed beside the packets' way ([`super::owners`]).
+/// Judges addresses. Read without a lock; what it goes by is renewed beside the packets' way (`look.rs`).
 #[derive(Debug)]
 pub(crate) struct Guard {
     addresses: Arc<Addresses>,
