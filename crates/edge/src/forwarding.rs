@@ -25,7 +25,8 @@ use crate::party::PartyRef;
 use crate::resolver::Spare;
 use crate::stateless::Stateless;
 use crate::trust::budget::Credit;
-use crate::trust::marks::{Beginning, event_of, expires};
+use crate::trust::events::{event_of, expires};
+use crate::trust::marks::Beginning;
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 
 /// Max-Breadth where the request says nothing, RFC 5393 §5.3.3.
@@ -130,7 +131,7 @@ impl Edge {
         let mut aims = Aims::default();
         if let Err(question) = self.aim(io, inbound, decision, &mut aims) {
             // A repetition of the request finds its transaction, so that nothing would go on from here.
-            if self.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()) {
+            if self.shared.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()) {
                 self.shared.resolver.look_up(question);
             }
             return false;

@@ -68,7 +68,7 @@ impl Edge {
             Ok(Registered { changed, longest }) => {
                 self.counters.registered.add();
                 for question in here.unknown.take() {
-                    if self.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()) {
+                    if self.shared.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()) {
                         self.shared.resolver.look_up(question);
                     }
                 }

@@ -45,7 +45,7 @@ impl Edge {
         }
         let room = self.suspensions.number(inbound.flow);
         let Some(number) =
-            room.filter(|_| self.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()))
+            room.filter(|_| self.shared.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()))
         else {
             return self.overloaded(io, inbound);
         };

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use hashbrown::{Equivalent, HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -26,6 +26,7 @@ use trunkline_transport::{Egress, HostName, Mail, Mailboxes};
 use crate::mail::EdgeMail;
 pub(crate) use avoided::Avoided;
 use names::Names;
+use question::Sought;
 pub(crate) use question::{Question, is_unicast};
 use selection::Located;
 pub(crate) use spare::Spare;
@@ -41,27 +42,6 @@ pub(crate) enum Resolved {
     Nowhere,
     /// Ask, and look at the request again when the answer is there.
     Later(Question),
-}
-
-/// A [`Question`] that is only looked for: names are found without an allocation.
-#[derive(Hash)]
-struct Sought<'a> {
-    host: &'a str,
-    port: Option<u16>,
-    transport: Transport,
-    named: bool,
-}
-
-impl Equivalent<Question> for Sought<'_> {
-    fn equivalent(&self, q: &Question) -> bool {
-        self.host == q.host && (self.port, self.transport, self.named) == (q.port, q.transport, q.named)
-    }
-}
-
-impl Equivalent<Arc<Question>> for Sought<'_> {
-    fn equivalent(&self, q: &Arc<Question>) -> bool {
-        Equivalent::<Question>::equivalent(self, q)
-    }
 }
 
 /// A request that waits for a name, on this shard under this ticket.

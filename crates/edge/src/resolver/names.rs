@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::question::{Question, Sought};
 use super::way::Ways;
-use super::{Question, Sought};
 
 /// Names that anybody may have us look up, at most.
 const MOST: usize = 10_000;

@@ -1,7 +1,9 @@
 //! What is asked of name servers, and which of their answers are of use.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use hashbrown::Equivalent;
 use trunkline_sip::Transport;
 
 /// A name to be looked up.
@@ -15,6 +17,27 @@ pub(crate) struct Question {
     pub(crate) transport: Transport,
     /// Was the transport named?
     pub(crate) named: bool,
+}
+
+/// A [`Question`] that is only looked for: names are found without an allocation.
+#[derive(Hash)]
+pub(super) struct Sought<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: Option<u16>,
+    pub(super) transport: Transport,
+    pub(super) named: bool,
+}
+
+impl Equivalent<Question> for Sought<'_> {
+    fn equivalent(&self, q: &Question) -> bool {
+        self.host == q.host && (self.port, self.transport, self.named) == (q.port, q.transport, q.named)
+    }
+}
+
+impl Equivalent<Arc<Question>> for Sought<'_> {
+    fn equivalent(&self, q: &Arc<Question>) -> bool {
+        Equivalent::<Question>::equivalent(self, q)
+    }
 }
 
 /// Nothing is ever sent to broadcast, multicast or unspecified addresses, nor to the rest of 0.0.0.0/8, which no host has

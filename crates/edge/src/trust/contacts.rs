@@ -1,7 +1,7 @@
 //! Where a REGISTER may have calls for its user sent. It is judged by what is known without asking; what a name leads to
 //! later is judged when something is sent there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use trunkline_location::Binding;
 use trunkline_sip::{Transport, Uri};
@@ -36,6 +36,12 @@ impl Shared {
     pub(crate) fn is_there(&self, b: &Binding<'_>) -> bool {
         let own = |o: &Owner| self.secret.registrant(o.kind, o.party) == b.registrant;
         b.shown || !self.guard.is_anothers(b.flow.remote, own)
+    }
+
+    /// May a message from this address have the name looked up? Trunks and peers may, and anybody what they themselves are
+    /// named.
+    pub(crate) fn may_look_up(&self, question: &Question, from: IpAddr, now: u64) -> bool {
+        self.resolver.is_of_resource(question) || self.guard.is_owned(from) || self.lookups.take(from, now)
     }
 
     /// Is the host of this URI a domain of ours? Then nobody else has to be asked where it leads.

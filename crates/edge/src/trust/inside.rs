@@ -11,8 +11,9 @@ use trunkline_sip::{Flow, Message, Method, Uri};
 use trunkline_transport::Egress;
 
 use super::Word;
+use super::events::{event_of, expires};
 use super::identity::Demand;
-use super::marks::{contact_of, event_of, expires, port_of};
+use super::marks::{contact_of, port_of};
 use super::owners::Owner;
 use crate::edge::Edge;
 use crate::inbound::Inbound;

@@ -3,8 +3,6 @@
 use std::net::IpAddr;
 
 use super::budget::Purses;
-use crate::edge::Edge;
-use crate::resolver::Question;
 
 /// Names that a source has looked up within any second, at most: name servers are asked on nobody's behalf as fast as messages
 /// come.
@@ -17,15 +15,10 @@ impl Lookups {
     pub(crate) fn new() -> Lookups {
         Lookups(Purses::new(MOST))
     }
-}
 
-impl Edge {
-    /// May a message from this address have the name looked up? Trunks and peers may, and anybody what they themselves are
-    /// named.
-    pub(crate) fn may_look_up(&self, question: &Question, from: IpAddr, now: u64) -> bool {
-        self.shared.resolver.is_of_resource(question)
-            || self.shared.guard.is_owned(from)
-            || self.shared.lookups.0.take_one(from, now)
+    /// One more for this address: may it have that?
+    pub(super) fn take(&self, from: IpAddr, now: u64) -> bool {
+        self.0.take_one(from, now)
     }
 }
 
@@ -36,7 +29,7 @@ mod tests {
     #[test]
     fn a_source_has_so_many_names_looked_up_in_a_second() {
         let lookups = Lookups::new();
-        let take = |host: &str, now| lookups.0.take_one(host.parse().unwrap(), now);
+        let take = |host: &str, now| lookups.take(host.parse().unwrap(), now);
         let now = 1_700_000_000_000;
         assert_eq!((0..1_000).filter(|n| take("192.0.2.1", now + n / 10)).count() as u64, MOST);
         assert!(take("192.0.2.2", now), "another source");

@@ -4,15 +4,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
-use trunkline_calls::{Answered, Event, Moved, Origin};
+use trunkline_calls::{Answered, Moved, Origin};
 use trunkline_model::{Tables, Trunk};
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
 use trunkline_routing::{Decision, Target};
 use trunkline_sip::{
-    Address, Flow, HeaderName, Index, Limits, Message, Method, Span, Splices, Uri, canonical_ip, seconds,
+    Address, Flow, HeaderName, Index, Limits, Message, Method, Span, Splices, Uri, canonical_ip,
 };
 use trunkline_transport::Egress;
 
+use super::events::expires;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::party::PartyRef;
@@ -493,17 +494,4 @@ fn request_uri(request: &[u8]) -> Option<Uri<'_>> {
 
 fn answered(m: &Message<'_>, cseq: u32, contact: Option<Moved>) -> Answered {
     Answered { method: m.cseq_method(), status: m.status().unwrap_or(0), cseq, contact, expires: expires(m) }
-}
-
-/// The subscription that a SUBSCRIBE, NOTIFY or REFER is about.
-pub(crate) fn event_of(m: &Message<'_>, method: Method) -> Event {
-    match method {
-        Method::Refer => Event::refer(m.cseq()),
-        _ => m.header(HeaderName::Event).map(Event::of).unwrap_or_default(),
-    }
-}
-
-/// The seconds of Expires.
-pub(crate) fn expires(m: &Message<'_>) -> Option<u32> {
-    m.header(HeaderName::Expires).and_then(seconds)
 }

@@ -7,6 +7,7 @@ pub(crate) mod cancels;
 mod companions;
 mod contacts;
 mod digest_uri;
+pub(crate) mod events;
 mod found;
 mod guard;
 pub(crate) mod identity;
