@@ -131,21 +131,32 @@ impl Edge {
     ) -> Result<(), Question> {
         let mut inside = false;
         for (n, target) in (0u8..).zip(decision.targets.as_slice()).take(MOST_TARGETS) {
-            let word = self.word_for(decision, target);
-            let (way, code) = match self.guarded_way(decision, target, word.as_ref()) {
-                Judged::To(egress, spare) => (Some((egress, spare)), 0),
-                Judged::Nowhere => (None, 503),
-                Judged::Inside => (None, 482),
-                Judged::Later(question) => return Err(question),
-            };
-            inside |= code == 482;
-            aims.list.push(Aim { decision: 0, target: n, group: target.group, code, word });
+            let (aim, way) = self.aim_at(decision, (0, n), target)?;
+            inside |= aim.code == 482;
+            aims.list.push(aim);
             aims.ways.push(way);
         }
         match inside {
             true => self.route_inside(io, inbound, decision, aims),
             false => Ok(()),
         }
+    }
+
+    /// One target of the router's, this one of this decision, and the way to it.
+    fn aim_at(
+        &self,
+        decision: &Decision,
+        (number, n): (u8, u8),
+        target: &Target,
+    ) -> Result<(Aim, Option<(Egress, Spare)>), Question> {
+        let word = self.word_for(decision, target);
+        let (way, code) = match self.guarded_way(decision, target, word.as_ref()) {
+            Judged::To(egress, spare) => (Some((egress, spare)), 0),
+            Judged::Nowhere => (None, 503),
+            Judged::Inside => (None, 482),
+            Judged::Later(question) => return Err(question),
+        };
+        Ok((Aim { decision: number, target: n, group: target.group, code, word }, way))
     }
 
     /// Puts in the place of targets that lead to us what they lead to.
@@ -191,14 +202,7 @@ impl Edge {
                     let number = search.inner.len() as u8 + 1;
                     let below = (lead.rank, lead.depth + 1);
                     for (n, target) in (0u8..).zip(decision.targets.as_slice()).take(MOST_TARGETS) {
-                        let word = self.word_for(&decision, target);
-                        let (way, code) = match self.guarded_way(&decision, target, word.as_ref()) {
-                            Judged::To(egress, spare) => (Some((egress, spare)), 0),
-                            Judged::Nowhere => (None, 503),
-                            Judged::Inside => (None, 482),
-                            Judged::Later(question) => return Err(question),
-                        };
-                        let aim = Aim { decision: number, target: n, group: target.group, code, word };
+                        let (aim, way) = self.aim_at(&decision, (number, n), target)?;
                         search.put(&decision, aim, way, below);
                     }
                     search.inner.push(decision);

@@ -47,7 +47,7 @@ enum Shape {
 
 /// What is only seen: RFC 3966 §5.1.1 has four; a space and a slash are written in other places, and ignored by those
 /// who dial.
-fn is_separator(b: u8) -> bool {
+pub fn is_separator(b: u8) -> bool {
     matches!(b, b'-' | b'.' | b'(' | b')' | b' ' | b'/')
 }
 

@@ -1,6 +1,6 @@
 //! Is a digest for what is asked for?
 
-use trunkline_routing::{named_elsewhere, named_in_to};
+use trunkline_routing::{is_separator, named_elsewhere, named_in_to};
 use trunkline_sip::{Method, Scheme, Uri, uris_equal};
 
 use crate::config::DigestUri;
@@ -83,7 +83,7 @@ fn same_user(a: &Uri<'_>, b: &Uri<'_>) -> bool {
 /// A telephone number without its parameters and visual separators (RFC 3966 §5.1.1).
 fn digits(user: &[u8]) -> impl Iterator<Item = u8> {
     let number = user.split(|&b| b == b';').next().unwrap_or_default();
-    number.iter().copied().filter(|b| !matches!(b, b'-' | b'.' | b'(' | b')'))
+    number.iter().copied().filter(|b| !is_separator(*b))
 }
 
 #[cfg(test)]
@@ -104,6 +104,7 @@ mod tests {
             ("sip:sip.local", "sip:1002@sip.local", false),
             ("sip:1-002@sip.local", "sip:1002@sip.local", false),
             ("tel:+1-700-555", "tel:+1700555", true),
+            ("sip:+1%20700%2F555@sip.local", "tel:+1700555", true),
             ("tel:+1700555", "sip:+1700555;phone-context=+1@sip.local;user=phone", true),
             ("sip:+1700555@sip.local", "tel:+1700556", false),
         ] {
