@@ -43,6 +43,8 @@ pub enum Who {
     Third,
     /// A host that has nothing to do with the exchange.
     Foreign,
+    /// Agent 1005 of the head office, behind an edge proxy that is a peer itself.
+    Pat,
 }
 
 /// What a party is to the exchange.
@@ -68,7 +70,7 @@ impl Who {
         matches!(self, Who::Carrier | Who::Listed)
     }
 
-    pub const ALL: [Who; 19] = [
+    pub const ALL: [Who; 20] = [
         Who::Ann,
         Who::Bob,
         Who::Tess,
@@ -88,16 +90,27 @@ impl Who {
         Who::Stranger,
         Who::Third,
         Who::Foreign,
+        Who::Pat,
     ];
-    pub const AGENTS: [Who; 9] =
-        [Who::Ann, Who::Bob, Who::Tess, Who::Nat, Who::Cleo, Who::Dan, Who::Lax, Who::Solo, Who::Free];
+    pub const AGENTS: [Who; 10] = [
+        Who::Ann,
+        Who::Bob,
+        Who::Tess,
+        Who::Nat,
+        Who::Cleo,
+        Who::Dan,
+        Who::Lax,
+        Who::Solo,
+        Who::Free,
+        Who::Pat,
+    ];
     pub const PEERS: [Who; 4] = [Who::Pbx, Who::Desk, Who::Gate, Who::Listed];
     pub const TRUNKS: [Who; 3] = [Who::Carrier, Who::Open, Who::Cred];
 
     pub fn kind(self) -> Kind {
         match self {
             Who::Ann | Who::Bob | Who::Tess | Who::Nat | Who::Cleo | Who::Dan => Kind::Agent,
-            Who::Lax | Who::Solo | Who::Free => Kind::Agent,
+            Who::Lax | Who::Solo | Who::Free | Who::Pat => Kind::Agent,
             Who::Pbx | Who::Desk | Who::Gate | Who::Listed => Kind::Peer,
             Who::Carrier | Who::Open | Who::Cred => Kind::Trunk,
             Who::Stranger | Who::Third | Who::Foreign => Kind::Outside,
@@ -116,6 +129,7 @@ impl Who {
             Who::Lax => "4001",
             Who::Solo => "5001",
             Who::Free => "6001",
+            Who::Pat => "1005",
             Who::Pbx => "pbx",
             Who::Desk => "desk",
             Who::Gate => "gate",
@@ -132,7 +146,7 @@ impl Who {
     /// What stands behind the `@` in From.
     pub fn host(self) -> &'static str {
         match self {
-            Who::Ann | Who::Bob | Who::Tess | Who::Nat | Who::Pbx => HEAD,
+            Who::Ann | Who::Bob | Who::Tess | Who::Nat | Who::Pat | Who::Pbx => HEAD,
             Who::Cleo | Who::Dan => BRANCH,
             Who::Lax | Who::Desk => LAX,
             Who::Solo => ALONE,
@@ -160,6 +174,7 @@ impl Who {
             Who::Lax => ("4001", "pw-lax"),
             Who::Solo => ("5001", "pw-solo"),
             Who::Free => ("6001", "pw-free"),
+            Who::Pat => ("1005", "pw-pat"),
             Who::Pbx => ("pbx", "pw-pbx"),
             Who::Desk => ("desk", "pw-desk"),
             Who::Gate => ("gate", "pw-gate"),

@@ -16,6 +16,8 @@ pub struct Side {
     pub known_as: Option<Who>,
     /// Has it proven nothing?
     pub stranger: bool,
+    /// Does it say that it comes from a carrier's or peer's address, and shows nothing? Then nothing is sent there.
+    pub unshown: bool,
     /// The socket it speaks through.
     pub port: Port,
     /// Its From, tag included.
@@ -110,6 +112,7 @@ impl Call {
             who: caller.0,
             known_as: None,
             stranger: false,
+            unshown: false,
             port: caller.1,
             local: first.request.from.clone(),
             remote: answer.get("To")?.to_owned(),
@@ -125,6 +128,7 @@ impl Call {
         let callee = Side {
             who: callee.0,
             stranger: false,
+            unshown: false,
             known_as: callee.0.login().map(|_| callee.0),
             port: callee.1,
             local: format!("{};tag={tag}", arrived.get("To")?),

@@ -49,7 +49,8 @@ impl History<'_> {
 
     /// A target this party has business with.
     fn likely(&mut self, who: Who) -> Target {
-        let mut phones = vec![Who::Ann, Who::Bob, Who::Tess, Who::Nat, Who::Cleo, Who::Dan, Who::Free];
+        let mut phones =
+            vec![Who::Ann, Who::Bob, Who::Tess, Who::Nat, Who::Pat, Who::Cleo, Who::Dan, Who::Free];
         phones.retain(|p| *p != who);
         let phone = Target::Aor(self.rng.pick(&phones));
         match who.kind() {

@@ -6,9 +6,10 @@ use super::dialog::{Call, End, Stage};
 use super::history::History;
 use super::lane::Tx;
 use super::net::{Port, Sockets};
-use super::oracle::{Claim, First, Goes, Proof, Target, first, is_stranger, taken_for};
+use super::oracle::{Claim, First, Goes, Proof, Target, first, is_believed, is_stranger, taken_for};
 use super::request::Request;
 use super::ruling::{Broken, Plan, Play, Ruling};
+use super::serve::SAID;
 use super::world::number_of;
 
 /// How the request itself is twisted, apart from who sends it.
@@ -80,9 +81,15 @@ impl History<'_> {
         if let Target::Through(_, trunk) = facts.target {
             request = request.with("X-DOD-Number", number_of(trunk));
         }
+        // Credentials are seen in an earlier request of the same making.
+        if self.rng.percent(25) && facts.proof != Proof::Repeated {
+            request = request.with("P-Asserted-Identity", format!("<sip:+19005550000@{SAID}>"));
+        }
         let certain = self.apply(twist, &mut request);
+        let proxy = self.proxy_of(who);
+        request.more.extend(proxy.clone().map(|route| ("Record-Route".into(), route)));
         let has_ports = !who.is_on_a_list() || taken_for(&facts) == Some(who);
-        if twist == Twist::OwnProxy && has_ports && !who.is_tcp() && who != Who::Nat {
+        if twist == Twist::OwnProxy && proxy.is_none() && has_ports && !who.is_tcp() && who != Who::Nat {
             let second = self.lane.sockets.at(Sockets::second(who));
             request.more.push(("Record-Route".into(), format!("<sip:{second};lr>")));
         }
@@ -130,6 +137,8 @@ impl History<'_> {
             4..6 => Twist::Route(Bait::any(&mut self.rng)),
             6 => Twist::Maddr(self.rng.pick(&[Who::Carrier, Who::Foreign, Who::Pbx])),
             7..9 => Twist::Contact(Bait::forbidden(&mut self.rng)),
+            // Its own proxy is before it.
+            9 | 12 if claim == Claim::Is(Who::Pat) => Twist::None,
             9 if self.rng.percent(30) => Twist::RecordRoute(Bait::At(Who::Foreign)),
             9 => Twist::RecordRoute(Bait::forbidden(&mut self.rng)),
             10 if known => Twist::FromSpelled,
@@ -214,7 +223,8 @@ impl History<'_> {
         let stolen = if rings { None } else { self.stolen_mark(who, &request) };
         let (stolen, contact) = stolen.map_or((None, contact), |(routes, uri)| (Some(routes), Some(uri)));
         let robbed = stolen.is_some();
-        let plan = Plan { status, contact, tag, record_route, stolen, ..Plan::default() };
+        let believed = is_believed(facts);
+        let plan = Plan { status, contact, tag, record_route, stolen, believed, ..Plan::default() };
         let tx = self.lane.send(port, request, ruling, plan.clone());
         let answer = self.lane.answer(&tx, if rings { 180 } else { 200 })?;
         if self.lane.arrivals(&tx).is_empty() || !rings {
@@ -231,6 +241,10 @@ impl History<'_> {
         call.caller.known_as = taken_for(facts);
         call.caller.stranger = is_stranger(facts);
         self.caller_behind(&mut call);
+        // An agent that nobody asks, from the address of somebody else whom the operator has named.
+        let named = matches!(call.caller.who.kind(), Kind::Peer | Kind::Trunk);
+        call.caller.unshown = facts.claim == Claim::Is(Who::Lax) && facts.proof == Proof::Absent && named;
+        call.caller.doubtful |= call.caller.unshown;
         call.callee.behind = at.is_some();
         call.callee.at = at.map_or(vec![callee], |at| vec![at]);
         call.callee.doubtful = doubtful || robbed;
@@ -248,11 +262,13 @@ impl History<'_> {
     /// Where requests for the caller arrive, by the Contact and the Record-Route it gave.
     fn caller_behind(&self, call: &mut Call) {
         let second = Sockets::second(call.caller.who);
-        let own = format!("<sip:{};lr>", self.lane.sockets.at(second));
+        let proxy = self.proxy_of(call.caller.who);
+        let own = proxy.clone().unwrap_or_else(|| format!("<sip:{};lr>", self.lane.sockets.at(second)));
+        let at = if proxy.is_some() { call.caller.port } else { second };
         let through = call.first.request.more.iter().find(|(name, _)| name == "Record-Route");
         call.caller.behind = through.is_some();
         match through {
-            Some((_, value)) if *value == own => call.caller.at = vec![second],
+            Some((_, value)) if *value == own => call.caller.at = vec![at],
             // A host that is nobody's may well be the caller's proxy.
             Some(_) => call.caller.at.push(Sockets::port(Who::Foreign)),
             None => {}
@@ -267,6 +283,9 @@ impl History<'_> {
     /// at somebody else's address it may not: the Record-Route value, where requests arrive then, and whether the rules
     /// leave it open that they do.
     fn behind(&mut self, who: Who) -> (Option<String>, Option<Port>, bool) {
+        if let Some(proxy) = self.proxy_of(who) {
+            return (Some(proxy), Some(Sockets::port(who)), false);
+        }
         match self.rng.below(100) {
             0..6 if !who.is_tcp() && who != Who::Nat => {
                 let second = Sockets::second(who);

@@ -51,6 +51,7 @@ impl History<'_> {
                 history.restart()?;
             }
             match history.rng.below(40) {
+                0 if history.rng.percent(50) => history.forged_registration()?,
                 0 => history.hostile_registration()?,
                 1 => history.phone_moves()?,
                 2 => history.stolen_registration()?,
@@ -87,9 +88,16 @@ impl History<'_> {
         let at = self.lane.sockets.at(port);
         match who {
             Who::Nat => format!("sip:{}@{}", who.user(), self.lane.sockets.shown(port)),
+            // Nobody reaches it but its proxy.
+            Who::Pat => format!("sip:{}@10.9.8.5:5060", who.user()),
             _ if self.lane.sockets.is_tcp(port) => format!("sip:{}@{at};transport=tcp", who.user()),
             _ => format!("sip:{}@{at}", who.user()),
         }
+    }
+
+    /// The route to the proxy that a party is behind, which speaks for it on its socket.
+    pub fn proxy_of(&self, who: Who) -> Option<String> {
+        (who == Who::Pat).then(|| format!("<sip:{};lr>", self.lane.sockets.address(who)))
     }
 
     /// Where a first request for this party arrives when its user was called by `dialled`.
@@ -113,7 +121,9 @@ impl History<'_> {
 
     /// A REGISTER of this Contact with the right secret; the status it ends with.
     pub fn register(&mut self, who: Who, port: Port, contact: &str) -> Play<u16> {
-        self.register_for(who, port, contact, &[("Expires", "3600")])
+        let path = self.proxy_of(who).unwrap_or_default();
+        let more = [("Expires", "3600"), ("Path", path.as_str()), ("Supported", "path")];
+        self.register_for(who, port, contact, if path.is_empty() { &more[..1] } else { &more })
     }
 
     /// The same with other headers.

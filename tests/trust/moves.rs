@@ -68,6 +68,26 @@ impl History<'_> {
         self.message_from_tess(who, ruling)
     }
 
+    /// Somebody who sees no answer registers for one whom nobody asks, in the name of a carrier's or peer's address; then that one
+    /// is called.
+    pub fn forged_registration(&mut self) -> Play {
+        let victim = self.rng.pick(&[Who::Carrier, Who::Listed, Who::Gate, Who::Pbx, Who::Cred]);
+        let port = match self.rng.percent(50) && victim == Who::Carrier {
+            true => Sockets::second(victim),
+            false => Sockets::port(victim),
+        };
+        let at = self.lane.sockets.at(port);
+        let private = "sip:+19005550000@10.0.0.1".to_owned();
+        let contact = if self.rng.percent(50) { private } else { format!("sip:+19005550000@{at}") };
+        self.table.count(kind(victim), "REGISTER", "in its name");
+        self.lane.ladder.note(format!("in the name of {at} somebody registers {contact} for {:?}", Who::Lax));
+        let status = self.register_for(Who::Lax, port, &contact, &[("Expires", "3600")])?;
+        if status < 300 {
+            return Err(Broken(format!("{victim:?} is taken for {:?}, which nothing shows", Who::Lax)));
+        }
+        self.message_from_tess(Who::Lax, Ruling::Must(self.place(Who::Lax, Who::Lax.user())))
+    }
+
     /// A MESSAGE to somebody's address of record, from an agent who proves itself.
     fn message_from_tess(&mut self, who: Who, ruling: Ruling) -> Play {
         let call_id = self.lane.fresh();
@@ -92,8 +112,11 @@ impl History<'_> {
     /// One of those who are in a call gets another address (another network, a restart), tells the registrar and the
     /// other side, and goes on.
     pub fn phone_moves(&mut self) -> Play {
-        let movable = |side: &Side| {
-            matches!(side.who, Who::Ann | Who::Bob | Who::Cleo) && side.known_as == Some(side.who)
+        // A carrier goes on from another host of its network.
+        let movable = |side: &Side| match side.who {
+            Who::Ann | Who::Bob | Who::Cleo => side.known_as == Some(side.who),
+            Who::Carrier => side.known_as.is_none() && !side.stranger && side.port == Sockets::port(side.who),
+            _ => false,
         };
         let found = self.open.iter().position(|c| {
             c.method == "INVITE"
@@ -108,8 +131,11 @@ impl History<'_> {
         let (before, contact) = (self.contact(who, old), self.contact(who, new));
         self.table.count(kind(who), "moves", "in a call");
         self.lane.ladder.note(format!("{who:?} moves in {}", call.id));
-        self.register(who, new, &contact)?;
-        self.unregister(who, new, &before)?;
+        let registers = who != Who::Carrier;
+        if registers {
+            self.register(who, new, &contact)?;
+            self.unregister(who, new, &before)?;
+        }
         let mut request = call.request(end, "INVITE");
         request.contact = Some(contact.clone());
         let other = call.side(end.other()).clone();
@@ -127,6 +153,9 @@ impl History<'_> {
         let bye = if self.rng.percent(50) { end } else { end.other() };
         self.request_within(&mut call, bye, "BYE", Twist::Honest)?;
         call.stage = Stage::Over;
+        if !registers {
+            return Ok(());
+        }
         self.register(who, old, &before)?;
         self.unregister(who, old, &contact)
     }

@@ -16,6 +16,9 @@ pub struct Port(pub usize);
 /// What the phone behind a NAT takes for its address.
 pub const PRIVATE: [u8; 4] = [10, 9, 8, 4];
 
+/// The carrier's second host, in the network that its list names.
+const CARRIERS_SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 44, 33, 5));
+
 /// Parties have a socket each; after them comes a second one of each, on the same address and another port.
 const PARTIES: usize = Who::ALL.len();
 
@@ -54,7 +57,8 @@ impl Sockets {
                     list.push(Entry { who, at: nowhere, socket: Socket::None });
                     continue;
                 }
-                list.push(udp(who, who.ip()));
+                let elsewhere = second && who == Who::Carrier;
+                list.push(udp(who, if elsewhere { CARRIERS_SECOND } else { who.ip() }));
             }
         }
         // Doors for what is sent over TCP to where only a datagram is due.

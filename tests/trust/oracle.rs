@@ -103,12 +103,31 @@ pub fn first(f: &First) -> Goes {
 
 /// Has the caller of such a request proven nothing? It asks nobody to call somebody else.
 pub fn is_stranger(f: &First) -> bool {
-    matches!(f.target, Target::Inbound(Who::Open)) && f.source != Who::Open
+    let by_number = matches!(f.target, Target::Number(Who::Open, _)) && !names_party(f.claim);
+    (by_number || f.target == Target::Inbound(Who::Open)) && f.source != Who::Open
+}
+
+/// Does it say that it is an agent or peer?
+fn names_party(claim: Claim) -> bool {
+    matches!(claim, Claim::Is(who) if matches!(who.kind(), Kind::Agent | Kind::Peer))
+}
+
+/// Is what the caller says of somebody's identity passed on: that of a carrier, and of a peer that has shown who it is?
+pub fn is_believed(f: &First) -> bool {
+    match (f.target, f.claim) {
+        (Target::Inbound(Who::Cred), _) => true,
+        (Target::Inbound(trunk), _) => f.source == trunk,
+        (_, Claim::Is(who)) if who.kind() == Kind::Peer => true,
+        (Target::Number(trunk, _), claim) if !names_party(claim) => f.source == trunk,
+        _ => false,
+    }
 }
 
 fn withheld(f: &First) -> Goes {
     let who = match f.proof {
         Proof::Right => Who::Ann,
+        // What neither calls nor refers may be computed for another spelling.
+        Proof::OtherUser if !f.calls => Who::Ann,
         Proof::Other(who) => who,
         _ => return as_trunk(f),
     };
@@ -126,8 +145,10 @@ pub fn taken_for(f: &First) -> Option<Who> {
         // Whoever has a trunk's secret is the trunk.
         (Target::Inbound(Who::Cred), _, _) => Some(Who::Cred),
         (Target::Inbound(_), _, _) => None,
+        (Target::Number(Who::Open, _), claim, _) if !names_party(claim) => None,
         (_, Claim::Is(who), _) => Some(who).filter(|who| matches!(who.kind(), Kind::Agent | Kind::Peer)),
         (_, Claim::Anonymous, Proof::Right) => Some(Who::Ann),
+        (_, Claim::Anonymous, Proof::OtherUser) if !f.calls => Some(Who::Ann),
         (_, Claim::Anonymous, Proof::Other(who)) => Some(who),
         (_, Claim::Anonymous | Claim::NoSuchUser, _) => None,
     }
@@ -137,7 +158,11 @@ pub fn taken_for(f: &First) -> Option<Who> {
 /// address.
 fn as_trunk(f: &First) -> Goes {
     match f.target {
-        Target::Number(trunk, _) if f.source == trunk && from_trunk(f, trunk) => rings(trunk),
+        Target::Number(trunk, _) if f.refers && is_stranger(f) && trunk == Who::Open => Goes::Nowhere,
+        // The list of one of them lets everybody call.
+        Target::Number(trunk, _) if (f.source == trunk || trunk == Who::Open) && from_trunk(f, trunk) => {
+            rings(trunk)
+        }
         _ => Goes::Nowhere,
     }
 }

@@ -82,6 +82,8 @@ pub struct Plan {
     pub forged: Option<Box<Forgery>>,
     /// Further header lines.
     pub more: String,
+    /// Is what the sender says of somebody's identity passed on?
+    pub believed: bool,
 }
 
 impl Plan {

@@ -8,6 +8,9 @@ use super::lane::{Lane, Served};
 use super::net::Port;
 use super::ruling::{Broken, Forgery, Place, Plan, Play};
 
+/// The host of an identity that a sender asserts.
+pub const SAID: &str = "said.test";
+
 impl Lane {
     /// Whatever arrives is answered, also where it should not be: what nobody answers would come again and again.
     pub fn take_request(&mut self, port: Port, message: Message) -> Play {
@@ -57,6 +60,9 @@ impl Lane {
                 )));
             }
             None => return Err(Broken(format!("{method} {uri} reached {who:?}; it was for nobody"))),
+        }
+        if !step.plan.believed && message.all("P-Asserted-Identity").any(|said| said.contains(SAID)) {
+            return Err(Broken(format!("{method} {uri} asserts to {who:?} what its sender may not")));
         }
         step.arrived.push((port, message.clone()));
         if step.arrived.len() > step.ruling.place().map_or(1, Place::times) {

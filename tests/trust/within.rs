@@ -162,6 +162,7 @@ impl History<'_> {
             (Takes::Yes | Takes::Perhaps, _) => Ruling::May(place.clone()),
             (Takes::No, _) => Ruling::Never,
         };
+        let straight = if other.unshown && !other.behind { Ruling::Never } else { straight };
         let asked =
             |side: &Side| side.known_as.is_some_and(|who| who.kind() == Kind::Agent && who != Who::Lax);
         // It asks nobody to call somebody else; by the mark of another dialog it may have proven itself there.

@@ -15,6 +15,9 @@ pub const NUMBERS: [(Who, &str, Who); 3] = [
     (Who::Cred, "+18880001", Who::Cleo),
 ];
 
+/// A network of the carrier's, in which it has a second host.
+pub const CARRIERS: &str = "127.44.33.0/28";
+
 /// Where a number outside leads: what it begins with, whose domain has a policy for it, through which trunk.
 pub const POLICIES: [(&str, &str, Who); 2] = [("+1555", HEAD, Who::Carrier), ("+1888", BRANCH, Who::Cred)];
 
@@ -63,10 +66,13 @@ fn resources(at: impl Fn(Who) -> SocketAddr) -> Resources {
     );
     let desk = format!(", contactAddr: \"{}\"", at(Who::Desk));
     all = all.peer("desk", &Who::Desk.aor(), "pw-desk", &desk);
+    all = all.peer("edge", "backend:edge", "pw-edge", &format!(", contactAddr: \"{}\"", at(Who::Pat)));
     all = all.credentials("gate-login", "gate", "pw-gate");
     let net = |who: Who| format!("{}/32", who.ip());
     all = all.acl("listed-list", &[&net(Who::Listed)], &["0.0.0.0/0"]);
-    all = all.acl("carrier-list", &[&net(Who::Carrier)], &["0.0.0.0/0"]);
+    all = all.acl("carrier-list", &[&net(Who::Carrier), CARRIERS], &["0.0.0.0/0"]);
+    // Who calls its numbers is whoever it may be.
+    all = all.acl("everybody", &["0.0.0.0/1", "128.0.0.0/1", "::/0"], &[]);
     let mut peers = String::new();
     let _ = write!(
         peers,
@@ -94,6 +100,7 @@ fn trunk_text(trunk: Who, at: SocketAddr) -> String {
     let (inbound, outbound) = match trunk {
         Who::Carrier => (", accessControlListRef: carrier-list", ""),
         Who::Cred => (", credentialsRef: cred-in", ", credentialsRef: cred-out"),
+        Who::Open => (", accessControlListRef: everybody", ""),
         _ => ("", ""),
     };
     let name = trunk_ref(trunk);

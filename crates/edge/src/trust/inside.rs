@@ -314,11 +314,11 @@ impl Edge {
 
 impl Shared {
     /// May a party say that its packets come from there? A source address of UDP is easily forged, and where the address is a
-    /// trunk's or a peer's, what goes there would be a call at somebody's expense: there an agent
-    /// has to show it. Peers show who they are when they call. A stranger speaks for nobody but whoever has its address.
+    /// trunk's or a peer's, what goes there would be a call at somebody's expense: there an agent has to show it. Peers and carriers
+    /// show who they are when they call. A stranger speaks for nobody but whoever has its address.
     pub(crate) fn is_shown(&self, from: &Egress, (kind, party): (PartyKind, u32), proven: bool) -> bool {
         let own = |owner: &Owner| (owner.kind, owner.party) == (kind, party);
-        let asks_nothing = proven || from.transport.is_reliable() || kind == PartyKind::Stranger;
+        let asks_nothing = proven || from.transport.is_reliable() || kind != PartyKind::Agent;
         asks_nothing || !self.guard.is_anothers(from.remote, own)
     }
 }
