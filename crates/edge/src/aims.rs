@@ -12,7 +12,7 @@ use trunkline_transport::Egress;
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::party::PartyRef;
 use crate::resolver::{Question, Spare};
 use crate::trust::{Judged, Word};
@@ -124,7 +124,7 @@ impl Edge {
     /// Finds the ways to the decision's targets; `Err` with a name that has to be known first.
     pub(crate) fn aim(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         decision: &Decision,
         aims: &mut Aims,
@@ -162,7 +162,7 @@ impl Edge {
     /// Puts in the place of targets that lead to us what they lead to.
     fn route_inside(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         decision: &Decision,
         aims: &mut Aims,
@@ -189,7 +189,7 @@ impl Edge {
 
     fn follow(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         search: &mut Search<'_>,
     ) -> Result<(), Question> {
@@ -220,7 +220,7 @@ impl Edge {
     /// Routes the request again, to where a target of its own leads; `Err` with the status that says why not.
     fn pass(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         lead: &Lead,
         search: &mut Search<'_>,

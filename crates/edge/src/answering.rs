@@ -9,7 +9,8 @@ use crate::context::{Context, DialogUse, Hop};
 use crate::cseq;
 use crate::edge::Edge;
 use crate::forward;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::StepMemory;
 use crate::request::local_tag;
 use crate::trust::marks::{Begun, SentMark};
 
@@ -17,21 +18,23 @@ impl Edge {
     /// Passes a branch's response on: the one at hand, or the kept one.
     pub(crate) fn forward_response(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         context: &mut Context,
         (branch, code): (u8, u16),
         at_hand: Option<&Message<'_>>,
     ) {
-        let (mut index, mut out) =
-            (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.out));
+        let Io { net, memory } = io;
+        let StepMemory { index, splices, out, .. } = &mut **memory;
+        let unix_ms = net.unix_ms();
         out.clear();
         let to_tag = match (at_hand, context.proxy.branch(branch)) {
             (Some(m), Some(b)) => {
-                self.write_response(io, context, (branch, b), m, &mut out);
+                self.write_response((context, unix_ms), (branch, b), m, (splices, out));
                 Some(m.to_tag())
             }
             (None, Some(b)) if index.parse(b.response(), &Limits::default()).is_ok() => {
-                self.write_response(io, context, (branch, b), &Message::new(b.response(), &index), &mut out);
+                let m = Message::new(b.response(), index);
+                self.write_response((context, unix_ms), (branch, b), &m, (splices, out));
                 None
             }
             (_, None) | (None, Some(_)) => None,
@@ -40,11 +43,10 @@ impl Edge {
             if let DialogUse::Begins(number) = context.dialog {
                 self.shared.dialogs.failed(number);
             }
-            context.proxy.finish_failure(code, &mut out);
+            context.proxy.finish_failure(code, out);
         }
-        self.send_response(io, context, &out);
-        context.proxy.passed_on(branch, code, &out, &mut self.work);
-        (self.scratch.other, self.scratch.out) = (index, out);
+        self.send_response(net, context, out);
+        context.proxy.passed_on(branch, code, out, &mut self.work);
         match code {
             ..200 => {}
             200..300 => self.note_answered(io, context, branch, to_tag.unwrap_or_default()),
@@ -59,20 +61,17 @@ impl Edge {
 
     /// Writes a response of this branch as it goes back.
     fn write_response(
-        &mut self,
-        io: &Io<EdgeMail>,
-        context: &Context,
+        &self,
+        (context, unix_ms): (&Context, u64),
         (fork, branch): (u8, &Branch<Hop>),
         m: &Message<'_>,
-        out: &mut Vec<u8>,
+        (splices, out): (&mut Splices, &mut Vec<u8>),
     ) {
-        let mut splices = std::mem::take(&mut self.scratch.splices);
-        forward::strip_via(m, context.back.transport, &mut splices, out, |splices| {
+        forward::strip_via(m, context.back.transport, splices, out, |splices| {
             self.shared.filter_response(m, context.between(fork), splices);
-            self.mark(context, (fork, branch), m, io.unix_ms(), splices);
+            self.mark(context, (fork, branch), m, unix_ms, splices);
         });
         cseq::lower(out, m.cseq(), branch.target.cseq_added);
-        self.scratch.splices = splices;
     }
 
     /// A response from this branch is about to go back: marks it, or notes what it says of the dialog it came in.
@@ -129,7 +128,7 @@ impl Edge {
     }
 
     /// A 2xx went back: the call of this INVITE has begun.
-    fn note_answered(&self, io: &Io<EdgeMail>, context: &Context, branch: u8, to_tag: &[u8]) {
+    fn note_answered(&self, io: &Io<'_>, context: &Context, branch: u8, to_tag: &[u8]) {
         let Some(call) = context.call else { return };
         if let Some(branch) = context.proxy.branch(branch).filter(|_| branch > 0) {
             calls::moved(&self.shared.calls, call, &branch.target.hop);
@@ -142,16 +141,16 @@ impl Edge {
     }
 
     /// Answers a transaction with a response of our own.
-    pub(crate) fn answer_locally(&mut self, io: &mut Io<EdgeMail>, context: &mut Context, code: u16) {
+    pub(crate) fn answer_locally(&mut self, io: &mut Io<'_>, context: &mut Context, code: u16) {
         self.counters.answered.add();
         let unproven = !context.proven && self.is_unproven(&context.back, io.unix_ms());
-        let (mut index, mut out) =
-            (std::mem::take(&mut self.scratch.index_for_replies), std::mem::take(&mut self.scratch.out));
+        let Io { net, memory } = io;
+        let StepMemory { index, out, .. } = &mut **memory;
         if index.parse(context.proxy.reply(), &Limits::default()).is_ok() {
-            self.write_answer(context.proxy.reply(), &index, (code, phrase(context, code)), &mut out);
-            let last = Message::new(context.proxy.reply(), &index);
+            self.write_answer(context.proxy.reply(), index, (code, phrase(context, code)), out);
+            let last = Message::new(context.proxy.reply(), index);
             if let Some(call) = context.call {
-                self.shared.calls.failed(call, code, io.unix_ms());
+                self.shared.calls.failed(call, code, net.unix_ms());
             }
             if let DialogUse::Begins(number) = context.dialog
                 && code >= 300
@@ -162,14 +161,13 @@ impl Edge {
             // It may be our word for what somebody said; else nobody was there.
             let status = if context.heard { code } else { 408 };
             let answered = Answered { method, status, cseq, contact: None, expires: None };
-            self.note_answer(context, &last, &answered, io.unix_ms());
+            self.note_answer(context, &last, &answered, net.unix_ms());
             if code >= 300 {
                 self.end_media(context);
             }
-            self.send_response(io, context, &out);
-            context.proxy.answered(&out, unproven, &mut self.work);
+            self.send_response(net, context, out);
+            context.proxy.answered(out, unproven, &mut self.work);
         }
-        (self.scratch.index_for_replies, self.scratch.out) = (index, out);
     }
 
     /// Writes an answer of ours to the request that the response in `reply` is to.

@@ -14,7 +14,7 @@ const REGISTRANT: u8 = 0;
 
 impl Edge {
     /// Asks again when it is time.
-    pub(crate) fn qualify(&mut self, io: &mut Io<EdgeMail>) {
+    pub(crate) fn qualify(&mut self, io: &mut Io<'_>) {
         let every = self.shared.config.qualify.as_millis() as u64;
         if self.shard == ASKER && self.qualify.is_due(every, io.now()) {
             self.qualify.round(io, &self.shared);
@@ -22,13 +22,7 @@ impl Edge {
     }
 
     /// Takes an answer to one of our questions.
-    pub(crate) fn on_qualify_response(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        flow: &Flow,
-        m: &Message<'_>,
-        serial: u64,
-    ) {
+    pub(crate) fn on_qualify_response(&mut self, io: &mut Io<'_>, flow: &Flow, m: &Message<'_>, serial: u64) {
         if self.shard != ASKER {
             io.post(usize::from(ASKER), Mail::User(EdgeMail::Message(*flow, m.bytes.into())));
             return;
@@ -37,14 +31,14 @@ impl Edge {
     }
 
     /// Registers, where that is due.
-    pub(crate) fn register_at_trunks(&mut self, io: &mut Io<EdgeMail>) {
+    pub(crate) fn register_at_trunks(&mut self, io: &mut Io<'_>) {
         if self.shard == REGISTRANT {
             self.registry.run(io, &self.shared, self.draining);
         }
     }
 
     /// The exchange ends: carriers are told to send no more calls.
-    pub(crate) fn leave_trunks(&mut self, io: &mut Io<EdgeMail>) {
+    pub(crate) fn leave_trunks(&mut self, io: &mut Io<'_>) {
         self.registry.leave(io.now());
         self.register_at_trunks(io);
     }
@@ -52,7 +46,7 @@ impl Edge {
     /// Takes the answer to one of our REGISTERs.
     pub(crate) fn on_register_response(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         flow: &Flow,
         m: &Message<'_>,
         serial: u64,

@@ -5,7 +5,7 @@ use memchr::memmem;
 use trunkline_proxy::transaction::{Target, Waiting};
 use trunkline_proxy::{Branch as BranchName, Mark};
 use trunkline_routing::Decision;
-use trunkline_sip::{HeaderName, Transport, Uri};
+use trunkline_sip::{HeaderName, Splices, Transport, Uri};
 use trunkline_transaction::Slot;
 use trunkline_transport::Egress;
 
@@ -14,7 +14,8 @@ use crate::cseq::Raise;
 use crate::edge::Edge;
 use crate::forward::{self, DroppedRoutes, Edits};
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::StepMemory;
 use crate::trust::Spent;
 
 /// Requests above this go over TCP unless the target says otherwise, RFC 3261 §18.1.1.
@@ -58,7 +59,7 @@ impl Edge {
     /// Builds the request for one target and starts its branch.
     pub(crate) fn start(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         (slot, context): (Slot, &mut Context),
         outgoing: &Outgoing<'_>,
@@ -67,22 +68,21 @@ impl Edge {
         let Some(name) = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac) else {
             return;
         };
-        let mut out = std::mem::take(&mut self.scratch.out);
-        let (grown, mark_mac) = self.build(inbound, outgoing, decision, &name, &mut out);
+        let StepMemory { splices, out, .. } = &mut *io.memory;
+        let (grown, mark_mac) = self.build(inbound, outgoing, decision, &name, (splices, out));
         (target.cseq_added, target.hop.mark_mac) = (outgoing.raise.cseq, mark_mac);
         target.hop.first_on_route = is_first_on_route(inbound);
         grow(&mut target, grown);
-        let request = self.work.buffers.copy(&out);
+        let request = self.work.buffers.copy(out);
         context.proxy.start(request, target, io.now(), &mut self.work);
-        self.scratch.out = out;
     }
 
     /// Builds a request for later; `alternate`: for another flow of a phone. Without `outgoing` there is no way to the target,
     /// which counts as `dead`.
     pub(crate) fn put_off(
         &mut self,
-        inbound: &Inbound<'_>,
-        (slot, context): (Slot, &mut Context),
+        memory: &mut StepMemory,
+        (inbound, (slot, context)): (&Inbound<'_>, (Slot, &mut Context)),
         outgoing: Option<&Outgoing<'_>>,
         decision: &Decision,
         (mut waiting, alternate): (Waiting<Hop>, bool),
@@ -90,14 +90,13 @@ impl Edge {
         // Any name of the right length: its own is written when it is sent.
         let Some(name) = self.branch_name(slot, 0, context.loop_mac) else { return };
         if let Some(o) = outgoing {
-            let mut out = std::mem::take(&mut self.scratch.out);
-            let (grown, mark_mac) = self.build(inbound, o, Some(decision), &name, &mut out);
+            let StepMemory { splices, out, .. } = memory;
+            let (grown, mark_mac) = self.build(inbound, o, Some(decision), &name, (splices, out));
             (waiting.target.cseq_added, waiting.target.hop.mark_mac) = (o.raise.cseq, mark_mac);
             waiting.target.hop.first_on_route = is_first_on_route(inbound);
             grow(&mut waiting.target, grown);
-            waiting.name_at = memmem::find(&out, &name).and_then(|at| u16::try_from(at).ok()).unwrap_or(0);
-            waiting.request = self.work.buffers.copy(&out);
-            self.scratch.out = out;
+            waiting.name_at = memmem::find(out, &name).and_then(|at| u16::try_from(at).ok()).unwrap_or(0);
+            waiting.request = self.work.buffers.copy(out);
         }
         context.proxy.put_off(waiting, alternate);
     }
@@ -105,12 +104,12 @@ impl Edge {
     /// Writes the request for one target. A large one for UDP is written for TCP: then the first answer is true. The
     /// second is the MAC of the mark in it, 0 for none.
     pub(crate) fn build(
-        &mut self,
+        &self,
         inbound: &Inbound<'_>,
         o: &Outgoing<'_>,
         decision: Option<&Decision>,
         branch: &[u8],
-        out: &mut Vec<u8>,
+        (splices, out): (&mut Splices, &mut Vec<u8>),
     ) -> (bool, u64) {
         let mut edits = Edits {
             uri: o.uri,
@@ -128,7 +127,6 @@ impl Edge {
             spent: &o.spent,
         };
         let shared = &*self.shared;
-        let splices = &mut self.scratch.splices;
         let mac = forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
         if out.len() > LARGE
             && o.egress.transport == Transport::Udp

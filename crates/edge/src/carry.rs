@@ -9,13 +9,13 @@ use trunkline_transport::{Egress, Sent};
 
 use crate::context::{Context, Hop, first_egress};
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 
 impl Edge {
     /// Something happened to a transaction: tells it, and does what it wants done.
     pub(crate) fn step(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         slot: Slot,
         input: Input<'_, Hop>,
         heard: Option<Heard<'_>>,
@@ -29,7 +29,7 @@ impl Edge {
     /// Does what a transaction wants done. `heard` is the response at hand.
     pub(crate) fn carry_out(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         slot: Slot,
         context: &mut Context,
         heard: Option<Heard<'_>>,
@@ -82,22 +82,22 @@ impl Edge {
 
     fn find_out(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         slot: Slot,
         context: &mut Context,
         asked: Asked,
         heard: Option<Heard<'_>>,
     ) -> Answer<Hop> {
         match (asked.what, heard) {
-            (Question::Address(how), _) => self.next_address(slot, context, asked, how),
-            (Question::Credentials, Some(heard)) => self.with_credentials(slot, context, heard),
+            (Question::Address(how), _) => self.next_address(io.memory, slot, context, asked, how),
+            (Question::Credentials, Some(heard)) => self.with_credentials(io.memory, slot, context, heard),
             (Question::Credentials, None) => Answer::Nothing,
             (Question::Diversion, _) => self.divert(io, slot, context, asked.code),
         }
     }
 
     /// Sends a branch's request. What goes to an address that has not shown that it is there has to be paid for.
-    fn send_first(&mut self, io: &mut Io<EdgeMail>, slot: Slot, context: &mut Context, branch: u8) {
+    fn send_first(&mut self, io: &mut Io<'_>, slot: Slot, context: &mut Context, branch: u8) {
         self.counters.forwarded.add();
         let (now, unix_ms) = (io.now(), io.unix_ms());
         let name = || self.branch_name(slot, usize::from(branch), context.loop_mac);
@@ -141,7 +141,7 @@ impl Edge {
     }
 
     /// Sends a branch's request again.
-    fn send_again(&mut self, io: &mut Io<EdgeMail>, context: &mut Context, branch: u8) {
+    fn send_again(&mut self, io: &mut Io<'_>, context: &mut Context, branch: u8) {
         if self.may_repeat(context, branch, io.unix_ms())
             && let Some(b) = context.proxy.branch(branch)
         {
@@ -149,7 +149,7 @@ impl Edge {
         }
     }
 
-    fn fall_back(&mut self, io: &mut Io<EdgeMail>, context: &mut Context, branch: u8) {
+    fn fall_back(&mut self, io: &mut Io<'_>, context: &mut Context, branch: u8) {
         if let Some(b) = context.proxy.branch_mut(branch) {
             let hop = &mut b.target.hop;
             hop.egress = Egress { transport: Transport::Udp, connection: ConnectionId::NONE, ..hop.egress };

@@ -12,7 +12,7 @@ use trunkline_sip::{ConnectionId, ParseError, Uri, parse_ip};
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::reach::{Reach, reach};
 use crate::trust::identity::Demand;
 
@@ -31,7 +31,7 @@ impl Edge {
     /// Runs the router to its end: the decision stands in `decision`.
     pub(crate) fn decide(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         uri: &Uri<'_>,
         round: Round<'_>,
@@ -77,7 +77,7 @@ impl Edge {
     /// Did this party register under the AOR over the connection the request came by?
     fn is_registered_by(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         aor: &[u8],
         party: &Registrant<'_>,
@@ -101,7 +101,7 @@ impl Edge {
     }
 
     /// Has the phone registered anew since its temporary GRUU was given out (RFC 5627 §3.1.2)?
-    fn has_ended(&self, io: &Io<EdgeMail>, aor: &[u8], gruu: Gruu<'_>) -> bool {
+    fn has_ended(&self, io: &Io<'_>, aor: &[u8], gruu: Gruu<'_>) -> bool {
         let mut ended = false;
         self.shared.location.visit(aor, io.unix_ms(), |b| {
             ended |= is_of(&b, gruu.instance, gruu.registration, &self.shared.secret).is_err();
@@ -110,12 +110,7 @@ impl Edge {
     }
 
     /// Gives the contacts of an AOR, or those of one phone.
-    fn bindings(
-        &self,
-        io: &Io<EdgeMail>,
-        question: &BindingsQuestion<'_>,
-        found: &mut dyn FnMut(Binding<'_>),
-    ) {
+    fn bindings(&self, io: &Io<'_>, question: &BindingsQuestion<'_>, found: &mut dyn FnMut(Binding<'_>)) {
         let (secret, gruu) = (&self.shared.secret, question.gruu);
         self.shared.location.visit(question.aor, io.unix_ms(), |b| {
             let wanted = gruu.is_none_or(|g| is_of(&b, g.instance, g.registration, secret) == Ok(true));
@@ -128,7 +123,7 @@ impl Edge {
     /// Gives the one contact of an AOR that is chosen.
     fn chosen(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         question: &BindingsQuestion<'_>,
         backend: Backend<'_>,
         found: &mut dyn FnMut(Binding<'_>),
@@ -180,14 +175,14 @@ impl Edge {
 }
 
 /// Answers the router's questions out of this process.
-struct Here<'e, 's> {
+struct Here<'e, 'i, 's> {
     edge: &'e Edge,
-    io: &'e Io<EdgeMail>,
+    io: &'e Io<'i>,
     inbound: &'e Inbound<'e>,
     tables: &'s Tables,
 }
 
-impl<'s> Ask<'s> for Here<'_, 's> {
+impl<'s> Ask<'s> for Here<'_, '_, 's> {
     fn answer(&self, question: &Question<'_>) -> Result<Answer<'s>, NoAnswer> {
         if let Some(answer) = question.answer(self.tables) {
             return Ok(answer);

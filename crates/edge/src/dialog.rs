@@ -9,8 +9,9 @@ use trunkline_transaction::TransactionKey;
 use crate::context::{self, Context, Hop};
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::media::refusal;
+use crate::memory::DecisionMemory;
 use crate::next_hop::NextHop;
 use crate::request::LOCAL_TAG;
 use crate::routes::{Dialog, Routes};
@@ -38,12 +39,11 @@ impl Edge {
     /// Loose routing (RFC 3261 §16.12) of a request whose Route proves the dialog to be ours.
     pub(crate) fn forward_in_dialog(
         &mut self,
-        io: &mut Io<EdgeMail>,
-        inbound: &Inbound<'_>,
-        key: TransactionKey,
+        io: &mut Io<'_>,
+        (inbound, key): (&Inbound<'_>, TransactionKey),
         uri: &Uri<'_>,
-        routes: &Routes<'_>,
-        dialog: &Dialog,
+        (routes, dialog): (&Routes<'_>, &Dialog),
+        text: &mut Vec<u8>,
     ) {
         // A strict router before us: its last Route value is the real Request-URI (§16.4).
         let target = match routes.last.map(Uri::parse) {
@@ -59,22 +59,20 @@ impl Edge {
         {
             return;
         }
-        let mut memory = std::mem::take(&mut self.scratch.contacts);
-        self.forward_judged(io, (inbound, key), (&target, &way, sender), (routes, dialog), &mut memory);
-        self.scratch.contacts = memory;
+        self.forward_judged(io, (inbound, key), (&target, &way, sender), (routes, dialog), text);
     }
 
     /// A request inside a dialog that may be sent this way: to its next hop, when that is known and the media is there.
     fn forward_judged(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         (inbound, key): (&Inbound<'_>, TransactionKey),
         (target, way, sender): (&Uri<'_>, &Way, Sender),
         (routes, dialog): (&Routes<'_>, &Dialog),
-        memory: &mut Vec<u8>,
+        text: &mut Vec<u8>,
     ) {
         let word = self.word_of(way, target);
-        let next = self.next_in_dialog(io, inbound, target, routes, (dialog, way, &word), memory);
+        let next = self.next_in_dialog(io, inbound, target, routes, (dialog, way, &word), text);
         let (mut outgoing, spare) = match next {
             NextHop::To(outgoing, spare) => (outgoing, spare),
             NextHop::Insecure => return self.reply(io, inbound, 480, None, SIPS_NOT_ALLOWED),
@@ -132,7 +130,7 @@ impl Edge {
     /// There is no way to the other side any more.
     fn refuse_unreachable(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         routes: &Routes<'_>,
         dialog: &Dialog,
@@ -158,10 +156,10 @@ impl Edge {
     /// An ACK: to a failure it ends here (§17.2.1), to a 2xx it follows the dialog.
     pub(crate) fn on_ack(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
-        uri: &Uri<'_>,
-        routes: &Routes<'_>,
+        (uri, routes): (&Uri<'_>, &Routes<'_>),
+        memory: &mut DecisionMemory,
     ) {
         let m = &inbound.message;
         let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
@@ -181,16 +179,18 @@ impl Edge {
         match &routes.dialog {
             Some(dialog) if m.max_forwards() != Some(0) => {
                 self.counters.in_dialog.add();
-                self.forward_in_dialog(io, inbound, key, uri, routes, dialog);
+                self.forward_in_dialog(io, (inbound, key), uri, (routes, dialog), &mut memory.text);
             }
-            None if self.shared.config.stateless => self.on_stateless_companion(io, inbound, uri, routes),
+            None if self.shared.config.stateless => {
+                self.on_stateless_companion(io, inbound, (uri, routes), memory)
+            }
             _ if self.seek(io, inbound.flow, m.bytes) => {}
             _ => self.counters.stray_acks.add(),
         }
     }
 
     /// A CANCEL, RFC 3261 §16.10: answered here, passed on to the branches that run.
-    pub(crate) fn on_cancel(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+    pub(crate) fn on_cancel(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, reason: &mut Vec<u8>) {
         let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
         let found = self.find(key);
         let companion = self.companion(inbound);
@@ -212,10 +212,8 @@ impl Edge {
             };
         };
         self.refuse(io, inbound, 200, None);
-        let mut reason = std::mem::take(&mut self.scratch.contacts);
-        put_reasons(&inbound.message, &mut reason);
-        self.step(io, slot, Input::Cancel(&reason), None);
-        self.scratch.contacts = reason;
+        put_reasons(&inbound.message, reason);
+        self.step(io, slot, Input::Cancel(reason), None);
     }
 
     /// Is it the CANCEL of a request other than INVITE that its sender sent?

@@ -10,14 +10,15 @@ use crate::context::{Context, Hop};
 use crate::decide::Round;
 use crate::divertible::fallback_for;
 use crate::edge::Edge;
-use crate::inbound::read_again;
-use crate::mail::{EdgeMail, Io};
+use crate::inbound::{Inbound, read_again};
+use crate::mail::Io;
+use crate::visit::Visit;
 
 impl Edge {
     /// The call ends with this status: if its callee has a fallback for that, the call goes there.
     pub(crate) fn divert(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         slot: Slot,
         context: &mut Context,
         code: u16,
@@ -31,8 +32,8 @@ impl Edge {
         let shared = self.shared.clone();
         let forwarded = read_again(&shared.guard, &divertible.flow, &divertible.request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };
-            // It is none: it was forwarded. What it spent as a spiral goes on counting.
-            self.is_loop(inbound);
+            // It is no loop: it was forwarded. What it spent as a spiral goes on counting.
+            let inbound = &Inbound { spiral: self.visit(inbound) == Visit::Spiral, ..*inbound };
             let mut decision = Decision::default();
             let decided = self.decide(io, inbound, &uri, Round::Diverted(diversion), &mut decision);
             if decided.is_err() || decision.outcome != Outcome::Forward {

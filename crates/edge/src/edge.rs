@@ -1,21 +1,20 @@
 //! The edge of one shard: what it owns, and the door through which everything comes.
 
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hashbrown::{HashSet, HashTable};
 use trunkline_proxy::transaction::Work;
-use trunkline_routing::Decision;
-use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError, Splices};
+use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError};
 use trunkline_transaction::{Slot, Table, TransactionKey};
-use trunkline_transport::{Closed, Egress, Handler, Io as ShardIo};
+use trunkline_transport::Closed;
 
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::Answers;
+use crate::memory::MessageMemory;
 use crate::overload::{Held, Overload};
 use crate::pool::Pool;
 use crate::qualify::Qualify;
@@ -28,7 +27,7 @@ use crate::trust::refusals::Refusals;
 
 /// The edge of one shard, RFC 3261 §16 from the outside: it owns its transactions and shares resources,
 /// location and secrets with the others.
-pub struct Edge {
+pub(crate) struct Edge {
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) shard: u8,
@@ -61,26 +60,6 @@ pub struct Edge {
     /// Our registrations at trunks.
     pub(crate) registry: Registry,
     pub(crate) next_background: u64,
-    /// Memory that is used again for every message.
-    pub(crate) scratch: Scratch,
-}
-
-/// What a message is worked on with; taken out while it is worked on.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    // Boxed, as these are large and change hands with every message.
-    pub(crate) index: Option<Box<Index>>,
-    pub(crate) other: Index,
-    pub(crate) index_for_replies: Index,
-    pub(crate) splices: Splices,
-    pub(crate) decision: Option<Box<Decision>>,
-    /// The request at hand was here before, with another target.
-    pub(crate) spiral: bool,
-    pub(crate) via: Vec<u8>,
-    pub(crate) out: Vec<u8>,
-    pub(crate) text: Vec<u8>,
-    pub(crate) contacts: Vec<u8>,
-    pub(crate) registrar: trunkline_registrar::Memory,
 }
 
 /// Transactions of a shard, at most; what comes beyond is answered 503.
@@ -88,7 +67,7 @@ pub(crate) const MOST_CONTEXTS: usize = 4_000_000;
 
 impl Edge {
     /// The edge of shard `shard`.
-    pub fn new(shared: Arc<Shared>, shard: usize) -> Edge {
+    pub(crate) fn new(shared: Arc<Shared>, shard: usize) -> Edge {
         let counters = shared.counters.get(shard).cloned().unwrap_or_default();
         let rebalancing = Rebalancing::new(shared.config.rebalancing, shard as u8, shared.neighbours.len());
         let contexts = Table::with_generation(0, shared.first_generation);
@@ -115,7 +94,6 @@ impl Edge {
             qualify: Qualify::default(),
             registry: Registry::default(),
             next_background: 0,
-            scratch: Scratch::default(),
         }
     }
 
@@ -155,7 +133,7 @@ impl Edge {
     }
 
     /// Ends a transaction that was taken out, and gives its buffers back.
-    pub(crate) fn forget(&mut self, io: &Io<EdgeMail>, slot: Slot, mut context: Box<Context>) {
+    pub(crate) fn forget(&mut self, io: &Io<'_>, slot: Slot, mut context: Box<Context>) {
         self.contexts.release(slot);
         self.held.give(context.stranger.then_some(context.from.remote.ip()), context.held);
         if let Ok(entry) =
@@ -171,7 +149,7 @@ impl Edge {
     }
 
     /// Puts a transaction back that was worked on: is it over, or when is it to be looked at next?
-    pub(crate) fn settle(&mut self, io: &Io<EdgeMail>, slot: Slot, mut context: Box<Context>) {
+    pub(crate) fn settle(&mut self, io: &Io<'_>, slot: Slot, mut context: Box<Context>) {
         if context.proxy.is_answered() && !context.proxy.branches().is_empty() {
             self.pool.give_branches(context.proxy.take_branches(&mut self.work.buffers));
         }
@@ -186,90 +164,73 @@ impl Edge {
     }
 
     /// A message that is to be served here, whatever its source.
-    pub(crate) fn take_message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
-        self.receive(io, flow, bytes, Came::ToStay);
+    pub(crate) fn take_message(
+        &mut self,
+        io: &mut Io<'_>,
+        memory: &mut MessageMemory,
+        flow: &Flow,
+        bytes: &[u8],
+    ) {
+        self.receive(io, memory, (flow, bytes), Came::ToStay);
     }
 
     /// A message, which may be another shard's to serve.
-    pub(crate) fn receive(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8], came: Came) {
+    pub(crate) fn receive(
+        &mut self,
+        io: &mut Io<'_>,
+        memory: &mut MessageMemory,
+        (flow, bytes): (&Flow, &[u8]),
+        came: Came,
+    ) {
         self.rebalancing.from_other_shard = !matches!(came, Came::In | Came::Held);
-        let mut index = self.scratch.index.take().unwrap_or_default();
+        let MessageMemory { index, via, decided } = memory;
         let parsed = index.parse(bytes, &self.shared.config.limits);
-        let message = Message::new(bytes, &index);
+        let message = Message::new(bytes, index);
         match (parsed, message.method()) {
             (Ok(()), Some(method)) => {
                 if !self.hands_over(io, flow, &message, method, came) {
-                    self.on_request(io, flow, message, method);
+                    self.on_request(io, flow, (message, method), (via, decided));
                 }
             }
             (Ok(()), None) => self.on_response(io, flow, message),
             (Err(error), _) => self.on_malformed(io, flow, message, error),
         }
-        self.scratch.index = Some(index);
     }
-}
 
-/// What happens to an edge, whoever drives it: a shard, or a simulation in virtual time.
-impl Edge {
-    /// A datagram, or a whole message of a stream.
-    pub fn message(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, bytes: &[u8]) {
-        self.receive(io, flow, bytes, Came::In);
+    /// The beginning of a message that cannot be told from what follows it.
+    pub(crate) fn broken(
+        &mut self,
+        io: &mut Io<'_>,
+        index: &mut Index,
+        (flow, head): (&Flow, &[u8]),
+        error: ParseError,
+    ) {
+        // The framing error is the reason; the index is made for what the answer needs.
+        let _ = index.parse(head, &self.shared.config.limits);
+        self.on_malformed(io, flow, Message::new(head, index), error);
     }
 
     /// A connection ended, or could not be made.
-    pub fn closed(&mut self, io: &mut Io<EdgeMail>, connection: ConnectionId, why: Closed) {
+    pub(crate) fn closed(&mut self, io: &mut Io<'_>, connection: ConnectionId, why: Closed) {
         self.connection_ended(io, connection, why);
         self.registry.connection_ended(io.now(), connection);
         self.source_ended(connection);
     }
 
-    /// Time has passed.
-    pub fn timer(&mut self, io: &mut Io<EdgeMail>) {
-        self.overload.measure(io.behind(), io.now());
-        if let Some(share) = self.overload.dropped(io.now()) {
-            io.drop_invites(share, &self.shared.config.emergency_numbers);
-        }
-        self.run_timers(io);
-    }
-
-    /// How many milliseconds may pass until [`Edge::timer`] is needed, at most `max`.
-    pub fn nap(&self, now: u64, max: u64) -> u64 {
+    /// How many milliseconds may pass until something is due, at most `max`.
+    pub(crate) fn nap(&self, now: u64, max: u64) -> u64 {
         self.contexts.sleep(now, max).min(self.registry.sleep(now, max))
     }
 
-    /// How many transactions are kept.
-    pub fn transactions(&self) -> usize {
-        self.contexts.len()
-    }
-}
-
-impl Handler for Edge {
-    type Mail = EdgeMail;
-
-    fn on_message(&mut self, io: &mut ShardIo<EdgeMail>, flow: &Flow, bytes: &[u8]) {
-        self.message(io, flow, bytes);
-    }
-
-    fn on_broken(&mut self, io: &mut ShardIo<EdgeMail>, flow: &Flow, head: &[u8], error: ParseError) {
-        let mut index = self.scratch.index.take().unwrap_or_default();
-        // The framing error is the reason; the index is made for what the answer needs.
-        let _ = index.parse(head, &self.shared.config.limits);
-        self.on_malformed(io, flow, Message::new(head, &index), error);
-        self.scratch.index = Some(index);
-    }
-
-    fn on_closed(&mut self, io: &mut ShardIo<EdgeMail>, connection: ConnectionId, why: Closed) {
-        self.closed(io, connection, why);
-    }
-
-    fn on_mail(&mut self, io: &mut ShardIo<EdgeMail>, mail: EdgeMail) {
+    /// Something came from another shard, or from a thread beside them.
+    pub(crate) fn on_mail(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory, mail: EdgeMail) {
         match mail {
-            EdgeMail::Message(flow, bytes) => self.take_message(io, &flow, &bytes),
-            EdgeMail::Batch(from, batch) => self.on_batch_mail(io, from, batch),
+            EdgeMail::Message(flow, bytes) => self.take_message(io, memory, &flow, &bytes),
+            EdgeMail::Batch(from, batch) => self.on_batch_mail(io, memory, from, batch),
             EdgeMail::Remains(by, source) => self.on_question(io, by, source),
-            EdgeMail::Remain(source, remain) => self.on_answer(io, source, remain),
-            EdgeMail::Named(ticket) => self.on_named(io, ticket),
-            EdgeMail::Media(ticket, outcome) => self.on_media(io, ticket, outcome),
+            EdgeMail::Remain(source, remain) => self.on_answer(io, memory, source, remain),
+            EdgeMail::Named(ticket) => self.on_named(io, memory, ticket),
+            EdgeMail::Media(ticket, outcome) => self.on_media(io, memory, ticket, outcome),
             EdgeMail::Undelivered(to, quoted) => self.undelivered(io, to, &quoted),
             EdgeMail::Drain => {
                 self.draining = true;
@@ -277,25 +238,5 @@ impl Handler for Edge {
                 self.count_pending();
             }
         }
-    }
-
-    fn on_undelivered(&mut self, io: &mut ShardIo<EdgeMail>, to: SocketAddr, quoted: &[u8]) {
-        self.undelivered(io, to, quoted);
-    }
-
-    fn may_answer(&mut self, io: &mut ShardIo<EdgeMail>, flow: &Flow, beyond: usize) -> bool {
-        self.may_send(&Egress::back(flow), beyond, io.unix_ms())
-    }
-
-    fn on_batch(&mut self, io: &mut ShardIo<EdgeMail>) {
-        self.post_outbox(io);
-    }
-
-    fn on_timer(&mut self, io: &mut ShardIo<EdgeMail>) {
-        self.timer(io);
-    }
-
-    fn sleep(&self, now: u64, max: u64) -> u64 {
-        self.nap(now, max)
     }
 }

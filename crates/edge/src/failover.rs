@@ -9,12 +9,14 @@ use trunkline_transaction::Slot;
 use crate::branches::grow;
 use crate::context::{Context, Hop, first_egress};
 use crate::edge::Edge;
+use crate::memory::StepMemory;
 use crate::readdress::{Readdress, readdress};
 
 impl Edge {
     /// A branch failed: the request for the next address of its name, if there is one.
     pub(crate) fn next_address(
         &mut self,
+        memory: &mut StepMemory,
         slot: Slot,
         context: &Context,
         asked: Asked,
@@ -38,8 +40,7 @@ impl Edge {
         let (Some(egress), Some(name)) = (next, name) else { return Answer::Nothing };
         // A large request went over TCP, and does so again (RFC 3261 §18.1.1).
         let grown = branch.target.grown && egress.transport == Transport::Udp;
-        let (mut index, mut out) =
-            (std::mem::take(&mut self.scratch.other), std::mem::take(&mut self.scratch.out));
+        let StepMemory { index, splices, out, .. } = memory;
         let readable = index.parse(branch.sent(), &Limits::default()).is_ok();
         if readable {
             let change = Readdress {
@@ -49,10 +50,10 @@ impl Edge {
                 via_transport: if grown { Transport::Tcp } else { egress.transport },
                 came_by: &context.back,
             };
-            let sent = Message::new(branch.sent(), &index);
-            readdress(&sent, &change, &self.shared.addresses, &mut self.scratch.splices, &mut out);
+            let sent = Message::new(branch.sent(), index);
+            readdress(&sent, &change, &self.shared.addresses, splices, out);
         }
-        let answer = match readable {
+        match readable {
             true => {
                 target.hop.egress = egress;
                 (target.reliable, target.grown) = (egress.transport.is_reliable(), false);
@@ -60,11 +61,9 @@ impl Edge {
                 target.has_addresses = target.hop.spare.has_more();
                 // Another host of the carrier may have a challenge of its own.
                 target.has_credentials = target.hop.credentials.is_some();
-                Answer::Instead(self.work.buffers.copy(&out), target)
+                Answer::Instead(self.work.buffers.copy(out), target)
             }
             false => Answer::Nothing,
-        };
-        (self.scratch.other, self.scratch.out) = (index, out);
-        answer
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::divertible::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::media::{Offered, Relaying, refusal};
 use crate::party::PartyRef;
 use crate::resolver::Spare;
@@ -89,7 +89,7 @@ impl Edge {
     /// Forwards a request that begins something, to the decision's targets.
     pub(crate) fn forward(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         decision: &Decision,
@@ -123,7 +123,7 @@ impl Edge {
     /// it.
     pub(crate) fn forward_diverted(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         decision: &Decision,
         (slot, context): (Slot, &mut Context),
@@ -149,7 +149,7 @@ impl Edge {
     /// for the dialogs.
     fn begin_all(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         (slot, context): (Slot, &mut Context),
         decision: &Decision,
@@ -178,20 +178,20 @@ impl Edge {
     /// `number` no dialogs of ours come of it.
     fn note_call(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         context: &mut Context,
         (rung, target): (Rung<'_>, Option<&Target>),
         number: Option<u64>,
     ) {
-        let calls = &self.shared.calls;
-        let text = &mut self.scratch.text;
+        let (calls, now) = (&self.shared.calls, io.unix_ms());
         match (context.call, target) {
             (Some(call), _) => calls::divert(calls, call, rung),
             (None, Some(target)) => {
                 let number = number.unwrap_or_else(|| self.shared.dialogs.unique());
-                let called = calls::called(&inbound.message, &self.shared.config.routing, text);
-                context.call = calls::begin(calls, inbound, (rung, target), (number, called), io.unix_ms());
+                let called =
+                    calls::called(&inbound.message, &self.shared.config.routing, &mut io.memory.text);
+                context.call = calls::begin(calls, inbound, (rung, target), (number, called), now);
             }
             (None, None) => {}
         }
@@ -207,7 +207,7 @@ impl Edge {
     /// Is everything there that it takes to send the request on?
     fn prepare(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         (decision, aims): (&Decision, &mut Aims),
@@ -219,7 +219,7 @@ impl Edge {
         if !keep_secure(&inbound.message, &mut aims.ways) {
             return Prepared::Refuse(480, SIPS_NOT_ALLOWED.to_vec());
         }
-        if self.scratch.spiral {
+        if inbound.spiral {
             // Whoever sends back what we sent gets one address of each target, and not for ever.
             aims.ways.iter_mut().flatten().for_each(|(_, spare)| *spare = Spare::default());
             let request = self.shared.secret.tag(b"", inbound.message.call_id(), inbound.message.from_tag());
@@ -244,7 +244,7 @@ impl Edge {
     /// error: there is no room for them.
     fn begin_dialogs(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         context: &mut Context,
         (decision, number): (&Decision, Option<u64>),
@@ -267,7 +267,7 @@ impl Edge {
     /// Starts the first group of targets and puts the others by.
     fn start_all(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         (slot, context): (Slot, &mut Context),
         sending: &Sending<'_>,
@@ -303,7 +303,7 @@ impl Edge {
                         let waiting =
                             Waiting { request: Vec::new(), name_at: 0, dead, group, target: proxied };
                         let to = (slot, &mut *context);
-                        self.put_off(inbound, to, out.as_ref(), decision, (waiting, alternate));
+                        self.put_off(io.memory, (inbound, to), out.as_ref(), decision, (waiting, alternate));
                     }
                     Some(out) => self.start(io, inbound, (slot, context), &out, (Some(decision), proxied)),
                     None => context.proxy.start_dead(code, proxied, &mut self.work),
@@ -339,7 +339,7 @@ impl Edge {
     /// To the first target, without a transaction.
     fn forward_stateless(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         decision: &Decision,
@@ -380,7 +380,7 @@ impl Edge {
     }
 
     /// There is no room for what this request begins.
-    pub(crate) fn overloaded(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+    pub(crate) fn overloaded(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) {
         self.counters.overloaded.add();
         self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
     }
@@ -394,7 +394,7 @@ impl Edge {
     /// Begins a transaction for this request. Its 100 is made, and sent by [`Edge::started`].
     pub(crate) fn open(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         caller: (PartyKind, u32),
@@ -411,16 +411,17 @@ impl Edge {
             self.overloaded(io, inbound);
             return None;
         }
-        let mut out = std::mem::take(&mut self.scratch.out);
+        let out = &mut io.memory.out;
         out.clear();
-        response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), &mut out);
-        response::finish(&mut out);
+        response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), out);
+        response::finish(out);
+        let trying = self.work.buffers.copy(out);
         let context = Context {
             key,
             proxy: ProxyTransaction::new(
                 inbound.method,
                 inbound.flow.transport.is_reliable(),
-                self.work.buffers.copy(&out),
+                trying,
                 self.pool.branches(),
                 self.shared.config.no_answer.as_millis() as u64,
             ),
@@ -444,14 +445,13 @@ impl Edge {
             turns: 0,
             media: None,
         };
-        self.scratch.out = out;
         self.enter(context)
     }
 
     /// The branches of a new transaction have been started: sends their requests, and 100 for an INVITE that is under way. One
     /// that went nowhere has its answer; where the source is not proven nothing of it is kept, and a repetition gets the
     /// same (RFC 3261 §8.2.7).
-    pub(crate) fn started(&mut self, io: &mut Io<EdgeMail>, slot: Slot, mut context: Box<Context>) {
+    pub(crate) fn started(&mut self, io: &mut Io<'_>, slot: Slot, mut context: Box<Context>) {
         self.carry_out(io, slot, &mut context, None);
         if !context.proxy.is_proceeding() {
             if !context.proven && self.is_unproven(&context.back, io.unix_ms()) {
@@ -466,7 +466,7 @@ impl Edge {
     /// Answers a transaction that was taken out, and puts it back.
     pub(crate) fn answer_and_settle(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         slot: Slot,
         mut context: Box<Context>,
         code: u16,

@@ -6,14 +6,14 @@ use trunkline_sip::{Address, Flow, HeaderName, Index, Limits, Message, Method, S
 use trunkline_transaction::Slot;
 
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 
 impl Edge {
     /// A final response that lacks a header or has one that nobody can read. It goes no further; but its branch, whose name
     /// nobody else knows, has its answer, which it would repeat to no end and the caller would wait for. So it counts as a
     /// response with this status in which all that a response repeats of its request (RFC 3261 §8.2.6.2) stands as it was
     /// sent. What it has of that has to agree.
-    pub(crate) fn on_garbled_response(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, m: &Message<'_>) {
+    pub(crate) fn on_garbled_response(&mut self, io: &mut Io<'_>, flow: &Flow, m: &Message<'_>) {
         self.counters.garbage.add();
         let name = m.top_via().ok().and_then(|via| BranchName::decode(via.branch, &self.shared.secret));
         let Some(name) = name else { return };

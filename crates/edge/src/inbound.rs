@@ -8,7 +8,7 @@ use trunkline_sip::{
 };
 use trunkline_transport::{Egress, Sent};
 
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Net;
 use crate::trust::Guard;
 
 /// A request, how it came, and how to answer it.
@@ -22,6 +22,8 @@ pub(crate) struct Inbound<'a> {
     pub(crate) fill: Option<ViaFill<'a>>,
     /// Where responses go.
     pub(crate) back: Egress,
+    /// It was here before, with another target.
+    pub(crate) spiral: bool,
 }
 
 /// Works on a kept request as on one that has just come in; `None` when it cannot be read.
@@ -39,7 +41,15 @@ pub(crate) fn read_again<R>(
     let sent_by = parse_ip(via.host);
     let replace = complete_via(&message, (&via, sent_by), flow, &mut text);
     let fill = replace.map(|replace| ViaFill { replace, text: &text });
-    Some(work(&Inbound { message, method, flow, via, fill, back: way_back(guard, (&via, sent_by), flow) }))
+    Some(work(&Inbound {
+        message,
+        method,
+        flow,
+        via,
+        fill,
+        back: way_back(guard, (&via, sent_by), flow),
+        spiral: false,
+    }))
 }
 
 /// Does the sender see itself under another address than we see it?
@@ -67,7 +77,7 @@ pub(crate) fn way_back(guard: &Guard, (via, sent_by): (&Via<'_>, Option<IpAddr>)
 
 /// Sends a response the way its request came. Where that connection has ended in the meantime, a new one is made to the
 /// port that the sender says it listens on (RFC 3261 §18.2.2).
-pub(crate) fn send_back(io: &mut Io<EdgeMail>, guard: &Guard, back: &Egress, response: &[u8]) {
+pub(crate) fn send_back(io: &mut Net<'_>, guard: &Guard, back: &Egress, response: &[u8]) {
     let listens = matches!(back.transport, Transport::Tcp | Transport::Tls);
     if io.send(back, response) != Sent::NoWay || !listens || back.connection == ConnectionId::NONE {
         return;

@@ -1,6 +1,6 @@
 //! The EdgePort: shards that tie transport, transactions and the router together.
 //!
-//! A [`Edge`] is one shard's handler: it owns its transactions. All shards share a [`Shared`]: the resources,
+//! An [`EdgePort`] is one shard's handler: it owns its transactions. All shards share a [`Shared`]: the resources,
 //! the location service, secrets, counters. One request takes one straight way through here: read in place,
 //! matched to its transaction, routed, spliced, sent.
 #![forbid(unsafe_code)]
@@ -31,6 +31,7 @@ mod inbound;
 mod lost;
 mod mail;
 mod media;
+mod memory;
 mod nat;
 mod next_hop;
 mod overload;
@@ -38,6 +39,7 @@ mod own;
 mod party;
 mod peers;
 mod pool;
+mod port;
 mod qualify;
 mod reach;
 mod readdress;
@@ -49,6 +51,7 @@ mod resolver;
 mod responses;
 mod routes;
 mod shared;
+mod shed;
 mod spirals;
 mod stateless;
 mod suspended;
@@ -56,15 +59,16 @@ mod timing;
 mod trunk_auth;
 mod trust;
 mod undelivered;
+mod visit;
 mod waiting;
 mod ways;
 
 pub use config::{DigestUri, EdgeConfig, PassChallenges};
 pub use counters::{Counter, Counters};
-pub use edge::Edge;
 pub use mail::EdgeMail;
 pub use overload::MemoryLimits;
 pub use peers::PeerState;
+pub use port::EdgePort;
 pub use rebalancing::{Asked, Batch, RebalancingConfig};
 pub use registry::TrunkRegistration;
 pub use shared::Shared;

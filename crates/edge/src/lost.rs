@@ -5,13 +5,13 @@ use trunkline_transaction::Slot;
 use trunkline_transport::Closed;
 
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 
 impl Edge {
     /// A connection ended: requests that went out on it and have no answer fail.
     pub(crate) fn connection_ended(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         connection: trunkline_sip::ConnectionId,
         why: Closed,
     ) {

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
+use std::ops::{Deref, DerefMut};
+
 use trunkline_media::MediaError;
-use trunkline_sip::Flow;
-use trunkline_transport::Net;
+use trunkline_sip::{ConnectionId, Flow};
+use trunkline_transport::{Egress, Mail, Sent};
 
+use crate::memory::StepMemory;
 use crate::rebalancing::{Asked, Batch};
-
-/// A shard's clock, sockets and connections, or those of a simulation.
-pub(crate) type Io<M> = dyn Net<M>;
 
 /// Mail for a shard's edge.
 #[derive(Debug)]
@@ -30,4 +30,75 @@ pub enum EdgeMail {
     Undelivered(SocketAddr, Box<[u8]>),
     /// Take no new calls; end when the last one has its answer.
     Drain,
+}
+
+/// A shard's clock, sockets and connections, or those of a simulation, with the memory that a step works with.
+pub(crate) struct Io<'a> {
+    pub(crate) net: Net<'a>,
+    pub(crate) memory: &'a mut StepMemory,
+}
+
+impl<'a> Deref for Io<'a> {
+    type Target = Net<'a>;
+
+    fn deref(&self) -> &Net<'a> {
+        &self.net
+    }
+}
+
+impl DerefMut for Io<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.net
+    }
+}
+
+/// The same without memory: for who is given text that stands in there.
+pub(crate) struct Net<'a> {
+    outside: &'a mut dyn trunkline_transport::Net<EdgeMail>,
+    now: u64,
+    unix_ms: u64,
+}
+
+impl<'a> Net<'a> {
+    pub(crate) fn new(outside: &'a mut dyn trunkline_transport::Net<EdgeMail>) -> Net<'a> {
+        let (now, unix_ms) = (outside.now(), outside.unix_ms());
+        Net { outside, now, unix_ms }
+    }
+
+    /// Milliseconds since the shard was made, as of the current batch.
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Milliseconds since 1970, as of the current batch.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        self.unix_ms
+    }
+
+    pub(crate) fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {
+        self.outside.send(egress, bytes)
+    }
+
+    pub(crate) fn is_connected(&self, connection: ConnectionId) -> bool {
+        self.outside.is_connected(connection)
+    }
+
+    /// The connection lives until then, whatever comes over it.
+    pub(crate) fn keep(&mut self, connection: ConnectionId, until: u64) {
+        self.outside.keep(connection, until);
+    }
+
+    /// How many milliseconds the sockets have not been empty.
+    pub(crate) fn behind(&self) -> u64 {
+        self.outside.behind()
+    }
+
+    /// Has the kernel drop this share of the INVITEs that come over UDP, but for those to these users.
+    pub(crate) fn drop_invites(&mut self, share: u16, kept: &[String]) {
+        self.outside.drop_invites(share, kept);
+    }
+
+    pub(crate) fn post(&self, shard: usize, mail: Mail<EdgeMail>) -> bool {
+        self.outside.post(shard, mail)
+    }
 }

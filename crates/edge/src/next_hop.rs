@@ -11,7 +11,7 @@ use crate::branches::Outgoing;
 use crate::edge::Edge;
 use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::reach::{Reach, reach};
 use crate::resolver::{Question, Resolved, Spare};
 use crate::routes::{Dialog, Routes};
@@ -53,7 +53,7 @@ impl Edge {
     /// `target` is the real Request-URI: the last Route value where a strict router is before us.
     pub(crate) fn next_in_dialog<'a>(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'a>,
         target: &Uri<'_>,
         routes: &Routes<'a>,
@@ -97,7 +97,7 @@ impl Edge {
     /// Nobody is between us and the other side: by the flow it has, else where its URI leads.
     fn to_other_side<'a>(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         (target, request_uri): (&Uri<'_>, &'a [u8]),
         (way, word): (&Way, &Word),
         mut out: Outgoing<'a>,
@@ -141,7 +141,7 @@ impl Edge {
 
     /// A phone whose connection has ended: by the connection of its registration now (RFC 5626 §5.3). Of several phones of its
     /// account it is the one that registered this remote target; else nobody can tell.
-    fn phone_again(&self, io: &Io<EdgeMail>, way: &Way) -> Option<(Resolved, SocketAddr)> {
+    fn phone_again(&self, io: &Io<'_>, way: &Way) -> Option<(Resolved, SocketAddr)> {
         let lost = way.flow.is_some_and(|f| f.transport.is_reliable() && !io.is_connected(f.connection));
         if !lost || way.kind != PartyKind::Agent {
             return None;
@@ -181,7 +181,7 @@ impl Edge {
     /// it is somebody else's. A party's Contact leads to nobody else, and tells nobody where a temporary GRUU's phone is.
     fn phone_named(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         uri: &Uri<'_>,
         way: &Way,
         contact: &mut Vec<u8>,

@@ -9,16 +9,11 @@
 //! To say no costs a fifth of what a call costs: three datagrams of thirteen. So when a large share is turned away the kernel
 //! drops INVITEs before they are read, but for those to emergency numbers: they come again (RFC 3261 §17.1.1.2).
 
-use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
-use trunkline_sip::{Method, source_of};
+use trunkline_sip::source_of;
 use trunkline_transaction::timers::Now;
-
-use crate::edge::Edge;
-use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
 
 /// Sockets that were never empty for so many milliseconds hold more than the shard can do.
 const BEHIND_MS: u64 = 40;
@@ -51,15 +46,6 @@ pub(crate) struct Overload {
     /// The share of INVITEs that the kernel drops, in thousandths.
     dropped: u16,
     next_dropped: Now,
-}
-
-/// Why a new request is turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shed {
-    /// With a 503, and when to come back.
-    Told,
-    /// Without a word: its source sends more of them than anybody should while others wait.
-    Dropped,
 }
 
 impl Overload {
@@ -97,63 +83,12 @@ impl Overload {
         self.level >= LEAST
     }
 
-    fn sheds(&self, known: bool, number: u64) -> bool {
+    pub(crate) fn sheds(&self, known: bool, number: u64) -> bool {
         let share = match known {
             true => self.level.saturating_sub(STRANGERS) * (WHOLE - TRIED) / (WHOLE - STRANGERS),
             false => self.level * WHOLE / STRANGERS,
         };
         number % u64::from(WHOLE) < u64::from(share)
-    }
-}
-
-impl Edge {
-    /// A request that is new, outside any dialog: true when it was turned away.
-    pub(crate) fn is_shed(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) -> bool {
-        if !self.overload.is_on() {
-            return false;
-        }
-        match self.judge_new(io, inbound) {
-            None => return false,
-            Some(Shed::Told) => {
-                // Spread, so that not all of them come back at once; briefly, as a carrier stays away altogether until then (RFC 3261
-                // §21.5.4).
-                let line = match self.call_number(inbound) / 7 % 5 {
-                    0 => b"Retry-After: 1\r\n",
-                    1 => b"Retry-After: 2\r\n",
-                    2 => b"Retry-After: 3\r\n",
-                    3 => b"Retry-After: 4\r\n",
-                    _ => b"Retry-After: 5\r\n",
-                };
-                self.reply(io, inbound, 503, Some("Overloaded"), line);
-            }
-            Some(Shed::Dropped) => {}
-        }
-        self.counters.shed.add();
-        true
-    }
-
-    fn judge_new(&self, io: &Io<EdgeMail>, inbound: &Inbound<'_>) -> Option<Shed> {
-        let (source, now) = (inbound.flow.remote.ip(), io.unix_ms());
-        let known = self.looked_up(source, now);
-        if known && (inbound.method == Method::Register || self.is_emergency(inbound)) {
-            return None;
-        }
-        if !known && self.shared.budget.is_heavy(source, now) {
-            return Some(Shed::Dropped);
-        }
-        self.overload.sheds(known, self.call_number(inbound)).then_some(Shed::Told)
-    }
-
-    fn call_number(&self, inbound: &Inbound<'_>) -> u64 {
-        self.call_hasher.hash_one(inbound.message.call_id())
-    }
-
-    /// Is one of the operator's emergency numbers called?
-    fn is_emergency(&self, inbound: &Inbound<'_>) -> bool {
-        let numbers = &self.shared.config.emergency_numbers;
-        let user = inbound.message.uri().ok().and_then(|uri| uri.user_decoded());
-        inbound.method == Method::Invite
-            && user.is_some_and(|user| numbers.iter().any(|number| number.as_bytes() == &*user))
     }
 }
 

@@ -10,7 +10,7 @@ use trunkline_sip::{Flow, Transport, parse_ip, put_address, put_transport};
 use trunkline_transport::{Egress, Sent};
 use trunkline_trunks::{Input, Output, Place, Qualifier, Subject};
 
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::own::Errand;
 use crate::reach::reach;
 use crate::resolver::{Resolved, Spare};
@@ -82,7 +82,7 @@ impl Qualify {
     }
 
     /// Asks all.
-    pub(crate) fn round(&mut self, io: &mut Io<EdgeMail>, shared: &Shared) {
+    pub(crate) fn round(&mut self, io: &mut Io<'_>, shared: &Shared) {
         let tables = shared.tables.load();
         let mut destinations = Vec::new();
         for trunk in tables.trunks() {
@@ -136,7 +136,7 @@ fn set(shared: &Shared, subject: &Subject, down: bool) {
 }
 
 /// A peer's given address and its instances.
-fn of_peer(io: &Io<EdgeMail>, shared: &Shared, tables: &Tables, peer: &Peer, out: &mut Vec<Destination>) {
+fn of_peer(io: &Io<'_>, shared: &Shared, tables: &Tables, peer: &Peer, out: &mut Vec<Destination>) {
     if let Some(address) = &peer.contact_addr {
         shared.peers.begin(&peer.reference, Place::Address, || address.clone());
         let subject = Subject::Peer(peer.reference.clone(), Place::Address);
@@ -172,7 +172,7 @@ fn of_peer(io: &Io<EdgeMail>, shared: &Shared, tables: &Tables, peer: &Peer, out
 
 /// Sends a question, and says what came of it.
 fn ask(
-    io: &mut Io<EdgeMail>,
+    io: &mut Io<'_>,
     shared: &Shared,
     word: Option<&Word>,
     (at, serial): (&At, u64),

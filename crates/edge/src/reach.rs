@@ -3,7 +3,7 @@
 use trunkline_location::Binding;
 use trunkline_sip::{Address, ConnectionId, Flow, List};
 
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::resolver::Resolved;
 use crate::shared::Shared;
 
@@ -17,7 +17,7 @@ pub(crate) struct Reach {
 }
 
 /// How a binding is reached now; `None`: not at all, its connection has ended and nobody listens where it came from.
-pub(crate) fn reach(io: &Io<EdgeMail>, binding: &Binding<'_>) -> Option<Reach> {
+pub(crate) fn reach(io: &Io<'_>, binding: &Binding<'_>) -> Option<Reach> {
     let flow = binding.flow;
     let by_uri = Reach { flow: None, flow_only: false };
     if !binding.path.is_empty() {

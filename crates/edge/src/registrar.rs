@@ -4,14 +4,15 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
-use trunkline_registrar::{Refusal, Registered, Registrar, Request, Surroundings, check_to};
+use trunkline_registrar::{Memory, Refusal, Registered, Registrar, Request, Surroundings, check_to};
 use trunkline_routing::{Decision, Outcome, RoutedKind};
 use trunkline_sip::Uri;
 
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::DecisionMemory;
 use crate::nat::Arrived;
 use crate::resolver::Question;
 use crate::shared::Shared;
@@ -19,32 +20,38 @@ use crate::trust::{Forbidden, Word};
 
 impl Edge {
     /// A REGISTER for a domain of ours.
-    pub(crate) fn on_register(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>) {
+    pub(crate) fn on_register(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        uri: &Uri<'_>,
+        memory: &mut DecisionMemory,
+    ) {
         if let Err(refusal) = check_to(&inbound.message) {
             return self.refuse_registration(io, inbound, refusal, b"");
         }
-        let mut decision = self.scratch.decision.take().unwrap_or_default();
-        match self.decide(io, inbound, uri, Round::First, &mut decision) {
+        let DecisionMemory { decision, registrar, .. } = memory;
+        match self.decide(io, inbound, uri, Round::First, decision) {
             Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),
             Ok(()) => match decision.outcome {
                 Outcome::Register { max_contacts, expires } => {
-                    self.register(io, inbound, &decision, (max_contacts, expires));
+                    self.register(io, inbound, decision, (max_contacts, expires), registrar);
                 }
-                Outcome::Challenge { stale, .. } => self.challenge(io, inbound, &decision, false, stale),
-                Outcome::Reply { .. } => self.reply_as_decided(io, inbound, &decision),
+                Outcome::Challenge { stale, .. } => self.challenge(io, inbound, decision, false, stale),
+                Outcome::Reply { .. } => self.reply_as_decided(io, inbound, decision),
                 // A REGISTER is never forwarded: the domain is ours.
                 Outcome::Forward => self.refuse(io, inbound, 403, None),
             },
         }
-        self.scratch.decision = Some(decision);
     }
 
     fn register(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         decision: &Decision,
         (max_contacts, expires): (Option<u32>, Option<u32>),
+        memory: &mut Memory,
     ) {
         let parties = &decision.parties;
         let registrant = parties.caller.reference.as_ref();
@@ -63,8 +70,7 @@ impl Edge {
         };
         let word = self.word_of_callee(decision, Some(inbound.flow.remote));
         let here = Here { shared, inbound, word, shown: request.shown, unknown: RefCell::default() };
-        let mut memory = std::mem::take(&mut self.scratch.registrar);
-        match registrar.register(&request, &here, io.unix_ms(), &mut memory) {
+        match registrar.register(&request, &here, io.unix_ms(), memory) {
             Ok(Registered { changed, longest }) => {
                 self.counters.registered.add();
                 for question in here.unknown.take() {
@@ -74,7 +80,8 @@ impl Edge {
                 }
                 // A connection lives as long as what is reached by it.
                 if inbound.flow.transport.is_reliable() && longest > 0 {
-                    io.keep(inbound.flow.connection, io.unix_ms() + u64::from(longest) * 1000);
+                    let until = io.unix_ms() + u64::from(longest) * 1000;
+                    io.keep(inbound.flow.connection, until);
                 }
                 if changed.added + changed.removed > 0
                     && let (RoutedKind::Peer, Some(peer)) = (parties.callee.kind, &parties.callee.reference)
@@ -85,12 +92,11 @@ impl Edge {
             }
             Err(refusal) => self.refuse_registration(io, inbound, refusal, &memory.headers),
         }
-        self.scratch.registrar = memory;
     }
 
     fn refuse_registration(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         refusal: Refusal,
         headers: &[u8],

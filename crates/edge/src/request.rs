@@ -2,22 +2,24 @@
 
 use std::fmt::Write as _;
 
+use trunkline_proxy::Secret;
 use trunkline_proxy::transaction::Input;
-use trunkline_proxy::{Branch, Secret, StatelessBranch};
 use trunkline_routing::{Decision, Outcome};
 use trunkline_sip::response::{self, ViaFill};
 use trunkline_sip::{
-    Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, Via, parse_ip,
+    Flow, HeaderName, MAGIC_COOKIE, Message, Method, ParseError, Scheme, Uri, parse_ip,
     without_control_characters,
 };
-use trunkline_transaction::Slot;
+use trunkline_transaction::{Slot, TransactionKey};
 
 use crate::decide::Round;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, complete_via, way_back};
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::DecisionMemory;
 use crate::party::PartyRef;
 use crate::routes::Routes;
+use crate::visit::Visit;
 
 /// Methods we know, for Allow.
 pub(crate) const ALLOW: &[u8] = b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, REFER, INFO, PRACK, UPDATE\r\n";
@@ -26,10 +28,10 @@ impl Edge {
     /// A well-formed request.
     pub(crate) fn on_request(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         flow: &Flow,
-        message: Message<'_>,
-        method: Method,
+        (message, method): (Message<'_>, Method),
+        (text, memory): (&mut Vec<u8>, &mut DecisionMemory),
     ) {
         self.counters.requests.add();
         // Without a readable topmost Via there is nobody to answer.
@@ -37,19 +39,16 @@ impl Edge {
             self.counters.garbage.add();
             return;
         };
-        let mut text = std::mem::take(&mut self.scratch.via);
         let via = (&via, parse_ip(via.host));
-        let replace = complete_via(&message, via, flow, &mut text);
-        let fill = replace.map(|replace| ViaFill { replace, text: &text });
+        let replace = complete_via(&message, via, flow, text);
+        let fill = replace.map(|replace| ViaFill { replace, text });
         let back = way_back(&self.shared.guard, via, flow);
-        let inbound = Inbound { message, method, flow, via: *via.0, fill, back };
-        self.dispatch(io, &inbound);
-        self.scratch.via = text;
+        let inbound = Inbound { message, method, flow, via: *via.0, fill, back, spiral: false };
+        self.dispatch(io, &inbound, memory);
     }
 
-    fn dispatch(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+    fn dispatch(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, memory: &mut DecisionMemory) {
         let m = &inbound.message;
-        self.scratch.spiral = false;
         if inbound.via.branch.eq_ignore_ascii_case(MAGIC_COOKIE) {
             // Such a branch identifies no transaction (RFC 4475 §3.2.1).
             return self.refuse(io, inbound, 400, Some("Branch Without Identity"));
@@ -67,18 +66,18 @@ impl Edge {
             return self.refuse(io, inbound, 481, None);
         }
         match inbound.method {
-            Method::Ack => return self.on_ack(io, inbound, &uri, &routes),
+            Method::Ack => return self.on_ack(io, inbound, (&uri, &routes), memory),
             Method::Cancel if self.shared.config.stateless => {
-                return self.on_stateless_companion(io, inbound, &uri, &routes);
+                return self.on_stateless_companion(io, inbound, (&uri, &routes), memory);
             }
-            Method::Cancel => return self.on_cancel(io, inbound),
+            Method::Cancel => return self.on_cancel(io, inbound, &mut memory.text),
             // These change nothing when repeated, or are recognised by the registrar: no transaction
             // (RFC 3261 §8.2.7).
             Method::Register | Method::Options
                 if routes.dialog.is_none() && self.is_for_us(&uri, inbound.method) =>
             {
                 if !self.is_shed(io, inbound) {
-                    self.serve(io, inbound, &uri);
+                    self.serve(io, inbound, &uri, memory);
                 }
                 return;
             }
@@ -103,21 +102,23 @@ impl Edge {
         if self.refuse_extensions(io, inbound, tags) {
             return;
         }
-        if self.is_loop(inbound) {
+        let visit = self.visit(inbound);
+        if visit == Visit::Loop {
             return self.refuse(io, inbound, 482, None);
         }
+        let inbound = &Inbound { spiral: visit == Visit::Spiral, ..*inbound };
         if let Some(dialog) = &routes.dialog {
             self.counters.in_dialog.add();
-            return self.forward_in_dialog(io, inbound, key, &uri, &routes, dialog);
+            return self.forward_in_dialog(io, (inbound, key), &uri, (&routes, dialog), &mut memory.text);
         }
         if self.draining {
             return self.refuse(io, inbound, 503, Some("Shutting Down"));
         }
         let nobody = uri.user.is_none() && uri.scheme != Scheme::Tel && !names_somebody(inbound);
         if nobody && self.is_for_us(&uri, inbound.method) {
-            return self.serve(io, inbound, &uri);
+            return self.serve(io, inbound, &uri, memory);
         }
-        self.route(io, inbound, &uri, key);
+        self.route(io, (inbound, key), &uri, &mut memory.decision);
     }
 
     /// Is the request meant for the exchange itself: a URI without a user at a host that is ours? A carrier asks at the host
@@ -132,36 +133,10 @@ impl Edge {
             || method == Method::Options && tables.trunk_by_inbound_uri(uri.host).is_some()
     }
 
-    /// A loop is a Via of ours that carries the MAC this very request would get (RFC 5393 §4.2). The topmost is one where
-    /// something sends back to us what we sent. Another Via of ours that went out with this very request
-    /// is a spiral, which is noted.
-    pub(crate) fn is_loop(&mut self, inbound: &Inbound<'_>) -> bool {
-        let m = &inbound.message;
-        let (mut mac, mut stateless) = (None, None);
-        let secret = &self.shared.secret;
-        let mut spiral = false;
-        let others = m.list(HeaderName::Via).skip(1).flatten().filter_map(|element| Via::parse(element).ok());
-        for branch in std::iter::once(inbound.via.branch).chain(others.map(|via| via.branch)) {
-            let (seen, own) = if let Some(seen) = Branch::decode(branch, secret) {
-                (seen.loop_mac, *mac.get_or_insert_with(|| secret.loop_mac(m)))
-            } else if let Some(seen) = StatelessBranch::decode(branch, secret) {
-                (seen.loop_mac, *stateless.get_or_insert_with(|| secret.stateless_loop_mac(m)))
-            } else {
-                continue;
-            };
-            if seen == own {
-                return true;
-            }
-            spiral |= Secret::is_spiral(seen, own);
-        }
-        self.scratch.spiral = spiral;
-        false
-    }
-
     /// 420 with the extensions we do not have, RFC 3261 §16.3 step 5; `true` when it was sent.
     fn refuse_extensions<'a>(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         tags: impl Iterator<Item = &'a [u8]>,
     ) -> bool {
@@ -179,7 +154,7 @@ impl Edge {
     }
 
     /// The request came before.
-    fn on_retransmission(&mut self, io: &mut Io<EdgeMail>, slot: Slot, length: usize) {
+    fn on_retransmission(&mut self, io: &mut Io<'_>, slot: Slot, length: usize) {
         self.counters.retransmissions.add();
         if let Some(context) = self.contexts.get_mut(slot) {
             context.credit.add(length, io.now());
@@ -188,7 +163,7 @@ impl Edge {
     }
 
     /// Answers a request that is for the exchange itself.
-    fn serve(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, uri: &Uri<'_>) {
+    fn serve(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, uri: &Uri<'_>, memory: &mut DecisionMemory) {
         let m = &inbound.message;
         // A REGISTER goes on to the router, which asks the same.
         let asked = inbound.method == Method::Register;
@@ -203,16 +178,14 @@ impl Edge {
             return;
         }
         match inbound.method {
-            Method::Register => self.on_register(io, inbound, uri),
+            Method::Register => self.on_register(io, inbound, uri, memory),
             Method::Options => {
-                let mut extra = std::mem::take(&mut self.scratch.text);
-                extra.clear();
-                extra.extend_from_slice(ALLOW);
-                extra.extend_from_slice(
-                    b"Accept: application/sdp\r\nSupported: path, outbound, gruu, gin\r\n",
-                );
-                self.reply(io, inbound, 200, None, &extra);
-                self.scratch.text = extra;
+                self.reply_with(io, inbound, (200, None), |out| {
+                    out.extend_from_slice(ALLOW);
+                    out.extend_from_slice(
+                        b"Accept: application/sdp\r\nSupported: path, outbound, gruu, gin\r\n",
+                    );
+                });
             }
             // The exchange has no phone of its own.
             Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify => {
@@ -230,23 +203,25 @@ impl Edge {
     /// branch they have, if that was let through.
     pub(crate) fn on_stateless_companion(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
-        uri: &Uri<'_>,
-        routes: &Routes<'_>,
+        (uri, routes): (&Uri<'_>, &Routes<'_>),
+        memory: &mut DecisionMemory,
     ) {
         let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
         match &routes.dialog {
             _ if inbound.message.max_forwards() == Some(0) => self.refuse(io, inbound, 483, None),
-            Some(dialog) => self.forward_in_dialog(io, inbound, key, uri, routes, dialog),
+            Some(dialog) => {
+                self.forward_in_dialog(io, (inbound, key), uri, (routes, dialog), &mut memory.text)
+            }
             None if !self.shared.is_admitted(&inbound.message, key, inbound.flow.remote, io.unix_ms()) => {
                 self.refuse_companion(io, inbound)
             }
-            None => self.route(io, inbound, uri, key),
+            None => self.route(io, (inbound, key), uri, &mut memory.decision),
         }
     }
 
-    fn refuse_companion(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>) {
+    fn refuse_companion(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) {
         match inbound.method {
             Method::Ack => self.counters.stray_acks.add(),
             _ => self.refuse(io, inbound, 481, None),
@@ -256,34 +231,26 @@ impl Edge {
     /// Asks the router and does what it says.
     fn route(
         &mut self,
-        io: &mut Io<EdgeMail>,
-        inbound: &Inbound<'_>,
+        io: &mut Io<'_>,
+        (inbound, key): (&Inbound<'_>, TransactionKey),
         uri: &Uri<'_>,
-        key: trunkline_transaction::TransactionKey,
+        decision: &mut Decision,
     ) {
-        let mut decision = self.scratch.decision.take().unwrap_or_default();
-        if let Err(error) = self.decide(io, inbound, uri, Round::First, &mut decision) {
-            self.scratch.decision = Some(decision);
+        if let Err(error) = self.decide(io, inbound, uri, Round::First, decision) {
             return self.refuse_error(io, inbound, error);
         }
         match decision.outcome {
-            Outcome::Reply { .. } => self.reply_as_decided(io, inbound, &decision),
-            Outcome::Challenge { proxy, stale } => self.challenge(io, inbound, &decision, proxy, stale),
+            Outcome::Reply { .. } => self.reply_as_decided(io, inbound, decision),
+            Outcome::Challenge { proxy, stale } => self.challenge(io, inbound, decision, proxy, stale),
             Outcome::Register { .. } => self.refuse(io, inbound, 404, None),
             Outcome::Forward
                 if self.refuse_transfer(io, inbound, PartyRef::caller(&decision.parties).kind) => {}
-            Outcome::Forward => self.forward(io, inbound, key, &decision),
+            Outcome::Forward => self.forward(io, inbound, key, decision),
         }
-        self.scratch.decision = Some(decision);
     }
 
     /// The router's own answer, with the reason of one that is due to the source address.
-    pub(crate) fn reply_as_decided(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        inbound: &Inbound<'_>,
-        decision: &Decision,
-    ) {
+    pub(crate) fn reply_as_decided(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, decision: &Decision) {
         let Outcome::Reply { code, reason, retry_after } = decision.outcome else { return };
         let mut extra = String::new();
         if let Some(seconds) = retry_after {
@@ -300,7 +267,7 @@ impl Edge {
     /// A message that breaks the rules: 400 and its like where it can be answered, else a counter.
     pub(crate) fn on_malformed(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         flow: &Flow,
         message: Message<'_>,
         error: ParseError,
@@ -326,6 +293,7 @@ impl Edge {
                     via,
                     fill: None,
                     back: way_back(&self.shared.guard, (&via, parse_ip(via.host)), flow),
+                    spiral: false,
                 };
                 self.refuse_error(io, &inbound, error);
             }
@@ -333,19 +301,13 @@ impl Edge {
         }
     }
 
-    fn refuse_error(&mut self, io: &mut Io<EdgeMail>, inbound: &Inbound<'_>, error: ParseError) {
+    fn refuse_error(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, error: ParseError) {
         let phrase = error.to_string();
         self.reply(io, inbound, error.status(), Some(&phrase), b"");
     }
 
     /// An answer without further headers.
-    pub(crate) fn refuse(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        inbound: &Inbound<'_>,
-        code: u16,
-        phrase: Option<&str>,
-    ) {
+    pub(crate) fn refuse(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, code: u16, phrase: Option<&str>) {
         self.reply(io, inbound, code, phrase, b"");
     }
 
@@ -353,11 +315,22 @@ impl Edge {
     /// (RFC 3261 §8.2.7). `extra` are header lines.
     pub(crate) fn reply(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         code: u16,
         phrase: Option<&str>,
         extra: &[u8],
+    ) {
+        self.reply_with(io, inbound, (code, phrase), |out| out.extend_from_slice(extra));
+    }
+
+    /// The same; `extra` writes the header lines.
+    pub(crate) fn reply_with(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        (code, phrase): (u16, Option<&str>),
+        extra: impl FnOnce(&mut Vec<u8>),
     ) {
         if inbound.method == Method::Ack {
             return;
@@ -367,19 +340,20 @@ impl Edge {
             // Its ACK goes no further than the answer came from, whatever the Route of a dialog says.
             self.refusals.note(self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite));
         }
-        let mut out = std::mem::take(&mut self.scratch.out);
-        out.clear();
         let tag = self.local_tag(inbound);
-        response::begin(&inbound.message, code, phrase, &tag, inbound.fill.as_ref(), &mut out);
+        let Io { net, memory } = io;
+        let out = &mut memory.out;
+        out.clear();
+        response::begin(&inbound.message, code, phrase, &tag, inbound.fill.as_ref(), out);
         // What we can do is told as long as it costs nobody anything (RFC 3261 §11.2).
         let head = out.len();
-        out.extend_from_slice(extra);
-        let spare = inbound.method == Method::Options && code == 200 || extra == SOURCE_REFUSED.as_bytes();
+        extra(out);
+        let spare = inbound.method == Method::Options && code == 200
+            || out.get(head..) == Some(SOURCE_REFUSED.as_bytes());
         let needed = if spare { head } else { out.len() };
-        self.put_server_name(&mut out);
-        response::finish(&mut out);
-        self.reply_with(io, inbound, &mut out, needed);
-        self.scratch.out = out;
+        self.put_server_name(out);
+        response::finish(out);
+        self.send_reply(net, inbound, out, needed);
     }
 
     pub(crate) fn put_server_name(&self, out: &mut Vec<u8>) {

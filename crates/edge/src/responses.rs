@@ -7,12 +7,12 @@ use trunkline_transaction::Slot;
 
 use crate::context::{Context, DialogUse, Hop};
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::own::{self, Errand};
 
 impl Edge {
     /// A well-formed response.
-    pub(crate) fn on_response(&mut self, io: &mut Io<EdgeMail>, flow: &Flow, m: Message<'_>) {
+    pub(crate) fn on_response(&mut self, io: &mut Io<'_>, flow: &Flow, m: Message<'_>) {
         self.counters.responses.add();
         let Ok(via) = m.top_via() else { return self.counters.garbage.add() };
         let Some(name) = BranchName::decode(via.branch, &self.shared.secret) else {
@@ -59,7 +59,7 @@ impl Edge {
 
     fn on_answered(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         flow: &Flow,
         (slot, context): (Slot, &mut Context),
         branch: u8,

@@ -12,7 +12,8 @@ use crate::config::PassChallenges;
 use crate::edge::Edge;
 use crate::forward;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::StepMemory;
 use crate::trust::passing::Between;
 
 /// What the branch of a request without a transaction says of it.
@@ -36,7 +37,7 @@ impl Edge {
     /// Forwards without a transaction, RFC 3261 §16.11.
     pub(crate) fn send_stateless(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         outgoing: &Outgoing<'_>,
         decision: Option<&Decision>,
@@ -54,12 +55,12 @@ impl Edge {
         let tagged = matches!(dialog, StatelessUse::Inside(..));
         let method = if unanswered { StatelessBranch::UNANSWERED } else { StatelessBranch::method_of(m) };
         let request_mac = secret.stateless_mac(inbound.via.branch, back, m, (tagged, method));
-        let mut name = std::mem::take(&mut self.scratch.text);
+        let Io { net: io, memory } = io;
+        let StepMemory { splices, out, text: name, .. } = &mut **memory;
         name.clear();
-        StatelessBranch { request_mac, loop_mac, dialog, caller, callee }.encode(secret, &mut name);
-        let mut out = std::mem::take(&mut self.scratch.out);
+        StatelessBranch { request_mac, loop_mac, dialog, caller, callee }.encode(secret, name);
         let mut egress = outgoing.egress;
-        if self.build(inbound, outgoing, decision, &name, &mut out).0 {
+        if self.build(inbound, outgoing, decision, name, (splices, out)).0 {
             egress.transport = Transport::Tcp;
         }
         self.counters.forwarded.add();
@@ -69,16 +70,14 @@ impl Edge {
         // The request pays for its own length.
         let beyond = out.len().saturating_sub(m.bytes.len());
         if !outgoing.unproven || self.may_send(&egress, beyond, io.unix_ms()) {
-            io.send(&egress, &out);
+            io.send(&egress, out);
         }
-        self.scratch.out = out;
-        self.scratch.text = name;
     }
 
     /// A response to a request that was forwarded without a transaction: the MAC shows that it was ours.
     pub(crate) fn on_stateless_response(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         flow: &Flow,
         m: &Message<'_>,
         via: &Via<'_>,
@@ -99,13 +98,14 @@ impl Edge {
         if !ours || m.cseq_method() == Method::Ack {
             return self.counters.stray_responses.add();
         }
-        let mut out = std::mem::take(&mut self.scratch.out);
+        let Io { net: io, memory } = io;
+        let StepMemory { splices, out, .. } = &mut **memory;
         let unix_ms = io.unix_ms();
         let refused = matches!(m.status(), Some(401 | 407))
             && (self.shared.config.pass_challenges != PassChallenges::All
                 || self.challenges_for_us(m, name.callee == PartyKind::Trunk));
         let between = Between { from: name.callee, to: name.caller.0, party: name.caller.1 };
-        forward::strip_via(m, transport, &mut self.scratch.splices, &mut out, |splices| {
+        forward::strip_via(m, transport, splices, out, |splices| {
             self.shared.filter_response(m, between, splices);
             self.shared.mark_stateless(m, name.dialog, flow, unix_ms, splices);
             if refused {
@@ -114,14 +114,13 @@ impl Edge {
         });
         if m.status() == Some(503) {
             // Only the callee is out of service, not we (RFC 3261 §16.7 step 6).
-            replace_status_line(&mut out, b"SIP/2.0 500 Server Internal Error");
+            replace_status_line(out, b"SIP/2.0 500 Server Internal Error");
         }
         // Nothing is remembered of the request, so that it pays for nothing.
         let to = Egress::to(transport, (ip, port).into());
         let may = self.shared.guard.may_be_sent_to(&to).is_ok() && self.may_send(&to, out.len(), unix_ms);
-        if !may || io.send(&to, &out) == Sent::NoWay {
+        if !may || io.send(&to, out) == Sent::NoWay {
             self.counters.stray_responses.add();
         }
-        self.scratch.out = out;
     }
 }

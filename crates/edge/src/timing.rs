@@ -6,17 +6,22 @@ use trunkline_proxy::transaction::Input;
 use trunkline_transaction::Slot;
 
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::MessageMemory;
 
 impl Edge {
     /// Looks at every transaction whose deadline has come.
-    pub(crate) fn run_timers(&mut self, io: &mut Io<EdgeMail>) {
+    pub(crate) fn run_timers(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory) {
         let now = io.now();
+        self.overload.measure(io.behind(), now);
+        if let Some(share) = self.overload.dropped(now) {
+            io.drop_invites(share, &self.shared.config.emergency_numbers);
+        }
         while let Some(slot) = self.contexts.expired(now) {
             self.step(io, slot, Input::Timer, None);
         }
         self.register_at_trunks(io);
-        self.background(io);
+        self.background(io, memory);
     }
 }
 
@@ -31,7 +36,7 @@ impl Edge {
     }
 
     /// What is done now and then: questions to trunks, expired bindings, calls that nobody ends.
-    fn background(&mut self, io: &mut Io<EdgeMail>) {
+    fn background(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory) {
         if self.draining {
             self.count_pending();
         }
@@ -42,7 +47,7 @@ impl Edge {
         if let Some(transactions) = self.shared.transactions.get(usize::from(self.shard)) {
             transactions.store(self.contexts.len() as u64, Ordering::Relaxed);
         }
-        self.watch_sources(io);
+        self.watch_sources(io, memory);
         self.qualify(io);
         if self.shard == 0 {
             self.shared.location.sweep(io.unix_ms(), SWEPT_AT_ONCE);

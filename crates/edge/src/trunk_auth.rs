@@ -12,6 +12,7 @@ use crate::challenged::{Login, credentials_for};
 use crate::context::{Context, Hop};
 use crate::cseq::{self, Raise};
 use crate::edge::Edge;
+use crate::memory::StepMemory;
 use crate::routes::Dialog;
 use crate::shared::Shared;
 use crate::trust::marks::{Found, record_routes, uris};
@@ -61,6 +62,7 @@ impl Edge {
     /// The request again with credentials for the challenge at hand; nothing when there are none that answer it.
     pub(crate) fn with_credentials(
         &mut self,
+        memory: &mut StepMemory,
         slot: Slot,
         context: &Context,
         heard: Heard<'_>,
@@ -72,20 +74,19 @@ impl Edge {
         let Some(name) = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac) else {
             return Answer::Nothing;
         };
-        let mut index = std::mem::take(&mut self.scratch.other);
-        let mut out = std::mem::take(&mut self.scratch.out);
+        let StepMemory { index, out, .. } = memory;
         let parsed = index.parse(branch.sent(), &Limits::default());
-        let sent = Message::new(branch.sent(), &index);
+        let sent = Message::new(branch.sent(), index);
         let login = Login { username: &credentials.username, password: &credentials.password };
         let answered = match parsed {
             Ok(()) => credentials_for(heard.message, login, sent.method_name(), sent.uri_text()).ok(),
             Err(_) => None,
         };
-        let answer = match answered {
+        match answered {
             Some((header, value)) => {
                 let mut target = branch.target.clone();
                 let retry = Retry { header, value: &value, branch: &name, added: target.cseq_added };
-                target.hop.mark_mac = retry.write(&sent, &self.shared, &mut out);
+                target.hop.mark_mac = retry.write(&sent, &self.shared, out);
                 // Inside a dialog later requests have to be raised too; one that begins a dialog says it in its mark.
                 if let Some((place, side)) = context.dialog.inside().next() {
                     let cseq = sent.cseq().wrapping_sub(target.cseq_added);
@@ -93,12 +94,10 @@ impl Edge {
                 }
                 target.cseq_added += 1;
                 (target.grown, target.has_credentials) = (false, false);
-                Answer::Instead(self.work.buffers.copy(&out), target)
+                Answer::Instead(self.work.buffers.copy(out), target)
             }
             None => Answer::Nothing,
-        };
-        (self.scratch.other, self.scratch.out) = (index, out);
-        answer
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::mail::{EdgeMail, Io};
 
 impl Edge {
     /// A datagram with this beginning did not reach its address.
-    pub(crate) fn undelivered(&mut self, io: &mut Io<EdgeMail>, to: SocketAddr, quoted: &[u8]) {
+    pub(crate) fn undelivered(&mut self, io: &mut Io<'_>, to: SocketAddr, quoted: &[u8]) {
         let Some(name) = branch_of(quoted).and_then(|text| BranchName::decode(text, &self.shared.secret))
         else {
             return;

@@ -9,11 +9,13 @@ use trunkline_transaction::TransactionKey;
 
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::MessageMemory;
 use crate::party::PartyRef;
 use crate::resolver::Question;
 use crate::suspended::{Cause, Suspended, Waiting, number_of};
 use crate::trust::cancels;
+use crate::visit::Visit;
 
 impl Edge {
     /// The ticket of this number, for the first or the second answer.
@@ -34,7 +36,7 @@ impl Edge {
     /// Lets a request wait until a name is known.
     pub(crate) fn wait_for(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         question: Question,
@@ -63,7 +65,7 @@ impl Edge {
     /// Lets a request wait. An INVITE gets a 100, so that it is not repeated meanwhile.
     pub(crate) fn suspend(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         number: u64,
         suspended: Suspended,
@@ -74,15 +76,15 @@ impl Edge {
         if inbound.method != Method::Invite || told {
             return;
         }
-        let mut out = std::mem::take(&mut self.scratch.out);
+        let Io { net, memory } = io;
+        let out = &mut memory.out;
         out.clear();
-        response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), &mut out);
-        response::finish(&mut out);
+        response::begin(&inbound.message, 100, None, b"", inbound.fill.as_ref(), out);
+        response::finish(out);
         // The request goes on to pay for what comes after it.
-        if self.may_send(&inbound.back, out.len(), io.unix_ms()) {
-            io.send(&inbound.back, &out);
+        if self.may_send(&inbound.back, out.len(), net.unix_ms()) {
+            net.send(&inbound.back, out);
         }
-        self.scratch.out = out;
     }
 
     /// The router has decided about a request that waits now: it goes on with that.
@@ -95,31 +97,31 @@ impl Edge {
     }
 
     /// A name is known, or is not to be found: the request goes on.
-    pub(crate) fn on_named(&mut self, io: &mut Io<EdgeMail>, ticket: u64) {
+    pub(crate) fn on_named(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory, ticket: u64) {
         // Unknown: it was cancelled in the meantime.
         if let Some(suspended) = self.suspensions.take(number_of(ticket)) {
-            self.resume(io, suspended);
+            self.resume(io, memory, suspended);
         }
     }
 
     /// A request goes on at the stage where it stood.
-    pub(crate) fn resume(&mut self, io: &mut Io<EdgeMail>, suspended: Suspended) {
+    pub(crate) fn resume(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory, suspended: Suspended) {
         self.suspensions.again = Some(suspended.until);
-        self.go_on_with(io, suspended);
+        self.go_on_with(io, memory, suspended);
         self.suspensions.again = None;
     }
 
-    fn go_on_with(&mut self, io: &mut Io<EdgeMail>, suspended: Suspended) {
+    fn go_on_with(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory, suspended: Suspended) {
         let (Some(decided), Waiting::Request(key)) = (suspended.decided, suspended.what) else {
-            return self.take_message(io, &suspended.flow, &suspended.bytes);
+            return self.take_message(io, memory, &suspended.flow, &suspended.bytes);
         };
         // Its repetitions belong here.
         self.rebalancing.from_other_shard = true;
         let shared = self.shared.clone();
         read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
-            // It is none: it was looked at. Whether it is a spiral is noted again.
-            self.is_loop(inbound);
-            self.forward(io, inbound, key, &decided);
+            // It is no loop: it was looked at.
+            let inbound = Inbound { spiral: self.visit(inbound) == Visit::Spiral, ..*inbound };
+            self.forward(io, &inbound, key, &decided);
         });
     }
 
@@ -127,7 +129,7 @@ impl Edge {
     /// when none waits.
     pub(crate) fn cancel_suspended(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         cancel: &Inbound<'_>,
         key: TransactionKey,
     ) -> Option<bool> {
@@ -159,7 +161,7 @@ impl Edge {
     }
 
     /// Answers what has waited longer than whoever sent it waits for an answer.
-    pub(crate) fn sweep_suspended(&mut self, io: &mut Io<EdgeMail>) {
+    pub(crate) fn sweep_suspended(&mut self, io: &mut Io<'_>) {
         let now = io.now();
         let late = self.suspensions.waiting.iter().filter(|(_, suspended)| suspended.until <= now);
         let late: Vec<u64> = late.map(|(number, _)| *number).collect();

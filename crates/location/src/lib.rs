@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+mod apply;
 mod binding;
 mod connections;
 mod locals;

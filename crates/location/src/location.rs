@@ -7,12 +7,13 @@ use hashbrown::HashTable;
 use parking_lot::RwLock;
 use trunkline_sip::ConnectionId;
 
+use crate::apply::{Effect, apply};
 use crate::binding::{Binding, Timestamp};
 use crate::connections::{Connections, Place};
 use crate::locals::Locals;
 use crate::pins::Pins;
 use crate::record::{self, Part};
-use crate::register::{self, Effect, Outcome, Register, RegisterError};
+use crate::register::{Outcome, Register, RegisterError};
 use crate::sources::Sources;
 
 /// Not a power of two: at round numbers of AORs the tables then stand at three quarters, not just past
@@ -146,7 +147,7 @@ impl Location {
             Some(slot) => &mut slot.record,
             None => &mut [],
         };
-        let (outcome, effect) = match register::apply(record, register, local, now, new_id) {
+        let (outcome, effect) = match apply(record, register, local, now, new_id) {
             Ok(applied) => applied,
             Err(error) => {
                 table.stats.refused += 1;

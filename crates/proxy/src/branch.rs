@@ -2,10 +2,10 @@
 
 use trunkline_sip::{MAGIC_COOKIE, Message, Method};
 
-use crate::PartyKind;
 use crate::hex;
 use crate::mark::Side;
-use crate::secret::Secret;
+use crate::party::PartyKind;
+use crate::secret::{Secret, StatelessBody};
 
 /// The branch of a request forwarded with a transaction: it names where the transaction stands, so that the
 /// response finds it by index, and carries the loop MAC. A seal over all of it shows that it is ours, and keeps whoever
@@ -124,9 +124,6 @@ pub struct StatelessBranch {
     /// What the responder is.
     pub callee: PartyKind,
 }
-
-/// The numbers of a branch without a transaction.
-pub(crate) type StatelessBody = [u8; 29];
 
 impl StatelessBranch {
     /// What the branch of an ACK to a 2xx has in place of a method: nothing answers it (RFC 3261 §17), so that no response is

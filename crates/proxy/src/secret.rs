@@ -6,8 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use siphasher::sip::SipHasher24;
 use trunkline_sip::{HeaderName, Message, Transport};
 
-use crate::PartyKind;
-use crate::branch::StatelessBody;
+use crate::party::PartyKind;
+
+/// The numbers of a branch without a transaction.
+pub(crate) type StatelessBody = [u8; 29];
 
 /// A secret that outlives the process: dialogs begun before a restart are recognised after it.
 #[derive(Clone)]

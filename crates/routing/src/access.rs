@@ -1,43 +1,15 @@
 //! May they: lists of addresses, then a digest.
 
-use arrayvec::ArrayVec;
-use trunkline_model::{Credentials, Domain, Ref};
+use trunkline_model::{Credentials, Domain};
 
 use crate::ask::{Ask, Verdict};
+use crate::call::Call;
 use crate::decision::Outcome;
 use crate::explain::Fact;
 use crate::party::Party;
 use crate::reason::{OFF_LIST, OTHER_TARGET};
-use crate::rules::{Call, Rules, Stop};
+use crate::rules::{Rules, Stop};
 use crate::tenants::are_isolated;
-
-/// What a caller must pass before anything is done for it.
-#[derive(Debug, Default)]
-pub(crate) struct Access<'s> {
-    /// Lists the source address must pass, in order.
-    pub acls: ArrayVec<&'s Ref, 2>,
-    /// What it authenticates with; `None` for nobody we know.
-    pub credentials: Option<&'s Ref>,
-    /// Is a digest due?
-    pub digest: bool,
-    /// Is the first list the caller's own?
-    pub own_list: bool,
-    /// Does that list show who calls: it names the address, and the caller has no credentials to show as well?
-    pub by_list: bool,
-    /// The credentials of the peer that calls as a stranger, since its own list refuses the address.
-    pub off_list: Option<(&'s Ref, Party<'s>)>,
-    /// Has the caller shown who it is: by a digest, by its own list, by its connection?
-    pub proven: bool,
-    /// Does a list name the caller's address, and not only everybody's?
-    pub listed: bool,
-    /// Is the caller switched off? It learns that once it has shown who it is.
-    pub disabled: bool,
-    /// Does it register another's AOR, which nobody may? Then no digest of it is compared with anything.
-    pub third_party: bool,
-    /// Do From and To of a REGISTER differ, as they may for some peers? A wrong digest is answered as that of a third
-    /// party then: else it would tell which peers there are.
-    pub other_name: bool,
-}
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// Lists, digest, the caller's own rights, in this order.

@@ -6,7 +6,7 @@ use trunkline_model::{
     AccessControlList, Agent, Algorithm, Credentials, DigestAlgorithm, Domain, Number, Peer, Ref, Trunk,
 };
 
-use crate::party::RoutedKind;
+use crate::party::Registrant;
 use crate::request::Gruu;
 use crate::target::Binding;
 
@@ -125,19 +125,6 @@ pub enum Question<'x> {
         /// The domain's ref.
         domain: &'x Ref,
     },
-}
-
-/// An agent or peer, as it registers.
-#[derive(Clone, Copy, Debug)]
-pub struct Registrant<'x> {
-    /// What it is.
-    pub kind: RoutedKind,
-    /// The ref of the resource.
-    pub reference: &'x Ref,
-    /// Its user name.
-    pub user: &'x str,
-    /// The AOR that it registers under wherever it does; `None` for that of its user name.
-    pub aor: Option<&'x str>,
 }
 
 /// Which contacts are wanted.

@@ -4,11 +4,12 @@ use trunkline_model::{Agent, Domain, LoadBalancing, Number, Peer};
 use trunkline_sip::{Method, Scheme, Uri};
 
 use crate::ask::{Ask, Backend, BindingsQuestion};
+use crate::call::{Call, Callee};
 use crate::explain::Fact;
 use crate::party::{Direction, Party};
 use crate::registered_at::is_at;
 use crate::request::Gruu;
-use crate::rules::{Call, Callee, Rules, Stop};
+use crate::rules::{Rules, Stop};
 use crate::tenants::home_of;
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {

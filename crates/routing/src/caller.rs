@@ -3,11 +3,12 @@
 use trunkline_model::{Agent, Domain, Peer, Ref, Trunk};
 use trunkline_sip::{Scheme, parse_ip};
 
-use crate::access::Access;
 use crate::ask::Ask;
+use crate::call::Access;
+use crate::call::Call;
 use crate::explain::Fact;
 use crate::party::Party;
-use crate::rules::{Call, Rules, Stop};
+use crate::rules::{Rules, Stop};
 use crate::tenants::home_of;
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {

@@ -4,10 +4,11 @@ use trunkline_model::Trunk;
 use trunkline_sip::Transport;
 
 use crate::ask::Ask;
+use crate::call::Call;
 use crate::explain::Fact;
 use crate::party::Party;
 use crate::request::Challenge;
-use crate::rules::{Call, Rules, Stop};
+use crate::rules::{Rules, Stop};
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// Lets a caller leave through this trunk that has shown who it is, or need not; others are challenged.

@@ -5,9 +5,10 @@ use std::io::Write;
 use trunkline_sip::{HeaderName, Span};
 
 use crate::ask::Ask;
+use crate::call::Call;
 use crate::decision::push_header;
 use crate::request::Request;
-use crate::rules::{Call, Rules};
+use crate::rules::Rules;
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// Adds one Diversion per AOR that did not take the call, the last on top, and the way in History-Info.

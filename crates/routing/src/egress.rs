@@ -7,16 +7,17 @@ use trunkline_model::{Domain, Number, Privacy, Ref, Trunk, TrunkUri};
 use trunkline_sip::Transport;
 
 use crate::ask::Ask;
+use crate::call::{Call, MAX_TRUNKS};
 use crate::decision::Outcome;
 use crate::explain::Fact;
 use crate::filter::withholds_identity;
 use crate::headers::write_identity;
-use crate::number::{self, put_escaped};
+use crate::number::{self, put_escaped, write_host};
 use crate::parameters::{put_beside_host, put_in_user};
 use crate::party::{Direction, Party};
 use crate::reason::{NO_DOD_NUMBER, UNKNOWN_DOD_NUMBER};
 use crate::request::Request;
-use crate::rules::{Call, MAX_TRUNKS, Rules, Stop};
+use crate::rules::{Rules, Stop};
 use crate::target::{NextHop, Target, Text};
 
 /// A call on its way out.
@@ -224,17 +225,6 @@ fn write_uri(out: &mut Vec<u8>, request: &Request<'_>, uri: &TrunkUri, allowed: 
     if let Some(transport) = uri.transport.filter(|t| *t != Transport::Udp) {
         out.extend_from_slice(b";transport=");
         out.extend_from_slice(transport.param_name().as_bytes());
-    }
-}
-
-/// A host as it stands in a URI: IPv6 in brackets.
-pub(crate) fn write_host(out: &mut Vec<u8>, host: &str) {
-    if host.contains(':') && !host.starts_with('[') {
-        out.push(b'[');
-        out.extend_from_slice(host.as_bytes());
-        out.push(b']');
-    } else {
-        out.extend_from_slice(host.as_bytes());
     }
 }
 

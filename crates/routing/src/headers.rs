@@ -6,13 +6,13 @@ use arrayvec::ArrayVec;
 use trunkline_sip::{HeaderName, List, Method, Span, Uri, unquote};
 
 use crate::ask::Ask;
+use crate::call::Call;
 use crate::decision::{Decision, Outcome, push_header};
-use crate::egress::write_host;
 use crate::filter::{Passage, filter};
-use crate::number::{User, without_parameters};
+use crate::number::{User, without_parameters, write_host};
 use crate::party::{Direction, RoutedKind};
 use crate::request::Request;
-use crate::rules::{Call, Rules, Stop};
+use crate::rules::{Rules, Stop};
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The end of a call that goes on: what is taken out of the request and what is put in.

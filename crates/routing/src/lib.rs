@@ -54,6 +54,7 @@
 
 mod access;
 mod ask;
+mod call;
 mod callee;
 mod caller;
 mod calls_out;
@@ -81,7 +82,7 @@ mod tenants;
 mod wire;
 mod withheld;
 
-pub use ask::{Answer, Ask, Backend, BindingsQuestion, NoAnswer, Question, Registrant, Verdict};
+pub use ask::{Answer, Ask, Backend, BindingsQuestion, NoAnswer, Question, Verdict};
 pub use decision::{Decision, Outcome};
 pub use encoded::NoDecision;
 pub use explain::Told;
@@ -89,7 +90,7 @@ pub use filter::{Passage, filter};
 pub use known::{Found, Kept, Known, Wanted, WantedBalance, WantedBindings};
 pub use number::is_separator;
 pub use parameters::is_plain_uri;
-pub use party::{Direction, Fallback, Parties, PartyName, RoutedKind};
+pub use party::{Direction, Fallback, Parties, PartyName, Registrant, RoutedKind};
 pub use reason::{OFF_LIST, OTHER_TARGET};
 pub use request::{
     Challenge, Diversion, Gruu, Inside, Options, Request, called_uri, named_elsewhere, named_in_to,

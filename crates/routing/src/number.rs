@@ -127,6 +127,17 @@ pub(crate) fn is_unescaped(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,?/".contains(&b)
 }
 
+/// A host as it stands in a URI: IPv6 in brackets.
+pub(crate) fn write_host(out: &mut Vec<u8>, host: &str) {
+    if host.contains(':') && !host.starts_with('[') {
+        out.push(b'[');
+        out.extend_from_slice(host.as_bytes());
+        out.push(b']');
+    } else {
+        out.extend_from_slice(host.as_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

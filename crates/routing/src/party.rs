@@ -2,8 +2,6 @@
 
 use trunkline_model::{Agent, Domain, Number, Peer, Ref, Trunk};
 
-use crate::ask::Registrant;
-
 /// One end of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Party<'s> {
@@ -53,6 +51,19 @@ impl<'s> Party<'s> {
         };
         Some(Registrant { kind, reference, user, aor })
     }
+}
+
+/// An agent or peer, as it registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Registrant<'x> {
+    /// What it is.
+    pub kind: RoutedKind,
+    /// The ref of the resource.
+    pub reference: &'x Ref,
+    /// Its user name.
+    pub user: &'x str,
+    /// The AOR that it registers under wherever it does; `None` for that of its user name.
+    pub aor: Option<&'x str>,
 }
 
 /// One end of a call by its name, as a decision keeps it.

@@ -4,12 +4,13 @@ use trunkline_model::{Authenticate, Domain};
 use trunkline_sip::Uri;
 
 use crate::ask::Ask;
+use crate::call::Call;
 use crate::decision::Outcome;
 use crate::explain::Fact;
 use crate::party::Party;
 use crate::registered_at::is_address;
 use crate::request::Request;
-use crate::rules::{Call, Rules, Stop};
+use crate::rules::{Rules, Stop};
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// A REGISTER.

@@ -9,7 +9,8 @@ use trunkline_model::Peer;
 use trunkline_sip::{Scheme, Uri, parse_ip};
 
 use crate::ask::{Ask, BindingsQuestion};
-use crate::rules::{Call, Rules, Stop};
+use crate::call::Call;
+use crate::rules::{Rules, Stop};
 use crate::target::Binding;
 
 /// Is the contact reached at the address in this URI? Without a port the address alone counts.

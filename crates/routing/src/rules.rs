@@ -5,20 +5,16 @@ use arrayvec::ArrayVec;
 use trunkline_model::{AccessControlList, Agent, Credentials, Domain, Number, Peer, Ref, Trunk};
 use trunkline_sip::{Method, Scheme, Uri};
 
-use crate::access::Access;
-use crate::ask::{Answer, Ask, NoAnswer, Question, Registrant, Verdict};
+use crate::ask::{Answer, Ask, NoAnswer, Question, Verdict};
+use crate::call::{Call, Callee};
 use crate::decision::{Decision, Outcome};
 use crate::explain::Fact;
-use crate::party::{Party, RoutedKind};
+use crate::party::{Party, Registrant, RoutedKind};
 use crate::request::{Gruu, Request};
 use crate::target::Binding;
 
-/// The most agents a call goes past, one diverting to the next.
-pub(crate) const MAX_DIVERSIONS: usize = 3;
 /// Digits of a global number (ITU-T E.164).
 const LONGEST_NUMBER: usize = 15;
-/// The most trunks one call tries one after the other.
-pub(crate) const MAX_TRUNKS: usize = 4;
 
 /// An answer has to be fetched before the request can be decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,51 +64,6 @@ pub(crate) struct Rules<'r, 'x, A> {
     pub(crate) request: &'x Request<'x>,
     pub(crate) ask: &'r A,
     pub(crate) decision: &'r mut Decision,
-}
-
-/// What is known of a call so far.
-#[derive(Debug, Default)]
-pub(crate) struct Call<'s, 'x> {
-    pub caller: Party<'s>,
-    pub callee: Party<'s>,
-    /// The domain of From's host, which the caller wrote.
-    pub from_domain: Option<&'s Domain>,
-    /// The domain whose rules and ways out are the caller's: an agent's, or that of a peer's AOR.
-    pub home: Option<&'s Domain>,
-    /// The domain that is called.
-    pub target_domain: Option<&'s Domain>,
-    /// The domain by whose word the request goes on to somebody else.
-    pub sent_on_by: Option<&'s Domain>,
-    /// The address by which a peer without an AOR is called.
-    pub address: Option<Uri<'x>>,
-    /// Is the Request-URI's host ours, or has it none (tel)?
-    pub target_is_ours: bool,
-    /// The number that is called, where it is one of ours.
-    pub number: Option<&'s Number>,
-    /// The AOR a number or an agent names.
-    pub link: Option<&'x str>,
-    /// Agents the call went past because they have no phone, in order.
-    pub diverted: ArrayVec<(&'s Agent, &'s Domain), MAX_DIVERSIONS>,
-    pub access: Access<'s>,
-    /// It came in through a trunk, and one of its targets led back to us.
-    pub comes_back: bool,
-    /// What the trunks on the way out let callers say, each.
-    pub allowed: ArrayVec<&'s [String], MAX_TRUNKS>,
-}
-
-/// Whom a call goes to next.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Callee<'s, 'x> {
-    /// A number of ours.
-    Number(&'s Number),
-    /// The AOR that something of ours names.
-    Link(&'x str),
-    /// A phone account.
-    Agent(&'s Agent, &'s Domain),
-    /// A server.
-    Peer(&'s Peer),
-    /// Nothing of ours has the called name.
-    Outside,
 }
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {

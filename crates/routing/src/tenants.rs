@@ -8,10 +8,11 @@ use trunkline_model::{Domain, InterDomain, Peer};
 use trunkline_sip::Uri;
 
 use crate::ask::Ask;
+use crate::call::{Call, Callee};
 use crate::explain::Fact;
 use crate::party::Party;
 use crate::request::Options;
-use crate::rules::{Call, Callee, Rules, Stop};
+use crate::rules::{Rules, Stop};
 
 /// The host a peer has its AOR at.
 pub(crate) fn home_of(peer: &Peer) -> Option<&[u8]> {

@@ -3,7 +3,8 @@
 use trunkline_sip::{Address, HeaderName, List, Message, Uri, unquote};
 
 use crate::ask::Ask;
-use crate::rules::{Call, Rules, Stop};
+use crate::call::Call;
+use crate::rules::{Rules, Stop};
 
 /// Users that a message names beside From, at most.
 const MOST_NAMES: usize = 8;

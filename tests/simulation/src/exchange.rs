@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trunkline_calls::Calls;
-use trunkline_edge::{Edge, EdgeConfig, EdgeMail, Shared};
+use trunkline_edge::{EdgeConfig, EdgeMail, EdgePort, Shared};
 use trunkline_location::Location;
 use trunkline_model::{
     Agent, Authenticate, Credentials, Domain, EgressPolicy, Live, Number, Peer, Ref, Rule, Tables, Trunk,
@@ -94,7 +94,7 @@ pub type Resources = Arc<Live>;
 
 /// One shard, without sockets.
 pub struct Exchange {
-    edge: Edge,
+    edge: EdgePort,
     outside: Outside,
     address: SocketAddr,
     config: EdgeConfig,
@@ -120,7 +120,7 @@ impl Exchange {
         let location = Arc::new(Location::new());
         let shared = share(&config, tables, &location, 0);
         let outside = Outside { now: 0, out: Vec::new(), open: Vec::new(), last: 0 };
-        let edge = Edge::new(shared.clone(), 0);
+        let edge = EdgePort::new(shared.clone(), 0);
         let tables = tables.clone();
         Exchange { edge, outside, address: setup.address, config, tables, location, shared, starts: 1 }
     }
@@ -183,7 +183,7 @@ impl Proxy for Exchange {
         self.starts += 1;
         self.outside.open.clear();
         self.shared = share(&self.config, &self.tables, &self.location, self.starts);
-        self.edge = Edge::new(self.shared.clone(), 0);
+        self.edge = EdgePort::new(self.shared.clone(), 0);
     }
 }
 

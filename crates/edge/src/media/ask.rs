@@ -10,7 +10,8 @@ use trunkline_transaction::timers::T1_64;
 use super::answers::{Awaited, Numbered};
 use super::call::{self, Body};
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::MessageMemory;
 use crate::suspended::{Cause, Suspended, Waiting, number_of};
 
 impl Edge {
@@ -53,7 +54,8 @@ impl Edge {
     /// rtpengine answered: the message goes on.
     pub(crate) fn on_media(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
+        memory: &mut MessageMemory,
         ticket: u64,
         outcome: Result<Vec<u8>, MediaError>,
     ) {
@@ -86,18 +88,18 @@ impl Edge {
         let Some(suspended) = self.suspensions.take(number) else { return };
         match suspended.cause {
             Cause::Media(Awaited::Response) => {
-                self.take_response(io, &suspended.flow, &suspended.bytes, outcome.ok());
+                self.take_response(io, memory, (&suspended.flow, &suspended.bytes), outcome.ok());
             }
             Cause::Media(Awaited::Offer(call)) => {
                 self.keep_number(io, &suspended, call);
-                self.resume(io, suspended);
+                self.resume(io, memory, suspended);
             }
-            Cause::Media(Awaited::Turned(..)) | Cause::Name => self.resume(io, suspended),
+            Cause::Media(Awaited::Turned(..)) | Cause::Name => self.resume(io, memory, suspended),
         }
     }
 
     /// An INVITE is taken up again: it has a number. It may have to wait for something else before it has a transaction.
-    fn keep_number(&mut self, io: &Io<EdgeMail>, suspended: &Suspended, number: u64) {
+    fn keep_number(&mut self, io: &Io<'_>, suspended: &Suspended, number: u64) {
         if let Waiting::Request(key) = suspended.what {
             let message = self.message_hash(&suspended.flow, &suspended.bytes);
             self.relay_answers.numbers.insert((key, message), Numbered { number, until: io.now() + T1_64 });
@@ -114,7 +116,7 @@ impl Edge {
     }
 
     /// Gives the ports of INVITEs back that were taken up again and went nowhere.
-    pub(crate) fn sweep_media(&mut self, io: &Io<EdgeMail>) {
+    pub(crate) fn sweep_media(&mut self, io: &Io<'_>) {
         let Some(relayed) = &self.shared.media else { return };
         for (_, lost) in self.relay_answers.numbers.extract_if(|_, n| n.until <= io.now()) {
             relayed.end(lost.number);

@@ -15,7 +15,7 @@ use super::relayed::{Of, Offer};
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::media::body::sdp_of;
 use crate::resolver::Spare;
 use crate::routes::Dialog;
@@ -69,7 +69,7 @@ impl Edge {
     /// cannot be had is taken out. `any_sort`: later ways may lead to callees of either sort.
     pub(crate) fn offer_media(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         (key, any_sort): (TransactionKey, bool),
         ways: &mut [Option<(Egress, Spare)>],
@@ -113,7 +113,7 @@ impl Edge {
     /// The bodies of a first INVITE; asked for where they are not there yet.
     fn first_offer(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         ways: &[Option<(Egress, Spare)>],
@@ -161,7 +161,7 @@ impl Edge {
     /// when it went no further.
     pub(crate) fn turn_media(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
         dialog: &Dialog,
@@ -208,7 +208,7 @@ impl Edge {
     /// Lets a request inside a dialog wait, which is about to go to this address.
     fn suspend_turned(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         (inbound, key): (&Inbound<'_>, TransactionKey),
         (number, turned): (u64, Turned),
         address: IpAddr,

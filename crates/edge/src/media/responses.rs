@@ -8,14 +8,15 @@ use super::answers::{Awaited, Leg};
 use super::body::with_body;
 use crate::context::Context;
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::memory::MessageMemory;
 use crate::suspended::{Cause, Suspended, Waiting};
 
 impl Edge {
     /// A response of one branch is about to go on; `true` when it waits for rtpengine instead.
     pub(crate) fn relay_response(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         (slot, context): (Slot, &Context),
         fork: u8,
         flow: &Flow,
@@ -58,7 +59,7 @@ impl Edge {
     /// What rtpengine is asked for a response that will go on.
     fn relay_command(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         (context, leg): (&Context, &Leg),
         fork: u8,
         m: &Message<'_>,
@@ -102,9 +103,9 @@ impl Edge {
     /// final one as it is: whom that does not suit will end the call.
     pub(super) fn take_response(
         &mut self,
-        io: &mut Io<EdgeMail>,
-        flow: &Flow,
-        bytes: &[u8],
+        io: &mut Io<'_>,
+        memory: &mut MessageMemory,
+        (flow, bytes): (&Flow, &[u8]),
         sdp: Option<Vec<u8>>,
     ) {
         let mut index = Index::default();
@@ -114,12 +115,12 @@ impl Edge {
         let m = Message::new(bytes, &index);
         let provisional = m.status().is_some_and(|code| code < 200);
         let changed = match sdp {
-            Some(sdp) => Some(with_body(&m, &sdp, &mut self.scratch.splices)),
-            None if provisional => Some(with_body(&m, b"", &mut self.scratch.splices)),
+            Some(sdp) => Some(with_body(&m, &sdp, &mut io.memory.splices)),
+            None if provisional => Some(with_body(&m, b"", &mut io.memory.splices)),
             None => None,
         };
         self.relay_answers.replaced = true;
-        self.take_message(io, flow, changed.as_deref().unwrap_or(bytes));
+        self.take_message(io, memory, flow, changed.as_deref().unwrap_or(bytes));
         self.relay_answers.replaced = false;
     }
 }

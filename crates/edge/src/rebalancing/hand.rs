@@ -11,6 +11,7 @@ use super::state::{Came, Round};
 use crate::edge::Edge;
 use crate::inbound::read_again;
 use crate::mail::{EdgeMail, Io};
+use crate::memory::MessageMemory;
 
 /// Requests that are held while others are asked, at most.
 const MOST_HELD: usize = 8_192;
@@ -20,7 +21,7 @@ impl Edge {
     /// dropped).
     pub(crate) fn hands_over(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         flow: &Flow,
         m: &Message<'_>,
         method: Method,
@@ -79,21 +80,21 @@ impl Edge {
 
     /// A CANCEL, or the ACK to a failure, whose INVITE is not known here: clients send them from another port or over
     /// another connection than the INVITE, which came to another shard then. `true`: it is on its way there.
-    pub(crate) fn seek(&mut self, io: &Io<EdgeMail>, flow: &Flow, bytes: &[u8]) -> bool {
+    pub(crate) fn seek(&mut self, io: &Io<'_>, flow: &Flow, bytes: &[u8]) -> bool {
         let others = self.shared.neighbours.len().saturating_sub(1);
         !self.rebalancing.from_other_shard
             && others > 0
             && self.pass_on(io, flow, bytes, (others - 1).min(255) as u8)
     }
 
-    fn pass_on(&mut self, io: &Io<EdgeMail>, flow: &Flow, bytes: &[u8], left: u8) -> bool {
+    fn pass_on(&mut self, io: &Io<'_>, flow: &Flow, bytes: &[u8], left: u8) -> bool {
         let neighbours = &self.shared.neighbours;
         let next = (usize::from(self.shard) + 1) % neighbours.len();
         self.rebalancing.outbox.put_request(io, neighbours, next, flow, bytes, Order::PassOn(left))
     }
 
     /// Gives another shard a response of its, or a request that it asked about in vain.
-    pub(crate) fn put_back(&mut self, io: &Io<EdgeMail>, to: usize, flow: &Flow, bytes: &[u8]) -> bool {
+    pub(crate) fn put_back(&mut self, io: &Io<'_>, to: usize, flow: &Flow, bytes: &[u8]) -> bool {
         self.rebalancing.outbox.put_back(io, &self.shared.neighbours, to, flow, bytes)
     }
 
@@ -109,20 +110,26 @@ impl Edge {
     }
 
     /// Other shards' messages.
-    pub(crate) fn on_batch_mail(&mut self, io: &mut Io<EdgeMail>, from: u8, batch: Batch) {
+    pub(crate) fn on_batch_mail(
+        &mut self,
+        io: &mut Io<'_>,
+        memory: &mut MessageMemory,
+        from: u8,
+        batch: Batch,
+    ) {
         for (flow, bytes, order) in batch.messages() {
             let came = match order {
                 Order::Serve => Came::ToStay,
                 Order::ServeIfKnown => Came::Asked(usize::from(from)),
                 Order::PassOn(left) => Came::Sought(left),
             };
-            self.receive(io, &flow, bytes, came);
+            self.receive(io, memory, (&flow, bytes), came);
         }
         self.shared.neighbours.taken(usize::from(self.shard), batch);
     }
 
     /// A second has passed.
-    pub(crate) fn watch_sources(&mut self, io: &mut Io<EdgeMail>) {
+    pub(crate) fn watch_sources(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory) {
         let here = usize::from(self.shard);
         let now = io.now();
         let busy = self.rebalancing.load.percent().unwrap_or(0);
@@ -150,13 +157,13 @@ impl Edge {
             Some(Change::Returning(source)) => {
                 tracing::info!(source = %source.remote, shard = here, "a source has been calm: one worker serves it again");
             }
-            Some(Change::Ask(source)) => self.begin_round(io, source),
+            Some(Change::Ask(source)) => self.begin_round(io, memory, source),
             None => {}
         }
         self.shared.neighbours.tell(here, busy, self.rebalancing.sources.len());
     }
 
-    fn begin_round(&mut self, io: &mut Io<EdgeMail>, source: Source) {
+    fn begin_round(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory, source: Source) {
         // What is on its way comes before the question.
         self.post_outbox(io);
         let here = usize::from(self.shard);
@@ -165,12 +172,12 @@ impl Edge {
         let left = others.filter(|s| io.post(*s, question())).count();
         self.rebalancing.round = Some(Round { source, left, remain: false, held: Batch::default() });
         if left == 0 {
-            self.end_round(io);
+            self.end_round(io, memory);
         }
     }
 
     /// Another shard asks whether anything of a source remains here.
-    pub(crate) fn on_question(&mut self, io: &mut Io<EdgeMail>, by: u8, Asked(source): Asked) {
+    pub(crate) fn on_question(&mut self, io: &mut Io<'_>, by: u8, Asked(source): Asked) {
         let is_of = |ip: IpAddr, connection: ConnectionId| match source.connection {
             // The port of a Via may be another than the one its packets come from: all of an address counts.
             ConnectionId::NONE => ip == source.remote.ip() && connection == ConnectionId::NONE,
@@ -187,16 +194,22 @@ impl Edge {
     }
 
     /// Another shard answers.
-    pub(crate) fn on_answer(&mut self, io: &mut Io<EdgeMail>, Asked(source): Asked, remain: bool) {
+    pub(crate) fn on_answer(
+        &mut self,
+        io: &mut Io<'_>,
+        memory: &mut MessageMemory,
+        Asked(source): Asked,
+        remain: bool,
+    ) {
         let Some(round) = self.rebalancing.round.as_mut().filter(|r| r.source == source) else { return };
         round.remain |= remain;
         round.left = round.left.saturating_sub(1);
         if round.left == 0 {
-            self.end_round(io);
+            self.end_round(io, memory);
         }
     }
 
-    fn end_round(&mut self, io: &mut Io<EdgeMail>) {
+    fn end_round(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory) {
         let Some(round) = self.rebalancing.round.take() else { return };
         match self.rebalancing.sources.answered(&round.source, round.remain) {
             Some(Phase::Spread) => {
@@ -208,12 +221,12 @@ impl Edge {
             }
         }
         for (flow, bytes, _) in round.held.messages() {
-            self.receive(io, &flow, bytes, Came::Held);
+            self.receive(io, memory, (&flow, bytes), Came::Held);
         }
     }
 
     /// Posts what is for other shards.
-    pub(crate) fn post_outbox(&mut self, io: &Io<EdgeMail>) {
+    pub(crate) fn post_outbox(&mut self, io: &Io<'_>) {
         self.rebalancing.outbox.post(io, &self.shared.neighbours);
     }
 

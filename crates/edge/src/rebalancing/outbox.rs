@@ -103,7 +103,7 @@ impl Outbox {
     /// Puts a request for another shard in; `false`: too many wait for that one, or there is no such shard.
     pub(crate) fn put_request(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         neighbours: &Neighbours,
         to: usize,
         flow: &Flow,
@@ -116,7 +116,7 @@ impl Outbox {
     /// The same for a response, or for a request that its shard did not know.
     pub(crate) fn put_back(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         neighbours: &Neighbours,
         to: usize,
         flow: &Flow,
@@ -127,7 +127,7 @@ impl Outbox {
 
     fn put(
         &mut self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         neighbours: &Neighbours,
         to: usize,
         most: usize,
@@ -151,7 +151,7 @@ impl Outbox {
     }
 
     /// Posts what there is.
-    pub(crate) fn post(&mut self, io: &Io<EdgeMail>, neighbours: &Neighbours) {
+    pub(crate) fn post(&mut self, io: &Io<'_>, neighbours: &Neighbours) {
         if !std::mem::take(&mut self.filled) {
             return;
         }

@@ -10,7 +10,7 @@ use trunkline_transport::{Egress, Sent};
 use trunkline_trunks::{EXPIRES, Next, Registration};
 
 use crate::challenged::{Login, credentials_for};
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::registry::place::Place;
 use crate::registry::request::{self, Asked};
 use crate::registry::state::Attempt;
@@ -78,7 +78,7 @@ impl Entry {
     /// Takes the answer to its REGISTER.
     pub(super) fn on_response(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         shared: &Shared,
         serial: &mut u64,
         m: &Message<'_>,
@@ -108,7 +108,7 @@ impl Entry {
     /// Carries out what the machine wants.
     pub(super) fn step(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         shared: &Shared,
         serial: &mut u64,
         next: Next,
@@ -141,7 +141,7 @@ impl Entry {
     }
 
     /// Sends a REGISTER; an answer to a challenge goes to the address that challenged.
-    fn send(&mut self, io: &mut Io<EdgeMail>, shared: &Shared, serial: &mut u64, authorization: &[u8]) {
+    fn send(&mut self, io: &mut Io<'_>, shared: &Shared, serial: &mut u64, authorization: &[u8]) {
         let now = io.now();
         if authorization.is_empty() || self.way.is_none() {
             let place = &self.place;
@@ -193,7 +193,7 @@ impl Entry {
     }
 
     /// Tells the operator what came of it.
-    fn tell(&self, io: &Io<EdgeMail>, shared: &Shared, status: u16, reason: String) {
+    fn tell(&self, io: &Io<'_>, shared: &Shared, status: u16, reason: String) {
         if self.registration.is_leaving() || self.registration.due().is_none() {
             return;
         }

@@ -20,7 +20,7 @@ pub(crate) use state::Registered;
 pub use state::TrunkRegistration;
 use wanted::{Hopeless, Wanted, wanted};
 
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::shared::Shared;
 
 /// Changed resources are noticed in this time, in milliseconds.
@@ -50,7 +50,7 @@ impl Registry {
     }
 
     /// Does what is due.
-    pub(crate) fn run(&mut self, io: &mut Io<EdgeMail>, shared: &Shared, draining: bool) {
+    pub(crate) fn run(&mut self, io: &mut Io<'_>, shared: &Shared, draining: bool) {
         let now = io.now();
         if now < self.next || !shared.config.register_at_trunks {
             return;
@@ -134,13 +134,7 @@ impl Registry {
     }
 
     /// Takes the answer to a REGISTER.
-    pub(crate) fn on_response(
-        &mut self,
-        io: &mut Io<EdgeMail>,
-        shared: &Shared,
-        m: &Message<'_>,
-        serial: u64,
-    ) {
+    pub(crate) fn on_response(&mut self, io: &mut Io<'_>, shared: &Shared, m: &Message<'_>, serial: u64) {
         if let Some(entry) = self.entries.iter_mut().find(|e| e.serial == serial) {
             entry.on_response(io, shared, &mut self.serial, m);
         }

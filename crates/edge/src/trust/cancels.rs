@@ -7,7 +7,7 @@ use trunkline_sip::Flow;
 
 use crate::context::Context;
 use crate::edge::Edge;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 
 /// Is a CANCEL that came by `flow` the caller's, whose request came by `from`? It comes by the request's connection, or from
 /// its port. NATs rebind: from another port of the address it has to say what the request said (RFC 3261 §9.1), `same`, and
@@ -22,13 +22,7 @@ pub(crate) fn is_callers(from: &Flow, flow: &Flow, same: bool, rung: impl FnOnce
 
 impl Edge {
     /// Is a CANCEL that came by `flow` the caller's of this transaction?
-    pub(crate) fn may_cancel(
-        &self,
-        io: &Io<EdgeMail>,
-        context: &Context,
-        flow: &Flow,
-        companion: u64,
-    ) -> bool {
+    pub(crate) fn may_cancel(&self, io: &Io<'_>, context: &Context, flow: &Flow, companion: u64) -> bool {
         let rung = |ip| context.proxy.targets().any(|t| t.hop.egress.remote.ip().to_canonical() == ip);
         let same = context.companion == companion;
         is_callers(&context.from, flow, same, rung) || same && self.is_on_anew(io, context.caller, flow, rung)
@@ -38,7 +32,7 @@ impl Edge {
     /// registered over the connection, a trunk or peer by an address where nobody is rung.
     pub(crate) fn is_on_anew(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         (kind, party): (PartyKind, u32),
         flow: &Flow,
         rung: impl FnOnce(IpAddr) -> bool,

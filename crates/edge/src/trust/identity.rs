@@ -10,7 +10,7 @@ use trunkline_sip::{HeaderName, Message, Method, Via};
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::shared::Shared;
 
 /// What a digest is asked for.
@@ -35,7 +35,7 @@ impl Edge {
     /// user is compared with no secret, so it is no guess.
     pub(crate) fn judge(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         credentials: Option<&Credentials>,
         demand: &Demand<'_>,
@@ -46,7 +46,7 @@ impl Edge {
     /// The same; with whose credentials they are: others' guesses ban it less where it is registered.
     pub(crate) fn judge_as(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         credentials: Option<&Credentials>,
         owner: Option<Registrant<'_>>,
@@ -121,7 +121,7 @@ impl Edge {
     /// Sends one challenge per algorithm, all with the same nonce (RFC 8760 §2.3).
     pub(crate) fn challenge(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         decision: &Decision,
         proxy: bool,
@@ -137,16 +137,14 @@ impl Edge {
         let nonce = self.shared.authenticator.nonce(&decision.realm, inbound.back.remote.ip(), io.unix_ms());
         let (code, name) =
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
-        let mut extra = std::mem::take(&mut self.scratch.text);
-        extra.clear();
-        for algorithm in offered(inbound, &decision.algorithms) {
-            extra.extend_from_slice(name.name().as_bytes());
-            extra.extend_from_slice(b": ");
-            write_challenge(realm, nonce.as_bytes(), algorithm, stale, &mut extra);
-            extra.extend_from_slice(b"\r\n");
-        }
-        self.reply(io, inbound, code, None, &extra);
-        self.scratch.text = extra;
+        self.reply_with(io, inbound, (code, None), |out| {
+            for algorithm in offered(inbound, &decision.algorithms) {
+                out.extend_from_slice(name.name().as_bytes());
+                out.extend_from_slice(b": ");
+                write_challenge(realm, nonce.as_bytes(), algorithm, stale, out);
+                out.extend_from_slice(b"\r\n");
+            }
+        });
     }
 }
 

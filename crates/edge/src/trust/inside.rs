@@ -17,7 +17,7 @@ use super::marks::{contact_of, port_of};
 use super::owners::Owner;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::party::PartyRef;
 use crate::routes::Dialog;
 use crate::shared::Shared;
@@ -50,7 +50,7 @@ impl Edge {
     /// dialog does not change yet.
     pub(crate) fn judge_inside(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         target: &Uri<'_>,
         dialogs: (&Dialog, &[Dialog]),
@@ -69,7 +69,7 @@ impl Edge {
 
     fn examine(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         target: &Uri<'_>,
         (dialog, inner): (&Dialog, &[Dialog]),
@@ -109,7 +109,7 @@ impl Edge {
     /// The request goes on: its dialogs count it. False: they have no room for it, or have just ended.
     pub(crate) fn enter_dialogs(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         (dialog, inner): (&Dialog, &[Dialog]),
         sender: Sender,
@@ -149,7 +149,7 @@ impl Edge {
     /// is asked, none of its requests are challenged either.
     fn identify_agent(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         dialog: &Dialog,
         standing: &Standing,
@@ -268,7 +268,7 @@ impl Edge {
     /// What the request does to its dialog once it goes on.
     pub(crate) fn note_request(
         &self,
-        io: &Io<EdgeMail>,
+        io: &Io<'_>,
         inbound: &Inbound<'_>,
         (dialog, inner): (&Dialog, &[Dialog]),
         sender: Sender,

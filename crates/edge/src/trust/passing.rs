@@ -8,7 +8,7 @@ use super::Spent;
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 use crate::routes::{Dialog, Routes};
 use crate::shared::Shared;
 
@@ -50,7 +50,7 @@ impl Edge {
     /// the Request-URI elsewhere: nothing could be taken out of it there.
     pub(crate) fn refuse_hidden(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         routes: &Routes<'_>,
         way: &Way,

@@ -10,7 +10,7 @@ use trunkline_transport::Egress;
 use crate::context::{Context, Hop};
 use crate::edge::Edge;
 use crate::inbound::{Inbound, send_back};
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Net;
 use crate::trust::Word;
 use crate::trust::budget::For;
 use crate::trust::proven::{LOOKED_UP_MS, UNPROVEN_MS};
@@ -41,9 +41,9 @@ impl Edge {
 
     /// Sends a response without a transaction, as far as the request or its source pays for it: else a shorter one, the
     /// first `needed` bytes and its end.
-    pub(crate) fn reply_with(
+    pub(crate) fn send_reply(
         &self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Net<'_>,
         inbound: &Inbound<'_>,
         response: &mut Vec<u8>,
         needed: usize,
@@ -122,7 +122,7 @@ impl Edge {
     }
 
     /// Sends a transaction's last response again.
-    pub(crate) fn send_response_again(&self, io: &mut Io<EdgeMail>, context: &mut Context) {
+    pub(crate) fn send_response_again(&self, io: &mut Net<'_>, context: &mut Context) {
         let reply = context.proxy.reply();
         let length = reply.len();
         if length > 0 && self.is_paid(io, context, reply) {
@@ -132,7 +132,7 @@ impl Edge {
     }
 
     /// May this response go back to where the transaction's request came from?
-    fn is_paid(&self, io: &Io<EdgeMail>, context: &Context, response: &[u8]) -> bool {
+    fn is_paid(&self, io: &Net<'_>, context: &Context, response: &[u8]) -> bool {
         let beyond = response.len().saturating_sub(context.credit.left(io.now()));
         let took = context.proxy.method() == Method::Invite && response.starts_with(b"SIP/2.0 2");
         let what = if took { For::TakenCall } else { For::Others };
@@ -140,7 +140,7 @@ impl Edge {
     }
 
     /// Sends a response of a transaction to where its request came from, as far as the request or its source pays for it.
-    pub(crate) fn send_response(&self, io: &mut Io<EdgeMail>, context: &mut Context, response: &[u8]) {
+    pub(crate) fn send_response(&self, io: &mut Net<'_>, context: &mut Context, response: &[u8]) {
         if self.is_paid(io, context, response) {
             send_back(io, &self.shared.guard, &context.back, response);
             context.credit.pay(response.len());

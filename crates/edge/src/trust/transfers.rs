@@ -6,14 +6,14 @@ use trunkline_sip::Method;
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
 
 impl Edge {
     /// Refuses the REFER of a party that is no agent, peer or carrier, unless the operator allows it; `true` when it was
     /// answered.
     pub(crate) fn refuse_transfer(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         from: PartyKind,
     ) -> bool {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use trunkline_calls::Calls;
-use trunkline_edge::{Edge, EdgeConfig, EdgeMail, RebalancingConfig, Shared};
+use trunkline_edge::{EdgeConfig, EdgeMail, EdgePort, RebalancingConfig, Shared};
 use trunkline_location::Location;
 use trunkline_model::{Agent, Authenticate, Domain, Live, Ref, Tables};
 use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
@@ -20,7 +20,7 @@ const BOUND: Duration = Duration::from_secs(60);
 
 /// The edge, with a hook: [`EdgeMail::Drain`] moves its clock and tells what `count` says of this shard's thread.
 struct Watched {
-    edge: Edge,
+    edge: EdgePort,
     step: Arc<AtomicU64>,
     count: fn() -> u64,
     tell: Sender<u64>,
@@ -117,7 +117,7 @@ impl Shards {
             }
             let (tell, heard) = channel();
             let mut watched =
-                Watched { edge: Edge::new(shared.clone(), number), step: step.clone(), count, tell };
+                Watched { edge: EdgePort::new(shared.clone(), number), step: step.clone(), count, tell };
             told.push(heard);
             threads.push(std::thread::spawn(move || shard.run(&mut watched)));
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use trunkline_calls::{Calls, Cause, Records};
 use trunkline_config::Config;
-use trunkline_edge::{Edge, EdgeConfig, EdgeMail, Shared};
+use trunkline_edge::{EdgeConfig, EdgeMail, EdgePort, Shared};
 use trunkline_location::{Location, Persistence};
 use trunkline_transport::{
     Acceptor, Alive, Counters, ListenError, Listener, Mail, Mailboxes, RunningAcceptor, Shard,
@@ -133,7 +133,7 @@ impl Sip {
         let acceptor = self.acceptor.start(self.mailboxes.clone()).context("cannot start the acceptor")?;
         let mut threads = Vec::with_capacity(self.shards.len());
         for (number, mut shard) in self.shards.into_iter().enumerate() {
-            let mut edge = Edge::new(self.view.shared.clone(), number);
+            let mut edge = EdgePort::new(self.view.shared.clone(), number);
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{number}"))
                 .spawn(move || shard.run(&mut edge))

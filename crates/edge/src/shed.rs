@@ -1,0 +1,69 @@
+//! Turns new requests away while there are too many: how many is said in `overload.rs`.
+
+use std::hash::BuildHasher as _;
+
+use trunkline_sip::Method;
+
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::mail::Io;
+
+/// Why a new request is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shed {
+    /// With a 503, and when to come back.
+    Told,
+    /// Without a word: its source sends more of them than anybody should while others wait.
+    Dropped,
+}
+
+impl Edge {
+    /// A request that is new, outside any dialog: true when it was turned away.
+    pub(crate) fn is_shed(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) -> bool {
+        if !self.overload.is_on() {
+            return false;
+        }
+        match self.judge_new(io, inbound) {
+            None => return false,
+            Some(Shed::Told) => {
+                // Spread, so that not all of them come back at once; briefly, as a carrier stays away altogether until then (RFC 3261
+                // §21.5.4).
+                let line = match self.call_number(inbound) / 7 % 5 {
+                    0 => b"Retry-After: 1\r\n",
+                    1 => b"Retry-After: 2\r\n",
+                    2 => b"Retry-After: 3\r\n",
+                    3 => b"Retry-After: 4\r\n",
+                    _ => b"Retry-After: 5\r\n",
+                };
+                self.reply(io, inbound, 503, Some("Overloaded"), line);
+            }
+            Some(Shed::Dropped) => {}
+        }
+        self.counters.shed.add();
+        true
+    }
+
+    fn judge_new(&self, io: &Io<'_>, inbound: &Inbound<'_>) -> Option<Shed> {
+        let (source, now) = (inbound.flow.remote.ip(), io.unix_ms());
+        let known = self.looked_up(source, now);
+        if known && (inbound.method == Method::Register || self.is_emergency(inbound)) {
+            return None;
+        }
+        if !known && self.shared.budget.is_heavy(source, now) {
+            return Some(Shed::Dropped);
+        }
+        self.overload.sheds(known, self.call_number(inbound)).then_some(Shed::Told)
+    }
+
+    fn call_number(&self, inbound: &Inbound<'_>) -> u64 {
+        self.call_hasher.hash_one(inbound.message.call_id())
+    }
+
+    /// Is one of the operator's emergency numbers called?
+    fn is_emergency(&self, inbound: &Inbound<'_>) -> bool {
+        let numbers = &self.shared.config.emergency_numbers;
+        let user = inbound.message.uri().ok().and_then(|uri| uri.user_decoded());
+        inbound.method == Method::Invite
+            && user.is_some_and(|user| numbers.iter().any(|number| number.as_bytes() == &*user))
+    }
+}

@@ -1,0 +1,350 @@
+//! One REGISTER, RFC 3261 §10.3 steps 6 to 8: as a whole or not at all.
+
+use trunkline_sip::{ConnectionId, Flow};
+
+use crate::binding::Timestamp;
+use crate::record::{self, BEHIND_NAT, Entry, Head, Part, REMOVED, SHOWN, Texts};
+use crate::register::{ContactChange, Contacts, Outcome, Overflow, PASSED_ON, Register, RegisterError};
+use crate::uri::uri_equivalent;
+
+/// No AOR has more bindings than this, whatever the configuration says.
+const MOST: usize = 200;
+/// Ended bindings kept for late retransmissions.
+const MOST_ENDED: usize = 16;
+
+/// What is to be done with the record.
+pub(crate) enum Effect {
+    Nothing,
+    /// It was changed where it is.
+    InPlace,
+    Replace(Box<[u8]>),
+}
+
+fn texts<'a>(register: &Register<'a>, change: &ContactChange<'a>) -> Texts<'a> {
+    Texts {
+        uri: change.uri,
+        call_id: register.call_id,
+        path: register.path,
+        instance: change.instance,
+        user_agent: register.user_agent,
+        params: change.params,
+        labels: register.labels,
+    }
+}
+
+/// The binding a contact is about: by instance and reg-id (RFC 5626 §6), else by URI. Two flows of phones stay two,
+/// whatever URI their phones put into both. A phone that has begun anew, with another Call-ID, has left what it registered
+/// before over the same transport and family.
+fn find<'r>(record: &'r [u8], change: &ContactChange<'_>, register: &Register<'_>) -> Option<Entry<'r>> {
+    let flow = &register.flow;
+    let is_flow = change.reg_id != 0 && !change.instance.is_empty();
+    let by_instance = is_flow
+        .then(|| {
+            record::entries(record)
+                .find(|e| e.reg_id() == change.reg_id && e.texts().instance == change.instance)
+        })
+        .flatten();
+    let by_contact = by_instance.or_else(|| {
+        record::entries(record).find(|e| {
+            let texts = e.texts();
+            let both = is_flow && e.reg_id() != 0 && !texts.instance.is_empty();
+            !both && uri_equivalent(texts.uri, change.uri)
+        })
+    });
+    let began_anew = |e: &Entry<'_>| {
+        let (texts, at) = (e.texts(), e.remote());
+        e.reg_id() == 0
+            && texts.instance == change.instance
+            && texts.call_id != register.call_id
+            && e.transport() == flow.transport
+            && at.is_ipv4() == flow.remote.is_ipv4()
+    };
+    let may_replace = change.reg_id == 0 && !change.instance.is_empty() && change.expires > 0;
+    let by_contact =
+        by_contact.or_else(|| record::entries(record).find(|e| may_replace && !e.removed() && began_anew(e)));
+    by_contact.or_else(|| {
+        record::entries(record).find(|e| {
+            e.texts().call_id.starts_with(PASSED_ON)
+                && (e.transport(), e.remote()) == (flow.transport, flow.remote)
+        })
+    })
+}
+
+fn same(entry: &Entry<'_>, change: &ContactChange<'_>) -> bool {
+    if change.expires == 0 {
+        return entry.removed();
+    }
+    !entry.removed()
+        && entry.q() == change.q
+        && entry.expires_at().checked_sub(entry.registered_at()) == Some(u64::from(change.expires) * 1000)
+        && uri_equivalent(entry.texts().uri, change.uri)
+}
+
+/// A binding that has ended, remembered without what only a live one needs.
+fn ended<'a>(entry: &Entry<'a>, register: &Register<'a>, locals: u16, now: Timestamp) -> Part<'a> {
+    let texts = entry.texts();
+    let head = Head {
+        id: entry.id(),
+        expires_at: now,
+        registered_at: entry.registered_at(),
+        cseq: register.cseq,
+        reg_id: entry.reg_id(),
+        q: entry.q(),
+        flags: REMOVED,
+        local: locals,
+        registrant: entry.registrant(),
+        flow: Flow { connection: ConnectionId::NONE, ..register.flow },
+    };
+    let texts =
+        Texts { call_id: register.call_id, instance: texts.instance, uri: texts.uri, ..Texts::default() };
+    Part::New(head, texts)
+}
+
+/// Applies a REGISTER to a record (empty for none). `new_id` numbers a new binding.
+pub(crate) fn apply(
+    record: &mut [u8],
+    register: &Register<'_>,
+    local: u16,
+    now: Timestamp,
+    new_id: impl Fn() -> u64,
+) -> Result<(Outcome, Effect), RegisterError> {
+    let changes = match register.contacts {
+        Contacts::Changes(changes) => changes,
+        Contacts::Wildcard => return remove_all(record, register, local, now),
+    };
+    let fits = |change: &ContactChange<'_>| texts(register, change).fits();
+    if register.aor.is_empty() || register.aor.len() > usize::from(u16::MAX) || !changes.iter().all(fits) {
+        return Err(RegisterError::Unstorable);
+    }
+    if let Some(outcome) = check_order(record, register, changes)? {
+        return Ok((outcome, Effect::Nothing));
+    }
+    let merge = Merge { register, changes, local, now };
+    if merge.refresh_in_place(record) {
+        return Ok((Outcome { refreshed: 1, ..Outcome::default() }, Effect::InPlace));
+    }
+    merge.rebuild(record, new_id)
+}
+
+/// A REGISTER that is applied to a record.
+struct Merge<'a> {
+    register: &'a Register<'a>,
+    changes: &'a [ContactChange<'a>],
+    local: u16,
+    now: Timestamp,
+}
+
+impl<'a> Merge<'a> {
+    fn head(&self, change: &ContactChange<'_>, id: u64) -> Head {
+        Head {
+            id,
+            expires_at: self.now + u64::from(change.expires) * 1000,
+            registered_at: self.now,
+            cseq: self.register.cseq,
+            reg_id: change.reg_id,
+            q: change.q,
+            flags: if change.behind_nat { BEHIND_NAT } else { 0 }
+                | if self.register.shown { SHOWN } else { 0 },
+            local: self.local,
+            registrant: self.register.registrant,
+            flow: self.register.flow,
+        }
+    }
+
+    fn new_part(&self, change: &ContactChange<'a>, id: u64) -> Part<'a> {
+        Part::New(self.head(change, id), texts(self.register, change))
+    }
+
+    /// The everyday case: one live binding is refreshed and everything has the length it had.
+    fn refresh_in_place(&self, record: &mut [u8]) -> bool {
+        let [change] = self.changes else { return false };
+        let live = find(record, change, self.register)
+            .filter(|e| change.expires > 0 && e.live(self.now) && e.q() == change.q)
+            .map(|e| (e.at, e.id()));
+        live.is_some_and(|(at, id)| {
+            record::overwrite(record, at, &self.head(change, id), &texts(self.register, change))
+        })
+    }
+
+    /// The record anew: what is kept, what has changed, what has ended, what is added.
+    fn rebuild(&self, record: &[u8], new_id: impl Fn() -> u64) -> Result<(Outcome, Effect), RegisterError> {
+        let Merge { register, changes, local, now } = *self;
+        let mut outcome = Outcome::default();
+        let matches: Vec<Option<usize>> =
+            changes.iter().map(|c| find(record, c, register).map(|e| e.at)).collect();
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(changes.len() + 4);
+        let mut dead: Vec<Entry<'_>> = Vec::new();
+        for entry in record::entries(record) {
+            let about = (0..changes.len()).rev().find(|n| matches.get(*n) == Some(&Some(entry.at)));
+            match about.and_then(|n| changes.get(n)) {
+                Some(change) if change.expires > 0 => {
+                    let live = entry.live(now);
+                    let id = if live { entry.id() } else { new_id() };
+                    parts.push(self.new_part(change, id));
+                    if live { outcome.refreshed += 1 } else { outcome.added += 1 }
+                }
+                Some(_) if entry.live(now) => {
+                    parts.push(ended(&entry, register, local, now));
+                    outcome.removed += 1;
+                }
+                Some(_) | None if entry.live(now) => parts.push(Part::Kept(entry)),
+                Some(_) | None => dead.push(entry),
+            }
+        }
+        for (n, change) in changes.iter().enumerate() {
+            if change.expires > 0 && matches.get(n) == Some(&None) && !self.is_superseded(n, &matches) {
+                parts.push(self.new_part(change, new_id()));
+                outcome.added += 1;
+            }
+        }
+        if outcome == Outcome::default() {
+            return Ok((outcome, Effect::Nothing));
+        }
+        if outcome.added > 0 {
+            if register.add_nothing {
+                return Err(RegisterError::Unavailable);
+            }
+            make_room(&mut parts, register, local, now, &mut outcome)?;
+        }
+        keep_ended(&mut parts, dead, now);
+        Ok((outcome, Effect::Replace(record::build(register.aor, flags(record), &mut parts))))
+    }
+
+    /// Of two contacts about the same binding the later one counts.
+    fn is_superseded(&self, n: usize, matches: &[Option<usize>]) -> bool {
+        let (Some(this), Some(found)) = (self.changes.get(n), matches.get(n)) else { return true };
+        self.changes.iter().zip(matches).skip(n + 1).any(|(later, at)| match (found, at) {
+            (Some(a), Some(b)) => a == b,
+            (None, None) => uri_equivalent(this.uri, later.uri),
+            _ => false,
+        })
+    }
+}
+
+fn flags(record: &[u8]) -> u8 {
+    record.first().copied().unwrap_or(0)
+}
+
+/// RFC 3261 §10.3 step 7. `Some` when the request was applied before.
+fn check_order(
+    record: &[u8],
+    register: &Register<'_>,
+    changes: &[ContactChange<'_>],
+) -> Result<Option<Outcome>, RegisterError> {
+    let (mut seen, mut fresh) = (None, false);
+    for change in changes {
+        let Some(entry) = find(record, change, register) else {
+            fresh |= change.expires > 0;
+            continue;
+        };
+        let had = entry.cseq();
+        if entry.texts().call_id != register.call_id || had < register.cseq {
+            fresh = true;
+        } else if had == register.cseq && same(&entry, change) {
+            seen = Some(had);
+        } else {
+            return Err(RegisterError::OutOfOrder { got: register.cseq, had });
+        }
+    }
+    match seen {
+        Some(had) if fresh => Err(RegisterError::OutOfOrder { got: register.cseq, had }),
+        Some(_) => Ok(Some(Outcome { retransmission: true, ..Outcome::default() })),
+        None => Ok(None),
+    }
+}
+
+fn is_live(part: &Part<'_>, now: Timestamp) -> bool {
+    match part {
+        Part::Kept(entry) => entry.live(now),
+        Part::New(head, _) => head.flags & REMOVED == 0,
+    }
+}
+
+/// How many contacts count: the flows of one phone are one (RFC 5626 §3.1), and one whose connection a restart ended
+/// does not stand in the way of the phone that comes back.
+fn contacts(parts: &[Part<'_>], now: Timestamp) -> usize {
+    let (mut phones, mut others): (Vec<&[u8]>, usize) = (Vec::new(), 0);
+    let counts = |part: &&Part<'_>| match part {
+        Part::Kept(entry) => entry.live(now) && !entry.stranded(),
+        Part::New(..) => is_live(part, now),
+    };
+    for part in parts.iter().filter(counts) {
+        match part.flow_of() {
+            Some(phone) if phones.contains(&phone) => {}
+            Some(phone) => phones.push(phone),
+            None => others += 1,
+        }
+    }
+    phones.len() + others
+}
+
+fn make_room<'a>(
+    parts: &mut [Part<'a>],
+    register: &Register<'a>,
+    local: u16,
+    now: Timestamp,
+    outcome: &mut Outcome,
+) -> Result<(), RegisterError> {
+    let max = register.max_contacts.unwrap_or(MOST).min(MOST);
+    let mut live = contacts(parts, now);
+    while live > max {
+        let oldest = parts
+            .iter_mut()
+            .filter_map(|part| match part {
+                Part::Kept(entry) if entry.live(now) => Some((*entry, part)),
+                Part::Kept(_) | Part::New(..) => None,
+            })
+            .min_by_key(|(entry, _)| (entry.registered_at(), entry.id()));
+        match (register.overflow, oldest) {
+            (Overflow::ReplaceOldest, Some((entry, part))) => {
+                *part = ended(&entry, register, local, now);
+                outcome.removed += 1;
+                live = contacts(parts, now);
+            }
+            (Overflow::ReplaceOldest | Overflow::Fail, _) => return Err(RegisterError::TooMany { max }),
+        }
+    }
+    Ok(())
+}
+
+/// Of the ended bindings the latest stay a while.
+fn keep_ended<'a>(parts: &mut Vec<Part<'a>>, mut dead: Vec<Entry<'a>>, now: Timestamp) {
+    dead.retain(|entry| !entry.forgotten(now));
+    dead.sort_by_key(|entry| std::cmp::Reverse(entry.expires_at()));
+    dead.truncate(MOST_ENDED);
+    parts.extend(dead.into_iter().map(Part::Kept));
+}
+
+fn remove_all(
+    record: &[u8],
+    register: &Register<'_>,
+    local: u16,
+    now: Timestamp,
+) -> Result<(Outcome, Effect), RegisterError> {
+    let mut seen = false;
+    for entry in record::entries(record).filter(|e| e.texts().call_id == register.call_id) {
+        let had = entry.cseq();
+        if had > register.cseq || (had == register.cseq && !entry.removed()) {
+            return Err(RegisterError::OutOfOrder { got: register.cseq, had });
+        }
+        seen |= had == register.cseq;
+    }
+    if seen {
+        return Ok((Outcome { retransmission: true, ..Outcome::default() }, Effect::Nothing));
+    }
+    let mut outcome = Outcome::default();
+    let (mut parts, mut dead) = (Vec::new(), Vec::new());
+    for entry in record::entries(record) {
+        if entry.live(now) {
+            parts.push(ended(&entry, register, local, now));
+            outcome.removed += 1;
+        } else {
+            dead.push(entry);
+        }
+    }
+    if outcome.removed == 0 {
+        return Ok((outcome, Effect::Nothing));
+    }
+    keep_ended(&mut parts, dead, now);
+    Ok((outcome, Effect::Replace(record::build(register.aor, flags(record), &mut parts))))
+}
