@@ -51,6 +51,7 @@ mod reach;
 mod reached;
 mod reading;
 mod records;
+mod redirects;
 mod refusals;
 mod registration;
 mod roles;

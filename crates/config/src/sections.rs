@@ -130,8 +130,7 @@ section! {
         min_expires: u32 = 60, "minExpires";
         /// Longer ones are shortened, in seconds.
         max_expires: u32 = 7200, "maxExpires";
-        /// Registrations over UDP from behind a NAT are shortened to this, in seconds, so that refreshes keep the NAT's mapping
-        /// open; 0: they are not.
+        /// The longest registration over UDP from behind a NAT, in seconds, so that refreshes keep it open; 0: no limit.
         nat_expires: u32 = 60, "natExpires";
         /// The lifetime of a contact without Expires, in seconds.
         default_expires: u32 = 3600, "defaultExpires";
@@ -198,12 +197,10 @@ section! {
         e164: bool = false, "e164";
         /// How long a phone rings when its agent sets nothing, in seconds.
         no_answer_seconds: u32 = 120, "noAnswerSeconds";
-        /// How long a dialog lives without a request in it, and how long one that was begun before a restart is
-        /// recognised, in seconds.
+        /// How long a dialog lives without a request in it, and one from before a restart is known, in seconds.
         dialog_seconds: u32 = 86_400, "dialogSeconds";
-        /// Calls to these numbers of callers that are registered here (or are trunks or peers) are let in however much there is
-        /// to do.
-        emergency_numbers: Vec<CalledNumber> = emergency_numbers(), "emergencyNumbers";
+        /// Calls of known callers to these numbers are accepted even in overload.
+        emergency_numbers: Vec<CalledNumber> = CalledNumber::emergency(), "emergencyNumbers";
         /// Between two OPTIONS to a trunk or peer, in seconds; 0 for none.
         qualify_seconds: u32 = 30, "qualifySeconds";
         /// Challenge other requests than REGISTER with 407 instead of 401.
@@ -500,9 +497,4 @@ section! {
         /// The form of its lines.
         format: LogFormat = LogFormat::Text, "format";
     }
-}
-
-/// The emergency numbers of Europe and of North America.
-fn emergency_numbers() -> Vec<CalledNumber> {
-    ["112", "911"].map(|number| CalledNumber(number.to_owned())).into()
 }

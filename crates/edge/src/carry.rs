@@ -92,6 +92,8 @@ impl Edge {
             (Question::Address(how), _) => self.next_address(io.memory, slot, context, asked, how),
             (Question::Credentials, Some(heard)) => self.with_credentials(io.memory, slot, context, heard),
             (Question::Credentials, None) => Answer::Nothing,
+            (Question::Redirection, Some(heard)) => self.redirect(io, slot, context, heard),
+            (Question::Redirection, None) => Answer::Nothing,
             (Question::Diversion, _) => self.divert(io, slot, context, asked.code),
         }
     }

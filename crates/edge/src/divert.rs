@@ -40,7 +40,7 @@ impl Edge {
                 return false;
             }
             context.turns = context.turns.saturating_add(1);
-            self.forward_diverted(io, inbound, &decision, (slot, &mut *context))
+            self.forward_again(io, inbound, &decision, (slot, &mut *context), false)
         });
         match forwarded {
             Some(true) => Answer::Started,

@@ -19,7 +19,7 @@ pub(crate) struct Divertible {
 }
 
 /// A call is diverted so often at most.
-const MOST_TURNS: u8 = 5;
+pub(crate) const MOST_TURNS: u8 = 5;
 
 /// Where a call goes that ends with this status.
 pub(crate) fn fallback_for(fallback: &Fallback, code: u16) -> Option<&str> {

@@ -135,7 +135,7 @@ impl Edge {
     /// Ends a transaction that was taken out, and gives its buffers back.
     pub(crate) fn forget(&mut self, io: &Io<'_>, slot: Slot, mut context: Box<Context>) {
         self.contexts.release(slot);
-        self.held.give(context.stranger.then_some(context.from.remote.ip()), context.held);
+        self.give_held(&mut context);
         if let Ok(entry) =
             self.by_key.find_entry(context.key.short(), |(k, s)| *k == context.key && *s == slot)
         {
@@ -148,10 +148,21 @@ impl Edge {
         self.pool.give(context);
     }
 
+    fn give_held(&mut self, context: &mut Context) {
+        let bytes = std::mem::take(&mut context.held);
+        if bytes > 0 {
+            self.held.give(context.stranger.then_some(context.from.remote.ip()), bytes);
+        }
+    }
+
     /// Puts a transaction back that was worked on: is it over, or when is it to be looked at next?
     pub(crate) fn settle(&mut self, io: &Io<'_>, slot: Slot, mut context: Box<Context>) {
         if context.proxy.is_answered() && !context.proxy.branches().is_empty() {
             self.pool.give_branches(context.proxy.take_branches(&mut self.work.buffers));
+        }
+        if !context.proxy.is_proceeding() {
+            // What it keeps after its answer is small.
+            self.give_held(&mut context);
         }
         if context.proxy.is_over() {
             return self.forget(io, slot, context);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
 use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessUse};
-use trunkline_routing::{Decision, Target};
+use trunkline_routing::{Decision, RoutedKind, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{HeaderName, Method, Transport, seconds};
 use trunkline_transaction::{Slot, TransactionKey};
@@ -120,13 +120,14 @@ impl Edge {
     }
 
     /// As [`Edge::forward`], on behalf of a transaction whose callee did not take the call; `false` when nothing was started for
-    /// it.
-    pub(crate) fn forward_diverted(
+    /// it. `beside_others`: other branches may run still.
+    pub(crate) fn forward_again(
         &mut self,
         io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         decision: &Decision,
         (slot, context): (Slot, &mut Context),
+        beside_others: bool,
     ) -> bool {
         let mut aims = Aims::default();
         if let Err(question) = self.aim(io, inbound, decision, &mut aims) {
@@ -138,7 +139,9 @@ impl Edge {
         }
         match self.prepare(io, inbound, context.key, (decision, &mut aims), Some(&*context)) {
             Prepared::Go { breadth, relaying } => {
-                context.proxy.begin_again();
+                if !beside_others {
+                    context.proxy.begin_again();
+                }
                 self.begin_all(io, inbound, (slot, context), decision, (breadth, relaying, &mut aims)).is_ok()
             }
             Prepared::Suspended | Prepared::Refuse(..) => false,
@@ -202,6 +205,7 @@ impl Edge {
         }
         context.divertible = Divertible::new(inbound, rung.decision, context.turns);
         context.proxy.set_divertible(context.divertible.is_some());
+        context.proxy.set_redirectable(rung.decision.parties.callee.kind == RoutedKind::Agent);
     }
 
     /// Is everything there that it takes to send the request on?

@@ -44,6 +44,7 @@ mod qualify;
 mod reach;
 mod readdress;
 mod rebalancing;
+mod redirect;
 mod registrar;
 mod registry;
 mod request;

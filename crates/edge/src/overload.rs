@@ -58,7 +58,7 @@ impl Overload {
         let steps = if self.next == 0 { 1 } else { ((now - self.next) / STEP_MS + 1).min(20) as u32 };
         self.next = now + STEP_MS;
         self.level = match behind > BEHIND_MS {
-            true => (self.level + UP * steps).min(WHOLE),
+            true => (self.level + UP * steps.min(3)).min(WHOLE),
             false => self.level.saturating_sub(DOWN * steps),
         };
     }

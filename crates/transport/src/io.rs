@@ -143,6 +143,7 @@ impl<M> Io<M> {
 
     /// Moves the shard's clock forward, so that a test need not wait for what time does.
     pub fn advance(&mut self, ms: u64) {
+        self.drained += ms;
         if let Some(earlier) = self.started.checked_sub(std::time::Duration::from_millis(ms)) {
             self.started = earlier;
             self.unix_at_start = self.unix_at_start.saturating_sub(ms);

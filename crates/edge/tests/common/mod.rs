@@ -269,7 +269,8 @@ impl Phones {
         let call = self.call_id();
         let invite = self.request("INVITE", "sip:1002@sip.local", 1, "", "");
         self.send(&invite);
-        assert!(Self::receive_of(&self.caller, &call, "SIP/2.0").starts_with("SIP/2.0 100"));
+        let trying = Self::receive_of(&self.caller, &call, "SIP/2.0");
+        assert!(trying.starts_with("SIP/2.0 100"), "{trying}");
         let arrived = Self::receive_of(&self.callee, &call, "");
         assert!(arrived.starts_with("INVITE"), "{arrived}");
         let contact = self.contact();

@@ -32,6 +32,13 @@ impl<H> ProxyTransaction<H> {
     ) {
         let Asked { branch, code, what } = asked;
         match (what, answer) {
+            (Question::Redirection, Answer::Started) => {
+                self.keep_ack(branch, work);
+                self.responses.replaced();
+                if let Some(b) = self.branches.get_mut(usize::from(branch)) {
+                    b.code = code;
+                }
+            }
             (_, Answer::Started) => {}
             (Question::Credentials, Answer::Instead(request, target)) => {
                 self.keep_ack(branch, work);
@@ -48,7 +55,7 @@ impl<H> ProxyTransaction<H> {
                 self.start(request, target, now, work);
             }
             (Question::Diversion, Answer::Nothing) => self.answer_undiverted(now, work),
-            (Question::Credentials, Answer::Nothing) => {
+            (Question::Credentials | Question::Redirection, Answer::Nothing) => {
                 if let Some(heard) = heard {
                     self.count_final(heard, code, now, work);
                 }

@@ -139,6 +139,8 @@ pub enum Question {
     Credentials,
     /// Another callee for a call that nobody took.
     Diversion,
+    /// Those whom the response at hand redirects the call to.
+    Redirection,
 }
 
 /// How a branch failed.
@@ -218,6 +220,7 @@ pub struct ProxyTransaction<H> {
     /// The Reason lines of the caller's CANCEL.
     reason: Box<[u8]>,
     divertible: bool,
+    redirectable: bool,
     ringing: Ringing,
 }
 
@@ -243,6 +246,7 @@ impl<H> ProxyTransaction<H> {
             cancelled: false,
             reason: Box::default(),
             divertible: false,
+            redirectable: false,
             ringing: Ringing { ms: no_answer, fixed: false },
         }
     }
@@ -255,6 +259,11 @@ impl<H> ProxyTransaction<H> {
     /// When nobody takes the call it is asked whether it may go elsewhere ([`Question::Diversion`]).
     pub fn set_divertible(&mut self, divertible: bool) {
         self.divertible = divertible;
+    }
+
+    /// A redirection is asked about ([`Question::Redirection`]) before it goes on to the caller.
+    pub fn set_redirectable(&mut self, redirectable: bool) {
+        self.redirectable = redirectable;
     }
 
     /// The call goes to another callee: the branches so far have ended, and say nothing of it.

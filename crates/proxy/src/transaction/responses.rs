@@ -49,6 +49,7 @@ impl<H> ProxyTransaction<H> {
         let needed = match heard.message.status() {
             Some(401 | 407) => b.target.has_credentials,
             Some(503) => b.target.has_addresses,
+            Some(300..=399) => self.redirectable,
             _ => false,
         };
         let keeps = if needed { &mut b.ack } else { &mut b.sent };
@@ -104,6 +105,9 @@ impl<H> ProxyTransaction<H> {
             && self.responses.is_open()
         {
             return work.put(Output::Ask(Asked { branch, code, what: Question::Credentials }));
+        }
+        if self.redirectable && (300..400).contains(&code) && self.may_go_elsewhere(branch) {
+            return work.put(Output::Ask(Asked { branch, code, what: Question::Redirection }));
         }
         if code == 503 && self.may_go_elsewhere(branch) {
             // A 503 speaks for one address (RFC 3263 §4.3).
