@@ -32,9 +32,8 @@ impl Edge {
         };
         let old = first_egress(branch);
         let mut target = branch.target.clone();
-        if how != Failure::Unreachable {
-            target.hop.spare.note_failure(&self.shared.resolver.avoided, &old, at_least);
-        }
+        // Of what cannot be delivered too: what belongs to the request, an ACK above all, looks the name up again.
+        target.hop.spare.note_failure(&self.shared.resolver.avoided, &old, at_least);
         let next = self.next_spare(target.hop.word.as_ref(), &mut target.hop.spare);
         let name = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac);
         let (Some(egress), Some(name)) = (next, name) else { return Answer::Nothing };

@@ -1,6 +1,6 @@
 //! What the network says of requests that it could not deliver (RFC 3261 §18.4). Such a word may be somebody's lie, so it counts
 //! only when it repeats the name of a branch, which is sealed, and which has had no response yet; it ends that branch and says
-//! nothing of trunks, bindings, the address, or a dialog.
+//! nothing of trunks, bindings or dialogs. Among the addresses of a name it comes last for a while.
 
 use std::net::SocketAddr;
 

@@ -121,12 +121,13 @@ impl<H> ProxyTransaction<H> {
         let calling = |b: &&mut Branch<H>| b.code == 0 && b.client.is_calling();
         let Some(b) = self.branches.get_mut(usize::from(branch)).filter(calling) else { return };
         b.client.terminate();
+        let code = if b.target.carrier { 503 } else { callee_unreachable(false) };
         match self.may_go_elsewhere(branch) {
             true => {
                 let what = Question::Address(Failure::Unreachable);
-                work.put(Output::Ask(Asked { branch, code: 503, what }));
+                work.put(Output::Ask(Asked { branch, code, what }));
             }
-            false => self.count_failure(branch, 503, now, work),
+            false => self.count_failure(branch, code, now, work),
         }
     }
 
