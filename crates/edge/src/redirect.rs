@@ -14,14 +14,15 @@ use crate::context::{Context, Hop};
 use crate::decide::Round;
 use crate::divertible::MOST_TURNS;
 use crate::edge::Edge;
-use crate::inbound::read_again;
-use crate::mail::{EdgeMail, Io};
+use crate::inbound::{Inbound, read_again};
+use crate::mail::Io;
+use crate::visit::Visit;
 
 impl Edge {
     /// The branch at hand was redirected: the call goes there as well, if it may.
     pub(crate) fn redirect(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         slot: Slot,
         context: &mut Context,
         heard: Heard<'_>,
@@ -44,7 +45,8 @@ impl Edge {
         let flow = context.from;
         let forwarded = read_again(&shared.guard, &flow, &request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };
-            self.is_loop(inbound);
+            // It is no loop: it was forwarded.
+            let inbound = &Inbound { spiral: self.visit(inbound) == Visit::Spiral, ..*inbound };
             let mut decision = Decision::default();
             let decided = self.decide(io, inbound, &uri, Round::Diverted(diversion), &mut decision);
             if decided.is_err() || decision.outcome != Outcome::Forward {
