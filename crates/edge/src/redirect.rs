@@ -31,13 +31,11 @@ impl Edge {
             return Answer::Nothing;
         }
         let Some((from, to)) = self.redirected(context, heard) else { return Answer::Nothing };
-        let Some(request) = context
-            .proxy
-            .branch(heard.branch)
-            .and_then(|branch| as_it_came(branch.sent(), from.as_bytes(), &self.shared.addresses))
-        else {
-            return Answer::Nothing;
-        };
+        // Who calls from outside is known by the number it called, which To names.
+        let outside = matches!(context.caller.0, PartyKind::Trunk | PartyKind::Stranger);
+        let called = if outside { None } else { Some(from.as_bytes()) };
+        let sent = context.proxy.branch(heard.branch).map_or(&[][..], |branch| branch.sent());
+        let Some(request) = as_it_came(sent, called, &self.shared.addresses) else { return Answer::Nothing };
         let cause = heard.message.status().unwrap_or(302);
         // Both are of one domain: nobody has to show more than it has.
         let diversion = Diversion { from: &from, to: &to, cause, proven: false };
@@ -84,13 +82,14 @@ impl Edge {
     }
 }
 
-/// A request that went out, as it came: without what the exchange put into it, and for the AOR that was called.
-fn as_it_came(sent: &[u8], aor: &[u8], addresses: &Addresses) -> Option<Vec<u8>> {
+/// A request that went out, as it came: without what the exchange put into it, and for the AOR that was called, else for whom To
+/// names.
+fn as_it_came(sent: &[u8], called: Option<&[u8]>, addresses: &Addresses) -> Option<Vec<u8>> {
     let mut index = trunkline_sip::Index::default();
     index.parse(sent, &Limits::default()).ok()?;
     let m = Message::new(sent, &index);
     let mut splices = Splices::default();
-    splices.replace(m.uri_span(), aor);
+    splices.replace(m.uri_span(), called.unwrap_or(m.to().ok()?.uri));
     splices.delete(m.header_line(HeaderName::Via)?.line);
     for line in m.header_lines(HeaderName::RecordRoute) {
         let value = Address::parse(line.value.of(sent), "Record-Route").ok();

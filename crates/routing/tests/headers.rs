@@ -35,6 +35,7 @@ fn a_phone_may_not_assert_who_it_is() {
 
 #[test]
 fn a_trunk_is_believed() {
+    let world = || World { carrier: true, ..world() };
     let got = world().ask(&request("INVITE", "+1785@c.example", "+18295863314@trunk02.acme.com", CLAIMS));
     assert_eq!(got.header("P-Asserted-Identity"), ["<sip:king@sip.local>"]);
     assert_eq!(got.header("Remote-Party-ID"), ["<sip:king@sip.local>"]);

@@ -49,6 +49,9 @@ impl Frame {
         if bytes.first() == Some(&b'\n') {
             return Frame::Skip(1);
         }
+        if bytes == b"\r" {
+            return Frame::Incomplete;
+        }
         if let Some(strange) = strange_start(bytes) {
             return strange;
         }

@@ -129,5 +129,9 @@ fn a_first_start_that_finds_a_port_taken_keeps_its_secrets_for_the_next() {
     let _ = second.kill();
     let _ = second.wait();
     assert!(said.contains("user 1001   password "), "{said}");
-    assert!(said.contains("(gRPC): 127.0.0.1:") && said.contains(" on this machine"), "{said}");
+    assert!(
+        said.contains("gRPC for programs that manage resources: 127.0.0.1:")
+            && said.contains(" on this machine"),
+        "{said}"
+    );
 }

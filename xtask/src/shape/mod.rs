@@ -34,7 +34,6 @@ const STILL: &[&str] = &[
     "cli: ",
     "config: ",
     "config/check: fn check: ",
-    "config/sections: ",
     "digest: ",
     "http: ",
     "login: ",

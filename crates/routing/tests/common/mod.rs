@@ -156,7 +156,8 @@ impl<'w> Ask<'w> for &'w World {
         }
         Ok(match question {
             Question::TrunkSource { trunk, source } => Answer::Yes(world.leads_to(trunk, *source)),
-            Question::TrunkCarrier { .. } | Question::GruuEnded { .. } => Answer::Yes(false),
+            Question::TrunkCarrier { .. } => Answer::Yes(world.carrier),
+            Question::GruuEnded { .. } => Answer::Yes(false),
             Question::Connection { aor, registrant } => {
                 Answer::Yes(world.is_connected(aor, registrant.reference))
             }
@@ -223,6 +224,8 @@ pub struct World {
     pub unavailable: Option<fn(&Question<'_>) -> bool>,
     /// Can the location service not be asked?
     pub location_is_down: bool,
+    /// Is a caller at a trunk's number its carrier?
+    pub carrier: bool,
     /// Is the sender another exchange of ours?
     pub sibling: bool,
     /// AORs registered over the connection the requests come by, and by whom.
@@ -260,6 +263,7 @@ impl World {
             transport: Transport::Udp,
             unavailable: None,
             location_is_down: false,
+            carrier: false,
             sibling: false,
             connected: Vec::new(),
             trunk_addresses: Vec::new(),
