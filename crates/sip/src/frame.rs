@@ -85,16 +85,15 @@ const LONGEST_METHOD: usize = 64;
 /// What begins here, where it is no start line of SIP; one that is malformed, but meant as one, is answered later.
 fn strange_start(bytes: &[u8]) -> Option<Frame> {
     let line = memchr(b'\n', bytes).and_then(|end| bytes.get(..end));
-    if line.is_some_and(|line| line.ends_with(b" SIP/2.0\r") || line.starts_with(b"SIP/2.0 ")) {
-        return None;
-    }
     if line.is_some_and(is_http) {
         return Some(Frame::Http);
     }
     let (word, rest) = bytes.split_at_checked(leading(bytes, TOKEN))?;
     let names_sip = |text: &[u8]| text.windows(4).any(|name| name.eq_ignore_ascii_case(b"SIP/"));
     let begins = match rest.first() {
-        None => word.len() <= LONGEST_METHOD,
+        // What a beginning cannot become, no whole line is: it does not matter in which pieces it comes.
+        _ if word.len() > LONGEST_METHOD => false,
+        None => true,
         // A blank too many is malformed (RFC 4475 §3.1.2.9), and whoever means SIP names it in its first line.
         Some(b' ' | b'\t') => line.is_none_or(names_sip),
         Some(b'/') => word.eq_ignore_ascii_case(b"SIP"),

@@ -413,7 +413,8 @@ impl World {
             Wanted::NumberServes { number, domain } => {
                 (None, Kept::Yes(t.number_serves(t.number_by_ref(number.as_str()).unwrap(), domain)))
             }
-            Wanted::TrunkCarrier { .. } | Wanted::GruuEnded { .. } => (None, Kept::Yes(false)),
+            Wanted::TrunkCarrier { .. } => (None, Kept::Yes(self.carrier)),
+            Wanted::GruuEnded { .. } => (None, Kept::Yes(false)),
             Wanted::Connection { aor, registrant } => (None, Kept::Yes(self.is_connected(aor, registrant))),
             Wanted::TrunkSource { trunk: r, source } => (None, Kept::Yes(self.leads_to(&trunk(r), *source))),
             Wanted::TrunkState(r) => {
