@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Exchange, Message, Resources, Ua, Wire, free_port};
+use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire, free_port};
 
 use super::trunks::provider;
 use super::{DOMAIN, agents, at, phone, registered};
@@ -209,4 +209,47 @@ fn who_asks_itself_is_told_that_nobody_answers_there() {
     let arrived = other.request_of("SUBSCRIBE");
     other.respond(&arrived, 200, "OK");
     one.status_for(&request, 200);
+}
+
+#[test]
+fn a_name_of_ours_stands_for_our_address() {
+    let port = free_port();
+    let uris = [(format!("127.0.0.1:{port}"), 1, "udp")];
+    let uris: Vec<(&str, u16, &str)> = uris.iter().map(|(at, n, t)| (at.as_str(), *n, *t)).collect();
+    let resources = Resources::new()
+        .domain_with(DOMAIN, "all", &[("^[+]", NUMBER)], "")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .trunk_with("provider", "trunk.test", &uris, Some(("pbx", "pw")), "sendRegister: true")
+        .number(NUMBER, "provider", &at("1001"));
+    let config = "externalAddrs: [sbc.example.test]\nrouting: {qualifySeconds: 1}\n";
+    let exchange = Exchange::start_with(&resources, config, &[]);
+    let mut carrier = provider(port);
+    speaks_to(&mut carrier, &exchange);
+    let us = format!("sbc.example.test:{}", exchange.udp().port());
+    let register = carrier.request_of("REGISTER");
+    assert!(register.get("Contact").expect("a Contact").contains(&us), "{register:?}");
+    assert!(register.get("Via").expect("a Via").contains(&us), "{register:?}");
+    carrier.respond(&register, 403, "Forbidden");
+    let options = carrier.request_of("OPTIONS");
+    assert!(options.get("Contact").expect("a Contact").contains(&us), "{options:?}");
+    carrier.respond(&options, 200, "OK");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("+17853178070"));
+    let invite = caller.call(&invite);
+    let arrived = carrier.request_of("INVITE");
+    assert!(arrived.get("Record-Route").expect("one of ours").contains(&us), "{arrived:?}");
+    let sent = carrier.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let (mut a, mut b) = (Dialog::of_caller(&invite, &ok), Dialog::of_callee(&arrived, &sent));
+    let ack = a.request(&caller, "ACK");
+    caller.send(&ack);
+    carrier.request_of("ACK");
+    let bye = b.request(&carrier, "BYE");
+    carrier.send(&bye);
+    let arrived = caller.request_of("BYE");
+    caller.respond(&arrived, 200, "OK");
+    carrier.status_for(&bye, 200);
+    let options = carrier.request("OPTIONS", &format!("sip:{us}"));
+    carrier.send(&options);
+    assert_eq!(carrier.final_for(&options).status(), 200, "it is ours");
 }

@@ -228,3 +228,44 @@ fn the_answer_to_a_registration_tells_the_time() {
         );
     }
 }
+
+#[test]
+fn the_ack_of_a_client_without_routes_reaches_the_callee() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let mut other = Ua::new(Wire::udp_from([127, 0, 0, 9].into(), exchange.udp()), "1001", DOMAIN, "");
+    let mut beside = Ua::new(Wire::udp(exchange.udp()), "1001", DOMAIN, "");
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    let sent = callee.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let mut a = Dialog::of_caller(&invite, &ok);
+    let ack = a.request(&caller, "ACK").without("Route");
+    let wrong_tag = ack.clone().set("To", format!("<{}>;tag=other", at("1002")));
+    let wrong_from = ack.clone().set("From", format!("<{}>;tag=other", at("1001")));
+    let wrong_call = ack.clone().set("Call-ID", "other@flow");
+    let wrong_cseq = ack.clone().set("CSeq", "77 ACK");
+    for wrong in [wrong_tag, wrong_from, wrong_call, wrong_cseq] {
+        caller.send(&wrong);
+    }
+    other.send(&ack);
+    beside.send(&ack);
+    assert!(callee.silent(QUIET, |m| m.method() == "ACK"), "a stranger's");
+    caller.send(&ack);
+    let got = callee.request_of("ACK");
+    assert_eq!(got.tag("To"), sent.tag("To"));
+    // Nothing else goes that way.
+    for method in ["BYE", "INFO"] {
+        let request = a.request(&caller, method).without("Route");
+        caller.send(&request);
+        assert!(caller.final_for(&request).status() >= 400, "{method}");
+    }
+    let bye = a.request(&caller, "BYE");
+    caller.send(&bye);
+    let arrived = callee.request_of("BYE");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&bye, 200);
+    caller.send(&ack.set("Via", caller.via()));
+    assert!(callee.silent(QUIET, |m| m.method() == "ACK"), "the call is over");
+}

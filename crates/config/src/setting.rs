@@ -245,14 +245,54 @@ impl Setting for NameServer {
     }
 }
 
-impl Setting for Vec<IpAddr> {
-    fn read(node: &Node, reading: &Reading) -> Option<Vec<IpAddr>> {
-        items(node, reading, |item| scalar(item, reading, "an IP address", |text| text.parse().ok()))
+/// Addresses the outside sees us under, and names of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalAddrs {
+    /// The first of a family is advertised to it.
+    pub addresses: Vec<IpAddr>,
+    /// Host names of ours, in lower case; the first is advertised instead of an address.
+    pub names: Vec<String>,
+}
+
+impl ExternalAddrs {
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.names.is_empty()
+    }
+}
+
+impl Setting for ExternalAddrs {
+    fn read(node: &Node, reading: &Reading) -> Option<ExternalAddrs> {
+        let mut external = ExternalAddrs::default();
+        let entry = |text: &str| match text.parse::<IpAddr>() {
+            Ok(ip) => Some(Ok(ip)),
+            Err(_) => is_host_name(text).then(|| Err(text.to_ascii_lowercase())),
+        };
+        for entry in
+            items(node, reading, |item| scalar(item, reading, "an IP address or a host name", entry))?
+        {
+            match entry {
+                Ok(ip) => external.addresses.push(ip),
+                Err(name) => external.names.push(name),
+            }
+        }
+        Some(external)
     }
 
     fn show(&self) -> String {
-        flow(self.iter().map(|ip| quoted(&ip.to_string())))
+        let names = self.names.iter().map(|name| quoted(name));
+        flow(names.chain(self.addresses.iter().map(|ip| quoted(&ip.to_string()))))
     }
+}
+
+/// Labels with a letter among them, so that no address with a mistake in it is taken for a name.
+fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        inner && !label.is_empty() && label.len() < 64 && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    text.len() < 254 && text.split('.').all(label) && last.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 impl Setting for Vec<IpNet> {

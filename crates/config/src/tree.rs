@@ -1,6 +1,6 @@
 //! The whole tree.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -10,6 +10,7 @@ use crate::sections::{
     AccessControl, Calls, Control, DigestUri, Dns, Grpc, Handover, Http, Limits, Listen, Log, Registrar,
     Role, Routing, RoutrV1, Tls,
 };
+use crate::setting::ExternalAddrs;
 
 /// All settings, defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +33,8 @@ pub struct Config {
     pub stateless: bool,
     /// `listen`.
     pub listen: Listen,
-    /// `externalAddrs`: addresses the outside sees us under; the first of a family is advertised to it.
-    pub external_addrs: Vec<IpAddr>,
+    /// `externalAddrs`: addresses and names the outside sees us under.
+    pub external_addrs: ExternalAddrs,
     /// `localnets`: networks that see us under our own address there; by default those of the interfaces.
     pub localnets: Vec<IpNet>,
     /// `accessControl`.
@@ -78,7 +79,7 @@ impl Default for Config {
             handover: Handover::default(),
             stateless: false,
             listen: Listen::default(),
-            external_addrs: Vec::new(),
+            external_addrs: ExternalAddrs::default(),
             localnets: Vec::new(),
             access_control: AccessControl::default(),
             digest_uri: DigestUri::User,

@@ -77,7 +77,7 @@ fn the_environment_wins_and_is_named() {
     let loaded = read("registrar:\n  maxExpires: 900\n", &env);
     let c = &loaded.config;
     assert_eq!(c.registrar.max_expires, 1800);
-    assert_eq!(c.external_addrs.len(), 2);
+    assert_eq!(c.external_addrs.addresses.len(), 2);
     assert!(c.listen.tls.is_empty());
     assert_eq!(c.http.addr.map(|a| a.port()), Some(9000));
     let printed = loaded.to_string();
@@ -145,8 +145,11 @@ fn lists_in_variables_may_have_brackets() {
         assert_eq!(udp(text), udp("[::1]:5070,127.0.0.1:5070"), "{text}");
         assert_eq!(udp(text).len(), 2, "{text}");
     }
-    assert_eq!(read("TRUNKLINE_EXTERNAL_ADDRS", "[2001:db8::1, 192.0.2.1]").external_addrs.len(), 2);
-    assert_eq!(read("TRUNKLINE_EXTERNAL_ADDRS", "[2001:db8::1]").external_addrs.len(), 1);
+    assert_eq!(
+        read("TRUNKLINE_EXTERNAL_ADDRS", "[2001:db8::1, 192.0.2.1]").external_addrs.addresses.len(),
+        2
+    );
+    assert_eq!(read("TRUNKLINE_EXTERNAL_ADDRS", "[2001:db8::1]").external_addrs.addresses.len(), 1);
     assert_eq!(read("TRUNKLINE_ACCESS_CONTROL_DENY", "[]").access_control.deny, []);
     let hosts =
         read("TRUNKLINE_DNS_HOSTS", "{a.example: [192.0.2.1, 192.0.2.2], b.example: 192.0.2.3}").dns.hosts;

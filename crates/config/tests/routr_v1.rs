@@ -50,7 +50,10 @@ fn an_early_configuration_becomes_ours() {
     assert_eq!(config.listen.udp, ["127.0.0.1:5060".parse().expect("an address")]);
     assert_eq!(config.listen.tcp.len(), 2, "all addresses of both families");
     assert!(config.listen.tls.is_empty() && config.listen.ws.is_empty() && config.listen.wss.is_empty());
-    assert_eq!(config.external_addrs, ["203.0.113.9".parse::<std::net::IpAddr>().expect("an address")]);
+    assert_eq!(
+        config.external_addrs.addresses,
+        ["203.0.113.9".parse::<std::net::IpAddr>().expect("an address")]
+    );
     assert_eq!(config.localnets[1].to_string(), "192.168.1.0/24");
     assert_eq!(config.access_control.deny.len(), 3, "what no rule names is denied in early editions");
     assert_eq!(config.routr_v1.addr, "0.0.0.0:5567".parse().ok());
@@ -96,7 +99,7 @@ fn variables_stand_over_the_file_and_ours_over_them() {
     let loaded = read(&late, &env);
     let config = &loaded.config;
     assert_eq!(config.store_url(), "routr-v1:/srv/routr");
-    assert_eq!(config.external_addrs[0].to_string(), "203.0.113.10");
+    assert_eq!(config.external_addrs.addresses[0].to_string(), "203.0.113.10");
     assert_eq!(config.localnets.len(), 2, "a list is replaced as a whole");
     assert_eq!(config.routr_v1.addr.map(|at| at.port()), Some(5999));
     assert_eq!(config.routr_v1.salt.0, "abcd");
@@ -112,7 +115,7 @@ fn variables_stand_over_the_file_and_ours_over_them() {
     let env =
         Env::from([("ROUTR_EXTERN_ADDR", "203.0.113.11"), ("LOCALNETS", "172.16.0.0/12"), ("HOME", "/root")]);
     let config = read(EARLY, &env).config;
-    assert_eq!(config.external_addrs[0].to_string(), "203.0.113.11");
+    assert_eq!(config.external_addrs.addresses[0].to_string(), "203.0.113.11");
     assert_eq!(config.localnets[0].to_string(), "10.0.0.0/8");
     assert_eq!(config.routr_v1.salt_file, Path::new("/root/.routr.salt"));
 }

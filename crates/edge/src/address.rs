@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use parking_lot::{Mutex, RwLock};
-use trunkline_sip::{Transport, Uri, is_private};
+use trunkline_sip::response::put_number;
+use trunkline_sip::{Transport, Uri, is_private, put_address};
 use trunkline_transport::{Egress, Interfaces, Listener, Sources, choose_local};
 
 /// What the listeners and the operator's settings say about our addresses.
@@ -15,6 +16,8 @@ use trunkline_transport::{Egress, Interfaces, Listener, Sources, choose_local};
 pub(crate) struct Addresses {
     listeners: Vec<Listener>,
     external: Vec<IpAddr>,
+    /// Host names of ours; the first is shown in the place of an address.
+    names: Vec<String>,
     localnets: Vec<IpNet>,
     /// The addresses of this host, as the kernel lists them.
     interfaces: ArcSwap<Interfaces>,
@@ -41,12 +44,13 @@ const SEEN_BEFORE: usize = 8;
 impl Addresses {
     pub(crate) fn new(
         listeners: Vec<Listener>,
-        external: Vec<IpAddr>,
+        (external, names): (Vec<IpAddr>, Vec<String>),
         localnets: Vec<IpNet>,
     ) -> Arc<Addresses> {
         let addresses = Addresses {
             listeners,
             external,
+            names,
             localnets,
             interfaces: ArcSwap::default(),
             toward: RwLock::default(),
@@ -87,7 +91,13 @@ impl Addresses {
 
     /// Is the host (and the port, where one stands) of this URI ours, or one that others see us under?
     pub(crate) fn is_own(&self, uri: &Uri<'_>) -> bool {
-        uri.ip().is_some_and(|ip| self.is_listener(ip, uri.port) || self.is_seen(ip, uri.port))
+        match uri.ip() {
+            Some(ip) => self.is_listener(ip, uri.port) || self.is_seen(ip, uri.port),
+            None => {
+                let named = |name: &String| name.as_bytes().eq_ignore_ascii_case(uri.host);
+                self.names.iter().any(named) && self.has_port(uri.port)
+            }
+        }
     }
 
     /// Does what is sent to this address (and port, where one is given) come back to us? What others say they see of us
@@ -193,6 +203,15 @@ impl Addresses {
         self.seen_by(egress.transport, egress.remote.ip(), told).unwrap_or(told)
     }
 
+    /// What the side at the end of `egress` is shown, and under which name: one outside the networks of ours sees the name, if
+    /// there is one.
+    pub(crate) fn shown(&self, egress: &Egress) -> Us<'_> {
+        let inside = self.localnets.iter().any(|net| net.contains(&egress.remote.ip()));
+        let name = self.names.first().filter(|_| !inside).map(String::as_str);
+        let at = if name.is_some() { self.told(egress) } else { self.advertised(egress) };
+        Us { at, name }
+    }
+
     /// The same without what others say they see.
     fn told(&self, egress: &Egress) -> SocketAddr {
         let remote = egress.remote.ip();
@@ -225,9 +244,46 @@ impl Addresses {
     }
 }
 
+/// Ourselves as another side is shown us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Us<'a> {
+    pub(crate) at: SocketAddr,
+    /// Our name in the place of the address.
+    pub(crate) name: Option<&'a str>,
+}
+
+impl Us<'_> {
+    /// Appends it: host and port.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let Some(name) = self.name else { return put_address(self.at, out) };
+        out.extend_from_slice(name.as_bytes());
+        out.push(b':');
+        put_number(u64::from(self.at.port()), out);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn names(external: &[&str]) -> Vec<String> {
+        external.iter().filter(|a| a.parse::<IpAddr>().is_err()).map(|a| a.to_string()).collect()
+    }
+
+    #[test]
+    fn a_name_is_shown_outside_and_ours() {
+        let a = addresses("0.0.0.0:5061", &["sbc.example.com", "203.0.113.9"], &["10.0.0.1/24"]);
+        let shown = |to: &str| {
+            let mut text = Vec::new();
+            a.shown(&Egress::to(Transport::Tcp, to.parse().unwrap())).put(&mut text);
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(shown("198.51.100.1:5060"), "sbc.example.com:5061");
+        assert_eq!(shown("10.0.0.77:5060"), "10.0.0.1:5061");
+        let own = |u: &str| a.is_own(&Uri::parse(u.as_bytes()).unwrap());
+        assert!(own("sip:SBC.example.com:5061;transport=tls") && own("sip:1001@sbc.example.com"));
+        assert!(!own("sip:sbc.example.com:5060") && !own("sip:example.com") && own("sip:203.0.113.9"));
+    }
 
     fn addresses(listen: &str, external: &[&str], nets: &[&str]) -> Arc<Addresses> {
         let listeners = [Transport::Udp, Transport::Tcp]
@@ -235,7 +291,7 @@ mod tests {
             .to_vec();
         Addresses::new(
             listeners,
-            external.iter().map(|a| a.parse().unwrap()).collect(),
+            (external.iter().filter_map(|a| a.parse().ok()).collect(), names(external)),
             nets.iter().map(|a| a.parse().unwrap()).collect(),
         )
     }

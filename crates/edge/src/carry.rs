@@ -3,11 +3,11 @@
 //! repetition, a CANCEL and an ACK to a failure go where their request went.
 
 use trunkline_proxy::transaction::{Answer, Asked, Heard, Input, Output, Question};
-use trunkline_sip::{ConnectionId, Transport};
+use trunkline_sip::{ConnectionId, Method, Transport};
 use trunkline_transaction::Slot;
 use trunkline_transport::{Egress, Sent};
 
-use crate::context::{Context, Hop, first_egress};
+use crate::context::{Context, DialogUse, Hop, first_egress};
 use crate::edge::Edge;
 use crate::mail::Io;
 
@@ -58,6 +58,11 @@ impl Edge {
                 Output::Forward { branch, code, kept } => {
                     let heard = heard.filter(|_| !kept).map(|heard| heard.message);
                     self.forward_response(io, context, (branch, code), heard);
+                    if let (200..300, DialogUse::Begins(_)) = (code, &context.dialog)
+                        && context.proxy.method() == Method::Invite
+                    {
+                        self.accepted.note(context.identity, slot);
+                    }
                 }
                 Output::Answer(code) => self.answer_locally(io, context, code),
                 Output::Ask(asked) => {

@@ -21,6 +21,8 @@ pub struct EdgeConfig {
     pub other_listeners: Vec<SocketAddr>,
     /// Addresses the outside sees us under; the first of a family is advertised to it.
     pub external_addrs: Vec<IpAddr>,
+    /// Host names of ours; the first is advertised in the place of an address.
+    pub external_names: Vec<String>,
     /// Networks that see us under our own address there: the address is ours, the prefix the network's.
     pub localnets: Vec<IpNet>,
     /// How many shards; 0: one per core.
@@ -121,6 +123,7 @@ impl Default for EdgeConfig {
             listeners: Vec::new(),
             other_listeners: Vec::new(),
             external_addrs: Vec::new(),
+            external_names: Vec::new(),
             localnets: Vec::new(),
             shards: 0,
             rebalancing: RebalancingConfig::default(),

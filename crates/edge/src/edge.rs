@@ -20,6 +20,7 @@ use crate::pool::Pool;
 use crate::qualify::Qualify;
 use crate::rebalancing::{Came, Rebalancing};
 use crate::registry::Registry;
+use crate::routeless::Accepted;
 use crate::shared::Shared;
 use crate::suspended::Suspensions;
 use crate::trust::proven::ProvenSources;
@@ -41,6 +42,8 @@ pub(crate) struct Edge {
     pub(crate) asked: HashSet<ConnectionId, foldhash::fast::RandomState>,
     /// INVITEs inside dialogs that were refused.
     pub(crate) refusals: Refusals,
+    /// INVITEs that were accepted.
+    pub(crate) accepted: Accepted,
     /// Messages that wait for a name or the media relay.
     pub(crate) suspensions: Suspensions,
     pub(crate) relay_answers: Answers,
@@ -82,6 +85,7 @@ impl Edge {
             work: Work::default(),
             asked: HashSet::default(),
             refusals: Refusals::default(),
+            accepted: Accepted::default(),
             suspensions: Suspensions::default(),
             relay_answers: Answers::default(),
             draining: false,
@@ -105,8 +109,13 @@ impl Edge {
     /// What a response has to repeat of its request, RFC 3261 §8.2.6.2: a branch alone names a transaction, and says nothing of
     /// what else the response speaks of.
     pub(crate) fn identity(&self, m: &Message<'_>, cseq: u32, tagged: bool) -> u64 {
+        self.identity_as(m.method_name(), m, cseq, tagged)
+    }
+
+    /// The same, where the message speaks of a request of this method.
+    pub(crate) fn identity_as(&self, method: &[u8], m: &Message<'_>, cseq: u32, tagged: bool) -> u64 {
         let to_tag = if tagged { m.to_tag() } else { b"" };
-        self.hasher.hash_one((m.method_name(), m.call_id(), m.from_tag(), to_tag, cseq))
+        self.hasher.hash_one((method, m.call_id(), m.from_tag(), to_tag, cseq))
     }
 
     /// What an INVITE and its CANCEL have in common beside what they are found by (RFC 3261 §9.1); 0 for other requests.

@@ -6,12 +6,12 @@ use trunkline_sip::response::put_number;
 use trunkline_sip::{Header, HeaderName, Message, Span, Splices, Transport};
 use trunkline_transport::Egress;
 
-use crate::address::Addresses;
+use crate::address::{Addresses, Us};
 use crate::cseq::{self, Raise};
 use crate::inbound::Inbound;
 use crate::media::{around_sdp, put_length};
 use crate::trust::marks::{record_routes, uris};
-use trunkline_sip::{put_address, put_transport};
+use trunkline_sip::put_transport;
 
 /// Route values that are left out.
 #[derive(Clone, Copy, Debug)]
@@ -72,12 +72,12 @@ pub(crate) fn build(
         splices.replace(m.uri_span(), edits.uri);
     }
     let top = m.header_line(HeaderName::Via).map_or(0, |h| h.line.start);
-    let shown = addresses.advertised(edits.egress);
+    let shown = addresses.shown(edits.egress);
     splices.insert_with(top, |text| {
         text.extend_from_slice(b"Via: SIP/2.0/");
         text.extend_from_slice(edits.via_transport.via_name().as_bytes());
         text.push(b' ');
-        put_address(shown, text);
+        shown.put(text);
         text.extend_from_slice(b";branch=");
         text.extend_from_slice(edits.branch);
         text.extend_from_slice(b"\r\n");
@@ -150,11 +150,11 @@ fn put_record_route(
 ) -> u64 {
     let m = &inbound.message;
     let came_by = Egress::back(inbound.flow);
-    let outer = (edits.egress.transport, addresses.advertised(edits.egress));
-    let inner = (came_by.transport, addresses.advertised(&came_by));
-    let begin = |(transport, address): (Transport, std::net::SocketAddr), text: &mut Vec<u8>| {
+    let outer = (edits.egress.transport, addresses.shown(edits.egress));
+    let inner = (came_by.transport, addresses.shown(&came_by));
+    let begin = |(transport, us): (Transport, Us<'_>), text: &mut Vec<u8>| {
         text.extend_from_slice(b"Record-Route: <sip:");
-        put_address(address, text);
+        us.put(text);
         put_transport(transport, text);
         text.extend_from_slice(b";lr;dlg=");
     };

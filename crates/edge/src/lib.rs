@@ -50,6 +50,7 @@ mod registry;
 mod request;
 mod resolver;
 mod responses;
+mod routeless;
 mod routes;
 mod shared;
 mod shed;

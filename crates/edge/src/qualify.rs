@@ -197,11 +197,16 @@ fn ask(
 
 /// Writes the OPTIONS.
 fn write(shared: &Shared, egress: &Egress, (name, serial): (Option<&str>, u64), out: &mut Vec<u8>) {
-    let us = shared.addresses.advertised(egress);
+    let us = shared.addresses.shown(egress);
     out.clear();
     let address = |out: &mut Vec<u8>, a| {
         out.extend_from_slice(b"sip:");
         put_address(a, out);
+        put_transport(egress.transport, out);
+    };
+    let ourselves = |out: &mut Vec<u8>| {
+        out.extend_from_slice(b"sip:");
+        us.put(out);
         put_transport(egress.transport, out);
     };
     let them = |out: &mut Vec<u8>| match name {
@@ -214,15 +219,15 @@ fn write(shared: &Shared, egress: &Egress, (name, serial): (Option<&str>, u64), 
     out.extend_from_slice(b"OPTIONS ");
     them(out);
     let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", egress.transport.via_name());
-    put_address(us, out);
+    us.put(out);
     out.extend_from_slice(b";branch=");
     Errand::Qualify.put_branch(&shared.secret, serial, out);
     let mac = Errand::Qualify.mac(&shared.secret, serial);
     out.extend_from_slice(b";rport\r\nMax-Forwards: 70\r\nFrom: <");
-    address(out, us);
+    ourselves(out);
     let _ = write!(out, ">;tag={mac:x}\r\nTo: <");
     them(out);
     let _ = write!(out, ">\r\nCall-ID: q{serial:x}.{mac:x}\r\nCSeq: 1 OPTIONS\r\nContact: <");
-    address(out, us);
+    ourselves(out);
     out.extend_from_slice(b">\r\nAccept: application/sdp\r\nContent-Length: 0\r\n\r\n");
 }

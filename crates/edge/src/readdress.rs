@@ -1,13 +1,11 @@
 //! A request that was sent, written anew for another address of the same name: our Via and our Record-Route change
 //! with the way it takes, everything else stays.
 
-use std::net::SocketAddr;
-
 use trunkline_sip::{HeaderName, Message, Span, Splices, Transport};
 use trunkline_transport::Egress;
 
-use crate::address::Addresses;
-use trunkline_sip::{put_address, put_transport};
+use crate::address::{Addresses, Us};
+use trunkline_sip::put_transport;
 
 /// The change of way.
 pub(crate) struct Readdress<'a> {
@@ -33,7 +31,7 @@ pub(crate) fn readdress(
 ) {
     splices.clear();
     out.clear();
-    let shown = |egress: &Egress| (egress.transport, addresses.advertised(egress));
+    let shown = |egress: &Egress| (egress.transport, addresses.shown(egress));
     let (outer, inner) = (shown(change.to), shown(change.came_by));
     let before = shown(change.from);
     if let Ok(via) = sent.top_via_text() {
@@ -41,7 +39,7 @@ pub(crate) fn readdress(
             text.extend_from_slice(b"SIP/2.0/");
             text.extend_from_slice(change.via_transport.via_name().as_bytes());
             text.push(b' ');
-            put_address(outer.1, text);
+            outer.1.put(text);
             text.extend_from_slice(b";branch=");
             text.extend_from_slice(change.branch);
         });
@@ -69,15 +67,15 @@ pub(crate) fn readdress(
     splices.apply(sent.bytes, sent.body_span().end, out);
 }
 
-fn put_side((transport, address): (Transport, SocketAddr), text: &mut Vec<u8>) {
+fn put_side((transport, us): (Transport, Us<'_>), text: &mut Vec<u8>) {
     text.extend_from_slice(b"<sip:");
-    put_address(address, text);
+    us.put(text);
     put_transport(transport, text);
     text.extend_from_slice(b";lr");
 }
 
 /// What follows in a Record-Route of ours on this side: `;dlg=…>`. `None`: somebody else's.
-fn parameters_of(side: (Transport, SocketAddr), value: &[u8]) -> Option<&[u8]> {
+fn parameters_of<'v>(side: (Transport, Us<'_>), value: &'v [u8]) -> Option<&'v [u8]> {
     let mut ours = Vec::new();
     put_side(side, &mut ours);
     value.strip_prefix(&*ours).filter(|rest| rest.starts_with(b";dlg="))
@@ -97,7 +95,7 @@ mod tests {
             listener(Transport::Tcp, "127.0.0.1:5060"),
             listener(Transport::Udp, "[::1]:5060"),
         ];
-        let addresses = Addresses::new(listeners, Vec::new(), Vec::new());
+        let addresses = Addresses::new(listeners, Default::default(), Vec::new());
         let routes: String =
             routes.iter().map(|r| format!("Record-Route: <sip:{r};lr;dlg=ab.cd>\r\n")).collect();
         let text = format!(

@@ -113,7 +113,8 @@ impl Shared {
         calls: Arc<Calls>,
         (secret, random): ([u8; 16], [u8; 16]),
     ) -> Arc<Shared> {
-        let addresses = Addresses::new(listening, config.external_addrs.clone(), config.localnets.clone());
+        let external = (config.external_addrs.clone(), config.external_names.clone());
+        let addresses = Addresses::new(listening, external, config.localnets.clone());
         let resolver = Resolver::new(Settings {
             hosts: config.hosts.clone(),
             servers: config.name_servers.clone(),

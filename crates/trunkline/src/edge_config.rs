@@ -35,7 +35,8 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
     EdgeConfig {
         listeners,
         other_listeners: other_listeners(config),
-        external_addrs: config.external_addrs.clone(),
+        external_addrs: config.external_addrs.addresses.clone(),
+        external_names: config.external_addrs.names.clone(),
         localnets: config.localnets.clone(),
         shards: usize::from(config.workers),
         rebalancing: RebalancingConfig {

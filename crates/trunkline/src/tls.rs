@@ -44,8 +44,10 @@ fn own_names(config: &Config) -> Vec<String> {
             socket.connect(to).ok()?;
             socket.local_addr().ok().map(|a| a.ip())
         });
-    let addresses = loopback.chain(listening).chain(outward).chain(config.external_addrs.iter().copied());
+    let addresses =
+        loopback.chain(listening).chain(outward).chain(config.external_addrs.addresses.iter().copied());
     names.extend(addresses.filter(|ip: &IpAddr| !ip.is_unspecified()).map(|ip| ip.to_string()));
+    names.extend(config.external_addrs.names.iter().cloned());
     let sound = |n: &String| {
         !n.is_empty() && n.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':'))
     };

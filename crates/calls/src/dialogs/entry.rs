@@ -500,6 +500,11 @@ impl Entry {
         self.legs.iter().find(|leg| leg.tag == tag).map(|leg| Place { number, tag, party: leg.party })
     }
 
+    /// The branch that led to the callee of this tag, whose call goes on.
+    pub(super) fn accepted_by(&self, tag: u64) -> Option<u8> {
+        self.legs.iter().find(|leg| leg.tag == tag && leg.confirmed && leg.invite)?.branch
+    }
+
     pub(super) fn add(&mut self, leg: Leg) -> Option<&mut Leg> {
         self.legs.push(leg);
         self.legs.last_mut()

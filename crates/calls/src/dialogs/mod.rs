@@ -338,6 +338,12 @@ impl Dialogs {
         refused
     }
 
+    /// Which branch of the request that begins dialogs led to the callee of this tag, who has accepted it and has not hung up?
+    pub fn accepted_by(&self, number: u64, callee_tag: &[u8]) -> Option<u8> {
+        let tag = self.hasher.hash_one(callee_tag);
+        self.table(number).lock().find(number)?.accepted_by(tag)
+    }
+
     /// A BYE that this side has sent goes on. Its answer says what ends by it, unless both sides have hung up now.
     pub fn leaving(&self, place: Place, side: Side, now: u64) -> Ends {
         let mut table = self.table(place.number).lock();

@@ -9,6 +9,7 @@ use trunkline_transaction::timers::Now;
 use trunkline_transport::{Egress, Sent};
 use trunkline_trunks::{EXPIRES, Next, Registration};
 
+use crate::address::Us;
 use crate::challenged::{Login, credentials_for};
 use crate::mail::Io;
 use crate::registry::place::Place;
@@ -85,8 +86,8 @@ impl Entry {
     ) {
         let Some((egress, _)) = &self.way else { return };
         let addresses = &shared.addresses;
-        let us = self.contact.asked.unwrap_or_else(|| addresses.advertised(egress));
-        let response = request::read(m, us);
+        let us = self.contact.asked.unwrap_or_else(|| addresses.shown(egress).at);
+        let response = request::read(m, us, addresses.shown(egress).name);
         let next = self.registration.on_response(&response, io.now());
         // A trunk's or a peer's address is not ours, whatever a carrier says it sees.
         let free = |at: &SocketAddr| !shared.guard.is_owned_at(*at);
@@ -95,7 +96,7 @@ impl Entry {
         }
         if next == Next::Rest {
             let granted = (200..300).contains(&response.status);
-            let amiss = granted && self.contact.granted(addresses.advertised(egress));
+            let amiss = granted && self.contact.granted(addresses.shown(egress).at);
             let reason = String::from_utf8_lossy(m.reason()).into_owned();
             self.tell(io, shared, response.status, reason);
             if amiss {
@@ -164,12 +165,13 @@ impl Entry {
         *serial += 1;
         self.serial = *serial;
         self.cseq += 1;
-        let us = shared.addresses.advertised(egress);
+        let Us { at: us, name } = shared.addresses.shown(egress);
         self.contact.asked = Some(us);
         let asked = Asked {
             place: &self.place,
             egress,
             us,
+            name,
             // One that leads nowhere any more would ring beside it until it ends by itself.
             gone: self.contact.granted.filter(|before| *before != us),
             serial: self.serial,

@@ -3,12 +3,11 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use trunkline_sip::{
-    Address, HeaderName, IN_USER, Message, Uri, escape, parse_ip, put_address, put_transport, seconds,
-};
+use trunkline_sip::{Address, HeaderName, IN_USER, Message, Uri, escape, parse_ip, put_transport, seconds};
 use trunkline_transport::Egress;
 use trunkline_trunks::Response;
 
+use crate::address::Us;
 use crate::challenged::is_stale;
 use crate::own::Errand;
 use crate::registry::place::Place;
@@ -20,6 +19,8 @@ pub(crate) struct Asked<'a> {
     pub egress: &'a Egress,
     /// The address in our Contact.
     pub us: SocketAddr,
+    /// The name that stands there in its place.
+    pub name: Option<&'a str>,
     /// That of an earlier Contact of ours, which is taken back.
     pub gone: Option<SocketAddr>,
     pub serial: u64,
@@ -34,13 +35,13 @@ pub(crate) struct Asked<'a> {
 /// Writes it. The Contact names the account, as many carriers want it; one for all numbers names nobody, since the carrier puts
 /// the called number there (RFC 6140 §5.2, §7.1).
 pub(crate) fn write(asked: &Asked<'_>, shared: &Shared, out: &mut Vec<u8>) {
-    let us = asked.us;
+    let us = Us { at: asked.us, name: asked.name };
     let mac = Errand::Register.mac(&shared.secret, asked.serial);
     out.clear();
     out.extend_from_slice(b"REGISTER ");
     asked.place.put_registrar(out);
     let _ = write!(out, " SIP/2.0\r\nVia: SIP/2.0/{} ", asked.egress.transport.via_name());
-    put_address(us, out);
+    us.put(out);
     out.extend_from_slice(b";branch=");
     Errand::Register.put_branch(&shared.secret, asked.serial, out);
     out.extend_from_slice(b";rport\r\nMax-Forwards: 70\r\nFrom: ");
@@ -48,13 +49,13 @@ pub(crate) fn write(asked: &Asked<'_>, shared: &Shared, out: &mut Vec<u8>) {
     let _ = write!(out, ";tag={mac:x}\r\nTo: ");
     asked.place.put_aor(out);
     let _ = write!(out, "\r\nCall-ID: {}\r\nCSeq: {} REGISTER\r\n", asked.call_id, asked.cseq);
-    let mut put_contact = |at: SocketAddr, more: &[u8]| {
+    let mut put_contact = |at: Us<'_>, more: &[u8]| {
         out.extend_from_slice(b"Contact: <sip:");
         if !asked.bulk {
             escape(asked.place.user.as_bytes(), IN_USER, out);
             out.push(b'@');
         }
-        put_address(at, out);
+        at.put(out);
         put_transport(asked.egress.transport, out);
         out.extend_from_slice(if asked.bulk { b";bnc>" } else { b">" });
         out.extend_from_slice(more);
@@ -62,7 +63,7 @@ pub(crate) fn write(asked: &Asked<'_>, shared: &Shared, out: &mut Vec<u8>) {
     };
     put_contact(us, b"");
     if let Some(gone) = asked.gone {
-        put_contact(gone, b";expires=0");
+        put_contact(Us { at: gone, name: None }, b";expires=0");
     }
     if asked.bulk {
         out.extend_from_slice(b"Require: gin\r\nProxy-Require: gin\r\n");
@@ -91,8 +92,10 @@ pub(crate) fn seen(m: &Message<'_>) -> Option<SocketAddr> {
 
 /// How long the answer says that our Contact is registered. A carrier may have rewritten it, as its NAT sees us: of Contacts that
 /// are none of ours the one that ends first counts, so that ours is refreshed before it ends (RFC 3261 §10.2.4).
-fn granted(m: &Message<'_>, us: SocketAddr) -> Option<u32> {
-    let ours = |uri: &Uri<'_>| uri.ip() == Some(us.ip()) && uri.port.unwrap_or(5060) == us.port();
+fn granted(m: &Message<'_>, us: SocketAddr, name: Option<&str>) -> Option<u32> {
+    let named = |uri: &Uri<'_>| name.is_some_and(|name| uri.host.eq_ignore_ascii_case(name.as_bytes()));
+    let ours =
+        |uri: &Uri<'_>| (uri.ip() == Some(us.ip()) || named(uri)) && uri.port.unwrap_or(5060) == us.port();
     let (mut own, mut other) = (None::<u32>, None::<u32>);
     for contact in m.list(HeaderName::Contact).flatten().filter_map(|c| Address::parse(c, "Contact").ok()) {
         let Some(expires) = contact.param("expires").flatten().and_then(seconds) else { continue };
@@ -104,7 +107,7 @@ fn granted(m: &Message<'_>, us: SocketAddr) -> Option<u32> {
 }
 
 /// Reads an answer. `us`: the address our Contact names.
-pub(crate) fn read(m: &Message<'_>, us: SocketAddr) -> Response {
+pub(crate) fn read(m: &Message<'_>, us: SocketAddr, name: Option<&str>) -> Response {
     let number = |name: &str| {
         let value = m.other_header(name)?;
         let digits = value.iter().position(|b| !b.is_ascii_digit()).unwrap_or(value.len());
@@ -112,7 +115,7 @@ pub(crate) fn read(m: &Message<'_>, us: SocketAddr) -> Response {
     };
     Response {
         status: m.status().unwrap_or(0),
-        granted: granted(m, us),
+        granted: granted(m, us, name),
         at_least: number("Min-Expires"),
         retry_after: number("Retry-After"),
         stale: is_stale(m),
@@ -134,7 +137,7 @@ mod tests {
             );
             let mut index = Index::default();
             index.parse(text.as_bytes(), &Limits::default()).unwrap();
-            granted(&Message::new(text.as_bytes(), &index), us)
+            granted(&Message::new(text.as_bytes(), &index), us, Some("sbc.example.com"))
         };
         let own = "m: <sip:a@192.0.2.5>;expires=300\r\n";
         let other = "Contact: <sip:a@203.0.113.7:61234;fs_nat=yes>;expires=12\r\n";
@@ -145,6 +148,11 @@ mod tests {
         assert_eq!(of("m: <sip:a@192.0.2.5:5060>\r\nExpires: 60\r\n"), Some(60));
         assert_eq!(of("m: <sip:a@192.0.2.5:5060>;expires=0\r\n"), Some(0));
         assert_eq!(of("m: <sip:x@h>;expires=0\r\nExpires: 70\r\n"), Some(70), "that was an old one");
+        assert_eq!(
+            of(&format!("{other}m: <sip:a@SBC.example.com>;expires=90\r\n")),
+            Some(90),
+            "ours by name"
+        );
         assert_eq!(of(""), None);
     }
 }

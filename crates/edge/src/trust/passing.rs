@@ -36,6 +36,19 @@ impl Context {
 }
 
 impl Edge {
+    /// What of a request goes no further from the one to the other, of whom a trunk is this party.
+    pub(crate) fn left_out_between(
+        &self,
+        m: &Message<'_>,
+        (from, to): (PartyKind, PartyKind),
+        party: u32,
+    ) -> Spent {
+        let mut out = self.spent_credentials(m, to == PartyKind::Trunk);
+        let allows = |name: &[u8]| self.shared.takes(party, name);
+        filter(m, &Passage { from: routed(from), to: routed(to), allows: &allows }, |span| out.push(span));
+        out
+    }
+
     /// What of a request inside a dialog goes no further.
     pub(crate) fn left_out(&self, m: &Message<'_>, dialog: &Dialog, way: &Way) -> Spent {
         let mut out = self.spent_credentials(m, way.kind == PartyKind::Trunk);

@@ -1,0 +1,117 @@
+//! The ACK to a 2xx of a client that knows no Route.
+
+use trunkline_proxy::{Side, StatelessUse};
+use trunkline_sip::{Method, Uri};
+use trunkline_transaction::Slot;
+
+use crate::branches::Outgoing;
+use crate::context::DialogUse;
+use crate::cseq::Raise;
+use crate::edge::Edge;
+use crate::forward::DroppedRoutes;
+use crate::inbound::Inbound;
+use crate::mail::{EdgeMail, Io};
+
+/// INVITEs remembered, at most; a later one may take the place of an earlier.
+const PLACES: usize = 4096;
+
+/// The INVITEs of one shard that were accepted last, by what their ACK repeats.
+#[derive(Debug)]
+pub(crate) struct Accepted(Box<[Option<(u64, Slot)>]>);
+
+impl Default for Accepted {
+    fn default() -> Self {
+        Accepted(vec![None; PLACES].into())
+    }
+}
+
+impl Accepted {
+    /// A 2xx to this one went back. `identity`: [`Edge::identity`] of the INVITE.
+    pub(crate) fn note(&mut self, identity: u64, slot: Slot) {
+        if let Some(place) = self.0.get_mut(identity as usize % PLACES) {
+            *place = Some((identity, slot));
+        }
+    }
+
+    fn find(&self, identity: u64) -> Option<Slot> {
+        let (known, slot) = (*self.0.get(identity as usize % PLACES)?)?;
+        (known == identity).then_some(slot)
+    }
+}
+
+impl Edge {
+    /// Some clients send the ACK to a 2xx without the route set that the 2xx gave them, so that no mark tells the dialog. It goes to
+    /// the callee that the To tag names, the way its INVITE went, where it comes by the very flow of the INVITE, whose Call-ID, From
+    /// tag and CSeq it repeats (RFC 3261 §13.2.2.4): nobody else is led anywhere. False: it is no such ACK. One with an answer to a
+    /// late offer that is relayed is none either, since nothing would be told to rtpengine.
+    pub(crate) fn follow_accepted(
+        &mut self,
+        io: &mut Io<EdgeMail>,
+        inbound: &Inbound<'_>,
+        uri: &Uri<'_>,
+    ) -> bool {
+        let m = &inbound.message;
+        let identity = self.identity_as(Method::Invite.name().as_bytes(), m, m.cseq(), false);
+        let Some(slot) = self.accepted.find(identity) else { return false };
+        let Some(context) = self.contexts.get(slot) else { return false };
+        let DialogUse::Begins(number) = context.dialog else { return false };
+        let (from, flow) = (&context.from, inbound.flow);
+        let same_flow =
+            (from.transport, from.remote, from.connection) == (flow.transport, flow.remote, flow.connection);
+        let late_answer = context.media.is_some() && !m.body().is_empty();
+        if !same_flow || context.identity != identity || !context.proxy.is_accepted() || late_answer {
+            return false;
+        }
+        let Some(fork) = self.shared.dialogs.accepted_by(number, m.to_tag()) else { return false };
+        let Some(branch) = context.proxy.branch(fork) else { return false };
+        let (egress, unproven) = (branch.target.hop.egress, branch.target.hop.unproven);
+        let (cseq_added, caller, between) =
+            (branch.target.cseq_added, context.caller.0, context.between(fork));
+        let party = branch
+            .target
+            .hop
+            .trunk
+            .as_ref()
+            .map_or(0, |trunk| self.shared.secret.party(trunk.as_str().as_bytes()));
+        let outgoing = Outgoing {
+            // Its parameters are those of the callee's Contact, or of the address that was called.
+            uri: b"",
+            path: b"",
+            headers: b"",
+            drop_routes: DroppedRoutes::ALL,
+            egress,
+            may_grow: b"",
+            mark: None,
+            max_breadth: None,
+            body: None,
+            unproven,
+            raise: Raise { cseq: cseq_added, rack: 0 },
+            spent: self.left_out_between(m, (caller, between.from), party),
+        };
+        if uri.headers.is_empty() {
+            self.counters.in_dialog.add();
+            let what = StatelessUse::Inside(number, Side::Caller);
+            self.send_stateless(io, inbound, &outgoing, None, (what, true));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_ones_are_found() {
+        let mut accepted = Accepted::default();
+        let slot = |number| Slot { number, generation: 1 };
+        accepted.note(7, slot(1));
+        accepted.note(8, slot(2));
+        assert_eq!(
+            (accepted.find(7), accepted.find(8), accepted.find(9)),
+            (Some(slot(1)), Some(slot(2)), None)
+        );
+        accepted.note(7 + PLACES as u64, slot(3));
+        assert_eq!(accepted.find(7), None, "a later one took its place");
+    }
+}
