@@ -31,7 +31,8 @@ pub use sections::{
     RoutrV1Provider, Tls,
 };
 pub use setting::{
-    CalledNumber, ExternalAddrs, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret, WebOrigin,
+    CalledNumber, ExternalAddrs, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret,
+    WebOrigin,
 };
 pub use tree::Config;
 pub use trunkline_model::document::{Report, Source};

@@ -184,7 +184,7 @@ impl Edge {
             None if self.shared.config.stateless => {
                 self.on_stateless_companion(io, inbound, (uri, routes), memory)
             }
-            None if m.max_forwards() != Some(0) && self.follow_accepted(io, inbound, uri) => {}
+            None if m.max_forwards() != Some(0) && self.follow_accepted(io, inbound, uri, key) => {}
             _ if self.seek(io, inbound.flow, m.bytes) => {}
             _ => self.counters.stray_acks.add(),
         }

@@ -2,7 +2,7 @@
 
 use trunkline_proxy::{Side, StatelessUse};
 use trunkline_sip::{Method, Uri};
-use trunkline_transaction::Slot;
+use trunkline_transaction::{Slot, TransactionKey};
 
 use crate::branches::Outgoing;
 use crate::context::DialogUse;
@@ -10,7 +10,8 @@ use crate::cseq::Raise;
 use crate::edge::Edge;
 use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
-use crate::mail::{EdgeMail, Io};
+use crate::mail::Io;
+use crate::stateless::Stateless;
 
 /// INVITEs remembered, at most; a later one may take the place of an earlier.
 const PLACES: usize = 4096;
@@ -46,9 +47,10 @@ impl Edge {
     /// late offer that is relayed is none either, since nothing would be told to rtpengine.
     pub(crate) fn follow_accepted(
         &mut self,
-        io: &mut Io<EdgeMail>,
+        io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         uri: &Uri<'_>,
+        key: TransactionKey,
     ) -> bool {
         let m = &inbound.message;
         let identity = self.identity_as(Method::Invite.name().as_bytes(), m, m.cseq(), false);
@@ -65,8 +67,7 @@ impl Edge {
         let Some(fork) = self.shared.dialogs.accepted_by(number, m.to_tag()) else { return false };
         let Some(branch) = context.proxy.branch(fork) else { return false };
         let (egress, unproven) = (branch.target.hop.egress, branch.target.hop.unproven);
-        let (cseq_added, caller, between) =
-            (branch.target.cseq_added, context.caller.0, context.between(fork));
+        let (cseq_added, caller, between) = (branch.target.cseq_added, context.caller, context.between(fork));
         let party = branch
             .target
             .hop
@@ -86,12 +87,19 @@ impl Edge {
             body: None,
             unproven,
             raise: Raise { cseq: cseq_added, rack: 0 },
-            spent: self.left_out_between(m, (caller, between.from), party),
+            spent: self.left_out_between(m, (caller.0, between.from), party),
         };
         if uri.headers.is_empty() {
             self.counters.in_dialog.add();
-            let what = StatelessUse::Inside(number, Side::Caller);
-            self.send_stateless(io, inbound, &outgoing, None, (what, true));
+            let passage = Stateless {
+                key,
+                loop_mac: self.shared.secret.stateless_loop_mac(m),
+                dialog: StatelessUse::Inside(number, Side::Caller),
+                unanswered: true,
+                caller,
+                callee: between.from,
+            };
+            self.send_stateless(io, inbound, &outgoing, None, &passage);
         }
         true
     }
