@@ -1,6 +1,6 @@
 //! Who calls.
 
-/// What the gate found out about a caller; it goes with the request to the services.
+/// The authenticated caller; the services find it in the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     /// For the log: a user's name, or where the call came in without one.

@@ -25,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Gate {
     pub endpoint: Endpoint,
     pub routes: Routes,
-    /// Who may come in; `None` lets everybody in.
+    /// Checks logins; `None` allows every client.
     pub login: Option<Login>,
     /// Do users who may write see passwords?
     pub reveal: bool,
@@ -64,7 +64,7 @@ impl Gate {
         routes.call(request).await.map_err(|never| match never {})
     }
 
-    /// Who calls, and may they?
+    /// Authenticates the caller and checks its rights.
     async fn admit(
         &self,
         from: SocketAddr,

@@ -14,9 +14,9 @@ use crate::reasons::invalid;
 pub(crate) trait Connect: Clone + Into<Resource> + Send + Sync + Sized + 'static {
     /// Its message.
     type Message: Send + 'static;
-    /// What makes a new one.
+    /// The request that creates one.
     type Create: Send + 'static;
-    /// What changes one.
+    /// The request that changes one.
     type Update: Update + Send + 'static;
 
     /// Its kind.
@@ -43,7 +43,7 @@ pub(crate) trait Connect: Clone + Into<Resource> + Send + Sync + Sized + 'static
         None
     }
 
-    /// Those of this kind.
+    /// The resources of this kind.
     fn of(resource: &Resource) -> Option<&Arc<Self>>;
 }
 

@@ -19,7 +19,7 @@ const SERVICES: [(&str, &str); 10] = [
 const METHODS: [&str; 9] =
     ["Create", "Update", "Get", "Delete", "List", "FindBy", "Check", "Watch", "ServerReflectionInfo"];
 
-/// What a path names; `other` is what nobody serves, so that strangers cannot make series of metrics.
+/// The service and method of a path; unknown ones are `other`, so that clients cannot create time series of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ApiMethod {
     /// The service.

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use trunkline_model::{Kind, Reason, Violation};
 use trunkline_store::StoreError;
 
-/// What Routr's file-backed services say to changes.
+/// The answer of Routr's file-backed services to changes.
 const READ_ONLY: &str = "This operation is not supported/enabled in this data api implementation.";
 
 /// Messages travel in a header: one that quotes what came in must not grow with it.

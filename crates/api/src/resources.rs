@@ -130,7 +130,7 @@ impl ResourceServices {
         .await
     }
 
-    /// Those with a value in a field.
+    /// Returns the resources with a value in a field.
     pub(crate) async fn find_by<T: Connect>(
         &self,
         request: Request<()>,

@@ -41,7 +41,7 @@ pub enum ApiError {
         endpoint: Endpoint,
         /// The address asked for.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The system gives no thread.

@@ -31,7 +31,7 @@ pub enum RecordsError {
     Database {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// No thread could be started.
@@ -42,7 +42,7 @@ pub enum RecordsError {
 /// How the database is doing. Calls go on without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordsHealth {
-    /// What the last write failed with; `None` when it succeeded.
+    /// The error of the last write; `None` when it succeeded.
     pub failing: Option<String>,
     /// Failed writes since the start.
     pub errors: u64,

@@ -5,7 +5,7 @@ use trunkline_store::Store;
 use crate::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Request, Response, Status};
 use crate::resources;
 
-/// What the running exchange tells about itself. Resources are answered from its store, for all alike.
+/// Answers for the running exchange. Requests about resources are answered from its store.
 ///
 /// Each method is called on a thread of the connection that asks, never on a shard's.
 pub trait ControlBackend: Send + Sync {

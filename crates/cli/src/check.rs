@@ -13,10 +13,10 @@ use crate::connection::access;
 use crate::run::Failure;
 use crate::show::counted;
 
-/// What is said if all is well.
+/// The text when there are no errors.
 pub(crate) struct Good {
     pub(crate) said: String,
-    /// What does nothing, or opens more than may be meant.
+    /// Warnings about values that have no effect or allow more than may be intended.
     pub(crate) warnings: Vec<String>,
 }
 

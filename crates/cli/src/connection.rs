@@ -17,7 +17,7 @@ use crate::run::Offline;
 pub enum Connection {
     /// A running server.
     Server(BufReader<UnixStream>),
-    /// What is there without one.
+    /// The store, when no exchange runs.
     Direct(Box<dyn ControlBackend>),
 }
 

@@ -7,7 +7,7 @@ use crate::command::{
     CreateUser, New, NewPassword, UserRole,
 };
 
-/// What a `create` needs to know of what is there.
+/// The existing resources that a `create` looks up.
 pub(crate) trait Lookup {
     /// The ref of a resource that is named by its ref or otherwise.
     fn reference(&mut self, kind: &str, name: &str) -> Result<String, String>;

@@ -17,10 +17,10 @@ use crate::run::Failure;
 use crate::show::counted;
 use crate::terminal::Terminal;
 
-/// What is migrated, and what is to be known of it.
+/// The migrated resources, with notes.
 struct From {
     store: Store,
-    /// What has no equal here.
+    /// Keys without an equivalent.
     without_equal: Vec<String>,
     /// The settings that go with the resources, as `trunkline.yaml` has them.
     settings: String,
@@ -91,7 +91,7 @@ pub(crate) fn run(
 
 /// All resources as they are written. A user whose password is what it was keeps the hash that is there: it would be
 /// another one each time.
-/// What the configuration asks of callers is written into the domains: the store is safe wherever it is served.
+/// Writes the authentication of the configuration into the domains, so that the store is safe with any configuration.
 fn export(from: &From, to: &Store) -> String {
     let (from, calls) = (&from.store, from.calls);
     let known = to.live().snapshot();
@@ -211,7 +211,7 @@ fn settings(loaded: &Loaded, section: &str) -> String {
     loaded.to_yaml(|value| value.is_set() && !skipped(&value.path))
 }
 
-/// What `spec.auth.calls` means for a domain.
+/// The `authenticate` of a domain for `spec.auth.calls`.
 fn calls(config: &Config) -> Authenticate {
     match config.routing.authenticate {
         Challenge::Domain => Authenticate::Register,

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A line may be this long: an import of a hundred thousand agents fits.
 pub const MAX_LINE: u64 = 256 << 20;
 
-/// What is asked.
+/// A request of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Request {
@@ -54,12 +54,12 @@ pub enum Request {
     Import {
         /// The documents.
         texts: Vec<Text>,
-        /// What becomes of what is there.
+        /// The treatment of existing resources.
         mode: ImportMode,
     },
     /// How the exchange is; [`Response::Status`].
     Status,
-    /// Who is registered; [`Response::Registrations`].
+    /// List registrations; [`Response::Registrations`].
     Registrations {
         /// Only AORs and contacts with this text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,7 @@ pub enum ApplyMode {
     Update,
 }
 
-/// What an import does with what is there.
+/// The treatment of existing resources in an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ImportMode {
@@ -105,7 +105,7 @@ pub enum ImportMode {
     Merge,
     /// Same refs are an error.
     Add,
-    /// What the import does not have goes.
+    /// Delete resources that the import does not contain.
     Replace,
 }
 
@@ -143,7 +143,7 @@ pub struct RecordQuery {
     pub limit: usize,
 }
 
-/// What is answered.
+/// An answer to the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Response {
@@ -162,7 +162,7 @@ pub enum Response {
         /// The document.
         document: Value,
     },
-    /// What was changed.
+    /// The changes.
     Changed(Changed),
     /// A text.
     Text {
@@ -171,7 +171,7 @@ pub enum Response {
     },
     /// How the exchange is.
     Status(Status),
-    /// Who is registered.
+    /// Registrations.
     Registrations {
         /// The bindings.
         items: Vec<Registration>,
@@ -200,7 +200,7 @@ pub enum Response {
     },
 }
 
-/// What a change did.
+/// The effect of a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Changed {
@@ -212,7 +212,7 @@ pub struct Changed {
     pub unchanged: usize,
     /// Ones that went.
     pub deleted: usize,
-    /// What does nothing now, or opens more than may be meant.
+    /// Warnings about resources that have no effect or allow more than may be intended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -227,7 +227,7 @@ pub struct Status {
     pub version: String,
     /// When it was started, in seconds of Unix time.
     pub started: i64,
-    /// What it runs.
+    /// The roles of the process.
     pub roles: Vec<String>,
     /// Threads for SIP.
     pub workers: usize,
@@ -246,7 +246,7 @@ pub struct Status {
     /// Our registrations at trunks that want one.
     #[serde(default)]
     pub trunk_registrations: Vec<TrunkRegistration>,
-    /// What does not work as it should; empty if all is well.
+    /// The parts that fail, with the reason.
     pub degraded: Vec<String>,
     /// Counters since the start.
     pub counters: BTreeMap<String, u64>,
@@ -299,7 +299,7 @@ pub struct Registration {
     pub q: Option<f32>,
     /// Transport and source address, e.g. `udp 192.0.2.7:5060`.
     pub flow: String,
-    /// What the phone calls itself.
+    /// The User-Agent of the phone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
     /// RFC 5626 `+sip.instance`.
@@ -313,9 +313,9 @@ pub struct Registration {
 pub struct LiveCall {
     /// The Call-ID.
     pub call_id: String,
-    /// Who calls, e.g. `sip:1001@sip.local`.
+    /// The caller, e.g. `sip:1001@sip.local`.
     pub caller: String,
-    /// Who is called: the number or user that was dialled.
+    /// The callee: the number or user that was dialled.
     pub callee: String,
     /// The user in To, if it is not the callee.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -353,9 +353,9 @@ pub struct CallRecord {
     /// Which way it went, e.g. `agent-to-pstn`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub direction: String,
-    /// Who called.
+    /// The caller.
     pub caller: String,
-    /// Who was called, the number or user that was dialled; of a diverted call whom it went on to.
+    /// The callee: the number or user that was dialled, or to which the call was diverted.
     pub callee: String,
     /// The user in To, if it is not the callee.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -41,7 +41,7 @@ impl From<ConnectError> for Failure {
 /// How many resources are asked for at once.
 const PAGE: usize = 500;
 
-/// What answers when no server runs, made from the configuration and its store. [`StoreOnly`] will do; one that
+/// Makes the backend for when no server runs, from the configuration and its store. [`StoreOnly`] will do; one that
 /// reads bindings and call records from the database can tell more.
 pub type Offline<'a> = &'a dyn Fn(&Config, StoreOnly) -> Box<dyn ControlBackend>;
 

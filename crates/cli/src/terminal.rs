@@ -8,7 +8,7 @@ use crate::run::Failure;
 
 /// The streams of a command.
 pub struct Terminal<'a> {
-    /// What is piped in.
+    /// Standard input.
     pub input: &'a mut dyn BufRead,
     /// Results.
     pub out: &'a mut dyn Write,

@@ -10,7 +10,7 @@ use crate::protocol::ApplyMode;
 use crate::run::{Failure, Session, field, get};
 use crate::{show, time};
 
-/// What tokens begin with, so that one that leaked is known for what it is.
+/// The prefix of tokens, by which a leaked one can be recognised.
 const PREFIX: &str = "tl_";
 
 /// Random characters after it, worth almost 200 bits: a fast hash does where it is stored.

@@ -13,7 +13,7 @@ use crate::tree::Config;
 type Caution = (&'static str, &'static str);
 
 impl Loaded {
-    /// What an operator should know about the settings, a line each, with the place where the setting stands.
+    /// Warnings about the settings, one line each, with the place of the setting.
     pub fn cautions(&self) -> Vec<String> {
         let told = |(path, what): Caution| {
             let value = self.values.iter().find(|value| value.path == path);

@@ -14,7 +14,7 @@ use crate::tree::Config;
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
-    /// Those of this process whose names begin with `TRUNKLINE_`, and those that Routr v1 knows; one that is not text
+    /// The variables of this process whose names begin with `TRUNKLINE_`, and those of Routr v1; one that is not text
     /// is left out.
     pub fn of_process() -> Env {
         let text =
@@ -28,7 +28,7 @@ impl Env {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Those that mean something to Routr v1.
+    /// The variables of Routr v1.
     pub fn of_routr_v1(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         all.filter(|(name, _)| is_variable(name) && *name != "HOME")

@@ -37,5 +37,5 @@ pub use setting::{
 pub use tree::Config;
 pub use trunkline_model::document::{Report, Source};
 
-/// What a program answers the system with after a usage or configuration error (BSD `EX_USAGE`).
+/// The exit status after a mistake in arguments or configuration (BSD `EX_USAGE`).
 pub const EXIT_USAGE: u8 = 64;

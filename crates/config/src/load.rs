@@ -18,7 +18,7 @@ pub struct Loaded {
     pub config: Config,
     /// Every key with its value, in the order of the tree.
     pub values: Vec<Value>,
-    /// What may be a mistake, but need not be one.
+    /// Warnings: possible mistakes.
     pub warnings: Vec<String>,
     /// The operator's own document, variables in it, where that is a configuration of Routr v1. Secrets included.
     pub routr_v1: Option<serde_json::Value>,

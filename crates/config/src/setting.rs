@@ -45,7 +45,7 @@ fn flow_of(node: &Node) -> Option<Node> {
     parse(&source).ok()?.into_iter().next().filter(|node| node.as_text().is_none())
 }
 
-/// What brackets hold that go around the whole text, and not only around an IPv6 address at its begin; else the text.
+/// The content of brackets around the whole text (not only around an IPv6 address at its start); otherwise the text.
 fn without_brackets(text: &str) -> &str {
     let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return text };
     let mut depth = 0_i32;

@@ -5,7 +5,7 @@ use crate::params::quote;
 use crate::verify::response;
 use crate::{Algorithm, Challenge, Error, Ha1};
 
-/// What the client knows.
+/// The client's data for an answer.
 #[derive(Clone, Copy)]
 pub struct Answer<'a> {
     /// User name.

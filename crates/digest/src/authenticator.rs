@@ -20,7 +20,7 @@ pub struct Presented<'a> {
     pub fingerprint: u64,
 }
 
-/// What the credentials turned out to be.
+/// The result for the credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Right: go on.

@@ -12,7 +12,7 @@ use crate::{Algorithm, Error};
 /// the hash as they stand between the quotes (RFC 7616 §3.4.1 `unq`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials<'a> {
-    /// Who claims to ask; from `username*` where that stands instead (RFC 7616 §3.4).
+    /// The claimed user name; from `username*` if that is present instead (RFC 7616 §3.4).
     pub username: Cow<'a, [u8]>,
     /// The realm the client answers for.
     pub realm: Cow<'a, [u8]>,

@@ -14,7 +14,7 @@ use crate::nonce::random;
 /// Remembered flows, at most.
 const KNOWN: usize = 65_536;
 
-/// Whose secret a response is to be compared with, and where the response came from.
+/// The user whose secret a response is compared with, and the source of the response.
 #[derive(Clone, Copy)]
 pub struct Guess<'a> {
     /// The address and port it came from, or the connection's other end.
@@ -53,7 +53,7 @@ pub enum Standing {
     Free,
     /// No: answer as if it was wrong. `told` is false once for each ban, when it is to be logged.
     Banned {
-        /// What is banned.
+        /// The scope of the ban.
         ban: Ban,
         /// Was this ban reported before?
         told: bool,
@@ -205,7 +205,7 @@ impl Guesses {
 
     /// It was compared and right: the flow is remembered, and what was wrong on it is forgiven.
     ///
-    /// What the user's other ports did is not: a guesser beside a phone would begin anew with each of its requests.
+    /// The counts of the user's other ports stay: a guesser next to a phone would begin anew with each of its requests.
     pub fn right(&self, guess: &Guess<'_>, now: u64) {
         let key = self.flow(guess);
         if let Some(slot) = self.slot(key)

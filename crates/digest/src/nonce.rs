@@ -62,7 +62,7 @@ impl fmt::Debug for Nonce {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NonceId(pub u64);
 
-/// What a nonce turned out to be.
+/// The result for a nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// Ours, sent to this source for this realm, young enough.

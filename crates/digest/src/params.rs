@@ -28,7 +28,7 @@ pub(crate) struct Param<'a> {
     pub value: &'a [u8],
 }
 
-/// What stands at the reader's place.
+/// The token at the reader's position.
 pub(crate) enum Item<'a> {
     Param(Param<'a>),
     /// A scheme name: another challenge begins.

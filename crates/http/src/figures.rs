@@ -13,7 +13,7 @@ pub struct Figures {
     pub busy_percent: Vec<u8>,
     /// Sources that keep a shard so busy that all serve them.
     pub sources_handed_over: u64,
-    /// What the transports carried, all shards together.
+    /// Messages by transport, of all shards.
     pub transports: Vec<TransportFigures>,
     /// Datagrams the kernel refused.
     pub datagrams_lost: u64,
@@ -78,7 +78,7 @@ pub struct ApiCalls {
     pub count: u64,
 }
 
-/// What one transport carried.
+/// Messages of one transport.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransportFigures {
     /// `udp`, `tcp`, `tls`, `ws` or `wss`.
@@ -111,7 +111,7 @@ pub struct TrunkFigures {
     pub reference: String,
     /// Its destinations.
     pub destinations: u64,
-    /// Those of them that do not answer.
+    /// The number of destinations that do not answer.
     pub down: u64,
 }
 

@@ -43,7 +43,7 @@ mod status;
 mod target;
 
 pub use accept::accept;
-/// What is mounted: axum's router, without a fallback of its own.
+/// The routes to mount: axum's router, without a fallback.
 pub use axum::Router;
 pub use exposition::{Exposition, Kind};
 pub use figures::{ApiCalls, Figures, RelayFigures, TransportFigures, TrunkFigures};

@@ -28,7 +28,7 @@ pub enum HttpError {
         key: &'static str,
         /// The address asked for.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The system gives no thread.
@@ -36,7 +36,7 @@ pub enum HttpError {
     Thread {
         /// The key of its address.
         key: &'static str,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
 }

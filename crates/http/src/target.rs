@@ -14,7 +14,7 @@ pub(crate) struct Tolerant<S> {
     inner: S,
     /// The line as far as it has come; `None` once it is through.
     line: Option<Vec<u8>>,
-    /// What is to be read next.
+    /// The next part of the request to read.
     ready: Vec<u8>,
     read: usize,
 }

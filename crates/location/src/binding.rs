@@ -26,7 +26,7 @@ pub struct Binding<'a> {
     pub registered_at: Timestamp,
     /// The way the REGISTER came.
     pub flow: Flow,
-    /// Who registered it, as [`crate::Register::registrant`] said; 0 where that is not known.
+    /// The registrant, see [`crate::Register::registrant`]; 0 if unknown.
     pub registrant: u32,
     /// Reach it by its flow, not by its URI: it is behind a NAT, or on a connection we cannot open.
     pub behind_nat: bool,

@@ -45,7 +45,7 @@ impl Locals {
         self.places.get(usize::from(number)).and_then(OnceLock::get).copied().unwrap_or(any)
     }
 
-    /// Those from `from` on, to be stored.
+    /// The numbers from `from` on, to be stored.
     pub fn since(&self, from: usize) -> Vec<SocketAddr> {
         self.all().skip(from).copied().collect()
     }

@@ -59,7 +59,7 @@ struct Slot {
     sweep_at: u32,
 }
 
-/// What happened since the start, summed over the shards.
+/// Counters since the start, summed over the shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// AORs with a record now.

@@ -27,7 +27,7 @@ pub enum PersistenceError {
     Database {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// Written by another version.
@@ -48,7 +48,7 @@ pub enum PersistenceError {
 /// How the database is doing. The table works without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersistenceHealth {
-    /// What the last write failed with; `None` when it succeeded.
+    /// The error of the last write; `None` when it succeeded.
     pub failing: Option<String>,
     /// Failed writes since the start.
     pub errors: u64,
@@ -84,7 +84,7 @@ impl Persistence {
         Persistence::open_with(path, location, SLACK_BYTES)
     }
 
-    /// What a database holds, when no exchange runs on it; for the command line.
+    /// Reads the content of a database while no exchange runs on it; for the command line.
     ///
     /// # Errors
     /// When the file cannot be opened, read or understood.
@@ -156,7 +156,7 @@ struct LogWriter {
     rewritten: Arc<AtomicU64>,
     /// Rows of this transaction; the buffers are kept.
     rows: Vec<Vec<u8>>,
-    /// What this transaction holds, to be marked again should it fail.
+    /// The records of this transaction, to be marked again if it fails.
     taken: Vec<(usize, u32)>,
     list: Vec<u32>,
     rewrite: Option<Rewrite>,

@@ -1,4 +1,4 @@
-//! What selection remembers: which binding a call or a session was given, and whose turn is next.
+//! The memory of selection: the binding of each call or session, and the next one in turn.
 
 use std::hash::BuildHasher;
 
@@ -33,7 +33,7 @@ struct Pin {
     until: Timestamp,
 }
 
-/// What a pin is for; the kinds never meet.
+/// The purpose of a pin; each has its own keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum PinKind {
     Call,
@@ -82,7 +82,7 @@ impl Pins {
         }
     }
 
-    /// Whose turn it is among so many.
+    /// The next index among so many.
     pub fn turn(&self, key: u64, among: usize) -> usize {
         let mut shard = self.shard(key).lock();
         if shard.turns.len() >= MOST_TURNS && !shard.turns.contains_key(&key) {

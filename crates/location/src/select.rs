@@ -21,7 +21,7 @@ pub enum Algorithm {
     LeastSessions,
 }
 
-/// What is known of the call.
+/// The data of the call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Select<'a> {
     /// Its Call-ID: the same call gets the same binding. Empty for none.

@@ -18,7 +18,7 @@ fn users_differ(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// What stands between scheme and host.
+/// The part between scheme and host.
 fn user(uri: &[u8]) -> Option<&[u8]> {
     let place = |wanted| uri.iter().position(|b| *b == wanted);
     uri.get(place(b':')? + 1..place(b'@')?)

@@ -9,13 +9,13 @@ pub struct Identity {
     pub reference: Ref,
     /// The login name.
     pub username: String,
-    /// What the user may do.
+    /// The role of the user.
     pub role: Role,
-    /// What was shown.
+    /// The means of the login.
     pub means: Means,
 }
 
-/// What a user shows.
+/// The means of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Means {
     /// The password.

@@ -30,7 +30,7 @@ pub enum Refused {
     /// Nothing was shown.
     #[error("a login is required: send a user's name and password (Basic) or a token (Bearer)")]
     Absent,
-    /// What was shown cannot be read.
+    /// The credentials cannot be read.
     #[error(
         "the authorization cannot be read: send `Basic` with base64 of NAME:PASSWORD, or `Bearer` with a token"
     )]
@@ -85,7 +85,7 @@ impl Login {
         })
     }
 
-    /// Who shows this, from that address? To be called on a tokio runtime; a password that is not known from a
+    /// Finds the user of these credentials. To be called on a tokio runtime; a password that is not known from a
     /// moment ago takes tens of milliseconds on one of its blocking threads.
     pub async fn check(&self, source: IpAddr, presented: Presented) -> Result<Identity, Refused> {
         if !presented.fits() {

@@ -1,4 +1,4 @@
-//! What a caller shows.
+//! The credentials in a request.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum Presented {
 }
 
 impl Presented {
-    /// What was typed into a form.
+    /// A name and password from a form.
     pub fn password(username: impl Into<String>, password: impl Into<String>) -> Presented {
         Presented::Password { username: username.into(), password: password.into() }
     }

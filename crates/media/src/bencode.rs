@@ -17,7 +17,7 @@ pub enum Value<'a> {
     Dict(Vec<(&'a [u8], Value<'a>)>),
 }
 
-/// What is wrong with bytes that should be bencode, and where.
+/// An error in bencode, with its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BencodeError {
     /// They end too early.

@@ -12,7 +12,7 @@ pub enum Party {
 }
 
 impl Party {
-    /// Whose SDP is this? `None` when it says nothing of media.
+    /// The kind of sender of this SDP; `None` when it has no media.
     pub fn of_sdp(sdp: &[u8]) -> Option<Party> {
         carriage(sdp).map(|c| match c {
             Carriage::WebRtc => Party::Web,

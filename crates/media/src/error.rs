@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// What went wrong with the relay; to the caller it is a 503, or 488 where the relay refused the SDP.
+/// Errors of the relay; the caller gets 503, or 488 if the relay refused the SDP.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
     /// Nothing came back in time.

@@ -20,7 +20,7 @@ pub const MOST_WAITING: usize = 4_096;
 /// A datagram over UDP holds no more.
 const LARGEST: usize = 65_507;
 
-/// Who waits for an answer.
+/// A command that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
     /// A caller, by his number.

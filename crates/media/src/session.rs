@@ -6,9 +6,9 @@ use crate::direction::{Direction, Party};
 /// A side of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Who sent the first INVITE.
+    /// The sender of the first INVITE.
     Caller,
-    /// Who got it.
+    /// Its recipient.
     Callee,
 }
 
@@ -215,7 +215,7 @@ impl Session {
         }
     }
 
-    /// What a side says of itself counts more than its transport.
+    /// The SDP of a side counts more than its transport.
     fn learn(&mut self, from: Side, sdp: &[u8]) {
         if let Some(party) = Party::of_sdp(sdp) {
             match from {

@@ -31,7 +31,7 @@ pub struct Request<'a> {
     pub flow: &'a Flow,
     /// The AOR whose bindings it is about, in its normal form.
     pub aor: &'a [u8],
-    /// Who sent it, by a number that stands for one party; 0 where that is not known.
+    /// The sender, as a number for each party; 0 if unknown.
     pub registrant: u32,
     /// Is it shown that it comes from there, by a digest, by its connection or by the operator's word?
     pub shown: bool,
@@ -69,7 +69,7 @@ pub trait Surroundings {
     fn us(&self) -> SocketAddr;
 }
 
-/// What a REGISTER did.
+/// The effect of a REGISTER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
     /// How many bindings it added, refreshed and removed.

@@ -43,7 +43,7 @@ pub struct Options {
     pub address_info: Vec<String>,
     /// Is the address in To who is called, not the Request-URI?
     pub to_as_aor: bool,
-    /// Who may send requests at all; `None` for everybody. A domain's or trunk's own list comes after it.
+    /// The networks that may send requests; `None` for all. A domain's or trunk's own list comes after it.
     pub access: Option<AccessControlList>,
     /// Peers that name no number leave by the policies of the domain they call, as in Routr v1.
     pub peers_use_policies: bool,

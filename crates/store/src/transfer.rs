@@ -10,7 +10,7 @@ use trunkline_model::{Change, Kind, Ref, Resource, Tables};
 use crate::error::StoreError;
 use crate::store::Store;
 
-/// What an import does with what is there.
+/// The treatment of existing resources in an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ImportMode {
     /// What has the same ref is replaced, the rest stays.
@@ -18,7 +18,7 @@ pub enum ImportMode {
     Merge,
     /// A ref that is taken is an error.
     Add,
-    /// What the import does not have goes. Users go only if the import has users, so that nobody locks himself
+    /// Delete resources that the import does not contain. Users go only if the import has users, so that nobody locks himself
     /// out with a set of phones.
     Replace,
 }

@@ -48,7 +48,7 @@ pub(crate) struct AcceptedConnection {
     pub(crate) remote: SocketAddr,
     /// Did a web page make it whose origin is not allowed?
     pub(crate) foreign_page: bool,
-    /// What was received after the WebSocket's HTTP request.
+    /// The bytes received after the WebSocket's HTTP request.
     pub(crate) unread: Vec<u8>,
     /// The response to that request, not written yet.
     pub(crate) unsent: Vec<u8>,
@@ -194,7 +194,7 @@ impl Acceptor {
         self.listeners.iter().map(|(_, l)| *l).collect()
     }
 
-    /// What shards ask for connections by, see [`crate::Io::set_dialer`].
+    /// The handle by which shards ask for connections, see [`crate::Io::set_dialer`].
     pub fn dialer(&self) -> Dialer {
         Dialer { requests: self.requests.0.clone(), waker: self.waker.clone() }
     }

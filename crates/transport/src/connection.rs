@@ -21,7 +21,7 @@ pub enum Closed {
     Idle,
     /// The other side does not take what we send.
     Slow,
-    /// What came cannot be cut into messages.
+    /// The received bytes cannot be cut into messages.
     Garbage,
     /// We wanted it.
     ByUs,
@@ -33,12 +33,12 @@ pub(crate) struct Connection {
     pub(crate) wire: Wire,
     /// The frames around messages, where there are any.
     pub(crate) frames: Option<Box<WebSocket>>,
-    /// Whose certificate was asked for, where we connected.
+    /// The host name that the certificate had to contain, if we connected.
     pub(crate) name: HostName,
     pub(crate) flow: Flow,
     /// The beginning of a message whose rest has not come.
     pub(crate) unread: Vec<u8>,
-    /// What could not be written yet.
+    /// Bytes that are not written yet.
     pub(crate) unsent: Vec<u8>,
     /// Ours, and not established yet.
     pub(crate) connecting: bool,

@@ -10,7 +10,7 @@ use crate::local_routes::{LocalRoutes, Prefix};
 
 type Set = HashSet<IpAddr, foldhash::fast::RandomState>;
 
-/// What this host is called by.
+/// The addresses of this host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interfaces {
     addresses: Set,

@@ -57,7 +57,7 @@ impl Egress {
     }
 }
 
-/// What became of a message given to [`Io::send`].
+/// The result of [`Io::send`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It is on its way; on a stream over this connection, whose end will be told to the handler.
@@ -111,7 +111,7 @@ pub struct Io<M> {
     pub(crate) sender: Sender,
     pub(crate) sources: Sources,
     pub(crate) connections: Slab<Connection>,
-    /// Those that we made.
+    /// The connections that we made.
     pub(crate) by_remote:
         HashMap<(Transport, SocketAddr, HostName), ConnectionId, foldhash::fast::RandomState>,
     pub(crate) per_source: PerSource,

@@ -10,7 +10,7 @@ pub struct Load {
     /// This thread's `schedstat`, opened by the thread itself; `None` before the first question, and where the
     /// kernel keeps no such account.
     account: Option<File>,
-    /// What the account said last, and when.
+    /// The last reading and its time.
     before: Option<(u64, Instant)>,
 }
 

@@ -1,4 +1,4 @@
-//! What the kernel delivers to this host whatever its interfaces are called: local and anycast routes, such as the
+//! Addresses that the kernel delivers locally in addition to those of interfaces: local and anycast routes, such as the
 //! subnet-router address of a router (RFC 4291 §2.6.1) or a prefix that was routed to the host itself.
 
 use std::io;
@@ -49,9 +49,9 @@ impl Prefix {
 /// The routes of the kernel's table "local".
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct LocalRoutes {
-    /// What it takes for its own.
+    /// The local addresses and networks.
     pub(crate) own: Vec<Prefix>,
-    /// What stands for all hosts of a network.
+    /// The broadcast addresses.
     pub(crate) broadcast: Vec<Prefix>,
 }
 

@@ -10,7 +10,7 @@ use trunkline_sip::ConnectionId;
 use crate::acceptor::AcceptorMail;
 use crate::connection::Closed;
 
-/// What a shard finds in its mailbox.
+/// A message in a shard's mailbox.
 #[derive(Debug)]
 pub enum Mail<M> {
     /// For the handler.

@@ -27,9 +27,9 @@ use crate::trace;
 use crate::udp::{Receiver, Sender, UdpSocket, Undelivered, take_errors};
 use crate::wire::Wire;
 
-/// What is done with what a shard receives.
+/// Processes what a shard receives.
 pub trait Handler {
-    /// What other parts of the process may post to it.
+    /// The messages that other parts of the process may post to it.
     type Mail: Send;
 
     /// A datagram, or a whole message of a stream.
@@ -84,7 +84,7 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// What a stranger may take of us over streams.
+/// Limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamLimits {
     /// Bytes of a message.
@@ -124,7 +124,7 @@ pub struct Shard<M> {
     pub io: Io<M>,
 }
 
-/// What is left in the mailbox after its turn.
+/// The state of the mailbox after its turn.
 enum Post {
     Empty,
     More,

@@ -42,7 +42,7 @@ pub struct Sources(HashMap<IpAddr, IpAddr, foldhash::fast::RandomState>);
 const REMEMBERED: usize = 65_536;
 
 impl Sources {
-    /// What was answered before.
+    /// Previous answers.
     pub fn known(&self, remote: IpAddr) -> Option<IpAddr> {
         self.0.get(&remote).copied()
     }

@@ -47,7 +47,7 @@ impl Answer {
         }
     }
 
-    /// What goes out.
+    /// The bytes to send.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// What becomes of the request.
+/// The result for the request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Its end has not come.

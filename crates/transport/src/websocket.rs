@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// What a connection keeps between frames.
+/// The state of a connection between frames.
 #[derive(Debug, Default)]
 pub(crate) struct WebSocket {
     /// The payload of a message so far, when it came in fragments.
@@ -13,7 +13,7 @@ pub(crate) struct WebSocket {
     pub(crate) pinged: bool,
 }
 
-/// What stands at the beginning of the bytes.
+/// The frame at the beginning of the bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// A whole message in one frame: its place.

@@ -1,4 +1,4 @@
-//! What several roles share. Each part is made when the first role asks for it, so that a process makes only what its
+//! Parts that several roles share. Each is made when the first role asks for it, so that a process makes only what its
 //! roles need.
 
 use std::sync::{Arc, Mutex, PoisonError};

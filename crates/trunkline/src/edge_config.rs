@@ -126,7 +126,7 @@ fn other_listeners(config: &Config) -> Vec<SocketAddr> {
     all.into_iter().flatten().collect()
 }
 
-/// Who may send requests at all; `None` for everybody.
+/// The networks that may send requests; `None` for all.
 fn access(lists: &AccessControl) -> Option<AccessControlList> {
     let any = !lists.allow.is_empty() || !lists.deny.is_empty();
     let nets = |list: &[Network]| list.iter().map(|network| network.0).collect();

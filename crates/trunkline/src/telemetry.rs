@@ -1,6 +1,6 @@
 //! Logs: events with fields, on standard error; the last ones are kept in memory for the REST API of Routr v1.
 //!
-//! What is logged may come from strangers: from phones, carriers, the media relay, name servers. It is escaped here, in one
+//! Logged text may come from outside: from phones, carriers, the media relay, name servers. It is escaped here, in one
 //! place for all of them, so that nothing writes lines of its own or commands the operator's terminal.
 
 use std::collections::VecDeque;

@@ -30,7 +30,7 @@ pub fn tls_settings(config: &Config, database: Option<&Path>) -> TlsSettings {
     }
 }
 
-/// What phones and browsers may call us: the domain, the host's names, its addresses.
+/// The names in a self-signed certificate: the domain, the host's names, its addresses.
 fn own_names(config: &Config) -> Vec<String> {
     let mut names = vec![config.domain.to_ascii_lowercase(), "localhost".to_owned()];
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

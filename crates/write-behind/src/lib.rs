@@ -1,6 +1,6 @@
 //! SQLite, written by a separate thread, so that other threads do not wait.
 //!
-//! What is to be stored gathers in memory. Every interval a [`WriteBehind`] has its [`Batch`] write it in one
+//! Changes are collected in memory. Every interval a [`WriteBehind`] has its [`Batch`] write them in one
 //! transaction; a failed write is counted, told by [`WriteBehind::progress`] and tried again. The write-ahead log is
 //! moved into the database by a second thread, since that waits for the disk.
 //!
@@ -63,19 +63,19 @@ pub fn open(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// What gathers, and how it is written. Everything runs on the writing thread.
+/// A collection of changes and how it is written. Everything runs on the writing thread.
 pub trait Batch: Send + 'static {
     /// Writes what has gathered since the last call, and gives the number of records. What a failure left out comes
     /// with the next call.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// The error of SQLite.
     fn write(&mut self) -> rusqlite::Result<u64>;
 
     /// A little upkeep after the write of each interval.
     ///
     /// # Errors
-    /// What SQLite says; counted and told like a failed write.
+    /// The error of SQLite; counted and reported like a failed write.
     fn upkeep(&mut self) -> rusqlite::Result<()> {
         Ok(())
     }
@@ -96,7 +96,7 @@ pub struct Names {
 /// How the writing goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// What the last write failed with; `None` when it succeeded.
+    /// The error of the last write; `None` when it succeeded.
     pub failing: Option<String>,
     /// Failed writes since the start.
     pub errors: u64,

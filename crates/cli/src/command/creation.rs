@@ -196,7 +196,7 @@ pub struct CreateUser {
     pub password: NewPassword,
 }
 
-/// What a user may do.
+/// The role of a user.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserRole {
     /// View resources

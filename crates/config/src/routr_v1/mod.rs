@@ -22,13 +22,13 @@ use nodes::Tree;
 
 pub(crate) use variables::is_variable;
 
-/// What a configuration of Routr v1 becomes.
+/// A converted configuration of Routr v1.
 pub(crate) struct Converted {
     /// The document in our own keys, each value where the operator wrote it.
     pub node: Node,
     /// The operator's document with the variables in it: what the REST API shows. Secrets included.
     pub document: Value,
-    /// What is not honoured, one line each.
+    /// Keys without effect, one line each.
     pub warnings: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use trunkline_model::document::{Fields, Node, Place};
 use super::Conversion;
 use super::nodes::text;
 
-/// What a key store is, by its first bytes: `keytool` writes PKCS#12 under any name.
+/// The format of a key store, by its first bytes: `keytool` writes PKCS#12 under any name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// PKCS#12, RFC 7292: an ASN.1 sequence.
@@ -119,7 +119,7 @@ impl Conversion<'_> {
         context.finish();
     }
 
-    /// Whose certificates are believed: those of clients, and those of servers that we connect to.
+    /// The CAs for certificates of clients, and of servers that we connect to.
     fn trust_store(&mut self, node: &Node, password: Option<&Node>) -> bool {
         if !self.is_trust_store(node) {
             return false;

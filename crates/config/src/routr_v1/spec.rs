@@ -41,7 +41,7 @@ impl Conversion<'_> {
         }
     }
 
-    /// What changes how requests are routed.
+    /// The keys of routing.
     fn behaviour(&mut self, spec: &Fields<'_>) {
         if let (Some(false), Some(node)) = (spec.boolean("recordRoute"), spec.node("recordRoute")) {
             self.tree.set("routing.recordRoute", text("off", &node.place));
@@ -70,7 +70,7 @@ impl Conversion<'_> {
         }
     }
 
-    /// What stands beside SIP.
+    /// The keys of other services than SIP.
     fn beside(&mut self, spec: &Fields<'_>) {
         if let Some(engine) = spec.map("ex_rtpEngine") {
             self.rtpengine(&engine, spec.node("ex_rtpEngine"));

@@ -9,7 +9,7 @@
 
 use sha1::{Digest, Sha1};
 
-/// What a file begins with that is a JKS.
+/// The first bytes of a JKS file.
 pub(super) const MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 
 /// The same of a JCEKS, whose keys are protected otherwise; it is not read.
@@ -23,7 +23,7 @@ const KEY_PROTECTOR: [u8; 10] = [0x2b, 0x06, 0x01, 0x04, 0x01, 0x2a, 0x02, 0x11,
 
 const DIGEST: usize = 20;
 
-/// What a store holds.
+/// The content of a key store.
 #[derive(Debug, Default)]
 pub(super) struct Jks {
     /// The first private key (PKCS#8) with its chain.

@@ -65,7 +65,7 @@ pub(super) fn key_store(
 const JCEKS_REMEDY: &str = "it is a JCEKS store, which is not supported: convert it with keytool -importkeystore \
                             -deststoretype pkcs12";
 
-/// What a file of certificates is, by its first bytes.
+/// The format of a certificate file, by its first bytes.
 enum Stored {
     Pkcs12,
     Jks,

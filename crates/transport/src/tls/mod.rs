@@ -26,7 +26,7 @@ pub enum ClientAuth {
     Required,
 }
 
-/// What an operator sets about TLS.
+/// The settings of TLS.
 #[derive(Clone)]
 pub struct TlsSettings {
     /// Chain and key of the certificate for all without a better one, PEM.
@@ -37,13 +37,13 @@ pub struct TlsSettings {
     pub more: Vec<(PathBuf, PathBuf)>,
     /// Without any of these: a certificate of our own making.
     pub self_signed: SelfSigned,
-    /// Who signs the certificates of clients: PEM, PKCS#12 or JKS.
+    /// The CAs of client certificates: PEM, PKCS#12 or JKS.
     pub client_ca: Option<PathBuf>,
     /// The password of that file, where it has one.
     pub client_ca_password: String,
     /// Do clients show a certificate?
     pub client_auth: ClientAuth,
-    /// Who signs the certificates of those we connect to, beside the system's: PEM, PKCS#12 or JKS.
+    /// The CAs of servers that we connect to, in addition to those of the system: PEM, PKCS#12 or JKS.
     pub trusted_ca: Option<PathBuf>,
     /// The password of that file, where it has one.
     pub trusted_ca_password: String,

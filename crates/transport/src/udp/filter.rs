@@ -1,5 +1,5 @@
 //! Datagrams that the kernel drops before they cost the process anything: a share of the INVITEs, while a shard is far behind.
-//! What would drop them otherwise is a full socket buffer, which takes BYEs as gladly.
+//! Otherwise a full socket buffer would drop datagrams, also BYEs.
 
 use std::io;
 use std::os::fd::RawFd;

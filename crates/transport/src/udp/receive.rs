@@ -10,7 +10,7 @@ use super::{BATCH, UdpSocket};
 /// Room for one datagram, plus a stagger: slots a power of two apart would all fall into the same cache sets.
 const SLOT: usize = 65_536 + 1_088;
 
-/// What all sockets of a shard receive into. Nothing is allocated after it was made.
+/// The receive buffers of all sockets of a shard. Nothing is allocated after it is made.
 pub struct Receiver {
     buffer: Vec<u8>,
     names: Vec<libc::sockaddr_storage>,

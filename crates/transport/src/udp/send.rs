@@ -56,7 +56,7 @@ struct Piece {
     bytes: u32,
 }
 
-/// What a shard has to send: copied in here, given to the kernel in one call per socket. Nothing is allocated once
+/// The datagrams that a shard sends: copied here, given to the kernel in one call per socket. Nothing is allocated once
 /// there is room for a batch.
 pub struct Sender {
     bytes: Vec<u8>,
@@ -68,7 +68,7 @@ pub struct Sender {
     controls: Vec<Control>,
     iov: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
-    /// What the kernel refused since the owner looked.
+    /// Datagrams that the kernel refused since the owner last read them.
     pub(crate) refused: Vec<Undelivered>,
 }
 

@@ -1,4 +1,4 @@
-//! What operators see of this process and do to it. The control socket, health and metrics, and the REST API of
+//! The operators' view of this process. The control socket, health and metrics, and the REST API of
 //! Routr v1 are three ways to it.
 
 mod records;
@@ -69,7 +69,7 @@ impl Operations {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// What can fail without ending the process, and whether it works.
+    /// The parts that can fail without ending the process, and their state.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         if let Some(sip) = &self.sip {
@@ -128,7 +128,7 @@ impl Operations {
     }
 }
 
-/// What the exchange depends on outside: the media relay, trunks, registrations at carriers.
+/// The state of other servers: the media relay, trunks, registrations at carriers.
 fn neighbours(shared: &Shared) -> Vec<Part> {
     let mut parts = Vec::new();
     if let Some((health, _)) = shared.media() {

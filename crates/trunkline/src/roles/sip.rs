@@ -49,7 +49,7 @@ impl SipConfig {
     }
 }
 
-/// What other roles may see of this one.
+/// The state of this role, for other roles.
 pub struct SipView {
     pub shared: Arc<Shared>,
     pub persistence: Option<Persistence>,

@@ -1,4 +1,4 @@
-//! What differs where the resources are those of a Routr v1: its domain, its gateways, its registrations.
+//! Special treatment of resources of Routr v1: its domain, its gateways, its registrations.
 
 mod taken_over;
 

@@ -26,7 +26,7 @@ pub struct ProcessBackend {
     env: Env,
 }
 
-/// What early editions tell of, whether it is set or not.
+/// The variables that early editions list, set or not.
 const EARLY: [&str; 8] = [
     "ROUTR_JAVA_OPTS",
     "ROUTR_DS_PROVIDER",
