@@ -56,7 +56,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What the subjects start with (default `ari.`).
+    /// The prefix of subjects (default `ari.`).
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();

@@ -14,7 +14,7 @@ use crate::members::Members;
 /// How long JetStream has for an answer. A cluster that has no leader gives none.
 const JETSTREAM: Duration = Duration::from_secs(2);
 
-/// What the headers of a request need of the largest message.
+/// The bytes of the largest message that the headers of a request need.
 const HEADERS: usize = 64;
 
 /// NATS as a client sees it.

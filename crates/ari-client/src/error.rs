@@ -8,7 +8,7 @@ use trunkline_ari_rest::AriError;
 
 use crate::nats::NatsError;
 
-/// What a proxy or Asterisk refused with.
+/// An error of a proxy or Asterisk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {

@@ -148,7 +148,7 @@ impl Gather {
     }
 }
 
-/// Who has answered, and who has not.
+/// The proxies that have answered, and those that have not.
 pub(crate) struct Census<'m> {
     members: &'m Members,
     /// Those that are asked: where their keys lie.

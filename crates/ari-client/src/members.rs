@@ -1,4 +1,4 @@
-//! What a client knows of the cluster: which proxies announced themselves, and whether all that are
+//! A client's view of the cluster: which proxies announced themselves, and whether all that are
 //! there had the time to.
 
 use std::sync::Arc;

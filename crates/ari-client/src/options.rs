@@ -34,7 +34,7 @@ fn is_zero(time: &Duration) -> bool {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Originate {
-    /// Whom to call, such as `PJSIP/1001`.
+    /// The endpoint to call, such as `PJSIP/1001`.
     pub endpoint: String,
     /// How long to ring; zero leaves it to Asterisk (30 s).
     #[serde(skip_serializing_if = "is_zero", serialize_with = "whole_seconds")]
@@ -57,7 +57,7 @@ pub struct Originate {
     /// The application that gets the channel.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub app: String,
-    /// What the application is told.
+    /// The arguments of the application.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub app_args: String,
     /// Codecs, separated by commas.
@@ -81,11 +81,11 @@ pub struct Originate {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateChannel {
-    /// Whom it is for, such as `PJSIP/1001`.
+    /// The recipient, such as `PJSIP/1001`.
     pub endpoint: String,
     /// The application that gets it.
     pub app: String,
-    /// What the application is told.
+    /// The arguments of the application.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub app_args: String,
     /// Its id; made up when empty.
@@ -165,7 +165,7 @@ pub struct Record {
 pub struct Snoop {
     /// The application that gets the snooping channel.
     pub app: String,
-    /// What the application is told.
+    /// The arguments of the application.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub app_args: String,
     /// What is heard.
@@ -181,7 +181,7 @@ pub struct Snoop {
 pub struct Play {
     /// The playback's id; made up when empty.
     pub playback_id: String,
-    /// What is played, one after the other, such as `sound:hello-world`; see [`crate::audio`].
+    /// The media to play, one after the other, such as `sound:hello-world`; see [`crate::audio`].
     #[serde(serialize_with = "one_or_more")]
     pub media_uri: Vec<String>,
     /// The language of sounds.
@@ -272,7 +272,7 @@ pub struct Refer {
     pub to: String,
     /// From whom.
     pub from: String,
-    /// Whom it shall call.
+    /// The endpoint to call.
     pub refer_to: String,
     /// Whether `refer_to` is rewritten to point at Asterisk.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -22,7 +22,7 @@ pub struct Gap {
 /// the proxy knows to be lost is not waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What came out of a message.
+/// The result for a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sorted {
     Event(Bytes),
@@ -53,7 +53,7 @@ pub(crate) struct Numbered<'m> {
     pub node: &'m str,
     pub epoch: &'m str,
     pub sequence: u64,
-    /// What is numbered below this and did not come yet will never come.
+    /// Events with a lower number that have not arrived will not arrive.
     pub oldest: Option<u64>,
     pub gap: Option<&'m str>,
     pub body: Bytes,

@@ -28,7 +28,7 @@ pub struct Received {
     pub raw: Bytes,
 }
 
-/// What a subscription yields.
+/// An item of a subscription.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delivered {
     /// An event.

@@ -57,16 +57,16 @@ words! {
     Direction {
         /// Neither.
         None = "none",
-        /// What the channel's own side says.
+        /// The audio that the channel sends.
         In = "in",
-        /// What the channel's own side hears.
+        /// The audio that the channel receives.
         Out = "out",
         /// Both.
         #[default]
         Both = "both",
     }
 
-    /// What is done with a playback.
+    /// The operation on a playback.
     Control {
         /// From the beginning.
         #[default]
@@ -104,7 +104,7 @@ words! {
         WavGsm = "WAV",
     }
 
-    /// What is done when there is a recording of that name.
+    /// The action when a recording with this name exists.
     IfExists {
         /// Refuse.
         #[default]

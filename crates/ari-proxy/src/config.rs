@@ -12,7 +12,7 @@ use trunkline_ari_rest::{AriConfig, UrlError};
 /// Everything a proxy is told.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What the subjects start with.
+    /// The prefix of subjects.
     pub prefix: String,
     /// The NATS servers.
     pub nats: NatsConfig,
@@ -70,7 +70,7 @@ pub enum ConfigError {
         place: String,
         /// The setting.
         name: String,
-        /// What was probably meant.
+        /// The nearest known name.
         hint: String,
     },
     /// A value that a setting does not take.
@@ -153,7 +153,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
 pub struct File<'a> {
     /// For messages, and for the format (`.toml`; everything else is YAML, of which JSON is part).
     pub path: &'a Path,
-    /// What stands in it.
+    /// Its content.
     pub text: &'a str,
 }
 
@@ -162,7 +162,7 @@ impl Config {
     /// `("ari.username", "asterisk")`; they rank over `env`, which ranks over `file`.
     ///
     /// # Errors
-    /// What is unknown, missing or cannot be used.
+    /// When a setting is unknown, missing or wrong.
     pub fn from_sources(
         env: impl Fn(&str) -> Option<String>,
         file: Option<File<'_>>,
@@ -266,7 +266,7 @@ impl Settings {
         self.parsed(name, default, "a number such as 64, 64KiB, 64MiB or 1GiB", bytes)
     }
 
-    /// What becomes part of NATS subjects.
+    /// The parts of NATS subjects.
     fn subject_part(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
         let expected = "a name without spaces, `*`, `>` and empty parts: it becomes part of NATS subjects";
         self.parsed(name, None, expected, |v| is_subject(v).then(|| Some(v.to_owned())))

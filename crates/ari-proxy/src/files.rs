@@ -32,7 +32,7 @@ pub(crate) enum Opened {
     Reply(Reply),
 }
 
-/// What Asterisk answered to a call for a file.
+/// Asterisk's response to a request for a file.
 pub(crate) async fn open(
     proxy: &Proxy,
     exchange: &mut Exchange<'_>,

@@ -24,7 +24,7 @@ const WINDOW: usize = 512;
 /// the outbox holds.
 const WINDOW_BYTES: usize = 4 << 20;
 
-/// What the headers of an event need of the largest message.
+/// The bytes of the largest message that the headers of an event need.
 const HEADERS: usize = 512;
 
 /// Publishes an outbox.

@@ -7,7 +7,7 @@ use trunkline_ari::{Outcome, Refused, header, ulid};
 
 use crate::proxy::Proxy;
 
-/// What the headers of an answer need of the largest message.
+/// The bytes of the largest message that the headers of an answer need.
 pub(crate) const HEADERS: usize = 1024;
 
 /// Sends the answer to `request`, if anybody waits for one. `shared`: others answer too.

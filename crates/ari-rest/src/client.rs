@@ -26,7 +26,7 @@ const FILES: usize = 4;
 /// line for a header. Method and version need their part of it.
 const MAX_PATH: usize = 4000;
 
-/// What Asterisk answered.
+/// Asterisk's response.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The HTTP status.

@@ -29,7 +29,7 @@ pub struct Download {
     transfer: Option<Transfer>,
 }
 
-/// What a download holds as long as it goes on.
+/// The resources that a download holds while it runs.
 pub(crate) struct Transfer {
     pub lease: PooledConnection,
     pub connection: HttpConnection,

@@ -37,7 +37,7 @@ pub enum AriError {
     /// The answer is longer than the limit of its setting.
     #[error("{place}: the answer is longer than the {limit} bytes that {setting} allows")]
     TooLong {
-        /// Whose answer.
+        /// The node that answered.
         place: String,
         /// The limit in bytes.
         limit: usize,

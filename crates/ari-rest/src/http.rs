@@ -26,7 +26,7 @@ const MAX_SIZE_LINE: usize = 1024;
 const READ: usize = 8 * 1024;
 const READ_BODY: usize = 64 * 1024;
 
-/// What of HTTP the other side does not do.
+/// The HTTP features that the server lacks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AriHttpError {
@@ -36,7 +36,7 @@ pub enum AriHttpError {
     /// The connection broke.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// What came is no answer of HTTP/1.1.
+    /// The response is not HTTP/1.1.
     #[error("the answer is not HTTP: {0}")]
     Syntax(String),
     /// The head or a trailer has no end within reason.
@@ -82,7 +82,7 @@ pub(crate) struct ResponseHead {
     pub keep: bool,
 }
 
-/// What is still to come of a body, RFC 9112 §6.3.
+/// The rest of a body, RFC 9112 §6.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
     Length(u64),

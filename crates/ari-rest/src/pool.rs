@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// the kernel drops beyond that is tried again after a second.
 const CONNECTING: usize = 4;
 
-/// What a request that waits gets.
+/// The result for a waiting request.
 type Got = Result<PooledConnection, AriError>;
 
 /// The connections of one Asterisk.

@@ -19,7 +19,7 @@ impl<'a> Object<'a> {
     /// Reads an object from `json`.
     ///
     /// # Errors
-    /// What is wrong with the JSON, when it is not one object.
+    /// The error, when the JSON is not one object.
     pub fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(json)
     }

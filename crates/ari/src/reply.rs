@@ -9,9 +9,9 @@ use crate::rest::RestReply;
 pub struct Outcome {
     /// Whether the request succeeded.
     pub ok: bool,
-    /// What goes back.
+    /// The reply.
     pub message: Vec<u8>,
-    /// What Asterisk said when it refused. The message has no room for it: partners know its text.
+    /// Asterisk's message when it refused. It is separate, because clients depend on the text of the error.
     pub refusal: Option<Refused>,
 }
 

@@ -34,7 +34,7 @@ impl<'a> Request<'a> {
     /// Reads a request from the body of a message.
     ///
     /// # Errors
-    /// What is wrong with the body.
+    /// The error in the body.
     pub fn parse(body: &'a [u8]) -> Result<Self, RequestError> {
         let object = Object::parse(body)?;
         let kind = object.text("kind")?;

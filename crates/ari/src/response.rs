@@ -12,7 +12,7 @@ use crate::object::Object;
 #[serde(default)]
 #[non_exhaustive]
 pub struct Response {
-    /// What went wrong, in free text; empty when nothing did.
+    /// The error as text; empty without one.
     pub error: String,
     /// The data, under one member that tells what it is.
     pub data: Option<Box<RawValue>>,
@@ -79,7 +79,7 @@ pub struct ConfigData {
 pub struct FilePart {
     /// The recording.
     pub name: String,
-    /// What the file is, such as `audio/x-wav`.
+    /// The media type of the file, such as `audio/x-wav`.
     pub content_type: String,
     /// Where the part begins, in bytes.
     pub offset: u64,

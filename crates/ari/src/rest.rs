@@ -38,7 +38,7 @@ pub struct RestCall {
     pub file: bool,
 }
 
-/// What Asterisk answered.
+/// Asterisk's response.
 #[derive(Clone, Copy, Debug)]
 pub struct RestReply<'a> {
     /// The HTTP status.
@@ -71,7 +71,7 @@ pub(crate) enum BadPath {
     /// Asterisk stops reading a path at an empty segment, so the call would be one on the collection.
     #[error("an empty id cannot be part of a path")]
     Empty,
-    /// What stands between us and Asterisk may resolve these, even when they are encoded.
+    /// A proxy between us and Asterisk may resolve these, even when they are encoded.
     #[error("`{0}` cannot be part of a path: it would change the path")]
     Dots(String),
     /// Asterisk reads a path as C text, which ends at a NUL; the others end a line.

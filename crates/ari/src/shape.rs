@@ -37,9 +37,9 @@ pub(crate) struct Entity {
     pub kind: &'static str,
     /// The member of a reply's `data`.
     pub data: &'static str,
-    /// What errors call it.
+    /// Its name in errors.
     pub label: &'static str,
-    /// What errors call it when the key is missing.
+    /// Its name in errors about a missing key.
     pub key_label: &'static str,
     /// The path of the collection.
     pub collection: &'static [&'static str],

@@ -2,7 +2,7 @@
 
 use crate::key::Key;
 
-/// What the subjects start with unless configured; the dot belongs to it.
+/// The default prefix of subjects, with its dot.
 pub const DEFAULT_PREFIX: &str = "ari.";
 
 /// The queue group that every proxy joins for [`Class::Create`]: one of them answers.

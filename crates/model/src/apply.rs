@@ -30,7 +30,7 @@ impl Change {
         }
     }
 
-    /// What will be there afterwards.
+    /// The resulting resources.
     pub fn resource(&self) -> Option<&Resource> {
         match self {
             Change::Create(r) | Change::Update(r) | Change::Put(r) => Some(r),
@@ -50,11 +50,11 @@ pub struct Violation {
     pub reference: Ref,
     /// The path of the field, e.g. `spec.domainRef`; empty if it is about the whole.
     pub field: String,
-    /// What is wrong.
+    /// The error.
     pub reason: Reason,
 }
 
-/// What is wrong with a change.
+/// An error in a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// A value may not be so; the text says why.
@@ -64,7 +64,7 @@ pub enum Reason {
         /// The one that has it.
         by: Ref,
     },
-    /// What this field refers to does not exist.
+    /// The resource that this field refers to does not exist.
     Dangling {
         /// The kind that is looked for.
         kind: Kind,
@@ -73,7 +73,7 @@ pub enum Reason {
         /// A ref of that kind that may have been meant.
         near: Option<Ref>,
     },
-    /// What is to be changed does not exist.
+    /// The resource to change does not exist.
     Missing,
     /// Others refer to what is to be deleted.
     InUse(Vec<Referrer>),

@@ -36,7 +36,7 @@ pub struct Tables {
     sorted: Sorted,
 }
 
-/// Who refers to a resource.
+/// A resource that refers to another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
     /// Its kind.
@@ -252,7 +252,7 @@ impl Tables {
         Kind::ALL.into_iter().flat_map(|kind| self.of_kind(kind))
     }
 
-    /// Who refers to this ref? Looks at every resource.
+    /// Finds the resources that refer to this ref, among all resources.
     pub fn referrers(&self, reference: &str) -> Vec<Referrer> {
         let mut found = Vec::new();
         self.each_reference(|resource, field, _, to| {

@@ -9,7 +9,7 @@ use crate::resource::{
 pub struct Problem {
     /// The path of the field, e.g. `spec.context.domainUri`.
     pub field: String,
-    /// What is wrong.
+    /// The error.
     pub message: String,
 }
 

@@ -11,7 +11,7 @@ pub(crate) const UNFULFILLED: &str = "Found one or more unfulfilled dependencies
 pub(crate) const DEPENDENT: &str = "Found one or more dependent objects";
 pub(crate) const READ_ONLY_STORE: &str = "Operation not supported by data source provider";
 
-/// What came of an operation on resources.
+/// The result of an operation on resources.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub status: u16,

@@ -29,7 +29,7 @@ pub(crate) const BASE: &str = "/api/v1beta1";
 /// Bytes of a body, which is one document.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// What all handlers share.
+/// The state that all handlers share.
 pub(crate) struct Api {
     pub backend: Arc<dyn RestBackend>,
     login: Login,
@@ -109,7 +109,7 @@ fn in_our_form(response: Response) -> Response {
     )
 }
 
-/// What a browser asks before it asks.
+/// The preflight request of a browser.
 fn preflight(asked: &HeaderMap) -> Response {
     let mut response = (StatusCode::OK, "OK").into_response();
     for (from, to) in [
@@ -133,7 +133,7 @@ impl Api {
         open || self.bearer(request).is_some()
     }
 
-    /// Whose token it carries. The user must still be there: tokens have no end of their own.
+    /// The user of the token. The user must still exist, because a token may not expire.
     fn bearer(&self, request: &Request) -> Option<String> {
         let query = Query::read(request.uri().query().unwrap_or_default());
         let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

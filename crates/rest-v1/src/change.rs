@@ -15,7 +15,7 @@ use crate::api::{Api, Shared};
 use crate::multipart::file_in;
 use crate::resources::Resources;
 
-/// What a change becomes before it is made: what is to be written, or why nothing is.
+/// A checked change: the document to write, or the reason for a refusal.
 type Checked = Result<Write, Outcome>;
 
 /// The collection of a path. Users have no endpoint in any edition.

@@ -5,7 +5,7 @@ use trunkline_model::dialect::v1::Collection;
 
 use crate::schema::{ANY, Check, all_rules};
 
-/// What a document of the collection must be. Keys beside these are kept.
+/// The schema of documents of the collection. Other keys are kept.
 pub(crate) fn json_schema(collection: Collection, kind: &str) -> Value {
     let mut schema = object();
     for (path, required, check) in all_rules(collection) {

@@ -18,7 +18,7 @@ const PER_PAGE: usize = 30;
 pub(crate) struct Resources<'d> {
     pub documents: &'d Documents,
     pub edition: Edition,
-    /// What late editions show as the time a document was made and changed, ISO 8601.
+    /// The creation and modification time that late editions show, ISO 8601.
     pub since: String,
 }
 

@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 use trunkline_model::Violation;
 use trunkline_model::document::Report;
 
-/// What went wrong with a store.
+/// An error of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URL names no store.
@@ -88,7 +88,7 @@ pub enum StoreError {
     BaseUrl {
         /// The URL.
         url: String,
-        /// What is wrong with it.
+        /// The error.
         why: String,
     },
     /// Resources of Routr v1 are not changed as ours are.

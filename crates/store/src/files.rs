@@ -45,7 +45,7 @@ impl Files {
     }
 }
 
-/// What tells one version of a file from another; `None` if it is not there.
+/// The stamp of a file, which differs between versions; `None` if it does not exist.
 pub(crate) fn stamp(path: PathBuf) -> Option<(PathBuf, Option<SystemTime>, u64)> {
     let data = fs::metadata(&path).ok()?;
     Some((path, data.modified().ok(), data.len()))

@@ -21,7 +21,7 @@ impl std::fmt::Debug for Login {
     }
 }
 
-/// What the first start made.
+/// The resources of the first start.
 #[derive(Clone, Debug)]
 pub struct FirstStart {
     /// The host of the domain.

@@ -2,7 +2,7 @@
 
 use trunkline_model::{Kind, Order, Ref, Resource, Tables};
 
-/// What to list.
+/// The parameters of a list.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// Which kind.

@@ -13,7 +13,7 @@ use crate::store::Store;
 /// The treatment of existing resources in an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ImportMode {
-    /// What has the same ref is replaced, the rest stays.
+    /// Resources with the same ref are replaced, others stay.
     #[default]
     Merge,
     /// A ref that is taken is an error.
@@ -23,7 +23,7 @@ pub enum ImportMode {
     Replace,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Imported {
     /// New resources.

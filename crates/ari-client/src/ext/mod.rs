@@ -1,4 +1,4 @@
-//! What programs do all the time: play and wait, ask for digits, record until something ends it,
+//! Common tasks: play and wait, ask for digits, record until something ends it,
 //! watch a bridge.
 
 pub mod audio;

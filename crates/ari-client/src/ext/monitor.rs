@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::handle::Bridge;
 use crate::subscription::Subscription;
 
-/// What happened to a bridge.
+/// An event of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BridgeChange {
@@ -20,7 +20,7 @@ pub enum BridgeChange {
     Destroyed,
 }
 
-/// Who is in a bridge, from the moment on at which it was asked for.
+/// The channels in a bridge, from the start of monitoring.
 pub struct BridgeMonitor {
     bridge: String,
     channels: BTreeSet<String>,

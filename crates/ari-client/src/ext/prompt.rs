@@ -11,7 +11,7 @@ use crate::handle::{Channel, Playback};
 use crate::options::Play;
 use crate::subscription::Subscription;
 
-/// What digits are, so far.
+/// The state of the digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
     /// What was asked for.
@@ -46,7 +46,7 @@ pub enum PromptEnd {
     Terminated(char),
     /// Nothing more came in time, and every attempt is used up.
     TimedOut,
-    /// What came is nothing that was asked for, and every attempt is used up.
+    /// The input is wrong and no attempt is left.
     Invalid,
     /// The channel left the application.
     HungUp,
@@ -110,7 +110,7 @@ impl Prompt {
         self
     }
 
-    /// What is played after digits that cannot be right, before the question is asked again.
+    /// The media played after wrong digits, before the question is repeated.
     #[must_use]
     pub fn invalid(mut self, play: Play) -> Self {
         self.invalid = Some(play);

@@ -12,7 +12,7 @@ use crate::options::Record;
 /// How long the end of a recording may come after the end of its channel.
 const STRAGGLING: Duration = Duration::from_secs(2);
 
-/// What ends a recording, besides the limits in its options and the channel's end.
+/// The condition that ends a recording, in addition to the limits in its options and the end of the channel.
 #[derive(Clone, Debug, Default)]
 pub struct RecordUntil {
     /// How it is made.

@@ -17,7 +17,7 @@ impl Asterisk {
         self.key.sibling(kind, id)
     }
 
-    /// What it tells of itself.
+    /// Its own description.
     ///
     /// # Errors
     /// When Asterisk or the proxy refuses.
@@ -81,7 +81,7 @@ impl Config {
         delete => AsteriskConfigDelete;
     }
 
-    /// What it says.
+    /// Its text.
     ///
     /// # Errors
     /// When it does not exist.

@@ -90,17 +90,17 @@ const HELD: usize = 256 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredFile {
-    /// What it is, such as `audio/x-wav`.
+    /// Its media type, such as `audio/x-wav`.
     pub content_type: String,
     /// The bytes.
     pub content: Vec<u8>,
 }
 
-/// What is known of a file that was written.
+/// The data of a written file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WrittenFile {
-    /// What it is, such as `audio/x-wav`.
+    /// Its media type, such as `audio/x-wav`.
     pub content_type: String,
     /// Its size in bytes.
     pub length: u64,

@@ -106,7 +106,7 @@ macro_rules! commands {
     };
 }
 
-/// What every collection offers: the list, a handle, a checked handle, the data.
+/// The methods of every collection: the list, a handle, a checked handle, the data.
 macro_rules! collection {
     ($(#[$meta:meta])* $collection:ident of $handle:ident, $kind:expr, $data:ty as $member:literal, $data_kind:ident $(, get $get:ident)? $(, list $list:ident)?) => {
         $(#[$meta])*

@@ -49,7 +49,7 @@ pub struct ReferTo {
     pub bridge: Option<Bridge>,
 }
 
-/// Who asked for a transfer.
+/// The party that asked for a transfer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -62,7 +62,7 @@ pub struct ReferredBy {
     pub bridge: Option<Bridge>,
 }
 
-/// What a transfer asked for.
+/// The target of a transfer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use crate::plan::{Fault, Plan, created};
 use crate::rest::{Method, RestCall};
 use crate::shape::{Entity, LOG, MODULE};
 
-/// What a configuration key is called; the objects have no collection of their own.
+/// The name of a configuration key; these objects have no collection.
 static CONFIG: Entity = Entity::nameless(kinds::CONFIG, "config");
 static VARIABLE: Entity = Entity::nameless(kinds::VARIABLE, "variable");
 

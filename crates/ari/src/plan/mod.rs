@@ -44,7 +44,7 @@ impl From<BadPath> for Refusal {
     }
 }
 
-/// What a request leads to.
+/// The result of a request.
 pub(crate) struct Plan<'a> {
     /// The first call; none when Asterisk has no part in it.
     pub call: Option<RestCall>,
@@ -58,7 +58,7 @@ pub(crate) struct Plan<'a> {
     pub ends: Option<Binding<'a>>,
 }
 
-/// What to make of a successful answer.
+/// The treatment of a successful response.
 pub(crate) enum Then<'a> {
     /// Success and nothing else.
     Empty,
@@ -84,7 +84,7 @@ pub(crate) enum Then<'a> {
     Check(Box<Result<Plan<'a>, Refusal>>),
 }
 
-/// What stands before the text of an error.
+/// The prefix of an error's text.
 pub(crate) enum Fault<'a> {
     /// Nothing.
     Plain,

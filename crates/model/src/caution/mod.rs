@@ -45,7 +45,7 @@ const TELEPHONY: [&str; 23] = [
 ];
 
 impl Tables {
-    /// What an operator should know about all resources, a line each.
+    /// Warnings about all resources, one line each.
     pub fn cautions(&self) -> Vec<String> {
         let carriers: HashSet<&Ref> = self.trunks().filter_map(|t| t.outbound_credentials.as_ref()).collect();
         let mut out = Vec::new();
@@ -60,7 +60,7 @@ impl Tables {
         out
     }
 
-    /// What an operator should know about this resource, a line each.
+    /// Warnings about this resource, one line each.
     pub fn cautions_of(&self, resource: &Resource) -> Vec<String> {
         let mut out = Vec::new();
         match resource {

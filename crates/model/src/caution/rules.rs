@@ -18,7 +18,7 @@ const WORLD: [&str; 9] = [
     "97412345678",
 ];
 
-/// What may stand before a number of the world.
+/// The prefixes of an international number.
 const PREFIXES: [&str; 4] = ["+", "", "00", "011"];
 
 /// What no number begins or ends with.
@@ -27,7 +27,7 @@ const JUNK: &str = "*x";
 /// Texts of a rule that are looked at, at most.
 const MOST: usize = 64;
 
-/// What a rule lets out that is hardly meant, and what to write instead.
+/// The calls that a rule allows unintentionally, and a better rule.
 pub(super) fn open(rule: &Rule) -> Option<&'static str> {
     if PREFIXES.iter().any(|prefix| matches_the_world(rule, prefix)) {
         return Some(

@@ -1,4 +1,4 @@
-//! What is said, and what is not.
+//! Tests of the warnings.
 
 use super::*;
 use crate::resource::{AccessControlList, EgressPolicy, Rule, TrunkUri};
@@ -22,7 +22,7 @@ fn peer(reference: &str, user: &str, aor: Option<&str>) -> Peer {
     peer
 }
 
-/// What is said about a resource, alone and among all.
+/// The warnings about a resource, alone and among all.
 fn said(tables: &Tables, resource: impl Into<Resource>) -> String {
     let (resource, mut tables) = (resource.into(), tables.clone());
     tables.put(resource.clone());

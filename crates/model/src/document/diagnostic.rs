@@ -80,11 +80,11 @@ impl fmt::Display for Place {
 /// One error.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
-    /// What is wrong.
+    /// The error.
     pub message: String,
     /// Where.
     pub place: Option<Place>,
-    /// What would be right.
+    /// A suggestion.
     pub help: Option<String>,
 }
 

@@ -127,7 +127,7 @@ impl<'n> Fields<'n> {
         self.place
     }
 
-    /// What the map is called in errors.
+    /// The name of the map in errors.
     pub fn title(&self) -> &str {
         &self.title
     }

@@ -24,7 +24,7 @@ pub struct Key {
     pub place: Place,
 }
 
-/// What a value is. What a plain scalar stands for is decided by who reads it, so that `username: 0123` keeps
+/// The content of a node. The reader of a plain scalar decides on its type, so that `username: 0123` keeps
 /// its zero.
 #[derive(Clone, Debug)]
 pub enum Content {

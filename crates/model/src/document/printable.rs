@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What a terminal obeys instead of showing it: control characters, and the marks that turn the order of letters.
+/// Is this a character that a terminal interprets: a control character, or a mark that changes the writing direction?
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

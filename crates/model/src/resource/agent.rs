@@ -20,7 +20,7 @@ super::resource! {
         username: String,
         /// The domain it lives in.
         domain: Option<Ref>,
-        /// What it authenticates with; an agent without any can never authenticate.
+        /// Its credentials; an agent without any cannot authenticate.
         credentials: Option<Ref>,
         /// Is its number withheld on calls that leave through a trunk?
         privacy: Privacy,

@@ -17,15 +17,15 @@ pub enum Authenticate {
     All,
 }
 
-/// What callers of another domain of ours must show before an agent or peer of this domain is called.
+/// The requirements for callers of our other domains before they reach an agent or peer of this domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum InterDomain {
-    /// That they are who they say, whatever their own domain asks of its users.
+    /// They must authenticate, whatever their own domain requires.
     #[default]
     Authenticated,
     /// Nothing they could show is enough, and agents and peers of this domain call no other domain either.
     Isolated,
-    /// What their own domain asks of its users; with `authenticate: never` there that is nothing.
+    /// They must do what their own domain requires; with `authenticate: never` that is nothing.
     Open,
 }
 
@@ -72,7 +72,7 @@ super::resource! {
         egress_policies: Vec<EgressPolicy>,
         /// Which requests are challenged.
         authenticate: Authenticate,
-        /// What callers of other domains must show.
+        /// The access of callers from other domains.
         inter_domain: InterDomain,
         /// The challenges of a 401, in this order; never empty.
         algorithms: Vec<DigestAlgorithm>,

@@ -27,7 +27,7 @@ pub use user::{Role, Token, User};
 
 use crate::reference::Ref;
 
-/// What an operator hangs on a resource; it travels with calls as metadata and is never interpreted.
+/// The operator's own data on a resource; calls carry it as metadata, and it is not interpreted.
 pub type Extended = serde_json::Map<String, serde_json::Value>;
 
 /// Declares a resource: its own fields and the six that all have.

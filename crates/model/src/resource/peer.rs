@@ -32,7 +32,7 @@ super::resource! {
         aor: Option<String>,
         /// Where it is reached when it does not register: host or host:port.
         contact_addr: Option<String>,
-        /// What it authenticates with.
+        /// Its credentials.
         credentials: Option<Ref>,
         /// The addresses it may call from.
         acl: Option<Ref>,

@@ -70,9 +70,9 @@ super::resource! {
         inbound_uri: Option<String>,
         /// The addresses the carrier may call from.
         acl: Option<Ref>,
-        /// What the carrier authenticates with.
+        /// The credentials of the carrier.
         inbound_credentials: Option<Ref>,
-        /// What we authenticate with at the carrier.
+        /// Our credentials at the carrier.
         outbound_credentials: Option<Ref>,
         /// Do we register at the carrier?
         send_register: bool,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::reference::Ref;
 
-/// What a user may do; each role may do what the ones before it may.
+/// The role of a user; each role includes the rights of the previous ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Role {
     /// Look, but not at secrets.
@@ -19,7 +19,7 @@ pub enum Role {
 /// A token for programs, instead of a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
-    /// What it is for.
+    /// Its purpose.
     pub name: String,
     /// SHA-256 over the token, in lower-case hexadecimal.
     pub hash: String,

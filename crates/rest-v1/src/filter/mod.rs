@@ -25,7 +25,7 @@ pub struct Filter(Option<Expression>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} at character {at} of the filter")]
 pub struct FilterError {
-    /// What is wrong.
+    /// The error.
     pub message: String,
     /// Where, from 1.
     pub at: usize,

@@ -113,7 +113,7 @@ fn deep<'v>(value: &'v Value, into: &mut Vec<&'v Value>) {
     }
 }
 
-/// What stands after a dot.
+/// The part after a dot.
 fn name(lexer: &mut Lexer<'_>) -> Result<Step, FilterError> {
     if lexer.take("*") {
         return Ok(Step::All);

@@ -48,7 +48,7 @@ impl Cache {
         std::fs::rename(part, &self.file)
     }
 
-    /// What was kept of the same provider; `None` if nothing was.
+    /// The stored copy of the same provider, if there is one.
     pub fn read(&self) -> Option<Texts> {
         let bytes = std::fs::read(&self.file).ok()?;
         let whole: Value = serde_json::from_slice(&bytes).ok()?;

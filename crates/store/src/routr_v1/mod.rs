@@ -34,7 +34,7 @@ pub use routes::Route;
 #[derive(Debug)]
 pub struct RoutrV1 {
     edition: Mutex<Edition>,
-    /// What the operator calls the provider.
+    /// The name of the provider for operators.
     name: String,
     /// The folder, where the resources are files.
     pub(crate) folder: Option<PathBuf>,
@@ -43,11 +43,11 @@ pub struct RoutrV1 {
     state: Mutex<ProviderState>,
     /// Why the provider could not be read the last time.
     trouble: Mutex<Option<String>>,
-    /// What of the documents is not used, and why.
+    /// Unused fields of the documents, with the reason.
     left_out: Mutex<String>,
 }
 
-/// What is held while the provider is asked.
+/// The state that is locked while the provider is asked.
 #[derive(Debug)]
 struct ProviderState {
     provider: Box<dyn Provider>,
@@ -154,7 +154,7 @@ impl RoutrV1 {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What of the documents is not used, and why; empty where all of them are.
+    /// Unused fields of the documents, with the reason.
     pub fn left_out(&self) -> String {
         self.left_out.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

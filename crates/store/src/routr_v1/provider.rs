@@ -34,7 +34,7 @@ pub(crate) trait Provider: Debug + Send {
         Ok(false)
     }
 
-    /// What the operator calls it, e.g. `Redis at 127.0.0.1:6379`. Without secrets.
+    /// Its name for operators, e.g. `Redis at 127.0.0.1:6379`, without secrets.
     fn name(&self) -> &str;
 
     /// Gives everything at the next reading, whether it changed or not.
@@ -74,7 +74,7 @@ pub struct Access {
     pub interval: Duration,
     /// Where what was read is kept, for a start without the provider.
     pub cache: Option<PathBuf>,
-    /// Who signs the certificate of a REST service, PEM, beside the system's.
+    /// The CAs of a REST service, PEM, in addition to those of the system.
     pub trusted_ca: Option<PathBuf>,
 }
 
@@ -135,7 +135,7 @@ pub enum WriteError {
     },
 }
 
-/// What the texts were at the last reading, in one number.
+/// A hash of the texts at the last reading.
 #[derive(Debug, Default)]
 pub(crate) struct Last(Option<u64>);
 

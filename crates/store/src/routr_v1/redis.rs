@@ -63,7 +63,7 @@ impl std::fmt::Debug for HeldDocuments {
     }
 }
 
-/// What changes when something in the database does: run id, time of the last save, writes since then.
+/// The values that change with the database: run id, time of the last save, writes since then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Changes(Vec<String>);
 

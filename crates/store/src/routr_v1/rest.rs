@@ -82,7 +82,7 @@ impl Rest {
     }
 }
 
-/// What an answer says.
+/// The content of an answer.
 struct Said {
     status: u16,
     message: String,

@@ -49,7 +49,7 @@ impl Collection {
         Collection::ALL.into_iter().find(|c| c.names().contains(&name))
     }
 
-    /// What stands after `kind:`.
+    /// The value of `kind`.
     pub fn kinds(self) -> &'static [&'static str] {
         match self {
             Collection::Users => &["User"],

@@ -22,7 +22,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// What it is called in errors, e.g. `Gateway gweef506`.
+    /// Its name in errors, e.g. `Gateway gweef506`.
     pub fn title(&self, edition: Edition) -> String {
         format!("{} {}", self.collection.kind(edition), self.reference)
     }

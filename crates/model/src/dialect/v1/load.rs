@@ -12,7 +12,7 @@ use crate::reference::Ref;
 use crate::resource::Resource;
 use crate::tables::Tables;
 
-/// What was read.
+/// The data read.
 #[derive(Debug)]
 pub struct Loaded {
     /// The resources.

@@ -14,7 +14,7 @@ pub struct Property {
     pub path: &'static str,
     /// Which releases have it: `Both`, `Early` (1.0.0-rc1 and rc2), `Late` (rc3 to 1.2.8).
     pub releases: &'static str,
-    /// What it does.
+    /// Its effect.
     pub does: &'static str,
     /// The test that shows it.
     pub shown_by: &'static str,
@@ -33,7 +33,7 @@ pub fn properties() -> impl Iterator<Item = Property> {
     })
 }
 
-/// What all documents have.
+/// The common fields of documents.
 const COMMON: [&str; 6] =
     ["apiVersion", "kind", "metadata.ref", "metadata.name", "metadata.createdOn", "metadata.modifiedOn"];
 

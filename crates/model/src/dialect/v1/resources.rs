@@ -14,7 +14,7 @@ pub(super) struct Login {
     pub secret: String,
 }
 
-/// What is special about a document.
+/// The special fields of a document.
 pub(super) enum Spec {
     User(Login),
     Agent { login: Login, domains: Vec<String>, privacy: Privacy, max_contacts: Option<u32> },
@@ -48,7 +48,7 @@ pub(super) struct Gateway {
     pub registries: Vec<TrunkUri>,
 }
 
-/// What the ref of a document without one is generated from: values as they are written.
+/// The values from which the ref of a document without one is generated, as they are written.
 pub(super) fn factor(collection: Collection, document: &Node) -> String {
     let paths: &[&str] = match collection {
         Collection::Users | Collection::Peers => &["spec.credentials.username"],

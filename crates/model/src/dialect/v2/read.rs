@@ -12,7 +12,7 @@ use crate::resource::{Common, Extended, GeoInfo, Kind, Resource};
 /// A document of one resource.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What was read; `None` if it could not be.
+    /// The data read; `None` if it could not be read.
     pub resource: Option<Resource>,
     /// Where it stands.
     pub node: Node,
