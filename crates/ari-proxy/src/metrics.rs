@@ -116,39 +116,39 @@ impl Metrics {
         let of = |n: &AtomicU64| i128::from(n.load(Relaxed));
         gauge("asterisk_up", "gauge", "Whether Asterisk's event WebSocket is open.", ari_up.into());
         gauge("nats_up", "gauge", "Whether NATS is connected.", nats_up.into());
-        gauge("asterisk_connects_total", "counter", "Times Asterisk was reached.", of(&self.ari_connects));
-        gauge("nats_connects_total", "counter", "Times NATS was reached.", of(&self.nats_connects));
         gauge(
-            "requests_in_flight",
-            "gauge",
-            "Requests begun and not answered.",
-            self.in_flight.load(Relaxed).into(),
+            "asterisk_connects_total",
+            "counter",
+            "Successful connections to Asterisk.",
+            of(&self.ari_connects),
         );
-        gauge("requests_unreadable_total", "counter", "Requests that were no JSON.", of(&self.unreadable));
-        gauge("requests_refused_total", "counter", "Requests beyond the bound.", of(&self.refused));
+        gauge("nats_connects_total", "counter", "Successful connections to NATS.", of(&self.nats_connects));
+        gauge("requests_in_flight", "gauge", "Requests under way.", self.in_flight.load(Relaxed).into());
+        gauge("requests_unreadable_total", "counter", "Requests that were not JSON.", of(&self.unreadable));
+        gauge("requests_refused_total", "counter", "Requests beyond the limit.", of(&self.refused));
         gauge(
             "requests_handed_over_total",
             "counter",
-            "Requests for new things that another proxy took over when Asterisk died.",
+            "Create requests that were passed to another proxy when Asterisk died.",
             of(&self.handed_over),
         );
         gauge(
             "answers_too_long_total",
             "counter",
-            "Answers longer than one message of NATS.",
+            "Answers longer than one NATS message.",
             of(&self.answers_too_long),
         );
         gauge(
             "events_too_long_total",
             "counter",
-            "Events longer than one message of NATS, which are lost.",
+            "Events longer than one NATS message, which are lost.",
             of(&self.events_too_long),
         );
         gauge("twins", "gauge", "Other proxies with the same application and node.", of(&self.twins));
         gauge(
             "application_replaced_total",
             "counter",
-            "Times another client took the application at Asterisk.",
+            "Times another client took over the application at Asterisk.",
             of(&self.replaced),
         );
         gauge("events_total", "counter", "Events from Asterisk.", of(&self.events));
@@ -156,17 +156,17 @@ impl Metrics {
         gauge(
             "events_dropped_total",
             "counter",
-            "Events lost while NATS was away.",
+            "Events lost while NATS was not connected.",
             of(&self.events_dropped),
         );
         gauge("events_waiting_bytes", "gauge", "Bytes of events waiting for NATS.", of(&self.events_waiting));
         gauge(
             "frames_unreadable_total",
             "counter",
-            "Frames that were no event.",
+            "WebSocket messages that were not events.",
             of(&self.frames_unreadable),
         );
-        gauge("dialog_things", "gauge", "Things bound to dialogs.", of(&self.dialogs));
+        gauge("dialog_things", "gauge", "Objects bound to dialogs.", of(&self.dialogs));
         gauge(
             "stream_published_total",
             "counter",
@@ -176,7 +176,7 @@ impl Metrics {
         gauge(
             "stream_dropped_total",
             "counter",
-            "Events the outbox had no room for.",
+            "Events lost because the outbox was full.",
             of(&self.stream_dropped),
         );
         gauge("stream_waiting_bytes", "gauge", "Bytes waiting for the stream.", of(&self.stream_waiting));

@@ -138,10 +138,10 @@ impl Figures {
             ),
             (
                 "connections_unfinished",
-                "Connections that did not get past their TLS handshake or HTTP request.",
+                "Connections whose TLS handshake or HTTP request was not completed.",
                 self.connections_unfinished,
             ),
-            ("connections_made", "Connections made.", self.connections_made),
+            ("connections_made", "Connections opened by the exchange.", self.connections_made),
             ("connections_closed", "Connections that ended.", self.connections_closed),
             ("keep_alives", "Keep-alives received.", self.keep_alives),
             ("location_writes", "Binding records written to the database.", self.location_writes),
@@ -149,13 +149,17 @@ impl Figures {
             ("calls_started", "Calls started.", self.calls_started),
             ("calls_answered", "Calls answered.", self.calls_answered),
             ("calls_ended", "Calls ended.", self.calls_ended),
-            ("calls_expired", "Calls given up without a BYE.", self.calls_expired),
+            ("calls_expired", "Calls closed without a BYE.", self.calls_expired),
             ("calls_refused", "Calls refused by a limit.", self.calls_refused),
         ] {
             out.counter(&format!("trunkline_{name}_total"), help, value);
         }
         for (name, help, value) in [
-            ("sources_handed_over", "Busy sources that all shards serve.", self.sources_handed_over),
+            (
+                "sources_handed_over",
+                "Busy sources whose new calls are moved to other workers.",
+                self.sources_handed_over,
+            ),
             ("transactions", "Transactions under way.", self.transactions),
             ("aors", "Addresses of record with a binding.", self.aors),
             ("bindings", "Bindings.", self.bindings),
@@ -165,11 +169,11 @@ impl Figures {
         }
         if let Some(relay) = self.relay {
             out.gauge("trunkline_rtpengine_up", "Whether rtpengine answers.", u64::from(relay.up));
-            out.gauge("trunkline_rtpengine_calls", "Calls whose media it carries.", relay.calls);
+            out.gauge("trunkline_rtpengine_calls", "Calls whose media it relays.", relay.calls);
             out.family(
                 "trunkline_rtpengine_commands_total",
                 Kind::Counter,
-                "Commands, by what became of them.",
+                "Commands to rtpengine, by result.",
             );
             for (outcome, value) in
                 [("answered", relay.answered), ("refused", relay.refused), ("timeout", relay.timeouts)]
@@ -205,7 +209,7 @@ impl Figures {
             out.counter(&format!("trunkline_edge_{name}_total"), &help, value);
         }
         out.gauge("trunkline_shards", "Threads that serve SIP.", self.shards.len() as u64);
-        let help = "How busy each shard was in the last second, in percent of its time.";
+        let help = "Load of each shard in the last second, in percent.";
         out.family("trunkline_shard_busy_percent", Kind::Gauge, help);
         for (shard, busy) in self.busy_percent.iter().enumerate() {
             out.sample(&[("shard", &shard.to_string())], u64::from(*busy));
@@ -219,7 +223,7 @@ impl Figures {
         for (trunk, one) in &self.trunk_registrations {
             *registered.entry(trunk).or_default() |= one;
         }
-        let help = "Whether the trunk's carrier has our registration.";
+        let help = "Whether we are registered at the trunk's carrier.";
         out.family("trunkline_trunk_registered", Kind::Gauge, help);
         for (trunk, one) in registered {
             out.sample(&[("trunk", trunk)], u64::from(one));

@@ -42,7 +42,7 @@
 
 mod identity;
 mod login;
-mod places;
+mod permits;
 mod presented;
 mod verified;
 

@@ -9,7 +9,7 @@ use trunkline_model::{Live, User};
 use trunkline_store::{StoreError, hash_token, verify_password};
 
 use crate::identity::{Identity, Means};
-use crate::places::{HashPermit, HashPermits};
+use crate::permits::{HashPermit, HashPermits};
 use crate::presented::Presented;
 use crate::verified::Verified;
 
@@ -59,7 +59,7 @@ struct Inner {
     live: Arc<Live>,
     throttle: Throttle,
     verified: Verified,
-    places: Arc<HashPermits>,
+    permits: Arc<HashPermits>,
     /// The throttle's time counts from here: it must not jump with the clock.
     start: Instant,
 }
@@ -79,7 +79,7 @@ impl Login {
                 live,
                 throttle: Throttle::with_limits(PER_SOURCE, PER_PAIR, PER_USER),
                 verified: Verified::new().map_err(StoreError::Random)?,
-                places: Arc::new(HashPermits::new(hashing)),
+                permits: Arc::new(HashPermits::new(hashing)),
                 start: Instant::now(),
             }),
         })
@@ -112,7 +112,7 @@ impl Login {
                 return Ok(Identity::new(&user, Means::Password));
             }
         }
-        let place = self.inner.places.clone().turn(source).await.ok_or(Refused::Busy)?;
+        let place = self.inner.permits.clone().turn(source).await.ok_or(Refused::Busy)?;
         // Others of this source may have been wrong while this one waited.
         self.inner.allowed(source, &username)?;
         let inner = self.inner.clone();
@@ -205,7 +205,7 @@ mod tests {
         let from = IpAddr::from([192, 0, 2, 1]);
         login.check(from, Presented::password("ann", "horse")).await.expect("right");
         // Nobody can hash now.
-        let turn = login.inner.places.clone().turn(from).await.expect("room");
+        let turn = login.inner.permits.clone().turn(from).await.expect("room");
         for _ in 0..10 {
             let again = login.check(from, Presented::password("ann", "horse"));
             let again = tokio::time::timeout(Duration::from_secs(60), again).await;

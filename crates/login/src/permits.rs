@@ -23,7 +23,7 @@ pub(crate) struct HashPermits {
 /// A place in the room, held until the hash is done.
 #[derive(Debug)]
 pub(crate) struct HashPermit {
-    places: Arc<HashPermits>,
+    permits: Arc<HashPermits>,
     source: IpAddr,
     /// The right to hash now.
     permit: Option<OwnedSemaphorePermit>,
@@ -51,7 +51,7 @@ impl HashPermits {
             *own += 1;
             drop(waiting);
             // From here on the place is left by being dropped, also when the caller goes while it waits.
-            HashPermit { places: self.clone(), source, permit: None }
+            HashPermit { permits: self.clone(), source, permit: None }
         };
         // The semaphore is never closed.
         place.permit = Some(self.hashing.clone().acquire_owned().await.ok()?);
@@ -61,7 +61,7 @@ impl HashPermits {
 
 impl Drop for HashPermit {
     fn drop(&mut self) {
-        let mut waiting = self.places.waiting.lock();
+        let mut waiting = self.permits.waiting.lock();
         if let Some(own) = waiting.get_mut(&self.source) {
             *own -= 1;
             if *own == 0 {
@@ -77,21 +77,21 @@ mod tests {
 
     #[tokio::test]
     async fn one_source_leaves_room_for_another() {
-        let places = Arc::new(HashPermits::new(1));
+        let permits = Arc::new(HashPermits::new(1));
         let [a, b]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
-        let first = places.clone().turn(a).await.expect("room");
-        let mut queue: Vec<_> = (1..MOST_OF_ONE).map(|_| Box::pin(places.clone().turn(a))).collect();
+        let first = permits.clone().turn(a).await.expect("room");
+        let mut queue: Vec<_> = (1..MOST_OF_ONE).map(|_| Box::pin(permits.clone().turn(a))).collect();
         for waiting in &mut queue {
             assert!(futures_poll(waiting).await.is_none(), "it waits");
         }
-        assert!(places.clone().turn(a).await.is_none(), "no room for a ninth of one source");
-        let mut other = Box::pin(places.clone().turn(b));
+        assert!(permits.clone().turn(a).await.is_none(), "no room for a ninth of one source");
+        let mut other = Box::pin(permits.clone().turn(b));
         assert!(futures_poll(&mut other).await.is_none(), "it waits, and is not refused");
         drop((first, queue));
         let other = other.await;
         assert!(other.is_some());
         drop(other);
-        assert!(places.waiting.lock().is_empty(), "who leaves is forgotten");
+        assert!(permits.waiting.lock().is_empty(), "who leaves is forgotten");
     }
 
     /// Polls once.
