@@ -44,8 +44,8 @@ async fn readyz(State(status): State<Arc<dyn ProcessStatus>>) -> impl IntoRespon
 async fn metrics(State(status): State<Arc<dyn ProcessStatus>>) -> impl IntoResponse {
     let mut out = Exposition::default();
     let readiness = status.readiness();
-    out.gauge("trunkline_ready", "Whether calls are taken.", u64::from(readiness.is_ready()));
-    out.family("trunkline_part_up", crate::Kind::Gauge, "Whether a part works.");
+    out.gauge("trunkline_ready", "Whether new calls are accepted.", u64::from(readiness.is_ready()));
+    out.family("trunkline_part_up", crate::Kind::Gauge, "Whether a part of the process works.");
     for part in &readiness.parts {
         out.sample(&[("part", &part.name)], u64::from(part.ok));
     }
