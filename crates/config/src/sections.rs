@@ -200,7 +200,7 @@ section! {
         /// How long a dialog lives without a request in it, and one from before a restart is known, in seconds.
         dialog_seconds: u32 = 86_400, "dialogSeconds";
         /// Calls of known callers to these numbers are accepted even in overload.
-        emergency_numbers: Vec<CalledNumber> = CalledNumber::emergency(), "emergencyNumbers";
+        emergency_numbers: Vec<CalledNumber> = ["112", "911"].map(|number| CalledNumber(number.to_owned())).into(), "emergencyNumbers";
         /// Between two OPTIONS to a trunk or peer, in seconds; 0 for none.
         qualify_seconds: u32 = 30, "qualifySeconds";
         /// Challenge other requests than REGISTER with 407 instead of 401.

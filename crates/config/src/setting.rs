@@ -369,13 +369,6 @@ impl Setting for HeaderField {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CalledNumber(pub String);
 
-impl CalledNumber {
-    /// The emergency numbers of Europe and of North America.
-    pub(crate) fn emergency() -> Vec<CalledNumber> {
-        ["112", "911"].map(|number| CalledNumber(number.to_owned())).into()
-    }
-}
-
 impl Setting for CalledNumber {
     fn read(node: &Node, reading: &Reading) -> Option<CalledNumber> {
         scalar(node, reading, "a number as it is called, e.g. 112", |text| {

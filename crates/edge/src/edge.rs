@@ -9,6 +9,7 @@ use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError};
 use trunkline_transaction::{Slot, Table, TransactionKey};
 use trunkline_transport::Closed;
 
+use crate::accepted::Accepted;
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
 use crate::inbound::Inbound;
@@ -20,7 +21,6 @@ use crate::pool::Pool;
 use crate::qualify::Qualify;
 use crate::rebalancing::{Came, Rebalancing};
 use crate::registry::Registry;
-use crate::routeless::Accepted;
 use crate::shared::Shared;
 use crate::suspended::Suspensions;
 use crate::trust::proven::ProvenSources;

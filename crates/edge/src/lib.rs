@@ -5,6 +5,7 @@
 //! matched to its transaction, routed, spliced, sent.
 #![forbid(unsafe_code)]
 
+mod accepted;
 mod address;
 mod aims;
 mod answering;

@@ -2,7 +2,7 @@
 
 use trunkline_proxy::{Side, StatelessUse};
 use trunkline_sip::{Method, Uri};
-use trunkline_transaction::{Slot, TransactionKey};
+use trunkline_transaction::TransactionKey;
 
 use crate::branches::Outgoing;
 use crate::context::DialogUse;
@@ -12,33 +12,6 @@ use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::stateless::Stateless;
-
-/// INVITEs remembered, at most; a later one may take the place of an earlier.
-const PLACES: usize = 4096;
-
-/// The INVITEs of one shard that were accepted last, by what their ACK repeats.
-#[derive(Debug)]
-pub(crate) struct Accepted(Box<[Option<(u64, Slot)>]>);
-
-impl Default for Accepted {
-    fn default() -> Self {
-        Accepted(vec![None; PLACES].into())
-    }
-}
-
-impl Accepted {
-    /// A 2xx to this one went back. `identity`: [`Edge::identity`] of the INVITE.
-    pub(crate) fn note(&mut self, identity: u64, slot: Slot) {
-        if let Some(place) = self.0.get_mut(identity as usize % PLACES) {
-            *place = Some((identity, slot));
-        }
-    }
-
-    fn find(&self, identity: u64) -> Option<Slot> {
-        let (known, slot) = (*self.0.get(identity as usize % PLACES)?)?;
-        (known == identity).then_some(slot)
-    }
-}
 
 impl Edge {
     /// Some clients send the ACK to a 2xx without the route set that the 2xx gave them, so that no mark tells the dialog. It goes to
@@ -102,24 +75,5 @@ impl Edge {
             self.send_stateless(io, inbound, &outgoing, None, &passage);
         }
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_ones_are_found() {
-        let mut accepted = Accepted::default();
-        let slot = |number| Slot { number, generation: 1 };
-        accepted.note(7, slot(1));
-        accepted.note(8, slot(2));
-        assert_eq!(
-            (accepted.find(7), accepted.find(8), accepted.find(9)),
-            (Some(slot(1)), Some(slot(2)), None)
-        );
-        accepted.note(7 + PLACES as u64, slot(3));
-        assert_eq!(accepted.find(7), None, "a later one took its place");
     }
 }

@@ -187,11 +187,19 @@ fn naptr_then_srv_then_addresses() {
     assert_eq!(ways(&r, "sip:1@plain.test"), ["udp 192.0.2.1:5060"], "neither");
     assert!(ways(&r, "sip:1@gone.test;transport=tcp").is_empty(), "a target of `.`");
     assert!(ways(&r, "sip:1@nobody.test").is_empty());
-    // From the cache, found or not, nobody is asked again.
-    let before = ASKED.load(Ordering::Relaxed);
-    assert_eq!(ways(&r, "sip:1@full.test").len(), 4);
-    assert!(ways(&r, "sip:1@nobody.test").is_empty());
-    assert_eq!(ASKED.load(Ordering::Relaxed), before);
+    // From the cache, found or not, nobody is asked again, once the questions that were under way have arrived.
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let before = ASKED.load(Ordering::Relaxed);
+        for _ in 0..20 {
+            assert_eq!(ways(&r, "sip:1@full.test").len(), 4);
+            assert!(ways(&r, "sip:1@nobody.test").is_empty());
+        }
+        if ASKED.load(Ordering::Relaxed) == before {
+            break;
+        }
+        assert!(Instant::now() < until, "somebody is asked each time");
+    }
 }
 
 #[test]
