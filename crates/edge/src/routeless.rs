@@ -1,7 +1,7 @@
 //! The ACK to a 2xx of a client that knows no Route.
 
 use trunkline_proxy::{Side, StatelessUse};
-use trunkline_sip::{Method, Uri};
+use trunkline_sip::{HeaderName, Method, Uri};
 use trunkline_transaction::TransactionKey;
 
 use crate::branches::Outgoing;
@@ -26,6 +26,9 @@ impl Edge {
         key: TransactionKey,
     ) -> bool {
         let m = &inbound.message;
+        if m.header_line(HeaderName::Route).is_some() {
+            return false;
+        }
         let identity = self.identity_as(Method::Invite.name().as_bytes(), m, m.cseq(), false);
         let Some(slot) = self.accepted.find(identity) else { return false };
         let Some(context) = self.contexts.get(slot) else { return false };
