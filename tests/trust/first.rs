@@ -276,7 +276,9 @@ impl History<'_> {
         // What it shows itself to be has addresses that are its own.
         call.caller.at.extend(call.caller.known_as.filter(|who| *who != call.caller.who).map(Sockets::port));
         let strange = call.caller.target != self.contact(call.caller.who, call.caller.port);
-        call.caller.doubtful = strange || through.is_some_and(|(_, value)| *value != own);
+        // Who shows nothing speaks for no peer that it says is before it: its own packets' source may be forged.
+        let unheard = call.caller.stranger && proxy.is_some();
+        call.caller.doubtful = strange || unheard || through.is_some_and(|(_, value)| *value != own);
     }
 
     /// Does whoever answers stand behind a proxy of its own, which stays in the way? On another port of its own it may,
