@@ -24,7 +24,7 @@ use crate::per_source::PerSource;
 use crate::source::Sources;
 use crate::stun;
 use crate::trace;
-use crate::udp::{Receiver, Sender, UdpSocket, Undelivered, take_errors};
+use crate::udp::{Receiver, Sender, UdpSocket, Undelivered, is_of_the_network, take_errors};
 use crate::wire::Wire;
 
 /// Processes what a shard receives.
@@ -348,12 +348,18 @@ impl<M: Send> Shard<M> {
 
     /// Takes datagrams; `true` when there are no more, `false` when its turns ran out first.
     fn read_udp<H: Handler<Mail = M>>(&mut self, handler: &mut H, i: usize) -> bool {
-        let mut heard = false;
+        let (mut heard, mut reported) = (false, false);
         for _ in 0..TURNS {
             let Some(socket) = self.io.udp.get(i) else { return true };
-            // An error here belongs to an earlier datagram of ours (ICMP); the socket goes on.
-            let Ok(n) = self.receiver.receive(socket) else { continue };
-            heard = true;
+            let n = match self.receiver.receive(socket) {
+                Ok(n) => n,
+                // It belongs to an earlier datagram of ours (ICMP), and is reported once; the socket goes on.
+                Err(error) => {
+                    reported = is_of_the_network(&error);
+                    continue;
+                }
+            };
+            (heard, reported) = (true, false);
             if n == 0 {
                 return true;
             }
@@ -388,8 +394,9 @@ impl<M: Send> Shard<M> {
                 return true;
             }
         }
-        // One that only errs is left alone until it has something.
-        !heard
+        // One that only errs is left alone until it has something. Behind reports of the network there may be datagrams, of which
+        // the poll tells nothing more.
+        !heard && !reported
     }
 
     fn accept(&mut self, i: usize) {

@@ -19,6 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub(crate) use errors::{QUOTED, Undelivered, take as take_errors};
 pub use receive::Receiver;
 pub use send::Sender;
+pub(crate) use send::is_of_the_network;
 
 /// Datagrams taken at once.
 pub const BATCH: usize = 32;

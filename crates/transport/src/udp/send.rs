@@ -272,7 +272,7 @@ impl Sender {
 }
 
 /// May the error be that of an earlier datagram, of which ICMP told?
-fn is_of_the_network(error: &io::Error) -> bool {
+pub(crate) fn is_of_the_network(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
