@@ -11,6 +11,7 @@ mod calls;
 mod cancels;
 mod carrier;
 mod contacts;
+mod descriptors;
 mod dialogs;
 mod digest;
 mod durability;

@@ -66,6 +66,28 @@ impl Exchange {
         Exchange::begin(scratch, port, extra)
     }
 
+    /// The same with limits of file descriptors, soft and hard, as `ulimit -n` sets them.
+    pub fn start_with_descriptors(
+        limits: (u32, u32),
+        resources: &Resources,
+        env: &[(&str, &str)],
+    ) -> Exchange {
+        let (scratch, extra) = prepare(resources, "", env);
+        let port = free_port();
+        let mut command = command(Kind::Ours, &scratch, port, &extra);
+        let (soft, hard) = limits;
+        let serve =
+            format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" serve --config trunkline.yaml");
+        let binary = command.get_program().to_owned();
+        let limited = std::mem::replace(&mut command, Command::new("sh"));
+        command.args(["-c", &serve]).arg(binary).current_dir(scratch.path());
+        command.envs(limited.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        let child = start(command, &scratch);
+        let mut exchange = Exchange { scratch, port, extra, kind: Kind::Ours, child };
+        exchange.wait_ready();
+        exchange
+    }
+
     /// One that finds these files in its folder.
     pub fn start_on(files: &[(&str, &[u8])], env: &[(&str, &str)]) -> Exchange {
         let (scratch, extra) = prepare(&Resources::new(), "", env);
@@ -221,21 +243,22 @@ fn prepare(resources: &Resources, config: &str, env: &[(&str, &str)]) -> (Scratc
 }
 
 fn spawn(kind: Kind, scratch: &Scratch, port: u16, extra: &[(String, String)]) -> Child {
-    let open = || {
-        let log = File::options().create(true).append(true).open(scratch.path().join("log"));
-        Stdio::from(log.expect("the log file opens"))
-    };
     let config = match kind {
         Kind::Ours => "trunkline.yaml",
         Kind::RoutrV1 => "config/config.yml",
     };
-    command(kind, scratch, port, extra)
-        .args(["serve", "--config", config])
-        .stdin(Stdio::null())
-        .stdout(open())
-        .stderr(open())
-        .spawn()
-        .expect("the trunkline binary starts")
+    let mut command = command(kind, scratch, port, extra);
+    command.args(["serve", "--config", config]);
+    start(command, scratch)
+}
+
+/// Starts it with its output in `log`.
+fn start(mut command: Command, scratch: &Scratch) -> Child {
+    let open = || {
+        let log = File::options().create(true).append(true).open(scratch.path().join("log"));
+        Stdio::from(log.expect("the log file opens"))
+    };
+    command.stdin(Stdio::null()).stdout(open()).stderr(open()).spawn().expect("the trunkline binary starts")
 }
 
 /// The binary with the folder and the environment of an exchange, without arguments.

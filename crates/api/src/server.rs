@@ -12,7 +12,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use trunkline_grpc::connect;
-use trunkline_http::accept;
+use trunkline_http::{Descriptors, accept};
 use trunkline_login::Login;
 use trunkline_store::Store;
 use trunkline_transport::Certificates;
@@ -263,7 +263,7 @@ async fn serve(
         let (mut ending, phase) = (phase.clone(), phase.clone());
         listening.spawn(async move {
             let end = reached(&mut ending, ServerPhase::Ending);
-            accept(listener, "gRPC", end, |stream, from| {
+            accept(listener, ("gRPC", Descriptors::Common), end, |stream, from| {
                 connection::serve(stream, from, tls.clone(), gate.clone(), phase.clone())
             })
             .await;

@@ -25,6 +25,9 @@ pub(crate) fn status(status: &Status) -> String {
         }
         line("registrations", status.registrations.to_string());
         line("calls", status.calls.to_string());
+        if let Some(descriptors) = status.descriptors {
+            line("descriptors", format!("{} of {}", descriptors.open, descriptors.limit));
+        }
     } else {
         line("exchange", "not running".into());
     }

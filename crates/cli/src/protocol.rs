@@ -227,6 +227,12 @@ pub struct Status {
     pub version: String,
     /// When it was started, in seconds of Unix time.
     pub started: i64,
+    /// The number of the process; 0 if none runs.
+    #[serde(default)]
+    pub pid: u32,
+    /// Its file descriptors, where the kernel says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptors: Option<Descriptors>,
     /// The roles of the process.
     pub roles: Vec<String>,
     /// Threads for SIP.
@@ -250,6 +256,16 @@ pub struct Status {
     pub degraded: Vec<String>,
     /// Counters since the start.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// The file descriptors of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptors {
+    /// Open ones.
+    pub open: u64,
+    /// How many it may have.
+    pub limit: u64,
 }
 
 /// A registration of ours at a trunk.

@@ -4,10 +4,12 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use trunkline_descriptors::Spare;
 
 use crate::backend::{ControlBackend, answer};
 use crate::protocol::{MAX_LINE, Request, Response};
@@ -17,6 +19,9 @@ const MAX_CONNECTIONS: usize = 64;
 
 /// A connection that asks nothing for this long is closed.
 const IDLE: Duration = Duration::from_secs(300);
+
+/// Descriptors kept for clients, so that operators are answered when the process has no others.
+const OWN_DESCRIPTORS: usize = 4;
 
 /// Out of descriptors: no use in asking again at once, nor in saying so each time.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -81,6 +86,7 @@ impl Drop for ControlServer {
 
 fn accept(listener: &UnixListener, backend: &Arc<dyn ControlBackend>, stop: &AtomicBool) {
     let open = Arc::new(AtomicUsize::new(0));
+    let spare = Arc::new(Mutex::new(Spare::new(OWN_DESCRIPTORS)));
     let mut said = None;
     for stream in listener.incoming() {
         if stop.load(Ordering::Acquire) {
@@ -88,6 +94,8 @@ fn accept(listener: &UnixListener, backend: &Arc<dyn ControlBackend>, stop: &Ato
         }
         let stream = match stream {
             Ok(stream) => stream,
+            // Most errors are want of descriptors: the waiting client gets one of those that were kept.
+            Err(_) if spare.lock().unwrap_or_else(PoisonError::into_inner).release() => continue,
             Err(error) => {
                 if said.is_none_or(|at: Instant| at.elapsed() >= SILENCE) {
                     tracing::warn!(%error, "cannot accept a connection of the control socket");
@@ -101,11 +109,13 @@ fn accept(listener: &UnixListener, backend: &Arc<dyn ControlBackend>, stop: &Ato
             open.fetch_sub(1, Ordering::AcqRel);
             continue;
         }
-        let (backend, counted) = (backend.clone(), open.clone());
+        let (backend, counted, spare) = (backend.clone(), open.clone(), spare.clone());
         let thread = std::thread::Builder::new().name("control-client".into());
         let spawned = thread.spawn(move || {
             // Ends when the other side hangs up or breaks off: no news.
             let _ = converse(&stream, &*backend);
+            drop(stream);
+            spare.lock().unwrap_or_else(PoisonError::into_inner).refill();
             counted.fetch_sub(1, Ordering::AcqRel);
         });
         if let Err(error) = spawned {

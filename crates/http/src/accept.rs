@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use trunkline_descriptors::{Spare, Taker, may_keep};
 use trunkline_sip::source_of;
 
 /// Connections of a listener at a time, and of one address among them.
@@ -17,6 +18,16 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// When descriptors run out: the pause before the next attempt, and before the next log line.
 const PAUSE: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// Which descriptors the connections of a listener take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Descriptors {
+    /// Those of all: the last ones of the process are refused.
+    #[default]
+    Common,
+    /// The last ones too, and so many that are kept for this listener.
+    Own(usize),
+}
 
 /// Connections by address.
 #[derive(Clone, Default)]
@@ -59,7 +70,7 @@ impl Drop for Permit {
 /// one address or of the listener are closed. `what` is the protocol, for the log.
 pub async fn accept<S>(
     listener: TcpListener,
-    what: &'static str,
+    (what, descriptors): (&'static str, Descriptors),
     end: impl Future<Output = ()>,
     serve: impl Fn(TcpStream, SocketAddr) -> S,
 ) where
@@ -68,12 +79,21 @@ pub async fn accept<S>(
     let counts = ConnectionCounts::default();
     let mut connections = JoinSet::new();
     let mut said: Option<Instant> = None;
+    let mut spare = match descriptors {
+        Descriptors::Common => None,
+        Descriptors::Own(most) => Some(Spare::new(most)),
+    };
     let mut end = std::pin::pin!(end);
     loop {
         tokio::select! {
             () = end.as_mut() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
+                    if spare.is_none() && !may_keep(&stream, Taker::Accepted) {
+                        let error = std::io::Error::other("the last descriptors are kept");
+                        said = said_again(said, what, &error);
+                        continue;
+                    }
                     let Some(place) = counts.take(source_of(from.ip())) else {
                         tracing::debug!(%from, what, "too many connections");
                         continue;
@@ -85,17 +105,31 @@ pub async fn accept<S>(
                     });
                 }
                 Err(error) => {
-                    if said.is_none_or(|at| at.elapsed() >= SILENCE) {
-                        tracing::warn!(%error, what, "cannot accept a connection");
-                        said = Some(Instant::now());
+                    // Most errors are want of descriptors: the waiting connection gets one of those that were kept.
+                    if spare.as_mut().is_some_and(Spare::release) {
+                        continue;
                     }
+                    said = said_again(said, what, &error);
                     tokio::time::sleep(PAUSE).await;
                 }
             },
-            Some(_) = connections.join_next() => {}
+            Some(_) = connections.join_next() => {
+                if let Some(spare) = &mut spare {
+                    spare.refill();
+                }
+            }
         }
     }
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN, all).await;
+}
+
+/// Logs the error, unless that was done a short while ago. Gives when it was done last.
+fn said_again(said: Option<Instant>, what: &'static str, error: &std::io::Error) -> Option<Instant> {
+    if said.is_some_and(|at| at.elapsed() < SILENCE) {
+        return said;
+    }
+    tracing::warn!(%error, what, "cannot accept a connection");
+    Some(Instant::now())
 }

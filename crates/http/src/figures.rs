@@ -61,6 +61,8 @@ pub struct Figures {
     pub peers: Vec<TrunkFigures>,
     /// Calls of the resource services.
     pub api: Vec<ApiCalls>,
+    /// Open file descriptors and their limit, where the kernel says.
+    pub descriptors: Option<(u64, u64)>,
 }
 
 /// Calls of one method of the resource services that ended alike.
@@ -133,7 +135,7 @@ impl Figures {
             ("connections_accepted", "Connections accepted.", self.connections_accepted),
             (
                 "connections_refused",
-                "Connections refused by the limit per address.",
+                "Connections refused by the limit per address, or for want of file descriptors.",
                 self.connections_refused,
             ),
             (
@@ -180,6 +182,10 @@ impl Figures {
             {
                 out.sample(&[("outcome", outcome)], value);
             }
+        }
+        if let Some((open, limit)) = self.descriptors {
+            out.gauge("process_open_fds", "Open file descriptors.", open);
+            out.gauge("process_max_fds", "Limit of open file descriptors.", limit);
         }
         self.write_trunks(out);
         out.family(

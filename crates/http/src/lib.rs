@@ -42,7 +42,7 @@ mod server;
 mod status;
 mod target;
 
-pub use accept::accept;
+pub use accept::{Descriptors, accept};
 /// The routes to mount: axum's router, without a fallback.
 pub use axum::Router;
 pub use exposition::{Exposition, Kind};

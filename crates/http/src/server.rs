@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::accept::accept;
+use crate::accept::{Descriptors, accept};
 use crate::connection::{Manner, connection};
 
 /// The key of the address of the listener for health and metrics.
@@ -47,6 +47,7 @@ pub struct HttpServer {
     key: &'static str,
     router: Router,
     manner: Manner,
+    descriptors: Descriptors,
 }
 
 /// Gives the TLS settings in force, for each connection anew, so that a certificate can be changed. Asked on the
@@ -56,7 +57,20 @@ pub type TlsSource = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
 impl HttpServer {
     /// For this address; port 0 leaves the choice to the system.
     pub fn new(address: SocketAddr) -> HttpServer {
-        HttpServer { address, key: KEY, router: Router::new(), manner: Manner::default() }
+        HttpServer {
+            address,
+            key: KEY,
+            router: Router::new(),
+            manner: Manner::default(),
+            descriptors: Descriptors::default(),
+        }
+    }
+
+    /// Keeps so many descriptors for connections of this listener, so that it answers when the process has no others.
+    #[must_use]
+    pub fn own_descriptors(mut self, count: usize) -> HttpServer {
+        self.descriptors = Descriptors::Own(count);
+        self
     }
 
     /// The key that says the address, for errors.
@@ -108,7 +122,9 @@ impl HttpServer {
         let router = self.router.fallback(not_found);
         let thread = std::thread::Builder::new()
             .name("http".into())
-            .spawn(move || runtime.block_on(serve(listener, router, self.manner, stopped)))
+            .spawn(move || {
+                runtime.block_on(serve(listener, router, (self.manner, self.descriptors), stopped))
+            })
             .map_err(no_thread)?;
         tracing::info!(%address, key, "listening for HTTP");
         Ok(RunningHttp { address, stop, thread: Some(thread) })
@@ -153,9 +169,14 @@ struct Missing {
 }
 
 /// Accepts until told to stop.
-async fn serve(listener: TcpListener, router: Router, manner: Manner, stopped: watch::Receiver<bool>) {
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    (manner, descriptors): (Manner, Descriptors),
+    stopped: watch::Receiver<bool>,
+) {
     let mut ending = stopped.clone();
-    accept(listener, "HTTP", told(&mut ending), |stream, from| {
+    accept(listener, ("HTTP", descriptors), told(&mut ending), |stream, from| {
         connection(stream, from, router.clone(), manner.clone(), stopped.clone())
     })
     .await;

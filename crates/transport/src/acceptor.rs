@@ -14,6 +14,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ServerConnection};
 use slab::Slab;
+use trunkline_descriptors::Taker;
 use trunkline_sip::{ConnectionId, Transport};
 
 use crate::io::{Counters, count};
@@ -24,6 +25,7 @@ use crate::per_source::PerSource;
 use crate::shard::{ListenError, Listener, StreamLimits, listen};
 use crate::tls::Certificates;
 use crate::upgrade::{self, Verdict};
+use crate::want;
 use crate::wire::{Tls, Wire};
 
 /// What the acceptor reports to a shard about one connection.
@@ -256,12 +258,13 @@ impl Acceptor {
                     continue;
                 }
                 Err(e) => {
-                    tracing::warn!(error = %e, "cannot accept a connection");
+                    want::say(&e);
                     return;
                 }
             };
             if self.per_source.count(remote.ip()) >= self.limits.per_address
                 || self.pending.len() >= MOST_PENDING
+                || !want::admits(&socket, Taker::Accepted)
             {
                 count(&self.counters.refused);
                 continue;
@@ -283,7 +286,8 @@ impl Acceptor {
     fn dial(&mut self) {
         while let Ok(Dial { id, remote, name }) = self.requests.1.try_recv() {
             // Without a socket, the failure is reported in the next round.
-            let wire = TcpStream::connect(remote).map_or(Wire::Pending, Wire::Tcp);
+            let socket = TcpStream::connect(remote).ok().filter(|s| want::admits(s, Taker::Made));
+            let wire = socket.map_or(Wire::Pending, Wire::Tcp);
             let stage = Stage::Connecting(id, name);
             let entry = self.pending.vacant_entry();
             let mut connection =

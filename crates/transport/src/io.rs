@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use hashbrown::{HashMap, HashSet};
 use mio::{Registry, Token};
 use slab::Slab;
+use trunkline_descriptors::Taker;
 use trunkline_sip::{ConnectionId, Flow, Transport};
 
 use crate::acceptor::{AcceptedConnection, Dialer};
@@ -20,6 +21,7 @@ use crate::shard::StreamLimits;
 use crate::source::{Sources, choose_local};
 use crate::trace;
 use crate::udp::{Sender, UdpSocket};
+use crate::want;
 use crate::websocket::{self, WebSocket};
 use crate::wire::Wire;
 
@@ -77,7 +79,7 @@ pub struct Counters {
     pub lost: AtomicU64,
     /// Connections accepted.
     pub accepted: AtomicU64,
-    /// Connections refused by the limit per source.
+    /// Connections refused by the limit per source, or for want of descriptors.
     pub refused: AtomicU64,
     /// Connections made by us.
     pub connected: AtomicU64,
@@ -280,6 +282,9 @@ impl<M> Io<M> {
         let wire = match egress.transport {
             Transport::Tcp => {
                 let stream = mio::net::TcpStream::connect(egress.remote).ok()?;
+                if !want::admits(&stream, Taker::Made) {
+                    return None;
+                }
                 watch(&stream);
                 Wire::Tcp(stream)
             }

@@ -27,6 +27,7 @@ mod tls;
 mod trace;
 mod udp;
 mod upgrade;
+mod want;
 mod websocket;
 mod wire;
 

@@ -12,6 +12,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use trunkline_descriptors::Taker;
 use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
 
 use crate::acceptor::{self, AcceptorEvent};
@@ -25,6 +26,7 @@ use crate::source::Sources;
 use crate::stun;
 use crate::trace;
 use crate::udp::{Receiver, Sender, UdpSocket, Undelivered, is_of_the_network, take_errors};
+use crate::want;
 use crate::wire::Wire;
 
 /// Processes what a shard receives.
@@ -290,6 +292,9 @@ impl<M: Send> Shard<M> {
                 swept = self.io.now;
                 self.close_idle();
                 self.ping_silent();
+                for i in 0..self.tcp.len() {
+                    self.accept(i);
+                }
             }
             undelivered.append(&mut self.io.sender.refused);
             for Undelivered { to, bytes } in undelivered.drain(..) {
@@ -405,6 +410,10 @@ impl<M: Send> Shard<M> {
             let local = *local;
             match listener.accept() {
                 Ok((stream, remote)) => {
+                    if !want::admits(&stream, Taker::Accepted) {
+                        count(&self.io.counters.refused);
+                        continue;
+                    }
                     if !self.io.admits(remote.ip()) {
                         continue;
                     }
@@ -414,8 +423,8 @@ impl<M: Send> Shard<M> {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(e) => {
-                    // Probably out of descriptors: waiting connections are accepted when one is free.
-                    tracing::warn!(error = %e, "cannot accept a connection");
+                    // The poll does not report those that wait again: they are accepted with the next sweep.
+                    want::say(&e);
                     return;
                 }
             }

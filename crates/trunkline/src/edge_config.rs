@@ -12,6 +12,8 @@ use trunkline_routing::{Challenge, Options};
 use trunkline_sip::{Limits, Transport};
 use trunkline_transport::{Listener, StreamLimits};
 
+use crate::descriptors;
+
 /// The edge's part of the settings.
 pub fn edge_config(config: &Config) -> EdgeConfig {
     let seconds = |n: u32| Duration::from_secs(u64::from(n));
@@ -56,7 +58,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         emergency_numbers: config.routing.emergency_numbers.iter().map(|number| number.0.clone()).collect(),
         streams: StreamLimits {
             message_size: size,
-            per_address: config.limits.connections_per_address,
+            per_address: descriptors::per_address(config.limits.connections_per_address),
             idle: seconds(config.limits.idle_seconds),
             partial: seconds(config.limits.partial_seconds),
             unsent: config.limits.unsent_bytes as usize,

@@ -9,6 +9,7 @@ use trunkline_config::{Config, Env, Log};
 mod args;
 mod ari;
 mod base;
+mod descriptors;
 mod edge_config;
 mod first_start;
 mod offline;

@@ -11,6 +11,7 @@ use trunkline_config::{Loaded, Role};
 use trunkline_store::Store;
 
 use crate::base::Base;
+use crate::descriptors;
 use crate::first_start;
 use crate::operations::Operations;
 use crate::roles::{Api, AriProxy, Control, Health, RestV1, RunningSip, Sip, SipConfig};
@@ -76,6 +77,7 @@ impl Process {
         if config.runs(Role::Control) {
             control = Some(Control::build(&base, &operations)?);
         }
+        descriptors::announce();
         Ok(Process { sip, api, health, rest_v1, ari_proxy, control, operations })
     }
 

@@ -8,7 +8,7 @@ use trunkline_config::{Config, EXIT_USAGE, Env, Loaded};
 
 use crate::args::Serve;
 use crate::process::{Process, ProcessEnd};
-use crate::{complain, telemetry, with_causes};
+use crate::{complain, descriptors, telemetry, with_causes};
 
 /// The exit code that asks the parent process to start it again, as with the launcher of Routr v1.
 const EXIT_RESTART: u8 = 123;
@@ -32,6 +32,7 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
     for warning in loaded.warnings.iter().chain(&loaded.cautions()) {
         tracing::warn!("{warning}");
     }
+    descriptors::raise_limit();
     match Process::build(loaded).and_then(Process::run) {
         Ok(ProcessEnd::Stop) => ExitCode::SUCCESS,
         Ok(ProcessEnd::Restart) => ExitCode::from(EXIT_RESTART),

@@ -15,6 +15,7 @@ use trunkline_rest_v1::Stop;
 use trunkline_store::Store;
 
 use crate::base::Base;
+use crate::descriptors;
 use crate::roles::{Api, SipView};
 use crate::time::unix_seconds;
 
@@ -71,7 +72,7 @@ impl Operations {
 
     /// The parts that can fail without ending the process, and their state.
     pub fn parts(&self) -> Vec<Part> {
-        let mut parts = Vec::new();
+        let mut parts = vec![Part::new("descriptors", descriptors::trouble())];
         if let Some(sip) = &self.sip {
             let location = sip.persistence.as_ref().and_then(|p| p.health().failing);
             let calls = sip.records.as_ref().and_then(|r| r.health().failing);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use trunkline_cli::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Status};
+use trunkline_cli::protocol::{CallRecord, Descriptors, LiveCall, RecordQuery, Registration, Status};
 use trunkline_cli::{ControlBackend, ControlServer};
 use trunkline_store::Store;
 
 use super::SipView;
 use crate::base::{Base, OpenResources};
+use crate::descriptors;
 use crate::operations::{Operations, read_records, some, text, trunk_registration};
 use crate::time::{seconds, unix_ms};
 
@@ -50,6 +51,8 @@ impl ControlBackend for ControlAnswers {
         let mut status = Status {
             running: true,
             version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            descriptors: descriptors::figures().map(|(open, limit)| Descriptors { open, limit }),
             started: operations.started,
             roles: config.roles.iter().map(|role| role.as_str().to_owned()).collect(),
             listeners: operations.listeners(),

@@ -14,7 +14,11 @@ use trunkline_sip::Transport;
 use trunkline_transport::Counters;
 
 use super::{Api, SipView};
+use crate::descriptors;
 use crate::operations::{Operations, peers};
+
+/// Descriptors kept for questions about health: they are answered when the process has no others.
+const OWN_DESCRIPTORS: usize = 8;
 
 /// The listener at work; dropping it ends it.
 pub struct Health {
@@ -25,7 +29,10 @@ impl Health {
     /// Opens the listener; `None` when `http.addr` is `off`.
     pub fn build(config: &Http, operations: &Arc<Operations>) -> Result<Option<Health>> {
         let Some(address) = config.addr else { return Ok(None) };
-        let running = HttpServer::new(address).mount(health(operations.clone())).start()?;
+        let running = HttpServer::new(address)
+            .own_descriptors(OWN_DESCRIPTORS)
+            .mount(health(operations.clone()))
+            .start()?;
         Ok(Some(Health { _running: running }))
     }
 }
@@ -37,8 +44,11 @@ impl ProcessStatus for Operations {
     }
 
     fn figures(&self) -> Figures {
-        let mut figures =
-            Figures { api: self.api.iter().flat_map(|api| calls_of(api)).collect(), ..Figures::default() };
+        let mut figures = Figures {
+            api: self.api.iter().flat_map(|api| calls_of(api)).collect(),
+            descriptors: descriptors::figures(),
+            ..Figures::default()
+        };
         if let Some(sip) = &self.sip {
             write_sip(sip, &mut figures);
         }
