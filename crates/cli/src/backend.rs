@@ -41,7 +41,7 @@ pub fn answer(backend: &dyn ControlBackend, request: Request) -> Response {
         Request::Status => {
             let mut status = backend.status();
             status.resources = resources::counts(store);
-            Response::Status(status)
+            Response::Status(Box::new(status))
         }
         Request::Registrations { filter, limit } => {
             told(backend.registrations(filter.as_deref(), limit), |items| Response::Registrations { items })

@@ -170,7 +170,7 @@ pub enum Response {
         text: String,
     },
     /// How the exchange is.
-    Status(Status),
+    Status(Box<Status>),
     /// Registrations.
     Registrations {
         /// The bindings.
