@@ -88,6 +88,51 @@ fn goes_by_the_proxy(resources: &Resources, socket: UdpSocket, config: &str) {
     }
 }
 
+/// A server that proves itself by a digest and has a port of its own on the proxy's host: what is said to it later comes
+/// by the proxy's port, which is that of another peer. So it is from the first request on, and after it has moved there.
+#[test]
+fn a_server_on_the_host_of_a_proxy_that_is_a_peer() {
+    for (config, moves) in super::forged::MODES.iter().flat_map(|mode| [(mode, false), (mode, true)]) {
+        let socket = socket([127, 3, 3, 2]);
+        let local = socket.local_addr().expect("its address");
+        let edge = format!(", contactAddr: \"{local}\"");
+        let all = agents().peer("edge", "backend:edge", "pw", &edge).peer("pbx", &at("pbx"), "pw-pbx", "");
+        let exchange = Exchange::start_with(&all, &format!("{config}routing: {{qualifySeconds: 0}}\n"), &[]);
+        let mut phone = registered(&exchange, "1001");
+        let ua = Ua::new(Wire::udp_on(socket, exchange.udp()), "pbx", DOMAIN, "pw-pbx");
+        let mut pbx = Proxy { route: format!("<sip:{local};lr>"), ua };
+        let beside = format!("sip:pbx@{}:5999", local.ip());
+        let first = if moves { "sip:pbx@10.77.0.2:5060" } else { &beside };
+        let invite = pbx.ua.invite(&at("1001")).set("Contact", format!("<{first}>"));
+        let invite = pbx.ua.call(&invite.with("Record-Route", &pbx.route));
+        let arrived = phone.request_of("INVITE");
+        let accepted = phone.accept(&arrived);
+        let ok = pbx.ua.status_for(&invite, 200);
+        let mut calling = Dialog::of_caller(&invite, &ok);
+        assert_eq!(calling.routes.remove(0), pbx.route);
+        let ack = calling.request(&pbx.ua, "ACK");
+        pbx.ua.send(&ack);
+        phone.request_of("ACK");
+        let mut dialog = Dialog::of_callee(&arrived, &accepted);
+        if moves {
+            let update = calling.request(&pbx.ua, "UPDATE").set("Contact", format!("<{beside}>"));
+            pbx.ua.send(&update);
+            let got = phone.request_of("UPDATE");
+            phone.respond(&got, 200, "OK");
+            pbx.ua.status_for(&update, 200);
+            dialog.target.clone_from(&beside);
+        }
+        for method in ["INFO", "BYE"] {
+            let request = dialog.request(&phone, method);
+            phone.send(&request);
+            let got = pbx.ua.request_of(method);
+            assert_eq!((got.uri(), got.get("Route")), (&*beside, Some(&*pbx.route)), "{config}{moves}");
+            pbx.ua.respond(&got, 200, "OK");
+            phone.status_for(&request, 200);
+        }
+    }
+}
+
 fn socket(host: [u8; 4]) -> UdpSocket {
     UdpSocket::bind((IpAddr::from(host), 0)).expect("a UDP port")
 }

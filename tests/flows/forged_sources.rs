@@ -145,3 +145,26 @@ fn a_forged_caller_leads_no_request_of_the_dialog_to_a_carrier() {
         }
     }
 }
+
+/// A carrier that calls a number of its own from its own address is that carrier, whatever name of ours stands in From.
+#[test]
+fn a_carrier_that_names_an_agent_is_reached_in_its_dialog() {
+    for authenticate in ["never", "register", "all"] {
+        let mut scene = Scene::set(authenticate);
+        let mut callee = phone(&scene.exchange, "1002");
+        assert_eq!(callee.register(600).status(), 200);
+        let carrier = &mut scene.victims[1];
+        let invite = carrier.invite(&format!("sip:{NUMBER}@trunk.test"));
+        assert!(invite.get("From").is_some_and(|from| from.contains(&at("1003"))));
+        carrier.send(&invite);
+        let arrived = callee.request_of("INVITE");
+        let accepted = callee.accept(&arrived);
+        carrier.status_for(&invite, 200);
+        let mut dialog = Dialog::of_callee(&arrived, &accepted);
+        let bye = dialog.request(&callee, "BYE");
+        callee.send(&bye);
+        let heard = carrier.request_of("BYE");
+        carrier.respond(&heard, 200, "OK");
+        assert_eq!(callee.final_for(&bye).status(), 200, "{authenticate}");
+    }
+}

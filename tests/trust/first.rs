@@ -6,7 +6,9 @@ use super::dialog::{Call, End, Stage};
 use super::history::History;
 use super::lane::Tx;
 use super::net::{Port, Sockets};
-use super::oracle::{Claim, First, Goes, Proof, Target, first, is_believed, is_stranger, taken_for};
+use super::oracle::{
+    Claim, First, Goes, Proof, Target, first, is_believed, is_stranger, is_unshown, taken_for,
+};
 use super::request::Request;
 use super::ruling::{Broken, Plan, Play, Ruling};
 use super::serve::SAID;
@@ -241,9 +243,7 @@ impl History<'_> {
         call.caller.known_as = taken_for(facts);
         call.caller.stranger = is_stranger(facts);
         self.caller_behind(&mut call);
-        // An agent that nobody asks, from the address of somebody else whom the operator has named.
-        let named = matches!(call.caller.who.kind(), Kind::Peer | Kind::Trunk);
-        call.caller.unshown = facts.claim == Claim::Is(Who::Lax) && facts.proof == Proof::Absent && named;
+        call.caller.unshown = is_unshown(facts);
         call.caller.doubtful |= call.caller.unshown;
         call.callee.behind = at.is_some();
         call.callee.at = at.map_or(vec![callee], |at| vec![at]);

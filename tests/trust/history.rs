@@ -9,7 +9,7 @@ use super::net::{Port, Sockets, fresh_ip};
 use super::oracle::Claim;
 use super::request::Request;
 use super::rng::Rng;
-use super::ruling::{Broken, Place, Plan, Play, Ruling};
+use super::ruling::{Place, Plan, Play, Ruling};
 use super::table::Table;
 
 /// One history in so many has a restart in it.
@@ -30,10 +30,7 @@ pub fn register_all(lane: &mut Lane) -> Play {
     let mut history = History { lane, rng: Rng::new(0), table: &mut table, open: Vec::new() };
     for who in Who::AGENTS {
         let contact = history.contact(who, Sockets::port(who));
-        let status = history.register(who, Sockets::port(who), &contact)?;
-        if status != 200 {
-            return Err(Broken(format!("{who:?} cannot register: {status}")));
-        }
+        history.register_again(who, Sockets::port(who), &contact)?;
     }
     Ok(())
 }
@@ -75,10 +72,7 @@ impl History<'_> {
         self.open.retain(|c| [&c.caller, &c.callee].iter().all(|s| !s.who.is_tcp() && !s.refreshed));
         for who in Who::AGENTS.into_iter().filter(|who| who.is_tcp()) {
             let contact = self.contact(who, Sockets::port(who));
-            let status = self.register(who, Sockets::port(who), &contact)?;
-            if status != 200 {
-                return Err(Broken(format!("{who:?} cannot register after the restart: {status}")));
-            }
+            self.register_again(who, Sockets::port(who), &contact)?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod lane;
 mod moves;
 mod net;
 mod oracle;
+mod oracle_tests;
 mod proof;
 mod records;
 mod request;

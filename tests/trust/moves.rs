@@ -38,7 +38,7 @@ impl History<'_> {
             self.unregister(who, port, if path { &own } else { &uri })?;
         }
         if path {
-            self.register(who, port, &own)?;
+            self.register_again(who, port, &own)?;
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl History<'_> {
         self.lane.ladder.note(format!("{who:?} moves in {}", call.id));
         let registers = who != Who::Carrier;
         if registers {
-            self.register(who, new, &contact)?;
+            self.register_again(who, new, &contact)?;
             self.unregister(who, new, &before)?;
         }
         let mut request = call.request(end, "INVITE");
@@ -156,8 +156,16 @@ impl History<'_> {
         if !registers {
             return Ok(());
         }
-        self.register(who, old, &before)?;
+        self.register_again(who, old, &before)?;
         self.unregister(who, old, &contact)
+    }
+
+    /// A REGISTER that has to be accepted.
+    pub fn register_again(&mut self, who: Who, port: Port, contact: &str) -> Play {
+        match self.register(who, port, contact)? {
+            200 => Ok(()),
+            status => Err(Broken(format!("{who:?} cannot register {contact}: {status}"))),
+        }
     }
 
     fn unregister(&mut self, who: Who, port: Port, contact: &str) -> Play {

@@ -154,6 +154,13 @@ pub fn taken_for(f: &First) -> Option<Who> {
     }
 }
 
+/// Is the caller taken for an agent that nobody asks, at the address of a carrier or peer that nothing shows? A carrier that
+/// names that agent in From is the carrier all the same where it calls a number of its own.
+pub fn is_unshown(f: &First) -> bool {
+    let named = matches!(f.source.kind(), Kind::Peer | Kind::Trunk);
+    named && taken_for(f) == Some(Who::Lax) && f.proof == Proof::Absent
+}
+
 /// A caller that no resource names may be a carrier that calls a number of its own by a host of ours, from its own
 /// address.
 fn as_trunk(f: &First) -> Goes {

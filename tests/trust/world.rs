@@ -27,8 +27,9 @@ pub fn start(workers: usize) -> (Exchange, Sockets) {
     let exchange_at = SocketAddr::from(([127, 0, 0, 1], port));
     let mut sockets = Sockets::bind();
     let resources = resources(|who| sockets.address(who));
+    // A disk that is slow for a while must not refuse a phone that moves.
     let config = format!(
-        "domain: {HEAD}\nworkers: {workers}\nrouting: {{qualifySeconds: 0}}\nregistrar: {{flowTimerSeconds: 0}}\n"
+        "domain: {HEAD}\nworkers: {workers}\nrouting: {{qualifySeconds: 0}}\nregistrar: {{flowTimerSeconds: 0, storePatienceMs: 0}}\n"
     );
     let exchange = Exchange::start_configured_at(port, &resources, &config, &[]);
     sockets.connect(exchange_at);

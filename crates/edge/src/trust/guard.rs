@@ -89,7 +89,7 @@ impl Guard {
 
     /// Did the packets come from there by which the dialog began? What is before a party, a proxy that is a peer, say, is then
     /// as much its way as its own address. Of a party that is no agent the host alone is known, so that others' ports stay
-    /// theirs.
+    /// theirs; but where it came from another's very port, that is what is known (`Shared::source`).
     fn is_source(&self, word: &Word, transport: Transport, at: SocketAddr) -> bool {
         let anothers_port = || self.owners.load().at(at.ip()).iter().any(|o| o.has_port(at.port()));
         word.source != 0
@@ -97,6 +97,7 @@ impl Guard {
                 PartyKind::Agent => self.secret.source(transport, at) == word.source,
                 PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => {
                     self.secret.host(at.ip()) == word.source && !anothers_port()
+                        || self.secret.source(transport, at) == word.source
                 }
             }
     }
@@ -123,6 +124,13 @@ impl Guard {
         let (all, ip) = (self.owners.load(), canonical_ip(at.ip()));
         let owners = || all.at(ip).iter().filter(|o| o.has_port(at.port())).chain(all.around(ip));
         owners().next().is_some() && !owners().any(own)
+    }
+
+    /// Is this the very address and port of trunks or peers, of which none is `own`?
+    pub(crate) fn is_anothers_port(&self, at: SocketAddr, own: impl Fn(&Owner) -> bool) -> bool {
+        let all = self.owners.load();
+        let mut owners = all.at(canonical_ip(at.ip())).iter().filter(|o| o.has_port(at.port()));
+        owners.clone().next().is_some() && !owners.any(own)
     }
 
     /// Does a trunk or peer have this very address, or its list this one among others?

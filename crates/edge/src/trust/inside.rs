@@ -14,13 +14,11 @@ use super::Word;
 use super::events::{event_of, expires};
 use super::identity::Demand;
 use super::marks::{contact_of, port_of};
-use super::owners::Owner;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::party::PartyRef;
 use crate::routes::Dialog;
-use crate::shared::Shared;
 
 /// Why a request inside a dialog goes no further.
 enum Refused {
@@ -92,7 +90,7 @@ impl Edge {
             (PartyKind::Agent, _) => self.identify_agent(io, inbound, dialog, &standing)?,
             (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, _) => {
                 let from = inbound.flow.remote.ip();
-                if !inbound.flow.transport.is_reliable() && holder.source == self.shared.secret.host(from) {
+                if !inbound.flow.transport.is_reliable() && self.shared.is_from(holder, inbound.flow) {
                     // Whoever has the mark has received a message of ours there.
                     self.proven.prove(from, now);
                 }
@@ -248,7 +246,7 @@ impl Edge {
     /// that whoever has seen its mark could have what is sent to it sent elsewhere.
     fn comes_from_holder(&self, flow: &Flow, holder: &Holder) -> bool {
         let ip = flow.remote.ip();
-        holder.source == self.shared.secret.host(ip)
+        self.shared.is_from(holder, flow)
             || holder.flow.is_some_and(|f| f.remote.ip() == ip)
             || self.shared.guard.is_address_of(holder.kind, holder.party, ip)
     }
@@ -309,17 +307,6 @@ impl Edge {
             let moved = moved.map(|moved| Moved { flow: None, ..moved });
             shared.dialogs.refreshing(dialog.place, dialog.from, Refresh { moved, ..refresh }, now);
         }
-    }
-}
-
-impl Shared {
-    /// May a party say that its packets come from there? A source address of UDP is easily forged, and where the address is a
-    /// trunk's or a peer's, what goes there would be a call at somebody's expense: there an agent has to show it. Peers and carriers
-    /// show who they are when they call. A stranger speaks for nobody but whoever has its address.
-    pub(crate) fn is_shown(&self, from: &Egress, (kind, party): (PartyKind, u32), proven: bool) -> bool {
-        let own = |owner: &Owner| (owner.kind, owner.party) == (kind, party);
-        let asks_nothing = proven || from.transport.is_reliable() || kind != PartyKind::Agent;
-        asks_nothing || !self.guard.is_anothers(from.remote, own)
     }
 }
 

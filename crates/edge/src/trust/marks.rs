@@ -1,11 +1,10 @@
 //! Writing the marks of dialogs: the callee's into the request's Record-Route (RFC 3261 §16.6 step 4), the caller's into
 //! the response's (§16.7 step 8).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 use trunkline_calls::{Answered, Moved, Origin};
-use trunkline_model::{Tables, Trunk};
 use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
 use trunkline_routing::{Decision, Target};
 use trunkline_sip::{
@@ -49,24 +48,6 @@ fn seen_if(shown: bool, target: Option<&Uri<'_>>, source: SocketAddr) -> Seen {
 }
 
 impl Shared {
-    /// Is this source the trunk's carrier? Anybody may call the number of a trunk that has neither a list nor credentials; only
-    /// who comes from the trunk's own addresses is its carrier. A list that allows everybody says nothing of whose they are.
-    pub(crate) fn is_carrier(&self, tables: &Tables, trunk: &Trunk, source: IpAddr) -> bool {
-        let list = trunk.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str()));
-        let party = self.secret.party(trunk.reference.as_str().as_bytes());
-        list.is_some_and(|list| list.names(source))
-            || trunk.inbound_credentials.is_some()
-            || self.guard.is_address_of(PartyKind::Trunk, party, source)
-    }
-
-    /// Where a party's packets come from, as marks have it.
-    fn source(&self, kind: PartyKind, at: &Egress) -> u32 {
-        match kind {
-            PartyKind::Agent => self.secret.source(at.transport, at.remote),
-            PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => self.secret.host(at.remote.ip()),
-        }
-    }
-
     /// Where a Contact leads: a remote target with what is known of its party. `shown`: that its packets come from `source`.
     pub(crate) fn moved(
         &self,
@@ -103,12 +84,13 @@ impl Edge {
         let target = contact.or_else(|| m.from().and_then(|from| from.parsed_uri()).ok());
         let (source, shown) =
             (inbound.flow.remote, self.is_caller_shown(inbound.flow, (party, decision.proven), now));
-        let place = shared.source(party.kind, &Egress::back(inbound.flow));
+        let id = shared.party(party);
+        let place = shared.source((party.kind, id), &Egress::back(inbound.flow));
         Beginning {
             number,
             way: Way {
                 kind: party.kind,
-                party: shared.party(party),
+                party: id,
                 source: if shown { place } else { 0 },
                 seen: seen_if(shown, target.as_ref(), source),
                 target: target.as_ref().map_or(0, |uri| shared.secret.target(uri)),
@@ -154,6 +136,7 @@ impl Edge {
             Some(trunk) => PartyRef { kind: PartyKind::Trunk, reference: Some(trunk) },
             None => callee,
         };
+        let id = self.shared.party(&party);
         Mark {
             side: Side::Callee,
             dialog: beginning.number,
@@ -162,8 +145,8 @@ impl Edge {
             cseq_added: 0,
             holder: Holder {
                 kind: party.kind,
-                party: self.shared.party(&party),
-                source: self.shared.source(party.kind, egress),
+                party: id,
+                source: self.shared.source((party.kind, id), egress),
                 flow,
             },
             way: beginning.way,
@@ -367,7 +350,8 @@ impl Shared {
         let target = contact_of(m).or_else(|| request_uri(begun.sent));
         // Who had the request has its branch, and may send a response from wherever it likes: what counts is where it went.
         let shown = begun.branch.is_some()
-            || callee.kind == PartyKind::Agent && self.source(callee.kind, begun.from) == callee.source
+            || callee.kind == PartyKind::Agent
+                && self.secret.source(begun.from.transport, begun.from.remote) == callee.source
             || self.is_shown(begun.from, (callee.kind, callee.party), false);
         let mark = mark_of_caller(
             &found.mark,

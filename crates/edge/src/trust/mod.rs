@@ -15,6 +15,7 @@ pub(crate) mod inside;
 mod look;
 pub(crate) mod lookups;
 pub(crate) mod marks;
+mod origins;
 mod owners;
 mod party_names;
 pub(crate) mod passing;

@@ -209,4 +209,14 @@ fn what_a_party_came_through_is_its_way() {
     assert_eq!(guard.may_reach(&beside, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
     let stranger = Word { source: secret.host(at.ip()), kind: PartyKind::Stranger, party: 0, seen_at: None };
     assert_eq!(guard.may_reach(&stranger, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
+    // A carrier that came by the PBX's own port is reached there; known by its host alone it is not.
+    let carrier = word(PartyKind::Trunk, CARRIER, "");
+    let by_port = Word { source: secret.source(Transport::Udp, at), ..carrier };
+    let by_host = Word { source: secret.host(at.ip()), ..carrier };
+    assert_eq!(guard.may_reach(&by_port, &to("203.0.113.77:5060")), Ok(()));
+    assert_eq!(guard.may_reach(&by_host, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
+    assert_eq!(guard.may_reach(&by_port, &to("203.0.113.77:5061")), Err(Forbidden::Configured));
+    assert!(guard.is_anothers_port(at, |o| o.is(&carrier)));
+    assert!(!guard.is_anothers_port("203.0.113.5:5060".parse().unwrap(), |o| o.is(&carrier)));
+    assert!(!guard.is_anothers_port("203.0.113.77:9".parse().unwrap(), |o| o.is(&carrier)));
 }
