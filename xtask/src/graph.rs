@@ -91,7 +91,7 @@ const JUDGED: &[&str] = &["trunkline-routing", "trunkline-edge", "trunkline-prox
 /// The storeys of the house, lowest first. A crate uses only crates of lower storeys, or those it is allowed
 /// beside it.
 const STOREYS: &[&[&str]] = &[
-    &["trunkline-sip", "trunkline-descriptors", "trunkline-ari", "trunkline-ari-rest"],
+    &["trunkline-sip", "trunkline-descriptors", "trunkline-reasons", "trunkline-ari", "trunkline-ari-rest"],
     &["trunkline-transaction", "trunkline-proxy", "trunkline-digest"],
     &[
         "trunkline-transport",

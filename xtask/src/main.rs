@@ -6,6 +6,7 @@ mod deny;
 mod graph;
 mod install;
 mod planted;
+mod reasons;
 mod runner;
 mod shape;
 mod simulation;

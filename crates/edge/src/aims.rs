@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use arrayvec::ArrayVec;
 use trunkline_proxy::PartyKind;
+use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, Inside, Outcome, Target};
 use trunkline_sip::Uri;
 use trunkline_transport::Egress;
@@ -39,6 +40,8 @@ pub(crate) struct Aim {
     pub(crate) group: u8,
     /// What it counts as where there is no way to it.
     pub(crate) code: u16,
+    /// Why there is none.
+    pub(crate) reason: Option<Reason>,
     /// By whose word it is one; `None`: the operator's.
     pub(crate) word: Option<Word>,
 }
@@ -150,13 +153,14 @@ impl Edge {
         target: &Target,
     ) -> Result<(Aim, Option<(Egress, Spare)>), Question> {
         let word = self.word_for(decision, target);
-        let (way, code) = match self.guarded_way(decision, target, word.as_ref()) {
-            Judged::To(egress, spare) => (Some((egress, spare)), 0),
-            Judged::Nowhere => (None, 503),
-            Judged::Inside => (None, 482),
+        let (way, code, reason) = match self.guarded_way(decision, target, word.as_ref()) {
+            Judged::To(egress, spare) => (Some((egress, spare)), 0, None),
+            Judged::Nowhere if target.trunk.is_some() => (None, 503, Some(Reason::TrunkNoWay)),
+            Judged::Nowhere => (None, 503, Some(Reason::CalleeForbiddenWay)),
+            Judged::Inside => (None, 482, Some(Reason::LoopInside)),
             Judged::Later(question) => return Err(question),
         };
-        Ok((Aim { decision: number, target: n, group: target.group, code, word }, way))
+        Ok((Aim { decision: number, target: n, group: target.group, code, reason, word }, way))
     }
 
     /// Puts in the place of targets that lead to us what they lead to.
@@ -207,9 +211,9 @@ impl Edge {
                     }
                     search.inner.push(decision);
                 }
-                Err(code) => {
+                Err((code, reason)) => {
                     if let Some(Some((_, aim, _))) = search.found.get_mut(lead.place) {
-                        aim.code = code;
+                        (aim.code, aim.reason) = (code, Some(reason));
                     }
                 }
             }
@@ -217,19 +221,19 @@ impl Edge {
         Ok(())
     }
 
-    /// Routes the request again, to where a target of its own leads; `Err` with the status that says why not.
+    /// Routes the request again, to where a target of its own leads; `Err` with the status and the reason why not.
     fn pass(
         &mut self,
         io: &Io<'_>,
         inbound: &Inbound<'_>,
         lead: &Lead,
         search: &mut Search<'_>,
-    ) -> Result<Decision, u16> {
+    ) -> Result<Decision, (u16, Reason)> {
         if search.passes >= MOST_PASSES || lead.depth + 1 >= DEEPEST {
-            return Err(482);
+            return Err((482, Reason::LoopDepth));
         }
         search.passes += 1;
-        let uri = Uri::parse(&lead.uri).map_err(|error| error.status())?;
+        let uri = Uri::parse(&lead.uri).map_err(|error| (error.status(), Reason::UriInside))?;
         let caller = search.caller.reference;
         // Who calls the number of a trunk that asks nobody is a stranger to all else.
         let by_trunk = matches!(search.caller.kind, PartyKind::Trunk | PartyKind::Stranger);
@@ -242,17 +246,17 @@ impl Edge {
         };
         let mut decision = Decision::default();
         let decided = self.decide(io, inbound, &uri, Round::Inside(inside), &mut decision);
-        decided.map_err(|error| error.status())?;
+        decided.map_err(|error| (error.status(), Reason::RequestInside))?;
         match decision.outcome {
-            Outcome::Forward if search.been.contains(&decision.aor) => Err(482),
+            Outcome::Forward if search.been.contains(&decision.aor) => Err((482, Reason::LoopCircle)),
             Outcome::Forward => {
                 search.been.push(decision.aor.clone());
                 Ok(decision)
             }
-            Outcome::Reply { code, .. } => Err(code),
+            Outcome::Reply { code, reason, .. } => Err((code, reason)),
             // Who calls has been proven, or is nobody who could be.
-            Outcome::Challenge { .. } => Err(403),
-            Outcome::Register { .. } => Err(404),
+            Outcome::Challenge { .. } => Err((403, Reason::AuthInside)),
+            Outcome::Register { .. } => Err((404, Reason::RegisterInside)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use trunkline_calls::{Answered, Cause};
 use trunkline_proxy::transaction::Branch;
+use trunkline_reasons::Reason;
 use trunkline_sip::{Index, Limits, Message, Method, Splices, response};
 
 use crate::calls;
@@ -11,7 +12,8 @@ use crate::edge::Edge;
 use crate::forward;
 use crate::mail::Io;
 use crate::memory::StepMemory;
-use crate::request::local_tag;
+use crate::own_answer::OwnAnswer;
+use crate::own_answer::local_tag;
 use crate::trust::marks::{Begun, SentMark};
 
 impl Edge {
@@ -51,6 +53,7 @@ impl Edge {
             ..200 => {}
             200..300 => self.note_answered(io, context, branch, to_tag.unwrap_or_default()),
             300.. => {
+                self.counters.count_reason(Some(rejection(context, branch)));
                 if let Some(call) = context.call {
                     self.shared.calls.failed(call, code, io.unix_ms());
                 }
@@ -142,12 +145,14 @@ impl Edge {
 
     /// Answers a transaction with a response of our own.
     pub(crate) fn answer_locally(&mut self, io: &mut Io<'_>, context: &mut Context, code: u16) {
-        self.counters.answered.add();
+        let reason = local_reason(context, code);
+        self.counters.count_answer(Some(reason));
+        let answer = OwnAnswer { code, proven: context.proven, ..reason.into() };
         let unproven = !context.proven && self.is_unproven(&context.back, io.unix_ms());
         let Io { net, memory } = io;
         let StepMemory { index, out, .. } = &mut **memory;
         if index.parse(context.proxy.reply(), &Limits::default()).is_ok() {
-            self.write_answer(context.proxy.reply(), index, (code, phrase(context, code)), out);
+            self.write_answer(context.proxy.reply(), index, &answer, out);
             let last = Message::new(context.proxy.reply(), index);
             if let Some(call) = context.call {
                 self.shared.calls.failed(call, code, net.unix_ms());
@@ -171,32 +176,61 @@ impl Edge {
     }
 
     /// Writes an answer of ours to the request that the response in `reply` is to.
-    fn write_answer(
-        &self,
-        reply: &[u8],
-        index: &Index,
-        (code, phrase): (u16, Option<&str>),
-        out: &mut Vec<u8>,
-    ) {
+    fn write_answer(&self, reply: &[u8], index: &Index, answer: &OwnAnswer<'_>, out: &mut Vec<u8>) {
         let last = Message::new(reply, index);
         // The ACK is known by it, and a repeated request without a transaction gets the same.
         let tag = local_tag(&self.shared.secret, last.top_via().map_or(b"", |via| via.branch), &last);
         out.clear();
-        response::begin(&last, code, phrase, &tag, None, out);
-        if code == 503 {
+        response::begin(&last, answer.code, answer.phrase, &tag, None, out);
+        if answer.code == 503 {
             out.extend_from_slice(b"Retry-After: 5\r\n");
         }
+        answer.put_warning(out);
         self.put_server_name(out);
         response::finish(out);
     }
 }
 
-/// Why a call is refused with 403 whose callee asked for credentials: the caller is not to see that challenge.
-fn phrase(context: &Context, code: u16) -> Option<&'static str> {
-    let branch = context.proxy.branches().iter().find(|b| code == 403 && b.hides_challenge())?;
-    Some(match (branch.target.hop.credentials.is_some(), branch.target.carrier) {
-        (true, _) => "Trunk Credentials Refused",
-        (false, true) => "Carrier Asks for Credentials",
-        (false, false) => "Callee Asks for Credentials",
-    })
+/// Why a request failed whose branch was refused.
+fn rejection(context: &Context, branch: u8) -> Reason {
+    match context.proxy.branch(branch).is_some_and(|b| b.target.carrier) {
+        true => Reason::TrunkRejected,
+        false => Reason::CalleeRejected,
+    }
+}
+
+/// Why a transaction is answered by us.
+fn local_reason(context: &Context, code: u16) -> Reason {
+    if let (Some(reason), true) = (context.refused, context.proxy.branches().is_empty()) {
+        return reason;
+    }
+    let hidden = context.proxy.branches().iter().find(|b| code == 403 && b.hides_challenge());
+    if let Some(b) = hidden {
+        // The caller is not to see that challenge.
+        return match (b.target.hop.credentials.is_some(), b.target.carrier) {
+            (true, _) => Reason::TrunkRejectedCredentials,
+            (false, true) => Reason::TrunkAsksCredentials,
+            (false, false) => Reason::CalleeAsksCredentials,
+        };
+    }
+    let best = context.proxy.best().and_then(|best| context.proxy.branch(best));
+    let carrier = best.is_some_and(|b| b.target.carrier);
+    let sent = best.is_some_and(|b| !b.sent().is_empty());
+    match (code, carrier) {
+        (487, _) => Reason::CallCancelled,
+        _ if !sent => context.refused.unwrap_or(Reason::CalleeNoTarget),
+        _ if context.heard && code != 408 => {
+            if carrier {
+                Reason::TrunkBadResponse
+            } else {
+                Reason::CalleeBadResponse
+            }
+        }
+        (408, true) if best.is_some_and(Branch::is_proceeding) => Reason::TrunkNoAnswer,
+        (408, false) if best.is_some_and(Branch::is_proceeding) => Reason::CalleeNoAnswer,
+        (408, true) => Reason::TrunkSilent,
+        (408, false) => Reason::CalleeSilent,
+        (_, true) => Reason::TrunkUnreachable,
+        (_, false) => Reason::CalleeUnreachable,
+    }
 }

@@ -4,6 +4,7 @@ use trunkline_calls::{CallHandle, Place};
 use trunkline_model::Ref;
 use trunkline_proxy::transaction::{Branch, Target};
 use trunkline_proxy::{PartyKind, ProxyTransaction, Side};
+use trunkline_reasons::Reason;
 use trunkline_sip::{ConnectionId, Flow, Transport};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::Egress;
@@ -143,6 +144,8 @@ pub(crate) struct Context {
     pub(crate) tagged: bool,
     /// A final response to it came, be it that of one branch among several.
     pub(crate) heard: bool,
+    /// Why it could not be sent to a target, or is answered without one.
+    pub(crate) refused: Option<Reason>,
     /// Another shard received its request.
     pub(crate) from_other_shard: bool,
     /// What it takes to send the call elsewhere.

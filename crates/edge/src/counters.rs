@@ -2,11 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use trunkline_reasons::Reason;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The counters of one shard.
         #[derive(Debug, Default)]
-        pub struct Counters { $($(#[$doc])* pub $name: Counter,)* }
+        pub struct Counters {
+            $($(#[$doc])* pub $name: Counter,)*
+            reasons: Reasons,
+        }
 
         impl Counters {
             /// Every counter with its name.
@@ -72,6 +77,36 @@ counters! {
     handover_dropped,
     /// Connections that ended after requests had gone out on them.
     asked_ended,
+}
+
+/// Answers of our own, by reason.
+#[derive(Debug)]
+struct Reasons([Counter; Reason::ALL.len()]);
+
+impl Default for Reasons {
+    fn default() -> Self {
+        Reasons(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Counters {
+    /// An answer of our own goes out.
+    pub(crate) fn count_answer(&self, reason: Option<Reason>) {
+        self.answered.add();
+        self.count_reason(reason);
+    }
+
+    /// A request failed for this reason.
+    pub(crate) fn count_reason(&self, reason: Option<Reason>) {
+        if let Some(counter) = reason.and_then(|reason| self.reasons.0.get(reason.number())) {
+            counter.add();
+        }
+    }
+
+    /// How many requests failed for each reason.
+    pub fn reasons(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.iter().zip(&self.reasons.0).map(|(reason, counter)| (*reason, counter.get()))
+    }
 }
 
 /// One number that only grows.

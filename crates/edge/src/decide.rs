@@ -3,6 +3,7 @@
 use trunkline_calls::SessionKey;
 use trunkline_location::{Binding as Located, BindingId, Select};
 use trunkline_model::{Algorithm as Balance, Tables, Trunk};
+use trunkline_reasons::Reason;
 use trunkline_registrar::{Named, is_of};
 use trunkline_routing::{
     Answer, Ask, Backend, Binding, BindingsQuestion, Decision, Diversion, Gruu, Inside, NoAnswer, Outcome,
@@ -69,7 +70,7 @@ impl Edge {
         let here = Here { edge: self, io, inbound, tables: &tables };
         // In one process every answer is there.
         if decide(&request, &here, decision).is_err() {
-            decision.outcome = Outcome::reply(500);
+            decision.outcome = Outcome::reply(Reason::ServerUnanswered);
         }
         Ok(())
     }

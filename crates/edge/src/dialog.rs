@@ -3,6 +3,7 @@
 
 use trunkline_proxy::transaction::{Input, Target};
 use trunkline_proxy::{PartyKind, StatelessUse, Way};
+use trunkline_reasons::Reason;
 use trunkline_sip::{HeaderName, Message, Method, Uri};
 use trunkline_transaction::TransactionKey;
 
@@ -10,10 +11,9 @@ use crate::context::{self, Context, Hop};
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::Io;
-use crate::media::refusal;
 use crate::memory::DecisionMemory;
 use crate::next_hop::NextHop;
-use crate::request::LOCAL_TAG;
+use crate::own_answer::{LOCAL_TAG, OwnAnswer};
 use crate::routes::{Dialog, Routes};
 use crate::stateless::Stateless;
 use crate::trust::SIPS_NOT_ALLOWED;
@@ -49,7 +49,7 @@ impl Edge {
         let target = match routes.last.map(Uri::parse) {
             None => *uri,
             Some(Ok(uri)) => uri,
-            Some(Err(error)) => return self.refuse(io, inbound, error.status(), Some("Malformed Route")),
+            Some(Err(_)) => return self.refuse(io, inbound, Reason::DialogRoute),
         };
         let Some((way, sender)) = self.judge_inside(io, inbound, &target, (dialog, &routes.inner)) else {
             return;
@@ -75,12 +75,12 @@ impl Edge {
         let next = self.next_in_dialog(io, inbound, target, routes, (dialog, way, &word), text);
         let (mut outgoing, spare) = match next {
             NextHop::To(outgoing, spare) => (outgoing, spare),
-            NextHop::Insecure => return self.reply(io, inbound, 480, None, SIPS_NOT_ALLOWED),
+            NextHop::Insecure => return self.reply(io, inbound, Reason::DialogInsecure, SIPS_NOT_ALLOWED),
             NextHop::Nowhere => return self.refuse_unreachable(io, inbound, routes, dialog),
             NextHop::Later(question) => return self.wait_for(io, inbound, key, question),
         };
         if !self.enter_dialogs(io, inbound, (dialog, &routes.inner), sender) {
-            return self.refuse(io, inbound, 481, None);
+            return self.refuse(io, inbound, Reason::DialogFull);
         }
         if sender == Sender::Unknown {
             // What anybody may have sent gives the other side no way.
@@ -93,7 +93,7 @@ impl Edge {
         match &body {
             Some(Ok(body)) => outgoing.body = Some(body),
             Some(Err(code)) if inbound.method != Method::Ack => {
-                return self.reply(io, inbound, *code, None, &refusal(*code));
+                return self.refuse_media(io, inbound, *code, Reason::DialogMedia);
             }
             Some(Err(_)) | None => {}
         }
@@ -140,7 +140,8 @@ impl Edge {
         }
         // 430 tells a proxy that the flow to the other side is gone; phones are never told so (RFC 5626 §11.5).
         let relayed = inbound.message.list(HeaderName::Via).count() > 1;
-        self.refuse(io, inbound, if relayed { 430 } else { 480 }, None);
+        let answer = OwnAnswer { code: if relayed { 430 } else { 480 }, ..Reason::DialogUnreachable.into() };
+        self.reply_with(io, inbound, &answer, |_| {});
     }
 
     /// Is it an ACK that nothing answers? Without transactions the ACK to a failed INVITE passes here too, and has its INVITE's
@@ -199,20 +200,20 @@ impl Edge {
         let foreign = found.and_then(|slot| self.contexts.get(slot)).is_some_and(|c| !own(c));
         if foreign {
             // Whoever sees an INVITE elsewhere is not to end it (RFC 3261 §9.2 wants at least the sender's address alike).
-            return self.refuse(io, inbound, 481, None);
+            return self.refuse(io, inbound, Reason::CancelForeign);
         }
         let Some(slot) = found else {
             if self.cancels_other(inbound) {
                 // It has no effect on them (RFC 3261 §9.2).
-                return self.refuse(io, inbound, 200, None);
+                return self.accept(io, inbound);
             }
             return match self.cancel_suspended(io, inbound, key) {
-                Some(true) => self.refuse(io, inbound, 200, None),
+                Some(true) => self.accept(io, inbound),
                 None if self.seek(io, inbound.flow, inbound.message.bytes) => {}
-                Some(false) | None => self.refuse(io, inbound, 481, None),
+                Some(false) | None => self.refuse(io, inbound, Reason::CancelNothing),
             };
         };
-        self.refuse(io, inbound, 200, None);
+        self.accept(io, inbound);
         put_reasons(&inbound.message, reason);
         self.step(io, slot, Input::Cancel(reason), None);
     }

@@ -4,14 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
 use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessUse};
+use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, RoutedKind, Target};
 use trunkline_sip::response::{self};
-use trunkline_sip::{HeaderName, Method, Transport, seconds};
+use trunkline_sip::{Method, Transport};
 use trunkline_transaction::{Slot, TransactionKey};
 use trunkline_transport::Egress;
 
 use crate::aims::{Aim, Aims, Rung};
 use crate::branches::Outgoing;
+use crate::breadth::breadth;
 use crate::calls;
 use crate::context::{self, Context, DialogUse, Hop};
 use crate::cseq::Raise;
@@ -20,7 +22,8 @@ use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
 use crate::mail::Io;
-use crate::media::{Offered, Relaying, refusal};
+use crate::media::{Offered, Relaying};
+use crate::own_answer::OwnAnswer;
 use crate::party::PartyRef;
 use crate::resolver::Spare;
 use crate::stateless::Stateless;
@@ -29,8 +32,6 @@ use crate::trust::events::{event_of, expires};
 use crate::trust::marks::Beginning;
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 
-/// Max-Breadth where the request says nothing, RFC 5393 §5.3.3.
-const BREADTH: u32 = 60;
 /// What the branches of one request have in common.
 struct Sending<'a> {
     decision: &'a Decision,
@@ -81,8 +82,10 @@ enum Prepared {
     },
     /// It waits for rtpengine.
     Suspended,
-    /// With this status and these header lines.
-    Refuse(u16, Vec<u8>),
+    /// For this reason, with these header lines.
+    Refuse(Reason, &'static [u8]),
+    /// The media of no target can be had, which makes this status.
+    RefuseMedia(u16),
 }
 
 impl Edge {
@@ -102,7 +105,8 @@ impl Edge {
         let (breadth, relaying) = match self.prepare(io, inbound, key, (decision, &mut aims), None) {
             Prepared::Go { breadth, relaying } => (breadth, relaying),
             Prepared::Suspended => return self.keep_decision(key, decision),
-            Prepared::Refuse(code, extra) => return self.reply(io, inbound, code, None, &extra),
+            Prepared::Refuse(reason, extra) => return self.reply(io, inbound, reason, extra),
+            Prepared::RefuseMedia(code) => return self.refuse_media(io, inbound, code, Reason::MediaRefused),
         };
         if self.shared.config.stateless {
             return self.forward_stateless(io, inbound, key, decision, &aims);
@@ -114,7 +118,7 @@ impl Edge {
             Ok(()) => self.started(io, slot, context),
             Err(()) => {
                 self.counters.overloaded.add();
-                self.answer_and_settle(io, slot, context, 503);
+                self.answer_and_settle(io, slot, context, Reason::OverloadDialogs);
             }
         }
     }
@@ -144,7 +148,7 @@ impl Edge {
                 }
                 self.begin_all(io, inbound, (slot, context), decision, (breadth, relaying, &mut aims)).is_ok()
             }
-            Prepared::Suspended | Prepared::Refuse(..) => false,
+            Prepared::Suspended | Prepared::Refuse(..) | Prepared::RefuseMedia(_) => false,
         }
     }
 
@@ -218,29 +222,29 @@ impl Edge {
         running: Option<&Context>,
     ) -> Prepared {
         if aims.list.is_empty() {
-            return Prepared::Refuse(480, Vec::new());
+            return Prepared::Refuse(Reason::CalleeNoWay, b"");
         }
         if !keep_secure(&inbound.message, &mut aims.ways) {
-            return Prepared::Refuse(480, SIPS_NOT_ALLOWED.to_vec());
+            return Prepared::Refuse(Reason::CalleeInsecure, SIPS_NOT_ALLOWED);
         }
         if inbound.spiral {
             // Whoever sends back what we sent gets one address of each target, and not for ever.
             aims.ways.iter_mut().flatten().for_each(|(_, spare)| *spare = Spare::default());
             let request = self.shared.secret.tag(b"", inbound.message.call_id(), inbound.message.from_tag());
             if !self.shared.spirals.admit(request, aims.list.len(), io.unix_ms()) {
-                return Prepared::Refuse(482, Vec::new());
+                return Prepared::Refuse(Reason::LoopSpiral, b"");
             }
         }
         // Before the media is offered, which a refusal would leave behind.
-        let Ok(breadth) = self.breadth(inbound, aims.widest_group(decision)) else {
-            return Prepared::Refuse(440, Vec::new());
+        let Ok(breadth) = breadth(inbound, aims.widest_group(decision)) else {
+            return Prepared::Refuse(Reason::LoopBreadth, b"");
         };
         // Whoever the call is diverted to may be of either sort.
         let any_sort = !aims.rung(decision).decision.parties.fallback.is_empty();
         match self.offer_media(io, inbound, (key, any_sort), &mut aims.ways, running) {
             Offered::Go(relaying) => Prepared::Go { breadth, relaying },
             Offered::Suspended => Prepared::Suspended,
-            Offered::Refuse(code) => Prepared::Refuse(code, refusal(code)),
+            Offered::Refuse(code) => Prepared::RefuseMedia(code),
         }
     }
 
@@ -300,6 +304,9 @@ impl Edge {
                     sending.outgoing((decision, target), egress, mark)
                 });
                 let code = if aim.code == 0 { 503 } else { aim.code };
+                if out.is_none() {
+                    context.refused = context.refused.or(aim.reason);
+                }
                 match out {
                     _ if alternate || aim.group != first_group => {
                         let dead = out.is_none().then_some(code);
@@ -356,7 +363,8 @@ impl Edge {
             let carrier = aim.and_then(|aim| aims.target(decision, aim)).is_some_and(|t| t.trunk.is_some());
             let code = aim.map_or(0, |aim| aim.code);
             let code = if matches!(code, 0 | 503) { callee_unreachable(carrier) } else { code };
-            return self.refuse(io, inbound, code, None);
+            let reason = aim.and_then(|aim| aim.reason).unwrap_or(Reason::CalleeStateless);
+            return self.reply_with(io, inbound, &OwnAnswer { code, ..reason.into() }, |_| {});
         };
         let rung = aims.decision(decision, aim);
         let (caller, callee) = (PartyRef::caller(&rung.parties), PartyRef::callee(&rung.parties));
@@ -381,12 +389,6 @@ impl Edge {
             callee: if target.trunk.is_some() { PartyKind::Trunk } else { callee.kind },
         };
         self.send_stateless(io, inbound, &outgoing, Some(rung), &passage);
-    }
-
-    /// There is no room for what this request begins.
-    pub(crate) fn overloaded(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) {
-        self.counters.overloaded.add();
-        self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
     }
 
     /// Who sends the request that was routed.
@@ -441,6 +443,7 @@ impl Edge {
             identity: self.identity(&inbound.message, inbound.message.cseq(), true),
             tagged: !inbound.message.to_tag().is_empty(),
             heard: false,
+            refused: None,
             from_other_shard: self.rebalancing.from_other_shard,
             call: None,
             dialog: DialogUse::None,
@@ -473,25 +476,11 @@ impl Edge {
         io: &mut Io<'_>,
         slot: Slot,
         mut context: Box<Context>,
-        code: u16,
+        reason: Reason,
     ) {
-        context.proxy.answer(code, io.now(), &mut self.work);
+        context.refused = Some(reason);
+        context.proxy.answer(reason.status(), io.now(), &mut self.work);
         self.carry_out(io, slot, &mut context, None);
         self.settle(io, slot, context);
-    }
-
-    /// Breadth for each branch (RFC 5393 §5.3.3.1); `None` when nothing needs to be said, `Err` when there is
-    /// not enough.
-    fn breadth(&self, inbound: &Inbound<'_>, branches: u32) -> Result<Option<u32>, ()> {
-        let given = inbound.message.header(HeaderName::MaxBreadth);
-        // Nobody is given more than who says nothing.
-        let given = given.map(|v| seconds(v).map_or(BREADTH, |given| given.min(BREADTH)));
-        match given {
-            None if branches <= 1 => Ok(None),
-            _ => {
-                let breadth = given.unwrap_or(BREADTH);
-                if breadth < branches || breadth == 0 { Err(()) } else { Ok(Some(breadth / branches.max(1))) }
-            }
-        }
     }
 }

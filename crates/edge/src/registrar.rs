@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
+use trunkline_reasons::Reason;
 use trunkline_registrar::{Memory, Refusal, Registered, Registrar, Request, Surroundings, check_to};
 use trunkline_routing::{Decision, Outcome, RoutedKind};
 use trunkline_sip::Uri;
@@ -14,6 +15,7 @@ use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::memory::DecisionMemory;
 use crate::nat::Arrived;
+use crate::own_answer::OwnAnswer;
 use crate::resolver::Question;
 use crate::shared::Shared;
 use crate::trust::{Forbidden, Word};
@@ -32,15 +34,17 @@ impl Edge {
         }
         let DecisionMemory { decision, registrar, .. } = memory;
         match self.decide(io, inbound, uri, Round::First, decision) {
-            Err(error) => self.refuse(io, inbound, error.status(), Some(&error.to_string())),
+            Err(error) => self.refuse_undecidable(io, inbound, error),
             Ok(()) => match decision.outcome {
                 Outcome::Register { max_contacts, expires } => {
                     self.register(io, inbound, decision, (max_contacts, expires), registrar);
                 }
-                Outcome::Challenge { stale, .. } => self.challenge(io, inbound, decision, false, stale),
+                Outcome::Challenge { stale, reason, .. } => {
+                    self.challenge(io, inbound, decision, (false, stale), reason)
+                }
                 Outcome::Reply { .. } => self.reply_as_decided(io, inbound, decision),
                 // A REGISTER is never forwarded: the domain is ours.
-                Outcome::Forward => self.refuse(io, inbound, 403, None),
+                Outcome::Forward => self.refuse(io, inbound, Reason::RegisterForward),
             },
         }
     }
@@ -88,7 +92,7 @@ impl Edge {
                 {
                     self.shared.arrivals.note(peer, &decision.aor);
                 }
-                self.reply(io, inbound, 200, None, &memory.headers);
+                self.reply_with(io, inbound, &OwnAnswer::OK, |out| out.extend_from_slice(&memory.headers));
             }
             Err(refusal) => self.refuse_registration(io, inbound, refusal, &memory.headers),
         }
@@ -104,7 +108,9 @@ impl Edge {
         if refusal == Refusal::Unavailable {
             self.counters.unstorable.add();
         }
-        self.reply(io, inbound, refusal.status(), refusal.phrase().as_deref(), headers);
+        let (code, phrase) = (refusal.status(), refusal.phrase());
+        let answer = OwnAnswer { code, phrase: phrase.as_deref(), ..refusal.reason().into() };
+        self.reply_with(io, inbound, &answer, |out| out.extend_from_slice(headers));
     }
 }
 

@@ -1,9 +1,7 @@
 //! What becomes of a received request, RFC 3261 §16.3 to §16.6.
 
-use std::fmt::Write as _;
-
-use trunkline_proxy::Secret;
 use trunkline_proxy::transaction::Input;
+use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, Outcome};
 use trunkline_sip::response::{self, ViaFill};
 use trunkline_sip::{
@@ -17,6 +15,7 @@ use crate::edge::Edge;
 use crate::inbound::{Inbound, complete_via, way_back};
 use crate::mail::Io;
 use crate::memory::DecisionMemory;
+use crate::own_answer::{OwnAnswer, SOURCE_REFUSED};
 use crate::party::PartyRef;
 use crate::routes::Routes;
 use crate::visit::Visit;
@@ -51,19 +50,19 @@ impl Edge {
         let m = &inbound.message;
         if inbound.via.branch.eq_ignore_ascii_case(MAGIC_COOKIE) {
             // Such a branch identifies no transaction (RFC 4475 §3.2.1).
-            return self.refuse(io, inbound, 400, Some("Branch Without Identity"));
+            return self.refuse(io, inbound, Reason::RequestBranch);
         }
         let uri = match request_uri(m) {
             Ok(uri) => self.without_account(inbound, uri),
-            Err((code, reason)) => return self.refuse(io, inbound, code, reason),
+            Err(reason) => return self.refuse(io, inbound, reason),
         };
         let routes = Routes::read(m, &uri, &self.shared);
         if routes.malformed {
-            return self.refuse(io, inbound, 400, Some("Malformed Route"));
+            return self.refuse(io, inbound, Reason::RequestRoute);
         }
         if routes.false_mark && !matches!(inbound.method, Method::Ack | Method::Cancel) {
             self.counters.outside_dialogs.add();
-            return self.refuse(io, inbound, 481, None);
+            return self.refuse(io, inbound, Reason::DialogFalseMark);
         }
         match inbound.method {
             Method::Ack => return self.on_ack(io, inbound, (&uri, &routes), memory),
@@ -96,7 +95,7 @@ impl Edge {
             return;
         }
         if m.max_forwards() == Some(0) {
-            return self.refuse(io, inbound, 483, None);
+            return self.refuse(io, inbound, Reason::LoopMaxForwards);
         }
         let tags = m.list(HeaderName::ProxyRequire).flatten();
         if self.refuse_extensions(io, inbound, tags) {
@@ -104,7 +103,7 @@ impl Edge {
         }
         let visit = self.visit(inbound);
         if visit == Visit::Loop {
-            return self.refuse(io, inbound, 482, None);
+            return self.refuse(io, inbound, Reason::LoopDetected);
         }
         let inbound = &Inbound { spiral: visit == Visit::Spiral, ..*inbound };
         if let Some(dialog) = &routes.dialog {
@@ -112,7 +111,7 @@ impl Edge {
             return self.forward_in_dialog(io, (inbound, key), &uri, (&routes, dialog), &mut memory.text);
         }
         if self.draining {
-            return self.refuse(io, inbound, 503, Some("Shutting Down"));
+            return self.refuse(io, inbound, Reason::ServerDraining);
         }
         let nobody = uri.user.is_none() && uri.scheme != Scheme::Tel && !names_somebody(inbound);
         if nobody && self.is_for_us(&uri, inbound.method) {
@@ -149,7 +148,7 @@ impl Edge {
             return false;
         }
         unsupported.extend_from_slice(b"\r\n");
-        self.reply(io, inbound, 420, None, &unsupported);
+        self.reply(io, inbound, Reason::RequestExtension, &unsupported);
         true
     }
 
@@ -168,7 +167,7 @@ impl Edge {
         // A REGISTER goes on to the router, which asks the same.
         let asked = inbound.method == Method::Register;
         if !asked && !self.shared.config.routing.admits(inbound.flow.remote.ip()) {
-            return self.reply(io, inbound, 403, None, SOURCE_REFUSED.as_bytes());
+            return self.reply(io, inbound, Reason::AclService, SOURCE_REFUSED.as_bytes());
         }
         if self.refuse_extensions(
             io,
@@ -180,7 +179,7 @@ impl Edge {
         match inbound.method {
             Method::Register => self.on_register(io, inbound, uri, memory),
             Method::Options => {
-                self.reply_with(io, inbound, (200, None), |out| {
+                self.reply_with(io, inbound, &OwnAnswer::OK, |out| {
                     out.extend_from_slice(ALLOW);
                     out.extend_from_slice(
                         b"Accept: application/sdp\r\nSupported: path, outbound, gruu, gin\r\n",
@@ -189,13 +188,13 @@ impl Edge {
             }
             // The exchange has no phone of its own.
             Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify => {
-                self.refuse(io, inbound, 481, None);
+                self.refuse(io, inbound, Reason::DialogNone);
             }
             Method::Invite | Method::Message | Method::Subscribe | Method::Publish | Method::Refer => {
-                self.refuse(io, inbound, 404, None)
+                self.refuse(io, inbound, Reason::CalleeExchange)
             }
             Method::Ack | Method::Cancel => {}
-            Method::Other => self.reply(io, inbound, 405, None, ALLOW),
+            Method::Other => self.reply(io, inbound, Reason::RequestMethod, ALLOW),
         }
     }
 
@@ -210,7 +209,9 @@ impl Edge {
     ) {
         let key = self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite);
         match &routes.dialog {
-            _ if inbound.message.max_forwards() == Some(0) => self.refuse(io, inbound, 483, None),
+            _ if inbound.message.max_forwards() == Some(0) => {
+                self.refuse(io, inbound, Reason::LoopMaxForwardsStateless)
+            }
             Some(dialog) => {
                 self.forward_in_dialog(io, (inbound, key), uri, (routes, dialog), &mut memory.text)
             }
@@ -224,7 +225,7 @@ impl Edge {
     fn refuse_companion(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) {
         match inbound.method {
             Method::Ack => self.counters.stray_acks.add(),
-            _ => self.refuse(io, inbound, 481, None),
+            _ => self.refuse(io, inbound, Reason::CancelStateless),
         }
     }
 
@@ -237,31 +238,18 @@ impl Edge {
         decision: &mut Decision,
     ) {
         if let Err(error) = self.decide(io, inbound, uri, Round::First, decision) {
-            return self.refuse_error(io, inbound, error);
+            return self.refuse_undecidable(io, inbound, error);
         }
         match decision.outcome {
             Outcome::Reply { .. } => self.reply_as_decided(io, inbound, decision),
-            Outcome::Challenge { proxy, stale } => self.challenge(io, inbound, decision, proxy, stale),
-            Outcome::Register { .. } => self.refuse(io, inbound, 404, None),
+            Outcome::Challenge { proxy, stale, reason } => {
+                self.challenge(io, inbound, decision, (proxy, stale), reason)
+            }
+            Outcome::Register { .. } => self.refuse(io, inbound, Reason::RegisterOther),
             Outcome::Forward
                 if self.refuse_transfer(io, inbound, PartyRef::caller(&decision.parties).kind) => {}
             Outcome::Forward => self.forward(io, inbound, key, decision),
         }
-    }
-
-    /// The router's own answer, with the reason of one that is due to the source address.
-    pub(crate) fn reply_as_decided(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, decision: &Decision) {
-        let Outcome::Reply { code, reason, retry_after } = decision.outcome else { return };
-        let mut extra = String::new();
-        if let Some(seconds) = retry_after {
-            let _ = write!(extra, "Retry-After: {seconds}\r\n");
-        }
-        if decision.source_refused {
-            extra.push_str(SOURCE_REFUSED);
-            let why = || decision.facts().last().map(|fact| fact.to_string()).unwrap_or_default();
-            tracing::debug!(source = %inbound.flow.remote, method = ?inbound.method, code, "refused: {}", why());
-        }
-        self.reply(io, inbound, code, reason, extra.as_bytes());
     }
 
     /// A message that breaks the rules: 400 and its like where it can be answered, else a counter.
@@ -300,92 +288,6 @@ impl Edge {
             _ => self.counters.garbage.add(),
         }
     }
-
-    fn refuse_error(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, error: ParseError) {
-        let phrase = error.to_string();
-        self.reply(io, inbound, error.status(), Some(&phrase), b"");
-    }
-
-    /// An answer without further headers.
-    pub(crate) fn refuse(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, code: u16, phrase: Option<&str>) {
-        self.reply(io, inbound, code, phrase, b"");
-    }
-
-    /// An answer of our own, without a transaction: a repeated request gets an equal one, with the same To tag
-    /// (RFC 3261 §8.2.7). `extra` are header lines.
-    pub(crate) fn reply(
-        &mut self,
-        io: &mut Io<'_>,
-        inbound: &Inbound<'_>,
-        code: u16,
-        phrase: Option<&str>,
-        extra: &[u8],
-    ) {
-        self.reply_with(io, inbound, (code, phrase), |out| out.extend_from_slice(extra));
-    }
-
-    /// The same; `extra` writes the header lines.
-    pub(crate) fn reply_with(
-        &mut self,
-        io: &mut Io<'_>,
-        inbound: &Inbound<'_>,
-        (code, phrase): (u16, Option<&str>),
-        extra: impl FnOnce(&mut Vec<u8>),
-    ) {
-        if inbound.method == Method::Ack {
-            return;
-        }
-        self.counters.answered.add();
-        if inbound.method == Method::Invite && code >= 300 && !inbound.message.to_tag().is_empty() {
-            // Its ACK goes no further than the answer came from, whatever the Route of a dialog says.
-            self.refusals.note(self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite));
-        }
-        let tag = self.local_tag(inbound);
-        let Io { net, memory } = io;
-        let out = &mut memory.out;
-        out.clear();
-        response::begin(&inbound.message, code, phrase, &tag, inbound.fill.as_ref(), out);
-        // What we can do is told as long as it costs nobody anything (RFC 3261 §11.2).
-        let head = out.len();
-        extra(out);
-        let spare = inbound.method == Method::Options && code == 200
-            || out.get(head..) == Some(SOURCE_REFUSED.as_bytes());
-        let needed = if spare { head } else { out.len() };
-        self.put_server_name(out);
-        response::finish(out);
-        self.send_reply(net, inbound, out, needed);
-    }
-
-    pub(crate) fn put_server_name(&self, out: &mut Vec<u8>) {
-        let name = &self.shared.config.server_name;
-        if !name.is_empty() {
-            out.extend_from_slice(b"Server: ");
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-    }
-
-    /// The To tag of our answers to this request.
-    pub(crate) fn local_tag(&self, inbound: &Inbound<'_>) -> [u8; LOCAL_TAG] {
-        local_tag(&self.shared.secret, inbound.via.branch, &inbound.message)
-    }
-}
-
-/// RFC 3261 §20.43. Which list it was is the operator's business.
-const SOURCE_REFUSED: &str = "Warning: 399 trunkline \"Source Address Refused by Access Control List\"\r\n";
-
-/// How long our To tags are.
-pub(crate) const LOCAL_TAG: usize = 16;
-
-/// The To tag of our answers to a request with this branch, of which `m` has the rest.
-pub(crate) fn local_tag(secret: &Secret, branch: &[u8], m: &Message<'_>) -> [u8; LOCAL_TAG] {
-    let mut tag = secret.tag(branch, m.call_id(), m.from_tag());
-    let mut digits = [0u8; LOCAL_TAG];
-    for d in digits.iter_mut().rev() {
-        *d = b"0123456789abcdef"[(tag & 15) as usize];
-        tag >>= 4;
-    }
-    digits
 }
 
 /// Extensions a request to the exchange itself may require.
@@ -393,16 +295,16 @@ fn is_supported(tag: &[u8]) -> bool {
     [&b"path"[..], b"outbound", b"gruu", b"gin"].iter().any(|t| tag.eq_ignore_ascii_case(t))
 }
 
-/// The Request-URI, or the status and phrase that say what is wrong with it.
-fn request_uri<'a>(m: &Message<'a>) -> Result<Uri<'a>, (u16, Option<&'static str>)> {
+/// The Request-URI, or what is wrong with it.
+fn request_uri<'a>(m: &Message<'a>) -> Result<Uri<'a>, Reason> {
     match m.uri() {
         // A scheme we cannot route by: 416 before the URI's other parts are judged (RFC 3261 §16.3 step 2).
-        Ok(uri) if uri.scheme == Scheme::Other => Err((416, None)),
+        Ok(uri) if uri.scheme == Scheme::Other => Err(Reason::UriScheme),
         // Header fields may not stand in a Request-URI (§19.1.1); they are never applied.
-        Ok(uri) if !uri.headers.is_empty() => Err((400, Some("Header Fields in Request-URI"))),
+        Ok(uri) if !uri.headers.is_empty() => Err(Reason::UriHeaders),
         Ok(uri) => Ok(uri),
-        Err(_) if has_strange_scheme(m.uri_text()) => Err((416, None)),
-        Err(error) => Err((error.status(), Some("Malformed Request-URI"))),
+        Err(_) if has_strange_scheme(m.uri_text()) => Err(Reason::UriUnknownScheme),
+        Err(_) => Err(Reason::UriMalformed),
     }
 }
 

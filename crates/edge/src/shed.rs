@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher as _;
 
+use trunkline_reasons::Reason;
 use trunkline_sip::Method;
 
 use crate::edge::Edge;
@@ -35,7 +36,7 @@ impl Edge {
                     3 => b"Retry-After: 4\r\n",
                     _ => b"Retry-After: 5\r\n",
                 };
-                self.reply(io, inbound, 503, Some("Overloaded"), line);
+                self.reply(io, inbound, Reason::OverloadShed, line);
             }
             Some(Shed::Dropped) => {}
         }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use trunkline_proxy::PartyKind;
+use trunkline_reasons::Reason;
 use trunkline_routing::Decision;
 use trunkline_sip::{Method, response};
 use trunkline_transaction::TransactionKey;
@@ -43,7 +44,7 @@ impl Edge {
     ) {
         if self.suspensions.again.is_some_and(|until| until <= io.now()) {
             self.counters.suspended_lost.add();
-            return self.refuse(io, inbound, 504, None);
+            return self.refuse(io, inbound, Reason::WaitDns);
         }
         let room = self.suspensions.number(inbound.flow);
         let Some(number) =
@@ -154,7 +155,7 @@ impl Edge {
         let shared = self.shared.clone();
         read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
             if let Some((slot, context)) = self.open(io, inbound, key, (PartyKind::Stranger, 0)) {
-                self.answer_and_settle(io, slot, context, 487);
+                self.answer_and_settle(io, slot, context, Reason::CallCancelledEarly);
             }
         });
         Some(true)
@@ -174,7 +175,7 @@ impl Edge {
             if let Waiting::Request(_) = suspended.what {
                 let shared = self.shared.clone();
                 read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
-                    self.refuse(io, inbound, 504, None);
+                    self.refuse(io, inbound, Reason::WaitTooLong);
                 });
             }
         }

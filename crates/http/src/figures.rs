@@ -9,6 +9,8 @@ use crate::exposition::{Exposition, Kind};
 pub struct Figures {
     /// The edge's counters, one list per shard: name in snake case, value.
     pub shards: Vec<Vec<(&'static str, u64)>>,
+    /// Failed requests by reason code.
+    pub reasons: Vec<(&'static str, u64)>,
     /// How busy each shard was in the last second, in percent of its time.
     pub busy_percent: Vec<u8>,
     /// Sources that keep a shard so busy that all serve them.
@@ -213,6 +215,11 @@ impl Figures {
         for (name, value) in sums {
             let help = format!("The edge's counter `{name}`.");
             out.counter(&format!("trunkline_edge_{name}_total"), &help, value);
+        }
+        let help = "Requests that failed, by reason code (docs/reasons.md).";
+        out.family("trunkline_reasons_total", Kind::Counter, help);
+        for (reason, count) in self.reasons.iter().filter(|(_, count)| *count > 0) {
+            out.sample(&[("reason", reason)], *count);
         }
         out.gauge("trunkline_shards", "Threads that serve SIP.", self.shards.len() as u64);
         let help = "Load of each shard in the last second, in percent.";

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use trunkline_reasons::Reason;
 use trunkline_sip::ParseError;
 
 /// Why a REGISTER changes nothing.
@@ -42,6 +43,23 @@ impl Refusal {
             Refusal::FirstHop => 439,
             Refusal::OutOfOrder => 500,
             Refusal::Unavailable => 503,
+        }
+    }
+
+    /// Its reason code.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Refusal::NoSipUri => Reason::RegisterNoSipUri,
+            Refusal::Malformed(_) => Reason::RegisterMalformed,
+            Refusal::TooBrief => Reason::RegisterTooBrief,
+            Refusal::BadWildcard => Reason::RegisterBadWildcard,
+            Refusal::TooMany => Reason::RegisterTooMany,
+            Refusal::NotAlone => Reason::RegisterNotAlone,
+            Refusal::FirstHop => Reason::RegisterFirstHop,
+            Refusal::Forbidden(_) => Reason::RegisterForbiddenContact,
+            Refusal::Unavailable => Reason::RegisterUnavailable,
+            Refusal::OutOfOrder => Reason::RegisterOutOfOrder,
+            Refusal::Unstorable => Reason::RegisterUnstorable,
         }
     }
 

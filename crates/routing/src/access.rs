@@ -1,13 +1,13 @@
 //! May they: lists of addresses, then a digest.
 
 use trunkline_model::{Credentials, Domain};
+use trunkline_reasons::Reason;
 
 use crate::ask::{Ask, Verdict};
 use crate::call::Call;
 use crate::decision::Outcome;
 use crate::explain::Fact;
 use crate::party::Party;
-use crate::reason::{OFF_LIST, OTHER_TARGET};
 use crate::rules::{Rules, Stop};
 use crate::tenants::are_isolated;
 
@@ -50,20 +50,26 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// A list that is referred to but does not exist lets nobody pass. False: the caller's own list refuses it.
     fn pass_lists(&mut self, call: &mut Call<'s, 'x>) -> Result<bool, Stop> {
         for reference in call.access.acls.clone() {
-            match self.acl(reference)? {
+            let reason = match self.acl(reference)? {
                 Some(acl) if acl.allows(self.request.flow.remote.ip()) => {
                     self.note(Fact::AclAllows(acl));
                     call.access.proven |= call.access.by_list;
                     call.access.listed |= acl.names(self.request.flow.remote.ip());
                     continue;
                 }
-                Some(acl) => self.note(Fact::AclDenies(acl)),
-                None => self.note(Fact::AclMissing),
-            }
+                Some(acl) => {
+                    self.note(Fact::AclDenies(acl));
+                    Reason::AclDenied
+                }
+                None => {
+                    self.note(Fact::AclMissing);
+                    Reason::AclMissing
+                }
+            };
             if call.access.own_list {
                 return Ok(false);
             }
-            return Err(self.refuse_source());
+            return Err(self.refuse_source(reason));
         }
         Ok(true)
     }
@@ -80,14 +86,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             None => (self.find_credentials(call)?, call.caller.registrant()),
         };
         let verdict = self.authenticate(secret, owner)?;
-        let stale = match verdict {
+        let (stale, reason) = match verdict {
             Verdict::Accepted if secret.is_some() && call.access.off_list.is_some() => {
                 self.note(Fact::OffList);
-                return Err(self.end(Outcome::Reply {
-                    code: 403,
-                    reason: Some(OFF_LIST),
-                    retry_after: None,
-                }));
+                return Err(self.reply(Reason::AclPeer));
             }
             Verdict::Accepted if secret.is_some() => {
                 self.note(Fact::Authenticated);
@@ -96,34 +98,38 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             }
             Verdict::Missing => {
                 self.note(Fact::ChallengeDue);
-                false
+                (false, Reason::AuthRequired)
             }
             Verdict::Stale => {
                 self.note(Fact::StaleNonce);
-                true
+                (true, Reason::AuthStale)
             }
             Verdict::Accepted | Verdict::Wrong | Verdict::Banned => {
                 if call.access.third_party {
                     self.note(Fact::ThirdParty);
-                    return Err(self.reply(403));
+                    return Err(self.reply(Reason::RegisterThirdParty));
                 }
                 self.note(if verdict == Verdict::Banned { Fact::Banned } else { Fact::WrongDigest });
                 if call.access.other_name {
-                    return Err(self.reply(403));
+                    return Err(self.reply(Reason::AuthOtherName));
                 }
                 if secret.is_none() && self.request.options.reveal_unknown_users {
-                    return Err(self.reply(403));
+                    return Err(self.reply(Reason::AuthUnknownUserRevealed));
                 }
-                false
+                let reason = match (verdict, secret) {
+                    (Verdict::Banned, _) => Reason::AuthBanned,
+                    (_, None) => Reason::AuthUnknownUser,
+                    (_, Some(_)) => Reason::AuthWrongPassword,
+                };
+                (false, reason)
             }
             Verdict::OtherTarget => {
                 self.note(Fact::OtherTarget);
-                let reason = Some(OTHER_TARGET);
-                return Err(self.end(Outcome::Reply { code: 403, reason, retry_after: None }));
+                return Err(self.reply(Reason::AuthDigestUri));
             }
         };
         let proxy = !self.request.registers() && self.request.options.proxy_challenge;
-        Err(self.end(Outcome::Challenge { proxy, stale }))
+        Err(self.end(Outcome::Challenge { proxy, stale, reason }))
     }
 
     fn find_credentials(&mut self, call: &Call<'s, 'x>) -> Result<Option<&'s Credentials>, Stop> {
@@ -140,19 +146,19 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     /// Refuses somebody who has passed everything and still may not. A stranger is not to learn any of these.
     pub(crate) fn refuse_even_if_proven(&mut self, call: &Call<'s, 'x>) -> Result<(), Stop> {
-        let fact = match (call.caller, call.home, call.target_domain) {
-            _ if call.access.disabled => Fact::CallerDisabled,
-            _ if call.access.third_party => Fact::ThirdParty,
+        let (fact, reason) = match (call.caller, call.home, call.target_domain) {
+            _ if call.access.disabled => (Fact::CallerDisabled, Reason::CallerDisabled),
+            _ if call.access.third_party => (Fact::ThirdParty, Reason::RegisterThirdPartyProven),
             (Party::Pstn(trunk, Some(number)), _, _) if number.trunk.as_ref() != Some(&trunk.reference) => {
-                Fact::NumberOfOtherTrunk(number)
+                (Fact::NumberOfOtherTrunk(number), Reason::NumberOtherTrunk)
             }
             // A call that goes on asks again for whom it goes on to.
             (_, Some(home), Some(target)) if !self.request.goes_on() && are_isolated(home, target) => {
-                Fact::Isolated(target)
+                (Fact::Isolated(target), Reason::DomainIsolated)
             }
             (_, _, _) => return Ok(()),
         };
         self.note(fact);
-        Err(self.reply(403))
+        Err(self.reply(reason))
     }
 }

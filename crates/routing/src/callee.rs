@@ -1,6 +1,7 @@
 //! Who is called.
 
 use trunkline_model::{Agent, Domain, LoadBalancing, Number, Peer};
+use trunkline_reasons::Reason;
 use trunkline_sip::{Method, Scheme, Uri};
 
 use crate::ask::{Ask, Backend, BindingsQuestion};
@@ -23,12 +24,14 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             Party::Agent(..) | Party::Peer(_) => {}
             Party::Pstn(..) if call.comes_back => {}
             Party::Pstn(_, Some(number)) => return Ok(Callee::Number(number)),
-            Party::Pstn(_, None) => return Err(self.nothing_there()),
-            Party::Unknown | Party::Sibling => return Err(self.reply(403)),
+            Party::Pstn(_, None) => return Err(self.nothing_there(Reason::NumberUnknown)),
+            Party::Unknown | Party::Sibling => return Err(self.reply(Reason::CallerUnknown)),
         }
-        let unknown_gruu = self.gruu(call).is_some_and(|g| g.instance.is_empty());
-        if self.request.callee.is_empty() || unknown_gruu {
-            return Err(self.nothing_there());
+        if self.request.callee.is_empty() {
+            return Err(self.nothing_there(Reason::CalleeEmpty));
+        }
+        if self.gruu(call).is_some_and(|g| g.instance.is_empty()) {
+            return Err(self.nothing_there(Reason::CalleeUnknownGruu));
         }
         if !call.target_is_ours
             && let Some(peer) = self.find_by_address(self.request.uri, call)?
@@ -39,7 +42,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             (true, _) => {}
             // A peer calls out under any host, as the number it names decides the way.
             (false, Party::Peer(_)) => return Ok(Callee::Outside),
-            (false, _) => return Err(self.nothing_there()),
+            (false, _) => return Err(self.nothing_there(Reason::CalleeForeignHost)),
         }
         if let Some(number) = self.number(&self.request.callee)? {
             return Ok(Callee::Number(number));
@@ -79,7 +82,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         match self.peer(name)? {
             Some(peer) => Ok(Callee::Peer(peer)),
             // A phone of ours that is not there is nowhere else either.
-            None if self.request.gruu.is_some() => Err(self.nothing_there()),
+            None if self.request.gruu.is_some() => Err(self.nothing_there(Reason::CalleeLostGruu)),
             None => Ok(Callee::Outside),
         }
     }
@@ -94,7 +97,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         call.number = Some(number);
         let Some(link) = &number.aor_link else {
             self.note(Fact::NumberWithoutLink(number));
-            return Err(self.reply(404));
+            return Err(self.reply(Reason::NumberWithoutLink));
         };
         call.link = Some(link);
         Ok(Callee::Link(link))
@@ -151,7 +154,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.refuse_own_subscription(call)?;
         if !agent.enabled {
             self.note(Fact::CalleeDisabled);
-            return Err(self.reply(480));
+            return Err(self.reply(Reason::CalleeDisabled));
         }
         self.decision.set_aor(agent.username.as_bytes(), &domain.domain_uri);
         if !self.find_bindings(None, call)? {
@@ -171,7 +174,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             && (call.caller.kind(), call.caller.reference()) == (call.callee.kind(), call.callee.reference());
         if own && matches!(method, Some(Method::Subscribe | Method::Publish)) {
             self.note(Fact::OwnSubscription);
-            return Err(self.reply(489));
+            return Err(self.reply(Reason::SubscribeSelf));
         }
         Ok(())
     }
@@ -193,7 +196,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.refuse_own_subscription(call)?;
         if !peer.enabled {
             self.note(Fact::CalleeDisabled);
-            return Err(self.reply(480));
+            return Err(self.reply(Reason::CalleePeerDisabled));
         }
         match (&peer.aor, call.target_domain) {
             (Some(aor), _) => self.decision.take_aor(aor),
@@ -302,8 +305,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             && self.has_ended(gruu)?
         {
             self.note(Fact::GruuEnded);
-            return Err(self.reply(404));
+            return Err(self.reply(Reason::CalleeEndedGruu));
         }
-        Err(self.reply(480))
+        Err(self.reply(Reason::CalleeNotRegistered))
     }
 }

@@ -1,6 +1,7 @@
 //! Who calls.
 
 use trunkline_model::{Agent, Domain, Peer, Ref, Trunk};
+use trunkline_reasons::Reason;
 use trunkline_sip::{Scheme, parse_ip};
 
 use crate::ask::Ask;
@@ -124,7 +125,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     /// The trunk by which the call came in before one of its targets led back.
     fn carrier_called(&mut self, reference: &Ref, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
-        let Some(trunk) = self.trunk(reference)? else { return Err(self.reply(404)) };
+        let Some(trunk) = self.trunk(reference)? else { return Err(self.reply(Reason::TrunkGone)) };
         self.note(Fact::CallerTrunk(trunk));
         call.caller = Party::Pstn(trunk, None);
         call.comes_back = true;
@@ -234,7 +235,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.note(Fact::CallerUnknown);
         let ours = call.target_is_ours || call.from_domain.is_some();
         if !ours && self.request.options.reveal_unknown_users {
-            return Err(self.reply(403));
+            return Err(self.reply(Reason::CallerUnknownRevealed));
         }
         self.set_realm(call);
         call.treat_as_stranger();

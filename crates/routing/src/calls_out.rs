@@ -1,6 +1,7 @@
 //! What a caller shows before it calls out at the owner's cost.
 
 use trunkline_model::Trunk;
+use trunkline_reasons::Reason;
 use trunkline_sip::Transport;
 
 use crate::ask::Ask;
@@ -29,7 +30,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         // None of these can be challenged: a call on its way to somebody else, and what follows an INVITE.
         if self.request.diversion.is_some() || self.request.inside.is_some() || self.follows() {
             self.note(Fact::CallsOut(trunk));
-            return Err(self.reply(if self.follows() { 403 } else { 480 }));
+            return Err(self.reply_unchallenged(Reason::AuthCallsOut));
         }
         // Anybody can write an address into a datagram; a connection is its owner's.
         if self.request.flow.transport != Transport::Udp

@@ -2,6 +2,7 @@
 
 use arrayvec::ArrayVec;
 use trunkline_model::DigestAlgorithm;
+use trunkline_reasons::Reason;
 use trunkline_sip::{Span, Splices, reason};
 
 use crate::explain::{Fact, Told};
@@ -15,8 +16,8 @@ pub enum Outcome {
     Reply {
         /// The status code.
         code: u16,
-        /// The reason phrase; `None`: the code's own.
-        reason: Option<&'static str>,
+        /// Why.
+        reason: Reason,
         /// Seconds for a Retry-After header.
         retry_after: Option<u32>,
     },
@@ -26,6 +27,8 @@ pub enum Outcome {
         proxy: bool,
         /// The digest's nonce was too old, used before or not sent there; nothing is said of its response.
         stale: bool,
+        /// Why the caller is asked.
+        reason: Reason,
     },
     /// A REGISTER that may go on: hand it to the registrar for [`Decision::aor`].
     Register {
@@ -39,9 +42,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Just a status.
-    pub fn reply(code: u16) -> Outcome {
-        Outcome::Reply { code, reason: None, retry_after: None }
+    /// An answer with the status of this reason.
+    pub fn reply(reason: Reason) -> Outcome {
+        Outcome::Reply { code: reason.status(), reason, retry_after: None }
+    }
+
+    /// The status and reason phrase of an answer.
+    pub fn status_line(&self) -> Option<(u16, &'static str)> {
+        match *self {
+            Outcome::Reply { code, reason: why, .. } => {
+                Some((code, why.phrase().unwrap_or_else(|| reason(code))))
+            }
+            Outcome::Challenge { .. } | Outcome::Register { .. } | Outcome::Forward => None,
+        }
     }
 }
 
@@ -109,7 +122,7 @@ pub(crate) const MAX_FACTS: usize = 24;
 impl Default for Decision {
     fn default() -> Self {
         Decision {
-            outcome: Outcome::reply(500),
+            outcome: Outcome::reply(Reason::UNDECIDED),
             direction: None,
             targets: Targets::default(),
             aor: Vec::new(),
@@ -131,7 +144,7 @@ impl Default for Decision {
 impl Decision {
     /// Forgets the last request, keeps the memory.
     pub(crate) fn clear(&mut self) {
-        self.outcome = Outcome::reply(500);
+        self.outcome = Outcome::reply(Reason::UNDECIDED);
         self.direction = None;
         self.targets.clear();
         self.aor.clear();
@@ -215,8 +228,9 @@ impl Decision {
         }
         let text = String::from_utf8_lossy;
         out += &match self.outcome {
-            Outcome::Reply { code, reason: phrase, .. } => {
-                format!("so it is answered {code} {}\n", phrase.unwrap_or_else(|| reason(code)))
+            Outcome::Reply { .. } => {
+                let (code, phrase) = self.outcome.status_line().unwrap_or_default();
+                format!("so it is answered {code} {phrase}\n")
             }
             Outcome::Challenge { .. } => format!("so it is challenged for realm {}\n", text(&self.realm)),
             Outcome::Register { .. } => format!("so {} is registered\n", text(&self.aor)),

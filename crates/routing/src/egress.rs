@@ -4,18 +4,17 @@ use std::borrow::Cow;
 
 use arrayvec::ArrayVec;
 use trunkline_model::{Domain, Number, Privacy, Ref, Trunk, TrunkUri};
+use trunkline_reasons::Reason;
 use trunkline_sip::Transport;
 
 use crate::ask::Ask;
 use crate::call::{Call, MAX_TRUNKS};
-use crate::decision::Outcome;
 use crate::explain::Fact;
 use crate::filter::withholds_identity;
 use crate::headers::write_identity;
 use crate::number::{self, put_escaped, write_host};
 use crate::parameters::{put_beside_host, put_in_user};
 use crate::party::{Direction, Party};
-use crate::reason::{NO_DOD_NUMBER, UNKNOWN_DOD_NUMBER};
 use crate::request::Request;
 use crate::rules::{Rules, Stop};
 use crate::target::{NextHop, Target, Text};
@@ -33,11 +32,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     pub(crate) fn leave(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         let may_leave = self.request.inside.is_none_or(|inside| inside.may_leave);
         if !may_leave || self.request.called_outside().is_empty() {
-            return Err(self.nothing_there());
+            return Err(self.nothing_there(Reason::CalleeUnknown));
         }
         if number::is_misshapen(self.request.called_outside()) {
             self.note(Fact::Misshapen);
-            return Err(self.reply(404));
+            return Err(self.reply(Reason::NumberMisshapen));
         }
         let wants_privacy = withholds_identity(&self.request.message);
         let mut way = WayOut::default();
@@ -54,12 +53,13 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                     (None, Some(domain)) => self.leave_by_policies(Some(domain), &mut way, call),
                     (None, None) => {
                         self.note(Fact::NoDodNumber);
-                        let reason = Some(NO_DOD_NUMBER);
-                        Err(self.end(Outcome::Reply { code: 400, reason, retry_after: None }))
+                        Err(self.reply(Reason::PeerNoNumber))
                     }
                 }
             }
-            Party::Pstn(..) | Party::Unknown | Party::Sibling => Err(self.nothing_there()),
+            Party::Pstn(..) | Party::Unknown | Party::Sibling => {
+                Err(self.nothing_there(Reason::CalleeNoWayOut))
+            }
         }
     }
 
@@ -90,12 +90,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         let Some(number) = number.filter(|_| may) else {
             self.note(Fact::CalleeUnknown);
-            let reason = Some(UNKNOWN_DOD_NUMBER);
-            return Err(self.end(Outcome::Reply { code: 404, reason, retry_after: None }));
+            return Err(self.reply(Reason::PeerUnknownNumber));
         };
         let Some(reference) = &number.trunk else {
             self.note(Fact::Dangling);
-            return Err(self.reply(503));
+            return Err(self.reply(Reason::NumberWithoutTrunk));
         };
         self.add_trunk(reference, number, way, call)?;
         self.go_out(true, call)
@@ -197,10 +196,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn go_out(&mut self, matched: bool, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         if self.decision.targets.as_slice().is_empty() {
             if matched {
-                return Err(self.reply(503));
+                return Err(self.reply(Reason::TrunkNoDestination));
             }
             self.note(Fact::NoPolicy);
-            return Err(self.reply(404));
+            return Err(self.reply(Reason::RouteNoPolicy));
         }
         let direction = match call.caller {
             Party::Peer(_) => Direction::PeerToPstn,

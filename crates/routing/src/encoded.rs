@@ -1,16 +1,16 @@
 //! A decision as bytes, so that a router may stand in another process.
 
 use trunkline_model::DigestAlgorithm;
+use trunkline_reasons::Reason;
 use trunkline_sip::Span;
 
 use crate::decision::{Decision, Edit, Noted, Outcome, Words};
 use crate::party::{Direction, Fallback, Parties, PartyName, RoutedKind};
-use crate::reason::REASONS;
 use crate::target::{NextHop, Target, Targets, Text};
 use crate::wire::{Reader, Writer};
 
 /// The first byte; another one is of another edition.
-const EDITION: u8 = 1;
+const EDITION: u8 = 2;
 
 /// Bytes that are no decision, or one of another edition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +98,14 @@ fn put_outcome(w: &mut Writer<'_>, outcome: Outcome) {
         Outcome::Reply { code, reason, retry_after } => {
             w.u8(0);
             w.u16(code);
-            w.text(reason);
+            w.bytes(reason.code().as_bytes());
             w.option(retry_after, Writer::u32);
         }
-        Outcome::Challenge { proxy, stale } => {
+        Outcome::Challenge { proxy, stale, reason } => {
             w.u8(1);
             w.flag(proxy);
             w.flag(stale);
+            w.bytes(reason.code().as_bytes());
         }
         Outcome::Register { max_contacts, expires } => {
             w.u8(2);
@@ -118,16 +119,19 @@ fn put_outcome(w: &mut Writer<'_>, outcome: Outcome) {
 fn outcome(r: &mut Reader<'_>) -> Option<Outcome> {
     Some(match r.u8()? {
         0 => {
-            let (code, phrase) = (r.u16()?, r.option(Reader::text)?);
-            // One that this edition does not have leaves the status its own.
-            let reason = phrase.and_then(|phrase| REASONS.into_iter().find(|known| *known == phrase));
-            Outcome::Reply { code, reason, retry_after: r.option(Reader::u32)? }
+            let code = r.u16()?;
+            Outcome::Reply { code, reason: reason(r)?, retry_after: r.option(Reader::u32)? }
         }
-        1 => Outcome::Challenge { proxy: r.flag()?, stale: r.flag()? },
+        1 => Outcome::Challenge { proxy: r.flag()?, stale: r.flag()?, reason: reason(r)? },
         2 => Outcome::Register { max_contacts: r.option(Reader::u32)?, expires: r.option(Reader::u32)? },
         3 => Outcome::Forward,
         _ => return None,
     })
+}
+
+/// One that this edition does not have is read as the least specific one.
+fn reason(r: &mut Reader<'_>) -> Option<Reason> {
+    Some(Reason::from_code(r.text()?).unwrap_or(Reason::UNDECIDED))
 }
 
 fn direction(r: &mut Reader<'_>) -> Option<Direction> {
@@ -263,7 +267,7 @@ mod tests {
         };
         d.targets.push_binding(binding);
         d.targets.push_binding(crate::target::Binding::new(b"sip:b@h", 0));
-        d.outcome = Outcome::Reply { code: 403, reason: Some(REASONS[1]), retry_after: Some(7) };
+        d.outcome = Outcome::Reply { code: 403, reason: Reason::AclPeer, retry_after: Some(7) };
         d.direction = Some(Direction::PeerToPstn);
         d.set_aor(b"1001", "sip.local");
         d.realm.extend_from_slice(b"sip.local");

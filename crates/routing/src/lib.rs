@@ -71,7 +71,6 @@ mod local;
 mod number;
 mod parameters;
 mod party;
-mod reason;
 mod register;
 mod registered_at;
 mod request;
@@ -91,7 +90,6 @@ pub use known::{Found, Kept, Known, Wanted, WantedBalance, WantedBindings};
 pub use number::is_separator;
 pub use parameters::is_plain_uri;
 pub use party::{Direction, Fallback, Parties, PartyName, Registrant, RoutedKind};
-pub use reason::{OFF_LIST, OTHER_TARGET};
 pub use request::{
     Challenge, Diversion, Gruu, Inside, Options, Request, called_uri, named_elsewhere, named_in_to,
     put_called,

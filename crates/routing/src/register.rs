@@ -1,6 +1,7 @@
 //! REGISTER: whose AOR it is and who may register it, RFC 3261 §10.3.
 
 use trunkline_model::{Authenticate, Domain};
+use trunkline_reasons::Reason;
 use trunkline_sip::Uri;
 
 use crate::ask::Ask;
@@ -28,13 +29,15 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.admit(call)?;
         self.decision.proven = call.access.proven || call.access.own_list && call.access.listed;
         if let Party::Unknown = call.caller {
-            return Err(self.nothing_there());
+            return Err(self.nothing_there(Reason::RegisterUnknownUser));
         }
         let (max_contacts, expires) = match call.callee {
             Party::Agent(agent, _) => (agent.max_contacts, agent.expires),
             Party::Peer(peer) => (peer.max_contacts, peer.expires),
             // Without authentication nobody else stands between a stranger and the registrar.
-            Party::Unknown | Party::Pstn(..) | Party::Sibling => return Err(self.nothing_there()),
+            Party::Unknown | Party::Pstn(..) | Party::Sibling => {
+                return Err(self.nothing_there(Reason::RegisterNoAccount));
+            }
         };
         Err(self.end(Outcome::Register { max_contacts, expires }))
     }
@@ -44,14 +47,16 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let uri = self.request.uri;
         let Some(domain) = self.domain_or_own(&uri, true)?.0 else {
             self.note(Fact::HostUnknown);
-            return Err(self.reply(404));
+            return Err(self.reply(Reason::RegisterUnknownDomain));
         };
         call.target_domain = Some(domain);
         call.from_domain = Some(domain);
         let named = |to: &&crate::request::To<'_>| !to.user.is_empty();
-        let Some(to) = self.request.to.as_ref().filter(named) else { return Err(self.nothing_there()) };
+        let Some(to) = self.request.to.as_ref().filter(named) else {
+            return Err(self.nothing_there(Reason::RegisterNoUser));
+        };
         if !self.is_of_domain(&to.uri, domain) && !self.is_own_address(&to.uri)? {
-            return Err(self.nothing_there());
+            return Err(self.nothing_there(Reason::RegisterOtherDomain));
         }
         call.access.acls.extend(domain.acl.as_ref());
         self.decision.realm.extend_from_slice(domain.domain_uri.as_bytes());

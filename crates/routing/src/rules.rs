@@ -3,6 +3,7 @@
 
 use arrayvec::ArrayVec;
 use trunkline_model::{AccessControlList, Agent, Credentials, Domain, Number, Peer, Ref, Trunk};
+use trunkline_reasons::Reason;
 use trunkline_sip::{Method, Scheme, Uri};
 
 use crate::ask::{Answer, Ask, NoAnswer, Question, Verdict};
@@ -33,7 +34,7 @@ pub fn decide<'s>(request: &Request<'_>, ask: &impl Ask<'s>, decision: &mut Deci
         Err(Stop::Missing) => Err(Missing),
         Err(Stop::Unavailable) => {
             rules.note(Fact::StoreUnavailable);
-            rules.decision.outcome = Outcome::reply(503);
+            rules.decision.outcome = Outcome::reply(Reason::StoreUnavailable);
             Ok(())
         }
     }
@@ -70,7 +71,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn decide(&mut self) -> Result<(), Stop> {
         if !self.request.options.admits(self.request.flow.remote.ip()) {
             self.note(Fact::SourceRefused);
-            return Err(self.refuse_source());
+            return Err(self.refuse_source(Reason::AclSource));
         }
         if self.request.registers() { self.register() } else { self.route_call() }
     }
@@ -104,7 +105,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     fn walk(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         if self.request.uri.scheme == Scheme::Other {
-            return Err(self.reply(416));
+            return Err(self.reply(Reason::UriUnroutable));
         }
         if self.is_from_sibling() {
             return self.relay(call);
@@ -155,15 +156,21 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         matches!(self.request.message.method(), Some(Method::Ack | Method::Cancel))
     }
 
-    /// Ends in a status.
-    pub(crate) fn reply(&mut self, code: u16) -> Stop {
-        self.end(Outcome::reply(code))
+    /// Ends in the answer of this reason.
+    pub(crate) fn reply(&mut self, reason: Reason) -> Stop {
+        self.end(Outcome::reply(reason))
+    }
+
+    /// Ends, since the caller cannot be challenged: 403 for what follows an INVITE, else the reason's status.
+    pub(crate) fn reply_unchallenged(&mut self, reason: Reason) -> Stop {
+        let code = if self.follows() { 403 } else { reason.status() };
+        self.end(Outcome::Reply { code, reason, retry_after: None })
     }
 
     /// Ends in 403, because of where the request came from.
-    pub(crate) fn refuse_source(&mut self) -> Stop {
+    pub(crate) fn refuse_source(&mut self, reason: Reason) -> Stop {
         self.decision.source_refused = true;
-        self.reply(403)
+        self.reply(reason)
     }
 
     /// Ends.
@@ -177,9 +184,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     }
 
     /// Ends in 404, since nothing has the called name.
-    pub(crate) fn nothing_there(&mut self) -> Stop {
+    pub(crate) fn nothing_there(&mut self, reason: Reason) -> Stop {
         self.note(Fact::CalleeUnknown);
-        self.reply(404)
+        self.reply(reason)
     }
 }
 

@@ -5,6 +5,7 @@
 //! (no AOR, a `backend:` one, one at a host that is no domain) serves all domains.
 
 use trunkline_model::{Domain, InterDomain, Peer};
+use trunkline_reasons::Reason;
 use trunkline_sip::Uri;
 
 use crate::ask::Ask;
@@ -78,7 +79,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         // None of these can be challenged: a call on its way to somebody else, and what follows an INVITE.
         if self.request.goes_on() || self.follows() {
             call.callee = Party::Unknown;
-            return Err(self.reply(if self.follows() { 403 } else { 480 }));
+            return Err(self.reply_unchallenged(Reason::AuthCrossDomain));
         }
         self.require_digest(call)?;
         self.refuse_even_if_proven(call)?;
@@ -90,7 +91,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     pub(crate) fn go_round(&mut self, call: &mut Call<'s, 'x>) -> Result<Callee<'s, 'x>, Stop> {
         call.callee = Party::Unknown;
         if self.request.goes_on() || !call.diverted.is_empty() {
-            return Err(self.reply(480));
+            return Err(self.reply(Reason::DomainIsolatedDiversion));
         }
         call.number = None;
         call.link = None;

@@ -93,7 +93,9 @@ fn recorded(case: &Value) -> String {
 fn decided(decision: &Decided) -> String {
     match decision.outcome {
         Outcome::Register { .. } => "register".into(),
-        Outcome::Reply { code, reason: Some(reason), .. } => format!("{code} {reason}"),
+        Outcome::Reply { code, reason, .. } if reason.phrase().is_some() => {
+            format!("{code} {}", reason.phrase().unwrap_or_default())
+        }
         Outcome::Forward => {
             let first = &decision.decision.targets.as_slice()[0];
             String::from_utf8(decision.decision.targets.text(first.uri).to_vec()).unwrap()

@@ -4,6 +4,7 @@ mod common;
 
 use common::World;
 use trunkline_model::Agent;
+use trunkline_reasons::Reason;
 use trunkline_routing::Outcome;
 
 const AOR: &str = "sip:1002@sip.local";
@@ -75,7 +76,10 @@ fn a_gruu_goes_to_nobody_else() {
     // A phone that is away has no stand-in; a user who is not ours is not called through a trunk.
     world.gruu = Some("9.9.9.9");
     assert_eq!(world.invite("1001@sip.local", "1002@sip.local").short(), "480");
-    assert_eq!(world.invite("1001@sip.local", "nobody@sip.local").outcome, Outcome::reply(404));
+    assert_eq!(
+        world.invite("1001@sip.local", "nobody@sip.local").outcome,
+        Outcome::reply(Reason::CalleeLostGruu)
+    );
     // One we never gave out.
     world.gruu = Some("");
     assert_eq!(world.invite("1001@sip.local", "1002@sip.local").short(), "404");

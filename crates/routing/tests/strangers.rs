@@ -221,8 +221,7 @@ fn a_list_does_not_replace_a_digest() {
     // Who knows the secret is told what is wrong.
     world.verdicts.insert("asterisk".into(), Verdict::Accepted);
     let told = world.invite("listed@sip.local", to).decision.outcome;
-    let reason = Some(trunkline_routing::OFF_LIST);
-    assert_eq!(told, trunkline_routing::Outcome::Reply { code: 403, reason, retry_after: None });
+    assert_eq!(told, trunkline_routing::Outcome::reply(trunkline_reasons::Reason::AclPeer));
 }
 
 /// A number of another trunk is 403 and one of nobody's 404, once the carrier has shown who it is.

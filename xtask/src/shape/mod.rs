@@ -11,7 +11,8 @@ use anyhow::Result;
 
 use circles::circles;
 use functions::functions;
-use source::{Crate, crates};
+use source::Crate;
+pub use source::crates;
 
 /// Lines of a function, from its signature to its last brace.
 const LINES_OF_FUNCTION: usize = 80;

@@ -20,4 +20,4 @@ mod responses;
 pub(crate) use answers::{Answers, Awaited, Leg};
 pub(crate) use body::{around_sdp, put_length};
 pub(crate) use relayed::Relayed;
-pub(crate) use requests::{Offered, Relaying, of, refusal};
+pub(crate) use requests::{Offered, Relaying, of, put_refusal};

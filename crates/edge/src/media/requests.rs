@@ -55,12 +55,16 @@ fn party_of(to: &Egress) -> Party {
     Party::of_transport(to.transport.is_websocket())
 }
 
-/// Header lines for the refusal of a call whose media cannot work.
-pub(crate) fn refusal(code: u16) -> Vec<u8> {
+/// Appends header lines for the refusal of a call whose media cannot work.
+pub(crate) fn put_refusal(code: u16, out: &mut Vec<u8>) {
     match code {
-        488 => format!("Warning: {WARNING}\r\n").into_bytes(),
-        503 => b"Retry-After: 5\r\n".to_vec(),
-        _ => Vec::new(),
+        488 => {
+            out.extend_from_slice(b"Warning: ");
+            out.extend_from_slice(WARNING.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        503 => out.extend_from_slice(b"Retry-After: 5\r\n"),
+        _ => {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use trunkline_reasons::Reason;
 use trunkline_sip::{ConnectionId, Flow, Message, Method};
 use trunkline_transport::{Egress, Mail};
 
@@ -72,7 +73,7 @@ impl Edge {
         if flow.transport.is_reliable() {
             let shared = self.shared.clone();
             read_again(&shared.guard, flow, m.bytes, |inbound| {
-                self.reply(io, inbound, 503, None, b"Retry-After: 5\r\n");
+                self.reply(io, inbound, Reason::OverloadShards, b"Retry-After: 5\r\n");
             });
         }
         true

@@ -5,12 +5,14 @@ use trunkline_digest::{
     Ban, Bindings, Credentials as Digest, Guess, Presented, Standing, verify_unknown, write_challenge,
 };
 use trunkline_model::{Credentials, DigestAlgorithm};
+use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, Registrant, Verdict};
 use trunkline_sip::{HeaderName, Message, Method, Via};
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::Io;
+use crate::own_answer::OwnAnswer;
 use crate::shared::Shared;
 
 /// What a digest is asked for.
@@ -124,20 +126,21 @@ impl Edge {
         io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         decision: &Decision,
-        proxy: bool,
-        stale: bool,
+        (proxy, stale): (bool, bool),
+        reason: Reason,
     ) {
         if inbound.method == Method::Ack {
             return;
         }
         self.counters.challenged.add();
         let Ok(realm) = std::str::from_utf8(&decision.realm) else {
-            return self.refuse(io, inbound, 400, None);
+            return self.refuse(io, inbound, Reason::AuthRealm);
         };
         let nonce = self.shared.authenticator.nonce(&decision.realm, inbound.back.remote.ip(), io.unix_ms());
         let (code, name) =
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
-        self.reply_with(io, inbound, (code, None), |out| {
+        let answer = OwnAnswer { code, ..reason.into() };
+        self.reply_with(io, inbound, &answer, |out| {
             for algorithm in offered(inbound, &decision.algorithms) {
                 out.extend_from_slice(name.name().as_bytes());
                 out.extend_from_slice(b": ");

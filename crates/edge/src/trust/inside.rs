@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use trunkline_calls::{Answered, Ended, Moved, Refresh, Standing};
 use trunkline_model::{Agent, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
-use trunkline_routing::{Decision, OTHER_TARGET, Verdict};
+use trunkline_reasons::Reason;
+use trunkline_routing::{Decision, Verdict};
 use trunkline_sip::{Flow, Message, Method, Uri};
 use trunkline_transport::Egress;
 
@@ -22,10 +23,10 @@ use crate::routes::Dialog;
 
 /// Why a request inside a dialog goes no further.
 enum Refused {
-    /// 481: the dialog has ended, or this is not its remote target.
-    NoDialog,
-    /// 403 with this reason.
-    Forbidden(&'static str),
+    /// It is no request of the dialog: the dialog has ended, or this is not its remote target.
+    NoDialog(Reason),
+    /// Its sender may not send it.
+    Forbidden(Reason),
     /// It was answered.
     Answered,
 }
@@ -55,11 +56,11 @@ impl Edge {
     ) -> Option<(Way, Sender)> {
         match self.examine(io, inbound, target, dialogs) {
             Ok(judged) => return Some(judged),
-            Err(Refused::NoDialog) => {
+            Err(Refused::NoDialog(reason)) => {
                 self.counters.outside_dialogs.add();
-                self.refuse(io, inbound, 481, None);
+                self.refuse(io, inbound, reason);
             }
-            Err(Refused::Forbidden(reason)) => self.refuse(io, inbound, 403, Some(reason)),
+            Err(Refused::Forbidden(reason)) => self.refuse(io, inbound, reason),
             Err(Refused::Answered) => {}
         }
         None
@@ -75,8 +76,9 @@ impl Edge {
         let now = io.unix_ms();
         let judge = |dialog: &Dialog| {
             let standing = self.shared.dialogs.look(dialog.place, &dialog.mark, inbound.method, now);
-            let standing = standing.map_err(|Ended| Refused::NoDialog)?;
-            Ok((self.way_in(target, dialog, &standing).ok_or(Refused::NoDialog)?, standing))
+            let standing = standing.map_err(|Ended| Refused::NoDialog(Reason::DialogEnded))?;
+            let way = self.way_in(target, dialog, &standing);
+            Ok((way.ok_or(Refused::NoDialog(Reason::DialogOtherTarget))?, standing))
         };
         let (mut way, standing) = judge(dialog)?;
         for dialog in inner {
@@ -167,7 +169,7 @@ impl Edge {
         let agent = agent.and_then(|reference| tables.agent_by_ref(reference.as_str()));
         let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
         let (Some(agent), Some(domain)) = (agent, domain) else {
-            return Err(Refused::Forbidden("Account Unknown"));
+            return Err(Refused::Forbidden(Reason::DialogAccountUnknown));
         };
         if let Some(shown) = self.registered_at((agent, holder.party), domain, inbound.flow, io.unix_ms()) {
             return Ok(if shown { Sender::Shown } else { Sender::Claimed });
@@ -178,7 +180,7 @@ impl Edge {
             return Ok(Sender::Claimed);
         }
         let credentials = agent.credentials.as_ref().and_then(|c| tables.credentials_by_ref(c.as_str()));
-        let credentials = credentials.ok_or(Refused::Forbidden("Account Without Credentials"))?;
+        let credentials = credentials.ok_or(Refused::Forbidden(Reason::DialogAccountWithoutCredentials))?;
         let mut decision = Decision::default();
         decision.realm.extend_from_slice(domain.domain_uri.as_bytes());
         decision.offer(&domain.algorithms);
@@ -192,10 +194,10 @@ impl Edge {
             }
             Verdict::Stale => true,
             Verdict::Missing | Verdict::Wrong | Verdict::Banned => false,
-            Verdict::OtherTarget => return Err(Refused::Forbidden(OTHER_TARGET)),
+            Verdict::OtherTarget => return Err(Refused::Forbidden(Reason::DialogDigestUri)),
         };
         let proxy = shared.config.routing.proxy_challenge;
-        self.challenge(io, inbound, &decision, proxy, stale);
+        self.challenge(io, inbound, &decision, (proxy, stale), Reason::DialogAuth);
         Err(Refused::Answered)
     }
 

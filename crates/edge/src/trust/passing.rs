@@ -1,6 +1,7 @@
 //! What of a message goes no further: the router's filter, told who sends the message to whom.
 
 use trunkline_proxy::{PartyKind, Way};
+use trunkline_reasons::Reason;
 use trunkline_routing::{Passage, RoutedKind, filter, is_plain_uri};
 use trunkline_sip::{Message, Method, Splices, Uri};
 
@@ -82,7 +83,7 @@ impl Edge {
         if inbound.method == Method::Invite {
             self.refusals.note(self.shared.keys.key(m, &inbound.via, Method::Invite));
         }
-        self.refuse(io, inbound, 403, Some("Parameters Not Allowed"));
+        self.refuse(io, inbound, Reason::DialogHiddenParameters);
         true
     }
 }

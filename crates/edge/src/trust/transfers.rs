@@ -2,6 +2,7 @@
 //! open number could have it call an expensive one.
 
 use trunkline_proxy::PartyKind;
+use trunkline_reasons::Reason;
 use trunkline_sip::Method;
 
 use crate::edge::Edge;
@@ -21,7 +22,7 @@ impl Edge {
         if inbound.method != Method::Refer || allowed {
             return false;
         }
-        self.refuse(io, inbound, 403, Some("Transfer Not Allowed"));
+        self.refuse(io, inbound, Reason::TransferStranger);
         true
     }
 }

@@ -488,7 +488,7 @@ impl Decided {
         match self.outcome {
             Outcome::Reply { code, retry_after: None, .. } => code.to_string(),
             Outcome::Reply { code, retry_after: Some(s), .. } => format!("{code} after {s}"),
-            Outcome::Challenge { proxy, stale } => format!(
+            Outcome::Challenge { proxy, stale, .. } => format!(
                 "challenge {} {}{}",
                 if proxy { 407 } else { 401 },
                 String::from_utf8_lossy(&self.decision.realm),

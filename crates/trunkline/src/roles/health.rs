@@ -83,6 +83,12 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
         down: u64::from(shared.trunk_down(&t.reference).count_ones()),
     };
     figures.shards = shared.counters.iter().map(|c| c.all()).collect();
+    for (reason, count) in shared.counters.iter().flat_map(|c| c.reasons()) {
+        match figures.reasons.iter_mut().find(|(code, _)| *code == reason.code()) {
+            Some((_, sum)) => *sum += count,
+            None => figures.reasons.push((reason.code(), count)),
+        }
+    }
     write_transports(sip, figures);
     figures.transactions = shared.transactions();
     figures.busy_percent = shared.busy();
