@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline_calls::{CallStart, Calls, Cause, Counted, Direction, Records, SessionKey};
+use trunkline_calls::{CallStart, Calls, Counted, Direction, Records, SessionKey};
+use trunkline_proxy::Side;
 
 /// Time this thread ran, whatever else the machine does.
 fn on_processor(of: &str) -> Duration {
@@ -34,8 +35,8 @@ fn run(calls: &Calls, ids: &[String], from: u64) {
             ..CallStart::new(Direction::AgentToAgent, [10, 0, 0, 1].into())
         };
         let call = calls.start(&start, from).expect("no limit reached");
-        calls.answered(black_box(call), b"314159abcd", from + 1);
-        calls.ended(n as u64, Cause::NormalClearing, from + 2);
+        calls.answered(black_box(call), (b"314159abcd", b""), from + 1);
+        calls.ended(n as u64, Side::Callee, from + 2);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::cause::Cause;
+use crate::ending::Ender;
 use crate::sessions::SessionKey;
 
 /// Who calls whom, as the router decided.
@@ -75,7 +76,8 @@ pub struct Counted {
 /// A call that starts: an INVITE without To-tag that was let in and is about to be forwarded.
 #[derive(Clone, Copy, Debug)]
 pub struct CallStart<'a> {
-    /// Its number, which no other call has: that of its dialogs ([`crate::Dialogs::unique`]).
+    /// Its number, which no other call has: that of its dialogs ([`crate::Dialogs::unique`]). Of a refused call whatever its
+    /// repetitions have in common.
     pub number: u64,
     /// Call-ID.
     pub call_id: &'a [u8],
@@ -176,4 +178,18 @@ pub struct CallView<'a> {
     pub cause: Option<Cause>,
     /// The final status of an INVITE that failed, 200 of one that was answered, 0 before.
     pub status: u16,
+    /// When it first rang: the first 180 to 199.
+    pub rang: Option<u64>,
+    /// Who ended it.
+    pub ended_by: Ender,
+    /// The code of the reason why it failed, e.g. `callee.not-registered`; else empty.
+    pub reason: &'a [u8],
+    /// The `Reason` header of the BYE, CANCEL or response that ended it.
+    pub sip_reason: &'a [u8],
+    /// The codec of the answer; empty when it is not known.
+    pub codec: &'a [u8],
+    /// How many calls it stands for: more than one where refused calls of one source were summed up.
+    pub count: u32,
+    /// The calls are those of many sources.
+    pub many_sources: bool,
 }

@@ -1,12 +1,16 @@
 //! The table of calls.
 
+mod closing;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
+use trunkline_proxy::Side;
 
 use crate::call::{CallStart, CallView};
-use crate::cause::Cause;
+use crate::ending::{Ender, ReasonLines};
+use crate::refused::RefusedCalls;
 use crate::row::{self, Kind, Row};
 use crate::sessions::{SessionKey, Sessions};
 
@@ -23,6 +27,7 @@ pub struct Calls {
     sessions: Sessions,
     next_id: AtomicU64,
     recording: AtomicBool,
+    refused: RefusedCalls,
     session_limit_ms: AtomicU64,
     sweep_cursor: AtomicUsize,
 }
@@ -40,6 +45,8 @@ struct Table {
     fresh: Vec<(u32, u32)>,
     /// Calls that ended, as rows.
     outbox: Vec<u8>,
+    /// That of a call which ends as it begins.
+    spare: Row,
     stats: Stats,
 }
 
@@ -100,6 +107,28 @@ fn spread(number: u64) -> u64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+impl Slot {
+    /// Who is on this side.
+    fn ender(&self, side: Side) -> Ender {
+        match side {
+            Side::Caller => Ender::Caller,
+            Side::Callee if self.row.leaves_by_trunk() => Ender::Carrier,
+            Side::Callee => Ender::Callee,
+        }
+    }
+
+    fn set_leaving(&mut self, by: Ender, lines: &ReasonLines<'_>) {
+        self.row.set_ended_by(by);
+        self.row.set_sip_reason(lines);
+    }
+
+    fn set_codec(&mut self, codec: &[u8]) {
+        if !codec.is_empty() && self.row.text(row::CODEC) != codec {
+            self.row.set_text(row::CODEC, codec);
+        }
+    }
+}
+
 impl Table {
     /// The slot of the call with this number.
     fn find(&self, number: u64) -> Option<u32> {
@@ -124,6 +153,7 @@ impl Calls {
             sessions: Sessions::new(),
             next_id: AtomicU64::new(1),
             recording: AtomicBool::new(false),
+            refused: RefusedCalls::new(),
             session_limit_ms: AtomicU64::new(SESSION_LIMIT_MS),
             sweep_cursor: AtomicUsize::new(0),
         }
@@ -171,7 +201,7 @@ impl Calls {
                 (table.slots.len() - 1) as u32
             }
         };
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = self.number();
         let mut generation = 0;
         if let Some(slot) = table.slots.get_mut(number as usize) {
             slot.row.fill(start, id, now);
@@ -242,8 +272,25 @@ impl Calls {
         .is_some()
     }
 
-    /// The first 2xx to the INVITE. Those of other branches change nothing. False when the call has ended.
-    pub fn answered(&self, call: CallHandle, to_tag: &[u8], now: u64) -> bool {
+    /// A provisional response went to the caller: it `rings`, or the codec is known already. Either is kept. False when the
+    /// call has ended.
+    pub fn provisional(&self, call: CallHandle, rings: bool, codec: &[u8], now: u64) -> bool {
+        self.with(call, |table, number| {
+            let Some(slot) = table.slots.get_mut(number as usize) else { return };
+            if slot.row.is_answered() {
+                return;
+            }
+            if rings {
+                slot.row.set_rang(now);
+            }
+            slot.set_codec(codec);
+        })
+        .is_some()
+    }
+
+    /// The first 2xx to the INVITE, with its codec if it names one. Those of other branches change nothing. False when the call
+    /// has ended.
+    pub fn answered(&self, call: CallHandle, (to_tag, codec): (&[u8], &[u8]), now: u64) -> bool {
         let limit = self.session_limit_ms.load(Ordering::Relaxed);
         self.with(call, |table, number| {
             let Some(slot) = table.slots.get_mut(number as usize) else { return };
@@ -252,6 +299,9 @@ impl Calls {
             }
             slot.row.set_answered(now);
             slot.row.set_text(row::TO_TAG, to_tag);
+            slot.set_codec(codec);
+            // The caller's CANCEL came too late.
+            slot.set_leaving(Ender::Unknown, &ReasonLines::default());
             slot.deadline = now.saturating_add(limit);
             table.stats.answered += 1;
             // One without a row is on the list already.
@@ -262,119 +312,14 @@ impl Calls {
         .is_some()
     }
 
-    /// The last dialog of this number has ended ([`crate::Dialogs::answered`]): the call ends. False when there is no such call. One
-    /// that nobody has answered ends by its INVITE alone.
-    pub fn ended(&self, number: u64, cause: Cause, now: u64) -> bool {
-        self.ended_with(number, cause, now, |_| {})
-    }
-
-    /// As [`Calls::ended`], and shows the call as its record has it.
-    pub fn ended_with(&self, number: u64, cause: Cause, now: u64, see: impl FnOnce(CallView<'_>)) -> bool {
-        let mut table = self.table(number as usize % SHARDS).lock();
-        let Some(slot) = table.find(number) else { return false };
-        if !table.slots.get(slot as usize).is_some_and(|slot| slot.row.is_answered()) {
-            return false;
-        }
-        self.end_slot(&mut table, slot, cause, 200, now, see);
-        true
-    }
-
-    /// An answered call of whose end nobody will tell has ended as far as we know. False when it had ended before.
-    pub fn ended_as(&self, call: CallHandle, cause: Cause, now: u64) -> bool {
-        self.with(call, |table, slot| self.end_slot(table, slot, cause, 200, now, |_| {})).is_some()
-    }
-
-    /// The INVITE failed with this final status (487 when it was cancelled). An answered call does not end by
-    /// it: a forked branch may fail late. False when nothing ended.
-    pub fn failed(&self, call: CallHandle, status: u16, now: u64) -> bool {
-        self.failed_with(call, status, now, |_| {})
-    }
-
-    /// As [`Calls::failed`], and shows the call as its record has it.
-    pub fn failed_with(
-        &self,
-        call: CallHandle,
-        status: u16,
-        now: u64,
-        see: impl FnOnce(CallView<'_>),
-    ) -> bool {
-        self.with(call, |table, number| {
-            let unanswered = table.slots.get(number as usize).is_some_and(|s| !s.row.is_answered());
-            if unanswered {
-                self.end_slot(table, number, Cause::from_status(status), status, now, see);
-            }
-            unanswered
-        })
-        .unwrap_or(false)
-    }
-
-    fn end_slot(
-        &self,
-        table: &mut Table,
-        number: u32,
-        cause: Cause,
-        status: u16,
-        now: u64,
-        see: impl FnOnce(CallView<'_>),
-    ) {
-        let Some(slot) = table.slots.get_mut(number as usize) else { return };
-        slot.row.set_ended(cause, status, now);
-        see(slot.row.view());
-        if self.recording.load(Ordering::Relaxed) || slot.has_row {
-            slot.row.push(if slot.has_row { Kind::Ended } else { Kind::Whole }, &mut table.outbox);
-        }
-        slot.keys.iter_mut().filter_map(Option::take).for_each(|key| self.sessions.remove(key));
-        slot.generation = slot.generation.wrapping_add(1);
-        let key = slot.number;
-        if let Ok(found) = table.index.find_entry(spread(key), |(n, _)| *n == key) {
-            found.remove();
-        }
-        table.free.push(number);
-        table.stats.ended += 1;
-    }
-
-    /// Ends every call that lives: the exchange is being stopped, and nobody will hear of their BYEs. Gives their
-    /// number.
-    pub fn end_all(&self, cause: Cause, now: u64) -> usize {
-        let mut ended = 0;
-        for shard in 0..SHARDS {
-            let mut table = self.table(shard).lock();
-            for number in 0..table.slots.len() as u32 {
-                if table.slots.get(number as usize).is_some_and(|s| s.generation % 2 == 1) {
-                    self.end_slot(&mut table, number, cause, 503, now, |_| {});
-                    ended += 1;
-                }
-            }
-        }
-        ended
+    /// The number of a new record.
+    fn number(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// How many calls a party has now.
     pub fn sessions(&self, key: SessionKey) -> u32 {
         self.sessions.count(key)
-    }
-
-    /// Ends what has outlived its session: goes on where the last call stopped, over at least one shard and
-    /// until `budget` calls were looked at. Gives the number that ended.
-    pub fn sweep(&self, now: u64, budget: usize) -> usize {
-        let (mut looked, mut expired) = (0, 0);
-        for _ in 0..SHARDS {
-            let shard = self.sweep_cursor.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            let mut table = self.table(shard).lock();
-            looked += table.slots.len().max(1);
-            for number in 0..table.slots.len() as u32 {
-                let due = |s: &Slot| s.generation % 2 == 1 && s.deadline <= now;
-                if table.slots.get(number as usize).is_some_and(due) {
-                    self.end_slot(&mut table, number, Cause::SessionExpired, 408, now, |_| {});
-                    table.stats.expired += 1;
-                    expired += 1;
-                }
-            }
-            if looked >= budget {
-                break;
-            }
-        }
-        expired
     }
 
     /// Shows up to `limit` live calls, in no particular order. Start with 0 and go on with what is given
@@ -423,6 +368,11 @@ impl Calls {
 
     pub(crate) fn stop_recording(&self) {
         self.recording.store(false, Ordering::Relaxed);
+    }
+
+    /// Appends to `queue` the sums of refused calls that have grown; `all`: those too that would be due later.
+    pub(crate) fn take_sums(&self, now: u64, queue: &mut Vec<u8>, all: bool) {
+        self.refused.take_rows(now, queue, all);
     }
 
     /// Appends to `queue` what the database has not seen of a shard.

@@ -5,7 +5,8 @@
 //! in SQLite; nothing on the packet's way waits for it. Times are milliseconds since the Unix epoch.
 //!
 //! ```
-//! use trunkline_calls::{CallStart, Calls, Cause, Counted, Direction, SessionKey};
+//! use trunkline_calls::{CallStart, Calls, Counted, Direction, SessionKey};
+//! use trunkline_proxy::Side;
 //!
 //! let calls = Calls::new();
 //! let agent = SessionKey::reference(b"agent-01");
@@ -20,9 +21,9 @@
 //!     ..CallStart::new(Direction::AgentToAgent, [192, 0, 2, 7].into())
 //! };
 //! let call = calls.start(&start, 1_000)?;
-//! calls.answered(call, b"314159", 4_000);
+//! calls.answered(call, (b"314159", b"PCMU"), 4_000);
 //! assert_eq!(calls.sessions(agent), 1);
-//! assert!(calls.ended(7, Cause::NormalClearing, 9_000));
+//! assert!(calls.ended(7, Side::Callee, 9_000));
 //! assert_eq!(calls.sessions(agent), 0);
 //! # Ok::<(), trunkline_calls::LimitReached>(())
 //! ```
@@ -32,16 +33,24 @@
 mod call;
 mod calls;
 mod cause;
+mod codec;
 mod dialogs;
+mod ending;
+mod follow;
 mod query;
+mod refused;
 mod row;
+mod schema;
 mod sessions;
 mod writer;
 
 pub use call::{CallStart, CallView, Counted, Direction};
 pub use calls::{CallHandle, Calls, LimitReached, Stats};
 pub use cause::Cause;
+pub use codec::codec_of;
 pub use dialogs::{Answered, Dialogs, Ended, Ends, Event, Moved, Origin, Place, Refresh, Standing};
+pub use ending::{Ender, FailedWith, ReasonLines};
+pub use follow::{Followed, Follower};
 pub use query::{CallRecord, Filter};
 pub use sessions::SessionKey;
 pub use writer::{Records, RecordsError, RecordsHealth};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::call::{CallStart, CallView, Direction};
 use crate::cause::Cause;
+use crate::ending::{Ender, ReasonLines};
 
 /// What the database is to do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,10 @@ pub(crate) enum Kind {
     Whole = 2,
     /// The call has ended and has a row: update.
     Ended = 3,
+    /// Refused calls of one source, so far: insert or replace.
+    Sum = 4,
+    /// The same, and no more will come.
+    WholeSum = 5,
 }
 
 const KIND: usize = 0;
@@ -24,29 +29,40 @@ const CAUSE: usize = 1;
 const DIRECTION: usize = 2;
 const STATE: usize = 3;
 const STATUS: usize = 4;
+const ENDED_BY: usize = 6;
 const ID: usize = 8;
 const STARTED: usize = 16;
 const ANSWERED: usize = 24;
 const ENDED: usize = 32;
 const SOURCE: usize = 40;
-const LENGTHS: usize = 56;
-const TEXTS: usize = 10;
+const RANG: usize = 56;
+const COUNT: usize = 64;
+const LENGTHS: usize = 68;
+const TEXTS: usize = 13;
 const HEAD: usize = LENGTHS + 2 * TEXTS;
 
 const WAS_ANSWERED: u8 = 1;
 const HAS_ENDED: u8 = 2;
 const SOURCE_V4: u8 = 4;
+const HAS_RUNG: u8 = 8;
+const MANY_SOURCES: u8 = 16;
 
 /// Longer texts are cut: a record is for reading, and a Request-URI of kilobytes is noise.
 const MOST_TEXT: usize = 512;
+/// A `Reason` header is a few words; that of a hostile party is not kept in full.
+const MOST_REASON: usize = 256;
 
 /// Text numbers; those of a plain call that change after the start come last.
 pub(crate) const TO: usize = 3;
+pub(crate) const CALLER: usize = 4;
 pub(crate) const CALLEE: usize = 5;
 pub(crate) const TRUNK: usize = 6;
 pub(crate) const TO_TAG: usize = 7;
 pub(crate) const FIRST_CALLED: usize = 8;
 const TO_HEADER: usize = 9;
+pub(crate) const SIP_REASON: usize = 10;
+pub(crate) const REASON: usize = 11;
+pub(crate) const CODEC: usize = 12;
 
 /// The buffer of one call. Cleared and filled again for the next, so it allocates only until it has grown.
 #[derive(Clone, Default)]
@@ -66,7 +82,8 @@ fn text_len(bytes: &[u8], n: usize) -> usize {
     usize::from(u16::from_le_bytes(get(bytes, LENGTHS + 2 * n)))
 }
 
-fn cut(text: &[u8]) -> &[u8] {
+/// As long as a text of a record may be.
+pub(crate) fn cut(text: &[u8]) -> &[u8] {
     text.get(..MOST_TEXT).unwrap_or(text)
 }
 
@@ -82,6 +99,7 @@ impl Row {
         put(bytes, DIRECTION, &[start.direction as u8, state]);
         put(bytes, ID, &id.to_le_bytes());
         put(bytes, STARTED, &now.to_le_bytes());
+        put(bytes, COUNT, &1u32.to_le_bytes());
         put(bytes, SOURCE, &source.octets());
         let texts = [
             // These two identify the dialog, so they are never truncated.
@@ -117,8 +135,60 @@ impl Row {
         }
     }
 
+    /// The lines of a `Reason` header, one behind the other (RFC 3326 §2).
+    pub fn set_sip_reason(&mut self, lines: &ReasonLines<'_>) {
+        let (mut text, mut end) = ([0u8; MOST_REASON], 0);
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            let between: &[u8] = if end == 0 { b"" } else { b", " };
+            // A line that does not fit as a whole is left out, unless it is the first.
+            if end > 0 && end + between.len() + line.len() > MOST_REASON {
+                break;
+            }
+            for b in between.iter().chain(*line) {
+                if let Some(place) = text.get_mut(end) {
+                    *place = *b;
+                    end += 1;
+                }
+            }
+        }
+        self.set_text(SIP_REASON, text.get(..end).unwrap_or_default());
+    }
+
     pub fn is_answered(&self) -> bool {
         get::<1>(&self.0, STATE)[0] & WAS_ANSWERED != 0
+    }
+
+    pub fn ended_by(&self) -> Ender {
+        Ender::from_number(get::<1>(&self.0, ENDED_BY)[0])
+    }
+
+    pub fn set_ended_by(&mut self, by: Ender) {
+        put(&mut self.0, ENDED_BY, &[by as u8]);
+    }
+
+    /// Has it gone out through a trunk? The trunk of a call that came in through one is its caller.
+    pub fn leaves_by_trunk(&self) -> bool {
+        let incoming = get::<1>(&self.0, DIRECTION)[0] == Direction::FromPstn as u8;
+        let trunk = self.text(TRUNK);
+        !trunk.is_empty() && !(incoming && trunk == self.text(CALLER))
+    }
+
+    /// It rings since then, unless it has rung before.
+    pub fn set_rang(&mut self, now: u64) {
+        if get::<1>(&self.0, STATE)[0] & HAS_RUNG == 0 {
+            self.set_state(HAS_RUNG);
+            put(&mut self.0, RANG, &now.to_le_bytes());
+        }
+    }
+
+    /// It stands for calls of many sources.
+    pub fn set_many_sources(&mut self) {
+        self.set_state(MANY_SOURCES);
+    }
+
+    /// It stands for so many calls.
+    pub fn set_count(&mut self, count: u32) {
+        put(&mut self.0, COUNT, &count.to_le_bytes());
     }
 
     fn set_state(&mut self, flag: u8) {
@@ -176,8 +246,21 @@ fn view(bytes: &[u8]) -> CallView<'_> {
         Some(v4) if state & SOURCE_V4 != 0 => IpAddr::V4(v4),
         _ => IpAddr::V6(source),
     };
-    let [call_id, from_tag, from, to, caller_ref, callee_ref, trunk_ref, to_tag, first_called, to_header] =
-        texts(bytes);
+    let [
+        call_id,
+        from_tag,
+        from,
+        to,
+        caller_ref,
+        callee_ref,
+        trunk_ref,
+        to_tag,
+        first_called,
+        to_header,
+        sip_reason,
+        reason,
+        codec,
+    ] = texts(bytes);
     CallView {
         id: u64::from_le_bytes(get(bytes, ID)),
         call_id,
@@ -197,11 +280,28 @@ fn view(bytes: &[u8]) -> CallView<'_> {
         ended: time(ENDED, HAS_ENDED),
         cause: (state & HAS_ENDED != 0).then(|| Cause::from_number(cause)),
         status: u16::from_le_bytes(get(bytes, STATUS)),
+        rang: time(RANG, HAS_RUNG),
+        ended_by: Ender::from_number(get::<1>(bytes, ENDED_BY)[0]),
+        reason,
+        sip_reason,
+        codec,
+        count: u32::from_le_bytes(get(bytes, COUNT)),
+        many_sources: state & MANY_SOURCES != 0,
     }
 }
 
 /// The position of a row in a queue: its call's number and its offset.
 pub(crate) type Place = (u64, usize);
+
+/// Shows the rows of a queue as they stand in it.
+pub(crate) fn each(queue: &[u8], mut see: impl FnMut(Kind, CallView<'_>)) {
+    let mut at = 0;
+    while let Some(row) = queue.get(at..).filter(|rest| rest.len() >= HEAD) {
+        let (kind, view) = read(queue, &(0, at));
+        see(kind, view);
+        at += HEAD + (0..TEXTS).map(|n| text_len(row, n)).sum::<usize>();
+    }
+}
 
 /// The rows of a queue in the order of the calls' numbers; what concerns one call stays in its order.
 ///
@@ -225,7 +325,9 @@ pub(crate) fn read<'a>(queue: &'a [u8], place: &Place) -> (Kind, CallView<'a>) {
         0 => Kind::Open,
         1 => Kind::Answered,
         2 => Kind::Whole,
-        _ => Kind::Ended,
+        3 => Kind::Ended,
+        4 => Kind::Sum,
+        _ => Kind::WholeSum,
     };
     (kind, view(row))
 }

@@ -11,12 +11,17 @@ use trunkline_write_behind::{Batch, Names, WriteBehind};
 use crate::call::CallView;
 use crate::calls::{Calls, SHARDS};
 use crate::cause::Cause;
+use crate::follow::{Follower, Followers};
+use crate::query::{Filter, source_text};
 use crate::row::{Kind, Place, in_order, read};
+use crate::schema::{self, COLUMNS};
 
 /// A call that starts and ends within this time is one insert.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// What is kept for a database that cannot be written: about 200,000 calls.
 const MOST_PENDING: usize = 64 << 20;
+/// So often at least the database learns that the exchange lives, while there are calls.
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// Old records deleted at once.
 const RETENTION_ROWS: i64 = 2_000;
@@ -60,41 +65,17 @@ pub struct RecordsHealth {
 ///
 /// A call that starts and ends within a batch is one insert; a longer one gets its row while it lives, and an
 /// update when it is answered and when it ends. Rows that a crash left open are closed with cause `CRASH` at
-/// the next start. Dropping it writes what is left.
+/// the next start, and end when the exchange last said that it lives. Dropping it writes what is left.
 pub struct Records {
     pub(crate) path: PathBuf,
     behind: WriteBehind,
+    followers: Arc<Followers>,
     lost: Arc<AtomicU64>,
     crashed: u64,
 }
 
 fn clock() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
-}
-
-fn prepare(db: &Connection) -> rusqlite::Result<(u64, u64)> {
-    db.execute_batch(
-        "CREATE TABLE IF NOT EXISTS calls (
-             id INTEGER PRIMARY KEY, call_id TEXT NOT NULL, from_tag TEXT NOT NULL, to_tag TEXT NOT NULL,
-             from_uri TEXT NOT NULL, to_uri TEXT NOT NULL, direction TEXT NOT NULL, caller TEXT NOT NULL,
-             callee TEXT NOT NULL, trunk TEXT NOT NULL, source TEXT NOT NULL, started INTEGER NOT NULL,
-             answered INTEGER, ended INTEGER, status INTEGER NOT NULL, cause TEXT,
-             first_called TEXT NOT NULL DEFAULT '', to_header TEXT NOT NULL DEFAULT '');
-         CREATE INDEX IF NOT EXISTS calls_open ON calls (id) WHERE ended IS NULL;",
-    )?;
-    // Databases of earlier versions have no such columns.
-    for column in ["first_called", "to_header"] {
-        if !db.column_exists(None, "calls", column)? {
-            db.execute_batch(&format!("ALTER TABLE calls ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"))?;
-        }
-    }
-    // Nobody knows when they ended; the last thing known is a time not after it.
-    let crashed = db.execute(
-        "UPDATE calls SET ended = coalesce(answered, started), cause = ?1 WHERE ended IS NULL",
-        [Cause::Crash.name()],
-    )?;
-    let last: i64 = db.query_row("SELECT coalesce(max(id), 0) FROM calls", [], |row| row.get(0))?;
-    Ok((last.unsigned_abs() + 1, crashed as u64))
 }
 
 impl Records {
@@ -110,19 +91,22 @@ impl Records {
     ) -> Result<Records, RecordsError> {
         let database = |source| RecordsError::Database { path: path.to_owned(), source };
         let db = trunkline_write_behind::open(path, CACHE_KIB).map_err(database)?;
-        let (first, crashed) = prepare(&db).map_err(database)?;
+        let (first, crashed) =
+            schema::make(&db).and_then(|()| schema::close_crashed(&db)).map_err(database)?;
         calls.record_from(first);
-        let lost = Arc::new(AtomicU64::new(0));
+        let (lost, followers) = (Arc::new(AtomicU64::new(0)), Arc::new(Followers::default()));
         let writer = RecordWriter {
             db,
             calls,
+            followers: Arc::clone(&followers),
             lost: Arc::clone(&lost),
             queue: Vec::new(),
             retention,
             next_deletion: Instant::now(),
+            next_alive: Instant::now(),
         };
         let behind = WriteBehind::start(NAMES, path, INTERVAL, writer)?;
-        Ok(Records { path: path.to_owned(), behind, lost, crashed })
+        Ok(Records { path: path.to_owned(), behind, followers, lost, crashed })
     }
 
     /// How the database is doing.
@@ -138,6 +122,11 @@ impl Records {
         }
     }
 
+    /// Follows the calls that this filter admits, as they begin and end from now on, half a second behind at most.
+    pub fn follow(&self, filter: Filter) -> Follower {
+        self.followers.add(filter)
+    }
+
     /// Waits until everything that happened before the call is written; false when the write failed.
     pub fn flush(&self) -> bool {
         self.behind.flush()
@@ -151,18 +140,53 @@ impl Records {
 struct RecordWriter {
     db: Connection,
     calls: Arc<Calls>,
+    followers: Arc<Followers>,
     lost: Arc<AtomicU64>,
     /// Rows not yet written, in order.
     queue: Vec<u8>,
     retention: Option<Duration>,
     next_deletion: Instant,
+    next_alive: Instant,
 }
 
 impl Batch for RecordWriter {
     fn write(&mut self) -> rusqlite::Result<u64> {
+        self.write_taken(false)
+    }
+
+    fn write_all(&mut self) -> rusqlite::Result<u64> {
+        self.write_taken(true)
+    }
+
+    fn upkeep(&mut self) -> rusqlite::Result<()> {
+        if Instant::now() >= self.next_alive && self.calls.stats().live > 0 {
+            schema::note_alive(&self.db, clock())?;
+            self.next_alive = Instant::now() + ALIVE_EVERY;
+        }
+        if Instant::now() < self.next_deletion {
+            return Ok(());
+        }
+        self.next_deletion = Instant::now() + RETENTION_EVERY;
+        if self.delete_old()? {
+            self.next_deletion = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.calls.stop_recording();
+    }
+}
+
+impl RecordWriter {
+    /// Takes what has happened and writes it; `all`: sums too that are not due.
+    fn write_taken(&mut self, all: bool) -> rusqlite::Result<u64> {
+        let begin = self.queue.len();
         for shard in 0..SHARDS {
             self.calls.take_rows(shard, &mut self.queue);
         }
+        self.calls.take_sums(clock(), &mut self.queue, all);
+        self.followers.tell(self.queue.get(begin..).unwrap_or_default());
         if self.queue.is_empty() {
             return Ok(0);
         }
@@ -183,23 +207,6 @@ impl Batch for RecordWriter {
         }
     }
 
-    fn upkeep(&mut self) -> rusqlite::Result<()> {
-        if Instant::now() < self.next_deletion {
-            return Ok(());
-        }
-        self.next_deletion = Instant::now() + RETENTION_EVERY;
-        if self.delete_old()? {
-            self.next_deletion = Instant::now();
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) {
-        self.calls.stop_recording();
-    }
-}
-
-impl RecordWriter {
     /// Deletes some records past their time; true when there may be more.
     fn delete_old(&self) -> rusqlite::Result<bool> {
         let Some(retention) = self.retention else { return Ok(false) };
@@ -214,7 +221,7 @@ impl RecordWriter {
     }
 }
 
-fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+pub(crate) fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     // Checked first: nearly all is ASCII, and the lossy reader is slow on it.
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), std::borrow::Cow::Borrowed)
 }
@@ -227,7 +234,7 @@ fn number(time: Option<u64>) -> Option<i64> {
 type Text = for<'a> fn(&CallView<'a>) -> &'a [u8];
 
 /// The columns of the table that are texts of the call, by their numbers.
-const TEXTS: [(usize, Text); 10] = [
+const TEXTS: [(usize, Text); 13] = [
     (2, |call| call.call_id),
     (3, |call| call.from_tag),
     (4, |call| call.to_tag),
@@ -238,6 +245,9 @@ const TEXTS: [(usize, Text); 10] = [
     (10, |call| call.trunk_ref),
     (17, |call| call.first_called),
     (18, |call| call.to_header),
+    (21, |call| call.reason),
+    (22, |call| call.sip_reason),
+    (23, |call| call.codec),
 ];
 
 /// Binds the values of a new row. Those that the row `before` has too are still bound: many are the same in row after row,
@@ -263,8 +273,8 @@ fn bind(
     if differ(call, before, |call| call.direction) {
         insert.raw_bind_parameter(7, call.direction.name())?;
     }
-    if differ(call, before, |call| call.source) {
-        insert.raw_bind_parameter(11, call.source.to_string())?;
+    if differ(call, before, |call| (call.source, call.many_sources, call.count > 1)) {
+        insert.raw_bind_parameter(11, source_text(call))?;
     }
     insert.raw_bind_parameter(12, call.started as i64)?;
     insert.raw_bind_parameter(13, number(call.answered))?;
@@ -273,6 +283,11 @@ fn bind(
         insert.raw_bind_parameter(15, call.status)?;
         insert.raw_bind_parameter(16, call.cause.map(Cause::name))?;
     }
+    insert.raw_bind_parameter(19, number(call.rang))?;
+    if differ(call, before, |call| call.ended_by) {
+        insert.raw_bind_parameter(20, call.ended_by.name())?;
+    }
+    insert.raw_bind_parameter(24, call.count)?;
     Ok(())
 }
 
@@ -284,17 +299,21 @@ fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
     in_order(queue).chunks(TRANSACTION_ROWS).try_fold(0, |sum, rows| Ok(sum + write_rows(db, queue, rows)?))
 }
 
+/// The values of a row that change while a call has one.
+const UPDATE: &str =
+    "UPDATE calls SET to_tag = ?2, callee = ?3, trunk = ?4, answered = ?5, ended = ?6, status = ?7,
+     cause = ?8, to_uri = ?9, first_called = ?10, rang = ?11, ended_by = ?12, reason = ?13, sip_reason = ?14,
+     codec = ?15 WHERE id = ?1";
+
 fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Result<u64> {
     let transaction = db.transaction()?;
     {
+        let values = "?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24";
+        let into = format!("INTO calls ({COLUMNS}) VALUES ({values})");
         // Ignore: a batch whose commit was reported as failed may be there all the same.
-        let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO calls VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
-        )?;
-        let mut update = transaction.prepare_cached(
-            "UPDATE calls SET to_tag = ?2, callee = ?3, trunk = ?4, answered = ?5, ended = ?6, status = ?7,
-             cause = ?8, to_uri = ?9, first_called = ?10 WHERE id = ?1",
-        )?;
+        let mut insert = transaction.prepare_cached(&format!("INSERT OR IGNORE {into}"))?;
+        let mut replace = transaction.prepare_cached(&format!("INSERT OR REPLACE {into}"))?;
+        let mut update = transaction.prepare_cached(UPDATE)?;
         let mut before = None;
         for place in rows {
             let (kind, call) = read(queue, place);
@@ -303,6 +322,10 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
                     bind(&mut insert, &call, before.as_ref())?;
                     insert.raw_execute()?;
                     before = Some(call);
+                }
+                Kind::Sum | Kind::WholeSum => {
+                    bind(&mut replace, &call, None)?;
+                    replace.raw_execute()?;
                 }
                 Kind::Answered | Kind::Ended => {
                     update.execute(params![
@@ -316,6 +339,11 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
                         call.cause.map(Cause::name),
                         text(call.to),
                         text(call.first_called),
+                        number(call.rang),
+                        call.ended_by.name(),
+                        text(call.reason),
+                        text(call.sip_reason),
+                        text(call.codec),
                     ])?;
                 }
             }

@@ -1,6 +1,7 @@
 //! The table of calls: once, counted, bounded.
 
 use trunkline_calls::{CallStart, Calls, Cause, Counted, Direction, LimitReached, SessionKey};
+use trunkline_proxy::Side;
 
 fn start<'a>(call_id: &'a [u8], caller: Counted, trunk: Counted) -> CallStart<'a> {
     CallStart {
@@ -28,19 +29,19 @@ fn a_call_is_counted_once_and_until_its_bye() {
     // It goes to another target, as a diversion does.
     assert_eq!(calls.start(&start(b"1", who, NOBODY), 1), Ok(call));
     assert_eq!(calls.sessions(key), 1);
-    assert!(calls.answered(call, b"callee", 2));
-    assert!(calls.answered(call, b"other-branch", 3));
+    assert!(calls.answered(call, (b"callee", b""), 2));
+    assert!(calls.answered(call, (b"other-branch", b""), 3));
     assert!(!calls.failed(call, 487, 4));
     assert_eq!((calls.sessions(key), calls.stats().live), (1, 1));
     let mut seen = 0;
-    assert!(calls.ended_with(number(b"1"), Cause::NormalClearing, 9, |view| {
+    assert!(calls.ended_with(number(b"1"), Side::Callee, 9, |view| {
         seen += 1;
         assert_eq!((view.started, view.answered, view.ended), (0, Some(2), Some(9)));
         assert_eq!((view.to_tag, view.status), (&b"callee"[..], 200));
     }));
     assert_eq!(seen, 1);
-    assert!(!calls.ended(number(b"1"), Cause::NormalClearing, 9));
-    assert!(!calls.answered(call, b"late", 10));
+    assert!(!calls.ended(number(b"1"), Side::Callee, 9));
+    assert!(!calls.answered(call, (b"late", b""), 10));
     assert_eq!((calls.sessions(key), calls.stats().live), (0, 0));
 }
 
@@ -53,9 +54,9 @@ fn the_same_names_make_no_two_calls_one() {
     let (first, second) = (calls.start(&again(1), 0).unwrap(), calls.start(&again(2), 0).unwrap());
     assert_ne!(first, second);
     assert_eq!(calls.start(&again(3), 0), Err(LimitReached::Caller));
-    calls.answered(first, b"callee", 1);
-    calls.answered(second, b"callee", 1);
-    assert!(calls.ended(2, Cause::NormalClearing, 2));
+    calls.answered(first, (b"callee", b""), 1);
+    calls.answered(second, (b"callee", b""), 1);
+    assert!(calls.ended(2, Side::Callee, 2));
     assert_eq!((calls.sessions(key), calls.stats().started, calls.stats().live), (1, 2, 1));
 }
 
@@ -81,12 +82,12 @@ fn the_next_trunk_takes_the_session_over() {
     let call = calls.start(&CallStart { trunk_ref: b"one", ..start(b"1", NOBODY, via(one)) }, 0).unwrap();
     assert!(calls.assign(call, &CallStart { trunk_ref: b"trunk-two", ..start(b"1", NOBODY, via(two)) }));
     assert_eq!((calls.sessions(one), calls.sessions(two)), (0, 1));
-    calls.answered(call, b"t", 1);
+    calls.answered(call, (b"t", b""), 1);
     assert_eq!(
         calls.live(0, 10, |view| assert_eq!((view.trunk_ref, view.to_tag), (&b"trunk-two"[..], &b"t"[..]))),
         None
     );
-    assert!(calls.failed(call, 500, 1) || calls.ended(number(b"1"), Cause::NormalClearing, 2));
+    assert!(calls.failed(call, 500, 1) || calls.ended(number(b"1"), Side::Callee, 2));
     assert_eq!(calls.sessions(two), 0);
 }
 
@@ -96,8 +97,8 @@ fn a_session_without_bye_ends_by_the_sweep() {
     calls.set_session_limit(100);
     let kept = calls.start(&start(b"kept", NOBODY, NOBODY), 0).unwrap();
     let lost = calls.start(&start(b"lost", NOBODY, NOBODY), 0).unwrap();
-    calls.answered(lost, b"b", 0);
-    calls.answered(kept, b"a", 50_000);
+    calls.answered(lost, (b"b", b""), 0);
+    calls.answered(kept, (b"a", b""), 50_000);
     assert_eq!(calls.sweep(99_999, usize::MAX), 0);
     assert_eq!(calls.sweep(100_000, usize::MAX), 1);
     let mut live = Vec::new();

@@ -72,6 +72,14 @@ pub trait Batch: Send + 'static {
     /// The error of SQLite.
     fn write(&mut self) -> rusqlite::Result<u64>;
 
+    /// As [`Batch::write`], where somebody waits for what has gathered, or the end has come: nothing may be put off.
+    ///
+    /// # Errors
+    /// The error of SQLite.
+    fn write_all(&mut self) -> rusqlite::Result<u64> {
+        self.write()
+    }
+
     /// A little upkeep after the write of each interval.
     ///
     /// # Errors
@@ -195,17 +203,17 @@ impl<B: Batch> BatchWriter<B> {
             match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) => {
                     next = Instant::now() + interval;
-                    self.write();
+                    self.write(B::write);
                     if let Err(error) = self.batch.upkeep() {
                         self.failed(&error);
                     }
                 }
                 Ok(Order::Flush(done)) => {
-                    let _ = done.send(self.write());
+                    let _ = done.send(self.write(B::write_all));
                 }
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     self.batch.end();
-                    self.write();
+                    self.write(B::write_all);
                     return;
                 }
             }
@@ -213,9 +221,9 @@ impl<B: Batch> BatchWriter<B> {
     }
 
     /// False when it failed.
-    fn write(&mut self) -> bool {
+    fn write(&mut self, write: impl FnOnce(&mut B) -> rusqlite::Result<u64>) -> bool {
         let begun = Instant::now();
-        match self.batch.write() {
+        match write(&mut self.batch) {
             // Nothing to write says nothing about the database.
             Ok(0) => return true,
             Ok(count) => {
