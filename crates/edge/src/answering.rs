@@ -1,11 +1,10 @@
 //! The caller's answer, RFC 3261 §16.7 steps 7 to 9: a branch's response as it goes back, or one of our own.
 
-use trunkline_calls::{Answered, Cause};
+use trunkline_calls::Answered;
 use trunkline_proxy::transaction::Branch;
 use trunkline_reasons::Reason;
 use trunkline_sip::{Index, Limits, Message, Method, Splices, response};
 
-use crate::calls;
 use crate::context::{Context, DialogUse, Hop};
 use crate::cseq;
 use crate::edge::Edge;
@@ -29,19 +28,22 @@ impl Edge {
         let StepMemory { index, splices, out, .. } = &mut **memory;
         let unix_ms = net.unix_ms();
         out.clear();
-        let to_tag = match (at_hand, context.proxy.branch(branch)) {
+        let reason = (code >= 300).then(|| rejection(context, branch));
+        match (at_hand, context.proxy.branch(branch)) {
             (Some(m), Some(b)) => {
                 self.write_response((context, unix_ms), (branch, b), m, (splices, out));
-                Some(m.to_tag())
+                self.note_response(context, (branch, b), ((code, reason), Some(m)), unix_ms);
             }
             (None, Some(b)) if index.parse(b.response(), &Limits::default()).is_ok() => {
                 let m = Message::new(b.response(), index);
                 self.write_response((context, unix_ms), (branch, b), &m, (splices, out));
-                None
+                self.note_response(context, (branch, b), ((code, reason), Some(&m)), unix_ms);
             }
-            (_, None) | (None, Some(_)) => None,
-        };
+            (None, Some(b)) => self.note_response(context, (branch, b), ((code, reason), None), unix_ms),
+            (_, None) => {}
+        }
         if code >= 300 {
+            self.counters.count_reason(reason);
             if let DialogUse::Begins(number) = context.dialog {
                 self.shared.dialogs.failed(number);
             }
@@ -49,16 +51,8 @@ impl Edge {
         }
         self.send_response(net, context, out);
         context.proxy.passed_on(branch, code, out, &mut self.work);
-        match code {
-            ..200 => {}
-            200..300 => self.note_answered(io, context, branch, to_tag.unwrap_or_default()),
-            300.. => {
-                self.counters.count_reason(Some(rejection(context, branch)));
-                if let Some(call) = context.call {
-                    self.shared.calls.failed(call, code, io.unix_ms());
-                }
-                self.end_media(context);
-            }
+        if code >= 300 {
+            self.end_media(context);
         }
     }
 
@@ -130,19 +124,6 @@ impl Edge {
         }
     }
 
-    /// A 2xx went back: the call of this INVITE has begun.
-    fn note_answered(&self, io: &Io<'_>, context: &Context, branch: u8, to_tag: &[u8]) {
-        let Some(call) = context.call else { return };
-        if let Some(branch) = context.proxy.branch(branch).filter(|_| branch > 0) {
-            calls::moved(&self.shared.calls, call, &branch.target.hop);
-        }
-        self.shared.calls.answered(call, to_tag, io.unix_ms());
-        // Without a Record-Route nobody tells us of its end: its record ends here.
-        if matches!(context.dialog, DialogUse::None) {
-            self.shared.calls.ended_as(call, Cause::Unknown, io.unix_ms());
-        }
-    }
-
     /// Answers a transaction with a response of our own.
     pub(crate) fn answer_locally(&mut self, io: &mut Io<'_>, context: &mut Context, code: u16) {
         let reason = local_reason(context, code);
@@ -154,9 +135,7 @@ impl Edge {
         if index.parse(context.proxy.reply(), &Limits::default()).is_ok() {
             self.write_answer(context.proxy.reply(), index, &answer, out);
             let last = Message::new(context.proxy.reply(), index);
-            if let Some(call) = context.call {
-                self.shared.calls.failed(call, code, net.unix_ms());
-            }
+            self.note_answered_locally(context, (code, reason), (&last, net.unix_ms()));
             if let DialogUse::Begins(number) = context.dialog
                 && code >= 300
             {
@@ -193,6 +172,9 @@ impl Edge {
 
 /// Why a request failed whose branch was refused.
 fn rejection(context: &Context, branch: u8) -> Reason {
+    if context.proxy.is_cancelled() && context.proxy.branch(branch).is_some_and(|b| b.code() == 487) {
+        return Reason::CallCancelled;
+    }
     match context.proxy.branch(branch).is_some_and(|b| b.target.carrier) {
         true => Reason::TrunkRejected,
         false => Reason::CalleeRejected,

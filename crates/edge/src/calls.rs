@@ -1,17 +1,24 @@
 //! Calls as the edge tells of them: every INVITE that begins a dialog is one, from the moment it goes out.
 
 use trunkline_calls::{
-    CallHandle, CallStart, Calls, Cause, Counted, Direction as Recorded, Ends, SessionKey,
+    CallHandle, CallStart, Calls, Cause, Counted, Direction as Recorded, Ender, Ends, FailedWith,
+    ReasonLines, SessionKey, codec_of,
 };
 use trunkline_model::Ref;
-use trunkline_proxy::Side;
-use trunkline_routing::{Direction, Options, Target, called_uri, put_called};
-use trunkline_sip::Message;
+use trunkline_proxy::transaction::Branch;
+use trunkline_proxy::{PartyKind, Side};
+use trunkline_reasons::Reason;
+use trunkline_routing::{Decision, Direction, Options, Outcome, RoutedKind, Target, called_uri, put_called};
+use trunkline_sip::{HeaderName, Message, Method};
+use trunkline_transaction::Slot;
 
 use crate::aims::Rung;
-use crate::context::Hop;
+use crate::context::{Context, DialogUse, Hop};
+use crate::edge::Edge;
 use crate::inbound::Inbound;
-use crate::media::of;
+use crate::mail::Io;
+use crate::media::{of, sdp_of};
+use crate::own_answer::OwnAnswer;
 use crate::shared::Shared;
 
 fn recorded(direction: Option<Direction>) -> Recorded {
@@ -110,6 +117,132 @@ pub(crate) fn moved(calls: &Calls, call: CallHandle, target: &Hop) {
     calls.assign(call, &to);
 }
 
+/// The first `Reason` lines of a message.
+pub(crate) fn reason_lines<'a>(m: &Message<'a>) -> ReasonLines<'a> {
+    let mut lines = ReasonLines::default();
+    for (line, found) in lines.iter_mut().zip(m.header_lines(HeaderName::Reason)) {
+        *line = found.value.of(m.bytes);
+    }
+    lines
+}
+
+/// The codec that the SDP of a message has.
+fn codec<'a>(m: &Message<'a>) -> &'a [u8] {
+    sdp_of(m).map_or(b"", codec_of)
+}
+
+/// Who answers a branch.
+fn answerer(branch: &Branch<Hop>) -> Ender {
+    if branch.target.carrier || branch.target.trunk { Ender::Carrier } else { Ender::Callee }
+}
+
+/// The caller and callee of a refused call, as far as the router has found them. A caller that did not show who it is
+/// is whoever it says only in its From.
+fn parties<'d>(decision: &'d Decision, start: &mut CallStart<'d>) -> bool {
+    let parties = &decision.parties;
+    let shown = !decision.source_refused && !matches!(decision.outcome, Outcome::Challenge { .. });
+    start.direction = match decision.direction {
+        None if parties.caller.kind == RoutedKind::Pstn => Recorded::FromPstn,
+        direction => recorded(direction),
+    };
+    start.callee_ref = text(&parties.callee.reference);
+    if shown {
+        start.caller_ref = text(&parties.caller.reference);
+    }
+    shown && parties.caller.reference.is_some() && decision.known
+}
+
+impl Edge {
+    /// An INVITE that begins a call is answered by us before it goes anywhere. A challenge is no refusal, unless the credentials
+    /// were wrong.
+    pub(crate) fn note_refused(&self, io: &mut Io<'_>, inbound: &Inbound<'_>, answer: &OwnAnswer<'_>) {
+        let (m, calls) = (&inbound.message, &self.shared.calls);
+        let Some(reason) = answer.reason.filter(|_| answer.code >= 300) else { return };
+        let begins = inbound.method == Method::Invite && m.to_tag().is_empty();
+        if !begins || matches!(reason, Reason::AuthRequired | Reason::AuthStale) {
+            return;
+        }
+        let now = io.unix_ms();
+        let number = self.shared.keys.key(m, &inbound.via, Method::Invite).short();
+        let mut start = CallStart { number, ..CallStart::new(Recorded::Unknown, inbound.flow.remote.ip()) };
+        let known = inbound.decided.is_some_and(|decision| parties(decision, &mut start));
+        if !calls.sums_up_refused(known, now) {
+            (start.call_id, start.from_tag) = (m.call_id(), m.from_tag());
+            start.from = m.from().map_or(b"", |from| from.uri);
+            (start.to, start.to_header) = called(m, &self.shared.config.routing, &mut io.memory.text);
+        }
+        calls.refused(&start, answer.code, reason.code(), known, now);
+    }
+
+    /// The caller of this transaction cancels it.
+    pub(crate) fn note_cancelled(&self, slot: Slot, cancel: &Message<'_>) {
+        if let Some(call) = self.contexts.get(slot).and_then(|context| context.call) {
+            self.shared.calls.cancelled(call, &reason_lines(cancel));
+        }
+    }
+
+    /// A response of this branch goes back to the caller: what it does to the record of the call.
+    pub(crate) fn note_response(
+        &self,
+        context: &Context,
+        (fork, branch): (u8, &Branch<Hop>),
+        ((code, reason), m): ((u16, Option<Reason>), Option<&Message<'_>>),
+        now: u64,
+    ) {
+        let (Some(call), calls) = (context.call, &self.shared.calls) else { return };
+        match code {
+            ..180 => {}
+            180..200 => {
+                // Only what must arrive is an answer to the offer (RFC 3262 §5).
+                let reliable = m.filter(|m| m.has_option(HeaderName::Require, "100rel"));
+                calls.provisional(call, true, reliable.map_or(b"", codec), now);
+            }
+            200..300 => {
+                if fork > 0 {
+                    moved(calls, call, &branch.target.hop);
+                }
+                let (to_tag, codec) = m.map_or((&b""[..], &b""[..]), |m| (m.to_tag(), codec(m)));
+                calls.answered(call, (to_tag, codec), now);
+                // Without a Record-Route nobody tells us of its end: its record ends here.
+                if matches!(context.dialog, DialogUse::None) {
+                    calls.ended_as(call, Cause::Unknown, now);
+                }
+            }
+            300.. => {
+                let lines = m.map_or(ReasonLines::default(), reason_lines);
+                let reason = reason.map_or("", Reason::code);
+                calls.failed(call, FailedWith { status: code, by: answerer(branch), reason, lines }, now);
+            }
+        }
+    }
+
+    /// A transaction gets a final answer of ours, `reply` being the last one before it. It may stand for what a callee said.
+    pub(crate) fn note_answered_locally(
+        &self,
+        context: &Context,
+        (code, reason): (u16, Reason),
+        (reply, now): (&Message<'_>, u64),
+    ) {
+        let calls = &self.shared.calls;
+        if let Some(call) = context.call {
+            let heard = context.proxy.branches().iter().rfind(|b| context.heard && b.code() >= 300);
+            let by = heard.map_or(Ender::Exchange, answerer);
+            let reason = reason.code();
+            calls.failed(call, FailedWith { status: code, by, reason, ..FailedWith::default() }, now);
+        } else if context.proxy.method() == Method::Invite && !context.tagged && code >= 300 {
+            let start = CallStart {
+                number: context.key.short(),
+                call_id: reply.call_id(),
+                from_tag: reply.from_tag(),
+                from: reply.from().map_or(b"", |from| from.uri),
+                to: reply.to().map_or(b"", |to| to.uri),
+                ..CallStart::new(Recorded::Unknown, context.from.remote.ip())
+            };
+            calls.refused(&start, code, reason.code(), context.caller.0 != PartyKind::Stranger, now);
+        }
+    }
+}
+
 impl Shared {
     /// A BYE, or the answer to one of this side, has ended something in the dialog of this number: the relaying of its media,
     /// and the record with the last callee that took the call.
@@ -118,7 +251,7 @@ impl Shared {
             return;
         }
         if ends == Ends::Call {
-            self.calls.ended(number, Cause::NormalClearing, now);
+            self.calls.ended(number, side, now);
         }
         if let (Some(relayed), false) = (&self.media, self.config.stateless) {
             relayed.hang_up(&of(m, number, side));

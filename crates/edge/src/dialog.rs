@@ -215,6 +215,7 @@ impl Edge {
         };
         self.accept(io, inbound);
         put_reasons(&inbound.message, reason);
+        self.note_cancelled(slot, &inbound.message);
         self.step(io, slot, Input::Cancel(reason), None);
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use trunkline_routing::Decision;
 use trunkline_sip::response::ViaFill;
 use trunkline_sip::{
     ConnectionId, Flow, Index, Limits, Message, Method, Span, Transport, Via, parse_ip, put_ip,
@@ -24,6 +25,8 @@ pub(crate) struct Inbound<'a> {
     pub(crate) back: Egress,
     /// It was here before, with another target.
     pub(crate) spiral: bool,
+    /// What the router has decided, once it has.
+    pub(crate) decided: Option<&'a Decision>,
 }
 
 /// Works on a kept request as on one that has just come in; `None` when it cannot be read.
@@ -49,6 +52,7 @@ pub(crate) fn read_again<R>(
         fill,
         back: way_back(guard, (&via, sent_by), flow),
         spiral: false,
+        decided: None,
     }))
 }
 

@@ -107,6 +107,7 @@ impl Edge {
         }
         let code = answer.code;
         self.counters.count_answer(answer.reason);
+        self.note_refused(io, inbound, answer);
         if inbound.method == Method::Invite && code >= 300 && !inbound.message.to_tag().is_empty() {
             // Its ACK goes no further than the answer came from, whatever the Route of a dialog says.
             self.refusals.note(self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite));

@@ -42,7 +42,8 @@ impl Edge {
         let replace = complete_via(&message, via, flow, text);
         let fill = replace.map(|replace| ViaFill { replace, text });
         let back = way_back(&self.shared.guard, via, flow);
-        let inbound = Inbound { message, method, flow, via: *via.0, fill, back, spiral: false };
+        let inbound =
+            Inbound { message, method, flow, via: *via.0, fill, back, spiral: false, decided: None };
         self.dispatch(io, &inbound, memory);
     }
 
@@ -240,6 +241,8 @@ impl Edge {
         if let Err(error) = self.decide(io, inbound, uri, Round::First, decision) {
             return self.refuse_undecidable(io, inbound, error);
         }
+        let decision = &*decision;
+        let inbound = &Inbound { decided: Some(decision), ..*inbound };
         match decision.outcome {
             Outcome::Reply { .. } => self.reply_as_decided(io, inbound, decision),
             Outcome::Challenge { proxy, stale, reason } => {
@@ -282,6 +285,7 @@ impl Edge {
                     fill: None,
                     back: way_back(&self.shared.guard, (&via, parse_ip(via.host)), flow),
                     spiral: false,
+                    decided: None,
                 };
                 self.refuse_error(io, &inbound, error);
             }

@@ -121,7 +121,8 @@ impl Edge {
         let shared = self.shared.clone();
         read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
             // It is no loop: it was looked at.
-            let inbound = Inbound { spiral: self.visit(inbound) == Visit::Spiral, ..*inbound };
+            let inbound =
+                Inbound { spiral: self.visit(inbound) == Visit::Spiral, decided: Some(&decided), ..*inbound };
             self.forward(io, &inbound, key, &decided);
         });
     }

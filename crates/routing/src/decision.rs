@@ -87,6 +87,8 @@ pub struct Decision {
     pub algorithms: ArrayVec<DigestAlgorithm, { DigestAlgorithm::COUNT }>,
     /// Has the caller shown who it is? What it was not asked for it has not shown.
     pub proven: bool,
+    /// Has it shown that, or does a list name its address? What it does is recorded without the bounds for strangers.
+    pub known: bool,
     /// Must later requests of the dialog come this way? (RFC 3261 §16.6 step 4)
     pub record_route: bool,
     /// Was the request refused because of where it came from?
@@ -129,6 +131,7 @@ impl Default for Decision {
             realm: Vec::new(),
             algorithms: ArrayVec::new(),
             proven: false,
+            known: false,
             record_route: false,
             source_refused: false,
             parties: Parties::default(),
@@ -151,6 +154,7 @@ impl Decision {
         self.realm.clear();
         self.algorithms.clear();
         self.proven = false;
+        self.known = false;
         self.record_route = false;
         self.source_refused = false;
         self.parties = Parties::default();

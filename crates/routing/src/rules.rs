@@ -80,6 +80,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn route_call(&mut self) -> Result<(), Stop> {
         let mut call = Call::default();
         let result = self.walk(&mut call);
+        if let Outcome::Reply { .. } = self.decision.outcome {
+            self.decision.proven = call.access.proven;
+        }
+        self.decision.known = call.access.proven || call.access.listed;
         result.and(self.name_parties(&call))
     }
 

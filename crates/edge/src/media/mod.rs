@@ -18,6 +18,6 @@ mod requests;
 mod responses;
 
 pub(crate) use answers::{Answers, Awaited, Leg};
-pub(crate) use body::{around_sdp, put_length};
+pub(crate) use body::{around_sdp, put_length, sdp_of};
 pub(crate) use relayed::Relayed;
 pub(crate) use requests::{Offered, Relaying, of, put_refusal};

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use trunkline_calls::{Answered, Ended, Moved, Refresh, Standing};
+use trunkline_calls::{Answered, Ended, Ends, Moved, Refresh, Standing};
 use trunkline_model::{Agent, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_reasons::Reason;
@@ -15,6 +15,7 @@ use super::Word;
 use super::events::{event_of, expires};
 use super::identity::Demand;
 use super::marks::{contact_of, port_of};
+use crate::calls;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::Io;
@@ -280,6 +281,9 @@ impl Edge {
             for dialog in all() {
                 let Dialog { place, from: side, .. } = *dialog;
                 let ends = shared.dialogs.leaving(place, side, now);
+                if ends == Ends::Nothing {
+                    shared.calls.leaving(place.number, side, &calls::reason_lines(m));
+                }
                 shared.hung_up(m, (place.number, side), ends, now);
             }
         }

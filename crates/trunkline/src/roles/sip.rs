@@ -29,6 +29,7 @@ pub struct SipConfig {
     database: Option<PathBuf>,
     records: bool,
     retention_days: u32,
+    refused_per_minute: u32,
     /// Origins of web pages whose WebSockets count as any client's.
     origins: Vec<String>,
     /// The operator wrote a configuration of Routr v1: errors name its keys.
@@ -43,6 +44,7 @@ impl SipConfig {
             database: config.database_file(),
             records: config.calls.records,
             retention_days: config.calls.retention_days,
+            refused_per_minute: config.calls.refused_per_minute,
             origins: config.listen.origins.iter().map(|origin| origin.0.clone()).collect(),
             is_routr_v1,
         }
@@ -101,6 +103,7 @@ impl Sip {
         let location = Arc::new(Location::new());
         let persistence = database.map(|file| Persistence::open(file, location.clone())).transpose()?;
         let calls = Arc::new(Calls::new());
+        calls.set_refused_limit(config.refused_per_minute);
         let records = match database.filter(|_| config.records) {
             Some(file) => Some(Records::open(file, calls.clone(), retention(config.retention_days))?),
             None => None,
