@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::query::{CallRecord, Filter};
+use crate::record::{CallRecord, Filter};
 use crate::row::{Kind, each};
 
 /// What a follower that does not read may have waiting; what comes beyond is lost to it, and to nobody else.

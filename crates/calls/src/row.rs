@@ -170,7 +170,7 @@ impl Row {
     pub fn leaves_by_trunk(&self) -> bool {
         let incoming = get::<1>(&self.0, DIRECTION)[0] == Direction::FromPstn as u8;
         let trunk = self.text(TRUNK);
-        !trunk.is_empty() && !(incoming && trunk == self.text(CALLER))
+        !(trunk.is_empty() || incoming && trunk == self.text(CALLER))
     }
 
     /// It rings since then, unless it has rung before.

@@ -12,7 +12,7 @@ use crate::call::CallView;
 use crate::calls::{Calls, SHARDS};
 use crate::cause::Cause;
 use crate::follow::{Follower, Followers};
-use crate::query::{Filter, source_text};
+use crate::record::{Filter, source_text, text};
 use crate::row::{Kind, Place, in_order, read};
 use crate::schema::{self, COLUMNS};
 
@@ -219,11 +219,6 @@ impl RecordWriter {
         )?;
         Ok(deleted as i64 == RETENTION_ROWS)
     }
-}
-
-pub(crate) fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
-    // Checked first: nearly all is ASCII, and the lossy reader is slow on it.
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), std::borrow::Cow::Borrowed)
 }
 
 fn number(time: Option<u64>) -> Option<i64> {

@@ -34,6 +34,9 @@ macro_rules! section {
     };
 }
 
+mod calls;
+pub use calls::Calls;
+
 words! {
     /// A role of this process. A process opens the listeners, files and threads of its roles and no others.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -465,18 +468,6 @@ section! {
     Control {
         /// The Unix socket; by default beside the database.
         socket: Option<PathBuf> = None, "socket";
-    }
-}
-
-section! {
-    /// `calls`: call records.
-    Calls {
-        /// A record for every call.
-        records: bool = true, "records";
-        /// Refused calls of unknown callers with a record of their own, per minute; the others are summed up by source.
-        refused_per_minute: u32 = 100, "refusedPerMinute";
-        /// Records older than this are deleted, in days; 0 keeps them for ever.
-        retention_days: u32 = 0, "retentionDays";
     }
 }
 
