@@ -29,7 +29,7 @@ impl Decision {
         }
         w.u8(self.algorithms.len() as u8);
         self.algorithms.iter().for_each(|algorithm| w.u8(*algorithm as u8));
-        for flag in [self.proven, self.record_route, self.source_refused] {
+        for flag in [self.proven, self.known, self.record_route, self.source_refused] {
             w.flag(flag);
         }
         put_parties(w, &self.parties);
@@ -71,7 +71,7 @@ impl Decision {
         for _ in 0..r.u8()? {
             self.algorithms.try_push(algorithm(r)?).ok()?;
         }
-        for flag in [&mut self.proven, &mut self.record_route, &mut self.source_refused] {
+        for flag in [&mut self.proven, &mut self.known, &mut self.record_route, &mut self.source_refused] {
             *flag = r.flag()?;
         }
         self.parties = parties(r)?;
@@ -272,7 +272,7 @@ mod tests {
         d.set_aor(b"1001", "sip.local");
         d.realm.extend_from_slice(b"sip.local");
         d.offer(&[DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
-        (d.proven, d.record_route, d.source_refused) = (true, true, true);
+        (d.proven, d.known, d.record_route, d.source_refused) = (true, true, true, true);
         d.parties = Parties {
             caller: PartyName { kind: RoutedKind::Pstn, reference: Some("t".into()) },
             is_carrier: true,
