@@ -12,6 +12,7 @@ mod cancels;
 mod carrier;
 mod contacts;
 mod descriptors;
+mod destinations;
 mod dialogs;
 mod digest;
 mod durability;

@@ -1,5 +1,7 @@
 //! The interface that answers requests.
 
+use trunkline_config::{Config, Listen};
+use trunkline_sip::Transport;
 use trunkline_store::Store;
 
 use crate::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Request, Response, Status};
@@ -26,10 +28,37 @@ pub trait ControlBackend: Send + Sync {
 
     /// Records of calls, the latest first.
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String>;
+
+    /// The transports for which the exchange has a listener, if that is known.
+    fn transports(&self) -> Option<Vec<Transport>> {
+        None
+    }
+}
+
+/// The transports for which an exchange with this configuration has a listener.
+pub fn transports(config: &Config) -> Vec<Transport> {
+    let Listen { udp, tcp, tls, ws, wss, .. } = &config.listen;
+    let all = [udp, tcp, tls, ws, wss].into_iter().zip(Transport::ALL);
+    all.filter(|(addresses, _)| !addresses.is_empty()).map(|(_, transport)| transport).collect()
 }
 
 /// Answers a request.
 pub fn answer(backend: &dyn ControlBackend, request: Request) -> Response {
+    let changes = matches!(request, Request::Apply { .. } | Request::Delete { .. } | Request::Import { .. });
+    let unheard = || match backend.transports().filter(|_| changes) {
+        Some(transports) => backend.store().live().load().without_listener(&transports),
+        None => Vec::new(),
+    };
+    let before = unheard();
+    let mut response = answer_alone(backend, request);
+    if let Response::Changed(changed) = &mut response {
+        changed.warnings.extend(unheard().into_iter().filter(|warning| !before.contains(warning)));
+    }
+    response
+}
+
+/// The answer without what the listeners add.
+fn answer_alone(backend: &dyn ControlBackend, request: Request) -> Response {
     let store = backend.store();
     match request {
         Request::List { kind, filter, after, limit } => resources::list(store, &kind, filter, after, limit),
@@ -65,12 +94,20 @@ fn told<T>(result: Result<T, String>, response: impl FnOnce(T) -> Response) -> R
 pub struct StoreOnly {
     store: Store,
     url: String,
+    transports: Option<Vec<Transport>>,
 }
 
 impl StoreOnly {
     /// Works on an open store; `url` is what it is called.
     pub fn new(store: Store, url: impl Into<String>) -> StoreOnly {
-        StoreOnly { store, url: url.into() }
+        StoreOnly { store, url: url.into(), transports: None }
+    }
+
+    /// Knows for which transports the exchange will have a listener.
+    #[must_use]
+    pub fn listening(mut self, transports: Vec<Transport>) -> StoreOnly {
+        self.transports = Some(transports);
+        self
     }
 
     fn none<T>() -> Result<T, String> {
@@ -81,6 +118,10 @@ impl StoreOnly {
 impl ControlBackend for StoreOnly {
     fn store(&self) -> &Store {
         &self.store
+    }
+
+    fn transports(&self) -> Option<Vec<Transport>> {
+        self.transports.clone()
     }
 
     fn status(&self) -> Status {

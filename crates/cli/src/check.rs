@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trunkline_config::Loaded;
+use trunkline_config::{Loaded, Role};
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
 use trunkline_model::{Kind, Tables};
 use trunkline_store::Store;
 
+use crate::backend::transports;
 use crate::connection::access;
 use crate::run::Failure;
 use crate::show::counted;
@@ -40,6 +41,9 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     let said = format!("the configuration is valid; {url}: {}\n", counts(&tables));
     let mut good = Good::of(said, &tables);
     good.warnings.splice(0..0, loaded.cautions());
+    if loaded.config.runs(Role::Exchange) {
+        good.warnings.extend(tables.without_listener(&transports(&loaded.config)));
+    }
     Ok(good)
 }
 

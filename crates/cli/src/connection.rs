@@ -6,10 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use trunkline_config::Config;
+use trunkline_config::{Config, Role};
 use trunkline_store::{Access, Store, StoreError};
 
-use crate::backend::{ControlBackend, StoreOnly, answer};
+use crate::backend::{ControlBackend, StoreOnly, answer, transports};
 use crate::protocol::{Request, Response};
 use crate::run::Offline;
 
@@ -89,7 +89,11 @@ impl Connection {
             return Err(ConnectError::NoDatabase(file.into()));
         }
         let store = Store::open_with(&url, &access(config)).map_err(ConnectError::Store)?;
-        Ok(Connection::Direct(offline(config, StoreOnly::new(store, url))))
+        let mut alone = StoreOnly::new(store, url);
+        if config.runs(Role::Exchange) {
+            alone = alone.listening(transports(config));
+        }
+        Ok(Connection::Direct(offline(config, alone)))
     }
 
     /// Asks and waits for the answer.

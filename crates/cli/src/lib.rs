@@ -41,7 +41,7 @@ mod terminal;
 mod time;
 mod tokens;
 
-pub use backend::{ControlBackend, StoreOnly, answer};
+pub use backend::{ControlBackend, StoreOnly, answer, transports};
 pub use command::{Command, Common, parse};
 pub use connection::{ConnectError, Connection, access};
 pub use run::{Offline, run};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::protocol::{CallRecord, LiveCall, Registration, Status};
+use crate::protocol::{CallRecord, LiveCall, Reachability, Registration, Status};
 use crate::show::{counted, table};
 use crate::time::{now, span, utc};
 
@@ -41,10 +41,12 @@ pub(crate) fn status(status: &Status) -> String {
     if !status.trunks.is_empty() {
         out.push('\n');
         let rows = status.trunks.iter().map(|t| {
-            let state = if t.up { "up" } else { "DOWN" };
-            vec![t.reference.clone(), t.target.clone(), state.into(), span(now() - t.since)]
+            let mut row = vec![t.reference.clone(), t.target.clone()];
+            row.extend(reachability(t));
+            row
         });
-        out.push_str(&table(&["trunk or peer", "target", "state", "for"], rows));
+        let header = ["trunk or peer", "target", "state", "for", "next question", "last error"];
+        out.push_str(&table(&header, rows));
     }
     if !status.trunk_registrations.is_empty() {
         out.push('\n');
@@ -60,6 +62,34 @@ pub(crate) fn status(status: &Status) -> String {
         out.push_str(&table(&["counter", "since start"], rows));
     }
     out
+}
+
+/// State, since when, next question, last error.
+fn reachability(t: &Reachability) -> [String; 4] {
+    let error = match (&t.last_error, t.last_error_at) {
+        (Some(error), Some(at)) => format!("{error} ({} ago)", span(now() - at)),
+        (Some(error), None) => error.clone(),
+        (None, _) => "-".into(),
+    };
+    let next = t.next.map_or("-".into(), |next| format!("in {}", span(next - now())));
+    [shown(&t.state), span(now() - t.since), next, error]
+}
+
+/// A state that needs attention is written in capitals in tables.
+pub(crate) fn shown(states: &str) -> String {
+    states.replace("down", "DOWN")
+}
+
+/// The states of a trunk's or peer's destinations in one word or a few: `up`, `2 up, 1 down`.
+pub(crate) fn states(of: &[&Reachability]) -> String {
+    let count = |state: &str| of.iter().filter(|t| t.state == state).count();
+    let counts: Vec<_> = ["up", "down", "unknown"].map(|state| (state, count(state))).to_vec();
+    let some: Vec<_> = counts.into_iter().filter(|(_, n)| *n > 0).collect();
+    match some.as_slice() {
+        [] => "-".into(),
+        [(state, _)] => (*state).to_owned(),
+        more => more.iter().map(|(state, n)| format!("{n} {state}")).collect::<Vec<_>>().join(", "),
+    }
 }
 
 pub(crate) fn registrations(items: &[Registration]) -> String {

@@ -287,17 +287,28 @@ pub struct TrunkRegistration {
 }
 
 /// A trunk or peer that answers OPTIONS or does not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reachability {
     /// The ref of the trunk or peer.
     pub reference: String,
+    /// `trunk` or `peer`.
+    pub kind: String,
     /// The destination, e.g. `udp sip.provider.net:5060`.
     pub target: String,
-    /// Does it answer?
-    pub up: bool,
+    /// `up`, `down` or, before the first answer, `unknown`.
+    pub state: String,
     /// Since when, in seconds of Unix time.
     pub since: i64,
+    /// The last error: a SIP status, or what happened to the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// When it happened, in seconds of Unix time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error_at: Option<i64>,
+    /// When it is asked next, in seconds of Unix time; absent if it is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
 }
 
 /// A binding.

@@ -11,9 +11,9 @@ use crate::check::Good;
 use crate::command::{Command, Common, Get, List, OfKind, OfUsers};
 use crate::connection::{ConnectError, Connection};
 use crate::create::Create;
-use crate::protocol::{Request, Response};
+use crate::protocol::{Reachability, Request, Response};
 use crate::terminal::Terminal;
-use crate::{check, migrate, show};
+use crate::{check, live, migrate, show};
 
 /// Why a command ends badly.
 #[derive(Debug, PartialEq, Eq)]
@@ -108,6 +108,21 @@ fn dispatch(
     }
 }
 
+/// The states of destinations.
+struct States(Vec<Reachability>);
+
+impl States {
+    /// Adds `status` to the document of a trunk or peer; it is no part of the resource, and is ignored when it is read.
+    fn put_into(&self, document: &mut Value) {
+        let reference = field(document, "/ref").unwrap_or_default();
+        let of: Vec<_> = self.0.iter().filter(|t| t.reference == reference).collect();
+        let status = json!({ "state": live::states(&of), "destinations": of });
+        if let Some(map) = document.as_object_mut() {
+            map.insert("status".into(), status);
+        }
+    }
+}
+
 pub(crate) struct Session<'a, 't> {
     pub(crate) config: Config,
     pub(crate) json: bool,
@@ -184,6 +199,10 @@ impl Session<'_, '_> {
             }
         }
         let more = all.saturating_sub(found.len());
+        let states = self.states(kind, &mut connection)?;
+        if let Some(states) = &states {
+            found.iter_mut().for_each(|document| states.put_into(document));
+        }
         self.tell(&json!(found), || show::resources(kind, &found))?;
         if more > 0 {
             writeln!(self.terminal.err, "{more} more")?;
@@ -193,7 +212,21 @@ impl Session<'_, '_> {
 
     fn get(&mut self, kind: Kind, arguments: &Get) -> Result<(), Failure> {
         let mut connection = self.connect(false)?;
-        let document = get(&mut connection, kind.plural(), &arguments.name)?;
+        let mut document = get(&mut connection, kind.plural(), &arguments.name)?;
+        if let Some(states) = self.states(kind, &mut connection)? {
+            states.put_into(&mut document);
+        }
         self.tell(&document, || show::resource(&document))
+    }
+
+    /// What a running exchange knows of the destinations of trunks and peers.
+    fn states(&self, kind: Kind, connection: &mut Connection) -> Result<Option<States>, Failure> {
+        if !matches!(kind, Kind::Trunk | Kind::Peer) {
+            return Ok(None);
+        }
+        match ask(connection, Request::Status)? {
+            Response::Status(status) => Ok(status.running.then(|| States(status.trunks))),
+            other => unexpected(&other),
+        }
     }
 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 use trunkline_model::Kind;
 use trunkline_model::document::printable;
 
+use crate::live::shown;
+
 /// A table without lines, so that it can be cut by programs as well.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
@@ -49,6 +51,7 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("outbound", "/spec/outbound/uris"),
             ("register", "/spec/outbound/sendRegister"),
             ("credentials", "/spec/outbound/credentialsRef"),
+            ("state", "/status/state"),
         ],
         Kind::Number => &[
             ("number", "/spec/location/telUrl"),
@@ -75,6 +78,7 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("credentials", "/spec/credentialsRef"),
             ("acl", "/spec/accessControlListRef"),
             ("enabled", "/spec/enabled"),
+            ("state", "/status/state"),
         ],
         Kind::User => &[("username", "/spec/username"), ("role", "/spec/role"), ("enabled", "/spec/enabled")],
     }
@@ -87,7 +91,10 @@ pub(crate) fn resources(kind: Kind, documents: &[Value]) -> String {
         ["ref"].into_iter().chain(columns.iter().map(|(title, _)| *title)).chain(["name"]).collect();
     let rows = documents.iter().map(|document| {
         let cell = |path: &str| document.pointer(path).map(cell).unwrap_or_default();
-        let middle = columns.iter().map(|(_, path)| cell(path));
+        let middle = columns.iter().map(|(title, path)| match *title {
+            "state" => shown(&cell(path)),
+            _ => cell(path),
+        });
         [cell("/ref")].into_iter().chain(middle).chain([cell("/metadata/name")]).collect()
     });
     table(&header, rows)

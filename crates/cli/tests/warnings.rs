@@ -209,3 +209,20 @@ fn a_value_that_does_not_fit_is_named() {
         assert!(error.contains(path), "{error}");
     }
 }
+
+#[test]
+fn a_transport_without_a_listener() {
+    let place = Place::new();
+    let config = format!("data: {}\nlisten: {{tls: [], ws: [], wss: []}}\n", place.path("").display());
+    std::fs::write(place.path("trunkline.yaml"), config).expect("written");
+    place.ok("domains create sip.local");
+    let said = warned(&place, "trunks create carrier --host sip.carrier.example --transport tls", "");
+    let expected = "trunk carrier: its destination tls sip.carrier.example uses tls, and no listener has it";
+    assert!(said.contains(expected) && said.contains("set listen.tls"), "{said}");
+    assert!(warned(&place, "check", "").contains(expected));
+    assert_eq!(warned(&place, "trunks create other --host sip.other.example --transport tcp", ""), "");
+    let peer =
+        "peers create pbx --aor sip:pbx@sip.local --contact 192.0.2.7:5061;transport=tls --generate-password";
+    let said = place.said(peer, "");
+    assert!(said.code != 0 || said.err.contains("set listen.tls"), "{}{}", said.out, said.err);
+}

@@ -1,8 +1,8 @@
 //! What the exchange sends of its own accord, by one shard for all: OPTIONS to trunks and peers, and our registrations at
 //! carriers.
 
-use trunkline_sip::{Flow, Message};
-use trunkline_transport::Mail;
+use trunkline_sip::{ConnectionId, Flow, Message};
+use trunkline_transport::{Closed, Mail};
 
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
@@ -13,11 +13,17 @@ const ASKER: u8 = 0;
 const REGISTRANT: u8 = 0;
 
 impl Edge {
-    /// Asks again when it is time.
+    /// Asks those that are due.
     pub(crate) fn qualify(&mut self, io: &mut Io<'_>) {
-        let every = self.shared.config.qualify.as_millis() as u64;
-        if self.shard == ASKER && self.qualify.is_due(every, io.now()) {
-            self.qualify.round(io, &self.shared);
+        if self.shard == ASKER {
+            self.qualify.run(io, &self.shared);
+        }
+    }
+
+    /// A connection ended, with it maybe a question.
+    pub(crate) fn question_lost(&mut self, io: &mut Io<'_>, connection: ConnectionId, why: Closed) {
+        if self.shard == ASKER {
+            self.qualify.closed(io, &self.shared, connection, why);
         }
     }
 
@@ -27,7 +33,7 @@ impl Edge {
             io.post(usize::from(ASKER), Mail::User(EdgeMail::Message(*flow, m.bytes.into())));
             return;
         }
-        self.qualify.answered(&self.shared, serial, m.status().unwrap_or(0));
+        self.qualify.answered(io, &self.shared, serial, (m.status().unwrap_or(0), m.reason()));
     }
 
     /// Registers, where that is due.

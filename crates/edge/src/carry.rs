@@ -77,7 +77,7 @@ impl Edge {
                     if let Some(b) = context.proxy.branch(branch)
                         && let Some(trunk) = &b.target.hop.trunk
                     {
-                        self.shared.trunk_failed(trunk, b.target.hop.trunk_uri);
+                        self.shared.destinations.note_silence(trunk, b.target.hop.trunk_uri);
                     }
                 }
             }

@@ -140,20 +140,20 @@ impl Edge {
             labels: &[],
         };
         let sessions = |id: BindingId| self.shared.calls.sessions(SessionKey::binding(id.0));
-        let peers = &self.shared.peers;
+        let known = &self.shared.destinations;
         let mut choose = |passing_over_the_dead: bool| {
             let fits = |b: &Located<'_>| {
                 reach(io, b).is_some()
                     && self.shared.is_there(b)
-                    && !(passing_over_the_dead && peers.is_down(b.id.0))
+                    && !(passing_over_the_dead && known.is_instance_down(b.id.0))
             };
             let chosen = self.shared.location.select(question.aor, &by, io.unix_ms(), sessions, fits, |b| {
                 reach(io, &b).map(|way| found(self.target(&b, way)))
             });
             chosen.flatten().is_some()
         };
-        // Where all are down, one of them is tried all the same, unless the peer's own address answers.
-        if !choose(true) && !peers.answers_at_address(backend.reference) {
+        // Where all are down, one of them is tried all the same, unless the peer's own address may answer.
+        if !choose(true) && !known.may_answer_at_address(backend.reference) {
             choose(false);
         }
     }

@@ -233,6 +233,7 @@ impl Edge {
     /// A connection ended, or could not be made.
     pub(crate) fn closed(&mut self, io: &mut Io<'_>, connection: ConnectionId, why: Closed) {
         self.connection_ended(io, connection, why);
+        self.question_lost(io, connection, why);
         self.registry.connection_ended(io.now(), connection);
         self.source_ended(connection);
     }

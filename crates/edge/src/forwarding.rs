@@ -17,6 +17,7 @@ use crate::breadth::breadth;
 use crate::calls;
 use crate::context::{self, Context, DialogUse, Hop};
 use crate::cseq::Raise;
+use crate::destinations::KNOWN_DOWN;
 use crate::divertible::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
@@ -296,8 +297,9 @@ impl Edge {
                 let decision = aims.decision(sending.decision, &aim);
                 let way = (egress.unwrap_or(nowhere()), spare.unwrap_or_default());
                 // Patience is short only while there is another way.
-                let proxied = self.proxied(target, &aim, way, last_group > aim.group);
                 let callee = PartyRef::callee(&decision.parties);
+                let known_down = self.shared.is_known_down(target, callee);
+                let proxied = self.proxied(target, &aim, way, (last_group > aim.group, known_down));
                 let out = egress.map(|egress| {
                     let mark =
                         sending.beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
@@ -329,7 +331,7 @@ impl Edge {
         target: &Target,
         aim: &Aim,
         (egress, spare): (Egress, Spare),
-        others: bool,
+        (others, known_down): (bool, bool),
     ) -> Proxied<Hop> {
         let failover = self.shared.config.failover.as_millis() as u32;
         let hop = Hop {
@@ -341,7 +343,7 @@ impl Edge {
         };
         Proxied {
             passes_challenges: self.shared.config.pass_challenges.of(target),
-            silence: target.timeout_ms.filter(|_| others),
+            silence: known_down.then_some(KNOWN_DOWN).or(target.timeout_ms.filter(|_| others)),
             phone: target.phone,
             ..context::target(hop, target.timeout_ms.unwrap_or(failover))
         }

@@ -1,14 +1,16 @@
 //! OPTIONS to trunks and peers: [`Qualifier`] says who is asked when and what an answer means; here it gets its ways and its
 //! socket.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write as _;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use trunkline_model::{Peer, Tables};
 use trunkline_proxy::PartyKind;
-use trunkline_sip::{Flow, Transport, parse_ip, put_address, put_transport};
-use trunkline_transport::{Egress, Sent};
-use trunkline_trunks::{Input, Output, Place, Qualifier, Subject};
+use trunkline_sip::{ConnectionId, Flow, Transport, parse_ip, put_address, put_transport};
+use trunkline_transport::{Closed, Egress, Sent};
+use trunkline_trunks::{Outcome, Output, Place, Qualifier, Subject};
 
 use crate::mail::Io;
 use crate::own::Errand;
@@ -19,6 +21,8 @@ use crate::trust::Word;
 
 /// Instances of a peer that are asked, at most.
 const MOST_INSTANCES: usize = 64;
+/// The destinations are listed after this long, if nobody is asked; also how long one that left a call unanswered is down then.
+const UNASKED: u64 = 30_000;
 
 /// A way that was asked, and the others of its name.
 type Way = (Egress, Spare);
@@ -29,11 +33,18 @@ pub(crate) struct Qualify {
     machine: Qualifier<Way>,
     outputs: Vec<Output<Way>>,
     message: Vec<u8>,
+    destinations: HashMap<Subject, Destination>,
+    /// The version of the resources that were listed last, and when they are listed next.
+    listed: u64,
+    next_list: u64,
+    /// Questions that went over a connection.
+    over: Vec<(ConnectionId, u64)>,
+    /// The warnings of destinations whose transport has no listener.
+    unheard: Option<Vec<String>>,
 }
 
-/// One destination of a round.
+/// A destination of a trunk or peer.
 struct Destination {
-    subject: Subject,
     /// By whose word it is one; `None`: the operator's.
     word: Option<Word>,
     at: At,
@@ -76,71 +87,173 @@ impl At {
 }
 
 impl Qualify {
-    /// Is it time for a round?
-    pub(crate) fn is_due(&mut self, every: u64, now: u64) -> bool {
-        self.machine.is_due(every, now)
+    /// Asks those that are due, all changed ones among them.
+    pub(crate) fn run(&mut self, io: &mut Io<'_>, shared: &Shared) {
+        let (every, now, version) = (every(shared), io.now(), shared.tables.version());
+        let arrived = shared.destinations.take_arrival();
+        if arrived || self.listed != version || now >= self.next_list {
+            self.listed = version;
+            self.next_list = now + if every > 0 { every } else { UNASKED };
+            self.list(io, shared);
+        }
+        for subject in shared.destinations.take_silent() {
+            shared.destinations.note_error(&subject, "no answer to a call".into());
+            self.machine.failed_a_call(&subject, now, &mut self.outputs);
+        }
+        match every {
+            // Nobody would ever find that it is back.
+            0 => self.machine.pardon(UNASKED, now, &mut self.outputs),
+            every => self.machine.on_time(every, now, &mut self.outputs),
+        }
+        self.carry_out(io, shared);
     }
 
-    /// Asks all.
-    pub(crate) fn round(&mut self, io: &mut Io<'_>, shared: &Shared) {
+    /// An answer came.
+    pub(crate) fn answered(
+        &mut self,
+        io: &mut Io<'_>,
+        shared: &Shared,
+        serial: u64,
+        (status, reason): (u16, &[u8]),
+    ) {
+        let subject = self.machine.answered((serial, status), (every(shared), io.now()), &mut self.outputs);
+        if let Some(subject) = subject {
+            if status >= 400 {
+                let error = format!("{status} {}", String::from_utf8_lossy(reason));
+                shared.destinations.note_error(&subject, error.trim_end().to_owned());
+            }
+            self.note_next(io, shared, &subject);
+        }
+        self.carry_out(io, shared);
+    }
+
+    /// A connection ended. A question that it took along has no answer.
+    pub(crate) fn closed(&mut self, io: &mut Io<'_>, shared: &Shared, connection: ConnectionId, why: Closed) {
+        let times = (every(shared), io.now());
+        while let Some(place) = self.over.iter().position(|(c, _)| *c == connection) {
+            let (_, serial) = self.over.swap_remove(place);
+            if let Some(subject) = self.machine.lost(serial, times, &mut self.outputs) {
+                let error = match why {
+                    Closed::Refused => "the connection was refused or not completed",
+                    Closed::ByPeer => "the connection was closed by the other side",
+                    Closed::Broken | Closed::Idle | Closed::Slow | Closed::Garbage | Closed::ByUs => {
+                        "the connection broke"
+                    }
+                };
+                shared.destinations.note_error(&subject, error.into());
+            }
+        }
+        if !self.outputs.is_empty() {
+            self.carry_out(io, shared);
+        }
+    }
+
+    /// Lists the destinations of all trunks and peers. New ones are due at once.
+    fn list(&mut self, io: &Io<'_>, shared: &Shared) {
         let tables = shared.tables.load();
-        let mut destinations = Vec::new();
+        let mut list = Vec::new();
         for trunk in tables.trunks() {
             for (place, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
                 let subject = Subject::Trunk(trunk.reference.clone(), place as u8);
                 let at = At::Host(uri.host.clone(), uri.port, uri.transport);
-                destinations.push(Destination { subject, word: None, at });
+                list.push((subject, uri.to_string(), Destination { word: None, at }));
             }
         }
         for peer in tables.peers().filter(|p| p.enabled) {
-            of_peer(io, shared, &tables, peer, &mut destinations);
+            of_peer(io, shared, &tables, peer, &mut list);
         }
-        self.machine.handle(Input::Round, &mut self.outputs);
-        for Destination { subject, word, at } in destinations {
-            self.machine.handle(Input::Destination(subject), &mut self.outputs);
-            let mut went = None;
-            for output in self.outputs.drain(..) {
+        self.machine.begin_list();
+        self.destinations.clear();
+        for (subject, target, destination) in list {
+            // An instance is the same while its binding is.
+            let place = if destination.word.is_some() { "" } else { target.as_str() };
+            if self.machine.list(subject.clone(), fingerprint(place), io.now()) {
+                shared.destinations.begin(&subject, target);
+            }
+            self.destinations.insert(subject, destination);
+        }
+        self.machine.end_list();
+        self.warn_of_transports(shared, &tables);
+        shared.destinations.keep(|subject| self.machine.asks(subject));
+        self.over.retain(|(_, serial)| self.machine.awaits(*serial));
+    }
+
+    /// Logs which of the destinations that are new have a transport without a listener; the start logs the first ones.
+    fn warn_of_transports(&mut self, shared: &Shared, tables: &Tables) {
+        let transports: Vec<_> = shared.config.listeners.iter().map(|listener| listener.transport).collect();
+        let unheard = tables.without_listener(&transports);
+        if let Some(before) = &self.unheard {
+            for warning in unheard.iter().filter(|warning| !before.contains(warning)) {
+                tracing::warn!("{warning}");
+            }
+        }
+        self.unheard = Some(unheard);
+    }
+
+    /// Does what the machine wants done.
+    fn carry_out(&mut self, io: &mut Io<'_>, shared: &Shared) {
+        while !self.outputs.is_empty() {
+            for output in std::mem::take(&mut self.outputs) {
                 match output {
                     Output::PassOver((egress, spare)) => {
                         spare.note_failure(&shared.resolver.avoided, &egress, Duration::ZERO);
                     }
-                    Output::Set(subject, down) => set(shared, &subject, down),
-                    Output::Ask(serial) => {
-                        went = Some(ask(io, shared, word.as_ref(), (&at, serial), &mut self.message));
+                    Output::Silent(subject) => {
+                        let seconds = every(shared).min(4_000) / 1_000;
+                        let error = format!("no answer to OPTIONS within {seconds} s");
+                        shared.destinations.note_error(&subject, error);
+                        self.note_next(io, shared, &subject);
                     }
+                    Output::Set(subject, state) => shared.destinations.set(&subject, state),
+                    Output::Ask(subject, serial) => self.ask(io, shared, &subject, serial),
                 }
             }
-            if let Some(went) = went {
-                self.machine.handle(went, &mut self.outputs);
-            }
         }
-        shared.peers.keep(|peer, place| self.machine.asks(&Subject::Peer(peer.clone(), place)));
     }
 
-    /// An answer came.
-    pub(crate) fn answered(&mut self, shared: &Shared, serial: u64, status: u16) {
-        self.machine.handle(Input::Response { serial, status }, &mut self.outputs);
-        for output in self.outputs.drain(..) {
-            if let Output::Set(subject, down) = output {
-                set(shared, &subject, down);
-            }
+    /// Sends a question, and reports what came of it.
+    fn ask(&mut self, io: &mut Io<'_>, shared: &Shared, subject: &Subject, serial: u64) {
+        let Some(Destination { word, at }) = self.destinations.get(subject) else { return };
+        let outcome = send(io, shared, word.as_ref(), (at, serial), &mut self.message);
+        let outcome = outcome.unwrap_or_else(|(way, error)| {
+            shared.destinations.note_error(subject, error);
+            Outcome::NoWay(way)
+        });
+        if let Outcome::Sent((egress, _)) = &outcome
+            && egress.transport.is_reliable()
+        {
+            self.over.push((egress.connection, serial));
         }
+        self.machine.asked(subject, outcome, (every(shared), io.now()), &mut self.outputs);
+        self.note_next(io, shared, subject);
+    }
+
+    fn note_next(&self, io: &Io<'_>, shared: &Shared, subject: &Subject) {
+        let due_in = self.machine.due_in(subject, every(shared), io.now());
+        shared.destinations.note_next(subject, due_in);
     }
 }
 
-fn set(shared: &Shared, subject: &Subject, down: bool) {
-    match subject {
-        Subject::Trunk(trunk, place) => shared.set_trunk(trunk, *place, down),
-        Subject::Peer(peer, place) => shared.peers.set(peer, *place, down),
-    }
+/// Milliseconds between two questions; 0: nobody is asked.
+fn every(shared: &Shared) -> u64 {
+    shared.config.qualify.as_millis() as u64
 }
+
+fn fingerprint(place: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    place.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A destination with its name in lists.
+type Listed = (Subject, String, Destination);
 
 /// A peer's given address and its instances.
-fn of_peer(io: &Io<'_>, shared: &Shared, tables: &Tables, peer: &Peer, out: &mut Vec<Destination>) {
+fn of_peer(io: &Io<'_>, shared: &Shared, tables: &Tables, peer: &Peer, out: &mut Vec<Listed>) {
     if let Some(address) = &peer.contact_addr {
-        shared.peers.begin(&peer.reference, Place::Address, || address.clone());
         let subject = Subject::Peer(peer.reference.clone(), Place::Address);
-        out.push(Destination { subject, word: None, at: At::Address(address.clone()) });
+        let at = At::Address(address.clone());
+        out.push((subject, address.clone(), Destination { word: None, at }));
     }
     // Without an AOR of its own it registers under its user, in whatever domain.
     let aors: Vec<String> = match &peer.aor {
@@ -158,39 +271,48 @@ fn of_peer(io: &Io<'_>, shared: &Shared, tables: &Tables, peer: &Peer, out: &mut
             };
             instances += 1;
             let place = Place::Instance(b.id.0);
-            shared.peers.begin(&peer.reference, place, || String::from_utf8_lossy(b.uri).into_owned());
             let at = match way.flow {
                 Some(flow) => At::Flow(flow),
                 None => At::Contact { path: b.path.to_vec(), uri: b.uri.to_vec() },
             };
             let word = Word { kind: PartyKind::Peer, party, seen_at: Some(b.flow.remote), source: 0 };
             let subject = Subject::Peer(peer.reference.clone(), place);
-            out.push(Destination { subject, word: Some(word), at });
+            let target = String::from_utf8_lossy(b.uri).into_owned();
+            out.push((subject, target, Destination { word: Some(word), at }));
         });
     }
 }
 
-/// Sends a question, and says what came of it.
-fn ask(
+/// Sends a question; an error with the way that could not be gone, if there was one.
+fn send(
     io: &mut Io<'_>,
     shared: &Shared,
     word: Option<&Word>,
     (at, serial): (&At, u64),
     message: &mut Vec<u8>,
-) -> Input<Way> {
+) -> Result<Outcome<Way>, (Option<Way>, String)> {
     match at.way(shared) {
         Resolved::To(egress, spare) if shared.guard.check(word, &egress).is_ok() => {
             write(shared, &egress, (at.name(), serial), message);
             match io.send(&egress, message) {
-                Sent::Via(_) => Input::Sent((egress, spare)),
-                Sent::NoWay => Input::NoWay(Some((egress, spare))),
+                Sent::Via(connection) => Ok(Outcome::Sent((Egress { connection, ..egress }, spare))),
+                Sent::NoWay => {
+                    let error = format!("cannot send to {} {}", egress.transport, egress.remote);
+                    Err((Some((egress, spare)), error))
+                }
             }
         }
-        Resolved::To(..) | Resolved::Nowhere => Input::NoWay(None),
+        Resolved::To(egress, _) => {
+            Err((None, format!("nothing is sent to {}: it is an address of others", egress.remote)))
+        }
+        Resolved::Nowhere => {
+            let name = at.name().map(|name| format!(" for {name}")).unwrap_or_default();
+            Err((None, format!("no address was found{name}")))
+        }
         // A name that is not known yet is looked up by this very question.
         Resolved::Later(question) => {
             shared.resolver.look_up(question);
-            Input::Later
+            Ok(Outcome::Later)
         }
     }
 }

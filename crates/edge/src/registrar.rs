@@ -91,6 +91,7 @@ impl Edge {
                     && let (RoutedKind::Peer, Some(peer)) = (parties.callee.kind, &parties.callee.reference)
                 {
                     self.shared.arrivals.note(peer, &decision.aor);
+                    self.shared.destinations.note_arrival();
                 }
                 self.reply_with(io, inbound, &OwnAnswer::OK, |out| out.extend_from_slice(&memory.headers));
             }

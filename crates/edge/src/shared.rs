@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashMap;
-use parking_lot::RwLock;
 use trunkline_calls::{Calls, Dialogs};
 use trunkline_digest::{Authenticator, Guesses, Ha1Cache};
 use trunkline_location::Location;
@@ -17,9 +15,9 @@ use trunkline_transport::{Listener, Mailboxes};
 use crate::address::Addresses;
 use crate::config::EdgeConfig;
 use crate::counters::Counters;
+use crate::destinations::{DestinationState, Destinations};
 use crate::mail::EdgeMail;
 use crate::media::Relayed;
-use crate::peers::{PeerState, Peers, unix_seconds};
 use crate::rebalancing::Neighbours;
 use crate::registry::{Registered, TrunkRegistration};
 use crate::resolver::{Resolver, Settings};
@@ -75,12 +73,8 @@ pub struct Shared {
     pub(crate) transactions: Vec<AtomicU64>,
     /// What the shards know of each other.
     pub(crate) neighbours: Neighbours,
-    /// Which destinations of a trunk are down, a bit each.
-    pub(crate) trunks: RwLock<HashMap<Ref, Arc<AtomicU64>>>,
-    /// When a destination last changed its state, in seconds since 1970.
-    trunk_changes: RwLock<HashMap<(Ref, u8), i64>>,
-    /// Which peers answer.
-    pub(crate) peers: Peers,
+    /// Which destinations of trunks and peers answer.
+    pub(crate) destinations: Destinations,
     /// Our registrations at trunks.
     pub(crate) registered: Registered,
 }
@@ -149,9 +143,7 @@ impl Shared {
             resolver,
             transactions: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             neighbours: Neighbours::new(shards),
-            trunks: RwLock::default(),
-            trunk_changes: RwLock::default(),
-            peers: Peers::default(),
+            destinations: Destinations::default(),
             registered: Registered::default(),
             config,
         };
@@ -211,42 +203,13 @@ impl Shared {
         self.registered.all()
     }
 
-    /// How the peers do: their given addresses and the instances that registered.
-    pub fn peer_states(&self) -> Vec<PeerState> {
-        self.peers.all()
-    }
-
-    /// When a destination of a trunk last changed its state, in seconds since 1970.
-    pub fn trunk_since(&self, trunk: &Ref, place: u8) -> Option<i64> {
-        self.trunk_changes.read().get(&(trunk.clone(), place)).copied()
+    /// What is known of the destinations of trunks and peers.
+    pub fn destinations(&self) -> Vec<DestinationState> {
+        self.destinations.all()
     }
 
     /// Which destinations of the trunk are down.
     pub fn trunk_down(&self, trunk: &Ref) -> u64 {
-        self.trunks.read().get(trunk).map_or(0, |d| d.load(Ordering::Relaxed))
-    }
-
-    /// A destination of a trunk gave no answer.
-    pub(crate) fn trunk_failed(&self, trunk: &Ref, place: u8) {
-        self.set_trunk(trunk, place, true);
-    }
-
-    /// Notes whether a destination of a trunk answers.
-    pub(crate) fn set_trunk(&self, trunk: &Ref, place: u8, down: bool) {
-        if place >= 64 {
-            return;
-        }
-        let bit = 1u64 << place;
-        let entry = self.trunks.read().get(trunk).cloned();
-        let entry = entry.unwrap_or_else(|| self.trunks.write().entry(trunk.clone()).or_default().clone());
-        let before = if down {
-            entry.fetch_or(bit, Ordering::Relaxed)
-        } else {
-            entry.fetch_and(!bit, Ordering::Relaxed)
-        };
-        if (before & bit != 0) != down {
-            self.trunk_changes.write().insert((trunk.clone(), place), unix_seconds());
-            tracing::warn!(trunk = %trunk, destination = place, down, "a trunk's destination changed its state");
-        }
+        self.destinations.trunk_down(trunk)
     }
 }

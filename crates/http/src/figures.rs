@@ -61,6 +61,8 @@ pub struct Figures {
     pub trunk_registrations: Vec<(String, bool)>,
     /// The peers.
     pub peers: Vec<TrunkFigures>,
+    /// The destinations of trunks and peers that the operator configured.
+    pub destinations: Vec<DestinationFigures>,
     /// Calls of the resource services.
     pub api: Vec<ApiCalls>,
     /// Open file descriptors and their limit, where the kernel says.
@@ -113,10 +115,31 @@ pub struct RelayFigures {
 pub struct TrunkFigures {
     /// Its `ref`.
     pub reference: String,
-    /// Its destinations.
-    pub destinations: u64,
+    /// The number of destinations that answer.
+    pub up: u64,
     /// The number of destinations that do not answer.
     pub down: u64,
+    /// The number of destinations that were not asked yet, or have not answered yet.
+    pub unknown: u64,
+}
+
+/// The state of one destination of a trunk or peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DestinationFigures {
+    /// `trunk` or `peer`.
+    pub kind: &'static str,
+    /// The `ref` of the trunk or peer.
+    pub reference: String,
+    /// The address, as the operator wrote it.
+    pub target: String,
+    /// `up`, `down` or `unknown`.
+    pub state: &'static str,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+    /// The time of its last error, in seconds since 1970.
+    pub last_error: Option<u64>,
+    /// When it is asked next, in seconds since 1970.
+    pub next: Option<u64>,
 }
 
 impl Figures {
@@ -245,12 +268,45 @@ impl Figures {
             let help = format!("Whether a destination of the {kind} answers.");
             out.family(&format!("trunkline_{kind}_up"), Kind::Gauge, &help);
             for t in list {
-                out.sample(&[(kind, &t.reference)], u64::from(t.down < t.destinations));
+                out.sample(&[(kind, &t.reference)], u64::from(t.up > 0));
             }
             let name = format!("trunkline_{kind}_destinations_down");
             out.family(&name, Kind::Gauge, "Destinations that do not answer.");
             for t in list {
                 out.sample(&[(kind, &t.reference)], t.down);
+            }
+            let name = format!("trunkline_{kind}_destinations_unknown");
+            out.family(&name, Kind::Gauge, "Destinations that have not answered yet.");
+            for t in list {
+                out.sample(&[(kind, &t.reference)], t.unknown);
+            }
+        }
+        self.write_destinations(out);
+    }
+
+    fn write_destinations(&self, out: &mut Exposition) {
+        let help = "State of a destination: 1 for the one of up, down and unknown that it is in.";
+        out.family("trunkline_destination_state", Kind::Gauge, help);
+        for d in &self.destinations {
+            for state in ["up", "down", "unknown"] {
+                let labels =
+                    [("kind", d.kind), ("ref", &d.reference), ("target", &d.target), ("state", state)];
+                out.sample(&labels, u64::from(d.state == state));
+            }
+        }
+        type Time = fn(&DestinationFigures) -> Option<u64>;
+        let times: [(&str, &str, Time); 3] = [
+            ("since", "Since when a destination is in its state, in Unix time.", |d| Some(d.since)),
+            ("last_error", "Time of the last error of a destination, in Unix time.", |d| d.last_error),
+            ("next_question", "When a destination is asked next, in Unix time.", |d| d.next),
+        ];
+        for (name, help, time) in times {
+            out.family(&format!("trunkline_destination_{name}_seconds"), Kind::Gauge, help);
+            for d in &self.destinations {
+                if let Some(time) = time(d) {
+                    let labels = [("kind", d.kind), ("ref", &d.reference), ("target", &d.target)];
+                    out.sample(&labels, time);
+                }
             }
         }
     }

@@ -46,7 +46,7 @@ pub use accept::{Descriptors, accept};
 /// The routes to mount: axum's router, without a fallback.
 pub use axum::Router;
 pub use exposition::{Exposition, Kind};
-pub use figures::{ApiCalls, Figures, RelayFigures, TransportFigures, TrunkFigures};
+pub use figures::{ApiCalls, DestinationFigures, Figures, RelayFigures, TransportFigures, TrunkFigures};
 pub use health::health;
 pub use server::{HttpError, HttpServer, KEY, RunningHttp, TlsSource};
 pub use status::{Part, ProcessStatus, Readiness};

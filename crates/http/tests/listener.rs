@@ -46,8 +46,8 @@ impl ProcessStatus for Fake {
             calls: 1,
             location_writes: 9,
             trunks: vec![
-                TrunkFigures { reference: "alpha".into(), destinations: 2, down: 1 },
-                TrunkFigures { reference: "beta".into(), destinations: 1, down: 1 },
+                TrunkFigures { reference: "alpha".into(), up: 1, down: 1, unknown: 0 },
+                TrunkFigures { reference: "beta".into(), up: 0, down: 0, unknown: 1 },
             ],
             ..Figures::default()
         }
@@ -151,6 +151,7 @@ fn metrics_are_sums_over_the_shards() {
         "trunkline_trunk_up{trunk=\"alpha\"} 1",
         "trunkline_trunk_up{trunk=\"beta\"} 0",
         "trunkline_trunk_destinations_down{trunk=\"alpha\"} 1",
+        "trunkline_trunk_destinations_unknown{trunk=\"beta\"} 1",
         "trunkline_media_sessions 6",
     ] {
         assert!(text.lines().any(|l| l == line), "no line `{line}` in\n{text}");

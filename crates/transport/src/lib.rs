@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 mod acceptor;
+mod clock;
 mod connection;
 mod interfaces;
 mod io;
@@ -32,6 +33,7 @@ mod websocket;
 mod wire;
 
 pub use acceptor::{Acceptor, AcceptorMail, Dialer, RunningAcceptor};
+pub use clock::clock_is_synchronised;
 pub use connection::Closed;
 pub use interfaces::Interfaces;
 pub use io::{Alive, Counters, Egress, Io, Sent};
@@ -41,5 +43,5 @@ pub use names::HostName;
 pub use net::Net;
 pub use shard::{Handler, ListenError, Listener, Shard, StreamLimits};
 pub use source::{Sources, choose_local};
-pub use tls::{Certificates, ClientAuth, SelfSigned, TlsError, TlsSettings};
+pub use tls::{Certificates, ClientAuth, SelfSigned, TlsError, TlsSettings, certificates_in};
 pub use udp::{BATCH, Receiver, Sender, UdpSocket};

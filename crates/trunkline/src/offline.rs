@@ -7,6 +7,7 @@ use trunkline_calls::Records;
 use trunkline_cli::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Status};
 use trunkline_cli::{ControlBackend, StoreOnly};
 use trunkline_config::Config;
+use trunkline_sip::Transport;
 use trunkline_store::Store;
 
 use crate::operations::read_records;
@@ -31,6 +32,10 @@ impl ControlBackend for Offline {
 
     fn status(&self) -> Status {
         self.store.status()
+    }
+
+    fn transports(&self) -> Option<Vec<Transport>> {
+        self.store.transports()
     }
 
     fn registrations(&self, filter: Option<&str>, limit: usize) -> Result<Vec<Registration>, String> {

@@ -14,7 +14,7 @@ use crate::base::Base;
 use crate::descriptors;
 use crate::first_start;
 use crate::operations::Operations;
-use crate::roles::{Api, AriProxy, Control, Health, RestV1, RunningSip, Sip, SipConfig};
+use crate::roles::{Api, AriProxy, Control, Health, RestV1, RunningSip, Sip, SipConfig, SipView};
 
 /// Calls under way get this long for their final response when the process is stopped.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -153,12 +153,16 @@ fn begin(base: &Base, sip: &Sip, api: Option<&Api>) -> Result<()> {
     if let Some(made) = resources.store.bootstrap(&base.config.domain)? {
         first_start::announce(&made, &sip.view.listening, api.map(|api| &api.running));
     }
-    warn_of(&resources.store);
+    warn_of(&resources.store, &sip.view);
     Ok(())
 }
 
-fn warn_of(store: &Store) {
-    let cautions = store.live().load().cautions();
+fn warn_of(store: &Store, sip: &SipView) {
+    let mut cautions = store.live().load().cautions();
+    if !matches!(store, Store::RoutrV1(_)) {
+        let transports: Vec<_> = sip.listening.iter().map(|listener| listener.transport).collect();
+        cautions.extend(store.live().load().without_listener(&transports));
+    }
     for caution in cautions.iter().take(MOST_WARNINGS) {
         tracing::warn!("{caution}");
     }

@@ -17,5 +17,5 @@
 mod qualifier;
 mod registration;
 
-pub use qualifier::{Input, Output, Place, Qualifier, Subject};
+pub use qualifier::{Outcome, Output, Place, Qualifier, State, Subject};
 pub use registration::{EXPIRES, Next, Registration, Response};

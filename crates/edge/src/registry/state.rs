@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use trunkline_model::Ref;
 
-use crate::peers::unix_seconds;
+use crate::destinations::unix_seconds;
 use crate::registry::place::Place;
 
 /// How a registration of ours at a trunk does.

@@ -13,7 +13,7 @@ use trunkline_sip::{Transport, canonical_ip};
 
 use super::found::Found;
 use super::owners::{Owner, Owners};
-use crate::peers::unix_seconds;
+use crate::destinations::unix_seconds;
 use crate::resolver::{Question, Resolver};
 use crate::shared::Shared;
 

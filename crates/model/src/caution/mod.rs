@@ -1,5 +1,6 @@
 //! Warnings about valid values that have no effect or allow more than may be intended.
 
+mod listeners;
 mod rules;
 
 use std::collections::HashSet;

@@ -99,6 +99,15 @@ pub(super) fn certified(
 /// Adds the signers in a file: PEM, or the trusted certificates of a key store.
 pub(super) fn signers(path: &Path, password: &str, into: &mut RootCertStore) -> Result<(), TlsError> {
     let failed = |reason: String| TlsError::Signers { path: path.into(), reason };
+    for certificate in certificates_in(path, password)? {
+        into.add(certificate).map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// All certificates in a file: PEM, or those of a key store.
+pub fn certificates_in(path: &Path, password: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let failed = |reason: String| TlsError::Signers { path: path.into(), reason };
     let bytes = read(path)?;
     let found: Vec<CertificateDer<'static>> = match Stored::of(&bytes) {
         Stored::Pem => certificates(path)?,
@@ -127,8 +136,5 @@ pub(super) fn signers(path: &Path, password: &str, into: &mut RootCertStore) -> 
     if found.is_empty() {
         return Err(failed("it holds no certificate".into()));
     }
-    for certificate in found {
-        into.add(certificate).map_err(|e| failed(e.to_string()))?;
-    }
-    Ok(())
+    Ok(found)
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use certificates::Certificates;
+pub use load::certificates_in;
 pub use self_signed::SelfSigned;
 
 /// Do clients show a certificate?

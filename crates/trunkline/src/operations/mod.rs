@@ -1,16 +1,16 @@
 //! The operators' view of this process. The control socket, health and metrics, and the REST API of
 //! Routr v1 are three ways to it.
 
+pub mod destinations;
 mod records;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use trunkline_api::Endpoint;
 use trunkline_cli::protocol::{Reachability, TrunkRegistration};
 use trunkline_edge::Shared;
-use trunkline_http::{Part, TrunkFigures};
+use trunkline_http::Part;
 use trunkline_rest_v1::Stop;
 use trunkline_store::Store;
 
@@ -105,27 +105,7 @@ impl Operations {
 
     /// The destinations of trunks and peers, and which of them answer.
     pub fn destinations(&self) -> Vec<Reachability> {
-        let Some(sip) = &self.sip else { return Vec::new() };
-        let tables = sip.shared.tables.load();
-        let mut list = Vec::new();
-        for trunk in tables.trunks() {
-            for (place, uri) in trunk.uris.iter().enumerate().take(64) {
-                list.push(Reachability {
-                    reference: trunk.reference.to_string(),
-                    target: uri.to_string(),
-                    up: sip.shared.trunk_down(&trunk.reference) & 1 << place == 0,
-                    since: sip.shared.trunk_since(&trunk.reference, place as u8).unwrap_or(self.started),
-                });
-            }
-        }
-        list.extend(sip.shared.peer_states().into_iter().map(|peer| Reachability {
-            reference: peer.reference.to_string(),
-            target: peer.target,
-            up: !peer.down,
-            since: peer.since,
-        }));
-        list.sort_by(|a, b| (&a.reference, &a.target).cmp(&(&b.reference, &b.target)));
-        list
+        self.sip.as_ref().map(|sip| destinations::list(&sip.shared)).unwrap_or_default()
     }
 }
 
@@ -136,13 +116,7 @@ fn neighbours(shared: &Shared) -> Vec<Part> {
         let silent = "does not answer: does it run at the address of the key rtpengine?";
         parts.push(Part::new("rtpengine", (!health.up).then(|| silent.into())));
     }
-    for trunk in shared.tables.load().trunks() {
-        let down = shared.trunk_down(&trunk.reference);
-        if !trunk.uris.is_empty() && down.count_ones() as usize >= trunk.uris.len() {
-            let name = format!("trunk {}", trunk.reference);
-            parts.push(Part::new(name, Some("no destination answers".into())));
-        }
-    }
+    parts.extend(destinations::parts(shared));
     for r in shared.trunk_registrations().into_iter().filter(|r| !r.registered) {
         let answer = trunk_registration(r.clone()).answer;
         // Before the first answer nothing has failed yet.
@@ -167,20 +141,6 @@ pub fn trunk_registration(r: trunkline_edge::TrunkRegistration) -> TrunkRegistra
 
 fn seconds_saturating(ms: u64) -> i64 {
     i64::try_from(ms / 1000).unwrap_or(i64::MAX)
-}
-
-/// The peers with the number of their destinations, and how many of those do not answer.
-pub fn peers(shared: &Shared) -> Vec<TrunkFigures> {
-    let mut peers = BTreeMap::new();
-    for state in shared.peer_states() {
-        let reference = state.reference.to_string();
-        let peer = peers.entry(reference).or_insert((0, 0));
-        *peer = (peer.0 + 1, peer.1 + u64::from(state.down));
-    }
-    peers
-        .into_iter()
-        .map(|(reference, (destinations, down))| TrunkFigures { reference, destinations, down })
-        .collect()
 }
 
 /// Bytes as text for people.

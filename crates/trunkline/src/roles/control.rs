@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use trunkline_cli::protocol::{CallRecord, Descriptors, LiveCall, RecordQuery, Registration, Status};
 use trunkline_cli::{ControlBackend, ControlServer};
+use trunkline_sip::Transport;
 use trunkline_store::Store;
 
 use super::SipView;
@@ -73,6 +74,11 @@ impl ControlBackend for ControlAnswers {
             }
         }
         status
+    }
+
+    fn transports(&self) -> Option<Vec<Transport>> {
+        let sip = self.operations.sip.as_ref()?;
+        Some(sip.listening.iter().map(|listener| listener.transport).collect())
     }
 
     fn registrations(&self, filter: Option<&str>, limit: usize) -> Result<Vec<Registration>, String> {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use trunkline_config::Http;
 use trunkline_http::{
     ApiCalls, Figures, HttpServer, ProcessStatus, Readiness, RelayFigures, RunningHttp, TransportFigures,
-    TrunkFigures, health,
+    health,
 };
 use trunkline_location::Persistence;
 use trunkline_sip::Transport;
@@ -15,7 +15,7 @@ use trunkline_transport::Counters;
 
 use super::{Api, SipView};
 use crate::descriptors;
-use crate::operations::{Operations, peers};
+use crate::operations::{Operations, destinations};
 
 /// Descriptors kept for questions about health: they are answered when the process has no others.
 const OWN_DESCRIPTORS: usize = 8;
@@ -77,11 +77,6 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
     let location = shared.location.stats();
     let written = sip.persistence.as_ref().map(Persistence::health).unwrap_or_default();
     let calls = shared.calls.stats();
-    let trunk = |t: &Arc<trunkline_model::Trunk>| TrunkFigures {
-        reference: t.reference.to_string(),
-        destinations: t.uris.len() as u64,
-        down: u64::from(shared.trunk_down(&t.reference).count_ones()),
-    };
     figures.shards = shared.counters.iter().map(|c| c.all()).collect();
     for (reason, count) in shared.counters.iter().flat_map(|c| c.reasons()) {
         match figures.reasons.iter_mut().find(|(code, _)| *code == reason.code()) {
@@ -110,10 +105,11 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
         refused: health.refused,
         timeouts: health.timeouts,
     });
-    figures.trunks = shared.tables.load().trunks().map(trunk).collect();
+    figures.trunks = destinations::figures(shared, false);
     let registrations = shared.trunk_registrations().into_iter();
     figures.trunk_registrations = registrations.map(|r| (r.trunk.to_string(), r.registered)).collect();
-    figures.peers = peers(shared);
+    figures.peers = destinations::figures(shared, true);
+    figures.destinations = destinations::each(shared);
 }
 
 /// The figures of sockets and connections.

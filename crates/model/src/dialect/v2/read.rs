@@ -63,6 +63,10 @@ fn keys_of(kind: &str) -> Vec<String> {
 fn whole(kind: Kind, top: Fields<'_>) -> Option<Resource> {
     let api_version = top.choice("apiVersion", &[("v2", "v2"), ("v2beta1", "v2beta1")]);
     top.node("kind");
+    if matches!(kind, Kind::Trunk | Kind::Peer) {
+        // What the running exchange knows of its destinations, from `list --json`.
+        top.node("status");
+    }
     let (common, geo) = common(&top, kind, api_version.unwrap_or("v2"));
     let Some(fields) = top.map("spec") else {
         if top.node("spec").is_none() {

@@ -1,0 +1,317 @@
+//! What is known of the destinations of trunks and peers: their state, since when, the last error, the next question.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hashbrown::{HashMap, HashSet};
+use parking_lot::RwLock;
+use trunkline_model::Ref;
+use trunkline_proxy::PartyKind;
+use trunkline_routing::Target;
+use trunkline_trunks::{Place, State, Subject};
+
+use crate::party::PartyRef;
+use crate::shared::Shared;
+
+/// Milliseconds that a request waits for a destination that is known to be down: it may be back since it was asked last, and
+/// carriers that answer calls need not answer OPTIONS.
+pub(crate) const KNOWN_DOWN: u32 = 2_000;
+
+/// What is known of one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationState {
+    /// The destination.
+    pub subject: Subject,
+    /// Its address: a host of the trunk, the peer's own, or the Contact that it registered.
+    pub target: String,
+    /// Does it answer?
+    pub state: State,
+    /// Since when, in seconds since 1970; of an unknown one, since it is there.
+    pub since: i64,
+    /// The last error, if there was one: a SIP status or what happened to the question.
+    pub error: Option<LastError>,
+    /// When it is asked next, in seconds since 1970; `None` if nobody is asked.
+    pub next: Option<i64>,
+}
+
+/// An error of a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// What happened.
+    pub text: String,
+    /// When, in seconds since 1970.
+    pub at: i64,
+}
+
+impl DestinationState {
+    /// The trunk or peer.
+    pub fn reference(&self) -> &Ref {
+        match &self.subject {
+            Subject::Trunk(reference, _) | Subject::Peer(reference, _) => reference,
+        }
+    }
+
+    /// Is it that of a peer?
+    pub fn is_of_peer(&self) -> bool {
+        matches!(self.subject, Subject::Peer(..))
+    }
+
+    /// Is it an instance that registered, and not what the operator configured?
+    pub fn is_instance(&self) -> bool {
+        matches!(self.subject, Subject::Peer(_, Place::Instance(_)))
+    }
+}
+
+/// The destinations of all trunks and peers, as the asking shard finds them.
+#[derive(Debug, Default)]
+pub(crate) struct Destinations {
+    states: RwLock<HashMap<Subject, DestinationState>>,
+    /// Which destinations of a trunk are down, a bit each.
+    trunks: RwLock<HashMap<Ref, Arc<AtomicU64>>>,
+    /// Bindings of instances, and peers by their given address, that are down; behind a flag, so that calls cost no lock while
+    /// all is well.
+    peers: RwLock<DownPeers>,
+    any_peer: AtomicBool,
+    /// An instance of a peer has registered since they were last listed.
+    arrived: AtomicBool,
+    /// Destinations of trunks that left a call unanswered, for the asking shard.
+    silent: RwLock<Vec<Subject>>,
+}
+
+#[derive(Debug, Default)]
+struct DownPeers {
+    instances: HashSet<u64>,
+    addresses: HashSet<Ref>,
+}
+
+impl Destinations {
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<DestinationState> {
+        self.states.read().values().cloned().collect()
+    }
+
+    /// Which destinations of the trunk are down.
+    pub(crate) fn trunk_down(&self, trunk: &Ref) -> u64 {
+        self.trunks.read().get(trunk).map_or(0, |d| d.load(Ordering::Relaxed))
+    }
+
+    /// Is the instance with this binding known to be down?
+    pub(crate) fn is_instance_down(&self, binding: u64) -> bool {
+        self.any_peer.load(Ordering::Relaxed) && self.peers.read().instances.contains(&binding)
+    }
+
+    /// Is the peer's given address known to be down?
+    pub(crate) fn is_address_down(&self, peer: &Ref) -> bool {
+        self.any_peer.load(Ordering::Relaxed) && self.peers.read().addresses.contains(peer)
+    }
+
+    /// Has the peer a given address that is not known to be down?
+    pub(crate) fn may_answer_at_address(&self, peer: &Ref) -> bool {
+        let subject = Subject::Peer(peer.clone(), Place::Address);
+        self.states.read().get(&subject).is_some_and(|s| s.state != State::Down)
+    }
+
+    /// It is there from now on, and nothing is known of it.
+    pub(crate) fn begin(&self, subject: &Subject, target: String) {
+        let state = DestinationState {
+            subject: subject.clone(),
+            target,
+            state: State::Unknown,
+            since: unix_seconds(),
+            error: None,
+            next: None,
+        };
+        self.states.write().insert(subject.clone(), state);
+        self.note_down(subject, false);
+    }
+
+    /// Notes its state.
+    pub(crate) fn set(&self, subject: &Subject, new: State) {
+        {
+            let mut states = self.states.write();
+            let Some(known) = states.get_mut(subject).filter(|s| s.state != new) else { return };
+            (known.state, known.since) = (new, unix_seconds());
+            let (reference, target) = (known.reference(), &known.target);
+            let error = known.error.as_ref().map(|e| e.text.as_str()).unwrap_or_default();
+            match (new, known.is_of_peer()) {
+                (State::Down, false) => {
+                    tracing::warn!(trunk = %reference, target, error, "a trunk's destination is down");
+                }
+                (State::Down, true) => tracing::warn!(peer = %reference, target, error, "a peer is down"),
+                (State::Up | State::Unknown, false) => {
+                    tracing::info!(trunk = %reference, target, state = new.word(), "a trunk's destination");
+                }
+                (State::Up | State::Unknown, true) => {
+                    tracing::info!(peer = %reference, target, state = new.word(), "a peer");
+                }
+            }
+        }
+        self.note_down(subject, new == State::Down);
+    }
+
+    /// Notes an error of it.
+    pub(crate) fn note_error(&self, subject: &Subject, text: String) {
+        if let Some(known) = self.states.write().get_mut(subject) {
+            known.error = Some(LastError { text, at: unix_seconds() });
+        }
+    }
+
+    /// Notes in how many milliseconds it is asked next.
+    pub(crate) fn note_next(&self, subject: &Subject, due_in: Option<u64>) {
+        if let Some(known) = self.states.write().get_mut(subject) {
+            known.next = due_in.map(|ms| unix_seconds().saturating_add_unsigned(ms.div_ceil(1_000)));
+        }
+    }
+
+    /// Forgets those that are there no more.
+    pub(crate) fn keep(&self, there: impl Fn(&Subject) -> bool) {
+        let mut gone = Vec::new();
+        self.states.write().retain(|subject, _| {
+            let stays = there(subject);
+            if !stays {
+                gone.push(subject.clone());
+            }
+            stays
+        });
+        for subject in gone {
+            self.note_down(&subject, false);
+        }
+    }
+
+    /// A destination of a trunk left a call unanswered.
+    pub(crate) fn note_silence(&self, trunk: &Ref, place: u8) {
+        let subject = Subject::Trunk(trunk.clone(), place);
+        // The router knows at once, the rest when the asking shard has its turn.
+        self.note_down(&subject, true);
+        let mut silent = self.silent.write();
+        if !silent.contains(&subject) {
+            silent.push(subject);
+        }
+    }
+
+    /// Those that left a call unanswered.
+    pub(crate) fn take_silent(&self) -> Vec<Subject> {
+        if self.silent.read().is_empty() {
+            return Vec::new();
+        }
+        std::mem::take(&mut *self.silent.write())
+    }
+
+    /// An instance of a peer has registered.
+    pub(crate) fn note_arrival(&self) {
+        self.arrived.store(true, Ordering::Release);
+    }
+
+    /// Has one, since this was asked last?
+    pub(crate) fn take_arrival(&self) -> bool {
+        self.arrived.load(Ordering::Relaxed) && self.arrived.swap(false, Ordering::Acquire)
+    }
+
+    /// What calls read.
+    fn note_down(&self, subject: &Subject, down: bool) {
+        match subject {
+            Subject::Trunk(trunk, place) => self.note_trunk(trunk, *place, down),
+            Subject::Peer(peer, place) => {
+                if !down && !self.any_peer.load(Ordering::Relaxed) {
+                    return;
+                }
+                let mut peers = self.peers.write();
+                let DownPeers { instances, addresses } = &mut *peers;
+                match (place, down) {
+                    (Place::Instance(binding), true) => instances.insert(*binding),
+                    (Place::Instance(binding), false) => instances.remove(binding),
+                    (Place::Address, true) => addresses.insert(peer.clone()),
+                    (Place::Address, false) => addresses.remove(peer),
+                };
+                let any = !instances.is_empty() || !addresses.is_empty();
+                self.any_peer.store(any, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn note_trunk(&self, trunk: &Ref, place: u8, down: bool) {
+        if place >= 64 {
+            return;
+        }
+        let known = self.trunks.read().get(trunk).cloned();
+        let bits = match (known, down) {
+            (Some(bits), _) => bits,
+            (None, false) => return,
+            (None, true) => self.trunks.write().entry(trunk.clone()).or_default().clone(),
+        };
+        let bit = 1u64 << place;
+        if down {
+            bits.fetch_or(bit, Ordering::Relaxed)
+        } else {
+            bits.fetch_and(!bit, Ordering::Relaxed)
+        };
+    }
+}
+
+impl Shared {
+    /// Is this target one that left OPTIONS or the last call unanswered?
+    pub(crate) fn is_known_down(&self, target: &Target, callee: PartyRef<'_>) -> bool {
+        let known = &self.destinations;
+        match (&target.trunk, target.binding_id, callee) {
+            (Some(trunk), ..) => {
+                let bit = 1u64.checked_shl(u32::from(target.trunk_uri)).unwrap_or(0);
+                known.trunk_down(trunk) & bit != 0
+            }
+            (None, 0, PartyRef { kind: PartyKind::Peer, reference: Some(peer) }) => {
+                known.is_address_down(peer)
+            }
+            (None, 0, _) => false,
+            (None, binding, _) => known.is_instance_down(binding),
+        }
+    }
+}
+
+/// The clock, in seconds since 1970.
+pub(crate) fn unix_seconds() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_down_comes_back_or_is_forgotten() {
+        let (all, peer) = (Destinations::default(), Ref::from("pbx"));
+        let instance = Subject::Peer(peer.clone(), Place::Instance(7));
+        let address = Subject::Peer(peer.clone(), Place::Address);
+        all.set(&instance, State::Down);
+        assert!(!all.is_instance_down(7), "nobody asked it");
+        all.begin(&instance, "sip:pbx@192.0.2.1".into());
+        all.begin(&address, "192.0.2.2".into());
+        all.set(&instance, State::Down);
+        assert!(all.is_instance_down(7) && all.may_answer_at_address(&peer) && !all.is_address_down(&peer));
+        all.set(&instance, State::Up);
+        assert!(!all.is_instance_down(7));
+        all.set(&address, State::Down);
+        all.set(&instance, State::Down);
+        assert!(all.is_address_down(&peer) && !all.may_answer_at_address(&peer));
+        all.keep(|subject| *subject == address);
+        assert!(!all.is_instance_down(7) && all.is_address_down(&peer));
+        assert_eq!(all.all().len(), 1);
+    }
+
+    #[test]
+    fn a_trunk_is_unknown_until_it_has_answered_and_when_it_changes() {
+        let (all, trunk) = (Destinations::default(), Ref::from("carrier"));
+        let second = Subject::Trunk(trunk.clone(), 1);
+        all.begin(&second, "udp 192.0.2.1:5060".into());
+        let state = || all.all().pop().expect("one");
+        assert_eq!((state().state, state().error, all.trunk_down(&trunk)), (State::Unknown, None, 0));
+        all.note_error(&second, "503 Service Unavailable".into());
+        all.set(&second, State::Down);
+        assert_eq!(all.trunk_down(&trunk), 0b10);
+        assert_eq!(state().error.expect("an error").text, "503 Service Unavailable");
+        all.begin(&second, "udp 192.0.2.9:5060".into());
+        assert_eq!((state().state, all.trunk_down(&trunk)), (State::Unknown, 0));
+        all.note_silence(&trunk, 1);
+        assert_eq!((all.trunk_down(&trunk), all.take_silent()), (0b10, vec![second]));
+        assert!(all.take_silent().is_empty());
+    }
+}

@@ -1,0 +1,172 @@
+//! What is known of the destinations of trunks and peers: unknown until they were asked, up after an answer, down with the
+//! reason; calls to one that is down fail fast.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use trunkline_tests::{Exchange, Rest, Ua, Wire, exchange_command, free_port, wait_for};
+
+use super::trunks::{provider, with_trunk};
+use super::{at, registered};
+
+/// What `status --json` says of the destination at this port.
+fn known(exchange: &Exchange, port: u16) -> Option<Value> {
+    let out = exchange_command(exchange).args(["status", "--json"]).output().expect("the command runs");
+    let status: Value = serde_json::from_slice(&out.stdout).expect("JSON of status");
+    let all = status["trunks"].as_array().into_iter().flatten();
+    let is_it = |t: &&Value| t["target"].as_str().is_some_and(|t| t.ends_with(&format!(":{port}")));
+    all.into_iter().find(is_it).cloned()
+}
+
+fn wait_state(exchange: &Exchange, port: u16, state: &str) -> Value {
+    let mut last = None;
+    let wanted = |known: &Value| known["state"] == state;
+    wait_for(state, || {
+        last = known(exchange, port);
+        last.clone().filter(wanted)
+    })
+}
+
+/// The carrier at this port, and the OPTIONS that it got first.
+fn asked(exchange: &Exchange, port: u16) -> (Ua, trunkline_tests::Message) {
+    let mut carrier = provider(port);
+    let Wire::Udp { server, .. } = &mut carrier.wire else { unreachable!("made by provider") };
+    *server = exchange.udp();
+    let question = carrier.request_of("OPTIONS");
+    (carrier, question)
+}
+
+fn uri(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+#[test]
+fn a_trunk_is_unknown_until_it_answers_and_asked_at_once_when_it_changes() {
+    let (first, second) = (free_port(), free_port());
+    let one = with_trunk(&[(&uri(first), 1, "udp")]);
+    // The default: a question each 30 s.
+    let exchange = Exchange::start(&one);
+    let (mut carrier, question) = asked(&exchange, first);
+    let before = known(&exchange, first).expect("it is listed");
+    assert_eq!((before["state"].as_str(), before.get("lastError")), (Some("unknown"), None), "{before}");
+    assert!(before["since"].is_i64() && before["next"].is_i64(), "{before}");
+    carrier.respond(&question, 200, "OK");
+    let up = wait_state(&exchange, first, "up");
+    assert_eq!((&up["kind"], &up["reference"]), (&Value::from("trunk"), &Value::from("provider")), "{up}");
+
+    // Another address is another destination.
+    let two = with_trunk(&[(&uri(second), 1, "udp")]);
+    let (_, text) = two.files().find(|(name, _)| *name == "trunks.yaml").expect("a file of trunks");
+    let changed = Instant::now();
+    exchange.rewrite("trunks.yaml", text);
+    let (mut carrier, question) = asked(&exchange, second);
+    assert!(changed.elapsed() < Duration::from_secs(25), "not with the next round");
+    assert_eq!(known(&exchange, second).expect("it is listed")["state"], "unknown");
+    assert_eq!(known(&exchange, first), None);
+    carrier.respond(&question, 503, "Service Unavailable");
+    let down = wait_state(&exchange, second, "down");
+    assert_eq!(down["lastError"], "503 Service Unavailable", "{down}");
+}
+
+#[test]
+fn a_silent_trunk_is_down_with_the_reason_and_a_call_to_it_fails_fast() {
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let env = [("TRUNKLINE_HTTP_ADDR", &*http.to_string())];
+    let exchange = Exchange::start_with(&with_trunk(&[(&uri(port), 1, "udp")]), "", &env);
+    let http = Rest::http(http, "");
+    let unknown = "trunkline_trunk_destinations_unknown{trunk=\"provider\"} 1";
+    let metrics = wait_for("the trunk is listed", || {
+        let metrics = http.get("/metrics").body;
+        metrics.contains("trunkline_trunk_up{trunk=").then_some(metrics)
+    });
+    assert!(
+        metrics.contains(unknown) && metrics.contains("trunkline_trunk_up{trunk=\"provider\"} 0"),
+        "{metrics}"
+    );
+    let down = wait_state(&exchange, port, "down");
+    let error = down["lastError"].as_str().unwrap_or_default();
+    assert!(error.starts_with("no answer to OPTIONS") && down["lastErrorAt"].is_i64(), "{down}");
+
+    let target = format!("{{kind=\"trunk\",ref=\"provider\",target=\"udp 127.0.0.1:{port}\"");
+    let metrics = http.get("/metrics").body;
+    for line in [
+        format!("trunkline_destination_state{target},state=\"down\"}} 1"),
+        format!("trunkline_destination_state{target},state=\"up\"}} 0"),
+        format!("trunkline_destination_since_seconds{target}}} "),
+        format!("trunkline_destination_last_error_seconds{target}}} "),
+        format!("trunkline_destination_next_question_seconds{target}}} "),
+    ] {
+        assert!(metrics.contains(&line), "no `{line}` in {metrics}");
+    }
+    let ready = http.get("/readyz");
+    let parts = ready.json["parts"].as_array().cloned().unwrap_or_default();
+    let part = parts.iter().find(|part| part["name"] == "trunk provider").expect("the trunk is a part");
+    assert!(part["ok"] == false && part["reason"].to_string().contains("no answer to OPTIONS"), "{part}");
+    let list = exchange_command(&exchange).args(["trunks", "list"]).output().expect("the command runs");
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(list.contains("STATE") && list.contains("DOWN"), "{list}");
+    let status = exchange_command(&exchange).arg("status").output().expect("the command runs");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("NEXT QUESTION") && status.contains("no answer to OPTIONS"), "{status}");
+
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("+17853178070")));
+    let begun = Instant::now();
+    let failure = caller.final_for(&invite);
+    assert!(failure.status() >= 400, "{}", failure.start);
+    assert!(begun.elapsed() < Duration::from_secs(15), "64*T1 is 32 s: {:?}", begun.elapsed());
+    caller.acknowledge_failure(&invite, &failure);
+}
+
+#[test]
+fn the_connection_error_of_a_trunk_is_shown_and_the_next_trunk_gets_the_call() {
+    let (refused, alive) = (free_port(), free_port());
+    let uris = [uri(refused), uri(alive)];
+    let exchange = Exchange::start(&with_trunk(&[(&uris[0], 1, "tcp"), (&uris[1], 2, "udp")]));
+    let (mut carrier, question) = asked(&exchange, alive);
+    carrier.respond(&question, 200, "OK");
+    let down = wait_state(&exchange, refused, "down");
+    assert!(down["lastError"].as_str().is_some_and(|e| e.contains("connection")), "{down}");
+    wait_state(&exchange, alive, "up");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("+17853178070")));
+    let arrived = carrier.request_of("INVITE");
+    carrier.accept(&arrived);
+    caller.status_for(&invite, 200);
+}
+
+#[test]
+fn a_trunk_as_it_is_listed_can_be_imported() {
+    let exchange = Exchange::start(&with_trunk(&[(&uri(free_port()), 1, "udp")]));
+    wait_for("the trunk is listed", || {
+        let status =
+            exchange_command(&exchange).args(["status", "--json"]).output().expect("the command runs");
+        String::from_utf8_lossy(&status.stdout).contains("\"reference\": \"provider\"").then_some(())
+    });
+    let list =
+        exchange_command(&exchange).args(["trunks", "list", "--json"]).output().expect("the command runs");
+    let documents: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let state = documents[0]["status"]["state"].as_str();
+    assert!(state.is_some_and(|state| ["unknown", "down"].contains(&state)), "{documents}");
+    let file = exchange.folder().join("list.json");
+    std::fs::write(&file, &list.stdout).expect("written");
+    let check = exchange_command(&exchange).arg("check").arg(&file).output().expect("the command runs");
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(!said.contains("status"), "{said}");
+}
+
+#[test]
+fn a_transport_without_a_listener_is_a_warning_at_the_start_and_when_a_trunk_changes() {
+    let exchange = Exchange::start(&with_trunk(&[(&uri(free_port()), 1, "tls")]));
+    let told = |transport: &str| format!("uses {transport}, and no listener has it");
+    assert!(exchange.log().contains(&told("tls")), "{}", exchange.log());
+    let changed = with_trunk(&[("127.0.0.1:9", 1, "ws")]);
+    let (_, text) = changed.files().find(|(name, _)| *name == "trunks.yaml").expect("a file of trunks");
+    exchange.rewrite("trunks.yaml", text);
+    wait_for("the warning", || exchange.log().contains("uses the transport ws").then_some(()));
+    let check = exchange_command(&exchange).arg("check").output().expect("the command runs");
+    assert!(String::from_utf8_lossy(&check.stderr).contains("uses the transport ws"), "{check:?}");
+}
