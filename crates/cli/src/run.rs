@@ -225,7 +225,7 @@ impl Session<'_, '_> {
             return Ok(None);
         }
         match ask(connection, Request::Status)? {
-            Response::Status(status) => Ok(status.running.then(|| States(status.trunks))),
+            Response::Status(status) => Ok(status.running.then_some(States(status.trunks))),
             other => unexpected(&other),
         }
     }
