@@ -96,8 +96,8 @@ const AGENTS: &str = "Examples:
   trunkline agents delete 1003 --with-credentials";
 const DOMAINS: &str = "Examples:
   trunkline domains create branch.example
-  trunkline domains update sip.local --set \"context.egressPolicies=[{rule: '^\\+49[2-9]', numberRef: number-01}]\"
-  trunkline domains update sip.local --set authenticate=register
+  trunkline domains update sip.local --set \"context.egressPolicies=[{rule: '^\\+49(1[5-7]|[2-8][0-9]|9[1-9]|90[1-9])[0-9]{3,10}$', numberRef: number-01}]\"
+  trunkline domains update sip.local --set accessControlListRef=acl-office
   trunkline domains create tenant.example --inter-domain isolated
   trunkline domains update branch.example --set interDomain=open";
 const PEERS: &str = "Examples:

@@ -150,7 +150,8 @@ fn what_opens_something() {
     assert!(rule(r"^\+?[0-9]+$").contains("every number in the world"));
     assert!(rule("49[2-9]").contains("matches anywhere in a number"));
     assert!(rule(r"^\+49[2-9]").contains("lets anything follow"));
-    assert_eq!(rule(r"^\+49[2-9][0-9]{4,12}$"), "");
+    assert!(rule(r"^\+49[2-9][0-9]{4,12}$").contains("premium-rate or satellite numbers: +49900…"));
+    assert_eq!(rule(r"^\+49(1[5-7]|[2-8][0-9]|9[1-9]|90[1-9])[0-9]{3,10}$"), "");
     let said = warned(&place, "trunks update carrier --set outbound.allowedParameters=[rn]", "");
     assert!(said.contains("outbound.allowedParameters: callers tell the carrier rn"), "{said}");
     place.ok("trunks update carrier --unset outbound.allowedParameters");

@@ -1,6 +1,7 @@
 //! Warnings about valid values that have no effect or allow more than may be intended.
 
 mod listeners;
+mod premium;
 mod rules;
 
 use std::collections::HashSet;
@@ -197,7 +198,7 @@ impl Tables {
             }
         }
         for policy in &d.egress_policies {
-            if let Some(open) = rules::open(&policy.rule) {
+            for open in rules::open(&policy.rule) {
                 say(format!("the egress rule `{}` {open}", policy.rule.text()));
             }
             let trunk = self.number_by_ref(&policy.number).and_then(|n| n.trunk.as_ref());

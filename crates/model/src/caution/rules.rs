@@ -3,6 +3,7 @@
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use super::premium;
 use crate::resource::Rule;
 
 /// Numbers of each zone of the world, premium and satellite ones among them.
@@ -27,26 +28,38 @@ const JUNK: &str = "*x";
 /// Texts of a rule that are looked at, at most.
 const MOST: usize = 64;
 
-/// The calls that a rule allows unintentionally, and a better rule.
-pub(super) fn open(rule: &Rule) -> Option<&'static str> {
+/// A rule for one country (Germany) without its premium-rate and service numbers, for hints: mobile numbers, area codes.
+pub(crate) const NARROW: &str = r"^\+49(1[5-7]|[2-8][0-9]|9[1-9]|90[1-9])[0-9]{3,10}$";
+
+/// The calls that a rule allows unintentionally, and the remedy, one line each.
+pub(super) fn open(rule: &Rule) -> Vec<String> {
     if PREFIXES.iter().any(|prefix| matches_the_world(rule, prefix)) {
-        return Some(
-            "lets out calls to every number in the world; name the countries that are called, e.g. \
-             `^\\+49[2-9][0-9]{4,12}$`",
-        );
+        return vec![format!(
+            "lets out calls to every number in the world; name the countries that are called, without their premium-rate \
+             numbers, e.g. `{NARROW}`"
+        )];
     }
-    let (begin, end) = gaps(rule);
-    match (begin, end) {
-        (true, _) => Some(
+    let mut said = Vec::new();
+    match gaps(rule) {
+        (true, _) => said.push(
             "matches anywhere in a number, so also in numbers of other countries; begin it with `^` and end it with \
-             `[0-9]{4,12}$` or the like",
+             `[0-9]{4,12}$` or the like"
+                .to_owned(),
         ),
-        (false, true) => Some(
+        (false, true) => said.push(
             "lets anything follow what it names, such as `*`, `#` and any number of digits; end it with `[0-9]{4,12}$` \
-             or the like",
+             or the like"
+                .to_owned(),
         ),
-        (false, false) => None,
+        (false, false) => {}
     }
+    if let Some(ranges) = premium::ranges(rule) {
+        said.push(format!(
+            "lets out calls to premium-rate or satellite numbers: {ranges}; name the ranges that are called, without these, \
+             as `{NARROW}` does"
+        ));
+    }
+    said
 }
 
 fn matches_the_world(rule: &Rule, prefix: &str) -> bool {
@@ -114,8 +127,8 @@ mod tests {
     use super::*;
 
     fn of(rule: &str) -> &'static str {
-        let said = open(&Rule::new(rule).expect("a rule")).unwrap_or_default();
-        ["every number", "anywhere", "follow"]
+        let said = open(&Rule::new(rule).expect("a rule")).join("\n");
+        ["every number", "anywhere", "follow", "premium"]
             .into_iter()
             .find(|word| said.contains(word))
             .unwrap_or_default()
@@ -138,20 +151,23 @@ mod tests {
             (r"\+49[2-9][0-9]+$", "anywhere"),
             (r"^\+49[0-9]+$|^\+43|44", "anywhere"),
             (r"^.*49[0-9]{9}$", "anywhere"),
-            (r"(?m)^49[0-9]{9}$", ""),
+            (r"(?m)^49[0-9]{9}$", "premium"),
             (r"^\+49[2-9]", "follow"),
             (r"^\+49[2-9].*$", "follow"),
             (r"^\+(33|43|41|44)[1-9]", "follow"),
             (r"^\+49[0-9]+$|^\+43[1-9]", "follow"),
-            (r"^\+49[2-9][0-9]{4,12}$", ""),
-            (r"^\+(33|43|41|44)[1-9][0-9]{4,12}$", ""),
-            (r"^\+?1[0-9]{10}$", ""),
-            (r"^0[1-9][0-9]{5,11}$", ""),
+            (r"^\+49[2-9][0-9]{4,12}$", "premium"),
+            (r"^\+(33|43|41|44)[1-9][0-9]{4,12}$", "premium"),
+            (r"^\+?1[0-9]{10}$", "premium"),
+            (r"^0[1-9][0-9]{5,11}$", "premium"),
+            (NARROW, ""),
             (r"^(?!900)\d{7}$", ""),
             (r"^112$", ""),
             (r"^(110|112)$", ""),
         ] {
             assert_eq!(of(rule), open, "{rule}");
         }
+        let both = open(&Rule::new(r"^\+49[2-9]").expect("a rule"));
+        assert!(both.len() == 2 && both[0].contains("follow") && both[1].contains("+49900"), "{both:?}");
     }
 }

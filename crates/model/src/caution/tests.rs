@@ -102,12 +102,12 @@ fn policies_without_a_way_out() {
     let mut domain = Domain::new("d2", "b.example");
     domain.egress_policies = ["n1", "n2"]
         .map(|number| EgressPolicy {
-            rule: Rule::new("^1[0-9]{9}$").expect("a rule"),
+            rule: Rule::new("^1[0-9]{8}$").expect("a rule"),
             number: Ref::new(number),
         })
         .into();
     let text = said(&tables, domain.clone());
-    assert!(text.contains("`^1[0-9]{9}$` has no effect: n1 has no trunk"), "{text}");
+    assert!(text.contains("`^1[0-9]{8}$` has no effect: n1 has no trunk"), "{text}");
     assert!(text.contains("n2 is at trunk carrier, which has no destination"), "{text}");
     trunk.uris.push(TrunkUri::of_host("sip.carrier.example"));
     tables.put(trunk);
@@ -167,7 +167,11 @@ fn rules_of_egress() {
     assert!(with(".*").starts_with(world), "{}", with(".*"));
     assert!(with("49[2-9]").contains("`49[2-9]` matches anywhere"));
     assert!(with(r"^\+49[2-9]").contains(r"`^\+49[2-9]` lets anything follow"));
-    assert_eq!(with(r"^\+49[2-9][0-9]{4,12}$"), "");
+    assert!(
+        with(r"^\+49[2-9][0-9]{4,12}$")
+            .contains("premium-rate or satellite numbers: +49900… (Germany); name")
+    );
+    assert_eq!(with(rules::NARROW), "");
 }
 
 #[test]
