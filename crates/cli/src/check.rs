@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trunkline_config::{Loaded, Role};
+use trunkline_config::{Loaded, PassChallenges, Role};
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
 use trunkline_model::{Kind, Tables};
@@ -40,6 +40,10 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     let tables = store.live().snapshot();
     let said = format!("the configuration is valid; {url}: {}\n", counts(&tables));
     let mut good = Good::of(said, &tables);
+    // A setting and the trunks together.
+    if loaded.config.routing.pass_challenges != PassChallenges::None {
+        good.warnings.extend(tables.passed_challenges());
+    }
     good.warnings.splice(0..0, loaded.cautions());
     if loaded.config.runs(Role::Exchange) {
         good.warnings.extend(tables.without_listener(&transports(&loaded.config)));

@@ -29,8 +29,11 @@ pub struct Common {
 /// The operator's commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Check the configuration and the resources; print errors and warnings
-    #[command(after_help = "Examples:\n  trunkline check\n  trunkline check config/ more/agents.yaml")]
+    /// Check the configuration and the resources; print errors and warnings to standard error
+    #[command(
+        after_help = "The exit status is 0 if there are no errors, 64 otherwise; with --strict it is 1 if there are warnings only.\n\n\
+                            Examples:\n  trunkline check\n  trunkline check --strict\n  trunkline check config/ more/agents.yaml"
+    )]
     Check(Check),
     /// Manage phone accounts
     #[command(subcommand, after_help = AGENTS)]
@@ -245,6 +248,9 @@ pub struct Delete {
 pub struct Check {
     /// Files and folders of resources, checked together [default: the configuration and its store]
     pub paths: Vec<PathBuf>,
+    /// Exit with 1 if there are warnings
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// `registrations`

@@ -3,15 +3,16 @@
 use std::io;
 
 use serde_json::{Value, json};
-use trunkline_config::{Config, EXIT_USAGE, Env};
+use trunkline_config::{Config, EXIT_USAGE, Env, Loaded};
 use trunkline_model::Kind;
 
 use crate::backend::{ControlBackend, StoreOnly};
 use crate::check::Good;
-use crate::command::{Command, Common, Get, List, OfKind, OfUsers};
+use crate::command::{Check, Command, Common, Get, List, OfKind, OfUsers};
 use crate::connection::{ConnectError, Connection};
 use crate::create::Create;
 use crate::protocol::{Reachability, Request, Response};
+use crate::show::counted;
 use crate::terminal::Terminal;
 use crate::{check, live, migrate, show};
 
@@ -80,13 +81,8 @@ fn dispatch(
     for warning in &loaded.warnings {
         writeln!(terminal.err, "warning: {warning}")?;
     }
-    if let Command::Check(paths) = command {
-        let paths = &paths.paths;
-        let Good { said, warnings } =
-            if paths.is_empty() { check::store(&loaded)? } else { check::paths(paths)? };
-        let json = json!({ "good": true, "said": said.trim_end(), "warnings": warnings });
-        terminal.print(&if common.json { format!("{json:#}\n") } else { said })?;
-        return terminal.warn(&warnings);
+    if let Command::Check(asked) = command {
+        return check(asked, &loaded, common.json, terminal);
     }
     let mut session = Session { config: loaded.config, json: common.json, terminal, offline };
     match command {
@@ -120,6 +116,19 @@ impl States {
         if let Some(map) = document.as_object_mut() {
             map.insert("status".into(), status);
         }
+    }
+}
+
+fn check(asked: &Check, loaded: &Loaded, as_json: bool, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+    let Good { said, warnings } =
+        if asked.paths.is_empty() { check::store(loaded)? } else { check::paths(&asked.paths)? };
+    let json = json!({ "good": true, "said": said.trim_end(), "warnings": warnings });
+    terminal.print(&if as_json { format!("{json:#}\n") } else { said })?;
+    terminal.warn(&warnings)?;
+    // What was found while the configuration was read is printed already.
+    match warnings.len() + loaded.warnings.len() {
+        found if asked.strict && found > 0 => Err(Failure::Failed(counted(found, "warnings"))),
+        _ => Ok(()),
     }
 }
 

@@ -15,6 +15,7 @@ fn warned(place: &Place, line: &str, input: &str) -> String {
 #[test]
 fn a_trunk_that_anybody_may_call() {
     let place = Place::new();
+    place.set("routing: {passChallenges: none}");
     place.ok("domains create sip.local");
     let open = "trunks create carrier --host sip.carrier.example --inbound sip.carrier.example";
     let said = warned(&place, open, "");
@@ -69,15 +70,45 @@ fn short_passwords_and_settings() {
         ""
     );
 
-    let file = place.path("trunkline.yaml");
-    let text = std::fs::read_to_string(&file).expect("read");
-    std::fs::write(&file, format!("{text}digestUri: off\ntls: {{verify: off}}\nstateless: on\n"))
-        .expect("written");
+    place.set("digestUri: off\ntls: {verify: off}\nstateless: on");
     let said = warned(&place, "check", "");
     for key in ["`digestUri: off`", "`tls.verify: off`", "`stateless: on`"] {
         assert!(said.contains(key), "no {key} in {said}");
     }
     assert_eq!(warned(&place, "agents list", ""), "", "only where it is asked for");
+}
+
+/// A program that checks looks at the exit status.
+#[test]
+fn a_strict_check_fails_by_warnings() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    assert_eq!(place.said("check --strict", "").code, 0);
+    place.ok("domains update sip.local --set authenticate=register");
+    assert_eq!(place.said("check", "").code, 0);
+    let said = place.said("check --strict", "");
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("warning: domain sip.local: authenticate: register"), "{}", said.err);
+    assert!(said.err.ends_with("error: 1 warning\n"), "{}", said.err);
+    assert_eq!(place.said("check --strict --json", "").code, 1);
+    let export = place.path("export.yaml");
+    place.ok(&format!("export --output {}", export.display()));
+    assert_eq!(place.said(&format!("check --strict {}", export.display()), "").code, 1);
+    assert_eq!(place.said("check --strict no-such-file.yaml", "").code, 64, "an error");
+}
+
+/// A carrier may ask a phone for a hash of its password, through a trunk that has none.
+#[test]
+fn a_trunk_without_credentials() {
+    let place = Place::new();
+    place.ok("domains create sip.local");
+    place.ok("trunks create carrier --host sip.carrier.example");
+    let said = warned(&place, "check", "");
+    assert!(said.contains("warning: trunk carrier: without outbound.credentialsRef"), "{said}");
+    place.set("routing: {passChallenges: none}");
+    assert_eq!(warned(&place, "check", ""), "");
+    place.set("routing: {passChallenges: all}");
+    assert!(warned(&place, "check", "").contains("trunk carrier: without"));
 }
 
 #[test]
@@ -133,6 +164,7 @@ domain-tenant.example  tenant.example       register      isolated              
 #[test]
 fn what_opens_something() {
     let place = Place::new();
+    place.set("routing: {passChallenges: none}");
     place.ok("domains create sip.local");
     place.ok("acl create Carrier --allow 198.51.100.0/24");
     place.ok("trunks create carrier --host sip.carrier.example --inbound sip.carrier.example --acl Carrier");

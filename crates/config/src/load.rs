@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use trunkline_model::dialect::v2::of_resources;
 use trunkline_model::document::{Place, Reading, Report, Source, nearest, parse};
 
 use crate::check::{Misfit, check, missing_files};
@@ -68,6 +69,7 @@ impl Config {
         let converted = written.filter(|node| is_v1(node)).map(|node| convert(node, env, &reading));
         let root = converted.as_ref().map(|converted| &converted.node).or(written);
 
+        reading.use_foreign(of_resources);
         let mut config = Config::default();
         let mut keys = Keys::root(&reading, env, root);
         config.keys(&mut keys);

@@ -291,6 +291,19 @@ fn a_named_file_must_be_there() {
     assert!(report.to_string().contains("cannot read the configuration /nonexistent.yaml"), "{report}");
 }
 
+/// A key of a resource in the configuration: the error says where it belongs.
+#[test]
+fn a_key_of_a_resource_is_told_its_place() {
+    let said = |text: &str| {
+        let source = trunkline_model::document::Source::new("x.yaml", text);
+        Config::read(Some(&source), &Env::default()).expect_err(text).to_string()
+    };
+    let text = said("interDomain: open\n");
+    assert!(text.contains("`interDomain` (this is a key elsewhere: `spec.interDomain` of Domain)"), "{text}");
+    let text = said("registrar: {digestUri: off}\n");
+    assert!(text.contains("unknown key `digestUri` (did you mean `digestUri` at the top?)"), "{text}");
+}
+
 #[test]
 fn the_shipped_example_has_every_key_with_its_default() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/trunkline.yaml");

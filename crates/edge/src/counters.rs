@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use trunkline_reasons::Reason;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $help:literal] $name:ident,)*) => {
         /// The counters of one shard.
         #[derive(Debug, Default)]
         pub struct Counters {
-            $($(#[$doc])* pub $name: Counter,)*
+            $(#[doc = $help] pub $name: Counter,)*
             reasons: Reasons,
         }
 
@@ -17,6 +17,14 @@ macro_rules! counters {
             /// Every counter with its name.
             pub fn all(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name.get()),)*]
+            }
+
+            /// What the counter of this name counts, in one sentence.
+            pub fn help(name: &str) -> &'static str {
+                match name {
+                    $(stringify!($name) => $help.trim_ascii_start(),)*
+                    _ => "",
+                }
             }
         }
     };
@@ -27,55 +35,55 @@ counters! {
     requests,
     /// Responses received.
     responses,
-    /// Requests that were received before: absorbed.
+    /// Retransmitted requests, which are absorbed.
     retransmissions,
-    /// Messages that are no SIP, or cannot be answered.
+    /// Messages that are not SIP or cannot be answered.
     garbage,
-    /// Requests answered with 400 or its like because they cannot be read.
+    /// Requests that cannot be parsed and were refused (400 and the like).
     malformed,
-    /// Responses for which there is no transaction.
+    /// Responses without a matching transaction.
     stray_responses,
-    /// ACKs that belong to nothing.
+    /// ACKs without a matching transaction or dialog.
     stray_acks,
     /// Requests forwarded.
     forwarded,
-    /// Requests inside dialogs of ours.
+    /// Requests inside dialogs of the exchange.
     in_dialog,
-    /// Requests that claim a dialog which has ended, or go to another target than its own.
+    /// Requests whose dialog has ended, or that name another target than that of their dialog.
     outside_dialogs,
-    /// Answers we made ourselves.
+    /// Requests that the exchange answered itself.
     answered,
-    /// Challenges sent.
+    /// Requests that were challenged (401, 407).
     challenged,
-    /// Messages kept back from a source that has not shown that it is there, and sent too little for them.
+    /// Messages not sent to an unproven source because its allowance was used up.
     held_back,
-    /// Wrong credentials.
+    /// Digests that were wrong.
     auth_failed,
-    /// Credentials that were not looked at, after too many wrong ones.
+    /// Digests refused without a check, after too many wrong ones.
     throttled,
     /// REGISTER requests that changed or refreshed bindings.
     registered,
-    /// REGISTER requests refused since the database takes no bindings.
+    /// REGISTER requests refused because the database accepts no bindings.
     unstorable,
-    /// Calls begun.
+    /// Calls started.
     calls,
     /// INVITEs and other requests that got no answer.
     timeouts,
-    /// New requests turned away while there was more to do than could be done.
+    /// New requests refused because of overload.
     shed,
-    /// Requests that did not arrive, as the network says (ICMP).
+    /// Requests that were not delivered, as the network reports (ICMP).
     undelivered,
-    /// Messages that waited for a name or the media relay.
+    /// Messages that waited for DNS or the media relay.
     suspended,
-    /// Messages that waited in vain.
+    /// Messages that waited for DNS or the media relay in vain.
     suspended_lost,
-    /// Requests refused for want of a place in the transaction table.
+    /// Requests refused because the transaction table was full.
     overloaded,
-    /// Requests of a busy source given to the shard of their Call-ID.
+    /// Requests of a busy source that were moved to another worker.
     handed_over,
-    /// Messages for another shard that were dropped since too many waited there.
+    /// Messages for another worker that were dropped because too many waited there.
     handover_dropped,
-    /// Connections that ended after requests had gone out on them.
+    /// Connections that ended after requests had been sent over them.
     asked_ended,
 }
 
@@ -122,5 +130,19 @@ impl Counter {
     /// Its value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counters;
+
+    #[test]
+    fn each_counter_says_what_it_counts() {
+        for (name, _) in Counters::default().all() {
+            let help = Counters::help(name);
+            assert!(help.ends_with('.') && help.len() > 10, "{name}: {help}");
+        }
+        assert_eq!(Counters::help("no_counter"), "");
     }
 }

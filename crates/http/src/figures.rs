@@ -11,6 +11,8 @@ pub struct Figures {
     pub shards: Vec<Vec<(&'static str, u64)>>,
     /// Failed requests by reason code.
     pub reasons: Vec<(&'static str, u64)>,
+    /// What the edge's counter of a name counts; empty where no shard runs.
+    pub shard_help: Vec<(&'static str, &'static str)>,
     /// How busy each shard was in the last second, in percent of its time.
     pub busy_percent: Vec<u8>,
     /// Sources that keep a shard so busy that all serve them.
@@ -236,8 +238,8 @@ impl Figures {
             }
         }
         for (name, value) in sums {
-            let help = format!("The edge's counter `{name}`.");
-            out.counter(&format!("trunkline_edge_{name}_total"), &help, value);
+            let help = self.shard_help.iter().find(|(known, _)| *known == name).map_or("", |(_, help)| help);
+            out.counter(&format!("trunkline_edge_{name}_total"), help, value);
         }
         let help = "Requests that failed, by reason code (docs/reasons.md).";
         out.family("trunkline_reasons_total", Kind::Counter, help);

@@ -38,6 +38,7 @@ impl ProcessStatus for Fake {
     fn figures(&self) -> Figures {
         Figures {
             shards: vec![vec![("requests", 3), ("challenged", 1)], vec![("requests", 4), ("challenged", 0)]],
+            shard_help: vec![("requests", "Requests received.")],
             busy_percent: vec![12, 80],
             sources_handed_over: 1,
             transports: vec![TransportFigures { name: "udp", received: 7, sent: 8 }],
@@ -135,6 +136,7 @@ fn metrics_are_sums_over_the_shards() {
         "trunkline_ready 1",
         "trunkline_part_up{part=\"store\"} 0",
         "trunkline_part_up{part=\"location\"} 1",
+        "# HELP trunkline_edge_requests_total Requests received.",
         "# TYPE trunkline_edge_requests_total counter",
         "trunkline_edge_requests_total 7",
         "trunkline_edge_challenged_total 1",

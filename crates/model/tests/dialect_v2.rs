@@ -135,6 +135,9 @@ fn a_key_at_the_wrong_place_is_told_the_right_one() {
         ("Number", "location: {trunkRef: trunk-01}", "(did you mean `spec.trunkRef`?)"),
         ("Agent", "busy: sip:1001@sip.local", "(did you mean `fallback.busy`?)"),
         ("AccessControlList", "deny: []", "(did you mean `accessControlList.deny`?)"),
+        ("Domain", "digestUri: off", "(this is a key elsewhere: `digestUri` of trunkline.yaml)"),
+        ("Agent", "algorithms: [MD5]", "(this is a key elsewhere: `spec.algorithms` of Domain)"),
+        ("Domain", "maxContact: 1", "unknown key `maxContact`\n"),
     ] {
         let text = format!("apiVersion: v2\nkind: {kind}\nref: a\nmetadata: {{name: a}}\nspec: {{{spec}}}\n");
         let report = v2::load(&[Source::new("x", text.clone())]).expect_err(&text).to_string();

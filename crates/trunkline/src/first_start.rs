@@ -25,9 +25,7 @@ fn told(made: &FirstStart, listening: &[Listener], api: Option<&RunningApi>) -> 
     for agent in &made.agents {
         lines.push(format!("  user {}   password {}", agent.username, agent.secret));
     }
-    if let Some(phones) = address(listening, Transport::Udp, ":5060") {
-        lines.push(format!("  server {phones}   (UDP or TCP)"));
-    }
+    lines.extend(servers(listening));
     if let Some(browsers) = address(listening, Transport::Wss, "") {
         let accept = format!("(first open https://{browsers} to accept the certificate)");
         lines.push(format!("  server for a browser phone wss://{browsers}   {accept}"));
@@ -50,6 +48,21 @@ fn told(made: &FirstStart, listening: &[Listener], api: Option<&RunningApi>) -> 
     let again = "`trunkline agents update 1001 --generate-password` makes a new one";
     lines.push(format!("(The passwords are printed once; {again}.)\n"));
     lines.join("\n")
+}
+
+/// The servers to enter in a phone, with the transports of each. TLS is said where nothing else listens.
+fn servers(listening: &[Listener]) -> Vec<String> {
+    let of = |transport, usual| address(listening, transport, usual);
+    let (udp, tcp) = (of(Transport::Udp, ":5060"), of(Transport::Tcp, ":5060"));
+    let line = |server: String, transports: &str| format!("  server {server}   ({transports})");
+    match (udp, tcp) {
+        (Some(udp), Some(tcp)) if udp == tcp => vec![line(udp, "UDP or TCP")],
+        (None, None) => of(Transport::Tls, ":5061").map(|tls| line(tls, "TLS")).into_iter().collect(),
+        (udp, tcp) => {
+            let lines = [udp.map(|udp| line(udp, "UDP")), tcp.map(|tcp| line(tcp, "TCP"))];
+            lines.into_iter().flatten().collect()
+        }
+    }
 }
 
 /// Printed instead of the machine's address if it has only a loopback address.
@@ -100,6 +113,26 @@ mod tests {
 
     fn address_of(listening: &[Listener], usual: &str) -> Option<String> {
         address(listening, Transport::Udp, usual)
+    }
+
+    #[test]
+    fn transports_that_listen_are_said() {
+        let listening = |all: &[(Transport, &str)]| {
+            let of = |(transport, address): &(Transport, &str)| Listener {
+                transport: *transport,
+                address: address.parse().expect("an address"),
+            };
+            servers(&all.iter().map(of).collect::<Vec<_>>()).join("\n")
+        };
+        let (udp, tcp) = ((Transport::Udp, "192.0.2.7:5060"), (Transport::Tcp, "192.0.2.7:5060"));
+        let tls = (Transport::Tls, "192.0.2.7:5061");
+        assert_eq!(listening(&[udp, tcp, tls]), "  server 192.0.2.7   (UDP or TCP)");
+        assert_eq!(listening(&[udp, tls]), "  server 192.0.2.7   (UDP)");
+        assert_eq!(listening(&[tcp]), "  server 192.0.2.7   (TCP)");
+        assert_eq!(listening(&[tls]), "  server 192.0.2.7   (TLS)");
+        let other = (Transport::Tcp, "192.0.2.7:5070");
+        assert_eq!(listening(&[udp, other]), "  server 192.0.2.7   (UDP)\n  server 192.0.2.7:5070   (TCP)");
+        assert_eq!(listening(&[]), "");
     }
 
     #[test]

@@ -30,9 +30,15 @@ pub struct Said {
 impl Place {
     pub fn new() -> Place {
         let place = Place { folder: tempfile::tempdir().expect("a folder") };
-        let data = place.path("");
-        std::fs::write(place.path("trunkline.yaml"), format!("data: {}\n", data.display())).expect("written");
+        place.set("");
         place
+    }
+
+    /// Sets these keys of the configuration beside `data`, and no others.
+    pub fn set(&self, keys: &str) {
+        let data = self.path("");
+        let text = format!("data: {}\n{keys}\n", data.display());
+        std::fs::write(self.path("trunkline.yaml"), text).expect("written");
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

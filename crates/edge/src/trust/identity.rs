@@ -98,7 +98,7 @@ impl Edge {
         if let Standing::Banned { ban, told } = shared.guesses.standing(&guess, &here, now) {
             self.counters.throttled.add();
             if !told {
-                report(&guess, &known.username, ban);
+                report(&guess, &known.username, demand.realm, ban);
             }
             verify_unknown(&digest, m.method_name());
             return Verdict::Banned;
@@ -239,11 +239,18 @@ impl Bindings for Here<'_> {
     }
 }
 
-fn report(guess: &Guess<'_>, user: &str, ban: Ban) {
-    let reason = match ban {
-        Ban::Flow => "too many wrong digests of this user from this address and port",
-        Ban::User => "too many wrong digests of this user from this address",
-        Ban::Source => "too many wrong digests from this address, where nobody is registered",
+/// Logs a ban once: whose digests, from where, for how long, and what an operator can do.
+fn report(guess: &Guess<'_>, user: &str, domain: &[u8], ban: Ban) {
+    let (reason, checked_every) = match ban {
+        Ban::Flow => ("too many wrong digests of this user from this address and port", "20 s"),
+        Ban::User => ("too many wrong digests of this user from this address", "20 s"),
+        Ban::Source => ("too many wrong digests from this address, where nobody is registered", "5 s"),
     };
-    tracing::warn!(source = %guess.from, user, reason, "digests are refused for a while");
+    let domain = String::from_utf8_lossy(domain);
+    let ends = "with a new password of the account, or a restart";
+    let remedy = "correct the password in the phone, it is accepted when it is checked next; refuse an address that is unknown";
+    tracing::warn!(
+        source = %guess.from, user, %domain, reason, checked_every, ends, remedy,
+        "digests are refused for a while"
+    );
 }

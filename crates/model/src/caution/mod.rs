@@ -19,6 +19,12 @@ use crate::tables::Tables;
 /// Shorter passwords are found by trying, from one digest that was overheard.
 pub const SHORT_PASSWORD: usize = 8;
 
+/// So many trunks are named in one warning.
+const MOST_NAMES: usize = 5;
+
+/// What warnings of calls that others make and the operator pays contain: they come first.
+const EXPENSE: &str = "at your expense";
+
 /// The parameters of telephone numbers that carriers read (RFC 3966, 4694, 4904, and what is in use beside them).
 const TELEPHONY: [&str; 23] = [
     "npdi",
@@ -58,8 +64,30 @@ impl Tables {
         self.peers().for_each(|p| self.of_peer(p, &mut out));
         let own = self.all_credentials().filter(|c| !carriers.contains(&c.reference));
         own.for_each(|c| of_credentials(c, &mut out));
-        out.sort_unstable();
-        out
+        in_order(out)
+    }
+
+    /// Warns of trunks whose carriers' challenges reach the phones of callers, if the configuration lets them pass: those that have
+    /// destinations and no credentials to answer with.
+    pub fn passed_challenges(&self) -> Option<String> {
+        let asked = |t: &&std::sync::Arc<Trunk>| {
+            t.outbound_credentials.is_none() && t.uris.iter().any(|uri| uri.enabled)
+        };
+        let mut names: Vec<&str> = self.trunks().filter(asked).map(|t| t.name.as_str()).collect();
+        names.sort_unstable();
+        let more = names.len().saturating_sub(MOST_NAMES);
+        names.truncate(MOST_NAMES);
+        let (first, more) =
+            (names.first()?, if more > 0 { format!(" and {more} more") } else { String::new() });
+        let trunks = if names.len() > 1 {
+            format!("trunks {}{more}", names.join(", "))
+        } else {
+            format!("trunk {first}")
+        };
+        Some(format!(
+            "{trunks}: without outbound.credentialsRef a challenge (401, 407) of the carrier goes on to the caller's phone, which may \
+             answer it with a hash of its password; give the trunk credentials, or set `routing.passChallenges: none`"
+        ))
     }
 
     /// Warnings about this resource, one line each.
@@ -86,8 +114,7 @@ impl Tables {
             }
             Resource::User(_) => {}
         }
-        out.sort_unstable();
-        out
+        in_order(out)
     }
 
     fn of_trunk(&self, t: &Trunk, out: &mut Vec<String>) {
@@ -173,17 +200,22 @@ impl Tables {
             Some(acl) if self.lets_everybody_pass(acl) => "; its access list allows every address",
             Some(_) => "",
         };
+        let pays = self
+            .ways_out(d)
+            .map(|trunks| format!("calls out through {trunks} {EXPENSE}, "))
+            .unwrap_or_default();
+        let whoever = "anyone who writes an agent's name into From";
         match d.authenticate {
             Authenticate::Never => say(format!(
-                "authenticate: never: anyone who writes an agent's name into From calls as that agent, and gets its calls \
-                 by a REGISTER{list}"
+                "authenticate: never: {whoever} {pays}calls as that agent, and gets its calls by a REGISTER{list}"
             )),
-            Authenticate::Register => say(format!(
-                "authenticate: register: anyone who writes an agent's name into From calls as that agent{list}"
-            )),
-            Authenticate::Egress => say(format!(
-                "authenticate: egress: anyone who writes an agent's name into From calls the other agents as that agent{list}"
-            )),
+            Authenticate::Register => {
+                let and = if pays.is_empty() { "" } else { "and " };
+                say(format!("authenticate: register: {whoever} {pays}{and}calls as that agent{list}"));
+            }
+            Authenticate::Egress => {
+                say(format!("authenticate: egress: {whoever} calls the other agents as that agent{list}"))
+            }
             Authenticate::All => {}
         }
         if d.inter_domain == InterDomain::Open {
@@ -212,6 +244,18 @@ impl Tables {
             };
             say(format!("the egress policy `{}` has no effect: {} {why}", policy.rule.text(), policy.number));
         }
+    }
+
+    /// The trunks by which the agents of this domain call out.
+    fn ways_out(&self, d: &Domain) -> Option<String> {
+        let numbers = d.egress_policies.iter().filter_map(|policy| self.number_by_ref(&policy.number));
+        let trunks = numbers.filter_map(|n| self.trunk_by_ref(n.trunk.as_ref()?));
+        let mut names: Vec<&str> =
+            trunks.filter(|t| t.uris.iter().any(|uri| uri.enabled)).map(|t| t.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(MOST_NAMES);
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     fn of_agent(&self, a: &Agent, out: &mut Vec<String>) {
@@ -262,6 +306,14 @@ impl Tables {
             ));
         }
     }
+}
+
+fn in_order(mut warnings: Vec<String>) -> Vec<String> {
+    warnings.sort_unstable_by(|a, b| {
+        let costs = |text: &String| text.contains(EXPENSE);
+        costs(b).cmp(&costs(a)).then_with(|| a.cmp(b))
+    });
+    warnings
 }
 
 fn of_credentials(c: &Credentials, out: &mut Vec<String>) {

@@ -136,6 +136,56 @@ fn who_proves_nothing() {
 }
 
 #[test]
+fn who_pays_is_said_first() {
+    let mut tables = tables();
+    let mut trunk = Trunk::new("t", "carrier");
+    trunk.uris.push(TrunkUri::of_host("sip.carrier.example"));
+    tables.put(trunk.clone());
+    tables.put(Number::new("n", "tel:+1", Some(Ref::new("t"))));
+    let with = |authenticate| {
+        let policy = EgressPolicy { rule: Rule::new(rules::NARROW).expect("a rule"), number: Ref::new("n") };
+        Domain { authenticate, egress_policies: vec![policy], ..Domain::new("d2", "b.example") }
+    };
+    let whoever = "anyone who writes an agent's name into From calls out through carrier at your expense,";
+    for (authenticate, then) in [
+        (Authenticate::Never, "calls as that agent, and gets its calls by a REGISTER; restrict"),
+        (Authenticate::Register, "and calls as that agent; restrict"),
+    ] {
+        let text = said(&tables, with(authenticate));
+        assert!(text.contains(&format!("{whoever} {then}")), "{text}");
+    }
+    assert!(!said(&tables, with(Authenticate::Egress)).contains("expense"));
+    tables.put(with(Authenticate::Register));
+    tables.put(Agent::new("a3", "1003", Some(Ref::new("d"))));
+    assert!(tables.cautions()[0].contains(whoever), "{:?}", tables.cautions());
+    trunk.uris.clear();
+    tables.put(trunk);
+    assert!(!tables.cautions().join("\n").contains("expense"), "there is no way out");
+}
+
+#[test]
+fn carriers_that_may_challenge_phones() {
+    let mut tables = tables();
+    assert_eq!(tables.passed_challenges(), None);
+    let mut trunk = Trunk::new("t", "carrier");
+    tables.put(trunk.clone());
+    assert_eq!(tables.passed_challenges(), None, "it gets no calls");
+    trunk.uris.push(TrunkUri::of_host("sip.carrier.example"));
+    tables.put(trunk.clone());
+    let text = tables.passed_challenges().expect("a warning");
+    assert!(text.starts_with("trunk carrier: without outbound.credentialsRef"), "{text}");
+    for n in 1..7 {
+        tables.put(Trunk { name: format!("carrier {n}"), ..Trunk::new(format!("t{n}"), "") });
+        tables.put(Trunk { uris: trunk.uris.clone(), ..Trunk::new(format!("u{n}"), format!("other {n}")) });
+    }
+    let text = tables.passed_challenges().expect("a warning");
+    assert!(text.starts_with("trunks carrier, other 1, other 2, other 3, other 4 and 2 more: "), "{text}");
+    trunk.outbound_credentials = Some(Ref::new("c"));
+    tables.put(trunk);
+    assert!(!tables.passed_challenges().expect("a warning").contains("carrier,"));
+}
+
+#[test]
 fn short_passwords() {
     let mut tables = tables();
     let text = said(&tables, Credentials::new("c2", "1002", "1234567"));

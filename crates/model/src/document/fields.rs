@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 
 use super::diagnostic::{Place, Report};
-use super::nearest::{elsewhere, nearest};
+use super::nearest::{elsewhere, is_spelt_alike, leaf, nearest};
 use super::node::{Content, Key, Node};
 
 /// After so many errors no suggestions are made: a bad file may have thousands of unknown keys.
@@ -13,12 +13,17 @@ const MOST_HINTS: usize = 100;
 /// The paths of all keys below a title, e.g. `Trunk.spec.inbound.uri` below `Trunk`.
 pub(crate) type Schema = fn(&str) -> Vec<String>;
 
+/// Where a key belongs that no map of this document has, as a remark such as ` (it is …)`; empty where nothing has such a key.
+pub type Foreign = fn(&str) -> String;
+
 /// A reading in progress: collects the errors.
 #[derive(Debug, Default)]
 pub struct Reading {
     report: RefCell<Report>,
     /// Tells where an unknown key belongs.
     schema: Cell<Option<Schema>>,
+    /// Tells which other document has a key.
+    foreign: Cell<Option<Foreign>>,
     /// Of a reading that looks for keys: what was asked for so far.
     keys: Option<RefCell<Vec<String>>>,
 }
@@ -35,6 +40,11 @@ impl Reading {
     /// Lets errors about unknown keys name the place where the key belongs.
     pub(crate) fn use_schema(&self, schema: Schema) {
         self.schema.set(Some(schema));
+    }
+
+    /// Lets errors about unknown keys name the other document that has the key.
+    pub fn use_foreign(&self, foreign: Foreign) {
+        self.foreign.set(Some(foreign));
     }
 
     /// Notes an error.
@@ -275,8 +285,18 @@ impl<'n> Fields<'n> {
                 continue;
             }
             let mut meant = did_you_mean(&key.text, asked.iter().copied());
-            if meant.is_empty() && self.reading.errors() < MOST_HINTS {
-                meant = elsewhere(&key.text, within, all.get_or_init(&paths));
+            if self.reading.errors() < MOST_HINTS {
+                let all = all.get_or_init(&paths);
+                if meant.is_empty() {
+                    meant = elsewhere(&key.text, within, all);
+                }
+                // The very name in another document is meant rather than one that is only like it here.
+                if !is_spelt_alike(&key.text, asked.iter().copied().chain(all.iter().map(|path| leaf(path))))
+                    && let Some(foreign) = self.reading.foreign.get()
+                {
+                    let foreign = foreign(&key.text);
+                    meant = if foreign.is_empty() { meant } else { foreign };
+                }
             }
             self.reading.error(
                 format!("unknown key `{}`{meant}", key.text),

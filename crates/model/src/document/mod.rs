@@ -10,7 +10,8 @@ mod parse;
 mod printable;
 
 pub use diagnostic::{Diagnostic, Place, Report, Source};
-pub use fields::{Fields, Reading};
+pub use fields::{Fields, Foreign, Reading};
+pub(crate) use nearest::leaf;
 pub use nearest::nearest;
 pub use node::{Content, Key, Node};
 pub use parse::{entries, parse};

@@ -12,16 +12,25 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
+/// The last key of a path.
+pub(crate) fn leaf(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or_default()
+}
+
+/// Is the word one of the names, but for case and separators?
+pub(super) fn is_spelt_alike<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> bool {
+    let word = fold(word);
+    names.into_iter().any(|name| fold(name) == word)
+}
+
 /// ` (did you mean …?)` with the paths of a key that is unknown where it stands and belongs to another map: one below,
 /// whose path is told from here, else any, whose path is told from the top. Empty where there is none like it.
 pub(super) fn elsewhere(key: &str, within: &str, paths: &[String]) -> String {
     /// More would be no hint.
     const MOST: usize = 3;
-    let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let below: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix(within)).collect();
     for paths in [below, paths.iter().map(String::as_str).collect()] {
-        let names: Vec<String> = paths.iter().map(|path| leaf(path)).collect();
-        let Some(meant) = nearest(key, names.iter().map(String::as_str)) else { continue };
+        let Some(meant) = nearest(key, paths.iter().map(|path| leaf(path))) else { continue };
         let told = |path: &&str| {
             if path.contains('.') { format!("`{path}`") } else { format!("`{path}` at the top") }
         };

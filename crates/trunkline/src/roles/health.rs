@@ -84,6 +84,8 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
             None => figures.reasons.push((reason.code(), count)),
         }
     }
+    let names = figures.shards.first().into_iter().flatten();
+    figures.shard_help = names.map(|(name, _)| (*name, trunkline_edge::Counters::help(name))).collect();
     write_transports(sip, figures);
     figures.transactions = shared.transactions();
     figures.busy_percent = shared.busy();

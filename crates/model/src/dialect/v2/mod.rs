@@ -4,12 +4,14 @@
 //! canonical model has beyond Routr's: `Domain.spec.authenticate`, `interDomain` and `algorithms`,
 //! `Agent.spec.fallback`, `Trunk.spec.outbound.timeoutMs` and `allowedParameters`, the kind `User`, and `extended` beside `spec`.
 
+mod belongs;
 mod load;
 mod read;
 mod spec;
 mod words;
 mod write;
 
+pub use belongs::of_resources;
 pub use load::{apply, apply_json, load};
-pub use read::{Document, documents, resource};
+pub use read::{Document, documents, keys_of, resource};
 pub use write::{to_json, to_json_in_full, to_yaml, yaml};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::belongs::foreign;
 use super::spec;
 use crate::document::{Fields, Node, Place, Reading, Source, entries};
 use crate::reference::Ref;
@@ -39,6 +40,7 @@ pub fn resource(node: &Node, reading: &Reading) -> Option<Resource> {
     };
 
     reading.use_schema(keys_of);
+    reading.use_foreign(foreign);
     let top = reading.fields(kind.as_str(), node)?;
     if node.get("apiVersion").is_none() {
         top.error("apiVersion", "the apiVersion is required", Some("write `apiVersion: v2`".into()));
@@ -47,8 +49,8 @@ pub fn resource(node: &Node, reading: &Reading) -> Option<Resource> {
     (reading.errors() == before).then_some(resource)
 }
 
-/// The paths of all keys of a kind, below its name.
-fn keys_of(kind: &str) -> Vec<String> {
+/// The paths of all keys of a kind, below its name, e.g. `Domain.spec.interDomain`; of an item of a list `[]` follows the key.
+pub fn keys_of(kind: &str) -> Vec<String> {
     let place = Place::whole(Source::new("", ""));
     kind.parse().map_or_else(
         |()| Vec::new(),
