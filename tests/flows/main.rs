@@ -15,6 +15,7 @@ mod descriptors;
 mod destinations;
 mod dialogs;
 mod digest;
+mod doctor;
 mod durability;
 mod fallback;
 mod filter;

@@ -91,7 +91,14 @@ const JUDGED: &[&str] = &["trunkline-routing", "trunkline-edge", "trunkline-prox
 /// The storeys of the house, lowest first. A crate uses only crates of lower storeys, or those it is allowed
 /// beside it.
 const STOREYS: &[&[&str]] = &[
-    &["trunkline-sip", "trunkline-descriptors", "trunkline-reasons", "trunkline-ari", "trunkline-ari-rest"],
+    &[
+        "trunkline-sip",
+        "trunkline-descriptors",
+        "trunkline-probes",
+        "trunkline-reasons",
+        "trunkline-ari",
+        "trunkline-ari-rest",
+    ],
     &["trunkline-transaction", "trunkline-proxy", "trunkline-digest"],
     &[
         "trunkline-transport",
@@ -113,6 +120,7 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-edge",
         "trunkline-config",
         "trunkline-cli",
+        "trunkline-doctor",
         "trunkline-http",
         "trunkline-api",
         "trunkline-rest-v1",
@@ -124,6 +132,8 @@ const STOREYS: &[&[&str]] = &[
 const BESIDE: &[(&str, &str)] = &[
     ("trunkline-proxy", "trunkline-transaction"),
     ("trunkline-cli", "trunkline-config"),
+    ("trunkline-doctor", "trunkline-cli"),
+    ("trunkline-doctor", "trunkline-config"),
     ("trunkline-api", "trunkline-http"),
     ("trunkline-rest-v1", "trunkline-http"),
     ("trunkline-store", "trunkline-model"),

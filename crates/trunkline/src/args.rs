@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use trunkline_ari_proxy::cli::{AriArgs, AriProxyArgs};
 use trunkline_cli::Common;
+use trunkline_doctor::DoctorArgs;
 
 /// Trunkline, a telephony exchange: SIP registrar, proxy and router
 #[derive(Debug, Parser)]
@@ -20,11 +21,27 @@ pub enum Command {
     Serve(Serve),
     #[command(flatten)]
     Operator(trunkline_cli::Command),
+    /// Find what is wrong with the machine, the configuration and the resources; say what to do
+    #[command(after_help = DOCTOR)]
+    Doctor(DoctorArgs),
     /// Run the proxy that offers an Asterisk's REST interface over NATS
     AriProxy(AriProxyArgs),
     /// Show and control the Asterisk nodes behind ARI proxies
     Ari(AriArgs),
 }
+
+const DOCTOR: &str = "It checks ports, NAT, certificates, clock, DNS, stores, file modes, passwords, who may call without proof, and limits.
+Each finding has a severity, what it means, and what to do. Passwords are never printed. The exit status is 0 without
+errors, 1 if there is an error or a probe failed, 64 if the configuration cannot be read.
+
+--attack starts a copy of the configuration on free loopback ports: trunks and peers of the copy lead to a carrier on
+loopback, it registers nowhere and looks up no names. The running exchange is not touched. The probes take half a minute.
+
+Examples:
+  trunkline doctor                        works with and without a running exchange
+  trunkline doctor --quiet                print only warnings and errors
+  trunkline doctor --json | jq '.findings[] | select(.severity == \"error\")'
+  trunkline doctor --attack               print HELD or FAILED for each attack";
 
 /// Run the exchange in the foreground until SIGTERM or Ctrl-C
 #[derive(Debug, Parser)]

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     match args.command {
         Command::Serve(serve) => serve::run(&args.common, &serve),
         Command::Operator(command) => operate(&command, &args.common),
+        Command::Doctor(doctor) => examine(&doctor, &args.common),
         Command::AriProxy(proxy) => {
             telemetry::init(&Log::default());
             ari::finish(proxy.run())
@@ -55,6 +56,17 @@ fn operate(command: &trunkline_cli::Command, common: &Common) -> ExitCode {
     };
     let env = Env::of_process();
     ExitCode::from(trunkline_cli::run(command, common, &env, &mut terminal, &offline))
+}
+
+/// Runs `doctor`.
+fn examine(arguments: &trunkline_doctor::DoctorArgs, common: &Common) -> ExitCode {
+    let (mut input, mut out, mut err) = (stdin().lock(), stdout().lock(), stderr().lock());
+    let mut terminal = Terminal { input: &mut input, out: &mut out, err: &mut err };
+    let offline = |config: &Config, store: StoreOnly| -> Box<dyn ControlBackend> {
+        Box::new(Offline::new(config, store))
+    };
+    let env = Env::of_process();
+    ExitCode::from(trunkline_doctor::run(arguments, common, &env, &mut terminal, &offline))
 }
 
 /// Prints an error, if standard error is open.

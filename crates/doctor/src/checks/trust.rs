@@ -1,0 +1,145 @@
+//! Who may call without showing who it is.
+
+use trunkline_config::Config;
+use trunkline_model::{Authenticate, Domain, Peer, Ref, Tables, Trunk};
+
+use crate::facts::Facts;
+use crate::finding::Findings;
+
+pub(super) fn check(facts: &Facts, out: &mut Findings) {
+    let Some(tables) = facts.tables() else { return };
+    let before = out.list.len();
+    tables.domains().for_each(|domain| of_domain(tables, domain, out));
+    tables.trunks().for_each(|trunk| of_trunk(tables, trunk, out));
+    for peer in tables.peers().filter(|peer| peer.enabled) {
+        of_peer(facts.config(), tables, peer, out);
+    }
+    if out.list.len() == before {
+        out.ok("every caller has to show who it is");
+    }
+    // The rest of what `check` warns of.
+    let told = |caution: &String| {
+        [
+            ": authenticate: ",
+            "anyone may call its numbers",
+            "its password",
+            "is very wide",
+            "it has neither credentials",
+        ]
+        .iter()
+        .any(|part| caution.contains(part))
+    };
+    for caution in
+        tables.cautions().into_iter().filter(|caution| !told(caution)).chain(facts.loaded.cautions())
+    {
+        let means = "it has no effect, or allows more than may be intended";
+        out.warning(caution, means, "see `trunkline check`, and docs/security.md");
+    }
+}
+
+/// Does this list let everybody pass?
+fn is_open(tables: &Tables, acl: Option<&Ref>) -> bool {
+    acl.and_then(|acl| tables.acl_by_ref(acl.as_str())).is_none_or(|acl| acl.allows_everybody())
+}
+
+fn of_domain(tables: &Tables, domain: &Domain, out: &mut Findings) {
+    let open = is_open(tables, domain.acl.as_ref());
+    let fix = format!("trunkline domains update {} --set authenticate=all", domain.domain_uri);
+    let listed = if open { "" } else { ", within its access list" };
+    let (word, means) = match domain.authenticate {
+        Authenticate::All => return,
+        Authenticate::Never => (
+            "never",
+            "anyone who writes an agent's name into From calls as that agent, and gets its calls by a REGISTER",
+        ),
+        Authenticate::Register => {
+            ("register", "anyone who writes an agent's name into From calls as that agent")
+        }
+        Authenticate::Egress => {
+            ("egress", "anyone who writes an agent's name into From calls the other agents as that agent")
+        }
+    };
+    let what = format!("domain {}: authenticate: {word}{listed}", domain.domain_uri);
+    match open {
+        true => out.error(what, means, &fix),
+        false => out.warning(what, means, &fix),
+    }
+}
+
+fn of_trunk(tables: &Tables, trunk: &Trunk, out: &mut Findings) {
+    let Some(host) = &trunk.inbound_uri else { return };
+    if trunk.inbound_credentials.is_none() && is_open(tables, trunk.acl.as_ref()) {
+        out.warning(
+            format!("trunk {}: anyone may call its numbers by {host}", trunk.name),
+            "strangers ring the phones behind these numbers, with any caller shown",
+            &format!(
+                "trunkline acl create {0} --allow NETWORK, then trunkline trunks update {0} --set \
+                 inbound.accessControlListRef=acl-{0}",
+                trunk.name
+            ),
+        );
+    } else if let Some(net) = trunk.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str())?.too_wide()) {
+        let means = "whoever sends from there is taken for the carrier";
+        out.warning(
+            format!("trunk {}: its access list contains the very wide network {net}", trunk.name),
+            means,
+            "name the carrier's own networks in the list",
+        );
+    }
+}
+
+fn of_peer(config: &Config, tables: &Tables, peer: &Peer, out: &mut Findings) {
+    let name = &peer.username;
+    let update = format!("trunkline peers update {name} --generate-password, and set it in the peer");
+    let acl = peer.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str()));
+    let Some(acl) = acl else {
+        if peer.credentials.is_none() {
+            let means = "it can neither call nor register";
+            out.warning(format!("peer {name} has neither credentials nor an access list"), means, &update);
+        }
+        return;
+    };
+    if let Some(net) = acl.too_wide() {
+        let what = format!("peer {name}: its access list contains the very wide network {net}");
+        match peer.credentials.is_none() {
+            true => out.error(
+                what,
+                "whoever sends from there is this peer",
+                "name the peer's own networks in the list",
+            ),
+            false => out.warning(
+                what,
+                "more is allowed than the peer needs",
+                "name the peer's own networks in the list",
+            ),
+        }
+    }
+    if peer.credentials.is_none() && !acl.names_nobody() && !config.listen.udp.is_empty() {
+        let calls_out = may_call_out(config, tables, peer);
+        let what = format!("peer {name} is known by its address only, and UDP addresses can be forged");
+        let fix = format!("{update}; or take its calls over TLS or TCP only");
+        match calls_out {
+            true => out.error(
+                format!("{what}; it may call out"),
+                "who forges its address calls at your expense",
+                &fix,
+            ),
+            false => out.warning(what, "who forges its address rings your phones as this peer", &fix),
+        }
+    }
+}
+
+/// Do its calls leave by a trunk: those to numbers of its home's policies, or with a number that it names (X-DOD-Number)?
+fn may_call_out(config: &Config, tables: &Tables, peer: &Peer) -> bool {
+    let has_way = |number: &Ref| {
+        let trunk = tables.number_by_ref(number).and_then(|number| number.trunk.as_ref());
+        trunk
+            .and_then(|trunk| tables.trunk_by_ref(trunk))
+            .is_some_and(|t| t.uris.iter().any(|uri| uri.enabled))
+    };
+    let by_number = tables.numbers().any(|number| has_way(&number.reference));
+    let by_policy = config.routing.peers_use_policies
+        && tables.domains().any(|domain| domain.egress_policies.iter().any(|policy| has_way(&policy.number)));
+    // A peer without an AOR belongs to no domain, and proves itself always.
+    by_number || (by_policy && peer.aor.is_some())
+}

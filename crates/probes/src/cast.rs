@@ -1,0 +1,91 @@
+//! The parties of the probes.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::phone::Phone;
+
+/// A user name and a password.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+/// What is attacked.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where the exchange hears UDP.
+    pub udp: SocketAddr,
+    /// One of its domains.
+    pub domain: String,
+    /// Agents of that domain: at least four.
+    pub agents: Vec<Login>,
+    /// The port of the carrier at [`Cast::CARRIER`], at which every trunk ends.
+    pub carrier_port: u16,
+    /// A number that agents of the domain may call by a trunk.
+    pub allowed: String,
+    /// A number that they may not call.
+    pub forbidden: String,
+    /// A number of ours with the host by which a carrier calls it, if strangers may call it.
+    pub open_number: Option<String>,
+}
+
+/// The parties of the probes, each with an address of its own.
+pub struct Cast {
+    pub(crate) target: Target,
+    pub(crate) carrier: Phone,
+    /// A host that nobody named.
+    pub(crate) foreign: Phone,
+    next_host: u8,
+}
+
+impl Cast {
+    /// The address of the carrier.
+    pub const CARRIER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 50));
+    /// The networks of the agents' phones.
+    pub const PHONES: &str = "127.0.0.16/28";
+    const FOREIGN: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 60));
+    const FIRST_PHONE: u8 = 16;
+    const FIRST_STRANGER: u8 = 100;
+
+    pub(crate) fn new(target: Target) -> io::Result<Cast> {
+        let nobody = Login { user: "x".into(), password: String::new() };
+        let carrier = Phone::at(&target, SocketAddr::new(Cast::CARRIER, target.carrier_port), &nobody)?;
+        let foreign = Phone::at(&target, SocketAddr::new(Cast::FOREIGN, 0), &nobody)?;
+        Ok(Cast { target, carrier, foreign, next_host: Cast::FIRST_STRANGER })
+    }
+
+    /// The phone of an agent, not registered. Each agent's is at its own address.
+    pub(crate) fn phone(&self, agent: usize) -> io::Result<Phone> {
+        let place = agent % self.target.agents.len().max(1);
+        let nobody = Login { user: "x".into(), password: String::new() };
+        let login = self.target.agents.get(place).unwrap_or(&nobody);
+        let host = Cast::FIRST_PHONE + u8::try_from(place).unwrap_or(0) % 15;
+        Phone::at(&self.target, SocketAddr::from(([127, 0, 0, host], 0)), login)
+    }
+
+    /// The same, registered; `None` if the exchange refuses it.
+    pub(crate) fn registered(&self, agent: usize) -> io::Result<Option<Phone>> {
+        let mut phone = self.phone(agent)?;
+        let status = phone.register(600)?;
+        Ok((status == Some(200)).then_some(phone))
+    }
+
+    /// A stranger at an address from which nothing was sent yet.
+    pub(crate) fn stranger(&mut self) -> io::Result<Phone> {
+        self.next_host = self.next_host.checked_add(1).unwrap_or(Cast::FIRST_STRANGER);
+        let login = Login { user: "stranger".into(), password: String::new() };
+        Phone::at(&self.target, SocketAddr::from(([127, 0, 0, self.next_host], 0)), &login)
+    }
+
+    /// Between two probes: what still arrives belongs to the last one.
+    pub(crate) fn rest(&mut self) {
+        for phone in [&mut self.carrier, &mut self.foreign] {
+            phone.reached(Duration::from_millis(100));
+        }
+    }
+}

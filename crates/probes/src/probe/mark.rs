@@ -1,0 +1,102 @@
+//! The mark of one dialog (in Record-Route) used for something else: other targets, other senders, later.
+
+use std::io;
+
+use super::seen;
+use crate::card::ProbeResult;
+use crate::cast::Cast;
+use crate::message::Message;
+use crate::phone::{Answered, Ask, Phone, QUIET};
+
+const MEANS: &str = "whoever had one call reaches the carrier past the egress policies";
+
+const METHODS: [&str; 6] = ["INVITE", "MESSAGE", "SUBSCRIBE", "REFER", "OPTIONS", "UPDATE"];
+
+/// A request that uses the mark of a call.
+fn with_mark(method: &'static str, uri: &str, call: &Answered, cseq: u32) -> Ask {
+    let ask = Ask {
+        to: Some(call.to.clone()),
+        from_tag: Some(call.from_tag.clone()),
+        call_id: Some(call.call_id.clone()),
+        cseq,
+        ..Ask::new(method, uri)
+    };
+    ask.more(format!("Route: {}", call.route))
+}
+
+/// What reaches the carrier or the foreign host when all methods are sent there with the mark.
+fn all_methods(cast: &mut Cast, sender: &mut Phone, call: &Answered, cseq: u32) -> io::Result<Vec<Message>> {
+    let premium = format!("sip:{}@{}", cast.target.forbidden, cast.carrier.local());
+    let foreign = format!("sip:x@{}", cast.foreign.local());
+    for (n, method) in (0..).zip(METHODS) {
+        for (m, uri) in (0..).zip([&premium, &foreign]) {
+            sender.send(&sender.write(&with_mark(method, uri, call, cseq + 2 * n + m)))?;
+        }
+    }
+    Ok([cast.carrier.reached(QUIET), cast.foreign.reached(QUIET)].concat())
+}
+
+pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
+    let (Some(mut caller), Some(mut callee)) = (cast.registered(0)?, cast.registered(1)?) else {
+        return Ok(vec![ProbeResult::skipped("mark", "no phone could register".into())]);
+    };
+    let Some(call) = caller.call(&Ask::new("INVITE", callee.aor()), &mut callee)? else {
+        return Ok(vec![ProbeResult::skipped("mark", "the phones cannot call each other".into())]);
+    };
+    let mut results = Vec::new();
+    if call.route.is_empty() {
+        results.push(ProbeResult::skipped("mark", "this exchange sends no Record-Route".into()));
+        return Ok(results);
+    }
+    let mut add = |probe, how: &str, all: Vec<Message>| {
+        let what = format!("{how}: {}", seen(&all));
+        results.push(ProbeResult::new(probe, all.is_empty(), what, MEANS));
+    };
+
+    let all = all_methods(cast, &mut caller, &call, 100)?;
+    add("mark/agent", "an agent sends requests past its policies with the mark of its call", all);
+
+    let mut third = cast.stranger()?;
+    let all = all_methods(cast, &mut third, &call, 200)?;
+    add("mark/third-party", "a stranger with mark, Call-ID and tags of that call", all);
+
+    let other = Answered { call_id: "another".into(), from_tag: "another".into(), ..call.clone() };
+    let all = all_methods(cast, &mut third, &other, 300)?;
+    add("mark/other-call", "a stranger with the mark under another Call-ID", all);
+
+    let foreign = cast.foreign.local();
+    let behind = Answered { route: format!("{}, <sip:{foreign};lr>", call.route), ..call.clone() };
+    let all = all_methods(cast, &mut caller, &behind, 400)?;
+    add("mark/route", "an agent with a foreign Route behind the mark", all);
+
+    let bye = with_mark("BYE", &callee.contact(), &call, 500);
+    caller.send(&caller.write(&bye))?;
+    while let Some(message) = callee.next(QUIET) {
+        if message.method() == "BYE" {
+            callee.respond(&message, 200)?;
+            break;
+        }
+    }
+    let all = all_methods(cast, &mut caller, &call, 600)?;
+    add("mark/after-bye", "an agent with the mark of a call that has ended", all);
+
+    match cast.target.open_number.clone() {
+        None => {
+            results.push(ProbeResult::skipped("mark/stranger", "no number can be called by strangers".into()))
+        }
+        Some(number) => {
+            let mut stranger = cast.stranger()?;
+            let ask = Ask::new("INVITE", number).from("<sip:+4912345@evil.example>");
+            match stranger.call(&ask, &mut callee)? {
+                None => results.push(ProbeResult::skipped("mark/stranger", "strangers reach nobody".into())),
+                Some(call) => {
+                    let all = all_methods(cast, &mut stranger, &call, 700)?;
+                    let what =
+                        format!("a stranger with the mark of a call to an open number: {}", seen(&all));
+                    results.push(ProbeResult::new("mark/stranger", all.is_empty(), what, MEANS));
+                }
+            }
+        }
+    }
+    Ok(results)
+}

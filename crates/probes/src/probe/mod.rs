@@ -1,0 +1,65 @@
+//! The probes. Each runs attacks of one kind.
+
+mod amplification;
+mod contacts;
+mod guessing;
+mod identity;
+mod lockout;
+mod mark;
+mod names;
+mod relay;
+mod replay;
+
+use std::io;
+
+use crate::card::ProbeResult;
+use crate::cast::Cast;
+use crate::message::Message;
+use crate::phone::Ask;
+
+type Probe = fn(&mut Cast) -> io::Result<Vec<ProbeResult>>;
+
+/// All probes. Guessing comes last, since it leaves bans behind.
+pub(crate) const ALL: [Probe; 10] = [
+    works,
+    relay::probe,
+    identity::probe,
+    mark::probe,
+    contacts::probe,
+    replay::probe,
+    names::probe,
+    amplification::probe,
+    lockout::probe,
+    guessing::probe,
+];
+
+/// Without a call between two phones nothing else can be tried.
+fn works(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
+    let means = "phones of this domain cannot call: see the findings above";
+    let (Some(mut caller), Some(mut callee)) = (cast.registered(0)?, cast.registered(1)?) else {
+        let what = "two phones register with their passwords: refused".into();
+        return Ok(vec![ProbeResult::new("works/register", false, what, means)]);
+    };
+    let call = caller.call(&Ask::new("INVITE", callee.aor()), &mut callee)?;
+    let word = if call.is_some() { "answered" } else { "no call" };
+    let what = format!("two phones register, one calls the other: {word}");
+    let mut results = vec![ProbeResult::new("works/call", call.is_some(), what, means)];
+    // What strangers must not reach has to be reachable.
+    let number = format!("sip:{}@{}", cast.target.allowed, cast.target.domain);
+    let out = caller.call(&Ask::new("INVITE", &number), &mut cast.carrier)?;
+    let word = if out.is_some() { "answered" } else { "no call" };
+    let what = format!("a phone calls {number} by a trunk: {word}");
+    results.push(ProbeResult::new("works/trunk", out.is_some(), what, means));
+    Ok(results)
+}
+
+/// What reached somebody, in a few words.
+fn seen(messages: &[Message]) -> String {
+    match messages {
+        [] => "nothing arrived".into(),
+        [first, rest @ ..] => {
+            let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            format!("{} arrived{more}", first.first)
+        }
+    }
+}
