@@ -67,7 +67,9 @@ fn inode(proto: Proto, address: SocketAddr, line: &str) -> Option<u64> {
     }
     let ip = address_of(ip)?;
     let same = ip == address.ip() || ip.is_unspecified() || address.ip().is_unspecified();
-    (same && ip.is_ipv4() == address.is_ipv4() || same && ip.is_unspecified()).then(|| inode.parse().ok())?
+    // A socket on all IPv6 addresses may serve IPv4, too.
+    let fits = same && (ip.is_ipv4() == address.is_ipv4() || ip.is_unspecified());
+    if fits { inode.parse().ok() } else { None }
 }
 
 /// An address as `/proc/net` writes it: 32-bit words in the order of the machine.

@@ -65,7 +65,7 @@ fn database(file: &Path, out: &mut Findings) {
         out.ok(format!("{} can be written", file.display()));
     }
     let Ok(room) = statvfs(folder) else { return };
-    let free = room.blocks_available() as u64 * room.fragment_size() as u64;
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
     let what = format!("{} MB are free at {}", free >> 20, folder.display());
     let fix =
         "free space, or move the database (key database) to another disk; calls.retentionDays limits records";
