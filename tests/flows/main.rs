@@ -72,6 +72,7 @@ mod routr_v1_schemathesis;
 mod routr_v1_taken_over;
 mod same_names;
 mod secure_trunks;
+mod shown;
 mod smuggling;
 mod softphones;
 mod store;

@@ -7,7 +7,7 @@ use trunkline_tests::{Dialog, Exchange, Message, Ua, Wire, free_port};
 use super::trunks::{NUMBER, provider, with_trunk};
 use super::{at, registered};
 
-fn speaks_to(provider: &mut Ua, exchange: &Exchange) {
+pub(super) fn speaks_to(provider: &mut Ua, exchange: &Exchange) {
     let Wire::Udp { server, .. } = &mut provider.wire else { unreachable!("made on UDP") };
     *server = exchange.udp();
 }

@@ -46,7 +46,7 @@ pub use message::{Message, param, uri};
 pub use network::{Network, Side};
 pub use ports::{free_port, free_run};
 pub use redis::RedisServer;
-pub use resources::Resources;
+pub use resources::{Resources, reference};
 pub use rest::{Rest, RestReply, base64, token_claims};
 pub use routr_v1::{V1_DOMAIN, V1_NUMBER, V1Document, V1Edition, V1Folder, v1_agent};
 pub use rtpengine::Rtpengine;

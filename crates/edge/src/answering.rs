@@ -11,6 +11,7 @@ use crate::edge::Edge;
 use crate::forward;
 use crate::mail::Io;
 use crate::memory::StepMemory;
+use crate::names::Shown;
 use crate::own_answer::OwnAnswer;
 use crate::own_answer::local_tag;
 use crate::trust::marks::{Begun, SentMark};
@@ -67,6 +68,10 @@ impl Edge {
         forward::strip_via(m, context.back.transport, splices, out, |splices| {
             self.shared.filter_response(m, context.between(fork), splices);
             self.mark(context, (fork, branch), m, unix_ms, splices);
+            if branch.target.hop.renamed {
+                // The 100 says them as the request came.
+                Shown::in_bytes(context.proxy.reply()).put(m, splices);
+            }
         });
         cseq::lower(out, m.cseq(), branch.target.cseq_added);
     }

@@ -16,6 +16,7 @@ use crate::forward::{self, DroppedRoutes, Edits};
 use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::memory::StepMemory;
+use crate::names::Shown;
 use crate::trust::Spent;
 
 /// Requests above this go over TCP unless the target says otherwise, RFC 3261 §18.1.1.
@@ -40,6 +41,29 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) raise: Raise,
     /// Credentials that are spent here.
     pub(crate) spent: Spent,
+    /// What From and To say.
+    pub(crate) shown: Shown<'a>,
+    /// It goes without a transaction, and has this MAC in its branch.
+    pub(crate) stateless: Option<u64>,
+}
+
+/// What was built.
+pub(crate) struct Built {
+    /// It is large, and goes over TCP.
+    pub(crate) grown: bool,
+    /// The MAC of the mark in it, 0 for none.
+    mark_mac: u64,
+    /// From or To go on otherwise than they came.
+    renamed: bool,
+}
+
+impl Built {
+    fn note(&self, inbound: &Inbound<'_>, target: &mut Target<Hop>) {
+        let hop = &mut target.hop;
+        (hop.mark_mac, hop.renamed, hop.first_on_route) =
+            (self.mark_mac, self.renamed, is_first_on_route(inbound));
+        grow(target, self.grown);
+    }
 }
 
 /// A large request goes over TCP.
@@ -69,10 +93,8 @@ impl Edge {
             return;
         };
         let StepMemory { splices, out, .. } = &mut *io.memory;
-        let (grown, mark_mac) = self.build(inbound, outgoing, decision, &name, (splices, out));
-        (target.cseq_added, target.hop.mark_mac) = (outgoing.raise.cseq, mark_mac);
-        target.hop.first_on_route = is_first_on_route(inbound);
-        grow(&mut target, grown);
+        target.cseq_added = outgoing.raise.cseq;
+        self.build(inbound, outgoing, decision, &name, (splices, out)).note(inbound, &mut target);
         let request = self.work.buffers.copy(out);
         context.proxy.start(request, target, io.now(), &mut self.work);
     }
@@ -91,18 +113,15 @@ impl Edge {
         let Some(name) = self.branch_name(slot, 0, context.loop_mac) else { return };
         if let Some(o) = outgoing {
             let StepMemory { splices, out, .. } = memory;
-            let (grown, mark_mac) = self.build(inbound, o, Some(decision), &name, (splices, out));
-            (waiting.target.cseq_added, waiting.target.hop.mark_mac) = (o.raise.cseq, mark_mac);
-            waiting.target.hop.first_on_route = is_first_on_route(inbound);
-            grow(&mut waiting.target, grown);
+            waiting.target.cseq_added = o.raise.cseq;
+            self.build(inbound, o, Some(decision), &name, (splices, out)).note(inbound, &mut waiting.target);
             waiting.name_at = memmem::find(out, &name).and_then(|at| u16::try_from(at).ok()).unwrap_or(0);
             waiting.request = self.work.buffers.copy(out);
         }
         context.proxy.put_off(waiting, alternate);
     }
 
-    /// Writes the request for one target. A large one for UDP is written for TCP: then the first answer is true. The
-    /// second is the MAC of the mark in it, 0 for none.
+    /// Writes the request for one target. A large one for UDP is written for TCP.
     pub(crate) fn build(
         &self,
         inbound: &Inbound<'_>,
@@ -110,7 +129,7 @@ impl Edge {
         decision: Option<&Decision>,
         branch: &[u8],
         (splices, out): (&mut Splices, &mut Vec<u8>),
-    ) -> (bool, u64) {
+    ) -> Built {
         let mut edits = Edits {
             uri: o.uri,
             path: o.path,
@@ -125,9 +144,12 @@ impl Edge {
             body: o.body,
             raise: o.raise,
             spent: &o.spent,
+            shown: &o.shown,
+            stateless: o.stateless,
         };
         let shared = &*self.shared;
-        let mac = forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
+        let (mark_mac, renamed) =
+            forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
         if out.len() > LARGE
             && o.egress.transport == Transport::Udp
             && Uri::parse(o.may_grow).is_ok_and(|uri| uri.param("transport").is_none())
@@ -135,9 +157,9 @@ impl Edge {
         {
             edits.via_transport = Transport::Tcp;
             forward::build(inbound, &edits, &shared.addresses, &shared.secret, splices, out);
-            return (true, mac);
+            return Built { grown: true, mark_mac, renamed };
         }
-        (false, mac)
+        Built { grown: false, mark_mac, renamed }
     }
 
     /// The name of a branch of this transaction.

@@ -66,6 +66,8 @@ pub(crate) struct Hop {
     pub(crate) mark_mac: u64,
     /// No values of others stand behind ours in its Record-Route.
     pub(crate) first_on_route: bool,
+    /// From or To went on otherwise than they came.
+    pub(crate) renamed: bool,
 }
 
 impl Hop {
@@ -84,6 +86,7 @@ impl Hop {
             held: false,
             mark_mac: 0,
             first_on_route: false,
+            renamed: false,
         }
     }
 }

@@ -108,7 +108,7 @@ impl Edge {
                 caller: holder,
                 callee: way.kind,
             };
-            self.send_stateless(io, inbound, &outgoing, None, &passage);
+            self.send_stateless(io, inbound, &mut outgoing, None, &passage);
         } else if let Some((slot, mut context)) = self.open(io, inbound, key, holder) {
             self.note_request(io, inbound, (dialog, &routes.inner), sender);
             context.media = leg;

@@ -10,6 +10,7 @@ use crate::address::{Addresses, Us};
 use crate::cseq::{self, Raise};
 use crate::inbound::Inbound;
 use crate::media::{around_sdp, put_length};
+use crate::names::{self, Changed, Shown};
 use crate::trust::marks::{record_routes, uris};
 use trunkline_sip::put_transport;
 
@@ -54,9 +55,14 @@ pub(crate) struct Edits<'a> {
     pub(crate) raise: Raise,
     /// Lines that are left out.
     pub(crate) spent: &'a [Span],
+    /// What From and To say.
+    pub(crate) shown: &'a Shown<'a>,
+    /// Its responses find no transaction, but this MAC in our branch.
+    pub(crate) stateless: Option<u64>,
 }
 
-/// Writes the request for one target into `out`, and gives the MAC of the mark in it, 0 for none.
+/// Writes the request for one target into `out`, and gives the MAC of the mark in it, 0 for none, and whether From or To go on
+/// otherwise than they came.
 pub(crate) fn build(
     inbound: &Inbound<'_>,
     edits: &Edits<'_>,
@@ -64,40 +70,12 @@ pub(crate) fn build(
     secret: &Secret,
     splices: &mut Splices,
     out: &mut Vec<u8>,
-) -> u64 {
+) -> (u64, bool) {
     let m = &inbound.message;
-    let mut mark_mac = 0;
     splices.clear();
     if !edits.uri.is_empty() && edits.uri != m.uri_text() {
         splices.replace(m.uri_span(), edits.uri);
     }
-    let top = m.header_line(HeaderName::Via).map_or(0, |h| h.line.start);
-    let shown = addresses.shown(edits.egress);
-    splices.insert_with(top, |text| {
-        text.extend_from_slice(b"Via: SIP/2.0/");
-        text.extend_from_slice(edits.via_transport.via_name().as_bytes());
-        text.push(b' ');
-        shown.put(text);
-        text.extend_from_slice(b";branch=");
-        text.extend_from_slice(edits.branch);
-        text.extend_from_slice(b"\r\n");
-        if let Some(mark) = edits.record_route {
-            mark_mac = put_record_route(inbound, edits, mark, addresses, secret, text);
-        }
-        if !edits.path.is_empty() {
-            text.extend_from_slice(b"Route: ");
-            text.extend_from_slice(edits.path);
-            text.extend_from_slice(b"\r\n");
-        }
-        if m.max_forwards().is_none() {
-            text.extend_from_slice(b"Max-Forwards: 70\r\n");
-        }
-        if let Some(breadth) = edits.max_breadth.filter(|_| m.header_line(HeaderName::MaxBreadth).is_none()) {
-            text.extend_from_slice(b"Max-Breadth: ");
-            put_number(u64::from(breadth), text);
-            text.extend_from_slice(b"\r\n");
-        }
-    });
     if let Some(fill) = &inbound.fill {
         splices.replace(fill.replace, fill.text);
     }
@@ -117,6 +95,9 @@ pub(crate) fn build(
     if !edits.headers.is_empty() {
         splices.insert(end_of_headers, edits.headers);
     }
+    edits.shown.put(m, splices);
+    let changed = Changed::by(splices, m);
+    let mark_mac = put_top((inbound, changed), edits, addresses, secret, splices);
     out.clear();
     if edits.body.is_none() && edits.via_transport.is_reliable() {
         put_frame(m, splices);
@@ -130,6 +111,49 @@ pub(crate) fn build(
             [before, body, after].iter().for_each(|piece| out.extend_from_slice(piece));
         }
     }
+    (mark_mac, changed.any())
+}
+
+/// What stands above all that came: our Via and what goes with it. Gives the MAC of the mark.
+fn put_top(
+    (inbound, changed): (&Inbound<'_>, Changed),
+    edits: &Edits<'_>,
+    addresses: &Addresses,
+    secret: &Secret,
+    splices: &mut Splices,
+) -> u64 {
+    let m = &inbound.message;
+    let mut mark_mac = 0;
+    let top = m.header_line(HeaderName::Via).map_or(0, |h| h.line.start);
+    let shown = addresses.shown(edits.egress);
+    splices.insert_with(top, |text| {
+        text.extend_from_slice(b"Via: SIP/2.0/");
+        text.extend_from_slice(edits.via_transport.via_name().as_bytes());
+        text.push(b' ');
+        shown.put(text);
+        text.extend_from_slice(b";branch=");
+        text.extend_from_slice(edits.branch);
+        if let Some(mac) = edits.stateless.filter(|_| changed.any()) {
+            names::put_in_via((m, changed), mac, secret, text);
+        }
+        text.extend_from_slice(b"\r\n");
+        if let Some(mark) = edits.record_route {
+            mark_mac = put_record_route((inbound, changed), (edits, mark), addresses, secret, text);
+        }
+        if !edits.path.is_empty() {
+            text.extend_from_slice(b"Route: ");
+            text.extend_from_slice(edits.path);
+            text.extend_from_slice(b"\r\n");
+        }
+        if m.max_forwards().is_none() {
+            text.extend_from_slice(b"Max-Forwards: 70\r\n");
+        }
+        if let Some(breadth) = edits.max_breadth.filter(|_| m.header_line(HeaderName::MaxBreadth).is_none()) {
+            text.extend_from_slice(b"Max-Breadth: ");
+            put_number(u64::from(breadth), text);
+            text.extend_from_slice(b"\r\n");
+        }
+    });
     mark_mac
 }
 
@@ -141,9 +165,8 @@ fn end_of_headers(m: &Message<'_>) -> u16 {
 /// Record-Route, RFC 3261 §16.6 step 4; two where the sides differ in transport or address, the side it goes
 /// to first (RFC 5658 §5). Gives the MAC of the mark.
 fn put_record_route(
-    inbound: &Inbound<'_>,
-    edits: &Edits<'_>,
-    mark: &Mark,
+    (inbound, changed): (&Inbound<'_>, Changed),
+    (edits, mark): (&Edits<'_>, &Mark),
     addresses: &Addresses,
     secret: &Secret,
     text: &mut Vec<u8>,
@@ -156,9 +179,15 @@ fn put_record_route(
         text.extend_from_slice(b"Record-Route: <sip:");
         us.put(text);
         put_transport(transport, text);
-        text.extend_from_slice(b";lr;dlg=");
+        text.extend_from_slice(b";lr");
     };
+    let mark = &Mark { renamed: changed.any(), ..*mark };
     begin(outer, text);
+    let value = text.len();
+    if mark.renamed {
+        names::put_beside_mark((m, changed), (mark.dialog, mark.side), secret, text);
+    }
+    text.extend_from_slice(b";dlg=");
     let values = record_routes(m);
     let (caller_tag, callee_tag) = match mark.side {
         Side::Callee => (m.from_tag(), b"" as &[u8]),
@@ -166,7 +195,6 @@ fn put_record_route(
         Side::Caller => (m.to_tag(), m.from_tag()),
     };
     let belongs = Belongs { call_id: m.call_id(), caller_tag, callee_tag, routes: uris(&values) };
-    let value = text.len();
     let mac = mark.put(secret, belongs, text);
     let value = value..text.len();
     text.extend_from_slice(b">\r\n");

@@ -24,6 +24,7 @@ use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::media::{Offered, Relaying};
+use crate::names::Shown;
 use crate::own_answer::OwnAnswer;
 use crate::party::PartyRef;
 use crate::resolver::Spare;
@@ -71,6 +72,8 @@ impl Sending<'_> {
             unproven: false,
             raise: Raise::default(),
             spent: Spent::new(),
+            shown: Shown::from(decision.targets.text(target.from)),
+            stateless: None,
         }
     }
 }
@@ -390,7 +393,7 @@ impl Edge {
             caller: (caller.kind, self.shared.party(&caller)),
             callee: if target.trunk.is_some() { PartyKind::Trunk } else { callee.kind },
         };
-        self.send_stateless(io, inbound, &outgoing, Some(rung), &passage);
+        self.send_stateless(io, inbound, &mut outgoing, Some(rung), &passage);
     }
 
     /// Who sends the request that was routed.

@@ -35,6 +35,7 @@ mod lost;
 mod mail;
 mod media;
 mod memory;
+mod names;
 mod nat;
 mod next_hop;
 mod overload;

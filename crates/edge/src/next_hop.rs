@@ -75,6 +75,8 @@ impl Edge {
             spent: self.left_out(m, dialog, way),
             unproven: false,
             raise: self.raise_of(m, std::iter::once(dialog).chain(&routes.inner), io.unix_ms()),
+            shown: routes.shown.clone(),
+            stateless: None,
         };
         let Some(next) = routes.next else {
             return self.to_other_side(io, (target, request_uri), (way, word), out, memory);

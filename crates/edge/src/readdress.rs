@@ -74,11 +74,11 @@ fn put_side((transport, us): (Transport, Us<'_>), text: &mut Vec<u8>) {
     text.extend_from_slice(b";lr");
 }
 
-/// What follows in a Record-Route of ours on this side: `;dlg=…>`. `None`: somebody else's.
+/// What follows in a Record-Route of ours on this side: `;dlg=…>`, with names before it or not. `None`: somebody else's.
 fn parameters_of<'v>(side: (Transport, Us<'_>), value: &'v [u8]) -> Option<&'v [u8]> {
     let mut ours = Vec::new();
     put_side(side, &mut ours);
-    value.strip_prefix(&*ours).filter(|rest| rest.starts_with(b";dlg="))
+    value.strip_prefix(&*ours).filter(|rest| rest.starts_with(b";dlg=") || rest.starts_with(b";who="))
 }
 
 #[cfg(test)]

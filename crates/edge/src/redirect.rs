@@ -16,6 +16,7 @@ use crate::divertible::MOST_TURNS;
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
 use crate::mail::Io;
+use crate::names::Shown;
 use crate::visit::Visit;
 
 impl Edge {
@@ -35,7 +36,12 @@ impl Edge {
         let outside = matches!(context.caller.0, PartyKind::Trunk | PartyKind::Stranger);
         let called = if outside { None } else { Some(from.as_bytes()) };
         let sent = context.proxy.branch(heard.branch).map_or(&[][..], |branch| branch.sent());
-        let Some(request) = as_it_came(sent, called, &self.shared.addresses) else { return Answer::Nothing };
+        let renamed = context.proxy.branch(heard.branch).is_some_and(|branch| branch.target.hop.renamed);
+        // The 100 says From and To as they came.
+        let names = if renamed { Shown::in_bytes(context.proxy.reply()) } else { Shown::default() };
+        let Some(request) = as_it_came((sent, &names), called, &self.shared.addresses) else {
+            return Answer::Nothing;
+        };
         let cause = heard.message.status().unwrap_or(302);
         // Both are of one domain: nobody has to show more than it has.
         let diversion = Diversion { from: &from, to: &to, cause, proven: false };
@@ -84,13 +90,18 @@ impl Edge {
 
 /// A request that went out, as it came: without what the exchange put into it, and for the AOR that was called, else for whom To
 /// names.
-fn as_it_came(sent: &[u8], called: Option<&[u8]>, addresses: &Addresses) -> Option<Vec<u8>> {
+fn as_it_came(
+    (sent, names): (&[u8], &Shown<'_>),
+    called: Option<&[u8]>,
+    addresses: &Addresses,
+) -> Option<Vec<u8>> {
     let mut index = trunkline_sip::Index::default();
     index.parse(sent, &Limits::default()).ok()?;
     let m = Message::new(sent, &index);
     let mut splices = Splices::default();
     splices.replace(m.uri_span(), called.unwrap_or(m.to().ok()?.uri));
     splices.delete(m.header_line(HeaderName::Via)?.line);
+    names.put(&m, &mut splices);
     for line in m.header_lines(HeaderName::RecordRoute) {
         let value = Address::parse(line.value.of(sent), "Record-Route").ok();
         let uri = value.and_then(|address| Uri::parse(address.uri).ok());

@@ -11,6 +11,7 @@ use crate::edge::Edge;
 use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
 use crate::mail::Io;
+use crate::names::Shown;
 use crate::stateless::Stateless;
 
 impl Edge {
@@ -50,7 +51,8 @@ impl Edge {
             .trunk
             .as_ref()
             .map_or(0, |trunk| self.shared.secret.party(trunk.as_str().as_bytes()));
-        let outgoing = Outgoing {
+        let shown = if branch.target.hop.renamed { Shown::in_bytes(branch.sent()) } else { Shown::default() };
+        let mut outgoing = Outgoing {
             // Its parameters are those of the callee's Contact, or of the address that was called.
             uri: b"",
             path: b"",
@@ -64,6 +66,8 @@ impl Edge {
             unproven,
             raise: Raise { cseq: cseq_added, rack: 0 },
             spent: self.left_out_between(m, (caller.0, between.from), party),
+            shown,
+            stateless: None,
         };
         if uri.headers.is_empty() {
             self.counters.in_dialog.add();
@@ -75,7 +79,7 @@ impl Edge {
                 caller,
                 callee: between.from,
             };
-            self.send_stateless(io, inbound, &outgoing, None, &passage);
+            self.send_stateless(io, inbound, &mut outgoing, None, &passage);
         }
         true
     }

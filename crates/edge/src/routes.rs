@@ -2,10 +2,11 @@
 
 use smallvec::SmallVec;
 use trunkline_calls::Place;
-use trunkline_proxy::{Mark, Side};
+use trunkline_proxy::{Mark, Names, Side};
 use trunkline_sip::{Address, HeaderName, Message, Uri};
 
 use crate::context::DialogUse;
+use crate::names::{Shown, beside_mark};
 use crate::shared::Shared;
 
 /// A dialog that we record-routed, known by the mark in our Record-Route.
@@ -31,10 +32,29 @@ pub(crate) struct Routes<'a> {
     /// The dialogs of further marks of ours at the top: the request that began the dialog came back to us, by way of somebody who
     /// does not stay in its way (a spiral, RFC 3261 §16.3 step 4).
     pub(crate) inner: Vec<Dialog>,
+    /// What From and To of a request in these dialogs say to the other side.
+    pub(crate) shown: Shown<'static>,
     /// It claims to belong to a dialog of ours, and does not.
     pub(crate) false_mark: bool,
     /// A value cannot be read.
     pub(crate) malformed: bool,
+}
+
+/// A mark that a Route value shows, and the names beside it.
+#[derive(Clone, Copy)]
+struct Claim<'a> {
+    mark: &'a [u8],
+    names: &'a [u8],
+}
+
+impl Claim<'_> {
+    /// What the names make of the sender's requests, where the mark says that there are any. `None`: they are not those of the mark.
+    fn shown(&self, dialog: &Dialog, shared: &Shared) -> Option<Option<Shown<'static>>> {
+        if !dialog.mark.renamed {
+            return Some(None);
+        }
+        beside_mark(self.names, (dialog.mark.dialog, dialog.from), &shared.secret).map(Some)
+    }
 }
 
 impl<'a> Routes<'a> {
@@ -44,7 +64,10 @@ impl<'a> Routes<'a> {
         if m.header_line(HeaderName::Route).is_none() && uri.params.is_empty() {
             return routes;
         }
-        let claim_of = |uri: &Uri<'a>| uri.param(Mark::PARAM).flatten();
+        let claim_of = |uri: &Uri<'a>| {
+            let mark = uri.param(Mark::PARAM).flatten()?;
+            Some(Claim { mark, names: uri.param(Names::PARAM).flatten().unwrap_or_default() })
+        };
         let mut elements = m.list(HeaderName::Route);
         let mut claims = SmallVec::<[_; 2]>::new();
         // A strict router before us put our own Record-Route into the Request-URI (§16.4).
@@ -70,7 +93,9 @@ impl<'a> Routes<'a> {
             }
             routes.own += 1;
             // Two values with one mark where the sides differ in transport or address.
-            let same = |(claim, _): &&mut (&[u8], _)| claim_of(&hop).is_none_or(|other| other == *claim);
+            let same = |(claim, _): &&mut (Claim<'_>, _)| {
+                claim_of(&hop).is_none_or(|other| other.mark == claim.mark)
+            };
             match (claims.last_mut().filter(same), claim_of(&hop)) {
                 (Some((_, after)), _) => *after = elements.clone(),
                 (None, Some(claim)) => claims.push((claim, elements.clone())),
@@ -78,12 +103,19 @@ impl<'a> Routes<'a> {
             }
         }
         for (claim, after) in claims {
-            match (routes.verify(m, shared, claim, after.flatten()), &routes.dialog) {
-                (None, _) => {
-                    return Routes { dialog: None, last: None, false_mark: !m.to_tag().is_empty(), ..routes };
-                }
-                (Some(dialog), None) => routes.dialog = Some(dialog),
-                (Some(dialog), Some(_)) => routes.inner.push(dialog),
+            let dialog = routes.verify(m, shared, claim.mark, after.flatten());
+            let Some((dialog, shown)) =
+                dialog.and_then(|dialog| Some((dialog, claim.shown(&dialog, shared)?)))
+            else {
+                return Routes { dialog: None, last: None, false_mark: !m.to_tag().is_empty(), ..routes };
+            };
+            if let Some(shown) = shown {
+                // Of the laps of a spiral the last one leads to the other side.
+                routes.shown = shown;
+            }
+            match &routes.dialog {
+                None => routes.dialog = Some(dialog),
+                Some(_) => routes.inner.push(dialog),
             }
         }
         routes

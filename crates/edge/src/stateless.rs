@@ -14,6 +14,7 @@ use crate::forward;
 use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::memory::StepMemory;
+use crate::names::in_via;
 use crate::trust::passing::Between;
 
 /// What the branch of a request without a transaction says of it.
@@ -39,7 +40,7 @@ impl Edge {
         &mut self,
         io: &mut Io<'_>,
         inbound: &Inbound<'_>,
-        outgoing: &Outgoing<'_>,
+        outgoing: &mut Outgoing<'_>,
         decision: Option<&Decision>,
         passage: &Stateless,
     ) {
@@ -60,7 +61,8 @@ impl Edge {
         name.clear();
         StatelessBranch { request_mac, loop_mac, dialog, caller, callee }.encode(secret, name);
         let mut egress = outgoing.egress;
-        if self.build(inbound, outgoing, decision, name, (splices, out)).0 {
+        outgoing.stateless = Some(request_mac);
+        if self.build(inbound, outgoing, decision, name, (splices, out)).grown {
             egress.transport = Transport::Tcp;
         }
         self.counters.forwarded.add();
@@ -108,6 +110,9 @@ impl Edge {
         forward::strip_via(m, transport, splices, out, |splices| {
             self.shared.filter_response(m, between, splices);
             self.shared.mark_stateless(m, name.dialog, flow, unix_ms, splices);
+            if let Some(shown) = in_via(m, name.request_mac, &self.shared.secret) {
+                shown.put(m, splices);
+            }
             if refused {
                 forward::refuse_challenge(m, splices);
             }

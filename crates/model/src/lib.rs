@@ -43,8 +43,8 @@ pub use live::Live;
 pub use reference::Ref;
 pub use resource::{
     AccessControlList, Agent, Algorithm, Authenticate, Credentials, DigestAlgorithm, Domain, EgressPolicy,
-    Extended, GeoInfo, InterDomain, Kind, LoadBalancing, Number, Peer, Privacy, Resource, Role, Rule, Token,
-    Trunk, TrunkUri, User, is_everybodys, network,
+    Extended, GeoInfo, InterDomain, Kind, LoadBalancing, Number, Peer, Privacy, Resource, Role, Rule,
+    ShownAs, Token, Trunk, TrunkUri, User, is_everybodys, network,
 };
 pub use sorted::Order;
 pub use tables::{Referrer, Tables, normal_aor};

@@ -1,7 +1,7 @@
 //! Validation of single resources. The messages are those of the Connect API.
 
 use crate::resource::{
-    AccessControlList, Agent, Credentials, Domain, Number, Peer, Resource, Trunk, TrunkUri, User,
+    AccessControlList, Agent, Credentials, Domain, Number, Peer, Resource, ShownAs, Trunk, TrunkUri, User,
 };
 
 /// A value that may not be so.
@@ -107,6 +107,8 @@ impl Check {
             let ours = ["transport", "maddr", "ttl", "lr", "method", "user", "gr", "ob", "bnc"];
             self.that(!ours.contains(&name.as_str()), &path, "callers may not set this parameter");
         }
+        let nobody = r.shown_as == ShownAs::Account && r.outbound_credentials.is_none();
+        self.that(!nobody, "spec.outbound.from", "from: account needs outbound.credentialsRef");
         let nowhere = r.send_register && r.uris.is_empty();
         self.that(!nowhere, "spec.outbound.sendRegister", "sendRegister needs at least one of uris");
     }

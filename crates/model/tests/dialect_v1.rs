@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trunkline_model::dialect::v1::{self, Collection, Edition, Loaded};
 use trunkline_model::document::{Report, Source};
-use trunkline_model::{Authenticate, Kind, Privacy, Ref, Role};
+use trunkline_model::{Authenticate, Kind, Privacy, Ref, Role, ShownAs};
 
 /// The files of a folder among the tests' data.
 fn folder(name: &str) -> Vec<(Collection, Arc<Source>)> {
@@ -207,5 +207,29 @@ fn an_empty_or_commented_file_holds_nothing() {
     for text in ["", "# nothing yet\n", "[]", "---\n"] {
         let loaded = read(&one(Collection::Agents, text), Edition::Late).unwrap_or_else(|r| panic!("{r}"));
         assert!(loaded.tables.is_empty() && loaded.documents.of(Collection::Agents).is_empty(), "{text:?}");
+    }
+}
+
+/// Keys of our own in the documents of a gateway, an agent and a domain.
+#[test]
+fn who_calls_is_shown_as_the_gateway_says() {
+    let gateway = |more: &str| {
+        one(
+            Collection::Gateways,
+            &format!(
+                "- {{apiVersion: v1beta1, kind: Gateway, metadata: {{name: G, ref: gw1}}, spec: {{host: sip.provider.net, \
+                 credentials: {{username: account, secret: s}}{more}}}}}\n"
+            ),
+        )
+    };
+    for edition in [Edition::Rc2, Edition::Late] {
+        let trunk = |more: &str| {
+            let tables = read(&gateway(more), edition).unwrap_or_else(|report| panic!("{report}")).tables;
+            let trunk = tables.trunk_by_ref("gw1").expect("the gateway");
+            (trunk.shown_as, trunk.asserts_identity)
+        };
+        assert_eq!(trunk(""), (ShownAs::Caller, true), "as Routr does");
+        assert_eq!(trunk(", from: number, assertIdentity: false"), (ShownAs::Number, false));
+        assert_eq!(trunk(", from: account"), (ShownAs::Account, true));
     }
 }

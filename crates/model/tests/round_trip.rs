@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use trunkline_model::dialect::v2;
 use trunkline_model::document::{Node, Reading, Source};
-use trunkline_model::{Agent, Credentials, Number, Privacy, Ref, Resource, Trunk, TrunkUri};
+use trunkline_model::{Agent, Credentials, Number, Privacy, Ref, Resource, ShownAs, Trunk, TrunkUri};
 use trunkline_sip::Transport;
 
 /// Any text that is not empty: an empty one counts as absent.
@@ -58,10 +58,13 @@ fn trunk() -> impl Strategy<Value = Resource> {
         enabled,
     });
     let parameters = prop::collection::vec("[a-z-]{1,8}", 0..3);
-    (text(), prop::collection::vec(uri, 0..3), parameters).prop_map(|(reference, uris, parameters)| {
+    let shown = prop::sample::select(&[ShownAs::Caller, ShownAs::Number, ShownAs::Account][..]);
+    let all = (text(), prop::collection::vec(uri, 0..3), parameters, shown, any::<bool>());
+    all.prop_map(|(reference, uris, parameters, shown, asserts)| {
         let mut trunk = Trunk::new(reference, "trunk");
         trunk.uris = uris;
         trunk.allowed_parameters = parameters;
+        (trunk.shown_as, trunk.asserts_identity) = (shown, asserts);
         trunk.into()
     })
 }

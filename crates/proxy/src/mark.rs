@@ -75,6 +75,8 @@ pub struct Mark {
     pub born: u64,
     /// Was the dialog begun by SUBSCRIBE or REFER, not by INVITE?
     pub subscription: bool,
+    /// Does a side know others in From and To than the other side ([`crate::Names`])? Then their names stand beside the mark.
+    pub renamed: bool,
     /// How much higher the callee counts what the caller sends: a challenge was answered for it.
     pub cseq_added: u8,
     /// Who uses it.
@@ -115,6 +117,7 @@ const HOLDER_FLOW: u8 = 1;
 const WAY_FLOW: u8 = 1 << 1;
 /// Set in the caller's mark where it has the source of the way, as those of earlier versions had not.
 const WAY_SOURCE: u8 = 1 << 2;
+const RENAMED: u8 = 1 << 3;
 
 /// Writes fields one after the other.
 struct Writer {
@@ -164,7 +167,8 @@ impl Mark {
             | (way.seen as u8) << SEEN;
         let second = if holder.flow.is_some() { HOLDER_FLOW } else { 0 }
             | if way.flow.is_some() { WAY_FLOW } else { 0 }
-            | if self.side == Side::Caller && way.source != 0 { WAY_SOURCE } else { 0 };
+            | if self.side == Side::Caller && way.source != 0 { WAY_SOURCE } else { 0 }
+            | if self.renamed { RENAMED } else { 0 };
         to.put(&[first, second, self.cseq_added]);
         to.put(self.born.saturating_sub(EPOCH).to_be_bytes().get(3..).unwrap_or_default());
         to.put(&self.dialog.to_be_bytes());
@@ -282,6 +286,7 @@ impl Mark {
             dialog: u64::from_be_bytes(*dialog),
             born: EPOCH + u64::from_be_bytes([0, 0, 0, b4, b3, b2, b1, b0]),
             subscription: first & SUBSCRIPTION != 0,
+            renamed: second & RENAMED != 0,
             cseq_added,
             holder: Holder {
                 kind: kind(HOLDER_KIND)?,
@@ -371,6 +376,7 @@ mod tests {
             dialog: u64::MAX - 7,
             born: EPOCH + 123_456_789_012,
             subscription: false,
+            renamed: false,
             cseq_added: 0,
             holder,
             way,
@@ -384,6 +390,7 @@ mod tests {
             Mark {
                 cseq_added: 12,
                 subscription: true,
+                renamed: true,
                 ..mark(Side::Caller, agent, Way { seen: Seen::OnLoopback, kind: PartyKind::Trunk, ..way })
             },
             mark(Side::Callee, Holder { flow: way.flow, ..agent }, way),

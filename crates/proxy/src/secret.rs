@@ -256,6 +256,11 @@ impl Secret {
         self.mac(5, [text])
     }
 
+    /// A number that hardly any other text has: one text sealed with it is always sealed alike.
+    pub(crate) fn text_nonce(&self, text: &[u8]) -> u64 {
+        self.mac(16, [text])
+    }
+
     /// One block of what sealed texts are crossed with.
     pub(crate) fn key_stream(&self, nonce: [u8; 8], block: u64) -> u64 {
         self.mac(6, [&nonce[..], &block.to_be_bytes()])

@@ -3,21 +3,22 @@
 use std::borrow::Cow;
 
 use arrayvec::ArrayVec;
-use trunkline_model::{Domain, Number, Privacy, Ref, Trunk, TrunkUri};
+use trunkline_model::{Domain, Number, Privacy, Ref, ShownAs, Trunk, TrunkUri};
 use trunkline_reasons::Reason;
 use trunkline_sip::Transport;
 
 use crate::ask::Ask;
 use crate::call::{Call, MAX_TRUNKS};
 use crate::explain::Fact;
-use crate::filter::withholds_identity;
-use crate::headers::write_identity;
+use crate::filter::wants_to_be_nobody;
+use crate::headers::{Identity, put_display, write_identity};
 use crate::number::{self, put_escaped, write_host};
 use crate::parameters::{put_beside_host, put_in_user};
 use crate::party::{Direction, Party};
 use crate::request::Request;
 use crate::rules::{Rules, Stop};
 use crate::target::{NextHop, Target, Text};
+use crate::withheld::is_withheld;
 
 /// A call on its way out.
 #[derive(Debug, Default)]
@@ -26,6 +27,39 @@ struct WayOut<'s> {
     /// Is the caller's number withheld?
     private: bool,
 }
+
+/// Whom From shows a carrier.
+#[derive(Clone, Copy, Debug)]
+enum Shown<'a> {
+    /// The caller, as it came.
+    Caller,
+    /// This number or account, a whole address or its user.
+    As(&'a str),
+    /// Nobody (RFC 3323 §4.1.1.3).
+    Nobody,
+}
+
+impl Shown<'_> {
+    /// Writes the address for the carrier of this host; nothing where it stays as it came.
+    fn write(self, request: &Request<'_>, host: &str, out: &mut Vec<u8>) {
+        match self {
+            Shown::Caller => {}
+            Shown::Nobody => out.extend_from_slice(ANONYMOUS),
+            Shown::As(name) => {
+                put_display(request, out);
+                out.extend_from_slice(b"<sip:");
+                let (user, host) = name.split_once('@').unwrap_or((name, host));
+                put_escaped(user.as_bytes(), out);
+                out.push(b'@');
+                write_host(out, host);
+                out.push(b'>');
+            }
+        }
+    }
+}
+
+/// From of a caller that withholds its identity (RFC 3323 §4.1.1.3, RFC 3261 §8.1.1.3).
+const ANONYMOUS: &[u8] = b"\"Anonymous\" <sip:anonymous@anonymous.invalid>";
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// Nothing of ours has the called name: does the caller have a way out? Its own, whatever hosts the request names.
@@ -38,7 +72,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             self.note(Fact::Misshapen);
             return Err(self.reply(Reason::NumberMisshapen));
         }
-        let wants_privacy = withholds_identity(&self.request.message);
+        let request = self.request;
+        let wants_privacy =
+            wants_to_be_nobody(&request.message) || is_withheld(&request.from_uri, &request.caller);
         let mut way = WayOut::default();
         match call.caller {
             Party::Agent(agent, _) => {
@@ -152,9 +188,21 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         let _ = call.allowed.try_push(&trunk.allowed_parameters);
         let private = way.private && !self.request.options.privacy_always_none;
+        let shown_as = match trunk.shown_as {
+            _ if private => Shown::Nobody,
+            ShownAs::Caller => Shown::Caller,
+            ShownAs::Number => Shown::As(number.digits()),
+            ShownAs::Account => match &trunk.outbound_credentials {
+                Some(reference) => {
+                    self.credentials(reference)?.map_or(Shown::Caller, |c| Shown::As(&c.username))
+                }
+                None => Shown::Caller,
+            },
+        };
+        let identity = Identity { number: number.digits(), private, asserted: trunk.asserts_identity };
         for place in order(&trunk.uris, down, self.request.random) {
             if let Some(uri) = trunk.uris.get(usize::from(place)) {
-                self.add_destination(trunk, (place, uri), number, private);
+                self.add_destination(trunk, (place, uri), &identity, shown_as);
             }
         }
         Ok(())
@@ -164,15 +212,16 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         &mut self,
         trunk: &Trunk,
         (place, uri): (u8, &TrunkUri),
-        number: &Number,
-        private: bool,
+        identity: &Identity<'_>,
+        shown: Shown<'_>,
     ) {
         let request = self.request;
         let targets = &mut self.decision.targets;
         let group = targets.as_slice().len().min(255) as u8;
         let host = targets.put(uri.host.as_bytes());
         let request_uri = targets.write(|out| write_uri(out, request, uri, &trunk.allowed_parameters));
-        let headers = targets.write(|out| write_identity(out, request, number.digits(), &uri.host, private));
+        let headers = targets.write(|out| write_identity(out, request, identity, &uri.host));
+        let from = targets.write(|out| shown.write(request, &uri.host, out));
         targets.push(Target {
             uri: request_uri,
             flow: None,
@@ -182,6 +231,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             next_hop: Some(NextHop { host, port: uri.port, transport: uri.transport }),
             path: Text::default(),
             headers,
+            from,
             q: 0,
             group,
             trunk: Some(trunk.reference.clone()),

@@ -188,7 +188,7 @@ fn put_targets(w: &mut Writer<'_>, targets: &Targets) {
     w.bytes(&targets.arena);
     w.u32(targets.list.len() as u32);
     for target in &targets.list {
-        for text in [target.uri, target.path, target.headers] {
+        for text in [target.uri, target.path, target.headers, target.from] {
             put_text(w, text);
         }
         w.option(target.flow.as_ref(), |w, flow| w.flow(flow));
@@ -214,7 +214,7 @@ fn put_targets(w: &mut Writer<'_>, targets: &Targets) {
 fn read_targets(r: &mut Reader<'_>, targets: &mut Targets) -> Option<()> {
     targets.arena.extend_from_slice(r.bytes()?);
     for _ in 0..r.u32()? {
-        let (uri, path, headers) = (text(r)?, text(r)?, text(r)?);
+        let (uri, path, headers, from) = (text(r)?, text(r)?, text(r)?, text(r)?);
         let next_hop = |r: &mut Reader<'_>| {
             let host = text(r)?;
             Some(NextHop { host, port: r.option(Reader::u16)?, transport: r.option(Reader::transport)? })
@@ -223,6 +223,7 @@ fn read_targets(r: &mut Reader<'_>, targets: &mut Targets) -> Option<()> {
             uri,
             path,
             headers,
+            from,
             flow: r.option(Reader::flow)?,
             flow_only: r.flag()?,
             phone: r.u64()?,

@@ -166,11 +166,21 @@ fn speaks_to_carriers(name: HeaderName, message: &Message<'_>) -> bool {
 
 /// Does the caller withhold its identity: `Privacy: id` (RFC 3325 §9.3)?
 pub(crate) fn withholds_identity(message: &Message<'_>) -> bool {
+    wants_privacy(message, &[b"id"])
+}
+
+/// Does the caller want no carrier to show it to whom it calls: `id`, or `user`, which asks the network to hide what the caller
+/// wrote (RFC 3323 §4.2)? `full` is an older word for both (draft-ietf-sip-privacy-00).
+pub(crate) fn wants_to_be_nobody(message: &Message<'_>) -> bool {
+    wants_privacy(message, &[b"id", b"user", b"full"])
+}
+
+fn wants_privacy(message: &Message<'_>, words: &[&[u8]]) -> bool {
     message
         .list(HeaderName::Privacy)
         .flatten()
         .flat_map(|value| value.split(|&b| b == b';'))
-        .any(|value| value.trim_ascii().eq_ignore_ascii_case(b"id"))
+        .any(|value| words.iter().any(|word| value.trim_ascii().eq_ignore_ascii_case(word)))
 }
 
 /// The name of a header, by its line.

@@ -42,6 +42,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The same without additions of ours.
     pub(crate) fn forward_unchanged(&mut self, call: &Call<'s, 'x>) -> Result<(), Stop> {
         let message = &self.request.message;
+        // What was written anew for the other side has to be on every later message.
+        let rewritten = !self.decision.edits.is_empty();
         let leaves = matches!(self.decision.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
         let allows = |name: &[u8]| {
             let names_it =
@@ -67,7 +69,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.decision.proven = call.access.proven;
         let method = self.request.message.method();
         let begins = matches!(method, Some(Method::Invite | Method::Subscribe | Method::Refer));
-        self.decision.record_route = begins && !(self.request.options.may_step_aside && self.is_spare());
+        self.decision.record_route =
+            begins && (rewritten || !(self.request.options.may_step_aside && self.is_spare()));
         self.decision.outcome = Outcome::Forward;
         Ok(())
     }
@@ -116,15 +119,26 @@ fn rewrite_number(decision: &mut Decision, request: &Request<'_>, user: Option<&
     }
 }
 
+/// Who calls, for a trunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity<'a> {
+    /// The number that calls.
+    pub(crate) number: &'a str,
+    /// Is it withheld?
+    pub(crate) private: bool,
+    /// Is the carrier told it?
+    pub(crate) asserted: bool,
+}
+
 /// Who calls, for a trunk: Privacy (RFC 3323), Remote-Party-ID and P-Asserted-Identity (RFC 3325).
-pub(crate) fn write_identity(
-    out: &mut Vec<u8>,
-    request: &Request<'_>,
-    number: &str,
-    host: &str,
-    private: bool,
-) {
-    push_header(out, "Privacy", if private { b"id" } else { b"none" });
+pub(crate) fn write_identity(out: &mut Vec<u8>, request: &Request<'_>, identity: &Identity<'_>, host: &str) {
+    let &Identity { number, private, asserted } = identity;
+    if private || asserted {
+        push_header(out, "Privacy", if private { b"id" } else { b"none" });
+    }
+    if !asserted {
+        return;
+    }
     out.extend_from_slice(b"Remote-Party-ID: <sip:");
     out.extend_from_slice(number.as_bytes());
     out.push(b'@');
@@ -134,6 +148,16 @@ pub(crate) fn write_identity(
         out.extend_from_slice(b";privacy=full");
     }
     out.extend_from_slice(b"\r\nP-Asserted-Identity: ");
+    put_display(request, out);
+    out.extend_from_slice(b"<sip:");
+    out.extend_from_slice(number.as_bytes());
+    out.push(b'@');
+    write_host(out, host);
+    out.extend_from_slice(b";user=phone>\r\n");
+}
+
+/// Appends the caller's name as From has it, in quotes.
+pub(crate) fn put_display(request: &Request<'_>, out: &mut Vec<u8>) {
     // A folded or unquoted name may hold what a header of ours must not.
     let name = request.message.from().map_or(&b""[..], |from| unquote(from.display));
     if !name.is_empty() && !name.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
@@ -141,9 +165,4 @@ pub(crate) fn write_identity(
         out.extend_from_slice(name);
         out.extend_from_slice(b"\" ");
     }
-    out.extend_from_slice(b"<sip:");
-    out.extend_from_slice(number.as_bytes());
-    out.push(b'@');
-    write_host(out, host);
-    out.extend_from_slice(b";user=phone>\r\n");
 }

@@ -55,6 +55,8 @@ pub struct Target {
     pub path: Text,
     /// Header lines for this target alone, each with its CRLF; may be empty.
     pub headers: Text,
+    /// What From shows this target in the place of the caller's address, without parameters; may be empty.
+    pub from: Text,
     /// The preference of a contact, 0 to 1000 (RFC 3261 §20.10).
     pub q: u16,
     /// Targets of one group are tried at once, groups one after the other in rising order.
@@ -149,6 +151,7 @@ impl Targets {
             next_hop,
             path,
             headers: Text::default(),
+            from: Text::default(),
             q: binding.q.min(1000),
             group: 0,
             trunk: None,
@@ -171,6 +174,7 @@ impl Targets {
             next_hop: None,
             path: Text::default(),
             headers: Text::default(),
+            from: Text::default(),
             q: 1000,
             group: 0,
             trunk: None,

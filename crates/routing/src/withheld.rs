@@ -39,7 +39,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 }
 
 /// Does a From say that its name is withheld: `anonymous`, or a host that nobody can have?
-fn is_withheld(from: &Uri<'_>, user: &[u8]) -> bool {
+pub(crate) fn is_withheld(from: &Uri<'_>, user: &[u8]) -> bool {
     let nowhere = |host: &[u8]| {
         let end = host.len().saturating_sub(8);
         host.get(end..).is_some_and(|end| end.eq_ignore_ascii_case(b".invalid"))

@@ -78,6 +78,13 @@ impl Splices {
         out.extend_from_slice(bytes.get(at..end).unwrap_or_default());
     }
 
+    /// Does an edit change something of this stretch?
+    pub fn change(&self, span: Span) -> bool {
+        let ends = |e: &Edit| u32::from(e.at) + u32::from(e.delete);
+        let touches = |e: &Edit| e.at < span.end && (e.at >= span.start || ends(e) > u32::from(span.start));
+        self.edits.iter().any(|e| touches(e) && (e.delete > 0 || e.at > span.start))
+    }
+
     /// Is there nothing to change?
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty()

@@ -9,7 +9,16 @@ const PROCESS: u64 = 7 << COUNTED;
 
 fn mark_of(number: u64, side: Side, born: u64, subscription: bool) -> Mark {
     let holder = Holder { kind: PartyKind::Stranger, party: 0, source: 0, flow: None };
-    Mark { side, dialog: number, born, subscription, cseq_added: 0, holder, way: Way::default() }
+    Mark {
+        side,
+        dialog: number,
+        born,
+        subscription,
+        renamed: false,
+        cseq_added: 0,
+        holder,
+        way: Way::default(),
+    }
 }
 
 fn answer(method: Method, status: u16) -> Answered {

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 use trunkline_calls::{Answered, Moved, Origin};
-use trunkline_proxy::{Belongs, FlowToken, Holder, Mark, PartyKind, Secret, Seen, Side, StatelessUse, Way};
+use trunkline_proxy::{
+    Belongs, FlowToken, Holder, Mark, Names, PartyKind, Secret, Seen, Side, StatelessUse, Way,
+};
 use trunkline_routing::{Decision, Target};
 use trunkline_sip::{
     Address, Flow, HeaderName, Index, Limits, Message, Method, Span, Splices, Uri, canonical_ip,
@@ -15,6 +17,7 @@ use trunkline_transport::Egress;
 use super::events::expires;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
+use crate::names::put_for_caller;
 use crate::party::PartyRef;
 use crate::routes::Dialog;
 use crate::shared::Shared;
@@ -142,6 +145,7 @@ impl Edge {
             dialog: beginning.number,
             born: beginning.born,
             subscription: beginning.subscription,
+            renamed: false,
             cseq_added: 0,
             holder: Holder {
                 kind: party.kind,
@@ -165,6 +169,14 @@ pub(crate) struct RecordRoute<'a> {
     pub(crate) uri: &'a [u8],
     /// The value of the mark in it.
     pub(crate) mark: Option<&'a [u8]>,
+}
+
+impl<'a> RecordRoute<'a> {
+    /// The names beside the mark.
+    fn names(&self) -> Option<&'a [u8]> {
+        memchr::memmem::find(self.uri, b";who=")?;
+        Uri::parse(self.uri).ok()?.param(Names::PARAM).flatten()
+    }
 }
 
 /// The Record-Route values of a message, in order.
@@ -232,6 +244,25 @@ impl<'s, 'a> Found<'s, 'a> {
     ) {
         for place in self.ours.iter().filter_map(|value| value.mark) {
             splices.replace_with(Span::locate(place, m.bytes), &mut write);
+        }
+    }
+
+    /// Puts the names that the caller is to have in the place of those that the callee had; none where it has no mark.
+    fn replace_names(
+        &self,
+        m: &Message<'a>,
+        (secret, mark): (&Secret, Option<&Mark>),
+        splices: &mut Splices,
+    ) {
+        if !self.mark.renamed {
+            return;
+        }
+        for place in self.ours.iter().filter_map(RecordRoute::names) {
+            splices.replace_with(Span::locate(place, m.bytes), |out| {
+                if let Some(mark) = mark {
+                    put_for_caller(m, place, (mark.dialog, secret), out);
+                }
+            });
         }
     }
 }
@@ -315,6 +346,7 @@ impl Shared {
         };
         let mark =
             if makes_dialog && begun.is_of(&found) { self.caller_mark(m, &found, begun, now) } else { None };
+        found.replace_names(m, (&self.secret, mark.as_ref()), splices);
         found.replace(m, splices, |out| {
             if let Some(mark) = &mark {
                 let callee_tag = m.to_tag();
@@ -376,8 +408,8 @@ impl Shared {
         }
         for value in record_routes(m) {
             let ours = || Uri::parse(value.uri).is_ok_and(|uri| self.addresses.is_own(&uri));
-            if let Some(mark) = value.mark.filter(|_| ours()) {
-                splices.delete(Span::locate(mark, m.bytes));
+            for own in value.mark.into_iter().chain(value.names()).filter(|_| ours()) {
+                splices.delete(Span::locate(own, m.bytes));
             }
         }
     }

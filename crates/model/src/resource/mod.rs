@@ -22,7 +22,7 @@ pub use domain::{Authenticate, DigestAlgorithm, Domain, EgressPolicy, InterDomai
 pub use number::{GeoInfo, Number};
 pub use peer::{Algorithm, LoadBalancing, Peer};
 pub use rule::Rule;
-pub use trunk::{Trunk, TrunkUri};
+pub use trunk::{ShownAs, Trunk, TrunkUri};
 pub use user::{Role, Token, User};
 
 use crate::reference::Ref;

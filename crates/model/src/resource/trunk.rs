@@ -62,6 +62,18 @@ impl fmt::Display for TrunkUri {
     }
 }
 
+/// Which caller the From of a call to a trunk shows. A caller that withholds its identity is always anonymous there (RFC 3323).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ShownAs {
+    /// The caller's own address, as it came.
+    #[default]
+    Caller,
+    /// The number that the call goes out by.
+    Number,
+    /// Our account at the carrier.
+    Account,
+}
+
 super::resource! {
     /// The way to and from a carrier.
     #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +99,10 @@ super::resource! {
         /// URI parameters that callers may set towards the carrier, in lower case, e.g. `npdi`, `rn`, `cic`
         /// (RFC 4694). All others that could choose the route or the price of a call are removed.
         allowed_parameters: Vec<String>,
+        /// Which caller From shows.
+        shown_as: ShownAs,
+        /// Is the carrier told the calling number in P-Asserted-Identity and Remote-Party-ID?
+        asserts_identity: bool,
     }
 }
 
@@ -113,6 +129,8 @@ impl Trunk {
             uris: Vec::new(),
             timeout_ms: Trunk::DEFAULT_TIMEOUT_MS,
             allowed_parameters: Vec::new(),
+            shown_as: ShownAs::default(),
+            asserts_identity: true,
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn field_in_v1(collection: Collection, field: &str) -> &str {
         (Collection::Peers, "spec.aor" | "spec.context.domainUri") => "spec.device",
         (Collection::Gateways, "spec.inbound.uri" | "spec.outbound.uris[0].uri.host") => "spec.host",
         (Collection::Gateways, "spec.outbound.uris[0].uri.port") => "spec.port",
+        (Collection::Gateways, "spec.outbound.from") => "spec.from",
         (Collection::Numbers, "spec.trunkRef") => "metadata.gwRef",
         (Collection::Domains, "spec.context.egressPolicies[0].numberRef") => {
             "spec.context.egressPolicy.numberRef"
@@ -228,6 +229,7 @@ impl<'a, 'h> Maker<'a, 'h> {
         trunk.send_register = gateway.registers;
         trunk.register_expires = gateway.expires;
         trunk.registries.clone_from(&gateway.registries);
+        (trunk.shown_as, trunk.asserts_identity) = (gateway.shown_as, gateway.asserts_identity);
         trunk.uris = vec![TrunkUri {
             user: None,
             host: gateway.host.clone(),

@@ -5,7 +5,9 @@ use trunkline_sip::Transport;
 use super::{Collection, Edition, acl};
 use crate::document::{Fields, Node, nearest};
 use crate::reference::Ref;
-use crate::resource::{AccessControlList, Authenticate, GeoInfo, InterDomain, Privacy, Rule, TrunkUri};
+use crate::resource::{
+    AccessControlList, Authenticate, GeoInfo, InterDomain, Privacy, Rule, ShownAs, TrunkUri,
+};
 
 /// A user name and a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,6 +48,10 @@ pub(super) struct Gateway {
     pub expires: Option<u32>,
     /// Hosts beside its own that want it too.
     pub registries: Vec<TrunkUri>,
+    /// A key of our own: which caller From shows.
+    pub shown_as: ShownAs,
+    /// The same: is the calling number asserted?
+    pub asserts_identity: bool,
 }
 
 /// The values from which the ref of a document without one is generated, as they are written.
@@ -72,6 +78,8 @@ const INTER_DOMAIN: [(&str, InterDomain); 3] = [
     ("isolated", InterDomain::Isolated),
     ("open", InterDomain::Open),
 ];
+const SHOWN_AS: [(&str, ShownAs); 3] =
+    [("caller", ShownAs::Caller), ("number", ShownAs::Number), ("account", ShownAs::Account)];
 const TRANSPORT: [(&str, Transport); 5] = [
     ("udp", Transport::Udp),
     ("tcp", Transport::Tcp),
@@ -242,6 +250,8 @@ fn gateway(spec: &Fields<'_>, edition: Edition) -> Gateway {
         // Nothing shorter than a minute holds anywhere.
         expires: asked.filter(|n| *n > 0).map(|n| n.clamp(60, 86_400)).or(usual),
         registries,
+        shown_as: of.choice("from", &SHOWN_AS).unwrap_or_default(),
+        asserts_identity: of.boolean("assertIdentity").unwrap_or(true),
     };
     if let Some(inner) = inner {
         inner.finish_open();

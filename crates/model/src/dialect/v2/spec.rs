@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE, TRANSPORT};
+use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE, SHOWN_AS, TRANSPORT};
 use crate::document::{Fields, Place};
 use crate::reference::Ref;
 use crate::resource::{
@@ -85,6 +85,8 @@ pub(super) fn trunk(spec: &Fields<'_>) -> Trunk {
         for (name, _) in outbound.texts("allowedParameters").unwrap_or_default() {
             trunk.allowed_parameters.push(name.to_ascii_lowercase());
         }
+        trunk.shown_as = outbound.choice("from", &SHOWN_AS).unwrap_or_default();
+        trunk.asserts_identity = outbound.boolean("assertIdentity").unwrap_or(true);
         outbound.finish();
     }
     trunk

@@ -2,7 +2,7 @@
 
 use trunkline_sip::Transport;
 
-use crate::resource::{Algorithm, Authenticate, DigestAlgorithm, InterDomain, Privacy, Role};
+use crate::resource::{Algorithm, Authenticate, DigestAlgorithm, InterDomain, Privacy, Role, ShownAs};
 
 pub(super) const PRIVACY: [(&str, Privacy); 2] = [("None", Privacy::None), ("Private", Privacy::Private)];
 
@@ -30,6 +30,9 @@ pub(super) const DIGEST: [(&str, DigestAlgorithm); DigestAlgorithm::COUNT] = [
     ("SHA-256-sess", DigestAlgorithm::Sha256Session),
     ("SHA-512-256-sess", DigestAlgorithm::Sha512_256Session),
 ];
+
+pub(super) const SHOWN_AS: [(&str, ShownAs); 3] =
+    [("caller", ShownAs::Caller), ("number", ShownAs::Number), ("account", ShownAs::Account)];
 
 pub(super) const ROLE: [(&str, Role); 3] =
     [("viewer", Role::Viewer), ("operator", Role::Operator), ("admin", Role::Admin)];

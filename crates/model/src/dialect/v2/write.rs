@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 use trunkline_sip::Transport;
 
-use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE, word};
+use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE, SHOWN_AS, word};
 use crate::document::is_obeyed;
 use crate::reference::Ref;
-use crate::resource::{Authenticate, Domain, InterDomain, Privacy, Resource, Trunk};
+use crate::resource::{Authenticate, Domain, InterDomain, Privacy, Resource, ShownAs, Trunk};
 
 /// A resource as a v2 document. Reading it gives an equal resource.
 pub fn to_json(resource: &Resource) -> Value {
@@ -216,6 +216,8 @@ fn trunk(t: &Trunk) -> Value {
                 ("uris", list(uris)),
                 ("timeoutMs", t.timeout_ms.into()),
                 ("allowedParameters", list(t.allowed_parameters.iter().map(|name| name.as_str().into()))),
+                ("from", unless(t.shown_as == ShownAs::Caller, word(&SHOWN_AS, &t.shown_as))),
+                ("assertIdentity", if t.asserts_identity { Value::Null } else { false.into() }),
             ]),
         ),
     ])
