@@ -10,7 +10,7 @@ use super::ladder::Ladder;
 use super::net::{Port, Sockets};
 use super::request::Request;
 use super::ruling::{Broken, Plan, Play, Ruling};
-use super::world;
+use super::world::{self, Shape};
 
 /// As long as SIP's T1 and then some: repeats what a full buffer has lost.
 const REPEAT: Duration = Duration::from_secs(2);
@@ -65,12 +65,12 @@ pub struct Lane {
     count: u64,
     inbox: Vec<(Port, Vec<u8>)>,
     pub messages: u64,
-    pub workers: usize,
+    pub shape: Shape,
 }
 
 impl Lane {
-    pub fn start(workers: usize) -> Lane {
-        let (exchange, sockets) = world::start(workers);
+    pub fn start(shape: Shape) -> Lane {
+        let (exchange, sockets) = world::start(shape);
         Lane {
             exchange,
             sockets,
@@ -86,7 +86,7 @@ impl Lane {
             count: 0,
             inbox: Vec::new(),
             messages: 0,
-            workers,
+            shape,
         }
     }
 

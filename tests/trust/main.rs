@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use history::History;
 use lane::Lane;
 use table::Table;
+use world::Shape;
 
 /// Worlds that are played in side by side.
 const LANES: usize = 4;
@@ -85,11 +86,9 @@ impl Run {
 
     /// Plays histories in a world of its own until enough has been played or one fails.
     fn lane(&self, place: usize) {
-        // Most worlds have one worker; in the last a message may land on another than its transaction.
-        let usual = if place + 1 == LANES && self.bounds.only.is_none() { 2 } else { 1 };
-        let workers = number("TRUNKLINE_TRUST_WORKERS").map_or(usual, |n| n as usize);
+        let shape = self.shape(place);
         let mut table = Table::default();
-        let mut lane = self.world(workers);
+        let mut lane = self.world(shape);
         while self.goes_on() {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             let before = table.dialogs;
@@ -97,7 +96,7 @@ impl Run {
                 self.failed(seed, &broken.0, &lane);
                 table.messages += lane.messages;
                 // What is left of it must not be taken for the fault of the next.
-                lane = self.world(workers);
+                lane = self.world(shape);
             } else if self.bounds.only.is_some() {
                 println!("seed {seed}:\n{}", lane.ladder.print(0));
             }
@@ -114,8 +113,19 @@ impl Run {
         self.all.lock().expect("no lane panics").add(&table);
     }
 
-    fn world(&self, workers: usize) -> Lane {
-        let mut lane = Lane::start(workers);
+    /// Most worlds have one worker; in the last a message may land on another than its transaction, and one before it keeps
+    /// no transactions.
+    fn shape(&self, place: usize) -> Shape {
+        let all = self.bounds.only.is_none();
+        let usual = if place + 1 == LANES && all { 2 } else { 1 };
+        Shape {
+            workers: number("TRUNKLINE_TRUST_WORKERS").map_or(usual, |n| n as usize),
+            stateless: number("TRUNKLINE_TRUST_STATELESS").map_or(place + 2 == LANES && all, |n| n == 1),
+        }
+    }
+
+    fn world(&self, shape: Shape) -> Lane {
+        let mut lane = Lane::start(shape);
         if let Err(broken) = history::register_all(&mut lane) {
             self.failed(0, &broken.0, &lane);
         }
@@ -123,8 +133,8 @@ impl Run {
     }
 
     fn failed(&self, seed: u64, what: &str, lane: &Lane) {
-        let (about, workers) = (lane.ladder.about(), lane.workers);
-        let text = format!("seed {seed}: {what} ({about}), {workers} workers\n{}", lane.ladder.print(4));
+        let (about, shape) = (lane.ladder.about(), lane.shape);
+        let text = format!("seed {seed}: {what} ({about}), {shape}\n{}", lane.ladder.print(4));
         let mut failures = self.failures.lock().expect("no lane panics");
         failures.push(text);
         if failures.len() as u64 >= self.bounds.failures {
@@ -156,7 +166,7 @@ fn no_message_goes_where_the_rules_forbid_and_none_is_refused_that_they_allow() 
     let failures = run.failures.into_inner().expect("no lane panics");
     assert!(
         failures.is_empty(),
-        "{}\nplay it again: TRUNKLINE_TRUST_SEED=SEED TRUNKLINE_TRUST_WORKERS=N",
+        "{}\nplay it again: TRUNKLINE_TRUST_SEED=SEED TRUNKLINE_TRUST_WORKERS=N TRUNKLINE_TRUST_STATELESS=0|1",
         failures.join("\n")
     );
     let played = run.dialogs.load(Ordering::Relaxed);

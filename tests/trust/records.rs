@@ -13,6 +13,10 @@ impl Lane {
     /// Every call that was answered in this world has a record of its own, also where several have one Call-ID. Records
     /// are written behind the calls.
     pub fn check_records(&self) -> Play {
+        if self.shape.stateless {
+            // It keeps none.
+            return Ok(());
+        }
         let start = Instant::now();
         loop {
             let rows = self.recorded();

@@ -1,6 +1,6 @@
 //! The exchange under test and everything around it: resources as an operator writes them, a socket for each party.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
 use trunkline_tests::{Exchange, Resources, free_port};
@@ -21,15 +21,31 @@ pub const CARRIERS: &str = "127.44.33.0/28";
 /// Where a number outside leads: what it begins with, whose domain has a policy for it, through which trunk.
 pub const POLICIES: [(&str, &str, Who); 2] = [("+1555", HEAD, Who::Carrier), ("+1888", BRANCH, Who::Cred)];
 
+/// How the exchange of a world is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub workers: usize,
+    /// It keeps no transactions.
+    pub stateless: bool,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} workers{}", self.workers, if self.stateless { ", stateless" } else { "" })
+    }
+}
+
 /// Starts an exchange and the parties' sockets; the sockets come first, since the configuration has their addresses.
-pub fn start(workers: usize) -> (Exchange, Sockets) {
+pub fn start(shape: Shape) -> (Exchange, Sockets) {
+    let Shape { workers, stateless } = shape;
     let port = free_port();
     let exchange_at = SocketAddr::from(([127, 0, 0, 1], port));
     let mut sockets = Sockets::bind();
     let resources = resources(|who| sockets.address(who));
     // A disk that is slow for a while must not refuse a phone that moves.
+    let mode = if stateless { "stateless: on\n" } else { "" };
     let config = format!(
-        "domain: {HEAD}\nworkers: {workers}\nrouting: {{qualifySeconds: 0}}\nregistrar: {{flowTimerSeconds: 0, storePatienceMs: 0}}\n"
+        "{mode}domain: {HEAD}\nworkers: {workers}\nrouting: {{qualifySeconds: 0}}\nregistrar: {{flowTimerSeconds: 0, storePatienceMs: 0}}\n"
     );
     let exchange = Exchange::start_configured_at(port, &resources, &config, &[]);
     sockets.connect(exchange_at);

@@ -5,13 +5,13 @@ use trunkline_proxy::{PartyKind, StatelessBranch, StatelessUse};
 use trunkline_routing::Decision;
 use trunkline_sip::{Flow, HeaderName, Message, Method, Transport, Via};
 use trunkline_transaction::TransactionKey;
-use trunkline_transport::{Egress, Sent};
+use trunkline_transport::Egress;
 
 use crate::branches::Outgoing;
 use crate::config::PassChallenges;
 use crate::edge::Edge;
 use crate::forward;
-use crate::inbound::Inbound;
+use crate::inbound::{Inbound, send_back};
 use crate::mail::Io;
 use crate::memory::StepMemory;
 use crate::names::in_via;
@@ -59,7 +59,8 @@ impl Edge {
         let Io { net: io, memory } = io;
         let StepMemory { splices, out, text: name, .. } = &mut **memory;
         name.clear();
-        StatelessBranch { request_mac, loop_mac, dialog, caller, callee }.encode(secret, name);
+        let connection = inbound.back.connection;
+        StatelessBranch { request_mac, loop_mac, dialog, caller, callee, connection }.encode(secret, name);
         let mut egress = outgoing.egress;
         outgoing.stateless = Some(request_mac);
         if self.build(inbound, outgoing, decision, name, (splices, out)).grown {
@@ -109,7 +110,7 @@ impl Edge {
         let between = Between { from: name.callee, to: name.caller.0, party: name.caller.1 };
         forward::strip_via(m, transport, splices, out, |splices| {
             self.shared.filter_response(m, between, splices);
-            self.shared.mark_stateless(m, name.dialog, flow, unix_ms, splices);
+            self.shared.mark_stateless(m, (name.dialog, name.callee), flow, unix_ms, splices);
             if let Some(shown) = in_via(m, name.request_mac, &self.shared.secret) {
                 shown.put(m, splices);
             }
@@ -122,9 +123,11 @@ impl Edge {
             replace_status_line(out, b"SIP/2.0 500 Server Internal Error");
         }
         // Nothing is remembered of the request, so that it pays for nothing.
-        let to = Egress::to(transport, (ip, port).into());
-        let may = self.shared.guard.may_be_sent_to(&to).is_ok() && self.may_send(&to, out.len(), unix_ms);
-        if !may || io.send(&to, out) == Sent::NoWay {
+        let mut to = Egress::to(transport, (ip, port).into());
+        to.connection = name.connection;
+        if self.shared.guard.may_be_sent_to(&to).is_ok() && self.may_send(&to, out.len(), unix_ms) {
+            send_back(io, &self.shared.guard, &to, out);
+        } else {
             self.counters.stray_responses.add();
         }
     }

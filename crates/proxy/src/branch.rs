@@ -1,11 +1,11 @@
 //! The branch of our Via.
 
-use trunkline_sip::{MAGIC_COOKIE, Message, Method};
+use trunkline_sip::{ConnectionId, MAGIC_COOKIE, Message, Method};
 
 use crate::hex;
 use crate::mark::Side;
 use crate::party::PartyKind;
-use crate::secret::{Secret, StatelessBody};
+use crate::secret::Secret;
 
 /// The branch of a request forwarded with a transaction: it names where the transaction stands, so that the
 /// response finds it by index, and carries the loop MAC. A seal over all of it shows that it is ours, and keeps whoever
@@ -123,7 +123,13 @@ pub struct StatelessBranch {
     pub caller: (PartyKind, u32),
     /// What the responder is.
     pub callee: PartyKind,
+    /// The connection the request came by: responses go back by it (RFC 3261 §18.2.2).
+    pub connection: ConnectionId,
 }
+
+/// How long what a stateless branch says is, over UDP and over a connection.
+const BODY: usize = 29;
+const BODY_ON_CONNECTION: usize = BODY + 8;
 
 impl StatelessBranch {
     /// What the branch of an ACK to a 2xx has in place of a method: nothing answers it (RFC 3261 §17), so that no response is
@@ -139,25 +145,28 @@ impl StatelessBranch {
         }
     }
 
-    /// Appends the parameter's value: 74 characters.
+    /// Appends the parameter's value: 74 characters, 90 where the request came by a connection.
     pub fn encode(&self, secret: &Secret, out: &mut Vec<u8>) {
         let bytes = self.bytes();
+        let bytes = if self.connection == ConnectionId::NONE { &bytes[..BODY] } else { &bytes[..] };
         out.extend_from_slice(MAGIC_COOKIE);
         out.push(self.dialog.letter());
-        hex::put(&bytes, out);
-        hex::put(&secret.stateless_seal(self.dialog.letter(), &bytes).to_be_bytes(), out);
+        hex::put(bytes, out);
+        hex::put(&secret.stateless_seal(self.dialog.letter(), bytes).to_be_bytes(), out);
     }
 
-    fn bytes(&self) -> StatelessBody {
-        let mut bytes = [0; 29];
+    fn bytes(&self) -> [u8; BODY_ON_CONNECTION] {
+        let mut bytes = [0; BODY_ON_CONNECTION];
+        let (body, connection) = bytes.split_at_mut(BODY);
         let (caller, party) = self.caller;
         let numbers = [self.request_mac, self.loop_mac, self.dialog.number()];
-        let (places, rest) = bytes.as_chunks_mut::<8>();
+        let (places, rest) = body.as_chunks_mut::<8>();
         places.iter_mut().zip(numbers).for_each(|(place, number)| *place = number.to_be_bytes());
         if let [p3, p2, p1, p0, kinds] = rest {
             [*p3, *p2, *p1, *p0] = party.to_be_bytes();
             *kinds = (caller as u8) << 2 | self.callee as u8;
         }
+        connection.copy_from_slice(&self.connection.0.to_be_bytes());
         bytes
     }
 
@@ -167,20 +176,24 @@ impl StatelessBranch {
         if !matches!(letter, b's' | b'b' | b'c' | b'd') {
             return None;
         }
-        let mut bytes = [0u8; 33];
-        hex::take(digits, &mut bytes)?;
-        let (body, seal) = bytes.split_first_chunk::<29>()?;
-        if *seal != secret.stateless_seal(letter, body).to_be_bytes() {
+        let mut bytes = [0u8; BODY_ON_CONNECTION + 4];
+        let bytes = bytes.get_mut(..digits.len() / 2)?;
+        hex::take(digits, bytes)?;
+        let (body, seal) = bytes.split_last_chunk::<4>()?;
+        if !matches!(body.len(), BODY | BODY_ON_CONNECTION)
+            || *seal != secret.stateless_seal(letter, body).to_be_bytes()
+        {
             return None;
         }
         let number = |at: usize| body.get(at..)?.first_chunk::<8>().map(|n| u64::from_be_bytes(*n));
         let dialog = number(16)?;
-        let (party, kinds) = body.get(24..)?.split_first_chunk::<4>()?;
+        let (party, kinds) = body.get(24..BODY)?.split_first_chunk::<4>()?;
         let kinds = *kinds.first()?;
         let kind = |bits: u8| PartyKind::ALL.get(usize::from(bits & 3)).copied().unwrap_or_default();
         Some(StatelessBranch {
             caller: (kind(kinds >> 2), u32::from_be_bytes(*party)),
             callee: kind(kinds),
+            connection: ConnectionId(number(BODY).unwrap_or(0)),
             request_mac: number(0)?,
             loop_mac: number(8)?,
             dialog: match letter {
@@ -221,12 +234,16 @@ mod tests {
             StatelessUse::Inside(7, Side::Caller),
             StatelessUse::Inside(7, Side::Callee),
         ];
-        for dialog in uses {
+        let ways = [(ConnectionId::NONE, 74), (ConnectionId(u64::MAX - 9), 90)];
+        for (dialog, (connection, length)) in uses.iter().flat_map(|used| ways.map(|way| (*used, way))) {
             let (caller, callee) = ((PartyKind::Trunk, u32::MAX - 7), PartyKind::Agent);
-            let s = StatelessBranch { request_mac: 1, loop_mac: 2, dialog, caller, callee };
+            let s = StatelessBranch { request_mac: 1, loop_mac: 2, dialog, caller, callee, connection };
             let mut text = Vec::new();
             s.encode(&secret, &mut text);
-            assert_eq!(text.len(), 74);
+            assert_eq!(text.len(), length);
+            for cut in [1, 2, 16, 17, 66] {
+                assert_eq!(StatelessBranch::decode(&text[..length - cut], &secret), None);
+            }
             assert_eq!(StatelessBranch::decode(&text, &secret), Some(s));
             assert_eq!(StatelessBranch::decode(&text.to_ascii_uppercase(), &secret), Some(s));
             assert_eq!(StatelessBranch::decode(&text, &other), None);

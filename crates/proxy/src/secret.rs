@@ -9,7 +9,6 @@ use trunkline_sip::{HeaderName, Message, Transport};
 use crate::party::PartyKind;
 
 /// The numbers of a branch without a transaction.
-pub(crate) type StatelessBody = [u8; 29];
 
 /// A secret that outlives the process: dialogs begun before a restart are recognised after it.
 #[derive(Clone)]
@@ -173,7 +172,7 @@ impl Secret {
     }
 
     /// The same of a branch without a transaction.
-    pub(crate) fn stateless_seal(&self, letter: u8, body: &StatelessBody) -> u32 {
+    pub(crate) fn stateless_seal(&self, letter: u8, body: &[u8]) -> u32 {
         let mut signing = self.signing(14);
         signing.put_u8(letter);
         signing.put_u8(0);

@@ -24,13 +24,14 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let options = self.request.options;
         let asked = options.challenge != Challenge::Domain
             || domains.any(|domain| options.asks_who_calls_out(domain));
-        if !asked || !known || call.access.proven {
+        // What follows an INVITE carries no digest: whose INVITE was let through has shown what was asked for.
+        if !asked || !known || call.access.proven || self.follows() {
             return Ok(());
         }
-        // None of these can be challenged: a call on its way to somebody else, and what follows an INVITE.
-        if self.request.diversion.is_some() || self.request.inside.is_some() || self.follows() {
+        // A call on its way to somebody else cannot be challenged.
+        if self.request.goes_on() {
             self.note(Fact::CallsOut(trunk));
-            return Err(self.reply_unchallenged(Reason::AuthCallsOut));
+            return Err(self.reply(Reason::AuthCallsOut));
         }
         // Anybody can write an address into a datagram; a connection is its owner's.
         if self.request.flow.transport != Transport::Udp

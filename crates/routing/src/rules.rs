@@ -165,12 +165,6 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.end(Outcome::reply(reason))
     }
 
-    /// Ends, since the caller cannot be challenged: 403 for what follows an INVITE, else the reason's status.
-    pub(crate) fn reply_unchallenged(&mut self, reason: Reason) -> Stop {
-        let code = if self.follows() { 403 } else { reason.status() };
-        self.end(Outcome::Reply { code, reason, retry_after: None })
-    }
-
     /// Ends in 403, because of where the request came from.
     pub(crate) fn refuse_source(&mut self, reason: Reason) -> Stop {
         self.decision.source_refused = true;

@@ -72,14 +72,15 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if call.home.is_none_or(|home| home.reference == to.reference) {
             return Ok(true);
         }
-        if to.inter_domain == InterDomain::Open || call.access.proven {
+        // What follows an INVITE carries no digest: whose INVITE was let through has shown what was asked for.
+        if to.inter_domain == InterDomain::Open || call.access.proven || self.follows() {
             return Ok(true);
         }
         self.note(Fact::CallsAnotherDomain(to));
-        // None of these can be challenged: a call on its way to somebody else, and what follows an INVITE.
-        if self.request.goes_on() || self.follows() {
+        // A call on its way to somebody else cannot be challenged.
+        if self.request.goes_on() {
             call.callee = Party::Unknown;
-            return Err(self.reply_unchallenged(Reason::AuthCrossDomain));
+            return Err(self.reply(Reason::AuthCrossDomain));
         }
         self.require_digest(call)?;
         self.refuse_even_if_proven(call)?;

@@ -457,7 +457,7 @@ impl Shared {
     pub(crate) fn mark_stateless(
         &self,
         m: &Message<'_>,
-        dialog: StatelessUse,
+        (dialog, from_kind): (StatelessUse, PartyKind),
         flow: &Flow,
         now: u64,
         splices: &mut Splices,
@@ -476,7 +476,7 @@ impl Shared {
             }
             StatelessUse::Inside(number, side) => {
                 let callee_tag = if side == Side::Caller { m.to_tag() } else { m.from_tag() };
-                let shown = self.is_shown(&from, (PartyKind::Agent, 0), false);
+                let shown = self.is_shown(&from, (from_kind, 0), false);
                 if let Some(answered) = self.take_answer_inside(m, m.cseq(), (from.remote, shown), splices) {
                     self.dialogs.answered_by_tag(number, side, callee_tag, &answered, now);
                 }
