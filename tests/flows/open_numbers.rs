@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use trunkline_tests::{Dialog, Exchange, Resources, Ua, Wire};
 
+use super::redirects::redirect;
 use super::trunks::NUMBER;
 use super::{DOMAIN, agents, at, registered};
 
@@ -160,5 +161,40 @@ fn a_phone_at_the_carriers_address_asserts_nothing_in_responses() {
         let answer = callee.response(&got, 200, "OK").with("P-Asserted-Identity", ASSERTED);
         callee.send(&answer);
         assert_eq!(caller.status_for(&info, 200).get("P-Asserted-Identity"), None, "{mode}");
+    }
+}
+
+/// Who called is who it was: a carrier, or a stranger on an open number, that names one of ours in From and To becomes no
+/// agent by a redirection.
+#[test]
+fn a_redirection_makes_nobody_an_agent() {
+    for list in [Some("callers"), None] {
+        let all = agents().acl("callers", &["127.0.0.1/32"], &["0.0.0.0/0"]);
+        let resources = trunk(all, carrier_at(), list);
+        let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+        let mut outside = Ua::new(Wire::udp(exchange.udp()), "1001", DOMAIN, "no-secret");
+        let (mut callee, mut third) = (registered(&exchange, "1002"), registered(&exchange, "1003"));
+        let invite =
+            outside.invite(&format!("sip:{NUMBER}@trunk.test")).set("To", format!("<{}>", at("1000")));
+        outside.send(&invite);
+        redirect(&mut callee, &at("1003"));
+        let arrived = third.request_of("INVITE");
+        assert_eq!(arrived.get("X-Call-Direction"), Some("from-pstn"), "{list:?}");
+        third.accept(&arrived);
+        let ok = outside.status_for(&invite, 200);
+        let mut dialog = Dialog::of_caller(&invite, &ok);
+        outside.send(&dialog.request(&outside, "ACK"));
+        third.request_of("ACK");
+        let refer = dialog.request(&outside, "REFER").with("Refer-To", format!("<{}>", at("1001")));
+        outside.send(&refer);
+        match list {
+            // A carrier may.
+            Some(_) => {
+                let heard = third.request_of("REFER");
+                third.respond(&heard, 202, "Accepted");
+                outside.status_for(&refer, 202);
+            }
+            None => assert_eq!(outside.final_for(&refer).status(), 403),
+        }
     }
 }

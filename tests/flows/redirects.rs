@@ -10,7 +10,7 @@ use super::{DOMAIN, agents, at, registered};
 const QUIET: Duration = Duration::from_millis(300);
 
 /// The phone redirects the call that has arrived.
-fn redirect(phone: &mut Ua, to: &str) -> Message {
+pub(super) fn redirect(phone: &mut Ua, to: &str) -> Message {
     let arrived = phone.request_of("INVITE");
     let answer = phone.response(&arrived, 302, "Moved Temporarily").with("Contact", format!("<{to}>"));
     phone.send(&answer);

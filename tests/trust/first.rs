@@ -60,7 +60,9 @@ impl History<'_> {
         let (facts, port) = self.draw(method);
         let (uri, dialled) = self.uri(facts.target);
         let twist = self.twist(facts.claim, facts.target);
-        let in_use = if method == "INVITE" && self.rng.percent(8) { self.name_in_use() } else { None };
+        // Without transactions two calls of the same names are one.
+        let may_share = method == "INVITE" && !self.lane.shape.stateless;
+        let in_use = if may_share && self.rng.percent(8) { self.name_in_use() } else { None };
         let again = in_use.is_some();
         let call_id = in_use.unwrap_or_else(|| self.lane.fresh());
         let who = self.lane.sockets.who(port);
@@ -222,9 +224,16 @@ impl History<'_> {
         let contact = Some(self.contact(who, callee));
         let tag = format!("t{}", request.call_id);
         let (record_route, at, doubtful) = self.behind(who);
-        let stolen = if rings { None } else { self.stolen_mark(who, &request) };
-        let (stolen, contact) = stolen.map_or((None, contact), |(routes, uri)| (Some(routes), Some(uri)));
+        let stolen = if rings {
+            None
+        } else {
+            self.stolen_mark(who, &[Some(self.lane.sockets.who(port)), taken_for(facts)], &request)
+        };
         let robbed = stolen.is_some();
+        let (stolen, record_route, contact) = match stolen {
+            Some(stolen) => (stolen.routes, stolen.before.or(record_route), Some(stolen.contact)),
+            None => (None, record_route, contact),
+        };
         let believed = is_believed(facts);
         let plan = Plan { status, contact, tag, record_route, stolen, believed, ..Plan::default() };
         let tx = self.lane.send(port, request, ruling, plan.clone());

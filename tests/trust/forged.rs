@@ -12,6 +12,16 @@ use super::ruling::{Forgery, Plan, Play, Ruling};
 use super::twist::Twist;
 use super::within::kind;
 
+/// What a callee says that has overheard another call.
+#[derive(Debug, Default)]
+pub struct Stolen {
+    /// Record-Route values in place of those that came.
+    pub routes: Option<Vec<String>>,
+    /// A Record-Route value before those.
+    pub before: Option<String>,
+    pub contact: String,
+}
+
 impl History<'_> {
     /// Whoever is asked something in one dialog answers first in the name of another one, then as it should. Then that
     /// other dialog is tried: it leads where it led.
@@ -64,23 +74,32 @@ impl History<'_> {
         open.get(n).map(|call| call.id.clone())
     }
 
-    /// For a callee under names in use: the mark of the other call's callee in place of its own, and a Contact that mark
-    /// would lead to.
-    pub fn stolen_mark(&mut self, who: Who, request: &Request) -> Option<(Vec<String>, String)> {
+    /// For a callee under names in use: the mark of the other call's callee in place of its own, or that of the other caller
+    /// behind it, and a Contact that mark would lead to.
+    pub fn stolen_mark(&mut self, who: Who, by: &[Option<Who>], request: &Request) -> Option<Stolen> {
         let other =
             self.open.iter().find(|call| call.id == request.call_id && call.method == request.method)?;
         let own = [other.caller.who, other.callee.who].contains(&who) || other.callee.routes.is_empty();
-        if own || !self.rng.percent(50) {
+        if own || !self.rng.percent(75) {
             return None;
         }
-        Some((other.callee.routes.clone(), Bait::At(other.callee.who).uri(&self.lane.sockets)))
+        // Who calls in both has both marks, and so has who is called and calls in the other.
+        let same = by.contains(&Some(other.caller.who))
+            || by.contains(&other.caller.known_as)
+            || other.caller.known_as == Some(who);
+        if !same && self.rng.percent(50) {
+            let before = Some(other.caller.routes.first()?.clone());
+            return Some(Stolen { routes: None, before, contact: other.callee.target.clone() });
+        }
+        let contact = Bait::At(other.callee.who).uri(&self.lane.sockets);
+        Some(Stolen { routes: Some(other.callee.routes.clone()), before: None, contact })
     }
 
     /// A proxy before us asks another one at once, under all the same names, who is busy: of the call that rings that says
     /// nothing.
     pub fn forked(&mut self, call: &Call) -> Play {
         let who = call.caller.who;
-        if who.kind() != Kind::Agent || call.caller.known_as != Some(who) {
+        if who.kind() != Kind::Agent || call.caller.known_as != Some(who) || self.lane.shape.stateless {
             return Ok(());
         }
         let callee = self.rng.pick(&[Who::Ann, Who::Bob, Who::Cleo, Who::Free]);

@@ -87,6 +87,10 @@ impl History<'_> {
             self.open.swap_remove(0);
             return Ok(());
         }
+        if arrived && twist == Twist::FromTag {
+            // After a restart the callee's tag is known by what it writes itself: that one is the dialog now.
+            return self.leave(call);
+        }
         if arrived && answer.status() < 300 && matches!(method, "REFER" | "SUBSCRIBE") {
             call.subscribed = true;
         }

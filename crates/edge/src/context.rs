@@ -5,6 +5,7 @@ use trunkline_model::Ref;
 use trunkline_proxy::transaction::{Branch, Target};
 use trunkline_proxy::{PartyKind, ProxyTransaction, Side};
 use trunkline_reasons::Reason;
+use trunkline_routing::PartyName;
 use trunkline_sip::{ConnectionId, Flow, Transport};
 use trunkline_transaction::TransactionKey;
 use trunkline_transport::Egress;
@@ -162,6 +163,8 @@ pub(crate) struct Context {
     pub(crate) dialog: DialogUse,
     /// What the caller is, and which peer or trunk.
     pub(crate) caller: (PartyKind, u32),
+    /// The same as the router has it; nobody inside a dialog.
+    pub(crate) party: PartyName,
 }
 
 impl Context {

@@ -55,7 +55,7 @@ impl Edge {
             return;
         };
         if self.refuse_hidden(io, inbound, routes, &way)
-            || self.refuse_transfer(io, inbound, dialog.mark.holder.kind)
+            || self.refuse_transfer(io, inbound, routes.sender_kind(dialog))
         {
             return;
         }

@@ -8,7 +8,7 @@ use trunkline_transaction::Slot;
 use crate::aims::MOST_TARGETS;
 use crate::context::{Context, Hop};
 use crate::decide::Round;
-use crate::divertible::fallback_for;
+use crate::divertible::{Divertible, fallback_for};
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
 use crate::mail::Io;
@@ -28,7 +28,8 @@ impl Edge {
         if !context.proxy.has_room(MOST_TARGETS) {
             return Answer::Nothing;
         }
-        let diversion = Diversion { from: &divertible.aor, to, cause: code, proven: divertible.proven };
+        let Divertible { aor, caller, proven, .. } = &*divertible;
+        let diversion = Diversion { from: aor, to, cause: code, caller, proven: *proven };
         let shared = self.shared.clone();
         let forwarded = read_again(&shared.guard, &divertible.flow, &divertible.request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };

@@ -1,6 +1,6 @@
 //! A call that goes elsewhere when its callee does not take it.
 
-use trunkline_routing::{Decision, Fallback};
+use trunkline_routing::{Decision, Fallback, PartyName};
 use trunkline_sip::{Flow, Method};
 
 use crate::inbound::Inbound;
@@ -14,6 +14,8 @@ pub(crate) struct Divertible {
     /// The INVITE as it came.
     pub(crate) request: Vec<u8>,
     pub(crate) flow: Flow,
+    /// Who calls.
+    pub(crate) caller: PartyName,
     /// Had the caller shown who it is?
     pub(crate) proven: bool,
 }
@@ -42,6 +44,7 @@ impl Divertible {
             aor: String::from_utf8_lossy(&decision.aor).into_owned(),
             request: inbound.message.bytes.to_vec(),
             flow: *inbound.flow,
+            caller: decision.parties.caller.clone(),
             proven: decision.proven,
         }))
     }

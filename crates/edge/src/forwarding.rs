@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
 use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessUse};
 use trunkline_reasons::Reason;
-use trunkline_routing::{Decision, RoutedKind, Target};
+use trunkline_routing::{Decision, PartyName, RoutedKind, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{Method, Transport};
 use trunkline_transaction::{Slot, TransactionKey};
@@ -118,6 +118,7 @@ impl Edge {
         let Some((slot, mut context)) = self.open(io, inbound, key, self.caller(aims.rung(decision))) else {
             return self.take_back_media(relaying);
         };
+        context.party.clone_from(&decision.parties.caller);
         match self.begin_all(io, inbound, (slot, &mut context), decision, (breadth, relaying, &mut aims)) {
             Ok(()) => self.started(io, slot, context),
             Err(()) => {
@@ -143,6 +144,10 @@ impl Edge {
             if self.shared.may_look_up(&question, inbound.flow.remote.ip(), io.unix_ms()) {
                 self.shared.resolver.look_up(question);
             }
+            return false;
+        }
+        if self.caller(aims.rung(decision)) != context.caller {
+            // Its mark is who it was.
             return false;
         }
         match self.prepare(io, inbound, context.key, (decision, &mut aims), Some(&*context)) {
@@ -453,6 +458,7 @@ impl Edge {
             call: None,
             dialog: DialogUse::None,
             caller,
+            party: PartyName::default(),
             divertible: None,
             turns: 0,
             media: None,

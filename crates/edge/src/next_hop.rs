@@ -72,7 +72,7 @@ impl Edge {
             mark: self.notifier_mark(inbound, dialog, &routes.inner),
             max_breadth: None,
             body: None,
-            spent: self.left_out(m, dialog, way),
+            spent: self.left_out(m, routes.sender_kind(dialog), way),
             unproven: false,
             raise: self.raise_of(m, std::iter::once(dialog).chain(&routes.inner), io.unix_ms()),
             shown: routes.shown.clone(),

@@ -44,7 +44,8 @@ impl Edge {
         };
         let cause = heard.message.status().unwrap_or(302);
         // Both are of one domain: nobody has to show more than it has.
-        let diversion = Diversion { from: &from, to: &to, cause, proven: false };
+        let caller = context.party.clone();
+        let diversion = Diversion { from: &from, to: &to, cause, caller: &caller, proven: false };
         let shared = self.shared.clone();
         let flow = context.from;
         let forwarded = read_again(&shared.guard, &flow, &request, |inbound| {

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 use trunkline_calls::Place;
-use trunkline_proxy::{Mark, Names, Side};
+use trunkline_proxy::{Mark, Names, PartyKind, Side};
 use trunkline_sip::{Address, HeaderName, Message, Uri};
 
 use crate::context::DialogUse;
@@ -119,6 +119,20 @@ impl<'a> Routes<'a> {
             }
         }
         routes
+    }
+
+    /// What the least trusted holder of the marks is. What it may not ask or say is neither asked nor said.
+    pub(crate) fn sender_kind(&self, dialog: &Dialog) -> PartyKind {
+        let trust = |kind: PartyKind| match kind {
+            PartyKind::Stranger => 0,
+            PartyKind::Agent => 1,
+            PartyKind::Peer | PartyKind::Trunk => 2,
+        };
+        let kinds = self.inner.iter().map(|lap| lap.mark.holder.kind);
+        kinds.fold(
+            dialog.mark.holder.kind,
+            |least, kind| if trust(kind) < trust(least) { kind } else { least },
+        )
     }
 
     /// What a request in this dialog, the first of them, is to them all.

@@ -18,6 +18,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             self.note(Fact::AdmittedBefore);
             return Ok(());
         }
+        if self.request.diversion.is_some_and(|d| !call.caller.is(d.caller)) {
+            // What goes on is the call of who made it.
+            self.note(Fact::CallerUnknown);
+            return Err(self.reply(Reason::AuthInside));
+        }
         if let Some(proven) = self.admitted_before(call) {
             self.note(Fact::AdmittedBefore);
             call.access.proven = proven;
@@ -42,7 +47,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// Was the caller admitted when the request was routed first? With it: had it shown who it is?
     fn admitted_before(&self, call: &Call<'s, 'x>) -> Option<bool> {
         let reference = call.caller.reference();
-        let diverted = self.request.diversion.filter(|_| !matches!(call.caller, Party::Unknown));
+        let diverted = self.request.diversion.filter(|_| reference.is_some());
         let inside = self.request.inside.filter(|i| i.caller.is_some() && i.caller == reference);
         diverted.map(|d| d.proven).or(inside.map(|i| i.proven))
     }

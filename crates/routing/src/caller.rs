@@ -8,7 +8,7 @@ use crate::ask::Ask;
 use crate::call::Access;
 use crate::call::Call;
 use crate::explain::Fact;
-use crate::party::Party;
+use crate::party::{Party, RoutedKind};
 use crate::rules::{Rules, Stop};
 use crate::tenants::home_of;
 
@@ -37,6 +37,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         carrier: Option<&'s Trunk>,
         call: &mut Call<'s, 'x>,
     ) -> Result<(), Stop> {
+        let carried = self.request.diversion.filter(|d| d.caller.kind == RoutedKind::Pstn);
+        if let Some(reference) = carried.and_then(|d| d.caller.reference.as_ref()) {
+            return self.carrier_called(reference, call);
+        }
         if let Some(trunk) = carrier {
             return match self.may_call_for(trunk) {
                 true => self.carrier_calls(trunk, call),

@@ -30,6 +30,11 @@ impl<'s> Party<'s> {
         }
     }
 
+    /// Is it the one of this name?
+    pub(crate) fn is(&self, name: &PartyName) -> bool {
+        self.kind() == name.kind && self.reference() == name.reference.as_ref()
+    }
+
     /// The ref of the resource.
     pub(crate) fn reference(&self) -> Option<&'s Ref> {
         match *self {

@@ -10,6 +10,7 @@ use trunkline_sip::{Address, Flow, HeaderName, Message, Method, ParseError, Sche
 
 use crate::e164;
 use crate::number::{self, User};
+use crate::party::PartyName;
 
 /// Who shows who it is when it calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -85,6 +86,8 @@ pub struct Diversion<'a> {
     pub to: &'a str,
     /// The status that ended the first try, e.g. 486; 408 or 487 when nobody answered in time.
     pub cause: u16,
+    /// Who calls, as it was found the first time: what the request says of it does not count again.
+    pub caller: &'a PartyName,
     /// Had the caller proved who it is: [`crate::Decision::proven`] of the first route?
     pub proven: bool,
 }

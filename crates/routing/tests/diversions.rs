@@ -3,8 +3,8 @@
 mod common;
 
 use common::{World, request};
-use trunkline_model::{Agent, Peer};
-use trunkline_routing::Diversion;
+use trunkline_model::{Agent, Authenticate, Domain, Peer, Ref};
+use trunkline_routing::{Diversion, PartyName, RoutedKind};
 
 /// Agent 1002 has no phone and a mailbox on a peer.
 fn world() -> World {
@@ -46,7 +46,14 @@ fn agents_that_divert_to_each_other_end_in_480() {
 #[test]
 fn a_call_the_callee_did_not_take() {
     let mut world = world();
-    let busy = Diversion { from: "sip:1002@sip.local", to: "sip:1001@sip.local", cause: 486, proven: true };
+    let agent = PartyName { kind: RoutedKind::Agent, reference: Some(Ref::new("agent-02")) };
+    let busy = Diversion {
+        from: "sip:1002@sip.local",
+        to: "sip:1001@sip.local",
+        cause: 486,
+        caller: &agent,
+        proven: true,
+    };
     // It was admitted once: nobody asks for a digest or looks at lists again.
     world.verdicts.clear();
     let text =
@@ -59,11 +66,39 @@ fn a_call_the_callee_did_not_take() {
         "the last on top"
     );
     let text = request("INVITE", "+1785@c.example", "+18295863314@trunk02.acme.com", "");
-    let late =
-        Diversion { from: "sip:1002@sip.local", to: "sip:voicemail@sip.local", cause: 408, proven: true };
-    let got = world.ask_diverted(&text, Some(late));
+    let carrier = PartyName { kind: RoutedKind::Pstn, reference: Some(Ref::new("trunk-02")) };
+    let from_carrier = |to| Diversion { to, cause: 408, caller: &carrier, ..busy };
+    let got = world.ask_diverted(&text, Some(from_carrier("sip:voicemail@sip.local")));
     assert_eq!(got.short(), "from-pstn: sip:voicemail@10.0.0.90");
     assert_eq!(got.header("Diversion"), ["<sip:1002@sip.local>;reason=no-answer;counter=1"]);
-    let gone = Diversion { from: "sip:1002@sip.local", to: "sip:nobody@sip.local", cause: 486, proven: true };
+    let gone = from_carrier("sip:nobody@sip.local");
     assert_eq!(world.ask_diverted(&text, Some(gone)).short(), "480");
+}
+
+/// What From and Request-URI say when a call goes on does not make its caller somebody else.
+#[test]
+fn a_call_that_goes_on_is_the_callers_that_it_was() {
+    let name = |kind, reference: &str| PartyName { kind, reference: Some(Ref::new(reference)) };
+    fn going_on(caller: &PartyName) -> Diversion<'_> {
+        let (from, to) = ("sip:1002@sip.local", "sip:1001@sip.local");
+        Diversion { from, to, cause: 302, caller, proven: false }
+    }
+    for authenticate in [Authenticate::All, Authenticate::Never] {
+        let mut world = world();
+        let mut domain = Domain::clone(world.tables.domain_by_uri(b"sip.local").unwrap());
+        domain.authenticate = authenticate;
+        world.tables.put(domain);
+        world.verdicts.clear();
+        // From names an agent, To and Request-URI are of its domain; it is the carrier's call all the same.
+        let text = request("INVITE", "1002@sip.local", "1001@sip.local", "");
+        let carrier = name(RoutedKind::Pstn, "trunk-02");
+        let got = world.ask_diverted(&text, Some(going_on(&carrier)));
+        assert_eq!(got.short(), "from-pstn: sip:1001@10.0.0.51:5060", "{authenticate:?}");
+        for other in
+            [name(RoutedKind::Agent, "agent-01"), name(RoutedKind::Peer, "agent-02"), PartyName::default()]
+        {
+            let got = world.ask_diverted(&text, Some(going_on(&other)));
+            assert_eq!(got.short(), "403", "{authenticate:?} {other:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use common::{World, request, uri};
 use trunkline_model::{
     Agent, Authenticate, Credentials, Domain, EgressPolicy, InterDomain, Number, Peer, Ref, Rule, Trunk,
 };
-use trunkline_routing::{Diversion, Inside, Verdict};
+use trunkline_routing::{Diversion, Inside, PartyName, RoutedKind, Verdict};
 
 use Authenticate::{All, Never, Register};
 use InterDomain::{Authenticated, Isolated, Open};
@@ -310,8 +310,14 @@ fn diversions_and_links_do_not_cross() {
         let got = world.invite("2001@b.example", "2002@b.example");
         assert_eq!(got.short(), want, "{inter_domain:?} {shown}: {}", got.story);
         // The same once it rang: nobody can be asked then.
-        let diversion =
-            Diversion { from: "sip:2002@b.example", to: "sip:1001@a.example", cause: 486, proven: shown };
+        let caller = PartyName { kind: RoutedKind::Agent, reference: Some(Ref::new("agent-2001")) };
+        let diversion = Diversion {
+            from: "sip:2002@b.example",
+            to: "sip:1001@a.example",
+            cause: 486,
+            caller: &caller,
+            proven: shown,
+        };
         let text = request("INVITE", "2001@b.example", "2002@b.example", "");
         let got = world.ask_diverted(&text, Some(diversion)).short();
         assert_eq!(got, if want == RINGS { RINGS } else { "480" }, "{inter_domain:?} {shown}");
@@ -332,8 +338,10 @@ fn what_is_sent_on_stays_out_of_an_isolated_domain() {
         world.tables.put(agent);
         let carrier = ("+1777@x.example", "+15550002@in-b.example");
         let text = request("INVITE", carrier.0, carrier.1, "");
+        let caller = PartyName { kind: RoutedKind::Pstn, reference: Some(Ref::new("trunk-b")) };
         for to in ["sip:1001@a.example", "sip:peer-a@a.example"] {
-            let diversion = Diversion { from: "sip:2001@b.example", to, cause: 486, proven: false };
+            let from = "sip:2001@b.example";
+            let diversion = Diversion { from, to, cause: 486, caller: &caller, proven: false };
             let got = world.ask_diverted(&text, Some(diversion));
             assert_eq!(got.short() == "480", want == "480", "busy, to {to}: {}", got.story);
         }
@@ -382,12 +390,14 @@ fn a_plan_says_whether_the_caller_has_shown_who_it_is() {
     }
 }
 
-/// ACK and CANCEL cannot be challenged, so they reach nobody who would have to be asked for.
+/// ACK and CANCEL cannot be challenged: they follow an INVITE that was, and go where it went.
 #[test]
-fn what_cannot_be_challenged_does_not_cross() {
-    let world = world((All, Authenticated), (Never, Open));
-    for method in ["ACK", "CANCEL"] {
-        let got = world.ask(&request(method, "2001@b.example", "1001@a.example", ""));
-        assert_eq!(got.short(), "403", "{method}");
+fn what_cannot_be_challenged_goes_where_its_invite_went() {
+    for (inter_domain, want) in [(Authenticated, RINGS), (Open, RINGS), (Isolated, "403")] {
+        let world = world((All, inter_domain), (Never, Open));
+        for method in ["ACK", "CANCEL"] {
+            let got = world.ask(&request(method, "2001@b.example", "1001@a.example", ""));
+            assert_eq!(got.short(), want, "{inter_domain:?} {method}");
+        }
     }
 }

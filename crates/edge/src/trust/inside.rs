@@ -82,15 +82,37 @@ impl Edge {
             Ok((way.ok_or(Refused::NoDialog(Reason::DialogOtherTarget))?, standing))
         };
         let (mut way, standing) = judge(dialog)?;
-        for dialog in inner {
+        let mut before = dialog;
+        for lap in inner {
+            // A call that comes back is that of who made it, or of whom it went to. Any other mark is another dialog's, which
+            // somebody has seen and put there.
+            let holder = named(lap.mark.holder.kind, lap.mark.holder.party);
+            let first = named(dialog.mark.holder.kind, dialog.mark.holder.party);
+            let sent_on_by = named(before.mark.way.kind, before.mark.way.party);
+            if holder.is_none() || holder != first && holder != sent_on_by {
+                return Err(Refused::NoDialog(Reason::DialogOtherTarget));
+            }
             // Of the further laps of a spiral the last one knows the way.
-            (way, _) = judge(dialog)?;
+            (way, _) = judge(lap)?;
+            before = lap;
         }
-        let holder = &dialog.mark.holder;
-        let sender = match (holder.kind, inbound.method) {
+        let sender = self.identify_sender(io, inbound, dialog, &standing)?;
+        Ok((way, sender))
+    }
+
+    /// Who sent a request with this mark.
+    fn identify_sender(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        dialog: &Dialog,
+        standing: &Standing,
+    ) -> Result<Sender, Refused> {
+        let (holder, now) = (&dialog.mark.holder, io.unix_ms());
+        Ok(match (holder.kind, inbound.method) {
             // Neither is ever challenged (RFC 3261 §22.1).
             (PartyKind::Agent, Method::Ack | Method::Cancel) => Sender::Unknown,
-            (PartyKind::Agent, _) => self.identify_agent(io, inbound, dialog, &standing)?,
+            (PartyKind::Agent, _) => self.identify_agent(io, inbound, dialog, standing)?,
             (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, _) => {
                 let from = inbound.flow.remote.ip();
                 if !inbound.flow.transport.is_reliable() && self.shared.is_from(holder, inbound.flow) {
@@ -103,8 +125,7 @@ impl Edge {
                     false => Sender::Unknown,
                 }
             }
-        };
-        Ok((way, sender))
+        })
     }
 
     /// The request goes on: its dialogs count it. False: they have no room for it, or have just ended.
@@ -314,6 +335,11 @@ impl Edge {
             shared.dialogs.refreshing(dialog.place, dialog.from, Refresh { moved, ..refresh }, now);
         }
     }
+}
+
+/// An agent, peer or trunk; nobody knows one stranger from another.
+fn named(kind: PartyKind, party: u32) -> Option<(PartyKind, u32)> {
+    (kind != PartyKind::Stranger && party != 0).then_some((kind, party))
 }
 
 /// Does the flow of the mark's holder lead there?

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::Io;
-use crate::routes::{Dialog, Routes};
+use crate::routes::Routes;
 use crate::shared::Shared;
 
 /// Who sends a response to whom.
@@ -50,12 +50,11 @@ impl Edge {
         out
     }
 
-    /// What of a request inside a dialog goes no further.
-    pub(crate) fn left_out(&self, m: &Message<'_>, dialog: &Dialog, way: &Way) -> Spent {
+    /// What of a request inside a dialog goes no further, sent by such a party.
+    pub(crate) fn left_out(&self, m: &Message<'_>, from: PartyKind, way: &Way) -> Spent {
         let mut out = self.spent_credentials(m, way.kind == PartyKind::Trunk);
         let allows = |name: &[u8]| self.shared.takes(way.party, name);
-        let passage =
-            Passage { from: routed(dialog.mark.holder.kind), to: routed(way.kind), allows: &allows };
+        let passage = Passage { from: routed(from), to: routed(way.kind), allows: &allows };
         filter(m, &passage, |span| out.push(span));
         out
     }
