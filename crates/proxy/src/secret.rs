@@ -8,8 +8,6 @@ use trunkline_sip::{HeaderName, Message, Transport};
 
 use crate::party::PartyKind;
 
-/// The numbers of a branch without a transaction.
-
 /// A secret that outlives the process: dialogs begun before a restart are recognised after it.
 #[derive(Clone)]
 pub struct Secret {
