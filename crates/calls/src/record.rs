@@ -31,7 +31,7 @@ pub struct Filter {
 
 impl Filter {
     /// Does it admit this record? The database is asked the same in SQL.
-    pub(crate) fn admits(&self, record: &CallRecord) -> bool {
+    pub fn admits(&self, record: &CallRecord) -> bool {
         let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| w == value);
         let party = self.party.as_ref().is_none_or(|party| {
             let parts = [

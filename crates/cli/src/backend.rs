@@ -1,10 +1,12 @@
 //! The interface that answers requests.
 
+use std::io;
+
 use trunkline_config::{Config, Listen};
 use trunkline_sip::Transport;
 use trunkline_store::Store;
 
-use crate::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Request, Response, Status};
+use crate::protocol::{CallRecord, Happened, LiveCall, RecordQuery, Registration, Request, Response, Status};
 use crate::resources;
 
 /// Answers for the running exchange. Requests about resources are answered from its store.
@@ -32,6 +34,16 @@ pub trait ControlBackend: Send + Sync {
     /// The transports for which the exchange has a listener, if that is known.
     fn transports(&self) -> Option<Vec<Transport>> {
         None
+    }
+
+    /// Tells calls as they begin and end, and now and then that nothing happened, until `tell` fails.
+    fn follow(
+        &self,
+        query: &RecordQuery,
+        tell: &mut dyn FnMut(Happened) -> io::Result<()>,
+    ) -> Result<(), String> {
+        let _ = (query, tell);
+        StoreOnly::none()
     }
 }
 
@@ -81,6 +93,8 @@ fn answer_alone(backend: &dyn ControlBackend, request: Request) -> Response {
         Request::Calls { filter, limit } => {
             told(backend.calls(filter.as_deref(), limit), |items| Response::Calls { items })
         }
+        // Only a connection can be told again and again.
+        Request::Follow(_) => told(StoreOnly::none(), |()| Response::Happened(Box::default())),
         Request::Records(query) => told(backend.records(&query), |items| Response::Records { items }),
     }
 }

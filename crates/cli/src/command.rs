@@ -1,5 +1,6 @@
 //! The tree of subcommands.
 
+mod calls;
 mod creation;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use clap::{Args, Subcommand};
 use trunkline_config::EXIT_USAGE;
 use trunkline_model::Kind;
 
+pub use calls::{CallAction, Calls};
 pub use creation::{
     CreateAcl, CreateAgent, CreateCredentials, CreateDomain, CreateNumber, CreatePeer, CreateTrunk,
     CreateUser, Creation, Edits, New, NewPassword, UserRole,
@@ -67,10 +69,8 @@ pub enum Command {
                             trunkline registrations kick 1001@sip.local"
     )]
     Registrations(Registrations),
-    /// List current calls or call records
-    #[command(
-        after_help = "Examples:\n  trunkline calls\n  trunkline calls --filter 1001\n  trunkline calls records --since 2h --filter 1001"
-    )]
+    /// List current calls or call records, show or follow calls
+    #[command(after_help = calls::EXAMPLES)]
     Calls(Calls),
     /// Export all resources as YAML, passwords included
     #[command(
@@ -279,34 +279,6 @@ pub enum RegistrationAction {
         /// Remove only this contact
         #[arg(long)]
         contact: Option<String>,
-    },
-}
-
-/// `calls`
-#[derive(Args, Debug)]
-pub struct Calls {
-    /// Show only calls with this text in caller, callee, trunk or Call-ID; records: in caller or callee, or with this
-    /// Call-ID
-    #[arg(long, short, global = true)]
-    pub filter: Option<String>,
-    /// Show at most this many [default: 1000 calls, 50 records]
-    #[arg(long, global = true)]
-    pub limit: Option<usize>,
-    #[command(subcommand)]
-    #[allow(missing_docs)]
-    pub action: Option<CallAction>,
-}
-
-/// The actions on calls.
-#[derive(Subcommand, Debug)]
-pub enum CallAction {
-    /// List current calls (default)
-    List,
-    /// List call records, the newest first
-    Records {
-        /// Show only calls that began within this time, e.g. 30m, 2h or 7d
-        #[arg(long, value_parser = crate::time::parse_span)]
-        since: Option<i64>,
     },
 }
 

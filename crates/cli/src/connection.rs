@@ -104,13 +104,26 @@ impl Connection {
                 let mut line = serde_json::to_vec(&request)?;
                 line.push(b'\n');
                 stream.get_mut().write_all(&line)?;
-                let mut text = String::new();
-                if stream.read_line(&mut text)? == 0 {
-                    let message = "the exchange closed the connection without an answer";
-                    return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
-                }
-                Ok(serde_json::from_str(&text)?)
+                read_response(stream, "the exchange closed the connection without an answer")
             }
         }
     }
+
+    /// The next answer to a request that has several.
+    pub(crate) fn next(&mut self) -> io::Result<Response> {
+        match self {
+            Connection::Direct(_) => Err(io::Error::new(ErrorKind::UnexpectedEof, ENDED)),
+            Connection::Server(stream) => read_response(stream, ENDED),
+        }
+    }
+}
+
+const ENDED: &str = "the exchange has ended";
+
+fn read_response(stream: &mut BufReader<UnixStream>, closed: &'static str) -> io::Result<Response> {
+    let mut text = String::new();
+    if stream.read_line(&mut text)? == 0 {
+        return Err(io::Error::new(ErrorKind::UnexpectedEof, closed));
+    }
+    Ok(serde_json::from_str(&text)?)
 }

@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod calls;
 mod change;
 mod check;
 mod command;

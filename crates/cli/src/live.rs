@@ -1,8 +1,8 @@
-//! Status, registrations, calls and records as text.
+//! Status and registrations as text.
 
 use std::fmt::Write;
 
-use crate::protocol::{CallRecord, LiveCall, Reachability, Registration, Status};
+use crate::protocol::{Reachability, Registration, Status};
 use crate::show::{counted, table};
 use crate::time::{now, span, utc};
 
@@ -103,53 +103,4 @@ pub(crate) fn registrations(items: &[Registration]) -> String {
         ]
     });
     table(&["aor", "contact", "expires", "flow", "user agent"], rows)
-}
-
-pub(crate) fn calls(items: &[LiveCall]) -> String {
-    let rows = items.iter().map(|c| {
-        vec![
-            c.caller.clone(),
-            c.callee.clone(),
-            c.state.clone(),
-            span(now() - c.answered.unwrap_or(c.started)),
-            c.trunk.clone().unwrap_or_default(),
-            c.source.clone().unwrap_or_default(),
-            c.call_id.clone(),
-        ]
-    });
-    table(&["caller", "callee", "state", "for", "trunk", "source", "call-id"], rows)
-}
-
-pub(crate) fn records(items: &[CallRecord]) -> String {
-    let rows = items.iter().map(|r| {
-        let talked = match (r.answered, r.ended) {
-            (Some(answered), Some(ended)) => span(ended - answered),
-            _ => "-".into(),
-        };
-        vec![
-            utc(r.started),
-            r.caller.clone(),
-            r.callee.clone(),
-            r.first_called.clone().unwrap_or_default(),
-            talked,
-            r.cause.clone(),
-            r.trunk.clone().unwrap_or_default(),
-            r.caller_ref.clone().unwrap_or_default(),
-            r.source.clone().unwrap_or_default(),
-            r.call_id.clone(),
-        ]
-    });
-    let header = [
-        "start (utc)",
-        "caller",
-        "callee",
-        "called first",
-        "talked",
-        "cause",
-        "trunk",
-        "account",
-        "source",
-        "call-id",
-    ];
-    table(&header, rows)
 }

@@ -1,9 +1,13 @@
 //! The protocol of the Unix socket: one JSON object per line, a [`Request`] from the client, a [`Response`] to it.
 
+mod calls;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use calls::{CallRecord, Happened, LiveCall, RecordQuery};
 
 /// A line may be this long: an import of a hundred thousand agents fits.
 pub const MAX_LINE: u64 = 256 << 20;
@@ -85,6 +89,9 @@ pub enum Request {
     },
     /// Records of calls, the latest first; [`Response::Records`].
     Records(RecordQuery),
+    /// Calls as they begin and end from now on; many [`Response::Happened`], the first one at once and then at least one every
+    /// few seconds, until either side closes the connection.
+    Follow(RecordQuery),
 }
 
 /// Must a resource be new?
@@ -127,20 +134,6 @@ pub struct Target {
     pub kind: String,
     /// As in [`Request::Get`].
     pub name: String,
-}
-
-/// Which call records.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RecordQuery {
-    /// Only calls that began at or after, in seconds of Unix time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<i64>,
-    /// Only calls with this text in caller or callee, or with this Call-ID.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filter: Option<String>,
-    /// How many at most.
-    pub limit: usize,
 }
 
 /// An answer to the command line.
@@ -191,6 +184,8 @@ pub enum Response {
         /// The records, the latest first.
         items: Vec<CallRecord>,
     },
+    /// What a follower is told.
+    Happened(Box<Happened>),
     /// It could not be done.
     Failed {
         /// Why, and the way out.
@@ -332,86 +327,6 @@ pub struct Registration {
     /// RFC 5626 `+sip.instance`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-}
-
-/// A call that is up or ringing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LiveCall {
-    /// The Call-ID.
-    pub call_id: String,
-    /// The caller, e.g. `sip:1001@sip.local`.
-    pub caller: String,
-    /// The callee: the number or user that was dialled.
-    pub callee: String,
-    /// The user in To, if it is not the callee.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// `ringing` or `up`.
-    pub state: String,
-    /// When it began, in seconds of Unix time.
-    pub started: i64,
-    /// When it was answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answered: Option<i64>,
-    /// The trunk it goes or came through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trunk: Option<String>,
-    /// The address the call came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    /// Ref of the agent or peer that calls, or of the trunk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller_ref: Option<String>,
-}
-
-/// A call that ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CallRecord {
-    /// The Call-ID.
-    pub call_id: String,
-    /// The caller's tag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_tag: Option<String>,
-    /// The callee's tag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_tag: Option<String>,
-    /// Which way it went, e.g. `agent-to-pstn`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub direction: String,
-    /// The caller.
-    pub caller: String,
-    /// The callee: the number or user that was dialled, or to which the call was diverted.
-    pub callee: String,
-    /// The user in To, if it is not the callee.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// Of a diverted call: who was called first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_called: Option<String>,
-    /// When it began, in seconds of Unix time.
-    pub started: i64,
-    /// When it was answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answered: Option<i64>,
-    /// When it ended; `None` if the exchange died before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<i64>,
-    /// Why it ended, e.g. `486 Busy Here`, `caller hung up`.
-    pub cause: String,
-    /// The trunk it went or came through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trunk: Option<String>,
-    /// The address the call came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    /// Ref of the agent or peer that called, or of the trunk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller_ref: Option<String>,
-    /// Ref of the agent, peer or trunk that was called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub callee_ref: Option<String>,
 }
 
 impl Response {

@@ -1,12 +1,12 @@
-//! The commands to a running exchange: status, registrations, calls.
+//! The commands to a running exchange: status, registrations.
 
 use serde_json::json;
 
-use crate::command::{CallAction, Calls, RegistrationAction, Registrations};
+use crate::command::{RegistrationAction, Registrations};
 use crate::connection::Connection;
-use crate::protocol::{RecordQuery, Registration, Request, Response};
+use crate::live;
+use crate::protocol::{Registration, Request, Response};
 use crate::run::{Failure, Session, ask, unexpected};
-use crate::{live, time};
 
 impl Session<'_, '_> {
     pub(crate) fn status(&mut self) -> Result<(), Failure> {
@@ -57,39 +57,13 @@ impl Session<'_, '_> {
         }
     }
 
-    fn perhaps_more(&mut self, shown: usize, limit: usize) -> Result<(), Failure> {
+    pub(crate) fn perhaps_more(&mut self, shown: usize, limit: usize) -> Result<(), Failure> {
         if shown == limit && shown > 0 {
             writeln!(self.terminal.err, "there may be more: --limit {}", limit.saturating_mul(10))?;
         }
         Ok(())
     }
-
-    pub(crate) fn calls(&mut self, arguments: &Calls) -> Result<(), Failure> {
-        let mut connection = self.connect(false)?;
-        let (filter, limit) = (arguments.filter.clone(), arguments.limit);
-        let most_live = limit.unwrap_or(MOST_LIVE);
-        let request = match &arguments.action {
-            Some(CallAction::List) | None => Request::Calls { filter, limit: most_live },
-            Some(CallAction::Records { since }) => Request::Records(RecordQuery {
-                since: since.map(|seconds| time::now() - seconds),
-                filter,
-                limit: limit.unwrap_or(MOST_RECORDS),
-            }),
-        };
-        match ask(&mut connection, request)? {
-            Response::Calls { items } => {
-                self.tell(&json!(items), || live::calls(&items))?;
-                self.perhaps_more(items.len(), most_live)
-            }
-            Response::Records { items } => self.tell(&json!(items), || live::records(&items)),
-            other => unexpected(&other),
-        }
-    }
 }
-
-/// Shown where no limit is given.
-const MOST_LIVE: usize = 1000;
-const MOST_RECORDS: usize = 50;
 
 fn registrations(
     connection: &mut Connection,

@@ -136,11 +136,22 @@ fn converse(stream: &UnixStream, backend: &dyn ControlBackend) -> io::Result<()>
             return Ok(());
         }
         let response = match serde_json::from_str::<Request>(&line) {
+            Ok(Request::Follow(query)) => {
+                let mut tell = |happened| write_line(stream, &Response::Happened(Box::new(happened)));
+                match backend.follow(&query, &mut tell) {
+                    Ok(()) => return Ok(()),
+                    Err(message) => Response::failed(message),
+                }
+            }
             Ok(request) => answer(backend, request),
             Err(error) => Response::refused(format!("the server does not know this request: {error}")),
         };
-        let mut text = serde_json::to_vec(&response)?;
-        text.push(b'\n');
-        (&mut &*stream).write_all(&text)?;
+        write_line(stream, &response)?;
     }
+}
+
+fn write_line(mut stream: &UnixStream, response: &Response) -> io::Result<()> {
+    let mut text = serde_json::to_vec(response)?;
+    text.push(b'\n');
+    stream.write_all(&text)
 }

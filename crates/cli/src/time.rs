@@ -16,6 +16,16 @@ pub(crate) fn utc(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
+/// `2026-11-21 04:36:18.123`, in UTC.
+pub(crate) fn utc_ms(ms: u64) -> String {
+    format!("{}.{:03}", utc(i64::try_from(ms / 1000).unwrap_or(i64::MAX)), ms % 1000)
+}
+
+/// `2026-11-21T04:36:18.123Z`, ISO 8601.
+pub(crate) fn iso(ms: u64) -> String {
+    format!("{}Z", utc_ms(ms).replace(' ', "T"))
+}
+
 /// `2d 3h`, `3h 12m`, `5m 7s`, `7s`.
 pub(crate) fn span(seconds: i64) -> String {
     let s = seconds.max(0);

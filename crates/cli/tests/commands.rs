@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 use place::{Arguments, Place};
-use trunkline_cli::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Status};
+use trunkline_cli::protocol::{CallRecord, Happened, LiveCall, RecordQuery, Registration, Status};
 use trunkline_cli::{ControlBackend, ControlServer};
 use trunkline_store::Store;
 
@@ -57,16 +57,52 @@ impl ControlBackend for Fake {
     }
 
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {
-        let cause = format!("limit {} since {}", query.limit, query.since.is_some());
+        // Pages of a table of 2,500 records.
+        if query.limit == 1000 {
+            let before = query.before.unwrap_or(2_501);
+            let ids = (1..before).rev().take(query.limit);
+            return Ok(ids
+                .map(|id| CallRecord { id, caller: "=1+1".into(), ..CallRecord::default() })
+                .collect());
+        }
+        if query.id.as_deref() == Some("0") {
+            return Ok(Vec::new());
+        }
+        let asked = (query.failed, query.reason.as_deref(), query.id.as_deref());
+        let cause = format!("limit {} since {} {asked:?}", query.limit, query.since.is_some());
         let called = |text: &str| Some(text.to_owned());
         Ok(vec![CallRecord {
             cause,
+            id: 42,
+            status: 480,
+            reason: called("callee.not-registered"),
+            ended_by: called("us"),
+            started_ms: 1_795_235_778_123,
+            ended_ms: Some(1_795_235_778_124),
+            count: 1,
             started: 1_795_235_778,
             trunk: called("trunk-carrier"),
             source: called("198.51.100.7"),
             caller_ref: called("trunk-carrier"),
             ..CallRecord::default()
         }])
+    }
+
+    fn follow(
+        &self,
+        query: &RecordQuery,
+        tell: &mut dyn FnMut(Happened) -> std::io::Result<()>,
+    ) -> Result<(), String> {
+        let call = CallRecord { caller: "sip:1001@sip.local".into(), status: 486, ..CallRecord::default() };
+        let began = Some(call.clone()).filter(|_| !query.failed);
+        let all = [
+            Happened::default(),
+            Happened { began, ..Happened::default() },
+            Happened { ended: Some(call), lost: 7, ..Happened::default() },
+        ];
+        let mut all = all.into_iter();
+        // The exchange ends.
+        all.try_for_each(|happened| tell(happened)).map_err(|error| error.to_string())
     }
 }
 
@@ -308,6 +344,51 @@ fn through_the_socket_of_a_server() {
     assert!(records.contains("2026-11-21 04:36:18") && records.contains("limit 7 since true"), "{records}");
     assert!(records.contains("TRUNK          ACCOUNT        SOURCE        CALL-ID"), "{records}");
     assert!(records.contains("trunk-carrier  trunk-carrier  198.51.100.7"), "{records}");
+    assert!(
+        records.contains("42") && records.contains("480") && records.contains("callee.not-registered"),
+        "{records}"
+    );
+    let failed = place.ok("calls --failed --reason callee.no-answer");
+    assert!(failed.contains(r#"limit 50 since false (true, Some("callee.no-answer"), None)"#), "{failed}");
+    let shown = place.ok("calls show 42");
+    for line in [
+        "number           42",
+        "started          2026-11-21 04:36:18.123 UTC",
+        "status           480 Temporarily Unavailable",
+        "ended by         this exchange",
+        "reason           callee.not-registered",
+        "what to do       ",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&place.ok("calls show 42 --json")).expect("JSON")["id"],
+        42
+    );
+    assert!(place.wrong("calls show 0", 1).contains("no call has the number or Call-ID `0`"));
+    let csv = place.ok("calls --csv");
+    assert_eq!(csv.split_terminator("\r\n").count(), 2_501, "a header and all pages");
+    assert!(csv.contains("\r\n1,,") && !csv.contains(",=1"));
+    assert_eq!(place.ok("calls records --csv --limit 3").lines().count(), 2);
+    assert!(place.ok("calls list --csv").starts_with("id,callId,state"));
+    for usage in
+        ["calls --csv --json", "calls list --failed", "calls show 42 --follow", "calls --follow --since 1h"]
+    {
+        place.wrong(usage, 64);
+    }
+    let said = place.said("calls --follow --json --limit 2", "");
+    let events: Vec<serde_json::Value> =
+        said.out.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    assert_eq!((said.code, events.len()), (0, 2), "{}", said.err);
+    assert_eq!((&events[0]["event"], &events[1]["status"]), (&"began".into(), &486.into()));
+    assert!(said.err.contains("7 calls were not shown"), "{}", said.err);
+    let said = place.said("calls --follow --failed", "");
+    assert!(
+        said.out.contains("ended  0  sip:1001@sip.local > ") && !said.out.contains("began"),
+        "{}",
+        said.out
+    );
+    assert!(said.code == 1 && said.err.contains("the exchange has ended"), "{}", said.err);
     let json = place.ok("calls records --json");
     assert!(
         json.contains(r#""source": "198.51.100.7""#) && json.contains(r#""callerRef": "trunk-carrier""#),

@@ -52,8 +52,8 @@ impl ControlBackend for Offline {
 
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {
         match self.database.as_ref().filter(|file| file.exists()) {
-            Some(file) => read_records(query, |f| {
-                Records::read_file(file, f, None, query.limit).map_err(|e| e.to_string())
+            Some(file) => read_records(query, |f, before| {
+                Records::read_file(file, f, before, query.limit).map_err(|e| e.to_string())
             }),
             None => self.store.records(query),
         }

@@ -19,7 +19,7 @@ use crate::descriptors;
 use crate::roles::{Api, SipView};
 use crate::time::unix_seconds;
 
-pub use records::read_records;
+pub use records::{follow_records, read_records};
 
 /// The running process, as operators see it.
 pub struct Operations {

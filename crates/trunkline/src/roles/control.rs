@@ -1,9 +1,13 @@
 //! The role `control`: the Unix socket by which the command line reaches this process.
 
+use std::io;
 use std::sync::Arc;
 
 use anyhow::Result;
-use trunkline_cli::protocol::{CallRecord, Descriptors, LiveCall, RecordQuery, Registration, Status};
+use trunkline_calls::Records;
+use trunkline_cli::protocol::{
+    CallRecord, Descriptors, Happened, LiveCall, RecordQuery, Registration, Status,
+};
 use trunkline_cli::{ControlBackend, ControlServer};
 use trunkline_sip::Transport;
 use trunkline_store::Store;
@@ -11,7 +15,7 @@ use trunkline_store::Store;
 use super::SipView;
 use crate::base::{Base, OpenResources};
 use crate::descriptors;
-use crate::operations::{Operations, read_records, some, text, trunk_registration};
+use crate::operations::{Operations, follow_records, read_records, some, text, trunk_registration};
 use crate::time::{seconds, unix_ms};
 
 /// The socket at work; dropping it removes it.
@@ -38,6 +42,13 @@ impl ControlAnswers {
     fn sip(&self) -> Result<&SipView, String> {
         let sip = self.operations.sip.as_deref();
         sip.ok_or_else(|| "this process does not run the role `exchange`: ask the process that does".into())
+    }
+}
+
+impl ControlAnswers {
+    fn call_records(&self) -> Result<&Records, String> {
+        let records = self.sip()?.records.as_ref();
+        records.ok_or_else(|| "call records are off: set calls.records to on".into())
     }
 }
 
@@ -127,6 +138,7 @@ impl ControlBackend for ControlAnswers {
                     return;
                 }
                 items.push(LiveCall {
+                    id: c.id,
                     call_id: text(c.call_id),
                     caller: text(c.from),
                     callee: text(c.to),
@@ -145,10 +157,21 @@ impl ControlBackend for ControlAnswers {
     }
 
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {
-        let Some(records) = &self.sip()?.records else {
-            return Err("call records are off: set calls.records to on".into());
-        };
-        records.flush();
-        read_records(query, |filter| records.records(filter, None, query.limit).map_err(|e| e.to_string()))
+        let records = self.call_records()?;
+        if query.before.is_none() {
+            records.flush();
+        }
+        read_records(query, |filter, before| {
+            records.records(filter, before, query.limit).map_err(|e| e.to_string())
+        })
+    }
+
+    fn follow(
+        &self,
+        query: &RecordQuery,
+        tell: &mut dyn FnMut(Happened) -> io::Result<()>,
+    ) -> Result<(), String> {
+        follow_records(self.call_records()?, query, tell);
+        Ok(())
     }
 }

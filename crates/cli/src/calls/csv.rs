@@ -1,0 +1,172 @@
+//! Calls as CSV, RFC 4180.
+
+use trunkline_model::document::printable;
+
+use crate::protocol::{CallRecord, LiveCall};
+use crate::time::iso;
+
+/// Names a column and reads its cell.
+type Column = (&'static str, fn(&CallRecord) -> String);
+
+fn time(at: Option<u64>) -> String {
+    at.map(iso).unwrap_or_default()
+}
+
+fn number(value: Option<u64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn or_empty(text: &Option<String>) -> String {
+    text.clone().unwrap_or_default()
+}
+
+/// The names are those of `--json`; times are in UTC.
+const COLUMNS: [Column; 26] = [
+    ("id", |r| r.id.to_string()),
+    ("callId", |r| r.call_id.clone()),
+    ("started", |r| iso(r.started_ms)),
+    ("rang", |r| time(r.rang_ms)),
+    ("answered", |r| time(r.answered_ms)),
+    ("ended", |r| time(r.ended_ms)),
+    ("ringingMs", |r| number(r.ringing_ms)),
+    ("talkedMs", |r| number(r.talked_ms)),
+    ("direction", |r| r.direction.clone()),
+    ("caller", |r| r.caller.clone()),
+    ("callee", |r| r.callee.clone()),
+    ("to", |r| or_empty(&r.to)),
+    ("firstCalled", |r| or_empty(&r.first_called)),
+    ("status", |r| r.status.to_string()),
+    ("cause", |r| r.cause.clone()),
+    ("endedBy", |r| or_empty(&r.ended_by)),
+    ("reason", |r| or_empty(&r.reason)),
+    ("sipReason", |r| or_empty(&r.sip_reason)),
+    ("codec", |r| or_empty(&r.codec)),
+    ("trunk", |r| or_empty(&r.trunk)),
+    ("source", |r| or_empty(&r.source)),
+    ("callerRef", |r| or_empty(&r.caller_ref)),
+    ("calleeRef", |r| or_empty(&r.callee_ref)),
+    ("fromTag", |r| or_empty(&r.from_tag)),
+    ("toTag", |r| or_empty(&r.to_tag)),
+    ("count", |r| r.count.to_string()),
+];
+
+/// The header line of the records.
+pub(super) fn header() -> String {
+    line(COLUMNS.iter().map(|(name, _)| (*name).to_owned()))
+}
+
+/// A line for each record.
+pub(super) fn records(items: &[CallRecord]) -> String {
+    items.iter().map(|record| line(COLUMNS.iter().map(|(_, cell)| cell(record)))).collect()
+}
+
+/// Current calls, with their header line.
+pub(super) fn live(items: &[LiveCall]) -> String {
+    let names = [
+        "id",
+        "callId",
+        "state",
+        "started",
+        "answered",
+        "caller",
+        "callee",
+        "to",
+        "trunk",
+        "source",
+        "callerRef",
+    ];
+    let second = |at: i64| iso(u64::try_from(at).unwrap_or_default().saturating_mul(1000));
+    let lines = items.iter().map(|c| {
+        line([
+            c.id.to_string(),
+            c.call_id.clone(),
+            c.state.clone(),
+            second(c.started),
+            c.answered.map(second).unwrap_or_default(),
+            c.caller.clone(),
+            c.callee.clone(),
+            or_empty(&c.to),
+            or_empty(&c.trunk),
+            or_empty(&c.source),
+            or_empty(&c.caller_ref),
+        ])
+    });
+    [line(names.map(str::to_owned))].into_iter().chain(lines).collect()
+}
+
+/// A line, ended as RFC 4180 wants it.
+fn line(cells: impl IntoIterator<Item = String>) -> String {
+    let cells: Vec<String> = cells.into_iter().map(|text| cell(&text)).collect();
+    cells.join(",") + "\r\n"
+}
+
+/// A cell in quotes where it needs them. A spreadsheet takes what begins like a formula for one: it gets an apostrophe.
+fn cell(text: &str) -> String {
+    let text = without_formula(&printable(text));
+    match text.contains([',', ';', '"', '\r', '\n', '\t', ' ', '\'']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
+}
+
+/// A program that takes another separator than the comma finds the beginnings of cells within ours.
+fn without_formula(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') {
+            out.push('\'');
+        }
+        begins = matches!(c, ',' | ';' | '|' | '\t' | '\r' | '\n') || begins && matches!(c, ' ' | '"');
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_are_no_formulas() {
+        for (text, expected) in [
+            ("sip:1001@sip.local", "sip:1001@sip.local"),
+            ("", ""),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=1+1", "\"'=1+1\""),
+            ("+4930123456", "\"'+4930123456\""),
+            ("-1", "\"'-1\""),
+            ("@SUM(A1)", "\"'@SUM(A1)\""),
+            (" =1", "\" '=1\""),
+            ("\"=1", "\"\"\"'=1\""),
+            ("x;=cmd", "\"x;'=cmd\""),
+            ("x,-1", "\"x,'-1\""),
+            ("SIP;cause=486", "\"SIP;cause=486\""),
+        ] {
+            assert_eq!(cell(text), expected);
+        }
+        assert!(
+            !cell("a\r\n=1").contains('\n')
+                && !cell("\x1b[31m").contains('\x1b')
+                && !cell("\t=1").starts_with(['\t', '='])
+        );
+    }
+
+    #[test]
+    fn lines_have_as_many_cells_as_the_header() {
+        let record = CallRecord {
+            caller: "a".into(),
+            callee: "b,c".into(),
+            started_ms: 1_795_235_778_123,
+            ..CallRecord::default()
+        };
+        let text = header() + &records(&[record]);
+        let mut lines = text.split("\r\n");
+        let (header, line) = (lines.next().unwrap(), lines.next().unwrap());
+        assert_eq!(header.split(',').count(), COLUMNS.len());
+        assert_eq!(line.split(',').count(), COLUMNS.len() + 1, "one comma is quoted");
+        assert!(line.contains("2026-11-21T04:36:18.123Z") && line.contains("\"b,c\""), "{line}");
+        assert_eq!(lines.next(), Some(""));
+    }
+}
