@@ -56,6 +56,7 @@ mod reading;
 mod records;
 mod redirects;
 mod refusals;
+mod refused_calls;
 mod registration;
 mod roles;
 mod routr_v1;

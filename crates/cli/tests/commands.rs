@@ -102,7 +102,7 @@ impl ControlBackend for Fake {
         ];
         let mut all = all.into_iter();
         // The exchange ends.
-        all.try_for_each(|happened| tell(happened)).map_err(|error| error.to_string())
+        all.try_for_each(tell).map_err(|error| error.to_string())
     }
 }
 

@@ -1,0 +1,274 @@
+//! Why a call did not come about, and how it ended, as `trunkline calls` tells it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, exchange_command, wait_for};
+
+use super::dialogs::talking;
+use super::forged::{ALLOWED, Scene};
+use super::records::{ended, told};
+use super::{DOMAIN, agents, at, phone, registered};
+
+/// The records, the oldest first, once there are so many that have ended.
+fn records(exchange: &Exchange, count: usize) -> Vec<Value> {
+    wait_for("the records", || {
+        let mut all = told(exchange, &["records", "--limit", "1000"]);
+        all.reverse();
+        (all.len() >= count && all.iter().all(|r| r["endedMs"].is_u64())).then_some(all)
+    })
+}
+
+/// Status, reason code and who ended it.
+fn why(record: &Value) -> (u64, &str, &str) {
+    let text = |key: &str| record[key].as_str().unwrap_or("");
+    (record["status"].as_u64().unwrap_or(0), text("reason"), text("endedBy"))
+}
+
+fn refused(ua: &mut Ua, invite: &Message, status: u16) {
+    let (answer, _) = ua.ask(invite);
+    assert_eq!(answer.status(), status, "{}", answer.start);
+}
+
+/// Each kind of refusal has its record with its reason; a challenge that is answered has none of its own.
+#[test]
+fn a_refused_call_has_a_record_that_says_why() {
+    let resources = agents()
+        .domain_with("closed.test", "all", &[], "    accessControlListRef: closed\n")
+        .acl("closed", &["10.0.0.0/8"], &["0.0.0.0/0"]);
+    let exchange = Exchange::start(&resources);
+    let mut caller = registered(&exchange, "1001");
+    let mut guesser = Ua::udp(exchange.udp(), "1001", DOMAIN, "guessed");
+    let invite = guesser.invite(&at("1002"));
+    let (answer, _) = guesser.ask(&invite);
+    assert!([401, 407].contains(&answer.status()), "{}", answer.start);
+    let invite = caller.invite(&at("1002"));
+    refused(&mut caller, &invite, 480);
+    let invite = caller.invite(&at("nobody"));
+    refused(&mut caller, &invite, 404);
+    let invite = caller.invite(&at("+4930123456"));
+    refused(&mut caller, &invite, 404);
+    let invite = caller.invite(&at("1002")).set("Max-Forwards", "0");
+    refused(&mut caller, &invite, 483);
+    let invite = caller.invite(&at("1002")).with("Proxy-Require", "teleport");
+    refused(&mut caller, &invite, 420);
+    let mut outside = Ua::udp(exchange.udp(), "1001", "closed.test", "x");
+    let invite = outside.invite("sip:1002@closed.test");
+    refused(&mut outside, &invite, 403);
+
+    let all = records(&exchange, 7);
+    let reasons: Vec<_> = all.iter().map(why).collect();
+    let expected = [
+        (u64::from(answer.status()), "auth.wrong-password", "us"),
+        (480, "callee.not-registered", "us"),
+        (404, "route.no-policy", "us"),
+        (404, "route.no-policy", "us"),
+        (483, "loop.max-forwards", "us"),
+        (420, "request.extension", "us"),
+        (403, "acl.denied", "us"),
+    ];
+    assert_eq!(reasons, expected, "{all:#?}");
+    // Only who has shown who it is stands there as the caller.
+    assert!(all[0]["callerRef"].is_null() && all[6]["callerRef"].is_null(), "{all:#?}");
+    assert!(all[1]["callerRef"].as_str().is_some_and(|caller| caller.contains("1001")), "{all:#?}");
+    for record in &all {
+        assert_eq!(record["source"], "127.0.0.1", "{record}");
+        assert!(record["caller"].as_str().is_some_and(|uri| uri.contains("1001@")), "{record}");
+        assert_eq!((&record["count"], record["startedMs"].is_u64()), (&1.into(), true), "{record}");
+    }
+    let found = told(&exchange, &["--reason", "callee.not-registered", "--since", "1h"]);
+    assert_eq!((found.len(), found[0]["callee"].as_str()), (1, Some(at("1002").as_str())));
+    assert_eq!(told(&exchange, &["--failed"]).len(), 7);
+    let number = found[0]["id"].to_string();
+    let shown = exchange_command(&exchange).args(["calls", "show", &number]).output().expect("it runs");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    for line in ["480 Temporarily Unavailable", "this exchange", "callee.not-registered", "what to do"] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}
+
+/// Over UDP an answer may be lost: the client repeats its INVITE, and the call still is one.
+#[test]
+fn a_repeated_invite_has_one_record() {
+    let exchange = Exchange::start(&agents());
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("nobody"));
+    let invite = caller.call(&invite);
+    for _ in 0..3 {
+        caller.expect_again("404", |m| m.status() == 404);
+        caller.send(&invite);
+    }
+    let other = caller.invite(&at("nobody"));
+    refused(&mut caller, &other, 404);
+    assert_eq!(records(&exchange, 2).len(), 2);
+}
+
+#[test]
+fn a_record_says_who_ended_the_call_with_what_reason() {
+    let mut scene = Scene::set("");
+    let Scene { exchange, carrier, caller, friend } = &mut scene;
+    // The carrier refuses.
+    let invite = caller.invite(&at(ALLOWED));
+    let invite = caller.call(&invite);
+    let arrived = carrier.request_of("INVITE");
+    let refusal = carrier.response(&arrived, 403, "Forbidden").with("Reason", "Q.850;cause=21");
+    carrier.send(&refusal);
+    let failure = caller.status_for(&invite, 403);
+    caller.acknowledge_failure(&invite, &failure);
+    // The callee is busy.
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = friend.request_of("INVITE");
+    friend.respond(&arrived, 486, "Busy Here");
+    let failure = caller.status_for(&invite, 486);
+    caller.acknowledge_failure(&invite, &failure);
+    // The caller gives up.
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = friend.request_of("INVITE");
+    friend.respond(&arrived, 180, "Ringing");
+    caller.expect("180", |m| m.status() == 180);
+    let cancel = Ua::cancel_of(&invite).with("Reason", "SIP;cause=487").with("Reason", "Q.850;cause=31");
+    caller.send(&cancel);
+    friend.request_of("CANCEL");
+    friend.respond(&arrived, 487, "Request Terminated");
+    let failure = caller.status_for(&invite, 487);
+    caller.acknowledge_failure(&invite, &failure);
+    // The carrier hangs up.
+    let invite = caller.invite(&at(ALLOWED));
+    let invite = caller.call(&invite);
+    let arrived = carrier.request_of("INVITE");
+    let sent = carrier.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let ack = Dialog::of_caller(&invite, &ok).request(caller, "ACK");
+    caller.send(&ack);
+    carrier.request_of("ACK");
+    let bye = Dialog::of_callee(&arrived, &sent).request(carrier, "BYE");
+    let bye = bye.with("Reason", "Q.850;cause=16;text=\"Normal\"");
+    carrier.send(&bye);
+    let arrived = caller.request_of("BYE");
+    caller.respond(&arrived, 200, "OK");
+    carrier.status_for(&bye, 200);
+
+    let all = records(exchange, 4);
+    let reasons: Vec<_> = all.iter().map(why).collect();
+    let expected = [
+        (403, "trunk.rejected", "carrier"),
+        (486, "callee.rejected", "callee"),
+        (487, "call.cancelled", "caller"),
+        (200, "", "carrier"),
+    ];
+    assert_eq!(reasons, expected, "{all:#?}");
+    let header = |n: usize| all[n]["sipReason"].as_str().unwrap_or("");
+    let headers = [header(0), header(1), header(2), header(3)];
+    assert_eq!(
+        headers,
+        ["Q.850;cause=21", "", "SIP;cause=487, Q.850;cause=31", "Q.850;cause=16;text=\"Normal\""]
+    );
+    let times = |n: usize, key: &str| all[n][key].as_u64();
+    assert!(times(2, "rangMs") >= times(2, "startedMs") && times(2, "ringingMs").is_some(), "{all:#?}");
+    assert_eq!(times(2, "ringingMs"), times(2, "endedMs").zip(times(2, "rangMs")).map(|(e, r)| e - r));
+    assert!(times(0, "ringingMs").is_none() && times(3, "talkedMs").is_some(), "{all:#?}");
+    assert_eq!(all[3]["codec"], "PCMA", "{all:#?}");
+    assert_eq!(told(exchange, &["--failed"]).len(), 2, "who gives up has not failed");
+}
+
+/// What strangers do past the bound is summed up; what a phone does that shows who it is is not.
+#[test]
+fn refused_calls_of_strangers_are_summed_up() {
+    let config = "calls: {refusedPerMinute: 3}\n";
+    let exchange = Exchange::start_with(&agents(), config, &[]);
+    let mut stranger = Ua::udp(exchange.udp(), "mallory", "elsewhere.test", "");
+    let mut caller = registered(&exchange, "1001");
+    for _ in 0..60 {
+        let invite = stranger.invite(&at("nobody")).set("Max-Forwards", "0");
+        refused(&mut stranger, &invite, 483);
+    }
+    for _ in 0..10 {
+        let invite = caller.invite(&at("nobody"));
+        refused(&mut caller, &invite, 404);
+    }
+    let all = records(&exchange, 14);
+    let known: Vec<_> = all.iter().filter(|r| r["callerRef"].is_string()).collect();
+    assert_eq!(known.len(), 10, "{all:#?}");
+    let strangers: Vec<_> = all.iter().filter(|r| r["callerRef"].is_null()).collect();
+    let calls: u64 = strangers.iter().filter_map(|r| r["count"].as_u64()).sum();
+    // A minute may have ended in between.
+    assert!(calls == 60 && strangers.len() <= 8, "{strangers:#?}");
+    let sum = strangers.iter().find(|r| r["count"] != 1).expect("a sum");
+    assert_eq!((why(sum), sum["source"].as_str()), ((483, "loop.max-forwards", "us"), Some("127.0.0.1")));
+}
+
+#[test]
+fn csv_is_safe_to_open_and_follow_tells_calls_as_they_happen() {
+    let exchange = Exchange::start(&agents());
+    let mut caller = registered(&exchange, "1001");
+    let mut following = exchange_command(&exchange)
+        .args(["calls", "--follow", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut errors = BufReader::new(following.stderr.take().expect("errors"));
+    let mut said = String::new();
+    errors.read_line(&mut said).expect("it says that it follows");
+    assert!(said.contains("Ctrl-C"), "{said}");
+    let mut lines = BufReader::new(following.stdout.take().expect("output")).lines();
+    let mut next =
+        || -> Value { serde_json::from_str(&lines.next().expect("a line").expect("read")).expect("JSON") };
+
+    let invite = caller.invite(&at("nobody"));
+    let invite = invite.set("Call-ID", "=HYPERLINK(1),\"x\"");
+    refused(&mut caller, &invite, 404);
+    let event = next();
+    assert_eq!((&event["event"], &event["status"]), (&"ended".into(), &404.into()), "{event}");
+    let _call = talking(&exchange, "1002", "1003");
+    let event = next();
+    assert_eq!((&event["event"], &event["endedMs"]), (&"began".into(), &Value::Null), "{event}");
+    let pid = following.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    following.wait().expect("it ends on Ctrl-C");
+    let mut rest = String::new();
+    errors.read_to_string(&mut rest).expect("read");
+    assert!(!rest.contains("error"), "{rest}");
+
+    let csv = exchange_command(&exchange).args(["calls", "--csv"]).output().expect("it runs").stdout;
+    let csv = String::from_utf8(csv).expect("text");
+    assert!(csv.starts_with("id,callId,started,") && csv.ends_with("\r\n"), "{csv}");
+    assert!(csv.contains(",\"'=HYPERLINK(1),\"\"x\"\"\","), "{csv}");
+}
+
+#[test]
+fn a_crash_leaves_how_long_calls_were_up() {
+    let mut exchange = Exchange::start(&agents());
+    let _call = talking(&exchange, "1001", "1002");
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_millis() as u64;
+    let answered = now();
+    let alive = wait_for("the exchange to say that it lives", || {
+        let database = exchange.folder().join("trunkline.db");
+        let out =
+            Command::new("sqlite3").arg("-readonly").arg(database).arg("SELECT at FROM calls_alive").output();
+        let out = out.expect("sqlite3 starts: cargo xtask install brings it").stdout;
+        let at: u64 = String::from_utf8_lossy(&out).trim().parse().ok()?;
+        (at >= answered + 1_000).then_some(at)
+    });
+    exchange.kill();
+    exchange.restart();
+    assert_eq!(ended(&exchange, 1)[0][5], "CRASH");
+    let all = records(&exchange, 1);
+    assert!(all[0]["endedMs"].as_u64() >= Some(alive), "{all:#?}");
+    assert!(all[0]["talkedMs"].as_u64() >= Some(Duration::from_millis(900).as_millis() as u64), "{all:#?}");
+    assert_eq!(why(&all[0]), (200, "", "us"));
+}
+
+#[test]
+fn an_address_list_of_the_exchange_refuses_with_a_record() {
+    let config = "accessControl: {deny: [127.0.0.0/8]}\n";
+    let exchange = Exchange::start_with(&Resources::new().domain(DOMAIN, "all"), config, &[]);
+    let mut outside = phone(&exchange, "1001");
+    let invite = outside.invite(&at("1002"));
+    refused(&mut outside, &invite, 403);
+    assert_eq!(why(&records(&exchange, 1)[0]), (403, "acl.source", "us"));
+}
