@@ -5,11 +5,12 @@ use std::path::Path;
 
 use trunkline_model::{Domain, EgressPolicy, Number, Ref, Resource, Rule, Tables, Trunk, TrunkUri};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "docs/api.md",
     "docs/ari.md",
     "docs/exchange.md",
+    "docs/resources.md",
     "docs/routr-v1.md",
     "docs/security.md",
     "crates/cli/src/command.rs",
