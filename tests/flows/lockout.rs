@@ -113,6 +113,9 @@ fn ten_thousand_guesses_find_nothing() {
     let bans: Vec<&str> = log.lines().filter(|line| line.contains("digests are refused")).collect();
     assert_eq!(bans.len(), 1, "{bans:?}");
     assert!(bans[0].contains("127.1.6.1") && bans[0].contains("1001"), "{bans:?}");
+    for part in [&*format!("domain={DOMAIN}"), "checked_every=\"20 s\"", "ends=", "remedy="] {
+        assert!(bans[0].contains(part), "no {part} in {bans:?}");
+    }
 }
 
 /// Whoever is banned is told the same about every password.

@@ -130,6 +130,10 @@ fn health_and_metrics() {
     super::registered(&exchange, "1001");
     let (status, body) = get(&at, "/metrics");
     assert!(status.contains("200") && body.contains("trunkline_"), "{status}\n{body}");
+    for line in body.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let (name, help) = line.split_once(' ').unwrap_or((line, ""));
+        assert!(help.split(' ').count() > 1 || help.ends_with("s."), "{name} says what it counts: {help:?}");
+    }
     assert!(get(&at, "/nothing").0.contains("404"));
 }
 

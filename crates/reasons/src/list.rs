@@ -73,7 +73,7 @@ reasons! {
     /// As before, while the exchange reveals which users exist (routing.revealUnknownUsers).
     AuthUnknownUserRevealed = "auth.unknown-user-revealed", 403 "" HIDDEN, "Check user name and domain in the phone; set credentialsRef of the agent or peer.";
     /// Too many wrong passwords came from this address for this user, so the credentials were not looked at.
-    AuthBanned = "auth.banned", 401 "" HIDDEN, "Correct the password and wait until the ban ends (digest limits in the configuration).";
+    AuthBanned = "auth.banned", 401 "" HIDDEN, "Correct the password; it is accepted when it is checked next, within 20 s. See docs/exchange.md, when somebody guesses passwords.";
     /// The credentials were made for another Request-URI than that of the request.
     AuthDigestUri = "auth.digest-uri", 403 "Digest URI Differs From Request-URI" HIDDEN, "Correct the phone or the proxy before it, or set digestUri: off.";
     /// From names another user than the one that authenticates.
@@ -127,7 +127,7 @@ reasons! {
     /// The callee did not answer the request: nothing came back.
     CalleeSilent = "callee.silent", 408 "" HIDDEN, "Check that the phone or server is on and reachable; behind a NAT, that its registration is fresh.";
     /// The phone rang and nobody took the call in time.
-    CalleeNoAnswer = "callee.no-answer", 408 "" HIDDEN, "Nothing, or set noAnswerSeconds and fallbackNoAnswer of the agent.";
+    CalleeNoAnswer = "callee.no-answer", 408 "" HIDDEN, "Nothing, or set noAnswerSeconds and fallback.noAnswer of the agent.";
     /// No packet reaches the callee: a connection cannot be made, or the network refuses it.
     CalleeUnreachable = "callee.unreachable", 480 "" HIDDEN, "Check the address, port and transport of the callee and firewalls between.";
     /// The callee wants credentials, which the caller is not to be asked for.
@@ -152,7 +152,7 @@ reasons! {
     CancelStateless = "cancel.stateless", 481 "" PUBLIC, "Nothing; its INVITE was refused.";
 
     /// The dialog has ended, or is not known after a restart.
-    DialogEnded = "dialog.ended", 481 "" PUBLIC, "Nothing; the call is over. After a restart see docs/security.md, limits of marks.";
+    DialogEnded = "dialog.ended", 481 "" PUBLIC, "Nothing; the call is over. After a restart see routing.dialogSeconds.";
     /// The request inside the dialog names another target than the dialog's.
     DialogOtherTarget = "dialog.other-target", 481 "" PUBLIC, "Send it to the Contact of the other side; somebody may try to abuse the dialog.";
     /// The Route header has a mark that the exchange did not write.
@@ -276,7 +276,7 @@ reasons! {
     /// The request cannot be read; the reason phrase says what.
     RequestMalformed = "request.malformed", 400 "" PUBLIC, "Correct the client.";
     /// The request is longer than the limit.
-    RequestTooLarge = "request.too-large", 513 "" PUBLIC, "Send less, or raise limits.messageBytes.";
+    RequestTooLarge = "request.too-large", 513 "" PUBLIC, "Send less, or raise limits.messageSize.";
     /// Another SIP version than 2.0.
     RequestVersion = "request.version", 505 "" PUBLIC, "Correct the client.";
     /// A header that routing needs cannot be read.

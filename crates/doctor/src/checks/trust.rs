@@ -1,6 +1,6 @@
 //! Who may call without showing who it is.
 
-use trunkline_config::Config;
+use trunkline_config::{Config, PassChallenges};
 use trunkline_model::{Authenticate, Domain, Peer, Ref, Tables, Trunk};
 
 use crate::facts::Facts;
@@ -29,9 +29,10 @@ pub(super) fn check(facts: &Facts, out: &mut Findings) {
         .iter()
         .any(|part| caution.contains(part))
     };
-    for caution in
-        tables.cautions().into_iter().filter(|caution| !told(caution)).chain(facts.loaded.cautions())
-    {
+    let asked = facts.config().routing.pass_challenges != PassChallenges::None;
+    let passed = tables.passed_challenges().filter(|_| asked);
+    let resources = tables.cautions().into_iter().filter(|caution| !told(caution));
+    for caution in resources.chain(facts.loaded.cautions()).chain(passed) {
         let means = "it has no effect, or allows more than may be intended";
         out.warning(caution, means, "see `trunkline check`, and docs/security.md");
     }
@@ -46,19 +47,18 @@ fn of_domain(tables: &Tables, domain: &Domain, out: &mut Findings) {
     let open = is_open(tables, domain.acl.as_ref());
     let fix = format!("trunkline domains update {} --set authenticate=all", domain.domain_uri);
     let listed = if open { "" } else { ", within its access list" };
+    let pays =
+        tables.ways_out(domain).map(|trunks| format!("calls out through {trunks} at your expense, and "));
+    let pays = pays.unwrap_or_default();
     let (word, means) = match domain.authenticate {
         Authenticate::All => return,
-        Authenticate::Never => (
-            "never",
-            "anyone who writes an agent's name into From calls as that agent, and gets its calls by a REGISTER",
-        ),
-        Authenticate::Register => {
-            ("register", "anyone who writes an agent's name into From calls as that agent")
+        Authenticate::Never => {
+            ("never", format!("{pays}calls as that agent, and gets its calls by a REGISTER"))
         }
-        Authenticate::Egress => {
-            ("egress", "anyone who writes an agent's name into From calls the other agents as that agent")
-        }
+        Authenticate::Register => ("register", format!("{pays}calls as that agent")),
+        Authenticate::Egress => ("egress", "calls the other agents as that agent".to_owned()),
     };
+    let means = &format!("anyone who writes an agent's name into From {means}");
     let what = format!("domain {}: authenticate: {word}{listed}", domain.domain_uri);
     match open {
         true => out.error(what, means, &fix),

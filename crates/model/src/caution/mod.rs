@@ -246,8 +246,8 @@ impl Tables {
         }
     }
 
-    /// The trunks by which the agents of this domain call out.
-    fn ways_out(&self, d: &Domain) -> Option<String> {
+    /// The names of the trunks by which the agents of this domain call out, a few of them; `None` where there is no way out.
+    pub fn ways_out(&self, d: &Domain) -> Option<String> {
         let numbers = d.egress_policies.iter().filter_map(|policy| self.number_by_ref(&policy.number));
         let trunks = numbers.filter_map(|n| self.trunk_by_ref(n.trunk.as_ref()?));
         let mut names: Vec<&str> =
