@@ -9,6 +9,7 @@ use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, exchange_command
 
 use super::dialogs::talking;
 use super::forged::{ALLOWED, Scene};
+use super::marks::phone_from;
 use super::records::{ended, told};
 use super::{DOMAIN, agents, at, phone, registered};
 
@@ -180,7 +181,7 @@ fn a_record_says_who_ended_the_call_with_what_reason() {
 fn refused_calls_of_strangers_are_summed_up() {
     let config = "calls: {refusedPerMinute: 3}\n";
     let exchange = Exchange::start_with(&agents(), config, &[]);
-    let mut stranger = Ua::udp(exchange.udp(), "mallory", "elsewhere.test", "");
+    let mut stranger = phone_from(&exchange, [127, 0, 0, 9], "mallory");
     let mut caller = registered(&exchange, "1001");
     for _ in 0..60 {
         let invite = stranger.invite(&at("nobody")).set("Max-Forwards", "0");
@@ -198,8 +199,52 @@ fn refused_calls_of_strangers_are_summed_up() {
     // A minute may have ended in between.
     assert!(calls == 60 && strangers.len() <= 8, "{strangers:#?}");
     let sum = strangers.iter().find(|r| r["count"] != 1).expect("a sum");
-    assert_eq!((why(sum), sum["source"].as_str()), ((483, "loop.max-forwards", "us"), Some("127.0.0.1")));
+    assert_eq!((why(sum), sum["source"].as_str()), ((483, "loop.max-forwards", "us"), Some("127.0.0.9")));
 }
+
+/// A flood fills no disk, and the phones' calls have their records meanwhile.
+#[test]
+fn a_flood_of_refused_calls_leaves_room_for_the_records_of_phones() {
+    let exchange = Exchange::start(&agents());
+    // Over TCP nothing is lost on the way.
+    let mut caller = Ua::tcp(exchange.tcp(), "1001", DOMAIN, "pw-1001");
+    assert_eq!(caller.register(600).status(), 200);
+    let stranger = phone_from(&exchange, [127, 0, 0, 9], "mallory");
+    let size = || -> u64 {
+        let files = std::fs::read_dir(exchange.folder()).expect("a folder").filter_map(Result::ok);
+        let database = files.filter(|file| file.file_name().to_string_lossy().starts_with("trunkline.db"));
+        database.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+    };
+    let before = size();
+    let to = exchange.udp();
+    let flood = std::thread::spawn(move || {
+        let socket = std::net::UdpSocket::bind("127.0.0.9:0").expect("a socket");
+        let invite = stranger.invite(&at("nobody")).set("Max-Forwards", "0");
+        for n in 0..FLOOD {
+            let one = invite.clone().set("Call-ID", format!("flood-{n}"));
+            let _ = socket.send_to(&one.bytes(), to);
+        }
+    });
+    let mut calls = Vec::new();
+    while !flood.is_finished() || calls.len() < 10 {
+        let invite = caller.invite(&at("nobody"));
+        // 404, or 503 under overload.
+        let (answer, _) = caller.ask(&invite);
+        assert!(answer.status() >= 404, "{}", answer.start);
+        calls.push(invite.call_id().to_owned());
+    }
+    flood.join().expect("the flood ends");
+    let all = told(&exchange, &["records", "--limit", "1000000"]);
+    let recorded = |call: &String| all.iter().any(|r| r["callId"] == call.as_str());
+    assert!(calls.iter().all(recorded), "{} calls of the phone, {} records", calls.len(), all.len());
+    let of_stranger = all.iter().filter(|r| r["source"] == "127.0.0.9");
+    assert!(of_stranger.count() <= 3 * 101, "100 records and a sum in each minute");
+    let grown = size() - before;
+    assert!(grown < 2_000_000, "the database grew by {grown} bytes");
+}
+
+/// INVITEs, as fast as they can be sent.
+const FLOOD: usize = 20_000;
 
 #[test]
 fn csv_is_safe_to_open_and_follow_tells_calls_as_they_happen() {

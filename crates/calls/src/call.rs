@@ -64,6 +64,18 @@ impl Direction {
     }
 }
 
+/// How a caller has shown who it is. It decides which calls that fail at once have a record of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallerProof {
+    /// Not at all.
+    #[default]
+    None,
+    /// By its address, which can be forged over UDP.
+    Address,
+    /// By a digest or its connection.
+    Identity,
+}
+
 /// A party whose sessions are counted, and how many it may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
@@ -99,6 +111,8 @@ pub struct CallStart<'a> {
     pub trunk_ref: &'a [u8],
     /// The packet's source.
     pub source: IpAddr,
+    /// How the caller has shown who it is.
+    pub proof: CallerProof,
     /// Counted for the caller.
     pub caller: Counted,
     /// Counted for the callee, such as the binding of a backend.
@@ -132,6 +146,7 @@ impl CallStart<'_> {
             callee_ref: b"",
             trunk_ref: b"",
             source,
+            proof: CallerProof::None,
             caller: Counted::default(),
             callee: Counted::default(),
             trunk: Counted::default(),

@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use parking_lot::Mutex;
 use trunkline_proxy::Side;
 
-use crate::call::{CallStart, CallView};
+use crate::call::{CallStart, CallView, CallerProof};
 use crate::ending::{Ender, ReasonLines};
 use crate::refused::RefusedCalls;
 use crate::row::{self, Kind, Row};
@@ -57,6 +57,7 @@ struct Slot {
     /// Odd while a call lives here.
     generation: u32,
     has_row: bool,
+    proof: CallerProof,
     in_fresh: bool,
     /// When it is given up.
     deadline: u64,
@@ -208,6 +209,7 @@ impl Calls {
             slot.number = start.number;
             slot.generation = slot.generation.wrapping_add(1);
             slot.has_row = false;
+            slot.proof = start.proof;
             slot.in_fresh = false;
             slot.deadline = now + RING_LIMIT_MS;
             slot.keys = [start.caller.key, start.callee.key, start.trunk.key];

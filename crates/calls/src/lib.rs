@@ -45,7 +45,7 @@ mod schema;
 mod sessions;
 mod writer;
 
-pub use call::{CallStart, CallView, Counted, Direction};
+pub use call::{CallStart, CallView, CallerProof, Counted, Direction};
 pub use calls::{CallHandle, Calls, LimitReached, Stats};
 pub use cause::Cause;
 pub use codec::codec_of;

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use trunkline_sip::source_of;
 
-use crate::call::{CallStart, Direction};
+use crate::call::{CallStart, CallerProof, Direction};
 use crate::cause::Cause;
 use crate::ending::Ender;
 use crate::row::{self, Kind, Row};
@@ -19,7 +19,7 @@ const MINUTE_MS: u64 = 60_000;
 const CLOCK_BACK: u64 = 120;
 /// Single records of a minute where the operator says nothing else.
 const MOST_SINGLE: u32 = 100;
-/// Who is known gets so many times as many: it may be known by an address alone, and addresses can be forged.
+/// Who is known by its address gets so many times as many: addresses can be forged.
 const KNOWN: u64 = 50;
 /// Sources with a sum of their own; the others share one.
 const MOST_SOURCES: usize = 1_024;
@@ -112,22 +112,24 @@ impl RefusedCalls {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    fn most(&self, known: bool) -> u64 {
-        u64::from(self.most.load(Ordering::Relaxed)) * if known { KNOWN } else { 1 }
-    }
-
-    fn counter(&self, known: bool) -> &PerMinute {
-        if known { &self.known } else { &self.unknown }
+    /// What counts those of such a caller, and how many may be single. Nothing bounds who has shown its identity.
+    fn bound(&self, proof: CallerProof) -> Option<(&PerMinute, u64)> {
+        let most = u64::from(self.most.load(Ordering::Relaxed));
+        match proof {
+            CallerProof::None => Some((&self.unknown, most)),
+            CallerProof::Address => Some((&self.known, most * KNOWN)),
+            CallerProof::Identity => None,
+        }
     }
 
     /// May this call have a record of its own? It counts as one then.
-    pub fn admits(&self, known: bool, now: u64) -> bool {
-        self.counter(known).take(now, self.most(known))
+    pub fn admits(&self, proof: CallerProof, now: u64) -> bool {
+        self.bound(proof).is_none_or(|(counter, most)| counter.take(now, most))
     }
 
     /// Will such a call be summed up, whatever it is?
-    pub fn sums_up(&self, known: bool, now: u64) -> bool {
-        self.counter(known).is_used_up(now, self.most(known))
+    pub fn sums_up(&self, proof: CallerProof, now: u64) -> bool {
+        self.bound(proof).is_some_and(|(counter, most)| counter.is_used_up(now, most))
     }
 
     fn place(&self, number: u64) -> Option<&AtomicU64> {
@@ -221,15 +223,19 @@ mod tests {
     fn so_many_a_minute_have_a_record_of_their_own() {
         let refused = RefusedCalls::new();
         refused.set_most(2);
-        let admitted = |now| refused.admits(false, now);
+        let admitted = |now| refused.admits(CallerProof::None, now);
         assert_eq!(
             [0, 1, 59_999, 60_000, 60_001, 60_002].map(admitted),
             [true, true, false, true, true, false]
         );
-        assert!(refused.sums_up(false, 60_003) && !refused.sums_up(false, 120_000));
-        assert_eq!((0..200).filter(|_| refused.admits(true, 0)).count(), 100);
+        let sums_up = |now| refused.sums_up(CallerProof::None, now);
+        assert!(sums_up(60_003) && !sums_up(120_000));
+        let many = |proof| (0..200).filter(|_| refused.admits(proof, 0)).count();
+        assert_eq!((many(CallerProof::Address), many(CallerProof::Identity)), (100, 200));
         refused.set_most(0);
-        assert!(!refused.admits(false, 180_000) && !refused.admits(true, 180_000));
+        assert!(
+            !refused.admits(CallerProof::None, 180_000) && refused.admits(CallerProof::Identity, 180_000)
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use trunkline_calls::{
-    CallRecord, CallStart, Calls, Cause, Direction, Ender, FailedWith, Filter, Followed, Records,
+    CallRecord, CallStart, CallerProof, Calls, Cause, Direction, Ender, FailedWith, Filter, Followed, Records,
 };
 use trunkline_proxy::Side;
 
@@ -47,6 +47,7 @@ fn start<'a>(call_id: &'a str) -> CallStart<'a> {
         to_header: b"",
         caller_ref: b"agent-01",
         trunk_ref: b"trunk-01",
+        proof: CallerProof::Identity,
         ..CallStart::new(Direction::AgentToPstn, "2001:db8::1".parse().unwrap())
     }
 }
@@ -316,8 +317,8 @@ fn refused_calls_have_a_record_each_until_there_are_too_many() {
             to: b"sip:z@y",
             ..CallStart::new(Direction::Unknown, source.into())
         };
-        let start = if known { CallStart { caller_ref: b"agent-01", ..stranger } } else { stranger };
-        calls.refused(&start, 403, "acl.denied", known, later + number);
+        let proof = if known { CallerProof::Identity } else { CallerProof::None };
+        calls.refused(&CallStart { proof, ..stranger }, 403, "acl.denied", later + number);
     };
     // The first one is repeated.
     for number in [1, 1, 2, 3] {
@@ -365,15 +366,16 @@ fn a_flood_of_refused_calls_leaves_the_disk_alone() {
             call_id: b"some-call-id",
             ..CallStart::new(Direction::Unknown, source.into())
         };
-        calls.refused(&start, 404, "callee.unknown", false, now + n / 20);
+        calls.refused(&start, 404, "callee.unknown", now + n / 20);
     }
     let known = CallStart {
         number: 1,
         call_id: b"known",
+        proof: CallerProof::Identity,
         caller_ref: b"agent-01",
         ..CallStart::new(Direction::AgentToAgent, [10, 0, 0, 1].into())
     };
-    calls.refused(&known, 404, "callee.unknown", true, now + 30_000);
+    calls.refused(&known, 404, "callee.unknown", now + 30_000);
     let all = found(&records, &Filter::default());
     assert_eq!(all.iter().map(|r| u64::from(r.count)).sum::<u64>(), 600_001);
     assert!(all.iter().any(|r| r.call_id == "known"));

@@ -1,8 +1,8 @@
 //! Calls as the edge tells of them: every INVITE that begins a dialog is one, from the moment it goes out.
 
 use trunkline_calls::{
-    CallHandle, CallStart, Calls, Cause, Counted, Direction as Recorded, Ender, Ends, FailedWith,
-    ReasonLines, SessionKey, codec_of,
+    CallHandle, CallStart, CallerProof, Calls, Cause, Counted, Direction as Recorded, Ender, Ends,
+    FailedWith, ReasonLines, SessionKey, codec_of,
 };
 use trunkline_model::Ref;
 use trunkline_proxy::transaction::Branch;
@@ -84,6 +84,7 @@ pub(crate) fn begin(
         callee_ref: text(&parties.callee.reference),
         trunk_ref: text(&target.trunk),
         source: inbound.flow.remote.ip(),
+        proof: proof(decision),
         caller: counted(by_ref(&parties.caller.reference)),
         callee: counted((target.binding_id != 0).then(|| SessionKey::binding(target.binding_id))),
         trunk: counted(by_ref(&target.trunk)),
@@ -138,7 +139,7 @@ fn answerer(branch: &Branch<Hop>) -> Ender {
 
 /// The caller and callee of a refused call, as far as the router has found them. A caller that did not show who it is
 /// is whoever it says only in its From.
-fn parties<'d>(decision: &'d Decision, start: &mut CallStart<'d>) -> bool {
+fn put_parties<'d>(decision: &'d Decision, start: &mut CallStart<'d>) {
     let parties = &decision.parties;
     let shown = !decision.source_refused && !matches!(decision.outcome, Outcome::Challenge { .. });
     start.direction = match decision.direction {
@@ -148,8 +149,17 @@ fn parties<'d>(decision: &'d Decision, start: &mut CallStart<'d>) -> bool {
     start.callee_ref = text(&parties.callee.reference);
     if shown {
         start.caller_ref = text(&parties.caller.reference);
+        start.proof = proof(decision);
     }
-    shown && parties.caller.reference.is_some() && decision.known
+}
+
+/// How the caller has shown who it is.
+fn proof(decision: &Decision) -> CallerProof {
+    match decision.parties.caller.reference.is_some() {
+        true if decision.proven => CallerProof::Identity,
+        true if decision.known => CallerProof::Address,
+        _ => CallerProof::None,
+    }
 }
 
 impl Edge {
@@ -165,13 +175,18 @@ impl Edge {
         let now = io.unix_ms();
         let number = self.shared.keys.key(m, &inbound.via, Method::Invite).short();
         let mut start = CallStart { number, ..CallStart::new(Recorded::Unknown, inbound.flow.remote.ip()) };
-        let known = inbound.decided.is_some_and(|decision| parties(decision, &mut start));
-        if !calls.sums_up_refused(known, now) {
+        match inbound.decided {
+            Some(decision) => put_parties(decision, &mut start),
+            // Turned away before anybody asked who calls.
+            None if self.looked_up(start.source, now) => start.proof = CallerProof::Address,
+            None => {}
+        }
+        if !calls.sums_up_refused(start.proof, now) {
             (start.call_id, start.from_tag) = (m.call_id(), m.from_tag());
             start.from = m.from().map_or(b"", |from| from.uri);
             (start.to, start.to_header) = called(m, &self.shared.config.routing, &mut io.memory.text);
         }
-        calls.refused(&start, answer.code, reason.code(), known, now);
+        calls.refused(&start, answer.code, reason.code(), now);
     }
 
     /// The caller of this transaction cancels it.
@@ -236,9 +251,13 @@ impl Edge {
                 from_tag: reply.from_tag(),
                 from: reply.from().map_or(b"", |from| from.uri),
                 to: reply.to().map_or(b"", |to| to.uri),
+                proof: match context.caller.0 {
+                    PartyKind::Stranger => CallerProof::None,
+                    _ => CallerProof::Address,
+                },
                 ..CallStart::new(Recorded::Unknown, context.from.remote.ip())
             };
-            calls.refused(&start, code, reason.code(), context.caller.0 != PartyKind::Stranger, now);
+            calls.refused(&start, code, reason.code(), now);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use trunkline_proxy::Side;
 
 use super::{CallHandle, Calls, SHARDS, Slot, Table, spread};
-use crate::call::{CallStart, CallView};
+use crate::call::{CallStart, CallView, CallerProof};
 use crate::cause::Cause;
 use crate::ending::{Ender, FailedWith, ReasonLines};
 use crate::refused::Refusal;
@@ -103,7 +103,7 @@ impl Calls {
         let Some(slot) = table.slots.get_mut(number as usize) else { return };
         slot.row.set_ended(cause, status, now);
         if matches!(cause, Cause::SessionExpired | Cause::Shutdown) {
-            slot.row.set_ended_by(Ender::Exchange);
+            slot.set_leaving(Ender::Exchange, &ReasonLines::default());
         }
         see(slot.row.view());
         if self.recording.load(Ordering::Relaxed) || slot.has_row {
@@ -119,10 +119,10 @@ impl Calls {
         table.stats.ended += 1;
     }
 
-    /// The record of a call that has ended. One of an unknown caller that failed at once counts as refused.
+    /// The record of a call that has ended. One that failed at once counts as refused.
     fn push(&self, slot: &Slot, status: u16, now: u64, outbox: &mut Vec<u8>) {
-        let failed = !slot.row.is_answered() && !slot.has_row && slot.row.text(row::CALLER).is_empty();
-        if failed && !self.refused.admits(false, now) {
+        let failed = !slot.row.is_answered() && !slot.has_row;
+        if failed && !self.refused.admits(slot.proof, now) {
             let reason = std::str::from_utf8(slot.row.text(row::REASON)).unwrap_or_default();
             let refusal = Refusal { status, by: slot.row.ended_by(), reason };
             return self.refused.sum(slot.row.view().source, refusal, now, || self.number());
@@ -170,15 +170,15 @@ impl Calls {
     }
 
     /// An INVITE that begins a call was refused by us with this status before it went anywhere. Its record is made at once.
-    /// Where there have been many in this minute, it is added to the record of its source instead; callers that are `known`
-    /// have a bound of their own, which is higher. The same number within 32 s is a repetition.
-    pub fn refused(&self, start: &CallStart<'_>, status: u16, reason: &'static str, known: bool, now: u64) {
+    /// Where there have been many in this minute, it is added to the record of its source instead, unless the caller has shown
+    /// its identity. The same number within 32 s is a repetition.
+    pub fn refused(&self, start: &CallStart<'_>, status: u16, reason: &'static str, now: u64) {
         let number = spread(start.number);
         if !self.recording.load(Ordering::Relaxed) || self.refused.is_repeated(number, now) {
             return;
         }
         let refusal = Refusal { status, by: Ender::Exchange, reason };
-        if !self.refused.admits(known, now) {
+        if !self.refused.admits(start.proof, now) {
             return self.refused.sum(start.source, refusal, now, || self.number());
         }
         self.refused.remember(number, now);
@@ -193,11 +193,12 @@ impl Calls {
     }
 
     /// Will a call that is refused now be summed up, so that nothing but its source matters?
-    pub fn sums_up_refused(&self, known: bool, now: u64) -> bool {
-        !self.recording.load(Ordering::Relaxed) || self.refused.sums_up(known, now)
+    pub fn sums_up_refused(&self, proof: CallerProof, now: u64) -> bool {
+        !self.recording.load(Ordering::Relaxed) || self.refused.sums_up(proof, now)
     }
 
-    /// Sets how many refused calls of unknown callers have a record of their own in a minute; known ones fifty times as many.
+    /// Sets how many refused calls of unknown callers have a record of their own in a minute; those of callers known by their
+    /// address fifty times as many.
     pub fn set_refused_limit(&self, per_minute: u32) {
         self.refused.set_most(per_minute);
     }
