@@ -7,6 +7,7 @@ mod rules;
 use std::collections::HashSet;
 
 use ipnet::IpNet;
+use rules::Judged;
 use trunkline_sip::Uri;
 
 use crate::document::nearest;
@@ -59,7 +60,8 @@ impl Tables {
         let mut out = Vec::new();
         self.trunks().for_each(|t| self.of_trunk(t, &mut out));
         self.numbers().for_each(|n| self.of_number(n, &mut out));
-        self.domains().for_each(|d| self.of_domain(d, &mut out));
+        let mut rules = Judged::default();
+        self.domains().for_each(|d| self.of_domain(d, &mut rules, &mut out));
         self.agents().for_each(|a| self.of_agent(a, &mut out));
         self.peers().for_each(|p| self.of_peer(p, &mut out));
         let own = self.all_credentials().filter(|c| !carriers.contains(&c.reference));
@@ -96,7 +98,7 @@ impl Tables {
         match resource {
             Resource::Trunk(t) => self.of_trunk(t, &mut out),
             Resource::Number(n) => self.of_number(n, &mut out),
-            Resource::Domain(d) => self.of_domain(d, &mut out),
+            Resource::Domain(d) => self.of_domain(d, &mut Judged::default(), &mut out),
             Resource::Agent(a) => self.of_agent(a, &mut out),
             Resource::Peer(p) => self.of_peer(p, &mut out),
             Resource::Credentials(c) => {
@@ -110,7 +112,9 @@ impl Tables {
                 let refers = |acl: &Option<Ref>| acl.as_ref() == Some(&list.reference);
                 self.trunks().filter(|t| refers(&t.acl)).for_each(|t| self.of_trunk(t, &mut out));
                 self.peers().filter(|p| refers(&p.acl)).for_each(|p| self.of_peer(p, &mut out));
-                self.domains().filter(|d| refers(&d.acl)).for_each(|d| self.of_domain(d, &mut out));
+                let mut rules = Judged::default();
+                let domains = self.domains().filter(|d| refers(&d.acl));
+                domains.for_each(|d| self.of_domain(d, &mut rules, &mut out));
             }
             Resource::User(_) => {}
         }
@@ -193,7 +197,7 @@ impl Tables {
         self.agent(Some(&domain.reference), user).is_some() || self.peer_by_username(user).is_some()
     }
 
-    fn of_domain(&self, d: &Domain, out: &mut Vec<String>) {
+    fn of_domain(&self, d: &Domain, rules: &mut Judged, out: &mut Vec<String>) {
         let mut say = |text: String| out.push(format!("domain {}: {text}", d.domain_uri));
         let list = match &d.acl {
             None => "; restrict the senders by accessControlListRef",
@@ -230,7 +234,7 @@ impl Tables {
             }
         }
         for policy in &d.egress_policies {
-            for open in rules::open(&policy.rule) {
+            for open in rules.open(&policy.rule) {
                 say(format!("the egress rule `{}` {open}", policy.rule.text()));
             }
             let trunk = self.number_by_ref(&policy.number).and_then(|n| n.trunk.as_ref());

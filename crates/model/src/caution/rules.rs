@@ -1,5 +1,7 @@
 //! Egress rules that let out more than an operator may mean. A rule is searched in the called number, not compared with it.
 
+use std::collections::HashMap;
+
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
@@ -31,8 +33,18 @@ const MOST: usize = 64;
 /// A rule for one country (Germany) without its premium-rate and service numbers, for hints: mobile numbers, area codes.
 pub(crate) const NARROW: &str = r"^\+49(1[5-7]|[2-8][0-9]|9[1-9]|90[1-9])[0-9]{3,10}$";
 
-/// The calls that a rule allows unintentionally, and the remedy, one line each.
-pub(super) fn open(rule: &Rule) -> Vec<String> {
+/// What was found about rules, by their texts: tenants often have the same ones.
+#[derive(Default)]
+pub(super) struct Judged(HashMap<String, Vec<String>>);
+
+impl Judged {
+    /// The calls that a rule allows unintentionally, and the remedy, one line each.
+    pub(super) fn open(&mut self, rule: &Rule) -> &[String] {
+        self.0.entry(rule.text().to_owned()).or_insert_with(|| open(rule))
+    }
+}
+
+fn open(rule: &Rule) -> Vec<String> {
     if PREFIXES.iter().any(|prefix| matches_the_world(rule, prefix)) {
         return vec![format!(
             "lets out calls to every number in the world; name the countries that are called, without their premium-rate \
