@@ -44,7 +44,8 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     if loaded.config.routing.pass_challenges != PassChallenges::None {
         good.warnings.extend(tables.passed_challenges());
     }
-    good.warnings.splice(0..0, loaded.cautions());
+    // Behind those of resources, of which the expensive ones are first.
+    good.warnings.extend(loaded.cautions());
     if loaded.config.runs(Role::Exchange) {
         good.warnings.extend(tables.without_listener(&transports(&loaded.config)));
     }

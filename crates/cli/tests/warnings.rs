@@ -97,6 +97,24 @@ fn a_strict_check_fails_by_warnings() {
     assert_eq!(place.said("check --strict no-such-file.yaml", "").code, 64, "an error");
 }
 
+/// What costs money is not behind what does not.
+#[test]
+fn what_others_call_at_your_expense_is_first() {
+    let place = Place::new();
+    place.set("digestUri: off");
+    place.ok("domains create sip.local");
+    place.ok("trunks create carrier --host sip.carrier.example");
+    place.ok("numbers create +4922812345 --trunk carrier");
+    let policies = "[{rule:␣'^\\+4930[0-9]{4,8}$',␣numberRef:␣number-4922812345}]";
+    place.ok(&format!("domains update sip.local --set context.egressPolicies={policies}"));
+    let said = warned(&place, "domains update sip.local --set authenticate=register", "");
+    let first = "warning: domain sip.local: authenticate: register: anyone who writes an agent's name into From \
+                 calls out through carrier at your expense, and calls as that agent";
+    assert!(said.starts_with(first), "{said}");
+    let check = warned(&place, "check", "");
+    assert!(check.starts_with(first) && check.contains("digestUri: off"), "{check}");
+}
+
 /// A carrier may ask a phone for a hash of its password, through a trunk that has none.
 #[test]
 fn a_trunk_without_credentials() {
