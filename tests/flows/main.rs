@@ -86,6 +86,7 @@ mod trunk_dialogs;
 mod trunk_nat;
 mod trunk_registration;
 mod trunks;
+mod unproven;
 mod unreachable;
 mod waits;
 mod web_pages;

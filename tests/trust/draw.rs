@@ -44,7 +44,8 @@ impl History<'_> {
         let target = if honest && self.rng.percent(85) { self.likely(own) } else { self.any_target() };
         let calls = matches!(method, "INVITE" | "MESSAGE" | "REFER");
         let (refers, asks_state) = (method == "REFER", matches!(method, "SUBSCRIBE" | "PUBLISH"));
-        (First { claim, source, proof, target, calls, refers, asks_state }, Sockets::port(source))
+        let invites = method == "INVITE";
+        (First { claim, source, proof, target, invites, calls, refers, asks_state }, Sockets::port(source))
     }
 
     /// A target this party has business with.

@@ -108,6 +108,7 @@ impl History<'_> {
             source: who,
             proof: Proof::Right,
             target: Target::Aor(callee),
+            invites: true,
             calls: true,
             refers: false,
             asks_state: false,

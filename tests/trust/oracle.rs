@@ -63,6 +63,8 @@ pub struct First {
     pub source: Who,
     pub proof: Proof,
     pub target: Target,
+    /// Is it a call?
+    pub invites: bool,
     /// Does the method need its credentials to be for the user it calls?
     pub calls: bool,
     /// Does it ask the callee to call somebody else?
@@ -83,7 +85,7 @@ pub enum Goes {
 /// Where a first request goes.
 pub fn first(f: &First) -> Goes {
     if let Target::Inbound(trunk) = f.target {
-        let goes = from_trunk(f, trunk) && !(f.refers && is_stranger(f));
+        let goes = from_trunk(f, trunk) && (f.invites || !is_stranger(f));
         return if goes { rings(trunk) } else { Goes::Nowhere };
     }
     let who = match f.claim {
@@ -165,7 +167,8 @@ pub fn is_unshown(f: &First) -> bool {
 /// address.
 fn as_trunk(f: &First) -> Goes {
     match f.target {
-        Target::Number(trunk, _) if f.refers && is_stranger(f) && trunk == Who::Open => Goes::Nowhere,
+        // A number that everybody may call takes calls, and what else comes of strangers does not.
+        Target::Number(trunk, _) if !f.invites && is_stranger(f) && trunk == Who::Open => Goes::Nowhere,
         // The list of one of them lets everybody call.
         Target::Number(trunk, _) if (f.source == trunk || trunk == Who::Open) && from_trunk(f, trunk) => {
             rings(trunk)
@@ -197,7 +200,8 @@ fn is_number_of(trunk: Who, domain: &str) -> bool {
 fn is_proven(f: &First, who: Who) -> bool {
     match who {
         // Its own domain asks no phone, one that is open no more than that; others ask everybody, also when a number leads
-        // there. A server shows who it is everywhere.
+        // there. A server shows who it is everywhere, and everybody does who asks a phone to call somebody else.
+        Who::Lax if f.refers => proves(f, who),
         Who::Lax => stays_at(f.target, LAX) || stays_at(f.target, FREE) || proves(f, who),
         Who::Listed => f.source == Who::Listed,
         _ => proves(f, who),

@@ -6,8 +6,16 @@ use super::oracle::{
 };
 
 fn from(source: Who, claim: Who, target: Target) -> First {
-    let proof = Proof::Absent;
-    First { claim: Claim::Is(claim), source, proof, target, calls: true, refers: false, asks_state: false }
+    First {
+        claim: Claim::Is(claim),
+        source,
+        proof: Proof::Absent,
+        target,
+        invites: true,
+        calls: true,
+        refers: false,
+        asks_state: false,
+    }
 }
 
 #[test]
@@ -41,4 +49,14 @@ fn at_a_host_of_ours_who_stands_in_from_is_asked() {
     assert_eq!(first(&call(Who::Carrier)), Goes::To(Who::Bob));
     assert_eq!(first(&call(Who::Ann)), Goes::Nowhere);
     assert!(!is_believed(&call(Who::Ann)));
+}
+
+#[test]
+fn who_has_proven_nothing_calls_and_does_nothing_else() {
+    let call = from(Who::Stranger, Who::Stranger, Target::Inbound(Who::Open));
+    assert_eq!(first(&call), Goes::To(Who::Bob));
+    assert_eq!(first(&First { invites: false, ..call }), Goes::Nowhere);
+    let refer = First { invites: false, refers: true, ..from(Who::Lax, Who::Lax, Target::Aor(Who::Lax)) };
+    assert_eq!(first(&refer), Goes::Nowhere);
+    assert_eq!(first(&First { proof: Proof::Right, ..refer }), Goes::To(Who::Lax));
 }

@@ -3,6 +3,7 @@
 use super::bait::Bait;
 use super::cast::{Kind, Who};
 use super::dialog::{Call, End, Side, Stage};
+use super::first::soften;
 use super::history::History;
 use super::net::Port;
 use super::request::Request;
@@ -73,7 +74,9 @@ impl History<'_> {
         }
         let may = matches!(ruling, Ruling::May(_));
         let (tx, answer) = self.lane.ask(port, request.clone(), ruling.clone(), plan.clone())?;
-        if twist == Twist::Source(Source::ThirdProven) && matches!(answer.status(), 401 | 407) {
+        let proves = twist == Twist::Source(Source::ThirdProven)
+            || twist == Twist::Honest && method == "REFER" && call.side(end).known_as == Some(Who::Lax);
+        if proves && matches!(answer.status(), 401 | 407) {
             return self.prove_within(call, end, (port, request), &answer);
         }
         let arrived = !self.lane.arrivals(&tx).is_empty();
@@ -139,7 +142,8 @@ impl History<'_> {
         };
         let other = call.side(end.other());
         let place = other.place();
-        let ruling = if other.doubtful { Ruling::May(place) } else { Ruling::Must(place) };
+        let open = other.doubtful || other.unshown;
+        let ruling = if open { Ruling::May(place) } else { Ruling::Must(place) };
         call.side_mut(end).cseq = again.cseq;
         call.side_mut(end).elsewhere = true;
         let again = again.with(name, value);
@@ -170,7 +174,15 @@ impl History<'_> {
         let asked =
             |side: &Side| side.known_as.is_some_and(|who| who.kind() == Kind::Agent && who != Who::Lax);
         // It asks nobody to call somebody else; by the mark of another dialog it may have proven itself there.
-        let transfer = request.method == "REFER" && me.stranger;
+        let unasked = request.method == "REFER" && me.known_as == Some(Who::Lax);
+        let transfer = request.method == "REFER" && me.stranger || unasked && !me.elsewhere;
+        // It has shown its secret somewhere.
+        let straight = if unasked { soften(straight) } else { straight };
+        // Of one that is no agent whoever hangs up is believed; everything else comes from where it is.
+        let elsewhere = |side: &Side, place: Place| match (side.known_as, request.method.as_str()) {
+            (Some(Who::Lax), _) | (_, "BYE") => Ruling::May(place),
+            (_, _) => Ruling::Never,
+        };
         match twist {
             Twist::OtherMark if transfer => self.ruling_other_mark(call, end),
             _ if transfer => Ruling::Never,
@@ -179,10 +191,13 @@ impl History<'_> {
             // Who is no agent of ours may well have several addresses; an agent is asked for its secret.
             Twist::Source(Source::Third | Source::ThirdProven) if me.elsewhere => Ruling::May(place),
             Twist::Source(_) if asked(me) => Ruling::Never,
+            Twist::Source(Source::Third | Source::ThirdProven) => elsewhere(me, place),
             Twist::Source(_) => Ruling::May(place),
             // Its own mark is an agent's only from where the agent is; a carrier has many addresses.
             Twist::Turned if asked(other) => Ruling::Never,
-            Twist::Turned => Ruling::May(me.place()),
+            // Connections come from one address.
+            Twist::Turned if me.who.is_tcp() && other.who.is_tcp() => Ruling::May(me.place()),
+            Twist::Turned => elsewhere(other, me.place()),
             // Ours as well, without a mark.
             Twist::RouteBefore(Bait::Listener | Bait::Localhost | Bait::Unspecified)
             | Twist::RouteAfter(Bait::Listener | Bait::Localhost | Bait::Unspecified) => Ruling::May(place),

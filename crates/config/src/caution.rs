@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::keys::Origin;
 use crate::load::Loaded;
-use crate::sections::{ClientAuth, DigestUri, PassChallenges, Role};
+use crate::sections::{ClientAuth, DigestUri, OpenMethod, PassChallenges, Role};
 use crate::tree::Config;
 
 /// A setting, and what it does.
@@ -45,6 +45,10 @@ fn of(config: &Config) -> Vec<Caution> {
     when(r.reveal_unknown_users, "routing.revealUnknownUsers", "strangers can find out which accounts exist");
     let what = "a caller who has proven nothing can have a phone call any number its account may call";
     when(r.strangers_may_refer, "routing.strangersMayRefer", what);
+    let what = "a caller who has proven nothing can send more than calls to phones behind open numbers";
+    when(r.open_methods.iter().any(|m| *m != OpenMethod::Invite), "routing.openMethods", what);
+    let what = "whoever overhears a dialog of a carrier or peer can send requests in it";
+    when(r.dialogs_from_anywhere, "routing.dialogsFromAnywhere", what);
     // What Routr v1 does is said with its settings.
     let own_way = !config.store_url().starts_with("routr-v1");
     let what = "every user of a peer can call all numbers that the egress rules of its domain allow";

@@ -27,7 +27,7 @@ pub use keys::{Env, Origin, Value};
 pub use load::{Loaded, holds_v1 as is_routr_v1};
 pub use sections::{
     AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, Grpc, Http,
-    Limits, Listen, Log, LogFormat, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1,
+    Limits, Listen, Log, LogFormat, OpenMethod, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1,
     RoutrV1Provider, Tls,
 };
 pub use setting::{

@@ -64,6 +64,28 @@ list_of!(CalledNumber);
 list_of!(WebOrigin);
 
 words! {
+    /// A method by which callers who have proven nothing may begin something.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    OpenMethod {
+        /// RFC 3261 §13
+        Invite = "INVITE",
+        /// RFC 3428
+        Message = "MESSAGE",
+        /// RFC 3261 §11
+        Options = "OPTIONS",
+        /// RFC 6665
+        Subscribe = "SUBSCRIBE",
+        /// RFC 6665, outside a dialog
+        Notify = "NOTIFY",
+        /// RFC 3903
+        Publish = "PUBLISH",
+        /// RFC 6086, outside a dialog
+        Info = "INFO",
+    }
+}
+list_of!(OpenMethod);
+
+words! {
     /// How closely the `uri` of a digest must name what is asked for (RFC 3261 §22.4).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     DigestUri {
@@ -227,6 +249,10 @@ section! {
         pass_challenges: PassChallenges = PassChallenges::Carriers, "passChallenges";
         /// May callers who have proven nothing send REFER? A phone that follows it calls with its own account.
         strangers_may_refer: bool = false, "strangersMayRefer";
+        /// What callers who have proven nothing may begin at the numbers of open trunks.
+        open_methods: Vec<OpenMethod> = vec![OpenMethod::Invite], "openMethods";
+        /// Do carriers, peers and strangers send requests inside their dialogs from any address?
+        dialogs_from_anywhere: bool = false, "dialogsFromAnywhere";
     }
 }
 

@@ -169,6 +169,7 @@ fn what_is_unsafe_or_does_nothing_is_told() {
     assert_eq!(Config::read(None, &Env::default()).expect("the defaults").cautions(), [""; 0]);
     let text = "digestUri: off\nstateless: on\ntls: {verify: off, trustedCa: a.pem, clientCa: b.pem}\n\
                 routing: {passChallenges: all, revealUnknownUsers: on, strangersMayRefer: on, peersUsePolicies: on,\n\
+                  openMethods: [INVITE, MESSAGE], dialogsFromAnywhere: on,\n\
                   addressInfo: [X-DID], toAsAor: on}\n\
                 registrar: {thirdParty: on}\ncalls: {records: off}\ngrpc: {revealPasswords: on}\n\
                 http: {addr: 0.0.0.0:8000}\naccessControl: {allow: [0.0.0.0/1, 128.0.0.0/1]}\n\
@@ -182,6 +183,8 @@ fn what_is_unsafe_or_does_nothing_is_told() {
         "routing.passChallenges",
         "routing.revealUnknownUsers",
         "routing.strangersMayRefer",
+        "routing.openMethods",
+        "routing.dialogsFromAnywhere",
         "routing.peersUsePolicies",
         "routing.addressInfo",
         "routing.toAsAor",
@@ -203,7 +206,7 @@ fn what_is_unsafe_or_does_nothing_is_told() {
         said[1]
     );
     let by_variable = "`calls.retentionDays: 30` (TRUNKLINE_CALLS_RETENTION_DAYS): has no effect";
-    assert!(said[13].starts_with(by_variable), "{}", said[13]);
+    assert!(said[15].starts_with(by_variable), "{}", said[15]);
 }
 
 #[test]

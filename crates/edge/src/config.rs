@@ -47,6 +47,10 @@ pub struct EdgeConfig {
     pub pass_challenges: PassChallenges,
     /// May callers who have proven nothing send REFER?
     pub strangers_may_refer: bool,
+    /// By which methods they may begin something.
+    pub open_methods: Vec<&'static str>,
+    /// Do carriers, peers and strangers send requests inside their dialogs from any address?
+    pub dialogs_from_anywhere: bool,
     /// The registrar's bounds.
     pub registrar: RegistrarConfig,
     /// How long an unanswered INVITE rings when its agent sets nothing: timer C, RFC 3261 §16.6.
@@ -136,6 +140,8 @@ impl Default for EdgeConfig {
             routing: Options::default(),
             pass_challenges: PassChallenges::default(),
             strangers_may_refer: false,
+            open_methods: vec!["INVITE"],
+            dialogs_from_anywhere: false,
             registrar: RegistrarConfig::default(),
             no_answer: Duration::from_millis(trunkline_transaction::timers::C),
             dialog_seconds: 86_400,

@@ -250,7 +250,7 @@ impl Edge {
             }
             Outcome::Register { .. } => self.refuse(io, inbound, Reason::RegisterOther),
             Outcome::Forward
-                if self.refuse_transfer(io, inbound, PartyRef::caller(&decision.parties).kind) => {}
+                if self.refuse_stranger(io, inbound, PartyRef::caller(&decision.parties).kind) => {}
             Outcome::Forward => self.forward(io, inbound, key, decision),
         }
     }

@@ -169,6 +169,8 @@ reasons! {
     DialogDigestUri = "dialog.digest-uri", 403 "Digest URI Differs From Request-URI" PUBLIC, "Correct the phone or the proxy before it, or set digestUri: off.";
     /// An agent sends from another address than before and must authenticate.
     DialogAuth = "dialog.auth", 407 "" PUBLIC, "Nothing if the phone then authenticates; otherwise check its password.";
+    /// A carrier, peer or stranger sends from another address than its own.
+    DialogElsewhere = "dialog.elsewhere", 403 "Not Where the Dialog Is" PUBLIC, "Add the address to the access control list of the trunk or peer, or set routing.dialogsFromAnywhere.";
     /// The other side of the dialog wants TLS all the way and has no such way.
     DialogInsecure = "dialog.insecure", 480 "" PUBLIC, "Register it over TLS or WSS.";
     /// There is no way to the other side of the dialog any more.
@@ -310,6 +312,9 @@ reasons! {
 
     /// A caller that has proven nothing asks a phone to call somebody else.
     TransferStranger = "transfer.stranger", 403 "Transfer Not Allowed" PUBLIC, "Set routing.strangersMayRefer if strangers may transfer calls.";
+
+    /// A caller that has proven nothing may begin calls alone.
+    TransferMethod = "transfer.method", 403 "Calls Only" PUBLIC, "Authenticate the caller, or set routing.openMethods.";
 
     /// The trunk by which the call came no longer exists.
     TrunkGone = "trunk.gone", 404 "" HIDDEN, "Create the trunk again.";

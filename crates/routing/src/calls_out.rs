@@ -2,7 +2,7 @@
 
 use trunkline_model::Trunk;
 use trunkline_reasons::Reason;
-use trunkline_sip::Transport;
+use trunkline_sip::{Method, Transport};
 
 use crate::ask::Ask;
 use crate::call::Call;
@@ -47,6 +47,28 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     }
 
     /// Did the caller register over the connection that it calls by?
+    /// A phone that follows a REFER calls with its own account: whoever asks it to shows who it is, whatever its domain asks of
+    /// callers.
+    pub(crate) fn show_to_refer(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        let refers = self.request.message.method() == Some(Method::Refer);
+        let known = matches!(call.caller, Party::Agent(..));
+        if !refers || !known || call.access.proven || self.request.options.unproven_may_refer {
+            return Ok(());
+        }
+        if self.request.goes_on() {
+            return Err(self.reply(Reason::AuthInside));
+        }
+        if self.request.flow.transport != Transport::Udp
+            && !self.request.is_of_foreign_page()
+            && self.calls_by_its_connection(call)?
+        {
+            self.note(Fact::KnownConnection);
+            return Ok(());
+        }
+        self.require_digest(call)?;
+        self.refuse_even_if_proven(call)
+    }
+
     fn calls_by_its_connection(&mut self, call: &Call<'s, 'x>) -> Result<bool, Stop> {
         match call.caller {
             Party::Agent(agent, domain) => {

@@ -33,6 +33,8 @@ pub struct Options {
     pub enforce_e164: bool,
     /// May a user register another's AOR?
     pub third_party_registration: bool,
+    /// May an agent that has not shown who it is ask another party to call somebody (REFER)?
+    pub unproven_may_refer: bool,
     /// Challenge other requests than REGISTER with 407 instead of 401. RFC 3261 §22.3 has 407 for a proxy; Routr
     /// and the user agents made for it know 401 alone.
     pub proxy_challenge: bool,

@@ -68,6 +68,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             default_domain: config.domain.to_ascii_lowercase(),
             enforce_e164: config.routing.e164,
             third_party_registration: config.registrar.third_party,
+            unproven_may_refer: config.routing.strangers_may_refer,
             proxy_challenge: config.routing.proxy_challenge,
             privacy_always_none: config.routing.privacy_always_none,
             reveal_unknown_users: config.routing.reveal_unknown_users,
@@ -91,6 +92,8 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             trunkline_config::PassChallenges::All => PassChallenges::All,
         },
         strangers_may_refer: config.routing.strangers_may_refer,
+        open_methods: config.routing.open_methods.iter().map(|method| method.as_str()).collect(),
+        dialogs_from_anywhere: config.routing.dialogs_from_anywhere,
         registrar: RegistrarConfig {
             min_expires: config.registrar.min_expires,
             max_expires: config.registrar.max_expires,

@@ -119,10 +119,14 @@ impl Edge {
                     // Whoever has the mark has received a message of ours there.
                     self.proven.prove(from, now);
                 }
+                // Who has hung up has hung up: a call that nobody can end costs more than one that somebody else has ended.
+                let from_anywhere = matches!(inbound.method, Method::Ack | Method::Cancel | Method::Bye)
+                    || self.shared.config.dialogs_from_anywhere;
                 match self.comes_from_holder(inbound.flow, holder) {
                     true if inbound.flow.transport.is_reliable() => Sender::Shown,
                     true => Sender::Claimed,
-                    false => Sender::Unknown,
+                    false if from_anywhere => Sender::Unknown,
+                    false => return Err(Refused::Forbidden(Reason::DialogElsewhere)),
                 }
             }
         })
@@ -176,12 +180,11 @@ impl Edge {
         dialog: &Dialog,
         standing: &Standing,
     ) -> Result<Sender, Refused> {
-        let holder = &dialog.mark.holder;
-        if is_on(holder, inbound.flow) {
-            return Ok(Sender::Shown);
-        }
+        let (holder, config) = (&dialog.mark.holder, &self.shared.config);
         let here = self.shared.secret.source(inbound.flow.transport, inbound.flow.remote);
-        if here == holder.source || here == standing.source {
+        let is_here = is_on(holder, inbound.flow) || here == holder.source;
+        let refers = inbound.method == Method::Refer && !config.strangers_may_refer;
+        if here == standing.source || is_here && !refers {
             // A mark has no source that nothing shows.
             return Ok(Sender::Shown);
         }
@@ -193,10 +196,19 @@ impl Edge {
         let (Some(agent), Some(domain)) = (agent, domain) else {
             return Err(Refused::Forbidden(Reason::DialogAccountUnknown));
         };
-        if let Some(shown) = self.registered_at((agent, holder.party), domain, inbound.flow, io.unix_ms()) {
-            return Ok(if shown { Sender::Shown } else { Sender::Claimed });
+        // A phone that follows a REFER calls with its own account. Where not every caller is asked, nothing shows who is here.
+        let refers = refers && !shared.config.routing.asks_every_caller(domain);
+        if is_here && !refers {
+            return Ok(Sender::Shown);
         }
-        let asks = shared.config.routing.asks_in_dialog(domain, dialog.mark.way.kind == PartyKind::Trunk);
+        match self.registered_at((agent, holder.party), domain, inbound.flow, io.unix_ms()) {
+            Some(_) if refers && !inbound.flow.transport.is_reliable() => {}
+            Some(true) => return Ok(Sender::Shown),
+            Some(false) => return Ok(Sender::Claimed),
+            None => {}
+        }
+        let to_carrier = dialog.mark.way.kind == PartyKind::Trunk;
+        let asks = refers || shared.config.routing.asks_in_dialog(domain, to_carrier);
         if !asks && !inbound.flow.connection.is_foreign_page() {
             // Who needs no digest to call needs none here.
             return Ok(Sender::Claimed);

@@ -25,4 +25,25 @@ impl Edge {
         self.refuse(io, inbound, Reason::TransferStranger);
         true
     }
+
+    /// Refuses what such a party begins that is no call: open numbers take calls, and phones do as other requests say; `true` when
+    /// it was answered.
+    pub(crate) fn refuse_stranger(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        from: PartyKind,
+    ) -> bool {
+        let open = || {
+            let name = inbound.message.method_name();
+            self.shared.config.open_methods.iter().any(|method| method.as_bytes() == name)
+        };
+        let follows = matches!(inbound.method, Method::Ack | Method::Cancel);
+        // A REFER has a rule of its own.
+        if from != PartyKind::Stranger || follows || inbound.method == Method::Refer || open() {
+            return self.refuse_transfer(io, inbound, from);
+        }
+        self.refuse(io, inbound, Reason::TransferMethod);
+        true
+    }
 }
