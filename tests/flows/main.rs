@@ -31,6 +31,7 @@ mod guesses;
 mod handover;
 mod inside;
 mod legs;
+mod limits;
 mod live;
 mod lockout;
 mod marks;

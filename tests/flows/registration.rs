@@ -151,6 +151,35 @@ fn max_contacts_refuses_one_more() {
     assert_eq!(first.register(600).status(), 200, "a refresh is no further contact");
 }
 
+/// `replaceOldestContact` lets the oldest contact go, of an agent or of all.
+#[test]
+fn one_more_contact_takes_the_place_of_the_oldest() {
+    let more = ", maxContacts: 2, replaceOldestContact: true";
+    let resources = agents()
+        .agent_with(DOMAIN, "1008", "pw-1008", ", maxContacts: 2, replaceOldestContact: false")
+        .agent_with(DOMAIN, "1009", "pw-1009", more)
+        .agent_with(DOMAIN, "1010", "pw-1010", ", maxContacts: 2");
+    let exchange = Exchange::start_with(&resources, "registrar: {replaceOldestContact: on}\n", &[]);
+    for (user, replaces) in [("1008", false), ("1009", true), ("1010", true)] {
+        let mut phones = [(); 3].map(|()| phone(&exchange, user));
+        let [first, second, third] = &mut phones;
+        assert_eq!((first.register(600).status(), second.register(600).status()), (200, 200));
+        let answer = third.register(600);
+        assert_eq!(answer.status(), if replaces { 200 } else { 403 }, "{user}");
+        let query = second.register_request(600).without("Contact");
+        let contacts = second.ask(&query).0.list("Contact").join(" ");
+        let there = [&*first, &*second, &*third].map(|ua| contacts.contains(&ua.contact()));
+        assert_eq!(there, [!replaces, true, replaces], "{user}: {contacts}");
+        // A call rings those that are left.
+        let mut caller = registered(&exchange, "1001");
+        let invite = caller.call(&caller.invite(&at(user)));
+        let rung = if replaces { third } else { first };
+        let arrived = rung.request_of("INVITE");
+        rung.accept(&arrived);
+        caller.status_for(&invite, 200);
+    }
+}
+
 #[test]
 fn bindings_survive_an_orderly_restart() {
     let mut exchange = Exchange::start(&agents());

@@ -20,7 +20,7 @@ fn all_threads() -> f64 {
 }
 
 fn run(calls: &Calls, ids: &[String], from: u64) {
-    let agent = Counted { key: Some(SessionKey::reference(b"agent-01")), limit: Some(1_000_000) };
+    let agent = Counted { limit: Some(1_000_000), ..Counted::of(SessionKey::reference(b"agent-01")) };
     for (n, id) in ids.iter().enumerate() {
         let start = CallStart {
             number: n as u64,

@@ -83,6 +83,20 @@ pub struct Counted {
     pub key: Option<SessionKey>,
     /// The most calls at once; `None` for no limit.
     pub limit: Option<u32>,
+    /// The most new calls in a minute; `None` for no limit.
+    pub per_minute: Option<u32>,
+}
+
+impl Counted {
+    /// This party, without a limit.
+    pub fn of(key: SessionKey) -> Counted {
+        Counted { key: Some(key), limit: None, per_minute: None }
+    }
+
+    /// Counted without a limit.
+    pub fn unlimited(self) -> Counted {
+        Counted { key: self.key, ..Counted::default() }
+    }
 }
 
 /// A call that starts: an INVITE without To-tag that was let in and is about to be forwarded.
@@ -119,6 +133,10 @@ pub struct CallStart<'a> {
     pub callee: Counted,
     /// Counted for the trunk.
     pub trunk: Counted,
+    /// Counted for the called agent or peer.
+    pub called: Counted,
+    /// Counted for the domains of the caller and of the callee; for one that is both only as the first.
+    pub domains: [Counted; 2],
 }
 
 impl<'a> CallStart<'a> {
@@ -150,6 +168,8 @@ impl CallStart<'_> {
             caller: Counted::default(),
             callee: Counted::default(),
             trunk: Counted::default(),
+            called: Counted::default(),
+            domains: [Counted::default(); 2],
         }
     }
 }

@@ -8,11 +8,12 @@ use hashbrown::HashTable;
 use parking_lot::Mutex;
 use trunkline_proxy::Side;
 
-use crate::call::{CallStart, CallView, CallerProof};
+use crate::call::{CallStart, CallView, CallerProof, Counted};
+use crate::counting::{Counting, Keys, Refused};
 use crate::ending::{Ender, ReasonLines};
 use crate::refused::RefusedCalls;
 use crate::row::{self, Kind, Row};
-use crate::sessions::{SessionKey, Sessions};
+use crate::sessions::SessionKey;
 
 pub(crate) const SHARDS: usize = 64;
 /// A call that rings longer than this has been forgotten by everybody: Timer C (RFC 3261 §16.6) is three
@@ -24,7 +25,7 @@ const SESSION_LIMIT_MS: u64 = 12 * 3_600_000;
 /// have ended are used again, so a steady load allocates nothing.
 pub struct Calls {
     shards: Box<[Shard]>,
-    sessions: Sessions,
+    counting: Counting,
     next_id: AtomicU64,
     recording: AtomicBool,
     refused: RefusedCalls,
@@ -61,7 +62,7 @@ struct Slot {
     in_fresh: bool,
     /// When it is given up.
     deadline: u64,
-    keys: [Option<SessionKey>; 3],
+    keys: Keys,
 }
 
 /// A call, while it lives; a stale one finds nothing.
@@ -70,20 +71,6 @@ pub struct CallHandle {
     slot: u32,
     generation: u32,
     shard: u16,
-}
-
-/// A party has as many calls as it may: answer 486 towards a callee, 503 for a trunk, 403 for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LimitReached {
-    /// The caller.
-    #[error("the caller has reached its limit of calls: raise the limit or end a call")]
-    Caller,
-    /// The callee.
-    #[error("the callee has reached its limit of calls: raise the limit or end a call")]
-    Callee,
-    /// The trunk.
-    #[error("the trunk has reached its limit of calls: raise the limit or use another trunk")]
-    Trunk,
 }
 
 /// Counters since the start.
@@ -151,7 +138,7 @@ impl Calls {
     pub fn new() -> Calls {
         Calls {
             shards: (0..SHARDS).map(|_| Shard(Mutex::default())).collect(),
-            sessions: Sessions::new(),
+            counting: Counting::new(),
             next_id: AtomicU64::new(1),
             recording: AtomicBool::new(false),
             refused: RefusedCalls::new(),
@@ -174,7 +161,7 @@ impl Calls {
     ///
     /// # Errors
     /// When a party has as many calls as it may; nothing is counted or recorded then.
-    pub fn start(&self, start: &CallStart<'_>, now: u64) -> Result<CallHandle, LimitReached> {
+    pub fn start(&self, start: &CallStart<'_>, now: u64) -> Result<CallHandle, Refused> {
         let shard = start.number as usize % SHARDS;
         let mut table = self.table(shard).lock();
         let table = &mut *table;
@@ -182,19 +169,13 @@ impl Calls {
             let generation = table.slots.get(slot as usize).map_or(0, |s| s.generation);
             return Ok(CallHandle { slot, generation, shard: shard as u16 });
         }
-        let parties = [
-            (start.caller, LimitReached::Caller),
-            (start.callee, LimitReached::Callee),
-            (start.trunk, LimitReached::Trunk),
-        ];
-        for (n, (counted, error)) in parties.iter().enumerate() {
-            let Some(key) = counted.key else { continue };
-            if !self.sessions.add(key, counted.limit) {
-                parties.iter().take(n).filter_map(|(c, _)| c.key).for_each(|key| self.sessions.remove(key));
+        let keys = match self.counting.add(start, now) {
+            Ok(keys) => keys,
+            Err(refused) => {
                 table.stats.refused += 1;
-                return Err(*error);
+                return Err(refused);
             }
-        }
+        };
         let number = match table.free.pop() {
             Some(number) => number,
             None => {
@@ -212,7 +193,7 @@ impl Calls {
             slot.proof = start.proof;
             slot.in_fresh = false;
             slot.deadline = now + RING_LIMIT_MS;
-            slot.keys = [start.caller.key, start.callee.key, start.trunk.key];
+            slot.keys = keys;
             generation = slot.generation;
         }
         table.index.insert_unique(spread(start.number), (start.number, number), |(n, _)| spread(*n));
@@ -242,18 +223,33 @@ impl Calls {
                     slot.row.set_text(n, text);
                 }
             }
-            for (had, new) in slot.keys.iter_mut().skip(1).zip([to.callee.key, to.trunk.key]) {
-                if *had != new {
-                    if let Some(key) = new {
-                        self.sessions.add(key, None);
-                    }
-                    if let Some(key) = std::mem::replace(had, new) {
-                        self.sessions.remove(key);
-                    }
-                }
-            }
+            self.counting.assign(&mut slot.keys, [to.callee.key, to.trunk.key]);
         })
         .is_some()
+    }
+
+    /// The call goes on to another callee, for whom it counts from now on, and for its domain.
+    ///
+    /// # Errors
+    /// When the new callee has as many calls as it may; nothing changes then.
+    pub fn recount(&self, call: CallHandle, called: [Counted; 2], now: u64) -> Result<(), Refused> {
+        self.counting.add_callee(called, now)?;
+        let lives = self.with(call, |table, number| {
+            let keys = table.slots.get_mut(number as usize).map(|slot| &mut slot.keys);
+            self.counting.recounted(keys, called);
+        });
+        if lives.is_none() {
+            self.counting.recounted(None, called);
+        }
+        Ok(())
+    }
+
+    /// Could a call of this party begin?
+    ///
+    /// # Errors
+    /// In how many seconds there is room, where it is the limit per minute.
+    pub fn has_room(&self, counted: &Counted, now: u64) -> Result<(), Option<u32>> {
+        self.counting.has_room(counted, now)
     }
 
     /// Its callee did not take the call, which goes on to `to` with this ref: the record shows both, whom it is with
@@ -321,7 +317,7 @@ impl Calls {
 
     /// How many calls a party has now.
     pub fn sessions(&self, key: SessionKey) -> u32 {
-        self.sessions.count(key)
+        self.counting.sessions(key)
     }
 
     /// Shows up to `limit` live calls, in no particular order. Start with 0 and go on with what is given

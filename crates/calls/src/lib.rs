@@ -17,7 +17,7 @@
 //!     from: b"sip:1001@sip.local",
 //!     to: b"sip:1002@sip.local",
 //!     to_header: b"",
-//!     caller: Counted { key: Some(agent), limit: Some(2) },
+//!     caller: Counted { limit: Some(2), ..Counted::of(agent) },
 //!     ..CallStart::new(Direction::AgentToAgent, [192, 0, 2, 7].into())
 //! };
 //! let call = calls.start(&start, 1_000)?;
@@ -25,7 +25,7 @@
 //! assert_eq!(calls.sessions(agent), 1);
 //! assert!(calls.ended(7, Side::Callee, 9_000));
 //! assert_eq!(calls.sessions(agent), 0);
-//! # Ok::<(), trunkline_calls::LimitReached>(())
+//! # Ok::<(), trunkline_calls::Refused>(())
 //! ```
 
 #![forbid(unsafe_code)]
@@ -34,10 +34,12 @@ mod call;
 mod calls;
 mod cause;
 mod codec;
+mod counting;
 mod dialogs;
 mod ending;
 mod follow;
 mod query;
+mod rates;
 mod record;
 mod refused;
 mod row;
@@ -46,9 +48,10 @@ mod sessions;
 mod writer;
 
 pub use call::{CallStart, CallView, CallerProof, Counted, Direction};
-pub use calls::{CallHandle, Calls, LimitReached, Stats};
+pub use calls::{CallHandle, Calls, Stats};
 pub use cause::Cause;
 pub use codec::codec_of;
+pub use counting::{LimitReached, Refused};
 pub use dialogs::{Answered, Dialogs, Ended, Ends, Event, Moved, Origin, Place, Refresh, Standing};
 pub use ending::{Ender, FailedWith, ReasonLines};
 pub use follow::{Followed, Follower};

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 const SHARDS: usize = 32;
+const ROOM: usize = 100;
 
 /// Names a party whose sessions are counted: a binding, an agent, a peer, a trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,11 +20,17 @@ impl SessionKey {
         SessionKey(NonZeroU64::new(id & !(1 << 63)).unwrap_or(NonZeroU64::MIN))
     }
 
-    /// A resource, by its ref. Refs of the same text have the same key.
+    /// A resource, by its ref, which no other resource has.
     pub fn reference(name: &[u8]) -> SessionKey {
         let mut hash = foldhash::quality::FixedState::with_seed(0x7472_756e_6b6c_696e).build_hasher();
         hash.write(name);
         SessionKey(NonZeroU64::new(hash.finish() | 1 << 63).unwrap_or(NonZeroU64::MAX))
+    }
+
+    /// A number for choosing among tables.
+    pub(crate) fn spread(self) -> usize {
+        let number = self.0.get();
+        (number ^ number >> 40) as usize
     }
 }
 
@@ -34,12 +41,13 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub fn new() -> Sessions {
-        Sessions { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        // Room for a usual number of parties, so that a call seldom makes a table grow.
+        let table = |_| Mutex::new(HashMap::with_capacity_and_hasher(ROOM, Default::default()));
+        Sessions { shards: (0..SHARDS).map(table).collect() }
     }
 
     fn shard(&self, key: SessionKey) -> &Mutex<HashMap<SessionKey, u32, foldhash::fast::RandomState>> {
-        let number = key.0.get();
-        &self.shards[(number ^ number >> 40) as usize % SHARDS]
+        &self.shards[key.spread() % SHARDS]
     }
 
     /// One more, unless that is more than the limit.

@@ -1,6 +1,6 @@
 //! The table of calls: once, counted, bounded.
 
-use trunkline_calls::{CallStart, Calls, Cause, Counted, Direction, LimitReached, SessionKey};
+use trunkline_calls::{CallStart, Calls, Cause, Counted, Direction, LimitReached, Refused, SessionKey};
 use trunkline_proxy::Side;
 
 fn start<'a>(call_id: &'a [u8], caller: Counted, trunk: Counted) -> CallStart<'a> {
@@ -18,13 +18,13 @@ fn number(call_id: &[u8]) -> u64 {
     call_id.iter().fold(0, |n, b| n * 256 + u64::from(*b))
 }
 
-const NOBODY: Counted = Counted { key: None, limit: None };
+const NOBODY: Counted = Counted { key: None, limit: None, per_minute: None };
 
 #[test]
 fn a_call_is_counted_once_and_until_its_bye() {
     let calls = Calls::new();
     let key = SessionKey::reference(b"agent-01");
-    let who = Counted { key: Some(key), limit: None };
+    let who = Counted { limit: None, ..Counted::of(key) };
     let call = calls.start(&start(b"1", who, NOBODY), 0).unwrap();
     // It goes to another target, as a diversion does.
     assert_eq!(calls.start(&start(b"1", who, NOBODY), 1), Ok(call));
@@ -49,11 +49,11 @@ fn a_call_is_counted_once_and_until_its_bye() {
 fn the_same_names_make_no_two_calls_one() {
     let calls = Calls::new();
     let key = SessionKey::reference(b"agent-01");
-    let who = Counted { key: Some(key), limit: Some(2) };
+    let who = Counted { limit: Some(2), ..Counted::of(key) };
     let again = |number| CallStart { number, ..start(b"1", who, NOBODY) };
     let (first, second) = (calls.start(&again(1), 0).unwrap(), calls.start(&again(2), 0).unwrap());
     assert_ne!(first, second);
-    assert_eq!(calls.start(&again(3), 0), Err(LimitReached::Caller));
+    assert_eq!(calls.start(&again(3), 0), Err(Refused { who: LimitReached::Caller, wait: None }));
     calls.answered(first, (b"callee", b""), 1);
     calls.answered(second, (b"callee", b""), 1);
     assert!(calls.ended(2, Side::Callee, 2));
@@ -64,10 +64,10 @@ fn the_same_names_make_no_two_calls_one() {
 fn limits_refuse_and_leave_nothing_behind() {
     let calls = Calls::new();
     let (agent, trunk) = (SessionKey::reference(b"agent"), SessionKey::reference(b"trunk"));
-    let who = Counted { key: Some(agent), limit: Some(5) };
-    let via = Counted { key: Some(trunk), limit: Some(1) };
+    let who = Counted { limit: Some(5), ..Counted::of(agent) };
+    let via = Counted { limit: Some(1), ..Counted::of(trunk) };
     let first = calls.start(&start(b"1", who, via), 0).unwrap();
-    assert_eq!(calls.start(&start(b"2", who, via), 0), Err(LimitReached::Trunk));
+    assert_eq!(calls.start(&start(b"2", who, via), 0), Err(Refused { who: LimitReached::Trunk, wait: None }));
     assert_eq!((calls.sessions(agent), calls.sessions(trunk)), (1, 1));
     assert!(calls.failed(first, 486, 1));
     assert!(calls.start(&start(b"2", who, via), 1).is_ok());
@@ -78,7 +78,7 @@ fn limits_refuse_and_leave_nothing_behind() {
 fn the_next_trunk_takes_the_session_over() {
     let calls = Calls::new();
     let (one, two) = (SessionKey::reference(b"one"), SessionKey::reference(b"two"));
-    let via = |key| Counted { key: Some(key), limit: None };
+    let via = |key| Counted { limit: None, ..Counted::of(key) };
     let call = calls.start(&CallStart { trunk_ref: b"one", ..start(b"1", NOBODY, via(one)) }, 0).unwrap();
     assert!(calls.assign(call, &CallStart { trunk_ref: b"trunk-two", ..start(b"1", NOBODY, via(two)) }));
     assert_eq!((calls.sessions(one), calls.sessions(two)), (0, 1));
@@ -131,4 +131,50 @@ fn causes_follow_the_status() {
         assert_eq!(Cause::from_status(status).name(), name);
         assert_eq!(Cause::from_name(name), Some(Cause::from_status(status)));
     }
+}
+
+#[test]
+fn every_party_has_its_limits() {
+    let calls = Calls::new();
+    let key = |name: &str| SessionKey::reference(name.as_bytes());
+    let once = |name| Counted { limit: Some(1), ..Counted::of(key(name)) };
+    let domains = [once("one"), once("two")];
+    let first = CallStart { called: once("callee"), domains, ..start(b"1", once("caller"), once("trunk")) };
+    let call = calls.start(&first, 0).unwrap();
+    let refused = |other: CallStart<'_>| calls.start(&other, 0).unwrap_err().who;
+    let other = start(b"2", NOBODY, NOBODY);
+    assert_eq!(refused(CallStart { caller: once("caller"), ..other }), LimitReached::Caller);
+    assert_eq!(refused(CallStart { called: once("callee"), ..other }), LimitReached::Callee);
+    assert_eq!(refused(CallStart { trunk: once("trunk"), ..other }), LimitReached::Trunk);
+    assert_eq!(refused(CallStart { domains: [once("two"), NOBODY], ..other }), LimitReached::CallerDomain);
+    assert_eq!(refused(CallStart { domains: [NOBODY, once("one")], ..other }), LimitReached::CalleeDomain);
+    assert!(calls.start(&CallStart { caller: once("caller").unlimited(), ..other }, 0).is_ok());
+    // Another callee gets the call: the first one is free.
+    assert_eq!(calls.recount(call, [once("third"), NOBODY], 0), Ok(()));
+    assert_eq!((calls.sessions(key("callee")), calls.sessions(key("two"))), (0, 0));
+    assert!(calls.recount(call, [once("third"), NOBODY], 0).is_err(), "it has this one");
+    assert!(calls.failed(call, 486, 1));
+    let left = ["caller", "trunk", "third", "one"].map(|name| calls.sessions(key(name)));
+    assert_eq!(left, [1, 0, 0, 0]);
+}
+
+#[test]
+fn calls_in_a_minute() {
+    let calls = Calls::new();
+    let key = SessionKey::reference(b"trunk");
+    let via = Counted { per_minute: Some(2), ..Counted::of(key) };
+    let caller = Counted { per_minute: Some(2), ..Counted::of(SessionKey::reference(b"caller")) };
+    for id in [b"1", b"2"] {
+        let call = calls.start(&start(id, NOBODY, via), 1_000).unwrap();
+        assert!(calls.failed(call, 486, 1_001));
+    }
+    let wait = Refused { who: LimitReached::Trunk, wait: Some(30) };
+    for _ in 0..3 {
+        assert_eq!(calls.start(&start(b"3", caller, via), 1_000), Err(wait));
+    }
+    assert_eq!(calls.sessions(key), 0);
+    assert!(
+        calls.start(&start(b"3", caller, via), 31_000).is_ok(),
+        "the caller was not charged for the others"
+    );
 }

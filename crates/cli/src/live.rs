@@ -56,6 +56,15 @@ pub(crate) fn status(status: &Status) -> String {
         });
         out.push_str(&table(&["trunk", "registered as", "state", "answer", "for"], rows));
     }
+    if !status.limits.is_empty() {
+        out.push('\n');
+        let limit = |limit: Option<u32>| limit.map_or("-".into(), |limit| limit.to_string());
+        let rows = status.limits.iter().map(|l| {
+            let party = format!("{} {}", l.kind, l.reference);
+            vec![party, l.calls.to_string(), limit(l.max_calls), limit(l.max_calls_per_minute)]
+        });
+        out.push_str(&table(&["limited", "calls", "most", "per minute"], rows));
+    }
     if !status.counters.is_empty() {
         out.push('\n');
         let rows = status.counters.iter().map(|(name, n)| vec![name.clone(), n.to_string()]);

@@ -247,6 +247,9 @@ pub struct Status {
     /// Our registrations at trunks that want one.
     #[serde(default)]
     pub trunk_registrations: Vec<TrunkRegistration>,
+    /// Trunks, agents, peers and domains with a limit of calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
     /// The parts that fail, with the reason.
     pub degraded: Vec<String>,
     /// Counters since the start.
@@ -261,6 +264,24 @@ pub struct Descriptors {
     pub open: u64,
     /// How many it may have.
     pub limit: u64,
+}
+
+/// A party with a limit of calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limit {
+    /// `trunk`, `agent`, `peer` or `domain`.
+    pub kind: String,
+    /// Its ref.
+    pub reference: String,
+    /// Its calls now.
+    pub calls: u32,
+    /// The most calls at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_calls: Option<u32>,
+    /// The most new calls in a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_calls_per_minute: Option<u32>,
 }
 
 /// A registration of ours at a trunk.

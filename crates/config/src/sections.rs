@@ -161,6 +161,8 @@ section! {
         default_expires: u32 = 3600, "defaultExpires";
         /// Contacts of an AOR whose resource sets nothing.
         max_contacts: u32 = 10, "maxContacts";
+        /// A contact beyond that takes the place of the oldest, instead of being refused.
+        replace_oldest_contact: bool = false, "replaceOldestContact";
         /// May a user register contacts for another user's AOR?
         third_party: bool = false, "thirdParty";
         /// How often phones are asked to show that they are still there, in seconds; 0 leaves it to them

@@ -98,7 +98,7 @@ error: unknown key `maxExpire` (did you mean `maxExpires`?)
   ┌─ trunkline.yaml:2:3
 2 │   maxExpire: 900
   │   ^^^^^^^^^
-  = `registrar` takes: minExpires, maxExpires, natExpires, defaultExpires, maxContacts, thirdParty, flowTimerSeconds, serviceRoute, storePatienceMs, reachBySource
+  = `registrar` takes: minExpires, maxExpires, natExpires, defaultExpires, maxContacts, replaceOldestContact, thirdParty, flowTimerSeconds, serviceRoute, storePatienceMs, reachBySource
 ";
     assert!(text.contains(expected), "{text}");
     for part in [

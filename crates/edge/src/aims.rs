@@ -81,6 +81,14 @@ impl Aims {
         self.decision(first, aim).targets.as_slice().get(usize::from(aim.target))
     }
 
+    /// The callee takes no more calls: no target is tried.
+    pub(crate) fn make_busy(&mut self, reason: Reason) {
+        for aim in &mut self.list {
+            (aim.code, aim.reason) = (486, Some(reason));
+        }
+        self.ways.iter_mut().for_each(|way| *way = None);
+    }
+
     fn inner(&self, aim: &Aim) -> Option<&Decision> {
         self.inner.get(usize::from(aim.decision).checked_sub(1)?)
     }

@@ -2,7 +2,7 @@
 
 use trunkline_calls::{
     CallHandle, CallStart, CallerProof, Calls, Cause, Counted, Direction as Recorded, Ender, Ends,
-    FailedWith, ReasonLines, SessionKey, codec_of,
+    FailedWith, ReasonLines, Refused, SessionKey, codec_of,
 };
 use trunkline_model::Ref;
 use trunkline_proxy::transaction::Branch;
@@ -16,6 +16,7 @@ use crate::aims::Rung;
 use crate::context::{Context, DialogUse, Hop};
 use crate::edge::Edge;
 use crate::inbound::Inbound;
+use crate::limits;
 use crate::mail::Io;
 use crate::media::{of, sdp_of};
 use crate::own_answer::OwnAnswer;
@@ -59,24 +60,37 @@ pub(crate) fn called<'t>(m: &Message<'_>, options: &Options, text: &'t mut Vec<u
     (called, if same { b"" } else { to })
 }
 
-/// A call of this number begins with this INVITE, to this target first.
+/// A call that begins, to this target first.
+pub(crate) struct Beginning<'a> {
+    pub(crate) rung: Rung<'a>,
+    pub(crate) target: &'a Target,
+    pub(crate) number: u64,
+    /// As [`called`] gives it.
+    pub(crate) called: (&'a [u8], &'a [u8]),
+    pub(crate) counts: limits::Parties,
+    pub(crate) trunk: Option<Counted>,
+}
+
+/// A call begins with this INVITE.
+///
+/// # Errors
+/// When a party has as many calls as it may.
 pub(crate) fn begin(
     calls: &Calls,
     inbound: &Inbound<'_>,
-    (rung, target): (Rung<'_>, &Target),
-    (number, (to, to_header)): (u64, (&[u8], &[u8])),
+    beginning: &Beginning<'_>,
     now: u64,
-) -> Option<CallHandle> {
+) -> Result<Option<CallHandle>, Refused> {
+    let &Beginning { rung, target, number, called: (to, to_header), counts, trunk } = beginning;
     let m = &inbound.message;
     let (decision, parties) = (rung.decision, &rung.decision.parties);
-    let from = m.from().ok()?.uri;
-    let counted = |key: Option<SessionKey>| Counted { key, limit: None };
-    let by_ref = |r: &Option<Ref>| r.as_ref().map(|r| SessionKey::reference(r.as_str().as_bytes()));
+    let Ok(from) = m.from() else { return Ok(None) };
+    let binding = (target.binding_id != 0).then(|| SessionKey::binding(target.binding_id));
     let start = CallStart {
         number,
         call_id: m.call_id(),
         from_tag: m.from_tag(),
-        from,
+        from: from.uri,
         to,
         to_header,
         direction: recorded(decision.direction),
@@ -85,13 +99,15 @@ pub(crate) fn begin(
         trunk_ref: text(&target.trunk),
         source: inbound.flow.remote.ip(),
         proof: proof(decision),
-        caller: counted(by_ref(&parties.caller.reference)),
-        callee: counted((target.binding_id != 0).then(|| SessionKey::binding(target.binding_id))),
-        trunk: counted(by_ref(&target.trunk)),
+        caller: counts.caller,
+        callee: binding.map(Counted::of).unwrap_or_default(),
+        trunk: trunk.unwrap_or_default(),
+        called: counts.called,
+        domains: counts.domains,
     };
-    let call = calls.start(&start, now).ok()?;
+    let call = calls.start(&start, now)?;
     divert(calls, call, rung);
-    Some(call)
+    Ok(Some(call))
 }
 
 /// The call goes on to this decision's callee, where that is another one.
@@ -107,7 +123,7 @@ fn text(reference: &Option<Ref>) -> &[u8] {
 
 /// Another target than the first answered: its sessions count, and its trunk stands in the record.
 pub(crate) fn moved(calls: &Calls, call: CallHandle, target: &Hop) {
-    let counted = |key: Option<SessionKey>| Counted { key, limit: None };
+    let counted = |key: Option<SessionKey>| key.map(Counted::of).unwrap_or_default();
     let unspecified = std::net::IpAddr::from([0, 0, 0, 0]);
     let to = CallStart {
         trunk_ref: text(&target.trunk),

@@ -11,7 +11,7 @@ use crate::cseq::{self, Raise};
 use crate::inbound::Inbound;
 use crate::media::{around_sdp, put_length};
 use crate::names::{self, Changed, Shown};
-use crate::trust::marks::{record_routes, uris};
+use crate::trust::record_routes::{record_routes, uris};
 use trunkline_sip::put_transport;
 
 /// Route values that are left out.

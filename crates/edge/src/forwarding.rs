@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
 use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessUse};
 use trunkline_reasons::Reason;
-use trunkline_routing::{Decision, PartyName, RoutedKind, Target};
+use trunkline_routing::{Decision, PartyName, Target};
 use trunkline_sip::response::{self};
 use trunkline_sip::{Method, Transport};
 use trunkline_transaction::{Slot, TransactionKey};
@@ -14,11 +14,9 @@ use trunkline_transport::Egress;
 use crate::aims::{Aim, Aims, Rung};
 use crate::branches::Outgoing;
 use crate::breadth::breadth;
-use crate::calls;
 use crate::context::{self, Context, DialogUse, Hop};
 use crate::cseq::Raise;
 use crate::destinations::KNOWN_DOWN;
-use crate::divertible::Divertible;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
 use crate::inbound::Inbound;
@@ -106,7 +104,10 @@ impl Edge {
             self.wait_for(io, inbound, key, question);
             return self.keep_decision(key, decision);
         }
-        let (breadth, relaying) = match self.prepare(io, inbound, key, (decision, &mut aims), None) {
+        if let Err((reason, extra)) = self.choose_trunks(io, inbound, decision, &mut aims) {
+            return self.reply(io, inbound, reason, &extra);
+        }
+        let (breadth, mut relaying) = match self.prepare(io, inbound, key, (decision, &mut aims), None) {
             Prepared::Go { breadth, relaying } => (breadth, relaying),
             Prepared::Suspended => return self.keep_decision(key, decision),
             Prepared::Refuse(reason, extra) => return self.reply(io, inbound, reason, extra),
@@ -115,10 +116,22 @@ impl Edge {
         if self.shared.config.stateless {
             return self.forward_stateless(io, inbound, key, decision, &aims);
         }
+        let admitted = match self.admit(io, inbound, decision, &mut aims, relaying.number) {
+            Ok(admitted) => admitted,
+            Err((reason, extra)) => {
+                self.take_back_media(relaying);
+                return self.reply(io, inbound, reason, &extra);
+            }
+        };
         let Some((slot, mut context)) = self.open(io, inbound, key, self.caller(aims.rung(decision))) else {
+            if let Some(call) = admitted.call {
+                self.shared.calls.failed(call, 503, io.unix_ms());
+            }
             return self.take_back_media(relaying);
         };
         context.party.clone_from(&decision.parties.caller);
+        context.call = admitted.call;
+        relaying.dialogs = admitted.number;
         match self.begin_all(io, inbound, (slot, &mut context), decision, (breadth, relaying, &mut aims)) {
             Ok(()) => self.started(io, slot, context),
             Err(()) => {
@@ -150,8 +163,12 @@ impl Edge {
             // Its mark is who it was.
             return false;
         }
+        if self.choose_trunks(io, inbound, decision, &mut aims).is_err() {
+            return false;
+        }
         match self.prepare(io, inbound, context.key, (decision, &mut aims), Some(&*context)) {
             Prepared::Go { breadth, relaying } => {
+                self.admit_again(io, inbound, context, decision, &mut aims);
                 if !beside_others {
                     context.proxy.begin_again();
                 }
@@ -171,16 +188,17 @@ impl Edge {
         decision: &Decision,
         (breadth, relaying, aims): (Option<u32>, Relaying, &mut Aims),
     ) -> Result<(), ()> {
-        let Some(first) = aims.list.first().copied() else { return Ok(()) };
+        if aims.list.is_empty() {
+            return Ok(());
+        }
         let rung = aims.rung(decision);
-        let Ok(beginning) = self.begin_dialogs(io, inbound, context, (rung.decision, relaying.number)) else {
+        let number = relaying.dialogs.or(relaying.number);
+        let Ok(beginning) = self.begin_dialogs(io, inbound, context, (rung.decision, number)) else {
             self.take_back_media(relaying);
             return Err(());
         };
         if inbound.method == Method::Invite {
-            let target = aims.target(decision, &first);
-            let number = beginning.as_ref().map(|b| b.number).or(relaying.number);
-            self.note_call(io, inbound, context, (rung, target), number);
+            self.prepare_ringing(inbound, context, rung);
             if let Some(leg) = relaying.leg() {
                 context.media = Some(leg);
             }
@@ -188,37 +206,6 @@ impl Edge {
         let sending = Sending { decision, beginning, relaying, breadth };
         self.start_all(io, inbound, (slot, context), &sending, aims);
         Ok(())
-    }
-
-    /// An INVITE goes out, to this target first: the record of its call begins, or goes on where it was diverted. Without
-    /// `number` no dialogs of ours come of it.
-    fn note_call(
-        &mut self,
-        io: &mut Io<'_>,
-        inbound: &Inbound<'_>,
-        context: &mut Context,
-        (rung, target): (Rung<'_>, Option<&Target>),
-        number: Option<u64>,
-    ) {
-        let (calls, now) = (&self.shared.calls, io.unix_ms());
-        match (context.call, target) {
-            (Some(call), _) => calls::divert(calls, call, rung),
-            (None, Some(target)) => {
-                let number = number.unwrap_or_else(|| self.shared.dialogs.unique());
-                let called =
-                    calls::called(&inbound.message, &self.shared.config.routing, &mut io.memory.text);
-                context.call = calls::begin(calls, inbound, (rung, target), (number, called), now);
-            }
-            (None, None) => {}
-        }
-        self.counters.calls.add();
-        match rung.decision.parties.no_answer_seconds {
-            Some(seconds) => context.proxy.ring_for(u64::from(seconds) * 1000, true),
-            None => context.proxy.ring_for(self.shared.config.no_answer.as_millis() as u64, false),
-        }
-        context.divertible = Divertible::new(inbound, rung.decision, context.turns);
-        context.proxy.set_divertible(context.divertible.is_some());
-        context.proxy.set_redirectable(rung.decision.parties.callee.kind == RoutedKind::Agent);
     }
 
     /// Is everything there that it takes to send the request on?

@@ -7,6 +7,7 @@
 
 mod accepted;
 mod address;
+mod admission;
 mod aims;
 mod answering;
 mod background;
@@ -31,6 +32,7 @@ mod forward;
 mod forwarding;
 mod garbled;
 mod inbound;
+mod limits;
 mod lost;
 mod mail;
 mod media;
@@ -72,6 +74,7 @@ mod ways;
 pub use config::{DigestUri, EdgeConfig, PassChallenges};
 pub use counters::{Counter, Counters};
 pub use destinations::{DestinationState, LastError};
+pub use limits::Limited;
 pub use mail::EdgeMail;
 pub use overload::MemoryLimits;
 pub use port::EdgePort;

@@ -36,8 +36,8 @@ impl Edge {
         match self.decide(io, inbound, uri, Round::First, decision) {
             Err(error) => self.refuse_undecidable(io, inbound, error),
             Ok(()) => match decision.outcome {
-                Outcome::Register { max_contacts, expires } => {
-                    self.register(io, inbound, decision, (max_contacts, expires), registrar);
+                Outcome::Register { .. } => {
+                    self.register(io, inbound, decision, registrar);
                 }
                 Outcome::Challenge { stale, reason, .. } => {
                     self.challenge(io, inbound, decision, (false, stale), reason)
@@ -49,20 +49,15 @@ impl Edge {
         }
     }
 
-    fn register(
-        &mut self,
-        io: &mut Io<'_>,
-        inbound: &Inbound<'_>,
-        decision: &Decision,
-        (max_contacts, expires): (Option<u32>, Option<u32>),
-        memory: &mut Memory,
-    ) {
+    fn register(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, decision: &Decision, memory: &mut Memory) {
+        let Outcome::Register { max_contacts, replaces_oldest, expires } = decision.outcome else { return };
         let parties = &decision.parties;
         let registrant = parties.caller.reference.as_ref();
         let request = Request {
             registrant: registrant.map_or(0, |r| self.shared.registrant(parties.caller.kind, r)),
             shown: decision.proven || inbound.flow.transport.is_reliable(),
             max_contacts,
+            replaces_oldest,
             expires,
             ..Request::new(inbound.message, inbound.via, inbound.flow, &decision.aor)
         };

@@ -61,10 +61,14 @@ impl Edge {
     }
 
     /// Is one of the operator's emergency numbers called?
-    fn is_emergency(&self, inbound: &Inbound<'_>) -> bool {
-        let numbers = &self.shared.config.emergency_numbers;
-        let user = inbound.message.uri().ok().and_then(|uri| uri.user_decoded());
-        inbound.method == Method::Invite
-            && user.is_some_and(|user| numbers.iter().any(|number| number.as_bytes() == &*user))
+    pub(crate) fn is_emergency(&self, inbound: &Inbound<'_>) -> bool {
+        if inbound.method != Method::Invite {
+            return false;
+        }
+        let Some(user) = inbound.message.uri().ok().and_then(|uri| uri.user_decoded()) else { return false };
+        // Without parameters and visual separators (RFC 3966 §5.1.1).
+        let end = user.iter().position(|b| *b == b';').unwrap_or(user.len());
+        let digits = || user.iter().take(end).filter(|b| !b"-.()".contains(b));
+        self.shared.config.emergency_numbers.iter().any(|number| digits().eq(number.as_bytes()))
     }
 }

@@ -15,7 +15,7 @@ use crate::edge::Edge;
 use crate::memory::StepMemory;
 use crate::routes::Dialog;
 use crate::shared::Shared;
-use crate::trust::marks::{Found, record_routes, uris};
+use crate::trust::record_routes::{Found, record_routes, uris};
 
 impl Edge {
     /// The credentials for challenges of the trunk that a request inside a dialog goes to. `None` where it leads to no address

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trunkline_model::dialect::v1::{self, Collection, Edition, Loaded};
 use trunkline_model::document::{Report, Source};
-use trunkline_model::{Authenticate, Kind, Privacy, Ref, Role, ShownAs};
+use trunkline_model::{Authenticate, CallLimits, Kind, Privacy, Ref, Role, ShownAs};
 
 /// The files of a folder among the tests' data.
 fn folder(name: &str) -> Vec<(Collection, Arc<Source>)> {
@@ -231,5 +231,33 @@ fn who_calls_is_shown_as_the_gateway_says() {
         assert_eq!(trunk(""), (ShownAs::Caller, true), "as Routr does");
         assert_eq!(trunk(", from: number, assertIdentity: false"), (ShownAs::Number, false));
         assert_eq!(trunk(", from: account"), (ShownAs::Account, true));
+    }
+}
+
+#[test]
+fn limits_of_a_gateway_an_agent_and_a_domain() {
+    let limits = "maxCalls: 3, maxCallsPerMinute: 60";
+    let wanted = CallLimits { at_once: Some(3), per_minute: Some(60) };
+    let gateway = format!(
+        "- {{apiVersion: v1beta1, kind: Gateway, metadata: {{name: G, ref: gw1}}, spec: {{host: sip.provider.net, {limits}}}}}\n"
+    );
+    let domain = format!(
+        "- {{apiVersion: v1beta1, kind: Domain, metadata: {{name: D, ref: d1}}, spec: {{context: {{domainUri: sip.local}}, {limits}}}}}\n"
+    );
+    let agent = format!(
+        "- {{apiVersion: v1beta1, kind: Agent, metadata: {{name: A, ref: a1}}, spec: {{credentials: {{username: \"1001\", \
+         secret: s}}, domains: [sip.local], {limits}}}}}\n"
+    );
+    for edition in [Edition::Rc2, Edition::Late] {
+        let files = [
+            one(Collection::Gateways, &gateway),
+            one(Collection::Domains, &domain),
+            one(Collection::Agents, &agent),
+        ]
+        .concat();
+        let tables = read(&files, edition).unwrap_or_else(|report| panic!("{report}")).tables;
+        assert_eq!(tables.trunk_by_ref("gw1").expect("the gateway").limits, wanted);
+        assert_eq!(tables.domain_by_ref("d1").expect("the domain").limits, wanted);
+        assert_eq!(tables.agent_by_ref("a1").expect("the agent").limits, wanted);
     }
 }

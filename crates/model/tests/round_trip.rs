@@ -65,6 +65,7 @@ fn trunk() -> impl Strategy<Value = Resource> {
         trunk.uris = uris;
         trunk.allowed_parameters = parameters;
         (trunk.shown_as, trunk.asserts_identity) = (shown, asserts);
+        trunk.limits.at_once = asserts.then_some(7);
         trunk.into()
     })
 }

@@ -227,6 +227,17 @@ reasons! {
     /// The table of dialogs is full.
     OverloadDialogs = "overload.dialogs", 503 "" PUBLIC, "Check who makes so many calls (trunkline calls).";
 
+    /// The caller has as many calls as it may, at once or in a minute.
+    LimitCaller = "limit.caller", 403 "Too Many Calls" HIDDEN, "Raise maxCalls or maxCallsPerMinute of the agent or peer, or end a call.";
+    /// The caller's domain has as many calls as it may, at once or in a minute.
+    LimitDomain = "limit.domain", 403 "Too Many Calls" HIDDEN, "Raise maxCalls or maxCallsPerMinute of the domain, or end a call.";
+    /// The callee or its domain has as many calls as it may, at once or in a minute.
+    LimitCallee = "limit.callee", 486 "" HIDDEN, "Raise maxCalls or maxCallsPerMinute of the callee or its domain, or set fallback.busy.";
+    /// Each trunk that could take the call has as many calls as it may, at once or in a minute.
+    LimitTrunk = "limit.trunk", 503 "No Line Free" HIDDEN, "Raise maxCalls or maxCallsPerMinute of the trunk, or add a trunk.";
+    /// The trunk that the call comes from has as many calls as it may, at once or in a minute.
+    LimitCarrier = "limit.carrier", 503 "Too Many Calls" HIDDEN, "Raise maxCalls or maxCallsPerMinute of the trunk.";
+
     /// A peer calls out without X-DOD-Number.
     PeerNoNumber = "peer.no-number", 400 "Missing or empty 'X-DOD-Number' header required for peer-to-pstn routing" HIDDEN, "Send the header X-DOD-Number with a number of the peer's domain.";
     /// X-DOD-Number names no number that this peer may use.

@@ -16,6 +16,8 @@ pub struct RegistrarConfig {
     pub default_expires: u32,
     /// Contacts of an AOR whose resource sets nothing.
     pub max_contacts: u32,
+    /// Does one more take the place of the oldest, instead of being refused?
+    pub replaces_oldest: bool,
     /// How often phones on streams are asked to show that they are there, in seconds; 0 for no word of it.
     pub flow_timer: u32,
     /// Name ourselves in Service-Route (RFC 3608).
@@ -58,6 +60,7 @@ impl Default for RegistrarConfig {
             nat_expires: 60,
             default_expires: 3600,
             max_contacts: 10,
+            replaces_oldest: false,
             flow_timer: 120,
             service_route: true,
             store_patience: 2000,

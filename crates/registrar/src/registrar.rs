@@ -37,6 +37,8 @@ pub struct Request<'a> {
     pub shown: bool,
     /// The most contacts of the AOR; `None` leaves it to [`RegistrarConfig::max_contacts`].
     pub max_contacts: Option<u32>,
+    /// Does one more take the place of the oldest? `None` leaves it to [`RegistrarConfig::replaces_oldest`].
+    pub replaces_oldest: Option<bool>,
     /// Expiry that the resource sets instead of what the phone asks, in seconds.
     pub expires: Option<u32>,
 }
@@ -44,7 +46,17 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// One by somebody unknown, for an AOR that sets nothing.
     pub fn new(message: Message<'a>, via: Via<'a>, flow: &'a Flow, aor: &'a [u8]) -> Request<'a> {
-        Request { message, via, flow, aor, registrant: 0, shown: false, max_contacts: None, expires: None }
+        Request {
+            message,
+            via,
+            flow,
+            aor,
+            registrant: 0,
+            shown: false,
+            max_contacts: None,
+            replaces_oldest: None,
+            expires: None,
+        }
     }
 }
 
@@ -176,7 +188,10 @@ impl Registrar<'_> {
         register.path = path;
         register.user_agent = m.header(HeaderName::UserAgent).unwrap_or_default();
         register.max_contacts = Some(request.max_contacts.unwrap_or(config.max_contacts) as usize);
-        register.overflow = Overflow::Fail;
+        register.overflow = match request.replaces_oldest.unwrap_or(config.replaces_oldest) {
+            true => Overflow::ReplaceOldest,
+            false => Overflow::Fail,
+        };
         let patience = u64::from(config.store_patience);
         register.add_nothing = patience > 0 && self.location.behind_for(now) > patience;
         let result = self.location.register(&register, now, |binding| {

@@ -34,6 +34,8 @@ pub enum Outcome {
     Register {
         /// The most contacts of the AOR; `None` leaves it to the registrar.
         max_contacts: Option<u32>,
+        /// Does one more take the place of the oldest? `None` leaves it to the registrar.
+        replaces_oldest: Option<bool>,
         /// Expiry the resource sets instead of what the phone asks, in seconds.
         expires: Option<u32>,
     },

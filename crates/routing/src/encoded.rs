@@ -107,9 +107,10 @@ fn put_outcome(w: &mut Writer<'_>, outcome: Outcome) {
             w.flag(stale);
             w.bytes(reason.code().as_bytes());
         }
-        Outcome::Register { max_contacts, expires } => {
+        Outcome::Register { max_contacts, replaces_oldest, expires } => {
             w.u8(2);
             w.option(max_contacts, Writer::u32);
+            w.option(replaces_oldest, Writer::flag);
             w.option(expires, Writer::u32);
         }
         Outcome::Forward => w.u8(3),
@@ -123,7 +124,11 @@ fn outcome(r: &mut Reader<'_>) -> Option<Outcome> {
             Outcome::Reply { code, reason: reason(r)?, retry_after: r.option(Reader::u32)? }
         }
         1 => Outcome::Challenge { proxy: r.flag()?, stale: r.flag()?, reason: reason(r)? },
-        2 => Outcome::Register { max_contacts: r.option(Reader::u32)?, expires: r.option(Reader::u32)? },
+        2 => Outcome::Register {
+            max_contacts: r.option(Reader::u32)?,
+            replaces_oldest: r.option(Reader::flag)?,
+            expires: r.option(Reader::u32)?,
+        },
         3 => Outcome::Forward,
         _ => return None,
     })

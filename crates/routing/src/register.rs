@@ -31,15 +31,15 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if let Party::Unknown = call.caller {
             return Err(self.nothing_there(Reason::RegisterUnknownUser));
         }
-        let (max_contacts, expires) = match call.callee {
-            Party::Agent(agent, _) => (agent.max_contacts, agent.expires),
-            Party::Peer(peer) => (peer.max_contacts, peer.expires),
+        let (max_contacts, replaces_oldest, expires) = match call.callee {
+            Party::Agent(agent, _) => (agent.max_contacts, agent.replaces_oldest, agent.expires),
+            Party::Peer(peer) => (peer.max_contacts, peer.replaces_oldest, peer.expires),
             // Without authentication nobody else stands between a stranger and the registrar.
             Party::Unknown | Party::Pstn(..) | Party::Sibling => {
                 return Err(self.nothing_there(Reason::RegisterNoAccount));
             }
         };
-        Err(self.end(Outcome::Register { max_contacts, expires }))
+        Err(self.end(Outcome::Register { max_contacts, replaces_oldest, expires }))
     }
 
     /// The Request-URI's host names the domain; To must lie in it.

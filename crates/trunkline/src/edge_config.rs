@@ -100,6 +100,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             nat_expires: config.registrar.nat_expires,
             default_expires: config.registrar.default_expires,
             max_contacts: config.registrar.max_contacts,
+            replaces_oldest: config.registrar.replace_oldest_contact,
             // A connection that is silent for longer is closed.
             flow_timer: config.registrar.flow_timer_seconds.min(config.limits.idle_seconds / 2),
             service_route: config.registrar.service_route,

@@ -109,7 +109,7 @@ impl Calls {
         if self.recording.load(Ordering::Relaxed) || slot.has_row {
             self.push(slot, status, now, &mut table.outbox);
         }
-        slot.keys.iter_mut().filter_map(Option::take).for_each(|key| self.sessions.remove(key));
+        self.counting.remove(&mut slot.keys);
         slot.generation = slot.generation.wrapping_add(1);
         let key = slot.number;
         if let Ok(found) = table.index.find_entry(spread(key), |(n, _)| *n == key) {
@@ -149,6 +149,7 @@ impl Calls {
     /// Ends what has outlived its session: goes on where the last call stopped, over at least one shard and
     /// until `budget` calls were looked at. Gives the number that ended.
     pub fn sweep(&self, now: u64, budget: usize) -> usize {
+        self.counting.sweep(now);
         let (mut looked, mut expired) = (0, 0);
         for _ in 0..SHARDS {
             let shard = self.sweep_cursor.fetch_add(1, Ordering::Relaxed) % SHARDS;

@@ -26,6 +26,8 @@ use crate::suspended::{Cause, Suspended, Waiting};
 pub(crate) struct Relaying {
     /// The number of the call, if it is relayed.
     pub(crate) number: Option<u64>,
+    /// The number of its dialogs, where they have one already.
+    pub(crate) dialogs: Option<u64>,
     bodies: ByParty<Body>,
 }
 
@@ -93,7 +95,8 @@ impl Edge {
         let relaying = match running {
             Some(context) => {
                 let number = context.media.as_deref().map(|leg| leg.number);
-                Relaying { number, bodies: number.map(|n| relayed.offered(n)).unwrap_or_default() }
+                let bodies = number.map(|n| relayed.offered(n)).unwrap_or_default();
+                Relaying { number, dialogs: None, bodies }
             }
             None => {
                 match self.first_offer(io, inbound, key, ways, if any_sort { [true, true] } else { callees })
@@ -130,7 +133,7 @@ impl Edge {
         let number = number.unwrap_or_else(|| self.shared.dialogs.unique());
         let commands = match relayed.on_offer(number, m, caller, callees, io.unix_ms()) {
             Err(error) => return Err(Offered::Refuse(error.status())),
-            Ok(Offer::Have(bodies)) => return Ok(Relaying { number: Some(number), bodies }),
+            Ok(Offer::Have(bodies)) => return Ok(Relaying { number: Some(number), dialogs: None, bodies }),
             Ok(Offer::Ask(commands)) => commands,
         };
         let awaited = Awaited::Offer(number);

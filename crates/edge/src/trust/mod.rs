@@ -20,6 +20,7 @@ mod owners;
 mod party_names;
 pub(crate) mod passing;
 pub(crate) mod proven;
+pub(crate) mod record_routes;
 pub(crate) mod refusals;
 mod sending;
 mod sips;

@@ -1,5 +1,6 @@
 //! Agents: phone accounts.
 
+use super::CallLimits;
 use crate::reference::Ref;
 
 /// Does an agent hide its number? RFC 3323.
@@ -36,6 +37,10 @@ super::resource! {
         fallback_no_answer: Option<String>,
         /// How long the phone rings before the fallback, in seconds; `None` leaves it to the configuration.
         no_answer_seconds: Option<u32>,
+        /// How many calls it may have, those that it makes and those that it gets.
+        limits: CallLimits,
+        /// Does a contact beyond `max_contacts` take the place of the oldest? `None` leaves it to the registrar.
+        replaces_oldest: Option<bool>,
     }
 }
 
@@ -60,6 +65,8 @@ impl Agent {
             fallback_busy: None,
             fallback_no_answer: None,
             no_answer_seconds: None,
+            limits: CallLimits::default(),
+            replaces_oldest: None,
         }
     }
 }

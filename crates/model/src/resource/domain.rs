@@ -1,5 +1,6 @@
 //! Domains: the hosts of AORs, and their egress policies.
 
+use super::CallLimits;
 use super::Rule;
 use crate::reference::Ref;
 
@@ -76,6 +77,8 @@ super::resource! {
         inter_domain: InterDomain,
         /// The challenges of a 401, in this order; never empty.
         algorithms: Vec<DigestAlgorithm>,
+        /// How many calls its agents and peers may have together.
+        limits: CallLimits,
     }
 }
 
@@ -98,6 +101,7 @@ impl Domain {
             authenticate: Authenticate::All,
             inter_domain: InterDomain::Authenticated,
             algorithms: Domain::DEFAULT_ALGORITHMS.to_vec(),
+            limits: CallLimits::default(),
         }
     }
 

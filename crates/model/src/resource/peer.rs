@@ -1,5 +1,6 @@
 //! Peers: other SIP servers of ours, such as an Asterisk node.
 
+use super::CallLimits;
 use crate::reference::Ref;
 
 /// How one of several instances behind a peer is chosen.
@@ -44,6 +45,10 @@ super::resource! {
         expires: Option<u32>,
         /// A disabled peer neither registers nor calls nor is called.
         enabled: bool,
+        /// How many calls it may have, those that it makes and those that it gets.
+        limits: CallLimits,
+        /// Does a contact beyond `max_contacts` take the place of the oldest? `None` leaves it to the registrar.
+        replaces_oldest: Option<bool>,
     }
 }
 
@@ -67,6 +72,8 @@ impl Peer {
             max_contacts: None,
             expires: None,
             enabled: true,
+            limits: CallLimits::default(),
+            replaces_oldest: None,
         }
     }
 }

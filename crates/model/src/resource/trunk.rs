@@ -4,6 +4,7 @@ use std::fmt;
 
 use trunkline_sip::Transport;
 
+use super::CallLimits;
 use crate::reference::Ref;
 
 /// One of a trunk's destinations.
@@ -103,6 +104,8 @@ super::resource! {
         shown_as: ShownAs,
         /// Is the carrier told the calling number in P-Asserted-Identity and Remote-Party-ID?
         asserts_identity: bool,
+        /// How many calls it may have, in both directions.
+        limits: CallLimits,
     }
 }
 
@@ -131,6 +134,7 @@ impl Trunk {
             allowed_parameters: Vec::new(),
             shown_as: ShownAs::default(),
             asserts_identity: true,
+            limits: CallLimits::default(),
         }
     }
 }

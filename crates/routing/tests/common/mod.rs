@@ -494,7 +494,7 @@ impl Decided {
                 String::from_utf8_lossy(&self.decision.realm),
                 if stale { " stale" } else { "" }
             ),
-            Outcome::Register { max_contacts, expires } => {
+            Outcome::Register { max_contacts, expires, .. } => {
                 let mut out = format!("register {}", String::from_utf8_lossy(&self.decision.aor));
                 out.extend(max_contacts.map(|n| format!(" max {n}")));
                 out.extend(expires.map(|n| format!(" expires {n}")));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use trunkline_api::Endpoint;
-use trunkline_cli::protocol::{Reachability, TrunkRegistration};
+use trunkline_cli::protocol::{Limit, Reachability, TrunkRegistration};
 use trunkline_edge::Shared;
 use trunkline_http::Part;
 use trunkline_rest_v1::Stop;
@@ -125,6 +125,20 @@ fn neighbours(shared: &Shared) -> Vec<Part> {
         }
     }
     parts
+}
+
+/// The parties with a limit of calls, as the command line shows them.
+pub fn limits(shared: &Shared) -> Vec<Limit> {
+    let limit = |of: trunkline_edge::Limited| Limit {
+        kind: of.kind.into(),
+        reference: of.reference.to_string(),
+        calls: of.calls,
+        max_calls: of.limits.at_once,
+        max_calls_per_minute: of.limits.per_minute,
+    };
+    let mut list: Vec<Limit> = shared.limited().into_iter().map(limit).collect();
+    list.sort_by(|a, b| (&a.kind, &a.reference).cmp(&(&b.kind, &b.reference)));
+    list
 }
 
 /// A registration at a carrier, as the command line shows it.

@@ -15,7 +15,7 @@ use trunkline_store::Store;
 use super::SipView;
 use crate::base::{Base, OpenResources};
 use crate::descriptors;
-use crate::operations::{Operations, follow_records, read_records, some, text, trunk_registration};
+use crate::operations::{Operations, follow_records, limits, read_records, some, text, trunk_registration};
 use crate::time::{seconds, unix_ms};
 
 /// The socket at work; dropping it removes it.
@@ -80,6 +80,7 @@ impl ControlBackend for ControlAnswers {
             status.calls = shared.calls.stats().live;
             status.trunk_registrations =
                 shared.trunk_registrations().into_iter().map(trunk_registration).collect();
+            status.limits = limits(shared);
             for (name, value) in shared.counters.iter().flat_map(|shard| shard.all()) {
                 *status.counters.entry(name.to_owned()).or_insert(0) += value;
             }

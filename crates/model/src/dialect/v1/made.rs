@@ -148,7 +148,7 @@ impl<'a, 'h> Maker<'a, 'h> {
     }
 
     fn agent(&mut self, document: &Document) {
-        let Spec::Agent { login, domains, privacy, max_contacts } = &document.spec else { return };
+        let Spec::Agent { login, domains, privacy, max_contacts, limits } = &document.spec else { return };
         let credentials = self.credentials(document, login);
         for (n, uri) in domains.iter().enumerate() {
             let Some(domain) = self.domains.get(uri.as_str()).cloned() else {
@@ -167,14 +167,16 @@ impl<'a, 'h> Maker<'a, 'h> {
             agent.credentials = Some(credentials.clone());
             agent.privacy = *privacy;
             agent.max_contacts = *max_contacts;
+            agent.limits = *limits;
             self.put(agent);
         }
     }
 
     fn domain(&mut self, document: &Document, written: &resources::Domain) {
-        let resources::Domain { uri, egress, acl, authenticate, inter_domain } = written;
+        let resources::Domain { uri, egress, acl, authenticate, inter_domain, limits } = written;
         let mut domain = Domain::new(document.reference.clone(), uri);
         domain.name.clone_from(&document.name);
+        domain.limits = *limits;
         domain.authenticate = *authenticate;
         domain.inter_domain = *inter_domain;
         if let Some(acl) = acl {
@@ -230,6 +232,7 @@ impl<'a, 'h> Maker<'a, 'h> {
         trunk.register_expires = gateway.expires;
         trunk.registries.clone_from(&gateway.registries);
         (trunk.shown_as, trunk.asserts_identity) = (gateway.shown_as, gateway.asserts_identity);
+        trunk.limits = gateway.limits;
         trunk.uris = vec![TrunkUri {
             user: None,
             host: gateway.host.clone(),

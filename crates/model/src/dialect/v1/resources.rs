@@ -6,7 +6,7 @@ use super::{Collection, Edition, acl};
 use crate::document::{Fields, Node, nearest};
 use crate::reference::Ref;
 use crate::resource::{
-    AccessControlList, Authenticate, GeoInfo, InterDomain, Privacy, Rule, ShownAs, TrunkUri,
+    AccessControlList, Authenticate, CallLimits, GeoInfo, InterDomain, Privacy, Rule, ShownAs, TrunkUri,
 };
 
 /// A user name and a password.
@@ -19,11 +19,27 @@ pub(super) struct Login {
 /// The special fields of a document.
 pub(super) enum Spec {
     User(Login),
-    Agent { login: Login, domains: Vec<String>, privacy: Privacy, max_contacts: Option<u32> },
+    Agent {
+        login: Login,
+        domains: Vec<String>,
+        privacy: Privacy,
+        max_contacts: Option<u32>,
+        limits: CallLimits,
+    },
     Domain(Domain),
     Gateway(Gateway),
-    Number { tel_url: String, aor_link: String, gateway: String, geo: GeoInfo },
-    Peer { login: Login, device: Option<String>, contact_addr: Option<String>, max_contacts: Option<u32> },
+    Number {
+        tel_url: String,
+        aor_link: String,
+        gateway: String,
+        geo: GeoInfo,
+    },
+    Peer {
+        login: Login,
+        device: Option<String>,
+        contact_addr: Option<String>,
+        max_contacts: Option<u32>,
+    },
 }
 
 /// A host of AORs.
@@ -34,6 +50,7 @@ pub(super) struct Domain {
     /// Routr challenges REGISTER alone; a key of our own asks for more.
     pub authenticate: Authenticate,
     pub inter_domain: InterDomain,
+    pub limits: CallLimits,
 }
 
 /// A way to a carrier.
@@ -52,6 +69,7 @@ pub(super) struct Gateway {
     pub shown_as: ShownAs,
     /// The same: is the calling number asserted?
     pub asserts_identity: bool,
+    pub limits: CallLimits,
 }
 
 /// The values from which the ref of a document without one is generated, as they are written.
@@ -163,14 +181,31 @@ fn agent(spec: &Fields<'_>) -> Spec {
         domains,
         privacy: spec.choice("privacy", &PRIVACY).unwrap_or_default(),
         max_contacts: max_contacts(spec),
+        limits: limits(spec),
     }
+}
+
+/// Keys of our own.
+fn limits(spec: &Fields<'_>) -> CallLimits {
+    let limit = |key| {
+        let n = spec.integer(key, 0..=i64::from(i32::MAX))?;
+        u32::try_from(n).ok().filter(|n| *n > 0)
+    };
+    CallLimits { at_once: limit("maxCalls"), per_minute: limit("maxCallsPerMinute") }
 }
 
 fn domain(spec: &Fields<'_>, edition: Edition) -> Domain {
     let authenticate = spec.choice("authenticate", &AUTHENTICATE).unwrap_or(Authenticate::Register);
     // Routr v1 authenticates no calls, those between domains neither.
     let inter_domain = spec.choice("interDomain", &INTER_DOMAIN).unwrap_or(InterDomain::Open);
-    let mut read = Domain { uri: String::new(), egress: None, acl: None, authenticate, inter_domain };
+    let mut read = Domain {
+        uri: String::new(),
+        egress: None,
+        acl: None,
+        authenticate,
+        inter_domain,
+        limits: limits(spec),
+    };
     match spec.map("context") {
         Some(context) => {
             read.uri = required(&context, "domainUri").to_ascii_lowercase();
@@ -252,6 +287,7 @@ fn gateway(spec: &Fields<'_>, edition: Edition) -> Gateway {
         registries,
         shown_as: of.choice("from", &SHOWN_AS).unwrap_or_default(),
         asserts_identity: of.boolean("assertIdentity").unwrap_or(true),
+        limits: limits(of),
     };
     if let Some(inner) = inner {
         inner.finish_open();

@@ -2,8 +2,8 @@
 //!
 //! It is also the form of our own database rows, of export and of `--json`, and so has keys for everything the
 //! canonical model has beyond Routr's: `Domain.spec.authenticate`, `interDomain` and `algorithms`,
-//! `Agent.spec.fallback`, `Trunk.spec.outbound.timeoutMs`, `allowedParameters`, `from` and `assertIdentity`, the kind `User`, and
-//! `extended` beside `spec`.
+//! `Agent.spec.fallback`, `Trunk.spec.outbound.timeoutMs`, `allowedParameters`, `from` and `assertIdentity`, the kind `User`,
+//! `maxCalls` and `maxCallsPerMinute` of trunks, agents, peers and domains, `replaceOldestContact`, and `extended` beside `spec`.
 
 mod belongs;
 mod load;

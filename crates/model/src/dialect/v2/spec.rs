@@ -6,8 +6,8 @@ use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE,
 use crate::document::{Fields, Place};
 use crate::reference::Ref;
 use crate::resource::{
-    AccessControlList, Agent, Credentials, Domain, EgressPolicy, GeoInfo, LoadBalancing, Number, Peer, Role,
-    Rule, Token, Trunk, TrunkUri, User, network,
+    AccessControlList, Agent, CallLimits, Credentials, Domain, EgressPolicy, GeoInfo, LoadBalancing, Number,
+    Peer, Role, Rule, Token, Trunk, TrunkUri, User, network,
 };
 use crate::tables::normal_aor;
 
@@ -23,6 +23,10 @@ fn filled(fields: &Fields<'_>, key: &'static str) -> Option<String> {
 fn positive(fields: &Fields<'_>, key: &'static str) -> Option<u32> {
     let n = fields.integer(key, -1..=i64::from(i32::MAX))?;
     u32::try_from(n).ok().filter(|n| *n > 0)
+}
+
+fn limits(spec: &Fields<'_>) -> CallLimits {
+    CallLimits { at_once: positive(spec, "maxCalls"), per_minute: positive(spec, "maxCallsPerMinute") }
 }
 
 pub(super) fn acl(spec: &Fields<'_>) -> AccessControlList {
@@ -89,6 +93,7 @@ pub(super) fn trunk(spec: &Fields<'_>) -> Trunk {
         trunk.asserts_identity = outbound.boolean("assertIdentity").unwrap_or(true);
         outbound.finish();
     }
+    trunk.limits = limits(spec);
     trunk
 }
 
@@ -152,6 +157,7 @@ pub(super) fn domain(spec: &Fields<'_>) -> Domain {
     if let Some(algorithms) = spec.choices("algorithms", &DIGEST) {
         domain.algorithms = algorithms;
     }
+    domain.limits = limits(spec);
     domain
 }
 
@@ -160,6 +166,8 @@ pub(super) fn agent(spec: &Fields<'_>) -> Agent {
     agent.credentials = reference(spec, "credentialsRef");
     agent.privacy = spec.choice("privacy", &PRIVACY).unwrap_or_default();
     agent.max_contacts = positive(spec, "maxContacts");
+    agent.replaces_oldest = spec.boolean("replaceOldestContact");
+    agent.limits = limits(spec);
     agent.expires = positive(spec, "expires");
     agent.enabled = spec.boolean("enabled").unwrap_or(true);
     if let Some(fallback) = spec.map("fallback") {
@@ -186,6 +194,8 @@ pub(super) fn peer(spec: &Fields<'_>) -> Peer {
         read
     });
     peer.max_contacts = positive(spec, "maxContacts");
+    peer.replaces_oldest = spec.boolean("replaceOldestContact");
+    peer.limits = limits(spec);
     peer.expires = positive(spec, "expires");
     peer.enabled = spec.boolean("enabled").unwrap_or(true);
     peer

@@ -6,7 +6,7 @@ use trunkline_sip::Transport;
 use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE, SHOWN_AS, word};
 use crate::document::is_obeyed;
 use crate::reference::Ref;
-use crate::resource::{Authenticate, Domain, InterDomain, Privacy, Resource, ShownAs, Trunk};
+use crate::resource::{Agent, Authenticate, Domain, InterDomain, Peer, Privacy, Resource, ShownAs, Trunk};
 
 /// A resource as a v2 document. Reading it gives an equal resource.
 pub fn to_json(resource: &Resource) -> Value {
@@ -129,43 +129,8 @@ fn spec(resource: &Resource) -> Value {
             ])
         }
         Resource::Domain(d) => domain(d),
-        Resource::Agent(a) => {
-            let fallback = object([
-                ("busy", text(&a.fallback_busy)),
-                ("noAnswer", text(&a.fallback_no_answer)),
-                ("noAnswerSeconds", a.no_answer_seconds.into()),
-            ]);
-            let fallback = if fallback == json!({}) { Value::Null } else { fallback };
-            object([
-                ("username", a.username.as_str().into()),
-                ("domainRef", reference(&a.domain)),
-                ("credentialsRef", reference(&a.credentials)),
-                ("privacy", unless(a.privacy == Privacy::None, word(&PRIVACY, &a.privacy))),
-                ("maxContacts", a.max_contacts.into()),
-                ("expires", a.expires.into()),
-                ("enabled", a.enabled.into()),
-                ("fallback", fallback),
-            ])
-        }
-        Resource::Peer(p) => {
-            let balancing = p.load_balancing.map(|b| {
-                json!({
-                    "algorithm": word(&ALGORITHM, &b.algorithm),
-                    "withSessionAffinity": b.with_session_affinity,
-                })
-            });
-            object([
-                ("username", p.username.as_str().into()),
-                ("aor", text(&p.aor)),
-                ("contactAddr", text(&p.contact_addr)),
-                ("credentialsRef", reference(&p.credentials)),
-                ("accessControlListRef", reference(&p.acl)),
-                ("loadBalancing", balancing.into()),
-                ("maxContacts", p.max_contacts.into()),
-                ("expires", p.expires.into()),
-                ("enabled", p.enabled.into()),
-            ])
-        }
+        Resource::Agent(a) => agent(a),
+        Resource::Peer(p) => peer(p),
         Resource::User(u) => {
             let token = |t: &crate::Token| {
                 object([
@@ -183,6 +148,51 @@ fn spec(resource: &Resource) -> Value {
             ])
         }
     }
+}
+
+fn agent(a: &Agent) -> Value {
+    let fallback = object([
+        ("busy", text(&a.fallback_busy)),
+        ("noAnswer", text(&a.fallback_no_answer)),
+        ("noAnswerSeconds", a.no_answer_seconds.into()),
+    ]);
+    let fallback = if fallback == json!({}) { Value::Null } else { fallback };
+    object([
+        ("username", a.username.as_str().into()),
+        ("domainRef", reference(&a.domain)),
+        ("credentialsRef", reference(&a.credentials)),
+        ("privacy", unless(a.privacy == Privacy::None, word(&PRIVACY, &a.privacy))),
+        ("maxContacts", a.max_contacts.into()),
+        ("replaceOldestContact", a.replaces_oldest.into()),
+        ("maxCalls", a.limits.at_once.into()),
+        ("maxCallsPerMinute", a.limits.per_minute.into()),
+        ("expires", a.expires.into()),
+        ("enabled", a.enabled.into()),
+        ("fallback", fallback),
+    ])
+}
+
+fn peer(p: &Peer) -> Value {
+    let balancing = p.load_balancing.map(|b| {
+        json!({
+            "algorithm": word(&ALGORITHM, &b.algorithm),
+            "withSessionAffinity": b.with_session_affinity,
+        })
+    });
+    object([
+        ("username", p.username.as_str().into()),
+        ("aor", text(&p.aor)),
+        ("contactAddr", text(&p.contact_addr)),
+        ("credentialsRef", reference(&p.credentials)),
+        ("accessControlListRef", reference(&p.acl)),
+        ("loadBalancing", balancing.into()),
+        ("maxContacts", p.max_contacts.into()),
+        ("replaceOldestContact", p.replaces_oldest.into()),
+        ("maxCalls", p.limits.at_once.into()),
+        ("maxCallsPerMinute", p.limits.per_minute.into()),
+        ("expires", p.expires.into()),
+        ("enabled", p.enabled.into()),
+    ])
 }
 
 fn trunk(t: &Trunk) -> Value {
@@ -220,6 +230,8 @@ fn trunk(t: &Trunk) -> Value {
                 ("assertIdentity", if t.asserts_identity { Value::Null } else { false.into() }),
             ]),
         ),
+        ("maxCalls", t.limits.at_once.into()),
+        ("maxCallsPerMinute", t.limits.per_minute.into()),
     ])
 }
 
@@ -242,6 +254,8 @@ fn domain(d: &Domain) -> Value {
             unless(d.inter_domain == InterDomain::Authenticated, word(&INTER_DOMAIN, &d.inter_domain)),
         ),
         ("algorithms", if usual { Value::Null } else { list(algorithms) }),
+        ("maxCalls", d.limits.at_once.into()),
+        ("maxCallsPerMinute", d.limits.per_minute.into()),
     ])
 }
 

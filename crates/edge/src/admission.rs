@@ -1,0 +1,127 @@
+//! A call begins, or goes on to another callee: its limits are asked and its record is begun before anything goes out.
+
+use trunkline_calls::{CallHandle, LimitReached, Refused};
+use trunkline_reasons::Reason;
+use trunkline_routing::{Decision, RoutedKind};
+use trunkline_sip::Method;
+
+use crate::aims::{Aims, Rung};
+use crate::calls::{self, Beginning};
+use crate::context::Context;
+use crate::divertible::Divertible;
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::limits;
+use crate::mail::Io;
+
+/// Why no target is tried of a callee that takes no more calls.
+const BUSY: Reason = Reason::LimitCallee;
+
+/// A call that may begin.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Admitted {
+    /// Its record.
+    pub(crate) call: Option<CallHandle>,
+    /// Its number, which its dialogs have.
+    pub(crate) number: Option<u64>,
+}
+
+/// Why one may not, with header lines.
+pub(crate) type Kept = (Reason, Vec<u8>);
+
+impl Edge {
+    /// Leaves out the targets of an INVITE whose trunk takes no more calls; an error where none is left.
+    pub(crate) fn choose_trunks(
+        &self,
+        io: &Io<'_>,
+        inbound: &Inbound<'_>,
+        decision: &Decision,
+        aims: &mut Aims,
+    ) -> Result<(), Kept> {
+        if inbound.method != Method::Invite || self.shared.config.stateless || self.is_emergency(inbound) {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        let with = (&*shared.calls, &**shared.tables.load());
+        match limits::pass_over_full_trunks(with, decision, aims, io.unix_ms()) {
+            true => Ok(()),
+            false => Err(limits::refusal(Refused { who: LimitReached::Trunk, wait: None }, false)),
+        }
+    }
+
+    /// The call of an INVITE that is about to go out begins, to the first target first. It may have its `number`. A callee that takes
+    /// no more calls is busy: none of its targets is tried.
+    pub(crate) fn admit(
+        &self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        decision: &Decision,
+        aims: &mut Aims,
+        number: Option<u64>,
+    ) -> Result<Admitted, Kept> {
+        let Some(first) = aims.list.first().copied().filter(|_| inbound.method == Method::Invite) else {
+            return Ok(Admitted { call: None, number });
+        };
+        let shared = &self.shared;
+        let (number, now) = (number.unwrap_or_else(|| shared.dialogs.unique()), io.unix_ms());
+        let emergency = self.is_emergency(inbound);
+        let tables = shared.tables.load();
+        let mut busy = false;
+        let call = {
+            let rung = aims.rung(decision);
+            let Some(target) = aims.target(decision, &first) else { return Ok(Admitted::default()) };
+            let mut counts = limits::parties(&tables, rung, emergency);
+            let trunk = target.trunk.as_ref().map(|trunk| limits::trunk(&tables, trunk, emergency));
+            let called = calls::called(&inbound.message, &shared.config.routing, &mut io.memory.text);
+            let begin = |counts| {
+                let beginning = Beginning { rung, target, number, called, counts, trunk };
+                calls::begin(&shared.calls, inbound, &beginning, now)
+            };
+            match begin(counts) {
+                Err(refused) if limits::is_busy(&refused) => {
+                    busy = true;
+                    (counts.called, counts.domains[1]) = Default::default();
+                    begin(counts)
+                }
+                other => other,
+            }
+        };
+        if busy {
+            aims.make_busy(BUSY);
+        }
+        let from_carrier = decision.parties.caller.kind == RoutedKind::Pstn;
+        let call = call.map_err(|refused| limits::refusal(refused, from_carrier))?;
+        Ok(Admitted { call, number: Some(number) })
+    }
+
+    /// The call goes on to another callee, which is busy where it takes no more calls.
+    pub(crate) fn admit_again(
+        &self,
+        io: &Io<'_>,
+        inbound: &Inbound<'_>,
+        context: &Context,
+        decision: &Decision,
+        aims: &mut Aims,
+    ) {
+        let (Some(call), now) = (context.call, io.unix_ms()) else { return };
+        let emergency = self.is_emergency(inbound);
+        let counts = limits::parties(&self.shared.tables.load(), aims.rung(decision), emergency);
+        match self.shared.calls.recount(call, [counts.called, counts.domains[1]], now) {
+            Ok(()) => calls::divert(&self.shared.calls, call, aims.rung(decision)),
+            Err(_) => aims.make_busy(BUSY),
+        }
+    }
+
+    /// What the transaction of an INVITE has to know of its callee.
+    pub(crate) fn prepare_ringing(&self, inbound: &Inbound<'_>, context: &mut Context, rung: Rung<'_>) {
+        self.counters.calls.add();
+        let parties = &rung.decision.parties;
+        match parties.no_answer_seconds {
+            Some(seconds) => context.proxy.ring_for(u64::from(seconds) * 1000, true),
+            None => context.proxy.ring_for(self.shared.config.no_answer.as_millis() as u64, false),
+        }
+        context.divertible = Divertible::new(inbound, rung.decision, context.turns);
+        context.proxy.set_divertible(context.divertible.is_some());
+        context.proxy.set_redirectable(parties.callee.kind == RoutedKind::Agent);
+    }
+}
