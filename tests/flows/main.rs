@@ -30,6 +30,7 @@ mod guarded;
 mod guesses;
 mod handover;
 mod inside;
+mod late;
 mod legs;
 mod limits;
 mod live;

@@ -117,3 +117,119 @@ fn two_phones_that_redirect_to_each_other_end() {
     assert_eq!(answer.status(), 302);
     assert!((2..=8).contains(&rounds), "{rounds}");
 }
+
+/// A trunk with these destinations, nobody asked by OPTIONS, and the sockets of the carrier at the ports.
+fn carriers(ports: [u16; 2]) -> (Exchange, [Ua; 2]) {
+    let uris = ports.map(|port| format!("127.0.0.1:{port}"));
+    let resources = with_trunk(&[(&uris[0], 1, "udp")]).agent(DOMAIN, "1003", "pw-1003");
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let sockets = ports.map(|port| {
+        let mut carrier = provider(port);
+        super::trunk_dialogs::speaks_to(&mut carrier, &exchange);
+        carrier
+    });
+    (exchange, sockets)
+}
+
+/// Of a carrier's redirection the first address at a host of its trunk is tried, and the dialog is with that one.
+#[test]
+fn a_carrier_moves_a_call_among_its_own_hosts() {
+    let ports = [trunkline_tests::free_port(), trunkline_tests::free_port()];
+    let (exchange, [mut first, mut second]) = carriers(ports);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("+17853178070")));
+    let there = format!("sip:+1(785)3178070;npdi;rn=+1@127.0.0.1:{};y=2", ports[1]);
+    let arrived = redirect(&mut first, &format!("sip:x@elsewhere.test>, <{there}?Subject=no"));
+    let got = second.request_of("INVITE");
+    assert_eq!(got.uri(), there);
+    assert_ne!(got.branch(), arrived.branch());
+    assert_eq!(got.all("Via").count(), 2, "{got:?}");
+    for name in ["From", "To", "Call-ID", "CSeq", "Record-Route", "P-Asserted-Identity"] {
+        assert_eq!(got.get(name), arrived.get(name), "{name}");
+    }
+    let sent = second.accept(&got);
+    let ok = caller.status_for(&invite, 200);
+    let mut ours = trunkline_tests::Dialog::of_caller(&invite, &ok);
+    caller.send(&ours.request(&caller, "ACK"));
+    second.request_of("ACK");
+    let mut theirs = trunkline_tests::Dialog::of_callee(&got, &sent);
+    let bye = theirs.request(&second, "BYE");
+    second.send(&bye);
+    let arrived = caller.request_of("BYE");
+    caller.respond(&arrived, 200, "OK");
+    second.status_for(&bye, 200);
+}
+
+/// Elsewhere it is not followed, nor to where the call was before, nor for ever: the caller gets it.
+#[test]
+fn a_carriers_other_redirections_go_to_the_caller() {
+    let ports = [trunkline_tests::free_port(), trunkline_tests::free_port()];
+    let (exchange, [mut first, mut second]) = carriers(ports);
+    let mut caller = registered(&exchange, "1001");
+    let elsewhere = [
+        format!("sip:+17853178070@127.0.0.2:{}", ports[1]),
+        format!("sip:+17853178070@127.0.0.1:{};maddr=127.0.0.2", ports[1]),
+        "tel:+17853178070".to_owned(),
+        at("1003"),
+        format!("sip:+17853178070@127.0.0.1:{}", ports[0]),
+        // A number that no rule has judged.
+        format!("sip:+1900@127.0.0.1:{}", ports[1]),
+    ];
+    for to in elsewhere {
+        let invite = caller.call(&caller.invite(&at("+17853178070")));
+        redirect(&mut first, &to);
+        let answer = caller.status_for(&invite, 302);
+        assert_eq!(answer.get("Contact"), Some(&*format!("<{to}>")));
+        caller.acknowledge_failure(&invite, &answer);
+    }
+    let invite = caller.call(&caller.invite(&at("+17853178070")));
+    let next = |n: u32| format!("sip:+17853178070@127.0.0.1:{};n={n}", ports[1]);
+    redirect(&mut first, &next(0));
+    for n in 1..=5 {
+        let arrived = redirect(&mut second, &next(n));
+        assert_eq!(arrived.uri(), next(n - 1));
+    }
+    let answer = caller.status_for(&invite, 302);
+    caller.acknowledge_failure(&invite, &answer);
+}
+
+/// A call that was redirected can be cancelled, and what the trunk shows of the caller stays the same.
+#[test]
+fn a_redirected_call_is_cancelled() {
+    let ports = [trunkline_tests::free_port(), trunkline_tests::free_port()];
+    let (exchange, [mut first, mut second]) = carriers(ports);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("+17853178070")).with("Privacy", "id"));
+    let arrived = redirect(&mut first, &format!("sip:+17853178070@127.0.0.1:{}", ports[1]));
+    let got = second.request_of("INVITE");
+    assert_eq!(got.get("From"), arrived.get("From"));
+    assert!(got.get("From").is_some_and(|from| from.contains("anonymous.invalid")), "{got:?}");
+    second.respond(&got, 180, "Ringing");
+    let ringing = caller.expect("180", |m| m.status() == 180);
+    assert_eq!(ringing.get("From"), invite.get("From"));
+    caller.cancel(&invite);
+    let cancel = second.request_of("CANCEL");
+    second.respond(&cancel, 200, "OK");
+    second.respond(&got, 487, "Request Terminated");
+    let ended = caller.status_for(&invite, 487);
+    assert_eq!(ended.get("From"), invite.get("From"));
+    caller.acknowledge_failure(&invite, &ended);
+}
+
+/// A peer's redirection is the caller's to follow.
+#[test]
+fn a_peers_redirection_goes_to_the_caller() {
+    let port = trunkline_tests::free_port();
+    let contact = format!(", contactAddr: \"127.0.0.1:{port}\"");
+    let resources = agents().peer("pbx", &at("pbx"), "pw-pbx", &contact);
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let mut pbx = provider(port);
+    super::trunk_dialogs::speaks_to(&mut pbx, &exchange);
+    let mut caller = registered(&exchange, "1001");
+    for to in [at("1003"), format!("sip:x@127.0.0.1:{port}")] {
+        let invite = caller.call(&caller.invite(&at("pbx")));
+        redirect(&mut pbx, &to);
+        let answer = caller.status_for(&invite, 302);
+        caller.acknowledge_failure(&invite, &answer);
+    }
+}

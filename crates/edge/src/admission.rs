@@ -122,6 +122,7 @@ impl Edge {
         }
         context.divertible = Divertible::new(inbound, rung.decision, context.turns);
         context.proxy.set_divertible(context.divertible.is_some());
-        context.proxy.set_redirectable(parties.callee.kind == RoutedKind::Agent);
+        let follows = matches!(parties.callee.kind, RoutedKind::Agent | RoutedKind::Pstn);
+        context.proxy.set_redirectable(follows);
     }
 }

@@ -97,7 +97,13 @@ impl Edge {
             (Question::Address(how), _) => self.next_address(io.memory, slot, context, asked, how),
             (Question::Credentials, Some(heard)) => self.with_credentials(io.memory, slot, context, heard),
             (Question::Credentials, None) => Answer::Nothing,
-            (Question::Redirection, Some(heard)) => self.redirect(io, slot, context, heard),
+            (Question::Redirection, Some(heard)) => {
+                let branch = context.proxy.branch(heard.branch);
+                match branch.is_some_and(|branch| branch.target.hop.trunk.is_some()) {
+                    true => self.redirect_at_carrier(io.memory, slot, context, heard),
+                    false => self.redirect(io, slot, context, heard),
+                }
+            }
             (Question::Redirection, None) => Answer::Nothing,
             (Question::Diversion, _) => self.divert(io, slot, context, asked.code),
         }

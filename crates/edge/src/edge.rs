@@ -63,6 +63,8 @@ pub(crate) struct Edge {
     /// Our registrations at trunks.
     pub(crate) registry: Registry,
     pub(crate) next_background: u64,
+    /// When an ICMP error that shows nothing is looked at again.
+    pub(crate) next_doubt: u64,
 }
 
 /// Transactions of a shard, at most; what comes beyond is answered 503.
@@ -98,6 +100,7 @@ impl Edge {
             qualify: Qualify::default(),
             registry: Registry::default(),
             next_background: 0,
+            next_doubt: 0,
         }
     }
 
@@ -253,6 +256,7 @@ impl Edge {
             EdgeMail::Named(ticket) => self.on_named(io, memory, ticket),
             EdgeMail::Media(ticket, outcome) => self.on_media(io, memory, ticket, outcome),
             EdgeMail::Undelivered(to, quoted) => self.undelivered(io, to, &quoted),
+            EdgeMail::Doubtful(to, quoted) => self.doubt(io, to, (&quoted, false)),
             EdgeMail::Drain => {
                 self.draining = true;
                 self.leave_trunks(io);

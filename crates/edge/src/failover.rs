@@ -28,12 +28,14 @@ impl Edge {
         }
         let at_least = match how {
             Failure::Answered(seconds) => Duration::from_secs(u64::from(seconds)),
-            Failure::Silent | Failure::Unreachable => Duration::ZERO,
+            Failure::Silent | Failure::Unreachable | Failure::Doubtful => Duration::ZERO,
         };
         let old = first_egress(branch);
         let mut target = branch.target.clone();
         // Of what cannot be delivered too: what belongs to the request, an ACK above all, looks the name up again.
-        target.hop.spare.note_failure(&self.shared.resolver.avoided, &old, at_least);
+        if how != Failure::Doubtful {
+            target.hop.spare.note_failure(&self.shared.resolver.avoided, &old, at_least);
+        }
         let next = self.next_spare(target.hop.word.as_ref(), &mut target.hop.spare);
         let name = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac);
         let (Some(egress), Some(name)) = (next, name) else { return Answer::Nothing };
@@ -43,6 +45,7 @@ impl Edge {
         let readable = index.parse(branch.sent(), &Limits::default()).is_ok();
         if readable {
             let change = Readdress {
+                uri: None,
                 branch: &name,
                 from: &old,
                 to: &egress,

@@ -15,6 +15,7 @@ mod branches;
 mod breadth;
 mod called;
 mod calls;
+mod carrier_redirect;
 mod carry;
 mod challenged;
 mod config;

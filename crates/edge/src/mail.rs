@@ -28,6 +28,8 @@ pub enum EdgeMail {
     Media(u64, Result<Vec<u8>, MediaError>),
     /// A datagram with this beginning did not reach its address.
     Undelivered(SocketAddr, Box<[u8]>),
+    /// The same, and too little is known of it to tell whose it was.
+    Doubtful(SocketAddr, Box<[u8]>),
     /// Take no new calls; end when the last one has its answer.
     Drain,
 }

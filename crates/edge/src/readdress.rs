@@ -9,6 +9,8 @@ use trunkline_sip::put_transport;
 
 /// The change of way.
 pub(crate) struct Readdress<'a> {
+    /// Another Request-URI.
+    pub(crate) uri: Option<&'a [u8]>,
     /// The new branch.
     pub(crate) branch: &'a [u8],
     /// Where it went.
@@ -31,6 +33,9 @@ pub(crate) fn readdress(
 ) {
     splices.clear();
     out.clear();
+    if let Some(uri) = change.uri {
+        splices.replace(sent.uri_span(), uri);
+    }
     let shown = |egress: &Egress| (egress.transport, addresses.shown(egress));
     let (outer, inner) = (shown(change.to), shown(change.came_by));
     let before = shown(change.from);
@@ -106,6 +111,7 @@ mod tests {
         let mut index = Index::default();
         index.parse(text.as_bytes(), &Limits::default()).expect("a request");
         let change = Readdress {
+            uri: None,
             branch: b"z9hG4bKnew",
             from: &from,
             to: &to,

@@ -101,6 +101,11 @@ impl Edge {
         if !ours || m.cseq_method() == Method::Ack {
             return self.counters.stray_responses.add();
         }
+        let provisional = m.status().is_some_and(|code| (101..200).contains(&code));
+        if provisional && m.cseq_method() != Method::Invite {
+            // Only a 100 may be said of other requests (RFC 4320 §4.1).
+            return self.counters.stray_responses.add();
+        }
         let Io { net: io, memory } = io;
         let StepMemory { splices, out, .. } = &mut **memory;
         let unix_ms = io.unix_ms();

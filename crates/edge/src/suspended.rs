@@ -52,6 +52,8 @@ pub(crate) struct Suspended {
     pub(crate) decided: Option<Box<Decision>>,
     /// By when its sender has given up.
     pub(crate) until: Now,
+    /// It had its 100.
+    pub(crate) told: bool,
 }
 
 impl Suspended {
@@ -67,6 +69,7 @@ impl Suspended {
             left: 1,
             decided: None,
             until: now + T1_64,
+            told: false,
         }
     }
 }

@@ -7,21 +7,24 @@ use std::net::SocketAddr;
 use memchr::memmem;
 use trunkline_proxy::Branch as BranchName;
 use trunkline_proxy::transaction::Input;
-use trunkline_sip::canonical_ip;
+use trunkline_sip::{Transport, canonical_ip};
 use trunkline_transaction::Slot;
 use trunkline_transport::Mail;
 
-use crate::context::{Context, DialogUse};
+use crate::context::Context;
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
+
+/// Errors that show nothing are looked at so often.
+const DOUBTS_MS: u64 = 250;
+/// Transactions that go elsewhere for one of them.
+const MOST_DOUBTED: usize = 64;
 
 impl Edge {
     /// A datagram with this beginning did not reach its address.
     pub(crate) fn undelivered(&mut self, io: &mut Io<'_>, to: SocketAddr, quoted: &[u8]) {
-        let Some(name) = branch_of(quoted).and_then(|text| BranchName::decode(text, &self.shared.secret))
-        else {
-            return;
-        };
+        let Some(text) = branch_of(quoted) else { return self.doubt(io, to, (quoted, true)) };
+        let Some(name) = BranchName::decode(text, &self.shared.secret) else { return };
         if name.shard != self.shard {
             let mail = EdgeMail::Undelivered(to, quoted.into());
             io.post(usize::from(name.shard), Mail::User(mail));
@@ -36,16 +39,50 @@ impl Edge {
         }
         self.settle(io, slot, context);
     }
+
+    /// A datagram to this address did not arrive, of which too little was quoted to show that it was ours (RFC 792 wants no more than
+    /// eight bytes, which are the ports): whoever waits there for a first response tries its next address. `first`: the
+    /// other shards do not know it.
+    pub(crate) fn doubt(&mut self, io: &mut Io<'_>, to: SocketAddr, (quoted, first): (&[u8], bool)) {
+        // The table is searched, and anybody may forge such a word.
+        if io.now() < self.next_doubt {
+            return;
+        }
+        self.next_doubt = io.now() + DOUBTS_MS;
+        for shard in (0..self.shared.neighbours.len()).filter(|s| first && *s != usize::from(self.shard)) {
+            io.post(shard, Mail::User(EdgeMail::Doubtful(to, quoted.into())));
+        }
+        let waiting = |slot: &Slot| {
+            let context = self.contexts.get(*slot)?;
+            let mut forks = (0..=u8::MAX).take(context.proxy.branches().len());
+            Some((*slot, forks.find(|fork| may_be_of(context, *fork, to, quoted))?))
+        };
+        let found: Vec<(Slot, u8)> =
+            self.contexts.slots().filter_map(|slot| waiting(&slot)).take(MOST_DOUBTED).collect();
+        for (slot, fork) in found {
+            self.step(io, slot, Input::Doubtful(fork), None);
+        }
+    }
 }
 
-/// Is it the request of this branch, outside any dialog, and did it go there?
+/// May what was quoted be the beginning of this branch's request, which has had no response, and did it go there?
+fn may_be_of(context: &Context, fork: u8, to: SocketAddr, quoted: &[u8]) -> bool {
+    let Some(branch) = context.proxy.branch(fork) else { return false };
+    let at = &branch.target.hop.egress;
+    at.transport == Transport::Udp
+        && branch.code() == 0
+        && (canonical_ip(at.remote.ip()), at.remote.port()) == (canonical_ip(to.ip()), to.port())
+        && branch.target.has_addresses | (branch.target.phone != 0)
+        && branch.sent().starts_with(quoted)
+}
+
+/// Is it the request of this branch, and did it go there?
 fn is_request_of(context: &Context, fork: u8, to: SocketAddr, quoted: &[u8]) -> bool {
     let Some(branch) = context.proxy.branch(fork) else { return false };
     let at = branch.target.hop.egress.remote;
     let same_place = (canonical_ip(at.ip()), at.port()) == (canonical_ip(to.ip()), to.port());
     let method = branch.sent().iter().position(|b| *b == b' ').and_then(|end| branch.sent().get(..=end));
-    let begins = matches!(context.dialog, DialogUse::None | DialogUse::Begins(_));
-    same_place && begins && method.is_some_and(|method| quoted.starts_with(method))
+    same_place && method.is_some_and(|method| quoted.starts_with(method))
 }
 
 /// The branch in our Via, which is the first header field of every request that we forward.

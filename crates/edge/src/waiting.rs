@@ -7,6 +7,7 @@ use trunkline_reasons::Reason;
 use trunkline_routing::Decision;
 use trunkline_sip::{Method, response};
 use trunkline_transaction::TransactionKey;
+use trunkline_transaction::timers::{E_AT_T2, Now, T1_64};
 
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
@@ -74,9 +75,13 @@ impl Edge {
         self.counters.suspended.add();
         let told = self.has_waited();
         self.suspensions.insert(number, suspended);
-        if inbound.method != Method::Invite || told {
-            return;
+        if inbound.method == Method::Invite && !told {
+            self.tell_trying(io, inbound);
         }
+    }
+
+    /// Tells the sender of a request that waits that it has arrived.
+    fn tell_trying(&self, io: &mut Io<'_>, inbound: &Inbound<'_>) {
         let Io { net, memory } = io;
         let out = &mut memory.out;
         out.clear();
@@ -162,9 +167,31 @@ impl Edge {
         Some(true)
     }
 
+    /// Sends the 100 of requests other than INVITE that are due (RFC 4320 §4.1).
+    fn tell_late(&mut self, io: &mut Io<'_>, now: Now) {
+        let due = |s: &&mut Suspended| {
+            let since = (s.until + E_AT_T2).saturating_sub(T1_64);
+            !s.told && since <= now && matches!(s.what, Waiting::Request(_)) && s.companion == 0
+        };
+        let shared = self.shared.clone();
+        let mut late = Vec::new();
+        for suspended in self.suspensions.waiting.values_mut().filter(due) {
+            suspended.told = true;
+            late.push((suspended.flow, suspended.bytes.clone()));
+        }
+        for (flow, bytes) in late {
+            read_again(&shared.guard, &flow, &bytes, |inbound| {
+                if !matches!(inbound.method, Method::Invite | Method::Ack) {
+                    self.tell_trying(io, inbound);
+                }
+            });
+        }
+    }
+
     /// Answers what has waited longer than whoever sent it waits for an answer.
     pub(crate) fn sweep_suspended(&mut self, io: &mut Io<'_>) {
         let now = io.now();
+        self.tell_late(io, now);
         let late = self.suspensions.waiting.iter().filter(|(_, suspended)| suspended.until <= now);
         let late: Vec<u64> = late.map(|(number, _)| *number).collect();
         for number in late {

@@ -65,6 +65,10 @@ impl<H> ProxyTransaction<H> {
                     self.count_final(heard, code, now, work);
                 }
             }
+            // Nothing shows that it failed.
+            (Question::Address(Failure::Doubtful), Answer::Nothing) => {
+                self.try_flow(branch, code, now, work);
+            }
             (Question::Address(Failure::Unreachable), Answer::Nothing) => {
                 if !self.try_flow(branch, code, now, work) {
                     self.count_failure(branch, code, now, work);
@@ -128,6 +132,19 @@ impl<H> ProxyTransaction<H> {
                 work.put(Output::Ask(Asked { branch, code, what }));
             }
             false => self.count_failure(branch, code, now, work),
+        }
+    }
+
+    /// Nothing was heard of a branch, and somebody who cannot know it says that its address is not reached: the next address or flow is
+    /// tried now, where there is one.
+    pub(super) fn on_doubt(&mut self, branch: u8, work: &mut Work) {
+        let calling = |b: &&Branch<H>| b.code == 0 && b.client.is_calling();
+        let Some(b) = self.branches.get(usize::from(branch)).filter(calling) else { return };
+        let phone = b.target.phone;
+        let has_flow = || phone != 0 && self.flows.iter().any(|f| f.target.phone == phone);
+        if (b.target.has_addresses || has_flow()) && self.may_go_elsewhere(branch) {
+            let what = Question::Address(Failure::Doubtful);
+            work.put(Output::Ask(Asked { branch, code: 408, what }));
         }
     }
 

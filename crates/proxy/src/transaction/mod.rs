@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use trunkline_sip::{Index, Message, Method};
-use trunkline_transaction::timers::{C, Now};
+use trunkline_transaction::timers::{C, E_AT_T2, Now};
 use trunkline_transaction::{Actions, Class};
 
 pub use branch::{Branch, Target, Waiting};
@@ -47,6 +47,8 @@ pub enum Input<'a, H> {
     Unsent(u8, u16),
     /// The network says that a branch's request did not arrive (ICMP, RFC 3261 §18.4).
     Unreachable(u8),
+    /// The same may be true of a branch, and nothing shows it.
+    Doubtful(u8),
     /// The connection that a branch's request went out on has ended; `refused`: it could not be made.
     Lost {
         /// Which branch.
@@ -152,6 +154,8 @@ pub enum Failure {
     Silent,
     /// The network said so, which may be somebody's lie: it holds for this request alone.
     Unreachable,
+    /// Something like that may be so of its address, and nothing shows it: another one is tried, and the failure does not count.
+    Doubtful,
 }
 
 /// What the owner found.
@@ -222,6 +226,17 @@ pub struct ProxyTransaction<H> {
     divertible: bool,
     redirectable: bool,
     ringing: Ringing,
+    trying: Trying,
+}
+
+/// The 100 to a request other than INVITE, which says nothing before its client repeats it no more often than each T2, and is due
+/// then (RFC 4320 §4.1).
+#[derive(Clone, Copy, Debug)]
+enum Trying {
+    /// The request came just now.
+    Unset,
+    At(Now),
+    Sent,
 }
 
 impl<H> ProxyTransaction<H> {
@@ -248,6 +263,7 @@ impl<H> ProxyTransaction<H> {
             divertible: false,
             redirectable: false,
             ringing: Ringing { ms: no_answer, fixed: false },
+            trying: if method == Method::Invite { Trying::Sent } else { Trying::Unset },
         }
     }
 
@@ -274,6 +290,9 @@ impl<H> ProxyTransaction<H> {
 
     /// A target whose request is sent now.
     pub fn start(&mut self, request: Vec<u8>, target: Target<H>, now: Now, work: &mut Work) {
+        if matches!(self.trying, Trying::Unset) {
+            self.trying = Trying::At(now + E_AT_T2);
+        }
         if let Some(branch) = self.push(request, target, now) {
             work.put(Output::Request(branch));
         }
@@ -318,6 +337,7 @@ impl<H> ProxyTransaction<H> {
                 self.fail(branch, code, now, work);
             }
             Input::Unreachable(branch) => self.on_unreachable(branch, now, work),
+            Input::Doubtful(branch) => self.on_doubt(branch, work),
             Input::Lost { branch, refused } => self.on_lost(branch, refused, now, work),
             Input::Answer(asked, answer, heard) => self.on_answer(asked, answer, heard, now, work),
         }

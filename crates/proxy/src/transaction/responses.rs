@@ -185,6 +185,10 @@ impl<H> ProxyTransaction<H> {
     }
 
     pub(super) fn forward_failure(&mut self, branch: u8, code: u16, kept: bool, now: Now, work: &mut Work) {
+        if code == 408 && self.method != Method::Invite {
+            // Nobody sends one (RFC 4320 §4.1): it is as if nothing had come.
+            return self.answer(408, now, work);
+        }
         self.server.on_respond(Class::Failure, now);
         work.put(Output::Forward { branch, code, kept });
     }

@@ -389,3 +389,56 @@ fn branches_are_no_more_than_their_names_can_count() {
     }
     assert_eq!(last, ["ack x", "forward 486"]);
 }
+
+/// RFC 4320 §4.1: a 100 when timer E has come to T2 and nothing was said before, and no 408.
+#[test]
+fn a_request_other_than_invite_has_its_100_late() {
+    let late = |told: &[(u64, String)]| {
+        told.iter().filter(|(_, text)| text == "reply").map(|(at, _)| *at).collect::<Vec<_>>()
+    };
+    let mut w = World::new(Method::Other);
+    w.start(target("x"));
+    w.begin();
+    assert_eq!(w.tell(Input::Repetition), [""; 0], "nothing is said before");
+    assert_eq!(late(&w.pass(T1_64 / 2)), [7 * T1]);
+    assert_eq!(w.tell(Input::Repetition), ["reply"]);
+    assert_eq!(w.hear(0, 200), ["forward 200"]);
+    let mut w = World::new(Method::Other);
+    w.start(target("x"));
+    w.begin();
+    assert_eq!(w.hear(0, 200), ["forward 200"]);
+    assert_eq!(late(&w.pass(T1_64)), [0; 0]);
+    for method in [Method::Other, Method::Invite] {
+        let mut w = World::new(method);
+        w.start(target("x"));
+        w.begin();
+        let told = w.hear(0, 408);
+        assert_eq!(told.iter().any(|text| text == "timed out"), method == Method::Other, "{told:?}");
+        assert_eq!(told.iter().any(|text| text == "forward 408"), method == Method::Invite, "{told:?}");
+    }
+}
+
+/// What nothing shows brings the next address forward, and no failure.
+#[test]
+fn a_doubt_fails_nothing() {
+    for method in [Method::Other, Method::Invite] {
+        let mut w = World::new(method);
+        w.start(target("x"));
+        w.begin();
+        assert_eq!(w.tell(Input::Doubtful(0)), [""; 0], "there is no other address");
+        assert_eq!(w.hear(0, 200), ["forward 200"]);
+        let mut w = World::new(method);
+        w.start(Target { has_addresses: true, ..target("x") });
+        w.begin();
+        assert_eq!(w.tell(Input::Doubtful(0)), [""; 0], "nor is one found");
+        w.instead = Some(target("y"));
+        assert_eq!(w.tell(Input::Doubtful(0)), ["request y"]);
+        assert_eq!(w.hear(1, 200), ["forward 200"]);
+        let mut w = World::new(method);
+        w.start(Target { has_addresses: true, ..target("x") });
+        w.begin();
+        w.hear(0, 100);
+        w.instead = Some(target("y"));
+        assert_eq!(w.tell(Input::Doubtful(0)), [""; 0], "something was heard");
+    }
+}

@@ -1,12 +1,12 @@
 //! What time does, and the end of a connection.
 
 use trunkline_sip::{Method, Transport};
-use trunkline_transaction::Actions;
 use trunkline_transaction::timers::{Now, T1_64, T2};
+use trunkline_transaction::{Actions, Class};
 
 use super::branch::{Cancel, Limit, Target, Why};
 use super::ends::Client;
-use super::{Output, ProxyTransaction, Work};
+use super::{Output, ProxyTransaction, Trying, Work};
 
 /// A large request that went over TCP goes over UDP after so many milliseconds without a word.
 const GROWN_MS: u32 = 2_000;
@@ -17,7 +17,11 @@ impl<H> ProxyTransaction<H> {
     /// When it wants [`super::Input::Timer`] next.
     pub fn deadline(&self) -> Option<Now> {
         let branches = self.branches.iter().filter_map(|branch| branch.deadline()).min();
-        [self.server.deadline(), branches].into_iter().flatten().min()
+        let trying = match self.trying {
+            Trying::At(at) if self.server.is_proceeding() => Some(at),
+            Trying::Unset | Trying::At(_) | Trying::Sent => None,
+        };
+        [self.server.deadline(), branches, trying].into_iter().flatten().min()
     }
 
     /// There is nothing more to wait for.
@@ -46,6 +50,15 @@ impl<H> ProxyTransaction<H> {
     pub(super) fn on_timer(&mut self, now: Now, work: &mut Work) {
         if self.server.on_timer(now).has(Actions::RESEND) {
             work.put(Output::Reply);
+        }
+        if let Trying::At(at) = self.trying
+            && now >= at
+        {
+            self.trying = Trying::Sent;
+            if self.server.is_proceeding() {
+                self.server.on_respond(Class::Provisional, now);
+                work.put(Output::Reply);
+            }
         }
         // Those that begin now have just been sent.
         for branch in self.numbers() {
