@@ -1,7 +1,7 @@
 //! File descriptors run out: health and operators are answered, calls go on, and new connections are refused.
 
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,10 +12,17 @@ use super::{agents, at, registered};
 /// Few enough that a test uses them up.
 const LIMIT: u32 = 320;
 
-fn start(limits: (u32, u32)) -> (Exchange, Rest) {
-    let http = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let env = [("TRUNKLINE_HTTP_ADDR", &*http.to_string())];
-    (Exchange::start_with_descriptors(limits, &agents(), &env), Rest::http(http, ""))
+/// An exchange with these limits, its health, and its listener of WebSockets.
+fn start(limits: (u32, u32)) -> (Exchange, Rest, SocketAddr) {
+    let [http, ws] = [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let (at, ws_at) = (http.to_string(), ws.to_string());
+    // Unfinished handshakes stay for as long as the test needs them.
+    let env = [
+        ("TRUNKLINE_HTTP_ADDR", at.as_str()),
+        ("TRUNKLINE_LISTEN_WS", ws_at.as_str()),
+        ("TRUNKLINE_LIMITS_PARTIAL_SECONDS", "600"),
+    ];
+    (Exchange::start_with_descriptors(limits, &agents(), &env), Rest::http(http, ""), ws)
 }
 
 /// Was this connection closed by the exchange?
@@ -34,7 +41,7 @@ fn part<'v>(ready: &'v Value, name: &str) -> &'v Value {
 
 #[test]
 fn the_soft_limit_becomes_the_hard_one() {
-    let (exchange, _) = start((200, 900));
+    let (exchange, ..) = start((200, 900));
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", exchange.pid())).expect("of our child");
     let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
     assert_eq!(line.split_whitespace().nth(3), Some("900"), "{line}");
@@ -45,8 +52,19 @@ fn the_soft_limit_becomes_the_hard_one() {
 }
 
 #[test]
-fn health_and_operators_are_answered_while_descriptors_run_out() {
-    let (exchange, http) = start((LIMIT, LIMIT));
+fn health_and_operators_are_answered_while_tcp_phones_use_up_descriptors() {
+    let (exchange, http, _) = start((LIMIT, LIMIT));
+    run_out(&exchange, &http, exchange.tcp());
+}
+
+#[test]
+fn the_same_with_websockets_that_do_not_finish_their_handshake() {
+    let (exchange, http, ws) = start((LIMIT, LIMIT));
+    run_out(&exchange, &http, ws);
+}
+
+/// Uses up the descriptors by connections to this listener.
+fn run_out(exchange: &Exchange, http: &Rest, listener: SocketAddr) {
     let ready = http.get("/readyz");
     assert_eq!(
         (ready.status, &part(&ready.json, "descriptors")["ok"]),
@@ -55,7 +73,7 @@ fn health_and_operators_are_answered_while_descriptors_run_out() {
         ready.body
     );
 
-    let connect = || TcpStream::connect_timeout(&exchange.tcp(), PATIENCE).expect("the kernel accepts it");
+    let connect = || TcpStream::connect_timeout(&listener, PATIENCE).expect("the kernel accepts it");
     let mut phones: Vec<TcpStream> = (0..LIMIT).map(|_| connect()).collect();
     wait_for("a connection to be refused", || phones.iter().any(is_refused).then_some(()));
     wait_for("/readyz to say so", || {
@@ -67,12 +85,12 @@ fn health_and_operators_are_answered_while_descriptors_run_out() {
     });
     let metrics = http.get("/metrics");
     assert!(metrics.body.contains(&format!("process_max_fds {LIMIT}")), "{}", metrics.body);
-    let status = exchange_command(&exchange).args(["status", "--json"]).output().expect("the command runs");
+    let status = exchange_command(exchange).args(["status", "--json"]).output().expect("the command runs");
     let status: Value = serde_json::from_slice(&status.stdout).expect("an answer of the control socket");
     assert_eq!(status["descriptors"]["limit"], LIMIT, "{status}");
     assert!(status["degraded"].to_string().contains("descriptors"), "{status}");
     // Phones over UDP and connections that were there before do not notice.
-    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let (mut caller, mut callee) = (registered(exchange, "1001"), registered(exchange, "1002"));
     let invite = caller.invite(&at("1002"));
     let invite = caller.call(&invite);
     let arrived = callee.request_of("INVITE");

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use serde_json::Value;
-use trunkline_tests::{Exchange, NameServer, Record, Resources, binary, exchange_command, free_port};
+use trunkline_tests::{Authority, Exchange, NameServer, Record, Resources, binary, exchange_command, free_port};
 
 use super::{DOMAIN, at};
 
@@ -129,6 +129,28 @@ fn what_is_wrong_is_found_with_what_to_do() {
     let text = String::from_utf8(doctor(&exchange, &["--quiet"]).stdout).expect("text");
     assert!(text.starts_with("ERROR"), "{text}");
     assert!(!text.contains(SECRET) && !text.contains("note "), "{text}");
+}
+
+#[test]
+fn certificates_are_examined() {
+    let server = NameServer::start(&[]);
+    let tls = format!("127.0.0.1:{}", free_port());
+    let mut exchange = Exchange::start_with(&sound(), &server.config(""), &[("TRUNKLINE_LISTEN_TLS", &tls)]);
+    let all = findings(&doctor(&exchange, &["--json"]));
+    assert_eq!(find(&all, "certificates", "is self-signed")["severity"], "note");
+    assert_eq!(find(&all, "certificates", "trunkline.crt is valid until 20")["severity"], "ok");
+    exchange.stop();
+
+    let authority = Authority::new();
+    let (cert, key) = authority.sign_expired("pbx.test");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("our own file");
+    let lines = format!("{}tls: {{cert: {}, key: {}}}\n", server.config(""), cert.display(), key.display());
+    std::fs::write(exchange.folder().join("trunkline.yaml"), lines).expect("written");
+    let output = doctor(&exchange, &["--json"]);
+    let all = findings(&output);
+    let expired = find(&all, "certificates", "expired on 2020-12-31");
+    assert_eq!((output.status.code(), &expired["severity"]), (Some(1), &Value::from("error")), "{expired}");
+    assert!(find(&all, "modes", "pbx.test-expired.key can be read")["do"].to_string().contains("chmod 600"));
 }
 
 #[test]

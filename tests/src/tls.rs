@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
@@ -47,6 +47,18 @@ impl Authority {
         (
             self.folder.write(&format!("{file}.pem"), certificate.pem()),
             self.folder.write(&format!("{file}.key"), key.serialize_pem()),
+        )
+    }
+
+    /// Makes a certificate for this name that was valid in 2020 only.
+    pub fn sign_expired(&self, name: &str) -> (PathBuf, PathBuf) {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 12, 31));
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        (
+            self.folder.write(&format!("{name}-expired.pem"), certificate.pem()),
+            self.folder.write(&format!("{name}-expired.key"), key.serialize_pem()),
         )
     }
 

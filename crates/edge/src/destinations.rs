@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::{HashMap, HashSet};
 use parking_lot::RwLock;
-use trunkline_model::Ref;
+use trunkline_model::{Ref, Tables};
 use trunkline_proxy::PartyKind;
 use trunkline_routing::Target;
 use trunkline_trunks::{Place, State, Subject};
@@ -45,6 +45,18 @@ pub struct LastError {
 }
 
 impl DestinationState {
+    /// One of which nothing is known.
+    fn unknown(subject: &Subject, target: String) -> DestinationState {
+        DestinationState {
+            subject: subject.clone(),
+            target,
+            state: State::Unknown,
+            since: unix_seconds(),
+            error: None,
+            next: None,
+        }
+    }
+
     /// The trunk or peer.
     pub fn reference(&self) -> &Ref {
         match &self.subject {
@@ -86,9 +98,16 @@ struct DownPeers {
 }
 
 impl Destinations {
-    /// All of them.
-    pub(crate) fn all(&self) -> Vec<DestinationState> {
-        self.states.read().values().cloned().collect()
+    /// All that were listed, with those that were configured since, which are unknown.
+    fn all(&self, tables: &Tables) -> Vec<DestinationState> {
+        let mut known = self.states.read().clone();
+        let mut all = Vec::with_capacity(known.len());
+        for (subject, target) in configured(tables) {
+            let listed = known.remove(&subject).filter(|known| known.target == target);
+            all.push(listed.unwrap_or_else(|| DestinationState::unknown(&subject, target)));
+        }
+        all.extend(known.into_values().filter(DestinationState::is_instance));
+        all
     }
 
     /// Which destinations of the trunk are down.
@@ -114,14 +133,7 @@ impl Destinations {
 
     /// It is there from now on, and nothing is known of it.
     pub(crate) fn begin(&self, subject: &Subject, target: String) {
-        let state = DestinationState {
-            subject: subject.clone(),
-            target,
-            state: State::Unknown,
-            since: unix_seconds(),
-            error: None,
-            next: None,
-        };
+        let state = DestinationState::unknown(subject, target);
         self.states.write().insert(subject.clone(), state);
         self.note_down(subject, false);
     }
@@ -249,7 +261,27 @@ impl Destinations {
     }
 }
 
+/// The destinations that the operator configured, with their names in lists.
+fn configured(tables: &Tables) -> Vec<(Subject, String)> {
+    let mut all = Vec::new();
+    for trunk in tables.trunks() {
+        let enabled = (0u8..64).zip(&trunk.uris).filter(|(_, uri)| uri.enabled);
+        let subject = |place| Subject::Trunk(trunk.reference.clone(), place);
+        all.extend(enabled.map(|(place, uri)| (subject(place), uri.to_string())));
+    }
+    for peer in tables.peers().filter(|peer| peer.enabled) {
+        let subject = || Subject::Peer(peer.reference.clone(), Place::Address);
+        all.extend(peer.contact_addr.iter().map(|address| (subject(), address.clone())));
+    }
+    all
+}
+
 impl Shared {
+    /// What is known of the destinations of trunks and peers.
+    pub fn destinations(&self) -> Vec<DestinationState> {
+        self.destinations.all(&self.tables.load())
+    }
+
     /// Is this target one that left OPTIONS or the last call unanswered?
     pub(crate) fn is_known_down(&self, target: &Target, callee: PartyRef<'_>) -> bool {
         let known = &self.destinations;
@@ -294,7 +326,7 @@ mod tests {
         assert!(all.is_address_down(&peer) && !all.may_answer_at_address(&peer));
         all.keep(|subject| *subject == address);
         assert!(!all.is_instance_down(7) && all.is_address_down(&peer));
-        assert_eq!(all.all().len(), 1);
+        assert_eq!(all.states.read().len(), 1);
     }
 
     #[test]
@@ -302,7 +334,7 @@ mod tests {
         let (all, trunk) = (Destinations::default(), Ref::from("carrier"));
         let second = Subject::Trunk(trunk.clone(), 1);
         all.begin(&second, "udp 192.0.2.1:5060".into());
-        let state = || all.all().pop().expect("one");
+        let state = || all.states.read().get(&second).cloned().expect("one");
         assert_eq!((state().state, state().error, all.trunk_down(&trunk)), (State::Unknown, None, 0));
         all.note_error(&second, "503 Service Unavailable".into());
         all.set(&second, State::Down);

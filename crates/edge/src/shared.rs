@@ -15,7 +15,7 @@ use trunkline_transport::{Listener, Mailboxes};
 use crate::address::Addresses;
 use crate::config::EdgeConfig;
 use crate::counters::Counters;
-use crate::destinations::{DestinationState, Destinations};
+use crate::destinations::Destinations;
 use crate::mail::EdgeMail;
 use crate::media::Relayed;
 use crate::rebalancing::Neighbours;
@@ -201,11 +201,6 @@ impl Shared {
     /// How our registrations at trunks do.
     pub fn trunk_registrations(&self) -> Vec<TrunkRegistration> {
         self.registered.all()
-    }
-
-    /// What is known of the destinations of trunks and peers.
-    pub fn destinations(&self) -> Vec<DestinationState> {
-        self.destinations.all()
     }
 
     /// Which destinations of the trunk are down.

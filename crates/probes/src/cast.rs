@@ -1,10 +1,10 @@
 //! The parties of the probes.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use crate::phone::Phone;
+use crate::phone::{Phone, QUIET};
 
 /// A user name and a password.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct Cast {
     pub(crate) carrier: Phone,
     /// A host that nobody named.
     pub(crate) foreign: Phone,
+    /// A program on TCP at that host.
+    foreign_tcp: TcpListener,
     next_host: u8,
 }
 
@@ -56,7 +58,24 @@ impl Cast {
         let nobody = Login { user: "x".into(), password: String::new() };
         let carrier = Phone::at(&target, SocketAddr::new(Cast::CARRIER, target.carrier_port), &nobody)?;
         let foreign = Phone::at(&target, SocketAddr::new(Cast::FOREIGN, 0), &nobody)?;
-        Ok(Cast { target, carrier, foreign, next_host: Cast::FIRST_STRANGER })
+        let foreign_tcp = TcpListener::bind(SocketAddr::new(Cast::FOREIGN, 0))?;
+        foreign_tcp.set_nonblocking(true)?;
+        Ok(Cast { target, carrier, foreign, foreign_tcp, next_host: Cast::FIRST_STRANGER })
+    }
+
+    /// A URI at the foreign host over TCP.
+    pub(crate) fn foreign_tcp_uri(&self) -> io::Result<String> {
+        Ok(format!("sip:x@{};transport=tcp", self.foreign_tcp.local_addr()?))
+    }
+
+    /// What reached the carrier or the foreign host, as their first lines.
+    pub(crate) fn reached(&mut self) -> Vec<String> {
+        let messages = [self.carrier.reached(QUIET), self.foreign.reached(QUIET)].concat();
+        let mut all: Vec<_> = messages.into_iter().map(|message| message.first).collect();
+        while let Ok((_, from)) = self.foreign_tcp.accept() {
+            all.push(format!("a TCP connection from {from}"));
+        }
+        all
     }
 
     /// The phone of an agent, not registered. Each agent's is at its own address.

@@ -2,10 +2,9 @@
 
 use std::io;
 
-use super::seen;
+use super::seen_lines;
 use crate::card::ProbeResult;
 use crate::cast::Cast;
-use crate::message::Message;
 use crate::phone::{Answered, Ask, Phone, QUIET};
 
 const MEANS: &str = "whoever had one call reaches the carrier past the egress policies";
@@ -25,15 +24,16 @@ fn with_mark(method: &'static str, uri: &str, call: &Answered, cseq: u32) -> Ask
 }
 
 /// What reaches the carrier or the foreign host when all methods are sent there with the mark.
-fn all_methods(cast: &mut Cast, sender: &mut Phone, call: &Answered, cseq: u32) -> io::Result<Vec<Message>> {
+fn all_methods(cast: &mut Cast, sender: &mut Phone, call: &Answered, cseq: u32) -> io::Result<Vec<String>> {
     let premium = format!("sip:{}@{}", cast.target.forbidden, cast.carrier.local());
     let foreign = format!("sip:x@{}", cast.foreign.local());
+    let by_tcp = cast.foreign_tcp_uri()?;
     for (n, method) in (0..).zip(METHODS) {
-        for (m, uri) in (0..).zip([&premium, &foreign]) {
-            sender.send(&sender.write(&with_mark(method, uri, call, cseq + 2 * n + m)))?;
+        for (m, uri) in (0..).zip([&premium, &foreign, &by_tcp]) {
+            sender.send(&sender.write(&with_mark(method, uri, call, cseq + 3 * n + m)))?;
         }
     }
-    Ok([cast.carrier.reached(QUIET), cast.foreign.reached(QUIET)].concat())
+    Ok(cast.reached())
 }
 
 pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
@@ -48,8 +48,8 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
         results.push(ProbeResult::skipped("mark", "this exchange sends no Record-Route".into()));
         return Ok(results);
     }
-    let mut add = |probe, how: &str, all: Vec<Message>| {
-        let what = format!("{how}: {}", seen(&all));
+    let mut add = |probe, how: &str, all: Vec<String>| {
+        let what = format!("{how}: {}", seen_lines(&all));
         results.push(ProbeResult::new(probe, all.is_empty(), what, MEANS));
     };
 
@@ -92,7 +92,7 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
                 Some(call) => {
                     let all = all_methods(cast, &mut stranger, &call, 700)?;
                     let what =
-                        format!("a stranger with the mark of a call to an open number: {}", seen(&all));
+                        format!("a stranger with the mark of a call to an open number: {}", seen_lines(&all));
                     results.push(ProbeResult::new("mark/stranger", all.is_empty(), what, MEANS));
                 }
             }

@@ -55,11 +55,14 @@ fn works(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
 
 /// What reached somebody, in a few words.
 fn seen(messages: &[Message]) -> String {
-    match messages {
+    seen_lines(&messages.iter().map(|message| message.first.clone()).collect::<Vec<_>>())
+}
+
+/// The same of first lines.
+fn seen_lines(lines: &[String]) -> String {
+    match lines {
         [] => "nothing arrived".into(),
-        [first, rest @ ..] => {
-            let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-            format!("{} arrived{more}", first.first)
-        }
+        [first] => format!("{first} arrived"),
+        [first, rest @ ..] => format!("{first} arrived and {} more", rest.len()),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::seen;
+use super::seen_lines;
 use crate::card::ProbeResult;
 use crate::cast::Cast;
-use crate::phone::{Ask, QUIET};
+use crate::phone::Ask;
 
 const MEANS: &str = "strangers hide behind the exchange, or reach the carrier through it";
 
@@ -19,6 +19,7 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
         format!("sip:+19005551234@{carrier}"),
         format!("sip:x@{domain};maddr={}", foreign.ip()),
         format!("sip:x@[::ffff:{}]:{}", foreign.ip(), foreign.port()),
+        cast.foreign_tcp_uri()?,
     ];
     let mut stranger = cast.stranger()?;
     for method in METHODS {
@@ -26,7 +27,7 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
             stranger.send(&stranger.write(&Ask::new(method, uri)))?;
         }
     }
-    let by_uri = [cast.foreign.reached(QUIET), cast.carrier.reached(QUIET)].concat();
+    let by_uri = cast.reached();
 
     let mut stranger = cast.stranger()?;
     let us = cast.target.udp;
@@ -38,9 +39,9 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
             }
         }
     }
-    let by_route = [cast.foreign.reached(QUIET), cast.carrier.reached(QUIET)].concat();
+    let by_route = cast.reached();
     let what = |how: &str, all: &[_]| {
-        format!("a stranger's requests of {} methods {how}: {}", METHODS.len(), seen(all))
+        format!("a stranger's requests of {} methods {how}: {}", METHODS.len(), seen_lines(all))
     };
     Ok(vec![
         ProbeResult::new("relay/request-uri", by_uri.is_empty(), what("to foreign URIs", &by_uri), MEANS),
