@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::card::ProbeResult;
-use crate::cast::Cast;
+use crate::cast::{Cast, Login};
 use crate::phone::{Ask, Phone};
 
 const MEANS: &str = "anyone keeps your phones from registering and calling";
@@ -36,6 +36,23 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
     let status = phone.register(600)?.unwrap_or(0);
     let what = format!("110 forged digests with the address of a phone; the phone registers: {status}");
     results.push(ProbeResult::new("lockout/address", status == 200, what, MEANS));
+
+    // A digest with a nonce that somebody else was sent, wrong, with the address of the phone.
+    let mut stranger = cast.stranger()?;
+    stranger.login = Login { user: phone.login.user.clone(), password: "wrong".into() };
+    for _ in 0..60 {
+        let ask = stranger.register_request(60);
+        let challenge = stranger.ask(&stranger.write(&ask))?;
+        let wrong = challenge.and_then(|challenge| stranger.authorised(&ask, &challenge));
+        if let Some(wrong) = wrong {
+            let text = phone.write(&wrong);
+            phone.send(&text)?;
+        }
+    }
+    while phone.next(crate::phone::QUIET).is_some() {}
+    let status = phone.register(600)?.unwrap_or(0);
+    let what = format!("60 wrong digests with others' nonces and the address of a phone; it registers: {status}");
+    results.push(ProbeResult::new("lockout/nonce", status == 200, what, MEANS));
 
     // Against one user, from many addresses.
     let user = phone.login.user.clone();

@@ -23,15 +23,21 @@ fn with_mark(method: &'static str, uri: &str, call: &Answered, cseq: u32) -> Ask
     ask.more(format!("Route: {}", call.route))
 }
 
+/// Sends all methods with the mark to this URI.
+fn send_all(sender: &mut Phone, uri: &str, call: &Answered, cseq: u32) -> io::Result<()> {
+    for (n, method) in (0..).zip(METHODS) {
+        sender.send(&sender.write(&with_mark(method, uri, call, cseq + n)))?;
+    }
+    Ok(())
+}
+
 /// What reaches the carrier or the foreign host when all methods are sent there with the mark.
 fn all_methods(cast: &mut Cast, sender: &mut Phone, call: &Answered, cseq: u32) -> io::Result<Vec<String>> {
     let premium = format!("sip:{}@{}", cast.target.forbidden, cast.carrier.local());
     let foreign = format!("sip:x@{}", cast.foreign.local());
     let by_tcp = cast.foreign_tcp_uri()?;
-    for (n, method) in (0..).zip(METHODS) {
-        for (m, uri) in (0..).zip([&premium, &foreign, &by_tcp]) {
-            sender.send(&sender.write(&with_mark(method, uri, call, cseq + 3 * n + m)))?;
-        }
+    for (n, uri) in (0..).zip([&premium, &foreign, &by_tcp]) {
+        send_all(sender, uri, call, cseq + 20 * n)?;
     }
     Ok(cast.reached())
 }
@@ -66,7 +72,10 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
 
     let foreign = cast.foreign.local();
     let behind = Answered { route: format!("{}, <sip:{foreign};lr>", call.route), ..call.clone() };
+    // The right target, which is not where the Route leads.
+    send_all(&mut caller, &callee.contact(), &behind, 480)?;
     let all = all_methods(cast, &mut caller, &behind, 400)?;
+    callee.reached(QUIET);
     add("mark/route", "an agent with a foreign Route behind the mark", all);
 
     let bye = with_mark("BYE", &callee.contact(), &call, 500);
@@ -77,7 +86,9 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
             break;
         }
     }
-    let all = all_methods(cast, &mut caller, &call, 600)?;
+    let mut all = all_methods(cast, &mut caller, &call, 600)?;
+    send_all(&mut caller, &callee.contact(), &call, 680)?;
+    all.extend(callee.reached(QUIET).into_iter().map(|message| message.first));
     add("mark/after-bye", "an agent with the mark of a call that has ended", all);
 
     match cast.target.open_number.clone() {
