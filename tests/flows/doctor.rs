@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use serde_json::Value;
-use trunkline_tests::{Authority, Exchange, NameServer, Record, Resources, binary, exchange_command, free_port};
+use trunkline_tests::{
+    Authority, Exchange, NameServer, Record, Resources, binary, exchange_command, free_port,
+};
 
 use super::{DOMAIN, at};
 

@@ -61,11 +61,11 @@ impl Report {
         }
         let _ = writeln!(
             out,
-            "\n{} errors, {} warnings, {} notes; {} checks found nothing",
-            self.count(Severity::Error),
-            self.count(Severity::Warning),
-            self.count(Severity::Note),
-            self.count(Severity::Ok),
+            "\n{}, {}, {}; nothing wrong with {}",
+            counted(self.count(Severity::Error), "error"),
+            counted(self.count(Severity::Warning), "warning"),
+            counted(self.count(Severity::Note), "note"),
+            counted(self.count(Severity::Ok), "other thing"),
         );
         if let Some(card) = &self.card {
             let count = |verdict| card.results.iter().filter(|r| r.verdict == verdict).count();
@@ -74,6 +74,10 @@ impl Report {
         }
         out
     }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn line(finding: &Finding, out: &mut String) {
@@ -107,7 +111,11 @@ mod tests {
             !report.is_good() && text.starts_with("ERROR    clock         stopped\\u{1b}[2J\n"),
             "{text}"
         );
-        assert!(text.contains("do: wind it\nWARNING") && text.contains("1 errors, 1 warnings"), "{text}");
+        assert!(
+            text.contains("do: wind it\nWARNING")
+                && text.contains("1 error, 1 warning, 0 notes; nothing wrong with 1 other thing"),
+            "{text}"
+        );
         let json: serde_json::Value = serde_json::from_str(&report.to_json()).expect("JSON");
         assert_eq!(json["findings"][2]["do"], "wind it");
         assert_eq!((&json["good"], &json["attack"]), (&json!(false), &json!(null)));

@@ -79,10 +79,10 @@ impl DestinationState {
 #[derive(Debug, Default)]
 pub(crate) struct Destinations {
     states: RwLock<HashMap<Subject, DestinationState>>,
-    /// Which destinations of a trunk are down, a bit each.
+    /// Which destinations of a trunk are down, a bit each; behind a flag, so that calls cost no lock while all is well.
     trunks: RwLock<HashMap<Ref, Arc<AtomicU64>>>,
-    /// Bindings of instances, and peers by their given address, that are down; behind a flag, so that calls cost no lock while
-    /// all is well.
+    any_trunk: AtomicBool,
+    /// Bindings of instances, and peers by their given address, that are down; behind a flag, too.
     peers: RwLock<DownPeers>,
     any_peer: AtomicBool,
     /// An instance of a peer has registered since they were last listed.
@@ -112,6 +112,9 @@ impl Destinations {
 
     /// Which destinations of the trunk are down.
     pub(crate) fn trunk_down(&self, trunk: &Ref) -> u64 {
+        if !self.any_trunk.load(Ordering::Relaxed) {
+            return 0;
+        }
         self.trunks.read().get(trunk).map_or(0, |d| d.load(Ordering::Relaxed))
     }
 
@@ -253,11 +256,15 @@ impl Destinations {
             (None, true) => self.trunks.write().entry(trunk.clone()).or_default().clone(),
         };
         let bit = 1u64 << place;
-        if down {
-            bits.fetch_or(bit, Ordering::Relaxed)
+        let any = if down {
+            bits.fetch_or(bit, Ordering::Relaxed);
+            true
         } else {
-            bits.fetch_and(!bit, Ordering::Relaxed)
+            bits.fetch_and(!bit, Ordering::Relaxed);
+            self.trunks.read().values().any(|bits| bits.load(Ordering::Relaxed) != 0)
         };
+        // A call may note a silence meanwhile: the asking shard repeats it with its next turn.
+        self.any_trunk.store(any, Ordering::Relaxed);
     }
 }
 

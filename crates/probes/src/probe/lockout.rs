@@ -51,7 +51,8 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
     }
     while phone.next(crate::phone::QUIET).is_some() {}
     let status = phone.register(600)?.unwrap_or(0);
-    let what = format!("60 wrong digests with others' nonces and the address of a phone; it registers: {status}");
+    let what =
+        format!("60 wrong digests with others' nonces and the address of a phone; it registers: {status}");
     results.push(ProbeResult::new("lockout/nonce", status == 200, what, MEANS));
 
     // Against one user, from many addresses.

@@ -63,7 +63,9 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
     add("mark/agent", "an agent sends requests past its policies with the mark of its call", all);
 
     let mut third = cast.stranger()?;
-    let all = all_methods(cast, &mut third, &call, 200)?;
+    let mut all = all_methods(cast, &mut third, &call, 200)?;
+    send_all(&mut third, &callee.contact(), &call, 280)?;
+    all.extend(callee.reached(QUIET).into_iter().map(|message| message.first));
     add("mark/third-party", "a stranger with mark, Call-ID and tags of that call", all);
 
     let other = Answered { call_id: "another".into(), from_tag: "another".into(), ..call.clone() };
@@ -91,23 +93,22 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
     all.extend(callee.reached(QUIET).into_iter().map(|message| message.first));
     add("mark/after-bye", "an agent with the mark of a call that has ended", all);
 
-    match cast.target.open_number.clone() {
-        None => {
-            results.push(ProbeResult::skipped("mark/stranger", "no number can be called by strangers".into()))
-        }
-        Some(number) => {
-            let mut stranger = cast.stranger()?;
-            let ask = Ask::new("INVITE", number).from("<sip:+4912345@evil.example>");
-            match stranger.call(&ask, &mut callee)? {
-                None => results.push(ProbeResult::skipped("mark/stranger", "strangers reach nobody".into())),
-                Some(call) => {
-                    let all = all_methods(cast, &mut stranger, &call, 700)?;
-                    let what =
-                        format!("a stranger with the mark of a call to an open number: {}", seen_lines(&all));
-                    results.push(ProbeResult::new("mark/stranger", all.is_empty(), what, MEANS));
-                }
-            }
-        }
-    }
+    results.push(by_stranger(cast, &mut callee)?);
     Ok(results)
+}
+
+/// The mark of a call that a stranger may make.
+fn by_stranger(cast: &mut Cast, callee: &mut Phone) -> io::Result<ProbeResult> {
+    let probe = "mark/stranger";
+    let Some(number) = cast.target.open_number.clone() else {
+        return Ok(ProbeResult::skipped(probe, "no number can be called by strangers".into()));
+    };
+    let mut stranger = cast.stranger()?;
+    let ask = Ask::new("INVITE", number).from("<sip:+4912345@evil.example>");
+    let Some(call) = stranger.call(&ask, callee)? else {
+        return Ok(ProbeResult::skipped(probe, "strangers reach nobody".into()));
+    };
+    let all = all_methods(cast, &mut stranger, &call, 700)?;
+    let what = format!("a stranger with the mark of a call to an open number: {}", seen_lines(&all));
+    Ok(ProbeResult::new(probe, all.is_empty(), what, MEANS))
 }
