@@ -91,10 +91,14 @@ impl Qualify {
     pub(crate) fn run(&mut self, io: &mut Io<'_>, shared: &Shared) {
         let (every, now, version) = (every(shared), io.now(), shared.tables.version());
         let arrived = shared.destinations.take_arrival();
-        if arrived || self.listed != version || now >= self.next_list {
+        let changed = self.listed != version;
+        if arrived || changed || now >= self.next_list {
             self.listed = version;
             self.next_list = now + if every > 0 { every } else { UNASKED };
             self.list(io, shared);
+        }
+        if changed {
+            self.warn_of_transports(shared);
         }
         for subject in shared.destinations.take_silent() {
             shared.destinations.note_error(&subject, "no answer to a call".into());
@@ -173,15 +177,14 @@ impl Qualify {
             self.destinations.insert(subject, destination);
         }
         self.machine.end_list();
-        self.warn_of_transports(shared, &tables);
         shared.destinations.keep(|subject| self.machine.asks(subject));
         self.over.retain(|(_, serial)| self.machine.awaits(*serial));
     }
 
     /// Logs which of the destinations that are new have a transport without a listener; the start logs the first ones.
-    fn warn_of_transports(&mut self, shared: &Shared, tables: &Tables) {
+    fn warn_of_transports(&mut self, shared: &Shared) {
         let transports: Vec<_> = shared.config.listeners.iter().map(|listener| listener.transport).collect();
-        let unheard = tables.without_listener(&transports);
+        let unheard = shared.tables.load().without_listener(&transports);
         if let Some(before) = &self.unheard {
             for warning in unheard.iter().filter(|warning| !before.contains(warning)) {
                 tracing::warn!("{warning}");
