@@ -17,6 +17,7 @@ mod dialogs;
 mod digest;
 mod doctor;
 mod durability;
+mod explain;
 mod fallback;
 mod filter;
 mod first_start;

@@ -99,7 +99,7 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-ari",
         "trunkline-ari-rest",
     ],
-    &["trunkline-transaction", "trunkline-proxy", "trunkline-digest"],
+    &["trunkline-transaction", "trunkline-proxy", "trunkline-digest", "trunkline-events"],
     &[
         "trunkline-transport",
         "trunkline-model",

@@ -6,8 +6,13 @@ use trunkline_config::{Config, Listen};
 use trunkline_sip::Transport;
 use trunkline_store::Store;
 
-use crate::protocol::{CallRecord, Happened, LiveCall, RecordQuery, Registration, Request, Response, Status};
+use crate::protocol::{
+    CallRecord, ExplainQuery, Explained, Happened, LiveCall, RecordQuery, Registration, Request, Response,
+    Status,
+};
 use crate::resources;
+
+const NOT_RUNNING: &str = "the exchange is not running: start it with `trunkline serve`";
 
 /// Answers for the running exchange. Requests about resources are answered from its store.
 ///
@@ -30,6 +35,11 @@ pub trait ControlBackend: Send + Sync {
 
     /// Records of calls, the latest first.
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String>;
+
+    /// Why calls and other requests ended as they did, the latest first.
+    fn explain(&self, _: &ExplainQuery) -> Result<Vec<Explained>, String> {
+        Err(NOT_RUNNING.into())
+    }
 
     /// The transports for which the exchange has a listener, if that is known.
     fn transports(&self) -> Option<Vec<Transport>> {
@@ -95,6 +105,7 @@ fn answer_alone(backend: &dyn ControlBackend, request: Request) -> Response {
         }
         // Only a connection can be told again and again.
         Request::Follow(_) => told(StoreOnly::none(), |()| Response::Happened(Box::default())),
+        Request::Explain(query) => told(backend.explain(&query), |items| Response::Explained { items }),
         Request::Records(query) => told(backend.records(&query), |items| Response::Records { items }),
     }
 }
@@ -125,7 +136,7 @@ impl StoreOnly {
     }
 
     fn none<T>() -> Result<T, String> {
-        Err("the exchange is not running: start it with `trunkline serve`".into())
+        Err(NOT_RUNNING.into())
     }
 }
 

@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use trunkline_config::EXIT_USAGE;
 use trunkline_model::Kind;
 
+pub use crate::explain::Explain;
 pub use calls::{CallAction, Calls};
 pub use creation::{
     CreateAcl, CreateAgent, CreateCredentials, CreateDomain, CreateNumber, CreatePeer, CreateTrunk,
@@ -72,6 +73,9 @@ pub enum Command {
     /// List current calls or call records, show or follow calls
     #[command(after_help = calls::EXAMPLES)]
     Calls(Calls),
+    /// Explain why a call or registration ended as it did, and what to do
+    #[command(after_help = crate::explain::EXAMPLES)]
+    Explain(Explain),
     /// Export all resources as YAML, passwords included
     #[command(
         after_help = "Examples:\n  trunkline export --output backup.yaml\n  trunkline export > backup.yaml"
@@ -333,6 +337,7 @@ impl Command {
             | Command::Status
             | Command::Registrations(_)
             | Command::Calls(_)
+            | Command::Explain(_)
             | Command::Export(_)
             | Command::Import(_)
             | Command::Migrate(_) => return None,

@@ -30,6 +30,7 @@ mod command;
 mod connection;
 mod create;
 mod edit;
+mod explain;
 mod live;
 mod migrate;
 pub mod protocol;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::explain::{ExplainQuery, Explained, ExplainedStep};
 pub use calls::{CallRecord, Happened, LiveCall, RecordQuery};
 
 /// A line may be this long: an import of a hundred thousand agents fits.
@@ -92,6 +93,8 @@ pub enum Request {
     /// Calls as they begin and end from now on; many [`Response::Happened`], the first one at once and then at least one every
     /// few seconds, until either side closes the connection.
     Follow(RecordQuery),
+    /// Why calls ended as they did; [`Response::Explained`].
+    Explain(ExplainQuery),
 }
 
 /// Must a resource be new?
@@ -186,6 +189,11 @@ pub enum Response {
     },
     /// What a follower is told.
     Happened(Box<Happened>),
+    /// Explained calls.
+    Explained {
+        /// The latest first.
+        items: Vec<Explained>,
+    },
     /// It could not be done.
     Failed {
         /// Why, and the way out.

@@ -99,6 +99,7 @@ fn dispatch(
         Command::Status => session.status(),
         Command::Registrations(arguments) => session.registrations(arguments),
         Command::Calls(arguments) => session.calls(arguments),
+        Command::Explain(arguments) => session.explain(arguments),
         Command::Export(arguments) => session.export(arguments),
         Command::Import(arguments) => session.import(arguments),
     }

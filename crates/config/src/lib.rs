@@ -18,6 +18,7 @@ mod caution;
 mod check;
 mod keys;
 mod load;
+mod observing;
 mod routr_v1;
 mod sections;
 mod setting;
@@ -25,10 +26,11 @@ mod tree;
 
 pub use keys::{Env, Origin, Value};
 pub use load::{Loaded, holds_v1 as is_routr_v1};
+pub use observing::{Events, Log, LogFormat};
 pub use sections::{
     AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, Grpc, Http,
-    Limits, Listen, Log, LogFormat, OpenMethod, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1,
-    RoutrV1Provider, Tls,
+    Limits, Listen, OpenMethod, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1, RoutrV1Provider,
+    Tls,
 };
 pub use setting::{
     CalledNumber, ExternalAddrs, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret,

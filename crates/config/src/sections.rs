@@ -11,7 +11,7 @@ use crate::setting::{
     everywhere, list_of, quoted, words,
 };
 
-/// Declares a section: fields with key, type and default, readable by [`Keys`].
+/// Declares a section: fields with key, type and default.
 macro_rules! section {
     ($(#[$meta:meta])* $Name:ident {
         $($(#[$field_meta:meta])* $field:ident: $Type:ty = $default:expr, $key:literal;)*
@@ -36,6 +36,7 @@ macro_rules! section {
 
 mod calls;
 pub use calls::Calls;
+pub(crate) use section;
 
 words! {
     /// A role of this process. A process opens the listeners, files and threads of its roles and no others.
@@ -496,26 +497,5 @@ section! {
     Control {
         /// The Unix socket; by default beside the database.
         socket: Option<PathBuf> = None, "socket";
-    }
-}
-
-words! {
-    /// The form of log lines.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    LogFormat {
-        /// For people.
-        Text = "text",
-        /// An object per line.
-        Json = "json",
-    }
-}
-
-section! {
-    /// `log`: level and form of the log.
-    Log {
-        /// `error`, `warn`, `info`, `debug`, `trace`, or filters such as `info,trunkline_edge=debug`.
-        level: String = "info".into(), "level";
-        /// The form of its lines.
-        format: LogFormat = LogFormat::Text, "format";
     }
 }

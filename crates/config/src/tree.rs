@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::keys::Keys;
+use crate::observing::{Events, Log};
 use crate::sections::{
-    AccessControl, Calls, Control, DigestUri, Dns, Grpc, Handover, Http, Limits, Listen, Log, Registrar,
-    Role, Routing, RoutrV1, Tls,
+    AccessControl, Calls, Control, DigestUri, Dns, Grpc, Handover, Http, Limits, Listen, Registrar, Role,
+    Routing, RoutrV1, Tls,
 };
 use crate::setting::ExternalAddrs;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub digest_uri: DigestUri,
     /// `limits`.
     pub limits: Limits,
+    /// `events`.
+    pub events: Events,
     /// `registrar`.
     pub registrar: Registrar,
     /// `routing`.
@@ -84,6 +87,7 @@ impl Default for Config {
             access_control: AccessControl::default(),
             digest_uri: DigestUri::User,
             limits: Limits::default(),
+            events: Events::default(),
             registrar: Registrar::default(),
             routing: Routing::default(),
             tls: Tls::default(),
@@ -121,6 +125,7 @@ impl Config {
         keys.section("accessControl", |keys| self.access_control.keys(keys));
         keys.value("digestUri", &mut self.digest_uri);
         keys.section("limits", |keys| self.limits.keys(keys));
+        keys.section("events", |keys| self.events.keys(keys));
         keys.section("registrar", |keys| self.registrar.keys(keys));
         keys.section("routing", |keys| self.routing.keys(keys));
         keys.section("tls", |keys| self.tls.keys(keys));

@@ -52,6 +52,7 @@ impl Edge {
         }
         self.send_response(net, context, out);
         context.proxy.passed_on(branch, code, out, &mut self.work);
+        self.note_told(io, code, reason, false);
         if code >= 300 {
             self.end_media(context);
         }
@@ -133,7 +134,8 @@ impl Edge {
     pub(crate) fn answer_locally(&mut self, io: &mut Io<'_>, context: &mut Context, code: u16) {
         let reason = local_reason(context, code);
         self.counters.count_answer(Some(reason));
-        let answer = OwnAnswer { code, proven: context.proven, ..reason.into() };
+        let answer = OwnAnswer { code, proven: context.told, ..reason.into() };
+        self.note_told(io, code, Some(reason), true);
         let unproven = !context.proven && self.is_unproven(&context.back, io.unix_ms());
         let Io { net, memory } = io;
         let StepMemory { index, out, .. } = &mut **memory;

@@ -21,6 +21,7 @@ impl Edge {
         heard: Option<Heard<'_>>,
     ) {
         let Some(mut context) = self.contexts.take(slot) else { return };
+        self.turn_to(&context);
         context.proxy.handle(input, io.now(), &mut self.work);
         self.carry_out(io, slot, &mut context, heard);
         self.settle(io, slot, context);
@@ -66,6 +67,9 @@ impl Edge {
                 }
                 Output::Answer(code) => self.answer_locally(io, context, code),
                 Output::Ask(asked) => {
+                    if let Question::Address(how) = asked.what {
+                        self.note_ended(io, asked.branch, how);
+                    }
                     let answer = self.find_out(io, slot, context, asked, heard);
                     context.proxy.handle(Input::Answer(asked, answer, heard), io.now(), &mut self.work);
                 }
@@ -134,6 +138,7 @@ impl Edge {
         let held = limited && !self.may_begin(context, &egress, bytes, unix_ms);
         let Some(b) = context.proxy.branch_mut(branch) else { return };
         b.target.hop.held = held;
+        self.note_sent(io, branch, &b.target.hop, b.sent());
         if held {
             // It is sent by its timer.
             return;

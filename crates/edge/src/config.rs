@@ -33,6 +33,8 @@ pub struct EdgeConfig {
     pub digest_uri: DigestUri,
     /// Bounds of a message.
     pub limits: Limits,
+    /// Bytes of events that are kept in all; 0 keeps none.
+    pub event_bytes: usize,
     /// How much transactions may hold.
     pub memory: MemoryLimits,
     /// Numbers that known callers reach however much there is to do.
@@ -133,6 +135,7 @@ impl Default for EdgeConfig {
             rebalancing: RebalancingConfig::default(),
             digest_uri: DigestUri::User,
             limits: Limits::default(),
+            event_bytes: 64 << 20,
             memory: MemoryLimits::default(),
             emergency_numbers: Vec::new(),
             streams: StreamLimits::default(),

@@ -150,6 +150,10 @@ pub(crate) struct Context {
     pub(crate) heard: bool,
     /// Why it could not be sent to a target, or is answered without one.
     pub(crate) refused: Option<Reason>,
+    /// Its number among the events.
+    pub(crate) request: u64,
+    /// Its caller has shown who it is: it may read every reason.
+    pub(crate) told: bool,
     /// Another shard received its request.
     pub(crate) from_other_shard: bool,
     /// What it takes to send the call elsewhere.

@@ -72,6 +72,7 @@ impl Edge {
         if decide(&request, &here, decision).is_err() {
             decision.outcome = Outcome::reply(Reason::ServerUnanswered);
         }
+        self.note_decision(io, decision);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Requests inside dialogs of ours, ACK and CANCEL: routed by what the dialog says. An agent whose request comes from elsewhere
 //! than before is challenged (`trust/inside.rs`).
 
+use trunkline_events::Event;
 use trunkline_proxy::transaction::{Input, Target};
 use trunkline_proxy::{PartyKind, StatelessUse, Way};
 use trunkline_reasons::Reason;
@@ -216,6 +217,10 @@ impl Edge {
         self.accept(io, inbound);
         put_reasons(&inbound.message, reason);
         self.note_cancelled(slot, &inbound.message);
+        if let Some(context) = self.contexts.get(slot) {
+            self.events.resume(context.request);
+            self.events.note(io.unix_ms(), Event::Cancelled);
+        }
         self.step(io, slot, Input::Cancel(reason), None);
     }
 

@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{HashSet, HashTable};
+use trunkline_events::{Log, Recorder};
 use trunkline_proxy::transaction::Work;
 use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError};
 use trunkline_transaction::{Slot, Table, TransactionKey};
@@ -31,6 +32,8 @@ use crate::trust::refusals::Refusals;
 pub(crate) struct Edge {
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    /// What became of each request.
+    pub(crate) events: Recorder,
     pub(crate) shard: u8,
     pub(crate) contexts: Table<Box<Context>>,
     /// Server transactions by their key.
@@ -74,12 +77,14 @@ impl Edge {
     /// The edge of shard `shard`.
     pub(crate) fn new(shared: Arc<Shared>, shard: usize) -> Edge {
         let counters = shared.counters.get(shard).cloned().unwrap_or_default();
+        let log = shared.events.get(shard).cloned().unwrap_or_else(|| Arc::new(Log::new(0)));
         let rebalancing = Rebalancing::new(shared.config.rebalancing, shard as u8, shared.neighbours.len());
         let contexts = Table::with_generation(0, shared.first_generation);
         Edge {
             rebalancing,
             shared,
             counters,
+            events: Recorder::new(log, shard as u8),
             shard: shard as u8,
             contexts,
             by_key: HashTable::new(),

@@ -191,6 +191,7 @@ impl Edge {
         if aims.list.is_empty() {
             return Ok(());
         }
+        context.told = decision.proven;
         let rung = aims.rung(decision);
         let number = relaying.dialogs.or(relaying.number);
         let Ok(beginning) = self.begin_dialogs(io, inbound, context, (rung.decision, number)) else {
@@ -441,6 +442,8 @@ impl Edge {
             tagged: !inbound.message.to_tag().is_empty(),
             heard: false,
             refused: None,
+            request: self.events.request(),
+            told: false,
             from_other_shard: self.rebalancing.from_other_shard,
             call: None,
             dialog: DialogUse::None,

@@ -41,6 +41,7 @@ mod memory;
 mod names;
 mod nat;
 mod next_hop;
+mod noted;
 mod overload;
 mod own;
 mod own_answer;

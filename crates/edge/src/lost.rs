@@ -1,5 +1,6 @@
 //! What becomes of requests whose connection ends before they have an answer.
 
+use trunkline_events::Failure;
 use trunkline_proxy::transaction::Input;
 use trunkline_transaction::Slot;
 use trunkline_transport::Closed;
@@ -31,6 +32,12 @@ impl Edge {
             waiting.extend(on_it.map(|(branch, _)| (slot, branch)));
         }
         for (slot, branch) in waiting {
+            if let Some(context) = self.contexts.get(slot) {
+                self.events.resume(context.request);
+                let refused = why == Closed::Refused;
+                let how = if refused { Failure::NoConnection } else { Failure::ConnectionEnded };
+                self.note_failed(io, branch, how);
+            }
             self.step(io, slot, Input::Lost { branch, refused: why == Closed::Refused }, None);
         }
     }

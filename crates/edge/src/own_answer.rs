@@ -78,6 +78,20 @@ impl Edge {
         self.reply_with(io, inbound, &answer, |_| {});
     }
 
+    /// What strangers are refused at once is kept up to a bound.
+    fn note_own_answer(&mut self, io: &Io<'_>, inbound: &Inbound<'_>, answer: &OwnAnswer<'_>) {
+        if answer.reason.is_some() {
+            self.note_arrival(io, inbound);
+        }
+        self.note_told(io, answer.code, answer.reason, true);
+        if answer.reason.is_some()
+            && !answer.proven
+            && !self.looked_up(inbound.flow.remote.ip(), io.unix_ms())
+        {
+            self.events.refused_stranger(io.unix_ms());
+        }
+    }
+
     /// An answer without further headers.
     pub(crate) fn refuse(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, reason: Reason) {
         self.reply(io, inbound, reason, b"");
@@ -108,6 +122,7 @@ impl Edge {
         let code = answer.code;
         self.counters.count_answer(answer.reason);
         self.note_refused(io, inbound, answer);
+        self.note_own_answer(io, inbound, answer);
         if inbound.method == Method::Invite && code >= 300 && !inbound.message.to_tag().is_empty() {
             // Its ACK goes no further than the answer came from, whatever the Route of a dialog says.
             self.refusals.note(self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite));

@@ -54,7 +54,10 @@ impl EdgePort {
 
     /// Time has passed.
     pub fn timer(&mut self, outside: Outside<'_>) {
-        self.with(outside, |edge, io, memory| edge.run_timers(io, memory));
+        self.with(outside, |edge, io, memory| {
+            edge.run_timers(io, memory);
+            edge.events.commit();
+        });
     }
 
     /// How many milliseconds may pass until [`EdgePort::timer`] is needed, at most `max`.
@@ -96,7 +99,10 @@ impl Handler for EdgePort {
     }
 
     fn on_batch(&mut self, io: &mut ShardIo<EdgeMail>) {
-        self.with(io, |edge, io, _| edge.post_outbox(io));
+        self.with(io, |edge, io, _| {
+            edge.post_outbox(io);
+            edge.events.commit();
+        });
     }
 
     fn on_timer(&mut self, io: &mut ShardIo<EdgeMail>) {

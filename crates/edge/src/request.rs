@@ -33,6 +33,7 @@ impl Edge {
         (text, memory): (&mut Vec<u8>, &mut DecisionMemory),
     ) {
         self.counters.requests.add();
+        self.events.resume(std::mem::take(&mut self.suspensions.request));
         // Without a readable topmost Via there is nobody to answer.
         let Ok(via) = message.top_via() else {
             self.counters.garbage.add();
@@ -77,6 +78,9 @@ impl Edge {
                 if routes.dialog.is_none() && self.is_for_us(&uri, inbound.method) =>
             {
                 if !self.is_shed(io, inbound) {
+                    if inbound.method == Method::Register {
+                        self.note_arrival(io, inbound);
+                    }
                     self.serve(io, inbound, &uri, memory);
                 }
                 return;
@@ -95,6 +99,7 @@ impl Edge {
         if routes.dialog.is_none() && self.is_shed(io, inbound) {
             return;
         }
+        self.note_arrival(io, inbound);
         if m.max_forwards() == Some(0) {
             return self.refuse(io, inbound, Reason::LoopMaxForwards);
         }

@@ -65,6 +65,8 @@ impl Edge {
         branch: u8,
         m: &Message<'_>,
     ) {
+        self.turn_to(context);
+        self.note_heard(io, branch, m);
         if let Some(b) = context.proxy.branch_mut(branch) {
             // What belongs to the request, and its dialog, goes by the connection that brought the answer.
             if flow.transport.is_reliable() && flow.transport == b.target.hop.egress.transport {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use trunkline_calls::{Calls, Dialogs};
 use trunkline_digest::{Authenticator, Guesses, Ha1Cache};
+use trunkline_events::Log;
 use trunkline_location::Location;
 use trunkline_media::{MediaError, RelayHealth};
 use trunkline_model::{Live, Ref};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub(crate) dialogs: Dialogs,
     /// One set of counters per shard.
     pub counters: Vec<Arc<Counters>>,
+    /// What became of each request, a log per shard.
+    pub events: Vec<Arc<Log>>,
     pub(crate) authenticator: Authenticator,
     pub(crate) guesses: Guesses,
     pub(crate) ha1: Ha1Cache,
@@ -129,6 +132,7 @@ impl Shared {
             location,
             calls,
             pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            events: (0..shards).map(|_| Arc::new(Log::new(config.event_bytes / shards.max(1)))).collect(),
             counters: (0..shards).map(|_| Arc::new(Counters::default())).collect(),
             authenticator: Authenticator::new(),
             guesses: Guesses::default(),

@@ -50,6 +50,8 @@ pub(crate) struct Suspended {
     pub(crate) left: usize,
     /// What the router has decided of a request.
     pub(crate) decided: Option<Box<Decision>>,
+    /// Its number among the events.
+    pub(crate) request: u64,
     /// By when its sender has given up.
     pub(crate) until: Now,
     /// It had its 100.
@@ -68,6 +70,7 @@ impl Suspended {
             bound_for: Box::default(),
             left: 1,
             decided: None,
+            request: 0,
             until: now + T1_64,
             told: false,
         }
@@ -78,6 +81,8 @@ impl Suspended {
 #[derive(Default)]
 pub(crate) struct Suspensions {
     next: u64,
+    /// Of the request that goes on now: its number among the events, until it is looked at.
+    pub(crate) request: u64,
     pub(crate) waiting: HashMap<u64, Suspended>,
     by_message: HashMap<Waiting, u64>,
     by_source: HashMap<IpAddr, u32>,

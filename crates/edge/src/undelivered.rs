@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use memchr::memmem;
+use trunkline_events::Failure;
 use trunkline_proxy::Branch as BranchName;
 use trunkline_proxy::transaction::Input;
 use trunkline_sip::{Transport, canonical_ip};
@@ -34,6 +35,8 @@ impl Edge {
         let Some(mut context) = self.contexts.take(slot) else { return };
         if context.loop_mac == name.loop_mac && is_request_of(&context, name.fork, to, quoted) {
             self.counters.undelivered.add();
+            self.turn_to(&context);
+            self.note_failed(io, name.fork, Failure::Unreachable);
             context.proxy.handle(Input::Unreachable(name.fork), io.now(), &mut self.work);
             self.carry_out(io, slot, &mut context, None);
         }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use trunkline_events::Event;
 use trunkline_proxy::PartyKind;
 use trunkline_reasons::Reason;
 use trunkline_routing::Decision;
@@ -58,6 +59,7 @@ impl Edge {
             companion: self.companion(inbound),
             ..Suspended::new(what, Cause::Name, inbound.flow, bytes, io.now())
         };
+        self.events.note(io.unix_ms(), Event::Waits(question.host.as_bytes()));
         if !self.shared.resolver.ask(question, self.shard, self.ticket(number, 0)) {
             return self.overloaded(io, inbound);
         }
@@ -74,6 +76,7 @@ impl Edge {
     ) {
         self.counters.suspended.add();
         let told = self.has_waited();
+        let suspended = Suspended { request: self.events.request(), ..suspended };
         self.suspensions.insert(number, suspended);
         if inbound.method == Method::Invite && !told {
             self.tell_trying(io, inbound);
@@ -113,8 +116,12 @@ impl Edge {
     /// A request goes on at the stage where it stood.
     pub(crate) fn resume(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory, suspended: Suspended) {
         self.suspensions.again = Some(suspended.until);
+        self.suspensions.request = suspended.request;
+        self.events.resume(suspended.request);
+        self.events.note(io.unix_ms(), Event::GoesOn);
         self.go_on_with(io, memory, suspended);
         self.suspensions.again = None;
+        self.suspensions.request = 0;
     }
 
     fn go_on_with(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory, suspended: Suspended) {

@@ -11,6 +11,18 @@ pub struct Told<'p> {
     pub(crate) names: &'p str,
 }
 
+impl<'p> Told<'p> {
+    /// The words, with gaps (`{}`).
+    pub fn words(&self) -> &'p str {
+        self.words
+    }
+
+    /// What belongs into the gaps, with NUL between.
+    pub fn names(&self) -> &'p str {
+        self.names
+    }
+}
+
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names = self.names.split('\0');

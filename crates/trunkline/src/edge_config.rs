@@ -51,6 +51,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             DigestUri::Off => trunkline_edge::DigestUri::Off,
         },
         limits: Limits { message_size: size, headers: usize::from(config.limits.headers) },
+        event_bytes: config.events.memory as usize,
         memory: MemoryLimits {
             shard: config.limits.transaction_bytes as usize / usize::from(config.workers).max(1),
             stranger: config.limits.stranger_bytes,

@@ -2,6 +2,7 @@
 //! Routr v1 are three ways to it.
 
 pub mod destinations;
+mod explained;
 mod records;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use crate::descriptors;
 use crate::roles::{Api, SipView};
 use crate::time::unix_seconds;
 
+pub use explained::explain;
 pub use records::{follow_records, read_records};
 
 /// The running process, as operators see it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use trunkline_calls::Records;
 use trunkline_cli::protocol::{
-    CallRecord, Descriptors, Happened, LiveCall, RecordQuery, Registration, Status,
+    CallRecord, Descriptors, ExplainQuery, Explained, Happened, LiveCall, RecordQuery, Registration, Status,
 };
 use trunkline_cli::{ControlBackend, ControlServer};
 use trunkline_sip::Transport;
@@ -15,7 +15,9 @@ use trunkline_store::Store;
 use super::SipView;
 use crate::base::{Base, OpenResources};
 use crate::descriptors;
-use crate::operations::{Operations, follow_records, limits, read_records, some, text, trunk_registration};
+use crate::operations::{
+    Operations, explain, follow_records, limits, read_records, some, text, trunk_registration,
+};
 use crate::time::{seconds, unix_ms};
 
 /// The socket at work; dropping it removes it.
@@ -155,6 +157,14 @@ impl ControlBackend for ControlAnswers {
         }
         items.sort_by_key(|c| c.started);
         Ok(items)
+    }
+
+    fn explain(&self, query: &ExplainQuery) -> Result<Vec<Explained>, String> {
+        let shared = &self.sip()?.shared;
+        if shared.events.iter().all(|log| log.is_off()) {
+            return Err("no events are kept: set events.memory in the configuration".into());
+        }
+        Ok(explain(shared, query))
     }
 
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {

@@ -1,0 +1,152 @@
+//! What is told of a request while it is served: its events (crate `trunkline-events`).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use memchr::memmem;
+use trunkline_events::{Answer, Arrival, Attempt, Event, Failure, Heard};
+use trunkline_proxy::transaction;
+use trunkline_reasons::Reason;
+use trunkline_routing::Decision;
+use trunkline_sip::{HeaderName, Message, Method};
+
+use crate::context::{Context, Hop};
+use crate::edge::Edge;
+use crate::inbound::Inbound;
+use crate::mail::Io;
+use crate::trust::marks::contact_of;
+
+impl Edge {
+    /// The request at hand has arrived, if that was not noted before.
+    pub(crate) fn note_arrival(&mut self, io: &Io<'_>, inbound: &Inbound<'_>) {
+        if self.events.is_off() || self.events.request() != 0 {
+            return;
+        }
+        self.events.begin();
+        let (m, source) = (&inbound.message, inbound.flow.remote);
+        let ip = source.ip().to_canonical();
+        let header = |name| m.header(name);
+        let invite = inbound.method == Method::Invite;
+        let contact =
+            if invite { contact_of(m).filter(|uri| uri.ip().is_some_and(|at| at != ip)) } else { None };
+        self.events.note(
+            io.unix_ms(),
+            Event::Arrived(Arrival {
+                method: m.method_name(),
+                uri: m.uri_text(),
+                from: m.from().map_or(b"", |from| from.uri),
+                call_id: m.call_id(),
+                agent: header(HeaderName::UserAgent).unwrap_or_default(),
+                contact: contact.map_or(b"", |uri| uri.host),
+                transport: inbound.flow.transport,
+                source,
+                inside: !m.to_tag().is_empty(),
+                credentials: [HeaderName::Authorization, HeaderName::ProxyAuthorization]
+                    .into_iter()
+                    .any(|name| header(name).is_some()),
+                private_media: invite && is_public(ip) && names_private_media(m.body()),
+            }),
+        );
+    }
+
+    /// What the router found out about the request at hand.
+    pub(crate) fn note_decision(&mut self, io: &Io<'_>, decision: &Decision) {
+        if self.events.request() == 0 {
+            return;
+        }
+        for fact in decision.facts() {
+            self.events.note(io.unix_ms(), Event::Fact { words: fact.words(), names: fact.names() });
+        }
+    }
+
+    /// The request of a branch goes out.
+    pub(crate) fn note_sent(&mut self, io: &Io<'_>, branch: u8, hop: &Hop, request: &[u8]) {
+        let uri = request.split(|b| *b == b' ').nth(1).unwrap_or_default();
+        let trunk = hop.trunk.as_ref().map_or("", |trunk| trunk.as_str());
+        let (transport, to) = (hop.egress.transport, hop.egress.remote);
+        self.events.note(io.unix_ms(), Event::Sent(Attempt { branch, uri, trunk, transport, to }));
+    }
+
+    /// A response came to a branch.
+    pub(crate) fn note_heard(&mut self, io: &Io<'_>, branch: u8, m: &Message<'_>) {
+        let code = m.status().unwrap_or(0);
+        if code <= 100 || m.cseq_method() == Method::Cancel || self.events.request() == 0 {
+            return;
+        }
+        let why = m.other_header("Reason").or_else(|| m.other_header("Warning")).unwrap_or_default();
+        self.events.note(io.unix_ms(), Event::Heard(Heard { branch, code, phrase: phrase(m), why }));
+    }
+
+    /// A branch is given up, and the next way is looked for.
+    pub(crate) fn note_ended(&mut self, io: &Io<'_>, branch: u8, how: transaction::Failure) {
+        match how {
+            transaction::Failure::Silent => self.note_failed(io, branch, Failure::Silent),
+            // Both were noted as they came.
+            transaction::Failure::Unreachable | transaction::Failure::Answered(_) => {}
+        }
+    }
+
+    /// A branch failed without a final response.
+    pub(crate) fn note_failed(&mut self, io: &Io<'_>, branch: u8, how: Failure) {
+        self.events.note(io.unix_ms(), Event::Failed { branch, how });
+    }
+
+    /// The caller gets this response.
+    pub(crate) fn note_told(&mut self, io: &Io<'_>, code: u16, reason: Option<Reason>, ours: bool) {
+        self.events.note(io.unix_ms(), Event::Answered(Answer { code, reason, ours }));
+    }
+
+    /// What happens from now on happens to this transaction's request.
+    pub(crate) fn turn_to(&mut self, context: &Context) {
+        self.events.resume(context.request);
+    }
+}
+
+/// The reason phrase of a response.
+fn phrase<'a>(m: &Message<'a>) -> &'a [u8] {
+    let line = m.bytes.split(|b| *b == b'\r').next().unwrap_or_default();
+    line.splitn(3, |b| *b == b' ').nth(2).unwrap_or_default()
+}
+
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared(v4)),
+        IpAddr::V6(_) => false,
+    }
+}
+
+/// RFC 6598 §7.
+fn is_shared(v4: Ipv4Addr) -> bool {
+    let [a, b, ..] = v4.octets();
+    a == 100 && (64..128).contains(&b)
+}
+
+/// Does an SDP say that media is to be sent to a private address?
+fn names_private_media(sdp: &[u8]) -> bool {
+    const LINE: &[u8] = b"c=IN IP4 ";
+    let Some(at) = memmem::find(sdp, LINE) else { return false };
+    let rest = sdp.get(at + LINE.len()..).unwrap_or_default();
+    let end = rest.iter().position(|b| !matches!(b, b'0'..=b'9' | b'.')).unwrap_or(rest.len());
+    let address = rest.get(..end).and_then(|text| std::str::from_utf8(text).ok());
+    address.and_then(|text| text.parse::<Ipv4Addr>().ok()).is_some_and(|v4| v4.is_private() || is_shared(v4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_in_sdp_are_seen() {
+        for (sdp, want) in [
+            (&b"v=0\r\nc=IN IP4 10.1.2.3\r\n"[..], true),
+            (b"c=IN IP4 192.168.0.1/127\r\n", true),
+            (b"c=IN IP4 100.64.1.1", true),
+            (b"c=IN IP4 198.51.100.1\r\n", false),
+            (b"c=IN IP4 ", false),
+            (b"c=IN IP6 fd00::1\r\n", false),
+            (b"", false),
+        ] {
+            assert_eq!(names_private_media(sdp), want, "{}", String::from_utf8_lossy(sdp));
+        }
+        assert!(is_public("198.51.100.1".parse().unwrap()) && !is_public("10.0.0.1".parse().unwrap()));
+    }
+}

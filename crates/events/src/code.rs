@@ -1,0 +1,306 @@
+//! Events as bytes: a head of 20 bytes (length, kind, shard and number of the request, time), then the fields. Texts are cut
+//! at [`LONGEST`] bytes.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use trunkline_reasons::Reason;
+use trunkline_sip::Transport;
+
+use crate::event::{Answer, Arrival, Attempt, Event, Failure, Heard};
+
+const HEAD: usize = 2 + 1 + 8 + 8;
+/// A text is kept up to this length.
+const LONGEST: usize = 256;
+
+/// An event of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The number of the request, which no other request of the process has.
+    pub request: u64,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// What happened.
+    pub event: Event<'a>,
+}
+
+fn text(out: &mut Vec<u8>, bytes: &[u8]) {
+    let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
+    out.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn address(out: &mut Vec<u8>, at: SocketAddr) {
+    let ip = match at.ip() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    out.extend_from_slice(&ip.octets());
+    out.extend_from_slice(&at.port().to_le_bytes());
+}
+
+/// A whole word of UTF-8 for words that may be cut.
+fn words(out: &mut Vec<u8>, words: &str) {
+    let mut end = words.len().min(LONGEST);
+    while !words.is_char_boundary(end) {
+        end -= 1;
+    }
+    text(out, words.get(..end).unwrap_or_default().as_bytes());
+}
+
+/// Appends an event.
+pub(crate) fn put(out: &mut Vec<u8>, request: u64, at: u64, event: Event<'_>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 3]);
+    out.extend_from_slice(&request.to_le_bytes());
+    out.extend_from_slice(&at.to_le_bytes());
+    let kind = match event {
+        Event::Arrived(a) => {
+            out.push(a.transport as u8);
+            out.push(u8::from(a.inside) | u8::from(a.credentials) << 1 | u8::from(a.private_media) << 2);
+            address(out, a.source);
+            for part in [a.method, a.uri, a.from, a.call_id, a.agent, a.contact] {
+                text(out, part);
+            }
+            0
+        }
+        Event::Dialog(number) => {
+            out.extend_from_slice(&number.to_le_bytes());
+            1
+        }
+        Event::Fact { words: said, names } => {
+            words(out, said);
+            words(out, names);
+            2
+        }
+        Event::Waits(name) => {
+            text(out, name);
+            3
+        }
+        Event::GoesOn => 4,
+        Event::Sent(a) => {
+            out.push(a.transport as u8);
+            out.push(a.branch);
+            address(out, a.to);
+            text(out, a.uri);
+            words(out, a.trunk);
+            5
+        }
+        Event::Heard(h) => {
+            out.push(h.branch);
+            out.extend_from_slice(&h.code.to_le_bytes());
+            text(out, h.phrase);
+            text(out, h.why);
+            6
+        }
+        Event::Failed { branch, how } => {
+            out.extend_from_slice(&[branch, how as u8]);
+            7
+        }
+        Event::Media(why) => {
+            words(out, why);
+            8
+        }
+        Event::Diverted(to) => {
+            text(out, to);
+            9
+        }
+        Event::Cancelled => 10,
+        Event::Answered(a) => {
+            out.extend_from_slice(&a.code.to_le_bytes());
+            out.push(u8::from(a.ours));
+            // 0: no reason.
+            out.push(a.reason.map_or(0, |reason| reason.number() as u8 + 1));
+            11
+        }
+    };
+    let length = (out.len() - start) as u16;
+    if let Some(head) = out.get_mut(start..start + 3) {
+        head.copy_from_slice(&[length.to_le_bytes()[0], length.to_le_bytes()[1], kind]);
+    }
+}
+
+/// Reads the events of a stretch of a log, in order. It ends where the bytes are no event.
+#[derive(Clone, Debug)]
+pub struct Events<'a>(&'a [u8]);
+
+impl<'a> Events<'a> {
+    /// Of bytes that [`crate::Log::read`] gave.
+    pub fn new(bytes: &'a [u8]) -> Events<'a> {
+        Events(bytes)
+    }
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let length = usize::from(u16::from_le_bytes(self.0.first_chunk::<2>().copied()?));
+        let (one, rest) = self.0.split_at_checked(length.max(HEAD))?;
+        self.0 = rest;
+        let mut r = Reader(one.get(2..)?);
+        let kind = r.u8()?;
+        let (request, at) = (r.u64()?, r.u64()?);
+        Some(Entry { request, at, event: read(kind, &mut r)? })
+    }
+}
+
+/// What is left of an event.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(self.u16()?);
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(text)
+    }
+
+    fn words(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.text()?).ok()
+    }
+
+    fn address(&mut self) -> Option<SocketAddr> {
+        let ip = Ipv6Addr::from(self.take::<16>()?);
+        Some(SocketAddr::new(IpAddr::V6(ip).to_canonical(), self.u16()?))
+    }
+
+    fn transport(&mut self) -> Option<Transport> {
+        let n = self.u8()?;
+        Transport::ALL.into_iter().find(|transport| *transport as u8 == n)
+    }
+}
+
+fn read<'a>(kind: u8, r: &mut Reader<'a>) -> Option<Event<'a>> {
+    Some(match kind {
+        0 => {
+            let (transport, flags, source) = (r.transport()?, r.u8()?, r.address()?);
+            Event::Arrived(Arrival {
+                method: r.text()?,
+                uri: r.text()?,
+                from: r.text()?,
+                call_id: r.text()?,
+                agent: r.text()?,
+                contact: r.text()?,
+                transport,
+                source,
+                inside: flags & 1 != 0,
+                credentials: flags & 2 != 0,
+                private_media: flags & 4 != 0,
+            })
+        }
+        1 => Event::Dialog(r.u64()?),
+        2 => Event::Fact { words: r.words()?, names: r.words()? },
+        3 => Event::Waits(r.text()?),
+        4 => Event::GoesOn,
+        5 => {
+            let (transport, branch, to) = (r.transport()?, r.u8()?, r.address()?);
+            Event::Sent(Attempt { branch, uri: r.text()?, trunk: r.words()?, transport, to })
+        }
+        6 => Event::Heard(Heard { branch: r.u8()?, code: r.u16()?, phrase: r.text()?, why: r.text()? }),
+        7 => {
+            let (branch, how) = (r.u8()?, r.u8()?);
+            Event::Failed { branch, how: Failure::ALL.into_iter().find(|one| *one as u8 == how)? }
+        }
+        8 => Event::Media(r.words()?),
+        9 => Event::Diverted(r.text()?),
+        10 => Event::Cancelled,
+        11 => {
+            let (code, ours, reason) = (r.u16()?, r.u8()? != 0, r.u8()?);
+            let reason = usize::from(reason).checked_sub(1).and_then(|n| Reason::ALL.get(n).copied());
+            Event::Answered(Answer { code, reason, ours })
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all<'a>() -> Vec<Event<'a>> {
+        let (v4, v6) = ("192.0.2.7:5060".parse().unwrap(), "[2001:db8::1]:5061".parse().unwrap());
+        vec![
+            Event::Arrived(Arrival {
+                method: b"INVITE",
+                uri: b"sip:1002@sip.local",
+                from: b"sip:1001@sip.local",
+                call_id: b"a84b4c76e66710",
+                agent: b"Phone/1.0",
+                contact: b"10.0.0.1",
+                transport: Transport::Wss,
+                source: v4,
+                inside: true,
+                credentials: false,
+                private_media: true,
+            }),
+            Event::Dialog(77),
+            Event::Fact { words: "{} is agent {}", names: "1002\0agent-02" },
+            Event::Waits(b"carrier.example"),
+            Event::GoesOn,
+            Event::Sent(Attempt {
+                branch: 3,
+                uri: b"sip:a@b",
+                trunk: "trunk-01",
+                transport: Transport::Udp,
+                to: v6,
+            }),
+            Event::Heard(Heard { branch: 3, code: 486, phrase: b"Busy Here", why: b"Q.850;cause=17" }),
+            Event::Failed { branch: 3, how: Failure::ConnectionEnded },
+            Event::Media("rtpengine did not answer"),
+            Event::Diverted(b"sip:1003@sip.local"),
+            Event::Cancelled,
+            Event::Answered(Answer { code: 480, reason: Some(Reason::CalleeNotRegistered), ours: true }),
+            Event::Answered(Answer { code: 200, reason: None, ours: false }),
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut out = Vec::new();
+        for (n, event) in all().into_iter().enumerate() {
+            put(&mut out, n as u64, 1_000 + n as u64, event);
+        }
+        let read: Vec<Entry<'_>> = Events::new(&out).collect();
+        assert_eq!(read.len(), all().len());
+        for (n, (entry, event)) in read.iter().zip(all()).enumerate() {
+            assert_eq!(*entry, Entry { request: n as u64, at: 1_000 + n as u64, event });
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_garbage_ends_the_reading() {
+        let mut out = Vec::new();
+        let long = "ü".repeat(400);
+        put(&mut out, 1, 1, Event::Fact { words: &long, names: "" });
+        put(&mut out, 1, 1, Event::Diverted(long.as_bytes()));
+        let read: Vec<Entry<'_>> = Events::new(&out).collect();
+        assert!(matches!(read[0].event, Event::Fact { words, .. } if words.len() == 256));
+        assert!(matches!(read[1].event, Event::Diverted(to) if to.len() == 256));
+        for end in 0..out.len() {
+            assert!(Events::new(&out[..end]).count() < 2);
+        }
+        for n in 0..out.len() {
+            out[n] ^= 0xff;
+            let _ = Events::new(&out).count();
+            out[n] ^= 0xff;
+        }
+    }
+}

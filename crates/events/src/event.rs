@@ -1,0 +1,137 @@
+//! What can happen to a request.
+
+use std::net::SocketAddr;
+
+use trunkline_reasons::Reason;
+use trunkline_sip::Transport;
+
+/// Something that happened to a request. Texts are as they stood on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// It arrived.
+    Arrived(Arrival<'a>),
+    /// It belongs to the dialog of this number, or begins it.
+    Dialog(u64),
+    /// The router found something out: words with gaps (`{}`), and what belongs into them, with NUL between.
+    Fact {
+        /// The words.
+        words: &'a str,
+        /// The names.
+        names: &'a str,
+    },
+    /// It waits for an answer: of the resolver about this name, or of the media relay.
+    Waits(&'a [u8]),
+    /// It goes on.
+    GoesOn,
+    /// It was sent to a target.
+    Sent(Attempt<'a>),
+    /// A response came from a target.
+    Heard(Heard<'a>),
+    /// A target failed without a final response.
+    Failed {
+        /// Which branch.
+        branch: u8,
+        /// How.
+        how: Failure,
+    },
+    /// The media relay refused, or could not be asked; why.
+    Media(&'a str),
+    /// The call goes on to another callee.
+    Diverted(&'a [u8]),
+    /// The caller gave up.
+    Cancelled,
+    /// The caller got a response.
+    Answered(Answer),
+}
+
+/// A request that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival<'a> {
+    /// The method.
+    pub method: &'a [u8],
+    /// The Request-URI.
+    pub uri: &'a [u8],
+    /// The URI of From.
+    pub from: &'a [u8],
+    /// The Call-ID.
+    pub call_id: &'a [u8],
+    /// The name of the client software (User-Agent), if it says one.
+    pub agent: &'a [u8],
+    /// The address in the topmost Contact's host, if it is another than the packet's source; else empty.
+    pub contact: &'a [u8],
+    /// How it came.
+    pub transport: Transport,
+    /// From where.
+    pub source: SocketAddr,
+    /// It has a To tag.
+    pub inside: bool,
+    /// It has credentials.
+    pub credentials: bool,
+    /// Its SDP names a private address, and it came from a public one.
+    pub private_media: bool,
+}
+
+/// A request on its way to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt<'a> {
+    /// Which branch.
+    pub branch: u8,
+    /// Its Request-URI.
+    pub uri: &'a [u8],
+    /// The trunk, if it leaves by one.
+    pub trunk: &'a str,
+    /// How it goes.
+    pub transport: Transport,
+    /// To where.
+    pub to: SocketAddr,
+}
+
+/// A response that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// To which branch.
+    pub branch: u8,
+    /// Its status.
+    pub code: u16,
+    /// Its reason phrase.
+    pub phrase: &'a [u8],
+    /// The value of its Reason or Warning header, if it has one.
+    pub why: &'a [u8],
+}
+
+/// How a target failed without a final response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Failure {
+    /// Nothing came back in time.
+    Silent = 0,
+    /// The network refused the packet (ICMP).
+    Unreachable = 1,
+    /// No connection could be made.
+    NoConnection = 2,
+    /// The connection ended.
+    ConnectionEnded = 3,
+    /// It rang, and nobody took the call in time.
+    NoAnswer = 4,
+}
+
+impl Failure {
+    pub(crate) const ALL: [Failure; 5] = [
+        Failure::Silent,
+        Failure::Unreachable,
+        Failure::NoConnection,
+        Failure::ConnectionEnded,
+        Failure::NoAnswer,
+    ];
+}
+
+/// A response that went back to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub code: u16,
+    /// Why it is no success.
+    pub reason: Option<Reason>,
+    /// The exchange made it itself; else it passed one on.
+    pub ours: bool,
+}

@@ -1,0 +1,237 @@
+//! What happened to a call, in words: its requests with everything that was found out, from the logs of all shards.
+
+mod hints;
+mod words;
+
+use std::collections::{HashMap, HashSet};
+
+use trunkline_sip::reason;
+
+use crate::code::{Entry, Events};
+use crate::event::{Answer, Event};
+use crate::log::Log;
+
+/// Which calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// The one with this Call-ID; otherwise the latest.
+    pub call_id: Option<String>,
+    /// Only those that failed.
+    pub failed: bool,
+    /// Only those that began at this time or later, in milliseconds since 1970.
+    pub since: u64,
+    /// How many at most, the latest.
+    pub limit: usize,
+}
+
+/// The story of one call, registration or other request with all that has its Call-ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Story {
+    /// The Call-ID.
+    pub call_id: String,
+    /// The method of the first request.
+    pub method: String,
+    /// The URI of From.
+    pub from: String,
+    /// The Request-URI of the first request.
+    pub to: String,
+    /// When it began, in milliseconds since 1970.
+    pub began: u64,
+    /// What happened, in order.
+    pub steps: Vec<Step>,
+    /// How its first request, or a repetition of it with credentials, ended.
+    pub result: Option<Answer>,
+    /// What went wrong and what to do, most important first.
+    pub hints: Vec<String>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// In words.
+    pub text: String,
+    /// It explains the step before it.
+    pub detail: bool,
+}
+
+impl Story {
+    /// Did it fail? A challenge alone is no failure: the phone may just not have answered yet.
+    pub fn failed(&self) -> bool {
+        self.result.is_some_and(|answer| is_failure(&answer))
+    }
+
+    /// The story as text: a ladder with times since its beginning, then what to do.
+    pub fn to_text(&self, time: impl Fn(u64) -> String) -> String {
+        let mut out = format!("{} {} → {}\n", self.method, self.from, self.to);
+        out += &format!("Call-ID {}, {}\n\n", self.call_id, time(self.began));
+        for step in &self.steps {
+            let passed = step.at.saturating_sub(self.began);
+            out += &match step.detail {
+                true => format!("             {}\n", step.text),
+                false => format!("{:>7}.{:03}  {}\n", passed / 1000, passed % 1000, step.text),
+            };
+        }
+        out.push('\n');
+        match &self.result {
+            None => out += "It has no final answer yet.\n",
+            Some(Answer { code, .. }) => {
+                let word = if self.failed() { "failed" } else { "ended" };
+                out += &format!("The {} {word}: {code} {}\n", self.method, reason(*code));
+            }
+        }
+        for hint in &self.hints {
+            out += &format!("  {hint}\n");
+        }
+        out
+    }
+}
+
+fn is_failure(answer: &Answer) -> bool {
+    let challenge =
+        matches!(answer.reason.map(|r| r.code()), Some("auth.required" | "auth.stale" | "dialog.auth"));
+    answer.code >= 300 && !challenge
+}
+
+/// What is known of a request while it is looked for.
+struct Found {
+    call_id: Vec<u8>,
+    began: u64,
+    failed: bool,
+}
+
+/// The stories that a query asks for, the latest first.
+pub fn stories<'l>(logs: impl IntoIterator<Item = &'l Log> + Clone, query: &Query) -> Vec<Story> {
+    let calls = calls(logs.clone(), query);
+    let wanted: HashMap<&[u8], usize> = calls.iter().enumerate().map(|(n, id)| (id.as_slice(), n)).collect();
+    let mut requests: HashMap<u64, usize> = HashMap::new();
+    let mut told: Vec<Vec<(u64, u64, Told)>> = calls.iter().map(|_| Vec::new()).collect();
+    for log in logs {
+        log.for_each_chunk(|bytes| {
+            for Entry { request, at, event } in Events::new(bytes) {
+                if let Event::Arrived(arrival) = &event
+                    && let Some(call) = wanted.get(arrival.call_id)
+                {
+                    requests.insert(request, *call);
+                }
+                if let Some(list) = requests.get(&request).and_then(|call| told.get_mut(*call)) {
+                    list.push((at, request, Told::new(&event)));
+                }
+            }
+        });
+    }
+    told.into_iter().filter_map(tell).collect()
+}
+
+/// The Call-IDs that a query asks for, the latest first.
+fn calls<'l>(logs: impl IntoIterator<Item = &'l Log>, query: &Query) -> Vec<Vec<u8>> {
+    if let Some(call_id) = &query.call_id {
+        return vec![call_id.clone().into_bytes()];
+    }
+    let mut found: HashMap<u64, Found> = HashMap::new();
+    for log in logs {
+        log.for_each_chunk(|bytes| {
+            for Entry { request, at, event } in Events::new(bytes) {
+                match event {
+                    Event::Arrived(a) if !a.inside && (query.failed || a.method == b"INVITE") => {
+                        let call_id = a.call_id.to_vec();
+                        found.insert(request, Found { call_id, began: at, failed: false });
+                    }
+                    Event::Answered(answer) => {
+                        if let Some(found) = found.get_mut(&request) {
+                            found.failed |= is_failure(&answer);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        });
+    }
+    let mut list: Vec<Found> = found.into_values().collect();
+    list.retain(|found| found.began >= query.since && (found.failed || !query.failed));
+    list.sort_by_key(|found| std::cmp::Reverse(found.began));
+    let mut seen = HashSet::new();
+    list.retain(|found| seen.insert(found.call_id.clone()));
+    list.into_iter().take(query.limit).map(|found| found.call_id).collect()
+}
+
+/// An event that was kept for the story.
+pub(crate) struct Told {
+    text: String,
+    detail: bool,
+    /// What the hints go by.
+    pub(crate) sign: Sign,
+}
+
+/// What an event means for the causes.
+#[derive(Clone, Debug)]
+pub(crate) enum Sign {
+    Nothing,
+    Arrived {
+        method: String,
+        from: String,
+        uri: String,
+        call_id: String,
+        inside: bool,
+        contact: String,
+        source: String,
+        private_media: bool,
+    },
+    Sent {
+        uri: String,
+        trunk: String,
+    },
+    Heard {
+        code: u16,
+        why: String,
+    },
+    Media(String),
+    Answered(Answer),
+}
+
+impl Told {
+    fn new(event: &Event<'_>) -> Told {
+        let (text, detail) = words::of(event);
+        Told { text, detail, sign: words::sign(event) }
+    }
+}
+
+/// Puts a story together.
+fn tell(mut told: Vec<(u64, u64, Told)>) -> Option<Story> {
+    // Requests of one call may be on several shards.
+    told.sort_by_key(|(at, ..)| *at);
+    let first = told.iter().find_map(|(at, _, told)| match &told.sign {
+        Sign::Arrived { method, from, uri, call_id, .. } => Some((*at, method, from, uri, call_id)),
+        _ => None,
+    })?;
+    let (began, method, from, to, call_id) = first;
+    let own: HashSet<u64> = told
+        .iter()
+        .filter_map(|(_, request, told)| match &told.sign {
+            Sign::Arrived { method: m, inside: false, .. } if m == method => Some(*request),
+            _ => None,
+        })
+        .collect();
+    let result = told.iter().rev().find_map(|(_, request, told)| match told.sign {
+        Sign::Answered(answer) if answer.code >= 200 && own.contains(request) => Some(answer),
+        _ => None,
+    });
+    let mut story = Story {
+        call_id: call_id.clone(),
+        method: method.clone(),
+        from: from.clone(),
+        to: to.clone(),
+        began,
+        steps: Vec::new(),
+        result,
+        hints: Vec::new(),
+    };
+    story.hints = hints::of(&story, told.iter().map(|(_, _, told)| &told.sign));
+    story.steps =
+        told.into_iter().map(|(at, _, Told { text, detail, .. })| Step { at, text, detail }).collect();
+    Some(story)
+}
+
+#[cfg(test)]
+mod tests;

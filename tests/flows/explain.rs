@@ -1,0 +1,198 @@
+//! `trunkline explain`: the cause of a failure, and the ladder of a call.
+
+use serde_json::Value;
+use trunkline_tests::{Exchange, Message, NameServer, Resources, Ua, Wire, exchange_command, free_port};
+
+use super::media::BROWSER;
+use super::trunks::{LOGIN, NUMBER, provider};
+use super::{DOMAIN, at, phone, registered};
+
+/// What the command prints.
+fn explain(exchange: &Exchange, arguments: &[&str]) -> String {
+    let mut command = exchange_command(exchange);
+    let out = command.arg("explain").args(arguments).output().expect("the command runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("text")
+}
+
+/// The explanation of the request with this Call-ID, as a program reads it.
+fn explained(exchange: &Exchange, request: &Message) -> Value {
+    let text = explain(exchange, &["--json", request.call_id()]);
+    let all: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+    all.into_iter().next().expect("one")
+}
+
+/// Calls, and gets this status; the failure is acknowledged.
+fn fails(caller: &mut Ua, invite: &Message, status: u16) -> Message {
+    let invite = caller.call(invite);
+    let answer = caller.final_for(&invite);
+    caller.acknowledge_failure(&invite, &answer);
+    assert_eq!(answer.status(), status, "{}", answer.start);
+    invite
+}
+
+/// The command names this code, and says so in these words.
+fn is_explained(exchange: &Exchange, request: &Message, code: &str, words: &[&str]) {
+    let json = explained(exchange, request);
+    assert_eq!(json["reason"], code, "{json:#}");
+    assert_eq!(json["failed"], true);
+    let text = explain(exchange, &[request.call_id()]);
+    for words in words.iter().chain(&["Cause", "To do"]) {
+        assert!(text.contains(words), "`{words}` is not in\n{text}");
+    }
+}
+
+/// Trunks that fail in different ways, each reached by a first digit of its own.
+fn resources(ports: [u16; 4]) -> Resources {
+    let rules: Vec<(String, String)> =
+        (0..4).map(|n| (format!("^\\+{}", n + 2), format!("{NUMBER}{n}"))).collect();
+    let rules: Vec<(&str, &str)> =
+        rules.iter().map(|(rule, number)| (rule.as_str(), number.as_str())).collect();
+    let users = ["1001", "1002", "1003"];
+    let domain = Resources::new().domain_with(DOMAIN, "all", &rules, "");
+    let mut all = users.iter().fold(domain, |all, user| all.agent(DOMAIN, user, &format!("pw-{user}")));
+    let hosts = ["127.0.0.1", "127.0.0.1", "127.0.0.1", "nowhere.test"];
+    for (n, (port, host)) in ports.iter().zip(hosts).enumerate() {
+        let name = ["refuses", "asks", "dead", "unnamed"][n];
+        let uri = format!("{host}:{port}");
+        let login = (name == "asks").then_some(LOGIN);
+        all = all.trunk(name, &format!("{name}.test"), &[(&uri, 1, "udp")], login);
+        all = all.number(&format!("{NUMBER}{n}"), name, &at("1002"));
+    }
+    all.acl("nobody", &["192.0.2.0/24"], &[])
+        .domain_with("closed.test", "all", &[], "    accessControlListRef: nobody\n")
+        .agent("closed.test", "3001", "pw-3001")
+}
+
+/// A carrier's socket that answers the exchange.
+fn carrier(port: u16, exchange: &Exchange) -> Ua {
+    let mut carrier = provider(port);
+    let Wire::Udp { server, .. } = &mut carrier.wire else { unreachable!("made above") };
+    *server = exchange.udp();
+    carrier
+}
+
+#[test]
+fn ten_failed_calls_each_with_their_cause() {
+    let names = NameServer::start(&[]);
+    let ports = [free_port(), free_port(), free_port(), 5060];
+    let config = format!("{}routing: {{qualifySeconds: 0}}\n", names.config(""));
+    let ws = format!("127.0.0.1:{}", free_port());
+    let exchange = Exchange::start_with(&resources(ports), &config, &[("TRUNKLINE_LISTEN_WS", &ws)]);
+    let mut caller = registered(&exchange, "1001");
+
+    let mut guesser = Ua::udp(exchange.udp(), "1002", DOMAIN, "wrong");
+    let invite = guesser.invite(&at("1001"));
+    guesser.ask(&invite);
+    is_explained(&exchange, &invite, "auth.wrong-password", &["with credentials", "in the phone"]);
+
+    let mut closed = Ua::udp(exchange.udp(), "3001", "closed.test", "pw-3001");
+    let invite = closed.invite("sip:3001@closed.test");
+    fails(&mut closed, &invite, 403);
+    is_explained(&exchange, &invite, "acl.denied", &["list nobody refuses the source address"]);
+
+    let invite = caller.invite(&at("+99"));
+    let invite = fails(&mut caller, &invite, 404);
+    is_explained(&exchange, &invite, "route.no-policy", &["1001@sip.test is agent", "egress policy"]);
+
+    let invite = caller.invite(&at("1003"));
+    let invite = fails(&mut caller, &invite, 480);
+    is_explained(&exchange, &invite, "callee.not-registered", &["no phone is registered"]);
+
+    let mut callee = registered(&exchange, "1002");
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    callee.send(&callee.response(&arrived, 486, "Busy Here"));
+    let answer = caller.status_for(&invite, 486);
+    caller.acknowledge_failure(&invite, &answer);
+    is_explained(&exchange, &invite, "callee.rejected", &["← 486 Busy Here, branch 0"]);
+
+    let mut refuses = carrier(ports[0], &exchange);
+    let invite = caller.invite(&at("+2123456"));
+    let invite = caller.call(&invite);
+    let arrived = refuses.request_of("INVITE");
+    refuses.send(&refuses.response(&arrived, 403, "No Credit").with("Reason", "Q.850;cause=21"));
+    let answer = caller.status_for(&invite, 403);
+    caller.acknowledge_failure(&invite, &answer);
+    is_explained(&exchange, &invite, "trunk.rejected", &["trunk refuses", "403 No Credit", "Q.850;cause=21"]);
+
+    let mut asks = carrier(ports[1], &exchange);
+    let invite = caller.invite(&at("+3123456"));
+    let invite = caller.call(&invite);
+    for _ in 0..2 {
+        let arrived = asks.request_of("INVITE");
+        let challenge = "Digest realm=\"asks.test\", nonce=\"n\", algorithm=MD5, qop=\"auth\"";
+        let refusal = asks.response(&arrived, 407, "Proxy Authentication Required");
+        asks.send(&refusal.with("Proxy-Authenticate", challenge));
+        asks.request_of("ACK");
+    }
+    let answer = caller.status_for(&invite, 403);
+    caller.acknowledge_failure(&invite, &answer);
+    is_explained(&exchange, &invite, "trunk.rejected-our-credentials", &["the one of the trunk here"]);
+
+    let invite = caller.invite(&at("+4123456"));
+    let invite = fails(&mut caller, &invite, 500);
+    is_explained(&exchange, &invite, "trunk.unreachable", &["trunk dead", "cannot be delivered (ICMP)"]);
+
+    let invite = caller.invite(&at("+5123456"));
+    let invite = fails(&mut caller, &invite, 500);
+    is_explained(&exchange, &invite, "trunk.no-way", &["trunk unnamed", "its name cannot be resolved"]);
+
+    let mut browser = Ua::ws(ws.parse().expect("an address"), "1003", DOMAIN, "pw-1003");
+    assert_eq!(browser.register(600).status(), 200);
+    let invite = browser.invite(&at("1001")).body("application/sdp", BROWSER);
+    fails(&mut browser, &invite, 488);
+    is_explained(&exchange, &invite, "media.refused", &["over WS", "rtpengine"]);
+
+    let failed: Vec<Value> =
+        serde_json::from_str(&explain(&exchange, &["--failed", "--since", "1h", "--json"])).expect("JSON");
+    assert_eq!(failed.len(), 10);
+    assert_eq!(failed[0]["reason"], "media.refused", "the latest comes first");
+    assert!(!explain(&exchange, &["--failed", "--limit", "20"]).contains("pw-"));
+}
+
+#[test]
+fn the_latest_call_is_told_from_beginning_to_end() {
+    let exchange = Exchange::start(&resources([1, 2, 3, 4]));
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    super::dialogs::connect(&mut caller, &mut callee);
+    let text = explain(&exchange, &[]);
+    let mut rest = text.as_str();
+    for words in [
+        "INVITE sip:1001@sip.test → sip:1002@sip.test",
+        "arrived from 127.0.0.1:",
+        "the caller must authenticate",
+        "the caller gets 401 Unauthorized: auth.required",
+        "with credentials",
+        "1001@sip.test is agent",
+        "the caller has authenticated",
+        "1002@sip.test is agent",
+        "→ sip:1002@127.0.0.1:",
+        "over UDP, branch 0",
+        "← 200 OK, branch 0",
+        "the caller gets 200 OK",
+        "The INVITE ended: 200 OK",
+    ] {
+        let at = rest.find(words).unwrap_or_else(|| panic!("`{words}` does not follow in\n{text}"));
+        rest = &rest[at..];
+    }
+    let out = exchange_command(&exchange).args(["explain", "nobody@knows"]).output().expect("it runs");
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert!(!out.status.success() && error.contains("nothing is known of Call-ID `nobody@knows`"), "{error}");
+    let failed = exchange_command(&exchange).args(["explain", "--failed"]).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("nothing has failed"));
+}
+
+/// A phone that registers with a wrong password is explained, too.
+#[test]
+fn a_registration_that_fails_is_explained() {
+    let exchange = Exchange::start(&resources([1, 2, 3, 4]));
+    let mut guesser = Ua::udp(exchange.udp(), "1002", DOMAIN, "wrong");
+    let request = guesser.register_request(600);
+    assert_eq!(guesser.ask(&request).0.status(), 401);
+    is_explained(&exchange, &request, "auth.wrong-password", &["REGISTER sip:sip.test arrived"]);
+    let mut phone = phone(&exchange, "1002");
+    assert_eq!(phone.register(600).status(), 200);
+    assert!(explain(&exchange, &["--failed"]).contains("REGISTER"));
+}
