@@ -177,10 +177,12 @@ impl Edge {
     }
 }
 
+const CANCELLED: Reason = Reason::CallCancelled;
+
 /// Why a request failed whose branch was refused.
 fn rejection(context: &Context, branch: u8) -> Reason {
     if context.proxy.is_cancelled() && context.proxy.branch(branch).is_some_and(|b| b.code() == 487) {
-        return Reason::CallCancelled;
+        return CANCELLED;
     }
     match context.proxy.branch(branch).is_some_and(|b| b.target.carrier) {
         true => Reason::TrunkRejected,
@@ -206,7 +208,7 @@ fn local_reason(context: &Context, code: u16) -> Reason {
     let carrier = best.is_some_and(|b| b.target.carrier);
     let sent = best.is_some_and(|b| !b.sent().is_empty());
     match (code, carrier) {
-        (487, _) => Reason::CallCancelled,
+        (487, _) => CANCELLED,
         _ if !sent => context.refused.unwrap_or(Reason::CalleeNoTarget),
         _ if context.heard && code != 408 => {
             if carrier {

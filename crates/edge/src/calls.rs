@@ -185,7 +185,7 @@ impl Edge {
         let (m, calls) = (&inbound.message, &self.shared.calls);
         let Some(reason) = answer.reason.filter(|_| answer.code >= 300) else { return };
         let begins = inbound.method == Method::Invite && m.to_tag().is_empty();
-        if !begins || matches!(reason, Reason::AuthRequired | Reason::AuthStale) {
+        if !begins || reason.is_challenge() {
             return;
         }
         let now = io.unix_ms();

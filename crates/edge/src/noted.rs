@@ -80,8 +80,10 @@ impl Edge {
     pub(crate) fn note_ended(&mut self, io: &Io<'_>, branch: u8, how: transaction::Failure) {
         match how {
             transaction::Failure::Silent => self.note_failed(io, branch, Failure::Silent),
-            // Both were noted as they came.
-            transaction::Failure::Unreachable | transaction::Failure::Answered(_) => {}
+            // They were noted as they came.
+            transaction::Failure::Unreachable
+            | transaction::Failure::Doubtful
+            | transaction::Failure::Answered(_) => {}
         }
     }
 

@@ -21,8 +21,10 @@ pub use list::Reason;
 pub use page::page;
 
 impl Reason {
-    /// That of a request that nothing has been decided about yet.
-    pub const UNDECIDED: Reason = Reason::ServerRules;
+    /// Whether it is a challenge that the client has not answered yet, which is no failure.
+    pub fn is_challenge(self) -> bool {
+        matches!(self, Reason::AuthRequired | Reason::AuthStale | Reason::DialogAuth)
+    }
 
     /// The reason with this code.
     pub fn from_code(code: &str) -> Option<Reason> {

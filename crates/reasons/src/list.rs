@@ -78,6 +78,8 @@ reasons! {
     AuthDigestUri = "auth.digest-uri", 403 "Digest URI Differs From Request-URI" HIDDEN, "Correct the phone or the proxy before it, or set digestUri: off.";
     /// From names another user than the one that authenticates.
     AuthOtherName = "auth.other-name", 403 "" HIDDEN, "Set the phone's user name and the name it authenticates with to those of the agent.";
+    /// A call that goes on to another callee would be another caller's than before.
+    AuthOtherCaller = "auth.other-caller", 403 "" HIDDEN, "Look at From in trunkline explain: it names an account that did not make the call.";
     /// The realm of the challenge cannot be written.
     AuthRealm = "auth.realm", 400 "" PUBLIC, "Correct the host in From or in the Request-URI.";
     /// The call leaves through a trunk, and a call that goes on to another callee cannot be challenged.
@@ -155,6 +157,8 @@ reasons! {
     DialogEnded = "dialog.ended", 481 "" PUBLIC, "Nothing; the call is over. After a restart see routing.dialogSeconds.";
     /// The request inside the dialog names another target than the dialog's.
     DialogOtherTarget = "dialog.other-target", 481 "" PUBLIC, "Send it to the Contact of the other side; somebody may try to abuse the dialog.";
+    /// The Route header has the mark of another dialog, which its sender does not take part in.
+    DialogForeignMark = "dialog.foreign-mark", 481 "" PUBLIC, "Nothing; somebody tries to abuse a dialog that was overheard.";
     /// The Route header has a mark that the exchange did not write.
     DialogFalseMark = "dialog.false-mark", 481 "" PUBLIC, "Nothing; a client or attacker changed the Route header, or the secret of the exchange was replaced.";
     /// The dialog has no room for the request, or has just ended.

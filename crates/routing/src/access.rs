@@ -21,7 +21,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if self.request.diversion.is_some_and(|d| !call.caller.is(d.caller)) {
             // What goes on is the call of who made it.
             self.note(Fact::CallerUnknown);
-            return Err(self.reply(Reason::AuthInside));
+            return Err(self.reply(Reason::AuthOtherCaller));
         }
         if let Some(proven) = self.admitted_before(call) {
             self.note(Fact::AdmittedBefore);

@@ -9,6 +9,9 @@ use crate::explain::{Fact, Told};
 use crate::party::{Direction, Parties};
 use crate::target::{Target, Targets};
 
+/// Nothing has been decided yet.
+pub(crate) const UNDECIDED: Reason = Reason::ServerRules;
+
 /// The end of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -126,7 +129,7 @@ pub(crate) const MAX_FACTS: usize = 24;
 impl Default for Decision {
     fn default() -> Self {
         Decision {
-            outcome: Outcome::reply(Reason::UNDECIDED),
+            outcome: Outcome::reply(UNDECIDED),
             direction: None,
             targets: Targets::default(),
             aor: Vec::new(),
@@ -149,7 +152,7 @@ impl Default for Decision {
 impl Decision {
     /// Forgets the last request, keeps the memory.
     pub(crate) fn clear(&mut self) {
-        self.outcome = Outcome::reply(Reason::UNDECIDED);
+        self.outcome = Outcome::reply(UNDECIDED);
         self.direction = None;
         self.targets.clear();
         self.aor.clear();

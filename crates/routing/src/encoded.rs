@@ -4,7 +4,7 @@ use trunkline_model::DigestAlgorithm;
 use trunkline_reasons::Reason;
 use trunkline_sip::Span;
 
-use crate::decision::{Decision, Edit, Noted, Outcome, Words};
+use crate::decision::{Decision, Edit, Noted, Outcome, UNDECIDED, Words};
 use crate::party::{Direction, Fallback, Parties, PartyName, RoutedKind};
 use crate::target::{NextHop, Target, Targets, Text};
 use crate::wire::{Reader, Writer};
@@ -136,7 +136,7 @@ fn outcome(r: &mut Reader<'_>) -> Option<Outcome> {
 
 /// One that this edition does not have is read as the least specific one.
 fn reason(r: &mut Reader<'_>) -> Option<Reason> {
-    Some(Reason::from_code(r.text()?).unwrap_or(Reason::UNDECIDED))
+    Some(Reason::from_code(r.text()?).unwrap_or(UNDECIDED))
 }
 
 fn direction(r: &mut Reader<'_>) -> Option<Direction> {

@@ -290,11 +290,7 @@ impl<M: Send> Shard<M> {
             self.io.flush();
             if self.io.now >= swept + NAP {
                 swept = self.io.now;
-                self.close_idle();
-                self.ping_silent();
-                for i in 0..self.tcp.len() {
-                    self.accept(i);
-                }
+                self.sweep();
             }
             undelivered.append(&mut self.io.sender.refused);
             for Undelivered { to, bytes } in undelivered.drain(..) {
@@ -305,6 +301,15 @@ impl<M: Send> Shard<M> {
                 handler.on_closed(&mut self.io, id, why);
                 self.io.flush();
             }
+        }
+    }
+
+    /// What is done now and then: connections that nothing comes from, and those that wait to be accepted.
+    fn sweep(&mut self) {
+        self.close_idle();
+        self.ping_silent();
+        for i in 0..self.tcp.len() {
+            self.accept(i);
         }
     }
 

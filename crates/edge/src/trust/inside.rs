@@ -90,7 +90,7 @@ impl Edge {
             let first = named(dialog.mark.holder.kind, dialog.mark.holder.party);
             let sent_on_by = named(before.mark.way.kind, before.mark.way.party);
             if holder.is_none() || holder != first && holder != sent_on_by {
-                return Err(Refused::NoDialog(Reason::DialogOtherTarget));
+                return Err(Refused::NoDialog(Reason::DialogForeignMark));
             }
             // Of the further laps of a spiral the last one knows the way.
             (way, _) = judge(lap)?;

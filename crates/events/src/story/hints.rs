@@ -2,17 +2,21 @@
 
 use trunkline_reasons::Reason;
 
-use super::{Sign, Story};
+use super::sign::Sign;
+use crate::event::Answer;
 
 /// The causes, the most important first.
-pub(super) fn of<'s>(story: &Story, signs: impl Iterator<Item = &'s Sign> + Clone) -> Vec<String> {
+pub(super) fn of<'s>(
+    (result, failed): (Option<Answer>, bool),
+    signs: impl Iterator<Item = &'s Sign> + Clone,
+) -> Vec<String> {
     let mut out = Vec::new();
-    if let Some(reason) = story.result.and_then(|answer| answer.reason).filter(|_| story.failed()) {
+    if let Some(reason) = result.and_then(|answer| answer.reason).filter(|_| failed) {
         out.push(format!("Cause ({}): {}", reason.code(), reason.meaning()));
         out.push(format!("To do: {}", reason.remedy()));
         out.extend(side(reason));
     }
-    out.extend(refused_by_carrier(story, signs.clone()));
+    out.extend(refused_by_carrier(signs.clone()).filter(|_| failed));
     out.extend(many_stale(signs.clone()));
     for sign in signs {
         match sign {
@@ -52,7 +56,7 @@ fn side(reason: Reason) -> Option<String> {
 }
 
 /// What a carrier's refusal says of the number.
-fn refused_by_carrier<'s>(story: &Story, signs: impl Iterator<Item = &'s Sign>) -> Option<String> {
+fn refused_by_carrier<'s>(signs: impl Iterator<Item = &'s Sign>) -> Option<String> {
     let mut sent: Option<&str> = None;
     let mut found = None;
     for sign in signs {
@@ -72,7 +76,7 @@ fn refused_by_carrier<'s>(story: &Story, signs: impl Iterator<Item = &'s Sign>) 
             _ => {}
         }
     }
-    found.filter(|_| story.failed())
+    found
 }
 
 /// A client that is challenged again and again.

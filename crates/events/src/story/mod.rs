@@ -1,15 +1,18 @@
 //! What happened to a call, in words: its requests with everything that was found out, from the logs of all shards.
 
 mod hints;
+mod sign;
 mod words;
 
 use std::collections::{HashMap, HashSet};
 
+use trunkline_reasons::Reason;
 use trunkline_sip::reason;
 
 use crate::code::{Entry, Events};
 use crate::event::{Answer, Event};
 use crate::log::Log;
+use sign::Sign;
 
 /// Which calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,9 +92,7 @@ impl Story {
 }
 
 fn is_failure(answer: &Answer) -> bool {
-    let challenge =
-        matches!(answer.reason.map(|r| r.code()), Some("auth.required" | "auth.stale" | "dialog.auth"));
-    answer.code >= 300 && !challenge
+    answer.code >= 300 && !answer.reason.is_some_and(Reason::is_challenge)
 }
 
 /// What is known of a request while it is looked for.
@@ -164,32 +165,6 @@ pub(crate) struct Told {
     pub(crate) sign: Sign,
 }
 
-/// What an event means for the causes.
-#[derive(Clone, Debug)]
-pub(crate) enum Sign {
-    Nothing,
-    Arrived {
-        method: String,
-        from: String,
-        uri: String,
-        call_id: String,
-        inside: bool,
-        contact: String,
-        source: String,
-        private_media: bool,
-    },
-    Sent {
-        uri: String,
-        trunk: String,
-    },
-    Heard {
-        code: u16,
-        why: String,
-    },
-    Media(String),
-    Answered(Answer),
-}
-
 impl Told {
     fn new(event: &Event<'_>) -> Told {
         let (text, detail) = words::of(event);
@@ -227,7 +202,7 @@ fn tell(mut told: Vec<(u64, u64, Told)>) -> Option<Story> {
         result,
         hints: Vec::new(),
     };
-    story.hints = hints::of(&story, told.iter().map(|(_, _, told)| &told.sign));
+    story.hints = hints::of((story.result, story.failed()), told.iter().map(|(_, _, told)| &told.sign));
     story.steps =
         told.into_iter().map(|(at, _, Told { text, detail, .. })| Step { at, text, detail }).collect();
     Some(story)

@@ -2,7 +2,7 @@
 
 use trunkline_sip::{Transport, reason};
 
-use super::Sign;
+use super::sign::Sign;
 use crate::event::{Answer, Event, Failure};
 
 /// A text of the wire as it may be shown: without the password of a URI, and without control characters.
