@@ -111,3 +111,73 @@ fn a_gateway_whose_certificate_nobody_known_signed_gets_no_call() {
     let (stranger, believed) = (Authority::new(), Authority::new());
     assert!(refused(&stranger, &believed, GATEWAY) >= 500);
 }
+
+/// The bytes of a PEM file.
+fn der(path: &std::path::Path) -> Vec<u8> {
+    use trunkline_tests::PemObject;
+    trunkline_tests::CertificateDer::from_pem_file(path).expect("a certificate").to_vec()
+}
+
+/// A call by one of two trunks at one gateway, up to its answer; the gateway's side, and what it was shown.
+fn taken(
+    authority: &Authority,
+    (listener, caller): (&TcpListener, &mut Ua),
+    called: &str,
+) -> (Ua, Option<Vec<u8>>, trunkline_tests::Dialog) {
+    let invite = caller.call(&caller.invite(&at(called)));
+    let stream = authority.accept(listener, &[GATEWAY]).expect("a connection");
+    let shown = stream.shown();
+    let mut gateway = Ua::new(Wire::over(stream), called, GATEWAY, "");
+    let arrived = gateway.request_of("INVITE");
+    gateway.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let mut dialog = trunkline_tests::Dialog::of_caller(&invite, &ok);
+    caller.send(&dialog.request(caller, "ACK"));
+    gateway.request_of("ACK");
+    (gateway, shown, dialog)
+}
+
+/// A trunk is shown its own certificate, and nobody else is: not even another trunk at the same address, nor over a connection that is
+/// there already.
+#[test]
+fn a_certificate_is_for_its_trunk() {
+    let authority = Authority::new();
+    let (listener, gateway) = listener();
+    let (chain, key) = authority.sign(&["pbx.tenant.test"]);
+    let own = format!("clientCertificate: {{certificate: {}, key: {}}}", chain.display(), key.display());
+    let uri = format!("{GATEWAY}:{}", gateway.port());
+    let tls = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let resources = Resources::new()
+        .domain_with(DOMAIN, "all", &[(r"^\+1", "+17066041487"), (r"^\+49", "+17066041488")], "")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .trunk_with("tenant", "tenant.test", &[(&uri, 1, "tls")], None, &own)
+        .trunk("other", "other.test", &[(&uri, 1, "tls")], None)
+        .number("+17066041487", "tenant", &at("1001"))
+        .number("+17066041488", "other", &at("1001"));
+    let config = authority.config(&["127.0.0.1"]);
+    let usual = der(&authority.file().with_file_name("127.0.0.1.pem"));
+    let config =
+        format!("{config}dns: {{hosts: {{{GATEWAY}: [127.0.0.1]}}}}\nrouting: {{qualifySeconds: 0}}\n");
+    let exchange = Exchange::start_with(&resources, &config, &[("TRUNKLINE_LISTEN_TLS", &tls.to_string())]);
+    let mut caller = registered(&exchange, "1001");
+    let (mut first, shown, mut dialog) = taken(&authority, (&listener, &mut caller), "+17853178070");
+    assert_eq!(shown, Some(der(&chain)));
+    let (mut second, shown, mut other) = taken(&authority, (&listener, &mut caller), "+49301234567");
+    assert_eq!(shown, Some(usual));
+    // What belongs to a call goes by its own connection.
+    for (gateway, dialog) in [(&mut first, &mut dialog), (&mut second, &mut other)] {
+        let bye = dialog.request(&caller, "BYE");
+        caller.send(&bye);
+        let arrived = gateway.request_of("BYE");
+        gateway.respond(&arrived, 200, "OK");
+        caller.status_for(&bye, 200);
+    }
+    // A certificate that cannot be read is no reason to show another one.
+    drop((first, second));
+    std::fs::remove_file(&key).expect("the key");
+    let invite = caller.call(&caller.invite(&at("+17853178070")));
+    let failure = caller.final_for(&invite);
+    assert!(failure.status() >= 480, "{}", failure.start);
+    caller.acknowledge_failure(&invite, &failure);
+    assert!(exchange.log().contains("clientCertificate cannot be used"));
+}

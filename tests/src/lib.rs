@@ -50,6 +50,8 @@ pub use resources::{Resources, reference};
 pub use rest::{Rest, RestReply, base64, token_claims};
 pub use routr_v1::{V1_DOMAIN, V1_NUMBER, V1Document, V1Edition, V1Folder, v1_agent};
 pub use rtpengine::Rtpengine;
+pub use rustls::pki_types::CertificateDer;
+pub use rustls::pki_types::pem::PemObject;
 pub use scratch::Scratch;
 pub use sipp::{Sipp, SippRun};
 pub use stream::Stream;

@@ -36,6 +36,14 @@ impl Stream {
         }
     }
 
+    /// The certificate that the exchange showed as a client, DER.
+    pub fn shown(&self) -> Option<Vec<u8>> {
+        match self {
+            Stream::TlsServer(tls) => tls.conn.peer_certificates()?.first().map(|der| der.to_vec()),
+            Stream::Tcp(_) | Stream::TlsClient(_) => None,
+        }
+    }
+
     /// Is it TLS?
     pub fn is_secure(&self) -> bool {
         !matches!(self, Stream::Tcp(_))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::PATIENCE;
@@ -95,10 +96,17 @@ impl Authority {
         let (chain, key) = self.sign(names);
         let chain = CertificateDer::from_pem_file(chain).expect("our certificate");
         let key = PrivateKeyDer::from_pem_file(key).expect("our key");
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a certificate");
+        // It asks, and takes who shows nothing.
+        let asks = WebPkiClientVerifier::builder_with_provider(roots.into(), provider())
+            .allow_unauthenticated()
+            .build()
+            .expect("an authority");
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(asks)
             .with_single_cert(vec![chain], key)
             .expect("a certificate and its key");
         let session = ServerConnection::new(Arc::new(config)).expect("a session");

@@ -43,6 +43,7 @@ impl Edge {
         if index.parse(branch.sent(), &Limits::default()).is_err() {
             return Answer::Nothing;
         }
+        let egress = self.shared.shown_at(&branch.target.hop, egress);
         let old = first_egress(branch);
         let mut target = branch.target.clone();
         // A large request went over TCP, and does so again (RFC 3261 §18.1.1).

@@ -39,6 +39,7 @@ impl Edge {
         let next = self.next_spare(target.hop.word.as_ref(), &mut target.hop.spare);
         let name = self.branch_name(slot, context.proxy.branches().len(), context.loop_mac);
         let (Some(egress), Some(name)) = (next, name) else { return Answer::Nothing };
+        let egress = self.shared.shown_at(&target.hop, egress);
         // A large request went over TCP, and does so again (RFC 3261 §18.1.1).
         let grown = branch.target.grown && egress.transport == Transport::Udp;
         let StepMemory { index, splices, out, .. } = memory;

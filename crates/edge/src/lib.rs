@@ -17,6 +17,7 @@ mod called;
 mod calls;
 mod carrier_redirect;
 mod carry;
+mod certificate;
 mod challenged;
 mod config;
 mod context;

@@ -39,7 +39,7 @@ impl<'a> Outgoing<'a> {
         };
         match judged {
             Judged::To(egress, spare) => {
-                self.egress = egress;
+                self.egress = edge.shared.shown_by_word(word, egress);
                 NextHop::To(self, spare)
             }
             // A dialog has its other end elsewhere.

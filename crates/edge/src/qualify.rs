@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use hashbrown::HashMap;
-use trunkline_model::{Peer, Tables};
+use trunkline_model::{Peer, Ref, Tables};
 use trunkline_proxy::PartyKind;
 use trunkline_sip::{ConnectionId, Flow, Transport, parse_ip, put_address, put_transport};
 use trunkline_transport::{Closed, Egress, Sent};
@@ -52,7 +52,8 @@ struct Destination {
 
 /// Where it is.
 enum At {
-    Host(String, Option<u16>, Option<Transport>),
+    /// A host of a trunk.
+    Host(String, Option<u16>, Option<Transport>, Ref),
     /// A host, maybe with a port.
     Address(String),
     Flow(Flow),
@@ -66,7 +67,14 @@ enum At {
 impl At {
     fn way(&self, shared: &Shared) -> Resolved {
         match self {
-            At::Host(host, port, transport) => shared.resolver.resolve(host.as_bytes(), *port, *transport),
+            At::Host(host, port, transport, trunk) => {
+                match shared.resolver.resolve(host.as_bytes(), *port, *transport) {
+                    Resolved::To(egress, spare) => {
+                        Resolved::To(shared.shown_to(trunk.as_str(), egress), spare)
+                    }
+                    other => other,
+                }
+            }
             At::Address(address) => shared.resolver.resolve_uri(format!("sip:{address}").as_bytes()),
             At::Flow(flow) => Resolved::To(Egress::back(flow), Spare::default()),
             At::Contact { path, uri } => shared.way_by_uri(path, uri),
@@ -159,7 +167,7 @@ impl Qualify {
         for trunk in tables.trunks() {
             for (place, uri) in trunk.uris.iter().enumerate().take(64).filter(|(_, u)| u.enabled) {
                 let subject = Subject::Trunk(trunk.reference.clone(), place as u8);
-                let at = At::Host(uri.host.clone(), uri.port, uri.transport);
+                let at = At::Host(uri.host.clone(), uri.port, uri.transport, trunk.reference.clone());
                 list.push((subject, uri.to_string(), Destination { word: None, at }));
             }
         }

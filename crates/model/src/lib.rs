@@ -42,9 +42,9 @@ pub use caution::SHORT_PASSWORD;
 pub use live::Live;
 pub use reference::Ref;
 pub use resource::{
-    AccessControlList, Agent, Algorithm, Authenticate, CallLimits, Credentials, DigestAlgorithm, Domain,
-    EgressPolicy, Extended, GeoInfo, InterDomain, Kind, LoadBalancing, Number, Peer, Privacy, Resource, Role,
-    Rule, ShownAs, Token, Trunk, TrunkUri, User, is_everybodys, network,
+    AccessControlList, Agent, Algorithm, Authenticate, CallLimits, ClientCertificate, Credentials,
+    DigestAlgorithm, Domain, EgressPolicy, Extended, GeoInfo, InterDomain, Kind, LoadBalancing, Number, Peer,
+    Privacy, Resource, Role, Rule, ShownAs, Token, Trunk, TrunkUri, User, is_everybodys, network,
 };
 pub use sorted::Order;
 pub use tables::{Referrer, Tables, normal_aor};

@@ -107,6 +107,11 @@ impl Check {
             let ours = ["transport", "maddr", "ttl", "lr", "method", "user", "gr", "ob", "bnc"];
             self.that(!ours.contains(&name.as_str()), &path, "callers may not set this parameter");
         }
+        if let Some(files) = &r.client_certificate {
+            // A line end tells the two apart on their way to the connection.
+            self.no_control(&files.certificate, "spec.outbound.clientCertificate.certificate", "the path");
+            self.no_control(&files.key, "spec.outbound.clientCertificate.key", "the path");
+        }
         let nobody = r.shown_as == ShownAs::Account && r.outbound_credentials.is_none();
         self.that(!nobody, "spec.outbound.from", "from: account needs outbound.credentialsRef");
         let nowhere = r.send_register && r.uris.is_empty();

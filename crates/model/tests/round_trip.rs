@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use trunkline_model::dialect::v2;
 use trunkline_model::document::{Node, Reading, Source};
-use trunkline_model::{Agent, Credentials, Number, Privacy, Ref, Resource, ShownAs, Trunk, TrunkUri};
+use trunkline_model::{
+    Agent, ClientCertificate, Credentials, Number, Privacy, Ref, Resource, ShownAs, Trunk, TrunkUri,
+};
 use trunkline_sip::Transport;
 
 /// Any text that is not empty: an empty one counts as absent.
@@ -66,6 +68,8 @@ fn trunk() -> impl Strategy<Value = Resource> {
         trunk.allowed_parameters = parameters;
         (trunk.shown_as, trunk.asserts_identity) = (shown, asserts);
         trunk.limits.at_once = asserts.then_some(7);
+        let files = ClientCertificate { certificate: "a.crt".into(), key: "a b.key".into() };
+        trunk.client_certificate = (!asserts).then_some(files);
         trunk.into()
     })
 }

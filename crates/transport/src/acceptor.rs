@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, ServerConnection};
 use slab::Slab;
 use trunkline_descriptors::Taker;
 use trunkline_sip::{ConnectionId, Transport};
@@ -449,7 +449,8 @@ impl PendingConnection {
                     }
                     watch(&socket);
                     let Some(server) = server_name(name, self.remote) else { return Next::Failed(id) };
-                    let session = ClientConnection::new(certificates.client(), server);
+                    let Some(config) = client_config(certificates, name) else { return Next::Failed(id) };
+                    let session = ClientConnection::new(config, server);
                     let (Ok(session), Wire::Tcp(socket)) =
                         (session, std::mem::replace(&mut self.wire, Wire::Pending))
                     else {
@@ -471,6 +472,18 @@ impl PendingConnection {
                     };
                 }
             }
+        }
+    }
+}
+
+/// As whom we connect. `None`: the certificate for it cannot be used, and no other is presented.
+fn client_config(certificates: &Certificates, name: HostName) -> Option<Arc<ClientConfig>> {
+    let Some(identity) = name.identity() else { return Some(certificates.client()) };
+    match certificates.client_as(&identity) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            tracing::warn!(%error, "no TLS connection: the trunk's clientCertificate cannot be used");
+            None
         }
     }
 }

@@ -359,10 +359,11 @@ impl<M> Io<M> {
         if !accepted {
             self.by_remote.insert((transport, remote, name), id);
         }
-        if !accepted && name != HostName::NONE {
+        let nameless = name.nameless();
+        if !accepted && name != nameless {
             // A server that proved its name at an address is also reached by the address: gateways write it into
             // their Contact, and their certificate seldom holds it (RFC 5923 §5 reuses in the same way).
-            self.by_remote.entry((transport, remote, HostName::NONE)).or_insert(id);
+            self.by_remote.entry((transport, remote, nameless)).or_insert(id);
         }
         if let Ok(mut alive) = self.alive.lock() {
             alive.insert(id);
@@ -436,7 +437,7 @@ impl<M> Io<M> {
         if let Ok(mut alive) = self.alive.lock() {
             alive.remove(&id);
         }
-        for name in [c.name, HostName::NONE] {
+        for name in [c.name, c.name.nameless()] {
             let key = (c.flow.transport, c.flow.remote, name);
             if self.by_remote.get(&key) == Some(&id) {
                 self.by_remote.remove(&key);

@@ -8,7 +8,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct HostName(u32);
 
-static NAMES: RwLock<Vec<Arc<str>>> = RwLock::new(Vec::new());
+/// A name, and as whom we connect to it.
+#[derive(Clone)]
+struct Entry {
+    /// Empty: the certificate must hold the address.
+    name: Arc<str>,
+    identity: Option<Arc<str>>,
+}
+
+static NAMES: RwLock<Vec<Entry>> = RwLock::new(Vec::new());
 /// Names kept at most: strangers can name hosts in their Contacts.
 const MOST: usize = 65_536;
 
@@ -18,7 +26,21 @@ impl HostName {
 
     /// The number of this name; [`HostName::NONE`] when the table is full.
     pub fn of(name: &str) -> HostName {
-        let known = |names: &[Arc<str>]| names.iter().position(|n| n.eq_ignore_ascii_case(name));
+        HostName::number(name, None)
+    }
+
+    /// The same name, where we show this identity: a connection of ours that shows another one, or none, leads elsewhere. `None` when
+    /// the table is full.
+    pub fn shown_as(self, identity: &str) -> Option<HostName> {
+        let name = self.text().unwrap_or_default();
+        Some(HostName::number(&name, Some(identity))).filter(|number| *number != HostName::NONE)
+    }
+
+    fn number(name: &str, identity: Option<&str>) -> HostName {
+        let known = |names: &[Entry]| {
+            let same = |n: &Entry| n.name.eq_ignore_ascii_case(name) && n.identity.as_deref() == identity;
+            names.iter().position(same)
+        };
         let number = |place: usize| HostName(place as u32 + 1);
         if let Some(place) = known(&NAMES.read().unwrap_or_else(PoisonError::into_inner)) {
             return number(place);
@@ -28,16 +50,31 @@ impl HostName {
             Some(place) => number(place),
             None if names.len() >= MOST => HostName::NONE,
             None => {
-                names.push(name.to_ascii_lowercase().into());
+                let identity = identity.map(Arc::from);
+                names.push(Entry { name: name.to_ascii_lowercase().into(), identity });
                 number(names.len() - 1)
             }
         }
     }
 
-    /// The name.
-    pub fn text(self) -> Option<Arc<str>> {
+    fn entry(self) -> Option<Entry> {
         let place = (self.0 as usize).checked_sub(1)?;
         NAMES.read().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
+    }
+
+    /// The name.
+    pub fn text(self) -> Option<Arc<str>> {
+        self.entry().map(|entry| entry.name).filter(|name| !name.is_empty())
+    }
+
+    /// As whom we connect; `None`: as the exchange.
+    pub fn identity(self) -> Option<Arc<str>> {
+        self.entry()?.identity
+    }
+
+    /// The same identity, without the name.
+    pub(crate) fn nameless(self) -> HostName {
+        self.identity().and_then(|identity| HostName::NONE.shown_as(&identity)).unwrap_or(HostName::NONE)
     }
 }
 
@@ -52,5 +89,14 @@ mod tests {
         assert_ne!(a, HostName::of("other.example.com"));
         assert_eq!(a.text().as_deref(), Some("sip.example.com"));
         assert_eq!(HostName::NONE.text(), None);
+        let (carrier, other) = (a.shown_as("carrier"), a.shown_as("other"));
+        assert!(carrier.is_some() && carrier != other && carrier != Some(a));
+        let carrier = carrier.unwrap();
+        assert_eq!((carrier.text(), carrier.identity().as_deref()), (a.text(), Some("carrier")));
+        assert_eq!(carrier.shown_as("other"), other, "one at a time");
+        let nameless = carrier.nameless();
+        assert_eq!((nameless.text(), nameless.identity().as_deref()), (None, Some("carrier")));
+        assert_eq!(HostName::NONE.shown_as("carrier"), Some(nameless));
+        assert_eq!((a.identity(), a.nameless()), (None, HostName::NONE));
     }
 }

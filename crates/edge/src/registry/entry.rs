@@ -148,7 +148,7 @@ impl Entry {
             let place = &self.place;
             match shared.resolver.resolve(place.host.as_bytes(), place.port, place.transport) {
                 Resolved::To(egress, spare) if shared.guard.may_be_sent_to(&egress).is_ok() => {
-                    self.way = Some((egress, spare));
+                    self.way = Some((shared.shown_to(self.trunk.as_str(), egress), spare));
                 }
                 Resolved::Later(question) => {
                     shared.resolver.look_up(question);

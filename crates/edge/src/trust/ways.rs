@@ -46,7 +46,12 @@ impl Edge {
             _ => self.way_to(decision, target),
         };
         match way {
-            Resolved::To(egress, spare) => self.guarded(word, egress, spare),
+            Resolved::To(egress, spare) => match (self.guarded(word, egress, spare), &target.trunk) {
+                (Judged::To(egress, spare), Some(trunk)) => {
+                    Judged::To(self.shared.shown_to(trunk.as_str(), egress), spare)
+                }
+                (judged, _) => judged,
+            },
             Resolved::Nowhere => Judged::Nowhere,
             Resolved::Later(question) => Judged::Later(question),
         }

@@ -24,7 +24,7 @@ pub use limits::CallLimits;
 pub use number::{GeoInfo, Number};
 pub use peer::{Algorithm, LoadBalancing, Peer};
 pub use rule::Rule;
-pub use trunk::{ShownAs, Trunk, TrunkUri};
+pub use trunk::{ClientCertificate, ShownAs, Trunk, TrunkUri};
 pub use user::{Role, Token, User};
 
 use crate::reference::Ref;

@@ -63,6 +63,15 @@ impl fmt::Display for TrunkUri {
     }
 }
 
+/// A certificate that we present, and its private key: paths of PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// The file with the certificate and those that sign it.
+    pub certificate: String,
+    /// The file with the key.
+    pub key: String,
+}
+
 /// Which caller the From of a call to a trunk shows. A caller that withholds its identity is always anonymous there (RFC 3323).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ShownAs {
@@ -104,6 +113,8 @@ super::resource! {
         shown_as: ShownAs,
         /// Is the carrier told the calling number in P-Asserted-Identity and Remote-Party-ID?
         asserts_identity: bool,
+        /// Presented to the trunk over TLS, and to nobody else; `None`: the exchange's own.
+        client_certificate: Option<ClientCertificate>,
         /// How many calls it may have, in both directions.
         limits: CallLimits,
     }
@@ -134,6 +145,7 @@ impl Trunk {
             allowed_parameters: Vec::new(),
             shown_as: ShownAs::default(),
             asserts_identity: true,
+            client_certificate: None,
             limits: CallLimits::default(),
         }
     }

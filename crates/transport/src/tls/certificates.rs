@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,6 +32,8 @@ struct Loaded {
     client: Arc<ClientConfig>,
     seen: Vec<(PathBuf, Stamp)>,
     checked: Instant,
+    /// Those of trunks that are shown a certificate of their own, with when its files were changed.
+    identities: HashMap<String, ([Stamp; 2], Arc<ClientConfig>)>,
 }
 
 impl Certificates {
@@ -43,7 +45,7 @@ impl Certificates {
         let (server, client) = build(&settings, &provider)?;
         let seen = if seen.iter().any(|(_, s)| s.is_none()) { stamps(&settings) } else { seen };
         let checked = Instant::now();
-        let loaded = Loaded { settings, provider, server, client, seen, checked };
+        let loaded = Loaded { settings, provider, server, client, seen, checked, identities: HashMap::new() };
         Ok(Certificates(Arc::new(Mutex::new(loaded))))
     }
 
@@ -68,6 +70,25 @@ impl Certificates {
         self.lock().client.clone()
     }
 
+    /// The same as another identity: `certificate` and `key`, the paths of their files, with a line end between. Only a
+    /// connection that is to show it does.
+    pub fn client_as(&self, identity: &str) -> Result<Arc<ClientConfig>, TlsError> {
+        let (chain, key) = identity.split_once('\n').unwrap_or((identity, identity));
+        let mut loaded = self.lock();
+        let files = [PathBuf::from(chain), PathBuf::from(key)];
+        let now = files.each_ref().map(|path| stamp(path));
+        if let Some((seen, config)) = loaded.identities.get(identity)
+            && *seen == now
+        {
+            return Ok(config.clone());
+        }
+        let [chain, key] = files;
+        let pair = load::pair(&chain, &key, &loaded.provider)?;
+        let config = Arc::new(client(&loaded.settings, &loaded.provider, Some(pair))?);
+        loaded.identities.insert(identity.to_owned(), (now, config.clone()));
+        Ok(config)
+    }
+
     /// Loads changed files. Established connections keep what they began with; when a file cannot be used, the
     /// certificates in force stay.
     pub fn refresh(&self) {
@@ -90,6 +111,8 @@ impl Loaded {
         match build(&self.settings, &self.provider) {
             Ok((server, client)) => {
                 (self.server, self.client) = (server, client);
+                // They verify the other side as the settings say.
+                self.identities.clear();
                 tracing::info!("certificates reloaded");
             }
             Err(error) => {
@@ -104,13 +127,11 @@ fn stamps(settings: &TlsSettings) -> Vec<(PathBuf, Stamp)> {
     let pairs = settings.pair.iter().chain(&settings.more).chain(own).flat_map(|(a, b)| [a, b]);
     let single =
         [settings.pkcs12.as_ref().map(|(p, _)| p), settings.client_ca.as_ref(), settings.trusted_ca.as_ref()];
-    pairs
-        .chain(single.into_iter().flatten())
-        .map(|path| {
-            let stamp = fs::metadata(path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
-            (path.clone(), stamp)
-        })
-        .collect()
+    pairs.chain(single.into_iter().flatten()).map(|path| (path.clone(), stamp(path))).collect()
+}
+
+fn stamp(path: &Path) -> Stamp {
+    fs::metadata(path).ok().and_then(|m| Some((m.modified().ok()?, m.len())))
 }
 
 impl TlsSettings {
@@ -165,6 +186,17 @@ fn build(
     };
     let server = server.with_cert_resolver(Arc::new(by_name));
 
+    // Trunks that ask who we are see the operator's certificate; one of our own making proves nothing.
+    let client = client(settings, provider, default.filter(|_| !own))?;
+    Ok((Arc::new(server), Arc::new(client)))
+}
+
+/// The settings for connections of ours, with this certificate for those who ask for one.
+fn client(
+    settings: &TlsSettings,
+    provider: &Arc<CryptoProvider>,
+    own: Option<Arc<CertifiedKey>>,
+) -> Result<ClientConfig, TlsError> {
     let client =
         ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let mut roots = RootCertStore::empty();
@@ -177,14 +209,12 @@ fn build(
     } else {
         client.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider.clone())))
     };
-    // Trunks that ask who we are see the operator's certificate; one of our own making proves nothing.
-    let client = match default.filter(|_| !own) {
+    Ok(match own {
         Some(key) => {
             client.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::unwrap_or_clone(key))))
         }
         None => client.with_no_client_auth(),
-    };
-    Ok((Arc::new(server), Arc::new(client)))
+    })
 }
 
 /// Chooses a certificate by the name the client asks for, RFC 6066 §3; the first where none fits.

@@ -6,8 +6,8 @@ use super::words::{ALGORITHM, AUTHENTICATE, DIGEST, INTER_DOMAIN, PRIVACY, ROLE,
 use crate::document::{Fields, Place};
 use crate::reference::Ref;
 use crate::resource::{
-    AccessControlList, Agent, CallLimits, Credentials, Domain, EgressPolicy, GeoInfo, LoadBalancing, Number,
-    Peer, Role, Rule, Token, Trunk, TrunkUri, User, network,
+    AccessControlList, Agent, CallLimits, ClientCertificate, Credentials, Domain, EgressPolicy, GeoInfo,
+    LoadBalancing, Number, Peer, Role, Rule, Token, Trunk, TrunkUri, User, network,
 };
 use crate::tables::normal_aor;
 
@@ -89,6 +89,18 @@ pub(super) fn trunk(spec: &Fields<'_>) -> Trunk {
         for (name, _) in outbound.texts("allowedParameters").unwrap_or_default() {
             trunk.allowed_parameters.push(name.to_ascii_lowercase());
         }
+        trunk.client_certificate = outbound.map("clientCertificate").map(|files| {
+            let file = |key| {
+                let path = filled(&files, key);
+                if path.is_none() {
+                    files.error(key, format!("the {key} is required: the path of a PEM file"), None);
+                }
+                path.unwrap_or_default()
+            };
+            let read = ClientCertificate { certificate: file("certificate"), key: file("key") };
+            files.finish();
+            read
+        });
         trunk.shown_as = outbound.choice("from", &SHOWN_AS).unwrap_or_default();
         trunk.asserts_identity = outbound.boolean("assertIdentity").unwrap_or(true);
         outbound.finish();

@@ -201,6 +201,8 @@ fn trunk(t: &Trunk) -> Value {
         ("accessControlListRef", reference(&t.acl)),
         ("credentialsRef", reference(&t.inbound_credentials)),
     ]);
+    let certificate =
+        t.client_certificate.as_ref().map(|c| json!({"certificate": c.certificate, "key": c.key}));
     let uris = t.uris.iter().map(|u| {
         json!({
             "uri": object([
@@ -227,6 +229,7 @@ fn trunk(t: &Trunk) -> Value {
                 ("timeoutMs", t.timeout_ms.into()),
                 ("allowedParameters", list(t.allowed_parameters.iter().map(|name| name.as_str().into()))),
                 ("from", unless(t.shown_as == ShownAs::Caller, word(&SHOWN_AS, &t.shown_as))),
+                ("clientCertificate", certificate.unwrap_or(Value::Null)),
                 ("assertIdentity", if t.asserts_identity { Value::Null } else { false.into() }),
             ]),
         ),
