@@ -5,7 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use trunkline_tests::{Exchange, Rest, Ua, Wire, exchange_command, free_port, wait_for};
+use trunkline_grpc::connect::trunks::{CreateTrunkRequest, Trunk, TrunkUri};
+use trunkline_tests::{Exchange, Grpc, Resources, Rest, Ua, Wire, exchange_command, free_port, wait_for};
 
 use super::trunks::{provider, with_trunk};
 use super::{at, registered};
@@ -169,4 +170,35 @@ fn a_transport_without_a_listener_is_a_warning_at_the_start_and_when_a_trunk_cha
     wait_for("the warning", || exchange.log().contains("uses the transport ws").then_some(()));
     let check = exchange_command(&exchange).arg("check").output().expect("the command runs");
     assert!(String::from_utf8_lossy(&check.stderr).contains("uses the transport ws"), "{check:?}");
+}
+
+#[test]
+fn a_trunk_created_over_the_api_is_asked_at_once_and_its_transport_judged() {
+    let env = [("TRUNKLINE_GRPC_ADDR", "127.0.0.1:0"), ("TRUNKLINE_DATA", "sqlite:trunkline.db")];
+    let exchange = Exchange::start_with(&Resources::new(), "", &env);
+    let api = Grpc::plain(exchange.listens("grpc"));
+    let create = |name: &str, port: u16, transport: &str| {
+        let uri = TrunkUri {
+            host: "127.0.0.1".into(),
+            port: port.into(),
+            transport: transport.into(),
+            weight: Some(1),
+            priority: 1,
+            enabled: Some(true),
+            ..TrunkUri::default()
+        };
+        let (name, inbound_uri) = (name.to_owned(), format!("{name}.example"));
+        let request =
+            CreateTrunkRequest { name, inbound_uri, uris: vec![uri], ..CreateTrunkRequest::default() };
+        let path = "/fonoster.routr.connect.trunks.v2beta1.Trunks/Create";
+        api.call::<Trunk>(path, &request).expect("created");
+    };
+    let port = free_port();
+    create("one", port, "udp");
+    assert_eq!(known(&exchange, port).expect("listed at once")["state"], "unknown");
+    let (mut carrier, question) = asked(&exchange, port);
+    carrier.respond(&question, 200, "OK");
+    wait_state(&exchange, port, "up");
+    create("two", free_port(), "tls");
+    wait_for("the warning", || exchange.log().contains("uses tls, and no listener has it").then_some(()));
 }

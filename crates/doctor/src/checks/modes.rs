@@ -40,6 +40,7 @@ fn holds_secrets(facts: &Facts) -> bool {
 /// Files with passwords and keys.
 fn secret_files(facts: &Facts) -> Vec<PathBuf> {
     let config = facts.config();
+    let url = config.store_url();
     let mut files = Vec::new();
     if let Some(database) = config.database_file() {
         for suffix in ["-wal", "-shm"] {
@@ -50,10 +51,11 @@ fn secret_files(facts: &Facts) -> Vec<PathBuf> {
         files.extend(["secret", "key", "routr-v1"].map(|extension| database.with_extension(extension)));
         files.push(database);
     }
-    if let Some(path) = config.store_url().strip_prefix("files:") {
+    let folders = ["files:", "routr-v1:", "routr-v1-rc2:"];
+    if let Some(path) = folders.iter().find_map(|scheme| url.strip_prefix(scheme)) {
         files.extend(trunkline_store::resource_files(Path::new(path)).unwrap_or_default());
     }
-    files.extend(config.store_url().strip_prefix("sqlite:").map(PathBuf::from));
+    files.extend(url.strip_prefix("sqlite:").map(PathBuf::from));
     let tls = &config.tls;
     files.extend(tls.key.clone().into_iter().chain(tls.pkcs12.file.clone()));
     files.extend(tls.certificates.iter().map(|pair| pair.key.clone()));

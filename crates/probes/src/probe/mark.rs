@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::seen_lines;
+use super::{seen, seen_lines};
 use crate::card::ProbeResult;
 use crate::cast::Cast;
 use crate::phone::{Answered, Ask, Phone, QUIET};
@@ -63,11 +63,10 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
     add("mark/agent", "an agent sends requests past its policies with the mark of its call", all);
 
     let mut third = cast.stranger()?;
-    let mut all = all_methods(cast, &mut third, &call, 200)?;
-    send_all(&mut third, &callee.contact(), &call, 280)?;
-    all.extend(callee.reached(QUIET).into_iter().map(|message| message.first));
+    let all = all_methods(cast, &mut third, &call, 200)?;
     add("mark/third-party", "a stranger with mark, Call-ID and tags of that call", all);
 
+    let elsewhere = from_elsewhere(&mut third, &mut callee, &call)?;
     let other = Answered { call_id: "another".into(), from_tag: "another".into(), ..call.clone() };
     let all = all_methods(cast, &mut third, &other, 300)?;
     add("mark/other-call", "a stranger with the mark under another Call-ID", all);
@@ -93,8 +92,19 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
     all.extend(callee.reached(QUIET).into_iter().map(|message| message.first));
     add("mark/after-bye", "an agent with the mark of a call that has ended", all);
 
+    results.push(elsewhere);
     results.push(by_stranger(cast, &mut callee)?);
     Ok(results)
+}
+
+/// Another host speaks for the caller of a call, to its callee.
+fn from_elsewhere(sender: &mut Phone, callee: &mut Phone, call: &Answered) -> io::Result<ProbeResult> {
+    send_all(sender, &callee.contact(), call, 280)?;
+    let all = callee.reached(QUIET);
+    let what =
+        format!("a stranger with mark, Call-ID and tags of a call speaks to its callee: {}", seen(&all));
+    let means = "whoever learns of a call changes or transfers it: set authenticate: all of the domain";
+    Ok(ProbeResult::new("mark/elsewhere", all.is_empty(), what, means))
 }
 
 /// The mark of a call that a stranger may make.

@@ -36,7 +36,7 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
         let codes: Vec<_> = shapes.iter().map(|(status, ..)| status.to_string()).collect();
         let what =
             format!("{method} of a stranger as a known and as an unknown user: {}", codes.join(" and "));
-        let means = "strangers find out which accounts exist: check routing.revealUnknownUsers";
+        let means = "strangers find out which accounts exist: set authenticate: all of the domain, and routing.revealUnknownUsers: off";
         results.push(ProbeResult::new(probe, held, what, means));
     }
     Ok(results)
