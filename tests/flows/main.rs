@@ -58,6 +58,7 @@ mod reached;
 mod reading;
 mod records;
 mod redirects;
+mod refusal_log;
 mod refusals;
 mod refused_calls;
 mod registration;

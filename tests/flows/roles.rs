@@ -21,7 +21,7 @@ const ROLES: [Opened; 6] = [
         listens: &["sip-udp", "sip-tcp", "tls", "ws", "wss"],
         files: &["trunkline.crt", "trunkline.db", "trunkline.key", "trunkline.secret"],
         // And those of the resolver, the guard and the writers.
-        threads: &["acceptor", "shard-0", "store-watch"],
+        threads: &["acceptor", "refusals", "shard-0", "store-watch"],
     },
     Opened { role: "health", listens: &["http"], files: &[], threads: &["http"] },
     Opened {

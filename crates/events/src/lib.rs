@@ -26,10 +26,12 @@ mod code;
 mod event;
 mod log;
 mod recorder;
+mod refusals;
 mod story;
 
 pub use code::{Entry, Events};
 pub use event::{Answer, Arrival, Attempt, Event, Failure, Heard};
 pub use log::{Cursor, Log, Read};
 pub use recorder::Recorder;
+pub use refusals::{PER_SECOND, Refusal, Refusals};
 pub use story::{Query, Step, Story, stories};

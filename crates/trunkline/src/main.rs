@@ -15,6 +15,7 @@ mod first_start;
 mod offline;
 mod operations;
 mod process;
+mod refusal_log;
 mod roles;
 mod routr_v1;
 mod secret;

@@ -13,6 +13,7 @@ use crate::code::{Entry, Events};
 use crate::event::{Answer, Event};
 use crate::log::Log;
 use sign::Sign;
+pub(crate) use words::shown;
 
 /// Which calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

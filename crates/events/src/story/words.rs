@@ -6,7 +6,7 @@ use super::sign::Sign;
 use crate::event::{Answer, Event, Failure};
 
 /// A text of the wire as it may be shown: without the password of a URI, and without control characters.
-pub(super) fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let text: String =
         String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     let (Some(scheme), Some(at)) = (text.find(':'), text.find('@')) else { return text };

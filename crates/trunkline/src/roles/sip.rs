@@ -16,6 +16,7 @@ use trunkline_transport::{
 
 use crate::base::Base;
 use crate::edge_config::edge_config;
+use crate::refusal_log::RefusalLog;
 use crate::time::unix_ms;
 use crate::{routr_v1, secret};
 
@@ -74,6 +75,7 @@ pub struct RunningSip {
     mailboxes: Mailboxes<EdgeMail>,
     acceptor: RunningAcceptor,
     view: Arc<SipView>,
+    refusals: RefusalLog,
 }
 
 impl Sip {
@@ -143,7 +145,9 @@ impl Sip {
                 .context("cannot start a shard")?;
             threads.push(thread);
         }
-        Ok(RunningSip { threads, mailboxes: self.mailboxes, acceptor, view: self.view })
+        let refusals =
+            RefusalLog::start(self.view.shared.clone()).context("cannot start the log of refusals")?;
+        Ok(RunningSip { threads, mailboxes: self.mailboxes, acceptor, view: self.view, refusals })
     }
 }
 
@@ -173,6 +177,7 @@ impl RunningSip {
             }
         }
         drop(self.acceptor);
+        drop(self.refusals);
         match self.view.shared.calls.end_all(Cause::Shutdown, unix_ms()) {
             0 => {}
             calls => tracing::info!(calls, "calls were up: their records end now, their media may continue"),

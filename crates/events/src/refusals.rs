@@ -1,0 +1,195 @@
+//! Requests that the exchange refused, found in the logs as they happen: what a line of the operator's log says of each.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use trunkline_reasons::Reason;
+use trunkline_sip::Transport;
+
+use crate::code::{Entry, Events};
+use crate::event::{Answer, Event};
+use crate::log::{Cursor, Log};
+use crate::story::shown;
+
+/// Requests whose answer is waited for, at most: of older ones nothing is told.
+const WAITING: usize = 20_000;
+/// Refusals told in a second, at most.
+pub const PER_SECOND: u32 = 50;
+
+/// A request that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// How it came.
+    pub transport: Transport,
+    /// Its method.
+    pub method: String,
+    /// The URI of From.
+    pub from: String,
+    /// The Request-URI.
+    pub to: String,
+    /// The Call-ID.
+    pub call_id: String,
+    /// The status that it got.
+    pub status: u16,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Reads the logs of all shards.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    cursors: Vec<Cursor>,
+    waiting: HashMap<u64, Refusal>,
+    order: VecDeque<u64>,
+    second: u64,
+    told: u32,
+    left_out: u64,
+    bytes: Vec<u8>,
+}
+
+impl Refusals {
+    /// Gives what was refused since the last time to `tell`, up to [`PER_SECOND`]; the number of those beyond it when a second
+    /// is over, 0 for none.
+    pub fn turn(&mut self, logs: &[Arc<Log>], now: u64, mut tell: impl FnMut(&Refusal)) -> u64 {
+        let left_out = match now / 1000 == self.second {
+            true => 0,
+            false => {
+                (self.second, self.told) = (now / 1000, 0);
+                std::mem::take(&mut self.left_out)
+            }
+        };
+        self.cursors.resize(logs.len(), Cursor::default());
+        let mut bytes = std::mem::take(&mut self.bytes);
+        for (n, log) in logs.iter().enumerate() {
+            // Whoever writes faster than this reads keeps nobody here for ever.
+            for _ in 0..64 {
+                let Some(cursor) = self.cursors.get_mut(n) else { break };
+                let read = log.read(cursor, &mut bytes);
+                Events::new(&bytes).for_each(|entry| self.take(&entry, &mut tell));
+                if !read.more {
+                    break;
+                }
+            }
+        }
+        self.bytes = bytes;
+        left_out
+    }
+
+    fn take(&mut self, entry: &Entry<'_>, tell: &mut impl FnMut(&Refusal)) {
+        match entry.event {
+            Event::Arrived(a) => {
+                let text = |bytes: &[u8]| shown(bytes);
+                let refusal = Refusal {
+                    source: a.source,
+                    transport: a.transport,
+                    method: text(a.method),
+                    from: text(a.from),
+                    to: text(a.uri),
+                    call_id: text(a.call_id),
+                    status: 0,
+                    reason: Reason::ServerRules,
+                };
+                self.waiting.insert(entry.request, refusal);
+                self.order.push_back(entry.request);
+                if self.order.len() > WAITING
+                    && let Some(oldest) = self.order.pop_front()
+                {
+                    self.waiting.remove(&oldest);
+                }
+            }
+            Event::Answered(Answer { code: 200.., ours, reason, .. }) => {
+                let Some(mut refusal) = self.waiting.remove(&entry.request) else { return };
+                let Some(reason) = reason.filter(|reason| ours && is_refusal(*reason)) else { return };
+                if self.told >= PER_SECOND {
+                    self.left_out += 1;
+                    return;
+                }
+                self.told += 1;
+                if let Event::Answered(answer) = entry.event {
+                    (refusal.status, refusal.reason) = (answer.code, reason);
+                }
+                tell(&refusal);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Is it the exchange that refuses? That a caller gives up or nobody answers is no refusal.
+fn is_refusal(reason: Reason) -> bool {
+    !reason.is_challenge()
+        && !matches!(reason.code(), "call.cancelled" | "callee.no-answer" | "trunk.no-answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Arrival;
+    use crate::recorder::Recorder;
+
+    fn arrive(recorder: &mut Recorder, from: &[u8]) {
+        recorder.clear();
+        recorder.begin();
+        recorder.note(
+            1,
+            Event::Arrived(Arrival {
+                method: b"REGISTER",
+                uri: b"sip:sip.local",
+                from,
+                call_id: b"c",
+                agent: b"",
+                contact: b"",
+                transport: Transport::Udp,
+                source: "192.0.2.7:5060".parse().unwrap(),
+                inside: false,
+                credentials: true,
+                private_media: false,
+            }),
+        );
+    }
+
+    fn answer(recorder: &mut Recorder, code: u16, reason: Option<Reason>, ours: bool) {
+        recorder.note(2, Event::Answered(Answer { code, reason, ours }));
+    }
+
+    #[test]
+    fn refusals_are_told_once_and_not_without_end() {
+        let logs = [Arc::new(Log::new(1 << 20))];
+        let mut recorder = Recorder::new(Arc::clone(&logs[0]), 0);
+        let mut refusals = Refusals::default();
+        for (from, code, reason, ours) in [
+            (&b"sip:1@h"[..], 401, Some(Reason::AuthWrongPassword), true),
+            (b"sip:2@h", 401, Some(Reason::AuthRequired), true),
+            (b"sip:3@h", 486, Some(Reason::CalleeRejected), false),
+            (b"sip:4@h", 200, None, false),
+            (b"sip:5:pw@h", 403, Some(Reason::AclDenied), true),
+        ] {
+            arrive(&mut recorder, from);
+            answer(&mut recorder, code, reason, ours);
+        }
+        recorder.commit();
+        let mut told = Vec::new();
+        assert_eq!(refusals.turn(&logs, 1_000, |r| told.push((r.from.clone(), r.status, r.reason))), 0);
+        assert_eq!(
+            told,
+            [
+                ("sip:1@h".to_owned(), 401, Reason::AuthWrongPassword),
+                ("sip:5:…@h".to_owned(), 403, Reason::AclDenied)
+            ]
+        );
+        for _ in 0..200 {
+            arrive(&mut recorder, b"sip:1@h");
+            answer(&mut recorder, 404, Some(Reason::RouteNoPolicy), true);
+        }
+        recorder.commit();
+        let mut count = 0;
+        refusals.turn(&logs, 2_000, |_| count += 1);
+        assert_eq!(count, PER_SECOND);
+        assert_eq!(refusals.turn(&logs, 2_500, |_| count += 1), 0);
+        assert_eq!(refusals.turn(&logs, 3_000, |_| count += 1), u64::from(200 - PER_SECOND));
+        assert_eq!(count, PER_SECOND, "nothing is told twice");
+    }
+}
