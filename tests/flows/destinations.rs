@@ -106,6 +106,7 @@ fn a_silent_trunk_is_down_with_the_reason_and_a_call_to_it_fails_fast() {
     let parts = ready.json["parts"].as_array().cloned().unwrap_or_default();
     let part = parts.iter().find(|part| part["name"] == "trunk provider").expect("the trunk is a part");
     assert!(part["ok"] == false && part["reason"].to_string().contains("no answer to OPTIONS"), "{part}");
+    assert!(part["state"] == "down" && part["since"].is_i64() && part["next"].is_i64(), "{part}");
     let list = exchange_command(&exchange).args(["trunks", "list"]).output().expect("the command runs");
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(list.contains("STATE") && list.contains("DOWN"), "{list}");
@@ -137,6 +138,28 @@ fn the_connection_error_of_a_trunk_is_shown_and_the_next_trunk_gets_the_call() {
     let arrived = carrier.request_of("INVITE");
     carrier.accept(&arrived);
     caller.status_for(&invite, 200);
+}
+
+#[test]
+fn a_call_to_a_peer_whose_address_is_down_fails_fast() {
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let resources = super::agents().peer(
+        "pbx",
+        &at("conference"),
+        "pw-pbx-and-more",
+        &format!(", contactAddr: \"127.0.0.1:{port}\""),
+    );
+    let exchange = Exchange::start(&resources);
+    let down = wait_state(&exchange, port, "down");
+    assert_eq!(down["kind"], "peer", "{down}");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("conference")));
+    let begun = Instant::now();
+    let failure = caller.final_for(&invite);
+    assert!(failure.status() >= 400, "{}", failure.start);
+    assert!(begun.elapsed() < Duration::from_secs(15), "64*T1 is 32 s: {:?}", begun.elapsed());
+    caller.acknowledge_failure(&invite, &failure);
 }
 
 #[test]

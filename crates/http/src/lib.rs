@@ -49,4 +49,4 @@ pub use exposition::{Exposition, Kind};
 pub use figures::{ApiCalls, DestinationFigures, Figures, RelayFigures, TransportFigures, TrunkFigures};
 pub use health::health;
 pub use server::{HttpError, HttpServer, KEY, RunningHttp, TlsSource};
-pub use status::{Part, ProcessStatus, Readiness};
+pub use status::{Known, Part, ProcessStatus, Readiness};

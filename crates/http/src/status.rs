@@ -42,12 +42,28 @@ pub struct Part {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Of a trunk or peer: what is known of it.
+    #[serde(flatten)]
+    pub known: Option<Known>,
+}
+
+/// What is known of a trunk or peer of which no destination answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Known {
+    /// `down` or `unknown`.
+    pub state: &'static str,
+    /// Since when, in seconds since 1970.
+    pub since: i64,
+    /// When one of its destinations is asked next, in seconds since 1970; absent if none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
 }
 
 impl Part {
     /// A part that works when nothing is `failing`.
     pub fn new(name: impl Into<String>, failing: Option<String>) -> Part {
-        Part { name: name.into(), ok: failing.is_none(), reason: failing }
+        Part { name: name.into(), ok: failing.is_none(), reason: failing, known: None }
     }
 }
 

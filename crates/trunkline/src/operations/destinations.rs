@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use trunkline_cli::protocol::Reachability;
 use trunkline_edge::{DestinationState, Shared};
-use trunkline_http::{DestinationFigures, Part, TrunkFigures};
+use trunkline_http::{DestinationFigures, Known, Part, TrunkFigures};
 use trunkline_trunks::State;
 
 /// The destinations for the command line, in order.
@@ -50,11 +50,15 @@ pub fn parts(shared: &Shared) -> Vec<Part> {
                 continue;
             }
             let ok = known.iter().any(|known| known.state == State::Unknown);
+            let state = if ok { State::Unknown } else { State::Down }.word();
+            let since = known.iter().map(|known| known.since).max().unwrap_or(0);
+            let next = known.iter().filter_map(|known| known.next).min();
             let reason = match ok {
                 true => "unknown: no destination has answered yet".to_owned(),
                 false => format!("no destination answers: {}", troubles(&known)),
             };
-            parts.push(Part { name: format!("{name} {reference}"), ok, reason: Some(reason) });
+            let known = Some(Known { state, since, next });
+            parts.push(Part { name: format!("{name} {reference}"), ok, reason: Some(reason), known });
         }
     }
     parts
