@@ -35,7 +35,9 @@ macro_rules! section {
 }
 
 mod calls;
+mod handover;
 pub use calls::Calls;
+pub use handover::Handover;
 pub(crate) use section;
 
 words! {
@@ -136,16 +138,6 @@ section! {
         transaction_bytes: u32 = 1 << 30, "transactionBytes";
         /// Those of one source that is not registered here and is no trunk or peer; an IPv6 /64 counts as one.
         stranger_bytes: u32 = 4 << 20, "strangerBytes";
-    }
-}
-
-section! {
-    /// `handover`: rebalancing of a busy source.
-    Handover {
-        /// The load in percent above which new calls of the heaviest source move to other workers; 0: any, 100: never.
-        busy_percent: u16 = 70, "busyPercent";
-        /// After this time of calm, one worker serves the source again, in seconds.
-        calm_seconds: u32 = 180, "calmSeconds";
     }
 }
 

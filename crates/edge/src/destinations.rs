@@ -7,12 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::RwLock;
 use trunkline_model::{Ref, Tables};
-use trunkline_proxy::PartyKind;
-use trunkline_routing::Target;
 use trunkline_trunks::{Place, State, Subject};
-
-use crate::party::PartyRef;
-use crate::shared::Shared;
 
 /// Milliseconds that a request waits for a destination that is known to be down: it may be back since it was asked last, and
 /// carriers that answer calls need not answer OPTIONS.
@@ -99,7 +94,7 @@ struct DownPeers {
 
 impl Destinations {
     /// All that were listed, with those that were configured since, which are unknown.
-    fn all(&self, tables: &Tables) -> Vec<DestinationState> {
+    pub(crate) fn all(&self, tables: &Tables) -> Vec<DestinationState> {
         let mut known = self.states.read().clone();
         let mut all = Vec::with_capacity(known.len());
         for (subject, target) in configured(tables) {
@@ -281,29 +276,6 @@ fn configured(tables: &Tables) -> Vec<(Subject, String)> {
         all.extend(peer.contact_addr.iter().map(|address| (subject(), address.clone())));
     }
     all
-}
-
-impl Shared {
-    /// What is known of the destinations of trunks and peers.
-    pub fn destinations(&self) -> Vec<DestinationState> {
-        self.destinations.all(&self.tables.load())
-    }
-
-    /// Is this target one that left OPTIONS or the last call unanswered?
-    pub(crate) fn is_known_down(&self, target: &Target, callee: PartyRef<'_>) -> bool {
-        let known = &self.destinations;
-        match (&target.trunk, target.binding_id, callee) {
-            (Some(trunk), ..) => {
-                let bit = 1u64.checked_shl(u32::from(target.trunk_uri)).unwrap_or(0);
-                known.trunk_down(trunk) & bit != 0
-            }
-            (None, 0, PartyRef { kind: PartyKind::Peer, reference: Some(peer) }) => {
-                known.is_address_down(peer)
-            }
-            (None, 0, _) => false,
-            (None, binding, _) => known.is_instance_down(binding),
-        }
-    }
 }
 
 /// The clock, in seconds since 1970.

@@ -34,6 +34,7 @@ mod forward;
 mod forwarding;
 mod garbled;
 mod inbound;
+mod known_down;
 mod limits;
 mod lost;
 mod mail;

@@ -33,5 +33,5 @@ pub use code::{Entry, Events};
 pub use event::{Answer, Arrival, Attempt, Event, Failure, Heard};
 pub use log::{Cursor, Log, Read};
 pub use recorder::Recorder;
-pub use refusals::{PER_SECOND, Refusal, Refusals};
+pub use refusals::{PER_SECOND, Refusal, Refusals, Refused};
 pub use story::{Query, Step, Story, stories};

@@ -20,6 +20,17 @@ pub const PER_SECOND: u32 = 50;
 /// A request that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
+    /// The request.
+    pub request: Refused,
+    /// The status that it got.
+    pub status: u16,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What is told of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
     /// Where it came from.
     pub source: SocketAddr,
     /// How it came.
@@ -32,17 +43,13 @@ pub struct Refusal {
     pub to: String,
     /// The Call-ID.
     pub call_id: String,
-    /// The status that it got.
-    pub status: u16,
-    /// Why.
-    pub reason: Reason,
 }
 
 /// Reads the logs of all shards.
 #[derive(Debug, Default)]
 pub struct Refusals {
     cursors: Vec<Cursor>,
-    waiting: HashMap<u64, Refusal>,
+    waiting: HashMap<u64, Refused>,
     order: VecDeque<u64>,
     second: u64,
     told: u32,
@@ -81,18 +88,15 @@ impl Refusals {
     fn take(&mut self, entry: &Entry<'_>, tell: &mut impl FnMut(&Refusal)) {
         match entry.event {
             Event::Arrived(a) => {
-                let text = |bytes: &[u8]| shown(bytes);
-                let refusal = Refusal {
+                let request = Refused {
                     source: a.source,
                     transport: a.transport,
-                    method: text(a.method),
-                    from: text(a.from),
-                    to: text(a.uri),
-                    call_id: text(a.call_id),
-                    status: 0,
-                    reason: Reason::ServerRules,
+                    method: shown(a.method),
+                    from: shown(a.from),
+                    to: shown(a.uri),
+                    call_id: shown(a.call_id),
                 };
-                self.waiting.insert(entry.request, refusal);
+                self.waiting.insert(entry.request, request);
                 self.order.push_back(entry.request);
                 if self.order.len() > WAITING
                     && let Some(oldest) = self.order.pop_front()
@@ -100,18 +104,15 @@ impl Refusals {
                     self.waiting.remove(&oldest);
                 }
             }
-            Event::Answered(Answer { code: 200.., ours, reason, .. }) => {
-                let Some(mut refusal) = self.waiting.remove(&entry.request) else { return };
+            Event::Answered(Answer { code: status @ 200.., ours, reason }) => {
+                let Some(request) = self.waiting.remove(&entry.request) else { return };
                 let Some(reason) = reason.filter(|reason| ours && is_refusal(*reason)) else { return };
                 if self.told >= PER_SECOND {
                     self.left_out += 1;
                     return;
                 }
                 self.told += 1;
-                if let Event::Answered(answer) = entry.event {
-                    (refusal.status, refusal.reason) = (answer.code, reason);
-                }
-                tell(&refusal);
+                tell(&Refusal { request, status, reason });
             }
             _ => {}
         }
@@ -172,7 +173,10 @@ mod tests {
         }
         recorder.commit();
         let mut told = Vec::new();
-        assert_eq!(refusals.turn(&logs, 1_000, |r| told.push((r.from.clone(), r.status, r.reason))), 0);
+        assert_eq!(
+            refusals.turn(&logs, 1_000, |r| told.push((r.request.from.clone(), r.status, r.reason))),
+            0
+        );
         assert_eq!(
             told,
             [

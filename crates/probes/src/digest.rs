@@ -32,7 +32,7 @@ pub(crate) fn answer(challenge: &str, claim: &Claim<'_>) -> Option<String> {
         let _ = write!(out, ", opaque=\"{opaque}\"");
     }
     let response = if field("qop").is_some() {
-        let cnonce = crate::phone::random();
+        let cnonce = crate::random::random();
         let _ = write!(out, ", qop=auth, nc=00000001, cnonce=\"{cnonce}\"");
         hash(&format!("{a1}:{nonce}:00000001:{cnonce}:auth:{a2}"))?
     } else {

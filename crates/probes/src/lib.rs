@@ -11,9 +11,12 @@ mod digest;
 mod message;
 mod phone;
 mod probe;
+mod random;
+mod target;
 
 pub use card::{Card, ProbeResult, Verdict};
-pub use cast::{Cast, Login, Target};
+pub use cast::Cast;
+pub use target::{Login, Target};
 
 /// Runs all probes, which takes some 20 seconds.
 pub fn run(target: Target, mut progress: impl FnMut(&ProbeResult)) -> std::io::Result<Card> {

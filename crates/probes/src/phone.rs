@@ -6,9 +6,10 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::cast::{Login, Target};
 use crate::digest::{Claim, answer};
 use crate::message::{Message, parameter};
+use crate::random::random;
+use crate::target::{Login, Target};
 
 /// How long an answer is awaited. On loopback it comes at once; a busy machine needs longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -289,15 +290,4 @@ fn header<'t>(text: &'t str, name: &str) -> &'t str {
 /// A header's value without its tag.
 fn header_value(text: &str, name: &str) -> Option<String> {
     header(text, name).split(";tag=").next().map(str::to_owned)
-}
-
-/// A short random text.
-pub(crate) fn random() -> String {
-    let mut bytes = [0; 6];
-    // Without random numbers two messages may have one name, which no probe relies on.
-    let _ = getrandom::fill(&mut bytes);
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }

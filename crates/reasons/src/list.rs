@@ -331,6 +331,9 @@ reasons! {
     /// A caller that has proven nothing may begin calls alone.
     TransferMethod = "transfer.method", 403 "Calls Only" PUBLIC, "Authenticate the caller, or set routing.openMethods.";
 
+    /// A REFER goes on to another callee, and who sent it has not authenticated.
+    TransferUnproven = "transfer.unproven", 403 "" HIDDEN, "Let the caller authenticate first, or set routing.strangersMayRefer.";
+
     /// The trunk by which the call came no longer exists.
     TrunkGone = "trunk.gone", 404 "" HIDDEN, "Create the trunk again.";
     /// Egress policies match, but no trunk has an enabled address.

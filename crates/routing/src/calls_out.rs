@@ -56,7 +56,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return Ok(());
         }
         if self.request.goes_on() {
-            return Err(self.reply(Reason::AuthInside));
+            return Err(self.reply(Reason::TransferUnproven));
         }
         if self.request.flow.transport != Transport::Udp
             && !self.request.is_of_foreign_page()

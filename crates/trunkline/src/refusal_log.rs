@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use trunkline_edge::Shared;
-use trunkline_events::{Refusal, Refusals};
+use trunkline_events::{Refusal, Refusals, Refused};
 
 use crate::time::unix_ms;
 
@@ -56,11 +56,11 @@ impl Drop for RefusalLog {
 
 /// The source comes first: what follows it may be a stranger's words.
 fn write(refusal: &Refusal) {
-    let Refusal { source, transport, method, from, to, call_id, status, reason } = refusal;
+    let Refused { source, transport, method, from, to, call_id } = &refusal.request;
     tracing::info!(
         source = %source.ip(),
-        reason = reason.code(),
-        status,
+        reason = refusal.reason.code(),
+        status = refusal.status,
         %transport,
         port = source.port(),
         method,

@@ -3,7 +3,8 @@
 use std::io;
 
 use crate::card::ProbeResult;
-use crate::cast::{Cast, Login};
+use crate::cast::Cast;
+use crate::target::Login;
 
 /// The right password is this one in the list of the guesser.
 const TRIES: usize = 200;

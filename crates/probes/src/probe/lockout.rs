@@ -3,8 +3,9 @@
 use std::io;
 
 use crate::card::ProbeResult;
-use crate::cast::{Cast, Login};
+use crate::cast::Cast;
 use crate::phone::{Ask, Phone};
+use crate::target::Login;
 
 const MEANS: &str = "anyone keeps your phones from registering and calling";
 

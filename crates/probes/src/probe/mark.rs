@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{seen, seen_lines};
+use super::words::{seen, seen_lines};
 use crate::card::ProbeResult;
 use crate::cast::Cast;
 use crate::phone::{Answered, Ask, Phone, QUIET};

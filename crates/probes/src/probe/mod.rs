@@ -9,12 +9,12 @@ mod mark;
 mod names;
 mod relay;
 mod replay;
+mod words;
 
 use std::io;
 
 use crate::card::ProbeResult;
 use crate::cast::Cast;
-use crate::message::Message;
 use crate::phone::Ask;
 
 type Probe = fn(&mut Cast) -> io::Result<Vec<ProbeResult>>;
@@ -51,18 +51,4 @@ fn works(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
     let what = format!("a phone calls {number} by a trunk: {word}");
     results.push(ProbeResult::new("works/trunk", out.is_some(), what, means));
     Ok(results)
-}
-
-/// What reached somebody, in a few words.
-fn seen(messages: &[Message]) -> String {
-    seen_lines(&messages.iter().map(|message| message.first.clone()).collect::<Vec<_>>())
-}
-
-/// The same of first lines.
-fn seen_lines(lines: &[String]) -> String {
-    match lines {
-        [] => "nothing arrived".into(),
-        [first] => format!("{first} arrived"),
-        [first, rest @ ..] => format!("{first} arrived and {} more", rest.len()),
-    }
 }

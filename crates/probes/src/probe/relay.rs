@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::seen_lines;
+use super::words::seen_lines;
 use crate::card::ProbeResult;
 use crate::cast::Cast;
 use crate::phone::Ask;

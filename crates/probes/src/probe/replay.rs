@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::seen;
+use super::words::seen;
 use crate::card::ProbeResult;
 use crate::cast::Cast;
 use crate::phone::{Ask, QUIET};

@@ -1,0 +1,31 @@
+//! What is attacked, and with which accounts.
+
+use std::net::SocketAddr;
+
+/// A user name and a password.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+/// What is attacked.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where the exchange hears UDP.
+    pub udp: SocketAddr,
+    /// One of its domains.
+    pub domain: String,
+    /// Agents of that domain: at least four.
+    pub agents: Vec<Login>,
+    /// The port of the carrier at [`crate::Cast::CARRIER`], at which every trunk ends.
+    pub carrier_port: u16,
+    /// A number that agents of the domain may call by a trunk.
+    pub allowed: String,
+    /// A number that they may not call.
+    pub forbidden: String,
+    /// A number of ours with the host by which a carrier calls it, if strangers may call it.
+    pub open_number: Option<String>,
+}
