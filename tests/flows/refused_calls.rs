@@ -5,12 +5,15 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, exchange_command, wait_for};
+use trunkline_tests::{
+    Dialog, Exchange, Message, Resources, Ua, Wire, exchange_command, free_port, fresh, wait_for,
+};
 
 use super::dialogs::talking;
 use super::forged::{ALLOWED, Scene};
 use super::marks::phone_from;
 use super::records::{ended, told};
+use super::trunks::with_trunk;
 use super::{DOMAIN, agents, at, phone, registered};
 
 /// The records, the oldest first, once there are so many that have ended.
@@ -176,6 +179,46 @@ fn a_record_says_who_ended_the_call_with_what_reason() {
     assert_eq!(told(exchange, &["--failed"]).len(), 2, "who gives up has not failed");
 }
 
+/// The carrier's no, our wrong password there and a carrier that is not there look different; so does a number that is not ours.
+#[test]
+fn what_goes_wrong_at_a_carrier_is_told_apart() {
+    let port = free_port();
+    let resources = with_trunk(&[(&format!("127.0.0.1:{port}"), 1, "udp")]);
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let mut carrier = Ua::new(Wire::udp_at(exchange.udp(), port), "provider", "provider.test", "");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("+4930123456"));
+    let invite = caller.call(&invite);
+    for _ in 0..2 {
+        let arrived = carrier.request_of("INVITE");
+        let challenge =
+            format!("Digest realm=\"carrier\", nonce=\"{}\", algorithm=MD5, qop=\"auth\"", fresh());
+        let refusal = carrier.response(&arrived, 407, "Proxy Authentication Required");
+        carrier.send(&refusal.with("Proxy-Authenticate", challenge));
+    }
+    let failure = caller.status_for(&invite, 403);
+    caller.acknowledge_failure(&invite, &failure);
+    drop(carrier);
+    let invite = caller.invite(&at("+4930123456"));
+    refused(&mut caller, &invite, 500);
+    let mut inbound = Ua::udp(exchange.udp(), "+4930999", "carrier.test", "");
+    let invite = inbound.invite("sip:+4940999999@trunk.test");
+    refused(&mut inbound, &invite, 404);
+
+    let all = records(&exchange, 3);
+    let reasons: Vec<_> = all.iter().map(why).collect();
+    let expected = [
+        (403, "trunk.rejected-our-credentials", "carrier"),
+        (500, "trunk.unreachable", "us"),
+        (404, "number.unknown", "us"),
+    ];
+    assert_eq!(reasons, expected, "{all:#?}");
+    for record in &all {
+        assert!(record["trunk"].as_str().is_some_and(|trunk| trunk.contains("provider")), "{record}");
+    }
+    assert_eq!(all[2]["direction"], "from-pstn");
+}
+
 /// What strangers do past the bound is summed up; what a phone does that shows who it is is not.
 #[test]
 fn refused_calls_of_strangers_are_summed_up() {
@@ -272,6 +315,11 @@ fn csv_is_safe_to_open_and_follow_tells_calls_as_they_happen() {
     let _call = talking(&exchange, "1002", "1003");
     let event = next();
     assert_eq!((&event["event"], &event["endedMs"]), (&"began".into(), &Value::Null), "{event}");
+    let call_id = event["callId"].as_str().expect("a Call-ID");
+    let shown =
+        exchange_command(&exchange).args(["calls", "show", call_id]).output().expect("it runs").stdout;
+    let shown = String::from_utf8(shown).expect("text");
+    assert!(shown.contains(call_id) && shown.contains("the call is "), "{shown}");
     let pid = following.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
     following.wait().expect("it ends on Ctrl-C");
