@@ -33,11 +33,13 @@ impl Edge {
         match (at_hand, context.proxy.branch(branch)) {
             (Some(m), Some(b)) => {
                 self.write_response((context, unix_ms), (branch, b), m, (splices, out));
+                self.note_talking(context, b, m);
                 self.note_response(context, (branch, b), ((code, reason), Some(m)), unix_ms);
             }
             (None, Some(b)) if index.parse(b.response(), &Limits::default()).is_ok() => {
                 let m = Message::new(b.response(), index);
                 self.write_response((context, unix_ms), (branch, b), &m, (splices, out));
+                self.note_talking(context, b, &m);
                 self.note_response(context, (branch, b), ((code, reason), Some(&m)), unix_ms);
             }
             (None, Some(b)) => self.note_response(context, (branch, b), ((code, reason), None), unix_ms),

@@ -116,6 +116,11 @@ impl Edge {
             self.counters.in_dialog.add();
             return self.forward_in_dialog(io, (inbound, key), &uri, (&routes, dialog), &mut memory.text);
         }
+        if m.has_to_tag() && !self.is_routeless_bye(inbound) {
+            // The callee would take it for a request of that dialog, whoever sent it.
+            self.counters.outside_dialogs.add();
+            return self.refuse(io, inbound, Reason::DialogNoRoute);
+        }
         if self.draining {
             return self.refuse(io, inbound, Reason::ServerDraining);
         }
@@ -255,7 +260,7 @@ impl Edge {
             }
             Outcome::Register { .. } => self.refuse(io, inbound, Reason::RegisterOther),
             Outcome::Forward
-                if self.refuse_stranger(io, inbound, PartyRef::caller(&decision.parties).kind) => {}
+                if self.refuse_stranger(io, inbound, PartyRef::caller(&decision.parties).kind, false) => {}
             Outcome::Forward => self.forward(io, inbound, key, decision),
         }
     }

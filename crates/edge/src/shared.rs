@@ -26,6 +26,7 @@ use crate::spirals::Spirals;
 use crate::trust::admitted::Admitted;
 use crate::trust::budget::Budget;
 use crate::trust::lookups::Lookups;
+use crate::trust::talking::Talking;
 use crate::trust::{Arrivals, Guard, LastLook, PartyNames};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
@@ -59,6 +60,8 @@ pub struct Shared {
     pub(crate) lookups: Lookups,
     /// Without transactions: the INVITEs that were let through.
     pub(crate) admitted: Admitted,
+    /// Who talks, for BYEs without Route.
+    pub(crate) talking: Talking,
     pub(crate) keys: KeyMaker,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) resolver: Arc<Resolver>,
@@ -142,6 +145,7 @@ impl Shared {
             budget: Budget::new(),
             lookups: Lookups::new(),
             admitted: Admitted::new(config.stateless),
+            talking: Talking::new(),
             keys: KeyMaker::new((half(a), half(b))),
             addresses,
             resolver,

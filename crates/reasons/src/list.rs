@@ -59,8 +59,8 @@ reasons! {
     AclDenied = "acl.denied", 403 "" HIDDEN, "Add the network to the list that the domain or trunk names (trunkline acl).";
     /// The domain or trunk names an access control list that does not exist, so nobody passes.
     AclMissing = "acl.missing", 403 "" HIDDEN, "Create the list, or remove the reference from the domain or trunk.";
-    /// The peer's password is right, but its own access control list refuses the source address.
-    AclPeer = "acl.peer", 403 "Address Not on the List" HIDDEN, "Add the address to the peer's access control list.";
+    /// The peer's password is right, but its own access control list, or that of its domain, refuses the source address.
+    AclPeer = "acl.peer", 403 "Address Not on the List" HIDDEN, "Add the address to the access control list of the peer; if it has none, to that of its domain.";
 
     /// The caller must authenticate; the usual first answer to a phone.
     AuthRequired = "auth.required", 401 "" HIDDEN, "Nothing if the phone then authenticates; otherwise set user name and password in the phone.";
@@ -185,6 +185,8 @@ reasons! {
     DialogMedia = "dialog.media", 488 "" PUBLIC, "See media.refused.";
     /// A request that belongs to a dialog was sent to the exchange itself.
     DialogNone = "dialog.none", 481 "" PUBLIC, "Send it along the dialog's Route.";
+    /// The request has a To tag, so it belongs to a dialog, and no Route of a dialog that the exchange knows.
+    DialogNoRoute = "dialog.no-route", 481 "" PUBLIC, "Let the client send the Route that it got in Record-Route; one that begins a dialog sends no To tag.";
 
     /// The agents or peers are of domains that are kept apart (interDomain: isolated).
     DomainIsolated = "domain.isolated", 403 "" HIDDEN, "Set interDomain: authenticated or open in both domains, if they may call each other.";

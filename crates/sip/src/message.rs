@@ -166,6 +166,15 @@ impl<'a> Message<'a> {
         self.index.to_tag.of(self.bytes)
     }
 
+    /// Has To a `tag`, be it one that does not count since it is empty, quoted or stands twice? Somebody else may read it as the
+    /// tag of a dialog.
+    pub fn has_to_tag(&self) -> bool {
+        let value = || self.header(HeaderName::To).unwrap_or_default();
+        let in_params = |to: Address<'_>| to.param("tag").is_some();
+        !self.to_tag().is_empty()
+            || value().contains(&b';') && Address::parse(value(), "To").is_ok_and(in_params)
+    }
+
     /// Call-ID, empty when it is missing.
     pub fn call_id(&self) -> &'a [u8] {
         self.header(HeaderName::CallId).unwrap_or_default()

@@ -25,6 +25,7 @@ pub(crate) mod refusals;
 mod sending;
 mod sips;
 mod spent;
+pub(crate) mod talking;
 mod transfers;
 mod translated;
 mod ways;
