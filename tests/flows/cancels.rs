@@ -130,3 +130,38 @@ fn a_caller_that_connects_anew_takes_its_call_back() {
     callee.request_of("CANCEL");
     anew.status_for(&cancel, 200);
 }
+
+/// Without transactions, and where another header than the Request-URI says who is called: a CANCEL or ACK goes nowhere its INVITE
+/// did not go.
+#[test]
+fn a_companion_goes_where_its_invite_went() {
+    for (key, header) in [("toAsAor: on", "To"), ("addressInfo: [X-Called]", "X-Called")] {
+        let config = format!("stateless: on\nrouting: {{{key}}}\n");
+        let exchange = Exchange::start_with(&agents(), &config, &[]);
+        let mut caller = from(&exchange, OFFICE, "1001");
+        let mut callee = from(&exchange, [127, 0, 0, 3], "1002");
+        let mut other = from(&exchange, [127, 0, 0, 4], "1003");
+        let naming = |message: Message, user: &str| match header {
+            "To" => message.set("To", format!("<{}>", at(user))),
+            _ => message.set(header, format!("<{}>", at(user))),
+        };
+        // What the Request-URI says does not count.
+        let invite = naming(caller.invite(&at("1002")), "1002");
+        let invite = caller.call(&invite);
+        callee.request_of("INVITE");
+        for method in ["CANCEL", "ACK"] {
+            let mut request = naming(Ua::cancel_of(&invite), "1003");
+            request.start = format!("{method} {} SIP/2.0", at("1002"));
+            let request = request.set("CSeq", format!("{} {method}", invite.cseq().0));
+            caller.send(&request);
+            if method == "CANCEL" {
+                caller.status_for(&request, 481);
+            }
+            for ua in [&mut callee, &mut other] {
+                assert!(ua.silent(QUIET, |m| m.method() == method), "{key}: {method}");
+            }
+        }
+        caller.send(&naming(Ua::cancel_of(&invite), "1002"));
+        callee.request_of("CANCEL");
+    }
+}

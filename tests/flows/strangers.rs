@@ -31,7 +31,7 @@ pub(super) fn carrier(exchange: &Exchange, port: u16) -> Ua {
 }
 
 /// Status, headers in order and everything of the challenges but the nonce.
-fn seen(answer: &Message) -> String {
+pub(super) fn seen(answer: &Message) -> String {
     let mut out = answer.start.clone();
     for (name, value) in &answer.headers {
         out += &format!("\n{name}");

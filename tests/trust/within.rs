@@ -176,6 +176,10 @@ impl History<'_> {
         // It asks nobody to call somebody else; by the mark of another dialog it may have proven itself there.
         let unasked = request.method == "REFER" && me.known_as == Some(Who::Lax);
         let transfer = request.method == "REFER" && me.stranger || unasked && !me.elsewhere;
+        // Of a stranger a phone takes what is part of a call.
+        let beyond =
+            matches!(request.method.as_str(), "MESSAGE" | "NOTIFY" | "SUBSCRIBE" | "PUBLISH" | "FROB");
+        let transfer = transfer || beyond && me.stranger;
         // It has shown its secret somewhere.
         let straight = if unasked { soften(straight) } else { straight };
         // Of one that is no agent whoever hangs up is believed; everything else comes from where it is.

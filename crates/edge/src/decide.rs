@@ -76,7 +76,8 @@ impl Edge {
         Ok(())
     }
 
-    /// Did this party register under the AOR over the connection the request came by?
+    /// Did this party register under the AOR over the connection the request came by? That of a proxy is everybody's who comes by
+    /// it, and shows nothing of who sent the request.
     fn is_registered_by(
         &self,
         io: &Io<'_>,
@@ -87,9 +88,11 @@ impl Edge {
         let flow = inbound.flow;
         let party = self.shared.registrant(party.kind, party.reference);
         let mut found = false;
-        if flow.transport.is_reliable() && flow.connection != ConnectionId::NONE {
+        let own = flow.transport.is_reliable() && flow.connection != ConnectionId::NONE;
+        if own && !inbound.is_relayed() {
             self.shared.location.visit(aor, io.unix_ms(), |b| {
-                found |= b.flow.connection == flow.connection && b.registrant == party;
+                let same = b.flow.connection == flow.connection && b.path.is_empty();
+                found |= same && b.registrant == party;
             });
         }
         found

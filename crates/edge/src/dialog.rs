@@ -56,7 +56,7 @@ impl Edge {
             return;
         };
         if self.refuse_hidden(io, inbound, routes, &way)
-            || self.refuse_transfer(io, inbound, routes.sender_kind(dialog))
+            || self.refuse_stranger(io, inbound, routes.sender_kind(dialog), true)
         {
             return;
         }

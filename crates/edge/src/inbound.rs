@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use trunkline_routing::Decision;
 use trunkline_sip::response::ViaFill;
 use trunkline_sip::{
-    ConnectionId, Flow, Index, Limits, Message, Method, Span, Transport, Via, parse_ip, put_ip,
+    ConnectionId, Flow, HeaderName, Index, Limits, Message, Method, Span, Transport, Via, parse_ip, put_ip,
 };
 use trunkline_transport::{Egress, Sent};
 
@@ -27,6 +27,19 @@ pub(crate) struct Inbound<'a> {
     pub(crate) spiral: bool,
     /// What the router has decided, once it has.
     pub(crate) decided: Option<&'a Decision>,
+}
+
+impl Inbound<'_> {
+    /// Has somebody else sent it to who sent it to us? All whose requests a proxy relays come by its connection.
+    pub(crate) fn is_relayed(&self) -> bool {
+        self.message.list(HeaderName::Via).nth(1).is_some()
+    }
+
+    /// Does it ask the other side to call somebody else? A phone may read the method in any case of its letters.
+    pub(crate) fn transfers(&self) -> bool {
+        self.method == Method::Refer
+            || self.method == Method::Other && self.message.method_name().eq_ignore_ascii_case(b"REFER")
+    }
 }
 
 /// Works on a kept request as on one that has just come in; `None` when it cannot be read.

@@ -52,7 +52,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         diverted.map(|d| d.proven).or(inside.map(|i| i.proven))
     }
 
-    /// A list that is referred to but does not exist lets nobody pass. False: the caller's own list refuses it.
+    /// A list that is referred to but does not exist lets nobody pass. False: a list refuses the caller that holds for it alone,
+    /// and not for everybody who writes the same host into From.
     fn pass_lists(&mut self, call: &mut Call<'s, 'x>) -> Result<bool, Stop> {
         for reference in call.access.acls.clone() {
             let reason = match self.acl(reference)? {
@@ -71,7 +72,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                     Reason::AclMissing
                 }
             };
-            if call.access.own_list {
+            let of_from = || call.from_domain.and_then(|domain| domain.acl.as_ref()) == Some(reference);
+            if call.access.own_list || matches!(call.caller, Party::Peer(_)) && !of_from() {
                 return Ok(false);
             }
             return Err(self.refuse_source(reason));

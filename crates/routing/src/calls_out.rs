@@ -1,6 +1,6 @@
 //! What a caller shows before it calls out at the owner's cost.
 
-use trunkline_model::Trunk;
+use trunkline_model::{Authenticate, Trunk};
 use trunkline_reasons::Reason;
 use trunkline_sip::{Method, Transport};
 
@@ -46,11 +46,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.refuse_even_if_proven(call)
     }
 
-    /// Did the caller register over the connection that it calls by?
     /// A phone that follows a REFER calls with its own account: whoever asks it to shows who it is, whatever its domain asks of
     /// callers.
     pub(crate) fn show_to_refer(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
-        let refers = self.request.message.method() == Some(Method::Refer);
+        // A phone may read the method in any case of its letters.
+        let refers = self.request.message.method_name().eq_ignore_ascii_case(Method::Refer.name().as_bytes());
         let known = matches!(call.caller, Party::Agent(..));
         if !refers || !known || call.access.proven || self.request.options.unproven_may_refer {
             return Ok(());
@@ -69,8 +69,11 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.refuse_even_if_proven(call)
     }
 
+    /// Did the caller register over the connection that it calls by?
     fn calls_by_its_connection(&mut self, call: &Call<'s, 'x>) -> Result<bool, Stop> {
         match call.caller {
+            // A registration that nobody had to prove shows nothing.
+            Party::Agent(_, domain) if domain.authenticate == Authenticate::Never => return Ok(false),
             Party::Agent(agent, domain) => {
                 self.decision.set_aor(agent.username.as_bytes(), &domain.domain_uri);
             }

@@ -47,6 +47,20 @@ const CLAIMS: [&[u8]; 27] = [
 const CLAIMS_TO_CARRIERS: [&[u8]; 5] =
     [b"CC-Diversion", b"P-Called-Party-ID", b"Resource-Priority", b"X-Diversion", b"X-History-Info"];
 
+/// What has a phone answer by itself, or take the place of a party of a call or join it (RFC 3891, 3911, 4538, 5373): believed of
+/// everybody but strangers.
+const COMMANDS: [&[u8]; 9] = [
+    b"Alert-Info",
+    b"Answer-Mode",
+    b"Auto-Answer",
+    b"Join",
+    b"P-Auto-Answer",
+    b"Priv-Answer-Mode",
+    b"Target-Dialog",
+    b"X-Auto-Answer",
+    b"X-AutoAnswer",
+];
+
 /// Between whom a message goes.
 #[derive(Clone, Copy)]
 pub struct Passage<'a> {
@@ -111,6 +125,9 @@ fn is_judged(name: HeaderName) -> bool {
         | bit(HeaderName::PPreferredIdentity)
         | bit(HeaderName::Diversion)
         | bit(HeaderName::HistoryInfo)
+        | bit(HeaderName::Replaces)
+        | bit(HeaderName::WwwAuthenticate)
+        | bit(HeaderName::ProxyAuthenticate)
         | bit(HeaderName::Other);
     JUDGED & bit(name) != 0
 }
@@ -125,8 +142,16 @@ fn goes_no_further(message: &Message<'_>, header: &Header, passage: &Passage<'_>
         HeaderName::Diversion | HeaderName::HistoryInfo => {
             !passage.is_believed() && passage.reaches_carriers()
         }
+        HeaderName::Replaces => passage.from == RoutedKind::Unknown,
+        // A challenge stands in these two responses alone (RFC 3261 §20); which of them go on is judged elsewhere.
+        HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate => {
+            !matches!(message.status(), Some(401 | 407))
+        }
         HeaderName::Other => {
             let name = name_of(header.line.of(message.bytes));
+            if passage.from == RoutedKind::Unknown && commands(name, header.value.of(message.bytes)) {
+                return true;
+            }
             let claims = || is_one_of(name, &CLAIMS);
             let to_carriers = || passage.reaches_carriers() && is_one_of(name, &CLAIMS_TO_CARRIERS);
             match name.first().map(u8::to_ascii_lowercase) {
@@ -137,6 +162,20 @@ fn goes_no_further(message: &Message<'_>, header: &Header, passage: &Passage<'_>
                 _ => false,
             }
         }
+        _ => false,
+    }
+}
+
+/// Does a header have a phone do something by itself?
+fn commands(name: &[u8], value: &[u8]) -> bool {
+    let answers = || {
+        let word = b"answer-after";
+        value.windows(word.len()).any(|text| text.eq_ignore_ascii_case(word))
+    };
+    match name.first().map(u8::to_ascii_lowercase) {
+        Some(b'a' | b'j' | b'p' | b't' | b'x') => is_one_of(name, &COMMANDS),
+        // It has pictures and cards, too.
+        Some(b'c') => name.eq_ignore_ascii_case(b"Call-Info") && answers(),
         _ => false,
     }
 }
@@ -221,6 +260,37 @@ mod tests {
     }
 
     use RoutedKind::{Agent, Peer, Pstn, Sibling, Unknown};
+
+    #[test]
+    fn strangers_command_no_phone() {
+        let said = "Replaces: a;to-tag=b;from-tag=c\r\njoin: a;to-tag=b;from-tag=c\r\nAnswer-Mode: Auto\r\n\
+                    Priv-Answer-Mode : Auto;require\r\nALERT-INFO: <http://x>;info=alert-autoanswer\r\n\
+                    Call-Info: <sip:x>\r\n ; Answer-After = 0\r\nP-Auto-Answer: normal\r\n";
+        let kept = "Call-Info: <http://x/a.png>;purpose=icon\r\nX-Alert: 1\r\n";
+        let text = format!("INVITE sip:x@h SIP/2.0\r\n{said}{kept}");
+        for to in [Agent, Peer] {
+            let got = passed(&text, Unknown, to, NONE);
+            assert!(got.contains(kept), "{got}");
+            for word in ["to-tag", "Auto", "alert-auto", "After", "normal"] {
+                assert!(!got.contains(word), "{word}: {got}");
+            }
+            for from in [Agent, Peer, Pstn] {
+                assert!(passed(&text, from, to, NONE).contains(said), "{from:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn challenges_stand_in_their_responses_alone() {
+        let said = "WWW-Authenticate: Digest realm=\"h\", nonce=\"n\"\r\nProxy-Authenticate: Digest realm=\"h\", nonce=\"n\"\r\n";
+        for (status, stays) in
+            [(401, true), (407, true), (200, false), (403, false), (488, false), (494, false)]
+        {
+            let got = passed(&format!("SIP/2.0 {status} X\r\n{said}"), Agent, Agent, NONE);
+            assert_eq!(got.contains(said), stays, "{got}");
+            assert_eq!(got.contains("nonce"), stays, "{got}");
+        }
+    }
 
     const SAID: &str = "P-Asserted-Identity: <sip:king@h>\r\nRemote-Party-ID: <sip:king@h>\r\n\
         P-Charge-Info : <sip:king@h>\r\np-dcs-billing-info: x\r\nX-DOD-Number: +1\r\n\

@@ -1,5 +1,6 @@
 //! Callers who withhold their name in From, and show it in their digest.
 
+use trunkline_model::Domain;
 use trunkline_sip::{Address, HeaderName, List, Message, Uri, unquote};
 
 use crate::ask::Ask;
@@ -17,11 +18,19 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if self.request.registers() || !is_withheld(&from, &self.request.caller) {
             return Ok(false);
         }
+        // Realm, algorithms and list are those of the first domain that is named, whoever there may be: else they would tell
+        // who exists.
+        for (_, host) in names(self.request.message).take(MOST_NAMES) {
+            if let Some(domain) = self.domain(host)? {
+                call.from_domain = Some(domain);
+                break;
+            }
+        }
         for (user, host) in names(self.request.message).take(MOST_NAMES) {
-            if let Some(domain) = self.domain(host)?
+            let of_host = |domain: &&Domain| host.eq_ignore_ascii_case(domain.domain_uri.as_bytes());
+            if let Some(domain) = call.from_domain.filter(of_host)
                 && let Some(agent) = self.agent(domain, user)?
             {
-                call.from_domain = Some(domain);
                 self.agent_calls(agent, domain, call);
                 call.access.digest = true;
                 return Ok(true);

@@ -3,11 +3,17 @@
 //! A CR alone ends a line for some stacks, NUL a text of C, and VT, FF, the separators FS, GS, RS, NEL, LINE SEPARATOR and
 //! PARAGRAPH SEPARATOR end lines for the string functions of some languages. What passed them on would let a sender add
 //! header lines that we have not judged. The grammar has them in quoted pairs alone (RFC 3261 §25.1); of those NUL may
-//! stand (RFC 4475 §3.1.1.2), the others are sent by nobody.
+//! stand (RFC 4475 §3.1.1.2), the others are sent by nobody. The rest of C0 may stand in quoted pairs, too.
 
 /// May a character end a line elsewhere? CR and LF are judged by their place.
 fn is_foreign(c: char) -> bool {
     matches!(c, '\0' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Other control characters of C0, which may stand in quoted pairs alone. TAB is white space, SO, SI and ESC switch the sets of
+/// old encodings (ISO 2022), BEL does nothing but at a terminal; CR and LF are judged by their place.
+fn is_bare(b: u8) -> bool {
+    b < 0x20 && !matches!(b, 0x07 | b'\t' | b'\n' | b'\r' | 0x0e | 0x0f | 0x1b)
 }
 
 /// The same byte in a text that is no UTF-8, which a stack may read as Latin-1.
@@ -37,7 +43,7 @@ pub(crate) fn is_foul(head: &[u8], unusual: bool, lines: Lines) -> bool {
         return false;
     }
     let mixed = lines.crlf != 0 && lines.crlf != lines.all;
-    mixed || memchr::memchr_iter(b'\r', head).count() != lines.crlf || has_foreign(head) || has_bare_nul(head)
+    mixed || memchr::memchr_iter(b'\r', head).count() != lines.crlf || has_foreign(head) || has_bare(head)
 }
 
 fn has_foreign(head: &[u8]) -> bool {
@@ -45,12 +51,12 @@ fn has_foreign(head: &[u8]) -> bool {
     head.utf8_chunks().any(|chunk| chunk.valid().contains(foreign) || chunk.invalid().contains(&NEL))
 }
 
-/// Is there a NUL that is no quoted pair inside a quoted string?
-fn has_bare_nul(head: &[u8]) -> bool {
+/// Is there a control character that is no quoted pair inside a quoted string?
+fn has_bare(head: &[u8]) -> bool {
     let (mut quoted, mut escaped) = (false, false);
-    memchr::memchr(0, head).is_some()
+    head.iter().any(|&b| is_bare(b))
         && head.iter().any(|&b| {
-            let bare = b == 0 && !escaped;
+            let bare = is_bare(b) && !escaped;
             match b {
                 // A string ends with its line at the latest; what goes on in a folded one is taken for unquoted.
                 b'\n' => (quoted, escaped) = (false, false),
@@ -68,7 +74,7 @@ pub fn without_control_characters(head: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(head.len());
     for chunk in head.utf8_chunks() {
         for c in chunk.valid().chars() {
-            match is_foreign(c) {
+            match is_foreign(c) || u8::try_from(c).is_ok_and(is_bare) {
                 true => out.resize(out.len() + c.len_utf8(), b' '),
                 false => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
@@ -114,7 +120,10 @@ mod tests {
 
     #[test]
     fn what_ends_one_elsewhere_may_not() {
-        let foul: [&[u8]; 11] = [
+        let foul: [&[u8]; 14] = [
+            b"a\x08b\r\n",
+            b"a\x01b\r\n",
+            b"a\x1fb\r\n",
             b"a\rb\r\n",
             b"a\r\r\n",
             b"a\0b\r\n",
@@ -133,7 +142,8 @@ mod tests {
             assert!(!is_foul(&clean), "{clean:?}");
             assert_eq!(clean.len(), text.len());
         }
-        // A quoted pair is the one place for NUL.
+        // A quoted pair is the one place for NUL and its like.
+        assert!(!is_foul(b"To: \"BS:\\\x08 SOH:\\\x01\" <sip:a@h>\r\n"));
         assert!(!is_foul(b"To: \"NUL:\\\0 \\\"\" <sip:a@h>\r\n"));
         for bare in [&b"To: \"\\\\\0\"\r\n"[..], b"To: \"a\" \\\0\r\n", b"To: \"a\0\"\r\n", b"To: \\\0\r\n"] {
             assert!(is_foul(bare), "{bare:?}");

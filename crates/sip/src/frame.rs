@@ -146,10 +146,17 @@ fn name_of(line: &[u8]) -> HeaderName {
 /// The length in this line of Content-Length, of which there may be one.
 fn content_length(line: &[u8], next: &[u8], known: Option<usize>) -> Result<Option<usize>, ParseError> {
     let colon = find(b':', line).unwrap_or_default();
-    // A folded value goes on in the next line.
     let mut value = trim(line.get(colon + 1..).unwrap_or_default());
-    if value.is_empty() && matches!(next.first(), Some(b' ' | b'\t')) {
-        value = trim(next.get(..memchr(b'\n', next).unwrap_or(next.len())).unwrap_or_default());
+    // A folded value goes on in the next lines. Where it is more than one number, readers differ in where the body ends.
+    let mut rest = next;
+    while matches!(rest.first(), Some(b' ' | b'\t')) {
+        let (folded, behind) = rest.split_at(memchr(b'\n', rest).map_or(rest.len(), |end| end + 1));
+        let folded = trim(folded);
+        if !folded.is_empty() && !value.is_empty() {
+            return Err(ParseError::Header("Content-Length"));
+        }
+        value = if value.is_empty() { folded } else { value };
+        rest = behind;
     }
     let length = number(value, u64::from(u32::MAX)).ok_or(ParseError::Header("Content-Length"))? as usize;
     if known.is_some_and(|known| known != length) {
@@ -182,6 +189,15 @@ mod tests {
         assert!(matches!(Frame::next(negative, 1000), Frame::Broken(..)));
         let two = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 1\r\nl: 2\r\n\r\nab";
         assert!(matches!(Frame::next(two, 1000), Frame::Broken(ParseError::Cardinality(_), _)));
+        let folded = |value: &str| format!("OPTIONS sip:a SIP/2.0\r\nl:{value}\r\n\r\nabc");
+        for one in ["\r\n 3", " 3\r\n ", "\r\n\t\r\n 3"] {
+            let text = folded(one);
+            assert_eq!(Frame::next(text.as_bytes(), 1000), Frame::Message(text.len()), "{one:?}");
+        }
+        for more in [" 0\r\n\t3", "\r\n 0\r\n 3", " 0\r\n \r\n 3", " 3\r\n x"] {
+            let text = folded(more);
+            assert!(matches!(Frame::next(text.as_bytes(), 1000), Frame::Broken(..)), "{more:?}");
+        }
         // Only CRLF CRLF ends the headers, wherever the lines before end otherwise.
         let bare = b"OPTIONS sip:a SIP/2.0\nl: 0\n\r\n";
         assert_eq!(Frame::next(bare, 1000), Frame::Incomplete);

@@ -2,14 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use trunkline_routing::{named_elsewhere, put_called};
 use trunkline_sip::Message;
 use trunkline_transaction::TransactionKey;
 
 use crate::shared::Shared;
 
 impl Shared {
-    /// What an INVITE has in common with its companions (RFC 3261 §9.1, §17.1.1.3): the transaction, the Request-URI, the
-    /// caller's tag and where it comes from: the very port, as a neighbour that is rung knows all the rest.
+    /// What an INVITE has in common with its companions (RFC 3261 §9.1, §17.1.1.3): the transaction, the Request-URI, who is
+    /// called where another header says so, the caller's tag and where it comes from: the very port, as a neighbour that is rung knows all the rest.
     fn companion_mark(&self, m: &Message<'_>, key: TransactionKey, from: SocketAddr) -> u64 {
         let mut rest = [0; 26];
         let (transaction, source) = rest.split_at_mut(8);
@@ -20,7 +21,15 @@ impl Shared {
             IpAddr::V4(v4) => address.copy_from_slice(&v4.to_ipv6_mapped().octets()),
             IpAddr::V6(v6) => address.copy_from_slice(&v6.octets()),
         }
-        self.secret.tag(m.uri_text(), &rest, m.from_tag())
+        let Some(called) = named_elsewhere(m, &self.config.routing) else {
+            return self.secret.tag(m.uri_text(), &rest, m.from_tag());
+        };
+        // Whoever is called stands elsewhere, so that an INVITE and its companions name the same there, too.
+        let mut text = Vec::new();
+        put_called(&called, &mut text);
+        text.push(b' ');
+        text.extend_from_slice(m.uri_text());
+        self.secret.tag(&text, &rest, m.from_tag())
     }
 
     /// An INVITE was let through.

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use trunkline_calls::{Answered, Ended, Ends, Moved, Refresh, Standing};
-use trunkline_model::{Agent, Domain};
+use trunkline_model::{Agent, Authenticate, Domain};
 use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, Verdict};
@@ -183,7 +183,7 @@ impl Edge {
         let (holder, config) = (&dialog.mark.holder, &self.shared.config);
         let here = self.shared.secret.source(inbound.flow.transport, inbound.flow.remote);
         let is_here = is_on(holder, inbound.flow) || here == holder.source;
-        let refers = inbound.method == Method::Refer && !config.strangers_may_refer;
+        let refers = inbound.transfers() && !config.strangers_may_refer;
         if here == standing.source || is_here && !refers {
             // A mark has no source that nothing shows.
             return Ok(Sender::Shown);
@@ -201,14 +201,18 @@ impl Edge {
         if is_here && !refers {
             return Ok(Sender::Shown);
         }
+        let to_carrier = dialog.mark.way.kind == PartyKind::Trunk;
+        let asks = refers || shared.config.routing.asks_in_dialog(domain, to_carrier);
+        // Everybody behind a proxy comes from there, and a registration that nobody had to prove shows nothing.
+        let relayed = inbound.is_relayed();
+        let proven =
+            inbound.flow.transport.is_reliable() && domain.authenticate != Authenticate::Never && !relayed;
         match self.registered_at((agent, holder.party), domain, inbound.flow, io.unix_ms()) {
-            Some(_) if refers && !inbound.flow.transport.is_reliable() => {}
+            Some(_) if asks && relayed || refers && !proven => {}
             Some(true) => return Ok(Sender::Shown),
             Some(false) => return Ok(Sender::Claimed),
             None => {}
         }
-        let to_carrier = dialog.mark.way.kind == PartyKind::Trunk;
-        let asks = refers || shared.config.routing.asks_in_dialog(domain, to_carrier);
         if !asks && !inbound.flow.connection.is_foreign_page() {
             // Who needs no digest to call needs none here.
             return Ok(Sender::Claimed);
