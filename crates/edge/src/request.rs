@@ -116,10 +116,8 @@ impl Edge {
             self.counters.in_dialog.add();
             return self.forward_in_dialog(io, (inbound, key), &uri, (&routes, dialog), &mut memory.text);
         }
-        if m.has_to_tag() && !self.is_routeless_bye(inbound) {
-            // The callee would take it for a request of that dialog, whoever sent it.
-            self.counters.outside_dialogs.add();
-            return self.refuse(io, inbound, Reason::DialogNoRoute);
+        if self.refuse_without_route(io, inbound) {
+            return;
         }
         if self.draining {
             return self.refuse(io, inbound, Reason::ServerDraining);

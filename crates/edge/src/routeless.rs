@@ -1,11 +1,13 @@
-//! The ACK to a 2xx of a client that knows no Route.
+//! Clients that know no Route: the ACK to a 2xx, and the BYE.
 
+use trunkline_proxy::transaction::Branch;
 use trunkline_proxy::{Side, StatelessUse};
-use trunkline_sip::{HeaderName, Method, Uri};
+use trunkline_reasons::Reason;
+use trunkline_sip::{Flow, HeaderName, Message, Method, Uri};
 use trunkline_transaction::TransactionKey;
 
 use crate::branches::Outgoing;
-use crate::context::DialogUse;
+use crate::context::{Context, DialogUse, Hop};
 use crate::cseq::Raise;
 use crate::edge::Edge;
 use crate::forward::DroppedRoutes;
@@ -82,5 +84,43 @@ impl Edge {
             self.send_stateless(io, inbound, &mut outgoing, None, &passage);
         }
         true
+    }
+}
+
+impl Edge {
+    /// The 2xx to an INVITE that began a dialog goes back.
+    pub(crate) fn note_talking(&self, context: &Context, branch: &Branch<Hop>, m: &Message<'_>) {
+        let begins = matches!(context.dialog, DialogUse::Begins(_));
+        if !begins || m.cseq_method() != Method::Invite || !matches!(m.status(), Some(200..300)) {
+            return;
+        }
+        let talking = &self.shared.talking;
+        talking.note(talking.side(m, (m.from_tag(), m.to_tag()), &context.from));
+        let egress = &branch.target.hop.egress;
+        let flow = Flow { remote: egress.remote, connection: egress.connection, ..context.from };
+        let flow = Flow { transport: egress.transport, ..flow };
+        talking.note(talking.side(m, (m.to_tag(), m.from_tag()), &flow));
+    }
+
+    /// Refuses a request outside the dialogs we know whose To tag says that it belongs to one: the callee would take it for a request
+    /// of that dialog, whoever sent it. `true` when it was answered.
+    pub(crate) fn refuse_without_route(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) -> bool {
+        if !inbound.message.has_to_tag() || self.is_routeless_bye(inbound) {
+            return false;
+        }
+        self.counters.outside_dialogs.add();
+        self.refuse(io, inbound, Reason::DialogNoRoute);
+        true
+    }
+
+    /// Is it the BYE of a party that knows no Route, by the very flow of its INVITE, or by the one that the INVITE took to
+    /// it? It is routed as if it began something, to the address of record in its Request-URI.
+    fn is_routeless_bye(&self, inbound: &Inbound<'_>) -> bool {
+        let m = &inbound.message;
+        let talking = &self.shared.talking;
+        inbound.method == Method::Bye
+            && m.header_line(HeaderName::Route).is_none()
+            && !m.to_tag().is_empty()
+            && talking.has(talking.side(m, (m.from_tag(), m.to_tag()), inbound.flow))
     }
 }
