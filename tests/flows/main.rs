@@ -43,6 +43,7 @@ mod media;
 mod media_forks;
 mod media_names;
 mod media_parts;
+mod media_silence;
 mod media_talk;
 mod names;
 mod nat;

@@ -32,10 +32,12 @@ pub enum Cause {
     Crash = 12,
     /// The exchange was stopped before the call ended.
     Shutdown = 13,
+    /// No media came from either side for as long as the operator allows.
+    MediaTimeout = 14,
 }
 
 impl Cause {
-    const ALL: [Cause; 14] = [
+    const ALL: [Cause; 15] = [
         Cause::NormalClearing,
         Cause::CallRejected,
         Cause::Unallocated,
@@ -50,6 +52,7 @@ impl Cause {
         Cause::SessionExpired,
         Cause::Crash,
         Cause::Shutdown,
+        Cause::MediaTimeout,
     ];
 
     /// The cause a final response stands for.
@@ -86,6 +89,7 @@ impl Cause {
             Cause::SessionExpired => "SESSION_EXPIRED",
             Cause::Crash => "CRASH",
             Cause::Shutdown => "SHUTDOWN",
+            Cause::MediaTimeout => "MEDIA_TIMEOUT",
         }
     }
 

@@ -163,8 +163,7 @@ section! {
         flow_timer_seconds: u32 = 120, "flowTimerSeconds";
         /// Send Service-Route, so that phones send their requests through the exchange (RFC 3608).
         service_route: bool = true, "serviceRoute";
-        /// Once the database has taken nothing for so many milliseconds, a new phone gets 503 while known ones are
-        /// refreshed; 0 registers whatever the database does.
+        /// Once the database has taken nothing for so many milliseconds, a new phone gets 503; 0: never.
         store_patience_ms: u32 = 2000, "storePatienceMs";
         /// The phones to which requests are sent at the source of their REGISTER, not at their Contact.
         reach_by_source: BySource = BySource::Detected, "reachBySource";

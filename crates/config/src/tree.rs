@@ -56,6 +56,8 @@ pub struct Config {
     pub dns: Dns,
     /// `rtpengine`: the address of its NG protocol; media is relayed if it is set.
     pub rtpengine: Option<SocketAddr>,
+    /// `mediaTimeoutSeconds`: a relayed call without media for so long ends; 0: never.
+    pub media_timeout_seconds: u32,
     /// `http`.
     pub http: Http,
     /// `grpc`.
@@ -93,6 +95,7 @@ impl Default for Config {
             tls: Tls::default(),
             dns: Dns::default(),
             rtpengine: None,
+            media_timeout_seconds: 0,
             http: Http::default(),
             grpc: Grpc::default(),
             routr_v1: RoutrV1::default(),
@@ -131,6 +134,7 @@ impl Config {
         keys.section("tls", |keys| self.tls.keys(keys));
         keys.section("dns", |keys| self.dns.keys(keys));
         keys.value("rtpengine", &mut self.rtpengine);
+        keys.value("mediaTimeoutSeconds", &mut self.media_timeout_seconds);
         keys.section("http", |keys| self.http.keys(keys));
         keys.section("grpc", |keys| self.grpc.keys(keys));
         keys.section("routrV1", |keys| self.routr_v1.keys(keys));

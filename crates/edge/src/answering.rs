@@ -35,6 +35,9 @@ impl Edge {
                 self.write_response((context, unix_ms), (branch, b), m, (splices, out));
                 self.note_talking(context, b, m);
                 self.note_response(context, (branch, b), ((code, reason), Some(m)), unix_ms);
+                if (200..300).contains(&code) && context.proxy.method() == Method::Invite {
+                    self.listen(context, (branch, m, out), unix_ms);
+                }
             }
             (None, Some(b)) if index.parse(b.response(), &Limits::default()).is_ok() => {
                 let m = Message::new(b.response(), index);

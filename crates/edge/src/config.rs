@@ -73,6 +73,8 @@ pub struct EdgeConfig {
     pub avoid: Duration,
     /// rtpengine's NG protocol; media is relayed if it is set.
     pub rtpengine: Option<SocketAddr>,
+    /// A relayed call without media for so many seconds ends; 0: never.
+    pub media_timeout_seconds: u32,
     /// Prefixes of NAT64 translators, beside those that all know.
     pub translators: Vec<Ipv6Net>,
     /// Record calls.
@@ -155,6 +157,7 @@ impl Default for EdgeConfig {
             failover: Duration::from_secs(4),
             avoid: Duration::from_secs(30),
             rtpengine: None,
+            media_timeout_seconds: 0,
             translators: Vec::new(),
             record_calls: true,
             server_name: "Trunkline".into(),

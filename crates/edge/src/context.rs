@@ -148,6 +148,8 @@ pub(crate) struct Context {
     pub(crate) tagged: bool,
     /// A final response to it came, be it that of one branch among several.
     pub(crate) heard: bool,
+    /// The request is one of our own: nobody waits for its answer.
+    pub(crate) own: bool,
     /// Why it could not be sent to a target, or is answered without one.
     pub(crate) refused: Option<Reason>,
     /// Its number among the events.

@@ -73,6 +73,8 @@ counters! {
     shed,
     /// Requests that were not delivered, as the network reports (ICMP).
     undelivered,
+    /// Calls ended because no media came.
+    media_timeouts,
     /// Messages that waited for DNS or the media relay.
     suspended,
     /// Messages that waited for DNS or the media relay in vain.

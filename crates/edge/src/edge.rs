@@ -68,6 +68,8 @@ pub(crate) struct Edge {
     pub(crate) next_background: u64,
     /// When an ICMP error that shows nothing is looked at again.
     pub(crate) next_doubt: u64,
+    /// The message at hand is one of our own, in the name of a party.
+    pub(crate) own: bool,
 }
 
 /// Transactions of a shard, at most; what comes beyond is answered 503.
@@ -106,6 +108,7 @@ impl Edge {
             registry: Registry::default(),
             next_background: 0,
             next_doubt: 0,
+            own: false,
         }
     }
 

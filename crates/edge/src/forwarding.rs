@@ -441,6 +441,7 @@ impl Edge {
             identity: self.identity(&inbound.message, inbound.message.cseq(), true),
             tagged: !inbound.message.to_tag().is_empty(),
             heard: false,
+            own: self.own,
             refused: None,
             request: self.events.request(),
             told: false,

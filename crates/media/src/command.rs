@@ -22,6 +22,11 @@ pub enum Command {
         /// Only this branch of a forked INVITE: the others go on.
         branch: Option<Vec<u8>>,
     },
+    /// How many packets of the call have come? The answer is their number, as eight bytes, the highest first.
+    Query {
+        /// Its Call-ID.
+        call_id: Vec<u8>,
+    },
     /// Checks whether rtpengine answers.
     Ping,
 }
@@ -51,6 +56,7 @@ impl Command {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let entries = match self {
             Command::Ping => vec![entry("command", b"ping")],
+            Command::Query { call_id } => vec![entry("command", b"query"), entry("call-id", call_id)],
             Command::Delete { call_id, from_tag, to_tag, branch } => {
                 let mut entries = vec![
                     entry("command", b"delete"),

@@ -34,9 +34,17 @@ pub enum Asker {
 /// A command's end: the SDP, empty for commands that give none.
 pub type Outcome = (Asker, Result<Vec<u8>, MediaError>);
 
+/// What an answer has to hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Nothing,
+    Sdp,
+    Packets,
+}
+
 struct Waiting {
     asker: Asker,
-    wants_sdp: bool,
+    wants: Wants,
     datagram: Vec<u8>,
     pause: u64,
     next: Now,
@@ -73,7 +81,11 @@ impl Ng {
         }
         let waiting = Waiting {
             asker,
-            wants_sdp: matches!(command, Command::Offer(_) | Command::Answer(_)),
+            wants: match command {
+                Command::Offer(_) | Command::Answer(_) => Wants::Sdp,
+                Command::Query { .. } => Wants::Packets,
+                Command::Delete { .. } | Command::Ping => Wants::Nothing,
+            },
             datagram,
             pause: FIRST_REPEAT,
             next: now + FIRST_REPEAT,
@@ -94,8 +106,9 @@ impl Ng {
         self.deadlines.remove(&(waiting.next, cookie.to_vec()));
         let reason = || String::from_utf8_lossy(reply.text("error-reason").unwrap_or(result)).into_owned();
         let outcome = match (result, reply.text("sdp")) {
-            (b"ok", Some(sdp)) if waiting.wants_sdp => Ok(sdp.to_vec()),
-            (b"ok", None) if waiting.wants_sdp => Err(MediaError::NoSdp),
+            (b"ok", Some(sdp)) if waiting.wants == Wants::Sdp => Ok(sdp.to_vec()),
+            (b"ok", None) if waiting.wants == Wants::Sdp => Err(MediaError::NoSdp),
+            (b"ok", _) if waiting.wants == Wants::Packets => Ok(packets(&reply).to_be_bytes().into()),
             (b"ok" | b"pong", _) => Ok(Vec::new()),
             (b"load limit", _) => Err(MediaError::LoadLimit(
                 String::from_utf8_lossy(reply.text("message").unwrap_or(result)).into_owned(),
@@ -139,6 +152,15 @@ impl Ng {
         for (_, waiting) in self.waiting.drain() {
             ended((waiting.asker, Err(why.clone())));
         }
+    }
+}
+
+/// The RTP packets of a call, in both directions.
+fn packets(reply: &Value<'_>) -> u64 {
+    let rtp = reply.get("totals").and_then(|totals| totals.get("RTP"));
+    match rtp.and_then(|rtp| rtp.get("packets")) {
+        Some(Value::Int(packets)) => u64::try_from(*packets).unwrap_or(0),
+        _ => 0,
     }
 }
 

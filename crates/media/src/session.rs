@@ -258,7 +258,7 @@ mod tests {
         let (kind, d) = match command? {
             Command::Offer(d) => ("offer", d),
             Command::Answer(d) => ("answer", d),
-            Command::Delete { .. } | Command::Ping => panic!("no description"),
+            Command::Delete { .. } | Command::Query { .. } | Command::Ping => panic!("no description"),
         };
         let text = |tag: &[u8]| String::from_utf8(tag.to_vec()).unwrap();
         Some((kind, text(&d.from_tag), text(&d.to_tag.unwrap_or_default()), d.direction))

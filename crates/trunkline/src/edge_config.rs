@@ -122,6 +122,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         avoid: seconds(config.dns.avoid_seconds),
         translators: config.dns.nat64.iter().map(|prefix| prefix.0).collect(),
         rtpengine: config.rtpengine,
+        media_timeout_seconds: config.media_timeout_seconds,
         record_calls: config.calls.records,
         server_name: config.user_agent.trim().to_owned(),
     }

@@ -53,6 +53,17 @@ impl Calls {
         true
     }
 
+    /// No media has come in an answered call for too long: we hang up. False when it had ended before.
+    pub fn silent(&self, number: u64, now: u64) -> bool {
+        let mut table = self.table(number as usize % SHARDS).lock();
+        let Some(place) = table.find(number) else { return false };
+        let answered = table.slots.get(place as usize).is_some_and(|slot| slot.row.is_answered());
+        if answered {
+            self.end_slot(&mut table, place, (Cause::MediaTimeout, 200), now, |_| {});
+        }
+        answered
+    }
+
     /// An answered call of whose end nobody will tell has ended as far as we know. False when it had ended before.
     pub fn ended_as(&self, call: CallHandle, cause: Cause, now: u64) -> bool {
         self.with(call, |table, slot| self.end_slot(table, slot, (cause, 200), now, |_| {})).is_some()
@@ -102,7 +113,7 @@ impl Calls {
     ) {
         let Some(slot) = table.slots.get_mut(number as usize) else { return };
         slot.row.set_ended(cause, status, now);
-        if matches!(cause, Cause::SessionExpired | Cause::Shutdown) {
+        if matches!(cause, Cause::SessionExpired | Cause::Shutdown | Cause::MediaTimeout) {
             slot.set_leaving(Ender::Exchange, &ReasonLines::default());
         }
         see(slot.row.view());

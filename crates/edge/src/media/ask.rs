@@ -59,6 +59,9 @@ impl Edge {
         ticket: u64,
         outcome: Result<Vec<u8>, MediaError>,
     ) {
+        if Edge::is_for_packets(ticket) {
+            return self.on_packets(io, memory, ticket, outcome);
+        }
         let number = number_of(ticket);
         // Unknown: it was cancelled in the meantime.
         let Some(suspended) = self.suspensions.get_mut(number) else { return };
@@ -123,6 +126,7 @@ impl Edge {
         }
         if self.shard == 0 {
             relayed.sweep(io.unix_ms());
+            self.ask_for_packets(io.unix_ms());
         }
     }
 }

@@ -11,11 +11,13 @@ mod answers;
 mod ask;
 mod body;
 mod call;
+mod hang_up;
 mod multipart;
 mod name;
 mod relayed;
 mod requests;
 mod responses;
+mod silence;
 
 pub(crate) use answers::{Answers, Awaited, Leg};
 pub(crate) use body::{around_sdp, put_length, sdp_of};

@@ -14,6 +14,7 @@ use trunkline_transport::{Mail, Mailboxes};
 use super::body::sdp_of;
 use super::call::{Body, ByParty, Call, Turn, Turned, place};
 use super::name::Name;
+use super::silence::Silence;
 use crate::mail::EdgeMail;
 
 /// Relayed calls at once; further ones are answered 503.
@@ -68,6 +69,8 @@ pub(crate) struct Relayed {
     relay: OnceLock<Relay>,
     calls: Mutex<Calls>,
     swept: AtomicU64,
+    /// Calls whose media may stop.
+    pub(crate) silence: Silence,
 }
 
 impl Relayed {
@@ -227,6 +230,7 @@ impl Relayed {
 
     /// The call is over: rtpengine may have its ports back.
     pub(crate) fn end(&self, number: u64) {
+        self.silence.end(number);
         let call = self.calls.lock().remove(number);
         self.tell(call.map(Call::end).unwrap_or_default());
     }
@@ -248,7 +252,11 @@ impl Relayed {
                 names.map(|name| unseen(&name, of)).into()
             }
         };
+        let ended = !calls.by_number.contains_key(&of.number);
         drop(calls);
+        if ended {
+            self.silence.end(of.number);
+        }
         self.tell(told);
     }
 

@@ -109,6 +109,9 @@ impl Edge {
         standing: &Standing,
     ) -> Result<Sender, Refused> {
         let (holder, now) = (&dialog.mark.holder, io.unix_ms());
+        if self.own {
+            return Ok(Sender::Shown);
+        }
         Ok(match (holder.kind, inbound.method) {
             // Neither is ever challenged (RFC 3261 §22.1).
             (PartyKind::Agent, Method::Ack | Method::Cancel) => Sender::Unknown,
@@ -314,6 +317,10 @@ impl Edge {
         let m = &inbound.message;
         let (shared, now) = (&self.shared, io.unix_ms());
         let all = || std::iter::once(dialog).chain(inner);
+        let listens = shared.config.media_timeout_seconds > 0 && sender != Sender::Unknown;
+        if let Some(relayed) = shared.media.as_ref().filter(|_| listens) {
+            relayed.silence.heard(dialog.place.number, dialog.from, m, now);
+        }
         if inbound.method == Method::Bye {
             for dialog in all() {
                 let Dialog { place, from: side, .. } = *dialog;

@@ -48,6 +48,9 @@ impl Edge {
         response: &mut Vec<u8>,
         needed: usize,
     ) {
+        if self.own {
+            return;
+        }
         let received = inbound.message.bytes.len();
         let now = io.unix_ms();
         let beyond = |response: &[u8]| response.len().saturating_sub(received);
@@ -125,7 +128,7 @@ impl Edge {
     pub(crate) fn send_response_again(&self, io: &mut Net<'_>, context: &mut Context) {
         let reply = context.proxy.reply();
         let length = reply.len();
-        if length > 0 && self.is_paid(io, context, reply) {
+        if length > 0 && !context.own && self.is_paid(io, context, reply) {
             io.send(&context.back, reply);
             context.credit.pay(length);
         }
@@ -141,7 +144,7 @@ impl Edge {
 
     /// Sends a response of a transaction to where its request came from, as far as the request or its source pays for it.
     pub(crate) fn send_response(&self, io: &mut Net<'_>, context: &mut Context, response: &[u8]) {
-        if self.is_paid(io, context, response) {
+        if !context.own && self.is_paid(io, context, response) {
             send_back(io, &self.shared.guard, &context.back, response);
             context.credit.pay(response.len());
         }
