@@ -193,10 +193,9 @@ impl Qualify {
     fn warn_of_transports(&mut self, shared: &Shared) {
         let transports: Vec<_> = shared.config.listeners.iter().map(|listener| listener.transport).collect();
         let unheard = shared.tables.load().without_listener(&transports);
-        if let Some(before) = &self.unheard {
-            for warning in unheard.iter().filter(|warning| !before.contains(warning)) {
-                tracing::warn!("{warning}");
-            }
+        let before = self.unheard.as_ref().unwrap_or(&shared.unheard);
+        for warning in unheard.iter().filter(|warning| !before.contains(warning)) {
+            tracing::warn!("{warning}");
         }
         self.unheard = Some(unheard);
     }

@@ -81,6 +81,8 @@ pub struct Shared {
     pub(crate) neighbours: Neighbours,
     /// Which destinations of trunks and peers answer.
     pub(crate) destinations: Destinations,
+    /// Warnings of trunks and peers whose transport has no listener, as of the start, which logs them.
+    pub(crate) unheard: Vec<String>,
     /// Our registrations at trunks.
     pub(crate) registered: Registered,
 }
@@ -123,6 +125,8 @@ impl Shared {
         let (a, b) = random.split_at(8);
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
         let others = config.other_listeners.iter().copied().chain(config.rtpengine).collect();
+        let transports: Vec<_> = config.listeners.iter().map(|listener| listener.transport).collect();
+        let unheard = tables.load().without_listener(&transports);
         let shared = Shared {
             guard: Guard::new(addresses.clone(), others, Secret::new(secret), config.translators.clone()),
             found: LastLook::default(),
@@ -152,6 +156,7 @@ impl Shared {
             transactions: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             neighbours: Neighbours::new(shards),
             destinations: Destinations::default(),
+            unheard,
             registered: Registered::default(),
             config,
         };
