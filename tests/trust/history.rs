@@ -3,7 +3,7 @@
 use trunkline_tests::{Challenge, Message};
 
 use super::cast::{HEAD, Kind, Who};
-use super::dialog::Call;
+use super::dialog::{Call, End};
 use super::lane::Lane;
 use super::net::{Port, Sockets, fresh_ip};
 use super::oracle::Claim;
@@ -11,6 +11,7 @@ use super::request::Request;
 use super::rng::Rng;
 use super::ruling::{Place, Plan, Play, Ruling};
 use super::table::Table;
+use super::twist::Twist;
 
 /// One history in so many has a restart in it.
 const RESTART_EVERY: u64 = 500;
@@ -57,6 +58,11 @@ impl History<'_> {
                 _ => history.within()?,
             }
         }
+        // By a generator of its own: what went before stays as it is.
+        let mut rng = Rng::new(!seed);
+        if rng.percent(25) {
+            history.challenge_inside(&mut rng)?;
+        }
         while let Some(call) = history.open.pop() {
             history.close(call)?;
         }
@@ -73,6 +79,12 @@ impl History<'_> {
         for who in Who::AGENTS.into_iter().filter(|who| who.is_tcp()) {
             let contact = self.contact(who, Sockets::port(who));
             self.register_again(who, Sockets::port(who), &contact)?;
+        }
+        // Nothing is remembered of it: its mark alone says which dialog it is.
+        if let Some(n) = self.open.iter().position(|call| call.method == "INVITE") {
+            let mut call = self.open.remove(n);
+            self.request_within(&mut call, End::Caller, "INFO", Twist::ToTag)?;
+            self.open.insert(n, call);
         }
         Ok(())
     }

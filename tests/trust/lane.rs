@@ -258,11 +258,12 @@ impl Lane {
                 answer.start
             ))),
             Ruling::Must(_) | Ruling::May(_)
-                if arrived > 0 && answer.status() != step.plan.status && step.plan.status != 0 =>
+                if arrived > 0 && answer.status() != step.plan.hears() && step.plan.status != 0 =>
             {
                 Err(Broken(format!(
-                    "{what} was answered {} and the caller heard {}",
-                    step.plan.status, answer.start
+                    "{what} was to be answered {} and the caller heard {}",
+                    step.plan.hears(),
+                    answer.start
                 )))
             }
             Ruling::Never if answer.status() < 300 => {

@@ -1,10 +1,12 @@
 //! Dialogs made by chance, against an oracle of the rules: no message goes where the rules forbid, none is refused that
 //! they allow. `TRUNKLINE_TRUST_SEED` plays one history and prints it, `TRUNKLINE_TRUST_DIALOGS` says how many dialogs,
-//! `TRUNKLINE_TRUST_FROM` the first seed, `TRUNKLINE_TRUST_FAILURES` how many broken rules end the run.
+//! `TRUNKLINE_TRUST_FROM` the first seed, `TRUNKLINE_TRUST_FAILURES` how many broken rules end the run. Worlds differ in their
+//! workers, and one keeps no transactions: `TRUNKLINE_TRUST_WORKERS` and `TRUNKLINE_TRUST_STATELESS` set that for all.
 #![forbid(unsafe_code)]
 
 mod bait;
 mod cast;
+mod challenged;
 mod dialog;
 mod draw;
 mod early;

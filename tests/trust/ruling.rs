@@ -72,6 +72,10 @@ pub struct Forgery {
 pub struct Plan {
     /// The final status; 0 keeps it waiting after a 180.
     pub status: u16,
+    /// What its sender hears, where that is another one.
+    pub heard: u16,
+    /// It is challenged for this realm first.
+    pub asks: Option<String>,
     pub tag: String,
     pub contact: Option<String>,
     /// Record-Route values of its own, before those that came.
@@ -87,6 +91,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What its sender hears.
+    pub fn hears(&self) -> u16 {
+        if self.heard == 0 { self.status } else { self.heard }
+    }
+
     pub fn status(status: u16) -> Plan {
         Plan { status, ..Plan::default() }
     }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use trunkline_tests::Message;
 
+use super::cast::Who;
+use super::challenged::ACCOUNT;
 use super::lane::{Lane, Served};
 use super::net::Port;
 use super::ruling::{Broken, Forgery, Place, Plan, Play};
@@ -64,11 +66,22 @@ impl Lane {
         if !step.plan.believed && message.all("P-Asserted-Identity").any(|said| said.contains(SAID)) {
             return Err(Broken(format!("{method} {uri} asserts to {who:?} what its sender may not")));
         }
+        let account = format!("username=\"{ACCOUNT}\"");
+        let shown = message.all("Proxy-Authorization").any(|value| value.contains(&account));
+        if shown && (step.plan.asks.is_none() || who != Who::Cred) {
+            return Err(Broken(format!("{method} {uri} shows {who:?} the account of a trunk")));
+        }
         step.arrived.push((port, message.clone()));
-        if step.arrived.len() > step.ruling.place().map_or(1, Place::times) {
+        let challenges = usize::from(step.plan.asks.is_some() && step.plan.heard == 200);
+        if step.arrived.len() > step.ruling.place().map_or(1, Place::times) + challenges {
             return Err(Broken(format!("{method} {uri} reached {who:?} twice")));
         }
-        let plan = step.plan.clone();
+        let mut plan = step.plan.clone();
+        if let Some(realm) = plan.asks.take().filter(|_| !shown) {
+            plan.status = 407;
+            plan.more =
+                format!("Proxy-Authenticate: Digest realm=\"{realm}\", nonce=\"n0\", qop=\"auth\"\r\n");
+        }
         self.respond(port, message, &plan);
         Ok(())
     }
