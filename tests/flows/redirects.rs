@@ -58,6 +58,32 @@ fn a_carrier_knows_nothing_of_it() {
     provider.status_for(&invite, 200);
 }
 
+/// A carrier that followed a phone's redirection would call at the trunk's expense, past the egress policies.
+#[test]
+fn a_carrier_is_sent_nowhere() {
+    let port = trunkline_tests::free_port();
+    let resources = with_trunk(&[(&format!("127.0.0.1:{port}"), 1, "udp")]);
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    let mut provider = provider(port);
+    let trunkline_tests::Wire::Udp { server, .. } = &mut provider.wire else { unreachable!("made on UDP") };
+    *server = exchange.udp();
+    let mut callee = registered(&exchange, "1002");
+    for status in [300, 302, 380, 485] {
+        let invite = provider.invite(&format!("sip:{NUMBER}@trunk.test"));
+        provider.send(&invite);
+        let arrived = callee.request_of("INVITE");
+        let answer = callee
+            .response(&arrived, status, "Elsewhere")
+            .with("Contact", format!("<sip:+19005551234@127.0.0.1:{port}>"))
+            .with("Contact", "<tel:+19005551234>");
+        callee.send(&answer);
+        let heard = provider.status_for(&invite, status);
+        assert_eq!(heard.get("Contact"), None, "{status}");
+        provider.acknowledge_failure(&invite, &heard);
+        callee.forget();
+    }
+}
+
 /// One phone of two redirects: the other goes on ringing, beside whom the call was sent to.
 #[test]
 fn the_other_phones_go_on() {

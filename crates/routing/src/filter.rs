@@ -1,6 +1,8 @@
 //! Which headers of a message go no further, and which parameters of its URIs: one rule for first requests, requests inside
 //! a dialog and responses.
 
+use std::cell::OnceCell;
+
 use trunkline_sip::{Header, HeaderName, Message, Span};
 
 use crate::parameters::{each_unwanted, holds_uri, in_request_uri};
@@ -99,8 +101,11 @@ pub fn filter(message: &Message<'_>, passage: &Passage<'_>, mut out: impl FnMut(
         let span = message.uri_span();
         in_request_uri(message.uri_text(), passage.allows, |from, to| out(within(span, from, to)));
     }
+    // A message may have thousands of identities.
+    let withheld = OnceCell::new();
+    let withheld = || *withheld.get_or_init(|| withholds_identity(message));
     for header in message.index.headers() {
-        if is_judged(header.name) && goes_no_further(message, header, passage) {
+        if is_judged(header.name) && goes_no_further(message, header, passage, &withheld) {
             out(header.line);
         } else if carriers && speaks_to_carriers(header.name, message) {
             let value = header.value.of(message.bytes);
@@ -133,10 +138,15 @@ fn is_judged(name: HeaderName) -> bool {
 }
 
 /// Is the whole header left out?
-fn goes_no_further(message: &Message<'_>, header: &Header, passage: &Passage<'_>) -> bool {
+fn goes_no_further(
+    message: &Message<'_>,
+    header: &Header,
+    passage: &Passage<'_>,
+    withheld: &dyn Fn() -> bool,
+) -> bool {
     match header.name {
         HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => {
-            !passage.is_believed() || !passage.sees_withheld() && withholds_identity(message)
+            !passage.is_believed() || !passage.sees_withheld() && withheld()
         }
         HeaderName::PPreferredIdentity => passage.from != RoutedKind::Sibling,
         HeaderName::Diversion | HeaderName::HistoryInfo => {

@@ -1,9 +1,13 @@
 //! What of a message goes no further: the router's filter, told who sends the message to whom.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use trunkline_model::Trunk;
 use trunkline_proxy::{PartyKind, Way};
 use trunkline_reasons::Reason;
 use trunkline_routing::{Passage, RoutedKind, filter, is_plain_uri};
-use trunkline_sip::{Message, Method, Splices, Uri};
+use trunkline_sip::{HeaderName, Message, Method, Splices, Uri};
 
 use super::Spent;
 use crate::context::Context;
@@ -45,7 +49,7 @@ impl Edge {
         party: u32,
     ) -> Spent {
         let mut out = self.spent_credentials(m, to == PartyKind::Trunk);
-        let allows = |name: &[u8]| self.shared.takes(party, name);
+        let allows = self.shared.taken_by(party);
         filter(m, &Passage { from: routed(from), to: routed(to), allows: &allows }, |span| out.push(span));
         out
     }
@@ -53,7 +57,7 @@ impl Edge {
     /// What of a request inside a dialog goes no further, sent by such a party.
     pub(crate) fn left_out(&self, m: &Message<'_>, from: PartyKind, way: &Way) -> Spent {
         let mut out = self.spent_credentials(m, way.kind == PartyKind::Trunk);
-        let allows = |name: &[u8]| self.shared.takes(way.party, name);
+        let allows = self.shared.taken_by(way.party);
         let passage = Passage { from: routed(from), to: routed(way.kind), allows: &allows };
         filter(m, &passage, |span| out.push(span));
         out
@@ -75,7 +79,7 @@ impl Edge {
             (None, Some(next)) if strict(&next) => m.uri_text(),
             (None, _) => return false,
         };
-        let allows = |name: &[u8]| self.shared.takes(way.party, name);
+        let allows = self.shared.taken_by(way.party);
         if matches!(way.kind, PartyKind::Agent | PartyKind::Peer) || is_plain_uri(moved, &allows) {
             return false;
         }
@@ -90,17 +94,32 @@ impl Edge {
 impl Shared {
     /// Leaves out what of a response goes no further.
     pub(crate) fn filter_response(&self, m: &Message<'_>, between: Between, splices: &mut Splices) {
-        let allows = |name: &[u8]| self.takes(between.party, name);
+        let allows = self.taken_by(between.party);
         let passage = Passage { from: routed(between.from), to: routed(between.to), allows: &allows };
         filter(m, &passage, |span| splices.delete(span));
+        let outside = matches!(between.to, PartyKind::Trunk | PartyKind::Stranger);
+        if outside && between.from == PartyKind::Agent && matches!(m.status(), Some(300..=399 | 485)) {
+            // A carrier that follows it calls at the trunk's expense, past all policies.
+            m.header_lines(HeaderName::Contact).for_each(|line| splices.delete(line.line));
+        }
     }
 
-    /// Does the trunk with this number let callers say this parameter?
-    fn takes(&self, party: u32, name: &[u8]) -> bool {
-        let tables = self.tables.load();
-        let trunk = tables.trunks().find(|t| self.secret.party(t.reference.as_str().as_bytes()) == party);
-        trunk
-            .is_some_and(|t| t.allowed_parameters.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name)))
+    /// Which parameters the trunk with this number lets callers say. A message may have thousands: the trunk is looked for at
+    /// the first of them.
+    fn taken_by(&self, party: u32) -> impl Fn(&[u8]) -> bool {
+        let trunk = OnceCell::new();
+        move |name| {
+            let trunk: &Option<Arc<Trunk>> = trunk.get_or_init(|| {
+                let tables = self.tables.load();
+                let version = self.tables.version();
+                let reference = self.party_names.trunk(&tables, version, &self.secret, party)?;
+                tables.trunk_by_ref(reference.as_str()).cloned()
+            });
+            let takes = |t: &Arc<Trunk>| {
+                t.allowed_parameters.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name))
+            };
+            trunk.as_ref().is_some_and(takes)
+        }
     }
 }
 

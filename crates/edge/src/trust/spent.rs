@@ -2,7 +2,6 @@
 
 use smallvec::SmallVec;
 use trunkline_digest::{realm_of, realms};
-use trunkline_model::Trunk;
 use trunkline_sip::{Header, HeaderName, Message, Span, Uri};
 
 use crate::edge::Edge;
@@ -44,8 +43,7 @@ impl Edge {
             Uri::parse(&uri).is_ok_and(|uri| self.shared.addresses.is_own(&uri))
         };
         let tables = self.shared.tables.load();
-        let calls_us =
-            |t: &Trunk| t.inbound_uri.as_ref().is_some_and(|uri| uri.as_bytes().eq_ignore_ascii_case(realm));
-        tables.domain_by_uri(realm).is_some() || !carrier && tables.trunks().any(|t| calls_us(t)) || own()
+        let calls_us = || tables.trunk_by_inbound_uri(realm).is_some();
+        tables.domain_by_uri(realm).is_some() || !carrier && calls_us() || own()
     }
 }
