@@ -79,8 +79,8 @@ impl Edge {
             (None, Some(next)) if strict(&next) => m.uri_text(),
             (None, _) => return false,
         };
-        let allows = self.shared.taken_by(way.party);
-        if matches!(way.kind, PartyKind::Agent | PartyKind::Peer) || is_plain_uri(moved, &allows) {
+        let is_plain = || is_plain_uri(moved, &self.shared.taken_by(way.party));
+        if matches!(way.kind, PartyKind::Agent | PartyKind::Peer) || is_plain() {
             return false;
         }
         if inbound.method == Method::Invite {
