@@ -7,6 +7,7 @@ use super::history::History;
 use super::net::{Port, Sockets};
 use super::request::Request;
 use super::ruling::Ruling;
+use super::world::number_of;
 
 /// What is wrong with a request inside a dialog, if anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +115,18 @@ impl History<'_> {
             Twist::User => request.uri = target.replacen("sip:", "sip:9", 1),
             Twist::RouteAfter(bait) => request.routes.push(format!("<{};lr>", bait.uri(sockets))),
             Twist::RouteBefore(bait) => request.routes.insert(0, format!("<{};lr>", bait.uri(sockets))),
-            Twist::NoRoute => request.routes.clear(),
+            Twist::NoRoute => {
+                request.routes.clear();
+                // The other side's name in the place of its Contact. A side's own BYE may go on by it.
+                if request.method != "BYE" && self.rng.percent(60) {
+                    request.uri = match call.side(end.other()).who {
+                        Who::Bob if me.stranger => {
+                            format!("sip:{}@{}", number_of(Who::Open), Who::Open.host())
+                        }
+                        who => who.aor(),
+                    };
+                }
+            }
             Twist::ToTag => request.to.push('x'),
             Twist::FromTag => request.from.push('x'),
             Twist::TwoTags(first) => {

@@ -8,8 +8,12 @@ use super::set_option_of;
 
 /// The UDP header, before which a filter of a UDP socket begins to count.
 const HEADER: u32 = 8;
-/// `INVITE sip:`: the called user begins behind it.
-const USER: u32 = HEADER + 11;
+/// `INVITE `: the Request-URI begins behind it.
+const URI: u32 = HEADER + 7;
+/// How the URI of a number may begin, and what may stand behind the number: a host, parameters, nothing. Escapes and separators are
+/// not looked for, as such an INVITE comes again (RFC 3261 §17.1.1.2).
+const SCHEMES: [&[u8]; 3] = [b"sip:", b"sips:", b"tel:"];
+const ENDS: [u8; 3] = *b"@; ";
 /// The longest number that is looked at, and how many of them.
 const LONGEST: usize = 15;
 const MOST: usize = 16;
@@ -22,17 +26,9 @@ fn program(share: u16, kept: &[String]) -> Vec<libc::sock_filter> {
     // Each test skips its own end: nothing else has to be counted.
     out.push(jump(libc::BPF_JEQ, u32::from_be_bytes(*b"INVI"), 1, 0));
     out.push(keep);
-    for user in kept.iter().filter(|user| user.len() <= LONGEST).take(MOST) {
-        let text = [user.as_bytes(), b"@"].concat();
-        // By bytes: a filter ends with a drop where it reads beyond the datagram, which an INVITE is long enough for.
-        let tests = text.len() as u8;
-        for (n, byte) in text.iter().enumerate() {
-            out.push(statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, USER + n as u32));
-            // What differs goes on behind the tests that are left and the verdict.
-            let left = (tests - 1 - n as u8) * 2 + 1;
-            out.push(jump(libc::BPF_JEQ, u32::from(*byte), 0, left));
-        }
-        out.push(keep);
+    let kept = kept.iter().filter(|user| user.len() <= LONGEST).take(MOST);
+    for (user, scheme) in kept.flat_map(|user| SCHEMES.map(|scheme| (user, scheme))) {
+        keep_uri(&[scheme, user.as_bytes()].concat(), keep, &mut out);
     }
     let random = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
     let drops = (u64::from(u32::MAX) * u64::from(share.min(1000)) / 1000) as u32;
@@ -41,6 +37,27 @@ fn program(share: u16, kept: &[String]) -> Vec<libc::sock_filter> {
     out.push(statement(libc::BPF_RET | libc::BPF_K, 0));
     out.push(keep);
     out
+}
+
+/// The instructions that keep an INVITE whose URI is this text and one of the ends.
+fn keep_uri(text: &[u8], keep: libc::sock_filter, out: &mut Vec<libc::sock_filter>) {
+    let ends = ENDS.len() as u8;
+    let byte = |n: usize| statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, URI + n as u32);
+    // By bytes: a filter ends with a drop where it reads beyond the datagram, which an INVITE is long enough for.
+    let tests = text.len() as u8;
+    for (n, &expected) in text.iter().enumerate() {
+        out.push(byte(n));
+        // What differs goes on behind the tests that are left, those of the end, and the verdict.
+        let left = (tests - 1 - n as u8) * 2 + 1 + ends + 1;
+        out.push(jump(libc::BPF_JEQ, u32::from(expected), 0, left));
+    }
+    out.push(byte(text.len()));
+    for (n, &end) in ENDS.iter().enumerate() {
+        let left = ends - 1 - n as u8;
+        // What is none of them goes past the verdict.
+        out.push(jump(libc::BPF_JEQ, u32::from(end), left, u8::from(left == 0)));
+    }
+    out.push(keep);
 }
 
 fn statement(code: u32, k: u32) -> libc::sock_filter {
@@ -66,6 +83,20 @@ pub(super) fn set(socket: RawFd, share: u16, kept: &[String]) -> io::Result<()> 
 mod tests {
     use super::super::{Receiver, Sender, UdpSocket};
 
+    const EMERGENCY: [&str; 5] = [
+        "INVITE sip:911@h SIP/2.0",
+        "INVITE tel:112 SIP/2.0",
+        "INVITE sips:112@h SIP/2.0",
+        "INVITE sip:112;phone-context=h@h SIP/2.0",
+        "INVITE tel:911;phone-context=+1 SIP/2.0",
+    ];
+    const OTHERS: [&str; 4] = [
+        "INVITE sip:1002@h SIP/2.0",
+        "INVITE tel:1120 SIP/2.0",
+        "INVITE sips:1@h SIP/2.0",
+        "INVITE sip:11@h SIP/2.0",
+    ];
+
     #[test]
     fn only_invites_are_dropped_and_none_to_emergency_numbers() {
         for host in ["127.0.0.1:0", "[::1]:0"] {
@@ -76,9 +107,9 @@ mod tests {
             let mut came = |share: u16| {
                 server.drop_invites(share, &["112".to_owned(), "911".to_owned()]).expect("a filter");
                 for n in 0..60 {
-                    for text in
-                        ["INVITE sip:1002@h SIP/2.0", "INVITE sip:911@h SIP/2.0", "BYE sip:1002@h SIP/2.0"]
-                    {
+                    let emergency = EMERGENCY[n % EMERGENCY.len()];
+                    let other = OTHERS[n % OTHERS.len()];
+                    for text in [other, emergency, "BYE sip:1002@h SIP/2.0"] {
                         sender.push(
                             0,
                             client.local().ip(),
@@ -98,7 +129,7 @@ mod tests {
                     for i in 0..n {
                         let (bytes, ..) = receiver.datagram(i);
                         let kind = match bytes {
-                            b if b.starts_with(b"INVITE sip:1002") => 0,
+                            b if OTHERS.iter().any(|other| b.starts_with(other.as_bytes())) => 0,
                             b if b.starts_with(b"INVITE") => 1,
                             b if b.starts_with(b"BYE") => 2,
                             _ => 3,
