@@ -5,7 +5,7 @@ use trunkline_tests::{Exchange, Message, NameServer, Resources, Ua, Wire, exchan
 
 use super::media::BROWSER;
 use super::trunks::{LOGIN, NUMBER, provider};
-use super::{DOMAIN, at, phone, registered};
+use super::{DOMAIN, at, phone, registered, with_fallback};
 
 /// What the command prints.
 fn explain(exchange: &Exchange, arguments: &[&str]) -> String {
@@ -39,6 +39,15 @@ fn is_explained(exchange: &Exchange, request: &Message, code: &str, words: &[&st
     let text = explain(exchange, &[request.call_id()]);
     for words in words.iter().chain(&["Cause", "To do"]) {
         assert!(text.contains(words), "`{words}` is not in\n{text}");
+    }
+}
+
+/// The text has these words, in this order.
+fn follow(text: &str, all: &[&str]) {
+    let mut rest = text;
+    for words in all {
+        let at = rest.find(words).unwrap_or_else(|| panic!("`{words}` does not follow in\n{text}"));
+        rest = &rest[at + words.len()..];
     }
 }
 
@@ -158,30 +167,86 @@ fn the_latest_call_is_told_from_beginning_to_end() {
     let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
     super::dialogs::connect(&mut caller, &mut callee);
     let text = explain(&exchange, &[]);
-    let mut rest = text.as_str();
-    for words in [
-        "INVITE sip:1001@sip.test → sip:1002@sip.test",
-        "arrived from 127.0.0.1:",
-        "the caller must authenticate",
-        "the caller gets 401 Unauthorized: auth.required",
-        "with credentials",
-        "1001@sip.test is agent",
-        "the caller has authenticated",
-        "1002@sip.test is agent",
-        "→ sip:1002@127.0.0.1:",
-        "over UDP, branch 0",
-        "← 200 OK, branch 0",
-        "the caller gets 200 OK",
-        "The INVITE ended: 200 OK",
-    ] {
-        let at = rest.find(words).unwrap_or_else(|| panic!("`{words}` does not follow in\n{text}"));
-        rest = &rest[at..];
-    }
+    follow(
+        &text,
+        &[
+            "INVITE sip:1001@sip.test → sip:1002@sip.test",
+            "arrived from 127.0.0.1:",
+            "the caller must authenticate",
+            "the caller gets 401 Unauthorized: auth.required",
+            "with credentials",
+            "1001@sip.test is agent",
+            "the caller has authenticated",
+            "1002@sip.test is agent",
+            "→ sip:1002@127.0.0.1:",
+            "over UDP, branch 0",
+            "← 200 OK, branch 0",
+            "the caller gets 200 OK",
+            "The INVITE ended: 200 OK",
+        ],
+    );
     let out = exchange_command(&exchange).args(["explain", "nobody@knows"]).output().expect("it runs");
     let error = String::from_utf8_lossy(&out.stderr);
     assert!(!out.status.success() && error.contains("nothing is known of Call-ID `nobody@knows`"), "{error}");
     let failed = exchange_command(&exchange).args(["explain", "--failed"]).output().expect("it runs");
     assert!(String::from_utf8_lossy(&failed.stderr).contains("nothing has failed"));
+}
+
+/// Two phones of 1002 are busy, so its fallback 1003 rings: one ladder.
+#[test]
+fn a_fork_and_a_diversion_are_one_ladder() {
+    let exchange = Exchange::start(&with_fallback());
+    let mut caller = registered(&exchange, "1001");
+    let mut phones = [registered(&exchange, "1002"), registered(&exchange, "1002")];
+    let mut fallback = registered(&exchange, "1003");
+    let invite = caller.invite(&at("1002"));
+    let invite = caller.call(&invite);
+    for phone in &mut phones {
+        let arrived = phone.request_of("INVITE");
+        phone.send(&phone.response(&arrived, 486, "Busy Here"));
+    }
+    let arrived = fallback.request_of("INVITE");
+    fallback.accept(&arrived);
+    caller.status_for(&invite, 200);
+    let text = explain(&exchange, &[invite.call_id()]);
+    follow(
+        &text,
+        &[
+            "1002@sip.test is agent",
+            "→ sip:1002@127.0.0.1:",
+            "→ sip:1002@127.0.0.1:",
+            "← 486 Busy Here",
+            "← 486 Busy Here",
+            "1003@sip.test is agent",
+            "→ sip:1003@127.0.0.1:",
+            "← 200 OK, branch 2",
+            "the caller gets 200 OK",
+        ],
+    );
+}
+
+/// The first destination of the trunk is dead, the second one answers.
+#[test]
+fn a_failover_is_told_with_both_attempts() {
+    let (dead, alive) = (free_port(), free_port());
+    let uris = [(format!("127.0.0.1:{dead}"), 1), (format!("127.0.0.1:{alive}"), 2)];
+    let uris: Vec<(&str, u16, &str)> =
+        uris.iter().map(|(uri, priority)| (uri.as_str(), *priority, "udp")).collect();
+    let config = "routing: {qualifySeconds: 0}\n";
+    let exchange = Exchange::start_with(&super::trunks::with_trunk(&uris), config, &[]);
+    let mut carrier = carrier(alive, &exchange);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("+17853178070"));
+    let invite = caller.call(&invite);
+    let arrived = carrier.request_of("INVITE");
+    carrier.accept(&arrived);
+    caller.status_for(&invite, 200);
+    let (first, second) = (format!("at 127.0.0.1:{dead}"), format!("at 127.0.0.1:{alive}"));
+    let text = explain(&exchange, &[invite.call_id()]);
+    follow(
+        &text,
+        &["out through trunk provider", &first, "(ICMP)", &second, "← 200 OK", "the caller gets 200 OK"],
+    );
 }
 
 /// A phone that registers with a wrong password is explained, too.

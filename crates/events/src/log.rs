@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-/// Bytes of a chunk, about.
+/// Bytes of a chunk, at most.
 const CHUNK: usize = 64 << 10;
 
 /// A bounded log of events.
@@ -15,8 +15,10 @@ pub struct Log {
     most: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
+    /// The bytes of all chunks. The system gives the memory when it is written to first.
+    slab: Box<[u8]>,
     chunks: VecDeque<Chunk>,
     /// The number of the first chunk that is kept.
     first: u64,
@@ -28,7 +30,9 @@ struct Ring {
 struct Chunk {
     /// How many events were written before its first one.
     before: u64,
-    bytes: Vec<u8>,
+    /// Where its bytes are.
+    start: usize,
+    end: usize,
 }
 
 /// Where a reader stands. The default one is at the oldest event.
@@ -52,7 +56,14 @@ pub struct Read {
 impl Log {
     /// A log that keeps so many bytes, at least one chunk; 0 keeps nothing.
     pub fn new(bytes: usize) -> Log {
-        Log { ring: Mutex::default(), most: bytes.div_ceil(CHUNK) }
+        let most = bytes.div_ceil(CHUNK);
+        let ring = Ring {
+            slab: vec![0; most * CHUNK].into_boxed_slice(),
+            chunks: VecDeque::with_capacity(most),
+            first: 0,
+            written: 0,
+        };
+        Log { ring: Mutex::new(ring), most }
     }
 
     /// Whether it keeps nothing.
@@ -60,24 +71,26 @@ impl Log {
         self.most == 0
     }
 
-    /// Appends so many events.
+    /// Appends so many events; more than a chunk takes are lost.
     pub(crate) fn append(&self, events: &[u8], count: u64) {
         let ring = &mut *self.ring.lock();
-        let fits = ring.chunks.back().is_some_and(|chunk| chunk.bytes.len() + events.len() <= CHUNK);
-        if !fits {
-            let mut bytes = match ring.chunks.len() >= self.most {
+        let fits = |chunk: &Chunk| chunk.end - chunk.start + events.len() <= CHUNK;
+        if !ring.chunks.back().is_some_and(fits) {
+            let start = match ring.chunks.len() >= self.most {
                 true => {
                     ring.first += 1;
-                    ring.chunks.pop_front().map(|oldest| oldest.bytes).unwrap_or_default()
+                    ring.chunks.pop_front().map_or(0, |oldest| oldest.start)
                 }
-                false => Vec::with_capacity(CHUNK),
+                false => ring.chunks.len() * CHUNK,
             };
-            bytes.clear();
-            ring.chunks.push_back(Chunk { before: ring.written, bytes });
+            ring.chunks.push_back(Chunk { before: ring.written, start, end: start });
         }
         ring.written += count;
-        if let Some(chunk) = ring.chunks.back_mut() {
-            chunk.bytes.extend_from_slice(events);
+        let Some(chunk) = ring.chunks.back_mut().filter(|chunk| fits(chunk)) else { return };
+        let end = chunk.end + events.len();
+        if let Some(place) = ring.slab.get_mut(chunk.end..end) {
+            place.copy_from_slice(events);
+            chunk.end = end;
         }
     }
 
@@ -88,7 +101,7 @@ impl Log {
             None => Cursor { chunk: ring.first, at: 0, seen: ring.written },
             Some(last) => Cursor {
                 chunk: ring.first + ring.chunks.len() as u64 - 1,
-                at: last.bytes.len(),
+                at: last.end - last.start,
                 seen: ring.written,
             },
         }
@@ -106,9 +119,9 @@ impl Log {
         }
         let place = (cursor.chunk - ring.first) as usize;
         let Some(chunk) = ring.chunks.get(place) else { return Read { lost, more: false } };
-        out.extend_from_slice(chunk.bytes.get(cursor.at..).unwrap_or_default());
+        out.extend_from_slice(ring.slab.get(chunk.start + cursor.at..chunk.end).unwrap_or_default());
         match ring.chunks.get(place + 1) {
-            None => *cursor = Cursor { chunk: cursor.chunk, at: chunk.bytes.len(), seen: ring.written },
+            None => *cursor = Cursor { chunk: cursor.chunk, at: chunk.end - chunk.start, seen: ring.written },
             Some(next) => *cursor = Cursor { chunk: cursor.chunk + 1, at: 0, seen: next.before },
         }
         Read { lost, more: cursor.chunk - ring.first > place as u64 }

@@ -59,6 +59,7 @@ impl Recorder {
 
     /// The request at hand gets a number.
     pub fn begin(&mut self) -> u64 {
+        self.commit_if_full();
         self.last += 1;
         self.request = self.last;
         self.begun = (self.gathered.len(), self.count);
@@ -67,6 +68,7 @@ impl Recorder {
 
     /// Another request is at hand: one that was begun before.
     pub fn resume(&mut self, request: u64) {
+        self.commit_if_full();
         self.request = request;
         self.begun = (self.gathered.len(), self.count);
     }
@@ -106,8 +108,8 @@ impl Recorder {
         self.strangers.dropped
     }
 
-    /// Gives what was gathered to the log, if there is much of it.
-    pub fn commit_if_full(&mut self) {
+    /// What one step gathers is far less than a chunk of the log takes.
+    fn commit_if_full(&mut self) {
         if self.gathered.len() >= GATHERED {
             self.commit();
         }
