@@ -31,7 +31,11 @@ fn wait_state(exchange: &Exchange, port: u16, state: &str) -> Value {
 
 /// The carrier at this port, and the OPTIONS that it got first.
 fn asked(exchange: &Exchange, port: u16) -> (Ua, trunkline_tests::Message) {
-    let mut carrier = provider(port);
+    asked_at(exchange, provider(port))
+}
+
+/// The same with a carrier that was there before the exchange asked.
+fn asked_at(exchange: &Exchange, mut carrier: Ua) -> (Ua, trunkline_tests::Message) {
     let Wire::Udp { server, .. } = &mut carrier.wire else { unreachable!("made by provider") };
     *server = exchange.udp();
     let question = carrier.request_of("OPTIONS");
@@ -45,10 +49,11 @@ fn uri(port: u16) -> String {
 #[test]
 fn a_trunk_is_unknown_until_it_answers_and_asked_at_once_when_it_changes() {
     let (first, second) = (free_port(), free_port());
+    let carriers = (provider(first), provider(second));
     let one = with_trunk(&[(&uri(first), 1, "udp")]);
     // The default: a question each 30 s.
     let exchange = Exchange::start(&one);
-    let (mut carrier, question) = asked(&exchange, first);
+    let (mut carrier, question) = asked_at(&exchange, carriers.0);
     let before = known(&exchange, first).expect("it is listed");
     assert_eq!((before["state"].as_str(), before.get("lastError")), (Some("unknown"), None), "{before}");
     assert!(before["since"].is_i64() && before["next"].is_i64(), "{before}");
@@ -61,7 +66,7 @@ fn a_trunk_is_unknown_until_it_answers_and_asked_at_once_when_it_changes() {
     let (_, text) = two.files().find(|(name, _)| *name == "trunks.yaml").expect("a file of trunks");
     let changed = Instant::now();
     exchange.rewrite("trunks.yaml", text);
-    let (mut carrier, question) = asked(&exchange, second);
+    let (mut carrier, question) = asked_at(&exchange, carriers.1);
     assert!(changed.elapsed() < Duration::from_secs(25), "not with the next round");
     assert_eq!(known(&exchange, second).expect("it is listed")["state"], "unknown");
     assert_eq!(known(&exchange, first), None);
