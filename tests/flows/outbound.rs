@@ -298,7 +298,8 @@ fn a_phone_on_a_connection_that_ended_is_480_and_never_dialled() {
     let bye = dialog.request(&caller, "BYE");
     caller.send(&bye);
     caller.status_for(&bye, 480);
-    super::records::ended(&exchange, 1);
+    // That of the call, and that of the one that was refused.
+    super::records::ended(&exchange, 2);
     // The same after a restart, which ends every connection but leaves the binding.
     let mut callee = tcp(&exchange, "1002");
     assert_eq!(callee.register(600).status(), 200);

@@ -9,6 +9,9 @@ use trunkline_sip::Transport;
 use crate::event::{Answer, Arrival, Attempt, Event, Failure, Heard};
 
 const HEAD: usize = 2 + 1 + 8 + 8;
+/// The kinds that are looked for.
+const ARRIVED: u8 = 0;
+const ANSWERED: u8 = 11;
 /// A text is kept up to this length.
 const LONGEST: usize = 256;
 
@@ -61,7 +64,7 @@ pub(crate) fn put(out: &mut Vec<u8>, request: u64, at: u64, event: Event<'_>) {
             for part in [a.method, a.uri, a.from, a.call_id, a.agent, a.contact] {
                 text(out, part);
             }
-            0
+            ARRIVED
         }
         Event::Dialog(number) => {
             out.extend_from_slice(&number.to_le_bytes());
@@ -110,7 +113,7 @@ pub(crate) fn put(out: &mut Vec<u8>, request: u64, at: u64, event: Event<'_>) {
             out.push(u8::from(a.ours));
             // 0: no reason.
             out.push(a.reason.map_or(0, |reason| reason.number() as u8 + 1));
-            11
+            ANSWERED
         }
     };
     let length = (out.len() - start) as u16;
@@ -130,17 +133,47 @@ impl<'a> Events<'a> {
     }
 }
 
-impl<'a> Iterator for Events<'a> {
-    type Item = Entry<'a>;
-
-    fn next(&mut self) -> Option<Entry<'a>> {
+impl<'a> Events<'a> {
+    /// The next event, of which only the head is read.
+    pub(crate) fn head(&mut self) -> Option<Head<'a>> {
         let length = usize::from(u16::from_le_bytes(self.0.first_chunk::<2>().copied()?));
         let (one, rest) = self.0.split_at_checked(length.max(HEAD))?;
         self.0 = rest;
         let mut r = Reader(one.get(2..)?);
-        let kind = r.u8()?;
-        let (request, at) = (r.u64()?, r.u64()?);
-        Some(Entry { request, at, event: read(kind, &mut r)? })
+        Some(Head { kind: r.u8()?, request: r.u64()?, at: r.u64()?, fields: r.0 })
+    }
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        self.head()?.entry()
+    }
+}
+
+/// The head of an event, with fields that nobody has read yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    kind: u8,
+    pub(crate) request: u64,
+    at: u64,
+    fields: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn is_arrival(&self) -> bool {
+        self.kind == ARRIVED
+    }
+
+    pub(crate) fn is_answer(&self) -> bool {
+        self.kind == ANSWERED
+    }
+
+    /// The whole event.
+    pub(crate) fn entry(&self) -> Option<Entry<'a>> {
+        let event = read(self.kind, &mut Reader(self.fields))?;
+        Some(Entry { request: self.request, at: self.at, event })
     }
 }
 
@@ -190,7 +223,7 @@ impl<'a> Reader<'a> {
 
 fn read<'a>(kind: u8, r: &mut Reader<'a>) -> Option<Event<'a>> {
     Some(match kind {
-        0 => {
+        ARRIVED => {
             let (transport, flags, source) = (r.transport()?, r.u8()?, r.address()?);
             Event::Arrived(Arrival {
                 method: r.text()?,
@@ -222,7 +255,7 @@ fn read<'a>(kind: u8, r: &mut Reader<'a>) -> Option<Event<'a>> {
         8 => Event::Media(r.words()?),
         9 => Event::Diverted(r.text()?),
         10 => Event::Cancelled,
-        11 => {
+        ANSWERED => {
             let (code, ours, reason) = (r.u16()?, r.u8()? != 0, r.u8()?);
             let reason = usize::from(reason).checked_sub(1).and_then(|n| Reason::ALL.get(n).copied());
             Event::Answered(Answer { code, reason, ours })

@@ -1,19 +1,16 @@
 //! Requests that the exchange refused, found in the logs as they happen: what a line of the operator's log says of each.
 
-use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use trunkline_reasons::Reason;
 use trunkline_sip::Transport;
 
-use crate::code::{Entry, Events};
+use crate::code::{Events, Head};
 use crate::event::{Answer, Event};
 use crate::log::{Cursor, Log};
 use crate::story::shown;
 
-/// Requests whose answer is waited for, at most: of older ones nothing is told.
-const WAITING: usize = 20_000;
 /// Refusals told in a second, at most.
 pub const PER_SECOND: u32 = 50;
 
@@ -45,12 +42,10 @@ pub struct Refused {
     pub call_id: String,
 }
 
-/// Reads the logs of all shards.
+/// Reads the logs of all shards. Of most events it reads the head alone.
 #[derive(Debug, Default)]
 pub struct Refusals {
     cursors: Vec<Cursor>,
-    waiting: HashMap<u64, Refused>,
-    order: VecDeque<u64>,
     second: u64,
     told: u32,
     left_out: u64,
@@ -75,7 +70,7 @@ impl Refusals {
             for _ in 0..64 {
                 let Some(cursor) = self.cursors.get_mut(n) else { break };
                 let read = log.read(cursor, &mut bytes);
-                Events::new(&bytes).for_each(|entry| self.take(&entry, &mut tell));
+                self.take(log, &bytes, &mut tell);
                 if !read.more {
                     break;
                 }
@@ -85,38 +80,56 @@ impl Refusals {
         left_out
     }
 
-    fn take(&mut self, entry: &Entry<'_>, tell: &mut impl FnMut(&Refusal)) {
-        match entry.event {
-            Event::Arrived(a) => {
-                let request = Refused {
-                    source: a.source,
-                    transport: a.transport,
-                    method: shown(a.method),
-                    from: shown(a.from),
-                    to: shown(a.uri),
-                    call_id: shown(a.call_id),
-                };
-                self.waiting.insert(entry.request, request);
-                self.order.push_back(entry.request);
-                if self.order.len() > WAITING
-                    && let Some(oldest) = self.order.pop_front()
-                {
-                    self.waiting.remove(&oldest);
-                }
+    fn take(&mut self, log: &Log, bytes: &[u8], tell: &mut impl FnMut(&Refusal)) {
+        let mut events = Events::new(bytes);
+        while let Some(head) = events.head() {
+            let entry = Some(head).filter(Head::is_answer).and_then(|head| head.entry());
+            let Some(Event::Answered(Answer { code: status @ 200.., ours: true, reason: Some(reason) })) =
+                entry.map(|entry| entry.event)
+            else {
+                continue;
+            };
+            if !is_refusal(reason) {
+                continue;
             }
-            Event::Answered(Answer { code: status @ 200.., ours, reason }) => {
-                let Some(request) = self.waiting.remove(&entry.request) else { return };
-                let Some(reason) = reason.filter(|reason| ours && is_refusal(*reason)) else { return };
-                if self.told >= PER_SECOND {
-                    self.left_out += 1;
-                    return;
-                }
-                self.told += 1;
+            if self.told >= PER_SECOND {
+                self.left_out += 1;
+                continue;
+            }
+            self.told += 1;
+            if let Some(request) = arrival(bytes, head.request).or_else(|| earlier(log, head.request)) {
                 tell(&Refusal { request, status, reason });
             }
-            _ => {}
         }
     }
+}
+
+/// What is told of a request, found where it arrived.
+fn arrival(bytes: &[u8], request: u64) -> Option<Refused> {
+    let mut events = Events::new(bytes);
+    while let Some(head) = events.head() {
+        if head.request == request
+            && head.is_arrival()
+            && let Event::Arrived(a) = head.entry()?.event
+        {
+            return Some(Refused {
+                source: a.source,
+                transport: a.transport,
+                method: shown(a.method),
+                from: shown(a.from),
+                to: shown(a.uri),
+                call_id: shown(a.call_id),
+            });
+        }
+    }
+    None
+}
+
+/// The same for one that arrived before what was read last.
+fn earlier(log: &Log, request: u64) -> Option<Refused> {
+    let mut found = None;
+    log.for_each_chunk(|bytes| found = found.take().or_else(|| arrival(bytes, request)));
+    found
 }
 
 /// Is it the exchange that refuses? That a caller gives up or nobody answers is no refusal.
