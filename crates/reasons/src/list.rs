@@ -135,7 +135,7 @@ reasons! {
     /// The callee wants credentials, which the caller is not to be asked for.
     CalleeAsksCredentials = "callee.asks-credentials", 403 "Callee Asks for Credentials" HIDDEN, "Switch authentication of calls off in the phone or server, or set routing.passChallenges.";
     /// The callee's answer cannot be passed on, so the exchange answers in its place.
-    CalleeBadResponse = "callee.bad-response", 500 "" HIDDEN, "Look at the answer with trunkline trace: a header is missing or cannot be read.";
+    CalleeBadResponse = "callee.bad-response", 500 "" HIDDEN, "Set log.level: trace and look at the answer: a header is missing or cannot be read.";
     /// The callee refused the call.
     CalleeRejected = "callee.rejected", 486 "" HIDDEN, "See the SIP status: 486 is busy, 603 declined, 488 no common codec.";
     /// The exchange itself was called.
@@ -353,7 +353,7 @@ reasons! {
     /// It rang at the carrier and nobody answered in time.
     TrunkNoAnswer = "trunk.no-answer", 408 "" HIDDEN, "Nothing; the called party did not answer.";
     /// The carrier's answer cannot be passed on, so the exchange answers in its place.
-    TrunkBadResponse = "trunk.bad-response", 500 "" HIDDEN, "Look at the answer with trunkline trace: a header is missing or cannot be read.";
+    TrunkBadResponse = "trunk.bad-response", 500 "" HIDDEN, "Set log.level: trace and look at the answer: a header is missing or cannot be read.";
     /// The carrier refused the call.
     TrunkRejected = "trunk.rejected", 403 "" HIDDEN, "See the SIP status and Reason of the carrier: 403 is often the caller's number or the account, 404 the called number.";
 
