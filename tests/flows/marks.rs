@@ -236,6 +236,43 @@ fn a_phone_that_moves_is_followed() {
     assert!(callee.silent(QUIET, |m| m.status() == 0));
 }
 
+/// A phone with a connection says something as a datagram, its Contact names the connection still: most phones listen on no
+/// port of their own, so that nothing else leads to it.
+#[test]
+fn a_phone_keeps_the_connection_that_its_contact_names() {
+    for stateless in ["", "stateless: on\n"] {
+        let exchange = Exchange::start_with(&agents(), stateless, &[]);
+        let mut callee = Ua::tcp(exchange.tcp(), "1002", DOMAIN, "pw-1002");
+        assert_eq!(callee.register(600).status(), 200);
+        let mut caller = registered(&exchange, "1001");
+        let (mut a, mut b) = connect(&mut caller, &mut callee);
+        let mut beside = phone_from(&exchange, [127, 0, 0, 69], "1002");
+        for method in ["UPDATE", "INFO", "NOTIFY"] {
+            let said = b.request(&beside, method).set("Contact", format!("<{}>", callee.contact()));
+            beside.send(&said);
+            // It proves itself once; then the side is known to be there too.
+            let said = if method == "UPDATE" {
+                let challenge = beside.final_for(&said);
+                let again = beside.authorise(&said, &challenge, 1).expect("a challenge");
+                beside.send(&again);
+                again
+            } else {
+                said
+            };
+            let arrived = caller.request_of(method);
+            caller.respond(&arrived, 200, "OK");
+            beside.status_for(&said, 200);
+        }
+        for method in ["INFO", "BYE"] {
+            let request = a.request(&caller, method);
+            caller.send(&request);
+            let arrived = callee.request_of(method);
+            callee.respond(&arrived, 200, "OK");
+            caller.status_for(&request, 200);
+        }
+    }
+}
+
 #[test]
 fn a_subscription_is_no_call() {
     let exchange = Exchange::start(&agents());
