@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use trunkline_config::{Config, Role};
+use trunkline_operations::Operations;
 use trunkline_store::{Access, Store, StoreError};
 
-use crate::backend::{ControlBackend, StoreOnly, answer, transports};
+use crate::backend::{StoreOnly, answer, transports};
 use crate::protocol::{Request, Response};
 use crate::run::Offline;
 
@@ -18,7 +19,7 @@ pub enum Connection {
     /// A running server.
     Server(BufReader<UnixStream>),
     /// The store, when no exchange runs.
-    Direct(Box<dyn ControlBackend>),
+    Direct(Box<dyn Operations>),
 }
 
 /// Why nobody answers.

@@ -1,8 +1,8 @@
 //! The operator's commands, and the control socket of the running server.
 //!
 //! * [`Command`] is the tree of subcommands, to be put beside `serve` by the binary; [`run`] runs one.
-//! * A running server answers on a Unix socket: [`ControlServer`] asks a [`ControlBackend`], the protocol is in
-//!   [`protocol`]. When no server runs, the commands work on the database themselves.
+//! * A running server answers on a Unix socket: [`ControlServer`] asks its
+//!   [`Operations`](trunkline_operations::Operations), the protocol is in [`protocol`]. When no server runs, the commands work on the database themselves.
 //!
 //! ```
 //! use clap::Parser;
@@ -43,7 +43,7 @@ mod terminal;
 mod time;
 mod tokens;
 
-pub use backend::{ControlBackend, StoreOnly, answer, transports};
+pub use backend::{StoreOnly, answer, transports};
 pub use command::{Command, Common, parse};
 pub use connection::{ConnectError, Connection, access};
 pub use run::{Offline, run};

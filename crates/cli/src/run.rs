@@ -5,8 +5,9 @@ use std::io;
 use serde_json::{Value, json};
 use trunkline_config::{Config, EXIT_USAGE, Env, Loaded};
 use trunkline_model::Kind;
+use trunkline_operations::Operations;
 
-use crate::backend::{ControlBackend, StoreOnly};
+use crate::backend::StoreOnly;
 use crate::check::Good;
 use crate::command::{Check, Command, Common, Get, List, OfKind, OfUsers};
 use crate::connection::{ConnectError, Connection};
@@ -44,7 +45,7 @@ const PAGE: usize = 500;
 
 /// Makes the backend for when no server runs, from the configuration and its store. [`StoreOnly`] will do; one that
 /// reads bindings and call records from the database can tell more.
-pub type Offline<'a> = &'a dyn Fn(&Config, StoreOnly) -> Box<dyn ControlBackend>;
+pub type Offline<'a> = &'a dyn Fn(&Config, StoreOnly) -> Box<dyn Operations>;
 
 /// Runs a command to its end; gives what the process is to end with.
 pub fn run(

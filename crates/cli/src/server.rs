@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use trunkline_descriptors::Spare;
+use trunkline_operations::Operations;
 
-use crate::backend::{ControlBackend, answer};
+use crate::backend::answer;
 use crate::protocol::{MAX_LINE, Request, Response};
 
 /// More connections are refused: the socket is for people.
@@ -38,7 +39,7 @@ pub struct ControlServer {
 impl ControlServer {
     /// Starts answering. The socket is for the owner alone. One that a dead process left is taken over; one that
     /// another process answers on is an error.
-    pub fn start(path: &Path, backend: Arc<dyn ControlBackend>) -> io::Result<ControlServer> {
+    pub fn start(path: &Path, backend: Arc<dyn Operations>) -> io::Result<ControlServer> {
         let named = |error: io::Error| {
             // The system's bound of a socket's path is 107 bytes, wherever it is.
             let short = if error.kind() == io::ErrorKind::InvalidInput { "; use a shorter path" } else { "" };
@@ -84,7 +85,7 @@ impl Drop for ControlServer {
     }
 }
 
-fn accept(listener: &UnixListener, backend: &Arc<dyn ControlBackend>, stop: &AtomicBool) {
+fn accept(listener: &UnixListener, backend: &Arc<dyn Operations>, stop: &AtomicBool) {
     let open = Arc::new(AtomicUsize::new(0));
     let spare = Arc::new(Mutex::new(Spare::new(OWN_DESCRIPTORS)));
     let mut said = None;
@@ -125,7 +126,7 @@ fn accept(listener: &UnixListener, backend: &Arc<dyn ControlBackend>, stop: &Ato
     }
 }
 
-fn converse(stream: &UnixStream, backend: &dyn ControlBackend) -> io::Result<()> {
+fn converse(stream: &UnixStream, backend: &dyn Operations) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE))?;
     stream.set_write_timeout(Some(IDLE))?;
     let mut reader = BufReader::new(stream);
@@ -140,7 +141,7 @@ fn converse(stream: &UnixStream, backend: &dyn ControlBackend) -> io::Result<()>
                 let mut tell = |happened| write_line(stream, &Response::Happened(Box::new(happened)));
                 match backend.follow(&query, &mut tell) {
                     Ok(()) => return Ok(()),
-                    Err(message) => Response::failed(message),
+                    Err(error) => Response::failed(error.to_string()),
                 }
             }
             Ok(request) => answer(backend, request),

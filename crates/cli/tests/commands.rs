@@ -6,19 +6,20 @@ use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 use place::{Arguments, Place};
+use trunkline_cli::ControlServer;
 use trunkline_cli::protocol::{CallRecord, Happened, LiveCall, RecordQuery, Registration, Status};
-use trunkline_cli::{ControlBackend, ControlServer};
+use trunkline_operations::{OperationError, Operations};
 use trunkline_store::Store;
 
 /// A running exchange, as far as the commands see one.
 struct Fake {
-    store: Store,
+    store: Arc<Store>,
     kicked: Mutex<Vec<String>>,
 }
 
-impl ControlBackend for Fake {
-    fn store(&self) -> &Store {
-        &self.store
+impl Operations for Fake {
+    fn store(&self) -> Result<Arc<Store>, OperationError> {
+        Ok(self.store.clone())
     }
 
     fn status(&self) -> Status {
@@ -31,7 +32,7 @@ impl ControlBackend for Fake {
         }
     }
 
-    fn registrations(&self, filter: Option<&str>, limit: usize) -> Result<Vec<Registration>, String> {
+    fn registrations(&self, filter: Option<&str>, limit: usize) -> Result<Vec<Registration>, OperationError> {
         let all = ["sip:1001@sip.local", "sip:1002@sip.local", "sip:1002@other.example"];
         let found = all.iter().filter(|aor| filter.is_none_or(|text| aor.contains(text)));
         Ok(found
@@ -46,17 +47,17 @@ impl ControlBackend for Fake {
             .collect())
     }
 
-    fn kick(&self, aor: &str, contact: Option<&str>) -> Result<usize, String> {
+    fn kick(&self, aor: &str, contact: Option<&str>) -> Result<usize, OperationError> {
         self.kicked.lock().expect("lock").push(format!("{aor} {}", contact.unwrap_or("*")));
         Ok(1)
     }
 
-    fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, String> {
+    fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, OperationError> {
         let call_id = format!("abc {} {limit}", filter.unwrap_or("all"));
         Ok(vec![LiveCall { call_id, state: "up".into(), ..LiveCall::default() }])
     }
 
-    fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {
+    fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, OperationError> {
         // Pages of a table of 2,500 records.
         if query.limit == 1000 {
             let before = query.before.unwrap_or(2_501);
@@ -92,7 +93,7 @@ impl ControlBackend for Fake {
         &self,
         query: &RecordQuery,
         tell: &mut dyn FnMut(Happened) -> std::io::Result<()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), OperationError> {
         let call = CallRecord { caller: "sip:1001@sip.local".into(), status: 486, ..CallRecord::default() };
         let began = Some(call.clone()).filter(|_| !query.failed);
         let all = [
@@ -102,7 +103,7 @@ impl ControlBackend for Fake {
         ];
         let mut all = all.into_iter();
         // The exchange ends.
-        all.try_for_each(tell).map_err(|error| error.to_string())
+        all.try_for_each(tell).map_err(|error| OperationError::Failed(error.to_string()))
     }
 }
 
@@ -307,7 +308,7 @@ fn through_the_socket_of_a_server() {
     let place = Place::new();
     let store = Store::open(&place.url()).expect("opened");
     store.bootstrap("sip.local").expect("made");
-    let backend = Arc::new(Fake { store, kicked: Mutex::default() });
+    let backend = Arc::new(Fake { store: Arc::new(store), kicked: Mutex::default() });
     let socket = place.path("trunkline.sock");
     // What a dead process left.
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("bound"));
@@ -405,7 +406,8 @@ fn through_the_socket_of_a_server() {
 fn a_stranger_on_the_socket_gets_an_answer() {
     use std::io::{BufRead, Write};
     let place = Place::new();
-    let backend = Arc::new(Fake { store: Store::open("memory:").expect("opened"), kicked: Mutex::default() });
+    let backend =
+        Arc::new(Fake { store: Arc::new(Store::open("memory:").expect("opened")), kicked: Mutex::default() });
     let server = ControlServer::start(&place.path("s.sock"), backend).expect("started");
     let mut stream = std::os::unix::net::UnixStream::connect(server.path()).expect("connected");
     stream.write_all(b"{\"do\":\"dance\"}\nnot json\n{\"do\":\"export\"}\n").expect("sent");

@@ -28,6 +28,7 @@ mod log;
 mod recorder;
 mod refusals;
 mod story;
+mod subscription;
 
 pub use code::{Entry, Events};
 pub use event::{Answer, Arrival, Attempt, Event, Failure, Heard};
@@ -35,3 +36,4 @@ pub use log::{Cursor, Log, Read};
 pub use recorder::Recorder;
 pub use refusals::{PER_SECOND, Refusal, Refusals, Refused};
 pub use story::{Query, Step, Story, stories};
+pub use subscription::Subscription;

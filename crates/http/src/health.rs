@@ -8,12 +8,13 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
+use trunkline_operations::{Operations, Part};
 
 use crate::exposition::{CONTENT_TYPE, Exposition};
-use crate::status::{Part, ProcessStatus};
+use crate::figures::Page;
 
 /// The routes of health and metrics, to be mounted on a [`HttpServer`](crate::HttpServer).
-pub fn health(status: Arc<dyn ProcessStatus>) -> Router {
+pub fn health(status: Arc<dyn Operations>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -26,7 +27,7 @@ async fn healthz() -> impl IntoResponse {
     Json(Alive { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-async fn readyz(State(status): State<Arc<dyn ProcessStatus>>) -> impl IntoResponse {
+async fn readyz(State(status): State<Arc<dyn Operations>>) -> impl IntoResponse {
     let readiness = status.readiness();
     let code = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = readiness.word();
@@ -41,7 +42,7 @@ async fn readyz(State(status): State<Arc<dyn ProcessStatus>>) -> impl IntoRespon
     (code, Json(answer))
 }
 
-async fn metrics(State(status): State<Arc<dyn ProcessStatus>>) -> impl IntoResponse {
+async fn metrics(State(status): State<Arc<dyn Operations>>) -> impl IntoResponse {
     let mut out = Exposition::default();
     let readiness = status.readiness();
     out.gauge("trunkline_ready", "Whether new calls are accepted.", u64::from(readiness.is_ready()));
@@ -49,8 +50,7 @@ async fn metrics(State(status): State<Arc<dyn ProcessStatus>>) -> impl IntoRespo
     for part in &readiness.parts {
         out.sample(&[("part", &part.name)], u64::from(part.ok));
     }
-    status.figures().write(&mut out);
-    status.more(&mut out);
+    Page(&status.figures()).write(&mut out);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], out.into_text())
 }
 

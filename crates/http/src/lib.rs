@@ -8,20 +8,22 @@
 //! | `/metrics` | Prometheus' text format, version 0.0.4 |
 //!
 //! The listener has one thread with a runtime of its own, so nothing that happens here delays a SIP message. What
-//! it tells comes from a [`ProcessStatus`], asked once per request on that thread: an implementation reads counters and
+//! it tells comes from a [`Operations`](trunkline_operations::Operations), asked once per request on that thread: an implementation reads counters and
 //! must not wait.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use trunkline_http::{Figures, HttpServer, Readiness, ProcessStatus, health};
+//! use trunkline_http::{HttpServer, health};
+//! use trunkline_operations::{OperationError, Operations, Readiness};
+//! use trunkline_store::Store;
 //!
 //! struct Nothing;
-//! impl ProcessStatus for Nothing {
+//! impl Operations for Nothing {
+//!     fn store(&self) -> Result<Arc<Store>, OperationError> {
+//!         Err(OperationError::NotRunning)
+//!     }
 //!     fn readiness(&self) -> Readiness {
 //!         Readiness { listening: true, ..Readiness::default() }
-//!     }
-//!     fn figures(&self) -> Figures {
-//!         Figures::default()
 //!     }
 //! }
 //!
@@ -39,14 +41,11 @@ mod figures;
 mod health;
 mod patience;
 mod server;
-mod status;
 mod target;
 
 pub use accept::{Descriptors, accept};
 /// The routes to mount: axum's router, without a fallback.
 pub use axum::Router;
 pub use exposition::{Exposition, Kind};
-pub use figures::{ApiCalls, DestinationFigures, Figures, RelayFigures, TransportFigures, TrunkFigures};
 pub use health::health;
 pub use server::{HttpError, HttpServer, KEY, RunningHttp, TlsSource};
-pub use status::{Known, Part, ProcessStatus, Readiness};

@@ -7,10 +7,11 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trunkline_http::{
-    Exposition, Figures, HttpError, HttpServer, Part, ProcessStatus, Readiness, Router, RunningHttp,
-    TransportFigures, TrunkFigures, health,
+use trunkline_http::{HttpError, HttpServer, Router, RunningHttp, health};
+use trunkline_operations::{
+    Figures, OperationError, Operations, Part, Readiness, TransportFigures, TrunkFigures,
 };
+use trunkline_store::Store;
 
 /// A bound against hanging.
 const BOUND: Duration = Duration::from_secs(60);
@@ -22,7 +23,11 @@ struct Fake {
     store_dead: AtomicBool,
 }
 
-impl ProcessStatus for Fake {
+impl Operations for Fake {
+    fn store(&self) -> Result<Arc<Store>, OperationError> {
+        Err(OperationError::NotRunning)
+    }
+
     fn readiness(&self) -> Readiness {
         let dead = self.store_dead.load(Ordering::Relaxed);
         Readiness {
@@ -53,10 +58,6 @@ impl ProcessStatus for Fake {
             ..Figures::default()
         }
     }
-
-    fn more(&self, out: &mut Exposition) {
-        out.gauge("trunkline_media_sessions", "Calls whose media is relayed.", 6);
-    }
 }
 
 fn start(status: Arc<Fake>) -> RunningHttp {
@@ -69,7 +70,7 @@ fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// ProcessStatus, head, body.
+/// Status, head, body.
 fn get(to: SocketAddr, path: &str) -> (u16, String, String) {
     let mut stream = connect(to);
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
@@ -154,7 +155,6 @@ fn metrics_are_sums_over_the_shards() {
         "trunkline_trunk_up{trunk=\"beta\"} 0",
         "trunkline_trunk_destinations_down{trunk=\"alpha\"} 1",
         "trunkline_trunk_destinations_unknown{trunk=\"beta\"} 1",
-        "trunkline_media_sessions 6",
     ] {
         assert!(text.lines().any(|l| l == line), "no line `{line}` in\n{text}");
     }

@@ -9,12 +9,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
+use serde_json::Value;
 use trunkline_http::Router;
 use trunkline_login::{Login, Presented, Refused};
 use trunkline_model::dialect::v1::{Collection, Edition};
+use trunkline_operations::Operations;
 
 use crate::answer::{Outcome, not_found, plain, unauthorized};
-use crate::backend::RestBackend;
+use crate::provider::DataProvider;
 use crate::query::Query;
 use crate::resources::Resources;
 use crate::time::iso_8601;
@@ -31,17 +33,30 @@ const LARGEST_BODY: usize = 1 << 20;
 
 /// The state that all handlers share.
 pub(crate) struct Api {
-    pub backend: Arc<dyn RestBackend>,
-    login: Login,
-    key: TokenKey,
+    pub operations: Arc<dyn Operations>,
+    pub site: Site,
+}
+
+/// The Routr v1 that the API stands for.
+pub struct Site {
+    /// Its documents.
+    pub provider: Arc<dyn DataProvider>,
+    /// The logins of its users.
+    pub login: Login,
+    /// The key of their tokens.
+    pub tokens: TokenKey,
+    /// The configuration as the operator wrote it, variables included; the API takes the secrets out.
+    pub configuration: Value,
+    /// The variables that Routr v1 reads, and their values; secrets masked.
+    pub environment: Vec<(String, Option<String>)>,
 }
 
 pub(crate) type Shared = State<Arc<Api>>;
 
 /// The routes, to be mounted on a [`trunkline_http::HttpServer`] of their own that is tolerant: clients do not escape
 /// their filters.
-pub fn api(backend: Arc<dyn RestBackend>, login: Login, key: TokenKey) -> Router {
-    let shared = Arc::new(Api { backend, login, key });
+pub fn api(operations: Arc<dyn Operations>, site: Site) -> Router {
+    let shared = Arc::new(Api { operations, site });
     let collection = get(list).post(change::create);
     let routes = Router::new()
         .route("/credentials", get(credentials))
@@ -127,7 +142,7 @@ impl Api {
     fn admits(&self, method: &Method, path: &str, request: &Request) -> bool {
         let open = match path.trim_end_matches('/') {
             "/credentials" | "/token" => true,
-            "/system/status" => self.backend.edition() == Edition::Late && method == Method::GET,
+            "/system/status" => self.site.provider.edition() == Edition::Late && method == Method::GET,
             _ => false,
         };
         open || self.bearer(request).is_some()
@@ -142,7 +157,14 @@ impl Api {
             (None, Some(Ok(Presented::Token(token)))) => token,
             (None, _) => return None,
         };
-        self.key.verify(&token, unix_seconds()).filter(|user| self.backend.knows_user(user))
+        self.site.tokens.verify(&token, unix_seconds()).filter(|user| self.knows_user(user))
+    }
+
+    /// Does this user exist, and may it log in?
+    fn knows_user(&self, username: &str) -> bool {
+        let Ok(store) = self.operations.store() else { return false };
+        let tables = store.live().load();
+        tables.user_by_username(username.as_bytes()).is_some_and(|user| user.enabled)
     }
 
     /// The token for a user with this name and password.
@@ -152,8 +174,8 @@ impl Api {
             Some(Ok(presented @ Presented::Password { .. })) => presented,
             _ => return Err(unauthorized()),
         };
-        match self.login.check(from.ip().to_canonical(), presented).await {
-            Ok(identity) => Ok(self.key.sign(&identity.username, unix_seconds())),
+        match self.site.login.check(from.ip().to_canonical(), presented).await {
+            Ok(identity) => Ok(self.site.tokens.sign(&identity.username, unix_seconds())),
             Err(refused @ Refused::Slowed { seconds }) => {
                 let mut response = plain(StatusCode::TOO_MANY_REQUESTS, &refused.to_string());
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -169,13 +191,13 @@ impl Api {
     }
 
     pub(crate) fn answer(&self, outcome: Outcome) -> Response {
-        outcome.respond(self.backend.edition())
+        outcome.respond(self.site.provider.edition())
     }
 
     /// Looks at a collection, if there is one of that name.
     fn on(&self, name: &str, work: impl FnOnce(&Resources<'_>, Collection) -> Outcome) -> Response {
         let Some(collection) = change::collection_of(name) else { return not_found() };
-        let documents = self.backend.documents();
+        let documents = self.site.provider.documents();
         self.answer(work(&self.resources(&documents), collection))
     }
 
@@ -183,7 +205,11 @@ impl Api {
         &self,
         documents: &'d trunkline_model::dialect::v1::Documents,
     ) -> Resources<'d> {
-        Resources { documents, edition: self.backend.edition(), since: iso_8601(self.backend.started()) }
+        Resources {
+            documents,
+            edition: self.site.provider.edition(),
+            since: iso_8601(self.operations.status().started),
+        }
     }
 }
 

@@ -41,11 +41,11 @@ impl Api {
         check: impl FnOnce(&Resources<'_>, Collection) -> Checked,
     ) -> Outcome {
         let checked = {
-            let documents = self.backend.documents();
+            let documents = self.site.provider.documents();
             check(&self.resources(&documents), collection)
         };
         let write = match checked {
-            Ok(write) if self.backend.is_writable() => write,
+            Ok(write) if self.site.provider.is_writable() => write,
             Ok(_) => return Outcome::failed(405, READ_ONLY_STORE),
             Err(outcome) => return outcome,
         };
@@ -55,8 +55,8 @@ impl Api {
             Write::Remove(..) => (200, OK, true),
         };
         let api = self.clone();
-        let edition = self.backend.edition();
-        match tokio::task::spawn_blocking(move || api.backend.write(write)).await {
+        let edition = self.site.provider.edition();
+        match tokio::task::spawn_blocking(move || api.site.provider.write(write)).await {
             Ok(Ok(reference)) => {
                 tracing::info!(%reference, ?collection, "{} over REST", if removes { "deleted" } else { "written" });
                 let payload = (!removes).then(|| reference.into());
@@ -109,7 +109,7 @@ pub(crate) async fn create(
 /// A file of many: each is made by itself. Early editions answer a line for each, late ones one word for all.
 async fn create_all(api: &Arc<Api>, name: &str, form: &str, body: &str) -> Response {
     let Some(collection) = collection_of(name) else { return not_found() };
-    if !api.backend.is_writable() {
+    if !api.site.provider.is_writable() {
         return api.answer(Outcome::failed(405, READ_ONLY_STORE));
     }
     let Some(text) = file_in(form, body) else { return api.answer(Outcome::failed(400, "Bad request")) };
@@ -125,7 +125,7 @@ async fn create_all(api: &Arc<Api>, name: &str, form: &str, body: &str) -> Respo
         good &= outcome.status == 201;
         lines.push(outcome.message);
     }
-    api.answer(match api.backend.edition() {
+    api.answer(match api.site.provider.edition() {
         Edition::Rc2 => Outcome::failed(if good { 201 } else { 400 }, lines.join("\n")),
         Edition::Late if good => Outcome::failed(200, "done"),
         Edition::Late => Outcome::failed(400, lines.join("\n")),

@@ -13,7 +13,7 @@
 //!
 //! A token comes as `?token=` or as a bearer. What clients of one edition do not know they pass over, so lists are
 //! given under both names, `result` and `data`; where the editions contradict each other the
-//! [`Edition`](trunkline_model::dialect::v1::Edition) of the [`RestBackend`] decides.
+//! [`Edition`](trunkline_model::dialect::v1::Edition) of the [`DataProvider`] decides.
 //!
 //! ```
 //! use trunkline_rest_v1::Filter;
@@ -28,13 +28,13 @@
 
 mod answer;
 mod api;
-mod backend;
 mod change;
 mod filter;
 mod json_schema;
 mod location;
 mod multipart;
 mod openapi;
+mod provider;
 mod query;
 mod resources;
 mod salt;
@@ -43,9 +43,9 @@ mod system;
 mod time;
 mod token;
 
-pub use api::{KEY, api};
-pub use backend::{GatewayRegistration, ManualEntry, RegisteredContact, RestBackend, Stop};
+pub use api::{KEY, Site, api};
 pub use filter::{Filter, FilterError};
+pub use provider::DataProvider;
 pub use query::Query;
 pub use salt::{SaltError, is_ours, salt_in};
 pub use token::{BadSalt, TokenKey};

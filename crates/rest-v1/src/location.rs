@@ -8,19 +8,21 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 use trunkline_model::dialect::v1::Edition;
+use trunkline_operations::{ManualContact, TrunkRegistration};
 
 use crate::answer::{Outcome, plain};
 use crate::api::Shared;
-use crate::backend::{GatewayRegistration, ManualEntry};
 use crate::query::Query;
 use crate::time::ago;
 
 /// All AORs with what is known of the first contact, and a hint where there are more.
 pub(crate) async fn list(State(api): Shared, RawQuery(query): RawQuery) -> Response {
     let mut aors: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for binding in api.backend.bindings() {
-        let info = format!("{};nat={};expires={}", binding.contact, binding.nat, binding.expires);
-        aors.entry(binding.aor).or_default().push(info);
+    // A process without SIP has none.
+    for r in api.operations.registrations(None, usize::MAX).unwrap_or_default() {
+        let contact = r.reached_at.unwrap_or(r.contact);
+        let info = format!("{contact};nat={};expires={}", r.behind_nat, r.expires);
+        aors.entry(r.aor).or_default().push(info);
     }
     let entries: Vec<Value> = aors
         .into_iter()
@@ -33,18 +35,19 @@ pub(crate) async fn list(State(api): Shared, RawQuery(query): RawQuery) -> Respo
         .collect();
     let entries: Vec<&Value> = entries.iter().collect();
     let query = Query::read(query.as_deref().unwrap_or_default());
-    let documents = api.backend.documents();
+    let documents = api.site.provider.documents();
     api.answer(api.resources(&documents).page(&entries, &query))
 }
 
 pub(crate) async fn evict_all(State(api): Shared) -> Response {
-    let evicted = api.backend.evict(None);
+    let evicted = api.operations.kick_all().unwrap_or_default();
     tracing::info!(evicted, "all registrations were removed through the API");
     plain(StatusCode::OK, "Evicted All!")
 }
 
 pub(crate) async fn evict(State(api): Shared, Path(aor): Path<String>) -> Response {
-    api.backend.evict(Some(&aor));
+    // Without SIP in this process nothing is registered, and nothing is left to remove.
+    let _ = api.operations.kick(&aor, None);
     plain(StatusCode::OK, "Location entry evicted")
 }
 
@@ -66,10 +69,10 @@ pub(crate) async fn add(State(api): Shared, Path(aor): Path<String>, body: Strin
     if !is_written_as_is(&aor) || !is_written_as_is(&user) || user.contains(['@', ':']) {
         return bad();
     }
-    match api.backend.add(&aor, &ManualEntry { user, address, port, expires }) {
+    match api.operations.add_contact(&aor, &ManualContact { user, address, port, expires }) {
         Ok(()) => plain(StatusCode::OK, "Added location entry"),
-        Err(why) => {
-            tracing::info!(aor, why, "a location entry could not be added");
+        Err(error) => {
+            tracing::info!(aor, %error, "a location entry could not be added");
             bad()
         }
     }
@@ -83,9 +86,11 @@ fn is_written_as_is(text: &str) -> bool {
 /// Where we are registered ourselves.
 pub(crate) async fn registry(State(api): Shared, RawQuery(query): RawQuery) -> Response {
     let query = Query::read(query.as_deref().unwrap_or_default());
-    let documents = api.backend.documents();
-    let edition = api.backend.edition();
-    let mut entries: Vec<Value> = api.backend.gateways().iter().map(|g| entry(g, edition)).collect();
+    let documents = api.site.provider.documents();
+    let edition = api.site.provider.edition();
+    let registrations = api.operations.status().trunk_registrations;
+    let registered = registrations.iter().filter(|r| r.registered);
+    let mut entries: Vec<Value> = registered.map(|r| entry(r, edition)).collect();
     entries.sort_by_key(|entry| entry["host"].to_string());
     match edition {
         Edition::Rc2 => api.answer(Outcome::ok(Value::Array(entries))),
@@ -96,19 +101,20 @@ pub(crate) async fn registry(State(api): Shared, RawQuery(query): RawQuery) -> R
     }
 }
 
-fn entry(gateway: &GatewayRegistration, edition: Edition) -> Value {
+fn entry(registration: &TrunkRegistration, edition: Edition) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+    let (username, host) = registration.aor.split_once('@').unwrap_or(("", &registration.aor));
     let mut entry = json!({
-        "username": gateway.username,
-        "host": gateway.host,
-        "ip": gateway.ip.map(|ip| ip.to_string()),
-        "expires": gateway.expires,
-        "registeredOn": gateway.since.saturating_mul(1000),
-        "regOnFormatted": ago(now - gateway.since),
+        "username": username,
+        "host": host,
+        "ip": registration.address.map(|ip| ip.to_string()),
+        "expires": registration.until.map_or(0, |until| (until - now).max(0)),
+        "registeredOn": registration.since.saturating_mul(1000),
+        "regOnFormatted": ago(now - registration.since),
     });
     if edition == Edition::Late {
-        entry["gwRef"] = gateway.gateway.as_str().into();
-        entry["gwURI"] = format!("sip:{}@{}", gateway.username, gateway.host).into();
+        entry["gwRef"] = registration.trunk.as_str().into();
+        entry["gwURI"] = format!("sip:{username}@{host}").into();
     }
     entry
 }

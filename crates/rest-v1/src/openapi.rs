@@ -14,7 +14,7 @@ pub(crate) const PATH: &str = "/api/docs";
 
 /// The document, which says nothing that is secret: it needs no token.
 pub(crate) async fn docs(State(api): Shared) -> Response {
-    Json(document(api.backend.edition())).into_response()
+    Json(document(api.site.provider.edition())).into_response()
 }
 
 fn document(edition: Edition) -> Value {

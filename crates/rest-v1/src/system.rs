@@ -6,16 +6,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use trunkline_model::dialect::v1::Edition;
+use trunkline_operations::Stop;
 
 use crate::answer::{OK, Outcome, READ_ONLY_STORE, plain};
 use crate::api::{BASE, Shared};
-use crate::backend::Stop;
 use crate::query::Query;
 use crate::time::iso_8601;
 
 /// The answer itself shows that the process works.
 pub(crate) async fn status(State(api): Shared) -> Response {
-    match api.backend.edition() {
+    match api.site.provider.edition() {
         Edition::Rc2 => Json(json!({"status": "Up"})).into_response(),
         Edition::Late => Json(json!({"status": 200, "message": "up"})).into_response(),
     }
@@ -28,7 +28,7 @@ pub(crate) async fn stop(
     RawQuery(query): RawQuery,
 ) -> Response {
     let now = Query::read(query.as_deref().unwrap_or_default()).now;
-    let edition = api.backend.edition();
+    let edition = api.site.provider.edition();
     let restart = match (word.as_str(), edition) {
         ("down", _) => false,
         ("restarting", Edition::Late) => true,
@@ -41,24 +41,22 @@ pub(crate) async fn stop(
         }
     };
     tracing::info!(restart, now, "the process is ended through the REST API");
-    api.backend.stop(Stop { restart, now });
-    plain(StatusCode::OK, "Request sent to server")
+    match api.operations.stop(Stop { restart, now }) {
+        Ok(()) => plain(StatusCode::OK, "Request sent to server"),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
 }
 
 /// Where early editions have it at the top, late ones have it under `data`: both are given.
 pub(crate) async fn info(State(api): Shared) -> Response {
-    let env: Vec<Value> = api
-        .backend
-        .environment()
-        .into_iter()
-        .map(|(var, value)| json!({"var": var, "value": value}))
-        .collect();
+    let env: Vec<Value> =
+        api.site.environment.iter().map(|(var, value)| json!({"var": var, "value": value})).collect();
     let info = json!({
         "version": "v1.0",
         "apiVersion": "v1beta1",
         "apiPath": BASE,
         "env": env,
-        "upSince": iso_8601(api.backend.started()),
+        "upSince": iso_8601(api.operations.status().started),
     });
     let mut body = info.clone();
     if let Some(body) = body.as_object_mut() {
@@ -70,12 +68,12 @@ pub(crate) async fn info(State(api): Shared) -> Response {
 }
 
 pub(crate) async fn logs(State(api): Shared) -> Response {
-    api.answer(Outcome::ok(api.backend.log().into()))
+    api.answer(Outcome::ok(api.operations.recent_log().into()))
 }
 
 /// The configuration without what only the process may know.
 pub(crate) async fn config(State(api): Shared) -> Response {
-    let mut config = api.backend.configuration();
+    let mut config = api.site.configuration.clone();
     without_secrets(&mut config);
     if let Some(config) = config.as_object_mut() {
         config.remove("system");

@@ -6,7 +6,7 @@ mod client;
 use client::{Reply, Site};
 use serde_json::{Value, json};
 use trunkline_model::dialect::v1::Edition::{Late, Rc2};
-use trunkline_rest_v1::Stop;
+use trunkline_operations::Stop;
 
 /// The names of what a list holds.
 fn names(reply: &Reply) -> Vec<String> {
@@ -239,8 +239,10 @@ fn who_is_registered() {
         assert_eq!((&list()["data"], &list()["result"]), (&want, &want));
         let registry = site.with_token("GET", "/registry", "").json;
         let entry = &registry["data"][0];
-        let fields = ["username", "host", "ip", "expires", "registeredOn"].map(|name| entry[name].clone());
-        let want = json!(["account", "sip.provider.test", "192.0.2.10", 540, 1_795_255_199_000_i64]);
+        let fields = ["username", "host", "ip", "registeredOn"].map(|name| entry[name].clone());
+        let want = json!(["account", "sip.provider.test", "192.0.2.10", 1_795_255_199_000_i64]);
+        let expires = entry["expires"].as_i64();
+        assert!(expires.is_some_and(|left| (400..=540).contains(&left)), "{expires:?}");
         assert_eq!(json!(fields), want);
         assert!(entry["regOnFormatted"].as_str().is_some_and(|text| text.ends_with(" ago")), "{entry}");
         let late = json!(["gw-1", "sip:account@sip.provider.test"]);

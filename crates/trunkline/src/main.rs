@@ -3,8 +3,9 @@
 use std::io::{Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
-use trunkline_cli::{Common, ControlBackend, StoreOnly, Terminal};
+use trunkline_cli::{Common, StoreOnly, Terminal};
 use trunkline_config::{Config, Env, Log};
+use trunkline_operations::Operations;
 
 mod args;
 mod ari;
@@ -52,9 +53,8 @@ fn main() -> ExitCode {
 fn operate(command: &trunkline_cli::Command, common: &Common) -> ExitCode {
     let (mut input, mut out, mut err) = (stdin().lock(), stdout().lock(), stderr().lock());
     let mut terminal = Terminal { input: &mut input, out: &mut out, err: &mut err };
-    let offline = |config: &Config, store: StoreOnly| -> Box<dyn ControlBackend> {
-        Box::new(Offline::new(config, store))
-    };
+    let offline =
+        |config: &Config, store: StoreOnly| -> Box<dyn Operations> { Box::new(Offline::new(config, store)) };
     let env = Env::of_process();
     ExitCode::from(trunkline_cli::run(command, common, &env, &mut terminal, &offline))
 }
@@ -63,9 +63,8 @@ fn operate(command: &trunkline_cli::Command, common: &Common) -> ExitCode {
 fn examine(arguments: &trunkline_doctor::DoctorArgs, common: &Common) -> ExitCode {
     let (mut input, mut out, mut err) = (stdin().lock(), stdout().lock(), stderr().lock());
     let mut terminal = Terminal { input: &mut input, out: &mut out, err: &mut err };
-    let offline = |config: &Config, store: StoreOnly| -> Box<dyn ControlBackend> {
-        Box::new(Offline::new(config, store))
-    };
+    let offline =
+        |config: &Config, store: StoreOnly| -> Box<dyn Operations> { Box::new(Offline::new(config, store)) };
     let env = Env::of_process();
     ExitCode::from(trunkline_doctor::run(arguments, common, &env, &mut terminal, &offline))
 }

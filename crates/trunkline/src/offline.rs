@@ -2,11 +2,12 @@
 //! database.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use trunkline_calls::Records;
-use trunkline_cli::protocol::{CallRecord, LiveCall, RecordQuery, Registration, Status};
-use trunkline_cli::{ControlBackend, StoreOnly};
+use trunkline_cli::StoreOnly;
 use trunkline_config::Config;
+use trunkline_operations::{CallRecord, OperationError, Operations, RecordQuery, Status};
 use trunkline_sip::Transport;
 use trunkline_store::Store;
 
@@ -25,8 +26,8 @@ impl Offline {
     }
 }
 
-impl ControlBackend for Offline {
-    fn store(&self) -> &Store {
+impl Operations for Offline {
+    fn store(&self) -> Result<Arc<Store>, OperationError> {
         self.store.store()
     }
 
@@ -38,23 +39,12 @@ impl ControlBackend for Offline {
         self.store.transports()
     }
 
-    fn registrations(&self, filter: Option<&str>, limit: usize) -> Result<Vec<Registration>, String> {
-        self.store.registrations(filter, limit)
-    }
-
-    fn kick(&self, aor: &str, contact: Option<&str>) -> Result<usize, String> {
-        self.store.kick(aor, contact)
-    }
-
-    fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, String> {
-        self.store.calls(filter, limit)
-    }
-
-    fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, String> {
+    fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, OperationError> {
         match self.database.as_ref().filter(|file| file.exists()) {
             Some(file) => read_records(query, |f, before| {
                 Records::read_file(file, f, before, query.limit).map_err(|e| e.to_string())
-            }),
+            })
+            .map_err(OperationError::Failed),
             None => self.store.records(query),
         }
     }

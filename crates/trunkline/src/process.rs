@@ -13,7 +13,7 @@ use trunkline_store::Store;
 use crate::base::Base;
 use crate::descriptors;
 use crate::first_start;
-use crate::operations::Operations;
+use crate::operations::ProcessOperations;
 use crate::roles::{Api, AriProxy, Control, Health, RestV1, RunningSip, Sip, SipConfig, SipView};
 
 /// Calls under way get this long for their final response when the process is stopped.
@@ -42,7 +42,7 @@ pub struct Process {
     rest_v1: Option<RestV1>,
     ari_proxy: Option<AriProxy>,
     control: Option<Control>,
-    operations: Arc<Operations>,
+    operations: Arc<ProcessOperations>,
 }
 
 impl Process {
@@ -58,7 +58,7 @@ impl Process {
             api = Api::build(&config.grpc, &base)?.map(Arc::new);
         }
         let view = sip.as_ref().map(|sip| sip.view.clone());
-        let operations = Arc::new(Operations::new(base.clone(), view, api.clone()));
+        let operations = Arc::new(ProcessOperations::new(base.clone(), view, api.clone()));
         let (mut health, mut rest_v1, mut ari_proxy, mut control) = (None, None, None, None);
         if config.runs(Role::Health) {
             health = Health::build(&config.http, &operations)?;
@@ -88,7 +88,7 @@ impl Process {
         let roles: Vec<_> = self.operations.base.config.roles.iter().map(|role| role.as_str()).collect();
         tracing::info!(roles = roles.join(", "), "started");
         signals.wait();
-        let stop = self.operations.stop();
+        let stop = self.operations.ended_by();
         self.operations.drain();
         if let Some(sip) = sip {
             let patience = if stop.is_some_and(|stop| stop.now) { Duration::ZERO } else { DRAIN };

@@ -3,6 +3,7 @@
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -10,19 +11,19 @@ use trunkline_http::{HttpServer, RunningHttp};
 use trunkline_login::Login;
 use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
 use trunkline_model::document::Source;
-use trunkline_model::{Change, Role, User};
-use trunkline_rest_v1::{
-    GatewayRegistration, ManualEntry, RegisteredContact, RestBackend, Stop, TokenKey, api,
+use trunkline_model::{Change, Kind, Role, User};
+use trunkline_operations::{
+    ManualContact, OperationError, Operations, Registration, Status, Stop, TrunkRegistration,
 };
+use trunkline_rest_v1::{DataProvider, TokenKey, api};
 use trunkline_store::{Store, Write, WriteError, hash_password};
 
 /// The rest of the process.
-#[derive(Default)]
 pub struct Fake {
     edition: Edition,
     documents: Arc<Documents>,
-    users: Mutex<Vec<String>>,
-    bindings: Mutex<Vec<RegisteredContact>>,
+    store: Arc<Store>,
+    bindings: Mutex<Vec<Registration>>,
     stopped: Mutex<Option<Stop>>,
     writable: bool,
     written: Mutex<Vec<Write>>,
@@ -30,7 +31,8 @@ pub struct Fake {
 
 impl Fake {
     pub fn dismiss(&self, user: &str) {
-        self.users.lock().expect("unpoisoned").retain(|other| other != user);
+        let gone = Change::Delete(Kind::User, format!("user-{user}").into());
+        self.store.apply(vec![gone]).expect("deleted");
     }
 
     /// What was written since the last question.
@@ -43,62 +45,65 @@ impl Fake {
     }
 }
 
-impl RestBackend for Fake {
+impl Operations for Fake {
+    fn store(&self) -> Result<Arc<Store>, OperationError> {
+        Ok(self.store.clone())
+    }
+
+    fn status(&self) -> Status {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+        let registration = TrunkRegistration {
+            trunk: "gw-1".into(),
+            aor: "account@sip.provider.test".into(),
+            registered: true,
+            until: Some(now + 540),
+            answer: "200 OK".into(),
+            since: 1_795_255_199,
+            address: Some([192, 0, 2, 10].into()),
+        };
+        let refused = TrunkRegistration { registered: false, trunk: "gw-2".into(), ..registration.clone() };
+        let trunk_registrations = vec![registration, refused];
+        Status { started: 1_700_000_000, trunk_registrations, ..Status::default() }
+    }
+
+    fn registrations(&self, _: Option<&str>, _: usize) -> Result<Vec<Registration>, OperationError> {
+        Ok(self.bindings.lock().expect("unpoisoned").clone())
+    }
+
+    fn kick(&self, aor: &str, _: Option<&str>) -> Result<usize, OperationError> {
+        self.bindings.lock().expect("unpoisoned").retain(|binding| binding.aor != aor);
+        Ok(1)
+    }
+
+    fn kick_all(&self) -> Result<usize, OperationError> {
+        Ok(std::mem::take(&mut *self.bindings.lock().expect("unpoisoned")).len())
+    }
+
+    fn add_contact(&self, aor: &str, entry: &ManualContact) -> Result<(), OperationError> {
+        let contact = format!("sip:{}@{}:{}", entry.user, entry.address, entry.port);
+        let expires = entry.expires.into();
+        let binding = Registration { aor: aor.into(), contact, expires, ..Registration::default() };
+        self.bindings.lock().expect("unpoisoned").push(binding);
+        Ok(())
+    }
+
+    fn recent_log(&self) -> String {
+        "a line\n".into()
+    }
+
+    fn stop(&self, stop: Stop) -> Result<(), OperationError> {
+        *self.stopped.lock().expect("unpoisoned") = Some(stop);
+        Ok(())
+    }
+}
+
+impl DataProvider for Fake {
     fn edition(&self) -> Edition {
         self.edition
     }
 
     fn documents(&self) -> Arc<Documents> {
         self.documents.clone()
-    }
-
-    fn knows_user(&self, username: &str) -> bool {
-        self.users.lock().expect("unpoisoned").iter().any(|user| user == username)
-    }
-
-    fn bindings(&self) -> Vec<RegisteredContact> {
-        self.bindings.lock().expect("unpoisoned").clone()
-    }
-
-    fn gateways(&self) -> Vec<GatewayRegistration> {
-        vec![GatewayRegistration {
-            gateway: "gw-1".into(),
-            username: "account".into(),
-            host: "sip.provider.test".into(),
-            ip: Some([192, 0, 2, 10].into()),
-            expires: 540,
-            since: 1_795_255_199,
-        }]
-    }
-
-    fn evict(&self, aor: Option<&str>) -> usize {
-        let mut bindings = self.bindings.lock().expect("unpoisoned");
-        let before = bindings.len();
-        bindings.retain(|binding| aor.is_some_and(|aor| binding.aor != aor));
-        before - bindings.len()
-    }
-
-    fn add(&self, aor: &str, entry: &ManualEntry) -> Result<(), String> {
-        let contact = format!("sip:{}@{}:{}", entry.user, entry.address, entry.port);
-        let binding = RegisteredContact { aor: aor.into(), contact, nat: false, expires: entry.expires };
-        self.bindings.lock().expect("unpoisoned").push(binding);
-        Ok(())
-    }
-
-    fn configuration(&self) -> Value {
-        json!({"spec": {"restService": {"port": 4567, "keyStorePassword": "hush"}}, "salt": "hush", "system": {}})
-    }
-
-    fn environment(&self) -> Vec<(String, Option<String>)> {
-        vec![("SALT".into(), Some("***".into())), ("HOME".into(), None)]
-    }
-
-    fn started(&self) -> i64 {
-        1_700_000_000
-    }
-
-    fn log(&self) -> String {
-        "a line\n".into()
     }
 
     fn is_writable(&self) -> bool {
@@ -123,10 +128,6 @@ impl RestBackend for Fake {
         };
         self.written.lock().expect("unpoisoned").push(write);
         Ok(reference)
-    }
-
-    fn stop(&self, stop: Stop) {
-        *self.stopped.lock().expect("unpoisoned") = Some(stop);
     }
 }
 
@@ -180,7 +181,7 @@ impl Site {
     }
 
     fn over(edition: Edition, writable: bool) -> Site {
-        let store = Store::open("memory:").expect("a store");
+        let store = Arc::new(Store::open("memory:").expect("a store"));
         let users = ["admin", "off"].map(|name| {
             let mut user = User::new(format!("user-{name}"), name, Role::Admin);
             user.password_hash = Some(hash_password("changeit").expect("a hash"));
@@ -188,27 +189,38 @@ impl Site {
             Change::Create(user.into())
         });
         store.apply(users.to_vec()).expect("stored");
-        let binding = |user: &str, contact: &str, nat: bool, expires: u32| RegisteredContact {
+        let binding = |user: &str, contact: &str, behind_nat: bool, expires: i64| Registration {
             aor: format!("sip:{user}@sip.local"),
             contact: contact.into(),
-            nat,
+            behind_nat,
             expires,
+            ..Registration::default()
         };
         let backend = Arc::new(Fake {
             edition,
             writable,
             documents: Arc::new(documents(edition)),
-            users: Mutex::new(vec!["admin".into()]),
+            store: store.clone(),
             bindings: Mutex::new(vec![
                 binding("1002", "sip:1002@192.0.2.8", true, 60),
                 binding("1001", "sip:1001@192.0.2.7:5060", false, 600),
                 binding("1002", "sip:1002@192.0.2.9", false, 60),
             ]),
-            ..Fake::default()
+            stopped: Mutex::default(),
+            written: Mutex::default(),
         });
         let key = || TokenKey::from_salt("1ecdc765b27e4b80924f4c5deeccf590").expect("a salt");
         let login = Login::new(store.live().clone()).expect("random");
-        let router = api(backend.clone(), login, key());
+        let site = trunkline_rest_v1::Site {
+            provider: backend.clone(),
+            login,
+            tokens: key(),
+            configuration: json!({
+                "spec": {"restService": {"port": 4567, "keyStorePassword": "hush"}}, "salt": "hush", "system": {},
+            }),
+            environment: vec![("SALT".into(), Some("***".into())), ("HOME".into(), None)],
+        };
+        let router = api(backend.clone(), site);
         let server = HttpServer::new(([127, 0, 0, 1], 0).into()).tolerant().mount(router);
         let running = server.start().expect("a free port");
         Site { backend, token: key().sign("admin", 0), at: running.address(), _running: running }

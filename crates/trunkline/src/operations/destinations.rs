@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use trunkline_cli::protocol::Reachability;
 use trunkline_edge::{DestinationState, Shared};
-use trunkline_http::{DestinationFigures, Known, Part, TrunkFigures};
+use trunkline_operations::{DestinationFigures, Known, Part, Reachability, TrunkFigures};
 use trunkline_trunks::State;
 
 /// The destinations for the command line, in order.

@@ -1,9 +1,9 @@
 //! The stories of requests, as the command line wants them.
 
-use trunkline_cli::protocol::{ExplainQuery, Explained, ExplainedStep};
 use trunkline_edge::Shared;
 use trunkline_events::{Query, Story, stories};
 use trunkline_model::Utc;
+use trunkline_operations::{ExplainQuery, Explained, ExplainedStep};
 
 /// Explains what the query asks for.
 pub fn explain(shared: &Shared, query: &ExplainQuery) -> Vec<Explained> {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use trunkline_calls::{Filter, Followed, Records};
-use trunkline_cli::protocol::{CallRecord, Happened, RecordQuery};
+use trunkline_operations::{CallRecord, Happened, RecordQuery};
 
 use super::some;
 use crate::time::seconds;

@@ -1,23 +1,23 @@
 //! The role `rest-v1`: the REST API of Routr v1.
 
-mod backend;
+mod environment;
 
 use std::io::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use trunkline_config::{Config, RoutrV1};
+use trunkline_config::{Config, Env, RoutrV1};
 use trunkline_http::{HttpServer, RunningHttp};
 use trunkline_model::dialect::v1::{Collection, Edition};
-use trunkline_rest_v1::{KEY, TokenKey, api, is_ours, salt_in};
+use trunkline_rest_v1::{DataProvider, KEY, Site, TokenKey, api, is_ours, salt_in};
 use trunkline_store::{Store, Write, generate_secret};
 use trunkline_transport::{Certificates, ClientAuth};
 
 use crate::base::Base;
-use crate::operations::Operations;
+use crate::operations::ProcessOperations;
 use crate::tls::tls_settings;
-use backend::ProcessBackend;
+use environment::environment;
 
 /// The API at work; dropping it ends its listener.
 pub struct RestV1 {
@@ -30,7 +30,7 @@ impl RestV1 {
     pub fn build(
         document: Option<Value>,
         base: &Base,
-        operations: &Arc<Operations>,
+        operations: &Arc<ProcessOperations>,
     ) -> Result<Option<RestV1>> {
         let settings = &base.config.routr_v1;
         let Some(address) = settings.addr else { return Ok(None) };
@@ -38,9 +38,14 @@ impl RestV1 {
         let tokens = tokens(settings)?;
         make_first_user(&resources.store, &settings.initial_secret.0)?;
         let key = if document.is_some() { KEY } else { "routrV1.addr" };
-        let backend =
-            ProcessBackend::new(resources.clone(), operations.clone(), document.unwrap_or_default());
-        let router = api(Arc::new(backend), resources.login.clone(), tokens);
+        let site = Site {
+            environment: environment(resources.store.edition(), &Env::of_process()),
+            configuration: document.unwrap_or_default(),
+            provider: resources.store.clone(),
+            login: resources.login.clone(),
+            tokens,
+        };
+        let router = api(operations.clone(), site);
         let mut server = HttpServer::new(address).key(key).tolerant().mount(router);
         if settings.tls {
             let tls = certificates(&base.config)?;

@@ -1,25 +1,6 @@
-//! The state of the process, as health and metrics show it.
+//! Whether the process takes calls, and which of its parts fail.
 
 use serde::Serialize;
-
-use crate::exposition::Exposition;
-use crate::figures::Figures;
-
-/// The rest of the process, as health and metrics see it. Asked on the listener's thread: answers come from
-/// memory, without waiting.
-pub trait ProcessStatus: Send + Sync + 'static {
-    /// Does it take calls, and what is missing?
-    fn readiness(&self) -> Readiness;
-
-    /// The numbers of `/metrics`.
-    fn figures(&self) -> Figures;
-
-    /// Metrics beside [`Figures`]. No label may hold a call's, a dialog's or a user's name: each value of a label
-    /// is a time series that is kept.
-    fn more(&self, out: &mut Exposition) {
-        let _ = out;
-    }
-}
 
 /// The answer of `/readyz`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

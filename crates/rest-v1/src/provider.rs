@@ -1,0 +1,50 @@
+//! The documents of Routr v1, and where they are kept.
+
+use std::sync::Arc;
+
+use trunkline_model::dialect::v1::{Documents, Edition};
+use trunkline_store::{Store, Write, WriteError};
+
+/// Where the documents of a Routr v1 are kept: files, Redis, a REST service.
+pub trait DataProvider: Send + Sync + 'static {
+    /// The edition whose answers clients expect.
+    fn edition(&self) -> Edition;
+
+    /// The documents in force.
+    fn documents(&self) -> Arc<Documents>;
+
+    /// Does it take changes? Files are changed with an editor.
+    fn is_writable(&self) -> bool;
+
+    /// Makes a change, in force when this returns; gives the ref of the document. Waits for a network: it is called on a
+    /// thread that may.
+    fn write(&self, write: Write) -> Result<String, WriteError>;
+}
+
+/// A store of another kind has no documents of Routr v1.
+impl DataProvider for Store {
+    fn edition(&self) -> Edition {
+        match self {
+            Store::RoutrV1(v1) => v1.edition(),
+            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Edition::default(),
+        }
+    }
+
+    fn documents(&self) -> Arc<Documents> {
+        match self {
+            Store::RoutrV1(v1) => v1.documents(),
+            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Arc::default(),
+        }
+    }
+
+    fn is_writable(&self) -> bool {
+        matches!(self, Store::RoutrV1(v1) if v1.is_writable())
+    }
+
+    fn write(&self, write: Write) -> Result<String, WriteError> {
+        match self {
+            Store::RoutrV1(v1) => v1.write(write),
+            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Err(WriteError::ReadOnly),
+        }
+    }
+}
