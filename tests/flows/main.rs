@@ -61,6 +61,7 @@ mod reached;
 mod reading;
 mod records;
 mod redirects;
+mod referrals;
 mod refusal_log;
 mod refusals;
 mod refused_calls;

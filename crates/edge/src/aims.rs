@@ -257,6 +257,7 @@ impl Edge {
         decided.map_err(|error| (error.status(), Reason::RequestInside))?;
         match decision.outcome {
             Outcome::Forward if search.been.contains(&decision.aor) => Err((482, Reason::LoopCircle)),
+            Outcome::Forward if self.refers_beyond(inbound, &decision) => Err((403, Reason::TransferNumber)),
             Outcome::Forward => {
                 search.been.push(decision.aor.clone());
                 Ok(decision)

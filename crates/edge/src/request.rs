@@ -258,7 +258,8 @@ impl Edge {
             }
             Outcome::Register { .. } => self.refuse(io, inbound, Reason::RegisterOther),
             Outcome::Forward
-                if self.refuse_stranger(io, inbound, PartyRef::caller(&decision.parties).kind, false) => {}
+                if self.refuse_stranger(io, inbound, PartyRef::caller(&decision.parties).kind, false)
+                    || self.refuse_referral(io, inbound, decision) => {}
             Outcome::Forward => self.forward(io, inbound, key, decision),
         }
     }

@@ -333,6 +333,9 @@ reasons! {
     /// A caller that has proven nothing may begin calls alone.
     TransferMethod = "transfer.method", 403 "Calls Only" PUBLIC, "Authenticate the caller, or set routing.openMethods.";
 
+    /// A REFER asks a carrier to call a number that its sender may not call itself.
+    TransferNumber = "transfer.number", 403 "Transfer Not Allowed" HIDDEN, "Add an egress policy to the domain whose rule matches the number in Refer-To (trunkline domains).";
+
     /// A REFER goes on to another callee, and who sent it has not authenticated.
     TransferUnproven = "transfer.unproven", 403 "" HIDDEN, "Let the caller authenticate first, or set routing.strangersMayRefer.";
 

@@ -349,19 +349,19 @@ fn user<'a>(uri: &Uri<'a>, e164: bool) -> Cow<'a, [u8]> {
 }
 
 /// Does the URI say that its user is a telephone number?
-fn is_declared_number(uri: &Uri<'_>) -> bool {
+pub(crate) fn is_declared_number(uri: &Uri<'_>) -> bool {
     uri.scheme == Scheme::Tel
         || uri.param("user").flatten().is_some_and(|kind| kind.eq_ignore_ascii_case(b"phone"))
 }
 
-struct Called<'a> {
-    callee: Cow<'a, [u8]>,
-    name: Option<Cow<'a, [u8]>>,
+pub(crate) struct Called<'a> {
+    pub(crate) callee: Cow<'a, [u8]>,
+    pub(crate) name: Option<Cow<'a, [u8]>>,
     dialled: Dialled,
 }
 
 /// The called user.
-fn called<'a>(uri: &Uri<'a>, e164: bool) -> Called<'a> {
+pub(crate) fn called<'a>(uri: &Uri<'a>, e164: bool) -> Called<'a> {
     let user = User::new(uri.user_decoded().unwrap_or_default());
     if !user.is_number {
         return Called { callee: user.name, name: None, dialled: Dialled::AsItCame };

@@ -1,13 +1,17 @@
-//! Transfers that strangers ask for. A phone that follows a REFER calls with its own account, so whoever reaches the phone by an
-//! open number could have it call an expensive one.
+//! Transfers. A phone that follows a REFER calls with its own account, so whoever reaches the phone by an open number could have it
+//! call an expensive one. A carrier that follows one calls on the account of the trunk.
 
-use trunkline_proxy::PartyKind;
+use trunkline_model::Agent;
+use trunkline_proxy::{PartyKind, Way};
 use trunkline_reasons::Reason;
-use trunkline_sip::{HeaderName, Method};
+use trunkline_registrar::Named;
+use trunkline_routing::{Decision, RoutedKind, may_be_referred_to};
+use trunkline_sip::{Address, HeaderName, Message, Method, Uri};
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::Io;
+use crate::routes::{Dialog, Routes};
 
 impl Edge {
     /// Refuses the REFER of a party that is no agent, peer or carrier, unless the operator allows it; `true` when it was
@@ -55,6 +59,92 @@ impl Edge {
         self.refuse(io, inbound, Reason::TransferMethod);
         true
     }
+}
+
+impl Edge {
+    /// Does an agent's REFER go out by a trunk, and name a number that the agent could not call?
+    pub(crate) fn refers_beyond(&self, inbound: &Inbound<'_>, decision: &Decision) -> bool {
+        let caller = &decision.parties.caller;
+        let leaves = || decision.targets.as_slice().iter().any(|target| target.trunk.is_some());
+        if !inbound.transfers() || caller.kind != RoutedKind::Agent || !leaves() {
+            return false;
+        }
+        let tables = self.shared.tables.load();
+        let agent = caller.reference.as_ref().and_then(|name| tables.agent_by_ref(name.as_str()));
+        !agent.is_some_and(|agent| self.may_refer(inbound, agent))
+    }
+
+    /// Refuses such a REFER; `true` when it was answered.
+    pub(crate) fn refuse_referral(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        decision: &Decision,
+    ) -> bool {
+        let beyond = self.refers_beyond(inbound, decision);
+        if beyond {
+            self.refuse(io, inbound, Reason::TransferNumber);
+        }
+        beyond
+    }
+
+    /// The same inside a dialog with a carrier.
+    pub(crate) fn refuse_referral_inside(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        (routes, dialog): (&Routes<'_>, &Dialog),
+        way: &Way,
+    ) -> bool {
+        if !inbound.transfers() || way.kind != PartyKind::Trunk {
+            return false;
+        }
+        let shared = self.shared.clone();
+        let tables = shared.tables.load();
+        let holders = std::iter::once(dialog).chain(&routes.inner).map(|dialog| dialog.mark.holder);
+        let mut agents = holders.filter(|holder| holder.kind == PartyKind::Agent);
+        let may = agents.all(|holder| {
+            let version = shared.tables.version();
+            let name = shared.party_names.agent(&tables, version, &shared.secret, holder.party);
+            let agent = name.and_then(|name| tables.agent_by_ref(name.as_str()));
+            agent.is_some_and(|agent| self.may_refer(inbound, agent))
+        });
+        if may {
+            return false;
+        }
+        self.refuse(io, inbound, Reason::TransferNumber);
+        true
+    }
+
+    /// May this agent call everybody whom the REFER names, from where it comes?
+    fn may_refer(&self, inbound: &Inbound<'_>, agent: &Agent) -> bool {
+        let tables = self.shared.tables.load();
+        let reference = agent.domain.as_ref();
+        let Some(domain) = reference.and_then(|name| tables.domain_by_ref(name.as_str())) else {
+            return false;
+        };
+        let source = inbound.flow.remote.ip();
+        let list = domain.acl.as_ref().map(|name| tables.acl_by_ref(name.as_str()));
+        let admitted = list.is_none_or(|list| list.is_some_and(|list| list.allows(source)));
+        let may_call = |uri: &Uri<'_>| {
+            let own = self.shared.addresses.is_own(uri);
+            // A GRUU of ours stands for its AOR.
+            let ours = own || tables.domain_by_uri(uri.host).is_some();
+            let named = Named::read(uri, &self.shared.secret).filter(|_| ours);
+            let user = named.as_ref().and_then(|named| named.user.as_deref()).or(uri.user);
+            let options = &self.shared.config.routing;
+            may_be_referred_to(&Uri { user, ..*uri }, own, domain, (&tables, options))
+        };
+        admitted && all_referred_to(&inbound.message, may_call)
+    }
+}
+
+/// Can every URI of Refer-To be read, and does it pass?
+fn all_referred_to(m: &Message<'_>, passes: impl Fn(&Uri<'_>) -> bool) -> bool {
+    m.list(HeaderName::ReferTo).all(|value| {
+        let address = value.and_then(|value| Address::parse(value, "Refer-To"));
+        address.and_then(|address| address.parsed_uri()).is_ok_and(|uri| passes(&uri))
+    })
 }
 
 /// Is the event one of which a call makes its other side a notifier: the progress of a transfer that the phone asked for, or digits

@@ -1,0 +1,66 @@
+//! Whom an agent's REFER may name to a carrier. The carrier calls that number on the account of the trunk, so that it is judged
+//! as if the agent called it.
+
+use trunkline_model::{Domain, Number, Tables};
+use trunkline_sip::{Scheme, Uri};
+
+use crate::number;
+use crate::request::{Called, Options, called, is_declared_number};
+use crate::tenants::are_isolated;
+
+/// May a carrier be asked to call this URI by an agent of the domain: does the number lead out by one of its policies, or is it
+/// somebody of ours? `own`: the host is an address of ours. The host decides nothing else, since a carrier may dial the user of
+/// any URI. A user that begins with a letter is no number, unless the URI says that it is one.
+pub fn may_be_referred_to(
+    uri: &Uri<'_>,
+    own: bool,
+    domain: &Domain,
+    (tables, options): (&Tables, &Options),
+) -> bool {
+    let Called { callee, name, .. } = called(uri, options.enforce_e164);
+    if callee.is_empty() || uri.scheme == Scheme::Other {
+        return false;
+    }
+    let name = name.as_deref().unwrap_or(&callee);
+    let ours = || tables.domain_by_uri(options.default_domain.as_bytes()).filter(|_| own);
+    let at = tables.domain_by_uri(uri.host).or_else(ours).map_or(domain, |at| &**at);
+    is_of_ours(name, &callee, at, (domain, tables))
+        || may_leave(&callee, domain, tables)
+        || !is_declared_number(uri) && callee.first().is_some_and(u8::is_ascii_alphabetic)
+}
+
+/// Is it a number of ours, or somebody in a domain that the agent's own does not keep apart from?
+fn is_of_ours(name: &[u8], callee: &[u8], at: &Domain, (home, tables): (&Domain, &Tables)) -> bool {
+    if number_of_ours(callee, tables).is_some() {
+        return true;
+    }
+    let named = |user: &[u8]| {
+        let aor = [b"sip:", user, b"@", at.domain_uri.as_bytes()].concat();
+        tables.agent(Some(&at.reference), user).is_some() || tables.peer_by_aor(&aor).is_some()
+    };
+    !are_isolated(home, at) && (named(name) || named(callee))
+}
+
+/// With a plus or without one.
+fn number_of_ours<'a>(digits: &[u8], tables: &'a Tables) -> Option<&'a Number> {
+    let other = match digits.strip_prefix(b"+") {
+        Some(bare) => bare.to_vec(),
+        None => [b"+", digits].concat(),
+    };
+    let found = tables.number_by_tel(digits).or_else(|| tables.number_by_tel(&other));
+    found.map(|number| &**number)
+}
+
+/// Does one of the domain's policies let this number out, by a trunk that is there?
+fn may_leave(callee: &[u8], domain: &Domain, tables: &Tables) -> bool {
+    let number = number::without_parameters(callee);
+    if number.is_empty() || number::is_misshapen(number) {
+        return false;
+    }
+    let leads_out = |number: &Number| {
+        number.trunk.as_ref().is_some_and(|trunk| tables.trunk_by_ref(trunk.as_str()).is_some())
+    };
+    let mut policies = domain.egress_policies.iter().filter(|policy| policy.rule.is_match(number));
+    policies
+        .any(|policy| tables.number_by_ref(policy.number.as_str()).is_some_and(|number| leads_out(number)))
+}
