@@ -175,6 +175,7 @@ impl Edge {
             path: b.path,
             id: b.id.0,
             named_from: Some(b.flow.remote),
+            claimed: !b.proven,
         }
     }
 }

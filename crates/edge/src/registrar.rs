@@ -55,6 +55,7 @@ impl Edge {
         let registrant = parties.caller.reference.as_ref();
         let request = Request {
             registrant: registrant.map_or(0, |r| self.shared.registrant(parties.caller.kind, r)),
+            proven: decision.proven,
             shown: decision.proven || inbound.flow.transport.is_reliable(),
             max_contacts,
             replaces_oldest,

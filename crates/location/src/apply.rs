@@ -3,7 +3,7 @@
 use trunkline_sip::{ConnectionId, Flow};
 
 use crate::binding::Timestamp;
-use crate::record::{self, BEHIND_NAT, Entry, Head, Part, REMOVED, SHOWN, Texts};
+use crate::record::{self, BEHIND_NAT, Entry, Head, PROVEN, Part, REMOVED, SHOWN, Texts};
 use crate::register::{ContactChange, Contacts, Outcome, Overflow, PASSED_ON, Register, RegisterError};
 use crate::uri::uri_equivalent;
 
@@ -144,7 +144,8 @@ impl<'a> Merge<'a> {
             reg_id: change.reg_id,
             q: change.q,
             flags: if change.behind_nat { BEHIND_NAT } else { 0 }
-                | if self.register.shown { SHOWN } else { 0 },
+                | if self.register.shown { SHOWN } else { 0 }
+                | if self.register.proven { PROVEN } else { 0 },
             local: self.local,
             registrant: self.register.registrant,
             flow: self.register.flow,

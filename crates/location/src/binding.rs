@@ -32,6 +32,8 @@ pub struct Binding<'a> {
     pub behind_nat: bool,
     /// Is it shown that the REGISTER came from there: by a digest, by its connection, or by the operator's word?
     pub shown: bool,
+    /// Has the registrant shown who it is? Where nobody is asked, anybody may have registered, from any address.
+    pub proven: bool,
     /// The Path header values (RFC 3327), joined by commas; empty for none.
     pub path: &'a [u8],
     /// `+sip.instance` (RFC 5626), as it stood between the quotes; empty for none.

@@ -187,16 +187,21 @@ impl Location {
         if connection != ConnectionId::NONE && outcome.added + outcome.refreshed > 0 {
             self.connections.add(connection.0, (shard as Place) << 32 | u64::from(hash));
         }
-        if let Some(seconds) = register.longest() {
+        if let Some(seconds) = register.longest().filter(|_| register.proven) {
             self.sources.note(register.flow.remote.ip(), now + u64::from(seconds) * 1000);
         }
         self.show(&slot.record, now, &mut see);
         Ok(outcome)
     }
 
-    /// Is anybody registered from this source ([`trunkline_sip::source_of`])?
+    /// Is anybody registered from this source ([`trunkline_sip::source_of`]) who has shown who it is?
     pub fn has_source(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
         self.sources.has(address, now)
+    }
+
+    /// This source has shown otherwise that it is there, which holds until then.
+    pub fn note_source(&self, address: std::net::IpAddr, until: Timestamp) {
+        self.sources.note(address, until);
     }
 
     fn show(&self, record: &[u8], now: Timestamp, see: &mut impl FnMut(Binding<'_>)) -> usize {
@@ -445,8 +450,9 @@ impl Location {
         let at: Vec<usize> = record::entries(&record).filter(|e| e.connection() != 0).map(|e| e.at).collect();
         at.iter().for_each(|at| record::disconnect(&mut record, *at));
         table.stats.bindings += record::standing(&record) as u64;
-        for entry in record::entries(&record).filter(|e| !e.removed()) {
-            self.sources.note(entry.view(&self.locals).flow.remote.ip(), entry.expires_at());
+        let views = record::entries(&record).filter(|e| !e.removed()).map(|e| e.view(&self.locals));
+        for binding in views.filter(|binding| binding.proven) {
+            self.sources.note(binding.flow.remote.ip(), binding.expires_at);
         }
         let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
         table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));

@@ -33,6 +33,7 @@ pub(crate) const REMOVED: u8 = 1;
 pub(crate) const BEHIND_NAT: u8 = 2;
 const REMOTE_V4: u8 = 4;
 pub(crate) const SHOWN: u8 = 8;
+pub(crate) const PROVEN: u8 = 16;
 
 const ID: usize = 0;
 const EXPIRES_AT: usize = 8;
@@ -211,6 +212,7 @@ impl<'a> Entry<'a> {
             registrant: self.registrant(),
             behind_nat: self.flags() & BEHIND_NAT != 0,
             shown: self.flags() & SHOWN != 0,
+            proven: self.flags() & PROVEN != 0,
             path: texts.path,
             instance: texts.instance,
             reg_id: self.reg_id(),

@@ -68,6 +68,8 @@ pub struct Register<'a> {
     pub registrant: u32,
     /// Is it shown that it came that way, and no forged source address?
     pub shown: bool,
+    /// Has its sender shown who it is? Only then its address is a source of ours ([`crate::Location::has_source`]).
+    pub proven: bool,
     /// Path header values joined by commas (RFC 3327); empty for none.
     pub path: &'a [u8],
     /// User-Agent; empty for none.
@@ -99,6 +101,7 @@ impl<'a> Register<'a> {
             flow,
             registrant: 0,
             shown: false,
+            proven: false,
             path: b"",
             user_agent: b"",
             labels: b"",

@@ -143,6 +143,7 @@ mod tests {
             registrant: 0,
             behind_nat: false,
             shown: true,
+            proven: true,
             path: b"",
             instance,
             reg_id: 0,

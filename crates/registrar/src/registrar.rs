@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub registrant: u32,
     /// Is it shown that it comes from there, by a digest, by its connection or by the operator's word?
     pub shown: bool,
+    /// Has the sender shown who it is?
+    pub proven: bool,
     /// The most contacts of the AOR; `None` leaves it to [`RegistrarConfig::max_contacts`].
     pub max_contacts: Option<u32>,
     /// Does one more take the place of the oldest? `None` leaves it to [`RegistrarConfig::replaces_oldest`].
@@ -53,6 +55,7 @@ impl<'a> Request<'a> {
             aor,
             registrant: 0,
             shown: false,
+            proven: false,
             max_contacts: None,
             replaces_oldest: None,
             expires: None,
@@ -178,7 +181,8 @@ impl Registrar<'_> {
         if wildcard {
             register.contacts = Contacts::Wildcard;
         }
-        (register.registrant, register.shown) = (request.registrant, request.shown);
+        (register.registrant, register.shown, register.proven) =
+            (request.registrant, request.shown, request.proven);
         if changes.iter().any(|c| c.expires > 0) {
             surroundings.may_be_there().map_err(Refusal::Forbidden)?;
         }

@@ -222,7 +222,8 @@ impl Bindings for Here<'_> {
             self.shared.location.visit(aor, self.now, |b| {
                 // By whom counts, and not whose address of record it is: else somebody guesses at the secret of a user
                 // from where another is registered.
-                here |= b.registrant == registrant
+                here |= b.proven
+                    && b.registrant == registrant
                     && b.flow.transport == flow.transport
                     && b.flow.remote == flow.remote;
             });

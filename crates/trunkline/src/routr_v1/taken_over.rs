@@ -72,6 +72,7 @@ fn add(location: &Location, listening: &[Listener], route: &Route, number: usize
         None => route.aor.to_ascii_lowercase(),
     };
     // The server before us asked every phone for a digest.
-    let register = Register { shown: true, ..Register::new(aor.as_bytes(), &call_id, 1, flow, &changes) };
+    let register =
+        Register { shown: true, proven: true, ..Register::new(aor.as_bytes(), &call_id, 1, flow, &changes) };
     location.register(&register, now, |_| {}).is_ok()
 }
