@@ -33,10 +33,10 @@ const MOST_LINES: usize = 400;
 /// assert_eq!(trunkline_calls::codec_of(sdp), b"opus");
 /// ```
 pub fn codec_of(sdp: &[u8]) -> &[u8] {
-    let lines = || sdp.split(|b| *b == b'\n').take(MOST_LINES).map(<[u8]>::trim_ascii_end);
-    for (n, line) in lines().enumerate() {
+    let mut lines = Lines { rest: sdp, left: MOST_LINES };
+    while let Some(line) = lines.next() {
         let Some(types) = audio(line) else { continue };
-        let section = || lines().skip(n + 1).take_while(|line| !line.starts_with(b"m="));
+        let section = || lines.clone().take_while(|line| !line.starts_with(b"m="));
         let mut names = words(types).take(MOST_TYPES).map(|number| name_of(number, section()));
         let speech = names.find(|name| !is_beside_speech(name) && !name.is_empty());
         if let Some(name) = speech {
@@ -44,6 +44,33 @@ pub fn codec_of(sdp: &[u8]) -> &[u8] {
         }
     }
     b""
+}
+
+/// The first lines of a text without their ends.
+#[derive(Clone)]
+struct Lines<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        if self.rest.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', self.rest);
+        let (line, rest) = match end.and_then(|end| Some((self.rest.get(..end)?, self.rest.get(end + 1..)?)))
+        {
+            Some(split) => split,
+            None => (self.rest, &b""[..]),
+        };
+        self.rest = rest;
+        Some(line.trim_ascii_end())
+    }
 }
 
 /// Each payload type may walk over the whole section, so few are looked at.

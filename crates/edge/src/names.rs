@@ -32,7 +32,9 @@ impl Changed {
 
     /// What edits do to a request.
     pub(crate) fn by(splices: &Splices, m: &Message<'_>) -> Changed {
-        let change = |name| address(m, name).is_some_and(|span| splices.change(span));
+        // Most requests keep both lines: then nobody has to know where the address in them ends.
+        let line = |name| m.header_line(name).is_some_and(|line| splices.change(line.value));
+        let change = |name| line(name) && address(m, name).is_some_and(|span| splices.change(span));
         Changed { from: change(HeaderName::From), to: change(HeaderName::To) }
     }
 
