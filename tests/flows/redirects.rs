@@ -259,3 +259,50 @@ fn a_peers_redirection_goes_to_the_caller() {
         caller.acknowledge_failure(&invite, &answer);
     }
 }
+
+/// The name of a server of another domain, said by a phone of this one.
+#[test]
+fn a_phone_sends_a_carrier_to_no_server_of_another_domain() {
+    const OTHER: &str = "other.test";
+    for (setting, reaches) in [("authenticated", false), ("isolated", false), ("open", true)] {
+        let port = trunkline_tests::free_port();
+        let resources = with_trunk(&[(&format!("127.0.0.1:{port}"), 1, "udp")])
+            .domain_with(OTHER, "all", &[], &format!("    interDomain: {setting}\n"))
+            .peer("pbx", &format!("sip:pbx@{OTHER}"), "pw-pbx", "");
+        let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+        let mut provider = provider(port);
+        super::trunk_dialogs::speaks_to(&mut provider, &exchange);
+        let mut pbx = Ua::udp(exchange.udp(), "pbx", OTHER, "pw-pbx");
+        assert_eq!(pbx.register(600).status(), 200);
+        let mut callee = registered(&exchange, "1002");
+        let invite = provider.invite(&format!("sip:{NUMBER}@trunk.test"));
+        provider.send(&invite);
+        redirect(&mut callee, &at("pbx"));
+        if reaches {
+            let arrived = pbx.request_of("INVITE");
+            pbx.accept(&arrived);
+            provider.status_for(&invite, 200);
+        } else {
+            provider.status_for(&invite, 302);
+            assert!(pbx.silent(QUIET, |m| m.method() == "INVITE"), "{setting}");
+        }
+    }
+}
+
+/// Who withholds its name in From, and has shown it by its digest, is redirected like anybody else.
+#[test]
+fn a_withheld_callers_redirection_is_followed() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let mut third = registered(&exchange, "1003");
+    let invite = caller.invite(&at("1002"));
+    let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=a1".to_owned();
+    let invite =
+        caller.call(&invite.set("From", anonymous).with("P-Preferred-Identity", format!("<{}>", at("1001"))));
+    redirect(&mut callee, &at("1003"));
+    let arrived = third.request_of("INVITE");
+    assert_eq!(arrived.get("X-Call-Direction"), Some("agent-to-agent"));
+    assert!(arrived.get("From").is_some_and(|from| from.contains("anonymous.invalid")), "{arrived:?}");
+    third.accept(&arrived);
+    caller.status_for(&invite, 200);
+}

@@ -287,3 +287,49 @@ fn trunks_are_asked_by_their_names() {
     assert_eq!(options.uri(), format!("sip:localhost:{port}"));
     assert_eq!(uri(options.get("To").expect("a To")), format!("sip:localhost:{port}"));
 }
+
+/// A call to the account goes on as any other does: when the phone is busy, and when it redirects.
+#[test]
+fn a_call_to_our_account_goes_on() {
+    let port = free_port();
+    let mut carrier = carrier(port);
+    let fallback = format!(", fallback: {{busy: \"{}\"}}", at("1001"));
+    let resources = Resources::new()
+        .domain_with(DOMAIN, "all", &[(".*", NUMBER)], "")
+        .agent(DOMAIN, "1001", "pw-1001")
+        .agent_with(DOMAIN, "1002", "pw-1002", &fallback);
+    let at_carrier = format!("127.0.0.1:{port}");
+    let trunk = [(at_carrier.as_str(), 1, "udp")];
+    let resources = resources
+        .trunk_with("provider", "trunk.test", &trunk, Some(LOGIN), "sendRegister: true")
+        .number(NUMBER, "provider", &at("1002"));
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+    speaks_to(&mut carrier, &exchange);
+    let register = by_account(&mut carrier);
+    let contact = uri(register.get("Contact").expect("a Contact")).to_owned();
+    grant(&mut carrier, &register, 600);
+    wait_state(&exchange, true);
+    let (mut callee, mut other) = (registered(&exchange, "1002"), registered(&exchange, "1001"));
+    // To may have the host of the carrier, or one that nobody here knows.
+    for (host, redirects) in
+        [("trunk.test", false), ("else.test", false), ("trunk.test", true), ("else.test", true)]
+    {
+        let mut invite = carrier.invite(&format!("sip:{NUMBER}@{host}"));
+        invite.start = format!("INVITE {contact} SIP/2.0");
+        carrier.send(&invite);
+        if redirects {
+            super::redirects::redirect(&mut callee, &at("1001"));
+        } else {
+            let arrived = callee.request_of("INVITE");
+            callee.respond(&arrived, 486, "Busy Here");
+            callee.request_of("ACK");
+        }
+        let arrived = other.request_of("INVITE");
+        assert_eq!(arrived.get("X-Call-Direction"), Some("from-pstn"), "{host} {redirects}");
+        other.accept(&arrived);
+        let ok = carrier.status_for(&invite, 200);
+        let ack = trunkline_tests::Dialog::of_caller(&invite, &ok).request(&carrier, "ACK");
+        carrier.send(&ack);
+        other.request_of("ACK");
+    }
+}

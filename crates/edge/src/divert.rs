@@ -8,7 +8,7 @@ use trunkline_transaction::Slot;
 use crate::aims::MOST_TARGETS;
 use crate::context::{Context, Hop};
 use crate::decide::Round;
-use crate::divertible::{Divertible, fallback_for};
+use crate::divertible::{Divertible, account_of, fallback_for};
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
 use crate::mail::Io;
@@ -29,10 +29,14 @@ impl Edge {
             return Answer::Nothing;
         }
         let Divertible { aor, caller, proven, .. } = &*divertible;
-        let diversion = Diversion { from: aor, to, cause: code, caller, proven: *proven };
         let shared = self.shared.clone();
+        let tables = shared.tables.load();
+        let account = account_of(&tables, caller);
+        let diversion =
+            Diversion { from: aor, to, cause: code, caller, account, proven: *proven, by_phone: false };
         let forwarded = read_again(&shared.guard, &divertible.flow, &divertible.request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };
+            let uri = self.without_account(inbound, uri);
             // It is no loop: it was forwarded. What it spent as a spiral goes on counting.
             let inbound = &Inbound { spiral: self.visit(inbound) == Visit::Spiral, ..*inbound };
             let mut decision = Decision::default();

@@ -1,6 +1,7 @@
 //! A call that goes elsewhere when its callee does not take it.
 
-use trunkline_routing::{Decision, Fallback, PartyName};
+use trunkline_model::Tables;
+use trunkline_routing::{Decision, Fallback, PartyName, RoutedKind};
 use trunkline_sip::{Flow, Method};
 
 use crate::inbound::Inbound;
@@ -29,6 +30,20 @@ pub(crate) fn fallback_for(fallback: &Fallback, code: u16) -> Option<&str> {
         486 | 600 | 603 => fallback.busy.as_deref(),
         408 | 480 | 487 => fallback.no_answer.as_deref(),
         _ => None,
+    }
+}
+
+/// User name and domain of an agent, or a peer's user name.
+pub(crate) fn account_of<'t>(tables: &'t Tables, caller: &PartyName) -> Option<(&'t [u8], &'t [u8])> {
+    let reference = caller.reference.as_ref()?.as_str();
+    match caller.kind {
+        RoutedKind::Agent => {
+            let agent = tables.agent_by_ref(reference)?;
+            let domain = tables.domain_by_ref(agent.domain.as_ref()?.as_str())?;
+            Some((agent.username.as_bytes(), domain.domain_uri.as_bytes()))
+        }
+        RoutedKind::Peer => Some((tables.peer_by_ref(reference)?.username.as_bytes(), b"")),
+        RoutedKind::Pstn | RoutedKind::Unknown | RoutedKind::Sibling => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::address::Addresses;
 use crate::aims::MOST_TARGETS;
 use crate::context::{Context, Hop};
 use crate::decide::Round;
-use crate::divertible::MOST_TURNS;
+use crate::divertible::{MOST_TURNS, account_of};
 use crate::edge::Edge;
 use crate::inbound::{Inbound, read_again};
 use crate::mail::Io;
@@ -45,8 +45,18 @@ impl Edge {
         let cause = heard.message.status().unwrap_or(302);
         // Both are of one domain: nobody has to show more than it has.
         let caller = context.party.clone();
-        let diversion = Diversion { from: &from, to: &to, cause, caller: &caller, proven: false };
         let shared = self.shared.clone();
+        let tables = shared.tables.load();
+        let account = account_of(&tables, &caller);
+        let diversion = Diversion {
+            from: &from,
+            to: &to,
+            cause,
+            caller: &caller,
+            account,
+            proven: false,
+            by_phone: true,
+        };
         let flow = context.from;
         let forwarded = read_again(&shared.guard, &flow, &request, |inbound| {
             let Ok(uri) = inbound.message.uri() else { return false };

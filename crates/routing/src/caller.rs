@@ -9,6 +9,7 @@ use crate::call::Access;
 use crate::call::Call;
 use crate::explain::Fact;
 use crate::party::{Party, RoutedKind};
+use crate::request::Diversion;
 use crate::rules::{Rules, Stop};
 use crate::tenants::home_of;
 
@@ -51,6 +52,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return self.carrier_called(reference, call);
         }
         call.from_domain = self.find_from_domain(call)?;
+        if let Some(diversion) = self.request.diversion.filter(|d| d.account.is_some()) {
+            return self.account_calls(&diversion, call);
+        }
         let caller = &self.request.caller;
         if caller.is_empty() {
             return self.stranger_calls(call);
@@ -65,6 +69,28 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             Some(peer) => self.peer_calls(peer, call),
             None => self.stranger_calls(call),
         }
+    }
+
+    /// Who was found the first time calls still, whatever the request shows of it.
+    fn account_calls(&mut self, diversion: &Diversion<'x>, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        let Some((user, host)) = diversion.account else { return Ok(()) };
+        match diversion.caller.kind {
+            RoutedKind::Agent => {
+                if let Some(domain) = self.domain(host)?
+                    && let Some(agent) = self.agent(domain, user)?
+                {
+                    self.agent_calls(agent, domain, call);
+                }
+            }
+            RoutedKind::Peer => {
+                if let Some(peer) = self.peer(user)? {
+                    self.peer_calls(peer, call)?;
+                }
+            }
+            // These have no account.
+            RoutedKind::Pstn | RoutedKind::Unknown | RoutedKind::Sibling => {}
+        }
+        Ok(())
     }
 
     pub(crate) fn agent_calls(&mut self, agent: &'s Agent, domain: &'s Domain, call: &mut Call<'s, 'x>) {

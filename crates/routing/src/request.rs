@@ -90,8 +90,12 @@ pub struct Diversion<'a> {
     pub cause: u16,
     /// Who calls, as it was found the first time: what the request says of it does not count again.
     pub caller: &'a PartyName,
+    /// User name and domain of the caller where it is an agent, a peer's user name with nothing: the request may withhold it.
+    pub account: Option<(&'a [u8], &'a [u8])>,
     /// Had the caller proved who it is: [`crate::Decision::proven`] of the first route?
     pub proven: bool,
+    /// Does a phone say so, and not the operator?
+    pub by_phone: bool,
 }
 
 /// A request that was admitted, and one of whose targets leads back to this exchange: it is routed again without having
@@ -287,6 +291,11 @@ impl<'a> Request<'a> {
     /// Does it go on from somebody who was called to somebody else?
     pub(crate) fn goes_on(&self) -> bool {
         self.diversion.is_some() || self.inside.is_some()
+    }
+
+    /// Does it go on by the word of a phone, and not by the operator's?
+    pub(crate) fn goes_on_by_phone(&self) -> bool {
+        self.diversion.is_some_and(|d| d.by_phone) || self.inside.is_some_and(|inside| !inside.may_leave)
     }
 
     /// The host of the AOR by whose word it goes on.

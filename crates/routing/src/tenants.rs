@@ -69,7 +69,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             self.note(Fact::Isolated(to));
             return Ok(false);
         }
-        if call.home.is_none_or(|home| home.reference == to.reference) {
+        // Where a phone sends on who has no home, that reaches no more than the phone's own domain does.
+        let by_phone = self.request.goes_on_by_phone() && call.diverted.is_empty();
+        let home = call.home.or(call.sent_on_by.filter(|_| by_phone));
+        if home.is_none_or(|home| home.reference == to.reference) {
             return Ok(true);
         }
         // What follows an INVITE carries no digest: whose INVITE was let through has shown what was asked for.

@@ -53,6 +53,8 @@ fn a_call_the_callee_did_not_take() {
         cause: 486,
         caller: &agent,
         proven: true,
+        account: None,
+        by_phone: false,
     };
     // It was admitted once: nobody asks for a digest or looks at lists again.
     world.verdicts.clear();
@@ -81,7 +83,7 @@ fn a_call_that_goes_on_is_the_callers_that_it_was() {
     let name = |kind, reference: &str| PartyName { kind, reference: Some(Ref::new(reference)) };
     fn going_on(caller: &PartyName) -> Diversion<'_> {
         let (from, to) = ("sip:1002@sip.local", "sip:1001@sip.local");
-        Diversion { from, to, cause: 302, caller, proven: false }
+        Diversion { from, to, cause: 302, caller, account: None, proven: false, by_phone: true }
     }
     for authenticate in [Authenticate::All, Authenticate::Never] {
         let mut world = world();

@@ -317,6 +317,8 @@ fn diversions_and_links_do_not_cross() {
             cause: 486,
             caller: &caller,
             proven: shown,
+            account: None,
+            by_phone: false,
         };
         let text = request("INVITE", "2001@b.example", "2002@b.example", "");
         let got = world.ask_diverted(&text, Some(diversion)).short();
@@ -341,19 +343,27 @@ fn what_is_sent_on_stays_out_of_an_isolated_domain() {
         let caller = PartyName { kind: RoutedKind::Pstn, reference: Some(Ref::new("trunk-b")) };
         for to in ["sip:1001@a.example", "sip:peer-a@a.example"] {
             let from = "sip:2001@b.example";
-            let diversion = Diversion { from, to, cause: 486, caller: &caller, proven: false };
+            let diversion = Diversion {
+                from,
+                to,
+                cause: 486,
+                caller: &caller,
+                account: None,
+                proven: false,
+                by_phone: false,
+            };
             let got = world.ask_diverted(&text, Some(diversion));
             assert_eq!(got.short() == "480", want == "480", "busy, to {to}: {}", got.story);
         }
         world.bindings.remove("sip:2001@b.example");
         let got = world.invite(carrier.0, carrier.1);
         assert_eq!(got.short(), want, "no phone: {}", got.story);
-        // By a contact that leads back to us.
+        // By a contact that leads back to us: a phone's word.
         let trunk = Ref::new("trunk-b");
         let inside = Inside { trunk: Some(&trunk), by: b"sip:2001@b.example", ..Inside::default() };
         let text = request("INVITE", carrier.0, "1001@a.example", "");
         let got = world.ask_inside(&text, inside);
-        assert_eq!(got.short(), want, "by a contact: {}", got.story);
+        assert_eq!(got.short(), "480", "by a contact: {}", got.story);
         let got = world.ask_inside(&text, Inside { by: b"sip:1002@a.example", ..inside });
         assert_eq!(got.short(), "from-pstn: sip:1001@192.0.2.51", "within the domain: {}", got.story);
     }
@@ -399,5 +409,40 @@ fn what_cannot_be_challenged_goes_where_its_invite_went() {
             let got = world.ask(&request(method, "2001@b.example", "1001@a.example", ""));
             assert_eq!(got.short(), want, "{inter_domain:?} {method}");
         }
+    }
+}
+
+/// A phone that sends on a carrier's call reaches no more of another domain than its own domain does: nobody shows there who it is.
+#[test]
+fn a_phone_sends_a_carrier_into_no_other_domain() {
+    let caller = PartyName { kind: RoutedKind::Pstn, reference: Some(Ref::new("trunk-b")) };
+    let text = request("INVITE", "+1777@x.example", "+15550002@in-b.example", "");
+    for (a, by_phone, want) in [
+        (Isolated, true, "480"),
+        (Authenticated, true, "480"),
+        (Open, true, "rings"),
+        (Authenticated, false, "rings"),
+    ] {
+        let mut world = world((All, a), (All, Authenticated));
+        world.register("sip:peer-a@a.example", "sip:peer-a@192.0.2.61", 1000);
+        // The name of a peer of a.example, in the phone's own domain; and an agent there.
+        for to in ["sip:peer-a@b.example", "sip:1001@a.example"] {
+            let from = "sip:2001@b.example";
+            let diversion =
+                Diversion { from, to, cause: 302, caller: &caller, account: None, proven: false, by_phone };
+            let got = world.ask_diverted(&text, Some(diversion));
+            let short = got.short();
+            let rings = short.starts_with("from-pstn: ");
+            assert_eq!(if rings { "rings" } else { &short }, want, "{a:?} {by_phone} {to}: {}", got.story);
+        }
+        // As a Contact that leads to us says it.
+        let trunk = Ref::new("trunk-b");
+        let inside = Inside { trunk: Some(&trunk), by: b"sip:2001@b.example", ..Inside::default() };
+        let inside = Inside { may_leave: !by_phone, ..inside };
+        let text = request("INVITE", "+1777@x.example", "peer-a@b.example", "");
+        let got = world.ask_inside(&text, inside);
+        let short = got.short();
+        let rings = short.starts_with("from-pstn: ");
+        assert_eq!(if rings { "rings" } else { &short }, want, "{a:?} {by_phone}: {}", got.story);
     }
 }
