@@ -31,6 +31,7 @@ mod guard;
 mod guarded;
 mod guesses;
 mod handover;
+mod hang_up;
 mod inside;
 mod late;
 mod legs;

@@ -14,6 +14,7 @@ use crate::ending::{Ender, ReasonLines};
 use crate::refused::RefusedCalls;
 use crate::row::{self, Kind, Row};
 use crate::sessions::SessionKey;
+use crate::talker::Talker;
 
 pub(crate) const SHARDS: usize = 64;
 /// A call that rings longer than this has been forgotten by everybody: Timer C (RFC 3261 §16.6) is three
@@ -63,6 +64,8 @@ struct Slot {
     /// When it is given up.
     deadline: u64,
     keys: Keys,
+    /// Caller and callee, once it is answered.
+    talkers: [Talker; 2],
 }
 
 /// A call, while it lives; a stale one finds nothing.
@@ -194,6 +197,7 @@ impl Calls {
             slot.in_fresh = false;
             slot.deadline = now + RING_LIMIT_MS;
             slot.keys = keys;
+            slot.talkers.iter_mut().for_each(Talker::clear);
             generation = slot.generation;
         }
         table.index.insert_unique(spread(start.number), (start.number, number), |(n, _)| spread(*n));
@@ -308,6 +312,51 @@ impl Calls {
             }
         })
         .is_some()
+    }
+
+    /// Both sides of a call that has just been answered, written by `write` into memory of earlier calls: the caller, the callee.
+    /// Of several answers the first one counts.
+    pub fn set_talkers(&self, call: CallHandle, write: impl FnOnce(&mut [Talker; 2])) {
+        self.with(call, |table, number| {
+            let slot = table.slots.get_mut(number as usize);
+            if let Some(slot) = slot.filter(|slot| slot.talkers.iter().all(|talker| talker.flow.is_none())) {
+                write(&mut slot.talkers);
+            }
+        });
+    }
+
+    /// This side of an answered call is reached at another target from now on.
+    pub fn retarget(&self, number: u64, side: Side, target: &[u8]) {
+        let mut table = self.table(number as usize % SHARDS).lock();
+        let Some(place) = table.find(number) else { return };
+        let Some(Slot { talkers: [caller, callee], .. }) = table.slots.get_mut(place as usize) else {
+            return;
+        };
+        // The target is that of the other side's requests.
+        let other = match side {
+            Side::Caller => callee,
+            Side::Callee => caller,
+        };
+        other.target.clear();
+        other.target.extend_from_slice(target);
+    }
+
+    /// The numbers of the live calls that `matches` picks.
+    pub fn find(&self, matches: impl Fn(&CallView<'_>) -> bool) -> Vec<u64> {
+        let mut found = Vec::new();
+        for shard in 0..SHARDS {
+            let table = self.table(shard).lock();
+            let live = table.slots.iter().filter(|slot| slot.generation % 2 == 1);
+            found.extend(live.filter(|slot| matches(&slot.row.view())).map(|slot| slot.number));
+        }
+        found
+    }
+
+    /// Whether the call of this number lives, and is answered.
+    pub fn is_up(&self, number: u64) -> Option<bool> {
+        let table = self.table(number as usize % SHARDS).lock();
+        let place = table.find(number)?;
+        table.slots.get(place as usize).map(|slot| slot.row.is_answered())
     }
 
     /// The number of a new record.

@@ -34,10 +34,12 @@ pub enum Cause {
     Shutdown = 13,
     /// No media came from either side for as long as the operator allows.
     MediaTimeout = 14,
+    /// An operator ended it.
+    ManagerRequest = 15,
 }
 
 impl Cause {
-    const ALL: [Cause; 15] = [
+    const ALL: [Cause; 16] = [
         Cause::NormalClearing,
         Cause::CallRejected,
         Cause::Unallocated,
@@ -53,6 +55,7 @@ impl Cause {
         Cause::Crash,
         Cause::Shutdown,
         Cause::MediaTimeout,
+        Cause::ManagerRequest,
     ];
 
     /// The cause a final response stands for.
@@ -90,6 +93,7 @@ impl Cause {
             Cause::Crash => "CRASH",
             Cause::Shutdown => "SHUTDOWN",
             Cause::MediaTimeout => "MEDIA_TIMEOUT",
+            Cause::ManagerRequest => "MANAGER_REQUEST",
         }
     }
 

@@ -1,5 +1,7 @@
 //! Who ended a call, and with what words.
 
+use crate::cause::Cause;
+
 /// Who ended a call: by a BYE, a CANCEL or the final response to its INVITE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -48,6 +50,8 @@ pub struct FailedWith<'a> {
     pub by: Ender,
     /// The code of its reason; empty where there is none.
     pub reason: &'static str,
+    /// Why it failed, where the status does not say it.
+    pub cause: Option<Cause>,
     /// Its `Reason` header.
     pub lines: ReasonLines<'a>,
 }

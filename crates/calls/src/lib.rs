@@ -45,6 +45,7 @@ mod refused;
 mod row;
 mod schema;
 mod sessions;
+mod talker;
 mod writer;
 
 pub use call::{CallStart, CallView, CallerProof, Counted, Direction};
@@ -57,4 +58,5 @@ pub use ending::{Ender, FailedWith, ReasonLines};
 pub use follow::{Followed, Follower};
 pub use record::{CallRecord, Filter};
 pub use sessions::SessionKey;
+pub use talker::Talker;
 pub use writer::{Records, RecordsError, RecordsHealth};

@@ -34,6 +34,7 @@ fn round(calls: &Calls, count: u64, now: u64) {
         calls.cancelled(call, &[b"Q.850;cause=31", b"", b""]);
         let failed = FailedWith {
             status: 486,
+            cause: None,
             by: Ender::Callee,
             reason: "callee.rejected",
             lines: [b"Q.850;cause=17", b"", b""],

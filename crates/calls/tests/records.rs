@@ -262,6 +262,7 @@ fn a_record_says_who_ended_the_call_and_how() {
     let call = calls.start(&start("e"), 5_000).unwrap();
     let refused = FailedWith {
         status: 403,
+        cause: None,
         by: Ender::Carrier,
         reason: "trunk.rejected",
         lines: [b"Q.850;cause=21", b"", b""],

@@ -45,11 +45,14 @@ fn answer_alone(operations: &dyn Operations, store: &Store, request: Request) ->
         Request::Delete { targets } => resources::delete(store, &targets),
         Request::Export => Response::Text { text: store.export() },
         Request::Import { texts, mode } => resources::import(store, &texts, mode),
-        Request::Status => {
-            let mut status = operations.status();
-            status.resources = resources::counts(store);
-            Response::Status(Box::new(status))
-        }
+        Request::Status => status(operations, store),
+        Request::HangUp { call } => told(operations.hang_up(&call), |call| Response::HungUp(Box::new(call))),
+        Request::Drain { undo } => match operations.drain(undo) {
+            Ok(()) => status(operations, store),
+            Err(error) => Response::failed(error.to_string()),
+        },
+        Request::Bans => told(operations.bans(), |items| Response::Bans { items }),
+        Request::Unban { who } => told(operations.unban(&who), |items| Response::Bans { items }),
         Request::Registrations { filter, limit } => {
             let items = operations.registrations(filter.as_deref(), limit);
             told(items, |items| Response::Registrations { items })
@@ -65,6 +68,12 @@ fn answer_alone(operations: &dyn Operations, store: &Store, request: Request) ->
         Request::Explain(query) => told(operations.explain(&query), |items| Response::Explained { items }),
         Request::Records(query) => told(operations.records(&query), |items| Response::Records { items }),
     }
+}
+
+fn status(operations: &dyn Operations, store: &Store) -> Response {
+    let mut status = operations.status();
+    status.resources = resources::counts(store);
+    Response::Status(Box::new(status))
 }
 
 fn told<T>(result: Result<T, OperationError>, response: impl FnOnce(T) -> Response) -> Response {

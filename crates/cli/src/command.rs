@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use trunkline_config::EXIT_USAGE;
 use trunkline_model::Kind;
 
+pub use crate::drain::Drain;
 pub use crate::explain::Explain;
 pub use calls::{CallAction, Calls};
 pub use creation::{
@@ -73,6 +74,19 @@ pub enum Command {
     /// List current calls or call records, show or follow calls
     #[command(after_help = calls::EXAMPLES)]
     Calls(Calls),
+    /// Refuse new calls with 503, keep current ones; for an update or a stop without lost calls
+    #[command(after_help = crate::drain::EXAMPLES)]
+    Drain(Drain),
+    /// List bans of sources and users that guessed passwords
+    #[command(after_help = "Examples:\n  trunkline bans\n  trunkline bans --json")]
+    Bans,
+    /// End the bans of a source or user
+    #[command(after_help = "Examples:\n  trunkline unban 192.0.2.7\n  trunkline unban 1001")]
+    Unban {
+        /// IP address or user name, as `trunkline bans` shows it
+        #[arg(value_name = "SOURCE|USER")]
+        who: String,
+    },
     /// Explain why a call or registration ended as it did, and what to do
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(Explain),
@@ -338,6 +352,9 @@ impl Command {
             | Command::Registrations(_)
             | Command::Calls(_)
             | Command::Explain(_)
+            | Command::Drain(_)
+            | Command::Bans
+            | Command::Unban { .. }
             | Command::Export(_)
             | Command::Import(_)
             | Command::Migrate(_) => return None,

@@ -23,12 +23,14 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod bans;
 mod calls;
 mod change;
 mod check;
 mod command;
 mod connection;
 mod create;
+mod drain;
 mod edit;
 mod explain;
 mod live;

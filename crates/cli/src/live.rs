@@ -14,9 +14,10 @@ pub(crate) fn status(status: &Status) -> String {
     };
     if status.running {
         let up = span(now() - status.started);
+        let state = if status.draining { "running, DRAINING (new calls are refused)" } else { "running" };
         line(
             "exchange",
-            format!("running, version {}, up {up} (since {} UTC)", status.version, utc(status.started)),
+            format!("{state}, version {}, up {up} (since {} UTC)", status.version, utc(status.started)),
         );
         line("roles", status.roles.join(", "));
         line("workers", status.workers.to_string());

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use trunkline_operations::{
-    CallRecord, Descriptors, ExplainQuery, Explained, ExplainedStep, Happened, Limit, LiveCall, Reachability,
-    RecordQuery, Registration, Status, TrunkRegistration,
+    BanEntry, CallRecord, Descriptors, ExplainQuery, Explained, ExplainedStep, Happened, Limit, LiveCall,
+    Reachability, RecordQuery, Registration, Status, TrunkRegistration,
 };
 
 /// A line may be this long: an import of a hundred thousand agents fits.
@@ -85,6 +85,24 @@ pub enum Request {
         filter: Option<String>,
         /// How many at most.
         limit: usize,
+    },
+    /// Ends a call; [`Response::HungUp`].
+    HangUp {
+        /// The number of its record, or its Call-ID.
+        call: String,
+    },
+    /// Refuses new calls, or takes them again; [`Response::Status`].
+    Drain {
+        /// Take them again.
+        #[serde(default)]
+        undo: bool,
+    },
+    /// Lists bans; [`Response::Bans`].
+    Bans,
+    /// Ends bans; [`Response::Bans`] with those that it ended.
+    Unban {
+        /// An IP address or a user.
+        who: String,
     },
     /// Records of calls, the latest first; [`Response::Records`].
     Records(RecordQuery),
@@ -179,6 +197,13 @@ pub enum Response {
     Calls {
         /// The calls.
         items: Vec<LiveCall>,
+    },
+    /// The call that was ended, as it was.
+    HungUp(Box<LiveCall>),
+    /// Bans.
+    Bans {
+        /// The oldest first.
+        items: Vec<BanEntry>,
     },
     /// Records of calls.
     Records {

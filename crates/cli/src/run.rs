@@ -101,6 +101,9 @@ fn dispatch(
         Command::Registrations(arguments) => session.registrations(arguments),
         Command::Calls(arguments) => session.calls(arguments),
         Command::Explain(arguments) => session.explain(arguments),
+        Command::Drain(arguments) => session.drain(arguments),
+        Command::Bans => session.bans(),
+        Command::Unban { who } => session.unban(who),
         Command::Export(arguments) => session.export(arguments),
         Command::Import(arguments) => session.import(arguments),
     }

@@ -1,13 +1,16 @@
 //! Limits for guessing passwords that cannot be used to lock out other users.
 
+use std::collections::VecDeque;
 use std::hash::{Hash as _, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use siphasher::sip::SipHasher13;
 use trunkline_sip::source_of;
 
 use crate::ThrottleLimits;
+use crate::bans::Noted;
 use crate::buckets::Buckets;
 use crate::nonce::random;
 
@@ -81,9 +84,10 @@ pub trait Bindings {
 /// Bounded: 32,768 counted keys of 16 bytes and 65,536 remembered flows of 8. While nobody guesses, a look is one load.
 pub struct Guesses {
     key: [u8; 16],
-    limits: Limits,
-    buckets: Buckets,
+    pub(crate) limits: Limits,
+    pub(crate) buckets: Buckets,
     known: Box<[AtomicU64]>,
+    pub(crate) noted: Mutex<VecDeque<Noted>>,
 }
 
 /// The limits of [`Guesses`].
@@ -113,11 +117,12 @@ impl Default for Limits {
     }
 }
 
-struct Keys {
-    flow: u64,
-    user: u64,
-    registered: u64,
-    source: u64,
+#[derive(Clone, Copy)]
+pub(crate) struct Keys {
+    pub(crate) flow: u64,
+    pub(crate) user: u64,
+    pub(crate) registered: u64,
+    pub(crate) source: u64,
 }
 
 impl Guesses {
@@ -128,6 +133,7 @@ impl Guesses {
             limits,
             buckets: Buckets::new(),
             known: (0..KNOWN).map(|_| AtomicU64::new(0)).collect(),
+            noted: Mutex::default(),
         }
     }
 
@@ -170,7 +176,7 @@ impl Guesses {
             && self.is_known(keys.flow)
             && !full(keys.registered, self.limits.registered);
         if full(keys.flow, self.limits.flow) && !alike {
-            return self.banned(&keys, Ban::Flow, now);
+            return self.banned(guess, keys, Ban::Flow, now);
         }
         let by_user = full(keys.user, self.limits.user);
         let by_source = full(keys.source, self.limits.source);
@@ -179,19 +185,18 @@ impl Guesses {
             return Standing::Free;
         }
         if by_user {
-            return self.banned(&keys, Ban::User, now);
+            return self.banned(guess, keys, Ban::User, now);
         }
-        if bindings.has_registrations() { Standing::Free } else { self.banned(&keys, Ban::Source, now) }
+        if bindings.has_registrations() { Standing::Free } else { self.banned(guess, keys, Ban::Source, now) }
     }
 
     /// Each ban is reported once. There are few: after the ban of a user from a source, no port of it reaches its own limit.
-    fn banned(&self, keys: &Keys, ban: Ban, now: u64) -> Standing {
-        let key = match ban {
-            Ban::Flow => keys.flow,
-            Ban::User => keys.user,
-            Ban::Source => keys.source,
-        };
-        Standing::Banned { ban, told: self.buckets.mark(key, now) != Some(true) }
+    fn banned(&self, guess: &Guess<'_>, keys: Keys, ban: Ban, now: u64) -> Standing {
+        let told = self.buckets.mark(keys.of(ban), now) != Some(true);
+        if !told {
+            self.note(guess, keys, ban, now);
+        }
+        Standing::Banned { ban, told }
     }
 
     /// It was compared and wrong.
@@ -282,6 +287,25 @@ mod tests {
             looked_at += 1;
         }
         looked_at
+    }
+
+    #[test]
+    fn bans_are_listed_and_ended_by_an_operator() {
+        let g = Guesses::default();
+        let (guesser, other) = (guess(OFFICE, 5060, "1001"), guess("192.0.2.2", 5060, "1002"));
+        for guess in [&guesser, &other] {
+            assert_eq!(exhaust(&g, guess, NOW), 30);
+        }
+        let users = |now| g.bans(now).into_iter().map(|ban| (ban.ban, ban.user)).collect::<Vec<_>>();
+        assert_eq!(users(NOW), [(Ban::Flow, "1001".to_owned()), (Ban::Flow, "1002".to_owned())]);
+        assert_eq!(g.unban(|ban| ban.user == "1001", NOW), 1);
+        assert_eq!(g.standing(&guesser, &OTHERS, NOW), FREE);
+        assert_eq!(banned(g.standing(&other, &OTHERS, NOW)), Some(Ban::Flow));
+        assert_eq!(users(NOW), [(Ban::Flow, "1002".to_owned())]);
+        assert_eq!(exhaust(&g, &guesser, NOW), 30, "it starts from zero");
+        assert_eq!(users(NOW).len(), 2);
+        assert!(users(NOW + 20_000).is_empty(), "both bans have ended by themselves");
+        assert_eq!(g.unban(|_| true, NOW + 20_000), 0);
     }
 
     #[test]

@@ -37,6 +37,7 @@
 mod algorithm;
 mod answer;
 mod authenticator;
+mod bans;
 mod buckets;
 mod challenge;
 mod credentials;
@@ -52,6 +53,7 @@ mod verify;
 pub use algorithm::Algorithm;
 pub use answer::{Answer, Answered, answer};
 pub use authenticator::{Authenticator, Presented, Verdict};
+pub use bans::Banned;
 pub use challenge::{Challenge, parse_challenges, write_challenge};
 pub use credentials::{Credentials, realm_of, realms};
 pub use error::Error;

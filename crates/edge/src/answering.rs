@@ -36,7 +36,8 @@ impl Edge {
                 self.note_talking(context, b, m);
                 self.note_response(context, (branch, b), ((code, reason), Some(m)), unix_ms);
                 if (200..300).contains(&code) && context.proxy.method() == Method::Invite {
-                    self.listen(context, (branch, m, out), unix_ms);
+                    self.note_talkers(context, (branch, m, out));
+                    self.listen(context, (branch, m), unix_ms);
                 }
             }
             (None, Some(b)) if index.parse(b.response(), &Limits::default()).is_ok() => {
@@ -197,7 +198,7 @@ fn rejection(context: &Context, branch: u8) -> Reason {
 
 /// Why a transaction is answered by us.
 fn local_reason(context: &Context, code: u16) -> Reason {
-    if let (Some(reason), true) = (context.refused, context.proxy.branches().is_empty()) {
+    if let (Some(reason), true) = (context.refused, context.hung_up || context.proxy.branches().is_empty()) {
         return reason;
     }
     let hidden = context.proxy.branches().iter().find(|b| code == 403 && b.hides_challenge());

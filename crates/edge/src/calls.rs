@@ -242,7 +242,11 @@ impl Edge {
             300.. => {
                 let lines = m.map_or(ReasonLines::default(), reason_lines);
                 let reason = reason.map_or("", Reason::code);
-                calls.failed(call, FailedWith { status: code, by: answerer(branch), reason, lines }, now);
+                calls.failed(
+                    call,
+                    FailedWith { status: code, by: answerer(branch), reason, lines, cause: None },
+                    now,
+                );
             }
         }
     }
@@ -258,8 +262,12 @@ impl Edge {
         if let Some(call) = context.call {
             let heard = context.proxy.branches().iter().rfind(|b| context.heard && b.code() >= 300);
             let by = heard.map_or(Ender::Exchange, answerer);
-            let reason = reason.code();
-            calls.failed(call, FailedWith { status: code, by, reason, ..FailedWith::default() }, now);
+            let (by, cause) = match context.hung_up {
+                true => (Ender::Exchange, Some(Cause::ManagerRequest)),
+                false => (by, None),
+            };
+            let with = FailedWith { status: code, by, reason: reason.code(), cause, ..FailedWith::default() };
+            calls.failed(call, with, now);
         } else if context.proxy.method() == Method::Invite && !context.tagged && code >= 300 {
             let start = CallStart {
                 number: context.key.short(),

@@ -152,6 +152,8 @@ pub(crate) struct Context {
     pub(crate) own: bool,
     /// Why it could not be sent to a target, or is answered without one.
     pub(crate) refused: Option<Reason>,
+    /// An operator ended its call before it was answered.
+    pub(crate) hung_up: bool,
     /// Its number among the events.
     pub(crate) request: u64,
     /// Its caller has shown who it is: it may read every reason.

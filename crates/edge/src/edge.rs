@@ -68,6 +68,8 @@ pub(crate) struct Edge {
     pub(crate) next_background: u64,
     /// When an ICMP error that shows nothing is looked at again.
     pub(crate) next_doubt: u64,
+    /// For the two messages whose parties `hang_up.rs` remembers.
+    pub(crate) answer_indexes: [Index; 2],
     /// The message at hand is one of our own, in the name of a party.
     pub(crate) own: bool,
 }
@@ -108,6 +110,7 @@ impl Edge {
             registry: Registry::default(),
             next_background: 0,
             next_doubt: 0,
+            answer_indexes: Default::default(),
             own: false,
         }
     }
@@ -265,6 +268,7 @@ impl Edge {
             EdgeMail::Media(ticket, outcome) => self.on_media(io, memory, ticket, outcome),
             EdgeMail::Undelivered(to, quoted) => self.undelivered(io, to, &quoted),
             EdgeMail::Doubtful(to, quoted) => self.doubt(io, to, (&quoted, false)),
+            EdgeMail::HangUp(number) => self.on_hang_up(io, memory, number),
             EdgeMail::Drain => {
                 self.draining = true;
                 self.leave_trunks(io);

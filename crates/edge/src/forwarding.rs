@@ -443,6 +443,7 @@ impl Edge {
             heard: false,
             own: self.own,
             refused: None,
+            hung_up: false,
             request: self.events.request(),
             told: false,
             from_other_shard: self.rebalancing.from_other_shard,

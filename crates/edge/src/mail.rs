@@ -30,6 +30,8 @@ pub enum EdgeMail {
     Undelivered(SocketAddr, Box<[u8]>),
     /// The same, and too little is known of it to tell whose it was.
     Doubtful(SocketAddr, Box<[u8]>),
+    /// An operator ends the call of this number.
+    HangUp(u64),
     /// Take no new calls; end when the last one has its answer.
     Drain,
 }

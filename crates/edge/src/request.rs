@@ -21,6 +21,8 @@ use crate::routes::Routes;
 use crate::visit::Visit;
 
 /// Methods we know, for Allow.
+/// Until then an exchange that is drained for an update has started again.
+const RETRY_LATER: &[u8] = b"Retry-After: 30\r\n";
 pub(crate) const ALLOW: &[u8] = b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, REFER, INFO, PRACK, UPDATE\r\n";
 
 impl Edge {
@@ -119,8 +121,10 @@ impl Edge {
         if self.refuse_without_route(io, inbound) {
             return;
         }
-        if self.draining {
-            return self.refuse(io, inbound, Reason::ServerDraining);
+        // A balancer or carrier that asks with OPTIONS sends its calls elsewhere then.
+        let drained = matches!(inbound.method, Method::Invite | Method::Options) && self.shared.is_drained();
+        if self.draining || drained {
+            return self.reply(io, inbound, Reason::ServerDraining, RETRY_LATER);
         }
         let nobody = uri.user.is_none() && uri.scheme != Scheme::Tel && !names_somebody(inbound);
         if nobody && self.is_for_us(&uri, inbound.method) {

@@ -1,10 +1,10 @@
 //! What the shards of an edge share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use trunkline_calls::{Calls, Dialogs};
-use trunkline_digest::{Authenticator, Guesses, Ha1Cache};
+use trunkline_digest::{Authenticator, Banned, Guesses, Ha1Cache};
 use trunkline_events::Log;
 use trunkline_location::Location;
 use trunkline_media::{MediaError, RelayHealth};
@@ -85,6 +85,10 @@ pub struct Shared {
     pub(crate) unheard: Vec<String>,
     /// Our registrations at trunks.
     pub(crate) registered: Registered,
+    /// The ways to all shards, from the start on.
+    pub(crate) mailboxes: OnceLock<Mailboxes<EdgeMail>>,
+    /// An operator has new calls refused.
+    pub(crate) drained: AtomicBool,
 }
 
 impl Shared {
@@ -158,6 +162,8 @@ impl Shared {
             destinations: Destinations::default(),
             unheard,
             registered: Registered::default(),
+            mailboxes: OnceLock::new(),
+            drained: AtomicBool::new(false),
             config,
         };
         shared.renew_guard();
@@ -166,6 +172,7 @@ impl Shared {
 
     /// Starts the threads beside the shards.
     pub fn start(self: &Arc<Self>, mailboxes: Mailboxes<EdgeMail>) -> Result<(), MediaError> {
+        let _ = self.mailboxes.set(mailboxes.clone());
         self.resolver.start(mailboxes.clone());
         self.keep_guard();
         match (&self.media, self.config.rtpengine) {
@@ -177,6 +184,26 @@ impl Shared {
     /// How the media relay does and how many calls it carries, if there is one.
     pub fn media(&self) -> Option<(RelayHealth, usize)> {
         self.media.as_ref().map(|m| (m.health(), m.len()))
+    }
+
+    /// Has new calls refused from now on, or taken again. Calls that are up or ringing and registrations go on.
+    pub fn set_drained(&self, drained: bool) {
+        self.drained.store(drained, Ordering::Relaxed);
+    }
+
+    /// Whether an operator has new calls refused.
+    pub fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Relaxed)
+    }
+
+    /// The bans of those who guessed passwords.
+    pub fn bans(&self, now: u64) -> Vec<Banned> {
+        self.guesses.bans(now)
+    }
+
+    /// Ends the bans that `which` picks; returns how many.
+    pub fn unban(&self, which: impl Fn(&Banned) -> bool, now: u64) -> usize {
+        self.guesses.unban(which, now)
     }
 
     /// To be called before the shards are told to drain: until one has counted, it counts as busy.

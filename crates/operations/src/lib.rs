@@ -24,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bans;
 mod calls;
 mod explain;
 mod figures;
@@ -32,6 +33,7 @@ mod readiness;
 mod registrations;
 mod status;
 
+pub use bans::BanEntry;
 pub use calls::{CallRecord, Happened, LiveCall, RecordQuery};
 pub use explain::{ExplainQuery, Explained, ExplainedStep};
 pub use figures::{ApiCalls, DestinationFigures, Figures, RelayFigures, TransportFigures, TrunkFigures};

@@ -8,8 +8,8 @@ use trunkline_sip::Transport;
 use trunkline_store::Store;
 
 use crate::{
-    CallRecord, ExplainQuery, Explained, Figures, Happened, LiveCall, ManualContact, Readiness, RecordQuery,
-    Registration, Status, Stop,
+    BanEntry, CallRecord, ExplainQuery, Explained, Figures, Happened, LiveCall, ManualContact, Readiness,
+    RecordQuery, Registration, Status, Stop,
 };
 
 /// Why an operation was not carried out: the cause and the remedy.
@@ -92,6 +92,30 @@ pub trait Operations: Send + Sync + 'static {
     /// Up to so many of the calls that are up or ringing; only those with that text, if there is one.
     fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, OperationError> {
         let _ = (filter, limit);
+        Err(OperationError::NotRunning)
+    }
+
+    /// Ends a call that is up or ringing: the one whose record has this number, or that has this Call-ID. Both sides of an answered
+    /// call get a BYE, the caller of a ringing one a final response.
+    fn hang_up(&self, call: &str) -> Result<LiveCall, OperationError> {
+        let _ = call;
+        Err(OperationError::NotRunning)
+    }
+
+    /// Has new calls refused from now on, and readiness fail; or takes new calls again (`undo`).
+    fn drain(&self, undo: bool) -> Result<(), OperationError> {
+        let _ = undo;
+        Err(OperationError::NotRunning)
+    }
+
+    /// Sources and users that are banned because of wrong passwords.
+    fn bans(&self) -> Result<Vec<BanEntry>, OperationError> {
+        Err(OperationError::NotRunning)
+    }
+
+    /// Ends the bans of a source (an IP address) or of a user; returns those that it ended.
+    fn unban(&self, who: &str) -> Result<Vec<BanEntry>, OperationError> {
+        let _ = who;
         Err(OperationError::NotRunning)
     }
 

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Status {
     /// Does a server run?
     pub running: bool,
+    /// New calls are refused: the exchange is being stopped, or an operator drains it.
+    #[serde(default)]
+    pub draining: bool,
     /// The program's version.
     pub version: String,
     /// When it was started, in seconds of Unix time.

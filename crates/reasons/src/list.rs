@@ -143,6 +143,8 @@ reasons! {
 
     /// The caller gave up before somebody answered.
     CallCancelled = "call.cancelled", 487 "" PUBLIC, "Nothing.";
+    /// An operator ended the call (trunkline calls hangup).
+    CallHungUp = "call.hung-up", 500 "Ended by Operator" PUBLIC, "Nothing; ask the operator who ended it.";
     /// The caller gave up while the request waited for DNS or the media relay.
     CallCancelledEarly = "call.cancelled-early", 487 "" PUBLIC, "If it happens often, check the resolver (dns) and rtpengine.";
 
@@ -314,8 +316,8 @@ reasons! {
     /// No egress policy of the domain matches the called number.
     RouteNoPolicy = "route.no-policy", 404 "" HIDDEN, "Add an egress policy to the domain whose rule matches the number (trunkline domains).";
 
-    /// The exchange is shutting down and accepts no new requests.
-    ServerDraining = "server.draining", 503 "Shutting Down" PUBLIC, "Wait until it has started again.";
+    /// The exchange takes no new calls: it is shutting down, or an operator drains it.
+    ServerDraining = "server.draining", 503 "Draining" PUBLIC, "Wait until it has started again, or end the draining with trunkline drain --undo.";
     /// The rules could not be asked.
     ServerRules = "server.rules", 500 "" PUBLIC, "Report it with trunkline explain: this cannot happen.";
     /// A question of the rules was not answered.

@@ -89,7 +89,7 @@ impl Process {
         tracing::info!(roles = roles.join(", "), "started");
         signals.wait();
         let stop = self.operations.ended_by();
-        self.operations.drain();
+        self.operations.end();
         if let Some(sip) = sip {
             let patience = if stop.is_some_and(|stop| stop.now) { Duration::ZERO } else { DRAIN };
             drain(&sip, patience, &mut signals);

@@ -10,6 +10,7 @@ use crate::cause::Cause;
 use crate::ending::{Ender, FailedWith, ReasonLines};
 use crate::refused::Refusal;
 use crate::row::{self, Kind};
+use crate::talker::Talker;
 
 impl Calls {
     /// The caller cancels: so the call ends, unless it is answered first. False when it has ended.
@@ -53,15 +54,21 @@ impl Calls {
         true
     }
 
-    /// No media has come in an answered call for too long: we hang up. False when it had ended before.
-    pub fn silent(&self, number: u64, now: u64) -> bool {
+    /// The exchange ends an answered call, with this cause and reason code in its record. Gives both sides, for their BYEs; `None`
+    /// when it is not answered, has ended, or its sides are not known.
+    pub fn hang_up(&self, number: u64, (cause, reason): (Cause, &str), now: u64) -> Option<[Talker; 2]> {
         let mut table = self.table(number as usize % SHARDS).lock();
-        let Some(place) = table.find(number) else { return false };
-        let answered = table.slots.get(place as usize).is_some_and(|slot| slot.row.is_answered());
-        if answered {
-            self.end_slot(&mut table, place, (Cause::MediaTimeout, 200), now, |_| {});
+        let place = table.find(number)?;
+        let slot = table.slots.get_mut(place as usize).filter(|slot| slot.row.is_answered())?;
+        if slot.talkers.iter().any(|talker| talker.flow.is_none()) {
+            return None;
         }
-        answered
+        let talkers = slot.talkers.clone();
+        if !reason.is_empty() {
+            slot.row.set_text(row::REASON, reason.as_bytes());
+        }
+        self.end_slot(&mut table, place, (cause, 200), now, |_| {});
+        Some(talkers)
     }
 
     /// An answered call of whose end nobody will tell has ended as far as we know. False when it had ended before.
@@ -96,7 +103,7 @@ impl Calls {
             if !with.reason.is_empty() {
                 slot.row.set_text(row::REASON, with.reason.as_bytes());
             }
-            let cause = Cause::from_status(with.status);
+            let cause = with.cause.unwrap_or_else(|| Cause::from_status(with.status));
             self.end_slot(table, number, (cause, with.status), now, see);
             true
         })
@@ -113,7 +120,10 @@ impl Calls {
     ) {
         let Some(slot) = table.slots.get_mut(number as usize) else { return };
         slot.row.set_ended(cause, status, now);
-        if matches!(cause, Cause::SessionExpired | Cause::Shutdown | Cause::MediaTimeout) {
+        if matches!(
+            cause,
+            Cause::SessionExpired | Cause::Shutdown | Cause::MediaTimeout | Cause::ManagerRequest
+        ) {
             slot.set_leaving(Ender::Exchange, &ReasonLines::default());
         }
         see(slot.row.view());

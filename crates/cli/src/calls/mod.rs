@@ -28,10 +28,13 @@ impl Session<'_, '_> {
             return Err(Failure::Usage(message.into()));
         }
         match &arguments.action {
-            Some(CallAction::List | CallAction::Show { .. }) if selects || arguments.follow => {
+            Some(CallAction::List | CallAction::Show { .. } | CallAction::Hangup { .. })
+                if selects || arguments.follow =>
+            {
                 let message = "--failed, --reason, --since and --follow are for `trunkline calls records`";
                 Err(Failure::Usage(message.into()))
             }
+            Some(CallAction::Hangup { id }) => self.hang_up(id),
             Some(CallAction::Show { id }) => self.show_call(arguments, id),
             None if !selects && !arguments.csv && !arguments.follow => self.live_calls(arguments),
             Some(CallAction::List) => self.live_calls(arguments),

@@ -13,8 +13,18 @@ Examples:
   trunkline calls --failed --since 1h
   trunkline calls --reason callee.not-registered
   trunkline calls show 4711
+  trunkline calls hangup 4711
   trunkline calls --csv --since 30d > calls.csv
   trunkline calls --follow";
+
+const HANGUP: &str = "\
+The record of the call has the reason code call.hung-up and says that it was ended by us. A call from before a restart of the
+exchange cannot be ended.
+
+Examples:
+  trunkline calls hangup 4711
+  trunkline calls hangup a84b4c76e66710@192.0.2.7
+  trunkline calls hangup 4711 --json";
 
 /// `calls`
 #[derive(Args, Debug)]
@@ -68,6 +78,13 @@ pub enum CallAction {
     List,
     /// List call records, the newest first
     Records,
+    /// End a current call: an answered one with a BYE to both sides, a ringing one with 500 to its caller
+    #[command(after_help = HANGUP)]
+    Hangup {
+        /// The number of its record, or its Call-ID
+        #[arg(value_name = "ID|CALL-ID")]
+        id: String,
+    },
     /// Show all that is known of one call, also of one that goes on
     Show {
         /// The number of its record, or its Call-ID

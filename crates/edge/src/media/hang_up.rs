@@ -1,9 +1,10 @@
 //! Listens to calls that are relayed, and hangs up those that have become silent (`silence.rs`).
 
+use trunkline_calls::Cause;
 use trunkline_media::MediaError;
-use trunkline_sip::{Flow, Index, Message};
+use trunkline_sip::{Index, Message};
 
-use super::silence::{TICKET, Watched};
+use super::silence::{REASON, TICKET, Watched};
 use crate::context::{Context, DialogUse};
 use crate::edge::Edge;
 use crate::mail::Io;
@@ -20,33 +21,17 @@ impl Shared {
 
 impl Edge {
     /// A 2xx to an INVITE goes back: the call is listened to from now on.
-    pub(crate) fn listen(
-        &self,
-        context: &Context,
-        (fork, answer, back): (u8, &Message<'_>, &[u8]),
-        now: u64,
-    ) {
+    pub(crate) fn listen(&self, context: &Context, (fork, answer): (u8, &Message<'_>), now: u64) {
         let (Some(_), Some(relayed), DialogUse::Begins(number)) =
             (self.shared.silence_ms(), &self.shared.media, &context.dialog)
         else {
             return;
         };
         let Some(branch) = context.proxy.branch(fork).filter(|_| context.media.is_some()) else { return };
-        let mut indexes = [Index::default(), Index::default()];
-        let [first, second] = &mut indexes;
-        let limits = &self.shared.config.limits;
-        if first.parse(branch.sent(), limits).is_err() || second.parse(back, limits).is_err() {
-            return;
+        let mut index = Index::default();
+        if index.parse(branch.sent(), &self.shared.config.limits).is_ok() {
+            relayed.silence.listen((*number, now), (&Message::new(branch.sent(), &index), answer));
         }
-        let egress = branch.target.hop.egress;
-        let callee = Flow {
-            transport: egress.transport,
-            local: context.from.local,
-            remote: egress.remote,
-            connection: egress.connection,
-        };
-        let (sent, back) = (Message::new(branch.sent(), first), Message::new(back, second));
-        relayed.silence.listen((*number, now), (context.from, callee), (&sent, answer, &back));
     }
 
     /// Asks rtpengine after the packets of calls.
@@ -79,15 +64,10 @@ impl Edge {
             outcome.map(|bytes| bytes.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes)));
         let now = io.unix_ms();
         let Some(call) = relayed.silence.answered(ticket, &packets, (timeout, now)) else { return };
-        let Watched { number, call_id, caller, callee, .. } = call;
+        let Watched { number, call_id, .. } = call;
         tracing::info!(call_id = %String::from_utf8_lossy(&call_id), "no media on either side: the call is ended");
         self.counters.media_timeouts.add();
-        self.shared.calls.silent(number, now);
-        for (side, talker) in [caller, callee].into_iter().enumerate() {
-            self.own = true;
-            self.take_message(io, memory, &talker.flow, &talker.bye(number << 1 | side as u64));
-            self.own = false;
-        }
+        self.hang_up(io, memory, (number, Cause::MediaTimeout, ""), REASON);
         relayed.end(number);
     }
 }

@@ -1,13 +1,10 @@
 //! Calls whose media has stopped on both sides: rtpengine counts the packets of a call, and when none has come for as long as the
-//! operator says, the exchange hangs up for both sides. Each of them gets a BYE as the other one would send it, which takes the way of
-//! every request inside a dialog. What that takes is kept from the answer on, in memory: calls from before a restart are left alone.
+//! operator says, the exchange hangs up for both sides (`hang_up.rs`). Calls from before a restart are left alone.
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use trunkline_media::{Command, MediaError};
-use trunkline_proxy::Side;
-use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, Flow, HeaderName, Message, Method};
+use trunkline_sip::{Message, Method};
 
 use super::body::sdp_of;
 
@@ -18,19 +15,7 @@ const NUMBER: u64 = (1 << 48) - 1;
 /// Between two questions after a call, at least and at most, in milliseconds.
 const PAUSE_MS: (u64, u64) = (1_000, 15_000);
 /// What the BYEs say (RFC 3326, Q.850: recovery on timer expiry).
-const REASON: &[u8] = b"Reason: Q.850;cause=102;text=\"Media timeout\"\r\n";
-
-/// One side, as the other one hears it.
-#[derive(Debug)]
-pub(super) struct Talker {
-    pub(super) flow: Flow,
-    /// Header lines of its requests that stay.
-    head: Vec<u8>,
-    /// The other side's remote target.
-    target: Vec<u8>,
-    /// Its last CSeq.
-    cseq: u32,
-}
+pub(super) const REASON: &[u8] = b"Reason: Q.850;cause=102;text=\"Media timeout\"\r\n";
 
 /// One call.
 #[derive(Debug)]
@@ -43,63 +28,11 @@ pub(super) struct Watched {
     /// When rtpengine was asked last.
     asked: u64,
     on_hold: bool,
-    pub(super) caller: Talker,
-    pub(super) callee: Talker,
 }
 
 /// The calls that are listened to, by what tickets hold of their numbers.
 #[derive(Default)]
 pub(crate) struct Silence(Mutex<HashMap<u64, Watched>>);
-
-impl Talker {
-    /// Who sends requests with this From and To, down these routes, to this target.
-    fn new(
-        flow: Flow,
-        m: &Message<'_>,
-        (from, to): (&[u8], &[u8]),
-        (routes, target): (&[&[u8]], &[u8]),
-        cseq: u32,
-    ) -> Talker {
-        let mut head = Vec::with_capacity(256);
-        let mut put = |name: &[u8], value: &[u8]| {
-            head.extend_from_slice(name);
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value);
-            head.extend_from_slice(b"\r\n");
-        };
-        routes.iter().for_each(|route| put(b"Route", route));
-        put(b"From", from);
-        put(b"To", to);
-        put(b"Call-ID", m.call_id());
-        Talker { flow, head, target: target.into(), cseq }
-    }
-
-    /// Its BYE, with a branch of this number.
-    pub(super) fn bye(&self, branch: u64) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.head.len() + 256);
-        out.extend_from_slice(b"BYE ");
-        out.extend_from_slice(&self.target);
-        let via = (self.flow.transport.via_name(), self.flow.remote);
-        out.extend_from_slice(
-            format!(" SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bKsilence{branch:x}\r\n", via.0, via.1)
-                .as_bytes(),
-        );
-        out.extend_from_slice(b"Max-Forwards: 70\r\n");
-        out.extend_from_slice(&self.head);
-        out.extend_from_slice(b"CSeq: ");
-        put_number(u64::from(self.cseq) + 1, &mut out);
-        out.extend_from_slice(b" BYE\r\n");
-        out.extend_from_slice(REASON);
-        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-        out
-    }
-}
-
-/// The URI of the first Contact, as it stands.
-fn contact<'a>(m: &Message<'a>) -> Option<&'a [u8]> {
-    let contact = m.list(HeaderName::Contact).next()?.ok()?;
-    Address::parse(contact, "Contact").ok().map(|address| address.uri)
-}
 
 /// Does an offer put the call on hold, so that there may be no media?
 fn holds(sdp: &[u8]) -> bool {
@@ -108,25 +41,8 @@ fn holds(sdp: &[u8]) -> bool {
 }
 
 impl Silence {
-    /// A call was answered: `sent` is its INVITE as the callee got it, `answer` the 2xx as the callee wrote it, `back` as the caller
-    /// gets it.
-    pub(crate) fn listen(
-        &self,
-        (number, now): (u64, u64),
-        (caller, callee): (Flow, Flow),
-        (sent, answer, back): (&Message<'_>, &Message<'_>, &Message<'_>),
-    ) {
-        fn routes<'a>(m: &Message<'a>) -> Vec<&'a [u8]> {
-            m.list(HeaderName::RecordRoute).flatten().collect()
-        }
-        let (Some(of_caller), Some(of_callee)) = (contact(sent), contact(back)) else { return };
-        let mut forth = routes(back);
-        forth.reverse();
-        let header = |m: &Message<'_>, name| m.header(name).unwrap_or_default().to_vec();
-        let (from, to) = (header(back, HeaderName::From), header(back, HeaderName::To));
-        let caller = Talker::new(caller, back, (&from, &to), (&forth, of_callee), back.cseq());
-        let (from, to) = (header(answer, HeaderName::To), header(answer, HeaderName::From));
-        let callee = Talker::new(callee, answer, (&from, &to), (&routes(sent), of_caller), 0);
+    /// A call was answered: `sent` is its INVITE as the callee got it, `answer` the 2xx as the callee wrote it.
+    pub(crate) fn listen(&self, (number, now): (u64, u64), (sent, answer): (&Message<'_>, &Message<'_>)) {
         let watched = Watched {
             number,
             call_id: answer.call_id().into(),
@@ -134,33 +50,20 @@ impl Silence {
             since: now,
             asked: now,
             on_hold: sdp_of(sent).is_some_and(holds) || sdp_of(answer).is_some_and(holds),
-            caller,
-            callee,
         };
         // Of a fork the first callee that took the call has its media.
         self.0.lock().entry(number & NUMBER).or_insert(watched);
     }
 
-    /// A request of this side goes on inside the call.
-    pub(crate) fn heard(&self, number: u64, side: Side, m: &Message<'_>, now: u64) {
-        let mut calls = self.0.lock();
-        let Some(call) = calls.get_mut(&(number & NUMBER)).filter(|call| call.number == number) else {
+    /// A request goes on inside the call.
+    pub(crate) fn heard(&self, number: u64, m: &Message<'_>, now: u64) {
+        if !matches!(m.method(), Some(Method::Invite | Method::Update)) {
             return;
-        };
-        let (own, other) = match side {
-            Side::Caller => (&mut call.caller, &mut call.callee),
-            Side::Callee => (&mut call.callee, &mut call.caller),
-        };
-        if m.method() != Some(Method::Ack) {
-            own.cseq = own.cseq.max(m.cseq());
         }
-        if matches!(m.method(), Some(Method::Invite | Method::Update)) {
-            if let Some(contact) = contact(m) {
-                other.target = contact.into();
-            }
-            if let Some(sdp) = sdp_of(m) {
-                (call.on_hold, call.since) = (holds(sdp), now);
-            }
+        let mut calls = self.0.lock();
+        let call = calls.get_mut(&(number & NUMBER)).filter(|call| call.number == number);
+        if let (Some(call), Some(sdp)) = (call, sdp_of(m)) {
+            (call.on_hold, call.since) = (holds(sdp), now);
         }
     }
 

@@ -17,6 +17,7 @@ use super::identity::Demand;
 use super::marks::{contact_of, port_of};
 use crate::calls;
 use crate::edge::Edge;
+use crate::hang_up::contact;
 use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::party::PartyRef;
@@ -319,7 +320,13 @@ impl Edge {
         let all = || std::iter::once(dialog).chain(inner);
         let listens = shared.config.media_timeout_seconds > 0 && sender != Sender::Unknown;
         if let Some(relayed) = shared.media.as_ref().filter(|_| listens) {
-            relayed.silence.heard(dialog.place.number, dialog.from, m, now);
+            relayed.silence.heard(dialog.place.number, m, now);
+        }
+        if matches!(inbound.method, Method::Invite | Method::Update)
+            && sender != Sender::Unknown
+            && let Some(contact) = contact(m)
+        {
+            shared.calls.retarget(dialog.place.number, dialog.from, contact);
         }
         if inbound.method == Method::Bye {
             for dialog in all() {

@@ -1,10 +1,18 @@
 //! Calls that are up or ringing.
 
-use trunkline_operations::LiveCall;
+use std::time::{Duration, Instant};
+
+use trunkline_calls::CallView;
+use trunkline_operations::{LiveCall, OperationError};
 
 use super::{some, text};
 use crate::roles::SipView;
 use crate::time::seconds;
+
+/// A shard ends a call within this time, or does not.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often that is looked at.
+const ROUND: Duration = Duration::from_millis(5);
 
 /// Up to so many calls with that text in caller, callee, trunk or Call-ID, in order.
 pub fn list(sip: &SipView, filter: Option<&str>, limit: usize) -> Vec<LiveCall> {
@@ -21,21 +29,79 @@ pub fn list(sip: &SipView, filter: Option<&str>, limit: usize) -> Vec<LiveCall> 
             if items.len() >= limit || !filter.as_ref().is_none_or(holds) {
                 return;
             }
-            items.push(LiveCall {
-                id: c.id,
-                call_id: text(c.call_id),
-                caller: text(c.from),
-                callee: text(c.to),
-                to: some(text(c.to_header)),
-                state: if c.answered.is_some() { "up" } else { "ringing" }.into(),
-                started: seconds(c.started),
-                answered: c.answered.map(seconds),
-                trunk: some(text(c.trunk_ref)),
-                source: Some(c.source.to_string()),
-                caller_ref: some(text(c.caller_ref)),
-            });
+            items.push(shown(&c));
         });
     }
     items.sort_by_key(|c| c.started);
     items
+}
+
+fn shown(c: &CallView<'_>) -> LiveCall {
+    LiveCall {
+        id: c.id,
+        call_id: text(c.call_id),
+        caller: text(c.from),
+        callee: text(c.to),
+        to: some(text(c.to_header)),
+        state: if c.answered.is_some() { "up" } else { "ringing" }.into(),
+        started: seconds(c.started),
+        answered: c.answered.map(seconds),
+        trunk: some(text(c.trunk_ref)),
+        source: Some(c.source.to_string()),
+        caller_ref: some(text(c.caller_ref)),
+    }
+}
+
+/// Ends a call, and waits until a shard has done it.
+pub fn hang_up(sip: &SipView, call: &str) -> Result<LiveCall, OperationError> {
+    let failed = |text: String| Err(OperationError::Failed(text));
+    let calls = &sip.shared.calls;
+    let id = call.parse::<u64>().ok();
+    let mut seen = std::cell::RefCell::new(Vec::new());
+    let mut look = |by: &dyn Fn(&CallView<'_>) -> bool| {
+        let found = calls.find(|view| {
+            let is_meant = by(view);
+            if is_meant {
+                seen.borrow_mut().push(shown(view));
+            }
+            is_meant
+        });
+        found.into_iter().zip(seen.get_mut().drain(..)).collect::<Vec<_>>()
+    };
+    let mut found = match id {
+        Some(id) => look(&|view| view.id == id),
+        None => Vec::new(),
+    };
+    if found.is_empty() {
+        found = look(&|view| view.call_id == call.as_bytes());
+    }
+    let (number, found) = match <[_; 1]>::try_from(found) {
+        Ok([one]) => one,
+        Err(none) if none.is_empty() => {
+            return failed(format!(
+                "no call with the number or Call-ID `{call}` is up or ringing: `trunkline calls` lists all"
+            ));
+        }
+        Err(several) => {
+            let ids: Vec<String> = several.iter().map(|(_, call)| call.id.to_string()).collect();
+            return failed(format!(
+                "several calls have the Call-ID `{call}`: use a number, {}",
+                ids.join(" or ")
+            ));
+        }
+    };
+    sip.shared.hang_up(number);
+    let end = Instant::now() + PATIENCE;
+    while calls.is_up(number).is_some() {
+        if Instant::now() >= end {
+            return failed(format!(
+                "call {} cannot be ended now: it is from before a restart, or waits for DNS or the media relay; try again, or have \
+                 a party hang up",
+                found.id
+            ));
+        }
+        std::thread::sleep(ROUND);
+    }
+    tracing::info!(id = found.id, call_id = found.call_id, "an operator has ended a call");
+    Ok(found)
 }

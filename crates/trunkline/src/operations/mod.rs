@@ -1,5 +1,6 @@
 //! The operations of this process: what its control socket, health, metrics and REST API can ask and change.
 
+mod bans;
 mod calls;
 mod destinations;
 mod explained;
@@ -15,8 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use trunkline_calls::Records;
 use trunkline_events::Subscription;
 use trunkline_operations::{
-    CallRecord, ExplainQuery, Explained, Figures, Happened, LiveCall, ManualContact, OperationError,
-    Operations, Readiness, RecordQuery, Registration, Status, Stop,
+    BanEntry, CallRecord, ExplainQuery, Explained, Figures, Happened, LiveCall, ManualContact,
+    OperationError, Operations, Readiness, RecordQuery, Registration, Status, Stop,
 };
 use trunkline_sip::Transport;
 use trunkline_store::Store;
@@ -35,7 +36,7 @@ pub struct ProcessOperations {
     api: Option<Arc<Api>>,
     /// When the process started, in seconds since 1970.
     started: i64,
-    draining: AtomicBool,
+    ending: AtomicBool,
     stop: Mutex<Option<Stop>>,
 }
 
@@ -46,7 +47,7 @@ impl ProcessOperations {
             sip,
             api,
             started: unix_seconds(),
-            draining: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             stop: Mutex::default(),
         }
     }
@@ -57,11 +58,16 @@ impl ProcessOperations {
     }
 
     /// From now on readiness says that the process ends, and so does the health service of gRPC.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
         if let Some(api) = &self.api {
             api.drain();
         }
+    }
+
+    /// Are new calls refused, because the process ends or because an operator drains it?
+    fn is_draining(&self) -> bool {
+        self.ending.load(Ordering::Relaxed) || self.sip.as_ref().is_some_and(|sip| sip.shared.is_drained())
     }
 
     fn sip(&self) -> Result<&SipView, OperationError> {
@@ -98,8 +104,7 @@ impl Operations for ProcessOperations {
 
     fn readiness(&self) -> Readiness {
         // A process without SIP is ready as soon as it answers.
-        let draining = self.draining.load(Ordering::Relaxed);
-        Readiness { listening: true, draining, parts: status::parts(self) }
+        Readiness { listening: true, draining: self.is_draining(), parts: status::parts(self) }
     }
 
     fn figures(&self) -> Figures {
@@ -142,6 +147,31 @@ impl Operations for ProcessOperations {
 
     fn calls(&self, filter: Option<&str>, limit: usize) -> Result<Vec<LiveCall>, OperationError> {
         Ok(calls::list(self.sip()?, filter, limit))
+    }
+
+    fn hang_up(&self, call: &str) -> Result<LiveCall, OperationError> {
+        calls::hang_up(self.sip()?, call)
+    }
+
+    fn drain(&self, undo: bool) -> Result<(), OperationError> {
+        if undo && self.ending.load(Ordering::Relaxed) {
+            let ends = "the exchange is being stopped, which cannot be undone: start it again";
+            return Err(OperationError::Failed(ends.into()));
+        }
+        self.sip()?.shared.set_drained(!undo);
+        match undo {
+            false => tracing::info!("an operator drains the exchange: new calls are refused"),
+            true => tracing::info!("an operator has ended the draining: new calls are taken again"),
+        }
+        Ok(())
+    }
+
+    fn bans(&self) -> Result<Vec<BanEntry>, OperationError> {
+        Ok(bans::list(self.sip()?))
+    }
+
+    fn unban(&self, who: &str) -> Result<Vec<BanEntry>, OperationError> {
+        Ok(bans::end(self.sip()?, who))
     }
 
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, OperationError> {

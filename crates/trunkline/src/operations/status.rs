@@ -14,6 +14,7 @@ pub fn status(process: &ProcessOperations) -> Status {
     let degraded = parts(process).into_iter().filter(|p| !p.ok);
     let mut status = Status {
         running: true,
+        draining: process.is_draining(),
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
         descriptors: descriptors::figures().map(|(open, limit)| Descriptors { open, limit }),

@@ -1,0 +1,162 @@
+//! What an operator does to calls: ends one, has no new ones taken, ends a ban.
+
+use trunkline_tests::{Exchange, Ua, Wire, free_port};
+
+use super::operator::ok;
+use super::trunks::{provider, with_trunk};
+use super::{DOMAIN, agents, at, registered};
+
+/// The one call that is up or ringing, as `calls --json` shows it.
+fn the_call(exchange: &Exchange) -> serde_json::Value {
+    let text = ok(exchange, &["calls", "--json"]);
+    let calls: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    assert_eq!(calls.len(), 1, "{text}");
+    calls[0].clone()
+}
+
+/// The record of the call with this Call-ID: cause, status, who ended it, reason code.
+fn record(exchange: &Exchange, call_id: &str) -> [String; 4] {
+    let text = ok(exchange, &["calls", "show", call_id, "--json"]);
+    let record: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    ["cause", "status", "endedBy", "reason"].map(|key| record[key].to_string().trim_matches('"').to_owned())
+}
+
+#[test]
+fn an_answered_call_is_ended_for_both_sides() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, b) = super::dialogs::talking(&exchange, "1001", "1002");
+    // The caller moves within the dialog: the BYE goes to where it is now.
+    let moved = a.request(&caller, "UPDATE");
+    let contact = moved.get("Contact").expect("a Contact").replace("1001", "moved");
+    let moved = moved.set("Contact", contact);
+    caller.send(&moved);
+    let arrived = callee.request_of("UPDATE");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&moved, 200);
+    let id = the_call(&exchange)["id"].to_string();
+    let said = ok(&exchange, &["calls", "hangup", &id]);
+    assert!(said.contains("is ended") && said.contains(&a.call_id), "{said}");
+    for (ua, dialog, target) in [(&mut callee, &b, "1002"), (&mut caller, &a, "moved")] {
+        let bye = ua.request_of("BYE");
+        assert_eq!(
+            (bye.get("From"), bye.get("To")),
+            (Some(&*dialog.remote), Some(&*dialog.local)),
+            "{bye:?}"
+        );
+        assert!(bye.uri().contains(target), "{}", bye.uri());
+        assert!(bye.get("Reason").is_some_and(|reason| reason.contains("Ended by operator")), "{bye:?}");
+        ua.respond(&bye, 200, "OK");
+    }
+    assert_eq!(record(&exchange, &a.call_id), ["MANAGER_REQUEST", "200", "us", "call.hung-up"]);
+    assert!(ok(&exchange, &["calls", "--json"]).contains("[]"));
+}
+
+#[test]
+fn a_ringing_call_is_ended_by_its_call_id() {
+    let port = free_port();
+    let exchange = Exchange::start(&with_trunk(&[(&format!("127.0.0.1:{port}"), 1, "udp")]));
+    let mut carrier = provider(port);
+    super::trunk_dialogs::speaks_to(&mut carrier, &exchange);
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("+17853178070")));
+    let arrived = carrier.request_of("INVITE");
+    carrier.respond(&arrived, 180, "Ringing");
+    caller.expect("180", |m| m.status() == 180);
+    assert_eq!(the_call(&exchange)["state"], "ringing");
+    ok(&exchange, &["calls", "hangup", invite.call_id()]);
+    let failure = caller.status_for(&invite, 500);
+    caller.acknowledge_failure(&invite, &failure);
+    assert!(failure.start.contains("Ended by Operator"), "{}", failure.start);
+    let cancel = carrier.request_of("CANCEL");
+    assert!(cancel.get("Reason").is_some_and(|reason| reason.contains("Ended by operator")), "{cancel:?}");
+    carrier.respond(&cancel, 200, "OK");
+    carrier.respond(&arrived, 487, "Request Terminated");
+    carrier.request_of("ACK");
+    assert_eq!(record(&exchange, invite.call_id()), ["MANAGER_REQUEST", "500", "us", "call.hung-up"]);
+}
+
+#[test]
+fn what_cannot_be_hung_up_is_said() {
+    let exchange = Exchange::start(&agents());
+    let output =
+        trunkline_tests::exchange_command(&exchange).args(["calls", "hangup", "4711"]).output().expect("run");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("`4711`") && said.contains("trunkline calls"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_drained_exchange_takes_no_new_calls_and_keeps_those_that_are_up() {
+    let http = format!("127.0.0.1:{}", free_port());
+    let exchange = Exchange::start_with(&agents(), "", &[("TRUNKLINE_HTTP_ADDR", &http)]);
+    let (mut caller, mut a, mut callee, _) = super::dialogs::talking(&exchange, "1001", "1002");
+    let ready = || super::operator::get(&http, "/readyz").0.contains(" 200 ");
+    assert!(ready());
+    let said = ok(&exchange, &["drain"]);
+    assert!(said.contains("1 calls go on"), "{said}");
+    assert!(!ready());
+    assert!(ok(&exchange, &["status"]).contains("DRAINING"));
+    let mut late = registered(&exchange, "1003");
+    let refused = late.invite(&at("1002"));
+    let refused = late.ask(&refused).0;
+    assert_eq!((refused.status(), refused.get("Retry-After")), (503, Some("30")));
+    // The call that is up goes on: a re-INVITE, then its end, for which `--wait` waits.
+    let info = a.request(&caller, "INFO");
+    caller.send(&info);
+    let arrived = callee.request_of("INFO");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&info, 200);
+    let hasty = trunkline_tests::exchange_command(&exchange)
+        .args(["drain", "--wait", "--timeout", "0s"])
+        .output()
+        .expect("run");
+    assert!(!hasty.status.success(), "the call is up");
+    let mut waits = trunkline_tests::exchange_command(&exchange)
+        .args(["drain", "--wait", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("run");
+    let bye = a.request(&caller, "BYE");
+    caller.send(&bye);
+    let arrived = callee.request_of("BYE");
+    assert!(waits.try_wait().expect("its state").is_none(), "it waits for the call");
+    callee.respond(&arrived, 200, "OK");
+    caller.status_for(&bye, 200);
+    let output = waits.wait_with_output().expect("its end");
+    assert!(output.status.success());
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<String>(),
+        r#"{"calls":0,"draining":true}"#
+    );
+    ok(&exchange, &["drain", "--undo"]);
+    assert!(ready());
+    super::dialogs::connect(&mut late, &mut callee);
+}
+
+#[test]
+fn a_ban_is_listed_and_ended() {
+    let exchange = Exchange::start(&agents());
+    let source = std::net::IpAddr::from([127, 1, 20, 9]);
+    let mut guesser = Ua::new(Wire::udp_from(source, exchange.udp()), "1001", DOMAIN, "wrong");
+    let bans = || -> Vec<serde_json::Value> {
+        serde_json::from_str(&ok(&exchange, &["bans", "--json"])).expect("JSON")
+    };
+    for _ in 0..40 {
+        guesser.register(600);
+    }
+    let all = bans();
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!((all[0]["source"].as_str(), all[0]["user"].as_str()), (Some("127.1.20.9"), Some("1001")));
+    assert!(ok(&exchange, &["bans"]).contains("127.1.20.9"));
+    let output =
+        trunkline_tests::exchange_command(&exchange).args(["unban", "192.0.2.1"]).output().expect("run");
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("trunkline bans"));
+    // The right password does not help while the ban holds.
+    let mut phone = Ua::new(guesser.wire, "1001", DOMAIN, "pw-1001");
+    assert_ne!(phone.register(600).status(), 200);
+    assert!(ok(&exchange, &["unban", "127.1.20.9"]).contains("1 bans ended"));
+    assert!(bans().is_empty());
+    assert_eq!(phone.register(600).status(), 200);
+}
