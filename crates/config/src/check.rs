@@ -50,6 +50,8 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless(l.unsent_bytes >= 65_536, "limits.unsentBytes", "unsentBytes must be at least 65536");
 
     let h = &config.handover;
+    let percent = (1..=100).contains(&config.limits.account_percent);
+    unless(percent, "limits.accountPercent", "accountPercent must be 1 to 100");
     unless(h.busy_percent <= 100, "handover.busyPercent", "busyPercent must be at most 100");
     unless(h.calm_seconds > 0, "handover.calmSeconds", "calmSeconds must be at least 1");
 

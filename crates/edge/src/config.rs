@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::overload::MemoryLimits;
+use crate::held::MemoryLimits;
 use ipnet::{IpNet, Ipv6Net};
 use trunkline_registrar::RegistrarConfig;
 use trunkline_routing::{Options, Target};

@@ -13,11 +13,12 @@ use trunkline_transport::Closed;
 use crate::accepted::Accepted;
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
+use crate::held::{Held, Payer};
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::Answers;
 use crate::memory::MessageMemory;
-use crate::overload::{Held, Overload};
+use crate::overload::Overload;
 use crate::pool::Pool;
 use crate::qualify::Qualify;
 use crate::rebalancing::{Came, Rebalancing};
@@ -174,7 +175,8 @@ impl Edge {
     fn give_held(&mut self, context: &mut Context) {
         let bytes = std::mem::take(&mut context.held);
         if bytes > 0 {
-            self.held.give(context.stranger.then_some(context.from.remote.ip()), bytes);
+            let source = context.from.remote.ip();
+            self.held.give(context.stranger.then_some(source), Payer::new(context.caller, source), bytes);
         }
     }
 

@@ -19,6 +19,7 @@ use crate::cseq::Raise;
 use crate::destinations::KNOWN_DOWN;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
+use crate::held::Payer;
 use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::media::{Offered, Relaying};
@@ -228,7 +229,9 @@ impl Edge {
             // Whoever sends back what we sent gets one address of each target, and not for ever.
             aims.ways.iter_mut().flatten().for_each(|(_, spare)| *spare = Spare::default());
             let request = self.shared.secret.tag(b"", inbound.message.call_id(), inbound.message.from_tag());
-            if !self.shared.spirals.admit(request, aims.list.len(), io.unix_ms()) {
+            let caller = self.caller(aims.rung(decision));
+            let payer = Payer::new(caller, inbound.flow.remote.ip());
+            if !self.shared.spirals.admit(request, payer, aims.list.len(), io.unix_ms()) {
                 return Prepared::Refuse(Reason::LoopSpiral, b"");
             }
         }
@@ -411,8 +414,9 @@ impl Edge {
         let stranger = !self.looked_up(source, io.unix_ms());
         // The request as it came in the branch, and what answers it.
         let held = 2 * inbound.message.bytes.len() as u32;
-        if !self.held.take(stranger.then_some(source), held, &self.shared.config.memory) {
-            self.overloaded(io, inbound);
+        let (payer, limits) = (Payer::new(caller, source), &self.shared.config.memory);
+        if let Err(full) = self.held.take(stranger.then_some(source), payer, held, limits) {
+            self.out_of_memory(io, inbound, full);
             return None;
         }
         let out = &mut io.memory.out;

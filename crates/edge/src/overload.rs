@@ -9,10 +9,6 @@
 //! To say no costs a fifth of what a call costs: three datagrams of thirteen. So when a large share is turned away the kernel
 //! drops INVITEs before they are read, but for those to emergency numbers: they come again (RFC 3261 §17.1.1.2).
 
-use std::net::IpAddr;
-
-use hashbrown::HashMap;
-use trunkline_sip::source_of;
 use trunkline_transaction::timers::Now;
 
 /// Sockets that were never empty for so many milliseconds hold more than the shard can do.
@@ -92,58 +88,6 @@ impl Overload {
     }
 }
 
-/// The bytes that transactions of a shard hold, and how many of them are of each source that has shown nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
-    all: usize,
-    strangers: HashMap<IpAddr, u32, foldhash::fast::RandomState>,
-}
-
-/// How much transactions may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct MemoryLimits {
-    /// All of a shard, in bytes.
-    pub shard: usize,
-    /// Those of one source that has shown nothing, in bytes; an IPv6 /64 counts as one.
-    pub stranger: u32,
-}
-
-impl Default for MemoryLimits {
-    fn default() -> Self {
-        MemoryLimits { shard: 1 << 30, stranger: 4 << 20 }
-    }
-}
-
-impl Held {
-    /// Takes so many bytes, of a stranger's share where it is one's; false when that would be too many.
-    pub(crate) fn take(&mut self, stranger: Option<IpAddr>, bytes: u32, limits: &MemoryLimits) -> bool {
-        if self.all + bytes as usize > limits.shard {
-            return false;
-        }
-        if let Some(source) = stranger.map(source_of) {
-            let has = self.strangers.get(&source).copied().unwrap_or(0).saturating_add(bytes);
-            if has > limits.stranger {
-                return false;
-            }
-            self.strangers.insert(source, has);
-        }
-        self.all += bytes as usize;
-        true
-    }
-
-    /// Gives them back.
-    pub(crate) fn give(&mut self, stranger: Option<IpAddr>, bytes: u32) {
-        self.all = self.all.saturating_sub(bytes as usize);
-        let Some(source) = stranger.map(source_of) else { return };
-        if let Some(has) = self.strangers.get_mut(&source) {
-            *has = has.saturating_sub(bytes);
-            if *has == 0 {
-                self.strangers.remove(&source);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -184,22 +128,5 @@ mod tests {
             last = overload.dropped(now.get()).or(last);
         }
         assert_eq!(last, Some(0));
-    }
-
-    #[test]
-    fn nobody_holds_more_than_its_share() {
-        let (mut held, limits) = (Held::default(), MemoryLimits { shard: 1_000, stranger: 300 });
-        let at = |text: &str| Some(text.parse::<IpAddr>().unwrap());
-        let (one, same) = (at("2001:db8::1"), at("2001:db8::2"));
-        assert!(
-            held.take(one, 200, &limits) && !held.take(same, 101, &limits) && held.take(same, 100, &limits)
-        );
-        assert!(held.take(at("192.0.2.1"), 300, &limits) && held.take(None, 400, &limits));
-        assert!(!held.take(None, 1, &limits) && !held.take(at("192.0.2.2"), 1, &limits));
-        held.give(None, 400);
-        held.give(one, 200);
-        held.give(same, 100);
-        assert!(held.take(None, 700, &limits));
-        assert_eq!(held.strangers.len(), 1, "{held:?}");
     }
 }

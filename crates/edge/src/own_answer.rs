@@ -9,6 +9,7 @@ use trunkline_sip::response;
 use trunkline_sip::{Message, Method, ParseError};
 
 use crate::edge::Edge;
+use crate::held::NoMemory;
 use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::media::put_refusal;
@@ -168,6 +169,16 @@ impl Edge {
     pub(crate) fn overloaded(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) {
         self.counters.overloaded.add();
         self.reply(io, inbound, Reason::OverloadFull, b"Retry-After: 5\r\n");
+    }
+
+    /// There is no memory for it, of all or of the sender's share.
+    pub(crate) fn out_of_memory(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, why: NoMemory) {
+        self.counters.overloaded.add();
+        let reason = match why {
+            NoMemory::Full => Reason::OverloadFull,
+            NoMemory::Share => Reason::OverloadShare,
+        };
+        self.reply(io, inbound, reason, b"Retry-After: 5\r\n");
     }
 }
 

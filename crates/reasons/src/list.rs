@@ -232,6 +232,8 @@ reasons! {
     OverloadShards = "overload.shards", 503 "" PUBLIC, "Add cores or machines.";
     /// The table of transactions or of waiting requests is full.
     OverloadFull = "overload.full", 503 "" PUBLIC, "Check who sends so many requests (trunkline status); raise limits.transactionBytes.";
+    /// One account, peer, trunk or unknown source holds its whole share of the memory for transactions.
+    OverloadShare = "overload.share", 503 "" PUBLIC, "Check why it has so many requests open (trunkline calls); raise limits.accountPercent.";
     /// The table of dialogs is full.
     OverloadDialogs = "overload.dialogs", 503 "" PUBLIC, "Check who makes so many calls (trunkline calls).";
 

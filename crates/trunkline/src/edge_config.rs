@@ -55,6 +55,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
         memory: MemoryLimits {
             shard: config.limits.transaction_bytes as usize / usize::from(config.workers).max(1),
             stranger: config.limits.stranger_bytes,
+            percent: config.limits.account_percent.min(100) as u8,
         },
         emergency_numbers: config.routing.emergency_numbers.iter().map(|number| number.0.clone()).collect(),
         streams: StreamLimits {

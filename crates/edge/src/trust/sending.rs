@@ -37,6 +37,8 @@ impl Edge {
             || self.proven.is_proven(address, now)
             || self.shared.budget.take(address, bytes, now, what)
             || self.looked_up(address, now)
+            // Another shard may have heard from there; what is dropped here nobody sends again.
+            || self.shared.config.stateless && self.is_proven(address, now)
     }
 
     /// Sends a response without a transaction, as far as the request or its source pays for it: else a shorter one, the
@@ -121,8 +123,13 @@ impl Edge {
     /// went is there.
     pub(crate) fn heard(&self, hop: &Hop, from: IpAddr, now: u64) {
         if hop.unproven && hop.egress.remote.ip().to_canonical() == from.to_canonical() {
-            self.proven.prove(from, now);
+            self.prove_everywhere(from, now);
         }
+    }
+
+    fn prove_everywhere(&self, from: IpAddr, now: u64) {
+        self.proven.prove(from, now);
+        self.shared.location.note_source(from, now + DIGEST_MS);
     }
 
     /// The same without a transaction. The response may have come to another shard than the one that sent the request, so that
@@ -133,8 +140,7 @@ impl Edge {
             && !self.proven.is_proven(from, now)
             && branch.host == self.shared.secret.host(from)
         {
-            self.proven.prove(from, now);
-            self.shared.location.note_source(from, now + DIGEST_MS);
+            self.prove_everywhere(from, now);
         }
     }
 
