@@ -32,6 +32,8 @@ pub struct Location {
     pub(crate) locals: Locals,
     connections: Connections,
     sources: Sources,
+    /// Of those who have not shown who they are.
+    claims: Sources,
     next_id: AtomicU64,
     persistent: AtomicBool,
     /// Since when the database lacks a change, in Unix milliseconds; 0: it has all.
@@ -91,6 +93,7 @@ impl Location {
             locals: Locals::new(),
             connections: Connections::new(),
             sources: Sources::new(),
+            claims: Sources::new(),
             next_id: AtomicU64::new(1),
             persistent: AtomicBool::new(false),
             behind_since: AtomicU64::new(0),
@@ -187,8 +190,9 @@ impl Location {
         if connection != ConnectionId::NONE && outcome.added + outcome.refreshed > 0 {
             self.connections.add(connection.0, (shard as Place) << 32 | u64::from(hash));
         }
-        if let Some(seconds) = register.longest().filter(|_| register.proven) {
-            self.sources.note(register.flow.remote.ip(), now + u64::from(seconds) * 1000);
+        if let Some(seconds) = register.longest() {
+            let from = if register.proven { &self.sources } else { &self.claims };
+            from.note(register.flow.remote.ip(), now + u64::from(seconds) * 1000);
         }
         self.show(&slot.record, now, &mut see);
         Ok(outcome)
@@ -197,6 +201,12 @@ impl Location {
     /// Is anybody registered from this source ([`trunkline_sip::source_of`]) who has shown who it is?
     pub fn has_source(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
         self.sources.has(address, now)
+    }
+
+    /// Is anybody registered from this source, whether that was shown or not? Such a phone is no stranger, and yet not known to be
+    /// there.
+    pub fn has_claim(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
+        self.claims.has(address, now) || self.has_source(address, now)
     }
 
     /// This source has shown otherwise that it is there, which holds until then.
@@ -290,6 +300,7 @@ impl Location {
     /// Lookups do not depend on it; calling it each second with a hundredth of the AORs is plenty.
     pub fn sweep(&self, now: Timestamp, budget: usize) -> usize {
         self.sources.prune(now);
+        self.claims.prune(now);
         let (mut looked, mut expired) = (0, 0);
         let mut due: Vec<u32> = Vec::new();
         for _ in 0..SHARDS {
@@ -450,9 +461,9 @@ impl Location {
         let at: Vec<usize> = record::entries(&record).filter(|e| e.connection() != 0).map(|e| e.at).collect();
         at.iter().for_each(|at| record::disconnect(&mut record, *at));
         table.stats.bindings += record::standing(&record) as u64;
-        let views = record::entries(&record).filter(|e| !e.removed()).map(|e| e.view(&self.locals));
-        for binding in views.filter(|binding| binding.proven) {
-            self.sources.note(binding.flow.remote.ip(), binding.expires_at);
+        for binding in record::entries(&record).filter(|e| !e.removed()).map(|e| e.view(&self.locals)) {
+            let from = if binding.proven { &self.sources } else { &self.claims };
+            from.note(binding.flow.remote.ip(), binding.expires_at);
         }
         let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
         table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));

@@ -71,6 +71,12 @@ impl Edge {
         to.transport == Transport::Udp && !self.looked_up(to.remote.ip(), now)
     }
 
+    /// Is it nothing to us: neither shown to be there, nor does anybody say to be registered from it? Nothing is kept for it after a
+    /// final answer.
+    pub(crate) fn is_nobody(&self, to: &Egress, now: u64) -> bool {
+        self.is_unproven(to, now) && !self.shared.location.has_claim(to.remote.ip(), now)
+    }
+
     pub(crate) fn looked_up(&self, address: IpAddr, now: u64) -> bool {
         self.proven.get(address, now).unwrap_or_else(|| {
             let proven = self.is_proven(address, now);
