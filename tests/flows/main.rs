@@ -84,6 +84,7 @@ mod routr_v1_taken_over;
 mod same_names;
 mod secure_trunks;
 mod shown;
+mod signalling;
 mod smuggling;
 mod softphones;
 mod store;

@@ -35,6 +35,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) max_breadth: Option<u32>,
     /// A body in the place of the request's own.
     pub(crate) body: Option<&'a [u8]>,
+    /// Nothing but the SDP of the body goes on.
+    pub(crate) cut: bool,
     /// It goes to an address that has not shown that it is there.
     pub(crate) unproven: bool,
     /// By how much its numbers are raised: the other side counts otherwise.
@@ -142,6 +144,7 @@ impl Edge {
             branch,
             max_breadth: o.max_breadth,
             body: o.body,
+            cut: o.cut,
             raise: o.raise,
             spent: &o.spent,
             shown: &o.shown,

@@ -12,6 +12,7 @@ use crate::inbound::Inbound;
 use crate::media::{around_sdp, put_length};
 use crate::names::{self, Changed, Shown};
 use crate::trust::record_routes::{record_routes, uris};
+use crate::trust::signalling::{cut_body, put_type};
 use trunkline_sip::put_transport;
 
 /// Route values that are left out.
@@ -49,6 +50,8 @@ pub(crate) struct Edits<'a> {
     pub(crate) branch: &'a [u8],
     /// An SDP in the place of its own.
     pub(crate) body: Option<&'a [u8]>,
+    /// Nothing but the SDP of the body goes on.
+    pub(crate) cut: bool,
     /// Breadth for this branch (RFC 5393 §5), where it is to be said.
     pub(crate) max_breadth: Option<u32>,
     /// By how much its numbers are raised.
@@ -103,9 +106,17 @@ pub(crate) fn build(
         put_frame(m, splices);
     }
     match edits.body {
-        None => splices.apply(m.bytes, m.body_span().end, out),
+        None => {
+            if edits.cut {
+                cut_body(m, splices);
+            }
+            splices.apply(m.bytes, m.body_span().end, out);
+        }
         Some(body) => {
-            let (before, after) = around_sdp(m);
+            let (before, after) = if edits.cut { (&b""[..], &b""[..]) } else { around_sdp(m) };
+            if edits.cut {
+                put_type(m, true, splices);
+            }
             put_length(m, before.len() + body.len() + after.len(), splices);
             splices.apply(m.bytes, m.body_span().start, out);
             [before, body, after].iter().for_each(|piece| out.extend_from_slice(piece));

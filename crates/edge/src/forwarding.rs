@@ -1,6 +1,7 @@
 //! Forwarding with a transaction: from the router's decision to branches that run, RFC 3261 §16.6.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
 use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessUse};
@@ -27,6 +28,7 @@ use crate::names::Shown;
 use crate::own_answer::OwnAnswer;
 use crate::party::PartyRef;
 use crate::resolver::Spare;
+use crate::shared::Shared;
 use crate::stateless::Stateless;
 use crate::trust::budget::Credit;
 use crate::trust::events::{event_of, expires};
@@ -39,6 +41,8 @@ struct Sending<'a> {
     beginning: Option<Beginning>,
     relaying: Relaying,
     breadth: Option<u32>,
+    /// Who knows which trunks take signalling, where the body holds what others do not.
+    cut: Option<Arc<Shared>>,
 }
 
 /// The way of a target that there is none to.
@@ -68,6 +72,7 @@ impl Sending<'_> {
             mark,
             max_breadth: self.breadth,
             body: self.relaying.body(&egress),
+            cut: self.cut.as_ref().zip(target.trunk.as_ref()).is_some_and(|(s, t)| !s.takes_signalling(t)),
             unproven: false,
             raise: Raise::default(),
             spent: Spent::new(),
@@ -205,7 +210,7 @@ impl Edge {
                 context.media = Some(leg);
             }
         }
-        let sending = Sending { decision, beginning, relaying, breadth };
+        let sending = Sending { decision, beginning, relaying, breadth, cut: self.cuts(inbound, decision) };
         self.start_all(io, inbound, (slot, context), &sending, aims);
         Ok(())
     }
@@ -378,7 +383,8 @@ impl Edge {
             self.shared.dialogs.subscribing(number, asked, false, io.unix_ms());
         }
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
-        let sending = Sending { decision: rung, beginning, relaying: Relaying::default(), breadth: None };
+        let (relaying, cut) = (Relaying::default(), self.cuts(inbound, rung));
+        let sending = Sending { decision: rung, beginning, relaying, breadth: None, cut };
         let mut outgoing = sending.outgoing((rung, target), egress, mark);
         outgoing.unproven = self.is_unproven_by(aim.word.as_ref(), &egress, io.unix_ms());
         let passage = Stateless {

@@ -72,6 +72,7 @@ impl Edge {
             mark: self.notifier_mark(inbound, dialog, &routes.inner),
             max_breadth: None,
             body: None,
+            cut: self.shared.cuts_body(m, routes.sender_kind(dialog), (way.kind, way.party)),
             spent: self.left_out(m, routes.sender_kind(dialog), way),
             unproven: false,
             raise: self.raise_of(m, std::iter::once(dialog).chain(&routes.inner), io.unix_ms()),

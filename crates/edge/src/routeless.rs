@@ -65,6 +65,7 @@ impl Edge {
             mark: None,
             max_breadth: None,
             body: None,
+            cut: self.shared.cuts_body(m, caller.0, (between.from, party)),
             unproven,
             raise: Raise { cseq: cseq_added, rack: 0 },
             spent: self.left_out_between(m, (caller.0, between.from), party),

@@ -23,6 +23,7 @@ pub(crate) mod proven;
 pub(crate) mod record_routes;
 pub(crate) mod refusals;
 mod sending;
+pub(crate) mod signalling;
 mod sips;
 mod spent;
 pub(crate) mod talking;

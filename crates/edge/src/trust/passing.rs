@@ -10,6 +10,7 @@ use trunkline_routing::{Passage, RoutedKind, filter, is_plain_uri};
 use trunkline_sip::{HeaderName, Message, Method, Splices, Uri};
 
 use super::Spent;
+use super::signalling::cut_body;
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
@@ -97,6 +98,9 @@ impl Shared {
         let allows = self.taken_by(between.party);
         let passage = Passage { from: routed(between.from), to: routed(between.to), allows: &allows };
         filter(m, &passage, |span| splices.delete(span));
+        if self.cuts_body(m, between.from, (between.to, between.party)) {
+            cut_body(m, splices);
+        }
         let outside = matches!(between.to, PartyKind::Trunk | PartyKind::Stranger);
         if outside && between.from == PartyKind::Agent && matches!(m.status(), Some(300..=399 | 485)) {
             // A carrier that follows it calls at the trunk's expense, past all policies.
@@ -106,7 +110,7 @@ impl Shared {
 
     /// Which parameters the trunk with this number lets callers say. A message may have thousands: the trunk is looked for at
     /// the first of them.
-    fn taken_by(&self, party: u32) -> impl Fn(&[u8]) -> bool {
+    pub(super) fn taken_by(&self, party: u32) -> impl Fn(&[u8]) -> bool {
         let trunk = OnceCell::new();
         move |name| {
             let trunk: &Option<Arc<Trunk>> = trunk.get_or_init(|| {
