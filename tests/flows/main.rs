@@ -46,6 +46,7 @@ mod media_names;
 mod media_parts;
 mod media_silence;
 mod media_talk;
+mod metrics;
 mod names;
 mod nat;
 mod no_route;

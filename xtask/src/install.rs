@@ -28,6 +28,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "python3", package: "python3-venv", why: "brings and runs SIPVicious and Schemathesis" },
     Tool { program: "openssl", package: "openssl", why: "certificates of the tests" },
     Tool { program: "fail2ban-regex", package: "fail2ban", why: "reads the log of refusals" },
+    Tool { program: "promtool", package: "prometheus", why: "checks metrics, alert rules" },
     Tool { program: "sqlite3", package: "sqlite3", why: "looks into the database" },
 ];
 

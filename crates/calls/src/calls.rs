@@ -11,6 +11,7 @@ use trunkline_proxy::Side;
 use crate::call::{CallStart, CallView, CallerProof, Counted};
 use crate::counting::{Counting, Keys, Refused};
 use crate::ending::{Ender, ReasonLines};
+use crate::histogram::{Histogram, SETUP_MS};
 use crate::refused::RefusedCalls;
 use crate::row::{self, Kind, Row};
 use crate::sessions::SessionKey;
@@ -91,6 +92,12 @@ pub struct Stats {
     pub expired: u64,
     /// Calls that were not let in.
     pub refused: u64,
+    /// From the INVITE to the first ringing.
+    pub ring_delay: Histogram,
+    /// From the INVITE to the answer.
+    pub setup: Histogram,
+    /// From the answer to the end.
+    pub duration: Histogram,
 }
 
 fn spread(number: u64) -> u64 {
@@ -283,6 +290,9 @@ impl Calls {
                 return;
             }
             if rings {
+                if let CallView { started, rang: None, .. } = slot.row.view() {
+                    table.stats.ring_delay.add(&SETUP_MS, now.saturating_sub(started));
+                }
                 slot.row.set_rang(now);
             }
             slot.set_codec(codec);
@@ -305,7 +315,9 @@ impl Calls {
             // The caller's CANCEL came too late.
             slot.set_leaving(Ender::Unknown, &ReasonLines::default());
             slot.deadline = now.saturating_add(limit);
+            let waited = now.saturating_sub(slot.row.view().started);
             table.stats.answered += 1;
+            table.stats.setup.add(&SETUP_MS, waited);
             // One without a row is on the list already.
             if table.slots.get(number as usize).is_some_and(|s| s.has_row) {
                 table.note(number);
@@ -400,6 +412,9 @@ impl Calls {
             sum.ended += stats.ended;
             sum.expired += stats.expired;
             sum.refused += stats.refused;
+            sum.ring_delay.merge(&stats.ring_delay);
+            sum.setup.merge(&stats.setup);
+            sum.duration.merge(&stats.duration);
         }
         sum.live = sum.started - sum.ended;
         sum

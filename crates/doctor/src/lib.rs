@@ -11,6 +11,7 @@ mod facts;
 mod finding;
 mod report;
 
+pub use checks::expiries;
 pub use command::DoctorArgs;
 pub use finding::{Finding, Severity};
 

@@ -11,6 +11,7 @@ macro_rules! counters {
         pub struct Counters {
             $(#[doc = $help] pub $name: Counter,)*
             reasons: Reasons,
+            codes: Codes,
         }
 
         impl Counters {
@@ -99,7 +100,32 @@ impl Default for Reasons {
     }
 }
 
+/// Responses to clients, by status.
+#[derive(Debug)]
+struct Codes([Counter; 600]);
+
+impl Default for Codes {
+    fn default() -> Self {
+        Codes(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
 impl Counters {
+    /// A response with this status goes to a client.
+    pub(crate) fn count_code(&self, code: u16) {
+        if let Some(counter) = code.checked_sub(100).and_then(|n| self.codes.0.get(usize::from(n))) {
+            counter.add();
+        }
+    }
+
+    /// How many responses with each status went to clients.
+    pub fn codes(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        (100..)
+            .zip(&self.codes.0)
+            .map(|(code, counter)| (code, counter.get()))
+            .filter(|(_, count)| *count > 0)
+    }
+
     /// An answer of our own goes out.
     pub(crate) fn count_answer(&self, reason: Option<Reason>) {
         self.answered.add();

@@ -94,6 +94,7 @@ impl Edge {
 
     /// The caller gets this response.
     pub(crate) fn note_told(&mut self, io: &Io<'_>, code: u16, reason: Option<Reason>, ours: bool) {
+        self.counters.count_code(code);
         self.events.note(io.unix_ms(), Event::Answered(Answer { code, reason, ours }));
     }
 

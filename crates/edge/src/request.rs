@@ -121,9 +121,7 @@ impl Edge {
         if self.refuse_without_route(io, inbound) {
             return;
         }
-        // A balancer or carrier that asks with OPTIONS sends its calls elsewhere then.
-        let drained = matches!(inbound.method, Method::Invite | Method::Options) && self.shared.is_drained();
-        if self.draining || drained {
+        if self.is_drained_for(inbound.method) {
             return self.reply(io, inbound, Reason::ServerDraining, RETRY_LATER);
         }
         let nobody = uri.user.is_none() && uri.scheme != Scheme::Tel && !names_somebody(inbound);
@@ -131,6 +129,12 @@ impl Edge {
             return self.serve(io, inbound, &uri, memory);
         }
         self.route(io, (inbound, key), &uri, &mut memory.decision);
+    }
+
+    /// Is a new request of this method refused, because the exchange ends or an operator drains it? A balancer or carrier that
+    /// asks with OPTIONS sends its calls elsewhere then.
+    fn is_drained_for(&self, method: Method) -> bool {
+        self.draining || matches!(method, Method::Invite | Method::Options) && self.shared.is_drained()
     }
 
     /// Is the request meant for the exchange itself: a URI without a user at a host that is ours? A carrier asks at the host

@@ -12,6 +12,8 @@ pub enum Kind {
     Counter,
     /// It goes up and down.
     Gauge,
+    /// Durations in buckets.
+    Histogram,
 }
 
 /// The text as it grows: a family, then its samples. A family without samples is left out.
@@ -42,6 +44,7 @@ impl Exposition {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         let begin = self.text.len();
         self.text.push_str("# HELP ");
@@ -55,10 +58,34 @@ impl Exposition {
         self.empty = Some(begin);
     }
 
+    /// A counter or gauge of seconds without labels, given in milliseconds.
+    pub fn seconds(&mut self, name: &str, kind: Kind, help: &str, ms: u64) {
+        self.family(name, kind, help);
+        self.suffixed("", &[], &seconds(ms));
+    }
+
+    /// A histogram of seconds, given in milliseconds: how many were in each bucket alone, and their sum.
+    pub fn histogram(&mut self, name: &str, help: &str, buckets: &[(Option<u64>, u64)], sum_ms: u64) {
+        self.family(name, Kind::Histogram, help);
+        let mut count = 0;
+        for (bound, more) in buckets {
+            count += more;
+            let bound = bound.map_or_else(|| "+Inf".to_owned(), seconds);
+            self.suffixed("_bucket", &[("le", &bound)], &count.to_string());
+        }
+        self.suffixed("_sum", &[], &seconds(sum_ms));
+        self.suffixed("_count", &[], &count.to_string());
+    }
+
     /// A sample of the family begun last.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: u64) {
+        self.suffixed("", labels, &value.to_string());
+    }
+
+    fn suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: &str) {
         self.empty = None;
         self.text.push_str(&self.name);
+        self.text.push_str(suffix);
         for (i, (label, value)) in labels.iter().enumerate() {
             let before = if i == 0 { '{' } else { ',' };
             let _ = write!(self.text, "{before}{label}=\"");
@@ -80,6 +107,12 @@ impl Exposition {
             self.text.truncate(begin);
         }
     }
+}
+
+/// Milliseconds as a decimal number of seconds, without zeros at its end.
+fn seconds(ms: u64) -> String {
+    let text = format!("{}.{:03}", ms / 1000, ms % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Backslash and line feed are escaped everywhere, quotes in labels only.
@@ -106,12 +139,16 @@ mod tests {
         out.family("b", Kind::Gauge, "Two.");
         out.sample(&[("trunk", "x\"y\\z"), ("to", "a")], 1);
         out.sample(&[("trunk", "n\nl"), ("to", "b")], 0);
+        out.histogram("h_seconds", "Durations.", &[(Some(250), 2), (Some(2_000), 0), (None, 1)], 3_050);
         out.family("nobody_else", Kind::Gauge, "Left out.");
         assert_eq!(
             out.into_text(),
             "# HELP a_total How \"many\".\\nReally\n# TYPE a_total counter\na_total 3\n\
              # HELP b Two.\n# TYPE b gauge\n\
-             b{trunk=\"x\\\"y\\\\z\",to=\"a\"} 1\nb{trunk=\"n\\nl\",to=\"b\"} 0\n"
+             b{trunk=\"x\\\"y\\\\z\",to=\"a\"} 1\nb{trunk=\"n\\nl\",to=\"b\"} 0\n\
+             # HELP h_seconds Durations.\n# TYPE h_seconds histogram\n\
+             h_seconds_bucket{le=\"0.25\"} 2\nh_seconds_bucket{le=\"2\"} 2\nh_seconds_bucket{le=\"+Inf\"} 3\n\
+             h_seconds_sum 3.05\nh_seconds_count 3\n"
         );
     }
 }

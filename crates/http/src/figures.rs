@@ -75,10 +75,8 @@ impl Page<'_> {
                 out.sample(&[("outcome", outcome)], value);
             }
         }
-        if let Some((open, limit)) = self.0.descriptors {
-            out.gauge("process_open_fds", "Open file descriptors.", open);
-            out.gauge("process_max_fds", "Limit of open file descriptors.", limit);
-        }
+        self.write_calls(out);
+        self.write_process(out);
         self.write_trunks(out);
         out.family(
             "trunkline_api_calls_total",
@@ -107,6 +105,11 @@ impl Page<'_> {
                 self.0.shard_help.iter().find(|(known, _)| *known == name).map_or("", |(_, help)| help);
             out.counter(&format!("trunkline_edge_{name}_total"), help, value);
         }
+        let help = "SIP responses to clients, by status code. Those to requests of clients that are absorbed as repetitions do not count.";
+        out.family("trunkline_sip_responses_total", Kind::Counter, help);
+        for (code, count) in &self.0.codes {
+            out.sample(&[("code", &code.to_string())], *count);
+        }
         let help = "Requests that failed, by reason code (docs/reasons.md).";
         out.family("trunkline_reasons_total", Kind::Counter, help);
         for (reason, count) in self.0.reasons.iter().filter(|(_, count)| *count > 0) {
@@ -118,6 +121,43 @@ impl Page<'_> {
         for (shard, busy) in self.0.busy_percent.iter().enumerate() {
             out.sample(&[("shard", &shard.to_string())], u64::from(*busy));
         }
+    }
+
+    /// What callers wait for, and who is refused.
+    fn write_calls(&self, out: &mut Exposition) {
+        for (name, help, h) in [
+            ("ring_delay", "Time from an INVITE to the first ringing (post-dial delay).", &self.0.ring_delay),
+            ("setup", "Time from an INVITE to the answer of its call, ringing included.", &self.0.setup),
+            ("duration", "Time from the answer of a call to its end.", &self.0.duration),
+        ] {
+            if !h.buckets.is_empty() {
+                out.histogram(&format!("trunkline_call_{name}_seconds"), help, &h.buckets, h.sum_ms);
+            }
+        }
+        let help = "Bans of sources and users that guessed passwords (trunkline bans).";
+        out.gauge("trunkline_bans", help, self.0.bans);
+        let help = "Time at which a certificate of the exchange expires, in Unix time. Calls over TLS and WSS fail then.";
+        out.family("trunkline_tls_certificate_expiry_timestamp_seconds", Kind::Gauge, help);
+        for (file, end) in &self.0.certificates {
+            out.sample(&[("file", file)], *end);
+        }
+    }
+
+    fn write_process(&self, out: &mut Exposition) {
+        out.family("trunkline_build_info", Kind::Gauge, "The running version; the value is always 1.");
+        out.sample(&[("version", self.0.version)], 1);
+        if let Some((open, limit)) = self.0.descriptors {
+            out.gauge("process_open_fds", "Open file descriptors.", open);
+            out.gauge("process_max_fds", "Limit of open file descriptors.", limit);
+        }
+        let Some(process) = self.0.process else { return };
+        let help = "Start time of the process, in Unix time.";
+        out.gauge("process_start_time_seconds", help, process.started);
+        let help = "CPU time of the process, user and system.";
+        out.seconds("process_cpu_seconds_total", Kind::Counter, help, process.cpu_ms);
+        out.gauge("process_resident_memory_bytes", "Resident memory.", process.resident);
+        out.gauge("process_virtual_memory_bytes", "Virtual memory.", process.virtual_memory);
+        out.gauge("process_threads", "Threads of the process.", process.threads);
     }
 
     /// A trunk or peer is up while one of its destinations answers; we are registered at a trunk while one of them has

@@ -5,6 +5,8 @@
 pub struct Figures {
     /// The edge's counters, one list per shard: name in snake case, value.
     pub shards: Vec<Vec<(&'static str, u64)>>,
+    /// Responses to clients, by status.
+    pub codes: Vec<(u16, u64)>,
     /// Failed requests by reason code.
     pub reasons: Vec<(&'static str, u64)>,
     /// What the edge's counter of a name counts; empty where no shard runs.
@@ -63,6 +65,20 @@ pub struct Figures {
     pub destinations: Vec<DestinationFigures>,
     /// Calls of the resource services.
     pub api: Vec<ApiCalls>,
+    /// From the INVITE to the first ringing.
+    pub ring_delay: HistogramFigures,
+    /// From the INVITE to the answer.
+    pub setup: HistogramFigures,
+    /// From the answer to the end of the call.
+    pub duration: HistogramFigures,
+    /// Bans of those who guessed passwords.
+    pub bans: u64,
+    /// When certificates expire: the file, seconds since 1970.
+    pub certificates: Vec<(String, u64)>,
+    /// The version of the program.
+    pub version: &'static str,
+    /// What the process takes, where the kernel says.
+    pub process: Option<ProcessFigures>,
     /// Open file descriptors and their limit, where the kernel says.
     pub descriptors: Option<(u64, u64)>,
 }
@@ -138,4 +154,28 @@ pub struct DestinationFigures {
     pub last_error: Option<u64>,
     /// When it is asked next, in seconds since 1970.
     pub next: Option<u64>,
+}
+
+/// Durations by size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistogramFigures {
+    /// Upper bounds in milliseconds, and how many durations were in each bucket alone; the last bucket has no bound.
+    pub buckets: Vec<(Option<u64>, u64)>,
+    /// All durations together, in milliseconds.
+    pub sum_ms: u64,
+}
+
+/// What the process takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessFigures {
+    /// When it started, in seconds since 1970.
+    pub started: u64,
+    /// CPU time, user and system, in milliseconds.
+    pub cpu_ms: u64,
+    /// Resident memory in bytes.
+    pub resident: u64,
+    /// Virtual memory in bytes.
+    pub virtual_memory: u64,
+    /// Threads.
+    pub threads: u64,
 }

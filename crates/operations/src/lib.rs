@@ -36,7 +36,10 @@ mod status;
 pub use bans::BanEntry;
 pub use calls::{CallRecord, Happened, LiveCall, RecordQuery};
 pub use explain::{ExplainQuery, Explained, ExplainedStep};
-pub use figures::{ApiCalls, DestinationFigures, Figures, RelayFigures, TransportFigures, TrunkFigures};
+pub use figures::{
+    ApiCalls, DestinationFigures, Figures, HistogramFigures, ProcessFigures, RelayFigures, TransportFigures,
+    TrunkFigures,
+};
 pub use operations::{OperationError, Operations};
 pub use readiness::{Known, Part, Readiness};
 pub use registrations::{ManualContact, Registration};

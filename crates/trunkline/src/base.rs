@@ -52,6 +52,11 @@ impl Base {
         self.resources.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Has a role loaded certificates?
+    pub fn has_certificates(&self) -> bool {
+        self.certificates.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// The certificates under `tls`; loads them if no role has. The first start makes a self-signed one.
     pub fn certificates(&self) -> Result<Certificates> {
         made_once(&self.certificates, || {

@@ -16,6 +16,7 @@ mod first_start;
 mod offline;
 mod operations;
 mod process;
+mod procfs;
 mod refusal_log;
 mod roles;
 mod routr_v1;

@@ -8,6 +8,7 @@ use super::{CallHandle, Calls, SHARDS, Slot, Table, spread};
 use crate::call::{CallStart, CallView, CallerProof};
 use crate::cause::Cause;
 use crate::ending::{Ender, FailedWith, ReasonLines};
+use crate::histogram::DURATION_MS;
 use crate::refused::Refusal;
 use crate::row::{self, Kind};
 use crate::talker::Talker;
@@ -120,6 +121,7 @@ impl Calls {
     ) {
         let Some(slot) = table.slots.get_mut(number as usize) else { return };
         slot.row.set_ended(cause, status, now);
+        let talked = slot.row.view().answered.map(|answered| now.saturating_sub(answered));
         if matches!(
             cause,
             Cause::SessionExpired | Cause::Shutdown | Cause::MediaTimeout | Cause::ManagerRequest
@@ -138,6 +140,9 @@ impl Calls {
         }
         table.free.push(number);
         table.stats.ended += 1;
+        if let Some(talked) = talked {
+            table.stats.duration.add(&DURATION_MS, talked);
+        }
     }
 
     /// The record of a call that has ended. One that failed at once counts as refused.

@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use trunkline_config::Config;
 use trunkline_model::Utc;
 
 use crate::facts::Facts;
 use crate::finding::Findings;
 
 const DAY: i64 = 86_400;
+const SELF_SIGNED: &str = "self-signed";
 /// Certificates that are renewed by a program are renewed 30 days before they expire (ACME clients do so).
 const SOON: i64 = 21 * DAY;
 
-pub(super) fn check(facts: &Facts, out: &mut Findings) {
-    let tls = &facts.config().tls;
-    let listen = &facts.config().listen;
-    let used =
-        !listen.tls.is_empty() || !listen.wss.is_empty() || facts.config().grpc.external_addr.is_some();
+/// The files of the exchange's own certificates: key, file, password.
+fn own(config: &Config) -> Vec<(&'static str, PathBuf, &str)> {
+    let tls = &config.tls;
     let mut files: Vec<(&str, PathBuf, &str)> = Vec::new();
     if let Some(file) = &tls.cert {
         files.push(("tls.cert", file.clone(), ""));
@@ -25,14 +25,36 @@ pub(super) fn check(facts: &Facts, out: &mut Findings) {
         files.push(("tls.pkcs12.file", file.clone(), &tls.pkcs12.password.0));
     }
     files.extend(tls.certificates.iter().map(|pair| ("tls.certificates", pair.cert.clone(), "")));
-    if files.is_empty() && used {
+    if files.is_empty() {
+        let made = config.database_file().map(|file| file.with_extension("crt"));
+        files.extend(made.filter(|file| file.exists()).map(|file| (SELF_SIGNED, file, "")));
+    }
+    files
+}
+
+/// When the exchange's own certificates expire, by file, in Unix time. Unreadable files are left out.
+pub fn expiries(config: &Config) -> Vec<(PathBuf, i64)> {
+    let end = |(_, file, password): (&str, PathBuf, &str)| {
+        let all = trunkline_transport::certificates_in(&file, password).ok()?;
+        let end = all.iter().filter_map(|one| validity(one)).map(|(_, end)| end).min()?;
+        Some((file, end))
+    };
+    own(config).into_iter().filter_map(end).collect()
+}
+
+pub(super) fn check(facts: &Facts, out: &mut Findings) {
+    let config = facts.config();
+    let (tls, listen) = (&config.tls, &config.listen);
+    let used = !listen.tls.is_empty() || !listen.wss.is_empty() || config.grpc.external_addr.is_some();
+    let mut files = own(config);
+    if files.iter().all(|(key, ..)| *key == SELF_SIGNED) && !used {
+        files.clear();
+    } else if files.iter().all(|(key, ..)| *key == SELF_SIGNED) {
         out.note(
             "the certificate is self-signed",
             "phones, browsers and carriers that verify certificates refuse it",
             "set tls.cert and tls.key to a certificate of a public authority, e.g. from Let's Encrypt",
         );
-        let made = facts.config().database_file().map(|file| file.with_extension("crt"));
-        files.extend(made.filter(|file| file.exists()).map(|file| ("self-signed", file, "")));
     }
     if let Some(file) = &tls.client_ca {
         files.push(("tls.clientCa", file.clone(), &tls.client_ca_password.0));

@@ -13,6 +13,8 @@ mod stores;
 mod transports;
 mod trust;
 
+pub use certificates::expiries;
+
 use crate::facts::Facts;
 use crate::finding::{Finding, Findings};
 

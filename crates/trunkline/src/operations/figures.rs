@@ -2,20 +2,25 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use trunkline_calls::{DURATION_MS, Histogram, SETUP_MS};
 use trunkline_location::Persistence;
-use trunkline_operations::{ApiCalls, Figures, RelayFigures, TransportFigures};
+use trunkline_operations::{ApiCalls, Figures, HistogramFigures, RelayFigures, TransportFigures};
 use trunkline_sip::Transport;
 use trunkline_transport::Counters;
 
 use super::{ProcessOperations, destinations};
 use crate::descriptors;
 use crate::roles::{Api, SipView};
+use crate::time::unix_ms;
 
 /// All of them.
 pub fn figures(process: &ProcessOperations) -> Figures {
     let mut figures = Figures {
         api: process.api.iter().flat_map(|api| calls_of(api)).collect(),
         descriptors: descriptors::figures(),
+        version: env!("CARGO_PKG_VERSION"),
+        process: crate::procfs::figures(process.started),
+        certificates: process.expiries(),
         ..Figures::default()
     };
     if let Some(sip) = &process.sip {
@@ -52,6 +57,16 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
             None => figures.reasons.push((reason.code(), count)),
         }
     }
+    for (code, count) in shared.counters.iter().flat_map(|c| c.codes()) {
+        match figures.codes.binary_search_by_key(&code, |(code, _)| *code) {
+            Ok(place) => figures.codes[place].1 += count,
+            Err(place) => figures.codes.insert(place, (code, count)),
+        }
+    }
+    figures.bans = shared.bans(unix_ms()).len() as u64;
+    figures.ring_delay = histogram(&calls.ring_delay, &SETUP_MS);
+    figures.setup = histogram(&calls.setup, &SETUP_MS);
+    figures.duration = histogram(&calls.duration, &DURATION_MS);
     let names = figures.shards.first().into_iter().flatten();
     figures.shard_help = names.map(|(name, _)| (*name, trunkline_edge::Counters::help(name))).collect();
     write_transports(sip, figures);
@@ -80,6 +95,11 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
     figures.trunk_registrations = registrations.map(|r| (r.trunk.to_string(), r.registered)).collect();
     figures.peers = destinations::figures(shared, true);
     figures.destinations = destinations::each(shared);
+}
+
+fn histogram(of: &Histogram, bounds: &[u64]) -> HistogramFigures {
+    let bounds = bounds.iter().copied().map(Some).chain([None]);
+    HistogramFigures { buckets: bounds.zip(of.counts().iter().copied()).collect(), sum_ms: of.sum_ms() }
 }
 
 /// The figures of sockets and connections.

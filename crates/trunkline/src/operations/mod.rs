@@ -12,6 +12,7 @@ mod status;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use trunkline_calls::Records;
 use trunkline_events::Subscription;
@@ -29,6 +30,15 @@ use crate::time::unix_seconds;
 
 pub use records::read_records;
 
+/// When certificates expire: the file, seconds since 1970.
+struct Expiries {
+    read: Instant,
+    all: Vec<(String, u64)>,
+}
+
+/// How often the files of certificates are read for metrics.
+const EXPIRIES_EVERY: Duration = Duration::from_secs(60);
+
 /// The running process.
 pub struct ProcessOperations {
     pub base: Arc<Base>,
@@ -38,6 +48,8 @@ pub struct ProcessOperations {
     started: i64,
     ending: AtomicBool,
     stop: Mutex<Option<Stop>>,
+    /// When certificates expire, and when that was read.
+    expiries: Mutex<Option<Expiries>>,
 }
 
 impl ProcessOperations {
@@ -49,6 +61,7 @@ impl ProcessOperations {
             started: unix_seconds(),
             ending: AtomicBool::new(false),
             stop: Mutex::default(),
+            expiries: Mutex::default(),
         }
     }
 
@@ -68,6 +81,22 @@ impl ProcessOperations {
     /// Are new calls refused, because the process ends or because an operator drains it?
     fn is_draining(&self) -> bool {
         self.ending.load(Ordering::Relaxed) || self.sip.as_ref().is_some_and(|sip| sip.shared.is_drained())
+    }
+
+    /// When the certificates that this process uses expire: the file, seconds since 1970. The files are read once a minute at most.
+    fn expiries(&self) -> Vec<(String, u64)> {
+        if !self.base.has_certificates() {
+            return Vec::new();
+        }
+        let mut known = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.read.elapsed() < EXPIRIES_EVERY) {
+            return known.all.clone();
+        }
+        let all = trunkline_doctor::expiries(&self.base.config).into_iter();
+        let all = all.filter_map(|(file, end)| Some((file.display().to_string(), u64::try_from(end).ok()?)));
+        let all: Vec<_> = all.collect();
+        *known = Some(Expiries { read: Instant::now(), all: all.clone() });
+        all
     }
 
     fn sip(&self) -> Result<&SipView, OperationError> {
