@@ -137,8 +137,11 @@ fn a_trunk_has_as_many_calls_as_it_may() {
         failure.start.ends_with("503 No Line Free") && failure.get("Retry-After").is_none(),
         "{failure:?}"
     );
-    for number in ["911", "9-1-1"] {
-        talk(&mut b, &mut first, &at(number));
+    let spellings = ["911", "9-1-1", "9(1)1", "%39%311", "9/11", "911;phone-context=+1"].map(at);
+    let others =
+        ["tel:911;phone-context=sip.test".to_owned(), "tel:9.1.1".to_owned(), at("911") + ";user=phone"];
+    for number in spellings.iter().chain(&others) {
+        talk(&mut b, &mut first, number);
     }
     // The carrier's own calls count as well.
     let invite = first.invite(&format!("sip:{NUMBER}@trunk0.test"));
@@ -146,9 +149,9 @@ fn a_trunk_has_as_many_calls_as_it_may() {
     let failure = first.status_for(&invite, 503);
     assert!(failure.start.ends_with("503 Too Many Calls"), "{}", failure.start);
     first.acknowledge_failure(&invite, &failure);
-    assert_eq!(row(&exchange, "trunk trunk0"), ["3", "1", "-"]);
+    assert_eq!(row(&exchange, "trunk trunk0"), ["10", "1", "-"]);
     call.hang_up(&mut a, &mut first);
-    assert_eq!(row(&exchange, "trunk trunk0"), ["2", "1", "-"]);
+    assert_eq!(row(&exchange, "trunk trunk0"), ["9", "1", "-"]);
 }
 
 #[test]

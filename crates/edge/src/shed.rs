@@ -3,6 +3,7 @@
 use std::hash::BuildHasher as _;
 
 use trunkline_reasons::Reason;
+use trunkline_routing::{called_uri, is_number};
 use trunkline_sip::Method;
 
 use crate::edge::Edge;
@@ -65,10 +66,10 @@ impl Edge {
         if inbound.method != Method::Invite {
             return false;
         }
-        let Some(user) = inbound.message.uri().ok().and_then(|uri| uri.user_decoded()) else { return false };
-        // Without parameters and visual separators (RFC 3966 §5.1.1).
-        let end = user.iter().position(|b| *b == b';').unwrap_or(user.len());
-        let digits = || user.iter().take(end).filter(|b| !b"-.()".contains(b));
-        self.shared.config.emergency_numbers.iter().any(|number| digits().eq(number.as_bytes()))
+        // Whoever is called as the router finds it: in the Request-URI, in To, in a header.
+        let config = &self.shared.config;
+        let uri = called_uri(&inbound.message, &config.routing);
+        let Some(user) = uri.and_then(|uri| uri.user_decoded()) else { return false };
+        config.emergency_numbers.iter().any(|number| is_number(&user, number.as_bytes()))
     }
 }

@@ -88,7 +88,7 @@ pub use encoded::NoDecision;
 pub use explain::Told;
 pub use filter::{Passage, filter};
 pub use known::{Found, Kept, Known, Wanted, WantedBalance, WantedBindings};
-pub use number::is_separator;
+pub use number::{is_number, is_separator};
 pub use parameters::is_plain_uri;
 pub use party::{Direction, Fallback, Parties, PartyName, Registrant, RoutedKind};
 pub use referral::may_be_referred_to;

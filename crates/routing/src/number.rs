@@ -51,6 +51,12 @@ pub fn is_separator(b: u8) -> bool {
     matches!(b, b'-' | b'.' | b'(' | b')' | b' ' | b'/')
 }
 
+/// Is a user, its escapes decoded, this number, however it is written: with parameters, with visual separators?
+pub fn is_number(user: &[u8], number: &[u8]) -> bool {
+    let dialled = without_parameters(user).iter().filter(|b| !is_separator(**b));
+    dialled.eq(number)
+}
+
 fn is_digit(b: u8) -> bool {
     b.is_ascii_digit() || matches!(b, b'*' | b'#')
 }

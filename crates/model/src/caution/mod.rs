@@ -28,8 +28,6 @@ const EXPENSE: &str = "at your expense";
 
 /// The parameters of telephone numbers that carriers read (RFC 3966, 4694, 4904, and what is in use beside them).
 const TELEPHONY: [&str; 24] = [
-    // Not of a number: what a body holds (RFC 3204).
-    "isup",
     "npdi",
     "rn",
     "rn-context",
@@ -53,6 +51,8 @@ const TELEPHONY: [&str; 24] = [
     "sgrp",
     "carrier",
     "dai",
+    // Not of a number: what a body holds (RFC 3204).
+    "isup",
 ];
 
 impl Tables {

@@ -10,10 +10,16 @@ use super::set_option_of;
 const HEADER: u32 = 8;
 /// `INVITE `: the Request-URI begins behind it.
 const URI: u32 = HEADER + 7;
-/// How the URI of a number may begin, and what may stand behind the number: a host, parameters, nothing. Escapes and separators are
-/// not looked for, as such an INVITE comes again (RFC 3261 §17.1.1.2).
+/// How the URI of a number may begin, and what may stand behind the number: a host, a password, parameters, nothing.
 const SCHEMES: [&[u8]; 3] = [b"sip:", b"sips:", b"tel:"];
-const ENDS: [u8; 3] = *b"@; ";
+const ENDS: [u8; 4] = *b"@; :";
+/// What makes another spelling of a number: escapes and visual separators (RFC 3966 §5.1.1). A filter cannot bring it into one form, so
+/// that all with one of these where a number could stand are kept: the process looks at them.
+const SPELLINGS: [u8; 6] = *b"%-.()/";
+/// What no number goes beyond.
+const USER_ENDS: [u8; 2] = *b"@ ";
+/// Differs between the cases of a letter, and of no two characters of a number.
+const CASE: u32 = 0x20;
 /// The longest number that is looked at, and how many of them.
 const LONGEST: usize = 15;
 const MOST: usize = 16;
@@ -27,9 +33,11 @@ fn program(share: u16, kept: &[String]) -> Vec<libc::sock_filter> {
     out.push(jump(libc::BPF_JEQ, u32::from_be_bytes(*b"INVI"), 1, 0));
     out.push(keep);
     let kept = kept.iter().filter(|user| user.len() <= LONGEST).take(MOST);
+    let longest = kept.clone().map(String::len).max().unwrap_or(0);
     for (user, scheme) in kept.flat_map(|user| SCHEMES.map(|scheme| (user, scheme))) {
         keep_uri(&[scheme, user.as_bytes()].concat(), keep, &mut out);
     }
+    SCHEMES.iter().filter(|_| longest > 0).for_each(|scheme| keep_spellings(scheme, longest, keep, &mut out));
     let random = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
     let drops = (u64::from(u32::MAX) * u64::from(share.min(1000)) / 1000) as u32;
     out.push(word(random));
@@ -39,25 +47,53 @@ fn program(share: u16, kept: &[String]) -> Vec<libc::sock_filter> {
     out
 }
 
-/// The instructions that keep an INVITE whose URI is this text and one of the ends.
-fn keep_uri(text: &[u8], keep: libc::sock_filter, out: &mut Vec<libc::sock_filter>) {
-    let ends = ENDS.len() as u8;
-    let byte = |n: usize| statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, URI + n as u32);
-    // By bytes: a filter ends with a drop where it reads beyond the datagram, which an INVITE is long enough for.
-    let tests = text.len() as u8;
+/// One byte of the Request-URI. By bytes: a filter ends with a drop where it reads beyond the datagram, which an INVITE is long
+/// enough for.
+fn byte(n: usize) -> libc::sock_filter {
+    statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, URI + n as u32)
+}
+
+/// The instructions that go on where the URI begins with this text, in any case of its letters; what differs goes on behind so
+/// many instructions more.
+fn begins(text: &[u8], behind: usize, out: &mut Vec<libc::sock_filter>) {
     for (n, &expected) in text.iter().enumerate() {
         out.push(byte(n));
-        // What differs goes on behind the tests that are left, those of the end, and the verdict.
-        let left = (tests - 1 - n as u8) * 2 + 1 + ends + 1;
-        out.push(jump(libc::BPF_JEQ, u32::from(expected), 0, left));
+        out.push(statement(libc::BPF_ALU | libc::BPF_OR | libc::BPF_K, CASE));
+        let left = (text.len() - 1 - n) * 3 + behind;
+        out.push(jump(libc::BPF_JEQ, u32::from(expected) | CASE, 0, left as u8));
     }
-    out.push(byte(text.len()));
-    for (n, &end) in ENDS.iter().enumerate() {
-        let left = ends - 1 - n as u8;
+}
+
+/// The instructions that go on to the next one where the loaded byte is one of these, and else behind it.
+fn is_one_of(all: &[u8], out: &mut Vec<libc::sock_filter>) {
+    for (place, &one) in all.iter().enumerate() {
+        let left = (all.len() - 1 - place) as u8;
         // What is none of them goes past the verdict.
-        out.push(jump(libc::BPF_JEQ, u32::from(end), left, u8::from(left == 0)));
+        out.push(jump(libc::BPF_JEQ, u32::from(one), left, u8::from(left == 0)));
     }
+}
+
+/// The instructions that keep an INVITE whose URI is this text and one of the ends.
+fn keep_uri(text: &[u8], keep: libc::sock_filter, out: &mut Vec<libc::sock_filter>) {
+    begins(text, 1 + ENDS.len() + 1, out);
+    out.push(byte(text.len()));
+    is_one_of(&ENDS, out);
     out.push(keep);
+}
+
+/// The instructions that keep an INVITE whose URI may spell a number of so many digits, or fewer, otherwise.
+fn keep_spellings(scheme: &[u8], longest: usize, keep: libc::sock_filter, out: &mut Vec<libc::sock_filter>) {
+    let each = 1 + USER_ENDS.len() + SPELLINGS.len() + 1;
+    begins(scheme, each * (longest + 1), out);
+    for n in 0..=longest {
+        out.push(byte(scheme.len() + n));
+        for (place, &end) in USER_ENDS.iter().enumerate() {
+            let behind = each * (longest + 1 - n) - 2 - place;
+            out.push(jump(libc::BPF_JEQ, u32::from(end), behind as u8, 0));
+        }
+        is_one_of(&SPELLINGS, out);
+        out.push(keep);
+    }
 }
 
 fn statement(code: u32, k: u32) -> libc::sock_filter {
@@ -83,14 +119,24 @@ pub(super) fn set(socket: RawFd, share: u16, kept: &[String]) -> io::Result<()> 
 mod tests {
     use super::super::{Receiver, Sender, UdpSocket};
 
-    const EMERGENCY: [&str; 5] = [
+    const EMERGENCY: [&str; 14] = [
+        "INVITE SIP:911@h SIP/2.0",
+        "INVITE Tel:1-1-2 SIP/2.0",
+        "INVITE sip:%31%31%32@h SIP/2.0",
+        "INVITE sip:1%312@h SIP/2.0",
+        "INVITE sips:11.2@h SIP/2.0",
+        "INVITE tel:(112) SIP/2.0",
+        "INVITE sip:112-@h SIP/2.0",
+        "INVITE sip:112%3Bx@h SIP/2.0",
+        "INVITE sip:112:pw@h SIP/2.0",
         "INVITE sip:911@h SIP/2.0",
         "INVITE tel:112 SIP/2.0",
         "INVITE sips:112@h SIP/2.0",
         "INVITE sip:112;phone-context=h@h SIP/2.0",
         "INVITE tel:911;phone-context=+1 SIP/2.0",
     ];
-    const OTHERS: [&str; 4] = [
+    const OTHERS: [&str; 5] = [
+        "INVITE sip:1@a.b.c SIP/2.0",
         "INVITE sip:1002@h SIP/2.0",
         "INVITE tel:1120 SIP/2.0",
         "INVITE sips:1@h SIP/2.0",
