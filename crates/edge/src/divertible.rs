@@ -43,7 +43,7 @@ pub(crate) fn account_of<'t>(tables: &'t Tables, caller: &PartyName) -> Option<(
             Some((agent.username.as_bytes(), domain.domain_uri.as_bytes()))
         }
         RoutedKind::Peer => Some((tables.peer_by_ref(reference)?.username.as_bytes(), b"")),
-        RoutedKind::Pstn | RoutedKind::Unknown | RoutedKind::Sibling => None,
+        RoutedKind::Pstn | RoutedKind::Unknown => None,
     }
 }
 

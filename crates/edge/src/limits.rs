@@ -48,7 +48,7 @@ fn party(tables: &Tables, name: &PartyName) -> (Counted, Counted) {
             let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
             (agent.map(|a| a.limits), domain)
         }
-        RoutedKind::Peer | RoutedKind::Sibling => {
+        RoutedKind::Peer => {
             let peer = tables.peer_by_ref(reference.as_str());
             let host = peer.and_then(|p| p.aor.as_deref()?.rsplit_once('@')).map(|(_, host)| host);
             (peer.map(|p| p.limits), host.and_then(|host| tables.domain_by_uri(host.as_bytes())))

@@ -38,7 +38,7 @@ pub(crate) fn kind_of(kind: RoutedKind) -> PartyKind {
     match kind {
         RoutedKind::Unknown => PartyKind::Stranger,
         RoutedKind::Agent => PartyKind::Agent,
-        RoutedKind::Peer | RoutedKind::Sibling => PartyKind::Peer,
+        RoutedKind::Peer => PartyKind::Peer,
         RoutedKind::Pstn => PartyKind::Trunk,
     }
 }

@@ -9,7 +9,7 @@ pub enum PartyKind {
     Stranger = 0,
     /// A phone account.
     Agent = 1,
-    /// A server that is configured as a peer, or another exchange of ours.
+    /// A server that is configured as a peer.
     Peer = 2,
     /// A carrier.
     Trunk = 3,

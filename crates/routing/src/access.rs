@@ -143,7 +143,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let found = match (call.access.credentials, call.caller) {
             (Some(reference), _) => self.credentials(reference)?,
             (None, Party::Unknown) => return Ok(None),
-            (None, Party::Agent(..) | Party::Peer(_) | Party::Pstn(..) | Party::Sibling) => None,
+            (None, Party::Agent(..) | Party::Peer(_) | Party::Pstn(..)) => None,
         };
         if found.is_none() {
             self.note(Fact::NoCredentials);

@@ -25,7 +25,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             Party::Pstn(..) if call.comes_back => {}
             Party::Pstn(_, Some(number)) => return Ok(Callee::Number(number)),
             Party::Pstn(_, None) => return Err(self.nothing_there(Reason::NumberUnknown)),
-            Party::Unknown | Party::Sibling => return Err(self.reply(Reason::CallerUnknown)),
+            Party::Unknown => return Err(self.reply(Reason::CallerUnknown)),
         }
         if self.request.callee.is_empty() {
             return Err(self.nothing_there(Reason::CalleeEmpty));

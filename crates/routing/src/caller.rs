@@ -88,7 +88,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 }
             }
             // These have no account.
-            RoutedKind::Pstn | RoutedKind::Unknown | RoutedKind::Sibling => {}
+            RoutedKind::Pstn | RoutedKind::Unknown => {}
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn stranger_calls(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         if call.target_is_ours
             && !self.request.callee.is_empty()
-            && let Some(trunk) = self.find_carrier(call)?.filter(|trunk| self.may_call_for(trunk))
+            && let Some(trunk) = self.find_carrier()?.filter(|trunk| self.may_call_for(trunk))
         {
             return self.carrier_calls(trunk, call);
         }
@@ -274,7 +274,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     /// The trunk of the called number, if the call comes from where that trunk calls from; or the one whose carrier calls
     /// us by a host of ours.
-    fn find_carrier(&mut self, _call: &Call<'s, 'x>) -> Result<Option<&'s Trunk>, Stop> {
+    fn find_carrier(&mut self) -> Result<Option<&'s Trunk>, Stop> {
         if !self.request.uri.host.is_empty()
             && let Some(trunk) = self.trunk_by_inbound(self.request.uri.host)?
         {

@@ -82,7 +82,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 (None, Some(at)) => self.decision.set_aor(peer.username.as_bytes(), &at.domain_uri),
                 (None, None) => return Ok(false),
             },
-            Party::Pstn(..) | Party::Unknown | Party::Sibling => return Ok(false),
+            Party::Pstn(..) | Party::Unknown => return Ok(false),
         }
         let Some(registrant) = call.caller.registrant() else { return Ok(false) };
         let found = self.is_registered_by_connection(&self.decision.aor, registrant)?;

@@ -93,9 +93,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                     }
                 }
             }
-            Party::Pstn(..) | Party::Unknown | Party::Sibling => {
-                Err(self.nothing_there(Reason::CalleeNoWayOut))
-            }
+            Party::Pstn(..) | Party::Unknown => Err(self.nothing_there(Reason::CalleeNoWayOut)),
         }
     }
 
@@ -254,7 +252,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         let direction = match call.caller {
             Party::Peer(_) => Direction::PeerToPstn,
-            Party::Agent(..) | Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::AgentToPstn,
+            Party::Agent(..) | Party::Pstn(..) | Party::Unknown => Direction::AgentToPstn,
         };
         self.forward(direction, call)
     }

@@ -294,7 +294,7 @@ mod tests {
         d.delete(Span { start: 3, end: 9 });
         d.replace(Span { start: 10, end: 12 }, b"new");
         d.add_header("X-One", b"1");
-        d.note(crate::explain::Fact::FromSibling);
+        d.note(crate::explain::Fact::KnownConnection);
         let domain = trunkline_model::Domain::new("d", "sip.local");
         d.note(crate::explain::Fact::OwnAddress(&domain));
         d

@@ -39,8 +39,6 @@ impl fmt::Display for Told<'_> {
 /// One thing the router found out. Cheap to note; words are made only when somebody reads them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fact<'s> {
-    /// The request came from another exchange of ours, which routed it already.
-    FromSibling,
     /// The host is one of our own addresses, so the default domain is meant.
     OwnAddress(&'s Domain),
     /// The caller is an agent.
@@ -143,7 +141,6 @@ impl<'f> Fact<'f> {
     /// What it says, with gaps for [`Fact::names`].
     pub(crate) fn words(&self) -> &'static str {
         match self {
-            Fact::FromSibling => "another exchange of ours sent it and has routed it already",
             Fact::OwnAddress(_) => "the host is one of our addresses, so domain {} is meant",
             Fact::CallerAgent(_, _) => "{}@{} is agent {} of domain {}",
             Fact::CallerPeer(_) => "{} is peer {}",
@@ -233,8 +230,7 @@ impl<'f> Fact<'f> {
             Fact::OutBy(n) => [n.digits(), "", "", ""],
             Fact::OutThrough(t) => [t.reference.as_str(), "", "", ""],
             Fact::NoDestination(t) => [t.reference.as_str(), "", "", ""],
-            Fact::FromSibling
-            | Fact::KnownConnection
+            Fact::KnownConnection
             | Fact::CallerUnknown
             | Fact::CallerDisabled
             | Fact::NoCredentials

@@ -78,7 +78,7 @@ impl Passage<'_> {
     /// Is the sender believed when it says who somebody is (RFC 3325 §5)?
     fn is_believed(&self) -> bool {
         match self.from {
-            RoutedKind::Peer | RoutedKind::Pstn | RoutedKind::Sibling => true,
+            RoutedKind::Peer | RoutedKind::Pstn => true,
             RoutedKind::Unknown | RoutedKind::Agent => false,
         }
     }
@@ -90,7 +90,7 @@ impl Passage<'_> {
 
     /// May the receiver choose a route or a price by what a URI says?
     fn reaches_carriers(&self) -> bool {
-        self.from != RoutedKind::Sibling && matches!(self.to, RoutedKind::Pstn | RoutedKind::Unknown)
+        matches!(self.to, RoutedKind::Pstn | RoutedKind::Unknown)
     }
 }
 
@@ -148,7 +148,7 @@ fn goes_no_further(
         HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => {
             !passage.is_believed() || !passage.sees_withheld() && withheld()
         }
-        HeaderName::PPreferredIdentity => passage.from != RoutedKind::Sibling,
+        HeaderName::PPreferredIdentity => true,
         HeaderName::Diversion | HeaderName::HistoryInfo => {
             !passage.is_believed() && passage.reaches_carriers()
         }
@@ -269,7 +269,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    use RoutedKind::{Agent, Peer, Pstn, Sibling, Unknown};
+    use RoutedKind::{Agent, Peer, Pstn, Unknown};
 
     #[test]
     fn strangers_command_no_phone() {
@@ -310,14 +310,14 @@ mod tests {
     fn who_says_who_somebody_is() {
         for start in ["BYE sip:x@h SIP/2.0\r\n", "SIP/2.0 200 OK\r\n"] {
             let text = format!("{start}{SAID}x-call-direction: x\r\nX-Other: 1\r\nP-Other: 1\r\n");
-            for to in [Agent, Peer, Pstn, Unknown, Sibling] {
+            for to in [Agent, Peer, Pstn, Unknown] {
                 for from in [Agent, Unknown] {
                     let got = passed(&text, from, to, NONE);
                     assert!(!got.contains("king") && !got.contains("dcs"), "{from:?} {to:?} {got}");
                     assert!(!got.contains("DOD") && !got.contains("direction"), "{got}");
                     assert!(got.contains("X-Other: 1\r\nP-Other: 1\r\n"), "{got}");
                 }
-                for from in [Peer, Pstn, Sibling] {
+                for from in [Peer, Pstn] {
                     let got = passed(&text, from, to, NONE);
                     assert!(got.contains(SAID) && !got.contains("direction"), "{from:?} {to:?} {got}");
                 }
@@ -346,12 +346,12 @@ mod tests {
                     assert!(!got.contains("king") && !got.contains("ets.0"), "{from:?} {to:?} {got}");
                     assert!(got.contains("Date: now\r\nHide: 1\r\nCharge-Type: x\r\n"), "{got}");
                 }
-                for to in [Agent, Peer, Sibling] {
+                for to in [Agent, Peer] {
                     let got = passed(&text, from, to, NONE);
                     assert!(got.contains(said) && !got.contains("Charge: "), "{from:?} {to:?} {got}");
                 }
             }
-            for from in [Peer, Pstn, Sibling] {
+            for from in [Peer, Pstn] {
                 assert!(passed(&text, from, Pstn, NONE).contains(&format!("{said}{who}")), "{from:?}");
             }
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use arrayvec::ArrayVec;
-use trunkline_sip::{HeaderName, List, Method, Span, Uri, unquote};
+use trunkline_sip::{HeaderName, Method, Span, Uri, unquote};
 
 use crate::ask::Ask;
 use crate::call::Call;
@@ -13,6 +13,7 @@ use crate::number::{User, without_parameters, write_host};
 use crate::party::{Direction, RoutedKind};
 use crate::request::Request;
 use crate::rules::{Rules, Stop};
+use crate::withheld::digest_param;
 
 impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     /// The end of a call that goes on: what is taken out of the request and what is put in.
@@ -92,14 +93,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
 /// The realm of a digest's credentials, its escapes taken away.
 fn realm(value: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let rest =
-        value.get(7..).filter(|_| value.get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"Digest")))?;
-    let text = List::new(rest).flatten().find_map(|pair| {
-        let equals = pair.iter().position(|&b| b == b'=')?;
-        let (name, value) = pair.split_at_checked(equals)?;
-        let value = value.get(1..)?;
-        name.trim_ascii().eq_ignore_ascii_case(b"realm").then(|| unquote(value.trim_ascii()))
-    })?;
+    let text = digest_param(value, "realm")?;
     if !text.contains(&b'\\') {
         return Some(Cow::Borrowed(text));
     }

@@ -14,8 +14,6 @@ pub(crate) enum Party<'s> {
     Peer(&'s Peer),
     /// The telephone network, through this trunk, under this number of ours.
     Pstn(&'s Trunk, Option<&'s Number>),
-    /// Another exchange of ours.
-    Sibling,
 }
 
 impl<'s> Party<'s> {
@@ -26,7 +24,6 @@ impl<'s> Party<'s> {
             Party::Agent(..) => RoutedKind::Agent,
             Party::Peer(_) => RoutedKind::Peer,
             Party::Pstn(..) => RoutedKind::Pstn,
-            Party::Sibling => RoutedKind::Sibling,
         }
     }
 
@@ -41,7 +38,7 @@ impl<'s> Party<'s> {
             Party::Agent(agent, _) => Some(&agent.reference),
             Party::Peer(peer) => Some(&peer.reference),
             Party::Pstn(trunk, _) => Some(&trunk.reference),
-            Party::Unknown | Party::Sibling => None,
+            Party::Unknown => None,
         }
     }
 }
@@ -52,7 +49,7 @@ impl<'s> Party<'s> {
         let (kind, reference, user, aor) = match *self {
             Party::Agent(agent, _) => (RoutedKind::Agent, &agent.reference, &agent.username, None),
             Party::Peer(peer) => (RoutedKind::Peer, &peer.reference, &peer.username, peer.aor.as_deref()),
-            Party::Pstn(..) | Party::Unknown | Party::Sibling => return None,
+            Party::Pstn(..) | Party::Unknown => return None,
         };
         Some(Registrant { kind, reference, user, aor })
     }
@@ -127,13 +124,11 @@ pub enum RoutedKind {
     Peer,
     /// The telephone network.
     Pstn,
-    /// Another exchange of ours.
-    Sibling,
 }
 
 impl RoutedKind {
-    pub(crate) const ALL: [RoutedKind; 5] =
-        [RoutedKind::Unknown, RoutedKind::Agent, RoutedKind::Peer, RoutedKind::Pstn, RoutedKind::Sibling];
+    pub(crate) const ALL: [RoutedKind; 4] =
+        [RoutedKind::Unknown, RoutedKind::Agent, RoutedKind::Peer, RoutedKind::Pstn];
 }
 
 impl From<Party<'_>> for PartyName {
@@ -177,7 +172,7 @@ impl Direction {
         match caller {
             Party::Agent(..) => Direction::AgentToAgent,
             Party::Peer(_) => Direction::PeerToAgent,
-            Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
+            Party::Pstn(..) | Party::Unknown => Direction::FromPstn,
         }
     }
 
@@ -186,7 +181,7 @@ impl Direction {
         match caller {
             Party::Agent(..) => Direction::AgentToPeer,
             Party::Peer(_) => Direction::PeerToPeer,
-            Party::Pstn(..) | Party::Unknown | Party::Sibling => Direction::FromPstn,
+            Party::Pstn(..) | Party::Unknown => Direction::FromPstn,
         }
     }
 

@@ -35,7 +35,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             Party::Agent(agent, _) => (agent.max_contacts, agent.replaces_oldest, agent.expires),
             Party::Peer(peer) => (peer.max_contacts, peer.replaces_oldest, peer.expires),
             // Without authentication nobody else stands between a stranger and the registrar.
-            Party::Unknown | Party::Pstn(..) | Party::Sibling => {
+            Party::Unknown | Party::Pstn(..) => {
                 return Err(self.nothing_there(Reason::RegisterNoAccount));
             }
         };
@@ -128,7 +128,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             // As when it calls, whatever the domain asks of its phones.
             Party::Peer(_) => !call.access.by_list,
             Party::Agent(..) => asks,
-            Party::Unknown | Party::Pstn(..) | Party::Sibling => true,
+            Party::Unknown | Party::Pstn(..) => true,
         };
         let same_name = *self.request.caller == *registered(self.request);
         let from = &self.request.from_uri;

@@ -155,8 +155,6 @@ pub struct Request<'a> {
     pub own_address: &'a (dyn Fn(&Uri<'_>) -> bool + Sync + 'a),
     /// Any number; decides among equals in priority by weight.
     pub random: u64,
-    /// Does it come from another exchange of ours, by configuration?
-    pub from_sibling: bool,
     /// The request was admitted and forwarded before, and its callee did not take it: route it to somebody else.
     pub diversion: Option<Diversion<'a>>,
     /// It comes back from one of its own targets.
@@ -266,7 +264,6 @@ impl<'a> Request<'a> {
             options,
             own_address,
             random,
-            from_sibling: false,
             diversion: None,
             inside: None,
             gruu: None,

@@ -12,7 +12,6 @@ use crate::decision::{Decision, Outcome};
 use crate::explain::Fact;
 use crate::party::{Party, Registrant, RoutedKind};
 use crate::request::{Gruu, Request};
-use crate::target::Binding;
 
 /// Digits of a global number (ITU-T E.164).
 const LONGEST_NUMBER: usize = 15;
@@ -111,9 +110,6 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if self.request.uri.scheme == Scheme::Other {
             return Err(self.reply(Reason::UriUnroutable));
         }
-        if self.is_from_sibling() {
-            return self.relay(call);
-        }
         let carrier = self.find_target(call)?;
         self.identify(carrier, call)?;
         self.admit(call)?;
@@ -138,22 +134,6 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 Callee::Outside => return self.leave(call),
             };
         }
-    }
-
-    fn is_from_sibling(&self) -> bool {
-        let sip = matches!(self.request.uri.scheme, Scheme::Sip | Scheme::Sips);
-        let marked = || self.request.message.other_header("X-Edgeport-Ref").is_some();
-        sip && self.request.from_sibling && marked()
-    }
-
-    /// Another exchange of ours has routed it: its Request-URI is the target.
-    fn relay(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
-        self.note(Fact::FromSibling);
-        call.caller = Party::Sibling;
-        let named_from = Some(self.request.flow.remote);
-        let target = Binding { named_from, ..Binding::new(self.request.message.uri_text(), 0) };
-        self.decision.targets.push_binding(target);
-        self.forward_unchanged(call)
     }
 
     /// Is it a request that cannot be challenged (RFC 3261 §22.1), since it is about an INVITE that was?

@@ -71,20 +71,22 @@ fn names<'a>(m: Message<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
 
 /// User and realm of a digest, where they hold no escapes. It is only a name: whether the digest is right is another question.
 fn digest_names(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let named = |name| digest_param(value, name).filter(|v: &&[u8]| !v.is_empty() && !v.contains(&b'\\'));
+    Some((named("username")?, named("realm")?))
+}
+
+/// A parameter of a digest's credentials, without its quotes.
+pub(crate) fn digest_param<'a>(value: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let (scheme, params) = value.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"Digest") || !params.first()?.is_ascii_whitespace() {
         return None;
     }
-    let named = |name: &str| {
-        List::new(params).flatten().find_map(|param| {
-            let at = param.iter().position(|b| *b == b'=')?;
-            let (known, value) = param.split_at_checked(at)?;
-            let value = unquote(value.get(1..)?.trim_ascii());
-            let plain = !value.is_empty() && !value.contains(&b'\\');
-            (known.trim_ascii().eq_ignore_ascii_case(name.as_bytes()) && plain).then_some(value)
-        })
-    };
-    Some((named("username")?, named("realm")?))
+    List::new(params).flatten().find_map(|param| {
+        let equals = param.iter().position(|b| *b == b'=')?;
+        let (known, value) = param.split_at_checked(equals)?;
+        let value = value.get(1..)?;
+        known.trim_ascii().eq_ignore_ascii_case(name.as_bytes()).then(|| unquote(value.trim_ascii()))
+    })
 }
 
 #[cfg(test)]

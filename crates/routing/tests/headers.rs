@@ -120,17 +120,6 @@ fn numbers_are_written_as_e164() {
 }
 
 #[test]
-fn what_a_sibling_routed_is_only_relayed() {
-    let mut world = world();
-    let text = request("INVITE", "x@foo.example", "sip:1002@10.0.0.50:5066", "X-Edgeport-Ref: e2\r\n");
-    assert_eq!(world.ask(&text).short(), "challenge 401 10.0.0.50", "nobody may say so but one");
-    world.sibling = true;
-    let got = world.ask(&text);
-    assert_eq!(got.short(), "relay: sip:1002@10.0.0.50:5066");
-    assert_eq!(got.header("X-Edgeport-Ref"), [""; 0]);
-}
-
-#[test]
 fn the_words_of_a_route() {
     let got = world().invite("1001@sip.local", "1785@sip.local");
     assert_eq!(

@@ -226,8 +226,6 @@ pub struct World {
     pub location_is_down: bool,
     /// Is a caller at a trunk's number its carrier?
     pub carrier: bool,
-    /// Is the sender another exchange of ours?
-    pub sibling: bool,
     /// AORs registered over the connection the requests come by, and by whom.
     pub connected: Vec<(String, String)>,
     /// Addresses of trunks' host names.
@@ -264,7 +262,6 @@ impl World {
             unavailable: None,
             location_is_down: false,
             carrier: false,
-            sibling: false,
             connected: Vec::new(),
             trunk_addresses: Vec::new(),
             random: 7,
@@ -329,7 +326,6 @@ impl World {
         let message = Message::new(bytes, &index);
         let own = World::own_address;
         let mut request = Request::new(message, flow, &self.options, &own, self.random).unwrap();
-        request.from_sibling = self.sibling;
         request.diversion = diversion;
         request.inside = inside;
         request.gruu = self.gruu.map(|g| Gruu { instance: g.as_bytes(), registration: None });
@@ -471,7 +467,7 @@ impl World {
                 let number = self.tables.number_by_ref(&number).map(|n| n.extended.clone());
                 number.or_else(|| self.tables.trunk_by_ref(&caller).map(|t| t.extended.clone()))
             }
-            RoutedKind::Unknown | RoutedKind::Sibling => None,
+            RoutedKind::Unknown => None,
         };
         found.map(|m| serde_json::Value::Object(m).to_string())
     }
