@@ -92,6 +92,7 @@ mod store;
 mod strangers;
 mod svcrack;
 mod tenants;
+mod trace;
 mod transfers;
 mod transports;
 mod trunk_dialogs;

@@ -9,20 +9,20 @@ use super::dialogs::connect;
 use super::{DOMAIN, agents};
 
 /// An exchange on every transport and both families of loopback, whose certificate `authority` signed.
-struct Everywhere {
-    _exchange: Exchange,
+pub struct Everywhere {
+    pub exchange: Exchange,
     /// Phones on WebSockets count as browsers: to reach others they need a relay.
     _rtpengine: Rtpengine,
     authority: Authority,
-    udp: SocketAddr,
-    udp6: SocketAddr,
-    tls: SocketAddr,
-    ws: SocketAddr,
-    wss: SocketAddr,
+    pub udp: SocketAddr,
+    pub udp6: SocketAddr,
+    pub tls: SocketAddr,
+    pub ws: SocketAddr,
+    pub wss: SocketAddr,
 }
 
 impl Everywhere {
-    fn start() -> Everywhere {
+    pub fn start() -> Everywhere {
         let authority = Authority::new();
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let port = free_port();
@@ -42,11 +42,19 @@ impl Everywhere {
         ];
         let config = authority.config(&["127.0.0.1"]);
         let exchange = Exchange::start_configured_at(port, &agents(), &config, &env);
-        Everywhere { _exchange: exchange, _rtpengine: rtpengine, authority, udp, udp6, tls, ws, wss }
+        Everywhere { exchange, _rtpengine: rtpengine, authority, udp, udp6, tls, ws, wss }
     }
 
     /// A registered phone: `udp`, `udp6`, `tcp`, `tcp6`, `tls`, `ws` or `wss`.
-    fn phone(&self, wire: &str, user: &str) -> Ua {
+    pub fn phone(&self, wire: &str, user: &str) -> Ua {
+        let mut ua = self.unregistered(wire, user, &format!("pw-{user}"));
+        let answer = ua.register(600);
+        assert_eq!(answer.status(), 200, "{user}: {}", answer.start);
+        ua
+    }
+
+    /// A phone with this password.
+    pub fn unregistered(&self, wire: &str, user: &str, password: &str) -> Ua {
         let wire = match wire {
             "udp" => Wire::udp(self.udp),
             "udp6" => Wire::udp(self.udp6),
@@ -57,10 +65,7 @@ impl Everywhere {
             "wss" => Wire::wss(self.wss, &self.authority),
             other => unreachable!("no wire {other}"),
         };
-        let mut ua = Ua::new(wire, user, DOMAIN, &format!("pw-{user}"));
-        let answer = ua.register(600);
-        assert_eq!(answer.status(), 200, "{user}: {}", answer.start);
-        ua
+        Ua::new(wire, user, DOMAIN, password)
     }
 
     /// How the exchange writes its own address of that side into Record-Route.

@@ -99,7 +99,7 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-ari",
         "trunkline-ari-rest",
     ],
-    &["trunkline-transaction", "trunkline-proxy", "trunkline-digest", "trunkline-events"],
+    &["trunkline-transaction", "trunkline-proxy", "trunkline-digest", "trunkline-events", "trunkline-trace"],
     &[
         "trunkline-transport",
         "trunkline-model",

@@ -29,6 +29,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "openssl", package: "openssl", why: "certificates of the tests" },
     Tool { program: "fail2ban-regex", package: "fail2ban", why: "reads the log of refusals" },
     Tool { program: "promtool", package: "prometheus", why: "checks metrics, alert rules" },
+    Tool { program: "tshark", package: "tshark", why: "reads capture files" },
+    Tool { program: "kamailio", package: "kamailio", why: "a capture server" },
     Tool { program: "sqlite3", package: "sqlite3", why: "looks into the database" },
 ];
 
@@ -88,7 +90,7 @@ fn is_root() -> bool {
 }
 
 /// Folders whose `package.json` names packages of npm; no lockfile, so that a mirror may serve them.
-const PACKAGES: [&str; 2] = ["tests/browser", "tests/sdk"];
+const PACKAGES: [&str; 3] = ["tests/browser", "tests/hep", "tests/sdk"];
 
 fn npm() -> Result<()> {
     PACKAGES.into_iter().try_for_each(packages)

@@ -13,6 +13,7 @@ use trunkline_model::Kind;
 
 pub use crate::drain::Drain;
 pub use crate::explain::Explain;
+pub use crate::trace::Trace;
 pub use calls::{CallAction, Calls};
 pub use creation::{
     CreateAcl, CreateAgent, CreateCredentials, CreateDomain, CreateNumber, CreatePeer, CreateTrunk,
@@ -90,6 +91,9 @@ pub enum Command {
     /// Explain why a call or registration ended as it did, and what to do
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(Explain),
+    /// Show SIP messages as they come and go, or write them to a file for Wireshark
+    #[command(after_help = crate::trace::EXAMPLES)]
+    Trace(Trace),
     /// Export all resources as YAML, passwords included
     #[command(
         after_help = "Examples:\n  trunkline export --output backup.yaml\n  trunkline export > backup.yaml"
@@ -355,6 +359,7 @@ impl Command {
             | Command::Drain(_)
             | Command::Bans
             | Command::Unban { .. }
+            | Command::Trace(_)
             | Command::Export(_)
             | Command::Import(_)
             | Command::Migrate(_) => return None,

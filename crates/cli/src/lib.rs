@@ -44,6 +44,7 @@ mod show;
 mod terminal;
 mod time;
 mod tokens;
+mod trace;
 
 pub use backend::{StoreOnly, answer, transports};
 pub use command::{Command, Common, parse};

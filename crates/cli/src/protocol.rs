@@ -5,7 +5,8 @@ use serde_json::Value;
 
 pub use trunkline_operations::{
     BanEntry, CallRecord, Descriptors, ExplainQuery, Explained, ExplainedStep, Happened, Limit, LiveCall,
-    Reachability, RecordQuery, Registration, Status, TrunkRegistration,
+    Reachability, RecordQuery, Registration, Status, TraceQuery, TracedMessage, TracedMessages,
+    TrunkRegistration,
 };
 
 /// A line may be this long: an import of a hundred thousand agents fits.
@@ -111,6 +112,9 @@ pub enum Request {
     Follow(RecordQuery),
     /// Why calls ended as they did; [`Response::Explained`].
     Explain(ExplainQuery),
+    /// Messages as they come and go from now on; many [`Response::Traced`], the first one at once and then at least one every
+    /// second, until either side closes the connection.
+    Trace(TraceQuery),
 }
 
 /// Must a resource be new?
@@ -217,6 +221,8 @@ pub enum Response {
         /// The latest first.
         items: Vec<Explained>,
     },
+    /// Messages.
+    Traced(TracedMessages),
     /// It could not be done.
     Failed {
         /// Why, and the way out.

@@ -104,6 +104,7 @@ fn dispatch(
         Command::Drain(arguments) => session.drain(arguments),
         Command::Bans => session.bans(),
         Command::Unban { who } => session.unban(who),
+        Command::Trace(arguments) => session.trace(arguments),
         Command::Export(arguments) => session.export(arguments),
         Command::Import(arguments) => session.import(arguments),
     }

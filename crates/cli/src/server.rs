@@ -144,6 +144,13 @@ fn converse(stream: &UnixStream, backend: &dyn Operations) -> io::Result<()> {
                     Err(error) => Response::failed(error.to_string()),
                 }
             }
+            Ok(Request::Trace(query)) => {
+                let mut tell = |messages| write_line(stream, &Response::Traced(messages));
+                match backend.trace(&query, &mut tell) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => Response::failed(error.to_string()),
+                }
+            }
             Ok(request) => answer(backend, request),
             Err(error) => Response::refused(format!("the server does not know this request: {error}")),
         };

@@ -16,6 +16,7 @@
 
 mod caution;
 mod check;
+mod host_port;
 mod keys;
 mod load;
 mod observing;
@@ -24,9 +25,10 @@ mod sections;
 mod setting;
 mod tree;
 
+pub use host_port::HostPort;
 pub use keys::{Env, Origin, Value};
 pub use load::{Loaded, holds_v1 as is_routr_v1};
-pub use observing::{Events, Log, LogFormat};
+pub use observing::{Events, Log, LogFormat, Trace};
 pub use sections::{
     AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, Grpc, Http,
     Limits, Listen, OpenMethod, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1, RoutrV1Provider,

@@ -1,14 +1,27 @@
 //! The sections about what an operator can find out.
 
+use crate::host_port::HostPort;
 use crate::keys::Keys;
 use crate::sections::section;
-use crate::setting::words;
+use crate::setting::{Secret, words};
 
 section! {
     /// `events`: what became of each request, for `trunkline explain`.
     Events {
         /// Bytes of events that are kept in memory, the latest ones; 0 keeps none.
         memory: u32 = 64 << 20, "memory";
+    }
+}
+
+section! {
+    /// `trace`: the messages, for a capture server.
+    Trace {
+        /// The server that gets a copy of every message, in HEP3 over UDP.
+        hep: Option<HostPort> = None, "hep";
+        /// The number of this exchange at that server.
+        capture_id: u32 = 1, "captureId";
+        /// The password that the server asks for; empty for none.
+        password: Secret = Secret::default(), "password";
     }
 }
 

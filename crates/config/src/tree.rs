@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::keys::Keys;
-use crate::observing::{Events, Log};
+use crate::observing::{Events, Log, Trace};
 use crate::sections::{
     AccessControl, Calls, Control, DigestUri, Dns, Grpc, Handover, Http, Limits, Listen, Registrar, Role,
     Routing, RoutrV1, Tls,
@@ -68,6 +68,8 @@ pub struct Config {
     pub control: Control,
     /// `calls`.
     pub calls: Calls,
+    /// `trace`.
+    pub trace: Trace,
     /// `log`.
     pub log: Log,
 }
@@ -101,6 +103,7 @@ impl Default for Config {
             routr_v1: RoutrV1::default(),
             control: Control::default(),
             calls: Calls::default(),
+            trace: Trace::default(),
             log: Log::default(),
         }
     }
@@ -140,6 +143,7 @@ impl Config {
         keys.section("routrV1", |keys| self.routr_v1.keys(keys));
         keys.section("control", |keys| self.control.keys(keys));
         keys.section("calls", |keys| self.calls.keys(keys));
+        keys.section("trace", |keys| self.trace.keys(keys));
         keys.section("log", |keys| self.log.keys(keys));
     }
 

@@ -162,6 +162,7 @@ impl Edge {
             if code >= 300 {
                 self.end_media(context);
             }
+            net.because(code, reason);
             self.send_response(net, context, out);
             context.proxy.answered(out, once, &mut self.work);
         }

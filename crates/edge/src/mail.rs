@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 
 use trunkline_media::MediaError;
+use trunkline_reasons::Reason;
 use trunkline_sip::{ConnectionId, Flow};
 use trunkline_transport::{Egress, Mail, Sent};
 
@@ -81,6 +82,11 @@ impl<'a> Net<'a> {
 
     pub(crate) fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {
         self.outside.send(egress, bytes)
+    }
+
+    /// The next response with this status is sent for this reason.
+    pub(crate) fn because(&mut self, status: u16, reason: Reason) {
+        self.outside.because(status, reason.code());
     }
 
     pub(crate) fn is_connected(&self, connection: ConnectionId) -> bool {

@@ -128,6 +128,9 @@ impl Edge {
             // Its ACK goes no further than the answer came from, whatever the Route of a dialog says.
             self.refusals.note(self.shared.keys.key(&inbound.message, &inbound.via, Method::Invite));
         }
+        if let Some(reason) = answer.reason {
+            io.because(code, reason);
+        }
         let tag = self.local_tag(inbound);
         let Io { net, memory } = io;
         let out = &mut memory.out;

@@ -27,6 +27,7 @@ mod event;
 mod log;
 mod recorder;
 mod refusals;
+mod requests;
 mod story;
 mod subscription;
 
@@ -35,5 +36,6 @@ pub use event::{Answer, Arrival, Attempt, Event, Failure, Heard};
 pub use log::{Cursor, Log, Read};
 pub use recorder::Recorder;
 pub use refusals::{PER_SECOND, Refusal, Refusals, Refused};
+pub use requests::Requests;
 pub use story::{Query, Step, Story, stories};
 pub use subscription::Subscription;

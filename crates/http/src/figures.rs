@@ -146,6 +146,12 @@ impl Page<'_> {
     fn write_process(&self, out: &mut Exposition) {
         out.family("trunkline_build_info", Kind::Gauge, "The running version; the value is always 1.");
         out.sample(&[("version", self.0.version)], 1);
+        if let Some((sent, lost)) = self.0.hep {
+            let help = "SIP messages for the capture server (trace.hep), by result.";
+            out.family("trunkline_hep_messages_total", Kind::Counter, help);
+            out.sample(&[("outcome", "sent")], sent);
+            out.sample(&[("outcome", "lost")], lost);
+        }
         if let Some((open, limit)) = self.0.descriptors {
             out.gauge("process_open_fds", "Open file descriptors.", open);
             out.gauge("process_max_fds", "Limit of open file descriptors.", limit);

@@ -79,6 +79,8 @@ pub struct Figures {
     pub version: &'static str,
     /// What the process takes, where the kernel says.
     pub process: Option<ProcessFigures>,
+    /// Messages that a capture server got, and those it did not get, where there is one.
+    pub hep: Option<(u64, u64)>,
     /// Open file descriptors and their limit, where the kernel says.
     pub descriptors: Option<(u64, u64)>,
 }

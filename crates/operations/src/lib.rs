@@ -32,6 +32,7 @@ mod operations;
 mod readiness;
 mod registrations;
 mod status;
+mod trace;
 
 pub use bans::BanEntry;
 pub use calls::{CallRecord, Happened, LiveCall, RecordQuery};
@@ -44,3 +45,4 @@ pub use operations::{OperationError, Operations};
 pub use readiness::{Known, Part, Readiness};
 pub use registrations::{ManualContact, Registration};
 pub use status::{Descriptors, Limit, Reachability, Status, Stop, TrunkRegistration};
+pub use trace::{TraceQuery, TracedMessage, TracedMessages};

@@ -9,7 +9,7 @@ use trunkline_store::Store;
 
 use crate::{
     BanEntry, CallRecord, ExplainQuery, Explained, Figures, Happened, LiveCall, ManualContact, Readiness,
-    RecordQuery, Registration, Status, Stop,
+    RecordQuery, Registration, Status, Stop, TraceQuery, TracedMessages,
 };
 
 /// Why an operation was not carried out: the cause and the remedy.
@@ -130,6 +130,16 @@ pub trait Operations: Send + Sync + 'static {
         &self,
         query: &RecordQuery,
         tell: &mut dyn FnMut(Happened) -> io::Result<()>,
+    ) -> Result<(), OperationError> {
+        let _ = (query, tell);
+        Err(OperationError::NotRunning)
+    }
+
+    /// Tells SIP messages as they come and go, and every second that there were none, until `tell` fails.
+    fn trace(
+        &self,
+        query: &TraceQuery,
+        tell: &mut dyn FnMut(TracedMessages) -> io::Result<()>,
     ) -> Result<(), OperationError> {
         let _ = (query, tell);
         Err(OperationError::NotRunning)

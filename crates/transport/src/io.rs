@@ -10,6 +10,7 @@ use mio::{Registry, Token};
 use slab::Slab;
 use trunkline_descriptors::Taker;
 use trunkline_sip::{ConnectionId, Flow, Transport};
+use trunkline_trace::Tap;
 
 use crate::acceptor::{AcceptedConnection, Dialer};
 use crate::connection::{Closed, Connection};
@@ -18,8 +19,8 @@ use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::per_source::PerSource;
 use crate::shard::StreamLimits;
-use crate::source::{Sources, choose_local};
-use crate::trace;
+use crate::source::Sources;
+use crate::trace::Because;
 use crate::udp::{Sender, UdpSocket};
 use crate::want;
 use crate::websocket::{self, WebSocket};
@@ -125,6 +126,8 @@ pub struct Io<M> {
     pub(crate) dialer: Option<Dialer>,
     pub(crate) alive: Alive,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) tap: Arc<Tap>,
+    pub(crate) because: Option<Because>,
 }
 
 /// Below this the bits of a connection's number are its place in the slab.
@@ -213,72 +216,13 @@ impl<M> Io<M> {
         }
     }
 
-    /// Sends one message. UDP goes out with the batch; on a stream it is written at the end of the batch,
-    /// after the connection is established if need be.
-    pub fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {
-        if let Some(c) = self.counters.sent.get(egress.transport as usize) {
-            count(c);
-        }
-        trace::sent(egress.transport, egress.remote, bytes);
-        if egress.transport == Transport::Udp {
-            let Some(socket) = self.udp_socket(egress) else { return Sent::NoWay };
-            self.sender.push(socket, egress.local.ip(), egress.remote, bytes);
-            if self.sender.is_full() {
-                self.flush_udp();
-            }
-            return Sent::Via(ConnectionId::NONE);
-        }
-        if egress.connection != ConnectionId::NONE && egress.connection.shard() != self.shard {
-            let mail = Mail::Send(egress.connection, self.shard, bytes.into());
-            return match self.post(egress.connection.shard(), mail) {
-                true => Sent::Via(egress.connection),
-                false => Sent::NoWay,
-            };
-        }
-        let place = match self.place(egress.connection) {
-            Some(place) => Some(place),
-            None if egress.connection != ConnectionId::NONE => None,
-            None => match self.by_remote.get(&(egress.transport, egress.remote, egress.name)).copied() {
-                Some(id) => self.place(id),
-                None => self.connect(egress),
-            },
-        };
-        match place {
-            Some(place) => self.write(place, bytes),
-            None => Sent::NoWay,
-        }
-    }
-
-    fn udp_socket(&mut self, egress: &Egress) -> Option<usize> {
-        let (ours, sources) = (self.udp.iter().map(UdpSocket::local), &mut self.sources);
-        choose_local(ours, egress.local, egress.remote.ip(), |remote| sources.toward(remote))
-    }
-
-    /// Appends to what a connection has to write.
-    pub(crate) fn write(&mut self, place: usize, bytes: &[u8]) -> Sent {
-        let limit = self.limits.unsent;
-        let Some(c) = self.connections.get_mut(place) else { return Sent::NoWay };
-        if c.unsent.len() + bytes.len() > limit {
-            let id = c.id;
-            self.close(id, Closed::Slow);
-            return Sent::NoWay;
-        }
-        match c.frames {
-            Some(_) if !bytes.is_empty() => websocket::put_message(bytes, &mut c.unsent),
-            Some(_) | None => c.unsent.extend_from_slice(bytes),
-        }
-        let id = c.id;
-        self.mark_dirty(place);
-        Sent::Via(id)
-    }
-
     /// The connection's place, if it lives.
     pub(crate) fn place(&self, id: ConnectionId) -> Option<usize> {
         let place = (id.0 & ((1 << PLACE_BITS) - 1)) as usize;
         self.connections.get(place).filter(|c| c.id == id && id != ConnectionId::NONE).map(|_| place)
     }
 
-    fn connect(&mut self, egress: &Egress) -> Option<usize> {
+    pub(crate) fn connect(&mut self, egress: &Egress) -> Option<usize> {
         let wire = match egress.transport {
             Transport::Tcp => {
                 let stream = mio::net::TcpStream::connect(egress.remote).ok()?;

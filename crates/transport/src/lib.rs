@@ -20,6 +20,7 @@ mod mailbox;
 mod names;
 mod net;
 mod per_source;
+mod sending;
 mod shard;
 mod source;
 mod streams;

@@ -30,6 +30,9 @@ pub trait Net<M> {
 
     /// Gives mail to another shard (or this one); `false` when it has ended.
     fn post(&self, shard: usize, mail: Mail<M>) -> bool;
+
+    /// The next response with this status is sent for this reason; whoever watches the messages is told.
+    fn because(&mut self, _status: u16, _reason: &'static str) {}
 }
 
 impl<M> Net<M> for Io<M> {
@@ -63,5 +66,9 @@ impl<M> Net<M> for Io<M> {
 
     fn post(&self, shard: usize, mail: Mail<M>) -> bool {
         Io::post(self, shard, mail)
+    }
+
+    fn because(&mut self, status: u16, reason: &'static str) {
+        Io::because(self, status, reason);
     }
 }

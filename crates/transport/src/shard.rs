@@ -24,7 +24,6 @@ use crate::names::HostName;
 use crate::per_source::PerSource;
 use crate::source::Sources;
 use crate::stun;
-use crate::trace;
 use crate::udp::{Receiver, Sender, UdpSocket, Undelivered, is_of_the_network, take_errors};
 use crate::want;
 use crate::wire::Wire;
@@ -209,6 +208,8 @@ impl<M: Send> Shard<M> {
             dialer: None,
             alive: Alive::default(),
             counters: Arc::new(Counters::default()),
+            tap: Arc::default(),
+            because: None,
         };
         Ok(Shard { poll, inbox, mailbox, tcp, receiver: Receiver::new(), scratch: vec![0; 65_536], io })
     }
@@ -394,7 +395,7 @@ impl<M: Send> Shard<M> {
                     self.io.send(&Egress::back(&flow), answer.bytes());
                     continue;
                 }
-                trace::received(&flow, bytes);
+                self.io.trace_received(&flow, bytes);
                 handler.on_message(&mut self.io, &flow, bytes);
             }
             handler.on_batch(&mut self.io);

@@ -7,7 +7,6 @@ use trunkline_sip::{Flow, Frame};
 use crate::connection::Closed;
 use crate::io::count;
 use crate::shard::{Handler, Shard, count_in};
-use crate::trace;
 use crate::websocket::{self, Item};
 
 /// A WebSocket on which nothing came for so many milliseconds is pinged.
@@ -103,7 +102,7 @@ impl<M: Send> Shard<M> {
                     count_in(&self.io.counters.received, flow.transport);
                     self.spoke(flow);
                     let message = rest.get(..n).unwrap_or_default();
-                    trace::received(flow, message);
+                    self.io.trace_received(flow, message);
                     handler.on_message(&mut self.io, flow, message);
                     used += n;
                 }
@@ -118,7 +117,7 @@ impl<M: Send> Shard<M> {
                 Frame::Incomplete => return used,
                 Frame::Broken(error, end) => {
                     let head = rest.get(..end).unwrap_or_default();
-                    trace::received(flow, head);
+                    self.io.trace_received(flow, head);
                     handler.on_broken(&mut self.io, flow, head, error);
                     self.end(flow);
                     return bytes.len();
@@ -199,7 +198,7 @@ impl<M: Send> Shard<M> {
             return;
         }
         self.spoke(flow);
-        trace::received(flow, bytes);
+        self.io.trace_received(flow, bytes);
         handler.on_message(&mut self.io, flow, bytes);
     }
 

@@ -13,7 +13,7 @@ use crate::code::{Entry, Events};
 use crate::event::{Answer, Event};
 use crate::log::Log;
 use sign::Sign;
-pub(crate) use words::shown;
+pub(crate) use words::{of as in_words, shown};
 
 /// Which calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -210,4 +210,4 @@ fn tell(mut told: Vec<(u64, u64, Told)>) -> Option<Story> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

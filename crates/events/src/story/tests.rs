@@ -23,6 +23,10 @@ fn arrival(method: &'static str, call_id: &'static str) -> Arrival<'static> {
     }
 }
 
+pub(crate) fn arrived(method: &'static str, call_id: &'static str) -> Event<'static> {
+    Event::Arrived(arrival(method, call_id))
+}
+
 fn answered(code: u16, reason: &str, ours: bool) -> Event<'static> {
     Event::Answered(Answer { code, reason: Reason::from_code(reason), ours })
 }

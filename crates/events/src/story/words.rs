@@ -38,7 +38,7 @@ fn filled(words: &str, names: &str) -> String {
 }
 
 /// What it says; `true`: it explains what was said before.
-pub(super) fn of(event: &Event<'_>) -> (String, bool) {
+pub(crate) fn of(event: &Event<'_>) -> (String, bool) {
     match event {
         Event::Arrived(a) => {
             let mut out = format!(

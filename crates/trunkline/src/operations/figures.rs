@@ -90,6 +90,7 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
         refused: health.refused,
         timeouts: health.timeouts,
     });
+    figures.hep = sip.hep.as_ref().map(|hep| (get(&hep.sent), get(&hep.lost)));
     figures.trunks = destinations::figures(shared, false);
     let registrations = shared.trunk_registrations().into_iter();
     figures.trunk_registrations = registrations.map(|r| (r.trunk.to_string(), r.registered)).collect();

@@ -8,6 +8,7 @@ mod figures;
 mod records;
 mod registrations;
 mod status;
+mod traced;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,8 @@ use trunkline_calls::Records;
 use trunkline_events::Subscription;
 use trunkline_operations::{
     BanEntry, CallRecord, ExplainQuery, Explained, Figures, Happened, LiveCall, ManualContact,
-    OperationError, Operations, Readiness, RecordQuery, Registration, Status, Stop,
+    OperationError, Operations, Readiness, RecordQuery, Registration, Status, Stop, TraceQuery,
+    TracedMessages,
 };
 use trunkline_sip::Transport;
 use trunkline_store::Store;
@@ -219,6 +221,16 @@ impl Operations for ProcessOperations {
         tell: &mut dyn FnMut(Happened) -> io::Result<()>,
     ) -> Result<(), OperationError> {
         records::follow_records(self.call_records()?, query, tell);
+        Ok(())
+    }
+
+    fn trace(
+        &self,
+        query: &TraceQuery,
+        tell: &mut dyn FnMut(TracedMessages) -> io::Result<()>,
+    ) -> Result<(), OperationError> {
+        let filter = query.filter().map_err(OperationError::Failed)?;
+        traced::follow_messages(&self.sip()?.taps, filter, tell);
         Ok(())
     }
 

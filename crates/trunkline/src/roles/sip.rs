@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use trunkline_calls::{Calls, Cause, Records};
-use trunkline_config::Config;
+use trunkline_config::{Config, Trace};
 use trunkline_edge::{EdgeConfig, EdgeMail, EdgePort, Shared};
 use trunkline_location::{Location, Persistence};
+use trunkline_trace::Tap;
 use trunkline_transport::{
     Acceptor, Alive, Counters, ListenError, Listener, Mail, Mailboxes, RunningAcceptor, Shard,
 };
 
 use crate::base::Base;
 use crate::edge_config::edge_config;
-use crate::refusal_log::RefusalLog;
+use crate::follower::Follower;
+use crate::hep::{self, HepCounters};
 use crate::time::unix_ms;
-use crate::{routr_v1, secret};
+use crate::{message_log, refusal_log, request_log, routr_v1, secret};
 
 /// Shards, at most: a branch contains its shard's number in one byte.
 const MOST_SHARDS: usize = 256;
@@ -33,6 +35,7 @@ pub struct SipConfig {
     refused_per_minute: u32,
     /// Origins of web pages whose WebSockets count as any client's.
     origins: Vec<String>,
+    trace: Trace,
     /// The operator wrote a configuration of Routr v1: errors name its keys.
     is_routr_v1: bool,
 }
@@ -47,6 +50,7 @@ impl SipConfig {
             retention_days: config.calls.retention_days,
             refused_per_minute: config.calls.refused_per_minute,
             origins: config.listen.origins.iter().map(|origin| origin.0.clone()).collect(),
+            trace: config.trace.clone(),
             is_routr_v1,
         }
     }
@@ -59,6 +63,10 @@ pub struct SipView {
     pub records: Option<Records>,
     pub transport: Vec<Arc<Counters>>,
     pub listening: Vec<Listener>,
+    /// Where the messages of each shard can be watched.
+    pub taps: Vec<Arc<Tap>>,
+    /// What the capture server got, if there is one.
+    pub hep: Option<Arc<HepCounters>>,
 }
 
 /// The role with its listeners bound; nothing is answered yet.
@@ -66,6 +74,7 @@ pub struct Sip {
     shards: Vec<Shard<EdgeMail>>,
     mailboxes: Mailboxes<EdgeMail>,
     acceptor: Acceptor,
+    trace: Trace,
     pub view: Arc<SipView>,
 }
 
@@ -75,7 +84,8 @@ pub struct RunningSip {
     mailboxes: Mailboxes<EdgeMail>,
     acceptor: RunningAcceptor,
     view: Arc<SipView>,
-    refusals: RefusalLog,
+    /// Those who read what the shards write.
+    followers: Vec<Follower>,
 }
 
 impl Sip {
@@ -129,12 +139,16 @@ impl Sip {
         routr_v1::warn_of_transports(store, &listening);
         let counters = shards.iter().map(|shard| shard.io.counters().clone());
         let transport = counters.chain([acceptor.counters()]).collect();
-        let view = Arc::new(SipView { shared, persistence, records, transport, listening });
-        Ok(Sip { shards, mailboxes, acceptor, view })
+        let taps = shards.iter().map(|shard| shard.io.tap().clone()).collect();
+        let hep = config.trace.hep.is_some().then(Arc::default);
+        let view = SipView { shared, persistence, records, transport, listening, taps, hep };
+        Ok(Sip { shards, mailboxes, acceptor, trace: config.trace, view: Arc::new(view) })
     }
 
     /// Starts the threads: from now on SIP is answered.
     pub fn start(self) -> Result<RunningSip> {
+        // Before the first message.
+        let followers = followers(&self.view, &self.trace).context("cannot start a thread")?;
         let acceptor = self.acceptor.start(self.mailboxes.clone()).context("cannot start the acceptor")?;
         let mut threads = Vec::with_capacity(self.shards.len());
         for (number, mut shard) in self.shards.into_iter().enumerate() {
@@ -145,9 +159,7 @@ impl Sip {
                 .context("cannot start a shard")?;
             threads.push(thread);
         }
-        let refusals =
-            RefusalLog::start(self.view.shared.clone()).context("cannot start the log of refusals")?;
-        Ok(RunningSip { threads, mailboxes: self.mailboxes, acceptor, view: self.view, refusals })
+        Ok(RunningSip { threads, mailboxes: self.mailboxes, acceptor, view: self.view, followers })
     }
 }
 
@@ -177,7 +189,7 @@ impl RunningSip {
             }
         }
         drop(self.acceptor);
-        drop(self.refusals);
+        drop(self.followers);
         match self.view.shared.calls.end_all(Cause::Shutdown, unix_ms()) {
             0 => {}
             calls => tracing::info!(calls, "calls were up: their records end now, their media may continue"),
@@ -204,6 +216,17 @@ fn bind_shards(edge: &EdgeConfig) -> Result<(Vec<Shard<EdgeMail>>, Vec<Listener>
         shards.push(shard);
     }
     Ok((shards, listening))
+}
+
+/// Starts those who read what the shards write.
+fn followers(view: &SipView, trace: &Trace) -> std::io::Result<Vec<Follower>> {
+    let mut followers = vec![refusal_log::start(view.shared.clone())?];
+    followers.extend(request_log::start(&view.shared)?);
+    followers.extend(message_log::start(&view.taps)?);
+    if let Some(counters) = &view.hep {
+        followers.extend(hep::start(trace, &view.taps, counters)?);
+    }
+    Ok(followers)
 }
 
 /// How long call records are kept; `None`: for ever.
