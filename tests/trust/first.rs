@@ -1,5 +1,7 @@
 //! First requests: who calls whom, by which name, with which proof.
 
+use trunkline_tests::reference;
+
 use super::bait::Bait;
 use super::cast::{Kind, Who};
 use super::dialog::{Call, End, Stage};
@@ -9,6 +11,7 @@ use super::net::{Port, Sockets};
 use super::oracle::{
     Claim, First, Goes, Proof, Target, first, is_believed, is_stranger, is_unshown, taken_for,
 };
+use super::records::Answered;
 use super::request::Request;
 use super::ruling::{Broken, Plan, Play, Ruling};
 use super::serve::SAID;
@@ -320,7 +323,14 @@ impl History<'_> {
         if call.method != "INVITE" {
             return Ok(());
         }
-        self.lane.called.push(call.id.clone());
+        let agent = call.caller.known_as.filter(|who| who.kind() == Kind::Agent);
+        self.lane.called.push(Answered {
+            id: call.id.clone(),
+            source: self.lane.sockets.at(call.first.port).ip().to_string(),
+            caller: agent
+                .map(|who| format!("agent-{}", reference(&format!("{}@{}", who.user(), who.host())))),
+            leaves: call.callee.who.kind() == Kind::Trunk,
+        });
         let ack = call.request(End::Caller, "ACK");
         let place = call.callee.place();
         let ruling = if call.callee.doubtful { Ruling::May(place) } else { Ruling::Must(place) };

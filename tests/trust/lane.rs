@@ -8,6 +8,7 @@ use trunkline_tests::{Exchange, Message, PATIENCE};
 
 use super::ladder::Ladder;
 use super::net::{Port, Sockets};
+use super::records::Answered;
 use super::request::Request;
 use super::ruling::{Broken, Plan, Play, Ruling};
 use super::world::{self, Shape};
@@ -59,8 +60,8 @@ pub struct Lane {
     strays: HashSet<(Port, String)>,
     /// Calls their caller takes back.
     pub cancelled: HashSet<String>,
-    /// Call-IDs of all calls that were answered in this world.
-    pub called: Vec<String>,
+    /// All calls that were answered in this world.
+    pub called: Vec<Answered>,
     seed: u64,
     count: u64,
     inbox: Vec<(Port, Vec<u8>)>,

@@ -208,6 +208,16 @@ impl Secret {
     }
 
     /// A short name of an agent, peer or trunk, by its reference, that only this exchange can make. Never 0.
+    ///
+    /// 32 bits are enough, for a name opens nothing by itself:
+    /// * It stands only in what has a MAC of its own over the whole (marks, branches), so that nobody can offer a name to try it. References
+    ///   are the operator's and the key is secret: nobody can look for two that meet.
+    /// * By chance n parties have n²/2³³ pairs of the same name: with 100,000 agents about one pair. Where an agent or trunk is
+    ///   looked for by its name, one that two have is nobody's: what they send from a new place inside a dialog is refused, nothing
+    ///   more is allowed. A binding is looked for among those of one address of record, so that there the names of a few parties
+    ///   meet and not those of all.
+    /// * What is left: of such a pair one could use the mark of the other, if it came to see it, as if it were its own. It would
+    ///   have to be overheard, of the one agent in 100,000 whom chance has chosen.
     pub fn party(&self, reference: &[u8]) -> u32 {
         (self.mac(9, [reference]) as u32).max(1)
     }
