@@ -42,6 +42,7 @@ pub(crate) fn broken(what: impl std::fmt::Display) -> Status {
 pub(crate) fn from_store(error: StoreError) -> Status {
     match error {
         StoreError::Refused(violations) => from_violations(&violations),
+        error @ StoreError::Conflict { .. } => Status::aborted(bounded(error.to_string())),
         StoreError::Files(_) => Status::unimplemented(READ_ONLY),
         // Where the database lies, and what is wrong with it, is the operator's business.
         error => {
@@ -108,6 +109,15 @@ fn argument(kind: Kind, path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_conflict_is_aborted() {
+        let conflict = StoreError::Conflict { kind: Kind::Agent, reference: "agent-01".into() };
+        let status = from_store(conflict);
+        assert_eq!(status.code(), Code::Aborted);
+        assert!(status.message().contains("agent-01") && status.message().contains("read it again"));
+    }
+
     use trunkline_model::{Agent, Change, Credentials, Domain, Live, Ref, Tables, Trunk};
 
     fn refused(changes: Vec<Change>) -> Status {

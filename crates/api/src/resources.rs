@@ -43,7 +43,7 @@ impl ResourceServices {
             let reference = uuid::random().map_err(broken)?;
             let made = T::make(request, Ref::from(reference.as_str()))?;
             let _writing = this.writing.lock();
-            this.apply(Change::Create(made.into()), &caller, "created")?;
+            this.apply(Change::Create(made.into()), &[], &caller, "created")?;
             this.one::<T>(&reference, &caller)
         })
         .await
@@ -60,9 +60,11 @@ impl ResourceServices {
                 return Err(invalid("the reference to the resource is required"));
             }
             let _writing = this.writing.lock();
-            let mut changed = find::<T>(&this.store.live().snapshot(), &reference)?.as_ref().clone();
+            let tables = this.store.live().snapshot();
+            let mut changed = find::<T>(&tables, &reference)?.as_ref().clone();
             changed.edit(request)?;
-            this.apply(Change::Update(changed.into()), &caller, "changed")?;
+            let seen = tables.get(T::KIND, &reference);
+            this.apply(Change::Update(changed.into()), seen.as_slice(), &caller, "changed")?;
             this.one::<T>(&reference, &caller)
         })
         .await
@@ -102,7 +104,7 @@ impl ResourceServices {
             if this.store.live().load().get(kind, &reference).is_none() {
                 return Ok(());
             }
-            this.apply(Change::Delete(kind, Ref::from(reference)), &caller, "deleted")
+            this.apply(Change::Delete(kind, Ref::from(reference)), &[], &caller, "deleted")
         })
         .await
     }
@@ -171,10 +173,11 @@ impl ResourceServices {
         Ok(find::<T>(&tables, reference)?.message(&view))
     }
 
-    fn apply(&self, change: Change, caller: &Caller, what: &str) -> Result<(), Status> {
+    /// Makes a change, if the resources in `seen` are as they were read: another process may have changed them.
+    fn apply(&self, change: Change, seen: &[Resource], caller: &Caller, what: &str) -> Result<(), Status> {
         let (kind, reference) = change.target();
         let reference = reference.clone();
-        self.store.apply(vec![change]).map_err(from_store)?;
+        self.store.apply_if(vec![change], seen).map_err(from_store)?;
         tracing::info!(who = %caller.name, %kind, %reference, "{what} over gRPC");
         Ok(())
     }

@@ -41,7 +41,9 @@ fn answer_alone(operations: &dyn Operations, store: &Store, request: Request) ->
     match request {
         Request::List { kind, filter, after, limit } => resources::list(store, &kind, filter, after, limit),
         Request::Get { kind, name } => resources::get(store, &kind, &name),
-        Request::Apply { mode, texts, documents } => resources::apply(store, mode, &texts, &documents),
+        Request::Apply { mode, texts, documents, seen } => {
+            resources::apply(store, mode, (&texts, &documents), &seen)
+        }
         Request::Delete { targets } => resources::delete(store, &targets),
         Request::Export => Response::Text { text: store.export() },
         Request::Import { texts, mode } => resources::import(store, &texts, mode),

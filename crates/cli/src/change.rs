@@ -12,8 +12,8 @@ use trunkline_store::generate_secret;
 use crate::command::{Creation, Delete, Export, Import, NewPassword, Update};
 use crate::connection::Connection;
 use crate::create::{Create, Lookup};
-use crate::protocol::{ApplyMode, Changed, ImportMode, Request, Response, Target, Text};
-use crate::run::{Failure, Session, ask, field, get, unexpected};
+use crate::protocol::{ApplyMode, Changed, ImportMode, Request, Response, Seen, Target, Text};
+use crate::run::{Failure, Session, ask, field, get, get_seen, unexpected};
 use crate::terminal::Terminal;
 use crate::{check, edit};
 
@@ -45,7 +45,7 @@ impl Session<'_, '_> {
         };
         let documents = own.documents(new, &mut making).map_err(Failure::Usage)?;
         let (generated, short) = (making.generated, making.short);
-        let mut warnings = apply(&mut connection, ApplyMode::Create, &documents)?;
+        let mut warnings = apply(&mut connection, ApplyMode::Create, &documents, Vec::new())?;
         warnings.extend(of_login(kind, short));
 
         let made = documents.last().map(|d| field(d, "/ref").unwrap_or_default()).unwrap_or_default();
@@ -82,7 +82,8 @@ impl Session<'_, '_> {
         }
         let mut connection = self.connect(false)?;
         let name = arguments.name.as_deref().unwrap_or_default();
-        let mut document = get(&mut connection, kind.plural(), name)?;
+        let (mut document, seen) = get_seen(&mut connection, kind.plural(), name)?;
+        let mut all_seen = vec![seen];
         for edit in &arguments.edits.set {
             edit::set(&mut document, edit).map_err(Failure::Usage)?;
         }
@@ -103,9 +104,9 @@ impl Session<'_, '_> {
             };
             let password = making.password(&reference).map_err(Failure::Usage)?;
             (generated, short) = (making.generated, making.short);
-            set_password(&mut connection, kind, &mut documents, &password)?;
+            all_seen.extend(set_password(&mut connection, kind, &mut documents, &password)?);
         }
-        let mut warnings = apply(&mut connection, ApplyMode::Update, &documents)?;
+        let mut warnings = apply(&mut connection, ApplyMode::Update, &documents, all_seen)?;
         warnings.extend(of_login(kind, short));
         let text = format!("updated {kind} {reference}");
         self.tell_with_password(json!({ "updated": reference }), &text, generated)?;
@@ -137,7 +138,8 @@ impl Session<'_, '_> {
     /// Creates or updates what files hold.
     pub(crate) fn apply(&mut self, mode: ApplyMode, texts: Vec<Text>) -> Result<(), Failure> {
         let mut connection = self.connect(mode == ApplyMode::Create)?;
-        let response = ask(&mut connection, Request::Apply { mode, texts, documents: Vec::new() })?;
+        let response =
+            ask(&mut connection, Request::Apply { mode, texts, documents: Vec::new(), seen: Vec::new() })?;
         self.changed(response)
     }
 
@@ -230,8 +232,9 @@ pub(crate) fn apply(
     connection: &mut Connection,
     mode: ApplyMode,
     documents: &[Value],
+    seen: Vec<Seen>,
 ) -> Result<Vec<String>, Failure> {
-    let request = Request::Apply { mode, texts: Vec::new(), documents: documents.to_vec() };
+    let request = Request::Apply { mode, texts: Vec::new(), documents: documents.to_vec(), seen };
     match ask(connection, request)? {
         Response::Changed(done) => Ok(done.warnings),
         other => unexpected(&other),
@@ -244,8 +247,8 @@ fn set_password(
     kind: Kind,
     documents: &mut Vec<Value>,
     password: &str,
-) -> Result<(), Failure> {
-    let Some(document) = documents.first_mut() else { return Ok(()) };
+) -> Result<Option<Seen>, Failure> {
+    let Some(document) = documents.first_mut() else { return Ok(None) };
     match kind {
         Kind::Credentials => document["spec"]["credentials"]["password"] = password.into(),
         Kind::User => {
@@ -259,15 +262,16 @@ fn set_password(
             let Some(name) = field(document, path) else {
                 return Err(Failure::Usage(format!("this {kind} has no credentials")));
             };
-            let mut credentials = get(connection, Kind::Credentials.plural(), name)?;
+            let (mut credentials, seen) = get_seen(connection, Kind::Credentials.plural(), name)?;
             credentials["spec"]["credentials"]["password"] = password.into();
             documents.push(credentials);
+            return Ok(Some(seen));
         }
         Kind::AccessControlList | Kind::Number | Kind::Domain => {
             return Err(Failure::Usage(format!("a {kind} has no password")));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// A warning about a short password that is stored as a hash, which does not show its length later.

@@ -46,6 +46,9 @@ pub enum Request {
         /// The same where no operator wrote them: errors name fields, not lines, and so show no secrets.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         documents: Vec<Value>,
+        /// Resources as they were read: if one of them is another by now, nothing is changed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        seen: Vec<Seen>,
     },
     /// Fewer resources, all or none; [`Response::Changed`].
     Delete {
@@ -139,6 +142,18 @@ pub enum ImportMode {
     Replace,
 }
 
+/// A resource at a moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Seen {
+    /// Its kind.
+    pub kind: String,
+    /// Its ref.
+    pub reference: String,
+    /// Its version: it differs after each change, and says nothing else.
+    pub version: String,
+}
+
 /// A text and what to call it in errors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -177,6 +192,9 @@ pub enum Response {
     Resource {
         /// The document.
         document: Value,
+        /// What it is as of now, for [`Request::Apply`].
+        #[serde(default)]
+        seen: Seen,
     },
     /// The changes.
     Changed(Changed),

@@ -1,7 +1,8 @@
 //! Requests about resources, answered from a store.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use trunkline_model::dialect::v2;
@@ -9,7 +10,7 @@ use trunkline_model::document::{Source, nearest};
 use trunkline_model::{Change, Kind, Ref, Resource, Tables};
 use trunkline_store::{self as store, Query, Store, StoreError};
 
-use crate::protocol::{ApplyMode, Changed, ImportMode, Response, Target, Text};
+use crate::protocol::{ApplyMode, Changed, ImportMode, Response, Seen, Target, Text};
 
 /// A page is at most this long, whatever is asked for.
 const MAX_PAGE: usize = 1000;
@@ -38,13 +39,50 @@ pub(crate) fn list(
 pub(crate) fn get(store: &Store, kind: &str, name: &str) -> Response {
     let tables = store.live().snapshot();
     match kind_of(kind).and_then(|kind| resolve(&tables, kind, name)) {
-        Ok(resource) => Response::Resource { document: shown(&resource) },
+        Ok(resource) => Response::Resource { document: shown(&resource), seen: seen(&resource) },
         Err(message) => Response::failed(message),
     }
 }
 
-pub(crate) fn apply(store: &Store, mode: ApplyMode, texts: &[Text], documents: &[Value]) -> Response {
+/// A resource at this moment. Its version is a keyed hash: it is compared in this process only, and tells nothing of secrets.
+fn seen(resource: &Resource) -> Seen {
+    static KEY: OnceLock<RandomState> = OnceLock::new();
+    let key = KEY.get_or_init(RandomState::new);
+    let (document, times) = (v2::to_json_in_full(resource).to_string(), resource.times());
+    Seen {
+        kind: resource.kind().plural().to_owned(),
+        reference: resource.reference().to_string(),
+        version: format!("{:016x}", key.hash_one((document, times))),
+    }
+}
+
+/// The resources that were seen, if they are still the same.
+fn as_seen(tables: &Tables, all: &[Seen]) -> Result<Vec<Resource>, Response> {
+    let mut unchanged = Vec::with_capacity(all.len());
+    for old in all {
+        let kind = kind_of(&old.kind).map_err(Response::refused)?;
+        match tables.get(kind, &old.reference).filter(|now| seen(now) == *old) {
+            Some(now) => unchanged.push(now),
+            None => {
+                let reference = Ref::from(old.reference.as_str());
+                return Err(Response::failed(StoreError::Conflict { kind, reference }.to_string()));
+            }
+        }
+    }
+    Ok(unchanged)
+}
+
+pub(crate) fn apply(
+    store: &Store,
+    mode: ApplyMode,
+    (texts, documents): (&[Text], &[Value]),
+    seen: &[Seen],
+) -> Response {
     let present = store.live().snapshot();
+    let seen = match as_seen(&present, seen) {
+        Ok(seen) => seen,
+        Err(conflict) => return conflict,
+    };
     // Arguments describe one thing, last; what else it needs is made for it.
     if let (ApplyMode::Create, Some(last)) = (mode, documents.last())
         && let Some(message) = already_there(&present, last)
@@ -66,7 +104,7 @@ pub(crate) fn apply(store: &Store, mode: ApplyMode, texts: &[Text], documents: &
     };
     let count = changes.len();
     let changed: Vec<Resource> = changes.iter().filter_map(Change::resource).cloned().collect();
-    match store.apply(changes) {
+    match store.apply_if(changes, &seen) {
         Ok(()) => {
             let warnings = changed.iter().flat_map(|resource| next.cautions_of(resource)).collect();
             Response::Changed(match mode {

@@ -12,7 +12,7 @@ use crate::check::Good;
 use crate::command::{Check, Command, Common, Get, List, OfKind, OfUsers};
 use crate::connection::{ConnectError, Connection};
 use crate::create::Create;
-use crate::protocol::{Reachability, Request, Response};
+use crate::protocol::{Reachability, Request, Response, Seen};
 use crate::show::counted;
 use crate::terminal::Terminal;
 use crate::{check, live, migrate, show};
@@ -158,9 +158,18 @@ pub(crate) fn unexpected<T>(response: &Response) -> Result<T, Failure> {
 }
 
 pub(crate) fn get(connection: &mut Connection, kind: &str, name: &str) -> Result<Value, Failure> {
+    get_seen(connection, kind, name).map(|(document, _)| document)
+}
+
+/// A document that is changed next, and what it was when it was read.
+pub(crate) fn get_seen(
+    connection: &mut Connection,
+    kind: &str,
+    name: &str,
+) -> Result<(Value, Seen), Failure> {
     let request = Request::Get { kind: kind.to_owned(), name: name.to_owned() };
     match ask(connection, request)? {
-        Response::Resource { document } => Ok(document),
+        Response::Resource { document, seen } => Ok((document, seen)),
         other => unexpected(&other),
     }
 }

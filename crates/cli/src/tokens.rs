@@ -7,7 +7,7 @@ use trunkline_store::{generate_secret, hash_token};
 use crate::change::apply;
 use crate::command::TokenAction;
 use crate::protocol::ApplyMode;
-use crate::run::{Failure, Session, field, get};
+use crate::run::{Failure, Session, field, get, get_seen};
 use crate::{show, time};
 
 /// The prefix of tokens, by which a leaked one can be recognised.
@@ -27,7 +27,7 @@ impl Session<'_, '_> {
 
     fn create_token(&mut self, user: &str, name: &str, expires: Option<i64>) -> Result<(), Failure> {
         let mut connection = self.connect(false)?;
-        let mut document = get(&mut connection, Kind::User.plural(), user)?;
+        let (mut document, seen) = get_seen(&mut connection, Kind::User.plural(), user)?;
         let username = field(&document, "/spec/username").unwrap_or(user).to_owned();
         if tokens(&document).iter().any(|token| token.get("name") == Some(&json!(name))) {
             let remedy = format!("delete it with `trunkline users token delete {username} {name}`");
@@ -43,7 +43,7 @@ impl Session<'_, '_> {
         let mut all = tokens(&document).to_vec();
         all.push(entry);
         document["spec"]["tokens"] = all.into();
-        apply(&mut connection, ApplyMode::Update, &[document])?;
+        apply(&mut connection, ApplyMode::Update, &[document], vec![seen])?;
         let json = json!({ "user": username, "name": name, "token": token, "expires": expires });
         self.tell(&json, || {
             let end = expires.map(|at| format!("ends at {} UTC\n", time::utc(at))).unwrap_or_default();
@@ -71,7 +71,7 @@ impl Session<'_, '_> {
 
     fn delete_token(&mut self, user: &str, name: &str) -> Result<(), Failure> {
         let mut connection = self.connect(false)?;
-        let mut document = get(&mut connection, Kind::User.plural(), user)?;
+        let (mut document, seen) = get_seen(&mut connection, Kind::User.plural(), user)?;
         let username = field(&document, "/spec/username").unwrap_or(user).to_owned();
         let before = tokens(&document).len();
         let mut left = tokens(&document).to_vec();
@@ -82,7 +82,7 @@ impl Session<'_, '_> {
             return Err(Failure::Failed(format!("{username} has no token `{name}`, only: {has}")));
         }
         document["spec"]["tokens"] = left.into();
-        apply(&mut connection, ApplyMode::Update, &[document])?;
+        apply(&mut connection, ApplyMode::Update, &[document], vec![seen])?;
         let json = json!({ "user": username, "deleted": name });
         self.tell(&json, || format!("deleted token {name} of {username}\n"))
     }

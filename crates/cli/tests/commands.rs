@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use place::{Arguments, Place};
 use trunkline_cli::ControlServer;
-use trunkline_cli::protocol::{CallRecord, Happened, LiveCall, RecordQuery, Registration, Status};
+use trunkline_cli::protocol::{
+    ApplyMode, CallRecord, Happened, LiveCall, RecordQuery, Registration, Request, Response, Seen, Status,
+};
 use trunkline_operations::{OperationError, Operations};
 use trunkline_store::Store;
 
@@ -415,4 +417,39 @@ fn a_stranger_on_the_socket_gets_an_answer() {
     assert!(lines.next().expect("an answer").contains("does not know this request"));
     assert!(lines.next().expect("an answer").contains("does not know this request"));
     assert_eq!(lines.next().expect("an answer"), r#"{"is":"text","text":""}"#);
+}
+
+/// Two operators change an agent that both have read: the later one is told, and nothing is lost.
+#[test]
+fn the_later_of_two_operators_gets_a_conflict() {
+    let store = Store::open("memory:").expect("opened");
+    store.bootstrap("sip.local").expect("made");
+    let operations = trunkline_cli::StoreOnly::new(store, "memory:");
+    let read = || match trunkline_cli::answer(
+        &operations,
+        Request::Get { kind: "agents".into(), name: "1001".into() },
+    ) {
+        Response::Resource { document, seen } => (document, seen),
+        other => panic!("{other:?}"),
+    };
+    let change = |(mut document, seen): (serde_json::Value, Seen), name: &str| {
+        document["metadata"]["name"] = name.into();
+        let (documents, seen) = (vec![document], vec![seen]);
+        let mode = ApplyMode::Update;
+        trunkline_cli::answer(&operations, Request::Apply { mode, texts: Vec::new(), documents, seen })
+    };
+    let (one, other) = (read(), read());
+    assert_eq!(one, other);
+    assert!(matches!(change(one, "Ann"), Response::Changed(_)));
+    match change(other, "Bo") {
+        Response::Failed { message, usage: false } => {
+            assert!(
+                message.contains("changed by somebody else") && message.contains("read it again"),
+                "{message}"
+            );
+        }
+        answer => panic!("{answer:?}"),
+    }
+    assert_eq!(read().0["metadata"]["name"], "Ann");
+    assert!(matches!(change(read(), "Bo"), Response::Changed(_)), "read again");
 }

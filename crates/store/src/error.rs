@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
-use trunkline_model::Violation;
 use trunkline_model::document::Report;
+use trunkline_model::{Kind, Ref, Violation};
 
 /// An error of a store.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,17 @@ pub enum StoreError {
     /// The texts have errors.
     #[error("{0}")]
     Resources(Report),
+    /// Somebody else has changed or deleted the resource since it was read.
+    #[error(
+        "{kind} {reference} was changed by somebody else since it was read; nothing was changed: read it again and \
+         repeat the change"
+    )]
+    Conflict {
+        /// Its kind.
+        kind: Kind,
+        /// Its ref.
+        reference: Ref,
+    },
     /// The changes cannot be made.
     #[error("{}", Lines(.0))]
     Refused(Vec<Violation>),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use trunkline_model::{Change, Live};
+use trunkline_model::{Change, Live, Resource};
 
 use crate::error::StoreError;
-use crate::store::stamp;
+use crate::store::{stamp, unchanged};
 
 /// A store without anything behind it.
 #[derive(Debug, Default)]
@@ -14,12 +14,11 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn apply(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
-        self.live
-            .try_update(|tables| {
-                stamp(&mut changes, tables);
-                tables.apply(&changes)
-            })
-            .map_err(StoreError::Refused)
+    pub(crate) fn apply(&self, mut changes: Vec<Change>, seen: &[Resource]) -> Result<(), StoreError> {
+        self.live.try_update(|tables| {
+            unchanged(seen, tables)?;
+            stamp(&mut changes, tables);
+            tables.apply(&changes).map_err(StoreError::Refused)
+        })
     }
 }

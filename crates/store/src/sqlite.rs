@@ -9,10 +9,10 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use trunkline_model::dialect::v2;
 use trunkline_model::document::{Node, Place, Reading, Source};
-use trunkline_model::{Change, Live, Tables};
+use trunkline_model::{Change, Live, Resource, Tables};
 
 use crate::error::StoreError;
-use crate::store::stamp;
+use crate::store::{stamp, unchanged};
 
 /// Each entry brings the layout from the version of its index to the next.
 ///
@@ -82,7 +82,7 @@ impl Sqlite {
         self.state().change == 0
     }
 
-    pub(crate) fn apply(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
+    pub(crate) fn apply(&self, mut changes: Vec<Change>, expected: &[Resource]) -> Result<(), StoreError> {
         let wrong = wrong(&self.path);
         let mut state = self.state();
         let SqliteState { connection, change, .. } = &mut *state;
@@ -91,6 +91,7 @@ impl Sqlite {
         // The checks must see what others committed, and nobody may come in between.
         let mut tables = Tables::clone(&self.live.load());
         let seen = catch_up(&transaction, &mut tables, *change, &self.path)?;
+        unchanged(expected, &tables)?;
         stamp(&mut changes, &tables);
         tables.apply(&changes).map_err(StoreError::Refused)?;
         write(&transaction, &changes, seen + 1).map_err(&wrong)?;

@@ -68,11 +68,17 @@ impl Store {
     /// Makes changes, all or none: stored first, then in force. The times of the resources are set here. Waits for
     /// the disk: nothing for a shard's thread.
     pub fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.apply_if(changes, &[])
+    }
+
+    /// The same, if the resources in `seen` are still as they were read; otherwise [`StoreError::Conflict`]. Of two operators who
+    /// change a resource at the same moment, the later one would undo what the other one has done.
+    pub fn apply_if(&self, changes: Vec<Change>, seen: &[Resource]) -> Result<(), StoreError> {
         match self {
             Store::Files(files) => Err(StoreError::Files(files.folder.clone())),
             Store::RoutrV1(v1) => Err(v1.read_only()),
-            Store::Sqlite(sqlite) => sqlite.apply(changes),
-            Store::Memory(memory) => memory.apply(changes),
+            Store::Sqlite(sqlite) => sqlite.apply(changes, seen),
+            Store::Memory(memory) => memory.apply(changes, seen),
         }
     }
 
@@ -94,6 +100,15 @@ impl Store {
             Store::Sqlite(sqlite) => sqlite.is_new(),
             Store::Memory(memory) => memory.live.load().is_empty(),
         }
+    }
+}
+
+/// Are these resources as they were read?
+pub(crate) fn unchanged(seen: &[Resource], tables: &Tables) -> Result<(), StoreError> {
+    let is_other = |seen: &&Resource| tables.get(seen.kind(), seen.reference()).as_ref() != Some(*seen);
+    match seen.iter().find(is_other) {
+        Some(seen) => Err(StoreError::Conflict { kind: seen.kind(), reference: seen.reference().clone() }),
+        None => Ok(()),
     }
 }
 

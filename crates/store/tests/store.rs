@@ -193,3 +193,32 @@ fn twenty_thousand_agents() {
     assert!(store.poll().expect("read"));
     assert_eq!(store.live().load().count(Kind::Agent), MANY + 1);
 }
+
+/// Two processes read the same agent; the later change does not undo the earlier one.
+#[test]
+fn the_later_of_two_changes_is_a_conflict() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for url in [sqlite(&folder), "memory:".to_owned()] {
+        let one = Store::open(&url).expect("opened");
+        one.apply(vec![Change::Create(Domain::new("domain-01", "sip.local").into())]).expect("made");
+        let seen = one.live().load().get(Kind::Domain, "domain-01").expect("there");
+        let renamed = |name: &str| {
+            let mut domain = Domain::new("domain-01", "sip.local");
+            domain.name = name.into();
+            vec![Change::Update(domain.into())]
+        };
+        let other = (url != "memory:").then(|| Store::open(&url).expect("opened"));
+        other
+            .as_ref()
+            .unwrap_or(&one)
+            .apply_if(renamed("earlier"), std::slice::from_ref(&seen))
+            .expect("the first one");
+        let refused = one.apply_if(renamed("later"), &[seen]).expect_err("a conflict");
+        assert!(matches!(refused, StoreError::Conflict { kind: Kind::Domain, .. }), "{refused}");
+        assert!(refused.to_string().contains("domain-01") && refused.to_string().contains("read it again"));
+        one.poll().expect("read");
+        let now = one.live().load().get(Kind::Domain, "domain-01").expect("there");
+        assert_eq!(now.name(), "earlier");
+        one.apply_if(renamed("later"), &[now]).expect("read again");
+    }
+}
