@@ -93,6 +93,7 @@ mod strangers;
 mod svcrack;
 mod tenants;
 mod trace;
+mod trace_hep;
 mod transfers;
 mod transports;
 mod trunk_dialogs;
