@@ -10,6 +10,7 @@ mod byes;
 mod calls;
 mod cancels;
 mod carrier;
+mod claims;
 mod commands;
 mod contacts;
 mod descriptors;

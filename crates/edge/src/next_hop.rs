@@ -73,7 +73,7 @@ impl Edge {
             max_breadth: None,
             body: None,
             cut: self.shared.cuts_body(m, routes.sender_kind(dialog), (way.kind, way.party)),
-            spent: self.left_out(m, routes.sender_kind(dialog), way),
+            spent: self.left_out(inbound, (routes, dialog), way, io.unix_ms()),
             unproven: false,
             raise: self.raise_of(m, std::iter::once(dialog).chain(&routes.inner), io.unix_ms()),
             shown: routes.shown.clone(),

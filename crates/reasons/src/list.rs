@@ -93,6 +93,8 @@ reasons! {
     CallerUnknown = "caller.unknown", 403 "" HIDDEN, "Create the agent, peer or trunk that calls, or link the called number.";
     /// As before, while the exchange reveals which users exist (routing.revealUnknownUsers).
     CallerUnknownRevealed = "caller.unknown-revealed", 403 "" HIDDEN, "Create the agent, peer or trunk that calls.";
+    /// A caller that has proven nothing may begin calls alone, and in its call send what is part of one.
+    CallerCallsOnly = "caller.calls-only", 403 "Calls Only" PUBLIC, "Authenticate the caller, or set routing.openMethods.";
     /// The calling agent or peer is disabled.
     CallerDisabled = "caller.disabled", 403 "" HIDDEN, "Enable it (trunkline agents or trunkline peers).";
 
@@ -333,9 +335,6 @@ reasons! {
 
     /// A caller that has proven nothing asks a phone to call somebody else.
     TransferStranger = "transfer.stranger", 403 "Transfer Not Allowed" PUBLIC, "Set routing.strangersMayRefer if strangers may transfer calls.";
-
-    /// A caller that has proven nothing may begin calls alone.
-    TransferMethod = "transfer.method", 403 "Calls Only" PUBLIC, "Authenticate the caller, or set routing.openMethods.";
 
     /// A REFER asks a carrier to call a number that its sender may not call itself.
     TransferNumber = "transfer.number", 403 "Transfer Not Allowed" HIDDEN, "Add an egress policy to the domain whose rule matches the number in Refer-To (trunkline domains).";

@@ -7,6 +7,7 @@ use trunkline_sip::{Method, Transport};
 use crate::ask::Ask;
 use crate::call::Call;
 use crate::explain::Fact;
+use crate::filter::{has_commands, joins_a_call};
 use crate::party::Party;
 use crate::request::Challenge;
 use crate::rules::{Rules, Stop};
@@ -46,27 +47,53 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         self.refuse_even_if_proven(call)
     }
 
-    /// A phone that follows a REFER calls with its own account: whoever asks it to shows who it is, whatever its domain asks of
-    /// callers.
-    pub(crate) fn show_to_refer(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
-        // A phone may read the method in any case of its letters.
-        let refers = self.request.message.method_name().eq_ignore_ascii_case(Method::Refer.name().as_bytes());
-        let known = matches!(call.caller, Party::Agent(..));
-        if !refers || !known || call.access.proven || self.request.options.unproven_may_refer {
-            return Ok(());
-        }
+    /// A phone that follows a REFER calls with its own account, a NOTIFY may have it restart, and an INVITE with Replaces or Join
+    /// takes part in its call: an agent that sends one shows who it is, whatever its domain asks of callers.
+    pub(crate) fn show_to_command(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
+        let Some(refers) = self.has_to_show(call) else { return Ok(()) };
         if self.request.goes_on() {
-            return Err(self.reply(Reason::TransferUnproven));
+            // What takes part in a call is left out of an INVITE, and this is then a call as any other.
+            return if refers { Err(self.reply(Reason::TransferUnproven)) } else { Ok(()) };
         }
-        if self.request.flow.transport != Transport::Udp
-            && !self.request.is_of_foreign_page()
-            && self.calls_by_its_connection(call)?
-        {
+        if self.shows_by_connection(call)? {
             self.note(Fact::KnownConnection);
             return Ok(());
         }
         self.require_digest(call)?;
         self.refuse_even_if_proven(call)
+    }
+
+    /// Does an agent that has shown nothing send what only shown ones may? Is it a request that is nothing else?
+    fn has_to_show(&self, call: &Call<'s, 'x>) -> Option<bool> {
+        let Party::Agent(agent, _) = call.caller else { return None };
+        if call.access.proven {
+            return None;
+        }
+        let (message, options) = (&self.request.message, self.request.options);
+        // A phone may read the method in any case of its letters.
+        let is = |method: Method| message.method_name().eq_ignore_ascii_case(method.name().as_bytes());
+        let sends = is(Method::Refer) && !options.unproven_may_refer
+            || is(Method::Notify) && !options.unproven_may_notify;
+        // Who has no secret could never show who it is.
+        let joins = || is(Method::Invite) && agent.credentials.is_some() && joins_a_call(message);
+        (sends || joins()).then_some(sends)
+    }
+
+    /// Has the caller shown who it is, so that phones may do as its headers say?
+    pub(crate) fn may_command(&mut self, call: &Call<'s, 'x>) -> Result<bool, Stop> {
+        let shown = match call.caller {
+            // What follows an INVITE carries no digest, and phones do nothing that it says.
+            Party::Agent(..) => call.access.proven || self.follows(),
+            Party::Peer(_) | Party::Pstn(..) | Party::Unknown => true,
+        };
+        Ok(shown || !has_commands(&self.request.message) || self.shows_by_connection(call)?)
+    }
+
+    /// Does it call over the connection that it registered by, and is it alone there?
+    fn shows_by_connection(&mut self, call: &Call<'s, 'x>) -> Result<bool, Stop> {
+        Ok(self.request.flow.transport != Transport::Udp
+            && !self.request.is_of_foreign_page()
+            && self.calls_by_its_connection(call)?)
     }
 
     /// Did the caller register over the connection that it calls by?

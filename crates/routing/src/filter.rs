@@ -50,7 +50,7 @@ const CLAIMS_TO_CARRIERS: [&[u8]; 5] =
     [b"CC-Diversion", b"P-Called-Party-ID", b"Resource-Priority", b"X-Diversion", b"X-History-Info"];
 
 /// What has a phone answer by itself, or take the place of a party of a call or join it (RFC 3891, 3911, 4538, 5373): believed of
-/// everybody but strangers.
+/// everybody but strangers, and agents that have not shown who they are.
 const COMMANDS: [&[u8]; 9] = [
     b"Alert-Info",
     b"Answer-Mode",
@@ -68,6 +68,8 @@ const COMMANDS: [&[u8]; 9] = [
 pub struct Passage<'a> {
     /// What its sender is.
     pub from: RoutedKind,
+    /// Has it shown who it is? Asked of agents alone: what carriers and peers are is known, and strangers have shown nothing.
+    pub shown: bool,
     /// What its receiver is.
     pub to: RoutedKind,
     /// May the sender say a parameter of this name (in lower case, decoded) to the carriers that may get the message?
@@ -80,6 +82,15 @@ impl Passage<'_> {
         match self.from {
             RoutedKind::Peer | RoutedKind::Pstn => true,
             RoutedKind::Unknown | RoutedKind::Agent => false,
+        }
+    }
+
+    /// Do phones do as the sender's headers say?
+    fn commands(&self) -> bool {
+        match self.from {
+            RoutedKind::Peer | RoutedKind::Pstn => true,
+            RoutedKind::Agent => self.shown,
+            RoutedKind::Unknown => false,
         }
     }
 
@@ -152,14 +163,14 @@ fn goes_no_further(
         HeaderName::Diversion | HeaderName::HistoryInfo => {
             !passage.is_believed() && passage.reaches_carriers()
         }
-        HeaderName::Replaces => passage.from == RoutedKind::Unknown,
+        HeaderName::Replaces => !passage.commands(),
         // A challenge stands in these two responses alone (RFC 3261 §20); which of them go on is judged elsewhere.
         HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate => {
             !matches!(message.status(), Some(401 | 407))
         }
         HeaderName::Other => {
             let name = name_of(header.line.of(message.bytes));
-            if passage.from == RoutedKind::Unknown && commands(name, header.value.of(message.bytes)) {
+            if !passage.commands() && commands(name, header.value.of(message.bytes)) {
                 return true;
             }
             let claims = || is_one_of(name, &CLAIMS);
@@ -174,6 +185,20 @@ fn goes_no_further(
         }
         _ => false,
     }
+}
+
+/// Does a message hold a header that has a phone do something by itself?
+pub fn has_commands(message: &Message<'_>) -> bool {
+    message.index.headers().iter().any(|header| match header.name {
+        HeaderName::Replaces => true,
+        HeaderName::Other => commands(name_of(header.line.of(message.bytes)), header.value.of(message.bytes)),
+        _ => false,
+    })
+}
+
+/// Does an INVITE take the place of a party of a call, or join it (RFC 3891, RFC 3911)?
+pub(crate) fn joins_a_call(message: &Message<'_>) -> bool {
+    message.header_line(HeaderName::Replaces).is_some() || message.other_header("Join").is_some()
 }
 
 /// Does a header have a phone do something by itself?
@@ -255,6 +280,15 @@ mod tests {
 
     /// The message as it goes on.
     fn passed(text: &str, from: RoutedKind, to: RoutedKind, allows: &dyn Fn(&[u8]) -> bool) -> String {
+        passed_of(text, (from, true), to, allows)
+    }
+
+    fn passed_of(
+        text: &str,
+        (from, shown): (RoutedKind, bool),
+        to: RoutedKind,
+        allows: &dyn Fn(&[u8]) -> bool,
+    ) -> String {
         let text = format!(
             "{text}Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a;cpc=x@h>;tag=1\r\n\
              To: <sip:+1555;npdi@h>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 {}\r\n\r\n",
@@ -264,7 +298,7 @@ mod tests {
         index.parse(text.as_bytes(), &Limits::default()).unwrap();
         let (mut splices, mut out) = (Splices::default(), Vec::new());
         let message = Message::new(text.as_bytes(), &index);
-        filter(&message, &Passage { from, to, allows }, |span| splices.delete(span));
+        filter(&message, &Passage { from, shown, to, allows }, |span| splices.delete(span));
         splices.apply(text.as_bytes(), text.len() as u16, &mut out);
         String::from_utf8(out).unwrap()
     }
@@ -279,10 +313,16 @@ mod tests {
         let kept = "Call-Info: <http://x/a.png>;purpose=icon\r\nX-Alert: 1\r\n";
         let text = format!("INVITE sip:x@h SIP/2.0\r\n{said}{kept}");
         for to in [Agent, Peer] {
-            let got = passed(&text, Unknown, to, NONE);
-            assert!(got.contains(kept), "{got}");
-            for word in ["to-tag", "Auto", "alert-auto", "After", "normal"] {
-                assert!(!got.contains(word), "{word}: {got}");
+            // An agent that has not shown who it is, is a stranger here.
+            for sender in [(Unknown, true), (Unknown, false), (Agent, false)] {
+                let got = passed_of(&text, sender, to, NONE);
+                assert!(got.contains(kept), "{got}");
+                for word in ["to-tag", "Auto", "alert-auto", "After", "normal"] {
+                    assert!(!got.contains(word), "{word}: {got}");
+                }
+            }
+            for from in [Peer, Pstn] {
+                assert!(passed_of(&text, (from, false), to, NONE).contains(said), "{from:?}");
             }
             for from in [Agent, Peer, Pstn] {
                 assert!(passed(&text, from, to, NONE).contains(said), "{from:?}");

@@ -42,7 +42,6 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     /// The same without additions of ours.
     pub(crate) fn forward_unchanged(&mut self, call: &Call<'s, 'x>) -> Result<(), Stop> {
-        let message = &self.request.message;
         // What was written anew for the other side has to be on every later message.
         let rewritten = !self.decision.edits.is_empty();
         let leaves = matches!(self.decision.direction, Some(Direction::AgentToPstn | Direction::PeerToPstn));
@@ -53,7 +52,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         };
         let to = if leaves { RoutedKind::Pstn } else { call.callee.kind() };
         let from = self.believed_kind(call)?;
-        filter(message, &Passage { from, to, allows: &allows }, |span| self.decision.delete(span));
+        let shown = self.may_command(call)?;
+        let message = &self.request.message;
+        filter(message, &Passage { from, shown, to, allows: &allows }, |span| self.decision.delete(span));
         for header in message.index.headers() {
             let out = match header.name {
                 // About to be replaced by what we assert.

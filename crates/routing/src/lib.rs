@@ -86,7 +86,7 @@ pub use ask::{Answer, Ask, Backend, BindingsQuestion, NoAnswer, Question, Verdic
 pub use decision::{Decision, Outcome};
 pub use encoded::NoDecision;
 pub use explain::Told;
-pub use filter::{Passage, filter};
+pub use filter::{Passage, filter, has_commands};
 pub use known::{Found, Kept, Known, Wanted, WantedBalance, WantedBindings};
 pub use number::{is_number, is_separator};
 pub use parameters::is_plain_uri;

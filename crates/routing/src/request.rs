@@ -35,6 +35,8 @@ pub struct Options {
     pub third_party_registration: bool,
     /// May an agent that has not shown who it is ask another party to call somebody (REFER)?
     pub unproven_may_refer: bool,
+    /// May such an agent send NOTIFY outside a dialog?
+    pub unproven_may_notify: bool,
     /// Challenge other requests than REGISTER with 407 instead of 401. RFC 3261 §22.3 has 407 for a proxy; Routr
     /// and the user agents made for it know 401 alone.
     pub proxy_challenge: bool,

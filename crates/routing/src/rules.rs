@@ -113,7 +113,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let carrier = self.find_target(call)?;
         self.identify(carrier, call)?;
         self.admit(call)?;
-        self.show_to_refer(call)?;
+        self.show_to_command(call)?;
         if let Some(host) = self.request.sent_on_by() {
             call.sent_on_by = self.domain(host)?;
         }

@@ -290,6 +290,10 @@ impl Index {
         if self.first_of(HeaderName::Via).is_none() {
             return Err(ParseError::Cardinality("Via"));
         }
+        // RFC 6665 §8.2.1: one. Of two a phone may do as the other says than the one that was judged.
+        if self.is_repeated(HeaderName::Event) && matches!(self.start_line, StartLine::Request { .. }) {
+            return Err(ParseError::Cardinality("Event"));
+        }
         if let StartLine::Request { name, .. } = self.start_line
             && name.of(bytes) != method
         {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use trunkline_config::{AccessControl, Config, DigestUri, Network};
+use trunkline_config::{AccessControl, Config, DigestUri, Network, OpenMethod};
 use trunkline_edge::{
     BySource, EdgeConfig, MemoryLimits, PassChallenges, RebalancingConfig, RegistrarConfig,
 };
@@ -71,6 +71,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
             enforce_e164: config.routing.e164,
             third_party_registration: config.registrar.third_party,
             unproven_may_refer: config.routing.strangers_may_refer,
+            unproven_may_notify: config.routing.open_methods.contains(&OpenMethod::Notify),
             proxy_challenge: config.routing.proxy_challenge,
             privacy_always_none: config.routing.privacy_always_none,
             reveal_unknown_users: config.routing.reveal_unknown_users,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trunkline_model::Trunk;
 use trunkline_proxy::{PartyKind, Way};
 use trunkline_reasons::Reason;
-use trunkline_routing::{Passage, RoutedKind, filter, is_plain_uri};
+use trunkline_routing::{Passage, RoutedKind, filter, has_commands, is_plain_uri};
 use trunkline_sip::{HeaderName, Message, Method, Splices, Uri};
 
 use super::Spent;
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::Io;
-use crate::routes::Routes;
+use crate::routes::{Dialog, Routes};
 use crate::shared::Shared;
 
 /// Who sends a response to whom.
@@ -51,15 +51,26 @@ impl Edge {
     ) -> Spent {
         let mut out = self.spent_credentials(m, to == PartyKind::Trunk);
         let allows = self.shared.taken_by(party);
-        filter(m, &Passage { from: routed(from), to: routed(to), allows: &allows }, |span| out.push(span));
+        // An ACK: phones do nothing that its headers say.
+        let passage = Passage { from: routed(from), shown: true, to: routed(to), allows: &allows };
+        filter(m, &passage, |span| out.push(span));
         out
     }
 
-    /// What of a request inside a dialog goes no further, sent by such a party.
-    pub(crate) fn left_out(&self, m: &Message<'_>, from: PartyKind, way: &Way) -> Spent {
+    /// What of a request inside a dialog goes no further, sent by the least trusted of those who hold its marks.
+    pub(crate) fn left_out(
+        &self,
+        inbound: &Inbound<'_>,
+        (routes, dialog): (&Routes<'_>, &Dialog),
+        way: &Way,
+        now: u64,
+    ) -> Spent {
+        let (m, from) = (&inbound.message, routes.sender_kind(dialog));
         let mut out = self.spent_credentials(m, way.kind == PartyKind::Trunk);
         let allows = self.shared.taken_by(way.party);
-        let passage = Passage { from: routed(from), to: routed(way.kind), allows: &allows };
+        let may_command = || !has_commands(m) || self.has_shown_itself(inbound, (routes, dialog), now);
+        let shown = from != PartyKind::Agent || may_command();
+        let passage = Passage { from: routed(from), shown, to: routed(way.kind), allows: &allows };
         filter(m, &passage, |span| out.push(span));
         out
     }
@@ -96,7 +107,9 @@ impl Shared {
     /// Leaves out what of a response goes no further.
     pub(crate) fn filter_response(&self, m: &Message<'_>, between: Between, splices: &mut Splices) {
         let allows = self.taken_by(between.party);
-        let passage = Passage { from: routed(between.from), to: routed(between.to), allows: &allows };
+        // Nobody answers who was not called: no phone does anything by itself for a response.
+        let (from, to) = (routed(between.from), routed(between.to));
+        let passage = Passage { from, shown: true, to, allows: &allows };
         filter(m, &passage, |span| splices.delete(span));
         if self.cuts_body(m, between.from, (between.to, between.party)) {
             cut_body(m, splices);

@@ -1,8 +1,8 @@
 //! Transfers. A phone that follows a REFER calls with its own account, so whoever reaches the phone by an open number could have it
 //! call an expensive one. A carrier that follows one calls on the account of the trunk.
 
-use trunkline_model::Agent;
-use trunkline_proxy::{PartyKind, Way};
+use trunkline_model::{Agent, Authenticate};
+use trunkline_proxy::{PartyKind, Side, Way};
 use trunkline_reasons::Reason;
 use trunkline_registrar::Named;
 use trunkline_routing::{Decision, RoutedKind, may_be_referred_to};
@@ -56,7 +56,7 @@ impl Edge {
         if from != PartyKind::Stranger || of_call || inbound.transfers() || open() {
             return self.refuse_transfer(io, inbound, from);
         }
-        self.refuse(io, inbound, Reason::TransferMethod);
+        self.refuse(io, inbound, Reason::CallerCallsOnly);
         true
     }
 }
@@ -96,6 +96,9 @@ impl Edge {
         (routes, dialog): (&Routes<'_>, &Dialog),
         way: &Way,
     ) -> bool {
+        if self.refuse_claimed_notify(io, inbound, (routes, dialog), way) {
+            return true;
+        }
         if !inbound.transfers() || way.kind != PartyKind::Trunk {
             return false;
         }
@@ -114,6 +117,77 @@ impl Edge {
         }
         self.refuse(io, inbound, Reason::TransferNumber);
         true
+    }
+
+    /// Refuses the NOTIFY of an agent that has not shown who it is, unless it is of the subscription that began the dialog or says no
+    /// more than how something stands: others have phones restart. `true` when it was answered.
+    fn refuse_claimed_notify(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        (routes, dialog): (&Routes<'_>, &Dialog),
+        way: &Way,
+    ) -> bool {
+        let m = &inbound.message;
+        let notifies = m.method_name().eq_ignore_ascii_case(Method::Notify.name().as_bytes());
+        if !notifies || routes.sender_kind(dialog) != PartyKind::Agent || way.kind == PartyKind::Trunk {
+            return false;
+        }
+        // Who was subscribed to notifies (RFC 6665 §4.2.2).
+        let subscribed = dialog.mark.subscription && dialog.from == Side::Callee;
+        let open = || self.shared.config.open_methods.contains(&Method::Notify.name());
+        if subscribed
+            || informs(m.header(HeaderName::Event).unwrap_or_default())
+            || open()
+            || self.has_shown_itself(inbound, (routes, dialog), io.unix_ms())
+        {
+            return false;
+        }
+        self.refuse(io, inbound, Reason::CallerCallsOnly);
+        true
+    }
+
+    /// Have all agents that hold the marks of a request shown who they are: because all callers of their domain do, by a digest in this
+    /// dialog, or by the connection they registered by?
+    pub(crate) fn has_shown_itself(
+        &self,
+        inbound: &Inbound<'_>,
+        (routes, dialog): (&Routes<'_>, &Dialog),
+        now: u64,
+    ) -> bool {
+        // The exchange's own are nobody's.
+        self.own
+            || std::iter::once(dialog)
+                .chain(&routes.inner)
+                .all(|dialog| self.is_shown_in(inbound, dialog, now))
+    }
+
+    fn is_shown_in(&self, inbound: &Inbound<'_>, dialog: &Dialog, now: u64) -> bool {
+        let (holder, shared, flow) = (&dialog.mark.holder, &self.shared, inbound.flow);
+        if holder.kind != PartyKind::Agent {
+            return true;
+        }
+        let tables = shared.tables.load();
+        let name = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, holder.party);
+        let agent = name.and_then(|name| tables.agent_by_ref(name.as_str()));
+        let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
+        let (Some(agent), Some(domain)) = (agent, domain) else { return false };
+        if shared.config.routing.asks_every_caller(domain) {
+            return true;
+        }
+        // A REFER was judged already, by its digest or its connection.
+        if inbound.transfers() && !shared.config.strangers_may_refer {
+            return true;
+        }
+        let here = shared.secret.source(flow.transport, flow.remote);
+        let standing = shared.dialogs.look(dialog.place, &dialog.mark, inbound.method, now);
+        if standing.is_ok_and(|standing| standing.source == here) {
+            return true;
+        }
+        flow.transport.is_reliable()
+            && domain.authenticate != Authenticate::Never
+            && !inbound.is_relayed()
+            && self.registered_at((agent, holder.party), domain, flow, now).is_some()
     }
 
     /// May this agent call everybody whom the REFER names, from where it comes?
@@ -150,6 +224,18 @@ fn all_referred_to(m: &Message<'_>, passes: impl Fn(&Uri<'_>) -> bool) -> bool {
 /// Is the event one of which a call makes its other side a notifier: the progress of a transfer that the phone asked for, or digits
 /// (RFC 3515, RFC 4730)? Others have phones restart or answer by themselves.
 fn is_of_call(event: &[u8]) -> bool {
+    is_of(event, &[b"refer", b"kpml"])
+}
+
+/// Does the event tell a state, and no phone to do something (RFC 3680, 3842, 3856, 3857, 4235, 4575)? A phone may have subscribed to it in
+/// the call.
+fn informs(event: &[u8]) -> bool {
+    let states: [&[u8]; 6] =
+        [b"presence", b"presence.winfo", b"dialog", b"message-summary", b"conference", b"reg"];
+    is_of_call(event) || is_of(event, &states)
+}
+
+fn is_of(event: &[u8], packages: &[&[u8]]) -> bool {
     let package = event.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-    [&b"refer"[..], b"kpml"].iter().any(|known| package.eq_ignore_ascii_case(known))
+    packages.iter().any(|known| package.eq_ignore_ascii_case(known))
 }

@@ -1,0 +1,158 @@
+//! Callers who write an agent's name into From, where its domain asks for no proof: they call, and command no phone.
+
+use std::time::Duration;
+
+use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire};
+
+use super::{DOMAIN, at, registered};
+
+const QUIET: Duration = Duration::from_millis(80);
+const STRANGER: [u8; 4] = [127, 0, 0, 9];
+const DOMAINS: [&str; 3] = ["egress", "register", "never"];
+const RESTART: &str = "check-sync;reboot=true";
+
+const COMMANDS: [(&str, &str); 6] = [
+    ("Answer-Mode", "Auto"),
+    ("Priv-Answer-Mode", "Auto;require"),
+    ("Alert-Info", "<http://127.0.0.1/>;info=alert-autoanswer;delay=0"),
+    ("Call-Info", "<sip:x>; Answer-After=0"),
+    ("P-Auto-Answer", "normal"),
+    ("Target-Dialog", "a;local-tag=b;remote-tag=c"),
+];
+const JOINS: [(&str, &str); 2] = [("Replaces", "a;to-tag=b;from-tag=c"), ("Join", "a;to-tag=b;from-tag=c")];
+
+fn start(mode: &str, authenticate: &str) -> Exchange {
+    let all = ["1001", "1002"].iter().fold(Resources::new().domain(DOMAIN, authenticate), |all, user| {
+        all.agent(DOMAIN, user, &format!("pw-{user}"))
+    });
+    Exchange::start_with(&all, &format!("{mode}routing: {{qualifySeconds: 0}}\n"), &[])
+}
+
+fn said(mut m: Message) -> Message {
+    for (name, value) in COMMANDS {
+        m = m.with(name, value);
+    }
+    m
+}
+
+fn has(m: &Message, (name, value): (&str, &str)) -> bool {
+    m.all(name).any(|said| said == value)
+}
+
+/// The call of who says that it is 1002, with everything that has a phone act.
+fn called(caller: &mut Ua, phone: &mut Ua, heard: bool, what: &str) -> Dialog {
+    let invite = said(caller.invite(&at("1001")));
+    caller.send(&invite);
+    let arrived = phone.request_of("INVITE");
+    phone.accept(&arrived);
+    let ok = caller.status_for(&invite, 200);
+    let mut dialog = Dialog::of_caller(&invite, &ok);
+    caller.send(&dialog.request(caller, "ACK"));
+    phone.request_of("ACK");
+    let update = said(dialog.request(caller, "UPDATE"));
+    caller.send(&update);
+    let inside = phone.request_of("UPDATE");
+    phone.respond(&inside, 200, "OK");
+    caller.status_for(&update, 200);
+    for command in COMMANDS {
+        assert_eq!([has(&arrived, command), has(&inside, command)], [heard; 2], "{what}: {command:?}");
+    }
+    dialog
+}
+
+fn notify(m: Message, event: &str) -> Message {
+    m.with("Event", event).with("Subscription-State", "active")
+}
+
+fn passes(caller: &mut Ua, phone: &mut Ua, request: &Message) -> Message {
+    caller.send(request);
+    let arrived = phone.request_of(request.method());
+    phone.respond(&arrived, 200, "OK");
+    caller.status_for(request, 200);
+    arrived
+}
+
+#[test]
+fn who_claims_to_be_an_agent_commands_no_phone() {
+    for (mode, authenticate) in super::forged::MODES.iter().flat_map(|mode| DOMAINS.map(|d| (mode, d))) {
+        let what = &format!("{mode}{authenticate}");
+        let exchange = start(mode, authenticate);
+        let mut phone = registered(&exchange, "1001");
+        let wire = Wire::udp_from(STRANGER.into(), exchange.udp());
+        let mut stranger = Ua::new(wire, "1002", DOMAIN, "no-secret");
+        let mut dialog = called(&mut stranger, &mut phone, false, what);
+        let inside = [
+            notify(dialog.request(&stranger, "NOTIFY"), RESTART),
+            notify(dialog.request(&stranger, "notify"), "talk"),
+            dialog.request(&stranger, "NOTIFY"),
+        ];
+        let outside = [
+            notify(stranger.request("NOTIFY", &at("1001")), RESTART),
+            notify(stranger.request("Notify", &at("1001")), "refer"),
+        ];
+        let joining = JOINS.map(|(name, value)| stranger.invite(&at("1001")).with(name, value));
+        let refused = inside.iter().map(|m| (m, 403));
+        for (request, status) in refused.chain(outside.iter().chain(&joining).map(|m| (m, 401))) {
+            stranger.send(request);
+            assert_eq!(stranger.final_for(request).status(), status, "{what}: {request:?}");
+            let again = |m: &Message| m.method() == request.method();
+            assert!(phone.silent(QUIET, again), "{what}: {request:?}");
+        }
+        // The progress of a transfer that the phone asked for is part of the call; states and texts are open.
+        let progress = notify(dialog.request(&stranger, "NOTIFY"), "refer;id=1");
+        let state = notify(dialog.request(&stranger, "NOTIFY"), "Presence");
+        let text = stranger.request("MESSAGE", &at("1001"));
+        for request in [progress, state, text] {
+            passes(&mut stranger, &mut phone, &request);
+        }
+    }
+}
+
+#[test]
+fn who_shows_that_it_is_the_agent_commands_phones() {
+    for authenticate in DOMAINS {
+        let exchange = start("", authenticate);
+        let mut phone = registered(&exchange, "1001");
+        let mut other = Ua::new(Wire::udp(exchange.udp()), "1002", DOMAIN, "pw-1002");
+        let (name, value) = JOINS[0];
+        for request in [
+            notify(other.request("NOTIFY", &at("1001")), RESTART),
+            other.invite(&at("1001")).with(name, value).with("Answer-Mode", "Auto"),
+        ] {
+            other.send(&request);
+            let asked = other.final_for(&request);
+            assert_eq!(asked.status(), 401, "{authenticate}");
+            let again = other.authorise(&request, &asked, 1).expect("a challenge");
+            let arrived = passes(&mut other, &mut phone, &again);
+            if arrived.method() == "INVITE" {
+                assert!(has(&arrived, JOINS[0]) && has(&arrived, ("Answer-Mode", "Auto")), "{arrived:?}");
+            }
+        }
+        let mut wired = Ua::tcp(exchange.tcp(), "1002", DOMAIN, "pw-1002");
+        assert_eq!(wired.register(600).status(), 200);
+        // Where nobody proves a registration, anybody could have made it.
+        let shown = authenticate != "never";
+        let mut dialog = called(&mut wired, &mut phone, shown, authenticate);
+        if shown {
+            let request = notify(dialog.request(&wired, "NOTIFY"), "talk");
+            passes(&mut wired, &mut phone, &request);
+        }
+    }
+}
+
+/// One of two Events would be judged, and the phone could do as the other says.
+#[test]
+fn two_events_are_none() {
+    let exchange = start("", "register");
+    let mut phone = registered(&exchange, "1001");
+    let mut caller = Ua::new(Wire::udp(exchange.udp()), "1002", DOMAIN, "pw-1002");
+    let mut dialog = called(&mut caller, &mut phone, false, "two events");
+    for name in ["Event", "event", "o"] {
+        for request in [dialog.request(&caller, "NOTIFY"), caller.request("SUBSCRIBE", &at("1001"))] {
+            let request = notify(request, "refer").with(name, RESTART);
+            caller.send(&request);
+            assert_eq!(caller.final_for(&request).status(), 400, "{name}");
+            assert!(phone.silent(QUIET, |m| m.method() == request.method()), "{name}");
+        }
+    }
+}
