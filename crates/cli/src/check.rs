@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trunkline_config::{Loaded, PassChallenges, Role};
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
-use trunkline_model::{Kind, Tables};
+use trunkline_model::{Asked, Kind, Tables};
 use trunkline_store::Store;
 
 use crate::backend::transports;
@@ -22,8 +22,8 @@ pub(crate) struct Good {
 }
 
 impl Good {
-    fn of(said: String, tables: &Tables) -> Good {
-        Good { said, warnings: tables.cautions() }
+    fn of(said: String, tables: &Tables, asked: Asked) -> Good {
+        Good { said, warnings: tables.cautions_where(asked) }
     }
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     let store = Store::open_with(&url, &access).map_err(|error| Failure::Usage(error.to_string()))?;
     let tables = store.live().snapshot();
     let said = format!("the configuration is valid; {url}: {}\n", counts(&tables));
-    let mut good = Good::of(said, &tables);
+    let mut good = Good::of(said, &tables, loaded.config.routing.authenticate.asked());
     // A setting and the trunks together.
     if loaded.config.routing.pass_challenges != PassChallenges::None {
         good.warnings.extend(tables.passed_challenges());
@@ -59,13 +59,14 @@ pub(crate) fn paths(paths: &[PathBuf]) -> Result<Good, Failure> {
     {
         let store = Store::open(&url).map_err(|error| Failure::Usage(error.to_string()))?;
         let tables = store.live().snapshot();
-        return Ok(Good::of(format!("{url} is good: {}\n", counts(&tables)), &tables));
+        // What Routr v1's resources get where `auth.calls` is not set.
+        return Ok(Good::of(format!("{url} is good: {}\n", counts(&tables)), &tables, Asked::Egress));
     }
     let sources = read(paths)?;
     let tables = v2::load(&sources).map_err(|report| Failure::Usage(report.to_string()))?;
     let are = if sources.len() == 1 { "is" } else { "are" };
     let said = format!("{} {are} good: {}\n", counted(sources.len(), "files"), counts(&tables));
-    Ok(Good::of(said, &tables))
+    Ok(Good::of(said, &tables, Asked::Domain))
 }
 
 /// Reads files, and the `.yaml`, `.yml` and `.json` files of folders.

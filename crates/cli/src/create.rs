@@ -47,8 +47,8 @@ fn document(kind: &str, new: &New, title: &str, spec: Value) -> Result<Value, St
     Ok(document)
 }
 
-/// `agent-1003`, `trunk-my-provider`.
-fn derived_ref(kind: &str, title: &str) -> String {
+/// The ref that `create` makes of a kind and a name: `agent-1003`, `trunk-my-provider`.
+pub fn derived_ref(kind: &str, title: &str) -> String {
     let kind = if kind == "AccessControlList" { "acl".to_owned() } else { kind.to_lowercase() };
     let title: String =
         title.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();

@@ -49,6 +49,7 @@ mod trace;
 pub use backend::{StoreOnly, answer, transports};
 pub use command::{Command, Common, parse};
 pub use connection::{ConnectError, Connection, access};
+pub use create::derived_ref;
 pub use run::{Offline, run};
 pub use server::ControlServer;
 pub use terminal::Terminal;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use trunkline_model::Asked;
 use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
@@ -208,6 +209,17 @@ words! {
         Egress = "egress",
         /// All, whatever the domain says.
         All = "all",
+    }
+}
+
+impl Challenge {
+    /// The same for warnings about domains.
+    pub fn asked(self) -> Asked {
+        match self {
+            Challenge::Domain => Asked::Domain,
+            Challenge::Egress => Asked::Egress,
+            Challenge::All => Asked::All,
+        }
     }
 }
 

@@ -38,7 +38,7 @@ mod time;
 mod validate;
 
 pub use apply::{Change, Reason, Violation};
-pub use caution::SHORT_PASSWORD;
+pub use caution::{Asked, SHORT_PASSWORD, Unproven};
 pub use live::Live;
 pub use reference::Ref;
 pub use resource::{

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use trunkline_config::{Loaded, PassChallenges, Role};
+use trunkline_config::{Loaded, PassChallenges, Role, Routing};
 use trunkline_store::Store;
 
 use crate::base::Base;
@@ -153,18 +153,18 @@ fn begin(base: &Base, sip: &Sip, api: Option<&Api>) -> Result<()> {
     if let Some(made) = resources.store.bootstrap(&base.config.domain)? {
         first_start::announce(&made, &sip.view.listening, api.map(|api| &api.running));
     }
-    warn_of(&resources.store, base.config.routing.pass_challenges, &sip.view);
+    warn_of(&resources.store, &base.config.routing, &sip.view);
     Ok(())
 }
 
-fn warn_of(store: &Store, passed: PassChallenges, sip: &SipView) {
+fn warn_of(store: &Store, routing: &Routing, sip: &SipView) {
     let tables = store.live().load();
-    let mut cautions = tables.cautions();
+    let mut cautions = tables.cautions_where(routing.authenticate.asked());
     if !matches!(store, Store::RoutrV1(_)) {
         let transports: Vec<_> = sip.listening.iter().map(|listener| listener.transport).collect();
         cautions.extend(tables.without_listener(&transports));
     }
-    if passed != PassChallenges::None {
+    if routing.pass_challenges != PassChallenges::None {
         cautions.extend(tables.passed_challenges());
     }
     for caution in cautions.iter().take(MOST_WARNINGS) {

@@ -1,7 +1,8 @@
 //! Who may call without showing who it is.
 
+use trunkline_cli::derived_ref;
 use trunkline_config::{Config, PassChallenges};
-use trunkline_model::{Authenticate, Domain, Peer, Ref, Tables, Trunk};
+use trunkline_model::{Domain, Peer, Ref, Tables, Trunk};
 
 use crate::facts::Facts;
 use crate::finding::Findings;
@@ -9,7 +10,7 @@ use crate::finding::Findings;
 pub(super) fn check(facts: &Facts, out: &mut Findings) {
     let Some(tables) = facts.tables() else { return };
     let before = out.list.len();
-    tables.domains().for_each(|domain| of_domain(tables, domain, out));
+    tables.domains().for_each(|domain| of_domain(facts.config(), tables, domain, out));
     tables.trunks().for_each(|trunk| of_trunk(tables, trunk, out));
     for peer in tables.peers().filter(|peer| peer.enabled) {
         of_peer(facts.config(), tables, peer, out);
@@ -31,10 +32,13 @@ pub(super) fn check(facts: &Facts, out: &mut Findings) {
     };
     let asked = facts.config().routing.pass_challenges != PassChallenges::None;
     let passed = tables.passed_challenges().filter(|_| asked);
-    let resources = tables.cautions().into_iter().filter(|caution| !told(caution));
+    let resources = tables
+        .cautions_where(facts.config().routing.authenticate.asked())
+        .into_iter()
+        .filter(|caution| !told(caution));
     for caution in resources.chain(facts.loaded.cautions()).chain(passed) {
-        let means = "it has no effect, or allows more than may be intended";
-        out.warning(caution, means, "see `trunkline check`, and docs/security.md");
+        // What it means and what to do is in its text.
+        out.warning(caution, "", "");
     }
 }
 
@@ -43,26 +47,32 @@ fn is_open(tables: &Tables, acl: Option<&Ref>) -> bool {
     acl.and_then(|acl| tables.acl_by_ref(acl.as_str())).is_none_or(|acl| acl.allows_everybody())
 }
 
-fn of_domain(tables: &Tables, domain: &Domain, out: &mut Findings) {
+fn of_domain(config: &Config, tables: &Tables, domain: &Domain, out: &mut Findings) {
+    let Some(unproven) = config.routing.authenticate.asked().unproven(domain) else { return };
     let open = is_open(tables, domain.acl.as_ref());
-    let fix = format!("trunkline domains update {} --set authenticate=all", domain.domain_uri);
     let listed = if open { "" } else { ", within its access list" };
-    let pays =
-        tables.ways_out(domain).map(|trunks| format!("calls out through {trunks} at your expense, and "));
-    let pays = pays.unwrap_or_default();
-    let (word, means) = match domain.authenticate {
-        Authenticate::All => return,
-        Authenticate::Never => {
-            ("never", format!("{pays}calls as that agent, and gets its calls by a REGISTER"))
-        }
-        Authenticate::Register => ("register", format!("{pays}calls as that agent")),
-        Authenticate::Egress => ("egress", "calls the other agents as that agent".to_owned()),
-    };
+    let word = domain.authenticate.as_str();
+    let means = unproven.means(tables.ways_out(domain).as_deref());
     let means = &format!("anyone who writes an agent's name into From {means}");
     let what = format!("domain {}: authenticate: {word}{listed}", domain.domain_uri);
+    let fix = match files_of(config) {
+        Some((files, spec)) => format!("set `{spec}.authenticate: all` for this domain in {files}"),
+        None => format!("trunkline domains update {} --set authenticate=all", domain.domain_uri),
+    };
     match open {
         true => out.error(what, means, &fix),
         false => out.warning(what, means, &fix),
+    }
+}
+
+/// Where the resources are edited as files: the place, and under which key of a Domain its settings are.
+fn files_of(config: &Config) -> Option<(String, &'static str)> {
+    let url = config.store_url();
+    let (scheme, place) = url.split_once(':')?;
+    match scheme {
+        "files" => Some((place.to_owned(), "spec")),
+        "routr-v1" => Some((format!("domains.yml in {place}"), "spec")),
+        _ => None,
     }
 }
 
@@ -74,8 +84,9 @@ fn of_trunk(tables: &Tables, trunk: &Trunk, out: &mut Findings) {
             "strangers ring the phones behind these numbers, with any caller shown",
             &format!(
                 "trunkline acl create {0} --allow NETWORK, then trunkline trunks update {0} --set \
-                 inbound.accessControlListRef=acl-{0}",
-                trunk.name
+                 inbound.accessControlListRef={1}",
+                trunk.name,
+                derived_ref("AccessControlList", &trunk.name)
             ),
         );
     } else if let Some(net) = trunk.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str())?.too_wide()) {

@@ -248,7 +248,7 @@ fn report(guess: &Guess<'_>, user: &str, domain: &[u8], ban: Ban) {
         Ban::Source => ("too many wrong digests from this address, where nobody is registered", "5 s"),
     };
     let domain = String::from_utf8_lossy(domain);
-    let ends = "with a new password of the account, or a restart";
+    let ends = "with `trunkline unban`, a new password of the account, or a restart";
     let remedy = "correct the password in the phone, it is accepted when it is checked next; refuse an address that is unknown";
     tracing::warn!(
         source = %guess.from, user, %domain, reason, checked_every, ends, remedy,

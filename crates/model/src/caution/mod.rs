@@ -1,20 +1,20 @@
 //! Warnings about valid values that have no effect or allow more than may be intended.
 
+mod domains;
 mod listeners;
 mod premium;
 mod rules;
 
 use std::collections::HashSet;
 
+use domains::Domains;
+pub use domains::{Asked, Unproven};
 use ipnet::IpNet;
-use rules::Judged;
 use trunkline_sip::Uri;
 
 use crate::document::nearest;
 use crate::reference::Ref;
-use crate::resource::{
-    Agent, Authenticate, Credentials, Domain, InterDomain, Kind, Number, Peer, Resource, Trunk,
-};
+use crate::resource::{Agent, Authenticate, Credentials, Kind, Number, Peer, Resource, Trunk};
 use crate::tables::Tables;
 
 /// Shorter passwords are found by trying, from one digest that was overheard.
@@ -56,14 +56,19 @@ const TELEPHONY: [&str; 24] = [
 ];
 
 impl Tables {
-    /// Warnings about all resources, one line each.
+    /// Warnings about all resources, one line each, where only the domains say who authenticates.
     pub fn cautions(&self) -> Vec<String> {
+        self.cautions_where(Asked::Domain)
+    }
+
+    /// The same where the configuration asks these callers, whatever their domains say.
+    pub fn cautions_where(&self, asked: Asked) -> Vec<String> {
         let carriers: HashSet<&Ref> = self.trunks().filter_map(|t| t.outbound_credentials.as_ref()).collect();
         let mut out = Vec::new();
         self.trunks().for_each(|t| self.of_trunk(t, &mut out));
         self.numbers().for_each(|n| self.of_number(n, &mut out));
-        let mut rules = Judged::default();
-        self.domains().for_each(|d| self.of_domain(d, &mut rules, &mut out));
+        let mut domains = Domains::of(self, asked);
+        self.domains().for_each(|d| domains.say(d, &mut out));
         self.agents().for_each(|a| self.of_agent(a, &mut out));
         self.peers().for_each(|p| self.of_peer(p, &mut out));
         let own = self.all_credentials().filter(|c| !carriers.contains(&c.reference));
@@ -100,7 +105,7 @@ impl Tables {
         match resource {
             Resource::Trunk(t) => self.of_trunk(t, &mut out),
             Resource::Number(n) => self.of_number(n, &mut out),
-            Resource::Domain(d) => self.of_domain(d, &mut Judged::default(), &mut out),
+            Resource::Domain(d) => Domains::of(self, Asked::Domain).say(d, &mut out),
             Resource::Agent(a) => self.of_agent(a, &mut out),
             Resource::Peer(p) => self.of_peer(p, &mut out),
             Resource::Credentials(c) => {
@@ -114,9 +119,8 @@ impl Tables {
                 let refers = |acl: &Option<Ref>| acl.as_ref() == Some(&list.reference);
                 self.trunks().filter(|t| refers(&t.acl)).for_each(|t| self.of_trunk(t, &mut out));
                 self.peers().filter(|p| refers(&p.acl)).for_each(|p| self.of_peer(p, &mut out));
-                let mut rules = Judged::default();
-                let domains = self.domains().filter(|d| refers(&d.acl));
-                domains.for_each(|d| self.of_domain(d, &mut rules, &mut out));
+                let mut domains = Domains::of(self, Asked::Domain);
+                self.domains().filter(|d| refers(&d.acl)).for_each(|d| domains.say(d, &mut out));
             }
             Resource::User(_) => {}
         }
@@ -197,71 +201,6 @@ impl Tables {
         let Ok(uri) = Uri::parse(aor.as_bytes()) else { return false };
         let (Some(domain), Some(user)) = (self.domain_by_uri(uri.host), uri.user) else { return false };
         self.agent(Some(&domain.reference), user).is_some() || self.peer_by_username(user).is_some()
-    }
-
-    fn of_domain(&self, d: &Domain, rules: &mut Judged, out: &mut Vec<String>) {
-        let mut say = |text: String| out.push(format!("domain {}: {text}", d.domain_uri));
-        let list = match &d.acl {
-            None => "; restrict the senders by accessControlListRef",
-            Some(acl) if self.lets_everybody_pass(acl) => "; its access list allows every address",
-            Some(_) => "",
-        };
-        let pays = self
-            .ways_out(d)
-            .map(|trunks| format!("calls out through {trunks} {EXPENSE}, "))
-            .unwrap_or_default();
-        let whoever = "anyone who writes an agent's name into From";
-        match d.authenticate {
-            Authenticate::Never => say(format!(
-                "authenticate: never: {whoever} {pays}calls as that agent, and gets its calls by a REGISTER{list}"
-            )),
-            Authenticate::Register => {
-                let and = if pays.is_empty() { "" } else { "and " };
-                say(format!("authenticate: register: {whoever} {pays}{and}calls as that agent{list}"));
-            }
-            Authenticate::Egress => {
-                say(format!("authenticate: egress: {whoever} calls the other agents as that agent{list}"))
-            }
-            Authenticate::All => {}
-        }
-        if d.inter_domain == InterDomain::Open {
-            let asks_nothing = |o: &&std::sync::Arc<Domain>| {
-                o.reference != d.reference && o.authenticate != Authenticate::All
-            };
-            for other in self.domains().filter(asks_nothing) {
-                say(format!(
-                    "interDomain: open: callers from {} need not authenticate, because that domain does not require it",
-                    other.domain_uri
-                ));
-            }
-        }
-        for policy in &d.egress_policies {
-            for open in rules.open(&policy.rule) {
-                say(format!("the egress rule `{}` {open}", policy.rule.text()));
-            }
-            let trunk = self.number_by_ref(&policy.number).and_then(|n| n.trunk.as_ref());
-            let trunk = trunk.and_then(|trunk| self.trunk_by_ref(trunk));
-            let why = match trunk {
-                None => "has no trunk".to_owned(),
-                Some(t) if !t.uris.iter().any(|uri| uri.enabled) => {
-                    format!("is at trunk {}, which has no destination (outbound.uris)", t.name)
-                }
-                Some(_) => continue,
-            };
-            say(format!("the egress policy `{}` has no effect: {} {why}", policy.rule.text(), policy.number));
-        }
-    }
-
-    /// The names of the trunks by which the agents of this domain call out, a few of them; `None` where there is no way out.
-    pub fn ways_out(&self, d: &Domain) -> Option<String> {
-        let numbers = d.egress_policies.iter().filter_map(|policy| self.number_by_ref(&policy.number));
-        let trunks = numbers.filter_map(|n| self.trunk_by_ref(n.trunk.as_ref()?));
-        let mut names: Vec<&str> =
-            trunks.filter(|t| t.uris.iter().any(|uri| uri.enabled)).map(|t| t.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.truncate(MOST_NAMES);
-        (!names.is_empty()).then(|| names.join(", "))
     }
 
     fn of_agent(&self, a: &Agent, out: &mut Vec<String>) {

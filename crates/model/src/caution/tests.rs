@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::resource::{AccessControlList, EgressPolicy, Rule, TrunkUri};
+use crate::resource::{Domain, InterDomain};
 
 fn tables() -> Tables {
     let mut tables = Tables::default();
@@ -127,11 +128,19 @@ fn who_proves_nothing() {
     let egress = said(&tables, with(Authenticate::Egress));
     assert!(egress.contains("authenticate: egress: anyone") && egress.contains("calls the other agents"));
     tables.put(with(Authenticate::Register));
+    let agent = |reference: &str, domain: &str| Agent::new(reference, "1009", Some(Ref::new(domain)));
     let open = Domain { inter_domain: InterDomain::Open, ..Domain::new("d3", "c.example") };
-    let text = tables.cautions_of(&open.into()).join("\n");
+    // Without agents there is nobody to call, and nobody who calls.
+    let open = open.into();
+    for (reference, domain) in [("a8", "d3"), ("a9", "d2")] {
+        assert_eq!(tables.cautions_of(&open), [""; 0]);
+        tables.put(agent(reference, domain));
+    }
     assert_eq!(
-        text,
-        "domain c.example: interDomain: open: callers from b.example need not authenticate, because that domain does not require it"
+        tables.cautions_of(&open),
+        [
+            "domain c.example: interDomain: open: callers from b.example need not authenticate there, and so not here"
+        ]
     );
 }
 
@@ -155,6 +164,19 @@ fn who_pays_is_said_first() {
         assert!(text.contains(&format!("{whoever} {then}")), "{text}");
     }
     assert!(!said(&tables, with(Authenticate::Egress)).contains("expense"));
+    // What the configuration asks of everybody.
+    tables.put(with(Authenticate::Register));
+    let of = |asked| tables.cautions_where(asked).join("\n");
+    assert!(of(Asked::Domain).contains("expense"));
+    let egress = of(Asked::Egress);
+    assert!(
+        !egress.contains("expense") && egress.contains("calls the other agents as that agent"),
+        "{egress}"
+    );
+    assert!(!of(Asked::All).contains("anyone who writes"));
+    tables.put(with(Authenticate::Never));
+    let all = tables.cautions_where(Asked::All).join("\n");
+    assert!(all.contains("into From gets its calls by a REGISTER; restrict"), "{all}");
     tables.put(with(Authenticate::Register));
     tables.put(Agent::new("a3", "1003", Some(Ref::new("d"))));
     assert!(tables.cautions()[0].contains(whoever), "{:?}", tables.cautions());

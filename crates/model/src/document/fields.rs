@@ -301,10 +301,17 @@ impl<'n> Fields<'n> {
             self.reading.error(
                 format!("unknown key `{}`{meant}", key.text),
                 &key.place,
-                Some(format!("{} takes: {}", self.title, asked.join(", "))),
+                Some(format!("{} takes: {}", self.title, once_each(&asked))),
             );
         }
     }
+}
+
+/// The names, each once: a key may be asked for more than once.
+fn once_each(names: &[&str]) -> String {
+    let mut seen = std::collections::HashSet::new();
+    let names: Vec<&str> = names.iter().copied().filter(|name| seen.insert(*name)).collect();
+    names.join(", ")
 }
 
 impl Fields<'_> {
@@ -322,7 +329,7 @@ impl Fields<'_> {
                 self.reading.error(
                     format!("unknown key `{}` (did you mean `{near}`?)", key.text),
                     &key.place,
-                    Some(format!("{} takes: {}", self.title, asked.join(", "))),
+                    Some(format!("{} takes: {}", self.title, once_each(&asked))),
                 );
             }
         }

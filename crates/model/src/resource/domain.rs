@@ -18,6 +18,18 @@ pub enum Authenticate {
     All,
 }
 
+impl Authenticate {
+    /// Its word in resources.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Authenticate::Never => "never",
+            Authenticate::Register => "register",
+            Authenticate::Egress => "egress",
+            Authenticate::All => "all",
+        }
+    }
+}
+
 /// The requirements for callers of our other domains before they reach an agent or peer of this domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum InterDomain {
