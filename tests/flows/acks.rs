@@ -1,11 +1,12 @@
 //! Responses to an ACK, and to another method than was asked: nothing comes of them (RFC 3261 §17, §8.2.6.2). They reach
 //! nobody, and change no dialog.
 
-use trunkline_tests::{Dialog, Message, Ua};
+use trunkline_tests::{Dialog, Exchange, Message, Ua};
 
 use super::dialogs::connect;
 use super::forged::{MODES, OPEN_NUMBER, QUIET, Scene};
 use super::marks::phone_from;
+use super::{agents, registered};
 
 /// As long as a subscription may be said to live.
 const FOR_EVER: &str = "4294967295";
@@ -198,4 +199,35 @@ fn the_ack_to_a_failure_goes_on_without_transactions() {
     let ack = ack.set("CSeq", invite.get("CSeq").unwrap_or_default().replace("INVITE", "ACK"));
     caller.send(&ack);
     assert_eq!(friend.request_of("ACK").branch(), arrived.branch());
+}
+
+/// Whoever has seen a call's messages and answers its offer has the media sent to itself: an ACK with a body, and a CANCEL, come
+/// from where the party is.
+#[test]
+fn nobody_else_answers_an_offer() {
+    for config in MODES {
+        let exchange = Exchange::start_with(&agents(), config, &[]);
+        let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+        let invite = caller.request("INVITE", &callee.aor());
+        let invite = caller.call(&invite);
+        let arrived = callee.request_of("INVITE");
+        let sent = callee.accept(&arrived);
+        let ok = caller.status_for(&invite, 200);
+        let (seen_of_a, seen_of_b) = (Dialog::of_caller(&invite, &ok), Dialog::of_callee(&arrived, &sent));
+        let mut third = phone_from(&exchange, [127, 0, 0, 77], "1003");
+        let foreign = "v=0\r\no=- 1 1 IN IP4 127.0.0.77\r\ns=-\r\nc=IN IP4 127.0.0.77\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+        for (mut dialog, victim) in [(seen_of_a, &mut callee), (seen_of_b, &mut caller)] {
+            for method in ["ACK", "CANCEL"] {
+                let forged = dialog.request(&third, method).body("application/sdp", foreign);
+                third.send(&forged);
+            }
+            assert!(victim.silent(QUIET, |m| matches!(m.method(), "ACK" | "CANCEL")), "{config}");
+        }
+        let mut a = Dialog::of_caller(&invite, &ok);
+        let ack =
+            a.request(&caller, "ACK").body("application/sdp", foreign.replace("127.0.0.77", "127.0.0.1"));
+        caller.send(&ack);
+        let heard = callee.request_of("ACK").body;
+        assert!(String::from_utf8_lossy(&heard).contains("IP4 127.0.0.1\r"), "{config}");
+    }
 }

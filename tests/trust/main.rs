@@ -57,6 +57,9 @@ struct Bounds {
     only: Option<u64>,
 }
 
+/// So much of the log is shown with a failure.
+const LOG_LINES: usize = 12;
+
 struct Run {
     bounds: Bounds,
     start: Instant,
@@ -136,7 +139,12 @@ impl Run {
 
     fn failed(&self, seed: u64, what: &str, lane: &Lane) {
         let (about, shape) = (lane.ladder.about(), lane.shape);
-        let text = format!("seed {seed}: {what} ({about}), {shape}\n{}", lane.ladder.print(4));
+        let log = lane.exchange.log();
+        let last: Vec<&str> = log.lines().skip(log.lines().count().saturating_sub(LOG_LINES)).collect();
+        let (ladder, last) = (lane.ladder.print(4), last.join("\n"));
+        let text = format!(
+            "seed {seed}: {what} ({about}), {shape}\n{ladder}\nthe end of the exchange's log:\n{last}"
+        );
         let mut failures = self.failures.lock().expect("no lane panics");
         failures.push(text);
         if failures.len() as u64 >= self.bounds.failures {

@@ -113,27 +113,30 @@ impl Edge {
         if self.own {
             return Ok(Sender::Shown);
         }
-        Ok(match (holder.kind, inbound.method) {
+        let sender = match (holder.kind, inbound.method) {
             // Neither is ever challenged (RFC 3261 §22.1).
-            (PartyKind::Agent, Method::Ack | Method::Cancel) => Sender::Unknown,
-            (PartyKind::Agent, _) => self.identify_agent(io, inbound, dialog, standing)?,
-            (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, _) => {
+            (PartyKind::Agent, Method::Ack | Method::Cancel) => {
+                self.may_be_unasked(inbound, dialog, standing, now).then_some(Sender::Unknown)
+            }
+            (PartyKind::Agent, _) => Some(self.identify_agent(io, inbound, dialog, standing)?),
+            (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, method) => {
                 let from = inbound.flow.remote.ip();
                 if !inbound.flow.transport.is_reliable() && self.shared.is_from(holder, inbound.flow) {
                     // Whoever has the mark has received a message of ours there.
                     self.proven.prove(from, now);
                 }
                 // Who has hung up has hung up: a call that nobody can end costs more than one that somebody else has ended.
-                let from_anywhere = matches!(inbound.method, Method::Ack | Method::Cancel | Method::Bye)
+                let from_anywhere = method == Method::Bye
+                    || says_nothing(inbound)
                     || self.shared.config.dialogs_from_anywhere;
                 match self.comes_from_holder(inbound.flow, holder) {
-                    true if inbound.flow.transport.is_reliable() => Sender::Shown,
-                    true => Sender::Claimed,
-                    false if from_anywhere => Sender::Unknown,
-                    false => return Err(Refused::Forbidden(Reason::DialogElsewhere)),
+                    true if inbound.flow.transport.is_reliable() => Some(Sender::Shown),
+                    true => Some(Sender::Claimed),
+                    false => from_anywhere.then_some(Sender::Unknown),
                 }
             }
-        })
+        };
+        sender.ok_or(Refused::Forbidden(Reason::DialogElsewhere))
     }
 
     /// The request goes on: its dialogs count it. False: they have no room for it, or have just ended.
@@ -173,6 +176,29 @@ impl Edge {
         }
         let moving = standing.moving.filter(|m| m.target == named)?;
         Some(Way { seen: moving.seen, target: moving.target, flow: moving.flow.unwrap_or(at.flow), ..at })
+    }
+
+    /// May an ACK or CANCEL of an agent's side go on, although nobody can be asked who sent it? From where the agent is, or where
+    /// nobody is asked anyway; from elsewhere an ACK that says nothing, as a phone's whose NAT has just given it another port. One
+    /// with a body would answer an offer in the agent's place, and a CANCEL is its INVITE's sender's.
+    fn may_be_unasked(&self, inbound: &Inbound<'_>, dialog: &Dialog, standing: &Standing, now: u64) -> bool {
+        let (holder, shared) = (&dialog.mark.holder, &self.shared);
+        let here = shared.secret.source(inbound.flow.transport, inbound.flow.remote);
+        if says_nothing(inbound)
+            || is_on(holder, inbound.flow)
+            || here == holder.source
+            || here == standing.source
+        {
+            return true;
+        }
+        let tables = shared.tables.load();
+        let agent = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, holder.party);
+        let agent = agent.and_then(|reference| tables.agent_by_ref(reference.as_str()));
+        let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
+        let Some((agent, domain)) = agent.zip(domain) else { return false };
+        let to_carrier = dialog.mark.way.kind == PartyKind::Trunk;
+        !shared.config.routing.asks_in_dialog(domain, to_carrier)
+            || self.registered_at((agent, holder.party), domain, inbound.flow, now).is_some()
     }
 
     /// An agent is asked who it is when its request comes neither by its flow nor by one of its registrations. Where no caller
@@ -371,6 +397,11 @@ impl Edge {
 /// An agent, peer or trunk; nobody knows one stranger from another.
 fn named(kind: PartyKind, party: u32) -> Option<(PartyKind, u32)> {
     (kind != PartyKind::Stranger && party != 0).then_some((kind, party))
+}
+
+/// Is it an ACK that answers no offer?
+fn says_nothing(inbound: &Inbound<'_>) -> bool {
+    inbound.method == Method::Ack && inbound.message.body().is_empty()
 }
 
 /// The connection of a mark's holder, where its Contact is the far end of that: a phone that says something by another way
