@@ -16,6 +16,7 @@ use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::party::PartyRef;
 use crate::resolver::{Question, Spare};
+use crate::trust::transfers::BEYOND;
 use crate::trust::{Judged, Word};
 
 /// Targets of one request, at most; more contacts are not rung.
@@ -257,7 +258,7 @@ impl Edge {
         decided.map_err(|error| (error.status(), Reason::RequestInside))?;
         match decision.outcome {
             Outcome::Forward if search.been.contains(&decision.aor) => Err((482, Reason::LoopCircle)),
-            Outcome::Forward if self.refers_beyond(inbound, &decision) => Err((403, Reason::TransferNumber)),
+            Outcome::Forward if self.refers_beyond(inbound, &decision) => Err((403, BEYOND)),
             Outcome::Forward => {
                 search.been.push(decision.aor.clone());
                 Ok(decision)

@@ -170,8 +170,7 @@ impl Edge {
 
     /// There is no room for what this request begins.
     pub(crate) fn overloaded(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) {
-        self.counters.overloaded.add();
-        self.reply(io, inbound, Reason::OverloadFull, b"Retry-After: 5\r\n");
+        self.out_of_memory(io, inbound, NoMemory::Full);
     }
 
     /// There is no memory for it, of all or of the sender's share.

@@ -27,7 +27,7 @@ pub(crate) mod signalling;
 mod sips;
 mod spent;
 pub(crate) mod talking;
-mod transfers;
+pub(crate) mod transfers;
 mod translated;
 mod ways;
 

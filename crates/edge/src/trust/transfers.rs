@@ -13,6 +13,9 @@ use crate::inbound::Inbound;
 use crate::mail::Io;
 use crate::routes::{Dialog, Routes};
 
+/// A REFER asks a carrier to call whom the agent may not call.
+pub(crate) const BEYOND: Reason = Reason::TransferNumber;
+
 impl Edge {
     /// Refuses the REFER of a party that is no agent, peer or carrier, unless the operator allows it; `true` when it was
     /// answered.
@@ -83,7 +86,7 @@ impl Edge {
     ) -> bool {
         let beyond = self.refers_beyond(inbound, decision);
         if beyond {
-            self.refuse(io, inbound, Reason::TransferNumber);
+            self.refuse(io, inbound, BEYOND);
         }
         beyond
     }
@@ -115,7 +118,7 @@ impl Edge {
         if may {
             return false;
         }
-        self.refuse(io, inbound, Reason::TransferNumber);
+        self.refuse(io, inbound, BEYOND);
         true
     }
 

@@ -315,7 +315,9 @@ impl Judge<'_> {
             && m.call_id() == r.call_id()
             && m.cseq().0 == r.cseq().0
             && to == o.to;
-        let reason = o.replaced || self.incoming[o.of].is_decided();
+        // One that was given up as silent, and is heard of after all once the caller has its answer.
+        let late = o.heard == Some(now) && self.incoming[o.of].final_at.is_some();
+        let reason = late || o.replaced || self.incoming[o.of].is_decided();
         let rings = self.setup.rings_for(user_of(o.request.uri()));
         let rang = now - o.clock;
         let branch = o.branch.clone();
