@@ -2,6 +2,8 @@
 
 use trunkline_tests::{Challenge, Message};
 
+use std::time::{Duration, Instant};
+
 use super::cast::{HEAD, Kind, Who};
 use super::dialog::{Call, End};
 use super::lane::Lane;
@@ -24,14 +26,23 @@ pub struct History<'a> {
     pub open: Vec<Call>,
 }
 
+/// A phone behind a NAT is registered for 60 seconds at most, so that it keeps the NAT open.
+const NAT_REFRESH: Duration = Duration::from_secs(25);
+
 /// Registers every agent, each at its own address.
 pub fn register_all(lane: &mut Lane) -> Play {
-    lane.begin(u64::MAX);
+    register(lane, &Who::AGENTS, u64::MAX)
+}
+
+/// Registers these, by names of their own.
+fn register(lane: &mut Lane, agents: &[Who], names: u64) -> Play {
+    lane.begin(names);
+    lane.registered = Instant::now();
     let mut table = Table::default();
     let mut history = History { lane, rng: Rng::new(0), table: &mut table, open: Vec::new() };
-    for who in Who::AGENTS {
-        let contact = history.contact(who, Sockets::port(who));
-        history.register_again(who, Sockets::port(who), &contact)?;
+    for who in agents {
+        let contact = history.contact(*who, Sockets::port(*who));
+        history.register_again(*who, Sockets::port(*who), &contact)?;
     }
     Ok(())
 }
@@ -39,6 +50,9 @@ pub fn register_all(lane: &mut Lane) -> Play {
 impl History<'_> {
     /// Plays the history of this seed.
     pub fn play(lane: &mut Lane, table: &mut Table, seed: u64) -> Play {
+        if lane.registered.elapsed() > NAT_REFRESH {
+            register(lane, &[Who::Nat], !seed)?;
+        }
         lane.begin(seed);
         lane.sockets.renew(Who::Stranger, fresh_ip(seed.wrapping_mul(2)));
         lane.sockets.renew(Who::Third, fresh_ip(seed.wrapping_mul(2) + 1));

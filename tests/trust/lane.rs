@@ -67,6 +67,8 @@ pub struct Lane {
     inbox: Vec<(Port, Vec<u8>)>,
     pub messages: u64,
     pub shape: Shape,
+    /// When its phones registered last.
+    pub registered: Instant,
 }
 
 impl Lane {
@@ -88,6 +90,7 @@ impl Lane {
             inbox: Vec::new(),
             messages: 0,
             shape,
+            registered: Instant::now(),
         }
     }
 
