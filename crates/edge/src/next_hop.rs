@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 use trunkline_proxy::{FlowToken, PartyKind, Way};
-use trunkline_sip::{ConnectionId, Uri};
+use trunkline_sip::{ConnectionId, Transport, Uri};
 use trunkline_transport::Egress;
 
 use crate::branches::Outgoing;
@@ -122,7 +122,7 @@ impl Edge {
             }
             return out.by(self, word, Resolved::To(egress_of(&flow), Spare::default()));
         }
-        if let Some((flow, seen_at)) = self.phone_again(io, way) {
+        if let Some((flow, seen_at)) = self.phone_again(io, way, target) {
             return out.by(self, &Word { seen_at: Some(seen_at), ..*word }, flow);
         }
         let is_ours = || target.user.is_none() && self.shared.addresses.is_own(target);
@@ -142,11 +142,14 @@ impl Edge {
         }
     }
 
-    /// A phone whose connection has ended: by the connection of its registration now (RFC 5626 §5.3). Of several phones of its
-    /// account it is the one that registered this remote target; else nobody can tell.
-    fn phone_again(&self, io: &Io<'_>, way: &Way) -> Option<(Resolved, SocketAddr)> {
+    /// A phone whose connection has ended, or that has none in this dialog since it said something by another way: by the connection
+    /// of its registration now (RFC 5626 §5.3). Of several phones of its account it is the one that registered this remote target;
+    /// else nobody can tell.
+    fn phone_again(&self, io: &Io<'_>, way: &Way, target: &Uri<'_>) -> Option<(Resolved, SocketAddr)> {
         let lost = way.flow.is_some_and(|f| f.transport.is_reliable() && !io.is_connected(f.connection));
-        if !lost || way.kind != PartyKind::Agent {
+        // Most phones listen nowhere: what their Contact names is their end of that connection.
+        let left = way.flow.is_none() && target.transport().is_some_and(Transport::is_reliable);
+        if !(lost || left) || way.kind != PartyKind::Agent {
             return None;
         }
         let shared = &self.shared;
@@ -168,7 +171,7 @@ impl Edge {
                 named = Some(flow);
             }
         });
-        let flow = named.or(any.filter(|_| phones == 1))?;
+        let flow = named.or(any.filter(|_| lost && phones == 1))?;
         Some((Resolved::To(Egress::back(&flow), Spare::default()), flow.remote))
     }
 

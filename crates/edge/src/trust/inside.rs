@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use trunkline_calls::{Answered, Ended, Ends, Moved, Refresh, Standing};
 use trunkline_model::{Agent, Authenticate, Domain};
-use trunkline_proxy::{FlowToken, Holder, PartyKind, Seen, Way};
+use trunkline_proxy::{Holder, PartyKind, Seen, Way};
 use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, Verdict};
 use trunkline_sip::{Flow, Message, Method, Uri};
@@ -375,8 +375,7 @@ impl Edge {
             let Holder { kind, party, .. } = dialog.mark.holder;
             let proven = matches!(sender, Sender::Shown | Sender::Proven);
             let shown = shared.is_shown(&Egress::back(inbound.flow), (kind, party), proven);
-            let connection = || connection_named(dialog.mark.holder.flow, &contact, io);
-            let flow = self.caller_flow(inbound, Some(&contact)).or_else(connection).filter(|_| shown);
+            let flow = self.caller_flow(inbound, Some(&contact)).filter(|_| shown);
             shared.moved(&contact, inbound.flow.remote, (Some(flow), shown))
         });
         if moved.is_none() && !matches!(inbound.method, Method::Subscribe | Method::Notify) {
@@ -402,16 +401,6 @@ fn named(kind: PartyKind, party: u32) -> Option<(PartyKind, u32)> {
 /// Is it an ACK that answers no offer?
 fn says_nothing(inbound: &Inbound<'_>) -> bool {
     inbound.method == Method::Ack && inbound.message.body().is_empty()
-}
-
-/// The connection of a mark's holder, where its Contact is the far end of that: a phone that says something by another way
-/// is still reached by the connection it has, and most listen on none.
-fn connection_named(flow: Option<FlowToken>, contact: &Uri<'_>, io: &Io<'_>) -> Option<FlowToken> {
-    let far_end = |f: &FlowToken| {
-        (contact.ip(), port_of(contact)) == (Some(f.remote.ip()), f.remote.port())
-            && contact.transport() == Some(f.transport)
-    };
-    flow.filter(|f| f.transport.is_reliable() && far_end(f) && io.is_connected(f.connection))
 }
 
 /// Does the flow of the mark's holder lead there?
