@@ -93,6 +93,7 @@ mod store;
 mod strangers;
 mod svcrack;
 mod tenants;
+mod tenants_phones;
 mod trace;
 mod trace_hep;
 mod transfers;

@@ -132,7 +132,13 @@ impl Shared {
         let transports: Vec<_> = config.listeners.iter().map(|listener| listener.transport).collect();
         let unheard = tables.load().without_listener(&transports);
         let shared = Shared {
-            guard: Guard::new(addresses.clone(), others, Secret::new(secret), config.translators.clone()),
+            guard: Guard::new(
+                addresses.clone(),
+                location.clone(),
+                others,
+                Secret::new(secret),
+                config.translators.clone(),
+            ),
             found: LastLook::default(),
             spirals: Spirals::default(),
             arrivals: Arrivals::default(),

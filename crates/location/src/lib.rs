@@ -32,6 +32,7 @@
 mod apply;
 mod binding;
 mod connections;
+mod flows;
 mod locals;
 mod location;
 mod log;

@@ -10,6 +10,7 @@ use trunkline_sip::ConnectionId;
 use crate::apply::{Effect, apply};
 use crate::binding::{Binding, Timestamp};
 use crate::connections::{Connections, Place};
+use crate::flows::Flows;
 use crate::locals::Locals;
 use crate::pins::Pins;
 use crate::record::{self, Part};
@@ -34,6 +35,8 @@ pub struct Location {
     sources: Sources,
     /// Of those who have not shown who they are.
     claims: Sources,
+    /// Where the phones of those are who have.
+    pub(crate) flows: Flows,
     next_id: AtomicU64,
     persistent: AtomicBool,
     /// Since when the database lacks a change, in Unix milliseconds; 0: it has all.
@@ -94,6 +97,7 @@ impl Location {
             connections: Connections::new(),
             sources: Sources::new(),
             claims: Sources::new(),
+            flows: Flows::new(),
             next_id: AtomicU64::new(1),
             persistent: AtomicBool::new(false),
             behind_since: AtomicU64::new(0),
@@ -192,7 +196,11 @@ impl Location {
         }
         if let Some(seconds) = register.longest() {
             let from = if register.proven { &self.sources } else { &self.claims };
-            from.note(register.flow.remote.ip(), now + u64::from(seconds) * 1000);
+            let until = now + u64::from(seconds) * 1000;
+            from.note(register.flow.remote.ip(), until);
+            if register.proven {
+                self.flows.note(&register.flow, register.registrant, until);
+            }
         }
         self.show(&slot.record, now, &mut see);
         Ok(outcome)
@@ -301,6 +309,7 @@ impl Location {
     pub fn sweep(&self, now: Timestamp, budget: usize) -> usize {
         self.sources.prune(now);
         self.claims.prune(now);
+        self.flows.prune(now);
         let (mut looked, mut expired) = (0, 0);
         let mut due: Vec<u32> = Vec::new();
         for _ in 0..SHARDS {
@@ -464,9 +473,18 @@ impl Location {
         for binding in record::entries(&record).filter(|e| !e.removed()).map(|e| e.view(&self.locals)) {
             let from = if binding.proven { &self.sources } else { &self.claims };
             from.note(binding.flow.remote.ip(), binding.expires_at);
+            if binding.proven {
+                self.flows.note(&binding.flow, binding.registrant, binding.expires_at);
+            }
         }
         let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
         table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));
+    }
+}
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Location").finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ipnet::Ipv6Net;
+use trunkline_location::Location;
 use trunkline_proxy::{PartyKind, Secret};
 use trunkline_sip::{Transport, canonical_ip};
 use trunkline_transport::Egress;
@@ -29,6 +30,8 @@ pub(crate) enum Forbidden {
     ThisHost,
     /// A trunk's or a peer's, and the party is not that one.
     Configured,
+    /// Another's phone is registered from there.
+    Phone,
 }
 
 impl Forbidden {
@@ -40,6 +43,7 @@ impl Forbidden {
             Forbidden::Loopback => "Contact Leads to Loopback",
             Forbidden::ThisHost => "Contact Leads to the Exchange's Host",
             Forbidden::Configured => "Contact Leads to a Trunk or Peer",
+            Forbidden::Phone => "Contact Leads to Another Phone",
         }
     }
 }
@@ -51,6 +55,8 @@ pub(crate) struct Guard {
     /// Where we listen for something else than SIP.
     others: Vec<SocketAddr>,
     owners: ArcSwap<Owners>,
+    /// Where phones are registered from.
+    location: Arc<Location>,
     secret: Secret,
     /// How the networks around us write IPv4 addresses as IPv6 ones, beside the ways that all know.
     translators: Vec<Ipv6Net>,
@@ -59,11 +65,12 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) fn new(
         addresses: Arc<Addresses>,
+        location: Arc<Location>,
         others: Vec<SocketAddr>,
         secret: Secret,
         translators: Vec<Ipv6Net>,
     ) -> Guard {
-        Guard { addresses, others, owners: ArcSwap::default(), secret, translators }
+        Guard { addresses, others, owners: ArcSwap::default(), location, secret, translators }
     }
 
     /// Trunks and peers are there from now on.
@@ -167,6 +174,18 @@ impl Guard {
         listener.port() == at.port() && (canonical_ip(listener.ip()) == at.ip() || any)
     }
 
+    /// Is another's phone registered from there? It and its NAT accept from us what no other host could send them. Over any
+    /// transport, as such a phone listens for TCP at the same port.
+    fn is_anothers_phone(&self, word: &Word, at: SocketAddr) -> bool {
+        let registrant = match word.kind {
+            PartyKind::Stranger => 0,
+            PartyKind::Agent | PartyKind::Peer | PartyKind::Trunk => {
+                self.secret.registrant(word.kind, word.party)
+            }
+        };
+        self.location.is_anothers_flow(at, registrant)
+    }
+
     /// Is this address one the party may name?
     fn is_for(&self, word: &Word, at: SocketAddr) -> Result<(), Forbidden> {
         let seen = word.seen_at.map(|a| SocketAddr::new(canonical_ip(a.ip()), a.port()));
@@ -175,6 +194,9 @@ impl Guard {
         }
         let all = self.owners.load();
         let owners = all.at(at.ip());
+        if !owners.iter().any(|o| o.is(word) && o.has_port(at.port())) && self.is_anothers_phone(word, at) {
+            return Err(Forbidden::Phone);
+        }
         if owners.iter().chain(all.around(at.ip())).any(|o| o.is(word)) {
             return Ok(());
         }

@@ -68,7 +68,12 @@ impl Edge {
                 match guard.may_reach(word, &egress) {
                     Ok(()) | Err(Forbidden::NoHost) => {}
                     Err(Forbidden::Ourselves) => ours = true,
-                    Err(forbidden @ (Forbidden::Loopback | Forbidden::ThisHost | Forbidden::Configured)) => {
+                    Err(
+                        forbidden @ (Forbidden::Loopback
+                        | Forbidden::ThisHost
+                        | Forbidden::Configured
+                        | Forbidden::Phone),
+                    ) => {
                         tracing::debug!(at = %egress.remote, ?forbidden, "nothing is sent there");
                         return Judged::Nowhere;
                     }

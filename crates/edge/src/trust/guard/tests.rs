@@ -17,6 +17,7 @@ fn guard() -> Guard {
     let external = ["198.51.100.1", "2001:db8::1"].map(|a| a.parse().unwrap()).to_vec();
     let guard = Guard::new(
         Addresses::new(listeners, (external, Vec::new()), vec!["192.0.2.1/24".parse().unwrap()]),
+        Arc::default(),
         vec!["127.0.0.1:8000".parse().unwrap(), "0.0.0.0:51908".parse().unwrap()],
         Secret::new([7; 16]),
         vec!["2001:db8:64::/96".parse().unwrap()],
