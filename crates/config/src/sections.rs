@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use trunkline_model::Asked;
-use trunkline_model::document::{Node, Reading};
 
 use crate::keys::Keys;
 use crate::setting::{
-    CalledNumber, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret, Setting, WebOrigin,
-    everywhere, list_of, quoted, words,
+    CalledNumber, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret, WebOrigin,
+    everywhere, list_of, words,
 };
 
 /// Declares a section: fields with key, type and default.
@@ -37,9 +36,11 @@ macro_rules! section {
 
 mod calls;
 mod handover;
+mod tls;
 pub use calls::Calls;
 pub use handover::Handover;
 pub(crate) use section;
+pub use tls::{Certificate, ClientAuth, Pkcs12, Tls};
 
 words! {
     /// A role of this process. A process opens the listeners, files and threads of its roles and no others.
@@ -346,117 +347,6 @@ impl RoutrV1 {
         keys.value("tokenHours", &mut self.token_hours);
         keys.value("initialSecret", &mut self.initial_secret);
         keys.section("provider", |keys| self.provider.keys(keys));
-    }
-}
-
-/// A certificate for SNI, RFC 6066 §3: the host names are those the certificate itself has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// The chain, PEM.
-    pub cert: PathBuf,
-    /// The key, PEM.
-    pub key: PathBuf,
-}
-
-impl Setting for Certificate {
-    fn read(node: &Node, reading: &Reading) -> Option<Certificate> {
-        let fields = reading.fields("a certificate", node)?;
-        let path = |key: &'static str| {
-            let text = fields.text(key).filter(|text| !text.is_empty());
-            if text.is_none() {
-                fields.error(key, format!("a certificate needs `{key}`"), None);
-            }
-            text.map(PathBuf::from)
-        };
-        let (cert, key) = (path("cert"), path("key"));
-        fields.finish();
-        Some(Certificate { cert: cert?, key: key? })
-    }
-
-    fn show(&self) -> String {
-        let path = |path: &PathBuf| quoted(&path.display().to_string());
-        format!("{{cert: {}, key: {}}}", path(&self.cert), path(&self.key))
-    }
-}
-list_of!(Certificate);
-
-words! {
-    /// Do clients need a certificate?
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    ClientAuth {
-        /// They are not asked.
-        Off = "off",
-        /// They are asked; it is optional.
-        Optional = "optional",
-        /// They are refused without one.
-        Required = "required",
-    }
-}
-
-section! {
-    /// `tls.pkcs12`: certificate and key in one file. `routrV1.trustStore`: certificates in one.
-    Pkcs12 {
-        /// The file.
-        file: Option<PathBuf> = None, "file";
-        /// Its password.
-        password: Secret = Secret::default(), "password";
-    }
-}
-
-/// `tls`: certificates. Without any, a self-signed one is made at the first start.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tls {
-    /// The chain of the certificate for all without a better one, PEM.
-    pub cert: Option<PathBuf>,
-    /// Its key, PEM.
-    pub key: Option<PathBuf>,
-    /// Or both as PKCS#12 or JKS.
-    pub pkcs12: Pkcs12,
-    /// More certificates, chosen by SNI.
-    pub certificates: Vec<Certificate>,
-    /// The CAs of client certificates: PEM, PKCS#12 or JKS.
-    pub client_ca: Option<PathBuf>,
-    /// The password of that file.
-    pub client_ca_password: Secret,
-    /// Do clients need a certificate?
-    pub client_auth: ClientAuth,
-    /// The CAs of trunks and peers, in addition to those of the system: PEM, PKCS#12 or JKS.
-    pub trusted_ca: Option<PathBuf>,
-    /// The password of that file.
-    pub trusted_ca_password: Secret,
-    /// Are the certificates of trunks and peers checked?
-    pub verify: bool,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Tls {
-            cert: None,
-            key: None,
-            pkcs12: Pkcs12::default(),
-            certificates: Vec::new(),
-            client_ca: None,
-            client_ca_password: Secret::default(),
-            client_auth: ClientAuth::Off,
-            trusted_ca: None,
-            trusted_ca_password: Secret::default(),
-            verify: true,
-        }
-    }
-}
-
-impl Tls {
-    pub(crate) fn keys(&mut self, keys: &mut Keys<'_>) {
-        keys.value("cert", &mut self.cert);
-        keys.value("key", &mut self.key);
-        keys.section("pkcs12", |keys| self.pkcs12.keys(keys));
-        keys.value("certificates", &mut self.certificates);
-        keys.value("clientCa", &mut self.client_ca);
-        keys.value("clientCaPassword", &mut self.client_ca_password);
-        keys.value("clientAuth", &mut self.client_auth);
-        keys.value("trustedCa", &mut self.trusted_ca);
-        keys.value("trustedCaPassword", &mut self.trusted_ca_password);
-        keys.value("verify", &mut self.verify);
     }
 }
 

@@ -59,6 +59,10 @@ impl Edge {
         if from != PartyKind::Stranger || of_call || inbound.transfers() || open() {
             return self.refuse_transfer(io, inbound, from);
         }
+        self.refuse_beyond_calls(io, inbound)
+    }
+
+    fn refuse_beyond_calls(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) -> bool {
         self.refuse(io, inbound, Reason::CallerCallsOnly);
         true
     }
@@ -146,8 +150,7 @@ impl Edge {
         {
             return false;
         }
-        self.refuse(io, inbound, Reason::CallerCallsOnly);
-        true
+        self.refuse_beyond_calls(io, inbound)
     }
 
     /// Have all agents that hold the marks of a request shown who they are: because all callers of their domain do, by a digest in this
