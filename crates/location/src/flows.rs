@@ -9,7 +9,6 @@ use parking_lot::RwLock;
 use trunkline_sip::{Flow, Transport, canonical_ip};
 
 use crate::binding::Timestamp;
-use crate::location::Location;
 
 const SHARDS: usize = 64;
 
@@ -85,14 +84,6 @@ impl Flows {
         if self.shards[shard].read().values().any(over) {
             self.shards[shard].write().retain(|_, until| !over(until));
         }
-    }
-}
-
-impl Location {
-    /// Is this the very UDP address and port that somebody's phone registered from who has shown who it is, and is it not
-    /// this registrant's (0: nobody's)? The time is that of the last [`Location::sweep`].
-    pub fn is_anothers_flow(&self, at: SocketAddr, registrant: u32) -> bool {
-        self.flows.are_anothers(at, registrant)
     }
 }
 

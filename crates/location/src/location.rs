@@ -211,6 +211,11 @@ impl Location {
         self.sources.has(address, now)
     }
 
+    /// Is this the UDP address and port of a phone that has shown who it is, and that is not this registrant's (0: nobody's)?
+    pub fn is_anothers_flow(&self, at: std::net::SocketAddr, registrant: u32) -> bool {
+        self.flows.are_anothers(at, registrant)
+    }
+
     /// Is anybody registered from this source, whether that was shown or not? Such a phone is no stranger, and yet not known to be
     /// there.
     pub fn has_claim(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
