@@ -57,6 +57,18 @@ impl Flows {
         }
     }
 
+    /// Who registers by this flow has so many bindings left: without any its address is free.
+    pub fn left(&self, bindings: usize, flow: &Flow, registrant: u32) {
+        if bindings > 0 {
+            return;
+        }
+        for key in [self.key(flow.remote, ANYBODY), self.key(flow.remote, registrant)] {
+            if let Some(until) = self.shard(key).read().get(&key) {
+                until.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
     fn raise(&self, key: u64, until: Timestamp) {
         let shard = self.shard(key);
         if let Some(had) = shard.read().get(&key) {

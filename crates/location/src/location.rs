@@ -202,7 +202,7 @@ impl Location {
                 self.flows.note(&register.flow, register.registrant, until);
             }
         }
-        self.show(&slot.record, now, &mut see);
+        self.flows.left(self.show(&slot.record, now, &mut see), &register.flow, register.registrant);
         Ok(outcome)
     }
 
