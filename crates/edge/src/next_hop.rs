@@ -154,9 +154,7 @@ impl Edge {
         }
         let shared = &self.shared;
         let tables = shared.tables.load();
-        let name = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, way.party)?;
-        let agent = tables.agent_by_ref(name.as_str())?;
-        let domain = tables.domain_by_ref(agent.domain.as_ref()?.as_str())?;
+        let (agent, domain) = shared.account(&tables, way.party)?;
         let aor = aor_of(agent.username.as_bytes(), domain.domain_uri.as_bytes());
         let registrant = shared.secret.registrant(PartyKind::Agent, way.party);
         let (mut named, mut any, mut phones) = (None, None, 0);

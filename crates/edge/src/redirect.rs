@@ -84,9 +84,7 @@ impl Edge {
         }
         let shared = &self.shared;
         let tables = shared.tables.load();
-        let name = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, word.party)?;
-        let agent = tables.agent_by_ref(name.as_str())?;
-        let domain = tables.domain_by_ref(agent.domain.as_ref()?.as_str())?;
+        let (agent, domain) = shared.account(&tables, word.party)?;
         let contact = heard.message.list(HeaderName::Contact).flatten().next()?;
         let uri = Address::parse(contact, "Contact").ok()?.parsed_uri().ok()?;
         let own = uri.host.eq_ignore_ascii_case(domain.domain_uri.as_bytes());

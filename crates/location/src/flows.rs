@@ -1,101 +1,65 @@
 //! The UDP addresses that registered phones send from, and who is registered from each.
 
-use std::hash::BuildHasher as _;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashMap;
-use parking_lot::RwLock;
 use trunkline_sip::{Flow, Transport, canonical_ip};
 
 use crate::binding::Timestamp;
-
-const SHARDS: usize = 64;
+use crate::until::Until;
 
 /// Stands for all registrants of an address.
 const ANYBODY: u32 = 0;
 
-type Until = HashMap<u64, AtomicU64, foldhash::fast::RandomState>;
+type Key = (IpAddr, u16, u32);
 
-/// Until when the last binding of each address lasts, and of each registrant there. The keys are hashes with a secret of
-/// this process, which makes an entry 16 bytes. As in `Sources`, a binding that is removed earlier is not looked for.
+/// Until when the last binding of each address lasts, and of each registrant there.
 pub(crate) struct Flows {
-    shards: Box<[RwLock<Until>]>,
-    hasher: foldhash::quality::RandomState,
+    until: Until<Key>,
     /// The latest time that was given, so that readers need no clock.
     now: AtomicU64,
-    prune_cursor: AtomicUsize,
+}
+
+fn key(at: SocketAddr, registrant: u32) -> Key {
+    (canonical_ip(at.ip()), at.port(), registrant)
 }
 
 impl Flows {
     pub fn new() -> Flows {
-        Flows {
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            hasher: foldhash::quality::RandomState::default(),
-            now: AtomicU64::new(0),
-            prune_cursor: AtomicUsize::new(0),
-        }
+        Flows { until: Until::new(), now: AtomicU64::new(0) }
     }
 
-    fn key(&self, at: SocketAddr, registrant: u32) -> u64 {
-        self.hasher.hash_one((canonical_ip(at.ip()), at.port(), registrant))
-    }
-
-    fn shard(&self, key: u64) -> &RwLock<Until> {
-        // The map uses other bits of another hash.
-        &self.shards[(key >> 32) as usize % SHARDS]
-    }
-
-    /// Notes that this registrant is reached by this flow until then. A refresh takes read locks only.
+    /// Notes that this registrant is reached by this flow until then.
     pub fn note(&self, flow: &Flow, registrant: u32, until: Timestamp) {
-        if flow.transport != Transport::Udp {
-            return;
-        }
-        self.raise(self.key(flow.remote, ANYBODY), until);
-        if registrant != ANYBODY {
-            self.raise(self.key(flow.remote, registrant), until);
+        if flow.transport == Transport::Udp {
+            self.until.raise(key(flow.remote, ANYBODY), until);
+            self.until.raise(key(flow.remote, registrant), until);
         }
     }
 
-    /// Who registers by this flow has so many bindings left: without any its address is free.
+    /// Who registers by this flow has so many bindings left. Without any its address is free, if it was its own: whoever forges a
+    /// phone's address takes nothing from it. Another account of the same phone is known there again once it registers.
     pub fn left(&self, bindings: usize, flow: &Flow, registrant: u32) {
-        if bindings > 0 {
-            return;
-        }
-        for key in [self.key(flow.remote, ANYBODY), self.key(flow.remote, registrant)] {
-            if let Some(until) = self.shard(key).read().get(&key) {
-                until.store(0, Ordering::Relaxed);
-            }
+        let own = key(flow.remote, registrant);
+        if bindings == 0 && registrant != ANYBODY && self.holds(own) {
+            self.until.end(own);
+            self.until.end(key(flow.remote, ANYBODY));
         }
     }
 
-    fn raise(&self, key: u64, until: Timestamp) {
-        let shard = self.shard(key);
-        if let Some(had) = shard.read().get(&key) {
-            had.fetch_max(until, Ordering::Relaxed);
-            return;
-        }
-        shard.write().entry(key).or_default().fetch_max(until, Ordering::Relaxed);
-    }
-
-    fn lasts(&self, key: u64) -> bool {
-        let now = self.now.load(Ordering::Relaxed);
-        self.shard(key).read().get(&key).is_some_and(|until| until.load(Ordering::Relaxed) > now)
+    fn holds(&self, key: Key) -> bool {
+        self.until.holds(key, self.now.load(Ordering::Relaxed))
     }
 
     /// Is somebody registered from this very address and port, and this registrant not?
     pub fn are_anothers(&self, at: SocketAddr, registrant: u32) -> bool {
-        self.lasts(self.key(at, ANYBODY)) && (registrant == ANYBODY || !self.lasts(self.key(at, registrant)))
+        self.holds(key(at, ANYBODY)) && (registrant == ANYBODY || !self.holds(key(at, registrant)))
     }
 
-    /// Takes the time, and frees what has run out in the next shard.
+    /// Takes the time, and frees some of what has run out.
     pub fn prune(&self, now: Timestamp) {
         self.now.fetch_max(now, Ordering::Relaxed);
-        let shard = self.prune_cursor.fetch_add(1, Ordering::Relaxed) % SHARDS;
-        let over = |until: &AtomicU64| until.load(Ordering::Relaxed) <= now;
-        if self.shards[shard].read().values().any(over) {
-            self.shards[shard].write().retain(|_, until| !over(until));
-        }
+        self.until.prune(now);
     }
 }
 
@@ -110,10 +74,13 @@ mod tests {
         Flow { transport, local, remote, connection: ConnectionId::NONE }
     }
 
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn an_address_is_its_registrants_until_their_last_binding_ends() {
         let flows = Flows::new();
-        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         flows.note(&flow("[::ffff:198.51.100.7]:5060", Transport::Udp), 1, 2000);
         flows.note(&flow("198.51.100.7:5060", Transport::Udp), 2, 1000);
         flows.note(&flow("198.51.100.8:5060", Transport::Tcp), 1, 2000);
@@ -121,10 +88,22 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(anothers), [true, false, false, true], "two accounts of one phone");
         assert!(!flows.are_anothers(at("198.51.100.7:5062"), 3), "another port of a NAT");
         assert!(!flows.are_anothers(at("198.51.100.8:5060"), 3), "connections have their own rule");
-        (0..SHARDS).for_each(|_| flows.prune(1000));
+        flows.prune(1000);
         assert_eq!([1, 2, 3].map(anothers), [false, true, true]);
-        (0..SHARDS).for_each(|_| flows.prune(2000));
+        flows.prune(2000);
         assert_eq!([1, 2, 3].map(anothers), [false, false, false]);
-        assert!(flows.shards.iter().all(|s| s.read().is_empty()));
+        assert_eq!(flows.until.left(2000), 0);
+    }
+
+    #[test]
+    fn only_its_registrant_leaves_an_address() {
+        let (flows, phone) = (Flows::new(), flow("198.51.100.7:5060", Transport::Udp));
+        flows.note(&phone, 1, 2000);
+        for (bindings, registrant) in [(0, 2), (0, 0), (1, 1)] {
+            flows.left(bindings, &phone, registrant);
+            assert!(flows.are_anothers(phone.remote, 2), "{bindings} {registrant}");
+        }
+        flows.left(0, &phone, 1);
+        assert!(!flows.are_anothers(phone.remote, 2));
     }
 }

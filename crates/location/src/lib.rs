@@ -42,6 +42,7 @@ mod record;
 mod register;
 mod select;
 mod sources;
+mod until;
 mod uri;
 
 pub use binding::{Binding, BindingId, Timestamp};

@@ -47,12 +47,10 @@ impl Edge {
             }
             PartyKind::Agent => {
                 let tables = shared.tables.load();
-                let agent = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, party);
-                let agent = agent.and_then(|reference| tables.agent_by_ref(reference.as_str()));
-                let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
-                let both = agent.zip(domain);
                 let now = io.unix_ms();
-                both.and_then(|(agent, domain)| self.registered_at((agent, party), domain, flow, now))
+                let account = shared.account(&tables, party);
+                account
+                    .and_then(|(agent, domain)| self.registered_at((agent, party), domain, flow, now))
                     .is_some()
             }
         }

@@ -192,10 +192,7 @@ impl Edge {
             return true;
         }
         let tables = shared.tables.load();
-        let agent = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, holder.party);
-        let agent = agent.and_then(|reference| tables.agent_by_ref(reference.as_str()));
-        let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
-        let Some((agent, domain)) = agent.zip(domain) else { return false };
+        let Some((agent, domain)) = shared.account(&tables, holder.party) else { return false };
         let to_carrier = dialog.mark.way.kind == PartyKind::Trunk;
         !shared.config.routing.asks_in_dialog(domain, to_carrier)
             || self.registered_at((agent, holder.party), domain, inbound.flow, now).is_some()
@@ -220,10 +217,7 @@ impl Edge {
         }
         let shared = self.shared.clone();
         let tables = shared.tables.load();
-        let agent = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, holder.party);
-        let agent = agent.and_then(|reference| tables.agent_by_ref(reference.as_str()));
-        let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
-        let (Some(agent), Some(domain)) = (agent, domain) else {
+        let Some((agent, domain)) = shared.account(&tables, holder.party) else {
             return Err(Refused::Forbidden(Reason::DialogAccountUnknown));
         };
         // A phone that follows a REFER calls with its own account. Where not every caller is asked, nothing shows who is here.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use trunkline_model::{Tables, Trunk};
+use trunkline_model::{Agent, Domain, Tables, Trunk};
 use trunkline_proxy::{Holder, PartyKind};
 use trunkline_sip::Flow;
 use trunkline_transport::Egress;
@@ -11,6 +11,13 @@ use super::owners::Owner;
 use crate::shared::Shared;
 
 impl Shared {
+    /// The agent of this name, and its domain.
+    pub(crate) fn account<'t>(&self, tables: &'t Tables, party: u32) -> Option<(&'t Agent, &'t Domain)> {
+        let name = self.party_names.agent(tables, self.tables.version(), &self.secret, party)?;
+        let agent = tables.agent_by_ref(name.as_str())?;
+        Some((agent, tables.domain_by_ref(agent.domain.as_ref()?.as_str())?))
+    }
+
     /// Is this source the trunk's carrier? Anybody may call the number of a trunk that has neither a list nor credentials; only
     /// who comes from the trunk's own addresses is its carrier. A list that allows everybody says nothing of whose they are.
     pub(crate) fn is_carrier(&self, tables: &Tables, trunk: &Trunk, source: IpAddr) -> bool {

@@ -36,7 +36,7 @@ fn by_party<'a>(all: impl Iterator<Item = &'a Ref>, secret: &Secret) -> ByParty 
 
 impl PartyNames {
     /// The one agent of this name.
-    pub(crate) fn agent(&self, tables: &Tables, version: u64, secret: &Secret, party: u32) -> Option<Ref> {
+    pub(super) fn agent(&self, tables: &Tables, version: u64, secret: &Secret, party: u32) -> Option<Ref> {
         self.version(tables, version, secret).agents.get(&party).cloned().flatten()
     }
 

@@ -114,10 +114,8 @@ impl Edge {
         let holders = std::iter::once(dialog).chain(&routes.inner).map(|dialog| dialog.mark.holder);
         let mut agents = holders.filter(|holder| holder.kind == PartyKind::Agent);
         let may = agents.all(|holder| {
-            let version = shared.tables.version();
-            let name = shared.party_names.agent(&tables, version, &shared.secret, holder.party);
-            let agent = name.and_then(|name| tables.agent_by_ref(name.as_str()));
-            agent.is_some_and(|agent| self.may_refer(inbound, agent))
+            let account = shared.account(&tables, holder.party);
+            account.is_some_and(|(agent, _)| self.may_refer(inbound, agent))
         });
         if may {
             return false;
@@ -174,10 +172,7 @@ impl Edge {
             return true;
         }
         let tables = shared.tables.load();
-        let name = shared.party_names.agent(&tables, shared.tables.version(), &shared.secret, holder.party);
-        let agent = name.and_then(|name| tables.agent_by_ref(name.as_str()));
-        let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
-        let (Some(agent), Some(domain)) = (agent, domain) else { return false };
+        let Some((agent, domain)) = shared.account(&tables, holder.party) else { return false };
         if shared.config.routing.asks_every_caller(domain) {
             return true;
         }
