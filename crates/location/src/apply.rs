@@ -9,6 +9,8 @@ use crate::uri::uri_equivalent;
 
 /// No AOR has more bindings than this, whatever the configuration says.
 const MOST: usize = 200;
+/// One phone has so many flows at most (RFC 5626 §4.2.1 speaks of two); the oldest gives way, whatever the overflow.
+const MOST_FLOWS: usize = 8;
 /// Ended bindings kept for late retransmissions.
 const MOST_ENDED: usize = 16;
 
@@ -208,6 +210,9 @@ impl<'a> Merge<'a> {
             make_room(&mut parts, register, local, now, &mut outcome)?;
         }
         keep_ended(&mut parts, dead, now);
+        if parts.len() > record::MOST_PARTS {
+            return Err(RegisterError::Unstorable);
+        }
         Ok((outcome, Effect::Replace(record::build(register.aor, flags(record), &mut parts))))
     }
 
@@ -287,25 +292,50 @@ fn make_room<'a>(
     outcome: &mut Outcome,
 ) -> Result<(), RegisterError> {
     let max = register.max_contacts.unwrap_or(MOST).min(MOST);
-    let mut live = contacts(parts, now);
-    while live > max {
-        let oldest = parts
-            .iter_mut()
-            .filter_map(|part| match part {
-                Part::Kept(entry) if entry.live(now) => Some((*entry, part)),
-                Part::Kept(_) | Part::New(..) => None,
-            })
-            .min_by_key(|(entry, _)| (entry.registered_at(), entry.id()));
-        match (register.overflow, oldest) {
+    while let Some(phone) = with_too_many_flows(parts, now) {
+        let oldest = oldest(parts, now, |part| part.flow_of() == Some(&*phone));
+        let Some((entry, part)) = oldest else { return Err(RegisterError::TooMany { max: MOST_FLOWS }) };
+        *part = ended(&entry, register, local, now);
+        outcome.removed += 1;
+    }
+    let is_full = |parts: &[Part<'_>]| {
+        contacts(parts, now) > max || parts.iter().filter(|part| is_live(part, now)).count() > MOST
+    };
+    while is_full(parts) {
+        match (register.overflow, oldest(parts, now, |_| true)) {
             (Overflow::ReplaceOldest, Some((entry, part))) => {
                 *part = ended(&entry, register, local, now);
                 outcome.removed += 1;
-                live = contacts(parts, now);
             }
             (Overflow::ReplaceOldest | Overflow::Fail, _) => return Err(RegisterError::TooMany { max }),
         }
     }
     Ok(())
+}
+
+/// The oldest of the live bindings that were there before and are meant.
+fn oldest<'a, 'p>(
+    parts: &'p mut [Part<'a>],
+    now: Timestamp,
+    is_meant: impl Fn(&Part<'a>) -> bool,
+) -> Option<(Entry<'a>, &'p mut Part<'a>)> {
+    parts
+        .iter_mut()
+        .filter_map(|part| match part {
+            Part::Kept(entry) if entry.live(now) && is_meant(&Part::Kept(*entry)) => Some((*entry, part)),
+            Part::Kept(_) | Part::New(..) => None,
+        })
+        .min_by_key(|(entry, _)| (entry.registered_at(), entry.id()))
+}
+
+/// The phone of a new flow that has more than it may.
+fn with_too_many_flows(parts: &[Part<'_>], now: Timestamp) -> Option<Box<[u8]>> {
+    let added = parts.iter().filter(|part| matches!(part, Part::New(..)) && is_live(part, now));
+    let many = |phone: &&[u8]| {
+        let of = |part: &&Part<'_>| is_live(part, now) && part.flow_of() == Some(*phone);
+        parts.iter().filter(of).count() > MOST_FLOWS
+    };
+    added.filter_map(Part::flow_of).find(many).map(Box::from)
 }
 
 /// Of the ended bindings the latest stay a while.

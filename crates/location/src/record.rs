@@ -402,7 +402,10 @@ impl Part<'_> {
     }
 }
 
-/// Builds a record of exactly the length it needs.
+/// A record has so many bindings at most: its head counts them in a byte.
+pub(crate) const MOST_PARTS: usize = u8::MAX as usize;
+
+/// Builds a record of exactly the length it needs, of [`MOST_PARTS`] at most.
 pub(crate) fn build(aor: &[u8], flags: u8, parts: &mut [Part<'_>]) -> Box<[u8]> {
     parts.sort_by_key(Part::order);
     let total = RECORD_HEAD + aor.len() + parts.iter().map(Part::len).sum::<usize>();

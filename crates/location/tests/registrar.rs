@@ -327,6 +327,34 @@ fn two_flows_of_a_phone_stay_two_whatever_their_contact() {
     assert_eq!(uris(&location, NOW).len(), 3);
 }
 
+/// Each numbers as many flows as it likes: neither a phone nor many of them fill a record.
+#[test]
+fn flows_are_bounded_for_a_phone_and_for_an_address_of_record() {
+    let location = Location::new();
+    for n in 1..=300 {
+        let flow =
+            ContactChange { instance: b"<urn:uuid:1>", reg_id: n, ..change("sip:a@phone.invalid", 60) };
+        register(&location, "one", n, &[flow], NOW + u64::from(n)).unwrap();
+    }
+    let mut ids = Vec::new();
+    location.visit(AOR, NOW + 300, |b| ids.push(b.reg_id));
+    ids.sort_unstable();
+    assert_eq!(ids, [293, 294, 295, 296, 297, 298, 299, 300], "the latest stay");
+    let phones: Vec<String> = (2..60).map(|n| format!("<urn:uuid:{n}>")).collect();
+    let added = phones.iter().flat_map(|phone| (1..=8).map(move |reg_id| (phone, reg_id)));
+    let results: Vec<_> = added
+        .enumerate()
+        .map(|(n, (phone, reg_id))| {
+            let instance = phone.as_bytes();
+            let flow = ContactChange { instance, reg_id, ..change("sip:a@phone.invalid", 60) };
+            register(&location, &format!("c{n}"), 1, &[flow], NOW + 400)
+        })
+        .collect();
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 200 - 8);
+    assert!(results.iter().skip(192).all(|result| matches!(result, Err(RegisterError::TooMany { .. }))));
+    assert_eq!(uris(&location, NOW + 400).len(), 200);
+}
+
 #[test]
 fn the_order_of_parameters_makes_no_other_binding() {
     let location = Location::new();
