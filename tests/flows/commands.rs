@@ -4,6 +4,7 @@ use std::net::{IpAddr, UdpSocket};
 
 use trunkline_tests::{Dialog, Exchange, Ua, Wire, free_port};
 
+use super::dialogs::talking;
 use super::trunks::NUMBER;
 use super::{agents, at, registered};
 
@@ -153,5 +154,22 @@ fn inside_its_call_a_stranger_sends_what_is_part_of_a_call() {
                 );
             }
         }
+    }
+}
+
+/// Some PBXs send the other party of a call to whom the `Also` of a BYE names: no rule of transfers would be asked.
+#[test]
+fn nobody_transfers_by_a_bye() {
+    for mode in super::forged::MODES {
+        let exchange = Exchange::start_with(&agents(), mode, &[]);
+        let (mut caller, mut dialog, mut callee, _) = talking(&exchange, "1001", "1002");
+        let bye = dialog.request(&caller, "BYE").with("also", "<sip:+19001234567@sip.test>");
+        let bye = bye.with("Requested-By", "<sip:1001@sip.test>").with("Also-Not", "kept");
+        caller.send(&bye);
+        let arrived = callee.request_of("BYE");
+        assert_eq!((arrived.get("Also"), arrived.get("Requested-By")), (None, None), "{mode}");
+        assert_eq!(arrived.get("Also-Not"), Some("kept"));
+        callee.respond(&arrived, 200, "OK");
+        caller.status_for(&bye, 200);
     }
 }

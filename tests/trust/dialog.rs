@@ -42,6 +42,11 @@ pub struct Side {
 }
 
 impl Side {
+    /// Does it speak from the phone of another account?
+    pub fn is_lodger(&self) -> bool {
+        Who::AGENTS.contains(&self.who) && self.known_as != Some(self.who)
+    }
+
     /// Where requests for it arrive.
     pub fn place(&self) -> Place {
         let port = self.at[0];

@@ -122,6 +122,8 @@ impl History<'_> {
             (true, true) => {
                 side.target = contact;
                 side.refreshed = true;
+                // Where another account of the phone is registered, that one alone is reached.
+                side.doubtful |= me.is_lodger();
                 if !side.behind {
                     side.at = vec![second, me.port];
                 }

@@ -138,7 +138,8 @@ impl History<'_> {
     pub fn refresh_that_waits(&mut self, call: &mut Call, end: End) -> Play {
         let me = call.side(end).clone();
         let second = Sockets::second(me.who);
-        if self.lane.sockets.is_tcp(me.port) || me.port == second || me.doubtful || me.elsewhere {
+        let anywhere = me.doubtful || me.elsewhere || me.is_lodger();
+        if self.lane.sockets.is_tcp(me.port) || me.port == second || anywhere {
             return Ok(());
         }
         if me.who.is_on_a_list() && me.known_as != Some(me.who) {

@@ -92,7 +92,8 @@ impl Edge {
         if own && !inbound.is_relayed() {
             self.shared.location.visit(aor, io.unix_ms(), |b| {
                 let same = b.flow.connection == flow.connection && b.path.is_empty();
-                found |= same && b.registrant == party;
+                // What was registered while nobody was asked shows nothing once somebody is.
+                found |= same && b.proven && b.registrant == party;
             });
         }
         found

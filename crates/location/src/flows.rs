@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use trunkline_sip::{Flow, Transport, canonical_ip};
 
 use crate::binding::Timestamp;
+use crate::record::{self, Entry};
 use crate::until::Until;
 
 /// Stands for all registrants of an address.
@@ -37,13 +38,23 @@ impl Flows {
         }
     }
 
-    /// Who registers by this flow has so many bindings left. Without any its address is free, if it was its own: whoever forges a
-    /// phone's address takes nothing from it. Another account of the same phone is known there again once it registers.
-    pub fn left(&self, bindings: usize, flow: &Flow, registrant: u32) {
-        let own = key(flow.remote, registrant);
-        if bindings == 0 && registrant != ANYBODY && self.holds(own) {
+    /// A record was replaced: an address from which none of its registrant's bindings is left is free. Another account of the same
+    /// phone is known there again once it registers.
+    pub fn replaced(&self, before: &[u8], after: &[u8], now: Timestamp) {
+        for had in record::entries(before).filter(|e| e.live(now) && e.transport() == Transport::Udp) {
+            let same = |e: &Entry<'_>| (e.remote(), e.registrant()) == (had.remote(), had.registrant());
+            if !record::entries(after).any(|e| e.live(now) && same(&e)) {
+                self.leave(had.remote(), had.registrant());
+            }
+        }
+    }
+
+    /// What somebody who has shown nothing says takes no address from who has.
+    fn leave(&self, at: SocketAddr, registrant: u32) {
+        let own = key(at, registrant);
+        if registrant != ANYBODY && self.holds(own) {
             self.until.end(own);
-            self.until.end(key(flow.remote, ANYBODY));
+            self.until.end(key(at, ANYBODY));
         }
     }
 
@@ -99,11 +110,11 @@ mod tests {
     fn only_its_registrant_leaves_an_address() {
         let (flows, phone) = (Flows::new(), flow("198.51.100.7:5060", Transport::Udp));
         flows.note(&phone, 1, 2000);
-        for (bindings, registrant) in [(0, 2), (0, 0), (1, 1)] {
-            flows.left(bindings, &phone, registrant);
-            assert!(flows.are_anothers(phone.remote, 2), "{bindings} {registrant}");
+        for registrant in [2, 0] {
+            flows.leave(phone.remote, registrant);
+            assert!(flows.are_anothers(phone.remote, 2), "{registrant}");
         }
-        flows.left(0, &phone, 1);
+        flows.leave(phone.remote, 1);
         assert!(!flows.are_anothers(phone.remote, 2));
     }
 }

@@ -36,6 +36,7 @@ mod flows;
 mod locals;
 mod location;
 mod log;
+mod origins;
 mod persistence;
 mod pins;
 mod record;

@@ -10,12 +10,11 @@ use trunkline_sip::ConnectionId;
 use crate::apply::{Effect, apply};
 use crate::binding::{Binding, Timestamp};
 use crate::connections::{Connections, Place};
-use crate::flows::Flows;
 use crate::locals::Locals;
+use crate::origins::Origins;
 use crate::pins::Pins;
 use crate::record::{self, Part};
 use crate::register::{Outcome, Register, RegisterError};
-use crate::sources::Sources;
 
 /// Not a power of two: at round numbers of AORs the tables then stand at three quarters, not just past
 /// a doubling.
@@ -32,11 +31,7 @@ pub struct Location {
     shards: Box<[Shard]>,
     pub(crate) locals: Locals,
     connections: Connections,
-    sources: Sources,
-    /// Of those who have not shown who they are.
-    claims: Sources,
-    /// Where the phones of those are who have.
-    pub(crate) flows: Flows,
+    origins: Origins,
     next_id: AtomicU64,
     persistent: AtomicBool,
     /// Since when the database lacks a change, in Unix milliseconds; 0: it has all.
@@ -95,9 +90,7 @@ impl Location {
             shards: (0..SHARDS).map(|_| Shard(RwLock::default())).collect(),
             locals: Locals::new(),
             connections: Connections::new(),
-            sources: Sources::new(),
-            claims: Sources::new(),
-            flows: Flows::new(),
+            origins: Origins::new(),
             next_id: AtomicU64::new(1),
             persistent: AtomicBool::new(false),
             behind_since: AtomicU64::new(0),
@@ -170,6 +163,7 @@ impl Location {
             (Effect::InPlace, Some(slot)) => slot,
             (Effect::Replace(record), Some(slot)) => {
                 let had = std::mem::replace(&mut slot.record, record);
+                self.origins.flows.replaced(&had, &slot.record, now);
                 // What had run out and was replaced or dropped, before the sweep could count it.
                 let had = record::standing(&had) + usize::from(outcome.added);
                 let now = record::standing(&slot.record) + usize::from(outcome.removed);
@@ -195,36 +189,32 @@ impl Location {
             self.connections.add(connection.0, (shard as Place) << 32 | u64::from(hash));
         }
         if let Some(seconds) = register.longest() {
-            let from = if register.proven { &self.sources } else { &self.claims };
-            let until = now + u64::from(seconds) * 1000;
-            from.note(register.flow.remote.ip(), until);
-            if register.proven {
-                self.flows.note(&register.flow, register.registrant, until);
-            }
+            let (whose, until) = ((register.registrant, register.proven), now + u64::from(seconds) * 1000);
+            self.origins.note(&register.flow, whose, until);
         }
-        self.flows.left(self.show(&slot.record, now, &mut see), &register.flow, register.registrant);
+        self.show(&slot.record, now, &mut see);
         Ok(outcome)
     }
 
     /// Is anybody registered from this source ([`trunkline_sip::source_of`]) who has shown who it is?
     pub fn has_source(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
-        self.sources.has(address, now)
+        self.origins.proven.has(address, now)
     }
 
     /// Is this the UDP address and port of a phone that has shown who it is, and that is not this registrant's (0: nobody's)?
     pub fn is_anothers_flow(&self, at: std::net::SocketAddr, registrant: u32) -> bool {
-        self.flows.are_anothers(at, registrant)
+        self.origins.flows.are_anothers(at, registrant)
     }
 
     /// Is anybody registered from this source, whether that was shown or not? Such a phone is no stranger, and yet not known to be
     /// there.
     pub fn has_claim(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
-        self.claims.has(address, now) || self.has_source(address, now)
+        self.origins.claimed.has(address, now) || self.has_source(address, now)
     }
 
     /// This source has shown otherwise that it is there, which holds until then.
     pub fn note_source(&self, address: std::net::IpAddr, until: Timestamp) {
-        self.sources.note(address, until);
+        self.origins.proven.note(address, until);
     }
 
     fn show(&self, record: &[u8], now: Timestamp, see: &mut impl FnMut(Binding<'_>)) -> usize {
@@ -312,9 +302,7 @@ impl Location {
     ///
     /// Lookups do not depend on it; calling it each second with a hundredth of the AORs is plenty.
     pub fn sweep(&self, now: Timestamp, budget: usize) -> usize {
-        self.sources.prune(now);
-        self.claims.prune(now);
-        self.flows.prune(now);
+        self.origins.prune(now);
         let (mut looked, mut expired) = (0, 0);
         let mut due: Vec<u32> = Vec::new();
         for _ in 0..SHARDS {
@@ -476,11 +464,7 @@ impl Location {
         at.iter().for_each(|at| record::disconnect(&mut record, *at));
         table.stats.bindings += record::standing(&record) as u64;
         for binding in record::entries(&record).filter(|e| !e.removed()).map(|e| e.view(&self.locals)) {
-            let from = if binding.proven { &self.sources } else { &self.claims };
-            from.note(binding.flow.remote.ip(), binding.expires_at);
-            if binding.proven {
-                self.flows.note(&binding.flow, binding.registrant, binding.expires_at);
-            }
+            self.origins.note(&binding.flow, (binding.registrant, binding.proven), binding.expires_at);
         }
         let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
         table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));

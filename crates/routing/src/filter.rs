@@ -11,6 +11,9 @@ use crate::party::RoutedKind;
 /// Headers of ours that nobody from outside may set.
 const OURS: [&[u8]; 4] = [b"X-Gateway-Auth", b"X-Connect-Token", b"X-Edgeport-Ref", b"X-Call-Direction"];
 
+/// A transfer by BYE, of a draft that expired in 2000 and that old PBXs follow all the same. REFER has rules, this has none.
+const OLD_TRANSFER: [&[u8]; 2] = [b"Also", b"Requested-By"];
+
 /// What is said of a party, of who pays or of a peer's own number (RFC 3325, 6050, 7315, 5503, 8496): believed of trunks
 /// and peers alone. A name that ends in `-` stands for all that begin so.
 const CLAIMS: [&[u8]; 27] = [
@@ -177,6 +180,7 @@ fn goes_no_further(
             let to_carriers = || passage.reaches_carriers() && is_one_of(name, &CLAIMS_TO_CARRIERS);
             match name.first().map(u8::to_ascii_lowercase) {
                 Some(b'x') if is_one_of(name, &OURS) => true,
+                Some(b'a' | b'r') if is_one_of(name, &OLD_TRANSFER) => true,
                 Some(b'a' | b'c' | b'i' | b'o' | b'p' | b'r' | b'v' | b'x') => {
                     !passage.is_believed() && (claims() || to_carriers())
                 }

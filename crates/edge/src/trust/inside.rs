@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use trunkline_calls::{Answered, Ended, Ends, Moved, Refresh, Standing};
 use trunkline_model::{Agent, Authenticate, Domain};
-use trunkline_proxy::{Holder, PartyKind, Seen, Way};
+use trunkline_proxy::{Holder, PartyKind, Seen, Side, Way};
 use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, Verdict};
 use trunkline_sip::{Flow, Message, Method, Uri};
@@ -121,7 +121,12 @@ impl Edge {
             (PartyKind::Agent, _) => Some(self.identify_agent(io, inbound, dialog, standing)?),
             (PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger, method) => {
                 let from = inbound.flow.remote.ip();
-                if !inbound.flow.transport.is_reliable() && self.shared.is_from(holder, inbound.flow) {
+                // A subscriber's mark goes to its Contact too.
+                let received = dialog.from == Side::Callee || !dialog.mark.subscription;
+                if received
+                    && !inbound.flow.transport.is_reliable()
+                    && self.shared.is_from(holder, inbound.flow)
+                {
                     // Whoever has the mark has received a message of ours there.
                     self.proven.prove(from, now);
                 }

@@ -110,7 +110,8 @@ impl Edge {
         dialog: &Dialog,
         inner: &[Dialog],
     ) -> Option<Mark> {
-        if inbound.method != Method::Notify || dialog.from != Side::Callee || !inner.is_empty() {
+        let subscription = inbound.method == Method::Notify && dialog.mark.subscription;
+        if !subscription || dialog.from != Side::Callee || !inner.is_empty() {
             return None;
         }
         let contact = contact_of(&inbound.message)?;

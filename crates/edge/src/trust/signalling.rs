@@ -38,8 +38,8 @@ pub(crate) fn carries_signalling(m: &Message<'_>) -> bool {
     if types.peek().is_none() {
         return names(body);
     }
-    let encoded =
-        || ["Content-Encoding", "e"].iter().any(|name| m.other_header(name).is_some_and(|v| !v.is_empty()));
+    // Of several lines the first may be empty.
+    let encoded = || ["Content-Encoding", "e"].iter().any(|name| m.other_header(name).is_some());
     types.any(|value| {
         if begins(value, b"application/sdp") {
             return false;
