@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use trunkline_tests::{Dialog, Exchange, Resources, Ua, Wire, wait_for};
+use trunkline_tests::{Dialog, Exchange, Ua, Wire, wait_for};
 
 use super::{DOMAIN, agents, at, phone, registered};
 
@@ -129,39 +129,4 @@ fn inside_a_dialog_a_contact_elsewhere_gets_no_more() {
     let got: usize = first.iter().sum();
     assert!(got <= paid + ALLOWANCE, "{got} for {paid}");
     assert!(first.len() + arrived(&victim, AFTER).len() <= 10, "none is repeated");
-}
-
-/// Where nobody is asked who it is anybody may register, from an address that is another's: what goes there is paid for, and an
-/// answer from there is what shows that somebody is there.
-#[test]
-fn a_registration_that_nobody_proved_makes_its_address_no_source() {
-    const CALLS: usize = 20;
-    let domain = Resources::new().domain(DOMAIN, "never");
-    let resources = domain.agent(DOMAIN, "1001", "x").agent(DOMAIN, "1002", "x");
-    let exchange = Exchange::start(&resources);
-    // Its REGISTER comes by UDP, and whoever sent it need not read the answer.
-    let socket = victim();
-    let wire = Wire::udp_on(socket.try_clone().expect("a live socket"), exchange.udp());
-    let mut victim = Ua::new(wire, "1002", DOMAIN, "x");
-    assert_eq!(victim.register(600).status(), 200);
-    let mut caller = Ua::tcp(exchange.tcp(), "1001", DOMAIN, "x");
-    assert_eq!(caller.register(600).status(), 200);
-    let (begun, mut paid) = (Instant::now(), 0);
-    for _ in 0..CALLS {
-        let invite = caller.invite(&at("1002")).body("text/plain", "x".repeat(700));
-        paid += invite.bytes().len();
-        caller.send(&invite);
-    }
-    let got: usize = arrived(&socket, AFTER).iter().sum();
-    let may = paid + ALLOWANCE * (1 + begun.elapsed().as_secs() as usize);
-    // Without the limit each of them comes three times.
-    assert!(may < 2 * paid, "{may} for {paid}");
-    assert!(got > 0 && got <= may, "{got} bytes, may {may}");
-    // Who answers is there.
-    let invite = caller.invite(&at("1002")).with("Subject", "answered");
-    caller.send(&invite);
-    let arrived = victim.expect("the call", |m| m.get("Subject") == Some("answered"));
-    victim.respond(&arrived, 486, "Busy Here");
-    let busy = caller.status_for(&invite, 486);
-    caller.acknowledge_failure(&invite, &busy);
 }

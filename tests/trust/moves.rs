@@ -123,6 +123,8 @@ impl History<'_> {
                 && (movable(&c.caller) || movable(&c.callee))
                 && !c.caller.doubtful
                 && !c.callee.doubtful
+                // Two accounts of one phone: where one registers the other is no more.
+                && !(c.caller.who == c.callee.who && (c.caller.is_lodger() || c.callee.is_lodger()))
         });
         let Some(mut call) = found.map(|n| self.open.swap_remove(n)) else { return Ok(()) };
         let end = if movable(&call.caller) { End::Caller } else { End::Callee };

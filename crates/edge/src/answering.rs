@@ -142,7 +142,7 @@ impl Edge {
         self.counters.count_answer(Some(reason));
         let answer = OwnAnswer { code, proven: context.told, ..reason.into() };
         self.note_told(io, code, Some(reason), true);
-        let once = !context.proven && self.is_nobody(&context.back, io.unix_ms());
+        let unproven = !context.proven && self.is_unproven(&context.back, io.unix_ms());
         let Io { net, memory } = io;
         let StepMemory { index, out, .. } = &mut **memory;
         if index.parse(context.proxy.reply(), &Limits::default()).is_ok() {
@@ -164,7 +164,7 @@ impl Edge {
             }
             net.because(code, reason);
             self.send_response(net, context, out);
-            context.proxy.answered(out, once, &mut self.work);
+            context.proxy.answered(out, unproven, &mut self.work);
         }
     }
 

@@ -176,7 +176,6 @@ impl Edge {
             path: b.path,
             id: b.id.0,
             named_from: Some(b.flow.remote),
-            claimed: !b.proven,
         }
     }
 }

@@ -474,7 +474,7 @@ impl Edge {
     pub(crate) fn started(&mut self, io: &mut Io<'_>, slot: Slot, mut context: Box<Context>) {
         self.carry_out(io, slot, &mut context, None);
         if !context.proxy.is_proceeding() {
-            if !context.proven && self.is_nobody(&context.back, io.unix_ms()) {
+            if !context.proven && self.is_unproven(&context.back, io.unix_ms()) {
                 return self.forget(io, slot, context);
             }
         } else if context.proxy.method() == Method::Invite && !self.has_waited() {

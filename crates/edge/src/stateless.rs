@@ -60,12 +60,8 @@ impl Edge {
         let StepMemory { splices, out, text: name, .. } = &mut **memory;
         name.clear();
         let connection = inbound.back.connection;
+        StatelessBranch { request_mac, loop_mac, dialog, caller, callee, connection }.encode(secret, name);
         let mut egress = outgoing.egress;
-        // The same for all repetitions, so that it does not depend on what is known of the host.
-        let asked = !unanswered && egress.transport == Transport::Udp;
-        let host = if asked { secret.host(egress.remote.ip()) } else { 0 };
-        let branch = StatelessBranch { request_mac, loop_mac, dialog, caller, callee, connection, host };
-        branch.encode(secret, name);
         outgoing.stateless = Some(request_mac);
         if self.build(inbound, outgoing, decision, name, (splices, out)).grown {
             egress.transport = Transport::Tcp;
@@ -113,7 +109,6 @@ impl Edge {
         let Io { net: io, memory } = io;
         let StepMemory { splices, out, .. } = &mut **memory;
         let unix_ms = io.unix_ms();
-        self.heard_stateless(&name, flow, unix_ms);
         let refused = matches!(m.status(), Some(401 | 407))
             && (self.shared.config.pass_challenges != PassChallenges::All
                 || self.challenges_for_us(m, name.callee == PartyKind::Trunk));

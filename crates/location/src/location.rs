@@ -206,15 +206,9 @@ impl Location {
         self.origins.flows.are_anothers(at, registrant)
     }
 
-    /// Is anybody registered from this source, whether that was shown or not? Such a phone is no stranger, and yet not known to be
-    /// there.
-    pub fn has_claim(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
+    /// Is anybody registered from this source, whether anybody asked who it is or not?
+    pub fn is_registered_from(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
         self.origins.claimed.has(address, now) || self.has_source(address, now)
-    }
-
-    /// This source has shown otherwise that it is there, which holds until then.
-    pub fn note_source(&self, address: std::net::IpAddr, until: Timestamp) {
-        self.origins.proven.note(address, until);
     }
 
     fn show(&self, record: &[u8], now: Timestamp, see: &mut impl FnMut(Binding<'_>)) -> usize {

@@ -125,12 +125,10 @@ pub struct StatelessBranch {
     pub callee: PartyKind,
     /// The connection the request came by: responses go back by it (RFC 3261 §18.2.2).
     pub connection: ConnectionId,
-    /// The host it was sent to ([`Secret::host`]): who answers from there has got it there. 0 where that is not asked.
-    pub host: u32,
 }
 
 /// How long what a stateless branch says is, over UDP and over a connection.
-const BODY: usize = 33;
+const BODY: usize = 29;
 const BODY_ON_CONNECTION: usize = BODY + 8;
 
 impl StatelessBranch {
@@ -147,7 +145,7 @@ impl StatelessBranch {
         }
     }
 
-    /// Appends the parameter's value: 82 characters, 98 where the request came by a connection.
+    /// Appends the parameter's value: 74 characters, 90 where the request came by a connection.
     pub fn encode(&self, secret: &Secret, out: &mut Vec<u8>) {
         let bytes = self.bytes();
         let bytes = if self.connection == ConnectionId::NONE { &bytes[..BODY] } else { &bytes[..] };
@@ -162,12 +160,10 @@ impl StatelessBranch {
         let (body, connection) = bytes.split_at_mut(BODY);
         let (caller, party) = self.caller;
         let numbers = [self.request_mac, self.loop_mac, self.dialog.number()];
-        let (numbered, rest) = body.split_at_mut(24);
-        let (places, _) = numbered.as_chunks_mut::<8>();
+        let (places, rest) = body.as_chunks_mut::<8>();
         places.iter_mut().zip(numbers).for_each(|(place, number)| *place = number.to_be_bytes());
-        if let [p3, p2, p1, p0, h3, h2, h1, h0, kinds] = rest {
+        if let [p3, p2, p1, p0, kinds] = rest {
             [*p3, *p2, *p1, *p0] = party.to_be_bytes();
-            [*h3, *h2, *h1, *h0] = self.host.to_be_bytes();
             *kinds = (caller as u8) << 2 | self.callee as u8;
         }
         connection.copy_from_slice(&self.connection.0.to_be_bytes());
@@ -191,14 +187,12 @@ impl StatelessBranch {
         }
         let number = |at: usize| body.get(at..)?.first_chunk::<8>().map(|n| u64::from_be_bytes(*n));
         let dialog = number(16)?;
-        let (party, rest) = body.get(24..BODY)?.split_first_chunk::<4>()?;
-        let (host, kinds) = rest.split_first_chunk::<4>()?;
+        let (party, kinds) = body.get(24..BODY)?.split_first_chunk::<4>()?;
         let kinds = *kinds.first()?;
         let kind = |bits: u8| PartyKind::ALL.get(usize::from(bits & 3)).copied().unwrap_or_default();
         Some(StatelessBranch {
             caller: (kind(kinds >> 2), u32::from_be_bytes(*party)),
             callee: kind(kinds),
-            host: u32::from_be_bytes(*host),
             connection: ConnectionId(number(BODY).unwrap_or(0)),
             request_mac: number(0)?,
             loop_mac: number(8)?,
@@ -240,11 +234,10 @@ mod tests {
             StatelessUse::Inside(7, Side::Caller),
             StatelessUse::Inside(7, Side::Callee),
         ];
-        let ways = [(ConnectionId::NONE, 82), (ConnectionId(u64::MAX - 9), 98)];
+        let ways = [(ConnectionId::NONE, 74), (ConnectionId(u64::MAX - 9), 90)];
         for (dialog, (connection, length)) in uses.iter().flat_map(|used| ways.map(|way| (*used, way))) {
             let (caller, callee) = ((PartyKind::Trunk, u32::MAX - 7), PartyKind::Agent);
-            let host = u32::MAX - 5;
-            let s = StatelessBranch { request_mac: 1, loop_mac: 2, dialog, caller, callee, connection, host };
+            let s = StatelessBranch { request_mac: 1, loop_mac: 2, dialog, caller, callee, connection };
             let mut text = Vec::new();
             s.encode(&secret, &mut text);
             assert_eq!(text.len(), length);

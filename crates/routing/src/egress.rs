@@ -238,7 +238,6 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             timeout_ms: Some(trunk.timeout_ms),
             binding_id: 0,
             named_from: None,
-            claimed: false,
         });
     }
 

@@ -213,7 +213,6 @@ fn put_targets(w: &mut Writer<'_>, targets: &Targets) {
         w.option(target.timeout_ms, Writer::u32);
         w.u64(target.binding_id);
         w.option(target.named_from.as_ref(), |w, at| w.address(at));
-        w.flag(target.claimed);
     }
 }
 
@@ -243,7 +242,6 @@ fn read_targets(r: &mut Reader<'_>, targets: &mut Targets) -> Option<()> {
             timeout_ms: r.option(Reader::u32)?,
             binding_id: r.u64()?,
             named_from: r.option(Reader::address)?,
-            claimed: r.flag()?,
         });
     }
     Some(())
@@ -271,7 +269,6 @@ mod tests {
             next_hop: Some((b"h.example", Some(5061), Some(trunkline_sip::Transport::Tls))),
             path: b"<sip:p;lr>",
             named_from: Some(v6),
-            claimed: true,
             ..crate::target::Binding::new(b"sip:a@h", 5)
         };
         d.targets.push_binding(binding);

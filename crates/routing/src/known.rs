@@ -87,7 +87,6 @@ pub struct Found {
     pub path: Vec<u8>,
     pub id: u64,
     pub named_from: Option<SocketAddr>,
-    pub claimed: bool,
 }
 
 impl Found {
@@ -108,7 +107,6 @@ impl Found {
             path: binding.path.to_vec(),
             id: binding.id,
             named_from: binding.named_from,
-            claimed: binding.claimed,
         }
     }
 
@@ -123,7 +121,6 @@ impl Found {
             path: &self.path,
             id: self.id,
             named_from: self.named_from,
-            claimed: self.claimed,
         }
     }
 }

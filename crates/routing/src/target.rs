@@ -73,8 +73,6 @@ pub struct Target {
     pub binding_id: u64,
     /// Where the request came from that named this place; `None`: the operator named it.
     pub named_from: Option<SocketAddr>,
-    /// Does nothing show that it came from there?
-    pub claimed: bool,
 }
 
 /// What the location service knows of a binding.
@@ -98,8 +96,6 @@ pub struct Binding<'b> {
     pub id: u64,
     /// Where its registration came from; `None` where the operator wrote it down.
     pub named_from: Option<SocketAddr>,
-    /// Does nothing show that it came from there?
-    pub claimed: bool,
 }
 
 impl<'b> Binding<'b> {
@@ -115,7 +111,6 @@ impl<'b> Binding<'b> {
             path: b"",
             id,
             named_from: None,
-            claimed: false,
         }
     }
 }
@@ -165,7 +160,6 @@ impl Targets {
             timeout_ms: None,
             binding_id: binding.id,
             named_from: binding.named_from,
-            claimed: binding.claimed,
         });
     }
 
@@ -189,7 +183,6 @@ impl Targets {
             timeout_ms: None,
             binding_id: 0,
             named_from: None,
-            claimed: false,
         });
     }
 

@@ -430,8 +430,6 @@ impl Edge {
             (None, Seen::OnLoopback) => Some((Ipv4Addr::LOCALHOST, 0).into()),
             (None, Seen::Elsewhere) => None,
         };
-        // A mark has no source that nothing shows.
-        let claimed = way.kind == PartyKind::Agent && way.source == 0;
-        Word { kind: way.kind, party: way.party, seen_at, source: way.source, claimed }
+        Word { kind: way.kind, party: way.party, seen_at, source: way.source }
     }
 }

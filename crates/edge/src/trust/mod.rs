@@ -55,6 +55,4 @@ pub(crate) struct Word {
     /// Where its packets came from when its dialog began, as marks have it ([`trunkline_proxy::Way::source`]); 0 where that is
     /// not known.
     pub(crate) source: u32,
-    /// Does nothing show that its packets come from there? Then what is sent there is paid for, as what goes anywhere else.
-    pub(crate) claimed: bool,
 }

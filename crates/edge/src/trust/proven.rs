@@ -41,7 +41,7 @@ impl Noted {
 pub(super) const LOOKED_UP_MS: u64 = 5_000;
 pub(super) const UNPROVEN_MS: u64 = 500;
 /// A digest whose nonce was sent to the source proves it for as long as a nonce lives.
-pub(super) const DIGEST_MS: u64 = 300_000;
+const DIGEST_MS: u64 = 300_000;
 
 impl ProvenSources {
     pub(crate) fn new() -> ProvenSources {

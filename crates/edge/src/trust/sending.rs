@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use trunkline_proxy::{PartyKind, StatelessBranch};
+use trunkline_proxy::PartyKind;
 use trunkline_sip::response;
-use trunkline_sip::{Flow, Method, Transport};
+use trunkline_sip::{Method, Transport};
 use trunkline_transport::Egress;
 
 use crate::context::{Context, Hop};
@@ -13,7 +13,7 @@ use crate::inbound::{Inbound, send_back};
 use crate::mail::Net;
 use crate::trust::Word;
 use crate::trust::budget::For;
-use crate::trust::proven::{DIGEST_MS, LOOKED_UP_MS, UNPROVEN_MS};
+use crate::trust::proven::{LOOKED_UP_MS, UNPROVEN_MS};
 
 impl Edge {
     /// May so many bytes more than were received go there? What may not is counted.
@@ -71,12 +71,6 @@ impl Edge {
         to.transport == Transport::Udp && !self.looked_up(to.remote.ip(), now)
     }
 
-    /// Is it nothing to us: neither shown to be there, nor does anybody say to be registered from it? Nothing is kept for it after a
-    /// final answer.
-    pub(crate) fn is_nobody(&self, to: &Egress, now: u64) -> bool {
-        self.is_unproven(to, now) && !self.shared.location.has_claim(to.remote.ip(), now)
-    }
-
     pub(crate) fn looked_up(&self, address: IpAddr, now: u64) -> bool {
         self.proven.get(address, now).unwrap_or_else(|| {
             let proven = self.is_proven(address, now);
@@ -87,14 +81,13 @@ impl Edge {
     }
 
     fn is_proven(&self, address: IpAddr, now: u64) -> bool {
-        self.shared.location.has_source(address, now) || self.shared.guard.is_owned(address)
+        self.shared.location.is_registered_from(address, now) || self.shared.guard.is_owned(address)
     }
 
     /// Is it an address that has not shown that it is there, and that only a party's word leads to? A party may be reached
-    /// where its own packets come from; a stranger's may be forged, and those of whom nobody asked who it is.
+    /// where its own packets come from; a stranger's may be forged.
     pub(crate) fn is_unproven_by(&self, word: Option<&Word>, to: &Egress, now: u64) -> bool {
-        let elsewhere =
-            |word: &Word| word.kind == PartyKind::Stranger || word.claimed || word.seen_at != Some(to.remote);
+        let elsewhere = |word: &Word| word.kind == PartyKind::Stranger || word.seen_at != Some(to.remote);
         word.is_some_and(elsewhere) && self.is_unproven(to, now)
     }
 
@@ -129,24 +122,7 @@ impl Edge {
     /// went is there.
     pub(crate) fn heard(&self, hop: &Hop, from: IpAddr, now: u64) {
         if hop.unproven && hop.egress.remote.ip().to_canonical() == from.to_canonical() {
-            self.prove_everywhere(from, now);
-        }
-    }
-
-    fn prove_everywhere(&self, from: IpAddr, now: u64) {
-        self.proven.prove(from, now);
-        self.shared.location.note_source(from, now + DIGEST_MS);
-    }
-
-    /// The same without a transaction. The response may have come to another shard than the one that sent the request, so that
-    /// all are told.
-    pub(crate) fn heard_stateless(&self, branch: &StatelessBranch, flow: &Flow, now: u64) {
-        let from = flow.remote.ip();
-        if branch.host != 0
-            && !self.proven.is_proven(from, now)
-            && branch.host == self.shared.secret.host(from)
-        {
-            self.prove_everywhere(from, now);
+            self.proven.prove(from, now);
         }
     }
 

@@ -27,14 +27,13 @@ pub(crate) enum Judged {
 impl Edge {
     /// The word by which a target of the decision is one; `None`: the operator's.
     pub(crate) fn word_for(&self, decision: &Decision, target: &Target) -> Option<Word> {
-        let word = target.named_from.map(|from| self.word_of_callee(decision, Some(from)));
-        word.map(|word| Word { claimed: target.claimed, ..word })
+        target.named_from.map(|from| self.word_of_callee(decision, Some(from)))
     }
 
     /// The word of whom the router found to be called, or registered.
     pub(crate) fn word_of_callee(&self, decision: &Decision, seen_at: Option<SocketAddr>) -> Word {
         let callee = PartyRef::callee(&decision.parties);
-        Word { kind: callee.kind, party: self.shared.party(&callee), seen_at, ..Word::default() }
+        Word { kind: callee.kind, party: self.shared.party(&callee), seen_at, source: 0 }
     }
 
     /// The way to a target of the decision, judged. Of the addresses of a name the first that may be reached is taken.

@@ -42,7 +42,7 @@ fn judge(word: Option<&Word>, at: &str) -> Result<(), Forbidden> {
 }
 
 fn word(kind: PartyKind, party: u32, seen_at: &str) -> Word {
-    Word { kind, party, seen_at: seen_at.parse().ok(), ..Word::default() }
+    Word { kind, party, seen_at: seen_at.parse().ok(), source: 0 }
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn what_a_party_came_through_is_its_way() {
     assert_eq!(guard.may_reach(&behind, &to("203.0.113.5:5060")), Err(Forbidden::Configured));
     let beside = Word { source: secret.source(Transport::Udp, "203.0.113.77:9".parse().unwrap()), ..behind };
     assert_eq!(guard.may_reach(&beside, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
-    let stranger = Word { source: secret.host(at.ip()), kind: PartyKind::Stranger, ..Word::default() };
+    let stranger = Word { source: secret.host(at.ip()), kind: PartyKind::Stranger, party: 0, seen_at: None };
     assert_eq!(guard.may_reach(&stranger, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
     // A carrier that came by the PBX's own port is reached there; known by its host alone it is not.
     let carrier = word(PartyKind::Trunk, CARRIER, "");
