@@ -111,7 +111,7 @@ impl Edge {
                 callee: way.kind,
             };
             self.send_stateless(io, inbound, &mut outgoing, None, &passage);
-        } else if let Some((slot, mut context)) = self.open(io, inbound, key, holder) {
+        } else if let Some((slot, mut context)) = self.open(io, inbound, key, (holder, 1)) {
             self.note_request(io, inbound, (dialog, &routes.inner), sender);
             context.media = leg;
             context.dialog = routes.dialog_use(dialog);

@@ -129,7 +129,8 @@ impl Edge {
                 return self.reply(io, inbound, reason, &extra);
             }
         };
-        let Some((slot, mut context)) = self.open(io, inbound, key, self.caller(aims.rung(decision))) else {
+        let whose = (self.caller(aims.rung(decision)), aims.list.len());
+        let Some((slot, mut context)) = self.open(io, inbound, key, whose) else {
             if let Some(call) = admitted.call {
                 self.shared.calls.failed(call, 503, io.unix_ms());
             }
@@ -404,13 +405,13 @@ impl Edge {
         (caller.kind, self.shared.party(&caller))
     }
 
-    /// Begins a transaction for this request. Its 100 is made, and sent by [`Edge::started`].
+    /// Begins a transaction for this request of this caller, to so many targets. Its 100 is made, and sent by [`Edge::started`].
     pub(crate) fn open(
         &mut self,
         io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         key: TransactionKey,
-        caller: (PartyKind, u32),
+        (caller, targets): ((PartyKind, u32), usize),
     ) -> Option<(Slot, Box<Context>)> {
         if self.contexts.len() >= MOST_CONTEXTS {
             self.overloaded(io, inbound);
@@ -418,8 +419,8 @@ impl Edge {
         }
         let source = inbound.flow.remote.ip();
         let stranger = !self.looked_up(source, io.unix_ms());
-        // The request as it came in the branch, and what answers it.
-        let held = 2 * inbound.message.bytes.len() as u32;
+        // A copy of the request for each target, and what answers it.
+        let held = (targets + 1) as u32 * inbound.message.bytes.len() as u32;
         let (payer, limits) = (Payer::new(caller, source), &self.shared.config.memory);
         if let Err(full) = self.held.take(stranger.then_some(source), payer, held, limits) {
             self.out_of_memory(io, inbound, full);

@@ -167,7 +167,7 @@ impl Edge {
         }
         let shared = self.shared.clone();
         read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
-            if let Some((slot, context)) = self.open(io, inbound, key, (PartyKind::Stranger, 0)) {
+            if let Some((slot, context)) = self.open(io, inbound, key, ((PartyKind::Stranger, 0), 1)) {
                 self.answer_and_settle(io, slot, context, Reason::CallCancelledEarly);
             }
         });
