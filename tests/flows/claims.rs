@@ -4,22 +4,14 @@ use std::time::Duration;
 
 use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire};
 
+use super::commands::{COMMANDS, JOINS};
+use super::goes_on::passes;
 use super::{DOMAIN, at, registered};
 
 const QUIET: Duration = Duration::from_millis(80);
 const STRANGER: [u8; 4] = [127, 0, 0, 9];
 const DOMAINS: [&str; 3] = ["egress", "register", "never"];
 const RESTART: &str = "check-sync;reboot=true";
-
-const COMMANDS: [(&str, &str); 6] = [
-    ("Answer-Mode", "Auto"),
-    ("Priv-Answer-Mode", "Auto;require"),
-    ("Alert-Info", "<http://127.0.0.1/>;info=alert-autoanswer;delay=0"),
-    ("Call-Info", "<sip:x>; Answer-After=0"),
-    ("P-Auto-Answer", "normal"),
-    ("Target-Dialog", "a;local-tag=b;remote-tag=c"),
-];
-const JOINS: [(&str, &str); 2] = [("Replaces", "a;to-tag=b;from-tag=c"), ("Join", "a;to-tag=b;from-tag=c")];
 
 fn start(mode: &str, authenticate: &str) -> Exchange {
     let all = ["1001", "1002"].iter().fold(Resources::new().domain(DOMAIN, authenticate), |all, user| {
@@ -64,14 +56,6 @@ fn notify(m: Message, event: &str) -> Message {
     m.with("Event", event).with("Subscription-State", "active")
 }
 
-fn passes(caller: &mut Ua, phone: &mut Ua, request: &Message) -> Message {
-    caller.send(request);
-    let arrived = phone.request_of(request.method());
-    phone.respond(&arrived, 200, "OK");
-    caller.status_for(request, 200);
-    arrived
-}
-
 #[test]
 fn who_claims_to_be_an_agent_commands_no_phone() {
     for (mode, authenticate) in super::forged::MODES.iter().flat_map(|mode| DOMAINS.map(|d| (mode, d))) {
@@ -103,7 +87,7 @@ fn who_claims_to_be_an_agent_commands_no_phone() {
         let state = notify(dialog.request(&stranger, "NOTIFY"), "Presence");
         let text = stranger.request("MESSAGE", &at("1001"));
         for request in [progress, state, text] {
-            passes(&mut stranger, &mut phone, &request);
+            passes(&mut stranger, &request, &mut phone);
         }
     }
 }
@@ -123,7 +107,7 @@ fn who_shows_that_it_is_the_agent_commands_phones() {
             let asked = other.final_for(&request);
             assert_eq!(asked.status(), 401, "{authenticate}");
             let again = other.authorise(&request, &asked, 1).expect("a challenge");
-            let arrived = passes(&mut other, &mut phone, &again);
+            let arrived = passes(&mut other, &again, &mut phone);
             if arrived.method() == "INVITE" {
                 assert!(has(&arrived, JOINS[0]) && has(&arrived, ("Answer-Mode", "Auto")), "{arrived:?}");
             }
@@ -135,7 +119,7 @@ fn who_shows_that_it_is_the_agent_commands_phones() {
         let mut dialog = called(&mut wired, &mut phone, shown, authenticate);
         if shown {
             let request = notify(dialog.request(&wired, "NOTIFY"), "talk");
-            passes(&mut wired, &mut phone, &request);
+            passes(&mut wired, &request, &mut phone);
         }
     }
 }

@@ -8,9 +8,11 @@ use super::dialogs::talking;
 use super::trunks::NUMBER;
 use super::{agents, at, registered};
 
-const COMMANDS: [(&str, &str); 8] = [
-    ("Replaces", "a;to-tag=b;from-tag=c"),
-    ("Join", "a;to-tag=b;from-tag=c"),
+/// What has a call take the place of another's party, or join it.
+pub const JOINS: [(&str, &str); 2] =
+    [("Replaces", "a;to-tag=b;from-tag=c"), ("Join", "a;to-tag=b;from-tag=c")];
+/// What has a phone answer by itself.
+pub const COMMANDS: [(&str, &str); 6] = [
     ("Answer-Mode", "Auto"),
     ("Priv-Answer-Mode", "Auto;require"),
     ("Alert-Info", "<http://127.0.0.1/>;info=alert-autoanswer;delay=0"),
@@ -37,7 +39,7 @@ fn strangers_have_no_phone_answer_by_itself() {
             let socket = UdpSocket::bind((IpAddr::from(host), 0)).expect("a port");
             let mut caller = Ua::new(Wire::udp_on(socket, exchange.udp()), "+4930123456", "trunk.test", "");
             let said = |mut m: trunkline_tests::Message| {
-                for (name, value) in COMMANDS.iter().chain([&ICON]) {
+                for (name, value) in JOINS.iter().chain(&COMMANDS).chain([&ICON]) {
                     m = m.with(name, *value);
                 }
                 m
@@ -58,7 +60,7 @@ fn strangers_have_no_phone_answer_by_itself() {
             caller.status_for(&again, 200);
             for got in [&arrived, &inside] {
                 assert!(got.all(ICON.0).any(|value| value == ICON.1), "{mode}");
-                for (name, value) in COMMANDS {
+                for (name, value) in JOINS.into_iter().chain(COMMANDS) {
                     let there = got.all(name).any(|said| said == value);
                     assert_eq!(there, known, "{mode}{name} of a carrier: {known}");
                 }

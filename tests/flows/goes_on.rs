@@ -11,7 +11,7 @@ use super::marks::phone_from;
 use super::{DOMAIN, agents, at, registered};
 
 /// A request of this dialog passes.
-fn passes(from: &mut Ua, request: &Message, to: &mut Ua) -> Message {
+pub fn passes(from: &mut Ua, request: &Message, to: &mut Ua) -> Message {
     from.send(request);
     let arrived = to.request_of(request.method());
     to.respond(&arrived, 200, "OK");
