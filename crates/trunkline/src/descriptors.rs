@@ -32,7 +32,7 @@ pub fn per_address(wanted: u32) -> u32 {
 pub fn announce() {
     if let Some((open, limit)) = figures() {
         let connections = Limit { soft: limit, hard: limit }.connections(open);
-        tracing::info!(limit, open, connections, "file descriptors: so many connections fit");
+        tracing::info!(limit, open, connections, "file descriptors set the limit of connections");
     }
 }
 
