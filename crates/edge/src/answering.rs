@@ -30,13 +30,14 @@ impl Edge {
         let unix_ms = net.unix_ms();
         out.clear();
         let reason = (code >= 300).then(|| rejection(context, branch));
+        let accepts = (200..300).contains(&code) && context.proxy.method() == Method::Invite;
         match (at_hand, context.proxy.branch(branch)) {
             (Some(m), Some(b)) => {
                 self.write_response((context, unix_ms), (branch, b), m, (splices, out));
                 self.note_talking(context, b, m);
                 self.note_response(context, (branch, b), ((code, reason), Some(m)), unix_ms);
-                if (200..300).contains(&code) && context.proxy.method() == Method::Invite {
-                    self.note_talkers(context, (branch, m, out));
+                if accepts {
+                    self.note_talkers(context, b, (m, out));
                     self.listen(context, (branch, m), unix_ms);
                 }
             }
@@ -45,6 +46,9 @@ impl Edge {
                 self.write_response((context, unix_ms), (branch, b), &m, (splices, out));
                 self.note_talking(context, b, &m);
                 self.note_response(context, (branch, b), ((code, reason), Some(&m)), unix_ms);
+                if accepts {
+                    self.note_talkers(context, b, (&m, out));
+                }
             }
             (None, Some(b)) => self.note_response(context, (branch, b), ((code, reason), None), unix_ms),
             (_, None) => {}

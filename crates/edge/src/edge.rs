@@ -69,8 +69,6 @@ pub(crate) struct Edge {
     pub(crate) next_background: u64,
     /// When an ICMP error that shows nothing is looked at again.
     pub(crate) next_doubt: u64,
-    /// For the two messages whose parties `hang_up.rs` remembers.
-    pub(crate) answer_indexes: [Index; 2],
     /// The message at hand is one of our own, in the name of a party.
     pub(crate) own: bool,
 }
@@ -111,7 +109,6 @@ impl Edge {
             registry: Registry::default(),
             next_background: 0,
             next_doubt: 0,
-            answer_indexes: Default::default(),
             own: false,
         }
     }

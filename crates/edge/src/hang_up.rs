@@ -3,12 +3,13 @@
 //! into the call's place in the table of calls, whose memory is used again; calls from before a restart have nothing there.
 
 use trunkline_calls::{Cause, Talker};
-use trunkline_proxy::transaction::Input;
+use trunkline_proxy::Side;
+use trunkline_proxy::transaction::{Branch, Input};
 use trunkline_reasons::Reason;
 use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, Flow, HeaderName, Message};
+use trunkline_sip::{Address, Flow, HeaderName, Index, Limits, Message};
 
-use crate::context::{Context, DialogUse};
+use crate::context::{Context, DialogUse, Hop};
 use crate::edge::Edge;
 use crate::mail::{EdgeMail, Io};
 use crate::memory::MessageMemory;
@@ -29,52 +30,53 @@ pub(crate) fn contact<'a>(m: &Message<'a>) -> Option<&'a [u8]> {
     Address::parse(contact, "Contact").ok().map(|address| address.uri)
 }
 
-/// Writes the sides of a call that was answered: `sent` is its INVITE as the callee got it, `answer` the 2xx as the callee wrote it,
-/// `back` as the caller gets it.
-fn write_talkers(
-    [caller, callee]: &mut [Talker; 2],
-    flows: [Flow; 2],
-    (sent, answer, back): (&Message<'_>, &Message<'_>, &Message<'_>),
-) {
-    let (Some(of_caller), Some(of_callee)) = (contact(sent), contact(back)) else { return };
-    [caller.flow, callee.flow] = flows.map(Some);
-    caller.target.extend_from_slice(of_callee);
-    callee.target.extend_from_slice(of_caller);
-    // The caller reads its route set backwards, the callee as it stands (RFC 3261 §12.1).
-    let routes = back.list(HeaderName::RecordRoute).flatten().count();
-    for n in (0..routes).rev() {
-        caller.put(b"Route", back.list(HeaderName::RecordRoute).flatten().nth(n).unwrap_or_default());
+/// Appends the lines that name the dialog in a request of this side. The message is the 2xx for the caller, the INVITE for the callee.
+/// The caller reads its route set backwards, the callee as it stands (RFC 3261 §12.1).
+fn put_dialog(m: &Message<'_>, side: Side, tag: &[u8], out: &mut Vec<u8>) {
+    let mut put = |name: &[u8], parts: &[&[u8]]| {
+        out.extend_from_slice(name);
+        out.extend_from_slice(b": ");
+        parts.iter().for_each(|part| out.extend_from_slice(part));
+        out.extend_from_slice(b"\r\n");
+    };
+    let routes: Vec<&[u8]> = m.list(HeaderName::RecordRoute).flatten().collect();
+    let header = |name| m.header(name).unwrap_or_default();
+    let (from, to) = (header(HeaderName::From), header(HeaderName::To));
+    match side {
+        Side::Caller => {
+            routes.iter().rev().for_each(|route| put(b"Route", &[route]));
+            put(b"From", &[from]);
+            put(b"To", &[to]);
+        }
+        Side::Callee => {
+            routes.iter().for_each(|route| put(b"Route", &[route]));
+            put(b"From", &[to, b";tag=", tag]);
+            put(b"To", &[from]);
+        }
     }
-    sent.list(HeaderName::RecordRoute).flatten().for_each(|route| callee.put(b"Route", route));
-    fn header<'m>(m: &Message<'m>, name: HeaderName) -> &'m [u8] {
-        m.header(name).unwrap_or_default()
-    }
-    for (talker, m, [from, to]) in [
-        (caller, back, [HeaderName::From, HeaderName::To]),
-        (callee, answer, [HeaderName::To, HeaderName::From]),
-    ] {
-        talker.put(b"From", header(m, from));
-        talker.put(b"To", header(m, to));
-        talker.put(b"Call-ID", m.call_id());
-    }
+    put(b"Call-ID", &[m.call_id()]);
 }
 
 /// The BYE of this side, with a branch of this number.
-fn bye(talker: &Talker, flow: &Flow, branch: u64, reason: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(talker.head.len() + 256);
+fn bye(talker: &Talker, (side, flow): (Side, &Flow), branch: u64, reason: &[u8]) -> Option<Vec<u8>> {
+    let mut index = Index::default();
+    index.parse(&talker.message, &Limits::default()).ok()?;
+    let m = Message::new(&talker.message, &index);
+    let target = if talker.target.is_empty() { contact(&m)? } else { &talker.target };
+    let mut out = Vec::with_capacity(talker.message.len() + 256);
     out.extend_from_slice(b"BYE ");
-    out.extend_from_slice(&talker.target);
+    out.extend_from_slice(target);
     let via = (flow.transport.via_name(), flow.remote);
     let via = format!(" SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bKhangup{branch:x}\r\n", via.0, via.1);
     out.extend_from_slice(via.as_bytes());
     out.extend_from_slice(b"Max-Forwards: 70\r\n");
-    out.extend_from_slice(&talker.head);
+    put_dialog(&m, side, &talker.tag, &mut out);
     out.extend_from_slice(b"CSeq: ");
     put_number(LAST_CSEQ, &mut out);
     out.extend_from_slice(b" BYE\r\n");
     out.extend_from_slice(reason);
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-    out
+    Some(out)
 }
 
 impl Shared {
@@ -87,29 +89,24 @@ impl Shared {
 }
 
 impl Edge {
-    /// A 2xx to an INVITE goes back: from now on the exchange can hang up.
+    /// A 2xx to an INVITE goes back, as the caller gets it: from now on the exchange can hang up.
     pub(crate) fn note_talkers(
-        &mut self,
+        &self,
         context: &Context,
-        (fork, answer, back): (u8, &Message<'_>, &[u8]),
+        branch: &Branch<Hop>,
+        (answer, back): (&Message<'_>, &[u8]),
     ) {
         let (Some(call), DialogUse::Begins(_)) = (context.call, &context.dialog) else { return };
-        let Some(branch) = context.proxy.branch(fork) else { return };
-        let limits = &self.shared.config.limits;
-        let [first, second] = &mut self.answer_indexes;
-        self.shared.calls.set_talkers(call, |talkers| {
-            if first.parse(branch.sent(), limits).is_err() || second.parse(back, limits).is_err() {
-                return;
-            }
-            let egress = branch.target.hop.egress;
-            let callee = Flow {
-                transport: egress.transport,
-                local: context.from.local,
-                remote: egress.remote,
-                connection: egress.connection,
-            };
-            let (sent, back) = (Message::new(branch.sent(), first), Message::new(back, second));
-            write_talkers(talkers, [context.from, callee], (&sent, answer, &back));
+        let egress = branch.target.hop.egress;
+        let flow = Flow {
+            transport: egress.transport,
+            local: context.from.local,
+            remote: egress.remote,
+            connection: egress.connection,
+        };
+        self.shared.calls.set_talkers(call, |[caller, callee]| {
+            caller.begin(context.from, back, b"");
+            callee.begin(flow, branch.sent(), answer.to_tag());
         });
     }
 
@@ -145,10 +142,11 @@ impl Edge {
         let Some(talkers) = self.shared.calls.hang_up(number, (cause, reason), io.unix_ms()) else {
             return false;
         };
-        for (side, talker) in talkers.iter().enumerate() {
+        for (talker, side) in talkers.iter().zip([Side::Caller, Side::Callee]) {
             let Some(flow) = talker.flow else { continue };
+            let Some(bye) = bye(talker, (side, &flow), number << 1 | side as u64, line) else { continue };
             self.own = true;
-            self.take_message(io, memory, &flow, &bye(talker, &flow, number << 1 | side as u64, line));
+            self.take_message(io, memory, &flow, &bye);
             self.own = false;
         }
         true
