@@ -47,7 +47,7 @@ fn the_soft_limit_becomes_the_hard_one() {
     assert_eq!(line.split_whitespace().nth(3), Some("900"), "{line}");
     let log = exchange.log();
     assert!(log.contains("the limit of file descriptors was raised from=200 to=900"), "{log}");
-    assert!(log.contains("so many connections fit limit=900"), "{log}");
+    assert!(log.contains("file descriptors set the limit of connections limit=900"), "{log}");
     assert!(log.contains("limits.connectionsPerAddress is lowered to 836"), "1000 do not fit: {log}");
 }
 

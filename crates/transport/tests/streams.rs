@@ -325,13 +325,13 @@ fn who_takes_nothing_has_to_go() {
     let mut stream = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
     // More than the sockets' buffers hold, so that the echo waits for us.
     let much = MESSAGE.repeat(1_000);
-    let until = Instant::now() + BOUND;
     for _ in 0..(64 << 20) / much.len() {
         if stream.write_all(&much).is_err() {
             return;
         }
     }
     stream.set_write_timeout(PACE).unwrap();
+    let until = Instant::now() + BOUND;
     loop {
         match stream.write(MESSAGE) {
             Err(e) if e.kind() != std::io::ErrorKind::WouldBlock => return,
