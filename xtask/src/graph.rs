@@ -138,6 +138,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("trunkline-api", "trunkline-http"),
     ("trunkline-rest-v1", "trunkline-http"),
     ("trunkline-store", "trunkline-model"),
+    ("trunkline-store", "trunkline-write-behind"),
     ("trunkline-operations", "trunkline-store"),
     ("trunkline-login", "trunkline-model"),
     ("trunkline-login", "trunkline-store"),

@@ -61,8 +61,7 @@ impl Sqlite {
             .open(path)
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
         let mut connection = Connection::open(path).map_err(&wrong)?;
-        connection.busy_timeout(Duration::from_secs(5)).map_err(&wrong)?;
-        connection.pragma_update(None, "journal_mode", "wal").map_err(&wrong)?;
+        trunkline_write_behind::switch_to_wal(&connection, Duration::from_secs(5)).map_err(&wrong)?;
         connection.pragma_update(None, "synchronous", "normal").map_err(&wrong)?;
         migrate(&mut connection, path)?;
 

@@ -28,6 +28,7 @@
 //! ```
 
 mod checkpoint;
+mod wal;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -41,6 +42,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+pub use wal::switch_to_wal;
+
 /// Another program, or another thread, that holds the lock is waited for so long.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -53,8 +56,7 @@ pub fn open(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
     // SQLite would make it readable by all, its journal too. What goes wrong here goes wrong there, with its reason.
     let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     let db = Connection::open(path)?;
-    db.busy_timeout(BUSY)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
+    switch_to_wal(&db, BUSY)?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
     // KiB when negative.
     db.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
