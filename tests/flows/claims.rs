@@ -140,3 +140,27 @@ fn two_events_are_none() {
         }
     }
 }
+
+/// The same of every header that a request may have once.
+#[test]
+fn of_what_may_stand_once_two_are_none() {
+    let exchange = start("", "register");
+    let mut phone = registered(&exchange, "1001");
+    let mut caller = registered(&exchange, "1002");
+    for (name, other, value) in [
+        ("Content-Type", "c", "application/sdp"),
+        ("Expires", "expires", "60"),
+        ("Max-Breadth", "MAX-BREADTH", "5"),
+        ("Refer-To", "r", "<sip:1003@sip.local>"),
+        ("Referred-By", "b", "<sip:1003@sip.local>"),
+        ("Replaces", "replaces", "a;to-tag=b;from-tag=c"),
+        ("Session-Expires", "x", "1800"),
+    ] {
+        for method in ["INVITE", "REFER", "MESSAGE"] {
+            let request = caller.request(method, &at("1001")).with(name, value).with(other, value);
+            caller.send(&request);
+            assert_eq!(caller.final_for(&request).status(), 400, "{method} {name}");
+            assert!(phone.silent(QUIET, |m| m.method() == method), "{method} {name}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What an operator does to calls: ends one, has no new ones taken, ends a ban.
 
-use trunkline_tests::{Exchange, Ua, Wire, free_port};
+use trunkline_tests::{Dialog, Exchange, NameServer, Record, Ua, Wire, free_port};
 
 use super::operator::ok;
 use super::trunks::{provider, with_trunk};
@@ -49,6 +49,75 @@ fn an_answered_call_is_ended_for_both_sides() {
     }
     assert_eq!(record(&exchange, &a.call_id), ["MANAGER_REQUEST", "200", "us", "call.hung-up"]);
     assert!(ok(&exchange, &["calls", "--json"]).contains("[]"));
+}
+
+/// Both sides of the one call are hung up; where each gets its BYE.
+fn hung_up(exchange: &Exchange, phones: [&mut Ua; 2]) -> [String; 2] {
+    let id = the_call(exchange)["id"].to_string();
+    ok(exchange, &["calls", "hangup", &id]);
+    phones.map(|phone| {
+        let bye = phone.request_of("BYE");
+        phone.respond(&bye, 200, "OK");
+        bye.uri().to_owned()
+    })
+}
+
+#[test]
+fn a_move_that_was_refused_changes_nothing() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, _) = super::dialogs::talking(&exchange, "1001", "1002");
+    for (name, status) in [("first", 200), ("second", 488), ("third", 488)] {
+        let moved = a.request(&caller, "UPDATE");
+        let contact = moved.get("Contact").expect("a Contact").replace("1001", name);
+        let moved = moved.set("Contact", contact);
+        caller.send(&moved);
+        let arrived = callee.request_of("UPDATE");
+        callee.respond(&arrived, status, "Whatever");
+        caller.status_for(&moved, status);
+    }
+    let [at_caller, at_callee] = hung_up(&exchange, [&mut caller, &mut callee]);
+    assert!(at_caller.contains("first@") && at_callee.contains("1002@"), "{at_caller} {at_callee}");
+}
+
+#[test]
+fn who_moves_by_an_answer_is_hung_up_there() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, _) = super::dialogs::talking(&exchange, "1001", "1002");
+    let asked = a.request(&caller, "INVITE");
+    caller.send(&asked);
+    let arrived = callee.request_of("INVITE");
+    let contact = callee.contact().replace("1002", "moved");
+    let answer = callee.response(&arrived, 200, "OK").set("Contact", contact);
+    callee.send(&answer);
+    let answer = caller.status_for(&asked, 200);
+    a.target = Ua::target(&answer);
+    let ack = a.request(&caller, "ACK");
+    caller.send(&ack);
+    callee.request_of("ACK");
+    let [at_caller, at_callee] = hung_up(&exchange, [&mut caller, &mut callee]);
+    assert!(at_caller.contains("1001@") && at_callee.contains("moved@"), "{at_caller} {at_callee}");
+}
+
+#[test]
+fn a_bye_that_waits_for_a_name_goes_on() {
+    let names = NameServer::start(&[("phone.sip.test", Record::A([127, 0, 0, 1].into()))]);
+    let exchange = Exchange::start_with(&agents(), &names.config(""), &[]);
+    let mut callee = registered(&exchange, "1002");
+    let mut caller = registered(&exchange, "1001");
+    let contact = caller.contact().replace("127.0.0.1", "phone.sip.test");
+    assert!(contact.contains("phone.sip.test"), "{contact}");
+    let invite = caller.call(&caller.invite(&callee.aor()).set("Contact", contact));
+    let arrived = callee.request_of("INVITE");
+    callee.accept(&arrived);
+    let answer = caller.status_for(&invite, 200);
+    let mut dialog = Dialog::of_caller(&invite, &answer);
+    let ack = dialog.request(&caller, "ACK");
+    caller.send(&ack);
+    callee.request_of("ACK");
+    let asked = names.asked();
+    let [at_caller, at_callee] = hung_up(&exchange, [&mut caller, &mut callee]);
+    assert!(at_caller.contains("phone.sip.test") && at_callee.contains("1002@"), "{at_caller} {at_callee}");
+    assert!(names.asked() > asked, "its name was not known before");
 }
 
 #[test]

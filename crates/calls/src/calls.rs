@@ -15,7 +15,7 @@ use crate::histogram::{Histogram, SETUP_MS};
 use crate::refused::RefusedCalls;
 use crate::row::{self, Kind, Row};
 use crate::sessions::SessionKey;
-use crate::talker::Talker;
+use crate::talker::{Talker, pair};
 
 pub(crate) const SHARDS: usize = 64;
 /// A call that rings longer than this has been forgotten by everybody: Timer C (RFC 3261 §16.6) is three
@@ -337,20 +337,28 @@ impl Calls {
         });
     }
 
-    /// This side of an answered call is reached at another target from now on.
-    pub fn retarget(&self, number: u64, side: Side, target: &[u8]) {
+    /// This side of an answered call asks, by a request of this CSeq, to be reached at another target.
+    pub fn asks_to_move(&self, number: u64, side: Side, (cseq, target): (u32, &[u8])) {
+        self.with_talkers(number, |talkers| pair(talkers, side)[0].ask(cseq, target));
+    }
+
+    /// The request of this CSeq of this side is accepted; the other side says, where it does, at which target it is from now on.
+    pub fn moved(&self, number: u64, side: Side, (cseq, target): (u32, Option<&[u8]>)) {
+        self.with_talkers(number, |talkers| {
+            let [asked, asking] = pair(talkers, side);
+            asked.grant(cseq);
+            if let Some(target) = target {
+                asking.move_to(target);
+            }
+        });
+    }
+
+    fn with_talkers(&self, number: u64, change: impl FnOnce(&mut [Talker; 2])) {
         let mut table = self.table(number as usize % SHARDS).lock();
-        let Some(place) = table.find(number) else { return };
-        let Some(Slot { talkers: [caller, callee], .. }) = table.slots.get_mut(place as usize) else {
-            return;
-        };
-        // The target is that of the other side's requests.
-        let other = match side {
-            Side::Caller => callee,
-            Side::Callee => caller,
-        };
-        other.target.clear();
-        other.target.extend_from_slice(target);
+        let place = table.find(number);
+        if let Some(slot) = place.and_then(|place| table.slots.get_mut(place as usize)) {
+            change(&mut slot.talkers);
+        }
     }
 
     /// The numbers of the live calls that `matches` picks.

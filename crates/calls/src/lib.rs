@@ -54,7 +54,7 @@ pub use calls::{CallHandle, Calls, Stats};
 pub use cause::Cause;
 pub use codec::codec_of;
 pub use counting::{LimitReached, Refused};
-pub use dialogs::{Answered, Dialogs, Ended, Ends, Event, Moved, Origin, Place, Refresh, Standing};
+pub use dialogs::{Answered, Dialogs, Ended, Ends, Event, Moved, NoRoom, Origin, Place, Refresh, Standing};
 pub use ending::{Ender, FailedWith, ReasonLines};
 pub use follow::{Followed, Follower};
 pub use histogram::{DURATION_MS, Histogram, SETUP_MS};

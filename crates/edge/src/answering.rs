@@ -9,6 +9,7 @@ use crate::context::{Context, DialogUse, Hop};
 use crate::cseq;
 use crate::edge::Edge;
 use crate::forward;
+use crate::hang_up::contact;
 use crate::mail::Io;
 use crate::memory::StepMemory;
 use crate::names::Shown;
@@ -134,7 +135,13 @@ impl Edge {
 
     /// What the answer to a request inside dialogs does to them, and to their calls.
     fn note_answer(&self, context: &Context, m: &Message<'_>, answered: &Answered, now: u64) {
+        let moves = matches!(answered.method, Method::Invite | Method::Update)
+            && matches!(answered.status, 200..=299);
         for (place, side) in context.dialog.inside() {
+            if moves {
+                let target = contact(m).filter(|_| answered.contact.is_some());
+                self.shared.calls.moved(place.number, side, (answered.cseq, target));
+            }
             let ends = self.shared.dialogs.answered(place, side, answered, now);
             self.shared.hung_up(m, (place.number, side), ends, now);
         }

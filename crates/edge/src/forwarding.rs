@@ -12,7 +12,7 @@ use trunkline_sip::{Method, Transport};
 use trunkline_transaction::{Slot, TransactionKey};
 use trunkline_transport::Egress;
 
-use crate::aims::{Aim, Aims, Rung};
+use crate::aims::{Aim, Aims};
 use crate::branches::Outgoing;
 use crate::breadth::breadth;
 use crate::context::{self, Context, DialogUse, Hop};
@@ -31,7 +31,6 @@ use crate::resolver::Spare;
 use crate::shared::Shared;
 use crate::stateless::Stateless;
 use crate::trust::budget::Credit;
-use crate::trust::events::{event_of, expires};
 use crate::trust::marks::Beginning;
 use crate::trust::{SIPS_NOT_ALLOWED, Spent, keep_secure};
 
@@ -129,7 +128,7 @@ impl Edge {
                 return self.reply(io, inbound, reason, &extra);
             }
         };
-        let whose = (self.caller(aims.rung(decision)), aims.list.len());
+        let whose = (self.shared.caller(aims.rung(decision).decision), aims.list.len());
         let Some((slot, mut context)) = self.open(io, inbound, key, whose) else {
             if let Some(call) = admitted.call {
                 self.shared.calls.failed(call, 503, io.unix_ms());
@@ -141,9 +140,9 @@ impl Edge {
         relaying.dialogs = admitted.number;
         match self.begin_all(io, inbound, (slot, &mut context), decision, (breadth, relaying, &mut aims)) {
             Ok(()) => self.started(io, slot, context),
-            Err(()) => {
+            Err(reason) => {
                 self.counters.overloaded.add();
-                self.answer_and_settle(io, slot, context, Reason::OverloadDialogs);
+                self.answer_and_settle(io, slot, context, reason);
             }
         }
     }
@@ -166,7 +165,7 @@ impl Edge {
             }
             return false;
         }
-        if self.caller(aims.rung(decision)) != context.caller {
+        if self.shared.caller(aims.rung(decision).decision) != context.caller {
             // Its mark is who it was.
             return false;
         }
@@ -185,8 +184,8 @@ impl Edge {
         }
     }
 
-    /// Begins what the request begins, a call and its dialogs, and the branches to its targets. An error: there is no room
-    /// for the dialogs.
+    /// Begins what the request begins, a call and its dialogs, and the branches to its targets. An error: why there is no
+    /// room for the dialogs.
     fn begin_all(
         &mut self,
         io: &mut Io<'_>,
@@ -194,16 +193,19 @@ impl Edge {
         (slot, context): (Slot, &mut Context),
         decision: &Decision,
         (breadth, relaying, aims): (Option<u32>, Relaying, &mut Aims),
-    ) -> Result<(), ()> {
+    ) -> Result<(), Reason> {
         if aims.list.is_empty() {
             return Ok(());
         }
         context.told = decision.proven;
         let rung = aims.rung(decision);
         let number = relaying.dialogs.or(relaying.number);
-        let Ok(beginning) = self.begin_dialogs(io, inbound, context, (rung.decision, number)) else {
-            self.take_back_media(relaying);
-            return Err(());
+        let beginning = match self.begin_dialogs(io, inbound, context, (rung.decision, number)) {
+            Ok(beginning) => beginning,
+            Err(reason) => {
+                self.take_back_media(relaying);
+                return Err(reason);
+            }
         };
         if inbound.method == Method::Invite {
             self.prepare_ringing(inbound, context, rung);
@@ -235,7 +237,7 @@ impl Edge {
             // Whoever sends back what we sent gets one address of each target, and not for ever.
             aims.ways.iter_mut().flatten().for_each(|(_, spare)| *spare = Spare::default());
             let request = self.shared.secret.tag(b"", inbound.message.call_id(), inbound.message.from_tag());
-            let caller = self.caller(aims.rung(decision));
+            let caller = self.shared.caller(aims.rung(decision).decision);
             let payer = Payer::new(caller, inbound.flow.remote.ip());
             if !self.shared.spirals.admit(request, payer, aims.list.len(), io.unix_ms()) {
                 return Prepared::Refuse(Reason::LoopSpiral, b"");
@@ -252,30 +254,6 @@ impl Edge {
             Offered::Suspended => Prepared::Suspended,
             Offered::Refuse(code) => Prepared::RefuseMedia(code),
         }
-    }
-
-    /// What the marks of a request say that begins dialogs, which its transaction remembers. It may have its `number`. An
-    /// error: there is no room for them.
-    fn begin_dialogs(
-        &self,
-        io: &Io<'_>,
-        inbound: &Inbound<'_>,
-        context: &mut Context,
-        (decision, number): (&Decision, Option<u64>),
-    ) -> Result<Option<Beginning>, ()> {
-        if !decision.record_route {
-            return Ok(None);
-        }
-        let number = match context.dialog {
-            DialogUse::Begins(number) => number,
-            _ => self.shared.dialogs.number(number).ok_or(())?,
-        };
-        if inbound.method != Method::Invite {
-            let asked = (event_of(&inbound.message, inbound.method), expires(&inbound.message));
-            self.shared.dialogs.subscribing(number, asked, true, io.unix_ms());
-        }
-        context.dialog = DialogUse::Begins(number);
-        Ok(Some(self.beginning(inbound, decision, number, io.unix_ms())))
     }
 
     /// Starts the first group of targets and puts the others by.
@@ -379,9 +357,8 @@ impl Edge {
         let loop_mac = self.shared.secret.stateless_loop_mac(&inbound.message);
         let number = self.shared.dialogs.number_of(loop_mac);
         let beginning = rung.record_route.then(|| self.beginning(inbound, rung, number, io.unix_ms()));
-        if beginning.is_some() && inbound.method != Method::Invite {
-            let asked = (event_of(&inbound.message, inbound.method), expires(&inbound.message));
-            self.shared.dialogs.subscribing(number, asked, false, io.unix_ms());
+        if beginning.is_some() {
+            self.shared.note_beginning(inbound, (rung, number), false, io.unix_ms());
         }
         let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
         let (relaying, cut) = (Relaying::default(), self.cuts(inbound, rung));
@@ -397,12 +374,6 @@ impl Edge {
             callee: if target.trunk.is_some() { PartyKind::Trunk } else { callee.kind },
         };
         self.send_stateless(io, inbound, &mut outgoing, Some(rung), &passage);
-    }
-
-    /// Who sends the request that was routed.
-    fn caller(&self, rung: Rung<'_>) -> (PartyKind, u32) {
-        let caller = PartyRef::caller(&rung.decision.parties);
-        (caller.kind, self.shared.party(&caller))
     }
 
     /// Begins a transaction for this request of this caller, to so many targets. Its 100 is made, and sent by [`Edge::started`].

@@ -11,6 +11,7 @@ mod admission;
 mod aims;
 mod answering;
 mod background;
+mod beginnings;
 mod branches;
 mod breadth;
 mod called;

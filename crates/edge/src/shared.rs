@@ -144,7 +144,11 @@ impl Shared {
             arrivals: Arrivals::default(),
             media: config.rtpengine.map(|_| Arc::default()),
             party_names: PartyNames::default(),
-            dialogs: Dialogs::new(half(a) ^ half(b).rotate_left(32), config.dialog_seconds),
+            dialogs: Dialogs::new(
+                half(a) ^ half(b).rotate_left(32),
+                config.dialog_seconds,
+                config.memory.percent,
+            ),
             tables,
             location,
             calls,

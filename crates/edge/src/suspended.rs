@@ -52,6 +52,8 @@ pub(crate) struct Suspended {
     pub(crate) decided: Option<Box<Decision>>,
     /// Its number among the events.
     pub(crate) request: u64,
+    /// Is it a request of our own, which nobody has sent?
+    pub(crate) own: bool,
     /// By when its sender has given up.
     pub(crate) until: Now,
     /// It had its 100.
@@ -71,6 +73,7 @@ impl Suspended {
             left: 1,
             decided: None,
             request: 0,
+            own: false,
             until: now + T1_64,
             told: false,
         }

@@ -76,7 +76,7 @@ impl Edge {
     ) {
         self.counters.suspended.add();
         let told = self.has_waited();
-        let suspended = Suspended { request: self.events.request(), ..suspended };
+        let suspended = Suspended { request: self.events.request(), own: self.own, ..suspended };
         self.suspensions.insert(number, suspended);
         if inbound.method == Method::Invite && !told {
             self.tell_trying(io, inbound);
@@ -119,7 +119,9 @@ impl Edge {
         self.suspensions.request = suspended.request;
         self.events.resume(suspended.request);
         self.events.note(io.unix_ms(), Event::GoesOn);
+        self.own = suspended.own;
         self.go_on_with(io, memory, suspended);
+        self.own = false;
         self.suspensions.again = None;
         self.suspensions.request = 0;
     }
@@ -177,6 +179,9 @@ impl Edge {
     /// Sends the 100 of requests other than INVITE that are due (RFC 4320 §4.1).
     fn tell_late(&mut self, io: &mut Io<'_>, now: Now) {
         let due = |s: &&mut Suspended| {
+            if s.own {
+                return false;
+            }
             let since = (s.until + E_AT_T2).saturating_sub(T1_64);
             !s.told && since <= now && matches!(s.what, Waiting::Request(_)) && s.companion == 0
         };
@@ -207,7 +212,7 @@ impl Edge {
             if let Cause::Media(awaited) = &suspended.cause {
                 self.end_awaited(awaited);
             }
-            if let Waiting::Request(_) = suspended.what {
+            if let (Waiting::Request(_), false) = (suspended.what, suspended.own) {
                 let shared = self.shared.clone();
                 read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
                     self.refuse(io, inbound, Reason::WaitTooLong);

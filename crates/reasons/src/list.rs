@@ -238,6 +238,8 @@ reasons! {
     OverloadShare = "overload.share", 503 "" PUBLIC, "Check why it has so many requests open (trunkline calls); raise limits.accountPercent.";
     /// The table of dialogs is full.
     OverloadDialogs = "overload.dialogs", 503 "" PUBLIC, "Check who makes so many calls (trunkline calls).";
+    /// One account, peer or trunk, or all whom nobody knows together, have begun their whole share of the table of dialogs.
+    OverloadDialogShare = "overload.dialog-share", 503 "" PUBLIC, "Check why it has so many calls up (trunkline calls); raise limits.accountPercent.";
 
     /// The caller has as many calls as it may, at once or in a minute.
     LimitCaller = "limit.caller", 403 "Too Many Calls" HIDDEN, "Raise maxCalls or maxCallsPerMinute of the agent or peer, or end a call.";

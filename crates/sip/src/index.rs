@@ -91,6 +91,27 @@ const NONE: u8 = u8::MAX;
 // A bit each in `repeated`.
 const _: () = assert!(HeaderName::COUNT <= 64);
 
+/// What a request may say once (RFC 3261 §20.15, §20.19, RFC 3515 §2.1, RFC 3891 §3, RFC 3892 §2.1, RFC 4028 §4, RFC 5393 §5.3.3,
+/// RFC 6665 §8.2.1), beside what every message says once: of two values a phone may obey the other than the one that was judged.
+const ONCE: [HeaderName; 8] = [
+    HeaderName::ContentType,
+    HeaderName::Event,
+    HeaderName::Expires,
+    HeaderName::MaxBreadth,
+    HeaderName::ReferTo,
+    HeaderName::ReferredBy,
+    HeaderName::Replaces,
+    HeaderName::SessionExpires,
+];
+const ONCE_BITS: u64 = {
+    let (mut bits, mut n) = (0, 0);
+    while n < ONCE.len() {
+        bits |= 1 << ONCE[n] as u8;
+        n += 1;
+    }
+    bits
+};
+
 /// Where everything stands in one message.
 #[derive(Clone, Debug)]
 pub struct Index {
@@ -290,9 +311,11 @@ impl Index {
         if self.first_of(HeaderName::Via).is_none() {
             return Err(ParseError::Cardinality("Via"));
         }
-        // RFC 6665 §8.2.1: one. Of two a phone may do as the other says than the one that was judged.
-        if self.is_repeated(HeaderName::Event) && matches!(self.start_line, StartLine::Request { .. }) {
-            return Err(ParseError::Cardinality("Event"));
+        if self.repeated & ONCE_BITS != 0
+            && matches!(self.start_line, StartLine::Request { .. })
+            && let Some(name) = ONCE.into_iter().find(|name| self.is_repeated(*name))
+        {
+            return Err(ParseError::Cardinality(name.name()));
         }
         if let StartLine::Request { name, .. } = self.start_line
             && name.of(bytes) != method

@@ -5,6 +5,7 @@ use trunkline_proxy::{FlowToken, Mark, Seen, Side};
 use trunkline_sip::Method;
 
 use super::raised::Raised;
+use super::shares::Owner;
 use super::subscriptions::{Event, Subscriptions, until};
 use super::{Answered, Ends, FIRST_MS, LINGER_MS, OPEN_MS, Origin, Place};
 
@@ -385,6 +386,8 @@ fn other(side: Side) -> Side {
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     used: bool,
+    /// Who began it.
+    pub(super) owner: Owner,
     pub(super) subscription: bool,
     /// A transaction has the request, and will tell its end.
     held: bool,
@@ -421,6 +424,11 @@ impl Entry {
     /// One of before this process.
     pub(super) fn adopted(subscription: bool) -> Entry {
         Entry { used: true, subscription, ..Entry::default() }
+    }
+
+    /// The same, begun by this one.
+    pub(super) fn of(self, owner: Owner) -> Entry {
+        Entry { owner, ..self }
     }
 
     pub(super) fn is_used(&self) -> bool {

@@ -7,6 +7,7 @@
 
 mod entry;
 mod raised;
+mod shares;
 mod subscriptions;
 mod table;
 
@@ -19,6 +20,7 @@ use trunkline_sip::Method;
 
 pub use entry::{Ended, Moved, Refresh, Standing};
 use entry::{Entry, Leg};
+use shares::{Owner, Shares};
 pub use subscriptions::Event;
 use table::Table;
 
@@ -103,7 +105,17 @@ pub struct Dialogs {
     resumed: AtomicU64,
     limit_ms: AtomicU64,
     count: AtomicUsize,
+    shares: Shares,
     cursor: AtomicUsize,
+}
+
+/// Why no further dialogs can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// There are as many as there may be.
+    Full,
+    /// Who begins them has begun its whole share of them.
+    Share,
 }
 
 fn party(kind: PartyKind, party: u32) -> u64 {
@@ -112,8 +124,9 @@ fn party(kind: PartyKind, party: u32) -> u64 {
 
 impl Dialogs {
     /// An empty table. `random` tells this process from others with the same secret: of numbers that it gave every dialog is in
-    /// the table. `limit_seconds`: so long a dialog lives without a request, and a mark of before a restart.
-    pub fn new(random: u64, limit_seconds: u64) -> Dialogs {
+    /// the table. `limit_seconds`: so long a dialog lives without a request, and a mark of before a restart. `percent`: one
+    /// account, peer or trunk, or all whom nobody knows together, may have begun so much of what there is room for.
+    pub fn new(random: u64, limit_seconds: u64, percent: u8) -> Dialogs {
         Dialogs {
             hasher: foldhash::quality::RandomState::default(),
             shards: (0..SHARDS).map(|_| Mutex::new(Table::with_room())).collect(),
@@ -122,13 +135,35 @@ impl Dialogs {
             resumed: AtomicU64::new(0),
             limit_ms: AtomicU64::new(limit_seconds.saturating_mul(1000)),
             count: AtomicUsize::new(0),
+            shares: Shares::new(MOST, percent),
             cursor: AtomicUsize::new(0),
         }
     }
 
-    /// The number of a request that begins dialogs, the one it has or a new one. `None` when there are too many of them.
-    pub fn number(&self, given: Option<u64>) -> Option<u64> {
-        (self.len() < MOST).then(|| given.unwrap_or_else(|| self.unique()))
+    /// The number of a request of this party that begins dialogs, the one it has or a new one.
+    ///
+    /// # Errors
+    /// [`NoRoom`] when there are too many of them.
+    pub fn number(&self, given: Option<u64>, whose: (PartyKind, u32)) -> Result<u64, NoRoom> {
+        if self.len() >= MOST {
+            return Err(NoRoom::Full);
+        }
+        if !self.shares.has_room(self.owner(whose)) {
+            return Err(NoRoom::Share);
+        }
+        Ok(given.unwrap_or_else(|| self.unique()))
+    }
+
+    fn owner(&self, (kind, number): (PartyKind, u32)) -> Owner {
+        Owner::new(self.hasher.hash_one(party(kind, number)))
+    }
+
+    /// Who began the dialog of this mark.
+    fn owner_of(&self, mark: &Mark) -> Owner {
+        self.owner(match mark.side {
+            Side::Caller => (mark.holder.kind, mark.holder.party),
+            Side::Callee => (mark.way.kind, mark.way.party),
+        })
     }
 
     /// A number for a request that begins no dialog of ours, or may not.
@@ -169,27 +204,38 @@ impl Dialogs {
         self.len() == 0
     }
 
-    /// Room for one more.
-    fn reserve(&self) -> bool {
+    /// Puts an entry in, if there is room for one more. Whether there was.
+    fn insert(&self, table: &mut Table, number: u64, entry: Entry) -> bool {
         let taken = self.count.fetch_add(1, Ordering::Relaxed);
-        if taken >= MOST {
+        if taken >= MOST || !self.shares.has_room(entry.owner) {
             self.count.fetch_sub(1, Ordering::Relaxed);
+            return false;
         }
-        taken < MOST
+        self.shares.take(entry.owner);
+        table.insert(number, entry);
+        true
     }
 
     fn remove(&self, table: &mut Table, number: u64) {
-        if table.remove(number) {
+        if let Some(owner) = table.remove(number) {
             self.count.fetch_sub(1, Ordering::Relaxed);
+            self.shares.give(owner);
         }
     }
 
     /// A request that begins this subscription goes out, with these seconds in Expires. Its NOTIFY may come before its response
     /// (RFC 6665 §4.1.2.4). `held`: by a transaction, which tells its end.
-    pub fn subscribing(&self, number: u64, asked: (Event, Option<u32>), held: bool, now: u64) {
+    pub fn subscribing(
+        &self,
+        (number, whose): (u64, (PartyKind, u32)),
+        asked: (Event, Option<u32>),
+        held: bool,
+        now: u64,
+    ) {
         let mut table = self.table(number).lock();
-        if table.find(number).is_none() && self.reserve() {
-            table.insert(number, Entry::subscribing(asked, held, now));
+        if table.find(number).is_none() {
+            let entry = Entry::subscribing(asked, held, now).of(self.owner(whose));
+            self.insert(&mut table, number, entry);
         }
     }
 
@@ -211,10 +257,10 @@ impl Dialogs {
         let mut table = self.table(place.number).lock();
         if table.find(place.number).is_none() {
             let late = !held && now > mark.born.saturating_add(FIRST_MS);
-            if late || !self.reserve() {
+            let entry = Entry::new(mark.subscription, held, mark.born, now).of(self.owner_of(mark));
+            if late || !self.insert(&mut table, place.number, entry) {
                 return false;
             }
-            table.insert(place.number, Entry::new(mark.subscription, held, mark.born, now));
         }
         let Some(entry) = table.find(place.number) else { return false };
         let success = (200..300).contains(&answered.status);
@@ -294,10 +340,10 @@ impl Dialogs {
         let (limit, before) = (self.limit(), self.remembered_until(mark, now));
         let mut table = self.table(place.number).lock();
         if table.find(place.number).is_none() {
-            if before.is_none() || !self.reserve() {
+            let entry = Entry::adopted(mark.subscription).of(self.owner_of(mark));
+            if before.is_none() || !self.insert(&mut table, place.number, entry) {
                 return Err(Ended);
             }
-            table.insert(place.number, Entry::adopted(mark.subscription));
         }
         let entry = table.find(place.number).ok_or(Ended)?;
         let open = entry.is_open(now);
@@ -428,7 +474,13 @@ impl Dialogs {
             let shard = self.cursor.load(Ordering::Relaxed) % SHARDS;
             let Some(shard) = self.shards.get(shard) else { break };
             let mut table = shard.lock();
-            let (gone, seen, finished) = table.sweep(budget - looked, |entry| entry.has_ended(limit, now));
+            let (gone, seen, finished) = table.sweep(budget - looked, |entry| {
+                let ended = entry.has_ended(limit, now);
+                if ended {
+                    self.shares.give(entry.owner);
+                }
+                ended
+            });
             drop(table);
             forgotten += gone;
             looked += seen;

@@ -3,6 +3,7 @@
 use hashbrown::HashTable;
 
 use super::entry::Entry;
+use super::shares::Owner;
 
 /// Entries are made so many at once, so that none moves when there are more.
 const CHUNK: usize = 32;
@@ -63,14 +64,15 @@ impl Table {
         }
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> bool {
-        let Ok(found) = self.index.find_entry(hash(number), |(n, _)| *n == number) else { return false };
+    /// Takes an entry out. Whose it was.
+    pub(super) fn remove(&mut self, number: u64) -> Option<Owner> {
+        let found = self.index.find_entry(hash(number), |(n, _)| *n == number).ok()?;
         let ((_, slot), _) = found.remove();
-        if let Some(place) = self.place(slot) {
-            *place = (0, Entry::default());
-        }
         self.free.push(slot);
-        true
+        let place = self.place(slot)?;
+        let owner = place.1.owner;
+        *place = (0, Entry::default());
+        Some(owner)
     }
 
     /// Removes what has ended among the next `budget` places. How many were removed, how many places were looked at, and
@@ -87,7 +89,7 @@ impl Table {
             let Some((number, entry)) = self.place(slot as u32) else { continue };
             let number = *number;
             if entry.is_used() && ended(entry) {
-                removed += usize::from(self.remove(number));
+                removed += usize::from(self.remove(number).is_some());
             }
         }
         let (looked, finished) = (end - self.cursor, end == all);

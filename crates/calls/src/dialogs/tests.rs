@@ -4,6 +4,8 @@ use super::*;
 
 const START: u64 = 1_800_000_000_000;
 const DAY: u64 = 86_400_000;
+/// Who begins the dialogs.
+const CALLER: (PartyKind, u32) = (PartyKind::Stranger, 0);
 /// What tells this process from others.
 const PROCESS: u64 = 7 << COUNTED;
 
@@ -46,8 +48,8 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let dialogs = Dialogs::new(PROCESS, 86_400);
-        let number = dialogs.number(None).expect("room");
+        let dialogs = Dialogs::new(PROCESS, 86_400, 25);
+        let number = dialogs.number(None, CALLER).expect("room");
         World { dialogs, now: START + 10, number }
     }
 
@@ -247,8 +249,8 @@ fn a_call_ends_with_the_last_callee_that_took_it() {
 #[test]
 fn a_subscription_ends_by_its_notify_or_its_time_and_is_no_call() {
     let begin = |w: &mut World| {
-        w.number = w.dialogs.number(None).expect("room");
-        w.dialogs.subscribing(w.number, (Event::of(b"presence"), Some(3_600)), true, w.now);
+        w.number = w.dialogs.number(None, CALLER).expect("room");
+        w.dialogs.subscribing((w.number, CALLER), (Event::of(b"presence"), Some(3_600)), true, w.now);
         // RFC 6665 §4.1.2.4: a NOTIFY may come before the 2xx.
         let mark = Mark { subscription: true, ..w.mark(Side::Callee) };
         assert!(w.dialogs.request(w.place(), &mark, Method::Notify, w.now).is_ok());
@@ -379,7 +381,7 @@ fn what_is_said_in_one_dialog_changes_no_other_one() {
     w.call();
     let first = w.number;
     // The same Call-ID and tags again, with a callee of whoever knows them.
-    w.number = w.dialogs.number(None).expect("room");
+    w.number = w.dialogs.number(None, CALLER).expect("room");
     w.call();
     w.answers(&Answered { contact: Some(moved(9)), ..answer(Method::Update, 200) });
     assert!(w.asks(Side::Caller, Method::Bye));
@@ -488,7 +490,7 @@ fn a_notifier_grants_no_more_than_was_asked_for() {
     ] {
         for held in [true, false] {
             let mut w = World::new();
-            w.dialogs.subscribing(w.number, (Event::default(), asked), held, w.now);
+            w.dialogs.subscribing((w.number, CALLER), (Event::default(), asked), held, w.now);
             let origin = if held { Origin::Branch(0) } else { Origin::Stateless };
             let mark = Mark { subscription: true, ..w.mark(Side::Callee) };
             let says = |w: &World| {
@@ -557,4 +559,40 @@ fn a_callee_of_many_tags_takes_no_room_of_others() {
     assert!(says(3, "third", 2, 200) && lives(3, "third"));
     w.concludes();
     assert!(lives(3, "third") && !lives(2, "honest"));
+}
+
+#[test]
+fn nobody_takes_the_room_of_others() {
+    let dialogs = Dialogs::new(PROCESS, 86_400, 1);
+    let most = MOST as u64 / 100;
+    let agent = |n| (PartyKind::Agent, n);
+    let (busy, other) = (agent(1), agent(2));
+    let begin = |number, (kind, party)| {
+        let mark = Mark {
+            way: Way { kind, party, ..Way::default() },
+            ..mark_of(number, Side::Callee, START, false)
+        };
+        let place = dialogs.place(&mark, b"b");
+        let origin = Origin::Branch(0);
+        let begun = dialogs.responded(place, (&mark, origin), 5, &answer(Method::Invite, 200), START);
+        dialogs.concluded(number, START);
+        (begun, place)
+    };
+    let places: Vec<Place> = (0..most)
+        .map(|_| {
+            let (begun, place) = begin(dialogs.number(None, busy).expect("room"), busy);
+            assert!(begun);
+            place
+        })
+        .collect();
+    assert_eq!(dialogs.number(None, busy), Err(NoRoom::Share));
+    assert!(!begin(dialogs.unique(), busy).0, "taken by another thread meanwhile");
+    assert!(dialogs.number(None, other).is_ok() && dialogs.number(None, CALLER).is_ok());
+    // One ends by a BYE, the others since nobody says anything.
+    dialogs.answered(places[0], Side::Caller, &answer(Method::Bye, 200), START);
+    assert_eq!(dialogs.len() as u64, most - 1);
+    assert!(begin(dialogs.number(None, busy).expect("its room is free"), busy).0);
+    assert_eq!(dialogs.sweep(START + 2 * DAY, 1 << 20) as u64, most);
+    assert!((0..most).all(|_| begin(dialogs.number(None, busy).expect("room"), busy).0));
+    assert_eq!(dialogs.number(None, busy), Err(NoRoom::Share));
 }

@@ -351,7 +351,7 @@ impl Edge {
             && sender != Sender::Unknown
             && let Some(contact) = contact(m)
         {
-            shared.calls.retarget(dialog.place.number, dialog.from, contact);
+            shared.calls.asks_to_move(dialog.place.number, dialog.from, (m.cseq(), contact));
         }
         if inbound.method == Method::Bye {
             for dialog in all() {
