@@ -82,6 +82,7 @@ mod routr_v1_page;
 mod routr_v1_providers;
 mod routr_v1_rest;
 mod routr_v1_schemathesis;
+mod routr_v1_stored;
 mod routr_v1_taken_over;
 mod same_names;
 mod secure_trunks;

@@ -212,6 +212,15 @@ fn the_operators_commands_read_it() {
     assert!(warnings.all(of_resources), "{said}");
     let (code, said) = run(&["check", "config"]);
     assert!(code == Some(0) && said.contains("routr-v1-rc2:config is good: "), "{said}");
+    // Whose calls are challenged is what the configuration beside the resources says.
+    let file = exchange.folder().join("config/config.yml");
+    let whole = std::fs::read_to_string(&file).expect("the configuration");
+    for (calls, warned) in [("never", true), ("egress", false)] {
+        std::fs::write(&file, format!("{whole}  auth: {{calls: {calls}}}\n")).expect("written");
+        let (code, said) = run(&["check", "config"]);
+        assert_eq!((code, said.contains("at your expense")), (Some(0), warned), "{calls}: {said}");
+    }
+    std::fs::write(&file, whole).expect("written");
     let (code, said) = run(&["serve", "--print-config", config[0], config[1]]);
     assert!(
         code == Some(0) && said.contains("data: routr-v1-rc2:config  # config/config.yml:5:59"),

@@ -127,11 +127,34 @@ fn a_database_in_place(edition: V1Edition) {
     redis.fill(&[("agents".into(), "bad".into(), json!({"kind": "Agent", "spec": 1}))]);
     redis.ask(&["SET", "worse", "{"]);
     redis.ask(&["SADD", "agents", "worse", "nothing-under-it"]);
+    redis.ask(&["RPUSH", "a-list", "x"]);
+    redis.ask(&["SETRANGE", "too-long", "300000", "x"]);
+    redis.ask(&["SADD", "agents", "a-list", "too-long", "two\nlines", "\u{1b}[31m", &"x".repeat(300), ""]);
+    redis.ask(&["EVAL", "redis.call('SADD', 'agents', '\\255\\254')", "0"]);
+    let told = [
+        ", bad",
+        "under the key worse is ignored",
+        "under the key a-list is ignored",
+        "under the key too-long is ignored: it has more than 262144 bytes",
+        "`two\\nlines`",
+        "`\\u{1b}[31m`",
+        "`\\xff\\xfe`",
+    ];
     wait_for("a word about the mistakes", || {
         let log = exchange.log();
-        (log.contains(", bad") && log.contains("worse")).then_some(())
+        told.iter().all(|words| log.contains(words)).then_some(())
     });
     registered(&exchange, "1001");
+    // A set that is none: what was known stays in force.
+    redis.ask(&["RENAME", "agents", "kept"]);
+    redis.ask(&["SET", "agents", "x"]);
+    wait_for("a word about the set", || exchange.log().contains("WRONGTYPE").then_some(()));
+    registered(&exchange, "1004");
+    redis.ask(&["RENAME", "kept", "agents"]);
+    redis.fill(&[("agents".into(), "after".into(), agent("1005"))]);
+    wait_for("the agent that came afterwards", || {
+        (rest.get(&format!("/agents/after?token={token}")).json["status"] == 200).then_some(())
+    });
     assert!(!exchange.log().contains("hush"), "the password is no one's business");
 }
 

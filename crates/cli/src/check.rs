@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trunkline_config::{Loaded, PassChallenges, Role};
+use trunkline_config::{Env, Loaded, PassChallenges, Role};
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
 use trunkline_model::{Asked, Kind, Tables};
 use trunkline_store::Store;
 
 use crate::backend::transports;
-use crate::connection::access;
+use crate::connection::{access, load_once};
 use crate::run::Failure;
 use crate::show::counted;
 
@@ -53,20 +53,32 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
 }
 
 /// Checks files and folders as one set; a folder of Routr v1 as what it is.
-pub(crate) fn paths(paths: &[PathBuf]) -> Result<Good, Failure> {
+pub(crate) fn paths(paths: &[PathBuf], loaded: &Loaded, env: &Env) -> Result<Good, Failure> {
     if let [folder] = paths
         && let Some(url) = trunkline_store::routr_v1_url(folder)
     {
         let store = Store::open(&url).map_err(|error| Failure::Usage(error.to_string()))?;
         let tables = store.live().snapshot();
-        // What Routr v1's resources get where `auth.calls` is not set.
-        return Ok(Good::of(format!("{url} is good: {}\n", counts(&tables)), &tables, Asked::Egress));
+        let asked = asked_beside(folder, loaded, env);
+        return Ok(Good::of(format!("{url} is good: {}\n", counts(&tables)), &tables, asked));
     }
     let sources = read(paths)?;
     let tables = v2::load(&sources).map_err(|report| Failure::Usage(report.to_string()))?;
     let are = if sources.len() == 1 { "is" } else { "are" };
     let said = format!("{} {are} good: {}\n", counted(sources.len(), "files"), counts(&tables));
     Ok(Good::of(said, &tables, Asked::Domain))
+}
+
+/// Which calls the configuration of a folder of Routr v1 has challenged (`spec.auth.calls`): the one that is named, else the one in
+/// the folder; where there is none, or one with mistakes, those that it has challenged where that key is not set.
+fn asked_beside(folder: &Path, loaded: &Loaded, env: &Env) -> Asked {
+    if loaded.routr_v1.is_some() {
+        return loaded.config.routing.authenticate.asked();
+    }
+    let file = ["config.yml", "config.yaml"].map(|name| folder.join(name)).into_iter().find(|f| f.is_file());
+    let own = file.and_then(|file| load_once(Some(&file), env, &mut |_| {}).ok());
+    own.filter(|own| own.routr_v1.is_some())
+        .map_or(Asked::Egress, |own| own.config.routing.authenticate.asked())
 }
 
 /// Reads files, and the `.yaml`, `.yml` and `.json` files of folders.

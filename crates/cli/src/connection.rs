@@ -6,9 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use trunkline_config::{Config, Role};
+use trunkline_config::{Config, Env, Loaded, Report, Role, Stored};
 use trunkline_operations::Operations;
-use trunkline_store::{Access, Store, StoreError};
+use trunkline_store::{Access, Store, StoreError, StoredConfiguration, stored_configuration};
 
 use crate::backend::{StoreOnly, answer, transports};
 use crate::protocol::{Request, Response};
@@ -68,6 +68,51 @@ pub fn access(config: &Config) -> Access {
         interval: Duration::from_secs(u64::from(provider.retry_seconds)),
         cache: None,
         trusted_ca: config.tls.trusted_ca.clone(),
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum LoadError {
+    /// It has mistakes.
+    Mistakes(Report),
+    /// The Redis of a Routr v1, which has a part of it, does not answer.
+    Provider(StoreError),
+}
+
+/// Loads the configuration. The Redis of a Routr v1 is asked for what the file does not set, as `access` says; `warn` gets what
+/// an operator should know meanwhile.
+pub fn load(
+    file: Option<&Path>,
+    env: &Env,
+    access: impl Fn(&Config) -> Access,
+    warn: &mut dyn FnMut(String),
+) -> Result<Loaded, LoadError> {
+    let loaded = Config::load(file, env).map_err(LoadError::Mistakes)?;
+    if loaded.routr_v1.is_none() {
+        return Ok(loaded);
+    }
+    let (url, access) = (loaded.config.store_url(), access(&loaded.config));
+    match stored_configuration(&url, &access, warn).map_err(LoadError::Provider)? {
+        Some(found) => Config::load_over(file, env, Some(&stored(found))).map_err(LoadError::Mistakes),
+        None => Ok(loaded),
+    }
+}
+
+/// As the configuration takes it.
+pub fn stored(found: StoredConfiguration) -> Stored {
+    Stored { prefix: format!("{}: ", found.place), document: found.document }
+}
+
+/// The same for commands that go on without Redis: with the file alone, and a warning.
+pub fn load_once(file: Option<&Path>, env: &Env, warn: &mut dyn FnMut(String)) -> Result<Loaded, Report> {
+    match load(file, env, access, warn) {
+        Ok(loaded) => Ok(loaded),
+        Err(LoadError::Mistakes(report)) => Err(report),
+        Err(LoadError::Provider(error)) => {
+            warn(format!("{error}; what it has of the configuration is not known"));
+            Config::load(file, env)
+        }
     }
 }
 

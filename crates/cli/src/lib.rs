@@ -48,7 +48,7 @@ mod trace;
 
 pub use backend::{StoreOnly, answer, transports};
 pub use command::{Command, Common, parse};
-pub use connection::{ConnectError, Connection, access};
+pub use connection::{ConnectError, Connection, LoadError, access, load, load_once, stored};
 pub use create::derived_ref;
 pub use run::{Offline, run};
 pub use server::ControlServer;

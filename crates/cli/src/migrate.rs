@@ -9,10 +9,10 @@ use trunkline_model::dialect::v1::Collection;
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
 use trunkline_model::{Authenticate, Kind, Resource, Tables};
-use trunkline_store::{ImportMode, RoutrV1, Store, verify_password};
+use trunkline_store::{ImportMode, RoutrV1, Store, stored_configuration, verify_password};
 
 use crate::command::{Common, Migrate};
-use crate::connection::access;
+use crate::connection::{access, load_once, stored};
 use crate::run::Failure;
 use crate::show::counted;
 use crate::terminal::Terminal;
@@ -139,8 +139,12 @@ fn counts(tables: &Tables) -> String {
 fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let path = Path::new(&asked.from);
+    let mut stored_warnings = Vec::new();
     let loaded = match configuration(path) {
-        Some(file) => Some(Config::load(Some(&file), env).map_err(|report| usage(&report))?),
+        Some(file) => {
+            let mut warn = |warning| stored_warnings.push(warning);
+            Some(load_once(Some(&file), env, &mut warn).map_err(|report| usage(&report))?)
+        }
         None => None,
     };
     let (url, access, mut without_equal, settings, calls) = match loaded {
@@ -150,7 +154,8 @@ fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
             }
             let url = within(path, loaded.config.store_url());
             let calls = calls(&loaded.config);
-            (url, access(&loaded.config), loaded.warnings.clone(), settings(&loaded, ""), calls)
+            stored_warnings.extend(loaded.warnings.iter().cloned());
+            (url, access(&loaded.config), stored_warnings, settings(&loaded, ""), calls)
         }
         None => {
             let url = trunkline_store::routr_v1_url(path).unwrap_or_else(|| asked.from.clone());
@@ -158,9 +163,17 @@ fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
             let config = Config::read(None, env).map_err(|report| usage(&report))?.config;
             // What Routr does where no configuration says otherwise.
             let bare = Source::new("Routr v1", "{apiVersion: v1beta1, spec: {}}");
-            let bare = Config::read(Some(&bare), env).map_err(|report| usage(&report))?;
-            let settings = ["registrar.", "routing."].map(|section| settings(&bare, section)).concat();
-            (url, access(&config), Vec::new(), settings, calls(&bare.config))
+            let access = access(&config);
+            let found = stored_configuration(&url, &access, &mut |warning| stored_warnings.push(warning));
+            let found = found.map_err(|error| Failure::Failed(error.to_string()))?.map(stored);
+            let bare =
+                Config::read_over(Some(&bare), env, found.as_ref()).map_err(|report| usage(&report))?;
+            let settings = match found {
+                Some(_) => settings(&bare, ""),
+                None => ["registrar.", "routing."].map(|section| settings(&bare, section)).concat(),
+            };
+            stored_warnings.extend(found.iter().flat_map(|_| bare.warnings.iter().cloned()));
+            (url, access, stored_warnings, settings, calls(&bare.config))
         }
     };
     if !url.starts_with("routr-v1") {

@@ -10,7 +10,7 @@ use trunkline_operations::Operations;
 use crate::backend::StoreOnly;
 use crate::check::Good;
 use crate::command::{Check, Command, Common, Get, List, OfKind, OfUsers};
-use crate::connection::{ConnectError, Connection};
+use crate::connection::{ConnectError, Connection, load_once};
 use crate::create::Create;
 use crate::protocol::{Reachability, Request, Response, Seen};
 use crate::show::counted;
@@ -77,13 +77,18 @@ fn dispatch(
     if let Command::Migrate(asked) = command {
         return migrate::run(asked, common, env, terminal);
     }
-    let loaded =
-        Config::load(common.config.as_deref(), env).map_err(|report| Failure::Usage(report.to_string()))?;
-    for warning in &loaded.warnings {
+    let file = common.config.as_deref();
+    let mut warnings = Vec::new();
+    let loaded = match command {
+        Command::Check(_) => load_once(file, env, &mut |warning| warnings.push(warning)),
+        _ => Config::load(file, env),
+    };
+    let loaded = loaded.map_err(|report| Failure::Usage(report.to_string()))?;
+    for warning in warnings.iter().chain(&loaded.warnings) {
         writeln!(terminal.err, "warning: {warning}")?;
     }
     if let Command::Check(asked) = command {
-        return check(asked, &loaded, common.json, terminal);
+        return check(asked, (&loaded, env), common.json, terminal);
     }
     let mut session = Session { config: loaded.config, json: common.json, terminal, offline };
     match command {
@@ -125,9 +130,14 @@ impl States {
     }
 }
 
-fn check(asked: &Check, loaded: &Loaded, as_json: bool, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+fn check(
+    asked: &Check,
+    (loaded, env): (&Loaded, &Env),
+    as_json: bool,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
     let Good { said, warnings } =
-        if asked.paths.is_empty() { check::store(loaded)? } else { check::paths(&asked.paths)? };
+        if asked.paths.is_empty() { check::store(loaded)? } else { check::paths(&asked.paths, loaded, env)? };
     let json = json!({ "good": true, "said": said.trim_end(), "warnings": warnings });
     terminal.print(&if as_json { format!("{json:#}\n") } else { said })?;
     terminal.warn(&warnings)?;

@@ -9,7 +9,7 @@ use trunkline_model::document::{Place, Reading, Report, Source, nearest, parse};
 
 use crate::check::{Misfit, check, missing_files};
 use crate::keys::{Env, Keys, Origin, Value, variable};
-use crate::routr_v1::{convert, is_v1};
+use crate::routr_v1::{Stored, convert, is_v1};
 use crate::tree::Config;
 
 /// The configuration, and where each value of it came from.
@@ -36,13 +36,18 @@ impl Config {
     /// neither of the first is given, Routr v1's `$ROUTR_CONFIG_FILE` counts too, and `$CONFIG_FILE` if it names a
     /// configuration of Routr v1: others may use that name for something else.
     pub fn load(file: Option<&Path>, env: &Env) -> Result<Loaded, Report> {
+        Config::load_over(file, env, None)
+    }
+
+    /// The same. What a configuration of Routr v1 does not set is taken from what its data provider has stored.
+    pub fn load_over(file: Option<&Path>, env: &Env, stored: Option<&Stored>) -> Result<Loaded, Report> {
         let named = file.or_else(|| env.get("TRUNKLINE_CONFIG").map(Path::new));
         let named = named.or_else(|| env.get("ROUTR_CONFIG_FILE").map(Path::new));
         let named = named.or_else(|| env.get("CONFIG_FILE").map(Path::new).filter(|path| holds_v1(path)));
         let path = named.unwrap_or(Path::new(DEFAULT_FILE));
         let name = path.display().to_string();
         match Source::read(path) {
-            Ok(source) => Config::read(Some(&source), env),
+            Ok(source) => Config::read_over(Some(&source), env, stored),
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 Config::read(None, env)
             }
@@ -56,6 +61,15 @@ impl Config {
 
     /// Reads a text and the environment.
     pub fn read(file: Option<&Arc<Source>>, env: &Env) -> Result<Loaded, Report> {
+        Config::read_over(file, env, None)
+    }
+
+    /// The same, with what a data provider has stored.
+    pub fn read_over(
+        file: Option<&Arc<Source>>,
+        env: &Env,
+        stored: Option<&Stored>,
+    ) -> Result<Loaded, Report> {
         let reading = Reading::default();
         let mut documents = match file.map(parse).transpose() {
             Ok(documents) => documents.unwrap_or_default(),
@@ -66,7 +80,7 @@ impl Config {
         }
         documents.truncate(1);
         let written = documents.first().filter(|node| !node.is_null());
-        let converted = written.filter(|node| is_v1(node)).map(|node| convert(node, env, &reading));
+        let converted = written.filter(|node| is_v1(node)).map(|node| convert(node, env, stored, &reading));
         let root = converted.as_ref().map(|converted| &converted.node).or(written);
 
         reading.use_foreign(of_resources);

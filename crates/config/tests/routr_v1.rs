@@ -542,3 +542,53 @@ fn who_calls_out_shows_who_it_is_unless_that_is_turned_off() {
     let report = wrong("apiVersion: v1\nspec: {auth: {calls: perhaps}}\n", &Env::default());
     assert!(report.contains("`perhaps` is unknown here"), "{report}");
 }
+
+/// What a data provider has stored is beneath the file; what it says of files and of the data source is of another machine.
+#[test]
+fn a_stored_configuration_is_beneath_the_file() {
+    use trunkline_config::Stored;
+    let file = Source::new(
+        "config.yml",
+        "apiVersion: v1beta1\nspec:\n  restService: {port: 1}\n  localnets: [10.0.0.0/8]\n  logging:\n",
+    );
+    let stored = |spec: serde_json::Value| Stored {
+        prefix: "there: ".into(),
+        document: serde_json::json!({"apiVersion": "v1", "metadata": {"userAgent": "Stored"}, "spec": spec}),
+    };
+    let read = |stored: &Stored| Config::read_over(Some(&file), &Env::default(), Some(stored));
+    let loaded = read(&stored(serde_json::json!({
+        "restService": {"port": 2, "unsecured": true, "trueStore": "/nowhere", "trueStorePassword": "x"},
+        "localnets": ["192.0.2.0/24"],
+        "logging": {"traceLevel": 3},
+        "dataSource": {"provider": "nonsense"},
+        "transport": [{"protocol": "udp", "port": 5999, "colour": 1, "bindAddr": null}],
+        "ex_rtpEngine": {"enabled": false, "size": 1},
+    })))
+    .unwrap_or_else(|report| panic!("{report}"));
+    let config = &loaded.config;
+    assert_eq!(config.user_agent, "Stored");
+    assert_eq!(config.routr_v1.addr.map(|addr| addr.port()), Some(1));
+    assert!(!config.routr_v1.tls);
+    assert_eq!(config.localnets.len(), 1);
+    assert!(config.log.level.contains("sip=trace"), "{}", config.log.level);
+    assert_eq!(config.listen.udp.first().map(|addr| addr.port()), Some(5999));
+    let told = loaded.warnings.join("\n");
+    for path in ["restService.trueStore", "transport.colour", "ex_rtpEngine.size"] {
+        assert!(told.contains(&format!("there: spec.{path}")), "{told}");
+    }
+    assert_eq!(loaded.warnings.len(), 3, "{told}");
+    for (spec, place) in [
+        (serde_json::json!({"restService": 5}), "there: spec.restService"),
+        (
+            serde_json::json!({"transport": [{"protocol": "xyz", "port": 1}]}),
+            "there: spec.transport[0].protocol",
+        ),
+        (serde_json::json!({"recordRoute": "often"}), "there: spec.recordRoute"),
+    ] {
+        let report = read(&stored(spec)).err().map(|report| report.to_string()).unwrap_or_default();
+        assert!(place == "there: spec.restService" || report.contains(place), "{place}: {report}");
+    }
+    let nothing = Stored { prefix: String::new(), document: serde_json::json!([1]) };
+    assert!(read(&nothing).is_ok());
+    assert_eq!(stored(serde_json::json!({"a": 1, "restService": {"b": 1}})).unknown_keys().len(), 2);
+}

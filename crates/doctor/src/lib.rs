@@ -16,7 +16,7 @@ pub use command::DoctorArgs;
 pub use finding::{Finding, Severity};
 
 use trunkline_cli::{Common, Offline, Terminal};
-use trunkline_config::{Config, EXIT_USAGE, Env};
+use trunkline_config::{EXIT_USAGE, Env, Loaded};
 
 use crate::facts::Facts;
 use crate::report::Report;
@@ -29,8 +29,10 @@ pub fn run(
     terminal: &mut Terminal<'_>,
     offline: Offline<'_>,
 ) -> u8 {
-    let loaded = match Config::load(common.config.as_deref(), env) {
-        Ok(loaded) => loaded,
+    let mut warnings = Vec::new();
+    let mut warn = |warning| warnings.push(warning);
+    let loaded = match trunkline_cli::load_once(common.config.as_deref(), env, &mut warn) {
+        Ok(loaded) => Loaded { warnings: [warnings, loaded.warnings].concat(), ..loaded },
         Err(report) => {
             let _ = writeln!(terminal.err, "{report}");
             return EXIT_USAGE;

@@ -9,14 +9,13 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
-use serde_json::Value;
 use trunkline_http::Router;
 use trunkline_login::{Login, Presented, Refused};
 use trunkline_model::dialect::v1::{Collection, Edition};
 use trunkline_operations::Operations;
 
 use crate::answer::{Outcome, not_found, plain, unauthorized};
-use crate::provider::DataProvider;
+use crate::provider::{Configuration, DataProvider};
 use crate::query::Query;
 use crate::resources::Resources;
 use crate::time::iso_8601;
@@ -45,8 +44,8 @@ pub struct Site {
     pub login: Login,
     /// The key of their tokens.
     pub tokens: TokenKey,
-    /// The configuration as the operator wrote it, variables included; the API takes the secrets out.
-    pub configuration: Value,
+    /// The configuration.
+    pub configuration: Box<dyn Configuration>,
     /// The variables that Routr v1 reads, and their values; secrets masked.
     pub environment: Vec<(String, Option<String>)>,
 }

@@ -69,7 +69,7 @@ impl Api {
 }
 
 /// A change that the provider did not make, in the words of an edition.
-fn refused(error: WriteError, edition: Edition) -> Outcome {
+pub(crate) fn refused(error: WriteError, edition: Edition) -> Outcome {
     match (error, edition) {
         (WriteError::ReadOnly, _) => Outcome::failed(405, READ_ONLY_STORE),
         (WriteError::NotFound, _) => Outcome::failed(404, "Not found"),
@@ -82,7 +82,7 @@ fn refused(error: WriteError, edition: Edition) -> Outcome {
     }
 }
 
-fn failed(why: String, edition: Edition) -> Outcome {
+pub(crate) fn failed(why: String, edition: Edition) -> Outcome {
     tracing::warn!("a change over REST was not made: {why}");
     match edition {
         Edition::Rc2 => {

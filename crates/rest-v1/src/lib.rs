@@ -45,7 +45,7 @@ mod token;
 
 pub use api::{KEY, Site, api};
 pub use filter::{Filter, FilterError};
-pub use provider::DataProvider;
+pub use provider::{Configuration, DataProvider};
 pub use query::Query;
 pub use salt::{SaltError, is_ours, salt_in};
 pub use token::{BadSalt, TokenKey};

@@ -158,6 +158,22 @@ fn single(name: &str, kind: &str) -> Value {
     })
 }
 
+/// The configuration, which can be changed where it is kept beside the documents.
+fn configuration(mut look: Value) -> Value {
+    let required = ["apiVersion", "spec"];
+    let schema = json!({"type": "object", "required": required, "properties": {
+        "apiVersion": {"type": "string", "enum": ["v1beta1", "v1.0", "v1"]},
+        "metadata": {"type": "object", "properties": {"userAgent": {"type": "string", "minLength": 3, "maxLength": 30}}},
+        "spec": {"type": "object"},
+    }, "example": {"apiVersion": "v1beta1", "spec": {"recordRoute": true}}});
+    look["put"] = json!({
+        "summary": "Store another configuration beneath that of the file, for the next start (Redis, late releases)",
+        "requestBody": {"required": true, "content": {"application/json": {"schema": schema}}},
+        "responses": answers(&[200, 400, 401, 405, 413, 415, 422, 500]),
+    });
+    look
+}
+
 /// Logins, and what there is to know of the process.
 fn process(edition: Edition) -> Vec<(&'static str, Value)> {
     let login = |summary: &str| {
@@ -183,7 +199,7 @@ fn process(edition: Edition) -> Vec<(&'static str, Value)> {
         ("/system/status", status),
         ("/system/info", look("Version, variables, start")),
         ("/system/logs", look("The last of the log")),
-        ("/system/config", look("The configuration, without secrets")),
+        ("/system/config", configuration(look("The configuration, without secrets"))),
         ("/registry", look("Registrations at gateways")),
         (
             "/location",

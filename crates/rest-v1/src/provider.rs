@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use trunkline_model::dialect::v1::{Documents, Edition};
 use trunkline_store::{Store, Write, WriteError};
 
@@ -19,6 +20,21 @@ pub trait DataProvider: Send + Sync + 'static {
     /// Makes a change, in force when this returns; gives the ref of the document. Waits for a network: it is called on a
     /// thread that may.
     fn write(&self, write: Write) -> Result<String, WriteError>;
+}
+
+/// The configuration of a Routr v1. It is read at the start: changes are for the next one.
+pub trait Configuration: Send + Sync + 'static {
+    /// As the operator wrote it, variables included; the API takes the secrets out.
+    fn shown(&self) -> Value;
+
+    /// The part of it that can be changed, secrets included, if anything is stored there.
+    fn stored(&self) -> Option<Value>;
+
+    /// Can a part of it be changed?
+    fn is_writable(&self) -> bool;
+
+    /// Stores another one, if the exchange could start with it. Waits for a network.
+    fn change(&self, document: &Value) -> Result<(), WriteError>;
 }
 
 /// A store of another kind has no documents of Routr v1.

@@ -91,6 +91,41 @@ pub(crate) fn all_rules(collection: Collection) -> impl Iterator<Item = &'static
     COMMON.iter().chain(rules(collection))
 }
 
+/// The configuration, as far as late editions check its form.
+const CONFIGURATION: &[Rule] = &[
+    ("apiVersion", true, Check::Word(&["v1beta1", "v1.0", "v1"])),
+    ("metadata", false, Check::Map),
+    ("metadata.userAgent", false, Check::Text(3, 30)),
+    ("spec", true, Check::Map),
+    ("spec.bindAddr", false, Check::Text(1, ANY)),
+    ("spec.externAddr", false, Check::Text(1, ANY)),
+    ("spec.localnets", false, Check::Texts),
+    ("spec.recordRoute", false, Check::Flag),
+    ("spec.useToAsAOR", false, Check::Flag),
+    ("spec.registrarIntf", false, Check::Text(1, ANY)),
+    ("spec.addressInfo", false, Check::Texts),
+    ("spec.accessControlList", false, Check::Map),
+    ("spec.accessControlList.allow", false, Check::Texts),
+    ("spec.accessControlList.deny", false, Check::Texts),
+    ("spec.restService", false, Check::Map),
+    ("spec.restService.bindAddr", false, Check::Text(1, ANY)),
+    ("spec.restService.port", false, Check::Whole(0)),
+    ("spec.restService.unsecured", false, Check::Flag),
+    ("spec.securityContext", false, Check::Map),
+    ("spec.securityContext.client", false, Check::Map),
+    ("spec.securityContext.client.protocols", false, Check::Texts),
+    ("spec.securityContext.debugging", false, Check::Flag),
+    ("spec.dataSource", false, Check::Map),
+    ("spec.logging", false, Check::Map),
+    ("spec.logging.traceLevel", false, Check::Whole(0)),
+    ("spec.ex_rtpEngine", false, Check::Map),
+];
+
+/// Everything that is wrong with the form of a configuration.
+pub(crate) fn mistakes_of_configuration(document: &Value) -> Vec<String> {
+    broken(CONFIGURATION.iter(), document, "$")
+}
+
 /// The value at a path of names.
 pub(crate) fn at<'v>(document: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.').try_fold(document, |value, name| value.get(name)).filter(|value| !value.is_null())
@@ -98,8 +133,13 @@ pub(crate) fn at<'v>(document: &'v Value, path: &str) -> Option<&'v Value> {
 
 /// Everything that is wrong with a document.
 pub(crate) fn mistakes(collection: Collection, document: &Value) -> Vec<String> {
+    broken(all_rules(collection), document, "$[0]")
+}
+
+/// The rules that a document breaks.
+fn broken(rules: impl Iterator<Item = &'static Rule>, document: &Value, root: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for (path, required, check) in all_rules(collection) {
+    for (path, required, check) in rules {
         let parent = path.rsplit_once('.').map_or(Some(document), |(parent, _)| at(document, parent));
         if !parent.is_some_and(Value::is_object) {
             continue;
@@ -108,7 +148,7 @@ pub(crate) fn mistakes(collection: Collection, document: &Value) -> Vec<String> 
             Some(value) => check.mistake(value),
             None => required.then(|| "is missing but it is required".to_owned()),
         };
-        found.extend(said.map(|said| format!("$[0].{path}: {said}")));
+        found.extend(said.map(|said| format!("{root}.{path}: {said}")));
     }
     found
 }

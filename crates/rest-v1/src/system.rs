@@ -1,5 +1,7 @@
 //! `/system`: status, log, configuration, stop.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
@@ -9,8 +11,10 @@ use trunkline_model::dialect::v1::Edition;
 use trunkline_operations::Stop;
 
 use crate::answer::{OK, Outcome, READ_ONLY_STORE, plain};
-use crate::api::{BASE, Shared};
+use crate::api::{Api, BASE, Shared};
+use crate::change::{failed, refused};
 use crate::query::Query;
+use crate::schema::mistakes_of_configuration;
 use crate::time::iso_8601;
 
 /// The answer itself shows that the process works.
@@ -73,7 +77,7 @@ pub(crate) async fn logs(State(api): Shared) -> Response {
 
 /// The configuration without what only the process may know.
 pub(crate) async fn config(State(api): Shared) -> Response {
-    let mut config = api.site.configuration.clone();
+    let mut config = api.site.configuration.shown();
     without_secrets(&mut config);
     if let Some(config) = config.as_object_mut() {
         config.remove("system");
@@ -82,19 +86,65 @@ pub(crate) async fn config(State(api): Shared) -> Response {
     api.answer(Outcome::ok(config))
 }
 
-/// It is a file.
-pub(crate) async fn put_config(State(api): Shared) -> Response {
-    api.answer(Outcome::failed(405, READ_ONLY_STORE))
+/// Stores another one, where the provider has a place for it. It is in force after a restart.
+pub(crate) async fn put_config(State(api): Shared, body: String) -> Response {
+    let edition = api.site.provider.edition();
+    let outcome = match (edition, api.site.configuration.is_writable()) {
+        // Early releases have no such operation.
+        (Edition::Rc2, _) | (_, false) => Outcome::failed(405, READ_ONLY_STORE),
+        (Edition::Late, true) => match serde_json::from_str::<Value>(&body) {
+            Ok(document) if document.is_object() => change_config(&api, document).await,
+            Ok(_) | Err(_) => Outcome::failed(400, "Bad request"),
+        },
+    };
+    api.answer(outcome)
+}
+
+async fn change_config(api: &Arc<Api>, mut document: Value) -> Outcome {
+    let said = mistakes_of_configuration(&document);
+    if !said.is_empty() {
+        return Outcome::failed(422, said.join(", "));
+    }
+    let edition = api.site.provider.edition();
+    let api = api.clone();
+    let changed = tokio::task::spawn_blocking(move || {
+        if let Some(stored) = api.site.configuration.stored() {
+            keep_secrets(&mut document, &stored);
+        }
+        api.site.configuration.change(&document)
+    });
+    match changed.await {
+        Ok(Ok(())) => Outcome::failed(200, OK),
+        Ok(Err(error)) => refused(error, edition),
+        Err(error) => failed(error.to_string(), edition),
+    }
+}
+
+/// Is this the name of something that is not shown?
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "salt", "jaas"].iter().any(|word| name.contains(word))
+}
+
+/// A document that comes back without its secrets, as it is shown, has those that it had.
+fn keep_secrets(document: &mut Value, stored: &Value) {
+    let (Some(entries), Some(stored)) = (document.as_object_mut(), stored.as_object()) else { return };
+    for (name, value) in stored {
+        match entries.get_mut(name) {
+            Some(entry) => keep_secrets(entry, value),
+            None if is_secret(name) => {
+                entries.insert(name.clone(), value.clone());
+            }
+            None => {}
+        }
+    }
 }
 
 /// Takes out every value under a name that promises a secret, at any depth.
 fn without_secrets(value: &mut Value) {
     match value {
         Value::Object(entries) => {
-            entries.retain(|name, _| {
-                let name = name.to_ascii_lowercase();
-                !["password", "secret", "salt", "jaas"].iter().any(|word| name.contains(word))
-            });
+            entries.retain(|name, _| !is_secret(name));
             entries.values_mut().for_each(without_secrets);
         }
         Value::Array(items) => items.iter_mut().for_each(without_secrets),
@@ -110,6 +160,18 @@ fn without_secrets(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_that_are_not_shown_stay() {
+        let stored =
+            json!({"spec": {"restService": {"port": 1, "keyStorePassword": "x"}, "other": {"secret": "y"}}});
+        let mut document = json!({"spec": {"restService": {"port": 2}}});
+        keep_secrets(&mut document, &stored);
+        assert_eq!(document, json!({"spec": {"restService": {"port": 2, "keyStorePassword": "x"}}}));
+        let mut document = json!({"spec": {"restService": {"keyStorePassword": "z"}}});
+        keep_secrets(&mut document, &stored);
+        assert_eq!(document, json!({"spec": {"restService": {"keyStorePassword": "z"}}}));
+    }
 
     #[test]
     fn secrets_do_not_leave() {

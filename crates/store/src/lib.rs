@@ -31,7 +31,9 @@ pub use error::StoreError;
 pub use files::resource_files;
 pub use first_start::{FirstStart, Login};
 pub use list::{Page, Query, list};
-pub use routr_v1::{Access, Route, RoutrV1, Write, WriteError, routr_v1_url};
+pub use routr_v1::{
+    Access, Route, RoutrV1, StoredConfiguration, Write, WriteError, routr_v1_url, stored_configuration,
+};
 pub use secret::{generate_secret, hash_password, hash_token, verify_password};
 pub use store::Store;
 pub use transfer::{ImportMode, Imported};

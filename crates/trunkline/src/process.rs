@@ -1,6 +1,7 @@
 //! A process: its roles, built, run and drained.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,7 +48,9 @@ pub struct Process {
 
 impl Process {
     /// Builds the roles that the configuration names, and what they share.
-    pub fn build(Loaded { config, routr_v1: document, .. }: Loaded) -> Result<Process> {
+    ///
+    /// `file` is what the command line says of the configuration's.
+    pub fn build(Loaded { config, routr_v1: document, .. }: Loaded, file: Option<&Path>) -> Result<Process> {
         let base = Arc::new(Base::new(config));
         let config = &base.config;
         let (mut sip, mut api) = (None, None);
@@ -64,7 +67,7 @@ impl Process {
             health = Health::build(&config.http, &operations)?;
         }
         if config.runs(Role::RestV1) {
-            rest_v1 = RestV1::build(document, &base, &operations)?;
+            rest_v1 = RestV1::build(document.map(|document| (document, file)), &base, &operations)?;
         }
         if config.runs(Role::AriProxy) {
             ari_proxy = Some(AriProxy::build()?);

@@ -3,23 +3,23 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use trunkline_cli::Common;
-use trunkline_config::{Config, EXIT_USAGE, Env, Loaded};
+use trunkline_cli::{Common, LoadError};
+use trunkline_config::{EXIT_USAGE, Env, Loaded};
 
 use crate::args::Serve;
 use crate::process::{Process, ProcessEnd};
-use crate::{complain, descriptors, telemetry, with_causes};
+use crate::{complain, descriptors, routr_v1, telemetry, with_causes};
 
 /// The exit code that asks the parent process to start it again, as with the launcher of Routr v1.
 const EXIT_RESTART: u8 = 123;
 
 /// Loads the configuration, builds the roles and runs them to the end.
 pub fn run(common: &Common, serve: &Serve) -> ExitCode {
-    let loaded = match load(common) {
+    let loaded = match load(common, serve.print_config) {
         Ok(loaded) => loaded,
-        Err(report) => {
+        Err((report, code)) => {
             complain(&report);
-            return ExitCode::from(EXIT_USAGE);
+            return ExitCode::from(code);
         }
     };
     if serve.print_config {
@@ -33,7 +33,7 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
         tracing::warn!("{warning}");
     }
     descriptors::raise_limit();
-    match Process::build(loaded).and_then(Process::run) {
+    match Process::build(loaded, common.config.as_deref()).and_then(Process::run) {
         Ok(ProcessEnd::Stop) => ExitCode::SUCCESS,
         Ok(ProcessEnd::Restart) => ExitCode::from(EXIT_RESTART),
         Err(error) => {
@@ -43,18 +43,30 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
     }
 }
 
-/// The configuration, or the text of what is wrong with it.
-fn load(common: &Common) -> Result<Loaded, String> {
+/// The configuration, or the text of what is wrong with it and an exit code. To be shown only, it is read `once`: without what a
+/// Redis has of it that does not answer.
+fn load(common: &Common, once: bool) -> Result<Loaded, (String, u8)> {
     let env = Env::of_process();
     if let Some(file) = overlooked(common, &env) {
-        return Err(format!(
+        let told = format!(
             "error: there is no trunkline.yaml here, and {file} is the configuration of a Routr v1\n  \
              to serve with it:      trunkline serve --config {file}\n  \
              to move its resources: trunkline migrate . --dry-run\n  \
              to begin anew:         trunkline serve --config FILE (or TRUNKLINE_DATA=sqlite:trunkline.db)\n"
-        ));
+        );
+        return Err((told, EXIT_USAGE));
     }
-    Config::load(common.config.as_deref(), &env).map_err(|report| report.to_string())
+    let file = common.config.as_deref();
+    // The log is not open yet: its own settings are read here.
+    let mut warn = |warning: String| complain(&format!("warning: {warning}\n"));
+    let loaded = match once {
+        true => trunkline_cli::load_once(file, &env, &mut warn).map_err(LoadError::Mistakes),
+        false => trunkline_cli::load(file, &env, routr_v1::access, &mut warn),
+    };
+    loaded.map_err(|error| match error {
+        LoadError::Mistakes(report) => (report.to_string(), EXIT_USAGE),
+        LoadError::Provider(error) => (format!("error: {error}\n"), 1),
+    })
 }
 
 /// The configuration of a Routr v1 in this folder, if none of ours is named or exists, and no exchange ever ran here.

@@ -9,6 +9,7 @@ mod data_source;
 mod nodes;
 mod security;
 mod spec;
+mod stored;
 mod variables;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use trunkline_model::document::{Node, Place, Reading};
 use crate::keys::Env;
 use nodes::Tree;
 
+pub use stored::Stored;
 pub(crate) use variables::is_variable;
 
 /// A converted configuration of Routr v1.
@@ -43,18 +45,20 @@ pub(crate) fn is_v1(root: &Node) -> bool {
 
 const VERSIONS: [(&str, ()); 3] = [("v1beta1", ()), ("v1.0", ()), ("v1", ())];
 
-/// Reads the document and the variables of Routr v1. Mistakes are noted.
-pub(crate) fn convert(root: &Node, env: &Env, reading: &Reading) -> Converted {
+/// Reads the document, what is stored beneath it, and the variables of Routr v1. Mistakes are noted.
+pub(crate) fn convert(root: &Node, env: &Env, stored: Option<&Stored>, reading: &Reading) -> Converted {
     let folder = Path::new(&root.place.source.name).parent().unwrap_or(Path::new("")).to_owned();
     let edition = data_source::edition(root, env, &folder);
-    let root = variables::overlay(root, env, edition);
+    let mut warnings = Vec::new();
+    let whole = stored.map(|stored| stored::beneath(root, stored, &mut warnings));
+    let root = variables::overlay(whole.as_ref().unwrap_or(root), env, edition);
     let mut out = Conversion {
         edition,
         folder,
         reading,
         env,
         tree: Tree::new(root.place.clone()),
-        warnings: Vec::new(),
+        warnings,
         no_equal: Vec::new(),
         tls_listens: false,
     };

@@ -15,7 +15,7 @@ use trunkline_model::{Change, Kind, Role, User};
 use trunkline_operations::{
     ManualContact, OperationError, Operations, Registration, Status, Stop, TrunkRegistration,
 };
-use trunkline_rest_v1::{DataProvider, TokenKey, api};
+use trunkline_rest_v1::{Configuration, DataProvider, TokenKey, api};
 use trunkline_store::{Store, Write, WriteError, hash_password};
 
 /// The rest of the process.
@@ -94,6 +94,27 @@ impl Operations for Fake {
     fn stop(&self, stop: Stop) -> Result<(), OperationError> {
         *self.stopped.lock().expect("unpoisoned") = Some(stop);
         Ok(())
+    }
+}
+
+/// A configuration that is a file.
+struct Fixed(Value);
+
+impl Configuration for Fixed {
+    fn shown(&self) -> Value {
+        self.0.clone()
+    }
+
+    fn stored(&self) -> Option<Value> {
+        None
+    }
+
+    fn is_writable(&self) -> bool {
+        false
+    }
+
+    fn change(&self, _: &Value) -> Result<(), WriteError> {
+        Err(WriteError::ReadOnly)
     }
 }
 
@@ -215,9 +236,9 @@ impl Site {
             provider: backend.clone(),
             login,
             tokens: key(),
-            configuration: json!({
+            configuration: Box::new(Fixed(json!({
                 "spec": {"restService": {"port": 4567, "keyStorePassword": "hush"}}, "salt": "hush", "system": {},
-            }),
+            }))),
             environment: vec![("SALT".into(), Some("***".into())), ("HOME".into(), None)],
         };
         let router = api(backend.clone(), site);

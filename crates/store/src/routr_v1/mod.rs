@@ -1,9 +1,11 @@
 //! Resources of Routr v1, from any of its data providers.
 
 mod cache;
+mod configuration;
 mod folder;
 mod http;
 mod object_id;
+mod patience;
 mod provider;
 mod redis;
 mod rest;
@@ -22,10 +24,12 @@ use crate::error::StoreError;
 use crate::secret::hash_password;
 use cache::Cache;
 use folder::Folder;
+use patience::{Answer, patiently};
 use provider::{Provider, Texts, ref_of, set_ref, text_of};
 use redis::Redis;
 use rest::Rest;
 
+pub use configuration::{StoredConfiguration, stored_configuration};
 pub use folder::routr_v1_url;
 pub use provider::{Access, Write, WriteError};
 pub use routes::Route;
@@ -45,6 +49,7 @@ pub struct RoutrV1 {
     trouble: Mutex<Option<String>>,
     /// Unused fields of the documents, with the reason.
     left_out: Mutex<String>,
+    keeps_configuration: bool,
 }
 
 /// The state that is locked while the provider is asked.
@@ -55,6 +60,8 @@ struct ProviderState {
     /// Hashes of users' secrets by user name and secret: hashing takes tens of milliseconds each.
     hashes: Hashes,
     cache: Option<Cache>,
+    /// The configuration beside the documents, as the provider last had it.
+    configuration: Option<Value>,
 }
 
 type Hashes = HashMap<(String, String), String>;
@@ -106,23 +113,24 @@ impl RoutrV1 {
         };
         let cache = access.cache.as_ref().filter(|_| provider.folder().is_none());
         let cache = cache.map(|file| Cache::new(file, provider.name()));
-        let (texts, trouble) = first(&mut *provider, cache.as_ref(), access)?;
+        let (texts, configuration, trouble) = first(&mut *provider, cache.as_ref(), access)?;
         let edition = provider.edition().unwrap_or(edition);
         let mut hashes = Hashes::new();
         let loaded = load(&texts, edition, provider.is_lenient(), &mut hashes)?;
         if let (Some(cache), None) = (&cache, &trouble) {
-            cache.keep(&texts);
+            cache.keep(&texts, configuration.as_ref());
         }
         tell(provider.name(), &loaded.1);
         let left_out = Mutex::new(loaded.1.to_string());
         Ok(RoutrV1 {
             left_out,
+            keeps_configuration: matches!(kind, Kind::Redis),
             edition: Mutex::new(edition),
             name: provider.name().to_owned(),
             folder: provider.folder().map(Path::to_owned),
             live: Arc::new(Live::new(loaded.0.tables)),
             documents: Mutex::new(Arc::new(loaded.0.documents)),
-            state: Mutex::new(ProviderState { provider, texts, hashes, cache }),
+            state: Mutex::new(ProviderState { provider, texts, hashes, cache, configuration }),
             trouble: Mutex::new(trouble),
         })
     }
@@ -164,11 +172,6 @@ impl RoutrV1 {
         self.state().provider.routes()
     }
 
-    /// Has the provider a configuration of its own beside the documents? Waits for the provider.
-    pub fn has_configuration(&self) -> Result<bool, StoreError> {
-        self.state().provider.has_configuration()
-    }
-
     /// Why [`crate::Store::apply`] changes nothing here.
     pub(crate) fn read_only(&self) -> StoreError {
         match &self.folder {
@@ -194,7 +197,9 @@ impl RoutrV1 {
 
     fn look(&self) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let Some(texts) = state.provider.read()? else { return Ok(false) };
+        let read = state.provider.read()?;
+        state.renew_configuration();
+        let Some(texts) = read else { return Ok(false) };
         let lenient = state.provider.is_lenient();
         if lenient && texts.is_empty() && !state.texts.is_empty() {
             // More likely a database that lost its data than the end of all phones.
@@ -205,10 +210,8 @@ impl RoutrV1 {
         let loaded = load(&texts, edition, lenient, &mut state.hashes)?;
         tell(state.provider.name(), &loaded.1);
         *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) = loaded.1.to_string();
-        if let Some(cache) = &state.cache {
-            cache.keep(&texts);
-        }
         state.texts = texts;
+        state.keep();
         self.take(loaded.0);
         Ok(true)
     }
@@ -272,16 +275,21 @@ impl RoutrV1 {
                 loaded.map_err(|error| WriteError::Unusable(error.to_string()))?.0
             }
         };
-        if let Some(cache) = &state.cache {
-            cache.keep(&texts);
-        }
         state.texts = texts;
+        state.keep();
         self.take(loaded);
         Ok(reference)
     }
 }
 
 impl ProviderState {
+    /// Keeps a copy on disk, for a start without the provider.
+    fn keep(&self) {
+        if let Some(cache) = &self.cache {
+            cache.keep(&self.texts, self.configuration.as_ref());
+        }
+    }
+
     /// Is there nothing wrong with the document at this place among the texts?
     fn usable(
         &mut self,
@@ -308,24 +316,11 @@ fn first(
     provider: &mut dyn Provider,
     cache: Option<&Cache>,
     access: &Access,
-) -> Result<(Texts, Option<String>), StoreError> {
-    let mut tried = 0u32;
-    loop {
-        let error = match provider.read() {
-            Ok(texts) => return Ok((texts.unwrap_or_default(), None)),
-            Err(error @ StoreError::Unreachable { .. }) => error,
-            Err(error) => return Err(error),
-        };
-        if let Some(texts) = cache.and_then(Cache::read) {
-            tracing::warn!("{error}; what was kept of it is in force until it answers");
-            return Ok((texts, Some(error.to_string())));
-        }
-        tried = tried.saturating_add(1);
-        if access.tries != 0 && tried >= access.tries {
-            return Err(error);
-        }
-        tracing::warn!("{error}; the next try follows in {:?}", access.interval);
-        std::thread::sleep(access.interval);
+) -> Result<(Texts, Option<Value>, Option<String>), StoreError> {
+    let kept = || cache.and_then(Cache::read);
+    match patiently(access, kept, || provider.read(), &mut |text| tracing::warn!("{text}"))? {
+        Answer::Fresh(texts) => Ok((texts.unwrap_or_default(), provider.configuration().cloned(), None)),
+        Answer::Kept((texts, configuration), trouble) => Ok((texts, configuration, Some(trouble))),
     }
 }
 

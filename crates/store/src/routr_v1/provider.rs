@@ -29,9 +29,14 @@ pub(crate) trait Provider: Debug + Send {
         Ok(Vec::new())
     }
 
-    /// Is a configuration kept beside the documents?
-    fn has_configuration(&mut self) -> Result<bool, StoreError> {
-        Ok(false)
+    /// The configuration that was found beside the documents at the last reading.
+    fn configuration(&self) -> Option<&Value> {
+        None
+    }
+
+    /// Keeps another configuration.
+    fn write_configuration(&mut self, _: &Value) -> Result<(), WriteError> {
+        Err(WriteError::ReadOnly)
     }
 
     /// Its name for operators, e.g. `Redis at 127.0.0.1:6379`, without secrets.

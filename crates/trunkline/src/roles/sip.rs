@@ -108,7 +108,6 @@ impl Sip {
         acceptor.allow_origins(config.origins);
         acceptor.bind(&edge.listeners).map_err(busy)?;
         listening.extend(acceptor.listening());
-        routr_v1::warn_of_configuration(store);
 
         let database = config.database.as_deref();
         let first_start = database.is_none_or(|file| !file.exists());

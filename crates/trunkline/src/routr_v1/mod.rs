@@ -7,7 +7,7 @@ use trunkline_model::dialect::v1::Collection;
 use trunkline_store::{Access, Store};
 use trunkline_transport::Listener;
 
-pub use taken_over::{take_over, warn_of_configuration};
+pub use taken_over::take_over;
 
 /// The domain that our own addresses stand for, where the configured one is none of Routr's: the first one.
 pub fn default_domain(store: &Store, config: &Config) -> Option<String> {

@@ -30,18 +30,6 @@ pub fn take_over(store: &Store, location: &Location, listening: &[Listener], now
     }
 }
 
-/// Warns of a configuration in the provider: what somebody changed with `PUT /system/config` of the old server is in force no
-/// more, and that may be who is let in.
-pub fn warn_of_configuration(store: &Store) {
-    let Store::RoutrV1(v1) = store else { return };
-    if v1.has_configuration().unwrap_or(false) {
-        tracing::warn!(
-            "the data provider has a configuration under the key `config`, which is not read: write what it has beyond \
-             config.yml, such as access lists, into that file"
-        );
-    }
-}
-
 /// Is it the AOR of an agent or peer?
 fn is_known(tables: &Tables, aor: &str) -> bool {
     let Ok(uri) = Uri::parse(aor.as_bytes()) else { return false };

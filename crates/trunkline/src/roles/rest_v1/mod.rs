@@ -1,8 +1,10 @@
 //! The role `rest-v1`: the REST API of Routr v1.
 
+mod configuration;
 mod environment;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -17,6 +19,7 @@ use trunkline_transport::{Certificates, ClientAuth};
 use crate::base::Base;
 use crate::operations::ProcessOperations;
 use crate::tls::tls_settings;
+use configuration::FileAndStored;
 use environment::environment;
 
 /// The API at work; dropping it ends its listener.
@@ -26,9 +29,9 @@ pub struct RestV1 {
 
 impl RestV1 {
     /// Opens the listener; `None` when `routrV1.addr` is `off`. `document` is the operator's configuration, where that
-    /// is one of Routr v1.
+    /// is one of Routr v1, with the file that the command line names.
     pub fn build(
-        document: Option<Value>,
+        document: Option<(Value, Option<&Path>)>,
         base: &Base,
         operations: &Arc<ProcessOperations>,
     ) -> Result<Option<RestV1>> {
@@ -38,9 +41,10 @@ impl RestV1 {
         let tokens = tokens(settings)?;
         make_first_user(&resources.store, &settings.initial_secret.0)?;
         let key = if document.is_some() { KEY } else { "routrV1.addr" };
+        let (document, file) = document.unwrap_or_default();
         let site = Site {
             environment: environment(resources.store.edition(), &Env::of_process()),
-            configuration: document.unwrap_or_default(),
+            configuration: Box::new(FileAndStored::new(document, file, resources.store.clone())),
             provider: resources.store.clone(),
             login: resources.login.clone(),
             tokens,

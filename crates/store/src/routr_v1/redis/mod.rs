@@ -4,11 +4,13 @@
 //! | --- | --- | --- |
 //! | a ref | string | the document, JSON, with its `metadata.ref` |
 //! | `location` (late) | hash | the registrations, by AOR; read when the exchange starts for the first time |
+//! | `config` (late) | string | the configuration, JSON, beneath that of the file; read at the start, written by `PUT /system/config` |
 //! | `users`, `agents`, `domains`, `peers`, `gateways`, `dids` (early) or `numbers` (late) | set | the refs of the kind |
 //!
 //! Database 0, no prefix, no time to live. What is written here can be read by the server it came from.
 
-use std::collections::BTreeSet;
+mod reading;
+
 use std::time::{Duration, Instant};
 
 use redis::{
@@ -21,9 +23,7 @@ use super::object_id::object_id;
 use super::provider::{Access, Last, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
 use super::routes::{self, Route};
 use crate::error::StoreError;
-
-/// Documents asked for at once.
-const CHUNK: usize = 500;
+use reading::{CHUNK, CONFIGURATION};
 
 /// Everything is read again after this time, whatever Redis says of changes.
 const REREAD: Duration = Duration::from_secs(30);
@@ -33,9 +33,6 @@ const LONGEST: usize = 256 * 1024;
 
 /// The hash of a late Routr's registrations.
 const LOCATION: &str = "location";
-
-/// The key of a late Routr's general configuration.
-const CONFIGURATION: &str = "config";
 
 /// More registrations are not taken over.
 const MOST_ROUTES: usize = 1_000_000;
@@ -52,6 +49,7 @@ pub(crate) struct Redis {
     /// What Redis said of its changes before everything was read, and when that was.
     seen: Option<(Changes, Instant)>,
     last: Last,
+    configuration: Option<Value>,
 }
 
 /// An open connection.
@@ -90,6 +88,7 @@ impl Redis {
             edition: None,
             seen: None,
             last: Last::default(),
+            configuration: None,
         })
     }
 
@@ -108,59 +107,6 @@ impl Redis {
         let done = act(&mut held.0)?;
         self.connection = Some(held);
         Ok(done)
-    }
-
-    /// All documents, and the edition that the names of the sets tell.
-    fn documents(&mut self) -> Result<Texts, StoreError> {
-        let mut texts = Texts::new();
-        let mut edition = None;
-        for collection in Collection::ALL {
-            let mut refs = BTreeSet::new();
-            for set in collection.names() {
-                let members: Vec<String> = self
-                    .on(|connection| redis::cmd("SMEMBERS").arg(*set).query(connection))
-                    .map_err(|error| unreachable(&self.name, &error))?;
-                if collection == Collection::Numbers && !members.is_empty() {
-                    edition = Some(if *set == "dids" { Edition::Rc2 } else { Edition::Late });
-                }
-                refs.extend(members);
-            }
-            let refs: Vec<String> = refs.into_iter().collect();
-            for chunk in refs.chunks(CHUNK) {
-                let found: Vec<Option<Vec<u8>>> = self
-                    .on(|connection| redis::cmd("MGET").arg(chunk).query(connection))
-                    .map_err(|error| unreachable(&self.name, &error))?;
-                let found = chunk.iter().zip(found);
-                // A ref without a document is one that is about to go, or that comes this moment.
-                let found = found.filter_map(|(reference, bytes)| Some((reference, bytes?)));
-                texts.extend(found.filter_map(|(reference, bytes)| self.text(collection, reference, &bytes)));
-            }
-        }
-        self.edition = edition.or(self.edition);
-        Ok(texts)
-    }
-
-    fn text(
-        &self,
-        collection: Collection,
-        reference: &str,
-        bytes: &[u8],
-    ) -> Option<(Collection, std::sync::Arc<trunkline_model::document::Source>)> {
-        let read = match bytes.len() {
-            ..=LONGEST => serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string()),
-            length => Err(format!("it has {length} bytes, more than {LONGEST}")),
-        };
-        match read {
-            Ok(mut document) => {
-                // The key is what Routr finds it by.
-                set_ref(&mut document, reference);
-                Some((collection, text_of(&self.name, reference, &document)))
-            }
-            Err(why) => {
-                tracing::warn!("{}: the document under the key {reference} is ignored: {why}", self.name);
-                None
-            }
-        }
     }
 
     /// The set a new document is a member of. In a database that has no numbers yet, the first one says by its kind which
@@ -220,6 +166,8 @@ impl Provider for Redis {
             return Ok(None);
         }
         let texts = self.documents()?;
+        // One that cannot be used was told of at the start.
+        self.configuration = self.read_configuration()?.unwrap_or_default();
         // Asked before the reading: what changed meanwhile is read the next time.
         self.seen = now.map(|changes| (changes, Instant::now()));
         Ok(self.last.changed(texts))
@@ -295,9 +243,20 @@ impl Provider for Redis {
         }
     }
 
-    fn has_configuration(&mut self) -> Result<bool, StoreError> {
-        let exists = self.on(|connection| redis::cmd("EXISTS").arg(CONFIGURATION).query::<u32>(connection));
-        exists.map(|count| count > 0).map_err(|error| unreachable(&self.name, &error))
+    fn configuration(&self) -> Option<&Value> {
+        self.configuration.as_ref()
+    }
+
+    fn write_configuration(&mut self, document: &Value) -> Result<(), WriteError> {
+        let text = document.to_string();
+        if text.len() > LONGEST {
+            return Err(WriteError::Unusable(format!("it has more than {LONGEST} bytes")));
+        }
+        let done =
+            self.on(|connection| redis::cmd("SET").arg(CONFIGURATION).arg(text).query::<()>(connection));
+        self.changed(done)?;
+        self.configuration = Some(document.clone());
+        Ok(())
     }
 
     fn forget(&mut self) {
