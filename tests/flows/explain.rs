@@ -1,7 +1,11 @@
 //! `trunkline explain`: the cause of a failure, and the ladder of a call.
 
+use std::net::SocketAddr;
+
 use serde_json::Value;
-use trunkline_tests::{Exchange, Message, NameServer, Resources, Ua, Wire, exchange_command, free_port};
+use trunkline_tests::{
+    Authority, Exchange, Message, NameServer, Resources, Ua, Wire, exchange_command, free_port, wait_for,
+};
 
 use super::media::BROWSER;
 use super::trunks::{LOGIN, NUMBER, provider};
@@ -81,53 +85,128 @@ fn carrier(port: u16, exchange: &Exchange) -> Ua {
     carrier
 }
 
+/// An exchange with TLS and WebSockets, and phones on one of its transports.
+struct Phones {
+    exchange: Exchange,
+    authority: Authority,
+    wire: &'static str,
+    tls: SocketAddr,
+    ws: SocketAddr,
+    wss: SocketAddr,
+}
+
+impl Phones {
+    fn start(wire: &'static str, resources: &Resources, config: &str) -> Phones {
+        let authority = Authority::new();
+        let [tls, ws, wss] = [(); 3].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let texts = [tls, ws, wss].map(|at| at.to_string());
+        let env = [
+            ("TRUNKLINE_LISTEN_TLS", texts[0].as_str()),
+            ("TRUNKLINE_LISTEN_WS", texts[1].as_str()),
+            ("TRUNKLINE_LISTEN_WSS", texts[2].as_str()),
+        ];
+        let config = format!("{config}{}", authority.config(&["127.0.0.1"]));
+        let exchange = Exchange::start_with(resources, &config, &env);
+        Phones { exchange, authority, wire, tls, ws, wss }
+    }
+
+    fn phone(&self, user: &str, domain: &str, password: &str) -> Ua {
+        let wire = match self.wire {
+            "UDP" => Wire::udp(self.exchange.udp()),
+            "TLS" => Wire::tls(self.tls, &self.authority),
+            "WSS" => Wire::wss(self.wss, &self.authority),
+            other => unreachable!("no wire {other}"),
+        };
+        Ua::new(wire, user, domain, password)
+    }
+
+    fn registered(&self, user: &str) -> Ua {
+        let mut phone = self.phone(user, DOMAIN, &format!("pw-{user}"));
+        let answer = phone.register(600);
+        assert_eq!(answer.status(), 200, "{user}: {}", answer.start);
+        phone
+    }
+
+    /// An INVITE that asks for an offer: one of a browser would need the media relay to reach other phones.
+    fn invite(&self, caller: &Ua, to: &str) -> Message {
+        let mut invite = caller.invite(to);
+        if self.wire == "WSS" {
+            invite = invite.without("Content-Type");
+            invite.body.clear();
+        }
+        invite
+    }
+}
+
 #[test]
 fn ten_failed_calls_each_with_their_cause() {
+    ten_failed_calls("UDP");
+}
+
+#[test]
+fn ten_failed_calls_over_tls() {
+    ten_failed_calls("TLS");
+}
+
+#[test]
+fn ten_failed_calls_over_secure_websockets() {
+    ten_failed_calls("WSS");
+}
+
+fn ten_failed_calls(wire: &'static str) {
     let names = NameServer::start(&[]);
     let ports = [free_port(), free_port(), free_port(), 5060];
     let config = format!("{}routing: {{qualifySeconds: 0}}\n", names.config(""));
-    let ws = format!("127.0.0.1:{}", free_port());
-    let exchange = Exchange::start_with(&resources(ports), &config, &[("TRUNKLINE_LISTEN_WS", &ws)]);
-    let mut caller = registered(&exchange, "1001");
+    let phones = Phones::start(wire, &resources(ports), &config);
+    let exchange = &phones.exchange;
+    let mut caller = phones.registered("1001");
+    let over = format!("over {wire}");
+    let over = over.as_str();
 
-    let mut guesser = Ua::udp(exchange.udp(), "1002", DOMAIN, "wrong");
-    let invite = guesser.invite(&at("1001"));
+    let mut guesser = phones.phone("1002", DOMAIN, "wrong");
+    let invite = phones.invite(&guesser, &at("1001"));
     guesser.ask(&invite);
-    is_explained(&exchange, &invite, "auth.wrong-password", &["with credentials", "in the phone"]);
+    is_explained(
+        exchange,
+        &invite,
+        "auth.wrong-password",
+        &[&format!("{over}, with credentials"), "in the phone"],
+    );
 
-    let mut closed = Ua::udp(exchange.udp(), "3001", "closed.test", "pw-3001");
-    let invite = closed.invite("sip:3001@closed.test");
+    let mut closed = phones.phone("3001", "closed.test", "pw-3001");
+    let invite = phones.invite(&closed, "sip:3001@closed.test");
     fails(&mut closed, &invite, 403);
-    is_explained(&exchange, &invite, "acl.denied", &["list nobody refuses the source address"]);
+    is_explained(exchange, &invite, "acl.denied", &[over, "list nobody refuses the source address"]);
 
-    let invite = caller.invite(&at("+99"));
+    let invite = phones.invite(&caller, &at("+99"));
     let invite = fails(&mut caller, &invite, 404);
-    is_explained(&exchange, &invite, "route.no-policy", &["1001@sip.test is agent", "egress policy"]);
+    is_explained(exchange, &invite, "route.no-policy", &[over, "1001@sip.test is agent", "egress policy"]);
 
-    let invite = caller.invite(&at("1003"));
+    let invite = phones.invite(&caller, &at("1003"));
     let invite = fails(&mut caller, &invite, 480);
-    is_explained(&exchange, &invite, "callee.not-registered", &["no phone is registered"]);
+    is_explained(exchange, &invite, "callee.not-registered", &[over, "no phone is registered"]);
 
-    let mut callee = registered(&exchange, "1002");
-    let invite = caller.invite(&at("1002"));
+    let mut callee = phones.registered("1002");
+    let invite = phones.invite(&caller, &at("1002"));
     let invite = caller.call(&invite);
     let arrived = callee.request_of("INVITE");
     callee.send(&callee.response(&arrived, 486, "Busy Here"));
     let answer = caller.status_for(&invite, 486);
     caller.acknowledge_failure(&invite, &answer);
-    is_explained(&exchange, &invite, "callee.rejected", &["← 486 Busy Here, branch 0"]);
+    is_explained(exchange, &invite, "callee.rejected", &[over, "← 486 Busy Here, branch 0"]);
 
-    let mut refuses = carrier(ports[0], &exchange);
-    let invite = caller.invite(&at("+2123456"));
+    let mut refuses = carrier(ports[0], exchange);
+    let invite = phones.invite(&caller, &at("+2123456"));
     let invite = caller.call(&invite);
     let arrived = refuses.request_of("INVITE");
     refuses.send(&refuses.response(&arrived, 403, "No Credit").with("Reason", "Q.850;cause=21"));
     let answer = caller.status_for(&invite, 403);
     caller.acknowledge_failure(&invite, &answer);
-    is_explained(&exchange, &invite, "trunk.rejected", &["trunk refuses", "403 No Credit", "Q.850;cause=21"]);
+    let words = [over, "trunk refuses", "403 No Credit", "Q.850;cause=21"];
+    is_explained(exchange, &invite, "trunk.rejected", &words);
 
-    let mut asks = carrier(ports[1], &exchange);
-    let invite = caller.invite(&at("+3123456"));
+    let mut asks = carrier(ports[1], exchange);
+    let invite = phones.invite(&caller, &at("+3123456"));
     let invite = caller.call(&invite);
     for _ in 0..2 {
         let arrived = asks.request_of("INVITE");
@@ -138,27 +217,47 @@ fn ten_failed_calls_each_with_their_cause() {
     }
     let answer = caller.status_for(&invite, 403);
     caller.acknowledge_failure(&invite, &answer);
-    is_explained(&exchange, &invite, "trunk.rejected-our-credentials", &["the one of the trunk here"]);
+    is_explained(exchange, &invite, "trunk.rejected-our-credentials", &[over, "the one of the trunk here"]);
 
-    let invite = caller.invite(&at("+4123456"));
+    let invite = phones.invite(&caller, &at("+4123456"));
     let invite = fails(&mut caller, &invite, 500);
-    is_explained(&exchange, &invite, "trunk.unreachable", &["trunk dead", "cannot be delivered (ICMP)"]);
+    is_explained(exchange, &invite, "trunk.unreachable", &[over, "trunk dead", "cannot be delivered (ICMP)"]);
 
-    let invite = caller.invite(&at("+5123456"));
+    let invite = phones.invite(&caller, &at("+5123456"));
     let invite = fails(&mut caller, &invite, 500);
-    is_explained(&exchange, &invite, "trunk.no-way", &["trunk unnamed", "its name cannot be resolved"]);
+    is_explained(exchange, &invite, "trunk.no-way", &[over, "trunk unnamed", "its name cannot be resolved"]);
 
-    let mut browser = Ua::ws(ws.parse().expect("an address"), "1003", DOMAIN, "pw-1003");
+    let mut browser = match wire {
+        "WSS" => phones.phone("1003", DOMAIN, "pw-1003"),
+        _ => Ua::ws(phones.ws, "1003", DOMAIN, "pw-1003"),
+    };
     assert_eq!(browser.register(600).status(), 200);
+    // A phone that is no browser.
+    let mut plain = Ua::udp(exchange.udp(), "1001", DOMAIN, "pw-1001");
+    assert_eq!(caller.register(0).status(), 200);
+    assert_eq!(plain.register(600).status(), 200);
     let invite = browser.invite(&at("1001")).body("application/sdp", BROWSER);
     fails(&mut browser, &invite, 488);
-    is_explained(&exchange, &invite, "media.refused", &["over WS", "rtpengine"]);
+    is_explained(exchange, &invite, "media.refused", &["over WS", "rtpengine"]);
 
     let failed: Vec<Value> =
-        serde_json::from_str(&explain(&exchange, &["--failed", "--since", "1h", "--json"])).expect("JSON");
+        serde_json::from_str(&explain(exchange, &["--failed", "--since", "1h", "--json"])).expect("JSON");
     assert_eq!(failed.len(), 10);
     assert_eq!(failed[0]["reason"], "media.refused", "the latest comes first");
-    assert!(!explain(&exchange, &["--failed", "--limit", "20"]).contains("pw-"));
+    assert!(!explain(exchange, &["--failed", "--limit", "20"]).contains("pw-"));
+    // The same ten stand in the records, and a line each in the log.
+    let mut recorded: Vec<String> = super::records::told(exchange, &["--failed", "--limit", "20"])
+        .iter()
+        .map(|record| record["reason"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let mut explained: Vec<String> =
+        failed.iter().map(|one| one["reason"].as_str().unwrap_or_default().to_owned()).collect();
+    recorded.sort_unstable();
+    explained.sort_unstable();
+    assert_eq!(recorded, explained);
+    for reason in &explained {
+        wait_for(reason, || exchange.log().contains(reason.as_str()).then_some(()));
+    }
 }
 
 #[test]

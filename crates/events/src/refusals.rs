@@ -1,4 +1,4 @@
-//! Requests that the exchange refused, found in the logs as they happen: what a line of the operator's log says of each.
+//! Requests that were refused, and calls that failed elsewhere, found in the logs as they happen: what a line of the operator's log says of each.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::event::{Answer, Event};
 use crate::log::{Cursor, Log};
 use crate::story::shown;
 
-/// Refusals told in a second, at most.
+/// Refusals told in a second, at most, and calls that failed elsewhere.
 pub const PER_SECOND: u32 = 50;
 
 /// A request that was refused.
@@ -23,6 +23,8 @@ pub struct Refusal {
     pub status: u16,
     /// Why.
     pub reason: Reason,
+    /// The exchange refused it; else a callee or carrier did.
+    pub ours: bool,
 }
 
 /// What is told of a request.
@@ -47,7 +49,8 @@ pub struct Refused {
 pub struct Refusals {
     cursors: Vec<Cursor>,
     second: u64,
-    told: u32,
+    /// Of the exchange's own refusals, and of the others.
+    told: [u32; 2],
     left_out: u64,
     bytes: Vec<u8>,
 }
@@ -59,7 +62,7 @@ impl Refusals {
         let left_out = match now / 1000 == self.second {
             true => 0,
             false => {
-                (self.second, self.told) = (now / 1000, 0);
+                (self.second, self.told) = (now / 1000, [0; 2]);
                 std::mem::take(&mut self.left_out)
             }
         };
@@ -84,21 +87,27 @@ impl Refusals {
         let mut events = Events::new(bytes);
         while let Some(head) = events.head() {
             let entry = Some(head).filter(Head::is_answer).and_then(|head| head.entry());
-            let Some(Event::Answered(Answer { code: status @ 200.., ours: true, reason: Some(reason) })) =
+            let Some(Event::Answered(Answer { code: status @ 200.., ours, reason: Some(reason) })) =
                 entry.map(|entry| entry.event)
             else {
                 continue;
             };
-            if !is_refusal(reason) {
+            // A callee's challenge is for the caller to answer.
+            if !is_refusal(reason) || !ours && matches!(status, ..300 | 401 | 407) {
                 continue;
             }
-            if self.told >= PER_SECOND {
+            // Busy phones push no failed login out of the log.
+            let [own, others] = &mut self.told;
+            let told = if ours { own } else { others };
+            if *told >= PER_SECOND {
                 self.left_out += 1;
                 continue;
             }
-            self.told += 1;
-            if let Some(request) = arrival(bytes, head.request).or_else(|| earlier(log, head.request)) {
-                tell(&Refusal { request, status, reason });
+            *told += 1;
+            if let Some(request) = arrival(bytes, head.request).or_else(|| earlier(log, head.request))
+                && (ours || request.method == "INVITE")
+            {
+                tell(&Refusal { request, status, reason, ours });
             }
         }
     }
@@ -145,12 +154,16 @@ mod tests {
     use crate::recorder::Recorder;
 
     fn arrive(recorder: &mut Recorder, from: &[u8]) {
+        request(recorder, b"REGISTER", from);
+    }
+
+    fn request(recorder: &mut Recorder, method: &[u8], from: &[u8]) {
         recorder.clear();
         recorder.begin();
         recorder.note(
             1,
             Event::Arrived(Arrival {
-                method: b"REGISTER",
+                method,
                 uri: b"sip:sip.local",
                 from,
                 call_id: b"c",
@@ -174,27 +187,30 @@ mod tests {
         let logs = [Arc::new(Log::new(1 << 20))];
         let mut recorder = Recorder::new(Arc::clone(&logs[0]), 0);
         let mut refusals = Refusals::default();
-        for (from, code, reason, ours) in [
-            (&b"sip:1@h"[..], 401, Some(Reason::AuthWrongPassword), true),
-            (b"sip:2@h", 401, Some(Reason::AuthRequired), true),
-            (b"sip:3@h", 486, Some(Reason::CalleeRejected), false),
-            (b"sip:4@h", 200, None, false),
-            (b"sip:5:pw@h", 403, Some(Reason::AclDenied), true),
+        for (method, from, code, reason, ours) in [
+            ("REGISTER", &b"sip:1@h"[..], 401, Some(Reason::AuthWrongPassword), true),
+            ("REGISTER", b"sip:2@h", 401, Some(Reason::AuthRequired), true),
+            ("INVITE", b"sip:3@h", 486, Some(Reason::CalleeRejected), false),
+            ("MESSAGE", b"sip:3@h", 486, Some(Reason::CalleeRejected), false),
+            ("INVITE", b"sip:3@h", 401, Some(Reason::CalleeRejected), false),
+            ("INVITE", b"sip:4@h", 200, None, false),
+            ("REGISTER", b"sip:5:pw@h", 403, Some(Reason::AclDenied), true),
         ] {
-            arrive(&mut recorder, from);
+            request(&mut recorder, method.as_bytes(), from);
             answer(&mut recorder, code, reason, ours);
         }
         recorder.commit();
         let mut told = Vec::new();
         assert_eq!(
-            refusals.turn(&logs, 1_000, |r| told.push((r.request.from.clone(), r.status, r.reason))),
+            refusals.turn(&logs, 1_000, |r| told.push((r.request.from.clone(), r.status, r.reason, r.ours))),
             0
         );
         assert_eq!(
             told,
             [
-                ("sip:1@h".to_owned(), 401, Reason::AuthWrongPassword),
-                ("sip:5:…@h".to_owned(), 403, Reason::AclDenied)
+                ("sip:1@h".to_owned(), 401, Reason::AuthWrongPassword, true),
+                ("sip:3@h".to_owned(), 486, Reason::CalleeRejected, false),
+                ("sip:5:…@h".to_owned(), 403, Reason::AclDenied, true)
             ]
         );
         for _ in 0..200 {
