@@ -58,6 +58,7 @@ mod overload;
 mod own_host;
 mod peers;
 mod peers_word;
+mod postgres;
 mod process;
 mod reach;
 mod reached;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use trunkline_tests::V1Edition::{Late, Rc2};
-use trunkline_tests::{Exchange, Mood, RedisServer, Scratch, V1Folder, V1Service, binary};
+use trunkline_tests::{Exchange, Mood, PostgresServer, RedisServer, Scratch, V1Folder, V1Service, binary};
 
 use super::routr_v1::{at, calls_out_and_in, registered, talk};
 
@@ -21,22 +21,30 @@ fn serves(scratch: &Scratch, folder: &V1Folder, settings: &str) {
     let database = std::fs::read(scratch.path().join("new.db")).expect("a database");
     for settings in [settings, "{}\n"] {
         let files = [("new.db", &database[..]), ("trunkline.yaml", settings.as_bytes())];
-        let env = [("TRUNKLINE_DATA", "sqlite:new.db"), ("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")];
-        let exchange = Exchange::start_on(&files, &env);
-        let (mut one, mut two) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
-        let invite = one.invite(&at("1002"));
-        one.send(&invite);
-        let seen = two.request_of("INVITE");
-        two.respond(&seen, 486, "Busy Here");
-        let answer = one.status_for(&invite, 486);
-        one.acknowledge_failure(&invite, &answer);
-        talk(&mut two, &at("1001"), &mut one);
-        // Others register in their place.
-        for ua in [&mut one, &mut two] {
-            assert_eq!(ua.register(0).status(), 200);
-        }
-        calls_out_and_in(&exchange, folder);
+        let exchange = started(&files, &[("TRUNKLINE_DATA", "sqlite:new.db")]);
+        calls(&exchange, folder);
     }
+}
+
+fn started(files: &[(&str, &[u8])], env: &[(&str, &str)]) -> Exchange {
+    Exchange::start_on(files, &[env, &[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]].concat())
+}
+
+/// The phones call each other, out through the gateway and in by the number.
+fn calls(exchange: &Exchange, folder: &V1Folder) {
+    let (mut one, mut two) = (registered(exchange, "1001"), registered(exchange, "1002"));
+    let invite = one.invite(&at("1002"));
+    one.send(&invite);
+    let seen = two.request_of("INVITE");
+    two.respond(&seen, 486, "Busy Here");
+    let answer = one.status_for(&invite, 486);
+    one.acknowledge_failure(&invite, &answer);
+    talk(&mut two, &at("1001"), &mut one);
+    // Others register in their place.
+    for ua in [&mut one, &mut two] {
+        assert_eq!(ua.register(0).status(), 200);
+    }
+    calls_out_and_in(exchange, folder);
 }
 
 /// The settings that a dry run shows.
@@ -100,6 +108,39 @@ fn a_redis_becomes_a_store() {
     for (from, code) in [("routr-v1-redis:127.0.0.1:1", 1), ("nowhere", 64), ("sqlite:new.db", 64)] {
         assert_eq!(run(scratch.path(), &["migrate", from]).0, Some(code), "{from}");
     }
+}
+
+#[test]
+fn a_folder_becomes_a_postgresql_database() {
+    let server = PostgresServer::start();
+    let folder = V1Folder::new(Late);
+    let scratch = Scratch::new("migrate-postgres");
+    for (path, text) in folder.files() {
+        scratch.write(path, text);
+    }
+    let (url, password) = (server.url(), server.password());
+    let migrate = |to: &str, words: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(["migrate", ".", "--to", to]).args(words).current_dir(scratch.path());
+        let output = command.env(password.0, password.1).output().expect("the command runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = migrate(&url, &["--dry-run"]);
+    assert!(code == Some(0) && said.contains("nothing was changed"), "{said}");
+    assert_eq!(server.ask("SELECT to_regclass('trunkline_resources') IS NULL"), "t");
+    for to in [url.replace("trunkline@", "trunkline:hush@"), "postgres:x".into(), "mysql://x".into()] {
+        let (code, said) = migrate(&to, &["--dry-run"]);
+        assert!(code == Some(64) && !said.contains("hush"), "{to}: {said}");
+    }
+    let (code, said) = migrate(&url, &[]);
+    assert!(code == Some(0) && said.contains(" created, "), "{said}");
+    let (_, again) = migrate(&url, &[]);
+    assert!(again.contains("0 created, 0 updated"), "{again}");
+    let settings = settings_of(&scratch, ".");
+    let env = [("TRUNKLINE_DATA", url.as_str()), password];
+    let exchange = started(&[("trunkline.yaml", settings.as_bytes())], &env);
+    calls(&exchange, &folder);
 }
 
 #[test]

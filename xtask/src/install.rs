@@ -17,6 +17,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "sipp", package: "sip-tester", why: "callers and callees of the flows" },
     Tool { program: "baresip", package: "baresip-core", why: "softphones of the flows" },
     Tool { program: "nats-server", package: "nats-server", why: "ARI over NATS" },
+    Tool { program: "initdb", package: "postgresql", why: "the PostgreSQL store" },
     Tool { program: "redis-server", package: "redis-server", why: "the Redis stores" },
     Tool { program: "chromium", package: "chromium", why: "browser phones" },
     Tool { program: "node", package: "nodejs", why: "drives the browser, runs Routr's client" },
@@ -48,11 +49,13 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
 }
 
-/// Finds a program on PATH, or in the sbin folders that a plain user's PATH leaves out.
+/// Finds a program on PATH, or in the folders that a plain user's PATH leaves out: sbin, and those of PostgreSQL's versions.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .chain(versions.map(|version| version.path().join("bin")))
         .map(|dir| dir.join(program))
         .find(|file| file.is_file())
 }

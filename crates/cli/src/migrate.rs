@@ -35,6 +35,7 @@ pub(crate) fn run(
     env: &Env,
     terminal: &mut Terminal<'_>,
 ) -> Result<(), Failure> {
+    Store::check_url(&asked.to).map_err(|error| Failure::Usage(error.to_string()))?;
     let from = open(asked, env)?;
     let tables = from.store.live().snapshot();
     if tables.is_empty() {
@@ -45,7 +46,9 @@ pub(crate) fn run(
     }
     let mut done = None;
     if !asked.dry_run {
-        let to = Store::open(&asked.to).map_err(|error| Failure::Failed(error.to_string()))?;
+        let config = Config::read(None, env).map_err(|report| Failure::Usage(report.to_string()))?.config;
+        let to = Store::open_with(&asked.to, &access(&config));
+        let to = to.map_err(|error| Failure::Failed(error.to_string()))?;
         let export = Source::new(&*asked.from, export(&from, &to));
         let imported = to.import(&[export], ImportMode::Merge);
         done = Some(imported.map_err(|error| Failure::Failed(format!("nothing was migrated:\n{error}")))?);
@@ -98,7 +101,7 @@ fn export(from: &From, to: &Store) -> String {
     let mut all: Vec<Resource> = sorted(&from.live().snapshot()).collect();
     let documents = match from {
         Store::RoutrV1(v1) => v1.documents(),
-        Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => return from.export(),
+        Store::Files(_) | Store::Sqlite(_) | Store::Postgres(_) | Store::Memory(_) => return from.export(),
     };
     let secret = |username: &str| {
         let pairs = documents.of(Collection::Users).iter().map(|user| &user["spec"]["credentials"]);

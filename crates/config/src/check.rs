@@ -72,8 +72,11 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     let named = config.user_agent.len() <= 200 && config.user_agent.chars().all(printable);
     unless(named, "userAgent", message);
     unless(!config.data.is_empty(), "data", "the data must not be empty");
-    let message = "unknown store: write sqlite:FILE, files:FOLDER, memory:, or a folder for trunkline.db";
+    let message = "unknown store: write sqlite:FILE, files:FOLDER, postgres://USER@HOST/DATABASE, memory:, or a folder for \
+                   trunkline.db";
     unless(is_store(&config.data), "data", message);
+    let message = "a password must not be in the URL: set PGPASSWORD, or write it to ~/.pgpass";
+    unless(!has_password(&config.data), "data", message);
     let message = "write error, warn, info, debug, trace, or filters such as info,trunkline_edge=debug";
     unless(config.log.level.split(',').all(is_filter), "log.level", message);
 
@@ -110,10 +113,18 @@ fn is_store(data: &str) -> bool {
     match data.split_once(':') {
         Some(("memory", rest)) => rest.is_empty(),
         Some(("sqlite" | "files", rest)) => !rest.is_empty(),
+        Some(("postgres" | "postgresql", rest)) => rest.strip_prefix("//").is_some_and(|at| !at.is_empty()),
         Some((scheme, rest)) if ROUTR_V1.contains(&scheme) => !rest.is_empty(),
         Some((scheme, _)) => scheme.contains(['/', '.']),
         None => true,
     }
+}
+
+/// Has the URL of a PostgreSQL database a password? It would be shown with the URL.
+fn has_password(data: &str) -> bool {
+    let Some(("postgres" | "postgresql", at)) = data.split_once("://") else { return false };
+    let (authority, rest) = at.split_once(['/', '?']).unwrap_or((at, ""));
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) || rest.contains("password=")
 }
 
 /// A level, or the level of a target.

@@ -151,6 +151,7 @@ impl Config {
     pub fn store_url(&self) -> String {
         match self.data.split_once(':') {
             Some(("sqlite" | "files" | "memory", _)) => self.data.clone(),
+            Some(("postgres" | "postgresql", at)) if at.starts_with("//") => self.data.clone(),
             Some((scheme, _)) if ROUTR_V1.contains(&scheme) => self.data.clone(),
             _ => format!("sqlite:{}", Path::new(&self.data).join(DATABASE).display()),
         }

@@ -233,7 +233,10 @@ fn values_must_fit_together() {
 #[test]
 fn what_would_be_taken_for_something_else_is_refused() {
     for (text, about) in [
-        ("data: postgres://db/x", "`data`: unknown store: write sqlite:FILE"),
+        ("data: mysql://db/x", "`data`: unknown store: write sqlite:FILE"),
+        ("data: \"postgres:x\"", "`data`: unknown store"),
+        ("data: postgres://ann:hush@db/x", "`data`: a password must not be in the URL"),
+        ("data: postgres://ann@db/x?password=hush", "`data`: a password must not be in the URL"),
         ("data: \"sqlite:\"", "`data`: unknown store"),
         ("data: \"memory:x\"", "`data`: unknown store"),
         ("domain: a b/c", "`domain`: the domain must be a host such as sip.local"),

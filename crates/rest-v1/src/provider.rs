@@ -42,14 +42,14 @@ impl DataProvider for Store {
     fn edition(&self) -> Edition {
         match self {
             Store::RoutrV1(v1) => v1.edition(),
-            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Edition::default(),
+            Store::Files(_) | Store::Sqlite(_) | Store::Postgres(_) | Store::Memory(_) => Edition::default(),
         }
     }
 
     fn documents(&self) -> Arc<Documents> {
         match self {
             Store::RoutrV1(v1) => v1.documents(),
-            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Arc::default(),
+            Store::Files(_) | Store::Sqlite(_) | Store::Postgres(_) | Store::Memory(_) => Arc::default(),
         }
     }
 
@@ -60,7 +60,9 @@ impl DataProvider for Store {
     fn write(&self, write: Write) -> Result<String, WriteError> {
         match self {
             Store::RoutrV1(v1) => v1.write(write),
-            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => Err(WriteError::ReadOnly),
+            Store::Files(_) | Store::Sqlite(_) | Store::Postgres(_) | Store::Memory(_) => {
+                Err(WriteError::ReadOnly)
+            }
         }
     }
 }

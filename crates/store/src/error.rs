@@ -12,8 +12,8 @@ use trunkline_model::{Kind, Ref, Violation};
 pub enum StoreError {
     /// The URL names no store.
     #[error(
-        "`{0}` names no store: write files:FOLDER, sqlite:FILE, memory:, or for a Routr v1 routr-v1:FOLDER, \
-         routr-v1-redis:HOST:PORT, routr-v1-rest:URL"
+        "`{0}` names no store: write files:FOLDER, sqlite:FILE, postgres://USER@HOST/DATABASE, memory:, or for a Routr v1 \
+         routr-v1:FOLDER, routr-v1-redis:HOST:PORT, routr-v1-rest:URL"
     )]
     Url(String),
     /// A file or folder could not be read.
@@ -54,6 +54,20 @@ pub enum StoreError {
         found: i64,
         /// The latest layout this version knows.
         known: i64,
+    },
+    /// The URL of a PostgreSQL database cannot be used. It is not repeated: it may have a password.
+    #[error(
+        "the URL of the PostgreSQL database: {0}: write postgres://USER@HOST:PORT/DATABASE; the password is read from PGPASSWORD \
+         or ~/.pgpass"
+    )]
+    PostgresUrl(String),
+    /// The PostgreSQL database refused, or does not answer.
+    #[error("{database}: {why}")]
+    Postgres {
+        /// Its name for operators.
+        database: String,
+        /// Why.
+        why: String,
     },
     /// The texts have errors.
     #[error("{0}")]

@@ -57,8 +57,12 @@ impl Store {
             agent.credentials = Some(credentials.reference.clone());
             changes.extend([Change::Create(credentials.into()), Change::Create(agent.into())]);
         }
-        self.apply(changes)?;
-        Ok(Some(made))
+        match self.apply(changes) {
+            Ok(()) => Ok(Some(made)),
+            // Another process that shares the database was first.
+            Err(StoreError::Refused(_)) if self.poll()? && !self.is_new() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

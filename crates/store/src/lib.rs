@@ -1,4 +1,4 @@
-//! The resource store: files, SQLite or memory behind one set of live tables.
+//! The resource store: files, SQLite, PostgreSQL or memory behind one set of live tables.
 //!
 //! A [`Store`] is chosen by a URL and keeps a [`Live`] in step with what is stored. Readers on the packet path
 //! take the `Live` and never touch the store; changes go through [`Store::apply`], all of them or none.
@@ -20,11 +20,14 @@ mod files;
 mod first_start;
 mod list;
 mod memory;
+mod postgres;
 mod routr_v1;
+mod rows;
 mod secret;
 mod sqlite;
 mod store;
 mod transfer;
+mod trusted;
 mod watch;
 
 pub use error::StoreError;

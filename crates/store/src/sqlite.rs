@@ -7,17 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use trunkline_model::dialect::v2;
-use trunkline_model::document::{Node, Place, Reading, Source};
+use trunkline_model::document::Reading;
 use trunkline_model::{Change, Live, Resource, Tables};
 
 use crate::error::StoreError;
+use crate::rows::{StoredRow, rows};
 use crate::store::{stamp, unchanged};
 
 /// Each entry brings the layout from the version of its index to the next.
-///
-/// Every change gets a number, and so does every row it touches: what others changed is found by an index, not
-/// by reading all again. Deleted rows stay for that, without their document.
 const LAYOUTS: [&str; 1] = ["
     CREATE TABLE resources (
         ref TEXT PRIMARY KEY NOT NULL,
@@ -165,7 +162,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 fn catch_up(db: &Transaction<'_>, tables: &mut Tables, since: i64, path: &Path) -> Result<i64, StoreError> {
     let wrong = wrong(path);
     let mut latest = since;
-    let reading = Reading::default();
+    let (reading, database) = (Reading::default(), path.display().to_string());
     let mut statement = db
         .prepare_cached(
             "SELECT ref, kind, document, created_at, updated_at, change FROM resources WHERE change > ?1",
@@ -184,24 +181,8 @@ fn catch_up(db: &Transaction<'_>, tables: &mut Tables, since: i64, path: &Path) 
         };
         let (reference, kind, document, (created_at, updated_at), change) = get().map_err(&wrong)?;
         latest = latest.max(change);
-        // A ref may have come back as another kind.
-        if let Some(old) = tables.find(&reference) {
-            tables.remove(old.kind(), &reference);
-        }
-        let Some(document) = document else { continue };
-        let source = Source::new(format!("{}: {kind} {reference}", path.display()), "");
-        match serde_json::from_str(&document) {
-            Ok(json) => {
-                if let Some(mut resource) = v2::resource(&Node::from_json(&json, &source), &reading) {
-                    resource.set_times(created_at, updated_at);
-                    tables.put(resource);
-                }
-            }
-            Err(error) => {
-                let place = Place::whole(source);
-                reading.error(format!("the row is damaged: {error}"), &place, None);
-            }
-        }
+        let row = StoredRow { reference, kind, document, created_at, updated_at };
+        row.take_up(&database, tables, &reading);
     }
     reading.into_report().unless(latest).map_err(StoreError::Resources)
 }
@@ -219,16 +200,8 @@ fn write(db: &Transaction<'_>, changes: &[Change], number: i64) -> rusqlite::Res
             delete.execute(params![reference.as_str(), number, kind.as_str()])?;
         }
     }
-    for resource in changes.iter().filter_map(Change::resource) {
-        let (created_at, updated_at) = resource.times();
-        put.execute(params![
-            resource.reference().as_str(),
-            resource.kind().as_str(),
-            v2::to_json(resource).to_string(),
-            created_at,
-            updated_at,
-            number,
-        ])?;
+    for row in rows(changes) {
+        put.execute(params![row.reference, row.kind, row.document, row.created_at, row.updated_at, number])?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use trunkline_model::{Change, Live, Resource, Tables};
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::memory::Memory;
+use crate::postgres::Postgres;
 use crate::routr_v1::{Access, RoutrV1, is_scheme};
 use crate::sqlite::Sqlite;
 
@@ -23,6 +24,8 @@ pub enum Store {
     RoutrV1(RoutrV1),
     /// `sqlite:FILE`: a database.
     Sqlite(Sqlite),
+    /// `postgres://USER@HOST:PORT/DATABASE`: a database that several machines share.
+    Postgres(Box<Postgres>),
     /// `memory:`: nowhere. For tests and trials.
     Memory(Memory),
 }
@@ -41,7 +44,21 @@ impl Store {
                 RoutrV1::open(scheme, at, access).map(Store::RoutrV1)
             }
             Some(("sqlite", file)) if !file.is_empty() => Sqlite::open(Path::new(file)).map(Store::Sqlite),
+            Some(("postgres" | "postgresql", at)) if at.starts_with("//") => {
+                Postgres::open(url, access).map(|found| Store::Postgres(Box::new(found)))
+            }
             Some(("memory", "")) => Ok(Store::Memory(Memory::default())),
+            _ => Err(StoreError::Url(url.to_owned())),
+        }
+    }
+
+    /// Is this a URL that a store could be opened with, as far as its text tells? Nothing is connected to.
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        match url.split_once(':') {
+            Some(("postgres" | "postgresql", at)) if at.starts_with("//") => Postgres::check_url(url),
+            Some(("files" | "sqlite", at)) if !at.is_empty() => Ok(()),
+            Some((scheme, at)) if is_scheme(scheme) && !at.is_empty() => Ok(()),
+            Some(("memory", "")) => Ok(()),
             _ => Err(StoreError::Url(url.to_owned())),
         }
     }
@@ -52,6 +69,7 @@ impl Store {
             Store::Files(files) => &files.live,
             Store::RoutrV1(v1) => &v1.live,
             Store::Sqlite(sqlite) => &sqlite.live,
+            Store::Postgres(postgres) => &postgres.live,
             Store::Memory(memory) => &memory.live,
         }
     }
@@ -61,7 +79,7 @@ impl Store {
         match self {
             Store::Files(files) => Some(&files.folder),
             Store::RoutrV1(v1) => v1.folder.as_deref(),
-            Store::Sqlite(_) | Store::Memory(_) => None,
+            Store::Sqlite(_) | Store::Postgres(_) | Store::Memory(_) => None,
         }
     }
 
@@ -78,6 +96,7 @@ impl Store {
             Store::Files(files) => Err(StoreError::Files(files.folder.clone())),
             Store::RoutrV1(v1) => Err(v1.read_only()),
             Store::Sqlite(sqlite) => sqlite.apply(changes, seen),
+            Store::Postgres(postgres) => postgres.apply(changes, seen),
             Store::Memory(memory) => memory.apply(changes, seen),
         }
     }
@@ -89,7 +108,17 @@ impl Store {
             Store::Files(files) => files.poll(),
             Store::RoutrV1(v1) => v1.poll(),
             Store::Sqlite(sqlite) => sqlite.poll(),
+            Store::Postgres(postgres) => postgres.poll(),
             Store::Memory(_) => Ok(false),
+        }
+    }
+
+    /// Why what holds the resources could not be read the last time; what is in force is what was read before.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Store::RoutrV1(v1) => v1.trouble(),
+            Store::Postgres(postgres) => postgres.trouble(),
+            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => None,
         }
     }
 
@@ -98,6 +127,7 @@ impl Store {
         match self {
             Store::Files(_) | Store::RoutrV1(_) => false,
             Store::Sqlite(sqlite) => sqlite.is_new(),
+            Store::Postgres(postgres) => postgres.is_new(),
             Store::Memory(memory) => memory.live.load().is_empty(),
         }
     }

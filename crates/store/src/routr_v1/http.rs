@@ -1,7 +1,5 @@
 //! A client of an HTTP service that may be slow, absent or hostile: every answer is bounded in time and size.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,13 +9,13 @@ use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
 
 use super::provider::Access;
+use crate::trusted::connector;
 
 /// A larger answer is cut off.
 const LARGEST: usize = 64 << 20;
@@ -130,20 +128,4 @@ async fn converse(
     let answer = answer.await;
     driver.abort();
     answer
-}
-
-/// TLS to services whose certificate the system's authorities signed, or those in a PEM file.
-fn connector(more: Option<&Path>) -> Result<TlsConnector, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(file) = more {
-        let wrong = |error| format!("cannot read {}: {error}", file.display());
-        for certificate in CertificateDer::pem_file_iter(file).map_err(wrong)? {
-            roots.add(certificate.map_err(wrong)?).map_err(|error| error.to_string())?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| error.to_string())?.with_root_certificates(roots);
-    Ok(TlsConnector::from(Arc::new(config.with_no_client_auth())))
 }

@@ -50,9 +50,9 @@ pub fn parts(process: &ProcessOperations) -> Vec<Part> {
         parts.extend([Part::new("location", location), Part::new("calls", calls)]);
     }
     if let Some(resources) = process.base.open_resources()
-        && let Store::RoutrV1(v1) = &*resources.store
+        && let Store::RoutrV1(_) | Store::Postgres(_) = &*resources.store
     {
-        parts.push(Part::new("resources", v1.trouble()));
+        parts.push(Part::new("resources", resources.store.trouble()));
     }
     if let Some(sip) = &process.sip {
         parts.extend(neighbours(&sip.shared));

@@ -54,7 +54,7 @@ impl Configuration for FileAndStored {
     fn stored(&self) -> Option<Value> {
         match &*self.store {
             Store::RoutrV1(v1) => v1.configuration().map(|found| stored(found).document),
-            Store::Files(_) | Store::Sqlite(_) | Store::Memory(_) => None,
+            Store::Files(_) | Store::Sqlite(_) | Store::Postgres(_) | Store::Memory(_) => None,
         }
     }
 
