@@ -202,6 +202,28 @@ fn redis_goes_and_comes_back_in_traffic() {
         (reply.status == 201).then_some(())
     });
     registered(&exchange, "1003");
+    // It hangs: calls go on, a change is refused and is not made when it goes on.
+    redis.pause();
+    talk(&mut one, &at("1002"), &mut two);
+    for _ in 0..2 {
+        let refused = rest.send("POST", &path, "", &agent("1004").to_string());
+        assert_eq!(refused.status, 500, "{}", refused.body);
+        assert!(refused.body.contains("no answer in time"), "{}", refused.body);
+    }
+    redis.resume();
+    assert_eq!(redis.members("agents").len(), 3, "1001, 1002, 1003");
+    wait_for("Redis to be written again", || {
+        let reply = rest.send("POST", &path, "", &agent("1004").to_string());
+        (reply.status == 201).then_some(())
+    });
+    assert_eq!(redis.members("agents").len(), 4);
+    // A key of something else is not overwritten.
+    redis.ask(&["SET", "session", "of-another-program"]);
+    let mut other = agent("1005");
+    other["metadata"]["ref"] = "session".into();
+    let refused = rest.send("POST", &path, "", &other.to_string());
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert_eq!(redis.ask(&["GET", "session"]), "of-another-program");
     // One that comes back empty has lost its data, more likely than all phones have gone.
     redis.ask(&["FLUSHALL"]);
     wait_for("a word about the empty database", || {

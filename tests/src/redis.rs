@@ -40,6 +40,22 @@ impl RedisServer {
         let _ = self.child.wait();
     }
 
+    /// Has it hang: connections are taken, and nothing is answered until it is continued.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Ends a pause; it does now what was asked of it meanwhile.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+        self.wait_ready();
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {name}");
+    }
+
     /// Starts it again with the data it had.
     pub fn restart(&mut self) {
         self.child = spawn(self.port, &self.secret, &self.scratch);

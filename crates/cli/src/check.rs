@@ -40,6 +40,7 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     let tables = store.live().snapshot();
     let said = format!("the configuration is valid; {url}: {}\n", counts(&tables));
     let mut good = Good::of(said, &tables, loaded.config.routing.authenticate.asked());
+    good.warnings.extend(unknown_keys(&store));
     // A setting and the trunks together.
     if loaded.config.routing.pass_challenges != PassChallenges::None {
         good.warnings.extend(tables.passed_challenges());
@@ -60,13 +61,22 @@ pub(crate) fn paths(paths: &[PathBuf], loaded: &Loaded, env: &Env) -> Result<Goo
         let store = Store::open(&url).map_err(|error| Failure::Usage(error.to_string()))?;
         let tables = store.live().snapshot();
         let asked = asked_beside(folder, loaded, env);
-        return Ok(Good::of(format!("{url} is good: {}\n", counts(&tables)), &tables, asked));
+        let mut good = Good::of(format!("{url} is good: {}\n", counts(&tables)), &tables, asked);
+        good.warnings.extend(unknown_keys(&store));
+        return Ok(good);
     }
     let sources = read(paths)?;
     let tables = v2::load(&sources).map_err(|report| Failure::Usage(report.to_string()))?;
     let are = if sources.len() == 1 { "is" } else { "are" };
     let said = format!("{} {are} good: {}\n", counted(sources.len(), "files"), counts(&tables));
     Ok(Good::of(said, &tables, Asked::Domain))
+}
+
+/// Keys of documents of Routr v1 that are kept and shown, and mean nothing here.
+fn unknown_keys(store: &Store) -> Vec<String> {
+    let Store::RoutrV1(v1) = store else { return Vec::new() };
+    let keys = v1.documents().unknown_keys();
+    keys.into_iter().map(|key| format!("{key} is not a known key and has no effect")).collect()
 }
 
 /// Which calls the configuration of a folder of Routr v1 has challenged (`spec.auth.calls`): the one that is named, else the one in

@@ -33,7 +33,7 @@ pub use routr_v1::Stored;
 pub use sections::{
     AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, Grpc, Http,
     Limits, Listen, OpenMethod, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1, RoutrV1Provider,
-    Tls,
+    Tls, TlsVersion,
 };
 pub use setting::{
     CalledNumber, ExternalAddrs, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret,

@@ -40,7 +40,7 @@ mod tls;
 pub use calls::Calls;
 pub use handover::Handover;
 pub(crate) use section;
-pub use tls::{Certificate, ClientAuth, Pkcs12, Tls};
+pub use tls::{Certificate, ClientAuth, Pkcs12, Tls, TlsVersion};
 
 words! {
     /// A role of this process. A process opens the listeners, files and threads of its roles and no others.

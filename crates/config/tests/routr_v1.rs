@@ -295,6 +295,12 @@ fn only_protocols_of_today_are_offered() {
         assert_eq!(of_protocols.len(), usize::from(!warned.is_empty()), "{list}: {warnings:?}");
         assert!(warned.is_empty() || of_protocols[0].contains(warned), "{list}: {warnings:?}");
     }
+    for (list, least) in
+        [("TLSv1.3", "V1_3"), ("TLSv1.2", "V1_2"), ("TLSv1.3, TLSv1.2", "V1_2"), ("TLSv1.3, TLSv1.1", "V1_2")]
+    {
+        let config = read(&protocols(list), &Env::default()).config;
+        assert_eq!(format!("{:?}", config.tls.min_version), least, "{list}");
+    }
     let report = wrong(&protocols("TLSv1.1, TLSv1"), &Env::default());
     assert!(report.contains("add TLSv1.2"), "{report}");
     let report = wrong(&protocols("TLSv2"), &Env::default());
@@ -591,4 +597,22 @@ fn a_stored_configuration_is_beneath_the_file() {
     let nothing = Stored { prefix: String::new(), document: serde_json::json!([1]) };
     assert!(read(&nothing).is_ok());
     assert_eq!(stored(serde_json::json!({"a": 1, "restService": {"b": 1}})).unknown_keys().len(), 2);
+}
+
+/// Transports that leave nobody a way in, and addresses that are names.
+#[test]
+fn a_transport_is_needed_and_names_are_looked_up() {
+    for list in ["[]", "[{protocol: sctp, port: 5060}]"] {
+        let report = wrong(&format!("apiVersion: v1\nspec:\n  transport: {list}\n"), &Env::default());
+        assert!(report.contains("no entry of `transport` can be used"), "{list}: {report}");
+    }
+    let text = "apiVersion: v1\nspec:\n  bindAddr: localhost\n  restService: {bindAddr: localhost, keyStorePassword: x, trustStorePassword: y}\n";
+    let loaded = read(text, &Env::default());
+    let addr = loaded.config.routr_v1.addr.map(|addr| addr.to_string()).unwrap_or_default();
+    assert!(addr == "127.0.0.1:4567" || addr == "[::1]:4567", "{addr}");
+    let told = loaded.warnings.join("\n");
+    assert!(
+        told.contains("restService.keyStorePassword") && told.contains("restService.trustStorePassword"),
+        "{told}"
+    );
 }

@@ -26,6 +26,9 @@ const ROUND: Duration = Duration::from_millis(20);
 /// Warnings about resources at the start, at most; `trunkline check` prints all.
 const MOST_WARNINGS: usize = 20;
 
+/// Unknown keys of resources in the warning at the start, at most.
+const MOST_KEYS: usize = 10;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessEnd {
@@ -169,6 +172,15 @@ fn warn_of(store: &Store, routing: &Routing, sip: &SipView) {
     }
     if routing.pass_challenges != PassChallenges::None {
         cautions.extend(tables.passed_challenges());
+    }
+    if let Store::RoutrV1(v1) = store {
+        let keys = v1.documents().unknown_keys();
+        let shown = keys.iter().take(MOST_KEYS).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = keys.len().checked_sub(MOST_KEYS).filter(|more| *more > 0);
+        let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+        if !keys.is_empty() {
+            tracing::warn!("keys of resources that are not known have no effect: {shown}{more}");
+        }
     }
     for caution in cautions.iter().take(MOST_WARNINGS) {
         tracing::warn!("{caution}");

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use trunkline_config::{ClientAuth, Config};
+use trunkline_config::{ClientAuth, Config, TlsVersion};
 use trunkline_transport::{SelfSigned, TlsSettings};
 
 /// The TLS part of the settings. The certificate of the first start lies beside the database.
@@ -27,6 +27,7 @@ pub fn tls_settings(config: &Config, database: Option<&Path>) -> TlsSettings {
         trusted_ca: tls.trusted_ca.clone(),
         trusted_ca_password: tls.trusted_ca_password.0.clone(),
         verify: tls.verify,
+        only_1_3: tls.min_version == TlsVersion::V1_3,
     }
 }
 

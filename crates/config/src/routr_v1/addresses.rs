@@ -87,6 +87,11 @@ impl Conversion<'_> {
                     }
                     entry.finish();
                 }
+                if addresses.is_empty() && self.reading.errors() == 0 {
+                    let help = "add an entry such as {protocol: udp, port: 5060}".to_owned();
+                    let message = "no entry of `transport` can be used: no phone could reach the exchange";
+                    self.reading.error(message, &node.place, Some(help));
+                }
             }
         }
         for transport in ["udp", "tcp", "tls", "ws", "wss"] {

@@ -1,6 +1,7 @@
 //! Certificates: `securityContext`, `restService`.
 
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use trunkline_model::document::{Fields, Node, Place};
@@ -50,6 +51,9 @@ const DEFAULT_PASSWORD: &str = "changeit";
 
 /// Where Routr has its stores where nothing is said.
 const DEFAULT_STORE: &str = "etc/certs/domains-cert.jks";
+
+/// The same for the REST API.
+const DEFAULT_API_STORE: &str = "etc/certs/api-cert.jks";
 
 const CLIENT_AUTH: [(&str, Asked); 5] = [
     ("Disabled", Asked::Never),
@@ -212,6 +216,10 @@ impl Conversion<'_> {
             .filter(|(_, good)| !**good)
             .map(|((name, _), _)| name.as_str())
             .collect();
+        // Routr's own lists cannot name 1.3, so that leaving it out says nothing.
+        if listed.iter().all(|(name, _)| name.eq_ignore_ascii_case("TLSv1.3")) && !listed.is_empty() {
+            self.tree.set("tls.minVersion", text("1.3", &node.place));
+        }
         if old.is_empty() {
             return;
         }
@@ -230,32 +238,20 @@ impl Conversion<'_> {
             self.tree.set("routrV1.addr", text("0.0.0.0:4567", spec.place()));
             return;
         };
-        let ip = rest.node("bindAddr").and_then(Node::as_text).unwrap_or("0.0.0.0").to_owned();
+        let ip = match rest.node("bindAddr") {
+            Some(node) => self.address(node),
+            None => Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        };
         let port = rest.integer("port", 0..=65_535).unwrap_or(4567);
         let place = rest.node("port").map_or(rest.place(), |node| &node.place);
-        let address = if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") };
-        self.tree.set("routrV1.addr", text(address, place));
+        if let Some(ip) = ip {
+            let port = u16::try_from(port).unwrap_or_default();
+            self.tree.set("routrV1.addr", text(SocketAddr::new(ip, port).to_string(), place));
+        }
         if let (Some(unsecured), Some(node)) = (rest.boolean("unsecured"), rest.node("unsecured")) {
             self.tree.set("routrV1.tls", text(if unsecured { "off" } else { "on" }, &node.place));
         }
-        let password = rest.node("keyStorePassword").cloned();
-        if let Some(node) = rest.node("keyStore") {
-            let file = node.as_text().unwrap_or_default().to_owned();
-            match form(Path::new(&file)) {
-                Form::Pkcs12 | Form::Jks => {
-                    self.tree.set("routrV1.pkcs12.file", text(file, &node.place));
-                    let password = password.unwrap_or_else(|| text(DEFAULT_PASSWORD, &node.place));
-                    self.tree.set("routrV1.pkcs12.password", password);
-                }
-                Form::Missing => {
-                    self.reading.error(format!("{file} cannot be read: does it exist?"), &node.place, None);
-                }
-                Form::Jceks | Form::Unknown => {
-                    let message = format!("{file} is neither a PKCS#12 nor a JKS file");
-                    self.reading.error(message, &node.place, Some(conversion(&file)));
-                }
-            }
-        }
+        self.api_certificate(&rest);
         for key in ["minThreads", "maxThreads", "timeoutMillis", "timeOutMillis"] {
             if rest.integer(key, 0..=i64::from(u32::MAX)).is_some() {
                 self.no_equal.push(format!("spec.restService.{key}"));
@@ -269,8 +265,40 @@ impl Conversion<'_> {
             self.tree.set("routrV1.trustStore.file", node.clone());
             let password = word.or(other).cloned().unwrap_or_else(|| text(DEFAULT_PASSWORD, &node.place));
             self.tree.set("routrV1.trustStore.password", password);
+        } else if let Some(password) = word.or(other) {
+            self.warn("spec.restService.trustStorePassword", password, "there is no `trustStore`");
         }
         rest.finish();
+    }
+}
+
+impl Conversion<'_> {
+    /// `restService.keyStore`; the one that Routr has where nothing is said, if it is there.
+    fn api_certificate(&mut self, rest: &Fields<'_>) {
+        let password = rest.node("keyStorePassword").cloned();
+        let named = rest.node("keyStore");
+        let file = named.and_then(Node::as_text).unwrap_or(DEFAULT_API_STORE).to_owned();
+        let place = named.map_or(rest.place(), |node| &node.place).clone();
+        match (form(Path::new(&file)), named) {
+            (Form::Pkcs12 | Form::Jks, _) => {
+                self.tree.set("routrV1.pkcs12.file", text(file, &place));
+                let password = password.unwrap_or_else(|| text(DEFAULT_PASSWORD, &place));
+                self.tree.set("routrV1.pkcs12.password", password);
+            }
+            (Form::Missing, None) => {
+                if let Some(password) = password {
+                    let why = format!("there is no `keyStore`, and no {DEFAULT_API_STORE}");
+                    self.warn("spec.restService.keyStorePassword", &password, &why);
+                }
+            }
+            (Form::Missing, Some(_)) => {
+                self.reading.error(format!("{file} cannot be read: does it exist?"), &place, None);
+            }
+            (Form::Jceks | Form::Unknown, _) => {
+                let message = format!("{file} is neither a PKCS#12 nor a JKS file");
+                self.reading.error(message, &place, Some(conversion(&file)));
+            }
+        }
     }
 }
 

@@ -51,6 +51,17 @@ words! {
     }
 }
 
+words! {
+    /// A version of TLS. Those below are never offered.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    TlsVersion {
+        /// RFC 5246.
+        V1_2 = "1.2",
+        /// RFC 8446.
+        V1_3 = "1.3",
+    }
+}
+
 section! {
     /// `tls.pkcs12`: certificate and key in one file. `routrV1.trustStore`: certificates in one.
     Pkcs12 {
@@ -84,6 +95,8 @@ pub struct Tls {
     pub trusted_ca_password: Secret,
     /// Are the certificates of trunks and peers checked?
     pub verify: bool,
+    /// The lowest version of TLS that is offered.
+    pub min_version: TlsVersion,
 }
 
 impl Default for Tls {
@@ -99,6 +112,7 @@ impl Default for Tls {
             trusted_ca: None,
             trusted_ca_password: Secret::default(),
             verify: true,
+            min_version: TlsVersion::V1_2,
         }
     }
 }
@@ -115,5 +129,6 @@ impl Tls {
         keys.value("trustedCa", &mut self.trusted_ca);
         keys.value("trustedCaPassword", &mut self.trusted_ca_password);
         keys.value("verify", &mut self.verify);
+        keys.value("minVersion", &mut self.min_version);
     }
 }

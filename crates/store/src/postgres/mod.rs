@@ -100,7 +100,7 @@ impl Postgres {
         let PostgresState { session, change, made } = &mut *state;
         let (since, live) = (*change, Tables::clone(&self.live.load()));
         let (name, there) = (self.name.as_str(), *made);
-        let (seen, tables) = session.run(Patience::Short, async |client| {
+        let (seen, tables) = session.run(Patience::Long, async |client| {
             if !there {
                 migrate(client, name).await?;
             }
@@ -147,23 +147,22 @@ impl Postgres {
             }
         }
         let (since, name, live) = (*change, self.name.as_str(), &self.live);
-        let found = session.run(Patience::Long, async |client| {
-            let latest = client
-                .query_one("SELECT coalesce(max(change), 0) FROM trunkline_resources", &[])
-                .await?
-                .try_get::<_, i64>(0)?;
-            if latest == since {
-                return Ok(None);
-            }
-            // Fewer changes than are known: a copy from before took the place of the database.
-            let (since, tables) = match latest < since {
-                true => (0, Tables::default()),
-                false => (since, Tables::clone(&live.load())),
-            };
-            let transaction = client.build_transaction().read_only(true).start().await?;
-            Ok(Some(catch_up(&transaction, tables, since, name).await?))
+        let latest = session.run(Patience::Short, async |client| {
+            let latest = "SELECT coalesce(max(change), 0) FROM trunkline_resources";
+            Ok(client.query_one(latest, &[]).await?.try_get::<_, i64>(0)?)
         })?;
-        let Some((seen, tables)) = found else { return Ok(false) };
+        if latest == since {
+            return Ok(false);
+        }
+        // Fewer changes than are known: a copy from before took the place of the database.
+        let (since, tables) = match latest < since {
+            true => (0, Tables::default()),
+            false => (since, Tables::clone(&live.load())),
+        };
+        let (seen, tables) = session.run(Patience::Long, async |client| {
+            let transaction = client.build_transaction().read_only(true).start().await?;
+            catch_up(&transaction, tables, since, name).await
+        })?;
         *change = seen;
         self.live.replace(tables);
         Ok(true)

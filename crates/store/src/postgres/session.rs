@@ -20,10 +20,13 @@ pub(super) enum Patience {
     Long,
 }
 
+/// For a connection, and for the first answer on it.
+const ANSWER: Duration = Duration::from_secs(5);
+
 impl Patience {
     fn limit(self) -> Duration {
         match self {
-            Patience::Short => Duration::from_secs(15),
+            Patience::Short => Duration::from_secs(5),
             Patience::Long => Duration::from_secs(120),
         }
     }
@@ -35,6 +38,8 @@ pub(super) enum Trouble {
     Database(tokio_postgres::Error),
     /// What it found.
     Found(StoreError),
+    /// The database did not answer in this time.
+    Silent(Duration),
 }
 
 impl From<tokio_postgres::Error> for Trouble {
@@ -96,27 +101,31 @@ impl Session {
         };
         let (address, tls) = (&self.address, &self.tls);
         let kept = self.client.take().filter(|client| !client.is_closed());
-        let whole = async {
-            // One that the server has ended looks as it was until it is used.
-            let mut client = match kept {
-                Some(client) if client.check_connection().await.is_ok() => client,
-                Some(_) | None => connect(address, tls.clone()).await?,
-            };
-            let done = work(&mut client).await?;
+        // Nothing is sent to a server that hangs: it would be done whenever the server goes on.
+        let done = runtime.block_on(async {
+            let client = tokio::time::timeout(ANSWER, async {
+                // One that the server has ended looks as it was until it is used.
+                match kept {
+                    Some(client) if client.check_connection().await.is_ok() => Ok(client),
+                    Some(_) | None => connect(address, tls.clone()).await,
+                }
+            });
+            let mut client = client.await.map_err(|_| Trouble::Silent(ANSWER))??;
+            let done = tokio::time::timeout(patience.limit(), work(&mut client));
+            let done = done.await.map_err(|_| Trouble::Silent(patience.limit()))??;
             Ok((client, done))
-        };
-        let done = runtime.block_on(async { tokio::time::timeout(patience.limit(), whole).await });
+        });
         match done {
-            Ok(Ok((client, done))) => {
+            Ok((client, done)) => {
                 self.client = Some(client);
                 Ok(done)
             }
-            Ok(Err(Trouble::Found(error))) => Err(error),
-            Ok(Err(Trouble::Database(error))) => {
+            Err(Trouble::Found(error)) => Err(error),
+            Err(Trouble::Database(error)) => {
                 Err(StoreError::Postgres { database: database(), why: in_words(&error) })
             }
-            Err(_) => {
-                let why = format!("no answer within {:?}", patience.limit());
+            Err(Trouble::Silent(limit)) => {
+                let why = format!("no answer within {limit:?}");
                 Err(StoreError::Postgres { database: database(), why })
             }
         }

@@ -35,7 +35,12 @@ pub(crate) struct Rest {
 impl Rest {
     /// Of its base URL; does not connect yet.
     pub fn new(base: &str, access: &Access) -> Result<Rest, StoreError> {
-        let wrong = |why: String| StoreError::BaseUrl { url: base.to_owned(), why };
+        // What stands before an `@` may be a password.
+        let shown = match base.rsplit_once('@') {
+            Some((_, rest)) => format!("…@{rest}"),
+            None => base.to_owned(),
+        };
+        let wrong = |why: String| StoreError::BaseUrl { url: shown.clone(), why };
         let uri: Uri =
             base.parse().map_err(|error: hyper::http::uri::InvalidUri| wrong(error.to_string()))?;
         Ok(Rest {
@@ -234,6 +239,8 @@ mod tests {
         let new = |base: &str| Rest::new(base, &Access::default()).map(|rest| rest.path);
         assert_eq!(new("http://localhost:8080/v1/ctl/").expect("good"), "/v1/ctl");
         assert_eq!(new("http://[::1]:1").expect("good"), "");
+        let error = new("http://ann:hush@host/").expect_err("a password").to_string();
+        assert!(error.contains("must not be in the URL") && !error.contains("hush"), "{error}");
         for bad in ["ftp://a/", "localhost:8080", "http://user:pw@host/", "", "/v1"] {
             assert!(matches!(new(bad), Err(StoreError::BaseUrl { .. })), "{bad}");
         }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use super::verify::Anybody;
 use super::{ClientAuth, TlsError, TlsSettings, load};
@@ -134,7 +135,13 @@ fn stamp(path: &Path) -> Stamp {
     fs::metadata(path).ok().and_then(|m| Some((m.modified().ok()?, m.len())))
 }
 
+static ONLY_1_3: [&SupportedProtocolVersion; 1] = [&TLS13];
+
 impl TlsSettings {
+    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+        if self.only_1_3 { &ONLY_1_3 } else { rustls::DEFAULT_VERSIONS }
+    }
+
     fn is_self_signed(&self) -> bool {
         self.pair.is_none() && self.pkcs12.is_none() && self.more.is_empty()
     }
@@ -161,7 +168,7 @@ fn build(
     let default = chosen.first().cloned();
     let by_name = BySni::new(chosen);
     let server =
-        ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(settings.versions())?;
     let server = match (settings.client_auth, &settings.client_ca) {
         (ClientAuth::Optional | ClientAuth::Required, None) => return Err(TlsError::NoClientCa),
         (ClientAuth::Off, None) => server.with_no_client_auth(),
@@ -198,7 +205,7 @@ fn client(
     own: Option<Arc<CertifiedKey>>,
 ) -> Result<ClientConfig, TlsError> {
     let client =
-        ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(settings.versions())?;
     let mut roots = RootCertStore::empty();
     if let Some(path) = &settings.trusted_ca {
         load::signers(path, &settings.trusted_ca_password, &mut roots)?;

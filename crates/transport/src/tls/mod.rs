@@ -50,6 +50,8 @@ pub struct TlsSettings {
     pub trusted_ca_password: String,
     /// Are the certificates of those we connect to checked?
     pub verify: bool,
+    /// Is TLS 1.2 left out, so that 1.3 alone is offered?
+    pub only_1_3: bool,
 }
 
 impl std::fmt::Debug for TlsSettings {
@@ -76,6 +78,7 @@ impl Default for TlsSettings {
             trusted_ca: None,
             trusted_ca_password: String::new(),
             verify: true,
+            only_1_3: false,
         }
     }
 }

@@ -14,7 +14,8 @@ mod reading;
 use std::time::{Duration, Instant};
 
 use redis::{
-    Connection, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisResult,
+    Connection, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisConnectionInfo,
+    RedisResult,
 };
 use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Edition};
@@ -126,8 +127,58 @@ impl Redis {
         name.copied().unwrap_or_default()
     }
 
+    /// Is Redis there, and does it have no such key? A change is sent to one that answers: one that hangs would make it whenever it
+    /// goes on, although it was refused.
+    fn has(&mut self, key: &str) -> Result<bool, WriteError> {
+        let count = self.on(|connection| redis::cmd("EXISTS").arg(key).query::<u32>(connection));
+        self.changed(count).map(|count| count > 0)
+    }
+
     fn changed<T>(&mut self, result: RedisResult<T>) -> Result<T, WriteError> {
         result.map_err(|error| WriteError::Unavailable(unreachable(&self.name, &error).to_string()))
+    }
+}
+
+/// Sends commands at once and reads an answer to each, all within the time. The pipelines of the crate would wait for every
+/// further answer after one that did not come.
+fn all(
+    connection: &mut Connection,
+    commands: &Pipeline,
+    answers: usize,
+    limit: Duration,
+) -> RedisResult<Vec<redis::Value>> {
+    let end = Instant::now() + limit;
+    connection.send_packed_command(&commands.get_packed_pipeline())?;
+    let mut found = Vec::with_capacity(answers);
+    for _ in 0..answers {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+        }
+        connection.set_read_timeout(Some(left))?;
+        found.push(connection.recv_response()?);
+    }
+    connection.set_read_timeout(Some(limit))?;
+    Ok(found)
+}
+
+/// Makes changes, all or none; gives what each did.
+fn transaction(
+    connection: &mut Connection,
+    commands: &mut Pipeline,
+    limit: Duration,
+) -> RedisResult<Vec<u32>> {
+    let commands = commands.atomic();
+    // MULTI, each command queued, EXEC.
+    let found = all(connection, commands, commands.len() + 2, limit)?;
+    match found.into_iter().map(redis::Value::extract_error).collect::<RedisResult<Vec<_>>>()?.pop() {
+        Some(done @ redis::Value::Array(_)) => redis::from_redis_value::<Vec<redis::Value>>(done)?
+            .into_iter()
+            .map(|one| {
+                Ok(redis::from_redis_value::<Option<u32>>(one).unwrap_or_default().unwrap_or_default())
+            })
+            .collect(),
+        _ => Err((redis::ErrorKind::Client, "the transaction was not carried out").into()),
     }
 }
 
@@ -148,7 +199,7 @@ fn changes(connection: &mut Connection) -> RedisResult<Option<Changes>> {
 }
 
 fn unreachable(name: &str, error: &redis::RedisError) -> StoreError {
-    let mut why = error.to_string();
+    let mut why = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
     if why.contains("NOAUTH") || why.contains("WRONGPASS") || why.contains("AuthenticationFailed") {
         why.push_str(" (key spec.dataSource.parameters, `secret`)");
     }
@@ -182,12 +233,16 @@ impl Provider for Redis {
                     None => object_id().map_err(|error| WriteError::Unavailable(error.to_string()))?,
                 };
                 set_ref(&mut document, &reference);
+                if self.has(&reference)? {
+                    return Err(WriteError::Unusable(format!("metadata.ref: `{reference}` is taken")));
+                }
                 let set = self.set_of(*collection, &document);
+                let limit = self.timeout;
                 let done = self.on(|connection| {
                     let mut both = redis::pipe();
-                    both.atomic().cmd("SET").arg(&reference).arg(document.to_string()).ignore();
-                    both.cmd("SADD").arg(set).arg(&reference).ignore();
-                    both.query::<()>(connection)
+                    both.cmd("SET").arg(&reference).arg(document.to_string());
+                    both.cmd("SADD").arg(set).arg(&reference);
+                    transaction(connection, &mut both, limit)
                 });
                 self.changed(done)?;
                 Ok(reference)
@@ -195,6 +250,7 @@ impl Provider for Redis {
             Write::Update(_, reference, document) => {
                 let mut document = document.clone();
                 set_ref(&mut document, reference);
+                self.has(reference)?;
                 let done = self.on(|connection| {
                     redis::cmd("SET").arg(reference).arg(document.to_string()).query::<()>(connection)
                 });
@@ -203,13 +259,15 @@ impl Provider for Redis {
             }
             Write::Remove(collection, reference) => {
                 let names = collection.names();
+                self.has(reference)?;
+                let limit = self.timeout;
                 let done = self.on(|connection| {
                     let mut all = redis::pipe();
-                    all.atomic().cmd("DEL").arg(reference);
+                    all.cmd("DEL").arg(reference);
                     for set in names {
                         all.cmd("SREM").arg(*set).arg(reference);
                     }
-                    all.query::<Vec<u32>>(connection)
+                    transaction(connection, &mut all, limit)
                 });
                 let counts = self.changed(done)?;
                 let (document, members) = counts.split_first().map_or((0, 0), |(d, m)| (*d, m.iter().sum()));
@@ -252,6 +310,7 @@ impl Provider for Redis {
         if text.len() > LONGEST {
             return Err(WriteError::Unusable(format!("it has more than {LONGEST} bytes")));
         }
+        self.has(CONFIGURATION)?;
         let done =
             self.on(|connection| redis::cmd("SET").arg(CONFIGURATION).arg(text).query::<()>(connection));
         self.changed(done)?;

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use redis::RedisResult;
 use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Edition};
 
-use super::{LONGEST, Redis, Texts, set_ref, text_of, unreachable};
+use super::{LONGEST, Redis, Texts, all, set_ref, text_of, unreachable};
 use crate::error::StoreError;
 
 /// Documents asked for at once.
@@ -81,18 +80,22 @@ impl Redis {
 
     /// The documents of some refs: of each as many bytes as a document may have and one more, whatever is stored.
     fn chunk(&mut self, of: Collection, refs: &[String], texts: &mut Texts) -> Result<usize, StoreError> {
-        let found: Vec<RedisResult<Vec<u8>>> = self
+        let limit = self.timeout;
+        let found = self
             .on(|connection| {
-                let mut all = redis::pipe();
+                let mut gets = redis::pipe();
                 for reference in refs {
-                    all.cmd("GETRANGE").arg(reference).arg(0).arg(LONGEST);
+                    gets.cmd("GETRANGE").arg(reference).arg(0).arg(LONGEST);
                 }
-                all.ignore_errors().query(connection)
+                all(connection, &gets, refs.len(), limit)
             })
             .map_err(|error| unreachable(&self.name, &error))?;
         let mut bytes = 0;
         for (reference, found) in refs.iter().zip(found) {
-            let found = found.map_err(|error| error.to_string());
+            let found = found.extract_error().map_err(|error| error.to_string());
+            let found = found.and_then(|found| {
+                redis::from_redis_value::<Vec<u8>>(found).map_err(|error| error.to_string())
+            });
             bytes += found.as_ref().map_or(0, Vec::len);
             // A ref without a document is one that is about to go, or that comes this moment.
             if found.as_ref().is_ok_and(Vec::is_empty) {
