@@ -35,7 +35,7 @@ fn asked(exchange: &Exchange, port: u16) -> (Ua, trunkline_tests::Message) {
 }
 
 /// The same with a carrier that was there before the exchange asked.
-fn asked_at(exchange: &Exchange, mut carrier: Ua) -> (Ua, trunkline_tests::Message) {
+pub fn asked_at(exchange: &Exchange, mut carrier: Ua) -> (Ua, trunkline_tests::Message) {
     let Wire::Udp { server, .. } = &mut carrier.wire else { unreachable!("made by provider") };
     *server = exchange.udp();
     let question = carrier.request_of("OPTIONS");

@@ -115,6 +115,8 @@ pub struct CallStart<'a> {
     pub to: &'a [u8],
     /// The URI of To, if it names another user than the callee; for display only.
     pub to_header: &'a [u8],
+    /// The lines of its headers whose names begin with `X-`, for whoever watches; not stored.
+    pub headers: &'a [u8],
     /// Who calls whom.
     pub direction: Direction,
     /// Ref of the calling agent or peer; empty for none.
@@ -159,6 +161,7 @@ impl CallStart<'_> {
             from: b"",
             to: b"",
             to_header: b"",
+            headers: b"",
             direction,
             caller_ref: b"",
             callee_ref: b"",

@@ -1,11 +1,14 @@
 //! The table of calls.
 
+mod announce;
 mod closing;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
+use trunkline_events::{Board, CallStep};
 use trunkline_proxy::Side;
 
 use crate::call::{CallStart, CallView, CallerProof, Counted};
@@ -33,6 +36,8 @@ pub struct Calls {
     refused: RefusedCalls,
     session_limit_ms: AtomicU64,
     sweep_cursor: AtomicUsize,
+    /// Where what happens to calls is told.
+    board: OnceLock<Arc<Board>>,
 }
 
 #[repr(align(128))]
@@ -154,6 +159,7 @@ impl Calls {
             refused: RefusedCalls::new(),
             session_limit_ms: AtomicU64::new(SESSION_LIMIT_MS),
             sweep_cursor: AtomicUsize::new(0),
+            board: OnceLock::new(),
         }
     }
 
@@ -206,6 +212,7 @@ impl Calls {
             slot.keys = keys;
             slot.talkers.iter_mut().for_each(Talker::clear);
             generation = slot.generation;
+            self.announce(CallStep::Started, &slot.row, start.headers, now);
         }
         table.index.insert_unique(spread(start.number), (start.number, number), |(n, _)| spread(*n));
         table.stats.started += 1;
@@ -315,6 +322,7 @@ impl Calls {
             // The caller's CANCEL came too late.
             slot.set_leaving(Ender::Unknown, &ReasonLines::default());
             slot.deadline = now.saturating_add(limit);
+            self.announce(CallStep::Answered, &slot.row, b"", now);
             let waited = now.saturating_sub(slot.row.view().started);
             table.stats.answered += 1;
             table.stats.setup.add(&SETUP_MS, waited);

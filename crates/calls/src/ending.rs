@@ -54,6 +54,8 @@ pub struct FailedWith<'a> {
     pub cause: Option<Cause>,
     /// Its `Reason` header.
     pub lines: ReasonLines<'a>,
+    /// The lines of its headers whose names begin with `X-`, for whoever watches.
+    pub headers: &'a [u8],
 }
 
 impl From<u16> for FailedWith<'_> {

@@ -38,6 +38,7 @@ fn round(calls: &Calls, count: u64, now: u64) {
             by: Ender::Callee,
             reason: "callee.rejected",
             lines: [b"Q.850;cause=17", b"", b""],
+            headers: b"",
         };
         calls.failed(call, failed, now + 1);
         let refused = CallStart { number: n * 3 + 2 + now, ..start };

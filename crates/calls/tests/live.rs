@@ -34,7 +34,7 @@ fn a_call_is_counted_once_and_until_its_bye() {
     assert!(!calls.failed(call, 487, 4));
     assert_eq!((calls.sessions(key), calls.stats().live), (1, 1));
     let mut seen = 0;
-    assert!(calls.ended_with(number(b"1"), Side::Callee, 9, |view| {
+    assert!(calls.ended_with(number(b"1"), Side::Callee, (b"", 9), |view| {
         seen += 1;
         assert_eq!((view.started, view.answered, view.ended), (0, Some(2), Some(9)));
         assert_eq!((view.to_tag, view.status), (&b"callee"[..], 200));

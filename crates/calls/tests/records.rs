@@ -266,6 +266,7 @@ fn a_record_says_who_ended_the_call_and_how() {
         by: Ender::Carrier,
         reason: "trunk.rejected",
         lines: [b"Q.850;cause=21", b"", b""],
+        headers: b"",
     };
     calls.failed(call, refused, 6_000);
 

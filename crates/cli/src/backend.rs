@@ -66,7 +66,9 @@ fn answer_alone(operations: &dyn Operations, store: &Store, request: Request) ->
             told(operations.calls(filter.as_deref(), limit), |items| Response::Calls { items })
         }
         // A connection answers it itself, since there is more than one answer.
-        Request::Follow(_) | Request::Trace(_) => Response::failed(OperationError::NotRunning.to_string()),
+        Request::Follow(_) | Request::Trace(_) | Request::Events(_) => {
+            Response::failed(OperationError::NotRunning.to_string())
+        }
         Request::Explain(query) => told(operations.explain(&query), |items| Response::Explained { items }),
         Request::Records(query) => told(operations.records(&query), |items| Response::Records { items }),
     }

@@ -12,6 +12,7 @@ use trunkline_config::EXIT_USAGE;
 use trunkline_model::Kind;
 
 pub use crate::drain::Drain;
+pub use crate::events::Events;
 pub use crate::explain::Explain;
 pub use crate::trace::Trace;
 pub use calls::{CallAction, Calls};
@@ -94,6 +95,9 @@ pub enum Command {
     /// Show SIP messages as they come and go, or write them to a file for Wireshark
     #[command(after_help = crate::trace::EXAMPLES)]
     Trace(Trace),
+    /// Show or follow events: calls, registrations, trunks, bans, changes of resources, requests
+    #[command(after_help = crate::events::examples())]
+    Events(Events),
     /// Export all resources as YAML, passwords included
     #[command(
         after_help = "Examples:\n  trunkline export --output backup.yaml\n  trunkline export > backup.yaml"
@@ -360,6 +364,7 @@ impl Command {
             | Command::Bans
             | Command::Unban { .. }
             | Command::Trace(_)
+            | Command::Events(_)
             | Command::Export(_)
             | Command::Import(_)
             | Command::Migrate(_) => return None,

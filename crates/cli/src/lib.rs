@@ -32,6 +32,7 @@ mod connection;
 mod create;
 mod drain;
 mod edit;
+mod events;
 mod explain;
 mod live;
 mod migrate;

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use trunkline_operations::{
-    BanEntry, CallRecord, Descriptors, ExplainQuery, Explained, ExplainedStep, Happened, Limit, LiveCall,
-    Reachability, RecordQuery, Registration, Status, TraceQuery, TracedMessage, TracedMessages,
-    TrunkRegistration,
+    BanEntry, CallRecord, Descriptors, EventLines, EventQuery, ExplainQuery, Explained, ExplainedStep,
+    Happened, Limit, LiveCall, Reachability, RecordQuery, Registration, Status, TraceQuery, TracedMessage,
+    TracedMessages, TrunkRegistration,
 };
 
 /// A line may be this long: an import of a hundred thousand agents fits.
@@ -118,6 +118,9 @@ pub enum Request {
     /// Messages as they come and go from now on; many [`Response::Traced`], the first one at once and then at least one every
     /// second, until either side closes the connection.
     Trace(TraceQuery),
+    /// Events; many [`Response::Events`], the first one at once. Those that are kept end with one that says so; of those from now on
+    /// there is at least one every two seconds, until either side closes the connection.
+    Events(EventQuery),
 }
 
 /// Must a resource be new?
@@ -241,6 +244,8 @@ pub enum Response {
     },
     /// Messages.
     Traced(TracedMessages),
+    /// Events.
+    Events(EventLines),
     /// It could not be done.
     Failed {
         /// Why, and the way out.

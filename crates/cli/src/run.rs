@@ -110,6 +110,7 @@ fn dispatch(
         Command::Bans => session.bans(),
         Command::Unban { who } => session.unban(who),
         Command::Trace(arguments) => session.trace(arguments),
+        Command::Events(arguments) => session.events(arguments),
         Command::Export(arguments) => session.export(arguments),
         Command::Import(arguments) => session.import(arguments),
     }

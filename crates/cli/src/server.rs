@@ -151,6 +151,13 @@ fn converse(stream: &UnixStream, backend: &dyn Operations) -> io::Result<()> {
                     Err(error) => Response::failed(error.to_string()),
                 }
             }
+            Ok(Request::Events(query)) => {
+                let mut tell = |lines| write_line(stream, &Response::Events(lines));
+                match backend.subscribe(&query, &mut tell) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => Response::failed(error.to_string()),
+                }
+            }
             Ok(request) => answer(backend, request),
             Err(error) => Response::refused(format!("the server does not know this request: {error}")),
         };

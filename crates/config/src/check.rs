@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use trunkline_model::is_host;
 
-use crate::sections::{ClientAuth, Role};
+use crate::sections::{ClientAuth, Events, Role, is_nats_url, is_web_url};
 use crate::tree::{Config, ROUTR_V1};
 
 /// A key whose value does not fit.
@@ -104,7 +104,39 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless((100..=60_000).contains(&p.timeout_ms), "routrV1.provider.timeoutMs", message);
     unless(p.poll_seconds > 0, "routrV1.provider.pollSeconds", "pollSeconds must be at least 1");
 
+    misfits.extend(check_events(&config.events));
     misfits.extend(ports_taken_twice(config));
+    misfits
+}
+
+fn check_events(events: &Events) -> Vec<Misfit> {
+    let mut misfits = Vec::new();
+    let mut unless = |holds: bool, path: &'static str, message: &str| {
+        if !holds {
+            misfits.push(Misfit { path, message: message.to_owned() });
+        }
+    };
+    unless(events.file_bytes >= 65_536, "events.fileBytes", "fileBytes must be at least 65536");
+    unless(events.file_keep <= 1_000, "events.fileKeep", "fileKeep must be at most 1000");
+    let w = &events.webhook;
+    let message = "write http:// or https://, host and path, without user name and password";
+    unless(w.url.as_deref().is_none_or(is_web_url), "events.webhook.url", message);
+    let message = "batches are signed: set `events.webhook.secret` or `events.webhook.secretFile`";
+    let signs = !w.secret.0.is_empty() || w.secret_file.is_some();
+    unless(w.url.is_none() || signs, "events.webhook.secret", message);
+    let message = "there is `events.webhook.secret` already: one of them is enough";
+    unless(w.secret.0.is_empty() || w.secret_file.is_none(), "events.webhook.secretFile", message);
+    unless(w.spool_bytes >= 65_536, "events.webhook.spoolBytes", "spoolBytes must be at least 65536");
+    unless((1..=10_000).contains(&w.batch), "events.webhook.batch", "batch must be between 1 and 10000");
+    let message = "timeoutMs must be between 100 and 60000";
+    unless((100..=60_000).contains(&w.timeout_ms), "events.webhook.timeoutMs", message);
+    let n = &events.nats;
+    let message = "write nats:// or tls:// and a host; user name and password are `events.nats.user` and `events.nats.password`";
+    unless(n.url.as_deref().is_none_or(is_nats_url), "events.nats.url", message);
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+    let parts = n.subject.split('.').all(|part| !part.is_empty());
+    let message = "a subject has letters, digits, - and _, in parts with dots between";
+    unless(parts && n.subject.bytes().all(plain), "events.nats.subject", message);
     misfits
 }
 
@@ -143,6 +175,8 @@ pub(crate) fn missing_files(config: &Config) -> Vec<Misfit> {
         ("tls.clientCa", &t.client_ca),
         ("tls.trustedCa", &t.trusted_ca),
         ("routrV1.pkcs12.file", &config.routr_v1.pkcs12.file),
+        ("events.webhook.secretFile", &config.events.webhook.secret_file),
+        ("events.webhook.trustedCa", &config.events.webhook.trusted_ca),
     ];
     let files = named.into_iter().filter_map(|(path, file)| Some((path, file.as_ref()?)));
     let more =
@@ -158,6 +192,7 @@ pub(crate) fn missing_files(config: &Config) -> Vec<Misfit> {
         ("data", url.strip_prefix("sqlite:").map(PathBuf::from)),
         ("database", config.database.clone()),
         ("control.socket", config.control.socket.clone()),
+        ("events.file", config.events.file.clone()),
     ];
     for (path, file) in made {
         let folder = file.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());

@@ -28,12 +28,12 @@ mod tree;
 pub use host_port::HostPort;
 pub use keys::{Env, Origin, Value};
 pub use load::{Loaded, holds_v1 as is_routr_v1};
-pub use observing::{Events, Log, LogFormat, Trace};
+pub use observing::{Log, LogFormat, Trace};
 pub use routr_v1::Stored;
 pub use sections::{
-    AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, Grpc, Http,
-    Limits, Listen, OpenMethod, PassChallenges, Pkcs12, Registrar, Role, Routing, RoutrV1, RoutrV1Provider,
-    Tls, TlsVersion,
+    AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, EventNats,
+    EventType, EventWebhook, Events, Grpc, Http, Limits, Listen, OpenMethod, PassChallenges, Pkcs12,
+    Registrar, Role, Routing, RoutrV1, RoutrV1Provider, Tls, TlsVersion,
 };
 pub use setting::{
     CalledNumber, ExternalAddrs, HeaderField, HostAddresses, NameServer, Nat64Prefix, Network, Secret,

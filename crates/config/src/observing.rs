@@ -6,14 +6,6 @@ use crate::sections::section;
 use crate::setting::{Secret, words};
 
 section! {
-    /// `events`: what became of each request, for `trunkline explain`.
-    Events {
-        /// Bytes of events that are kept in memory, the latest ones; 0 keeps none.
-        memory: u32 = 64 << 20, "memory";
-    }
-}
-
-section! {
     /// `trace`: the messages, for a capture server.
     Trace {
         /// The server that gets a copy of every message, in HEP3 over UDP.

@@ -35,9 +35,12 @@ macro_rules! section {
 }
 
 mod calls;
+mod events;
 mod handover;
 mod tls;
 pub use calls::Calls;
+pub use events::{EventNats, EventType, EventWebhook, Events};
+pub(crate) use events::{is_nats_url, is_web_url};
 pub use handover::Handover;
 pub(crate) use section;
 pub use tls::{Certificate, ClientAuth, Pkcs12, Tls, TlsVersion};

@@ -132,7 +132,7 @@ macro_rules! whole {
         }
     )*};
 }
-whole!(u16, u32);
+whole!(u16, u32, u64);
 
 impl Setting for String {
     fn read(node: &Node, reading: &Reading) -> Option<String> {

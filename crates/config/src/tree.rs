@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::keys::Keys;
-use crate::observing::{Events, Log, Trace};
+use crate::observing::{Log, Trace};
 use crate::sections::{
-    AccessControl, Calls, Control, DigestUri, Dns, Grpc, Handover, Http, Limits, Listen, Registrar, Role,
-    Routing, RoutrV1, Tls,
+    AccessControl, Calls, Control, DigestUri, Dns, Events, Grpc, Handover, Http, Limits, Listen, Registrar,
+    Role, Routing, RoutrV1, Tls,
 };
 use crate::setting::ExternalAddrs;
 
@@ -173,6 +173,12 @@ impl Config {
     pub fn provider_cache(&self) -> Option<PathBuf> {
         let beside = || self.database_file().map(|file| file.with_extension("routr-v1"));
         self.routr_v1.provider.cache.clone().or_else(beside)
+    }
+
+    /// The folder where events for the webhook wait.
+    pub fn event_spool(&self) -> PathBuf {
+        let beside = || self.database_file().unwrap_or_else(|| DATABASE.into()).with_extension("webhook");
+        self.events.webhook.spool.clone().unwrap_or_else(beside)
     }
 
     /// The Unix socket of the command line.

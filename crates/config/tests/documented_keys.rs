@@ -5,11 +5,12 @@ use std::path::Path;
 
 use trunkline_config::{Config, Env};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "docs/api.md",
     "docs/ari.md",
     "docs/ari-operations.md",
+    "docs/events.md",
     "docs/exchange.md",
     "docs/reasons.md",
     "docs/resources.md",
@@ -17,7 +18,7 @@ const PAGES: [&str; 8] = [
 ];
 
 /// Names of something else.
-const OTHERS: [&str; 1] = ["grpc.health.v1.Health"];
+const OTHERS: [&str; 3] = ["grpc.health.v1.Health", "events.lost", "events.md"];
 
 /// What is written like a setting: `section.key`, `section.key.key`.
 fn named<'t>(text: &'t str, sections: &BTreeSet<&str>) -> BTreeSet<&'t str> {

@@ -85,6 +85,7 @@ pub(crate) fn begin(
     let m = &inbound.message;
     let (decision, parties) = (rung.decision, &rung.decision.parties);
     let Ok(from) = m.from() else { return Ok(None) };
+    let headers = extensions(calls, Some(m));
     let binding = (target.binding_id != 0).then(|| SessionKey::binding(target.binding_id));
     let start = CallStart {
         number,
@@ -93,6 +94,7 @@ pub(crate) fn begin(
         from: from.uri,
         to,
         to_header,
+        headers: &headers,
         direction: recorded(decision.direction),
         caller_ref: text(&parties.caller.reference),
         callee_ref: text(&parties.callee.reference),
@@ -108,6 +110,15 @@ pub(crate) fn begin(
     let call = calls.start(&start, now)?;
     divert(calls, call, rung);
     Ok(Some(call))
+}
+
+/// The header lines of a message whose names begin with `X-`, for whoever watches the calls; nothing is allocated for nobody.
+fn extensions(calls: &Calls, m: Option<&Message<'_>>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    if let Some(m) = m.filter(|_| calls.is_watched()) {
+        m.put_extensions(&mut lines);
+    }
+    lines
 }
 
 /// The call goes on to this decision's callee, where that is another one.
@@ -190,7 +201,12 @@ impl Edge {
         }
         let now = io.unix_ms();
         let number = self.shared.keys.key(m, &inbound.via, Method::Invite).short();
-        let mut start = CallStart { number, ..CallStart::new(Recorded::Unknown, inbound.flow.remote.ip()) };
+        let headers = extensions(calls, Some(m));
+        let mut start = CallStart {
+            number,
+            headers: &headers,
+            ..CallStart::new(Recorded::Unknown, inbound.flow.remote.ip())
+        };
         match inbound.decided {
             Some(decision) => put_parties(decision, &mut start),
             // Turned away before anybody asked who calls.
@@ -242,11 +258,9 @@ impl Edge {
             300.. => {
                 let lines = m.map_or(ReasonLines::default(), reason_lines);
                 let reason = reason.map_or("", Reason::code);
-                calls.failed(
-                    call,
-                    FailedWith { status: code, by: answerer(branch), reason, lines, cause: None },
-                    now,
-                );
+                let headers = &*extensions(calls, m);
+                let by = answerer(branch);
+                calls.failed(call, FailedWith { status: code, by, reason, lines, cause: None, headers }, now);
             }
         }
     }
@@ -294,7 +308,8 @@ impl Shared {
             return;
         }
         if ends == Ends::Call {
-            self.calls.ended(number, side, now);
+            let headers = extensions(&self.calls, Some(m));
+            self.calls.ended_with(number, side, (&headers, now), |_| {});
         }
         if let (Some(relayed), false) = (&self.media, self.config.stateless) {
             relayed.hang_up(&of(m, number, side));

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use trunkline_calls::{Calls, Dialogs};
 use trunkline_digest::{Authenticator, Banned, Guesses, Ha1Cache};
-use trunkline_events::Log;
+use trunkline_events::{Board, Log};
 use trunkline_location::Location;
 use trunkline_media::{MediaError, RelayHealth};
 use trunkline_model::{Live, Ref};
@@ -47,6 +47,8 @@ pub struct Shared {
     pub counters: Vec<Arc<Counters>>,
     /// What became of each request, a log per shard.
     pub events: Vec<Arc<Log>>,
+    /// What happens to calls and bindings, while somebody watches.
+    pub board: Arc<Board>,
     pub(crate) authenticator: Authenticator,
     pub(crate) guesses: Guesses,
     pub(crate) ha1: Ha1Cache,
@@ -129,6 +131,9 @@ impl Shared {
         let (a, b) = random.split_at(8);
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
         let others = config.other_listeners.iter().copied().chain(config.rtpengine).collect();
+        let board = Arc::<Board>::default();
+        location.announce_on(board.clone());
+        calls.announce_on(board.clone());
         let transports: Vec<_> = config.listeners.iter().map(|listener| listener.transport).collect();
         let unheard = tables.load().without_listener(&transports);
         let shared = Shared {
@@ -153,6 +158,7 @@ impl Shared {
             location,
             calls,
             pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            board,
             events: (0..shards).map(|_| Arc::new(Log::new(config.event_bytes / shards.max(1)))).collect(),
             counters: (0..shards).map(|_| Arc::new(Counters::default())).collect(),
             authenticator: Authenticator::new(),

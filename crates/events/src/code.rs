@@ -66,10 +66,6 @@ pub(crate) fn put(out: &mut Vec<u8>, request: u64, at: u64, event: Event<'_>) {
             }
             ARRIVED
         }
-        Event::Dialog(number) => {
-            out.extend_from_slice(&number.to_le_bytes());
-            1
-        }
         Event::Fact { words: said, names } => {
             words(out, said);
             words(out, names);
@@ -239,7 +235,6 @@ fn read<'a>(kind: u8, r: &mut Reader<'a>) -> Option<Event<'a>> {
                 private_media: flags & 4 != 0,
             })
         }
-        1 => Event::Dialog(r.u64()?),
         2 => Event::Fact { words: r.words()?, names: r.words()? },
         3 => Event::Waits(r.text()?),
         4 => Event::GoesOn,
@@ -284,7 +279,6 @@ mod tests {
                 credentials: false,
                 private_media: true,
             }),
-            Event::Dialog(77),
             Event::Fact { words: "{} is agent {}", names: "1002\0agent-02" },
             Event::Waits(b"carrier.example"),
             Event::GoesOn,

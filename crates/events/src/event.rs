@@ -10,8 +10,6 @@ use trunkline_sip::Transport;
 pub enum Event<'a> {
     /// It arrived.
     Arrived(Arrival<'a>),
-    /// It belongs to the dialog of this number, or begins it.
-    Dialog(u64),
     /// The router found something out: words with gaps (`{}`), and what belongs into them, with NUL between.
     Fact {
         /// The words.
@@ -123,6 +121,17 @@ impl Failure {
         Failure::ConnectionEnded,
         Failure::NoAnswer,
     ];
+
+    /// Its name in events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Failure::Silent => "silent",
+            Failure::Unreachable => "unreachable",
+            Failure::NoConnection => "no-connection",
+            Failure::ConnectionEnded => "connection-ended",
+            Failure::NoAnswer => "no-answer",
+        }
+    }
 }
 
 /// A response that went back to the caller.

@@ -5,6 +5,9 @@
 //! chunk gives way to the newest. A reader has a [`Cursor`] of its own, copies a chunk at a time and decodes it with
 //! [`Events`]. What happened to one call is put together by [`stories`].
 //!
+//! What is not part of one request, such as the calls and registrations themselves, is told on a [`Board`], of which all readers get
+//! the same [`Notice`]s. While nobody reads, nothing is told. [`TYPES`] names all that there is.
+//!
 //! ```
 //! use std::sync::Arc;
 //! use trunkline_events::{Answer, Cursor, Event, Events, Log, Recorder};
@@ -22,20 +25,26 @@
 
 #![forbid(unsafe_code)]
 
+mod board;
 mod code;
 mod event;
 mod log;
+mod notice;
 mod recorder;
 mod refusals;
 mod requests;
 mod story;
 mod subscription;
+mod types;
 
+pub use board::{Board, BoardReader};
 pub use code::{Entry, Events};
 pub use event::{Answer, Arrival, Attempt, Event, Failure, Heard};
 pub use log::{Cursor, Log, Read};
+pub use notice::{CallNotice, CallStep, Notice, RegistrationNotice, RegistrationStep, What};
 pub use recorder::Recorder;
 pub use refusals::{PER_SECOND, Refusal, Refusals, Refused};
 pub use requests::Requests;
-pub use story::{Query, Step, Story, stories};
+pub use story::{Query, Step, Story, filled, shown, stories};
 pub use subscription::Subscription;
+pub use types::{EventTypes, LOST, TYPES};

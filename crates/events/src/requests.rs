@@ -32,17 +32,27 @@ impl Requests {
         Requests { subscription: Subscription::from_now(logs), seen: Seen::default() }
     }
 
+    /// Reads from the oldest events that are kept.
+    pub fn from_oldest(logs: &[Arc<Log>]) -> Requests {
+        Requests { subscription: Subscription::from_oldest(logs), seen: Seen::default() }
+    }
+
     /// Gives what happened since the last time to `tell`: the Call-ID, empty if it is not known any more, and what happened; how
     /// many events were lost.
     pub fn turn(&mut self, mut tell: impl FnMut(&str, &str)) -> u64 {
+        self.entries(|call_id, entry| tell(call_id, &in_words(&entry.event).0))
+    }
+
+    /// As [`Requests::turn`], with the events themselves.
+    pub fn entries(&mut self, mut tell: impl FnMut(&str, &Entry<'_>)) -> u64 {
         let seen = &mut self.seen;
         self.subscription.turn(|bytes| {
-            for Entry { request, event, .. } in Events::new(bytes) {
-                if let Event::Arrived(arrival) = &event {
-                    seen.remember(request, shown(arrival.call_id));
+            for entry in Events::new(bytes) {
+                if let Event::Arrived(arrival) = &entry.event {
+                    seen.remember(entry.request, shown(arrival.call_id));
                 }
-                let call_id = seen.call_ids.get(&request).map_or("", String::as_str);
-                tell(call_id, &in_words(&event).0);
+                let call_id = seen.call_ids.get(&entry.request).map_or("", String::as_str);
+                tell(call_id, &entry);
             }
         })
     }

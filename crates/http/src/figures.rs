@@ -143,6 +143,30 @@ impl Page<'_> {
         }
     }
 
+    /// Who gets events.
+    fn write_sinks(&self, out: &mut Exposition) {
+        if self.0.sinks.is_empty() {
+            return;
+        }
+        let help = "Events for other programs (docs/events.md), by receiver and result.";
+        out.family("trunkline_events_total", Kind::Counter, help);
+        for sink in &self.0.sinks {
+            for (outcome, value) in [("published", sink.published), ("lost", sink.lost)] {
+                out.sample(&[("receiver", sink.name), ("outcome", outcome)], value);
+            }
+        }
+        let help = "Attempts to write or send events that failed, by receiver.";
+        out.family("trunkline_events_failures_total", Kind::Counter, help);
+        for sink in &self.0.sinks {
+            out.sample(&[("receiver", sink.name)], sink.failures);
+        }
+        let help = "Events that wait for their receiver.";
+        out.family("trunkline_events_waiting", Kind::Gauge, help);
+        for sink in &self.0.sinks {
+            out.sample(&[("receiver", sink.name)], sink.waiting);
+        }
+    }
+
     fn write_process(&self, out: &mut Exposition) {
         out.family("trunkline_build_info", Kind::Gauge, "The running version; the value is always 1.");
         out.sample(&[("version", self.0.version)], 1);
@@ -152,6 +176,7 @@ impl Page<'_> {
             out.sample(&[("outcome", "sent")], sent);
             out.sample(&[("outcome", "lost")], lost);
         }
+        self.write_sinks(out);
         if let Some((open, limit)) = self.0.descriptors {
             out.gauge("process_open_fds", "Open file descriptors.", open);
             out.gauge("process_max_fds", "Limit of open file descriptors.", limit);

@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+mod announce;
 mod apply;
 mod binding;
 mod connections;

@@ -1,12 +1,17 @@
 //! The table: shards of AOR → record.
 
+mod persisted;
+
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
 use parking_lot::RwLock;
+use trunkline_events::{Board, RegistrationStep};
 use trunkline_sip::ConnectionId;
 
+use crate::announce::Announcement;
 use crate::apply::{Effect, apply};
 use crate::binding::{Binding, Timestamp};
 use crate::connections::{Connections, Place};
@@ -38,6 +43,8 @@ pub struct Location {
     behind_since: AtomicU64,
     sweep_cursor: AtomicUsize,
     pub(crate) pins: Pins,
+    /// Where what happens to bindings is told.
+    board: OnceLock<Arc<Board>>,
 }
 
 /// A cache line of its own for each lock: neighbours must not slow each other.
@@ -96,7 +103,24 @@ impl Location {
             behind_since: AtomicU64::new(0),
             sweep_cursor: AtomicUsize::new(0),
             pins: Pins::new(),
+            board: OnceLock::new(),
         }
+    }
+
+    /// Tells what happens to bindings on this board from now on.
+    pub fn announce_on(&self, board: Arc<Board>) {
+        let _ = self.board.set(board);
+    }
+
+    /// Does anybody want to know what happens to bindings?
+    pub fn is_watched(&self) -> bool {
+        self.board.get().is_some_and(|board| board.is_watched())
+    }
+
+    /// What tells it, if anybody does.
+    fn announcement(&self, now: Timestamp) -> Option<Announcement<'_>> {
+        let board = self.board.get().filter(|board| board.is_watched())?;
+        Some(Announcement { board, locals: &self.locals, now })
     }
 
     fn place(&self, aor: &[u8]) -> (usize, u32) {
@@ -160,10 +184,18 @@ impl Location {
                 self.show(&slot.record, now, &mut see);
                 return Ok(outcome);
             }
-            (Effect::InPlace, Some(slot)) => slot,
+            (Effect::InPlace, Some(slot)) => {
+                if let Some(announcement) = self.announcement(now) {
+                    announcement.refreshed(register, &slot.record);
+                }
+                slot
+            }
             (Effect::Replace(record), Some(slot)) => {
                 let had = std::mem::replace(&mut slot.record, record);
                 self.origins.flows.replaced(&had, &slot.record, now);
+                if let Some(announcement) = self.announcement(now) {
+                    announcement.replaced(register, &had, &slot.record);
+                }
                 // What had run out and was replaced or dropped, before the sweep could count it.
                 let had = record::standing(&had) + usize::from(outcome.added);
                 let now = record::standing(&slot.record) + usize::from(outcome.removed);
@@ -171,6 +203,9 @@ impl Location {
                 slot
             }
             (Effect::Replace(record), None) => {
+                if let Some(announcement) = self.announcement(now) {
+                    announcement.replaced(register, &[], &record);
+                }
                 let slot = Slot { record, hash, sweep_at: 0 };
                 table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash)).into_mut()
             }
@@ -239,6 +274,9 @@ impl Location {
                 .filter(|e| e.live(now) && wanted(e.texts().uri))
                 .map(|e| e.at)
                 .collect();
+            if let Some(announcement) = self.announcement(now) {
+                announcement.ended(record, &hit, RegistrationStep::Kicked);
+            }
             hit.iter().for_each(|at| record::end(record, *at, now));
             hit.len()
         })
@@ -260,6 +298,9 @@ impl Location {
                     .collect();
                 for (at, only) in on_it {
                     if only {
+                        if let Some(announcement) = self.announcement(now) {
+                            announcement.ended(record, &[at], RegistrationStep::ConnectionLost);
+                        }
                         record::end(record, at, now);
                         removed += 1;
                     } else {
@@ -298,7 +339,8 @@ impl Location {
     pub fn sweep(&self, now: Timestamp, budget: usize) -> usize {
         self.origins.prune(now);
         let (mut looked, mut expired) = (0, 0);
-        let mut due: Vec<u32> = Vec::new();
+        let (mut due, mut over): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+        let announcement = self.announcement(now);
         for _ in 0..SHARDS {
             let shard = self.sweep_cursor.fetch_add(1, Ordering::Relaxed) % SHARDS;
             {
@@ -309,6 +351,18 @@ impl Location {
                 due.extend(
                     table.slots.iter().filter(|s| u64::from(s.sweep_at) * 1000 <= now).map(|s| s.hash),
                 );
+                if announcement.is_some() {
+                    let has_ended = |s: &&Slot| u64::from(s.sweep_at) * 1000 <= now + record::GRACE_MS;
+                    over.clear();
+                    over.extend(table.slots.iter().filter(has_ended).map(|s| s.hash));
+                }
+            }
+            if let Some(announcement) = &announcement {
+                for hash in &over {
+                    let mut table = self.table(shard).write();
+                    let found = table.slots.iter_hash_mut(spread(*hash)).filter(|s| s.hash == *hash);
+                    found.for_each(|slot| announcement.expired(&mut slot.record));
+                }
             }
             for hash in &due {
                 expired += self.forget(shard, *hash, now);
@@ -388,80 +442,6 @@ impl Location {
         // Shards keep in `bindings` only what was loaded.
         sum.bindings = (sum.bindings + sum.added).saturating_sub(sum.removed + sum.expired);
         sum
-    }
-
-    // ---- for the persistence ----
-
-    /// From now on changes are noted for the database.
-    pub(crate) fn note_changes(&self, on: bool) {
-        self.persistent.store(on, Ordering::Relaxed);
-    }
-
-    /// Takes a shard's list of changed records. `list` comes empty and its room is reused.
-    pub(crate) fn take_dirty(&self, shard: usize, list: &mut Vec<u32>) {
-        if !self.table(shard).read().dirty.is_empty() {
-            std::mem::swap(&mut self.table(shard).write().dirty, list);
-        }
-    }
-
-    /// Shows records of these hashes; those marked changed only, whose mark is cleared, or all.
-    pub(crate) fn collect(&self, shard: usize, hashes: &[u32], changed: bool, mut see: impl FnMut(&[u8])) {
-        // A few at a time: the shard is locked meanwhile.
-        for some in hashes.chunks(32) {
-            let mut table = self.table(shard).write();
-            for hash in some {
-                for slot in table.slots.iter_hash_mut(spread(*hash)).filter(|s| s.hash == *hash) {
-                    if !changed || record::set_dirty(&mut slot.record, false) {
-                        see(&slot.record);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Marks records as changed again, after a write failed.
-    pub(crate) fn mark_dirty(&self, shard: usize, hash: u32) {
-        let mut table = self.table(shard).write();
-        let table = &mut *table;
-        for slot in table.slots.iter_hash_mut(spread(hash)).filter(|s| s.hash == hash) {
-            if !record::set_dirty(&mut slot.record, true) {
-                table.dirty.push(hash);
-            }
-        }
-    }
-
-    /// The hashes of all records of a shard.
-    pub(crate) fn hashes(&self, shard: usize, into: &mut Vec<u32>) {
-        into.clear();
-        into.extend(self.table(shard).read().slots.iter().map(|s| s.hash));
-    }
-
-    /// Puts in a record from the database, unless its AOR has one: the log is read from its end.
-    ///
-    /// Ended bindings come too, since they say that what stands before them in the log is no more; the
-    /// sweep finds them.
-    pub(crate) fn restore(&self, bytes: &[u8]) {
-        let aor = record::aor(bytes);
-        let (shard, hash) = self.place(aor);
-        let newest = record::entries(bytes).map(|e| e.id()).max().unwrap_or(0);
-        self.next_id.fetch_max(newest + 1, Ordering::Relaxed);
-        let mut table = self.table(shard).write();
-        let table = &mut *table;
-        let found = |s: &Slot| s.hash == hash && record::aor(&s.record) == aor;
-        if table.slots.find(spread(hash), found).is_some() {
-            return;
-        }
-        let mut record: Box<[u8]> = bytes.into();
-        record::set_dirty(&mut record, false);
-        // Its connections ended with the process that wrote it.
-        let at: Vec<usize> = record::entries(&record).filter(|e| e.connection() != 0).map(|e| e.at).collect();
-        at.iter().for_each(|at| record::disconnect(&mut record, *at));
-        table.stats.bindings += record::standing(&record) as u64;
-        for binding in record::entries(&record).filter(|e| !e.removed()).map(|e| e.view(&self.locals)) {
-            self.origins.note(&binding.flow, (binding.registrant, binding.proven), binding.expires_at);
-        }
-        let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
-        table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));
     }
 }
 

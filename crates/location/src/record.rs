@@ -34,6 +34,8 @@ pub(crate) const BEHIND_NAT: u8 = 2;
 const REMOTE_V4: u8 = 4;
 pub(crate) const SHOWN: u8 = 8;
 pub(crate) const PROVEN: u8 = 16;
+/// That it ran out has been told.
+const TOLD: u8 = 32;
 
 const ID: usize = 0;
 const EXPIRES_AT: usize = 8;
@@ -154,6 +156,10 @@ impl<'a> Entry<'a> {
     pub fn stranded(&self) -> bool {
         let by_connection = self.flags() & BEHIND_NAT != 0 || self.transport().is_websocket();
         by_connection && self.transport().is_reliable() && self.connection() == 0
+    }
+    /// Has its end been told?
+    pub fn told(&self) -> bool {
+        self.flags() & TOLD != 0
     }
     /// Ended so long ago that nobody asks any more.
     pub fn forgotten(&self, now: Timestamp) -> bool {
@@ -359,6 +365,14 @@ pub(crate) fn end(record: &mut [u8], at: usize, now: Timestamp) {
     put(bytes, FLAGS, &[flags | REMOVED]);
     put(bytes, EXPIRES_AT, &now.to_le_bytes());
     put(bytes, CONNECTION, &0u64.to_le_bytes());
+}
+
+/// Notes that the end of the binding at `at` has been told.
+pub(crate) fn set_told(record: &mut [u8], at: usize) {
+    if let Some(bytes) = record.get_mut(at..) {
+        let flags = get::<1>(bytes, FLAGS)[0];
+        put(bytes, FLAGS, &[flags | TOLD]);
+    }
 }
 
 /// Forgets the connection of the binding at `at`.

@@ -74,6 +74,8 @@ pub struct Register<'a> {
     pub path: &'a [u8],
     /// User-Agent; empty for none.
     pub user_agent: &'a [u8],
+    /// The lines of its headers whose names begin with `X-`, for whoever watches; not stored.
+    pub headers: &'a [u8],
     /// Labels for selection, `key=value` joined by semicolons; empty for none.
     pub labels: &'a [u8],
     /// How many bindings the AOR may have; `None` for no limit.
@@ -104,6 +106,7 @@ impl<'a> Register<'a> {
             proven: false,
             path: b"",
             user_agent: b"",
+            headers: b"",
             labels: b"",
             max_contacts: None,
             overflow: Overflow::Fail,

@@ -47,6 +47,6 @@ pub use resource::{
     Privacy, Resource, Role, Rule, ShownAs, Token, Trunk, TrunkUri, User, is_everybodys, network,
 };
 pub use sorted::Order;
-pub use tables::{Referrer, Tables, normal_aor};
+pub use tables::{Difference, Referrer, Tables, normal_aor};
 pub use time::Utc;
 pub use validate::{Problem, is_host, validate};

@@ -64,6 +64,24 @@ impl<V> Sharded<V> {
         Some(entry.remove().0.1)
     }
 
+    /// Shows the values that this table and another one, made from it or before it, do not share.
+    pub(crate) fn differences<'t>(&'t self, other: &'t Self, mut see: impl FnMut(&'t Arc<V>)) {
+        for (ours, theirs) in self.shards.iter().zip(&other.shards) {
+            if Arc::ptr_eq(ours, theirs) {
+                continue;
+            }
+            let shares = |shard: &Shard<V>, hash: u64, value: &Arc<V>| {
+                shard.find(hash, |(h, v)| *h == hash && Arc::ptr_eq(v, value)).is_some()
+            };
+            for (_, value) in ours.iter().filter(|(hash, value)| !shares(theirs, *hash, value)) {
+                see(value);
+            }
+            for (_, value) in theirs.iter().filter(|(hash, value)| !shares(ours, *hash, value)) {
+                see(value);
+            }
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<V>> {
         self.shards.iter().flat_map(|shard| shard.iter().map(|(_, v)| v))
     }

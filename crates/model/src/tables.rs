@@ -36,6 +36,17 @@ pub struct Tables {
     sorted: Sorted,
 }
 
+/// How a resource differs from what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// It is new.
+    Created,
+    /// It has changed.
+    Updated,
+    /// It is gone.
+    Deleted,
+}
+
 /// A resource that refers to another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
@@ -250,6 +261,39 @@ impl Tables {
     /// All resources, those that others refer to first; within a kind in no order.
     pub fn all(&self) -> impl Iterator<Item = Resource> {
         Kind::ALL.into_iter().flat_map(|kind| self.of_kind(kind))
+    }
+
+    /// What differs from earlier tables: resources that are new, gone or changed, each once. What both share costs nothing.
+    pub fn changes_since(&self, before: &Tables) -> Vec<(Difference, Kind, Ref)> {
+        let mut candidates = std::collections::BTreeSet::new();
+        macro_rules! differing {
+            ($($table:ident: $kind:ident,)*) => {$(
+                self.$table.differences(&before.$table, |resource| {
+                    candidates.insert((Kind::$kind, resource.reference.clone()));
+                });
+            )*};
+        }
+        differing! {
+            acls: AccessControlList,
+            credentials: Credentials,
+            trunks: Trunk,
+            numbers: Number,
+            domains: Domain,
+            agents: Agent,
+            peers: Peer,
+            users: User,
+        }
+        let differ = |(kind, reference): (Kind, Ref)| {
+            let difference = match (before.get(kind, &reference), self.get(kind, &reference)) {
+                (None, Some(_)) => Difference::Created,
+                (Some(_), None) => Difference::Deleted,
+                (Some(old), Some(new)) if old != new => Difference::Updated,
+                // A file was written anew with the same resource.
+                _ => return None,
+            };
+            Some((difference, kind, reference))
+        };
+        candidates.into_iter().filter_map(differ).collect()
     }
 
     /// Finds the resources that refer to this ref, among all resources.

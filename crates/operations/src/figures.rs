@@ -81,8 +81,25 @@ pub struct Figures {
     pub process: Option<ProcessFigures>,
     /// Messages that a capture server got, and those it did not get, where there is one.
     pub hep: Option<(u64, u64)>,
+    /// Those who get events: file, webhook, NATS.
+    pub sinks: Vec<SinkFigures>,
     /// Open file descriptors and their limit, where the kernel says.
     pub descriptors: Option<(u64, u64)>,
+}
+
+/// Events for one receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SinkFigures {
+    /// `file`, `webhook` or `nats`.
+    pub name: &'static str,
+    /// Events that were written, acknowledged or sent.
+    pub published: u64,
+    /// Events that were lost.
+    pub lost: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Events that wait.
+    pub waiting: u64,
 }
 
 /// Calls of one method of the resource services that ended alike.

@@ -26,6 +26,7 @@
 
 mod bans;
 mod calls;
+mod events;
 mod explain;
 mod figures;
 mod operations;
@@ -36,10 +37,11 @@ mod trace;
 
 pub use bans::BanEntry;
 pub use calls::{CallRecord, Happened, LiveCall, RecordQuery};
+pub use events::{EventLines, EventQuery};
 pub use explain::{ExplainQuery, Explained, ExplainedStep};
 pub use figures::{
-    ApiCalls, DestinationFigures, Figures, HistogramFigures, ProcessFigures, RelayFigures, TransportFigures,
-    TrunkFigures,
+    ApiCalls, DestinationFigures, Figures, HistogramFigures, ProcessFigures, RelayFigures, SinkFigures,
+    TransportFigures, TrunkFigures,
 };
 pub use operations::{OperationError, Operations};
 pub use readiness::{Known, Part, Readiness};

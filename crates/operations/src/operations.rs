@@ -3,13 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use trunkline_events::Subscription;
 use trunkline_sip::Transport;
 use trunkline_store::Store;
 
 use crate::{
-    BanEntry, CallRecord, ExplainQuery, Explained, Figures, Happened, LiveCall, ManualContact, Readiness,
-    RecordQuery, Registration, Status, Stop, TraceQuery, TracedMessages,
+    BanEntry, CallRecord, EventLines, EventQuery, ExplainQuery, Explained, Figures, Happened, LiveCall,
+    ManualContact, Readiness, RecordQuery, Registration, Status, Stop, TraceQuery, TracedMessages,
 };
 
 /// Why an operation was not carried out: the cause and the remedy.
@@ -151,8 +150,14 @@ pub trait Operations: Send + Sync + 'static {
         Err(OperationError::NotRunning)
     }
 
-    /// The events from now on, with the number of those that were lost because the subscriber did not read.
-    fn subscribe(&self) -> Result<Subscription, OperationError> {
+    /// Tells events, until `tell` fails or those that are kept are told; of those that come, every second that there were none. What
+    /// the subscriber lost because it did not read is an event, too.
+    fn subscribe(
+        &self,
+        query: &EventQuery,
+        tell: &mut dyn FnMut(EventLines) -> io::Result<()>,
+    ) -> Result<(), OperationError> {
+        let _ = (query, tell);
         Err(OperationError::NotRunning)
     }
 }

@@ -189,7 +189,12 @@ impl Registrar<'_> {
         // One that is reached by its flow alone may say what it likes.
         let judged = changes.iter().filter(|c| c.expires > 0 && !c.behind_nat).map(|c| c.uri);
         judge(surroundings, judged, path).map_err(Refusal::Forbidden)?;
+        let mut extra = Vec::new();
+        if self.location.is_watched() {
+            m.put_extensions(&mut extra);
+        }
         register.path = path;
+        register.headers = &extra;
         register.user_agent = m.header(HeaderName::UserAgent).unwrap_or_default();
         register.max_contacts = Some(request.max_contacts.unwrap_or(config.max_contacts) as usize);
         register.overflow = match request.replaces_oldest.unwrap_or(config.replaces_oldest) {

@@ -120,6 +120,16 @@ impl<'a> Message<'a> {
         List::of_header(line.value.of(self.bytes), line.plain)
     }
 
+    /// Appends the header lines whose names begin with `X-`, as they stand.
+    pub fn put_extensions(&self, out: &mut Vec<u8>) {
+        for header in self.index.headers.iter() {
+            let line = header.line.of(self.bytes);
+            if line.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"x-")) {
+                out.extend_from_slice(line);
+            }
+        }
+    }
+
     /// The value of the first header with a name we have no [`HeaderName`] for, any case.
     pub fn other_header(&self, name: &str) -> Option<&'a [u8]> {
         let known = HeaderName::from_bytes(name.as_bytes());

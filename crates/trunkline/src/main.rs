@@ -20,6 +20,7 @@ mod offline;
 mod operations;
 mod process;
 mod procfs;
+mod publishing;
 mod refusal_log;
 mod request_log;
 mod roles;

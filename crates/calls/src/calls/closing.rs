@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use trunkline_events::CallStep;
 use trunkline_proxy::Side;
 
 use super::{CallHandle, Calls, SHARDS, Slot, Table, spread};
@@ -12,6 +13,20 @@ use crate::histogram::DURATION_MS;
 use crate::refused::Refusal;
 use crate::row::{self, Kind};
 use crate::talker::Talker;
+
+/// How a call ends.
+struct Ending<'a> {
+    cause: Cause,
+    status: u16,
+    /// The lines of headers whose names begin with `X-`.
+    headers: &'a [u8],
+}
+
+impl Ending<'_> {
+    fn new(cause: Cause, status: u16) -> Self {
+        Ending { cause, status, headers: b"" }
+    }
+}
 
 impl Calls {
     /// The caller cancels: so the call ends, unless it is answered first. False when it has ended.
@@ -37,11 +52,17 @@ impl Calls {
     /// The last dialog of this number has ended ([`crate::Dialogs::answered`]), by a BYE of this side: the call ends. False when
     /// there is no such call. One that nobody has answered ends by its INVITE alone.
     pub fn ended(&self, number: u64, side: Side, now: u64) -> bool {
-        self.ended_with(number, side, now, |_| {})
+        self.ended_with(number, side, (b"", now), |_| {})
     }
 
-    /// As [`Calls::ended`], and shows the call as its record has it.
-    pub fn ended_with(&self, number: u64, side: Side, now: u64, see: impl FnOnce(CallView<'_>)) -> bool {
+    /// As [`Calls::ended`], with the headers for whoever watches, and shows the call as its record has it.
+    pub fn ended_with(
+        &self,
+        number: u64,
+        side: Side,
+        (headers, now): (&[u8], u64),
+        see: impl FnOnce(CallView<'_>),
+    ) -> bool {
         let mut table = self.table(number as usize % SHARDS).lock();
         let Some(place) = table.find(number) else { return false };
         let Some(slot) = table.slots.get_mut(place as usize).filter(|slot| slot.row.is_answered()) else {
@@ -51,7 +72,8 @@ impl Calls {
             let by = slot.ender(side);
             slot.row.set_ended_by(by);
         }
-        self.end_slot(&mut table, place, (Cause::NormalClearing, 200), now, see);
+        let ending = Ending { cause: Cause::NormalClearing, status: 200, headers };
+        self.end_slot(&mut table, place, ending, now, see);
         true
     }
 
@@ -68,13 +90,14 @@ impl Calls {
         if !reason.is_empty() {
             slot.row.set_text(row::REASON, reason.as_bytes());
         }
-        self.end_slot(&mut table, place, (cause, 200), now, |_| {});
+        self.end_slot(&mut table, place, Ending::new(cause, 200), now, |_| {});
         Some(talkers)
     }
 
     /// An answered call of whose end nobody will tell has ended as far as we know. False when it had ended before.
     pub fn ended_as(&self, call: CallHandle, cause: Cause, now: u64) -> bool {
-        self.with(call, |table, slot| self.end_slot(table, slot, (cause, 200), now, |_| {})).is_some()
+        self.with(call, |table, slot| self.end_slot(table, slot, Ending::new(cause, 200), now, |_| {}))
+            .is_some()
     }
 
     /// The INVITE failed with this final response (487 when it was cancelled). An answered call does not end by
@@ -105,7 +128,8 @@ impl Calls {
                 slot.row.set_text(row::REASON, with.reason.as_bytes());
             }
             let cause = with.cause.unwrap_or_else(|| Cause::from_status(with.status));
-            self.end_slot(table, number, (cause, with.status), now, see);
+            let ending = Ending { cause, status: with.status, headers: with.headers };
+            self.end_slot(table, number, ending, now, see);
             true
         })
         .unwrap_or(false)
@@ -115,7 +139,7 @@ impl Calls {
         &self,
         table: &mut Table,
         number: u32,
-        (cause, status): (Cause, u16),
+        Ending { cause, status, headers }: Ending<'_>,
         now: u64,
         see: impl FnOnce(CallView<'_>),
     ) {
@@ -129,6 +153,7 @@ impl Calls {
             slot.set_leaving(Ender::Exchange, &ReasonLines::default());
         }
         see(slot.row.view());
+        self.announce(CallStep::Ended, &slot.row, headers, now);
         if self.recording.load(Ordering::Relaxed) || slot.has_row {
             self.push(slot, status, now, &mut table.outbox);
         }
@@ -164,7 +189,7 @@ impl Calls {
             let mut table = self.table(shard).lock();
             for number in 0..table.slots.len() as u32 {
                 if table.slots.get(number as usize).is_some_and(|s| s.generation % 2 == 1) {
-                    self.end_slot(&mut table, number, (cause, 503), now, |_| {});
+                    self.end_slot(&mut table, number, Ending::new(cause, 503), now, |_| {});
                     ended += 1;
                 }
             }
@@ -184,7 +209,8 @@ impl Calls {
             for number in 0..table.slots.len() as u32 {
                 let due = |s: &Slot| s.generation % 2 == 1 && s.deadline <= now;
                 if table.slots.get(number as usize).is_some_and(due) {
-                    self.end_slot(&mut table, number, (Cause::SessionExpired, 408), now, |_| {});
+                    let ending = Ending::new(Cause::SessionExpired, 408);
+                    self.end_slot(&mut table, number, ending, now, |_| {});
                     table.stats.expired += 1;
                     expired += 1;
                 }
@@ -201,12 +227,16 @@ impl Calls {
     /// its identity. The same number within 32 s is a repetition.
     pub fn refused(&self, start: &CallStart<'_>, status: u16, reason: &'static str, now: u64) {
         let number = spread(start.number);
-        if !self.recording.load(Ordering::Relaxed) || self.refused.is_repeated(number, now) {
+        let recording = self.recording.load(Ordering::Relaxed);
+        if !(recording || self.is_watched()) || self.refused.is_repeated(number, now) {
             return;
         }
         let refusal = Refusal { status, by: Ender::Exchange, reason };
         if !self.refused.admits(start.proof, now) {
-            return self.refused.sum(start.source, refusal, now, || self.number());
+            if recording {
+                self.refused.sum(start.source, refusal, now, || self.number());
+            }
+            return;
         }
         self.refused.remember(number, now);
         let start =
@@ -215,13 +245,17 @@ impl Calls {
         let Table { spare, outbox, stats, .. } = &mut *table;
         spare.fill(&start, self.number(), now);
         refusal.put(spare, now);
-        spare.push(Kind::Whole, outbox);
+        self.announce(CallStep::Refused, spare, start.headers, now);
+        if recording {
+            spare.push(Kind::Whole, outbox);
+        }
         stats.refused += 1;
     }
 
     /// Will a call that is refused now be summed up, so that nothing but its source matters?
     pub fn sums_up_refused(&self, proof: CallerProof, now: u64) -> bool {
-        !self.recording.load(Ordering::Relaxed) || self.refused.sums_up(proof, now)
+        let is_told = self.recording.load(Ordering::Relaxed) || self.is_watched();
+        !is_told || self.refused.sums_up(proof, now)
     }
 
     /// Sets how many refused calls of unknown callers have a record of their own in a minute; those of callers known by their

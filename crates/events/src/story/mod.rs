@@ -13,7 +13,8 @@ use crate::code::{Entry, Events};
 use crate::event::{Answer, Event};
 use crate::log::Log;
 use sign::Sign;
-pub(crate) use words::{of as in_words, shown};
+pub(crate) use words::of as in_words;
+pub use words::{filled, shown};
 
 /// Which calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::sign::Sign;
 use crate::event::{Answer, Event, Failure};
 
 /// A text of the wire as it may be shown: without the password of a URI, and without control characters.
-pub(crate) fn shown(bytes: &[u8]) -> String {
+pub fn shown(bytes: &[u8]) -> String {
     let text: String =
         String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     let (Some(scheme), Some(at)) = (text.find(':'), text.find('@')) else { return text };
@@ -24,8 +24,8 @@ fn name(transport: Transport) -> String {
     transport.to_string().to_uppercase()
 }
 
-/// Fills the gaps of a fact's words.
-fn filled(words: &str, names: &str) -> String {
+/// Fills the gaps (`{}`) of a fact's words with its names, which have NUL between.
+pub fn filled(words: &str, names: &str) -> String {
     let mut names = names.split('\0');
     let mut out = String::new();
     for (place, part) in words.split("{}").enumerate() {
@@ -56,7 +56,6 @@ pub(crate) fn of(event: &Event<'_>) -> (String, bool) {
             }
             (out, false)
         }
-        Event::Dialog(number) => (format!("dialog {number:016x}"), true),
         Event::Fact { words, names } => (filled(words, names), true),
         Event::Waits(b"") => ("waits for the media relay".into(), false),
         Event::Waits(name) => (format!("waits for DNS: {}", shown(name)), false),
@@ -118,8 +117,7 @@ pub(super) fn sign(event: &Event<'_>) -> Sign {
         Event::Heard(h) => Sign::Heard { code: h.code, why: shown(h.why) },
         Event::Media(why) => Sign::Media((*why).to_owned()),
         Event::Answered(answer) => Sign::Answered(*answer),
-        Event::Dialog(_)
-        | Event::Fact { .. }
+        Event::Fact { .. }
         | Event::Waits(_)
         | Event::GoesOn
         | Event::Failed { .. }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use trunkline_edge::{Ban, Banned};
+use trunkline_edge::{Ban, Banned, Shared};
 use trunkline_operations::BanEntry;
 
 use crate::roles::SipView;
@@ -10,7 +10,12 @@ use crate::time::{seconds, unix_ms};
 
 /// All that hold, the oldest first.
 pub fn list(sip: &SipView) -> Vec<BanEntry> {
-    sip.shared.bans(unix_ms()).iter().map(shown).collect()
+    of(&sip.shared)
+}
+
+/// The same, of an exchange.
+pub fn of(shared: &Shared) -> Vec<BanEntry> {
+    shared.bans(unix_ms()).iter().map(shown).collect()
 }
 
 /// Ends those of a source or user; gives them.

@@ -10,6 +10,7 @@ use trunkline_transport::Counters;
 
 use super::{ProcessOperations, destinations};
 use crate::descriptors;
+use crate::publishing;
 use crate::roles::{Api, SipView};
 use crate::time::unix_ms;
 
@@ -90,6 +91,7 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
         refused: health.refused,
         timeouts: health.timeouts,
     });
+    figures.sinks = publishing::figures(&sip.sinks);
     figures.hep = sip.hep.as_ref().map(|hep| (get(&hep.sent), get(&hep.lost)));
     figures.trunks = destinations::figures(shared, false);
     let registrations = shared.trunk_registrations().into_iter();

@@ -1,13 +1,14 @@
 //! The operations of this process: what its control socket, health, metrics and REST API can ask and change.
 
-mod bans;
+pub mod bans;
 mod calls;
-mod destinations;
+pub mod destinations;
+mod events;
 mod explained;
 mod figures;
 mod records;
 mod registrations;
-mod status;
+pub mod status;
 mod traced;
 
 use std::io;
@@ -16,11 +17,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use trunkline_calls::Records;
-use trunkline_events::Subscription;
 use trunkline_operations::{
-    BanEntry, CallRecord, ExplainQuery, Explained, Figures, Happened, LiveCall, ManualContact,
-    OperationError, Operations, Readiness, RecordQuery, Registration, Status, Stop, TraceQuery,
-    TracedMessages,
+    BanEntry, CallRecord, EventLines, EventQuery, ExplainQuery, Explained, Figures, Happened, LiveCall,
+    ManualContact, OperationError, Operations, Readiness, RecordQuery, Registration, Status, Stop,
+    TraceQuery, TracedMessages,
 };
 use trunkline_sip::Transport;
 use trunkline_store::Store;
@@ -238,8 +238,12 @@ impl Operations for ProcessOperations {
         Ok(explained::explain(&self.with_events()?.shared, query))
     }
 
-    fn subscribe(&self) -> Result<Subscription, OperationError> {
-        Ok(Subscription::from_now(&self.with_events()?.shared.events))
+    fn subscribe(
+        &self,
+        query: &EventQuery,
+        tell: &mut dyn FnMut(EventLines) -> io::Result<()>,
+    ) -> Result<(), OperationError> {
+        events::subscribe(&self.sip()?.inputs, query, tell)
     }
 }
 

@@ -107,7 +107,7 @@ fn limits(shared: &Shared) -> Vec<Limit> {
 }
 
 /// A registration at a carrier, as the command line shows it.
-fn trunk_registration(r: trunkline_edge::TrunkRegistration) -> TrunkRegistration {
+pub fn trunk_registration(r: trunkline_edge::TrunkRegistration) -> TrunkRegistration {
     TrunkRegistration {
         trunk: r.trunk.to_string(),
         aor: r.aor,

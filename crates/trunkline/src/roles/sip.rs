@@ -10,6 +10,7 @@ use trunkline_calls::{Calls, Cause, Records};
 use trunkline_config::{Config, Trace};
 use trunkline_edge::{EdgeConfig, EdgeMail, EdgePort, Shared};
 use trunkline_location::{Location, Persistence};
+use trunkline_publisher::Inputs;
 use trunkline_trace::Tap;
 use trunkline_transport::{
     Acceptor, Alive, Counters, ListenError, Listener, Mail, Mailboxes, RunningAcceptor, Shard,
@@ -19,6 +20,7 @@ use crate::base::Base;
 use crate::edge_config::edge_config;
 use crate::follower::Follower;
 use crate::hep::{self, HepCounters};
+use crate::publishing::{self, Publishers, Publishing, Sinks};
 use crate::time::unix_ms;
 use crate::{message_log, refusal_log, request_log, routr_v1, secret};
 
@@ -36,6 +38,7 @@ pub struct SipConfig {
     /// Origins of web pages whose WebSockets count as any client's.
     origins: Vec<String>,
     trace: Trace,
+    publishing: Publishing,
     /// The operator wrote a configuration of Routr v1: errors name its keys.
     is_routr_v1: bool,
 }
@@ -51,6 +54,7 @@ impl SipConfig {
             refused_per_minute: config.calls.refused_per_minute,
             origins: config.listen.origins.iter().map(|origin| origin.0.clone()).collect(),
             trace: config.trace.clone(),
+            publishing: Publishing::of(config),
             is_routr_v1,
         }
     }
@@ -67,6 +71,10 @@ pub struct SipView {
     pub taps: Vec<Arc<Tap>>,
     /// What the capture server got, if there is one.
     pub hep: Option<Arc<HepCounters>>,
+    /// Where events come from.
+    pub inputs: Inputs,
+    /// What those who get events got.
+    pub sinks: Sinks,
 }
 
 /// The role with its listeners bound; nothing is answered yet.
@@ -75,6 +83,7 @@ pub struct Sip {
     mailboxes: Mailboxes<EdgeMail>,
     acceptor: Acceptor,
     trace: Trace,
+    publishing: Publishing,
     pub view: Arc<SipView>,
 }
 
@@ -86,6 +95,8 @@ pub struct RunningSip {
     view: Arc<SipView>,
     /// Those who read what the shards write.
     followers: Vec<Follower>,
+    /// Those who get events, to the end of the last call.
+    publishers: Publishers,
 }
 
 impl Sip {
@@ -140,14 +151,17 @@ impl Sip {
         let transport = counters.chain([acceptor.counters()]).collect();
         let taps = shards.iter().map(|shard| shard.io.tap().clone()).collect();
         let hep = config.trace.hep.is_some().then(Arc::default);
-        let view = SipView { shared, persistence, records, transport, listening, taps, hep };
-        Ok(Sip { shards, mailboxes, acceptor, trace: config.trace, view: Arc::new(view) })
+        let (inputs, sinks) = (publishing::inputs(&shared), config.publishing.sinks());
+        let view = SipView { shared, persistence, records, transport, listening, taps, hep, inputs, sinks };
+        let (trace, publishing) = (config.trace, config.publishing);
+        Ok(Sip { shards, mailboxes, acceptor, trace, publishing, view: Arc::new(view) })
     }
 
     /// Starts the threads: from now on SIP is answered.
     pub fn start(self) -> Result<RunningSip> {
         // Before the first message.
         let followers = followers(&self.view, &self.trace).context("cannot start a thread")?;
+        let publishers = self.publishing.start(&self.view.inputs, &self.view.sinks)?;
         let acceptor = self.acceptor.start(self.mailboxes.clone()).context("cannot start the acceptor")?;
         let mut threads = Vec::with_capacity(self.shards.len());
         for (number, mut shard) in self.shards.into_iter().enumerate() {
@@ -158,7 +172,8 @@ impl Sip {
                 .context("cannot start a shard")?;
             threads.push(thread);
         }
-        Ok(RunningSip { threads, mailboxes: self.mailboxes, acceptor, view: self.view, followers })
+        let (mailboxes, view) = (self.mailboxes, self.view);
+        Ok(RunningSip { threads, mailboxes, acceptor, view, followers, publishers })
     }
 }
 
@@ -193,6 +208,7 @@ impl RunningSip {
             0 => {}
             calls => tracing::info!(calls, "calls were up: their records end now, their media may continue"),
         }
+        drop(self.publishers);
         // A client of the control socket may still hold the view, so its end is not waited for.
         self.view.persistence.as_ref().map(Persistence::flush);
         self.view.records.as_ref().map(Records::flush);

@@ -1,0 +1,143 @@
+//! What a notice says. Texts are as they stood on the wire.
+
+use std::net::{IpAddr, SocketAddr};
+
+use trunkline_sip::Transport;
+
+/// Something that happened, for a [`Board`](crate::Board).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// To a call.
+    Call(Box<CallNotice>),
+    /// To a binding.
+    Registration(Box<RegistrationNotice>),
+}
+
+/// What happened to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallStep {
+    /// Its INVITE is forwarded for the first time.
+    Started,
+    /// It was answered.
+    Answered,
+    /// It ended: after its answer, or without one.
+    Ended,
+    /// The exchange refused it before it was forwarded.
+    Refused,
+}
+
+/// A call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallNotice {
+    /// What happened to it.
+    pub step: CallStep,
+    /// The number of its record.
+    pub id: u64,
+    /// The Call-ID.
+    pub call_id: String,
+    /// The URI of From.
+    pub from: String,
+    /// Who was called, or to whom the call was diverted.
+    pub to: String,
+    /// Which way it goes, by name.
+    pub direction: &'static str,
+    /// Ref of the calling agent, peer or trunk; empty for none.
+    pub caller_ref: String,
+    /// Ref of the called agent, peer or number; empty for none.
+    pub callee_ref: String,
+    /// Ref of the trunk; empty for none.
+    pub trunk: String,
+    /// Where its INVITE came from.
+    pub source: IpAddr,
+    /// When it started, in milliseconds since 1970.
+    pub started: u64,
+    /// When it first rang.
+    pub rang: Option<u64>,
+    /// When it was answered.
+    pub answered: Option<u64>,
+    /// When it ended.
+    pub ended: Option<u64>,
+    /// Final status; 0 before.
+    pub status: u16,
+    /// Why it ended, by name; empty before.
+    pub cause: &'static str,
+    /// Who ended it; empty where nobody knows.
+    pub ended_by: &'static str,
+    /// The reason code; empty for none.
+    pub reason: String,
+    /// The codec; empty where it is not known.
+    pub codec: String,
+    /// The lines of headers whose names begin with `X-`, of the message that made it happen.
+    pub headers: String,
+}
+
+/// What happened to a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationStep {
+    /// It is new.
+    Added,
+    /// Its phone refreshed it.
+    Refreshed,
+    /// Its phone removed it.
+    Removed,
+    /// An operator removed it.
+    Kicked,
+    /// It gave way to a newer one of its AOR.
+    Replaced,
+    /// Its time ran out.
+    Expired,
+    /// The connection that led to it ended.
+    ConnectionLost,
+}
+
+/// A binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationNotice {
+    /// What happened to it.
+    pub step: RegistrationStep,
+    /// The AOR.
+    pub aor: String,
+    /// The Contact URI.
+    pub contact: String,
+    /// When it ends or ended, in milliseconds since 1970.
+    pub expires_at: u64,
+    /// Where its REGISTER came from.
+    pub source: Option<SocketAddr>,
+    /// How.
+    pub transport: Transport,
+    /// User-Agent; empty for none.
+    pub user_agent: String,
+    /// `+sip.instance`; empty for none.
+    pub instance: String,
+    /// Call-ID of the REGISTER.
+    pub call_id: String,
+    /// The lines of headers of the REGISTER whose names begin with `X-`.
+    pub headers: String,
+}
+
+impl RegistrationNotice {
+    /// One of which only the AOR is known.
+    pub fn new(step: RegistrationStep, aor: &[u8]) -> RegistrationNotice {
+        RegistrationNotice {
+            step,
+            aor: String::from_utf8_lossy(aor).into_owned(),
+            contact: String::new(),
+            expires_at: 0,
+            source: None,
+            transport: Transport::Udp,
+            user_agent: String::new(),
+            instance: String::new(),
+            call_id: String::new(),
+            headers: String::new(),
+        }
+    }
+}

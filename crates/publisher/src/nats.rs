@@ -1,0 +1,215 @@
+//! Routr's events over NATS: `call.started`, `call.ended` and `endpoint.registered`, as Routr's EdgePort publishes them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_nats::{Client, ConnectOptions, Event};
+use serde_json::{Map, Value, json};
+use trunkline_events::EventTypes;
+
+use crate::counters::SinkCounters;
+use crate::published::Published;
+use crate::source::Source;
+
+/// How often events are sent.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// A server that is away, or takes nothing, gets an event no more after this time.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where, as whom and under which subjects.
+pub struct NatsConfig {
+    /// `nats://host:4222` or `tls://host:4222`.
+    pub url: String,
+    /// What subjects begin with.
+    pub subject: String,
+    /// User name; empty for none.
+    pub user: String,
+    /// Password.
+    pub password: String,
+    /// Token; empty for none.
+    pub token: String,
+}
+
+/// The publisher at work; dropping it ends it.
+pub struct Nats {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Nats {
+    /// The types that it wants from its [`Source`].
+    pub fn types() -> EventTypes {
+        let names = ["call.started", "call.ended", "registration.added", "registration.refreshed"];
+        EventTypes::named(names).unwrap_or_else(|_| EventTypes::all())
+    }
+
+    /// Starts the thread. The server need not be there yet.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(source: Source, config: NatsConfig, counters: Arc<SinkCounters>) -> std::io::Result<Nats> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ends = stop.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("nats".into()).spawn(move || {
+            runtime.block_on(publish(source, config, counters, &ends));
+            runtime.shutdown_background();
+        })?;
+        Ok(Nats { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn options(config: &NatsConfig, connected: Arc<AtomicBool>) -> ConnectOptions {
+    let options = match (config.user.is_empty(), config.token.is_empty()) {
+        (false, _) => ConnectOptions::with_user_and_password(config.user.clone(), config.password.clone()),
+        (true, false) => ConnectOptions::with_token(config.token.clone()),
+        (true, true) => ConnectOptions::new(),
+    };
+    options.retry_on_initial_connect().name("trunkline").event_callback(move |event| {
+        let connected = connected.clone();
+        async move {
+            match event {
+                Event::Connected => {
+                    connected.store(true, Ordering::Release);
+                    tracing::info!("connected to NATS (events.nats)");
+                }
+                Event::Disconnected => {
+                    connected.store(false, Ordering::Release);
+                    tracing::warn!("the connection to NATS (events.nats) is lost; reconnecting");
+                }
+                other => tracing::warn!(event = %other, "NATS (events.nats)"),
+            }
+        }
+    })
+}
+
+async fn publish(mut source: Source, config: NatsConfig, counters: Arc<SinkCounters>, stop: &AtomicBool) {
+    let connected = Arc::new(AtomicBool::new(false));
+    let client = match options(&config, connected.clone()).connect(&*config.url).await {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(%error, "cannot use NATS (events.nats)");
+            return;
+        }
+    };
+    let mut events = Vec::new();
+    loop {
+        let last = stop.load(Ordering::Acquire);
+        events.clear();
+        counters.lose(source.turn(unix_ms(), &mut events));
+        for (subject, body) in events.iter().filter_map(routr) {
+            let subject = format!("{}.{subject}", config.subject);
+            match send(&client, &connected, subject, body).await {
+                true => counters.publish(1),
+                false => counters.lose(1),
+            }
+        }
+        if last {
+            let _ = tokio::time::timeout(PATIENCE, client.flush()).await;
+            return;
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Core NATS keeps nothing: what comes while the server is away is lost, as with Routr.
+async fn send(client: &Client, connected: &AtomicBool, subject: String, body: Value) -> bool {
+    if !connected.load(Ordering::Acquire) {
+        return false;
+    }
+    let body = body.to_string().into();
+    let sent = tokio::time::timeout(PATIENCE, client.publish(subject, body)).await;
+    matches!(sent, Ok(Ok(())))
+}
+
+/// The subject and the object that Routr publishes for an event.
+fn routr(event: &Published) -> Option<(&'static str, Value)> {
+    let headers = event.fields.get("headers").cloned().unwrap_or_else(|| Map::new().into());
+    Some(match event.kind {
+        "call.started" => (
+            "call.started",
+            json!({
+                "callId": event.text("callId"),
+                "from": event.text("from"),
+                "to": event.text("to"),
+                "startTime": event.text("startedAt"),
+                "extraHeaders": headers,
+            }),
+        ),
+        "call.ended" => (
+            "call.ended",
+            json!({
+                "callId": event.text("callId"),
+                "endTime": event.text("endedAt"),
+                "hangupCause": hangup_cause(event.fields.get("status").and_then(Value::as_u64)),
+                "extraHeaders": headers,
+            }),
+        ),
+        "registration.added" | "registration.refreshed" => (
+            "endpoint.registered",
+            json!({
+                "aor": event.text("aor"),
+                "registeredAt": crate::published::iso(event.at),
+                "expires": event.fields.get("expires").cloned().unwrap_or_else(|| 0.into()),
+                "extraHeaders": headers,
+            }),
+        ),
+        _ => return None,
+    })
+}
+
+/// Routr's word for a status.
+fn hangup_cause(status: Option<u64>) -> &'static str {
+    match status {
+        Some(200 | 487) => "NORMAL_CLEARING",
+        Some(401 | 403 | 407 | 603) => "CALL_REJECTED",
+        Some(404 | 485 | 604) => "UNALLOCATED",
+        Some(408) => "NO_USER_RESPONSE",
+        Some(420) => "NO_ROUTE_DESTINATION",
+        Some(480 | 483) => "NO_ANSWER",
+        Some(484) => "INVALID_NUMBER_FORMAT",
+        Some(486 | 600) => "USER_BUSY",
+        Some(488) => "NOT_ACCEPTABLE_HERE",
+        Some(503) => "SERVICE_UNAVAILABLE",
+        _ => "UNKNOWN",
+    }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_have_the_form_of_routr() {
+        let mut ended = Published::new(1_764_495_708_123, "call.ended");
+        ended.put("callId", "a84b");
+        ended.put_time("endedAt", ended.at);
+        ended.put("status", 486);
+        let (subject, body) = routr(&ended).expect("one");
+        assert_eq!(
+            (subject, body),
+            (
+                "call.ended",
+                json!({"callId": "a84b", "endTime": "2025-11-30T09:41:48.123Z", "hangupCause": "USER_BUSY", "extraHeaders": {}})
+            )
+        );
+        assert_eq!(routr(&Published::new(1, "call.answered")), None);
+        assert!(Nats::types().admits("call.ended") && !Nats::types().admits("call.answered"));
+        assert_eq!((hangup_cause(Some(500)), hangup_cause(Some(487))), ("UNKNOWN", "NORMAL_CLEARING"));
+    }
+}

@@ -1,0 +1,181 @@
+//! `events.nats`: Routr's events, over a real nats-server.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use trunkline_tests::{Exchange, PATIENCE, free_port, wait_for};
+
+use super::dialogs::connect;
+use super::{agents, at, registered};
+
+/// A nats-server.
+struct Server {
+    at: SocketAddr,
+    process: Child,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Server {
+        let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let places = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
+        let program = places.into_iter().find(|place| Path::new(place).exists()).unwrap_or("nats-server");
+        let mut command = Command::new(program);
+        command.args(["-a", "127.0.0.1", "-p", &at.port().to_string()]).args(arguments);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().expect("nats-server starts: cargo xtask install brings it");
+        wait_for("nats-server to listen", || TcpStream::connect(at).ok());
+        Server { at, process }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A subscriber of everything below a subject, in the protocol of NATS.
+struct Subscriber(BufReader<TcpStream>);
+
+impl Subscriber {
+    fn new(server: &Server, login: &str, subject: &str) -> Subscriber {
+        let stream = TcpStream::connect(server.at).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a live socket");
+        let mut reader = BufReader::new(stream);
+        let ask = format!(
+            "CONNECT {{\"verbose\":false,\"pedantic\":false{login}}}\r\nSUB {subject}.> 1\r\nPING\r\n"
+        );
+        reader.get_mut().write_all(ask.as_bytes()).expect("written");
+        let mut line = String::new();
+        while line != "PONG\r\n" {
+            line.clear();
+            assert!(reader.read_line(&mut line).expect("a line") > 0, "the server has closed");
+            assert!(!line.starts_with("-ERR"), "{line}");
+        }
+        Subscriber(reader)
+    }
+
+    /// The next message: its subject and what it says.
+    fn next(&mut self) -> (String, Value) {
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).expect("a message in time") > 0);
+            if line == "PING\r\n" {
+                self.0.get_mut().write_all(b"PONG\r\n").expect("written");
+            }
+            let Some(rest) = line.strip_prefix("MSG ") else { continue };
+            let parts: Vec<_> = rest.split_whitespace().collect();
+            let length: usize = parts.last().and_then(|n| n.parse().ok()).expect("a length");
+            let mut body = vec![0; length + 2];
+            self.0.read_exact(&mut body).expect("the message");
+            let json = serde_json::from_slice(&body[..length]).expect("JSON");
+            return (parts[0].to_owned(), json);
+        }
+    }
+
+    fn of(&mut self, subject: &str) -> Value {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            let (got, json) = self.next();
+            if got == subject {
+                return json;
+            }
+        }
+        panic!("no message for {subject}");
+    }
+}
+
+fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// `2026-11-30T09:41:48.123Z`
+fn is_time(value: &Value) -> bool {
+    let text = value.as_str().unwrap_or_default();
+    text.len() == 24 && text.ends_with('Z') && text.as_bytes()[10] == b'T' && text.as_bytes()[19] == b'.'
+}
+
+#[test]
+fn calls_and_registrations_are_published_as_routr_does() {
+    let server = Server::start(&["--user", "pbx", "--pass", "sesame"]);
+    let mut events = Subscriber::new(&server, ",\"user\":\"pbx\",\"pass\":\"sesame\"", "routr");
+    let config = format!("events: {{nats: {{url: 'nats://{}', user: pbx, password: sesame}}}}\n", server.at);
+    let exchange = Exchange::start_with(&agents(), &config, &[]);
+    wait_for("the connection", || exchange.log().contains("connected to NATS").then_some(()));
+    let mut callee = registered(&exchange, "1002");
+    let told = events.of("routr.endpoint.registered");
+    assert_eq!(keys(&told), ["aor", "expires", "extraHeaders", "registeredAt"], "{told}");
+    assert_eq!((&told["aor"], &told["expires"]), (&Value::from(at("1002")), &Value::from(600)), "{told}");
+    assert!(is_time(&told["registeredAt"]), "{told}");
+
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.invite(&at("1002")).with("X-Tenant", "blue");
+    let invite = caller.call(&invite);
+    let started = events.of("routr.call.started");
+    assert_eq!(keys(&started), ["callId", "extraHeaders", "from", "startTime", "to"], "{started}");
+    let call_id = invite.get("Call-ID").expect("a Call-ID");
+    assert_eq!(started["callId"], call_id);
+    assert_eq!((&started["from"], &started["to"]), (&at("1001").into(), &at("1002").into()), "{started}");
+    assert_eq!(started["extraHeaders"]["X-Tenant"], "blue", "{started}");
+    assert!(is_time(&started["startTime"]), "{started}");
+    let arrived = callee.request_of("INVITE");
+    let busy = callee.response(&arrived, 486, "Busy Here").with("X-Why", "lunch");
+    callee.send(&busy);
+    let busy = caller.status_for(&invite, 486);
+    caller.acknowledge_failure(&invite, &busy);
+    let ended = events.of("routr.call.ended");
+    assert_eq!(keys(&ended), ["callId", "endTime", "extraHeaders", "hangupCause"], "{ended}");
+    assert_eq!((&ended["callId"], &ended["hangupCause"]), (&call_id.into(), &"USER_BUSY".into()), "{ended}");
+    assert_eq!(ended["extraHeaders"]["X-Why"], "lunch", "{ended}");
+
+    let (mut a, _) = connect(&mut caller, &mut callee);
+    let bye = a.request(&caller, "BYE");
+    caller.send(&bye);
+    let arrived = callee.request_of("BYE");
+    callee.respond(&arrived, 200, "OK");
+    let ended = events.of("routr.call.ended");
+    assert_eq!(ended["hangupCause"], "NORMAL_CLEARING", "{ended}");
+    assert!(is_time(&ended["endTime"]), "{ended}");
+    assert!(!exchange.log().contains("sesame"));
+}
+
+#[test]
+fn a_server_that_is_away_keeps_nobody_and_is_found_again() {
+    let mut server = Server::start(&[]);
+    let config = format!("events: {{nats: {{url: 'nats://{}', subject: pbx.one}}}}\n", server.at);
+    let mut exchange = Exchange::start_with(&agents(), &config, &[]);
+    wait_for("the connection", || exchange.log().contains("connected to NATS").then_some(()));
+    let _ = server.process.kill();
+    let _ = server.process.wait();
+    wait_for("the loss", || exchange.log().contains("connection to NATS").then_some(()));
+    registered(&exchange, "1001");
+    let port = server.at.port().to_string();
+    let again = Command::new("/usr/sbin/nats-server")
+        .args(["-a", "127.0.0.1", "-p", &port])
+        .stderr(Stdio::null())
+        .spawn();
+    let again = again.or_else(|_| {
+        Command::new("nats-server").args(["-a", "127.0.0.1", "-p", &port]).stderr(Stdio::null()).spawn()
+    });
+    server.process = again.expect("nats-server starts");
+    wait_for("nats-server to listen", || TcpStream::connect(server.at).ok());
+    let mut events = Subscriber::new(&server, "", "pbx.one");
+    let mut phone = registered(&exchange, "1002");
+    wait_for("an event of the second phone", || {
+        assert_eq!(phone.register(600).status(), 200);
+        events.0.get_ref().set_read_timeout(Some(Duration::from_millis(300))).expect("a live socket");
+        events.0.fill_buf().ok()?;
+        events.0.get_ref().set_read_timeout(Some(PATIENCE)).expect("a live socket");
+        let told = events.of("pbx.one.endpoint.registered");
+        // What came while the server was away may come late, or never.
+        (told["aor"] == at("1002").as_str()).then_some(())
+    });
+    assert_eq!(exchange.stop(), Some(0));
+}
