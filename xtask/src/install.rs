@@ -1,4 +1,4 @@
-//! What the tests need on the machine: Debian packages, npm packages, a private Asterisk, cargo-deny.
+//! What the tests need on the machine: Debian packages, npm packages, a private Asterisk, cargo-deny, the base of images.
 //! Everything that is there already is left alone.
 
 use std::path::{Path, PathBuf};
@@ -31,6 +31,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "fail2ban-regex", package: "fail2ban", why: "reads the log of refusals" },
     Tool { program: "promtool", package: "prometheus", why: "checks metrics, alert rules" },
     Tool { program: "tshark", package: "tshark", why: "reads capture files" },
+    Tool { program: "buildah", package: "buildah", why: "builds and starts the image of Routr v1" },
+    Tool { program: "debootstrap", package: "debootstrap", why: "makes the base of that image" },
     Tool { program: "kamailio", package: "kamailio", why: "a capture server" },
     Tool { program: "sqlite3", package: "sqlite3", why: "looks into the database" },
 ];
@@ -41,6 +43,7 @@ pub fn install() -> Result<()> {
     npm()?;
     VENVS.into_iter().try_for_each(venv)?;
     crate::deny::install()?;
+    crate::base_image::install()?;
     asterisk()
 }
 

@@ -2,6 +2,7 @@
 //! runs them and ends with a table of seconds per suite.
 #![forbid(unsafe_code)]
 
+mod base_image;
 mod deny;
 mod graph;
 mod install;

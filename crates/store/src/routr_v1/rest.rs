@@ -20,6 +20,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// More documents of a kind than anybody has.
 const MOST: usize = 1_000_000;
 
+/// More values in an answer than documents of that length have.
+const MOST_VALUES: usize = 4_000_000;
+
 /// A REST service.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -96,6 +99,11 @@ struct Said {
 
 /// Reads `{status, message, result}`.
 fn read(answer: &HttpAnswer) -> Result<Said, String> {
+    // In memory each value takes ten times its text, if that is short.
+    let values = answer.body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if values > MOST_VALUES {
+        return Err(format!("an answer of {values} values, more than {MOST_VALUES}"));
+    }
     let body: Value = serde_json::from_slice(&answer.body)
         .map_err(|error| format!("HTTP status {}, and a body that is not JSON: {error}", answer.status))?;
     // Routr itself writes some statuses as text.
@@ -228,6 +236,7 @@ mod tests {
             r#"{"status":200,"result":{"a":[]}}"#,
             r#"{"status":500,"message":"down","result":[]}"#,
             &"[".repeat(100_000),
+            &format!(r#"{{"status":200,"result":[{}{{}}]}}"#, "{},".repeat(2_000_000)),
         ] {
             assert!(answer(bad).is_err(), "{}", bad.get(..20).unwrap_or(bad));
         }
