@@ -296,3 +296,32 @@ fn the_command_follows_events() {
     let help = run(&exchange, &["events", "--help"]);
     assert!(help.contains("registration.connection-lost") && help.contains("trunkline events --follow"));
 }
+
+#[test]
+fn a_follower_that_does_not_read_costs_nothing_and_learns_what_it_lost() {
+    let exchange = Exchange::start_with(&agents(), "events: {memory: 131072}\nworkers: 1\n", &[]);
+    let follower = Follower::start(&exchange, &["--json", "--types", "request,registration"]);
+    let signal = |name: &str| {
+        let status = Command::new("kill").args(["-s", name, &follower.process.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    };
+    signal("STOP");
+    let mut phone = registered(&exchange, "1001");
+    // More than the socket, the pipe and the memory of the exchange hold.
+    for _ in 0..1_000 {
+        assert_eq!(phone.register(600).status(), 200);
+    }
+    signal("CONT");
+    let out = follower.folder.path().join("out");
+    let lost = wait_for("the number of the lost ones", || {
+        let all = read(&out);
+        of(&all, "events.lost").first().and_then(|lost| lost["count"].as_u64())
+    });
+    assert!(lost > 100, "{lost}");
+    wait_for("what came after them", || {
+        assert_eq!(phone.register(600).status(), 200);
+        let all = read(&out);
+        let end = all.iter().rposition(|event| event["type"] == "events.lost")?;
+        all[end..].iter().any(|event| event["type"] == "registration.refreshed").then_some(())
+    });
+}

@@ -20,6 +20,8 @@ enum Manner {
     Fail,
     Hang,
     Redirect(SocketAddr),
+    /// Takes batches of so many events.
+    TooLarge(usize),
 }
 
 /// A request that came.
@@ -106,9 +108,14 @@ fn serve(stream: impl Read + Write, manner: &Mutex<Manner>, all: &Mutex<Vec<Post
     let length = posted.header("Content-Length").and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
     reader.by_ref().take(length).read_to_string(&mut posted.body).ok()?;
     let manner = manner.lock().expect("a lock").clone();
-    posted.taken = manner == Manner::Take;
+    posted.taken = match manner {
+        Manner::TooLarge(most) => posted.json()["events"].as_array().is_some_and(|all| all.len() <= most),
+        _ => manner == Manner::Take,
+    };
     let answer = match manner {
         Manner::Take => "200 OK\r\n".to_owned(),
+        Manner::TooLarge(_) if posted.taken => "200 OK\r\n".to_owned(),
+        Manner::TooLarge(_) => "413 Content Too Large\r\n".to_owned(),
         Manner::Fail => "500 Internal Server Error\r\n".to_owned(),
         Manner::Redirect(to) => format!("307 Temporary Redirect\r\nLocation: http://{to}/\r\n"),
         Manner::Hang => String::new(),
@@ -263,6 +270,21 @@ fn a_stop_sends_what_is_left() {
     let taken = receiver.taken();
     let last = taken.last().expect("events");
     assert_eq!((&last.1["type"], &last.1["cause"]), (&"call.ended".into(), &"SHUTDOWN".into()), "{taken:#?}");
+}
+
+#[test]
+fn a_receiver_that_hangs_keeps_no_stop_and_a_batch_may_be_too_large() {
+    let receiver = Receiver::start(Manner::Hang);
+    let mut exchange = start(&receiver.url(), ", timeoutMs: 60000", &[]);
+    let mut phone = registered(&exchange, "1001");
+    wait_for("an attempt", || (!receiver.all().is_empty()).then_some(()));
+    (0..3).for_each(|_| assert_eq!(phone.register(600).status(), 200));
+    // Well below the time for an answer.
+    assert_eq!(exchange.stop(), Some(0));
+    receiver.set(Manner::TooLarge(1));
+    exchange.restart();
+    let taken = wait_for("all events", || Some(receiver.taken()).filter(|taken| taken.len() >= 4));
+    assert_eq!(taken.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::keys::Origin;
 use crate::load::Loaded;
-use crate::sections::{ClientAuth, DigestUri, OpenMethod, PassChallenges, Role};
+use crate::sections::{ClientAuth, DigestUri, EventType, Events, OpenMethod, PassChallenges, Role};
 use crate::tree::Config;
 
 /// A setting, and what it does.
@@ -24,7 +24,7 @@ impl Loaded {
             };
             format!("`{path}{shown}`{place}: {what}")
         };
-        of(&self.config).into_iter().map(told).collect()
+        of(&self.config).into_iter().chain(of_events(&self.config.events)).map(told).collect()
     }
 }
 
@@ -98,8 +98,35 @@ fn of(config: &Config) -> Vec<Caution> {
     found
 }
 
+fn of_events(e: &Events) -> Vec<Caution> {
+    let mut found = Vec::new();
+    let mut when = |holds: bool, path: &'static str, what: &'static str| {
+        if holds {
+            found.push((path, what));
+        }
+    };
+    let of_requests = |types: &[EventType]| types.iter().any(|name| name.0.starts_with("request"));
+    let what = "no events of requests are kept (`events.memory`), so nobody gets any";
+    when(e.memory == 0 && of_requests(&e.types), "events.types", what);
+    when(e.memory == 0 && of_requests(&e.webhook.types), "events.webhook.types", what);
+    let what = "events are sent unencrypted to another machine: use https://";
+    when(e.webhook.url.as_deref().is_some_and(leaves_in_plaintext), "events.webhook.url", what);
+    found
+}
+
 /// Does the log have each SIP message?
 fn traces(level: &str) -> bool {
     let directives = level.split(',').map(|directive| directive.trim().to_ascii_lowercase());
     directives.into_iter().any(|directive| directive == "trace" || directive == "sip=trace")
+}
+
+/// Does a URL lead to another machine over plain HTTP?
+fn leaves_in_plaintext(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host != "localhost" && !host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

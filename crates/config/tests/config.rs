@@ -173,6 +173,7 @@ fn what_is_unsafe_or_does_nothing_is_told() {
                   addressInfo: [X-DID], toAsAor: on}\n\
                 registrar: {thirdParty: on}\ncalls: {records: off}\ngrpc: {revealPasswords: on}\n\
                 http: {addr: 0.0.0.0:8000}\naccessControl: {allow: [0.0.0.0/1, 128.0.0.0/1]}\n\
+                events: {memory: 0, types: [request], webhook: {url: 'http://hook.example/', secret: s}}\n\
                 log: {level: 'info,sip=trace'}\n";
     let loaded = read(text, &Env::from([("TRUNKLINE_CALLS_RETENTION_DAYS", "30")]));
     let said = loaded.cautions();
@@ -198,6 +199,8 @@ fn what_is_unsafe_or_does_nothing_is_told() {
         "http.addr",
         "accessControl.allow",
         "log.level",
+        "events.types",
+        "events.webhook.url",
     ];
     assert_eq!(keys, expected);
     assert!(

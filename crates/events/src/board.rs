@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 
 use crate::notice::{Notice, What};
 
-/// Notices that are kept for readers, the latest ones.
+/// Notices that are kept for readers, the latest ones, and their bytes.
 const MOST: usize = 16_384;
+const MOST_BYTES: usize = 32 << 20;
 /// Notices that a reader takes in one turn, at most: the board is locked for so long.
 const AT_ONCE: usize = 1_024;
 
@@ -26,6 +27,8 @@ struct Shelf {
     notices: VecDeque<Arc<Notice>>,
     /// The number of the first notice that is kept.
     first: u64,
+    /// Bytes of all.
+    bytes: usize,
 }
 
 /// A reader of a [`Board`], from when it was made until it is dropped.
@@ -46,14 +49,16 @@ impl Board {
         if !self.is_watched() {
             return;
         }
+        let size = what.size();
         let notice = Arc::new(Notice { at, what });
         let mut shelf = self.shelf.lock();
-        let gone = if shelf.notices.len() >= MOST { shelf.notices.pop_front() } else { None };
-        shelf.first += u64::from(gone.is_some());
+        while shelf.notices.len() >= MOST || shelf.bytes + size > MOST_BYTES {
+            let Some(gone) = shelf.notices.pop_front() else { break };
+            shelf.first += 1;
+            shelf.bytes = shelf.bytes.saturating_sub(gone.what.size());
+        }
+        shelf.bytes += size;
         shelf.notices.push_back(notice);
-        drop(shelf);
-        // Memory is given back without the lock.
-        drop(gone);
     }
 
     /// Reads what is put up from now on.
@@ -99,7 +104,7 @@ impl Drop for BoardReader {
         let mut shelf = self.board.shelf.lock();
         if self.board.watchers.fetch_sub(1, Ordering::Relaxed) == 1 {
             shelf.first += shelf.notices.len() as u64;
-            shelf.notices = VecDeque::new();
+            (shelf.notices, shelf.bytes) = (VecDeque::new(), 0);
         }
     }
 }
@@ -107,7 +112,7 @@ impl Drop for BoardReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notice::{RegistrationNotice, RegistrationStep};
+    use crate::notice::{LONGEST_HEADERS, RegistrationNotice, RegistrationStep, text};
 
     fn post(board: &Board, at: u64) {
         let mut notice = RegistrationNotice::new(RegistrationStep::Added, b"sip:1001@sip.local");
@@ -150,5 +155,23 @@ mod tests {
         assert_eq!((lost, got.len()), (100, MOST));
         assert_eq!(got.first(), Some(&100));
         assert_eq!(times(&mut reader), (0, Vec::new()));
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_their_bytes_are_bounded() {
+        let board = Arc::new(Board::default());
+        let mut reader = board.watch();
+        let long = vec![b'x'; 60_000];
+        for n in 0..20_000 {
+            let mut notice = RegistrationNotice::new(RegistrationStep::Added, &long);
+            notice.headers = text(&long, LONGEST_HEADERS);
+            board.post(n, What::Registration(Box::new(notice)));
+        }
+        let shelf = board.shelf.lock();
+        assert!(shelf.bytes <= MOST_BYTES && shelf.bytes > MOST_BYTES / 2, "{}", shelf.bytes);
+        assert_eq!(shelf.bytes, shelf.notices.iter().map(|notice| notice.what.size()).sum::<usize>());
+        drop(shelf);
+        let (lost, got) = times(&mut reader);
+        assert!(lost > 0 && lost as usize + got.len() == 20_000);
     }
 }

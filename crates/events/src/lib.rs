@@ -41,7 +41,9 @@ pub use board::{Board, BoardReader};
 pub use code::{Entry, Events};
 pub use event::{Answer, Arrival, Attempt, Event, Failure, Heard};
 pub use log::{Cursor, Log, Read};
-pub use notice::{CallNotice, CallStep, Notice, RegistrationNotice, RegistrationStep, What};
+pub use notice::{
+    CallNotice, CallStep, Notice, RegistrationNotice, RegistrationStep, What, notice_headers, notice_text,
+};
 pub use recorder::Recorder;
 pub use refusals::{PER_SECOND, Refusal, Refusals, Refused};
 pub use requests::Requests;

@@ -13,6 +13,55 @@ pub struct Notice {
     pub what: What,
 }
 
+/// Texts of notices are kept up to this length, and header lines together.
+const LONGEST: usize = 512;
+pub(crate) const LONGEST_HEADERS: usize = 4_096;
+
+/// A text of the wire, up to so many bytes.
+pub(crate) fn text(bytes: &[u8], most: usize) -> String {
+    String::from_utf8_lossy(bytes.get(..most).unwrap_or(bytes)).into_owned()
+}
+
+/// A text of the wire for a notice; its end is cut where it is very long.
+pub fn notice_text(bytes: &[u8]) -> String {
+    text(bytes, LONGEST)
+}
+
+/// Header lines for a notice; those at the end are cut where there are very many.
+pub fn notice_headers(lines: &[u8]) -> String {
+    text(lines, LONGEST_HEADERS)
+}
+
+impl What {
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            What::Call(call) => {
+                let CallNotice {
+                    call_id,
+                    from,
+                    to,
+                    caller_ref,
+                    callee_ref,
+                    trunk,
+                    reason,
+                    codec,
+                    headers,
+                    ..
+                } = &**call;
+                let texts = [call_id, from, to, caller_ref, callee_ref, trunk, reason, codec, headers];
+                size_of::<CallNotice>() + texts.into_iter().map(String::len).sum::<usize>()
+            }
+            What::Registration(registration) => {
+                let RegistrationNotice { aor, contact, user_agent, instance, call_id, headers, .. } =
+                    &**registration;
+                let texts = [aor, contact, user_agent, instance, call_id, headers];
+                size_of::<RegistrationNotice>() + texts.into_iter().map(String::len).sum::<usize>()
+            }
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
@@ -129,7 +178,7 @@ impl RegistrationNotice {
     pub fn new(step: RegistrationStep, aor: &[u8]) -> RegistrationNotice {
         RegistrationNotice {
             step,
-            aor: String::from_utf8_lossy(aor).into_owned(),
+            aor: notice_text(aor),
             contact: String::new(),
             expires_at: 0,
             source: None,

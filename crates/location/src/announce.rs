@@ -1,6 +1,6 @@
 //! What happens to bindings, told to whoever watches.
 
-use trunkline_events::{Board, RegistrationNotice, RegistrationStep, What};
+use trunkline_events::{Board, RegistrationNotice, RegistrationStep, What, notice_headers, notice_text};
 
 use crate::binding::Timestamp;
 use crate::locals::Locals;
@@ -70,7 +70,7 @@ impl Announcement<'_> {
     }
 
     fn tell(&self, step: RegistrationStep, aor: &[u8], entry: &Entry<'_>, headers: &[u8]) {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text = notice_text;
         let binding = entry.view(self.locals);
         let mut notice = RegistrationNotice::new(step, aor);
         notice.contact = text(binding.uri);
@@ -79,7 +79,7 @@ impl Announcement<'_> {
         notice.user_agent = text(binding.user_agent);
         notice.instance = text(binding.instance);
         notice.call_id = text(binding.call_id);
-        notice.headers = text(headers);
+        notice.headers = notice_headers(headers);
         notice.expires_at = match step {
             RegistrationStep::Added | RegistrationStep::Refreshed | RegistrationStep::Expired => {
                 binding.expires_at

@@ -5,7 +5,7 @@
 //! taken yet, and how many were given up since the last that was taken.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,8 @@ pub(crate) struct Spool {
     at: u64,
     /// Events that were given up since the last batch was taken.
     lost: u64,
+    /// Locked while this process uses the folder.
+    _lock: File,
 }
 
 /// A file of the spool.
@@ -60,6 +62,12 @@ impl Spool {
     /// When it cannot be read or written.
     pub fn open(folder: &Path, most: u64) -> io::Result<Spool> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::other("another process uses it"),
+            TryLockError::Error(error) => error,
+        })?;
         let (mut taken, mut lost) = (0, 0);
         match std::fs::read_to_string(folder.join(TAKEN)) {
             Ok(text) => {
@@ -84,6 +92,7 @@ impl Spool {
             taken: taken.max(1),
             at: 0,
             lost,
+            _lock: lock,
         };
         for first in firsts {
             let segment = spool.recover(first)?;
@@ -311,6 +320,8 @@ mod tests {
         let first = spool.peek(2, 1000).expect("read").expect("some");
         assert_eq!((first.first, &first.events, first.lost), (1, &events(1..3), 0));
         spool.take(&first).expect("noted");
+        assert!(Spool::open(&folder.path().join("spool"), 1 << 20).is_err(), "it is in use");
+        drop(spool);
         // Killed: what was not taken is there again, and a torn line is not.
         let file = std::fs::read_dir(folder.path().join("spool")).expect("read").filter_map(Result::ok);
         let file =
@@ -325,6 +336,7 @@ mod tests {
         assert_eq!(bounded.events, events(3..5));
         spool.take(&rest).expect("noted");
         assert_eq!((spool.len(), spool.peek(10, 1000).expect("read")), (0, None));
+        drop(spool);
         let mut spool = open();
         assert_eq!(spool.append(&events(8..9)).expect("written"), 0);
         assert_eq!(spool.peek(9, 99).expect("read").expect("one").first, 8);
@@ -342,6 +354,7 @@ mod tests {
         let on_disk: u64 = spool.files.iter().map(|file| file.bytes).sum();
         assert!(given_up > 500 && on_disk <= 4_000, "{given_up} {on_disk}");
         assert_eq!(spool.len() + given_up, 1_000);
+        drop(spool);
         let mut spool = open();
         let waiting = spool.peek(5, 1000).expect("read").expect("some");
         assert_eq!((waiting.first, waiting.lost), (given_up + 1, given_up));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hyper::header::HeaderName;
 use parking_lot::Mutex;
 use ring::hmac;
+use tokio::runtime::Runtime;
 
 use crate::counters::SinkCounters;
 use crate::post::Client;
@@ -194,8 +195,15 @@ impl Sender {
                 return;
             }
         };
+        self.work(&runtime);
+        // A look-up of a name may still wait.
+        runtime.shutdown_background();
+    }
+
+    fn work(&self, runtime: &Runtime) {
         let mut complaint = Complaint::default();
         let mut back_off = Duration::ZERO;
+        let mut most = self.config.batch;
         let mut end = None;
         loop {
             let over = self.over.load(Ordering::Acquire);
@@ -206,7 +214,7 @@ impl Sender {
                     return;
                 }
             }
-            let waiting = self.peek(&mut complaint);
+            let waiting = self.peek(most, &mut complaint);
             let Some(waiting) = waiting else {
                 if over {
                     return;
@@ -214,19 +222,21 @@ impl Sender {
                 std::thread::park_timeout(INTERVAL);
                 continue;
             };
-            let timeout = if over { self.config.timeout.min(LAST_WORDS) } else { self.config.timeout };
-            match self.send(&runtime, &waiting, timeout) {
+            match self.send(runtime, &waiting) {
                 Ok(()) => {
-                    back_off = Duration::ZERO;
+                    (back_off, most) = (Duration::ZERO, self.config.batch);
                     complaint = Complaint::default();
                     self.taken(&waiting);
                 }
                 Err(error) => {
                     self.counters.fail();
+                    if matches!(error, Refusal::TooLarge) {
+                        most = (waiting.events.len() / 2).max(1);
+                    }
                     back_off = (back_off * 2).clamp(BACK_OFF.0, BACK_OFF.1);
                     if complaint.is_due() {
                         let (server, waiting) = (self.client.server(), self.spool.lock().len());
-                        tracing::warn!(server, waiting, error, "the webhook takes no events; trying again");
+                        tracing::warn!(server, waiting, %error, "the webhook takes no events; trying again");
                     }
                     self.pause(back_off);
                 }
@@ -242,9 +252,9 @@ impl Sender {
         }
     }
 
-    fn peek(&self, complaint: &mut Complaint) -> Option<Waiting> {
+    fn peek(&self, most: usize, complaint: &mut Complaint) -> Option<Waiting> {
         let mut spool = self.spool.lock();
-        match spool.peek(self.config.batch, BATCH_BYTES) {
+        match spool.peek(most, BATCH_BYTES) {
             Ok(waiting) => waiting,
             Err(error) => {
                 let given_up = spool.give_up_oldest().unwrap_or(0);
@@ -267,21 +277,50 @@ impl Sender {
     }
 
     /// One attempt, signed at its own time.
-    fn send(
-        &self,
-        runtime: &tokio::runtime::Runtime,
-        waiting: &Waiting,
-        timeout: Duration,
-    ) -> Result<(), String> {
+    fn send(&self, runtime: &Runtime, waiting: &Waiting) -> Result<(), Refusal> {
         let body = body(waiting);
         let headers = [(SIGNATURE, signature(&self.key, unix_ms() / 1000, &body))];
-        let posted = async { tokio::time::timeout(timeout, self.client.post(body, &headers)).await };
-        let status =
-            runtime.block_on(posted).unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))?;
-        match status {
+        let timeout = self.config.timeout;
+        let status = runtime.block_on(async {
+            tokio::select! {
+                posted = tokio::time::timeout(timeout, self.client.post(body, &headers)) => {
+                    posted.unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))
+                }
+                () = self.last_words() => Err("the exchange stops".into()),
+            }
+        });
+        match status.map_err(Refusal::Failed)? {
             200..300 => Ok(()),
-            300..400 => Err(format!("it answers {status}; redirections are not followed")),
-            _ => Err(format!("it answers {status}")),
+            413 => Err(Refusal::TooLarge),
+            status @ 300..400 => {
+                Err(Refusal::Failed(format!("it answers {status}; redirections are not followed")))
+            }
+            status => Err(Refusal::Failed(format!("it answers {status}"))),
+        }
+    }
+
+    /// Returns a while after the last event has come.
+    async fn last_words(&self) {
+        while !self.over.load(Ordering::Acquire) {
+            tokio::time::sleep(INTERVAL).await;
+        }
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+}
+
+/// Why a batch was not taken.
+enum Refusal {
+    /// It is too large (413): a smaller one may be taken.
+    TooLarge,
+    /// Anything else.
+    Failed(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::TooLarge => f.write_str("it answers 413; smaller batches are tried"),
+            Refusal::Failed(why) => f.write_str(why),
         }
     }
 }

@@ -122,7 +122,7 @@ impl<'a> Message<'a> {
 
     /// Appends the header lines whose names begin with `X-`, as they stand.
     pub fn put_extensions(&self, out: &mut Vec<u8>) {
-        for header in self.index.headers.iter() {
+        for header in &self.index.headers {
             let line = header.line.of(self.bytes);
             if line.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"x-")) {
                 out.extend_from_slice(line);

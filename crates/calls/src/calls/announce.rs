@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trunkline_events::{Board, CallNotice, CallStep, What};
+use trunkline_events::{Board, CallNotice, CallStep, What, notice_headers, notice_text};
 
 use super::Calls;
 use crate::row::Row;
@@ -20,7 +20,7 @@ impl Calls {
 
     pub(super) fn announce(&self, step: CallStep, row: &Row, headers: &[u8], now: u64) {
         let Some(board) = self.board.get().filter(|board| board.is_watched()) else { return };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text = notice_text;
         let call = row.view();
         let notice = CallNotice {
             step,
@@ -42,7 +42,7 @@ impl Calls {
             ended_by: call.ended_by.name(),
             reason: text(call.reason),
             codec: text(call.codec),
-            headers: text(headers),
+            headers: notice_headers(headers),
         };
         board.post(now, What::Call(Box::new(notice)));
     }

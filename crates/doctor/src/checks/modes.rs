@@ -59,6 +59,7 @@ fn secret_files(facts: &Facts) -> Vec<PathBuf> {
     let tls = &config.tls;
     files.extend(tls.key.clone().into_iter().chain(tls.pkcs12.file.clone()));
     files.extend(tls.certificates.iter().map(|pair| pair.key.clone()));
+    files.extend(config.events.webhook.secret_file.clone());
     files.push(config.routr_v1.salt_file.clone());
     files.push(config.control_socket());
     files.sort();

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use trunkline_events::EventTypes;
+use trunkline_events::{EventTypes, LOST};
 use trunkline_operations::{EventLines, EventQuery, OperationError};
 use trunkline_publisher::{Inputs, Published, Source};
 
@@ -13,6 +13,8 @@ use crate::time::unix_ms;
 const INTERVAL: Duration = Duration::from_millis(50);
 /// A subscriber learns so often that there is nothing to tell.
 const LIVES_EVERY: Duration = Duration::from_secs(1);
+/// So often the events that are kept are read, at most: 4 MB of each shard at a time.
+const MOST_TURNS: usize = 1_024;
 /// Events told at once, at most.
 const AT_ONCE: usize = 500;
 
@@ -34,10 +36,19 @@ pub fn subscribe(
     // Whoever went away is noticed when something is told; that is no failure.
     if !query.follow {
         let mut source = Source::from_oldest(inputs, types);
-        source.turn(unix_ms(), &mut events);
-        if told(&mut events, tell).is_ok() {
-            let _ = tell(EventLines { events: Vec::new(), over: true });
+        // Exchanges that write faster than this reads keep nobody here for ever.
+        for _ in 0..MOST_TURNS {
+            source.turn(unix_ms(), &mut events);
+            // What came before the memory that is kept is not lost to this subscriber.
+            events.retain(|event| event.kind != LOST);
+            if events.is_empty() {
+                break;
+            }
+            if told(&mut events, tell).is_err() {
+                return Ok(());
+            }
         }
+        let _ = tell(EventLines { events: Vec::new(), over: true });
         return Ok(());
     }
     let mut source = Source::from_now(inputs, types);
