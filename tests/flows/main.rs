@@ -83,6 +83,7 @@ mod routr_v1_gateways;
 mod routr_v1_image;
 mod routr_v1_keys;
 mod routr_v1_migrate;
+mod routr_v1_operating;
 mod routr_v1_page;
 mod routr_v1_providers;
 mod routr_v1_rest;

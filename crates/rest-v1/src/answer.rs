@@ -9,6 +9,7 @@ use trunkline_model::dialect::v1::Edition;
 pub(crate) const OK: &str = "Successful request";
 pub(crate) const UNFULFILLED: &str = "Found one or more unfulfilled dependencies";
 pub(crate) const DEPENDENT: &str = "Found one or more dependent objects";
+pub(crate) const CHANGED: &str = "Somebody else has changed it since it was read";
 pub(crate) const READ_ONLY_STORE: &str = "Operation not supported by data source provider";
 
 /// The result of an operation on resources.

@@ -20,7 +20,8 @@ use crate::query::Query;
 use crate::resources::Resources;
 use crate::time::iso_8601;
 use crate::token::TokenKey;
-use crate::{change, location, openapi, system};
+use crate::version::tag_of;
+use crate::{change, location, openapi, operating, system};
 
 /// The key of the listener's port, in the operator's configuration.
 pub const KEY: &str = "spec.restService.port";
@@ -34,6 +35,8 @@ const LARGEST_BODY: usize = 1 << 20;
 pub(crate) struct Api {
     pub operations: Arc<dyn Operations>,
     pub site: Site,
+    /// Held from the check of a change until it is made: of two at the same moment the later one sees the earlier one.
+    pub changing: tokio::sync::Mutex<()>,
 }
 
 /// The Routr v1 that the API stands for.
@@ -55,7 +58,7 @@ pub(crate) type Shared = State<Arc<Api>>;
 /// The routes, to be mounted on a [`trunkline_http::HttpServer`] of their own that is tolerant: clients do not escape
 /// their filters.
 pub fn api(operations: Arc<dyn Operations>, site: Site) -> Router {
-    let shared = Arc::new(Api { operations, site });
+    let shared = Arc::new(Api { operations, site, changing: tokio::sync::Mutex::default() });
     let collection = get(list).post(change::create);
     let routes = Router::new()
         .route("/credentials", get(credentials))
@@ -65,6 +68,11 @@ pub fn api(operations: Arc<dyn Operations>, site: Site) -> Router {
         .route("/system/info", get(system::info))
         .route("/system/logs", get(system::logs))
         .route("/system/config", get(system::config).put(system::put_config))
+        .route("/system/drain", get(operating::draining).post(operating::drain).delete(operating::end_drain))
+        .route("/calls", get(operating::calls))
+        .route("/calls/{call}", delete(operating::hang_up))
+        .route("/bans", get(operating::bans))
+        .route("/bans/{who}", delete(operating::unban))
         .route("/location", get(location::list).delete(location::evict_all))
         .route("/location/{*aor}", delete(location::evict).post(location::add))
         .route("/registry", get(location::registry))
@@ -240,5 +248,13 @@ async fn list(State(api): Shared, Path(name): Path<String>, RawQuery(query): Raw
 }
 
 async fn one(State(api): Shared, Path((name, reference)): Path<(String, String)>) -> Response {
-    api.on(&name, |resources, collection| resources.get(collection, &reference))
+    let mut tag = None;
+    let mut response = api.on(&name, |resources, collection| {
+        tag = resources.find(collection, &reference).map(|document| tag_of(&api.site.tokens, document));
+        resources.get(collection, &reference)
+    });
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }

@@ -10,10 +10,11 @@ use trunkline_model::dialect::v1::{Collection, Edition};
 use trunkline_model::document::{Reading, Source, entries};
 use trunkline_store::{Write, WriteError};
 
-use crate::answer::{OK, Outcome, READ_ONLY_STORE, not_found};
+use crate::answer::{CHANGED, OK, Outcome, READ_ONLY_STORE, not_found};
 use crate::api::{Api, Shared};
 use crate::multipart::file_in;
 use crate::resources::Resources;
+use crate::version::Expected;
 
 /// A checked change: the document to write, or the reason for a refusal.
 type Checked = Result<Write, Outcome>;
@@ -24,6 +25,22 @@ pub(crate) fn collection_of(name: &str) -> Option<Collection> {
 }
 
 impl Api {
+    /// Checks a change of this document and makes it, if the document is as the request expects.
+    async fn change_if(
+        self: &Arc<Self>,
+        (name, reference): (&str, &str),
+        expected: &Expected,
+        check: impl FnOnce(&Resources<'_>, Collection) -> Checked,
+    ) -> Response {
+        self.change(name, |resources, collection| {
+            match expected.admits(&self.site.tokens, resources.find(collection, reference)) {
+                true => check(resources, collection),
+                false => Err(Outcome::failed(412, CHANGED)),
+            }
+        })
+        .await
+    }
+
     /// Checks a change and makes it.
     async fn change(
         self: &Arc<Self>,
@@ -40,6 +57,7 @@ impl Api {
         collection: Collection,
         check: impl FnOnce(&Resources<'_>, Collection) -> Checked,
     ) -> Outcome {
+        let _changing = self.changing.lock().await;
         let checked = {
             let documents = self.site.provider.documents();
             check(&self.resources(&documents), collection)
@@ -135,17 +153,24 @@ async fn create_all(api: &Arc<Api>, name: &str, form: &str, body: &str) -> Respo
 pub(crate) async fn update(
     State(api): Shared,
     Path((name, reference)): Path<(String, String)>,
+    headers: HeaderMap,
     body: String,
 ) -> Response {
-    api.change(&name, |resources, collection| resources.update(collection, &reference, &body)).await
+    let update = |resources: &Resources<'_>, of| resources.update(of, &reference, &body);
+    api.change_if((&name, &reference), &Expected::of(&headers), update).await
 }
 
 pub(crate) async fn update_unnamed(State(api): Shared, Path(name): Path<String>, body: String) -> Response {
     api.change(&name, |resources, collection| resources.update(collection, "", &body)).await
 }
 
-pub(crate) async fn remove(State(api): Shared, Path((name, reference)): Path<(String, String)>) -> Response {
-    api.change(&name, |resources, collection| resources.remove(collection, &reference)).await
+pub(crate) async fn remove(
+    State(api): Shared,
+    Path((name, reference)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let remove = |resources: &Resources<'_>, of| resources.remove(of, &reference);
+    api.change_if((&name, &reference), &Expected::of(&headers), remove).await
 }
 
 pub(crate) async fn remove_unnamed(State(api): Shared, Path(name): Path<String>) -> Response {

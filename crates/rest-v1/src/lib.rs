@@ -34,6 +34,7 @@ mod json_schema;
 mod location;
 mod multipart;
 mod openapi;
+mod operating;
 mod provider;
 mod query;
 mod resources;
@@ -42,6 +43,7 @@ mod schema;
 mod system;
 mod time;
 mod token;
+mod version;
 
 pub use api::{KEY, Site, api};
 pub use filter::{Filter, FilterError};

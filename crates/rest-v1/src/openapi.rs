@@ -34,7 +34,7 @@ fn document(edition: Edition) -> Value {
             schemas.insert(kind.to_owned(), json_schema(collection, kind));
         }
     }
-    for (path, item) in process(edition) {
+    for (path, item) in process(edition).into_iter().chain(operating()) {
         paths.insert(path.to_owned(), item);
     }
     json!({
@@ -85,6 +85,7 @@ fn answers(statuses: &[u16]) -> Value {
         404 => "Not found",
         405 => "Operation not supported by data source provider",
         409 => "Another one has the name, or something that it needs or that needs it",
+        412 => "Somebody else has changed it since it was read",
         413 => "The body is too large",
         414 => "The URL is too long",
         415 => "The body is no text",
@@ -103,6 +104,47 @@ fn answers(statuses: &[u16]) -> Value {
 
 fn query(name: &str, schema: Value) -> Value {
     json!({"name": name, "in": "query", "required": false, "schema": schema})
+}
+
+/// The condition of a change.
+fn if_match() -> Value {
+    let what = "Change it only if it still has this ETag, which GET gives";
+    json!({"name": "If-Match", "in": "header", "required": false, "description": what, "schema": {"type": "string"}})
+}
+
+/// Calls, bans and draining.
+fn operating() -> Vec<(&'static str, Value)> {
+    let list = |summary: &str| {
+        let number = json!({"type": "integer", "minimum": 0});
+        json!({"get": {
+            "summary": summary,
+            "parameters": [query("page", number.clone()), query("itemsPerPage", number)],
+            "responses": answers(&[200, 400, 401, 414]),
+        }})
+    };
+    let end = |name: &str, summary: &str, statuses: &[u16]| {
+        json!({
+            "parameters": [{"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}],
+            "delete": {"summary": summary, "responses": answers(statuses)},
+        })
+    };
+    vec![
+        ("/calls", list("Calls that are up or ringing")),
+        (
+            "/calls/{call}",
+            end("call", "End a call, by its id or Call-ID", &[200, 401, 404, 409, 414, 500, 503]),
+        ),
+        ("/bans", list("Sources and users that are banned for guessing passwords")),
+        ("/bans/{who}", end("who", "End the bans of an address or user", &[200, 401, 404, 414, 503])),
+        (
+            "/system/drain",
+            json!({
+                "get": {"summary": "Are new calls refused?", "responses": answers(&[200, 401])},
+                "post": {"summary": "Refuse new calls; current ones go on", "responses": answers(&[200, 401, 409, 503])},
+                "delete": {"summary": "Take new calls again", "responses": answers(&[200, 401, 409, 503])},
+            }),
+        ),
+    ]
 }
 
 fn body(kind: &str) -> Value {
@@ -147,13 +189,15 @@ fn single(name: &str, kind: &str) -> Value {
         "put": {
             "summary": format!("Change a {kind}"),
             "operationId": format!("change-{name}"),
+            "parameters": [if_match()],
             "requestBody": body(kind),
-            "responses": answers(&[200, 400, 401, 404, 405, 409, 413, 415, 422, 500]),
+            "responses": answers(&[200, 400, 401, 404, 405, 409, 412, 413, 415, 422, 500]),
         },
         "delete": {
             "summary": format!("Remove a {kind}"),
             "operationId": format!("remove-{name}"),
-            "responses": answers(&[200, 401, 404, 405, 409, 500]),
+            "parameters": [if_match()],
+            "responses": answers(&[200, 401, 404, 405, 409, 412, 500]),
         },
     })
 }

@@ -97,7 +97,7 @@ impl Resources<'_> {
         Outcome { always_200: true, ..found }
     }
 
-    fn find(&self, collection: Collection, reference: &str) -> Option<&Value> {
+    pub fn find(&self, collection: Collection, reference: &str) -> Option<&Value> {
         self.documents.of(collection).iter().find(|one| text(one, "metadata.ref") == Some(reference))
     }
 

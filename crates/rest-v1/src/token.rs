@@ -61,6 +61,12 @@ impl TokenKey {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
+    /// A keyed digest of a text, in hexadecimal digits; no token is one.
+    pub(crate) fn digest(&self, text: &str) -> String {
+        let tag = hmac::sign(&self.key, format!("version\n{text}").as_bytes());
+        tag.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The user of a token; `None` if it was not signed with this key, or is not good at this time (in seconds of
     /// Unix time).
     pub fn verify(&self, token: &str, now: u64) -> Option<String> {

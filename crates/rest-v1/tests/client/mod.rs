@@ -13,7 +13,8 @@ use trunkline_model::dialect::v1::{self, Collection, Documents, Edition};
 use trunkline_model::document::Source;
 use trunkline_model::{Change, Kind, Role, User};
 use trunkline_operations::{
-    ManualContact, OperationError, Operations, Registration, Status, Stop, TrunkRegistration,
+    BanEntry, LiveCall, ManualContact, OperationError, Operations, Registration, Status, Stop,
+    TrunkRegistration,
 };
 use trunkline_rest_v1::{Configuration, DataProvider, TokenKey, api};
 use trunkline_store::{Store, Write, WriteError, hash_password};
@@ -27,6 +28,9 @@ pub struct Fake {
     stopped: Mutex<Option<Stop>>,
     writable: bool,
     written: Mutex<Vec<Write>>,
+    calls: Mutex<Vec<LiveCall>>,
+    bans: Mutex<Vec<BanEntry>>,
+    drained: Mutex<bool>,
 }
 
 impl Fake {
@@ -63,7 +67,8 @@ impl Operations for Fake {
         };
         let refused = TrunkRegistration { registered: false, trunk: "gw-2".into(), ..registration.clone() };
         let trunk_registrations = vec![registration, refused];
-        Status { started: 1_700_000_000, trunk_registrations, ..Status::default() }
+        let draining = *self.drained.lock().expect("unpoisoned");
+        Status { started: 1_700_000_000, trunk_registrations, draining, ..Status::default() }
     }
 
     fn registrations(&self, _: Option<&str>, _: usize) -> Result<Vec<Registration>, OperationError> {
@@ -84,6 +89,30 @@ impl Operations for Fake {
         let expires = entry.expires.into();
         let binding = Registration { aor: aor.into(), contact, expires, ..Registration::default() };
         self.bindings.lock().expect("unpoisoned").push(binding);
+        Ok(())
+    }
+
+    fn calls(&self, _: Option<&str>, _: usize) -> Result<Vec<LiveCall>, OperationError> {
+        Ok(self.calls.lock().expect("unpoisoned").clone())
+    }
+
+    fn hang_up(&self, call: &str) -> Result<LiveCall, OperationError> {
+        let mut calls = self.calls.lock().expect("unpoisoned");
+        let place = calls.iter().position(|one| one.call_id == call || one.id.to_string() == call);
+        place.map(|place| calls.remove(place)).ok_or_else(|| OperationError::Failed("no call".into()))
+    }
+
+    fn bans(&self) -> Result<Vec<BanEntry>, OperationError> {
+        Ok(self.bans.lock().expect("unpoisoned").clone())
+    }
+
+    fn unban(&self, who: &str) -> Result<Vec<BanEntry>, OperationError> {
+        let mut bans = self.bans.lock().expect("unpoisoned");
+        Ok(bans.extract_if(.., |ban| ban.source == who || ban.user == who).collect())
+    }
+
+    fn drain(&self, undo: bool) -> Result<(), OperationError> {
+        *self.drained.lock().expect("unpoisoned") = !undo;
         Ok(())
     }
 
@@ -229,6 +258,21 @@ impl Site {
             ]),
             stopped: Mutex::default(),
             written: Mutex::default(),
+            calls: Mutex::new(vec![LiveCall {
+                id: 7,
+                call_id: "a84b@h".into(),
+                state: "up".into(),
+                ..LiveCall::default()
+            }]),
+            bans: Mutex::new(vec![BanEntry {
+                scope: "user".into(),
+                source: "192.0.2.9".into(),
+                port: 5060,
+                user: "1001".into(),
+                since: 1,
+                until: 2,
+            }]),
+            drained: Mutex::default(),
         });
         let key = || TokenKey::from_salt("1ecdc765b27e4b80924f4c5deeccf590").expect("a salt");
         let login = Login::new(store.live().clone()).expect("random");
