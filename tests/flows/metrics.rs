@@ -15,7 +15,10 @@ fn deploy(path: &str) -> PathBuf {
 
 fn started(resources: &Resources) -> (Exchange, String) {
     let http = format!("127.0.0.1:{}", free_port());
-    (Exchange::start_with(resources, "", &[("TRUNKLINE_HTTP_ADDR", &http)]), http)
+    (
+        Exchange::start_with(resources, "events: {file: events.jsonl}\n", &[("TRUNKLINE_HTTP_ADDR", &http)]),
+        http,
+    )
 }
 
 /// All samples: name with labels, value.

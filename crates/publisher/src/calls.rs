@@ -16,21 +16,29 @@ pub(crate) fn of(notice: &Notice) -> Published {
 /// The type of the event of a notice.
 pub(crate) fn kind(what: &What) -> &'static str {
     match what {
-        What::Call(call) => match call.step {
-            CallStep::Started => "call.started",
-            CallStep::Answered => "call.answered",
-            CallStep::Ended => "call.ended",
-            CallStep::Refused => "call.refused",
-        },
-        What::Registration(registration) => match registration.step {
-            RegistrationStep::Added => "registration.added",
-            RegistrationStep::Refreshed => "registration.refreshed",
-            RegistrationStep::Removed => "registration.removed",
-            RegistrationStep::Kicked => "registration.kicked",
-            RegistrationStep::Replaced => "registration.replaced",
-            RegistrationStep::Expired => "registration.expired",
-            RegistrationStep::ConnectionLost => "registration.connection-lost",
-        },
+        What::Call(call) => kind_of_call(call.step),
+        What::Registration(registration) => kind_of_registration(registration.step),
+    }
+}
+
+fn kind_of_call(step: CallStep) -> &'static str {
+    match step {
+        CallStep::Started => "call.started",
+        CallStep::Answered => "call.answered",
+        CallStep::Ended => "call.ended",
+        CallStep::Refused => "call.refused",
+    }
+}
+
+fn kind_of_registration(step: RegistrationStep) -> &'static str {
+    match step {
+        RegistrationStep::Added => "registration.added",
+        RegistrationStep::Refreshed => "registration.refreshed",
+        RegistrationStep::Removed => "registration.removed",
+        RegistrationStep::Kicked => "registration.kicked",
+        RegistrationStep::Replaced => "registration.replaced",
+        RegistrationStep::Expired => "registration.expired",
+        RegistrationStep::ConnectionLost => "registration.connection-lost",
     }
 }
 
@@ -46,7 +54,7 @@ fn put_headers(event: &mut Published, lines: &str) {
 }
 
 fn of_call(at: u64, call: &CallNotice) -> Published {
-    let mut event = Published::new(at, kind(&What::Call(Box::new(call.clone()))));
+    let mut event = Published::new(at, kind_of_call(call.step));
     event.put("id", call.id);
     event.put("callId", text(&call.call_id));
     event.put("from", text(&call.from));
@@ -77,7 +85,7 @@ fn of_call(at: u64, call: &CallNotice) -> Published {
 }
 
 fn of_registration(at: u64, registration: &RegistrationNotice) -> Published {
-    let mut event = Published::new(at, kind(&What::Registration(Box::new(registration.clone()))));
+    let mut event = Published::new(at, kind_of_registration(registration.step));
     event.put("aor", text(&registration.aor));
     event.put("contact", text(&registration.contact));
     event.put("source", registration.source.map(|source| source.to_string()));

@@ -87,7 +87,7 @@ impl Source {
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK) {
             self.looked = Some(Instant::now());
             let types = &self.types;
-            self.states.look(&*self.world, now, |event| {
+            self.states.look(&*self.world, types, now, &mut |event| {
                 if types.admits(event.kind) {
                     out.push(event);
                 }

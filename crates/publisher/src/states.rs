@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use trunkline_events::EventTypes;
 use trunkline_model::{Difference, Live, Tables};
 use trunkline_operations::{BanEntry, Reachability, TrunkRegistration};
 
@@ -60,13 +61,29 @@ impl States {
         }
     }
 
-    /// Tells what has changed.
-    pub fn look(&mut self, world: &dyn World, now: u64, mut tell: impl FnMut(Published)) {
-        self.look_at_resources(world, now, &mut tell);
-        self.look_at_destinations(world.destinations(), now, &mut tell);
-        self.look_at_registrations(world.trunk_registrations(), now, &mut tell);
-        self.look_at_bans(world.bans(), now, &mut tell);
-        self.count(world.throttled(), now, &mut tell);
+    /// Tells what has changed of what is wanted.
+    pub fn look(
+        &mut self,
+        world: &dyn World,
+        types: &EventTypes,
+        now: u64,
+        tell: &mut impl FnMut(Published),
+    ) {
+        if types.admits_group("resource") {
+            self.look_at_resources(world, now, tell);
+        }
+        if types.admits("trunk.state") || types.admits("peer.state") {
+            self.look_at_destinations(world.destinations(), now, tell);
+        }
+        if types.admits("trunk.registration") {
+            self.look_at_registrations(world.trunk_registrations(), now, tell);
+        }
+        if types.admits_group("ban") {
+            self.look_at_bans(world.bans(), now, tell);
+        }
+        if types.admits_group("throttling") {
+            self.count(world.throttled(), now, tell);
+        }
     }
 
     fn look_at_resources(&mut self, world: &dyn World, now: u64, tell: &mut impl FnMut(Published)) {

@@ -83,7 +83,7 @@ pub struct Sip {
     mailboxes: Mailboxes<EdgeMail>,
     acceptor: Acceptor,
     trace: Trace,
-    publishing: Publishing,
+    publishers: Publishers,
     pub view: Arc<SipView>,
 }
 
@@ -151,17 +151,17 @@ impl Sip {
         let transport = counters.chain([acceptor.counters()]).collect();
         let taps = shards.iter().map(|shard| shard.io.tap().clone()).collect();
         let hep = config.trace.hep.is_some().then(Arc::default);
+        // A file that cannot be opened ends the process before a first start prints passwords.
         let (inputs, sinks) = (publishing::inputs(&shared), config.publishing.sinks());
+        let publishers = config.publishing.start(&inputs, &sinks)?;
         let view = SipView { shared, persistence, records, transport, listening, taps, hep, inputs, sinks };
-        let (trace, publishing) = (config.trace, config.publishing);
-        Ok(Sip { shards, mailboxes, acceptor, trace, publishing, view: Arc::new(view) })
+        Ok(Sip { shards, mailboxes, acceptor, trace: config.trace, publishers, view: Arc::new(view) })
     }
 
     /// Starts the threads: from now on SIP is answered.
     pub fn start(self) -> Result<RunningSip> {
         // Before the first message.
         let followers = followers(&self.view, &self.trace).context("cannot start a thread")?;
-        let publishers = self.publishing.start(&self.view.inputs, &self.view.sinks)?;
         let acceptor = self.acceptor.start(self.mailboxes.clone()).context("cannot start the acceptor")?;
         let mut threads = Vec::with_capacity(self.shards.len());
         for (number, mut shard) in self.shards.into_iter().enumerate() {
@@ -172,7 +172,7 @@ impl Sip {
                 .context("cannot start a shard")?;
             threads.push(thread);
         }
-        let (mailboxes, view) = (self.mailboxes, self.view);
+        let (mailboxes, view, publishers) = (self.mailboxes, self.view, self.publishers);
         Ok(RunningSip { threads, mailboxes, acceptor, view, followers, publishers })
     }
 }
