@@ -325,3 +325,33 @@ fn a_follower_that_does_not_read_costs_nothing_and_learns_what_it_lost() {
         all[end..].iter().any(|event| event["type"] == "registration.refreshed").then_some(())
     });
 }
+
+#[test]
+fn peers_and_our_registrations_at_carriers_are_told() {
+    let file_in = |exchange: &Exchange| exchange.folder().join("events.jsonl");
+    let to_file = [("TRUNKLINE_EVENTS_FILE", "events.jsonl")];
+    let (exchange, mut carrier) = super::trunk_registration::start("trunk-secret", &to_file);
+    let register = carrier.request_of("REGISTER");
+    super::trunk_registration::grant(&mut carrier, &register, 600);
+    let told = event(&file_in(&exchange), "trunk.registration", "provider");
+    assert_eq!((&told["registered"], &told["answer"]), (&true.into(), &"200 OK".into()), "{told}");
+    assert!(told["until"].is_string() && told["aor"].is_string(), "{told}");
+    let (exchange, mut carrier) = super::trunk_registration::start("trunk-secret", &to_file);
+    let register = carrier.request_of("REGISTER");
+    carrier.respond(&register, 403, "Forbidden");
+    let told = event(&file_in(&exchange), "trunk.registration", "provider");
+    assert_eq!((&told["registered"], &told["answer"]), (&false.into(), &"403 Forbidden".into()), "{told}");
+
+    let port = free_port();
+    let peer = provider(port);
+    let given = format!(", contactAddr: \"127.0.0.1:{port}\"");
+    let resources = agents().peer("pbx", &at("pbx"), "pw-pbx", &given);
+    let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 1}\n", &to_file);
+    let (mut peer, question) = asked_at(&exchange, peer);
+    peer.respond(&question, 200, "OK");
+    let up = event(&file_in(&exchange), "peer.state", "\"up\"");
+    assert_eq!((&up["ref"], &up["before"]), (&"pbx".into(), &"unknown".into()), "{up}");
+    let question = peer.request_of("OPTIONS");
+    peer.respond(&question, 503, "Service Unavailable");
+    assert_eq!(event(&file_in(&exchange), "peer.state", "\"down\"")["before"], "up");
+}

@@ -96,6 +96,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_type_is_documented() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events.md");
+        let page = std::fs::read_to_string(page).expect("the page");
+        for (name, _) in TYPES {
+            assert!(page.contains(&format!("`{name}`")), "{name} is missing");
+        }
+    }
+
+    #[test]
     fn types_are_chosen_by_name_or_group() {
         let usual = EventTypes::named([]).expect("a default");
         assert!(usual.admits("call.started") && usual.admits("resource.deleted") && usual.admits(LOST));

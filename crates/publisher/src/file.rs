@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use crate::counters::SinkCounters;
 use crate::published::Published;
 use crate::source::Source;
 
+/// How often it is looked whether the file is still in its place.
+const LOOK: Duration = Duration::from_secs(1);
 /// It is complained about a file that cannot be written once in this time.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -36,7 +38,7 @@ impl FileSink {
         (most, keep): (u64, u32),
         counters: Arc<SinkCounters>,
     ) -> io::Result<FileSink> {
-        let mut lines = Lines { path: path.to_owned(), file: None, size: 0, most, keep };
+        let mut lines = Lines::new(path, most, keep);
         lines.open()?;
         Ok(FileSink { source, lines, events: Vec::new(), missing: 0, complained: None, counters })
     }
@@ -78,11 +80,20 @@ struct Lines {
     size: u64,
     most: u64,
     keep: u32,
+    looked: Option<Instant>,
 }
 
 impl Lines {
+    fn new(path: &Path, most: u64, keep: u32) -> Lines {
+        Lines { path: path.to_owned(), file: None, size: 0, most, keep, looked: None }
+    }
+
     /// The file is for the owner alone: events name callers and callees.
     fn open(&mut self) -> io::Result<()> {
+        // A terminal or a device is nothing whose mode may be changed.
+        if std::fs::metadata(&self.path).is_ok_and(|about| !about.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
         let mut options = OpenOptions::new();
         let mut file = options.create(true).read(true).append(true).mode(0o600).open(&self.path)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
@@ -101,7 +112,24 @@ impl Lines {
         Ok(())
     }
 
+    /// Closes a file that somebody has moved or removed.
+    fn look(&mut self) {
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        let place = std::fs::metadata(&self.path).map(|about| (about.dev(), about.ino())).ok();
+        let own = self.file.as_ref().and_then(|file| file.metadata().ok());
+        if own.is_none_or(|own| Some((own.dev(), own.ino())) != place) {
+            self.file = None;
+        }
+    }
+
     fn write(&mut self, lines: impl Iterator<Item = String>) -> io::Result<()> {
+        self.look();
+        if self.file.is_none() {
+            self.open()?;
+        }
         let mut bytes = Vec::new();
         for line in lines {
             let length = line.len() as u64 + 1;
@@ -165,7 +193,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events");
         std::fs::write(&path, "torn").expect("written");
-        let mut file = Lines { path: path.clone(), file: None, size: 0, most: 10, keep: 2 };
+        let mut file = Lines::new(&path, 10, 2);
         file.open().expect("opened");
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         file.write(
@@ -177,5 +205,19 @@ mod tests {
         assert_eq!(at(1), ["dddd"]);
         assert_eq!(at(2), ["bbbb", "cccc"]);
         assert!(!folder.path().join("events.3").exists());
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_begun_anew_and_a_device_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("events");
+        let mut file = Lines::new(&path, 1_000, 2);
+        file.write(["a".to_owned()].into_iter()).expect("written");
+        std::fs::rename(&path, folder.path().join("moved")).expect("moved");
+        file.looked = None;
+        file.write(["b".to_owned()].into_iter()).expect("written");
+        assert_eq!((lines(&folder.path().join("moved")), lines(&path)), (vec!["a".into()], vec!["b".into()]));
+        let error = Lines::new(Path::new("/dev/null"), 1_000, 2).open().expect_err("no file");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 }
