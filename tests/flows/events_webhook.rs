@@ -233,6 +233,56 @@ fn what_is_in_the_spool_survives_a_crash() {
     assert_eq!(of_second, 22, "{taken:#?}");
 }
 
+/// The files of the spool that hold events, and their sizes.
+fn spooled(exchange: &Exchange) -> Vec<(std::ffi::OsString, u64)> {
+    let folder = exchange.folder().join("trunkline.webhook");
+    let entries = std::fs::read_dir(folder).expect("the spool").filter_map(Result::ok);
+    let all = entries.map(|entry| (entry.file_name(), entry.metadata().map_or(0, |about| about.len())));
+    let mut all: Vec<_> = all.filter(|(name, _)| name.to_string_lossy().ends_with(".events")).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn crashes_at_any_moment_leave_no_gap_and_no_torn_event() {
+    let receiver = Receiver::start(Manner::Take);
+    let mut exchange = start(&receiver.url(), ", batch: 7", &[]);
+    let mut phone = registered(&exchange, "1001");
+    for round in 0..6 {
+        receiver.set(if round % 3 == 1 { Manner::Fail } else { Manner::Take });
+        let before = spooled(&exchange);
+        wait_for("another event in the spool", || {
+            assert_eq!(phone.register(600).status(), 200);
+            (spooled(&exchange) != before).then_some(())
+        });
+        // Each round ends at another moment.
+        for _ in 0..7 * round {
+            assert_eq!(phone.register(600).status(), 200);
+        }
+        exchange.kill();
+        exchange.restart();
+    }
+    receiver.set(Manner::Take);
+    let mut last = registered(&exchange, "1002");
+    assert_eq!(last.register(600).status(), 200);
+    let taken = wait_for("the last event", || {
+        let is_last = |(_, event): &(u64, Value)| {
+            event["type"] == "registration.refreshed" && event["aor"] == at("1002").as_str()
+        };
+        Some(receiver.taken()).filter(|taken| taken.iter().any(is_last))
+    });
+    let mut all = std::collections::BTreeMap::new();
+    for (number, event) in taken {
+        // A batch may come again after a crash, but never as another one.
+        let before = all.insert(number, event.clone());
+        assert!(before.is_none_or(|before| before == event), "{number}");
+    }
+    let numbers: Vec<_> = all.keys().copied().collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    assert!(receiver.all().iter().all(|posted| posted.json()["lost"] == 0));
+    assert!(numbers.len() > 6, "one of each round at least: {}", numbers.len());
+}
+
 #[test]
 fn beyond_the_bound_the_oldest_go_and_their_number_is_told() {
     let receiver = Receiver::start(Manner::Fail);

@@ -10,6 +10,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 /// The bound is divided into so many files; the oldest goes as a whole.
 const FILES: u64 = 8;
 const ENDING: &str = ".events";
@@ -99,8 +101,13 @@ impl Spool {
             spool.next = segment.first + segment.count;
             spool.files.push_back(segment);
         }
-        spool.next = spool.next.max(spool.taken);
-        spool.taken = spool.taken.max(spool.files.front().map_or(spool.next, |oldest| oldest.first));
+        if spool.next < spool.taken {
+            // The newest file is damaged, and what it holds was taken: no later event belongs behind it.
+            for file in std::mem::take(&mut spool.files) {
+                std::fs::remove_file(spool.path(file.first))?;
+            }
+            spool.next = spool.taken;
+        }
         spool.forget_taken()?;
         Ok(spool)
     }
@@ -282,6 +289,11 @@ impl Spool {
                 self.writer = None;
             }
         }
+        // The end of a file before may have been unreadable.
+        if let Some(oldest) = self.files.front().filter(|oldest| oldest.first > self.taken) {
+            self.lost += oldest.first - self.taken;
+            (self.taken, self.at) = (oldest.first, 0);
+        }
         Ok(())
     }
 
@@ -295,11 +307,12 @@ impl Spool {
     }
 }
 
-/// A whole line: number and JSON.
+/// A whole line: number and JSON. What is no JSON would make a whole batch unreadable.
 fn parsed(line: &[u8]) -> Option<(u64, &str)> {
     let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     let (number, json) = line.split_once(' ')?;
-    Some((number.parse().ok()?, json))
+    let is_event = serde_json::from_str::<Value>(json).is_ok_and(|event| event.is_object());
+    is_event.then_some((number.parse().ok()?, json))
 }
 
 #[cfg(test)]
@@ -373,6 +386,47 @@ mod tests {
         }
         assert_eq!((spool.len(), spool.lost), (0, 0));
         assert!(taken > 100, "{taken}");
+    }
+
+    #[test]
+    fn what_a_damaged_file_lacks_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Spool::open(folder.path(), 4_000).expect("opened");
+        let mut spool = open();
+        (1..101).for_each(|n| assert_eq!(spool.append(&events(n..n + 1)).expect("written"), 0));
+        let second = spool.files.get(1).expect("some files").first;
+        let path = spool.path(1);
+        drop(spool);
+        let text = std::fs::read_to_string(&path).expect("the first file");
+        std::fs::write(&path, text.replace("3 {\"n\":3}", "3 {\"n\"\n:3}")).expect("damaged");
+        let mut spool = open();
+        let mut got = Vec::new();
+        while let Some(waiting) = spool.peek(9, 999).expect("read") {
+            got.push((waiting.first, waiting.lost));
+            let numbers = waiting.first..waiting.first + waiting.events.len() as u64;
+            assert_eq!(waiting.events, events(numbers), "each has its own number");
+            spool.take(&waiting).expect("noted");
+        }
+        assert_eq!(got.get(..2), Some(&[(1, 0), (second, second - 3)][..]));
+    }
+
+    #[test]
+    fn numbers_go_on_behind_a_damaged_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Spool::open(folder.path(), 1 << 20).expect("opened");
+        let mut spool = open();
+        spool.append(&events(1..11)).expect("written");
+        let waiting = spool.peek(10, 999).expect("read").expect("some");
+        spool.take(&waiting).expect("noted");
+        let path = spool.path(1);
+        drop(spool);
+        std::fs::write(&path, "x").expect("damaged");
+        for n in 11..14 {
+            let mut spool = open();
+            spool.append(&events(n..n + 1)).expect("written");
+            assert_eq!(spool.len(), n - 10, "those before are still there");
+        }
+        assert_eq!(open().peek(9, 999).expect("read").expect("some").events, events(11..14));
     }
 
     #[test]
