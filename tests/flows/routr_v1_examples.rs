@@ -2,18 +2,27 @@
 //! defaults that the REST API fills with them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
 
-use trunkline_tests::{Exchange, Network, RedisServer, Rest, Side, Stream, Ua, Wire, wait_for};
+use serde_json::Value;
+use trunkline_tests::{
+    Exchange, Network, RedisServer, Rest, Side, Stream, Ua, Wire, exchange_command, wait_for,
+};
 
 use super::routr_v1::talk;
 
-/// File names and texts of the examples, from the page if `TRUNKLINE_ROUTR_V1_PAGE` names it.
-fn examples() -> Vec<(String, String)> {
-    let own = include_str!("routr_v1_examples.txt").to_owned();
-    let page = match std::env::var_os("TRUNKLINE_ROUTR_V1_PAGE") {
-        Some(file) => std::fs::read_to_string(file).expect("the page"),
-        None => own,
-    };
+/// Pages with the examples: our own, and that of Routr's documentation where it is at hand.
+fn pages() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/seeds");
+    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
+    let named = std::env::var_os("TRUNKLINE_ROUTR_V1_PAGE").map(PathBuf::from);
+    let texts = named.into_iter().chain(beside).filter_map(|file| std::fs::read_to_string(file).ok());
+    let page = texts.filter(|text| text.contains("\nGeneral Configuration\n")).take(1);
+    [include_str!("routr_v1_examples.txt").to_owned()].into_iter().chain(page).collect()
+}
+
+/// File names and texts of the examples of a page.
+fn examples(page: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut file = "";
     let mut lines = page.lines().peekable();
@@ -104,23 +113,50 @@ fn calls(listener: &TcpListener) {
 
 #[test]
 fn the_examples_start_as_files() {
+    pages().iter().for_each(|page| as_files(page));
+}
+
+fn as_files(page: &str) {
     network().on(Side::Outside, || {
         let listener = TcpListener::bind((PROVIDER, 5070)).expect("the provider's address");
-        let files = examples();
+        let files = examples(page);
         let files: Vec<(&str, &str)> =
             files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let env = [&ENV[..], &[("ROUTR_DS_PROVIDER", "files_data_provider")]].concat();
-        let _exchange = Exchange::start_routr_v1(5060, &files, &env);
+        let exchange = Exchange::start_routr_v1(5060, &files, &env);
         calls(&listener);
+        // Who is denied is in the log and in a record, with the reason.
+        wait_for("the refusals in the log", || {
+            let log = exchange.log();
+            let of_stranger = |line: &&str| line.contains("refused") && line.contains("source=10.0.0.1");
+            let refused = log.lines().filter(of_stranger).filter(|line| line.contains("reason=\"acl."));
+            (refused.count() >= 3).then_some(())
+        });
+        let records = wait_for("the records", || {
+            let mut command = exchange_command(&exchange);
+            let output = command.args(["calls", "records", "--json"]).output().expect("the command runs");
+            let records: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let records = records.as_array()?.iter().filter(|record| record["source"] == "10.0.0.1");
+            let records: Vec<Value> = records.cloned().collect();
+            (records.len() == 2).then_some(records)
+        });
+        for record in records {
+            assert_eq!(record["status"], 403, "{record}");
+            assert!(record["reason"].as_str().is_some_and(|reason| reason.starts_with("acl.")), "{record}");
+        }
     });
 }
 
 #[test]
 fn the_examples_start_in_redis() {
+    pages().iter().for_each(|page| in_redis(page));
+}
+
+fn in_redis(page: &str) {
     network().on(Side::Outside, || {
         let listener = TcpListener::bind((PROVIDER, 5070)).expect("the provider's address");
         let redis = RedisServer::start_at(6379, "");
-        let files = examples();
+        let files = examples(page);
         let exchange = Exchange::start_routr_v1(5060, &[(&files[0].0, &files[0].1)], &ENV);
         let rest = Rest::https(
             SocketAddr::from(([127, 0, 0, 1], 4567)),
