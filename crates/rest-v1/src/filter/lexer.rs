@@ -6,11 +6,13 @@ use super::FilterError;
 pub(super) struct Lexer<'t> {
     text: &'t str,
     at: usize,
+    /// Patterns that were read so far.
+    pub patterns: usize,
 }
 
 impl<'t> Lexer<'t> {
     pub fn new(text: &'t str) -> Lexer<'t> {
-        Lexer { text, at: 0 }
+        Lexer { text, at: 0, patterns: 0 }
     }
 
     /// The rest.

@@ -12,6 +12,8 @@ use super::path::Path;
 const DEEPEST: usize = 32;
 /// Memory of a compiled pattern, in bytes.
 const PATTERN_SIZE: usize = 1 << 20;
+/// Patterns in a filter, at most: each may take that much memory.
+const MOST_PATTERNS: usize = 16;
 
 pub(super) fn parse(text: &str) -> Result<Expression, FilterError> {
     let mut lexer = Lexer::new(text);
@@ -141,6 +143,10 @@ fn literal(lexer: &mut Lexer<'_>, depth: usize) -> Result<Value, FilterError> {
 
 /// `/text/i`, which has to match the whole of a text.
 fn pattern(lexer: &mut Lexer<'_>) -> Result<Regex, FilterError> {
+    lexer.patterns += 1;
+    if lexer.patterns > MOST_PATTERNS {
+        return Err(lexer.error(format!("more than {MOST_PATTERNS} patterns")));
+    }
     lexer.next();
     let mut text = String::new();
     loop {

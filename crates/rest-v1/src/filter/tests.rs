@@ -114,4 +114,8 @@ fn depth_and_length_are_bounded() {
     assert!(Filter::parse(&format!("{}@.a", "!".repeat(5000))).is_err());
     assert!(Filter::parse(&format!("@{}", ".a".repeat(3000))).is_err());
     assert!(Filter::parse(&format!("@.a == '{}'", "x".repeat(9000))).is_err());
+    let patterns = |count: usize| vec!["@.a=~/(a{500}){20}/"; count].join("||");
+    assert!(Filter::parse(&patterns(16)).is_ok());
+    let error = Filter::parse(&patterns(17)).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("more than 16 patterns"), "{error}");
 }

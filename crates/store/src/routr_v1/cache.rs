@@ -1,7 +1,7 @@
 //! The copy of a provider's resources on disk, for a start without the provider.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -44,10 +44,11 @@ impl Cache {
         }
         let mut part = self.file.clone().into_os_string();
         part.push(".part");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let mut file = BufWriter::new(file);
         serde_json::to_writer(&mut file, &whole)?;
         file.flush()?;
-        file.sync_all()?;
+        file.get_ref().sync_all()?;
         std::fs::rename(part, &self.file)
     }
 

@@ -223,11 +223,17 @@ impl RoutrV1 {
 
     /// Makes a change at the provider, in force when this returns; gives the ref of the document. A document that the
     /// exchange could not use is not written. Waits for the provider.
-    pub fn write(&self, write: Write) -> Result<String, WriteError> {
+    pub fn write(&self, mut write: Write) -> Result<String, WriteError> {
         let mut state = self.state();
         let state = &mut *state;
         if state.provider.folder().is_some() {
             return Err(WriteError::ReadOnly);
+        }
+        if let Write::Insert(_, document) = &mut write
+            && ref_of(document).is_none()
+            && let Some(reference) = state.provider.new_ref()?
+        {
+            set_ref(document, &reference);
         }
         let name = state.provider.name().to_owned();
         let named =
@@ -275,6 +281,7 @@ impl RoutrV1 {
                 loaded.map_err(|error| WriteError::Unusable(error.to_string()))?.0
             }
         };
+        state.provider.has_now(&texts);
         state.texts = texts;
         state.keep();
         self.take(loaded);

@@ -42,6 +42,14 @@ pub(crate) trait Provider: Debug + Send {
     /// Its name for operators, e.g. `Redis at 127.0.0.1:6379`, without secrets.
     fn name(&self) -> &str;
 
+    /// The ref that the provider gives to a new document, where it does not leave that to a server.
+    fn new_ref(&self) -> Result<Option<String>, WriteError> {
+        Ok(None)
+    }
+
+    /// Takes note of the texts that it has after a change of ours: the next reading does not give them again.
+    fn has_now(&mut self, _: &Texts) {}
+
     /// Gives everything at the next reading, whether it changed or not.
     fn forget(&mut self) {}
 
@@ -140,19 +148,25 @@ pub enum WriteError {
     },
 }
 
-/// A hash of the texts at the last reading.
+/// A hash of the texts at the last reading, whatever their order.
 #[derive(Debug, Default)]
 pub(crate) struct Last(Option<u64>);
 
 impl Last {
     /// The texts, if they are others than at the last reading.
     pub fn changed(&mut self, texts: Texts) -> Option<Texts> {
-        let mut hasher = DefaultHasher::new();
-        for (collection, source) in &texts {
+        self.differ(&texts).then_some(texts)
+    }
+
+    /// Notes the texts; whether they are others than before.
+    pub fn differ(&mut self, texts: &Texts) -> bool {
+        let of_one = |(collection, source): &(Collection, Arc<Source>)| {
+            let mut hasher = DefaultHasher::new();
             (*collection as usize, &source.name, &source.text).hash(&mut hasher);
-        }
-        let digest = hasher.finish();
-        (self.0.replace(digest) != Some(digest)).then_some(texts)
+            hasher.finish()
+        };
+        let digest = texts.iter().map(of_one).fold(0, u64::wrapping_add);
+        self.0.replace(digest) != Some(digest)
     }
 }
 

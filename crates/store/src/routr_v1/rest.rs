@@ -203,6 +203,10 @@ impl Provider for Rest {
         &self.name
     }
 
+    fn has_now(&mut self, texts: &Texts) {
+        self.last.differ(texts);
+    }
+
     fn forget(&mut self) {
         (self.seen, self.last) = (None, Last::default());
     }

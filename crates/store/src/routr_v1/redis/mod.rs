@@ -230,7 +230,7 @@ impl Provider for Redis {
                 let mut document = document.clone();
                 let reference = match ref_of(&document) {
                     Some(reference) => reference.to_owned(),
-                    None => object_id().map_err(|error| WriteError::Unavailable(error.to_string()))?,
+                    None => self.new_ref()?.unwrap_or_default(),
                 };
                 set_ref(&mut document, &reference);
                 if self.has(&reference)? {
@@ -316,6 +316,14 @@ impl Provider for Redis {
         self.changed(done)?;
         self.configuration = Some(document.clone());
         Ok(())
+    }
+
+    fn new_ref(&self) -> Result<Option<String>, WriteError> {
+        object_id().map(Some).map_err(|error| WriteError::Unavailable(error.to_string()))
+    }
+
+    fn has_now(&mut self, texts: &Texts) {
+        self.last.differ(texts);
     }
 
     fn forget(&mut self) {
