@@ -49,9 +49,9 @@ impl Copies {
         let (mut what, mut who) = (DefaultHasher::new(), DefaultHasher::new());
         for (name, value) in event.iter() {
             match name {
-                "application" => value.get().hash(&mut who),
+                "application" => value.hash(&mut who),
                 "dialog" => {}
-                _ => (name, value.get()).hash(&mut what),
+                _ => (name, value).hash(&mut what),
             }
         }
         let (what, who) = (what.finish(), who.finish());

@@ -1,19 +1,16 @@
 //! Files of recordings, passed on as they come: neither Asterisk nor NATS waits for a whole file, and nobody
 //! holds one.
 
-use async_nats::Message;
 use bytes::Bytes;
 use trunkline_ari::{Exchange, FileParts, Outcome};
 use trunkline_ari_rest::{AriError, Download, Reply};
 
+use crate::bus::Message;
 use crate::proxy::Proxy;
 use crate::send::{self, HEADERS};
 
 /// How much of a file is held whose length Asterisk does not tell beforehand, as each message does.
 const UNTOLD: usize = 16 << 20;
-
-/// Messages that are handed to NATS before they must have left.
-const UNDER_WAY: usize = 4;
 
 /// A file that Asterisk has begun to send.
 pub(crate) struct Passing {
@@ -41,7 +38,7 @@ pub(crate) async fn open(
     if !download.is_success() {
         return Ok(Opened::Reply(download.whole(proxy.config.ari.max_answer).await?));
     }
-    let limit = proxy.nats.max_payload().saturating_sub(HEADERS);
+    let limit = proxy.bus.max_payload().saturating_sub(HEADERS);
     if let Some(total) = download.length
         && let Some(parts) = exchange.on_file(&download.content_type, total, limit)
     {
@@ -70,9 +67,8 @@ impl Passing {
     }
 
     async fn pass_on(&mut self, proxy: &Proxy, request: &Message, shared: bool) -> Result<(), String> {
-        let Some(subject) = &request.reply else { return Ok(()) };
+        let Some(subject) = request.reply() else { return Ok(()) };
         let headers = send::headers(proxy, None, shared);
-        let mut sent = 0;
         loop {
             let piece = match &mut self.from {
                 Source::Held(body) => Some(std::mem::take(body)).filter(|b| !b.is_empty()),
@@ -81,16 +77,10 @@ impl Passing {
             let (end, piece) = (piece.is_none(), piece.unwrap_or_default());
             let mut bytes: &[u8] = &piece;
             while let Some(message) = self.parts.take(&mut bytes) {
-                if !send::publish(proxy, subject, headers.clone(), message).await {
+                // It waits while NATS takes nothing.
+                let sending = send::publish(proxy, subject, headers.as_ref(), &message);
+                if !tokio::time::timeout(proxy.config.request_timeout, sending).await.unwrap_or(false) {
                     return Err("NATS does not take it".to_owned());
-                }
-                sent += 1;
-                // The library takes thousands of messages before it makes anybody wait.
-                if sent % UNDER_WAY == 0 {
-                    let left = tokio::time::timeout(proxy.config.request_timeout, proxy.nats.flush()).await;
-                    if !left.is_ok_and(|flushed| flushed.is_ok()) {
-                        return Err("NATS does not take it".to_owned());
-                    }
                 }
             }
             if end {

@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bus;
 pub mod cli;
 mod config;
 mod file;

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use async_nats::Subject;
-use async_nats::client::PublishErrorKind;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use trunkline_ari::{Method, Object, RestCall, Sighting, is_subject, with_dialog};
 use trunkline_ari_rest::{AriError, Backoff, Events};
 
+use crate::bus::Bus;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::proxy::Proxy;
@@ -25,7 +24,7 @@ pub(crate) const EVENT_QUEUE: usize = 32_768;
 const EVENT_BYTES: u64 = 64 << 20;
 
 /// A message on its way to the bus.
-pub(crate) type Outgoing = (Subject, Bytes);
+pub(crate) type Outgoing = (Arc<str>, Bytes);
 
 /// Why the link ended for good.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +171,7 @@ struct Follow<'p> {
 impl Follow<'_> {
     async fn run(&mut self, mut socket: Events, stop: &mut watch::Receiver<bool>) -> End {
         let site = self.proxy.site();
-        let subject = Subject::from(self.proxy.subjects.event(&site.app, &site.node));
+        let subject = Arc::from(self.proxy.subjects.event(&site.app, &site.node));
         let changed = changed_identity(self.proxy, &site.node);
         let stopped = async {
             // The end of the sender is a stop too.
@@ -197,7 +196,7 @@ impl Follow<'_> {
     }
 
     /// One frame: as it is to the application, a copy to each dialog, and to the stream.
-    fn take(&mut self, subject: &Subject, frame: Bytes) {
+    fn take(&mut self, subject: &Arc<str>, frame: Bytes) {
         let metrics = &self.proxy.metrics;
         let sighting = match Sighting::read(&frame) {
             Ok(sighting) => sighting,
@@ -215,7 +214,7 @@ impl Follow<'_> {
                 "another client took this application at Asterisk: only one can have it"
             );
         }
-        self.publish(subject.clone(), frame.clone());
+        self.publish(Arc::clone(subject), frame.clone());
         let copies = {
             let mut dialogs = self.proxy.dialogs.lock();
             if dialogs.is_empty() {
@@ -242,7 +241,7 @@ impl Follow<'_> {
         }
     }
 
-    fn publish(&self, subject: Subject, body: Bytes) {
+    fn publish(&self, subject: Arc<str>, body: Bytes) {
         let waiting = &self.proxy.metrics.events_waiting;
         let size = body.len() as u64;
         let room = waiting.fetch_add(size, Ordering::Relaxed) + size <= EVENT_BYTES;
@@ -257,19 +256,13 @@ impl Follow<'_> {
 }
 
 /// Hands queued events to NATS, in order.
-pub(crate) async fn pump(
-    nats: async_nats::Client,
-    metrics: Arc<Metrics>,
-    mut events: mpsc::Receiver<Outgoing>,
-) {
+pub(crate) async fn pump(bus: Arc<Bus>, metrics: Arc<Metrics>, mut events: mpsc::Receiver<Outgoing>) {
     while let Some((subject, body)) = events.recv().await {
         let length = body.len();
-        let sent = nats.publish(subject, body).await;
+        let sent = bus.publish(&subject, None, &body).await;
         metrics.events_waiting.fetch_sub(length as u64, Ordering::Relaxed);
         if let Err(error) = sent {
-            if error.kind() == PublishErrorKind::MaxPayloadExceeded {
-                metrics.events_too_long.fetch_add(1, Ordering::Relaxed);
-            }
+            metrics.events_too_long.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%error, length, "event not sent");
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use trunkline_ari::{Announcement, Dialogs, Site, Subjects};
 use trunkline_ari_rest::Ari;
 
+use crate::bus::Bus;
 use crate::config::Config;
 use crate::lanes::Lanes;
 use crate::metrics::Metrics;
@@ -20,6 +21,9 @@ pub(crate) struct Proxy {
     pub application: String,
     pub subjects: Subjects,
     pub ari: Arc<Ari>,
+    /// For requests, answers and events.
+    pub bus: Arc<Bus>,
+    /// For all else.
     pub nats: async_nats::Client,
     pub dialogs: Mutex<Dialogs>,
     pub lanes: Arc<Lanes>,
@@ -37,6 +41,13 @@ pub(crate) struct Proxy {
     pub taking_creates: watch::Sender<bool>,
     /// Tells what depends on it: node known, Asterisk there.
     pub state: watch::Sender<Reach>,
+}
+
+/// The connections to NATS.
+#[derive(Clone)]
+pub(crate) struct Nats {
+    pub bus: Arc<Bus>,
+    pub client: async_nats::Client,
 }
 
 /// The proxies of one process: one for each application, on one Asterisk and one NATS.
@@ -70,7 +81,7 @@ impl Proxy {
         config: Arc<Config>,
         application: String,
         ari: Arc<Ari>,
-        nats: async_nats::Client,
+        nats: Nats,
         metrics: Arc<Metrics>,
     ) -> Self {
         let site = Site { app: application.clone(), node: config.node.clone().unwrap_or_default() };
@@ -79,7 +90,8 @@ impl Proxy {
             subjects: Subjects::new(config.prefix.clone()),
             application,
             ari,
-            nats,
+            bus: nats.bus,
+            nats: nats.client,
             dialogs: Mutex::default(),
             lanes: Arc::default(),
             room: Semaphore::new(config.concurrency),
@@ -104,7 +116,7 @@ impl Proxy {
     }
 
     pub(crate) fn nats_is_up(&self) -> bool {
-        self.nats.connection_state() == State::Connected
+        self.bus.is_up() && self.nats.connection_state() == State::Connected
     }
 
     /// Asterisk is there, under this node id.

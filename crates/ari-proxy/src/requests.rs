@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use async_nats::Message;
 use trunkline_ari::{Exchange, Outcome, Request, RestCall, Step};
 use trunkline_ari_rest::AriError;
 
+use crate::bus::Message;
 use crate::files::{self, Opened, Passing};
 use crate::handover::{hand_over, is_shared};
 use crate::proxy::Proxy;
@@ -60,7 +60,7 @@ async fn refuse(proxy: Arc<Proxy>, message: Message, shared: bool) {
 /// Carries one request out and sends what came of it.
 async fn answer(proxy: Arc<Proxy>, message: Message, started: Instant, shared: bool) {
     proxy.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
-    match Request::parse(&message.payload) {
+    match Request::parse(message.payload()) {
         Err(error) => {
             proxy.metrics.unreadable.fetch_add(1, Ordering::Relaxed);
             send(&proxy, &message, Outcome::error(&error.to_string()), shared).await;
@@ -101,7 +101,7 @@ async fn in_turn(proxy: &Arc<Proxy>, message: &Message, request: &Request<'_>) -
             Err(failed) => failed,
         };
         drop(room);
-        if is_shared(proxy, &message.subject)
+        if is_shared(proxy, message.subject())
             && let Some(outcome) = Box::pin(hand_over(proxy, message)).await
         {
             return outcome.into();

@@ -11,11 +11,12 @@ use tokio::task::JoinSet;
 use trunkline_ari_client::NatsError;
 use trunkline_ari_rest::{Ari, AriError};
 
+use crate::bus::{self, Bus, Login, Servers};
 use crate::config::Config;
 use crate::link;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
-use crate::proxy::{Proxies, Proxy};
+use crate::proxy::{Nats, Proxies, Proxy};
 use crate::publish::Publisher;
 use crate::{http, subscriptions, twins};
 
@@ -59,14 +60,19 @@ pub async fn run_with(
         None => None,
     };
     let ari = Arc::new(Ari::new(config.ari.clone())?);
-    let (nats, connected) = connect(&config, &metrics).await?;
+    let (client, connected) = connect(&config, &metrics).await?;
+    let nats = Nats { bus: Arc::new(Bus::new()), client };
+    let mut helpers = JoinSet::new();
+    let mut of_bus = config.nats.clone();
+    of_bus.name.push_str("-requests");
+    let (login, servers) = (Login::new(&of_bus)?, Servers::new(of_bus.addresses()?));
+    helpers.spawn(bus::keep(Arc::clone(&nats.bus), login, servers));
     let config = Arc::new(config);
     let make = |application: &String| {
         let (config, ari, metrics) = (Arc::clone(&config), Arc::clone(&ari), Arc::clone(&metrics));
         Arc::new(Proxy::new(config, application.clone(), ari, nats.clone(), metrics))
     };
     let all: Vec<_> = config.applications.iter().map(make).collect();
-    let mut helpers = JoinSet::new();
     if let Some(listener) = listener {
         let proxies = Proxies { all: all.clone(), metrics: Arc::clone(&metrics) };
         helpers.spawn(http::serve(listener, Arc::new(proxies)));
@@ -86,7 +92,8 @@ pub async fn run_with(
     while let Some(ended) = running.join_next().await {
         result = result.and(ended.unwrap_or(Ok(())));
     }
-    let _ = tokio::time::timeout(Duration::from_secs(2), nats.flush()).await;
+    let sent = async { tokio::join!(nats.bus.flush(), nats.client.flush()) };
+    let _ = tokio::time::timeout(Duration::from_secs(2), sent).await;
     helpers.shutdown().await;
     result
 }
@@ -123,7 +130,7 @@ async fn one(
     }
     helpers.spawn(announcer(Arc::clone(&proxy), connected));
     helpers.spawn(twins::watch(Arc::clone(&proxy)));
-    let pump = tokio::spawn(link::pump(nats.clone(), Arc::clone(&proxy.metrics), queue));
+    let pump = tokio::spawn(link::pump(Arc::clone(&proxy.bus), Arc::clone(&proxy.metrics), queue));
     let serving = tokio::spawn(subscriptions::serve(Arc::clone(&proxy), stop.subscribe()));
     let keeping = link::keep(
         Arc::clone(&proxy),
@@ -206,13 +213,17 @@ async fn connect(
 /// Announces from time to time and after each connection to NATS. The subscriptions announce when
 /// Asterisk is reached, pings are answered there too.
 async fn announcer(proxy: Arc<Proxy>, mut connected: watch::Receiver<u64>) {
+    let mut reached = proxy.bus.reached();
     let mut interval = tokio::time::interval(proxy.config.announce_interval);
     interval.tick().await;
     loop {
         tokio::select! {
             _ = interval.tick() => {}
             changed = connected.changed() => if changed.is_err() { return },
+            changed = reached.changed() => if changed.is_err() { return },
         }
+        // Whoever hears it may send at once.
+        proxy.bus.flush().await;
         proxy.announce().await;
     }
 }

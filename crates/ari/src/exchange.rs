@@ -185,7 +185,7 @@ impl<'a> Exchange<'a> {
                 wrap("config", &config.finish())
             }
             Then::Variable => {
-                let value = Object::parse(reply.body)?.get("value").map_or("", |v| v.get());
+                let value = Object::parse(reply.body)?.get("value").unwrap_or_default();
                 let mut data = JsonWriter::with_capacity(value.len() + 16);
                 data.raw_unless_empty("variable", Some(value).filter(|v| *v != "\"\""));
                 let mut w = reply_with_capacity(value.len());

@@ -37,6 +37,7 @@ mod reply;
 mod request;
 mod response;
 mod rest;
+mod scan;
 mod shape;
 mod sighting;
 mod subject;

@@ -6,13 +6,15 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::scan;
+
 /// The members of one JSON object, borrowed from the bytes they came in.
 ///
 /// Go clients decode without regard to the case of a name, so partners send any case; the last
 /// member of a name counts. A member that is `null` counts as absent.
 #[derive(Debug, Default)]
 pub struct Object<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Vec<(Cow<'a, str>, &'a str)>,
 }
 
 impl<'a> Object<'a> {
@@ -21,22 +23,31 @@ impl<'a> Object<'a> {
     /// # Errors
     /// The error, when the JSON is not one object.
     pub fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
+        match std::str::from_utf8(json).ok().and_then(Object::skimmed) {
+            Some(object) => Ok(object),
+            None => serde_json::from_slice(json),
+        }
     }
 
-    /// Reads an object from a raw value; anything that is not an object is `None`.
+    /// Reads an object from a JSON value; anything that is not an object is `None`.
     #[must_use]
-    pub fn from_raw(raw: &'a RawValue) -> Option<Self> {
-        serde_json::from_str(raw.get()).ok()
+    pub fn from_raw(raw: &'a str) -> Option<Self> {
+        Object::skimmed(raw).or_else(|| serde_json::from_str(raw).ok())
     }
 
-    /// The value of `name`, unless it is absent or `null`.
+    fn skimmed(json: &'a str) -> Option<Self> {
+        let mut members = Vec::with_capacity(16);
+        scan::members(json, |name, value| members.push((Cow::Borrowed(name), value)))?;
+        Some(Object { members })
+    }
+
+    /// The value of `name` as JSON, unless it is absent or `null`.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+    pub fn get(&self, name: &str) -> Option<&'a str> {
         // Exact names first: nearly every partner sends them.
         let hit = self.members.iter().rev().find(|(n, _)| n == name);
         let hit = hit.or_else(|| self.members.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(name)));
-        hit.map(|&(_, v)| v).filter(|v| v.get() != "null")
+        hit.map(|&(_, v)| v).filter(|v| *v != "null")
     }
 
     /// The object under `name`.
@@ -65,28 +76,28 @@ impl<'a> Object<'a> {
         if let Some(text) = text_of(raw) {
             return Ok(text);
         }
-        let list: Vec<Cow<'_, str>> = serde_json::from_str(raw.get()).map_err(|_| NotTexts(name))?;
+        let list: Vec<Cow<'_, str>> = serde_json::from_str(raw).map_err(|_| NotTexts(name))?;
         Ok(Cow::Owned(list.join(",")))
     }
 
     /// The whole number under `name`; 0 when absent or not a number.
     #[must_use]
     pub fn integer(&self, name: &str) -> i64 {
-        self.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(0)
+        self.get(name).and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or(0)
     }
 
-    /// The members in the order they came.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    /// The members in the order they came, their values as JSON.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|(n, v)| (n.as_ref(), *v))
     }
 }
 
 /// The text a raw JSON string stands for, borrowed when nothing in it is escaped.
 #[must_use]
-pub fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+pub fn text_of(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
-        serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned)
+        serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))
     }
@@ -134,7 +145,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
         struct Members;
 
         impl<'de> Visitor<'de> for Members {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            type Value = Vec<(Cow<'de, str>, &'de str)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
@@ -143,7 +154,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut members = Vec::with_capacity(16);
                 while let Some(Name(name)) = map.next_key()? {
-                    members.push((name, map.next_value()?));
+                    members.push((name, map.next_value::<&RawValue>()?.get()));
                 }
                 Ok(members)
             }

@@ -1,6 +1,5 @@
 //! Requests, as they arrive and as a client writes them.
 
-use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
@@ -14,7 +13,7 @@ use crate::object::{NotText, Object};
 #[derive(Debug)]
 pub struct Request<'a> {
     object: Object<'a>,
-    kind: Cow<'a, str>,
+    kind: Option<Kind>,
     key: Option<KeyView<'a>>,
 }
 
@@ -37,7 +36,7 @@ impl<'a> Request<'a> {
     /// The error in the body.
     pub fn parse(body: &'a [u8]) -> Result<Self, RequestError> {
         let object = Object::parse(body)?;
-        let kind = object.text("kind")?;
+        let kind = Kind::from_name(&object.text("kind")?);
         let key = object.object("key").map(|k| KeyView::read(&k)).transpose()?;
         Ok(Request { object, kind, key })
     }
@@ -45,7 +44,7 @@ impl<'a> Request<'a> {
     /// The kind, when it is one we know.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
-        Kind::from_name(&self.kind)
+        self.kind
     }
 
     /// The key, unless it is absent or `null`.

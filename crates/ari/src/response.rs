@@ -36,8 +36,8 @@ impl Response {
     /// # Errors
     /// When the data is something else.
     pub fn data<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, serde_json::Error> {
-        let object = self.data.as_deref().and_then(Object::from_raw);
-        object.as_ref().and_then(|o| o.get(name)).map(|raw| serde_json::from_str(raw.get())).transpose()
+        let object = self.data.as_deref().and_then(|data| Object::from_raw(data.get()));
+        object.as_ref().and_then(|o| o.get(name)).map(serde_json::from_str).transpose()
     }
 }
 

@@ -1,7 +1,5 @@
 //! Asterisk's objects in NATS messages: their members and names.
 
-use serde_json::value::RawValue;
-
 use crate::json::{JsonWriter, is_empty};
 use crate::key::kinds;
 use crate::object::Object;
@@ -257,7 +255,7 @@ impl Entity {
 
 fn write_fields(w: &mut JsonWriter, fields: &[Field], object: &Object<'_>) {
     for field in fields {
-        let raw = object.get(field.from).map(RawValue::get);
+        let raw = object.get(field.from);
         match &field.member {
             Text => w.raw(field.name, raw.unwrap_or("\"\"")),
             Number => w.raw(field.name, raw.unwrap_or("0")),

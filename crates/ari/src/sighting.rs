@@ -68,7 +68,7 @@ impl<'a> Sighting<'a> {
         }
         let mut sighting = Sighting { event_type, things: Vec::with_capacity(4), target: None };
         for (name, value) in event.iter() {
-            if value.get().starts_with('{')
+            if value.starts_with('{')
                 && let Some(object) = Object::from_raw(value)
             {
                 sighting.member(name, &object);
@@ -153,7 +153,7 @@ impl<'a> Sighting<'a> {
 
     fn channels(&mut self, object: &Object<'a>, name: &str) {
         let Some(list) = object.get(name) else { return };
-        let ids: Vec<String> = serde_json::from_str(list.get()).unwrap_or_default();
+        let ids: Vec<String> = serde_json::from_str(list).unwrap_or_default();
         self.things.extend(ids.into_iter().map(|id| (kinds::CHANNEL, Cow::Owned(id))));
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use trunkline_ari::{Event, EventType};
 
+use super::play::{PlayEnd, stop};
 use super::{GONE, gone};
 use crate::error::Error;
 use crate::handle::{Channel, Playback};
@@ -50,6 +51,8 @@ pub enum PromptEnd {
     Invalid,
     /// The channel left the application.
     HungUp,
+    /// Asterisk could not play the question, and nobody pressed a digit all the same.
+    Unplayed,
 }
 
 /// The answer to a question.
@@ -122,7 +125,8 @@ impl Channel {
     /// Asks for digits and waits for them.
     ///
     /// # Errors
-    /// When the channel is gone before, or the client is closed meanwhile.
+    /// When the channel is gone before, the question cannot be stopped at the first digit, or the client is
+    /// closed meanwhile.
     pub async fn prompt(&self, prompt: Prompt) -> Result<Prompted, Error> {
         let [left, destroyed] = GONE;
         let types = [EventType::ChannelDtmfReceived, EventType::PlaybackFinished, left, destroyed];
@@ -130,18 +134,43 @@ impl Channel {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let playback = self.play_with(prompt.play.clone()).await?;
+            let playback = match self.play_with(prompt.play.clone()).await {
+                Ok(playback) => playback,
+                // It left between two attempts: its event tells, whichever came first.
+                Err(Error::Refused(_)) if attempt > 1 && left_now(&mut events, self.id()).await => {
+                    return Ok(Prompted { digits: String::new(), end: PromptEnd::HungUp });
+                }
+                Err(error) => return Err(error),
+            };
             let mut answer = PromptAnswer { channel: self, prompt: &prompt, digits: String::new() };
             let end = answer.take(&mut events, &playback).await?;
             let again = matches!(end, PromptEnd::TimedOut | PromptEnd::Invalid) && attempt < prompt.attempts;
             if !again {
                 return Ok(Prompted { digits: answer.digits, end });
             }
-            if let (PromptEnd::Invalid, Some(invalid)) = (end, &prompt.invalid) {
-                self.play_and_wait(invalid.clone()).await?;
+            if let (PromptEnd::Invalid, Some(invalid)) = (end, &prompt.invalid)
+                && self.play_and_wait(invalid.clone()).await? == PlayEnd::HungUp
+            {
+                return Ok(Prompted { digits: answer.digits, end: PromptEnd::HungUp });
             }
         }
     }
+}
+
+/// How long the event may take that tells why Asterisk refuses to play: the channel left the application.
+const TELLING: Duration = Duration::from_secs(2);
+
+/// Whether an event tells that the channel left the application.
+async fn left_now(events: &mut Subscription, id: &str) -> bool {
+    let left = async {
+        while let Some(received) = events.event().await {
+            if gone(&received.event, id) {
+                return true;
+            }
+        }
+        false
+    };
+    tokio::time::timeout(TELLING, left).await.unwrap_or(false)
 }
 
 /// One attempt.
@@ -155,11 +184,14 @@ impl PromptAnswer<'_> {
     async fn take(&mut self, events: &mut Subscription, playback: &Playback) -> Result<PromptEnd, Error> {
         // While the question is played nothing is late.
         let mut due: Option<Instant> = None;
+        let mut unplayed = false;
         loop {
             let next = match due {
                 None => events.event().await,
                 Some(due) => match tokio::time::timeout_at(due.into(), events.event()).await {
                     Ok(next) => next,
+                    // Asterisk tells of a playback that it failed when the caller hangs up, too: that event follows.
+                    Err(_) if unplayed && self.digits.is_empty() => return Ok(PromptEnd::Unplayed),
                     Err(_) => return Ok(PromptEnd::TimedOut),
                 },
             };
@@ -167,8 +199,7 @@ impl PromptAnswer<'_> {
             match &received.event {
                 Event::ChannelDtmfReceived(dtmf) if dtmf.channel.id == self.channel.id() => {
                     if self.digits.is_empty() && due.is_none() {
-                        // It may have ended by itself meanwhile.
-                        let _ = playback.stop().await;
+                        stop(playback).await?;
                     }
                     if let Some(end) = self.digit(&dtmf.digit) {
                         return Ok(end);
@@ -176,6 +207,7 @@ impl PromptAnswer<'_> {
                     due = Some(Instant::now() + self.prompt.between);
                 }
                 Event::PlaybackFinished(end) if end.playback.id == playback.id() && due.is_none() => {
+                    unplayed = end.playback.state == "failed";
                     due = Some(Instant::now() + self.prompt.first);
                 }
                 event if gone(event, self.channel.id()) => return Ok(PromptEnd::HungUp),

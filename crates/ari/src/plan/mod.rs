@@ -10,8 +10,6 @@ mod state;
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use crate::exchange::{Binding, Site};
 use crate::json::JsonWriter;
 use crate::key::KeyView;
@@ -294,11 +292,11 @@ impl<'a> Options<'a> {
 
     /// The raw value; `""` when absent.
     fn raw(&self, name: &str) -> &'a str {
-        self.0.get(name).map_or("\"\"", RawValue::get)
+        self.0.get(name).unwrap_or("\"\"")
     }
 
     fn optional(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).map(RawValue::get)
+        self.0.get(name)
     }
 
     fn integer(&self, name: &str) -> i64 {
