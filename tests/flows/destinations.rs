@@ -128,6 +128,59 @@ fn a_silent_trunk_is_down_with_the_reason_and_a_call_to_it_fails_fast() {
     caller.acknowledge_failure(&invite, &failure);
 }
 
+/// A call by the trunk, and how long its failure took.
+fn failing_call(exchange: &Exchange) -> Duration {
+    let mut caller = registered(exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("+17853178070")));
+    let begun = Instant::now();
+    let failure = caller.final_for(&invite);
+    assert!(failure.status() >= 400 && failure.status() != 503, "{}", failure.start);
+    caller.acknowledge_failure(&invite, &failure);
+    begun.elapsed()
+}
+
+#[test]
+fn while_a_trunk_is_down_one_call_in_ten_seconds_waits_for_it() {
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let exchange = Exchange::start(&with_trunk(&[(&uri(port), 1, "udp")]));
+    wait_state(&exchange, port, "down");
+    let begun = Instant::now();
+    let times: Vec<_> = (0..5).map(|_| failing_call(&exchange)).collect();
+    let slow = times.iter().filter(|time| **time > Duration::from_millis(1_900)).count();
+    // However slow the machine is, not more than there are intervals.
+    assert!(slow <= 1 + begun.elapsed().as_secs() as usize / 10, "{times:?}");
+    drop(silent);
+    // A question brings it back.
+    let (mut carrier, question) = asked(&exchange, port);
+    carrier.respond(&question, 200, "OK");
+    wait_state(&exchange, port, "up");
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("+17853178070")));
+    let arrived = carrier.request_of("INVITE");
+    carrier.accept(&arrived);
+    caller.status_for(&invite, 200);
+}
+
+#[test]
+fn a_carrier_that_answers_calls_alone_is_up_from_the_first_one_on() {
+    let port = free_port();
+    let mut carrier = provider(port);
+    let exchange = Exchange::start(&with_trunk(&[(&uri(port), 1, "udp")]));
+    wait_state(&exchange, port, "down");
+    for _ in 0..3 {
+        let mut caller = registered(&exchange, "1001");
+        let invite = caller.call(&caller.invite(&at("+17853178070")));
+        let arrived = carrier.request_of("INVITE");
+        if let Wire::Udp { server, .. } = &mut carrier.wire {
+            *server = exchange.udp();
+        }
+        carrier.accept(&arrived);
+        caller.status_for(&invite, 200);
+        wait_state(&exchange, port, "up");
+    }
+}
+
 #[test]
 fn the_connection_error_of_a_trunk_is_shown_and_the_next_trunk_gets_the_call() {
     let (refused, alive) = (free_port(), free_port());

@@ -158,7 +158,9 @@ fn certificates_are_examined() {
 #[test]
 fn the_probes_hold_for_a_sound_domain_and_fail_for_an_open_one() {
     let resources = Resources::new().domain(DOMAIN, "all").domain("open.test", "never");
-    let exchange = Exchange::start(&resources.agent(DOMAIN, "1001", SECRET));
+    let [tls, ws] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
+    let env = [("TRUNKLINE_LISTEN_TLS", &*tls), ("TRUNKLINE_LISTEN_WS", &*ws)];
+    let exchange = Exchange::start_with(&resources.agent(DOMAIN, "1001", SECRET), "", &env);
     let output = doctor(&exchange, &["--attack", "--json"]);
     assert_eq!(output.status.code(), Some(1), "an open domain: {}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -170,6 +172,16 @@ fn the_probes_hold_for_a_sound_domain_and_fail_for_an_open_one() {
     };
     let (sound, open) = (of(DOMAIN), of("open.test"));
     assert!(sound.len() >= 28, "{sound:#?}");
+    // What an exchange of this configuration listens on is attacked too; nothing of it may be left out silently.
+    for probe in
+        ["ack/relay", "ack/offer", "ack/target", "tenants/works", "tenants/register", "tenants/identity"]
+            .into_iter()
+            .chain(["tenants/egress", "tenants/asserted", "tcp/length", "tcp/junk", "tcp/held", "tls/junk"])
+            .chain(["tls/held", "ws/frames", "ws/held", "ws/page"])
+    {
+        let result = sound.iter().find(|r| r["probe"] == probe);
+        assert!(result.is_some_and(|r| r["verdict"] == "HELD"), "{probe}: {result:?}");
+    }
     let failed: Vec<_> = sound.iter().filter(|r| r["verdict"] == "FAILED").collect();
     assert!(failed.is_empty(), "{failed:#?}");
     for probe in ["identity/calls-out", "identity/register", "identity/calls-phone"] {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use trunkline_tests::{Exchange, Message, Network, Side, Ua, Wire, free_port};
+use trunkline_tests::{Exchange, Message, Network, Side, Ua, Wire, free_port, param};
 
 use super::transports::call_both_ways;
 use super::{DOMAIN, agents};
@@ -96,4 +96,22 @@ fn it_learns_its_public_address_and_is_answered_there_even_without_rport() {
     let bare = request.get("Via").map(|via| via.replace(";rport", "")).expect("a Via");
     apart.inside.send(&request.set("Via", bare));
     apart.inside.expect("401 without rport", |m| m.status() == 401);
+}
+
+#[test]
+fn who_writes_its_public_address_in_its_contact_is_behind_the_nat_all_the_same() {
+    let mut apart = Apart::start("udp");
+    apart.register();
+    let Apart { outside, inside, .. } = &mut apart;
+    let request = inside.register_request(3600);
+    let (answer, _) = inside.ask(&request);
+    assert_eq!(inside.register(0).status(), 200, "it is known by one Contact alone");
+    let [host, port] = ["received", "rport"].map(|name| via(&answer, name).expect("where it is seen"));
+    let learned = format!("<sip:1002@{host}:{port}>");
+    let (answer, _) = inside.ask(&inside.register_request(3600).set("Contact", &learned));
+    let granted = answer.all("Contact").find(|c| c.contains(&learned)).and_then(|c| param(c, "expires"));
+    // The NAT forgets a phone that is silent for longer.
+    assert_eq!(granted, Some("60"), "{answer:?}");
+    call_both_ways(outside, inside, |_, _| {});
+    call_both_ways(inside, outside, |_, _| {});
 }

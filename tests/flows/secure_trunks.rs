@@ -1,8 +1,11 @@
 //! Trunks over TLS: out, in, and a gateway that cannot prove who it is.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
-use trunkline_tests::{Authority, Exchange, PATIENCE, Resources, Ua, Wire, free_port};
+use trunkline_tests::{
+    Authority, Exchange, PATIENCE, Resources, Ua, Wire, exchange_command, free_port, wait_for,
+};
 
 use super::transports::{reinvite, within};
 use super::{DOMAIN, at, registered};
@@ -180,4 +183,43 @@ fn a_certificate_is_for_its_trunk() {
     assert!(failure.status() >= 480, "{}", failure.start);
     caller.acknowledge_failure(&invite, &failure);
     assert!(exchange.log().contains("clientCertificate cannot be used"));
+}
+
+/// What the exchange itself asks a trunk goes with the trunk's certificate too: its registration and OPTIONS.
+#[test]
+fn our_registration_and_questions_show_the_trunks_certificate() {
+    let authority = Authority::new();
+    let (listener, gateway) = listener();
+    listener.set_nonblocking(true).expect("a live socket");
+    let (chain, key) = authority.sign(&["pbx.tenant.test"]);
+    let certificate = format!("{{certificate: {}, key: {}}}", chain.display(), key.display());
+    let own = format!("sendRegister: true, clientCertificate: {certificate}");
+    let uri = format!("{GATEWAY}:{}", gateway.port());
+    let tls = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let login = Some(("tenant", "pw-tenant"));
+    let resources = Resources::new().trunk_with("tenant", "tenant.test", &[(&uri, 1, "tls")], login, &own);
+    let config = authority.config(&["127.0.0.1"]) + &format!("dns: {{hosts: {{{GATEWAY}: [127.0.0.1]}}}}\n");
+    let exchange = Exchange::start_with(&resources, &config, &[("TRUNKLINE_LISTEN_TLS", &tls.to_string())]);
+    let (mut connections, mut seen): (Vec<Ua>, Vec<String>) = (Vec::new(), Vec::new());
+    wait_for("a registration and a question", || {
+        if let Ok(stream) = authority.accept(&listener, &[GATEWAY]) {
+            assert_eq!(stream.shown(), Some(der(&chain)), "after {seen:?}");
+            connections.push(Ua::new(Wire::over(stream), "tenant", GATEWAY, "pw-tenant"));
+        }
+        for gateway in &mut connections {
+            let Some(request) = gateway.wait(Duration::from_millis(10), |m| m.status() == 0) else {
+                continue;
+            };
+            let contact = request.get("Contact").unwrap_or_default().to_owned() + ";expires=600";
+            let answer = gateway.response(&request, 200, "OK").set("Contact", contact);
+            gateway.send(&answer);
+            seen.push(request.method().to_owned());
+        }
+        ["REGISTER", "OPTIONS"].iter().all(|method| seen.iter().any(|m| m == method)).then_some(())
+    });
+    wait_for("the trunk to be up and registered", || {
+        let out = exchange_command(&exchange).args(["status", "--json"]).output().ok()?;
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        (text.contains("\"state\": \"up\"") && text.contains("registered")).then_some(())
+    });
 }

@@ -1,12 +1,11 @@
 //! A real Asterisk beside the exchange: as a peer that registers, and as a provider behind a trunk.
 
-mod asterisk;
-
-use asterisk::Asterisk;
-use trunkline_tests::{Dialog, Exchange, Resources, Ua};
+use trunkline_tests::{Asterisk, Dialog, Exchange, Resources, Ua};
 
 const DOMAIN: &str = "sip.test";
 const NUMBER: &str = "+17066041487";
+/// Where Asterisk listens: SIP on port 5060.
+const ADDRESS: &str = "127.0.0.9";
 
 fn resources() -> Resources {
     Resources::new()
@@ -17,7 +16,7 @@ fn resources() -> Resources {
         .trunk_with(
             "provider",
             "trunk.test",
-            &[(&format!("{}:5060", asterisk::ADDRESS), 1, "udp")],
+            &[(&format!("{}:5060", ADDRESS), 1, "udp")],
             Some(("line", "pw-line")),
             "sendRegister: true",
         )
@@ -59,7 +58,8 @@ fn is_called(exchange: &Exchange, asterisk: &Asterisk, target: &str) {
 #[test]
 fn peer_and_trunk_in_both_directions() {
     let exchange = Exchange::start(&resources());
-    let asterisk = Asterisk::start(exchange.udp());
+    let asterisk =
+        Asterisk::start(ADDRESS, &PJSIP.replace("@EXCHANGE@", &exchange.udp().to_string()), EXTENSIONS);
     trunkline_tests::wait_for("Asterisk to be registered", || {
         asterisk.cli("pjsip show registrations").contains("Registered").then_some(())
     });
@@ -77,3 +77,71 @@ fn peer_and_trunk_in_both_directions() {
     is_called(&exchange, &asterisk, &format!("{NUMBER}@line"));
     println!("where the trunk was registered, to number to agent");
 }
+
+const PJSIP: &str = "
+[udp]
+type = transport
+protocol = udp
+bind = 127.0.0.9:5060
+
+[exchange]
+type = endpoint
+context = from-exchange
+disallow = all
+allow = alaw,ulaw
+direct_media = no
+media_address = 127.0.0.9
+bind_rtp_to_media_address = yes
+from_user = asterisk
+from_domain = sip.test
+outbound_auth = exchange
+outbound_proxy = sip:@EXCHANGE@\\;lr
+aors = exchange,line
+
+[line]
+type = aor
+max_contacts = 1
+
+[line]
+type = endpoint
+context = from-exchange
+disallow = all
+allow = alaw,ulaw
+from_user = +4930123456
+aors = line
+
+[exchange]
+type = aor
+contact = sip:@EXCHANGE@
+
+[exchange]
+type = auth
+auth_type = userpass
+username = asterisk
+password = pw-asterisk
+
+[exchange]
+type = identify
+endpoint = exchange
+match = 127.0.0.1
+
+[exchange]
+type = registration
+outbound_auth = exchange
+outbound_proxy = sip:@EXCHANGE@\\;lr
+server_uri = sip:sip.test
+client_uri = sip:asterisk@sip.test
+contact_user = asterisk
+retry_interval = 2
+expiration = 300
+";
+
+const EXTENSIONS: &str = "
+[from-exchange]
+exten => asterisk,1,Answer()
+ same => n,Wait(120)
+ same => n,Hangup()
+exten => _[+0-9].,1,Answer()
+ same => n,Wait(120)
+ same => n,Hangup()
+";

@@ -28,13 +28,23 @@ pub struct Baresip {
 impl Baresip {
     /// Starts one and waits until it is registered over `transport` (`udp`, `tcp`, `tls`).
     pub fn registered(user: &str, domain: &str, password: &str, at: SocketAddr, transport: &str) -> Baresip {
+        Baresip::registered_from("127.0.0.1", (user, domain, password), at, (transport, 60))
+    }
+
+    /// The same at an address or link of this machine, registering anew after a part of so many seconds.
+    pub fn registered_from(
+        interface: &str,
+        (user, domain, password): (&str, &str, &str),
+        at: SocketAddr,
+        (transport, expires): (&str, u32),
+    ) -> Baresip {
         let scratch = Scratch::new("baresip");
         let (control, media) = (free_port(), free_run(9));
         // Sound goes from one bridge to the other; nothing needs a sound card.
         scratch.write(
             "config",
             format!(
-                "net_interface 127.0.0.1\nsip_verify_server no\naudio_player aubridge,nil\naudio_source aubridge,nil\n\
+                "net_interface {interface}\nsip_verify_server no\naudio_player aubridge,nil\naudio_source aubridge,nil\n\
                  audio_alert aubridge,nil\nmodule_path {MODULES}\nmodule g711.so\nmodule aubridge.so\n\
                  module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
                  ctrl_tcp_listen 127.0.0.1:{control}\nrtp_ports {media}-{}\n",
@@ -43,13 +53,15 @@ impl Baresip {
         );
         let way =
             format!("{user}@{domain};transport={transport}>;outbound=\"sip:{at};transport={transport}\"");
-        let account = format!("<sip:{way};auth_pass={password};regint=60;audio_codecs=PCMU/8000/1\n");
+        let account = format!("<sip:{way};auth_pass={password};regint={expires};audio_codecs=PCMU/8000/1\n");
         scratch.write("accounts", account);
         let open = || {
             let log = File::options().create(true).append(true).open(scratch.path().join("log"));
             Stdio::from(log.expect("the log file opens"))
         };
         let mut child = Command::new("baresip")
+            // Its messages are part of what it writes.
+            .arg("-s")
             .arg("-f")
             .arg(scratch.path())
             .stdin(Stdio::null())
@@ -90,6 +102,12 @@ impl Baresip {
         self.wait(kind, |v| v["type"] == kind);
     }
 
+    /// Forgets what has happened to it.
+    pub fn forget(&mut self) {
+        self.read(Instant::now() + PATIENCE, "what it says");
+        self.events.clear();
+    }
+
     /// Waits for the offer of a re-INVITE, or of the call itself.
     pub fn offer(&mut self) {
         self.wait("an offer", |v| v["type"] == "CALL_REMOTE_SDP" && v["param"] == "offer");
@@ -114,7 +132,12 @@ impl Baresip {
 
     /// Reads what has come, netstrings of JSON.
     fn read(&mut self, end: Instant, what: &str) {
-        assert!(Instant::now() < end, "waited for {what}, saw {:?}:\n{}", self.events, self.log());
+        if Instant::now() >= end {
+            let log = self.log();
+            let last: Vec<_> = log.lines().rev().take(60).collect();
+            let last: Vec<_> = last.into_iter().rev().collect();
+            panic!("waited for {what}, saw {:?}; the last lines:\n{}", self.events, last.join("\n"));
+        }
         let mut buffer = [0; 4096];
         if let Ok(n) = self.control.read(&mut buffer) {
             assert!(n > 0, "baresip has ended:\n{}", self.log());

@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod asterisk;
 mod baresip;
 mod call;
 mod cpu;
@@ -36,6 +37,7 @@ mod v1_service;
 mod websocket;
 mod wire;
 
+pub use asterisk::Asterisk;
 pub use baresip::Baresip;
 pub use call::Dialog;
 pub use cpu::{cpu_time, grows_with_size};

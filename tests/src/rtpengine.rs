@@ -1,6 +1,6 @@
 //! Debian's rtpengine in user space.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -22,6 +22,11 @@ pub struct Rtpengine {
 impl Rtpengine {
     /// Starts one on a free port and waits until it answers.
     pub fn start() -> Rtpengine {
+        Rtpengine::start_for(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same with media at this address.
+    pub fn start_for(interface: Ipv4Addr) -> Rtpengine {
         let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let lock = MEDIA
             .step_by(usize::from(STRETCH))
@@ -29,7 +34,8 @@ impl Rtpengine {
             .expect("a free stretch of ports");
         let last = lock.local_addr().expect("bound").port() - 1;
         let process = Command::new("rtpengine")
-            .args(["--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--interface=127.0.0.1"])
+            .args(["--foreground", "--log-stderr", "--log-level=4", "--table=-1"])
+            .arg(format!("--interface={interface}"))
             .arg(format!("--listen-ng={at}"))
             .arg(format!("--port-min={}", last + 2 - STRETCH))
             .arg(format!("--port-max={last}"))

@@ -1,7 +1,7 @@
 //! SIPp as a caller or a callee: one process, one scenario of `tests/sipp`, one call unless told otherwise.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::scratch::Scratch;
@@ -10,7 +10,10 @@ use crate::{free_port, wait_for};
 /// A SIPp run in the making.
 #[derive(Debug)]
 pub struct Sipp {
-    scenario: PathBuf,
+    scenario: String,
+    /// For calls that others make meanwhile.
+    beside: Option<String>,
+    host: String,
     target: Option<SocketAddr>,
     port: u16,
     transport: &'static str,
@@ -23,9 +26,16 @@ impl Sipp {
     /// A scenario of `tests/sipp` by its name without `.xml`.
     pub fn new(scenario: &str) -> Sipp {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{scenario}.xml"));
-        assert!(file.is_file(), "no scenario {}", file.display());
+        let text = std::fs::read_to_string(&file);
+        Sipp::of(&text.unwrap_or_else(|error| panic!("{}: {error}", file.display())))
+    }
+
+    /// A scenario as its text.
+    pub fn of(scenario: &str) -> Sipp {
         Sipp {
-            scenario: file,
+            scenario: scenario.to_owned(),
+            beside: None,
+            host: "127.0.0.1".to_owned(),
             target: None,
             port: free_port(),
             transport: "u1",
@@ -33,6 +43,18 @@ impl Sipp {
             args: Vec::new(),
             fill: Vec::new(),
         }
+    }
+
+    /// Another scenario, for calls that others make meanwhile.
+    pub fn beside(mut self, scenario: &str) -> Sipp {
+        self.beside = Some(scenario.to_owned());
+        self
+    }
+
+    /// Its address.
+    pub fn from(mut self, host: &str) -> Sipp {
+        self.host = host.to_owned();
+        self
     }
 
     /// Where its requests go.
@@ -80,23 +102,27 @@ impl Sipp {
     /// Starts it.
     pub fn start(self) -> SippRun {
         let scratch = Scratch::new("sipp");
-        let mut text = std::fs::read_to_string(&self.scenario).expect("the scenario can be read");
-        for (name, value) in &self.fill {
-            text = text.replace(name, value);
-        }
-        let file = scratch.write("scenario.xml", text.replace("{MORE}", ""));
+        let fill = |text: &str| {
+            let text =
+                self.fill.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+            text.replace("{MORE}", "")
+        };
+        let file = scratch.write("scenario.xml", fill(&self.scenario));
         let filled = |name: &str| self.fill.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
         let target_uri = filled("{TO}").zip(filled("{DOMAIN}")).map(|(user, host)| format!("{user}@{host}"));
         let mut command = Command::new("sipp");
         command.args(self.target.map(|target| target.to_string()));
         command.arg("-sf").arg(file).args([
             "-i",
-            "127.0.0.1",
+            &self.host,
             "-nostdin",
             "-timeout_error",
             "-trace_msg",
             "-trace_err",
         ]);
+        if let Some(beside) = &self.beside {
+            command.arg("-oocsf").arg(scratch.write("beside.xml", fill(beside)));
+        }
         command.args(["-p", &self.port.to_string(), "-t", self.transport, "-m", &self.calls.to_string()]);
         command
             .args(["-timeout", "55s", "-message_file", "messages", "-error_file", "errors"])

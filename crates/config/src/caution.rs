@@ -36,7 +36,7 @@ fn of(config: &Config) -> Vec<Caution> {
         }
     };
     let r = &config.routing;
-    let what = "calls have no failover, no forking and no records";
+    let what = "calls have no failover, no forking, no records and no limits: those of trunks, agents and domains do not apply";
     when(config.stateless, "stateless", what);
     let what = "anyone who sees a call being made can make other calls with its digest";
     when(config.digest_uri == DigestUri::Off, "digestUri", what);

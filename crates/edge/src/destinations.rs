@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::{HashMap, HashSet};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use trunkline_model::{Ref, Tables};
 use trunkline_trunks::{Place, State, Subject};
 
 /// Milliseconds that a request waits for a destination that is known to be down: it may be back since it was asked last, and
 /// carriers that answer calls need not answer OPTIONS.
 pub(crate) const KNOWN_DOWN: u32 = 2_000;
+/// Milliseconds between two requests that wait for the same one; those meanwhile do not.
+const BETWEEN_TRIES: u64 = 10_000;
 
 /// What is known of one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +84,13 @@ pub(crate) struct Destinations {
     any_peer: AtomicBool,
     /// An instance of a peer has registered since they were last listed.
     arrived: AtomicBool,
-    /// Destinations of trunks that left a call unanswered, for the asking shard.
+    /// Destinations of trunks that left a call unanswered, or answered one while they were down, for the asking shard.
     silent: RwLock<Vec<Subject>>,
+    heard: RwLock<Vec<Subject>>,
+    /// When a request waited last for one that is down.
+    tried: Mutex<HashMap<Subject, u64>>,
+    /// Which peers have ever answered OPTIONS.
+    answering: RwLock<HashSet<Subject>>,
 }
 
 #[derive(Debug, Default)]
@@ -157,6 +164,9 @@ impl Destinations {
                 }
             }
         }
+        if new == State::Up && matches!(subject, Subject::Peer(..)) {
+            self.answering.write().insert(subject.clone());
+        }
         self.note_down(subject, new == State::Down);
     }
 
@@ -185,6 +195,7 @@ impl Destinations {
             stays
         });
         for subject in gone {
+            self.answering.write().remove(&subject);
             self.note_down(&subject, false);
         }
     }
@@ -198,6 +209,42 @@ impl Destinations {
         if !silent.contains(&subject) {
             silent.push(subject);
         }
+    }
+
+    /// A request may be answered by one that is down: may this one wait for it? One at a time.
+    pub(crate) fn may_be_tried(&self, subject: &Subject, now: u64) -> bool {
+        let mut tried = self.tried.lock();
+        let waits = tried.get(subject).is_none_or(|at| now >= at + BETWEEN_TRIES);
+        if waits {
+            tried.insert(subject.clone(), now);
+        }
+        waits
+    }
+
+    /// Will it be noticed when this one, which is down, is back? A trunk that answers a call is; a peer only by OPTIONS.
+    pub(crate) fn is_missed(&self, subject: &Subject) -> bool {
+        matches!(subject, Subject::Trunk(..)) || self.answering.read().contains(subject)
+    }
+
+    /// A destination of a trunk answered a request. If it was down it is not any more.
+    pub(crate) fn note_voice(&self, trunk: &Ref, place: u8) {
+        if self.trunk_down(trunk) & 1u64.checked_shl(u32::from(place)).unwrap_or(0) == 0 {
+            return;
+        }
+        let subject = Subject::Trunk(trunk.clone(), place);
+        self.note_down(&subject, false);
+        let mut heard = self.heard.write();
+        if !heard.contains(&subject) {
+            heard.push(subject);
+        }
+    }
+
+    /// Those that answered a request while they were down.
+    pub(crate) fn take_heard(&self) -> Vec<Subject> {
+        if self.heard.read().is_empty() {
+            return Vec::new();
+        }
+        std::mem::take(&mut *self.heard.write())
     }
 
     /// Those that left a call unanswered.
@@ -220,6 +267,9 @@ impl Destinations {
 
     /// What calls read.
     fn note_down(&self, subject: &Subject, down: bool) {
+        if !down {
+            self.tried.lock().remove(subject);
+        }
         match subject {
             Subject::Trunk(trunk, place) => self.note_trunk(trunk, *place, down),
             Subject::Peer(peer, place) => {
@@ -324,5 +374,27 @@ mod tests {
         all.note_silence(&trunk, 1);
         assert_eq!((all.trunk_down(&trunk), all.take_silent()), (0b10, vec![second]));
         assert!(all.take_silent().is_empty());
+    }
+
+    #[test]
+    fn one_request_at_a_time_waits_for_one_that_is_down() {
+        let (all, trunk) = (Destinations::default(), Ref::from("carrier"));
+        let first = Subject::Trunk(trunk.clone(), 0);
+        all.begin(&first, "udp 192.0.2.1:5060".into());
+        all.note_voice(&trunk, 0);
+        assert!(all.take_heard().is_empty(), "it was not down");
+        all.set(&first, State::Down);
+        assert!(all.may_be_tried(&first, 1_000) && !all.may_be_tried(&first, 1_000 + BETWEEN_TRIES - 1));
+        assert!(all.may_be_tried(&first, 1_000 + BETWEEN_TRIES));
+        all.note_voice(&trunk, 0);
+        assert_eq!((all.trunk_down(&trunk), all.take_heard()), (0, vec![first.clone()]));
+        all.set(&first, State::Up);
+        all.set(&first, State::Down);
+        assert!(all.may_be_tried(&first, 1_001 + BETWEEN_TRIES), "it was back meanwhile");
+        let peer = Subject::Peer(Ref::from("pbx"), Place::Address);
+        all.begin(&peer, "192.0.2.2".into());
+        assert!(all.is_missed(&first) && !all.is_missed(&peer));
+        all.set(&peer, State::Up);
+        assert!(all.is_missed(&peer));
     }
 }

@@ -22,6 +22,7 @@ use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
 use crate::held::Payer;
 use crate::inbound::Inbound;
+use crate::known_down::Worth;
 use crate::mail::Io;
 use crate::media::{Offered, Relaying};
 use crate::names::Shown;
@@ -267,6 +268,7 @@ impl Edge {
     ) {
         let last_group = aims.list.iter().map(|a| a.group).max().unwrap_or(0);
         let first_group = aims.list.first().map_or(0, |a| a.group);
+        let mut tries = false;
         // A phone's further flows are put by first: whether there are any says how patient the first one is.
         for alternate in [true, false] {
             for n in 0..aims.list.len() {
@@ -275,14 +277,20 @@ impl Edge {
                 if aims.target(sending.decision, &aim).filter(is_now).is_none() {
                     continue;
                 }
-                let (egress, spare) = aims.ways.get_mut(n).and_then(Option::take).unzip();
+                let way = aims.ways.get_mut(n).and_then(Option::take);
                 let Some(target) = aims.target(sending.decision, &aim) else { continue };
                 let decision = aims.decision(sending.decision, &aim);
+                let callee = PartyRef::callee(&decision.parties);
+                let mut worth = self.shared.worth(target, callee, (io.now(), tries));
+                tries |= worth == Worth::Trying;
+                if worth == Worth::Nothing && self.is_emergency(inbound) {
+                    worth = Worth::Trying;
+                }
+                let (egress, spare) = way.filter(|_| worth != Worth::Nothing).unzip();
                 let way = (egress.unwrap_or(nowhere()), spare.unwrap_or_default());
                 // Patience is short only while there is another way.
-                let callee = PartyRef::callee(&decision.parties);
-                let known_down = self.shared.is_known_down(target, callee);
-                let proxied = self.proxied(target, &aim, way, (last_group > aim.group, known_down));
+                let others = (last_group > aim.group, worth == Worth::Trying);
+                let proxied = self.proxied(target, &aim, way, others);
                 let out = egress.map(|egress| {
                     let mark =
                         sending.beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));

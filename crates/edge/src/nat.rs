@@ -43,6 +43,11 @@ impl Addresses {
         let translated = via.is_some_and(|via| sender_is_translated(via, from.ip()));
         let Some(ip) = contact.ip() else { return translated };
         if ip == from.ip() {
+            // It has learned from `received` and `rport` where its NAT sends from, as Linphone does, and is behind it all the same.
+            let port = contact.port.unwrap_or(transport.default_port());
+            if translated && !transport.is_reliable() && port == from.port() {
+                return true;
+            }
             return via.is_some_and(|via| self.is_other_port(arrived, via, contact));
         }
         // The sender's own address, as it sees itself.

@@ -112,6 +112,9 @@ impl Qualify {
             shared.destinations.note_error(&subject, "no answer to a call".into());
             self.machine.failed_a_call(&subject, now, &mut self.outputs);
         }
+        for subject in shared.destinations.take_heard() {
+            self.machine.answered_a_call(&subject, now, &mut self.outputs);
+        }
         match every {
             // Nobody would ever find that it is back.
             0 => self.machine.pardon(UNASKED, now, &mut self.outputs),

@@ -75,6 +75,9 @@ impl Edge {
         }
         if let Some(b) = context.proxy.branch(branch) {
             self.heard(&b.target.hop, flow.remote.ip(), io.unix_ms());
+            if let Some(trunk) = &b.target.hop.trunk {
+                self.shared.destinations.note_voice(trunk, b.target.hop.trunk_uri);
+            }
         }
         if m.cseq_method() != Method::Cancel && self.relay_response(io, (slot, context), branch, flow, m) {
             return;

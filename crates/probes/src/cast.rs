@@ -60,7 +60,13 @@ impl Cast {
         Phone::at(&self.target, SocketAddr::from(([127, 0, 0, host], 0)), login)
     }
 
-    /// The same, registered; `None` if the exchange refuses it.
+    /// A phone of an agent of another domain, not registered.
+    pub(crate) fn phone_of(&self, domain: &str, login: &Login) -> io::Result<Phone> {
+        let target = Target { domain: domain.to_owned(), ..self.target.clone() };
+        Phone::at(&target, SocketAddr::from(([127, 0, 0, Cast::FIRST_PHONE + 14], 0)), login)
+    }
+
+    /// The same as `phone`, registered; `None` if the exchange refuses it.
     pub(crate) fn registered(&self, agent: usize) -> io::Result<Option<Phone>> {
         let mut phone = self.phone(agent)?;
         let status = phone.register(600)?;

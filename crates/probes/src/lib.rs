@@ -16,9 +16,9 @@ mod target;
 
 pub use card::{Card, ProbeResult, Verdict};
 pub use cast::Cast;
-pub use target::{Login, Target};
+pub use target::{Login, Other, Target};
 
-/// Runs all probes, which takes some 20 seconds.
+/// Runs all probes, which takes some 30 seconds.
 pub fn run(target: Target, mut progress: impl FnMut(&ProbeResult)) -> std::io::Result<Card> {
     let mut cast = Cast::new(target)?;
     let mut card = Card::default();

@@ -42,6 +42,8 @@ pub(crate) struct Ask {
     pub(crate) contact: Option<String>,
     /// Further header lines, each with its end.
     pub(crate) more: String,
+    /// An SDP body, or none.
+    pub(crate) body: String,
 }
 
 impl Ask {
@@ -89,9 +91,15 @@ impl Phone {
         format!("sip:{}@{}", self.login.user, self.local())
     }
 
+    /// A short SDP body.
+    pub(crate) fn offer(&self) -> String {
+        let ip = self.local().ip();
+        format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n")
+    }
+
     /// The request as text.
     pub(crate) fn write(&self, ask: &Ask) -> String {
-        let Ask { method, uri, cseq, more, .. } = ask;
+        let Ask { method, uri, cseq, more, body, .. } = ask;
         let own = |given: &Option<String>| given.clone().unwrap_or_else(random);
         let from = ask.from.clone().unwrap_or_else(|| format!("<{}>", self.aor()));
         let to = ask.to.clone().unwrap_or_else(|| format!("<{uri}>"));
@@ -100,8 +108,10 @@ impl Phone {
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\n\
              From: {from};tag={tag}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
-             Contact: {contact}\r\n{more}Content-Length: 0\r\n\r\n",
+             Contact: {contact}\r\n{more}{kind}Content-Length: {length}\r\n\r\n{body}",
             branch = random(),
+            kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" },
+            length = body.len(),
         )
     }
 

@@ -16,6 +16,12 @@ pub struct Login {
 pub struct Target {
     /// Where the exchange hears UDP.
     pub udp: SocketAddr,
+    /// Where it hears TCP.
+    pub tcp: SocketAddr,
+    /// Where it hears TLS, if it does.
+    pub tls: Option<SocketAddr>,
+    /// Where it hears WebSockets, if it does.
+    pub ws: Option<SocketAddr>,
     /// One of its domains.
     pub domain: String,
     /// Agents of that domain: at least four.
@@ -28,4 +34,17 @@ pub struct Target {
     pub forbidden: String,
     /// A number of ours with the host by which a carrier calls it, if strangers may call it.
     pub open_number: Option<String>,
+    /// Another domain with the same settings.
+    pub other: Other,
+}
+
+/// Another domain, a tenant beside that of the agents.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// Its name.
+    pub domain: String,
+    /// An agent of it.
+    pub agent: Login,
+    /// A number that its agents alone may call.
+    pub allowed: String,
 }

@@ -31,7 +31,10 @@ pub fn choose_local(
         return first(&left);
     }
     let source = source(remote);
-    first(&|a| left(a) && reaches(a, source)).or_else(|| first(&left))
+    // The kernel's may be an address where nobody listens, on a host with several. From loopback nothing gets out.
+    let can_reach = |a: &SocketAddr| a.ip().is_loopback() == remote.is_loopback();
+    let place = first(&|a| left(a) && reaches(a, source)).or_else(|| first(&|a| left(a) && can_reach(a)));
+    place.or_else(|| first(&left))
 }
 
 /// Answers of the kernel, remembered.
@@ -87,6 +90,7 @@ mod tests {
         assert_eq!(chosen(&ours, "0.0.0.0:5070", "198.18.0.9", "127.0.0.1"), Some(3));
         assert_eq!(chosen(&ours, "0.0.0.0:5060", "198.18.0.9", "198.18.0.1"), Some(1));
         assert_eq!(chosen(&ours, "127.0.0.1:5060", "198.18.0.9", "198.18.0.1"), Some(0));
+        assert_eq!(chosen(&ours, any, "198.18.1.2", "198.18.1.1"), Some(1), "a network without a listener");
         assert_eq!(chosen(&["0.0.0.0:5060", "[::]:5060"], any, "2001:db8::1", "::"), Some(1));
         assert_eq!(chosen(&["0.0.0.0:5060"], any, "2001:db8::1", "::"), None);
     }

@@ -95,6 +95,8 @@ struct Asked<W> {
     next: Now,
     /// An answer is awaited until `next`.
     waits: bool,
+    /// It answers calls, and need not answer OPTIONS.
+    answers_calls: bool,
 }
 
 /// The questions under way.
@@ -140,6 +142,7 @@ impl<W> Qualifier<W> {
             since: now,
             next: now,
             waits: false,
+            answers_calls: false,
         };
         self.asked.insert(subject, asked);
         true
@@ -177,7 +180,9 @@ impl<W> Qualifier<W> {
                 out.push(Output::Silent(subject.clone()));
                 if asked.unanswered >= PATIENCE {
                     asked.next = asked.asked_at + every;
-                    asked.set(subject, State::Down, now, out);
+                    if !asked.answers_calls {
+                        asked.set(subject, State::Down, now, out);
+                    }
                 }
             }
             if asked.next <= now {
@@ -242,11 +247,20 @@ impl<W> Qualifier<W> {
     /// A call found this one silent: it is down until it answers, and asked at once.
     pub fn failed_a_call(&mut self, subject: &Subject, now: Now, out: &mut Vec<Output<W>>) {
         let Some(asked) = self.asked.get_mut(subject) else { return };
+        asked.answers_calls = false;
         asked.set(subject, State::Down, now, out);
         if !asked.waits {
             asked.next = now;
         }
         asked.unanswered = asked.unanswered.max(PATIENCE - 1);
+    }
+
+    /// This one was down, and answered a call: it is up, and questions that it leaves unanswered say nothing until a call finds
+    /// it silent.
+    pub fn answered_a_call(&mut self, subject: &Subject, now: Now, out: &mut Vec<Output<W>>) {
+        let Some(asked) = self.asked.get_mut(subject) else { return };
+        asked.answers_calls = true;
+        asked.set(subject, State::Up, now, out);
     }
 
     /// Nobody is asked: those that have been down for so long may be back.
@@ -351,6 +365,36 @@ mod tests {
         assert_eq!(on_time(&mut q, ANSWER + EVERY), [Output::Ask(carrier(), 3)]);
         asked(&mut q, Outcome::Sent("a"), ANSWER + EVERY);
         assert_eq!(answered(&mut q, 3, 200), [Output::Set(carrier(), State::Up)]);
+    }
+
+    #[test]
+    fn a_carrier_that_answers_calls_need_not_answer_questions() {
+        let mut q = Machine::default();
+        listed(&mut q, 1, 0);
+        let mut now = 0;
+        let mut silent = |q: &mut Machine| {
+            let mut done = Vec::new();
+            for _ in 0..2 {
+                done.extend(on_time(q, now));
+                asked(q, Outcome::Sent("a"), now);
+                now += ANSWER;
+            }
+            done.extend(on_time(q, now));
+            now += EVERY;
+            done.into_iter().filter(|o| matches!(o, Output::Set(..))).collect::<Vec<_>>()
+        };
+        assert_eq!(silent(&mut q), [Output::Set(carrier(), State::Down)]);
+        let mut out = Vec::new();
+        q.answered_a_call(&carrier(), 0, &mut out);
+        assert_eq!(out, [Output::Set(carrier(), State::Up)]);
+        assert_eq!(silent(&mut q), []);
+        out.clear();
+        q.failed_a_call(&carrier(), 0, &mut out);
+        assert_eq!(out, [Output::Set(carrier(), State::Down)]);
+        out.clear();
+        q.answered_a_call(&carrier(), 0, &mut out);
+        q.failed_a_call(&carrier(), 0, &mut out);
+        assert_eq!(out.last(), Some(&Output::Set(carrier(), State::Down)));
     }
 
     #[test]

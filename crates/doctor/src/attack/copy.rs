@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use trunkline_model::dialect::v2;
 use trunkline_model::{Domain, Kind, Tables};
-use trunkline_probes::{Cast, Login};
+use trunkline_probes::{Cast, Login, Other};
 
 /// A number that the probes' phones may call, and one that they may not.
 pub(super) const ALLOWED: &str = "+9990012345";
@@ -12,6 +12,10 @@ pub(super) const FORBIDDEN: &str = "+19005551234";
 const OWN_NUMBER: &str = "+9990000001";
 const OPEN_NUMBER: &str = "+9990000002";
 const RULE: &str = r"^\+99900[0-9]{5}$";
+/// Another domain, and the numbers that it alone may call.
+const OTHER_DOMAIN: &str = "doctor-tenant.example";
+const OTHER_ALLOWED: &str = "+9991012345";
+const OTHER_RULE: &str = r"^\+99910[0-9]{5}$";
 
 const AGENTS: usize = 4;
 
@@ -19,18 +23,21 @@ const AGENTS: usize = 4;
 pub(super) struct Copy {
     documents: Vec<Value>,
     logins: Vec<Login>,
+    other: Login,
     open_host: Option<String>,
 }
 
 impl Copy {
     pub(super) fn new(tables: &Tables, domain: &Domain, carrier_port: u16) -> Copy {
-        let mut copy = Copy { documents: Vec::new(), logins: Vec::new(), open_host: None };
+        let mut copy =
+            Copy { documents: Vec::new(), logins: Vec::new(), other: login("doctor-other"), open_host: None };
         for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::User) {
             let documents = tables.of_kind(kind).iter().map(v2::to_json).collect::<Vec<_>>();
             copy.documents.extend(documents.into_iter().map(|d| harmless(kind, d, carrier_port)));
         }
         copy.open_domain(tables, domain);
         copy.add_agents(domain);
+        copy.add_other(domain);
         copy.add_carrier(carrier_port);
         copy.add_open_number(tables, domain);
         copy
@@ -43,6 +50,11 @@ impl Copy {
 
     pub(super) fn logins(&self) -> Vec<Login> {
         self.logins.clone()
+    }
+
+    /// The other domain.
+    pub(super) fn other(&self) -> Other {
+        Other { domain: OTHER_DOMAIN.into(), agent: self.other.clone(), allowed: OTHER_ALLOWED.into() }
     }
 
     /// The URI of a number that strangers may call.
@@ -86,17 +98,33 @@ impl Copy {
 
     fn add_agents(&mut self, domain: &Domain) {
         for n in 1..=AGENTS {
-            let (user, password) = (format!("doctor-{n}"), random());
-            let credentials = format!("doctor-credentials-{n}");
-            let spec = json!({ "credentials": { "username": user, "password": password } });
-            self.add("Credentials", &credentials, spec);
-            let spec = json!({
-                "username": user, "domainRef": domain.reference.as_str(), "credentialsRef": credentials,
-                "privacy": "None",
-            });
-            self.add("Agent", &format!("doctor-agent-{n}"), spec);
-            self.logins.push(Login { user, password });
+            let login = login(&format!("doctor-{n}"));
+            self.add_agent(&login, domain.reference.as_str());
+            self.logins.push(login);
         }
+    }
+
+    fn add_agent(&mut self, Login { user, password }: &Login, domain: &str) {
+        let credentials = format!("{user}-credentials");
+        let spec = json!({ "credentials": { "username": user, "password": password } });
+        self.add("Credentials", &credentials, spec);
+        let spec = json!({
+            "username": user, "domainRef": domain, "credentialsRef": credentials, "privacy": "None",
+        });
+        self.add("Agent", &format!("{user}-agent"), spec);
+    }
+
+    /// Another domain with the settings of the attacked one, an agent of its own, and a number that it alone may call.
+    fn add_other(&mut self, domain: &Domain) {
+        let is_it = |d: &&Value| d["kind"] == "Domain" && d["ref"] == domain.reference.as_str();
+        let Some(mut document) = self.documents.iter().find(is_it).cloned() else { return };
+        document["ref"] = "doctor-tenant".into();
+        document["metadata"]["name"] = "doctor-tenant".into();
+        document["spec"]["context"]["domainUri"] = OTHER_DOMAIN.into();
+        let policy = json!({ "rule": OTHER_RULE, "numberRef": "doctor-number" });
+        document["spec"]["context"]["egressPolicies"] = json!([policy]);
+        self.documents.push(document);
+        self.add_agent(&self.other.clone(), "doctor-tenant");
     }
 
     fn add_carrier(&mut self, carrier_port: u16) {
@@ -164,6 +192,10 @@ fn harmless(kind: Kind, mut document: Value, carrier_port: u16) -> Value {
     document
 }
 
+fn login(user: &str) -> Login {
+    Login { user: user.to_owned(), password: random() }
+}
+
 /// A password.
 fn random() -> String {
     let mut bytes = [0; 16];
@@ -202,7 +234,7 @@ mod tests {
         assert!(!text.contains("sip.carrier.example"), "{text}");
         let domain = copied.domain_by_ref("d").expect("a domain");
         assert_eq!(domain.acl.as_ref().map(|acl| acl.as_str()), Some("doctor-acl"));
-        assert_eq!(copied.agents().count(), AGENTS);
+        assert_eq!(copied.agents().count(), AGENTS + 1);
         assert_eq!(copy.open_number().as_deref(), Some("sip:+9990000002@sbc.example"));
     }
 }

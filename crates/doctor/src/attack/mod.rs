@@ -63,6 +63,10 @@ fn attack(facts: &Facts, tables: &Tables, domain: &Domain) -> std::io::Result<Ca
     let exchange = Exchange::start(facts, &scratch)?;
     let target = Target {
         udp: exchange.address(),
+        tcp: exchange.address(),
+        tls: exchange.tls(),
+        ws: exchange.ws(),
+        other: copy.other(),
         domain: domain.domain_uri.clone(),
         agents: copy.logins(),
         carrier_port,

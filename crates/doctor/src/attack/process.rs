@@ -51,6 +51,27 @@ impl Drop for Scratch {
 pub(super) struct Exchange {
     child: Child,
     address: SocketAddr,
+    more: Connections,
+}
+
+/// Where the copy listens beside UDP and TCP: for what the operator has configured.
+#[derive(Clone, Copy)]
+struct Connections {
+    tls: Option<SocketAddr>,
+    ws: Option<SocketAddr>,
+}
+
+impl Connections {
+    fn new(facts: &Facts) -> io::Result<Connections> {
+        let listen = &facts.config().listen;
+        let at = |wanted: bool| {
+            let port = wanted.then(|| free_port(Ipv4Addr::LOCALHOST.into())).transpose()?;
+            io::Result::Ok(port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
+        };
+        // A certificate that is made at the first start lies beside the database, in the scratch folder.
+        let tls = !(listen.tls.is_empty() && listen.wss.is_empty());
+        Ok(Connections { tls: at(tls)?, ws: at(!(listen.ws.is_empty() && listen.wss.is_empty()))? })
+    }
 }
 
 impl Exchange {
@@ -64,11 +85,12 @@ impl Exchange {
         if let Some(file) = &facts.file {
             command.arg("--config").arg(file);
         }
-        for (name, value) in variables(facts, scratch.0.as_path(), address) {
+        let more = Connections::new(facts)?;
+        for (name, value) in variables(facts, scratch.0.as_path(), (address, more)) {
             command.env(name, value);
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
-        let mut exchange = Exchange { child, address };
+        let mut exchange = Exchange { child, address, more };
         exchange.wait().map_err(|error| {
             let log = fs::read_to_string(scratch.path("log")).unwrap_or_default();
             let last = log.lines().last().unwrap_or_default();
@@ -79,6 +101,14 @@ impl Exchange {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn tls(&self) -> Option<SocketAddr> {
+        self.more.tls
+    }
+
+    pub(super) fn ws(&self) -> Option<SocketAddr> {
+        self.more.ws
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -116,7 +146,11 @@ impl Drop for Exchange {
 
 /// What of the operator's settings the copy has otherwise: it listens on loopback only, keeps its data in the scratch folder, and
 /// sends nothing to others.
-fn variables(facts: &Facts, scratch: &Path, address: SocketAddr) -> Vec<(&'static str, String)> {
+fn variables(
+    facts: &Facts,
+    scratch: &Path,
+    (address, more): (SocketAddr, Connections),
+) -> Vec<(&'static str, String)> {
     let path = |name: &str| scratch.join(name).display().to_string();
     let mut all = vec![
         ("TRUNKLINE_DATA", format!("files:{}", path("resources"))),
@@ -125,8 +159,8 @@ fn variables(facts: &Facts, scratch: &Path, address: SocketAddr) -> Vec<(&'stati
         ("TRUNKLINE_ROLES", "exchange".into()),
         ("TRUNKLINE_LISTEN_UDP", address.to_string()),
         ("TRUNKLINE_LISTEN_TCP", address.to_string()),
-        ("TRUNKLINE_LISTEN_TLS", String::new()),
-        ("TRUNKLINE_LISTEN_WS", String::new()),
+        ("TRUNKLINE_LISTEN_TLS", more.tls.map_or_else(String::new, |at| at.to_string())),
+        ("TRUNKLINE_LISTEN_WS", more.ws.map_or_else(String::new, |at| at.to_string())),
         ("TRUNKLINE_LISTEN_WSS", String::new()),
         ("TRUNKLINE_HTTP_ADDR", "off".into()),
         ("TRUNKLINE_GRPC_ADDR", "off".into()),

@@ -179,6 +179,11 @@ impl Edge {
             // What is accepted goes before what is under way, which may be refused.
             return Some(at);
         }
+        if named == way.target && way.flow.is_some() && at.flow == way.flow {
+            // The first one, of clients that do not read the Contact of a 2xx to their re-INVITE, as JsSIP: the party is at the end
+            // of the same flow still, and a 481 would end the call.
+            return Some(way);
+        }
         let moving = standing.moving.filter(|m| m.target == named)?;
         Some(Way { seen: moving.seen, target: moving.target, flow: moving.flow.unwrap_or(at.flow), ..at })
     }

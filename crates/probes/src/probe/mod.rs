@@ -1,6 +1,8 @@
 //! The probes. Each runs attacks of one kind.
 
+mod ack;
 mod amplification;
+mod connections;
 mod contacts;
 mod guessing;
 mod identity;
@@ -9,6 +11,7 @@ mod mark;
 mod names;
 mod relay;
 mod replay;
+mod tenants;
 mod words;
 
 use std::io;
@@ -20,14 +23,17 @@ use crate::phone::Ask;
 type Probe = fn(&mut Cast) -> io::Result<Vec<ProbeResult>>;
 
 /// All probes. Guessing comes last, since it leaves bans behind.
-pub(crate) const ALL: [Probe; 10] = [
+pub(crate) const ALL: [Probe; 13] = [
     works,
     relay::probe,
     identity::probe,
     mark::probe,
+    ack::probe,
+    tenants::probe,
     contacts::probe,
     replay::probe,
     names::probe,
+    connections::probe,
     amplification::probe,
     lockout::probe,
     guessing::probe,

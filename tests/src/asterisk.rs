@@ -1,15 +1,13 @@
-//! One private Asterisk on a loopback address of its own, set up as tests/asterisk installs it.
+//! One private Asterisk on an address of its own, set up as tests/asterisk installs it.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use trunkline_tests::{Scratch, wait_for};
-
-/// Where it listens: SIP on port 5060.
-pub const ADDRESS: &str = "127.0.0.9";
+use crate::scratch::Scratch;
+use crate::wait_for;
 
 /// A running Asterisk; dropped, it is ended.
+#[derive(Debug)]
 pub struct Asterisk {
     scratch: Scratch,
     program: PathBuf,
@@ -17,8 +15,8 @@ pub struct Asterisk {
 }
 
 impl Asterisk {
-    /// Starts one that registers at the exchange as `asterisk` and sends its calls there.
-    pub fn start(exchange: SocketAddr) -> Asterisk {
+    /// Starts one with its media at this address, and with these texts as `pjsip.conf` and `extensions.conf`.
+    pub fn start(address: &str, pjsip: &str, extensions: &str) -> Asterisk {
         let (scratch, env) = (Scratch::new("asterisk"), env());
         let d = scratch.path().display().to_string();
         for folder in ["etc", "run", "log", "spool", "var", "cache", "db", "keys"] {
@@ -27,14 +25,13 @@ impl Asterisk {
         let fill = |text: String| {
             let all = [
                 ("@D@", d.as_str()),
-                ("@IP@", ADDRESS),
+                ("@IP@", address),
                 ("@NAME@", "pbx"),
                 ("@EID@", "02:00:00:00:00:0c"),
                 ("@MODULES@", &env.modules),
                 ("@DATA@", &env.data),
                 ("@RTPSTART@", "21000"),
                 ("@RTPEND@", "21499"),
-                ("@EXCHANGE@", &exchange.to_string()),
             ];
             all.iter().fold(text, |text, (name, value)| text.replace(name, value))
         };
@@ -45,8 +42,8 @@ impl Asterisk {
             let text = text.replace("preload = res_config_pgsql.so", "noload = res_config_pgsql.so");
             scratch.write(&format!("etc/{name}.conf"), fill(text));
         }
-        scratch.write("etc/pjsip.conf", fill(PJSIP.to_owned()));
-        scratch.write("etc/extensions.conf", EXTENSIONS);
+        scratch.write("etc/pjsip.conf", pjsip);
+        scratch.write("etc/extensions.conf", extensions);
         let mut command = as_user(&scratch, &env.program);
         command.args(["-C", &format!("{d}/etc/asterisk.conf"), "-f", "-n"]);
         let console = std::fs::File::create(scratch.path().join("log/console")).expect("a file");
@@ -76,8 +73,11 @@ impl Asterisk {
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
-    fn console(&self) -> String {
-        std::fs::read_to_string(self.scratch.path().join("log/console")).unwrap_or_default()
+    /// What it has written.
+    pub fn console(&self) -> String {
+        let read =
+            |name| std::fs::read_to_string(self.scratch.path().join("log").join(name)).unwrap_or_default();
+        read("console") + &read("messages")
     }
 }
 
@@ -123,71 +123,3 @@ fn as_user(scratch: &Scratch, program: &Path) -> Command {
     command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]).arg(program);
     command
 }
-
-const PJSIP: &str = "
-[udp]
-type = transport
-protocol = udp
-bind = @IP@:5060
-
-[exchange]
-type = endpoint
-context = from-exchange
-disallow = all
-allow = alaw,ulaw
-direct_media = no
-media_address = @IP@
-bind_rtp_to_media_address = yes
-from_user = asterisk
-from_domain = sip.test
-outbound_auth = exchange
-outbound_proxy = sip:@EXCHANGE@\\;lr
-aors = exchange,line
-
-[line]
-type = aor
-max_contacts = 1
-
-[line]
-type = endpoint
-context = from-exchange
-disallow = all
-allow = alaw,ulaw
-from_user = +4930123456
-aors = line
-
-[exchange]
-type = aor
-contact = sip:@EXCHANGE@
-
-[exchange]
-type = auth
-auth_type = userpass
-username = asterisk
-password = pw-asterisk
-
-[exchange]
-type = identify
-endpoint = exchange
-match = 127.0.0.1
-
-[exchange]
-type = registration
-outbound_auth = exchange
-outbound_proxy = sip:@EXCHANGE@\\;lr
-server_uri = sip:sip.test
-client_uri = sip:asterisk@sip.test
-contact_user = asterisk
-retry_interval = 2
-expiration = 300
-";
-
-const EXTENSIONS: &str = "
-[from-exchange]
-exten => asterisk,1,Answer()
- same => n,Wait(120)
- same => n,Hangup()
-exten => _[+0-9].,1,Answer()
- same => n,Wait(120)
- same => n,Hangup()
-";
