@@ -35,6 +35,8 @@ fn of(config: &Config) -> Vec<Caution> {
             found.push((path, what));
         }
     };
+    let what = "anyone on the path to the server reads the passwords of all accounts, and can change them";
+    when(is_read_in_plaintext(&config.data), "data", what);
     let r = &config.routing;
     let what = "calls have no failover, no forking, no records and no limits: those of trunks, agents and domains do not apply";
     when(config.stateless, "stateless", what);
@@ -120,13 +122,56 @@ fn traces(level: &str) -> bool {
     directives.into_iter().any(|directive| directive == "trace" || directive == "sip=trace")
 }
 
+/// Are the resources on another machine, and read without TLS?
+fn is_read_in_plaintext(data: &str) -> bool {
+    match data.split_once(':') {
+        Some(("postgres" | "postgresql", at)) => {
+            let at = at.strip_prefix("//").unwrap_or(at);
+            let host = at.split(['/', '?']).next().and_then(|authority| authority.rsplit('@').next());
+            let weak =
+                ["disable", "allow", "prefer"].iter().any(|mode| at.contains(&format!("sslmode={mode}")));
+            weak && host.is_some_and(|host| !host.is_empty() && is_elsewhere(host))
+        }
+        Some(("routr-v1-redis" | "routr-v1-rc2-redis", at)) => is_elsewhere(at),
+        Some(("routr-v1-rest", url)) => leaves_in_plaintext(url),
+        _ => false,
+    }
+}
+
 /// Does a URL lead to another machine over plain HTTP?
 fn leaves_in_plaintext(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    is_elsewhere(rest.split(['/', '?', '#']).next().unwrap_or_default())
+}
+
+/// Is a host, with or without a port, another machine than this one?
+fn is_elsewhere(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
     host != "localhost" && !host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_on_other_machines() {
+        for (data, plain) in [
+            ("postgres://ann@db.example/pbx", false),
+            ("postgres://ann@db.example:5433/pbx?sslmode=disable", true),
+            ("postgres://ann@127.0.0.1/pbx?sslmode=disable", false),
+            ("postgres:///pbx?host=/run/postgresql&sslmode=disable", false),
+            ("routr-v1-redis:localhost:6379", false),
+            ("routr-v1-redis:[::1]:6379", false),
+            ("routr-v1-rc2-redis:redis.example:6379", true),
+            ("routr-v1-rest:http://rest.example/v1", true),
+            ("routr-v1-rest:https://rest.example/v1", false),
+            ("sqlite:trunkline.db", false),
+        ] {
+            assert_eq!(is_read_in_plaintext(data), plain, "{data}");
+        }
+    }
 }
