@@ -67,12 +67,12 @@ fn who_claims_to_be_an_agent_commands_no_phone() {
         let mut dialog = called(&mut stranger, &mut phone, false, what);
         let inside = [
             notify(dialog.request(&stranger, "NOTIFY"), RESTART),
-            notify(dialog.request(&stranger, "notify"), "talk"),
+            notify(dialog.request(&stranger, "NOTIFY"), "talk"),
             dialog.request(&stranger, "NOTIFY"),
         ];
         let outside = [
             notify(stranger.request("NOTIFY", &at("1001")), RESTART),
-            notify(stranger.request("Notify", &at("1001")), "refer"),
+            notify(stranger.request("NOTIFY", &at("1001")), "refer"),
         ];
         let joining = JOINS.map(|(name, value)| stranger.invite(&at("1001")).with(name, value));
         let refused = inside.iter().map(|m| (m, 403));
@@ -162,5 +162,64 @@ fn of_what_may_stand_once_two_are_none() {
             assert_eq!(caller.final_for(&request).status(), 400, "{method} {name}");
             assert!(phone.silent(QUIET, |m| m.method() == method), "{method} {name}");
         }
+    }
+}
+
+/// Whoever has seen the mark of a subscription notifies of nothing else by it.
+#[test]
+fn a_subscription_is_told_what_it_asked_for() {
+    for authenticate in DOMAINS {
+        let exchange = start("", authenticate);
+        let mut notifier = registered(&exchange, "1001");
+        let mut watcher = registered(&exchange, "1002");
+        let subscribe =
+            watcher.request("SUBSCRIBE", &at("1001")).with("Event", "presence").with("Expires", "600");
+        let subscribe = watcher.call(&subscribe);
+        let arrived = notifier.request_of("SUBSCRIBE");
+        let answer = notifier.response(&arrived, 200, "OK").with("Expires", "600");
+        let answer = answer.set("Contact", format!("<{}>", notifier.contact().trim_matches(['<', '>'])));
+        notifier.send(&answer);
+        watcher.status_for(&subscribe, 200);
+        let mut dialog = Dialog::of_callee(&arrived, &answer);
+        let mut elsewhere =
+            Ua::new(Wire::udp_from(STRANGER.into(), exchange.udp()), "1001", DOMAIN, "no-secret");
+        for event in [RESTART, "talk", "x-cisco-remotecc", "presencex"] {
+            let request = notify(dialog.request(&elsewhere, "NOTIFY"), event);
+            elsewhere.send(&request);
+            let status = elsewhere.final_for(&request).status();
+            assert!([401, 403].contains(&status), "{authenticate} {event}: {status}");
+            let request = notify(dialog.request(&notifier, "NOTIFY"), event);
+            notifier.send(&request);
+            assert_eq!(notifier.final_for(&request).status(), 403, "{authenticate} {event}");
+            assert!(watcher.silent(QUIET, |m| m.method() == "NOTIFY"), "{authenticate} {event}");
+        }
+        let state = notify(dialog.request(&notifier, "NOTIFY"), "presence");
+        passes(&mut notifier, &state, &mut watcher);
+    }
+}
+
+/// Who has seen an agent's mark takes over none of its calls, even where no caller is asked who it is.
+#[test]
+fn a_seen_mark_is_of_no_use_elsewhere() {
+    for authenticate in DOMAINS {
+        let exchange = start("", authenticate);
+        let mut phone = registered(&exchange, "1001");
+        let mut caller = registered(&exchange, "1002");
+        let (mut dialog, _) = super::dialogs::connect(&mut caller, &mut phone);
+        let wire = Wire::udp_from(STRANGER.into(), exchange.udp());
+        let mut stranger = Ua::new(wire, "1002", DOMAIN, "no-secret");
+        for method in ["UPDATE", "INVITE", "INFO", "MESSAGE", "REFER", "NOTIFY"] {
+            let request = dialog.request(&stranger, method).with("Event", "refer");
+            let request = request.with("Subscription-State", "active").with("Refer-To", "<sip:1@h>");
+            stranger.send(&request);
+            assert_eq!(stranger.final_for(&request).status(), 401, "{authenticate} {method}");
+            assert!(phone.silent(QUIET, |m| m.method() == method), "{authenticate} {method}");
+        }
+        // Its NAT gives a phone another port, and its call ends from anywhere.
+        let mut moved = Ua::new(Wire::udp(exchange.udp()), "1002", DOMAIN, "pw-1002");
+        let info = dialog.request(&moved, "INFO");
+        passes(&mut moved, &info, &mut phone);
+        let bye = dialog.request(&stranger, "BYE");
+        passes(&mut stranger, &bye, &mut phone);
     }
 }

@@ -120,7 +120,7 @@ fn inside_its_call_a_stranger_sends_what_is_part_of_a_call() {
         ("SUBSCRIBE", "dialog"),
         ("MESSAGE", ""),
         ("PUBLISH", "presence"),
-        ("refer", ""),
+        ("REFER", ""),
         ("FROB", ""),
     ];
     for mode in super::forged::MODES {
@@ -174,4 +174,31 @@ fn nobody_transfers_by_a_bye() {
         callee.respond(&arrived, 200, "OK");
         caller.status_for(&bye, 200);
     }
+}
+
+/// Some phones read a method in any case of its letters, so that one in others would escape what holds for it.
+#[test]
+fn a_method_in_other_letters_is_none() {
+    let mut scene = super::forged::Scene::set("");
+    let super::forged::Scene { exchange, carrier, caller, friend } = &mut scene;
+    let mut stranger = super::marks::phone_from(exchange, [127, 0, 0, 9], "stranger");
+    let (mut dialog, _) = super::dialogs::connect(caller, friend);
+    for method in
+        ["invite", "Invite", "INVITe", "bye", "ack", "Cancel", "Message", "register", "rEFER", "Notify"]
+    {
+        let refused = |who: &mut trunkline_tests::Ua, to: &str| {
+            let request = who.request(method, to);
+            who.send(&request);
+            assert_eq!(who.final_for(&request).status(), 400, "{method} {to}");
+        };
+        refused(&mut stranger, super::forged::OPEN_NUMBER);
+        refused(caller, &super::at("1002"));
+        refused(caller, &super::at(super::forged::ALLOWED));
+        let inside = dialog.request(caller, method);
+        caller.send(&inside);
+        assert_eq!(caller.final_for(&inside).status(), 400, "{method}");
+    }
+    let heard = |m: &trunkline_tests::Message| !m.method().is_empty();
+    let quiet = std::time::Duration::from_millis(100);
+    assert!(friend.silent(quiet, heard) && carrier.silent(quiet, heard));
 }

@@ -98,6 +98,29 @@ fn who_moves_by_an_answer_is_hung_up_there() {
     assert!(at_caller.contains("1001@") && at_callee.contains("moved@"), "{at_caller} {at_callee}");
 }
 
+/// A callee without a Contact is where the call was sent; long heads are kept in part.
+#[test]
+fn a_callee_without_a_contact_is_hung_up_too() {
+    for long in [false, true] {
+        let exchange = Exchange::start(&agents());
+        let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+        let mut invite = caller.invite(&callee.aor());
+        if long {
+            for _ in 0..200 {
+                invite = invite.with("X-Long", "x".repeat(100));
+            }
+        }
+        let invite = caller.call(&invite);
+        let arrived = callee.request_of("INVITE");
+        let answer = callee.response(&arrived, 200, "OK").without("Contact");
+        callee.send(&answer);
+        let answer = caller.status_for(&invite, 200);
+        assert!(answer.get("Contact").is_none());
+        let [at_caller, at_callee] = hung_up(&exchange, [&mut caller, &mut callee]);
+        assert!(at_caller.contains("1001@") && at_callee.contains("1002@"), "{at_caller} {at_callee}");
+    }
+}
+
 #[test]
 fn a_bye_that_waits_for_a_name_goes_on() {
     let names = NameServer::start(&[("phone.sip.test", Record::A([127, 0, 0, 1].into()))]);

@@ -1,6 +1,6 @@
 //! What phones ask a carrier to call (REFER): the carrier would do it on the account of the trunk.
 
-use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, free_port};
+use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire, free_port};
 
 use super::DOMAIN;
 use super::strangers::carrier;
@@ -22,6 +22,8 @@ const ALLOWED: &[&str] = &[
     "<sip:+17066041487@sip.test>",
     "<sip:17066041487@carrier.test>",
     "<sip:alice@192.0.2.7>",
+    "<sip:alice@192.0.2.7?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3&Require=replaces>",
+    "<sip:u1001@192.0.2.7>",
 ];
 
 /// Whom it may not.
@@ -47,7 +49,12 @@ const REFUSED: &[&str] = &[
     "<cid:list@sip.test>",
     "<http://carrier.test/>",
     "<sip:1002@sip.test>, <sip:+19005551234@sip.test>",
-    "<sip:1002@sip.test>\r\nr: <sip:+19005551234@sip.test>",
+    "<sip:alice@192.0.2.7?P-Asserted-Identity=%3Csip%3A1%40h%3E>",
+    "<sip:alice@192.0.2.7?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3&Diversion=%3Csip%3A1%40h%3E>",
+    "<sip:w19005551234@carrier.test;user=dialstring>",
+    "<sip:p+19005551234@carrier.test>",
+    "<sip:A19005551234@carrier.test>",
+    "<sip:tel:+19005551234@carrier.test>",
     "nonsense",
 ];
 
@@ -101,25 +108,26 @@ fn talking(out: bool) -> (Exchange, Ua, Ua, Dialog) {
 fn a_carrier_is_asked_to_call_whom_the_phone_may_call() {
     for out in [true, false] {
         let (_exchange, mut provider, mut phone, mut dialog) = talking(out);
-        for method in ["REFER", "Refer"] {
-            for to in ALLOWED {
-                let refer = dialog.request(&phone, method).with("Refer-To", *to);
-                phone.send(&refer);
-                let arrived = provider.request_of(method);
-                provider.respond(&arrived, 202, "Accepted");
-                phone.status_for(&refer, 202);
-            }
-            for to in REFUSED {
-                let refer = dialog.request(&phone, method).with("Refer-To", *to);
-                phone.send(&refer);
-                let answer = phone.final_for(&refer);
-                assert_eq!(answer.start, "SIP/2.0 403 Transfer Not Allowed", "{to}");
-            }
+        for to in ALLOWED {
+            let refer = dialog.request(&phone, "REFER").with("Refer-To", *to);
+            phone.send(&refer);
+            let arrived = provider.request_of("REFER");
+            provider.respond(&arrived, 202, "Accepted");
+            phone.status_for(&refer, 202);
         }
+        for to in REFUSED {
+            let refer = dialog.request(&phone, "REFER").with("Refer-To", *to);
+            phone.send(&refer);
+            let answer = phone.final_for(&refer);
+            assert_eq!(answer.start, "SIP/2.0 403 Transfer Not Allowed", "{to}");
+        }
+        let two = dialog.request(&phone, "REFER").with("Refer-To", ALLOWED[0]).with("r", REFUSED[0]);
+        phone.send(&two);
+        assert_eq!(phone.final_for(&two).status(), 400, "one of two could be followed");
         // What was refused has not arrived, for this comes after it.
         let bye = dialog.request(&phone, "BYE");
         phone.send(&bye);
-        let next = provider.expect("what comes next", |m| matches!(m.method(), "REFER" | "Refer" | "BYE"));
+        let next = provider.expect("what comes next", |m| matches!(m.method(), "REFER" | "BYE"));
         assert_eq!(next.method(), "BYE", "{next:?}");
     }
 }
@@ -162,4 +170,55 @@ fn between_phones_nothing_is_judged() {
     let arrived = other.request_of("REFER");
     other.respond(&arrived, 202, "Accepted");
     one.status_for(&refer, 202);
+}
+
+/// A phone connects two of its calls by the carrier, whatever their far ends are called.
+#[test]
+fn two_calls_of_a_phone_are_connected_by_their_carrier() {
+    for (contact, out) in [("sip:+33612345678@127.0.0.1", true), ("sip:0033-1@127.0.0.1", false)] {
+        let (_exchange, mut provider, mut phone, mut dialog) = talking(out);
+        // The second call comes in: its far end is nobody whom the phone could call.
+        let port = contact_port(&provider);
+        let invite = provider.invite(&format!("sip:{NUMBER}@trunk.test"));
+        let invite = invite.set("Contact", format!("<{contact}:{port}>"));
+        provider.send(&invite);
+        let arrived = phone.request_of("INVITE");
+        let sent = phone.accept(&arrived);
+        let ok = provider.status_for(&invite, 200);
+        let ack = Dialog::of_caller(&invite, &ok).request(&provider, "ACK");
+        provider.send(&ack);
+        phone.request_of("ACK");
+        let second = Dialog::of_callee(&arrived, &sent);
+        let tag = |value: &str| value.split("tag=").nth(1).expect("a tag").to_owned();
+        let replaces = |call_id: &str| {
+            let call_id = call_id.replace('@', "%40");
+            format!(
+                "Replaces={call_id}%3Bto-tag%3D{}%3Bfrom-tag%3D{}",
+                tag(&second.remote),
+                tag(&second.local)
+            )
+        };
+        let good = format!("<{contact}:{port}?{}>", replaces(&second.call_id));
+        let others = [
+            format!("<{contact}:{port}?{}>", replaces("another")),
+            format!("<{contact}:{port}>"),
+            format!("<sip:+19005551234@127.0.0.1:{port}?{}>", replaces(&second.call_id)),
+            format!("<{contact}:{port}?{}&Diversion=%3Csip%3A1%40h%3E>", replaces(&second.call_id)),
+        ];
+        for to in &others {
+            let refer = dialog.request(&phone, "REFER").with("Refer-To", to.as_str());
+            phone.send(&refer);
+            assert_eq!(phone.final_for(&refer).status(), 403, "{to}");
+        }
+        let refer = dialog.request(&phone, "REFER").with("Refer-To", good);
+        phone.send(&refer);
+        let arrived = provider.request_of("REFER");
+        provider.respond(&arrived, 202, "Accepted");
+        phone.status_for(&refer, 202);
+    }
+}
+
+fn contact_port(ua: &Ua) -> u16 {
+    let Wire::Udp { socket, .. } = &ua.wire else { unreachable!("made on UDP") };
+    socket.local_addr().expect("bound").port()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire};
+use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire, free_port};
 
 use super::DOMAIN;
 use super::forged::MODES;
@@ -133,4 +133,45 @@ fn accounts_of_one_phone_and_phones_behind_one_nat_are_reached() {
             caller.acknowledge_failure(&invite, &busy);
         }
     }
+}
+
+/// A phone may send from another port than it listens at, and over TCP.
+#[test]
+fn where_a_phone_listens_is_its_own_too() {
+    let exchange = start("isolated", "");
+    let mut by_udp = phone(&exchange, 31, "3001", APART);
+    let mut by_tcp = Ua::tcp(exchange.tcp(), "3001", APART, "pw-3001");
+    let (udp, tcp) = (free_port(), free_port());
+    for (rung, at) in
+        [(&mut by_udp, format!("127.0.0.31:{udp}")), (&mut by_tcp, format!("127.0.0.1:{tcp};transport=tcp"))]
+    {
+        let request = rung.register_request(600).set("Contact", format!("<sip:3001@{at}>"));
+        assert_eq!(rung.ask(&request).0.status(), 200, "{at}");
+        let mut other = phone(&exchange, 9, "1002", DOMAIN);
+        let request = other.register_request(600).set("Contact", format!("<sip:1002@{at}>"));
+        assert_eq!(other.ask(&request).0.status(), 403, "{at}");
+        // Another phone on that host says where it listens itself.
+        let host = at.split(':').next().expect("a host");
+        let mut beside = phone(&exchange, host.rsplit('.').next().unwrap().parse().unwrap(), "1003", DOMAIN);
+        let request = beside.register_request(600).set("Contact", format!("<sip:1003@{at}>"));
+        assert_eq!(beside.ask(&request).0.status(), 200, "{at}");
+        let request = beside.register_request(0).set("Contact", format!("<sip:1003@{at}>"));
+        assert_eq!(beside.ask(&request).0.status(), 200, "{at}");
+    }
+}
+
+/// One account of a phone goes, the other stays: the address is its own still.
+#[test]
+fn the_second_account_of_a_phone_keeps_its_address() {
+    let exchange = start("isolated", "");
+    let mut rung = registered(&exchange, 31, "3001", APART);
+    let at = format!("<sip:3001@127.0.0.31:{}>", port_of(&rung));
+    (rung.user, rung.domain, rung.password) = ("1003".into(), DOMAIN.into(), "pw-1003".into());
+    assert_eq!((rung.register(600).status(), rung.register(0).status()), (200, 200));
+    let mut other = phone(&exchange, 9, "1002", DOMAIN);
+    let request = other.register_request(600).set("Contact", at.clone());
+    assert_eq!(other.ask(&request).0.status(), 403);
+    (rung.user, rung.domain, rung.password) = ("3001".into(), APART.into(), "pw-3001".into());
+    assert_eq!(rung.register(0).status(), 200);
+    assert_eq!(other.ask(&request).0.status(), 200, "nobody is there any more");
 }

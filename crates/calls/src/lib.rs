@@ -60,5 +60,5 @@ pub use follow::{Followed, Follower};
 pub use histogram::{DURATION_MS, Histogram, SETUP_MS};
 pub use record::{CallRecord, Filter};
 pub use sessions::SessionKey;
-pub use talker::Talker;
+pub use talker::{MOST_KEPT, Talker};
 pub use writer::{Records, RecordsError, RecordsHealth};

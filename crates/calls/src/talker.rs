@@ -1,7 +1,13 @@
 //! The two sides of an answered call, as it takes to hang up for both of them: each gets a BYE as the other one would send it.
+//! What is kept of a message is short ([`MOST_KEPT`]), so that a call costs no more than its row.
 
 use trunkline_proxy::Side;
 use trunkline_sip::Flow;
+
+/// Bytes of a message that are kept, at most.
+pub const MOST_KEPT: usize = 4096;
+/// Memory above this much is given back with the call.
+const ROOM: usize = 2048;
 
 /// One side, as the other one hears it. It is read when somebody hangs up, which is seldom. Its memory is used again for the next
 /// call.
@@ -9,7 +15,7 @@ use trunkline_sip::Flow;
 pub struct Talker {
     /// How it is reached; `None` before the answer.
     pub flow: Option<Flow>,
-    /// What began its dialog: the INVITE as the callee got it, the 2xx as the caller did.
+    /// The head of what began its dialog: of the INVITE as the callee got it, of the 2xx as the caller did.
     pub message: Vec<u8>,
     /// The callee's tag, which the INVITE has not.
     pub tag: Vec<u8>,
@@ -31,24 +37,26 @@ impl Talker {
     /// Forgets a call.
     pub(crate) fn clear(&mut self) {
         self.flow = None;
-        self.message.clear();
-        self.tag.clear();
-        self.target.clear();
-        self.asked.1.clear();
+        for text in [&mut self.message, &mut self.tag, &mut self.target, &mut self.asked.1] {
+            text.clear();
+            text.shrink_to(ROOM);
+        }
     }
 
-    /// It is reached by this flow, and this message began its dialog.
-    pub fn begin(&mut self, flow: Flow, message: &[u8], tag: &[u8]) {
+    /// It is reached by this flow, and a message began its dialog of which this is written. Of a longer one nothing is kept.
+    pub fn begin(&mut self, flow: Flow, write: impl FnOnce(&mut Vec<u8>), tag: &[u8]) {
+        write(&mut self.message);
+        if self.message.len().max(tag.len()) > MOST_KEPT {
+            return self.clear();
+        }
         self.flow = Some(flow);
-        self.message.extend_from_slice(message);
         self.tag.extend_from_slice(tag);
     }
 
     /// The other side asks to be reached at another target.
     pub(crate) fn ask(&mut self, cseq: u32, target: &[u8]) {
         self.asked.0 = cseq;
-        self.asked.1.clear();
-        self.asked.1.extend_from_slice(target);
+        put(&mut self.asked.1, target);
     }
 
     /// The request of this CSeq that asked for it is accepted.
@@ -61,7 +69,13 @@ impl Talker {
 
     /// The other side, which was asked, is reached at this target from now on.
     pub(crate) fn move_to(&mut self, target: &[u8]) {
-        self.target.clear();
-        self.target.extend_from_slice(target);
+        put(&mut self.target, target);
+    }
+}
+
+fn put(text: &mut Vec<u8>, target: &[u8]) {
+    text.clear();
+    if target.len() <= MOST_KEPT {
+        text.extend_from_slice(target);
     }
 }

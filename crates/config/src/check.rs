@@ -42,7 +42,7 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     let l = &config.limits;
     let message = "messageSize must be between 1024 and 65535";
     unless((1024..=65_535).contains(&l.message_size), "limits.messageSize", message);
-    unless((16..=250).contains(&l.headers), "limits.headers", "headers must be between 16 and 250");
+    unless((16..=240).contains(&l.headers), "limits.headers", "headers must be between 16 and 240");
     unless(l.idle_seconds > 0, "limits.idleSeconds", "idleSeconds must be at least 1");
     unless(l.partial_seconds > 0, "limits.partialSeconds", "partialSeconds must be at least 1");
     let message = "connectionsPerAddress must be at least 1";

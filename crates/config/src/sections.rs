@@ -129,8 +129,8 @@ section! {
     Limits {
         /// Bytes of a message, at most 65,535.
         message_size: u32 = 65_535, "messageSize";
-        /// Header lines of a message, at most 250.
-        headers: u16 = 250, "headers";
+        /// Header lines of a message, at most 240: the exchange adds some.
+        headers: u16 = 240, "headers";
         /// Connections from one address; an IPv6 /64 counts as one.
         connections_per_address: u32 = 1000, "connectionsPerAddress";
         /// A connection is closed when nothing was received for this time, in seconds.

@@ -63,11 +63,6 @@ impl Algorithm {
         (self.hash(), !self.has_session())
     }
 
-    /// The length of a digest in hexadecimal digits.
-    pub fn hex_len(self) -> usize {
-        if self.hash() == Algorithm::Md5 { 32 } else { 64 }
-    }
-
     /// The digest of the parts joined by colons.
     pub(crate) fn joined(self, parts: &[&[u8]]) -> Hex {
         match self {

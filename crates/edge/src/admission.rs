@@ -113,7 +113,7 @@ impl Edge {
     }
 
     /// What the transaction of an INVITE has to know of its callee.
-    pub(crate) fn prepare_ringing(&self, inbound: &Inbound<'_>, context: &mut Context, rung: Rung<'_>) {
+    pub(crate) fn prepare_ringing(&mut self, inbound: &Inbound<'_>, context: &mut Context, rung: Rung<'_>) {
         self.counters.calls.add();
         let parties = &rung.decision.parties;
         match parties.no_answer_seconds {
@@ -121,6 +121,10 @@ impl Edge {
             None => context.proxy.ring_for(self.shared.config.no_answer.as_millis() as u64, false),
         }
         context.divertible = Divertible::new(inbound, rung.decision, context.turns);
+        let copy = context.divertible.as_ref().map_or(0, |divertible| divertible.request.len() as u32);
+        if copy > 0 && !self.pay(context, copy) {
+            context.divertible = None;
+        }
         context.proxy.set_divertible(context.divertible.is_some());
         let follows = matches!(parties.callee.kind, RoutedKind::Agent | RoutedKind::Pstn);
         context.proxy.set_redirectable(follows);

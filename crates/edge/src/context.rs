@@ -141,6 +141,8 @@ pub(crate) struct Context {
     pub(crate) stranger: bool,
     /// Bytes that it holds, counted.
     pub(crate) held: u32,
+    /// So long a response may be that is kept: it is among the bytes held.
+    pub(crate) answer_paid: u32,
     pub(crate) loop_mac: u64,
     /// What its responses have to repeat: [`crate::edge::Edge::identity`].
     pub(crate) identity: u64,

@@ -169,6 +169,21 @@ impl Edge {
         self.pool.give(context);
     }
 
+    /// Takes memory for more that a transaction holds; false: there is none, of all or of its caller's share.
+    pub(crate) fn pay(&mut self, context: &mut Context, bytes: u32) -> bool {
+        if !context.proxy.is_proceeding() {
+            // It has given back what it had taken.
+            return false;
+        }
+        let source = context.from.remote.ip();
+        let (payer, limits) = (Payer::new(context.caller, source), &self.shared.config.memory);
+        let taken = self.held.take(context.stranger.then_some(source), payer, bytes, limits).is_ok();
+        if taken {
+            context.held = context.held.saturating_add(bytes);
+        }
+        taken
+    }
+
     fn give_held(&mut self, context: &mut Context) {
         let bytes = std::mem::take(&mut context.held);
         if bytes > 0 {

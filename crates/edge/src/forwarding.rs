@@ -175,6 +175,13 @@ impl Edge {
         }
         match self.prepare(io, inbound, context.key, (decision, &mut aims), Some(&*context)) {
             Prepared::Go { breadth, relaying } => {
+                // Copies for further targets.
+                let more = aims.list.len() as u32 * inbound.message.bytes.len() as u32;
+                if !self.pay(context, more) {
+                    self.counters.overloaded.add();
+                    self.take_back_media(relaying);
+                    return false;
+                }
                 self.admit_again(io, inbound, context, decision, &mut aims);
                 if !beside_others {
                     context.proxy.begin_again();
@@ -398,7 +405,7 @@ impl Edge {
         }
         let source = inbound.flow.remote.ip();
         let stranger = !self.looked_up(source, io.unix_ms());
-        // A copy of the request for each target, and what answers it.
+        // A copy of the request for each target, and an answer as long; what is kept beyond that is paid for when it comes.
         let held = (targets + 1) as u32 * inbound.message.bytes.len() as u32;
         let (payer, limits) = (Payer::new(caller, source), &self.shared.config.memory);
         if let Err(full) = self.held.take(stranger.then_some(source), payer, held, limits) {
@@ -427,6 +434,7 @@ impl Edge {
             proven: inbound.flow.transport.is_reliable() || self.proven.is_proven(source, io.unix_ms()),
             stranger,
             held,
+            answer_paid: inbound.message.bytes.len() as u32,
             loop_mac: self.shared.secret.loop_mac(&inbound.message),
             identity: self.identity(&inbound.message, inbound.message.cseq(), true),
             tagged: !inbound.message.to_tag().is_empty(),

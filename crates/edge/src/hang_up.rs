@@ -2,7 +2,7 @@
 //! the other one would send it, which takes the way of every request inside a dialog. What that takes is written at the answer
 //! into the call's place in the table of calls, whose memory is used again; calls from before a restart have nothing there.
 
-use trunkline_calls::{Cause, Talker};
+use trunkline_calls::{Cause, MOST_KEPT, Talker};
 use trunkline_proxy::Side;
 use trunkline_proxy::transaction::{Branch, Input};
 use trunkline_reasons::Reason;
@@ -57,12 +57,53 @@ fn put_dialog(m: &Message<'_>, side: Side, tag: &[u8], out: &mut Vec<u8>) {
     put(b"Call-ID", &[m.call_id()]);
 }
 
-/// The BYE of this side, with a branch of this number.
-fn bye(talker: &Talker, (side, flow): (Side, &Flow), branch: u64, reason: &[u8]) -> Option<Vec<u8>> {
+/// Appends what is kept of a message: its head, or the lines of it that a BYE is made of.
+fn put_kept(bytes: &[u8], out: &mut Vec<u8>) {
+    let end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+    if end <= MOST_KEPT {
+        return out.extend_from_slice(bytes.get(..end).unwrap_or_default());
+    }
     let mut index = Index::default();
-    index.parse(&talker.message, &Limits::default()).ok()?;
+    if index.parse(bytes, &Limits::default()).is_err() {
+        // Too long: nothing is kept of it.
+        return out.extend_from_slice(bytes);
+    }
+    let m = Message::new(bytes, &index);
+    let start = memchr::memmem::find(bytes, b"\r\n").map_or(0, |at| at + 2);
+    out.extend_from_slice(bytes.get(..start).unwrap_or_default());
+    let mut put = |line: &[u8]| out.extend_from_slice(line);
+    for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
+        put(m.header_line(name).map_or(b"", |header| header.line.of(bytes)));
+    }
+    put(m.header_line(HeaderName::Contact).map_or(b"", |header| header.line.of(bytes)));
+    m.header_lines(HeaderName::RecordRoute).for_each(|header| put(header.line.of(bytes)));
+    put(b"\r\n");
+}
+
+/// Where a side goes that has said no Contact: the caller to where the callee was sent for, the callee to the caller's From (RFC
+/// 2543).
+fn without_contact<'a>(side: Side, invite: &Message<'a>) -> Option<&'a [u8]> {
+    match side {
+        Side::Caller => Some(invite.uri_text()),
+        Side::Callee => Some(invite.from().ok()?.uri),
+    }
+}
+
+/// The BYE of this side, with a branch of this number. `invite` is what the callee got.
+fn bye(
+    talker: &Talker,
+    (side, branch, reason): (Side, u64, &[u8]),
+    invite: &[u8],
+) -> Option<(Flow, Vec<u8>)> {
+    let flow = talker.flow?;
+    let (mut index, mut first) = (Index::default(), Index::default());
+    index.parse_head(&talker.message, &Limits::default()).ok()?;
+    first.parse_head(invite, &Limits::default()).ok()?;
     let m = Message::new(&talker.message, &index);
-    let target = if talker.target.is_empty() { contact(&m)? } else { &talker.target };
+    let target = match talker.target.is_empty() {
+        true => contact(&m).or_else(|| without_contact(side, &Message::new(invite, &first)))?,
+        false => &talker.target,
+    };
     let mut out = Vec::with_capacity(talker.message.len() + 256);
     out.extend_from_slice(b"BYE ");
     out.extend_from_slice(target);
@@ -76,7 +117,7 @@ fn bye(talker: &Talker, (side, flow): (Side, &Flow), branch: u64, reason: &[u8])
     out.extend_from_slice(b" BYE\r\n");
     out.extend_from_slice(reason);
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-    Some(out)
+    Some((flow, out))
 }
 
 impl Shared {
@@ -105,8 +146,8 @@ impl Edge {
             connection: egress.connection,
         };
         self.shared.calls.set_talkers(call, |[caller, callee]| {
-            caller.begin(context.from, back, b"");
-            callee.begin(flow, branch.sent(), answer.to_tag());
+            caller.begin(context.from, |out| put_kept(back, out), b"");
+            callee.begin(flow, |out| put_kept(branch.sent(), out), answer.to_tag());
         });
     }
 
@@ -139,12 +180,14 @@ impl Edge {
         (number, cause, reason): (u64, Cause, &str),
         line: &[u8],
     ) -> bool {
-        let Some(talkers) = self.shared.calls.hang_up(number, (cause, reason), io.unix_ms()) else {
+        let Some(talkers) = self.shared.calls.talkers(number) else { return false };
+        let [caller, callee] = &talkers;
+        let made = |talker, side| bye(talker, (side, number << 1 | side as u64, line), &callee.message);
+        let Some(byes) = made(caller, Side::Caller).zip(made(callee, Side::Callee)) else { return false };
+        if !self.shared.calls.hang_up(number, (cause, reason), io.unix_ms()) {
             return false;
-        };
-        for (talker, side) in talkers.iter().zip([Side::Caller, Side::Callee]) {
-            let Some(flow) = talker.flow else { continue };
-            let Some(bye) = bye(talker, (side, &flow), number << 1 | side as u64, line) else { continue };
+        }
+        for (flow, bye) in [byes.0, byes.1] {
             self.own = true;
             self.take_message(io, memory, &flow, &bye);
             self.own = false;

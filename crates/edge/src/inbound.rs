@@ -35,10 +35,9 @@ impl Inbound<'_> {
         self.message.list(HeaderName::Via).nth(1).is_some()
     }
 
-    /// Does it ask the other side to call somebody else? A phone may read the method in any case of its letters.
+    /// Does it ask the other side to call somebody else?
     pub(crate) fn transfers(&self) -> bool {
         self.method == Method::Refer
-            || self.method == Method::Other && self.message.method_name().eq_ignore_ascii_case(b"REFER")
     }
 }
 

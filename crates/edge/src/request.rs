@@ -20,9 +20,9 @@ use crate::party::PartyRef;
 use crate::routes::Routes;
 use crate::visit::Visit;
 
-/// Methods we know, for Allow.
 /// Until then an exchange that is drained for an update has started again.
 const RETRY_LATER: &[u8] = b"Retry-After: 30\r\n";
+/// Methods we know.
 pub(crate) const ALLOW: &[u8] = b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH, REFER, INFO, PRACK, UPDATE\r\n";
 
 impl Edge {

@@ -85,9 +85,23 @@ impl Edge {
         self.note_failure(context, branch, m);
         context.heard |= m.cseq_method() != Method::Cancel && m.status().is_some_and(|code| code >= 200);
         let carrier = context.proxy.branch(branch).is_some_and(|b| b.target.carrier);
-        let heard = Heard { branch, message: m, for_us: self.challenges_for_us(m, carrier) };
+        let may_stay = self.has_room_for(context, m);
+        let heard = Heard { branch, message: m, for_us: self.challenges_for_us(m, carrier), may_stay };
         context.proxy.handle(Input::Response(heard), io.now(), &mut self.work);
         self.carry_out(io, slot, context, Some(heard));
+    }
+
+    /// May a copy of this response be kept? One as long as the request was paid for with it.
+    fn has_room_for(&mut self, context: &mut Context, m: &Message<'_>) -> bool {
+        let (length, paid) = (m.bytes.len() as u32, context.answer_paid);
+        if length <= paid || m.status().is_some_and(|code| code < 300) {
+            return true;
+        }
+        let paid = self.pay(context, length - paid);
+        if paid {
+            context.answer_paid = length;
+        }
+        paid
     }
 
     /// A branch that had said something failed: its early dialogs have ended, while the request may go on elsewhere.

@@ -16,9 +16,10 @@ use crate::media::Awaited;
 
 /// Messages of one shard that wait, at most; what comes beyond is answered 503.
 const MOST: usize = 10_000;
-/// Those of one source (IPv6: one /64), and the bytes of them all.
+/// Those of one source (IPv6: one /64), and the bytes of them all and of those.
 const MOST_OF_SOURCE: u32 = 1_000;
 const MOST_BYTES: usize = 64 << 20;
+const MOST_BYTES_OF_SOURCE: usize = MOST_BYTES / 8;
 
 /// What waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +89,7 @@ pub(crate) struct Suspensions {
     pub(crate) request: u64,
     pub(crate) waiting: HashMap<u64, Suspended>,
     by_message: HashMap<Waiting, u64>,
-    by_source: HashMap<IpAddr, u32>,
+    by_source: HashMap<IpAddr, (u32, usize)>,
     bytes: usize,
     /// By when the sender of the request at hand gives up, which has waited before.
     pub(crate) again: Option<Now>,
@@ -116,15 +117,18 @@ impl Suspensions {
     /// The number of the next ticket, for a message that came this way; `None`: there is no room for one.
     pub(crate) fn number(&mut self, from: &Flow) -> Option<u64> {
         self.next = (self.next + 1) & NUMBER;
-        let of_source = self.by_source.get(&source_of(from.remote.ip())).copied().unwrap_or(0);
-        let room = self.waiting.len() < MOST && of_source < MOST_OF_SOURCE && self.bytes < MOST_BYTES;
+        let (count, bytes) = self.by_source.get(&source_of(from.remote.ip())).copied().unwrap_or_default();
+        let of_source = count < MOST_OF_SOURCE && bytes < MOST_BYTES_OF_SOURCE;
+        let room = of_source && self.waiting.len() < MOST && self.bytes < MOST_BYTES;
         room.then_some(self.next)
     }
 
     pub(crate) fn insert(&mut self, number: u64, mut suspended: Suspended) {
         // Whoever waits a second time has waited since the first.
         suspended.until = self.again.take().unwrap_or(suspended.until);
-        *self.by_source.entry(source_of(suspended.flow.remote.ip())).or_default() += 1;
+        let (count, bytes) = self.by_source.entry(source_of(suspended.flow.remote.ip())).or_default();
+        *count += 1;
+        *bytes += suspended.bytes.len();
         self.bytes += suspended.bytes.len();
         self.by_message.insert(suspended.what, number);
         self.waiting.insert(number, suspended);
@@ -145,8 +149,9 @@ impl Suspensions {
             self.by_message.remove(&suspended.what);
         }
         let source = source_of(suspended.flow.remote.ip());
-        if let Some(count) = self.by_source.get_mut(&source) {
+        if let Some((count, bytes)) = self.by_source.get_mut(&source) {
             *count -= 1;
+            *bytes -= suspended.bytes.len();
             if *count == 0 {
                 self.by_source.remove(&source);
             }

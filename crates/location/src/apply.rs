@@ -3,6 +3,7 @@
 use trunkline_sip::{ConnectionId, Flow};
 
 use crate::binding::Timestamp;
+use crate::origins::Places;
 use crate::record::{self, BEHIND_NAT, Entry, Head, PROVEN, Part, REMOVED, SHOWN, Texts};
 use crate::register::{ContactChange, Contacts, Outcome, Overflow, PASSED_ON, Register, RegisterError};
 use crate::uri::uri_equivalent;
@@ -11,14 +12,16 @@ use crate::uri::uri_equivalent;
 const MOST: usize = 200;
 /// One phone has so many flows at most (RFC 5626 §4.2.1 speaks of two); the oldest gives way, whatever the overflow.
 const MOST_FLOWS: usize = 8;
+/// Bytes of a record, at most: each REGISTER may write all of it. 200 common bindings have 60,000.
+const MOST_BYTES: usize = 128 << 10;
 /// Ended bindings kept for late retransmissions.
 const MOST_ENDED: usize = 16;
 
 /// What is to be done with the record.
 pub(crate) enum Effect {
     Nothing,
-    /// It was changed where it is.
-    InPlace,
+    /// It was changed where it is; where the phone was before.
+    InPlace(Option<Places>),
     Replace(Box<[u8]>),
 }
 
@@ -122,8 +125,8 @@ pub(crate) fn apply(
         return Ok((outcome, Effect::Nothing));
     }
     let merge = Merge { register, changes, local, now };
-    if merge.refresh_in_place(record) {
-        return Ok((Outcome { refreshed: 1, ..Outcome::default() }, Effect::InPlace));
+    if let Some(had) = merge.refresh_in_place(record) {
+        return Ok((Outcome { refreshed: 1, ..Outcome::default() }, Effect::InPlace(had)));
     }
     merge.rebuild(record, new_id)
 }
@@ -158,15 +161,19 @@ impl<'a> Merge<'a> {
         Part::New(self.head(change, id), texts(self.register, change))
     }
 
-    /// The everyday case: one live binding is refreshed and everything has the length it had.
-    fn refresh_in_place(&self, record: &mut [u8]) -> bool {
-        let [change] = self.changes else { return false };
-        let live = find(record, change, self.register)
-            .filter(|e| change.expires > 0 && e.live(self.now) && e.q() == change.q)
-            .map(|e| (e.at, e.id()));
-        live.is_some_and(|(at, id)| {
-            record::overwrite(record, at, &self.head(change, id), &texts(self.register, change))
-        })
+    /// The everyday case: one live binding is refreshed and everything has the length it had. Where its phone was before; `None`
+    /// when it is another case.
+    fn refresh_in_place(&self, record: &mut [u8]) -> Option<Option<Places>> {
+        let [change] = self.changes else { return None };
+        let entry = find(record, change, self.register)
+            .filter(|e| change.expires > 0 && e.live(self.now) && e.q() == change.q)?;
+        let (had, flow) = (entry.texts(), &self.register.flow);
+        let stays = entry.transport() == flow.transport
+            && entry.remote() == flow.remote
+            && (had.uri, had.path) == (change.uri, self.register.path)
+            && (entry.flags() & BEHIND_NAT != 0) == change.behind_nat;
+        let (at, id, had) = (entry.at, entry.id(), (!stays).then(|| Places::of(&entry)));
+        record::overwrite(record, at, &self.head(change, id), &texts(self.register, change)).then_some(had)
     }
 
     /// The record anew: what is kept, what has changed, what has ended, what is added.
@@ -213,7 +220,12 @@ impl<'a> Merge<'a> {
         if parts.len() > record::MOST_PARTS {
             return Err(RegisterError::Unstorable);
         }
-        Ok((outcome, Effect::Replace(record::build(register.aor, flags(record), &mut parts))))
+        let built = record::build(register.aor, flags(record), &mut parts);
+        // What only ends bindings is never refused.
+        if built.len() > MOST_BYTES && outcome.added + outcome.refreshed > 0 {
+            return Err(RegisterError::Unstorable);
+        }
+        Ok((outcome, Effect::Replace(built)))
     }
 
     /// Of two contacts about the same binding the later one counts.

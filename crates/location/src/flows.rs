@@ -1,89 +1,132 @@
-//! The UDP addresses that registered phones send from, and who is registered from each.
+//! The UDP addresses of registered phones, and who is registered at each.
 
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use trunkline_sip::{Flow, Transport, canonical_ip};
+use hashbrown::HashMap;
+use parking_lot::RwLock;
+use smallvec::SmallVec;
+use trunkline_sip::canonical_ip;
 
 use crate::binding::Timestamp;
-use crate::record::{self, Entry};
-use crate::until::Until;
 
-/// Stands for all registrants of an address.
-const ANYBODY: u32 = 0;
+const SHARDS: usize = 64;
+/// Registrants of one address that are told apart. Further ones are there, too: behind a proxy may be many, and who is there need
+/// not name it.
+const MOST: usize = 16;
 
-type Key = (IpAddr, u16, u32);
+type Key = (IpAddr, u16);
+type Places = HashMap<Key, Place, foldhash::fast::RandomState>;
 
-/// Until when the last binding of each address lasts, and of each registrant there.
+/// Who is registered at an address, and until when.
+#[derive(Debug, Default)]
+struct Place {
+    known: SmallVec<[(u32, AtomicU64); 1]>,
+    /// Until when the last of those is there that are not told apart.
+    others: AtomicU64,
+}
+
+impl Place {
+    fn of(&self, registrant: u32) -> Option<&AtomicU64> {
+        self.known.iter().find(|(known, _)| *known == registrant).map(|(_, until)| until)
+    }
+
+    /// Is anybody there later than that?
+    fn is_held(&self, now: Timestamp) -> bool {
+        let later = |until: &AtomicU64| until.load(Ordering::Relaxed) > now;
+        later(&self.others) || self.known.iter().any(|(_, until)| later(until))
+    }
+}
+
+/// Until when each registrant is at which address: written by few, read by many.
 pub(crate) struct Flows {
-    until: Until<Key>,
+    shards: Box<[RwLock<Places>]>,
+    hasher: foldhash::fast::RandomState,
+    prune_cursor: AtomicUsize,
     /// The latest time that was given, so that readers need no clock.
     now: AtomicU64,
 }
 
-fn key(at: SocketAddr, registrant: u32) -> Key {
-    (canonical_ip(at.ip()), at.port(), registrant)
+fn key(at: SocketAddr) -> Key {
+    (canonical_ip(at.ip()), at.port())
 }
 
 impl Flows {
     pub fn new() -> Flows {
-        Flows { until: Until::new(), now: AtomicU64::new(0) }
-    }
-
-    /// Notes that this registrant is reached by this flow until then.
-    pub fn note(&self, flow: &Flow, registrant: u32, until: Timestamp) {
-        if flow.transport == Transport::Udp {
-            self.until.raise(key(flow.remote, ANYBODY), until);
-            self.until.raise(key(flow.remote, registrant), until);
+        Flows {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            hasher: foldhash::fast::RandomState::default(),
+            prune_cursor: AtomicUsize::new(0),
+            now: AtomicU64::new(0),
         }
     }
 
-    /// A record was replaced: an address from which none of its registrant's bindings is left is free. Another account of the same
-    /// phone is known there again once it registers.
-    pub fn replaced(&self, before: &[u8], after: &[u8], now: Timestamp) {
-        for had in record::entries(before).filter(|e| e.live(now) && e.transport() == Transport::Udp) {
-            let same = |e: &Entry<'_>| (e.remote(), e.registrant()) == (had.remote(), had.registrant());
-            if !record::entries(after).any(|e| e.live(now) && same(&e)) {
-                self.leave(had.remote(), had.registrant());
-            }
+    fn shard(&self, key: Key) -> &RwLock<Places> {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+    }
+
+    /// Notes that this registrant is there until then at least. Of a known one this takes a read lock only.
+    pub fn note(&self, at: SocketAddr, registrant: u32, until: Timestamp) {
+        let key = key(at);
+        let shard = self.shard(key);
+        if let Some(had) = shard.read().get(&key).and_then(|place| place.of(registrant)) {
+            had.fetch_max(until, Ordering::Relaxed);
+            return;
+        }
+        let now = self.now.load(Ordering::Relaxed);
+        let mut places = shard.write();
+        let place = places.entry(key).or_default();
+        if let Some(had) = place.of(registrant) {
+            had.fetch_max(until, Ordering::Relaxed);
+            return;
+        }
+        place.known.retain(|(_, until)| until.load(Ordering::Relaxed) > now);
+        if place.known.len() < MOST {
+            place.known.push((registrant, AtomicU64::new(until)));
+        } else {
+            place.others.fetch_max(until, Ordering::Relaxed);
         }
     }
 
-    /// What somebody who has shown nothing says takes no address from who has.
-    fn leave(&self, at: SocketAddr, registrant: u32) {
-        let own = key(at, registrant);
-        if registrant != ANYBODY && self.holds(own) {
-            self.until.end(own);
-            self.until.end(key(at, ANYBODY));
+    /// This registrant has no binding there any more; others stay. What somebody who has shown nothing says takes no address from
+    /// who has.
+    pub fn leave(&self, at: SocketAddr, registrant: u32) {
+        let key = key(at);
+        if let Some(until) = self.shard(key).read().get(&key).and_then(|place| place.of(registrant)) {
+            until.store(0, Ordering::Relaxed);
         }
     }
 
-    fn holds(&self, key: Key) -> bool {
-        self.until.holds(key, self.now.load(Ordering::Relaxed))
-    }
-
-    /// Is somebody registered from this very address and port, and this registrant not?
+    /// Is somebody registered at this very address and port, and this registrant (0: nobody's) not?
     pub fn are_anothers(&self, at: SocketAddr, registrant: u32) -> bool {
-        self.holds(key(at, ANYBODY)) && (registrant == ANYBODY || !self.holds(key(at, registrant)))
+        let (key, now) = (key(at), self.now.load(Ordering::Relaxed));
+        let places = self.shard(key).read();
+        let Some(place) = places.get(&key) else { return false };
+        let own = place.of(registrant).filter(|_| registrant != 0);
+        own.is_none_or(|until| until.load(Ordering::Relaxed) <= now) && place.is_held(now)
     }
 
-    /// Takes the time, and frees some of what has run out.
+    /// Takes the time, and frees what has run out in the next shard.
     pub fn prune(&self, now: Timestamp) {
         self.now.fetch_max(now, Ordering::Relaxed);
-        self.until.prune(now);
+        let shard = self.prune_cursor.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        if self.shards[shard].read().values().any(|place| !place.is_held(now)) {
+            self.shards[shard].write().retain(|_, place| place.is_held(now));
+        }
+    }
+
+    /// Frees all that has run out, and gives how many addresses are left.
+    #[cfg(test)]
+    pub fn left(&self, now: Timestamp) -> usize {
+        (0..SHARDS).for_each(|_| self.prune(now));
+        self.shards.iter().map(|shard| shard.read().len()).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use trunkline_sip::ConnectionId;
-
     use super::*;
-
-    fn flow(remote: &str, transport: Transport) -> Flow {
-        let (local, remote) = ("192.0.2.1:5060".parse().unwrap(), remote.parse().unwrap());
-        Flow { transport, local, remote, connection: ConnectionId::NONE }
-    }
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -92,29 +135,48 @@ mod tests {
     #[test]
     fn an_address_is_its_registrants_until_their_last_binding_ends() {
         let flows = Flows::new();
-        flows.note(&flow("[::ffff:198.51.100.7]:5060", Transport::Udp), 1, 2000);
-        flows.note(&flow("198.51.100.7:5060", Transport::Udp), 2, 1000);
-        flows.note(&flow("198.51.100.8:5060", Transport::Tcp), 1, 2000);
+        flows.note(at("[::ffff:198.51.100.7]:5060"), 1, 2000);
+        flows.note(at("198.51.100.7:5060"), 2, 1000);
         let anothers = |registrant| flows.are_anothers(at("198.51.100.7:5060"), registrant);
         assert_eq!([0, 1, 2, 3].map(anothers), [true, false, false, true], "two accounts of one phone");
         assert!(!flows.are_anothers(at("198.51.100.7:5062"), 3), "another port of a NAT");
-        assert!(!flows.are_anothers(at("198.51.100.8:5060"), 3), "connections have their own rule");
         flows.prune(1000);
         assert_eq!([1, 2, 3].map(anothers), [false, true, true]);
         flows.prune(2000);
         assert_eq!([1, 2, 3].map(anothers), [false, false, false]);
-        assert_eq!(flows.until.left(2000), 0);
+        assert_eq!(flows.left(2000), 0);
     }
 
     #[test]
     fn only_its_registrant_leaves_an_address() {
-        let (flows, phone) = (Flows::new(), flow("198.51.100.7:5060", Transport::Udp));
-        flows.note(&phone, 1, 2000);
+        let (flows, phone) = (Flows::new(), at("198.51.100.7:5060"));
+        flows.note(phone, 1, 2000);
         for registrant in [2, 0] {
-            flows.leave(phone.remote, registrant);
-            assert!(flows.are_anothers(phone.remote, 2), "{registrant}");
+            flows.leave(phone, registrant);
+            assert!(flows.are_anothers(phone, 2), "{registrant}");
         }
-        flows.leave(phone.remote, 1);
-        assert!(!flows.are_anothers(phone.remote, 2));
+        flows.leave(phone, 1);
+        assert!(!flows.are_anothers(phone, 2));
+        // Of two accounts the other one stays.
+        flows.note(phone, 1, 2000);
+        flows.note(phone, 3, 2000);
+        flows.leave(phone, 1);
+        assert!(
+            flows.are_anothers(phone, 2) && flows.are_anothers(phone, 1) && !flows.are_anothers(phone, 3)
+        );
+        flows.leave(phone, 3);
+        assert!(!flows.are_anothers(phone, 2));
+        assert_eq!(flows.left(1000), 0);
+    }
+
+    #[test]
+    fn a_proxy_with_many_phones_is_nobody_elses() {
+        let (flows, proxy) = (Flows::new(), at("198.51.100.7:5060"));
+        for registrant in 1..=1000 {
+            flows.note(proxy, registrant, 2000);
+        }
+        (1..=MOST as u32).for_each(|registrant| flows.leave(proxy, registrant));
+        assert!(flows.are_anothers(proxy, 2000));
+        assert_eq!((flows.left(1999), flows.left(2000)), (1, 0));
     }
 }

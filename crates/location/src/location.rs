@@ -184,7 +184,10 @@ impl Location {
                 self.show(&slot.record, now, &mut see);
                 return Ok(outcome);
             }
-            (Effect::InPlace, Some(slot)) => {
+            (Effect::InPlace(had), Some(slot)) => {
+                if let Some(had) = had {
+                    self.origins.left(&had, &slot.record, now);
+                }
                 if let Some(announcement) = self.announcement(now) {
                     announcement.refreshed(register, &slot.record);
                 }
@@ -192,7 +195,7 @@ impl Location {
             }
             (Effect::Replace(record), Some(slot)) => {
                 let had = std::mem::replace(&mut slot.record, record);
-                self.origins.flows.replaced(&had, &slot.record, now);
+                self.origins.replaced(&had, &slot.record, now);
                 if let Some(announcement) = self.announcement(now) {
                     announcement.replaced(register, &had, &slot.record);
                 }
@@ -210,7 +213,7 @@ impl Location {
                 table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash)).into_mut()
             }
             // Only an existing record can be changed in place.
-            (Effect::InPlace, None) => return Ok(outcome),
+            (Effect::InPlace(_), None) => return Ok(outcome),
         };
         slot.sweep_at = record::sweep_at(&slot.record);
         if self.persistent.load(Ordering::Relaxed) && !record::set_dirty(&mut slot.record, true) {
@@ -223,12 +226,18 @@ impl Location {
         if connection != ConnectionId::NONE && outcome.added + outcome.refreshed > 0 {
             self.connections.add(connection.0, (shard as Place) << 32 | u64::from(hash));
         }
-        if let Some(seconds) = register.longest() {
-            let (whose, until) = ((register.registrant, register.proven), now + u64::from(seconds) * 1000);
-            self.origins.note(&register.flow, whose, until);
-        }
+        self.note_origins(register, &slot.record, now);
         self.show(&slot.record, now, &mut see);
         Ok(outcome)
+    }
+
+    /// Notes where the phones are that have just registered.
+    fn note_origins(&self, register: &Register<'_>, record: &[u8], now: Timestamp) {
+        let Some(seconds) = register.longest() else { return };
+        let until = now + u64::from(seconds) * 1000;
+        self.origins.note_source(register.flow.remote.ip(), register.proven, until);
+        let new = record::entries(record).filter(|e| e.registered_at() == now && !e.removed());
+        new.for_each(|entry| self.origins.note_places(&entry));
     }
 
     /// Is anybody registered from this source ([`trunkline_sip::source_of`]) who has shown who it is?
@@ -239,6 +248,11 @@ impl Location {
     /// Is this the UDP address and port of a phone that has shown who it is, and that is not this registrant's (0: nobody's)?
     pub fn is_anothers_flow(&self, at: std::net::SocketAddr, registrant: u32) -> bool {
         self.origins.flows.are_anothers(at, registrant)
+    }
+
+    /// Does the Contact of such a phone name this port of the host that it sends from?
+    pub fn is_anothers_contact(&self, at: std::net::SocketAddr, registrant: u32) -> bool {
+        self.origins.contacts.are_anothers(at, registrant)
     }
 
     /// Is anybody registered from this source, whether anybody asked who it is or not?

@@ -42,13 +42,6 @@ impl<K: Copy + Eq + Hash> Until<K> {
         shard.write().entry(key).or_default().fetch_max(until, Ordering::Relaxed);
     }
 
-    /// The key holds no longer.
-    pub fn end(&self, key: K) {
-        if let Some(until) = self.shard(key).read().get(&key) {
-            until.store(0, Ordering::Relaxed);
-        }
-    }
-
     pub fn holds(&self, key: K, now: Timestamp) -> bool {
         self.shard(key).read().get(&key).is_some_and(|until| until.load(Ordering::Relaxed) > now)
     }

@@ -382,3 +382,39 @@ fn flows_of_one_phone_count_once() {
     put(contact(b"<1>", 2), "b").unwrap();
     assert!(matches!(put(contact(b"<2>", 1), "c"), Err(RegisterError::TooMany { max: 1 })));
 }
+
+/// What a phone says of itself fills no record, whose every change is written whole.
+#[test]
+fn a_record_has_a_length() {
+    let location = Location::new();
+    let long = "x".repeat(50_000);
+    let add = |n: u32| {
+        let uri = format!("sip:{long}@h{n}");
+        register(&location, &format!("c{n}"), 1, &[change(&uri, 60)], NOW)
+    };
+    assert!(add(1).is_ok() && add(2).is_ok());
+    assert!(matches!(add(3), Err(RegisterError::Unstorable)));
+    let first = format!("sip:{long}@h1");
+    register(&location, "c1", 2, &[change(&first, 0)], NOW + 1).unwrap();
+    assert_eq!(uris(&location, NOW + 1).len(), 1);
+}
+
+/// A phone that has moved is nowhere else: its NAT gives the old port to another one.
+#[test]
+fn where_a_phone_was_is_free() {
+    let location = Location::new();
+    let at = |host: &str| Flow { remote: host.parse().unwrap(), ..flow() };
+    let contacts = [ContactChange { behind_nat: true, ..change("sip:a@10.0.0.1", 60) }];
+    let refresh = |cseq: u32, host: &str| {
+        let register = Register::new(AOR, b"one", cseq, at(host), &contacts);
+        let register = Register { registrant: 7, shown: true, proven: true, ..register };
+        location.register(&register, NOW + u64::from(cseq), |_| {}).unwrap();
+    };
+    location.sweep(NOW, 1);
+    let is_anothers = |host: &str| location.is_anothers_flow(host.parse().unwrap(), 8);
+    for n in 1..100 {
+        refresh(n, &format!("198.51.100.7:{}", 1000 + n));
+        assert!(is_anothers(&format!("198.51.100.7:{}", 1000 + n)), "{n}");
+        assert!(!is_anothers(&format!("198.51.100.7:{}", 999 + n)), "{n}");
+    }
+}

@@ -17,6 +17,8 @@ use crate::gruu::put_gruus;
 use crate::reach::{find_nat, grant};
 use crate::refusal::Refusal;
 
+/// Bytes of a User-Agent that are kept.
+const MOST_USER_AGENT: usize = 128;
 /// With a 503: when to try again, in seconds.
 const STORE_RETRY: &[u8] = b"Retry-After: 10\r\n";
 
@@ -195,7 +197,8 @@ impl Registrar<'_> {
         }
         register.path = path;
         register.headers = &extra;
-        register.user_agent = m.header(HeaderName::UserAgent).unwrap_or_default();
+        let agent = m.header(HeaderName::UserAgent).unwrap_or_default();
+        register.user_agent = agent.get(..MOST_USER_AGENT).unwrap_or(agent);
         register.max_contacts = Some(request.max_contacts.unwrap_or(config.max_contacts) as usize);
         register.overflow = match request.replaces_oldest.unwrap_or(config.replaces_oldest) {
             true => Overflow::ReplaceOldest,

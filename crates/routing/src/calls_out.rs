@@ -70,8 +70,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
             return None;
         }
         let (message, options) = (&self.request.message, self.request.options);
-        // A phone may read the method in any case of its letters.
-        let is = |method: Method| message.method_name().eq_ignore_ascii_case(method.name().as_bytes());
+        let is = |method: Method| message.method() == Some(method);
         let sends = is(Method::Refer) && !options.unproven_may_refer
             || is(Method::Notify) && !options.unproven_may_notify;
         // Who has no secret could never show who it is.

@@ -16,7 +16,7 @@ const OLD_TRANSFER: [&[u8]; 2] = [b"Also", b"Requested-By"];
 
 /// What is said of a party, of who pays or of a peer's own number (RFC 3325, 6050, 7315, 5503, 8496): believed of trunks
 /// and peers alone. A name that ends in `-` stands for all that begin so.
-const CLAIMS: [&[u8]; 27] = [
+const CLAIMS: [&[u8]; 29] = [
     b"P-Associated-URI",
     b"P-Attestation-Indicator",
     b"P-Charge-Info",
@@ -39,6 +39,8 @@ const CLAIMS: [&[u8]; 27] = [
     b"Charge-Number",
     b"Charge",
     b"Origination-Id",
+    b"Priority-Verstat",
+    b"Relayed-Charge",
     b"Isup-OLI",
     b"Proxy-Asserted-Identity",
     b"Verstat",

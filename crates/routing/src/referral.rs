@@ -18,7 +18,11 @@ pub fn may_be_referred_to(
     (tables, options): (&Tables, &Options),
 ) -> bool {
     let Called { callee, name, .. } = called(uri, options.enforce_e164);
-    if callee.is_empty() || uri.scheme == Scheme::Other {
+    if callee.is_empty()
+        || uri.scheme == Scheme::Other
+        || !may_be_said_by_another(uri.headers)
+        || uri.password.is_some()
+    {
         return false;
     }
     let name = name.as_deref().unwrap_or(&callee);
@@ -26,7 +30,25 @@ pub fn may_be_referred_to(
     let at = tables.domain_by_uri(uri.host).or_else(ours).map_or(domain, |at| &**at);
     is_of_ours(name, &callee, at, (domain, tables))
         || may_leave(&callee, domain, tables)
-        || !is_declared_number(uri) && callee.first().is_some_and(u8::is_ascii_alphabetic)
+        || !is_declared_number(uri) && is_no_number(&callee)
+}
+
+/// What a REFER may have its receiver say in the new call: which one it replaces (RFC 3891), and what it takes for that. Anything
+/// else would speak for the carrier (RFC 3261 §19.1.5).
+pub fn may_be_said_by_another(headers: &[u8]) -> bool {
+    let names = headers.strip_prefix(b"?").unwrap_or(headers).split(|b| *b == b'&');
+    names.map(|header| header.split(|b| *b == b'=').next().unwrap_or_default()).all(|name| {
+        let known = ["", "Replaces", "Require", "Supported", "Accept-Contact", "Reject-Contact", "Call-ID"];
+        known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    })
+}
+
+/// Does it begin with a letter, and is it not a number behind one, as dial strings are (a pause, a tone)?
+fn is_no_number(callee: &[u8]) -> bool {
+    let Some((first, rest)) = callee.split_first() else { return false };
+    let is_dialled = rest.first() == Some(&b'+') || rest.iter().filter(|b| b.is_ascii_digit()).count() >= 7;
+    let is_name = !is_dialled || rest.iter().any(u8::is_ascii_alphabetic);
+    first.is_ascii_alphabetic() && is_name
 }
 
 /// Is it a number of ours, or somebody in a domain that the agent's own does not keep apart from?

@@ -359,7 +359,9 @@ fn user<'a>(uri: &Uri<'a>, e164: bool) -> Cow<'a, [u8]> {
 /// Does the URI say that its user is a telephone number?
 pub(crate) fn is_declared_number(uri: &Uri<'_>) -> bool {
     uri.scheme == Scheme::Tel
-        || uri.param("user").flatten().is_some_and(|kind| kind.eq_ignore_ascii_case(b"phone"))
+        || uri.param("user").flatten().is_some_and(|kind| {
+            kind.eq_ignore_ascii_case(b"phone") || kind.eq_ignore_ascii_case(b"dialstring")
+        })
 }
 
 pub(crate) struct Called<'a> {

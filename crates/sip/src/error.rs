@@ -32,6 +32,10 @@ pub enum ParseError {
     /// A header's value cannot be read; its name.
     #[error("malformed {0}")]
     Header(&'static str),
+    /// The method is one that is known, but for the case of its letters: some stacks read it as that one, and it would escape
+    /// what holds for that (RFC 3261 §7.1).
+    #[error("the method must be in capitals")]
+    MethodCase,
     /// The method in CSeq is not the request's.
     #[error("the method in CSeq differs from the request's")]
     CSeqMethod,
@@ -57,6 +61,7 @@ impl ParseError {
             | ParseError::Cardinality(_)
             | ParseError::Header(_)
             | ParseError::CSeqMethod
+            | ParseError::MethodCase
             | ParseError::ShortBody
             | ParseError::Uri => 400,
         }

@@ -77,13 +77,18 @@ pub enum StartLine {
 pub struct Limits {
     /// Bytes, at most 65,535.
     pub message_size: usize,
-    /// Header lines, at most 250.
+    /// Header lines, at most [`Limits::MOST_HEADERS`].
     pub headers: usize,
+}
+
+impl Limits {
+    /// More header lines than this cannot be told apart. From others fewer are taken, so that a copy of ours can be read, too.
+    pub const MOST_HEADERS: usize = 254;
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { message_size: 65_535, headers: 250 }
+        Limits { message_size: 65_535, headers: Limits::MOST_HEADERS }
     }
 }
 
@@ -182,6 +187,17 @@ impl Index {
         self.check(bytes)
     }
 
+    /// As [`Index::parse`], of the head of a message whose body is not there.
+    ///
+    /// # Errors
+    /// As [`Index::parse`], but for [`ParseError::ShortBody`].
+    pub fn parse_head(&mut self, head: &[u8], limits: &Limits) -> Result<(), ParseError> {
+        match self.parse(head, limits) {
+            Err(ParseError::ShortBody) => self.check_headers(head),
+            result => result,
+        }
+    }
+
     fn parse_start_line(&mut self, bytes: &[u8], line_end: usize) -> Result<(), ParseError> {
         self.start_line = StartLine::Response { code: 0, reason: Span::default() };
         let line = bytes.get(..line_end).unwrap_or_default();
@@ -220,6 +236,9 @@ impl Index {
             return Err(ParseError::StartLine);
         }
         self.start_line = StartLine::Request { method, name: span(name), uri: span(uri) };
+        if method == Method::Other && Method::is_misspelt(name) {
+            return Err(ParseError::MethodCase);
+        }
         match version {
             b"SIP/2.0" => Ok(()),
             v if v.eq_ignore_ascii_case(b"SIP/2.0") => Ok(()),
@@ -237,7 +256,7 @@ impl Index {
     ) -> Result<(), ParseError> {
         let mut at = usize::from(self.headers_start);
         let mut broken = None;
-        let most = limits.headers.min(250);
+        let most = limits.headers.min(Limits::MOST_HEADERS);
         loop {
             let mut end = ends.next().ok_or(ParseError::Truncated)?;
             let mut line = bytes.get(at..end.end).unwrap_or_default();
@@ -282,8 +301,12 @@ impl Index {
         self.headers.push(header);
     }
 
-    /// The rules every message must meet before anything is done with it.
     fn check(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
+        self.check_length(bytes)?;
+        self.check_headers(bytes)
+    }
+
+    fn check_length(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
         if let Some(length) = self.once(HeaderName::ContentLength, bytes)? {
             let length = number(length, u64::from(u32::MAX)).ok_or(ParseError::Header("Content-Length"))?;
             let there = u64::from(self.body.end - self.body.start);
@@ -292,6 +315,11 @@ impl Index {
             }
             self.body.end = self.body.start + length as u16;
         }
+        Ok(())
+    }
+
+    /// The rules every message must meet before anything is done with it.
+    fn check_headers(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
         let cseq = self.exactly_once(HeaderName::CSeq, bytes)?;
         let (value, method) = leading_number(cseq, 0x7fff_ffff).ok_or(ParseError::Header("CSeq"))?;
         self.cseq = value;

@@ -54,5 +54,5 @@ pub use put::{IN_USER, escape, put_address, put_ip, put_transport};
 pub use source::{is_private, source_of};
 pub use splice::Splices;
 pub use status::reason;
-pub use uri::{Scheme, Uri, canonical_ip, parse_ip, uris_equal};
+pub use uri::{Scheme, Uri, canonical_ip, decode_escapes, parse_ip, uris_equal};
 pub use via::{MAGIC_COOKIE, Via};

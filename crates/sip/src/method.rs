@@ -78,6 +78,14 @@ impl Method {
         }
     }
 
+    /// Does the token differ from a known name in the case of its letters alone?
+    pub fn is_misspelt(token: &[u8]) -> bool {
+        Method::KNOWN.iter().any(|known| {
+            let name = known.name().as_bytes();
+            name != token && name.eq_ignore_ascii_case(token)
+        })
+    }
+
     /// The method's name; `OTHER` for a method without one here (its name stands in the message).
     pub fn name(self) -> &'static str {
         match self {

@@ -272,7 +272,8 @@ fn escapes_are_whole(text: &[u8]) -> bool {
     true
 }
 
-fn decode_escapes(text: &[u8]) -> Cow<'_, [u8]> {
+/// A part of a URI with its escapes decoded (RFC 3261 §19.1.2); what is no escape stays.
+pub fn decode_escapes(text: &[u8]) -> Cow<'_, [u8]> {
     if find(b'%', text).is_none() {
         return Cow::Borrowed(text);
     }

@@ -77,21 +77,26 @@ impl Calls {
         true
     }
 
-    /// The exchange ends an answered call, with this cause and reason code in its record. Gives both sides, for their BYEs; `None`
-    /// when it is not answered, has ended, or its sides are not known.
-    pub fn hang_up(&self, number: u64, (cause, reason): (Cause, &str), now: u64) -> Option<[Talker; 2]> {
+    /// Both sides of an answered call, for their BYEs; `None` when it is not answered, has ended, or its sides are not known.
+    pub fn talkers(&self, number: u64) -> Option<[Talker; 2]> {
         let mut table = self.table(number as usize % SHARDS).lock();
         let place = table.find(number)?;
         let slot = table.slots.get_mut(place as usize).filter(|slot| slot.row.is_answered())?;
-        if slot.talkers.iter().any(|talker| talker.flow.is_none()) {
-            return None;
-        }
-        let talkers = slot.talkers.clone();
+        slot.talkers.iter().all(|talker| talker.flow.is_some()).then(|| slot.talkers.clone())
+    }
+
+    /// The exchange ends an answered call, with this cause and reason code in its record. False when it has ended.
+    pub fn hang_up(&self, number: u64, (cause, reason): (Cause, &str), now: u64) -> bool {
+        let mut table = self.table(number as usize % SHARDS).lock();
+        let Some(place) = table.find(number) else { return false };
+        let Some(slot) = table.slots.get_mut(place as usize).filter(|slot| slot.row.is_answered()) else {
+            return false;
+        };
         if !reason.is_empty() {
             slot.row.set_text(row::REASON, reason.as_bytes());
         }
         self.end_slot(&mut table, place, Ending::new(cause, 200), now, |_| {});
-        Some(talkers)
+        true
     }
 
     /// An answered call of whose end nobody will tell has ended as far as we know. False when it had ended before.

@@ -213,6 +213,10 @@ impl Leg {
         self.confirmed |= (200..300).contains(&status);
     }
 
+    pub(super) fn has_subscribed(&self, side: Side, event: Event, now: u64) -> bool {
+        self.subscriptions.has(side, event, now)
+    }
+
     /// A BYE from this side goes on. True when both have hung up now, whatever either is answered.
     pub(super) fn leave(&mut self, side: Side, now: u64) -> bool {
         if self.bye == 0 {

@@ -10,6 +10,7 @@ mod raised;
 mod shares;
 mod subscriptions;
 mod table;
+mod terms;
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -23,6 +24,7 @@ use entry::{Entry, Leg};
 use shares::{Owner, Shares};
 pub use subscriptions::Event;
 use table::Table;
+pub use terms::{Answered, Ends, NoRoom, Origin, Place};
 
 const SHARDS: usize = 64;
 /// Dialogs at once, at most; what comes beyond is refused.
@@ -43,58 +45,6 @@ const SKIPPED: u32 = 64;
 /// The bits of a number that count within one process.
 const COUNTED: u32 = 48;
 
-/// One dialog: a number and the callee in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// [`Mark::dialog`]
-    pub number: u64,
-    tag: u64,
-    party: u64,
-}
-
-/// Where a response comes from to a request that begins dialogs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A branch of a transaction, which tells its end.
-    Branch(u8),
-    /// There is no transaction.
-    Stateless,
-}
-
-/// A response to a request inside a dialog, or to the one that begins it.
-#[derive(Clone, Copy, Debug)]
-pub struct Answered {
-    /// The method of the request.
-    pub method: Method,
-    /// The status.
-    pub status: u16,
-    /// CSeq as the sender of the request counts.
-    pub cseq: u32,
-    /// What the responder's Contact says, where there is one.
-    pub contact: Option<Moved>,
-    /// The seconds of Expires.
-    pub expires: Option<u32>,
-}
-
-/// What a BYE or its answer ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
-    /// Nothing: it was refused, or the dialog was an early one.
-    Nothing,
-    /// The dialog with this callee; others have taken the call too.
-    Dialog,
-    /// The call.
-    Call,
-}
-
-impl Answered {
-    /// Does it end a call? A BYE does that is accepted, or whose dialog the other side knows nothing of, or that nobody answers
-    /// (RFC 3261 §12.2.1.2, §15.1.1). After any other refusal the other side goes on.
-    pub fn hangs_up(&self) -> bool {
-        self.method == Method::Bye && matches!(self.status, 200..=299 | 408 | 481)
-    }
-}
-
 /// The dialogs, shared by all threads: sharded by number, a short lock per event.
 pub struct Dialogs {
     hasher: foldhash::quality::RandomState,
@@ -107,15 +57,6 @@ pub struct Dialogs {
     count: AtomicUsize,
     shares: Shares,
     cursor: AtomicUsize,
-}
-
-/// Why no further dialogs can begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoRoom {
-    /// There are as many as there may be.
-    Full,
-    /// Who begins them has begun its whole share of them.
-    Share,
 }
 
 fn party(kind: PartyKind, party: u32) -> u64 {
@@ -375,6 +316,13 @@ impl Dialogs {
     /// A request of this side goes on that counts once it is accepted.
     pub fn refreshing(&self, place: Place, side: Side, refresh: Refresh, now: u64) {
         self.with_leg(place, |leg| leg.side_mut(side).refreshing(refresh, now));
+    }
+
+    /// Has this side subscribed to that, in this process?
+    pub fn has_subscribed(&self, place: Place, side: Side, event: Event, now: u64) -> bool {
+        let mut has = false;
+        self.with_leg(place, |leg| has = leg.has_subscribed(side, event, now));
+        has
     }
 
     /// Has the INVITE of this CSeq, which this side sent inside the dialog, failed?

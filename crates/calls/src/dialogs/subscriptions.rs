@@ -71,6 +71,12 @@ impl Subscriptions {
         self.0.iter().any(|s| now < s.until)
     }
 
+    /// Has this side one that lasts, and is known to be this?
+    pub(super) fn has(&self, side: Side, event: Event, now: u64) -> bool {
+        let is = |s: &Subscription| s.side == side && s.event.package != 0 && s.event.may_be(event);
+        event.package != 0 && self.0.iter().any(|s| now < s.until && is(s))
+    }
+
     /// A 2xx says how long one lasts.
     pub(super) fn grant(&mut self, side: Side, event: Event, until: u64, now: u64) {
         self.0.retain(|s| now < s.until || s.event == event);

@@ -101,7 +101,13 @@ fn of_trunk(tables: &Tables, trunk: &Trunk, out: &mut Findings) {
 
 fn of_peer(config: &Config, tables: &Tables, peer: &Peer, out: &mut Findings) {
     let name = &peer.username;
-    let update = format!("trunkline peers update {name} --generate-password, and set it in the peer");
+    let update = match peer.credentials.is_some() {
+        true => format!("trunkline peers update {name} --generate-password, and set it in the peer"),
+        false => format!(
+            "trunkline credentials create {name} --ref {name} --generate-password, then trunkline peers update {name} --set \
+             credentialsRef={name}, and set the password in the peer"
+        ),
+    };
     let acl = peer.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str()));
     let Some(acl) = acl else {
         if peer.credentials.is_none() {

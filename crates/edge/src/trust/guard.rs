@@ -98,7 +98,10 @@ impl Guard {
     /// as much its way as its own address. Of a party that is no agent the host alone is known, so that others' ports stay
     /// theirs; but where it came from another's very port, that is what is known (`Shared::source`).
     fn is_source(&self, word: &Word, transport: Transport, at: SocketAddr) -> bool {
-        let anothers_port = || self.owners.load().at(at.ip()).iter().any(|o| o.has_port(at.port()));
+        let anothers_port = || {
+            let owned = self.owners.load().at(at.ip()).iter().any(|o| o.has_port(at.port()));
+            owned || self.is_anothers_phone(word, at)
+        };
         word.source != 0
             && match word.kind {
                 PartyKind::Agent => self.secret.source(transport, at) == word.source,
@@ -174,8 +177,9 @@ impl Guard {
         listener.port() == at.port() && (canonical_ip(listener.ip()) == at.ip() || any)
     }
 
-    /// Is another's phone registered from there? It and its NAT accept from us what no other host could send them. Over any
-    /// transport, as such a phone listens for TCP at the same port.
+    /// Is another's phone registered from there, or does it listen there? It and its NAT accept from us what no other host could
+    /// send them. Over any transport, as such a phone listens for TCP at the same port. What a phone says of where it listens
+    /// takes no port from those on the same host.
     fn is_anothers_phone(&self, word: &Word, at: SocketAddr) -> bool {
         let registrant = match word.kind {
             PartyKind::Stranger => 0,
@@ -183,7 +187,9 @@ impl Guard {
                 self.secret.registrant(word.kind, word.party)
             }
         };
+        let beside = || word.seen_at.is_some_and(|seen| canonical_ip(seen.ip()) == canonical_ip(at.ip()));
         self.location.is_anothers_flow(at, registrant)
+            || self.location.is_anothers_contact(at, registrant) && !beside()
     }
 
     /// Is this address one the party may name?

@@ -1,14 +1,14 @@
 //! Requests inside dialogs: who may send what, and where it may go. A mark leads to the remote target of its dialog and
 //! nowhere else, while the dialog lives, and from an agent that is where it is known to be.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use trunkline_calls::{Answered, Ended, Ends, Moved, Refresh, Standing};
-use trunkline_model::{Agent, Authenticate, Domain};
+use trunkline_model::{Agent, Authenticate, Domain, Tables};
 use trunkline_proxy::{Holder, PartyKind, Seen, Side, Way};
 use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, Verdict};
-use trunkline_sip::{Flow, Message, Method, Uri};
+use trunkline_sip::{Flow, Message, Method, Uri, canonical_ip};
 use trunkline_transport::Egress;
 
 use super::Word;
@@ -188,9 +188,10 @@ impl Edge {
         Some(Way { seen: moving.seen, target: moving.target, flow: moving.flow.unwrap_or(at.flow), ..at })
     }
 
-    /// May an ACK or CANCEL of an agent's side go on, although nobody can be asked who sent it? From where the agent is, or where
-    /// nobody is asked anyway; from elsewhere an ACK that says nothing, as a phone's whose NAT has just given it another port. One
-    /// with a body would answer an offer in the agent's place, and a CANCEL is its INVITE's sender's.
+    /// May an ACK or CANCEL of an agent's side go on, although nobody can be asked who sent it? From where the agent is, or from its
+    /// host, if the other side is not there, too: a NAT gives it another port, and a large ACK comes over TCP (RFC 3261 §18.1.1).
+    /// From elsewhere an ACK that says nothing. One with a body would answer an offer in the agent's place, and a CANCEL is its
+    /// INVITE's sender's.
     fn may_be_unasked(&self, inbound: &Inbound<'_>, dialog: &Dialog, standing: &Standing, now: u64) -> bool {
         let (holder, shared) = (&dialog.mark.holder, &self.shared);
         let here = shared.secret.source(inbound.flow.transport, inbound.flow.remote);
@@ -203,13 +204,49 @@ impl Edge {
         }
         let tables = shared.tables.load();
         let Some((agent, domain)) = shared.account(&tables, holder.party) else { return false };
-        let to_carrier = dialog.mark.way.kind == PartyKind::Trunk;
-        !shared.config.routing.asks_in_dialog(domain, to_carrier)
-            || self.registered_at((agent, holder.party), domain, inbound.flow, now).is_some()
+        self.registered_at((agent, holder.party), domain, inbound.flow, now).is_some()
+            || self.is_on_host((agent, domain), holder, inbound.flow, now)
+                && !self.leads_to_host(&dialog.mark.way, &tables, inbound.flow.remote.ip(), now)
+    }
+
+    /// Does an agent's request come from the host that the agent is on, or has a registration from?
+    fn is_on_host(&self, account: (&Agent, &Domain), holder: &Holder, flow: &Flow, now: u64) -> bool {
+        let ip = canonical_ip(flow.remote.ip());
+        holder.flow.is_some_and(|f| canonical_ip(f.remote.ip()) == ip)
+            || self.has_registered_from((account, holder.party), ip, now)
+    }
+
+    fn has_registered_from(
+        &self,
+        ((agent, domain), party): ((&Agent, &Domain), u32),
+        ip: IpAddr,
+        now: u64,
+    ) -> bool {
+        let aor = [b"sip:", agent.username.as_bytes(), b"@", domain.domain_uri.as_bytes()].concat();
+        let registrant = self.shared.secret.registrant(PartyKind::Agent, party);
+        let mut found = false;
+        self.shared.location.visit(&aor, now, |b| {
+            found |= b.registrant == registrant && canonical_ip(b.flow.remote.ip()) == ip;
+        });
+        found
+    }
+
+    /// Is the other side on this host?
+    fn leads_to_host(&self, way: &Way, tables: &Tables, ip: IpAddr, now: u64) -> bool {
+        match way.kind {
+            PartyKind::Agent => {
+                let account = self.shared.account(tables, way.party);
+                account.is_some_and(|account| self.has_registered_from((account, way.party), ip, now))
+            }
+            PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => {
+                way.source == self.shared.secret.host(ip)
+            }
+        }
     }
 
     /// An agent is asked who it is when its request comes neither by its flow nor by one of its registrations. Where no caller
-    /// is asked, none of its requests are challenged either.
+    /// is asked, none of its requests from its host are challenged either; what comes from elsewhere may be anybody's who has seen
+    /// the mark.
     fn identify_agent(
         &mut self,
         io: &mut Io<'_>,
@@ -248,8 +285,14 @@ impl Edge {
             None => {}
         }
         if !asks && !inbound.flow.connection.is_foreign_page() {
-            // Who needs no digest to call needs none here.
-            return Ok(Sender::Claimed);
+            // Who needs no digest to call needs none here. Where it called from a trunk's address, nothing shows where it is.
+            if holder.source == 0 || self.is_on_host((agent, domain), holder, inbound.flow, io.unix_ms()) {
+                return Ok(Sender::Claimed);
+            }
+            // As of everybody who is never asked.
+            if inbound.method == Method::Bye {
+                return Ok(Sender::Unknown);
+            }
         }
         let credentials = agent.credentials.as_ref().and_then(|c| tables.credentials_by_ref(c.as_str()));
         let credentials = credentials.ok_or(Refused::Forbidden(Reason::DialogAccountWithoutCredentials))?;
@@ -305,7 +348,8 @@ impl Edge {
         now: u64,
     ) -> bool {
         let party = self.shared.party(caller);
-        if self.shared.is_shown(&Egress::back(flow), (caller.kind, party), proven) {
+        let shown = self.shared.is_shown(&Egress::back(flow), (caller.kind, party), proven);
+        if shown && !self.is_in_anothers_place(flow, (caller.kind, party), proven) {
             return true;
         }
         let tables = self.shared.tables.load();
@@ -313,7 +357,20 @@ impl Edge {
         let agent = reference.and_then(|reference| tables.agent_by_ref(reference.as_str()));
         let domain = agent.and_then(|a| tables.domain_by_ref(a.domain.as_ref()?.as_str()));
         let both = agent.zip(domain);
-        both.and_then(|(agent, domain)| self.registered_at((agent, party), domain, flow, now)) == Some(true)
+        // Who has to prove no registration is registered nowhere: with two accounts a phone calls by either.
+        both.is_some_and(|(agent, domain)| {
+            shown && domain.authenticate == Authenticate::Never
+                || self.registered_at((agent, party), domain, flow, now) == Some(true)
+        })
+    }
+
+    /// Does an agent that has not shown who it is call by UDP from where another's phone is registered? Somebody may forge that.
+    fn is_in_anothers_place(&self, flow: &Flow, (kind, party): (PartyKind, u32), proven: bool) -> bool {
+        let registrant = || self.shared.secret.registrant(kind, party);
+        kind == PartyKind::Agent
+            && !proven
+            && !flow.transport.is_reliable()
+            && self.shared.location.is_anothers_flow(flow.remote, registrant())
     }
 
     /// Does a request by this flow come from where the mark's holder is? A peer, trunk or stranger is never asked who it is, so

@@ -12,6 +12,7 @@ mod found;
 mod guard;
 pub(crate) mod identity;
 pub(crate) mod inside;
+mod joins;
 mod look;
 pub(crate) mod lookups;
 pub(crate) mod marks;

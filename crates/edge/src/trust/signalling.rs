@@ -16,8 +16,33 @@ use crate::shared::Shared;
 
 /// Among the parameters that a trunk allows, the name that stands for such bodies.
 const ALLOWED: &str = "isup";
-/// What the types are called, each of so many letters.
-const TYPES: [&[u8; 4]; 2] = [b"isup", b"qsig"];
+/// What phones send to carriers, by RFC 3261 and its extensions: media, digits, texts, states, where an emergency caller is
+/// (RFC 6442). Whatever else there is may speak of numbers and charges as exchanges do among themselves (ISUP, QSIG, Q.931, GTD,
+/// tunnelled SIP), and nobody can list it all.
+const BY_PHONES: [&[u8]; 20] = [
+    b"application/sdp",
+    b"application/conference-info+xml",
+    b"application/dialog-info+xml",
+    b"application/dtmf",
+    b"application/dtmf-relay",
+    b"application/hook-flash",
+    b"application/im-iscomposing+xml",
+    b"application/kpml-request+xml",
+    b"application/kpml-response+xml",
+    b"application/media_control+xml",
+    b"application/pidf+xml",
+    b"application/pidf-diff+xml",
+    b"application/reginfo+xml",
+    b"application/resource-lists+xml",
+    b"application/simple-message-summary",
+    b"application/vq-rtcpxr",
+    b"application/watcherinfo+xml",
+    b"message/cpim",
+    b"message/imdn+xml",
+    b"message/sipfrag",
+];
+/// The same of all types of these sorts.
+const SORTS: [&[u8]; 4] = [b"text/", b"image/", b"audio/", b"video/"];
 
 /// Is the sender one whose signalling is not believed?
 pub(crate) fn is_outside(kind: PartyKind) -> bool {
@@ -32,25 +57,46 @@ pub(crate) fn carries_signalling(m: &Message<'_>) -> bool {
         return false;
     }
     let mut types = m.header_lines(HeaderName::ContentType).map(|line| line.value.of(m.bytes)).peekable();
-    let begins = |value: &[u8], with: &[u8]| {
-        value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
-    };
     if types.peek().is_none() {
-        return names(body);
+        // Who guesses what it is reads what it says.
+        return has_other_parts(body) || [&b"isup"[..], b"qsig"].iter().any(|name| says(body, name));
     }
-    // Of several lines the first may be empty.
     let encoded = || ["Content-Encoding", "e"].iter().any(|name| m.other_header(name).is_some());
-    types.any(|value| {
-        if begins(value, b"application/sdp") {
-            return false;
-        }
-        let holds = begins(value, b"multipart/") || begins(value, b"message/");
-        names(value) || holds && (names(body) || encoded())
+    types.any(|value| match () {
+        () if begins(value, b"multipart/") => has_other_parts(body) || encoded(),
+        () => !is_by_phones(value),
     })
 }
 
-fn names(text: &[u8]) -> bool {
-    text.windows(4).any(|word| TYPES.iter().any(|name| word.eq_ignore_ascii_case(*name)))
+fn begins(value: &[u8], with: &[u8]) -> bool {
+    value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+fn says(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+}
+
+/// Is this Content-Type one of those that phones send? One value, without anything but parameters after it.
+fn is_by_phones(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let end = value.iter().position(|b| matches!(b, b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' | b'('));
+    let (kind, rest) = value.split_at(end.unwrap_or(value.len()));
+    let alone = rest.trim_ascii_start().first().is_none_or(|next| *next == b';');
+    let known = BY_PHONES.iter().any(|known| kind.eq_ignore_ascii_case(known));
+    alone && (known || SORTS.iter().any(|sort| begins(kind, sort)))
+}
+
+/// Has one of the parts of a body a type that phones do not send? Each line that a part's header may be is looked at, wherever it
+/// stands.
+fn has_other_parts(body: &[u8]) -> bool {
+    body.split(|b| *b == b'\n').any(|line| {
+        let Some(colon) = line.iter().position(|b| *b == b':') else { return false };
+        let (name, value) = line.split_at(colon);
+        let name = name.trim_ascii();
+        let is_type = name.eq_ignore_ascii_case(b"Content-Type") || name.eq_ignore_ascii_case(b"c");
+        let value = value.get(1..).unwrap_or_default();
+        is_type && !is_by_phones(value) && !begins(value.trim_ascii(), b"multipart/")
+    })
 }
 
 /// Leaves nothing of the body but its SDP.
@@ -143,12 +189,32 @@ mod tests {
             assert_eq!(cut(&with(kind, "x"), "x").as_deref(), Some(want), "{kind}");
             assert_eq!(cut(&format!("c: {kind}\r\n"), "xy").as_deref(), Some("\r\n  "), "a datagram's");
         }
+        for kind in [
+            "application/gtd",
+            "application/x-q931",
+            "application/EDSS1",
+            "application/vnd.etsi.cug+xml",
+            "application/pkcs7-mime",
+            "message/sip",
+            "application/sdpisup",
+            "application/sdp, application/isup",
+        ] {
+            assert_eq!(cut(&with(kind, "x"), "x").as_deref(), Some("Content-Length: 0\r\n\r\n"), "{kind}");
+            let mixed = mixed.replace("Application/ISUP;base=x", kind);
+            assert!(cut(&with("multipart/mixed;boundary=b", &mixed), &mixed).is_some(), "{kind}");
+        }
+        let folded = mixed.replace("c: Application", "c:\r\n Application");
+        assert!(cut(&with("multipart/mixed;boundary=b", &folded), &folded).is_some());
+        for kind in
+            ["application/pidf+xml", "application/dtmf-relay", "Text/plain;charset=utf-8", "message/CPIM"]
+        {
+            assert_eq!(cut(&with(kind, "x"), "x"), None, "{kind}");
+            let mixed = mixed.replace("Application/ISUP;base=x", kind);
+            assert_eq!(cut(&with("multipart/mixed;boundary=b", &mixed), &mixed), None, "{kind}");
+        }
         let packed = with("multipart/mixed;boundary=b", "z") + "Content-Encoding: gzip\r\n";
         assert!(cut(&packed, "z").is_some());
-        let free = mixed.replace("ISUP", "xyz");
-        for (kind, body) in
-            [("application/sdp", "s=isup"), ("multipart/mixed;boundary=b", &free), ("text/plain", "isup")]
-        {
+        for (kind, body) in [("application/sdp", "s=isup"), ("text/plain", "isup")] {
             assert_eq!(cut(&with(kind, body), body), None, "{kind}");
         }
         assert_eq!(cut("Content-Length: 0\r\n", ""), None);

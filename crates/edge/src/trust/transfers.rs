@@ -1,8 +1,9 @@
 //! Transfers. A phone that follows a REFER calls with its own account, so whoever reaches the phone by an open number could have it
 //! call an expensive one. A carrier that follows one calls on the account of the trunk.
 
+use trunkline_calls::Event;
 use trunkline_model::{Agent, Authenticate};
-use trunkline_proxy::{PartyKind, Side, Way};
+use trunkline_proxy::{PartyKind, Seen, Side, Way};
 use trunkline_reasons::Reason;
 use trunkline_registrar::Named;
 use trunkline_routing::{Decision, RoutedKind, may_be_referred_to};
@@ -116,6 +117,7 @@ impl Edge {
         let may = agents.all(|holder| {
             let account = shared.account(&tables, holder.party);
             account.is_some_and(|(agent, _)| self.may_refer(inbound, agent))
+                || self.joins_its_calls(inbound, &holder, way)
         });
         if may {
             return false;
@@ -134,15 +136,23 @@ impl Edge {
         way: &Way,
     ) -> bool {
         let m = &inbound.message;
-        let notifies = m.method_name().eq_ignore_ascii_case(Method::Notify.name().as_bytes());
-        if !notifies || routes.sender_kind(dialog) != PartyKind::Agent || way.kind == PartyKind::Trunk {
+        if inbound.method != Method::Notify
+            || routes.sender_kind(dialog) != PartyKind::Agent
+            || way.kind == PartyKind::Trunk
+        {
             return false;
         }
-        // Who was subscribed to notifies (RFC 6665 §4.2.2).
-        let subscribed = dialog.mark.subscription && dialog.from == Side::Callee;
+        // Who was subscribed to notifies (RFC 6665 §4.2.2), of what it was subscribed to; but not a phone whose Contact somebody
+        // else has put into the SUBSCRIBE.
+        let event = m.header(HeaderName::Event).unwrap_or_default();
+        let asked = way.flow.is_some() || way.seen != Seen::Elsewhere;
+        let subscribed = dialog.mark.subscription
+            && dialog.from == Side::Callee
+            && asked
+            && self.shared.dialogs.has_subscribed(dialog.place, Side::Caller, Event::of(event), io.unix_ms());
         let open = || self.shared.config.open_methods.contains(&Method::Notify.name());
         if subscribed
-            || informs(m.header(HeaderName::Event).unwrap_or_default())
+            || informs(event)
             || open()
             || self.has_shown_itself(inbound, (routes, dialog), io.unix_ms())
         {

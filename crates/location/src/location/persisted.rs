@@ -71,8 +71,10 @@ impl Location {
         let at: Vec<usize> = record::entries(&record).filter(|e| e.connection() != 0).map(|e| e.at).collect();
         at.iter().for_each(|at| record::disconnect(&mut record, *at));
         table.stats.bindings += record::standing(&record) as u64;
-        for binding in record::entries(&record).filter(|e| !e.removed()).map(|e| e.view(&self.locals)) {
-            self.origins.note(&binding.flow, (binding.registrant, binding.proven), binding.expires_at);
+        for entry in record::entries(&record).filter(|e| !e.removed()) {
+            let proven = entry.flags() & record::PROVEN != 0;
+            self.origins.note_source(entry.remote().ip(), proven, entry.expires_at());
+            self.origins.note_places(&entry);
         }
         let slot = Slot { sweep_at: record::sweep_at(&record), record, hash };
         table.slots.insert_unique(spread(hash), slot, |s| spread(s.hash));

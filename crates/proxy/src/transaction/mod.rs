@@ -69,6 +69,8 @@ pub struct Heard<'a> {
     pub message: &'a Message<'a>,
     /// It challenges for a realm of ours, which the caller is never shown.
     pub for_us: bool,
+    /// There is room for a copy of it, if the caller is to have it later.
+    pub may_stay: bool,
 }
 
 /// What is to be done.

@@ -8,6 +8,9 @@ use super::branch::{Cancel, Limit, Why};
 use super::{Asked, Failure, Heard, Output, Piece, ProxyTransaction, Question, Work};
 use crate::companion::put_companion;
 
+/// A challenge that is kept beside the best response is so long at most.
+const LONGEST_CHALLENGE: usize = 2048;
+
 impl<H> ProxyTransaction<H> {
     pub(super) fn on_response(&mut self, heard: Heard<'_>, now: Now, work: &mut Work) {
         let code = heard.message.status().unwrap_or(0);
@@ -157,15 +160,32 @@ impl<H> ProxyTransaction<H> {
         // Challenges of several branches go back together (RFC 3261 §16.7 step 7).
         let at_once = last_word && !matches!(code, 401 | 407);
         if !at_once && !hidden {
-            let copy = work.buffers.copy(heard.message.bytes);
-            if let Some(b) = self.branches.get_mut(usize::from(branch)) {
-                b.response = copy;
-            }
+            self.keep_response(heard, code, work);
         }
         if at_once && !hidden {
             self.forward_failure(branch, code, false, now, work);
         } else {
             self.go_on(after, code, now, work);
+        }
+    }
+
+    /// Keeps a failure that the caller may get later: the best one so far, and the short challenges of others, which go back with
+    /// it. Of the others the status is enough.
+    fn keep_response(&mut self, heard: Heard<'_>, code: u16, work: &mut Work) {
+        let bytes = heard.message.bytes;
+        let is_challenge =
+            |code: u16, length: usize| matches!(code, 401 | 407) && length <= LONGEST_CHALLENGE;
+        let is_best = self.responses.best() == Some((heard.branch, code));
+        if !(is_best && heard.may_stay || is_challenge(code, bytes.len())) {
+            return;
+        }
+        for (n, other) in self.branches.iter_mut().enumerate() {
+            if is_best && n != usize::from(heard.branch) && !is_challenge(other.code, other.response.len()) {
+                work.buffers.give(std::mem::take(&mut other.response));
+            }
+        }
+        if let Some(b) = self.branches.get_mut(usize::from(heard.branch)) {
+            b.response = work.buffers.copy(bytes);
         }
     }
 

@@ -120,7 +120,7 @@ impl World {
         let mut index = Index::default();
         index.parse(text.as_bytes(), &Limits::default()).unwrap();
         let message = Message::new(text.as_bytes(), &index);
-        let heard = Heard { branch, message: &message, for_us: false };
+        let heard = Heard { branch, message: &message, for_us: false, may_stay: true };
         self.machine.handle(Input::Response(heard), self.now, &mut self.work);
         self.carry_out(Some(heard))
     }
@@ -441,4 +441,26 @@ fn a_doubt_fails_nothing() {
         w.instead = Some(target("y"));
         assert_eq!(w.tell(Input::Doubtful(0)), [""; 0], "something was heard");
     }
+}
+
+/// Of many failures the best one is kept, and what a challenge says.
+#[test]
+fn no_more_failures_are_kept_than_may_go_back() {
+    let mut w = World::new(Method::Invite);
+    for hop in ["w", "x", "y", "z", "rings"] {
+        w.start(Target { passes_challenges: true, ..target(hop) });
+    }
+    w.begin();
+    let kept = |w: &World| -> Vec<usize> {
+        let branches = w.machine.branches().iter().enumerate();
+        branches.filter(|(_, b)| !b.response().is_empty()).map(|(n, _)| n).collect()
+    };
+    w.hear(0, 500);
+    assert_eq!(kept(&w), [0]);
+    w.hear(1, 486);
+    w.hear(2, 480);
+    assert_eq!(kept(&w), [1], "486 goes before 480");
+    w.hear(3, 401);
+    assert_eq!(kept(&w), [3]);
+    assert_eq!(w.hear(4, 407), ["ack rings", "forward 401"]);
 }
