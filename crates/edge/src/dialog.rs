@@ -18,7 +18,7 @@ use crate::own_answer::{LOCAL_TAG, OwnAnswer};
 use crate::routes::{Dialog, Routes};
 use crate::stateless::Stateless;
 use crate::trust::SIPS_NOT_ALLOWED;
-use crate::trust::inside::Sender;
+use crate::trust::senders::Sender;
 
 /// The Reason lines of a caller's CANCEL that go on: a few.
 const MOST_REASON: usize = 256;

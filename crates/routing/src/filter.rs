@@ -16,13 +16,14 @@ const OLD_TRANSFER: [&[u8]; 2] = [b"Also", b"Requested-By"];
 
 /// What is said of a party, of who pays or of a peer's own number (RFC 3325, 6050, 7315, 5503, 8496): believed of trunks
 /// and peers alone. A name that ends in `-` stands for all that begin so.
-const CLAIMS: [&[u8]; 29] = [
+const CLAIMS: [&[u8]; 30] = [
     b"P-Associated-URI",
     b"P-Attestation-Indicator",
     b"P-Charge-Info",
     b"P-Charging-Vector",
     b"P-Charging-Function-Addresses",
     b"P-Asserted-Service",
+    b"P-Origination-ID",
     b"P-Preferred-Service",
     b"P-Served-User",
     b"P-Profile-Key",

@@ -23,6 +23,7 @@ pub(crate) mod passing;
 pub(crate) mod proven;
 pub(crate) mod record_routes;
 pub(crate) mod refusals;
+pub(crate) mod senders;
 mod sending;
 pub(crate) mod signalling;
 mod sips;
