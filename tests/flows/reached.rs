@@ -165,3 +165,42 @@ fn a_callee_that_was_reached_over_tcp_is_reached_by_that_connection() {
     hang_up(&mut dialog, &mut caller, &mut gateway);
     assert!(datagrams.recv(&mut [0; 1500]).is_err(), "nothing goes by UDP");
 }
+
+/// A NAT drops a connection without a word, and a phone gets another port: it registers anew, and is found there, though its old
+/// way looks alive.
+#[test]
+fn a_phone_that_registers_by_another_way_is_found_there_in_its_dialogs() {
+    for tcp in [true, false] {
+        let exchange = Exchange::start(&agents());
+        let phone = || match tcp {
+            true => Ua::tcp(exchange.tcp(), "1002", DOMAIN, "pw-1002"),
+            false => Ua::udp(exchange.udp(), "1002", DOMAIN, "pw-1002"),
+        };
+        let register = |ua: &mut Ua| {
+            let contact = "<sip:1002@10.0.0.7:5060>;+sip.instance=\"<urn:uuid:1>\"";
+            let request = ua.register_request(300).set("Contact", contact);
+            assert_eq!(ua.ask(&request).0.status(), 200);
+        };
+        let mut old = phone();
+        register(&mut old);
+        let mut caller = registered(&exchange, "1001");
+        let invite = caller.invite(&at("1002"));
+        let invite = caller.call(&invite);
+        let arrived = old.request_of("INVITE");
+        let answer = old.response(&arrived, 200, "OK").set("Contact", "<sip:1002@10.0.0.7:5060>");
+        old.send(&answer);
+        let mut dialog = Dialog::of_caller(&invite, &caller.status_for(&invite, 200));
+        caller.send(&dialog.request(&caller, "ACK"));
+        old.request_of("ACK");
+        let mut new = phone();
+        register(&mut new);
+        let info = dialog.request(&caller, "INFO");
+        caller.send(&info);
+        let arrived = new.request_of("INFO");
+        new.respond(&arrived, 200, "OK");
+        caller.status_for(&info, 200);
+        // It comes back by the old way.
+        register(&mut old);
+        hang_up(&mut dialog, &mut caller, &mut old);
+    }
+}

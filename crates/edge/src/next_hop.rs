@@ -108,13 +108,18 @@ impl Edge {
     ) -> NextHop<'a> {
         let flow = &way.flow;
         let alive = flow.filter(|f| !f.transport.is_reliable() || io.is_connected(f.connection));
+        let left = alive.is_some_and(|f| self.shared.location.has_left(f.transport, f.remote, f.connection));
         // A GRUU of ours is translated, and finds the phone on whatever flow it has now (RFC 5627 §5.1).
         if let Some((found, seen_at)) = self.phone_named(io, target, way, memory) {
             out.uri = memory;
-            return match alive {
+            return match alive.filter(|_| !left) {
                 Some(flow) => out.by(self, word, Resolved::To(egress_of(&flow), Spare::default())),
                 None => out.by(self, &Word { seen_at: Some(seen_at), ..*word }, found),
             };
+        }
+        let again = if left { self.phone_again(io, (way, true), target) } else { None };
+        if let Some((flow, seen_at)) = again {
+            return out.by(self, &Word { seen_at: Some(seen_at), ..*word }, flow);
         }
         if let Some(flow) = alive {
             if is_sips(request_uri) && !flow.transport.is_secure() {
@@ -122,7 +127,7 @@ impl Edge {
             }
             return out.by(self, word, Resolved::To(egress_of(&flow), Spare::default()));
         }
-        if let Some((flow, seen_at)) = self.phone_again(io, way, target) {
+        if let Some((flow, seen_at)) = self.phone_again(io, (way, false), target) {
             return out.by(self, &Word { seen_at: Some(seen_at), ..*word }, flow);
         }
         let is_ours = || target.user.is_none() && self.shared.addresses.is_own(target);
@@ -142,11 +147,17 @@ impl Edge {
         }
     }
 
-    /// A phone whose connection has ended, or that has none in this dialog since it said something by another way: by the connection
+    /// A phone whose connection has ended, that has registered by another way since (`gone`), or that has none in this dialog since it said something by another way: by the connection
     /// of its registration now (RFC 5626 §5.3). Of several phones of its account it is the one that registered this remote target;
     /// else nobody can tell.
-    fn phone_again(&self, io: &Io<'_>, way: &Way, target: &Uri<'_>) -> Option<(Resolved, SocketAddr)> {
-        let lost = way.flow.is_some_and(|f| f.transport.is_reliable() && !io.is_connected(f.connection));
+    fn phone_again(
+        &self,
+        io: &Io<'_>,
+        (way, gone): (&Way, bool),
+        target: &Uri<'_>,
+    ) -> Option<(Resolved, SocketAddr)> {
+        let ended = |f: &FlowToken| f.transport.is_reliable() && !io.is_connected(f.connection);
+        let lost = gone || way.flow.as_ref().is_some_and(ended);
         // Most phones listen nowhere: what their Contact names is their end of that connection.
         let left = way.flow.is_none() && target.transport().is_some_and(Transport::is_reliable);
         if !(lost || left) || way.kind != PartyKind::Agent {

@@ -170,6 +170,7 @@ impl<'a> Merge<'a> {
         let (had, flow) = (entry.texts(), &self.register.flow);
         let stays = entry.transport() == flow.transport
             && entry.remote() == flow.remote
+            && entry.connection() == flow.connection.0
             && (had.uri, had.path) == (change.uri, self.register.path)
             && (entry.flags() & BEHIND_NAT != 0) == change.behind_nat;
         let (at, id, had) = (entry.at, entry.id(), (!stays).then(|| Places::of(&entry)));

@@ -33,6 +33,7 @@ mod announce;
 mod apply;
 mod binding;
 mod connections;
+mod departures;
 mod flows;
 mod locals;
 mod location;

@@ -1,6 +1,7 @@
 //! The table: shards of AOR → record.
 
 mod persisted;
+mod whereabouts;
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use crate::announce::Announcement;
 use crate::apply::{Effect, apply};
 use crate::binding::{Binding, Timestamp};
 use crate::connections::{Connections, Place};
+use crate::departures::way;
 use crate::locals::Locals;
 use crate::origins::Origins;
 use crate::pins::Pins;
@@ -187,6 +189,9 @@ impl Location {
             (Effect::InPlace(had), Some(slot)) => {
                 if let Some(had) = had {
                     self.origins.left(&had, &slot.record, now);
+                    if register.proven {
+                        self.origins.came(&way(&register.flow), &had);
+                    }
                 }
                 if let Some(announcement) = self.announcement(now) {
                     announcement.refreshed(register, &slot.record);
@@ -196,6 +201,7 @@ impl Location {
             (Effect::Replace(record), Some(slot)) => {
                 let had = std::mem::replace(&mut slot.record, record);
                 self.origins.replaced(&had, &slot.record, now);
+                self.note_departures(register, &had, &slot.record, now);
                 if let Some(announcement) = self.announcement(now) {
                     announcement.replaced(register, &had, &slot.record);
                 }
@@ -229,35 +235,6 @@ impl Location {
         self.note_origins(register, &slot.record, now);
         self.show(&slot.record, now, &mut see);
         Ok(outcome)
-    }
-
-    /// Notes where the phones are that have just registered.
-    fn note_origins(&self, register: &Register<'_>, record: &[u8], now: Timestamp) {
-        let Some(seconds) = register.longest() else { return };
-        let until = now + u64::from(seconds) * 1000;
-        self.origins.note_source(register.flow.remote.ip(), register.proven, until);
-        let new = record::entries(record).filter(|e| e.registered_at() == now && !e.removed());
-        new.for_each(|entry| self.origins.note_places(&entry));
-    }
-
-    /// Is anybody registered from this source ([`trunkline_sip::source_of`]) who has shown who it is?
-    pub fn has_source(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
-        self.origins.proven.has(address, now)
-    }
-
-    /// Is this the UDP address and port of a phone that has shown who it is, and that is not this registrant's (0: nobody's)?
-    pub fn is_anothers_flow(&self, at: std::net::SocketAddr, registrant: u32) -> bool {
-        self.origins.flows.are_anothers(at, registrant)
-    }
-
-    /// Does the Contact of such a phone name this port of the host that it sends from?
-    pub fn is_anothers_contact(&self, at: std::net::SocketAddr, registrant: u32) -> bool {
-        self.origins.contacts.are_anothers(at, registrant)
-    }
-
-    /// Is anybody registered from this source, whether anybody asked who it is or not?
-    pub fn is_registered_from(&self, address: std::net::IpAddr, now: Timestamp) -> bool {
-        self.origins.claimed.has(address, now) || self.has_source(address, now)
     }
 
     fn show(&self, record: &[u8], now: Timestamp, see: &mut impl FnMut(Binding<'_>)) -> usize {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use trunkline_sip::{Transport, Uri, canonical_ip};
 
 use crate::binding::Timestamp;
+use crate::departures::{Departures, Way};
 use crate::flows::Flows;
 use crate::record::{self, BEHIND_NAT, Entry, PROVEN};
 use crate::sources::Sources;
@@ -20,6 +21,8 @@ pub(crate) struct Origins {
     pub claimed: Sources,
     /// The UDP addresses and ports that the first send from.
     pub flows: Flows,
+    /// The ways that the first have left.
+    pub departures: Departures,
     /// Other ports at which they listen on the same hosts, as their Contacts say; all those on connections have.
     pub contacts: Flows,
 }
@@ -28,6 +31,8 @@ pub(crate) struct Origins {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Places {
     registrant: u32,
+    /// How it is reached.
+    way: Way,
     /// Over UDP.
     flow: Option<SocketAddr>,
     contact: Option<SocketAddr>,
@@ -44,7 +49,7 @@ impl Places {
             .and_then(|uri| Some(SocketAddr::new(uri.ip()?, uri.port.unwrap_or(PORT))))
             .filter(|at| canonical_ip(at.ip()) == canonical_ip(remote.ip()))
             .filter(|at| flow.is_none_or(|flow| flow.port() != at.port()));
-        Places { registrant: entry.registrant(), flow, contact }
+        Places { registrant: entry.registrant(), way: entry.way(), flow, contact }
     }
 }
 
@@ -54,6 +59,7 @@ impl Origins {
             proven: Sources::new(),
             claimed: Sources::new(),
             flows: Flows::new(),
+            departures: Departures::new(),
             contacts: Flows::new(),
         }
     }
@@ -69,7 +75,7 @@ impl Origins {
         if entry.flags() & PROVEN == 0 {
             return;
         }
-        let Places { registrant, flow, contact } = Places::of(entry);
+        let Places { registrant, flow, contact, .. } = Places::of(entry);
         for (at, all) in [(flow, &self.flows), (contact, &self.contacts)] {
             if let Some(at) = at {
                 all.note(at, registrant, entry.expires_at());
@@ -87,6 +93,13 @@ impl Origins {
         }
         if let Some(contact) = had.contact.filter(|at| !own().any(|places| places.contact == Some(*at))) {
             self.contacts.leave(contact, had.registrant);
+        }
+    }
+
+    /// A phone that has shown who it is registers by this way, and was at these places before.
+    pub fn came(&self, by: &Way, had: &Places) {
+        if had.way != *by {
+            self.departures.note(&had.way);
         }
     }
 

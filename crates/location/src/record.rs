@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use trunkline_sip::{ConnectionId, Flow, Transport};
 
 use crate::binding::{Binding, BindingId, Timestamp};
+use crate::departures::Way;
 use crate::locals::Locals;
 
 /// How long an ended binding is remembered: a retransmission comes within Timer F (RFC 3261 §17.1.2.2).
@@ -195,6 +196,12 @@ impl<'a> Entry<'a> {
                 SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope))
             }
         }
+    }
+
+    /// How it is reached, without the address that the exchange has there.
+    pub fn way(&self) -> Way {
+        let transport = self.transport();
+        (transport, self.remote(), if transport.is_reliable() { self.connection() } else { 0 })
     }
 
     pub fn flow(&self, locals: &Locals) -> Flow {
