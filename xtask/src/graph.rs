@@ -143,6 +143,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("trunkline-operations", "trunkline-store"),
     ("trunkline-publisher", "trunkline-model"),
     ("trunkline-publisher", "trunkline-operations"),
+    ("trunkline-publisher", "trunkline-store"),
     ("trunkline-login", "trunkline-model"),
     ("trunkline-login", "trunkline-store"),
     ("trunkline-location", "trunkline-model"),

@@ -1,17 +1,16 @@
 //! An HTTP client for one URL: each answer is bounded in time and size, and a redirection is not followed.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use trunkline_store::connector;
 
 /// Of a larger answer the rest is not read.
 const LARGEST: usize = 1 << 20;
@@ -100,21 +99,6 @@ async fn converse(
     let answer = answer.await;
     driver.abort();
     answer
-}
-
-fn connector(more: Option<&Path>) -> Result<TlsConnector, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(file) = more {
-        let wrong = |error| format!("cannot read {}: {error}", file.display());
-        for certificate in CertificateDer::pem_file_iter(file).map_err(wrong)? {
-            roots.add(certificate.map_err(wrong)?).map_err(|error| error.to_string())?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| error.to_string())?.with_root_certificates(roots);
-    Ok(TlsConnector::from(Arc::new(config.with_no_client_auth())))
 }
 
 #[cfg(test)]

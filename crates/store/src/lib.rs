@@ -41,4 +41,5 @@ pub use secret::{generate_secret, hash_password, hash_token, verify_password};
 pub use store::Store;
 pub use transfer::{ImportMode, Imported};
 pub use trunkline_model::{Live, Order};
+pub use trusted::connector;
 pub use watch::Watch;

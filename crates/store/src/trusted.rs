@@ -8,7 +8,10 @@ use rustls::pki_types::pem::PemObject;
 use tokio_rustls::TlsConnector;
 
 /// TLS to services whose certificate the system's authorities signed, or those in a PEM file.
-pub(crate) fn connector(more: Option<&Path>) -> Result<TlsConnector, String> {
+///
+/// # Errors
+/// What is wrong with the file, in words.
+pub fn connector(more: Option<&Path>) -> Result<TlsConnector, String> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(file) = more {

@@ -28,20 +28,7 @@ pub fn start(shared: Arc<Shared>) -> io::Result<Follower> {
 /// The source comes first: what follows it may be a stranger's words.
 fn write(refusal: &Refusal) {
     let Refused { source, transport, method, from, to, call_id } = &refusal.request;
-    if !refusal.ours {
-        tracing::info!(
-            source = %source.ip(),
-            reason = refusal.reason.code(),
-            status = refusal.status,
-            %transport,
-            port = source.port(),
-            from,
-            to,
-            call_id,
-            "call failed"
-        );
-        return;
-    }
+    let message = if refusal.ours { "refused" } else { "call failed" };
     tracing::info!(
         source = %source.ip(),
         reason = refusal.reason.code(),
@@ -52,6 +39,6 @@ fn write(refusal: &Refusal) {
         from,
         to,
         call_id,
-        "refused"
+        "{message}"
     );
 }
