@@ -17,6 +17,11 @@ pub struct Asterisk {
 impl Asterisk {
     /// Starts one with its media at this address, and with these texts as `pjsip.conf` and `extensions.conf`.
     pub fn start(address: &str, pjsip: &str, extensions: &str) -> Asterisk {
+        Asterisk::start_with(address, &[("pjsip", pjsip), ("extensions", extensions)])
+    }
+
+    /// The same with other files, by their names without `.conf`.
+    pub fn start_with(address: &str, files: &[(&str, &str)]) -> Asterisk {
         let (scratch, env) = (Scratch::new("asterisk"), env());
         let d = scratch.path().display().to_string();
         for folder in ["etc", "run", "log", "spool", "var", "cache", "db", "keys"] {
@@ -42,8 +47,9 @@ impl Asterisk {
             let text = text.replace("preload = res_config_pgsql.so", "noload = res_config_pgsql.so");
             scratch.write(&format!("etc/{name}.conf"), fill(text));
         }
-        scratch.write("etc/pjsip.conf", pjsip);
-        scratch.write("etc/extensions.conf", extensions);
+        for (name, text) in files {
+            scratch.write(&format!("etc/{name}.conf"), text);
+        }
         let mut command = as_user(&scratch, &env.program);
         command.args(["-C", &format!("{d}/etc/asterisk.conf"), "-f", "-n"]);
         let console = std::fs::File::create(scratch.path().join("log/console")).expect("a file");

@@ -113,6 +113,11 @@ impl Baresip {
         self.wait("an offer", |v| v["type"] == "CALL_REMOTE_SDP" && v["param"] == "offer");
     }
 
+    /// Waits for the answer to a re-INVITE of its own.
+    pub fn offer_answered(&mut self) {
+        self.wait("an answer", |v| v["type"] == "CALL_REMOTE_SDP" && v["param"] == "answer");
+    }
+
     fn wait(&mut self, what: &str, is: impl Fn(&Value) -> bool) {
         let end = Instant::now() + PATIENCE;
         loop {

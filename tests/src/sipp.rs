@@ -178,7 +178,13 @@ impl SippRun {
         std::fs::read_to_string(self.scratch.path().join("messages")).unwrap_or_default()
     }
 
-    fn trace(&self) -> String {
+    /// What its scenario has logged, with `-trace_logs -log_file log`.
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its errors, and what it sent and received.
+    pub fn trace(&self) -> String {
         let read = |name: &str| std::fs::read_to_string(self.scratch.path().join(name)).unwrap_or_default();
         format!("{}\n{}", read("errors"), read("messages"))
     }

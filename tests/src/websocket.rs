@@ -29,10 +29,15 @@ impl WebSocket {
     }
 
     /// The same with these header fields of the client, each with its line end.
-    pub fn connect_with(mut stream: Stream, fields: &str) -> WebSocket {
+    pub fn connect_with(stream: Stream, fields: &str) -> WebSocket {
+        WebSocket::open(stream, "/", "sip", fields)
+    }
+
+    /// Asks for a subprotocol at a path.
+    pub fn open(mut stream: Stream, path: &str, protocol: &str, fields: &str) -> WebSocket {
         let server = stream.socket().peer_addr().expect("a connected socket");
         let ask = format!(
-            "GET / HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dHJ1bmtsaW5lIHRlc3RzIQ==\r\nSec-WebSocket-Protocol: sip\r\n{fields}\r\n"
+            "GET {path} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dHJ1bmtsaW5lIHRlc3RzIQ==\r\nSec-WebSocket-Protocol: {protocol}\r\n{fields}\r\n"
         );
         stream.write_all(ask.as_bytes()).expect("the handshake is sent");
         stream.wait(PATIENCE);
@@ -48,7 +53,7 @@ impl WebSocket {
         };
         let head = String::from_utf8_lossy(&rest[..end]).to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 101"), "{head}");
-        assert!(head.contains("sec-websocket-protocol: sip"), "{head}");
+        assert!(head.contains(&format!("sec-websocket-protocol: {protocol}")), "{head}");
         rest.drain(..end);
         WebSocket { stream, rest }
     }

@@ -16,6 +16,7 @@ struct Tool {
 const TOOLS: &[Tool] = &[
     Tool { program: "sipp", package: "sip-tester", why: "callers and callees of the flows" },
     Tool { program: "baresip", package: "baresip-core", why: "softphones of the flows" },
+    Tool { program: "linphone-daemon", package: "linphone-cli", why: "softphones that call the others" },
     Tool { program: "nats-server", package: "nats-server", why: "ARI over NATS" },
     Tool { program: "initdb", package: "postgresql", why: "the PostgreSQL store" },
     Tool { program: "redis-server", package: "redis-server", why: "the Redis stores" },
