@@ -98,9 +98,9 @@ impl<'a> Net<'a> {
         self.outside.keep(connection, until);
     }
 
-    /// How many milliseconds the sockets have not been empty.
-    pub(crate) fn behind(&self) -> u64 {
-        self.outside.behind()
+    /// For how many milliseconds what comes has had to wait too long until it was read.
+    pub(crate) fn late_for(&self) -> u64 {
+        self.outside.late_for()
     }
 
     /// Has the kernel drop this share of the INVITEs that come over UDP, but for those to these users.

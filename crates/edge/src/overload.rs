@@ -1,7 +1,7 @@
 //! New work is turned away before it is looked at closely, while a shard has more than it can do: what would end as a time-out
 //! anyway is told at once when to come back, and what is under way goes on.
 //!
-//! A shard that has not emptied its sockets for [`BEHIND_MS`] sheds more and more of what is new: first of sources that have
+//! A shard at which things have waited too long for [`LATE_MS`] sheds more and more of what is new: first of sources that have
 //! shown nothing, then of those it knows. It sheds by Call-ID, so that a call that was let in is let in again when its digest
 //! comes. Requests inside dialogs, CANCEL, ACK, responses, refreshes of registrations, and calls of known callers to the
 //! operator's emergency numbers are never turned away.
@@ -11,8 +11,8 @@
 
 use trunkline_transaction::timers::Now;
 
-/// Sockets that were never empty for so many milliseconds hold more than the shard can do.
-const BEHIND_MS: u64 = 40;
+/// A shard that has been late for so many milliseconds has more than it can do.
+const LATE_MS: u64 = 100;
 /// So often the share is set anew, in milliseconds, and by so much it goes up and down.
 const STEP_MS: u64 = 10;
 const UP: u32 = 20;
@@ -22,8 +22,9 @@ const WHOLE: u32 = 1_000;
 const TRIED: u32 = 20;
 /// Less than this is a hiccup.
 const LEAST: u32 = 40;
-/// At this level all strangers are turned away, and beyond it others.
+/// At this level all strangers are turned away, and beyond the next one others: what strangers do is to move it no further.
 const STRANGERS: u32 = 100;
+const OTHERS: u32 = 250;
 /// Beyond this level the kernel drops more, below [`CALM`] less.
 const MANY: u32 = 350;
 const CALM: u32 = 250;
@@ -45,15 +46,15 @@ pub(crate) struct Overload {
 }
 
 impl Overload {
-    /// The sockets have not been empty for so long.
-    pub(crate) fn measure(&mut self, behind: u64, now: Now) {
+    /// For so many milliseconds things have had to wait too long.
+    pub(crate) fn measure(&mut self, late_for: u64, now: Now) {
         if now < self.next {
             return;
         }
         // Several steps at once where the shard had no time for them.
         let steps = if self.next == 0 { 1 } else { ((now - self.next) / STEP_MS + 1).min(20) as u32 };
         self.next = now + STEP_MS;
-        self.level = match behind > BEHIND_MS {
+        self.level = match late_for > LATE_MS {
             true => (self.level + UP * steps.min(3)).min(WHOLE),
             false => self.level.saturating_sub(DOWN * steps),
         };
@@ -81,7 +82,7 @@ impl Overload {
 
     pub(crate) fn sheds(&self, known: bool, number: u64) -> bool {
         let share = match known {
-            true => self.level.saturating_sub(STRANGERS) * (WHOLE - TRIED) / (WHOLE - STRANGERS),
+            true => self.level.saturating_sub(OTHERS) * (WHOLE - TRIED) / (WHOLE - OTHERS),
             false => self.level * WHOLE / STRANGERS,
         };
         number % u64::from(WHOLE) < u64::from(share)
@@ -99,19 +100,19 @@ mod tests {
         let mut overload = Overload::default();
         let shed = |o: &Overload, known| (0..1_000).filter(|n| o.sheds(known, *n)).count();
         let now = Cell::new(0);
-        let pass = |o: &mut Overload, behind, ms| {
+        let pass = |o: &mut Overload, late_for, ms| {
             for _ in 0..ms / STEP_MS {
                 now.set(now.get() + STEP_MS);
-                o.measure(behind, now.get());
+                o.measure(late_for, now.get());
             }
         };
-        pass(&mut overload, BEHIND_MS, 1_000);
+        pass(&mut overload, LATE_MS, 1_000);
         assert!(!overload.is_on(), "busy is not overloaded");
-        pass(&mut overload, BEHIND_MS + 1, 50);
+        pass(&mut overload, LATE_MS + 1, 50);
         assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 0));
         assert_eq!(overload.dropped(now.get()), None);
         pass(&mut overload, 1_000, 225);
-        assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 479));
+        assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 378));
         assert_eq!(overload.dropped(now.get()), Some(KERNEL_UP));
         pass(&mut overload, 1_000, 60_000);
         assert_eq!(shed(&overload, true), 980, "some are always tried");

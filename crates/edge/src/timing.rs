@@ -13,7 +13,7 @@ impl Edge {
     /// Looks at every transaction whose deadline has come.
     pub(crate) fn run_timers(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory) {
         let now = io.now();
-        self.overload.measure(io.behind(), now);
+        self.overload.measure(io.late_for(), now);
         if let Some(share) = self.overload.dropped(now) {
             io.drop_invites(share, &self.shared.config.emergency_numbers);
         }

@@ -18,11 +18,12 @@ use trunkline_descriptors::Taker;
 use trunkline_sip::{ConnectionId, Transport};
 
 use crate::io::{Counters, count};
+use crate::listener::{ListenError, Listener, listen};
 use crate::liveness::watch;
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::per_source::PerSource;
-use crate::shard::{ListenError, Listener, StreamLimits, listen};
+use crate::shard::StreamLimits;
 use crate::tls::Certificates;
 use crate::upgrade::{self, Verdict};
 use crate::want;

@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) closing: bool,
     /// Is it in the list of those to be written?
     pub(crate) dirty: bool,
+    /// Is it in the list of those to be read further?
+    pub(crate) half_read: bool,
     /// Did it come to us?
     pub(crate) accepted: bool,
     /// The other shards that have sent by it, a bit each; the last stands for all from it on.

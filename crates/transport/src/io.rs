@@ -14,6 +14,7 @@ use trunkline_trace::Tap;
 
 use crate::acceptor::{AcceptedConnection, Dialer};
 use crate::connection::{Closed, Connection};
+use crate::lateness::Lateness;
 use crate::liveness::watch;
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
@@ -104,8 +105,7 @@ pub type Alive = Arc<Mutex<HashSet<ConnectionId, foldhash::fast::RandomState>>>;
 /// A shard's sockets, connections and clock.
 pub struct Io<M> {
     pub(crate) now: u64,
-    /// When there was last nothing left to read.
-    pub(crate) drained: u64,
+    pub(crate) lateness: Lateness,
     pub(crate) started: Instant,
     pub(crate) unix_at_start: u64,
     pub(crate) shard: usize,
@@ -119,6 +119,8 @@ pub struct Io<M> {
         HashMap<(Transport, SocketAddr, HostName), ConnectionId, foldhash::fast::RandomState>,
     pub(crate) per_source: PerSource,
     pub(crate) dirty: Vec<usize>,
+    /// Connections that have more to read, though the poll will not report them again.
+    pub(crate) half_read: Vec<ConnectionId>,
     pub(crate) ended: Vec<(ConnectionId, Closed)>,
     pub(crate) serial: u64,
     pub(crate) limits: StreamLimits,
@@ -148,7 +150,7 @@ impl<M> Io<M> {
 
     /// Moves the shard's clock forward, so that a test need not wait for what time does.
     pub fn advance(&mut self, ms: u64) {
-        self.drained += ms;
+        self.lateness.advance(ms);
         if let Some(earlier) = self.started.checked_sub(std::time::Duration::from_millis(ms)) {
             self.started = earlier;
             self.unix_at_start = self.unix_at_start.saturating_sub(ms);
@@ -194,9 +196,9 @@ impl<M> Io<M> {
         self.alive.lock().is_ok_and(|alive| alive.contains(&connection))
     }
 
-    /// For how many milliseconds the sockets have not been empty: how far the shard is behind.
-    pub fn behind(&self) -> u64 {
-        self.now.saturating_sub(self.drained)
+    /// For how many milliseconds what comes has had to wait too long until it was read.
+    pub fn late_for(&self) -> u64 {
+        self.lateness.late_for(self.now)
     }
 
     /// Has the kernel drop this share of the INVITEs that come over UDP, in thousandths (0: none), but for those to these users.
@@ -290,6 +292,7 @@ impl<M> Io<M> {
             connecting: !accepted,
             closing: false,
             dirty: false,
+            half_read: false,
             accepted,
             senders: 0,
             spoke: !accepted,

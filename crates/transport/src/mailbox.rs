@@ -1,7 +1,7 @@
 //! Mailboxes of shards.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use mio::Waker;
@@ -36,11 +36,17 @@ pub struct Mailbox<M> {
     waker: Arc<Waker>,
     /// Is a wake-up under way? Saves the system call for all but the first of a burst.
     woken: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl<M> Clone for Mailbox<M> {
     fn clone(&self) -> Self {
-        Mailbox { sender: self.sender.clone(), waker: self.waker.clone(), woken: self.woken.clone() }
+        Mailbox {
+            sender: self.sender.clone(),
+            waker: self.waker.clone(),
+            woken: self.woken.clone(),
+            waiting: self.waiting.clone(),
+        }
     }
 }
 
@@ -48,12 +54,14 @@ impl<M> Mailbox<M> {
     pub(crate) fn new(waker: Waker) -> (Mailbox<M>, Inbox<M>) {
         let (sender, receiver) = channel();
         let woken = Arc::new(AtomicBool::new(false));
-        let inbox = Inbox { receiver, woken: woken.clone() };
-        (Mailbox { sender, waker: Arc::new(waker), woken }, inbox)
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let inbox = Inbox { receiver, woken: woken.clone(), waiting: waiting.clone() };
+        (Mailbox { sender, waker: Arc::new(waker), woken, waiting }, inbox)
     }
 
     /// Puts mail in and wakes the shard; `false` when the shard has ended.
     pub fn post(&self, mail: Mail<M>) -> bool {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         if self.sender.send(mail).is_err() {
             return false;
         }
@@ -71,6 +79,7 @@ pub type Mailboxes<M> = Arc<[Mailbox<M>]>;
 pub(crate) struct Inbox<M> {
     receiver: Receiver<Mail<M>>,
     woken: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl<M> Inbox<M> {
@@ -80,6 +89,13 @@ impl<M> Inbox<M> {
     }
 
     pub(crate) fn take(&self) -> Option<Mail<M>> {
-        self.receiver.try_recv().ok()
+        let mail = self.receiver.try_recv().ok()?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(mail)
+    }
+
+    /// How many pieces of mail wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 }

@@ -13,8 +13,8 @@ pub trait Net<M> {
     /// Milliseconds since 1970, as of the current batch.
     fn unix_ms(&self) -> u64;
 
-    /// For how many milliseconds the sockets have not been empty.
-    fn behind(&self) -> u64;
+    /// For how many milliseconds what comes has had to wait too long until it was read.
+    fn late_for(&self) -> u64;
 
     /// Has the kernel drop this share of the INVITEs that come over UDP, in thousandths (0: none), but for those to these users.
     fn drop_invites(&mut self, share: u16, kept: &[String]);
@@ -44,8 +44,8 @@ impl<M> Net<M> for Io<M> {
         Io::unix_ms(self)
     }
 
-    fn behind(&self) -> u64 {
-        Io::behind(self)
+    fn late_for(&self) -> u64 {
+        Io::late_for(self)
     }
 
     fn drop_invites(&mut self, share: u16, kept: &[String]) {

@@ -7,17 +7,18 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
+use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
-use thiserror::Error;
 use trunkline_descriptors::Taker;
 use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
 
 use crate::acceptor::{self, AcceptorEvent};
 use crate::connection::Closed;
 use crate::io::{Alive, Counters, Egress, FIRST_CONNECTION, Io, count, unix_ms};
+use crate::lateness::{self, Lateness};
+use crate::listener::{ListenError, Listener, is_free, listen};
 use crate::liveness::watch;
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::names::HostName;
@@ -64,27 +65,6 @@ pub trait Handler {
     fn sleep(&self, now: u64, max: u64) -> u64;
 }
 
-/// An address to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// The transport.
-    pub transport: Transport,
-    /// The address; port 0 for any that is free.
-    pub address: SocketAddr,
-}
-
-/// An address that cannot be listened on.
-#[derive(Debug, Error)]
-#[error("cannot listen on {transport} {address}: {source}")]
-pub struct ListenError {
-    /// The transport.
-    pub transport: Transport,
-    /// The address.
-    pub address: SocketAddr,
-    /// Why.
-    pub source: io::Error,
-}
-
 /// Limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamLimits {
@@ -125,6 +105,18 @@ pub struct Shard<M> {
     pub io: Io<M>,
 }
 
+/// What the shard has to do.
+#[derive(Default)]
+struct Work {
+    /// Sockets that were not emptied, a bit each: the poll is edge-triggered and will not report them again.
+    unread: u64,
+    /// Is there mail?
+    mail: bool,
+    /// Were streams read in this pass?
+    streamed: bool,
+    undelivered: Vec<Undelivered>,
+}
+
 /// The state of the mailbox after its turn.
 enum Post {
     Empty,
@@ -137,8 +129,11 @@ const FIRST_UDP: usize = 1;
 const FIRST_TCP: usize = 1 << 12;
 /// After a batch of fewer the socket is not asked again at once: that costs a call, and on a busy shard finds more.
 const FEW: usize = 4;
-/// Batches taken from one socket before others have their turn.
+/// Batches taken from one socket, and milliseconds spent on it, before others have their turn.
 const TURNS: usize = 16;
+const TURN: u64 = 5;
+/// Times that one connection is read from before others have their turn.
+pub(crate) const READS: usize = 4;
 /// Pieces of mail taken before others have their turn.
 const MAILS: usize = 32;
 /// The longest a shard sleeps.
@@ -189,7 +184,8 @@ impl<M: Send> Shard<M> {
         }
         let io = Io {
             now: 0,
-            drained: 0,
+            lateness: Lateness::default(),
+            half_read: Vec::new(),
             started: Instant::now(),
             unix_at_start: unix_ms(),
             shard: number,
@@ -229,47 +225,29 @@ impl<M: Send> Shard<M> {
     /// Runs until [`Mail::Stop`].
     pub fn run<H: Handler<Mail = M>>(&mut self, handler: &mut H) -> io::Result<()> {
         let mut events = Events::with_capacity(256);
-        // Sockets that were not emptied: the poll is edge-triggered and will not report them again.
-        let mut unread = 0u64;
-        let mut undelivered = Vec::new();
-        let mut mail = false;
+        let mut work = Work::default();
         let mut swept = 0;
         loop {
-            let sleep = if unread != 0 || mail { 0 } else { handler.sleep(self.io.now, NAP) };
+            let busy = work.unread != 0 || work.mail || !self.io.half_read.is_empty();
+            let sleep = if busy { 0 } else { handler.sleep(self.io.now, NAP) };
+            let asleep = self.io.now;
             match self.poll.poll(&mut events, Some(Duration::from_millis(sleep))) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 other => other?,
             }
             self.io.update_clock();
-            if sleep > 0 {
+            let began = self.io.now;
+            if sleep > 0 && began > asleep {
                 // It waited for something to come.
-                self.io.drained = self.io.now;
+                self.io.lateness.emptied(began);
             }
+            work.streamed = self.read_on(handler);
             for event in &events {
-                let token = event.token();
-                match token.0 {
-                    0 => mail = true,
-                    n if n >= FIRST_CONNECTION => {
-                        let place = n - FIRST_CONNECTION;
-                        if event.is_writable() {
-                            self.on_writable(place);
-                        }
-                        if event.is_readable() || event.is_read_closed() || event.is_error() {
-                            self.read_stream(handler, place);
-                        }
-                    }
-                    n if n >= FIRST_TCP => self.accept(n - FIRST_TCP),
-                    n => {
-                        unread |= 1 << (n - FIRST_UDP).min(63);
-                        if let Some(socket) = self.io.udp.get(n - FIRST_UDP).filter(|_| event.is_error()) {
-                            take_errors(socket, &mut undelivered);
-                        }
-                    }
-                }
+                self.on_event(handler, event, &mut work);
             }
-            if mail {
+            if work.mail {
                 match self.read_mail(handler) {
-                    Post::Empty => mail = false,
+                    Post::Empty => work.mail = false,
                     Post::More => {}
                     Post::Stop => {
                         handler.on_batch(&mut self.io);
@@ -279,13 +257,11 @@ impl<M: Send> Shard<M> {
                 }
             }
             for i in 0..self.io.udp.len() {
-                if unread & 1 << i.min(63) != 0 && self.read_udp(handler, i) {
-                    unread &= !(1 << i.min(63));
+                if work.unread & 1 << i.min(63) != 0 && self.read_udp(handler, i) {
+                    work.unread &= !(1 << i.min(63));
                 }
             }
-            if unread == 0 && !mail {
-                self.io.drained = self.io.now;
-            }
+            self.note_lateness(began, &work);
             handler.on_timer(&mut self.io);
             handler.on_batch(&mut self.io);
             self.io.flush();
@@ -293,8 +269,8 @@ impl<M: Send> Shard<M> {
                 swept = self.io.now;
                 self.sweep();
             }
-            undelivered.append(&mut self.io.sender.refused);
-            for Undelivered { to, bytes } in undelivered.drain(..) {
+            work.undelivered.append(&mut self.io.sender.refused);
+            for Undelivered { to, bytes } in work.undelivered.drain(..) {
                 handler.on_undelivered(&mut self.io, to, &bytes);
             }
             self.io.flush();
@@ -302,6 +278,47 @@ impl<M: Send> Shard<M> {
                 handler.on_closed(&mut self.io, id, why);
                 self.io.flush();
             }
+        }
+    }
+
+    /// What the poll reports: streams are read at once, sockets and mail in their turn.
+    fn on_event<H: Handler<Mail = M>>(&mut self, handler: &mut H, event: &Event, work: &mut Work) {
+        match event.token().0 {
+            0 => work.mail = true,
+            n if n >= FIRST_CONNECTION => {
+                let place = n - FIRST_CONNECTION;
+                if event.is_writable() {
+                    self.on_writable(place);
+                }
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    work.streamed = true;
+                    self.read_stream(handler, place);
+                }
+            }
+            n if n >= FIRST_TCP => self.accept(n - FIRST_TCP),
+            n => {
+                work.unread |= 1 << (n - FIRST_UDP).min(63);
+                if let Some(socket) = self.io.udp.get(n - FIRST_UDP).filter(|_| event.is_error()) {
+                    take_errors(socket, &mut work.undelivered);
+                }
+            }
+        }
+    }
+
+    /// Notes how late the shard is after a pass that began then: connections wait for all that is read before them.
+    fn note_lateness(&mut self, began: u64, work: &Work) {
+        let mut pass = 0;
+        if work.streamed {
+            self.io.update_clock();
+            pass = self.io.now - began;
+        }
+        let now = self.io.now;
+        let emptied = work.unread == 0 && !work.mail && self.io.half_read.is_empty();
+        if emptied && pass <= lateness::PATIENCE {
+            self.io.lateness.emptied(now);
+        } else {
+            let buffers = self.io.udp.iter().filter_map(UdpSocket::buffer);
+            self.io.lateness.left(now, pass, buffers, self.inbox.waiting());
         }
     }
 
@@ -319,6 +336,7 @@ impl<M: Send> Shard<M> {
         self.inbox.rearm();
         for _ in 0..MAILS {
             let Some(mail) = self.inbox.take() else { return Post::Empty };
+            self.io.lateness.took();
             match mail {
                 Mail::User(mail) => handler.on_mail(&mut self.io, mail),
                 Mail::Send(id, from, bytes) => match self.io.place(id) {
@@ -360,7 +378,11 @@ impl<M: Send> Shard<M> {
     /// Takes datagrams; `true` when there are no more, `false` when its turns ran out first.
     fn read_udp<H: Handler<Mail = M>>(&mut self, handler: &mut H, i: usize) -> bool {
         let (mut heard, mut reported) = (false, false);
+        let end = self.io.now + TURN;
         for _ in 0..TURNS {
+            if heard && self.io.now > end {
+                return false;
+            }
             let Some(socket) = self.io.udp.get(i) else { return true };
             let n = match self.receiver.receive(socket) {
                 Ok(n) => n,
@@ -374,6 +396,7 @@ impl<M: Send> Shard<M> {
             if n == 0 {
                 return true;
             }
+            self.io.lateness.read(n, self.receiver.bytes(n));
             self.io.update_clock();
             for d in 0..n {
                 let (bytes, remote, local) = self.receiver.datagram(d);
@@ -448,34 +471,6 @@ pub(crate) fn count_in(counters: &[AtomicU64; 5], transport: Transport) {
     if let Some(c) = counters.get(transport as usize) {
         count(c);
     }
-}
-
-/// A bound TCP socket.
-pub(crate) fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let s = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        s.set_only_v6(true)?;
-    }
-    s.set_reuse_address(true)?;
-    if shared {
-        s.set_reuse_port(true)?;
-    }
-    s.set_nonblocking(true)?;
-    s.bind(&address.into())?;
-    s.listen(1024)?;
-    Ok(TcpListener::from_std(s.into()))
-}
-
-/// Can this address be bound by us alone?
-fn is_free(transport: Transport, address: SocketAddr) -> io::Result<()> {
-    let kind = if transport == Transport::Udp { Type::DGRAM } else { Type::STREAM };
-    let s = Socket::new(Domain::for_address(address), kind, None)?;
-    if address.is_ipv6() {
-        s.set_only_v6(true)?;
-    }
-    // Connections of an earlier run may still be winding down; a listener is what counts.
-    s.set_reuse_address(transport != Transport::Udp)?;
-    s.bind(&address.into())
 }
 
 #[cfg(test)]

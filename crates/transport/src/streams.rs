@@ -6,7 +6,7 @@ use trunkline_sip::{Flow, Frame};
 
 use crate::connection::Closed;
 use crate::io::count;
-use crate::shard::{Handler, Shard, count_in};
+use crate::shard::{Handler, READS, Shard, count_in};
 use crate::websocket::{self, Item};
 
 /// A WebSocket on which nothing came for so many milliseconds is pinged.
@@ -30,10 +30,28 @@ impl<M: Send> Shard<M> {
         }
     }
 
+    /// Reads on where the turns of a connection ran out; `false` when there is none.
+    pub(crate) fn read_on<H: Handler<Mail = M>>(&mut self, handler: &mut H) -> bool {
+        if self.io.half_read.is_empty() {
+            return false;
+        }
+        for id in std::mem::take(&mut self.io.half_read) {
+            if let Some(place) = self.io.place(id) {
+                self.io.connections[place].half_read = false;
+                self.read_stream(handler, place);
+            }
+        }
+        true
+    }
+
+    /// Reads from a connection, as much as is due before others have their turn: one that sends as fast as it is read would have
+    /// them wait for ever.
     pub(crate) fn read_stream<H: Handler<Mail = M>>(&mut self, handler: &mut H, place: usize) {
-        loop {
-            let Some(c) = self.io.connections.get_mut(place) else { return };
-            let id = c.id;
+        let Some(id) = self.io.connections.get(place).map(|c| c.id) else { return };
+        for _ in 0..READS {
+            // A handler may have closed it.
+            let Some(place) = self.io.place(id) else { return };
+            let c = &mut self.io.connections[place];
             if c.closing {
                 return;
             }
@@ -86,6 +104,11 @@ impl<M: Send> Shard<M> {
             if plain && n < self.scratch.len() {
                 return;
             }
+        }
+        let more = self.io.place(id).and_then(|place| self.io.connections.get_mut(place));
+        if let Some(c) = more.filter(|c| !c.half_read && !c.closing) {
+            c.half_read = true;
+            self.io.half_read.push(id);
         }
     }
 

@@ -4,9 +4,11 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use common::{Echo, MESSAGE, identity, tls_client, websocket_request};
+use common::{Echo, MESSAGE, UNANSWERED, identity, tls_client, websocket_request};
 use trunkline_sip::Transport;
 use trunkline_transport::{ClientAuth, StreamLimits, TlsSettings};
 use tungstenite::Message;
@@ -339,6 +341,37 @@ fn who_takes_nothing_has_to_go() {
         }
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn who_never_stops_lets_others_have_their_turn() {
+    let echo = Echo::start(TlsSettings::default(), StreamLimits::default());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let mut flood = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
+        let (begun, is_begun) = channel();
+        scope.spawn({
+            let done = &done;
+            move || {
+                let much = UNANSWERED.repeat(20_000);
+                while !done.load(Ordering::Relaxed) {
+                    flood.write_all(&much).unwrap();
+                    let _ = begun.send(());
+                }
+            }
+        });
+        is_begun.recv().unwrap();
+        let answers = (0..10).map(|_| {
+            let mut other = TcpStream::connect(echo.at(Transport::Tcp)).unwrap();
+            other.set_read_timeout(Some(BOUND)).unwrap();
+            other.write_all(MESSAGE).unwrap();
+            let mut answer = vec![0; MESSAGE.len()];
+            other.read_exact(&mut answer).map(|()| answer == MESSAGE)
+        });
+        let answered = answers.filter(|answer| matches!(answer, Ok(true))).count();
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(answered, 10);
+    });
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Net<EdgeMail> for Outside {
         self.open.iter().any(|(number, _)| *number == connection.0)
     }
 
-    fn behind(&self) -> u64 {
+    fn late_for(&self) -> u64 {
         0
     }
 

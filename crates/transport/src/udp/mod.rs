@@ -23,7 +23,26 @@ pub(crate) use send::is_of_the_network;
 
 /// Datagrams taken at once.
 pub const BATCH: usize = 32;
+/// The option of asm-generic/socket.h that tells how much memory a socket takes, and how many figures it has; none before
+/// Linux 4.12.
+const SO_MEMINFO: libc::c_int = 55;
+const MEMORY_FIGURES: usize = 9;
 const SOCKET_BUFFER: usize = 4 << 20;
+
+/// The memory of a socket's receive buffer, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buffer {
+    /// What the datagrams in it take. The kernel may count up to a quarter of `size` too much: it notes what was read in portions.
+    pub(crate) used: u32,
+    pub(crate) size: u32,
+}
+
+impl Buffer {
+    /// Will datagrams be lost soon?
+    pub(crate) fn is_nearly_full(self) -> bool {
+        self.used > self.size / 4 * 3
+    }
+}
 
 /// A bound UDP socket.
 pub struct UdpSocket {
@@ -80,6 +99,11 @@ impl UdpSocket {
         &mut self.socket
     }
 
+    /// How full its receive buffer is; `None` where the kernel does not say.
+    pub(crate) fn buffer(&self) -> Option<Buffer> {
+        memory(self.fd())
+    }
+
     /// Has the kernel drop this share of the INVITEs that come, in thousandths (0: none), but for those to these users.
     pub(crate) fn drop_invites(&self, share: u16, kept: &[String]) -> io::Result<()> {
         filter::set(self.fd(), share, kept)
@@ -88,6 +112,19 @@ impl UdpSocket {
     fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
+}
+
+#[allow(unsafe_code)]
+fn memory(fd: RawFd) -> Option<Buffer> {
+    let mut figures = [0u32; MEMORY_FIGURES];
+    let mut length = mem::size_of_val(&figures) as libc::socklen_t;
+    // SAFETY: both pointers are to live values, and `length` is the size of the first.
+    let failed = unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, SO_MEMINFO, figures.as_mut_ptr().cast(), &raw mut length)
+    } != 0;
+    // SK_MEMINFO_RMEM_ALLOC and SK_MEMINFO_RCVBUF of linux/sock_diag.h.
+    let [used, size, ..] = figures;
+    (!failed && size > 0).then_some(Buffer { used, size })
 }
 
 fn set_option(fd: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {

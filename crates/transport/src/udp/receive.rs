@@ -98,6 +98,11 @@ impl Receiver {
         Ok(n)
     }
 
+    /// The bytes of the first `n` datagrams of the last batch.
+    pub fn bytes(&self, n: usize) -> usize {
+        self.lengths.iter().take(n).sum()
+    }
+
     /// The `i`th datagram of the last batch: its bytes, who sent it, which address of ours it was sent to.
     pub fn datagram(&self, i: usize) -> (&[u8], SocketAddr, SocketAddr) {
         let start = i * SLOT;

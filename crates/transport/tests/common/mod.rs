@@ -18,6 +18,8 @@ use trunkline_transport::{
 };
 use tungstenite::client::IntoClientRequest as _;
 
+/// A message that the echo says nothing to.
+pub const UNANSWERED: &[u8] = b"ACK sip:a@h SIP/2.0\r\nContent-Length: 0\r\n\r\n";
 pub const MESSAGE: &[u8] = b"MESSAGE sip:a@h SIP/2.0\r\nContent-Length: 2\r\n\r\nhi";
 
 /// What the echo is asked to send elsewhere, and where its answer goes.
@@ -36,6 +38,7 @@ impl Handler for Repeat {
             Some(place) => {
                 let _ = self.waiting.remove(place).1.send(Ok(bytes.to_vec()));
             }
+            None if bytes == UNANSWERED => {}
             None => {
                 io.send(&Egress::back(flow), bytes);
             }
