@@ -100,6 +100,7 @@ def main():
     a.host, a.port, a.workers, a.tcp_workers, a.users, a.fill = "127.0.0.1", 15060, 1, 1, 200, 0
     a.server_core, a.load_core, a.shm_mb, a.start_timeout = "0", "1", 1024, 30
     bench.build()
+    bench.own_priority()
     GROUP.mkdir()
     try:
         print("| server | load | offered/s | whole/s | p50 ms | p95 ms | statuses |\n| --- | --- | --- | --- | --- | --- | --- |")
