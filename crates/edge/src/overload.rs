@@ -13,9 +13,11 @@ use trunkline_transaction::timers::Now;
 
 /// A shard that has been late for so many milliseconds has more than it can do.
 const LATE_MS: u64 = 100;
-/// So often the share is set anew, in milliseconds, and by so much it goes up and down.
+/// So often the share is set anew, in milliseconds, and by so much it goes up, as long as it concerns strangers alone and then, and
+/// down.
 const STEP_MS: u64 = 10;
 const UP: u32 = 20;
+const UP_FURTHER: u32 = 5;
 const DOWN: u32 = 5;
 const WHOLE: u32 = 1_000;
 /// At least this share of what is new is tried.
@@ -55,7 +57,8 @@ impl Overload {
         let steps = if self.next == 0 { 1 } else { ((now - self.next) / STEP_MS + 1).min(20) as u32 };
         self.next = now + STEP_MS;
         self.level = match late_for > LATE_MS {
-            true => (self.level + UP * steps.min(3)).min(WHOLE),
+            true if self.level < STRANGERS => self.level + UP * steps.min(3),
+            true => (self.level + UP_FURTHER * steps.min(3)).min(WHOLE),
             false => self.level.saturating_sub(DOWN * steps),
         };
     }
@@ -111,8 +114,10 @@ mod tests {
         pass(&mut overload, LATE_MS + 1, 50);
         assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 0));
         assert_eq!(overload.dropped(now.get()), None);
-        pass(&mut overload, 1_000, 225);
-        assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 378));
+        pass(&mut overload, 1_000, 300);
+        assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 0));
+        pass(&mut overload, 1_000, 300);
+        assert_eq!((shed(&overload, false), shed(&overload, true)), (1_000, 196));
         assert_eq!(overload.dropped(now.get()), Some(KERNEL_UP));
         pass(&mut overload, 1_000, 60_000);
         assert_eq!(shed(&overload, true), 980, "some are always tried");

@@ -198,7 +198,7 @@ impl<M> Io<M> {
 
     /// For how many milliseconds what comes has had to wait too long until it was read.
     pub fn late_for(&self) -> u64 {
-        self.lateness.late_for(self.now)
+        self.lateness.late_for()
     }
 
     /// Has the kernel drop this share of the INVITEs that come over UDP, in thousandths (0: none), but for those to these users.
