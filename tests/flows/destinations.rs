@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use trunkline_grpc::connect::trunks::{CreateTrunkRequest, Trunk, TrunkUri};
-use trunkline_tests::{Exchange, Grpc, Resources, Rest, Ua, Wire, exchange_command, free_port, wait_for};
+use trunkline_tests::{
+    Exchange, Grpc, Resources, Rest, Ua, Wire, exchange_command, free_port, wait_for, wait_for_every,
+};
 
 use super::trunks::{provider, with_trunk};
 use super::{at, registered};
@@ -130,7 +132,10 @@ fn a_silent_trunk_is_down_with_the_reason_and_a_call_to_it_fails_fast() {
 
 /// A call by the trunk, and how long its failure took.
 fn failing_call(exchange: &Exchange) -> Duration {
-    let mut caller = registered(exchange, "1001");
+    fails(&mut registered(exchange, "1001"))
+}
+
+fn fails(caller: &mut Ua) -> Duration {
     let invite = caller.call(&caller.invite(&at("+17853178070")));
     let begun = Instant::now();
     let failure = caller.final_for(&invite);
@@ -162,6 +167,31 @@ fn while_a_trunk_is_down_one_call_in_ten_seconds_waits_for_it() {
     let arrived = carrier.expect("the INVITE", |m| m.method() == "INVITE" && m.call_id() == invite.call_id());
     carrier.accept(&arrived);
     caller.status_for(&invite, 200);
+}
+
+#[test]
+fn while_a_trunk_that_answers_options_is_down_calls_do_not_wait_for_it() {
+    let port = free_port();
+    let config = "routing: {qualifySeconds: 5}\n";
+    let exchange = Exchange::start_with(&with_trunk(&[(&uri(port), 1, "udp")]), config, &[]);
+    let (mut carrier, question) = asked(&exchange, port);
+    carrier.respond(&question, 200, "OK");
+    wait_state(&exchange, port, "up");
+    let silent = carrier;
+    wait_state(&exchange, port, "down");
+    // It may have stopped answering OPTIONS alone: one call finds that out for five minutes.
+    let (begun, mut caller) = (Instant::now(), registered(&exchange, "1001"));
+    let mut times = Vec::new();
+    wait_for_every(Duration::from_millis(300), "calls of more than ten seconds", || {
+        times.push(fails(&mut caller));
+        (begun.elapsed() > Duration::from_secs(13)).then_some(())
+    });
+    let slow = times.iter().filter(|time| **time > Duration::from_millis(1_900)).count();
+    assert!(slow <= 1, "{times:?}");
+    drop(silent);
+    let (mut carrier, question) = asked(&exchange, port);
+    carrier.respond(&question, 200, "OK");
+    wait_state(&exchange, port, "up");
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Edge {
                     if let Some(b) = context.proxy.branch(branch)
                         && let Some(trunk) = &b.target.hop.trunk
                     {
-                        self.shared.destinations.note_silence(trunk, b.target.hop.trunk_uri);
+                        self.shared.destinations.note_silence(trunk, b.target.hop.trunk_uri, io.now());
                     }
                 }
             }

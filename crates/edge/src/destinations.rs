@@ -14,6 +14,8 @@ use trunkline_trunks::{Place, State, Subject};
 pub(crate) const KNOWN_DOWN: u32 = 2_000;
 /// Milliseconds between two requests that wait for the same one; those meanwhile do not.
 const BETWEEN_TRIES: u64 = 10_000;
+/// The same for one that has answered OPTIONS: those find that it is back. It may have stopped answering them, and answer calls.
+const BETWEEN_TRIES_OF_ASKED: u64 = 300_000;
 
 /// What is known of one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ pub(crate) struct Destinations {
     heard: RwLock<Vec<Subject>>,
     /// When a request waited last for one that is down.
     tried: Mutex<HashMap<Subject, u64>>,
-    /// Which peers have ever answered OPTIONS.
+    /// Which have answered OPTIONS, and have not answered a call while they left OPTIONS unanswered.
     answering: RwLock<HashSet<Subject>>,
 }
 
@@ -164,10 +166,14 @@ impl Destinations {
                 }
             }
         }
-        if new == State::Up && matches!(subject, Subject::Peer(..)) {
+        self.note_down(subject, new == State::Down);
+    }
+
+    /// It answered OPTIONS, and takes calls.
+    pub(crate) fn note_answer(&self, subject: &Subject) {
+        if !self.answering.read().contains(subject) {
             self.answering.write().insert(subject.clone());
         }
-        self.note_down(subject, new == State::Down);
     }
 
     /// Notes an error of it.
@@ -201,8 +207,10 @@ impl Destinations {
     }
 
     /// A destination of a trunk left a call unanswered.
-    pub(crate) fn note_silence(&self, trunk: &Ref, place: u8) {
+    pub(crate) fn note_silence(&self, trunk: &Ref, place: u8, now: u64) {
         let subject = Subject::Trunk(trunk.clone(), place);
+        // That was a try.
+        self.tried.lock().insert(subject.clone(), now);
         // The router knows at once, the rest when the asking shard has its turn.
         self.note_down(&subject, true);
         let mut silent = self.silent.write();
@@ -213,8 +221,10 @@ impl Destinations {
 
     /// A request may be answered by one that is down: may this one wait for it? One at a time.
     pub(crate) fn may_be_tried(&self, subject: &Subject, now: u64) -> bool {
+        let asked = self.answering.read().contains(subject);
+        let between = if asked { BETWEEN_TRIES_OF_ASKED } else { BETWEEN_TRIES };
         let mut tried = self.tried.lock();
-        let waits = tried.get(subject).is_none_or(|at| now >= at + BETWEEN_TRIES);
+        let waits = tried.get(subject).is_none_or(|at| now >= at + between);
         if waits {
             tried.insert(subject.clone(), now);
         }
@@ -232,6 +242,7 @@ impl Destinations {
             return;
         }
         let subject = Subject::Trunk(trunk.clone(), place);
+        self.answering.write().remove(&subject);
         self.note_down(&subject, false);
         let mut heard = self.heard.write();
         if !heard.contains(&subject) {
@@ -371,7 +382,7 @@ mod tests {
         assert_eq!(state().error.expect("an error").text, "503 Service Unavailable");
         all.begin(&second, "udp 192.0.2.9:5060".into());
         assert_eq!((state().state, all.trunk_down(&trunk)), (State::Unknown, 0));
-        all.note_silence(&trunk, 1);
+        all.note_silence(&trunk, 1, 0);
         assert_eq!((all.trunk_down(&trunk), all.take_silent()), (0b10, vec![second]));
         assert!(all.take_silent().is_empty());
     }
@@ -394,7 +405,28 @@ mod tests {
         let peer = Subject::Peer(Ref::from("pbx"), Place::Address);
         all.begin(&peer, "192.0.2.2".into());
         assert!(all.is_missed(&first) && !all.is_missed(&peer));
-        all.set(&peer, State::Up);
+        all.note_answer(&peer);
         assert!(all.is_missed(&peer));
+    }
+
+    #[test]
+    fn requests_seldom_wait_for_one_that_answers_options() {
+        let (all, trunk) = (Destinations::default(), Ref::from("carrier"));
+        let subject = Subject::Trunk(trunk.clone(), 0);
+        all.begin(&subject, "udp 192.0.2.1:5060".into());
+        all.note_answer(&subject);
+        all.set(&subject, State::Down);
+        // It may have stopped answering OPTIONS alone.
+        assert!(all.may_be_tried(&subject, 0));
+        assert!(!all.may_be_tried(&subject, BETWEEN_TRIES_OF_ASKED - 1));
+        assert!(all.may_be_tried(&subject, BETWEEN_TRIES_OF_ASKED));
+        all.set(&subject, State::Up);
+        // The call that found it silent was a try.
+        all.note_silence(&trunk, 0, 0);
+        assert!(!all.may_be_tried(&subject, BETWEEN_TRIES));
+        // It answers calls, and OPTIONS no more: they show nothing.
+        all.note_voice(&trunk, 0);
+        all.set(&subject, State::Down);
+        assert!(all.may_be_tried(&subject, 0) && all.may_be_tried(&subject, BETWEEN_TRIES));
     }
 }

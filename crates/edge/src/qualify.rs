@@ -137,6 +137,9 @@ impl Qualify {
                 let error = format!("{status} {}", String::from_utf8_lossy(reason));
                 shared.destinations.note_error(&subject, error.trim_end().to_owned());
             }
+            if status != 503 {
+                shared.destinations.note_answer(&subject);
+            }
             self.note_next(io, shared, &subject);
         }
         self.carry_out(io, shared);

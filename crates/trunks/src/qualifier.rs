@@ -10,6 +10,8 @@ use trunkline_transaction::timers::Now;
 const PATIENCE: u8 = 2;
 /// A question is unanswered after this long.
 const ANSWER: Now = 4_000;
+/// One that is down is asked this often at least: calls pass it over meanwhile.
+const DOWN: Now = 10_000;
 /// A name is being looked up: the question is sent after this long.
 const LOOK_UP: Now = 1_000;
 
@@ -167,7 +169,7 @@ impl<W> Qualifier<W> {
     /// In how many milliseconds the next question to this one is due.
     pub fn due_in(&self, subject: &Subject, every: Now, now: Now) -> Option<Now> {
         let asked = self.asked.get(subject)?;
-        let next = if asked.waits { asked.asked_at + every } else { asked.next };
+        let next = if asked.waits { asked.asked_at + asked.every(every) } else { asked.next };
         Some(next.saturating_sub(now))
     }
 
@@ -179,10 +181,10 @@ impl<W> Qualifier<W> {
                 out.extend(asked.at.take().map(Output::PassOver));
                 out.push(Output::Silent(subject.clone()));
                 if asked.unanswered >= PATIENCE {
-                    asked.next = asked.asked_at + every;
                     if !asked.answers_calls {
                         asked.set(subject, State::Down, now, out);
                     }
+                    asked.next = asked.asked_at + asked.every(every);
                 }
             }
             if asked.next <= now {
@@ -225,9 +227,9 @@ impl<W> Qualifier<W> {
     ) -> Option<Subject> {
         let (subject, asked) = self.asked.iter_mut().find(|(_, a)| a.serial == serial)?;
         (asked.unanswered, asked.waits) = (0, false);
-        asked.next = asked.asked_at + every;
         let state = if status == 503 { State::Down } else { State::Up };
         asked.set(subject, state, now, out);
+        asked.next = asked.asked_at + asked.every(every);
         Some(subject.clone())
     }
 
@@ -280,10 +282,15 @@ impl<W> Asked<W> {
         self.waits = false;
         self.unanswered = self.unanswered.saturating_add(more);
         let is_down = self.unanswered >= PATIENCE;
-        self.next = if is_down { self.asked_at + every } else { now };
         if is_down {
             self.set(subject, State::Down, now, out);
         }
+        self.next = if is_down { self.asked_at + self.every(every) } else { now };
+    }
+
+    /// Milliseconds between two questions to this one.
+    fn every(&self, every: Now) -> Now {
+        if self.state == State::Down { every.min(DOWN) } else { every }
     }
 
     fn set(&mut self, subject: &Subject, state: State, now: Now, out: &mut Vec<Output<W>>) {
@@ -361,10 +368,17 @@ mod tests {
         assert_eq!(answered(&mut q, 1, 200), [], "that was the one before");
         let down = [Output::PassOver("b"), Output::Silent(carrier()), Output::Set(carrier(), State::Down)];
         assert_eq!(on_time(&mut q, 2 * ANSWER), down);
-        assert_eq!(q.due_in(&carrier(), EVERY, 2 * ANSWER), Some(EVERY - ANSWER));
-        assert_eq!(on_time(&mut q, ANSWER + EVERY), [Output::Ask(carrier(), 3)]);
-        asked(&mut q, Outcome::Sent("a"), ANSWER + EVERY);
+        assert_eq!(
+            q.due_in(&carrier(), EVERY, 2 * ANSWER),
+            Some(DOWN - ANSWER),
+            "more often than the others"
+        );
+        assert_eq!(on_time(&mut q, ANSWER + DOWN - 1), []);
+        assert_eq!(on_time(&mut q, ANSWER + DOWN), [Output::Ask(carrier(), 3)]);
+        asked(&mut q, Outcome::Sent("a"), ANSWER + DOWN);
         assert_eq!(answered(&mut q, 3, 200), [Output::Set(carrier(), State::Up)]);
+        assert_eq!(on_time(&mut q, ANSWER + DOWN + EVERY - 1), []);
+        assert_eq!(on_time(&mut q, ANSWER + DOWN + EVERY), [Output::Ask(carrier(), 4)]);
     }
 
     #[test]
