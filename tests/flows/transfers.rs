@@ -48,6 +48,35 @@ fn blind() {
     bob.status_for(&bye, 200);
 }
 
+/// A phone answers a request and sends one of its own at once, as REFER and NOTIFY ask for. Over a connection the response arrives
+/// first, whichever worker has the transaction: some phones refuse the request otherwise, and the call is lost.
+#[test]
+fn a_request_does_not_overtake_the_response_before_it() {
+    let exchange = Exchange::start_with(&agents(), "workers: 2\n", &[]);
+    let mut bob = registered(&exchange, "1002");
+    // Over several connections, which both workers have.
+    for _ in 0..6 {
+        let mut alice = Ua::tcp(exchange.tcp(), "1001", DOMAIN, "pw-1001");
+        assert_eq!(alice.register(600).status(), 200);
+        let (mut a, mut b) = connect(&mut alice, &mut bob);
+        for _ in 0..10 {
+            let refer = a.request(&alice, "REFER").with("Refer-To", format!("<{}>", at("1003")));
+            alice.send(&refer);
+            let arrived = bob.request_of("REFER");
+            let notify =
+                b.request(&bob, "NOTIFY").with("Event", "refer").with("Subscription-State", "active");
+            bob.respond(&arrived, 202, "Accepted");
+            bob.send(&notify);
+            let first = alice.expect("a response or NOTIFY", |m| m.method() == "NOTIFY" || m.status() == 202);
+            assert_eq!(first.status(), 202, "{}", first.start);
+            let arrived = alice.request_of("NOTIFY");
+            alice.respond(&arrived, 200, "OK");
+            bob.status_for(&notify, 200);
+        }
+        assert_eq!(alice.register(0).status(), 200);
+    }
+}
+
 #[test]
 fn attended_with_replaces() {
     attended(registered);

@@ -236,6 +236,10 @@ impl Edge {
         let message = Message::new(bytes, index);
         match (parsed, message.method()) {
             (Ok(()), Some(method)) => {
+                // A phone that answers a request and sends one of its own (REFER and NOTIFY) is heard in that order.
+                if method != Method::Ack && message.has_to_tag() {
+                    self.post_responses(io);
+                }
                 if !self.hands_over(io, flow, &message, method, came) {
                     self.on_request(io, flow, (message, method), (via, decided));
                 }

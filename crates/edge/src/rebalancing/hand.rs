@@ -226,6 +226,11 @@ impl Edge {
         }
     }
 
+    /// Posts what is for other shards if there are responses among it.
+    pub(crate) fn post_responses(&mut self, io: &Io<'_>) {
+        self.rebalancing.outbox.post_responses(io, &self.shared.neighbours);
+    }
+
     /// Posts what is for other shards.
     pub(crate) fn post_outbox(&mut self, io: &Io<'_>) {
         self.rebalancing.outbox.post(io, &self.shared.neighbours);

@@ -93,11 +93,13 @@ pub(crate) struct Outbox {
     from: u8,
     to: Vec<Batch>,
     filled: bool,
+    /// Are there responses among it?
+    responses: bool,
 }
 
 impl Outbox {
     pub(crate) fn new(from: u8, shards: usize) -> Outbox {
-        Outbox { from, to: (0..shards).map(|_| Batch::default()).collect(), filled: false }
+        Outbox { from, to: (0..shards).map(|_| Batch::default()).collect(), filled: false, responses: false }
     }
 
     /// Puts a request for another shard in; `false`: too many wait for that one, or there is no such shard.
@@ -122,6 +124,7 @@ impl Outbox {
         flow: &Flow,
         bytes: &[u8],
     ) -> bool {
+        self.responses = true;
         self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, Order::Serve))
     }
 
@@ -150,8 +153,17 @@ impl Outbox {
         true
     }
 
+    /// Posts what there is, if there are responses among it: what this shard sends next must not overtake them on a connection of
+    /// the other one.
+    pub(crate) fn post_responses(&mut self, io: &Io<'_>, neighbours: &Neighbours) {
+        if self.responses {
+            self.post(io, neighbours);
+        }
+    }
+
     /// Posts what there is.
     pub(crate) fn post(&mut self, io: &Io<'_>, neighbours: &Neighbours) {
+        self.responses = false;
         if !std::mem::take(&mut self.filled) {
             return;
         }
