@@ -77,7 +77,7 @@ impl Edge {
         m: &Message<'_>,
         (splices, out): (&mut Splices, &mut Vec<u8>),
     ) {
-        forward::strip_via(m, context.back.transport, splices, out, |splices| {
+        forward::strip_via(m, context.from.transport, splices, out, |splices| {
             self.shared.filter_response(m, context.between(fork), splices);
             self.mark(context, (fork, branch), m, unix_ms, splices);
             if branch.target.hop.renamed {
@@ -153,7 +153,7 @@ impl Edge {
         self.counters.count_answer(Some(reason));
         let answer = OwnAnswer { code, proven: context.told, ..reason.into() };
         self.note_told(io, code, Some(reason), true);
-        let unproven = !context.proven && self.is_unproven(&context.back, io.unix_ms());
+        let unproven = !context.proven && self.is_unproven(&context.back(), io.unix_ms());
         let Io { net, memory } = io;
         let StepMemory { index, out, .. } = &mut **memory;
         if index.parse(context.proxy.reply(), &Limits::default()).is_ok() {

@@ -54,7 +54,7 @@ impl Edge {
             from: &old,
             to: &egress,
             via_transport: if grown { Transport::Tcp } else { egress.transport },
-            came_by: &context.back,
+            came_by: &context.back(),
         };
         readdress(&Message::new(branch.sent(), index), &change, &self.shared.addresses, splices, out);
         (target.hop.egress, target.hop.spare) = (egress, spare);

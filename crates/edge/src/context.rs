@@ -125,10 +125,10 @@ pub(crate) fn first_egress(branch: &Branch<Hop>) -> Egress {
 pub(crate) struct Context {
     pub(crate) key: TransactionKey,
     pub(crate) proxy: ProxyTransaction<Hop>,
-    /// Where responses go.
-    pub(crate) back: Egress,
     /// How the request came.
     pub(crate) from: Flow,
+    /// Responses go to this port there.
+    pub(crate) back_port: u16,
     /// Of an INVITE, what its CANCEL has in common with it: [`crate::edge::Edge::companion`].
     pub(crate) companion: u64,
     /// What the request pays for.
@@ -178,6 +178,13 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Where responses go.
+    pub(crate) fn back(&self) -> Egress {
+        let mut back = Egress::back(&self.from);
+        back.remote.set_port(self.back_port);
+        back
+    }
+
     /// Does an ACK that came by this flow belong to its request? The port may differ, as NATs rebind and clients connect anew;
     /// the address may not.
     pub(crate) fn comes_from(&self, flow: &Flow) -> bool {

@@ -51,7 +51,7 @@ impl Edge {
                 from: &old,
                 to: &egress,
                 via_transport: if grown { Transport::Tcp } else { egress.transport },
-                came_by: &context.back,
+                came_by: &context.back(),
             };
             let sent = Message::new(branch.sent(), index);
             readdress(&sent, &change, &self.shared.addresses, splices, out);

@@ -426,7 +426,7 @@ impl Edge {
                 self.pool.branches(),
                 self.shared.config.no_answer.as_millis() as u64,
             ),
-            back: inbound.back,
+            back_port: inbound.back.remote.port(),
             from: *inbound.flow,
             companion: self.companion(inbound),
             credit: Credit::new(inbound.message.bytes.len(), io.now()),
@@ -462,7 +462,7 @@ impl Edge {
     pub(crate) fn started(&mut self, io: &mut Io<'_>, slot: Slot, mut context: Box<Context>) {
         self.carry_out(io, slot, &mut context, None);
         if !context.proxy.is_proceeding() {
-            if !context.proven && self.is_unproven(&context.back, io.unix_ms()) {
+            if !context.proven && self.is_unproven(&context.back(), io.unix_ms()) {
                 return self.forget(io, slot, context);
             }
         } else if context.proxy.method() == Method::Invite && !self.has_waited() {

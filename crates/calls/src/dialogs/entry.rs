@@ -69,8 +69,14 @@ pub(super) struct SideState {
     accepted: u32,
     /// CSeq of the last INVITE inside the dialog that failed.
     refused: u32,
-    pub(super) moved: Option<Box<Moved>>,
-    pub(super) raised: Option<Box<Raised>>,
+    changed: Option<Box<Changed>>,
+}
+
+/// What few sides have, so that the others are small.
+#[derive(Debug, Default)]
+struct Changed {
+    moved: Option<Moved>,
+    raised: Raised,
     /// In the order in which they went on.
     pending: Vec<Pending>,
 }
@@ -276,8 +282,8 @@ impl Leg {
             Side::Callee => (&self.callee, &self.caller),
         };
         let moves = |p: &&Pending| p.moved.is_some() && now < p.until && p.cseq > other.accepted;
-        let moving = other.pending.iter().rfind(moves).and_then(|pending| pending.moved);
-        Ok(Standing { moved: other.moved.as_deref().copied(), moving, source: own.source })
+        let moving = other.pending().iter().rfind(moves).and_then(|pending| pending.moved);
+        Ok(Standing { moved: other.moved(), moving, source: own.source })
     }
 
     /// A request goes on whose sender is known to be this side.
@@ -297,8 +303,8 @@ impl Leg {
         let success = status < 300;
         let requester = self.side_mut(side);
         let mut said = None;
-        if let Some(at) = requester.pending.iter().position(|pending| pending.cseq == answered.cseq) {
-            let pending = requester.pending.remove(at);
+        if let Some(at) = requester.pending().iter().position(|pending| pending.cseq == answered.cseq) {
+            let pending = requester.changed_mut().pending.remove(at);
             said = pending.said;
             if let Some(moved) = pending.moved.filter(|_| success) {
                 requester.accepted = requester.accepted.max(pending.cseq);
@@ -351,7 +357,10 @@ impl SideState {
     /// A request that moves this side, or is about a subscription, goes on. One that changes neither is not remembered.
     pub(super) fn refreshing(&mut self, refresh: Refresh, now: u64) {
         let Refresh { method, cseq, event, expires, moved } = refresh;
-        self.pending.retain(|pending| pending.cseq != cseq && now < pending.until.saturating_add(OPEN_MS));
+        if let Some(changed) = &mut self.changed {
+            let stays = |p: &Pending| p.cseq != cseq && now < p.until.saturating_add(OPEN_MS);
+            changed.pending.retain(stays);
+        }
         let says = match method {
             Method::Subscribe => true,
             // Of others nothing is known but their CSeq, by which a REFER is found anyway.
@@ -359,23 +368,45 @@ impl SideState {
             _ => false,
         };
         let said = says.then_some((event, expires));
-        let moves = moved.is_some_and(|m| !self.pending.is_empty() || self.moved.as_deref() != Some(&m));
+        let moves = moved.is_some_and(|m| !self.pending().is_empty() || self.moved() != Some(m));
         if !moves && said.is_none() {
             return;
         }
-        if self.pending.len() >= MOST_PENDING {
-            self.pending.remove(0);
+        let pending = &mut self.changed_mut().pending;
+        if pending.len() >= MOST_PENDING {
+            pending.remove(0);
         }
         // Every request but INVITE has its answer within 64*T1 (RFC 3261 §17.1.2).
         let until = now + if method == Method::Invite { OPEN_MS } else { LINGER_MS };
-        self.pending.push(Pending { cseq, said, until, moved });
+        pending.push(Pending { cseq, said, until, moved });
     }
 
     fn move_to(&mut self, moved: Moved) {
-        match &mut self.moved {
-            Some(before) => **before = Moved { flow: moved.flow.or(before.flow), ..moved },
-            None => self.moved = Some(Box::new(moved)),
-        }
+        let place = &mut self.changed_mut().moved;
+        let flow = moved.flow.or(place.and_then(|before| before.flow));
+        *place = Some(Moved { flow, ..moved });
+    }
+
+    fn changed_mut(&mut self) -> &mut Changed {
+        self.changed.get_or_insert_default()
+    }
+
+    fn moved(&self) -> Option<Moved> {
+        self.changed.as_ref().and_then(|changed| changed.moved)
+    }
+
+    fn pending(&self) -> &[Pending] {
+        self.changed.as_ref().map_or(&[], |changed| &changed.pending)
+    }
+
+    /// By how much the request of this CSeq is raised.
+    pub(super) fn raised(&self, cseq: u32) -> u32 {
+        self.changed.as_ref().map_or(0, |changed| changed.raised.of(cseq))
+    }
+
+    /// A challenge of the request of this CSeq was answered.
+    pub(super) fn raise(&mut self, cseq: u32) {
+        self.changed_mut().raised.raise(cseq);
     }
 }
 

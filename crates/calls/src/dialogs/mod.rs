@@ -354,13 +354,13 @@ impl Dialogs {
     /// By how much the request of this CSeq is raised, since the exchange answered challenges for this side inside the dialog.
     pub fn raised(&self, place: Place, side: Side, cseq: u32) -> u32 {
         let mut raised = 0;
-        self.with_leg(place, |leg| raised = leg.side_mut(side).raised.as_ref().map_or(0, |r| r.of(cseq)));
+        self.with_leg(place, |leg| raised = leg.side_mut(side).raised(cseq));
         raised
     }
 
     /// The exchange answered a challenge of the request of this CSeq, as this side counts.
     pub fn raise(&self, place: Place, side: Side, cseq: u32) {
-        self.with_leg(place, |leg| leg.side_mut(side).raised.get_or_insert_default().raise(cseq));
+        self.with_leg(place, |leg| leg.side_mut(side).raise(cseq));
     }
 
     /// By how much numbers are raised in a dialog of before this process, of which it is forgotten how many challenges were

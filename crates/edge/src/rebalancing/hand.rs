@@ -187,7 +187,7 @@ impl Edge {
         let of_way = |back: &Egress| is_of(back.remote.ip(), back.connection);
         let of_flow = |flow: &Flow| is_of(flow.remote.ip(), flow.connection);
         let is_from_other_shard =
-            |slot| self.contexts.get(slot).is_some_and(|c| c.from_other_shard && of_way(&c.back));
+            |slot| self.contexts.get(slot).is_some_and(|c| c.from_other_shard && of_way(&c.back()));
         let remain = self.contexts.slots().any(is_from_other_shard) || self.suspensions.flows().any(of_flow);
         // What goes back comes before the answer.
         self.post_outbox(io);

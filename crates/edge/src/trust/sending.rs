@@ -131,7 +131,7 @@ impl Edge {
         let reply = context.proxy.reply();
         let length = reply.len();
         if length > 0 && !context.own && self.is_paid(io, context, reply) {
-            io.send(&context.back, reply);
+            io.send(&context.back(), reply);
             context.credit.pay(length);
         }
     }
@@ -141,13 +141,13 @@ impl Edge {
         let beyond = response.len().saturating_sub(context.credit.left(io.now()));
         let took = context.proxy.method() == Method::Invite && response.starts_with(b"SIP/2.0 2");
         let what = if took { For::TakenCall } else { For::Others };
-        context.proven || self.may_send_for(what, &context.back, beyond, io.unix_ms())
+        context.proven || self.may_send_for(what, &context.back(), beyond, io.unix_ms())
     }
 
     /// Sends a response of a transaction to where its request came from, as far as the request or its source pays for it.
     pub(crate) fn send_response(&self, io: &mut Net<'_>, context: &mut Context, response: &[u8]) {
         if !context.own && self.is_paid(io, context, response) {
-            send_back(io, &self.shared.guard, &context.back, response);
+            send_back(io, &self.shared.guard, &context.back(), response);
             context.credit.pay(response.len());
         }
     }

@@ -18,9 +18,11 @@ impl<H> ProxyTransaction<H> {
             return;
         }
         self.cancelled = true;
-        self.reason = reason.into();
+        if !reason.is_empty() {
+            self.aside.lists().reason = reason.into();
+        }
         self.responses.close();
-        self.later.clear();
+        self.aside.forget_later();
         self.cancel_branches(None, Why::Caller, now, work);
     }
 
@@ -35,7 +37,7 @@ impl<H> ProxyTransaction<H> {
     pub(super) fn cancel_branch(&mut self, branch: u8, why: Why, now: Now, work: &mut Work) {
         let Some(b) = self.branches.get_mut(usize::from(branch)) else { return };
         let Client::Invite(client) = &b.client else { return };
-        if matches!(b.cancel, Cancel::Sent(..)) || b.sent.is_empty() || client.is_terminated() {
+        if matches!(b.cancel, Cancel::Sent(..)) {
             return;
         }
         if !client.is_proceeding() {
@@ -57,7 +59,7 @@ impl<H> ProxyTransaction<H> {
         }
         let mut ours = Vec::new();
         let reason = match why {
-            Why::Caller => &self.reason[..],
+            Why::Caller => self.aside.reason(),
             Why::Decided(code) => {
                 put_reason(code, &mut ours);
                 &ours

@@ -88,8 +88,10 @@ impl<H> ProxyTransaction<H> {
         if phone == 0 || !self.may_go_elsewhere(branch) || !self.has_room(1) {
             return false;
         }
-        let Some(place) = self.flows.iter().rposition(|f| f.target.phone == phone) else { return false };
-        let next = self.flows.remove(place);
+        let Some(place) = self.aside.flows().iter().rposition(|f| f.target.phone == phone) else {
+            return false;
+        };
+        let next = self.aside.lists().flows.remove(place);
         self.keep_ack(branch, work);
         self.give_up(branch, code);
         self.start_waiting(next, now, work);
@@ -141,7 +143,7 @@ impl<H> ProxyTransaction<H> {
         let calling = |b: &&Branch<H>| b.code == 0 && b.client.is_calling();
         let Some(b) = self.branches.get(usize::from(branch)).filter(calling) else { return };
         let phone = b.target.phone;
-        let has_flow = || phone != 0 && self.flows.iter().any(|f| f.target.phone == phone);
+        let has_flow = || phone != 0 && self.aside.flows().iter().any(|f| f.target.phone == phone);
         if (b.target.has_addresses || has_flow()) && self.may_go_elsewhere(branch) {
             let what = Question::Address(Failure::Doubtful);
             work.put(Output::Ask(Asked { branch, code: 408, what }));
@@ -163,9 +165,9 @@ impl<H> ProxyTransaction<H> {
         let phone = b.target.phone;
         if b.target.trunk {
             self.responses.close();
-            self.later.clear();
+            self.aside.forget_later();
         }
-        self.flows.retain(|f| phone == 0 || f.target.phone != phone);
+        self.aside.retain_flows(|f| phone == 0 || f.target.phone != phone);
         let after = self.responses.on_final(branch, 408);
         self.go_on(after, 408, now, work);
     }
@@ -173,13 +175,13 @@ impl<H> ProxyTransaction<H> {
     /// After a failure with this status: the next targets, or the best answer there is.
     pub(super) fn go_on(&mut self, after: After, code: u16, now: Now, work: &mut Work) {
         if after.cancel_others {
-            self.later.clear();
+            self.aside.forget_later();
             self.cancel_branches(None, Why::Decided(code), now, work);
         }
         if !after.exhausted {
             return;
         }
-        match self.responses.is_open() && !self.later.is_empty() {
+        match self.responses.is_open() && !self.aside.later().is_empty() {
             true => self.next_targets(now, work),
             false => self.answer_with_best(now, work),
         }
@@ -187,12 +189,12 @@ impl<H> ProxyTransaction<H> {
 
     /// Starts the next group of targets.
     fn next_targets(&mut self, now: Now, work: &mut Work) {
-        let Some(group) = self.later.last().map(|waiting| waiting.group) else { return };
-        if !self.has_room(self.later.iter().filter(|waiting| waiting.group == group).count()) {
-            self.later.clear();
+        let Some(group) = self.aside.later().last().map(|waiting| waiting.group) else { return };
+        if !self.has_room(self.aside.later().iter().filter(|waiting| waiting.group == group).count()) {
+            self.aside.forget_later();
             return self.answer_with_best(now, work);
         }
-        while let Some(next) = self.later.pop_if(|waiting| waiting.group == group) {
+        while let Some(next) = self.aside.lists().later.pop_if(|waiting| waiting.group == group) {
             self.start_waiting(next, now, work);
         }
     }

@@ -8,6 +8,7 @@
 //! The owner writes the texts that depend on more than this transaction (the request for each target, a response on its way
 //! back) and keeps in each target what it needs to know of it ([`Target::hop`]).
 
+mod aside;
 mod branch;
 mod cancelling;
 mod ends;
@@ -22,6 +23,7 @@ use trunkline_sip::{Index, Message, Method};
 use trunkline_transaction::timers::{C, E_AT_T2, Now};
 use trunkline_transaction::{Actions, Class};
 
+use aside::Aside;
 pub use branch::{Branch, Target, Waiting};
 use ends::Server;
 pub use failures::callee_unreachable;
@@ -218,13 +220,9 @@ pub struct ProxyTransaction<H> {
     reply: Vec<u8>,
     responses: ResponseContext,
     branches: Vec<Branch<H>>,
-    /// Targets for later, last first.
-    later: Vec<Waiting<H>>,
-    /// Further flows of phones that are being tried, last first.
-    flows: Vec<Waiting<H>>,
+    /// What few requests have.
+    aside: Aside<H>,
     cancelled: bool,
-    /// The Reason lines of the caller's CANCEL.
-    reason: Box<[u8]>,
     divertible: bool,
     redirectable: bool,
     ringing: Ringing,
@@ -258,10 +256,8 @@ impl<H> ProxyTransaction<H> {
             reply,
             responses: ResponseContext::default(),
             branches,
-            later: Vec::new(),
-            flows: Vec::new(),
+            aside: Aside::none(),
             cancelled: false,
-            reason: Box::default(),
             divertible: false,
             redirectable: false,
             ringing: Ringing { ms: no_answer, fixed: false },
@@ -287,7 +283,7 @@ impl<H> ProxyTransaction<H> {
     /// The call goes to another callee: the branches so far have ended, and say nothing of it.
     pub fn begin_again(&mut self) {
         self.responses = ResponseContext::default();
-        self.flows.clear();
+        self.aside.retain_flows(|_| false);
     }
 
     /// A target whose request is sent now.
@@ -312,7 +308,8 @@ impl<H> ProxyTransaction<H> {
 
     /// A target for when those before it have failed; `flow`: it is another flow of a phone that is being tried.
     pub fn put_off(&mut self, waiting: Waiting<H>, flow: bool) {
-        let list = if flow { &mut self.flows } else { &mut self.later };
+        let lists = self.aside.lists();
+        let list = if flow { &mut lists.flows } else { &mut lists.later };
         list.insert(0, waiting);
     }
 
@@ -405,7 +402,7 @@ impl<H> ProxyTransaction<H> {
 
     /// Where the request went, and where it may go yet.
     pub fn targets(&self) -> impl Iterator<Item = &Target<H>> {
-        let waiting = self.later.iter().chain(&self.flows).map(|waiting| &waiting.target);
+        let waiting = self.aside.later().iter().chain(self.aside.flows()).map(|waiting| &waiting.target);
         self.branches.iter().map(|branch| &branch.target).chain(waiting)
     }
 

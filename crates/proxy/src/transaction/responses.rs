@@ -150,11 +150,11 @@ impl<H> ProxyTransaction<H> {
         // A carrier that says no means no; only silence and its own trouble lead to the next way.
         if trunk && !matches!(code, 408 | 500..=599) {
             self.responses.close();
-            self.later.clear();
+            self.aside.forget_later();
         }
         let after = self.responses.on_final(branch, code);
         let last_word = after.exhausted
-            && self.later.is_empty()
+            && self.aside.later().is_empty()
             && self.responses.best() == Some((branch, code))
             && !self.divertible;
         // Challenges of several branches go back together (RFC 3261 §16.7 step 7).
@@ -199,7 +199,7 @@ impl<H> ProxyTransaction<H> {
         self.server.on_respond(Class::Success, now);
         work.put(Output::Forward { branch, code, kept: false });
         if after.cancel_others {
-            self.later.clear();
+            self.aside.forget_later();
             self.cancel_branches(Some(branch), Why::Decided(200), now, work);
         }
     }

@@ -31,7 +31,7 @@ impl<H> ProxyTransaction<H> {
 
     /// What limits the wait for a target that the request is sent to now.
     pub(super) fn first_limit(&self, target: &Target<H>, now: Now) -> Limit {
-        let further_flow = || self.flows.iter().any(|flow| flow.target.phone == target.phone);
+        let further_flow = || self.aside.flows().iter().any(|flow| flow.target.phone == target.phone);
         let elsewhere = target.has_addresses || further_flow();
         let silence = target.silence.or(elsewhere.then_some(target.patience));
         // A firewall that swallows what opens a connection must not cost the call.
@@ -121,7 +121,8 @@ impl<H> ProxyTransaction<H> {
 
     pub(super) fn on_lost(&mut self, branch: u8, refused: bool, now: Now, work: &mut Work) {
         let Some(b) = self.branches.get_mut(usize::from(branch)).filter(|b| b.code == 0) else { return };
-        if b.target.grown && refused {
+        // Of whom something was heard, that one listens: it is no firewall.
+        if b.target.grown && refused && b.client.is_calling() {
             return self.fall_back(branch, now, work);
         }
         b.client.terminate();
