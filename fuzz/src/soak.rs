@@ -7,7 +7,7 @@ use crate::mutate::mutate;
 use crate::rng::Rng;
 
 /// What a run did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Report {
     /// Inputs given to the target, the corpus itself included.
     pub inputs: u64,
@@ -42,6 +42,24 @@ fn seed() -> u64 {
 /// target panics, the seed and the input are printed first.
 pub fn soak(name: &str, corpus: &[Vec<u8>], time: Duration, target: impl Fn(&[u8])) -> Report {
     let seed = seed();
+    let report = soak_with(seed, name, corpus, time, target);
+    println!(
+        "fuzz {name}: {} inputs, {:.1} MB in {:.1} s, seed {seed}",
+        report.inputs,
+        report.bytes as f64 / 1e6,
+        time.as_secs_f64()
+    );
+    report
+}
+
+/// The same with this seed, without a word.
+pub(crate) fn soak_with(
+    seed: u64,
+    name: &str,
+    corpus: &[Vec<u8>],
+    time: Duration,
+    target: impl Fn(&[u8]),
+) -> Report {
     let mut rng = Rng::new(seed);
     let mut report = Report { inputs: 0, bytes: 0 };
     let mut give = |input: &[u8]| {
@@ -63,11 +81,5 @@ pub fn soak(name: &str, corpus: &[Vec<u8>], time: Duration, target: impl Fn(&[u8
             give(&mutate(&mut rng, corpus));
         }
     }
-    println!(
-        "fuzz {name}: {} inputs, {:.1} MB in {:.1} s, seed {seed}",
-        report.inputs,
-        report.bytes as f64 / 1e6,
-        time.as_secs_f64()
-    );
     report
 }

@@ -1,91 +1,53 @@
-//! Every parser, for `TRUNKLINE_SOAK_SECONDS` each.
+//! Every target, for `TRUNKLINE_SOAK_SECONDS` each.
 
-use trunkline_fuzz::targets::{self, frames};
-use trunkline_fuzz::{ari, corpus, login, media, rest_v1, seconds, soak};
+use trunkline_fuzz::targets::frames;
+use trunkline_fuzz::{TARGETS, corpus, target};
 
-#[test]
-fn message() {
-    soak("message", &corpus(), seconds(), targets::message);
+/// A test for each target.
+macro_rules! targets {
+    ($($test:ident: $name:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                target($name);
+            }
+        )*
+
+        #[test]
+        fn every_target_has_a_test() {
+            let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+            assert_eq!(names, [$($name),*]);
+        }
+    };
 }
 
-#[test]
-fn uri() {
-    soak("uri", &corpus(), seconds(), targets::uri);
-}
-
-#[test]
-fn via() {
-    soak("via", &corpus(), seconds(), targets::via);
-}
-
-#[test]
-fn contact() {
-    soak("contact", &corpus(), seconds(), targets::contact);
-}
-
-#[test]
-fn digest() {
-    soak("digest", &corpus(), seconds(), targets::digest);
-}
-
-#[test]
-fn framing() {
-    soak("framing", &corpus(), seconds(), targets::framing);
-}
-
-#[test]
-fn ari_request() {
-    soak("ari request", &ari::requests(), seconds(), ari::request);
-}
-
-#[test]
-fn ari_reply() {
-    soak("ari reply", &ari::replies(), seconds(), ari::reply);
-}
-
-#[test]
-fn ari_event() {
-    soak("ari event", &ari::events(), seconds(), ari::event);
-}
-
-#[test]
-fn ari_announcement() {
-    soak("ari announcement", &ari::events(), seconds(), ari::announcement);
-}
-
-#[test]
-fn ari_file() {
-    soak("ari file", &ari::files(), seconds(), ari::file);
-}
-
-#[test]
-fn authorization() {
-    soak("authorization", &login::headers(), seconds(), login::header);
-}
-
-#[test]
-fn sdp() {
-    soak("sdp", &media::bodies(), seconds(), media::body);
-}
-
-#[test]
-fn rtpengine_answer() {
-    soak("rtpengine answer", &media::answers(), seconds(), media::answer);
-}
-
-#[test]
-fn routr_v1_filter() {
-    soak("Routr v1 filter", &rest_v1::filters(), seconds(), rest_v1::filter);
-}
-
-#[test]
-fn routr_v1_query() {
-    soak("Routr v1 query", &rest_v1::queries(), seconds(), rest_v1::query);
-}
-
-#[test]
-fn routr_v1_token() {
-    soak("Routr v1 token", &rest_v1::tokens(), seconds(), rest_v1::token);
+targets! {
+    message: "message",
+    uri: "uri",
+    via: "via",
+    contact: "contact",
+    digest: "digest",
+    framing: "framing",
+    branch: "branch",
+    mark: "mark",
+    sealed_names: "sealed names",
+    decision: "decision",
+    route: "route",
+    register: "register",
+    proxy_transaction: "proxy transaction",
+    our_registration: "our registration",
+    traced_message: "traced message",
+    ari_request: "ari request",
+    ari_reply: "ari reply",
+    ari_event: "ari event",
+    ari_announcement: "ari announcement",
+    ari_file: "ari file",
+    authorization: "authorization",
+    sdp: "sdp",
+    rtpengine_answer: "rtpengine answer",
+    routr_v1_filter: "Routr v1 filter",
+    routr_v1_query: "Routr v1 query",
+    routr_v1_token: "Routr v1 token",
 }
 
 /// Three messages in a row, cut in two at every byte.

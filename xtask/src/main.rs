@@ -4,8 +4,10 @@
 
 mod base_image;
 mod deny;
+mod fuzz;
 mod graph;
 mod install;
+mod mutants;
 mod planted;
 mod reasons;
 mod runner;
@@ -26,6 +28,8 @@ const USAGE: &str =
        cargo xtask holes [NAME]                 takes those rules out one by one: is each found missing?
        cargo xtask simulation [N [SEED]]        play N histories of the exchange in virtual time (default 1000000)
        cargo xtask bugs [NAME]                  plant faults one by one: does the simulation find each?
+       cargo xtask fuzz [N [NAME [SEED]]]       throw N mutated inputs at all parsers and machines, or at those named (default 1000000)
+       cargo xtask mutants [N [SEED]]           N small changes of the core: do its tests notice each? (default 320, seed 1)
 
 environment: TRUNKLINE_SOAK_SECONDS  how long each fuzz or chaos loop runs (default 10)
              TRUNKLINE_FUZZ_SEED     a number, or `random`: other inputs for the fuzz loops
@@ -49,6 +53,11 @@ fn main() -> ExitCode {
         ["simulation", histories, seed] => simulation::run(histories, Some(seed)),
         ["bugs"] => simulation::bugs(None),
         ["bugs", name] => simulation::bugs(Some(name)),
+        ["fuzz"] => fuzz::run("1000000", &[]),
+        ["fuzz", inputs, more @ ..] => fuzz::run(inputs, more),
+        ["mutants"] => mutants::run("320", "1"),
+        ["mutants", count] => mutants::run(count, "1"),
+        ["mutants", count, seed] => mutants::run(count, seed),
         ["test"] => suites::test(None),
         ["test", "--only", names] => suites::test(Some(names)),
         _ => {

@@ -31,7 +31,7 @@ impl Planted {
         if patches.is_empty() {
             bail!("no patch in {}", self.folder);
         }
-        let copy = Copy::make(&root)?;
+        let copy = Copy::make(&root, "holes")?;
         let mut rows = Vec::new();
         for patch in &patches {
             let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -93,8 +93,9 @@ pub struct Copy {
 }
 
 impl Copy {
-    fn make(root: &Path) -> Result<Copy> {
-        let target = target(root).join("holes");
+    /// Makes it, in a folder of this name.
+    pub fn make(root: &Path, folder: &str) -> Result<Copy> {
+        let target = target(root).join(folder);
         let path = target.join("source");
         std::fs::create_dir_all(&target)?;
         let copy = Copy { root: root.to_path_buf(), path, target };

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::install;
 use crate::planted::{Copy, Planted, broken_rule, cargo, target};
+use crate::suites::OPTIMISED;
 
 /// How many histories a fault has to hide in at most.
 const HISTORIES: &str = "20000";
@@ -38,7 +39,7 @@ fn find(copy: &Copy) -> Result<Option<String>> {
 /// Optimised, with overflow checks and debug assertions; dependencies are as in every test.
 fn simulation(folder: &Path, target: &Path) -> Command {
     let mut command = cargo(folder, target);
-    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "3");
+    command.env(OPTIMISED.0, OPTIMISED.1);
     command.args([
         "test",
         "-p",

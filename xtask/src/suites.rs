@@ -12,6 +12,8 @@ use crate::runner::{self, Count};
 const SOAK: &str = "TRUNKLINE_SOAK_SECONDS";
 const FUZZ: &str = "trunkline-fuzz";
 const DENY: &str = "deny";
+/// How cargo is told to optimise our own crates.
+pub const OPTIMISED: (&str, &str) = ("CARGO_PROFILE_DEV_OPT_LEVEL", "3");
 
 /// A name and the cargo commands behind it.
 struct Suite {
@@ -19,12 +21,14 @@ struct Suite {
     commands: Vec<Vec<String>>,
     /// Whether it starts other programs than our own.
     outside: bool,
+    /// Whether our own crates are optimised. Overflow checks and debug assertions stay on, dependencies are as in every test.
+    optimised: bool,
 }
 
 impl Suite {
     fn new(name: &str, outside: bool, commands: &[&[&str]]) -> Suite {
         let commands = commands.iter().map(|c| c.iter().map(|w| (*w).to_owned()).collect()).collect();
-        Suite { name: name.to_owned(), commands, outside }
+        Suite { name: name.to_owned(), commands, outside, optimised: false }
     }
 }
 
@@ -54,11 +58,8 @@ fn all() -> Result<Vec<Suite>> {
         suites.push(Suite::new(target, true, &[&["test", "--workspace", "--test", target]]));
     }
     if fuzz {
-        suites.push(Suite::new(
-            "fuzz",
-            false,
-            &[&["test", "--workspace", "--test", "parsers", "--", "--nocapture"]],
-        ));
+        let commands: &[&[&str]] = &[&["test", "--workspace", "--test", "parsers", "--", "--nocapture"]];
+        suites.push(Suite { optimised: true, ..Suite::new("fuzz", false, commands) });
     }
     Ok(suites)
 }
@@ -95,7 +96,11 @@ pub fn test(only: Option<&str>) -> Result<bool> {
         let start = Instant::now();
         let mut total = Count::default();
         for words in &suite.commands {
-            let outcome = runner::run(cargo(words)?.env(SOAK, &soak))?;
+            let mut command = cargo(words)?;
+            if suite.optimised {
+                command.env(OPTIMISED.0, OPTIMISED.1);
+            }
+            let outcome = runner::run(command.env(SOAK, &soak))?;
             total.passed += outcome.count.passed;
             total.failed += outcome.count.failed;
             println!("{} took {:.1} s", words.first().map_or("", String::as_str), outcome.took.as_secs_f64());

@@ -75,5 +75,13 @@ mod tests {
         for bad in [&b"A"[..], b"AAAAA", b"A*", b"AB", b"AAAAAAAA"] {
             assert_eq!(decode(bad, &mut back), None, "{bad:?}");
         }
+        // Of four letters any that does not belong there, and any two.
+        for (one, two) in (0..4).flat_map(|one| (0..4).map(move |two| (one, two))) {
+            let mut bad = *b"AAAA";
+            (bad[one], bad[two]) = (b'*', b'*');
+            assert_eq!(decode(&bad, &mut back), None, "{bad:?}");
+            assert_eq!(decode(bad.get(..=one.max(two)).unwrap_or_default(), &mut back), None, "{bad:?}");
+        }
+        assert_eq!(decode(b"*AAA*AAA", &mut [0; 6]), None);
     }
 }

@@ -39,3 +39,39 @@ fn put_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_sip::{Index, Limits};
+
+    const SENT: &str = "INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP us;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\n\
+        Max-Forwards: 69\r\nRoute: <sip:p;lr>\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\n\
+        Contact: <sip:a@a>\r\nContent-Length: 2\r\n\r\nhi";
+
+    fn companion(method: &str, to: Option<&[u8]>, lines: &[u8]) -> String {
+        let mut index = Index::default();
+        index.parse(SENT.as_bytes(), &Limits::default()).expect("a request");
+        let mut out = Vec::new();
+        put_companion(&Message::new(SENT.as_bytes(), &index), method, to, lines, &mut out);
+        String::from_utf8(out).expect("a text")
+    }
+
+    #[test]
+    fn the_ack_to_a_failure_has_the_to_of_the_response() {
+        assert_eq!(
+            companion("ACK", Some(b"<sip:b@h>;tag=2"), b""),
+            "ACK sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP us;branch=z9hG4bK1\r\nRoute: <sip:p;lr>\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 7 ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_cancel_has_the_to_of_its_request_and_says_why() {
+        assert_eq!(
+            companion("CANCEL", None, b"Reason: SIP;cause=200\r\n"),
+            "CANCEL sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP us;branch=z9hG4bK1\r\nRoute: <sip:p;lr>\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 7 CANCEL\r\nMax-Forwards: 70\r\nReason: SIP;cause=200\r\nContent-Length: 0\r\n\r\n"
+        );
+    }
+}

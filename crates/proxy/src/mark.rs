@@ -394,6 +394,7 @@ mod tests {
                 ..mark(Side::Caller, agent, Way { seen: Seen::OnLoopback, kind: PartyKind::Trunk, ..way })
             },
             mark(Side::Callee, Holder { flow: way.flow, ..agent }, way),
+            mark(Side::Callee, agent, Way { seen: Seen::AtHost, kind: PartyKind::Peer, ..way }),
         ]
     }
 

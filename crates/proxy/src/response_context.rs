@@ -144,4 +144,28 @@ mod tests {
             assert_eq!(c.best().map(|b| b.1), Some(best), "{codes:?}");
         }
     }
+
+    #[test]
+    fn among_equals_the_first_one_counts() {
+        for (first, then) in [(486, 404), (500, 504), (302, 301), (603, 600), (401, 407), (408, 487)] {
+            let mut c = ResponseContext::default();
+            c.started();
+            c.started();
+            c.on_final(0, first);
+            assert!(c.on_final(1, then).exhausted);
+            assert_eq!(c.best(), Some((0, first)), "{first} {then}");
+        }
+        // From better to worse, each after all that are worse.
+        let order = [603, 302, 401, 415, 486, 480, 408, 500, 503];
+        for (n, better) in order.iter().enumerate() {
+            for worse in order.iter().skip(n + 1) {
+                let mut c = ResponseContext::default();
+                c.started();
+                c.started();
+                c.on_final(0, *worse);
+                c.on_final(1, *better);
+                assert_eq!(c.best(), Some((1, *better)), "{better} after {worse}");
+            }
+        }
+    }
 }

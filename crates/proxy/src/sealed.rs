@@ -79,4 +79,21 @@ mod tests {
         }
         assert!(sealed(&ours, &[0; 600], 1).is_empty());
     }
+
+    #[test]
+    fn equal_texts_have_nothing_in_common() {
+        let secret = Secret::new([7; 16]);
+        let blocks = |nonce: u64| -> Vec<[u8; 8]> {
+            let mut bytes = [0; 128];
+            let length =
+                base64url::decode(&sealed(&secret, &[0; 48], nonce), &mut bytes).expect("our letters");
+            let (blocks, rest) = bytes[..length].as_chunks::<8>();
+            assert_eq!((blocks.len(), rest.len()), (8, 0), "the nonce, six blocks, the MAC");
+            blocks[1..7].to_vec()
+        };
+        let mut all = [blocks(1), blocks(2)].concat();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 12, "no block is like another");
+    }
 }

@@ -307,4 +307,98 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_is_signed_does_not_depend_on_how_it_is_cut() {
+        let secret = Secret::new([7; 16]);
+        let text: Vec<u8> = (0..600).map(|n| (n * 7 % 251) as u8).collect();
+        let whole = |text: &[u8]| {
+            let mut signing = secret.signing(1);
+            signing.put(text);
+            signing.finish()
+        };
+        for cut in [0, 1, 190, 191, 192, 193, 400, 600] {
+            let (a, b) = text.split_at(cut);
+            let mut signing = secret.signing(1);
+            signing.put(a);
+            b.iter().for_each(|byte| signing.put_u8(*byte));
+            assert_eq!(signing.finish(), whole(&text), "{cut}");
+            let mut signing = secret.signing(1);
+            signing.put(a);
+            assert_eq!(signing.so_far(), whole(a));
+            signing.put_lower(b);
+            assert_eq!(signing.finish(), whole(&[a, &b.to_ascii_lowercase()].concat()), "{cut}");
+        }
+        assert_ne!(whole(&text), whole(&text[1..]));
+    }
+
+    #[test]
+    fn names_of_parties_and_places_are_this_exchange_s_and_none_is_anothers() {
+        let (ours, other) = (Secret::new([7; 16]), Secret::new([8; 16]));
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let all = |secret: &Secret| {
+            vec![
+                secret.party(b"agent-01"),
+                secret.party(b"agent-02"),
+                secret.registrant(PartyKind::Agent, 1),
+                secret.registrant(PartyKind::Agent, 2),
+                secret.registrant(PartyKind::Peer, 1),
+                secret.host(ip("192.0.2.1")),
+                secret.host(ip("192.0.2.2")),
+                secret.host(ip("2001:db8::1")),
+                secret.source(Transport::Udp, at("192.0.2.1:5060")),
+                secret.source(Transport::Tcp, at("192.0.2.1:5060")),
+                secret.source(Transport::Udp, at("192.0.2.1:5061")),
+                secret.source(Transport::Udp, at("[2001:db8::1]:5060")),
+            ]
+        };
+        let mut names = [all(&ours), all(&other)].concat();
+        assert_eq!(all(&ours), all(&ours));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!((names.len(), names.contains(&0)), (24, false));
+        let mapped = (ip("::ffff:192.0.2.1"), at("[::ffff:192.0.2.1]:5060"));
+        assert_eq!(ours.host(mapped.0), ours.host(ip("192.0.2.1")), "one address in two forms");
+        assert_eq!(ours.source(Transport::Udp, mapped.1), ours.source(Transport::Udp, at("192.0.2.1:5060")));
+        let tag = ours.tag(b"z9hG4bKa", b"c", b"1");
+        assert_eq!(tag, ours.tag(b"Z9HG4BKA", b"c", b"1"), "a token has no case");
+        let others =
+            [(&b"z9hG4bKb"[..], &b"c"[..], &b"1"[..]), (b"z9hG4bKa", b"d", b"1"), (b"z9hG4bKa", b"c", b"2")];
+        assert!(others.into_iter().all(|(branch, call_id, from)| ours.tag(branch, call_id, from) != tag));
+        assert_ne!(ours.registration(b"c", b"i"), ours.registration(b"d", b"i"));
+        assert_ne!(ours.registration(b"c", b"i"), ours.registration(b"c", b"j"));
+    }
+
+    #[test]
+    fn a_request_without_transaction_has_one_mac_with_its_repetitions_alone() {
+        let secret = Secret::new([7; 16]);
+        let text = "BYE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\n\
+                    Call-ID: c\r\nCSeq: 7 BYE\r\n\r\n";
+        let mac = |text: &str, branch: &[u8], back: (&str, u16), tagged: bool, method: &[u8]| {
+            let mut index = Index::default();
+            index.parse(text.as_bytes(), &Limits::default()).expect("a request");
+            let back = (back.0.parse().expect("an address"), back.1);
+            secret.stateless_mac(branch, back, &Message::new(text.as_bytes(), &index), (tagged, method))
+        };
+        let (branch, back) = (&b"z9hG4bK1"[..], ("192.0.2.1", 5060));
+        let one = mac(text, branch, back, true, b"BYE");
+        assert_eq!(one, mac(text, b"Z9HG4BK1", back, true, b"BYE"));
+        let of = |part: &str, other: &str| mac(&text.replace(part, other), branch, back, true, b"BYE");
+        let others = [
+            mac(text, b"z9hG4bK2", back, true, b"BYE"),
+            mac(text, branch, ("192.0.2.2", 5060), true, b"BYE"),
+            mac(text, branch, ("2001:db8::1", 5060), true, b"BYE"),
+            mac(text, branch, ("192.0.2.1", 5061), true, b"BYE"),
+            mac(text, branch, back, false, b"BYE"),
+            mac(text, branch, back, true, b"INFO"),
+            of("Call-ID: c", "Call-ID: d"),
+            of("tag=1", "tag=3"),
+            of("tag=2", "tag=3"),
+            of("CSeq: 7", "CSeq: 8"),
+        ];
+        assert!(!others.contains(&one));
+        let untagged = |text: &str| mac(text, branch, back, false, b"BYE");
+        assert_eq!(untagged(text), untagged(&text.replace("tag=2", "tag=3")), "outside a dialog it has none");
+    }
 }

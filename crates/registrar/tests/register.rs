@@ -279,3 +279,57 @@ fn what_the_resource_sets_counts_more() {
     assert_eq!((registered.changed.added, registered.longest), (2, 900));
     assert_eq!(w.headers().matches(";expires=900").count(), 2);
 }
+
+#[test]
+fn a_contact_where_its_register_came_from_counts_as_it_is() {
+    for (contact, by_flow) in [
+        ("sip:a@192.0.2.7:5060", false),
+        ("sip:a@192.0.2.7", false),
+        ("sip:a@192.0.2.7:5062", true),
+        ("sip:a@192.0.2.8:5060", true),
+        ("sip:a@phone.example", true),
+    ] {
+        let mut w = World::new();
+        w.config.by_source = BySource::Udp;
+        w.send("SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bK1", &format!("Contact: <{contact}>\r\n"))
+            .unwrap();
+        assert_eq!(w.bound(), [(contact.to_owned(), by_flow)]);
+    }
+    // Several contacts are several places, of which the sender is one.
+    let mut w = World::new();
+    w.config.by_source = BySource::All;
+    w.send(
+        "SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bK1",
+        "Contact: <sip:a@192.0.2.8>, <sip:b@192.0.2.9>\r\n",
+    )
+    .unwrap();
+    assert!(w.bound().iter().all(|(_, by_flow)| !by_flow), "{:?}", w.bound());
+}
+
+#[test]
+fn what_the_resource_sets_does_not_keep_a_phone_registered() {
+    let mut w = World::new();
+    for (cseq, seconds, changed) in [(1, 600, (1, 0, 0)), (2, 0, (0, 0, 1))] {
+        let text = format!(
+            "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\r\nFrom: <sip:1001@h>;tag=1\r\nTo: <sip:1001@h>\r\n\
+             Call-ID: c\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:a@192.0.2.7>;expires={seconds}\r\n\r\n"
+        );
+        let mut index = Index::default();
+        index.parse(text.as_bytes(), &Limits::default()).unwrap();
+        let message = Message::new(text.as_bytes(), &index);
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "192.0.2.7:5060".parse().unwrap(),
+            connection: ConnectionId::NONE,
+        };
+        let mut request = Request::new(message, message.top_via().unwrap(), &flow, AOR);
+        request.expires = Some(900);
+        let registrar = Registrar { config: &w.config, secret: &w.secret, location: &w.location };
+        let registered = registrar.register(&request, &Here, NOW, &mut w.memory).unwrap();
+        let got = registered.changed;
+        assert_eq!((got.added, got.refreshed, got.removed), changed);
+        assert_eq!(registered.longest, if seconds == 0 { 0 } else { 900 });
+    }
+    assert_eq!(w.bound(), []);
+}

@@ -1,8 +1,6 @@
 //! Calls: who may call whom, and where it goes.
 
-mod common;
-
-use common::{World, request, uri};
+use crate::common::{World, request, uri};
 use trunkline_model::{
     Agent, Authenticate, Credentials, Domain, EgressPolicy, Number, Peer, Ref, Rule, Trunk,
 };
@@ -153,7 +151,10 @@ fn digests() {
     world.options.proxy_challenge = true;
     world.verdicts.clear();
     assert_eq!(world.invite(both.0, both.1).short(), "challenge 407 sip.local");
-    assert_eq!(world.ask(&common::register("sip.local", both.0, both.0)).short(), "challenge 401 sip.local");
+    assert_eq!(
+        world.ask(&crate::common::register("sip.local", both.0, both.0)).short(),
+        "challenge 401 sip.local"
+    );
 }
 
 #[test]
@@ -170,7 +171,11 @@ fn which_methods_are_challenged() {
         world.tables.put(domain);
         assert_eq!(world.invite("1001@sip.local", "1002@sip.local").short(), call, "{mode:?}");
         let both = "1001@sip.local";
-        assert_eq!(world.ask(&common::register("sip.local", both, both)).short(), register, "{mode:?}");
+        assert_eq!(
+            world.ask(&crate::common::register("sip.local", both, both)).short(),
+            register,
+            "{mode:?}"
+        );
     }
     assert_eq!(
         world.invite("mallory@evil.example", "1002@sip.local").short(),
@@ -178,7 +183,10 @@ fn which_methods_are_challenged() {
         "open to its own users only"
     );
     let nobody = "nobody@sip.local";
-    assert_eq!(world.ask(&common::register("sip.local", nobody, nobody)).short(), "challenge 401 sip.local");
+    assert_eq!(
+        world.ask(&crate::common::register("sip.local", nobody, nobody)).short(),
+        "challenge 401 sip.local"
+    );
 }
 
 #[test]
@@ -212,7 +220,7 @@ fn switched_off() {
         ],
     );
     let both = "1001@sip.local";
-    assert_eq!(world.ask(&common::register("sip.local", both, both)).short(), "403");
+    assert_eq!(world.ask(&crate::common::register("sip.local", both, both)).short(), "403");
 }
 
 #[test]
@@ -225,7 +233,7 @@ fn without_credentials_nobody_calls() {
     for user in ["1003@sip.local", "1004@sip.local"] {
         let want = "challenge 401 sip.local";
         assert_eq!(world.invite(user, "1002@sip.local").short(), want);
-        assert_eq!(world.ask(&common::register("sip.local", user, user)).short(), want);
+        assert_eq!(world.ask(&crate::common::register("sip.local", user, user)).short(), want);
     }
 }
 
@@ -242,7 +250,11 @@ fn lists_look_at_the_source_of_the_packet() {
         ],
     );
     let both = "1001@sip.local";
-    assert_eq!(world.ask(&common::register("sip.local", both, both)).short(), "403", "and no challenge");
+    assert_eq!(
+        world.ask(&crate::common::register("sip.local", both, both)).short(),
+        "403",
+        "and no challenge"
+    );
     world.source = "[::ffff:127.0.0.1]:5066".parse().unwrap();
     assert_eq!(world.invite("1001@sip.local", "1002@sip.local").decision.targets.as_slice().len(), 1);
     world.source = "[2001:db8::1]:5066".parse().unwrap();
@@ -387,7 +399,7 @@ fn a_carrier_that_calls_our_bare_contact_names_the_number_in_to() {
     let world = busy_day();
     let called = |target: &str| {
         let (from, to) = ("sip:+1785@carrier.example", "sip:+19103434434@carrier.example");
-        let text = common::request("INVITE", from, to, "");
+        let text = crate::common::request("INVITE", from, to, "");
         let (_, rest) = text.split_once("\r\n").unwrap();
         world.ask(&format!("INVITE {target} SIP/2.0\r\n{rest}")).short()
     };

@@ -1,8 +1,6 @@
 //! Calls that somebody else takes.
 
-mod common;
-
-use common::{World, request};
+use crate::common::{World, request};
 use trunkline_model::{Agent, Authenticate, Domain, Peer, Ref};
 use trunkline_routing::{Diversion, PartyName, RoutedKind};
 

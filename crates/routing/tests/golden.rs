@@ -5,9 +5,7 @@
 //! service alone belong to its crate; `ack` and `response-200` never reach the router here, as requests in a
 //! dialog and responses are not routed.
 
-mod common;
-
-use common::{Decided, World};
+use crate::common::{Decided, World};
 use serde_json::Value;
 use trunkline_routing::{Outcome, Verdict};
 

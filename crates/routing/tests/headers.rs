@@ -1,8 +1,8 @@
 //! What a forwarded request loses and gains.
 
-mod common;
-
-use common::{World, request};
+use crate::common::{World, request};
+use trunkline_model::{Authenticate, Domain};
+use trunkline_sip::Transport;
 
 fn world() -> World {
     let mut world = World::authenticated();
@@ -152,4 +152,30 @@ fn who_is_called_writes_no_headers() {
         assert_eq!(got.header("X-Evil"), [""; 0]);
         assert!(got.sent[0].starts_with("INVITE sip:1785%0D%0AX-Evil%3A%201@"), "{}", got.sent[0]);
     }
+}
+
+/// A header that has a phone answer by itself.
+#[test]
+fn phones_do_as_headers_say_of_who_has_shown_who_it_is() {
+    let text =
+        request("INVITE", "1001@sip.local", "1002@sip.local", "Call-Info: <sip:x@y>;answer-after=0\r\n");
+    let goes_on = |world: &World| !world.ask(&text).header("Call-Info").is_empty();
+    let domain = |authenticate: Authenticate, world: &mut World| {
+        let domain = Domain::clone(world.tables.domain_by_uri(b"sip.local").unwrap());
+        world.tables.put(Domain { authenticate, acl: None, ..domain });
+    };
+    let mut world = world();
+    assert!(goes_on(&world), "its digest was right");
+    domain(Authenticate::Register, &mut world);
+    assert!(!goes_on(&world), "anybody may write this name into a datagram");
+    let own = || vec![("sip:1001@sip.local".to_owned(), "agent-01".to_owned())];
+    world.connected = own();
+    assert!(!goes_on(&world), "and this address");
+    world.transport = Transport::Tcp;
+    assert!(goes_on(&world), "it registered over this connection");
+    world.connected = vec![("sip:1001@sip.local".to_owned(), "agent-02".to_owned())];
+    assert!(!goes_on(&world), "another registered over it");
+    world.connected = own();
+    domain(Authenticate::Never, &mut world);
+    assert!(!goes_on(&world), "nobody had to prove anything to register");
 }

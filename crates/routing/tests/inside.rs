@@ -1,8 +1,6 @@
 //! Targets that lead back to us: routed again for who called, and for nobody else.
 
-mod common;
-
-use common::{World, request};
+use crate::common::{World, request};
 use trunkline_model::Ref;
 use trunkline_routing::Inside;
 

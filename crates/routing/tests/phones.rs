@@ -1,8 +1,6 @@
 //! Phones with several flows (RFC 5626) and calls for one phone of an AOR (RFC 5627).
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use trunkline_model::Agent;
 use trunkline_reasons::Reason;
 use trunkline_routing::Outcome;

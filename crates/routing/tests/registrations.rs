@@ -1,8 +1,6 @@
 //! REGISTER: whose AOR it is and who may register it.
 
-mod common;
-
-use common::{World, register, request};
+use crate::common::{World, register, request};
 use trunkline_model::{AccessControlList, Agent, Authenticate, Domain, EgressPolicy, Peer, Ref, Rule};
 
 fn check(world: &World, table: &[(&str, &str, &str, &str, &str)]) {

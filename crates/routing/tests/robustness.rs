@@ -1,8 +1,6 @@
 //! Whatever is asked and answered, a route ends and never panics.
 
-mod common;
-
-use common::{World, register, request};
+use crate::common::{World, register, request};
 use std::cell::RefCell;
 
 use trunkline_routing::{

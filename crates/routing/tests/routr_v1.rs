@@ -1,8 +1,6 @@
 //! A folder of Routr v1, routed: what its own tests call intra-domain, inter-domain, egress and ingress.
 
-mod common;
-
-use common::{World, register, request};
+use crate::common::{World, register, request};
 use trunkline_model::dialect::v1::{self, Collection, Edition};
 use trunkline_model::document::Source;
 use trunkline_model::{AccessControlList, Authenticate, Domain};

@@ -1,8 +1,6 @@
 //! Numbers in every spelling: the rule that judges one sees what the carrier gets.
 
-mod common;
-
-use common::{World, register, request};
+use crate::common::{World, register, request};
 use trunkline_model::{Domain, EgressPolicy, Ref, Rule, Trunk};
 
 /// Calls to `+1900…` and `0900…` leave by trunk-02, whose carrier is another; all others by trunk-01.
@@ -13,7 +11,7 @@ fn world() -> World {
     domain.egress_policies = vec![policy(r"^(\+1|0)900", "number-03"), policy(".*", "number-01")];
     world.tables.put(domain);
     let mut trunk = Trunk::clone(world.tables.trunk_by_ref("trunk-02").unwrap());
-    trunk.uris = vec![common::uri("premium.example", 5060, 1)];
+    trunk.uris = vec![crate::common::uri("premium.example", 5060, 1)];
     world.tables.put(trunk);
     world.register("sip:1001@sip.local", "sip:1001@10.0.0.51", 1000);
     world

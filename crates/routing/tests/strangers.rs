@@ -1,8 +1,6 @@
 //! What a stranger sees: one answer, whoever it says it is.
 
-mod common;
-
-use common::{Decided, World, register, request};
+use crate::common::{Decided, World, register, request};
 use trunkline_model::{Agent, Authenticate, Credentials, DigestAlgorithm, Domain, Peer, Ref};
 use trunkline_routing::Verdict;
 

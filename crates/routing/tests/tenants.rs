@@ -1,8 +1,6 @@
 //! Domains of different tenants: who reaches whom, and by whose ways calls leave.
 
-mod common;
-
-use common::{World, request, uri};
+use crate::common::{World, request, uri};
 use trunkline_model::{
     Agent, Authenticate, Credentials, Domain, EgressPolicy, InterDomain, Number, Peer, Ref, Rule, Trunk,
 };

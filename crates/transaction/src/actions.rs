@@ -1,6 +1,6 @@
 //! The outputs of the machines.
 
-use std::ops::{BitOr, BitOrAssign};
+use std::ops::BitOr;
 
 /// What the owner of a machine has to do, none to several at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -30,12 +30,6 @@ impl BitOr for Actions {
     type Output = Actions;
     fn bitor(self, other: Actions) -> Actions {
         Actions(self.0 | other.0)
-    }
-}
-
-impl BitOrAssign for Actions {
-    fn bitor_assign(&mut self, other: Actions) {
-        self.0 |= other.0;
     }
 }
 

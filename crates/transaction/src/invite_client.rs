@@ -163,4 +163,31 @@ mod tests {
         assert_eq!(t.deadline(), Some(32_000));
         assert!(t.on_response(Class::Failure, 10).has(Actions::TERMINATED));
     }
+
+    /// Calling, proceeding, terminated.
+    fn told(t: &InviteClient) -> [bool; 3] {
+        [t.is_calling(), t.is_proceeding(), t.is_terminated()]
+    }
+
+    #[test]
+    fn each_state_says_which_it_is() {
+        let mut t = InviteClient::new(false, 1_000);
+        assert_eq!((told(&t), t.deadline()), ([true, false, false], Some(1_500)));
+        assert_eq!(t.on_timer(1_499), Actions::NONE, "not before its time");
+        t.on_response(Class::Provisional, 1_100);
+        assert_eq!((told(&t), t.deadline()), ([false, true, false], None));
+        assert_eq!(t.on_timer(90_000), Actions::NONE, "it rings as long as its owner likes");
+        t.on_response(Class::Failure, 2_000);
+        assert_eq!((told(&t), t.deadline()), ([false, false, false], Some(34_000)));
+        assert_eq!(t.on_response(Class::Provisional, 2_100), Actions::NONE);
+        assert_eq!(t.on_timer(33_999), Actions::NONE, "not before its time");
+        assert_eq!((t.on_timer(34_000), told(&t)), (Actions::TERMINATED, [false, false, true]));
+        let mut t = InviteClient::new(false, 1_000);
+        t.terminate();
+        assert_eq!((told(&t), t.deadline()), ([false, false, true], None));
+        assert_eq!(
+            (t.on_response(Class::Success, 1_001), t.on_timer(90_000)),
+            (Actions::NONE, Actions::NONE)
+        );
+    }
 }

@@ -175,4 +175,43 @@ mod tests {
         assert!(t.is_accepted());
         assert_eq!(t.on_timer(32_100), Actions::TERMINATED);
     }
+
+    /// Proceeding, accepted, needs its response, terminated.
+    fn told(t: &InviteServer) -> [bool; 4] {
+        [t.is_proceeding(), t.is_accepted(), t.keeps_response(), t.is_terminated()]
+    }
+
+    #[test]
+    fn each_state_says_which_it_is() {
+        let mut t = InviteServer::new(false);
+        assert_eq!((told(&t), t.deadline()), ([true, false, true, false], None));
+        t.on_respond(Class::Success, 100);
+        assert_eq!((told(&t), t.deadline()), ([false, true, false, false], Some(32_100)));
+        assert_eq!(t.on_timer(32_099), Actions::NONE, "not before its time");
+        assert_eq!(t.on_ack(200), Actions::NONE, "the ACK to a 2xx is none of its own");
+        t.on_timer(32_100);
+        assert_eq!((told(&t), t.deadline()), ([false, false, false, true], None));
+        assert_eq!(t.on_timer(99_000), Actions::NONE);
+        let mut t = InviteServer::new(false);
+        t.on_respond(Class::Failure, 100);
+        assert_eq!((told(&t), t.deadline()), ([false, false, true, false], Some(600)));
+        t.on_respond(Class::Success, 150);
+        assert_eq!(told(&t), [false, false, true, false], "one final response");
+        assert_eq!(t.on_timer(599), Actions::NONE, "not before its time");
+        t.on_ack(300);
+        assert_eq!((told(&t), t.deadline()), ([false, false, false, false], Some(5_300)));
+        assert_eq!(t.on_timer(5_299), Actions::NONE, "not before its time");
+    }
+
+    #[test]
+    fn what_is_not_to_be_repeated_waits_for_its_ack() {
+        let mut t = InviteServer::new(false);
+        t.on_respond(Class::Failure, 0);
+        t.repeat_no_more();
+        assert_eq!((t.deadline(), t.on_timer(31_999)), (Some(32_000), Actions::NONE));
+        assert_eq!(t.on_request(), Actions::RESEND, "whoever asks again gets it again");
+        let mut stream = InviteServer::new(true);
+        stream.on_respond(Class::Failure, 0);
+        assert_eq!((stream.on_ack(10), stream.is_terminated()), (Actions::TERMINATED, true));
+    }
 }

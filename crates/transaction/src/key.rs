@@ -138,4 +138,34 @@ mod tests {
         let invite = with_message("INVITE", via, |m, via| keys.key(m, via, Method::Invite));
         assert!(!cancelled.contains(&invite));
     }
+
+    #[test]
+    fn every_part_of_the_key_counts() {
+        let keys = KeyMaker::new((1, 2));
+        let of = |text: &str, method: Method, keys: &KeyMaker| {
+            let mut index = Index::default();
+            index.parse(text.as_bytes(), &Limits::default()).unwrap();
+            let m = Message::new(text.as_bytes(), &index);
+            keys.key(&m, &m.top_via().unwrap(), method)
+        };
+        let text = "INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\n\
+                    Call-ID: i\r\nCSeq: 7 INVITE\r\n\r\n";
+        let one = of(text, Method::Invite, &keys);
+        assert_eq!(of(text, Method::Ack, &keys), one, "the ACK to a failure finds its INVITE");
+        assert_ne!(of(text, Method::Bye, &keys), one);
+        assert_ne!(of(text, Method::Invite, &KeyMaker::new((1, 3))), one, "another process");
+        assert_ne!(one.short(), 0);
+        for (part, other) in
+            [("bKa", "bKb"), ("UDP h", "UDP g"), ("Call-ID: i", "Call-ID: j"), ("CSeq: 7", "CSeq: 8")]
+        {
+            assert_ne!(of(&text.replace(part, other), Method::Invite, &keys), one, "{other}");
+        }
+        // Where branches are unique these do not belong to the key; by the rules of RFC 2543 they do.
+        for (part, other) in [("tag=1", "tag=2"), ("INVITE sip:b@h", "INVITE sip:c@h")] {
+            assert_eq!(of(&text.replace(part, other), Method::Invite, &keys), one, "{other}");
+            let old = text.replace("z9hG4bK", "");
+            let both = [&old, &old.replace(part, other)].map(|text| of(text, Method::Invite, &keys));
+            assert_ne!(both[0], both[1], "{other}");
+        }
+    }
 }

@@ -131,4 +131,27 @@ mod tests {
         let mut t = NonInviteClient::new(true, 0);
         assert!(t.on_response(Class::Failure, 20).has(Actions::TERMINATED));
     }
+
+    /// Calling, proceeding, terminated.
+    fn told(t: &NonInviteClient) -> [bool; 3] {
+        [t.is_calling(), t.is_proceeding(), t.is_terminated()]
+    }
+
+    #[test]
+    fn each_state_says_which_it_is() {
+        let mut t = NonInviteClient::new(false, 1_000);
+        assert_eq!((told(&t), t.deadline()), ([true, false, false], Some(1_500)));
+        assert_eq!(t.on_timer(1_499), Actions::NONE, "not before its time");
+        t.on_response(Class::Provisional, 1_100);
+        assert_eq!((told(&t), t.deadline()), ([false, true, false], Some(1_500)));
+        assert_eq!((t.on_timer(1_500), t.deadline()), (Actions::RESEND, Some(5_500)), "each T2 from now on");
+        t.on_response(Class::Failure, 6_000);
+        assert_eq!((told(&t), t.deadline()), ([false, false, false], Some(11_000)));
+        assert_eq!(t.on_timer(10_999), Actions::NONE, "not before its time");
+        assert_eq!((t.on_timer(11_000), told(&t)), (Actions::TERMINATED, [false, false, true]));
+        let mut t = NonInviteClient::new(true, 1_000);
+        assert_eq!(t.deadline(), Some(33_000), "a stream repeats nothing");
+        t.terminate();
+        assert_eq!((told(&t), t.on_response(Class::Success, 1_100)), ([false, false, true], Actions::NONE));
+    }
 }

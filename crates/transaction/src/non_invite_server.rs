@@ -111,4 +111,32 @@ mod tests {
         assert_eq!(t.on_timer(32_100), Actions::TERMINATED);
         assert!(NonInviteServer::new(true).on_respond(Class::Failure, 0).has(Actions::TERMINATED));
     }
+
+    /// Proceeding, needs its response, terminated.
+    fn told(t: &NonInviteServer) -> [bool; 3] {
+        [t.is_proceeding(), t.keeps_response(), t.is_terminated()]
+    }
+
+    #[test]
+    fn each_state_says_which_it_is() {
+        let mut t = NonInviteServer::new(false);
+        assert_eq!((told(&t), t.deadline()), ([true, false, false], None));
+        t.on_respond(Class::Provisional, 100);
+        assert_eq!((told(&t), t.on_request()), ([true, true, false], Actions::RESEND));
+        t.on_respond(Class::Failure, 200);
+        assert_eq!((told(&t), t.deadline()), ([false, true, false], Some(32_200)));
+        t.on_respond(Class::Success, 300);
+        assert_eq!(t.deadline(), Some(32_200), "one final response");
+        assert_eq!(t.on_timer(32_199), Actions::NONE, "not before its time");
+        t.on_timer(32_200);
+        assert_eq!((told(&t), t.deadline(), t.on_request()), ([false, false, true], None, Actions::NONE));
+        let mut t = NonInviteServer::new(false);
+        t.terminate();
+        assert_eq!(told(&t), [false, false, true]);
+        let mut stream = NonInviteServer::new(true);
+        assert_eq!(
+            (stream.on_respond(Class::Success, 1), told(&stream)),
+            (Actions::TERMINATED, [false, false, true])
+        );
+    }
 }

@@ -308,4 +308,93 @@ mod tests {
         t.schedule(a, 504);
         assert_eq!(t.sleep(4, 1_000), 500);
     }
+
+    #[test]
+    fn entries_of_all_chunks_are_told_apart() {
+        let mut t = Table::with_generation(0, 7);
+        let slots: Vec<Slot> = (0..3 * CHUNK).map(|n| t.insert(n)).collect();
+        assert_eq!((t.len(), t.slots().count(), t.is_empty()), (3 * CHUNK, 3 * CHUNK, false));
+        for (n, slot) in slots.iter().enumerate() {
+            assert_eq!((slot.number as usize, slot.generation), (n, 7));
+            assert_eq!(
+                (t.get(*slot), t.at(slot.number), t.current(slot.number)),
+                (Some(&n), Some(&n), Some(*slot))
+            );
+            t.schedule(*slot, 1_000 + n as Now * 10);
+        }
+        assert_eq!((t.at(3 * CHUNK as u32), t.current(NIL)), (None, None));
+        for (n, slot) in slots.iter().enumerate() {
+            // Its own time has come, and that of the next one has not.
+            let now = (1_000 + n as Now * 10).next_multiple_of(TICK);
+            assert_eq!(t.expired(now), Some(*slot), "{n}");
+            assert_eq!(t.expired(now), None, "{n}");
+            *t.get_mut(*slot).unwrap() += 1;
+            assert_eq!(t.remove(*slot), Some(n + 1));
+        }
+        assert!(t.is_empty() && t.slots().next().is_none());
+    }
+
+    #[test]
+    fn an_entry_that_is_worked_on_keeps_its_place_and_its_time() {
+        let mut t = Table::new(0);
+        let (a, b) = (t.insert("a"), t.insert("b"));
+        t.schedule(a, 80);
+        assert_eq!(t.take(a), Some("a"));
+        assert_eq!((t.take(a), t.remove(a), t.len()), (None, None, 2));
+        assert_eq!((t.get(a), t.at(a.number)), (None, None));
+        t.put_back(a, "c");
+        assert_eq!(t.get(a), Some(&"c"));
+        assert_eq!(run(&mut t, 80), ["c"]);
+        t.schedule(a, 160);
+        t.take(a);
+        t.release(a);
+        assert_eq!((t.len(), t.get(a)), (1, None));
+        assert!(run(&mut t, 1_000).is_empty(), "nobody is there to be called");
+        // Who had the place before has no part in it.
+        let next = t.insert("d");
+        assert_eq!(next.number, a.number);
+        t.put_back(a, "old");
+        t.release(a);
+        t.schedule(a, 1_100);
+        assert_eq!((t.take(a), t.len()), (None, 2));
+        assert_eq!((t.get(next), t.get(b)), (Some(&"d"), Some(&"b")));
+        assert!(run(&mut t, 2_000).is_empty());
+    }
+
+    #[test]
+    fn neighbours_in_one_slot_of_the_wheel_leave_without_each_other() {
+        let mut t = Table::new(0);
+        let all: Vec<Slot> = ["a", "b", "c", "d", "e"].map(|name| t.insert(name)).into();
+        for slot in &all {
+            t.schedule(*slot, 100);
+        }
+        // The first, the last and one in the middle.
+        for gone in [0, 2, 4] {
+            t.remove(all[gone]);
+        }
+        t.schedule(all[1], 40);
+        assert_eq!((run(&mut t, 48), run(&mut t, 200)), (vec!["b"], vec!["d"]));
+    }
+
+    #[test]
+    fn a_clock_may_stand_anywhere() {
+        for start in [0, 7, 1_000_003, 1 << 40] {
+            let mut t = Table::new(start);
+            let a = t.insert("a");
+            for (ahead, other) in [(1, 9), (100, 1_000), (20_000, 30_000), (32_000, 1)] {
+                let due = start + 50_000 + ahead;
+                while let Some(early) = t.expired(start + 50_000) {
+                    assert_eq!(early, a);
+                }
+                t.schedule(a, due);
+                assert_eq!(run(&mut t, due - 1), Vec::<&str>::new(), "{start} {ahead}: too early");
+                let asleep = t.sleep(start + 50_000, 40_000);
+                assert!((ahead..=ahead + TICK).contains(&asleep), "{start} {ahead}: sleeps {asleep}");
+                assert_eq!(run(&mut t, due + TICK), ["a"], "{start} {ahead}: too late");
+                assert_eq!(t.sleep(due + TICK, other), other, "nothing is due");
+                t = Table::new(start);
+                assert_eq!(t.insert("a"), a);
+            }
+        }
+    }
 }

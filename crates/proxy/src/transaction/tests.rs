@@ -42,12 +42,14 @@ struct World {
     told: Vec<String>,
     /// What takes the place of the next branch that fails.
     instead: Option<Target<Name>>,
+    /// What it was asked, each with the method of the text that the branch had then.
+    asked: Vec<(Question, String)>,
 }
 
 impl World {
     fn new(method: Method) -> World {
         let machine = ProxyTransaction::new(method, false, b"100".to_vec(), Vec::new(), C);
-        World { machine, work: Work::default(), now: 0, told: Vec::new(), instead: None }
+        World { machine, work: Work::default(), now: 0, told: Vec::new(), instead: None, asked: Vec::new() }
     }
 
     fn method(&self) -> &'static str {
@@ -89,6 +91,9 @@ impl World {
                 Output::TimedOut => "timed out".to_owned(),
                 Output::Silent(branch) => format!("silent {}", hop(branch)),
                 Output::Ask(asked) => {
+                    let sent = self.machine.branch(asked.branch).map_or(&[][..], |b| b.sent());
+                    let method = sent.split(|b| *b == b' ').next().unwrap_or_default();
+                    self.asked.push((asked.what, String::from_utf8_lossy(method).into_owned()));
                     let answer = match self.instead.take() {
                         Some(target) => {
                             let number = self.machine.branches().len();
@@ -463,4 +468,193 @@ fn no_more_failures_are_kept_than_may_go_back() {
     w.hear(3, 401);
     assert_eq!(kept(&w), [3]);
     assert_eq!(w.hear(4, 407), ["ack rings", "forward 401"]);
+}
+
+/// Proceeding, accepted, answered; the response that a repetition gets.
+fn stands(w: &World) -> (bool, bool, bool, &[u8]) {
+    (w.machine.is_proceeding(), w.machine.is_accepted(), w.machine.is_answered(), w.machine.reply())
+}
+
+#[test]
+fn a_transaction_says_where_it_stands() {
+    let mut w = World::new(Method::Invite);
+    w.start(target("x"));
+    w.begin();
+    assert_eq!(stands(&w), (true, false, false, &b"100"[..]));
+    w.hear(0, 180);
+    assert_eq!(stands(&w), (true, false, false, &b"text"[..]), "a repetition gets the 180");
+    assert_eq!(w.tell(Input::Repetition), ["reply"]);
+    w.hear(0, 200);
+    // Another 2xx may come; the callee repeats its own.
+    assert_eq!(stands(&w), (false, true, false, &b""[..]));
+    assert_eq!(w.tell(Input::Repetition), [""; 0]);
+    assert!(w.machine.branch(0).is_some_and(|branch| branch.sent().is_empty() && branch.code() == 200));
+
+    let mut w = World::new(Method::Message);
+    w.start(target("x"));
+    w.start(target("y"));
+    w.begin();
+    assert_eq!(stands(&w), (true, false, false, &b"100"[..]));
+    w.hear(0, 202);
+    assert_eq!(stands(&w), (false, false, false, &b"text"[..]), "one branch has not said anything");
+    assert_eq!(w.tell(Input::Repetition), ["reply"]);
+    w.hear(1, 200);
+    assert_eq!(stands(&w), (false, false, true, &b"text"[..]));
+    assert_eq!(w.machine.take_branches(&mut w.work.buffers).len(), 0, "an empty list comes back");
+    assert!(w.machine.branches().is_empty() && !w.machine.is_over());
+    w.pass(100_000);
+    assert!(w.machine.is_over());
+}
+
+#[test]
+fn a_challenge_is_answered_from_the_request_itself() {
+    let mut w = World::new(Method::Invite);
+    w.start(Target { has_credentials: true, ..target("carrier") });
+    w.begin();
+    w.instead = Some(Target { has_credentials: true, ..target("again") });
+    w.hear(0, 401);
+    assert_eq!(w.asked, [(Question::Credentials, "INVITE".to_owned())]);
+    assert!(w.machine.branch(0).is_some_and(|branch| branch.sent().starts_with(b"ACK ")));
+    w.asked.clear();
+    // Nobody is asked for credentials because of anything else, nor once the call is cancelled.
+    w.hear(1, 180);
+    w.tell(Input::Cancel(b""));
+    assert_eq!(w.hear(1, 407), ["ack again", "answer 487"]);
+    let mut other = World::new(Method::Invite);
+    other.start(Target { has_credentials: true, ..target("x") });
+    other.begin();
+    assert_eq!(other.hear(0, 486), ["ack x", "forward 486"]);
+    assert_eq!((w.asked, other.asked), (vec![], vec![]));
+}
+
+#[test]
+fn a_phone_that_rings_out_is_not_tried_by_its_other_flow() {
+    let mut w = World::new(Method::Invite);
+    w.machine.ring_for(20_000, true);
+    for (phone, hop) in [(7, "seven"), (9, "nine")] {
+        w.put_off(0, Target { phone, ..target(hop) }, true);
+        w.start(Target { phone, patience: 60_000, ..target(hop) });
+    }
+    w.begin();
+    w.hear(0, 180);
+    w.hear(1, 180);
+    w.now = 10_000;
+    assert_eq!(w.machine.targets().count(), 4);
+    w.hear(1, 183);
+    w.pass(20_000);
+    assert_eq!(w.hear(0, 487), ["ack seven"]);
+    // What speaks for one flow leads to the other flow of that phone.
+    assert_eq!(w.machine.targets().filter(|t| t.phone == 7).count(), 1);
+    assert_eq!(w.machine.targets().filter(|t| t.phone == 9).count(), 2);
+}
+
+#[test]
+fn an_address_that_is_not_reached_fails_at_once() {
+    for (carrier, answer) in [(false, "answer 480"), (true, "answer 500")] {
+        let mut w = World::new(Method::Invite);
+        w.start(Target { carrier, ..target("x") });
+        w.begin();
+        assert_eq!(w.tell(Input::Unreachable(0)), [answer]);
+        let mut w = World::new(Method::Invite);
+        w.start(Target { carrier, ..target("x") });
+        w.begin();
+        assert_eq!(w.tell(Input::Lost { branch: 0, refused: false }), [answer]);
+    }
+    // The phone has another flow.
+    let mut w = World::new(Method::Invite);
+    w.put_off(0, Target { phone: 7, ..target("flow") }, true);
+    w.start(Target { phone: 7, ..target("x") });
+    w.begin();
+    assert_eq!(w.tell(Input::Unreachable(0)), ["request flow"]);
+    // Something was heard of it: that is no lie of the network.
+    w.hear(1, 100);
+    assert_eq!(w.tell(Input::Unreachable(1)), [""; 0]);
+}
+
+#[test]
+fn a_callee_that_was_silent_has_timer_c_once_it_rings() {
+    let mut w = World::new(Method::Invite);
+    w.start(Target { has_addresses: true, ..target("x") });
+    w.begin();
+    w.now = 1_000;
+    w.hear(0, 180);
+    assert_eq!(w.pass(1_000 + C - 1), []);
+    assert_eq!(w.pass(1_000 + C), [(1_000 + C, "cancel x".to_owned())]);
+}
+
+#[test]
+fn a_large_request_waits_for_a_word_over_tcp_and_not_for_ever() {
+    let grown = || Target { grown: true, reliable: true, ..target("x") };
+    let mut w = World::new(Method::Other);
+    w.start(grown());
+    w.begin();
+    assert_eq!(w.pass(1_999), []);
+    assert_eq!(w.pass(2_000), [(2_000, "fall back x".to_owned())]);
+    assert_eq!(w.pass(2_000 + T1), [(2_000 + T1, "repeat x".to_owned())]);
+    let mut w = World::new(Method::Other);
+    w.start(grown());
+    w.begin();
+    w.hear(0, 100);
+    assert!(w.pass(T1_64 - 1).iter().all(|(_, text)| text == "reply"), "it was heard of");
+}
+
+#[test]
+fn who_takes_the_call_after_its_caller_has_given_up_is_told_on() {
+    let mut w = World::new(Method::Invite);
+    w.machine.ring_for(20_000, true);
+    w.start(target("x"));
+    w.begin();
+    w.hear(0, 180);
+    let told = w.pass(20_000 + T2);
+    assert!(told.contains(&(20_000 + T2, "answer 408".to_owned())), "{told:?}");
+    assert_eq!(w.hear(0, 200), ["forward 200"], "RFC 3261 §16.7 step 5");
+}
+
+#[test]
+fn a_failure_is_told_in_words_for_the_caller() {
+    let mut w = World::new(Method::Invite);
+    for hop in ["x", "y"] {
+        w.start(Target { passes_challenges: true, ..target(hop) });
+    }
+    w.begin();
+    let text = |challenge: &str| {
+        format!(
+            "SIP/2.0 401 X\r\nVia: SIP/2.0/UDP us;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKa\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nWWW-Authenticate: Digest realm=\"{challenge}\"\r\n\r\n"
+        )
+    };
+    for (branch, realm) in [(0, "one"), (1, "two")] {
+        let text = text(realm);
+        let mut index = Index::default();
+        index.parse(text.as_bytes(), &Limits::default()).unwrap();
+        let message = Message::new(text.as_bytes(), &index);
+        let heard = Heard { branch, message: &message, for_us: false, may_stay: true };
+        w.machine.handle(Input::Response(heard), 0, &mut w.work);
+        w.carry_out(Some(heard));
+    }
+    let finished = |code: u16| {
+        let mut out = format!("SIP/2.0 {code} X\r\nCall-ID: c\r\n\r\n").into_bytes();
+        w.machine.finish_failure(code, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let both = "SIP/2.0 401 X\r\nCall-ID: c\r\nWWW-Authenticate: Digest realm=\"two\"\r\n\r\n";
+    assert_eq!(finished(401), both, "the challenge of the other branch goes with it");
+    assert_eq!(finished(430), "SIP/2.0 480 Temporarily Unavailable\r\nCall-ID: c\r\n\r\n");
+    assert_eq!(finished(503), "SIP/2.0 500 Server Internal Error\r\nCall-ID: c\r\n\r\n");
+    assert_eq!(finished(486), "SIP/2.0 486 X\r\nCall-ID: c\r\n\r\n");
+}
+
+#[test]
+fn a_large_request_that_was_heard_of_does_not_fall_back() {
+    let mut w = World::new(Method::Invite);
+    w.machine.ring_for(20_000, true);
+    w.start(Target { grown: true, reliable: true, silence: Some(2_000), ..target("x") });
+    w.begin();
+    w.hear(0, 180);
+    // Its connection has ended, and the one for its CANCEL is refused.
+    assert_eq!(w.pass(20_000), [(20_000, "cancel x".to_owned())]);
+    assert_eq!(w.tell(Input::Lost { branch: 0, refused: true }), ["answer 480"]);
+    w.hear(0, 183);
+    w.pass(20_000 + 2 * T1_64);
+    assert!(w.machine.is_over(), "nothing is kept");
 }
