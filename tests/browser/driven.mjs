@@ -1,5 +1,5 @@
 // One JsSIP phone in headless Chromium, told over stdin what to do, one JSON array a line: ["call", "1002"], ["answer"],
-// ["hold"], ["unhold"], ["hangup"]. Prints what happens to it, one line each: "registered", "incoming", "confirmed",
+// ["hold"], ["unhold"], ["refer", "1003"], ["hangup"]. Prints what happens to it, one line each: "registered", "incoming", "confirmed",
 // "hold:remote", "ended", … Started by the test target `clients` with one JSON argument:
 //   { url, domain, chromium, user, password }
 import { createInterface } from "node:readline";
@@ -50,6 +50,7 @@ function phone({ url, domain, user, password }) {
     for (const name of ["hold", "unhold"]) made.on(name, (e) => window.tell(`${name}:${e.originator}`));
     made.on("ended", (e) => window.tell(`ended:${e.cause}`));
     made.on("failed", (e) => window.tell(`failed:${e.cause}:${e.message?.status_code ?? ""}`));
+    made.on("refer", (e) => e.accept());
     if (originator === "remote") window.tell("incoming");
   });
   // JsSIP refuses an offer while another is under way, but not until the ACK of the other side's.
@@ -65,6 +66,13 @@ function phone({ url, domain, user, password }) {
     hold: () => offer("hold"),
     unhold: () => offer("unhold"),
     hangup: () => void session.terminate(),
+    // The one who transfers hangs up when the new call is up.
+    refer: (user) => {
+      const transferred = session;
+      const made = transferred.refer(`sip:${user}@${domain}`);
+      made.on("accepted", () => transferred.terminate());
+      for (const name of ["requestFailed", "failed"]) made.on(name, () => window.tell(`refer ${name}`));
+    },
   };
   ua.start();
 }

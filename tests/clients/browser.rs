@@ -54,6 +54,17 @@ impl Browser {
         writeln!(orders, "{line}").expect("the browser lives");
     }
 
+    /// Waits for several things, in whatever order they come.
+    fn events(&mut self, begin: &[&str]) {
+        let mut missing = begin.to_vec();
+        while !missing.is_empty() {
+            let Ok(line) = self.events.recv_timeout(PATIENCE) else {
+                panic!("{} waited for {missing:?}", self.name());
+            };
+            missing.retain(|begins| !line.starts_with(begins));
+        }
+    }
+
     /// Waits for something that happens to it; what came before is forgotten.
     fn event(&mut self, begins: &str) {
         let mut seen = Vec::new();
@@ -120,6 +131,23 @@ impl Phone for Browser {
 
     fn ended(&mut self) {
         self.event("ended");
+    }
+
+    /// It sends nothing until its next WebSocket is up.
+    fn came_back(&mut self) {
+        self.event("registered");
+    }
+
+    fn transfer(&mut self, user: &str) {
+        self.order(&["refer", user]);
+    }
+
+    fn has_transferred(&mut self) {
+        self.ended();
+    }
+
+    fn transferred(&mut self) {
+        self.events(&["confirmed", "ended"]);
     }
 }
 

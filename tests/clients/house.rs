@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use trunkline_tests::{
     Authority, Exchange, Network, Resources, Rtpengine, Side, exchange_command, free_port,
@@ -32,8 +32,15 @@ pub struct House {
     pub exchange: Exchange,
     _rtpengine: Rtpengine,
     _authority: Authority,
-    _network: Arc<Network>,
+    places: Vec<(Side, SocketAddr)>,
+    /// Whose NAT gives out other ports than in the beginning.
+    restarted: Vec<Side>,
+    network: Arc<Network>,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// One house at a time: browsers and Asterisk need a machine for themselves to start in time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// All messages, in the exchange's folder, which stays when the test fails.
 struct Trace(Child);
@@ -59,8 +66,10 @@ type Place = (&'static str, String, Way, Side);
 
 impl House {
     /// Starts everything and waits until all are registered.
-    pub fn open() -> House {
-        let places = places();
+    pub fn open(wanted: impl Fn(&str, Way) -> bool) -> House {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = places();
+        places.retain(|(program, _, way, _)| wanted(program, *way));
         let network = Arc::new(Network::behind_two_nats());
         let (authority, port) = (Authority::new(), free_port());
         let rtpengine = network.on(Side::Outside, || Rtpengine::start_for(Network::EXCHANGE));
@@ -96,8 +105,39 @@ impl House {
             exchange,
             _rtpengine: rtpengine,
             _authority: authority,
-            _network: network,
+            places: places.iter().map(|(.., way, side)| (*side, at(*way))).collect(),
+            restarted: Vec::new(),
+            _alone: alone,
+            network,
         }
+    }
+
+    /// Cuts the connections of this phone, and of those beside it by the same transport; of one on UDP, its NAT is started again.
+    pub fn cut(&mut self, phone: usize) {
+        let (side, at) = self.places[phone];
+        match self.phones[phone].way() {
+            Way::Udp => {
+                let again = self.restarted.contains(&side);
+                self.network.restart_nat(side, again);
+                self.restarted.retain(|other| *other != side);
+                self.restarted.extend((!again).then_some(side));
+            }
+            _ => self.network.within(side, &format!("ss --kill --tcp dst {} dport = {}", at.ip(), at.port())),
+        }
+    }
+
+    /// A phone behind the other NAT; one that registers anew when its connection was cut, if there is one.
+    pub fn apart_from(&self, phone: usize) -> usize {
+        let apart = (0..self.phones.len()).filter(|n| self.places[*n].0 != self.places[phone].0);
+        let stays = |n: &usize| !self.phones[*n].registers_anew();
+        apart.min_by_key(stays).expect("clients behind both NATs take part")
+    }
+
+    /// How the exchange sees the registration of this user.
+    pub fn seen(&self, user: &str) -> String {
+        let mut command = exchange_command(&self.exchange);
+        let command = command.args(["registrations", "--json", "--filter", user]);
+        String::from_utf8_lossy(&command.output().expect("the command runs").stdout).into_owned()
     }
 }
 

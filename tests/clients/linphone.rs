@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use trunkline_tests::{PATIENCE, Scratch, free_run, wait_for, wait_for_every};
 
@@ -88,23 +88,24 @@ impl Linphone {
 
     /// Waits for a state of its call; those before it are forgotten.
     fn event(&mut self, state: &str) -> String {
-        let mut seen = Vec::new();
-        let end = std::time::Instant::now() + PATIENCE;
+        loop {
+            let (now, id) = self.next(state);
+            if now == state {
+                return id;
+            }
+        }
+    }
+
+    /// The next state of a call, and its number.
+    fn next(&mut self, what: &str) -> (String, String) {
+        let title = format!("{} to come to {what}", self.name());
+        let end = Instant::now() + PATIENCE;
         loop {
             let answer = self.command("pop-event");
-            if let Some(now) = field(&answer, "Event: ") {
-                if now == state {
-                    return field(&answer, "Id: ").unwrap_or_default();
-                }
-                seen.push(now);
-                continue;
+            if let Some(state) = field(&answer, "Event: ") {
+                return (state, field(&answer, "Id: ").unwrap_or_default());
             }
-            assert!(
-                std::time::Instant::now() < end,
-                "{} waited for {state}, saw {seen:?}\n{}",
-                self.name(),
-                self.log()
-            );
+            assert!(Instant::now() < end, "waited for {title}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -193,6 +194,26 @@ impl Phone for Linphone {
     fn ended(&mut self) {
         self.event("LinphoneCallEnd");
         self.event("LinphoneCallReleased");
+    }
+
+    fn transfer(&mut self, user: &str) {
+        let line = format!("call-transfer {} {}", self.call, aor(user));
+        self.order(&line);
+    }
+
+    fn has_transferred(&mut self) {
+        self.event("LinphoneCallReleased");
+    }
+
+    fn transferred(&mut self) {
+        let (first, mut over) = (self.call.clone(), false);
+        while !over || self.call == first {
+            match self.next("a transfer") {
+                (state, id) if state == "LinphoneCallReleased" && id == first => over = true,
+                (state, id) if state == "LinphoneCallStreamsRunning" && id != first => self.call = id,
+                _ => {}
+            }
+        }
     }
 }
 

@@ -169,6 +169,19 @@ impl Phone for Line {
     fn ended(&mut self) {
         self.kind("StasisEnd");
     }
+
+    fn transfer(&mut self, user: &str) {
+        self.order("POST", &format!("/redirect?endpoint=PJSIP%2Fsip%3A{user}%40{DOMAIN}"));
+    }
+
+    /// Its application has to hang up.
+    fn has_transferred(&mut self) {
+        self.hang_up();
+    }
+
+    fn transferred(&mut self) {
+        unreachable!("a call of its REST interface cannot be sent elsewhere");
+    }
 }
 
 fn account(user: &str, way: Way, server: SocketAddr) -> String {

@@ -53,6 +53,18 @@ pub trait Phone: Send {
     fn hang_up(&mut self);
     /// Waits for the end of the call after the other side has hung up.
     fn ended(&mut self);
+    /// Does it register by another connection as soon as its connection has ended?
+    fn registers_anew(&self) -> bool {
+        true
+    }
+    /// Its connection was cut: waits until it may use another one, where it needs time for that.
+    fn came_back(&mut self) {}
+    /// Sends the other side to this user (REFER).
+    fn transfer(&mut self, user: &str);
+    /// The call that it began by that is up: waits until its own one is over.
+    fn has_transferred(&mut self);
+    /// The other side has sent it to somebody else: waits until that call is up and the first one is over.
+    fn transferred(&mut self);
 
     fn name(&self) -> String {
         format!("{} {}", self.program(), self.way().word())

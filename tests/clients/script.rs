@@ -125,6 +125,18 @@ impl Phone for Script {
             run.finish();
         }
     }
+
+    fn transfer(&mut self, _user: &str) {
+        unreachable!("its script has no transfer");
+    }
+
+    fn has_transferred(&mut self) {
+        unreachable!("its script has no transfer");
+    }
+
+    fn transferred(&mut self) {
+        unreachable!("its script has no transfer");
+    }
 }
 
 /// Registers, and stays for the call that comes.

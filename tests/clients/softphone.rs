@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use trunkline_tests::Baresip;
 
-use super::phone::{DOMAIN, Phone, Way, password};
+use super::phone::{DOMAIN, Phone, Way, aor, password};
 
 pub struct Softphone {
     phone: Baresip,
@@ -72,5 +72,22 @@ impl Phone for Softphone {
 
     fn ended(&mut self) {
         self.phone.event("CALL_CLOSED");
+    }
+
+    /// It waits until its registration ends.
+    fn registers_anew(&self) -> bool {
+        false
+    }
+
+    fn transfer(&mut self, user: &str) {
+        self.phone.command("transfer", &aor(user));
+    }
+
+    fn has_transferred(&mut self) {
+        self.ended();
+    }
+
+    fn transferred(&mut self) {
+        self.phone.events(&["CALL_ESTABLISHED", "CALL_CLOSED"]);
     }
 }

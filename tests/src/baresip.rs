@@ -102,6 +102,19 @@ impl Baresip {
         self.wait(kind, |v| v["type"] == kind);
     }
 
+    /// Waits for events of different kinds, in whatever order they come.
+    pub fn events(&mut self, kinds: &[&str]) {
+        let (end, mut missing) = (Instant::now() + PATIENCE, kinds.to_vec());
+        while !missing.is_empty() {
+            for event in std::mem::take(&mut self.events) {
+                missing.retain(|kind| event["type"] != **kind);
+            }
+            if !missing.is_empty() {
+                self.read(end, &missing.join(", "));
+            }
+        }
+    }
+
     /// Forgets what has happened to it.
     pub fn forget(&mut self) {
         self.read(Instant::now() + PATIENCE, "what it says");
