@@ -112,8 +112,9 @@ fn a_jks_is_read_for_the_api_and_for_phones() {
     let exchange = Exchange::start_routr_v1(folder.sip, &files, &[]);
     // Nothing but what the resources leave open.
     let log = exchange.log();
-    let of_resources =
-        |line: &&str| [" credentials ", " domain ", " trunk "].iter().any(|kind| line.contains(kind));
+    let of_resources = |line: &&str| {
+        [" credentials ", " domain ", " trunk ", " user "].iter().any(|kind| line.contains(kind))
+    };
     assert!(log.lines().filter(|line| line.contains("WARN")).all(|line| of_resources(&line)), "{log}");
     let certificate = std::path::PathBuf::from(format!("{transport}/keystore.pem"));
     let rest = Rest::https(address(&folder), "/api/v1beta1", &certificate);

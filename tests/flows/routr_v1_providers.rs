@@ -41,7 +41,7 @@ pub fn client(folder: &V1Folder) -> (Rest, String) {
     (rest, reply.body)
 }
 
-fn agent(user: &str) -> Value {
+pub fn agent(user: &str) -> Value {
     json!({"apiVersion": "v1beta1", "kind": "Agent", "metadata": {"name": format!("Agent {user}")},
            "spec": {"credentials": {"username": user, "secret": format!("pw-{user}")}, "domains": [V1_DOMAIN]}})
 }
@@ -298,7 +298,7 @@ fn an_empty_database_gets_its_first_user() {
 }
 
 /// A folder whose resources are behind a REST service that is looked at every second.
-fn on_service(service: &V1Service) -> V1Folder {
+pub fn on_service(service: &V1Service) -> V1Folder {
     let mut folder = V1Folder::new(Rc2);
     folder.more = "    unsecured: true\n".into();
     folder.source = format!(

@@ -69,6 +69,24 @@ impl Rest {
 
     /// Any request; `headers` are whole lines.
     pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> RestReply {
+        let text = self.text(method, path, headers, body);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        RestReply {
+            status: head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default(),
+            json: serde_json::from_str(body).unwrap_or_default(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// The value of a header of the answer; its name in lower case.
+    pub fn head_value(&self, method: &str, path: &str, name: &str) -> Option<String> {
+        let text = self.text(method, path, "", "");
+        let (head, _) = text.split_once("\r\n\r\n")?;
+        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    }
+
+    fn text(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
         let socket = TcpStream::connect_timeout(&self.at, PATIENCE).expect("the listener");
         socket.set_read_timeout(Some(PATIENCE)).expect("a live socket");
         let request = format!(
@@ -77,19 +95,13 @@ impl Rest {
             self.at,
             body.len()
         );
-        let text = match &self.tls {
+        match &self.tls {
             None => exchange(socket, &request),
             Some(config) => {
                 let name = ServerName::from(self.at.ip());
                 let session = ClientConnection::new(config.clone(), name).expect("a session");
                 exchange(StreamOwned::new(session, socket), &request)
             }
-        };
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        RestReply {
-            status: head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default(),
-            json: serde_json::from_str(body).unwrap_or_default(),
-            body: body.to_owned(),
         }
     }
 }

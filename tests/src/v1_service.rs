@@ -26,6 +26,8 @@ pub enum Mood {
     OtherShape,
     /// It ends the connection.
     Leaves,
+    /// For one collection it answers this status of HTTP and this body; otherwise as it should.
+    Says(&'static str, u16, &'static str),
 }
 
 /// A running service on a free port of 127.0.0.1.
@@ -128,10 +130,16 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
         let mut state = state.lock().ok()?;
         state.heard.push(format!("{first} {authorization}"));
         let mood = state.mood;
-        (mood, if mood == Mood::Good { state.answer(first, &body) } else { Value::Null })
+        let answers = matches!(mood, Mood::Good | Mood::Says(..));
+        (mood, if answers { state.answer(first, &body) } else { Value::Null })
     };
+    let mut status = 200;
     let text = match mood {
-        Mood::Good => answer.to_string(),
+        Mood::Says(collection, http, said) if first.contains(&format!("/{collection}")) => {
+            status = http;
+            said.to_owned()
+        }
+        Mood::Good | Mood::Says(..) => answer.to_string(),
         Mood::Fails => json!({"status": 500, "message": "The database is on fire", "result": []}).to_string(),
         Mood::Nonsense => "<html><body>It works!</body></html>".into(),
         Mood::OtherShape => json!([{"status": 200}, "agents"]).to_string(),
@@ -151,7 +159,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
         }
     };
     let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status} So\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         text.len()
     );
     stream.write_all(head.as_bytes()).ok()?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use trunkline_model::document::{Node, Source, parse};
-use trunkline_model::{Kind, SHORT_PASSWORD};
+use trunkline_model::{Kind, SHORT_PASSWORD, is_common_password};
 use trunkline_store::generate_secret;
 
 use crate::command::{Creation, Delete, Export, Import, NewPassword, Update};
@@ -41,12 +41,12 @@ impl Session<'_, '_> {
             domain: &self.config.domain,
             how,
             generated: None,
-            short: false,
+            weak: None,
         };
         let documents = own.documents(new, &mut making).map_err(Failure::Usage)?;
-        let (generated, short) = (making.generated, making.short);
+        let (generated, weak) = (making.generated, making.weak);
         let mut warnings = apply(&mut connection, ApplyMode::Create, &documents, Vec::new())?;
-        warnings.extend(of_login(kind, short));
+        warnings.extend(of_login(kind, weak));
 
         let made = documents.last().map(|d| field(d, "/ref").unwrap_or_default()).unwrap_or_default();
         let refs = documents.iter().filter_map(|d| d.get("ref")).collect::<Vec<_>>();
@@ -92,7 +92,7 @@ impl Session<'_, '_> {
         }
         let reference = field(&document, "/ref").unwrap_or_default().to_owned();
         let mut documents = vec![document];
-        let (mut generated, mut short) = (None, false);
+        let (mut generated, mut weak) = (None, None);
         if secret {
             let mut making = Making {
                 connection: &mut connection,
@@ -100,14 +100,14 @@ impl Session<'_, '_> {
                 domain: &self.config.domain,
                 how: how.clone(),
                 generated: None,
-                short: false,
+                weak: None,
             };
             let password = making.password(&reference).map_err(Failure::Usage)?;
-            (generated, short) = (making.generated, making.short);
+            (generated, weak) = (making.generated, making.weak);
             all_seen.extend(set_password(&mut connection, kind, &mut documents, &password)?);
         }
         let mut warnings = apply(&mut connection, ApplyMode::Update, &documents, all_seen)?;
-        warnings.extend(of_login(kind, short));
+        warnings.extend(of_login(kind, weak));
         let text = format!("updated {kind} {reference}");
         self.tell_with_password(json!({ "updated": reference }), &text, generated)?;
         self.terminal.warn(&warnings)
@@ -274,10 +274,17 @@ fn set_password(
     Ok(None)
 }
 
-/// A warning about a short password that is stored as a hash, which does not show its length later.
-fn of_login(kind: Kind, short: bool) -> Option<String> {
-    let weak = short && kind == Kind::User;
-    weak.then(|| {
+/// A warning about a weak password that is stored as a hash, which does not show that later.
+fn of_login(kind: Kind, weak: Option<String>) -> Option<String> {
+    weak.filter(|_| kind == Kind::User)
+}
+
+/// Why a password is a weak one.
+fn weakness(password: &str) -> Option<String> {
+    if is_common_password(password) {
+        return Some("the password is one of the most common ones, which are guessed first".into());
+    }
+    (password.chars().count() < SHORT_PASSWORD).then(|| {
         format!("the password has fewer than {SHORT_PASSWORD} characters, which can be guessed soon")
     })
 }
@@ -289,8 +296,8 @@ struct Making<'a, 't> {
     domain: &'a str,
     how: NewPassword,
     generated: Option<String>,
-    /// Is the password that was given a short one?
-    short: bool,
+    /// Why the password that was given is a weak one.
+    weak: Option<String>,
 }
 
 impl Lookup for Making<'_, '_> {
@@ -313,7 +320,7 @@ impl Lookup for Making<'_, '_> {
             self.generated = Some(password.clone());
             password
         };
-        self.short = password.chars().count() < SHORT_PASSWORD;
+        self.weak = weakness(&password);
         if password.is_empty() { Err("the password is empty".into()) } else { Ok(password) }
     }
 

@@ -36,7 +36,10 @@ pub(crate) fn run(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), Failure> {
     Store::check_url(&asked.to).map_err(|error| Failure::Usage(error.to_string()))?;
-    let from = open(asked, env)?;
+    let mut from = open(asked, env)?;
+    if !from.settings.is_empty() {
+        from.settings = format!("data: {}\n{}", json!(asked.to), from.settings);
+    }
     let tables = from.store.live().snapshot();
     if tables.is_empty() {
         return Err(Failure::Failed(format!(
@@ -146,7 +149,9 @@ fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
     let loaded = match configuration(path) {
         Some(file) => {
             let mut warn = |warning| stored_warnings.push(warning);
-            Some(load_once(Some(&file), env, &mut warn).map_err(|report| usage(&report))?)
+            let load = |file: &Path| load_once(Some(file), env, &mut warn);
+            let loaded = where_it_starts(path, &file, load).map_err(|error| usage(&error))?;
+            Some(loaded.map_err(|report| usage(&report))?)
         }
         None => None,
     };
@@ -158,6 +163,7 @@ fn open(asked: &Migrate, env: &Env) -> Result<From, Failure> {
             let url = within(path, loaded.config.store_url());
             let calls = calls(&loaded.config);
             stored_warnings.extend(loaded.warnings.iter().cloned());
+            stored_warnings.extend(of_rest_api(&loaded));
             (url, access(&loaded.config), stored_warnings, settings(&loaded, ""), calls)
         }
         None => {
@@ -201,6 +207,20 @@ fn configuration(path: &Path) -> Option<PathBuf> {
     names.into_iter().map(|name| path.join(name)).find(|file| file.is_file())
 }
 
+/// Reads a configuration in the folder in which Routr was started, where its relative paths lead.
+fn where_it_starts<T>(named: &Path, file: &Path, read: impl FnOnce(&Path) -> T) -> std::io::Result<T> {
+    let folder = if named.is_dir() { Some(named) } else { named.parent().and_then(Path::parent) };
+    let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty() && *folder != Path::new("."))
+    else {
+        return Ok(read(file));
+    };
+    let (here, file) = (std::env::current_dir()?, file.canonicalize()?);
+    std::env::set_current_dir(folder)?;
+    let found = read(&file);
+    std::env::set_current_dir(here)?;
+    Ok(found)
+}
+
 /// A relative folder is within the one that was named, if it is there and not here.
 fn within(named: &Path, url: String) -> String {
     let Some((scheme @ ("routr-v1" | "routr-v1-rc2"), folder)) = url.split_once(':') else { return url };
@@ -221,9 +241,23 @@ fn of_documents(v1: &RoutrV1) -> Vec<String> {
     left_out.chain(v1.documents().unknown_keys()).collect()
 }
 
+/// The keys of the REST API, which serves a Routr v1 only.
+fn of_rest_api(loaded: &Loaded) -> Vec<String> {
+    let document = loaded.routr_v1.as_ref().and_then(|document| document["spec"]["restService"].as_object());
+    let keys = document.into_iter().flat_map(|section| section.keys());
+    let line = |key: &String| {
+        format!(
+            "spec.restService.{key}: the REST API is for Routr v1 only; use `trunkline` and gRPC (docs/api.md)"
+        )
+    };
+    keys.map(line).collect()
+}
+
 /// Settings of a section that the configuration of Routr v1 made, as `trunkline.yaml` has them.
 fn settings(loaded: &Loaded, section: &str) -> String {
-    let skipped = |path: &str| path == "data" || path.starts_with("routrV1.") || !path.starts_with(section);
+    // Ours has the gRPC services that Routr v1 does not have.
+    let other = |path: &str| ["routrV1.", "grpc."].iter().any(|section| path.starts_with(section));
+    let skipped = |path: &str| path == "data" || other(path) || !path.starts_with(section);
     loaded.to_yaml(|value| value.is_set() && !skipped(&value.path))
 }
 

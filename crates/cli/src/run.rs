@@ -12,6 +12,7 @@ use crate::check::Good;
 use crate::command::{Check, Command, Common, Get, List, OfKind, OfUsers};
 use crate::connection::{ConnectError, Connection, load_once};
 use crate::create::Create;
+use crate::overlooked::{overlooked, overlooked_alone, told};
 use crate::protocol::{Reachability, Request, Response, Seen};
 use crate::show::counted;
 use crate::terminal::Terminal;
@@ -76,6 +77,16 @@ fn dispatch(
     // What is migrated has a configuration of its own.
     if let Command::Migrate(asked) = command {
         return migrate::run(asked, common, env, terminal);
+    }
+    let meant = match command {
+        // Files and folders that are named need no configuration.
+        Command::Check(asked) if !asked.paths.is_empty() => None,
+        Command::Check(_) => overlooked(common, env),
+        _ => overlooked_alone(common, env),
+    };
+    if let Some(meant) = meant {
+        let words = if matches!(command, Command::Check(_)) { "check" } else { "COMMAND" };
+        return Err(Failure::Usage(told(meant, words)));
     }
     let file = common.config.as_deref();
     let mut warnings = Vec::new();

@@ -109,8 +109,24 @@ impl Config {
     }
 }
 
+/// The key of a configuration of Routr v1 that a file of ours comes from.
+fn key_in_v1(path: &'static str) -> &'static str {
+    match path {
+        "tls.pkcs12.file" => "spec.securityContext.keyStore",
+        "tls.clientCa" | "tls.trustedCa" => "spec.securityContext.trustStore",
+        "routrV1.pkcs12.file" => "spec.restService.keyStore",
+        "routrV1.trustStore.file" => "spec.restService.trustStore",
+        other => other,
+    }
+}
+
 /// Notes a value that does not fit, where it came from.
 fn note(report: &mut Report, values: &[Value], misfit: &Misfit) {
+    note_as(report, values, misfit.path, misfit);
+}
+
+/// The same, with the key that the operator wrote.
+fn note_as(report: &mut Report, values: &[Value], shown: &str, misfit: &Misfit) {
     let origin = values.iter().find(|value| value.path == misfit.path).map(|value| &value.origin);
     let (place, help) = match origin {
         Some(Origin::File(place)) => (Some(place.clone()), None),
@@ -120,7 +136,7 @@ fn note(report: &mut Report, values: &[Value], misfit: &Misfit) {
         }
         Some(Origin::Default) | None => (None, Some(format!("`{}` has its default", misfit.path))),
     };
-    report.push(format!("`{}`: {}", misfit.path, misfit.message), place, help);
+    report.push(format!("`{shown}`: {}", misfit.message), place, help);
 }
 
 /// Does this file hold a configuration of Routr v1?
@@ -166,6 +182,16 @@ impl Loaded {
         let mut report = Report::default();
         for misfit in missing_files(&self.config) {
             note(&mut report, &self.values, &misfit);
+        }
+        report.unless(())
+    }
+
+    /// The same report for what others find wrong with values: key and message of each.
+    pub fn report(&self, found: Vec<(&'static str, String)>) -> Result<(), Report> {
+        let mut report = Report::default();
+        for (path, message) in found {
+            let shown = if self.routr_v1.is_some() { key_in_v1(path) } else { path };
+            note_as(&mut report, &self.values, shown, &Misfit { path, message });
         }
         report.unless(())
     }

@@ -29,6 +29,10 @@ pub fn run(
     terminal: &mut Terminal<'_>,
     offline: Offline<'_>,
 ) -> u8 {
+    if let Some(meant) = trunkline_cli::overlooked(common, env) {
+        let _ = terminal.err.write_all(trunkline_cli::told(meant, "doctor").as_bytes());
+        return EXIT_USAGE;
+    }
     let mut warnings = Vec::new();
     let mut warn = |warning| warnings.push(warning);
     let loaded = match trunkline_cli::load_once(common.config.as_deref(), env, &mut warn) {

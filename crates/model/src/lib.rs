@@ -25,6 +25,7 @@
 
 mod apply;
 mod caution;
+mod common;
 pub mod dialect;
 pub mod document;
 mod live;
@@ -39,6 +40,7 @@ mod validate;
 
 pub use apply::{Change, Reason, Violation};
 pub use caution::{Asked, SHORT_PASSWORD, Unproven};
+pub use common::is_common_password;
 pub use live::Live;
 pub use reference::Ref;
 pub use resource::{

@@ -20,8 +20,7 @@
 //!
 //! let agents = serde_json::json!([{"spec": {"domains": ["sip.local"]}}, {"spec": {"domains": []}}]);
 //! let filter = Filter::parse("'sip.local' in @.spec.domains")?;
-//! let found: Vec<bool> = agents.as_array().into_iter().flatten().map(|a| filter.passes(a, &agents)).collect();
-//! assert_eq!(found, [true, false]);
+//! assert_eq!(filter.select(&agents)?, [&agents[0]]);
 //! # Ok::<(), trunkline_rest_v1::FilterError>(())
 //! ```
 #![forbid(unsafe_code)]
@@ -40,6 +39,7 @@ mod query;
 mod resources;
 mod salt;
 mod schema;
+mod secrets;
 mod system;
 mod time;
 mod token;
@@ -50,4 +50,5 @@ pub use filter::{Filter, FilterError};
 pub use provider::{Configuration, DataProvider};
 pub use query::Query;
 pub use salt::{SaltError, is_ours, salt_in};
+pub use secrets::{is_secret, without_secret_parameters};
 pub use token::{BadSalt, TokenKey};

@@ -62,7 +62,9 @@ pub(crate) async fn add(State(api): Shared, Path(aor): Path<String>, body: Strin
     let named = || aor.split_once(':').and_then(|(_, rest)| rest.split_once('@')).map(|(user, _)| user);
     let user = body["user"].as_str().or_else(named).unwrap_or_default().to_owned();
     let address = body["address"].as_str().and_then(|text| text.parse().ok());
-    let port = whole("port").and_then(|port| u16::try_from(port).ok());
+    // Nothing can be sent to either.
+    let address = address.filter(|ip: &std::net::IpAddr| !ip.is_unspecified());
+    let port = whole("port").and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
     let expires = whole("expires").and_then(|seconds| u32::try_from(seconds).ok());
     let (Some(address), Some(port), Some(expires)) = (address, port, expires) else { return bad() };
     // Both are written into requests to that address.

@@ -17,9 +17,9 @@ pub trait DataProvider: Send + Sync + 'static {
     /// Does it take changes? Files are changed with an editor.
     fn is_writable(&self) -> bool;
 
-    /// Makes a change, in force when this returns; gives the ref of the document. Waits for a network: it is called on a
-    /// thread that may.
-    fn write(&self, write: Write) -> Result<String, WriteError>;
+    /// Makes a change, in force when this returns, if the documents are still those that were `seen`; gives the ref of the
+    /// document. Waits for a network: it is called on a thread that may.
+    fn write(&self, write: Write, seen: &Arc<Documents>) -> Result<String, WriteError>;
 }
 
 /// The configuration of a Routr v1. It is read at the start: changes are for the next one.
@@ -57,9 +57,9 @@ impl DataProvider for Store {
         matches!(self, Store::RoutrV1(v1) if v1.is_writable())
     }
 
-    fn write(&self, write: Write) -> Result<String, WriteError> {
+    fn write(&self, write: Write, seen: &Arc<Documents>) -> Result<String, WriteError> {
         match self {
-            Store::RoutrV1(v1) => v1.write(write),
+            Store::RoutrV1(v1) => v1.write_if(write, seen),
             Store::Files(_) | Store::Sqlite(_) | Store::Postgres(_) | Store::Memory(_) => {
                 Err(WriteError::ReadOnly)
             }

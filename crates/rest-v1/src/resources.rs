@@ -47,8 +47,11 @@ impl Resources<'_> {
     /// Those that pass the filter, or a page of them. The filter sees what is shown, so that nobody finds out a secret
     /// by asking whether it is this or that.
     pub fn list(&self, collection: Collection, query: &Query) -> Outcome {
-        let filter = match Filter::parse(query.filter.as_deref().unwrap_or_default()) {
-            Ok(filter) => filter,
+        let all: Vec<Value> = self.documents.of(collection).iter().map(|one| self.shown(one)).collect();
+        let all = Value::Array(all);
+        let filter = Filter::parse(query.filter.as_deref().unwrap_or_default());
+        match filter.and_then(|filter| filter.select(&all)) {
+            Ok(items) => self.page(&items, query),
             Err(error) => {
                 let message = match self.edition {
                     Edition::Rc2 => "Bad request".to_owned(),
@@ -58,14 +61,9 @@ impl Resources<'_> {
                     Edition::Rc2 => Value::String(error.to_string()),
                     Edition::Late => Value::Array(Vec::new()),
                 };
-                return Outcome { payload: Some(payload), ..Outcome::failed(400, message) };
+                Outcome { payload: Some(payload), ..Outcome::failed(400, message) }
             }
-        };
-        let all: Vec<Value> = self.documents.of(collection).iter().map(|one| self.shown(one)).collect();
-        let all = Value::Array(all);
-        let items: Vec<&Value> =
-            all.as_array().into_iter().flatten().filter(|one| filter.passes(one, &all)).collect();
-        self.page(&items, query)
+        }
     }
 
     /// A page of anything. Early editions know none, and list all where none is asked for.

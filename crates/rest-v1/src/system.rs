@@ -1,5 +1,6 @@
 //! `/system`: status, log, configuration, stop.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,6 +16,7 @@ use crate::api::{Api, BASE, Shared};
 use crate::change::{failed, refused};
 use crate::query::Query;
 use crate::schema::mistakes_of_configuration;
+use crate::secrets::{is_secret, without_secret_parameters};
 use crate::time::iso_8601;
 
 /// The answer itself shows that the process works.
@@ -120,12 +122,6 @@ async fn change_config(api: &Arc<Api>, mut document: Value) -> Outcome {
     }
 }
 
-/// Is this the name of something that is not shown?
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["password", "secret", "salt", "jaas"].iter().any(|word| name.contains(word))
-}
-
 /// A document that comes back without its secrets, as it is shown, has those that it had.
 fn keep_secrets(document: &mut Value, stored: &Value) {
     let (Some(entries), Some(stored)) = (document.as_object_mut(), stored.as_object()) else { return };
@@ -148,12 +144,12 @@ fn without_secrets(value: &mut Value) {
             entries.values_mut().for_each(without_secrets);
         }
         Value::Array(items) => items.iter_mut().for_each(without_secrets),
-        // Parameters in one text, `host=…,secret=…`.
-        Value::String(text) if text.contains("secret=") => {
-            let kept = text.split(',').filter(|pair| !pair.trim_start().starts_with("secret="));
-            *text = kept.collect::<Vec<_>>().join(",");
+        Value::String(text) => {
+            if let Cow::Owned(kept) = without_secret_parameters(text) {
+                *text = kept;
+            }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -177,7 +173,7 @@ mod tests {
     fn secrets_do_not_leave() {
         let mut config = json!({"spec": {
             "restService": {"port": 4567, "keyStorePassword": "x"},
-            "dataSource": {"parameters": "host=h, secret=x,port=1"},
+            "dataSource": {"parameters": "host=h, Secret = x,port=1"},
             "ex_kafka": {"saslJaasConfig": "x", "topic": "t"},
             "list": [{"secret": "x", "a": 1}],
         }});

@@ -13,8 +13,9 @@ pub(crate) struct Expected(Option<String>);
 impl Expected {
     /// The condition of a request, if it has one.
     pub fn of(headers: &HeaderMap) -> Expected {
-        let lines = headers.get_all(header::IF_MATCH).iter().filter_map(|line| line.to_str().ok());
-        let all: Vec<_> = lines.collect();
+        // Also one that is no text: a condition that cannot be read is one that does not hold.
+        let lines = headers.get_all(header::IF_MATCH).iter();
+        let all: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
         Expected((!all.is_empty()).then(|| all.join(",")))
     }
 

@@ -102,8 +102,8 @@ pub enum StoreError {
     },
     /// A data provider lost everything.
     #[error(
-        "{0} has no resources any more: those known stay in force; fill it again, or start the exchange anew to \
-         have none"
+        "{0} has no resources any more and has probably lost its data: those known stay in force, and nothing is written \
+         there; restore its data, or, if it is to be empty, stop the exchange, delete `trunkline.routr-v1` and start it again"
     )]
     Emptied(String),
     /// The base URL of a REST service is none.

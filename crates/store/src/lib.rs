@@ -37,7 +37,9 @@ pub use list::{Page, Query, list};
 pub use routr_v1::{
     Access, Route, RoutrV1, StoredConfiguration, Write, WriteError, routr_v1_url, stored_configuration,
 };
-pub use secret::{generate_secret, hash_password, hash_token, verify_password};
+pub use secret::{
+    CommonPassword, common_user_passwords, generate_secret, hash_password, hash_token, verify_password,
+};
 pub use store::Store;
 pub use transfer::{ImportMode, Imported};
 pub use trunkline_model::{Live, Order};

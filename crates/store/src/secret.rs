@@ -1,8 +1,11 @@
 //! Secrets: made, hashed, compared.
 
+use std::fmt;
+
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use sha2::{Digest, Sha256};
+use trunkline_model::Tables;
 
 use crate::error::StoreError;
 
@@ -37,6 +40,50 @@ pub fn hash_password(password: &str) -> Result<String, StoreError> {
 pub fn verify_password(password: &str, hash: &str) -> bool {
     PasswordHash::new(hash)
         .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+/// A user whose password is known to everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommonPassword {
+    /// The user name.
+    pub username: String,
+    /// Why the password is none, e.g. `is one that programs are delivered with`.
+    pub why: &'static str,
+}
+
+impl fmt::Display for CommonPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "user {}: the password {}: anyone who reaches the API or the console can log in with it; change it \
+             (`trunkline users update {0} --prompt-password`; with Routr v1 `spec.credentials.secret` of the User)",
+            self.username, self.why
+        )
+    }
+}
+
+/// What programs like this one are delivered with, and what is tried first at a login.
+const DELIVERED: [&str; 8] =
+    ["changeit", "admin", "password", "changeme", "trunkline", "routr", "123456", "1234"];
+
+/// So many users are tried: each takes a tenth of a second and more.
+const MOST_USERS: usize = 20;
+
+/// The users whose passwords are those that anybody tries first. Takes as long as a login with each of them.
+pub fn common_user_passwords(tables: &Tables) -> Vec<CommonPassword> {
+    let users = tables.users().filter(|user| user.enabled).take(MOST_USERS);
+    let found = users.filter_map(|user| {
+        let hash = user.password_hash.as_deref()?;
+        let why = if DELIVERED.iter().any(|password| verify_password(password, hash)) {
+            "is one that programs are delivered with"
+        } else if verify_password(&user.username, hash) {
+            "is the user name"
+        } else {
+            return None;
+        };
+        Some(CommonPassword { username: user.username.clone(), why })
+    });
+    found.collect()
 }
 
 /// A token as it is stored: SHA-256 in lower-case hexadecimal. Tokens are random, so a fast hash does.

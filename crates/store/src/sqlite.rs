@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use trunkline_model::document::Reading;
 use trunkline_model::{Change, Live, Resource, Tables};
 
@@ -71,6 +71,19 @@ impl Sqlite {
 
     fn state(&self) -> MutexGuard<'_, SqliteState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Was no resource ever stored in this file? It is only read.
+    pub(crate) fn has_none(path: &Path) -> bool {
+        let Ok(connection) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
+            return false;
+        };
+        let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        match count("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'resources'") {
+            Ok(0) => true,
+            Ok(_) => count("SELECT EXISTS (SELECT 1 FROM resources)").is_ok_and(|some| some == 0),
+            Err(_) => false,
+        }
     }
 
     /// Has anything ever been stored?

@@ -122,6 +122,11 @@ impl Store {
         }
     }
 
+    /// Is this an SQLite database in which no resource was ever stored? One that cannot be read is not.
+    pub fn has_no_resources(file: &Path) -> bool {
+        Sqlite::has_none(file)
+    }
+
     /// Has nothing ever been stored, and could something be?
     pub(crate) fn is_new(&self) -> bool {
         match self {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use trunkline_cli::in_its_words;
 use trunkline_config::{Loaded, PassChallenges, Role, Routing};
-use trunkline_store::Store;
+use trunkline_store::{Store, common_user_passwords};
 
 use crate::base::Base;
 use crate::descriptors;
@@ -19,6 +20,9 @@ use crate::roles::{Api, AriProxy, Control, Health, RestV1, RunningSip, Sip, SipC
 
 /// Calls under way get this long for their final response when the process is stopped.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// The services of operators get this long to end.
+const LAST: Duration = Duration::from_secs(5);
 
 /// How often the end of the calls under way is looked for.
 const ROUND: Duration = Duration::from_millis(20);
@@ -36,6 +40,16 @@ pub enum ProcessEnd {
     Stop,
     /// To be started again by its parent.
     Restart,
+}
+
+impl ProcessEnd {
+    /// What the process ends with; 123 asks the parent process to start it again, as with the launcher of Routr v1.
+    pub fn code(self) -> i32 {
+        match self {
+            ProcessEnd::Stop => 0,
+            ProcessEnd::Restart => 123,
+        }
+    }
 }
 
 /// The roles of this process, with their listeners open. SIP is not answered yet.
@@ -101,11 +115,13 @@ impl Process {
             drain(&sip, patience, &mut signals);
             sip.stop()?;
         }
+        let end = if stop.is_some_and(|stop| stop.restart) { ProcessEnd::Restart } else { ProcessEnd::Stop };
+        end_anyway(signals, end);
         drop((self.control, self.health, self.rest_v1, self.ari_proxy));
         // Nobody changes resources any more while the rest ends.
         drop(self.api);
         drop(self.operations);
-        Ok(if stop.is_some_and(|stop| stop.restart) { ProcessEnd::Restart } else { ProcessEnd::Stop })
+        Ok(end)
     }
 }
 
@@ -117,6 +133,22 @@ fn drain(sip: &RunningSip, patience: Duration, signals: &mut StopSignals) {
     let end = Instant::now() + patience;
     while Instant::now() < end && !sip.is_drained() && !signals.pending() {
         std::thread::sleep(ROUND);
+    }
+}
+
+/// Ends the process if the services of operators do not end by themselves: after a time, or at a second signal. A request that
+/// waits for a data provider, or takes long, ends no sooner. Calls and registrations are on disk by now.
+fn end_anyway(mut signals: StopSignals, end: ProcessEnd) {
+    let watching = std::thread::Builder::new().name("end".into()).spawn(move || {
+        let latest = Instant::now() + LAST;
+        while Instant::now() < latest && !signals.pending() {
+            std::thread::sleep(ROUND);
+        }
+        tracing::warn!("requests of operators are still being answered: the process ends without them");
+        std::process::exit(end.code());
+    });
+    if let Err(error) = watching {
+        tracing::warn!(%error, "a request of an operator may hold up the end of the process");
     }
 }
 
@@ -160,7 +192,23 @@ fn begin(base: &Base, sip: &Sip, api: Option<&Api>) -> Result<()> {
         first_start::announce(&made, &sip.view.listening, api.map(|api| &api.running));
     }
     warn_of(&resources.store, &base.config.routing, &sip.view);
+    if base.config.runs(Role::RestV1) && base.config.routr_v1.addr.is_some() || api.is_some() {
+        warn_of_passwords(&resources.store);
+    }
     Ok(())
+}
+
+/// Warns of users whose passwords everybody knows. It takes as long as some logins, which no start waits for.
+fn warn_of_passwords(store: &Arc<Store>) {
+    let store = store.clone();
+    let tried = std::thread::Builder::new().name("passwords".into()).spawn(move || {
+        for found in common_user_passwords(&store.live().snapshot()) {
+            tracing::warn!("{found}");
+        }
+    });
+    if let Err(error) = tried {
+        tracing::warn!(%error, "the passwords of users could not be tried");
+    }
 }
 
 fn warn_of(store: &Store, routing: &Routing, sip: &SipView) {
@@ -181,6 +229,9 @@ fn warn_of(store: &Store, routing: &Routing, sip: &SipView) {
         if !keys.is_empty() {
             tracing::warn!("keys of resources that are not known have no effect: {shown}{more}");
         }
+    }
+    if let Store::RoutrV1(_) = store {
+        cautions.iter_mut().for_each(|caution| *caution = in_its_words(caution));
     }
     for caution in cautions.iter().take(MOST_WARNINGS) {
         tracing::warn!("{caution}");

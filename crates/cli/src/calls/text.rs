@@ -18,10 +18,11 @@ pub(super) fn calls(items: &[LiveCall]) -> String {
             span(now() - c.answered.unwrap_or(c.started)),
             c.trunk.clone().unwrap_or_default(),
             c.source.clone().unwrap_or_default(),
+            c.id.to_string(),
             c.call_id.clone(),
         ]
     });
-    table(&["caller", "callee", "state", "for", "trunk", "source", "call-id"], rows)
+    table(&["caller", "callee", "state", "for", "trunk", "source", "number", "call-id"], rows)
 }
 
 pub(super) fn records(items: &[CallRecord]) -> String {

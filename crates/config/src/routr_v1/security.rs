@@ -26,6 +26,10 @@ enum Form {
 
 fn form(file: &Path) -> Form {
     let mut first = [0u8; 4];
+    // A pipe would be waited for.
+    if !file.is_file() {
+        return Form::Missing;
+    }
     let Ok(mut opened) = std::fs::File::open(file) else { return Form::Missing };
     match opened.read_exact(&mut first) {
         Ok(()) => match first {

@@ -17,6 +17,10 @@ impl Conversion<'_> {
         self.tree.set("routing.peersUsePolicies", text("on", spec.place()));
         // No registration is too short for Routr.
         self.tree.set("registrar.minExpires", text("1", spec.place()));
+        // Routr v1 has no such services: nothing is to listen that its configuration does not name.
+        for key in ["grpc.addr", "grpc.externalAddr"] {
+            self.tree.set(key, text("off", spec.place()));
+        }
         self.auth(spec);
         self.behaviour(spec);
         self.beside(spec);

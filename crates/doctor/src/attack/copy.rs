@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use trunkline_model::dialect::v2;
-use trunkline_model::{Domain, Kind, Tables};
+use trunkline_model::{Domain, Kind, Rule, Tables};
 use trunkline_probes::{Cast, Login, Other};
 
 /// A number that the probes' phones may call, and one that they may not.
@@ -81,10 +81,16 @@ impl Copy {
                 document["spec"]["accessControlListRef"] = "doctor-acl".into();
             }
             let policy = json!({ "rule": RULE, "numberRef": "doctor-number" });
-            match document["spec"]["context"]["egressPolicies"].as_array_mut() {
-                Some(policies) => policies.push(policy),
-                None => document["spec"]["context"]["egressPolicies"] = json!([policy]),
-            }
+            let context = &mut document["spec"]["context"];
+            let policies = context["egressPolicies"].as_array().cloned().unwrap_or_default();
+            // A policy that lets out a number of the probes would be no hole: they call none of the operator's own.
+            let lets_out = |number: &&str, rule: &Rule| rule.is_match(number.as_bytes());
+            let own = domain.egress_policies.iter().map(|policy| &policy.rule);
+            let kept = policies.into_iter().zip(own).filter(|(_, rule)| {
+                ![ALLOWED, FORBIDDEN, OTHER_ALLOWED].iter().any(|number| lets_out(number, rule))
+            });
+            let kept: Vec<Value> = kept.map(|(policy, _)| policy).chain([policy]).collect();
+            context["egressPolicies"] = kept.into();
         }
         self.documents.extend(list);
     }

@@ -2,21 +2,13 @@
 
 use std::collections::HashMap;
 
-use trunkline_model::{Ref, SHORT_PASSWORD, Tables};
+use trunkline_cli::quoted;
+use trunkline_model::{Ref, SHORT_PASSWORD, Tables, is_common_password};
+use trunkline_store::common_user_passwords;
 
+use super::trust::is_v1;
 use crate::facts::Facts;
 use crate::finding::Findings;
-
-/// What guessers try first: the top of published lists of passwords, and what PBXs are delivered with.
-const COMMON: &str = "123456 123456789 12345678 password password1 password123 passw0rd qwerty qwerty123 1q2w3e4r \
-    1q2w3e 111111 000000 123123 654321 666666 888888 987654321 1234567890 1234567 12345 1234 123 abc123 abcd1234 \
-    iloveyou admin admin123 administrator root toor letmein welcome welcome1 monkey dragon football baseball master \
-    superman batman trustno1 sunshine princess shadow michael jennifer secret secret123 changeme changeme123 default \
-    test test123 testtest guest user phone phone123 telephone voip voip123 sip sip123 sipsip asterisk asterisk123 \
-    freepbx trixbox elastix kamailio opensips routr trunkline pbx pbx123 extension ext phones office office123 \
-    company polycom yealink grandstream cisco cisco123 snom 0000 1111 2222 9999 zaq12wsx asdfgh asdf1234 zxcvbnm \
-    qazwsx qwertyuiop p@ssw0rd p@ssword pass pass123 pass1234 hello hello123 access access123 login temp temp123 \
-    temporary server system manager operator service support info demo demo123 public private";
 
 /// Digits alone are found by trying, up to this length.
 const DIGITS: usize = 12;
@@ -37,7 +29,13 @@ pub(super) fn check(facts: &Facts, out: &mut Findings) {
         out.error(
             format!("credentials {} ({whose}): the password {why}", credentials.reference),
             "it is found by guessing, or from one digest that is overheard; then strangers call at your expense",
-            &format!("trunkline credentials update {} --generate-password", credentials.reference),
+            &match is_v1(facts.config()) {
+                true => "change `spec.credentials.secret` of the document that has it".to_owned(),
+                false => format!(
+                    "trunkline credentials update {} --generate-password",
+                    quoted(credentials.reference.as_str())
+                ),
+            },
         );
     }
     for users in used.into_values().filter(|users| users.len() > 1) {
@@ -45,7 +43,20 @@ pub(super) fn check(facts: &Facts, out: &mut Findings) {
         out.warning(
             format!("{} accounts have the same password ({})", users.len(), few.join(", ")),
             "who knows one knows all",
-            "trunkline credentials update NAME --generate-password",
+            match is_v1(facts.config()) {
+                true => "change `spec.credentials.secret` of the documents that have it",
+                false => "trunkline credentials update NAME --generate-password",
+            },
+        );
+    }
+    for found in common_user_passwords(tables) {
+        out.error(
+            format!("user {}: the password {}", found.username, found.why),
+            "anyone who reaches the API or the console can log in with it and change everything",
+            match is_v1(facts.config()) {
+                true => "change `spec.credentials.secret` of the User",
+                false => "trunkline users update NAME --prompt-password",
+            },
         );
     }
     if out.list.len() == before {
@@ -72,7 +83,7 @@ fn weakness(user: &str, password: &str) -> Option<String> {
     if password == user || password == reversed {
         return Some("is the user name".into());
     }
-    if COMMON.split_whitespace().any(|common| common == password) {
+    if is_common_password(&password) {
         return Some("is one of the most common ones".into());
     }
     if length < SHORT_PASSWORD {

@@ -1,6 +1,6 @@
 //! Who may call without showing who it is.
 
-use trunkline_cli::derived_ref;
+use trunkline_cli::{derived_ref, in_its_words, quoted};
 use trunkline_config::{Config, PassChallenges};
 use trunkline_model::{Domain, Peer, Ref, Tables, Trunk};
 
@@ -11,7 +11,7 @@ pub(super) fn check(facts: &Facts, out: &mut Findings) {
     let Some(tables) = facts.tables() else { return };
     let before = out.list.len();
     tables.domains().for_each(|domain| of_domain(facts.config(), tables, domain, out));
-    tables.trunks().for_each(|trunk| of_trunk(tables, trunk, out));
+    tables.trunks().for_each(|trunk| of_trunk(facts.config(), tables, trunk, out));
     for peer in tables.peers().filter(|peer| peer.enabled) {
         of_peer(facts.config(), tables, peer, out);
     }
@@ -36,6 +36,8 @@ pub(super) fn check(facts: &Facts, out: &mut Findings) {
         .cautions_where(facts.config().routing.authenticate.asked())
         .into_iter()
         .filter(|caution| !told(caution));
+    let is_v1 = is_v1(facts.config());
+    let resources = resources.map(|caution| if is_v1 { in_its_words(&caution) } else { caution });
     for caution in resources.chain(facts.loaded.cautions()).chain(passed) {
         // What it means and what to do is in its text.
         out.warning(caution, "", "");
@@ -57,7 +59,7 @@ fn of_domain(config: &Config, tables: &Tables, domain: &Domain, out: &mut Findin
     let what = format!("domain {}: authenticate: {word}{listed}", domain.domain_uri);
     let fix = match files_of(config) {
         Some((files, spec)) => format!("set `{spec}.authenticate: all` for this domain in {files}"),
-        None => format!("trunkline domains update {} --set authenticate=all", domain.domain_uri),
+        None => format!("trunkline domains update {} --set authenticate=all", quoted(&domain.domain_uri)),
     };
     match open {
         true => out.error(what, means, &fix),
@@ -71,23 +73,33 @@ fn files_of(config: &Config) -> Option<(String, &'static str)> {
     let (scheme, place) = url.split_once(':')?;
     match scheme {
         "files" => Some((place.to_owned(), "spec")),
-        "routr-v1" => Some((format!("domains.yml in {place}"), "spec")),
+        "routr-v1" | "routr-v1-rc2" => Some((format!("domains.yml in {place}"), "spec")),
+        "routr-v1-redis" | "routr-v1-rc2-redis" => Some((format!("the Redis at {place}"), "spec")),
+        "routr-v1-rest" => Some((format!("the REST service {place}"), "spec")),
         _ => None,
     }
 }
 
-fn of_trunk(tables: &Tables, trunk: &Trunk, out: &mut Findings) {
+/// Are the resources those of a Routr v1?
+pub(super) fn is_v1(config: &Config) -> bool {
+    config.store_url().starts_with("routr-v1")
+}
+
+fn of_trunk(config: &Config, tables: &Tables, trunk: &Trunk, out: &mut Findings) {
     let Some(host) = &trunk.inbound_uri else { return };
     if trunk.inbound_credentials.is_none() && is_open(tables, trunk.acl.as_ref()) {
         out.warning(
             format!("trunk {}: anyone may call its numbers by {host}", trunk.name),
             "strangers ring the phones behind these numbers, with any caller shown",
-            &format!(
-                "trunkline acl create {0} --allow NETWORK, then trunkline trunks update {0} --set \
-                 inbound.accessControlListRef={1}",
-                trunk.name,
-                derived_ref("AccessControlList", &trunk.name)
-            ),
+            &match is_v1(config) {
+                true => "restrict who may send by `spec.accessControlList` of the configuration".to_owned(),
+                false => format!(
+                    "trunkline acl create {0} --allow NETWORK, then trunkline trunks update {0} --set \
+                     inbound.accessControlListRef={1}",
+                    quoted(&trunk.name),
+                    derived_ref("AccessControlList", &trunk.name)
+                ),
+            },
         );
     } else if let Some(net) = trunk.acl.as_ref().and_then(|acl| tables.acl_by_ref(acl.as_str())?.too_wide()) {
         let means = "whoever sends from there is taken for the carrier";
@@ -100,8 +112,11 @@ fn of_trunk(tables: &Tables, trunk: &Trunk, out: &mut Findings) {
 }
 
 fn of_peer(config: &Config, tables: &Tables, peer: &Peer, out: &mut Findings) {
-    let name = &peer.username;
+    let name = &quoted(&peer.username);
     let update = match peer.credentials.is_some() {
+        true if is_v1(config) => {
+            "change `spec.credentials.secret` of the Peer, and set it in the peer".to_owned()
+        }
         true => format!("trunkline peers update {name} --generate-password, and set it in the peer"),
         false => format!(
             "trunkline credentials create {name} --ref {name} --generate-password, then trunkline peers update {name} --set \

@@ -6,15 +6,20 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::expression::{Expression, Operand, Operator};
+use super::work::Work;
 
-pub(super) fn holds(expression: &Expression, document: &Value, all: &Value) -> bool {
+/// Does the predicate hold for a document of these?
+pub(super) fn holds(expression: &Expression, of: (&Value, &Value), work: &Work) -> bool {
+    if !work.take(1) {
+        return false;
+    }
     match expression {
-        Expression::And(parts) => parts.iter().all(|part| holds(part, document, all)),
-        Expression::Or(parts) => parts.iter().any(|part| holds(part, document, all)),
-        Expression::Not(part) => !holds(part, document, all),
-        Expression::Exists(path) => path.find(document, all).is_some(),
+        Expression::And(parts) => parts.iter().all(|part| holds(part, of, work)),
+        Expression::Or(parts) => parts.iter().any(|part| holds(part, of, work)),
+        Expression::Not(part) => !holds(part, of, work),
+        Expression::Exists(path) => path.find(of, work).is_some(),
         Expression::Compare(left, Operator::Matches, right) => {
-            let text = |operand: &Operand| match value(operand, document, all)?.as_ref() {
+            let text = |operand: &Operand| match value(operand, of, work)?.as_ref() {
                 Value::String(text) => Some(text.clone()),
                 Value::Number(number) => Some(number.to_string()),
                 _ => None,
@@ -23,19 +28,27 @@ pub(super) fn holds(expression: &Expression, document: &Value, all: &Value) -> b
                 (Operand::Pattern(pattern), other) | (other, Operand::Pattern(pattern)) => (pattern, other),
                 (_, _) => return false,
             };
-            text(other).is_some_and(|text| pattern.is_match(text.as_bytes()))
+            text(other).is_some_and(|text| {
+                let steps = text.len().saturating_mul(1 + pattern.as_str().len() / 16);
+                work.take(steps) && pattern.is_match(text.as_bytes())
+            })
         }
         Expression::Compare(left, operator, right) => {
-            let (left, right) = (value(left, document, all), value(right, document, all));
-            compare(left.as_deref(), *operator, right.as_deref())
+            let (left, right) = (value(left, of, work), value(right, of, work));
+            let size = |value: &Option<Cow<'_, Value>>| {
+                value.as_deref().and_then(Value::as_array).map_or(1, |items| items.len().max(1))
+            };
+            // Lists are compared item by item.
+            work.take(size(&left).saturating_mul(size(&right)))
+                && compare(left.as_deref(), *operator, right.as_deref())
         }
     }
 }
 
 /// `None` for a path that leads nowhere.
-fn value<'o>(operand: &'o Operand, document: &Value, all: &Value) -> Option<Cow<'o, Value>> {
+fn value<'o>(operand: &'o Operand, of: (&Value, &Value), work: &Work) -> Option<Cow<'o, Value>> {
     match operand {
-        Operand::Path(path) => path.find(document, all).map(Cow::Owned),
+        Operand::Path(path) => path.find(of, work).map(Cow::Owned),
         Operand::Literal(value) => Some(Cow::Borrowed(value)),
         Operand::Pattern(_) => None,
     }

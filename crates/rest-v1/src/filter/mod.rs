@@ -9,6 +9,7 @@ mod expression;
 mod lexer;
 mod parse;
 mod path;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod tests;
 use serde_json::Value;
 
 use expression::Expression;
+use work::Work;
 
 /// A filter that could be read.
 #[derive(Clone, Debug)]
@@ -51,8 +53,20 @@ impl Filter {
         parse::parse(text).map(|expression| Filter(Some(expression))).map_err(shifted)
     }
 
-    /// Does a document pass? `all` is what it is one of: `$` in the filter.
-    pub fn passes(&self, document: &Value, all: &Value) -> bool {
-        self.0.as_ref().is_none_or(|expression| evaluate::holds(expression, document, all))
+    /// The items of a list that pass; `$` in the filter is the list.
+    pub fn select<'v>(&self, all: &'v Value) -> Result<Vec<&'v Value>, FilterError> {
+        let items = all.as_array().map_or(&[][..], Vec::as_slice);
+        let Some(expression) = &self.0 else { return Ok(items.iter().collect()) };
+        let work = Work::of(items.len());
+        let mut found = Vec::new();
+        for item in items {
+            if evaluate::holds(expression, (item, all), &work) {
+                found.push(item);
+            }
+            if work.is_over() {
+                return Err(FilterError { message: "it takes too much work".into(), at: 1 });
+            }
+        }
+        Ok(found)
     }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::FilterError;
 use super::lexer::{Lexer, is_name};
+use super::work::Work;
 
 /// A path from the document (`@`) or from all of them (`$`).
 #[derive(Clone, Debug)]
@@ -53,14 +54,18 @@ impl Path {
         }
     }
 
-    /// The value; a list of all of them where the path may lead to several; `None` where it leads nowhere.
-    pub fn find(&self, document: &Value, all: &Value) -> Option<Value> {
+    /// The value in a document of these; a list of all of them where the path may lead to several; `None` where it leads
+    /// nowhere, or the work is over.
+    pub fn find(&self, (document, all): (&Value, &Value), work: &Work) -> Option<Value> {
         let mut found = vec![if self.root { all } else { document }];
         let mut several = false;
         for step in &self.steps {
             let mut next = Vec::new();
             for value in found {
-                step.take(value, &mut next);
+                if next.len() >= MOST_FOUND || !work.take(1) {
+                    break;
+                }
+                step.take(value, &mut next, work);
             }
             next.truncate(MOST_FOUND);
             several |= match step {
@@ -71,14 +76,17 @@ impl Path {
             found = next;
         }
         match several {
-            true => Some(Value::Array(found.into_iter().cloned().collect())),
-            false => found.first().map(|value| (*value).clone()),
+            true => {
+                let all = found.into_iter().map(|value| work.take_all(value).then(|| value.clone()));
+                all.collect::<Option<Vec<Value>>>().map(Value::Array)
+            }
+            false => found.first().filter(|value| work.take_all(value)).map(|value| (*value).clone()),
         }
     }
 }
 
 impl Step {
-    fn take<'v>(&self, value: &'v Value, into: &mut Vec<&'v Value>) {
+    fn take<'v>(&self, value: &'v Value, into: &mut Vec<&'v Value>, work: &Work) {
         match self {
             Step::Keys(keys) => into.extend(keys.iter().filter_map(|key| value.get(key))),
             Step::Item(at) => {
@@ -88,8 +96,10 @@ impl Step {
                     place.or_else(|| items.len().checked_sub(usize::try_from(at.unsigned_abs()).ok()?));
                 into.extend(place.and_then(|place| items.get(place)));
             }
-            Step::All => into.extend(children(value)),
-            Step::Deep => deep(value, into),
+            Step::All => {
+                into.extend(children(value).take_while(|_| work.take(1)));
+            }
+            Step::Deep => deep(value, into, work),
         }
     }
 }
@@ -102,14 +112,14 @@ fn children(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
     }
 }
 
-fn deep<'v>(value: &'v Value, into: &mut Vec<&'v Value>) {
+fn deep<'v>(value: &'v Value, into: &mut Vec<&'v Value>, work: &Work) {
     let mut open = vec![value];
     while let Some(value) = open.pop() {
-        if into.len() >= MOST_FOUND {
+        if into.len() >= MOST_FOUND || !work.take(1) {
             return;
         }
         into.push(value);
-        open.extend(children(value));
+        open.extend(children(value).take(MOST_FOUND));
     }
 }
 

@@ -16,7 +16,7 @@ fn agents() -> Value {
 fn who(filter: &str) -> Vec<String> {
     let all = agents();
     let filter = Filter::parse(filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
-    let passing = all.as_array().into_iter().flatten().filter(|one| filter.passes(one, &all));
+    let passing = filter.select(&all).unwrap_or_else(|error| panic!("{error}")).into_iter();
     passing.filter_map(|one| one["metadata"]["name"].as_str()).map(str::to_owned).collect()
 }
 
@@ -118,4 +118,25 @@ fn depth_and_length_are_bounded() {
     assert!(Filter::parse(&patterns(16)).is_ok());
     let error = Filter::parse(&patterns(17)).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("more than 16 patterns"), "{error}");
+}
+
+#[test]
+fn the_work_of_a_filter_is_bounded() {
+    let all = Value::Array(vec![agents(); 2000]);
+    let deep = format!("${} == 1", "..*".repeat(30));
+    let wide = vec!["@..* anyof $..*"; 60].join(" || ");
+    let whole = vec!["$ == 1"; 60].join(" || ");
+    let pattern = format!("@..name =~ /{}/", "(a|b)*".repeat(50));
+    for filter in [deep, wide, whole, vec!["$..*..*..* == 1"; 60].join(" || ")] {
+        let started = std::time::Instant::now();
+        let error = Filter::parse(&filter)
+            .and_then(|filter| filter.select(&all).map(|found| found.len()))
+            .expect_err("too much");
+        assert!(error.to_string().starts_with("it takes too much work"), "{error}");
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{filter}");
+    }
+    for filter in ["@..ref contains 'ag2'", "'sip.local' in @[0].spec.domains", pattern.as_str()] {
+        let found = Filter::parse(filter).and_then(|filter| filter.select(&all).map(|found| found.len()));
+        assert!(found.is_ok(), "{filter} {found:?}");
+    }
 }

@@ -160,7 +160,7 @@ impl DataProvider for Fake {
         self.writable
     }
 
-    fn write(&self, write: Write) -> Result<String, WriteError> {
+    fn write(&self, write: Write, _: &Arc<Documents>) -> Result<String, WriteError> {
         let gone = || WriteError::Unavailable("cannot read resources from Redis at nowhere:1".into());
         match &write {
             Write::Insert(_, document) | Write::Update(_, _, document)

@@ -31,7 +31,15 @@ pub fn stored_configuration(
     let mut redis = Redis::new(at, *edition, access)?;
     let cache = access.cache.as_ref().map(|file| Cache::new(file, redis.name()));
     let kept = || cache.as_ref().and_then(Cache::read);
-    let document = match patiently(access, kept, || redis.read_configuration(), warn)? {
+    let mut ask = || {
+        if let Some((texts, _)) = kept()
+            && redis.has_lost(&texts)?
+        {
+            return Err(StoreError::Emptied(redis.name().to_owned()));
+        }
+        redis.read_configuration()
+    };
+    let document = match patiently(access, kept, &mut ask, warn)? {
         Answer::Fresh(Ok(document)) => document,
         Answer::Fresh(Err(why)) => {
             warn(why);
@@ -61,6 +69,8 @@ impl RoutrV1 {
     /// Stores another configuration, for the next start. Waits for the provider.
     pub fn write_configuration(&self, document: &Value) -> Result<(), WriteError> {
         let mut state = self.state();
+        let read = self.look(&mut state);
+        read.map_err(|error| WriteError::Unavailable(error.to_string()))?;
         state.provider.write_configuration(document)?;
         state.configuration = Some(document.clone());
         state.keep();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use trunkline_model::dialect::v1::Collection;
 use trunkline_model::document::{Content, Source, parse};
 
-use super::provider::{Provider, Texts, Write, WriteError};
+use super::provider::{Provider, Reading, Texts, Write, WriteError};
 use crate::error::StoreError;
 use crate::files::{Fingerprint, stamp};
 
@@ -29,7 +29,7 @@ impl Folder {
 }
 
 impl Provider for Folder {
-    fn read(&mut self) -> Result<Option<Texts>, StoreError> {
+    fn read(&mut self) -> Result<Option<Reading>, StoreError> {
         let now = look(&self.folder);
         if self.seen.as_ref() == Some(&now) {
             return Ok(None);
@@ -43,10 +43,10 @@ impl Provider for Folder {
             let wrong = |source| StoreError::Read { path: path.clone(), source };
             texts.push((collection, Source::read(path).map_err(wrong)?));
         }
-        Ok(Some(texts))
+        Ok(Some(Reading { texts, failed: Vec::new() }))
     }
 
-    fn write(&mut self, _: &Write) -> Result<String, WriteError> {
+    fn write(&mut self, _: &Write, _: &Texts) -> Result<String, WriteError> {
         Err(WriteError::ReadOnly)
     }
 

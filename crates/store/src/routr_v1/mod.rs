@@ -4,6 +4,7 @@ mod cache;
 mod configuration;
 mod folder;
 mod http;
+mod known;
 mod object_id;
 mod patience;
 mod provider;
@@ -24,8 +25,9 @@ use crate::error::StoreError;
 use crate::secret::hash_password;
 use cache::Cache;
 use folder::Folder;
+use known::{Complete, complete};
 use patience::{Answer, patiently};
-use provider::{Provider, Texts, ref_of, set_ref, text_of};
+use provider::{Provider, Texts, name_of, ref_of, set_ref, text_of};
 use redis::Redis;
 use rest::Rest;
 
@@ -62,9 +64,14 @@ struct ProviderState {
     cache: Option<Cache>,
     /// The configuration beside the documents, as the provider last had it.
     configuration: Option<Value>,
+    /// What of `texts` the provider did not give at the last reading.
+    missing: Option<String>,
 }
 
 type Hashes = HashMap<(String, String), String>;
+
+/// Lines about wrong documents in the log at once.
+const MOST_TOLD: usize = 60;
 
 /// Keys that Routr uses for something else than a document.
 const RESERVED: [&str; 11] = [
@@ -130,7 +137,14 @@ impl RoutrV1 {
             folder: provider.folder().map(Path::to_owned),
             live: Arc::new(Live::new(loaded.0.tables)),
             documents: Mutex::new(Arc::new(loaded.0.documents)),
-            state: Mutex::new(ProviderState { provider, texts, hashes, cache, configuration }),
+            state: Mutex::new(ProviderState {
+                provider,
+                texts,
+                hashes,
+                cache,
+                configuration,
+                missing: trouble.clone(),
+            }),
             trouble: Mutex::new(trouble),
         })
     }
@@ -186,31 +200,39 @@ impl RoutrV1 {
 
     /// Takes up what changed; whether anything did.
     pub(crate) fn poll(&self) -> Result<bool, StoreError> {
-        let polled = self.look();
+        let mut state = self.state();
+        let polled = self.look(&mut state);
         let trouble = match &polled {
             Err(error @ (StoreError::Unreachable { .. } | StoreError::Emptied(_))) => Some(error.to_string()),
-            Ok(_) | Err(_) => None,
+            Ok(_) | Err(_) => state.missing.clone(),
         };
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         polled
     }
 
-    fn look(&self) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        let read = state.provider.read()?;
-        state.renew_configuration();
-        let Some(texts) = read else { return Ok(false) };
+    fn look(&self, state: &mut ProviderState) -> Result<bool, StoreError> {
+        let Some(reading) = state.provider.read()? else {
+            state.renew_configuration();
+            return Ok(false);
+        };
         let lenient = state.provider.is_lenient();
-        if lenient && texts.is_empty() && !state.texts.is_empty() {
-            // More likely a database that lost its data than the end of all phones.
-            state.provider.forget();
-            return Err(StoreError::Emptied(state.provider.name().to_owned()));
+        let Complete { texts, trouble } = match lenient {
+            true => complete(state.provider.name(), reading, &state.texts)
+                .inspect_err(|_| state.provider.forget())?,
+            false => Complete { texts: reading.texts, trouble: None },
+        };
+        state.renew_configuration();
+        if trouble != state.missing {
+            match &trouble {
+                Some(trouble) => tracing::error!("{trouble}"),
+                None => tracing::info!("{}: all resources can be read again", state.provider.name()),
+            }
         }
         let edition = self.renew_edition(&*state.provider);
         let loaded = load(&texts, edition, lenient, &mut state.hashes)?;
         tell(state.provider.name(), &loaded.1);
         *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) = loaded.1.to_string();
-        state.texts = texts;
+        (state.texts, state.missing) = (texts, trouble);
         state.keep();
         self.take(loaded.0);
         Ok(true)
@@ -222,10 +244,23 @@ impl RoutrV1 {
     }
 
     /// Makes a change at the provider, in force when this returns; gives the ref of the document. A document that the
-    /// exchange could not use is not written. Waits for the provider.
-    pub fn write(&self, mut write: Write) -> Result<String, WriteError> {
+    /// exchange could not use is not written, nor anything to a provider that has something else than is known: that is read
+    /// first ([`WriteError::Changed`]). Waits for the provider.
+    pub fn write(&self, write: Write) -> Result<String, WriteError> {
+        self.write_in(&mut self.state(), write)
+    }
+
+    /// The same, if the documents in force are still those that were `seen` when the change was made up.
+    pub fn write_if(&self, write: Write, seen: &Arc<Documents>) -> Result<String, WriteError> {
         let mut state = self.state();
-        let state = &mut *state;
+        // They are replaced by whoever has the state.
+        match Arc::ptr_eq(seen, &self.documents()) {
+            true => self.write_in(&mut state, write),
+            false => Err(WriteError::Changed),
+        }
+    }
+
+    fn write_in(&self, state: &mut ProviderState, mut write: Write) -> Result<String, WriteError> {
         if state.provider.folder().is_some() {
             return Err(WriteError::ReadOnly);
         }
@@ -236,8 +271,7 @@ impl RoutrV1 {
             set_ref(document, &reference);
         }
         let name = state.provider.name().to_owned();
-        let named =
-            |text: &Arc<Source>, reference: &str| text.name == text_of(&name, reference, &Value::Null).name;
+        let named = |text: &Arc<Source>, reference: &str| text.name == name_of(&name, reference);
         let mut texts = state.texts.clone();
         let before = self.edition();
         let checked = match &write {
@@ -267,7 +301,15 @@ impl RoutrV1 {
                 None
             }
         };
-        let reference = state.provider.write(&write)?;
+        let reference = match state.provider.write(&write, &state.texts) {
+            Err(WriteError::Changed) => {
+                state.provider.forget();
+                let read = self.look(state);
+                read.map_err(|error| WriteError::Unavailable(error.to_string()))?;
+                return Err(WriteError::Changed);
+            }
+            done => done?,
+        };
         if let (Write::Insert(collection, document), Some(last)) = (&write, texts.last_mut()) {
             let mut document = document.clone();
             set_ref(&mut document, &reference);
@@ -325,9 +367,24 @@ fn first(
     access: &Access,
 ) -> Result<(Texts, Option<Value>, Option<String>), StoreError> {
     let kept = || cache.and_then(Cache::read);
-    match patiently(access, kept, || provider.read(), &mut |text| tracing::warn!("{text}"))? {
-        Answer::Fresh(texts) => Ok((texts.unwrap_or_default(), provider.configuration().cloned(), None)),
-        Answer::Kept((texts, configuration), trouble) => Ok((texts, configuration, Some(trouble))),
+    let ask = || {
+        let reading = provider.read()?.unwrap_or_default();
+        if !provider.is_lenient() {
+            return Ok((reading.texts, None, None));
+        }
+        let known = kept().map(|(texts, _)| texts);
+        let found = complete(provider.name(), reading, known.as_ref().unwrap_or(&Texts::new()))?;
+        match (found.trouble, known) {
+            (Some(why), None) => Err(StoreError::Unreachable { what: provider.name().to_owned(), why }),
+            (trouble, _) => Ok((found.texts, provider.configuration().cloned(), trouble)),
+        }
+    };
+    match patiently(access, kept, ask, &mut |text| tracing::warn!("{text}"))? {
+        Answer::Fresh(found) => Ok(found),
+        Answer::Kept((texts, configuration), trouble) => {
+            provider.forget();
+            Ok((texts, configuration, Some(trouble)))
+        }
     }
 }
 
@@ -358,7 +415,11 @@ fn load(
 /// Tells what of a provider's documents is not used.
 fn tell(name: &str, report: &Report) {
     if !report.errors.is_empty() {
-        tracing::warn!("{name}: documents with errors are ignored:\n{report}");
+        let text = report.to_string();
+        let lines: Vec<&str> = text.lines().take(MOST_TOLD).collect();
+        let more = text.lines().count() - lines.len();
+        let more = if more > 0 { format!("\n… and {more} more lines") } else { String::new() };
+        tracing::warn!("{name}: documents with errors are ignored:\n{}{more}", lines.join("\n"));
     }
 }
 

@@ -22,11 +22,11 @@ pub(super) fn patiently<T, K>(
     loop {
         let error = match ask() {
             Ok(answer) => return Ok(Answer::Fresh(answer)),
-            Err(error @ StoreError::Unreachable { .. }) => error,
+            Err(error @ (StoreError::Unreachable { .. } | StoreError::Emptied(_))) => error,
             Err(error) => return Err(error),
         };
         if let Some(kept) = kept() {
-            warn(format!("{error}; what was kept of it is in force until it answers"));
+            warn(format!("{error}; the copy of its resources is in force until it gives them again"));
             return Ok(Answer::Kept(kept, error.to_string()));
         }
         tried = tried.saturating_add(1);

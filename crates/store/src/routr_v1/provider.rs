@@ -16,13 +16,31 @@ use crate::error::StoreError;
 /// The texts of a whole set: a file of many documents, or one document each.
 pub(crate) type Texts = Vec<(Collection, Arc<Source>)>;
 
+/// What a provider gave at one reading.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub texts: Texts,
+    /// The collections that it did not give.
+    pub failed: Vec<Failure>,
+}
+
+/// A collection that could not be read, although the provider answers.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub collection: Collection,
+    pub why: String,
+    /// It counts as empty if nothing was known of it.
+    pub may_be_empty: bool,
+}
+
 /// Where the documents of a Routr v1 are kept. Calls wait for a disk or a network.
 pub(crate) trait Provider: Debug + Send {
     /// Everything; `None` if it is what the last call gave.
-    fn read(&mut self) -> Result<Option<Texts>, StoreError>;
+    fn read(&mut self) -> Result<Option<Reading>, StoreError>;
 
-    /// Makes one change and gives the ref of the document.
-    fn write(&mut self, write: &Write) -> Result<String, WriteError>;
+    /// Makes one change and gives the ref of the document, if the provider has what is `known`; otherwise
+    /// [`WriteError::Changed`].
+    fn write(&mut self, write: &Write, known: &Texts) -> Result<String, WriteError>;
 
     /// The phones that the old server knew, where they are kept beside the documents.
     fn routes(&mut self) -> Result<Vec<Route>, StoreError> {
@@ -135,6 +153,9 @@ pub enum WriteError {
     /// The exchange could not use the document.
     #[error("{0}")]
     Unusable(String),
+    /// Another program changed the documents since they were read; they have been read again.
+    #[error("another program changed the documents at the same moment; nothing was written: try again")]
+    Changed,
     /// The provider does not answer. Nothing was changed, as far as can be known.
     #[error("{0}")]
     Unavailable(String),
@@ -153,19 +174,28 @@ pub enum WriteError {
 pub(crate) struct Last(Option<u64>);
 
 impl Last {
-    /// The texts, if they are others than at the last reading.
-    pub fn changed(&mut self, texts: Texts) -> Option<Texts> {
-        self.differ(&texts).then_some(texts)
+    /// The reading, if it differs from the last one.
+    pub fn changed(&mut self, reading: Reading) -> Option<Reading> {
+        let mut hasher = DefaultHasher::new();
+        for failure in &reading.failed {
+            (failure.collection as usize, &failure.why).hash(&mut hasher);
+        }
+        let failed = if reading.failed.is_empty() { 0 } else { hasher.finish() };
+        self.note(&reading.texts, failed).then_some(reading)
     }
 
     /// Notes the texts; whether they are others than before.
     pub fn differ(&mut self, texts: &Texts) -> bool {
+        self.note(texts, 0)
+    }
+
+    fn note(&mut self, texts: &Texts, failed: u64) -> bool {
         let of_one = |(collection, source): &(Collection, Arc<Source>)| {
             let mut hasher = DefaultHasher::new();
             (*collection as usize, &source.name, &source.text).hash(&mut hasher);
             hasher.finish()
         };
-        let digest = texts.iter().map(of_one).fold(0, u64::wrapping_add);
+        let digest = texts.iter().map(of_one).fold(failed, u64::wrapping_add);
         self.0.replace(digest) != Some(digest)
     }
 }
@@ -173,7 +203,26 @@ impl Last {
 /// A document as one text.
 pub(crate) fn text_of(provider: &str, reference: &str, document: &Value) -> Arc<Source> {
     // Without escapes that JSON has and YAML does not, such as surrogate pairs.
-    Source::new(format!("{provider}, {reference}"), document.to_string())
+    let mut text = document.to_string();
+    if text.chars().any(is_escaped_in_yaml) {
+        // Such characters stand in strings only, where both languages read the escape.
+        let escaped = |c: char| match is_escaped_in_yaml(c) {
+            true => format!("\\u{:04x}", u32::from(c)),
+            false => c.to_string(),
+        };
+        text = text.chars().map(escaped).collect();
+    }
+    Source::new(name_of(provider, reference), text)
+}
+
+/// The name of a document's text.
+pub(crate) fn name_of(provider: &str, reference: &str) -> String {
+    format!("{provider}, {reference}")
+}
+
+/// Characters that JSON may have as they are, and YAML may not or takes for a line break.
+fn is_escaped_in_yaml(c: char) -> bool {
+    matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// The ref of a document, if it has one.

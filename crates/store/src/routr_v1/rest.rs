@@ -8,7 +8,9 @@ use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Edition};
 
 use super::http::{Http, HttpAnswer};
-use super::provider::{Access, Last, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
+use super::provider::{
+    Access, Failure, Last, Provider, Reading, Texts, Write, WriteError, ref_of, set_ref, text_of,
+};
 use crate::error::StoreError;
 
 /// A question that only reads is asked this often.
@@ -60,28 +62,62 @@ impl Rest {
         StoreError::Unreachable { what: self.name.clone(), why }
     }
 
-    /// The documents of a collection.
-    fn list(&self, collection: Collection) -> Result<Vec<Value>, StoreError> {
+    /// The documents of a collection; inside, what an answer says instead.
+    fn list(&self, collection: Collection) -> Result<Result<Texts, Failure>, StoreError> {
         let name = name_of(collection);
         let path = format!("{}/{name}?filter=*", self.path);
-        let mut why = String::new();
+        let mut why = Ok(Failure { collection, why: String::new(), may_be_empty: false });
         for attempt in 0..TRIES {
             if attempt > 0 {
                 std::thread::sleep(PAUSE);
             }
-            match self.http.ask(Method::GET, &path, None).and_then(|answer| documents(&answer)) {
-                Ok(found) => return Ok(found),
-                Err(error) => why = format!("{name}: {error}"),
+            match self.http.ask(Method::GET, &path, None).map(|answer| documents(&answer)) {
+                Ok(Ok(found)) => return Ok(Ok(self.texts(collection, &found))),
+                Ok(Err((error, may_be_empty))) => {
+                    why = Ok(Failure { collection, why: format!("{name}: {error}"), may_be_empty });
+                }
+                Err(error) => why = Err(self.unreachable(format!("{name}: {error}"))),
             }
         }
-        Err(self.unreachable(why))
+        why.map(Err)
+    }
+
+    fn texts(&self, collection: Collection, found: &[Value]) -> Texts {
+        let (mut refs, mut texts) = (HashSet::new(), Texts::new());
+        for document in found {
+            let reference = ref_of(document).unwrap_or("a document without a ref");
+            // The same one twice, as on a page that moved, is one.
+            if ref_of(document).is_none() || refs.insert(reference.to_owned()) {
+                texts.push((collection, text_of(&self.name, reference, document)));
+            }
+        }
+        texts
+    }
+
+    /// Does the service have what is known of a collection? It has no condition for a change: this narrows the time in which two
+    /// changes could meet.
+    fn has_still(&self, collection: Collection, known: &Texts) -> Result<bool, WriteError> {
+        let unavailable = |error: StoreError| WriteError::Unavailable(error.to_string());
+        let now = match self.list(collection).map_err(unavailable)? {
+            Ok(now) => now,
+            Err(failure) if failure.may_be_empty => Texts::new(),
+            Err(failure) => return Err(unavailable(self.unreachable(failure.why))),
+        };
+        let known: Texts = known.iter().filter(|(of, _)| *of == collection).cloned().collect();
+        let mut last = Last::default();
+        last.differ(&known);
+        Ok(!last.differ(&now))
     }
 
     fn change(&self, method: Method, path: String, body: String) -> Result<Value, WriteError> {
         // Asked once: the service may have done it although its answer was lost.
         let asked = self.http.ask(method, &format!("{}/{path}", self.path), Some(body));
         let unavailable = |why: String| WriteError::Unavailable(self.unreachable(why).to_string());
-        let answer = read(&asked.map_err(unavailable)?).map_err(unavailable)?;
+        let asked = asked.map_err(unavailable)?;
+        let answer = read(&asked).map_err(unavailable)?;
+        if asked.status >= 500 && answer.status < 300 {
+            return Err(unavailable(format!("HTTP status {}", asked.status)));
+        }
         match answer.status {
             200 | 201 => Ok(answer.payload),
             404 => Err(WriteError::NotFound),
@@ -118,15 +154,20 @@ fn read(answer: &HttpAnswer) -> Result<Said, String> {
     Ok(Said { status, message, payload })
 }
 
-fn documents(answer: &HttpAnswer) -> Result<Vec<Value>, String> {
-    let said = read(answer)?;
-    match (said.status, said.payload) {
-        (200, Value::Array(items)) if items.len() <= MOST => Ok(items),
-        (200, Value::Array(items)) => Err(format!("{} documents", items.len())),
-        (200, _) => Err("a `result` that is not a list".into()),
+/// The documents of an answer; otherwise what it says instead, and whether the service may have no such collection.
+fn documents(answer: &HttpAnswer) -> Result<Vec<Value>, (String, bool)> {
+    let said = read(answer).map_err(|why| (why, false))?;
+    let fails = |why: String| Err((why, false));
+    match (answer.status, said.status, said.payload) {
         // Routr's own API, which such a service follows, has no endpoint for users.
-        (404, _) => Ok(Vec::new()),
-        (status, _) => Err(format!("status {status}: {}", said.message)),
+        (200..=299 | 404, 404, _) => Err(("status 404".into(), true)),
+        (200..=299, 200, Value::Array(items)) if items.len() > MOST => {
+            fails(format!("{} documents, more than {MOST}", items.len()))
+        }
+        (200..=299, 200, Value::Array(items)) => Ok(items),
+        (200..=299, 200, _) => fails("a `result` that is not a list".into()),
+        (200..=299, status, _) => fails(format!("status {status}: {}", said.message)),
+        (http, _, _) => fails(format!("HTTP status {http}")),
     }
 }
 
@@ -148,29 +189,31 @@ fn escaped(reference: &str) -> String {
 }
 
 impl Provider for Rest {
-    fn read(&mut self) -> Result<Option<Texts>, StoreError> {
+    fn read(&mut self) -> Result<Option<Reading>, StoreError> {
         if self.seen.is_some_and(|at| at.elapsed() < self.poll) {
             return Ok(None);
         }
-        let mut texts = Texts::new();
+        let mut reading = Reading::default();
         for collection in Collection::ALL {
-            let mut refs = HashSet::new();
-            let mut found = self.list(collection)?;
-            found.retain(Value::is_object);
-            for document in &found {
-                let reference = ref_of(document).unwrap_or("a document without a ref");
-                // The same one twice, as on a page that moved, is one.
-                if ref_of(document).is_none() || refs.insert(reference.to_owned()) {
-                    texts.push((collection, text_of(&self.name, reference, document)));
-                }
+            match self.list(collection)? {
+                Ok(found) => reading.texts.extend(found),
+                Err(failure) => reading.failed.push(failure),
             }
+        }
+        let is_none = reading.failed.len() == Collection::ALL.len();
+        if let Some(failure) = reading.failed.iter().find(|failure| is_none && !failure.may_be_empty) {
+            return Err(self.unreachable(failure.why.clone()));
         }
         // One that failed is asked again with the next look.
         self.seen = Some(Instant::now());
-        Ok(self.last.changed(texts))
+        Ok(self.last.changed(reading))
     }
 
-    fn write(&mut self, write: &Write) -> Result<String, WriteError> {
+    fn write(&mut self, write: &Write, known: &Texts) -> Result<String, WriteError> {
+        let (Write::Insert(of, _) | Write::Update(of, ..) | Write::Remove(of, _)) = write;
+        if !self.has_still(*of, known)? {
+            return Err(WriteError::Changed);
+        }
         match write {
             Write::Insert(collection, document) => {
                 let path = name_of(*collection).to_owned();
@@ -220,7 +263,7 @@ impl Provider for Rest {
 mod tests {
     use super::*;
 
-    fn answer(body: &str) -> Result<Vec<Value>, String> {
+    fn answer(body: &str) -> Result<Vec<Value>, (String, bool)> {
         documents(&HttpAnswer { status: 200, body: body.to_owned().into() })
     }
 
@@ -228,7 +271,11 @@ mod tests {
     fn answers_good_and_bad() {
         assert_eq!(answer(r#"{"status":200,"message":"ok","result":[{"a":1}]}"#).map(|d| d.len()), Ok(1));
         assert_eq!(answer(r#"{"status":"200","data":[]}"#).map(|d| d.len()), Ok(0));
-        assert_eq!(answer(r#"{"status":404,"message":"Not found"}"#).map(|d| d.len()), Ok(0));
+        assert_eq!(answer(r#"{"status":404,"message":"Not found"}"#), Err(("status 404".into(), true)));
+        for status in [404, 500, 302] {
+            let body = r#"{"status":200,"message":"ok","result":[]}"#.to_owned().into();
+            assert!(documents(&HttpAnswer { status, body }).is_err_and(|(_, may_be_empty)| !may_be_empty));
+        }
         for bad in [
             "",
             "<html>",

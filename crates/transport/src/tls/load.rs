@@ -105,7 +105,8 @@ pub(super) fn signers(path: &Path, password: &str, into: &mut RootCertStore) -> 
     Ok(())
 }
 
-/// All certificates in a file: PEM, or those of a key store.
+/// The certificates in a file that are trusted: those of a PEM file; of a key store those that stand by themselves, and of a
+/// key with its chain the first one, as Java has it.
 pub fn certificates_in(path: &Path, password: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |reason: String| TlsError::Signers { path: path.into(), reason };
     let bytes = read(path)?;
@@ -114,7 +115,7 @@ pub fn certificates_in(path: &Path, password: &str) -> Result<Vec<CertificateDer
         Stored::Jceks => return Err(failed(JCEKS_REMEDY.into())),
         Stored::Jks => {
             let store = Jks::open(&bytes, password).map_err(|why| failed(why.into()))?;
-            let own = store.key.map(|(_, chain)| chain).unwrap_or_default();
+            let own = store.key.and_then(|(_, chain)| chain.into_iter().next());
             store.trusted.into_iter().chain(own).map(CertificateDer::from).collect()
         }
         Stored::Pkcs12 => {
@@ -125,7 +126,7 @@ pub fn certificates_in(path: &Path, password: &str) -> Result<Vec<CertificateDer
                 match entry {
                     KeyStoreEntry::Certificate(one) => all.push(one.as_der().to_vec()),
                     KeyStoreEntry::PrivateKeyChain(chain) => {
-                        all.extend(chain.certs().iter().map(|one| one.as_der().to_vec()));
+                        all.extend(chain.certs().first().map(|one| one.as_der().to_vec()));
                     }
                     _ => {}
                 }

@@ -115,7 +115,7 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// A PKCS#12 or JKS file cannot be opened.
-    #[error("cannot open the key store {path}: {reason} (is tls.pkcs12.password right?)")]
+    #[error("cannot open the key store {path}: {reason} (is its password right?)")]
     KeyStore {
         /// The file.
         path: PathBuf,

@@ -10,7 +10,9 @@
 //! Database 0, no prefix, no time to live. What is written here can be read by the server it came from.
 
 mod reading;
+mod writing;
 
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use redis::{
@@ -18,13 +20,13 @@ use redis::{
     RedisResult,
 };
 use serde_json::Value;
-use trunkline_model::dialect::v1::{Collection, Edition};
+use trunkline_model::dialect::v1::Edition;
 
 use super::object_id::object_id;
-use super::provider::{Access, Last, Provider, Texts, Write, WriteError, ref_of, set_ref, text_of};
+use super::provider::{Access, Last, Provider, Reading, Texts, Write, WriteError, set_ref, text_of};
 use super::routes::{self, Route};
 use crate::error::StoreError;
-use reading::{CHUNK, CONFIGURATION};
+use reading::{CHUNK, CONFIGURATION, Told};
 
 /// Everything is read again after this time, whatever Redis says of changes.
 const REREAD: Duration = Duration::from_secs(30);
@@ -51,6 +53,10 @@ pub(crate) struct Redis {
     seen: Option<(Changes, Instant)>,
     last: Last,
     configuration: Option<Value>,
+    /// The members of each set, as they were last read.
+    members: HashMap<&'static str, HashSet<Vec<u8>>>,
+    /// What was last told of keys that cannot be used.
+    told: Told,
 }
 
 /// An open connection.
@@ -90,6 +96,8 @@ impl Redis {
             seen: None,
             last: Last::default(),
             configuration: None,
+            members: HashMap::new(),
+            told: Told::default(),
         })
     }
 
@@ -110,28 +118,11 @@ impl Redis {
         Ok(done)
     }
 
-    /// The set a new document is a member of. In a database that has no numbers yet, the first one says by its kind which
-    /// edition wrote it.
-    fn set_of(&mut self, collection: Collection, document: &Value) -> &'static str {
-        let of_kind = match document["kind"].as_str() {
-            Some(kind) if kind.eq_ignore_ascii_case("DID") => Edition::Rc2,
-            Some(kind) if kind.eq_ignore_ascii_case("Number") => Edition::Late,
-            _ => self.hint,
-        };
-        let edition = self.edition.unwrap_or(of_kind);
-        if collection == Collection::Numbers {
-            self.edition = Some(edition);
-        }
-        let names = collection.names();
-        let name = if edition == Edition::Rc2 { names.first() } else { names.last() };
-        name.copied().unwrap_or_default()
-    }
-
-    /// Is Redis there, and does it have no such key? A change is sent to one that answers: one that hangs would make it whenever it
-    /// goes on, although it was refused.
-    fn has(&mut self, key: &str) -> Result<bool, WriteError> {
-        let count = self.on(|connection| redis::cmd("EXISTS").arg(key).query::<u32>(connection));
-        self.changed(count).map(|count| count > 0)
+    /// Is Redis there? A change is sent to one that answers: one that hangs would make it whenever it goes on, although it was
+    /// refused.
+    fn answers(&mut self) -> Result<(), WriteError> {
+        let said = self.on(|connection| redis::cmd("PING").query::<redis::Value>(connection));
+        self.changed(said).map(drop)
     }
 
     fn changed<T>(&mut self, result: RedisResult<T>) -> Result<T, WriteError> {
@@ -162,26 +153,6 @@ fn all(
     Ok(found)
 }
 
-/// Makes changes, all or none; gives what each did.
-fn transaction(
-    connection: &mut Connection,
-    commands: &mut Pipeline,
-    limit: Duration,
-) -> RedisResult<Vec<u32>> {
-    let commands = commands.atomic();
-    // MULTI, each command queued, EXEC.
-    let found = all(connection, commands, commands.len() + 2, limit)?;
-    match found.into_iter().map(redis::Value::extract_error).collect::<RedisResult<Vec<_>>>()?.pop() {
-        Some(done @ redis::Value::Array(_)) => redis::from_redis_value::<Vec<redis::Value>>(done)?
-            .into_iter()
-            .map(|one| {
-                Ok(redis::from_redis_value::<Option<u32>>(one).unwrap_or_default().unwrap_or_default())
-            })
-            .collect(),
-        _ => Err((redis::ErrorKind::Client, "the transaction was not carried out").into()),
-    }
-}
-
 /// Reads what `INFO` says; `None` where the server does not let us ask.
 fn changes(connection: &mut Connection) -> RedisResult<Option<Changes>> {
     let said: RedisResult<String> = redis::cmd("INFO").query(connection);
@@ -207,7 +178,7 @@ fn unreachable(name: &str, error: &redis::RedisError) -> StoreError {
 }
 
 impl Provider for Redis {
-    fn read(&mut self) -> Result<Option<Texts>, StoreError> {
+    fn read(&mut self) -> Result<Option<Reading>, StoreError> {
         let now = self.on(changes).map_err(|error| unreachable(&self.name, &error))?;
         let unchanged = match (&self.seen, &now) {
             (Some((seen, at)), Some(now)) => seen == now && at.elapsed() < REREAD,
@@ -216,67 +187,16 @@ impl Provider for Redis {
         if unchanged {
             return Ok(None);
         }
-        let texts = self.documents()?;
+        let reading = self.documents()?;
         // One that cannot be used was told of at the start.
         self.configuration = self.read_configuration()?.unwrap_or_default();
         // Asked before the reading: what changed meanwhile is read the next time.
         self.seen = now.map(|changes| (changes, Instant::now()));
-        Ok(self.last.changed(texts))
+        Ok(self.last.changed(reading))
     }
 
-    fn write(&mut self, write: &Write) -> Result<String, WriteError> {
-        match write {
-            Write::Insert(collection, document) => {
-                let mut document = document.clone();
-                let reference = match ref_of(&document) {
-                    Some(reference) => reference.to_owned(),
-                    None => self.new_ref()?.unwrap_or_default(),
-                };
-                set_ref(&mut document, &reference);
-                if self.has(&reference)? {
-                    return Err(WriteError::Unusable(format!("metadata.ref: `{reference}` is taken")));
-                }
-                let set = self.set_of(*collection, &document);
-                let limit = self.timeout;
-                let done = self.on(|connection| {
-                    let mut both = redis::pipe();
-                    both.cmd("SET").arg(&reference).arg(document.to_string());
-                    both.cmd("SADD").arg(set).arg(&reference);
-                    transaction(connection, &mut both, limit)
-                });
-                self.changed(done)?;
-                Ok(reference)
-            }
-            Write::Update(_, reference, document) => {
-                let mut document = document.clone();
-                set_ref(&mut document, reference);
-                self.has(reference)?;
-                let done = self.on(|connection| {
-                    redis::cmd("SET").arg(reference).arg(document.to_string()).query::<()>(connection)
-                });
-                self.changed(done)?;
-                Ok(reference.clone())
-            }
-            Write::Remove(collection, reference) => {
-                let names = collection.names();
-                self.has(reference)?;
-                let limit = self.timeout;
-                let done = self.on(|connection| {
-                    let mut all = redis::pipe();
-                    all.cmd("DEL").arg(reference);
-                    for set in names {
-                        all.cmd("SREM").arg(*set).arg(reference);
-                    }
-                    transaction(connection, &mut all, limit)
-                });
-                let counts = self.changed(done)?;
-                let (document, members) = counts.split_first().map_or((0, 0), |(d, m)| (*d, m.iter().sum()));
-                if document == 0 || members == 0 {
-                    return Err(WriteError::NotFound);
-                }
-                Ok(reference.clone())
-            }
-        }
+    fn write(&mut self, write: &Write, known: &Texts) -> Result<String, WriteError> {
+        self.make(write, known)
     }
 
     fn routes(&mut self) -> Result<Vec<Route>, StoreError> {
@@ -310,7 +230,7 @@ impl Provider for Redis {
         if text.len() > LONGEST {
             return Err(WriteError::Unusable(format!("it has more than {LONGEST} bytes")));
         }
-        self.has(CONFIGURATION)?;
+        self.answers()?;
         let done =
             self.on(|connection| redis::cmd("SET").arg(CONFIGURATION).arg(text).query::<()>(connection));
         self.changed(done)?;

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use redis::RedisResult;
 use serde_json::Value;
 use trunkline_model::dialect::v1::{Collection, Edition};
 
+use super::super::provider::{Failure, Reading};
+use super::writing::{SETS, are_empty, set_sizes};
 use super::{LONGEST, Redis, Texts, all, set_ref, text_of, unreachable};
 use crate::error::StoreError;
 
@@ -20,41 +23,73 @@ const MOST: usize = 1_000_000;
 /// More bytes of documents than anybody has.
 const MOST_BYTES: usize = 1 << 30;
 
+/// Lines about wrong keys in the log, at most.
+const MOST_TOLD: usize = 20;
+
 /// The key of a late Routr's general configuration.
 pub(super) const CONFIGURATION: &str = "config";
 
 impl Redis {
-    /// All documents, and the edition that the names of the sets tell.
-    pub(super) fn documents(&mut self) -> Result<Texts, StoreError> {
-        let mut texts = Texts::new();
-        let (mut edition, mut bytes) = (None, 0);
+    /// All documents, and the edition that the sets of numbers tell.
+    pub(super) fn documents(&mut self) -> Result<Reading, StoreError> {
+        let mut reading = Reading::default();
+        let (mut told, mut bytes) = (Told::default(), 0);
+        let mut numbers = Vec::new();
         for collection in Collection::ALL {
-            let mut refs = BTreeSet::new();
+            let mut seen = BTreeSet::new();
+            let start = reading.texts.len();
+            let mut failure = None;
             for set in collection.names() {
-                let members = self.members(set)?;
-                if collection == Collection::Numbers && !members.is_empty() {
-                    edition = Some(if *set == "dids" { Edition::Rc2 } else { Edition::Late });
+                let refs = match self.members(set, &mut told)? {
+                    Ok(refs) => refs,
+                    Err(why) => {
+                        failure = Some(Failure { collection, why, may_be_empty: false });
+                        continue;
+                    }
+                };
+                let before = reading.texts.len();
+                let refs: Vec<String> = refs.into_iter().filter(|one| seen.insert(one.clone())).collect();
+                for chunk in refs.chunks(CHUNK) {
+                    bytes += self.chunk(collection, chunk, &mut reading.texts, &mut told)?;
+                    if bytes > MOST_BYTES {
+                        let why = format!("its documents have more than {MOST_BYTES} bytes");
+                        return Err(StoreError::Unreachable { what: self.name.clone(), why });
+                    }
                 }
-                refs.extend(members);
-            }
-            let refs: Vec<String> = refs.into_iter().collect();
-            for chunk in refs.chunks(CHUNK) {
-                bytes += self.chunk(collection, chunk, &mut texts)?;
-                if bytes > MOST_BYTES {
-                    let why = format!("its documents have more than {MOST_BYTES} bytes");
-                    return Err(StoreError::Unreachable { what: self.name.clone(), why });
+                if collection == Collection::Numbers {
+                    numbers.push(reading.texts.len() - before);
                 }
             }
+            if reading.texts.len() == start && !seen.is_empty() && failure.is_none() {
+                let name = collection.names().last().copied().unwrap_or_default();
+                let why = format!("`{name}` has {} refs, and there is no document of any", seen.len());
+                failure = Some(Failure { collection, why, may_be_empty: true });
+            }
+            reading.failed.extend(failure);
         }
-        self.edition = edition.or(self.edition);
-        Ok(texts)
+        self.edition = match numbers[..] {
+            [early, late] if early > late => Some(Edition::Rc2),
+            [early, late] if late > early => Some(Edition::Late),
+            _ => self.edition,
+        };
+        told.tell(&self.name, &mut self.told);
+        Ok(reading)
     }
 
-    /// The refs in a set. What cannot be one is passed over.
-    fn members(&mut self, set: &str) -> Result<Vec<String>, StoreError> {
-        let count: usize = self
-            .on(|connection| redis::cmd("SCARD").arg(set).query(connection))
-            .map_err(|error| unreachable(&self.name, &error))?;
+    /// The refs in a set, and what cannot be one passed over; inside, why there are none.
+    fn members(
+        &mut self,
+        set: &'static str,
+        told: &mut Told,
+    ) -> Result<Result<Vec<String>, String>, StoreError> {
+        let count: RedisResult<usize> = self.on(|connection| redis::cmd("SCARD").arg(set).query(connection));
+        let count = match count {
+            Ok(count) => count,
+            Err(error) if error.code() == Some("WRONGTYPE") => {
+                return Ok(Err(format!("the key `{set}` is not a set")));
+            }
+            Err(error) => return Err(unreachable(&self.name, &error)),
+        };
         if count > MOST {
             let why = format!("the set `{set}` has {count} members, more than {MOST}");
             return Err(StoreError::Unreachable { what: self.name.clone(), why });
@@ -62,24 +97,42 @@ impl Redis {
         let members: Vec<Vec<u8>> = self
             .on(|connection| redis::cmd("SMEMBERS").arg(set).query(connection))
             .map_err(|error| unreachable(&self.name, &error))?;
+        self.members.insert(set, members.iter().cloned().collect());
         let mut refs = Vec::with_capacity(members.len());
+        let mut odd = |member: &str| {
+            let shown: String = member.chars().take(60).collect();
+            told.note(|| format!("the member `{shown}` of the set `{set}` is no ref and is ignored"));
+        };
         for member in members {
             match String::from_utf8(member) {
                 Ok(text) if is_ref(&text) => refs.push(text),
-                Ok(text) => self.odd(set, &text.escape_debug().to_string()),
-                Err(error) => self.odd(set, &error.as_bytes().escape_ascii().to_string()),
+                Ok(text) => odd(&text.escape_debug().to_string()),
+                Err(error) => odd(&error.as_bytes().escape_ascii().to_string()),
             }
         }
-        Ok(refs)
+        refs.sort();
+        Ok(Ok(refs))
     }
 
-    fn odd(&self, set: &str, member: &str) {
-        let shown: String = member.chars().take(60).collect();
-        tracing::warn!("{}: the member `{shown}` of the set `{set}` is no ref and is ignored", self.name);
+    /// Does it have no phones, domains, gateways, numbers and peers any more, of those that are known?
+    pub fn has_lost(&mut self, known: &Texts) -> Result<bool, StoreError> {
+        if known.iter().all(|(of, _)| *of == Collection::Users) {
+            return Ok(false);
+        }
+        let limit = self.timeout;
+        let counts = self.on(|connection| all(connection, &set_sizes(), SETS.len(), limit));
+        let counts = counts.map_err(|error| unreachable(&self.name, &error))?;
+        Ok(are_empty(&counts))
     }
 
     /// The documents of some refs: of each as many bytes as a document may have and one more, whatever is stored.
-    fn chunk(&mut self, of: Collection, refs: &[String], texts: &mut Texts) -> Result<usize, StoreError> {
+    fn chunk(
+        &mut self,
+        of: Collection,
+        refs: &[String],
+        texts: &mut Texts,
+        told: &mut Told,
+    ) -> Result<usize, StoreError> {
         let limit = self.timeout;
         let found = self
             .on(|connection| {
@@ -107,9 +160,7 @@ impl Redis {
                     set_ref(&mut document, reference);
                     texts.push((of, text_of(&self.name, reference, &document)));
                 }
-                Err(why) => {
-                    tracing::warn!("{}: the document under the key {reference} is ignored: {why}", self.name);
-                }
+                Err(why) => told.note(|| format!("the document under the key {reference} is ignored: {why}")),
             }
         }
         Ok(bytes)
@@ -134,12 +185,41 @@ impl Redis {
     }
 }
 
+/// What is wrong with keys and members, as much of it as a log should have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    lines: Vec<String>,
+    more: usize,
+}
+
+impl Told {
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        match self.lines.len() < MOST_TOLD {
+            true => self.lines.push(line()),
+            false => self.more += 1,
+        }
+    }
+
+    /// Tells it, unless it is what was told `before`.
+    fn tell(self, name: &str, before: &mut Told) {
+        if self != *before {
+            for line in &self.lines {
+                tracing::warn!("{name}: {line}");
+            }
+            if self.more > 0 {
+                tracing::warn!("{name}: {} more keys and members are ignored", self.more);
+            }
+        }
+        *before = self;
+    }
+}
+
 /// Could this be the ref of a document?
-fn is_ref(text: &str) -> bool {
+pub(super) fn is_ref(text: &str) -> bool {
     (1..=LONGEST_REF).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-fn read(bytes: &[u8]) -> Result<Value, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Value, String> {
     match bytes.len() {
         ..=LONGEST => serde_json::from_slice(bytes).map_err(|error| error.to_string()),
         _ => Err(format!("it has more than {LONGEST} bytes")),

@@ -2,6 +2,7 @@
 
 use trunkline_config::Env;
 use trunkline_model::dialect::v1::Edition;
+use trunkline_rest_v1::{is_secret, without_secret_parameters};
 
 /// The variables that early editions list, set or not.
 const EARLY: [&str; 8] = [
@@ -33,10 +34,7 @@ pub fn environment(edition: Edition, env: &Env) -> Vec<(String, Option<String>)>
 
 /// Values that nobody who may look is to see.
 fn masked(name: &str, value: &str) -> String {
-    let named =
-        name.ends_with("SALT") || ["PASSWORD", "SECRET", "JAAS"].iter().any(|word| name.contains(word));
-    let secret = named || value.contains("secret=");
-    if secret { "***".to_owned() } else { value.to_owned() }
+    if is_secret(name) { "***".to_owned() } else { without_secret_parameters(value).into_owned() }
 }
 
 #[cfg(test)]
@@ -51,7 +49,7 @@ mod tests {
             ("SALT_FILE", "/etc/salt", "/etc/salt"),
             ("REST_SERVICE_KEY_STORE_PASSWORD", "abc", "***"),
             ("INITIAL_API_SECRET", "abc", "***"),
-            ("DATA_SOURCE_PARAMETERS", "host=a,secret=b", "***"),
+            ("DATA_SOURCE_PARAMETERS", "host=a,secret = b", "host=a"),
             ("EXTERN_ADDR", "192.0.2.1", "192.0.2.1"),
         ] {
             assert_eq!(masked(name, value), shown, "{name}");

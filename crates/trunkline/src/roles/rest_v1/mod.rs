@@ -13,7 +13,7 @@ use trunkline_config::{Config, Env, RoutrV1};
 use trunkline_http::{HttpServer, RunningHttp};
 use trunkline_model::dialect::v1::{Collection, Edition};
 use trunkline_rest_v1::{DataProvider, KEY, Site, TokenKey, api, is_ours, salt_in};
-use trunkline_store::{Store, Write, generate_secret};
+use trunkline_store::{Store, Write, WriteError, generate_secret};
 use trunkline_transport::{Certificates, ClientAuth};
 
 use crate::base::Base;
@@ -109,7 +109,15 @@ fn make_first_user(store: &Store, given: &str) -> Result<()> {
         "apiVersion": "v1beta1", "kind": "User", "metadata": {"name": name},
         "spec": {"credentials": {"username": "admin", "secret": secret}},
     });
-    if let Err(error) = v1.write(Write::Insert(Collection::Users, user)) {
+    let mut written = v1.write(Write::Insert(Collection::Users, user.clone()));
+    while written == Err(WriteError::Changed) && v1.documents().of(Collection::Users).is_empty() {
+        written = v1.write(Write::Insert(Collection::Users, user.clone()));
+    }
+    if written == Err(WriteError::Changed) {
+        // Another exchange has made it meanwhile.
+        return Ok(());
+    }
+    if let Err(error) = written {
         tracing::warn!(%error, "there are no users and none can be created: nobody can log in to the REST API");
         return Ok(());
     }
