@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, UdpSocket};
 
-use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire};
+use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire, exchange_command};
 
 use super::{DOMAIN, agents, at, registered};
 
@@ -157,4 +157,87 @@ fn a_proxy_in_a_trunks_network() {
         );
         goes_by_the_proxy(&all, socket, config);
     }
+}
+
+/// Twenty accounts whose secrets are `pw-` and their name.
+fn many() -> Resources {
+    (0..20)
+        .map(|n| format!("20{n:02}"))
+        .fold(agents(), |all, user| all.agent(DOMAIN, &user, &format!("pw-{user}")))
+}
+
+/// A proxy sends short requests over UDP and long ones over TCP (RFC 3261 §18.1.1); its Path and Record-Route name its UDP port, also
+/// for accounts that did not register by that, and however many did.
+#[test]
+fn a_proxy_speaks_for_all_accounts_behind_it_over_any_transport() {
+    let exchange = Exchange::start_with(&many(), "routing: {qualifySeconds: 0}\n", &[]);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP port");
+    let mut proxy = Proxy::new(socket, &exchange);
+    let mut callee = registered(&exchange, "1001");
+    for n in 0..19 {
+        (proxy.ua.user, proxy.ua.password) = (format!("20{n:02}"), format!("pw-20{n:02}"));
+        proxy.registers();
+    }
+    let by_path = |ua: &mut Ua| {
+        let request = ua.register_request(600).set("Contact", format!("<{PHONE}>"));
+        let request = request.with("Path", &proxy.route).with("Supported", "path");
+        ua.ask(&request).0.status()
+    };
+    // Who is elsewhere does not go by that proxy: it would ring its phones for the exchange.
+    let mut elsewhere =
+        Ua::new(Wire::udp_from([127, 0, 0, 9].into(), exchange.udp()), "1003", DOMAIN, "pw-1003");
+    assert_eq!(by_path(&mut elsewhere), 403);
+    for user in ["2000", "2018", "2019", "1003"] {
+        let mut caller = Ua::tcp(exchange.tcp(), user, DOMAIN, &format!("pw-{user}"));
+        let invite = caller.invite(&at("1001")).set("Contact", format!("<{PHONE}>"));
+        let invite = caller.call(&invite.with("Record-Route", &proxy.route));
+        let arrived = callee.request_of("INVITE");
+        let accepted = callee.accept(&arrived);
+        caller.status_for(&invite, 200);
+        let mut dialog = Dialog::of_callee(&arrived, &accepted);
+        let bye = dialog.request(&callee, "BYE");
+        callee.send(&bye);
+        let got = proxy.ua.request_of("BYE");
+        assert_eq!(got.get("Route"), Some(&*proxy.route), "{user}");
+        proxy.ua.respond(&got, 200, "OK");
+        callee.status_for(&bye, 200);
+        assert_eq!(by_path(&mut caller), 200, "{user}");
+    }
+}
+
+/// One account by UDP and another one by TCP, where a phone listens at one port for both.
+#[test]
+fn two_lines_of_one_phone_share_its_port() {
+    let exchange = Exchange::start(&agents());
+    let first = registered(&exchange, "1001");
+    let listens = first.wire.local();
+    let mut second = Ua::tcp(exchange.tcp(), "1002", DOMAIN, "pw-1002");
+    let ask = |ua: &mut Ua, contact: String| {
+        let request = ua.register_request(600).set("Contact", contact);
+        ua.ask(&request).0.status()
+    };
+    assert_eq!(ask(&mut second, format!("<sip:1002@{listens};transport=tcp>")), 200);
+    assert_eq!(ask(&mut second, format!("<sip:1002@{listens}>")), 403, "the other one's calls");
+    let wire = Wire::udp_from([127, 0, 0, 9].into(), exchange.udp());
+    let mut elsewhere = Ua::new(wire, "1003", DOMAIN, "pw-1003");
+    assert_eq!(ask(&mut elsewhere, format!("<sip:1003@{listens};transport=tcp>")), 403);
+}
+
+/// An operator ends a registration: its phone is nowhere, and others may be where it was.
+#[test]
+fn an_address_is_free_once_its_registration_was_ended() {
+    let exchange = Exchange::start(&agents());
+    let first = registered(&exchange, "1001");
+    let wire = Wire::udp_from([127, 0, 0, 9].into(), exchange.udp());
+    let mut second = Ua::new(wire, "1002", DOMAIN, "pw-1002");
+    let mut names_it = || {
+        let contact = format!("<sip:1002@{}>", first.wire.local());
+        let request = second.register_request(600).set("Contact", contact);
+        second.ask(&request).0.status()
+    };
+    assert_eq!(names_it(), 403);
+    let ended =
+        exchange_command(&exchange).args(["registrations", "kick", "1001"]).output().expect("it runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(names_it(), 200);
 }

@@ -62,6 +62,7 @@ mod own_host;
 mod peers;
 mod peers_word;
 mod postgres;
+mod private_networks;
 mod process;
 mod reach;
 mod reached;

@@ -204,3 +204,57 @@ fn a_phone_that_registers_by_another_way_is_found_there_in_its_dialogs() {
         hang_up(&mut dialog, &mut caller, &mut old);
     }
 }
+
+/// Registers as a phone in a private network, with a Call-ID of its own.
+fn registers_at(ua: &mut Ua, contact: &str, call_id: &str) {
+    let request = ua.register_request(300).set("Contact", format!("<{contact}>")).set("Call-ID", call_id);
+    assert_eq!(ua.ask(&request).0.status(), 200);
+}
+
+/// 1002 is called from behind a NAT and says something: that goes to the caller's own port.
+fn is_answered_where_it_calls_from(callee: &mut Ua, caller: &mut Ua, contact: &str, between: impl FnOnce()) {
+    let invite = caller.invite(&at("1002")).set("Contact", format!("<{contact}>"));
+    let invite = caller.call(&invite);
+    let arrived = callee.request_of("INVITE");
+    let accepted = callee.accept(&arrived);
+    caller.status_for(&invite, 200);
+    between();
+    let mut dialog = Dialog::of_callee(&arrived, &accepted);
+    for method in ["INFO", "BYE"] {
+        let request = dialog.request(callee, method);
+        callee.send(&request);
+        let arrived = caller.request_of(method);
+        caller.respond(&arrived, 200, "OK");
+        callee.status_for(&request, 200);
+    }
+}
+
+/// A NAT gives the port that one account's phone has left to another one's, which calls before its next REGISTER.
+#[test]
+fn a_port_that_one_phone_has_left_is_not_left_by_the_next() {
+    let exchange = Exchange::start(&agents());
+    let mut callee = registered(&exchange, "1002");
+    let phone = |user: &str| Ua::udp(exchange.udp(), user, DOMAIN, &format!("pw-{user}"));
+    let (mut before, mut after, mut other) = (phone("1001"), phone("1001"), phone("1003"));
+    registers_at(&mut before, "sip:1001@10.0.0.7:5060", "one");
+    registers_at(&mut other, "sip:1003@10.0.0.8:5060", "two");
+    let later = after.register_request(300).set("Contact", "<sip:1001@10.0.0.7:5060>");
+    let later = later.set("Call-ID", "one").set("CSeq", "9 REGISTER");
+    assert_eq!(after.ask(&later).0.status(), 200);
+    (before.user, before.password) = ("1003".into(), "pw-1003".into());
+    is_answered_where_it_calls_from(&mut callee, &mut before, "sip:1003@10.0.0.8:5060", || ());
+}
+
+/// Two phones of one account in two private networks with the same addresses.
+#[test]
+fn a_phone_with_the_contact_of_another_has_not_moved() {
+    let exchange = Exchange::start(&agents());
+    let mut callee = registered(&exchange, "1002");
+    let phone = || Ua::udp(exchange.udp(), "1001", DOMAIN, "pw-1001");
+    let (mut first, mut second) = (phone(), phone());
+    let contact = "sip:1001@10.0.0.7:5060";
+    registers_at(&mut first, contact, "one");
+    is_answered_where_it_calls_from(&mut callee, &mut first, contact, || {
+        registers_at(&mut second, contact, "two");
+    });
+}

@@ -126,6 +126,11 @@ impl Addresses {
         self.localnets.iter().any(|net| net.contains(&ip))
     }
 
+    /// Is it in a private network, or in one that the operator calls local?
+    pub(crate) fn is_inside(&self, ip: IpAddr) -> bool {
+        is_private(ip) || self.is_local_net(ip)
+    }
+
     fn toward(&self, remote: IpAddr) -> IpAddr {
         if let Some(known) = self.toward.read().known(remote) {
             return known;

@@ -19,6 +19,8 @@ pub struct EdgeConfig {
     pub listeners: Vec<Listener>,
     /// Where this process listens for something else: no SIP is sent there.
     pub other_listeners: Vec<SocketAddr>,
+    /// The servers that this process uses, as `HOST:PORT`: no SIP is sent there.
+    pub back_ends: Vec<String>,
     /// Addresses the outside sees us under; the first of a family is advertised to it.
     pub external_addrs: Vec<IpAddr>,
     /// Host names of ours; the first is advertised in the place of an address.
@@ -130,6 +132,7 @@ impl Default for EdgeConfig {
         EdgeConfig {
             listeners: Vec::new(),
             other_listeners: Vec::new(),
+            back_ends: Vec::new(),
             external_addrs: Vec::new(),
             external_names: Vec::new(),
             localnets: Vec::new(),

@@ -52,8 +52,10 @@ impl Addresses {
         }
         // The sender's own address, as it sees itself.
         let own = translated && via.is_some_and(|via| trunkline_sip::parse_ip(via.host) == Some(ip));
-        // One network has no NAT inside, whoever in it registers whom.
-        (own || is_private(ip)) && !(self.is_neighbour(ip) && self.is_neighbour(from.ip()))
+        // One network has no NAT inside, whoever in it registers whom. Who sends from a public address is in no private one,
+        // even where this host is in both.
+        let other = is_private(ip) && !self.is_inside(from.ip());
+        (own || is_private(ip)) && (other || !(self.is_neighbour(ip) && self.is_neighbour(from.ip())))
     }
 
     /// Of a Contact with the host that the packet came from: is it reached by the packet's port, which is another one?

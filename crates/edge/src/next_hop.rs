@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 use trunkline_proxy::{FlowToken, PartyKind, Way};
-use trunkline_sip::{ConnectionId, Transport, Uri};
+use trunkline_sip::{ConnectionId, Flow, Transport, Uri};
 use trunkline_transport::Egress;
 
 use crate::branches::Outgoing;
@@ -108,7 +108,9 @@ impl Edge {
     ) -> NextHop<'a> {
         let flow = &way.flow;
         let alive = flow.filter(|f| !f.transport.is_reliable() || io.is_connected(f.connection));
-        let left = alive.is_some_and(|f| self.shared.location.has_left(f.transport, f.remote, f.connection));
+        let registrant = self.shared.secret.registrant(way.kind, way.party);
+        let left = alive
+            .is_some_and(|f| self.shared.location.has_left(registrant, f.transport, f.remote, f.connection));
         // A GRUU of ours is translated, and finds the phone on whatever flow it has now (RFC 5627 §5.1).
         if let Some((found, seen_at)) = self.phone_named(io, target, way, memory) {
             out.uri = memory;
@@ -168,7 +170,9 @@ impl Edge {
         let (agent, domain) = shared.account(&tables, way.party)?;
         let aor = aor_of(agent.username.as_bytes(), domain.domain_uri.as_bytes());
         let registrant = shared.secret.registrant(PartyKind::Agent, way.party);
-        let (mut named, mut any, mut phones) = (None, None, 0);
+        let (mut named, mut any, mut phones) = (None::<(Flow, Vec<u8>)>, None, 0);
+        // Two phones may have the same private address.
+        let mut several = false;
         shared.location.visit(&aor, io.unix_ms(), |b| {
             let Some(Reach { flow: Some(flow), .. }) = reach(io, &b).filter(|_| b.registrant == registrant)
             else {
@@ -177,10 +181,11 @@ impl Edge {
             phones += 1;
             any = Some(flow);
             if Uri::parse(b.uri).is_ok_and(|uri| shared.secret.target(&uri) == way.target) {
-                named = Some(flow);
+                several |= named.as_ref().is_some_and(|(_, instance)| instance != b.instance);
+                named = Some((flow, b.instance.to_vec()));
             }
         });
-        let flow = named.or(any.filter(|_| lost && phones == 1))?;
+        let flow = named.map(|(flow, _)| flow).filter(|_| !several).or(any.filter(|_| lost && phones == 1))?;
         Some((Resolved::To(Egress::back(&flow), Spare::default()), flow.remote))
     }
 

@@ -291,7 +291,7 @@ fn of_peer(io: &Io<'_>, shared: &Shared, tables: &Tables, peer: &Peer, out: &mut
                 Some(flow) => At::Flow(flow),
                 None => At::Contact { path: b.path.to_vec(), uri: b.uri.to_vec() },
             };
-            let word = Word { kind: PartyKind::Peer, party, seen_at: Some(b.flow.remote), source: 0 };
+            let word = Word { kind: PartyKind::Peer, party, seen_at: Some(b.flow.remote), ..Word::default() };
             let subject = Subject::Peer(peer.reference.clone(), place);
             let target = String::from_utf8_lossy(b.uri).into_owned();
             out.push((subject, target, Destination { word: Some(word), at }));

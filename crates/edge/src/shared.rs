@@ -27,7 +27,7 @@ use crate::trust::admitted::Admitted;
 use crate::trust::budget::Budget;
 use crate::trust::lookups::Lookups;
 use crate::trust::talking::Talking;
-use crate::trust::{Arrivals, Guard, LastLook, PartyNames};
+use crate::trust::{Arrivals, Guard, LastLook, PartyNames, literals};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
 pub struct Shared {
@@ -130,7 +130,7 @@ impl Shared {
         });
         let (a, b) = random.split_at(8);
         let half = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
-        let others = config.other_listeners.iter().copied().chain(config.rtpengine).collect();
+        let others = config.other_listeners.clone();
         let board = Arc::<Board>::default();
         location.announce_on(board.clone());
         calls.announce_on(board.clone());
@@ -182,6 +182,7 @@ impl Shared {
             drained: AtomicBool::new(false),
             config,
         };
+        shared.guard.set_back_ends(literals(&shared.config.back_ends));
         shared.renew_guard();
         Arc::new(shared)
     }
@@ -191,6 +192,7 @@ impl Shared {
         let _ = self.mailboxes.set(mailboxes.clone());
         self.resolver.start(mailboxes.clone());
         self.keep_guard();
+        self.keep_back_ends();
         match (&self.media, self.config.rtpengine) {
             (Some(media), Some(rtpengine)) => media.start(rtpengine, mailboxes),
             _ => Ok(()),

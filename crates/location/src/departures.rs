@@ -1,5 +1,5 @@
 //! Ways that phones have left: who registers again by another way is not heard of by the old one any more, even where that
-//! connection still looks alive, or the old port of its NAT might be somebody else's.
+//! connection still looks alive. A NAT may have given the old port to another account's phone, which has not left it.
 
 use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
@@ -32,28 +32,28 @@ impl Departures {
         }
     }
 
-    fn place(&self, way: &Way) -> (u64, Option<&AtomicU64>) {
-        let hash = self.hasher.hash_one(way).max(1);
+    fn place(&self, registrant: u32, way: &Way) -> (u64, Option<&AtomicU64>) {
+        let hash = self.hasher.hash_one((registrant, way)).max(1);
         (hash, self.places.get(hash as usize % PLACES))
     }
 
-    /// A phone has left this way.
-    pub fn note(&self, way: &Way) {
-        if let (hash, Some(place)) = self.place(way) {
+    /// A phone of this registrant has left this way.
+    pub fn note(&self, registrant: u32, way: &Way) {
+        if let (hash, Some(place)) = self.place(registrant, way) {
             place.store(hash, Ordering::Relaxed);
         }
     }
 
-    /// A phone has registered by this way.
-    pub fn forget(&self, way: &Way) {
-        if let (hash, Some(place)) = self.place(way) {
+    /// One has registered by this way.
+    pub fn forget(&self, registrant: u32, way: &Way) {
+        if let (hash, Some(place)) = self.place(registrant, way) {
             let _ = place.compare_exchange(hash, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
-    /// Was it left?
-    pub fn has(&self, way: &Way) -> bool {
-        let (hash, place) = self.place(way);
+    /// Was it left by a phone of this registrant?
+    pub fn has(&self, registrant: u32, way: &Way) -> bool {
+        let (hash, place) = self.place(registrant, way);
         place.is_some_and(|place| place.load(Ordering::Relaxed) == hash)
     }
 }
@@ -67,13 +67,14 @@ mod tests {
         let departures = Departures::new();
         let way =
             |port: u16, connection| (Transport::Tcp, SocketAddr::from(([192, 0, 2, 1], port)), connection);
-        departures.note(&way(5060, 7));
-        assert!(
-            departures.has(&way(5060, 7)) && !departures.has(&way(5060, 8)) && !departures.has(&way(5061, 7))
-        );
-        departures.forget(&way(5060, 8));
-        assert!(departures.has(&way(5060, 7)));
-        departures.forget(&way(5060, 7));
-        assert!(!departures.has(&way(5060, 7)));
+        departures.note(1, &way(5060, 7));
+        assert!(departures.has(1, &way(5060, 7)));
+        assert!(!departures.has(1, &way(5060, 8)) && !departures.has(1, &way(5061, 7)));
+        assert!(!departures.has(2, &way(5060, 7)), "another account's phone has not left it");
+        departures.forget(1, &way(5060, 8));
+        departures.forget(2, &way(5060, 7));
+        assert!(departures.has(1, &way(5060, 7)));
+        departures.forget(1, &way(5060, 7));
+        assert!(!departures.has(1, &way(5060, 7)));
     }
 }

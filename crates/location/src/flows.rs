@@ -12,30 +12,41 @@ use trunkline_sip::canonical_ip;
 use crate::binding::Timestamp;
 
 const SHARDS: usize = 64;
-/// Registrants of one address that are told apart. Further ones are there, too: behind a proxy may be many, and who is there need
-/// not name it.
-const MOST: usize = 16;
 
 type Key = (IpAddr, u16);
 type Places = HashMap<Key, Place, foldhash::fast::RandomState>;
 
-/// Who is registered at an address, and until when.
+/// Who is registered at an address, and until when, by registrant: behind a proxy or a gateway may be many.
 #[derive(Debug, Default)]
-struct Place {
-    known: SmallVec<[(u32, AtomicU64); 1]>,
-    /// Until when the last of those is there that are not told apart.
-    others: AtomicU64,
-}
+struct Place(SmallVec<[(u32, AtomicU64); 1]>);
 
 impl Place {
     fn of(&self, registrant: u32) -> Option<&AtomicU64> {
-        self.known.iter().find(|(known, _)| *known == registrant).map(|(_, until)| until)
+        let at = self.0.binary_search_by_key(&registrant, |(known, _)| *known).ok()?;
+        self.0.get(at).map(|(_, until)| until)
+    }
+
+    /// Adds one who is not there, and makes room from time to time.
+    fn add(&mut self, registrant: u32, until: Timestamp, now: Timestamp) {
+        if self.0.len() == self.0.capacity() {
+            self.prune(now);
+        }
+        let place = self.0.partition_point(|(known, _)| *known < registrant);
+        self.0.insert(place, (registrant, AtomicU64::new(until)));
+    }
+
+    fn prune(&mut self, now: Timestamp) {
+        self.0.retain(|(_, until)| until.load(Ordering::Relaxed) > now);
     }
 
     /// Is anybody there later than that?
     fn is_held(&self, now: Timestamp) -> bool {
-        let later = |until: &AtomicU64| until.load(Ordering::Relaxed) > now;
-        later(&self.others) || self.known.iter().any(|(_, until)| later(until))
+        self.0.iter().any(|(_, until)| until.load(Ordering::Relaxed) > now)
+    }
+
+    /// Is anybody there no more?
+    fn is_left(&self, now: Timestamp) -> bool {
+        self.0.iter().any(|(_, until)| until.load(Ordering::Relaxed) <= now)
     }
 }
 
@@ -81,12 +92,7 @@ impl Flows {
             had.fetch_max(until, Ordering::Relaxed);
             return;
         }
-        place.known.retain(|(_, until)| until.load(Ordering::Relaxed) > now);
-        if place.known.len() < MOST {
-            place.known.push((registrant, AtomicU64::new(until)));
-        } else {
-            place.others.fetch_max(until, Ordering::Relaxed);
-        }
+        place.add(registrant, until, now);
     }
 
     /// This registrant has no binding there any more; others stay. What somebody who has shown nothing says takes no address from
@@ -111,8 +117,11 @@ impl Flows {
     pub fn prune(&self, now: Timestamp) {
         self.now.fetch_max(now, Ordering::Relaxed);
         let shard = self.prune_cursor.fetch_add(1, Ordering::Relaxed) % SHARDS;
-        if self.shards[shard].read().values().any(|place| !place.is_held(now)) {
-            self.shards[shard].write().retain(|_, place| place.is_held(now));
+        if self.shards[shard].read().values().any(|place| place.is_left(now)) {
+            self.shards[shard].write().retain(|_, place| {
+                place.prune(now);
+                !place.0.is_empty()
+            });
         }
     }
 
@@ -170,12 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_with_many_phones_is_nobody_elses() {
+    fn an_address_with_many_phones_is_nobody_elses() {
         let (flows, proxy) = (Flows::new(), at("198.51.100.7:5060"));
-        for registrant in 1..=1000 {
+        for registrant in (1..=1000).rev() {
             flows.note(proxy, registrant, 2000);
         }
-        (1..=MOST as u32).for_each(|registrant| flows.leave(proxy, registrant));
+        assert!((1..=1000).all(|registrant| !flows.are_anothers(proxy, registrant)), "it is each one's");
+        (1..=16).for_each(|registrant| flows.leave(proxy, registrant));
+        assert!(flows.are_anothers(proxy, 1) && !flows.are_anothers(proxy, 17));
         assert!(flows.are_anothers(proxy, 2000));
         assert_eq!((flows.left(1999), flows.left(2000)), (1, 0));
     }

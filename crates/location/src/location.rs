@@ -190,7 +190,7 @@ impl Location {
                 if let Some(had) = had {
                     self.origins.left(&had, &slot.record, now);
                     if register.proven {
-                        self.origins.came(&way(&register.flow), &had);
+                        self.origins.came(&way(&register.flow), &had, &slot.record, now);
                     }
                 }
                 if let Some(announcement) = self.announcement(now) {
@@ -268,7 +268,7 @@ impl Location {
             if let Some(announcement) = self.announcement(now) {
                 announcement.ended(record, &hit, RegistrationStep::Kicked);
             }
-            hit.iter().for_each(|at| record::end(record, *at, now));
+            hit.iter().for_each(|at| self.end(record, *at, now));
             hit.len()
         })
     }
@@ -292,7 +292,7 @@ impl Location {
                         if let Some(announcement) = self.announcement(now) {
                             announcement.ended(record, &[at], RegistrationStep::ConnectionLost);
                         }
-                        record::end(record, at, now);
+                        self.end(record, at, now);
                         removed += 1;
                     } else {
                         record::disconnect(record, at);

@@ -417,4 +417,6 @@ fn where_a_phone_was_is_free() {
         assert!(is_anothers(&format!("198.51.100.7:{}", 1000 + n)), "{n}");
         assert!(!is_anothers(&format!("198.51.100.7:{}", 999 + n)), "{n}");
     }
+    assert_eq!(location.kick(AOR, None, NOW + 100), 1);
+    assert!(!is_anothers("198.51.100.7:1099"), "an operator has ended it");
 }

@@ -42,6 +42,15 @@ pub enum Seen {
     OnLoopback = 2,
     /// From that host, but from another port.
     AtHost = 3,
+    /// As [`Seen::Elsewhere`], from a private network.
+    Inside = 4,
+}
+
+impl Seen {
+    /// From elsewhere, wherever that is?
+    pub fn is_elsewhere(self) -> bool {
+        matches!(self, Seen::Elsewhere | Seen::Inside)
+    }
 }
 
 /// The way to the other side.
@@ -118,6 +127,8 @@ const WAY_FLOW: u8 = 1 << 1;
 /// Set in the caller's mark where it has the source of the way, as those of earlier versions had not.
 const WAY_SOURCE: u8 = 1 << 2;
 const RENAMED: u8 = 1 << 3;
+/// That the way is seen elsewhere means that it is seen in a private network.
+const INSIDE: u8 = 1 << 4;
 
 /// Writes fields one after the other.
 struct Writer {
@@ -164,11 +175,12 @@ impl Mark {
             | if self.subscription { SUBSCRIPTION } else { 0 }
             | (holder.kind as u8) << HOLDER_KIND
             | (way.kind as u8) << WAY_KIND
-            | (way.seen as u8) << SEEN;
+            | (way.seen as u8 & 3) << SEEN;
         let second = if holder.flow.is_some() { HOLDER_FLOW } else { 0 }
             | if way.flow.is_some() { WAY_FLOW } else { 0 }
             | if self.side == Side::Caller && way.source != 0 { WAY_SOURCE } else { 0 }
-            | if self.renamed { RENAMED } else { 0 };
+            | if self.renamed { RENAMED } else { 0 }
+            | if way.seen == Seen::Inside { INSIDE } else { 0 };
         to.put(&[first, second, self.cseq_added]);
         to.put(self.born.saturating_sub(EPOCH).to_be_bytes().get(3..).unwrap_or_default());
         to.put(&self.dialog.to_be_bytes());
@@ -259,6 +271,7 @@ impl Mark {
         let (&[t5, t4, t3, t2, t1, t0], mut rest) = rest.split_first_chunk::<6>()?;
         let kind = |shift: u8| PartyKind::ALL.get(usize::from(first >> shift & 3)).copied();
         let seen = match first >> SEEN & 3 {
+            0 if second & INSIDE != 0 => Seen::Inside,
             1 => Seen::AtTarget,
             2 => Seen::OnLoopback,
             3 => Seen::AtHost,
@@ -395,6 +408,7 @@ mod tests {
             },
             mark(Side::Callee, Holder { flow: way.flow, ..agent }, way),
             mark(Side::Callee, agent, Way { seen: Seen::AtHost, kind: PartyKind::Peer, ..way }),
+            mark(Side::Callee, agent, Way { seen: Seen::Inside, flow: None, ..way }),
         ]
     }
 

@@ -24,6 +24,7 @@ mod postgres;
 mod routr_v1;
 mod rows;
 mod secret;
+mod servers;
 mod sqlite;
 mod store;
 mod transfer;
@@ -40,6 +41,7 @@ pub use routr_v1::{
 pub use secret::{
     CommonPassword, common_user_passwords, generate_secret, hash_password, hash_token, verify_password,
 };
+pub use servers::servers_of;
 pub use store::Store;
 pub use transfer::{ImportMode, Imported};
 pub use trunkline_model::{Live, Order};

@@ -12,6 +12,7 @@ use trunkline_routing::{Challenge, Options};
 use trunkline_sip::{Limits, Transport};
 use trunkline_transport::{Listener, StreamLimits};
 
+use crate::back_ends::back_ends;
 use crate::descriptors;
 
 /// The edge's part of the settings.
@@ -37,6 +38,7 @@ pub fn edge_config(config: &Config) -> EdgeConfig {
     EdgeConfig {
         listeners,
         other_listeners: other_listeners(config),
+        back_ends: back_ends(config),
         external_addrs: config.external_addrs.addresses.clone(),
         external_names: config.external_addrs.names.clone(),
         localnets: config.localnets.clone(),

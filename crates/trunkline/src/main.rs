@@ -9,6 +9,7 @@ use trunkline_operations::Operations;
 
 mod args;
 mod ari;
+mod back_ends;
 mod base;
 mod descriptors;
 mod edge_config;

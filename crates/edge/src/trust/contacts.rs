@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use trunkline_location::Binding;
-use trunkline_sip::{Transport, Uri};
+use trunkline_sip::Uri;
 use trunkline_transport::Egress;
 
 use super::owners::Owner;
@@ -20,7 +20,8 @@ impl Shared {
             return Err(Forbidden::Ourselves);
         }
         let (known, question) = self.resolver.known_of_uri(uri);
-        let judge = |at: SocketAddr| self.guard.may_reach(word, &Egress::to(Transport::Udp, at));
+        let transport = Uri::parse(uri).ok().and_then(|uri| uri.transport()).unwrap_or_default();
+        let judge = |at: SocketAddr| self.guard.may_reach(word, &Egress::to(transport, at));
         known.into_iter().try_for_each(judge)?;
         Ok(question)
     }

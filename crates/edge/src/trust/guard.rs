@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use ipnet::Ipv6Net;
 use trunkline_location::Location;
 use trunkline_proxy::{PartyKind, Secret};
-use trunkline_sip::{Transport, canonical_ip};
+use trunkline_sip::{Transport, canonical_ip, is_private};
 use trunkline_transport::Egress;
 
 use super::Word;
@@ -28,6 +28,10 @@ pub(crate) enum Forbidden {
     Loopback,
     /// Something else on this host, which is for those on this host.
     ThisHost,
+    /// A server that the exchange itself uses.
+    BackEnd,
+    /// A private network, which is for those in one.
+    Private,
     /// A trunk's or a peer's, and the party is not that one.
     Configured,
     /// Another's phone is registered from there.
@@ -42,6 +46,8 @@ impl Forbidden {
             Forbidden::Ourselves => "Contact Leads to This Exchange",
             Forbidden::Loopback => "Contact Leads to Loopback",
             Forbidden::ThisHost => "Contact Leads to the Exchange's Host",
+            Forbidden::BackEnd => "Contact Leads to a Server of the Exchange",
+            Forbidden::Private => "Contact Leads into a Private Network",
             Forbidden::Configured => "Contact Leads to a Trunk or Peer",
             Forbidden::Phone => "Contact Leads to Another Phone",
         }
@@ -54,6 +60,8 @@ pub(crate) struct Guard {
     addresses: Arc<Addresses>,
     /// Where we listen for something else than SIP.
     others: Vec<SocketAddr>,
+    /// Where the servers are that the exchange uses.
+    back_ends: ArcSwap<Vec<SocketAddr>>,
     owners: ArcSwap<Owners>,
     /// Where phones are registered from.
     location: Arc<Location>,
@@ -70,12 +78,25 @@ impl Guard {
         secret: Secret,
         translators: Vec<Ipv6Net>,
     ) -> Guard {
-        Guard { addresses, others, owners: ArcSwap::default(), location, secret, translators }
+        Guard {
+            addresses,
+            others,
+            back_ends: ArcSwap::default(),
+            owners: ArcSwap::default(),
+            location,
+            secret,
+            translators,
+        }
     }
 
     /// Trunks and peers are there from now on.
     pub(crate) fn set_owners(&self, owners: Owners) {
         self.owners.store(Arc::new(owners));
+    }
+
+    /// The servers that the exchange uses are there from now on.
+    pub(crate) fn set_back_ends(&self, back_ends: Vec<SocketAddr>) {
+        self.back_ends.store(Arc::new(back_ends));
     }
 
     /// May something be sent there by this word; without one by the operator's own?
@@ -88,7 +109,7 @@ impl Guard {
 
     /// May a message go there because this party says so?
     pub(crate) fn may_reach(&self, word: &Word, egress: &Egress) -> Result<(), Forbidden> {
-        self.judge(egress, |at| match self.is_for(word, at) {
+        self.judge(egress, |at| match self.is_for(word, egress.transport, at) {
             Err(_) if self.is_source(word, egress.transport, at) => Ok(()),
             judged => judged,
         })
@@ -100,7 +121,7 @@ impl Guard {
     fn is_source(&self, word: &Word, transport: Transport, at: SocketAddr) -> bool {
         let anothers_port = || {
             let owned = self.owners.load().at(at.ip()).iter().any(|o| o.has_port(at.port()));
-            owned || self.is_anothers_phone(word, at)
+            owned || self.is_anothers_phone(word, transport, at)
         };
         word.source != 0
             && match word.kind {
@@ -166,6 +187,9 @@ impl Guard {
             if self.others.iter().any(|other| self.is_at(*other, at)) {
                 return Err(Forbidden::ThisHost);
             }
+            if self.back_ends.load().iter().any(|server| self.is_server(*server, at)) {
+                return Err(Forbidden::BackEnd);
+            }
             more(at)?;
         }
         Ok(())
@@ -177,10 +201,18 @@ impl Guard {
         listener.port() == at.port() && (canonical_ip(listener.ip()) == at.ip() || any)
     }
 
+    /// The same of a server that is known by one of its addresses. One on this host may listen at all of the host's.
+    fn is_server(&self, server: SocketAddr, at: SocketAddr) -> bool {
+        let here = |ip| self.addresses.is_local(ip);
+        let same = canonical_ip(server.ip()) == at.ip() || here(canonical_ip(server.ip())) && here(at.ip());
+        server.port() == at.port() && same
+    }
+
     /// Is another's phone registered from there, or does it listen there? It and its NAT accept from us what no other host could
-    /// send them. Over any transport, as such a phone listens for TCP at the same port. What a phone says of where it listens
-    /// takes no port from those on the same host.
-    fn is_anothers_phone(&self, word: &Word, at: SocketAddr) -> bool {
+    /// send them. Over any transport, as such a phone listens for TCP at the same port. Those on the same host are several
+    /// accounts of one phone, or behind one proxy or NAT: from them no port is taken by what a phone says of where it listens, nor
+    /// the proxy's, nor for TCP what another sends UDP from, which no NAT lets in.
+    fn is_anothers_phone(&self, word: &Word, transport: Transport, at: SocketAddr) -> bool {
         let registrant = match word.kind {
             PartyKind::Stranger => 0,
             PartyKind::Agent | PartyKind::Peer | PartyKind::Trunk => {
@@ -188,19 +220,23 @@ impl Guard {
             }
         };
         let beside = || word.seen_at.is_some_and(|seen| canonical_ip(seen.ip()) == canonical_ip(at.ip()));
-        self.location.is_anothers_flow(at, registrant)
-            || self.location.is_anothers_contact(at, registrant) && !beside()
+        let location = &self.location;
+        location.is_anothers_phone(at, registrant) && !(transport.is_reliable() && beside())
+            || (location.is_anothers_proxy(at, registrant) || location.is_anothers_contact(at, registrant))
+                && !beside()
     }
 
     /// Is this address one the party may name?
-    fn is_for(&self, word: &Word, at: SocketAddr) -> Result<(), Forbidden> {
+    fn is_for(&self, word: &Word, transport: Transport, at: SocketAddr) -> Result<(), Forbidden> {
         let seen = word.seen_at.map(|a| SocketAddr::new(canonical_ip(a.ip()), a.port()));
         if seen == Some(at) {
             return Ok(());
         }
         let all = self.owners.load();
         let owners = all.at(at.ip());
-        if !owners.iter().any(|o| o.is(word) && o.has_port(at.port())) && self.is_anothers_phone(word, at) {
+        if !owners.iter().any(|o| o.is(word) && o.has_port(at.port()))
+            && self.is_anothers_phone(word, transport, at)
+        {
             return Err(Forbidden::Phone);
         }
         if owners.iter().chain(all.around(at.ip())).any(|o| o.is(word)) {
@@ -223,7 +259,12 @@ impl Guard {
         if !owners.is_empty() || all.around(at.ip()).next().is_some() {
             return Err(Forbidden::Configured);
         }
-        if foreign { Err(Forbidden::ThisHost) } else { Ok(()) }
+        if foreign {
+            return Err(Forbidden::ThisHost);
+        }
+        // What a name leads to is judged as a literal is (`nat.rs`): nobody outside is in a private network.
+        let inside = word.inside || seen.is_some_and(|seen| self.addresses.is_inside(seen.ip()));
+        if is_private(at.ip()) && !inside { Err(Forbidden::Private) } else { Ok(()) }
     }
 }
 

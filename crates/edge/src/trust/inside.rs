@@ -217,8 +217,9 @@ impl Edge {
             (None, Seen::AtTarget) => at(port_of(target)),
             (None, Seen::AtHost) => at(0),
             (None, Seen::OnLoopback) => Some((Ipv4Addr::LOCALHOST, 0).into()),
-            (None, Seen::Elsewhere) => None,
+            (None, Seen::Elsewhere | Seen::Inside) => None,
         };
-        Word { kind: way.kind, party: way.party, seen_at, source: way.source }
+        let inside = way.seen == Seen::Inside;
+        Word { kind: way.kind, party: way.party, seen_at, inside, source: way.source }
     }
 }

@@ -42,12 +42,15 @@ pub(crate) fn seen(target: &Uri<'_>, source: SocketAddr) -> Seen {
     }
 }
 
-/// The same where it is shown that its packets come from there: what is not gives a party nothing.
-fn seen_if(shown: bool, target: Option<&Uri<'_>>, source: SocketAddr) -> Seen {
-    target.filter(|_| shown).map_or(Seen::Elsewhere, |target| seen(target, source))
-}
-
 impl Shared {
+    /// The same where it is shown that its packets come from there: what is not gives a party nothing.
+    fn seen_if(&self, shown: bool, target: Option<&Uri<'_>>, source: SocketAddr) -> Seen {
+        match target.filter(|_| shown).map(|target| seen(target, source)) {
+            Some(Seen::Elsewhere) if self.addresses.is_inside(source.ip()) => Seen::Inside,
+            seen => seen.unwrap_or_default(),
+        }
+    }
+
     /// Where a Contact leads: a remote target with what is known of its party. `shown`: that its packets come from `source`.
     pub(crate) fn moved(
         &self,
@@ -55,7 +58,7 @@ impl Shared {
         source: SocketAddr,
         (flow, shown): (Option<Option<FlowToken>>, bool),
     ) -> Moved {
-        Moved { target: self.secret.target(contact), seen: seen_if(shown, Some(contact), source), flow }
+        Moved { target: self.secret.target(contact), seen: self.seen_if(shown, Some(contact), source), flow }
     }
 }
 
@@ -92,7 +95,7 @@ impl Edge {
                 kind: party.kind,
                 party: id,
                 source: if shown { place } else { 0 },
-                seen: seen_if(shown, target.as_ref(), source),
+                seen: shared.seen_if(shown, target.as_ref(), source),
                 target: target.as_ref().map_or(0, |uri| shared.secret.target(uri)),
                 flow: self.caller_flow(inbound, contact.as_ref()).filter(|_| shown),
             },
@@ -116,7 +119,7 @@ impl Edge {
         }
         let contact = contact_of(&inbound.message)?;
         let Holder { kind, party, .. } = dialog.mark.holder;
-        let seen = seen_if(
+        let seen = self.shared.seen_if(
             self.shared.is_shown(&Egress::back(inbound.flow), (kind, party), false),
             Some(&contact),
             inbound.flow.remote,
@@ -277,7 +280,7 @@ impl Shared {
         let mark = mark_of_caller(
             &found.mark,
             target.as_ref().map_or(0, |uri| self.secret.target(uri)),
-            seen_if(shown, target.as_ref(), begun.from.remote),
+            self.seen_if(shown, target.as_ref(), begun.from.remote),
         );
         let by_source = || self.callee_flow(contact_of(m).as_ref(), begun.from).filter(|_| shown);
         let flow = mark.way.flow.or_else(by_source);

@@ -2,6 +2,7 @@
 //! ACK, a response, and what the exchange sends on its own.
 
 pub(crate) mod admitted;
+mod back_ends;
 pub(crate) mod budget;
 pub(crate) mod cancels;
 mod companions;
@@ -37,6 +38,7 @@ use std::net::SocketAddr;
 
 use trunkline_proxy::PartyKind;
 
+pub(crate) use back_ends::literals;
 pub(crate) use found::{Arrivals, LastLook};
 pub(crate) use guard::{Forbidden, Guard};
 pub(crate) use party_names::PartyNames;
@@ -54,6 +56,8 @@ pub(crate) struct Word {
     pub(crate) party: u32,
     /// Where the party's own packets come from, or where it was reached; a party may always name its own address.
     pub(crate) seen_at: Option<SocketAddr>,
+    /// Its packets come from a private network, of which no more is known.
+    pub(crate) inside: bool,
     /// Where its packets came from when its dialog began, as marks have it ([`trunkline_proxy::Way::source`]); 0 where that is
     /// not known.
     pub(crate) source: u32,

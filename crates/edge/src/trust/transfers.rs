@@ -3,7 +3,7 @@
 
 use trunkline_calls::Event;
 use trunkline_model::{Agent, Authenticate};
-use trunkline_proxy::{PartyKind, Seen, Side, Way};
+use trunkline_proxy::{PartyKind, Side, Way};
 use trunkline_reasons::Reason;
 use trunkline_registrar::Named;
 use trunkline_routing::{Decision, RoutedKind, may_be_referred_to};
@@ -145,7 +145,7 @@ impl Edge {
         // Who was subscribed to notifies (RFC 6665 §4.2.2), of what it was subscribed to; but not a phone whose Contact somebody
         // else has put into the SUBSCRIBE.
         let event = m.header(HeaderName::Event).unwrap_or_default();
-        let asked = way.flow.is_some() || way.seen != Seen::Elsewhere;
+        let asked = way.flow.is_some() || !way.seen.is_elsewhere();
         let subscribed = dialog.mark.subscription
             && dialog.from == Side::Callee
             && asked

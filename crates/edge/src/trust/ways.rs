@@ -33,7 +33,7 @@ impl Edge {
     /// The word of whom the router found to be called, or registered.
     pub(crate) fn word_of_callee(&self, decision: &Decision, seen_at: Option<SocketAddr>) -> Word {
         let callee = PartyRef::callee(&decision.parties);
-        Word { kind: callee.kind, party: self.shared.party(&callee), seen_at, source: 0 }
+        Word { kind: callee.kind, party: self.shared.party(&callee), seen_at, ..Word::default() }
     }
 
     /// The way to a target of the decision, judged. Of the addresses of a name the first that may be reached is taken.
@@ -70,6 +70,8 @@ impl Edge {
                     Err(
                         forbidden @ (Forbidden::Loopback
                         | Forbidden::ThisHost
+                        | Forbidden::BackEnd
+                        | Forbidden::Private
                         | Forbidden::Configured
                         | Forbidden::Phone),
                     ) => {

@@ -20,7 +20,7 @@ impl Location {
         let is_new = |id| record::entries(record).any(|e| e.id() == id && e.registered_at() == now);
         let by = way(&register.flow);
         for old in record::entries(had).filter(|e| e.live(now) && is_new(e.id())) {
-            self.origins.came(&by, &Places::of(&old));
+            self.origins.came(&by, &Places::of(&old), record, now);
         }
     }
 
@@ -29,9 +29,18 @@ impl Location {
         let Some(seconds) = register.longest() else { return };
         let until = now + u64::from(seconds) * 1000;
         self.origins.note_source(register.flow.remote.ip(), register.proven, until);
-        self.origins.departures.forget(&way(&register.flow));
+        self.origins.departures.forget(register.registrant, &way(&register.flow));
         let new = record::entries(record).filter(|e| e.registered_at() == now && !e.removed());
         new.for_each(|entry| self.origins.note_places(&entry));
+    }
+
+    /// Ends the binding at this place of a record: its phone is nowhere any more.
+    pub(super) fn end(&self, record: &mut [u8], at: usize, now: Timestamp) {
+        let had = record::entries(record).find(|e| e.at == at).map(|e| Places::of(&e));
+        record::end(record, at, now);
+        if let Some(had) = had {
+            self.origins.left(&had, record, now);
+        }
     }
 
     /// Is anybody registered from this source ([`trunkline_sip::source_of`]) who has shown who it is?
@@ -39,15 +48,32 @@ impl Location {
         self.origins.proven.has(address, now)
     }
 
-    /// Has a phone that was reached by this way registered again by another one?
-    pub fn has_left(&self, transport: Transport, remote: SocketAddr, connection: ConnectionId) -> bool {
+    /// Has a phone of this registrant that was reached by this way registered again by another one?
+    pub fn has_left(
+        &self,
+        registrant: u32,
+        transport: Transport,
+        remote: SocketAddr,
+        connection: ConnectionId,
+    ) -> bool {
         let connection = if transport.is_reliable() { connection.0 } else { 0 };
-        self.origins.departures.has(&(transport, remote, connection))
+        self.origins.departures.has(registrant, &(transport, remote, connection))
     }
 
-    /// Is this the UDP address and port of a phone that has shown who it is, and that is not this registrant's (0: nobody's)?
+    /// Is this the UDP address and port of a phone that has shown who it is, or of a proxy before it, and that is not this
+    /// registrant's (0: nobody's)?
     pub fn is_anothers_flow(&self, at: SocketAddr, registrant: u32) -> bool {
+        self.is_anothers_phone(at, registrant) || self.is_anothers_proxy(at, registrant)
+    }
+
+    /// The same of the phone itself.
+    pub fn is_anothers_phone(&self, at: SocketAddr, registrant: u32) -> bool {
         self.origins.flows.are_anothers(at, registrant)
+    }
+
+    /// The same of the proxy.
+    pub fn is_anothers_proxy(&self, at: SocketAddr, registrant: u32) -> bool {
+        self.origins.proxies.are_anothers(at, registrant)
     }
 
     /// Does the Contact of such a phone name this port of the host that it sends from?

@@ -32,6 +32,7 @@ fn guard() -> Guard {
     add("203.0.113.77:5060", PartyKind::Peer, PBX);
     add("127.0.0.1:5080", PartyKind::Peer, PBX);
     guard.set_owners(owners);
+    guard.set_back_ends(["10.55.0.9:6379", "127.0.0.1:5432"].map(|at| at.parse().unwrap()).to_vec());
     guard
 }
 
@@ -42,7 +43,7 @@ fn judge(word: Option<&Word>, at: &str) -> Result<(), Forbidden> {
 }
 
 fn word(kind: PartyKind, party: u32, seen_at: &str) -> Word {
-    Word { kind, party, seen_at: seen_at.parse().ok(), source: 0 }
+    Word { kind, party, seen_at: seen_at.parse().ok(), ..Word::default() }
 }
 
 #[test]
@@ -208,7 +209,7 @@ fn what_a_party_came_through_is_its_way() {
     assert_eq!(guard.may_reach(&behind, &to("203.0.113.5:5060")), Err(Forbidden::Configured));
     let beside = Word { source: secret.source(Transport::Udp, "203.0.113.77:9".parse().unwrap()), ..behind };
     assert_eq!(guard.may_reach(&beside, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
-    let stranger = Word { source: secret.host(at.ip()), kind: PartyKind::Stranger, party: 0, seen_at: None };
+    let stranger = Word { source: secret.host(at.ip()), ..Word::default() };
     assert_eq!(guard.may_reach(&stranger, &to("203.0.113.77:5060")), Err(Forbidden::Configured));
     // A carrier that came by the PBX's own port is reached there; known by its host alone it is not.
     let carrier = word(PartyKind::Trunk, CARRIER, "");
@@ -220,4 +221,57 @@ fn what_a_party_came_through_is_its_way() {
     assert!(guard.is_anothers_port(at, |o| o.is(&carrier)));
     assert!(!guard.is_anothers_port("203.0.113.5:5060".parse().unwrap(), |o| o.is(&carrier)));
     assert!(!guard.is_anothers_port("203.0.113.77:9".parse().unwrap(), |o| o.is(&carrier)));
+}
+
+/// Nobody outside is in a private network; the guard cannot tell by what name or literal a Contact led there.
+#[test]
+fn private_networks_are_for_those_in_one() {
+    let public = word(PartyKind::Agent, 1, "198.18.0.9:5060");
+    let office = word(PartyKind::Agent, 1, "10.55.0.7:5060");
+    let carrier = word(PartyKind::Trunk, CARRIER, "203.0.113.5:5060");
+    // The operator says that 192.0.2.0/24 is local.
+    let local = word(PartyKind::Agent, 1, "192.0.2.9:5060");
+    let behind = Word { inside: true, ..word(PartyKind::Agent, 1, "") };
+    for at in [
+        "10.55.0.8:5060",
+        "172.18.0.3:6379",
+        "192.168.1.1:80",
+        "169.254.169.254:80",
+        "100.64.0.9:5060",
+        "[fd00::9]:5060",
+        "[fe80::9]:5060",
+        "[::ffff:10.55.0.8]:5060",
+        "[64:ff9b::10.55.0.8]:5060",
+        "[2002:a37:8::1]:5060",
+    ] {
+        for word in [&public, &carrier, &Word::default()] {
+            assert_eq!(judge(Some(word), at), Err(Forbidden::Private), "{at} by {word:?}");
+        }
+        for word in [Some(&office), Some(&local), Some(&behind), None] {
+            assert_eq!(judge(word, at), Ok(()), "{at} by {word:?}");
+        }
+    }
+    assert_eq!(judge(Some(&public), "198.18.0.10:5060"), Ok(()));
+    // A trunk or peer is where its own list or address says.
+    let guard = guard();
+    let mut owners = Owners::default();
+    let list = AccessControlList::new("list", vec!["10.0.0.0/8".parse().unwrap()], vec![]);
+    owners.add_list(Owner { kind: PartyKind::Trunk, party: CARRIER, port: 0 }, &Arc::new(list));
+    guard.set_owners(owners);
+    let there = Egress::to(Transport::Udp, "10.55.0.8:5060".parse().unwrap());
+    assert_eq!(guard.may_reach(&carrier, &there), Ok(()));
+}
+
+#[test]
+fn servers_of_the_exchange_are_nobodys() {
+    let office = word(PartyKind::Agent, 1, "10.55.0.9:5060");
+    let here = word(PartyKind::Agent, 1, "127.0.0.1:40000");
+    for at in ["10.55.0.9:6379", "[::ffff:10.55.0.9]:6379", "127.0.0.1:5432", "127.0.0.7:5432", "[::1]:5432"]
+    {
+        for word in [Some(&office), Some(&here), None] {
+            assert_eq!(judge(word, at), Err(Forbidden::BackEnd), "{at} by {word:?}");
+        }
+    }
+    assert_eq!(judge(Some(&office), "10.55.0.9:5061"), Ok(()), "another port of that host");
+    assert_eq!(judge(Some(&office), "10.55.0.8:6379"), Ok(()), "another host");
 }

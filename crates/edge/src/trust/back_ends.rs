@@ -1,0 +1,83 @@
+//! Where the servers are that the exchange itself uses: its database, rtpengine, whoever gets its events. Nothing of what
+//! parties say leads there.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+
+use crate::shared::Shared;
+
+/// Their names are looked up so often, the way their clients do it: by the system.
+const EVERY: Duration = Duration::from_secs(30);
+/// The same while one of them was never found.
+const UNTIL_FOUND: Duration = Duration::from_secs(1);
+/// An address that one of them had holds for so long.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// Those that are named by their address.
+pub(crate) fn literals(back_ends: &[String]) -> Vec<SocketAddr> {
+    back_ends.iter().filter_map(|server| server.parse().ok()).collect()
+}
+
+impl Shared {
+    /// Starts the thread that follows their names, if they have any, as long as anybody else needs it.
+    pub(crate) fn keep_back_ends(self: &Arc<Self>) {
+        let is_name = |server: &&String| server.parse::<SocketAddr>().is_err();
+        let names: Vec<String> = self.config.back_ends.iter().filter(is_name).cloned().collect();
+        if names.is_empty() {
+            return;
+        }
+        let shared = Arc::downgrade(self);
+        let run = move || {
+            let mut found = HashMap::new();
+            // A look-up may take long, and keeps nobody.
+            while shared.strong_count() > 0 {
+                let all = look(&names, &mut found, Instant::now());
+                let Some(shared) = shared.upgrade() else { return };
+                let mut known = literals(&shared.config.back_ends);
+                known.extend(found.keys());
+                shared.guard.set_back_ends(known);
+                drop(shared);
+                std::thread::sleep(if all { EVERY } else { UNTIL_FOUND });
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("back-ends".into()).spawn(run) {
+            tracing::error!(%error, "no thread for the names of servers: Contacts may lead to them");
+        }
+    }
+}
+
+/// Looks all names up; were all of them found?
+fn look(names: &[String], found: &mut HashMap<SocketAddr, Instant>, now: Instant) -> bool {
+    let mut all = true;
+    for name in names {
+        match name.to_socket_addrs() {
+            Ok(addresses) => found.extend(addresses.map(|at| (at, now))),
+            Err(_) => all = false,
+        }
+    }
+    found.retain(|_, seen| now.duration_since(*seen) < REMEMBERED);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_followed_and_what_they_led_to_is_remembered() {
+        let names = ["localhost:6379".to_owned(), "no name:1".to_owned()];
+        let earlier: SocketAddr = "192.0.2.1:6379".parse().unwrap();
+        let now = Instant::now();
+        let mut found = HashMap::from_iter([(earlier, now)]);
+        assert!(!look(&names, &mut found, now), "one of them is no name");
+        assert!(found.keys().any(|at| at.ip().is_loopback() && at.port() == 6379), "{found:?}");
+        assert!(found.contains_key(&earlier));
+        assert!(look(&names[..1], &mut found, now + REMEMBERED));
+        assert!(!found.contains_key(&earlier));
+        let given = ["[2001:db8::1]:5432".to_owned(), "db.example:5432".to_owned()];
+        assert_eq!(literals(&given), ["[2001:db8::1]:5432".parse().unwrap()]);
+    }
+}
