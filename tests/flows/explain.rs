@@ -1,6 +1,7 @@
 //! `trunkline explain`: the cause of a failure, and the ladder of a call.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use serde_json::Value;
 use trunkline_tests::{
@@ -12,22 +13,27 @@ use super::trunks::{LOGIN, NUMBER, provider};
 use super::{DOMAIN, at, phone, registered, with_fallback};
 
 /// What the command prints.
-fn explain(exchange: &Exchange, arguments: &[&str]) -> String {
+pub(super) fn explain(exchange: &Exchange, arguments: &[&str]) -> String {
     let mut command = exchange_command(exchange);
     let out = command.arg("explain").args(arguments).output().expect("the command runs");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).expect("text")
 }
 
-/// The explanation of the request with this Call-ID, as a program reads it.
-fn explained(exchange: &Exchange, request: &Message) -> Value {
-    let text = explain(exchange, &["--json", request.call_id()]);
-    let all: Vec<Value> = serde_json::from_str(&text).expect("JSON");
-    all.into_iter().next().expect("one")
+/// The explanation of the request with this Call-ID, as a program reads it. It is told a moment after its end.
+pub(super) fn ended(exchange: &Exchange, request: &Message) -> Value {
+    wait_for("the end of the request", || {
+        let text = explain(exchange, &["--json", request.call_id()]);
+        let all: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+        let told = all.into_iter().next().expect("one");
+        let is_challenge =
+            told["status"].as_u64().is_some_and(|status| status >= 300) && told["failed"] == false;
+        (!told["status"].is_null() && !is_challenge).then_some(told)
+    })
 }
 
 /// Calls, and gets this status; the failure is acknowledged.
-fn fails(caller: &mut Ua, invite: &Message, status: u16) -> Message {
+pub(super) fn fails(caller: &mut Ua, invite: &Message, status: u16) -> Message {
     let invite = caller.call(invite);
     let answer = caller.final_for(&invite);
     caller.acknowledge_failure(&invite, &answer);
@@ -37,7 +43,7 @@ fn fails(caller: &mut Ua, invite: &Message, status: u16) -> Message {
 
 /// The command names this code, and says so in these words.
 fn is_explained(exchange: &Exchange, request: &Message, code: &str, words: &[&str]) {
-    let json = explained(exchange, request);
+    let json = ended(exchange, request);
     assert_eq!(json["reason"], code, "{json:#}");
     assert_eq!(json["failed"], true);
     let text = explain(exchange, &[request.call_id()]);
@@ -47,7 +53,7 @@ fn is_explained(exchange: &Exchange, request: &Message, code: &str, words: &[&st
 }
 
 /// The text has these words, in this order.
-fn follow(text: &str, all: &[&str]) {
+pub(super) fn follow(text: &str, all: &[&str]) {
     let mut rest = text;
     for words in all {
         let at = rest.find(words).unwrap_or_else(|| panic!("`{words}` does not follow in\n{text}"));
@@ -359,4 +365,87 @@ fn a_registration_that_fails_is_explained() {
     let mut phone = phone(&exchange, "1002");
     assert_eq!(phone.register(600).status(), 200);
     assert!(explain(&exchange, &["--failed"]).contains("REGISTER"));
+}
+
+/// How many failed calls the database has.
+fn stored(exchange: &Exchange) -> usize {
+    let database = exchange.folder().join("trunkline.db");
+    let mut command = Command::new("sqlite3");
+    command.arg("-readonly").arg(database).arg("SELECT count(*) FROM failed_calls");
+    let out = command.output().expect("sqlite3 starts: cargo xtask install brings it").stdout;
+    String::from_utf8_lossy(&out).trim().parse().unwrap_or(0)
+}
+
+/// Failed calls are explained after a restart as they were before it, also after a crash.
+#[test]
+fn calls_that_failed_are_explained_after_a_restart() {
+    let mut exchange = Exchange::start(&resources([1, 2, 3, 4]));
+    let mut caller = registered(&exchange, "1001");
+    let mut callee = registered(&exchange, "1002");
+    let unknown = caller.invite(&at("nobody"));
+    let unknown = fails(&mut caller, &unknown, 404);
+    let busy = caller.invite(&at("1002"));
+    let busy = caller.call(&busy);
+    let arrived = callee.request_of("INVITE");
+    callee.send(&callee.response(&arrived, 486, "Busy Here"));
+    let answer = caller.status_for(&busy, 486);
+    caller.acknowledge_failure(&busy, &answer);
+    super::dialogs::connect(&mut caller, &mut callee);
+    let before: Vec<String> = [&unknown, &busy].map(|call| explain(&exchange, &[call.call_id()])).into();
+    wait_for("both to be stored", || (stored(&exchange) == 2).then_some(()));
+    exchange.kill();
+    exchange.restart();
+    for (call, before) in [&unknown, &busy].into_iter().zip(&before) {
+        assert_eq!(&explain(&exchange, &[call.call_id()]), before);
+    }
+    is_explained(&exchange, &busy, "callee.rejected", &["← 486 Busy Here, branch 0"]);
+    assert_eq!(explain(&exchange, &["last"]), before[1], "calls that went well are not kept");
+
+    // What fails now is told with what failed before, the latest first.
+    let mut caller = registered(&exchange, "1001");
+    let now = caller.invite(&at("+99"));
+    let now = fails(&mut caller, &now, 404);
+    let text = explain(&exchange, &["--failed", "--since", "1h", "--json"]);
+    let failed: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+    let call_ids: Vec<&str> = failed.iter().filter_map(|one| one["callId"].as_str()).collect();
+    assert_eq!(call_ids, [now.call_id(), busy.call_id(), unknown.call_id()]);
+    let one = explain(&exchange, &["--failed", "--limit", "2", "--json"]);
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&one).expect("JSON").len(), 2);
+    assert_eq!(exchange.stop(), Some(0));
+    exchange.restart();
+    is_explained(&exchange, &now, "route.no-policy", &["egress policy"]);
+}
+
+/// What memory has let go is found, within the bound, which strangers share in part alone.
+#[test]
+fn failed_calls_are_found_when_memory_has_let_them_go() {
+    let config = "events: {memory: 65536, failedCalls: 12}\nworkers: 1\ncalls: {refusedPerMinute: 50}\n";
+    let exchange = Exchange::start_with(&resources([1, 2, 3, 4]), config, &[]);
+    let mut caller = registered(&exchange, "1001");
+    let call = |caller: &mut Ua| {
+        let invite = caller.invite(&at("nobody"));
+        fails(caller, &invite, 404)
+    };
+    let first = call(&mut caller);
+    let kept: Vec<Message> = (0..4).map(|_| call(&mut caller)).collect();
+    wait_for("they are stored", || (stored(&exchange) == 5).then_some(()));
+    let mut stranger = Ua::udp(exchange.udp(), "mallory", DOMAIN, "");
+    for _ in 0..40 {
+        let invite = stranger.invite(&at("nobody")).set("Max-Forwards", "0");
+        fails(&mut stranger, &invite, 483);
+    }
+    wait_for("a quarter is the strangers'", || (stored(&exchange) == 8).then_some(()));
+    // Memory has room for some dozen requests.
+    for _ in 0..400 {
+        assert_eq!(caller.register(600).status(), 200);
+    }
+    is_explained(&exchange, &first, "route.no-policy", &["arrived from 127.0.0.1:"]);
+    let more: Vec<Message> = (0..5).map(|_| call(&mut caller)).collect();
+    wait_for("the oldest gives way", || {
+        let out = exchange_command(&exchange).args(["explain", first.call_id()]).output().expect("it runs");
+        String::from_utf8_lossy(&out.stderr).contains("events.failedCalls").then_some(())
+    });
+    for one in kept.iter().chain(&more) {
+        is_explained(&exchange, one, "route.no-policy", &[]);
+    }
 }

@@ -4,6 +4,7 @@ mod access_lists;
 mod acks;
 mod amplification;
 mod api;
+mod autopsies;
 mod behind_proxies;
 mod borrowed;
 mod byes;

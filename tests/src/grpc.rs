@@ -59,6 +59,8 @@ pub struct Grpc {
     sender: SendRequest<Body>,
     authorization: Option<String>,
     patience: Option<String>,
+    /// The version that a resource must have.
+    expected: Option<String>,
 }
 
 impl Grpc {
@@ -69,7 +71,7 @@ impl Grpc {
             let stream = TcpStream::connect(to).await.expect("a connection");
             begin(stream).await.expect("HTTP/2")
         });
-        Grpc { runtime, sender, authorization: None, patience: None }
+        Grpc { runtime, sender, authorization: None, patience: None, expected: None }
     }
 
     /// Over TLS, believing the certificates in this file alone; `own` is a chain and a key to show.
@@ -96,7 +98,7 @@ impl Grpc {
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
             begin(stream).await
         })?;
-        Ok(Grpc { runtime, sender, authorization: None, patience: None })
+        Ok(Grpc { runtime, sender, authorization: None, patience: None, expected: None })
     }
 
     /// With this header from now on, e.g. `Bearer tl_…`.
@@ -113,6 +115,23 @@ impl Grpc {
         self
     }
 
+    /// Expects this version of the resource from now on (`trunkline-if-version`).
+    #[must_use]
+    pub fn expecting(mut self, version: &str) -> Grpc {
+        self.expected = Some(version.to_owned());
+        self
+    }
+
+    /// Calls `/package.Service/Method`; the answer, and the version of the resource in it (`trunkline-version`).
+    pub fn call_versioned<R: Message + Default>(
+        &self,
+        path: &str,
+        request: &impl Message,
+    ) -> Result<(R, String), GrpcError> {
+        let (bytes, version) = self.answer(path, whole(&request.encode_to_vec()))?;
+        Ok((R::decode(&*bytes).expect("the message of the answer"), version))
+    }
+
     /// Calls `/package.Service/Method`.
     pub fn call<R: Message + Default>(&self, path: &str, request: &impl Message) -> Result<R, GrpcError> {
         let bytes = self.call_bytes(path, &request.encode_to_vec())?;
@@ -121,25 +140,23 @@ impl Grpc {
 
     /// The same with the bytes of a message.
     pub fn call_bytes(&self, path: &str, message: &[u8]) -> Result<Vec<u8>, GrpcError> {
-        let mut bytes = vec![0];
-        bytes.extend(u32::try_from(message.len()).expect("a small message").to_be_bytes());
-        bytes.extend(message);
-        self.answer(path, Body { bytes: Some(bytes.into()), whole: true })
+        self.answer(path, whole(message)).map(|(bytes, _)| bytes)
     }
 
     /// The same with a request that begins and never ends.
     pub fn call_forever(&self, path: &str) -> Result<Vec<u8>, GrpcError> {
-        self.answer(path, Body { bytes: Some(Bytes::from_static(&[0, 0])), whole: false })
+        let body = Body { bytes: Some(Bytes::from_static(&[0, 0])), whole: false };
+        self.answer(path, body).map(|(bytes, _)| bytes)
     }
 
-    fn answer(&self, path: &str, body: Body) -> Result<Vec<u8>, GrpcError> {
+    fn answer(&self, path: &str, body: Body) -> Result<(Vec<u8>, String), GrpcError> {
         self.runtime.block_on(async {
             let call = self.send(path, body);
             tokio::time::timeout(PATIENCE, call).await.expect("an answer in time")
         })
     }
 
-    async fn send(&self, path: &str, body: Body) -> Result<Vec<u8>, GrpcError> {
+    async fn send(&self, path: &str, body: Body) -> Result<(Vec<u8>, String), GrpcError> {
         let mut request = Request::post(format!("http://exchange{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
@@ -149,6 +166,9 @@ impl Grpc {
         if let Some(value) = &self.patience {
             request = request.header("grpc-timeout", value);
         }
+        if let Some(value) = &self.expected {
+            request = request.header("trunkline-if-version", value);
+        }
         let request = request.body(body).expect("a request");
         let broken = |error: hyper::Error| GrpcError { code: -1, message: format!("{error:?}") };
         let response = self.sender.clone().send_request(request).await.map_err(broken)?;
@@ -157,11 +177,23 @@ impl Grpc {
         let headers = body.trailers().filter(|t| t.contains_key("grpc-status")).unwrap_or(&head.headers);
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
         match text("grpc-status").parse() {
-            Ok(0) => Ok(body.to_bytes().get(5..).unwrap_or_default().to_vec()),
+            Ok(0) => {
+                let version = head.headers.get("trunkline-version").and_then(|v| v.to_str().ok());
+                let bytes = body.to_bytes().get(5..).unwrap_or_default().to_vec();
+                Ok((bytes, version.unwrap_or_default().to_owned()))
+            }
             Ok(code) => Err(GrpcError { code, message: percent_decoded(text("grpc-message")) }),
             Err(_) => Err(GrpcError { code: -1, message: format!("no gRPC answer: {head:?}") }),
         }
     }
+}
+
+/// A whole message.
+fn whole(message: &[u8]) -> Body {
+    let mut bytes = vec![0];
+    bytes.extend(u32::try_from(message.len()).expect("a small message").to_be_bytes());
+    bytes.extend(message);
+    Body { bytes: Some(bytes.into()), whole: true }
 }
 
 fn runtime() -> Runtime {

@@ -53,13 +53,18 @@ impl Authority {
 
     /// Makes a certificate for this name that was valid in 2020 only.
     pub fn sign_expired(&self, name: &str) -> (PathBuf, PathBuf) {
+        self.sign_for_year(name, 2020)
+    }
+
+    /// Makes a certificate for this name that is valid in this year only.
+    pub fn sign_for_year(&self, name: &str, year: i32) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 12, 31));
+        (params.not_before, params.not_after) = (date_time_ymd(year, 1, 1), date_time_ymd(year, 12, 31));
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         (
-            self.folder.write(&format!("{name}-expired.pem"), certificate.pem()),
-            self.folder.write(&format!("{name}-expired.key"), key.serialize_pem()),
+            self.folder.write(&format!("{name}-{year}.pem"), certificate.pem()),
+            self.folder.write(&format!("{name}-{year}.key"), key.serialize_pem()),
         )
     }
 
@@ -93,7 +98,15 @@ impl Authority {
     /// Takes a TLS connection that the exchange makes, with a certificate for `names`; why it came to none when
     /// the exchange does not like it.
     pub fn accept(&self, listener: &TcpListener, names: &[&str]) -> std::io::Result<Stream> {
-        let (chain, key) = self.sign(names);
+        self.accept_as(listener, self.sign(names))
+    }
+
+    /// The same with a certificate of its own: the files of chain and key.
+    pub fn accept_as(
+        &self,
+        listener: &TcpListener,
+        (chain, key): (PathBuf, PathBuf),
+    ) -> std::io::Result<Stream> {
         let chain = CertificateDer::from_pem_file(chain).expect("our certificate");
         let key = PrivateKeyDer::from_pem_file(key).expect("our key");
         let mut roots = RootCertStore::empty();

@@ -140,6 +140,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("trunkline-rest-v1", "trunkline-http"),
     ("trunkline-store", "trunkline-model"),
     ("trunkline-store", "trunkline-write-behind"),
+    ("trunkline-operations", "trunkline-model"),
     ("trunkline-operations", "trunkline-store"),
     ("trunkline-publisher", "trunkline-model"),
     ("trunkline-publisher", "trunkline-operations"),

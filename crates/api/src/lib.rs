@@ -29,6 +29,7 @@ mod resources;
 mod server;
 mod services;
 mod uuid;
+mod version;
 
 pub use counts::Count;
 pub use server::{ApiError, ApiServer, Endpoint, RunningApi};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use trunkline_model::{Change, Kind, Ref, Resource, Tables};
 use trunkline_store::{Order, Query, Store, StoreError, list};
 
@@ -11,6 +11,7 @@ use crate::caller::Caller;
 use crate::kind::{Connect, Update, View};
 use crate::reasons::{bounded, broken, from_store, invalid, not_found};
 use crate::uuid;
+use crate::version::{Expected, put_version};
 
 /// A page at most, whatever is asked for: with all they refer to, agents are some kilobytes each.
 const MOST_ITEMS: usize = 1000;
@@ -35,7 +36,10 @@ impl ResourceServices {
     }
 
     /// A new one.
-    pub(crate) async fn create<T: Connect>(&self, request: Request<T::Create>) -> Result<T::Message, Status> {
+    pub(crate) async fn create<T: Connect>(
+        &self,
+        request: Request<T::Create>,
+    ) -> Result<Response<T::Message>, Status> {
         let (caller, request) = split(request)?;
         let this = self.clone();
         aside(move || {
@@ -50,7 +54,11 @@ impl ResourceServices {
     }
 
     /// A changed one.
-    pub(crate) async fn update<T: Connect>(&self, request: Request<T::Update>) -> Result<T::Message, Status> {
+    pub(crate) async fn update<T: Connect>(
+        &self,
+        request: Request<T::Update>,
+    ) -> Result<Response<T::Message>, Status> {
+        let expected = Expected::of(&request);
         let (caller, request) = split(request)?;
         let this = self.clone();
         aside(move || {
@@ -64,6 +72,7 @@ impl ResourceServices {
             let mut changed = find::<T>(&tables, &reference)?.as_ref().clone();
             changed.edit(request)?;
             let seen = tables.get(T::KIND, &reference);
+            expected.check(T::KIND, &reference, seen.as_ref())?;
             this.apply(Change::Update(changed.into()), seen.as_slice(), &caller, "changed")?;
             this.one::<T>(&reference, &caller)
         })
@@ -75,7 +84,7 @@ impl ResourceServices {
         &self,
         request: Request<()>,
         reference: String,
-    ) -> Result<T::Message, Status> {
+    ) -> Result<Response<T::Message>, Status> {
         let (caller, ()) = split(request)?;
         if reference.is_empty() {
             // As the original says it, over files and over a database.
@@ -93,6 +102,7 @@ impl ResourceServices {
         kind: Kind,
         reference: String,
     ) -> Result<(), Status> {
+        let expected = Expected::of(&request);
         let (caller, ()) = split(request)?;
         let this = self.clone();
         aside(move || {
@@ -101,10 +111,14 @@ impl ResourceServices {
                 return Err(invalid("parameter ref is required"));
             }
             let _writing = this.writing.lock();
-            if this.store.live().load().get(kind, &reference).is_none() {
+            let seen = this.store.live().load().get(kind, &reference);
+            if seen.is_none() && expected.is_any() {
                 return Ok(());
             }
-            this.apply(Change::Delete(kind, Ref::from(reference)), &[], &caller, "deleted")
+            expected.check(kind, &reference, seen.as_ref())?;
+            // What nobody expects is deleted whatever it is.
+            let seen = seen.filter(|_| !expected.is_any());
+            this.apply(Change::Delete(kind, Ref::from(reference)), seen.as_slice(), &caller, "deleted")
         })
         .await
     }
@@ -167,10 +181,14 @@ impl ResourceServices {
         .await
     }
 
-    fn one<T: Connect>(&self, reference: &str, caller: &Caller) -> Result<T::Message, Status> {
+    fn one<T: Connect>(&self, reference: &str, caller: &Caller) -> Result<Response<T::Message>, Status> {
         let tables = self.store.live().snapshot();
         let view = View { tables: &tables, secrets: caller.secrets };
-        Ok(find::<T>(&tables, reference)?.message(&view))
+        let mut response = Response::new(find::<T>(&tables, reference)?.message(&view));
+        if let Some(resource) = tables.get(T::KIND, reference) {
+            put_version(&resource, &mut response);
+        }
+        Ok(response)
     }
 
     /// Makes a change, if the resources in `seen` are as they were read: another process may have changed them.

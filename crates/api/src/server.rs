@@ -14,7 +14,7 @@ use tonic_health::server::HealthReporter;
 use trunkline_grpc::connect;
 use trunkline_http::{Descriptors, accept};
 use trunkline_login::Login;
-use trunkline_store::Store;
+use trunkline_operations::{OperationError, Operations};
 use trunkline_transport::Certificates;
 
 use crate::connection;
@@ -47,6 +47,9 @@ pub enum ApiError {
     /// The system gives no thread.
     #[error("no thread for gRPC (keys grpc.addr, grpc.externalAddr): {0}")]
     Thread(std::io::Error),
+    /// The resources cannot be had.
+    #[error(transparent)]
+    Resources(OperationError),
     /// Server reflection cannot read what it is to tell.
     #[error("cannot set up gRPC server reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -89,8 +92,9 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Over this store, without an endpoint.
-    pub fn new(store: Arc<Store>) -> Result<ApiServer, ApiError> {
+    /// Over the resources of these operations, without an endpoint.
+    pub fn new(operations: &dyn Operations) -> Result<ApiServer, ApiError> {
+        let store = operations.store().map_err(ApiError::Resources)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BESIDE)

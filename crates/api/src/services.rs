@@ -23,14 +23,14 @@ macro_rules! service {
                     &self,
                     request: Request<wire::$Create>,
                 ) -> Result<Response<<$Model as Connect>::Message>, Status> {
-                    Ok(Response::new(ResourceServices::create::<$Model>(self, request).await?))
+                    ResourceServices::create::<$Model>(self, request).await
                 }
 
                 async fn update(
                     &self,
                     request: Request<wire::$Update>,
                 ) -> Result<Response<<$Model as Connect>::Message>, Status> {
-                    Ok(Response::new(ResourceServices::update::<$Model>(self, request).await?))
+                    ResourceServices::update::<$Model>(self, request).await
                 }
 
                 async fn get(
@@ -38,7 +38,7 @@ macro_rules! service {
                     request: Request<wire::$Get>,
                 ) -> Result<Response<<$Model as Connect>::Message>, Status> {
                     let (asked, request) = apart(request);
-                    Ok(Response::new(ResourceServices::get::<$Model>(self, asked, request.r#ref).await?))
+                    ResourceServices::get::<$Model>(self, asked, request.r#ref).await
                 }
 
                 async fn delete(&self, request: Request<wire::$Delete>) -> Result<Response<()>, Status> {

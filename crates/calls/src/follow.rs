@@ -80,6 +80,10 @@ impl Followers {
                 Kind::Open => Followed::Began,
                 Kind::Whole | Kind::Ended | Kind::WholeSum => Followed::Ended,
             };
+            // Most who follow want what failed: for other calls no record is made.
+            if all.iter().all(|following| following.filter.failed && call.status < 300) {
+                return;
+            }
             let record = CallRecord::of(&call);
             all.retain(|following| {
                 if !following.filter.admits(&record) {

@@ -14,7 +14,8 @@ pub(crate) const EXAMPLES: &str = "Examples:
   trunkline explain --failed --since 1h
   trunkline explain --failed --limit 1 --json
 
-Events are kept in memory, the latest ones (events.memory in the configuration); a restart ends them.
+Events are kept in memory, the latest ones (events.memory in the configuration). Calls that failed are also kept in the
+database (events.failedCalls), so that they are found after a restart.
 docs/reasons.md explains all reason codes.";
 
 /// `explain`
@@ -62,7 +63,8 @@ fn query(arguments: &Explain) -> ExplainQuery {
 
 /// Why nothing was found, and the way out.
 fn nothing(query: &ExplainQuery) -> String {
-    let kept = "events are kept in memory only, the latest ones (events.memory), and end with a restart";
+    let kept = "events are kept in memory, the latest ones (events.memory), and after a restart only those of calls that failed \
+                (events.failedCalls)";
     match (&query.call_id, query.failed) {
         (Some(call_id), _) => {
             format!("nothing is known of Call-ID `{call_id}`: {kept}; `trunkline calls records` may have it")

@@ -1,13 +1,13 @@
 //! Requests about resources, answered from a store.
 
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::Value;
 use trunkline_model::dialect::v2;
 use trunkline_model::document::{Source, nearest};
 use trunkline_model::{Change, Kind, Ref, Resource, Tables};
+use trunkline_operations::version_of;
 use trunkline_store::{self as store, Query, Store, StoreError};
 
 use crate::protocol::{ApplyMode, Changed, ImportMode, Response, Seen, Target, Text};
@@ -44,15 +44,12 @@ pub(crate) fn get(store: &Store, kind: &str, name: &str) -> Response {
     }
 }
 
-/// A resource at this moment. Its version is a keyed hash: it is compared in this process only, and tells nothing of secrets.
+/// A resource at this moment.
 fn seen(resource: &Resource) -> Seen {
-    static KEY: OnceLock<RandomState> = OnceLock::new();
-    let key = KEY.get_or_init(RandomState::new);
-    let (document, times) = (v2::to_json_in_full(resource).to_string(), resource.times());
     Seen {
         kind: resource.kind().plural().to_owned(),
         reference: resource.reference().to_string(),
-        version: format!("{:016x}", key.hash_one((document, times))),
+        version: version_of(resource),
     }
 }
 

@@ -118,6 +118,8 @@ fn check_events(events: &Events) -> Vec<Misfit> {
     };
     unless(events.file_bytes >= 65_536, "events.fileBytes", "fileBytes must be at least 65536");
     unless(events.file_keep <= 1_000, "events.fileKeep", "fileKeep must be at most 1000");
+    let message = "failedCalls must be at most 1000000";
+    unless(events.failed_calls <= 1_000_000, "events.failedCalls", message);
     let w = &events.webhook;
     let message = "write http:// or https://, host and path, without user name and password";
     unless(w.url.as_deref().is_none_or(is_web_url), "events.webhook.url", message);

@@ -39,6 +39,7 @@ impl Edge {
             let uri = self.without_account(inbound, uri);
             // It is no loop: it was forwarded. What it spent as a spiral goes on counting.
             let inbound = &Inbound { spiral: self.visit(inbound) == Visit::Spiral, ..*inbound };
+            self.note_diverted(io, to);
             let mut decision = Decision::default();
             let decided = self.decide(io, inbound, &uri, Round::Diverted(diversion), &mut decision);
             if decided.is_err() || decision.outcome != Outcome::Forward {

@@ -3,7 +3,7 @@
 use trunkline_events::Failure;
 use trunkline_proxy::transaction::Input;
 use trunkline_transaction::Slot;
-use trunkline_transport::Closed;
+use trunkline_transport::{Closed, TlsFailure};
 
 use crate::edge::Edge;
 use crate::mail::Io;
@@ -34,11 +34,26 @@ impl Edge {
         for (slot, branch) in waiting {
             if let Some(context) = self.contexts.get(slot) {
                 self.events.resume(context.request);
-                let refused = why == Closed::Refused;
-                let how = if refused { Failure::NoConnection } else { Failure::ConnectionEnded };
-                self.note_failed(io, branch, how);
+                self.note_failed(io, branch, failure(why));
             }
-            self.step(io, slot, Input::Lost { branch, refused: why == Closed::Refused }, None);
+            self.step(io, slot, Input::Lost { branch, refused: why.is_unmade() }, None);
+        }
+    }
+}
+
+/// As events call it.
+fn failure(why: Closed) -> Failure {
+    match why {
+        Closed::Refused => Failure::NoConnection,
+        Closed::NoHandshake(TlsFailure::NoTls) => Failure::NoTls,
+        Closed::NoHandshake(TlsFailure::OtherName) => Failure::CertificateName,
+        Closed::NoHandshake(TlsFailure::Expired) => Failure::CertificateExpired,
+        Closed::NoHandshake(TlsFailure::NotYetValid) => Failure::CertificateEarly,
+        Closed::NoHandshake(TlsFailure::Untrusted) => Failure::CertificateUntrusted,
+        Closed::NoHandshake(TlsFailure::RefusedByPeer) => Failure::TlsRefused,
+        Closed::NoHandshake(TlsFailure::Other) => Failure::NoHandshake,
+        Closed::ByPeer | Closed::Broken | Closed::Idle | Closed::Slow | Closed::Garbage | Closed::ByUs => {
+            Failure::ConnectionEnded
         }
     }
 }

@@ -7,7 +7,7 @@ use trunkline_events::{Answer, Arrival, Attempt, Event, Failure, Heard};
 use trunkline_proxy::transaction;
 use trunkline_reasons::Reason;
 use trunkline_routing::Decision;
-use trunkline_sip::{HeaderName, Message, Method};
+use trunkline_sip::{HeaderName, Message, Method, parse_ip, read_date};
 
 use crate::context::{Context, Hop};
 use crate::edge::Edge;
@@ -26,8 +26,10 @@ impl Edge {
         let ip = source.ip().to_canonical();
         let header = |name| m.header(name);
         let invite = inbound.method == Method::Invite;
+        let has_contact = invite || inbound.method == Method::Register;
         let contact =
-            if invite { contact_of(m).filter(|uri| uri.ip().is_some_and(|at| at != ip)) } else { None };
+            if has_contact { contact_of(m).and_then(|uri| Some((uri.host, uri.ip()?))) } else { None };
+        let contact = contact.filter(|(_, at)| *at != ip);
         self.events.note(
             io.unix_ms(),
             Event::Arrived(Arrival {
@@ -36,7 +38,7 @@ impl Edge {
                 from: m.from().map_or(b"", |from| from.uri),
                 call_id: m.call_id(),
                 agent: header(HeaderName::UserAgent).unwrap_or_default(),
-                contact: contact.map_or(b"", |uri| uri.host),
+                contact: contact.map_or(b"", |(host, _)| host),
                 transport: inbound.flow.transport,
                 source,
                 inside: !m.to_tag().is_empty(),
@@ -44,6 +46,7 @@ impl Edge {
                     .into_iter()
                     .any(|name| header(name).is_some()),
                 private_media: invite && is_public(ip) && names_private_media(m.body()),
+                rewritten: contact.is_some_and(|(_, at)| via_differs(m, at)),
             }),
         );
     }
@@ -63,17 +66,25 @@ impl Edge {
         let uri = request.split(|b| *b == b' ').nth(1).unwrap_or_default();
         let trunk = hop.trunk.as_ref().map_or("", |trunk| trunk.as_str());
         let (transport, to) = (hop.egress.transport, hop.egress.remote);
-        self.events.note(io.unix_ms(), Event::Sent(Attempt { branch, uri, trunk, transport, to }));
+        let unheard = !self.shared.addresses.has(transport);
+        self.events.note(io.unix_ms(), Event::Sent(Attempt { branch, uri, trunk, transport, to, unheard }));
     }
 
     /// A response came to a branch.
-    pub(crate) fn note_heard(&mut self, io: &Io<'_>, branch: u8, m: &Message<'_>) {
+    pub(crate) fn note_heard(&mut self, io: &Io<'_>, (branch, from): (u8, IpAddr), m: &Message<'_>) {
         let code = m.status().unwrap_or(0);
         if code <= 100 || m.cseq_method() == Method::Cancel || self.events.request() == 0 {
             return;
         }
+        // One that waited for the media relay was noted when it came.
+        if self.relay_answers.replaced {
+            return;
+        }
         let why = m.other_header("Reason").or_else(|| m.other_header("Warning")).unwrap_or_default();
-        self.events.note(io.unix_ms(), Event::Heard(Heard { branch, code, phrase: phrase(m), why }));
+        let private_media = is_public(from.to_canonical()) && names_private_media(m.body());
+        let clock = if code >= 300 { clock_of(m, io.unix_ms() / 1000) } else { 0 };
+        let heard = Heard { branch, code, phrase: phrase(m), why, private_media, clock };
+        self.events.note(io.unix_ms(), Event::Heard(heard));
     }
 
     /// A branch is given up, and the next way is looked for.
@@ -92,6 +103,16 @@ impl Edge {
         self.events.note(io.unix_ms(), Event::Failed { branch, how });
     }
 
+    /// The message at hand waits for the media relay.
+    pub(crate) fn note_relay(&mut self, io: &Io<'_>) {
+        self.events.note(io.unix_ms(), Event::Waits(b""));
+    }
+
+    /// The call is to go on to another callee.
+    pub(crate) fn note_diverted(&mut self, io: &Io<'_>, to: &str) {
+        self.events.note(io.unix_ms(), Event::Diverted(to.as_bytes()));
+    }
+
     /// The caller gets this response.
     pub(crate) fn note_told(&mut self, io: &Io<'_>, code: u16, reason: Option<Reason>, ours: bool) {
         self.counters.count_code(code);
@@ -101,6 +122,26 @@ impl Edge {
     /// What happens from now on happens to this transaction's request.
     pub(crate) fn turn_to(&mut self, context: &Context) {
         self.events.resume(context.request);
+    }
+}
+
+/// Does the one Via contain another address than this? The Via of a proxy says nothing of the client.
+fn via_differs(m: &Message<'_>, contact: IpAddr) -> bool {
+    let mut all = m.list(HeaderName::Via);
+    let alone = all.next().is_some() && all.next().is_none();
+    let host = m.top_via().ok().filter(|_| alone).and_then(|via| parse_ip(via.host));
+    host.is_some_and(|host| host != contact)
+}
+
+/// How many seconds the sender's clock is ahead of ours, by Date (RFC 3261 §20.17); 0 if that is unknown or too little to matter:
+/// RFC 8224 §6.2.3 lets 60 seconds pass.
+fn clock_of(m: &Message<'_>, now: u64) -> i32 {
+    let date = m.other_header("Date").and_then(read_date);
+    let ahead = date.map_or(0, |date| date as i64 - now as i64);
+    if ahead.abs() < 60 {
+        0
+    } else {
+        i32::try_from(ahead).unwrap_or(if ahead > 0 { i32::MAX } else { i32::MIN })
     }
 }
 

@@ -153,6 +153,7 @@ impl Qualify {
             if let Some(subject) = self.machine.lost(serial, times, &mut self.outputs) {
                 let error = match why {
                     Closed::Refused => "the connection was refused or not completed",
+                    Closed::NoHandshake(why) => why.words(),
                     Closed::ByPeer => "the connection was closed by the other side",
                     Closed::Broken | Closed::Idle | Closed::Slow | Closed::Garbage | Closed::ByUs => {
                         "the connection broke"

@@ -62,6 +62,7 @@ impl Edge {
             let Ok(uri) = inbound.message.uri() else { return false };
             // It is no loop: it was forwarded.
             let inbound = &Inbound { spiral: self.visit(inbound) == Visit::Spiral, ..*inbound };
+            self.note_diverted(io, &to);
             let mut decision = Decision::default();
             let decided = self.decide(io, inbound, &uri, Round::Diverted(diversion), &mut decision);
             if decided.is_err() || decision.outcome != Outcome::Forward {

@@ -66,7 +66,7 @@ impl Edge {
         m: &Message<'_>,
     ) {
         self.turn_to(context);
-        self.note_heard(io, branch, m);
+        self.note_heard(io, (branch, flow.remote.ip()), m);
         if let Some(b) = context.proxy.branch_mut(branch) {
             // What belongs to the request, and its dialog, goes by the connection that brought the answer.
             if flow.transport.is_reliable() && flow.transport == b.target.hop.egress.transport {

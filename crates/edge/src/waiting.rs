@@ -75,6 +75,9 @@ impl Edge {
         suspended: Suspended,
     ) {
         self.counters.suspended.add();
+        if let Cause::Media(_) = &suspended.cause {
+            self.note_relay(io);
+        }
         let told = self.has_waited();
         let suspended = Suspended { request: self.events.request(), own: self.own, ..suspended };
         self.suspensions.insert(number, suspended);

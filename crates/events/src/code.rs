@@ -26,8 +26,13 @@ pub struct Entry<'a> {
     pub event: Event<'a>,
 }
 
+/// The part of a text that is kept.
+pub(crate) fn kept(bytes: &[u8]) -> &[u8] {
+    bytes.get(..LONGEST).unwrap_or(bytes)
+}
+
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
+    let bytes = kept(bytes);
     out.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
     out.extend_from_slice(bytes);
 }
@@ -59,7 +64,8 @@ pub(crate) fn put(out: &mut Vec<u8>, request: u64, at: u64, event: Event<'_>) {
     let kind = match event {
         Event::Arrived(a) => {
             out.push(a.transport as u8);
-            out.push(u8::from(a.inside) | u8::from(a.credentials) << 1 | u8::from(a.private_media) << 2);
+            let flags = [a.inside, a.credentials, a.private_media, a.rewritten];
+            out.push(flags.into_iter().rev().fold(0, |all, flag| all << 1 | u8::from(flag)));
             address(out, a.source);
             for part in [a.method, a.uri, a.from, a.call_id, a.agent, a.contact] {
                 text(out, part);
@@ -77,16 +83,16 @@ pub(crate) fn put(out: &mut Vec<u8>, request: u64, at: u64, event: Event<'_>) {
         }
         Event::GoesOn => 4,
         Event::Sent(a) => {
-            out.push(a.transport as u8);
-            out.push(a.branch);
+            out.extend_from_slice(&[a.transport as u8, a.branch, u8::from(a.unheard)]);
             address(out, a.to);
             text(out, a.uri);
             words(out, a.trunk);
             5
         }
         Event::Heard(h) => {
-            out.push(h.branch);
+            out.extend_from_slice(&[h.branch, u8::from(h.private_media)]);
             out.extend_from_slice(&h.code.to_le_bytes());
+            out.extend_from_slice(&h.clock.to_le_bytes());
             text(out, h.phrase);
             text(out, h.why);
             6
@@ -233,16 +239,21 @@ fn read<'a>(kind: u8, r: &mut Reader<'a>) -> Option<Event<'a>> {
                 inside: flags & 1 != 0,
                 credentials: flags & 2 != 0,
                 private_media: flags & 4 != 0,
+                rewritten: flags & 8 != 0,
             })
         }
         2 => Event::Fact { words: r.words()?, names: r.words()? },
         3 => Event::Waits(r.text()?),
         4 => Event::GoesOn,
         5 => {
-            let (transport, branch, to) = (r.transport()?, r.u8()?, r.address()?);
-            Event::Sent(Attempt { branch, uri: r.text()?, trunk: r.words()?, transport, to })
+            let (transport, branch, unheard, to) = (r.transport()?, r.u8()?, r.u8()? != 0, r.address()?);
+            Event::Sent(Attempt { branch, uri: r.text()?, trunk: r.words()?, transport, to, unheard })
         }
-        6 => Event::Heard(Heard { branch: r.u8()?, code: r.u16()?, phrase: r.text()?, why: r.text()? }),
+        6 => {
+            let (branch, private_media, code) = (r.u8()?, r.u8()? != 0, r.u16()?);
+            let clock = r.take().map(i32::from_le_bytes)?;
+            Event::Heard(Heard { branch, code, phrase: r.text()?, why: r.text()?, private_media, clock })
+        }
         7 => {
             let (branch, how) = (r.u8()?, r.u8()?);
             Event::Failed { branch, how: Failure::ALL.into_iter().find(|one| *one as u8 == how)? }
@@ -278,6 +289,21 @@ mod tests {
                 inside: true,
                 credentials: false,
                 private_media: true,
+                rewritten: false,
+            }),
+            Event::Arrived(Arrival {
+                method: b"REGISTER",
+                uri: b"sip:sip.local",
+                from: b"",
+                call_id: b"",
+                agent: b"",
+                contact: b"",
+                transport: Transport::Tls,
+                source: v6,
+                inside: false,
+                credentials: true,
+                private_media: false,
+                rewritten: true,
             }),
             Event::Fact { words: "{} is agent {}", names: "1002\0agent-02" },
             Event::Waits(b"carrier.example"),
@@ -288,8 +314,16 @@ mod tests {
                 trunk: "trunk-01",
                 transport: Transport::Udp,
                 to: v6,
+                unheard: true,
             }),
-            Event::Heard(Heard { branch: 3, code: 486, phrase: b"Busy Here", why: b"Q.850;cause=17" }),
+            Event::Heard(Heard {
+                branch: 3,
+                code: 486,
+                phrase: b"Busy Here",
+                why: b"Q.850;cause=17",
+                private_media: true,
+                clock: -86_400,
+            }),
             Event::Failed { branch: 3, how: Failure::ConnectionEnded },
             Event::Media("rtpengine did not answer"),
             Event::Diverted(b"sip:1003@sip.local"),

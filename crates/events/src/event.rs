@@ -67,6 +67,8 @@ pub struct Arrival<'a> {
     pub credentials: bool,
     /// Its SDP names a private address, and it came from a public one.
     pub private_media: bool,
+    /// Contact has another address than the packet's source, and than its only Via: somebody changed one of them on the way.
+    pub rewritten: bool,
 }
 
 /// A request on its way to a target.
@@ -82,6 +84,8 @@ pub struct Attempt<'a> {
     pub transport: Transport,
     /// To where.
     pub to: SocketAddr,
+    /// The exchange has no listener for this transport.
+    pub unheard: bool,
 }
 
 /// A response that came.
@@ -95,6 +99,10 @@ pub struct Heard<'a> {
     pub phrase: &'a [u8],
     /// The value of its Reason or Warning header, if it has one.
     pub why: &'a [u8],
+    /// Its SDP names a private address, and it came from a public one.
+    pub private_media: bool,
+    /// How many seconds its sender's clock is ahead of ours, by the Date header of a failure; 0 if that is unknown.
+    pub clock: i32,
 }
 
 /// How a target failed without a final response.
@@ -111,15 +119,36 @@ pub enum Failure {
     ConnectionEnded = 3,
     /// It rang, and nobody took the call in time.
     NoAnswer = 4,
+    /// The other side speaks no TLS.
+    NoTls = 5,
+    /// The certificate of the other side does not contain the name that it was reached by.
+    CertificateName = 6,
+    /// The certificate of the other side has expired.
+    CertificateExpired = 7,
+    /// The certificate of the other side is not valid yet.
+    CertificateEarly = 8,
+    /// The certificate of the other side is from no authority that is trusted.
+    CertificateUntrusted = 9,
+    /// The other side refused the TLS handshake.
+    TlsRefused = 10,
+    /// The TLS handshake failed.
+    NoHandshake = 11,
 }
 
 impl Failure {
-    pub(crate) const ALL: [Failure; 5] = [
+    pub(crate) const ALL: [Failure; 12] = [
         Failure::Silent,
         Failure::Unreachable,
         Failure::NoConnection,
         Failure::ConnectionEnded,
         Failure::NoAnswer,
+        Failure::NoTls,
+        Failure::CertificateName,
+        Failure::CertificateExpired,
+        Failure::CertificateEarly,
+        Failure::CertificateUntrusted,
+        Failure::TlsRefused,
+        Failure::NoHandshake,
     ];
 
     /// Its name in events.
@@ -130,6 +159,13 @@ impl Failure {
             Failure::NoConnection => "no-connection",
             Failure::ConnectionEnded => "connection-ended",
             Failure::NoAnswer => "no-answer",
+            Failure::NoTls => "no-tls",
+            Failure::CertificateName => "certificate-name",
+            Failure::CertificateExpired => "certificate-expired",
+            Failure::CertificateEarly => "certificate-not-yet-valid",
+            Failure::CertificateUntrusted => "certificate-untrusted",
+            Failure::TlsRefused => "tls-refused",
+            Failure::NoHandshake => "no-handshake",
         }
     }
 }

@@ -47,6 +47,6 @@ pub use notice::{
 pub use recorder::Recorder;
 pub use refusals::{PER_SECOND, Refusal, Refusals, Refused};
 pub use requests::Requests;
-pub use story::{Query, Step, Story, filled, shown, stories};
+pub use story::{Query, Step, Story, filled, shown, stories, stories_of};
 pub use subscription::Subscription;
 pub use types::{EventTypes, LOST, TYPES};

@@ -174,6 +174,7 @@ mod tests {
                 inside: false,
                 credentials: true,
                 private_media: false,
+                rewritten: false,
             }),
         );
     }

@@ -45,6 +45,9 @@ pub struct Explained {
     pub steps: Vec<ExplainedStep>,
     /// What went wrong and what to do.
     pub hints: Vec<String>,
+    /// The names of the findings among them.
+    #[serde(default)]
+    pub findings: Vec<String>,
     /// The same as text.
     pub text: String,
 }

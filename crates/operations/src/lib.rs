@@ -1,5 +1,5 @@
 //! What an operator can ask and change: one interface, [`Operations`], with plain data. The control socket of the command line,
-//! health and metrics, and the REST API of Routr v1 are its faces. None of them knows how the process does it.
+//! health and metrics, gRPC and the REST API of Routr v1 are its faces. None of them knows how the process does it.
 //!
 //! The running process implements all of it. Where no process runs, the command line works on the store alone: the default
 //! of each method is [`OperationError::NotRunning`].
@@ -32,6 +32,7 @@ mod figures;
 mod operations;
 mod readiness;
 mod registrations;
+mod resources;
 mod status;
 mod trace;
 
@@ -46,5 +47,6 @@ pub use figures::{
 pub use operations::{OperationError, Operations};
 pub use readiness::{Known, Part, Readiness};
 pub use registrations::{ManualContact, Registration};
+pub use resources::version_of;
 pub use status::{Descriptors, Limit, Reachability, Status, Stop, TrunkRegistration};
 pub use trace::{TraceQuery, TracedMessage, TracedMessages};

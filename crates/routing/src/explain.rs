@@ -219,7 +219,7 @@ impl<'f> Fact<'f> {
             Fact::NumberOfOtherDomain(n) => [n.reference.as_str(), "", "", ""],
             Fact::AclAllows(l) => [l.reference.as_str(), "", "", ""],
             Fact::AclDenies(l) => [l.reference.as_str(), "", "", ""],
-            Fact::CalleeNumber(n) => [n.digits(), "", "", ""],
+            Fact::CalleeNumber(n) => [n.digits(), n.reference.as_str(), "", ""],
             Fact::NumberOfOtherTrunk(n) => [n.reference.as_str(), "", "", ""],
             Fact::NumberWithoutLink(n) => [n.reference.as_str(), "", "", ""],
             Fact::CalleeAgent(a, d) => [&a.username, &d.domain_uri, a.reference.as_str(), ""],

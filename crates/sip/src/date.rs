@@ -23,6 +23,37 @@ pub fn put_date(unix_seconds: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b" GMT");
 }
 
+/// Reads a `SIP-date`; gives seconds since 1970.
+pub fn read_date(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?.trim_ascii();
+    let (_, rest) = text.split_once(", ")?;
+    let mut words = rest.split_ascii_whitespace();
+    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    if words.next() != Some("GMT") || words.next().is_some() {
+        return None;
+    }
+    let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))? as u64 + 1;
+    let number = |text: &str, range: std::ops::RangeInclusive<u64>| {
+        text.parse::<u64>().ok().filter(|number| range.contains(number))
+    };
+    let (day, year) = (number(day, 1..=31)?, number(year, 1970..=9_999)?);
+    let mut parts = time.split(':');
+    let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next()?);
+    let time = number(hour, 0..=23)? * 3_600 + number(minute, 0..=59)? * 60 + number(second, 0..=60)?;
+    if parts.next().is_some() {
+        return None;
+    }
+    Some(days(year, month, day) * 86_400 + time)
+}
+
+/// The days since 1970 of a day in the Gregorian calendar, with years that begin in March as in [`civil`].
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let from_march = if month > 2 { month - 3 } else { month + 9 };
+    let of_year = (153 * from_march + 2) / 5 + day - 1;
+    365 * year + year / 4 - year / 100 + year / 400 + of_year - 719_468
+}
+
 /// Year, month (from 1) and day (from 1) of a day since 1970, in the Gregorian calendar. Years begin in March here, so that
 /// the day that some have more comes last.
 fn civil(days: u64) -> (u64, u64, u64) {
@@ -58,7 +89,21 @@ mod tests {
         ] {
             let mut out = Vec::new();
             put_date(seconds, &mut out);
+            assert_eq!(read_date(&out), Some(seconds));
             assert_eq!(String::from_utf8(out).unwrap(), want);
+        }
+        for text in [
+            "",
+            "Sat, 13 Nov 2010 23:29:00",
+            "Sat, 13 Nov 2010 23:29:00 CET",
+            "Sat, 13 Foo 2010 23:29:00 GMT",
+            "Sat, 13 Nov 2010 24:29:00 GMT",
+            "Sat, 0 Nov 2010 23:29:00 GMT",
+            "Sat, 13 Nov 1969 23:29:00 GMT",
+            "Sat, 13 Nov 2010 23:29:00:00 GMT",
+            "13 Nov 2010 23:29:00 GMT",
+        ] {
+            assert_eq!(read_date(text.as_bytes()), None, "{text}");
         }
     }
 }

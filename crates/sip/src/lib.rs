@@ -41,7 +41,7 @@ mod via;
 
 pub use address::Address;
 pub use control::without_control_characters;
-pub use date::put_date;
+pub use date::{put_date, read_date};
 pub use error::ParseError;
 pub use flow::{ConnectionId, Flow, Transport};
 pub use frame::Frame;

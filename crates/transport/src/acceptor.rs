@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConnection};
 use slab::Slab;
 use trunkline_descriptors::Taker;
 use trunkline_sip::{ConnectionId, Transport};
 
+use crate::connection::Closed;
 use crate::io::{Counters, count};
 use crate::listener::{ListenError, Listener, listen};
 use crate::liveness::watch;
@@ -24,7 +24,7 @@ use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::per_source::PerSource;
 use crate::shard::StreamLimits;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, TlsFailure};
 use crate::upgrade::{self, Verdict};
 use crate::want;
 use crate::wire::{Tls, Wire};
@@ -40,7 +40,7 @@ pub(crate) enum AcceptorEvent {
     /// The connection that the shard asked for is established.
     Connected(ConnectionId, Wire),
     /// The connection that the shard asked for could not be made.
-    Failed(ConnectionId),
+    Failed(ConnectionId, Closed),
 }
 
 #[derive(Debug)]
@@ -106,7 +106,7 @@ enum Next {
     Close,
     Accepted { transport: Transport, foreign_page: bool, unread: Vec<u8>, unsent: Vec<u8> },
     Connected(ConnectionId),
-    Failed(ConnectionId),
+    Failed(ConnectionId, Closed),
 }
 
 /// The acceptor before its thread runs; afterwards, what its thread owns.
@@ -333,9 +333,9 @@ impl Acceptor {
                 connection.wire.deregister(self.poll.registry());
                 report(shards, id, AcceptorEvent::Connected(id, connection.wire));
             }
-            Next::Failed(id) => {
+            Next::Failed(id, why) => {
                 self.remove(place);
-                report(shards, id, AcceptorEvent::Failed(id));
+                report(shards, id, AcceptorEvent::Failed(id, why));
             }
         }
     }
@@ -371,7 +371,7 @@ impl Acceptor {
             count(&self.counters.unfinished);
             self.remove(place);
             if let Some(id) = id {
-                report(shards, id, AcceptorEvent::Failed(id));
+                report(shards, id, AcceptorEvent::Failed(id, Closed::Refused));
             }
         }
     }
@@ -437,38 +437,42 @@ impl PendingConnection {
                 }
                 Stage::Connecting(id, name) => {
                     let (id, name) = (*id, *name);
-                    let Some(socket) = self.wire.socket() else { return Next::Failed(id) };
+                    let Some(socket) = self.wire.socket() else { return Next::Failed(id, Closed::Refused) };
                     match socket.take_error() {
                         Ok(None) => {}
                         Ok(Some(error)) | Err(error) => {
                             tracing::debug!(remote = %self.remote, %error, "no connection");
-                            return Next::Failed(id);
+                            return Next::Failed(id, Closed::Refused);
                         }
                     }
                     if socket.peer_addr().is_err() {
                         return Next::Wait;
                     }
                     watch(&socket);
-                    let Some(server) = server_name(name, self.remote) else { return Next::Failed(id) };
-                    let Some(config) = client_config(certificates, name) else { return Next::Failed(id) };
+                    let Some(server) = name.server_name(self.remote) else {
+                        return Next::Failed(id, Closed::Refused);
+                    };
+                    let Some(config) = client_config(certificates, name) else {
+                        return Next::Failed(id, Closed::Refused);
+                    };
                     let session = ClientConnection::new(config, server);
                     let (Ok(session), Wire::Tcp(socket)) =
                         (session, std::mem::replace(&mut self.wire, Wire::Pending))
                     else {
-                        return Next::Failed(id);
+                        return Next::Failed(id, Closed::Refused);
                     };
                     self.wire = Wire::Tls(Box::new(Tls::new(socket, session.into())));
                     self.stage = Stage::ClientHandshake(id);
                 }
                 Stage::ClientHandshake(id) => {
                     let id = *id;
-                    let Wire::Tls(tls) = &mut self.wire else { return Next::Failed(id) };
+                    let Wire::Tls(tls) = &mut self.wire else { return Next::Failed(id, Closed::Refused) };
                     return match tls.handshake() {
                         Ok(true) => Next::Connected(id),
                         Ok(false) => Next::Wait,
                         Err(error) => {
                             tracing::warn!(remote = %self.remote, %error, "no TLS connection");
-                            Next::Failed(id)
+                            Next::Failed(id, Closed::NoHandshake(TlsFailure::of(&error)))
                         }
                     };
                 }
@@ -486,13 +490,5 @@ fn client_config(certificates: &Certificates, name: HostName) -> Option<Arc<Clie
             tracing::warn!(%error, "no TLS connection: the trunk's clientCertificate cannot be used");
             None
         }
-    }
-}
-
-/// The name that the other side's certificate must contain, RFC 5922 §7.
-fn server_name(name: HostName, remote: SocketAddr) -> Option<ServerName<'static>> {
-    match name.text() {
-        Some(text) => ServerName::try_from(text.to_string()).ok(),
-        None => Some(ServerName::IpAddress(remote.ip().into())),
     }
 }

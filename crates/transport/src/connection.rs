@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use trunkline_sip::{ConnectionId, Flow};
 
 use crate::names::HostName;
+use crate::tls::TlsFailure;
 use crate::websocket::WebSocket;
 use crate::wire::Wire;
 
@@ -15,6 +16,8 @@ pub enum Closed {
     ByPeer,
     /// It could not be made.
     Refused,
+    /// It could not be made, because of TLS.
+    NoHandshake(TlsFailure),
     /// An error while reading or writing.
     Broken,
     /// Nothing was heard for too long.
@@ -25,6 +28,13 @@ pub enum Closed {
     Garbage,
     /// We wanted it.
     ByUs,
+}
+
+impl Closed {
+    /// Was there never a connection?
+    pub fn is_unmade(self) -> bool {
+        matches!(self, Closed::Refused | Closed::NoHandshake(_))
+    }
 }
 
 /// A connection and what is under way on it.

@@ -47,5 +47,5 @@ pub use names::HostName;
 pub use net::Net;
 pub use shard::{Handler, Shard, StreamLimits};
 pub use source::{Sources, choose_local};
-pub use tls::{Certificates, ClientAuth, SelfSigned, TlsError, TlsSettings, certificates_in};
+pub use tls::{Certificates, ClientAuth, SelfSigned, TlsError, TlsFailure, TlsSettings, certificates_in};
 pub use udp::{BATCH, Receiver, Sender, UdpSocket};

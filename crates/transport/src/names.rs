@@ -1,6 +1,9 @@
 //! The host names that TLS servers must prove, as small numbers next to an address.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::pki_types::ServerName;
 
 /// The name of a host we connect to over TLS: what SNI says and the certificate must hold (RFC 5922 §7.2).
 ///
@@ -23,6 +26,14 @@ const MOST: usize = 65_536;
 impl HostName {
     /// No name: the certificate must hold the address.
     pub const NONE: HostName = HostName(0);
+
+    /// The name that the other side's certificate must contain, RFC 5922 §7.
+    pub(crate) fn server_name(self, remote: SocketAddr) -> Option<ServerName<'static>> {
+        match self.text() {
+            Some(text) => ServerName::try_from(text.to_string()).ok(),
+            None => Some(ServerName::IpAddress(remote.ip().into())),
+        }
+    }
 
     /// The number of this name; [`HostName::NONE`] when the table is full.
     pub fn of(name: &str) -> HostName {

@@ -356,8 +356,8 @@ impl<M: Send> Shard<M> {
                     let place = match mail.0 {
                         AcceptorEvent::Accepted(accepted) => self.io.take_over(accepted),
                         AcceptorEvent::Connected(id, wire) => self.io.connected(id, wire),
-                        AcceptorEvent::Failed(id) => {
-                            self.io.close(id, Closed::Refused);
+                        AcceptorEvent::Failed(id, why) => {
+                            self.io.close(id, why);
                             None
                         }
                     };

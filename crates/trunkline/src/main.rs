@@ -13,6 +13,7 @@ mod back_ends;
 mod base;
 mod descriptors;
 mod edge_config;
+mod failed_calls;
 mod first_start;
 mod follower;
 mod hep;

@@ -74,11 +74,12 @@ impl Process {
         if config.runs(Role::Exchange) {
             sip = Some(Sip::build(SipConfig::of(config, document.is_some()), &base)?);
         }
-        if config.runs(Role::Api) {
-            api = Api::build(&config.grpc, &base)?.map(Arc::new);
-        }
         let view = sip.as_ref().map(|sip| sip.view.clone());
-        let operations = Arc::new(ProcessOperations::new(base.clone(), view, api.clone()));
+        let operations = Arc::new(ProcessOperations::new(base.clone(), view));
+        if config.runs(Role::Api) {
+            api = Api::build(&config.grpc, &base, &operations)?.map(Arc::new);
+            api.iter().for_each(|api| operations.know_api(api.clone()));
+        }
         let (mut health, mut rest_v1, mut ari_proxy, mut control) = (None, None, None, None);
         if config.runs(Role::Health) {
             health = Health::build(&config.http, &operations)?;

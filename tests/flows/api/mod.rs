@@ -4,6 +4,7 @@ mod bounds;
 mod clients;
 mod endpoints;
 mod logins;
+mod versions;
 
 use std::path::PathBuf;
 

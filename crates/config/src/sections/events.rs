@@ -30,6 +30,8 @@ list_of!(EventType);
 pub struct Events {
     /// Bytes of what became of requests that are kept in memory, the latest ones; 0 keeps none.
     pub memory: u32,
+    /// How many calls that failed are kept in the database; 0 keeps none.
+    pub failed_calls: u32,
     /// What file and webhook get; nothing: all but what became of requests.
     pub types: Vec<EventType>,
     /// The file with JSON lines.
@@ -48,6 +50,7 @@ impl Default for Events {
     fn default() -> Self {
         Events {
             memory: 64 << 20,
+            failed_calls: 10_000,
             types: Vec::new(),
             file: None,
             file_bytes: 64 << 20,
@@ -61,6 +64,7 @@ impl Default for Events {
 impl Events {
     pub(crate) fn keys(&mut self, keys: &mut Keys<'_>) {
         keys.value("memory", &mut self.memory);
+        keys.value("failedCalls", &mut self.failed_calls);
         keys.value("types", &mut self.types);
         keys.value("file", &mut self.file);
         keys.value("fileBytes", &mut self.file_bytes);

@@ -46,5 +46,5 @@ pub(crate) struct Answers {
     /// By the transaction to be, and the very message: another one under the same key is another call.
     pub(super) numbers: HashMap<(TransactionKey, u64), Numbered>,
     /// The response at hand has its SDP replaced already.
-    pub(super) replaced: bool,
+    pub(crate) replaced: bool,
 }

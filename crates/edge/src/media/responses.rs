@@ -46,6 +46,7 @@ impl Edge {
                 let suspended = Suspended::new(what, cause, flow, m.bytes, io.now());
                 self.counters.suspended.add();
                 self.suspensions.insert(number, suspended);
+                self.note_relay(io);
                 true
             }
             Err(error) => {

@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use trunkline_reasons::Reason;
 use trunkline_sip::reason;
 
-use crate::code::{Entry, Events};
-use crate::event::{Answer, Event};
+use crate::code::{Entry, Events, kept};
+use crate::event::{Answer, Event, Failure};
 use crate::log::Log;
 use sign::Sign;
 pub(crate) use words::of as in_words;
@@ -48,6 +48,8 @@ pub struct Story {
     pub result: Option<Answer>,
     /// What went wrong and what to do, most important first.
     pub hints: Vec<String>,
+    /// The names of the findings among them.
+    pub findings: Vec<String>,
 }
 
 /// One thing that happened.
@@ -107,12 +109,29 @@ struct Found {
 /// The stories that a query asks for, the latest first.
 pub fn stories<'l>(logs: impl IntoIterator<Item = &'l Log> + Clone, query: &Query) -> Vec<Story> {
     let calls = calls(logs.clone(), query);
+    told_of(logs, &calls).into_iter().filter_map(tell).collect()
+}
+
+/// The stories of these Call-IDs, in their order; `None` where nothing is known. The logs are read once for all of them.
+pub fn stories_of<'l>(logs: impl IntoIterator<Item = &'l Log>, call_ids: &[&str]) -> Vec<Option<Story>> {
+    let calls: Vec<Vec<u8>> = call_ids.iter().map(|id| kept(id.as_bytes()).to_vec()).collect();
+    told_of(logs, &calls).into_iter().map(tell).collect()
+}
+
+/// What was told of each of these Call-IDs. A Call-ID that is there twice has it in its last place.
+fn told_of<'l>(logs: impl IntoIterator<Item = &'l Log>, calls: &[Vec<u8>]) -> Vec<Vec<(u64, u64, Told)>> {
     let wanted: HashMap<&[u8], usize> = calls.iter().enumerate().map(|(n, id)| (id.as_slice(), n)).collect();
     let mut requests: HashMap<u64, usize> = HashMap::new();
     let mut told: Vec<Vec<(u64, u64, Told)>> = calls.iter().map(|_| Vec::new()).collect();
     for log in logs {
         log.for_each_chunk(|bytes| {
-            for Entry { request, at, event } in Events::new(bytes) {
+            let mut events = Events::new(bytes);
+            // Most events are of other calls: of them the head is enough.
+            while let Some(head) = events.head() {
+                if !head.is_arrival() && !requests.contains_key(&head.request) {
+                    continue;
+                }
+                let Some(Entry { request, at, event }) = head.entry() else { return };
                 if let Event::Arrived(arrival) = &event
                     && let Some(call) = wanted.get(arrival.call_id)
                 {
@@ -124,18 +143,23 @@ pub fn stories<'l>(logs: impl IntoIterator<Item = &'l Log> + Clone, query: &Quer
             }
         });
     }
-    told.into_iter().filter_map(tell).collect()
+    told
 }
 
 /// The Call-IDs that a query asks for, the latest first.
 fn calls<'l>(logs: impl IntoIterator<Item = &'l Log>, query: &Query) -> Vec<Vec<u8>> {
     if let Some(call_id) = &query.call_id {
-        return vec![call_id.clone().into_bytes()];
+        return vec![kept(call_id.as_bytes()).to_vec()];
     }
     let mut found: HashMap<u64, Found> = HashMap::new();
     for log in logs {
         log.for_each_chunk(|bytes| {
-            for Entry { request, at, event } in Events::new(bytes) {
+            let mut events = Events::new(bytes);
+            while let Some(head) = events.head() {
+                if !head.is_arrival() && !head.is_answer() {
+                    continue;
+                }
+                let Some(Entry { request, at, event }) = head.entry() else { return };
                 match event {
                     Event::Arrived(a) if !a.inside && (query.failed || a.method == b"INVITE") => {
                         let call_id = a.call_id.to_vec();
@@ -174,10 +198,24 @@ impl Told {
     }
 }
 
+/// That nothing came back is no news of a branch whose connection failed.
+fn drop_repeated_failures(told: &mut Vec<(u64, u64, Told)>) {
+    let mut failed = HashSet::new();
+    told.retain(|(_, request, told)| match told.sign {
+        Sign::Sent { branch, .. } => {
+            failed.remove(&(*request, branch));
+            true
+        }
+        Sign::Failed { branch, how } => failed.insert((*request, branch)) || how != Failure::Silent,
+        _ => true,
+    });
+}
+
 /// Puts a story together.
 fn tell(mut told: Vec<(u64, u64, Told)>) -> Option<Story> {
     // Requests of one call may be on several shards.
     told.sort_by_key(|(at, ..)| *at);
+    drop_repeated_failures(&mut told);
     let first = told.iter().find_map(|(at, _, told)| match &told.sign {
         Sign::Arrived { method, from, uri, call_id, .. } => Some((*at, method, from, uri, call_id)),
         _ => None,
@@ -203,8 +241,12 @@ fn tell(mut told: Vec<(u64, u64, Told)>) -> Option<Story> {
         steps: Vec::new(),
         result,
         hints: Vec::new(),
+        findings: Vec::new(),
     };
-    story.hints = hints::of((story.result, story.failed()), told.iter().map(|(_, _, told)| &told.sign));
+    let signs = told.iter().map(|(_, _, told)| &told.sign);
+    let (hints, findings) = hints::of((story.result, story.failed()), signs);
+    story.hints = hints;
+    story.findings = findings.into_iter().map(str::to_owned).collect();
     story.steps =
         told.into_iter().map(|(at, _, Told { text, detail, .. })| Step { at, text, detail }).collect();
     Some(story)

@@ -1,6 +1,8 @@
 //! What an event means for the cause of a failure.
 
-use crate::event::Answer;
+use trunkline_sip::Transport;
+
+use crate::event::{Answer, Failure};
 
 /// What an event means for the causes.
 #[derive(Clone, Debug)]
@@ -15,14 +17,27 @@ pub(crate) enum Sign {
         contact: String,
         source: String,
         private_media: bool,
+        rewritten: bool,
     },
+    /// It waits for the media relay.
+    Relay,
     Sent {
+        branch: u8,
         uri: String,
         trunk: String,
+        transport: Transport,
+        to: String,
+        unheard: bool,
     },
     Heard {
         code: u16,
         why: String,
+        private_media: bool,
+        clock: i32,
+    },
+    Failed {
+        branch: u8,
+        how: Failure,
     },
     Media(String),
     Answered(Answer),

@@ -20,6 +20,7 @@ fn arrival(method: &'static str, call_id: &'static str) -> Arrival<'static> {
         inside: false,
         credentials: false,
         private_media: false,
+        rewritten: false,
     }
 }
 
@@ -29,6 +30,10 @@ pub(crate) fn arrived(method: &'static str, call_id: &'static str) -> Event<'sta
 
 fn answered(code: u16, reason: &str, ours: bool) -> Event<'static> {
     Event::Answered(Answer { code, reason: Reason::from_code(reason), ours })
+}
+
+fn heard(code: u16, phrase: &'static [u8], why: &'static [u8]) -> Heard<'static> {
+    Heard { branch: 0, code, phrase, why, private_media: false, clock: 0 }
 }
 
 fn logs() -> [Arc<Log>; 2] {
@@ -43,16 +48,19 @@ fn logs() -> [Arc<Log>; 2] {
     two.note(1_040, Event::Arrived(Arrival { credentials: true, ..arrival("INVITE", "one") }));
     two.note(1_040, Event::Fact { words: "{} is agent {}", names: "1002\0agent-02" });
     let to = "198.51.100.1:5060".parse().unwrap();
-    let attempt =
-        Attempt { branch: 0, uri: b"sip:4930@carrier", trunk: "trunk-01", transport: Transport::Tls, to };
+    let attempt = Attempt {
+        branch: 0,
+        uri: b"sip:4930@carrier",
+        trunk: "trunk-01",
+        transport: Transport::Tls,
+        to,
+        unheard: false,
+    };
     two.note(1_041, Event::Sent(attempt));
     one.begin();
     one.note(1_500, Event::Arrived(arrival("INVITE", "two")));
     one.note(1_501, answered(200, "", false));
-    two.note(
-        2_000,
-        Event::Heard(Heard { branch: 0, code: 404, phrase: b"Not Found", why: b"Q.850;cause=1" }),
-    );
+    two.note(2_000, Event::Heard(heard(404, b"Not Found", b"Q.850;cause=1")));
     two.note(2_000, answered(404, "trunk.rejected", false));
     one.begin();
     one.note(3_000, Event::Arrived(arrival("REGISTER", "three")));
@@ -89,7 +97,8 @@ fn a_call_is_told_with_all_its_requests() {
          Cause (trunk.rejected): The carrier refused the call.\n  \
          To do: See the SIP status and Reason of the carrier: 403 is often the caller's number or the account, 404 the called \
          number.\n  \
-         The carrier does not know sip:4930@carrier: check whether it wants numbers without a plus, as it was sent.\n"
+         Finding (number.format): The carrier does not know sip:4930@carrier: check whether it wants numbers without a plus, as it \
+         was sent (routing.e164), and in the international form.\n"
     );
     assert!(found[0].failed());
 }

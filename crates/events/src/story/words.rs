@@ -20,7 +20,7 @@ pub fn shown(bytes: &[u8]) -> String {
 }
 
 /// As operators write it.
-fn name(transport: Transport) -> String {
+pub(super) fn name(transport: Transport) -> String {
     transport.to_string().to_uppercase()
 }
 
@@ -85,6 +85,15 @@ pub(crate) fn of(event: &Event<'_>) -> (String, bool) {
                 Failure::NoConnection => "no connection could be made",
                 Failure::ConnectionEnded => "the connection ended",
                 Failure::NoAnswer => "it rang, and nobody took the call in time",
+                Failure::NoTls => "the other side speaks no TLS",
+                Failure::CertificateName => "the certificate of the other side is for another name",
+                Failure::CertificateExpired => "the certificate of the other side has expired",
+                Failure::CertificateEarly => "the certificate of the other side is not valid yet",
+                Failure::CertificateUntrusted => {
+                    "the certificate of the other side is from an authority that is not trusted"
+                }
+                Failure::TlsRefused => "the other side refused the TLS handshake",
+                Failure::NoHandshake => "the TLS handshake failed",
             };
             (format!("branch {branch}: {what}"), false)
         }
@@ -112,17 +121,26 @@ pub(super) fn sign(event: &Event<'_>) -> Sign {
             contact: shown(a.contact),
             source: a.source.ip().to_string(),
             private_media: a.private_media,
+            rewritten: a.rewritten,
         },
-        Event::Sent(a) => Sign::Sent { uri: shown(a.uri), trunk: a.trunk.to_owned() },
-        Event::Heard(h) => Sign::Heard { code: h.code, why: shown(h.why) },
+        Event::Waits(b"") => Sign::Relay,
+        Event::Sent(a) => Sign::Sent {
+            branch: a.branch,
+            uri: shown(a.uri),
+            trunk: a.trunk.to_owned(),
+            transport: a.transport,
+            to: a.to.to_string(),
+            unheard: a.unheard,
+        },
+        Event::Heard(h) => {
+            Sign::Heard { code: h.code, why: shown(h.why), private_media: h.private_media, clock: h.clock }
+        }
+        Event::Failed { branch, how } => Sign::Failed { branch: *branch, how: *how },
         Event::Media(why) => Sign::Media((*why).to_owned()),
         Event::Answered(answer) => Sign::Answered(*answer),
-        Event::Fact { .. }
-        | Event::Waits(_)
-        | Event::GoesOn
-        | Event::Failed { .. }
-        | Event::Diverted(_)
-        | Event::Cancelled => Sign::Nothing,
+        Event::Fact { .. } | Event::Waits(_) | Event::GoesOn | Event::Diverted(_) | Event::Cancelled => {
+            Sign::Nothing
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! TLS: our certificates and the CAs that we trust.
 
 mod certificates;
+mod failure;
 mod jks;
 mod load;
 mod self_signed;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use certificates::Certificates;
+pub use failure::TlsFailure;
 pub use load::certificates_in;
 pub use self_signed::SelfSigned;
 

@@ -17,7 +17,7 @@ use crate::time::unix_ms;
 /// All of them.
 pub fn figures(process: &ProcessOperations) -> Figures {
     let mut figures = Figures {
-        api: process.api.iter().flat_map(|api| calls_of(api)).collect(),
+        api: process.api.get().into_iter().flat_map(|api| calls_of(api)).collect(),
         descriptors: descriptors::figures(),
         version: env!("CARGO_PKG_VERSION"),
         process: crate::procfs::figures(process.started),

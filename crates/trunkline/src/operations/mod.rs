@@ -4,7 +4,7 @@ pub mod bans;
 mod calls;
 pub mod destinations;
 mod events;
-mod explained;
+pub mod explained;
 mod figures;
 mod records;
 mod registrations;
@@ -13,7 +13,7 @@ mod traced;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use trunkline_calls::Records;
@@ -45,7 +45,7 @@ const EXPIRIES_EVERY: Duration = Duration::from_secs(60);
 pub struct ProcessOperations {
     pub base: Arc<Base>,
     sip: Option<Arc<SipView>>,
-    api: Option<Arc<Api>>,
+    api: OnceLock<Arc<Api>>,
     /// When the process started, in seconds since 1970.
     started: i64,
     ending: AtomicBool,
@@ -55,16 +55,21 @@ pub struct ProcessOperations {
 }
 
 impl ProcessOperations {
-    pub fn new(base: Arc<Base>, sip: Option<Arc<SipView>>, api: Option<Arc<Api>>) -> ProcessOperations {
+    pub fn new(base: Arc<Base>, sip: Option<Arc<SipView>>) -> ProcessOperations {
         ProcessOperations {
             base,
             sip,
-            api,
+            api: OnceLock::new(),
             started: unix_seconds(),
             ending: AtomicBool::new(false),
             stop: Mutex::default(),
             expiries: Mutex::default(),
         }
+    }
+
+    /// The resource services, which are one of the faces of this.
+    pub fn know_api(&self, api: Arc<Api>) {
+        let _ = self.api.set(api);
     }
 
     /// How an operator ended the process, if it was not by a signal.
@@ -75,7 +80,7 @@ impl ProcessOperations {
     /// From now on readiness says that the process ends, and so does the health service of gRPC.
     pub fn end(&self) {
         self.ending.store(true, Ordering::Relaxed);
-        if let Some(api) = &self.api {
+        if let Some(api) = self.api.get() {
             api.drain();
         }
     }
@@ -235,7 +240,8 @@ impl Operations for ProcessOperations {
     }
 
     fn explain(&self, query: &ExplainQuery) -> Result<Vec<Explained>, OperationError> {
-        Ok(explained::explain(&self.with_events()?.shared, query))
+        let sip = self.with_events()?;
+        explained::explain(&sip.shared, sip.failed_calls.as_ref(), query).map_err(OperationError::Failed)
     }
 
     fn subscribe(

@@ -48,6 +48,9 @@ pub fn parts(process: &ProcessOperations) -> Vec<Part> {
         let location = sip.persistence.as_ref().and_then(|p| p.health().failing);
         let calls = sip.records.as_ref().and_then(|r| r.health().failing);
         parts.extend([Part::new("location", location), Part::new("calls", calls)]);
+        if let Some(failed) = &sip.failed_calls {
+            parts.push(Part::new("failed calls", failed.failing()));
+        }
     }
     if let Some(resources) = process.base.open_resources()
         && let Store::RoutrV1(_) | Store::Postgres(_) = &*resources.store
@@ -64,13 +67,14 @@ pub fn parts(process: &ProcessOperations) -> Vec<Part> {
 fn listeners(process: &ProcessOperations) -> Vec<String> {
     let sip = process.sip.iter().flat_map(|sip| &sip.listening);
     let sip = sip.map(|l| format!("{} {}", l.transport, l.address));
-    let api = process.api.iter().flat_map(|api| api.running.addresses()).map(|(endpoint, address)| {
-        let name = match endpoint {
-            Endpoint::Internal => "grpc",
-            Endpoint::External => "grpcs",
-        };
-        format!("{name} {address}")
-    });
+    let api =
+        process.api.get().into_iter().flat_map(|api| api.running.addresses()).map(|(endpoint, address)| {
+            let name = match endpoint {
+                Endpoint::Internal => "grpc",
+                Endpoint::External => "grpcs",
+            };
+            format!("{name} {address}")
+        });
     sip.chain(api).collect()
 }
 

@@ -5,6 +5,7 @@ use trunkline_api::{ApiServer, RunningApi};
 use trunkline_config::Grpc;
 
 use crate::base::Base;
+use crate::operations::ProcessOperations;
 
 /// The resource services at work. Dropping it answers the calls under way and ends.
 pub struct Api {
@@ -13,12 +14,12 @@ pub struct Api {
 
 impl Api {
     /// Opens the configured endpoints and serves; `None` when both are `off`.
-    pub fn build(config: &Grpc, base: &Base) -> Result<Option<Api>> {
+    pub fn build(config: &Grpc, base: &Base, operations: &ProcessOperations) -> Result<Option<Api>> {
         if config.addr.is_none() && config.external_addr.is_none() {
             return Ok(None);
         }
         let resources = base.resources()?;
-        let mut server = ApiServer::new(resources.store.clone())?;
+        let mut server = ApiServer::new(operations)?;
         if let Some(address) = config.addr {
             server = server.internal(address)?;
         }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use trunkline_calls::{Calls, Cause, Records};
+use trunkline_calls::{Calls, Cause, FailedCallBounds, FailedCalls, Records};
 use trunkline_config::{Config, Trace};
 use trunkline_edge::{EdgeConfig, EdgeMail, EdgePort, Shared};
 use trunkline_location::{Location, Persistence};
@@ -22,7 +22,7 @@ use crate::follower::Follower;
 use crate::hep::{self, HepCounters};
 use crate::publishing::{self, Publishers, Publishing, Sinks};
 use crate::time::unix_ms;
-use crate::{message_log, refusal_log, request_log, routr_v1, secret};
+use crate::{failed_calls, message_log, refusal_log, request_log, routr_v1, secret};
 
 /// Shards, at most: a branch contains its shard's number in one byte.
 const MOST_SHARDS: usize = 256;
@@ -35,6 +35,7 @@ pub struct SipConfig {
     records: bool,
     retention_days: u32,
     refused_per_minute: u32,
+    failed_calls: u32,
     /// Origins of web pages whose WebSockets count as any client's.
     origins: Vec<String>,
     trace: Trace,
@@ -52,6 +53,8 @@ impl SipConfig {
             records: config.calls.records,
             retention_days: config.calls.retention_days,
             refused_per_minute: config.calls.refused_per_minute,
+            // They are told from what memory has.
+            failed_calls: if config.events.memory > 0 { config.events.failed_calls } else { 0 },
             origins: config.listen.origins.iter().map(|origin| origin.0.clone()).collect(),
             trace: config.trace.clone(),
             publishing: Publishing::of(config),
@@ -65,6 +68,8 @@ pub struct SipView {
     pub shared: Arc<Shared>,
     pub persistence: Option<Persistence>,
     pub records: Option<Records>,
+    /// Calls that failed, explained.
+    pub failed_calls: Option<FailedCalls>,
     pub transport: Vec<Arc<Counters>>,
     pub listening: Vec<Listener>,
     /// Where the messages of each shard can be watched.
@@ -126,16 +131,20 @@ impl Sip {
         let persistence = database.map(|file| Persistence::open(file, location.clone())).transpose()?;
         let calls = Arc::new(Calls::new());
         calls.set_refused_limit(config.refused_per_minute);
-        let records = match database.filter(|_| config.records) {
-            Some(file) => Some(Records::open(file, calls.clone(), retention(config.retention_days))?),
-            None => None,
-        };
+        let kept_for = retention(config.retention_days);
+        let records = database.filter(|_| config.records);
+        let records = records.map(|file| Records::open(file, calls.clone(), kept_for)).transpose()?;
         let secret = secret::load(database.map(|file| file.with_extension("secret")).as_deref())?;
         if first_start {
             routr_v1::take_over(store, &location, &listening, unix_ms());
         }
         let shared =
             Shared::new(edge, (listening.clone(), count), store.live().clone(), location, calls, secret);
+        let bounds = FailedCallBounds { calls: config.failed_calls, retention: kept_for };
+        let failed_calls = records.as_ref().zip(database).filter(|_| bounds.calls > 0);
+        let failed_calls = failed_calls
+            .map(|(records, file)| failed_calls::start((file, bounds), records, &shared))
+            .transpose()?;
         let mailboxes: Mailboxes<EdgeMail> = shards.iter().map(Shard::mailbox).collect();
         shared.start(mailboxes.clone())?;
         let alive = Alive::default();
@@ -154,7 +163,18 @@ impl Sip {
         // A file that cannot be opened ends the process before a first start prints passwords.
         let (inputs, sinks) = (publishing::inputs(&shared), config.publishing.sinks());
         let publishers = config.publishing.start(&inputs, &sinks)?;
-        let view = SipView { shared, persistence, records, transport, listening, taps, hep, inputs, sinks };
+        let view = SipView {
+            shared,
+            persistence,
+            records,
+            failed_calls,
+            transport,
+            listening,
+            taps,
+            hep,
+            inputs,
+            sinks,
+        };
         Ok(Sip { shards, mailboxes, acceptor, trace: config.trace, publishers, view: Arc::new(view) })
     }
 
@@ -212,6 +232,7 @@ impl RunningSip {
         // A client of the control socket may still hold the view, so its end is not waited for.
         self.view.persistence.as_ref().map(Persistence::flush);
         self.view.records.as_ref().map(Records::flush);
+        self.view.failed_calls.as_ref().map(FailedCalls::flush);
         Ok(())
     }
 }
