@@ -223,3 +223,33 @@ fn a_seen_mark_is_of_no_use_elsewhere() {
         passes(&mut stranger, &bye, &mut phone);
     }
 }
+
+/// Where anybody may register as the agent, who does has not become the agent in its calls.
+#[test]
+fn who_registers_unasked_takes_no_call_over() {
+    let exchange = start("", "never");
+    let (mut caller, mut phone) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let (mut dialog, _) = super::dialogs::connect(&mut caller, &mut phone);
+    let mut other = super::marks::phone_from(&exchange, STRANGER, "1001");
+    for registers in [false, true] {
+        if registers {
+            assert_eq!(other.register(600).status(), 200);
+        }
+        for method in ["INVITE", "UPDATE", "INFO", "REFER"] {
+            let stolen = dialog.request(&other, method).with("Refer-To", format!("<{}>", at("1002")));
+            other.send(&stolen);
+            let answer = other.final_for(&stolen);
+            assert_eq!(answer.status(), 401, "{method}, registered: {registers}");
+            assert!(phone.silent(QUIET, |m| m.method() == method), "{method}, registered: {registers}");
+        }
+    }
+    // Who has the secret is the agent.
+    let info = dialog.request(&other, "INFO");
+    other.send(&info);
+    let challenge = other.final_for(&info);
+    let info = other.authorise(&info, &challenge, 1).expect("a challenge");
+    other.send(&info);
+    let arrived = phone.request_of("INFO");
+    phone.respond(&arrived, 200, "OK");
+    other.status_for(&info, 200);
+}

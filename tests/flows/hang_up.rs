@@ -121,6 +121,88 @@ fn a_callee_without_a_contact_is_hung_up_too() {
     }
 }
 
+/// The caller's proxies stay in the way of the call; Contacts have header fields.
+#[test]
+fn who_calls_through_a_proxy_is_hung_up_too() {
+    for forged in [false, true] {
+        let exchange = Exchange::start(&agents());
+        let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+        let invite = caller.invite(&callee.aor());
+        let port = invite.get("Contact").and_then(|at| at.rsplit(':').next()).expect("a port");
+        let mut proxy = format!("<sip:127.0.0.1:{};lr>", port.trim_end_matches('>'));
+        if forged {
+            // Who names the exchange before itself cuts its own side off, and no other.
+            proxy = format!("<sip:{};lr;n=1>, {proxy}", exchange.udp());
+        }
+        let contact = invite.get("Contact").expect("a Contact").replace('>', "?X=y>");
+        let invite = caller.call(&invite.with("Record-Route", proxy).set("Contact", contact));
+        let arrived = callee.request_of("INVITE");
+        let contact = format!("<{}?X=y>", callee.contact());
+        let answer = callee.response(&arrived, 200, "OK").set("Contact", contact);
+        callee.send(&answer);
+        caller.status_for(&invite, 200);
+        let id = the_call(&exchange)["id"].to_string();
+        let mut command = trunkline_tests::exchange_command(&exchange);
+        let said = command.args(["calls", "hangup", &id]).output().expect("it runs");
+        assert!(said.status.success() || forged, "{said:?}");
+        let told = if forged { vec![&mut callee] } else { vec![&mut caller, &mut callee] };
+        for phone in told {
+            let bye = phone.request_of("BYE");
+            assert!(!bye.uri().contains('?'), "{}", bye.uri());
+            phone.respond(&bye, 200, "OK");
+        }
+    }
+}
+
+/// What would keep the exchange from hanging up is refused.
+#[test]
+fn no_call_begins_that_could_not_be_ended() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let long = format!("\"{}\" ", "x".repeat(3_500));
+    for (name, value, status) in [
+        ("CSeq", "2147480000 INVITE".to_owned(), 400),
+        ("From", format!("{long}<sip:1001@{DOMAIN}>;tag=1"), 513),
+        ("To", format!("{long}<sip:1002@{DOMAIN}>"), 513),
+        ("Call-ID", "x".repeat(3_500), 513),
+        ("Contact", format!("{long}<{}>", caller.contact()), 513),
+    ] {
+        let invite = caller.invite(&callee.aor()).set(name, value);
+        caller.send(&invite);
+        let answer = caller.expect(name, |m| m.status() >= 200);
+        assert_eq!(answer.status(), status, "{name}");
+        caller.acknowledge_failure(&invite, &answer);
+    }
+    let (mut dialog, _) = super::dialogs::connect(&mut caller, &mut callee);
+    let info = dialog.request(&caller, "INFO").set("CSeq", "2147483000 INFO");
+    caller.send(&info);
+    assert_eq!(caller.final_for(&info).status(), 400);
+    hung_up(&exchange, [&mut caller, &mut callee]);
+}
+
+/// A callee that cannot be kept in mind is the only one that is not told, and the operator learns it.
+#[test]
+fn a_side_that_could_not_be_told_is_named() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    let invite = caller.call(&caller.invite(&callee.aor()));
+    let arrived = callee.request_of("INVITE");
+    let contact = format!("<{};x={}>", callee.contact(), "y".repeat(4_200));
+    let answer = callee.response(&arrived, 200, "OK").set("Contact", contact);
+    callee.send(&answer);
+    caller.status_for(&invite, 200);
+    let id = the_call(&exchange)["id"].to_string();
+    let said = trunkline_tests::exchange_command(&exchange)
+        .args(["calls", "hangup", &id])
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(!said.status.success() && text.contains("the callee could not be told"), "{text}");
+    let bye = caller.request_of("BYE");
+    caller.respond(&bye, 200, "OK");
+    assert!(ok(&exchange, &["calls", "--json"]).contains("[]"));
+}
+
 #[test]
 fn a_bye_that_waits_for_a_name_goes_on() {
     let names = NameServer::start(&[("phone.sip.test", Record::A([127, 0, 0, 1].into()))]);

@@ -104,6 +104,7 @@ mod store;
 mod strangers;
 mod svcrack;
 mod tenants;
+mod tenants_commands;
 mod tenants_phones;
 mod trace;
 mod trace_hep;

@@ -45,7 +45,9 @@ impl History<'_> {
         let calls = matches!(method, "INVITE" | "MESSAGE" | "REFER");
         let (refers, asks_state) = (method == "REFER", matches!(method, "SUBSCRIBE" | "PUBLISH"));
         let invites = method == "INVITE";
-        (First { claim, source, proof, target, invites, calls, refers, asks_state }, Sockets::port(source))
+        let commands = !matches!(method, "INVITE" | "MESSAGE" | "OPTIONS");
+        let first = First { claim, source, proof, target, invites, calls, refers, asks_state, commands };
+        (first, Sockets::port(source))
     }
 
     /// A target this party has business with.

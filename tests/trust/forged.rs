@@ -112,6 +112,7 @@ impl History<'_> {
             calls: true,
             refers: false,
             asks_state: false,
+            commands: false,
         };
         let goes = first(&facts);
         if callee == who || callee == call.callee.who || matches!(goes, Goes::Nowhere) {

@@ -71,6 +71,8 @@ pub struct First {
     pub refers: bool,
     /// Is it about the state of the callee (SUBSCRIBE, PUBLISH)?
     pub asks_state: bool,
+    /// Do phones do something for it that is neither a call nor a message?
+    pub commands: bool,
 }
 
 /// What the rules say.
@@ -224,6 +226,17 @@ fn known(f: &First, who: Who) -> Goes {
     if keeps_apart(f.target, who) || f.asks_state && is_itself(f.target, who) {
         return Goes::Nowhere;
     }
+    let callee = match f.target {
+        Target::Aor(callee) | Target::Own(callee) => Some(callee),
+        Target::Number(trunk, _) => match rings(trunk) {
+            Goes::To(callee) => Some(callee),
+            Goes::Perhaps(_) | Goes::Nowhere => None,
+        },
+        _ => None,
+    };
+    if f.commands && callee.is_some_and(|callee| is_foreign_to(who, callee)) {
+        return Goes::Nowhere;
+    }
     match f.target {
         Target::Own(callee) => known(&First { target: Target::Aor(callee), ..*f }, who),
         Target::Aor(callee) if callee.kind() == Kind::Agent || callee == Who::Pbx => {
@@ -259,6 +272,17 @@ fn known(f: &First, who: Who) -> Goes {
     }
 }
 
+/// The domain that somebody belongs to.
+fn home(who: Who) -> Option<&'static str> {
+    let at_home = who.kind() == Kind::Agent || matches!(who, Who::Pbx | Who::Desk);
+    at_home.then(|| who.host())
+}
+
+/// Are they of two domains, and is the latter's not open to others? Then its phones take calls and messages.
+pub fn is_foreign_to(who: Who, callee: Who) -> bool {
+    home(who).zip(home(callee)).is_some_and(|(home, at)| home != at && at != FREE)
+}
+
 /// Does the target lead back to who asks? Nobody's own phones tell it about itself.
 fn is_itself(target: Target, who: Who) -> bool {
     match target {
@@ -276,7 +300,7 @@ fn is_itself(target: Target, who: Who) -> bool {
 /// A domain that keeps to itself: its people call nobody outside, and nobody outside calls them. A peer without a home is
 /// at home everywhere.
 fn keeps_apart(target: Target, who: Who) -> bool {
-    let home = Some(who.host()).filter(|_| who.kind() == Kind::Agent || matches!(who, Who::Pbx | Who::Desk));
+    let home = home(who);
     let at = match target {
         Target::Aor(callee) => Some(callee.host()),
         Target::Own(_) | Target::Through(..) => Some(HEAD),

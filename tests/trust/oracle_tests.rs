@@ -15,6 +15,7 @@ fn from(source: Who, claim: Who, target: Target) -> First {
         calls: true,
         refers: false,
         asks_state: false,
+        commands: false,
     }
 }
 

@@ -6,6 +6,7 @@ use super::dialog::{Call, End, Side, Stage};
 use super::first::soften;
 use super::history::History;
 use super::net::Port;
+use super::oracle::is_foreign_to;
 use super::request::Request;
 use super::ruling::{Broken, Place, Plan, Play, Ruling};
 use super::twist::{Source, Twist, label};
@@ -143,7 +144,11 @@ impl History<'_> {
         let other = call.side(end.other());
         let place = other.place();
         let open = other.doubtful || other.unshown;
-        let ruling = if open { Ruling::May(place) } else { Ruling::Must(place) };
+        let ruling = match open {
+            _ if commands_another(call, end, &again.method) => Ruling::Never,
+            true => Ruling::May(place),
+            false => Ruling::Must(place),
+        };
         call.side_mut(end).cseq = again.cseq;
         call.side_mut(end).elsewhere = true;
         let again = again.with(name, value);
@@ -179,7 +184,7 @@ impl History<'_> {
         // Of a stranger a phone takes what is part of a call.
         let beyond =
             matches!(request.method.as_str(), "MESSAGE" | "NOTIFY" | "SUBSCRIBE" | "PUBLISH" | "FROB");
-        let transfer = transfer || beyond && me.stranger;
+        let transfer = transfer || beyond && me.stranger || commands_another(call, end, &request.method);
         // It has shown its secret somewhere.
         let straight = if unasked { soften(straight) } else { straight };
         // Of one that is no agent whoever hangs up is believed; everything else comes from where it is.
@@ -335,6 +340,13 @@ fn takes(call: &Call, method: &str) -> Takes {
         Stage::Over if (subscription || call.subscribed) && !of_calls => Takes::Perhaps,
         Stage::Over => Takes::No,
     }
+}
+
+/// Does it ask a phone of another domain for something that is no part of a call?
+fn commands_another(call: &Call, end: End, method: &str) -> bool {
+    let sides = call.side(end).known_as.zip(call.side(end.other()).known_as);
+    matches!(method, "SUBSCRIBE" | "PUBLISH" | "FROB")
+        && sides.is_some_and(|(who, other)| is_foreign_to(who, other))
 }
 
 pub fn kind(who: Who) -> String {

@@ -57,6 +57,7 @@ impl Edge {
         };
         if self.refuse_hidden(io, inbound, routes, &way)
             || self.refuse_stranger(io, inbound, routes.sender_kind(dialog), true)
+            || self.refuse_command_inside(io, inbound, (routes, dialog), &way)
             || self.refuse_referral_inside(io, inbound, (routes, dialog), &way)
         {
             return;

@@ -71,6 +71,8 @@ pub(crate) struct Edge {
     pub(crate) next_doubt: u64,
     /// The message at hand is one of our own, in the name of a party.
     pub(crate) own: bool,
+    /// It was answered here: it has not gone on.
+    pub(crate) own_refused: bool,
 }
 
 /// Transactions of a shard, at most; what comes beyond is answered 503.
@@ -110,6 +112,7 @@ impl Edge {
             next_background: 0,
             next_doubt: 0,
             own: false,
+            own_refused: false,
         }
     }
 

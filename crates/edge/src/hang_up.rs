@@ -7,18 +7,23 @@ use trunkline_proxy::Side;
 use trunkline_proxy::transaction::{Branch, Input};
 use trunkline_reasons::Reason;
 use trunkline_sip::response::put_number;
-use trunkline_sip::{Address, Flow, HeaderName, Index, Limits, Message};
+use trunkline_sip::{Address, Flow, HeaderName, Index, Limits, Message, Method, Uri};
 
 use crate::context::{Context, DialogUse, Hop};
 use crate::edge::Edge;
+use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::memory::MessageMemory;
+use crate::routes::Routes;
 use crate::shared::Shared;
 
-/// Greater than the CSeq of any request that a side has sent: it may begin anywhere below 2^31 (RFC 3261 §8.1.1.5), and gaps are
-/// allowed (§12.2.2). A BYE is the last request of its dialog, so nothing has to be greater. The rest up to 2^31 is for repetitions
-/// with credentials.
-const LAST_CSEQ: u64 = (1 << 31) - 4096;
+/// Greater than the CSeq of any request that a side has sent: those that are not below it are refused, and gaps are allowed (RFC 3261
+/// §12.2.2). A BYE is the last request of its dialog, so nothing has to be greater. The rest up to 2^31 (§8.1.1.5) is for
+/// repetitions with credentials.
+pub(crate) const LAST_CSEQ: u32 = (1 << 31) - 4096;
+/// How long the headers of an INVITE may be together that name its dialog and lead back to its caller: they are kept, with what is
+/// added to them ([`MOST_KEPT`]).
+const MOST_NAMES: usize = MOST_KEPT - 1024;
 /// Why an operator's call ends: in its record, and to its caller if it rings.
 pub(crate) const HUNG_UP: Reason = Reason::CallHungUp;
 /// What BYEs and CANCELs say then (RFC 3326; Q.850: normal call clearing).
@@ -31,8 +36,9 @@ pub(crate) fn contact<'a>(m: &Message<'a>) -> Option<&'a [u8]> {
 }
 
 /// Appends the lines that name the dialog in a request of this side. The message is the 2xx for the caller, the INVITE for the callee.
-/// The caller reads its route set backwards, the callee as it stands (RFC 3261 §12.1).
-fn put_dialog(m: &Message<'_>, side: Side, tag: &[u8], out: &mut Vec<u8>) {
+/// The caller reads its route set backwards, the callee as it stands (RFC 3261 §12.1). What its own proxies have put there stands
+/// before ours, and they have taken it out when a request gets here: so many values are left out.
+fn put_dialog(m: &Message<'_>, side: Side, (tag, before): (&[u8], usize), out: &mut Vec<u8>) {
     let mut put = |name: &[u8], parts: &[&[u8]]| {
         out.extend_from_slice(name);
         out.extend_from_slice(b": ");
@@ -44,12 +50,12 @@ fn put_dialog(m: &Message<'_>, side: Side, tag: &[u8], out: &mut Vec<u8>) {
     let (from, to) = (header(HeaderName::From), header(HeaderName::To));
     match side {
         Side::Caller => {
-            routes.iter().rev().for_each(|route| put(b"Route", &[route]));
+            routes.iter().rev().skip(before).for_each(|route| put(b"Route", &[route]));
             put(b"From", &[from]);
             put(b"To", &[to]);
         }
         Side::Callee => {
-            routes.iter().for_each(|route| put(b"Route", &[route]));
+            routes.iter().skip(before).for_each(|route| put(b"Route", &[route]));
             put(b"From", &[to, b";tag=", tag]);
             put(b"To", &[from]);
         }
@@ -89,31 +95,49 @@ fn without_contact<'a>(side: Side, invite: &Message<'a>) -> Option<&'a [u8]> {
     }
 }
 
-/// The BYE of this side, with a branch of this number. `invite` is what the callee got.
-fn bye(
-    talker: &Talker,
-    (side, branch, reason): (Side, u64, &[u8]),
-    invite: &[u8],
-) -> Option<(Flow, Vec<u8>)> {
+/// A Request-URI has no header fields (RFC 3261 §19.1.1); a Contact may have.
+fn without_headers(uri: &[u8]) -> &[u8] {
+    uri.split(|b| *b == b'?').next().unwrap_or(uri)
+}
+
+/// A BYE in the name of a side.
+struct Bye<'a> {
+    side: Side,
+    branch: u64,
+    /// Its Reason line.
+    reason: &'a [u8],
+    /// What the callee got.
+    invite: &'a [u8],
+    /// How many values of the route set stand before ours.
+    before: usize,
+}
+
+/// The BYE of this side. `None`: it is not known how, or there is no route of ours.
+fn bye(talker: &Talker, &Bye { side, branch, reason, invite, before }: &Bye<'_>) -> Option<(Flow, Vec<u8>)> {
     let flow = talker.flow?;
     let (mut index, mut first) = (Index::default(), Index::default());
     index.parse_head(&talker.message, &Limits::default()).ok()?;
-    first.parse_head(invite, &Limits::default()).ok()?;
     let m = Message::new(&talker.message, &index);
+    if m.list(HeaderName::RecordRoute).count() <= before {
+        return None;
+    }
     let target = match talker.target.is_empty() {
-        true => contact(&m).or_else(|| without_contact(side, &Message::new(invite, &first)))?,
+        true => contact(&m).or_else(|| {
+            first.parse_head(invite, &Limits::default()).ok()?;
+            without_contact(side, &Message::new(invite, &first))
+        })?,
         false => &talker.target,
     };
     let mut out = Vec::with_capacity(talker.message.len() + 256);
     out.extend_from_slice(b"BYE ");
-    out.extend_from_slice(target);
+    out.extend_from_slice(without_headers(target));
     let via = (flow.transport.via_name(), flow.remote);
     let via = format!(" SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bKhangup{branch:x}\r\n", via.0, via.1);
     out.extend_from_slice(via.as_bytes());
     out.extend_from_slice(b"Max-Forwards: 70\r\n");
-    put_dialog(&m, side, &talker.tag, &mut out);
+    put_dialog(&m, side, (&talker.tag, before), &mut out);
     out.extend_from_slice(b"CSeq: ");
-    put_number(LAST_CSEQ, &mut out);
+    put_number(u64::from(LAST_CSEQ), &mut out);
     out.extend_from_slice(b" BYE\r\n");
     out.extend_from_slice(reason);
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
@@ -123,9 +147,20 @@ fn bye(
 impl Shared {
     /// Has the shards end this call, as an operator asked for. [`Calls::is_up`](trunkline_calls::Calls::is_up) shows when they have.
     pub fn hang_up(&self, number: u64) {
+        self.hanging.ask(number);
         for mailbox in self.mailboxes.get().into_iter().flat_map(|all| all.iter()) {
             mailbox.post(trunkline_transport::Mail::User(EdgeMail::HangUp(number)));
         }
+    }
+
+    /// Are the BYEs to the sides of this call being sent?
+    pub fn is_hanging_up(&self, number: u64) -> bool {
+        self.hanging.is_begun(number)
+    }
+
+    /// Which sides of a call that was to end got no BYE. It is asked once.
+    pub fn untold(&self, number: u64) -> Vec<&'static str> {
+        self.hanging.untold(number)
     }
 }
 
@@ -172,7 +207,7 @@ impl Edge {
         }
     }
 
-    /// Ends an answered call with a BYE to each side. False when it had ended before, or its sides are not known.
+    /// Ends an answered call with a BYE to each side that is known. False when it had ended before, or none is.
     pub(crate) fn hang_up(
         &mut self,
         io: &mut Io<'_>,
@@ -180,18 +215,67 @@ impl Edge {
         (number, cause, reason): (u64, Cause, &str),
         line: &[u8],
     ) -> bool {
-        let Some(talkers) = self.shared.calls.talkers(number) else { return false };
-        let [caller, callee] = &talkers;
-        let made = |talker, side| bye(talker, (side, number << 1 | side as u64, line), &callee.message);
-        let Some(byes) = made(caller, Side::Caller).zip(made(callee, Side::Callee)) else { return false };
-        if !self.shared.calls.hang_up(number, (cause, reason), io.unix_ms()) {
+        let Some([caller, callee]) = self.shared.calls.talkers(number) else { return false };
+        let made = |talker, side| {
+            let branch = number << 1 | side as u64;
+            self.bye_of(talker, Bye { side, branch, reason: line, invite: &callee.message, before: 0 })
+        };
+        // The BYE of one side is for the other.
+        let (to_callee, to_caller) = (made(&caller, Side::Caller), made(&callee, Side::Callee));
+        if to_callee.is_none() && to_caller.is_none() {
             return false;
         }
-        for (flow, bye) in [byes.0, byes.1] {
-            self.own = true;
+        self.shared.hanging.begin(number);
+        let ended = self.shared.calls.hang_up(number, (cause, reason), io.unix_ms());
+        let untold = [to_caller, to_callee].map(|bye| {
+            let Some((flow, bye)) = bye.filter(|_| ended) else { return ended };
+            (self.own, self.own_refused) = (true, false);
             self.take_message(io, memory, &flow, &bye);
             self.own = false;
+            self.own_refused
+        });
+        self.shared.hanging.finish(number, untold);
+        if ended && untold.contains(&true) {
+            tracing::warn!(number, ?untold, "a side of a call that was ended got no BYE (caller, callee)");
         }
+        ended
+    }
+
+    /// The BYE of this side, by the route of ours that the side's own proxies would send it to.
+    fn bye_of(&self, talker: &Talker, mut which: Bye<'_>) -> Option<(Flow, Vec<u8>)> {
+        loop {
+            let (flow, bytes) = bye(talker, &which)?;
+            let mut index = Index::default();
+            index.parse(&bytes, &Limits::default()).ok()?;
+            let m = Message::new(&bytes, &index);
+            let uri = Uri::parse(m.uri_text()).ok()?;
+            let dialog = Routes::read(&m, &uri, &self.shared).dialog;
+            if dialog.is_some_and(|dialog| dialog.from == which.side) {
+                return Some((flow, bytes));
+            }
+            which.before += 1;
+        }
+    }
+
+    /// Refuses what would keep the exchange from hanging up: a CSeq that no BYE of ours could exceed, and an INVITE that begins a
+    /// dialog whose names are too long to keep; `true` when it was answered.
+    pub(crate) fn refuse_unendable(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, inside: bool) -> bool {
+        let m = &inbound.message;
+        let begins = inbound.method == Method::Invite && !inside;
+        let names = || {
+            let line = |name| m.header(name).map_or(0, <[u8]>::len);
+            let named = [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::Contact].map(line);
+            let routes = m.header_lines(HeaderName::RecordRoute).map(|header| header.line.of(m.bytes).len());
+            m.uri_text().len() + named.iter().sum::<usize>() + routes.sum::<usize>()
+        };
+        let reason = if (begins || inside) && inbound.method != Method::Bye && m.cseq() >= LAST_CSEQ {
+            Reason::RequestCseq
+        } else if begins && names() > MOST_NAMES {
+            Reason::RequestLongNames
+        } else {
+            return false;
+        };
+        self.refuse(io, inbound, reason);
         true
     }
 }

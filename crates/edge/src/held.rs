@@ -64,6 +64,8 @@ pub(crate) enum NoMemory {
 pub(crate) struct Held {
     all: usize,
     strangers: HashMap<IpAddr, u32, foldhash::fast::RandomState>,
+    /// What all sources hold of whom nobody knows who they are: they are many, and share one party's part.
+    unknown: u64,
     shares: Shares,
 }
 
@@ -79,7 +81,8 @@ impl Held {
         if self.all + bytes as usize > limits.shard {
             return Err(NoMemory::Full);
         }
-        if self.shares.of(payer) + u64::from(bytes) > limits.share() {
+        let unknown = if matches!(payer, Payer::Source(_)) { self.unknown } else { 0 };
+        if self.shares.of(payer).max(unknown) + u64::from(bytes) > limits.share() {
             return Err(NoMemory::Share);
         }
         if let Some(source) = stranger.map(source_of) {
@@ -91,6 +94,9 @@ impl Held {
         }
         self.all += bytes as usize;
         self.shares.change(payer, |has| *has += u64::from(bytes));
+        if matches!(payer, Payer::Source(_)) {
+            self.unknown += u64::from(bytes);
+        }
         Ok(())
     }
 
@@ -98,6 +104,9 @@ impl Held {
     pub(crate) fn give(&mut self, stranger: Option<IpAddr>, payer: Payer, bytes: u32) {
         self.all = self.all.saturating_sub(bytes as usize);
         self.shares.change(payer, |has| *has = has.saturating_sub(u64::from(bytes)));
+        if matches!(payer, Payer::Source(_)) {
+            self.unknown = self.unknown.saturating_sub(u64::from(bytes));
+        }
         let Some(source) = stranger.map(source_of) else { return };
         if let Some(has) = self.strangers.get_mut(&source) {
             *has = has.saturating_sub(bytes);
@@ -158,9 +167,10 @@ mod tests {
     #[test]
     fn nobody_holds_more_than_its_share() {
         let mut held = Held::default();
+        let limits = MemoryLimits { percent: 100, ..LIMITS };
         let mut take = |from: &str, bytes| {
             let payer = Payer::new((PartyKind::Stranger, 0), at(from));
-            held.take(Some(at(from)), payer, bytes, &LIMITS).is_ok()
+            held.take(Some(at(from)), payer, bytes, &limits).is_ok()
         };
         assert!(take("2001:db8::1", 200) && !take("2001:db8::2", 101) && take("2001:db8::2", 100));
         assert!(take("192.0.2.1", 300) && take("192.0.2.2", 300));
@@ -169,6 +179,18 @@ mod tests {
             held.give(Some(at(from)), Payer::new((PartyKind::Stranger, 0), at(from)), bytes);
         }
         assert_eq!((held.strangers.len(), held.all), (2, 400), "{held:?}");
+    }
+
+    #[test]
+    fn all_who_are_unknown_share_one_part() {
+        let mut held = Held::default();
+        let source = |n: u8| Payer::Source(IpAddr::from([192, 0, 2, n]));
+        assert_eq!(held.take(None, source(1), 200, &LIMITS), Ok(()));
+        assert_eq!(held.take(None, source(2), 200, &LIMITS), Ok(()));
+        assert_eq!(held.take(None, source(3), 1, &LIMITS), Err(NoMemory::Share));
+        assert_eq!(held.take(None, Payer::Party(PartyKind::Agent, 1), 400, &LIMITS), Ok(()));
+        held.give(None, source(1), 200);
+        assert_eq!(held.take(None, source(3), 200, &LIMITS), Ok(()));
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod forward;
 mod forwarding;
 mod garbled;
 mod hang_up;
+mod hanging;
 mod held;
 mod inbound;
 mod known_down;

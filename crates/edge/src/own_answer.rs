@@ -120,6 +120,11 @@ impl Edge {
         if inbound.method == Method::Ack {
             return;
         }
+        if self.own {
+            // The party in whose name it is has sent nothing, so that it gets no answer either.
+            self.own_refused = true;
+            return;
+        }
         let code = answer.code;
         self.counters.count_answer(answer.reason);
         self.note_refused(io, inbound, answer);

@@ -102,11 +102,7 @@ impl Edge {
             return;
         }
         self.note_arrival(io, inbound);
-        if m.max_forwards() == Some(0) {
-            return self.refuse(io, inbound, Reason::LoopMaxForwards);
-        }
-        let tags = m.list(HeaderName::ProxyRequire).flatten();
-        if self.refuse_extensions(io, inbound, tags) {
+        if self.refuse_impossible(io, inbound, routes.dialog.is_some()) {
             return;
         }
         let visit = self.visit(inbound);
@@ -129,6 +125,16 @@ impl Edge {
             return self.serve(io, inbound, &uri, memory);
         }
         self.route(io, (inbound, key), &uri, &mut memory.decision);
+    }
+
+    /// Refuses what a proxy cannot forward or serve, whoever sends it.
+    fn refuse_impossible(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, inside: bool) -> bool {
+        if inbound.message.max_forwards() == Some(0) {
+            self.refuse(io, inbound, Reason::LoopMaxForwards);
+            return true;
+        }
+        let tags = inbound.message.list(HeaderName::ProxyRequire).flatten();
+        self.refuse_extensions(io, inbound, tags) || self.refuse_unendable(io, inbound, inside)
     }
 
     /// Is a new request of this method refused, because the exchange ends or an operator drains it? A balancer or carrier that

@@ -17,6 +17,7 @@ use crate::address::Addresses;
 use crate::config::EdgeConfig;
 use crate::counters::Counters;
 use crate::destinations::Destinations;
+use crate::hanging::Hanging;
 use crate::mail::EdgeMail;
 use crate::media::Relayed;
 use crate::rebalancing::Neighbours;
@@ -27,7 +28,7 @@ use crate::trust::admitted::Admitted;
 use crate::trust::budget::Budget;
 use crate::trust::lookups::Lookups;
 use crate::trust::talking::Talking;
-use crate::trust::{Arrivals, Guard, LastLook, PartyNames, literals};
+use crate::trust::{Arrivals, Guard, LastLook, PartyNames, follow, literals};
 
 /// What the shards share: read without a lock on the packet's way, or behind many small ones.
 pub struct Shared {
@@ -87,6 +88,8 @@ pub struct Shared {
     pub(crate) unheard: Vec<String>,
     /// Our registrations at trunks.
     pub(crate) registered: Registered,
+    /// The calls that an operator is ending.
+    pub(crate) hanging: Hanging,
     /// The ways to all shards, from the start on.
     pub(crate) mailboxes: OnceLock<Mailboxes<EdgeMail>>,
     /// An operator has new calls refused.
@@ -178,6 +181,7 @@ impl Shared {
             destinations: Destinations::default(),
             unheard,
             registered: Registered::default(),
+            hanging: Hanging::default(),
             mailboxes: OnceLock::new(),
             drained: AtomicBool::new(false),
             config,
@@ -192,7 +196,11 @@ impl Shared {
         let _ = self.mailboxes.set(mailboxes.clone());
         self.resolver.start(mailboxes.clone());
         self.keep_guard();
-        self.keep_back_ends();
+        let shared = Arc::downgrade(self);
+        // A look-up may take long, and keeps nobody.
+        follow(&self.config.back_ends, move |known| {
+            shared.upgrade().map(|shared| shared.guard.set_back_ends(known)).is_some()
+        });
         match (&self.media, self.config.rtpengine) {
             (Some(media), Some(rtpengine)) => media.start(rtpengine, mailboxes),
             _ => Ok(()),

@@ -192,6 +192,10 @@ reasons! {
     /// The request has a To tag, so it belongs to a dialog, and no Route of a dialog that the exchange knows.
     DialogNoRoute = "dialog.no-route", 481 "" PUBLIC, "Let the client send the Route that it got in Record-Route; one that begins a dialog sends no To tag.";
 
+    /// Another domain's phones take calls and messages from here, and what is part of a call; nothing else.
+    DomainCallsOnly = "domain.calls-only", 403 "Calls and Messages Only" PUBLIC, "Set interDomain: open for the called domain, if others may command its phones.";
+    /// The same inside a dialog with a phone of another domain.
+    DomainCallsOnlyInside = "domain.calls-only-inside", 403 "Calls and Messages Only" PUBLIC, "Set interDomain: open for the other domain, if others may command its phones.";
     /// The agents or peers are of domains that are kept apart (interDomain: isolated).
     DomainIsolated = "domain.isolated", 403 "" HIDDEN, "Set interDomain: authenticated or open in both domains, if they may call each other.";
     /// A diverted call leads to a domain that is kept apart.
@@ -316,6 +320,10 @@ reasons! {
     RequestRoute = "request.malformed-route", 400 "Malformed Route" PUBLIC, "Correct the client.";
     /// The request requires an extension of the exchange as proxy (Proxy-Require) or server (Require) that it does not have.
     RequestExtension = "request.extension", 420 "" PUBLIC, "Switch the extension named in Unsupported off in the client.";
+    /// The CSeq is so high that no later request of the dialog could have a higher one below 2^31 (RFC 3261 §8.1.1.5).
+    RequestCseq = "request.cseq", 400 "CSeq Too High" PUBLIC, "Let the client begin a new dialog, with a lower CSeq.";
+    /// From, To, Call-ID, Contact, Record-Route and Request-URI of an INVITE are longer than the exchange keeps to hang up: 3 KB together.
+    RequestLongNames = "request.long-names", 513 "From, To, Contact or Record-Route Too Long" PUBLIC, "Shorten these headers in the client.";
     /// A method that the exchange does not know was sent to itself.
     RequestMethod = "request.method", 405 "" PUBLIC, "See Allow in the answer.";
 
@@ -340,6 +348,12 @@ reasons! {
 
     /// A REFER asks a carrier to call a number that its sender may not call itself.
     TransferNumber = "transfer.number", 403 "Transfer Not Allowed" HIDDEN, "Add an egress policy to the domain whose rule matches the number in Refer-To (trunkline domains).";
+    /// The phone of another domain would call out at that domain's expense.
+    TransferDomain = "transfer.domain", 403 "Transfer Not Allowed" HIDDEN, "Transfer to an agent or peer, or set interDomain: open for the domain of the phone that is to call.";
+    /// The agent or peer that transfers a call is disabled or deleted.
+    TransferDisabled = "transfer.disabled", 403 "" HIDDEN, "Enable it (trunkline agents or trunkline peers), or end its calls (trunkline calls hangup).";
+    /// A REFER names several targets (RFC 3515 §2.4.2).
+    TransferTargets = "transfer.targets", 400 "One Refer-To Only" PUBLIC, "Send one REFER for each target.";
 
     /// A REFER goes on to another callee, and who sent it has not authenticated.
     TransferUnproven = "transfer.unproven", 403 "" HIDDEN, "Let the caller authenticate first, or set routing.strangersMayRefer.";

@@ -37,6 +37,8 @@ pub(crate) struct Call<'s, 'x> {
     pub access: Access<'s>,
     /// It came in through a trunk, and one of its targets led back to us.
     pub comes_back: bool,
+    /// It goes to a domain that takes calls and messages of this caller, and does nothing else that it says.
+    pub crosses: bool,
     /// What the trunks on the way out let callers say, each.
     pub allowed: ArrayVec<&'s [String], MAX_TRUNKS>,
 }

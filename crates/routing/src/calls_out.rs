@@ -78,9 +78,10 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         (sends || joins()).then_some(sends)
     }
 
-    /// Has the caller shown who it is, so that phones may do as its headers say?
+    /// Has the caller shown who it is, so that phones of its own domain may do as its headers say?
     pub(crate) fn may_command(&mut self, call: &Call<'s, 'x>) -> Result<bool, Stop> {
         let shown = match call.caller {
+            Party::Agent(..) | Party::Peer(_) if call.crosses => return Ok(false),
             // What follows an INVITE carries no digest, and phones do nothing that it says.
             Party::Agent(..) => call.access.proven || self.follows(),
             Party::Peer(_) | Party::Pstn(..) | Party::Unknown => true,

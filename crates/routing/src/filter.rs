@@ -56,7 +56,7 @@ const CLAIMS_TO_CARRIERS: [&[u8]; 5] =
     [b"CC-Diversion", b"P-Called-Party-ID", b"Resource-Priority", b"X-Diversion", b"X-History-Info"];
 
 /// What has a phone answer by itself, or take the place of a party of a call or join it (RFC 3891, 3911, 4538, 5373): believed of
-/// everybody but strangers, and agents that have not shown who they are.
+/// everybody but strangers, agents that have not shown who they are, and other domains.
 const COMMANDS: [&[u8]; 9] = [
     b"Alert-Info",
     b"Answer-Mode",
@@ -74,7 +74,8 @@ const COMMANDS: [&[u8]; 9] = [
 pub struct Passage<'a> {
     /// What its sender is.
     pub from: RoutedKind,
-    /// Has it shown who it is? Asked of agents alone: what carriers and peers are is known, and strangers have shown nothing.
+    /// May it command phones: has an agent shown who it is, and is the receiver of its own domain, or of one that lets others? Strangers
+    /// may never, and carriers always.
     pub shown: bool,
     /// What its receiver is.
     pub to: RoutedKind,
@@ -94,8 +95,8 @@ impl Passage<'_> {
     /// Do phones do as the sender's headers say?
     fn commands(&self) -> bool {
         match self.from {
-            RoutedKind::Peer | RoutedKind::Pstn => true,
-            RoutedKind::Agent => self.shown,
+            RoutedKind::Pstn => true,
+            RoutedKind::Agent | RoutedKind::Peer => self.shown,
             RoutedKind::Unknown => false,
         }
     }
@@ -320,17 +321,15 @@ mod tests {
         let kept = "Call-Info: <http://x/a.png>;purpose=icon\r\nX-Alert: 1\r\n";
         let text = format!("INVITE sip:x@h SIP/2.0\r\n{said}{kept}");
         for to in [Agent, Peer] {
-            // An agent that has not shown who it is, is a stranger here.
-            for sender in [(Unknown, true), (Unknown, false), (Agent, false)] {
+            // An agent that has not shown who it is, is a stranger here, as are agents and peers of another domain.
+            for sender in [(Unknown, true), (Unknown, false), (Agent, false), (Peer, false)] {
                 let got = passed_of(&text, sender, to, NONE);
                 assert!(got.contains(kept), "{got}");
                 for word in ["to-tag", "Auto", "alert-auto", "After", "normal"] {
                     assert!(!got.contains(word), "{word}: {got}");
                 }
             }
-            for from in [Peer, Pstn] {
-                assert!(passed_of(&text, (from, false), to, NONE).contains(said), "{from:?}");
-            }
+            assert!(passed_of(&text, (Pstn, false), to, NONE).contains(said));
             for from in [Agent, Peer, Pstn] {
                 assert!(passed(&text, from, to, NONE).contains(said), "{from:?}");
             }

@@ -33,6 +33,32 @@ pub fn may_be_referred_to(
         || !is_declared_number(uri) && is_no_number(&callee)
 }
 
+/// Does a phone of this domain that follows a REFER to this URI reach somebody of ours, so that nobody pays for the call? `own`: the host is
+/// an address of ours. The host decides nothing else, since a phone may dial the user of any URI.
+pub fn stays_inside(
+    uri: &Uri<'_>,
+    own: bool,
+    domain: &Domain,
+    (tables, options): (&Tables, &Options),
+) -> bool {
+    let Called { callee, name, .. } = called(uri, options.enforce_e164);
+    if callee.is_empty() || uri.scheme == Scheme::Other || uri.password.is_some() {
+        return false;
+    }
+    // Of a number that leads into a domain that keeps apart nothing is seen: it is called outside.
+    let leads_inside = |number: &Number| {
+        let link = number.aor_link.as_deref().and_then(|link| Uri::parse(link.as_bytes()).ok());
+        let at = link.map(|link| tables.domain_by_uri(link.host));
+        at.is_some_and(|at| at.is_none_or(|at| !are_isolated(domain, at)))
+    };
+    if let Some(number) = number_of_ours(&callee, tables) {
+        return leads_inside(number);
+    }
+    let ours = || tables.domain_by_uri(options.default_domain.as_bytes()).filter(|_| own);
+    let at = tables.domain_by_uri(uri.host).or_else(ours).map_or(domain, |at| &**at);
+    is_of_ours(name.as_deref().unwrap_or(&callee), &callee, at, (domain, tables))
+}
+
 /// What a REFER may have its receiver say in the new call: which one it replaces (RFC 3891), and what it takes for that. Anything
 /// else would speak for the carrier (RFC 3261 §19.1.5).
 pub fn may_be_said_by_another(headers: &[u8]) -> bool {

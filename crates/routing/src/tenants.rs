@@ -6,7 +6,7 @@
 
 use trunkline_model::{Domain, InterDomain, Peer};
 use trunkline_reasons::Reason;
-use trunkline_sip::Uri;
+use trunkline_sip::{Method, Uri};
 
 use crate::ask::Ask;
 use crate::call::{Call, Callee};
@@ -16,7 +16,7 @@ use crate::request::Options;
 use crate::rules::{Rules, Stop};
 
 /// The host a peer has its AOR at.
-pub(crate) fn home_of(peer: &Peer) -> Option<&[u8]> {
+pub fn home_of(peer: &Peer) -> Option<&[u8]> {
     let host = Uri::parse(peer.aor.as_deref()?.as_bytes()).ok()?.host;
     Some(host).filter(|host| !host.is_empty())
 }
@@ -75,9 +75,13 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         if home.is_none_or(|home| home.reference == to.reference) {
             return Ok(true);
         }
-        // What follows an INVITE carries no digest: whose INVITE was let through has shown what was asked for.
-        if to.inter_domain == InterDomain::Open || call.access.proven || self.follows() {
+        if to.inter_domain == InterDomain::Open {
             return Ok(true);
+        }
+        call.crosses = true;
+        // What follows an INVITE carries no digest: whose INVITE was let through has shown what was asked for.
+        if call.access.proven || self.follows() {
+            return self.refuse_beyond_calls();
         }
         self.note(Fact::CallsAnotherDomain(to));
         // A call on its way to somebody else cannot be challenged.
@@ -87,7 +91,16 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         self.require_digest(call)?;
         self.refuse_even_if_proven(call)?;
-        Ok(true)
+        self.refuse_beyond_calls()
+    }
+
+    /// Phones do as other requests say: call on their own account, restart, tell who talks to whom.
+    fn refuse_beyond_calls(&mut self) -> Result<bool, Stop> {
+        let asks_for_little = matches!(
+            self.request.message.method(),
+            Some(Method::Invite | Method::Ack | Method::Cancel | Method::Message | Method::Options)
+        );
+        if asks_for_little { Ok(true) } else { Err(self.reply(Reason::DomainCallsOnly)) }
     }
 
     /// What lies in an isolated domain does not exist for the caller, but what it called may outside: a number is called

@@ -82,7 +82,7 @@ impl Calls {
         let mut table = self.table(number as usize % SHARDS).lock();
         let place = table.find(number)?;
         let slot = table.slots.get_mut(place as usize).filter(|slot| slot.row.is_answered())?;
-        slot.talkers.iter().all(|talker| talker.flow.is_some()).then(|| slot.talkers.clone())
+        slot.talkers.iter().any(|talker| talker.flow.is_some()).then(|| slot.talkers.clone())
     }
 
     /// The exchange ends an answered call, with this cause and reason code in its record. False when it has ended.

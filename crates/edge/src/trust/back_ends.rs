@@ -2,12 +2,9 @@
 //! parties say leads there.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
-
-use crate::shared::Shared;
 
 /// Their names are looked up so often, the way their clients do it: by the system.
 const EVERY: Duration = Duration::from_secs(30);
@@ -21,31 +18,26 @@ pub(crate) fn literals(back_ends: &[String]) -> Vec<SocketAddr> {
     back_ends.iter().filter_map(|server| server.parse().ok()).collect()
 }
 
-impl Shared {
-    /// Starts the thread that follows their names, if they have any, as long as anybody else needs it.
-    pub(crate) fn keep_back_ends(self: &Arc<Self>) {
-        let is_name = |server: &&String| server.parse::<SocketAddr>().is_err();
-        let names: Vec<String> = self.config.back_ends.iter().filter(is_name).cloned().collect();
-        if names.is_empty() {
-            return;
-        }
-        let shared = Arc::downgrade(self);
-        let run = move || {
-            let mut found = HashMap::new();
-            // A look-up may take long, and keeps nobody.
-            while shared.strong_count() > 0 {
-                let all = look(&names, &mut found, Instant::now());
-                let Some(shared) = shared.upgrade() else { return };
-                let mut known = literals(&shared.config.back_ends);
-                known.extend(found.keys());
-                shared.guard.set_back_ends(known);
-                drop(shared);
-                std::thread::sleep(if all { EVERY } else { UNTIL_FOUND });
+/// Starts the thread that follows their names, if they have any. `tell` gets where all of them are, and says whether it goes on.
+pub(crate) fn follow(back_ends: &[String], tell: impl Fn(Vec<SocketAddr>) -> bool + Send + 'static) {
+    let is_name = |server: &&String| server.parse::<SocketAddr>().is_err();
+    let names: Vec<String> = back_ends.iter().filter(is_name).cloned().collect();
+    if names.is_empty() {
+        return;
+    }
+    let named_by_address = literals(back_ends);
+    let run = move || {
+        let mut found = HashMap::new();
+        loop {
+            let all = look(&names, &mut found, Instant::now());
+            if !tell(named_by_address.iter().chain(found.keys()).copied().collect()) {
+                return;
             }
-        };
-        if let Err(error) = std::thread::Builder::new().name("back-ends".into()).spawn(run) {
-            tracing::error!(%error, "no thread for the names of servers: Contacts may lead to them");
+            std::thread::sleep(if all { EVERY } else { UNTIL_FOUND });
         }
+    };
+    if let Err(error) = std::thread::Builder::new().name("back-ends".into()).spawn(run) {
+        tracing::error!(%error, "no thread for the names of servers: Contacts may lead to them");
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod budget;
 pub(crate) mod cancels;
 mod companions;
 mod contacts;
+pub(crate) mod crossing;
 mod digest_uri;
 pub(crate) mod events;
 mod found;
@@ -38,7 +39,7 @@ use std::net::SocketAddr;
 
 use trunkline_proxy::PartyKind;
 
-pub(crate) use back_ends::literals;
+pub(crate) use back_ends::{follow, literals};
 pub(crate) use found::{Arrivals, LastLook};
 pub(crate) use guard::{Forbidden, Guard};
 pub(crate) use party_names::PartyNames;

@@ -1,4 +1,4 @@
-//! Agents and trunks by the short names that marks carry.
+//! Agents, peers and trunks by the short names that marks carry.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use trunkline_model::{Ref, Tables};
 use trunkline_proxy::Secret;
 
-/// The agents and trunks of one version of the tables, by [`Secret::party`]. Made when somebody asks: that is when an agent
+/// The agents, peers and trunks of one version of the tables, by [`Secret::party`]. Made when somebody asks: that is when an agent
 /// sends a request inside a dialog from where it was not before, or when something goes to a trunk inside a dialog.
 #[derive(Debug, Default)]
 pub(crate) struct PartyNames(ArcSwap<Version>);
@@ -19,6 +19,7 @@ type ByParty = HashMap<u32, Option<Ref>, foldhash::fast::RandomState>;
 struct Version {
     number: Option<u64>,
     agents: ByParty,
+    peers: ByParty,
     trunks: ByParty,
 }
 
@@ -40,6 +41,11 @@ impl PartyNames {
         self.version(tables, version, secret).agents.get(&party).cloned().flatten()
     }
 
+    /// The one peer of this name.
+    pub(super) fn peer(&self, tables: &Tables, version: u64, secret: &Secret, party: u32) -> Option<Ref> {
+        self.version(tables, version, secret).peers.get(&party).cloned().flatten()
+    }
+
     /// The one trunk of this name.
     pub(crate) fn trunk(&self, tables: &Tables, version: u64, secret: &Secret, party: u32) -> Option<Ref> {
         self.version(tables, version, secret).trunks.get(&party).cloned().flatten()
@@ -51,8 +57,9 @@ impl PartyNames {
             return known;
         }
         let agents = by_party(tables.agents().map(|agent| &agent.reference), secret);
+        let peers = by_party(tables.peers().map(|peer| &peer.reference), secret);
         let trunks = by_party(tables.trunks().map(|trunk| &trunk.reference), secret);
-        self.0.store(Arc::new(Version { number: Some(number), agents, trunks }));
+        self.0.store(Arc::new(Version { number: Some(number), agents, peers, trunks }));
         self.0.load()
     }
 }

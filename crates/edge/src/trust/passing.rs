@@ -68,8 +68,11 @@ impl Edge {
         let (m, from) = (&inbound.message, routes.sender_kind(dialog));
         let mut out = self.spent_credentials(m, way.kind == PartyKind::Trunk);
         let allows = self.shared.taken_by(way.party);
-        let may_command = || !has_commands(m) || self.has_shown_itself(inbound, (routes, dialog), now);
-        let shown = from != PartyKind::Agent || may_command();
+        let may_command = || {
+            (from != PartyKind::Agent || self.has_shown_itself(inbound, (routes, dialog), now))
+                && !self.crosses((routes, dialog), way)
+        };
+        let shown = !has_commands(m) || may_command();
         let passage = Passage { from: routed(from), shown, to: routed(way.kind), allows: &allows };
         filter(m, &passage, |span| out.push(span));
         out

@@ -109,20 +109,23 @@ impl Edge {
     fn is_on_host(&self, account: (&Agent, &Domain), holder: &Holder, flow: &Flow, now: u64) -> bool {
         let ip = canonical_ip(flow.remote.ip());
         holder.flow.is_some_and(|f| canonical_ip(f.remote.ip()) == ip)
-            || self.has_registered_from((account, holder.party), ip, now)
+            || self.has_registered_from((account, holder.party), (ip, Some(holder.source)), now)
     }
 
+    /// Does a registration of this agent come from there? With a source, one that anybody could make counts only if that is its.
     fn has_registered_from(
         &self,
         ((agent, domain), party): ((&Agent, &Domain), u32),
-        ip: IpAddr,
+        (ip, source): (IpAddr, Option<u32>),
         now: u64,
     ) -> bool {
         let aor = [b"sip:", agent.username.as_bytes(), b"@", domain.domain_uri.as_bytes()].concat();
         let registrant = self.shared.secret.registrant(PartyKind::Agent, party);
         let mut found = false;
         self.shared.location.visit(&aor, now, |b| {
-            found |= b.registrant == registrant && canonical_ip(b.flow.remote.ip()) == ip;
+            let is_its = |source| self.shared.secret.source(b.flow.transport, b.flow.remote) == source;
+            let counts = b.proven || source.is_none_or(is_its);
+            found |= counts && b.registrant == registrant && canonical_ip(b.flow.remote.ip()) == ip;
         });
         found
     }
@@ -132,7 +135,7 @@ impl Edge {
         match way.kind {
             PartyKind::Agent => {
                 let account = self.shared.account(tables, way.party);
-                account.is_some_and(|account| self.has_registered_from((account, way.party), ip, now))
+                account.is_some_and(|account| self.has_registered_from((account, way.party), (ip, None), now))
             }
             PartyKind::Peer | PartyKind::Trunk | PartyKind::Stranger => {
                 way.source == self.shared.secret.host(ip)
@@ -212,7 +215,7 @@ impl Edge {
         Err(Refused::Answered)
     }
 
-    /// Has this agent registered by this flow, and is it shown that it did?
+    /// Has this agent registered by this flow, with a digest, and is it shown that it did? What nobody had to prove anybody can do.
     pub(super) fn registered_at(
         &self,
         (agent, party): (&Agent, u32),
@@ -225,7 +228,8 @@ impl Edge {
         let registrant = self.shared.secret.registrant(PartyKind::Agent, party);
         let mut found = None;
         self.shared.location.visit(&aor, now, |b| {
-            let here = b.registrant == registrant
+            let here = b.proven
+                && b.registrant == registrant
                 && b.flow.transport == flow.transport
                 && b.flow.remote == flow.remote
                 && b.flow.connection == flow.connection;

@@ -87,12 +87,13 @@ fn is_by_phones(value: &[u8]) -> bool {
 }
 
 /// Has one of the parts of a body a type that phones do not send? Each line that a part's header may be is looked at, wherever it
-/// stands.
+/// stands and whatever ends it.
 fn has_other_parts(body: &[u8]) -> bool {
-    body.split(|b| *b == b'\n').any(|line| {
+    body.split(|b| matches!(b, b'\n' | b'\r')).any(|line| {
         let Some(colon) = line.iter().position(|b| *b == b':') else { return false };
         let (name, value) = line.split_at(colon);
-        let name = name.trim_ascii();
+        let begin = name.iter().position(u8::is_ascii_alphanumeric).unwrap_or(name.len());
+        let name = name.get(begin..).unwrap_or_default().trim_ascii();
         let is_type = name.eq_ignore_ascii_case(b"Content-Type") || name.eq_ignore_ascii_case(b"c");
         let value = value.get(1..).unwrap_or_default();
         is_type && !is_by_phones(value) && !begins(value.trim_ascii(), b"multipart/")
@@ -202,6 +203,10 @@ mod tests {
             assert_eq!(cut(&with(kind, "x"), "x").as_deref(), Some("Content-Length: 0\r\n\r\n"), "{kind}");
             let mixed = mixed.replace("Application/ISUP;base=x", kind);
             assert!(cut(&with("multipart/mixed;boundary=b", &mixed), &mixed).is_some(), "{kind}");
+        }
+        for begin in ["--b\rc: ", "X: y\rc: ", "\u{0}c: "] {
+            let bare = mixed.replace("--b\r\nc: ", &format!("--b\r\n{begin}"));
+            assert!(cut(&with("multipart/mixed;boundary=b", &bare), &bare).is_some(), "{begin:?}");
         }
         let folded = mixed.replace("c: Application", "c:\r\n Application");
         assert!(cut(&with("multipart/mixed;boundary=b", &folded), &folded).is_some());

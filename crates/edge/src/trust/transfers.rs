@@ -18,19 +18,25 @@ use crate::routes::{Dialog, Routes};
 pub(crate) const BEYOND: Reason = Reason::TransferNumber;
 
 impl Edge {
-    /// Refuses the REFER of a party that is no agent, peer or carrier, unless the operator allows it; `true` when it was
-    /// answered.
+    /// Refuses the REFER of a party that is no agent, peer or carrier, unless the operator allows it, and one with several
+    /// targets (RFC 3515 §2.4.2): each of them would have to be judged. `true` when it was answered.
     pub(crate) fn refuse_transfer(
         &mut self,
         io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         from: PartyKind,
     ) -> bool {
-        let allowed = from != PartyKind::Stranger || self.shared.config.strangers_may_refer;
-        if !inbound.transfers() || allowed {
+        if !inbound.transfers() {
             return false;
         }
-        self.refuse(io, inbound, Reason::TransferStranger);
+        let reason = if from == PartyKind::Stranger && !self.shared.config.strangers_may_refer {
+            Reason::TransferStranger
+        } else if inbound.message.list(HeaderName::ReferTo).nth(1).is_some() {
+            Reason::TransferTargets
+        } else {
+            return false;
+        };
+        self.refuse(io, inbound, reason);
         true
     }
 
@@ -225,7 +231,7 @@ impl Edge {
 }
 
 /// Can every URI of Refer-To be read, and does it pass?
-fn all_referred_to(m: &Message<'_>, passes: impl Fn(&Uri<'_>) -> bool) -> bool {
+pub(super) fn all_referred_to(m: &Message<'_>, passes: impl Fn(&Uri<'_>) -> bool) -> bool {
     m.list(HeaderName::ReferTo).all(|value| {
         let address = value.and_then(|value| Address::parse(value, "Refer-To"));
         address.and_then(|address| address.parsed_uri()).is_ok_and(|uri| passes(&uri))
@@ -234,13 +240,13 @@ fn all_referred_to(m: &Message<'_>, passes: impl Fn(&Uri<'_>) -> bool) -> bool {
 
 /// Is the event one of which a call makes its other side a notifier: the progress of a transfer that the phone asked for, or digits
 /// (RFC 3515, RFC 4730)? Others have phones restart or answer by themselves.
-fn is_of_call(event: &[u8]) -> bool {
+pub(super) fn is_of_call(event: &[u8]) -> bool {
     is_of(event, &[b"refer", b"kpml"])
 }
 
 /// Does the event tell a state, and no phone to do something (RFC 3680, 3842, 3856, 3857, 4235, 4575)? A phone may have subscribed to it in
 /// the call.
-fn informs(event: &[u8]) -> bool {
+pub(super) fn informs(event: &[u8]) -> bool {
     let states: [&[u8]; 6] =
         [b"presence", b"presence.winfo", b"dialog", b"message-summary", b"conference", b"reg"];
     is_of_call(event) || is_of(event, &states)

@@ -92,8 +92,9 @@ pub fn hang_up(sip: &SipView, call: &str) -> Result<LiveCall, OperationError> {
     };
     sip.shared.hang_up(number);
     let end = Instant::now() + PATIENCE;
-    while calls.is_up(number).is_some() {
+    while calls.is_up(number).is_some() || sip.shared.is_hanging_up(number) {
         if Instant::now() >= end {
+            sip.shared.untold(number);
             return failed(format!(
                 "call {} cannot be ended now: it is from before a restart, or waits for DNS or the media relay; try again, or have \
                  a party hang up",
@@ -103,5 +104,13 @@ pub fn hang_up(sip: &SipView, call: &str) -> Result<LiveCall, OperationError> {
         std::thread::sleep(ROUND);
     }
     tracing::info!(id = found.id, call_id = found.call_id, "an operator has ended a call");
+    let untold = sip.shared.untold(number);
+    if !untold.is_empty() {
+        return failed(format!(
+            "call {} is ended here, but the {} could not be told: have the carrier or the user hang up there",
+            found.id,
+            untold.join(" and the ")
+        ));
+    }
     Ok(found)
 }
