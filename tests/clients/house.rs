@@ -67,6 +67,16 @@ type Place = (&'static str, String, Way, Side);
 impl House {
     /// Starts everything and waits until all are registered.
     pub fn open(wanted: impl Fn(&str, Way) -> bool) -> House {
+        House::with(&[], wanted)
+    }
+
+    /// The same with one shard: what comes over a connection of one shard and goes on from another's UDP socket may overtake what
+    /// was sent before it, and Linphone refuses a NOTIFY that comes before the 202 to its REFER (491).
+    pub fn of_one_shard(wanted: impl Fn(&str, Way) -> bool) -> House {
+        House::with(&[("TRUNKLINE_WORKERS", "1")], wanted)
+    }
+
+    fn with(more: &[(&str, &str)], wanted: impl Fn(&str, Way) -> bool) -> House {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut places = places();
         places.retain(|(program, _, way, _)| wanted(program, *way));
@@ -80,7 +90,7 @@ impl House {
             let at = format!("127.0.0.1:{port},{}", server(port));
             let media = rtpengine.at().to_string();
             let [tls, ws, wss] = [tls, ws, wss].map(|at| at.to_string());
-            let env = [
+            let mut env = vec![
                 ("TRUNKLINE_LISTEN_UDP", at.as_str()),
                 ("TRUNKLINE_LISTEN_TCP", &at),
                 ("TRUNKLINE_LISTEN_TLS", &tls),
@@ -88,6 +98,7 @@ impl House {
                 ("TRUNKLINE_LISTEN_WSS", &wss),
                 ("TRUNKLINE_RTPENGINE", &media),
             ];
+            env.extend(more);
             let config = authority.config(&[&Network::EXCHANGE.to_string()]);
             Exchange::start_configured_at(port, &resources(&places), &config, &env)
         });

@@ -41,6 +41,6 @@ fn clients_come_back_from_another_port_of_their_nat() {
 
 #[test]
 fn clients_transfer_calls() {
-    let mut house = House::open(|program, _| program != "SIPp");
+    let mut house = House::of_one_shard(|program, _| program != "SIPp");
     transfers::play(&mut house);
 }

@@ -152,7 +152,7 @@ fn certificates_are_examined() {
     let all = findings(&output);
     let expired = find(&all, "certificates", "expired on 2020-12-31");
     assert_eq!((output.status.code(), &expired["severity"]), (Some(1), &Value::from("error")), "{expired}");
-    assert!(find(&all, "modes", "pbx.test-expired.key can be read")["do"].to_string().contains("chmod 600"));
+    assert!(find(&all, "modes", "pbx.test-2020.key can be read")["do"].to_string().contains("chmod 600"));
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn the_operators_commands_read_it() {
     assert!(code == Some(0) && said.contains("2 agents"), "{said}");
     // Of the resources it says what they leave open; the configuration leaves nothing to say.
     let of_resources =
-        |line: &str| ["credentials ", "domain ", "trunk "].iter().any(|kind| line.starts_with(kind));
+        |line: &str| ["credentials ", "domain ", "trunk ", "user "].iter().any(|kind| line.starts_with(kind));
     let mut warnings = said.lines().filter_map(|line| line.strip_prefix("warning: "));
     assert!(warnings.all(of_resources), "{said}");
     let (code, said) = run(&["check", "config"]);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Echo, MESSAGE, UNANSWERED, identity, tls_client, websocket_request};
 use trunkline_sip::Transport;
-use trunkline_transport::{ClientAuth, StreamLimits, TlsSettings};
+use trunkline_transport::{ClientAuth, Closed, StreamLimits, TlsFailure, TlsSettings};
 use tungstenite::Message;
 
 /// A bound against hanging.
@@ -395,14 +395,12 @@ fn our_own_tls_connections_check_the_name() {
     let with = |tls| Echo::start(tls, StreamLimits::default());
     let trusting = with(TlsSettings { trusted_ca: Some(path), ..TlsSettings::default() });
     assert_eq!(trusting.ask(trunk.address, "trunk.test"), Ok(MESSAGE.to_vec()));
-    assert_eq!(trusting.ask(trunk.address, "other.test"), Err(trunkline_transport::Closed::Refused));
+    let failed = |why| Err(Closed::NoHandshake(why));
+    assert_eq!(trusting.ask(trunk.address, "other.test"), failed(TlsFailure::OtherName));
     let careless = with(TlsSettings { verify: false, ..TlsSettings::default() });
     assert_eq!(careless.ask(trunk.address, "other.test"), Ok(MESSAGE.to_vec()));
     let strict = with(TlsSettings::default());
-    assert_eq!(strict.ask(trunk.address, "trunk.test"), Err(trunkline_transport::Closed::Refused));
+    assert_eq!(strict.ask(trunk.address, "trunk.test"), failed(TlsFailure::Untrusted));
     // Nobody listens on port 1.
-    assert_eq!(
-        careless.ask("127.0.0.1:1".parse().unwrap(), "x.test"),
-        Err(trunkline_transport::Closed::Refused)
-    );
+    assert_eq!(careless.ask("127.0.0.1:1".parse().unwrap(), "x.test"), Err(Closed::Refused));
 }
