@@ -61,7 +61,8 @@ impl Pbx {
             let path = format!("/ari/events?app=app{user}&api_key={LOGIN}");
             WebSocket::open(Stream::tcp(self.rest.address()), &path, "ari", "")
         });
-        Line { pbx: Arc::clone(self), events, user: user.to_owned(), way, channel: String::new() }
+        let channel = String::new();
+        Line { pbx: Arc::clone(self), events, user: user.to_owned(), way, channel, enters: false }
     }
 
     fn ask(&self, method: &str, path: &str) -> RestReply {
@@ -77,6 +78,8 @@ pub struct Line {
     user: String,
     way: Way,
     channel: String,
+    /// Is its channel still to come to the application? One that calls does when it is answered; before, nothing can be done with it.
+    enters: bool,
 }
 
 impl Line {
@@ -128,16 +131,21 @@ impl Phone for Line {
         let reply = self.pbx.ask("POST", &path);
         assert_eq!(reply.status, 200, "{}", reply.body);
         self.channel = reply.json["id"].as_str().expect("a channel").to_owned();
+        self.enters = true;
     }
 
     fn answer(&mut self) {
         self.channel.clear();
+        self.enters = false;
         let event = self.kind("StasisStart");
         self.channel = event["channel"]["id"].as_str().expect("a channel").to_owned();
         self.order("POST", "/answer");
     }
 
     fn talking(&mut self) {
+        if std::mem::take(&mut self.enters) {
+            self.kind("StasisStart");
+        }
         wait_for_every(Duration::from_millis(20), "Asterisk's channel to be up", || {
             let reply = self.pbx.ask("GET", &format!("/channels/{}", self.channel));
             assert_eq!(reply.status, 200, "{}: {}", self.name(), reply.body);
