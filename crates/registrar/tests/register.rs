@@ -76,12 +76,7 @@ impl World {
         let mut index = Index::default();
         index.parse(text.as_bytes(), &Limits::default()).expect("a request");
         let message = Message::new(text.as_bytes(), &index);
-        let flow = Flow {
-            transport: self.transport,
-            local: "192.0.2.1:5060".parse().unwrap(),
-            remote: "192.0.2.7:5060".parse().unwrap(),
-            connection: ConnectionId::NONE,
-        };
+        let flow = Flow { transport: self.transport, ..udp() };
         check_to(&message).expect("To is a SIP URI");
         let request = Request::new(message, message.top_via().unwrap(), &flow, AOR);
         let registrar = Registrar { config: &self.config, secret: &self.secret, location: &self.location };
@@ -253,6 +248,16 @@ fn the_operator_says_whose_contact_does_not_count() {
     }
 }
 
+/// From the phone to the exchange.
+fn udp() -> Flow {
+    Flow {
+        transport: Transport::Udp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: "192.0.2.7:5060".parse().unwrap(),
+        connection: ConnectionId::NONE,
+    }
+}
+
 #[test]
 fn what_the_resource_sets_counts_more() {
     let mut w = World::new();
@@ -263,12 +268,7 @@ fn what_the_resource_sets_counts_more() {
     index.parse(text.as_bytes(), &Limits::default()).unwrap();
     let message = Message::new(text.as_bytes(), &index);
     assert_eq!(check_to(&message), Err(Refusal::NoSipUri));
-    let flow = Flow {
-        transport: Transport::Udp,
-        local: "192.0.2.1:5060".parse().unwrap(),
-        remote: "192.0.2.7:5060".parse().unwrap(),
-        connection: ConnectionId::NONE,
-    };
+    let flow = udp();
     let mut request = Request::new(message, message.top_via().unwrap(), &flow, AOR);
     (request.expires, request.max_contacts) = (Some(900), Some(1));
     let registrar = Registrar { config: &w.config, secret: &w.secret, location: &w.location };
@@ -317,12 +317,7 @@ fn what_the_resource_sets_does_not_keep_a_phone_registered() {
         let mut index = Index::default();
         index.parse(text.as_bytes(), &Limits::default()).unwrap();
         let message = Message::new(text.as_bytes(), &index);
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: "192.0.2.1:5060".parse().unwrap(),
-            remote: "192.0.2.7:5060".parse().unwrap(),
-            connection: ConnectionId::NONE,
-        };
+        let flow = udp();
         let mut request = Request::new(message, message.top_via().unwrap(), &flow, AOR);
         request.expires = Some(900);
         let registrar = Registrar { config: &w.config, secret: &w.secret, location: &w.location };

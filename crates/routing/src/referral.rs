@@ -26,15 +26,13 @@ pub fn may_be_referred_to(
         return false;
     }
     let name = name.as_deref().unwrap_or(&callee);
-    let ours = || tables.domain_by_uri(options.default_domain.as_bytes()).filter(|_| own);
-    let at = tables.domain_by_uri(uri.host).or_else(ours).map_or(domain, |at| &**at);
-    is_of_ours(name, &callee, at, (domain, tables))
+    is_of_ours(name, &callee, domain_of(uri, own, domain, (tables, options)), (domain, tables))
         || may_leave(&callee, domain, tables)
         || !is_declared_number(uri) && is_no_number(&callee)
 }
 
-/// Does a phone of this domain that follows a REFER to this URI reach somebody of ours, so that nobody pays for the call? `own`: the host is
-/// an address of ours. The host decides nothing else, since a phone may dial the user of any URI.
+/// Does a phone of this domain that follows a REFER to this URI reach somebody of ours, so that nobody pays for the call? `own`: the
+/// host is an address of ours. The host decides nothing else, since a phone may dial the user of any URI.
 pub fn stays_inside(
     uri: &Uri<'_>,
     own: bool,
@@ -54,9 +52,19 @@ pub fn stays_inside(
     if let Some(number) = number_of_ours(&callee, tables) {
         return leads_inside(number);
     }
+    let name = name.as_deref().unwrap_or(&callee);
+    is_of_ours(name, &callee, domain_of(uri, own, domain, (tables, options)), (domain, tables))
+}
+
+/// The domain that the URI's host names: with an address of ours (`own`) the default one, with any other host `home`.
+fn domain_of<'t>(
+    uri: &Uri<'_>,
+    own: bool,
+    home: &'t Domain,
+    (tables, options): (&'t Tables, &Options),
+) -> &'t Domain {
     let ours = || tables.domain_by_uri(options.default_domain.as_bytes()).filter(|_| own);
-    let at = tables.domain_by_uri(uri.host).or_else(ours).map_or(domain, |at| &**at);
-    is_of_ours(name.as_deref().unwrap_or(&callee), &callee, at, (domain, tables))
+    tables.domain_by_uri(uri.host).or_else(ours).map_or(home, |at| &**at)
 }
 
 /// What a REFER may have its receiver say in the new call: which one it replaces (RFC 3891), and what it takes for that. Anything

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -117,8 +118,11 @@ impl Process {
             sip.stop()?;
         }
         let end = if stop.is_some_and(|stop| stop.restart) { ProcessEnd::Restart } else { ProcessEnd::Stop };
-        end_anyway(signals, end);
-        drop((self.control, self.health, self.rest_v1, self.ari_proxy));
+        let limit = end_anyway(signals, end);
+        // It has bounds of its own: what it has begun is answered.
+        drop(self.ari_proxy);
+        let _ = limit.send(Instant::now() + LAST);
+        drop((self.control, self.health, self.rest_v1));
         // Nobody changes resources any more while the rest ends.
         drop(self.api);
         drop(self.operations);
@@ -137,13 +141,19 @@ fn drain(sip: &RunningSip, patience: Duration, signals: &mut StopSignals) {
     }
 }
 
-/// Ends the process if the services of operators do not end by themselves: after a time, or at a second signal. A request that
+/// Ends the process if its services do not end by themselves: at the time that is sent, or at a second signal. A request that
 /// waits for a data provider, or takes long, ends no sooner. Calls and registrations are on disk by now.
-fn end_anyway(mut signals: StopSignals, end: ProcessEnd) {
+fn end_anyway(mut signals: StopSignals, end: ProcessEnd) -> Sender<Instant> {
+    let (limit, limits) = channel();
     let watching = std::thread::Builder::new().name("end".into()).spawn(move || {
-        let latest = Instant::now() + LAST;
-        while Instant::now() < latest && !signals.pending() {
-            std::thread::sleep(ROUND);
+        let mut latest = None;
+        while latest.is_none_or(|latest| Instant::now() < latest) && !signals.pending() {
+            match limits.recv_timeout(ROUND) {
+                Ok(limit) => latest = Some(limit),
+                Err(RecvTimeoutError::Timeout) => {}
+                // All have ended.
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
         tracing::warn!("requests of operators are still being answered: the process ends without them");
         std::process::exit(end.code());
@@ -151,6 +161,7 @@ fn end_anyway(mut signals: StopSignals, end: ProcessEnd) {
     if let Err(error) = watching {
         tracing::warn!(%error, "a request of an operator may hold up the end of the process");
     }
+    limit
 }
 
 /// The signals that end the process.

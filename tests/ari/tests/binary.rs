@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -206,20 +208,8 @@ fn wrong_settings_are_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_proxy_inside_serve() {
     let (server, fake, folder) = (NatsServer::start(false).await, asterisk().await, Scratch::new("binary"));
-    std::fs::write(folder.path().join("trunkline.yaml"), "roles: [ari-proxy]\n").unwrap();
-    let mut serve = command(&folder, &["serve", "--config", "trunkline.yaml"]);
-    serve.envs([
-        ("MESSAGEBUS_URL", server.url().as_str()),
-        ("ARI_HTTP_URL", fake.url().as_str()),
-        ("ARI_USERNAME", "ari"),
-        ("ARI_PASSWORD", "secret"),
-        ("ARI_APPLICATION", "inside"),
-        ("TRUNKLINE_HTTP_ADDR", "off"),
-    ]);
     let at = format!("127.0.0.1:{}", free_port());
-    serve.envs([("TRUNKLINE_LISTEN_UDP", at.as_str()), ("TRUNKLINE_LISTEN_TCP", at.as_str())]);
-    serve.envs(["TLS", "WS", "WSS"].map(|name| (format!("TRUNKLINE_LISTEN_{name}"), "")));
-    let serve = Running::start(serve);
+    let serve = serve(&folder, &server, &fake, &at);
     announced(&server, "inside").await;
     // No other role: nobody hears SIP.
     assert!(std::net::UdpSocket::bind(&at).is_ok() && std::net::TcpListener::bind(&at).is_ok());
@@ -230,6 +220,55 @@ async fn the_proxy_inside_serve() {
     let bye = tokio::time::timeout(PATIENCE, bye.next()).await.expect("a goodbye").expect("its body");
     let bye: Value = serde_json::from_slice(&bye.payload).unwrap();
     assert_eq!((&bye["node"], &bye["application"]), (&json!("n1"), &json!("inside")));
+}
+
+/// `serve` with the role ari-proxy alone; its SIP would listen at `at`.
+fn serve(folder: &Scratch, server: &NatsServer, fake: &FakeAri, at: &str) -> Running {
+    std::fs::write(folder.path().join("trunkline.yaml"), "roles: [ari-proxy]\n").unwrap();
+    let mut serve = command(folder, &["serve", "--config", "trunkline.yaml"]);
+    serve.envs([
+        ("MESSAGEBUS_URL", server.url().as_str()),
+        ("ARI_HTTP_URL", fake.url().as_str()),
+        ("ARI_USERNAME", "ari"),
+        ("ARI_PASSWORD", "secret"),
+        ("ARI_APPLICATION", "inside"),
+        ("TRUNKLINE_HTTP_ADDR", "off"),
+    ]);
+    serve.envs([("TRUNKLINE_LISTEN_UDP", at), ("TRUNKLINE_LISTEN_TCP", at)]);
+    serve.envs(["TLS", "WS", "WSS"].map(|name| (format!("TRUNKLINE_LISTEN_{name}"), "")));
+    Running::start(serve)
+}
+
+/// What Asterisk takes longer for than operators' requests may take at the end (5 s) is answered all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_proxy_inside_serve_has_begun_is_answered() {
+    let (server, folder) = (NatsServer::start(false).await, Scratch::new("binary"));
+    let begun = Arc::new(AtomicBool::new(false));
+    let fake = FakeAri::start({
+        let begun = Arc::clone(&begun);
+        move |request| {
+            if request.path == "/asterisk/info" {
+                return info("n1");
+            }
+            begun.store(true, Ordering::Relaxed);
+            // An Asterisk that takes its time.
+            std::thread::sleep(Duration::from_secs(7));
+            HttpReply::json(204, "")
+        }
+    })
+    .await;
+    let serve = serve(&folder, &server, &fake, &format!("127.0.0.1:{}", free_port()));
+    announced(&server, "inside").await;
+    let nats = async_nats::connect(server.url()).await.unwrap();
+    let mut answers = nats.subscribe("answers").await.unwrap();
+    let request =
+        json!({"kind": "ChannelHangup", "key": {"id": "c1"}, "channel_hangup": {"reason": "normal"}});
+    nats.publish_with_reply("ari.command.inside.n1", "answers", request.to_string().into()).await.unwrap();
+    until("it is under way", || async { begun.load(Ordering::Relaxed) }).await;
+    assert_eq!(serve.terminate().await, Some(0));
+    let answer = tokio::time::timeout(PATIENCE, answers.next()).await.expect("an answer").expect("its body");
+    let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
+    assert_eq!(answer["error"], json!(""), "{answer}");
 }
 
 /// `trunkline ari nodes`, `channels`, `events --follow`, `call`.

@@ -90,7 +90,7 @@ impl Edge {
         way: &Way,
         now: u64,
     ) -> Option<Reason> {
-        let event = inbound.message.header(HeaderName::Event).unwrap_or_default();
+        let event = || inbound.message.header(HeaderName::Event).unwrap_or_default();
         let is_part_of_call = match inbound.method {
             Method::Ack
             | Method::Cancel
@@ -101,8 +101,8 @@ impl Edge {
             | Method::Info
             | Method::Options
             | Method::Message => true,
-            Method::Notify => informs(event),
-            Method::Subscribe => is_of_call(event),
+            Method::Notify => informs(event()),
+            Method::Subscribe => is_of_call(event()),
             Method::Refer | Method::Register | Method::Publish | Method::Other => false,
         };
         if is_part_of_call || self.own {
@@ -111,7 +111,7 @@ impl Edge {
         // Who has subscribed to something, in a domain that lets others, is told of it.
         let subscribed = dialog.mark.subscription
             && dialog.from == Side::Callee
-            && self.shared.dialogs.has_subscribed(dialog.place, Side::Caller, Event::of(event), now);
+            && self.shared.dialogs.has_subscribed(dialog.place, Side::Caller, Event::of(event()), now);
         if subscribed && inbound.method == Method::Notify {
             return None;
         }
