@@ -34,8 +34,9 @@ impl Linphone {
         // Without these folders it starts, and does nothing.
         scratch.write(".local/share/linphone/made", "");
         scratch.write(".config/linphone/made", "");
-        // It makes its socket in /tmp, whatever name it gets.
-        let name = scratch.path().file_name().expect("a name").to_string_lossy().into_owned();
+        // It makes its socket in /tmp, where the scratch folder may stand under its own name.
+        let name = scratch.path().file_name().expect("a name").to_string_lossy() + ".socket";
+        let name = name.into_owned();
         let log = File::create(scratch.path().join("log")).expect("a file");
         let child = Command::new("linphone-daemon")
             .args(["--pipe", &name, "--disable-stats-events", "--config"])
