@@ -71,7 +71,7 @@ fn is_over(side: (&mut Ua, &mut Dialog), why: &str) {
 }
 
 /// So many calls are up, and none has a record that ended.
-fn are_up(exchange: &Exchange, count: usize, why: &str) {
+pub(super) fn are_up(exchange: &Exchange, count: usize, why: &str) {
     let live = told(exchange, &[]);
     assert_eq!(live.len(), count, "{why}: {live:?}");
     assert!(live.iter().all(|call| call["answered"].is_number()), "{why}: {live:?}");

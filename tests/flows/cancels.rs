@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use trunkline_tests::{Exchange, Message, Ua, Wire};
 
+use super::trunks::NUMBER;
 use super::{DOMAIN, agents, at};
 
 const QUIET: Duration = Duration::from_millis(300);
@@ -164,4 +165,71 @@ fn a_companion_goes_where_its_invite_went() {
         caller.send(&naming(Ua::cancel_of(&invite), "1002"));
         callee.request_of("CANCEL");
     }
+}
+
+/// A carrier with several addresses takes its call back from another one than it called from. Nobody else does: no other carrier, no
+/// host beside, and no phone that is rung at one of the listed addresses.
+#[test]
+fn a_carrier_cancels_from_another_of_its_addresses() {
+    let trunk = |name: &str| {
+        format!(
+            "- {{apiVersion: v2, kind: Trunk, ref: {name}, metadata: {{name: {name}}}, spec: {{inbound: {{uri: {name}.test, accessControlListRef: of-{name}}}, outbound: {{sendRegister: false}}}}}}\n"
+        )
+    };
+    let resources = agents()
+        .raw("trunks.yaml", &(trunk("one") + &trunk("two")))
+        .acl("of-one", &["127.4.1.0/28"], &[])
+        .acl("of-two", &["127.4.1.8", "127.4.2.1"], &[])
+        .number(NUMBER, "one", &at("1002"));
+    let exchange = Exchange::start_with(&resources, "workers: 2\nrouting: {qualifySeconds: 0}\n", &[]);
+    let on = |net: u8, host: u8| {
+        let wire = Wire::udp_from([127, 4, net, host].into(), exchange.udp());
+        Ua::new(wire, "carrier", "one.test", "")
+    };
+    let mut callee =
+        Ua::new(Wire::udp_from([127, 4, 3, 1].into(), exchange.udp()), "1002", DOMAIN, "pw-1002");
+    let mut beside = from(&exchange, [127, 4, 1, 9], "1002");
+    assert_eq!(callee.register(600).status(), 200);
+    let mut last = None;
+    for _ in 0..4 {
+        let mut caller = on(1, 1);
+        let invite = caller.call(&caller.invite(&format!("sip:{NUMBER}@one.test")));
+        let arrived = callee.request_of("INVITE");
+        let there = beside.request_of("INVITE");
+        beside.respond(&there, 180, "Ringing");
+        callee.respond(&arrived, 180, "Ringing");
+        for _ in 0..2 {
+            caller.status_for(&invite, 180);
+        }
+        let cancel = Ua::cancel_of(&invite);
+        // Another carrier's address, a host beside the list, a phone that is rung in the carrier's network.
+        let strangers = [on(2, 1), on(1, 20), on(1, 9)];
+        for mut stranger in strangers {
+            stranger.send(&cancel);
+            stranger.status_for(&cancel, 481);
+        }
+        let mut tagged = Ua::cancel_of(&invite);
+        tagged = tagged.set("From", format!("<sip:other@one.test>;tag={}", trunkline_tests::fresh()));
+        let mut other = on(1, 2);
+        other.send(&tagged);
+        other.status_for(&tagged, 481);
+        assert!(callee.silent(QUIET, |m| m.method() == "CANCEL"));
+        other.send(&cancel);
+        other.status_for(&cancel, 200);
+        for (phone, invite) in [(&mut callee, &arrived), (&mut beside, &there)] {
+            let cancelled = phone.request_of("CANCEL");
+            phone.respond(&cancelled, 200, "OK");
+            phone.respond(invite, 487, "Request Terminated");
+        }
+        let ended = caller.status_for(&invite, 487);
+        // The ACK may come from there, too.
+        let mut ack = Ua::cancel_of(&invite).set("To", ended.get("To").expect("a To"));
+        ack.start = ack.start.replace("CANCEL", "ACK");
+        other.send(&ack.set("CSeq", format!("{} ACK", invite.cseq().0)));
+        last = Some(caller);
+    }
+    // It ends the repetitions, of which one comes within every 4 s else.
+    let mut caller = last.expect("a caller");
+    while let Ok(Some(_)) = caller.wire.recv(Duration::from_secs(1)) {}
+    assert_eq!(caller.wire.recv(Duration::from_secs(5)), Ok(None));
 }

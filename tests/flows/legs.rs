@@ -2,15 +2,17 @@
 //! rings beside it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use trunkline_tests::{Dialog, Exchange, Message, Ua, Wire, free_port, wait_for_every};
 
-use super::byes::{bye, reaches};
+use super::byes::{are_up, bye, reaches};
 use super::records::ended;
 use super::{agents, at, registered, with_fallback};
 
 /// More than the exchange keeps of one request.
 const MANY: usize = 40;
+const QUIET: Duration = Duration::from_millis(300);
 
 /// Early dialogs under so many tags.
 fn flood(ua: &mut Ua, invite: &Message) {
@@ -102,6 +104,46 @@ fn who_rings_beside_it_keeps_its_dialog() {
     honest.request_of("ACK");
     reaches((honest, &mut b), &mut caller, "INFO");
     bye((honest, &mut b), &mut caller, 200, "OK");
+    ended(&exchange, 1);
+}
+
+/// A phone that only rang has a mark of the call that another phone of its account took. Its BYE, under its own tag or one that it makes
+/// up, does not end that.
+#[test]
+fn who_only_rang_ends_nothing() {
+    let exchange = Exchange::start(&agents());
+    let mut phones = [registered(&exchange, "1002"), registered(&exchange, "1002")];
+    let mut caller = registered(&exchange, "1001");
+    let invite = caller.call(&caller.invite(&at("1002")));
+    let [on_rung, on_honest] = phones.each_mut().map(|ua| ua.request_of("INVITE"));
+    let [rung, honest] = &mut phones;
+    let early = rung.response(&on_rung, 183, "Session Progress");
+    let early = early.set("Contact", format!("<{}>", rung.contact()));
+    rung.send(&early);
+    caller.expect("183", |m| m.status() == 183);
+    let sent = honest.accept(&on_honest);
+    let ok = caller.status_for(&invite, 200);
+    let (mut a, mut b) = (Dialog::of_caller(&invite, &ok), Dialog::of_callee(&on_honest, &sent));
+    let ack = a.request(&caller, "ACK");
+    caller.send(&ack);
+    honest.request_of("ACK");
+    rung.request_of("CANCEL");
+    let of_rung = Dialog::of_callee(&on_rung, &early);
+    let mut nobodys = of_rung.clone();
+    nobodys.local = format!("<{}>;tag=none", at("1002"));
+    for (whose, mut dialog) in [("its own", of_rung), ("nobody's", nobodys)] {
+        let bye = dialog.request(rung, "BYE");
+        rung.send(&bye);
+        // It may get to the caller, who knows nothing of it.
+        if let Some(arrived) = caller.wait(QUIET, |m| m.method() == "BYE") {
+            caller.respond(&arrived, 481, "Call/Transaction Does Not Exist");
+        }
+        assert_eq!(rung.final_for(&bye).status(), 481, "{whose} tag");
+        are_up(&exchange, 1, whose);
+    }
+    reaches((&mut caller, &mut a), honest, "INFO");
+    reaches((honest, &mut b), &mut caller, "INFO");
+    bye((&mut caller, &mut a), honest, 200, "OK");
     ended(&exchange, 1);
 }
 

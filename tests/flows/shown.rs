@@ -257,6 +257,31 @@ fn the_number_is_asserted_where_the_trunk_wants_it() {
     }
 }
 
+/// A phone may call itself what it likes in From; nothing of that is asserted, the account's name is.
+#[test]
+fn the_phones_own_text_is_not_asserted() {
+    let (exchange, mut carrier) = scene("from: number", "None", "");
+    for (user, name) in [("1001", "\"Alice\" "), ("1002", "")] {
+        let mut caller = registered(&exchange, user);
+        let from = format!("\"Your Bank\" <sip:{user}@{DOMAIN}>;tag={}", fresh());
+        let said = "\"Your Bank\" <sip:+19005550000@bank.test>";
+        let mut invite = caller.invite(&at(CALLED)).set("From", from);
+        for name in ["P-Asserted-Identity", "Remote-Party-ID", "P-Preferred-Identity", "Diversion"] {
+            invite = invite.with(name, said);
+        }
+        let invite = caller.call(&invite);
+        let arrived = carrier.request_of("INVITE");
+        let asserted = format!("{name}<sip:{NUMBER}@127.0.0.1;user=phone>");
+        assert_eq!(arrived.all("P-Asserted-Identity").collect::<Vec<_>>(), [asserted.as_str()]);
+        for header in ["Remote-Party-ID", "P-Preferred-Identity", "Diversion", "History-Info"] {
+            assert!(arrived.all(header).all(|value| !value.contains("Bank")), "{header}: {arrived:?}");
+        }
+        carrier.respond(&arrived, 486, "Busy Here");
+        let busy = caller.status_for(&invite, 486);
+        caller.acknowledge_failure(&invite, &busy);
+    }
+}
+
 /// What else changes in From and To comes back as it was: parameters that no carrier is to be told, numbers in their one form.
 #[test]
 fn whatever_changes_in_from_and_to_comes_back() {

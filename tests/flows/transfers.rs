@@ -48,33 +48,54 @@ fn blind() {
     bob.status_for(&bye, 200);
 }
 
-/// A phone answers a request and sends one of its own at once, as REFER and NOTIFY ask for. Over a connection the response arrives
-/// first, whichever worker has the transaction: some phones refuse the request otherwise, and the call is lost.
-#[test]
-fn a_request_does_not_overtake_the_response_before_it() {
-    let exchange = Exchange::start_with(&agents(), "workers: 2\n", &[]);
+/// A phone answers a request and sends others of its own at once, as REFER and NOTIFY ask for. They arrive in that order, whichever
+/// worker has which transaction and sends which message: some phones refuse the request otherwise, and the call is lost.
+fn in_order(phone: fn(&Exchange) -> Ua, phones: usize, workers: usize) {
+    let exchange = Exchange::start_with(&agents(), &format!("workers: {workers}\n"), &[]);
     let mut bob = registered(&exchange, "1002");
-    // Over several connections, which both workers have.
-    for _ in 0..6 {
-        let mut alice = Ua::tcp(exchange.tcp(), "1001", DOMAIN, "pw-1001");
+    // Over several connections, or from several ports, which all workers have.
+    for _ in 0..phones {
+        let mut alice = phone(&exchange);
         assert_eq!(alice.register(600).status(), 200);
         let (mut a, mut b) = connect(&mut alice, &mut bob);
-        for _ in 0..10 {
+        for round in 0..10 {
             let refer = a.request(&alice, "REFER").with("Refer-To", format!("<{}>", at("1003")));
             alice.send(&refer);
             let arrived = bob.request_of("REFER");
-            let notify =
-                b.request(&bob, "NOTIFY").with("Event", "refer").with("Subscription-State", "active");
+            let mut notify =
+                || b.request(&bob, "NOTIFY").with("Event", "refer").with("Subscription-State", "active");
+            let mut sent = [notify(), notify(), notify()].to_vec();
+            if round == 9 {
+                sent.push(b.request(&bob, "BYE"));
+            }
             bob.respond(&arrived, 202, "Accepted");
-            bob.send(&notify);
-            let first = alice.expect("a response or NOTIFY", |m| m.method() == "NOTIFY" || m.status() == 202);
+            sent.iter().for_each(|request| bob.send(request));
+            let next = |alice: &mut Ua| {
+                alice.expect("a response or request", |m| {
+                    m.status() == 202 || matches!(m.method(), "NOTIFY" | "BYE")
+                })
+            };
+            let first = next(&mut alice);
             assert_eq!(first.status(), 202, "{}", first.start);
-            let arrived = alice.request_of("NOTIFY");
-            alice.respond(&arrived, 200, "OK");
-            bob.status_for(&notify, 200);
+            for request in &sent {
+                let arrived = next(&mut alice);
+                assert_eq!(arrived.cseq(), request.cseq(), "{}", arrived.start);
+                alice.respond(&arrived, 200, "OK");
+            }
+            sent.iter().for_each(|request| drop(bob.status_for(request, 200)));
         }
         assert_eq!(alice.register(0).status(), 200);
     }
+}
+
+#[test]
+fn a_request_does_not_overtake_the_response_before_it() {
+    in_order(|exchange| Ua::tcp(exchange.tcp(), "1001", DOMAIN, "pw-1001"), 6, 2);
+}
+
+#[test]
+fn nor_over_udp_where_each_worker_has_a_socket() {
+    in_order(|exchange| Ua::udp(exchange.udp(), "1001", DOMAIN, "pw-1001"), 20, 4);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod announce;
 mod closing;
+mod finding;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -30,6 +31,8 @@ const SESSION_LIMIT_MS: u64 = 12 * 3_600_000;
 /// have ended are used again, so a steady load allocates nothing.
 pub struct Calls {
     shards: Box<[Shard]>,
+    /// Keyed: the parties choose Call-IDs and tags.
+    hasher: foldhash::quality::RandomState,
     counting: Counting,
     next_id: AtomicU64,
     recording: AtomicBool,
@@ -49,6 +52,8 @@ struct Table {
     free: Vec<u32>,
     /// Where the call of a number is.
     index: HashTable<(u64, u32)>,
+    /// Where the answered calls with a dialog's Call-ID and tags are: with the hash of those.
+    by_dialog: HashTable<(u64, u32)>,
     /// Calls the database has to look at when they still live at its next turn.
     fresh: Vec<(u32, u32)>,
     /// Calls that ended, as rows.
@@ -69,6 +74,8 @@ struct Slot {
     in_fresh: bool,
     /// When it is given up.
     deadline: u64,
+    /// Of an answered call, the hash of its Call-ID and tags.
+    dialog: u64,
     keys: Keys,
     /// Caller and callee, once it is answered.
     talkers: [Talker; 2],
@@ -153,6 +160,7 @@ impl Calls {
     pub fn new() -> Calls {
         Calls {
             shards: (0..SHARDS).map(|_| Shard(Mutex::default())).collect(),
+            hasher: foldhash::quality::RandomState::default(),
             counting: Counting::new(),
             next_id: AtomicU64::new(1),
             recording: AtomicBool::new(false),
@@ -318,6 +326,9 @@ impl Calls {
             }
             slot.row.set_answered(now);
             slot.row.set_text(row::TO_TAG, to_tag);
+            let call = slot.row.view();
+            slot.dialog = self.dialog(call.call_id, [call.from_tag, call.to_tag]);
+            table.by_dialog.insert_unique(slot.dialog, (slot.dialog, number), |(hash, _)| *hash);
             slot.set_codec(codec);
             // The caller's CANCEL came too late.
             slot.set_leaving(Ender::Unknown, &ReasonLines::default());
@@ -367,24 +378,6 @@ impl Calls {
         if let Some(slot) = place.and_then(|place| table.slots.get_mut(place as usize)) {
             change(&mut slot.talkers);
         }
-    }
-
-    /// The numbers of the live calls that `matches` picks.
-    pub fn find(&self, matches: impl Fn(&CallView<'_>) -> bool) -> Vec<u64> {
-        let mut found = Vec::new();
-        for shard in 0..SHARDS {
-            let table = self.table(shard).lock();
-            let live = table.slots.iter().filter(|slot| slot.generation % 2 == 1);
-            found.extend(live.filter(|slot| matches(&slot.row.view())).map(|slot| slot.number));
-        }
-        found
-    }
-
-    /// Whether the call of this number lives, and is answered.
-    pub fn is_up(&self, number: u64) -> Option<bool> {
-        let table = self.table(number as usize % SHARDS).lock();
-        let place = table.find(number)?;
-        table.slots.get(place as usize).map(|slot| slot.row.is_answered())
     }
 
     /// The number of a new record.

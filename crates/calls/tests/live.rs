@@ -45,6 +45,51 @@ fn a_call_is_counted_once_and_until_its_bye() {
     assert_eq!((calls.sessions(key), calls.stats().live), (0, 0));
 }
 
+/// A dialog is found by its names, of whichever side, while it lives; other calls are not even looked at.
+#[test]
+fn a_dialog_is_found_among_many() {
+    let calls = Calls::new();
+    let begin = |n: u64, call_id: &[u8], tag: &[u8]| {
+        let call = calls.start(&CallStart { number: n, from_tag: tag, ..start(call_id, NOBODY, NOBODY) }, 0);
+        call.unwrap()
+    };
+    for n in 1..=10_000u64 {
+        let call = begin(n, n.to_string().as_bytes(), b"a");
+        assert!(calls.answered(call, (b"b", b""), 1));
+    }
+    let find = |call_id: &[u8], tags: [&[u8]; 2], most: u32| {
+        let looked = std::cell::Cell::new(0);
+        let found = calls.of_dialog(call_id, tags, |_| {
+            looked.set(looked.get() + 1);
+            true
+        });
+        assert!(looked.get() <= most, "{} calls were looked at", looked.get());
+        found
+    };
+    for n in [1, 77, 10_000] {
+        let call_id = n.to_string();
+        for tags in [[&b"a"[..], b"b"], [b"b", b"a"]] {
+            assert_eq!(find(call_id.as_bytes(), tags, 1), Some(n));
+        }
+        assert_eq!(find(call_id.as_bytes(), [b"a", b"c"], 0), None);
+    }
+    assert_eq!(find(b"10001", [b"a", b"b"], 0), None);
+    // Not before it is answered, nor after its end; a call in its place is another one.
+    let ringing = begin(20_000, b"rings", b"a");
+    assert_eq!(find(b"rings", [b"a", b""], 0), None);
+    assert!(calls.failed(ringing, 486, 2));
+    assert!(calls.ended(77, Side::Caller, 3));
+    assert_eq!(find(b"77", [b"a", b"b"], 0), None);
+    let again = begin(77, b"again", b"x");
+    assert!(calls.answered(again, (b"y", b""), 4));
+    assert_eq!((find(b"77", [b"a", b"b"], 0), find(b"again", [b"y", b"x"], 1)), (None, Some(77)));
+    // Of two with the same names, the one that is meant.
+    let twin = begin(30_000, b"again", b"x");
+    assert!(calls.answered(twin, (b"y", b""), 5));
+    let meant = calls.of_dialog(b"again", [b"x", b"y"], |call| call.answered == Some(5));
+    assert_eq!(meant, Some(30_000));
+}
+
 #[test]
 fn the_same_names_make_no_two_calls_one() {
     let calls = Calls::new();

@@ -169,7 +169,7 @@ impl Edge {
         let key = self.shared.keys.key(m, &inbound.via, Method::Invite);
         if let Some(slot) = self.find(key)
             && let Some(context) = self.contexts.get(slot)
-            && context.comes_from(inbound.flow)
+            && (context.comes_from(inbound.flow) || self.is_of(context.caller, inbound.flow))
             && context.proxy.method() == Method::Invite
             && !context.proxy.is_accepted()
         {
@@ -229,6 +229,7 @@ impl Edge {
     /// Is it the CANCEL of a request other than INVITE that its sender sent?
     fn cancels_other(&self, inbound: &Inbound<'_>) -> bool {
         let mut keys = self.shared.keys.cancelled(&inbound.message, &inbound.via);
-        keys.find_map(|key| self.contexts.get(self.find(key)?)).is_some_and(|c| c.comes_from(inbound.flow))
+        let found = keys.find_map(|key| self.contexts.get(self.find(key)?));
+        found.is_some_and(|c| c.comes_from(inbound.flow) || self.is_of(c.caller, inbound.flow))
     }
 }

@@ -142,6 +142,11 @@ impl Edge {
         }
     }
 
+    /// What all messages of a call have in common.
+    pub(crate) fn call_hash(&self, m: &Message<'_>) -> u64 {
+        self.hasher.hash_one(m.call_id())
+    }
+
     /// Tells a message that came this way from any other.
     pub(crate) fn message_hash(&self, flow: &Flow, bytes: &[u8]) -> u64 {
         self.hasher.hash_one((flow.remote, flow.connection, bytes))
@@ -233,17 +238,17 @@ impl Edge {
         (flow, bytes): (&Flow, &[u8]),
         came: Came,
     ) {
-        self.rebalancing.from_other_shard = !matches!(came, Came::In | Came::Held);
+        self.rebalancing.from_other_shard = !matches!(came, Came::In | Came::Held | Came::Returned);
         let MessageMemory { index, via, decided } = memory;
         let parsed = index.parse(bytes, &self.shared.config.limits);
         let message = Message::new(bytes, index);
         match (parsed, message.method()) {
             (Ok(()), Some(method)) => {
-                // A phone that answers a request and sends one of its own (REFER and NOTIFY) is heard in that order.
-                if method != Method::Ack && message.has_to_tag() {
-                    self.post_responses(io);
+                if came == Came::Returned {
+                    self.rebalancing.outbox.returned(self.call_hash(&message));
                 }
-                if !self.hands_over(io, flow, &message, method, came) {
+                let goes_round = method != Method::Ack && self.goes_round(io, flow, &message, came);
+                if !goes_round && !self.hands_over(io, flow, &message, method, came) {
                     self.on_request(io, flow, (message, method), (via, decided));
                 }
             }

@@ -20,8 +20,8 @@ impl Edge {
         if name.shard != self.shard {
             // Its own shard reads it anew.
             let shard = usize::from(name.shard);
-            if shard < self.shared.neighbours.len() && !self.put_back(io, shard, flow, m.bytes) {
-                self.counters.handover_dropped.add();
+            if shard < self.shared.neighbours.len() {
+                self.put_response(io, shard, flow, m);
             }
             return;
         }

@@ -108,6 +108,11 @@ impl<'a> Net<'a> {
         self.outside.drop_invites(share, kept);
     }
 
+    /// Sends now what was to be sent with the end of the batch.
+    pub(crate) fn flush(&mut self) {
+        self.outside.flush();
+    }
+
     pub(crate) fn post(&self, shard: usize, mail: Mail<EdgeMail>) -> bool {
         self.outside.post(shard, mail)
     }

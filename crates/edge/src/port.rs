@@ -100,7 +100,7 @@ impl Handler for EdgePort {
 
     fn on_batch(&mut self, io: &mut ShardIo<EdgeMail>) {
         self.with(io, |edge, io, _| {
-            edge.post_outbox(io);
+            edge.end_batch(io);
             edge.events.commit();
         });
     }

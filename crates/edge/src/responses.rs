@@ -25,11 +25,9 @@ impl Edge {
         if name.shard != self.shard {
             let shard = usize::from(name.shard);
             if shard >= self.shared.neighbours.len() {
-                self.counters.stray_responses.add();
-            } else if !self.put_back(io, shard, flow, m.bytes) {
-                self.counters.handover_dropped.add();
+                return self.counters.stray_responses.add();
             }
-            return;
+            return self.put_response(io, shard, flow, &m);
         }
         let slot = Slot { number: name.slot, generation: name.generation };
         let Some(mut context) = self.contexts.take(slot) else { return self.counters.stray_responses.add() };

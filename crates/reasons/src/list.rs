@@ -322,7 +322,7 @@ reasons! {
     RequestExtension = "request.extension", 420 "" PUBLIC, "Switch the extension named in Unsupported off in the client.";
     /// The CSeq is so high that no later request of the dialog could have a higher one below 2^31 (RFC 3261 §8.1.1.5).
     RequestCseq = "request.cseq", 400 "CSeq Too High" PUBLIC, "Let the client begin a new dialog, with a lower CSeq.";
-    /// From, To, Call-ID, Contact, Record-Route and Request-URI of an INVITE are longer than the exchange keeps to hang up: 3 KB together.
+    /// Request-URI, From, To, Call-ID, Contact and Record-Route of an INVITE may have at most 3,072 bytes together: the exchange keeps them for the BYE by which it can end the call.
     RequestLongNames = "request.long-names", 513 "From, To, Contact or Record-Route Too Long" PUBLIC, "Shorten these headers in the client.";
     /// A method that the exchange does not know was sent to itself.
     RequestMethod = "request.method", 405 "" PUBLIC, "See Allow in the answer.";

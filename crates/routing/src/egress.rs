@@ -197,7 +197,8 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
                 None => Shown::Caller,
             },
         };
-        let identity = Identity { number: number.digits(), private, asserted: trunk.asserts_identity };
+        let name = if private { "" } else { call.caller.name() };
+        let identity = Identity { number: number.digits(), name, private, asserted: trunk.asserts_identity };
         for place in order(&trunk.uris, down, self.request.random) {
             if let Some(uri) = trunk.uris.get(usize::from(place)) {
                 self.add_destination(trunk, (place, uri), &identity, shown_as);
@@ -218,7 +219,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let group = targets.as_slice().len().min(255) as u8;
         let host = targets.put(uri.host.as_bytes());
         let request_uri = targets.write(|out| write_uri(out, request, uri, &trunk.allowed_parameters));
-        let headers = targets.write(|out| write_identity(out, request, identity, &uri.host));
+        let headers = targets.write(|out| write_identity(out, identity, &uri.host));
         let from = targets.write(|out| shown.write(request, &uri.host, out));
         targets.push(Target {
             uri: request_uri,

@@ -119,6 +119,8 @@ fn rewrite_number(decision: &mut Decision, request: &Request<'_>, user: Option<&
 pub(crate) struct Identity<'a> {
     /// The number that calls.
     pub(crate) number: &'a str,
+    /// The caller's name as configured, empty for none. What a phone calls itself is not asserted.
+    pub(crate) name: &'a str,
     /// Is it withheld?
     pub(crate) private: bool,
     /// Is the carrier told it?
@@ -126,8 +128,8 @@ pub(crate) struct Identity<'a> {
 }
 
 /// Who calls, for a trunk: Privacy (RFC 3323), Remote-Party-ID and P-Asserted-Identity (RFC 3325).
-pub(crate) fn write_identity(out: &mut Vec<u8>, request: &Request<'_>, identity: &Identity<'_>, host: &str) {
-    let &Identity { number, private, asserted } = identity;
+pub(crate) fn write_identity(out: &mut Vec<u8>, identity: &Identity<'_>, host: &str) {
+    let &Identity { number, name, private, asserted } = identity;
     if private || asserted {
         push_header(out, "Privacy", if private { b"id" } else { b"none" });
     }
@@ -143,12 +145,27 @@ pub(crate) fn write_identity(out: &mut Vec<u8>, request: &Request<'_>, identity:
         out.extend_from_slice(b";privacy=full");
     }
     out.extend_from_slice(b"\r\nP-Asserted-Identity: ");
-    put_display(request, out);
+    put_name(name, out);
     out.extend_from_slice(b"<sip:");
     out.extend_from_slice(number.as_bytes());
     out.push(b'@');
     write_host(out, host);
     out.extend_from_slice(b";user=phone>\r\n");
+}
+
+/// Appends a name of ours as a quoted string (RFC 3261 §25.1); nothing where it has characters that no header may have.
+fn put_name(name: &str, out: &mut Vec<u8>) {
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return;
+    }
+    out.push(b'"');
+    for byte in name.bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.extend_from_slice(b"\" ");
 }
 
 /// Appends the caller's name as From has it, in quotes.

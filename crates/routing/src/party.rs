@@ -32,6 +32,14 @@ impl<'s> Party<'s> {
         self.kind() == name.kind && self.reference() == name.reference.as_ref()
     }
 
+    /// The name that an agent was given; empty where it is called like its user. That of a peer is none of its callers.
+    pub(crate) fn name(&self) -> &'s str {
+        match *self {
+            Party::Agent(agent, _) if agent.name != agent.username => &agent.name,
+            Party::Agent(..) | Party::Peer(_) | Party::Pstn(..) | Party::Unknown => "",
+        }
+    }
+
     /// The ref of the resource.
     pub(crate) fn reference(&self) -> Option<&'s Ref> {
         match *self {

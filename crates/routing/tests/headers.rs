@@ -1,7 +1,7 @@
 //! What a forwarded request loses and gains.
 
 use crate::common::{World, request};
-use trunkline_model::{Authenticate, Domain};
+use trunkline_model::{Agent, Authenticate, Domain};
 use trunkline_sip::Transport;
 
 fn world() -> World {
@@ -76,22 +76,38 @@ fn identity_towards_a_trunk() {
     assert_eq!(world.invite("1001@sip.local", "1785@sip.local").header("Privacy"), ["none"]);
 }
 
+/// What is asserted is what the operator configured; what a phone calls itself stays in From.
 #[test]
-fn display_names_are_quoted() {
-    let world = world();
-    for (from, want) in [
-        (
-            "From: Alice A <sip:1002@sip.local>;tag=1",
-            "\"Alice A\" <sip:+17066041487@sip.provider.net;user=phone>",
-        ),
-        (
-            "From: \"A \\\" B\" <sip:1002@sip.local>;tag=1",
-            "\"A \\\" B\" <sip:+17066041487@sip.provider.net;user=phone>",
-        ),
+fn the_asserted_name_is_the_accounts() {
+    let mut world = world();
+    for (name, want) in [
+        ("1002", ""),
+        ("Ann Lee", "\"Ann Lee\" "),
+        ("A \"B\" \\C", "\"A \\\"B\\\" \\\\C\" "),
+        ("Jos\u{e9}", "\"Jos\u{e9}\" "),
+        ("A\r\nX-Evil: 1", ""),
     ] {
-        let text = request("INVITE", "1002@sip.local", "1785@sip.local", "");
-        let text = text.replace("From: <sip:1002@sip.local>;tag=ft", from);
-        assert_eq!(world.ask(&text).header("P-Asserted-Identity"), [want]);
+        let mut agent = Agent::clone(world.tables.agent_by_ref("agent-02").unwrap());
+        agent.name = name.into();
+        world.tables.put(agent);
+        for from in ["<sip:1002@sip.local>", "\"The Bank\" <sip:1002@sip.local>", "Bank <sip:1002@sip.local>"]
+        {
+            let text = request("INVITE", "1002@sip.local", "1785@sip.local", "");
+            let text = text.replace("From: <sip:1002@sip.local>", &format!("From: {from}"));
+            let got = world.ask(&text);
+            let asserted = format!("{want}<sip:+17066041487@sip.provider.net;user=phone>");
+            assert_eq!(got.header("P-Asserted-Identity"), [asserted.as_str()]);
+            assert_eq!(
+                got.header("Remote-Party-ID"),
+                ["<sip:+17066041487@sip.provider.net>;screen=yes;party=calling"]
+            );
+        }
+        let hidden = world.ask(&request("INVITE", "1002@sip.local", "1785@sip.local", "Privacy: id\r\n"));
+        assert_eq!(
+            hidden.header("P-Asserted-Identity"),
+            ["<sip:+17066041487@sip.provider.net;user=phone>"],
+            "who withholds the number withholds the name"
+        );
     }
 }
 

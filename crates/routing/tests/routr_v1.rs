@@ -93,7 +93,7 @@ fn calls_are_not_authenticated_and_go_where_routr_sends_them() {
     let by_connection = world.invite("ast@astserver", "17853178070@sip.local");
     assert_eq!(by_connection.short(), format!("peer-to-pstn: {egress}"));
     let out = world.invite("1001@sip.local", "17853178070@sip.local");
-    assert_eq!(out.header("P-Asserted-Identity"), ["<sip:0000000000@sip.provider.net;user=phone>"]);
+    assert_eq!(out.header("P-Asserted-Identity"), ["\"A\" <sip:0000000000@sip.provider.net;user=phone>"]);
     assert!(out.header("Remote-Party-ID")[0].starts_with("<sip:0000000000@sip.provider.net>"));
 }
 

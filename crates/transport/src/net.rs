@@ -22,6 +22,9 @@ pub trait Net<M> {
     /// Sends one message.
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent;
 
+    /// Sends now what waits for the end of the batch.
+    fn flush(&mut self);
+
     /// Is this connection open, on whatever shard?
     fn is_connected(&self, connection: ConnectionId) -> bool;
 
@@ -54,6 +57,10 @@ impl<M> Net<M> for Io<M> {
 
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {
         Io::send(self, egress, bytes)
+    }
+
+    fn flush(&mut self) {
+        Io::flush(self);
     }
 
     fn is_connected(&self, connection: ConnectionId) -> bool {

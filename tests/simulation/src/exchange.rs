@@ -72,6 +72,8 @@ impl Net<EdgeMail> for Outside {
         Sent::Via(ConnectionId(connection))
     }
 
+    fn flush(&mut self) {}
+
     fn is_connected(&self, connection: ConnectionId) -> bool {
         self.open.iter().any(|(number, _)| *number == connection.0)
     }

@@ -168,6 +168,12 @@ impl Calls {
         if let Ok(found) = table.index.find_entry(spread(key), |(n, _)| *n == key) {
             found.remove();
         }
+        if slot.row.is_answered() {
+            let (dialog, own) = (slot.dialog, |(_, place): &(u64, u32)| *place == number);
+            if let Ok(found) = table.by_dialog.find_entry(dialog, own) {
+                found.remove();
+            }
+        }
         table.free.push(number);
         table.stats.ended += 1;
         if let Some(talked) = talked {

@@ -27,6 +27,10 @@ pub(crate) enum Order {
     ServeIfKnown,
     /// Serve it if you know its transaction, else give it to the next, so many more times.
     PassOn(u8),
+    /// Give it back when all that was given to you before it is sent.
+    GoRound,
+    /// It has been round.
+    Returned,
 }
 
 impl Batch {

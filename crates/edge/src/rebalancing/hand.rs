@@ -30,9 +30,17 @@ impl Edge {
     ) -> bool {
         let phase = match came {
             Came::ToStay => return false,
+            Came::Round(by) => {
+                // The response before it is on its way first.
+                io.flush();
+                if !self.put_back(io, by, (flow, m.bytes), Order::Returned) {
+                    self.counters.handover_dropped.add();
+                }
+                return true;
+            }
             Came::Asked(by) => {
                 let goes_back = !self.is_known(m, method);
-                if goes_back && !self.put_back(io, by, flow, m.bytes) {
+                if goes_back && !self.put_back(io, by, (flow, m.bytes), Order::Serve) {
                     self.counters.handover_dropped.add();
                 }
                 return goes_back;
@@ -42,7 +50,7 @@ impl Edge {
                 return !here && self.pass_on(io, flow, m.bytes, left - 1);
             }
             Came::In if self.rebalancing.enabled => self.rebalancing.sources.note(flow),
-            Came::Held => self.rebalancing.sources.phase(&Source::of(flow)),
+            Came::Held | Came::Returned => self.rebalancing.sources.phase(&Source::of(flow)),
             Came::In => None,
         };
         let Some(phase) = phase else { return false };
@@ -94,9 +102,28 @@ impl Edge {
         self.rebalancing.outbox.put_request(io, neighbours, next, flow, bytes, Order::PassOn(left))
     }
 
-    /// Gives another shard a response of its, or a request that it asked about in vain.
-    pub(crate) fn put_back(&mut self, io: &Io<'_>, to: usize, flow: &Flow, bytes: &[u8]) -> bool {
-        self.rebalancing.outbox.put_back(io, &self.shared.neighbours, to, flow, bytes)
+    /// Gives another shard a request back that is its.
+    fn put_back(&mut self, io: &Io<'_>, to: usize, (flow, bytes): (&Flow, &[u8]), order: Order) -> bool {
+        self.rebalancing.outbox.put_back(io, &self.shared.neighbours, to, (flow, bytes, order))
+    }
+
+    /// Gives another shard a response to a request of its.
+    pub(crate) fn put_response(&mut self, io: &Io<'_>, to: usize, flow: &Flow, m: &Message<'_>) {
+        let place = (to, self.call_hash(m));
+        if !self.rebalancing.outbox.put_response(io, &self.shared.neighbours, place, flow, m.bytes) {
+            self.counters.handover_dropped.add();
+        }
+    }
+
+    /// A phone that answers a request and sends one of its own (REFER and NOTIFY) is heard in that order: is this a request of a
+    /// dialog whose last response another shard has not sent yet? It comes back when that is done.
+    pub(crate) fn goes_round(&mut self, io: &Io<'_>, flow: &Flow, m: &Message<'_>, came: Came) -> bool {
+        let neighbours = &self.shared.neighbours;
+        if came != Came::In || neighbours.len() < 2 || !m.has_to_tag() {
+            return false;
+        }
+        let dialog = self.call_hash(m);
+        self.rebalancing.outbox.put_round(io, neighbours, dialog, flow, m.bytes)
     }
 
     /// Is there a transaction of this shard that the request belongs to, or will be?
@@ -123,9 +150,12 @@ impl Edge {
                 Order::Serve => Came::ToStay,
                 Order::ServeIfKnown => Came::Asked(usize::from(from)),
                 Order::PassOn(left) => Came::Sought(left),
+                Order::GoRound => Came::Round(usize::from(from)),
+                Order::Returned => Came::Returned,
             };
             self.receive(io, memory, (&flow, bytes), came);
         }
+        self.rebalancing.outbox.took(from, batch.len());
         self.shared.neighbours.taken(usize::from(self.shard), batch);
     }
 
@@ -226,9 +256,10 @@ impl Edge {
         }
     }
 
-    /// Posts what is for other shards if there are responses among it.
-    pub(crate) fn post_responses(&mut self, io: &Io<'_>) {
-        self.rebalancing.outbox.post_responses(io, &self.shared.neighbours);
+    /// The end of a batch, before its messages are sent: posts what is for other shards.
+    pub(crate) fn end_batch(&mut self, io: &Io<'_>) {
+        self.rebalancing.outbox.flushes(&self.shared.neighbours);
+        self.post_outbox(io);
     }
 
     /// Posts what is for other shards.

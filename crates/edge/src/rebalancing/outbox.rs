@@ -1,12 +1,13 @@
 //! Batches on their way to other shards, and what the shards know of each other.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use trunkline_sip::Flow;
 use trunkline_transport::Mail;
 
 use super::batch::{Batch, Order};
+use super::behind::{Behind, Taken};
 use crate::mail::{EdgeMail, Io};
 
 /// Requests that may wait for one shard. What comes beyond is dropped, as by a full buffer of the kernel's.
@@ -34,11 +35,15 @@ struct Neighbour {
     busy: AtomicU8,
     /// Sources it does not serve alone.
     away: AtomicU64,
+    /// How many messages of each other one it is done with.
+    taken: Box<[AtomicU32]>,
 }
 
 impl Neighbours {
     pub(crate) fn new(shards: usize) -> Neighbours {
-        Neighbours { each: (0..shards).map(|_| Neighbour::default()).collect(), spare: Mutex::default() }
+        let each =
+            || Neighbour { taken: (0..shards).map(|_| AtomicU32::new(0)).collect(), ..Neighbour::default() };
+        Neighbours { each: (0..shards).map(|_| each()).collect(), spare: Mutex::default() }
     }
 
     /// How many shards there are.
@@ -82,6 +87,12 @@ impl Neighbours {
         }
     }
 
+    /// How many messages of `from` a shard is done with, and has sent what came of them.
+    fn done(&self, shard: usize, from: u8) -> u32 {
+        let count = self.each.get(shard).and_then(|n| n.taken.get(usize::from(from)));
+        count.map_or(0, |count| count.load(Ordering::Acquire))
+    }
+
     fn waiting(&self, shard: usize) -> usize {
         self.each.get(shard).map_or(0, |n| n.waiting.load(Ordering::Relaxed))
     }
@@ -93,13 +104,20 @@ pub(crate) struct Outbox {
     from: u8,
     to: Vec<Batch>,
     filled: bool,
-    /// Are there responses among it?
-    responses: bool,
+    /// What must not be overtaken.
+    behind: Behind,
+    taken: Taken,
 }
 
 impl Outbox {
     pub(crate) fn new(from: u8, shards: usize) -> Outbox {
-        Outbox { from, to: (0..shards).map(|_| Batch::default()).collect(), filled: false, responses: false }
+        Outbox {
+            from,
+            to: (0..shards).map(|_| Batch::default()).collect(),
+            filled: false,
+            behind: Behind::new(shards),
+            taken: Taken::new(shards),
+        }
     }
 
     /// Puts a request for another shard in; `false`: too many wait for that one, or there is no such shard.
@@ -115,17 +133,69 @@ impl Outbox {
         self.put(io, neighbours, to, MOST_REQUESTS, (flow, bytes, order))
     }
 
-    /// The same for a response, or for a request that its shard did not know.
+    /// The same for a response of this dialog.
+    pub(crate) fn put_response(
+        &mut self,
+        io: &Io<'_>,
+        neighbours: &Neighbours,
+        (to, dialog): (usize, u64),
+        flow: &Flow,
+        bytes: &[u8],
+    ) -> bool {
+        let put = self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, Order::Serve));
+        if put {
+            self.behind.note(dialog, to);
+        }
+        put
+    }
+
+    /// Sends a request of this dialog round by the shard that has not sent the response before it yet; false: there is none.
+    pub(crate) fn put_round(
+        &mut self,
+        io: &Io<'_>,
+        neighbours: &Neighbours,
+        dialog: u64,
+        flow: &Flow,
+        bytes: &[u8],
+    ) -> bool {
+        let from = self.from;
+        let Some(to) = self.behind.round_by(dialog, |to| neighbours.done(to, from)) else { return false };
+        let put = self.put(io, neighbours, to, MOST_REQUESTS, (flow, bytes, Order::GoRound));
+        if put {
+            self.behind.leaves(dialog);
+        }
+        put
+    }
+
+    /// A request of this dialog has been round.
+    pub(crate) fn returned(&mut self, dialog: u64) {
+        self.behind.returns(dialog);
+    }
+
+    /// So many messages of this shard were taken.
+    pub(crate) fn took(&mut self, from: u8, messages: usize) {
+        self.taken.add(from, messages);
+    }
+
+    /// The sockets are about to be flushed, as they were after the last call.
+    pub(crate) fn flushes(&mut self, neighbours: &Neighbours) {
+        let Some(own) = neighbours.each.get(usize::from(self.from)) else { return };
+        self.taken.flushes(|from, count| {
+            if let Some(place) = own.taken.get(from) {
+                place.store(count, Ordering::Release);
+            }
+        });
+    }
+
+    /// The same for a request that its shard did not know, or that has been round.
     pub(crate) fn put_back(
         &mut self,
         io: &Io<'_>,
         neighbours: &Neighbours,
         to: usize,
-        flow: &Flow,
-        bytes: &[u8],
+        (flow, bytes, order): (&Flow, &[u8], Order),
     ) -> bool {
-        self.responses = true;
-        self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, Order::Serve))
+        self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, order))
     }
 
     fn put(
@@ -146,6 +216,7 @@ impl Outbox {
             *batch = spare;
         }
         batch.push(flow, bytes, order);
+        self.behind.count(to);
         self.filled = true;
         if batch.size() >= LARGE {
             self.post(io, neighbours);
@@ -153,17 +224,8 @@ impl Outbox {
         true
     }
 
-    /// Posts what there is, if there are responses among it: what this shard sends next must not overtake them on a connection of
-    /// the other one.
-    pub(crate) fn post_responses(&mut self, io: &Io<'_>, neighbours: &Neighbours) {
-        if self.responses {
-            self.post(io, neighbours);
-        }
-    }
-
     /// Posts what there is.
     pub(crate) fn post(&mut self, io: &Io<'_>, neighbours: &Neighbours) {
-        self.responses = false;
         if !std::mem::take(&mut self.filled) {
             return;
         }

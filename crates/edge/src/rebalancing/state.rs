@@ -13,8 +13,12 @@ pub(crate) enum Came {
     In,
     /// By its own socket or connection, and was held back for a moment.
     Held,
+    /// The same, and it has been round by another shard.
+    Returned,
     /// It is to be served here: another shard sent it, or it waited here.
     ToStay,
+    /// From this shard, which wants it back when what it gave before is sent.
+    Round(usize),
     /// From this shard, which does not know it; it goes back if it is not known here either.
     Asked(usize),
     /// From a shard that does not know its transaction; so many others are still to be asked.

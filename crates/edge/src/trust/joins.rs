@@ -59,20 +59,12 @@ impl Edge {
         let (calls, secret) = (&self.shared.calls, &self.shared.secret);
         // Whose contact it is: the carrier is the caller where the agent is not.
         let agent_calls = Cell::new(false);
-        let found = calls.find(|call| {
-            let tags = [call.from_tag, call.to_tag];
+        let found = calls.of_dialog(&call_id, [&one, &other], |call| {
             let its = |reference: &[u8]| !reference.is_empty() && secret.party(reference) == holder.party;
-            let same = call.call_id == call_id
-                && call.answered.is_some()
-                && (tags == [&one, &other] || tags == [&other, &one])
-                && secret.party(call.trunk_ref) == way.party
-                && (its(call.caller_ref) || its(call.callee_ref));
-            if same {
-                agent_calls.set(its(call.caller_ref));
-            }
-            same
+            agent_calls.set(its(call.caller_ref));
+            secret.party(call.trunk_ref) == way.party && (its(call.caller_ref) || its(call.callee_ref))
         });
-        let talkers = found.first().and_then(|number| calls.talkers(*number));
+        let talkers = found.and_then(|number| calls.talkers(number));
         let Some([by_caller, by_callee]) = talkers else { return false };
         let far = if agent_calls.get() { by_caller } else { by_callee };
         is_at(&far, &Uri { headers: b"", ..*uri })

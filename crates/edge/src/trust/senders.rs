@@ -113,7 +113,7 @@ impl Edge {
     }
 
     /// Does a registration of this agent come from there? With a source, one that anybody could make counts only if that is its.
-    fn has_registered_from(
+    pub(super) fn has_registered_from(
         &self,
         ((agent, domain), party): ((&Agent, &Domain), u32),
         (ip, source): (IpAddr, Option<u32>),
