@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use trunkline_tests::{Authority, Dialog, Exchange, Resources, Ua, Wire, free_port};
+use trunkline_tests::{
+    Authority, Dialog, Exchange, NameServer, Record, Resources, Ua, Wire, free_port, wait_for,
+};
 
 use super::{DOMAIN, agents, at, phone, registered};
 
@@ -82,6 +84,28 @@ fn a_phone_is_no_way_to_a_carrier() {
     let invite = caller.invite(&at("1001"));
     caller.call(&invite);
     gateway.request_of("INVITE");
+}
+
+/// What a carrier's name led to is known right after a restart, though no name server answers any more.
+#[test]
+fn a_carriers_name_is_known_after_a_restart_without_name_servers() {
+    let names = NameServer::start(&[("gateway.provider.test", Record::A([192, 0, 2, 77].into()))]);
+    let uris = [("gateway.provider.test:5060", 1, "udp")];
+    let resources = agents().trunk("provider", "trunk.test", &uris, None);
+    let config = format!("routing: {{qualifySeconds: 0}}\n{}", names.config(""));
+    let mut exchange = Exchange::start_with(&resources, &config, &[]);
+    let mallory_at_it = |exchange: &Exchange| {
+        let mut mallory = phone(exchange, "1001");
+        let request = mallory.register_request(600).set("Contact", "<sip:+1900@192.0.2.77>");
+        mallory.ask(&request).0.status()
+    };
+    wait_for("the name to be found", || (mallory_at_it(&exchange) == 403).then_some(()));
+    names.hush();
+    for _ in 0..2 {
+        exchange.stop();
+        exchange.restart();
+        assert_eq!(mallory_at_it(&exchange), 403);
+    }
 }
 
 #[test]

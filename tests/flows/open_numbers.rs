@@ -14,7 +14,7 @@ const QUIET: Duration = Duration::from_millis(300);
 const ASSERTED: &str = "<sip:+19005550000@carrier.test>";
 
 /// A trunk of this carrier with an access list, if there is one.
-fn trunk(all: Resources, carrier: SocketAddr, list: Option<&str>) -> Resources {
+pub(super) fn trunk(all: Resources, carrier: SocketAddr, list: Option<&str>) -> Resources {
     let list = list.map(|list| format!(", accessControlListRef: {list}")).unwrap_or_default();
     let (host, port) = (carrier.ip(), carrier.port());
     all.raw(
@@ -26,14 +26,14 @@ fn trunk(all: Resources, carrier: SocketAddr, list: Option<&str>) -> Resources {
     .number(NUMBER, "provider", &at("1002"))
 }
 
-fn ua_on(exchange: &Exchange, host: [u8; 4], port: u16, user: &str) -> Ua {
+pub(super) fn ua_on(exchange: &Exchange, host: [u8; 4], port: u16, user: &str) -> Ua {
     let socket = std::net::UdpSocket::bind((IpAddr::from(host), port)).expect("a UDP port");
     Ua::new(Wire::udp_on(socket, exchange.udp()), user, "far.test", "")
 }
 
 const CARRIER: [u8; 4] = [127, 3, 0, 1];
 
-fn carrier_at() -> SocketAddr {
+pub(super) fn carrier_at() -> SocketAddr {
     let free = std::net::UdpSocket::bind((IpAddr::from(CARRIER), 0)).expect("a UDP port");
     free.local_addr().expect("its address")
 }
@@ -196,5 +196,59 @@ fn a_redirection_makes_nobody_an_agent() {
             }
             None => assert_eq!(outside.final_for(&refer).status(), 403),
         }
+    }
+}
+
+/// A caller says of itself that its number is verified: the carrier may, and nobody else.
+#[test]
+fn nobody_but_a_carrier_says_that_a_number_is_verified() {
+    let at_carrier = carrier_at();
+    let all = trunk(agents().acl("list", &["127.3.0.1"], &[]), at_carrier, Some("list"));
+    let open = trunk(agents(), at_carrier, None);
+    let claim = "verstat=TN-Validation-Passed";
+    for (resources, host, port, passes) in
+        [(all, CARRIER, at_carrier.port(), true), (open, [127, 3, 0, 9], 0, false)]
+    {
+        let exchange = Exchange::start_with(&resources, "routing: {qualifySeconds: 0}\n", &[]);
+        let mut callee = registered(&exchange, "1002");
+        let mut phone = registered(&exchange, "1001");
+        let mut caller = ua_on(&exchange, host, port, "x");
+        for from in [
+            format!("<sip:+15550001;{claim}@far.test;user=phone>;tag=1"),
+            format!("<sip:+15550001@far.test;{claim}>;tag=1"),
+            format!("<tel:+15550001;{claim}>;tag=1;{claim}"),
+        ] {
+            let invite = caller.invite(&format!("sip:{NUMBER}@trunk.test")).set("From", &from);
+            caller.send(&invite);
+            let arrived = callee.request_of("INVITE");
+            let said = arrived.get("From").is_some_and(|from| from.contains("verstat"));
+            assert_eq!(said, passes, "{from}: {arrived:?}");
+            callee.respond(&arrived, 486, "Busy Here");
+            let answer = caller.final_for(&invite);
+            let (own, _) = from.split_once(";tag=1").expect("a tag");
+            assert!(
+                answer.get("From").is_some_and(|said| said.starts_with(own)),
+                "as it was sent: {answer:?}"
+            );
+            caller.acknowledge_failure(&invite, &answer);
+        }
+        // Nor does a phone, in and inside its call.
+        let from = format!("<{};{claim}>;tag=2", phone.aor());
+        let invite = phone.call(&phone.invite(&at("1002")).set("From", &from));
+        let arrived = callee.request_of("INVITE");
+        let accepted = callee.accept(&arrived);
+        let ok = phone.status_for(&invite, 200);
+        let mut dialog = Dialog::of_caller(&invite, &ok);
+        phone.send(&dialog.request(&phone, "ACK"));
+        callee.request_of("ACK");
+        phone.send(&dialog.request(&phone, "UPDATE"));
+        let update = callee.request_of("UPDATE");
+        for request in [&arrived, &update] {
+            assert!(!request.get("From").is_some_and(|from| from.contains("verstat")), "{request:?}");
+        }
+        let mut other = Dialog::of_callee(&arrived, &accepted);
+        callee.send(&other.request(&callee, "BYE"));
+        let bye = phone.request_of("BYE");
+        assert_eq!(bye.get("To"), Some(&*from), "as the phone knows itself");
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use trunkline_tests::{Exchange, Message, Resources, Ua, Wire, free_port};
 
+use super::operator::ok;
 use super::trunks::NUMBER;
 use super::{DOMAIN, at};
 
@@ -79,6 +80,31 @@ fn a_proxys_connection_proves_nobody_behind_it() {
             assert_eq!(answer.status(), 486, "{what}");
         }
     }
+}
+
+/// A connection proves its client as long as the registration lives.
+#[test]
+fn a_connection_whose_registration_was_removed_calls_nobody_out() {
+    let port = free_port();
+    let config = "routing: {qualifySeconds: 0}\n";
+    let exchange = Exchange::start_with(&resources("egress", &format!("127.0.0.1:{port}")), config, &[]);
+    let mut carrier = Ua::new(Wire::udp_at(exchange.udp(), port), "provider", "trunk.test", "");
+    let mut phone = registered_over(&exchange, "1001", false, false);
+    for (kicked, status) in [(false, 486), (true, 401)] {
+        if kicked {
+            ok(&exchange, &["registrations", "kick", &phone.aor()]);
+        }
+        let invite = phone.invite(OUTSIDE);
+        phone.send(&invite);
+        if !kicked {
+            let arrived = carrier.request_of("INVITE");
+            carrier.respond(&arrived, 486, "Busy Here");
+        }
+        let answer = phone.final_for(&invite);
+        phone.acknowledge_failure(&invite, &answer);
+        assert_eq!(answer.status(), status, "kicked: {kicked}");
+    }
+    assert!(carrier.silent(Duration::from_millis(50), |m| m.method() == "INVITE"));
 }
 
 /// Where REGISTER is not authenticated a registered connection shows nothing.

@@ -72,3 +72,21 @@ fn record_routes_of_responses() {
     callee.respond(&arrived, 486, "Busy Here");
     caller.status_for(&invite, 486);
 }
+
+/// A phone fills its Contacts with names of TLS hosts, always other ones.
+#[test]
+fn names_of_tls_hosts() {
+    let config = "registrar: {maxContacts: 20, replaceOldestContact: on}\n";
+    let exchange = Exchange::start_with(&agents(), config, &[]);
+    let mut phone = registered(&exchange, "1001");
+    let mut names = 0;
+    grows_with_size("names of TLS hosts", exchange.pid(), 1_000, |size| {
+        for _ in 0..size / 20 {
+            names += 20;
+            let contacts: Vec<String> =
+                (names - 20..names).map(|n| format!("<sips:1001@host-{n}.localhost>")).collect();
+            let request = phone.register_request(600).set("Contact", contacts.join(", "));
+            assert_eq!(phone.ask(&request).0.status(), 200);
+        }
+    });
+}

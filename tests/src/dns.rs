@@ -64,6 +64,11 @@ impl NameServer {
         self.speaks.store(true, Ordering::Relaxed);
     }
 
+    /// Answers nothing from now on, as if it was dead.
+    pub fn hush(&self) {
+        self.speaks.store(false, Ordering::Relaxed);
+    }
+
     /// The lines of `trunkline.yaml` that have it asked; further keys of `dns` follow.
     pub fn config(&self, more: &str) -> String {
         format!("dns: {{servers: [\"{}\"]{more}}}\n", self.address)

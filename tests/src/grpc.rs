@@ -1,6 +1,6 @@
 //! A gRPC client that waits for its answers, in plaintext or over TLS, with any headers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
 
@@ -76,6 +76,16 @@ impl Grpc {
 
     /// Over TLS, believing the certificates in this file alone; `own` is a chain and a key to show.
     pub fn tls(to: SocketAddr, believed: &Path, own: Option<(&Path, &Path)>) -> std::io::Result<Grpc> {
+        Grpc::tls_from(Ipv4Addr::UNSPECIFIED.into(), to, believed, own)
+    }
+
+    /// The same, from this address of the machine.
+    pub fn tls_from(
+        host: IpAddr,
+        to: SocketAddr,
+        believed: &Path,
+        own: Option<(&Path, &Path)>,
+    ) -> std::io::Result<Grpc> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(believed).expect("a certificate")).expect("a certificate");
         let config = rustls::ClientConfig::builder_with_provider(provider())
@@ -93,7 +103,9 @@ impl Grpc {
         config.alpn_protocols = vec![b"h2".to_vec()];
         let runtime = runtime();
         let sender = runtime.block_on(async {
-            let stream = TcpStream::connect(to).await?;
+            let socket = if host.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.bind((host, 0).into())?;
+            let stream = socket.connect(to).await?;
             let name = ServerName::from(to.ip());
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
             begin(stream).await

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::cause::Cause;
 use crate::ending::Ender;
+use crate::payer::Payer;
 use crate::sessions::SessionKey;
 
 /// Who calls whom, as the router decided.
@@ -129,6 +130,8 @@ pub struct CallStart<'a> {
     pub source: IpAddr,
     /// How the caller has shown who it is.
     pub proof: CallerProof,
+    /// Who holds its memory; `None` for a call that is never refused for lack of it.
+    pub payer: Option<Payer>,
     /// Counted for the caller.
     pub caller: Counted,
     /// Counted for the callee, such as the binding of a backend.
@@ -168,6 +171,7 @@ impl CallStart<'_> {
             trunk_ref: b"",
             source,
             proof: CallerProof::None,
+            payer: Some(Payer::Source(trunkline_sip::source_of(source))),
             caller: Counted::default(),
             callee: Counted::default(),
             trunk: Counted::default(),

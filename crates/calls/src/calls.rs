@@ -3,6 +3,7 @@
 mod announce;
 mod closing;
 mod finding;
+mod talking;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,10 +17,12 @@ use crate::call::{CallStart, CallView, CallerProof, Counted};
 use crate::counting::{Counting, Keys, Refused};
 use crate::ending::{Ender, ReasonLines};
 use crate::histogram::{Histogram, SETUP_MS};
+use crate::memory::{self, Memory};
+use crate::payer::Payer;
 use crate::refused::RefusedCalls;
 use crate::row::{self, Kind, Row};
 use crate::sessions::SessionKey;
-use crate::talker::{Talker, pair};
+use crate::talker::{MOST_KEPT, ROOM, Talker};
 
 pub(crate) const SHARDS: usize = 64;
 /// A call that rings longer than this has been forgotten by everybody: Timer C (RFC 3261 §16.6) is three
@@ -34,6 +37,7 @@ pub struct Calls {
     /// Keyed: the parties choose Call-IDs and tags.
     hasher: foldhash::quality::RandomState,
     counting: Counting,
+    memory: Memory,
     next_id: AtomicU64,
     recording: AtomicBool,
     refused: RefusedCalls,
@@ -77,6 +81,9 @@ struct Slot {
     /// Of an answered call, the hash of its Call-ID and tags.
     dialog: u64,
     keys: Keys,
+    /// Who holds its memory, and how much that is.
+    payer: Option<Payer>,
+    held: u64,
     /// Caller and callee, once it is answered.
     talkers: [Talker; 2],
 }
@@ -139,6 +146,30 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// What its texts take; before the answer also what those of the answer may take, so that they are always kept.
+    fn cost(&self) -> u64 {
+        let talkers = match self.row.is_answered() {
+            true => self.talkers.iter().map(Talker::len).sum(),
+            false => 2 * MOST_KEPT,
+        };
+        memory::of_texts(self.row.len() + talkers)
+    }
+
+    /// Its texts have changed.
+    fn weigh(&mut self, memory: &Memory) {
+        let cost = self.cost();
+        memory.change(self.payer, std::mem::replace(&mut self.held, cost), cost);
+    }
+
+    /// It has ended: what it held is given back.
+    fn forget(&mut self, memory: &Memory) {
+        memory.change(self.payer, std::mem::take(&mut self.held), 0);
+        self.row.clear(ROOM);
+        self.talkers.iter_mut().for_each(Talker::clear);
+    }
+}
+
 impl Table {
     /// The slot of the call with this number.
     fn find(&self, number: u64) -> Option<u32> {
@@ -162,6 +193,7 @@ impl Calls {
             shards: (0..SHARDS).map(|_| Shard(Mutex::default())).collect(),
             hasher: foldhash::quality::RandomState::default(),
             counting: Counting::new(),
+            memory: Memory::new(),
             next_id: AtomicU64::new(1),
             recording: AtomicBool::new(false),
             refused: RefusedCalls::new(),
@@ -180,6 +212,16 @@ impl Calls {
         &self.shards[shard % SHARDS].0
     }
 
+    /// Calls hold at most so many bytes; one party's, and those of all whom nobody knows, so many percent of them.
+    pub fn set_memory_limit(&self, bytes: u64, percent: u8) {
+        self.memory.set_limit(bytes, percent);
+    }
+
+    /// The bytes that calls hold.
+    pub fn memory(&self) -> u64 {
+        self.memory.held()
+    }
+
     /// A call starts. One with the same number that lives already is that call. Call-ID and tags are the caller's own words: they
     /// make no two calls one.
     ///
@@ -193,7 +235,9 @@ impl Calls {
             let generation = table.slots.get(slot as usize).map_or(0, |s| s.generation);
             return Ok(CallHandle { slot, generation, shard: shard as u16 });
         }
-        let keys = match self.counting.add(start, now) {
+        let room = self.memory.has_room(start.payer, memory::of_texts(2 * MOST_KEPT));
+        let room = room.map_err(|who| Refused { who, wait: None });
+        let keys = match room.and_then(|()| self.counting.add(start, now)) {
             Ok(keys) => keys,
             Err(refused) => {
                 table.stats.refused += 1;
@@ -218,7 +262,8 @@ impl Calls {
             slot.in_fresh = false;
             slot.deadline = now + RING_LIMIT_MS;
             slot.keys = keys;
-            slot.talkers.iter_mut().for_each(Talker::clear);
+            slot.payer = start.payer;
+            slot.weigh(&self.memory);
             generation = slot.generation;
             self.announce(CallStep::Started, &slot.row, start.headers, now);
         }
@@ -343,41 +388,6 @@ impl Calls {
             }
         })
         .is_some()
-    }
-
-    /// Both sides of a call that has just been answered, written by `write` into memory of earlier calls: the caller, the callee.
-    /// Of several answers the first one counts.
-    pub fn set_talkers(&self, call: CallHandle, write: impl FnOnce(&mut [Talker; 2])) {
-        self.with(call, |table, number| {
-            let slot = table.slots.get_mut(number as usize);
-            if let Some(slot) = slot.filter(|slot| slot.talkers.iter().all(|talker| talker.flow.is_none())) {
-                write(&mut slot.talkers);
-            }
-        });
-    }
-
-    /// This side of an answered call asks, by a request of this CSeq, to be reached at another target.
-    pub fn asks_to_move(&self, number: u64, side: Side, (cseq, target): (u32, &[u8])) {
-        self.with_talkers(number, |talkers| pair(talkers, side)[0].ask(cseq, target));
-    }
-
-    /// The request of this CSeq of this side is accepted; the other side says, where it does, at which target it is from now on.
-    pub fn moved(&self, number: u64, side: Side, (cseq, target): (u32, Option<&[u8]>)) {
-        self.with_talkers(number, |talkers| {
-            let [asked, asking] = pair(talkers, side);
-            asked.grant(cseq);
-            if let Some(target) = target {
-                asking.move_to(target);
-            }
-        });
-    }
-
-    fn with_talkers(&self, number: u64, change: impl FnOnce(&mut [Talker; 2])) {
-        let mut table = self.table(number as usize % SHARDS).lock();
-        let place = table.find(number);
-        if let Some(slot) = place.and_then(|place| table.slots.get_mut(place as usize)) {
-            change(&mut slot.talkers);
-        }
     }
 
     /// The number of a new record.

@@ -27,6 +27,12 @@ pub enum LimitReached {
     /// The callee's domain: as the callee.
     #[error("the callee's domain has reached its limit of calls: raise the limit or end a call")]
     CalleeDomain,
+    /// The memory of all calls: 503.
+    #[error("calls hold as much memory as they may: end calls or raise limits.callBytes")]
+    Memory,
+    /// The caller's share of it: 503.
+    #[error("the caller's calls hold as much memory as they may: end calls or raise limits.accountPercent")]
+    Share,
 }
 
 /// A call that was not let in.

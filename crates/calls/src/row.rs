@@ -49,6 +49,8 @@ const MANY_SOURCES: u8 = 16;
 
 /// Longer texts are cut: a record is for reading, and a Request-URI of kilobytes is noise.
 const MOST_TEXT: usize = 512;
+/// The callee's tag identifies the dialog, so it is cut only where it is so long that a call would take too much memory.
+const MOST_TAG: usize = 4096;
 /// A `Reason` header is a few words; that of a hostile party is not kept in full.
 const MOST_REASON: usize = 256;
 
@@ -120,13 +122,23 @@ impl Row {
         }
     }
 
+    /// The bytes it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets a call, and gives back memory above this much.
+    pub fn clear(&mut self, room: usize) {
+        self.0.clear();
+        self.0.shrink_to(room);
+    }
+
     pub fn text(&self, n: usize) -> &[u8] {
         text(&self.0, n)
     }
 
     pub fn set_text(&mut self, n: usize, value: &[u8]) {
-        let value =
-            if n == TO_TAG { value.get(..usize::from(u16::MAX)).unwrap_or(value) } else { cut(value) };
+        let value = if n == TO_TAG { value.get(..MOST_TAG).unwrap_or(value) } else { cut(value) };
         let from = HEAD + (0..n).map(|n| text_len(&self.0, n)).sum::<usize>();
         let to = from + text_len(&self.0, n);
         if to <= self.0.len() {

@@ -6,8 +6,9 @@ use trunkline_sip::Flow;
 
 /// Bytes of a message that are kept, at most.
 pub const MOST_KEPT: usize = 4096;
-/// Memory above this much is given back with the call.
-const ROOM: usize = 2048;
+/// Memory above this much is given back with the call: that of its message, and of each shorter text.
+pub(crate) const ROOM: usize = 2048;
+pub(crate) const SHORT_ROOM: usize = 256;
 
 /// One side, as the other one hears it. It is read when somebody hangs up, which is seldom. Its memory is used again for the next
 /// call.
@@ -37,10 +38,17 @@ impl Talker {
     /// Forgets a call.
     pub(crate) fn clear(&mut self) {
         self.flow = None;
-        for text in [&mut self.message, &mut self.tag, &mut self.target, &mut self.asked.1] {
+        self.message.clear();
+        self.message.shrink_to(ROOM);
+        for text in [&mut self.tag, &mut self.target, &mut self.asked.1] {
             text.clear();
-            text.shrink_to(ROOM);
+            text.shrink_to(SHORT_ROOM);
         }
+    }
+
+    /// The bytes that are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.message.len() + self.tag.len() + self.target.len() + self.asked.1.len()
     }
 
     /// It is reached by this flow, and a message began its dialog of which this is written. Of a longer one nothing is kept.

@@ -45,6 +45,7 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless((16..=240).contains(&l.headers), "limits.headers", "headers must be between 16 and 240");
     unless(l.idle_seconds > 0, "limits.idleSeconds", "idleSeconds must be at least 1");
     unless(l.partial_seconds > 0, "limits.partialSeconds", "partialSeconds must be at least 1");
+    unless(l.call_bytes >= 1 << 20, "limits.callBytes", "callBytes must be at least 1048576");
     let message = "connectionsPerAddress must be at least 1";
     unless(l.connections_per_address > 0, "limits.connectionsPerAddress", message);
     unless(l.unsent_bytes >= 65_536, "limits.unsentBytes", "unsentBytes must be at least 65536");

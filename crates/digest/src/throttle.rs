@@ -33,36 +33,46 @@ pub struct ThrottleLimits {
 /// Slows wrong passwords per source address, per (source, user) and per user, for logins over a connection. SIP, whose
 /// sources can be forged, has [`crate::Guesses`].
 ///
-/// The limit per user does not hold for a source from which that user was accepted before: otherwise
-/// anybody could lock a phone out. Bounded: 32,768 keys of 16 bytes (the least urgent of a set gives way)
-/// and 16,384 remembered good pairs. An IPv6 source is its /64. While nobody fails, a check is one load.
+/// Nobody locks a user out from elsewhere: the limit per user does not hold for a source from which that user was accepted
+/// before, and beyond it each network that the user was not accepted from has tries of its own, though few. So guessing from many
+/// addresses is slow, and the user who comes from a new one is checked at once. Bounded: 32,768 keys of 16 bytes (the least urgent
+/// of a set gives way) and 16,384 remembered good pairs. An IPv6 source is its /64, a network its /48; an IPv4 address is both.
+/// While nobody fails, a check is one load.
 pub struct Throttle {
     key: [u8; 16],
     per_source: ThrottleLimits,
     per_pair: ThrottleLimits,
     per_user: ThrottleLimits,
+    per_network: ThrottleLimits,
     buckets: Buckets,
     known: Box<[AtomicU64]>,
 }
 
 impl Throttle {
     /// The default limits: 60 wrong responses of a source then one in 2 s; 10 of one user from one source
-    /// then one in 10 s; 200 of one user from anywhere then one a second.
+    /// then one in 10 s; 200 of one user from anywhere, which fill at one a second, then one a minute from each network.
     pub fn new() -> Throttle {
         Throttle::with_limits(
             ThrottleLimits { burst: 60, interval_ms: 2_000 },
             ThrottleLimits { burst: 10, interval_ms: 10_000 },
             ThrottleLimits { burst: 200, interval_ms: 1_000 },
+            ThrottleLimits { burst: 1, interval_ms: 60_000 },
         )
     }
 
-    /// Limits per source, per (source, user), and per user from sources not known for that user.
-    pub fn with_limits(source: ThrottleLimits, pair: ThrottleLimits, user: ThrottleLimits) -> Throttle {
+    /// Limits per source, per (source, user), and per user from sources not known for that user; of each network beyond the last.
+    pub fn with_limits(
+        source: ThrottleLimits,
+        pair: ThrottleLimits,
+        user: ThrottleLimits,
+        network: ThrottleLimits,
+    ) -> Throttle {
         Throttle {
             key: random(),
             per_source: source,
             per_pair: pair,
             per_user: user,
+            per_network: network,
             buckets: Buckets::new(),
             known: (0..KNOWN).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -71,17 +81,28 @@ impl Throttle {
     fn hash(&self, kind: u8, ip: Option<IpAddr>, user: &[u8]) -> u64 {
         let mut hash = SipHasher13::new_with_key(&self.key);
         hash.write_u8(kind);
-        ip.map(source_of).hash(&mut hash);
+        ip.hash(&mut hash);
         hash.write(user);
         hash.finish() | 1
     }
 
-    fn keys(&self, ip: IpAddr, user: &[u8]) -> [(u64, ThrottleLimits); 3] {
+    fn keys(&self, ip: IpAddr, user: &[u8]) -> [(u64, ThrottleLimits); 4] {
+        let source = source_of(ip);
         [
-            (self.hash(1, Some(ip), b""), self.per_source),
-            (self.hash(2, Some(ip), user), self.per_pair),
+            (self.hash(1, Some(source), b""), self.per_source),
+            (self.hash(2, Some(source), user), self.per_pair),
             (self.hash(3, None, user), self.per_user),
+            (self.hash(4, Some(network_of(source)), user), self.per_network),
         ]
+    }
+
+    /// Was this user accepted from this source before?
+    pub fn is_known(&self, ip: IpAddr, user: &[u8]) -> bool {
+        self.is_known_pair(self.hash(2, Some(source_of(ip)), user))
+    }
+
+    fn is_known_pair(&self, key: u64) -> bool {
+        self.known_slot(key).is_some_and(|slot| slot.load(Ordering::Relaxed) == key)
     }
 
     /// May a password of this user from this source be checked?
@@ -89,12 +110,11 @@ impl Throttle {
         if self.buckets.are_empty(now) {
             return Permit::Ok;
         }
-        let [source, pair, by_user] = self.keys(ip, user);
-        let known = self.known_slot(pair.0).is_some_and(|slot| slot.load(Ordering::Relaxed) == pair.0);
+        let [source, pair, by_user, network] = self.keys(ip, user);
         let wait = |(key, limits)| self.buckets.wait(key, limits, now);
         let mut ms = wait(source).max(wait(pair));
-        if !known {
-            ms = ms.max(wait(by_user));
+        if !self.is_known_pair(pair.0) && wait(by_user) > 0 {
+            ms = ms.max(wait(network));
         }
         match ms {
             0 => Permit::Ok,
@@ -111,7 +131,7 @@ impl Throttle {
 
     /// A password was right: the user's own source is remembered, and its slate is clean.
     pub fn succeeded(&self, ip: IpAddr, user: &[u8], now: u64) {
-        let key = self.hash(2, Some(ip), user);
+        let key = self.hash(2, Some(source_of(ip)), user);
         if let Some(slot) = self.known_slot(key)
             && slot.load(Ordering::Relaxed) != key
         {
@@ -124,6 +144,14 @@ impl Throttle {
 
     fn known_slot(&self, key: u64) -> Option<&AtomicU64> {
         self.known.get((key >> 40) as usize % KNOWN)
+    }
+}
+
+/// The network of a source: of IPv6 the /48 that one customer gets.
+fn network_of(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(_) => source,
+        IpAddr::V6(v6) => IpAddr::from((v6.to_bits() >> 80 << 80).to_be_bytes()),
     }
 }
 
@@ -168,14 +196,29 @@ mod tests {
     }
 
     #[test]
-    fn many_sources_against_one_user_do_not_lock_the_phone_out() {
+    fn many_sources_against_one_user_do_not_lock_it_out() {
         let t = Throttle::new();
         t.succeeded(A, b"1001", NOW);
-        for n in 0..400u32 {
-            t.failed(IpAddr::from((0x0a00_0000 + n).to_be_bytes()), b"1001", NOW);
-        }
-        assert!(matches!(t.allow(B, b"1001", NOW), Permit::RetryAfter(_)));
-        assert_eq!(t.allow(A, b"1001", NOW), Permit::Ok);
+        let guessers = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+        (0..400).for_each(|n| t.failed(guessers(n), b"1001", NOW));
+        // Each of them has one try a minute, though it had some left.
+        assert_eq!(t.allow(guessers(7), b"1001", NOW), Permit::RetryAfter(60));
+        assert_eq!(t.allow(guessers(7), b"1001", NOW + 60_000), Permit::Ok);
+        // Where the user is known wrong ones are forgiven as before, and a new place is looked at once.
+        assert_eq!((t.allow(A, b"1001", NOW), t.allow(B, b"1001", NOW)), (Permit::Ok, Permit::Ok));
+        t.failed(B, b"1001", NOW);
+        assert_eq!(t.allow(B, b"1001", NOW), Permit::RetryAfter(60));
+        t.succeeded(B, b"1001", NOW + 60_000);
+        assert_eq!(t.allow(B, b"1001", NOW + 60_000), Permit::Ok);
+    }
+
+    #[test]
+    fn a_network_of_many_sources_has_the_tries_of_one() {
+        let t = Throttle::new();
+        let of_48 = |n: u128| IpAddr::from((0x2001_0db8_0001_u128 << 80 | n << 64).to_be_bytes());
+        (0..200).for_each(|n| t.failed(of_48(n), b"1001", NOW));
+        assert_eq!(t.allow(of_48(4_711), b"1001", NOW), Permit::RetryAfter(60));
+        assert_eq!(t.allow("2001:db8:2::1".parse().unwrap(), b"1001", NOW), Permit::Ok);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A call begins, or goes on to another callee: its limits are asked and its record is begun before anything goes out.
 
-use trunkline_calls::{CallHandle, LimitReached, Refused};
+use trunkline_calls::{CallHandle, LimitReached, Payer, Refused};
+use trunkline_proxy::PartyKind;
 use trunkline_reasons::Reason;
 use trunkline_routing::{Decision, RoutedKind};
 use trunkline_sip::Method;
@@ -50,14 +51,14 @@ impl Edge {
     }
 
     /// The call of an INVITE that is about to go out begins, to the first target first. It may have its `number`. A callee that takes
-    /// no more calls is busy: none of its targets is tried.
+    /// no more calls is busy: none of its targets is tried. `caller` holds its memory.
     pub(crate) fn admit(
         &self,
         io: &mut Io<'_>,
         inbound: &Inbound<'_>,
         decision: &Decision,
         aims: &mut Aims,
-        number: Option<u64>,
+        (number, caller): (Option<u64>, (PartyKind, u32)),
     ) -> Result<Admitted, Kept> {
         let Some(first) = aims.list.first().copied().filter(|_| inbound.method == Method::Invite) else {
             return Ok(Admitted { call: None, number });
@@ -73,8 +74,10 @@ impl Edge {
             let mut counts = limits::parties(&tables, rung, emergency);
             let trunk = target.trunk.as_ref().map(|trunk| limits::trunk(&tables, trunk, emergency));
             let called = calls::called(&inbound.message, &shared.config.routing, &mut io.memory.text);
+            let payer = Payer::new(caller, inbound.flow.remote.ip());
+            let payer = (!emergency).then_some(payer);
             let begin = |counts| {
-                let beginning = Beginning { rung, target, number, called, counts, trunk };
+                let beginning = Beginning { rung, target, number, called, payer, counts, trunk };
                 calls::begin(&shared.calls, inbound, &beginning, now)
             };
             match begin(counts) {

@@ -2,7 +2,7 @@
 
 use trunkline_calls::{
     CallHandle, CallStart, CallerProof, Calls, Cause, Counted, Direction as Recorded, Ender, Ends,
-    FailedWith, ReasonLines, Refused, SessionKey, codec_of,
+    FailedWith, Payer, ReasonLines, Refused, SessionKey, codec_of,
 };
 use trunkline_model::Ref;
 use trunkline_proxy::transaction::Branch;
@@ -67,6 +67,8 @@ pub(crate) struct Beginning<'a> {
     pub(crate) number: u64,
     /// As [`called`] gives it.
     pub(crate) called: (&'a [u8], &'a [u8]),
+    /// Who holds its memory.
+    pub(crate) payer: Option<Payer>,
     pub(crate) counts: limits::Parties,
     pub(crate) trunk: Option<Counted>,
 }
@@ -81,7 +83,7 @@ pub(crate) fn begin(
     beginning: &Beginning<'_>,
     now: u64,
 ) -> Result<Option<CallHandle>, Refused> {
-    let &Beginning { rung, target, number, called: (to, to_header), counts, trunk } = beginning;
+    let &Beginning { rung, target, number, called: (to, to_header), payer, counts, trunk } = beginning;
     let m = &inbound.message;
     let (decision, parties) = (rung.decision, &rung.decision.parties);
     let Ok(from) = m.from() else { return Ok(None) };
@@ -101,6 +103,7 @@ pub(crate) fn begin(
         trunk_ref: text(&target.trunk),
         source: inbound.flow.remote.ip(),
         proof: proof(decision),
+        payer,
         caller: counts.caller,
         callee: binding.map(Counted::of).unwrap_or_default(),
         trunk: trunk.unwrap_or_default(),

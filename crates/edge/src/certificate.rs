@@ -13,7 +13,7 @@ use crate::trust::Word;
 /// The way to this trunk, over a connection that shows the trunk's certificate.
 pub(crate) fn shown_to(trunk: &Trunk, egress: Egress) -> Egress {
     let files = trunk.client_certificate.as_ref().filter(|_| egress.transport == Transport::Tls);
-    let name = files.and_then(|f| egress.name.shown_as(&format!("{}\n{}", f.certificate, f.key)));
+    let name = files.map(|f| egress.name.shown_as(&format!("{}\n{}", f.certificate, f.key)));
     Egress { name: name.unwrap_or(egress.name), ..egress }
 }
 

@@ -82,6 +82,9 @@ impl Edge {
             NextHop::Nowhere => return self.refuse_unreachable(io, inbound, routes, dialog),
             NextHop::Later(question) => return self.wait_for(io, inbound, key, question),
         };
+        if self.refuse_unkept(io, inbound, dialog, sender) {
+            return;
+        }
         if !self.enter_dialogs(io, inbound, (dialog, &routes.inner), sender) {
             return self.refuse(io, inbound, Reason::DialogFull);
         }

@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{HashSet, HashTable};
+use trunkline_calls::Payer;
 use trunkline_events::{Log, Recorder};
 use trunkline_proxy::transaction::Work;
 use trunkline_sip::{ConnectionId, Flow, Index, Message, Method, ParseError};
@@ -13,7 +14,7 @@ use trunkline_transport::Closed;
 use crate::accepted::Accepted;
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
-use crate::held::{Held, Payer};
+use crate::held::Held;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::media::Answers;

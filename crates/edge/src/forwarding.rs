@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use trunkline_calls::Payer;
 use trunkline_proxy::transaction::{Target as Proxied, Waiting, callee_unreachable};
 use trunkline_proxy::{Mark, PartyKind, ProxyTransaction, StatelessUse};
 use trunkline_reasons::Reason;
@@ -20,7 +21,6 @@ use crate::cseq::Raise;
 use crate::destinations::KNOWN_DOWN;
 use crate::edge::{Edge, MOST_CONTEXTS};
 use crate::forward::DroppedRoutes;
-use crate::held::Payer;
 use crate::inbound::Inbound;
 use crate::known_down::Worth;
 use crate::mail::Io;
@@ -122,15 +122,15 @@ impl Edge {
         if self.shared.config.stateless {
             return self.forward_stateless(io, inbound, key, decision, &aims);
         }
-        let admitted = match self.admit(io, inbound, decision, &mut aims, relaying.number) {
+        let caller = self.shared.caller(aims.rung(decision).decision);
+        let admitted = match self.admit(io, inbound, decision, &mut aims, (relaying.number, caller)) {
             Ok(admitted) => admitted,
             Err((reason, extra)) => {
                 self.take_back_media(relaying);
                 return self.reply(io, inbound, reason, &extra);
             }
         };
-        let whose = (self.shared.caller(aims.rung(decision).decision), aims.list.len());
-        let Some((slot, mut context)) = self.open(io, inbound, key, whose) else {
+        let Some((slot, mut context)) = self.open(io, inbound, key, (caller, aims.list.len())) else {
             if let Some(call) = admitted.call {
                 self.shared.calls.failed(call, 503, io.unix_ms());
             }

@@ -14,8 +14,9 @@ use crate::edge::Edge;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
 use crate::memory::MessageMemory;
-use crate::routes::Routes;
+use crate::routes::{Dialog, Routes};
 use crate::shared::Shared;
+use crate::trust::senders::Sender;
 
 /// Greater than the CSeq of any request that a side has sent: those that are not below it are refused, and gaps are allowed (RFC 3261
 /// §12.2.2). A BYE is the last request of its dialog, so nothing has to be greater. The rest up to 2^31 (§8.1.1.5) is for
@@ -276,6 +277,24 @@ impl Edge {
             return false;
         };
         self.refuse(io, inbound, reason);
+        true
+    }
+    /// Refuses a request inside a call that asks to be reached at a Contact too long for the memory that its caller may have left: a
+    /// BYE of ours would go to the earlier one.
+    pub(crate) fn refuse_unkept(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        dialog: &Dialog,
+        sender: Sender,
+    ) -> bool {
+        let moves = matches!(inbound.method, Method::Invite | Method::Update) && sender != Sender::Unknown;
+        let contact = contact(&inbound.message).filter(|_| moves);
+        let calls = &self.shared.calls;
+        if contact.is_none_or(|contact| calls.may_ask_to_move(dialog.place.number, contact.len())) {
+            return false;
+        }
+        self.refuse(io, inbound, Reason::OverloadContact);
         true
     }
 }

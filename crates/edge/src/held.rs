@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
-use trunkline_proxy::PartyKind;
+use trunkline_calls::Payer;
 use trunkline_sip::source_of;
 
 /// How much transactions may hold.
@@ -27,26 +27,6 @@ impl Default for MemoryLimits {
 impl MemoryLimits {
     fn share(&self) -> u64 {
         self.shard as u64 * u64::from(self.percent) / 100
-    }
-}
-
-/// Whose share something is of.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-pub(crate) enum Payer {
-    /// An account, peer or trunk.
-    Party(PartyKind, u32),
-    /// Where somebody is that nobody knows.
-    Source(IpAddr),
-}
-
-impl Payer {
-    pub(crate) fn new((kind, party): (PartyKind, u32), source: IpAddr) -> Payer {
-        match kind {
-            PartyKind::Agent | PartyKind::Peer | PartyKind::Trunk if party != 0 => Payer::Party(kind, party),
-            PartyKind::Stranger | PartyKind::Agent | PartyKind::Peer | PartyKind::Trunk => {
-                Payer::Source(source_of(source))
-            }
-        }
     }
 }
 
@@ -156,6 +136,8 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
+    use trunkline_proxy::PartyKind;
+
     use super::*;
 
     const LIMITS: MemoryLimits = MemoryLimits { shard: 1_000, stranger: 300, percent: 40 };

@@ -100,6 +100,8 @@ pub(crate) fn refusal(refused: Refused, from_carrier: bool) -> (Reason, Vec<u8>)
             (Reason::LimitDomain, Vec::new())
         }
         LimitReached::Trunk => (Reason::LimitTrunk, Vec::new()),
+        LimitReached::Memory => (Reason::OverloadCalls, Vec::new()),
+        LimitReached::Share => (Reason::OverloadCallShare, Vec::new()),
     }
 }
 

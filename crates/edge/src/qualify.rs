@@ -234,7 +234,7 @@ impl Qualify {
         let outcome = send(io, shared, word.as_ref(), (at, serial), &mut self.message);
         let outcome = outcome.unwrap_or_else(|(way, error)| {
             shared.destinations.note_error(subject, error);
-            Outcome::NoWay(way)
+            Outcome::NoWay(way.map(|way| *way))
         });
         if let Outcome::Sent((egress, _)) = &outcome
             && egress.transport.is_reliable()
@@ -307,7 +307,7 @@ fn send(
     word: Option<&Word>,
     (at, serial): (&At, u64),
     message: &mut Vec<u8>,
-) -> Result<Outcome<Way>, (Option<Way>, String)> {
+) -> Result<Outcome<Way>, (Option<Box<Way>>, String)> {
     match at.way(shared) {
         Resolved::To(egress, spare) if shared.guard.check(word, &egress).is_ok() => {
             write(shared, &egress, (at.name(), serial), message);
@@ -315,7 +315,7 @@ fn send(
                 Sent::Via(connection) => Ok(Outcome::Sent((Egress { connection, ..egress }, spare))),
                 Sent::NoWay => {
                     let error = format!("cannot send to {} {}", egress.transport, egress.remote);
-                    Err((Some((egress, spare)), error))
+                    Err((Some(Box::new((egress, spare))), error))
                 }
             }
         }

@@ -198,7 +198,8 @@ impl Shared {
         self.keep_guard();
         let shared = Arc::downgrade(self);
         // A look-up may take long, and keeps nobody.
-        follow(&self.config.back_ends, move |known| {
+        let before = std::mem::take(&mut self.found.lock().servers);
+        follow(&self.config.back_ends, before, move |known| {
             shared.upgrade().map(|shared| shared.guard.set_back_ends(known)).is_some()
         });
         match (&self.media, self.config.rtpengine) {

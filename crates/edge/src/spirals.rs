@@ -4,8 +4,7 @@
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use std::hash::BuildHasher as _;
-
-use crate::held::Payer;
+use trunkline_calls::Payer;
 
 /// Targets of all that comes back of one request, at most: as many as `Max-Breadth` lets it have at once (RFC 5393 §5.3.3).
 const BUDGET: u32 = 60;

@@ -58,6 +58,7 @@ impl Page<'_> {
             ("aors", "Addresses of record with a binding.", self.0.aors),
             ("bindings", "Bindings.", self.0.bindings),
             ("calls", "Calls now.", self.0.calls),
+            ("call_bytes", "Bytes that calls hold, of limits.callBytes.", self.0.call_bytes),
         ] {
             out.gauge(&format!("trunkline_{name}"), help, value);
         }

@@ -35,6 +35,7 @@ mod binding;
 mod connections;
 mod departures;
 mod flows;
+mod known_hosts;
 mod locals;
 mod location;
 mod log;
@@ -49,6 +50,7 @@ mod until;
 mod uri;
 
 pub use binding::{Binding, BindingId, Timestamp};
+pub use known_hosts::{KnownHost, KnownHosts};
 pub use location::{Location, Stats};
 pub use persistence::{Persistence, PersistenceError, PersistenceHealth};
 pub use register::{ContactChange, Contacts, Outcome, Overflow, PASSED_ON, Register, RegisterError};

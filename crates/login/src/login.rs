@@ -19,6 +19,8 @@ const PER_SOURCE: ThrottleLimits = ThrottleLimits { burst: 30, interval_ms: 2_00
 const PER_PAIR: ThrottleLimits = ThrottleLimits { burst: 5, interval_ms: 10_000 };
 /// Wrong ones of one user from sources that user never logged in from.
 const PER_USER: ThrottleLimits = ThrottleLimits { burst: 100, interval_ms: 1_000 };
+/// Beyond that, wrong ones of one user from one network that user never logged in from.
+const PER_NETWORK: ThrottleLimits = ThrottleLimits { burst: 1, interval_ms: 60_000 };
 
 /// The hash that passwords of unknown users are compared with, so that they take as long as others. No password has it.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$dHJ1bmtsaW5lLW5vYm9keQ$\
@@ -77,7 +79,7 @@ impl Login {
         Ok(Login {
             inner: Arc::new(Inner {
                 live,
-                throttle: Throttle::with_limits(PER_SOURCE, PER_PAIR, PER_USER),
+                throttle: Throttle::with_limits(PER_SOURCE, PER_PAIR, PER_USER, PER_NETWORK),
                 verified: Verified::new().map_err(StoreError::Random)?,
                 permits: Arc::new(HashPermits::new(hashing)),
                 start: Instant::now(),
@@ -112,7 +114,8 @@ impl Login {
                 return Ok(Identity::new(&user, Means::Password));
             }
         }
-        let place = self.inner.permits.clone().turn(source).await.ok_or(Refused::Busy)?;
+        let known = self.inner.throttle.is_known(source, username.as_bytes());
+        let place = self.inner.permits.clone().turn(source, known).await.ok_or(Refused::Busy)?;
         // Others of this source may have been wrong while this one waited.
         self.inner.allowed(source, &username)?;
         let inner = self.inner.clone();
@@ -205,7 +208,7 @@ mod tests {
         let from = IpAddr::from([192, 0, 2, 1]);
         login.check(from, Presented::password("ann", "horse")).await.expect("right");
         // Nobody can hash now.
-        let turn = login.inner.permits.clone().turn(from).await.expect("room");
+        let turn = login.inner.permits.clone().turn(from, false).await.expect("room");
         for _ in 0..10 {
             let again = login.check(from, Presented::password("ann", "horse"));
             let again = tokio::time::timeout(Duration::from_secs(60), again).await;

@@ -10,6 +10,8 @@ use trunkline_sip::source_of;
 
 /// Passwords that are hashed or wait for it, of all sources.
 const MOST: usize = 64;
+/// Beyond that, of users from where they have logged in before: others cannot keep them out.
+const MOST_KNOWN: usize = 32;
 /// The same of one source, so that nobody fills the room.
 const MOST_OF_ONE: usize = 8;
 
@@ -35,14 +37,15 @@ impl HashPermits {
         HashPermits { hashing: Arc::new(Semaphore::new(hashing)), waiting: Mutex::default() }
     }
 
-    /// Enters and waits for the turn; `None` if there is no room.
-    pub(crate) async fn turn(self: Arc<HashPermits>, source: IpAddr) -> Option<HashPermit> {
+    /// Enters and waits for the turn; `None` if there is no room. `known`: the user has logged in from there before.
+    pub(crate) async fn turn(self: Arc<HashPermits>, source: IpAddr, known: bool) -> Option<HashPermit> {
         let source = source_of(source);
         let mut place = {
             let mut waiting = self.waiting.lock();
             let all: usize = waiting.values().sum();
             let own = waiting.entry(source).or_insert(0);
-            if all >= MOST || *own >= MOST_OF_ONE {
+            let most = if known { MOST + MOST_KNOWN } else { MOST };
+            if all >= most || *own >= MOST_OF_ONE {
                 if *own == 0 {
                     waiting.remove(&source);
                 }
@@ -79,19 +82,36 @@ mod tests {
     async fn one_source_leaves_room_for_another() {
         let permits = Arc::new(HashPermits::new(1));
         let [a, b]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
-        let first = permits.clone().turn(a).await.expect("room");
-        let mut queue: Vec<_> = (1..MOST_OF_ONE).map(|_| Box::pin(permits.clone().turn(a))).collect();
+        let first = permits.clone().turn(a, false).await.expect("room");
+        let mut queue: Vec<_> = (1..MOST_OF_ONE).map(|_| Box::pin(permits.clone().turn(a, false))).collect();
         for waiting in &mut queue {
             assert!(futures_poll(waiting).await.is_none(), "it waits");
         }
-        assert!(permits.clone().turn(a).await.is_none(), "no room for a ninth of one source");
-        let mut other = Box::pin(permits.clone().turn(b));
+        assert!(permits.clone().turn(a, false).await.is_none(), "no room for a ninth of one source");
+        let mut other = Box::pin(permits.clone().turn(b, false));
         assert!(futures_poll(&mut other).await.is_none(), "it waits, and is not refused");
         drop((first, queue));
         let other = other.await;
         assert!(other.is_some());
         drop(other);
         assert!(permits.waiting.lock().is_empty(), "who leaves is forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_crowd_leaves_room_for_who_is_known() {
+        let permits = Arc::new(HashPermits::new(1));
+        let at = |n: usize| IpAddr::from([192, 0, 2, (n / MOST_OF_ONE) as u8]);
+        let first = permits.clone().turn(at(0), false).await.expect("room");
+        let mut crowd: Vec<_> = (1..MOST).map(|n| Box::pin(permits.clone().turn(at(n), false))).collect();
+        for waiting in &mut crowd {
+            assert!(futures_poll(waiting).await.is_none(), "it waits");
+        }
+        let operator = IpAddr::from([192, 0, 2, 99]);
+        assert!(permits.clone().turn(operator, false).await.is_none(), "no room for one more");
+        let mut known = Box::pin(permits.clone().turn(operator, true));
+        assert!(futures_poll(&mut known).await.is_none(), "it waits, and is not refused");
+        drop((first, crowd));
+        assert!(known.await.is_some());
     }
 
     /// Polls once.

@@ -43,6 +43,8 @@ pub struct Figures {
     pub location_write_errors: u64,
     /// Calls now.
     pub calls: u64,
+    /// Bytes that calls hold.
+    pub call_bytes: u64,
     /// Calls that were started.
     pub calls_started: u64,
     /// Calls that were answered.

@@ -245,6 +245,13 @@ reasons! {
     /// One account, peer or trunk, or all whom nobody knows together, have begun their whole share of the table of dialogs.
     OverloadDialogShare = "overload.dialog-share", 503 "" PUBLIC, "Check why it has so many calls up (trunkline calls); raise limits.accountPercent.";
 
+    /// Calls that are up hold all the memory that calls may have.
+    OverloadCalls = "overload.calls", 503 "" PUBLIC, "Check who makes so many calls (trunkline calls); raise limits.callBytes.";
+    /// The calls of one account, peer, trunk or unknown source, or of all unknown sources together, hold their whole share of the memory for calls.
+    OverloadCallShare = "overload.call-share", 503 "" PUBLIC, "Check why it has so many calls up (trunkline calls); raise limits.callBytes or limits.accountPercent.";
+    /// A request inside a call asks to be reached at a long Contact, and its caller's share of the memory for calls is used up.
+    OverloadContact = "overload.contact", 503 "" PUBLIC, "Use a shorter Contact; check why the caller has so many calls up (trunkline calls).";
+
     /// The caller has as many calls as it may, at once or in a minute.
     LimitCaller = "limit.caller", 403 "Too Many Calls" HIDDEN, "Raise maxCalls or maxCallsPerMinute of the agent or peer, or end a call.";
     /// The caller's domain has as many calls as it may, at once or in a minute.

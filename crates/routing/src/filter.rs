@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use trunkline_sip::{Header, HeaderName, Message, Span};
 
-use crate::parameters::{each_unwanted, holds_uri, in_request_uri};
+use crate::parameters::{each_unwanted, each_verified, holds_uri, in_request_uri};
 use crate::party::RoutedKind;
 
 /// Headers of ours that nobody from outside may set.
@@ -130,6 +130,9 @@ pub fn filter(message: &Message<'_>, passage: &Passage<'_>, mut out: impl FnMut(
             if holds_uri(value) {
                 each_unwanted(value, passage.allows, |from, to| out(within(header.value, from, to)));
             }
+        } else if header.name == HeaderName::From && message.status().is_none() && !passage.is_believed() {
+            let value = header.value.of(message.bytes);
+            each_verified(value, |from, to| out(within(header.value, from, to)));
         }
     }
 }

@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use trunkline_sip::{Params, Scheme, Uri};
 
 /// Parameters that stand beside the host or behind the URI, and speak to a telephone network all the same.
-const TELEPHONY: [&[u8]; 23] = [
+const TELEPHONY: [&[u8]; 24] = [
     b"npdi",
     b"rn",
     b"rn-context",
@@ -32,7 +32,11 @@ const TELEPHONY: [&[u8]; 23] = [
     b"sgrp",
     b"carrier",
     b"dai",
+    VERSTAT,
 ];
+
+/// Says that a network has verified the calling number (3GPP TS 24.229 §7.2A.20): phones show it.
+const VERSTAT: &[u8] = b"verstat";
 
 /// The longest name that is looked at; a longer one is not allowed in a user part, and is none of those above.
 const LONGEST: usize = 32;
@@ -68,6 +72,18 @@ pub(crate) fn each_unwanted(value: &[u8], allows: &dyn Fn(&[u8]) -> bool, mut ou
             out(from, to);
         }
     });
+}
+
+/// Calls `out` with where each claim begins and ends that the number in From is verified.
+pub(crate) fn each_verified(value: &[u8], mut out: impl FnMut(usize, usize)) {
+    // Most have a tag, and no other parameter.
+    if memchr::memchr_iter(b';', value).count() > 1 || value.contains(&b'%') {
+        each_parameter(value, false, |from, to, name, _| {
+            if name == Some(VERSTAT) {
+                out(from, to);
+            }
+        });
+    }
 }
 
 /// The same of a Request-URI inside a dialog. Its user part is that of the remote target, which the carrier wrote itself.
@@ -258,6 +274,25 @@ fn put_allowed(params: &[u8], allowed: &[String], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_says_that_its_number_is_verified() {
+        for (value, want) in [
+            ("<sip:+1555;verstat=TN-Validation-Passed@h;user=phone>;tag=1", "<sip:+1555@h;user=phone>;tag=1"),
+            ("<sip:+1555@h;VerStat=TN-Validation-Passed>;tag=1", "<sip:+1555@h>;tag=1"),
+            ("<tel:+1555;%76erstat=x>;tag=1;verstat=x", "<tel:+1555>;tag=1"),
+            ("<sip:+1555%3Bverstat=x@h>;tag=1", "<sip:+1555@h>;tag=1"),
+            ("<sip:1001;x=1@h>;tag=verstat;y=verstat", "<sip:1001;x=1@h>;tag=verstat;y=verstat"),
+        ] {
+            let (mut kept, mut at) = (Vec::new(), 0);
+            each_verified(value.as_bytes(), |from, to| {
+                kept.extend_from_slice(&value.as_bytes()[at..from]);
+                at = to;
+            });
+            kept.extend_from_slice(&value.as_bytes()[at..]);
+            assert_eq!(String::from_utf8(kept).unwrap(), want);
+        }
+    }
 
     /// The value without parameters that are unwanted.
     fn stripped(value: &str) -> String {

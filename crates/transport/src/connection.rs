@@ -43,8 +43,10 @@ pub(crate) struct Connection {
     pub(crate) wire: Wire,
     /// The frames around messages, where there are any.
     pub(crate) frames: Option<Box<WebSocket>>,
-    /// The host name that the certificate had to contain, if we connected.
-    pub(crate) name: HostName,
+    /// The host name that the certificate had to contain, if we connected; with it, without it.
+    pub(crate) names: [HostName; 2],
+    /// At whose wish we connected.
+    pub(crate) asker: u32,
     pub(crate) flow: Flow,
     /// The beginning of a message whose rest has not come.
     pub(crate) unread: Vec<u8>,

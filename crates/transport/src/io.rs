@@ -16,6 +16,7 @@ use crate::acceptor::{AcceptedConnection, Dialer};
 use crate::connection::{Closed, Connection};
 use crate::lateness::Lateness;
 use crate::liveness::watch;
+use crate::made::Made;
 use crate::mailbox::{Mail, Mailboxes};
 use crate::names::HostName;
 use crate::per_source::PerSource;
@@ -40,6 +41,8 @@ pub struct Egress {
     pub connection: ConnectionId,
     /// TLS connections that we make: whose certificate the other side must show.
     pub name: HostName,
+    /// Streams: at whose wish a connection is made to there, of whom there is a number; 0: the operator's.
+    pub asker: u32,
 }
 
 impl Egress {
@@ -51,13 +54,14 @@ impl Egress {
             remote: flow.remote,
             connection: flow.connection,
             name: HostName::NONE,
+            asker: 0,
         }
     }
 
     /// To an address, from where we like.
     pub fn to(transport: Transport, remote: SocketAddr) -> Egress {
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        Egress { transport, local, remote, connection: ConnectionId::NONE, name: HostName::NONE }
+        Egress { transport, local, remote, connection: ConnectionId::NONE, name: HostName::NONE, asker: 0 }
     }
 }
 
@@ -118,6 +122,7 @@ pub struct Io<M> {
     pub(crate) by_remote:
         HashMap<(Transport, SocketAddr, HostName), ConnectionId, foldhash::fast::RandomState>,
     pub(crate) per_source: PerSource,
+    pub(crate) made: Made,
     pub(crate) dirty: Vec<usize>,
     /// Connections that have more to read, though the poll will not report them again.
     pub(crate) half_read: Vec<ConnectionId>,
@@ -225,6 +230,10 @@ impl<M> Io<M> {
     }
 
     pub(crate) fn connect(&mut self, egress: &Egress) -> Option<usize> {
+        if !self.made.admits(egress, self.limits.per_address) {
+            count(&self.counters.refused);
+            return None;
+        }
         let wire = match egress.transport {
             Transport::Tcp => {
                 let stream = mio::net::TcpStream::connect(egress.remote).ok()?;
@@ -248,6 +257,10 @@ impl<M> Io<M> {
             egress.name,
             ConnectionId::OPENED,
         )?;
+        self.made.enter(egress);
+        if let Some(c) = self.connections.get_mut(place) {
+            c.asker = egress.asker;
+        }
         if let (Some(dialer), Some(c)) = (dialer, self.connections.get(place))
             && !dialer.dial(c.id, egress.remote, egress.name)
         {
@@ -281,11 +294,13 @@ impl<M> Io<M> {
         let local = wire.socket().and_then(|s| s.local_addr().ok()).unwrap_or(local);
         let flow = Flow { transport, local, remote, connection: id };
         wire.register(&self.registry, Token(FIRST_CONNECTION + place)).ok()?;
+        let nameless = name.nameless();
         self.connections.insert(Connection {
             id,
             wire,
             frames: transport.is_websocket().then(|| Box::new(WebSocket::default())),
-            name,
+            names: [name, nameless],
+            asker: 0,
             flow,
             unread: Vec::new(),
             unsent: Vec::new(),
@@ -306,7 +321,6 @@ impl<M> Io<M> {
         if !accepted {
             self.by_remote.insert((transport, remote, name), id);
         }
-        let nameless = name.nameless();
         if !accepted && name != nameless {
             // A server that proved its name at an address is also reached by the address: gateways write it into
             // their Contact, and their certificate seldom holds it (RFC 5923 §5 reuses in the same way).
@@ -384,14 +398,15 @@ impl<M> Io<M> {
         if let Ok(mut alive) = self.alive.lock() {
             alive.remove(&id);
         }
-        for name in [c.name, c.name.nameless()] {
+        for name in c.names {
             let key = (c.flow.transport, c.flow.remote, name);
             if self.by_remote.get(&key) == Some(&id) {
                 self.by_remote.remove(&key);
             }
         }
-        if c.accepted {
-            self.per_source.leave(c.flow.remote.ip());
+        match c.accepted {
+            true => self.per_source.leave(c.flow.remote.ip()),
+            false => self.made.leave(c.flow.remote.ip(), c.asker),
         }
         if c.senders != 0 {
             let shards = self.mailboxes.as_ref().map_or(0, |m| m.len());

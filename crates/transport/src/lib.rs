@@ -18,6 +18,7 @@ mod listener;
 mod liveness;
 mod load;
 mod local_routes;
+mod made;
 mod mailbox;
 mod names;
 mod net;

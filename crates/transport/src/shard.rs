@@ -20,6 +20,7 @@ use crate::io::{Alive, Counters, Egress, FIRST_CONNECTION, Io, count, unix_ms};
 use crate::lateness::{self, Lateness};
 use crate::listener::{ListenError, Listener, is_free, listen};
 use crate::liveness::watch;
+use crate::made::Made;
 use crate::mailbox::{Inbox, Mail, Mailbox};
 use crate::names::HostName;
 use crate::per_source::PerSource;
@@ -196,6 +197,7 @@ impl<M: Send> Shard<M> {
             connections: Slab::new(),
             by_remote: HashMap::default(),
             per_source: PerSource::default(),
+            made: Made::default(),
             dirty: Vec::new(),
             ended: Vec::new(),
             serial: first_serial(),

@@ -17,6 +17,7 @@ mod failed_calls;
 mod first_start;
 mod follower;
 mod hep;
+mod known_hosts;
 mod message_log;
 mod offline;
 mod operations;

@@ -8,8 +8,8 @@ use trunkline_tests::{Authority, Grpc, free_port, wait_for};
 
 use super::super::operator::{get, ok};
 use super::{
-    GET_AGENT, HEALTH, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED, admin, basic, code, external,
-    list, newcomer, write,
+    GET_AGENT, HEALTH, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED, admin, basic, certificate,
+    code, external, list, newcomer, write,
 };
 
 const GET_CREDENTIALS: &str = "/fonoster.routr.connect.credentials.v2beta1.CredentialsService/Get";
@@ -81,6 +81,37 @@ fn who_may_do_what() {
     ] {
         assert!(metrics.contains(line), "no {line} in\n{metrics}");
     }
+}
+
+/// Guessers at many addresses slow each other, not the operator: where he has logged in before, and at a new address.
+#[test]
+fn guessers_elsewhere_lock_no_operator_out() {
+    let exchange = newcomer("", &[]);
+    let secret = admin(&exchange);
+    let (to, believed) = (exchange.listens("grpcs"), certificate(&exchange));
+    let from = |host: u8, password: &str| {
+        let grpc = Grpc::tls_from([127, 4, 0, host].into(), to, &believed, None).expect("a connection");
+        grpc.authorized(&basic("admin", password))
+    };
+    assert!(list(&from(1, &secret)).is_ok());
+    // A few wrong ones from each address, until there are too many in all.
+    for host in 100..125 {
+        let guess = from(host, "wrong");
+        (0..5).for_each(|_| assert!([UNAUTHENTICATED, RESOURCE_EXHAUSTED].contains(&code(list(&guess)))));
+    }
+    // Each further address has one try.
+    let slowed = (125..200).any(|host| {
+        let guess = from(host, "wrong");
+        assert_eq!(code(list(&guess)), UNAUTHENTICATED);
+        code(list(&guess)) == RESOURCE_EXHAUSTED
+    });
+    assert!(slowed, "many addresses guess as fast as they like");
+    for host in [1, 2] {
+        assert!(list(&from(host, &secret)).is_ok(), "127.4.0.{host}");
+    }
+    // Where the operator is known, a few mistakes are forgiven all the same.
+    (0..3).for_each(|_| assert_eq!(code(list(&from(1, "mistyped"))), UNAUTHENTICATED));
+    assert!(list(&from(1, &secret)).is_ok());
 }
 
 #[test]

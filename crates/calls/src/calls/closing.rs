@@ -12,7 +12,6 @@ use crate::ending::{Ender, FailedWith, ReasonLines};
 use crate::histogram::DURATION_MS;
 use crate::refused::Refusal;
 use crate::row::{self, Kind};
-use crate::talker::Talker;
 
 /// How a call ends.
 struct Ending<'a> {
@@ -75,14 +74,6 @@ impl Calls {
         let ending = Ending { cause: Cause::NormalClearing, status: 200, headers };
         self.end_slot(&mut table, place, ending, now, see);
         true
-    }
-
-    /// Both sides of an answered call, for their BYEs; `None` when it is not answered, has ended, or its sides are not known.
-    pub fn talkers(&self, number: u64) -> Option<[Talker; 2]> {
-        let mut table = self.table(number as usize % SHARDS).lock();
-        let place = table.find(number)?;
-        let slot = table.slots.get_mut(place as usize).filter(|slot| slot.row.is_answered())?;
-        slot.talkers.iter().any(|talker| talker.flow.is_some()).then(|| slot.talkers.clone())
     }
 
     /// The exchange ends an answered call, with this cause and reason code in its record. False when it has ended.
@@ -174,6 +165,7 @@ impl Calls {
                 found.remove();
             }
         }
+        slot.forget(&self.memory);
         table.free.push(number);
         table.stats.ended += 1;
         if let Some(talked) = talked {

@@ -5,9 +5,9 @@ use trunkline_proxy::{FlowToken, Mark, Seen, Side};
 use trunkline_sip::Method;
 
 use super::raised::Raised;
-use super::shares::Owner;
 use super::subscriptions::{Event, Subscriptions, until};
 use super::{Answered, Ends, FIRST_MS, LINGER_MS, OPEN_MS, Origin, Place};
+use crate::shares::Owner;
 
 /// A subscription whose responder says nothing of its end, in seconds (RFC 3261 §20.19 leaves it to the package).
 const SUBSCRIBED: u32 = 3_600;

@@ -7,7 +7,6 @@
 
 mod entry;
 mod raised;
-mod shares;
 mod subscriptions;
 mod table;
 mod terms;
@@ -21,10 +20,11 @@ use trunkline_sip::Method;
 
 pub use entry::{Ended, Moved, Refresh, Standing};
 use entry::{Entry, Leg};
-use shares::{Owner, Shares};
 pub use subscriptions::Event;
 use table::Table;
 pub use terms::{Answered, Ends, NoRoom, Origin, Place};
+
+use crate::shares::{Owner, Shares};
 
 const SHARDS: usize = 64;
 /// Dialogs at once, at most; what comes beyond is refused.
@@ -56,6 +56,8 @@ pub struct Dialogs {
     limit_ms: AtomicU64,
     count: AtomicUsize,
     shares: Shares,
+    /// What each party may have.
+    share: u64,
     cursor: AtomicUsize,
 }
 
@@ -76,7 +78,8 @@ impl Dialogs {
             resumed: AtomicU64::new(0),
             limit_ms: AtomicU64::new(limit_seconds.saturating_mul(1000)),
             count: AtomicUsize::new(0),
-            shares: Shares::new(MOST, percent),
+            shares: Shares::new(),
+            share: (MOST / 100 * usize::from(percent)) as u64,
             cursor: AtomicUsize::new(0),
         }
     }
@@ -89,7 +92,7 @@ impl Dialogs {
         if self.len() >= MOST {
             return Err(NoRoom::Full);
         }
-        if !self.shares.has_room(self.owner(whose)) {
+        if !self.shares.has_room(self.owner(whose), 1, self.share) {
             return Err(NoRoom::Share);
         }
         Ok(given.unwrap_or_else(|| self.unique()))
@@ -148,11 +151,11 @@ impl Dialogs {
     /// Puts an entry in, if there is room for one more. Whether there was.
     fn insert(&self, table: &mut Table, number: u64, entry: Entry) -> bool {
         let taken = self.count.fetch_add(1, Ordering::Relaxed);
-        if taken >= MOST || !self.shares.has_room(entry.owner) {
+        if taken >= MOST || !self.shares.has_room(entry.owner, 1, self.share) {
             self.count.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
-        self.shares.take(entry.owner);
+        self.shares.take(entry.owner, 1);
         table.insert(number, entry);
         true
     }
@@ -160,7 +163,7 @@ impl Dialogs {
     fn remove(&self, table: &mut Table, number: u64) {
         if let Some(owner) = table.remove(number) {
             self.count.fetch_sub(1, Ordering::Relaxed);
-            self.shares.give(owner);
+            self.shares.give(owner, 1);
         }
     }
 
@@ -425,7 +428,7 @@ impl Dialogs {
             let (gone, seen, finished) = table.sweep(budget - looked, |entry| {
                 let ended = entry.has_ended(limit, now);
                 if ended {
-                    self.shares.give(entry.owner);
+                    self.shares.give(entry.owner, 1);
                 }
                 ended
             });

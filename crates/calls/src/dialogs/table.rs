@@ -3,7 +3,7 @@
 use hashbrown::HashTable;
 
 use super::entry::Entry;
-use super::shares::Owner;
+use crate::shares::Owner;
 
 /// Entries are made so many at once, so that none moves when there are more.
 const CHUNK: usize = 32;

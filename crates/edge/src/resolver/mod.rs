@@ -21,7 +21,7 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use trunkline_sip::{Transport, Uri, canonical_ip, parse_ip};
-use trunkline_transport::{Egress, HostName, Mail, Mailboxes};
+use trunkline_transport::{Egress, Mail, Mailboxes};
 
 use crate::mail::EdgeMail;
 pub(crate) use avoided::Avoided;
@@ -192,8 +192,8 @@ impl Resolver {
 
     fn keep(&self, question: Question, list: Vec<Way>, until: Option<Instant>) -> Arc<Ways> {
         let secure = list.iter().any(|w| w.transport.is_secure());
-        let name = if secure { HostName::of(&question.host) } else { HostName::NONE };
-        let ways = Arc::new(Ways { list, name });
+        let host = if secure { question.host.as_str().into() } else { Arc::default() };
+        let ways = Arc::new(Ways { list, host });
         self.known.write().keep(question, ways.clone(), until);
         self.answers.fetch_add(1, Ordering::Release);
         ways

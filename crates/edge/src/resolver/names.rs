@@ -120,7 +120,6 @@ mod tests {
     use std::time::Duration;
 
     use trunkline_sip::Transport;
-    use trunkline_transport::HostName;
 
     use super::*;
 
@@ -144,7 +143,7 @@ mod tests {
     #[test]
     fn too_many_take_one_place_each_and_none_of_the_resources() {
         let (mut names, now) = (Names::default(), Instant::now());
-        let ways = Arc::new(Ways { list: Vec::new(), name: HostName::NONE });
+        let ways = Arc::new(Ways { list: Vec::new(), host: Arc::default() });
         let keep = |names: &mut Names, host: &str, seconds: u64| {
             names.keep(question(host), ways.clone(), Some(now + Duration::from_secs(seconds)));
         };

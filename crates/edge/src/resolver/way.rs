@@ -1,6 +1,7 @@
 //! The addresses of a name.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use trunkline_sip::Transport;
 use trunkline_transport::{Egress, HostName};
@@ -18,13 +19,13 @@ pub(super) struct Ways {
     /// In the order they are tried.
     pub(super) list: Vec<Way>,
     /// Whose certificate must be shown: the host of the URI, not that of an SRV record (RFC 5922 §7.3).
-    pub(super) name: HostName,
+    pub(super) host: Arc<str>,
 }
 
 impl Ways {
     pub(super) fn egress(&self, n: usize) -> Option<Egress> {
         let way = self.list.get(n)?;
-        let name = if way.transport.is_secure() { self.name } else { HostName::NONE };
+        let name = if way.transport.is_secure() { HostName::of(&self.host) } else { HostName::NONE };
         Some(Egress { name, ..Egress::to(way.transport, way.address) })
     }
 }

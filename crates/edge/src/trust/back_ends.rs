@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// Their names are looked up so often, the way their clients do it: by the system.
 const EVERY: Duration = Duration::from_secs(30);
@@ -18,8 +18,13 @@ pub(crate) fn literals(back_ends: &[String]) -> Vec<SocketAddr> {
     back_ends.iter().filter_map(|server| server.parse().ok()).collect()
 }
 
-/// Starts the thread that follows their names, if they have any. `tell` gets where all of them are, and says whether it goes on.
-pub(crate) fn follow(back_ends: &[String], tell: impl Fn(Vec<SocketAddr>) -> bool + Send + 'static) {
+/// Starts the thread that follows their names, if they have any. `before`: where they were before a restart. `tell` gets where all of
+/// them are, and says whether it goes on.
+pub(crate) fn follow(
+    back_ends: &[String],
+    before: HashSet<SocketAddr>,
+    tell: impl Fn(Vec<SocketAddr>) -> bool + Send + 'static,
+) {
     let is_name = |server: &&String| server.parse::<SocketAddr>().is_err();
     let names: Vec<String> = back_ends.iter().filter(is_name).cloned().collect();
     if names.is_empty() {
@@ -27,9 +32,10 @@ pub(crate) fn follow(back_ends: &[String], tell: impl Fn(Vec<SocketAddr>) -> boo
     }
     let named_by_address = literals(back_ends);
     let run = move || {
-        let mut found = HashMap::new();
+        let start = Instant::now();
+        let mut found = before.iter().map(|at| (*at, start)).collect();
         loop {
-            let all = look(&names, &mut found, Instant::now());
+            let all = look(&names, &before, &mut found, Instant::now());
             if !tell(named_by_address.iter().chain(found.keys()).copied().collect()) {
                 return;
             }
@@ -41,8 +47,13 @@ pub(crate) fn follow(back_ends: &[String], tell: impl Fn(Vec<SocketAddr>) -> boo
     }
 }
 
-/// Looks all names up; were all of them found?
-fn look(names: &[String], found: &mut HashMap<SocketAddr, Instant>, now: Instant) -> bool {
+/// Looks all names up; were all of them found? While one is not, they are also where they were before the restart.
+fn look(
+    names: &[String],
+    before: &HashSet<SocketAddr>,
+    found: &mut HashMap<SocketAddr, Instant>,
+    now: Instant,
+) -> bool {
     let mut all = true;
     for name in names {
         match name.to_socket_addrs() {
@@ -50,7 +61,12 @@ fn look(names: &[String], found: &mut HashMap<SocketAddr, Instant>, now: Instant
             Err(_) => all = false,
         }
     }
-    found.retain(|_, seen| now.duration_since(*seen) < REMEMBERED);
+    found.retain(|at, seen| {
+        if !all && before.contains(at) {
+            *seen = now;
+        }
+        now.duration_since(*seen) < REMEMBERED
+    });
     all
 }
 
@@ -64,11 +80,17 @@ mod tests {
         let earlier: SocketAddr = "192.0.2.1:6379".parse().unwrap();
         let now = Instant::now();
         let mut found = HashMap::from_iter([(earlier, now)]);
-        assert!(!look(&names, &mut found, now), "one of them is no name");
+        let before: HashSet<SocketAddr> = ["192.0.2.2:6379".parse().unwrap()].into();
+        found.extend(before.iter().map(|at| (*at, now)));
+        let nothing = HashSet::new();
+        assert!(!look(&names, &nothing, &mut found, now), "one of them is no name");
         assert!(found.keys().any(|at| at.ip().is_loopback() && at.port() == 6379), "{found:?}");
         assert!(found.contains_key(&earlier));
-        assert!(look(&names[..1], &mut found, now + REMEMBERED));
-        assert!(!found.contains_key(&earlier));
+        // What was known before a restart stays while a name is not found.
+        assert!(!look(&names, &before, &mut found, now + REMEMBERED));
+        assert!(!found.contains_key(&earlier) && before.iter().all(|at| found.contains_key(at)), "{found:?}");
+        assert!(look(&names[..1], &before, &mut found, now + 2 * REMEMBERED));
+        assert!(before.iter().all(|at| !found.contains_key(at)), "{found:?}");
         let given = ["[2001:db8::1]:5432".to_owned(), "db.example:5432".to_owned()];
         assert_eq!(literals(&given), ["[2001:db8::1]:5432".parse().unwrap()]);
     }

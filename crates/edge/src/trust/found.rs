@@ -8,6 +8,7 @@ use std::time::Instant;
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use trunkline_model::{Peer, Ref};
+use trunkline_proxy::PartyKind;
 
 use super::owners::Owner;
 use crate::resolver::Question;
@@ -21,6 +22,12 @@ pub(crate) struct Found {
     /// Where somebody was found by a name, and when.
     pub(super) there: HashMap<(SocketAddr, Owner), Instant>,
     pub(super) asked: HashMap<Question, Instant>,
+    /// Where they were before a restart, of those whose names were not all found since.
+    pub(super) restored: HashSet<(SocketAddr, Owner)>,
+    /// Who has a name that leads nowhere now.
+    pub(super) unfound: HashSet<(PartyKind, u32)>,
+    /// Where the exchange's own servers were before a restart.
+    pub(crate) servers: HashSet<SocketAddr>,
     /// The names that the resources hold.
     pub(super) names: HashSet<Question>,
     /// The peers as they were: others, or the same changed, may have registered before.

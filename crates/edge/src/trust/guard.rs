@@ -99,6 +99,11 @@ impl Guard {
         self.back_ends.store(Arc::new(back_ends));
     }
 
+    /// Where they are.
+    pub(super) fn back_ends(&self) -> Arc<Vec<SocketAddr>> {
+        self.back_ends.load_full()
+    }
+
     /// May something be sent there by this word; without one by the operator's own?
     pub(crate) fn check(&self, word: Option<&Word>, egress: &Egress) -> Result<(), Forbidden> {
         match word {

@@ -64,6 +64,7 @@ impl Shared {
 
     fn owners(&self, found: &mut Found, now: Instant, unix_ms: u64) -> Owners {
         let tables = self.tables.load();
+        found.unfound.clear();
         let (mut owners, mut names) = (Owners::default(), HashSet::new());
         let mut look = Look { shared: self, owners: &mut owners, names: &mut names, found, now };
         for trunk in tables.trunks() {
@@ -81,6 +82,7 @@ impl Shared {
             self.resolver.set_of_resources(names.clone());
             found.names = names;
         }
+        found.keep_restored(now);
         found.asked.retain(|_, asked| now.duration_since(*asked) < ASKED_AGAIN);
         let trunks = tables.trunks().map(|t| who(&self.secret, PartyKind::Trunk, &t.reference));
         let peers = tables.peers().map(|p| who(&self.secret, PartyKind::Peer, &p.reference));
@@ -116,6 +118,9 @@ impl Look<'_> {
         let literal = name.is_none();
         self.names.extend(name);
         let (addresses, question) = self.shared.resolver.known(host, port, transport, Transport::Udp);
+        if addresses.is_empty() && !literal {
+            self.found.unfound.insert((who.kind, who.party));
+        }
         for at in addresses {
             match literal {
                 true => self.owners.add(at, Owner { port: at.port(), ..who }),

@@ -15,6 +15,7 @@ mod guard;
 pub(crate) mod identity;
 pub(crate) mod inside;
 mod joins;
+mod known_hosts;
 mod look;
 pub(crate) mod lookups;
 pub(crate) mod marks;
@@ -62,4 +63,17 @@ pub(crate) struct Word {
     /// Where its packets came from when its dialog began, as marks have it ([`trunkline_proxy::Way::source`]); 0 where that is
     /// not known.
     pub(crate) source: u32,
+}
+
+impl Word {
+    /// For whom the connections count that are made by this word ([`trunkline_transport::Egress::asker`]): the party, or where it is
+    /// that nobody knows.
+    pub(crate) fn asker(&self) -> u32 {
+        let number = match (self.kind, self.party) {
+            (PartyKind::Stranger, _) | (_, 0) => self.seen_at.map_or(0, |at| proven::number_of(at.ip())),
+            (kind, party) => (kind as u64) << 32 | u64::from(party),
+        };
+        // Two that share a number share the limit.
+        ((number >> 32) as u32 ^ number as u32).max(1)
+    }
 }

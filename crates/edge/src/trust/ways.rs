@@ -24,6 +24,11 @@ pub(crate) enum Judged {
     Later(Question),
 }
 
+/// A connection to there counts for the party whose word leads there.
+fn asked_by(word: Option<&Word>, egress: Egress) -> Egress {
+    Egress { asker: word.map_or(0, Word::asker), ..egress }
+}
+
 impl Edge {
     /// The word by which a target of the decision is one; `None`: the operator's.
     pub(crate) fn word_for(&self, decision: &Decision, target: &Target) -> Option<Word> {
@@ -87,7 +92,7 @@ impl Edge {
         let (mut next, mut ours) = (Some(first), false);
         while let Some(egress) = next {
             match guard.check(word, &egress) {
-                Ok(()) => return Judged::To(egress, spare),
+                Ok(()) => return Judged::To(asked_by(word, egress), spare),
                 Err(forbidden) => ours |= forbidden == Forbidden::Ourselves,
             }
             next = spare.next(&self.shared.resolver.avoided);
@@ -99,7 +104,7 @@ impl Edge {
     pub(crate) fn next_spare(&self, word: Option<&Word>, spare: &mut Spare) -> Option<Egress> {
         while let Some(egress) = spare.next(&self.shared.resolver.avoided) {
             if self.shared.guard.check(word, &egress).is_ok() {
-                return Some(egress);
+                return Some(asked_by(word, egress));
             }
         }
         None

@@ -79,6 +79,7 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
     figures.location_writes = written.written;
     figures.location_write_errors = written.errors;
     figures.calls = calls.live;
+    figures.call_bytes = shared.calls.memory();
     figures.calls_started = calls.started;
     figures.calls_answered = calls.answered;
     figures.calls_ended = calls.ended;

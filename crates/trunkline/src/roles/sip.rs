@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use trunkline_calls::{Calls, Cause, FailedCallBounds, FailedCalls, Records};
 use trunkline_config::{Config, Trace};
 use trunkline_edge::{EdgeConfig, EdgeMail, EdgePort, Shared};
-use trunkline_location::{Location, Persistence};
+use trunkline_location::{KnownHosts, Location, Persistence};
 use trunkline_publisher::Inputs;
 use trunkline_trace::Tap;
 use trunkline_transport::{
@@ -22,7 +22,7 @@ use crate::follower::Follower;
 use crate::hep::{self, HepCounters};
 use crate::publishing::{self, Publishers, Publishing, Sinks};
 use crate::time::unix_ms;
-use crate::{failed_calls, message_log, refusal_log, request_log, routr_v1, secret};
+use crate::{failed_calls, known_hosts, message_log, refusal_log, request_log, routr_v1, secret};
 
 /// Shards, at most: a branch contains its shard's number in one byte.
 const MOST_SHARDS: usize = 256;
@@ -35,6 +35,7 @@ pub struct SipConfig {
     records: bool,
     retention_days: u32,
     refused_per_minute: u32,
+    call_bytes: u32,
     failed_calls: u32,
     /// Origins of web pages whose WebSockets count as any client's.
     origins: Vec<String>,
@@ -53,6 +54,7 @@ impl SipConfig {
             records: config.calls.records,
             retention_days: config.calls.retention_days,
             refused_per_minute: config.calls.refused_per_minute,
+            call_bytes: config.limits.call_bytes,
             // They are told from what memory has.
             failed_calls: if config.events.memory > 0 { config.events.failed_calls } else { 0 },
             origins: config.listen.origins.iter().map(|origin| origin.0.clone()).collect(),
@@ -70,6 +72,8 @@ pub struct SipView {
     pub records: Option<Records>,
     /// Calls that failed, explained.
     pub failed_calls: Option<FailedCalls>,
+    /// Where the names of trunks, peers and servers led.
+    pub known_hosts: Option<KnownHosts>,
     pub transport: Vec<Arc<Counters>>,
     pub listening: Vec<Listener>,
     /// Where the messages of each shard can be watched.
@@ -131,6 +135,7 @@ impl Sip {
         let persistence = database.map(|file| Persistence::open(file, location.clone())).transpose()?;
         let calls = Arc::new(Calls::new());
         calls.set_refused_limit(config.refused_per_minute);
+        calls.set_memory_limit(u64::from(config.call_bytes), edge.memory.percent);
         let kept_for = retention(config.retention_days);
         let records = database.filter(|_| config.records);
         let records = records.map(|file| Records::open(file, calls.clone(), kept_for)).transpose()?;
@@ -140,6 +145,7 @@ impl Sip {
         }
         let shared =
             Shared::new(edge, (listening.clone(), count), store.live().clone(), location, calls, secret);
+        let known_hosts = database.map(|file| known_hosts::follow(file, &shared)).transpose()?;
         let bounds = FailedCallBounds { calls: config.failed_calls, retention: kept_for };
         let failed_calls = records.as_ref().zip(database).filter(|_| bounds.calls > 0);
         let failed_calls = failed_calls
@@ -168,6 +174,7 @@ impl Sip {
             persistence,
             records,
             failed_calls,
+            known_hosts,
             transport,
             listening,
             taps,
@@ -233,6 +240,7 @@ impl RunningSip {
         self.view.persistence.as_ref().map(Persistence::flush);
         self.view.records.as_ref().map(Records::flush);
         self.view.failed_calls.as_ref().map(FailedCalls::flush);
+        self.view.known_hosts.as_ref().map(KnownHosts::flush);
         Ok(())
     }
 }
