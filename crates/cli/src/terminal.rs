@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use trunkline_model::document::printable;
+use trunkline_model::document::{printable, printable_json};
 
 use crate::run::Failure;
 
@@ -17,9 +17,9 @@ pub struct Terminal<'a> {
 }
 
 impl Terminal<'_> {
-    /// Prints a result.
+    /// Prints a result. What a terminal would obey is escaped in JSON, too: texts in it come from strangers.
     pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
-        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+        match self.out.write_all(printable_json(text).as_bytes()).and_then(|()| self.out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Unread),
             result => Ok(result?),
         }

@@ -14,6 +14,7 @@ use trunkline_transport::Closed;
 use crate::accepted::Accepted;
 use crate::context::{Context, DialogUse};
 use crate::counters::Counters;
+use crate::heavy::Heavy;
 use crate::held::Held;
 use crate::inbound::Inbound;
 use crate::mail::{EdgeMail, Io};
@@ -56,6 +57,7 @@ pub(crate) struct Edge {
     pub(crate) draining: bool,
     /// What is turned away while the shard has more than it can do.
     pub(crate) overload: Overload,
+    pub(crate) heavy: Heavy,
     /// The bytes that transactions hold.
     pub(crate) held: Held,
     pub(crate) call_hasher: foldhash::fast::FixedState,
@@ -103,6 +105,7 @@ impl Edge {
             relay_answers: Answers::default(),
             draining: false,
             overload: Overload::default(),
+            heavy: Heavy::default(),
             held: Held::default(),
             call_hasher: foldhash::fast::FixedState::default(),
             proven: ProvenSources::new(),

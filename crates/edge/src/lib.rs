@@ -36,6 +36,7 @@ mod forwarding;
 mod garbled;
 mod hang_up;
 mod hanging;
+mod heavy;
 mod held;
 mod inbound;
 mod known_down;

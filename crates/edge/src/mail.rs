@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use trunkline_media::MediaError;
 use trunkline_reasons::Reason;
 use trunkline_sip::{ConnectionId, Flow};
-use trunkline_transport::{Egress, Mail, Sent};
+use trunkline_transport::{Drops, Egress, Mail, Sent};
 
 use crate::memory::StepMemory;
 use crate::rebalancing::{Asked, Batch};
@@ -103,9 +103,9 @@ impl<'a> Net<'a> {
         self.outside.late_for()
     }
 
-    /// Has the kernel drop this share of the INVITEs that come over UDP, but for those to these users.
-    pub(crate) fn drop_invites(&mut self, share: u16, kept: &[String]) {
-        self.outside.drop_invites(share, kept);
+    /// Has the kernel drop this of what comes over UDP from now on.
+    pub(crate) fn set_drops(&mut self, drops: Drops<'_>) {
+        self.outside.set_drops(drops);
     }
 
     /// Sends now what was to be sent with the end of the batch.

@@ -6,7 +6,7 @@
 //! comes. Requests inside dialogs, CANCEL, ACK, responses, refreshes of registrations, and calls of known callers to the
 //! operator's emergency numbers are never turned away.
 //!
-//! To say no costs a fifth of what a call costs: three datagrams of thirteen. So when a large share is turned away the kernel
+//! What a source that floods begins is dropped by the kernel alone (`heavy.rs`), as long as it goes on. To say no costs a fifth of what a call costs: three datagrams of thirteen. So when a large share is turned away the kernel
 //! drops INVITEs before they are read, but for those to emergency numbers: they come again (RFC 3261 §17.1.1.2).
 
 use trunkline_transaction::timers::Now;
@@ -76,6 +76,11 @@ impl Overload {
             _ => before,
         };
         (self.dropped != before).then_some(self.dropped)
+    }
+
+    /// The share of INVITEs that the kernel drops, in thousandths.
+    pub(crate) fn share(&self) -> u16 {
+        self.dropped
     }
 
     /// Is anything turned away?

@@ -80,6 +80,8 @@ pub struct Shared {
     pub(crate) pending: Vec<AtomicU64>,
     /// Transactions under way, per shard, as of the last second.
     pub(crate) transactions: Vec<AtomicU64>,
+    /// The sources that each shard has the kernel drop.
+    pub(crate) flooding: Vec<AtomicU64>,
     /// What the shards know of each other.
     pub(crate) neighbours: Neighbours,
     /// Which destinations of trunks and peers answer.
@@ -177,6 +179,7 @@ impl Shared {
             addresses,
             resolver,
             transactions: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            flooding: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             neighbours: Neighbours::new(shards),
             destinations: Destinations::default(),
             unheard,
@@ -248,6 +251,11 @@ impl Shared {
     /// How many transactions there are, finished ones that still absorb repetitions included.
     pub fn transactions(&self) -> u64 {
         self.transactions.iter().map(|t| t.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How many sources flood, so that the kernel drops most of their requests; one that comes to several shards counts at each.
+    pub fn flooding(&self) -> u64 {
+        self.flooding.iter().map(|n| n.load(Ordering::Relaxed)).sum()
     }
 
     /// How many dialogs there are.

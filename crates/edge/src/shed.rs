@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use trunkline_reasons::Reason;
 use trunkline_routing::{called_uri, is_number};
-use trunkline_sip::Method;
+use trunkline_sip::{Method, Transport};
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
@@ -22,7 +22,7 @@ enum Shed {
 impl Edge {
     /// A request that is new, outside any dialog: true when it was turned away.
     pub(crate) fn is_shed(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>) -> bool {
-        if !self.overload.is_on() {
+        if !self.overload.is_on() && self.heavy.is_empty() {
             return false;
         }
         match self.judge_new(io, inbound) {
@@ -45,16 +45,38 @@ impl Edge {
         true
     }
 
-    fn judge_new(&self, io: &Io<'_>, inbound: &Inbound<'_>) -> Option<Shed> {
-        let (source, now) = (inbound.flow.remote.ip(), io.unix_ms());
-        let known = self.looked_up(source, now);
+    /// Does a source that has shown nothing send more new requests than anybody should? Over UDP it is listed as long as it does,
+    /// also when only the list keeps the shard well.
+    fn floods(&mut self, io: &Io<'_>, inbound: &Inbound<'_>, known: bool) -> bool {
+        let source = inbound.flow.remote.ip();
+        if known {
+            self.heavy.forget(source);
+            return false;
+        }
+        let weight = match inbound.method {
+            // The kernel lets all of them through.
+            Method::Register => 1,
+            _ => self.heavy.weight(source),
+        };
+        let counts = self.overload.is_on() || weight > 1;
+        let floods = counts && !self.shared.budget.charge_request(source, weight, io.unix_ms());
+        if floods && inbound.flow.transport == Transport::Udp {
+            self.heavy.note(source, io.now());
+        }
+        floods
+    }
+
+    fn judge_new(&mut self, io: &Io<'_>, inbound: &Inbound<'_>) -> Option<Shed> {
+        let known = self.looked_up(inbound.flow.remote.ip(), io.unix_ms());
+        let floods = self.floods(io, inbound, known);
         if known && (inbound.method == Method::Register || self.is_emergency(inbound)) {
             return None;
         }
-        if !known && self.shared.budget.is_heavy(source, now) {
+        if floods {
             return Some(Shed::Dropped);
         }
-        self.overload.sheds(known, self.call_number(inbound)).then_some(Shed::Told)
+        let sheds = self.overload.is_on() && self.overload.sheds(known, self.call_number(inbound));
+        sheds.then_some(Shed::Told)
     }
 
     fn call_number(&self, inbound: &Inbound<'_>) -> u64 {

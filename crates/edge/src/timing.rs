@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use trunkline_proxy::transaction::Input;
 use trunkline_transaction::Slot;
+use trunkline_transport::Drops;
 
 use crate::edge::Edge;
 use crate::mail::Io;
@@ -14,8 +15,13 @@ impl Edge {
     pub(crate) fn run_timers(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory) {
         let now = io.now();
         self.overload.measure(io.late_for(), now);
-        if let Some(share) = self.overload.dropped(now) {
-            io.drop_invites(share, &self.shared.config.emergency_numbers);
+        let share = self.overload.dropped(now);
+        if self.heavy.news(now).is_some() || share.is_some() {
+            let kept = &self.shared.config.emergency_numbers;
+            io.set_drops(Drops { share: self.overload.share(), kept, heavy: self.heavy.sources() });
+            if let Some(flooding) = self.shared.flooding.get(usize::from(self.shard)) {
+                flooding.store(self.heavy.sources().len() as u64, Ordering::Relaxed);
+            }
         }
         while let Some(slot) = self.contexts.expired(now) {
             self.step(io, slot, Input::Timer, None);

@@ -55,6 +55,7 @@ impl Page<'_> {
                 self.0.sources_handed_over,
             ),
             ("transactions", "Transactions under way.", self.0.transactions),
+            ("sources_flooding", "Unknown sources whose UDP requests the kernel drops.", self.0.flooding),
             ("aors", "Addresses of record with a binding.", self.0.aors),
             ("bindings", "Bindings.", self.0.bindings),
             ("calls", "Calls now.", self.0.calls),

@@ -33,6 +33,8 @@ pub struct Figures {
     pub keep_alives: u64,
     /// Transactions under way.
     pub transactions: u64,
+    /// Sources that flood, so that the kernel drops most of what they begin.
+    pub flooding: u64,
     /// AORs with a binding.
     pub aors: u64,
     /// Bindings now.

@@ -14,6 +14,7 @@ use trunkline_trace::Tap;
 
 use crate::acceptor::{AcceptedConnection, Dialer};
 use crate::connection::{Closed, Connection};
+use crate::half_read::HalfRead;
 use crate::lateness::Lateness;
 use crate::liveness::watch;
 use crate::made::Made;
@@ -23,7 +24,7 @@ use crate::per_source::PerSource;
 use crate::shard::StreamLimits;
 use crate::source::Sources;
 use crate::trace::Because;
-use crate::udp::{Sender, UdpSocket};
+use crate::udp::{Drops, Sender, UdpSocket};
 use crate::want;
 use crate::websocket::{self, WebSocket};
 use crate::wire::Wire;
@@ -124,8 +125,7 @@ pub struct Io<M> {
     pub(crate) per_source: PerSource,
     pub(crate) made: Made,
     pub(crate) dirty: Vec<usize>,
-    /// Connections that have more to read, though the poll will not report them again.
-    pub(crate) half_read: Vec<ConnectionId>,
+    pub(crate) half_read: HalfRead,
     pub(crate) ended: Vec<(ConnectionId, Closed)>,
     pub(crate) serial: u64,
     pub(crate) limits: StreamLimits,
@@ -206,11 +206,11 @@ impl<M> Io<M> {
         self.lateness.late_for()
     }
 
-    /// Has the kernel drop this share of the INVITEs that come over UDP, in thousandths (0: none), but for those to these users.
-    pub fn drop_invites(&mut self, share: u16, kept: &[String]) {
+    /// Has the kernel drop this of what comes over UDP from now on.
+    pub fn set_drops(&mut self, drops: Drops<'_>) {
         for socket in &self.udp {
             // Where the kernel has no such filter, the socket's buffer overflows instead.
-            let _ = socket.drop_invites(share, kept);
+            let _ = socket.set_drops(drops);
         }
     }
 

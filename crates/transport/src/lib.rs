@@ -11,6 +11,7 @@
 mod acceptor;
 mod clock;
 mod connection;
+mod half_read;
 mod interfaces;
 mod io;
 mod lateness;
@@ -49,4 +50,4 @@ pub use net::Net;
 pub use shard::{Handler, Shard, StreamLimits};
 pub use source::{Sources, choose_local};
 pub use tls::{Certificates, ClientAuth, SelfSigned, TlsError, TlsFailure, TlsSettings, certificates_in};
-pub use udp::{BATCH, Receiver, Sender, UdpSocket};
+pub use udp::{BATCH, Drops, MOST_HEAVY, Receiver, SAMPLE, Sender, UdpSocket};

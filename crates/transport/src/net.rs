@@ -4,6 +4,7 @@ use trunkline_sip::ConnectionId;
 
 use crate::io::{Egress, Io, Sent};
 use crate::mailbox::Mail;
+use crate::udp::Drops;
 
 /// A clock and the ways to send. A shard has [`Io`]; a simulation in virtual time has one of its own.
 pub trait Net<M> {
@@ -16,8 +17,8 @@ pub trait Net<M> {
     /// For how many milliseconds what comes has had to wait too long until it was read.
     fn late_for(&self) -> u64;
 
-    /// Has the kernel drop this share of the INVITEs that come over UDP, in thousandths (0: none), but for those to these users.
-    fn drop_invites(&mut self, share: u16, kept: &[String]);
+    /// Has the kernel drop this of what comes over UDP from now on.
+    fn set_drops(&mut self, drops: Drops<'_>);
 
     /// Sends one message.
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent;
@@ -51,8 +52,8 @@ impl<M> Net<M> for Io<M> {
         Io::late_for(self)
     }
 
-    fn drop_invites(&mut self, share: u16, kept: &[String]) {
-        Io::drop_invites(self, share, kept);
+    fn set_drops(&mut self, drops: Drops<'_>) {
+        Io::set_drops(self, drops);
     }
 
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {

@@ -16,6 +16,7 @@ use trunkline_sip::{ConnectionId, Flow, ParseError, Transport};
 
 use crate::acceptor::{self, AcceptorEvent};
 use crate::connection::Closed;
+use crate::half_read::HalfRead;
 use crate::io::{Alive, Counters, Egress, FIRST_CONNECTION, Io, count, unix_ms};
 use crate::lateness::{self, Lateness};
 use crate::listener::{ListenError, Listener, is_free, listen};
@@ -133,8 +134,8 @@ const FEW: usize = 4;
 /// Batches taken from one socket, and milliseconds spent on it, before others have their turn.
 const TURNS: usize = 16;
 const TURN: u64 = 5;
-/// Times that one connection is read from before others have their turn.
-pub(crate) const READS: usize = 4;
+/// Bytes read from one connection before others have their turn.
+pub(crate) const SHARE: usize = 16_384;
 /// Pieces of mail taken before others have their turn.
 const MAILS: usize = 32;
 /// The longest a shard sleeps.
@@ -186,7 +187,7 @@ impl<M: Send> Shard<M> {
         let io = Io {
             now: 0,
             lateness: Lateness::default(),
-            half_read: Vec::new(),
+            half_read: HalfRead::default(),
             started: Instant::now(),
             unix_at_start: unix_ms(),
             shard: number,
@@ -209,7 +210,7 @@ impl<M: Send> Shard<M> {
             tap: Arc::default(),
             because: None,
         };
-        Ok(Shard { poll, inbox, mailbox, tcp, receiver: Receiver::new(), scratch: vec![0; 65_536], io })
+        Ok(Shard { poll, inbox, mailbox, tcp, receiver: Receiver::new(), scratch: vec![0; SHARE], io })
     }
 
     /// The way in.
@@ -243,9 +244,10 @@ impl<M: Send> Shard<M> {
                 // It waited for something to come.
                 self.io.lateness.emptied(began);
             }
-            work.streamed = self.read_on(handler);
+            let end = began + TURN;
+            work.streamed = self.read_on(handler, end);
             for event in &events {
-                self.on_event(handler, event, &mut work);
+                self.on_event(handler, event, end, &mut work);
             }
             if work.mail {
                 match self.read_mail(handler) {
@@ -283,8 +285,8 @@ impl<M: Send> Shard<M> {
         }
     }
 
-    /// What the poll reports: streams are read at once, sockets and mail in their turn.
-    fn on_event<H: Handler<Mail = M>>(&mut self, handler: &mut H, event: &Event, work: &mut Work) {
+    /// What the poll reports: streams are read at once, in the next pass after `end`, sockets and mail in their turn.
+    fn on_event<H: Handler<Mail = M>>(&mut self, handler: &mut H, event: &Event, end: u64, work: &mut Work) {
         match event.token().0 {
             0 => work.mail = true,
             n if n >= FIRST_CONNECTION => {
@@ -294,7 +296,12 @@ impl<M: Send> Shard<M> {
                 }
                 if event.is_readable() || event.is_read_closed() || event.is_error() {
                     work.streamed = true;
-                    self.read_stream(handler, place);
+                    self.io.update_clock();
+                    let waits = self.io.connections.get(place).is_some_and(|c| c.half_read);
+                    match waits || self.io.now > end {
+                        true => self.read_later(place),
+                        false => self.read_stream(handler, place),
+                    }
                 }
             }
             n if n >= FIRST_TCP => self.accept(n - FIRST_TCP),
@@ -312,7 +319,7 @@ impl<M: Send> Shard<M> {
         let mut pass = 0;
         if work.streamed {
             self.io.update_clock();
-            pass = self.io.now - began;
+            pass = (self.io.now - began).max(self.io.half_read.waits(self.io.now));
         }
         let now = self.io.now;
         let emptied = work.unread == 0 && !work.mail && self.io.half_read.is_empty();

@@ -2,11 +2,11 @@
 
 use std::io::ErrorKind;
 
-use trunkline_sip::{Flow, Frame};
+use trunkline_sip::{ConnectionId, Flow, Frame};
 
 use crate::connection::Closed;
 use crate::io::count;
-use crate::shard::{Handler, READS, Shard, count_in};
+use crate::shard::{Handler, SHARE, Shard, count_in};
 use crate::websocket::{self, Item};
 
 /// A WebSocket on which nothing came for so many milliseconds is pinged.
@@ -30,25 +30,54 @@ impl<M: Send> Shard<M> {
         }
     }
 
-    /// Reads on where the turns of a connection ran out; `false` when there is none.
-    pub(crate) fn read_on<H: Handler<Mail = M>>(&mut self, handler: &mut H) -> bool {
-        if self.io.half_read.is_empty() {
-            return false;
-        }
-        for id in std::mem::take(&mut self.io.half_read) {
-            if let Some(place) = self.io.place(id) {
-                self.io.connections[place].half_read = false;
-                self.read_stream(handler, place);
+    /// Reads what was left for later, each connection once and until then, and at least one of those that have more than their
+    /// share; `false` when there is none.
+    pub(crate) fn read_on<H: Handler<Mail = M>>(&mut self, handler: &mut H, end: u64) -> bool {
+        let [late, greedy] = self.io.half_read.counts();
+        for _ in 0..late {
+            let next = self.io.half_read.pop_late();
+            if !self.read_in_turn(handler, next, end) {
+                break;
             }
         }
-        true
+        for _ in 0..greedy {
+            let next = self.io.half_read.pop_greedy();
+            if !self.read_in_turn(handler, next, end) {
+                break;
+            }
+        }
+        late + greedy > 0
+    }
+
+    /// Reads one that was left for later; `false` when the time is over.
+    fn read_in_turn<H: Handler<Mail = M>>(
+        &mut self,
+        handler: &mut H,
+        id: Option<ConnectionId>,
+        end: u64,
+    ) -> bool {
+        let Some(place) = id.and_then(|id| self.io.place(id)) else { return true };
+        self.io.connections[place].half_read = false;
+        self.read_stream(handler, place);
+        self.io.update_clock();
+        self.io.now <= end
+    }
+
+    /// Has a connection read in a later pass.
+    pub(crate) fn read_later(&mut self, place: usize) {
+        let Some(c) = self.io.connections.get_mut(place) else { return };
+        if !c.half_read && !c.closing {
+            c.half_read = true;
+            self.io.half_read.push_late(c.id, self.io.now);
+        }
     }
 
     /// Reads from a connection, as much as is due before others have their turn: one that sends as fast as it is read would have
     /// them wait for ever.
     pub(crate) fn read_stream<H: Handler<Mail = M>>(&mut self, handler: &mut H, place: usize) {
         let Some(id) = self.io.connections.get(place).map(|c| c.id) else { return };
-        for _ in 0..READS {
+        let mut taken = 0;
+        while taken < SHARE {
             // A handler may have closed it.
             let Some(place) = self.io.place(id) else { return };
             let c = &mut self.io.connections[place];
@@ -63,6 +92,7 @@ impl<M: Send> Shard<M> {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return self.io.close(id, failed),
             };
+            taken += n;
             if c.spoke {
                 c.active = self.io.now;
             }
@@ -108,7 +138,7 @@ impl<M: Send> Shard<M> {
         let more = self.io.place(id).and_then(|place| self.io.connections.get_mut(place));
         if let Some(c) = more.filter(|c| !c.half_read && !c.closing) {
             c.half_read = true;
-            self.io.half_read.push(id);
+            self.io.half_read.push_greedy(id);
         }
     }
 

@@ -13,7 +13,7 @@ use trunkline_model::{
     TrunkUri,
 };
 use trunkline_sip::{ConnectionId, Flow, Transport};
-use trunkline_transport::{Closed, Egress, Listener, Mail, Net, Sent};
+use trunkline_transport::{Closed, Drops, Egress, Listener, Mail, Net, Sent};
 
 use crate::world::{Departure, Proxy, Setup};
 
@@ -82,7 +82,7 @@ impl Net<EdgeMail> for Outside {
         0
     }
 
-    fn drop_invites(&mut self, _: u16, _: &[String]) {}
+    fn set_drops(&mut self, _: Drops<'_>) {}
 
     fn keep(&mut self, _: ConnectionId, _: u64) {}
 

@@ -55,7 +55,7 @@ pub(crate) struct Budget {
 }
 
 /// So many of them within a second are nobody's who only calls or registers.
-const REQUESTS: u64 = 100;
+const REQUESTS: u64 = 40;
 
 /// What the sources spent of one part of the allowance, or of something else that is counted by the second.
 pub(super) struct Purses {
@@ -118,10 +118,10 @@ impl Budget {
 }
 
 impl Budget {
-    /// One more new request of a stranger: has it sent more than anybody should within a second? Of sources that there is no
-    /// place for in the table nothing is known.
-    pub(crate) fn is_heavy(&self, address: IpAddr, now: u64) -> bool {
-        self.requests.charge(address, 1, now) == Some(false)
+    /// So many more new requests of a stranger; `false` when it has sent more than anybody should within a second. Of sources that
+    /// there is no place for in the table nothing is known.
+    pub(crate) fn charge_request(&self, address: IpAddr, requests: u64, now: u64) -> bool {
+        self.requests.charge(address, requests, now) != Some(false)
     }
 }
 

@@ -15,4 +15,4 @@ pub(crate) use nearest::leaf;
 pub use nearest::nearest;
 pub use node::{Content, Key, Node};
 pub use parse::{entries, parse};
-pub use printable::{is_obeyed, printable};
+pub use printable::{is_obeyed, printable, printable_json};

@@ -25,6 +25,16 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A text of several lines, JSON for one, with `\u001b` in place of what a terminal would obey: for the readers of JSON it is the same.
+pub fn printable_json(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| is_obeyed(c) && c != '\n' && c != '\t';
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if hidden(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +44,16 @@ mod tests {
         assert_eq!(printable("☎️ Zoë 🎉 漢字"), "☎️ Zoë 🎉 漢字");
         assert_eq!(printable("a\x1b[31mb\n\t\u{9b}1m"), "a\\u{1b}[31mb\\n\\t\\u{9b}1m");
         assert_eq!(printable("gpj.\u{202e}exe"), "gpj.\\u{202e}exe");
+    }
+
+    #[test]
+    fn json_says_the_same_without_what_is_obeyed() {
+        let text =
+            serde_json::to_string_pretty(&["a\u{9b}31m\u{202e}b\u{7f}\u{1b}", "\tplain ä"]).expect("JSON");
+        let shown = printable_json(&text);
+        assert!(!shown.contains(|c| is_obeyed(c) && c != '\n'), "{shown}");
+        let [was, is] = [&text, &*shown].map(|json| serde_json::from_str::<Vec<String>>(json).expect("JSON"));
+        assert_eq!(was, is);
+        assert!(matches!(printable_json("{\n}\n"), Cow::Borrowed(_)));
     }
 }

@@ -1,7 +1,8 @@
-//! Datagrams that the kernel drops before they cost the process anything: a share of the INVITEs, while a shard is far behind.
-//! Otherwise a full socket buffer would drop datagrams, also BYEs.
+//! Datagrams that the kernel drops before they cost the process anything: a share of the INVITEs, while a shard is far behind, and
+//! nearly all that begins something from a source that floods. Otherwise a full socket buffer would drop datagrams, also BYEs.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 
 use super::set_option_of;
@@ -24,27 +25,97 @@ const CASE: u32 = 0x20;
 const LONGEST: usize = 15;
 const MOST: usize = 16;
 
-/// The instructions of a filter that drops this share of INVITEs, in thousandths, at random; those to these users are kept.
-fn program(share: u16, kept: &[String]) -> Vec<libc::sock_filter> {
-    let word = |at: u32| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at);
-    let keep = statement(libc::BPF_RET | libc::BPF_K, u32::MAX);
-    let mut out = vec![word(HEADER)];
+/// The first letters of what begins something, but for REGISTER: a source that others forge can show that it is there.
+const BEGINNINGS: [[u8; 4]; 5] = [*b"INVI", *b"OPTI", *b"MESS", *b"SUBS", *b"PUBL"];
+/// Where a source stands in the network's header.
+const SOURCE_V4: u32 = libc::SKF_NET_OFF as u32 + 12;
+const SOURCE_V6: u32 = libc::SKF_NET_OFF as u32 + 8;
+/// So many sources are looked for.
+pub const MOST_HEAVY: usize = 128;
+
+/// What the kernel drops of what comes over UDP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drops<'a> {
+    /// This share of all INVITEs, in thousandths, at random.
+    pub share: u16,
+    /// But for INVITEs to these users.
+    pub kept: &'a [String],
+    /// Of these sources, an address or an IPv6 network of 64 bits each, all that begins something but for one in [`SAMPLE`].
+    pub heavy: &'a [IpAddr],
+}
+
+/// One in so many requests of a heavy source comes through, and shows whether it goes on.
+pub const SAMPLE: u32 = 20;
+
+/// The instructions of such a filter, for a socket of this family.
+fn program(drops: Drops<'_>, v6: bool) -> Vec<libc::sock_filter> {
+    let mut out = Vec::new();
+    drop_heavy(drops.heavy.iter().filter(|source| source.is_ipv6() == v6), &mut out);
+    match drops.share {
+        0 => out.push(KEEP),
+        share => drop_invites(share, drops.kept, &mut out),
+    }
+    out
+}
+
+const KEEP: libc::sock_filter = statement(libc::BPF_RET | libc::BPF_K, u32::MAX);
+const DROP: libc::sock_filter = statement(libc::BPF_RET | libc::BPF_K, 0);
+
+/// The instructions that drop most of what begins something from these sources, and go on to the next one with everything else.
+fn drop_heavy<'a>(sources: impl Iterator<Item = &'a IpAddr>, out: &mut Vec<libc::sock_filter>) {
+    let mut tests = Vec::new();
+    for source in sources.take(MOST_HEAVY) {
+        let (at, words) = match source {
+            IpAddr::V4(v4) => (SOURCE_V4, vec![v4.to_bits()]),
+            IpAddr::V6(v6) => (SOURCE_V6, vec![(v6.to_bits() >> 96) as u32, (v6.to_bits() >> 64) as u32]),
+        };
+        let left = |place: usize| (words.len() - 1 - place) as u8;
+        for (place, &expected) in words.iter().enumerate() {
+            tests.push(word(at + 4 * place as u32));
+            // What differs goes past the other words and the verdict.
+            tests.push(jump(libc::BPF_JEQ, expected, 0, left(place) * 2 + SAMPLED.len() as u8));
+        }
+        tests.extend(SAMPLED);
+    }
+    if tests.is_empty() {
+        return;
+    }
+    out.push(word(HEADER));
+    for (place, beginning) in BEGINNINGS.iter().enumerate() {
+        let left = (BEGINNINGS.len() - 1 - place) as u8;
+        out.push(jump(libc::BPF_JEQ, u32::from_be_bytes(*beginning), left + 1, 0));
+    }
+    // Further than a condition can go.
+    out.push(statement(libc::BPF_JMP | libc::BPF_JA, tests.len() as u32));
+    out.append(&mut tests);
+}
+
+/// The verdict on a heavy source's request.
+const SAMPLED: [libc::sock_filter; 4] =
+    [word(RANDOM), jump(libc::BPF_JGE, u32::MAX / SAMPLE, 1, 0), KEEP, DROP];
+const RANDOM: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
+
+/// The instructions that drop this share of INVITEs, in thousandths, at random; those to these users are kept.
+fn drop_invites(share: u16, kept: &[String], out: &mut Vec<libc::sock_filter>) {
+    out.push(word(HEADER));
     // Each test skips its own end: nothing else has to be counted.
     out.push(jump(libc::BPF_JEQ, u32::from_be_bytes(*b"INVI"), 1, 0));
-    out.push(keep);
+    out.push(KEEP);
     let kept = kept.iter().filter(|user| user.len() <= LONGEST).take(MOST);
     let longest = kept.clone().map(String::len).max().unwrap_or(0);
     for (user, scheme) in kept.flat_map(|user| SCHEMES.map(|scheme| (user, scheme))) {
-        keep_uri(&[scheme, user.as_bytes()].concat(), keep, &mut out);
+        keep_uri(&[scheme, user.as_bytes()].concat(), out);
     }
-    SCHEMES.iter().filter(|_| longest > 0).for_each(|scheme| keep_spellings(scheme, longest, keep, &mut out));
-    let random = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
+    SCHEMES.iter().filter(|_| longest > 0).for_each(|scheme| keep_spellings(scheme, longest, out));
     let drops = (u64::from(u32::MAX) * u64::from(share.min(1000)) / 1000) as u32;
-    out.push(word(random));
+    out.push(word(RANDOM));
     out.push(jump(libc::BPF_JGE, drops, 1, 0));
-    out.push(statement(libc::BPF_RET | libc::BPF_K, 0));
-    out.push(keep);
-    out
+    out.push(DROP);
+    out.push(KEEP);
+}
+
+const fn word(at: u32) -> libc::sock_filter {
+    statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at)
 }
 
 /// One byte of the Request-URI. By bytes: a filter ends with a drop where it reads beyond the datagram, which an INVITE is long
@@ -74,15 +145,15 @@ fn is_one_of(all: &[u8], out: &mut Vec<libc::sock_filter>) {
 }
 
 /// The instructions that keep an INVITE whose URI is this text and one of the ends.
-fn keep_uri(text: &[u8], keep: libc::sock_filter, out: &mut Vec<libc::sock_filter>) {
+fn keep_uri(text: &[u8], out: &mut Vec<libc::sock_filter>) {
     begins(text, 1 + ENDS.len() + 1, out);
     out.push(byte(text.len()));
     is_one_of(&ENDS, out);
-    out.push(keep);
+    out.push(KEEP);
 }
 
 /// The instructions that keep an INVITE whose URI may spell a number of so many digits, or fewer, otherwise.
-fn keep_spellings(scheme: &[u8], longest: usize, keep: libc::sock_filter, out: &mut Vec<libc::sock_filter>) {
+fn keep_spellings(scheme: &[u8], longest: usize, out: &mut Vec<libc::sock_filter>) {
     let each = 1 + USER_ENDS.len() + SPELLINGS.len() + 1;
     begins(scheme, each * (longest + 1), out);
     for n in 0..=longest {
@@ -92,24 +163,24 @@ fn keep_spellings(scheme: &[u8], longest: usize, keep: libc::sock_filter, out: &
             out.push(jump(libc::BPF_JEQ, u32::from(end), behind as u8, 0));
         }
         is_one_of(&SPELLINGS, out);
-        out.push(keep);
+        out.push(KEEP);
     }
 }
 
-fn statement(code: u32, k: u32) -> libc::sock_filter {
+const fn statement(code: u32, k: u32) -> libc::sock_filter {
     libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
 }
 
-fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
     libc::sock_filter { code: (libc::BPF_JMP | code | libc::BPF_K) as u16, jt, jf, k }
 }
 
-/// Has the kernel drop this share of the INVITEs that come to a socket, in thousandths; 0: none.
-pub(super) fn set(socket: RawFd, share: u16, kept: &[String]) -> io::Result<()> {
-    if share == 0 {
+/// Has the kernel drop this of what comes to a socket.
+pub(super) fn set(socket: RawFd, drops: Drops<'_>, v6: bool) -> io::Result<()> {
+    if drops.share == 0 && drops.heavy.is_empty() {
         return set_option_of(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0);
     }
-    let mut program = program(share, kept);
+    let mut program = program(drops, v6);
     // The kernel copies the instructions.
     let all = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     set_option_of(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &all)
@@ -118,6 +189,7 @@ pub(super) fn set(socket: RawFd, share: u16, kept: &[String]) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::super::{Receiver, Sender, UdpSocket};
+    use super::*;
 
     const EMERGENCY: [&str; 14] = [
         "INVITE SIP:911@h SIP/2.0",
@@ -151,7 +223,8 @@ mod tests {
             let client = UdpSocket::bind(at, false).expect("a port");
             let mut sender = Sender::new();
             let mut came = |share: u16| {
-                server.drop_invites(share, &["112".to_owned(), "911".to_owned()]).expect("a filter");
+                let kept = ["112".to_owned(), "911".to_owned()];
+                server.set_drops(Drops { share, kept: &kept, heavy: &[] }).expect("a filter");
                 for n in 0..60 {
                     let emergency = EMERGENCY[n % EMERGENCY.len()];
                     let other = OTHERS[n % OTHERS.len()];
@@ -189,6 +262,46 @@ mod tests {
             assert!((5..=55).contains(&some[0]), "{some:?}");
             assert_eq!(some[1..], [60, 60, 60]);
             assert_eq!(came(0), [60; 4]);
+        }
+    }
+
+    #[test]
+    fn of_a_source_that_floods_little_comes_through_and_of_others_everything() {
+        let sources = [("127.0.0.1:0", "127.0.0.9:0", "127.0.0.9"), ("[::1]:0", "[::1]:0", "::")];
+        for (at, from, source) in sources {
+            let server = UdpSocket::bind(at.parse().expect("an address"), false).expect("a port");
+            let client = UdpSocket::bind(from.parse().expect("an address"), false).expect("a port");
+            let mut sender = Sender::new();
+            let mut came = |heavy: &[&str]| {
+                let heavy: Vec<IpAddr> = heavy.iter().map(|one| one.parse().expect("an address")).collect();
+                server.set_drops(Drops { heavy: &heavy, ..Drops::default() }).expect("a filter");
+                let text = |n: usize| match n % 6 {
+                    5 => "BYE sip:1002@h SIP/2.0\r\n\r\n".to_owned(),
+                    n => format!("{} sip:1002@h SIP/2.0\r\n\r\n", String::from_utf8_lossy(&BEGINNINGS[n])),
+                };
+                for n in 0..600 {
+                    sender.push(0, client.local().ip(), server.local(), text(n).as_bytes());
+                    sender.flush(std::slice::from_ref(&client));
+                }
+                let (mut receiver, mut counts) = (Receiver::new(), [0; 2]);
+                loop {
+                    let n = receiver.receive(&server).expect("a live socket");
+                    if n == 0 {
+                        return counts;
+                    }
+                    for i in 0..n {
+                        let (bytes, ..) = receiver.datagram(i);
+                        counts[usize::from(bytes.starts_with(b"BYE"))] += 1;
+                    }
+                }
+            };
+            let [some, byes] = came(&["192.0.2.1", "2001:db8::", source, "2001:db8:1::"]);
+            assert!((1..100).contains(&some), "{some} of 500 from {source}");
+            assert_eq!(byes, 100);
+            let many: Vec<String> = (0..MOST_HEAVY).map(|n| format!("192.0.2.{n}")).collect();
+            let many: Vec<&str> = many.iter().map(String::as_str).chain(["2001:db8::"]).collect();
+            assert_eq!(came(&many), [500, 100]);
+            assert_eq!(came(&[]), [500, 100]);
         }
     }
 }

@@ -17,6 +17,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub(crate) use errors::{QUOTED, Undelivered, take as take_errors};
+pub use filter::{Drops, MOST_HEAVY, SAMPLE};
 pub use receive::Receiver;
 pub use send::Sender;
 pub(crate) use send::is_of_the_network;
@@ -104,9 +105,9 @@ impl UdpSocket {
         memory(self.fd())
     }
 
-    /// Has the kernel drop this share of the INVITEs that come, in thousandths (0: none), but for those to these users.
-    pub(crate) fn drop_invites(&self, share: u16, kept: &[String]) -> io::Result<()> {
-        filter::set(self.fd(), share, kept)
+    /// Has the kernel drop this of what comes from now on.
+    pub(crate) fn set_drops(&self, drops: Drops<'_>) -> io::Result<()> {
+        filter::set(self.fd(), drops, self.local.is_ipv6())
     }
 
     fn fd(&self) -> RawFd {

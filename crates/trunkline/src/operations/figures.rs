@@ -72,6 +72,7 @@ fn write_sip(sip: &SipView, figures: &mut Figures) {
     figures.shard_help = names.map(|(name, _)| (*name, trunkline_edge::Counters::help(name))).collect();
     write_transports(sip, figures);
     figures.transactions = shared.transactions();
+    figures.flooding = shared.flooding();
     figures.busy_percent = shared.busy();
     figures.sources_handed_over = shared.sources_handed_over();
     figures.aors = location.aors;
