@@ -20,4 +20,5 @@ if [ "${BENCH_PROFILE:?}" = stateless ]; then export TRUNKLINE_STATELESS=true; f
 # Another process reads the files: what that takes of memory is not the exchange's.
 "$trunkline" import --config "$here/trunkline.yaml" "$run/resources" > /dev/null
 rm -r "$run/resources"
-exec "$trunkline" serve --config "$here/trunkline.yaml"
+# BENCH_UNDER is a program to run it under (instructions.py).
+exec ${BENCH_UNDER:-} "$trunkline" serve --config "$here/trunkline.yaml"
