@@ -131,6 +131,8 @@ pub struct Index {
     pub(crate) body: Span,
     pub(crate) cseq: u32,
     pub(crate) cseq_method: Span,
+    /// The same, read.
+    pub(crate) method: Method,
     pub(crate) max_forwards: Option<u8>,
     pub(crate) from_tag: Span,
     pub(crate) to_tag: Span,
@@ -147,6 +149,7 @@ impl Default for Index {
             body: Span::default(),
             cseq: 0,
             cseq_method: Span::default(),
+            method: Method::Other,
             max_forwards: None,
             from_tag: Span::default(),
             to_tag: Span::default(),
@@ -166,7 +169,7 @@ impl Index {
         self.body = Span::default();
         self.headers_start = 0;
         (self.from_tag, self.to_tag) = (Span::default(), Span::default());
-        (self.cseq, self.cseq_method) = (0, Span::default());
+        (self.cseq, self.cseq_method, self.method) = (0, Span::default(), Method::Other);
         self.max_forwards = None;
         if bytes.len() > limits.message_size.min(65_535) {
             return Err(ParseError::TooLarge);
@@ -328,6 +331,10 @@ impl Index {
         }
         let method = trim(method);
         self.cseq_method = Span::locate(method, bytes);
+        self.method = match self.start_line {
+            StartLine::Request { method, .. } => method,
+            StartLine::Response { .. } => Method::from_bytes(method),
+        };
         if self.exactly_once(HeaderName::CallId, bytes)?.is_empty() {
             return Err(ParseError::Header("Call-ID"));
         }

@@ -119,6 +119,11 @@ impl<'a> List<'a> {
         List { rest: Some(value), plain: false }
     }
 
+    /// No elements.
+    pub(crate) fn none() -> Self {
+        List { rest: None, plain: true }
+    }
+
     /// The elements of a header's value; `plain`: of one that holds neither a comma nor a quote.
     pub(crate) fn of_header(value: &'a [u8], plain: bool) -> Self {
         List { rest: Some(value), plain }

@@ -7,7 +7,7 @@ use crate::lex::{List, number};
 use crate::method::Method;
 use crate::name::HeaderName;
 use crate::uri::Uri;
-use crate::via::Via;
+use crate::via::{Via, begins_with_cookie};
 
 /// The bytes of a message and where things stand in them. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ impl<'a> Message<'a> {
     pub fn cseq_method(&self) -> Method {
         match self.index.start_line {
             StartLine::Request { method, .. } => method,
-            StartLine::Response { .. } => Method::from_bytes(self.index.cseq_method.of(self.bytes)),
+            StartLine::Response { .. } => self.index.method,
         }
     }
 
@@ -94,8 +94,16 @@ impl<'a> Message<'a> {
 
     /// All header lines with this name, in order.
     pub fn header_lines(&self, name: HeaderName) -> impl Iterator<Item = &'a Header> + Clone + use<'a> {
-        let first = self.index.first_of(name).unwrap_or(self.index.headers.len());
-        self.index.headers.get(first..).unwrap_or_default().iter().filter(move |h| h.name == name)
+        self.lines_from_first(name).iter().filter(move |h| h.name == name)
+    }
+
+    /// The lines from the first with this name on; of a header that stands on one line no other one has to be looked for.
+    fn lines_from_first(&self, name: HeaderName) -> &'a [Header] {
+        let lines = self.index.first_of(name).and_then(|first| match self.is_repeated(name) {
+            true => self.index.headers.get(first..),
+            false => self.index.headers.get(first..=first),
+        });
+        lines.unwrap_or_default()
     }
 
     /// Does this header stand on more than one line?
@@ -108,11 +116,17 @@ impl<'a> Message<'a> {
         &self,
         name: HeaderName,
     ) -> impl Iterator<Item = Result<&'a [u8], ParseError>> + Clone + use<'a> {
-        let bytes = self.bytes;
-        self.header_lines(name)
-            .filter(|h| h.value.start < h.value.end)
-            .flat_map(move |h| List::of_header(h.value.of(bytes), h.plain))
-            .map(move |e| e.map_err(|()| ParseError::Header(name.name())))
+        Values { name, bytes: self.bytes, lines: self.lines_from_first(name).iter(), line: List::none() }
+    }
+
+    /// The first value of a header that is a comma list, over all its lines; `None` too where it cannot be delimited.
+    pub fn first_value(&self, name: HeaderName) -> Option<&'a [u8]> {
+        let line = self.header_line(name)?;
+        if line.value.start < line.value.end {
+            return self.values(&line).next()?.ok();
+        }
+        // A line without a value is as if it were not there.
+        self.list(name).next()?.ok()
     }
 
     /// The values of one line of a header that is a comma list.
@@ -148,6 +162,17 @@ impl<'a> Message<'a> {
     /// The topmost Via.
     pub fn top_via(&self) -> Result<Via<'a>, ParseError> {
         Via::parse(self.top_via_text()?)
+    }
+
+    /// The branch of the topmost Via, empty when there is none. One that stands at the end, as in the Via values that we write, is
+    /// found without reading the rest.
+    pub fn top_branch(&self) -> Result<&'a [u8], ParseError> {
+        let element = self.top_via_text()?;
+        let last = memchr::memrchr(b';', element).and_then(|at| element.get(at + 1..)).unwrap_or_default();
+        match last.strip_prefix(b"branch=") {
+            Some(branch) if begins_with_cookie(branch) => Ok(branch),
+            _ => Ok(Via::parse(element)?.branch),
+        }
     }
 
     /// The topmost Via's text: the first element of the first line.
@@ -219,6 +244,31 @@ impl<'a> Message<'a> {
     /// Does a list header such as Supported or Require name this option tag?
     pub fn has_option(&self, name: HeaderName, tag: &str) -> bool {
         self.list(name).flatten().any(|t| t.eq_ignore_ascii_case(tag.as_bytes()))
+    }
+}
+
+/// The values of a comma list over all its lines.
+#[derive(Clone)]
+struct Values<'a> {
+    name: HeaderName,
+    bytes: &'a [u8],
+    lines: std::slice::Iter<'a, Header>,
+    /// What is left of the line at hand.
+    line: List<'a>,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Result<&'a [u8], ParseError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(value) = self.line.next() {
+                return Some(value.map_err(|()| ParseError::Header(self.name.name())));
+            }
+            let line = self.lines.find(|h| h.name == self.name && h.value.start < h.value.end)?;
+            self.line = List::of_header(line.value.of(self.bytes), line.plain);
+        }
     }
 }
 

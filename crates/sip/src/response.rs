@@ -106,6 +106,10 @@ pub fn put_number(n: u64, out: &mut Vec<u8>) {
         0..10 => return out.push(digit(n)),
         10..100 => return out.extend_from_slice(&[digit(n / 10), digit(n)]),
         100..1000 => return out.extend_from_slice(&[digit(n / 100), digit(n / 10), digit(n)]),
+        1000..100_000 => {
+            let all = [digit(n / 10_000), digit(n / 1000), digit(n / 100), digit(n / 10), digit(n)];
+            return out.extend_from_slice(all.get(usize::from(n < 10_000)..).unwrap_or_default());
+        }
         _ => {}
     }
     let mut digits = [0u8; 20];

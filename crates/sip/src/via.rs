@@ -116,7 +116,7 @@ impl<'a> Via<'a> {
     }
 }
 
-fn begins_with_cookie(branch: &[u8]) -> bool {
+pub(crate) fn begins_with_cookie(branch: &[u8]) -> bool {
     branch.get(..MAGIC_COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
 }
 
