@@ -72,9 +72,8 @@ impl Signing {
         self.hash.finish()
     }
 
-    pub(crate) fn finish(mut self) -> u64 {
-        self.hash.write(self.held.get(..self.length).unwrap_or_default());
-        self.hash.finish()
+    pub(crate) fn finish(self) -> u64 {
+        self.hash.hash(self.held.get(..self.length).unwrap_or_default())
     }
 }
 
