@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 use trunkline_sip::{Message, Method, Via};
 
 /// A server transaction's identity, RFC 3261 §17.2.3, as a keyed 128-bit hash: nobody without the key can
@@ -31,9 +31,7 @@ impl KeyMaker {
 
     /// A number that all requests of a dialog share, and all that began with it: of the Call-ID alone.
     pub fn dialog(&self, request: &Message<'_>) -> u64 {
-        let mut h = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
-        h.write(request.call_id());
-        h.finish()
+        SipHasher13::new_with_keys(self.keys.0, self.keys.1).hash(request.call_id()).h1
     }
 
     /// The key of `request`, taken as a request of `method`: an ACK and a CANCEL find their INVITE that way.
@@ -44,7 +42,7 @@ impl KeyMaker {
     /// and Request-URI besides; of the To tag nothing, since an ACK brings one that the INVITE had not). A CSeq number is
     /// given to one request, so that methods we do not know need not be told apart.
     pub fn key(&self, request: &Message<'_>, via: &Via<'_>, method: Method) -> TransactionKey {
-        of_method(self.all_but_method(request, via), method)
+        self.all_but_method(request, via).with(method)
     }
 
     /// The keys that a request other than INVITE may have which this CANCEL is for.
@@ -53,47 +51,88 @@ impl KeyMaker {
         cancel: &Message<'_>,
         via: &Via<'_>,
     ) -> impl Iterator<Item = TransactionKey> + use<> {
-        let hash = self.all_but_method(cancel, via);
+        let mut parts = self.all_but_method(cancel, via);
         let others = Method::KNOWN.into_iter().chain([Method::Other]);
         let others = others.filter(|m| !matches!(m, Method::Invite | Method::Ack | Method::Cancel));
-        others.map(move |method| of_method(hash, method))
+        others.map(move |method| parts.with(method))
     }
 
-    fn all_but_method(&self, request: &Message<'_>, via: &Via<'_>) -> SipHasher13 {
-        let mut h = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
-        put_lower(via.branch, &mut h);
-        put_lower(via.host, &mut h);
-        let mut part = |bytes: &[u8]| {
-            h.write(bytes);
-            h.write_u8(0);
+    fn all_but_method(&self, request: &Message<'_>, via: &Via<'_>) -> Parts {
+        let mut parts = Parts {
+            hash: SipHasher13::new_with_keys(self.keys.0, self.keys.1),
+            held: [0; Parts::HELD],
+            length: 0,
         };
-        part(request.call_id());
+        parts.put_lower(via.branch);
+        parts.put_lower(via.host);
+        parts.put(request.call_id());
         if !via.has_cookie() {
-            part(request.from_tag());
-            part(request.uri_text());
+            parts.put(request.from_tag());
+            parts.put(request.uri_text());
         }
-        h.write_u32(request.cseq());
-        h.write_u16(via.port.unwrap_or(0));
-        h
+        parts.put(&request.cseq().to_be_bytes());
+        parts.put(&via.port.unwrap_or(0).to_be_bytes());
+        parts
     }
 }
 
-fn of_method(mut hash: SipHasher13, method: Method) -> TransactionKey {
-    let method = if method == Method::Ack { Method::Invite } else { method };
-    hash.write_u8(method as u8);
-    TransactionKey(hash.finish128().as_u128())
+/// The parts of a key. They are held back, since the function takes much longer over many short parts than over a few long
+/// ones.
+struct Parts {
+    hash: SipHasher13,
+    held: [u8; Parts::HELD],
+    length: usize,
 }
 
-/// A part in lower case, in few pieces: the function takes much longer over many short ones.
-fn put_lower(part: &[u8], h: &mut SipHasher13) {
-    let mut held = [0u8; 64];
-    for piece in part.chunks(held.len()) {
-        let Some(place) = held.get_mut(..piece.len()) else { continue };
-        place.copy_from_slice(piece);
-        place.make_ascii_lowercase();
-        h.write(place);
+impl Parts {
+    const HELD: usize = 192;
+
+    /// Room for a part and the byte that ends it, and one more.
+    fn place(&mut self, length: usize) -> Option<&mut [u8]> {
+        if self.length + length + 2 > Parts::HELD {
+            self.hash.write(self.held.get(..self.length).unwrap_or_default());
+            self.length = 0;
+        }
+        let start = self.length;
+        let place = self.held.get_mut(start..start + length + 2)?.split_last_mut()?.1;
+        self.length += length + 1;
+        let (end, place) = place.split_last_mut()?;
+        *end = 0;
+        Some(place)
     }
-    h.write_u8(0);
+
+    fn put(&mut self, part: &[u8]) {
+        match self.place(part.len()) {
+            Some(place) => place.copy_from_slice(part),
+            None => {
+                self.hash.write(part);
+                self.hash.write_u8(0);
+            }
+        }
+    }
+
+    /// The part in lower case.
+    fn put_lower(&mut self, part: &[u8]) {
+        match self.place(part.len()) {
+            Some(place) => {
+                place.copy_from_slice(part);
+                place.make_ascii_lowercase();
+            }
+            None => {
+                part.iter().for_each(|byte| self.hash.write_u8(byte.to_ascii_lowercase()));
+                self.hash.write_u8(0);
+            }
+        }
+    }
+
+    /// The key of a request of this method.
+    fn with(&mut self, method: Method) -> TransactionKey {
+        let method = if method == Method::Ack { Method::Invite } else { method };
+        if let Some(last) = self.held.get_mut(self.length) {
+            *last = method as u8;
+        }
+        TransactionKey(self.hash.hash(self.held.get(..=self.length).unwrap_or_default()).as_u128())
+    }
 }
 
 #[cfg(test)]
