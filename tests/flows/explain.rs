@@ -369,9 +369,18 @@ fn a_registration_that_fails_is_explained() {
 
 /// How many failed calls the database has.
 fn stored(exchange: &Exchange) -> usize {
+    stored_where(exchange, "true")
+}
+
+/// How many with this Call-ID.
+fn stored_of(exchange: &Exchange, request: &Message) -> usize {
+    stored_where(exchange, &format!("call_id = '{}'", request.call_id()))
+}
+
+fn stored_where(exchange: &Exchange, is_meant: &str) -> usize {
     let database = exchange.folder().join("trunkline.db");
     let mut command = Command::new("sqlite3");
-    command.arg("-readonly").arg(database).arg("SELECT count(*) FROM failed_calls");
+    command.arg("-readonly").arg(database).arg(format!("SELECT count(*) FROM failed_calls WHERE {is_meant}"));
     let out = command.output().expect("sqlite3 starts: cargo xtask install brings it").stdout;
     String::from_utf8_lossy(&out).trim().parse().unwrap_or(0)
 }
@@ -448,4 +457,39 @@ fn failed_calls_are_found_when_memory_has_let_them_go() {
     for one in kept.iter().chain(&more) {
         is_explained(&exchange, one, "route.no-policy", &[]);
     }
+}
+
+/// Whoever calls an open number by a name of its own is a stranger, too: it pushes out no calls of others.
+#[test]
+fn strangers_at_an_open_number_push_out_no_failed_calls() {
+    let config = "events: {failedCalls: 12}\nworkers: 1\nrouting: {qualifySeconds: 0}\n";
+    let exchange = Exchange::start_with(&resources([1, 2, 3, 4]), config, &[]);
+    let mut caller = registered(&exchange, "1001");
+    let own: Vec<Message> = (0..9)
+        .map(|_| {
+            let invite = caller.invite(&at("nobody"));
+            fails(&mut caller, &invite, 404)
+        })
+        .collect();
+    wait_for("they are stored", || (stored(&exchange) == 9).then_some(()));
+    let mut callee = registered(&exchange, "1002");
+    // Its address is not the trunk's.
+    let elsewhere = Wire::udp_from([127, 3, 0, 9].into(), exchange.udp());
+    let mut stranger = Ua::new(elsewhere, "mallory", "elsewhere.test", "");
+    for _ in 0..12 {
+        let invite = stranger.invite(&format!("sip:{NUMBER}0@refuses.test"));
+        stranger.send(&invite);
+        let arrived = callee.request_of("INVITE");
+        callee.respond(&arrived, 486, "Busy Here");
+        let answer = stranger.status_for(&invite, 486);
+        stranger.acknowledge_failure(&invite, &answer);
+    }
+    wait_for("the strangers have their quarter", || (stored(&exchange) == 12).then_some(()));
+    // What follows is stored behind all of them.
+    let last = caller.invite(&at("nobody"));
+    let last = fails(&mut caller, &last, 404);
+    let has = |request: &Message| stored_of(&exchange, request) == 1;
+    wait_for("the last one is stored", || has(&last).then_some(()));
+    assert_eq!(own.iter().filter(|one| has(one)).count(), 8, "the oldest one has given way");
+    assert_eq!(stored(&exchange), 12);
 }

@@ -17,6 +17,7 @@ const ALLOWED: &[&str] = &[
     "<tel:+49-30-1234>",
     "<sip:%2B49301234@203.0.113.5?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3>",
     "<sip:1002@sip.test>",
+    "<sip:1002@sip.test;method=INVITE>",
     "<sip:1002@192.0.2.7:5070>",
     "<sip:2001@branch.test>",
     "<sip:+17066041487@sip.test>",
@@ -54,6 +55,11 @@ const REFUSED: &[&str] = &[
     "<sip:p+19005551234@carrier.test>",
     "<sip:A19005551234@carrier.test>",
     "<sip:tel:+19005551234@carrier.test>",
+    "<sip:1002@sip.test;method=NOTIFY>",
+    "<sip:+49301234@sip.test;method=MESSAGE>",
+    "<sip:alice@192.0.2.7;M%65thod=BYE>",
+    "sip:+49301234@sip.test;method=MESSAGE",
+    "<sip:+49301234@sip.test;maddr=192.0.2.7>",
     "nonsense",
 ];
 

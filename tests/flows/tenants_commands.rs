@@ -25,6 +25,7 @@ fn resources(inter_domain: &str, port: u16, second: &str) -> Resources {
         .domain_with(DOMAIN, "all", &[(".*", NUMBER)], &format!("    interDomain: {inter_domain}\n"))
         .domain(BRANCH, "all")
         .agent(DOMAIN, "1003", "pw-1003")
+        .agent(DOMAIN, "1004", "pw-1004")
         .agent(BRANCH, "2001", "pw-2001")
         .agent_with(BRANCH, "2002", "pw-2002", second)
         .peer("branch-server", "sip:branch-server@branch.test", "pw-branch-server", "")
@@ -42,6 +43,38 @@ fn phone(exchange: &Exchange, user: &str, domain: &str) -> Ua {
     assert_eq!(ua.register(600).status(), 200, "{user}");
     ua
 }
+
+/// What a phone would do under its own name, to others of its domain or outside.
+const REFUSED: [&str; 28] = [
+    "<sip:+1900@sip.test>",
+    "<sip:+1900@branch.test>",
+    "<tel:+1900>",
+    "<sip:alice@192.0.2.7>",
+    "<sip:1004@evil.example>",
+    "<sip:1004@127.0.0.99:5060>",
+    "<sip:1004@sip.test:1>",
+    "<sip:1004@sip.test?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3>",
+    "<sip:1004@127.0.0.99?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3>",
+    "<sip:+15550001@branch.test?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3>",
+    "<sip:1004@sip.test?Answer-Mode=Auto>",
+    "<sip:1004@sip.test?%41nswer-Mode=Auto>",
+    "<sip:1004@sip.test?Require=replaces&Join=1%3Bto-tag%3D2%3Bfrom-tag%3D3>",
+    "<sip:1004@sip.test?Alert-Info=%3Chttp%3A%2F%2Fx%3E%3Binfo%3Dalert-autoanswer>",
+    "<sip:1004@sip.test?Route=%3Csip%3A127.0.0.99%3Blr%3E>",
+    "<sip:1004@sip.test?To=%3Csip%3A%2B1900%40x%3E>",
+    "<sip:1004@sip.test?body=x>",
+    "<sip:2002@branch.test?Answer-Mode=Auto>",
+    "<sip:1004@sip.test;method=NOTIFY?Event=check-sync>",
+    "<sip:1004@sip.test;method=MESSAGE>",
+    "<sip:1004@sip.test;METHOD=REFER>",
+    "<sip:1004@sip.test;%6dethod=MESSAGE>",
+    "<sip:1004@sip.test;method=INVITE;method=MESSAGE>",
+    "<sip:1004@sip.test>;method=MESSAGE",
+    "sip:1004@sip.test;method=MESSAGE",
+    "sip:1004@sip.test;x=y?Answer-Mode=Auto",
+    "<sip:1004@sip.test;maddr=127.0.0.99>",
+    "<sip:1004@sip.test;m%61ddr=127.0.0.99>",
+];
 
 /// A request with what some methods need.
 fn filled(request: Message, event: &str) -> Message {
@@ -106,8 +139,7 @@ fn nor_do_they_inside_a_call() {
             false => connect(&mut other, &mut rung).0,
             true => connect(&mut rung, &mut other).1,
         };
-        for to in ["<sip:+1900@sip.test>", "<sip:+1900@branch.test>", "<tel:+1900>", "<sip:alice@192.0.2.7>"]
-        {
+        for to in REFUSED {
             let refer = dialog.request(&other, "REFER").with("Refer-To", to);
             other.send(&refer);
             assert_eq!(other.final_for(&refer).start, "SIP/2.0 403 Transfer Not Allowed", "{to}");
@@ -125,7 +157,10 @@ fn nor_do_they_inside_a_call() {
         // Whom the phone reaches without a trunk, at nobody's expense, it may be connected with.
         for (method, event, refer_to) in [
             ("REFER", "", "<sip:2002@branch.test>"),
-            ("REFER", "", "<sip:1003@sip.test?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3>"),
+            ("REFER", "", "<sip:2002@branch.test?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3&Require=replaces>"),
+            ("REFER", "", "<sip:1004@sip.test;method=INVITE;transport=udp>"),
+            ("REFER", "", "sip:1004@sip.test"),
+            ("REFER", "", "<tel:+15550001>"),
             ("NOTIFY", "refer", ""),
             ("SUBSCRIBE", "kpml", ""),
             ("INFO", "", ""),
@@ -215,6 +250,137 @@ fn an_account_that_is_switched_off_transfers_no_call() {
             let arrived = other.request_of("BYE");
             other.respond(&arrived, 200, "OK");
             off.status_for(&bye, 200);
+        }
+    }
+}
+
+/// The two far ends of one party's calls are connected, and no call of others is taken over.
+#[test]
+fn a_party_of_another_domain_transfers_its_own_calls() {
+    let exchange = start("authenticated");
+    let mut other = phone(&exchange, "2001", BRANCH);
+    let (mut one, mut two) = (phone(&exchange, "1003", DOMAIN), phone(&exchange, "1004", DOMAIN));
+    let (mut with_one, _) = connect(&mut other, &mut one);
+    let (with_two, _) = connect(&mut other, &mut two);
+    let (between, _) = connect(&mut one, &mut two);
+    let replaces = |dialog: &Dialog| {
+        let [local, remote] = [&dialog.local, &dialog.remote].map(|party| {
+            let tag = party.split("tag=").nth(1).expect("a tag");
+            tag.split(';').next().expect("a tag").to_owned()
+        });
+        format!("Replaces={}%3Bto-tag%3D{remote}%3Bfrom-tag%3D{local}", dialog.call_id.replace('@', "%40"))
+    };
+    let (own, others) = (replaces(&with_two), replaces(&between));
+    let contact = with_two.target.clone();
+    for (to, passes) in [
+        (format!("<sip:1004@sip.test?{own}&Require=replaces>"), true),
+        (format!("<{contact}?{own}>"), true),
+        (format!("<sip:1004@sip.test?{others}>"), false),
+        (format!("<{contact}?{others}>"), false),
+        (format!("<sip:1004@sip.test?{own}&{others}>"), false),
+        (format!("<sip:1004@sip.test?{own}%3Bto-tag%3Dx>"), false),
+        (format!("<sip:1004@127.0.0.99?{own}>"), false),
+        (format!("<{contact}>"), false),
+    ] {
+        let refer = with_one.request(&other, "REFER").with("Refer-To", &to);
+        other.send(&refer);
+        if passes {
+            let arrived = one.request_of("REFER");
+            assert_eq!(arrived.get("Refer-To"), Some(&*to));
+            one.respond(&arrived, 202, "Accepted");
+            other.status_for(&refer, 202);
+        } else {
+            assert_eq!(other.final_for(&refer).start, "SIP/2.0 403 Transfer Not Allowed", "{to}");
+            assert!(one.silent(QUIET, |m| m.method() == "REFER"), "{to}");
+        }
+    }
+}
+
+const ANOTHER_SERVER: &str = "- {apiVersion: v2, kind: Peer, ref: server-2, metadata: {name: server-2}, \
+    spec: {username: server-2, aor: \"sip:server-2@sip.test\", credentialsRef: peer-branch-server}}\n";
+
+/// Who was of another domain, and is of none any more, commands no phone, not in a domain that is open to others either.
+#[test]
+fn who_is_deleted_commands_nobody() {
+    for (inter_domain, user) in [
+        ("authenticated", "2001"),
+        ("authenticated", "branch-server"),
+        ("open", "2001"),
+        ("open", "branch-server"),
+    ] {
+        let exchange = start(inter_domain);
+        let (mut other, mut rung) = (phone(&exchange, user, BRANCH), phone(&exchange, "1003", DOMAIN));
+        let (mut dialog, _) = connect(&mut other, &mut rung);
+        let (file, left) = match user {
+            "2001" => ("agents.yaml", Resources::new().agent(DOMAIN, "1003", "pw-1003")),
+            _ => ("peers.yaml", Resources::new().raw("peers.yaml", ANOTHER_SERVER)),
+        };
+        let left = left.files().find(|(name, _)| *name == file).expect("a file").1.to_owned();
+        exchange.rewrite(file, &left);
+        wait_for("the account to be deleted", || {
+            let (answer, _) = other.ask(&other.register_request(600));
+            (answer.status() >= 400).then_some(())
+        });
+        for (method, event) in [
+            ("NOTIFY", "check-sync"),
+            ("NOTIFY", "talk"),
+            ("SUBSCRIBE", "dialog"),
+            ("FROB", ""),
+            ("REFER", ""),
+        ] {
+            let mut request = filled(dialog.request(&other, method), event);
+            if method == "REFER" {
+                request = request.with("Refer-To", "<sip:1004@sip.test>");
+            }
+            other.send(&request);
+            let answer = other.final_for(&request);
+            assert_eq!(answer.status(), 403, "{inter_domain} {user} {method} {event}: {}", answer.start);
+        }
+        let ours = ["REFER", "NOTIFY", "SUBSCRIBE", "FROB"];
+        assert!(rung.silent(QUIET, |m| ours.contains(&m.method())));
+        let again = COMMANDS
+            .iter()
+            .fold(dialog.request(&other, "INVITE"), |all, (name, value)| all.with(name, *value));
+        other.send(&again);
+        let arrived = rung.request_of("INVITE");
+        assert!(COMMANDS.iter().all(|(name, _)| arrived.get(name).is_none()), "{arrived:?}");
+        rung.respond(&arrived, 488, "Not Acceptable Here");
+        let refused = other.status_for(&again, 488);
+        other.acknowledge_failure(&again, &refused);
+        let bye = dialog.request(&other, "BYE");
+        other.send(&bye);
+        let arrived = rung.request_of("BYE");
+        rung.respond(&arrived, 200, "OK");
+        other.status_for(&bye, 200);
+    }
+}
+
+/// A phone of another domain redirects its callers, and has their phones command nobody by that.
+#[test]
+fn a_redirection_into_another_domain_is_no_command() {
+    for (inter_domain, cut) in [("authenticated", true), ("open", false)] {
+        let exchange = start(inter_domain);
+        let (mut caller, mut other) = (phone(&exchange, "1003", DOMAIN), phone(&exchange, "2001", BRANCH));
+        for (contact, is_command) in [
+            ("<sip:1004@sip.test>", false),
+            ("<sip:1004@sip.test>;q=0.5, <sip:1005@sip.test>", false),
+            ("<sip:2002@elsewhere.test?Diversion=%3Csip%3A2001%40branch.test%3E>", false),
+            ("<sip:1004@sip.test;method=NOTIFY?Event=check-sync>", true),
+            ("<sip:1005@sip.test>, <sip:1004@sip.test?Answer-Mode=Auto>", true),
+            ("<sip:1004@sip.test?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3>", true),
+            ("<sip:1004@sip.test;maddr=127.0.0.99>", true),
+            ("sip:1004@sip.test;method=MESSAGE", true),
+        ] {
+            let invite = caller.call(&caller.invite("sip:2001@branch.test"));
+            let arrived = other.request_of("INVITE");
+            let answer = other.response(&arrived, 302, "Moved Temporarily").with("Contact", contact);
+            other.send(&answer);
+            other.expect("ACK to the 302", |m| m.method() == "ACK" && m.branch() == arrived.branch());
+            let answer = caller.final_for(&invite);
+            assert_eq!(answer.status(), 302);
+            let seen = answer.get("Contact").filter(|seen| seen.contains(contact));
+            assert_eq!(seen.is_none(), is_command && cut, "{inter_domain} {contact}: {answer:?}");
+            caller.acknowledge_failure(&invite, &answer);
         }
     }
 }

@@ -132,6 +132,8 @@ pub struct CallStart<'a> {
     pub proof: CallerProof,
     /// Who holds its memory; `None` for a call that is never refused for lack of it.
     pub payer: Option<Payer>,
+    /// Nobody knows the caller, whatever it says: it is no carrier and has shown nothing.
+    pub is_strangers: bool,
     /// Counted for the caller.
     pub caller: Counted,
     /// Counted for the callee, such as the binding of a backend.
@@ -172,6 +174,7 @@ impl CallStart<'_> {
             source,
             proof: CallerProof::None,
             payer: Some(Payer::Source(trunkline_sip::source_of(source))),
+            is_strangers: true,
             caller: Counted::default(),
             callee: Counted::default(),
             trunk: Counted::default(),
@@ -234,4 +237,6 @@ pub struct CallView<'a> {
     pub count: u32,
     /// The calls are those of many sources.
     pub many_sources: bool,
+    /// Nobody knows the caller; not stored.
+    pub is_strangers: bool,
 }

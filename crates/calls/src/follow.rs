@@ -51,6 +51,8 @@ impl Follower {
 
 struct Following {
     filter: Filter,
+    /// Only those of strangers, or only those of others.
+    of_strangers: Option<bool>,
     sender: SyncSender<Followed>,
     lost: Arc<AtomicU64>,
 }
@@ -60,10 +62,10 @@ struct Following {
 pub(crate) struct Followers(Mutex<Vec<Following>>);
 
 impl Followers {
-    pub fn add(&self, filter: Filter) -> Follower {
+    pub fn add(&self, filter: Filter, of_strangers: Option<bool>) -> Follower {
         let (sender, inbox) = sync_channel(MOST_WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        self.0.lock().push(Following { filter, sender, lost: Arc::clone(&lost) });
+        self.0.lock().push(Following { filter, of_strangers, sender, lost: Arc::clone(&lost) });
         Follower { inbox, lost }
     }
 
@@ -86,7 +88,8 @@ impl Followers {
             }
             let record = CallRecord::of(&call);
             all.retain(|following| {
-                if !following.filter.admits(&record) {
+                let is_wanted = following.of_strangers.is_none_or(|strangers| strangers == call.is_strangers);
+                if !is_wanted || !following.filter.admits(&record) {
                     return true;
                 }
                 match following.sender.try_send(told(Box::new(record.clone()))) {

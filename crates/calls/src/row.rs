@@ -46,6 +46,7 @@ const HAS_ENDED: u8 = 2;
 const SOURCE_V4: u8 = 4;
 const HAS_RUNG: u8 = 8;
 const MANY_SOURCES: u8 = 16;
+const OF_STRANGER: u8 = 32;
 
 /// Longer texts are cut: a record is for reading, and a Request-URI of kilobytes is noise.
 const MOST_TEXT: usize = 512;
@@ -98,6 +99,7 @@ impl Row {
             IpAddr::V4(v4) => (v4.to_ipv6_mapped(), SOURCE_V4),
             IpAddr::V6(v6) => (v6, 0),
         };
+        let state = if start.is_strangers { state | OF_STRANGER } else { state };
         put(bytes, DIRECTION, &[start.direction as u8, state]);
         put(bytes, ID, &id.to_le_bytes());
         put(bytes, STARTED, &now.to_le_bytes());
@@ -299,6 +301,7 @@ fn view(bytes: &[u8]) -> CallView<'_> {
         codec,
         count: u32::from_le_bytes(get(bytes, COUNT)),
         many_sources: state & MANY_SOURCES != 0,
+        is_strangers: state & OF_STRANGER != 0,
     }
 }
 

@@ -124,7 +124,12 @@ impl Records {
 
     /// Follows the calls that this filter admits, as they begin and end from now on, half a second behind at most.
     pub fn follow(&self, filter: Filter) -> Follower {
-        self.followers.add(filter)
+        self.followers.add(filter, None)
+    }
+
+    /// The same, of calls of strangers alone, or of those of everybody else.
+    pub fn follow_callers(&self, filter: Filter, strangers: bool) -> Follower {
+        self.followers.add(filter, Some(strangers))
     }
 
     /// Waits until everything that happened before the call is written; false when the write failed.

@@ -20,6 +20,7 @@ use crate::limits;
 use crate::mail::Io;
 use crate::media::{of, sdp_of};
 use crate::own_answer::OwnAnswer;
+use crate::party::PartyRef;
 use crate::shared::Shared;
 
 fn recorded(direction: Option<Direction>) -> Recorded {
@@ -104,6 +105,7 @@ pub(crate) fn begin(
         source: inbound.flow.remote.ip(),
         proof: proof(decision),
         payer,
+        is_strangers: is_strangers(decision),
         caller: counts.caller,
         callee: binding.map(Counted::of).unwrap_or_default(),
         trunk: trunk.unwrap_or_default(),
@@ -180,6 +182,7 @@ fn put_parties<'d>(decision: &'d Decision, start: &mut CallStart<'d>) {
     if shown {
         start.caller_ref = text(&parties.caller.reference);
         start.proof = proof(decision);
+        start.is_strangers = is_strangers(decision);
     }
 }
 
@@ -190,6 +193,12 @@ fn proof(decision: &Decision) -> CallerProof {
         true if decision.known => CallerProof::Address,
         _ => CallerProof::None,
     }
+}
+
+/// Does nobody know who calls: has the caller shown nothing, and is it no carrier?
+fn is_strangers(decision: &Decision) -> bool {
+    let carrier = PartyRef::caller(&decision.parties).kind == PartyKind::Trunk;
+    !carrier && proof(decision) == CallerProof::None
 }
 
 impl Edge {
@@ -296,6 +305,7 @@ impl Edge {
                     PartyKind::Stranger => CallerProof::None,
                     _ => CallerProof::Address,
                 },
+                is_strangers: context.caller.0 == PartyKind::Stranger,
                 ..CallStart::new(Recorded::Unknown, context.from.remote.ip())
             };
             calls.refused(&start, code, reason.code(), now);

@@ -91,7 +91,10 @@ pub use known::{Found, Kept, Known, Wanted, WantedBalance, WantedBindings};
 pub use number::{is_number, is_separator};
 pub use parameters::is_plain_uri;
 pub use party::{Direction, Fallback, Parties, PartyName, Registrant, RoutedKind};
-pub use referral::{may_be_referred_to, may_be_said_by_another, stays_inside};
+pub use referral::{
+    Stay, ask_for_a_call, may_be_referred_to, may_be_said_by_another, names_replaced, stays_inside,
+    tells_of_diversion,
+};
 pub use request::{
     Challenge, Diversion, Gruu, Inside, Options, Request, called_uri, named_elsewhere, named_in_to,
     put_called,

@@ -1,8 +1,8 @@
-//! Whom an agent's REFER may name to a carrier. The carrier calls that number on the account of the trunk, so that it is judged
-//! as if the agent called it.
+//! Whom a REFER may name to a carrier, and to a phone of another domain. The carrier calls that number on the account of the trunk, so
+//! that it is judged as if the agent called it; the phone calls on its own account, and speaks as one of its domain.
 
 use trunkline_model::{Domain, Number, Tables};
-use trunkline_sip::{Scheme, Uri};
+use trunkline_sip::{Scheme, Uri, decode_escapes};
 
 use crate::number;
 use crate::request::{Called, Options, called, is_declared_number};
@@ -31,29 +31,43 @@ pub fn may_be_referred_to(
         || !is_declared_number(uri) && is_no_number(&callee)
 }
 
-/// Does a phone of this domain that follows a REFER to this URI reach somebody of ours, so that nobody pays for the call? `own`: the
-/// host is an address of ours. The host decides nothing else, since a phone may dial the user of any URI.
+/// Where a phone gets that follows a REFER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// To somebody of its own domain, who does as the phone says.
+    Within,
+    /// To somebody of another domain, or of none.
+    Elsewhere,
+}
+
+/// Does a phone of this domain that follows a REFER to this URI, whose host is ours, reach somebody of ours, so that nobody pays for the
+/// call? `own`: the host is an address of ours. The host decides nothing else, since a phone may dial the user of any URI.
 pub fn stays_inside(
     uri: &Uri<'_>,
     own: bool,
     domain: &Domain,
     (tables, options): (&Tables, &Options),
-) -> bool {
+) -> Option<Stay> {
     let Called { callee, name, .. } = called(uri, options.enforce_e164);
     if callee.is_empty() || uri.scheme == Scheme::Other || uri.password.is_some() {
-        return false;
+        return None;
     }
+    let stay = |at: Option<&Domain>| match at {
+        Some(at) if at.reference == domain.reference => Stay::Within,
+        Some(_) | None => Stay::Elsewhere,
+    };
     // Of a number that leads into a domain that keeps apart nothing is seen: it is called outside.
-    let leads_inside = |number: &Number| {
-        let link = number.aor_link.as_deref().and_then(|link| Uri::parse(link.as_bytes()).ok());
-        let at = link.map(|link| tables.domain_by_uri(link.host));
-        at.is_some_and(|at| at.is_none_or(|at| !are_isolated(domain, at)))
+    let led_inside = |number: &Number| {
+        let link = number.aor_link.as_deref().and_then(|link| Uri::parse(link.as_bytes()).ok())?;
+        let at = tables.domain_by_uri(link.host).map(|at| &**at);
+        at.is_none_or(|at| !are_isolated(domain, at)).then(|| stay(at))
     };
     if let Some(number) = number_of_ours(&callee, tables) {
-        return leads_inside(number);
+        return led_inside(number);
     }
     let name = name.as_deref().unwrap_or(&callee);
-    is_of_ours(name, &callee, domain_of(uri, own, domain, (tables, options)), (domain, tables))
+    let at = domain_of(uri, own, domain, (tables, options));
+    is_of_ours(name, &callee, at, (domain, tables)).then(|| stay(Some(at)))
 }
 
 /// The domain that the URI's host names: with an address of ours (`own`) the default one, with any other host `home`.
@@ -70,10 +84,39 @@ fn domain_of<'t>(
 /// What a REFER may have its receiver say in the new call: which one it replaces (RFC 3891), and what it takes for that. Anything
 /// else would speak for the carrier (RFC 3261 §19.1.5).
 pub fn may_be_said_by_another(headers: &[u8]) -> bool {
-    let names = headers.strip_prefix(b"?").unwrap_or(headers).split(|b| *b == b'&');
-    names.map(|header| header.split(|b| *b == b'=').next().unwrap_or_default()).all(|name| {
+    header_names(headers).all(|name| {
         let known = ["", "Replaces", "Require", "Supported", "Accept-Contact", "Reject-Contact", "Call-ID"];
         known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    })
+}
+
+/// Among such headers: is a call to be replaced?
+pub fn names_replaced(headers: &[u8]) -> bool {
+    header_names(headers).any(|name| name.eq_ignore_ascii_case(b"Replaces"))
+}
+
+/// Do such headers tell no more than why and from whom a call comes, as those of a redirection do (RFC 7044, 5806, 3326)?
+pub fn tells_of_diversion(headers: &[u8]) -> bool {
+    header_names(headers).all(|name| {
+        let known = ["", "History-Info", "Diversion", "Reason", "Privacy", "Supported"];
+        known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    })
+}
+
+fn header_names(headers: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let headers = headers.strip_prefix(b"?").unwrap_or(headers).split(|b| *b == b'&');
+    headers.map(|header| header.split(|b| *b == b'=').next().unwrap_or_default())
+}
+
+/// Do these parameters of a URI leave it at a call to its host? Another method would be a command, and `maddr` another host (RFC 3261
+/// §19.1.1). Their names may be escaped.
+pub fn ask_for_a_call(parameters: &[u8]) -> bool {
+    parameters.split(|b| *b == b';').all(|parameter| {
+        let mut parts = parameter.splitn(2, |b| *b == b'=');
+        let mut part = || decode_escapes(parts.next().unwrap_or_default().trim_ascii());
+        let (name, value) = (part(), part());
+        let is = |known: &[u8]| name.trim_ascii().eq_ignore_ascii_case(known);
+        !is(b"maddr") && (!is(b"method") || *value == *b"INVITE")
     })
 }
 

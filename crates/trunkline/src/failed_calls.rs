@@ -15,6 +15,8 @@ use crate::operations::explained::explained;
 
 /// Calls that are explained in one turn, of which there is one in a second. Nobody reads more, and explaining costs time.
 const PER_TURN: usize = 50;
+/// Those of strangers among them.
+const OF_STRANGERS: usize = 10;
 /// Steps of the beginning and of the end that are kept of a long call.
 const STEPS: usize = 50;
 /// A text of a step or hint is kept up to this length.
@@ -26,22 +28,26 @@ pub fn start(
     records: &Records,
     shared: &Arc<Shared>,
 ) -> Result<FailedCalls, RecordsError> {
-    let follower = records.follow(Filter { failed: true, ..Filter::default() });
+    // Strangers can call faster than anything is explained: they wait in a queue of their own.
+    let follow = |strangers| records.follow_callers(Filter { failed: true, ..Filter::default() }, strangers);
+    let (known, strangers) = (follow(false), follow(true));
     let shared = Arc::clone(shared);
     FailedCalls::open(path, bounds, move |out| {
-        let failed = turn(&follower);
+        let mut failed = turn(&strangers, OF_STRANGERS);
+        let of_strangers = failed.len();
+        failed.extend(turn(&known, PER_TURN - of_strangers));
         let call_ids: Vec<&str> = failed.iter().map(|record| record.call_id.as_str()).collect();
         if call_ids.is_empty() {
             return;
         }
         let stories = stories_of(shared.events.iter().map(|log| &**log), &call_ids);
-        for (record, story) in failed.iter().zip(stories) {
+        for (n, (record, story)) in failed.iter().zip(stories).enumerate() {
             if let Some(text) = story.and_then(|story| stored(explained(story))) {
                 out.push(FailedCall {
                     id: record.id,
                     call_id: record.call_id.clone(),
                     began: record.started,
-                    is_strangers: record.caller.is_empty(),
+                    is_strangers: n < of_strangers,
                     text,
                 });
             }
@@ -49,13 +55,13 @@ pub fn start(
     })
 }
 
-/// Those that have failed since the last turn.
-fn turn(follower: &Follower) -> Vec<CallRecord> {
+/// Those that have failed since the last turn, up to so many.
+fn turn(follower: &Follower, most: usize) -> Vec<CallRecord> {
     let mut failed: Vec<CallRecord> = Vec::new();
     loop {
         match follower.next(Duration::ZERO) {
             // A sum stands for many calls.
-            Followed::Ended(record) if record.count == 1 && failed.len() < PER_TURN => failed.push(*record),
+            Followed::Ended(record) if record.count == 1 && failed.len() < most => failed.push(*record),
             Followed::Ended(_) | Followed::Began(_) | Followed::Lost(_) => {}
             Followed::Nothing | Followed::Closed => return failed,
         }

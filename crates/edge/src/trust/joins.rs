@@ -1,13 +1,14 @@
-//! Attended transfers of a carrier's calls: a phone that has two of them asks the carrier to connect their far ends (RFC 3515,
-//! RFC 3891). Nobody new is called by that, whatever number the far end has.
+//! Attended transfers: a party that has two calls asks the far end of one, a carrier or a phone of another domain, to connect itself with
+//! that of the other (RFC 3515, RFC 3891). Nobody new is called by that, whatever number the far end has.
 
 use std::cell::Cell;
 
-use trunkline_calls::Talker;
+use trunkline_calls::{CallView, Talker};
 use trunkline_proxy::{Holder, Way};
 use trunkline_routing::may_be_said_by_another;
-use trunkline_sip::{Address, HeaderName, Index, Limits, Message, Uri, decode_escapes};
+use trunkline_sip::{HeaderName, Index, Limits, Message, Uri, decode_escapes};
 
+use super::transfers::all_referred_to;
 use crate::edge::Edge;
 use crate::hang_up::contact;
 use crate::inbound::Inbound;
@@ -19,20 +20,24 @@ struct Replaced {
 }
 
 impl Replaced {
-    /// Of the headers in a URI.
+    /// Of the headers in a URI. What stands twice is read differently by others, so that it is not read.
     fn read(headers: &[u8]) -> Option<Replaced> {
-        let headers = headers.strip_prefix(b"?").unwrap_or(headers);
-        let is_replaces = |header: &&[u8]| {
-            let name = header.split(|b| *b == b'=').next().unwrap_or_default();
-            name.eq_ignore_ascii_case(b"Replaces")
-        };
-        let value = headers.split(|b| *b == b'&').find(is_replaces)?.splitn(2, |b| *b == b'=').nth(1)?;
+        let headers = headers.strip_prefix(b"?").unwrap_or(headers).split(|b| *b == b'&');
+        let mut values = headers.filter_map(|header| {
+            let (name, value) = header.split_at_checked(header.iter().position(|b| *b == b'=')?)?;
+            name.eq_ignore_ascii_case(b"Replaces").then_some(value.get(1..)?)
+        });
+        let (Some(value), None) = (values.next(), values.next()) else { return None };
         let value = decode_escapes(value);
         let mut parts = value.split(|b| *b == b';').map(<[u8]>::trim_ascii);
         let call_id = parts.next()?.to_vec();
         let tag = |name: &[u8]| {
-            let tags = parts.clone().filter_map(|part| part.strip_prefix(name)?.strip_prefix(b"="));
-            tags.map(<[u8]>::to_vec).next()
+            let mut tags = parts.clone().filter_map(|part| {
+                let (found, tag) = part.split_at_checked(part.iter().position(|b| *b == b'=')?)?;
+                found.trim_ascii().eq_ignore_ascii_case(name).then_some(tag.get(1..)?.trim_ascii())
+            });
+            let (tag, None) = (tags.next()?, tags.next()) else { return None };
+            Some(tag.to_vec())
         };
         Some(Replaced { call_id, tags: [tag(b"to-tag")?, tag(b"from-tag")?] })
     }
@@ -41,38 +46,43 @@ impl Replaced {
 impl Edge {
     /// Does every URI of the Refer-To name the far end of another live call of this agent, by the same trunk, and what it replaces?
     pub(super) fn joins_its_calls(&self, inbound: &Inbound<'_>, holder: &Holder, way: &Way) -> bool {
-        let values: Vec<&[u8]> = inbound.message.list(HeaderName::ReferTo).flatten().collect();
-        !values.is_empty()
-            && values.iter().all(|value| {
-                let address = Address::parse(value, "Refer-To");
-                let uri = address.ok().and_then(|address| address.parsed_uri().ok());
-                uri.is_some_and(|uri| {
-                    may_be_said_by_another(uri.headers) && self.is_far_end(&uri, holder, way)
-                })
+        let by_trunk = |call: &CallView<'_>, _: &[u8]| self.shared.secret.party(call.trunk_ref) == way.party;
+        let m = &inbound.message;
+        m.header(HeaderName::ReferTo).is_some()
+            && all_referred_to(m, |uri| {
+                may_be_said_by_another(uri.headers)
+                    && self
+                        .far_end(uri, holder, by_trunk)
+                        .is_some_and(|far| is_at(&far, &Uri { headers: b"", ..*uri }))
             })
     }
 
-    fn is_far_end(&self, uri: &Uri<'_>, holder: &Holder, way: &Way) -> bool {
-        let Some(Replaced { call_id, tags: [one, other] }) = Replaced::read(uri.headers) else {
-            return false;
-        };
+    /// The far end of the live call that the Replaces of this URI names, which is one of this party's with somebody who `passes`, told the
+    /// call and whose the far end is.
+    pub(super) fn far_end(
+        &self,
+        uri: &Uri<'_>,
+        holder: &Holder,
+        passes: impl Fn(&CallView<'_>, &[u8]) -> bool,
+    ) -> Option<Talker> {
+        let Replaced { call_id, tags: [one, other] } = Replaced::read(uri.headers)?;
         let (calls, secret) = (&self.shared.calls, &self.shared.secret);
-        // Whose contact it is: the carrier is the caller where the agent is not.
-        let agent_calls = Cell::new(false);
+        // Whose contact it is: the far end is the caller where the party is not.
+        let party_calls = Cell::new(false);
         let found = calls.of_dialog(&call_id, [&one, &other], |call| {
             let its = |reference: &[u8]| !reference.is_empty() && secret.party(reference) == holder.party;
-            agent_calls.set(its(call.caller_ref));
-            secret.party(call.trunk_ref) == way.party && (its(call.caller_ref) || its(call.callee_ref))
+            let calling = its(call.caller_ref);
+            party_calls.set(calling);
+            (calling || its(call.callee_ref))
+                && passes(call, if calling { call.callee_ref } else { call.caller_ref })
         });
-        let talkers = found.and_then(|number| calls.talkers(number));
-        let Some([by_caller, by_callee]) = talkers else { return false };
-        let far = if agent_calls.get() { by_caller } else { by_callee };
-        is_at(&far, &Uri { headers: b"", ..*uri })
+        let [by_caller, by_callee] = calls.talkers(found?)?;
+        Some(if party_calls.get() { by_caller } else { by_callee })
     }
 }
 
 /// Is this where the requests of a side go?
-fn is_at(talker: &Talker, uri: &Uri<'_>) -> bool {
+pub(super) fn is_at(talker: &Talker, uri: &Uri<'_>) -> bool {
     let mut index = Index::default();
     if index.parse_head(&talker.message, &Limits::default()).is_err() {
         return false;

@@ -22,8 +22,10 @@ use crate::shared::Shared;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Between {
     pub(crate) from: PartyKind,
+    /// Which party the sender is, 0 where that is not known.
+    pub(crate) sender: u32,
     pub(crate) to: PartyKind,
-    /// Which trunk the receiver is, as in [`Way::party`].
+    /// Which party the receiver is, as in [`Way::party`].
     pub(crate) party: u32,
 }
 
@@ -36,8 +38,9 @@ impl Context {
             // Where a peer is the operator has said.
             (None, word) => word.map_or(PartyKind::Peer, |word| word.kind),
         });
+        let sender = hop.and_then(|hop| hop.word).map_or(0, |word| word.party);
         let (to, party) = self.caller;
-        Between { from, to, party }
+        Between { from, sender, to, party }
     }
 }
 
@@ -118,8 +121,10 @@ impl Shared {
             cut_body(m, splices);
         }
         let outside = matches!(between.to, PartyKind::Trunk | PartyKind::Stranger);
-        if outside && between.from == PartyKind::Agent && matches!(m.status(), Some(300..=399 | 485)) {
-            // A carrier that follows it calls at the trunk's expense, past all policies.
+        // A carrier that follows it calls at the trunk's expense, past all policies.
+        let beyond = || outside && between.from == PartyKind::Agent;
+        if matches!(m.status(), Some(300..=399 | 485)) && (beyond() || self.redirects_to_command(m, between))
+        {
             m.header_lines(HeaderName::Contact).for_each(|line| splices.delete(line.line));
         }
     }

@@ -6,7 +6,7 @@ use trunkline_model::{Agent, Authenticate};
 use trunkline_proxy::{PartyKind, Side, Way};
 use trunkline_reasons::Reason;
 use trunkline_registrar::Named;
-use trunkline_routing::{Decision, RoutedKind, may_be_referred_to};
+use trunkline_routing::{Decision, RoutedKind, ask_for_a_call, may_be_referred_to};
 use trunkline_sip::{Address, HeaderName, Message, Method, Uri};
 
 use crate::edge::Edge;
@@ -230,11 +230,18 @@ impl Edge {
     }
 }
 
-/// Can every URI of Refer-To be read, and does it pass?
+/// Can every URI of Refer-To be read, does it name a call, and does it pass?
 pub(super) fn all_referred_to(m: &Message<'_>, passes: impl Fn(&Uri<'_>) -> bool) -> bool {
-    m.list(HeaderName::ReferTo).all(|value| {
-        let address = value.and_then(|value| Address::parse(value, "Refer-To"));
-        address.and_then(|address| address.parsed_uri()).is_ok_and(|uri| passes(&uri))
+    all_name_calls(m, HeaderName::ReferTo, passes)
+}
+
+/// The same of another header. Without brackets the parameters are the header's (RFC 3261 §20), but phones exist that take them for
+/// the URI's.
+pub(super) fn all_name_calls(m: &Message<'_>, header: HeaderName, passes: impl Fn(&Uri<'_>) -> bool) -> bool {
+    m.list(header).all(|value| {
+        let Ok(address) = value.and_then(|value| Address::parse(value, "an address")) else { return false };
+        let plain = ask_for_a_call(address.params) && !address.params.contains(&b'?');
+        plain && address.parsed_uri().is_ok_and(|uri| ask_for_a_call(uri.params) && passes(&uri))
     })
 }
 
