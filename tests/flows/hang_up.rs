@@ -1,6 +1,6 @@
 //! What an operator does to calls: ends one, has no new ones taken, ends a ban.
 
-use trunkline_tests::{Dialog, Exchange, NameServer, Record, Ua, Wire, free_port};
+use trunkline_tests::{Dialog, Exchange, Message, NameServer, Record, Ua, Wire, free_port};
 
 use super::operator::ok;
 use super::trunks::{provider, with_trunk};
@@ -144,7 +144,9 @@ fn who_calls_through_a_proxy_is_hung_up_too() {
         let id = the_call(&exchange)["id"].to_string();
         let mut command = trunkline_tests::exchange_command(&exchange);
         let said = command.args(["calls", "hangup", &id]).output().expect("it runs");
-        assert!(said.status.success() || forged, "{said:?}");
+        let text = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.success(), !forged, "{text}");
+        assert_eq!(text.contains("the caller could not be told"), forged, "{text}");
         let told = if forged { vec![&mut callee] } else { vec![&mut caller, &mut callee] };
         for phone in told {
             let bye = phone.request_of("BYE");
@@ -180,27 +182,156 @@ fn no_call_begins_that_could_not_be_ended() {
     hung_up(&exchange, [&mut caller, &mut callee]);
 }
 
-/// A callee that cannot be kept in mind is the only one that is not told, and the operator learns it.
+fn call_with_a_long_via(caller: &mut Ua, callee: &str, more: usize) -> Message {
+    let invite = caller.invite(callee);
+    caller.send(&invite);
+    let challenge = caller.expect("a challenge", |m| m.status() >= 400 && m.call_id() == invite.call_id());
+    caller.acknowledge_failure(&invite, &challenge);
+    let invite = caller.authorise(&invite, &challenge, 1).expect("a challenge that can be answered");
+    let via = format!("{};x={}", caller.via(), "y".repeat(more));
+    let invite = invite.set("Via", via);
+    caller.send(&invite);
+    invite
+}
+
+/// What a BYE does not repeat may be as long as it likes.
 #[test]
-fn a_side_that_could_not_be_told_is_named() {
+fn long_vias_and_reason_phrases_keep_nobody_from_hanging_up() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    for (via, phrase) in [(2_500, 2), (3_800, 2), (20_000, 2), (10, 4_200), (3_800, 20_000)] {
+        let invite = call_with_a_long_via(&mut caller, &callee.aor(), via);
+        let arrived = callee.request_of("INVITE");
+        let answer = callee.response(&arrived, 200, &"O".repeat(phrase));
+        callee.send(&answer);
+        let answer = caller.status_for(&invite, 200);
+        let mut dialog = Dialog::of_caller(&invite, &answer);
+        let ack = dialog.request(&caller, "ACK");
+        caller.send(&ack);
+        callee.request_of("ACK");
+        let [at_caller, at_callee] = hung_up(&exchange, [&mut caller, &mut callee]);
+        assert!(at_caller.contains("1001@") && at_callee.contains("1002@"), "{at_caller} {at_callee}");
+        assert_eq!(record(&exchange, invite.call_id())[3], "call.hung-up", "{via} {phrase}");
+    }
+}
+
+/// Both sides get a BYE of the exchange, and the record says why.
+fn ended_for_long_names(exchange: &Exchange, call_id: &str, phones: [&mut Ua; 2]) {
+    for phone in phones {
+        let bye = phone.request_of("BYE");
+        assert!(bye.get("Reason").is_some_and(|reason| reason.contains("Headers too long")), "{bye:?}");
+        phone.respond(&bye, 200, "OK");
+    }
+    assert!(ok(exchange, &["calls", "--json"]).contains("[]"));
+    assert_eq!(record(exchange, call_id), ["UNKNOWN", "200", "us", "call.long-names"]);
+}
+
+/// Who answers with more than can be kept has no call that nobody can end.
+#[test]
+fn an_answer_with_names_that_are_too_long_ends_the_call() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+    for (name, more) in [("Contact", 4_200), ("Contact", 30_000), ("To", 5_000), ("To", 25_000)] {
+        let invite = caller.call(&caller.invite(&callee.aor()));
+        let arrived = callee.request_of("INVITE");
+        let answer = callee.response(&arrived, 200, "OK");
+        let long = "y".repeat(more);
+        let value = match name {
+            "Contact" => format!("<{};x={long}>", callee.contact()),
+            _ => format!("{}{long}", answer.get("To").expect("a To")),
+        };
+        callee.send(&answer.set(name, value));
+        caller.status_for(&invite, 200);
+        ended_for_long_names(&exchange, invite.call_id(), [&mut caller, &mut callee]);
+    }
+}
+
+/// A 2xx that no BYE could repeat is none: the call goes on ringing, and the operator ends it.
+#[test]
+fn an_answer_that_no_bye_could_repeat_is_no_answer() {
     let exchange = Exchange::start(&agents());
     let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
     let invite = caller.call(&caller.invite(&callee.aor()));
     let arrived = callee.request_of("INVITE");
-    let contact = format!("<{};x={}>", callee.contact(), "y".repeat(4_200));
-    let answer = callee.response(&arrived, 200, "OK").set("Contact", contact);
-    callee.send(&answer);
-    caller.status_for(&invite, 200);
-    let id = the_call(&exchange)["id"].to_string();
-    let said = trunkline_tests::exchange_command(&exchange)
-        .args(["calls", "hangup", &id])
-        .output()
-        .expect("it runs");
-    let text = String::from_utf8_lossy(&said.stderr);
-    assert!(!said.status.success() && text.contains("the callee could not be told"), "{text}");
-    let bye = caller.request_of("BYE");
-    caller.respond(&bye, 200, "OK");
-    assert!(ok(&exchange, &["calls", "--json"]).contains("[]"));
+    let answer = callee.response(&arrived, 200, "OK");
+    callee.send(&answer.with("X-Long", "y".repeat(50_000)));
+    callee.respond(&arrived, 180, "Ringing");
+    caller.expect("180", |m| m.status() == 180);
+    assert_eq!(the_call(&exchange)["state"], "ringing");
+    ok(&exchange, &["calls", "hangup", invite.call_id()]);
+    let failure = caller.status_for(&invite, 500);
+    caller.acknowledge_failure(&invite, &failure);
+    callee.request_of("CANCEL");
+}
+
+/// A target that is too long to be kept is refused; who moves there by an answer ends the call.
+#[test]
+fn no_side_moves_to_where_it_could_not_be_told() {
+    let exchange = Exchange::start(&agents());
+    let (mut caller, mut a, mut callee, _) = super::dialogs::talking(&exchange, "1001", "1002");
+    let far = |contact: &str| contact.replace('>', &format!(";x={}>", "y".repeat(4_500)));
+    for method in ["INVITE", "UPDATE"] {
+        let moved = a.request(&caller, method);
+        let contact = far(moved.get("Contact").expect("a Contact"));
+        let moved = moved.set("Contact", contact);
+        caller.send(&moved);
+        let refused = caller.final_for(&moved);
+        assert_eq!(refused.status(), 513, "{method}");
+        if method == "INVITE" {
+            caller.acknowledge_failure(&moved, &refused);
+        }
+    }
+    let [at_caller, at_callee] = hung_up(&exchange, [&mut caller, &mut callee]);
+    assert!(at_caller.contains("1001@") && at_callee.contains("1002@"), "{at_caller} {at_callee}");
+    for method in ["INVITE", "UPDATE"] {
+        let (mut dialog, _) = super::dialogs::connect(&mut caller, &mut callee);
+        let asked = dialog.request(&caller, method);
+        caller.send(&asked);
+        let arrived = callee.request_of(method);
+        let contact = far(&format!("<{}>", callee.contact()));
+        let answer = callee.response(&arrived, 200, "OK").set("Contact", contact);
+        callee.send(&answer);
+        caller.status_for(&asked, 200);
+        ended_for_long_names(&exchange, &dialog.call_id, [&mut caller, &mut callee]);
+    }
+}
+
+/// Several operators end one call at once: of those who are told that it is ended each has ended it, and where a side could not
+/// be told none is.
+#[test]
+fn of_several_operators_each_learns_how_it_went() {
+    for forged in [false, true] {
+        let exchange = Exchange::start(&agents());
+        let (mut caller, mut callee) = (registered(&exchange, "1001"), registered(&exchange, "1002"));
+        let mut invite = caller.invite(&callee.aor());
+        if forged {
+            // So it has cut itself off.
+            let own = format!("<sip:{};lr>", caller.wire.local());
+            invite = invite.with("Record-Route", format!("<sip:{};lr;n=1>, {own}", exchange.udp()));
+        }
+        let invite = caller.call(&invite);
+        let arrived = callee.request_of("INVITE");
+        callee.accept(&arrived);
+        caller.status_for(&invite, 200);
+        let id = the_call(&exchange)["id"].to_string();
+        let hang_up = || {
+            let mut command = trunkline_tests::exchange_command(&exchange);
+            let command = command.args(["calls", "hangup", &id]).stdout(std::process::Stdio::null());
+            command.stderr(std::process::Stdio::piped()).spawn().expect("it runs")
+        };
+        let operators = [hang_up(), hang_up(), hang_up()];
+        let bye = callee.request_of("BYE");
+        let told = operators.map(|operator| operator.wait_with_output().expect("its end"));
+        callee.respond(&bye, 200, "OK");
+        let text = |said: &std::process::Output| String::from_utf8_lossy(&said.stderr).into_owned();
+        let texts: Vec<String> = told.iter().map(text).collect();
+        assert_eq!(told.iter().any(|said| said.status.success()), !forged, "{texts:?}");
+        let untold = texts.iter().filter(|text| text.contains("the caller could not be told")).count();
+        assert_eq!(untold > 0, forged, "{texts:?}");
+        if !forged {
+            caller.request_of("BYE");
+        }
+    }
 }
 
 #[test]

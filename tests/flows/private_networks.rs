@@ -216,3 +216,28 @@ fn what_the_exchange_itself_uses_is_nobodys() {
     let free = SocketAddr::from((SERVER, both.network.on(Side::Nat, free_port)));
     assert_eq!(register_at(&mut both.office, &format!("sip:x@{free}")).status(), 200, "another port");
 }
+
+/// Both ways of the ari-proxy to Asterisk are: the one for requests, and that of events, which may be another host's.
+#[test]
+fn what_the_ari_proxy_uses_is_nobodys() {
+    let ports = [free_port(), free_port(), free_port()];
+    let [http, events, nats] = ports.map(|port| format!("127.0.0.1:{port}"));
+    let exchange = Exchange::start_with(
+        &agents(),
+        "roles: [exchange, health, control, ari-proxy]\n",
+        &[
+            ("ARI_HTTP_URL", &format!("http://{http}/ari")),
+            ("ARI_WEBSOCKET_URL", &format!("ws://{events}/ari/events")),
+            ("ARI_USERNAME", "user"),
+            ("ARI_PASSWORD", "secret"),
+            ("ARI_APPLICATION", "app"),
+            ("NATS_URL", &format!("nats://{nats}")),
+        ],
+    );
+    let mut phone = Ua::udp(exchange.udp(), "1001", DOMAIN, "pw-1001");
+    for server in [http, events, nats] {
+        let answer = register_at(&mut phone, &format!("sip:x@{server}"));
+        assert!(answer.start.ends_with("403 Contact Leads to a Server of the Exchange"), "{}", answer.start);
+    }
+    assert_eq!(phone.register(600).status(), 200);
+}

@@ -4,7 +4,7 @@
 use trunkline_proxy::Side;
 use trunkline_sip::Flow;
 
-/// Bytes of a message that are kept, at most.
+/// Bytes of a message, a tag or a target that are kept, at most: a call with longer ones is ended at once.
 pub const MOST_KEPT: usize = 4096;
 /// Memory above this much is given back with the call: that of its message, and of each shorter text.
 pub(crate) const ROOM: usize = 2048;
@@ -51,20 +51,23 @@ impl Talker {
         self.message.len() + self.tag.len() + self.target.len() + self.asked.1.len()
     }
 
-    /// It is reached by this flow, and a message began its dialog of which this is written. Of a longer one nothing is kept.
-    pub fn begin(&mut self, flow: Flow, write: impl FnOnce(&mut Vec<u8>), tag: &[u8]) {
-        write(&mut self.message);
-        if self.message.len().max(tag.len()) > MOST_KEPT {
-            return self.clear();
-        }
+    /// It is reached by this flow, and a message began its dialog of which this is written. False when that is too long to be kept:
+    /// the call is to end then.
+    #[must_use]
+    pub fn begin(&mut self, flow: Flow, write: impl FnOnce(&mut Vec<u8>), tag: &[u8]) -> bool {
         self.flow = Some(flow);
+        write(&mut self.message);
         self.tag.extend_from_slice(tag);
+        self.message.len().max(tag.len()) <= MOST_KEPT
     }
 
-    /// The other side asks to be reached at another target.
+    /// The other side asks to be reached at another target. A request with one that is too long to be kept is refused before.
     pub(crate) fn ask(&mut self, cseq: u32, target: &[u8]) {
         self.asked.0 = cseq;
-        put(&mut self.asked.1, target);
+        self.asked.1.clear();
+        if target.len() <= MOST_KEPT {
+            self.asked.1.extend_from_slice(target);
+        }
     }
 
     /// The request of this CSeq that asked for it is accepted.
@@ -75,15 +78,11 @@ impl Talker {
         }
     }
 
-    /// The other side, which was asked, is reached at this target from now on.
-    pub(crate) fn move_to(&mut self, target: &[u8]) {
-        put(&mut self.target, target);
-    }
-}
-
-fn put(text: &mut Vec<u8>, target: &[u8]) {
-    text.clear();
-    if target.len() <= MOST_KEPT {
-        text.extend_from_slice(target);
+    /// The other side, which was asked, is reached at this target from now on. False when it is too long to be kept: the call is to
+    /// end then.
+    pub(crate) fn move_to(&mut self, target: &[u8]) -> bool {
+        self.target.clear();
+        self.target.extend_from_slice(target);
+        target.len() <= MOST_KEPT
     }
 }

@@ -71,7 +71,7 @@ impl Edge {
 
     /// Writes a response of this branch as it goes back.
     fn write_response(
-        &self,
+        &mut self,
         (context, unix_ms): (&Context, u64),
         (fork, branch): (u8, &Branch<Hop>),
         m: &Message<'_>,
@@ -90,7 +90,7 @@ impl Edge {
 
     /// A response from this branch is about to go back: marks it, or notes what it says of the dialog it came in.
     fn mark(
-        &self,
+        &mut self,
         context: &Context,
         (fork, branch): (u8, &Branch<Hop>),
         m: &Message<'_>,
@@ -120,7 +120,7 @@ impl Edge {
     }
 
     /// Nobody answered the request, and nobody is told so (RFC 4320 §4.1).
-    pub(crate) fn note_silence(&self, context: &Context, now: u64) {
+    pub(crate) fn note_silence(&mut self, context: &Context, now: u64) {
         let mut index = Index::default();
         if context.proxy.method() != Method::Bye
             || index.parse(context.proxy.reply(), &Limits::default()).is_err()
@@ -134,13 +134,15 @@ impl Edge {
     }
 
     /// What the answer to a request inside dialogs does to them, and to their calls.
-    fn note_answer(&self, context: &Context, m: &Message<'_>, answered: &Answered, now: u64) {
+    fn note_answer(&mut self, context: &Context, m: &Message<'_>, answered: &Answered, now: u64) {
         let moves = matches!(answered.method, Method::Invite | Method::Update)
             && matches!(answered.status, 200..=299);
         for (place, side) in context.dialog.inside() {
             if moves {
                 let target = contact(m).filter(|_| answered.contact.is_some());
-                self.shared.calls.moved(place.number, side, (answered.cseq, target));
+                if !self.shared.calls.moved(place.number, side, (answered.cseq, target)) {
+                    self.unkept.push(place.number);
+                }
             }
             let ends = self.shared.dialogs.answered(place, side, answered, now);
             self.shared.hung_up(m, (place.number, side), ends, now);

@@ -76,6 +76,8 @@ pub(crate) struct Edge {
     pub(crate) own: bool,
     /// It was answered here: it has not gone on.
     pub(crate) own_refused: bool,
+    /// Calls of which too much would have to be kept to hang up later: they are ended when the message at hand is done with.
+    pub(crate) unkept: Vec<u64>,
 }
 
 /// Transactions of a shard, at most; what comes beyond is answered 503.
@@ -117,6 +119,7 @@ impl Edge {
             next_doubt: 0,
             own: false,
             own_refused: false,
+            unkept: Vec::new(),
         }
     }
 

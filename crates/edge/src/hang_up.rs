@@ -23,12 +23,16 @@ use crate::trust::senders::Sender;
 /// repetitions with credentials.
 pub(crate) const LAST_CSEQ: u32 = (1 << 31) - 4096;
 /// How long the headers of an INVITE may be together that name its dialog and lead back to its caller: they are kept, with what is
-/// added to them ([`MOST_KEPT`]).
+/// added to them ([`MOST_KEPT`]). Where that is too much the call is ended when it is answered.
 const MOST_NAMES: usize = MOST_KEPT - 1024;
+/// The longest head of a message that begins a dialog: with what is added to it, it and a BYE that repeats it can be read.
+const MOST_HEAD: usize = 48 << 10;
 /// Why an operator's call ends: in its record, and to its caller if it rings.
 pub(crate) const HUNG_UP: Reason = Reason::CallHungUp;
 /// What BYEs and CANCELs say then (RFC 3326; Q.850: normal call clearing).
 const BY_OPERATOR: &[u8] = b"Reason: Q.850;cause=16;text=\"Ended by operator\"\r\n";
+/// The same of a call of which too much would have to be kept (Q.850: protocol error).
+const UNKEPT: &[u8] = b"Reason: Q.850;cause=111;text=\"Headers too long\"\r\n";
 
 /// The URI of the first Contact, as it stands.
 pub(crate) fn contact<'a>(m: &Message<'a>) -> Option<&'a [u8]> {
@@ -64,26 +68,38 @@ fn put_dialog(m: &Message<'_>, side: Side, (tag, before): (&[u8], usize), out: &
     put(b"Call-ID", &[m.call_id()]);
 }
 
-/// Appends what is kept of a message: its head, or the lines of it that a BYE is made of.
-fn put_kept(bytes: &[u8], out: &mut Vec<u8>) {
+fn head(bytes: &[u8]) -> &[u8] {
     let end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
-    if end <= MOST_KEPT {
-        return out.extend_from_slice(bytes.get(..end).unwrap_or_default());
+    bytes.get(..end).unwrap_or(bytes)
+}
+
+/// A 2xx that no BYE could repeat is no answer.
+pub(crate) fn is_endless(m: &Message<'_>) -> bool {
+    matches!(m.cseq_method(), Method::Invite | Method::Update) && head(m.bytes).len() > MOST_HEAD
+}
+
+/// Appends what is kept of a message: its head, or the lines of it that a BYE is made of. Nothing else of a long one costs room
+/// that these need: what it takes to be read beside them is of our own.
+fn put_kept(bytes: &[u8], out: &mut Vec<u8>) {
+    let head = head(bytes);
+    if head.len() <= MOST_KEPT {
+        return out.extend_from_slice(head);
     }
     let mut index = Index::default();
-    if index.parse(bytes, &Limits::default()).is_err() {
-        // Too long: nothing is kept of it.
-        return out.extend_from_slice(bytes);
+    if index.parse_head(head, &Limits::default()).is_err() {
+        return out.extend_from_slice(head);
     }
-    let m = Message::new(bytes, &index);
-    let start = memchr::memmem::find(bytes, b"\r\n").map_or(0, |at| at + 2);
-    out.extend_from_slice(bytes.get(..start).unwrap_or_default());
+    let m = Message::new(head, &index);
     let mut put = |line: &[u8]| out.extend_from_slice(line);
-    for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
-        put(m.header_line(name).map_or(b"", |header| header.line.of(bytes)));
+    match m.status() {
+        Some(_) => put(b"SIP/2.0 200 OK\r\n"),
+        None => [&b"INVITE "[..], m.uri_text(), b" SIP/2.0\r\n"].into_iter().for_each(&mut put),
     }
-    put(m.header_line(HeaderName::Contact).map_or(b"", |header| header.line.of(bytes)));
-    m.header_lines(HeaderName::RecordRoute).for_each(|header| put(header.line.of(bytes)));
+    put(b"Via: SIP/2.0/UDP 0.0.0.0;branch=z9hG4bK0\r\nCSeq: 1 INVITE\r\n");
+    for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::Contact] {
+        put(m.header_line(name).map_or(b"", |header| header.line.of(head)));
+    }
+    m.header_lines(HeaderName::RecordRoute).for_each(|header| put(header.line.of(head)));
     put(b"\r\n");
 }
 
@@ -159,21 +175,23 @@ impl Shared {
         self.hanging.is_begun(number)
     }
 
-    /// Which sides of a call that was to end got no BYE. It is asked once.
-    pub fn untold(&self, number: u64) -> Vec<&'static str> {
+    /// Which sides of a call that was to end got no BYE; `None` when it was not ended because of who asks. Each of those who asked to
+    /// end it asks this once.
+    pub fn untold(&self, number: u64) -> Option<Vec<&'static str>> {
         self.hanging.untold(number)
     }
 }
 
 impl Edge {
-    /// A 2xx to an INVITE goes back, as the caller gets it: from now on the exchange can hang up.
+    /// A 2xx to an INVITE goes back, as the caller gets it: from now on the exchange can hang up. It does so at once when too much
+    /// would have to be kept for later: whoever makes names that long could have a call that nobody can end.
     pub(crate) fn note_talkers(
-        &self,
+        &mut self,
         context: &Context,
         branch: &Branch<Hop>,
         (answer, back): (&Message<'_>, &[u8]),
     ) {
-        let (Some(call), DialogUse::Begins(_)) = (context.call, &context.dialog) else { return };
+        let (Some(call), DialogUse::Begins(number)) = (context.call, &context.dialog) else { return };
         let egress = branch.target.hop.egress;
         let flow = Flow {
             transport: egress.transport,
@@ -181,10 +199,25 @@ impl Edge {
             remote: egress.remote,
             connection: egress.connection,
         };
+        let mut kept = true;
         self.shared.calls.set_talkers(call, |[caller, callee]| {
-            caller.begin(context.from, |out| put_kept(back, out), b"");
-            callee.begin(flow, |out| put_kept(branch.sent(), out), answer.to_tag());
+            kept &= caller.begin(context.from, |out| put_kept(back, out), b"");
+            kept &= callee.begin(flow, |out| put_kept(branch.sent(), out), answer.to_tag());
         });
+        if !kept {
+            self.unkept.push(*number);
+        }
+    }
+
+    /// Ends the calls of which too much would have to be kept.
+    pub(crate) fn end_unkept(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory) {
+        while let Some(number) = self.unkept.pop() {
+            let why = Reason::CallLongNames;
+            if self.hang_up(io, memory, (number, Cause::Unknown, why.code()), UNKEPT) {
+                self.counters.count_reason(Some(why));
+                tracing::warn!(number, "a call is ended: a side has names or a target that are too long");
+            }
+        }
     }
 
     /// An operator ends this call: a ringing one is ended by the shard of its transaction, an answered one by any shard.
@@ -196,6 +229,7 @@ impl Edge {
             && let Some(mut context) = self.contexts.take(slot)
         {
             self.turn_to(&context);
+            self.shared.hanging.finish(number, [false; 2]);
             context.refused = Some(HUNG_UP);
             context.hung_up = true;
             context.proxy.handle(Input::Cancel(BY_OPERATOR), io.now(), &mut self.work);
@@ -208,7 +242,8 @@ impl Edge {
         }
     }
 
-    /// Ends an answered call with a BYE to each side that is known. False when it had ended before, or none is.
+    /// Ends an answered call with a BYE to each side that is known. False when it had ended before, or none is. If only one side can
+    /// be told, the call remains until that one has answered.
     pub(crate) fn hang_up(
         &mut self,
         io: &mut Io<'_>,
@@ -227,7 +262,8 @@ impl Edge {
             return false;
         }
         self.shared.hanging.begin(number);
-        let ended = self.shared.calls.hang_up(number, (cause, reason), io.unix_ms());
+        let remains = to_callee.is_none() || to_caller.is_none();
+        let ended = remains || self.shared.calls.hang_up(number, (cause, reason), io.unix_ms());
         let untold = [to_caller, to_callee].map(|bye| {
             let Some((flow, bye)) = bye.filter(|_| ended) else { return ended };
             (self.own, self.own_refused) = (true, false);
@@ -258,8 +294,8 @@ impl Edge {
         }
     }
 
-    /// Refuses what would keep the exchange from hanging up: a CSeq that no BYE of ours could exceed, and an INVITE that begins a
-    /// dialog whose names are too long to keep; `true` when it was answered.
+    /// Refuses what would keep the exchange from hanging up: a CSeq that no BYE of ours could exceed, an INVITE that begins a
+    /// dialog whose names are too long to keep, and a target that is; `true` when it was answered.
     pub(crate) fn refuse_unendable(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, inside: bool) -> bool {
         let m = &inbound.message;
         let begins = inbound.method == Method::Invite && !inside;
@@ -269,9 +305,12 @@ impl Edge {
             let routes = m.header_lines(HeaderName::RecordRoute).map(|header| header.line.of(m.bytes).len());
             m.uri_text().len() + named.iter().sum::<usize>() + routes.sum::<usize>()
         };
+        let moves = matches!(inbound.method, Method::Invite | Method::Update);
+        let moves_far = || moves && contact(m).is_some_and(|target| target.len() > MOST_KEPT);
         let reason = if (begins || inside) && inbound.method != Method::Bye && m.cseq() >= LAST_CSEQ {
             Reason::RequestCseq
-        } else if begins && names() > MOST_NAMES {
+        } else if begins && (names() > MOST_NAMES || head(m.bytes).len() > MOST_HEAD) || inside && moves_far()
+        {
             Reason::RequestLongNames
         } else {
             return false;

@@ -24,7 +24,7 @@ const WHOLE: u32 = 1_000;
 const TRIED: u32 = 20;
 /// Less than this is a hiccup.
 const LEAST: u32 = 40;
-/// At this level all strangers are turned away, and beyond the next one others: what strangers do is to move it no further.
+/// At this level all strangers are turned away, and beyond the next one others. Above it the level goes up more slowly, whoever sends.
 const STRANGERS: u32 = 100;
 const OTHERS: u32 = 250;
 /// Beyond this level the kernel drops more, below [`CALM`] less.

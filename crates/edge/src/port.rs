@@ -39,7 +39,9 @@ impl EdgePort {
         work: impl FnOnce(&mut Edge, &mut Io<'_>, &mut MessageMemory) -> R,
     ) -> R {
         let mut io = Io { net: Net::new(outside), memory: &mut self.step };
-        work(&mut self.edge, &mut io, &mut self.message)
+        let result = work(&mut self.edge, &mut io, &mut self.message);
+        self.edge.end_unkept(&mut io, &mut self.message);
+        result
     }
 
     /// A datagram, or a whole message of a stream.

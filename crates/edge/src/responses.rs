@@ -7,6 +7,7 @@ use trunkline_transaction::Slot;
 
 use crate::context::{Context, DialogUse, Hop};
 use crate::edge::Edge;
+use crate::hang_up::is_endless;
 use crate::mail::Io;
 use crate::own::{self, Errand};
 
@@ -52,7 +53,8 @@ impl Edge {
         }
         let cseq = m.cseq().wrapping_sub(branch.target.cseq_added);
         let success = m.status().is_some_and(|code| (200..300).contains(&code));
-        self.identity(m, cseq, context.tagged) == context.identity && (!success || goes_on(m))
+        self.identity(m, cseq, context.tagged) == context.identity
+            && (!success || goes_on(m) && !is_endless(m))
     }
 
     fn on_answered(

@@ -147,6 +147,8 @@ reasons! {
     CallCancelled = "call.cancelled", 487 "" PUBLIC, "Nothing.";
     /// An operator ended the call (trunkline calls hangup).
     CallHungUp = "call.hung-up", 500 "Ended by Operator" PUBLIC, "Nothing; ask the operator who ended it.";
+    /// A side of an answered call said names or a target that are longer than the exchange keeps to hang up (4 KB): it ended the call.
+    CallLongNames = "call.long-names", 502 "" HIDDEN, "Shorten From, To, Contact or Record-Route in the client or server that said them.";
     /// The caller gave up while the request waited for DNS or the media relay.
     CallCancelledEarly = "call.cancelled-early", 487 "" PUBLIC, "If it happens often, check the resolver (dns) and rtpengine.";
 
@@ -329,7 +331,7 @@ reasons! {
     RequestExtension = "request.extension", 420 "" PUBLIC, "Switch the extension named in Unsupported off in the client.";
     /// The CSeq is so high that no later request of the dialog could have a higher one below 2^31 (RFC 3261 §8.1.1.5).
     RequestCseq = "request.cseq", 400 "CSeq Too High" PUBLIC, "Let the client begin a new dialog, with a lower CSeq.";
-    /// Request-URI, From, To, Call-ID, Contact and Record-Route of an INVITE may have at most 3,072 bytes together: the exchange keeps them for the BYE by which it can end the call.
+    /// Request-URI, From, To, Call-ID, Contact and Record-Route of an INVITE may have at most 3,072 bytes together, its head at most 48 KB, and the Contact of a re-INVITE or UPDATE at most 4 KB: the exchange keeps them for the BYE by which it can end the call.
     RequestLongNames = "request.long-names", 513 "From, To, Contact or Record-Route Too Long" PUBLIC, "Shorten these headers in the client.";
     /// A method that the exchange does not know was sent to itself.
     RequestMethod = "request.method", 405 "" PUBLIC, "See Allow in the answer.";

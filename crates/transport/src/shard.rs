@@ -110,13 +110,19 @@ pub struct Shard<M> {
 /// What the shard has to do.
 #[derive(Default)]
 struct Work {
-    /// Sockets that were not emptied, a bit each: the poll is edge-triggered and will not report them again.
-    unread: u64,
+    /// Of each socket for datagrams: was it not emptied? The poll is edge-triggered and will not report it again.
+    unread: Vec<bool>,
     /// Is there mail?
     mail: bool,
     /// Were streams read in this pass?
     streamed: bool,
     undelivered: Vec<Undelivered>,
+}
+
+impl Work {
+    fn has_unread(&self) -> bool {
+        self.unread.contains(&true)
+    }
 }
 
 /// The state of the mailbox after its turn.
@@ -228,10 +234,10 @@ impl<M: Send> Shard<M> {
     /// Runs until [`Mail::Stop`].
     pub fn run<H: Handler<Mail = M>>(&mut self, handler: &mut H) -> io::Result<()> {
         let mut events = Events::with_capacity(256);
-        let mut work = Work::default();
+        let mut work = Work { unread: vec![false; self.io.udp.len()], ..Work::default() };
         let mut swept = 0;
         loop {
-            let busy = work.unread != 0 || work.mail || !self.io.half_read.is_empty();
+            let busy = work.has_unread() || work.mail || !self.io.half_read.is_empty();
             let sleep = if busy { 0 } else { handler.sleep(self.io.now, NAP) };
             let asleep = self.io.now;
             match self.poll.poll(&mut events, Some(Duration::from_millis(sleep))) {
@@ -260,10 +266,8 @@ impl<M: Send> Shard<M> {
                     }
                 }
             }
-            for i in 0..self.io.udp.len() {
-                if work.unread & 1 << i.min(63) != 0 && self.read_udp(handler, i) {
-                    work.unread &= !(1 << i.min(63));
-                }
+            for (i, unread) in work.unread.iter_mut().enumerate() {
+                *unread = *unread && !self.read_udp(handler, i);
             }
             self.note_lateness(began, &work);
             handler.on_timer(&mut self.io);
@@ -306,7 +310,9 @@ impl<M: Send> Shard<M> {
             }
             n if n >= FIRST_TCP => self.accept(n - FIRST_TCP),
             n => {
-                work.unread |= 1 << (n - FIRST_UDP).min(63);
+                if let Some(unread) = work.unread.get_mut(n - FIRST_UDP) {
+                    *unread = true;
+                }
                 if let Some(socket) = self.io.udp.get(n - FIRST_UDP).filter(|_| event.is_error()) {
                     take_errors(socket, &mut work.undelivered);
                 }
@@ -322,7 +328,7 @@ impl<M: Send> Shard<M> {
             pass = (self.io.now - began).max(self.io.half_read.waits(self.io.now));
         }
         let now = self.io.now;
-        let emptied = work.unread == 0 && !work.mail && self.io.half_read.is_empty();
+        let emptied = !work.has_unread() && !work.mail && self.io.half_read.is_empty();
         if emptied && pass <= lateness::PATIENCE {
             self.io.lateness.emptied(now);
         } else {

@@ -17,7 +17,8 @@ pub fn back_ends(config: &Config) -> Vec<String> {
         && let Ok(ari) = AriProxyArgs::default().config()
     {
         servers.extend(ari.nats.servers.iter().flat_map(|url| servers_of(url)));
-        servers.extend(servers_of(&ari.ari.http_url));
+        servers
+            .extend([&ari.ari.http_url, &ari.ari.websocket_url].into_iter().flat_map(|url| servers_of(url)));
     }
     servers
 }

@@ -83,6 +83,9 @@ impl Calls {
         let Some(slot) = table.slots.get_mut(place as usize).filter(|slot| slot.row.is_answered()) else {
             return false;
         };
+        if slot.row.ended_by() == Ender::Unknown {
+            slot.row.set_ended_by(Ender::Exchange);
+        }
         if !reason.is_empty() {
             slot.row.set_text(row::REASON, reason.as_bytes());
         }

@@ -43,15 +43,19 @@ impl Calls {
     }
 
     /// The request of this CSeq of this side is accepted; the other side says, where it does, at which target it is from now on.
-    pub fn moved(&self, number: u64, side: Side, (cseq, target): (u32, Option<&[u8]>)) {
+    /// False when that is too long to be kept, or there is no memory for it: the call is to end then.
+    #[must_use]
+    pub fn moved(&self, number: u64, side: Side, (cseq, target): (u32, Option<&[u8]>)) -> bool {
+        let mut kept = true;
         self.with_talkers(number, |talkers, has_room| {
             let [asked, asking] = pair(talkers, side);
             asked.grant(cseq);
-            if let Some(target) = target.filter(|target| target.len() <= SHORT_ROOM || has_room(target.len()))
-            {
-                asking.move_to(target);
+            if let Some(target) = target {
+                let fits = target.len() <= SHORT_ROOM || has_room(target.len());
+                kept = asking.move_to(target) && fits;
             }
         });
+        kept
     }
 
     fn with_talkers(&self, number: u64, change: impl FnOnce(&mut [Talker; 2], &dyn Fn(usize) -> bool)) {

@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashSet};
 const EVERY: Duration = Duration::from_secs(30);
 /// The same while one of them was never found.
 const UNTIL_FOUND: Duration = Duration::from_secs(1);
-/// An address that one of them had holds for so long.
+/// An address that one of them had holds for so long at least, and until the name has another one.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// Those that are named by their address.
@@ -33,10 +33,10 @@ pub(crate) fn follow(
     let named_by_address = literals(back_ends);
     let run = move || {
         let start = Instant::now();
-        let mut found = before.iter().map(|at| (*at, start)).collect();
+        let mut found = before.iter().map(|at| ((BEFORE, *at), start)).collect();
         loop {
             let all = look(&names, &before, &mut found, Instant::now());
-            if !tell(named_by_address.iter().chain(found.keys()).copied().collect()) {
+            if !tell(named_by_address.iter().copied().chain(found.keys().map(|known| known.1)).collect()) {
                 return;
             }
             std::thread::sleep(if all { EVERY } else { UNTIL_FOUND });
@@ -47,26 +47,33 @@ pub(crate) fn follow(
     }
 }
 
-/// Looks all names up; were all of them found? While one is not, they are also where they were before the restart.
+/// Which name has had this address: its place among the names, or [`BEFORE`].
+type Known = (usize, SocketAddr);
+
+/// In the place of a name: some had the address before the restart.
+const BEFORE: usize = usize::MAX;
+
+/// Looks all names up; were all of them found? What a name had is forgotten only when it is found without that: a failure of DNS
+/// opens no way to the servers. While one is not found, they are also where they were before the restart.
 fn look(
     names: &[String],
     before: &HashSet<SocketAddr>,
-    found: &mut HashMap<SocketAddr, Instant>,
+    found: &mut HashMap<Known, Instant>,
     now: Instant,
 ) -> bool {
     let mut all = true;
-    for name in names {
-        match name.to_socket_addrs() {
-            Ok(addresses) => found.extend(addresses.map(|at| (at, now))),
-            Err(_) => all = false,
-        }
+    for (n, name) in names.iter().enumerate() {
+        let Ok(addresses) = name.to_socket_addrs() else {
+            all = false;
+            continue;
+        };
+        found.extend(addresses.map(|at| ((n, at), now)));
+        found.retain(|known, seen| known.0 != n || now.duration_since(*seen) < REMEMBERED);
     }
-    found.retain(|at, seen| {
-        if !all && before.contains(at) {
-            *seen = now;
-        }
-        now.duration_since(*seen) < REMEMBERED
-    });
+    if !all {
+        found.extend(before.iter().map(|at| ((BEFORE, *at), now)));
+    }
+    found.retain(|known, seen| known.0 != BEFORE || now.duration_since(*seen) < REMEMBERED);
     all
 }
 
@@ -79,18 +86,19 @@ mod tests {
         let names = ["localhost:6379".to_owned(), "no name:1".to_owned()];
         let earlier: SocketAddr = "192.0.2.1:6379".parse().unwrap();
         let now = Instant::now();
-        let mut found = HashMap::from_iter([(earlier, now)]);
+        let mut found = HashMap::from_iter([((0, earlier), now), ((1, earlier), now)]);
         let before: HashSet<SocketAddr> = ["192.0.2.2:6379".parse().unwrap()].into();
-        found.extend(before.iter().map(|at| (*at, now)));
-        let nothing = HashSet::new();
-        assert!(!look(&names, &nothing, &mut found, now), "one of them is no name");
-        assert!(found.keys().any(|at| at.ip().is_loopback() && at.port() == 6379), "{found:?}");
-        assert!(found.contains_key(&earlier));
-        // What was known before a restart stays while a name is not found.
+        assert!(!look(&names, &before, &mut found, now), "one of them is no name");
+        assert!(found.keys().any(|(_, at)| at.ip().is_loopback() && at.port() == 6379), "{found:?}");
+        assert!(found.contains_key(&(0, earlier)) && found.contains_key(&(1, earlier)));
         assert!(!look(&names, &before, &mut found, now + REMEMBERED));
-        assert!(!found.contains_key(&earlier) && before.iter().all(|at| found.contains_key(at)), "{found:?}");
+        assert!(!found.contains_key(&(0, earlier)), "the name has another address");
+        assert!(found.contains_key(&(1, earlier)), "the name could not be looked up since");
+        // What was known before a restart stays while a name is not found.
+        let known_before = |found: &HashMap<Known, Instant>| found.keys().any(|(_, at)| before.contains(at));
+        assert!(known_before(&found), "{found:?}");
         assert!(look(&names[..1], &before, &mut found, now + 2 * REMEMBERED));
-        assert!(before.iter().all(|at| !found.contains_key(at)), "{found:?}");
+        assert!(!known_before(&found), "{found:?}");
         let given = ["[2001:db8::1]:5432".to_owned(), "db.example:5432".to_owned()];
         assert_eq!(literals(&given), ["[2001:db8::1]:5432".parse().unwrap()]);
     }

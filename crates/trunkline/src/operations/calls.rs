@@ -94,7 +94,9 @@ pub fn hang_up(sip: &SipView, call: &str) -> Result<LiveCall, OperationError> {
     let end = Instant::now() + PATIENCE;
     while calls.is_up(number).is_some() || sip.shared.is_hanging_up(number) {
         if Instant::now() >= end {
-            sip.shared.untold(number);
+            if let Some(untold) = sip.shared.untold(number).filter(|untold| !untold.is_empty()) {
+                return failed(untold_sides(found.id, &untold));
+            }
             return failed(format!(
                 "call {} cannot be ended now: it is from before a restart, or waits for DNS or the media relay; try again, or have \
                  a party hang up",
@@ -103,14 +105,22 @@ pub fn hang_up(sip: &SipView, call: &str) -> Result<LiveCall, OperationError> {
         }
         std::thread::sleep(ROUND);
     }
-    tracing::info!(id = found.id, call_id = found.call_id, "an operator has ended a call");
-    let untold = sip.shared.untold(number);
-    if !untold.is_empty() {
+    let Some(untold) = sip.shared.untold(number) else {
         return failed(format!(
-            "call {} is ended here, but the {} could not be told: have the carrier or the user hang up there",
-            found.id,
-            untold.join(" and the ")
+            "call {} has ended meanwhile: a party or somebody else has ended it",
+            found.id
         ));
+    };
+    tracing::info!(id = found.id, call_id = found.call_id, ?untold, "an operator has ended a call");
+    if !untold.is_empty() {
+        return failed(untold_sides(found.id, &untold));
     }
     Ok(found)
+}
+
+fn untold_sides(id: u64, untold: &[&str]) -> String {
+    format!(
+        "call {id} is ended here, but the {} could not be told: have the carrier or the user hang up there",
+        untold.join(" and the ")
+    )
 }
