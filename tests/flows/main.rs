@@ -81,6 +81,7 @@ mod relayed;
 mod roles;
 mod routr_v1;
 mod routr_v1_api;
+mod routr_v1_bounds;
 mod routr_v1_container;
 mod routr_v1_examples;
 mod routr_v1_gateways;

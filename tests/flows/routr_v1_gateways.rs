@@ -49,6 +49,11 @@ fn the_user_agent_is_that_of_the_configuration() {
     let options = ua.request("OPTIONS", "sip:sip.local");
     ua.send(&options);
     assert_eq!(ua.final_for(&options).get("Server"), Some("Test v1"));
+    // Also of the requests that ask whether a gateway is there.
+    let folder = V1Folder::new(Late);
+    let exchange = folder.start(&[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "1")]);
+    let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
+    assert_eq!(gateway.request_of("OPTIONS").get("User-Agent"), Some("Test v1"));
 }
 
 #[test]
@@ -123,6 +128,40 @@ fn a_phone_on_its_own_connection_is_not_asked() {
     phone.acknowledge_failure(&invite, &answer);
     let mut another = Ua::tcp(exchange.tcp(), "1001", "sip.local", "");
     assert_eq!(calls_out(&mut another), 401, "another connection says nothing");
+}
+
+/// Who has proven a secret that was replaced since is asked for the new one, also on its connection.
+#[test]
+fn a_replaced_secret_ends_what_was_proven_with_it() {
+    let folder = V1Folder::new(Late);
+    let exchange = start(&folder, "");
+    let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
+    let mut thief = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");
+    assert_eq!(thief.register(600).status(), 200);
+    let passes = |phone: &mut Ua, gateway: &mut Ua| {
+        let invite = phone.invite(&at("17853178070"));
+        phone.send(&invite);
+        let seen = gateway.request_of("INVITE");
+        gateway.respond(&seen, 486, "Busy Here");
+        let answer = phone.status_for(&invite, 486);
+        phone.acknowledge_failure(&invite, &answer);
+    };
+    passes(&mut thief, &mut gateway);
+    // Something else changes: nobody is asked for that.
+    let agents = ["1001", "1002", "1003"].map(trunkline_tests::v1_agent).concat();
+    let file = exchange.folder().join("config/agents.yml");
+    let write = |text: &str| std::fs::write(&file, text).expect("written");
+    write(&agents);
+    wait_for("the new agent", || exchange.log().contains("resources changed").then_some(()));
+    passes(&mut thief, &mut gateway);
+    write(&agents.replace("pw-1001", "pw-other"));
+    wait_for("the new secret", || (exchange.log().matches("resources changed").count() == 2).then_some(()));
+    assert_eq!(calls_out(&mut thief), 401);
+    // It is still called there until its registration ends; its owner proves the new secret.
+    let mut owner = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-other");
+    assert_eq!(owner.register(600).status(), 200);
+    passes(&mut owner, &mut gateway);
+    assert_eq!(calls_out(&mut thief), 401, "still not by the owner's registration");
 }
 
 #[test]

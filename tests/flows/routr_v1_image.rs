@@ -216,6 +216,34 @@ fn the_images_recipe_names_what_is_there() {
     ] {
         assert!(recipe.contains(part), "{part}");
     }
+    // The stage that compiles: the release of Rust that the workspace needs, all of its sources, what the last stage takes of it.
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).expect(name);
+    let manifest = read("Cargo.toml");
+    let release = manifest.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'));
+    let first =
+        format!("FROM docker.io/library/rust:{}-slim-trixie AS build", release.expect("a release of Rust"));
+    for line in [
+        first.as_str(),
+        "COPY . /src",
+        "WORKDIR /src",
+        "RUN cargo build --release --locked -p trunkline",
+        "COPY --from=build /src/target/release/trunkline /usr/local/bin/trunkline",
+    ] {
+        assert!(recipe.lines().any(|one| one == line), "{line}");
+    }
+    let mut left_out: Vec<String> = read(".dockerignore").lines().map(str::to_owned).collect();
+    left_out.sort();
+    assert_eq!(left_out, ["**/node_modules", ".git", "target"], "the sources are in the context");
+    let locked = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--package", "trunkline", "--depth", "0"])
+        .current_dir(&root)
+        .output()
+        .expect("cargo starts");
+    assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+    let version = manifest.lines().find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+    let tags = Command::new(format!("{DEPLOY}/build.sh")).args(["--tags"]).env_remove("VERSION").output();
+    let tags = String::from_utf8(tags.expect("the script runs").stdout).expect("text");
+    assert_eq!(tags.lines().next(), version.map(|v| format!("trunkline/routr-v1:{v}")).as_deref(), "{tags}");
     let tags = Command::new(format!("{DEPLOY}/build.sh")).args(["--tags"]).env("VERSION", "1.2.3").output();
     let tags = String::from_utf8(tags.expect("the script runs").stdout).expect("text");
     assert_eq!(tags.lines().next(), Some("trunkline/routr-v1:1.2.3"), "{tags}");

@@ -78,6 +78,9 @@ fn a_folder_becomes_a_store() {
             "no equivalent: Domain ",
             "`metadata.colour`",
             "userAgent: \"Test v1\"",
+            "data: \"sqlite:new.db\"",
+            "no equivalent: spec.restService.port",
+            "would be written to sqlite:new.db",
             "nothing was changed",
         ] {
             assert!(said.contains(line), "{line}: {said}");
@@ -166,6 +169,9 @@ fn a_rest_service_becomes_a_store() {
     let from = format!("routr-v1-rest:{}", service.base());
     let (code, said) = run(scratch.path(), &["migrate", &from, "--to", "sqlite:new.db"]);
     assert!(code == Some(0) && said.contains("0 created, 0 updated"), "{said}");
+    service.mood(Mood::Says("agents", 401, "<html>Who are you?</html>"));
+    let (code, said) = run(scratch.path(), &["migrate", &from, "--to", "sqlite:other.db"]);
+    assert!(code == Some(1) && said.contains("TRUNKLINE_ROUTR_V1_PROVIDER_SECRET"), "{said}");
     for mood in [Mood::Nonsense, Mood::Fails, Mood::Leaves] {
         service.mood(mood);
         let (code, said) = run(scratch.path(), &["migrate", &from, "--to", "sqlite:other.db"]);

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use trunkline_tests::V1Edition::{self, Late, Rc2};
 use trunkline_tests::{
-    Exchange, Mood, RedisServer, Rest, Scratch, Ua, V1_DOMAIN, V1_NUMBER, V1Folder, V1Service, Wire, binary,
-    free_port, wait_for,
+    Authority, Exchange, Mood, RedisServer, Rest, Scratch, Ua, V1_DOMAIN, V1_NUMBER, V1Folder, V1Service,
+    Wire, binary, free_port, wait_for,
 };
 
 use super::routr_v1::{at, phone, registered, talk};
@@ -234,12 +235,18 @@ fn redis_goes_and_comes_back_in_traffic() {
 
 /// An exchange does not start on the folder: exit code and what is said.
 fn refused(folder: &V1Folder) -> (Option<i32>, String) {
+    refused_with(&folder.config(), "5")
+}
+
+/// The same with this configuration, after so many attempts.
+fn refused_with(config: &str, tries: &str) -> (Option<i32>, String) {
     let scratch = Scratch::new("no-provider");
-    scratch.write("config/config.yml", folder.config());
+    scratch.write("config/config.yml", config);
     let output = Command::new(binary())
         .args(["serve", "--config", "config/config.yml"])
         .current_dir(scratch.path())
         .envs(["HTTP_ADDR", "GRPC_ADDR", "GRPC_EXTERNAL_ADDR"].map(|key| (format!("TRUNKLINE_{key}"), "off")))
+        .env("TRUNKLINE_ROUTR_V1_PROVIDER_TRIES", tries)
         .output()
         .expect("the command runs");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -306,6 +313,36 @@ pub fn on_service(service: &V1Service) -> V1Folder {
         service.base()
     );
     folder
+}
+
+/// A service whose certificate is signed by a CA in the trust store of `securityContext`, in each of its formats.
+#[test]
+fn a_rest_service_over_tls_is_believed_by_the_trust_store() {
+    let authority = Arc::new(Authority::new());
+    let service = V1Service::start_over_tls(Vec::new(), &authority);
+    let [p12, jks] = authority.trust_stores("hush-hush");
+    for (key, store) in [("trustStore", Some(&p12)), ("trueStore", Some(&jks)), ("trustStore", None)] {
+        let folder = on_service(&service);
+        service.change(|documents| *documents = folder.documents());
+        let store = store.map(|file| {
+            let file = file.display();
+            format!("  securityContext: {{{key}: {file}, trustStorePassword: hush-hush}}\n")
+        });
+        let config = folder.config() + store.as_deref().unwrap_or_default();
+        let env = [("HOME", "."), ("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")];
+        if store.is_none() {
+            let (code, said) = refused_with(&config, "1");
+            assert!(code == Some(1) && said.contains("UnknownIssuer"), "{code:?} {said}");
+            continue;
+        }
+        let exchange = Exchange::start_routr_v1(folder.sip, &[("config/config.yml", &config)], &env);
+        registered(&exchange, "1001");
+        let (rest, token) = client(&folder);
+        let mut made = agent("1003");
+        made["metadata"]["ref"] = format!("by-{key}").into();
+        let made = rest.send("POST", &format!("/agents?token={token}"), "", &made.to_string());
+        assert_eq!(made.json["status"], 201, "{}", made.body);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire, free_port};
+use trunkline_tests::{Dialog, Exchange, Message, Resources, Ua, Wire, free_port, wait_for};
 
 use super::trunks::NUMBER;
 use super::{DOMAIN, agents, at, registered};
@@ -51,6 +51,60 @@ fn a_transfer_needs_a_proof_whatever_the_domain_asks() {
         phone.respond(&heard, 202, "Accepted");
         wired.status_for(&refer, 202);
     }
+}
+
+/// A connection that was registered with a secret proves nothing any more once that secret is another one, or none.
+#[test]
+fn a_secret_that_changes_ends_what_connections_prove() {
+    let of = |secret: &str| {
+        let all = Resources::new().domain(DOMAIN, "egress").agent(DOMAIN, "1002", "pw-1002");
+        all.agent(DOMAIN, "1001", secret)
+    };
+    let file = |resources: &Resources, name: &str| {
+        resources.files().find(|(file, _)| *file == name).expect("the file").1.to_owned()
+    };
+    let exchange = Exchange::start_with(&of("pw-1001"), "routing: {qualifySeconds: 0}\n", &[]);
+    let changes = std::cell::Cell::new(0);
+    let rewrite = |name: &str, text: &str| {
+        exchange.rewrite(name, text);
+        changes.set(changes.get() + 1);
+        let told = || exchange.log().matches("resources changed").count() >= changes.get();
+        wait_for("the changed resources", || told().then_some(()));
+    };
+    let mut other = registered(&exchange, "1002");
+    let wired = |secret: &str| {
+        let mut ua = Ua::tcp(exchange.tcp(), "1001", DOMAIN, secret);
+        assert_eq!(ua.register(600).status(), 200);
+        ua
+    };
+    let refers = |ua: &mut Ua, other: &mut Ua, proven: bool, why: &str| {
+        let refer = ua.request("REFER", &at("1002")).with("Refer-To", EXPENSIVE);
+        ua.send(&refer);
+        if !proven {
+            return assert_eq!(ua.final_for(&refer).status(), 401, "{why}");
+        }
+        let heard = other.request_of("REFER");
+        other.respond(&heard, 202, "Accepted");
+        ua.status_for(&refer, 202);
+    };
+    let mut thief = wired("pw-1001");
+    refers(&mut thief, &mut other, true, "by its own connection");
+    rewrite("credentials.yaml", &file(&of("pw-other"), "credentials.yaml"));
+    refers(&mut thief, &mut other, false, "with a secret of the past");
+    // Calls to it go on until its registration ends.
+    let invite = other.invite(&at("1001"));
+    let invite = other.call(&invite);
+    let seen = thief.request_of("INVITE");
+    thief.respond(&seen, 486, "Busy Here");
+    let answer = other.status_for(&invite, 486);
+    other.acknowledge_failure(&invite, &answer);
+    let mut owner = wired("pw-other");
+    refers(&mut owner, &mut other, true, "with that of today");
+    refers(&mut thief, &mut other, false, "by another's registration");
+    let without = file(&of("pw-other"), "agents.yaml").replace("credentialsRef: r1001-sip-test, ", "");
+    assert!(!without.contains("credentialsRef: r1001"), "{without}");
+    rewrite("agents.yaml", &without);
+    refers(&mut owner, &mut other, false, "where there is none");
 }
 
 /// Asks for it, with the digest it has when it is asked for one.

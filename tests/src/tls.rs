@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use sha1::{Digest, Sha1};
 
 use crate::PATIENCE;
 use crate::scratch::Scratch;
@@ -36,6 +37,16 @@ impl Authority {
     /// Its certificate, PEM.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// Its certificate in trust stores under a password: PKCS#12, and Java's own format.
+    pub fn trust_stores(&self, password: &str) -> [PathBuf; 2] {
+        let der = self.issuer.der();
+        let mut store = p12_keystore::KeyStore::new();
+        let own = p12_keystore::Certificate::from_der(der).expect("a certificate");
+        store.add_entry("ca", p12_keystore::KeyStoreEntry::Certificate(own));
+        let p12 = store.writer(password).encryption_iterations(10).write().expect("PKCS#12");
+        [self.folder.write("trust.p12", p12), self.folder.write("trust.jks", java_trust_store(der, password))]
     }
 
     /// Makes a certificate for these names or addresses; the files of chain and key, PEM.
@@ -150,6 +161,21 @@ pub fn key_store(address: &str, password: &str) -> (String, Vec<u8>) {
     let mut store = p12_keystore::KeyStore::new();
     store.add_entry("api", p12_keystore::KeyStoreEntry::PrivateKeyChain(chain));
     (made.cert.pem(), store.writer(password).encryption_iterations(10).write().expect("PKCS#12"))
+}
+
+/// A trust store as `keytool -importcert -storetype JKS` writes it.
+fn java_trust_store(certificate: &[u8], password: &str) -> Vec<u8> {
+    let number = |n: usize| u32::try_from(n).expect("a short certificate").to_be_bytes();
+    let mut content = [[0xfe, 0xed, 0xfe, 0xed], number(2), number(1), number(2)].concat();
+    content.extend_from_slice(b"\x00\x02ca");
+    content.extend_from_slice(&[0; 8]);
+    content.extend_from_slice(b"\x00\x05X.509");
+    content.extend_from_slice(&number(certificate.len()));
+    content.extend_from_slice(certificate);
+    let secret: Vec<u8> = password.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let digest = Sha1::new().chain_update(secret).chain_update(b"Mighty Aphrodite").chain_update(&content);
+    content.extend_from_slice(&digest.finalize());
+    content
 }
 
 pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {

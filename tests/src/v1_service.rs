@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::routr_v1::V1Document;
+use crate::stream::Stream;
+use crate::tls::Authority;
 
 /// How the service behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +36,7 @@ pub enum Mood {
 #[derive(Debug)]
 pub struct V1Service {
     at: SocketAddr,
+    scheme: &'static str,
     state: Arc<Mutex<State>>,
 }
 
@@ -49,27 +52,38 @@ struct State {
 impl V1Service {
     /// Starts one with these documents.
     pub fn start(documents: Vec<V1Document>) -> V1Service {
+        V1Service::run("http", documents, |listener| listener.accept().map(|(stream, _)| Stream::Tcp(stream)))
+    }
+
+    /// Starts one over TLS, with a certificate of this authority for its address.
+    pub fn start_over_tls(documents: Vec<V1Document>, authority: &Arc<Authority>) -> V1Service {
+        let (authority, certificate) = (authority.clone(), authority.sign(&["127.0.0.1"]));
+        V1Service::run("https", documents, move |listener| authority.accept_as(listener, certificate.clone()))
+    }
+
+    fn run(
+        scheme: &'static str,
+        documents: Vec<V1Document>,
+        accept: impl Fn(&TcpListener) -> std::io::Result<Stream> + Send + 'static,
+    ) -> V1Service {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let at = listener.local_addr().expect("bound");
         let state = State { mood: Mood::Good, documents, heard: Vec::new(), ended: false };
         let state = Arc::new(Mutex::new(state));
         let shared = state.clone();
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if shared.lock().is_ok_and(|state| state.ended) {
-                    return;
-                }
-                let state = shared.clone();
-                // What goes wrong with a connection is the client's affair.
+            // What goes wrong with a connection is the client's affair.
+            while shared.lock().is_ok_and(|state| !state.ended) {
+                let (Ok(stream), state) = (accept(&listener), shared.clone()) else { continue };
                 std::thread::spawn(move || serve(stream, &state));
             }
         });
-        V1Service { at, state }
+        V1Service { at, scheme, state }
     }
 
     /// Its base URL.
     pub fn base(&self) -> String {
-        format!("http://{}/v1/ctl", self.at)
+        format!("{}://{}/v1/ctl", self.scheme, self.at)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -104,8 +118,8 @@ impl Drop for V1Service {
     }
 }
 
-fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+fn serve(stream: Stream, state: &Mutex<State>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
     let (mut length, mut authorization) = (0usize, String::new());
@@ -126,6 +140,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let first = first.trim_end();
+    let stream = reader.get_mut();
     let (mood, answer) = {
         let mut state = state.lock().ok()?;
         state.heard.push(format!("{first} {authorization}"));
@@ -146,7 +161,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
         Mood::Leaves => return None,
         Mood::Hangs => {
             // Until the client has had enough.
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+            stream.wait(Duration::from_secs(30));
             let _ = stream.read(&mut [0]);
             return None;
         }

@@ -139,6 +139,8 @@ const BESIDE: &[(&str, &str)] = &[
     ("trunkline-api", "trunkline-http"),
     ("trunkline-rest-v1", "trunkline-http"),
     ("trunkline-store", "trunkline-model"),
+    // For the files of certificates: a store's server is trusted as those of SIP are.
+    ("trunkline-store", "trunkline-transport"),
     ("trunkline-store", "trunkline-write-behind"),
     ("trunkline-operations", "trunkline-model"),
     ("trunkline-operations", "trunkline-store"),

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trunkline_config::{Config, Env, Loaded, PassChallenges, Role};
+use trunkline_config::{Env, Loaded, PassChallenges, Role};
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
 use trunkline_model::{Asked, Kind, Tables};
 use trunkline_store::{Store, common_user_passwords};
-use trunkline_transport::certificates_in;
 
 use crate::backend::transports;
 use crate::connection::{access, load_once};
 use crate::run::Failure;
 use crate::show::counted;
+use crate::stores::check_stores;
 use crate::words::in_its_words;
 
 /// The text when there are no errors.
@@ -32,7 +32,7 @@ impl Good {
 /// Checks what a configuration names, and its store.
 pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     loaded.check_files().map_err(|report| Failure::Usage(report.to_string()))?;
-    loaded.report(unusable_stores(&loaded.config)).map_err(|report| Failure::Usage(report.to_string()))?;
+    check_stores(loaded).map_err(|report| Failure::Usage(report.to_string()))?;
     let url = loaded.config.store_url();
     if url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists()) {
         let said = format!("the configuration is valid; the first start will create {url}\n");
@@ -43,7 +43,7 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     let tables = store.live().snapshot();
     let said = format!("the configuration is valid; {url}: {}\n", counts(&tables));
     let mut good = Good::of(said, &tables, loaded.config.routing.authenticate.asked());
-    good.warnings.extend(unknown_keys(&store));
+    good.warnings.extend(of_documents(&store));
     good.warnings.extend(common_user_passwords(&tables).iter().map(ToString::to_string));
     // A setting and the trunks together.
     if loaded.config.routing.pass_challenges != PassChallenges::None {
@@ -60,28 +60,6 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     Ok(good)
 }
 
-/// Key stores and lists of CAs that cannot be opened, with the reason: the exchange would not start with them.
-fn unusable_stores(config: &Config) -> Vec<(&'static str, String)> {
-    let (tls, v1) = (&config.tls, &config.routr_v1);
-    let stores = [
-        ("tls.pkcs12.file", &tls.pkcs12.file, &tls.pkcs12.password.0),
-        ("tls.clientCa", &tls.client_ca, &tls.client_ca_password.0),
-        ("tls.trustedCa", &tls.trusted_ca, &tls.trusted_ca_password.0),
-        ("routrV1.pkcs12.file", &v1.pkcs12.file, &v1.pkcs12.password.0),
-        ("routrV1.trustStore.file", &v1.trust_store.file, &v1.trust_store.password.0),
-    ];
-    let mut found: Vec<(&'static str, String)> = Vec::new();
-    for (path, file, password) in stores {
-        let Some(Err(error)) = file.as_ref().map(|file| certificates_in(file, password)) else { continue };
-        let message = format!("{error} (is its password right?)");
-        // A trust store is both.
-        if found.iter().all(|(_, other)| *other != message) {
-            found.push((path, message));
-        }
-    }
-    found
-}
-
 /// Checks files and folders as one set; a folder of Routr v1 as what it is.
 pub(crate) fn paths(paths: &[PathBuf], loaded: &Loaded, env: &Env) -> Result<Good, Failure> {
     if let [folder] = paths
@@ -91,7 +69,7 @@ pub(crate) fn paths(paths: &[PathBuf], loaded: &Loaded, env: &Env) -> Result<Goo
         let tables = store.live().snapshot();
         let asked = asked_beside(folder, loaded, env);
         let mut good = Good::of(format!("{url} is good: {}\n", counts(&tables)), &tables, asked);
-        good.warnings.extend(unknown_keys(&store));
+        good.warnings.extend(of_documents(&store));
         good.warnings.extend(common_user_passwords(&tables).iter().map(ToString::to_string));
         good.warnings.iter_mut().for_each(|warning| *warning = in_its_words(warning));
         return Ok(good);
@@ -103,11 +81,12 @@ pub(crate) fn paths(paths: &[PathBuf], loaded: &Loaded, env: &Env) -> Result<Goo
     Ok(Good::of(said, &tables, Asked::Domain))
 }
 
-/// Keys of documents of Routr v1 that are kept and shown, and mean nothing here.
-fn unknown_keys(store: &Store) -> Vec<String> {
+/// Keys of documents of Routr v1 that mean nothing here, and values that are used otherwise.
+fn of_documents(store: &Store) -> Vec<String> {
     let Store::RoutrV1(v1) = store else { return Vec::new() };
-    let keys = v1.documents().unknown_keys();
-    keys.into_iter().map(|key| format!("{key} is not a known key and has no effect")).collect()
+    let keys = v1.documents().unknown_keys().into_iter();
+    let unknown = keys.map(|key| format!("{key} is not a known key and has no effect"));
+    unknown.chain(v1.documents().adjusted_values()).collect()
 }
 
 /// Which calls the configuration of a folder of Routr v1 has challenged (`spec.auth.calls`): the one that is named, else the one in

@@ -68,6 +68,7 @@ pub fn access(config: &Config) -> Access {
         interval: Duration::from_secs(u64::from(provider.retry_seconds)),
         cache: None,
         trusted_ca: config.tls.trusted_ca.clone(),
+        trusted_ca_password: config.tls.trusted_ca_password.0.clone(),
     }
 }
 

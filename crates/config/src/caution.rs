@@ -91,7 +91,7 @@ fn of(config: &Config) -> Vec<Caution> {
     let allow: Vec<IpNet> = list.allow.iter().map(|network| network.0).collect();
     let what = "refuses nobody: it allows every address";
     let everybody = IpNet::aggregate(&allow).iter().any(|net| net.prefix_len() == 0);
-    when(everybody, "accessControl.allow", what);
+    when(everybody && list.deny.is_empty(), "accessControl.allow", what);
     let what = "the log contains who calls whom and the text of messages";
     when(traces(&config.log.level), "log.level", what);
     let what = "logins and tokens are sent unencrypted";

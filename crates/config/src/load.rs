@@ -122,11 +122,11 @@ fn key_in_v1(path: &'static str) -> &'static str {
 
 /// Notes a value that does not fit, where it came from.
 fn note(report: &mut Report, values: &[Value], misfit: &Misfit) {
-    note_as(report, values, misfit.path, misfit);
+    note_as(report, values, misfit.path, misfit, None);
 }
 
-/// The same, with the key that the operator wrote.
-fn note_as(report: &mut Report, values: &[Value], shown: &str, misfit: &Misfit) {
+/// The same, with the key that the operator wrote, and a remedy.
+fn note_as(report: &mut Report, values: &[Value], shown: &str, misfit: &Misfit, remedy: Option<String>) {
     let origin = values.iter().find(|value| value.path == misfit.path).map(|value| &value.origin);
     let (place, help) = match origin {
         Some(Origin::File(place)) => (Some(place.clone()), None),
@@ -136,7 +136,7 @@ fn note_as(report: &mut Report, values: &[Value], shown: &str, misfit: &Misfit) 
         }
         Some(Origin::Default) | None => (None, Some(format!("`{}` has its default", misfit.path))),
     };
-    report.push(format!("`{shown}`: {}", misfit.message), place, help);
+    report.push(format!("`{shown}`: {}", misfit.message), place, remedy.or(help));
 }
 
 /// Does this file hold a configuration of Routr v1?
@@ -186,12 +186,12 @@ impl Loaded {
         report.unless(())
     }
 
-    /// The same report for what others find wrong with values: key and message of each.
-    pub fn report(&self, found: Vec<(&'static str, String)>) -> Result<(), Report> {
+    /// The same report for what others find wrong with values: key, message and remedy of each.
+    pub fn report(&self, found: Vec<(&'static str, String, Option<String>)>) -> Result<(), Report> {
         let mut report = Report::default();
-        for (path, message) in found {
+        for (path, message, help) in found {
             let shown = if self.routr_v1.is_some() { key_in_v1(path) } else { path };
-            note_as(&mut report, &self.values, shown, &Misfit { path, message });
+            note_as(&mut report, &self.values, shown, &Misfit { path, message }, help);
         }
         report.unless(())
     }

@@ -84,16 +84,18 @@ impl Edge {
         inbound: &Inbound<'_>,
         aor: &[u8],
         party: &Registrant<'_>,
+        tables: &Tables,
     ) -> bool {
         let flow = inbound.flow;
+        let proof = self.shared.proof(tables, party.kind, party.reference);
         let party = self.shared.registrant(party.kind, party.reference);
         let mut found = false;
         let own = flow.transport.is_reliable() && flow.connection != ConnectionId::NONE;
         if own && !inbound.is_relayed() {
             self.shared.location.visit(aor, io.unix_ms(), |b| {
                 let same = b.flow.connection == flow.connection && b.path.is_empty();
-                // What was registered while nobody was asked shows nothing once somebody is.
-                found |= same && b.proven && b.registrant == party;
+                // What was registered while nobody was asked shows nothing once somebody is, nor does a secret of the past.
+                found |= same && b.proven && b.registrant == party && b.proof == proof;
             });
         }
         found
@@ -200,7 +202,7 @@ impl<'s> Ask<'s> for Here<'_, '_, 's> {
                 Answer::Verdict(edge.judge_as(io, inbound, credentials, owner, &demand))
             }
             Question::Connection { aor, registrant } => {
-                Answer::Yes(edge.is_registered_by(io, inbound, aor, &registrant))
+                Answer::Yes(edge.is_registered_by(io, inbound, aor, &registrant, self.tables))
             }
             Question::TrunkCarrier { trunk, source } => {
                 Answer::Yes(edge.shared.is_carrier(self.tables, trunk, source))

@@ -1,6 +1,6 @@
 //! The router's parties as the rules of trust see them.
 
-use trunkline_model::Ref;
+use trunkline_model::{Ref, Tables};
 use trunkline_proxy::PartyKind;
 use trunkline_routing::{Parties, PartyName, RoutedKind};
 
@@ -55,5 +55,17 @@ impl Shared {
     /// What stands in a binding for who registered it.
     pub(crate) fn registrant(&self, kind: RoutedKind, reference: &Ref) -> u32 {
         self.secret.registrant(kind_of(kind), self.secret.party(reference.as_str().as_bytes()))
+    }
+
+    /// What stands in a binding for the secret that its registrant has shown; 0 where it has none.
+    pub(crate) fn proof(&self, tables: &Tables, kind: RoutedKind, reference: &Ref) -> u32 {
+        let reference = reference.as_str();
+        let credentials = match kind {
+            RoutedKind::Agent => tables.agent_by_ref(reference).and_then(|agent| agent.credentials.as_ref()),
+            RoutedKind::Peer => tables.peer_by_ref(reference).and_then(|peer| peer.credentials.as_ref()),
+            RoutedKind::Unknown | RoutedKind::Pstn => None,
+        };
+        let found = credentials.and_then(|reference| tables.credentials_by_ref(reference.as_str()));
+        found.map_or(0, |found| self.secret.proof(&found.username, &found.password))
     }
 }

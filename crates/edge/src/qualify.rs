@@ -368,5 +368,9 @@ fn write(shared: &Shared, egress: &Egress, (name, serial): (Option<&str>, u64), 
     them(out);
     let _ = write!(out, ">\r\nCall-ID: q{serial:x}.{mac:x}\r\nCSeq: 1 OPTIONS\r\nContact: <");
     ourselves(out);
-    out.extend_from_slice(b">\r\nAccept: application/sdp\r\nContent-Length: 0\r\n\r\n");
+    out.extend_from_slice(b">\r\nAccept: application/sdp\r\n");
+    if !shared.config.server_name.is_empty() {
+        let _ = write!(out, "User-Agent: {}\r\n", shared.config.server_name);
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
 }

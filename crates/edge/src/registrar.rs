@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
+use trunkline_model::Tables;
 use trunkline_reasons::Reason;
 use trunkline_registrar::{Memory, Refusal, Registered, Registrar, Request, Surroundings, check_to};
 use trunkline_routing::{Decision, Outcome, RoutedKind};
@@ -33,11 +34,15 @@ impl Edge {
             return self.refuse_registration(io, inbound, refusal, b"");
         }
         let DecisionMemory { decision, registrar, .. } = memory;
+        let shared = self.shared.clone();
+        let tables = shared.tables.load();
         match self.decide(io, inbound, uri, Round::First, decision) {
             Err(error) => self.refuse_undecidable(io, inbound, error),
             Ok(()) => match decision.outcome {
                 Outcome::Register { .. } => {
-                    self.register(io, inbound, decision, registrar);
+                    // Were they changed meanwhile, nobody knows which secret was shown.
+                    let tables = Some(&**tables).filter(|of| std::ptr::eq(*of, &**shared.tables.load()));
+                    self.register(io, inbound, decision, tables, registrar);
                 }
                 Outcome::Challenge { stale, reason, .. } => {
                     self.challenge(io, inbound, decision, (false, stale), reason)
@@ -49,12 +54,21 @@ impl Edge {
         }
     }
 
-    fn register(&mut self, io: &mut Io<'_>, inbound: &Inbound<'_>, decision: &Decision, memory: &mut Memory) {
+    /// Carries a REGISTER out that was decided by these tables.
+    fn register(
+        &mut self,
+        io: &mut Io<'_>,
+        inbound: &Inbound<'_>,
+        decision: &Decision,
+        tables: Option<&Tables>,
+        memory: &mut Memory,
+    ) {
         let Outcome::Register { max_contacts, replaces_oldest, expires } = decision.outcome else { return };
         let parties = &decision.parties;
-        let registrant = parties.caller.reference.as_ref();
+        let (kind, registrant) = (parties.caller.kind, parties.caller.reference.as_ref());
         let request = Request {
-            registrant: registrant.map_or(0, |r| self.shared.registrant(parties.caller.kind, r)),
+            registrant: registrant.map_or(0, |r| self.shared.registrant(kind, r)),
+            proof: tables.zip(registrant).map_or(0, |(tables, r)| self.shared.proof(tables, kind, r)),
             proven: decision.proven,
             shown: decision.proven || inbound.flow.transport.is_reliable(),
             max_contacts,

@@ -98,6 +98,7 @@ fn ended<'a>(entry: &Entry<'a>, register: &Register<'a>, locals: u16, now: Times
         flags: REMOVED,
         local: locals,
         registrant: entry.registrant(),
+        proof: entry.proof(),
         flow: Flow { connection: ConnectionId::NONE, ..register.flow },
     };
     let texts =
@@ -153,6 +154,7 @@ impl<'a> Merge<'a> {
                 | if self.register.proven { PROVEN } else { 0 },
             local: self.local,
             registrant: self.register.registrant,
+            proof: self.register.proof,
             flow: self.register.flow,
         }
     }

@@ -34,6 +34,8 @@ pub struct Binding<'a> {
     pub shown: bool,
     /// Has the registrant shown who it is? Where nobody is asked, anybody may have registered, from any address.
     pub proven: bool,
+    /// Which secret it has shown, see [`crate::Register::proof`]; 0 for none.
+    pub proof: u32,
     /// The Path header values (RFC 3327), joined by commas; empty for none.
     pub path: &'a [u8],
     /// `+sip.instance` (RFC 5626), as it stood between the quotes; empty for none.

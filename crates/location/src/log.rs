@@ -16,7 +16,7 @@ use crate::record;
 pub(crate) const ROW_BYTES: usize = 256 * 1024;
 /// Rows of the old part deleted at once.
 const DELETE_ROWS: i64 = 64;
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 
 /// The database of the location service.
 pub(crate) struct Log {
@@ -39,8 +39,8 @@ impl Log {
         db.execute("INSERT OR IGNORE INTO location_meta VALUES ('format', ?1)", [FORMAT])?;
         let format: String =
             db.query_row("SELECT value FROM location_meta WHERE name = 'format'", [], |r| r.get(0))?;
-        if format == "1" {
-            widen(&mut db)?;
+        if let Some(head_len) = record::older_head(&format) {
+            widen(&mut db, head_len)?;
         }
         let (last, bytes): (i64, i64) = db.query_row(
             "SELECT coalesce(max(seq), 0), coalesce(sum(length(records)), 0) FROM location_log",
@@ -139,7 +139,7 @@ impl Log {
 }
 
 /// Writes the rows of a database of format 1 as format 2 has them, all or none. What is damaged is left out.
-fn widen(db: &mut Connection) -> rusqlite::Result<()> {
+fn widen(db: &mut Connection, head_len: usize) -> rusqlite::Result<()> {
     let transaction = db.transaction()?;
     let mut last = i64::MIN;
     loop {
@@ -153,7 +153,7 @@ fn widen(db: &mut Connection) -> rusqlite::Result<()> {
             let Some((record, others)) = after.split_at_checked(u32::from_le_bytes(*len) as usize) else {
                 break;
             };
-            record::from_format_1(record).iter().for_each(|record| push_record(&mut new, record));
+            record::from_older(record, head_len).iter().for_each(|record| push_record(&mut new, record));
             rest = others;
         }
         transaction

@@ -292,10 +292,16 @@ mod tests {
     use crate::{ContactChange, Register};
     use trunkline_sip::{ConnectionId, Flow, Transport};
 
-    /// A database of format 1, whose bindings did not say who registered them, is read and goes on as one of format 2.
+    /// A database of an earlier format, whose bindings knew less of who registered them, is read and goes on as one of today's.
     #[test]
     fn an_older_format_is_brought_up_to_date() {
-        let folder = std::env::temp_dir().join(format!("trunkline-location-older-{}", std::process::id()));
+        is_brought_up_to_date("1", 0);
+        is_brought_up_to_date("2", 7);
+    }
+
+    fn is_brought_up_to_date(format: &str, registrant_there: u32) {
+        let folder = format!("trunkline-location-older-{format}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("trunkline.db");
         let flow = Flow {
@@ -310,6 +316,7 @@ mod tests {
             let contacts = [ContactChange::new(b"sip:a@h", 3600), ContactChange::new(b"sip:bb@h", 3600)];
             let request = Register {
                 registrant: 7,
+                proof: 9,
                 user_agent: b"phone",
                 ..Register::new(aor, b"c", cseq, flow, &contacts)
             };
@@ -331,22 +338,26 @@ mod tests {
             let (mut older, mut rest) = (Vec::new(), &row[..]);
             while let Some((len, after)) = rest.split_first_chunk::<4>() {
                 let (record, others) = after.split_at(u32::from_le_bytes(*len) as usize);
-                crate::log::push_record(&mut older, &crate::record::to_format_1(record));
+                let head_len = crate::record::older_head(format).unwrap();
+                crate::log::push_record(&mut older, &crate::record::to_older(record, head_len));
                 rest = others;
             }
             db.execute("UPDATE location_log SET records = ?2 WHERE seq = ?1", rusqlite::params![seq, older])
                 .unwrap();
         }
-        db.execute("UPDATE location_meta SET value = '1' WHERE name = 'format'", []).unwrap();
+        db.execute("UPDATE location_meta SET value = ?1 WHERE name = 'format'", [format]).unwrap();
         drop(db);
 
         // Twice: the second time it is of this format.
-        for registrant in [0, 7] {
+        for (registrant, proof) in [(registrant_there, 0), (7, 9)] {
             let location = Arc::new(Location::new());
             let persistence = Persistence::open(&file, Arc::clone(&location)).unwrap();
             assert_eq!(location.stats().bindings, 600);
             location.visit(b"sip:299@h", now, |b| {
-                assert_eq!((b.registrant, b.user_agent, b.flow), (registrant, &b"phone"[..], flow));
+                assert_eq!(
+                    (b.registrant, b.proof, b.user_agent, b.flow),
+                    (registrant, proof, &b"phone"[..], flow)
+                );
             });
             register(&location, b"sip:299@h", 2);
             persistence.close();

@@ -23,7 +23,7 @@ use crate::locals::Locals;
 pub(crate) const GRACE_MS: u64 = 32_000;
 
 /// Bytes of numbers before a binding's texts.
-pub(crate) const HEAD: usize = 86;
+pub(crate) const HEAD: usize = 90;
 /// Bytes before the AOR.
 pub(crate) const RECORD_HEAD: usize = 4;
 
@@ -53,6 +53,7 @@ const FLAGS: usize = 66;
 const TRANSPORT: usize = 67;
 const LENGTHS: usize = 68;
 const REGISTRANT: usize = 82;
+const PROOF: usize = 86;
 const TEXTS: usize = 7;
 
 /// The texts of a binding, in the order they are stored.
@@ -94,6 +95,7 @@ pub(crate) struct Head {
     pub flags: u8,
     pub local: u16,
     pub registrant: u32,
+    pub proof: u32,
     pub flow: Flow,
 }
 
@@ -136,6 +138,9 @@ impl<'a> Entry<'a> {
     }
     pub fn registrant(&self) -> u32 {
         u32::from_le_bytes(get(self.bytes, REGISTRANT))
+    }
+    pub fn proof(&self) -> u32 {
+        u32::from_le_bytes(get(self.bytes, PROOF))
     }
     pub fn q(&self) -> u16 {
         u16::from_le_bytes(get(self.bytes, Q))
@@ -226,6 +231,7 @@ impl<'a> Entry<'a> {
             behind_nat: self.flags() & BEHIND_NAT != 0,
             shown: self.flags() & SHOWN != 0,
             proven: self.flags() & PROVEN != 0,
+            proof: self.proof(),
             path: texts.path,
             instance: texts.instance,
             reg_id: self.reg_id(),
@@ -244,27 +250,36 @@ fn texts_len(bytes: &[u8]) -> Option<usize> {
     Some(lengths.chunks_exact(2).map(|l| usize::from(u16::from_le_bytes([l[0], l[1]]))).sum())
 }
 
-/// A record as format 1 had it, which did not know who registered a binding.
-pub(crate) fn from_format_1(old: &[u8]) -> Option<Vec<u8>> {
+/// Bytes of numbers in earlier formats: format 1 did not know who registered a binding, format 2 not by which secret.
+pub(crate) fn older_head(format: &str) -> Option<usize> {
+    match format {
+        "1" => Some(REGISTRANT),
+        "2" => Some(PROOF),
+        _ => None,
+    }
+}
+
+/// A record of an earlier format, whose bindings had so many bytes of numbers.
+pub(crate) fn from_older(old: &[u8], head_len: usize) -> Option<Vec<u8>> {
     let (head, mut rest) = old.split_at_checked(RECORD_HEAD + aor(old).len())?;
     let mut new = head.to_vec();
     while !rest.is_empty() {
-        let (numbers, after) = rest.split_at_checked(REGISTRANT)?;
+        let (numbers, after) = rest.split_at_checked(head_len)?;
         let (texts, others) = after.split_at_checked(texts_len(rest)?)?;
         new.extend_from_slice(numbers);
-        new.extend_from_slice(&0u32.to_le_bytes());
+        new.resize(new.len() + HEAD.saturating_sub(head_len), 0);
         new.extend_from_slice(texts);
         rest = others;
     }
     valid(&new).then_some(new)
 }
 
-/// A record as format 1 would have it.
+/// A record as an earlier format would have it.
 #[cfg(test)]
-pub(crate) fn to_format_1(new: &[u8]) -> Vec<u8> {
+pub(crate) fn to_older(new: &[u8], head_len: usize) -> Vec<u8> {
     let mut old = new[..RECORD_HEAD + aor(new).len()].to_vec();
     for entry in entries(new) {
-        old.extend_from_slice(&entry.bytes[..REGISTRANT]);
+        old.extend_from_slice(&entry.bytes[..head_len]);
         old.extend_from_slice(&entry.bytes[HEAD..]);
     }
     old
@@ -363,6 +378,7 @@ fn write_head(bytes: &mut [u8], head: &Head) {
     put(bytes, FLAGS, &[head.flags | v4]);
     put(bytes, TRANSPORT, &[head.flow.transport as u8]);
     put(bytes, REGISTRANT, &head.registrant.to_le_bytes());
+    put(bytes, PROOF, &head.proof.to_le_bytes());
 }
 
 /// Ends the binding at `at` in place.

@@ -70,6 +70,8 @@ pub struct Register<'a> {
     pub shown: bool,
     /// Has its sender shown who it is? Only then its address is a source of ours ([`crate::Location::has_source`]).
     pub proven: bool,
+    /// Which secret its sender has shown, by a number that stands for one secret; 0 for none.
+    pub proof: u32,
     /// Path header values joined by commas (RFC 3327); empty for none.
     pub path: &'a [u8],
     /// User-Agent; empty for none.
@@ -104,6 +106,7 @@ impl<'a> Register<'a> {
             registrant: 0,
             shown: false,
             proven: false,
+            proof: 0,
             path: b"",
             user_agent: b"",
             headers: b"",

@@ -39,7 +39,7 @@ mod time;
 mod validate;
 
 pub use apply::{Change, Reason, Violation};
-pub use caution::{Asked, SHORT_PASSWORD, Unproven};
+pub use caution::{Asked, SHORT_PASSWORD, Unproven, may_be_device};
 pub use common::is_common_password;
 pub use live::Live;
 pub use reference::Ref;

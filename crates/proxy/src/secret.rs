@@ -227,6 +227,11 @@ impl Secret {
         (self.mac(15, [&[kind as u8][..], &party.to_be_bytes()]) as u32).max(1)
     }
 
+    /// A user name and a secret as a number that only this exchange can make. Never 0.
+    pub fn proof(&self, username: &str, secret: &str) -> u32 {
+        (self.mac(17, [username.as_bytes(), secret.as_bytes()]) as u32).max(1)
+    }
+
     /// The host a party's own packets come from, whatever their port. Never 0.
     pub fn host(&self, remote: IpAddr) -> u32 {
         let ip = match remote.to_canonical() {

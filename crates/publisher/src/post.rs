@@ -46,7 +46,7 @@ impl Client {
             target: target.parse().map_err(|_| "its path is none".to_owned())?,
             authority: HeaderValue::from_str(authority.as_str())
                 .map_err(|_| "its host is none".to_owned())?,
-            tls: secure.then(|| connector(more)).transpose()?,
+            tls: secure.then(|| connector(more.map(|file| (file, "")))).transpose()?,
         })
     }
 

@@ -144,6 +144,7 @@ mod tests {
             behind_nat: false,
             shown: true,
             proven: true,
+            proof: 0,
             path: b"",
             instance,
             reg_id: 0,

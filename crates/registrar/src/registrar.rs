@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub shown: bool,
     /// Has the sender shown who it is?
     pub proven: bool,
+    /// Which secret the sender has shown, as a number for each secret; 0 for none.
+    pub proof: u32,
     /// The most contacts of the AOR; `None` leaves it to [`RegistrarConfig::max_contacts`].
     pub max_contacts: Option<u32>,
     /// Does one more take the place of the oldest? `None` leaves it to [`RegistrarConfig::replaces_oldest`].
@@ -58,6 +60,7 @@ impl<'a> Request<'a> {
             registrant: 0,
             shown: false,
             proven: false,
+            proof: 0,
             max_contacts: None,
             replaces_oldest: None,
             expires: None,
@@ -183,8 +186,8 @@ impl Registrar<'_> {
         if wildcard {
             register.contacts = Contacts::Wildcard;
         }
-        (register.registrant, register.shown, register.proven) =
-            (request.registrant, request.shown, request.proven);
+        (register.registrant, register.shown) = (request.registrant, request.shown);
+        (register.proven, register.proof) = (request.proven, request.proof);
         if changes.iter().any(|c| c.expires > 0) {
             surroundings.may_be_there().map_err(Refusal::Forbidden)?;
         }

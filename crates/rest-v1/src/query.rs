@@ -76,9 +76,11 @@ fn without_tail(filter: &str) -> &str {
     }
 }
 
-/// Escapes resolved. A plus is a space where the whole was escaped, and else the plus of a telephone number.
+/// Escapes resolved. A plus is a space where the whole was escaped, and else the plus of a telephone number. Outside of quotes it is
+/// a space in any case: some clients escape nothing else.
 fn unescape(text: &str) -> String {
     let whole = ["%40", "%27", "%3D", "%3d"].iter().any(|escape| text.contains(escape));
+    let whole = whole || has_plus_outside(text);
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -94,6 +96,20 @@ fn unescape(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Is there a plus outside of quotes and of regular expressions? Filters have none there.
+fn has_plus_outside(text: &str) -> bool {
+    let mut open = None;
+    for c in text.chars() {
+        match (open, c) {
+            (None, '+') => return true,
+            (None, '\'' | '"' | '/') => open = Some(c),
+            (Some(end), c) if c == end => open = None,
+            (None | Some(_), _) => {}
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -112,6 +128,9 @@ mod tests {
             ("filter=%40.a%3D%3D%27b+c%27&token=T", "@.a=='b c'"),
             ("filter=@.t=='tel:+1785'&token=T", "@.t=='tel:+1785'"),
             ("filter=@.a%20==%20'b+c'&token=T", "@.a == 'b+c'"),
+            ("filter='sip.local'+in+@.d&token=T", "'sip.local' in @.d"),
+            ("filter=@.n+in+['Ann+Lee',%22%2B1%22]&token=T", "@.n in ['Ann Lee',\"+1\"]"),
+            ("filter=@.n=~/a+/&token=T", "@.n=~/a+/"),
             ("token=T&filter=", ""),
             ("token=T&filter=100%", "100%"),
         ] {

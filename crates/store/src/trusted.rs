@@ -3,21 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio_rustls::TlsConnector;
+use trunkline_transport::certificates_in;
 
-/// TLS to services whose certificate the system's authorities signed, or those in a PEM file.
+/// TLS to services whose certificate the system's authorities signed, or those in a file: PEM, PKCS#12 or
+/// JKS, the latter two with a password.
 ///
 /// # Errors
 /// What is wrong with the file, in words.
-pub fn connector(more: Option<&Path>) -> Result<TlsConnector, String> {
+pub fn connector(more: Option<(&Path, &str)>) -> Result<TlsConnector, String> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(file) = more {
-        let wrong = |error| format!("cannot read {}: {error}", file.display());
-        for certificate in CertificateDer::pem_file_iter(file).map_err(wrong)? {
-            roots.add(certificate.map_err(wrong)?).map_err(|error| error.to_string())?;
+    if let Some((file, password)) = more {
+        for certificate in certificates_in(file, password).map_err(|error| error.to_string())? {
+            let wrong = |error| format!("{}: {error}", file.display());
+            roots.add(certificate).map_err(wrong)?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -241,6 +241,7 @@ fn warn_of(store: &Store, routing: &Routing, sip: &SipView) {
         if !keys.is_empty() {
             tracing::warn!("keys of resources that are not known have no effect: {shown}{more}");
         }
+        cautions.extend(v1.documents().adjusted_values());
     }
     if let Store::RoutrV1(_) = store {
         cautions.iter_mut().for_each(|caution| *caution = in_its_words(caution));

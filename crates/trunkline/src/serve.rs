@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use trunkline_cli::{Common, LoadError};
-use trunkline_config::{EXIT_USAGE, Env, Loaded};
+use trunkline_config::{EXIT_USAGE, Env, Loaded, Role};
 
 use crate::args::Serve;
 use crate::process::Process;
@@ -25,7 +25,14 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
         let _ = stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
-    telemetry::init(&loaded.config.log);
+    let config = &loaded.config;
+    if let Err(report) = trunkline_cli::check_stores(&loaded)
+        && (config.runs(Role::Exchange) || config.runs(Role::RestV1))
+    {
+        complain(&report.to_string());
+        return ExitCode::from(EXIT_USAGE);
+    }
+    telemetry::init(&config.log);
     for warning in loaded.warnings.iter().chain(&loaded.cautions()) {
         tracing::warn!("{warning}");
     }

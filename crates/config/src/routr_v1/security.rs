@@ -42,12 +42,20 @@ fn form(file: &Path) -> Form {
     }
 }
 
-/// How a key store is made one that can be read.
-fn conversion(file: &str) -> String {
-    let stem = [".jks", ".jceks"].iter().find_map(|end| file.strip_suffix(end)).unwrap_or(file);
+/// How a key store is made one that can be read: the line to type, and what to do then.
+pub fn conversion(file: &str) -> String {
+    let stem = [".jks", ".jceks"].iter().find_map(|end| file.strip_suffix(end));
+    let other =
+        [".p12", ".pfx"].iter().find_map(|end| file.strip_suffix(end)).map(|stem| format!("{stem}-new"));
+    let to = format!("{}.p12", stem.map(str::to_owned).or(other).unwrap_or_else(|| file.to_owned()));
+    let quoted = |path: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
+        if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+    };
     format!(
-        "convert it once: keytool -importkeystore -srckeystore {file} -destkeystore {stem}.p12 -deststoretype pkcs12, \
-         and name {stem}.p12 here"
+        "convert it once: keytool -importkeystore -srckeystore {} -destkeystore {} -deststoretype pkcs12, and name {to} here",
+        quoted(file),
+        quoted(&to)
     )
 }
 
@@ -328,5 +336,10 @@ mod tests {
         assert_eq!(form(&folder.join("none")), Form::Missing);
         std::fs::remove_dir_all(&folder).expect("removed");
         assert!(conversion("etc/api.jks").contains("-destkeystore etc/api.p12"));
+        assert!(conversion("etc/api.p12").contains("-srckeystore etc/api.p12 -destkeystore etc/api-new.p12"));
+        assert!(
+            conversion("my certs/a.jks")
+                .contains("-srckeystore 'my certs/a.jks' -destkeystore 'my certs/a.p12'")
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use trunkline_cli::{derived_ref, in_its_words, quoted};
 use trunkline_config::{Config, PassChallenges};
-use trunkline_model::{Domain, Peer, Ref, Tables, Trunk};
+use trunkline_model::{Domain, Peer, Ref, Tables, Trunk, may_be_device};
 
 use crate::facts::Facts;
 use crate::finding::Findings;
@@ -10,7 +10,10 @@ use crate::finding::Findings;
 pub(super) fn check(facts: &Facts, out: &mut Findings) {
     let Some(tables) = facts.tables() else { return };
     let before = out.list.len();
-    tables.domains().for_each(|domain| of_domain(facts.config(), tables, domain, out));
+    let peopled = tables.peopled();
+    let nobody = |domain: &Domain| may_be_device(domain) && !peopled.contains(&domain.reference);
+    let domains = tables.domains().filter(|domain| !nobody(domain));
+    domains.for_each(|domain| of_domain(facts.config(), tables, domain, out));
     tables.trunks().for_each(|trunk| of_trunk(facts.config(), tables, trunk, out));
     for peer in tables.peers().filter(|peer| peer.enabled) {
         of_peer(facts.config(), tables, peer, out);

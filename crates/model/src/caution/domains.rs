@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::rules::Judged;
 use super::{EXPENSE, MOST_NAMES};
+use crate::dialect::v1::DEVICE;
 use crate::reference::Ref;
 use crate::resource::{Authenticate, Domain, InterDomain};
 use crate::tables::Tables;
@@ -95,7 +96,8 @@ impl<'t> Domains<'t> {
             Some(acl) if tables.lets_everybody_pass(acl) => "; its access list allows every address",
             Some(_) => "",
         };
-        if let Some(unproven) = self.asked.unproven(d) {
+        let is_of_somebody = !may_be_device(d) || self.peopled().contains(&d.reference);
+        if let Some(unproven) = self.asked.unproven(d).filter(|_| is_of_somebody) {
             let (word, means) = (d.authenticate.as_str(), unproven.means(tables.ways_out(d).as_deref()));
             say(format!("authenticate: {word}: anyone who writes an agent's name into From {means}{list}"));
         }
@@ -121,6 +123,11 @@ impl<'t> Domains<'t> {
         }
     }
 
+    fn peopled(&mut self) -> &HashSet<&'t Ref> {
+        let tables = self.tables;
+        self.peopled.get_or_insert_with(|| tables.peopled())
+    }
+
     /// The domains whose agents reach this one without a proof, a few of them by name. One without agents has neither callers nor
     /// phones.
     fn unasked_by(&mut self, d: &Domain) -> Option<String> {
@@ -128,9 +135,8 @@ impl<'t> Domains<'t> {
             return None;
         }
         let tables = self.tables;
-        let peopled = self
-            .peopled
-            .get_or_insert_with(|| tables.agents().filter_map(|agent| agent.domain.as_ref()).collect());
+        self.peopled();
+        let peopled = self.peopled.as_ref()?;
         if !peopled.contains(&d.reference) {
             return None;
         }
@@ -149,7 +155,17 @@ impl<'t> Domains<'t> {
     }
 }
 
+/// May the domain be made of the name of a Routr v1 peer's device? There is no agent then whom somebody could name in From.
+pub fn may_be_device(domain: &Domain) -> bool {
+    domain.reference.as_str().ends_with(DEVICE)
+}
+
 impl Tables {
+    /// The domains that have agents, by their refs.
+    pub fn peopled(&self) -> HashSet<&Ref> {
+        self.agents().filter_map(|agent| agent.domain.as_ref()).collect()
+    }
+
     /// The names of the trunks by which the agents of this domain call out, a few of them; `None` where there is no way out.
     pub fn ways_out(&self, d: &Domain) -> Option<String> {
         let numbers = d.egress_policies.iter().filter_map(|policy| self.number_by_ref(&policy.number));

@@ -8,7 +8,7 @@ mod rules;
 use std::collections::HashSet;
 
 use domains::Domains;
-pub use domains::{Asked, Unproven};
+pub use domains::{Asked, Unproven, may_be_device};
 use ipnet::IpNet;
 use trunkline_sip::Uri;
 

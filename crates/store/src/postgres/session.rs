@@ -75,7 +75,7 @@ impl Session {
         let address = Address::read(url, access.timeout)?;
         let wrong = |why: String| StoreError::Postgres { database: address.name.clone(), why };
         let tls = match address.encrypted {
-            true => Some(Tls(connector(access.trusted_ca.as_deref()).map_err(&wrong)?)),
+            true => Some(Tls(connector(access.authorities()).map_err(&wrong)?)),
             false => None,
         };
         let runtime = Builder::new_current_thread().enable_all().build();

@@ -56,7 +56,7 @@ impl Http {
         if base.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err("user name and password must not be in the URL".into());
         }
-        let tls = secure.then(|| connector(access.trusted_ca.as_deref())).transpose()?;
+        let tls = secure.then(|| connector(access.authorities())).transpose()?;
         let pair = STANDARD.encode(format!("{}:{}", access.username, access.secret));
         let mut authorization =
             HeaderValue::from_str(&format!("Basic {pair}")).map_err(|error| error.to_string())?;

@@ -105,8 +105,10 @@ pub struct Access {
     pub interval: Duration,
     /// Where what was read is kept, for a start without the provider.
     pub cache: Option<PathBuf>,
-    /// The CAs of a REST service, PEM, in addition to those of the system.
+    /// The CAs of a REST service or a database, in addition to those of the system: PEM, PKCS#12 or JKS.
     pub trusted_ca: Option<PathBuf>,
+    /// The password of that file.
+    pub trusted_ca_password: String,
 }
 
 impl Default for Access {
@@ -120,7 +122,15 @@ impl Default for Access {
             interval: Duration::from_secs(2),
             cache: None,
             trusted_ca: None,
+            trusted_ca_password: String::new(),
         }
+    }
+}
+
+impl Access {
+    /// The file of CAs with its password.
+    pub(crate) fn authorities(&self) -> Option<(&Path, &str)> {
+        self.trusted_ca.as_deref().map(|file| (file, self.trusted_ca_password.as_str()))
     }
 }
 

@@ -25,6 +25,10 @@ const MOST: usize = 1_000_000;
 /// More values in an answer than documents of that length have.
 const MOST_VALUES: usize = 4_000_000;
 
+/// Who it is asked as.
+const LOGIN: &str = "user name and password are `username` and `secret` of `spec.dataSource.parameters`, or the variables \
+                     TRUNKLINE_ROUTR_V1_PROVIDER_USERNAME and TRUNKLINE_ROUTR_V1_PROVIDER_SECRET";
+
 /// A REST service.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -156,8 +160,11 @@ fn read(answer: &HttpAnswer) -> Result<Said, String> {
 
 /// The documents of an answer; otherwise what it says instead, and whether the service may have no such collection.
 fn documents(answer: &HttpAnswer) -> Result<Vec<Value>, (String, bool)> {
-    let said = read(answer).map_err(|why| (why, false))?;
     let fails = |why: String| Err((why, false));
+    if let 401 | 403 = answer.status {
+        return fails(format!("HTTP status {}; {LOGIN}", answer.status));
+    }
+    let said = read(answer).map_err(|why| (why, false))?;
     match (answer.status, said.status, said.payload) {
         // Routr's own API, which such a service follows, has no endpoint for users.
         (200..=299 | 404, 404, _) => Err(("status 404".into(), true)),
@@ -166,6 +173,7 @@ fn documents(answer: &HttpAnswer) -> Result<Vec<Value>, (String, bool)> {
         }
         (200..=299, 200, Value::Array(items)) => Ok(items),
         (200..=299, 200, _) => fails("a `result` that is not a list".into()),
+        (200..=299, status @ (401 | 403), _) => fails(format!("status {status}: {}; {LOGIN}", said.message)),
         (200..=299, status, _) => fails(format!("status {status}: {}", said.message)),
         (http, _, _) => fails(format!("HTTP status {http}")),
     }

@@ -300,6 +300,28 @@ mod tests {
         }
     }
 
+    /// As Java has it: who trusts a server does not trust all that its CA signed.
+    #[test]
+    fn of_a_key_in_a_trust_store_its_own_certificate_is_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str| rcgen::generate_simple_self_signed(vec![name.into()]).unwrap();
+        let [own, ca, other] = [of("own.test"), of("ca.test"), of("other.test")];
+        let p12 =
+            |made: &rcgen::CertifiedKey<_>| p12_keystore::Certificate::from_der(made.cert.der()).unwrap();
+        let key = p12_keystore::PrivateKey::from_der(&own.signing_key.serialize_der()).unwrap();
+        let chain = p12_keystore::PrivateKeyChain::new(vec![1u8], key, [p12(&own), p12(&ca)]);
+        let mut store = p12_keystore::KeyStore::new();
+        store.add_entry("key", p12_keystore::KeyStoreEntry::PrivateKeyChain(chain));
+        store.add_entry("other", p12_keystore::KeyStoreEntry::Certificate(p12(&other)));
+        let path = folder.path().join("trust.p12");
+        fs::write(&path, store.writer("secret").encryption_iterations(10).write().unwrap()).unwrap();
+        let mut found = super::super::certificates_in(&path, "secret").unwrap();
+        let mut wanted = vec![own.cert.der().clone(), other.cert.der().clone()];
+        found.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
+        wanted.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
+        assert_eq!(found, wanted);
+    }
+
     #[test]
     fn pkcs12_and_errors_name_the_file() {
         let folder = tempfile::tempdir().unwrap();

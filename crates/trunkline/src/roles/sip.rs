@@ -119,7 +119,14 @@ impl Sip {
         }
         let busy = |e: ListenError| {
             let key = routr_v1::key_of_port(&e.transport.to_string(), config.is_routr_v1);
-            anyhow::anyhow!("{e} (key {key}; is another program there?)")
+            let remedy = match e.source.kind() {
+                std::io::ErrorKind::AddrNotAvailable if config.is_routr_v1 => {
+                    "no interface of this machine has the address: correct its `bindAddr`, or `spec.bindAddr`"
+                }
+                std::io::ErrorKind::AddrNotAvailable => "no interface of this machine has the address",
+                _ => "is another program there?",
+            };
+            anyhow::anyhow!("{e} (key {key}; {remedy})")
         };
         let (mut shards, mut listening) = bind_shards(&edge).map_err(busy)?;
         let count = shards.len();

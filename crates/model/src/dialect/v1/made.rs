@@ -43,6 +43,9 @@ pub(super) fn field_in_v1(collection: Collection, field: &str) -> &str {
     }
 }
 
+/// The end of the ref of a domain that is made of a peer's device.
+pub(crate) const DEVICE: &str = "-device";
+
 /// Hashes a user's secret: user name and secret to a PHC string.
 pub(super) type Hash<'h> = dyn FnMut(&str, &str) -> Result<String, String> + 'h;
 
@@ -275,7 +278,7 @@ impl<'a, 'h> Maker<'a, 'h> {
         let other = |host: &String| self.hosts.iter().any(|gateway| gateway.eq_ignore_ascii_case(host));
         let device = device.filter(|host| !self.domains.contains_key(host.as_str()) && !other(host));
         if let Some(host) = device.filter(|host| self.devices.insert(host.clone())) {
-            let mut domain = Domain::new(Ref::from(format!("{}-device", document.reference)), &host);
+            let mut domain = Domain::new(Ref::from(format!("{}{DEVICE}", document.reference)), &host);
             domain.name.clone_from(&document.name);
             domain.authenticate = Authenticate::Register;
             domain.inter_domain = InterDomain::Open;

@@ -28,5 +28,6 @@ pub use acl::{net, with_default};
 pub use collection::{Collection, Documents};
 pub use edition::Edition;
 pub use load::{Loaded, load, load_lenient};
+pub(crate) use made::DEVICE;
 pub use properties::{Property, properties};
 pub use refs::generated_ref;

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::resources::EXPIRES;
 use super::{Collection, Documents};
 
 /// A property of the configuration (`of` is `None`) or of a kind of resource.
@@ -50,6 +51,29 @@ impl Documents {
                         found.push(format!("{kind} {reference}: `{path}`"));
                     }
                 });
+            }
+        }
+        found
+    }
+}
+
+impl Documents {
+    /// Values that are known and not used as they are written, one sentence each.
+    pub fn adjusted_values(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for gateway in self.of(Collection::Gateways) {
+            let reference = gateway.pointer("/metadata/ref").and_then(Value::as_str).unwrap_or_default();
+            for path in ["spec.expires", "spec.regService.expires"] {
+                let value = gateway.pointer(&format!("/{}", path.replace('.', "/")));
+                let asked = value.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
+                let (least, most) = (u64::from(*EXPIRES.start()), u64::from(*EXPIRES.end()));
+                let used = match asked {
+                    Some(0) => "0: the default is used".to_owned(),
+                    Some(n) if n < least => format!("{n} is too short: {least} seconds are used"),
+                    Some(n) if n > most => format!("{n} is too long: {most} seconds are used"),
+                    Some(_) | None => continue,
+                };
+                found.push(format!("Gateway {reference}: `{path}`: {used}"));
             }
         }
         found

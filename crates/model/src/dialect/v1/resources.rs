@@ -282,8 +282,7 @@ fn gateway(spec: &Fields<'_>, edition: Edition) -> Gateway {
         transport,
         login,
         registers,
-        // Nothing shorter than a minute holds anywhere.
-        expires: asked.filter(|n| *n > 0).map(|n| n.clamp(60, 86_400)).or(usual),
+        expires: asked.filter(|n| *n > 0).map(|n| n.clamp(*EXPIRES.start(), *EXPIRES.end())).or(usual),
         registries,
         shown_as: of.choice("from", &SHOWN_AS).unwrap_or_default(),
         asserts_identity: of.boolean("assertIdentity").unwrap_or(true),
@@ -294,6 +293,9 @@ fn gateway(spec: &Fields<'_>, edition: Edition) -> Gateway {
     }
     gateway
 }
+
+/// The seconds that we register for: nothing shorter than a minute holds anywhere.
+pub(super) const EXPIRES: std::ops::RangeInclusive<u32> = 60..=86_400;
 
 fn number(spec: &Fields<'_>, metadata: Option<&Fields<'_>>) -> Spec {
     let mut geo = GeoInfo::default();
