@@ -349,11 +349,8 @@ impl Calls {
             if slot.row.is_answered() {
                 return;
             }
-            if rings {
-                if let CallView { started, rang: None, .. } = slot.row.view() {
-                    table.stats.ring_delay.add(&SETUP_MS, now.saturating_sub(started));
-                }
-                slot.row.set_rang(now);
+            if rings && slot.row.set_rang(now) {
+                table.stats.ring_delay.add(&SETUP_MS, now.saturating_sub(slot.row.started()));
             }
             slot.set_codec(codec);
         })
@@ -379,7 +376,7 @@ impl Calls {
             slot.set_leaving(Ender::Unknown, &ReasonLines::default());
             slot.deadline = now.saturating_add(limit);
             self.announce(CallStep::Answered, &slot.row, b"", now);
-            let waited = now.saturating_sub(slot.row.view().started);
+            let waited = now.saturating_sub(slot.row.started());
             table.stats.answered += 1;
             table.stats.setup.add(&SETUP_MS, waited);
             // One without a row is on the list already.

@@ -187,12 +187,24 @@ impl Row {
         !(trunk.is_empty() || incoming && trunk == self.text(CALLER))
     }
 
-    /// It rings since then, unless it has rung before.
-    pub fn set_rang(&mut self, now: u64) {
-        if get::<1>(&self.0, STATE)[0] & HAS_RUNG == 0 {
+    /// When it began, in milliseconds since 1970.
+    pub fn started(&self) -> u64 {
+        u64::from_le_bytes(get(&self.0, STARTED))
+    }
+
+    /// When it was answered, if it was.
+    pub fn answered(&self) -> Option<u64> {
+        self.is_answered().then(|| u64::from_le_bytes(get(&self.0, ANSWERED)))
+    }
+
+    /// It rings since then; false: it has rung before.
+    pub fn set_rang(&mut self, now: u64) -> bool {
+        let first = get::<1>(&self.0, STATE)[0] & HAS_RUNG == 0;
+        if first {
             self.set_state(HAS_RUNG);
             put(&mut self.0, RANG, &now.to_le_bytes());
         }
+        first
     }
 
     /// It stands for calls of many sources.
@@ -225,6 +237,8 @@ impl Row {
         }
     }
 
+    // Nearly all who end a call do not look at it.
+    #[inline]
     pub fn view(&self) -> CallView<'_> {
         view(&self.0)
     }
@@ -252,6 +266,7 @@ fn texts(bytes: &[u8]) -> [&[u8]; TEXTS] {
     })
 }
 
+#[inline]
 fn view(bytes: &[u8]) -> CallView<'_> {
     let [cause, direction, state] = get::<3>(bytes, CAUSE);
     let time = |at, flag| (state & flag != 0).then(|| u64::from_le_bytes(get(bytes, at)));

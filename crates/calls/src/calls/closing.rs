@@ -144,7 +144,7 @@ impl Calls {
     ) {
         let Some(slot) = table.slots.get_mut(number as usize) else { return };
         slot.row.set_ended(cause, status, now);
-        let talked = slot.row.view().answered.map(|answered| now.saturating_sub(answered));
+        let talked = slot.row.answered().map(|answered| now.saturating_sub(answered));
         if matches!(
             cause,
             Cause::SessionExpired | Cause::Shutdown | Cause::MediaTimeout | Cause::ManagerRequest
