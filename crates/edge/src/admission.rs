@@ -3,10 +3,10 @@
 use trunkline_calls::{CallHandle, LimitReached, Payer, Refused};
 use trunkline_proxy::PartyKind;
 use trunkline_reasons::Reason;
-use trunkline_routing::{Decision, RoutedKind};
+use trunkline_routing::{Decision, RoutedKind, called_uri};
 use trunkline_sip::Method;
 
-use crate::aims::{Aims, Rung};
+use crate::aims::{Aim, Aims, Rung};
 use crate::calls::{self, Beginning};
 use crate::context::Context;
 use crate::divertible::Divertible;
@@ -39,10 +39,12 @@ impl Edge {
         decision: &Decision,
         aims: &mut Aims,
     ) -> Result<(), Kept> {
-        if inbound.method != Method::Invite || self.shared.config.stateless || self.is_emergency(inbound) {
+        let shared = &self.shared;
+        let limited = |target: &Aim| aims.target(decision, target).is_some_and(|t| t.trunk.is_some());
+        let concerned = inbound.method == Method::Invite && !shared.config.stateless;
+        if !concerned || !aims.list.iter().any(limited) || self.is_emergency(inbound) {
             return Ok(());
         }
-        let shared = &self.shared;
         let with = (&*shared.calls, &**shared.tables.load());
         match limits::pass_over_full_trunks(with, decision, aims, io.unix_ms()) {
             true => Ok(()),
@@ -65,7 +67,8 @@ impl Edge {
         };
         let shared = &self.shared;
         let (number, now) = (number.unwrap_or_else(|| shared.dialogs.unique()), io.unix_ms());
-        let emergency = self.is_emergency(inbound);
+        let named = called_uri(&inbound.message, &shared.config.routing);
+        let emergency = self.is_emergency_call(named.as_ref());
         let tables = shared.tables.load();
         let mut busy = false;
         let call = {
@@ -73,7 +76,7 @@ impl Edge {
             let Some(target) = aims.target(decision, &first) else { return Ok(Admitted::default()) };
             let mut counts = limits::parties(&tables, rung, emergency);
             let trunk = target.trunk.as_ref().map(|trunk| limits::trunk(&tables, trunk, emergency));
-            let called = calls::called(&inbound.message, &shared.config.routing, &mut io.memory.text);
+            let called = calls::called(&inbound.message, named.as_ref(), &mut io.memory.text);
             let payer = Payer::new(caller, inbound.flow.remote.ip());
             let payer = (!emergency).then_some(payer);
             let begin = |counts| {

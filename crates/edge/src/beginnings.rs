@@ -61,6 +61,6 @@ impl Edge {
         };
         self.shared.note_beginning(inbound, (decision, number), true, io.unix_ms());
         context.dialog = DialogUse::Begins(number);
-        Ok(Some(self.beginning(inbound, decision, number, io.unix_ms())))
+        Ok(Some(self.beginning(inbound, (decision, context.caller.1), number, io.unix_ms())))
     }
 }

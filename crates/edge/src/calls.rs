@@ -8,8 +8,8 @@ use trunkline_model::Ref;
 use trunkline_proxy::transaction::Branch;
 use trunkline_proxy::{PartyKind, Side};
 use trunkline_reasons::Reason;
-use trunkline_routing::{Decision, Direction, Options, Outcome, RoutedKind, Target, called_uri, put_called};
-use trunkline_sip::{HeaderName, Message, Method};
+use trunkline_routing::{Decision, Direction, Outcome, RoutedKind, Target, called_uri, put_called};
+use trunkline_sip::{HeaderName, Message, Method, Uri};
 use trunkline_transaction::Slot;
 
 use crate::aims::Rung;
@@ -36,18 +36,21 @@ fn recorded(direction: Option<Direction>) -> Recorded {
     }
 }
 
-/// Who is called, written into `text`: what decides where the call goes, not what To says. With it To, where that is somebody
-/// else.
-pub(crate) fn called<'t>(m: &Message<'_>, options: &Options, text: &'t mut Vec<u8>) -> (&'t [u8], &'t [u8]) {
+/// Who is called ([`called_uri`]), written into `text`: what decides where the call goes, not what To says. With it To, where that is
+/// somebody else.
+pub(crate) fn called<'t>(
+    m: &Message<'_>,
+    named: Option<&Uri<'_>>,
+    text: &'t mut Vec<u8>,
+) -> (&'t [u8], &'t [u8]) {
     text.clear();
-    let named = called_uri(m, options);
-    match &named {
+    match named {
         Some(uri) => put_called(uri, text),
         None => text.extend_from_slice(m.uri_text()),
     }
     let end = text.len();
     match m.to().map(|to| to.parsed_uri()) {
-        Ok(Ok(uri)) if named == Some(uri) => return (text, b""),
+        Ok(Ok(uri)) if named == Some(&uri) => return (text, b""),
         Ok(Ok(uri)) => put_called(&uri, text),
         Ok(Err(_)) => text.extend_from_slice(m.to().map_or(b"", |to| to.uri)),
         Err(_) => {}
@@ -228,7 +231,8 @@ impl Edge {
         if !calls.sums_up_refused(start.proof, now) {
             (start.call_id, start.from_tag) = (m.call_id(), m.from_tag());
             start.from = m.from().map_or(b"", |from| from.uri);
-            (start.to, start.to_header) = called(m, &self.shared.config.routing, &mut io.memory.text);
+            let named = called_uri(m, &self.shared.config.routing);
+            (start.to, start.to_header) = called(m, named.as_ref(), &mut io.memory.text);
         }
         calls.refused(&start, answer.code, reason.code(), now);
     }

@@ -149,7 +149,8 @@ fn put_top(
         }
         text.extend_from_slice(b"\r\n");
         if let Some(mark) = edits.record_route {
-            mark_mac = put_record_route((inbound, changed), (edits, mark), addresses, secret, text);
+            let side = (edits.egress.transport, shown);
+            mark_mac = put_record_route((inbound, changed), (side, mark), addresses, secret, text);
         }
         if !edits.path.is_empty() {
             text.extend_from_slice(b"Route: ");
@@ -177,14 +178,13 @@ fn end_of_headers(m: &Message<'_>) -> u16 {
 /// to first (RFC 5658 §5). Gives the MAC of the mark.
 fn put_record_route(
     (inbound, changed): (&Inbound<'_>, Changed),
-    (edits, mark): (&Edits<'_>, &Mark),
+    (outer, mark): ((Transport, Us<'_>), &Mark),
     addresses: &Addresses,
     secret: &Secret,
     text: &mut Vec<u8>,
 ) -> u64 {
     let m = &inbound.message;
     let came_by = Egress::back(inbound.flow);
-    let outer = (edits.egress.transport, addresses.shown(edits.egress));
     let inner = (came_by.transport, addresses.shown(&came_by));
     let begin = |(transport, us): (Transport, Us<'_>), text: &mut Vec<u8>| {
         text.extend_from_slice(b"Record-Route: <sip:");

@@ -299,6 +299,7 @@ impl Edge {
                 let others = (last_group > aim.group, worth == Worth::Trying);
                 let proxied = self.proxied(target, &aim, way, others);
                 let out = egress.map(|egress| {
+                    let callee = (callee, aim.word.as_ref());
                     let mark =
                         sending.beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
                     sending.outgoing((decision, target), egress, mark)
@@ -371,11 +372,13 @@ impl Edge {
         // The same for the request's repetitions, its CANCEL and its ACK, which have one branch (RFC 3261 §16.11).
         let loop_mac = self.shared.secret.stateless_loop_mac(&inbound.message);
         let number = self.shared.dialogs.number_of(loop_mac);
-        let beginning = rung.record_route.then(|| self.beginning(inbound, rung, number, io.unix_ms()));
+        let id = self.shared.party(&caller);
+        let beginning = rung.record_route.then(|| self.beginning(inbound, (rung, id), number, io.unix_ms()));
         if beginning.is_some() {
             self.shared.note_beginning(inbound, (rung, number), false, io.unix_ms());
         }
-        let mark = beginning.as_ref().map(|b| self.callee_mark(b, callee, target, &egress));
+        let mark =
+            beginning.as_ref().map(|b| self.callee_mark(b, (callee, aim.word.as_ref()), target, &egress));
         let (relaying, cut) = (Relaying::default(), self.cuts(inbound, rung));
         let sending = Sending { decision: rung, beginning, relaying, breadth: None, cut };
         let mut outgoing = sending.outgoing((rung, target), egress, mark);
@@ -385,7 +388,7 @@ impl Edge {
             loop_mac,
             dialog: StatelessUse::Begins(number),
             unanswered: false,
-            caller: (caller.kind, self.shared.party(&caller)),
+            caller: (caller.kind, id),
             callee: if target.trunk.is_some() { PartyKind::Trunk } else { callee.kind },
         };
         self.send_stateless(io, inbound, &mut outgoing, Some(rung), &passage);

@@ -36,8 +36,7 @@ const UNKEPT: &[u8] = b"Reason: Q.850;cause=111;text=\"Headers too long\"\r\n";
 
 /// The URI of the first Contact, as it stands.
 pub(crate) fn contact<'a>(m: &Message<'a>) -> Option<&'a [u8]> {
-    let contact = m.list(HeaderName::Contact).next()?.ok()?;
-    Address::parse(contact, "Contact").ok().map(|address| address.uri)
+    Address::parse(m.first_value(HeaderName::Contact)?, "Contact").ok().map(|address| address.uri)
 }
 
 /// Appends the lines that name the dialog in a request of this side. The message is the 2xx for the caller, the INVITE for the callee.
@@ -68,9 +67,15 @@ fn put_dialog(m: &Message<'_>, side: Side, (tag, before): (&[u8], usize), out: &
     put(b"Call-ID", &[m.call_id()]);
 }
 
+/// One past the empty line that ends a head; without one the end of the text.
+fn end_of_head(bytes: &[u8]) -> usize {
+    let empty = |end: &usize| bytes.get(*end..).is_some_and(|rest| rest.starts_with(b"\r\n"));
+    let mut lines = memchr::memchr_iter(b'\n', bytes).map(|at| at + 1);
+    lines.find(empty).map_or(bytes.len(), |end| end + 2)
+}
+
 fn head(bytes: &[u8]) -> &[u8] {
-    let end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
-    bytes.get(..end).unwrap_or(bytes)
+    bytes.get(..end_of_head(bytes)).unwrap_or(bytes)
 }
 
 /// A 2xx that no BYE could repeat is no answer.

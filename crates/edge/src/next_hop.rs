@@ -108,9 +108,10 @@ impl Edge {
     ) -> NextHop<'a> {
         let flow = &way.flow;
         let alive = flow.filter(|f| !f.transport.is_reliable() || io.is_connected(f.connection));
-        let registrant = self.shared.secret.registrant(way.kind, way.party);
-        let left = alive
-            .is_some_and(|f| self.shared.location.has_left(registrant, f.transport, f.remote, f.connection));
+        let left = alive.is_some_and(|f| {
+            let registrant = self.shared.secret.registrant(way.kind, way.party);
+            self.shared.location.has_left(registrant, f.transport, f.remote, f.connection)
+        });
         // A GRUU of ours is translated, and finds the phone on whatever flow it has now (RFC 5627 §5.1).
         if let Some((found, seen_at)) = self.phone_named(io, target, way, memory) {
             out.uri = memory;

@@ -80,7 +80,7 @@ impl Edge {
         if self.relay_answers.replaced {
             return;
         }
-        let why = m.other_header("Reason").or_else(|| m.other_header("Warning")).unwrap_or_default();
+        let why = m.header(HeaderName::Reason).or_else(|| m.other_header("Warning")).unwrap_or_default();
         let private_media = is_public(from.to_canonical()) && names_private_media(m.body());
         let clock = if code >= 300 { clock_of(m, io.unix_ms() / 1000) } else { 0 };
         let heard = Heard { branch, code, phrase: phrase(m), why, private_media, clock };

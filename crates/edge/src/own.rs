@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use trunkline_proxy::Secret;
-use trunkline_sip::{MAGIC_COOKIE, Message, Method, Via};
+use trunkline_sip::{MAGIC_COOKIE, Message, Method};
 
 /// What a request of our own is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,9 @@ impl Errand {
     }
 }
 
-/// Which request of ours a response with this topmost Via answers; `None` when it answers none.
-pub(crate) fn answered(secret: &Secret, m: &Message<'_>, via: &Via<'_>) -> Option<(Errand, u64)> {
-    let (cookie, rest) = via.branch.split_at_checked(MAGIC_COOKIE.len())?;
+/// Which request of ours a response with this branch in its topmost Via answers; `None` when it answers none.
+pub(crate) fn answered(secret: &Secret, m: &Message<'_>, branch: &[u8]) -> Option<(Errand, u64)> {
+    let (cookie, rest) = branch.split_at_checked(MAGIC_COOKIE.len())?;
     let (letter, digits) = rest.split_first().filter(|_| cookie.eq_ignore_ascii_case(MAGIC_COOKIE))?;
     let errand = Errand::of(letter.to_ascii_lowercase())?;
     let hex = |part: &[u8]| u64::from_str_radix(std::str::from_utf8(part).ok()?, 16).ok();
@@ -77,7 +77,7 @@ mod tests {
             let mut index = Index::default();
             index.parse(text.as_bytes(), &Limits::default()).unwrap();
             let m = Message::new(text.as_bytes(), &index);
-            answered(&secret, &m, &m.top_via().unwrap())
+            answered(&secret, &m, m.top_via().unwrap().branch)
         };
         let branch = String::from_utf8(branch).unwrap();
         assert_eq!(of(&branch), Some((Errand::Register, 42)));

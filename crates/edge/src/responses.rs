@@ -15,12 +15,12 @@ impl Edge {
     /// A well-formed response.
     pub(crate) fn on_response(&mut self, io: &mut Io<'_>, flow: &Flow, m: Message<'_>) {
         self.counters.responses.add();
-        let Ok(via) = m.top_via() else { return self.counters.garbage.add() };
-        let Some(name) = BranchName::decode(via.branch, &self.shared.secret) else {
-            return match own::answered(&self.shared.secret, &m, &via) {
+        let Ok(branch) = m.top_branch() else { return self.counters.garbage.add() };
+        let Some(name) = BranchName::decode(branch, &self.shared.secret) else {
+            return match own::answered(&self.shared.secret, &m, branch) {
                 Some((Errand::Qualify, serial)) => self.on_qualify_response(io, flow, &m, serial),
                 Some((Errand::Register, serial)) => self.on_register_response(io, flow, &m, serial),
-                None => self.on_stateless_response(io, flow, &m, &via),
+                None => self.on_stateless_response(io, flow, &m, branch),
             };
         };
         if name.shard != self.shard {

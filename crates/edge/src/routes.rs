@@ -40,11 +40,11 @@ pub(crate) struct Routes<'a> {
     pub(crate) malformed: bool,
 }
 
-/// A mark that a Route value shows, and the names beside it.
+/// A mark that a Route value shows, and that value, which may have names beside it.
 #[derive(Clone, Copy)]
 struct Claim<'a> {
     mark: &'a [u8],
-    names: &'a [u8],
+    value: Uri<'a>,
 }
 
 impl Claim<'_> {
@@ -53,7 +53,8 @@ impl Claim<'_> {
         if !dialog.mark.renamed {
             return Some(None);
         }
-        beside_mark(self.names, (dialog.mark.dialog, dialog.from), &shared.secret).map(Some)
+        let names = self.value.param(Names::PARAM).flatten().unwrap_or_default();
+        beside_mark(names, (dialog.mark.dialog, dialog.from), &shared.secret).map(Some)
     }
 }
 
@@ -66,7 +67,7 @@ impl<'a> Routes<'a> {
         }
         let claim_of = |uri: &Uri<'a>| {
             let mark = uri.param(Mark::PARAM).flatten()?;
-            Some(Claim { mark, names: uri.param(Names::PARAM).flatten().unwrap_or_default() })
+            Some(Claim { mark, value: *uri })
         };
         let mut elements = m.list(HeaderName::Route);
         let mut claims = SmallVec::<[_; 2]>::new();
@@ -92,11 +93,11 @@ impl<'a> Routes<'a> {
                 break;
             }
             routes.own += 1;
+            let claim = claim_of(&hop);
             // Two values with one mark where the sides differ in transport or address.
-            let same = |(claim, _): &&mut (Claim<'_>, _)| {
-                claim_of(&hop).is_none_or(|other| other.mark == claim.mark)
-            };
-            match (claims.last_mut().filter(same), claim_of(&hop)) {
+            let same =
+                |(before, _): &&mut (Claim<'_>, _)| claim.is_none_or(|other| other.mark == before.mark);
+            match (claims.last_mut().filter(same), claim) {
                 (Some((_, after)), _) => *after = elements.clone(),
                 (None, Some(claim)) => claims.push((claim, elements.clone())),
                 (None, None) => {}

@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use trunkline_reasons::Reason;
 use trunkline_routing::{called_uri, is_number};
-use trunkline_sip::{Method, Transport};
+use trunkline_sip::{Method, Transport, Uri};
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
@@ -85,13 +85,13 @@ impl Edge {
 
     /// Is one of the operator's emergency numbers called?
     pub(crate) fn is_emergency(&self, inbound: &Inbound<'_>) -> bool {
-        if inbound.method != Method::Invite {
-            return false;
-        }
-        // Whoever is called as the router finds it: in the Request-URI, in To, in a header.
-        let config = &self.shared.config;
-        let uri = called_uri(&inbound.message, &config.routing);
-        let Some(user) = uri.and_then(|uri| uri.user_decoded()) else { return false };
-        config.emergency_numbers.iter().any(|number| is_number(&user, number.as_bytes()))
+        inbound.method == Method::Invite
+            && self.is_emergency_call(called_uri(&inbound.message, &self.shared.config.routing).as_ref())
+    }
+
+    /// The same of an INVITE, whose callee is found as the router finds it: in the Request-URI, in To, in a header.
+    pub(crate) fn is_emergency_call(&self, called: Option<&Uri<'_>>) -> bool {
+        let Some(user) = called.and_then(Uri::user_decoded) else { return false };
+        self.shared.config.emergency_numbers.iter().any(|number| is_number(&user, number.as_bytes()))
     }
 }

@@ -83,12 +83,11 @@ impl Edge {
         io: &mut Io<'_>,
         flow: &Flow,
         m: &Message<'_>,
-        via: &Via<'_>,
+        branch: &[u8],
     ) {
         let second =
             m.list(HeaderName::Via).nth(1).and_then(Result::ok).and_then(|element| Via::parse(element).ok());
-        let (Some(name), Some(next)) = (StatelessBranch::decode(via.branch, &self.shared.secret), second)
-        else {
+        let (Some(name), Some(next)) = (StatelessBranch::decode(branch, &self.shared.secret), second) else {
             return self.counters.stray_responses.add();
         };
         let (Some((ip, port)), Some(transport)) = (next.response_address(), next.known_transport()) else {

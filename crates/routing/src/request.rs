@@ -189,7 +189,7 @@ pub fn named_elsewhere<'a>(message: &Message<'a>, options: &Options) -> Option<U
     }
     let of_header = |name: &String| Address::parse(message.other_header(name)?, "addressInfo").ok();
     let mut told = options.address_info.iter().filter_map(of_header).filter_map(|a| a.parsed_uri().ok());
-    let in_to = || message.to().ok().filter(|_| options.to_as_aor)?.parsed_uri().ok();
+    let in_to = || if options.to_as_aor { message.to().ok()?.parsed_uri().ok() } else { None };
     told.next().or_else(in_to)
 }
 

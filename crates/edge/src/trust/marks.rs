@@ -11,6 +11,7 @@ use trunkline_sip::{
 };
 use trunkline_transport::Egress;
 
+use super::Word;
 use super::events::expires;
 use super::record_routes::{Found, RecordRoute, record_routes, uris};
 use crate::edge::Edge;
@@ -22,8 +23,7 @@ use crate::ways::flow_token;
 
 /// The URI of the first Contact.
 pub(crate) fn contact_of<'a>(m: &Message<'a>) -> Option<Uri<'a>> {
-    let contact = m.list(HeaderName::Contact).next()?.ok()?;
-    Address::parse(contact, "Contact").ok()?.parsed_uri().ok()
+    Address::parse(m.first_value(HeaderName::Contact)?, "Contact").ok()?.parsed_uri().ok()
 }
 
 /// The port that a URI leads to without asking DNS.
@@ -72,11 +72,11 @@ pub(crate) struct Beginning {
 }
 
 impl Edge {
-    /// The caller's part in the marks of a request that begins dialogs of this number.
+    /// The caller's part in the marks of a request that begins dialogs of this number. `id`: the caller's short name.
     pub(crate) fn beginning(
         &self,
         inbound: &Inbound<'_>,
-        decision: &Decision,
+        (decision, id): (&Decision, u32),
         number: u64,
         now: u64,
     ) -> Beginning {
@@ -86,8 +86,7 @@ impl Edge {
         let contact = contact_of(m);
         let target = contact.or_else(|| m.from().and_then(|from| from.parsed_uri()).ok());
         let (source, shown) =
-            (inbound.flow.remote, self.is_caller_shown(inbound.flow, (party, decision.proven), now));
-        let id = shared.party(party);
+            (inbound.flow.remote, self.is_caller_shown(inbound.flow, (party, id, decision.proven), now));
         let place = shared.source((party.kind, id), &Egress::back(inbound.flow));
         Beginning {
             number,
@@ -131,7 +130,7 @@ impl Edge {
     pub(crate) fn callee_mark(
         &self,
         beginning: &Beginning,
-        callee: PartyRef<'_>,
+        (callee, word): (PartyRef<'_>, Option<&Word>),
         target: &Target,
         egress: &Egress,
     ) -> Mark {
@@ -140,7 +139,9 @@ impl Edge {
             Some(trunk) => PartyRef { kind: PartyKind::Trunk, reference: Some(trunk) },
             None => callee,
         };
-        let id = self.shared.party(&party);
+        // The word by which the target is one has named the callee already.
+        let named = word.filter(|word| target.trunk.is_none() && word.kind == party.kind);
+        let id = named.map_or_else(|| self.shared.party(&party), |word| word.party);
         Mark {
             side: Side::Callee,
             dialog: beginning.number,
@@ -271,7 +272,8 @@ impl Shared {
     ) -> Option<Mark> {
         let callee = found.mark.holder;
         // Without a Contact the callee is where the request went.
-        let target = contact_of(m).or_else(|| request_uri(begun.sent));
+        let contact = contact_of(m);
+        let target = contact.or_else(|| request_uri(begun.sent));
         // Who had the request has its branch, and may send a response from wherever it likes: what counts is where it went.
         let shown = begun.branch.is_some()
             || callee.kind == PartyKind::Agent
@@ -282,7 +284,7 @@ impl Shared {
             target.as_ref().map_or(0, |uri| self.secret.target(uri)),
             self.seen_if(shown, target.as_ref(), begun.from.remote),
         );
-        let by_source = || self.callee_flow(contact_of(m).as_ref(), begun.from).filter(|_| shown);
+        let by_source = || self.callee_flow(contact.as_ref(), begun.from).filter(|_| shown);
         let flow = mark.way.flow.or_else(by_source);
         let mark = Mark { way: Way { flow, ..mark.way }, ..mark };
         let moved = Moved { target: mark.way.target, seen: mark.way.seen, flow: None };

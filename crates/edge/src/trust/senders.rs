@@ -90,12 +90,11 @@ impl Edge {
     /// INVITE's sender's.
     fn may_be_unasked(&self, inbound: &Inbound<'_>, dialog: &Dialog, standing: &Standing, now: u64) -> bool {
         let (holder, shared) = (&dialog.mark.holder, &self.shared);
+        if says_nothing(inbound) || is_on(holder, inbound.flow) {
+            return true;
+        }
         let here = shared.secret.source(inbound.flow.transport, inbound.flow.remote);
-        if says_nothing(inbound)
-            || is_on(holder, inbound.flow)
-            || here == holder.source
-            || here == standing.source
-        {
+        if here == holder.source || here == standing.source {
             return true;
         }
         let tables = shared.tables.load();
@@ -240,14 +239,13 @@ impl Edge {
         found
     }
 
-    /// May who calls say that its packets come from there? It may have registered there.
+    /// May who calls, under this short name, say that its packets come from there? It may have registered there.
     pub(crate) fn is_caller_shown(
         &self,
         flow: &Flow,
-        (caller, proven): (&PartyRef<'_>, bool),
+        (caller, party, proven): (&PartyRef<'_>, u32, bool),
         now: u64,
     ) -> bool {
-        let party = self.shared.party(caller);
         let shown = self.shared.is_shown(&Egress::back(flow), (caller.kind, party), proven);
         if shown && !self.is_in_anothers_place(flow, (caller.kind, party), proven) {
             return true;

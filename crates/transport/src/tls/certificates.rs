@@ -304,11 +304,18 @@ mod tests {
     #[test]
     fn of_a_key_in_a_trust_store_its_own_certificate_is_trusted() {
         let folder = tempfile::tempdir().unwrap();
-        let of = |name: &str| rcgen::generate_simple_self_signed(vec![name.into()]).unwrap();
-        let [own, ca, other] = [of("own.test"), of("ca.test"), of("other.test")];
-        let p12 =
-            |made: &rcgen::CertifiedKey<_>| p12_keystore::Certificate::from_der(made.cert.der()).unwrap();
-        let key = p12_keystore::PrivateKey::from_der(&own.signing_key.serialize_der()).unwrap();
+        let named = |name: &str| {
+            let mut params = rcgen::CertificateParams::new(vec![name.into()]).unwrap();
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params
+        };
+        let [own_key, ca_key, other_key] = [(); 3].map(|()| rcgen::KeyPair::generate().unwrap());
+        let ca = named("ca.test").self_signed(&ca_key).unwrap();
+        let issuer = rcgen::Issuer::new(named("ca.test"), ca_key);
+        let own = named("own.test").signed_by(&own_key, &issuer).unwrap();
+        let other = named("other.test").self_signed(&other_key).unwrap();
+        let p12 = |made: &rcgen::Certificate| p12_keystore::Certificate::from_der(made.der()).unwrap();
+        let key = p12_keystore::PrivateKey::from_der(&own_key.serialize_der()).unwrap();
         let chain = p12_keystore::PrivateKeyChain::new(vec![1u8], key, [p12(&own), p12(&ca)]);
         let mut store = p12_keystore::KeyStore::new();
         store.add_entry("key", p12_keystore::KeyStoreEntry::PrivateKeyChain(chain));
@@ -316,7 +323,7 @@ mod tests {
         let path = folder.path().join("trust.p12");
         fs::write(&path, store.writer("secret").encryption_iterations(10).write().unwrap()).unwrap();
         let mut found = super::super::certificates_in(&path, "secret").unwrap();
-        let mut wanted = vec![own.cert.der().clone(), other.cert.der().clone()];
+        let mut wanted = vec![own.der().clone(), other.der().clone()];
         found.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
         wanted.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
         assert_eq!(found, wanted);

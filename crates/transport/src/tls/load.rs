@@ -119,8 +119,13 @@ pub fn certificates_in(path: &Path, password: &str) -> Result<Vec<CertificateDer
             store.trusted.into_iter().chain(own).map(CertificateDer::from).collect()
         }
         Stored::Pkcs12 => {
-            let store = KeyStore::from_pkcs12(&bytes, password, Pkcs12ImportPolicy::Raw);
-            let store = store.map_err(|e| failed(e.to_string()))?;
+            let open =
+                |policy| KeyStore::from_pkcs12(&bytes, password, policy).map_err(|e| failed(e.to_string()));
+            let mut store = open(Pkcs12ImportPolicy::Raw)?;
+            // Beside a key the certificates of its chain stand like those that are trusted, but for Java's mark on the latter.
+            if store.entries().any(|(_, entry)| matches!(entry, KeyStoreEntry::PrivateKeyChain(_))) {
+                store = open(Pkcs12ImportPolicy::Strict)?;
+            }
             let mut all = Vec::new();
             for (_, entry) in store.entries() {
                 match entry {
