@@ -233,7 +233,8 @@ fn every_step_of_a_request_is_told_and_full_files_are_kept() {
     for path in [&file, &file.with_extension("jsonl.1"), &second] {
         let about = std::fs::metadata(path).expect("the file");
         assert!(about.len() <= 65_536 && about.permissions().mode() & 0o777 == 0o600, "{path:?}");
-        assert!(!read(path).is_empty());
+        // The file is made a moment before its first event is written.
+        wait_for("an event in each file", || (!read(path).is_empty()).then_some(()));
     }
     let metrics = Rest::http(http, "").get("/metrics").body;
     let published = metrics.lines().find_map(|line| {

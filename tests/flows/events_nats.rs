@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use trunkline_tests::{Exchange, PATIENCE, free_port, wait_for};
+use trunkline_tests::{Authority, Exchange, PATIENCE, Scratch, free_port, wait_for};
 
 use super::dialogs::connect;
 use super::{agents, at, registered};
@@ -178,4 +178,105 @@ fn a_server_that_is_away_keeps_nobody_and_is_found_again() {
         (told["aor"] == at("1002").as_str()).then_some(())
     });
     assert_eq!(exchange.stop(), Some(0));
+}
+
+/// A server that shows a certificate of this authority, and its monitor; `more` of its configuration.
+fn with_tls(authority: &Authority, folder: &Scratch, more: &str) -> (Server, String) {
+    let monitor = format!("127.0.0.1:{}", free_port());
+    let (chain, key) = authority.sign(&["127.0.0.1"]);
+    let config = format!(
+        "http: \"{monitor}\"\ntls {{ cert_file: \"{}\", key_file: \"{}\", ca_file: \"{}\", timeout: 10\n{more}\n",
+        chain.display(),
+        key.display(),
+        authority.file().display()
+    );
+    let file = folder.write("nats.conf", config).display().to_string();
+    (Server::start(&["-c", &file]), monitor)
+}
+
+/// The connections of the exchange, as the server's monitor shows them.
+fn connections(monitor: &str) -> Vec<Value> {
+    let (_, body) = super::operator::get(monitor, "/connz");
+    let all: Value = serde_json::from_str(&body).expect("JSON");
+    let all = all["connections"].as_array().cloned().unwrap_or_default();
+    all.into_iter().filter(|one| one["name"] == "trunkline").collect()
+}
+
+#[test]
+fn events_go_over_tls_to_a_server_that_is_trusted() {
+    let (authority, folder) = (Authority::new(), Scratch::new("nats"));
+    // The subscriber of the test speaks no TLS.
+    let (server, monitor) = with_tls(&authority, &folder, "}\nallow_non_tls: true");
+    let mut events = Subscriber::new(&server, "", "routr");
+    let nats = format!("url: 'tls://{}', trustedCa: {}", server.at, authority.file().display());
+    let exchange = Exchange::start_with(&agents(), &format!("events: {{nats: {{{nats}}}}}\n"), &[]);
+    wait_for("the connection", || exchange.log().contains("connected to NATS").then_some(()));
+    registered(&exchange, "1001");
+    assert_eq!(events.of("routr.endpoint.registered")["aor"], at("1001"));
+    let connections = connections(&monitor);
+    assert_eq!(connections.len(), 1, "{connections:#?}");
+    assert!(
+        connections[0]["tls_version"].as_str().is_some_and(|version| version >= "1.2"),
+        "{connections:#?}"
+    );
+}
+
+/// A server that asks for a certificate and a login, and takes nothing without TLS.
+#[test]
+fn events_go_to_a_server_that_asks_for_a_certificate_and_a_login() {
+    let (authority, folder) = (Authority::new(), Scratch::new("nats"));
+    let more = "verify: true }\nauthorization { user: pbx, password: sesame }";
+    let (server, monitor) = with_tls(&authority, &folder, more);
+    let (chain, key) = authority.sign(&["pbx.example"]);
+    let config = |login: &str, certificate: &str| {
+        let ca = authority.file().display().to_string();
+        format!("events: {{nats: {{url: 'nats://{}', {login}, trustedCa: {ca}{certificate}}}}}\n", server.at)
+    };
+    let certificate = format!(", cert: {}, key: {}", chain.display(), key.display());
+    let failed = |config: String| {
+        let exchange = Exchange::start_with(&agents(), &config, &[]);
+        wait_for("the failure", || exchange.log().contains("NATS (events.nats)").then_some(()));
+        registered(&exchange, "1001");
+        assert!(!exchange.log().contains("connected to NATS") && !exchange.log().contains("sesame"));
+    };
+    failed(config("user: pbx, password: sesame", ""));
+    failed(config("user: pbx, password: wrong-sesame", &certificate));
+    let config = config("user: pbx, password: sesame", &certificate);
+    let exchange = Exchange::start_with(&agents(), &config, &[]);
+    wait_for("the connection", || exchange.log().contains("connected to NATS").then_some(()));
+    registered(&exchange, "1001");
+    let sent = || connections(&monitor).first().is_some_and(|one| one["in_msgs"].as_u64() >= Some(1));
+    wait_for("an event at the server", || sent().then_some(()));
+    assert!(!exchange.log().contains("sesame"), "{}", exchange.log());
+}
+
+#[test]
+fn nothing_goes_to_a_nats_server_that_is_not_trusted_or_has_no_tls() {
+    let (authority, other, folder) = (Authority::new(), Authority::new(), Scratch::new("nats"));
+    let (secure, monitor) = with_tls(&authority, &folder, "}");
+    let plain = Server::start(&[]);
+    let mut none = Subscriber::new(&plain, "", "routr");
+    none.0.get_ref().set_read_timeout(Some(Duration::from_millis(100))).expect("a live socket");
+    let trusted = |authority: &Authority| format!("trustedCa: {}", authority.file().display());
+    for (url, trusted) in [
+        (format!("tls://{}", secure.at), trusted(&other)),
+        // It stands for another name than that of its certificate.
+        (format!("tls://localhost:{}", secure.at.port()), trusted(&authority)),
+        (format!("tls://{}", plain.at), trusted(&authority)),
+        // Whoever names an authority wants TLS.
+        (format!("nats://{}", plain.at), trusted(&authority)),
+    ] {
+        let nats = format!("events: {{nats: {{url: '{url}', {trusted}}}}}\n");
+        let exchange = Exchange::start_with(&agents(), &nats, &[]);
+        wait_for("the failure", || exchange.log().contains("NATS (events.nats)").then_some(()));
+        registered(&exchange, "1001");
+        assert!(!exchange.log().contains("connected to NATS"), "{url}: {}", exchange.log());
+    }
+    assert!(connections(&monitor).is_empty());
+    // The server may have asked whether its subscriber is there (PING).
+    let mut line = String::new();
+    while none.0.read_line(&mut line).is_ok_and(|length| length > 0) {
+        assert!(!line.starts_with("MSG"), "the server got an event: {line}");
+        line.clear();
+    }
 }

@@ -59,6 +59,7 @@ mod nat;
 mod no_route;
 mod open_numbers;
 mod operator;
+mod otlp;
 mod outbound;
 mod overload;
 mod own_host;

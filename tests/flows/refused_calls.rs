@@ -85,6 +85,10 @@ fn a_refused_call_has_a_record_that_says_why() {
     let found = told(&exchange, &["--reason", "callee.not-registered", "--since", "1h"]);
     assert_eq!((found.len(), found[0]["callee"].as_str()), (1, Some(at("1002").as_str())));
     assert_eq!(told(&exchange, &["--failed"]).len(), 7);
+    let typo =
+        exchange_command(&exchange).args(["calls", "--reason", "callee.gone"]).output().expect("it runs");
+    let typo = String::from_utf8_lossy(&typo.stderr).into_owned();
+    assert!(typo.contains("`callee.gone` is no reason code"), "{typo}");
     let number = found[0]["id"].to_string();
     let shown = exchange_command(&exchange).args(["calls", "show", &number]).output().expect("it runs");
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();

@@ -61,6 +61,8 @@ pub struct Grpc {
     patience: Option<String>,
     /// The version that a resource must have.
     expected: Option<String>,
+    /// What its calls are part of (`traceparent`).
+    parent: Option<String>,
 }
 
 impl Grpc {
@@ -71,7 +73,7 @@ impl Grpc {
             let stream = TcpStream::connect(to).await.expect("a connection");
             begin(stream).await.expect("HTTP/2")
         });
-        Grpc { runtime, sender, authorization: None, patience: None, expected: None }
+        Grpc { runtime, sender, authorization: None, patience: None, expected: None, parent: None }
     }
 
     /// Over TLS, believing the certificates in this file alone; `own` is a chain and a key to show.
@@ -110,7 +112,7 @@ impl Grpc {
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
             begin(stream).await
         })?;
-        Ok(Grpc { runtime, sender, authorization: None, patience: None, expected: None })
+        Ok(Grpc { runtime, sender, authorization: None, patience: None, expected: None, parent: None })
     }
 
     /// With this header from now on, e.g. `Bearer tl_…`.
@@ -131,6 +133,13 @@ impl Grpc {
     #[must_use]
     pub fn expecting(mut self, version: &str) -> Grpc {
         self.expected = Some(version.to_owned());
+        self
+    }
+
+    /// As part of this trace from now on (`traceparent`).
+    #[must_use]
+    pub fn within(mut self, parent: &str) -> Grpc {
+        self.parent = Some(parent.to_owned());
         self
     }
 
@@ -180,6 +189,9 @@ impl Grpc {
         }
         if let Some(value) = &self.expected {
             request = request.header("trunkline-if-version", value);
+        }
+        if let Some(value) = &self.parent {
+            request = request.header("traceparent", value);
         }
         let request = request.body(body).expect("a request");
         let broken = |error: hyper::Error| GrpcError { code: -1, message: format!("{error:?}") };

@@ -11,6 +11,8 @@ use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::service::Routes;
 use tonic::{Code, Status};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use trunkline_login::{Login, Presented, Refused};
 
 use crate::caller::Caller;
@@ -40,6 +42,16 @@ impl Gate {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
         let method = ApiMethod::of(request.uri().path());
+        let span = span(&request, method, from);
+        self.pass_traced(from, method, request).instrument(span).await
+    }
+
+    async fn pass_traced(
+        &self,
+        from: SocketAddr,
+        method: ApiMethod,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
         let time = deadline(request.headers()).min(DEADLINE);
         // The answer's head comes at once where a stream follows, so that the same bound does.
         let response = match tokio::time::timeout(time, self.answer(from, method, request)).await {
@@ -47,8 +59,12 @@ impl Gate {
             Ok(Err(status)) => status.into_http(),
             Err(_) => Status::deadline_exceeded("the call took too long").into_http(),
         };
-        let status = Status::from_header_map(response.headers());
-        self.counts.add(self.endpoint, method, status.map_or(Code::Ok, |status| status.code()));
+        let code = Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+        self.counts.add(self.endpoint, method, code);
+        Span::current().record("rpc.grpc.status_code", code as i32);
+        if code != Code::Ok {
+            Span::current().record("otlp.error", code.description());
+        }
         Ok(response)
     }
 
@@ -90,6 +106,22 @@ impl Gate {
         }
         Ok(Caller { secrets: self.reveal && who.may_write(), name: who.username })
     }
+}
+
+/// The span of a call, for a collector of OpenTelemetry.
+fn span(request: &Request<Incoming>, method: ApiMethod, from: SocketAddr) -> Span {
+    tracing::info_span!(
+        target: "otlp",
+        "gRPC",
+        otlp.name = method.name,
+        otlp.parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()),
+        otlp.error = Empty,
+        rpc.system = "grpc",
+        rpc.service = method.service,
+        rpc.method = method.name,
+        client.address = %from.ip(),
+        rpc.grpc.status_code = Empty,
+    )
 }
 
 fn turned_away(refused: Refused, from: SocketAddr) -> Status {

@@ -131,20 +131,19 @@ impl AriProxyArgs {
         Config::from_sources(|name| std::env::var(name).ok(), file, &flags)
     }
 
-    /// Runs the proxy until SIGTERM or SIGINT; then finishes the requests under way.
-    ///
-    /// # Errors
-    /// When the configuration is wrong or the proxy fails.
-    pub async fn run(self) -> Result<(), CliError> {
-        let config = self.config()?;
-        Ok(run(config, stopped()).await?)
-    }
-
     /// The names of all settings, with their environment variables.
     #[must_use]
     pub fn settings() -> Vec<(&'static str, &'static str)> {
         SETTINGS.iter().map(|s| (s.name, s.env)).collect()
     }
+}
+
+/// Runs the proxy until SIGTERM or SIGINT; then finishes the requests under way.
+///
+/// # Errors
+/// When the proxy fails.
+pub async fn run_proxy(config: Config) -> Result<(), CliError> {
+    Ok(run(config, stopped()).await?)
 }
 
 /// Waits for SIGTERM or SIGINT, or for the end of the terminal.

@@ -9,6 +9,8 @@ use trunkline_ari::{DEFAULT_PREFIX, is_subject, ulid};
 use trunkline_ari_client::{NatsConfig, NatsError};
 use trunkline_ari_rest::{AriConfig, UrlError};
 
+use crate::traces::Traces;
+
 /// Everything a proxy is told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -42,6 +44,8 @@ pub struct Config {
     pub exit_on_entity_change: bool,
     /// Whether requests and events are logged.
     pub verbose: bool,
+    /// Where traces of requests are sent.
+    pub traces: Option<Traces>,
 }
 
 /// The JetStream stream and what waits for it.
@@ -147,6 +151,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("announce_interval", "ARI_PROXY_ANNOUNCE_INTERVAL"),
     setting("dialog_age", "ARI_PROXY_DIALOG_AGE"),
     setting("exit_on_entity_change", "ARI_PROXY_EXIT_ON_ENTITY_CHANGE"),
+    setting("otlp.url", "ARI_PROXY_OTLP_URL"),
+    setting("otlp.authorization", "ARI_PROXY_OTLP_AUTHORIZATION"),
+    setting("otlp.ca", "ARI_PROXY_OTLP_CA"),
 ];
 
 /// A configuration file: its path and text.
@@ -348,6 +355,11 @@ impl Settings {
             dialog_age: self.seconds("dialog_age", 24 * 60 * 60)?,
             exit_on_entity_change: self.flag("exit_on_entity_change")?,
             verbose: self.flag("verbose")?,
+            traces: self.get("otlp.url").map(|url| Traces {
+                url,
+                authorization: self.get("otlp.authorization").unwrap_or_default(),
+                ca: self.get("otlp.ca").map(PathBuf::from),
+            }),
         })
     }
 

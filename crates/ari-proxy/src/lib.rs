@@ -29,8 +29,10 @@ mod requests;
 mod run;
 mod send;
 mod subscriptions;
+mod traces;
 mod twins;
 
 pub use config::{Config, ConfigError, Delivery, File};
 pub use metrics::Metrics;
 pub use run::{ProxyError, run, run_with};
+pub use traces::Traces;

@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use trunkline_ari::{Exchange, Outcome, Request, RestCall, Step};
 use trunkline_ari_rest::AriError;
 
@@ -29,7 +31,9 @@ pub(crate) fn accept(proxy: &Arc<Proxy>, message: Message, shared: bool) {
     }
     // Its first steps are taken here and now: it takes its place in the order of arrival, and what
     // waits for nothing is at Asterisk already when a task takes over.
-    let mut work = Box::pin(answer(Arc::clone(proxy), message, started, shared));
+    let span =
+        tracing::info_span!(target: "otlp", "ARI", otlp.name = Empty, otlp.error = Empty, ari.ok = Empty);
+    let mut work = Box::pin(answer(Arc::clone(proxy), message, started, shared).instrument(span));
     let first = || work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     // A fault in one request must not end the subscription that brought it.
     match catch_unwind(AssertUnwindSafe(first)) {
@@ -70,6 +74,11 @@ async fn answer(proxy: Arc<Proxy>, message: Message, started: Instant, shared: b
                 if let Some(kind) = request.kind() {
                     proxy.metrics.request(kind, ok, started.elapsed());
                     tracing::debug!(kind = kind.name(), ok, "request");
+                    let span = Span::current();
+                    span.record("otlp.name", kind.name()).record("ari.ok", ok);
+                    if !ok {
+                        span.record("otlp.error", "the request failed");
+                    }
                 }
             };
             // The next of its lanes need not wait for the answer to be sent.

@@ -97,6 +97,8 @@ fn of(config: &Config) -> Vec<Caution> {
     let what = "logins and tokens are sent unencrypted";
     let open = config.routr_v1.addr.is_some_and(|addr| plain(addr.ip())) && !config.routr_v1.tls;
     when(open, "routrV1.tls", what);
+    let what = "traces are sent unencrypted to another machine: use https://";
+    when(config.otlp.url.as_deref().is_some_and(leaves_in_plaintext), "otlp.url", what);
     found
 }
 
@@ -113,6 +115,9 @@ fn of_events(e: &Events) -> Vec<Caution> {
     when(e.memory == 0 && of_requests(&e.webhook.types), "events.webhook.types", what);
     let what = "events are sent unencrypted to another machine: use https://";
     when(e.webhook.url.as_deref().is_some_and(leaves_in_plaintext), "events.webhook.url", what);
+    let what = "events and the login are sent unencrypted to another machine: use tls://";
+    let at = e.nats.url.as_deref().and_then(|url| url.strip_prefix("nats://"));
+    when(at.is_some_and(is_elsewhere) && !e.nats.needs_tls(), "events.nats.url", what);
     found
 }
 

@@ -105,6 +105,14 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless((100..=60_000).contains(&p.timeout_ms), "routrV1.provider.timeoutMs", message);
     unless(p.poll_seconds > 0, "routrV1.provider.pollSeconds", "pollSeconds must be at least 1");
 
+    let message = "write http:// or https://, host and path, without user name and password";
+    unless(config.otlp.url.as_deref().is_none_or(is_web_url), "otlp.url", message);
+    let message = "callsPercent must be at most 100";
+    unless(config.otlp.calls_percent <= 100, "otlp.callsPercent", message);
+    let message = "a header has printable characters only";
+    let is_header = config.otlp.authorization.0.bytes().all(|c| c == b' ' || c.is_ascii_graphic());
+    unless(is_header, "otlp.authorization", message);
+
     misfits.extend(check_events(&config.events));
     misfits.extend(ports_taken_twice(config));
     misfits
@@ -136,6 +144,8 @@ fn check_events(events: &Events) -> Vec<Misfit> {
     let n = &events.nats;
     let message = "write nats:// or tls:// and a host; user name and password are `events.nats.user` and `events.nats.password`";
     unless(n.url.as_deref().is_none_or(is_nats_url), "events.nats.url", message);
+    let message = "a certificate needs its key: set both `events.nats.cert` and `events.nats.key`, or none";
+    unless(n.cert.is_some() == n.key.is_some(), "events.nats.cert", message);
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
     let parts = n.subject.split('.').all(|part| !part.is_empty());
     let message = "a subject has letters, digits, - and _, in parts with dots between";
@@ -180,6 +190,10 @@ pub(crate) fn missing_files(config: &Config) -> Vec<Misfit> {
         ("routrV1.pkcs12.file", &config.routr_v1.pkcs12.file),
         ("events.webhook.secretFile", &config.events.webhook.secret_file),
         ("events.webhook.trustedCa", &config.events.webhook.trusted_ca),
+        ("events.nats.trustedCa", &config.events.nats.trusted_ca),
+        ("events.nats.cert", &config.events.nats.cert),
+        ("events.nats.key", &config.events.nats.key),
+        ("otlp.trustedCa", &config.otlp.trusted_ca),
     ];
     let files = named.into_iter().filter_map(|(path, file)| Some((path, file.as_ref()?)));
     let more =

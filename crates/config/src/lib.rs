@@ -28,7 +28,7 @@ mod tree;
 pub use host_port::HostPort;
 pub use keys::{Env, Origin, Value};
 pub use load::{Loaded, holds_v1 as is_routr_v1};
-pub use observing::{Log, LogFormat, Trace};
+pub use observing::{Log, LogFormat, Otlp, Trace};
 pub use routr_v1::{Stored, conversion};
 pub use sections::{
     AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, EventNats,

@@ -1,5 +1,7 @@
 //! The sections about what an operator can find out.
 
+use std::path::PathBuf;
+
 use crate::host_port::HostPort;
 use crate::keys::Keys;
 use crate::sections::section;
@@ -14,6 +16,20 @@ section! {
         capture_id: u32 = 1, "captureId";
         /// The password that the server asks for; empty for none.
         password: Secret = Secret::default(), "password";
+    }
+}
+
+section! {
+    /// `otlp`: traces for a collector of OpenTelemetry.
+    Otlp {
+        /// The URL that takes traces, by OTLP over HTTP.
+        url: Option<String> = None, "url";
+        /// The header Authorization; empty for none.
+        authorization: Secret = Secret::default(), "authorization";
+        /// Certificate authorities in addition to those of the system, in PEM.
+        trusted_ca: Option<PathBuf> = None, "trustedCa";
+        /// The share of calls, in percent.
+        calls_percent: u32 = 1, "callsPercent";
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::keys::Keys;
-use crate::observing::{Log, Trace};
+use crate::observing::{Log, Otlp, Trace};
 use crate::sections::{
     AccessControl, Calls, Control, DigestUri, Dns, Events, Grpc, Handover, Http, Limits, Listen, Registrar,
     Role, Routing, RoutrV1, Tls,
@@ -70,6 +70,8 @@ pub struct Config {
     pub calls: Calls,
     /// `trace`.
     pub trace: Trace,
+    /// `otlp`.
+    pub otlp: Otlp,
     /// `log`.
     pub log: Log,
 }
@@ -104,6 +106,7 @@ impl Default for Config {
             control: Control::default(),
             calls: Calls::default(),
             trace: Trace::default(),
+            otlp: Otlp::default(),
             log: Log::default(),
         }
     }
@@ -144,6 +147,7 @@ impl Config {
         keys.section("control", |keys| self.control.keys(keys));
         keys.section("calls", |keys| self.calls.keys(keys));
         keys.section("trace", |keys| self.trace.keys(keys));
+        keys.section("otlp", |keys| self.otlp.keys(keys));
         keys.section("log", |keys| self.log.keys(keys));
     }
 

@@ -173,7 +173,9 @@ fn what_is_unsafe_or_does_nothing_is_told() {
                   addressInfo: [X-DID], toAsAor: on}\n\
                 registrar: {thirdParty: on}\ncalls: {records: off}\ngrpc: {revealPasswords: on}\n\
                 http: {addr: 0.0.0.0:8000}\naccessControl: {allow: [0.0.0.0/1, 128.0.0.0/1]}\n\
-                events: {memory: 0, types: [request], webhook: {url: 'http://hook.example/', secret: s}}\n\
+                events: {memory: 0, types: [request], webhook: {url: 'http://hook.example/', secret: s},\n\
+                  nats: {url: 'nats://nats.example'}}\n\
+                otlp: {url: 'http://collector.example/v1/traces'}\n\
                 log: {level: 'info,sip=trace'}\n";
     let loaded = read(text, &Env::from([("TRUNKLINE_CALLS_RETENTION_DAYS", "30")]));
     let said = loaded.cautions();
@@ -199,8 +201,10 @@ fn what_is_unsafe_or_does_nothing_is_told() {
         "http.addr",
         "accessControl.allow",
         "log.level",
+        "otlp.url",
         "events.types",
         "events.webhook.url",
+        "events.nats.url",
     ];
     assert_eq!(keys, expected);
     assert!(
@@ -223,6 +227,14 @@ fn values_must_fit_together() {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
     assert!(wrong("tls: {cert: a.pem}", &Env::default()).contains("a certificate needs `tls.key`"));
+    for (text, part) in [
+        ("events: {nats: {cert: a.pem}}", "set both `events.nats.cert` and `events.nats.key`"),
+        ("otlp: {url: 'http://ann:s3same@c.example/'}", "without user name and password"),
+        ("otlp: {url: 'http://c.example/', callsPercent: 101}", "callsPercent must be at most 100"),
+        ("otlp: {authorization: \"Bearer a\\r\\nX: b\"}", "a header has printable characters only"),
+    ] {
+        assert!(wrong(text, &Env::default()).contains(part), "{text}");
+    }
     assert!(wrong("tls: {clientAuth: required}", &Env::default()).contains("need `tls.clientCa`"));
     let open = wrong("grpc: {addr: 0.0.0.0:51907}", &Env::default());
     assert!(open.contains("must be a loopback address") && open.contains("`grpc.externalAddr`"), "{open}");

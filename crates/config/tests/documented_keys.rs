@@ -18,7 +18,14 @@ const PAGES: [&str; 9] = [
 ];
 
 /// Names of something else.
-const OTHERS: [&str; 3] = ["grpc.health.v1.Health", "events.lost", "events.md"];
+const OTHERS: [&str; 6] = [
+    "grpc.health.v1.Health",
+    "events.lost",
+    "events.md",
+    "otlp.ca",
+    "http.request.method",
+    "http.response.status_code",
+];
 
 /// What is written like a setting: `section.key`, `section.key.key`.
 fn named<'t>(text: &'t str, sections: &BTreeSet<&str>) -> BTreeSet<&'t str> {

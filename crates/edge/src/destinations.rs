@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::{HashMap, HashSet};
 use parking_lot::{Mutex, RwLock};
+use trunkline_events::{Board, DestinationNotice, What};
 use trunkline_model::{Ref, Tables};
 use trunkline_trunks::{Place, State, Subject};
 
@@ -145,11 +146,12 @@ impl Destinations {
         self.note_down(subject, false);
     }
 
-    /// Notes its state.
-    pub(crate) fn set(&self, subject: &Subject, new: State) {
+    /// Notes its state, also on the board.
+    pub(crate) fn set(&self, subject: &Subject, new: State, board: &Board) {
         {
             let mut states = self.states.write();
             let Some(known) = states.get_mut(subject).filter(|s| s.state != new) else { return };
+            announce(board, known, new);
             (known.state, known.since) = (new, unix_seconds());
             let (reference, target) = (known.reference(), &known.target);
             let error = known.error.as_ref().map(|e| e.text.as_str()).unwrap_or_default();
@@ -324,6 +326,24 @@ impl Destinations {
     }
 }
 
+/// Its state becomes another one.
+fn announce(board: &Board, known: &DestinationState, new: State) {
+    if !board.is_watched() {
+        return;
+    }
+    let error = known.error.as_ref().filter(|_| new == State::Down);
+    let notice = DestinationNotice {
+        is_of_peer: known.is_of_peer(),
+        reference: known.reference().to_string(),
+        target: known.target.clone(),
+        state: new.word(),
+        before: known.state.word(),
+        error: error.map(|error| error.text.clone()).unwrap_or_default(),
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+    board.post(now, What::Destination(Box::new(notice)));
+}
+
 /// The destinations that the operator configured, with their names in lists.
 fn configured(tables: &Tables) -> Vec<(Subject, String)> {
     let mut all = Vec::new();
@@ -353,16 +373,16 @@ mod tests {
         let (all, peer) = (Destinations::default(), Ref::from("pbx"));
         let instance = Subject::Peer(peer.clone(), Place::Instance(7));
         let address = Subject::Peer(peer.clone(), Place::Address);
-        all.set(&instance, State::Down);
+        all.set(&instance, State::Down, &Board::default());
         assert!(!all.is_instance_down(7), "nobody asked it");
         all.begin(&instance, "sip:pbx@192.0.2.1".into());
         all.begin(&address, "192.0.2.2".into());
-        all.set(&instance, State::Down);
+        all.set(&instance, State::Down, &Board::default());
         assert!(all.is_instance_down(7) && all.may_answer_at_address(&peer) && !all.is_address_down(&peer));
-        all.set(&instance, State::Up);
+        all.set(&instance, State::Up, &Board::default());
         assert!(!all.is_instance_down(7));
-        all.set(&address, State::Down);
-        all.set(&instance, State::Down);
+        all.set(&address, State::Down, &Board::default());
+        all.set(&instance, State::Down, &Board::default());
         assert!(all.is_address_down(&peer) && !all.may_answer_at_address(&peer));
         all.keep(|subject| *subject == address);
         assert!(!all.is_instance_down(7) && all.is_address_down(&peer));
@@ -377,7 +397,7 @@ mod tests {
         let state = || all.states.read().get(&second).cloned().expect("one");
         assert_eq!((state().state, state().error, all.trunk_down(&trunk)), (State::Unknown, None, 0));
         all.note_error(&second, "503 Service Unavailable".into());
-        all.set(&second, State::Down);
+        all.set(&second, State::Down, &Board::default());
         assert_eq!(all.trunk_down(&trunk), 0b10);
         assert_eq!(state().error.expect("an error").text, "503 Service Unavailable");
         all.begin(&second, "udp 192.0.2.9:5060".into());
@@ -388,19 +408,46 @@ mod tests {
     }
 
     #[test]
+    fn each_change_of_a_state_is_announced() {
+        let (all, board, trunk) = (Destinations::default(), Arc::new(Board::default()), Ref::from("carrier"));
+        let first = Subject::Trunk(trunk, 0);
+        all.begin(&first, "udp 192.0.2.1:5060".into());
+        all.set(&first, State::Up, &board);
+        let mut reader = board.watch();
+        all.note_error(&first, "503 Service Unavailable".into());
+        for state in [State::Down, State::Down, State::Up] {
+            all.set(&first, state, &board);
+        }
+        let mut notices = Vec::new();
+        assert_eq!(reader.turn(&mut notices), 0);
+        let told: Vec<_> = notices.iter().map(|notice| notice.what.clone()).collect();
+        let notice = |before, state, error: &str| {
+            What::Destination(Box::new(DestinationNotice {
+                is_of_peer: false,
+                reference: "carrier".into(),
+                target: "udp 192.0.2.1:5060".into(),
+                state,
+                before,
+                error: error.into(),
+            }))
+        };
+        assert_eq!(told, [notice("up", "down", "503 Service Unavailable"), notice("down", "up", "")]);
+    }
+
+    #[test]
     fn one_request_at_a_time_waits_for_one_that_is_down() {
         let (all, trunk) = (Destinations::default(), Ref::from("carrier"));
         let first = Subject::Trunk(trunk.clone(), 0);
         all.begin(&first, "udp 192.0.2.1:5060".into());
         all.note_voice(&trunk, 0);
         assert!(all.take_heard().is_empty(), "it was not down");
-        all.set(&first, State::Down);
+        all.set(&first, State::Down, &Board::default());
         assert!(all.may_be_tried(&first, 1_000) && !all.may_be_tried(&first, 1_000 + BETWEEN_TRIES - 1));
         assert!(all.may_be_tried(&first, 1_000 + BETWEEN_TRIES));
         all.note_voice(&trunk, 0);
         assert_eq!((all.trunk_down(&trunk), all.take_heard()), (0, vec![first.clone()]));
-        all.set(&first, State::Up);
-        all.set(&first, State::Down);
+        all.set(&first, State::Up, &Board::default());
+        all.set(&first, State::Down, &Board::default());
         assert!(all.may_be_tried(&first, 1_001 + BETWEEN_TRIES), "it was back meanwhile");
         let peer = Subject::Peer(Ref::from("pbx"), Place::Address);
         all.begin(&peer, "192.0.2.2".into());
@@ -415,18 +462,18 @@ mod tests {
         let subject = Subject::Trunk(trunk.clone(), 0);
         all.begin(&subject, "udp 192.0.2.1:5060".into());
         all.note_answer(&subject);
-        all.set(&subject, State::Down);
+        all.set(&subject, State::Down, &Board::default());
         // It may have stopped answering OPTIONS alone.
         assert!(all.may_be_tried(&subject, 0));
         assert!(!all.may_be_tried(&subject, BETWEEN_TRIES_OF_ASKED - 1));
         assert!(all.may_be_tried(&subject, BETWEEN_TRIES_OF_ASKED));
-        all.set(&subject, State::Up);
+        all.set(&subject, State::Up, &Board::default());
         // The call that found it silent was a try.
         all.note_silence(&trunk, 0, 0);
         assert!(!all.may_be_tried(&subject, BETWEEN_TRIES));
         // It answers calls, and OPTIONS no more: they show nothing.
         all.note_voice(&trunk, 0);
-        all.set(&subject, State::Down);
+        all.set(&subject, State::Down, &Board::default());
         assert!(all.may_be_tried(&subject, 0) && all.may_be_tried(&subject, BETWEEN_TRIES));
     }
 }

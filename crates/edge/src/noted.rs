@@ -80,9 +80,15 @@ impl Edge {
         if self.relay_answers.replaced {
             return;
         }
-        let why = m.header(HeaderName::Reason).or_else(|| m.other_header("Warning")).unwrap_or_default();
         let private_media = is_public(from.to_canonical()) && names_private_media(m.body());
-        let clock = if code >= 300 { clock_of(m, io.unix_ms() / 1000) } else { 0 };
+        // Most responses are none of failures: what only those say is not looked for.
+        let (why, clock) = match code {
+            300.. => {
+                let why = m.header(HeaderName::Reason).or_else(|| m.other_header("Warning"));
+                (why.unwrap_or_default(), clock_of(m, io.unix_ms() / 1000))
+            }
+            _ => (&b""[..], 0),
+        };
         let heard = Heard { branch, code, phrase: phrase(m), why, private_media, clock };
         self.events.note(io.unix_ms(), Event::Heard(heard));
     }
@@ -147,8 +153,9 @@ fn clock_of(m: &Message<'_>, now: u64) -> i32 {
 
 /// The reason phrase of a response.
 fn phrase<'a>(m: &Message<'a>) -> &'a [u8] {
-    let line = m.bytes.split(|b| *b == b'\r').next().unwrap_or_default();
-    line.splitn(3, |b| *b == b' ').nth(2).unwrap_or_default()
+    let line = m.bytes.get(..memchr::memchr(b'\r', m.bytes).unwrap_or(0)).unwrap_or_default();
+    // SIP/2.0 200 OK
+    line.get("SIP/2.0 200 ".len()..).unwrap_or_default()
 }
 
 fn is_public(ip: IpAddr) -> bool {

@@ -221,7 +221,7 @@ impl Qualify {
                         shared.destinations.note_error(&subject, error);
                         self.note_next(io, shared, &subject);
                     }
-                    Output::Set(subject, state) => shared.destinations.set(&subject, state),
+                    Output::Set(subject, state) => shared.destinations.set(&subject, state, &shared.board),
                     Output::Ask(subject, serial) => self.ask(io, shared, &subject, serial),
                 }
             }

@@ -42,7 +42,8 @@ pub use code::{Entry, Events};
 pub use event::{Answer, Arrival, Attempt, Event, Failure, Heard};
 pub use log::{Cursor, Log, Read};
 pub use notice::{
-    CallNotice, CallStep, Notice, RegistrationNotice, RegistrationStep, What, notice_headers, notice_text,
+    CallNotice, CallStep, DestinationNotice, Notice, RegistrationNotice, RegistrationStep, What,
+    notice_headers, notice_text,
 };
 pub use recorder::Recorder;
 pub use refusals::{PER_SECOND, Refusal, Refusals, Refused};

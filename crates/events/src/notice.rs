@@ -58,6 +58,10 @@ impl What {
                 let texts = [aor, contact, user_agent, instance, call_id, headers];
                 size_of::<RegistrationNotice>() + texts.into_iter().map(String::len).sum::<usize>()
             }
+            What::Destination(destination) => {
+                let DestinationNotice { reference, target, error, .. } = &**destination;
+                size_of::<DestinationNotice>() + reference.len() + target.len() + error.len()
+            }
         }
     }
 }
@@ -69,6 +73,8 @@ pub enum What {
     Call(Box<CallNotice>),
     /// To a binding.
     Registration(Box<RegistrationNotice>),
+    /// To a destination of a trunk or peer.
+    Destination(Box<DestinationNotice>),
 }
 
 /// What happened to a call.
@@ -127,6 +133,23 @@ pub struct CallNotice {
     pub codec: String,
     /// The lines of headers whose names begin with `X-`, of the message that made it happen.
     pub headers: String,
+}
+
+/// A destination of a trunk or peer whose state has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationNotice {
+    /// Is it that of a peer?
+    pub is_of_peer: bool,
+    /// The ref of the trunk or peer.
+    pub reference: String,
+    /// Its address.
+    pub target: String,
+    /// Its state, by name.
+    pub state: &'static str,
+    /// What it was before.
+    pub before: &'static str,
+    /// Why it is down; empty for none.
+    pub error: String,
 }
 
 /// What happened to a binding.

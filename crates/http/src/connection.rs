@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::patience::Patience;
 use crate::server::{TlsSource, told};
@@ -116,12 +118,38 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let span = span(&request, self.from);
         request.extensions_mut().insert(ConnectInfo(self.from));
         let answer = tokio::time::timeout(CALL_TIMEOUT, self.inner.call(request));
-        Box::pin(
-            async move { answer.await.unwrap_or_else(|_| Ok(StatusCode::REQUEST_TIMEOUT.into_response())) },
-        )
+        let answer = async move {
+            let answer = answer.await.unwrap_or_else(|_| Ok(StatusCode::REQUEST_TIMEOUT.into_response()));
+            if let Ok(response) = &answer {
+                let status = response.status();
+                Span::current().record("http.response.status_code", status.as_u16());
+                if status.is_server_error() {
+                    Span::current().record("otlp.error", status.as_str());
+                }
+            }
+            answer
+        };
+        Box::pin(answer.instrument(span))
     }
+}
+
+/// The span of a request, for a collector of OpenTelemetry. Queries are left out: they may contain tokens.
+fn span(request: &Request<Incoming>, from: SocketAddr) -> Span {
+    let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    tracing::info_span!(
+        target: "otlp",
+        "HTTP",
+        otlp.name = request.method().as_str(),
+        otlp.parent = parent,
+        otlp.error = Empty,
+        http.request.method = request.method().as_str(),
+        url.path = request.uri().path(),
+        client.address = %from.ip(),
+        http.response.status_code = Empty,
+    )
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(reader.turn(&mut notices), 0);
         let one = |what: &What| match what {
             What::Registration(r) => (r.step, r.contact.clone()),
-            What::Call(_) => panic!("no call"),
+            What::Call(_) | What::Destination(_) => panic!("a registration"),
         };
         notices.iter().map(|notice| one(&notice.what)).collect()
     }

@@ -1,6 +1,8 @@
-//! Notices of calls and registrations as events.
+//! Notices of calls, registrations and destinations as events.
 
-use trunkline_events::{CallNotice, CallStep, Notice, RegistrationNotice, RegistrationStep, What, shown};
+use trunkline_events::{
+    CallNotice, CallStep, DestinationNotice, Notice, RegistrationNotice, RegistrationStep, What, shown,
+};
 
 use crate::headers;
 use crate::published::Published;
@@ -10,6 +12,7 @@ pub(crate) fn of(notice: &Notice) -> Published {
     match &notice.what {
         What::Call(call) => of_call(notice.at, call),
         What::Registration(registration) => of_registration(notice.at, registration),
+        What::Destination(destination) => of_destination(notice.at, destination),
     }
 }
 
@@ -18,7 +21,22 @@ pub(crate) fn kind(what: &What) -> &'static str {
     match what {
         What::Call(call) => kind_of_call(call.step),
         What::Registration(registration) => kind_of_registration(registration.step),
+        What::Destination(destination) => kind_of_destination(destination),
     }
+}
+
+fn kind_of_destination(destination: &DestinationNotice) -> &'static str {
+    if destination.is_of_peer { "peer.state" } else { "trunk.state" }
+}
+
+fn of_destination(at: u64, destination: &DestinationNotice) -> Published {
+    let mut event = Published::new(at, kind_of_destination(destination));
+    event.put("ref", text(&destination.reference));
+    event.put("target", text(&destination.target));
+    event.put("state", destination.state);
+    event.put("before", destination.before);
+    event.put("error", text(&destination.error));
+    event
 }
 
 fn kind_of_call(step: CallStep) -> &'static str {

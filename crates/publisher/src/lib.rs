@@ -1,5 +1,5 @@
 //! Events for other programs: as JSON lines in a file ([`FileSink`]), in signed batches to a webhook ([`Webhook`]), and as Routr's
-//! events over NATS ([`Nats`]).
+//! events over NATS ([`Nats`]). And traces for OpenTelemetry ([`Otlp`]).
 //!
 //! A [`Source`] puts together what happens: the events of requests, the notices of calls and registrations, and the states that
 //! are looked at from time to time ([`World`]). Each subscriber has its own, so that a slow one costs the others nothing and
@@ -20,6 +20,7 @@ mod counters;
 mod file;
 mod headers;
 mod nats;
+mod otlp;
 mod post;
 mod published;
 mod requests;
@@ -32,6 +33,9 @@ mod world;
 pub use counters::SinkCounters;
 pub use file::FileSink;
 pub use nats::{Nats, NatsConfig};
+pub use otlp::{
+    Attribute, FinishedSpan, Otlp, OtlpConfig, SpanId, SpanKind, SpanQueue, TraceId, parent_of, unix_nanos,
+};
 pub use published::Published;
 pub use source::{Inputs, Source};
 pub use webhook::{Webhook, WebhookConfig};

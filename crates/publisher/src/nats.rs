@@ -1,5 +1,6 @@
 //! Routr's events over NATS: `call.started`, `call.ended` and `endpoint.registered`, as Routr's EdgePort publishes them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -30,6 +31,12 @@ pub struct NatsConfig {
     pub password: String,
     /// Token; empty for none.
     pub token: String,
+    /// Nothing is sent without TLS.
+    pub needs_tls: bool,
+    /// The certificate authorities of the server, in PEM, instead of those of the system.
+    pub trusted_ca: Option<PathBuf>,
+    /// The certificate that the server sees, and its key, in PEM.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
 /// The publisher at work; dropping it ends it.
@@ -76,6 +83,13 @@ fn options(config: &NatsConfig, connected: Arc<AtomicBool>) -> ConnectOptions {
         (true, false) => ConnectOptions::with_token(config.token.clone()),
         (true, true) => ConnectOptions::new(),
     };
+    let mut options = options.require_tls(config.needs_tls);
+    if let Some(file) = &config.trusted_ca {
+        options = options.add_root_certificates(file.clone());
+    }
+    if let Some((chain, key)) = &config.certificate {
+        options = options.add_client_certificate(chain.clone(), key.clone());
+    }
     options.retry_on_initial_connect().name("trunkline").event_callback(move |event| {
         let connected = connected.clone();
         async move {

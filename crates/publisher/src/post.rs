@@ -15,6 +15,22 @@ use trunkline_store::connector;
 /// Of a larger answer the rest is not read.
 const LARGEST: usize = 1 << 20;
 
+/// What is posted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ContentType {
+    Json,
+    Protobuf,
+}
+
+impl ContentType {
+    fn name(self) -> &'static str {
+        match self {
+            ContentType::Json => "application/json",
+            ContentType::Protobuf => "application/x-protobuf",
+        }
+    }
+}
+
 /// The client.
 pub(crate) struct Client {
     host: String,
@@ -55,14 +71,19 @@ impl Client {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// Posts JSON with these headers; the status of the answer.
-    pub async fn post(&self, body: String, headers: &[(HeaderName, String)]) -> Result<u16, String> {
-        let mut request = Request::new(Full::new(Bytes::from(body)));
+    /// Posts a body with these headers; the status of the answer.
+    pub async fn post(
+        &self,
+        body: impl Into<Bytes>,
+        kind: ContentType,
+        headers: &[(HeaderName, String)],
+    ) -> Result<u16, String> {
+        let mut request = Request::new(Full::new(body.into()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.clone();
         let all = request.headers_mut();
         all.insert(HOST, self.authority.clone());
-        all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        all.insert(CONTENT_TYPE, HeaderValue::from_static(kind.name()));
         all.insert(USER_AGENT, HeaderValue::from_static(concat!("Trunkline/", env!("CARGO_PKG_VERSION"))));
         for (name, value) in headers {
             let mut value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;

@@ -54,7 +54,10 @@ impl Source {
         requests: impl FnOnce() -> Requests,
         notices: impl FnOnce(&Arc<Board>) -> BoardReader,
     ) -> Source {
-        let of_notices = types.admits_group("call") || types.admits_group("registration");
+        let of_notices = types.admits_group("call")
+            || types.admits_group("registration")
+            || types.admits("trunk.state")
+            || types.admits("peer.state");
         Source {
             requests: types.admits_group("request").then(requests),
             notices: of_notices.then(|| notices(&inputs.board)),

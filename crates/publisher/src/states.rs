@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trunkline_events::EventTypes;
 use trunkline_model::{Difference, Live, Tables};
-use trunkline_operations::{BanEntry, Reachability, TrunkRegistration};
+use trunkline_operations::{BanEntry, TrunkRegistration};
 
 use crate::published::Published;
 use crate::world::World;
@@ -15,7 +15,6 @@ const COUNTED_EVERY: u64 = 1_000;
 
 /// What was known at the last look.
 pub(crate) struct States {
-    destinations: BTreeMap<(String, String, String), String>,
     registrations: BTreeMap<(String, String), (bool, String)>,
     bans: BTreeMap<BanKey, BanEntry>,
     throttled: Vec<(&'static str, u64)>,
@@ -31,10 +30,6 @@ fn key_of_ban(ban: &BanEntry) -> BanKey {
     (ban.scope.clone(), ban.source.clone(), ban.port, ban.user.clone())
 }
 
-fn key_of_destination(d: &Reachability) -> (String, String, String) {
-    (d.kind.clone(), d.reference.clone(), d.target.clone())
-}
-
 /// The version first: a change between the two is seen at the next look.
 fn resources(live: &Live) -> (u64, Arc<Tables>) {
     let version = live.version();
@@ -47,11 +42,6 @@ impl States {
         let (version, tables) = resources(&world.resources());
         let registrations = world.trunk_registrations().into_iter();
         States {
-            destinations: world
-                .destinations()
-                .into_iter()
-                .map(|d| (key_of_destination(&d), d.state))
-                .collect(),
             registrations: registrations.map(|r| ((r.trunk, r.aor), (r.registered, r.answer))).collect(),
             bans: world.bans().into_iter().map(|ban| (key_of_ban(&ban), ban)).collect(),
             throttled: world.throttled(),
@@ -71,9 +61,6 @@ impl States {
     ) {
         if types.admits_group("resource") {
             self.look_at_resources(world, now, tell);
-        }
-        if types.admits("trunk.state") || types.admits("peer.state") {
-            self.look_at_destinations(world.destinations(), now, tell);
         }
         if types.admits("trunk.registration") {
             self.look_at_registrations(world.trunk_registrations(), now, tell);
@@ -105,26 +92,6 @@ impl States {
             tell(event);
         }
         (self.version, self.tables) = (version, tables);
-    }
-
-    fn look_at_destinations(&mut self, all: Vec<Reachability>, now: u64, tell: &mut impl FnMut(Published)) {
-        let mut seen = BTreeMap::new();
-        for d in all {
-            let key = key_of_destination(&d);
-            let before = self.destinations.get(&key).map_or("unknown", String::as_str);
-            if before != d.state {
-                let mut event =
-                    Published::new(now, if d.kind == "peer" { "peer.state" } else { "trunk.state" });
-                event.put("ref", d.reference);
-                event.put("target", d.target);
-                event.put("state", d.state.as_str());
-                event.put("before", before);
-                event.put("error", d.last_error.filter(|_| d.state == "down"));
-                tell(event);
-            }
-            seen.insert(key, d.state);
-        }
-        self.destinations = seen;
     }
 
     fn look_at_registrations(

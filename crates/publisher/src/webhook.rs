@@ -13,7 +13,7 @@ use ring::hmac;
 use tokio::runtime::Runtime;
 
 use crate::counters::SinkCounters;
-use crate::post::Client;
+use crate::post::{Client, ContentType};
 use crate::published::Published;
 use crate::source::Source;
 use crate::spool::{Spool, Waiting};
@@ -283,7 +283,7 @@ impl Sender {
         let timeout = self.config.timeout;
         let status = runtime.block_on(async {
             tokio::select! {
-                posted = tokio::time::timeout(timeout, self.client.post(body, &headers)) => {
+                posted = tokio::time::timeout(timeout, self.client.post(body, ContentType::Json, &headers)) => {
                     posted.unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))
                 }
                 () = self.last_words() => Err("the exchange stops".into()),

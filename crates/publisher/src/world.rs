@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use trunkline_model::Live;
-use trunkline_operations::{BanEntry, Reachability, TrunkRegistration};
+use trunkline_operations::{BanEntry, TrunkRegistration};
 
 /// What is looked at from time to time.
 pub trait World: Send + Sync {
-    /// The destinations of trunks and peers.
-    fn destinations(&self) -> Vec<Reachability>;
     /// Our registrations at carriers.
     fn trunk_registrations(&self) -> Vec<TrunkRegistration>;
     /// Those who guessed passwords.

@@ -3,9 +3,34 @@
 use std::future::Future;
 use std::process::ExitCode;
 
-use trunkline_ari_proxy::cli::CliError;
+use trunkline_ari_proxy::cli::{AriProxyArgs, CliError, run_proxy};
+use trunkline_config::Log;
+use trunkline_publisher::OtlpConfig;
 
-use crate::complain;
+use crate::{complain, otlp, telemetry};
+
+/// Runs a proxy to its end.
+pub fn proxy(arguments: &AriProxyArgs) -> ExitCode {
+    let config = match arguments.config() {
+        Ok(config) => config,
+        Err(error) => return failure(&error.into()),
+    };
+    let traces = config.traces.clone().map(|traces| OtlpConfig {
+        url: traces.url,
+        authorization: traces.authorization,
+        trusted_ca: traces.ca,
+    });
+    // It ends last, so that it sends what the proxy did at its end.
+    let _otlp = match otlp::start(traces) {
+        Ok(exporter) => exporter,
+        Err(error) => {
+            complain(&format!("error: {error}\n"));
+            return ExitCode::from(trunkline_config::EXIT_USAGE);
+        }
+    };
+    telemetry::init(&Log::default());
+    finish(run_proxy(config))
+}
 
 /// Runs a command to its end.
 pub fn finish(command: impl Future<Output = Result<(), CliError>>) -> ExitCode {
@@ -19,9 +44,11 @@ pub fn finish(command: impl Future<Output = Result<(), CliError>>) -> ExitCode {
     match runtime.block_on(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_unread() => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&format!("error: {error}\n"));
-            ExitCode::from(error.exit_status())
-        }
+        Err(error) => failure(&error),
     }
+}
+
+fn failure(error: &CliError) -> ExitCode {
+    complain(&format!("error: {error}\n"));
+    ExitCode::from(error.exit_status())
 }

@@ -4,7 +4,7 @@ use std::io::{Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use trunkline_cli::{Common, StoreOnly, Terminal};
-use trunkline_config::{Config, Env, Log};
+use trunkline_config::{Config, Env};
 use trunkline_operations::Operations;
 
 mod args;
@@ -21,6 +21,7 @@ mod known_hosts;
 mod message_log;
 mod offline;
 mod operations;
+mod otlp;
 mod process;
 mod procfs;
 mod publishing;
@@ -50,10 +51,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(&args.common, &serve),
         Command::Operator(command) => operate(&command, &args.common),
         Command::Doctor(doctor) => examine(&doctor, &args.common),
-        Command::AriProxy(proxy) => {
-            telemetry::init(&Log::default());
-            ari::finish(proxy.run())
-        }
+        Command::AriProxy(proxy) => ari::proxy(&proxy),
         Command::Ari(ari) => ari::finish(ari.run(args.common.json)),
     }
 }

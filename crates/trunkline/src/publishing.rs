@@ -10,13 +10,14 @@ use trunkline_config::{Config, EventType, Events};
 use trunkline_edge::Shared;
 use trunkline_events::EventTypes;
 use trunkline_model::Live;
-use trunkline_operations::{BanEntry, Reachability, SinkFigures, TrunkRegistration};
+use trunkline_operations::{BanEntry, SinkFigures, TrunkRegistration};
 use trunkline_publisher::{
     FileSink, Inputs, Nats, NatsConfig, SinkCounters, Source, Webhook, WebhookConfig, World,
 };
 
 use crate::follower::Follower;
-use crate::operations::{bans, destinations, status};
+use crate::operations::{bans, status};
+use crate::otlp;
 use crate::time::unix_ms;
 
 /// How often events are written to the file.
@@ -50,7 +51,8 @@ impl Publishing {
         let Events { file, webhook, nats, .. } = &self.events;
         let all =
             [("file", file.is_some()), ("webhook", webhook.url.is_some()), ("nats", nats.url.is_some())];
-        all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (name, Arc::default())).collect()
+        let set = all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (name, Arc::default()));
+        set.chain(otlp::queue().map(|queue| ("otlp", queue.counters().clone()))).collect()
     }
 
     /// Starts those who are configured.
@@ -86,6 +88,9 @@ impl Publishing {
                 user: n.user.clone(),
                 password: n.password.0.clone(),
                 token: n.token.0.clone(),
+                needs_tls: n.needs_tls(),
+                trusted_ca: n.trusted_ca.clone(),
+                certificate: n.cert.clone().zip(n.key.clone()),
             };
             let source = Source::from_now(inputs, Nats::types());
             publishers._nats = Some(Nats::start(source, config, counters("nats"))?);
@@ -145,10 +150,6 @@ pub fn inputs(shared: &Arc<Shared>) -> Inputs {
 struct Exchange(Arc<Shared>);
 
 impl World for Exchange {
-    fn destinations(&self) -> Vec<Reachability> {
-        destinations::list(&self.0)
-    }
-
     fn trunk_registrations(&self) -> Vec<TrunkRegistration> {
         self.0.trunk_registrations().into_iter().map(status::trunk_registration).collect()
     }

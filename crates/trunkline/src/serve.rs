@@ -8,7 +8,7 @@ use trunkline_config::{EXIT_USAGE, Env, Loaded, Role};
 
 use crate::args::Serve;
 use crate::process::Process;
-use crate::{complain, descriptors, routr_v1, telemetry, with_causes};
+use crate::{complain, descriptors, otlp, routr_v1, telemetry, with_causes};
 
 /// Loads the configuration, builds the roles and runs them to the end.
 pub fn run(common: &Common, serve: &Serve) -> ExitCode {
@@ -32,7 +32,15 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
         complain(&report.to_string());
         return ExitCode::from(EXIT_USAGE);
     }
-    telemetry::init(&config.log);
+    // It ends last, so that it sends what the roles did at their end.
+    let _otlp = match otlp::start(otlp::configured(&loaded.config.otlp)) {
+        Ok(exporter) => exporter,
+        Err(error) => {
+            complain(&format!("error: {error}\n"));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    telemetry::init(&loaded.config.log);
     for warning in loaded.warnings.iter().chain(&loaded.cautions()) {
         tracing::warn!("{warning}");
     }

@@ -8,26 +8,45 @@ use std::fmt::{Debug, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
-use tracing_subscriber::EnvFilter;
+use tracing::Metadata;
 use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 use trunkline_config::{Log, LogFormat};
 use trunkline_model::document::{is_obeyed, printable};
+
+use crate::otlp::{self, SpanLayer};
 
 /// How much of the log is kept, in bytes.
 const KEPT: usize = 256 * 1024;
 
 static LAST: Mutex<VecDeque<u8>> = Mutex::new(VecDeque::new());
 
-/// Starts logging as configured.
+/// Starts logging as configured. Spans for the collector are no part of the log; while nobody wants them, none are made.
 pub fn init(log: &Log) {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stderr().is_terminal());
+    let filter = match format!("{}=off", otlp::TARGET).parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
+    let ansi = io::stderr().is_terminal();
+    let spans = otlp::queue().map(|queue| SpanLayer(queue.clone()).with_filter(filter_fn(of_spans)));
+    let registry = tracing_subscriber::registry().with(spans);
+    let layer = tracing_subscriber::fmt::layer().with_ansi(ansi);
     match log.format {
-        LogFormat::Json => builder.with_writer(|| Json(Both)).json().init(),
-        LogFormat::Text => builder.with_writer(|| Both).fmt_fields(text_fields()).init(),
+        LogFormat::Json => registry.with(layer.with_writer(|| Json(Both)).json().with_filter(filter)).init(),
+        LogFormat::Text => {
+            registry.with(layer.fmt_fields(text_fields()).with_writer(|| Both).with_filter(filter)).init();
+        }
     }
+}
+
+fn of_spans(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == otlp::TARGET
 }
 
 /// Fields as `name=value`, in one line but for the event's own words: their further lines are indented, so that none

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use trunkline_tests_ari::fake::{FakeAri, HttpReply, info};
 use trunkline_tests_ari::nats::{NatsServer, round_trip};
 use trunkline_tests_ari::wait::{PATIENCE, Scratch, free_port, until};
@@ -146,6 +146,37 @@ async fn the_proxy_by_environment_by_flags_and_by_file() {
         assert_eq!(listening(proxy.pid()), ports, "{app}");
         assert_eq!(proxy.terminate().await, Some(0), "SIGTERM drains and ends well");
     }
+}
+
+/// Requests are spans of a collector of OpenTelemetry, those that fail with an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_traced() {
+    let (server, fake, folder) = (NatsServer::start(false).await, asterisk().await, Scratch::new("binary"));
+    let collector = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/traces", collector.local_addr().unwrap());
+    let mut command = command(&folder, &["ari-proxy"]);
+    command.envs([
+        ("MESSAGEBUS_URL", server.url()),
+        ("ARI_HTTP_URL", fake.url()),
+        ("ARI_USERNAME", "ari".into()),
+        ("ARI_PASSWORD", "secret".into()),
+        ("ARI_APPLICATION", "traced".into()),
+        ("ARI_PROXY_OTLP_URL", url),
+        ("ARI_PROXY_OTLP_AUTHORIZATION", "Bearer s3same".into()),
+    ]);
+    let proxy = Running::start(command);
+    announced(&server, "traced").await;
+    let (mut stream, _) = collector.accept().await.unwrap();
+    let mut got = Vec::new();
+    let arrives = async {
+        while !got.windows(12).any(|bytes| bytes == b"AsteriskInfo") {
+            assert!(stream.read_buf(&mut got).await.unwrap() > 0, "{}", String::from_utf8_lossy(&got));
+        }
+    };
+    tokio::time::timeout(PATIENCE, arrives).await.expect("a span");
+    let text = String::from_utf8_lossy(&got);
+    assert!(text.starts_with("POST /v1/traces HTTP/1.1\r\n") && text.contains("Bearer s3same"), "{text}");
+    assert_eq!(proxy.terminate().await, Some(0), "a collector that hangs keeps nobody");
 }
 
 /// The image starts the program with these six variables and nothing else.

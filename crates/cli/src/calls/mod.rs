@@ -4,6 +4,7 @@ mod csv;
 mod text;
 
 use serde_json::{Value, json};
+use trunkline_reasons::Reason;
 
 use crate::command::{CallAction, Calls};
 use crate::connection::Connection;
@@ -26,6 +27,11 @@ impl Session<'_, '_> {
         if arguments.follow && arguments.records.since.is_some() {
             let message = "--follow shows what happens from now on: leave --since out";
             return Err(Failure::Usage(message.into()));
+        }
+        if let Some(code) =
+            arguments.records.reason.as_deref().filter(|code| Reason::from_code(code).is_none())
+        {
+            return Err(Failure::Usage(format!("`{code}` is no reason code: docs/reasons.md lists them")));
         }
         match &arguments.action {
             Some(CallAction::List | CallAction::Show { .. } | CallAction::Hangup { .. })

@@ -111,6 +111,20 @@ section! {
         password: Secret = Secret::default(), "password";
         /// The token; empty for none.
         token: Secret = Secret::default(), "token";
+        /// Certificate authorities of the server, in PEM, instead of those of the system.
+        trusted_ca: Option<PathBuf> = None, "trustedCa";
+        /// The certificate that the server sees, in PEM.
+        cert: Option<PathBuf> = None, "cert";
+        /// Its key.
+        key: Option<PathBuf> = None, "key";
+    }
+}
+
+impl EventNats {
+    /// Is nothing sent without TLS?
+    pub fn needs_tls(&self) -> bool {
+        let secure = self.url.as_deref().is_some_and(|url| url.starts_with("tls://"));
+        secure || self.trusted_ca.is_some() || self.cert.is_some()
     }
 }
 

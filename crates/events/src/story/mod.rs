@@ -83,6 +83,11 @@ impl Story {
         out.push('\n');
         match &self.result {
             None => out += "It has no final answer yet.\n",
+            Some(Answer { code, reason: why, .. }) if why.is_some_and(Reason::is_challenge) => {
+                out += &format!("The {} was challenged: {code} {}\n", self.method, reason(*code));
+                out +=
+                    "  The client has sent no credentials since: it may have no password, or has given up.\n";
+            }
             Some(Answer { code, .. }) => {
                 let word = if self.failed() { "failed" } else { "ended" };
                 out += &format!("The {} {word}: {code} {}\n", self.method, reason(*code));

@@ -114,3 +114,18 @@ fn the_latest_and_the_failed_are_found() {
     assert_eq!(four[0].result, None);
     assert!(four[0].to_text(|_| String::new()).contains("no answer came in time"));
 }
+
+/// A phone without a password is asked for credentials, and falls silent.
+#[test]
+fn a_challenge_that_nobody_answers_is_told() {
+    let log = Arc::new(Log::new(1 << 20));
+    let mut recorder = Recorder::new(Arc::clone(&log), 0);
+    recorder.begin();
+    recorder.note(1_000, arrived("REGISTER", "mute"));
+    recorder.note(1_000, answered(401, "auth.required", true));
+    recorder.commit();
+    let story = stories_of([&*log], &["mute"]).remove(0).expect("a story");
+    let text = story.to_text(|at| at.to_string());
+    assert!(!story.failed() && text.contains("The REGISTER was challenged: 401 Unauthorized\n"), "{text}");
+    assert!(text.contains("has sent no credentials since"), "{text}");
+}

@@ -32,7 +32,9 @@ pub fn printable_json(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let shown = |c: char| if hidden(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-    Cow::Owned(text.chars().map(shown).collect())
+    // Lines of CSV end with CRLF (RFC 4180 §2).
+    let lines: Vec<String> = text.split("\r\n").map(|line| line.chars().map(shown).collect()).collect();
+    Cow::Owned(lines.join("\r\n"))
 }
 
 #[cfg(test)]
@@ -55,5 +57,6 @@ mod tests {
         let [was, is] = [&text, &*shown].map(|json| serde_json::from_str::<Vec<String>>(json).expect("JSON"));
         assert_eq!(was, is);
         assert!(matches!(printable_json("{\n}\n"), Cow::Borrowed(_)));
+        assert_eq!(printable_json("a,b\r\nc\rd\r\n"), "a,b\r\nc\\u000dd\r\n");
     }
 }

@@ -22,7 +22,7 @@ use crate::follower::Follower;
 use crate::hep::{self, HepCounters};
 use crate::publishing::{self, Publishers, Publishing, Sinks};
 use crate::time::unix_ms;
-use crate::{failed_calls, known_hosts, message_log, refusal_log, request_log, routr_v1, secret};
+use crate::{failed_calls, known_hosts, message_log, otlp, refusal_log, request_log, routr_v1, secret};
 
 /// Shards, at most: a branch contains its shard's number in one byte.
 const MOST_SHARDS: usize = 256;
@@ -41,6 +41,8 @@ pub struct SipConfig {
     origins: Vec<String>,
     trace: Trace,
     publishing: Publishing,
+    /// The share of calls whose traces are sent.
+    traced_percent: u32,
     /// The operator wrote a configuration of Routr v1: errors name its keys.
     is_routr_v1: bool,
 }
@@ -60,6 +62,7 @@ impl SipConfig {
             origins: config.listen.origins.iter().map(|origin| origin.0.clone()).collect(),
             trace: config.trace.clone(),
             publishing: Publishing::of(config),
+            traced_percent: config.otlp.calls_percent,
             is_routr_v1,
         }
     }
@@ -92,6 +95,7 @@ pub struct Sip {
     mailboxes: Mailboxes<EdgeMail>,
     acceptor: Acceptor,
     trace: Trace,
+    traced_percent: u32,
     publishers: Publishers,
     pub view: Arc<SipView>,
 }
@@ -189,13 +193,17 @@ impl Sip {
             inputs,
             sinks,
         };
-        Ok(Sip { shards, mailboxes, acceptor, trace: config.trace, publishers, view: Arc::new(view) })
+        let (trace, traced_percent) = (config.trace, config.traced_percent);
+        Ok(Sip { shards, mailboxes, acceptor, trace, traced_percent, publishers, view: Arc::new(view) })
     }
 
     /// Starts the threads: from now on SIP is answered.
     pub fn start(self) -> Result<RunningSip> {
         // Before the first message.
-        let followers = followers(&self.view, &self.trace).context("cannot start a thread")?;
+        let mut followers = followers(&self.view, &self.trace).context("cannot start a thread")?;
+        if let Some(queue) = otlp::queue().filter(|_| self.traced_percent > 0) {
+            followers.push(otlp::start_calls(&self.view.shared, self.traced_percent, queue.clone())?);
+        }
         let acceptor = self.acceptor.start(self.mailboxes.clone()).context("cannot start the acceptor")?;
         let mut threads = Vec::with_capacity(self.shards.len());
         for (number, mut shard) in self.shards.into_iter().enumerate() {
