@@ -158,8 +158,10 @@ fn certificates_are_examined() {
 #[test]
 fn the_probes_hold_for_a_sound_domain_and_fail_for_an_open_one() {
     let resources = Resources::new().domain(DOMAIN, "all").domain("open.test", "never");
-    let [tls, ws] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
-    let env = [("TRUNKLINE_LISTEN_TLS", &*tls), ("TRUNKLINE_LISTEN_WS", &*ws)];
+    let [tls, ws, wss] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
+    let env = [("TLS", &*tls), ("WS", &ws), ("WSS", &wss)];
+    let env = env.map(|(name, at)| (format!("TRUNKLINE_LISTEN_{name}"), at));
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, at)| (name.as_str(), *at)).collect();
     let exchange = Exchange::start_with(&resources.agent(DOMAIN, "1001", SECRET), "", &env);
     let output = doctor(&exchange, &["--attack", "--json"]);
     assert_eq!(output.status.code(), Some(1), "an open domain: {}", String::from_utf8_lossy(&output.stderr));
@@ -181,6 +183,19 @@ fn the_probes_hold_for_a_sound_domain_and_fail_for_an_open_one() {
     {
         let result = sound.iter().find(|r| r["probe"] == probe);
         assert!(result.is_some_and(|r| r["verdict"] == "HELD"), "{probe}: {result:?}");
+    }
+    // Those that need no forged address are tried over connections, too.
+    let tried = |transport: &str| {
+        let mine = sound.iter().filter(|r| r["transport"] == transport && r["verdict"] == "HELD");
+        mine.filter_map(|r| r["probe"].as_str()).collect::<Vec<_>>()
+    };
+    for transport in ["TLS", "WS", "WSS"] {
+        let held = tried(transport);
+        let ours = tried("UDP").into_iter().filter(|probe| {
+            !["tcp/", "tls/", "ws/", "amplification/", "lockout/"].iter().any(|kind| probe.starts_with(kind))
+        });
+        let missing: Vec<_> = ours.filter(|probe| !held.contains(probe)).collect();
+        assert!(missing.is_empty() && held.len() >= 20, "{transport} lacks {missing:?} of {held:?}");
     }
     let failed: Vec<_> = sound.iter().filter(|r| r["verdict"] == "FAILED").collect();
     assert!(failed.is_empty(), "{failed:#?}");

@@ -53,9 +53,10 @@ impl Report {
                     Verdict::Failed => "FAILED",
                     Verdict::Skipped => "skipped",
                 };
-                let _ = writeln!(out, "{word:<8} {:<24} {}", result.probe, printable(&result.what));
+                let (probe, transport) = (result.probe, result.transport);
+                let _ = writeln!(out, "{word:<8} {transport:<3} {probe:<24} {}", printable(&result.what));
                 if result.verdict == Verdict::Failed {
-                    let _ = writeln!(out, "{:33} {}", "", result.means);
+                    let _ = writeln!(out, "{:37} {}", "", result.means);
                 }
             }
         }

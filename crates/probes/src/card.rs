@@ -20,6 +20,8 @@ pub enum Verdict {
 pub struct ProbeResult {
     /// Its name, e.g. `mark/stranger`.
     pub probe: &'static str,
+    /// How its phones and strangers reached the exchange, e.g. `TLS`.
+    pub transport: &'static str,
     /// What it showed.
     pub verdict: Verdict,
     /// What was done, and what happened.
@@ -31,11 +33,11 @@ pub struct ProbeResult {
 impl ProbeResult {
     pub(crate) fn new(probe: &'static str, held: bool, what: String, means: &'static str) -> ProbeResult {
         let verdict = if held { Verdict::Held } else { Verdict::Failed };
-        ProbeResult { probe, verdict, what, means }
+        ProbeResult { probe, transport: "", verdict, what, means }
     }
 
     pub(crate) fn skipped(probe: &'static str, what: String) -> ProbeResult {
-        ProbeResult { probe, verdict: Verdict::Skipped, what, means: "" }
+        ProbeResult { probe, transport: "", verdict: Verdict::Skipped, what, means: "" }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::phone::{Phone, QUIET};
 use crate::target::{Login, Target};
+use crate::wire::Way;
 
 /// The parties of the probes, each with an address of its own.
 pub struct Cast {
@@ -29,8 +30,9 @@ impl Cast {
 
     pub(crate) fn new(target: Target) -> io::Result<Cast> {
         let nobody = Login { user: "x".into(), password: String::new() };
-        let carrier = Phone::at(&target, SocketAddr::new(Cast::CARRIER, target.carrier_port), &nobody)?;
-        let foreign = Phone::at(&target, SocketAddr::new(Cast::FOREIGN, 0), &nobody)?;
+        let carrier = SocketAddr::new(Cast::CARRIER, target.carrier_port);
+        let carrier = Phone::by(Way::Udp, &target, carrier, &nobody)?;
+        let foreign = Phone::by(Way::Udp, &target, SocketAddr::new(Cast::FOREIGN, 0), &nobody)?;
         let foreign_tcp = TcpListener::bind(SocketAddr::new(Cast::FOREIGN, 0))?;
         foreign_tcp.set_nonblocking(true)?;
         Ok(Cast { target, carrier, foreign, foreign_tcp, next_host: Cast::FIRST_STRANGER })

@@ -12,21 +12,25 @@ mod message;
 mod phone;
 mod probe;
 mod random;
+mod stream;
 mod target;
+mod wire;
 
 pub use card::{Card, ProbeResult, Verdict};
 pub use cast::Cast;
 pub use target::{Login, Other, Target};
+pub use wire::Way;
 
-/// Runs all probes, which takes some 30 seconds.
-pub fn run(target: Target, mut progress: impl FnMut(&ProbeResult)) -> std::io::Result<Card> {
+/// Runs all probes, which takes some 30 seconds; over a connection, those that make sense there.
+pub fn run(target: Target) -> std::io::Result<Card> {
+    let way = target.way;
     let mut cast = Cast::new(target)?;
     let mut card = Card::default();
-    for probe in probe::ALL {
-        for result in probe(&mut cast)? {
-            progress(&result);
-            card.results.push(result);
-        }
+    let datagrams = if way == Way::Udp { probe::OF_DATAGRAMS } else { &[] };
+    for probe in probe::ALL.iter().chain(datagrams).chain(&probe::LAST) {
+        let results = probe(&mut cast)?;
+        card.results
+            .extend(results.into_iter().map(|result| ProbeResult { transport: way.name(), ..result }));
         cast.rest();
     }
     Ok(card)

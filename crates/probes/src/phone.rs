@@ -1,25 +1,27 @@
-//! A party on UDP: sends requests, answers them, and says what reached it.
+//! A party: sends requests, answers them, and says what reached it.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::digest::{Claim, answer};
 use crate::message::{Message, parameter};
 use crate::random::random;
 use crate::target::{Login, Target};
+use crate::wire::{Way, Wire};
 
-/// How long an answer is awaited. On loopback it comes at once; a busy machine needs longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) use crate::stream::PATIENCE;
+/// How long a request that goes on is waited for.
+pub(crate) const RINGING: Duration = Duration::from_secs(2);
 /// How long a party listens for what must not come.
 pub(crate) const QUIET: Duration = Duration::from_millis(400);
 
 /// A party on a socket of its own.
 pub(crate) struct Phone {
-    socket: UdpSocket,
-    server: SocketAddr,
+    wire: Wire,
+    way: Way,
     domain: String,
     pub(crate) login: Login,
     pub(crate) bytes_in: usize,
@@ -73,14 +75,20 @@ pub(crate) struct Answered {
 }
 
 impl Phone {
+    /// One that uses the transport of the target.
     pub(crate) fn at(target: &Target, local: SocketAddr, login: &Login) -> io::Result<Phone> {
-        let socket = UdpSocket::bind(local)?;
+        Phone::by(target.way, target, local, login)
+    }
+
+    pub(crate) fn by(way: Way, target: &Target, local: SocketAddr, login: &Login) -> io::Result<Phone> {
+        let server = target.hears(way).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let wire = Wire::open(way, local, server)?;
         let (domain, login) = (target.domain.clone(), login.clone());
-        Ok(Phone { socket, server: target.udp, domain, login, bytes_in: 0, bytes_out: 0 })
+        Ok(Phone { wire, way, domain, login, bytes_in: 0, bytes_out: 0 })
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
-        self.socket.local_addr().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9)))
+        self.wire.local()
     }
 
     pub(crate) fn aor(&self) -> String {
@@ -88,7 +96,7 @@ impl Phone {
     }
 
     pub(crate) fn contact(&self) -> String {
-        format!("sip:{}@{}", self.login.user, self.local())
+        format!("sip:{}@{}{}", self.login.user, self.local(), self.way.parameter())
     }
 
     /// A short SDP body.
@@ -106,9 +114,10 @@ impl Phone {
         let contact = ask.contact.clone().unwrap_or_else(|| format!("<{}>", self.contact()));
         let (tag, call_id, local) = (own(&ask.from_tag), own(&ask.call_id), self.local());
         format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{way} {local};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\n\
              From: {from};tag={tag}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
              Contact: {contact}\r\n{more}{kind}Content-Length: {length}\r\n\r\n{body}",
+            way = self.way.name(),
             branch = random(),
             kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" },
             length = body.len(),
@@ -117,19 +126,17 @@ impl Phone {
 
     pub(crate) fn send(&mut self, text: &str) -> io::Result<()> {
         self.bytes_out += text.len();
-        self.socket.send_to(text.as_bytes(), self.server).map(drop)
+        self.wire.send(text)
     }
 
     /// The next message that arrives within this time.
     pub(crate) fn next(&mut self, patience: Duration) -> Option<Message> {
         let end = Instant::now() + patience;
-        let mut buffer = [0; 65_535];
         loop {
             let left = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-            self.socket.set_read_timeout(Some(left)).ok()?;
-            let n = self.socket.recv(&mut buffer).ok()?;
-            self.bytes_in += n;
-            if let Some(message) = Message::read(buffer.get(..n).unwrap_or_default()) {
+            let bytes = self.wire.next(left)?;
+            self.bytes_in += bytes.len();
+            if let Some(message) = Message::read(&bytes) {
                 return Some(message);
             }
         }
@@ -137,12 +144,21 @@ impl Phone {
 
     /// Sends a request and waits for its final response. Requests that arrive meanwhile are left unanswered.
     pub(crate) fn ask(&mut self, text: &str) -> io::Result<Option<Message>> {
+        self.ask_within(text, PATIENCE)
+    }
+
+    /// The same, where it may be that nobody answers.
+    pub(crate) fn ask_within(&mut self, text: &str, patience: Duration) -> io::Result<Option<Message>> {
         let (call_id, cseq) = (header(text, "Call-ID"), header(text, "CSeq"));
         self.send(text)?;
-        let end = Instant::now() + PATIENCE;
+        let mut end = Instant::now() + patience;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             let Some(message) = self.next(left) else { break };
             let is_it = message.get("call-id") == call_id && message.get("cseq") == cseq;
+            if is_it && (1..200).contains(&message.status()) {
+                // It rings, and nobody here takes the call.
+                end = end.min(Instant::now() + RINGING);
+            }
             if is_it && message.status() >= 200 {
                 if cseq.ends_with(" INVITE") {
                     let ack = ack(text, &message);

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::wire::Way;
+
 /// A user name and a password.
 #[derive(Clone, Debug)]
 pub struct Login {
@@ -22,6 +24,10 @@ pub struct Target {
     pub tls: Option<SocketAddr>,
     /// Where it hears WebSockets, if it does.
     pub ws: Option<SocketAddr>,
+    /// Where it hears WebSockets over TLS, if it does.
+    pub wss: Option<SocketAddr>,
+    /// How its phones, and strangers, reach it.
+    pub way: Way,
     /// One of its domains.
     pub domain: String,
     /// Agents of that domain: at least four.
@@ -36,6 +42,19 @@ pub struct Target {
     pub open_number: Option<String>,
     /// Another domain with the same settings.
     pub other: Other,
+}
+
+impl Target {
+    /// Where the exchange hears this transport, if it does.
+    pub fn hears(&self, way: Way) -> Option<SocketAddr> {
+        match way {
+            Way::Udp => Some(self.udp),
+            Way::Tcp => Some(self.tcp),
+            Way::Tls => self.tls,
+            Way::Ws => self.ws,
+            Way::Wss => self.wss,
+        }
+    }
 }
 
 /// Another domain, a tenant beside that of the agents.

@@ -9,7 +9,7 @@ mod process;
 
 use trunkline_cli::Terminal;
 use trunkline_model::{Domain, Tables};
-use trunkline_probes::{Card, Target};
+use trunkline_probes::{Card, Target, Way};
 
 use self::copy::Copy;
 use self::process::{Exchange, Scratch, free_port};
@@ -55,7 +55,33 @@ fn different_domains(tables: &Tables) -> Vec<&Domain> {
     domains
 }
 
+/// Attacks a domain over each transport that the configuration has, all at once: each copy has its own process, and its own bans.
 fn attack(facts: &Facts, tables: &Tables, domain: &Domain) -> std::io::Result<Card> {
+    let listen = &facts.config().listen;
+    let all = [
+        (Way::Udp, true),
+        (Way::Tls, !listen.tls.is_empty()),
+        (Way::Ws, !listen.ws.is_empty()),
+        (Way::Wss, !listen.wss.is_empty()),
+    ];
+    let ways: Vec<Way> = all.into_iter().filter(|(_, heard)| *heard).map(|(way, _)| way).collect();
+    let mut card = Card::default();
+    let cards = std::thread::scope(|scope| {
+        let begin = |way: &Way| {
+            let way = *way;
+            scope.spawn(move || attack_by(way, facts, tables, domain))
+        };
+        let running: Vec<_> = ways.iter().map(begin).collect();
+        let ended = running.into_iter().map(|thread| thread.join());
+        ended.collect::<Vec<_>>()
+    });
+    for one in cards {
+        card.results.extend(one.map_err(|_| std::io::Error::other("a probe panicked"))??.results);
+    }
+    Ok(card)
+}
+
+fn attack_by(way: Way, facts: &Facts, tables: &Tables, domain: &Domain) -> std::io::Result<Card> {
     let scratch = Scratch::new()?;
     let carrier_port = free_port(trunkline_probes::Cast::CARRIER)?;
     let copy = Copy::new(tables, domain, carrier_port);
@@ -66,6 +92,8 @@ fn attack(facts: &Facts, tables: &Tables, domain: &Domain) -> std::io::Result<Ca
         tcp: exchange.address(),
         tls: exchange.tls(),
         ws: exchange.ws(),
+        wss: exchange.wss(),
+        way,
         other: copy.other(),
         domain: domain.domain_uri.clone(),
         agents: copy.logins(),
@@ -74,5 +102,5 @@ fn attack(facts: &Facts, tables: &Tables, domain: &Domain) -> std::io::Result<Ca
         forbidden: copy::FORBIDDEN.into(),
         open_number: copy.open_number(),
     };
-    trunkline_probes::run(target, |_| {})
+    trunkline_probes::run(target)
 }

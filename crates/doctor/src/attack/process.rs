@@ -59,6 +59,7 @@ pub(super) struct Exchange {
 struct Connections {
     tls: Option<SocketAddr>,
     ws: Option<SocketAddr>,
+    wss: Option<SocketAddr>,
 }
 
 impl Connections {
@@ -69,8 +70,9 @@ impl Connections {
             io::Result::Ok(port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
         };
         // A certificate that is made at the first start lies beside the database, in the scratch folder.
-        let tls = !(listen.tls.is_empty() && listen.wss.is_empty());
-        Ok(Connections { tls: at(tls)?, ws: at(!(listen.ws.is_empty() && listen.wss.is_empty()))? })
+        let (tls, wss) = (!listen.tls.is_empty(), !listen.wss.is_empty());
+        let [tls, ws, wss] = [tls || wss, wss || !listen.ws.is_empty(), wss].map(at);
+        Ok(Connections { tls: tls?, ws: ws?, wss: wss? })
     }
 }
 
@@ -109,6 +111,10 @@ impl Exchange {
 
     pub(super) fn ws(&self) -> Option<SocketAddr> {
         self.more.ws
+    }
+
+    pub(super) fn wss(&self) -> Option<SocketAddr> {
+        self.more.wss
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -161,7 +167,7 @@ fn variables(
         ("TRUNKLINE_LISTEN_TCP", address.to_string()),
         ("TRUNKLINE_LISTEN_TLS", more.tls.map_or_else(String::new, |at| at.to_string())),
         ("TRUNKLINE_LISTEN_WS", more.ws.map_or_else(String::new, |at| at.to_string())),
-        ("TRUNKLINE_LISTEN_WSS", String::new()),
+        ("TRUNKLINE_LISTEN_WSS", more.wss.map_or_else(String::new, |at| at.to_string())),
         ("TRUNKLINE_HTTP_ADDR", "off".into()),
         ("TRUNKLINE_GRPC_ADDR", "off".into()),
         ("TRUNKLINE_GRPC_EXTERNAL_ADDR", "off".into()),

@@ -1,16 +1,16 @@
 //! Attacks over connections: TCP, TLS and WebSockets.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
-
-use socket2::{Domain, Socket, Type};
 
 use super::words::seen_lines;
 use crate::card::ProbeResult;
 use crate::cast::Cast;
 use crate::message::Message;
-use crate::phone::{Ask, PATIENCE, Phone};
+use crate::phone::{Ask, Phone};
+use crate::stream::{PATIENCE, Stream, tcp};
+use crate::wire::{frame, upgrade};
 
 const RELAY: &str = "strangers hide behind the exchange, or reach the carrier through it";
 const JUNK: &str = "one connection with nonsense keeps the exchange busy, or takes it down";
@@ -48,17 +48,13 @@ pub(super) fn probe(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
 }
 
 fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::new(ATTACKER, 0).into())?;
-    socket.connect_timeout(&to.into(), PATIENCE)?;
-    let stream = TcpStream::from(socket);
+    let stream = tcp(ATTACKER, to)?;
     stream.set_read_timeout(Some(Duration::from_millis(100)))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)
 }
 
 /// What comes until it is quiet or the other side closes; did it close?
-fn read(stream: &mut TcpStream, patience: Duration) -> (Vec<u8>, bool) {
+fn read(stream: &mut impl io::Read, patience: Duration) -> (Vec<u8>, bool) {
     let (mut all, mut buffer, end) = (Vec::new(), [0; 4_096], Instant::now() + patience);
     while Instant::now() < end {
         match stream.read(&mut buffer) {
@@ -157,33 +153,9 @@ fn held(cast: &mut Cast, probe: &'static str, at: SocketAddr, begin: &[u8]) -> i
 }
 
 /// A WebSocket of a web page of this site.
-fn upgraded(at: SocketAddr, origin: &str) -> io::Result<Option<TcpStream>> {
-    let mut stream = connect(at)?;
-    let ask = format!(
-        "GET / HTTP/1.1\r\nHost: {at}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\nOrigin: {origin}\r\n\r\n"
-    );
-    stream.write_all(ask.as_bytes())?;
-    let mut head = Vec::new();
-    let end = Instant::now() + PATIENCE;
-    while !head.windows(4).any(|w| w == b"\r\n\r\n") && Instant::now() < end {
-        let (more, closed) = read(&mut stream, Duration::from_millis(100));
-        head.extend(more);
-        if closed {
-            return Ok(None);
-        }
-    }
-    Ok(head.starts_with(b"HTTP/1.1 101").then_some(stream))
-}
-
-/// A text frame as a client sends it: masked, here with zeros.
-fn frame(text: &str) -> Vec<u8> {
-    let length = text.len() as u16;
-    let mut all = vec![0x81, 0x80 | 126];
-    all.extend_from_slice(&length.to_be_bytes());
-    all.extend_from_slice(&[0; 4]);
-    all.extend_from_slice(text.as_bytes());
-    all
+fn upgraded(at: SocketAddr, origin: &str) -> io::Result<Option<Stream>> {
+    let mut stream = Stream::Plain(connect(at)?);
+    Ok(upgrade(&mut stream, at, origin)?.map(|_| stream))
 }
 
 /// Frames that no client may send: a length of exabytes, no mask, pieces without a beginning, a long ping.

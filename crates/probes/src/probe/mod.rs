@@ -22,8 +22,8 @@ use crate::phone::Ask;
 
 type Probe = fn(&mut Cast) -> io::Result<Vec<ProbeResult>>;
 
-/// All probes. Guessing comes last, since it leaves bans behind.
-pub(crate) const ALL: [Probe; 13] = [
+/// All probes that a phone or a stranger can be part of by any transport.
+pub(crate) const ALL: [Probe; 9] = [
     works,
     relay::probe,
     identity::probe,
@@ -33,11 +33,13 @@ pub(crate) const ALL: [Probe; 13] = [
     contacts::probe,
     replay::probe,
     names::probe,
-    connections::probe,
-    amplification::probe,
-    lockout::probe,
-    guessing::probe,
 ];
+
+/// Those that need forged addresses, and those that open connections of their own.
+pub(crate) const OF_DATAGRAMS: &[Probe] = &[connections::probe, amplification::probe, lockout::probe];
+
+/// What comes last, since it leaves bans behind.
+pub(crate) const LAST: [Probe; 1] = [guessing::probe];
 
 /// Without a call between two phones nothing else can be tried.
 fn works(cast: &mut Cast) -> io::Result<Vec<ProbeResult>> {
