@@ -112,6 +112,19 @@ pub struct RunningSip {
     publishers: Publishers,
 }
 
+/// Why an address cannot be listened on, and what to do.
+fn cannot_listen(error: ListenError, is_routr_v1: bool) -> anyhow::Error {
+    let key = routr_v1::key_of_port(&error.transport.to_string(), is_routr_v1);
+    let remedy = match error.source.kind() {
+        std::io::ErrorKind::AddrNotAvailable if is_routr_v1 => {
+            "no interface of this machine has the address: correct its `bindAddr`, or `spec.bindAddr`"
+        }
+        std::io::ErrorKind::AddrNotAvailable => "no interface of this machine has the address",
+        _ => "is another program there?",
+    };
+    anyhow::anyhow!("{error} (key {key}; {remedy})")
+}
+
 impl Sip {
     /// Binds the listeners, loads bindings and secret, connects the shards.
     pub fn build(config: SipConfig, base: &Base) -> Result<Sip> {
@@ -121,17 +134,7 @@ impl Sip {
         if let Some(host) = routr_v1::default_domain(store, &base.config) {
             edge.routing.default_domain = host;
         }
-        let busy = |e: ListenError| {
-            let key = routr_v1::key_of_port(&e.transport.to_string(), config.is_routr_v1);
-            let remedy = match e.source.kind() {
-                std::io::ErrorKind::AddrNotAvailable if config.is_routr_v1 => {
-                    "no interface of this machine has the address: correct its `bindAddr`, or `spec.bindAddr`"
-                }
-                std::io::ErrorKind::AddrNotAvailable => "no interface of this machine has the address",
-                _ => "is another program there?",
-            };
-            anyhow::anyhow!("{e} (key {key}; {remedy})")
-        };
+        let busy = |e| cannot_listen(e, config.is_routr_v1);
         let (mut shards, mut listening) = bind_shards(&edge).map_err(busy)?;
         let count = shards.len();
         let mut acceptor =
