@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use trunkline_media::MediaError;
 use trunkline_reasons::Reason;
 use trunkline_sip::{ConnectionId, Flow};
-use trunkline_transport::{Drops, Egress, Mail, Sent};
+use trunkline_transport::{Drops, Egress, Late, Mail, Sent};
 
 use crate::memory::StepMemory;
 use crate::rebalancing::{Asked, Batch};
@@ -98,9 +98,9 @@ impl<'a> Net<'a> {
         self.outside.keep(connection, until);
     }
 
-    /// For how many milliseconds what comes has had to wait too long until it was read.
-    pub(crate) fn late_for(&self) -> u64 {
-        self.outside.late_for()
+    /// How late what comes is read.
+    pub(crate) fn late(&self) -> Late {
+        self.outside.late()
     }
 
     /// Has the kernel drop this of what comes over UDP from now on.

@@ -68,6 +68,7 @@ impl Edge {
 
     fn judge_new(&mut self, io: &Io<'_>, inbound: &Inbound<'_>) -> Option<Shed> {
         let known = self.looked_up(inbound.flow.remote.ip(), io.unix_ms());
+        self.overload.saw(known);
         let floods = self.floods(io, inbound, known);
         if known && (inbound.method == Method::Register || self.is_emergency(inbound)) {
             return None;
@@ -75,7 +76,8 @@ impl Edge {
         if floods {
             return Some(Shed::Dropped);
         }
-        let sheds = self.overload.is_on() && self.overload.sheds(known, self.call_number(inbound));
+        let filtered = inbound.flow.transport == Transport::Udp && inbound.method == Method::Invite;
+        let sheds = self.overload.is_on() && self.overload.sheds(known, filtered, self.call_number(inbound));
         sheds.then_some(Shed::Told)
     }
 

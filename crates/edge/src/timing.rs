@@ -14,7 +14,7 @@ impl Edge {
     /// Looks at every transaction whose deadline has come.
     pub(crate) fn run_timers(&mut self, io: &mut Io<'_>, memory: &mut MessageMemory) {
         let now = io.now();
-        self.overload.measure(io.late_for(), now);
+        self.overload.measure(io.late(), now);
         let share = self.overload.dropped(now);
         if self.heavy.news(now).is_some() || share.is_some() {
             let kept = &self.shared.config.emergency_numbers;

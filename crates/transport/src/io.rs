@@ -15,7 +15,7 @@ use trunkline_trace::Tap;
 use crate::acceptor::{AcceptedConnection, Dialer};
 use crate::connection::{Closed, Connection};
 use crate::half_read::HalfRead;
-use crate::lateness::Lateness;
+use crate::lateness::{Late, Lateness};
 use crate::liveness::watch;
 use crate::made::Made;
 use crate::mailbox::{Mail, Mailboxes};
@@ -201,9 +201,9 @@ impl<M> Io<M> {
         self.alive.lock().is_ok_and(|alive| alive.contains(&connection))
     }
 
-    /// For how many milliseconds what comes has had to wait too long until it was read.
-    pub fn late_for(&self) -> u64 {
-        self.lateness.late_for()
+    /// How late what comes is read.
+    pub fn late(&self) -> Late {
+        self.lateness.late()
     }
 
     /// Has the kernel drop this of what comes over UDP from now on.

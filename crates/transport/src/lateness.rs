@@ -18,11 +18,22 @@ const MOST: u64 = 150;
 /// estimated.
 const OVERHEAD: u64 = 768;
 
+/// Datagrams get lost: that is as bad as a wait of so many milliseconds, however fast they are read.
+const LOSS: u64 = 200;
+
+/// How late a shard is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    /// For how many milliseconds things have waited too long, less those in which they did not.
+    pub since: u64,
+    /// How long things wait now, in milliseconds.
+    pub wait: u64,
+}
+
 /// What a shard knows of its lateness. Datagrams and mail are counted alike.
 #[derive(Debug, Default)]
 pub(crate) struct Lateness {
-    /// For how many milliseconds things have waited too long, less those in which they did not.
-    late_for: u64,
+    late: Late,
     estimated: u64,
     next: u64,
     /// How many things were read since nothing was left, as far as they still count, and the bytes of the datagrams among them.
@@ -71,10 +82,11 @@ impl Lateness {
         let shrinks = waiting < self.waited && waiting + self.read_since / 2 <= self.waited;
         let waits = waiting * (now - self.since) / self.read.max(1) + pass;
         let step = now - self.estimated;
-        self.late_for = match shrinks || !full && waits <= PATIENCE {
-            true => self.late_for.saturating_sub(step),
-            false => (self.late_for + step).min(MOST),
+        self.late.since = match shrinks || !full && waits <= PATIENCE {
+            true => self.late.since.saturating_sub(step),
+            false => (self.late.since + step).min(MOST),
         };
+        self.late.wait = if full { waits.max(LOSS) } else { waits };
         (self.estimated, self.waited, self.read_since) = (now, waiting, 0);
         if now - self.since > 2 * WINDOW {
             self.since += (now - self.since) / 2;
@@ -83,9 +95,9 @@ impl Lateness {
         }
     }
 
-    /// For how many milliseconds things have had to wait too long.
-    pub(crate) fn late_for(&self) -> u64 {
-        self.late_for
+    /// How late the shard is.
+    pub(crate) fn late(&self) -> Late {
+        self.late
     }
 
     /// Moves the shard's clock forward.
@@ -112,7 +124,7 @@ mod tests {
             }
             lateness.left(*now, 1, [Buffer { used, size: SIZE }].into_iter(), mails);
         }
-        lateness.late_for()
+        lateness.late().since
     }
 
     #[test]
@@ -147,7 +159,7 @@ mod tests {
             // What is read in 200 ms leaves the kernel's account at once.
             after(&mut lateness, &mut now, 200, 5, SIZE, 0);
             after(&mut lateness, &mut now, 1, 5, SIZE - 1_268 * 1_000, 0);
-            assert!(lateness.late_for() >= MOST - 2 * STEP);
+            assert!(lateness.late().since >= MOST - 2 * STEP);
         }
     }
 
@@ -164,11 +176,11 @@ mod tests {
         assert_eq!(after(&mut lateness, &mut now, 1_000, 0, 0, 10), 0);
         assert_eq!(after(&mut lateness, &mut now, 1_000, 0, 0, 100), MOST);
         lateness.emptied(now);
-        assert_eq!(lateness.late_for(), 0);
+        assert_eq!(lateness.late().since, 0);
         for _ in 0..6 {
             now += PATIENCE + 1;
             lateness.left(now, PATIENCE + 1, [].into_iter(), 0);
         }
-        assert_eq!(lateness.late_for(), 6 * (PATIENCE + 1));
+        assert_eq!(lateness.late().since, 6 * (PATIENCE + 1));
     }
 }

@@ -42,6 +42,7 @@ pub use clock::clock_is_synchronised;
 pub use connection::Closed;
 pub use interfaces::Interfaces;
 pub use io::{Alive, Counters, Egress, Io, Sent};
+pub use lateness::Late;
 pub use listener::{ListenError, Listener};
 pub use load::Load;
 pub use mailbox::{Mail, Mailbox, Mailboxes};

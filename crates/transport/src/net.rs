@@ -3,6 +3,7 @@
 use trunkline_sip::ConnectionId;
 
 use crate::io::{Egress, Io, Sent};
+use crate::lateness::Late;
 use crate::mailbox::Mail;
 use crate::udp::Drops;
 
@@ -14,8 +15,8 @@ pub trait Net<M> {
     /// Milliseconds since 1970, as of the current batch.
     fn unix_ms(&self) -> u64;
 
-    /// For how many milliseconds what comes has had to wait too long until it was read.
-    fn late_for(&self) -> u64;
+    /// How late what comes is read.
+    fn late(&self) -> Late;
 
     /// Has the kernel drop this of what comes over UDP from now on.
     fn set_drops(&mut self, drops: Drops<'_>);
@@ -48,8 +49,8 @@ impl<M> Net<M> for Io<M> {
         Io::unix_ms(self)
     }
 
-    fn late_for(&self) -> u64 {
-        Io::late_for(self)
+    fn late(&self) -> Late {
+        Io::late(self)
     }
 
     fn set_drops(&mut self, drops: Drops<'_>) {

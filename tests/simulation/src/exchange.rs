@@ -13,7 +13,7 @@ use trunkline_model::{
     TrunkUri,
 };
 use trunkline_sip::{ConnectionId, Flow, Transport};
-use trunkline_transport::{Closed, Drops, Egress, Listener, Mail, Net, Sent};
+use trunkline_transport::{Closed, Drops, Egress, Late, Listener, Mail, Net, Sent};
 
 use crate::world::{Departure, Proxy, Setup};
 
@@ -78,8 +78,8 @@ impl Net<EdgeMail> for Outside {
         self.open.iter().any(|(number, _)| *number == connection.0)
     }
 
-    fn late_for(&self) -> u64 {
-        0
+    fn late(&self) -> Late {
+        Late::default()
     }
 
     fn set_drops(&mut self, _: Drops<'_>) {}
