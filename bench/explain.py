@@ -49,8 +49,8 @@ def main():
             return time.monotonic() - begun, out.stdout
 
         def count():
-            out = subprocess.run(["sqlite3", f"file:{server.dir}/trunkline.db?mode=ro", "SELECT count(*) FROM calls"],
-                                 capture_output=True, text=True)
+            sql = "SELECT (SELECT count(*) FROM calls) + (SELECT coalesce(sum(last - first + 1), 0) FROM calls_packed)"
+            out = subprocess.run(["sqlite3", f"file:{server.dir}/trunkline.db?mode=ro", sql], capture_output=True, text=True)
             return int(out.stdout or 0)
 
         while (records := count()) < a.records:

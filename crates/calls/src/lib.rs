@@ -41,6 +41,7 @@ mod failed;
 mod follow;
 mod histogram;
 mod memory;
+mod packed;
 mod payer;
 mod query;
 mod rates;

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, ToSql};
 
 use crate::cause::Cause;
 use crate::ending::Ender;
+use crate::packed;
 use crate::record::{CallRecord, Filter};
 use crate::schema::{self, COLUMNS};
 use crate::writer::{Records, RecordsError};
@@ -101,6 +102,19 @@ fn first_since(db: &Connection, since: u64) -> rusqlite::Result<i64> {
     Ok(low)
 }
 
+/// Both lists in one, up to so many; who is in both is in it once.
+fn newest_first(rows: Vec<CallRecord>, packed: Vec<CallRecord>, limit: i64) -> Vec<CallRecord> {
+    if packed.is_empty() {
+        return rows;
+    }
+    let mut all = rows;
+    all.extend(packed);
+    all.sort_by_key(|record| std::cmp::Reverse(record.id));
+    all.dedup_by_key(|record| record.id);
+    all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    all
+}
+
 fn select(
     db: &Connection,
     filter: &Filter,
@@ -162,5 +176,7 @@ fn select(
     sql.push_str(" ORDER BY id DESC LIMIT ?");
     values.push(&limit);
     let mut query = db.prepare(&sql)?;
-    query.query_map(values.as_slice(), read)?.collect()
+    let rows: Vec<CallRecord> = query.query_map(values.as_slice(), read)?.collect::<rusqlite::Result<_>>()?;
+    let packed = packed::select(db, filter, before, usize::try_from(limit).unwrap_or(usize::MAX))?;
+    Ok(newest_first(rows, packed, limit))
 }

@@ -30,6 +30,19 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// May it admit this call? What costs more is asked of its record.
+    pub(crate) fn may_admit(&self, call: &CallView<'_>) -> bool {
+        let is =
+            |wanted: &Option<String>, value: &[u8]| wanted.as_ref().is_none_or(|w| w.as_bytes() == value);
+        self.id.is_none_or(|id| id == call.id)
+            // What is not UTF-8 is another text in its record.
+            && (is(&self.call_id, call.call_id) || std::str::from_utf8(call.call_id).is_err())
+            && is(&self.reason, call.reason)
+            && self.cause.is_none_or(|cause| call.cause == Some(cause))
+            && !(self.failed && call.status < 300)
+            && !(self.open && call.ended.is_some())
+    }
+
     /// Does it admit this record? The database is asked the same in SQL.
     pub fn admits(&self, record: &CallRecord) -> bool {
         let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| w == value);

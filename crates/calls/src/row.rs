@@ -329,7 +329,7 @@ pub(crate) fn each(queue: &[u8], mut see: impl FnMut(Kind, CallView<'_>)) {
     while let Some(row) = queue.get(at..).filter(|rest| rest.len() >= HEAD) {
         let (kind, view) = read(queue, &(0, at));
         see(kind, view);
-        at += HEAD + (0..TEXTS).map(|n| text_len(row, n)).sum::<usize>();
+        at += len(row);
     }
 }
 
@@ -342,22 +342,36 @@ pub(crate) fn in_order(queue: &[u8]) -> Vec<Place> {
     let mut at = 0;
     while let Some(row) = queue.get(at..).filter(|rest| rest.len() >= HEAD) {
         order.push((u64::from_le_bytes(get(row, ID)), at));
-        at += HEAD + (0..TEXTS).map(|n| text_len(row, n)).sum::<usize>();
+        at += len(row);
     }
     order.sort_unstable();
     order
 }
 
+/// The bytes of a row in a queue.
+pub(crate) fn written<'a>(queue: &'a [u8], place: &Place) -> &'a [u8] {
+    let row = queue.get(place.1..).unwrap_or_default();
+    row.get(..len(row)).unwrap_or_default()
+}
+
+/// How long the row is that begins here.
+fn len(row: &[u8]) -> usize {
+    HEAD + (0..TEXTS).map(|n| text_len(row, n)).sum::<usize>()
+}
+
 /// The row at a place of a queue.
 pub(crate) fn read<'a>(queue: &'a [u8], place: &Place) -> (Kind, CallView<'a>) {
-    let row = queue.get(place.1..).unwrap_or_default();
-    let kind = match get::<1>(row, KIND)[0] {
+    (kind(queue, place), view(queue.get(place.1..).unwrap_or_default()))
+}
+
+/// What the database is to do with the row at a place of a queue.
+pub(crate) fn kind(queue: &[u8], place: &Place) -> Kind {
+    match get::<1>(queue, place.1 + KIND)[0] {
         0 => Kind::Open,
         1 => Kind::Answered,
         2 => Kind::Whole,
         3 => Kind::Ended,
         4 => Kind::Sum,
         _ => Kind::WholeSum,
-    };
-    (kind, view(row))
+    }
 }

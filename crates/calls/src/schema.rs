@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use crate::cause::Cause;
 use crate::ending::Ender;
+use crate::packed;
 
 /// The columns, in the order in which they are written and read.
 pub(crate) const COLUMNS: &str = "id, call_id, from_tag, to_tag, from_uri, to_uri, direction, caller, callee, trunk, \
@@ -33,6 +34,7 @@ pub(crate) fn make(db: &Connection) -> rusqlite::Result<()> {
          CREATE INDEX IF NOT EXISTS calls_open ON calls (id) WHERE ended IS NULL;
          CREATE TABLE IF NOT EXISTS calls_alive (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL);",
     )?;
+    db.execute_batch(packed::TABLE)?;
     for (column, kind) in ADDED {
         if !db.column_exists(None, "calls", column)? {
             db.execute_batch(&format!("ALTER TABLE calls ADD COLUMN {column} {kind}"))?;
@@ -43,7 +45,7 @@ pub(crate) fn make(db: &Connection) -> rusqlite::Result<()> {
 
 /// Is the table of this version?
 pub(crate) fn is_made(db: &Connection) -> rusqlite::Result<bool> {
-    db.column_exists(None, "calls", ADDED[ADDED.len() - 1].0)
+    Ok(db.column_exists(None, "calls", ADDED[ADDED.len() - 1].0)? && packed::is_made(db)?)
 }
 
 /// Closes the calls that a crash left open. They were up until the exchange last said that it lives, at least. Gives their
@@ -55,6 +57,7 @@ pub(crate) fn close_crashed(db: &Connection) -> rusqlite::Result<(u64, u64)> {
         [Cause::Crash.name(), Ender::Exchange.name()],
     )?;
     let last: i64 = db.query_row("SELECT coalesce(max(id), 0) FROM calls", [], |row| row.get(0))?;
+    let last = last.max(packed::last(db)?);
     Ok((last.unsigned_abs() + 1, crashed as u64))
 }
 

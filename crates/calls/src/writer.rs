@@ -12,6 +12,7 @@ use crate::call::CallView;
 use crate::calls::{Calls, SHARDS};
 use crate::cause::Cause;
 use crate::follow::{Follower, Followers};
+use crate::packed;
 use crate::record::{Filter, source_text, text};
 use crate::row::{Kind, Place, in_order, read};
 use crate::schema::{self, COLUMNS};
@@ -216,13 +217,14 @@ impl RecordWriter {
     fn delete_old(&self) -> rusqlite::Result<bool> {
         let Some(retention) = self.retention else { return Ok(false) };
         let before = clock().saturating_sub(retention.as_millis() as u64);
+        let more_packed = packed::delete_old(&self.db, before, RETENTION_ROWS)?;
         // Numbers follow the start, so the oldest stand first and no index on time is needed.
         let deleted = self.db.execute(
             "DELETE FROM calls WHERE started < ?1 AND ended IS NOT NULL AND id IN
              (SELECT id FROM calls ORDER BY id LIMIT ?2)",
             params![before as i64, RETENTION_ROWS],
         )?;
-        Ok(deleted as i64 == RETENTION_ROWS)
+        Ok(more_packed || deleted as i64 == RETENTION_ROWS)
     }
 }
 
@@ -296,7 +298,11 @@ const TRANSACTION_ROWS: usize = 4_000;
 
 /// Writes the rows; gives their number. After a failure all of them may be written again.
 fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
-    in_order(queue).chunks(TRANSACTION_ROWS).try_fold(0, |sum, rows| Ok(sum + write_rows(db, queue, rows)?))
+    let mut rows = in_order(queue);
+    let transaction = db.transaction()?;
+    let packed = packed::write(&transaction, queue, &mut rows)?;
+    transaction.commit()?;
+    rows.chunks(TRANSACTION_ROWS).try_fold(packed, |sum, rows| Ok(sum + write_rows(db, queue, rows)?))
 }
 
 /// The values of a row that change while a call has one.

@@ -152,6 +152,89 @@ fn numbers_go_on_after_a_restart_and_old_records_go() {
     assert_eq!(records.records(&Filter::default(), None, 1).unwrap()[0].id, 11);
 }
 
+/// Above some hundred in a batch, short calls stand together in rows of the database.
+#[test]
+fn many_calls_at_once_are_found_one_by_one() {
+    let folder = Folder::new("packed");
+    let (calls, now) = (Arc::new(Calls::new()), clock());
+    let records = Records::open(&folder.file(), Arc::clone(&calls), None).unwrap();
+    let long = calls.start(&start("long"), now).unwrap();
+    assert!(records.flush());
+    for n in 0..1_000u64 {
+        let id = format!("many{n}");
+        let call = calls.start(&start(&id), now + n).unwrap();
+        match n % 3 {
+            0 => calls.failed(call, 486, now + n + 10),
+            _ => {
+                calls.answered(call, (b"tt", b""), now + n + 1);
+                calls.ended(number(&id), Side::Caller, now + n + 10)
+            }
+        };
+    }
+    assert!(records.flush());
+    calls.failed(long, 480, now + 2_000);
+    for n in 0..3 {
+        let id = format!("few{n}");
+        let call = calls.start(&start(&id), now + 1_500 + n).unwrap();
+        calls.failed(call, 404, now + 1_600);
+    }
+    assert!(records.flush());
+    let db = rusqlite::Connection::open(folder.file()).unwrap();
+    let rows = |table: &str| {
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!((rows("calls"), rows("calls_packed")), (4, 4));
+
+    let found = |records: &Records, filter: &Filter| records.records(filter, None, 2_000).unwrap();
+    let all = found(&records, &Filter::default());
+    assert_eq!(all.len(), 1_004);
+    assert!(all.is_sorted_by(|a, b| a.id > b.id), "newest first, each once");
+    assert_eq!((&*all[0].call_id, &*all[3].call_id, &*all[1_003].call_id), ("few2", "many999", "long"));
+    let seventh = found(&records, &Filter { call_id: Some("many7".into()), ..Filter::default() }).remove(0);
+    assert_eq!((seventh.started, seventh.answered, seventh.ended), (now + 7, Some(now + 8), Some(now + 17)));
+    assert_eq!((&*seventh.caller, &*seventh.to_tag, &*seventh.ended_by), ("agent-01", "tt", "caller"));
+    assert_eq!(
+        found(&records, &Filter { id: Some(seventh.id), ..Filter::default() }),
+        std::slice::from_ref(&seventh)
+    );
+    let count = |filter: Filter| found(&records, &filter).len();
+    assert_eq!(count(Filter { failed: true, ..Filter::default() }), 334 + 4);
+    assert_eq!(count(Filter { cause: Some(Cause::UserBusy), ..Filter::default() }), 334);
+    assert_eq!(count(Filter { since: Some(now + 990), until: Some(now + 1_000), ..Filter::default() }), 10);
+    assert_eq!(count(Filter { open: true, ..Filter::default() }), 0);
+    assert_eq!(count(Filter { party: Some("nobody".into()), ..Filter::default() }), 0);
+    // Page by page it is the same.
+    let (mut pages, mut before) = (Vec::new(), None);
+    loop {
+        let page = records.records(&Filter::default(), before, 100).unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        pages.extend(page);
+    }
+    assert_eq!(pages, all);
+
+    // After a restart numbers go on, and what is too old goes.
+    let newest = all[0].id;
+    records.close();
+    db.execute_batch(
+        "UPDATE calls_packed SET until = 1, began = 1 WHERE last <> (SELECT max(last) FROM calls_packed)",
+    )
+    .unwrap();
+    db.execute("DELETE FROM calls", []).unwrap();
+    let calls = Arc::new(Calls::new());
+    let records = Records::open(&folder.file(), Arc::clone(&calls), Some(Duration::from_secs(3600))).unwrap();
+    let begun = Instant::now();
+    while rows("calls_packed") > 1 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "old records stayed");
+        std::thread::yield_now();
+    }
+    let call = calls.start(&start("new"), now).unwrap();
+    calls.failed(call, 404, now);
+    assert!(records.flush());
+    // The last three of the first calls were in `calls`.
+    assert_eq!(found(&records, &Filter::default())[0].id, newest - 3 + 1);
+}
+
 #[test]
 fn a_database_that_cannot_be_written_is_tried_again() {
     let folder = Folder::new("locked");
