@@ -1,5 +1,5 @@
 // One JsSIP phone in headless Chromium, told over stdin what to do, one JSON array a line: ["call", "1002"], ["answer"],
-// ["hold"], ["unhold"], ["refer", "1003"], ["hangup"]. Prints what happens to it, one line each: "registered", "incoming", "confirmed",
+// ["hold"], ["unhold"], ["refer", "1003"], ["connect"] (the other sides of its last two calls), ["hangup"]. Prints what happens to it, one line each: "registered", "incoming", "confirmed",
 // "hold:remote", "ended", … Started by the test target `clients` with one JSON argument:
 //   { url, domain, chromium, user, password }
 import { createInterface } from "node:readline";
@@ -41,16 +41,19 @@ function phone({ url, domain, user, password }) {
   const ua = new JsSIP.UA({ sockets: [socket], uri: `sip:${user}@${domain}`, password, register: true, session_timers: false });
   const media = { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } };
   let session = null;
+  let earlier = null;
   for (const name of ["connected", "disconnected", "registered", "registrationFailed"]) {
     ua.on(name, (e) => window.tell(name + (e && e.cause ? `:${e.cause}` : "")));
   }
   ua.on("newRTCSession", ({ originator, session: made }) => {
-    session = made;
+    [earlier, session] = [session, made];
     for (const name of ["progress", "accepted", "confirmed"]) made.on(name, () => window.tell(name));
     for (const name of ["hold", "unhold"]) made.on(name, (e) => window.tell(`${name}:${e.originator}`));
     made.on("ended", (e) => window.tell(`ended:${e.cause}`));
     made.on("failed", (e) => window.tell(`failed:${e.cause}:${e.message?.status_code ?? ""}`));
-    made.on("refer", (e) => e.accept());
+    // Without the media of its other calls it would offer video, too.
+    made.on("refer", (e) => e.accept(null, { ...media }));
+    made.on("replaces", (e) => e.accept((other) => other.answer(media)));
     if (originator === "remote") window.tell("incoming");
   });
   // JsSIP refuses an offer while another is under way, but not until the ACK of the other side's.
@@ -60,19 +63,21 @@ function phone({ url, domain, user, password }) {
       const ask = () => (may() && session[name]({}, done)) || setTimeout(ask, 20);
       ask();
     }).then(() => window.tell(`${name} accepted`));
+  // The one who transfers hangs up when the new call is up.
+  const refer = (transferred, ...to) => {
+    const made = transferred.refer(...to);
+    made.on("accepted", () => transferred.terminate());
+    for (const name of ["requestFailed", "failed"]) made.on(name, () => window.tell(`refer ${name}`));
+  };
   window.orders = {
     call: (user) => void ua.call(`sip:${user}@${domain}`, media),
     answer: () => void session.answer(media),
     hold: () => offer("hold"),
     unhold: () => offer("unhold"),
     hangup: () => void session.terminate(),
-    // The one who transfers hangs up when the new call is up.
-    refer: (user) => {
-      const transferred = session;
-      const made = transferred.refer(`sip:${user}@${domain}`);
-      made.on("accepted", () => transferred.terminate());
-      for (const name of ["requestFailed", "failed"]) made.on(name, () => window.tell(`refer ${name}`));
-    },
+    refer: (user) => refer(session, `sip:${user}@${domain}`),
+    // Who was called second ends that call.
+    connect: () => refer(earlier, session.remote_identity.uri, { replaces: session }),
   };
   ua.start();
 }

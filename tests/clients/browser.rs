@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use trunkline_tests::PATIENCE;
 
-use super::phone::{DOMAIN, Phone, Way, password};
+use super::phone::{DOMAIN, Phone, Role, Way, password};
 
 pub struct Browser {
     child: Child,
@@ -148,6 +148,31 @@ impl Phone for Browser {
 
     fn transferred(&mut self) {
         self.events(&["confirmed", "ended"]);
+    }
+
+    fn can(&self, _role: Role) -> bool {
+        true
+    }
+
+    fn consult(&mut self, user: &str) {
+        self.dial(user);
+    }
+
+    fn consulting(&mut self) {
+        self.talking();
+    }
+
+    fn connect(&mut self) {
+        self.order(&["connect"]);
+    }
+
+    fn has_connected(&mut self) {
+        self.ended();
+        self.ended();
+    }
+
+    fn replaced(&mut self) {
+        self.transferred();
     }
 }
 

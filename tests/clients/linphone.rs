@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use trunkline_tests::{PATIENCE, Scratch, free_run, wait_for, wait_for_every};
 
-use super::phone::{Phone, Way, aor, password};
+use super::phone::{Phone, Role, Way, aor, password};
 
 /// So often it holds where the other side refuses.
 const MOST_GLARES: usize = 20;
@@ -24,6 +24,8 @@ pub struct Linphone {
     way: Way,
     /// The call it is in, by Linphone's number.
     call: String,
+    /// While it has a second one, the first.
+    first: String,
 }
 
 impl Linphone {
@@ -52,8 +54,8 @@ impl Linphone {
         let socket = PathBuf::from("/tmp").join(name);
         let control = wait_for("Linphone's socket", || UnixStream::connect(&socket).ok());
         control.set_read_timeout(Some(PATIENCE)).expect("a live socket");
-        let (user, call) = (user.to_owned(), String::new());
-        let mut phone = Linphone { child, control, socket, scratch, user, way, call };
+        let (user, call, first) = (user.to_owned(), String::new(), String::new());
+        let mut phone = Linphone { child, control, socket, scratch, user, way, call, first };
         phone.register(at);
         phone
     }
@@ -229,6 +231,36 @@ impl Phone for Linphone {
                 _ => {}
             }
         }
+    }
+
+    fn can(&self, _role: Role) -> bool {
+        true
+    }
+
+    fn consult(&mut self, user: &str) {
+        self.first = std::mem::take(&mut self.call);
+        self.dial(user);
+    }
+
+    fn consulting(&mut self) {
+        while self.event("LinphoneCallStreamsRunning") != self.call {}
+    }
+
+    fn connect(&mut self) {
+        let line = format!("call-transfer {} {}", self.first, self.call);
+        self.order(&line);
+    }
+
+    fn has_connected(&mut self) {
+        let mut left = vec![std::mem::take(&mut self.first), self.call.clone()];
+        while !left.is_empty() {
+            let over = self.event("LinphoneCallReleased");
+            left.retain(|call| *call != over);
+        }
+    }
+
+    fn replaced(&mut self) {
+        self.transferred();
     }
 }
 

@@ -44,3 +44,9 @@ fn clients_transfer_calls() {
     let mut house = House::of_one_shard(|program, _| program != "SIPp");
     transfers::play(&mut house);
 }
+
+#[test]
+fn clients_transfer_calls_after_a_consultation() {
+    let mut house = House::of_one_shard(|program, _| !["SIPp", "baresip"].contains(&program));
+    transfers::play_attended(&mut house);
+}

@@ -10,7 +10,7 @@ use trunkline_tests::{
     Asterisk, Network, PATIENCE, Rest, RestReply, Side, Stream, WebSocket, base64, free_port, wait_for_every,
 };
 
-use super::phone::{DOMAIN, Phone, Way, password};
+use super::phone::{DOMAIN, Phone, Role, Way, password};
 
 const LOGIN: &str = "tests:secret";
 
@@ -61,8 +61,8 @@ impl Pbx {
             let path = format!("/ari/events?app=app{user}&api_key={LOGIN}");
             WebSocket::open(Stream::tcp(self.rest.address()), &path, "ari", "")
         });
-        let channel = String::new();
-        Line { pbx: Arc::clone(self), events, user: user.to_owned(), way, channel, enters: false }
+        let [channel, first] = [const { String::new() }; 2];
+        Line { pbx: Arc::clone(self), events, user: user.to_owned(), way, channel, enters: false, first }
     }
 
     fn ask(&self, method: &str, path: &str) -> RestReply {
@@ -80,6 +80,8 @@ pub struct Line {
     channel: String,
     /// Is its channel still to come to the application? One that calls does when it is answered; before, nothing can be done with it.
     enters: bool,
+    /// While it has a second call, the channel of the first.
+    first: String,
 }
 
 impl Line {
@@ -87,6 +89,14 @@ impl Line {
     fn order(&self, method: &str, rest: &str) {
         let reply = self.pbx.ask(method, &format!("/channels/{}{rest}", self.channel));
         assert!(reply.status < 300, "{} {method} {rest}: {} {}", self.name(), reply.status, reply.body);
+    }
+
+    /// A word of its channel's dialog.
+    fn dialog(&self, name: &str) -> String {
+        let path = format!("/channels/{}/variable?variable=CHANNEL(pjsip,{name})", self.channel);
+        let reply = self.pbx.ask("GET", &path);
+        assert_eq!(reply.status, 200, "{}: {}", self.name(), reply.body);
+        reply.json["value"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits for an event of its call; those before it are forgotten.
@@ -190,6 +200,59 @@ impl Phone for Line {
     fn transferred(&mut self) {
         unreachable!("a call of its REST interface cannot be sent elsewhere");
     }
+
+    fn can(&self, role: Role) -> bool {
+        role != Role::IsSent
+    }
+
+    fn consult(&mut self, user: &str) {
+        self.first = std::mem::take(&mut self.channel);
+        self.dial(user);
+    }
+
+    fn consulting(&mut self) {
+        self.talking();
+    }
+
+    fn connect(&mut self) {
+        let [call_id, local, remote] = ["call-id", "local_tag", "remote_tag"].map(|name| self.dialog(name));
+        let remote_uri = self.dialog("remote_uri");
+        let to = remote_uri.trim_matches(['<', '>']);
+        // The URI of Refer-To, and that as a part of a URL.
+        let uri =
+            format!("<{to}?Replaces={}>", escaped(&format!("{call_id};to-tag={remote};from-tag={local}")));
+        let second = std::mem::replace(&mut self.channel, std::mem::take(&mut self.first));
+        self.order("POST", &format!("/redirect?endpoint=PJSIP%2F{}", escaped(&uri)));
+        self.first = second;
+    }
+
+    /// Its application has to hang up the call that it has sent elsewhere.
+    fn has_connected(&mut self) {
+        let (sent, second) = (self.channel.clone(), std::mem::take(&mut self.first));
+        self.event(
+            |e| e["type"] == "StasisEnd" && e["channel"]["id"] == second,
+            "the end of its second call",
+        );
+        self.channel = sent;
+        self.hang_up();
+    }
+
+    /// Another channel takes the place of its own.
+    fn replaced(&mut self) {
+        let old = std::mem::take(&mut self.channel);
+        let event = self.event(
+            |e| e["type"] == "StasisStart" && e["replace_channel"]["id"] == old,
+            "a channel in the place of its own",
+        );
+        self.channel = event["channel"]["id"].as_str().expect("a channel").to_owned();
+        self.talking();
+    }
+}
+
+/// Escapes all but letters and digits.
+fn escaped(text: &str) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._".contains(b);
+    text.bytes().map(|b| if plain(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 fn account(user: &str, way: Way, server: SocketAddr) -> String {

@@ -32,6 +32,17 @@ pub struct Part {
     pub hangs_up: bool,
 }
 
+/// A part in an attended transfer: a phone that has two calls connects the other sides of them (REFER with Replaces, RFC 3891).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Who has the two calls.
+    Connects,
+    /// Who is asked to call the other one.
+    IsSent,
+    /// Whose call gets another far end.
+    IsReplaced,
+}
+
 /// A client with one account that is registered over one transport. Each step waits until it is done.
 pub trait Phone: Send {
     /// Its program.
@@ -65,6 +76,31 @@ pub trait Phone: Send {
     fn has_transferred(&mut self);
     /// The other side has sent it to somebody else: waits until that call is up and the first one is over.
     fn transferred(&mut self);
+
+    /// Can it play this part of an attended transfer?
+    fn can(&self, _role: Role) -> bool {
+        false
+    }
+    /// Makes a second call, to this user; the first one is on hold.
+    fn consult(&mut self, _user: &str) {
+        unreachable!("{} cannot", self.name());
+    }
+    /// Waits until the second call is up.
+    fn consulting(&mut self) {
+        unreachable!("{} cannot", self.name());
+    }
+    /// Connects the other sides of its two calls.
+    fn connect(&mut self) {
+        unreachable!("{} cannot", self.name());
+    }
+    /// Waits until both calls are over.
+    fn has_connected(&mut self) {
+        unreachable!("{} cannot", self.name());
+    }
+    /// Its call gets another far end: waits until it talks to that one, and no more to the first.
+    fn replaced(&mut self) {
+        unreachable!("{} cannot", self.name());
+    }
 
     fn name(&self) -> String {
         format!("{} {}", self.program(), self.way().word())

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use trunkline_tests::{Dialog, Exchange, Message, PATIENCE, Ua, free_port};
+use trunkline_tests::{Dialog, Exchange, Message, PATIENCE, Ua, Wire, free_port};
 
 use super::operator::figure;
 use super::{DOMAIN, agents, at};
@@ -124,6 +124,48 @@ fn strangers_are_turned_away_and_phones_have_their_calls() {
         assert!(Instant::now() < end, "those who have stopped are forgotten");
     }
     until_served(to, end);
+}
+
+/// Known phones send more than can be served, so that some of their calls are turned away: those to an emergency number go on, and so do
+/// refreshes of registrations and what is part of a call.
+#[test]
+fn emergency_calls_go_before_those_of_other_known_callers() {
+    let http = format!("127.0.0.1:{}", free_port());
+    let config = "workers: 1\nrouting: {emergencyNumbers: [\"1002\"]}\n";
+    let exchange = Exchange::start_with(&agents(), config, &[("TRUNKLINE_HTTP_ADDR", &http)]);
+    let phone = |user| {
+        let mut ua = Ua::tcp(exchange.tcp(), user, DOMAIN, &format!("pw-{user}"));
+        assert_eq!(ua.register(600).status(), 200);
+        ua
+    };
+    let (mut caller, mut callee) = (phone("1001"), phone("1002"));
+    let (to, stop) = (exchange.udp(), AtomicBool::new(false));
+    for n in 1..=4 {
+        let mut ua = Ua::new(Wire::udp_from([127, 0, 7, n].into(), to), "1003", DOMAIN, "pw-1003");
+        assert_eq!(ua.register(600).status(), 200);
+    }
+    std::thread::scope(|scope| {
+        for n in 1..=4 {
+            let stop = &stop;
+            scope.spawn(move || strangers(to, n, stop));
+        }
+        let _ends = Ends(&stop);
+        let end = Instant::now() + PATIENCE;
+        let mut turned_away = 0;
+        while turned_away < 5 {
+            assert!(Instant::now() < end, "four phones are no overload");
+            // Nobody answers there: an ordinary call of a known caller.
+            let other = caller.invite(&at("1009"));
+            caller.send(&other);
+            let answer = caller.final_for(&other);
+            caller.acknowledge_failure(&other, &answer);
+            turned_away += usize::from(answer.status() == 503);
+            if turned_away > 0 {
+                call(&mut caller, &mut callee);
+                assert_eq!(caller.register(600).status(), 200);
+            }
+        }
+    });
 }
 
 /// One account that begins more than its part leaves room for the others, over the same connection or another. Each copy of a

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Dialog, Exchange, Sipp, Ua, Wire, free_port, wait_for};
+use trunkline_tests::{Dialog, Exchange, Sipp, Ua, Wire, exchange_command, free_port, wait_for};
 
 use super::calls::{callee, caller, seat};
 use super::dialogs::{connect, talking};
@@ -142,6 +142,38 @@ fn attended(phone: impl Fn(&Exchange, &str) -> Ua) {
     alice.respond(&arrived, 200, "OK");
     carol.status_for(&bye, 200);
     notify(&mut bob, &mut b, &mut alice, "SIP/2.0 200 OK");
+    // Carol has hung up the call that Bob's took the place of; Alice's with Bob was transferred by Alice.
+    let records = wait_for("the records of three calls", || {
+        let mut command = exchange_command(&exchange);
+        let output = command.args(["calls", "records", "--json"]).output().ok()?;
+        let records: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).ok()?;
+        let of = |from: &str, to: &str| {
+            let is = |r: &&serde_json::Value| r["caller"] == at(from) && r["callee"] == at(to);
+            records.iter().find(is).cloned()
+        };
+        let [first, replaced, new] =
+            [("1001", "1002"), ("1001", "1003"), ("1002", "1003")].map(|(a, b)| of(a, b));
+        Some([first?, replaced?, new?])
+    });
+    let [first, replaced, new] = records;
+    assert_eq!(
+        (&new["replaces"], &replaced["endedBy"]),
+        (&replaced["id"], &"callee".into()),
+        "{new} {replaced}"
+    );
+    assert!(new["transferredBy"].is_null() && replaced["transferredBy"].is_null(), "{new} {replaced}");
+    let bye = a.request(&alice, "BYE");
+    alice.send(&bye);
+    let arrived = bob.request_of("BYE");
+    bob.respond(&arrived, 200, "OK");
+    alice.status_for(&bye, 200);
+    let words = wait_for("the record of the transferred call", || {
+        let mut command = exchange_command(&exchange);
+        let output = command.args(["calls", "show", &first["id"].to_string()]).output().ok()?;
+        let words = String::from_utf8_lossy(&output.stdout).into_owned();
+        words.contains("transferred by").then_some(words)
+    });
+    assert!(words.contains("transferred by   the caller"), "{words}");
 }
 
 /// The same by SIPp alone: 1001 talks to 1002 and, in a second call, to 1003; its REFER names that call, and the INVITE

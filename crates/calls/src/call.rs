@@ -144,6 +144,8 @@ pub struct CallStart<'a> {
     pub called: Counted,
     /// Counted for the domains of the caller and of the callee; for one that is both only as the first.
     pub domains: [Counted; 2],
+    /// The number of the record of the call that it takes the place of (RFC 3891); 0 for none.
+    pub replaces: u64,
 }
 
 impl<'a> CallStart<'a> {
@@ -180,6 +182,7 @@ impl CallStart<'_> {
             trunk: Counted::default(),
             called: Counted::default(),
             domains: [Counted::default(); 2],
+            replaces: 0,
         }
     }
 }
@@ -233,6 +236,10 @@ pub struct CallView<'a> {
     pub sip_reason: &'a [u8],
     /// The codec of the answer; empty when it is not known.
     pub codec: &'a [u8],
+    /// Who transferred the call: the sender of a REFER that was accepted.
+    pub transferred_by: Ender,
+    /// The number of the record of the call that it takes the place of (RFC 3891); 0 for none.
+    pub replaces: u64,
     /// How many calls it stands for: more than one where refused calls of one source were summed up.
     pub count: u32,
     /// The calls are those of many sources.

@@ -38,6 +38,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
         sip_reason: row.get(21)?,
         codec: row.get(22)?,
         count: row.get(23)?,
+        transferred_by: row.get(24)?,
+        replaces: time(25)?,
     })
 }
 

@@ -121,6 +121,10 @@ pub struct CallRecord {
     pub codec: String,
     /// How many refused calls it stands for; else 1.
     pub count: u32,
+    /// Who transferred it by a REFER that was accepted, as in `ended_by`; empty when nobody did.
+    pub transferred_by: String,
+    /// The number of the call that it took the place of (Replaces, RFC 3891).
+    pub replaces: Option<u64>,
 }
 
 impl CallRecord {
@@ -152,6 +156,8 @@ impl CallRecord {
             sip_reason: text(call.sip_reason),
             codec: text(call.codec),
             count: call.count,
+            transferred_by: call.transferred_by.name().into(),
+            replaces: (call.replaces > 0).then_some(call.replaces),
         }
     }
 

@@ -30,6 +30,7 @@ const DIRECTION: usize = 2;
 const STATE: usize = 3;
 const STATUS: usize = 4;
 const ENDED_BY: usize = 6;
+const TRANSFERRED_BY: usize = 7;
 const ID: usize = 8;
 const STARTED: usize = 16;
 const ANSWERED: usize = 24;
@@ -47,6 +48,8 @@ const SOURCE_V4: u8 = 4;
 const HAS_RUNG: u8 = 8;
 const MANY_SOURCES: u8 = 16;
 const OF_STRANGER: u8 = 32;
+/// It is one call, and what stands at [`COUNT`] is the number of the call that it takes the place of.
+const REPLACES: u8 = 64;
 
 /// Longer texts are cut: a record is for reading, and a Request-URI of kilobytes is noise.
 const MOST_TEXT: usize = 512;
@@ -100,10 +103,12 @@ impl Row {
             IpAddr::V6(v6) => (v6, 0),
         };
         let state = if start.is_strangers { state | OF_STRANGER } else { state };
+        let replaced = u32::try_from(start.replaces).ok().filter(|id| *id > 0);
+        let state = if replaced.is_some() { state | REPLACES } else { state };
         put(bytes, DIRECTION, &[start.direction as u8, state]);
         put(bytes, ID, &id.to_le_bytes());
         put(bytes, STARTED, &now.to_le_bytes());
-        put(bytes, COUNT, &1u32.to_le_bytes());
+        put(bytes, COUNT, &replaced.unwrap_or(1).to_le_bytes());
         put(bytes, SOURCE, &source.octets());
         let texts = [
             // These two identify the dialog, so they are never truncated.
@@ -178,6 +183,10 @@ impl Row {
 
     pub fn set_ended_by(&mut self, by: Ender) {
         put(&mut self.0, ENDED_BY, &[by as u8]);
+    }
+
+    pub fn set_transferred_by(&mut self, by: Ender) {
+        put(&mut self.0, TRANSFERRED_BY, &[by as u8]);
     }
 
     /// Has it gone out through a trunk? The trunk of a call that came in through one is its caller.
@@ -290,6 +299,7 @@ fn view(bytes: &[u8]) -> CallView<'_> {
         reason,
         codec,
     ] = texts(bytes);
+    let count = u32::from_le_bytes(get(bytes, COUNT));
     CallView {
         id: u64::from_le_bytes(get(bytes, ID)),
         call_id,
@@ -314,7 +324,9 @@ fn view(bytes: &[u8]) -> CallView<'_> {
         reason,
         sip_reason,
         codec,
-        count: u32::from_le_bytes(get(bytes, COUNT)),
+        transferred_by: Ender::from_number(get::<1>(bytes, TRANSFERRED_BY)[0]),
+        replaces: if state & REPLACES != 0 { u64::from(count) } else { 0 },
+        count: if state & REPLACES != 0 { 1 } else { count },
         many_sources: state & MANY_SOURCES != 0,
         is_strangers: state & OF_STRANGER != 0,
     }

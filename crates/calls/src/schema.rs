@@ -9,10 +9,10 @@ use crate::packed;
 /// The columns, in the order in which they are written and read.
 pub(crate) const COLUMNS: &str = "id, call_id, from_tag, to_tag, from_uri, to_uri, direction, caller, callee, trunk, \
      source, started, answered, ended, status, cause, first_called, to_header, rang, ended_by, reason, sip_reason, \
-     codec, count";
+     codec, count, transferred_by, replaces";
 
 /// The columns that databases of earlier versions do not have.
-const ADDED: [(&str, &str); 8] = [
+const ADDED: [(&str, &str); 10] = [
     ("first_called", "TEXT NOT NULL DEFAULT ''"),
     ("to_header", "TEXT NOT NULL DEFAULT ''"),
     ("rang", "INTEGER"),
@@ -21,6 +21,8 @@ const ADDED: [(&str, &str); 8] = [
     ("sip_reason", "TEXT NOT NULL DEFAULT ''"),
     ("codec", "TEXT NOT NULL DEFAULT ''"),
     ("count", "INTEGER NOT NULL DEFAULT 1"),
+    ("transferred_by", "TEXT NOT NULL DEFAULT ''"),
+    ("replaces", "INTEGER"),
 ];
 
 /// Makes the tables, or brings those of an earlier version up to date.

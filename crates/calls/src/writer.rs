@@ -290,6 +290,10 @@ fn bind(
         insert.raw_bind_parameter(20, call.ended_by.name())?;
     }
     insert.raw_bind_parameter(24, call.count)?;
+    if differ(call, before, |call| (call.transferred_by, call.replaces)) {
+        insert.raw_bind_parameter(25, call.transferred_by.name())?;
+        insert.raw_bind_parameter(26, number(Some(call.replaces).filter(|id| *id > 0)))?;
+    }
     Ok(())
 }
 
@@ -309,12 +313,13 @@ fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
 const UPDATE: &str =
     "UPDATE calls SET to_tag = ?2, callee = ?3, trunk = ?4, answered = ?5, ended = ?6, status = ?7,
      cause = ?8, to_uri = ?9, first_called = ?10, rang = ?11, ended_by = ?12, reason = ?13, sip_reason = ?14,
-     codec = ?15 WHERE id = ?1";
+     codec = ?15, transferred_by = ?16 WHERE id = ?1";
 
 fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Result<u64> {
     let transaction = db.transaction()?;
     {
-        let values = "?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24";
+        let values = "?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,\
+             ?25,?26";
         let into = format!("INTO calls ({COLUMNS}) VALUES ({values})");
         // Ignore: a batch whose commit was reported as failed may be there all the same.
         let mut insert = transaction.prepare_cached(&format!("INSERT OR IGNORE {into}"))?;
@@ -350,6 +355,7 @@ fn write_rows(db: &mut Connection, queue: &[u8], rows: &[Place]) -> rusqlite::Re
                         text(call.reason),
                         text(call.sip_reason),
                         text(call.codec),
+                        call.transferred_by.name(),
                     ])?;
                 }
             }

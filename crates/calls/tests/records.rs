@@ -53,6 +53,33 @@ fn start<'a>(call_id: &'a str) -> CallStart<'a> {
 }
 
 #[test]
+fn a_transfer_is_recorded() {
+    let folder = Folder::new("transfer");
+    let calls = Arc::new(Calls::new());
+    let records = Records::open(&folder.file(), Arc::clone(&calls), None).unwrap();
+    let first = calls.start(&start("first"), 1_000).unwrap();
+    calls.transferred(number("first"), Side::Callee);
+    calls.answered(first, (b"tt", b""), 2_000);
+    let replacing = CallStart { replaces: 1, ..start("second") };
+    let second = calls.start(&replacing, 3_000).unwrap();
+    calls.answered(second, (b"tt", b""), 4_000);
+    // The first one has a row already, the second one ends within its first.
+    found(&records, &Filter::default());
+    calls.transferred(number("first"), Side::Callee);
+    for id in ["first", "second"] {
+        calls.ended(number(id), Side::Caller, 5_000);
+    }
+    let all = found(&records, &Filter::default());
+    let told: Vec<_> =
+        all.iter().map(|r| (r.call_id.as_str(), r.transferred_by.as_str(), r.replaces)).collect();
+    assert_eq!(
+        told,
+        [("first", "carrier", None), ("second", "", Some(1))],
+        "before the answer nobody transfers"
+    );
+}
+
+#[test]
 fn short_and_long_calls_have_one_record_each() {
     let folder = Folder::new("each");
     let calls = Arc::new(Calls::new());

@@ -137,7 +137,14 @@ impl Edge {
     fn note_answer(&mut self, context: &Context, m: &Message<'_>, answered: &Answered, now: u64) {
         let moves = matches!(answered.method, Method::Invite | Method::Update)
             && matches!(answered.status, 200..=299);
+        if answered.status >= 300 {
+            self.take_back_offer(context);
+        }
+        let transfers = answered.method == Method::Refer && matches!(answered.status, 200..=299);
         for (place, side) in context.dialog.inside() {
+            if transfers {
+                self.shared.calls.transferred(place.number, side);
+            }
             if moves {
                 let target = contact(m).filter(|_| answered.contact.is_some());
                 if !self.shared.calls.moved(place.number, side, (answered.cseq, target)) {

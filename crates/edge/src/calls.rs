@@ -22,6 +22,7 @@ use crate::media::{of, sdp_of};
 use crate::own_answer::OwnAnswer;
 use crate::party::PartyRef;
 use crate::shared::Shared;
+use crate::trust::replaced_record;
 
 fn recorded(direction: Option<Direction>) -> Recorded {
     match direction {
@@ -114,6 +115,7 @@ pub(crate) fn begin(
         trunk: trunk.unwrap_or_default(),
         called: counts.called,
         domains: counts.domains,
+        replaces: replaced_record(calls, m, text(&parties.callee.reference)).unwrap_or(0),
     };
     let call = calls.start(&start, now)?;
     divert(calls, call, rung);

@@ -52,6 +52,15 @@ pub struct Description {
 const SWAP: [Value<'static>; 2] = [Value::Bytes(b"origin"), Value::Bytes(b"session-connection")];
 
 impl Command {
+    /// The Call-ID of a command that has to keep its place among those of its call.
+    pub(crate) fn turn(&self) -> Option<&[u8]> {
+        match self {
+            Command::Offer(d) | Command::Answer(d) => Some(&d.call_id),
+            Command::Delete { call_id, .. } => Some(call_id),
+            Command::Query { .. } | Command::Ping => None,
+        }
+    }
+
     /// Appends the command's dictionary.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let entries = match self {

@@ -1,7 +1,7 @@
 //! The NG protocol over datagrams: a cookie, a space, a dictionary. Sans-IO: time in milliseconds comes in, datagrams
 //! and results go out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::bencode::Value;
 use crate::command::Command;
@@ -17,6 +17,8 @@ pub const TIMEOUT: u64 = 5_000;
 const FIRST_REPEAT: u64 = 250;
 /// Commands under way, at most.
 pub const MOST_WAITING: usize = 4_096;
+/// Those of one call, which go out one after the other.
+pub const MOST_OF_CALL: usize = 32;
 /// A datagram over UDP holds no more.
 const LARGEST: usize = 65_507;
 
@@ -44,6 +46,10 @@ enum Wants {
 
 struct Waiting {
     asker: Asker,
+    /// The Call-ID, where it has a turn among the commands of a call.
+    call: Option<Vec<u8>>,
+    /// Has rtpengine been sent it?
+    sent: bool,
     wants: Wants,
     datagram: Vec<u8>,
     pause: u64,
@@ -57,19 +63,29 @@ pub struct Ng {
     serial: u64,
     waiting: HashMap<Vec<u8>, Waiting>,
     deadlines: BTreeSet<(Now, Vec<u8>)>,
+    /// The cookies of each call's commands. Only the first has been sent: rtpengine reads datagrams with several threads, and one
+    /// that is lost is repeated later, so that the answer to one offer could come after the next offer.
+    calls: HashMap<Vec<u8>, VecDeque<Vec<u8>>>,
 }
 
 impl Ng {
     /// `prefix` begins every cookie: a random number, so that cookies of an earlier process are not met again and
     /// nobody guesses ours.
     pub fn new(prefix: u64) -> Ng {
-        Ng { prefix, serial: 0, waiting: HashMap::new(), deadlines: BTreeSet::new() }
+        let (waiting, deadlines, calls) = (HashMap::new(), BTreeSet::new(), HashMap::new());
+        Ng { prefix, serial: 0, waiting, deadlines, calls }
     }
 
-    /// Begins a command; the answer is the datagram to send.
+    /// Begins a command; the answer is the datagram to send, nothing where an earlier command of its call has no answer yet.
     pub fn request(&mut self, command: &Command, asker: Asker, now: Now) -> Result<&[u8], MediaError> {
         if self.waiting.len() >= MOST_WAITING {
             return Err(MediaError::Busy(self.waiting.len()));
+        }
+        let call = command.turn();
+        let before = call.and_then(|call| self.calls.get(call)).map_or(0, VecDeque::len);
+        // The end of a call is always told.
+        if before >= MOST_OF_CALL && asker != Asker::Nobody {
+            return Err(MediaError::Busy(before));
         }
         self.serial += 1;
         let cookie = format!("{:016x}{:x}", self.prefix, self.serial).into_bytes();
@@ -88,22 +104,32 @@ impl Ng {
             },
             datagram,
             pause: FIRST_REPEAT,
-            next: now + FIRST_REPEAT,
+            next: now + if before == 0 { FIRST_REPEAT } else { TIMEOUT },
             until: now + TIMEOUT,
+            call: call.map(<[u8]>::to_vec),
+            sent: before == 0,
         };
+        if let Some(call) = call {
+            self.calls.entry(call.to_vec()).or_default().push_back(cookie.clone());
+        }
         self.deadlines.insert((waiting.next, cookie.clone()));
-        Ok(&self.waiting.entry(cookie).insert_entry(waiting).into_mut().datagram)
+        let waiting = self.waiting.entry(cookie).insert_entry(waiting).into_mut();
+        Ok(if waiting.sent { &waiting.datagram } else { b"" })
     }
 
-    /// A datagram arrived. Those that answer nothing under way (repeated answers, noise) are `None`.
-    pub fn on_datagram(&mut self, datagram: &[u8]) -> Option<Outcome> {
+    /// A datagram arrived; what may go out now is given to `send`. Those that answer nothing under way (repeated answers, noise)
+    /// are `None`.
+    pub fn on_datagram(&mut self, datagram: &[u8], now: Now, send: impl FnMut(&[u8])) -> Option<Outcome> {
         let space = datagram.iter().position(|b| *b == b' ')?;
         let (cookie, body) = (datagram.get(..space)?, datagram.get(space + 1..)?);
         // What cannot be read answers nothing: the command is repeated.
         let reply = Value::decode(body).ok()?;
         let result = reply.text("result")?;
+        // What has not been sent has no answer.
+        self.waiting.get(cookie).filter(|waiting| waiting.sent)?;
         let waiting = self.waiting.remove(cookie)?;
         self.deadlines.remove(&(waiting.next, cookie.to_vec()));
+        self.leave(&waiting, cookie, now, send);
         let reason = || String::from_utf8_lossy(reply.text("error-reason").unwrap_or(result)).into_owned();
         let outcome = match (result, reply.text("sdp")) {
             (b"ok", Some(sdp)) if waiting.wants == Wants::Sdp => Ok(sdp.to_vec()),
@@ -129,15 +155,33 @@ impl Ng {
             let Some((_, cookie)) = self.deadlines.pop_first() else { return };
             let Some(waiting) = self.waiting.get_mut(&cookie) else { continue };
             if waiting.until <= now {
-                let asker = waiting.asker;
-                self.waiting.remove(&cookie);
-                ended((asker, Err(MediaError::Timeout(TIMEOUT))));
+                let Some(waiting) = self.waiting.remove(&cookie) else { continue };
+                self.leave(&waiting, &cookie, now, &mut send);
+                ended((waiting.asker, Err(MediaError::Timeout(TIMEOUT))));
                 continue;
             }
             send(&waiting.datagram);
             waiting.pause *= 2;
             waiting.next = (now + waiting.pause).min(waiting.until);
             self.deadlines.insert((waiting.next, cookie));
+        }
+    }
+
+    /// A command is over: the next one of its call is sent.
+    fn leave(&mut self, over: &Waiting, cookie: &[u8], now: Now, mut send: impl FnMut(&[u8])) {
+        let Some(call) = &over.call else { return };
+        let Some(turns) = self.calls.get_mut(call) else { return };
+        turns.retain(|turn| turn != cookie);
+        let Some(next) = turns.front() else {
+            self.calls.remove(call);
+            return;
+        };
+        if let Some(waiting) = self.waiting.get_mut(next).filter(|waiting| !waiting.sent) {
+            self.deadlines.remove(&(waiting.next, next.clone()));
+            waiting.sent = true;
+            waiting.next = (now + FIRST_REPEAT).min(waiting.until);
+            self.deadlines.insert((waiting.next, next.clone()));
+            send(&waiting.datagram);
         }
     }
 
@@ -149,6 +193,7 @@ impl Ng {
     /// Gives up everything, with this reason.
     pub fn give_up(&mut self, why: &MediaError, mut ended: impl FnMut(Outcome)) {
         self.deadlines.clear();
+        self.calls.clear();
         for (_, waiting) in self.waiting.drain() {
             ended((waiting.asker, Err(why.clone())));
         }
@@ -171,8 +216,12 @@ mod tests {
     use crate::direction::Direction;
 
     fn offer() -> Command {
+        offer_of(b"c")
+    }
+
+    fn offer_of(call_id: &[u8]) -> Command {
         Command::Offer(Description {
-            call_id: b"c".to_vec(),
+            call_id: call_id.to_vec(),
             from_tag: b"f".to_vec(),
             to_tag: None,
             branch: None,
@@ -186,16 +235,21 @@ mod tests {
         [cookie, b" ", body].concat()
     }
 
+    /// Nothing else waits for it.
+    fn take(ng: &mut Ng, datagram: &[u8]) -> Option<Outcome> {
+        ng.on_datagram(datagram, 0, |_| panic!("nothing waits"))
+    }
+
     #[test]
     fn an_answer_finds_its_asker_once() {
         let mut ng = Ng::new(7);
         let one = ng.request(&offer(), Asker::Ticket(1), 0).unwrap().to_vec();
-        let two = ng.request(&offer(), Asker::Ticket(2), 0).unwrap().to_vec();
+        let two = ng.request(&offer_of(b"d"), Asker::Ticket(2), 0).unwrap().to_vec();
         let good = reply(&two, b"d6:result2:ok3:sdp3:newe");
-        assert_eq!(ng.on_datagram(&good), Some((Asker::Ticket(2), Ok(b"new".to_vec()))));
-        assert_eq!(ng.on_datagram(&good), None);
+        assert_eq!(take(&mut ng, &good), Some((Asker::Ticket(2), Ok(b"new".to_vec()))));
+        assert_eq!(take(&mut ng, &good), None);
         let bad = reply(&one, b"d12:error-reason4:ouch6:result5:errore");
-        assert_eq!(ng.on_datagram(&bad), Some((Asker::Ticket(1), Err(MediaError::Refused("ouch".into())))));
+        assert_eq!(take(&mut ng, &bad), Some((Asker::Ticket(1), Err(MediaError::Refused("ouch".into())))));
         assert_eq!((ng.waiting(), ng.deadline()), (0, None));
     }
 
@@ -212,13 +266,13 @@ mod tests {
             &reply(&sent, b"d6:result"),
             &reply(&sent, b"le"),
         ] {
-            assert_eq!(ng.on_datagram(noise), None);
+            assert_eq!(take(&mut ng, noise), None);
         }
         assert_eq!(ng.waiting(), 1);
-        let other = ng.on_datagram(&reply(&sent, b"d6:result2:oke"));
+        let other = take(&mut ng, &reply(&sent, b"d6:result2:oke"));
         assert_eq!(other, Some((Asker::Ticket(1), Err(MediaError::NoSdp))));
         let sent = ng.request(&offer(), Asker::Ticket(3), 0).unwrap().to_vec();
-        let full = ng.on_datagram(&reply(&sent, b"d7:message4:full6:result10:load limite"));
+        let full = take(&mut ng, &reply(&sent, b"d7:message4:full6:result10:load limite"));
         assert_eq!(full, Some((Asker::Ticket(3), Err(MediaError::LoadLimit("full".into())))));
     }
 
@@ -239,6 +293,54 @@ mod tests {
         }
         assert_eq!(repeats, [250, 750, 1_750, 3_750]);
         assert_eq!(ended, Some((5_000, (Asker::Ticket(1), Err(MediaError::Timeout(5_000))))));
+    }
+
+    #[test]
+    fn commands_of_a_call_go_out_one_after_the_other() {
+        let mut ng = Ng::new(7);
+        let first = ng.request(&offer(), Asker::Ticket(1), 0).unwrap().to_vec();
+        for ticket in 2..5 {
+            assert_eq!(ng.request(&offer(), Asker::Ticket(ticket), 10).unwrap(), b"");
+        }
+        assert_ne!(
+            ng.request(&offer_of(b"d"), Asker::Ticket(9), 10).unwrap(),
+            b"",
+            "another call has its own turn"
+        );
+        let mut sent = Vec::new();
+        // The second one's answer cannot come yet, whoever guesses its cookie.
+        let guessed = format!("{:016x}2 d6:result2:oke", 7);
+        assert_eq!(ng.on_datagram(guessed.as_bytes(), 20, |d| sent.push(d.to_vec())), None);
+        let ok = b"d6:result2:ok3:sdp3:newe";
+        let over = ng.on_datagram(&reply(&first, ok), 20, |d| sent.push(d.to_vec()));
+        assert_eq!((over.map(|(asker, _)| asker), sent.len()), (Some(Asker::Ticket(1)), 1));
+        // It is repeated from when it was sent, and has as long as it would have had alone.
+        let (mut repeats, mut ended) = (Vec::new(), Vec::new());
+        while let Some(at) = ng.deadline() {
+            ng.on_deadline(
+                at,
+                |datagram| repeats.push((at, datagram.to_vec())),
+                |(asker, _)| ended.push((at, asker)),
+            );
+        }
+        let second: Vec<_> = repeats.iter().filter(|(_, d)| *d == sent[0]).map(|(at, _)| *at).collect();
+        assert_eq!(second, [270, 770, 1_770, 3_770]);
+        let asker = |n| (5_010, Asker::Ticket(n));
+        assert_eq!(ended.iter().filter(|(_, a)| *a != Asker::Ticket(9)).count(), 3);
+        assert!([2, 3, 4].iter().all(|n| ended.contains(&asker(*n))), "{ended:?}");
+        assert!(ng.calls.is_empty() && ng.waiting() == 0);
+    }
+
+    #[test]
+    fn a_call_has_so_many_commands_and_its_end() {
+        let mut ng = Ng::new(7);
+        for n in 0..MOST_OF_CALL {
+            ng.request(&offer(), Asker::Ticket(n as u64), 0).unwrap();
+        }
+        assert_eq!(ng.request(&offer(), Asker::Ticket(99), 0), Err(MediaError::Busy(MOST_OF_CALL)));
+        let end =
+            Command::Delete { call_id: b"c".to_vec(), from_tag: b"f".to_vec(), to_tag: None, branch: None };
+        assert_eq!(ng.request(&end, Asker::Nobody, 0), Ok(&b""[..]));
     }
 
     #[test]

@@ -152,6 +152,8 @@ impl<F: Fn(u64, Result<Vec<u8>, MediaError>)> Driver<F> {
                 self.begin(&Command::Ping, Asker::Ping, now);
                 ping_at = now + PING_EVERY;
             }
+            // What has come is no timeout, however late this thread could look at it.
+            while self.read(&mut buffer) == BATCH {}
             self.pass_time(now);
             let next = self.ng.deadline().map_or(ping_at, |at| at.min(ping_at));
             let pause = Duration::from_millis(next.saturating_sub(self.now()));
@@ -195,6 +197,7 @@ impl<F: Fn(u64, Result<Vec<u8>, MediaError>)> Driver<F> {
     fn begin(&mut self, command: &Command, asker: Asker, now: u64) {
         match self.ng.request(command, asker, now) {
             // A refused datagram is repeated like a lost one.
+            Ok(b"") => {}
             Ok(datagram) => drop(self.socket.send(datagram)),
             Err(error) => settle(&self.counts, &self.deliver, (asker, Err(error))),
         }
@@ -211,11 +214,14 @@ impl<F: Fn(u64, Result<Vec<u8>, MediaError>)> Driver<F> {
 
     /// Reads up to a batch; how many were read.
     fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let now = self.now();
         for read in 0..BATCH {
             match self.socket.recv(buffer) {
                 Ok(length) => {
                     let datagram = buffer.get(..length).unwrap_or_default();
-                    if let Some(outcome) = self.ng.on_datagram(datagram) {
+                    let socket = &self.socket;
+                    let send = |next: &[u8]| drop(socket.send(next));
+                    if let Some(outcome) = self.ng.on_datagram(datagram, now, send) {
                         settle(&self.counts, &self.deliver, outcome);
                     }
                 }

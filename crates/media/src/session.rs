@@ -39,17 +39,35 @@ pub enum Method {
 struct Leg {
     tag: Vec<u8>,
     party: Party,
+    /// Those of both sides may cross, and each is answered for itself (RFC 3261 §14.1).
+    invite: Invite,
+    /// Its SDP that the other side has accepted last, and the one that it offers now.
+    agreed: Option<Box<[u8]>>,
+    offered: Option<Box<[u8]>>,
 }
 
-/// The exchange of descriptions within one INVITE transaction, RFC 6337 §2.
+impl Leg {
+    fn new(tag: &[u8], party: Party) -> Leg {
+        Leg { tag: tag.to_vec(), party, invite: Invite::Idle, agreed: None, offered: None }
+    }
+}
+
+/// A longer SDP is not kept: when a change to another one is refused, the relay keeps what was offered.
+const MOST_KEPT: usize = 8_192;
+
+fn kept(sdp: &[u8]) -> Option<Box<[u8]>> {
+    (sdp.len() <= MOST_KEPT).then(|| sdp.into())
+}
+
+/// The exchange of descriptions within the last INVITE transaction of a side, RFC 6337 §2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Invite {
-    /// None under way.
+    /// None, or its offer has its answer.
     Idle,
     /// An INVITE with an offer: what comes back answers.
-    Offered(Side),
-    /// An INVITE without: what comes back offers, from the other side than this one.
-    Empty(Side),
+    Offered,
+    /// An INVITE without: what comes back offers.
+    Empty,
 }
 
 /// The media of a call that is relayed. It tells which command each message with SDP takes; who calls it sends the
@@ -60,9 +78,6 @@ pub struct Session {
     caller: Leg,
     callee: Leg,
     branch: Option<Vec<u8>>,
-    invite: Invite,
-    /// A PRACK or UPDATE of this side bore an offer.
-    inner: Option<Side>,
     confirmed: bool,
     /// The relay knows the call.
     known: bool,
@@ -82,11 +97,9 @@ impl Session {
     ) -> Session {
         Session {
             call_id: call_id.to_vec(),
-            caller: Leg { tag: caller_tag.to_vec(), party: caller },
-            callee: Leg { tag: Vec::new(), party: callee },
+            caller: Leg::new(caller_tag, caller),
+            callee: Leg::new(b"", callee),
             branch: branch.map(<[u8]>::to_vec),
-            invite: Invite::Idle,
-            inner: None,
             confirmed: false,
             known: false,
             ended: false,
@@ -115,24 +128,21 @@ impl Session {
         }
         match (method, sdp) {
             (Method::Invite, Some(sdp)) => {
-                self.invite = Invite::Offered(from);
+                self.leg_mut(from).invite = Invite::Offered;
                 Some(self.offer(from, sdp))
             }
             (Method::Invite, None) => {
-                self.invite = Invite::Empty(from);
+                self.leg_mut(from).invite = Invite::Empty;
                 None
             }
             // An offer in a 2xx is answered in its ACK, one in a reliable 1xx in its PRACK.
             (Method::Ack, Some(sdp)) => Some(self.answer(from, sdp)),
-            (Method::Prack, Some(sdp)) if self.invite == Invite::Empty(from) => {
+            (Method::Prack, Some(sdp)) if self.leg(from).invite == Invite::Empty => {
                 // The offer has its answer: what the 2xx bears repeats nothing.
-                self.invite = Invite::Idle;
+                self.leg_mut(from).invite = Invite::Idle;
                 Some(self.answer(from, sdp))
             }
-            (Method::Prack | Method::Update, Some(sdp)) => {
-                self.inner = Some(from);
-                Some(self.offer(from, sdp))
-            }
+            (Method::Prack | Method::Update, Some(sdp)) => Some(self.offer(from, sdp)),
             (Method::Ack | Method::Prack | Method::Update, None) => None,
         }
     }
@@ -155,34 +165,31 @@ impl Session {
             self.callee.tag.clear();
             self.callee.tag.extend_from_slice(to_tag);
         }
-        let success = (200..300).contains(&code);
+        // The INVITE or the change failed: what was agreed before stands. The end of the call is `end`.
         if code >= 300 {
-            // The INVITE or the change failed: what was agreed before stands. The end of the call is `end`.
-            match method {
-                Method::Invite => self.invite = Invite::Idle,
-                Method::Prack | Method::Update => self.inner = None,
-                Method::Ack => {}
-            }
             return None;
         }
         match method {
             Method::Invite => {
-                self.confirmed |= success;
-                match (self.invite, sdp?) {
-                    (Invite::Offered(side), sdp) if side != from => Some(self.answer(from, sdp)),
-                    (Invite::Empty(side), sdp) if side != from => Some(self.offer(from, sdp)),
-                    (Invite::Idle | Invite::Offered(_) | Invite::Empty(_), _) => None,
+                self.confirmed |= code >= 200;
+                match (self.leg(from.other()).invite, sdp?) {
+                    (Invite::Offered, sdp) => Some(self.answer(from, sdp)),
+                    (Invite::Empty, sdp) => Some(self.offer(from, sdp)),
+                    (Invite::Idle, _) => None,
                 }
             }
-            Method::Prack | Method::Update => {
-                let offered = self.inner == Some(from.other());
-                if success {
-                    self.inner = None;
-                }
-                offered.then_some(sdp).flatten().map(|sdp| self.answer(from, sdp))
-            }
+            Method::Prack | Method::Update => sdp.map(|sdp| self.answer(from, sdp)),
             Method::Ack => None,
         }
+    }
+
+    /// The offer that this side made inside the dialog is refused: what was agreed before stands, which the relay is told, since it
+    /// took over the offer (RFC 3261 §14.1, RFC 6337 §3.4). Its answer is of no use.
+    pub fn on_refusal(&mut self, asked: Side) -> Option<Command> {
+        let leg = self.leg_mut(asked);
+        let refused = leg.offered.take()?;
+        let agreed = leg.agreed.clone().filter(|agreed| *agreed != refused)?;
+        (!self.ended).then(|| Command::Offer(self.description(asked, asked, &agreed)))
     }
 
     /// The call is over: BYE, a failed first INVITE, CANCEL, a limit. The command is given once, and only if the
@@ -215,21 +222,29 @@ impl Session {
         }
     }
 
+    fn leg_mut(&mut self, side: Side) -> &mut Leg {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Callee => &mut self.callee,
+        }
+    }
+
     /// The SDP of a side counts more than its transport.
     fn learn(&mut self, from: Side, sdp: &[u8]) {
         if let Some(party) = Party::of_sdp(sdp) {
-            match from {
-                Side::Caller => self.caller.party = party,
-                Side::Callee => self.callee.party = party,
-            }
+            self.leg_mut(from).party = party;
         }
     }
 
     fn offer(&mut self, from: Side, sdp: &[u8]) -> Command {
+        self.leg_mut(from).offered = kept(sdp);
         Command::Offer(self.description(from, from, sdp))
     }
 
     fn answer(&mut self, from: Side, sdp: &[u8]) -> Command {
+        self.leg_mut(from).agreed = kept(sdp);
+        let offerer = self.leg_mut(from.other());
+        offerer.agreed = offerer.offered.clone().or(offerer.agreed.take());
         Command::Answer(self.description(from.other(), from, sdp))
     }
 
@@ -335,6 +350,48 @@ mod tests {
         assert_eq!(show(update), want("offer", "b", "a", Direction::PhoneToWeb));
         let done = s.on_response(Side::Caller, Method::Update, 200, b"a", Some(BROWSER));
         assert_eq!(show(done), want("answer", "b", "a", Direction::WebToPhone));
+    }
+
+    #[test]
+    fn offers_that_cross_are_answered_each_for_itself() {
+        let mut s = Session::resume(b"id", b"a", b"b", Party::Web, Party::Phone);
+        s.on_request(Side::Caller, Method::Invite, Some(BROWSER));
+        s.on_request(Side::Callee, Method::Invite, Some(PHONE));
+        // The callee has sent its own after its answer, which it overtook.
+        let answer = s.on_response(Side::Callee, Method::Invite, 200, b"b", Some(PHONE));
+        assert_eq!(show(answer), want("answer", "a", "b", Direction::PhoneToWeb));
+        assert_eq!(s.on_response(Side::Caller, Method::Invite, 491, b"a", None), None);
+        let again = s.on_response(Side::Callee, Method::Invite, 200, b"b", Some(PHONE));
+        assert_eq!(show(again), want("answer", "a", "b", Direction::PhoneToWeb));
+        // One without an offer crosses one with: each 2xx bears what its own INVITE left open.
+        s.on_request(Side::Caller, Method::Invite, None);
+        s.on_request(Side::Callee, Method::Invite, Some(PHONE));
+        let late = s.on_response(Side::Callee, Method::Invite, 200, b"b", Some(PHONE));
+        assert_eq!(show(late), want("offer", "b", "a", Direction::PhoneToWeb));
+        let other = s.on_response(Side::Caller, Method::Invite, 200, b"a", Some(BROWSER));
+        assert_eq!(show(other), want("answer", "b", "a", Direction::WebToPhone));
+    }
+
+    #[test]
+    fn a_refused_offer_is_taken_back() {
+        let mut s = browser_calls_phone();
+        s.on_request(Side::Caller, Method::Invite, Some(BROWSER));
+        s.on_response(Side::Callee, Method::Invite, 200, b"b", Some(PHONE));
+        assert_eq!(s.on_refusal(Side::Callee), None, "nothing was offered");
+        let moved = [PHONE, b"a=x\r\n"].concat();
+        s.on_request(Side::Callee, Method::Invite, Some(&moved));
+        assert_eq!(s.on_response(Side::Caller, Method::Invite, 491, b"a", None), None);
+        let Some(Command::Offer(again)) = s.on_refusal(Side::Callee) else { panic!("no offer") };
+        assert_eq!((again.sdp.as_slice(), again.from_tag.as_slice()), (PHONE, b"b".as_slice()));
+        assert_eq!(s.on_refusal(Side::Callee), None, "once");
+        // What is accepted stands, and so does a refusal of the same.
+        s.on_request(Side::Callee, Method::Update, Some(&moved));
+        s.on_response(Side::Caller, Method::Update, 200, b"a", Some(BROWSER));
+        s.on_request(Side::Callee, Method::Update, Some(&moved));
+        assert_eq!(s.on_refusal(Side::Callee), None);
+        s.on_request(Side::Callee, Method::Update, Some(PHONE));
+        let Some(Command::Offer(again)) = s.on_refusal(Side::Callee) else { panic!("no offer") };
+        assert_eq!(again.sdp, moved);
     }
 
     #[test]

@@ -137,6 +137,12 @@ pub struct CallRecord {
     /// The codec of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codec: Option<String>,
+    /// Who transferred it by a REFER that was accepted: `caller`, `callee` or `carrier`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transferred_by: Option<String>,
+    /// The number of the call that it took the place of (Replaces, RFC 3891).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<u64>,
     /// How many refused calls the record stands for; else 1.
     #[serde(default = "one")]
     pub count: u32,

@@ -48,6 +48,16 @@ impl Calls {
         }
     }
 
+    /// A REFER of this side was accepted: it has transferred the call, which the other side is to leave.
+    pub fn transferred(&self, number: u64, side: Side) {
+        let mut table = self.table(number as usize % SHARDS).lock();
+        let Some(slot) = table.find(number) else { return };
+        if let Some(slot) = table.slots.get_mut(slot as usize).filter(|s| s.row.is_answered()) {
+            let by = slot.ender(side);
+            slot.row.set_transferred_by(by);
+        }
+    }
+
     /// The last dialog of this number has ended ([`crate::Dialogs::answered`]), by a BYE of this side: the call ends. False when
     /// there is no such call. One that nobody has answered ends by its INVITE alone.
     pub fn ended(&self, number: u64, side: Side, now: u64) -> bool {

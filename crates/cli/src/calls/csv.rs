@@ -21,7 +21,7 @@ fn or_empty(text: &Option<String>) -> String {
 }
 
 /// The names are those of `--json`; times are in UTC.
-const COLUMNS: [Column; 26] = [
+const COLUMNS: [Column; 28] = [
     ("id", |r| r.id.to_string()),
     ("callId", |r| r.call_id.clone()),
     ("started", |r| iso(r.started_ms)),
@@ -48,6 +48,8 @@ const COLUMNS: [Column; 26] = [
     ("fromTag", |r| or_empty(&r.from_tag)),
     ("toTag", |r| or_empty(&r.to_tag)),
     ("count", |r| r.count.to_string()),
+    ("transferredBy", |r| or_empty(&r.transferred_by)),
+    ("replaces", |r| number(r.replaces)),
 ];
 
 /// The header line of the records.

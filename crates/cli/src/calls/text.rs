@@ -116,6 +116,8 @@ fn one_in_words(r: &CallRecord) -> String {
     line("status", &status(r));
     line("cause", &r.cause);
     line("ended by", who(r.ended_by.as_deref().unwrap_or_default()));
+    line("transferred by", who(r.transferred_by.as_deref().unwrap_or_default()));
+    line("in place of call", &r.replaces.map(|id| id.to_string()).unwrap_or_default());
     line("reason", &text(&r.reason));
     if let Some(reason) = r.reason.as_deref().and_then(Reason::from_code) {
         line("", reason.meaning());

@@ -69,8 +69,9 @@ pub(super) struct Call {
     answered: bool,
     /// It began before this process did: which callee answered is not known, so that each dialog goes for itself.
     pub(super) from_before: bool,
-    /// The last request inside a dialog, kept from the relay's answer until it is taken up again.
-    pub(super) last: Option<(Turned, Body)>,
+    /// The last request of each side inside a dialog, kept from the relay's answer until it is taken up again: those of both may
+    /// cross.
+    last: [Option<(Turned, Body)>; 2],
     /// When something was last heard of it, in milliseconds since 1970.
     pub(super) touched: u64,
 }
@@ -85,7 +86,7 @@ impl Call {
             heard: Vec::new(),
             answered: false,
             from_before: false,
-            last: None,
+            last: [None, None],
             touched: 0,
         }
     }
@@ -205,9 +206,14 @@ impl Call {
         self.session(callee_tag)?.on_response(from, method, code, &named, sdp_of(response))
     }
 
+    /// The offer that this side made inside a dialog is refused: what rtpengine is told.
+    pub(super) fn on_refusal(&mut self, callee_tag: &[u8], asked: Side) -> Option<Command> {
+        self.session(callee_tag)?.on_refusal(asked)
+    }
+
     /// A request inside a dialog is about to go on.
     pub(super) fn on_request(&mut self, turned: &Turned, sdp: Option<&[u8]>) -> Turn {
-        if let Some((_, body)) = self.last.as_ref().filter(|(last, _)| last == turned) {
+        if let Some((_, body)) = self.last.iter().flatten().find(|(last, _)| last == turned) {
             return Turn::Have(body.clone());
         }
         let session = self.session(&turned.callee_tag);
@@ -215,6 +221,16 @@ impl Call {
             Some(command) => Turn::Ask(command),
             None => Turn::AsItIs,
         }
+    }
+
+    /// The relay's answer for a request inside a dialog.
+    pub(super) fn set_turned(&mut self, turned: &Turned, body: Body) {
+        let [caller, callee] = &mut self.last;
+        let last = match turned.from {
+            Side::Caller => caller,
+            Side::Callee => callee,
+        };
+        *last = Some((turned.clone(), body));
     }
 
     /// Is it this callee's, who answered? The end of any other dialog is not that of the call.

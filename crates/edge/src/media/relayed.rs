@@ -192,6 +192,14 @@ impl Relayed {
         call.on_response(callee_tag, from, method, response)
     }
 
+    /// The offer that this side made inside the dialog is refused.
+    pub(crate) fn on_refusal(&self, (number, callee_tag): (u64, &[u8]), asked: Side) {
+        let mut calls = self.calls.lock();
+        let told = calls.by_number.get_mut(&number).and_then(|call| call.on_refusal(callee_tag, asked));
+        drop(calls);
+        self.tell(told.into_iter().collect());
+    }
+
     /// A request inside the dialog is about to go on. `resume` makes the session of a call that began before this
     /// process did.
     pub(crate) fn on_request(
@@ -224,7 +232,7 @@ impl Relayed {
     /// The relay's answer for a request inside the dialog.
     pub(crate) fn set_turned(&self, number: u64, turned: &Turned, body: Body) {
         if let Some(call) = self.calls.lock().by_number.get_mut(&number) {
-            call.last = Some((turned.clone(), body));
+            call.set_turned(turned, body);
         }
     }
 

@@ -100,6 +100,16 @@ impl Edge {
         }
     }
 
+    /// A request inside a dialog is refused, and its sender learns it: what it offered is not taken.
+    pub(crate) fn take_back_offer(&self, context: &Context) {
+        let offers = matches!(context.proxy.method(), Method::Invite | Method::Update | Method::Prack);
+        if let (Some(leg), Some(relayed), true) = (&context.media, &self.shared.media, offers)
+            && let Some(tag) = &leg.callee_tag
+        {
+            relayed.on_refusal((leg.number, tag), leg.responder.other());
+        }
+    }
+
     /// A response that waited goes on, with another SDP. Without one a provisional response goes without, and a
     /// final one as it is: whom that does not suit will end the call.
     pub(super) fn take_response(

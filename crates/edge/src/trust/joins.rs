@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use trunkline_calls::{CallView, Talker};
+use trunkline_calls::{CallView, Calls, Talker};
 use trunkline_proxy::{Holder, Way};
 use trunkline_routing::may_be_said_by_another;
 use trunkline_sip::{HeaderName, Index, Limits, Message, Uri, decode_escapes};
@@ -28,7 +28,11 @@ impl Replaced {
             name.eq_ignore_ascii_case(b"Replaces").then_some(value.get(1..)?)
         });
         let (Some(value), None) = (values.next(), values.next()) else { return None };
-        let value = decode_escapes(value);
+        Replaced::of(&decode_escapes(value))
+    }
+
+    /// Of the value of a Replaces.
+    fn of(value: &[u8]) -> Option<Replaced> {
         let mut parts = value.split(|b| *b == b';').map(<[u8]>::trim_ascii);
         let call_id = parts.next()?.to_vec();
         let tag = |name: &[u8]| {
@@ -41,6 +45,18 @@ impl Replaced {
         };
         Some(Replaced { call_id, tags: [tag(b"to-tag")?, tag(b"from-tag")?] })
     }
+}
+
+/// The record of the call that an INVITE takes the place of, if this account has part in it.
+pub(crate) fn replaced_record(calls: &Calls, invite: &Message<'_>, account: &[u8]) -> Option<u64> {
+    let Replaced { call_id, tags: [one, other] } = Replaced::of(invite.header(HeaderName::Replaces)?)?;
+    let record = Cell::new(None);
+    calls.of_dialog(&call_id, [&one, &other], |call| {
+        let its = !account.is_empty() && [call.caller_ref, call.callee_ref].contains(&account);
+        record.set(its.then_some(call.id));
+        its
+    })?;
+    record.get()
 }
 
 impl Edge {

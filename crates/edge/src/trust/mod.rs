@@ -43,6 +43,7 @@ use trunkline_proxy::PartyKind;
 pub(crate) use back_ends::{follow, literals};
 pub(crate) use found::{Arrivals, LastLook};
 pub(crate) use guard::{Forbidden, Guard};
+pub(crate) use joins::replaced_record;
 pub(crate) use party_names::PartyNames;
 pub(crate) use sips::{SIPS_NOT_ALLOWED, is_sips, keep_secure};
 pub(crate) use spent::Spent;

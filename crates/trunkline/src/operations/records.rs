@@ -95,6 +95,8 @@ fn shown(r: trunkline_calls::CallRecord) -> CallRecord {
         reason: some(r.reason),
         sip_reason: some(r.sip_reason),
         codec: some(r.codec),
+        transferred_by: some(r.transferred_by),
+        replaces: r.replaces,
         count: r.count,
         trunk: some(r.trunk),
         source: some(r.source),
