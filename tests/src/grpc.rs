@@ -71,6 +71,7 @@ impl Grpc {
         let runtime = runtime();
         let sender = runtime.block_on(async {
             let stream = TcpStream::connect(to).await.expect("a connection");
+            stream.set_nodelay(true).expect("a live socket");
             begin(stream).await.expect("HTTP/2")
         });
         Grpc { runtime, sender, authorization: None, patience: None, expected: None, parent: None }

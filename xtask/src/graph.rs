@@ -113,6 +113,7 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-trunks",
         "trunkline-login",
         "trunkline-grpc",
+        "trunkline-wire",
         "trunkline-operations",
         "trunkline-publisher",
         "trunkline-ari-proxy",
@@ -126,6 +127,8 @@ const STOREYS: &[&[&str]] = &[
         "trunkline-http",
         "trunkline-api",
         "trunkline-rest-v1",
+        "trunkline-rpc",
+        "trunkline-services",
     ],
     &["trunkline"],
 ];
@@ -137,6 +140,9 @@ const BESIDE: &[(&str, &str)] = &[
     ("trunkline-doctor", "trunkline-cli"),
     ("trunkline-doctor", "trunkline-config"),
     ("trunkline-api", "trunkline-http"),
+    ("trunkline-api", "trunkline-rpc"),
+    ("trunkline-rpc", "trunkline-http"),
+    ("trunkline-services", "trunkline-rpc"),
     ("trunkline-rest-v1", "trunkline-http"),
     ("trunkline-store", "trunkline-model"),
     // For the files of certificates: a store's server is trusted as those of SIP are.

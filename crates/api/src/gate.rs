@@ -1,6 +1,5 @@
 //! The checks of every call: login, rights, deadline, counters.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tonic::{Code, Status};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 use trunkline_login::{Login, Presented, Refused};
+use trunkline_rpc::{Calls, deadline};
 
 use crate::caller::Caller;
 use crate::counts::Counts;
@@ -34,25 +34,24 @@ pub(crate) struct Gate {
     pub counts: Arc<Counts>,
 }
 
-impl Gate {
-    /// One call, from its head to the head of its answer.
-    pub(crate) async fn pass(
-        &self,
-        from: SocketAddr,
-        request: Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
+impl Calls for Gate {
+    const MOST: u32 = 64;
+
+    async fn pass(&self, from: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         let method = ApiMethod::of(request.uri().path());
         let span = span(&request, method, from);
         self.pass_traced(from, method, request).instrument(span).await
     }
+}
 
+impl Gate {
     async fn pass_traced(
         &self,
         from: SocketAddr,
         method: ApiMethod,
         request: Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
-        let time = deadline(request.headers()).min(DEADLINE);
+    ) -> Response<Body> {
+        let time = deadline(request.headers()).unwrap_or(DEADLINE).min(DEADLINE);
         // The answer's head comes at once where a stream follows, so that the same bound does.
         let response = match tokio::time::timeout(time, self.answer(from, method, request)).await {
             Ok(Ok(response)) => response,
@@ -65,7 +64,7 @@ impl Gate {
         if code != Code::Ok {
             Span::current().record("otlp.error", code.description());
         }
-        Ok(response)
+        response
     }
 
     async fn answer(
@@ -132,51 +131,5 @@ fn turned_away(refused: Refused, from: SocketAddr) -> Status {
             Status::unauthenticated(refused.to_string())
         }
         Refused::Slowed { .. } | Refused::Busy => Status::resource_exhausted(refused.to_string()),
-    }
-}
-
-/// How long the caller waits, from the header `grpc-timeout`: up to eight digits and a unit.
-fn deadline(headers: &HeaderMap) -> Duration {
-    let read = || {
-        let text = headers.get("grpc-timeout")?.to_str().ok()?;
-        let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        if digits.len() > 8 || !digits.bytes().all(|c| c.is_ascii_digit()) {
-            return None;
-        }
-        let count: u64 = digits.parse().ok()?;
-        Some(match unit {
-            "H" => Duration::from_secs(count * 3600),
-            "M" => Duration::from_secs(count * 60),
-            "S" => Duration::from_secs(count),
-            "m" => Duration::from_millis(count),
-            "u" => Duration::from_micros(count),
-            "n" => Duration::from_nanos(count),
-            _ => return None,
-        })
-    };
-    read().unwrap_or(DEADLINE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timeouts() {
-        let of = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("grpc-timeout", text.parse().expect("a value"));
-            deadline(&headers)
-        };
-        assert_eq!(of("250m"), Duration::from_millis(250));
-        assert_eq!(of("3S"), Duration::from_secs(3));
-        assert_eq!(of("99999999H"), Duration::from_secs(99_999_999 * 3600));
-        for odd in ["", "m", "1", "-1S", "123456789S", "1x", "é"] {
-            let mut headers = HeaderMap::new();
-            if let Ok(value) = hyper::http::HeaderValue::from_bytes(odd.as_bytes()) {
-                headers.insert("grpc-timeout", value);
-            }
-            assert_eq!(deadline(&headers), DEADLINE, "{odd}");
-        }
     }
 }

@@ -17,7 +17,6 @@
 #![forbid(unsafe_code)]
 
 mod caller;
-mod connection;
 mod counts;
 mod extended;
 mod gate;

@@ -15,9 +15,9 @@ use trunkline_grpc::connect;
 use trunkline_http::{Descriptors, accept};
 use trunkline_login::Login;
 use trunkline_operations::{OperationError, Operations};
+use trunkline_rpc::{ServerPhase, reached, serve_connection};
 use trunkline_transport::Certificates;
 
-use crate::connection;
 use crate::counts::{Count, Counts};
 use crate::gate::Gate;
 use crate::method::connect_services;
@@ -206,17 +206,6 @@ fn services(routes: Routes, resources: &ResourceServices) -> Routes {
         .add_service(bounded!(connect::trunks::trunks_server::TrunksServer))
 }
 
-/// How far the server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ServerPhase {
-    /// It serves.
-    Serving,
-    /// It still serves, and says that it is about to end.
-    Draining,
-    /// It ends.
-    Ending,
-}
-
 /// The server at work. Dropping it takes no more calls and answers those under way, for two seconds at most.
 pub struct RunningApi {
     addresses: Vec<(Endpoint, SocketAddr)>,
@@ -268,7 +257,7 @@ async fn serve(
         listening.spawn(async move {
             let end = reached(&mut ending, ServerPhase::Ending);
             accept(listener, ("gRPC", Descriptors::Common), end, |stream, from| {
-                connection::serve(stream, from, tls.clone(), gate.clone(), phase.clone())
+                serve_connection(stream, from, tls.clone(), gate.clone(), phase.clone())
             })
             .await;
         });
@@ -279,10 +268,4 @@ async fn serve(
     }
     reached(&mut phase, ServerPhase::Ending).await;
     while listening.join_next().await.is_some() {}
-}
-
-/// Until the server is that far.
-pub(crate) async fn reached(phase: &mut watch::Receiver<ServerPhase>, wanted: ServerPhase) {
-    // An error is the end of the sender, which is the end of all.
-    let _ = phase.wait_for(|now| *now >= wanted).await;
 }

@@ -52,7 +52,7 @@ mod trace;
 mod words;
 
 pub use backend::{StoreOnly, answer, transports};
-pub use command::{Command, Common, parse};
+pub use command::{Check, Command, Common, parse};
 pub use connection::{ConnectError, Connection, LoadError, access, load, load_once, stored};
 pub use create::derived_ref;
 pub use overlooked::{overlooked, told};

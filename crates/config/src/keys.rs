@@ -23,6 +23,11 @@ impl Env {
         Env(text.filter(|(name, _)| ours(name)).collect())
     }
 
+    /// The variables of this process with these names.
+    pub(crate) fn named<'a>(names: impl Iterator<Item = &'a str>) -> Env {
+        Env(names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect())
+    }
+
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

@@ -21,6 +21,7 @@ mod keys;
 mod load;
 mod observing;
 mod routr_v1;
+mod routr_v2;
 mod sections;
 mod setting;
 mod tree;
@@ -30,6 +31,9 @@ pub use keys::{Env, Origin, Value};
 pub use load::{Loaded, holds_v1 as is_routr_v1};
 pub use observing::{Log, LogFormat, Otlp, Trace};
 pub use routr_v1::{Stored, conversion};
+pub use routr_v2::{
+    LocationCache, LocationRole, RoleEnv, RoleFile, RoleTls, default_file as default_role_file, is_role_file,
+};
 pub use sections::{
     AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, EventNats,
     EventType, EventWebhook, Events, Grpc, Http, Limits, Listen, OpenMethod, PassChallenges, Pkcs12,

@@ -24,11 +24,23 @@ pub enum Command {
     /// Find what is wrong with the machine, the configuration and the resources; say what to do
     #[command(after_help = DOCTOR)]
     Doctor(DoctorArgs),
+    /// Run the location service of Routr v2 over gRPC
+    #[command(after_help = LOCATION)]
+    Location,
     /// Run the proxy that offers an Asterisk's REST interface over NATS
     AriProxy(AriProxyArgs),
     /// Show and control the Asterisk nodes behind ARI proxies
     Ari(AriArgs),
 }
+
+const LOCATION: &str = "It reads $CONFIG_PATH, else /etc/routr/location.yaml (.yml, .json, .toml); `trunkline check FILE` checks such a file.
+TLS_ON=true serves over TLS with SERVER_CERT and SERVER_KEY; with VERIFY_CLIENT_CERT=true clients need a certificate of CACERT.
+LOGS_LEVEL is error, warn, info, verbose or silly.
+
+Examples:
+  trunkline location --config location.yaml
+  CONFIG_PATH=location.yaml TLS_ON=true SERVER_CERT=server.crt SERVER_KEY=server.key trunkline location
+  grpcurl -plaintext -d '{\"aor\": \"sip:1001@sip.local\"}' localhost:51902 fonoster.routr.location.v2beta1.Location/FindRoutes";
 
 const DOCTOR: &str = "It checks ports, NAT, certificates, clock, DNS, stores, file modes, passwords, who may call without proof, and limits.
 Each finding has a severity, what it means, and what to do. Passwords are never printed. The exit status is 0 without

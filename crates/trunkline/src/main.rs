@@ -29,6 +29,7 @@ mod refusal_log;
 mod request_log;
 mod roles;
 mod routr_v1;
+mod routr_v2;
 mod secret;
 mod serve;
 mod telemetry;
@@ -49,8 +50,10 @@ fn main() -> ExitCode {
     };
     match args.command {
         Command::Serve(serve) => serve::run(&args.common, &serve),
+        Command::Operator(trunkline_cli::Command::Check(check)) => routr_v2::check(check, &args.common),
         Command::Operator(command) => operate(&command, &args.common),
         Command::Doctor(doctor) => examine(&doctor, &args.common),
+        Command::Location => routr_v2::run(routr_v2::Service::Location, &args.common),
         Command::AriProxy(proxy) => ari::proxy(&proxy),
         Command::Ari(ari) => ari::finish(ari.run(args.common.json)),
     }

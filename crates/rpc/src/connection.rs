@@ -1,10 +1,13 @@
 //! One gRPC connection and its calls.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use hyper::body::Incoming;
+use hyper::http::{Request, Response};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -13,10 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tonic::body::Body;
 use trunkline_transport::Certificates;
 
-use crate::gate::Gate;
-use crate::server::{ServerPhase, reached};
+use crate::phase::{ServerPhase, reached};
 
 /// A TLS handshake takes at most this long.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -26,12 +29,23 @@ const PATIENCE: IdleLimits = IdleLimits {
     idle: Duration::from_secs(15 * 60),
     round: Duration::from_secs(5),
 };
-/// Calls at a time on one connection.
-const MOST_CALLS: u32 = 64;
 /// Bytes of a call's head.
 const MOST_HEAD: u32 = 16 * 1024;
 /// The other side is asked whether it is there, and has so long to say so.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// What answers the calls of a connection.
+pub trait Calls: Send + Sync + 'static {
+    /// Calls at a time on one connection.
+    const MOST: u32;
+
+    /// One call, from its head to the head of its answer.
+    fn pass(
+        &self,
+        from: SocketAddr,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
 
 /// How long a connection may be silent.
 #[derive(Clone, Copy, Debug)]
@@ -45,18 +59,18 @@ struct IdleLimits {
 }
 
 /// Serves a connection to its end: the other side's, a silence, or the order to end.
-pub(crate) async fn serve(
+pub async fn serve<C: Calls>(
     stream: TcpStream,
     from: SocketAddr,
     tls: Option<Certificates>,
-    gate: Arc<Gate>,
+    calls: Arc<C>,
     phase: watch::Receiver<ServerPhase>,
 ) {
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return http(stream, from, gate, phase, PATIENCE).await };
+    let Some(tls) = tls else { return http(stream, from, calls, phase, PATIENCE).await };
     let acceptor = TlsAcceptor::from(tls.server_speaking(b"h2"));
     match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, from, gate, phase, PATIENCE).await,
+        Ok(Ok(stream)) => http(stream, from, calls, phase, PATIENCE).await,
         Ok(Err(error)) => tracing::debug!(%from, %error, "a TLS handshake for gRPC failed"),
         Err(_) => tracing::debug!(%from, "a TLS handshake for gRPC took too long"),
     }
@@ -94,10 +108,10 @@ impl ConnectionUse {
     }
 }
 
-async fn http(
+async fn http<C: Calls>(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     from: SocketAddr,
-    gate: Arc<Gate>,
+    calls: Arc<C>,
     mut phase: watch::Receiver<ServerPhase>,
     patience: IdleLimits,
 ) {
@@ -106,19 +120,19 @@ async fn http(
         last: Mutex::new(Instant::now()),
         ever: AtomicUsize::new(0),
     });
-    let calls = used.clone();
+    let using = used.clone();
     let service = service_fn(move |request| {
-        let (gate, call) = (gate.clone(), InUse::begin(&calls));
+        let (calls, call) = (calls.clone(), InUse::begin(&using));
         async move {
-            let answer = gate.pass(from, request).await;
+            let answer = calls.pass(from, request).await;
             drop(call);
-            answer
+            Ok::<_, Infallible>(answer)
         }
     });
     let mut connection = std::pin::pin!(
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_concurrent_streams(MOST_CALLS)
+            .max_concurrent_streams(C::MOST)
             .max_header_list_size(MOST_HEAD)
             .keep_alive_interval(KEEP_ALIVE.0)
             .keep_alive_timeout(KEEP_ALIVE.1)
@@ -157,29 +171,31 @@ async fn http(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counts::Counts;
-    use crate::server::Endpoint;
     use http_body_util::Empty;
     use hyper::body::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tonic::service::Routes;
+    use tonic::Status;
 
     const BOUND: Duration = Duration::from_secs(60);
+
+    /// Knows no method.
+    struct Nothing;
+
+    impl Calls for Nothing {
+        const MOST: u32 = 4;
+
+        async fn pass(&self, _: SocketAddr, _: Request<Incoming>) -> Response<Body> {
+            Status::unimplemented("").into_http()
+        }
+    }
 
     fn begin(
         patience: IdleLimits,
     ) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>, watch::Sender<ServerPhase>) {
-        let gate = Gate {
-            endpoint: Endpoint::Internal,
-            routes: Routes::default(),
-            login: None,
-            reveal: true,
-            counts: Arc::<Counts>::default(),
-        };
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (phase, phases) = watch::channel(ServerPhase::Serving);
         let from = SocketAddr::from(([192, 0, 2, 1], 9));
-        let task = tokio::spawn(http(ours, from, Arc::new(gate), phases, patience));
+        let task = tokio::spawn(http(ours, from, Arc::new(Nothing), phases, patience));
         (theirs, task, phase)
     }
 
