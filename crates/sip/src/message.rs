@@ -92,6 +92,11 @@ impl<'a> Message<'a> {
         self.header_line(name).map(|h| h.value.of(self.bytes))
     }
 
+    /// All header lines, in order.
+    pub fn lines(&self) -> &'a [Header] {
+        &self.index.headers
+    }
+
     /// All header lines with this name, in order.
     pub fn header_lines(&self, name: HeaderName) -> impl Iterator<Item = &'a Header> + Clone + use<'a> {
         self.lines_from_first(name).iter().filter(move |h| h.name == name)
