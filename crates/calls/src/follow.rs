@@ -75,17 +75,12 @@ impl Followers {
         if all.is_empty() || new.is_empty() {
             return;
         }
-        each(new, |kind, call| {
-            let told = match kind {
-                // A sum that grows is told when its minute is over.
-                Kind::Answered | Kind::Sum => return,
-                Kind::Open => Followed::Began,
-                Kind::Whole | Kind::Ended | Kind::WholeSum => Followed::Ended,
-            };
-            // Most who follow want what failed: for other calls no record is made.
-            if all.iter().all(|following| following.filter.failed && call.status < 300) {
-                return;
-            }
+        // Most who follow want what failed: other calls are not even looked at. A sum that grows is told when its minute is over.
+        let failed_alone = all.iter().all(|following| following.filter.failed);
+        let wanted =
+            |kind, status| !(matches!(kind, Kind::Answered | Kind::Sum) || failed_alone && status < 300);
+        each(new, wanted, |kind, call| {
+            let told = if kind == Kind::Open { Followed::Began } else { Followed::Ended };
             let record = CallRecord::of(&call);
             all.retain(|following| {
                 let is_wanted = following.of_strangers.is_none_or(|strangers| strangers == call.is_strangers);

@@ -112,14 +112,18 @@ pub(crate) fn select(
         if found.len() >= limit {
             break;
         }
-        each(row.get_ref(1)?.as_blob()?, |_, call| {
-            if (call.id as i64) < before && filter.may_admit(&call) {
-                let record = CallRecord::of(&call);
-                if filter.admits(&record) {
-                    waiting.push(Numbered(record));
+        each(
+            row.get_ref(1)?.as_blob()?,
+            |_, status| !filter.failed || status >= 300,
+            |_, call| {
+                if (call.id as i64) < before && filter.may_admit(&call) {
+                    let record = CallRecord::of(&call);
+                    if filter.admits(&record) {
+                        waiting.push(Numbered(record));
+                    }
                 }
-            }
-        });
+            },
+        );
     }
     let rest = std::iter::from_fn(|| waiting.pop()).map(|Numbered(record)| record);
     found.extend(rest);
@@ -222,7 +226,7 @@ mod tests {
             .map(|at| u8::from_str_radix(&STORED[at..at + 2], 16).unwrap())
             .collect();
         let mut calls = Vec::new();
-        each(&[&*stored, &*stored].concat(), |_, call| calls.push(CallRecord::of(&call)));
+        each(&[&*stored, &*stored].concat(), |_, _| true, |_, call| calls.push(CallRecord::of(&call)));
         assert_eq!(calls.len(), 2);
         let call = &calls[1];
         assert_eq!(

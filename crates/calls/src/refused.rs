@@ -210,9 +210,13 @@ mod tests {
         let mut queue = Vec::new();
         refused.take_rows(now, &mut queue, true);
         let mut all = Vec::new();
-        each(&queue, |kind, call| {
-            all.push((call.source.to_string(), call.count, kind == Kind::WholeSum));
-        });
+        each(
+            &queue,
+            |_, _| true,
+            |kind, call| {
+                all.push((call.source.to_string(), call.count, kind == Kind::WholeSum));
+            },
+        );
         all.sort();
         all
     }

@@ -335,12 +335,18 @@ fn view(bytes: &[u8]) -> CallView<'_> {
 /// The position of a row in a queue: its call's number and its offset.
 pub(crate) type Place = (u64, usize);
 
-/// Shows the rows of a queue as they stand in it.
-pub(crate) fn each(queue: &[u8], mut see: impl FnMut(Kind, CallView<'_>)) {
+/// Shows the rows of a queue as they stand in it, those that are wanted by kind and status.
+pub(crate) fn each(
+    queue: &[u8],
+    wanted: impl Fn(Kind, u16) -> bool,
+    mut see: impl FnMut(Kind, CallView<'_>),
+) {
     let mut at = 0;
     while let Some(row) = queue.get(at..).filter(|rest| rest.len() >= HEAD) {
-        let (kind, view) = read(queue, &(0, at));
-        see(kind, view);
+        let kind = kind(queue, &(0, at));
+        if wanted(kind, u16::from_le_bytes(get(row, STATUS))) {
+            see(kind, view(row));
+        }
         at += len(row);
     }
 }

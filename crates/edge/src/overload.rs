@@ -29,8 +29,8 @@ const BY_CHANGE: i64 = 300;
 /// So much it goes up at least as long as it concerns strangers alone.
 const UP: i64 = 20;
 /// So much it goes up at most until it concerns others, where one in [`FEW`] is a stranger: that all strangers are turned away
-/// shows only when what waits of them has been read.
-const UP_FURTHER: i64 = 2;
+/// shows only when what waits of them has been read. A shard that gets no time to read must not take that for their fault.
+const UP_FURTHER: i64 = 1;
 const FEW: u32 = 5;
 /// Of so many new requests it is known whose they are; older ones count half.
 const COUNTED: u32 = 1_000;
@@ -82,7 +82,9 @@ impl Overload {
         self.wait = wait;
         let by = match late.since > LATE_MS {
             true if self.level < STRANGERS => by.max(UP * steps.min(3)).min(STRANGERS - self.level),
-            true if self.level < OTHERS && self.strangers > self.new / FEW => by.min(UP_FURTHER * steps),
+            true if self.level < OTHERS && self.strangers > self.new / FEW => {
+                by.min(UP_FURTHER * steps.min(3))
+            }
             true => by,
             false => by.min(-DOWN * steps),
         };
