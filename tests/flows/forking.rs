@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_tests::{Exchange, Message, Ua};
+use trunkline_tests::{Dialog, Exchange, Message, Ua};
 
 use super::{agents, at, phone, registered};
 
@@ -93,6 +93,34 @@ fn two_answers_at_once_both_reach_the_caller() {
     let one = caller.status_for(&invite, 200);
     let two = caller.expect("the other 200", |m| m.status() == 200 && m.tag("To") != one.tag("To"));
     assert_eq!(two.cseq(), invite.cseq());
+}
+
+/// A phone that was rung has the mark of its own branch, which with the tag of the phone that answered opens nothing.
+#[test]
+fn a_phone_that_only_rang_says_nothing_in_the_others_call() {
+    let (_exchange, mut caller, invite, [(mut a, on_a), (mut b, on_b)]) = ringing();
+    b.respond(&on_b, 180, "Ringing");
+    let sent = a.accept(&on_a);
+    let ok = caller.status_for(&invite, 200);
+    let ack = Dialog::of_caller(&invite, &ok).request(&caller, "ACK");
+    caller.send(&ack);
+    a.request_of("ACK");
+    take_cancel(&mut b, &on_b, ELSEWHERE);
+    let mut posing = Dialog::of_callee(&on_b, &sent);
+    for method in ["BYE", "INFO", "INVITE", "REFER", "MESSAGE"] {
+        let request = posing.request(&b, method).with("Refer-To", at("1001"));
+        b.send(&request);
+        assert_eq!(b.final_for(&request).status(), 481, "{method}");
+        assert!(caller.silent(QUIET, |m| m.method() == method), "{method}");
+    }
+    let mut own = Dialog::of_callee(&on_a, &sent);
+    for method in ["INFO", "BYE"] {
+        let request = own.request(&a, method);
+        a.send(&request);
+        let arrived = caller.request_of(method);
+        caller.respond(&arrived, 200, "OK");
+        a.status_for(&request, 200);
+    }
 }
 
 #[test]

@@ -94,6 +94,7 @@ fn of_a_fork_before_us_each_branch_is_a_call_of_its_own() {
         let exchange = Exchange::start_with(&resources, &config, &[]);
         let [mut one, mut two] = ["1002", "1003"].map(|user| registered(&exchange, user));
         let mut caller = phone_from(&exchange, [127, 0, 0, 9], "upstream");
+        caller.domain = "far.test".to_owned();
         let invite = caller.invite("sip:+15550002222@did.carrier.test");
         let mut fork = invite.clone().set("Via", caller.via());
         fork.start = fork.start.replace("+15550002222", "+15550003333");

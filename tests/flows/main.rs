@@ -3,6 +3,7 @@
 mod access_lists;
 mod acks;
 mod amplification;
+mod answers;
 mod api;
 mod autopsies;
 mod behind_proxies;
@@ -122,6 +123,7 @@ mod trunk_registration;
 mod trunks;
 mod unproven;
 mod unreachable;
+mod unresolved;
 mod vanished;
 mod waits;
 mod web_pages;

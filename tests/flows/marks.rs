@@ -49,6 +49,7 @@ fn a_stranger_with_a_call_reaches_nobody_but_its_callee() {
     let mut callee = registered(&exchange, "1002");
     let mut other = registered(&exchange, "1003");
     let mut stranger = phone_from(&exchange, [127, 0, 0, 9], "stranger");
+    stranger.domain = "far.test".to_owned();
     let invite = stranger.invite("sip:+15550002222@did.carrier.test");
     stranger.send(&invite);
     let arrived = callee.request_of("INVITE");
@@ -350,6 +351,7 @@ fn a_caller_of_an_open_number_is_no_carrier() {
     let mut trunk = Ua::new(Wire::Udp { socket, server: exchange.udp() }, "carrier", DOMAIN, "");
     let mut callee = registered(&exchange, "1002");
     let mut stranger = phone_from(&exchange, [127, 0, 0, 9], "stranger");
+    stranger.domain = "far.test".to_owned();
     for contact in [format!("sip:+19005551234@{carrier}"), format!("sip:+1@127.0.0.9;maddr={}", carrier.ip())]
     {
         let invite =

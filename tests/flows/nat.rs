@@ -1,8 +1,9 @@
 //! A phone in a private network, behind a NAT that changes addresses and ports and lets nobody in unasked.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use trunkline_tests::{Exchange, Message, Network, Side, Ua, Wire, free_port, param};
+use trunkline_tests::{Exchange, Message, Network, Side, Ua, Wire, free_port, param, wait_for};
 
 use super::transports::call_both_ways;
 use super::{DOMAIN, agents};
@@ -114,4 +115,44 @@ fn who_writes_its_public_address_in_its_contact_is_behind_the_nat_all_the_same()
     assert_eq!(granted, Some("60"), "{answer:?}");
     call_both_ways(outside, inside, |_, _| {});
     call_both_ways(inside, outside, |_, _| {});
+}
+
+/// Two phones of one account have the same private address, each in a network of its own behind one NAT, and say nothing else of
+/// themselves: each keeps its binding while its connection lives.
+#[test]
+fn phones_with_one_private_address_are_two_while_their_connections_live() {
+    const CONTACT: &str = "<sip:1002@192.168.7.20:5060;transport=tcp>";
+    let exchange = Exchange::start(&agents());
+    let mut caller = Ua::udp(exchange.udp(), "1001", DOMAIN, "pw-1001");
+    assert_eq!(caller.register(600).status(), 200);
+    let connect = || Ua::tcp(exchange.tcp(), "1002", DOMAIN, "pw-1002");
+    let register = |ua: &mut Ua, expires: u32| {
+        let request = ua.register_request(expires).set("Contact", CONTACT);
+        let (answer, _) = ua.ask(&request);
+        assert_eq!(answer.status(), 200, "{}", answer.start);
+        answer.all("Contact").count()
+    };
+    let rings = |caller: &mut Ua, phones: &mut [&mut Ua]| {
+        let invite = caller.call(&caller.invite("sip:1002@sip.test"));
+        let arrived: Vec<Message> = phones.iter_mut().map(|ua| ua.request_of("INVITE")).collect();
+        for (ua, invite) in phones.iter_mut().zip(&arrived) {
+            ua.respond(invite, 486, "Busy Here");
+            ua.request_of("ACK");
+        }
+        let failure = caller.status_for(&invite, 486);
+        caller.acknowledge_failure(&invite, &failure);
+    };
+    let (mut one, mut two) = (connect(), connect());
+    assert_eq!(register(&mut one, 600), 1);
+    assert_eq!(register(&mut two, 600), 2);
+    rings(&mut caller, &mut [&mut one, &mut two]);
+    assert_eq!((register(&mut one, 600), register(&mut two, 600)), (2, 2));
+    assert_eq!(register(&mut two, 0), 1);
+    rings(&mut caller, &mut [&mut one]);
+    assert!(two.silent(Duration::from_millis(100), |m| m.method() == "INVITE"));
+    assert_eq!(register(&mut two, 600), 2);
+    drop(one);
+    // Of a connection that has ended nothing is left.
+    wait_for("the first one's binding to end", || (register(&mut two, 600) == 1).then_some(()));
+    rings(&mut caller, &mut [&mut two]);
 }

@@ -177,6 +177,12 @@ fn a_redirection_makes_nobody_an_agent() {
         let invite =
             outside.invite(&format!("sip:{NUMBER}@trunk.test")).set("To", format!("<{}>", at("1000")));
         outside.send(&invite);
+        if list.is_none() {
+            // A stranger has no such name in the first place.
+            assert_eq!(outside.final_for(&invite).status(), 403);
+            assert!(callee.silent(QUIET, |m| m.method() == "INVITE"));
+            continue;
+        }
         redirect(&mut callee, &at("1003"));
         let arrived = third.request_of("INVITE");
         assert_eq!(arrived.get("X-Call-Direction"), Some("from-pstn"), "{list:?}");
@@ -187,15 +193,10 @@ fn a_redirection_makes_nobody_an_agent() {
         third.request_of("ACK");
         let refer = dialog.request(&outside, "REFER").with("Refer-To", format!("<{}>", at("1001")));
         outside.send(&refer);
-        match list {
-            // A carrier may.
-            Some(_) => {
-                let heard = third.request_of("REFER");
-                third.respond(&heard, 202, "Accepted");
-                outside.status_for(&refer, 202);
-            }
-            None => assert_eq!(outside.final_for(&refer).status(), 403),
-        }
+        // A carrier may.
+        let heard = third.request_of("REFER");
+        third.respond(&heard, 202, "Accepted");
+        outside.status_for(&refer, 202);
     }
 }
 
@@ -250,5 +251,53 @@ fn nobody_but_a_carrier_says_that_a_number_is_verified() {
         callee.send(&other.request(&callee, "BYE"));
         let bye = phone.request_of("BYE");
         assert_eq!(bye.get("To"), Some(&*from), "as the phone knows itself");
+    }
+}
+
+/// Under a name at a host of ours a phone would show a stranger as a caller inside, whether somebody has that name or not.
+#[test]
+fn a_stranger_is_nobody_inside() {
+    let at_carrier = carrier_at();
+    for mode in ["", "stateless: on\n"] {
+        let config = format!("{mode}domain: {DOMAIN}\nrouting: {{qualifySeconds: 0}}\n");
+        let exchange = Exchange::start_with(&trunk(agents(), at_carrier, None), &config, &[]);
+        let own = exchange.udp();
+        let mut callee = registered(&exchange, "1002");
+        let mut stranger = ua_on(&exchange, [127, 3, 0, 9], 0, "stranger");
+        let mut carrier = ua_on(&exchange, CARRIER, at_carrier.port(), "carrier");
+        let names = [
+            (format!("<sip:1001@{DOMAIN}>"), false),
+            ("\"Reception\" <sip:%31003@SIP.TEST;user=phone>".into(), false),
+            (format!("<sips:nobody@{DOMAIN}>"), false),
+            (format!("<sip:1001@{own}>"), false),
+            (format!("<sip:+1001@{DOMAIN}>"), false),
+            ("<sip:1001@far.test>".into(), true),
+            (format!("<sip:+4930123456@{DOMAIN}>"), true),
+            (format!("<sip:030-123456@{own}>"), true),
+            (format!("\"Anonymous\" <sip:anonymous@{DOMAIN}>"), true),
+            (format!("<sip:Unknown@{own}>"), true),
+            ("<tel:+4930123456>".into(), true),
+        ];
+        for (from, passes) in &names {
+            for (ua, passes) in [(&mut stranger, *passes), (&mut carrier, true)] {
+                let invite = ua.invite(&format!("sip:{NUMBER}@trunk.test"));
+                let invite = invite.set("From", format!("{from};tag={}", trunkline_tests::fresh()));
+                ua.send(&invite);
+                if passes {
+                    let arrived = callee.request_of("INVITE");
+                    callee.respond(&arrived, 486, "Busy Here");
+                }
+                let answer = ua.final_for(&invite);
+                let wanted =
+                    if passes { "SIP/2.0 486 Busy Here" } else { "SIP/2.0 403 From Names Somebody Inside" };
+                assert_eq!(answer.start, wanted, "{mode}{from}");
+                ua.acknowledge_failure(&invite, &answer);
+                if passes {
+                    callee.request_of("ACK");
+                } else {
+                    assert!(callee.silent(Duration::from_millis(50), |m| m.method() == "INVITE"));
+                }
+            }
+        }
     }
 }

@@ -186,6 +186,7 @@ fn a_call_stays_its_callers_whoever_uses_its_names() {
         let Scene { exchange, caller, friend: callee, .. } = &mut scene;
         let mut third = registered(exchange, "1003");
         let mut stranger = phone_from(exchange, [127, 0, 0, 99], "stranger");
+        stranger.domain = "far.test".to_owned();
         let invite = caller.invite(&at("1002"));
         let invite = caller.call(&invite);
         let arrived = callee.request_of("INVITE");

@@ -3,7 +3,7 @@
 use super::cast::Who;
 use super::dialog::{Call, End, Stage};
 use super::history::History;
-use super::net::Sockets;
+use super::net::{Port, Sockets};
 use super::request::Request;
 use super::ruling::{Plan, Play, Ruling};
 use super::twist::Twist;
@@ -56,8 +56,12 @@ impl History<'_> {
     fn cancel(&mut self, call: &Call) -> Play {
         self.table.count(kind(call.caller.who), "CANCEL", "own");
         self.lane.allow_cancel(&call.id);
-        self.lane.ladder.note(format!("the caller of {} cancels", call.id));
-        self.lane.send_on(call.first.port, &Self::cancel_of(call), &call.first.branch);
+        if self.has_another_host(call) && self.rng.percent(50) {
+            self.cancel_from(Sockets::second(call.caller.who), call);
+        } else {
+            self.lane.ladder.note(format!("the caller of {} cancels", call.id));
+            self.lane.send_on(call.first.port, &Self::cancel_of(call), &call.first.branch);
+        }
         let answer = self.lane.answer(&call.first, 200)?;
         match answer.status() {
             487 => Ok(()),
@@ -65,17 +69,34 @@ impl History<'_> {
         }
     }
 
-    /// Somebody else would have it taken back.
-    fn forged_cancel(&mut self, call: &Call) -> Play {
-        self.table.count("outside", "CANCEL", "of another's call");
-        self.lane.ladder.note(format!("a third party cancels {}", call.id));
+    /// Is the caller a carrier that may speak from any host of its list? Without transactions it stays where it is.
+    fn has_another_host(&self, call: &Call) -> bool {
+        let caller = &call.caller;
+        caller.who == Who::Carrier
+            && caller.known_as.is_none()
+            && !caller.stranger
+            && !self.lane.shape.stateless
+    }
+
+    /// The caller's CANCEL, letter for letter, from somebody's socket.
+    fn cancel_from(&mut self, port: Port, call: &Call) {
+        self.lane.ladder.note(format!("from {:?} {} is cancelled", self.lane.sockets.at(port), call.id));
         let cancel = Self::cancel_of(call);
         let (at, tcp) = (self.lane.sockets.shown(call.first.port), self.lane.sockets.is_tcp(call.first.port));
         let bytes = cancel.bytes(at, tcp, &call.first.branch, "");
-        let other = if call.caller.who == Who::Third { Who::Stranger } else { Who::Third };
-        let third = Sockets::port(other);
-        self.lane.send_raw(third, &bytes, &call.first.branch);
-        self.lane.mark(third)?;
+        self.lane.send_raw(port, &bytes, &call.first.branch);
+    }
+
+    /// Somebody else would have it taken back: a third party, or a carrier or peer whose call it is not.
+    fn forged_cancel(&mut self, call: &Call) -> Play {
+        let third = if call.caller.who == Who::Third { Who::Stranger } else { Who::Third };
+        let other = self.rng.pick(&[third, third, Who::Carrier, Who::Listed]);
+        let own = [Some(call.caller.who), call.caller.known_as].contains(&Some(other));
+        let other = if own { third } else { other };
+        self.table.count(kind(other), "CANCEL", "of another's call");
+        let port = if other == Who::Carrier { Sockets::second(other) } else { Sockets::port(other) };
+        self.cancel_from(port, call);
+        self.lane.mark(port)?;
         // Were it taken, the callee's 487 would be on its way by the time the next thing is answered.
         self.lane.mark(call.callee.port)
     }

@@ -1,6 +1,6 @@
 //! First requests: who calls whom, by which name, with which proof.
 
-use trunkline_tests::reference;
+use trunkline_tests::{Message, reference};
 
 use super::bait::Bait;
 use super::cast::{Kind, Who};
@@ -12,9 +12,11 @@ use super::oracle::{
     Claim, First, Goes, Proof, Target, first, is_believed, is_stranger, is_unshown, taken_for,
 };
 use super::records::Answered;
+use super::referral::{Named, is_shown};
 use super::request::Request;
 use super::ruling::{Broken, Plan, Play, Ruling};
 use super::serve::SAID;
+use super::within::kind;
 use super::world::number_of;
 
 /// How the request itself is twisted, apart from who sends it.
@@ -224,7 +226,10 @@ impl History<'_> {
             true => 200,
             false => 202,
         };
-        let contact = Some(self.contact(who, callee));
+        let redirected = (forms && status == 302 && matches!(who.kind(), Kind::Agent | Kind::Peer))
+            .then(|| Named::draw(&mut self.rng));
+        let contact = redirected.map(|named| named.contact(who));
+        let contact = Some(contact.unwrap_or_else(|| self.contact(who, callee)));
         let tag = format!("t{}", request.call_id);
         let (record_route, at, doubtful) = self.behind(who);
         let stolen = if rings {
@@ -245,6 +250,9 @@ impl History<'_> {
             self.lane.finish(&tx)?;
         }
         let Some((_, arrived)) = self.lane.arrivals(&tx).first().cloned() else { return Ok(()) };
+        if let Some(named) = redirected.filter(|_| !robbed) {
+            self.check_redirection(&answer, (who, named), facts)?;
+        }
         if !forms || answer.status() >= 300 {
             return Ok(());
         }
@@ -269,6 +277,23 @@ impl History<'_> {
         self.acknowledge(&mut call, &tx)?;
         self.open.push(call);
         Ok(())
+    }
+
+    /// What the caller hears of a redirection has its phone or trunk do no more than call.
+    fn check_redirection(&mut self, answer: &Message, (by, named): (Who, Named), facts: &First) -> Play {
+        let caller = taken_for(facts).filter(|who| who.kind() != Kind::Trunk);
+        let wanted = is_shown(by, caller, named, self.lane.shape.stateless);
+        let contact = named.contact(by);
+        let shown = answer.get("Contact").is_some_and(|value| value.contains(&contact));
+        let to = caller.map_or("outside".to_owned(), kind);
+        self.table.count(kind(by), format!("302 to {to}"), format!("{named:?}, {wanted:?}").to_lowercase());
+        match wanted {
+            Some(wanted) if wanted != shown => Err(Broken(format!(
+                "the Contact {contact} of {by:?} was {} to {caller:?}",
+                if shown { "shown" } else { "not shown" }
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Where requests for the caller arrive, by the Contact and the Record-Route it gave.

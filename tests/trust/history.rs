@@ -17,6 +17,8 @@ use super::twist::Twist;
 
 /// One history in so many has a restart in it.
 const RESTART_EVERY: u64 = 500;
+/// In one history in so many the operator deletes somebody.
+const DELETION_EVERY: u64 = 60;
 
 /// What a history has at hand.
 pub struct History<'a> {
@@ -24,6 +26,8 @@ pub struct History<'a> {
     pub rng: Rng,
     pub table: &'a mut Table,
     pub open: Vec<Call>,
+    /// Was somebody deleted, and made anew?
+    pub deleted: bool,
 }
 
 /// A phone behind a NAT is registered for 60 seconds at most, so that it keeps the NAT open.
@@ -39,7 +43,7 @@ fn register(lane: &mut Lane, agents: &[Who], names: u64) -> Play {
     lane.begin(names);
     lane.registered = Instant::now();
     let mut table = Table::default();
-    let mut history = History { lane, rng: Rng::new(0), table: &mut table, open: Vec::new() };
+    let mut history = History { lane, rng: Rng::new(0), table: &mut table, open: Vec::new(), deleted: false };
     for who in agents {
         let contact = history.contact(*who, Sockets::port(*who));
         history.register_again(*who, Sockets::port(*who), &contact)?;
@@ -56,11 +60,14 @@ impl History<'_> {
         lane.begin(seed);
         lane.sockets.renew(Who::Stranger, fresh_ip(seed.wrapping_mul(2)));
         lane.sockets.renew(Who::Third, fresh_ip(seed.wrapping_mul(2) + 1));
-        let mut history = History { lane, rng: Rng::new(seed), table, open: Vec::new() };
+        let mut history = History { lane, rng: Rng::new(seed), table, open: Vec::new(), deleted: false };
         let steps = 6 + history.rng.below(14);
         for step in 0..steps {
             if step == 8 && seed.is_multiple_of(RESTART_EVERY) {
                 history.restart()?;
+            }
+            if step >= 5 && seed % DELETION_EVERY == 7 && !history.deleted {
+                history.delete_somebody()?;
             }
             match history.rng.below(40) {
                 0 if history.rng.percent(50) => history.forged_registration()?,

@@ -7,6 +7,7 @@
 mod bait;
 mod cast;
 mod challenged;
+mod deleted;
 mod dialog;
 mod draw;
 mod early;
@@ -21,6 +22,7 @@ mod oracle;
 mod oracle_tests;
 mod proof;
 mod records;
+mod referral;
 mod request;
 mod rng;
 mod ruling;

@@ -65,7 +65,7 @@ impl History<'_> {
             Who::Solo => Ruling::Never,
             _ => Ruling::Must(self.place(who, who.user())),
         };
-        self.message_from_tess(who, ruling)
+        self.message_from_tess(who, ruling).map(drop)
     }
 
     /// Somebody who sees no answer registers for one whom nobody asks, in the name of a carrier's or peer's address; then that one
@@ -85,11 +85,11 @@ impl History<'_> {
         if status < 300 {
             return Err(Broken(format!("{victim:?} is taken for {:?}, which nothing shows", Who::Lax)));
         }
-        self.message_from_tess(Who::Lax, Ruling::Must(self.place(Who::Lax, Who::Lax.user())))
+        self.message_from_tess(Who::Lax, Ruling::Must(self.place(Who::Lax, Who::Lax.user()))).map(drop)
     }
 
     /// A MESSAGE to somebody's address of record, from an agent who proves itself.
-    fn message_from_tess(&mut self, who: Who, ruling: Ruling) -> Play {
+    pub fn message_from_tess(&mut self, who: Who, ruling: Ruling) -> Play<u16> {
         let call_id = self.lane.fresh();
         let request = Request {
             method: "MESSAGE".into(),
@@ -106,7 +106,7 @@ impl History<'_> {
             return Err(Broken(format!("no challenge: {}", challenge.start)));
         };
         let again = Request { cseq: 2, ..request }.with(name, value);
-        self.lane.ask(port, again, ruling, Plan::status(200)).map(drop)
+        Ok(self.lane.ask(port, again, ruling, Plan::status(200))?.1.status())
     }
 
     /// One of those who are in a call gets another address (another network, a restart), tells the registrar and the

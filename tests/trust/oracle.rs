@@ -87,7 +87,7 @@ pub enum Goes {
 /// Where a first request goes.
 pub fn first(f: &First) -> Goes {
     if let Target::Inbound(trunk) = f.target {
-        let goes = from_trunk(f, trunk) && (f.invites || !is_stranger(f));
+        let goes = from_trunk(f, trunk) && (f.invites || !is_stranger(f)) && !poses(f);
         return if goes { rings(trunk) } else { Goes::Nowhere };
     }
     let who = match f.claim {
@@ -109,6 +109,16 @@ pub fn first(f: &First) -> Goes {
 pub fn is_stranger(f: &First) -> bool {
     let by_number = matches!(f.target, Target::Number(Who::Open, _)) && !names_party(f.claim);
     (by_number || f.target == Target::Inbound(Who::Open)) && f.source != Who::Open
+}
+
+/// Does a caller from outside say that it is somebody at a host of ours?
+fn poses(f: &First) -> bool {
+    let inside = match f.claim {
+        Claim::Is(who) => home(who).is_some(),
+        Claim::NoSuchUser => true,
+        Claim::Anonymous => false,
+    };
+    is_stranger(f) && inside
 }
 
 /// Does it say that it is an agent or peer?
@@ -169,6 +179,7 @@ pub fn is_unshown(f: &First) -> bool {
 /// address.
 fn as_trunk(f: &First) -> Goes {
     match f.target {
+        Target::Number(..) if poses(f) => Goes::Nowhere,
         // A number that everybody may call takes calls, and what else comes of strangers does not.
         Target::Number(trunk, _) if !f.invites && is_stranger(f) && trunk == Who::Open => Goes::Nowhere,
         // The list of one of them lets everybody call.
@@ -273,7 +284,7 @@ fn known(f: &First, who: Who) -> Goes {
 }
 
 /// The domain that somebody belongs to.
-fn home(who: Who) -> Option<&'static str> {
+pub fn home(who: Who) -> Option<&'static str> {
     let at_home = who.kind() == Kind::Agent || matches!(who, Who::Pbx | Who::Desk);
     at_home.then(|| who.host())
 }
@@ -300,14 +311,18 @@ fn is_itself(target: Target, who: Who) -> bool {
 /// A domain that keeps to itself: its people call nobody outside, and nobody outside calls them. A peer without a home is
 /// at home everywhere.
 fn keeps_apart(target: Target, who: Who) -> bool {
-    let home = home(who);
     let at = match target {
         Target::Aor(callee) => Some(callee.host()),
         Target::Own(_) | Target::Through(..) => Some(HEAD),
         Target::Number(_, host) | Target::Outside(_, host) => Some(host),
         Target::Inbound(_) | Target::Address(_) | Target::Listener | Target::Elsewhere => None,
     };
-    home.zip(at).is_some_and(|(home, at)| home != at && (home == ALONE || at == ALONE))
+    at.is_some_and(|at| keeps_apart_from(who, at))
+}
+
+/// Is one of two domains, of which this party belongs to one, alone?
+pub fn keeps_apart_from(who: Who, at: &str) -> bool {
+    home(who).is_some_and(|home| home != at && (home == ALONE || at == ALONE))
 }
 
 /// Does a call to this target stay within that domain?

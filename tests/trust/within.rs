@@ -7,6 +7,7 @@ use super::first::soften;
 use super::history::History;
 use super::net::Port;
 use super::oracle::is_foreign_to;
+use super::referral::{Named, refers_beyond};
 use super::request::Request;
 use super::ruling::{Broken, Place, Plan, Play, Ruling};
 use super::twist::{Source, Twist, label};
@@ -59,10 +60,15 @@ impl History<'_> {
         // What is refused must not be what the other side waits for: only honest ones count.
         let before = call.side(end).cseq;
         let mut request = call.request(end, method);
+        let named = if method == "REFER" { Named::draw(&mut self.rng) } else { Named::Phone };
+        if let Some((_, value)) = request.more.iter_mut().find(|(name, _)| name == "Refer-To") {
+            *value = named.refer_to();
+        }
         let Some(port) = self.write_twist(call, end, &mut request, twist) else { return Ok(()) };
         let ruling = self.ruling_within(call, end, twist, &request);
         self.lane.ladder.note(format!("{end:?} of {}: {method}, {twist:?}", call.id));
-        self.table.count(kind(call.side(end).who), format!("in {method}"), label(twist, &ruling));
+        let to = if named == Named::Phone { String::new() } else { format!(" to {named:?}").to_lowercase() };
+        self.table.count(kind(call.side(end).who), format!("in {method}{to}"), label(twist, &ruling));
         let answers = if twist == Twist::Turned { end } else { end.other() };
         let contact = Some(call.side(answers).target.clone());
         // A BYE that is refused ends nothing, unless the other side has sent one too.
@@ -145,7 +151,7 @@ impl History<'_> {
         let place = other.place();
         let open = other.doubtful || other.unshown;
         let ruling = match open {
-            _ if commands_another(call, end, &again.method) => Ruling::Never,
+            _ if commands_another(call, end, &again) => Ruling::Never,
             true => Ruling::May(place),
             false => Ruling::Must(place),
         };
@@ -184,7 +190,7 @@ impl History<'_> {
         // Of a stranger a phone takes what is part of a call.
         let beyond =
             matches!(request.method.as_str(), "MESSAGE" | "NOTIFY" | "SUBSCRIBE" | "PUBLISH" | "FROB");
-        let transfer = transfer || beyond && me.stranger || commands_another(call, end, &request.method);
+        let transfer = transfer || beyond && me.stranger || commands_another(call, end, request);
         // It has shown its secret somewhere.
         let straight = if unasked { soften(straight) } else { straight };
         // Of one that is no agent whoever hangs up is believed; everything else comes from where it is.
@@ -203,7 +209,9 @@ impl History<'_> {
             Twist::Source(Source::Third | Source::ThirdProven) => elsewhere(me, place),
             Twist::Source(_) => Ruling::May(place),
             // Its own mark is an agent's only from where the agent is; a carrier has many addresses.
-            Twist::Turned if asked(other) => Ruling::Never,
+            Twist::Turned if asked(other) && !other.elsewhere => Ruling::Never,
+            // Who has shown the other side's secret from there is there as that one.
+            Twist::Turned if asked(other) => Ruling::May(me.place()),
             // Connections come from one address.
             Twist::Turned if me.who.is_tcp() && other.who.is_tcp() => Ruling::May(me.place()),
             Twist::Turned => elsewhere(other, me.place()),
@@ -342,11 +350,15 @@ fn takes(call: &Call, method: &str) -> Takes {
     }
 }
 
-/// Does it ask a phone of another domain for something that is no part of a call?
-fn commands_another(call: &Call, end: End, method: &str) -> bool {
+/// Does it ask a phone of another domain for something that is no part of a call, or a phone or carrier to call whom its sender may
+/// not have it call?
+fn commands_another(call: &Call, end: End, request: &Request) -> bool {
     let sides = call.side(end).known_as.zip(call.side(end.other()).known_as);
-    matches!(method, "SUBSCRIBE" | "PUBLISH" | "FROB")
-        && sides.is_some_and(|(who, other)| is_foreign_to(who, other))
+    match request.method.as_str() {
+        "SUBSCRIBE" | "PUBLISH" | "FROB" => sides.is_some_and(|(who, other)| is_foreign_to(who, other)),
+        "REFER" => Named::of(request).is_some_and(|named| refers_beyond(call, end, named)),
+        _ => false,
+    }
 }
 
 pub fn kind(who: Who) -> String {

@@ -57,6 +57,8 @@ pub(crate) struct Hop {
     pub(crate) binding: u64,
     /// By whose word it is one; `None`: the operator's.
     pub(crate) word: Option<Word>,
+    /// The peer that the operator has put there, [`trunkline_proxy::Secret::party`]; else 0.
+    pub(crate) peer: u32,
     /// Its address has not shown that it is there: what is sent to it is limited.
     pub(crate) unproven: bool,
     /// Nor does its party send from there: what was sent once is sent again only when something has come back.
@@ -82,6 +84,7 @@ impl Hop {
             spare,
             binding: 0,
             word,
+            peer: 0,
             unproven: false,
             once: false,
             held: false,

@@ -3,6 +3,7 @@
 use trunkline_calls::SessionKey;
 use trunkline_location::{Binding as Located, BindingId, Select};
 use trunkline_model::{Algorithm as Balance, Tables, Trunk};
+use trunkline_proxy::PartyKind;
 use trunkline_reasons::Reason;
 use trunkline_registrar::{Named, is_of};
 use trunkline_routing::{
@@ -101,11 +102,21 @@ impl Edge {
         found
     }
 
-    pub(crate) fn is_trunk_source(&self, trunk: &Trunk, source: std::net::IpAddr) -> bool {
-        trunk.uris.iter().any(|u| {
+    /// Is this one of the trunk's addresses: one that its names lead to, or led to lately?
+    ///
+    /// # Errors
+    /// [`NoAnswer::Unavailable`] while a name of it was not resolved since the start.
+    fn is_trunk_source(&self, trunk: &Trunk, source: std::net::IpAddr) -> Result<bool, NoAnswer> {
+        let (shared, kind) = (&self.shared, PartyKind::Trunk);
+        let party = shared.secret.party(trunk.reference.as_str().as_bytes());
+        let leads_there = trunk.uris.iter().any(|u| {
             parse_ip(u.host.as_bytes()) == Some(source)
-                || self.shared.resolver.leads_to(u.host.as_bytes(), u.port, u.transport, source)
-        })
+                || shared.resolver.leads_to(u.host.as_bytes(), u.port, u.transport, source)
+        });
+        match leads_there || shared.guard.is_address_of(kind, party, source) {
+            false if shared.guard.is_unresolved(kind, party) => Err(NoAnswer::Unavailable),
+            leads_there => Ok(leads_there),
+        }
     }
 
     /// Has the phone registered anew since its temporary GRUU was given out (RFC 5627 §3.1.2)?
@@ -209,7 +220,7 @@ impl<'s> Ask<'s> for Here<'_, '_, 's> {
             }
             Question::GruuEnded { aor, gruu } => Answer::Yes(edge.has_ended(io, aor, gruu)),
             Question::TrunkState(trunk) => Answer::Down(edge.shared.trunk_down(&trunk.reference)),
-            Question::TrunkSource { trunk, source } => Answer::Yes(edge.is_trunk_source(trunk, source)),
+            Question::TrunkSource { trunk, source } => Answer::Yes(edge.is_trunk_source(trunk, source)?),
             _ => return Err(NoAnswer::Unavailable),
         })
     }

@@ -297,7 +297,10 @@ impl Edge {
                 let way = (egress.unwrap_or(nowhere()), spare.unwrap_or_default());
                 // Patience is short only while there is another way.
                 let others = (last_group > aim.group, worth == Worth::Trying);
-                let proxied = self.proxied(target, &aim, way, others);
+                let mut proxied = self.proxied(target, &aim, way, others);
+                if aim.word.is_none() && target.trunk.is_none() {
+                    proxied.hop.peer = self.shared.party(&callee);
+                }
                 let out = egress.map(|egress| {
                     let callee = (callee, aim.word.as_ref());
                     let mark =

@@ -111,7 +111,8 @@ impl Edge {
         let refused = matches!(m.status(), Some(401 | 407))
             && (self.shared.config.pass_challenges != PassChallenges::All
                 || self.challenges_for_us(m, name.callee == PartyKind::Trunk));
-        let between = Between { from: name.callee, sender: 0, to: name.caller.0, party: name.caller.1 };
+        let asks = self.shared.config.pass_challenges == PassChallenges::All;
+        let between = Between { from: name.callee, sender: 0, to: name.caller.0, party: name.caller.1, asks };
         forward::strip_via(m, transport, splices, out, |splices| {
             self.shared.filter_response(m, between, splices);
             self.shared.mark_stateless(m, (name.dialog, name.callee), flow, unix_ms, splices);

@@ -1,6 +1,6 @@
 //! One REGISTER, RFC 3261 §10.3 steps 6 to 8: as a whole or not at all.
 
-use trunkline_sip::{ConnectionId, Flow};
+use trunkline_sip::{ConnectionId, Flow, Transport};
 
 use crate::binding::Timestamp;
 use crate::origins::Places;
@@ -38,8 +38,8 @@ fn texts<'a>(register: &Register<'a>, change: &ContactChange<'a>) -> Texts<'a> {
 }
 
 /// The binding a contact is about: by instance and reg-id (RFC 5626 §6), else by URI. Two flows of phones stay two,
-/// whatever URI their phones put into both. A phone that has begun anew, with another Call-ID, has left what it registered
-/// before over the same transport and family.
+/// whatever URI their phones put into both, and so do two phones that are reached by their connections alone. A phone that has begun
+/// anew, with another Call-ID, has left what it registered before over the same transport and family.
 fn find<'r>(record: &'r [u8], change: &ContactChange<'_>, register: &Register<'_>) -> Option<Entry<'r>> {
     let flow = &register.flow;
     let is_flow = change.reg_id != 0 && !change.instance.is_empty();
@@ -53,7 +53,7 @@ fn find<'r>(record: &'r [u8], change: &ContactChange<'_>, register: &Register<'_
         record::entries(record).find(|e| {
             let texts = e.texts();
             let both = is_flow && e.reg_id() != 0 && !texts.instance.is_empty();
-            !both && uri_equivalent(texts.uri, change.uri)
+            !both && uri_equivalent(texts.uri, change.uri) && !is_of_another_phone(e, change, register)
         })
     });
     let began_anew = |e: &Entry<'_>| {
@@ -73,6 +73,24 @@ fn find<'r>(record: &'r [u8], change: &ContactChange<'_>, register: &Register<'_
                 && (e.transport(), e.remote()) == (flow.transport, flow.remote)
         })
     })
+}
+
+/// Do two phones behind NATs have the same private address? The one of this binding is at the end of another connection that lives, and
+/// has a Call-ID of its own, which a phone that connects anew keeps (RFC 3261 §10.2).
+fn is_of_another_phone(entry: &Entry<'_>, change: &ContactChange<'_>, register: &Register<'_>) -> bool {
+    let (texts, flow) = (entry.texts(), &register.flow);
+    let by_connection = |behind_nat, transport: Transport| {
+        transport.is_reliable() && (behind_nat || transport.is_websocket())
+    };
+    let by_connections = by_connection(change.behind_nat, flow.transport)
+        && by_connection(entry.flags() & BEHIND_NAT != 0, entry.transport());
+    let same_phone = !change.instance.is_empty() && change.instance == texts.instance;
+    by_connections
+        && !same_phone
+        && !entry.removed()
+        && entry.connection() != ConnectionId::NONE.0
+        && entry.connection() != flow.connection.0
+        && texts.call_id != register.call_id
 }
 
 fn same(entry: &Entry<'_>, change: &ContactChange<'_>) -> bool {
@@ -281,6 +299,13 @@ fn is_live(part: &Part<'_>, now: Timestamp) -> bool {
     }
 }
 
+fn uri_of<'a>(part: &Part<'a>) -> &'a [u8] {
+    match part {
+        Part::Kept(entry) => entry.texts().uri,
+        Part::New(_, texts) => texts.uri,
+    }
+}
+
 /// How many contacts count: the flows of one phone are one (RFC 5626 §3.1), and one whose connection a restart ended
 /// does not stand in the way of the phone that comes back.
 fn contacts(parts: &[Part<'_>], now: Timestamp) -> usize {
@@ -316,7 +341,21 @@ fn make_room<'a>(
     let is_full = |parts: &[Part<'_>]| {
         contacts(parts, now) > max || parts.iter().filter(|part| is_live(part, now)).count() > MOST
     };
+    let added = parts.iter().filter(|part| matches!(part, Part::New(..)) && is_live(part, now));
+    let added: Vec<&[u8]> = added.map(uri_of).collect();
     while is_full(parts) {
+        // A phone that begins anew while its old connection seems to live cannot be told from another one with its address: it is the
+        // more frequent case, and must not be kept out by itself.
+        let is_twin = |part: &Part<'_>| {
+            let by_connection =
+                matches!(part, Part::Kept(e) if e.connection() != ConnectionId::NONE.0 && e.reg_id() == 0);
+            by_connection && added.iter().any(|uri| uri_equivalent(uri_of(part), uri))
+        };
+        if let Some((entry, part)) = oldest(parts, now, is_twin) {
+            *part = ended(&entry, register, local, now);
+            outcome.removed += 1;
+            continue;
+        }
         match (register.overflow, oldest(parts, now, |_| true)) {
             (Overflow::ReplaceOldest, Some((entry, part))) => {
                 *part = ended(&entry, register, local, now);

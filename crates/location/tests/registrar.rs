@@ -327,6 +327,41 @@ fn two_flows_of_a_phone_stay_two_whatever_their_contact() {
     assert_eq!(uris(&location, NOW).len(), 3);
 }
 
+/// Two phones have the same private address behind their NATs.
+#[test]
+fn phones_on_two_connections_stay_two_while_both_live() {
+    let location = Location::new();
+    let contact = |expires| ContactChange { behind_nat: true, ..change("sip:a@192.168.1.20:5060", expires) };
+    let put = |call: &str, cseq, connection, expires, most| {
+        let flow = on_connection(connection, Transport::Tcp);
+        let contacts = [contact(expires)];
+        let register = Register::new(AOR, call.as_bytes(), cseq, flow, &contacts);
+        location.register(&Register { max_contacts: Some(most), ..register }, NOW, |_| {})
+    };
+    let connections = || {
+        let mut all = Vec::new();
+        location.visit(AOR, NOW, |b| all.push(b.flow.connection.0));
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(put("one", 1, 7, 600, 10).unwrap().added, 1);
+    assert_eq!(put("two", 1, 8, 600, 10).unwrap().added, 1);
+    assert_eq!(connections(), [7, 8]);
+    assert_eq!(put("one", 2, 7, 600, 10).unwrap().refreshed, 1);
+    assert_eq!(put("two", 2, 8, 600, 10).unwrap().refreshed, 1);
+    // The first connects anew, which its Call-ID shows; the second unregisters.
+    assert_eq!(put("one", 3, 9, 600, 10).unwrap().refreshed, 1);
+    assert_eq!(connections(), [8, 9]);
+    assert_eq!(put("two", 3, 8, 0, 10).unwrap().removed, 1);
+    assert_eq!(connections(), [9]);
+    // Of a connection that has ended nothing stands in the way of the phone that begins anew, and where there is room for
+    // one alone the last one has it.
+    location.connection_lost(ConnectionId(9), NOW);
+    assert_eq!(put("three", 1, 10, 600, 1).unwrap().added, 1);
+    assert_eq!(put("four", 1, 11, 600, 1).unwrap(), Outcome { added: 1, removed: 1, ..Outcome::default() });
+    assert_eq!(connections(), [11]);
+}
+
 /// Each numbers as many flows as it likes: neither a phone nor many of them fill a record.
 #[test]
 fn flows_are_bounded_for_a_phone_and_for_an_address_of_record() {

@@ -95,6 +95,8 @@ reasons! {
     CallerUnknownRevealed = "caller.unknown-revealed", 403 "" HIDDEN, "Create the agent, peer or trunk that calls.";
     /// A caller that has proven nothing may begin calls alone, and in its call send what is part of one.
     CallerCallsOnly = "caller.calls-only", 403 "Calls Only" PUBLIC, "Authenticate the caller, or set routing.openMethods.";
+    /// A caller at an open number that is not shown to be its carrier names itself as somebody at a host of the exchange, and phones would show it as a caller inside.
+    CallerInsideName = "caller.inside-name", 403 "From Names Somebody Inside" PUBLIC, "Give the trunk an access list with the addresses of the carrier (--acl), if this is the carrier.";
     /// The calling agent or peer is disabled.
     CallerDisabled = "caller.disabled", 403 "" HIDDEN, "Enable it (trunkline agents or trunkline peers).";
 
@@ -369,6 +371,8 @@ reasons! {
 
     /// The trunk by which the call came no longer exists.
     TrunkGone = "trunk.gone", 404 "" HIDDEN, "Create the trunk again.";
+    /// Somebody calls a number of a trunk whose name no name server has resolved since the start, so that nobody knows whether it is the carrier.
+    TrunkUnresolved = "trunk.unresolved", 503 "" HIDDEN, "Check the resolver (dns) and the names of the trunk (trunkline status), or give it an access list with the addresses of the carrier (--acl).";
     /// Egress policies match, but no trunk has an enabled address.
     TrunkNoDestination = "trunk.no-destination", 503 "" HIDDEN, "Enable an address of the trunk, and check that the number and trunk of the policy exist.";
     /// The carrier refuses the credentials of the trunk.

@@ -34,6 +34,8 @@ pub(crate) struct Call<'s, 'x> {
     pub link: Option<&'x str>,
     /// Agents the call went past because they have no phone, in order.
     pub diverted: ArrayVec<(&'s Agent, &'s Domain), MAX_DIVERSIONS>,
+    /// It may come from the trunk of the called number, and nobody knows now where a name of that leads.
+    pub unresolved: bool,
     pub access: Access<'s>,
     /// It came in through a trunk, and one of its targets led back to us.
     pub comes_back: bool,

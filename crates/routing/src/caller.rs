@@ -255,12 +255,16 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
     fn stranger_calls(&mut self, call: &mut Call<'s, 'x>) -> Result<(), Stop> {
         if call.target_is_ours
             && !self.request.callee.is_empty()
-            && let Some(trunk) = self.find_carrier()?.filter(|trunk| self.may_call_for(trunk))
+            && let Some(trunk) = self.find_carrier(call)?.filter(|trunk| self.may_call_for(trunk))
         {
             return self.carrier_calls(trunk, call);
         }
         if self.withheld_calls(call)? {
             return Ok(());
+        }
+        if call.unresolved {
+            self.note(Fact::CallerUnknown);
+            return Err(self.reply(Reason::TrunkUnresolved));
         }
         self.note(Fact::CallerUnknown);
         let ours = call.target_is_ours || call.from_domain.is_some();
@@ -274,7 +278,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
 
     /// The trunk of the called number, if the call comes from where that trunk calls from; or the one whose carrier calls
     /// us by a host of ours.
-    fn find_carrier(&mut self) -> Result<Option<&'s Trunk>, Stop> {
+    fn find_carrier(&mut self, call: &mut Call<'s, 'x>) -> Result<Option<&'s Trunk>, Stop> {
         if !self.request.uri.host.is_empty()
             && let Some(trunk) = self.trunk_by_inbound(self.request.uri.host)?
         {
@@ -282,10 +286,13 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
         let number = self.number_in_any_form(&self.request.callee)?;
         let Some(reference) = number.and_then(|n| n.trunk.as_ref()) else { return Ok(None) };
-        match self.trunk(reference)? {
-            Some(trunk) if self.lets_call(trunk)? || self.comes_from(trunk)? => Ok(Some(trunk)),
-            _ => Ok(None),
+        let Some(trunk) = self.trunk(reference)? else { return Ok(None) };
+        if self.lets_call(trunk)? {
+            return Ok(Some(trunk));
         }
+        let comes_from = self.comes_from(trunk)?;
+        call.unresolved = comes_from.is_none();
+        Ok(Some(trunk).filter(|_| comes_from == Some(true)))
     }
 
     /// Does the trunk's list let this source call its numbers, be it as one of everybody? One that only denies says nothing of it.
@@ -295,20 +302,21 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         Ok(self.acl(list)?.is_some_and(|list| !list.allow.is_empty() && list.allows(source)))
     }
 
-    /// Does the call come from one of the trunk's own addresses? A list that allows everybody says nothing of whose they are.
-    fn comes_from(&mut self, trunk: &'s Trunk) -> Result<bool, Stop> {
+    /// Does the call come from one of the trunk's own addresses? A list that allows everybody says nothing of whose they are. `None`:
+    /// it may, and nobody knows where a name of the trunk leads.
+    fn comes_from(&mut self, trunk: &'s Trunk) -> Result<Option<bool>, Stop> {
         let source = self.request.flow.remote.ip().to_canonical();
         if let Some(list) = &trunk.acl
             && self.acl(list)?.is_some_and(|list| list.names(source))
         {
-            return Ok(true);
+            return Ok(Some(true));
         }
         let address = |host: &str| parse_ip(host.as_bytes()).map(|ip| ip.to_canonical());
         if trunk.uris.iter().any(|u| address(&u.host) == Some(source)) {
-            return Ok(true);
+            return Ok(Some(true));
         }
         let has_names = trunk.uris.iter().any(|u| address(&u.host).is_none());
-        Ok(has_names && self.resolves_to_source(trunk)?)
+        if has_names { self.resolves_to_source(trunk) } else { Ok(Some(false)) }
     }
 }
 

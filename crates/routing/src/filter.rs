@@ -69,6 +69,13 @@ const COMMANDS: [&[u8]; 9] = [
     b"X-AutoAnswer",
 ];
 
+/// What a server says of the digest that it asked for (RFC 7615).
+const DIGEST_INFO: [&[u8]; 2] = [b"Authentication-Info", b"Proxy-Authentication-Info"];
+
+/// What has nothing to do in a response, and what a phone may follow all the same: the call to be replaced or joined, beside
+/// Replaces and Refer-To, and an announcement to be called (RFC 3261 §20.18).
+const COMMANDS_IN_RESPONSES: [&[u8]; 3] = [b"Error-Info", b"Join", b"Target-Dialog"];
+
 /// Between whom a message goes.
 #[derive(Clone, Copy)]
 pub struct Passage<'a> {
@@ -77,6 +84,8 @@ pub struct Passage<'a> {
     /// May it command phones: has an agent shown who it is, and is the receiver of its own domain, or of one that lets others? Strangers
     /// may never, and carriers always.
     pub shown: bool,
+    /// Are the sender's challenges passed on, so that what it says of the digest is for the receiver too?
+    pub asks: bool,
     /// What its receiver is.
     pub to: RoutedKind,
     /// May the sender say a parameter of this name (in lower case, decoded) to the carriers that may get the message?
@@ -152,6 +161,7 @@ fn is_judged(name: HeaderName) -> bool {
         | bit(HeaderName::Diversion)
         | bit(HeaderName::HistoryInfo)
         | bit(HeaderName::Replaces)
+        | bit(HeaderName::ReferTo)
         | bit(HeaderName::WwwAuthenticate)
         | bit(HeaderName::ProxyAuthenticate)
         | bit(HeaderName::Other);
@@ -165,6 +175,7 @@ fn goes_no_further(
     passage: &Passage<'_>,
     withheld: &dyn Fn() -> bool,
 ) -> bool {
+    let is_answer = || message.status().is_some();
     match header.name {
         HeaderName::PAssertedIdentity | HeaderName::RemotePartyId => {
             !passage.is_believed() || !passage.sees_withheld() && withheld()
@@ -173,7 +184,8 @@ fn goes_no_further(
         HeaderName::Diversion | HeaderName::HistoryInfo => {
             !passage.is_believed() && passage.reaches_carriers()
         }
-        HeaderName::Replaces => !passage.commands(),
+        HeaderName::Replaces => !passage.commands() || is_answer() && !passage.is_believed(),
+        HeaderName::ReferTo => is_answer() && !passage.is_believed(),
         // A challenge stands in these two responses alone (RFC 3261 §20); which of them go on is judged elsewhere.
         HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate => {
             !matches!(message.status(), Some(401 | 407))
@@ -188,6 +200,11 @@ fn goes_no_further(
             match name.first().map(u8::to_ascii_lowercase) {
                 Some(b'x') if is_one_of(name, &OURS) => true,
                 Some(b'a' | b'r') if is_one_of(name, &OLD_TRANSFER) => true,
+                // Another's nonce in it would stand for ours (RFC 7616 §3.5).
+                Some(b'a' | b'p') if is_one_of(name, &DIGEST_INFO) => !passage.asks || !is_answer(),
+                Some(b'e' | b'j' | b't') => {
+                    is_answer() && !passage.is_believed() && is_one_of(name, &COMMANDS_IN_RESPONSES)
+                }
                 Some(b'a' | b'c' | b'i' | b'o' | b'p' | b'r' | b'v' | b'x') => {
                     !passage.is_believed() && (claims() || to_carriers())
                 }
@@ -309,7 +326,7 @@ mod tests {
         index.parse(text.as_bytes(), &Limits::default()).unwrap();
         let (mut splices, mut out) = (Splices::default(), Vec::new());
         let message = Message::new(text.as_bytes(), &index);
-        filter(&message, &Passage { from, shown, to, allows }, |span| splices.delete(span));
+        filter(&message, &Passage { from, shown, asks: false, to, allows }, |span| splices.delete(span));
         splices.apply(text.as_bytes(), text.len() as u16, &mut out);
         String::from_utf8(out).unwrap()
     }
@@ -348,6 +365,24 @@ mod tests {
             let got = passed(&format!("SIP/2.0 {status} X\r\n{said}"), Agent, Agent, NONE);
             assert_eq!(got.contains(said), stays, "{got}");
             assert_eq!(got.contains("nonce"), stays, "{got}");
+        }
+    }
+
+    #[test]
+    fn a_response_commands_nobody_and_speaks_of_its_own_digest() {
+        let commands = "Refer-To: <sip:+1900@h>\r\nr: <sip:+1900@h>\r\nReplaces: a;to-tag=b;from-tag=c\r\n\
+                        Join: a;to-tag=b;from-tag=c\r\nTarget-Dialog: a;local-tag=b;remote-tag=c\r\n\
+                        Error-Info: <sip:+1900@h>\r\n";
+        let digest = "authentication-info: nextnonce=\"n\"\r\nProxy-Authentication-Info: nextnonce=\"n\"\r\n";
+        let kept = "Refer-Sub: false\r\nAlert-Info: <http://h/r.wav>\r\nAnswer-Mode: Manual\r\n";
+        for from in [Agent, Unknown, Peer, Pstn] {
+            let text = format!("SIP/2.0 200 OK\r\n{commands}{digest}{kept}");
+            let got = passed(&text, from, Agent, NONE);
+            assert_eq!(got.contains(commands), matches!(from, Peer | Pstn), "{from:?}: {got}");
+            assert!(!got.contains("nextnonce"), "{from:?}: {got}");
+            assert!(from == Unknown || got.contains(kept), "{from:?}: {got}");
+            let asked = format!("INVITE sip:x@h SIP/2.0\r\n{digest}");
+            assert!(!passed(&asked, from, Agent, NONE).contains("nextnonce"), "{from:?}");
         }
     }
 

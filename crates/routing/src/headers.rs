@@ -54,7 +54,9 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let from = self.believed_kind(call)?;
         let shown = self.may_command(call)?;
         let message = &self.request.message;
-        filter(message, &Passage { from, shown, to, allows: &allows }, |span| self.decision.delete(span));
+        filter(message, &Passage { from, shown, asks: false, to, allows: &allows }, |span| {
+            self.decision.delete(span)
+        });
         for header in message.index.headers() {
             let out = match header.name {
                 // About to be replaced by what we assert.

@@ -69,6 +69,7 @@ mod headers;
 mod known;
 mod local;
 mod number;
+mod outside;
 mod parameters;
 mod party;
 mod referral;

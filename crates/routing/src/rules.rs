@@ -113,6 +113,7 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         let carrier = self.find_target(call)?;
         self.identify(carrier, call)?;
         self.admit(call)?;
+        self.refuse_inside_name(call)?;
         self.show_to_command(call)?;
         if let Some(host) = self.request.sent_on_by() {
             call.sent_on_by = self.domain(host)?;
@@ -288,10 +289,14 @@ impl<'x, 's: 'x, A: Ask<'s>> Rules<'_, 'x, A> {
         }
     }
 
-    /// Does one of the trunk's destinations resolve to the source of the packet? Without an answer it does not.
-    pub(crate) fn resolves_to_source(&self, trunk: &Trunk) -> Result<bool, Stop> {
+    /// Does one of the trunk's destinations resolve to the source of the packet? `None`: that is not known now.
+    pub(crate) fn resolves_to_source(&self, trunk: &Trunk) -> Result<Option<bool>, Stop> {
         let source = self.request.flow.remote.ip().to_canonical();
-        self.yes(&Question::TrunkSource { trunk, source })
+        match self.ask.answer(&Question::TrunkSource { trunk, source }) {
+            Ok(Answer::Yes(yes)) => Ok(Some(yes)),
+            Ok(_) | Err(NoAnswer::Unavailable) => Ok(None),
+            Err(NoAnswer::Missing) => Err(Stop::Missing),
+        }
     }
 
     /// Whoever cannot be asked says no.

@@ -104,6 +104,9 @@ pub(super) struct Leg {
     party: u64,
     /// The branch of the request that it came of, where that is known.
     branch: Option<u8>,
+    /// Where the callee's mark that it answered with says that the callee is ([`trunkline_proxy::Holder::source`]); 0 where no answer
+    /// told.
+    holder: u32,
     /// The callee's remote target, as the caller's mark has it.
     target: u64,
     confirmed: bool,
@@ -130,6 +133,20 @@ impl Leg {
     /// A 2xx has confirmed it.
     pub(super) fn is_confirmed(&self) -> bool {
         self.confirmed
+    }
+
+    /// The callee answers with this mark. What it accepts says more than what it said before.
+    pub(super) fn answers_with(&mut self, mark: &Mark, success: bool) {
+        if self.holder == 0 || success && !self.accepted {
+            self.holder = mark.holder.source;
+        }
+    }
+
+    /// May this mark be used in it? Whoever else was rung for the same account has a mark as well, and only the phone that answered is
+    /// in the dialog.
+    pub(super) fn is_of(&self, mark: &Mark) -> bool {
+        let (own, used) = (self.holder, mark.holder.source);
+        mark.side == Side::Caller || own == used || own == 0 || used == 0
     }
 
     /// A callee was heard of.

@@ -221,6 +221,7 @@ impl Dialogs {
         entry.heard(answered, now);
         let asked = entry.asked;
         let Some(leg) = entry.leg_mut(place) else { return false };
+        leg.answers_with(mark, success);
         if success {
             leg.confirm(target, (answered, asked, from), now);
         }
@@ -253,7 +254,8 @@ impl Dialogs {
     /// by it yet, whoever sent it.
     ///
     /// # Errors
-    /// [`Ended`] when the dialog has ended, was never begun, is too old, or has no use that the method belongs to.
+    /// [`Ended`] when the dialog has ended, was never begun, is too old, or has no use that the method belongs to; or when the mark is
+    /// that of another phone that was rung.
     pub fn look(&self, place: Place, mark: &Mark, method: Method, now: u64) -> Result<Standing, Ended> {
         let (limit, before) = (self.limit(), self.remembered_until(mark, now));
         let new = |leg: Leg, open| leg.look(mark.side, method, open, limit, now);
@@ -264,7 +266,8 @@ impl Dialogs {
         };
         let open = entry.is_open(now);
         match entry.leg_mut(place) {
-            Some(leg) => leg.look(mark.side, method, open, limit, now),
+            Some(leg) if leg.is_of(mark) => leg.look(mark.side, method, open, limit, now),
+            Some(_) => Err(Ended),
             None => new(entry.new_leg(place, mark, (before, true), now).ok_or(Ended)?, open),
         }
     }
@@ -301,7 +304,7 @@ impl Dialogs {
             }
             entry.add(leg);
         }
-        let leg = entry.leg_mut(place).ok_or(Ended)?;
+        let leg = entry.leg_mut(place).filter(|leg| leg.is_of(mark)).ok_or(Ended)?;
         leg.look(mark.side, method, open, limit, now)?;
         if known {
             leg.enter(mark.side, method, now);

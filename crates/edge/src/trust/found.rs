@@ -11,6 +11,7 @@ use trunkline_model::{Peer, Ref};
 use trunkline_proxy::PartyKind;
 
 use super::owners::Owner;
+use super::unresolved::Unresolved;
 use crate::resolver::Question;
 
 /// What the last look found, for the next one.
@@ -24,6 +25,10 @@ pub(crate) struct Found {
     pub(super) asked: HashMap<Question, Instant>,
     /// Where they were before a restart, of those whose names were not all found since.
     pub(super) restored: HashSet<(SocketAddr, Owner)>,
+    /// The names of the resources that have led somewhere since the start.
+    pub(super) resolved: HashSet<Question>,
+    /// Trunks with a name that has not.
+    pub(super) unresolved: HashMap<Ref, Unresolved>,
     /// Who has a name that leads nowhere now.
     pub(super) unfound: HashSet<(PartyKind, u32)>,
     /// Where the exchange's own servers were before a restart.

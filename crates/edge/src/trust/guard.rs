@@ -149,6 +149,11 @@ impl Guard {
         all.at(ip).iter().chain(all.around(ip)).any(|owner| (owner.kind, owner.party) == (kind, party))
     }
 
+    /// Was a name of this trunk or peer never resolved since the start, so that nobody knows all of its addresses?
+    pub(crate) fn is_unresolved(&self, kind: PartyKind, party: u32) -> bool {
+        self.owners.load().unresolved(kind, party).is_some()
+    }
+
     /// Is it the address of a trunk or peer, or one that its list has among others?
     pub(crate) fn is_owned(&self, ip: IpAddr) -> bool {
         let (all, ip) = (self.owners.load(), canonical_ip(ip));

@@ -13,6 +13,7 @@ use trunkline_sip::{Transport, canonical_ip};
 
 use super::found::Found;
 use super::owners::{Owner, Owners};
+use super::unresolved::note_unresolved;
 use crate::destinations::unix_seconds;
 use crate::resolver::{Question, Resolver};
 use crate::shared::Shared;
@@ -25,6 +26,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(250);
 /// A name is asked for again after so long.
 const ASKED_AGAIN: Duration = Duration::from_secs(30);
+/// One that has led nowhere since the start is asked for sooner: calls of its trunk are refused.
+const ASKED_AGAIN_SOON: Duration = Duration::from_secs(5);
 
 impl Shared {
     /// Starts the thread that keeps what the guard goes by up to date, as long as anybody else needs it.
@@ -83,7 +86,17 @@ impl Shared {
             found.names = names;
         }
         found.keep_restored(now);
-        found.asked.retain(|_, asked| now.duration_since(*asked) < ASKED_AGAIN);
+        found.resolved.retain(|name| found.names.contains(name));
+        let resolved = &found.resolved;
+        found.asked.retain(|name, asked| {
+            let again = if resolved.contains(name) { ASKED_AGAIN } else { ASKED_AGAIN_SOON };
+            now.duration_since(*asked) < again
+        });
+        let unresolved = tables.trunks().filter_map(|trunk| {
+            let who = who(&self.secret, PartyKind::Trunk, &trunk.reference);
+            Some((&trunk.reference, owners.unresolved(who.kind, who.party)?))
+        });
+        note_unresolved(&mut found.unresolved, unresolved, now);
         let trunks = tables.trunks().map(|t| who(&self.secret, PartyKind::Trunk, &t.reference));
         let peers = tables.peers().map(|p| who(&self.secret, PartyKind::Peer, &p.reference));
         let exist: HashSet<(PartyKind, u32)> = trunks.chain(peers).map(|o| (o.kind, o.party)).collect();
@@ -94,6 +107,17 @@ impl Shared {
             owners.add(*at, *owner);
         }
         owners
+    }
+}
+
+impl Shared {
+    /// Trunks and their names that have not been resolved since the start, for some time already.
+    pub fn unresolved_trunks(&self) -> Vec<(Ref, String)> {
+        let found = self.found.lock();
+        let told = found.unresolved.iter().filter_map(|(trunk, name)| Some((trunk, name.told()?)));
+        let mut all: Vec<_> = told.map(|(trunk, host)| (trunk.clone(), host.to_owned())).collect();
+        all.sort_unstable();
+        all
     }
 }
 
@@ -116,10 +140,17 @@ impl Look<'_> {
     fn at(&mut self, who: Owner, host: &[u8], port: Option<u16>, transport: Option<Transport>) {
         let name = Resolver::question_of(host, port, transport, Transport::Udp);
         let literal = name.is_none();
-        self.names.extend(name);
+        self.names.extend(name.clone());
         let (addresses, question) = self.shared.resolver.known(host, port, transport, Transport::Udp);
-        if addresses.is_empty() && !literal {
-            self.found.unfound.insert((who.kind, who.party));
+        match name {
+            Some(name) if !addresses.is_empty() => drop(self.found.resolved.insert(name)),
+            Some(name) => {
+                self.found.unfound.insert((who.kind, who.party));
+                if !self.found.resolved.contains(&name) {
+                    self.owners.add_unresolved(who, name.host);
+                }
+            }
+            None => {}
         }
         for at in addresses {
             match literal {

@@ -34,6 +34,7 @@ mod spent;
 pub(crate) mod talking;
 pub(crate) mod transfers;
 mod translated;
+mod unresolved;
 mod ways;
 
 use std::net::SocketAddr;

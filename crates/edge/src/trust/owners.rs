@@ -39,6 +39,8 @@ type Map<V> = HashMap<IpAddr, V, foldhash::fast::RandomState>;
 pub(crate) struct Owners {
     hosts: Map<SmallVec<[Owner; 2]>>,
     networks: Vec<Networks>,
+    /// A name of these of which nobody knows yet where it leads.
+    unresolved: HashMap<(PartyKind, u32), String>,
 }
 
 /// The networks of one length and family.
@@ -71,6 +73,15 @@ impl Owners {
             .flatten()
             .filter(move |listed| listed.holes.as_ref().is_none_or(|list| list.allows(ip)))
             .map(|listed| &listed.owner)
+    }
+
+    /// A name of this party of which nobody knows yet where it leads.
+    pub(super) fn unresolved(&self, kind: PartyKind, party: u32) -> Option<&str> {
+        self.unresolved.get(&(kind, party)).map(String::as_str)
+    }
+
+    pub(super) fn add_unresolved(&mut self, who: Owner, host: String) {
+        self.unresolved.insert((who.kind, who.party), host);
     }
 
     pub(crate) fn add(&mut self, at: SocketAddr, owner: Owner) {

@@ -27,20 +27,23 @@ pub(crate) struct Between {
     pub(crate) to: PartyKind,
     /// Which party the receiver is, as in [`Way::party`].
     pub(crate) party: u32,
+    /// Do challenges of the sender go on to the receiver?
+    pub(crate) asks: bool,
 }
 
 impl Context {
     /// Between whom a response of this branch goes.
     pub(crate) fn between(&self, fork: u8) -> Between {
-        let hop = self.proxy.branch(fork).map(|branch| &branch.target.hop);
+        let target = self.proxy.branch(fork).map(|branch| &branch.target);
+        let (hop, asks) = (target.map(|t| &t.hop), target.is_some_and(|t| t.passes_challenges));
         let from = hop.map_or(PartyKind::Stranger, |hop| match (&hop.trunk, hop.word) {
             (Some(_), _) => PartyKind::Trunk,
             // Where a peer is the operator has said.
             (None, word) => word.map_or(PartyKind::Peer, |word| word.kind),
         });
-        let sender = hop.and_then(|hop| hop.word).map_or(0, |word| word.party);
+        let sender = hop.map_or(0, |hop| hop.word.map_or(hop.peer, |word| word.party));
         let (to, party) = self.caller;
-        Between { from, sender, to, party }
+        Between { from, sender, to, party, asks }
     }
 }
 
@@ -55,7 +58,8 @@ impl Edge {
         let mut out = self.spent_credentials(m, to == PartyKind::Trunk);
         let allows = self.shared.taken_by(party);
         // An ACK: phones do nothing that its headers say.
-        let passage = Passage { from: routed(from), shown: true, to: routed(to), allows: &allows };
+        let passage =
+            Passage { from: routed(from), shown: true, asks: false, to: routed(to), allows: &allows };
         filter(m, &passage, |span| out.push(span));
         out
     }
@@ -76,7 +80,8 @@ impl Edge {
                 && !self.crosses((routes, dialog), way)
         };
         let shown = !has_commands(m) || may_command();
-        let passage = Passage { from: routed(from), shown, to: routed(way.kind), allows: &allows };
+        let passage =
+            Passage { from: routed(from), shown, asks: false, to: routed(way.kind), allows: &allows };
         filter(m, &passage, |span| out.push(span));
         out
     }
@@ -115,7 +120,8 @@ impl Shared {
         let allows = self.taken_by(between.party);
         // Nobody answers who was not called: no phone does anything by itself for a response.
         let (from, to) = (routed(between.from), routed(between.to));
-        let passage = Passage { from, shown: true, to, allows: &allows };
+        let asks = between.asks && matches!(between.from, PartyKind::Peer | PartyKind::Trunk);
+        let passage = Passage { from, shown: true, asks, to, allows: &allows };
         filter(m, &passage, |span| splices.delete(span));
         if self.cuts_body(m, between.from, (between.to, between.party)) {
             cut_body(m, splices);

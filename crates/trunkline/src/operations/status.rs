@@ -86,6 +86,12 @@ fn neighbours(shared: &Shared) -> Vec<Part> {
         parts.push(Part::new("rtpengine", (!health.up).then(|| silent.into())));
     }
     parts.extend(destinations::parts(shared));
+    parts.extend(shared.unresolved_trunks().into_iter().map(|(trunk, host)| {
+        let what = format!(
+            "{host} is not resolved, so calls from its addresses are refused: check the resolver (dns)"
+        );
+        Part::new(format!("name of trunk {trunk}"), Some(what))
+    }));
     for r in shared.trunk_registrations().into_iter().filter(|r| !r.registered) {
         let answer = trunk_registration(r.clone()).answer;
         // Before the first answer nothing has failed yet.
