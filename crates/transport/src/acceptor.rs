@@ -437,32 +437,9 @@ impl PendingConnection {
                 }
                 Stage::Connecting(id, name) => {
                     let (id, name) = (*id, *name);
-                    let Some(socket) = self.wire.socket() else { return Next::Failed(id, Closed::Refused) };
-                    match socket.take_error() {
-                        Ok(None) => {}
-                        Ok(Some(error)) | Err(error) => {
-                            tracing::debug!(remote = %self.remote, %error, "no connection");
-                            return Next::Failed(id, Closed::Refused);
-                        }
+                    if let Some(next) = self.begin_tls(id, certificates, name) {
+                        return next;
                     }
-                    if socket.peer_addr().is_err() {
-                        return Next::Wait;
-                    }
-                    watch(&socket);
-                    let Some(server) = name.server_name(self.remote) else {
-                        return Next::Failed(id, Closed::Refused);
-                    };
-                    let Some(config) = client_config(certificates, name) else {
-                        return Next::Failed(id, Closed::Refused);
-                    };
-                    let session = ClientConnection::new(config, server);
-                    let (Ok(session), Wire::Tcp(socket)) =
-                        (session, std::mem::replace(&mut self.wire, Wire::Pending))
-                    else {
-                        return Next::Failed(id, Closed::Refused);
-                    };
-                    self.wire = Wire::Tls(Box::new(Tls::new(socket, session.into())));
-                    self.stage = Stage::ClientHandshake(id);
                 }
                 Stage::ClientHandshake(id) => {
                     let id = *id;
@@ -478,6 +455,35 @@ impl PendingConnection {
                 }
             }
         }
+    }
+
+    /// Begins the handshake of a connection of ours once it is there; otherwise what comes next.
+    fn begin_tls(&mut self, id: ConnectionId, certificates: &Certificates, name: HostName) -> Option<Next> {
+        let refused = Some(Next::Failed(id, Closed::Refused));
+        let Some(socket) = self.wire.socket() else { return refused };
+        match socket.take_error() {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => {
+                tracing::debug!(remote = %self.remote, %error, "no connection");
+                return refused;
+            }
+        }
+        if socket.peer_addr().is_err() {
+            return Some(Next::Wait);
+        }
+        watch(&socket);
+        let (Some(server), Some(config)) = (name.server_name(self.remote), client_config(certificates, name))
+        else {
+            return refused;
+        };
+        let session = ClientConnection::new(config, server);
+        let (Ok(session), Wire::Tcp(socket)) = (session, std::mem::replace(&mut self.wire, Wire::Pending))
+        else {
+            return refused;
+        };
+        self.wire = Wire::Tls(Box::new(Tls::new(socket, session.into())));
+        self.stage = Stage::ClientHandshake(id);
+        None
     }
 }
 

@@ -43,9 +43,7 @@ const STILL: &[&str] = &[
     "sip/status: fn reason: ",
     "store: ",
     "transport: ",
-    "transport/acceptor: fn proceed: ",
     "trunkline: ",
-    "trunkline/edge_config: fn edge_config: ",
     "write-behind: ",
     "xtask: ",
 ];
