@@ -49,6 +49,43 @@ fn check_knows_the_files_of_services() {
 }
 
 #[test]
+fn check_reads_the_functions_of_a_dispatcher() {
+    let folder = Scratch::new("check");
+    let file = |function: &str, addr: &str| {
+        format!(
+            "kind: MessageDispatcher\nspec:\n  processors:\n    - ref: p\n      addr: {addr}\n      methods: [INVITE]\n      matchFunc: {function}\n"
+        )
+    };
+    folder.write("good.yaml", file("req => true", "connect:51904"));
+    let good = trunkline(&folder, &["check", "good.yaml"], &[]);
+    assert_eq!(good, (Some(0), "good.yaml is good: trunkline dispatcher\n".into()));
+    for (function, addr, expected) in [
+        ("req => (", "connect:51904", "bad.yaml:7:18"),
+        ("'true'", "connect:51904", "matchFunc must be a function, e.g. req => true"),
+        ("req => true", "connect", "bad.yaml:5:13"),
+        ("''", "connect:51904", "the matchFunc is required"),
+    ] {
+        folder.write("bad.yaml", file(function, addr));
+        let (code, said) = trunkline(&folder, &["check", "bad.yaml"], &[]);
+        assert!(code == Some(64) && said.contains(expected), "{function}: {said}");
+        let (code, started) = trunkline(&folder, &["dispatcher", "--config", "bad.yaml"], &[]);
+        assert!(code == Some(64) && started.contains(expected), "{function}: {started}");
+    }
+    folder.write("bad.yaml", file("req => true", "connect:51904").replace("INVITE", "INVTE"));
+    let (code, said) = trunkline(&folder, &["check", "bad.yaml"], &[]);
+    assert!(code == Some(64) && said.contains("did you mean `INVITE`"), "{said}");
+    // A file of another role.
+    let (code, said) = trunkline(&folder, &["location", "--config", "good.yaml"], &[]);
+    assert!(code == Some(64) && said.contains("run `trunkline dispatcher`"), "{said}");
+    for (role, expected) in
+        [("simpleauth", "environment variable PATH_TO_AUTH"), ("simpleauth", "environment variable METHODS")]
+    {
+        let (code, said) = trunkline(&folder, &[role], &[]);
+        assert!(code == Some(64) && said.contains(expected), "{said}");
+    }
+}
+
+#[test]
 fn a_service_that_cannot_start_says_why() {
     let folder = Scratch::new("start");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

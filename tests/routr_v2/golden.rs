@@ -3,11 +3,16 @@
 //! A case may end otherwise than recorded only if its `encodes` names what the difference comes from. Connect is not there
 //! yet: what it does at a REGISTER (AddRoute) is done here.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
-use trunkline_tests::{Grpc, Messages};
+use trunkline_tests::{Grpc, GrpcService, Messages, Role};
 
-use super::{ADD, FIND, location, now_ms};
+use super::{ADD, FIND, PROCESS, free, location, now_ms};
 
+const REQUEST: &str = "fonoster.routr.processor.v2beta1.MessageRequest";
+const RESPONSE: &str = "fonoster.routr.processor.v2beta1.MessageResponse";
 const LOCATION: &str = "fonoster.routr.location.v2beta1";
 
 /// The cases in their order.
@@ -112,4 +117,64 @@ fn of_the_location_service() {
     }
     println!("location: {tally:?}");
     assert_eq!(tally.same, 4, "{tally:?}");
+}
+
+/// A dispatcher configured as for the recording, before a stand-in for Connect that gives the recorded answers: the
+/// message must reach it as it came, and its answer must come back as it was recorded.
+#[test]
+fn of_the_dispatcher() {
+    let messages = Messages::default();
+    let recorded = Arc::<Mutex<Vec<u8>>>::default();
+    let answer = recorded.clone();
+    let connect = GrpcService::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |_| {
+        Some(Ok(answer.lock().expect("no panic").clone()))
+    });
+    let at = free();
+    let file = format!(
+        "kind: MessageDispatcher\napiVersion: v2beta1\nref: dispatcher\nspec:\n  bindAddr: {at}\n  processors:\n    - ref: connect\n      \
+         addr: {}\n      methods: [REGISTER, MESSAGE, INVITE, ACK, BYE, CANCEL]\n      matchFunc: req => true\n",
+        connect.at
+    );
+    let role = Role::start("dispatcher", at, &[("d.yaml", &file)], &[("CONFIG_PATH", "d.yaml")]);
+    let grpc = role.grpc();
+    let mut tally = Tally::default();
+    for case in cases().iter().filter(|case| case["service"] == "dispatcher") {
+        if !case["response"].is_null() {
+            *recorded.lock().expect("no panic") = messages.encode(RESPONSE, &case["response"]);
+        }
+        let before = connect.requests().len();
+        let came = call(&grpc, &messages, (PROCESS, REQUEST, RESPONSE), &case["request"]);
+        tally.compare(case, &came);
+        let reached = connect.requests().split_off(before);
+        let reached: Vec<Value> = reached.iter().map(|bytes| messages.decode(REQUEST, bytes)).collect();
+        let whole = messages.decode(REQUEST, &messages.encode(REQUEST, &case["request"]));
+        let expected = if case["error"].is_null() { vec![whole] } else { Vec::new() };
+        assert_eq!(reached, expected, "{}", case["name"]);
+    }
+    println!("dispatcher: {tally:?}");
+    assert_eq!(tally.same, 16, "{tally:?}");
+}
+
+/// The challenges are those of Connect; what has been recorded of a user with a password passes.
+#[test]
+fn of_simpleauth() {
+    let messages = Messages::default();
+    let at = free();
+    let bind = at.to_string();
+    let env = [("BIND_ADDR", bind.as_str()), ("PATH_TO_AUTH", "auth"), ("METHODS", "REGISTER,INVITE")];
+    let users = r#"[{"username": "1001", "secret": "1234"}, {"username": "1002", "secret": "1234"}]"#;
+    let role = Role::start("simpleauth", at, &[("auth", users)], &env);
+    let grpc = role.grpc();
+    let mut tally = Tally::default();
+    for case in cases().iter().filter(|case| {
+        ["register-noauth", "invite-noauth"].contains(&case["name"].as_str().unwrap_or_default())
+    }) {
+        let mut came = call(&grpc, &messages, (PROCESS, REQUEST, RESPONSE), &case["request"]);
+        let nonce = came.pointer_mut("/message/wwwAuthenticate/nonce").expect("a challenge");
+        assert!(nonce.as_str().is_some_and(|text| text.len() > 20), "{nonce}");
+        *nonce = json!("<nonce>");
+        tally.compare(case, &came);
+    }
+    println!("simpleauth: {tally:?}");
+    assert_eq!(tally.same, 2, "{tally:?}");
 }

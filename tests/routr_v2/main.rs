@@ -1,8 +1,10 @@
 //! Routr v2's services in processes of their own.
 
 mod check;
+mod dispatcher;
 mod golden;
 mod location;
+mod processors;
 mod served;
 
 use std::net::SocketAddr;
@@ -16,6 +18,7 @@ use trunkline_wire::location::{
 const INVALID_ARGUMENT: i32 = 3;
 const NOT_FOUND: i32 = 5;
 
+const PROCESS: &str = "/fonoster.routr.processor.v2beta1.Processor/ProcessMessage";
 const ADD: &str = "/fonoster.routr.location.v2beta1.Location/AddRoute";
 const FIND: &str = "/fonoster.routr.location.v2beta1.Location/FindRoutes";
 const REMOVE: &str = "/fonoster.routr.location.v2beta1.Location/RemoveRoutes";

@@ -98,6 +98,8 @@ fn plain(field: &FieldDescriptor, value: &Field) -> Value {
         Field::Bool(value) => json!(value),
         Field::I32(value) => json!(value),
         Field::I64(value) => json!(value.to_string()),
+        // As JavaScript writes it.
+        Field::F32(value) if value.fract() == 0.0 => json!(*value as i64),
         Field::F32(value) => json!(value),
         Field::String(value) => json!(value),
         Field::EnumNumber(n) => match field.kind() {

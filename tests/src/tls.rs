@@ -1,7 +1,7 @@
 //! Certificates of a test: an authority of its own, whom phones believe and nobody else.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
@@ -104,6 +104,22 @@ impl Authority {
             tls.conn.complete_io(&mut tls.sock).expect("a TLS handshake");
         }
         Stream::TlsClient(Box::new(tls))
+    }
+
+    /// A server of gRPC with this chain and key, for clients with a certificate of this authority.
+    pub fn server_config(&self, chain: &Path, key: &Path) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a certificate");
+        let asks = WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
+        let chain = vec![CertificateDer::from_pem_file(chain).expect("our certificate")];
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(asks.build().expect("an authority"))
+            .with_single_cert(chain, PrivateKeyDer::from_pem_file(key).expect("our key"))
+            .expect("a certificate and its key");
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
     }
 
     /// Takes a TLS connection that the exchange makes, with a certificate for `names`; why it came to none when

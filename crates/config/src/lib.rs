@@ -32,7 +32,8 @@ pub use load::{Loaded, holds_v1 as is_routr_v1};
 pub use observing::{Log, LogFormat, Otlp, Trace};
 pub use routr_v1::{Stored, conversion};
 pub use routr_v2::{
-    LocationCache, LocationRole, RoleEnv, RoleFile, RoleTls, default_file as default_role_file, is_role_file,
+    DispatcherRole, LocationCache, LocationRole, MiddlewareEntry, ProcessorEntry, RoleEnv, RoleFile, RoleTls,
+    default_file as default_role_file, is_role_file, read_users,
 };
 pub use sections::{
     AccessControl, BySource, Calls, Certificate, Challenge, ClientAuth, Control, DigestUri, Dns, EventNats,

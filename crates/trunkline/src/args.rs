@@ -27,6 +27,15 @@ pub enum Command {
     /// Run the location service of Routr v2 over gRPC
     #[command(after_help = LOCATION)]
     Location,
+    /// Run the message dispatcher of Routr v2 over gRPC
+    #[command(after_help = DISPATCHER)]
+    Dispatcher,
+    /// Run the echo processor of Routr v2 over gRPC: it answers every message with 200
+    #[command(after_help = ECHO)]
+    Echo,
+    /// Run the middleware of Routr v2 that asks the users of a file for a digest
+    #[command(after_help = SIMPLEAUTH)]
+    Simpleauth,
     /// Run the proxy that offers an Asterisk's REST interface over NATS
     AriProxy(AriProxyArgs),
     /// Show and control the Asterisk nodes behind ARI proxies
@@ -41,6 +50,29 @@ Examples:
   trunkline location --config location.yaml
   CONFIG_PATH=location.yaml TLS_ON=true SERVER_CERT=server.crt SERVER_KEY=server.key trunkline location
   grpcurl -plaintext -d '{\"aor\": \"sip:1001@sip.local\"}' localhost:51902 fonoster.routr.location.v2beta1.Location/FindRoutes";
+
+const DISPATCHER: &str = "It reads $CONFIG_PATH, else /etc/routr/dispatcher.yaml (.yml, .json, .toml); `trunkline check FILE` checks such a file.
+An address is HOST:PORT, or https://HOST:PORT for TLS with CLIENT_CACERT, CLIENT_CERT and CLIENT_KEY.
+TLS_ON, VERIFY_CLIENT_CERT and LOGS_LEVEL are as for `trunkline location`.
+
+Examples:
+  trunkline dispatcher --config dispatcher.yaml
+  trunkline check dispatcher.yaml";
+
+const ECHO: &str = "It listens on $BIND_ADDR [default: 0.0.0.0:51904]. TLS_ON, VERIFY_CLIENT_CERT and LOGS_LEVEL are as for `trunkline location`.
+
+Examples:
+  trunkline echo
+  BIND_ADDR=127.0.0.1:51904 trunkline echo";
+
+const SIMPLEAUTH: &str = "It listens on $BIND_ADDR [default: 0.0.0.0:51903].
+PATH_TO_AUTH names the file of users: a list of username and secret, JSON or YAML.
+METHODS lists the methods that need credentials; users in ALLOWLIST (user parts of From) need none.
+TLS_ON, VERIFY_CLIENT_CERT and LOGS_LEVEL are as for `trunkline location`.
+
+Examples:
+  PATH_TO_AUTH=auth.json METHODS=REGISTER,INVITE trunkline simpleauth
+  PATH_TO_AUTH=auth.yaml METHODS=INVITE ALLOWLIST=door,lift trunkline simpleauth";
 
 const DOCTOR: &str = "It checks ports, NAT, certificates, clock, DNS, stores, file modes, passwords, who may call without proof, and limits.
 Each finding has a severity, what it means, and what to do. Passwords are never printed. The exit status is 0 without

@@ -54,6 +54,9 @@ fn main() -> ExitCode {
         Command::Operator(command) => operate(&command, &args.common),
         Command::Doctor(doctor) => examine(&doctor, &args.common),
         Command::Location => routr_v2::run(routr_v2::Service::Location, &args.common),
+        Command::Dispatcher => routr_v2::run(routr_v2::Service::Dispatcher, &args.common),
+        Command::Echo => routr_v2::run(routr_v2::Service::Echo, &args.common),
+        Command::Simpleauth => routr_v2::run(routr_v2::Service::SimpleAuth, &args.common),
         Command::AriProxy(proxy) => ari::proxy(&proxy),
         Command::Ari(ari) => ari::finish(ari.run(args.common.json)),
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use trunkline_model::document::{Fields, Node, Place, Reading, Report, Source, nearest, parse};
 
+use super::dispatcher::DispatcherRole;
 use super::location::LocationRole;
 use super::toml::parse_toml;
 
@@ -19,10 +20,12 @@ const KINDS: [(&str, &str); 4] = [
 ];
 
 /// What a file configures.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum RoleFile {
     /// `trunkline location`.
     Location(LocationRole),
+    /// `trunkline dispatcher`.
+    Dispatcher(DispatcherRole),
 }
 
 impl RoleFile {
@@ -42,6 +45,7 @@ impl RoleFile {
     pub fn role(&self) -> &'static str {
         match self {
             RoleFile::Location(_) => "location",
+            RoleFile::Dispatcher(_) => "dispatcher",
         }
     }
 }
@@ -54,6 +58,7 @@ fn of_kind(top: &Fields<'_>, source: &Arc<Source>, reading: &Reading) -> Option<
     let known = KINDS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(&kind));
     match known.map(|(_, role)| role) {
         Some("location") => LocationRole::read(top).map(RoleFile::Location),
+        Some("dispatcher") => DispatcherRole::read(top).map(RoleFile::Dispatcher),
         Some(role) => {
             let place = Place::whole(source.clone());
             reading.error(format!("there is no role `{role}` yet"), &place, None);

@@ -70,6 +70,7 @@ mod tests {
     fn read(name: &str, text: &str) -> Result<LocationRole, String> {
         match RoleFile::read(&Source::new(name, text)) {
             Ok(RoleFile::Location(role)) => Ok(role),
+            Ok(other) => Err(other.role().to_owned()),
             Err(report) => Err(report.to_string()),
         }
     }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use trunkline_cli::{Check, Common};
-use trunkline_config::{EXIT_USAGE, RoleFile, Source, is_role_file};
+use trunkline_config::{EXIT_USAGE, Report, RoleFile, Source, is_role_file};
 
+use super::processors::check_dispatcher;
 use crate::{complain, operate};
 
 /// Runs `check`: files of services here, what else is named as ever.
@@ -38,10 +39,19 @@ fn files(paths: &[PathBuf]) -> Result<(String, Vec<PathBuf>), String> {
     for path in services {
         let read = Source::read(&path)
             .map_err(|error| format!("error: cannot read {}: {error}\n", path.display()))?;
-        match RoleFile::read(&read) {
+        match RoleFile::read(&read).and_then(checked) {
             Ok(file) => said += &format!("{} is good: trunkline {}\n", path.display(), file.role()),
             Err(report) => wrong += &report.to_string(),
         }
     }
     if wrong.is_empty() { Ok((said, others)) } else { Err(wrong) }
+}
+
+/// The file, with what it says of others checked, too.
+fn checked(file: RoleFile) -> Result<RoleFile, Report> {
+    match &file {
+        RoleFile::Dispatcher(role) => check_dispatcher(role)?,
+        RoleFile::Location(_) => {}
+    }
+    Ok(file)
 }

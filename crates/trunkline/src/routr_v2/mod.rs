@@ -3,6 +3,7 @@
 
 mod check;
 mod location;
+mod processors;
 mod run;
 
 use std::path::PathBuf;
@@ -39,6 +40,9 @@ struct Surroundings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     Location,
+    Dispatcher,
+    Echo,
+    SimpleAuth,
 }
 
 /// Runs a service until it is told to stop.
@@ -58,10 +62,19 @@ fn build(service: Service, common: &Common) -> Result<(ReadyService, Surrounding
     let around = Surroundings { log: env.log(), tls: env.tls() };
     let ready = match service {
         Service::Location => match file("location", common, &env)? {
-            RoleFile::Location(role) => location::build(&role),
+            RoleFile::Location(role) => {
+                sound(env)?;
+                location::build(&role)
+            }
+            other @ RoleFile::Dispatcher(_) => return Err(of_another(&other)),
         },
+        Service::Dispatcher => match file("dispatcher", common, &env)? {
+            RoleFile::Dispatcher(role) => processors::dispatcher(role, env)?,
+            other @ RoleFile::Location(_) => return Err(of_another(&other)),
+        },
+        Service::Echo => processors::echo(env)?,
+        Service::SimpleAuth => processors::simpleauth(env)?,
     };
-    env.finish().map_err(|report| report.to_string())?;
     Ok((ready, around))
 }
 
@@ -77,9 +90,14 @@ fn file(role: &'static str, common: &Common, env: &RoleEnv) -> Result<RoleFile, 
     };
     let read =
         Source::read(&path).map_err(|error| format!("error: cannot read {}: {error}\n", path.display()))?;
-    let found = RoleFile::read(&read).map_err(|report| report.to_string())?;
-    match found.role() {
-        known if known == role => Ok(found),
-        other => Err(format!("error: {} is of another role: run `trunkline {other}`\n", path.display())),
-    }
+    RoleFile::read(&read).map_err(|report| report.to_string())
+}
+
+fn of_another(file: &RoleFile) -> String {
+    format!("error: the file is of another role: run `trunkline {}`\n", file.role())
+}
+
+/// Ends the reading of the environment.
+fn sound(env: RoleEnv) -> Result<(), String> {
+    env.finish().map_err(|report| report.to_string())
 }
