@@ -5,16 +5,20 @@
 
 use std::collections::BinaryHeap;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::record::{CallRecord, Filter};
-use crate::row::{Kind, Place, each, kind, read, written};
+use crate::row::{self, Kind, Place, each, in_order, kind, read};
 
 /// Fewer calls of a batch each get a row, which any program can read that knows SQL.
 const FROM: usize = 256;
 /// So many calls at most stand in one row, and begin a new one beyond so many bytes.
 const MOST: usize = 256;
 const BYTES: usize = 128 << 10;
+/// Calls of one transaction: others who write to the same file wait no longer than this takes.
+const TRANSACTION_CALLS: usize = 16 * MOST;
+/// Rows deleted at once.
+const DELETED_ROWS: i64 = 64;
 /// How the calls lie in a row. Another layout gets another number.
 const FORMAT: i64 = 1;
 
@@ -24,28 +28,47 @@ pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS calls_packed (
      last INTEGER PRIMARY KEY, first INTEGER NOT NULL, began INTEGER NOT NULL, until INTEGER NOT NULL,
      format INTEGER NOT NULL, rows BLOB NOT NULL);";
 
-/// Writes the finished calls among these in packed form when they are many, and keeps the others in `rows`.
-pub(crate) fn write(db: &Transaction<'_>, queue: &[u8], rows: &mut Vec<Place>) -> rusqlite::Result<u64> {
-    let is_whole = |place: &Place| kind(queue, place) == Kind::Whole;
-    let many = rows.iter().filter(|place| is_whole(place)).count();
-    if many < FROM {
+/// Writes the finished calls among these in packed form when they are many, and takes those that are written out of the queue.
+pub(crate) fn write(db: &mut Connection, queue: &mut Vec<u8>) -> rusqlite::Result<u64> {
+    let (mut whole, mut rest) = (Vec::new(), Vec::new());
+    for place in in_order(queue) {
+        if kind(queue, &place) == Kind::Whole { whole.push(place) } else { rest.push(place) }
+    }
+    if whole.len() < FROM {
         return Ok(0);
     }
-    let mut insert = db.prepare_cached(
-        "INSERT OR REPLACE INTO calls_packed (last, first, began, until, format, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
-    let mut pack = Pack::default();
-    for place in rows.iter().filter(|place| is_whole(place)) {
-        pack.add(queue, place);
-        if pack.count == MOST || pack.bytes.len() >= BYTES {
+    let mut written = 0;
+    let result = whole.chunks(TRANSACTION_CALLS).try_for_each(|calls| {
+        write_some(db, queue, calls)?;
+        written += calls.len();
+        Ok(())
+    });
+    // A call that is written must not be written again with others beside it: it would stand in two rows.
+    rest.extend_from_slice(whole.get(written..).unwrap_or_default());
+    rest.sort_unstable_by_key(|place| place.1);
+    *queue = rest.iter().flat_map(|place| row::written(queue, place)).copied().collect();
+    result.map(|()| written as u64)
+}
+
+/// Writes these calls in one transaction.
+fn write_some(db: &mut Connection, queue: &[u8], calls: &[Place]) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    {
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR REPLACE INTO calls_packed (last, first, began, until, format, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        let mut pack = Pack::default();
+        for place in calls {
+            pack.add(queue, place);
+            if pack.count == MOST || pack.bytes.len() >= BYTES {
+                pack.write(&mut insert)?;
+            }
+        }
+        if pack.count > 0 {
             pack.write(&mut insert)?;
         }
     }
-    if pack.count > 0 {
-        pack.write(&mut insert)?;
-    }
-    rows.retain(|place| !is_whole(place));
-    Ok(many as u64)
+    transaction.commit()
 }
 
 /// Calls on their way into one row, in the order of their numbers.
@@ -67,7 +90,7 @@ impl Pack {
         }
         (self.last, self.count) = (call.id, self.count + 1);
         (self.began, self.until) = (self.began.min(call.started), self.until.max(call.started));
-        self.bytes.extend_from_slice(written(queue, place));
+        self.bytes.extend_from_slice(row::written(queue, place));
     }
 
     fn write(&mut self, insert: &mut rusqlite::CachedStatement<'_>) -> rusqlite::Result<()> {
@@ -86,8 +109,7 @@ impl Pack {
     }
 }
 
-/// The calls that the filter admits with numbers below `before`, newest first, up to so many. A call that two rows have, as
-/// one whose writing was reported as failed, comes twice.
+/// The calls that the filter admits with numbers below `before`, newest first, up to so many, each once.
 pub(crate) fn select(
     db: &Connection,
     filter: &Filter,
@@ -107,7 +129,7 @@ pub(crate) fn select(
     while let Some(row) = rows.next()? {
         let last = row.get::<_, i64>(0)?.unsigned_abs();
         while waiting.peek().is_some_and(|Numbered(record)| record.id > last) {
-            found.extend(waiting.pop().map(|Numbered(record)| record));
+            take(&mut waiting, &mut found);
         }
         if found.len() >= limit {
             break;
@@ -125,10 +147,17 @@ pub(crate) fn select(
             },
         );
     }
-    let rest = std::iter::from_fn(|| waiting.pop()).map(|Numbered(record)| record);
-    found.extend(rest);
+    while !waiting.is_empty() {
+        take(&mut waiting, &mut found);
+    }
     found.truncate(limit);
     Ok(found)
+}
+
+/// Takes the newest one, unless it was taken before: after a commit that was reported as failed a call can stand in two rows.
+fn take(waiting: &mut BinaryHeap<Numbered>, found: &mut Vec<CallRecord>) {
+    let record = waiting.pop().map(|Numbered(record)| record);
+    found.extend(record.filter(|record| found.last().is_none_or(|last| last.id != record.id)));
 }
 
 /// The highest number in it; 0 when it is empty.
@@ -136,14 +165,13 @@ pub(crate) fn last(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("SELECT coalesce(max(last), 0) FROM calls_packed", [], |row| row.get(0))
 }
 
-/// Deletes the oldest rows, up to so many calls or one row, as far as all their calls started before; true when there may be more.
-pub(crate) fn delete_old(db: &Connection, before: u64, calls: i64) -> rusqlite::Result<bool> {
-    let rows = (calls / MOST as i64).max(1);
+/// Deletes some rows of which all calls started before; true when there may be more.
+pub(crate) fn delete_old(db: &Connection, before: u64) -> rusqlite::Result<bool> {
     let deleted = db.execute(
-        "DELETE FROM calls_packed WHERE until < ?1 AND last IN (SELECT last FROM calls_packed ORDER BY last LIMIT ?2)",
-        params![before as i64, rows],
+        "DELETE FROM calls_packed WHERE last IN (SELECT last FROM calls_packed WHERE until < ?1 ORDER BY last LIMIT ?2)",
+        params![before as i64, DELETED_ROWS],
     )?;
-    Ok(deleted as i64 == rows)
+    Ok(deleted as i64 == DELETED_ROWS)
 }
 
 /// Has the database such a table?

@@ -196,7 +196,7 @@ impl RecordWriter {
         if self.queue.is_empty() {
             return Ok(0);
         }
-        match write_queue(&mut self.db, &self.queue) {
+        match write_queue(&mut self.db, &mut self.queue) {
             Ok(count) => {
                 self.queue.clear();
                 // After a burst the room is given back.
@@ -217,7 +217,7 @@ impl RecordWriter {
     fn delete_old(&self) -> rusqlite::Result<bool> {
         let Some(retention) = self.retention else { return Ok(false) };
         let before = clock().saturating_sub(retention.as_millis() as u64);
-        let more_packed = packed::delete_old(&self.db, before, RETENTION_ROWS)?;
+        let more_packed = packed::delete_old(&self.db, before)?;
         // Numbers follow the start, so the oldest stand first and no index on time is needed.
         let deleted = self.db.execute(
             "DELETE FROM calls WHERE started < ?1 AND ended IS NOT NULL AND id IN
@@ -300,12 +300,11 @@ fn bind(
 /// Rows of one transaction: others who write to the same file wait no longer than this takes.
 const TRANSACTION_ROWS: usize = 4_000;
 
-/// Writes the rows; gives their number. After a failure all of them may be written again.
-fn write_queue(db: &mut Connection, queue: &[u8]) -> rusqlite::Result<u64> {
-    let mut rows = in_order(queue);
-    let transaction = db.transaction()?;
-    let packed = packed::write(&transaction, queue, &mut rows)?;
-    transaction.commit()?;
+/// Writes the rows; gives their number. After a failure those that are left in the queue are written again, some of them perhaps
+/// for the second time.
+fn write_queue(db: &mut Connection, queue: &mut Vec<u8>) -> rusqlite::Result<u64> {
+    let packed = packed::write(db, queue)?;
+    let rows = in_order(queue);
     rows.chunks(TRANSACTION_ROWS).try_fold(packed, |sum, rows| Ok(sum + write_rows(db, queue, rows)?))
 }
 

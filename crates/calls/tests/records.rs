@@ -262,6 +262,51 @@ fn many_calls_at_once_are_found_one_by_one() {
     assert_eq!(found(&records, &Filter::default())[0].id, newest - 3 + 1);
 }
 
+/// What was written together stays so when the rest of a batch fails: nothing is there twice.
+#[test]
+fn a_batch_that_fails_half_way_leaves_no_call_twice() {
+    let folder = Folder::new("half");
+    let calls = Arc::new(Calls::new());
+    let records = Records::open(&folder.file(), Arc::clone(&calls), None).unwrap();
+    let db = rusqlite::Connection::open(folder.file()).unwrap();
+    db.busy_timeout(Duration::from_secs(5)).unwrap();
+    db.execute_batch("CREATE TRIGGER no BEFORE INSERT ON calls BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    let some = |from: usize, to: usize| {
+        for n in from..to {
+            let call = calls.start(&start(&format!("half{n}")), 1_000).unwrap();
+            calls.failed(call, 404, 1_100);
+        }
+    };
+    // One that goes on needs a row of its own, which cannot be had.
+    let open = calls.start(&start("open"), 1_000).unwrap();
+    some(0, 300);
+    assert!(!records.flush());
+    some(300, 700);
+    assert!(!records.flush());
+    db.execute_batch("DROP TRIGGER no").unwrap();
+    calls.failed(open, 480, 1_200);
+    assert!(records.flush());
+    let ids: Vec<u64> =
+        records.records(&Filter::default(), None, 2_000).unwrap().iter().map(|r| r.id).collect();
+    assert_eq!(ids, (1..=701).rev().collect::<Vec<_>>());
+    let stored: i64 = db
+        .query_row(
+            "SELECT (SELECT count(*) FROM calls) + (SELECT sum(last - first + 1) FROM calls_packed)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(stored, 701);
+    // Also where a commit was reported as failed, and the same calls stand in two rows: pages are full, and each call comes once.
+    db.execute_batch(
+        "INSERT INTO calls_packed SELECT last + 10000, first, began, until, format, rows FROM calls_packed",
+    )
+    .unwrap();
+    assert_eq!(records.records(&Filter::default(), None, 650).unwrap().len(), 650);
+    assert_eq!(records.records(&Filter::default(), None, 2_000).unwrap().len(), 701);
+}
+
 #[test]
 fn a_database_that_cannot_be_written_is_tried_again() {
     let folder = Folder::new("locked");

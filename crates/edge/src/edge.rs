@@ -57,6 +57,8 @@ pub(crate) struct Edge {
     pub(crate) draining: bool,
     /// What is turned away while the shard has more than it can do.
     pub(crate) overload: Overload,
+    /// The kernel drops what it was last told to.
+    pub(crate) kernel_drops: bool,
     pub(crate) heavy: Heavy,
     /// The bytes that transactions hold.
     pub(crate) held: Held,
@@ -107,6 +109,7 @@ impl Edge {
             relay_answers: Answers::default(),
             draining: false,
             overload: Overload::default(),
+            kernel_drops: false,
             heavy: Heavy::default(),
             held: Held::default(),
             call_hasher: foldhash::fast::FixedState::default(),

@@ -103,9 +103,9 @@ impl<'a> Net<'a> {
         self.outside.late()
     }
 
-    /// Has the kernel drop this of what comes over UDP from now on.
-    pub(crate) fn set_drops(&mut self, drops: Drops<'_>) {
-        self.outside.set_drops(drops);
+    /// Has the kernel drop this of what comes over UDP from now on; false where it does not.
+    pub(crate) fn set_drops(&mut self, drops: Drops<'_>) -> bool {
+        self.outside.set_drops(drops)
     }
 
     /// Sends now what was to be sent with the end of the batch.

@@ -5,6 +5,7 @@ use std::hash::BuildHasher as _;
 use trunkline_reasons::Reason;
 use trunkline_routing::{called_uri, is_number};
 use trunkline_sip::{Method, Transport, Uri};
+use trunkline_transport::keeps;
 
 use crate::edge::Edge;
 use crate::inbound::Inbound;
@@ -76,7 +77,9 @@ impl Edge {
         if floods {
             return Some(Shed::Dropped);
         }
-        let filtered = inbound.flow.transport == Transport::Udp && inbound.method == Method::Invite;
+        let filtered =
+            self.kernel_drops && inbound.flow.transport == Transport::Udp && inbound.method == Method::Invite;
+        let filtered = filtered && !keeps(inbound.message.uri_text(), &self.shared.config.emergency_numbers);
         let sheds = self.overload.is_on() && self.overload.sheds(known, filtered, self.call_number(inbound));
         sheds.then_some(Shed::Told)
     }

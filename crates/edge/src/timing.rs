@@ -18,7 +18,8 @@ impl Edge {
         let share = self.overload.dropped(now);
         if self.heavy.news(now).is_some() || share.is_some() {
             let kept = &self.shared.config.emergency_numbers;
-            io.set_drops(Drops { share: self.overload.share(), kept, heavy: self.heavy.sources() });
+            let drops = Drops { share: self.overload.share(), kept, heavy: self.heavy.sources() };
+            self.kernel_drops = io.set_drops(drops);
             if let Some(flooding) = self.shared.flooding.get(usize::from(self.shard)) {
                 flooding.store(self.heavy.sources().len() as u64, Ordering::Relaxed);
             }

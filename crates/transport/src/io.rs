@@ -206,12 +206,10 @@ impl<M> Io<M> {
         self.lateness.late()
     }
 
-    /// Has the kernel drop this of what comes over UDP from now on.
-    pub fn set_drops(&mut self, drops: Drops<'_>) {
-        for socket in &self.udp {
-            // Where the kernel has no such filter, the socket's buffer overflows instead.
-            let _ = socket.set_drops(drops);
-        }
+    /// Has the kernel drop this of what comes over UDP from now on; false where it does not, for want of memory or of such filters.
+    pub fn set_drops(&mut self, drops: Drops<'_>) -> bool {
+        let refused = self.udp.iter().filter(|socket| socket.set_drops(drops).is_err()).count();
+        refused == 0
     }
 
     /// Keeps a connection, on whatever shard, open until then (in milliseconds since 1970), though nothing comes by it.

@@ -51,4 +51,4 @@ pub use net::Net;
 pub use shard::{Handler, Shard, StreamLimits};
 pub use source::{Sources, choose_local};
 pub use tls::{Certificates, ClientAuth, SelfSigned, TlsError, TlsFailure, TlsSettings, certificates_in};
-pub use udp::{BATCH, Drops, MOST_HEAVY, Receiver, SAMPLE, Sender, UdpSocket};
+pub use udp::{BATCH, Drops, MOST_HEAVY, Receiver, SAMPLE, Sender, UdpSocket, keeps};

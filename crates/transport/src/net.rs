@@ -18,8 +18,8 @@ pub trait Net<M> {
     /// How late what comes is read.
     fn late(&self) -> Late;
 
-    /// Has the kernel drop this of what comes over UDP from now on.
-    fn set_drops(&mut self, drops: Drops<'_>);
+    /// Has the kernel drop this of what comes over UDP from now on; false where it does not.
+    fn set_drops(&mut self, drops: Drops<'_>) -> bool;
 
     /// Sends one message.
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent;
@@ -53,8 +53,8 @@ impl<M> Net<M> for Io<M> {
         Io::late(self)
     }
 
-    fn set_drops(&mut self, drops: Drops<'_>) {
-        Io::set_drops(self, drops);
+    fn set_drops(&mut self, drops: Drops<'_>) -> bool {
+        Io::set_drops(self, drops)
     }
 
     fn send(&mut self, egress: &Egress, bytes: &[u8]) -> Sent {

@@ -82,7 +82,9 @@ impl Net<EdgeMail> for Outside {
         Late::default()
     }
 
-    fn set_drops(&mut self, _: Drops<'_>) {}
+    fn set_drops(&mut self, _: Drops<'_>) -> bool {
+        false
+    }
 
     fn keep(&mut self, _: ConnectionId, _: u64) {}
 

@@ -95,6 +95,24 @@ const SAMPLED: [libc::sock_filter; 4] =
     [word(RANDOM), jump(libc::BPF_JGE, u32::MAX / SAMPLE, 1, 0), KEEP, DROP];
 const RANDOM: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
 
+/// Is an INVITE to this URI let through whatever share is dropped, where INVITEs to these users are kept? The same as the
+/// instructions below say.
+pub fn keeps(uri: &[u8], kept: &[String]) -> bool {
+    let kept = kept.iter().filter(|user| user.len() <= LONGEST).take(MOST);
+    let Some(longest) = kept.clone().map(String::len).max().filter(|longest| *longest > 0) else {
+        return false;
+    };
+    let begins =
+        |text: &[u8], with: &[u8]| text.get(..with.len()).is_some_and(|t| t.eq_ignore_ascii_case(with));
+    let behind = SCHEMES.iter().find(|scheme| begins(uri, scheme)).and_then(|scheme| uri.get(scheme.len()..));
+    let Some(user) = behind else { return false };
+    let is_number = |number: &String| {
+        begins(user, number.as_bytes()) && user.get(number.len()).is_none_or(|end| ENDS.contains(end))
+    };
+    let mut start = user.iter().take(longest + 1).take_while(|b| !USER_ENDS.contains(b));
+    kept.clone().any(is_number) || start.any(|b| SPELLINGS.contains(b))
+}
+
 /// The instructions that drop this share of INVITEs, in thousandths, at random; those to these users are kept.
 fn drop_invites(share: u16, kept: &[String], out: &mut Vec<libc::sock_filter>) {
     out.push(word(HEADER));
@@ -214,6 +232,22 @@ mod tests {
         "INVITE sips:1@h SIP/2.0",
         "INVITE sip:11@h SIP/2.0",
     ];
+
+    #[test]
+    fn the_process_knows_what_is_kept() {
+        let kept = ["112".to_owned(), "911".to_owned()];
+        let keeps = |line: &str, kept: &[String]| {
+            super::keeps(line.split(' ').nth(1).expect("a Request-URI").as_bytes(), kept)
+        };
+        assert!(EMERGENCY.iter().all(|line| keeps(line, &kept) && !keeps(line, &[])));
+        assert!(OTHERS.iter().all(|line| !keeps(line, &kept)));
+        assert!(["sip:j.doe@h", "sip:%2B49@h"].iter().all(|uri| super::keeps(uri.as_bytes(), &kept)));
+        assert!(
+            ["sip:jdoe.x@h", "urn:1.2", "sip:", "sip:j@1.2", ""]
+                .iter()
+                .all(|uri| !super::keeps(uri.as_bytes(), &kept))
+        );
+    }
 
     #[test]
     fn only_invites_are_dropped_and_none_to_emergency_numbers() {

@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub(crate) use errors::{QUOTED, Undelivered, take as take_errors};
-pub use filter::{Drops, MOST_HEAVY, SAMPLE};
+pub use filter::{Drops, MOST_HEAVY, SAMPLE, keeps};
 pub use receive::Receiver;
 pub use send::Sender;
 pub(crate) use send::is_of_the_network;
