@@ -72,7 +72,11 @@ fn one_name(
     for place in 0..before.len().max(now.len()) {
         match (before.get(place), now.get(place)) {
             (Some(header), Some(extension)) if extension.value != value(header) => {
-                splices.replace(header.value, checked(&extension.value, "the value of a header")?);
+                let value = checked(&extension.value, "the value of a header")?;
+                if header.name == HeaderName::CSeq && !is_number_and_method(value, message.method_name()) {
+                    return Err(TranslationError::Characters("CSeq"));
+                }
+                splices.replace(header.value, value);
             }
             (Some(header), None) => splices.delete(header.line),
             (None, Some(extension)) => put_new(extension, (end, splices))?,
@@ -80,6 +84,16 @@ fn one_name(
         }
     }
     Ok(())
+}
+
+/// Is it a CSeq of this method (RFC 3261 §20.16)?
+fn is_number_and_method(value: &[u8], method: &[u8]) -> bool {
+    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    let number = value.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u32>().ok());
+    let rest = value.get(digits..).unwrap_or_default();
+    number.is_some_and(|number| number < 1 << 31)
+        && rest.first() == Some(&b' ')
+        && rest.trim_ascii() == method
 }
 
 fn put_new(extension: &Extension, (end, splices): (u16, &mut Splices)) -> Result<(), TranslationError> {

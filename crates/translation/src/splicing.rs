@@ -307,11 +307,13 @@ impl Edits<'_> {
         }
     }
 
-    /// Sets the first header of this name, or takes it out.
+    /// Sets the first header of this name, or takes all of them out: a second one must not take the place of the first.
     fn set(&mut self, name: HeaderName, value: Option<&[u8]>) {
         match (self.message.header_line(name), value) {
             (Some(line), Some(value)) => self.splices.replace(line.value, value),
-            (Some(line), None) => self.splices.delete(line.line),
+            (Some(_), None) => {
+                self.message.header_lines(name).for_each(|line| self.splices.delete(line.line))
+            }
             (None, Some(value)) => self.put_line(name.name(), value),
             (None, None) => {}
         }

@@ -364,10 +364,23 @@ fn the_transport_is_that_of_the_via_on_top() {
     assert_eq!((spliced.transport(), spliced.put_vias.len(), spliced.taken_vias), (Some("TCP"), 1, 0));
 }
 
+/// Who takes credentials out takes all of them out, also those that protobuf did not carry.
+#[test]
+fn credentials_go_together() {
+    let second = "Authorization: Digest username=\"1001\", realm=\"other\"\r\nX-One: 1";
+    let bytes = INVITE.replace("X-One: 1", second);
+    let (out, _) = processed(bytes.as_bytes(), |m| m.authorization = None).unwrap();
+    assert!(!String::from_utf8(out).unwrap().contains("Authorization"));
+    let (out, _) = processed(INVITE.as_bytes(), |m| m.extensions[0].value = "8 INVITE".into()).unwrap();
+    assert!(String::from_utf8(out).unwrap().contains("\r\nCSeq: 8 INVITE\r\n"));
+}
+
 #[test]
 fn nobody_puts_lines_into_a_message() {
     type Change = (&'static str, fn(&mut SipMessage));
-    let bad: [Change; 16] = [
+    let bad: [Change; 18] = [
+        ("number", |m| m.extensions[0].value = "INVITE".into()),
+        ("method", |m| m.extensions[0].value = "8 BYE".into()),
         ("value", |m| m.extensions[1].value = "1\r\nX: y".into()),
         ("name", |m| m.extensions.push(Extension { name: "X: y\r\nZ".into(), value: "1".into() })),
         ("second From", |m| m.extensions.push(Extension { name: "f".into(), value: "<sip:x@y>".into() })),
