@@ -88,17 +88,18 @@ impl Edge {
         tables: &Tables,
     ) -> bool {
         let flow = inbound.flow;
+        let own = flow.transport.is_reliable() && flow.connection != ConnectionId::NONE;
+        if !own || inbound.is_relayed() {
+            return false;
+        }
         let proof = self.shared.proof(tables, party.kind, party.reference);
         let party = self.shared.registrant(party.kind, party.reference);
         let mut found = false;
-        let own = flow.transport.is_reliable() && flow.connection != ConnectionId::NONE;
-        if own && !inbound.is_relayed() {
-            self.shared.location.visit(aor, io.unix_ms(), |b| {
-                let same = b.flow.connection == flow.connection && b.path.is_empty();
-                // What was registered while nobody was asked shows nothing once somebody is, nor does a secret of the past.
-                found |= same && b.proven && b.registrant == party && b.proof == proof;
-            });
-        }
+        self.shared.location.visit(aor, io.unix_ms(), |b| {
+            let same = b.flow.connection == flow.connection && b.path.is_empty();
+            // What was registered while nobody was asked shows nothing once somebody is, nor does a secret of the past.
+            found |= same && b.proven && b.registrant == party && b.proof == proof;
+        });
         found
     }
 

@@ -78,13 +78,18 @@ fn head(bytes: &[u8]) -> &[u8] {
     bytes.get(..end_of_head(bytes)).unwrap_or(bytes)
 }
 
-/// A 2xx that no BYE could repeat is no answer.
-pub(crate) fn is_endless(m: &Message<'_>) -> bool {
-    matches!(m.cseq_method(), Method::Invite | Method::Update) && head(m.bytes).len() > MOST_HEAD
+/// Is the head of this message too long for a BYE to repeat it?
+fn has_long_head(m: &Message<'_>) -> bool {
+    usize::from(m.body_span().start) > MOST_HEAD
 }
 
-/// Appends what is kept of a message: its head, or the lines of it that a BYE is made of. Nothing else of a long one costs room
-/// that these need: what it takes to be read beside them is of our own.
+/// A 2xx that no BYE could repeat is no answer.
+pub(crate) fn is_endless(m: &Message<'_>) -> bool {
+    matches!(m.cseq_method(), Method::Invite | Method::Update) && has_long_head(m)
+}
+
+/// Appends what is kept of a message: its head, or, of a long one, only the lines that a BYE is made of. The start line, Via and CSeq
+/// without which these could not be read are written here, so that long ones take no room.
 fn put_kept(bytes: &[u8], out: &mut Vec<u8>) {
     let head = head(bytes);
     if head.len() <= MOST_KEPT {
@@ -314,8 +319,7 @@ impl Edge {
         let moves_far = || moves && contact(m).is_some_and(|target| target.len() > MOST_KEPT);
         let reason = if (begins || inside) && inbound.method != Method::Bye && m.cseq() >= LAST_CSEQ {
             Reason::RequestCseq
-        } else if begins && (names() > MOST_NAMES || head(m.bytes).len() > MOST_HEAD) || inside && moves_far()
-        {
+        } else if begins && (names() > MOST_NAMES || has_long_head(m)) || inside && moves_far() {
             Reason::RequestLongNames
         } else {
             return false;
@@ -323,6 +327,7 @@ impl Edge {
         self.refuse(io, inbound, reason);
         true
     }
+
     /// Refuses a request inside a call that asks to be reached at a Contact too long for the memory that its caller may have left: a
     /// BYE of ours would go to the earlier one.
     pub(crate) fn refuse_unkept(
