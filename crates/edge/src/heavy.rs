@@ -38,8 +38,9 @@ impl Heavy {
 
     /// The source sends more than anybody should. Who finds no place is dropped by the process.
     pub(crate) fn note(&mut self, source: IpAddr, now: Now) {
-        match self.place(source) {
-            Some(place) => self.until[place] = now + LISTED_MS,
+        let place = self.place(source);
+        match place.and_then(|place| self.until.get_mut(place)) {
+            Some(until) => *until = now + LISTED_MS,
             None if self.sources.len() < MOST_HEAVY => {
                 self.sources.push(source_of(source));
                 self.until.push(now + LISTED_MS);
@@ -63,7 +64,7 @@ impl Heavy {
         }
         self.next = now + TOLD_MS;
         for place in (0..self.sources.len()).rev() {
-            if self.until[place] <= now {
+            if self.until.get(place).is_some_and(|until| *until <= now) {
                 self.remove(place);
             }
         }

@@ -133,6 +133,17 @@ impl Outbox {
         self.put(io, neighbours, to, MOST_REQUESTS, (flow, bytes, order))
     }
 
+    /// The same for a request that goes back to the shard that gave it: this one does not know it, or it has been round.
+    pub(crate) fn put_back(
+        &mut self,
+        io: &Io<'_>,
+        neighbours: &Neighbours,
+        to: usize,
+        (flow, bytes, order): (&Flow, &[u8], Order),
+    ) -> bool {
+        self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, order))
+    }
+
     /// The same for a response of this dialog.
     pub(crate) fn put_response(
         &mut self,
@@ -185,17 +196,6 @@ impl Outbox {
                 place.store(count, Ordering::Release);
             }
         });
-    }
-
-    /// The same for a request that its shard did not know, or that has been round.
-    pub(crate) fn put_back(
-        &mut self,
-        io: &Io<'_>,
-        neighbours: &Neighbours,
-        to: usize,
-        (flow, bytes, order): (&Flow, &[u8], Order),
-    ) -> bool {
-        self.put(io, neighbours, to, MOST_WAITING, (flow, bytes, order))
     }
 
     fn put(

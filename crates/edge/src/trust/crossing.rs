@@ -75,9 +75,7 @@ impl Shared {
             PartyKind::Trunk | PartyKind::Stranger => true,
         }
     }
-}
 
-impl Shared {
     /// Does somebody of another domain have the caller's phone do more by a redirection than call somebody? It does so under its own name.
     pub(super) fn redirects_to_command(&self, m: &Message<'_>, between: Between) -> bool {
         let from_party = matches!(between.from, PartyKind::Agent | PartyKind::Peer);
