@@ -43,9 +43,9 @@ pub(crate) struct Connection {
     pub(crate) wire: Wire,
     /// The frames around messages, where there are any.
     pub(crate) frames: Option<Box<WebSocket>>,
-    /// The host name that the certificate had to contain, if we connected; with it, without it.
+    /// The names under which it is found, if we connected: with the host name that the certificate had to contain, and without.
     pub(crate) names: [HostName; 2],
-    /// At whose wish we connected.
+    /// The party that asked for it ([`crate::Egress::asker`]).
     pub(crate) asker: u32,
     pub(crate) flow: Flow,
     /// The beginning of a message whose rest has not come.

@@ -42,7 +42,7 @@ pub struct Egress {
     pub connection: ConnectionId,
     /// TLS connections that we make: whose certificate the other side must show.
     pub name: HostName,
-    /// Streams: at whose wish a connection is made to there, of whom there is a number; 0: the operator's.
+    /// Streams: the number of the party that asks for a connection to there; 0: the operator.
     pub asker: u32,
 }
 

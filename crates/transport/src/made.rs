@@ -2,43 +2,36 @@
 
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
-
 use crate::io::Egress;
-use crate::per_source::PerSource;
+use crate::per_source::{PerOwner, PerSource};
 
 /// Connections that live, or are being made.
 #[derive(Debug, Default)]
 pub(crate) struct Made {
     to: PerSource,
-    askers: HashMap<u32, u32, foldhash::fast::RandomState>,
+    askers: PerOwner<u32>,
 }
 
 impl Made {
     /// May one more be made, if each may have `most`? Those that a party asks for in its Contact have a limit. Those that the operator
     /// configured have none.
     pub(crate) fn admits(&self, egress: &Egress, most: u32) -> bool {
-        let asked_for = || self.askers.get(&egress.asker).copied().unwrap_or(0);
-        egress.asker == 0 || self.to.count(egress.remote.ip()) < most && asked_for() < most
+        egress.asker == 0
+            || self.to.count(egress.remote.ip()) < most && self.askers.count(&egress.asker) < most
     }
 
     /// One more.
     pub(crate) fn enter(&mut self, egress: &Egress) {
         self.to.enter(egress.remote.ip());
         if egress.asker != 0 {
-            *self.askers.entry(egress.asker).or_insert(0) += 1;
+            self.askers.enter(egress.asker);
         }
     }
 
-    /// One less; whoever has none is forgotten.
+    /// One less.
     pub(crate) fn leave(&mut self, remote: IpAddr, asker: u32) {
         self.to.leave(remote);
-        if let Some(n) = self.askers.get_mut(&asker) {
-            *n -= 1;
-            if *n == 0 {
-                self.askers.remove(&asker);
-            }
-        }
+        self.askers.leave(&asker);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The host names that TLS servers must prove, as small numbers next to an address.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -94,7 +95,11 @@ impl HostName {
     }
 
     fn number(name: &str, identity: Option<&str>) -> HostName {
-        let name = name.to_ascii_lowercase();
+        // Asked for with each message that goes out: most names are in lower case.
+        let name = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(name.to_ascii_lowercase()),
+            false => Cow::Borrowed(name),
+        };
         let number = HostName(HASHER.hash_one((&name, identity)).max(1));
         let same = |entry: &Entry| *entry.name == *name && entry.identity.as_deref() == identity;
         let known = NAMES.read().unwrap_or_else(PoisonError::into_inner);

@@ -38,9 +38,9 @@ pub const MOST_HEAVY: usize = 128;
 pub struct Drops<'a> {
     /// This share of all INVITEs, in thousandths, at random.
     pub share: u16,
-    /// But for INVITEs to these users.
+    /// The users to whom all INVITEs come through.
     pub kept: &'a [String],
-    /// Of these sources, an address or an IPv6 network of 64 bits each, all that begins something but for one in [`SAMPLE`].
+    /// The sources, each an address or an IPv6 /64, of whose new requests only one in [`SAMPLE`] comes through.
     pub heavy: &'a [IpAddr],
 }
 
@@ -233,6 +233,18 @@ mod tests {
         "INVITE sip:11@h SIP/2.0",
     ];
 
+    /// How many of each kind have come.
+    fn counted<const KINDS: usize>(server: &UdpSocket, kind: impl Fn(&[u8]) -> usize) -> [u32; KINDS] {
+        let (mut receiver, mut counts) = (Receiver::new(), [0; KINDS]);
+        loop {
+            let n = receiver.receive(server).expect("a live socket");
+            if n == 0 {
+                return counts;
+            }
+            (0..n).for_each(|i| counts[kind(receiver.datagram(i).0)] += 1);
+        }
+    }
+
     #[test]
     fn the_process_knows_what_is_kept() {
         let kept = ["112".to_owned(), "911".to_owned()];
@@ -273,23 +285,12 @@ mod tests {
                     sender.push(0, client.local().ip(), server.local(), b"\r\n\r\n");
                     sender.flush(std::slice::from_ref(&client));
                 }
-                let (mut receiver, mut counts) = (Receiver::new(), [0; 4]);
-                loop {
-                    let n = receiver.receive(&server).expect("a live socket");
-                    if n == 0 {
-                        return counts;
-                    }
-                    for i in 0..n {
-                        let (bytes, ..) = receiver.datagram(i);
-                        let kind = match bytes {
-                            b if OTHERS.iter().any(|other| b.starts_with(other.as_bytes())) => 0,
-                            b if b.starts_with(b"INVITE") => 1,
-                            b if b.starts_with(b"BYE") => 2,
-                            _ => 3,
-                        };
-                        counts[kind] += 1;
-                    }
-                }
+                counted(&server, |bytes| match bytes {
+                    b if OTHERS.iter().any(|other| b.starts_with(other.as_bytes())) => 0,
+                    b if b.starts_with(b"INVITE") => 1,
+                    b if b.starts_with(b"BYE") => 2,
+                    _ => 3,
+                })
             };
             assert_eq!(came(1000), [0, 60, 60, 60], "{host}");
             let some = came(500);
@@ -317,17 +318,7 @@ mod tests {
                     sender.push(0, client.local().ip(), server.local(), text(n).as_bytes());
                     sender.flush(std::slice::from_ref(&client));
                 }
-                let (mut receiver, mut counts) = (Receiver::new(), [0; 2]);
-                loop {
-                    let n = receiver.receive(&server).expect("a live socket");
-                    if n == 0 {
-                        return counts;
-                    }
-                    for i in 0..n {
-                        let (bytes, ..) = receiver.datagram(i);
-                        counts[usize::from(bytes.starts_with(b"BYE"))] += 1;
-                    }
-                }
+                counted(&server, |bytes| usize::from(bytes.starts_with(b"BYE")))
             };
             let [some, byes] = came(&["192.0.2.1", "2001:db8::", source, "2001:db8:1::"]);
             assert!((1..100).contains(&some), "{some} of 500 from {source}");
