@@ -23,10 +23,7 @@ pub fn proxy(arguments: &AriProxyArgs) -> ExitCode {
     // It ends last, so that it sends what the proxy did at its end.
     let _otlp = match otlp::start(traces) {
         Ok(exporter) => exporter,
-        Err(error) => {
-            complain(&format!("error: {error}\n"));
-            return ExitCode::from(trunkline_config::EXIT_USAGE);
-        }
+        Err(code) => return code,
     };
     telemetry::init(&Log::default());
     finish(run_proxy(config))

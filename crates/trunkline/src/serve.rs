@@ -35,10 +35,7 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
     // It ends last, so that it sends what the roles did at their end.
     let _otlp = match otlp::start(otlp::configured(&loaded.config.otlp)) {
         Ok(exporter) => exporter,
-        Err(error) => {
-            complain(&format!("error: {error}\n"));
-            return ExitCode::from(EXIT_USAGE);
-        }
+        Err(code) => return code,
     };
     telemetry::init(&loaded.config.log);
     for warning in loaded.warnings.iter().chain(&loaded.cautions()) {

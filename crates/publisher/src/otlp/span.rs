@@ -1,10 +1,9 @@
 //! A span: something that took time, and what it was part of.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use std::hash::{BuildHasher as _, RandomState};
 
 /// An attribute is shown up to this length.
 const LONGEST: usize = 256;

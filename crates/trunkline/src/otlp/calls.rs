@@ -97,12 +97,10 @@ impl Calls {
                 end_target(&self.queue, open, (*branch, end), Some(Ended::Failed(how.name())));
             }
             Event::Answered(answer) if answer.code >= 200 => {
-                let Some(mut open) = self.open.remove(&entry.request) else { return };
-                while let Some((branch, _)) = open.targets.first() {
-                    let branch = *branch;
-                    end_target(&self.queue, &mut open, (branch, end), None);
+                let Some(Open { mut invite, targets, .. }) = self.open.remove(&entry.request) else { return };
+                for (_, target) in targets {
+                    self.queue.push(FinishedSpan { end, ..target });
                 }
-                let mut invite = open.invite;
                 invite.end = end;
                 invite.attributes.push(("sip.status", i64::from(answer.code).into()));
                 let reason = answer.reason.map(|reason| reason.code());

@@ -3,10 +3,13 @@
 mod calls;
 mod layer;
 
+use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use trunkline_config::Otlp as Settings;
+use trunkline_config::{EXIT_USAGE, Otlp as Settings};
 use trunkline_publisher::{Otlp, OtlpConfig, SpanQueue};
+
+use crate::complain;
 
 pub use calls::start as start_calls;
 pub use layer::SpanLayer;
@@ -30,9 +33,12 @@ pub fn configured(settings: &Settings) -> Option<OtlpConfig> {
     })
 }
 
-/// Starts the exporter, if there is a collector. To be called before the log is opened.
-pub fn start(config: Option<OtlpConfig>) -> Result<Option<Otlp>, String> {
+/// Starts the exporter, if there is a collector. To be called before the log is opened: what is wrong is written to standard error.
+pub fn start(config: Option<OtlpConfig>) -> Result<Option<Otlp>, ExitCode> {
     let Some(config) = config else { return Ok(None) };
     let queue = QUEUE.get_or_init(SpanQueue::default).clone();
-    Otlp::start(&config, queue).map(Some).map_err(|error| format!("traces (otlp): {error}"))
+    Otlp::start(&config, queue).map(Some).map_err(|error| {
+        complain(&format!("error: traces (otlp): {error}\n"));
+        ExitCode::from(EXIT_USAGE)
+    })
 }
