@@ -138,7 +138,8 @@ impl Log {
     }
 }
 
-/// Writes the rows of a database of format 1 as format 2 has them, all or none. What is damaged is left out.
+/// Writes the rows of an earlier format, whose bindings have so many bytes of numbers, in this one, all or none. What is damaged is
+/// left out.
 fn widen(db: &mut Connection, head_len: usize) -> rusqlite::Result<()> {
     let transaction = db.transaction()?;
     let mut last = i64::MIN;

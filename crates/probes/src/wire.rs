@@ -153,7 +153,7 @@ impl Connection {
             }
             let left = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
             let Some(stream) = &mut self.stream else {
-                // Nothing comes any more.
+                // The exchange has closed it. The time passes all the same, for those who look at two parties in turn.
                 std::thread::sleep(left);
                 return None;
             };
@@ -176,7 +176,7 @@ fn take(unread: &mut Vec<u8>) -> Option<Vec<u8>> {
         let (name, value) = line.split_once(':')?;
         matches!(name.trim(), "content-length" | "l").then(|| value.trim().parse().unwrap_or(0))
     });
-    let whole = head + length.unwrap_or(0_usize);
+    let whole = head.saturating_add(length.unwrap_or(0_usize));
     (unread.len() >= whole).then(|| unread.drain(..whole).collect())
 }
 
@@ -188,7 +188,7 @@ fn take_frame(unread: &mut Vec<u8>) -> Option<Vec<u8>> {
         127 => (10, usize::try_from(u64::from_be_bytes(unread.get(2..10)?.try_into().ok()?)).ok()?),
         _ => (2, short),
     };
-    let whole = head + length;
+    let whole = usize::saturating_add(head, length);
     if unread.len() < whole {
         return None;
     }

@@ -134,15 +134,14 @@ impl<'t> Domains<'t> {
         if d.inter_domain != InterDomain::Open {
             return None;
         }
-        let tables = self.tables;
-        self.peopled();
-        let peopled = self.peopled.as_ref()?;
+        let (tables, asked) = (self.tables, self.asked);
+        let peopled = self.peopled();
         if !peopled.contains(&d.reference) {
             return None;
         }
         let asks_nothing = |o: &&Arc<Domain>| {
             o.reference != d.reference
-                && self.asked.unproven(o).is_some_and(|unproven| unproven.calls)
+                && asked.unproven(o).is_some_and(|unproven| unproven.calls)
                 && peopled.contains(&o.reference)
         };
         let mut names: Vec<&str> =
