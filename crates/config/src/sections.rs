@@ -131,7 +131,8 @@ section! {
         message_size: u32 = 65_535, "messageSize";
         /// Header lines of a message, at most 240: the exchange adds some.
         headers: u16 = 240, "headers";
-        /// Connections from one address, those made to one and those made for one account by its Contacts; an IPv6 /64 counts as one.
+        /// Connections from one address; as many to one address, and for one account, because Contacts ask for them. An IPv6 /64 counts
+        /// as one.
         connections_per_address: u32 = 1000, "connectionsPerAddress";
         /// A connection is closed when nothing was received for this time, in seconds.
         idle_seconds: u32 = 900, "idleSeconds";
@@ -143,7 +144,7 @@ section! {
         transaction_bytes: u32 = 1 << 30, "transactionBytes";
         /// Those of one source that is not registered here and is no trunk or peer; an IPv6 /64 counts as one.
         stranger_bytes: u32 = 4 << 20, "strangerBytes";
-        /// Bytes that calls may hold which ring or are up; new ones are 503 beyond it.
+        /// Bytes that ringing and answered calls may hold together; new ones get 503 beyond it.
         call_bytes: u32 = 1 << 30, "callBytes";
         /// Those of one account, peer, trunk or unknown source, in percent of the bytes of all.
         account_percent: u32 = 25, "accountPercent";

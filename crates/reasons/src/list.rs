@@ -149,8 +149,8 @@ reasons! {
     CallCancelled = "call.cancelled", 487 "" PUBLIC, "Nothing.";
     /// An operator ended the call (trunkline calls hangup).
     CallHungUp = "call.hung-up", 500 "Ended by Operator" PUBLIC, "Nothing; ask the operator who ended it.";
-    /// A side of an answered call said names or a target that are longer than the exchange keeps to hang up (4 KB): it ended the call.
-    CallLongNames = "call.long-names", 502 "" HIDDEN, "Shorten From, To, Contact or Record-Route in the client or server that said them.";
+    /// The exchange ended an answered call, because a side has names or a target that are longer than it keeps for a BYE (4 KB).
+    CallLongNames = "call.long-names", 502 "" HIDDEN, "Shorten From, To, Contact or Record-Route in the client or server that sent them.";
     /// The caller gave up while the request waited for DNS or the media relay.
     CallCancelledEarly = "call.cancelled-early", 487 "" PUBLIC, "If it happens often, check the resolver (dns) and rtpengine.";
 
