@@ -65,9 +65,8 @@ fn a_trunk_is_unknown_until_it_answers_and_asked_at_once_when_it_changes() {
 
     // Another address is another destination.
     let two = with_trunk(&[(&uri(second), 1, "udp")]);
-    let (_, text) = two.files().find(|(name, _)| *name == "trunks.yaml").expect("a file of trunks");
     let changed = Instant::now();
-    exchange.rewrite("trunks.yaml", text);
+    exchange.rewrite("trunks.yaml", two.file("trunks.yaml"));
     let (mut carrier, question) = asked_at(&exchange, carriers.1);
     assert!(changed.elapsed() < Duration::from_secs(25), "not with the next round");
     assert_eq!(known(&exchange, second).expect("it is listed")["state"], "unknown");
@@ -278,8 +277,7 @@ fn a_transport_without_a_listener_is_a_warning_at_the_start_and_when_a_trunk_cha
     let told = |transport: &str| format!("uses {transport}, and no listener has it");
     assert!(exchange.log().contains(&told("tls")), "{}", exchange.log());
     let changed = with_trunk(&[("127.0.0.1:9", 1, "ws")]);
-    let (_, text) = changed.files().find(|(name, _)| *name == "trunks.yaml").expect("a file of trunks");
-    exchange.rewrite("trunks.yaml", text);
+    exchange.rewrite("trunks.yaml", changed.file("trunks.yaml"));
     wait_for("the warning", || exchange.log().contains("uses the transport ws").then_some(()));
     let check = exchange_command(&exchange).arg("check").output().expect("the command runs");
     assert!(String::from_utf8_lossy(&check.stderr).contains("uses the transport ws"), "{check:?}");

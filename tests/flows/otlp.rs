@@ -143,7 +143,7 @@ impl Collector {
         let (into, kept) = (spans.clone(), heads.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().filter_map(Result::ok) {
-                let Some((head, body)) = read(stream) else { continue };
+                let Some((head, body)) = read(stream, "200 OK") else { continue };
                 let resource = fields(&body)[&1].clone();
                 for resource in resource.iter().map(|resource| fields(resource.bytes())) {
                     let about = attributes(fields(resource[&1][0].bytes()).get(&1));
@@ -174,8 +174,8 @@ impl Collector {
     }
 }
 
-/// Reads a request and answers 200.
-fn read(mut stream: impl Read + Write) -> Option<(String, Vec<u8>)> {
+/// Reads a request and answers it with this status line and no body.
+fn read(mut stream: impl Read + Write, status: &str) -> Option<(String, Vec<u8>)> {
     let mut reader = BufReader::new(&mut stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -188,7 +188,7 @@ fn read(mut stream: impl Read + Write) -> Option<(String, Vec<u8>)> {
     let mut body = vec![0; length?];
     reader.read_exact(&mut body).ok()?;
     drop(reader);
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()?;
+    stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes()).ok()?;
     Some((head, body))
 }
 
@@ -302,7 +302,8 @@ fn a_collector_that_is_away_refuses_or_hangs_costs_a_line_in_the_log() {
             assert_eq!(caller.ask(&caller.invite(&at("nobody"))).0.status(), 404);
         }
         if port == at_port(&refusing) {
-            let answered = answer_503(&refusing);
+            let (stream, _) = refusing.accept().expect("a connection");
+            let (answered, _) = read(stream, "503 Service Unavailable").expect("a request");
             assert!(answered.starts_with("POST / HTTP/1.1\r\n"), "{answered}");
         }
         let words = "the collector does not take traces (otlp.url)";
@@ -317,18 +318,6 @@ fn a_collector_that_is_away_refuses_or_hangs_costs_a_line_in_the_log() {
         assert_eq!(exchange.stop(), Some(0));
         assert_eq!(exchange.log().matches(words).count(), 1, "{}", exchange.log());
     }
-}
-
-/// Answers one request with 503; its head.
-fn answer_503(listener: &TcpListener) -> String {
-    let (stream, _) = listener.accept().expect("a connection");
-    let (mut head, mut reader) = (String::new(), BufReader::new(&stream));
-    while !head.ends_with("\r\n\r\n") {
-        assert!(reader.read_line(&mut head).expect("a line") > 0, "{head}");
-    }
-    let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
-    (&stream).write_all(answer).expect("written");
-    head
 }
 
 /// Without a collector nothing is made: no thread, no metric.

@@ -1,14 +1,12 @@
 //! Routr v1: values at the edge of what is taken, and what an operator hears of those that are not.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::{Value, json};
 use trunkline_tests::V1Edition::Late;
-use trunkline_tests::{Exchange, RedisServer, Rest, Scratch, Ua, V1Folder, binary, wait_for};
+use trunkline_tests::{Exchange, RedisServer, Rest, Scratch, Ua, V1Folder, wait_for};
 
 use super::routr_v1::{at, phone, registered};
 use super::routr_v1_providers::{agent, client, on_redis};
+use super::routr_v1_stored::run_in as run;
 
 /// A client of the API of an exchange on Redis.
 struct Api {
@@ -121,17 +119,6 @@ fn written(spec: &str, gateway: &str) -> Scratch {
     scratch
 }
 
-fn run(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(binary())
-        .args(words)
-        .current_dir(folder)
-        .envs(["HTTP_ADDR", "GRPC_ADDR", "GRPC_EXTERNAL_ADDR"].map(|key| (format!("TRUNKLINE_{key}"), "off")))
-        .output()
-        .expect("the command runs");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
-}
-
 #[test]
 fn an_expiry_that_is_not_used_as_written_is_warned_of() {
     for (written_as, used) in [
@@ -150,8 +137,7 @@ fn an_expiry_that_is_not_used_as_written_is_warned_of() {
         let mut files = folder.files();
         let gateways = files.iter_mut().find(|(path, _)| *path == "config/gateways.yml").expect("the file");
         gateways.1.push_str(&line);
-        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-        let exchange = Exchange::start_routr_v1(folder.sip, &files, &[]);
+        let exchange = folder.start_on(&files, &[]);
         wait_for("the warning", || exchange.log().contains(&warning).then_some(()));
     }
     let (_, said) =

@@ -15,8 +15,7 @@ fn start(folder: &V1Folder, more: &str) -> Exchange {
             text.push_str(more);
         }
     }
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-    Exchange::start_routr_v1(folder.sip, &files, &[("HOME", "."), ("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")])
+    folder.start_on(&files, &[("HOME", "."), ("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")])
 }
 
 #[test]
@@ -65,8 +64,7 @@ fn a_gateway_that_nothing_listens_for_is_a_warning() {
             *text = text.replace("transport: udp", "transport: tls");
         }
     }
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-    let exchange = Exchange::start_routr_v1(folder.sip, &files, &[]);
+    let exchange = folder.start_on(&files, &[]);
     wait_for("the warning", || {
         exchange.log().contains("the gateway uses the transport tls, but no listener has it").then_some(())
     });
@@ -80,6 +78,16 @@ fn calls_out(caller: &mut Ua) -> u16 {
     let first = caller.expect("an answer", |m| m.status() > 100 && m.call_id() == call);
     caller.acknowledge_failure(&invite, &first);
     first.status()
+}
+
+/// A call of this phone reaches the gateway, which is busy.
+fn passes(phone: &mut Ua, gateway: &mut Ua) {
+    let invite = phone.invite(&at("17853178070"));
+    phone.send(&invite);
+    let seen = gateway.request_of("INVITE");
+    gateway.respond(&seen, 486, "Busy Here");
+    let answer = phone.status_for(&invite, 486);
+    phone.acknowledge_failure(&invite, &answer);
 }
 
 #[test]
@@ -120,12 +128,7 @@ fn a_phone_on_its_own_connection_is_not_asked() {
     let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
     let mut phone = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");
     assert_eq!(phone.register(600).status(), 200);
-    let invite = phone.invite(&at("17853178070"));
-    phone.send(&invite);
-    let seen = gateway.request_of("INVITE");
-    gateway.respond(&seen, 486, "Busy Here");
-    let answer = phone.status_for(&invite, 486);
-    phone.acknowledge_failure(&invite, &answer);
+    passes(&mut phone, &mut gateway);
     let mut another = Ua::tcp(exchange.tcp(), "1001", "sip.local", "");
     assert_eq!(calls_out(&mut another), 401, "another connection says nothing");
 }
@@ -138,14 +141,6 @@ fn a_replaced_secret_ends_what_was_proven_with_it() {
     let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
     let mut thief = Ua::tcp(exchange.tcp(), "1001", "sip.local", "pw-1001");
     assert_eq!(thief.register(600).status(), 200);
-    let passes = |phone: &mut Ua, gateway: &mut Ua| {
-        let invite = phone.invite(&at("17853178070"));
-        phone.send(&invite);
-        let seen = gateway.request_of("INVITE");
-        gateway.respond(&seen, 486, "Busy Here");
-        let answer = phone.status_for(&invite, 486);
-        phone.acknowledge_failure(&invite, &answer);
-    };
     passes(&mut thief, &mut gateway);
     // Something else changes: nobody is asked for that.
     let agents = ["1001", "1002", "1003"].map(trunkline_tests::v1_agent).concat();
@@ -169,9 +164,7 @@ fn who_wants_it_as_it_was_is_warned_at_each_start() {
     let folder = V1Folder::new(Late);
     let mut files = folder.files();
     files[0].1.push_str("  auth: {calls: never}\n");
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-    let exchange =
-        Exchange::start_routr_v1(folder.sip, &files, &[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]);
+    let exchange = folder.start_on(&files, &[("TRUNKLINE_ROUTING_QUALIFY_SECONDS", "0")]);
     assert!(exchange.log().contains("spec.auth.calls: never"), "{}", exchange.log());
     let mut gateway = Ua::new(Wire::udp_at(exchange.udp(), folder.gateway), "gateway", "provider.test", "");
     let mut stranger = Ua::udp(exchange.udp(), "1001", "sip.local", "");

@@ -1,6 +1,7 @@
 //! The configuration that a late Routr v1 keeps in its Redis: beneath the file at the start, changed with
 //! `PUT /system/config`.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -23,9 +24,14 @@ fn site(stored: &str) -> (RedisServer, V1Folder) {
 fn run(folder: &V1Folder, words: &[&str]) -> (Option<i32>, String) {
     let scratch = Scratch::new("stored");
     scratch.write("config/config.yml", folder.config());
+    run_in(scratch.path(), words)
+}
+
+/// A command in this folder: exit code and what is said.
+pub(super) fn run_in(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(binary())
         .args(words)
-        .current_dir(scratch.path())
+        .current_dir(folder)
         .envs(["HTTP_ADDR", "GRPC_ADDR", "GRPC_EXTERNAL_ADDR"].map(|key| (format!("TRUNKLINE_{key}"), "off")))
         .output()
         .expect("the command runs");

@@ -175,15 +175,20 @@ fn nor_do_they_inside_a_call() {
             rung.respond(&arrived, 200, "OK");
             other.status_for(&request, 200);
         }
-        let again = dialog.request(&other, "INVITE");
-        let again = COMMANDS.iter().fold(again, |all, (name, value)| all.with(name, *value));
-        other.send(&again);
-        let arrived = rung.request_of("INVITE");
-        assert!(COMMANDS.iter().all(|(name, _)| arrived.get(name).is_none()), "{arrived:?}");
-        rung.respond(&arrived, 488, "Not Acceptable Here");
-        let refused = other.status_for(&again, 488);
-        other.acknowledge_failure(&again, &refused);
+        reinvites_without_commands(&mut dialog, &mut other, &mut rung);
     }
+}
+
+/// A re-INVITE with commands arrives without them.
+fn reinvites_without_commands(dialog: &mut Dialog, other: &mut Ua, rung: &mut Ua) {
+    let again = dialog.request(other, "INVITE");
+    let again = COMMANDS.iter().fold(again, |all, (name, value)| all.with(name, *value));
+    other.send(&again);
+    let arrived = rung.request_of("INVITE");
+    assert!(COMMANDS.iter().all(|(name, _)| arrived.get(name).is_none()), "{arrived:?}");
+    rung.respond(&arrived, 488, "Not Acceptable Here");
+    let refused = other.status_for(&again, 488);
+    other.acknowledge_failure(&again, &refused);
 }
 
 /// A domain that is open to others has its phones do as they say.
@@ -234,8 +239,7 @@ fn an_account_that_is_switched_off_transfers_no_call() {
             false => resources(", enabled: false"),
             true => Resources::new().agent(DOMAIN, "1006", "pw-1006"),
         };
-        let agents = after.files().find(|(name, _)| *name == "agents.yaml").expect("a file").1;
-        exchange.rewrite("agents.yaml", agents);
+        exchange.rewrite("agents.yaml", after.file("agents.yaml"));
         wait_for("the account to be switched off", || {
             let (answer, _) = off.ask(&off.register_request(600));
             (answer.status() >= 400).then_some(())
@@ -315,8 +319,7 @@ fn who_is_deleted_commands_nobody() {
             "2001" => ("agents.yaml", Resources::new().agent(DOMAIN, "1003", "pw-1003")),
             _ => ("peers.yaml", Resources::new().raw("peers.yaml", ANOTHER_SERVER)),
         };
-        let left = left.files().find(|(name, _)| *name == file).expect("a file").1.to_owned();
-        exchange.rewrite(file, &left);
+        exchange.rewrite(file, left.file(file));
         wait_for("the account to be deleted", || {
             let (answer, _) = other.ask(&other.register_request(600));
             (answer.status() >= 400).then_some(())
@@ -338,15 +341,7 @@ fn who_is_deleted_commands_nobody() {
         }
         let ours = ["REFER", "NOTIFY", "SUBSCRIBE", "FROB"];
         assert!(rung.silent(QUIET, |m| ours.contains(&m.method())));
-        let again = COMMANDS
-            .iter()
-            .fold(dialog.request(&other, "INVITE"), |all, (name, value)| all.with(name, *value));
-        other.send(&again);
-        let arrived = rung.request_of("INVITE");
-        assert!(COMMANDS.iter().all(|(name, _)| arrived.get(name).is_none()), "{arrived:?}");
-        rung.respond(&arrived, 488, "Not Acceptable Here");
-        let refused = other.status_for(&again, 488);
-        other.acknowledge_failure(&again, &refused);
+        reinvites_without_commands(&mut dialog, &mut other, &mut rung);
         let bye = dialog.request(&other, "BYE");
         other.send(&bye);
         let arrived = rung.request_of("BYE");

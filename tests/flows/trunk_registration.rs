@@ -178,8 +178,7 @@ fn a_wrong_password_is_told_and_mended_live() {
 
     let port = carrier.wire.local().port();
     let right = resources(port, "udp", LOGIN.1);
-    let (_, text) = right.files().find(|(file, _)| *file == "credentials.yaml").expect("written");
-    exchange.rewrite("credentials.yaml", text);
+    exchange.rewrite("credentials.yaml", right.file("credentials.yaml"));
     let register = challenged(&mut carrier);
     grant(&mut carrier, &register, 600);
     wait_state(&exchange, true);

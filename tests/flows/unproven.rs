@@ -60,9 +60,6 @@ fn a_secret_that_changes_ends_what_connections_prove() {
         let all = Resources::new().domain(DOMAIN, "egress").agent(DOMAIN, "1002", "pw-1002");
         all.agent(DOMAIN, "1001", secret)
     };
-    let file = |resources: &Resources, name: &str| {
-        resources.files().find(|(file, _)| *file == name).expect("the file").1.to_owned()
-    };
     let exchange = Exchange::start_with(&of("pw-1001"), "routing: {qualifySeconds: 0}\n", &[]);
     let changes = std::cell::Cell::new(0);
     let rewrite = |name: &str, text: &str| {
@@ -89,7 +86,7 @@ fn a_secret_that_changes_ends_what_connections_prove() {
     };
     let mut thief = wired("pw-1001");
     refers(&mut thief, &mut other, true, "by its own connection");
-    rewrite("credentials.yaml", &file(&of("pw-other"), "credentials.yaml"));
+    rewrite("credentials.yaml", of("pw-other").file("credentials.yaml"));
     refers(&mut thief, &mut other, false, "with a secret of the past");
     // Calls to it go on until its registration ends.
     let invite = other.invite(&at("1001"));
@@ -101,7 +98,7 @@ fn a_secret_that_changes_ends_what_connections_prove() {
     let mut owner = wired("pw-other");
     refers(&mut owner, &mut other, true, "with that of today");
     refers(&mut thief, &mut other, false, "by another's registration");
-    let without = file(&of("pw-other"), "agents.yaml").replace("credentialsRef: r1001-sip-test, ", "");
+    let without = of("pw-other").file("agents.yaml").replace("credentialsRef: r1001-sip-test, ", "");
     assert!(!without.contains("credentialsRef: r1001"), "{without}");
     rewrite("agents.yaml", &without);
     refers(&mut owner, &mut other, false, "where there is none");

@@ -151,6 +151,11 @@ impl Resources {
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.files.iter().map(|(name, text)| (*name, text.as_str()))
     }
+
+    /// The text of one of the files.
+    pub fn file(&self, name: &str) -> &str {
+        self.files().find(|(file, _)| *file == name).expect("a file of these resources").1
+    }
 }
 
 /// A resource's ref made from free text.

@@ -160,6 +160,11 @@ impl V1Folder {
         if !self.source.is_empty() {
             files.truncate(1);
         }
+        self.start_on(&files, env)
+    }
+
+    /// An exchange on these files of it.
+    pub fn start_on(&self, files: &[(&str, String)], env: &[(&str, &str)]) -> Exchange {
         let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
         Exchange::start_routr_v1(self.sip, &files, env)
     }
